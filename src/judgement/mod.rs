@@ -1,0 +1,13 @@
+//! Floor 2: judgement. Pure code: time is an argument, numbers are integers, there is no IO.
+//!
+//! [`schedule`] says when a probe is due, [`state`] turns results into states, outages and settled time,
+//! [`ledger`] adds that time up, [`latency`] keeps distributions small, [`timeline`] cuts a history to a period with its
+//! bounds, and combines endpoints to components.
+
+pub mod latency;
+pub mod ledger;
+pub mod rules;
+pub mod schedule;
+pub mod state;
+pub mod state_codec;
+pub mod timeline;

@@ -1,0 +1,82 @@
+//! The numbers by which an endpoint is judged, built once from its config and then fixed.
+
+use crate::words::Ms;
+
+/// What the outcome of a probe may lag behind its timeout.
+pub const OUTCOME_SLACK_MS: Ms = 50;
+/// What the judgement itself may add to a detection.
+pub const JUDGEMENT_SLACK_MS: Ms = 100;
+/// The most probes of one endpoint in flight at once.
+pub const MAX_OVERLAP: Ms = 8;
+/// Parts per million in a whole.
+pub const PPM: u64 = 1_000_000;
+
+/// The config keys that rules are made of. Lengths in milliseconds, jitter in parts per million of the interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cadence {
+    pub interval: Ms,
+    pub jitter_ppm: u64,
+    pub late_after: Ms,
+    pub timeout: Ms,
+    pub retry_interval: Ms,
+    pub down_after: u32,
+    pub up_after: u32,
+}
+
+/// A cadence and what follows from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    pub cadence: Cadence,
+    /// `I * (1 + jitter)`: how far a result vouches once the gap is broken.
+    pub reach: Ms,
+    /// The longest time between two starts that leaves no unknown time between them.
+    pub gap: Ms,
+    /// How long after the latest end of pending results the next one may start.
+    pub window: Ms,
+    /// Probes of the endpoint that may be in flight at once.
+    pub overlap: u32,
+}
+
+impl Rules {
+    pub fn new(cadence: Cadence) -> Self {
+        let Cadence { interval, jitter_ppm, late_after, timeout, retry_interval, down_after, .. } = cadence;
+        let reach = interval + interval * jitter_ppm / PPM;
+        let gap = reach + (interval / 10).max(late_after);
+        let window = gap.max(Ms::from(down_after) * (timeout + retry_interval));
+        let overlap = (timeout + OUTCOME_SLACK_MS).div_ceil(interval.max(1)).clamp(1, MAX_OVERLAP) as u32;
+        Self { cadence, reach, gap, window, overlap }
+    }
+
+    /// The longest time from the begin of a lasting fault to its confirmation, in milliseconds.
+    pub fn detection_bound(&self) -> Ms {
+        let Cadence { interval, timeout, retry_interval, down_after, .. } = self.cadence;
+        let worst = timeout + OUTCOME_SLACK_MS;
+        let all_busy = worst.saturating_sub((MAX_OVERLAP - 1) * interval);
+        self.gap + Ms::from(down_after) * worst + Ms::from(down_after.saturating_sub(1)) * retry_interval + JUDGEMENT_SLACK_MS + all_busy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cadence() -> Cadence {
+        Cadence { interval: 30_000, jitter_ppm: 0, late_after: 500, timeout: 10_000, retry_interval: 1000, down_after: 2, up_after: 1 }
+    }
+
+    #[test]
+    fn the_defaults_give_a_gap_of_33_seconds_and_a_bound_of_54_2() {
+        let rules = Rules::new(cadence());
+        assert_eq!((rules.reach, rules.gap, rules.window, rules.overlap), (30_000, 33_000, 33_000, 1));
+        assert_eq!(rules.detection_bound(), 33_000 + 2 * 10_050 + 1000 + 100);
+    }
+
+    #[test]
+    fn a_timeout_longer_than_the_interval_overlaps_at_most_eight_times() {
+        let rules = Rules::new(Cadence { interval: 1000, timeout: 1000, ..cadence() });
+        assert_eq!(rules.overlap, 2);
+        let rules = Rules::new(Cadence { interval: 1000, timeout: 30_000, ..cadence() });
+        assert_eq!(rules.overlap, 8);
+        assert_eq!(rules.detection_bound(), 1500 + 2 * 30_050 + 1000 + 100 + (30_050 - 7000));
+    }
+}

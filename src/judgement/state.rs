@@ -1,0 +1,633 @@
+//! The judge of one endpoint: turns its probe results, in order of their starts, into states, outages, bounds and
+//! settled time.
+//!
+//! The recorder calls [`Judge::observe`], [`Judge::busy`], [`Judge::tick`], [`Judge::start`] and [`Judge::stop`] with
+//! times of the daemon's timeline that never go back. What must be told to the world comes back as [`Change`]s.
+//! Nothing here reads a clock, and the same calls give the same answers.
+//!
+//! The idea: results whose meaning is open (failures not yet confirmed, successes that do not yet end an outage) wait
+//! in `pending`; everything before them is settled into the ledger for good, and nothing after is.
+
+use super::ledger::{Doubt, Ledger};
+use super::rules::Rules;
+use crate::words::{Cause, Ms, Reason, StateName};
+
+/// What a probe result means to the judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Success,
+    Failure(Cause),
+    Unmeasured(Reason),
+}
+
+/// One probe result: it ran from `start` to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeResult {
+    pub start: Ms,
+    pub end: Ms,
+    pub verdict: Verdict,
+    /// True for a slot of the schedule, false for a re-probe.
+    pub slot: bool,
+}
+
+/// Something that became final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// An outage is confirmed. `from` is the point estimate; it began between `from_earliest` and `from_latest`.
+    Down { from: Ms, from_earliest: Ms, from_latest: Ms, confirmed_at: Ms, cause: Cause },
+    /// The outage that was open has ended.
+    Up { to: Ms, to_earliest: Ms, to_latest: Ms, lower: Ms, down: Ms },
+    /// The first success of all.
+    FirstUp { at: Ms },
+    /// Time has become unknown from here; `doubt_from` is the start of the success that vouched last, if one did.
+    UnknownFrom { from: Ms, doubt_from: Option<Ms> },
+    /// The unknown stretch is over; known time after it is doubtful until `doubt_until` if a success ended it.
+    UnknownUntil { from: Ms, to: Ms, reason: Reason, doubt_until: Option<Ms> },
+    /// Failures that were not confirmed: the time between may have been down.
+    Unconfirmed { from: Ms, to: Ms },
+}
+
+/// Slots by their final result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slots {
+    pub success: u64,
+    pub failure: u64,
+    pub unconfirmed: u64,
+    pub unmeasured: u64,
+    pub missed: u64,
+}
+
+/// Counted changes of state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Transitions {
+    pub up: u64,
+    pub down: u64,
+    pub unknown: u64,
+}
+
+/// The outage that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOutage {
+    pub from: Ms,
+    pub from_earliest: Ms,
+    pub from_latest: Ms,
+    pub confirmed_at: Ms,
+    pub cause: Cause,
+    /// `ledger.down` and the closed lower bound when it began, to tell its own share.
+    pub(super) down_before: Ms,
+    pub(super) lower_before: Ms,
+}
+
+/// A judged success or failure that vouches for the time after its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Vouch {
+    pub start: Ms,
+    pub end: Ms,
+    /// The start, or the latest busy slot that counts like it.
+    pub until_from: Ms,
+}
+
+/// What is known of the time between two measured results, for naming the reason should it become unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Notes {
+    /// The latest start of the daemon in that time.
+    pub started_at: Option<Ms>,
+    pub reason: Option<Reason>,
+    /// A probe was unmeasured: busy slots no longer count.
+    pub unmeasured: bool,
+}
+
+impl Notes {
+    fn and(self, later: Notes) -> Notes {
+        Notes {
+            started_at: later.started_at.or(self.started_at),
+            reason: self.reason.or(later.reason),
+            unmeasured: self.unmeasured || later.unmeasured,
+        }
+    }
+}
+
+/// A result whose meaning is still open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub vouch: Vouch,
+    pub slot: bool,
+    /// The cause of a failure; `None` for a success.
+    pub cause: Option<Cause>,
+    /// The notes of the time before it.
+    pub before: Notes,
+}
+
+/// A run of failures without a success or unknown time between, for the lower bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub first_end: Ms,
+    pub last_start: Ms,
+}
+
+impl Run {
+    fn lower(self) -> Ms {
+        self.last_start.saturating_sub(self.first_end)
+    }
+}
+
+/// The judge of one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Judge {
+    pub(super) first_start: Option<Ms>,
+    pub(super) ledger: Ledger,
+    pub(super) lower_closed: Ms,
+    pub(super) run: Option<Run>,
+    /// The last known state: `Some(true)` is up.
+    pub(super) known_up: Option<bool>,
+    pub(super) last: Option<Vouch>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) notes: Notes,
+    /// Where the open stretch of unknown time began.
+    pub(super) unknown_from: Option<Ms>,
+    pub(super) outage: Option<OpenOutage>,
+    pub(super) slots: Slots,
+    pub(super) transitions: Transitions,
+    /// The longest time from the start of a measured result to the end of the next, over whole gaps.
+    pub(super) longest_blind: Ms,
+}
+
+/// Whether two measured results are within the gap.
+#[derive(PartialEq, Eq)]
+enum Link {
+    Whole,
+    Broken,
+}
+
+impl Judge {
+    // ---- what readers ask -------------------------------------------------------------------------------------
+
+    /// The state now, as far as results that are judged tell.
+    pub fn state(&self) -> StateName {
+        match (self.unknown_from, self.known_up) {
+            (Some(_), _) => StateName::Unknown,
+            (_, Some(true)) => StateName::Up,
+            (_, Some(false)) => StateName::Down,
+            (_, None) => StateName::Unknown,
+        }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub fn first_start(&self) -> Option<Ms> {
+        self.first_start
+    }
+
+    /// Proven downtime: the sum over runs of failures, in milliseconds.
+    pub fn down_lower(&self) -> Ms {
+        self.lower_closed + self.run.map_or(0, Run::lower)
+    }
+
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    pub fn transitions(&self) -> &Transitions {
+        &self.transitions
+    }
+
+    pub fn outage(&self) -> Option<&OpenOutage> {
+        self.outage.as_ref()
+    }
+
+    /// Where the time that is unknown now began, with the reason as known so far.
+    pub fn open_unknown(&self) -> Option<(Ms, Reason)> {
+        let from = self.unknown_from?;
+        let notes = self.pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
+        Some((from, self.reason_of(from, notes)))
+    }
+
+    /// Known downtime inside the open outage, and its lower bound, in milliseconds.
+    pub fn open_outage_sums(&self) -> (Ms, Ms) {
+        self.outage.map_or((0, 0), |o| (self.ledger.down - o.down_before, self.down_lower() - o.lower_before))
+    }
+
+    /// The longest time from the start of a success or failure to the end of the next, so far.
+    pub fn longest_blind(&self) -> Ms {
+        self.longest_blind
+    }
+
+    /// Failures that wait for confirmation.
+    pub fn pending_failures(&self) -> usize {
+        self.pending.iter().filter(|p| p.cause.is_some()).count()
+    }
+
+    /// True while a re-probe may still decide something: failures or successes are pending.
+    pub fn undecided(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// True when nothing recorded can vouch for `now`: new, or the last result is too old.
+    pub fn needs_first_probe(&self, rules: &Rules, now: Ms) -> bool {
+        let vouched = self.pending.last().map(|p| p.vouch).or(self.last);
+        vouched.is_none_or(|v| now > v.until_from + rules.gap)
+    }
+
+    // ---- what happens -------------------------------------------------------------------------------------------
+
+    /// The daemon runs and has the endpoint in service from `at` on.
+    pub fn start(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
+        if self.first_start.is_none() {
+            self.begin(at, out);
+            return;
+        }
+        self.notes.started_at = Some(at);
+        self.tick(rules, at, out);
+    }
+
+    /// The daemon ended, or was last seen alive, at `at`.
+    pub fn stop(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
+        self.tick(rules, at, out);
+    }
+
+    /// The endpoint comes back after having been out of service since it was last judged.
+    pub fn resume_service(&mut self, at: Ms, out: &mut Vec<Change>) {
+        self.leave_service(out);
+        self.ledger.skip(at);
+        self.unknown_from = Some(self.ledger.watermark);
+        self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
+    }
+
+    /// The endpoint leaves service: what is open is dropped, nothing more is settled. An open outage ends where it is
+    /// known to have lasted.
+    pub fn leave_service(&mut self, out: &mut Vec<Change>) {
+        self.drop_pending();
+        self.close_unknown(self.ledger.watermark, None, out);
+        if let Some(last) = self.last.take() {
+            if self.known_up == Some(false) {
+                self.end_outage(self.ledger.watermark, last.start, self.ledger.watermark, out);
+            }
+        }
+        self.known_up = None;
+        self.notes = Notes::default();
+    }
+
+    /// Pending failures belong to a definition that is gone: they become unmeasured.
+    pub fn reconfigure(&mut self, out: &mut Vec<Change>) {
+        if self.pending.iter().any(|p| p.cause.is_some()) {
+            self.drop_pending();
+            self.notes.reason = self.notes.reason.or(Some(Reason::Reconfigured));
+        } else if !self.pending.is_empty() {
+            self.release_up(out);
+        }
+    }
+
+    /// Pending failures are found to be the prober's own (no witness answered): they become unmeasured.
+    pub fn discredit(&mut self, reason: Reason) {
+        if self.pending.iter().any(|p| p.cause.is_some()) {
+            self.drop_pending();
+            self.notes.reason = self.notes.reason.or(Some(reason));
+        }
+    }
+
+    /// Time has passed up to `now`, and every probe that started before is judged.
+    pub fn tick(&mut self, rules: &Rules, now: Ms, out: &mut Vec<Change>) {
+        if let Some(latest_end) = self.pending.iter().map(|p| p.vouch.end).max() {
+            if now <= latest_end + rules.window {
+                return;
+            }
+            if self.pending.iter().any(|p| p.cause.is_some()) {
+                self.drop_pending();
+            } else {
+                self.release_up_within(rules, out);
+            }
+        }
+        if self.unknown_from.is_some() {
+            self.ledger.settle(now, StateName::Unknown, Doubt::Carried);
+        } else if let Some(last) = self.last {
+            if now > last.until_from + rules.gap {
+                self.open_unknown_after(rules, last, out);
+                self.ledger.settle(now, StateName::Unknown, Doubt::Carried);
+            }
+        }
+    }
+
+    /// A slot was missed because as many probes as allowed were in flight: it counts like the start before it.
+    pub fn busy(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
+        self.tick(rules, at, out);
+        self.slots.missed += 1;
+        if self.notes.unmeasured || self.unknown_from.is_some() && self.pending.is_empty() {
+            return;
+        }
+        let vouch = self.pending.last_mut().map(|p| &mut p.vouch).or(self.last.as_mut());
+        if let Some(vouch) = vouch {
+            vouch.until_from = vouch.until_from.max(at);
+        }
+    }
+
+    /// A slot was missed for the daemon's own limits; that time is unknown unless the next result is within the gap.
+    pub fn missed(&mut self, rules: &Rules, at: Ms, reason: Reason, out: &mut Vec<Change>) {
+        self.tick(rules, at, out);
+        self.slots.missed += 1;
+        self.note_unmeasured(reason);
+    }
+
+    /// The result of a probe; results come in order of their starts.
+    pub fn observe(&mut self, rules: &Rules, result: ProbeResult, out: &mut Vec<Change>) {
+        if self.first_start.is_none() {
+            self.begin(result.start, out);
+        }
+        self.tick(rules, result.start, out);
+        let vouch = Vouch { start: result.start, end: result.end.max(result.start), until_from: result.start };
+        match result.verdict {
+            Verdict::Unmeasured(reason) => {
+                self.slots.unmeasured += u64::from(result.slot);
+                self.note_unmeasured(reason);
+            }
+            Verdict::Success => {
+                self.slots.success += u64::from(result.slot);
+                self.success(rules, vouch, out);
+            }
+            Verdict::Failure(cause) => self.failure(rules, vouch, cause, result.slot, out),
+        }
+    }
+
+    // ---- how it is judged ---------------------------------------------------------------------------------------
+
+    fn begin(&mut self, at: Ms, out: &mut Vec<Change>) {
+        self.first_start = Some(at);
+        self.ledger = Ledger::starting_at(at);
+        self.unknown_from = Some(at);
+        self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
+        out.push(Change::UnknownFrom { from: at, doubt_from: None });
+    }
+
+    fn note_unmeasured(&mut self, reason: Reason) {
+        self.notes.reason = self.notes.reason.or(Some(reason));
+        self.notes.unmeasured = true;
+    }
+
+    fn success(&mut self, rules: &Rules, vouch: Vouch, out: &mut Vec<Change>) {
+        if self.known_up == Some(false) {
+            self.push_pending(vouch, false, None);
+            if self.pending.len() as u32 >= rules.cadence.up_after {
+                self.release_up_within(rules, out);
+            }
+            return;
+        }
+        if self.pending.is_empty() {
+            let before = std::mem::take(&mut self.notes);
+            self.stay_up(rules, vouch, before, out);
+        } else {
+            self.unconfirm(rules, vouch, out);
+        }
+    }
+
+    /// A success while up, or the first after unknown time.
+    fn stay_up(&mut self, rules: &Rules, vouch: Vouch, before: Notes, out: &mut Vec<Change>) {
+        if self.link(rules, vouch.start, before, Some(vouch.end), out) == Link::Whole {
+            self.ledger.settle(vouch.start, StateName::Up, Doubt::Carried);
+            self.saw_whole_gap(vouch.end);
+        } else {
+            self.ledger.doubt(vouch.end);
+        }
+        if self.known_up.is_none() {
+            self.transitions.up += 1;
+            out.push(Change::FirstUp { at: vouch.start });
+        }
+        self.known_up = Some(true);
+        self.last = Some(vouch);
+    }
+
+    /// A success after failures that were too few: no outage, but doubt.
+    fn unconfirm(&mut self, rules: &Rules, vouch: Vouch, out: &mut Vec<Change>) {
+        let from = self.last.map(|v| v.start).or(self.first_start).unwrap_or(vouch.start);
+        let pending = std::mem::take(&mut self.pending);
+        let before = std::mem::take(&mut self.notes);
+        self.slots.unconfirmed += pending.iter().filter(|p| p.slot).count() as u64;
+        out.push(Change::Unconfirmed { from, to: vouch.end });
+        if self.last.is_none() {
+            let all = pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(before);
+            self.stay_up(rules, vouch, all, out);
+            return;
+        }
+        for p in &pending {
+            self.pass_doubtful(rules, p.vouch, p.before, None, out);
+        }
+        self.pass_doubtful(rules, vouch, before, Some(vouch.end), out);
+        self.ledger.doubt(vouch.end);
+        self.known_up = Some(true);
+    }
+
+    /// Settles to a result inside an unconfirmed span: up, but doubtful.
+    fn pass_doubtful(&mut self, rules: &Rules, vouch: Vouch, before: Notes, doubt: Option<Ms>, out: &mut Vec<Change>) {
+        if self.link(rules, vouch.start, before, doubt, out) == Link::Whole {
+            self.ledger.settle(vouch.start, StateName::Up, Doubt::Whole);
+            self.saw_whole_gap(vouch.end);
+        }
+        self.last = Some(vouch);
+    }
+
+    fn failure(&mut self, rules: &Rules, vouch: Vouch, cause: Cause, slot: bool, out: &mut Vec<Change>) {
+        if self.known_up == Some(false) {
+            self.slots.failure += u64::from(slot);
+            let successes = std::mem::take(&mut self.pending);
+            let before = std::mem::take(&mut self.notes);
+            for p in successes {
+                self.pass_down(rules, p.vouch, p.before, out);
+                self.close_run();
+            }
+            self.pass_down(rules, vouch, before, out);
+            self.extend_run(vouch);
+            return;
+        }
+        self.push_pending(vouch, slot, Some(cause));
+        if self.pending.len() as u32 >= rules.cadence.down_after {
+            self.confirm(rules, vouch.end, out);
+        }
+    }
+
+    /// As many failures in a row as `down_after`: the outage began before the first of them.
+    fn confirm(&mut self, rules: &Rules, confirmed_at: Ms, out: &mut Vec<Change>) {
+        let pending = std::mem::take(&mut self.pending);
+        let Some(first) = pending.first().copied() else { return };
+        let earliest = self.last.map(|v| v.start).or(self.first_start).unwrap_or(first.vouch.start);
+        self.slots.failure += pending.iter().filter(|p| p.slot).count() as u64;
+        let mut from = first.vouch.start;
+        if self.link(rules, first.vouch.start, first.before, None, out) == Link::Whole {
+            from = from.min(midpoint(earliest, first.vouch.end));
+            self.ledger.settle(from, StateName::Up, Doubt::Whole);
+        }
+        self.known_up = Some(false);
+        self.transitions.down += 1;
+        let cause = first.cause.unwrap_or(Cause::ProtocolError);
+        self.outage = Some(OpenOutage {
+            from,
+            from_earliest: earliest,
+            from_latest: first.vouch.end,
+            confirmed_at,
+            cause,
+            down_before: self.ledger.down,
+            lower_before: self.lower_closed,
+        });
+        out.push(Change::Down { from, from_earliest: earliest, from_latest: first.vouch.end, confirmed_at, cause });
+        self.ledger.settle(first.vouch.start, StateName::Down, Doubt::Whole);
+        self.saw_whole_gap(first.vouch.end);
+        self.last = Some(first.vouch);
+        self.extend_run(first.vouch);
+        for p in &pending[1..] {
+            self.pass_down(rules, p.vouch, p.before, out);
+            self.extend_run(p.vouch);
+        }
+    }
+
+    /// Settles to a result inside an outage.
+    fn pass_down(&mut self, rules: &Rules, vouch: Vouch, before: Notes, out: &mut Vec<Change>) {
+        if self.link(rules, vouch.start, before, None, out) == Link::Whole {
+            self.ledger.settle(vouch.start, StateName::Down, Doubt::Whole);
+            self.saw_whole_gap(vouch.end);
+        }
+        self.last = Some(vouch);
+    }
+
+    /// The pending successes end the outage, at the first of them.
+    fn release_up_within(&mut self, rules: &Rules, out: &mut Vec<Change>) {
+        let successes = std::mem::take(&mut self.pending);
+        let Some((first, rest)) = successes.split_first() else { return };
+        let later = std::mem::take(&mut self.notes);
+        let last_failure = self.last.map_or(first.vouch.start, |v| v.start);
+        let unknown_since = self.unknown_from;
+        let whole = self.link(rules, first.vouch.start, first.before, Some(first.vouch.end), out) == Link::Whole;
+        let to = if whole {
+            let to = midpoint(last_failure, first.vouch.end).min(first.vouch.start);
+            self.ledger.settle(to, StateName::Down, Doubt::Whole);
+            to
+        } else {
+            unknown_since.unwrap_or(self.last.map_or(first.vouch.start, |v| v.until_from + rules.reach))
+        };
+        self.end_outage(to, last_failure, first.vouch.end, out);
+        self.transitions.up += 1;
+        self.known_up = Some(true);
+        self.ledger.settle(first.vouch.start, StateName::Up, Doubt::Whole);
+        self.saw_whole_gap(first.vouch.end);
+        self.ledger.doubt(first.vouch.end);
+        self.last = Some(first.vouch);
+        for p in rest {
+            self.stay_up(rules, p.vouch, p.before, out);
+        }
+        self.notes = later;
+    }
+
+    /// As [`Self::release_up_within`], where no rules are at hand because the definition changes: gaps stay whole.
+    fn release_up(&mut self, out: &mut Vec<Change>) {
+        let unlimited = Rules {
+            gap: Ms::MAX / 4,
+            ..Rules::new(super::rules::Cadence {
+                interval: 1000,
+                jitter_ppm: 0,
+                late_after: 0,
+                timeout: 1000,
+                retry_interval: 1000,
+                down_after: 1,
+                up_after: 1,
+            })
+        };
+        self.release_up_within(&unlimited, out);
+    }
+
+    fn end_outage(&mut self, to: Ms, to_earliest: Ms, to_latest: Ms, out: &mut Vec<Change>) {
+        self.close_run();
+        if let Some(outage) = self.outage.take() {
+            out.push(Change::Up {
+                to,
+                to_earliest,
+                to_latest,
+                lower: self.lower_closed - outage.lower_before,
+                down: self.ledger.down - outage.down_before,
+            });
+        }
+    }
+
+    /// Looks at the time between the last settled result and the next at `start`. Where it is broken, settles all of it
+    /// (known part, unknown part) and closes the unknown stretch; where it is whole, settles nothing.
+    fn link(&mut self, rules: &Rules, start: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) -> Link {
+        if self.unknown_from.is_none() {
+            match self.last {
+                Some(last) if start > last.until_from + rules.gap => self.open_unknown_after(rules, last, out),
+                Some(_) => return Link::Whole,
+                None => self.unknown_from = Some(self.ledger.watermark),
+            }
+        }
+        self.ledger.settle(start, StateName::Unknown, Doubt::Carried);
+        self.notes_close_unknown(start, before, doubt_until, out);
+        Link::Broken
+    }
+
+    /// The result before has vouched as far as it can; unknown time begins there.
+    fn open_unknown_after(&mut self, rules: &Rules, last: Vouch, out: &mut Vec<Change>) {
+        let from = last.until_from + rules.reach;
+        let state = if self.known_up == Some(false) { StateName::Down } else { StateName::Up };
+        self.ledger.settle(from, state, Doubt::Whole);
+        self.unknown_from = Some(from);
+        self.transitions.unknown += 1;
+        self.close_run();
+        let doubt_from = (state == StateName::Up).then_some(last.start);
+        out.push(Change::UnknownFrom { from, doubt_from });
+    }
+
+    fn notes_close_unknown(&mut self, to: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
+        if let Some(from) = self.unknown_from.take() {
+            self.close_run();
+            let reason = self.reason_of(from, before);
+            out.push(Change::UnknownUntil { from, to, reason, doubt_until });
+        }
+    }
+
+    fn close_unknown(&mut self, to: Ms, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
+        let notes = self.notes;
+        self.notes_close_unknown(to, notes, doubt_until, out);
+    }
+
+    /// One reason per stretch: a start of the daemon inside it, else the first unmeasured probe's, else late.
+    fn reason_of(&self, from: Ms, notes: Notes) -> Reason {
+        match notes.started_at {
+            Some(at) if at > from => Reason::NotRunning,
+            _ => notes.reason.unwrap_or(Reason::Late),
+        }
+    }
+
+    fn push_pending(&mut self, vouch: Vouch, slot: bool, cause: Option<Cause>) {
+        let before = std::mem::take(&mut self.notes);
+        self.pending.push(Pending { vouch, slot, cause, before });
+    }
+
+    /// Pending failures become unmeasured: as if they had never been.
+    fn drop_pending(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        if pending.is_empty() {
+            return;
+        }
+        self.slots.unmeasured += pending.iter().filter(|p| p.slot && p.cause.is_some()).count() as u64;
+        let merged = pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
+        self.notes = Notes { unmeasured: true, ..merged };
+    }
+
+    fn extend_run(&mut self, failure: Vouch) {
+        match &mut self.run {
+            Some(run) => run.last_start = failure.start,
+            None => self.run = Some(Run { first_end: failure.end, last_start: failure.start }),
+        }
+    }
+
+    fn close_run(&mut self) {
+        self.lower_closed += self.run.take().map_or(0, Run::lower);
+    }
+
+    fn saw_whole_gap(&mut self, end: Ms) {
+        if let Some(last) = self.last {
+            self.longest_blind = self.longest_blind.max(end.saturating_sub(last.start));
+        }
+    }
+}
+
+/// The middle of two instants, rounded down to a millisecond.
+fn midpoint(a: Ms, b: Ms) -> Ms {
+    a + b.saturating_sub(a) / 2
+}

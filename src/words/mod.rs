@@ -1,0 +1,14 @@
+//! Floor 0: the words of the field, one type per thing.
+//!
+//! Everything above speaks in these types. They hold no clock, do no IO and know no file format, so that what is
+//! judged and what is printed cannot drift apart.
+
+pub mod endpoint;
+pub mod observation;
+pub mod outcome;
+pub mod time;
+
+pub use endpoint::{Kind, Name, StateName};
+pub use observation::{Occasion, Phase, PhaseTimes};
+pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Outcome, Reason};
+pub use time::{Ms, UtcMs, format_utc, parse_utc};

@@ -1,0 +1,225 @@
+//! What a probe found: [`Outcome`], the closed sets [`Cause`] and [`Reason`], and the [`Facts`] beside them.
+//!
+//! Causes and reasons are metric labels, so they are closed, documented and never carry remote text. The text that
+//! explains one case travels in `detail`, for log and history only.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::time::UtcMs;
+
+macro_rules! closed_set {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every member, in the order of the documentation.
+            pub const ALL: &'static [$name] = &[$($name::$variant),+];
+
+            /// The word used in metrics, JSON, pages and history.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $text),+ }
+            }
+
+            /// The member of that word.
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some($name::$variant),)+ _ => None }
+            }
+
+            /// The member at a position of [`Self::ALL`], as compact records store it.
+            pub fn from_code(code: u8) -> Option<Self> {
+                Self::ALL.get(usize::from(code)).copied()
+            }
+        }
+    };
+}
+
+closed_set! {
+    /// Why an endpoint is down: what the endpoint, its network or its name service did.
+    Cause {
+        DnsNxdomain => "dns_nxdomain",
+        DnsNoAddress => "dns_no_address",
+        DnsServfail => "dns_servfail",
+        DnsRefused => "dns_refused",
+        DnsTimeout => "dns_timeout",
+        DnsInvalid => "dns_invalid",
+        ConnectRefused => "connect_refused",
+        ConnectTimeout => "connect_timeout",
+        ConnectReset => "connect_reset",
+        ConnectUnreachable => "connect_unreachable",
+        TlsTimeout => "tls_timeout",
+        TlsHandshake => "tls_handshake",
+        TlsClientAuth => "tls_client_auth",
+        TlsCertExpired => "tls_cert_expired",
+        TlsCertNotYetValid => "tls_cert_not_yet_valid",
+        TlsCertName => "tls_cert_name",
+        TlsCertUntrusted => "tls_cert_untrusted",
+        TlsCertPurpose => "tls_cert_purpose",
+        TlsCertWeak => "tls_cert_weak",
+        TlsCertExpiring => "tls_cert_expiring",
+        FirstByteTimeout => "first_byte_timeout",
+        BodyTimeout => "body_timeout",
+        HttpMalformed => "http_malformed",
+        HttpTruncated => "http_truncated",
+        HeaderLimit => "header_limit",
+        BodyLimit => "body_limit",
+        DecodeError => "decode_error",
+        DecodeLimit => "decode_limit",
+        RedirectLimit => "redirect_limit",
+        RedirectPolicy => "redirect_policy",
+        ProtocolError => "protocol_error",
+        Status => "status",
+        VersionMismatch => "version_mismatch",
+        HeaderMismatch => "header_mismatch",
+        BodyMismatch => "body_mismatch",
+        JsonMismatch => "json_mismatch",
+        UrlMismatch => "url_mismatch",
+        TooSlow => "too_slow",
+        DnsRcode => "dns_rcode",
+        DnsMismatch => "dns_mismatch",
+        IcmpTimeout => "icmp_timeout",
+        IcmpUnreachable => "icmp_unreachable",
+        ExpectMismatch => "expect_mismatch",
+        ExpectTimeout => "expect_timeout",
+    }
+}
+
+closed_set! {
+    /// Why time is unknown: what the prober itself could not do.
+    Reason {
+        NotRunning => "not_running",
+        Starting => "starting",
+        Suspended => "suspended",
+        Late => "late",
+        LocalResource => "local_resource",
+        LocalNetwork => "local_network",
+        Resolver => "resolver",
+        Permission => "permission",
+        Clock => "clock",
+        History => "history",
+        Reconfigured => "reconfigured",
+        Internal => "internal",
+    }
+}
+
+impl Cause {
+    /// True where the endpoint had its time and let it pass; such a failure proves nothing when our own runtime stalled.
+    pub fn is_timeout(self) -> bool {
+        matches!(
+            self,
+            Cause::DnsTimeout
+                | Cause::ConnectTimeout
+                | Cause::TlsTimeout
+                | Cause::FirstByteTimeout
+                | Cause::BodyTimeout
+                | Cause::TooSlow
+                | Cause::IcmpTimeout
+                | Cause::ExpectTimeout
+        )
+    }
+}
+
+/// What a probe found.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The endpoint did what its config expects.
+    Up(Box<Facts>),
+    /// It did not. `detail` says what was seen, in words for a person.
+    Down { cause: Cause, detail: String, facts: Box<Facts> },
+    /// The prober could not judge.
+    Unmeasured { reason: Reason, detail: String },
+}
+
+impl Outcome {
+    pub fn facts(&self) -> Option<&Facts> {
+        match self {
+            Outcome::Up(facts) => Some(facts),
+            Outcome::Down { facts, .. } => Some(facts),
+            Outcome::Unmeasured { .. } => None,
+        }
+    }
+
+    /// `success`, `failure` or `unmeasured`.
+    pub fn result(&self) -> &'static str {
+        match self {
+            Outcome::Up(_) => "success",
+            Outcome::Down { .. } => "failure",
+            Outcome::Unmeasured { .. } => "unmeasured",
+        }
+    }
+}
+
+/// What one probe learnt beside its verdict. A field that was not reached is `None`.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub address: Option<IpAddr>,
+    pub attempts: Vec<Attempt>,
+    pub http_status: Option<u16>,
+    pub http_version: Option<&'static str>,
+    pub final_url: Option<String>,
+    pub redirects: u32,
+    pub body_bytes: Option<u64>,
+    pub tls_version: Option<&'static str>,
+    pub tls_cipher: Option<&'static str>,
+    pub certificate: Option<Arc<CertificateFacts>>,
+    pub dns_rcode: Option<String>,
+    pub dns_answers: Vec<String>,
+    pub icmp_hop_limit: Option<u8>,
+    /// Smoothed round trip of the connection as the kernel saw it, in microseconds (TCP_INFO).
+    pub tcp_rtt_us: Option<u32>,
+    /// Each expectation that was looked at, with what was found.
+    pub findings: Vec<Finding>,
+}
+
+/// One address that was tried, and how that ended.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub address: IpAddr,
+    pub error: Option<String>,
+    pub duration_us: u64,
+}
+
+/// One expectation with the value found.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub expectation: String,
+    pub found: String,
+    pub met: bool,
+}
+
+/// What the peer's certificate chain says, also when it was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    pub subject: String,
+    pub issuer: String,
+    pub names: Vec<String>,
+    pub not_before: UtcMs,
+    pub not_after: UtcMs,
+    /// The earliest end of validity among all certificates that were sent.
+    pub chain_not_after: UtcMs,
+    pub chain_length: usize,
+    pub key: String,
+    /// Lower-case hex of the leaf.
+    pub sha256: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_and_reason_reads_back_from_its_word_and_code() {
+        for (code, cause) in Cause::ALL.iter().enumerate() {
+            assert_eq!(Cause::parse(cause.as_str()), Some(*cause));
+            assert_eq!(Cause::from_code(code as u8), Some(*cause));
+        }
+        for (code, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
+            assert_eq!(Reason::from_code(code as u8), Some(*reason));
+        }
+        assert_eq!(Cause::parse("other"), None);
+    }
+}
