@@ -1,1 +1,258 @@
-//! placeholder
+//! Latency of one endpoint, small: HDR buckets of which only those in use are stored.
+//!
+//! The bucket layout is that of an HdrHistogram with two significant digits from 1 us (256 sub-buckets), so values keep
+//! to within 1 %, parts merge exactly, and the V2 encoding of the history reads anywhere. The recorder records, pages
+//! and metrics read. Values are microseconds.
+
+use crate::words::{Ms, UtcMs};
+
+/// Values above this are recorded as this: 60 s, as no timeout that matters is longer.
+pub const HIGHEST_US: u64 = 60_000_000;
+/// Length of one part of the last hour.
+pub const PART_MS: i64 = 600_000;
+const PARTS: usize = 6;
+const SUB_BUCKETS_HALF: u64 = 128;
+
+/// How a probe ended, for latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Ending {
+    Success,
+    Failure,
+    Timeout,
+}
+
+impl Ending {
+    pub const ALL: [Ending; 3] = [Ending::Success, Ending::Failure, Ending::Timeout];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Success => "success",
+            Ending::Failure => "failure",
+            Ending::Timeout => "timeout",
+        }
+    }
+}
+
+/// The HDR bucket of a value in microseconds.
+pub fn bucket_of(us: u64) -> u16 {
+    let us = us.clamp(1, HIGHEST_US);
+    let level = u64::from(64 - (us | (2 * SUB_BUCKETS_HALF - 1)).leading_zeros()) - 8;
+    ((level + 1) * SUB_BUCKETS_HALF + (us >> level) - SUB_BUCKETS_HALF) as u16
+}
+
+/// The highest value that falls into a bucket, in microseconds.
+pub fn highest_of(bucket: u16) -> u64 {
+    let bucket = u64::from(bucket);
+    if bucket < 2 * SUB_BUCKETS_HALF {
+        return bucket;
+    }
+    let level = bucket / SUB_BUCKETS_HALF - 1;
+    let sub = bucket % SUB_BUCKETS_HALF + SUB_BUCKETS_HALF;
+    ((sub + 1) << level) - 1
+}
+
+/// Counts per bucket and ending, sorted by both; four bytes for each that is in use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sparse(Vec<(u16, u16)>);
+
+impl Sparse {
+    fn key(ending: Ending, bucket: u16) -> u16 {
+        (ending as u16) << 13 | bucket
+    }
+
+    pub fn record(&mut self, ending: Ending, us: u64) {
+        self.add(Self::key(ending, bucket_of(us)), 1);
+    }
+
+    fn add(&mut self, key: u16, count: u16) {
+        match self.0.binary_search_by_key(&key, |entry| entry.0) {
+            Ok(at) => self.0[at].1 = self.0[at].1.saturating_add(count),
+            Err(at) => {
+                if self.0.len() == self.0.capacity() {
+                    self.0.reserve_exact(self.0.len().clamp(2, 64));
+                }
+                self.0.insert(at, (key, count));
+            }
+        }
+    }
+
+    /// (highest value of the bucket in us, count) of one ending, ascending.
+    pub fn of(&self, ending: Ending) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key >> 13 == ending as u16)
+            .map(|(key, count)| (highest_of(key & 0x1FFF), u64::from(*count)))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The parts of the last hour, each ten minutes of the calendar.
+#[derive(Debug, Clone, Default)]
+pub struct LastHour {
+    /// Number of the ten-minute part (UTC / 600 s) that `parts[number % 6]` holds.
+    newest: i64,
+    parts: [Sparse; PARTS],
+}
+
+impl LastHour {
+    pub fn record(&mut self, utc: UtcMs, ending: Ending, us: u64) {
+        self.advance(utc);
+        let at = self.newest.rem_euclid(PARTS as i64) as usize;
+        self.parts[at].record(ending, us);
+    }
+
+    /// Forgets the parts that lie more than an hour before `utc`.
+    pub fn advance(&mut self, utc: UtcMs) {
+        let number = utc.div_euclid(PART_MS);
+        if number <= self.newest {
+            return;
+        }
+        for gone in (self.newest + 1..=number).rev().take(PARTS) {
+            self.parts[gone.rem_euclid(PARTS as i64) as usize] = Sparse::default();
+        }
+        self.newest = number;
+    }
+
+    /// Puts back a part of a stored hour.
+    pub fn restore(&mut self, utc: UtcMs, ending: Ending, highest_us: u64, count: u64) {
+        self.advance(utc);
+        let age = self.newest - utc.div_euclid(PART_MS);
+        if (0..PARTS as i64).contains(&age) {
+            let at = (self.newest - age).rem_euclid(PARTS as i64) as usize;
+            self.parts[at].add(Sparse::key(ending, bucket_of(highest_us)), u16::try_from(count).unwrap_or(u16::MAX));
+        }
+    }
+
+    /// The buckets of one ending over the parts that begin at or after `from`, merged and ascending.
+    pub fn since(&self, from: UtcMs, ending: Ending) -> Vec<(u64, u64)> {
+        let mut all: Vec<(u64, u64)> = Vec::new();
+        for age in 0..PARTS as i64 {
+            let number = self.newest - age;
+            if number * PART_MS >= from {
+                all.extend(self.parts[number.rem_euclid(PARTS as i64) as usize].of(ending));
+            }
+        }
+        merge(&mut all);
+        all
+    }
+}
+
+/// Sorts (value, count) pairs and adds up those of one value.
+pub fn merge(pairs: &mut Vec<(u64, u64)>) {
+    pairs.sort_unstable();
+    pairs.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            earlier.1 += later.1;
+        }
+        same
+    });
+}
+
+/// The value below or at which the share `quantile_ppm` of all counts lies, in microseconds; `None` without counts.
+pub fn quantile(pairs: &[(u64, u64)], quantile_ppm: u64) -> Option<u64> {
+    let total: u64 = pairs.iter().map(|p| p.1).sum();
+    let rank = (total * quantile_ppm).div_ceil(1_000_000).max(1);
+    let mut seen = 0;
+    for (value, count) in pairs {
+        seen += count;
+        if seen >= rank {
+            return Some(*value);
+        }
+    }
+    None
+}
+
+/// Classic Prometheus buckets of one ending: counts since the start of the process.
+#[derive(Debug, Clone, Default)]
+pub struct Classic {
+    /// Not cumulative; one more than there are bounds, the last is above all of them.
+    pub counts: Vec<u32>,
+    pub sum_us: u64,
+}
+
+impl Classic {
+    /// `bounds` in microseconds, ascending.
+    pub fn record(&mut self, bounds: &[u64], us: u64) {
+        if self.counts.is_empty() {
+            self.counts = vec![0; bounds.len() + 1];
+        }
+        let at = bounds.partition_point(|bound| *bound < us);
+        self.counts[at] = self.counts[at].saturating_add(1);
+        self.sum_us += us;
+    }
+}
+
+/// The number of the hour (UTC) an instant lies in.
+pub fn hour_of(utc: UtcMs) -> i64 {
+    utc.div_euclid(3_600_000)
+}
+
+/// Microseconds of a length in milliseconds.
+pub fn us_of(ms: Ms) -> u64 {
+    ms * 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hdrhistogram::Histogram;
+
+    fn reference() -> Histogram<u64> {
+        Histogram::new_with_bounds(1, HIGHEST_US, 2).expect("valid bounds")
+    }
+
+    #[test]
+    fn buckets_are_those_of_hdrhistogram() {
+        let reference = reference();
+        let mut us = 1;
+        while us < HIGHEST_US {
+            let bucket = bucket_of(us);
+            assert_eq!(highest_of(bucket), reference.highest_equivalent(us), "{us}");
+            assert_eq!(bucket_of(highest_of(bucket)), bucket, "{us}");
+            us += 1 + us / 97;
+        }
+        assert!(bucket_of(HIGHEST_US) < 1 << 13);
+    }
+
+    #[test]
+    fn quantiles_agree_with_hdrhistogram() {
+        let mut reference = reference();
+        let mut hour = LastHour::default();
+        let mut value = 7_u64;
+        for k in 0..5000_u64 {
+            value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) % 9_000_000;
+            reference.record(value.max(1)).expect("in range");
+            hour.record(1_000_000 + (k as i64) * 500, Ending::Success, value);
+        }
+        let pairs = hour.since(0, Ending::Success);
+        for ppm in [1000, 500_000, 900_000, 990_000, 999_000, 1_000_000] {
+            assert_eq!(quantile(&pairs, ppm), Some(reference.value_at_quantile(ppm as f64 / 1e6)), "{ppm}");
+        }
+    }
+
+    #[test]
+    fn what_is_older_than_an_hour_is_forgotten() {
+        let mut hour = LastHour::default();
+        hour.record(0, Ending::Success, 10);
+        hour.record(3_500_000, Ending::Success, 20);
+        assert_eq!(hour.since(0, Ending::Success).len(), 2);
+        hour.record(3_700_000, Ending::Timeout, 30);
+        assert_eq!(hour.since(0, Ending::Success), vec![(20, 1)]);
+        hour.advance(90_000_000);
+        assert!(hour.since(0, Ending::Timeout).is_empty());
+    }
+
+    #[test]
+    fn classic_buckets_are_less_than_or_equal() {
+        let mut classic = Classic::default();
+        for us in [1, 1000, 1001, 99_999_999] {
+            classic.record(&[1000, 2000], us);
+        }
+        assert_eq!(classic.counts, vec![2, 1, 1]);
+    }
+}

@@ -1,1 +1,198 @@
-//! placeholder
+//! A judge as bytes: the compact record from which the history restores it, exactly.
+//!
+//! Little-endian base-128 numbers in a fixed order behind a version byte. Pure: the history stores and fetches the
+//! bytes, this file only knows their meaning.
+
+use super::ledger::Ledger;
+use super::state::{Judge, Notes, OpenOutage, Pending, Run, Slots, Transitions, Vouch};
+use crate::words::{Cause, Ms, Reason};
+
+const VERSION: u8 = 1;
+
+/// The bytes are not a judge that this version wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored endpoint state cannot be read (byte {0})")]
+pub struct Unreadable(pub usize);
+
+/// Appends numbers to a record.
+#[derive(Default)]
+pub struct Writer(pub Vec<u8>);
+
+impl Writer {
+    pub fn number(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.0.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.0.push(n as u8);
+    }
+
+    /// Zero for `None`, else one more than the number.
+    fn option(&mut self, n: Option<u64>) {
+        self.number(n.map_or(0, |n| n + 1));
+    }
+}
+
+/// Takes numbers off a record.
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
+    pub fn number(&mut self) -> Result<u64, Unreadable> {
+        let mut n = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = *self.bytes.get(self.at).ok_or(Unreadable(self.at))?;
+            self.at += 1;
+            n |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Ok(n);
+            }
+        }
+        Err(Unreadable(self.at))
+    }
+
+    fn option(&mut self) -> Result<Option<u64>, Unreadable> {
+        Ok(self.number()?.checked_sub(1))
+    }
+
+    fn code<T>(&mut self, decode: fn(u8) -> Option<T>) -> Result<Option<T>, Unreadable> {
+        match self.option()? {
+            None => Ok(None),
+            Some(code) => {
+                let value = u8::try_from(code).ok().and_then(decode);
+                value.map(Some).ok_or(Unreadable(self.at))
+            }
+        }
+    }
+}
+
+impl Judge {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut w = Writer(Vec::with_capacity(96));
+        w.0.push(VERSION);
+        w.option(self.first_start);
+        let l = &self.ledger;
+        for n in [l.up, l.down, l.unknown, l.down_upper, l.out_of_service, l.watermark, l.doubt_until()] {
+            w.number(n);
+        }
+        w.number(self.lower_closed);
+        w.option(self.run.map(|r| r.first_end));
+        w.option(self.run.map(|r| r.last_start));
+        w.option(self.known_up.map(u64::from));
+        w.option(self.last.map(|_| 0));
+        if let Some(last) = self.last {
+            write_vouch(&mut w, last);
+        }
+        write_notes(&mut w, self.notes);
+        w.option(self.unknown_from);
+        w.option(self.outage.map(|_| 0));
+        if let Some(o) = self.outage {
+            for n in [o.from, o.from_earliest, o.from_latest, o.confirmed_at, o.cause as u64, o.down_before, o.lower_before] {
+                w.number(n);
+            }
+        }
+        let (s, t) = (&self.slots, &self.transitions);
+        for n in [s.success, s.failure, s.unconfirmed, s.unmeasured, s.missed, t.up, t.down, t.unknown, self.longest_blind] {
+            w.number(n);
+        }
+        w.number(self.pending.len() as u64);
+        for p in &self.pending {
+            write_vouch(&mut w, p.vouch);
+            w.number(u64::from(p.slot));
+            w.option(p.cause.map(|c| c as u64));
+            write_notes(&mut w, p.before);
+        }
+        w.0
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = Reader::new(bytes);
+        if r.number()? != u64::from(VERSION) {
+            return Err(Unreadable(0));
+        }
+        let first_start = r.option()?;
+        let mut sums = [0; 7];
+        for n in &mut sums {
+            *n = r.number()?;
+        }
+        let lower_closed = r.number()?;
+        let run = r.option()?.zip(r.option()?).map(|(first_end, last_start)| Run { first_end, last_start });
+        let known_up = r.option()?.map(|n| n == 1);
+        let last = if r.option()?.is_some() { Some(read_vouch(&mut r)?) } else { None };
+        let notes = read_notes(&mut r)?;
+        let unknown_from = r.option()?;
+        let outage = if r.option()?.is_some() { Some(read_outage(&mut r)?) } else { None };
+        let mut n = || r.number();
+        let slots = Slots { success: n()?, failure: n()?, unconfirmed: n()?, unmeasured: n()?, missed: n()? };
+        let transitions = Transitions { up: n()?, down: n()?, unknown: n()? };
+        let longest_blind = n()?;
+        let count = n()?;
+        let mut pending = Vec::new();
+        for _ in 0..count {
+            let vouch = read_vouch(&mut r)?;
+            let slot = r.number()? == 1;
+            let cause = r.code(Cause::from_code)?;
+            pending.push(Pending { vouch, slot, cause, before: read_notes(&mut r)? });
+        }
+        if !r.is_at_end() {
+            return Err(Unreadable(r.at));
+        }
+        let ledger = Ledger::restored(sums);
+        Ok(Judge {
+            first_start,
+            ledger,
+            lower_closed,
+            run,
+            known_up,
+            last,
+            pending,
+            notes,
+            unknown_from,
+            outage,
+            slots,
+            transitions,
+            longest_blind,
+        })
+    }
+}
+
+fn write_vouch(w: &mut Writer, v: Vouch) {
+    w.number(v.start);
+    w.number(v.end - v.start);
+    w.number(v.until_from - v.start);
+}
+
+fn read_vouch(r: &mut Reader) -> Result<Vouch, Unreadable> {
+    let start: Ms = r.number()?;
+    let end = start.checked_add(r.number()?).ok_or(Unreadable(r.at))?;
+    let until_from = start.checked_add(r.number()?).ok_or(Unreadable(r.at))?;
+    Ok(Vouch { start, end, until_from })
+}
+
+fn write_notes(w: &mut Writer, notes: Notes) {
+    w.option(notes.started_at);
+    w.option(notes.reason.map(|r| r as u64));
+    w.number(u64::from(notes.unmeasured));
+}
+
+fn read_notes(r: &mut Reader) -> Result<Notes, Unreadable> {
+    Ok(Notes { started_at: r.option()?, reason: r.code(Reason::from_code)?, unmeasured: r.number()? == 1 })
+}
+
+fn read_outage(r: &mut Reader) -> Result<OpenOutage, Unreadable> {
+    let mut n = || r.number();
+    let (from, from_earliest, from_latest, confirmed_at, code) = (n()?, n()?, n()?, n()?, n()?);
+    let (down_before, lower_before) = (n()?, n()?);
+    let cause = u8::try_from(code).ok().and_then(Cause::from_code).ok_or(Unreadable(0))?;
+    Ok(OpenOutage { from, from_earliest, from_latest, confirmed_at, cause, down_before, lower_before })
+}
