@@ -1,3 +1,5 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
+pub mod config;
 pub mod judgement;
+pub mod outward;
 pub mod words;

@@ -1,0 +1,583 @@
+//! Builds the [`Plan`] from the config's files, and gathers every fault of all of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::build_probe;
+use super::plan::*;
+use super::plan_probe::{Dns, HostPort, Http, Icmp, Probe, Tcp, TlsProbe};
+use super::secret::secret;
+use super::source::{Fault, Source, Surroundings};
+use super::walk::{Item, Layers, Section};
+use crate::judgement::rules::{Cadence, Rules};
+use crate::judgement::timeline::Combine;
+use crate::words::{Kind, Name};
+
+const DAY_MS: u64 = 86_400_000;
+/// Keys of an endpoint that are no names of targets; one of them inside `targets` has slipped there.
+const ENDPOINT_KEYS: [&str; 12] =
+    ["interval", "timeout", "retry_interval", "late_after", "down_after", "up_after", "jitter", "labels", "probe", "component", "addresses", "resolver"];
+
+/// Reads the config at `path` with all that it includes. Either a plan that is right, or every fault at once.
+pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fault>> {
+    let sources = read_all(path, surroundings)?;
+    let mut faults = Vec::new();
+    let parsed: Vec<(usize, Spanned<DeTable>)> = sources
+        .iter()
+        .enumerate()
+        .map(|(k, source)| {
+            let (tree, errors) = DeTable::parse_recoverable(&source.text);
+            for error in errors {
+                let span = error.span().unwrap_or(0..0);
+                let (problem, advice) = explained(error.message(), source, span.start);
+                source.fault(&span, problem, advice);
+            }
+            (k, tree)
+        })
+        .collect();
+    let roots: Vec<Section> = parsed.iter().map(|(k, tree)| Section::new(&sources[*k], String::new(), tree.get_ref(), tree.span())).collect();
+    let broken = sources.iter().any(|s| { let f = s.take_faults(); let any = !f.is_empty(); faults.extend(f); any });
+    let plan = if broken { None } else { Some(Builder { surroundings, specs: HashMap::new() }.plan(&roots)) };
+    for source in &sources {
+        faults.extend(source.take_faults());
+    }
+    faults.sort();
+    match plan {
+        Some(plan) if faults.is_empty() => Ok(plan),
+        _ => Err(faults),
+    }
+}
+
+/// The main file and the files that its `include` names.
+fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>, Vec<Fault>> {
+    let whole = |path: &Path, problem: String, advice: &str| {
+        vec![Fault { file: path.display().to_string(), line: 0, column: 0, problem, advice: advice.into() }]
+    };
+    let text = surroundings.read(path).map_err(|why| {
+        whole(path, format!("the config cannot be read: {why}"), "Name another with --config, or start from config/quickstart.toml.")
+    })?;
+    let main = Source::new(path, text);
+    let mut paths: Vec<PathBuf> = Vec::new();
+    {
+        let (tree, _) = DeTable::parse_recoverable(&main.text);
+        let root = Section::new(&main, String::new(), tree.get_ref(), tree.span());
+        for pattern in root.item("include").iter().flat_map(Item::list) {
+            let Some(text) = pattern.text() else { continue };
+            let absolute = path.parent().unwrap_or(Path::new(".")).join(&text);
+            match surroundings.matching(&absolute) {
+                Ok(found) => paths.extend(found),
+                Err(why) => pattern.fault(format!("`{text}` cannot be included: {why}"), "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file."),
+            }
+        }
+    }
+    let mut sources = vec![main];
+    for include in paths {
+        let text = surroundings.read(&include).map_err(|why| whole(&include, format!("the included file cannot be read: {why}"), "Make it readable, or take it out."))?;
+        sources.push(Source::new(&include, text));
+    }
+    Ok(sources)
+}
+
+/// The parser's message in our words where a common slip is behind it.
+fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
+    let line_start = source.text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |n| n + 1);
+    let line = source.text.get(line_start..).and_then(|t| t.lines().next()).unwrap_or_default().trim();
+    if message.contains("duplicate key") || message.contains("cannot extend value of type") {
+        let advice = if line.starts_with("probe.") {
+            "`probe.http = \"...\"` is short for `probe.http.url = \"...\"`; beside other keys write the long form."
+        } else {
+            "Keep one of them."
+        };
+        return (format!("this key stands twice ({message})"), advice.into());
+    }
+    (format!("this is not TOML: {message}"), "Texts stand in quotes, names with dots too; each key on a line of its own.".into())
+}
+
+struct Builder<'s> {
+    surroundings: &'s dyn Surroundings,
+    /// Specs that endpoints share, by the tables that they were built from.
+    specs: HashMap<(usize, usize, Kind), Shared>,
+}
+
+#[derive(Clone)]
+enum Shared {
+    Http(Arc<Http>),
+    Tcp(Arc<Tcp>),
+    Tls(Arc<TlsProbe>),
+    Icmp(Arc<Icmp>),
+    Dns(Arc<Dns>),
+}
+
+/// An endpoint as the files name it: its own table, its group's, or a target line of a group.
+struct Draft<'a> {
+    name: Name,
+    layers: Layers<'a>,
+    /// The address of a target line.
+    address: Option<Item<'a>>,
+    at: Item<'a>,
+}
+
+impl Builder<'_> {
+    fn plan(&mut self, roots: &[Section]) -> Plan {
+        let main = &roots[0];
+        main.item("include");
+        let top = Layers(roots.to_vec());
+        let defaults = top.layers("defaults");
+        let components = self.components(&top.layers("component"));
+        let metrics = metrics(&top.layers("metrics"));
+        let mut drafts = Vec::new();
+        for root in roots {
+            for section in root.tables("endpoint") {
+                drafts.extend(draft(section, &defaults));
+            }
+        }
+        for group in top.layers("group").0 {
+            for (id, span, item) in group.entries() {
+                let Some(section) = item.section() else { continue };
+                if !is_id(id) {
+                    group.source.fault(&span, format!("`{}` cannot be a group's id", id.escape_debug()), "Ids are made of a-z, 0-9, _ and -.");
+                }
+                drafts.extend(group_drafts(section, &defaults));
+            }
+        }
+        self.look_at_unused(&defaults);
+        let daemon = self.daemon(&top.layers("daemon"));
+        let endpoints = self.endpoints(drafts, &components, &daemon);
+        let notify = roots.iter().flat_map(|r| r.tables("notify")).filter_map(|s| self.notify(&s)).collect();
+        let deadman = self.deadman(&top);
+        defaults.end();
+        roots.iter().for_each(Section::end);
+        Plan { daemon, metrics, components, endpoints, notify, deadman }
+    }
+
+    fn daemon(&self, layers: &Layers) -> Daemon {
+        let listen = layers.item("listen").and_then(|i| socket_address(&i));
+        let daemon = Daemon {
+            vantage: layers.item("vantage").and_then(|i| i.name()).map_or_else(|| self.surroundings.host_name(), |n| n.to_string()),
+            state_dir: layers.item("state_dir").and_then(|i| i.text()).map(PathBuf::from),
+            listen: listen.unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("a constant address")),
+            max_in_flight: layers.item("max_in_flight").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
+            max_in_flight_per_host: layers.item("max_in_flight_per_host").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
+        };
+        layers.end();
+        daemon
+    }
+
+    fn components(&self, layers: &Layers) -> BTreeMap<Name, Component> {
+        let mut components = BTreeMap::new();
+        for section in &layers.0 {
+            for (id, span, item) in section.entries() {
+                let Some(table) = item.section() else { continue };
+                let title = table.item("title").and_then(|i| i.text()).unwrap_or_else(|| id.to_owned());
+                let combine = table.item("combine").and_then(|i| combination(&i)).unwrap_or(Combine::Series);
+                table.end();
+                match Name::new(id) {
+                    Ok(name) if is_id(id) => {
+                        components.insert(name, Component { title, combine });
+                    }
+                    _ => section.source.fault(&span, format!("`{}` cannot be a component's id", id.escape_debug()), "Ids are made of a-z, 0-9, _ and -; the text for people is `title`."),
+                }
+            }
+        }
+        components
+    }
+
+    /// Builds every probe table of the defaults once, so that a fault in one that no endpoint uses is found too.
+    fn look_at_unused(&mut self, defaults: &Layers) {
+        let probes = defaults.layers("probe");
+        for kind in Kind::ALL {
+            let tables = Layers(probes.items(kind.as_str()).iter().filter(|i| matches!(i.value, DeValue::Table(_))).filter_map(Item::section).collect());
+            if !tables.0.is_empty() {
+                self.spec(kind, &tables);
+            }
+        }
+    }
+
+    fn endpoints(&mut self, drafts: Vec<Draft>, components: &BTreeMap<Name, Component>, daemon: &Daemon) -> Vec<Arc<Endpoint>> {
+        let mut endpoints = Vec::with_capacity(drafts.len());
+        let mut names: HashSet<Name> = HashSet::with_capacity(drafts.len());
+        let mut labels_of: HashMap<Vec<usize>, Arc<BTreeMap<String, String>>> = HashMap::new();
+        let mut dials: Vec<Arc<Dial>> = Vec::new();
+        for draft in drafts {
+            if !names.insert(draft.name.clone()) {
+                draft.at.fault(format!("the name `{}` stands twice", draft.name), "Each endpoint needs a name of its own; it is the identity of its history.");
+            }
+            if let Some(endpoint) = self.endpoint(&draft, components, daemon, &mut labels_of, &mut dials) {
+                endpoints.push(Arc::new(endpoint));
+            }
+        }
+        endpoints
+    }
+
+    fn endpoint(
+        &mut self,
+        draft: &Draft,
+        components: &BTreeMap<Name, Component>,
+        daemon: &Daemon,
+        labels_of: &mut HashMap<Vec<usize>, Arc<BTreeMap<String, String>>>,
+        dials: &mut Vec<Arc<Dial>>,
+    ) -> Option<Endpoint> {
+        let layers = &draft.layers;
+        let component = match layers.item("component") {
+            Some(item) => {
+                let name = item.name()?;
+                if !components.contains_key(&name) {
+                    let known: Vec<&str> = components.keys().map(Name::as_str).collect();
+                    let advice = match super::walk::nearest(name.as_str(), &known) {
+                        Some(near) => format!("Did you mean \"{near}\"?"),
+                        None => format!("Declare it: [component.{name}]"),
+                    };
+                    item.fault(format!("the component `{name}` is not declared"), advice);
+                }
+                name
+            }
+            None => draft.name.clone(),
+        };
+        let key: Vec<usize> = layers.items("labels").iter().map(|i| std::ptr::from_ref(i.value) as usize).collect();
+        let labels = labels_of.entry(key).or_insert_with(|| Arc::new(labels(layers))).clone();
+        let rules = Rules::new(cadence(layers));
+        let dial = dial(layers);
+        let dial = dials.iter().find(|d| ***d == dial).cloned().unwrap_or_else(|| {
+            let dial = Arc::new(dial);
+            dials.push(dial.clone());
+            dial
+        });
+        let renamed_from = layers.0[0].item("renamed_from").and_then(|i| i.name());
+        let enabled = layers.item("enabled").and_then(|i| i.flag()).unwrap_or(true);
+        let probe = self.probe(draft);
+        if draft.address.is_none() {
+            layers.0[0].end();
+        }
+        let probe = probe?;
+        let _ = daemon;
+        let digest = digest(&probe, &dial);
+        enabled.then_some(Endpoint { name: draft.name.clone(), component, labels, renamed_from, rules, dial, probe, digest })
+    }
+
+    /// The probe of a draft: its kind is that of its own table, else its group's, else the defaults'.
+    fn probe(&mut self, draft: &Draft) -> Option<Probe> {
+        let probes = draft.layers.layers("probe");
+        let own = probes.0.iter().find(|s| Kind::ALL.iter().any(|k| s.table.contains_key(k.as_str())));
+        let Some(own) = own else {
+            probes.0.first().inspect(|s| s.end());
+            draft.at.fault(
+                format!("the endpoint `{}` has no probe", draft.name),
+                "Add one: probe.http = \"https://...\", probe.tcp = \"host:port\", probe.tls, probe.icmp or probe.dns.",
+            );
+            return None;
+        };
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|k| own.item(k.as_str()).is_some()).collect();
+        if own.path != "defaults.probe" {
+            own.end();
+        }
+        let [kind] = kinds.as_slice() else {
+            if own.path == "defaults.probe" {
+                draft.at.fault(format!("the endpoint `{}` does not say which kind of probe it is", draft.name), "Name one kind in the endpoint.");
+            } else {
+                own.source.fault(&own.span, format!("the endpoint `{}` has {} kinds of probe", draft.name, kinds.len()), "Make it one endpoint for each kind.");
+            }
+            return None;
+        };
+        let items = probes.items(kind.as_str());
+        let tables = Layers(items.iter().filter(|i| matches!(i.value, DeValue::Table(_))).filter_map(Item::section).collect());
+        let short = items.iter().find(|i| matches!(i.value, DeValue::String(_)));
+        for item in items.iter().filter(|i| !matches!(i.value, DeValue::Table(_) | DeValue::String(_))) {
+            item.wrong_type("an address in quotes, or a table");
+        }
+        let key = address_key(*kind);
+        let long = tables.item(key);
+        let shared = self.spec(*kind, &tables);
+        let address = draft.address.as_ref().or(long.as_ref()).or(short);
+        let Some(address) = address else {
+            draft.at.fault(format!("the endpoint `{}` has no address", draft.name), format!("Add probe.{}.{key} = \"...\".", kind.as_str()));
+            return None;
+        };
+        self.aimed(shared, address)
+    }
+
+    /// The shared spec of these tables; built once for tables that hold nothing but the address themselves.
+    fn spec(&mut self, kind: Kind, tables: &Layers) -> Shared {
+        let address = address_key(kind);
+        let telling: Vec<&Section> = tables.0.iter().filter(|s| s.table.len() > usize::from(s.table.contains_key(address))).collect();
+        let place = |n: usize| telling.get(n).map_or(0, |s| std::ptr::from_ref(s.table) as usize);
+        let key = (place(0), place(1), kind);
+        let few = telling.len() <= 2;
+        if let Some(shared) = self.specs.get(&key).filter(|_| few) {
+            return shared.clone();
+        }
+        tables.item(address);
+        let layers = tables;
+        let shared = match kind {
+            Kind::Http => Shared::Http(Arc::new(build_probe::http(layers, self.surroundings))),
+            Kind::Tcp => Shared::Tcp(Arc::new(build_probe::tcp(layers))),
+            Kind::Tls => Shared::Tls(Arc::new(build_probe::tls_probe(layers, self.surroundings))),
+            Kind::Icmp => Shared::Icmp(Arc::new(build_probe::icmp(layers))),
+            Kind::Dns => Shared::Dns(Arc::new(build_probe::dns(layers))),
+        };
+        layers.end();
+        if few {
+            self.specs.insert(key, shared.clone());
+        }
+        shared
+    }
+
+    fn aimed(&self, shared: Shared, address: &Item) -> Option<Probe> {
+        let text = address.text()?;
+        match shared {
+            Shared::Http(spec) => http_url(&text, address).map(|url| Probe::Http { url: Arc::new(url), spec }),
+            Shared::Tcp(spec) => host_port(&text, address, None).map(|address| Probe::Tcp { address, spec }),
+            Shared::Tls(spec) => host_port(&text, address, Some(443)).map(|address| Probe::Tls { address, spec }),
+            Shared::Dns(spec) => host_port(&text, address, Some(53)).map(|server| Probe::Dns { server, spec }),
+            Shared::Icmp(spec) => {
+                let plain = text.trim_start_matches('[').trim_end_matches(']');
+                if plain.is_empty() || plain.contains(['/', ' ']) || plain.contains(':') && plain.parse::<IpAddr>().is_err() {
+                    address.fault(format!("`{}` is no host", text.escape_debug()), "Write a host name or an address, without a port.");
+                    return None;
+                }
+                Some(Probe::Icmp { host: Arc::from(plain), spec })
+            }
+        }
+    }
+
+    fn notify(&self, section: &Section) -> Option<Notify> {
+        let name = section.item("name").and_then(|i| i.name());
+        let webhook = section.section("webhook");
+        let after = section.item("after").and_then(|i| i.duration(0, DAY_MS)).unwrap_or(0);
+        let headers = webhook.as_ref().and_then(|w| w.section("headers"));
+        let headers = headers.iter().flat_map(|h| h.entries().collect::<Vec<_>>()).filter_map(|(k, _, i)| secret(&i, self.surroundings).map(|s| (k.to_owned(), s))).collect();
+        let url = webhook.as_ref().and_then(|w| {
+            let url = w.item("url").and_then(|i| secret(&i, self.surroundings));
+            w.end();
+            url
+        });
+        section.end();
+        if name.is_none() {
+            section.source.fault(&section.span, "a [[notify]] without a name", "Add name = \"ops\".");
+        }
+        if webhook.is_none() {
+            section.source.fault(&section.span, "a [[notify]] without a receiver", "Add webhook.url = { file = \"...\" }.");
+        }
+        Some(Notify { name: name?, url: url?, after, headers })
+    }
+
+    fn deadman(&self, top: &Layers) -> Option<Deadman> {
+        let section = top.item("deadman")?.section()?;
+        let url = section.item("url").and_then(|i| secret(&i, self.surroundings));
+        let every = section.item("every").and_then(|i| i.duration(1000, DAY_MS)).unwrap_or(DEFAULT_DEADMAN_EVERY);
+        section.end();
+        Some(Deadman { url: url?, every })
+    }
+}
+
+fn address_key(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Http => "url",
+        Kind::Tcp | Kind::Tls => "address",
+        Kind::Icmp => "host",
+        Kind::Dns => "server",
+    }
+}
+
+fn draft<'a>(section: Section<'a>, defaults: &Layers<'a>) -> Option<Draft<'a>> {
+    let whole = Item { source: section.source, path: "endpoint".into(), span: section.span.clone(), value: &DeValue::Boolean(true) };
+    let Some(item) = section.item("name") else {
+        whole.fault("an [[endpoint]] without a name", "Add name = \"...\": the identity of its history and the label of its metrics.");
+        return None;
+    };
+    let name = item.name()?;
+    let mut layers = vec![section];
+    layers.extend(defaults.0.iter().cloned());
+    Some(Draft { name, layers: Layers(layers), address: None, at: item })
+}
+
+/// The endpoints of a group's target lines.
+fn group_drafts<'a>(section: Section<'a>, defaults: &Layers<'a>) -> Vec<Draft<'a>> {
+    let mut layers = vec![section.clone()];
+    layers.extend(defaults.0.iter().cloned());
+    let layers = Layers(layers);
+    let mut drafts = Vec::new();
+    let Some(targets) = section.section("targets") else {
+        section.source.fault(&section.span, format!("`{}` has no targets", section.path), format!("Add [{}.targets] with lines of name = \"address\".", section.path));
+        return drafts;
+    };
+    for (key, span, item) in targets.entries() {
+        if let DeValue::Table(_) = item.value {
+            if ENDPOINT_KEYS.contains(&key) {
+                targets.source.fault(&span, format!("the key `{key}` has landed under `{}`", targets.path), "Put it above the targets' header, into the group's own table.");
+            } else {
+                targets.source.fault(&span, format!("the name `{key}.…` has dots and is not quoted"), "Quote it: \"login.example\" = \"https://login.example/\".");
+            }
+            continue;
+        }
+        let looks_like_key = ENDPOINT_KEYS.contains(&key) && !matches!(item.value, DeValue::String(text) if text.contains([':', '/', '.']));
+        if looks_like_key {
+            targets.source.fault(&span, format!("the key `{key}` has landed under `{}`", targets.path), "Put it above the targets' header, into the group's own table.");
+            continue;
+        }
+        match Name::new(key) {
+            Ok(name) => drafts.push(Draft { name, layers: layers.clone(), address: Some(item.clone()), at: item }),
+            Err(error) => targets.source.fault(&span, format!("this cannot be a name: {error}"), "Take printable characters."),
+        }
+    }
+    for key in ENDPOINT_KEYS {
+        section.item(key);
+    }
+    section.item("enabled");
+    section.end();
+    drafts
+}
+
+fn cadence(layers: &Layers) -> Cadence {
+    let duration = |key, least, most, default| layers.item(key).and_then(|i| i.duration(least, most)).unwrap_or(default);
+    let count = |key, default: u32| layers.item(key).and_then(|i| i.integer(1, 100)).map_or(default, |n| n as u32);
+    Cadence {
+        interval: duration("interval", 100, DAY_MS, DEFAULT_INTERVAL),
+        jitter_ppm: layers.item("jitter").and_then(|i| i.share_ppm()).unwrap_or(0),
+        late_after: duration("late_after", 10, 60_000, DEFAULT_LATE_AFTER),
+        timeout: duration("timeout", 10, 300_000, DEFAULT_TIMEOUT),
+        retry_interval: duration("retry_interval", 100, 600_000, DEFAULT_RETRY_INTERVAL),
+        down_after: count("down_after", DEFAULT_DOWN_AFTER),
+        up_after: count("up_after", DEFAULT_UP_AFTER),
+    }
+}
+
+fn labels(layers: &Layers) -> BTreeMap<String, String> {
+    const TAKEN: [&str; 12] = ["endpoint", "state", "to", "result", "cause", "le", "outcome", "phase", "component", "kind", "target", "connection"];
+    let mut labels = BTreeMap::new();
+    for section in layers.items("labels").iter().filter_map(Item::section) {
+        for (name, span, item) in section.entries() {
+            let valid = name.bytes().enumerate().all(|(k, b)| b == b'_' || b.is_ascii_alphabetic() || (k > 0 && b.is_ascii_digit()));
+            if !valid || name.is_empty() || name.starts_with("__") {
+                section.source.fault(&span, format!("`{}` cannot be a label", name.escape_debug()), "Labels are made of a-z, A-Z, 0-9 and _, and begin with a letter.");
+            } else if TAKEN.contains(&name) {
+                section.source.fault(&span, format!("the label `{name}` is set by Probity itself"), "Take another name.");
+            }
+            if let Some(text) = item.text() {
+                if text.len() > 200 || text.chars().any(char::is_control) {
+                    item.fault(format!("the label `{name}` is too long or has control characters"), "Take at most 200 printable bytes.");
+                }
+                labels.entry(name.to_owned()).or_insert(text);
+            }
+        }
+    }
+    labels
+}
+
+fn dial(layers: &Layers) -> Dial {
+    let source = layers.item("source_address").and_then(|i| {
+        let text = i.text()?;
+        let address = text.parse::<IpAddr>().ok();
+        if address.is_none() {
+            i.fault(format!("`{}` is no address", text.escape_debug()), "Write one of this host's IP addresses.");
+        }
+        address
+    });
+    let resolver = layers.item("resolver").and_then(|i| match i.text()?.as_str() {
+        "system" => Some(Resolver::System),
+        text => {
+            let server = text.parse::<SocketAddr>().ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53)));
+            if server.is_none() {
+                i.fault(format!("`{}` is no resolver", text.escape_debug()), "Write \"system\", or a server's address: \"10.0.0.2\" or \"10.0.0.2:53\".");
+            }
+            server.map(Resolver::Server)
+        }
+    });
+    Dial {
+        addresses: layers.item("addresses").and_then(|i| i.word(&Addresses::WORDS)).unwrap_or(Addresses::Any),
+        source,
+        resolver: resolver.unwrap_or(Resolver::System),
+    }
+}
+
+fn combination(item: &Item) -> Option<Combine> {
+    if let DeValue::Table(_) = item.value {
+        let section = item.section()?;
+        let least = section.item("at_least").and_then(|i| i.integer(1, 100_000));
+        section.end();
+        return least.map(|n| Combine::AtLeast(n as usize));
+    }
+    item.word(&[("series", Combine::Series), ("parallel", Combine::Parallel)])
+}
+
+fn metrics(layers: &Layers) -> Metrics {
+    let mut buckets_us: Vec<u64> = Vec::new();
+    for one in layers.item("buckets").iter().flat_map(Item::list) {
+        match one.duration(1, 300_000).map(|ms| ms * 1000) {
+            Some(us) if buckets_us.last().is_none_or(|last| us > *last) => buckets_us.push(us),
+            Some(_) => one.fault("the buckets do not ascend", "Write them from the shortest to the longest."),
+            None => {}
+        }
+    }
+    if buckets_us.len() > 40 {
+        if let Some(item) = layers.item("buckets") {
+            item.fault("more than 40 buckets", "Each bucket is one series for each endpoint; take fewer.");
+        }
+    }
+    let metrics = Metrics {
+        latency: layers.item("latency").and_then(|i| i.word(&[("classic", LatencyMetrics::Classic), ("off", LatencyMetrics::Off)])).unwrap_or(LatencyMetrics::Classic),
+        buckets_us: if buckets_us.is_empty() { DEFAULT_BUCKETS_US.to_vec() } else { buckets_us },
+        state_labels: layers.item("state_labels").iter().flat_map(Item::list).filter_map(|i| i.text()).collect(),
+    };
+    layers.end();
+    metrics
+}
+
+fn socket_address(item: &Item) -> Option<SocketAddr> {
+    let text = item.text()?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        item.fault(format!("`{}` = \"{}\" is no address to listen on", item.path, text.escape_debug()), "Write an IP address and a port: \"127.0.0.1:9847\", \"[::1]:9847\".");
+    }
+    address
+}
+
+fn http_url(text: &str, item: &Item) -> Option<url::Url> {
+    const ADVICE: &str = "Write it in full: \"https://shop.example/health\".";
+    let parsed = match url::Url::parse(text) {
+        Ok(url) => url,
+        Err(error) => {
+            item.fault(format!("`{}` is no URL: {error}", text.escape_debug()), ADVICE);
+            return None;
+        }
+    };
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
+        item.fault(format!("`{}` is no http or https URL", text.escape_debug()), ADVICE);
+        return None;
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        item.fault("the URL holds a user name or a password", "Write probe.http.auth.basic = { username = \"...\", password = { file = \"...\" } }.");
+        return None;
+    }
+    Some(parsed)
+}
+
+fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<HostPort> {
+    let with_default = default_port.map(|port| match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) => format!("[{text}]:{port}"),
+        _ => format!("{text}:{port}"),
+    });
+    let parsed = HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
+    if parsed.is_none() {
+        item.fault(format!("`{}` is no host with a port", text.escape_debug()), "Write host:port, as in \"db.example:5432\" or \"[::1]:5432\".");
+    }
+    parsed
+}
+
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+}
+
+/// The first eight bytes of SHA-256 over the shown form of probe and dial: secrets are masked in it.
+fn digest(probe: &Probe, dial: &Dial) -> u64 {
+    let text = match probe {
+        Probe::Http { url, spec } => format!("http {url} {spec:?} {dial:?}"),
+        Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => format!("{probe:?} {dial:?}"),
+    };
+    Sha256::digest(text.as_bytes()).iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
+}

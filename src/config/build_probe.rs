@@ -1,0 +1,343 @@
+//! Builds the checked specs of each probe kind from their layered tables.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::plan_probe::*;
+use super::secret::{MaybeSecret, maybe_secret, secret};
+use super::source::Surroundings;
+use super::walk::{Item, Layers};
+use crate::words::Ms;
+
+const WITHIN_LEAST: Ms = 1;
+const WITHIN_MOST: Ms = 300_000;
+
+/// Everything about an http probe but its URL.
+pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
+    let (redirects, cross_origin) = redirects(layers);
+    let limits = layers.layers("limits");
+    let built_limits = Limits {
+        body: limits.item("body").and_then(|i| i.size(1, 1 << 30)).unwrap_or(DEFAULT_BODY_LIMIT),
+        decoded: limits.item("decoded").and_then(|i| i.size(1, 1 << 30)).unwrap_or(DEFAULT_DECODED_LIMIT),
+        header: limits.item("header").and_then(|i| i.size(1024, 16 << 20)).unwrap_or(DEFAULT_HEADER_LIMIT),
+    };
+    limits.end();
+    Http {
+        method: layers.item("method").and_then(|i| method(&i)).unwrap_or_else(|| "GET".into()),
+        headers: request_headers(layers, surroundings),
+        body: layers.item("body").and_then(|i| i.text()),
+        auth: auth(layers, surroundings),
+        version: layers.item("version").and_then(|i| i.word(&HttpVersion::WORDS)).unwrap_or(HttpVersion::Auto),
+        redirects,
+        cross_origin,
+        compression: match layers.item("compression").and_then(|i| i.flag()) {
+            Some(true) => Compression::Ask,
+            Some(false) | None => Compression::Plain,
+        },
+        limits: built_limits,
+        tls: tls(&layers.layers("tls"), surroundings),
+        expect: http_expect(&layers.layers("expect")),
+    }
+}
+
+fn method(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    let is_token = !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    if !is_token {
+        item.fault(format!("`{}` is no HTTP method", item.path), "Write it in capitals: \"GET\", \"HEAD\", \"POST\".");
+        return None;
+    }
+    Some(text)
+}
+
+fn redirects(layers: &Layers) -> (u32, CrossOrigin) {
+    let Some(item) = layers.item("redirects") else { return (DEFAULT_REDIRECTS, CrossOrigin::Follow) };
+    if !matches!(item.value, DeValue::Table(_)) {
+        return (item.integer(0, 50).unwrap_or(0) as u32, CrossOrigin::Follow);
+    }
+    let Some(section) = item.section() else { return (DEFAULT_REDIRECTS, CrossOrigin::Follow) };
+    let max = section.item("max").and_then(|i| i.integer(0, 50)).unwrap_or(u64::from(DEFAULT_REDIRECTS));
+    let cross = section.item("cross_origin").and_then(|i| i.flag()).unwrap_or(true);
+    section.end();
+    (max as u32, if cross { CrossOrigin::Follow } else { CrossOrigin::Refuse })
+}
+
+fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(String, MaybeSecret)> {
+    let mut headers: Vec<(String, MaybeSecret)> = Vec::new();
+    for section in layers.items("headers").iter().filter_map(Item::section) {
+        for (name, span, item) in section.entries() {
+            if headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {
+                continue;
+            }
+            let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+            if !is_token {
+                section.source.fault(&span, format!("`{name}` is no header name"), "Take letters, digits and hyphens.");
+                continue;
+            }
+            if matches!(name.to_ascii_lowercase().as_str(), "content-length" | "transfer-encoding" | "connection") {
+                section.source.fault(&span, format!("the header `{name}` is set by the prober itself"), "Leave it out.");
+                continue;
+            }
+            if matches!(name.to_ascii_lowercase().as_str(), "authorization" | "cookie" | "proxy-authorization") && !matches!(item.value, DeValue::Table(_)) {
+                let _ = secret(&item, surroundings);
+                continue;
+            }
+            if let Some(value) = maybe_secret(&item, surroundings) {
+                if value.reveal().bytes().any(|b| b < 0x20 && b != b'\t' || b == 0x7f) {
+                    item.fault(format!("the value of header `{name}` has control characters"), "Take printable characters.");
+                    continue;
+                }
+                headers.push((name.to_owned(), value));
+            }
+        }
+    }
+    headers
+}
+
+fn auth(layers: &Layers, surroundings: &dyn Surroundings) -> Option<Auth> {
+    let section = layers.item("auth")?.section()?;
+    let basic = section.section("basic");
+    let bearer = section.item("bearer").and_then(|i| secret(&i, surroundings));
+    section.end();
+    if let Some(basic) = basic {
+        let username = basic.item("username").and_then(|i| i.text()).unwrap_or_default();
+        let password = basic.item("password").and_then(|i| secret(&i, surroundings));
+        basic.end();
+        return password.map(|password| Auth::Basic { username, password });
+    }
+    bearer.map(Auth::Bearer)
+}
+
+fn http_expect(layers: &Layers) -> HttpExpect {
+    let expect = HttpExpect {
+        status: layers.item("status").map(|i| statuses(&i)).unwrap_or_default(),
+        headers: header_rules(layers),
+        body: layers.items("body").first().and_then(Item::section).map(|s| text_rules(&Layers(vec![s]))).unwrap_or_default(),
+        json: layers.item("json").and_then(|i| expression(&i)),
+        final_url: layers.item("final_url").and_then(|i| pattern(&i)),
+        version: layers.item("version").and_then(|i| i.word(&[("1.0", "1.0"), ("1.1", "1.1"), ("2", "2")])).map(str::to_owned),
+        within: within(layers),
+    };
+    layers.end();
+    expect
+}
+
+fn within(layers: &Layers) -> Option<Ms> {
+    layers.item("within").and_then(|i| i.duration(WITHIN_LEAST, WITHIN_MOST))
+}
+
+fn statuses(item: &Item) -> StatusSet {
+    const ADVICE: &str = "Write 200, \"2xx\", \"200-204\", or a list of them.";
+    let mut ranges = Vec::new();
+    for one in item.list() {
+        let range = match one.value {
+            DeValue::Integer(n) => n.as_str().parse::<u16>().ok().map(|s| (s, s)),
+            DeValue::String(text) => match text.strip_suffix("xx") {
+                Some(class) => class.parse::<u16>().ok().map(|c| (c * 100, c * 100 + 99)),
+                None => match text.split_once('-') {
+                    Some((from, to)) => from.parse().ok().zip(to.parse().ok()),
+                    None => text.parse::<u16>().ok().map(|s| (s, s)),
+                },
+            },
+            _ => None,
+        };
+        match range.filter(|(from, to)| from <= to && (100..600).contains(from) && *to < 600) {
+            Some(range) => ranges.push(range),
+            None => one.fault(format!("`{}` is no status code", one.path), ADVICE),
+        }
+    }
+    if item.list().is_empty() {
+        item.fault(format!("`{}` is empty: no status could ever be right", item.path), ADVICE);
+    }
+    StatusSet(ranges)
+}
+
+fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
+    let Some(section) = layers.item("headers").and_then(|i| i.section()) else { return Vec::new() };
+    let mut rules = Vec::new();
+    for (name, _, item) in section.entries() {
+        let name = name.to_ascii_lowercase();
+        match item.value {
+            DeValue::Boolean(true) => rules.push(HeaderRule { name, rule: HeaderTest::Present }),
+            DeValue::Boolean(false) => rules.push(HeaderRule { name, rule: HeaderTest::Absent }),
+            DeValue::String(text) => rules.push(HeaderRule { name, rule: HeaderTest::Equals(text.clone().into_owned()) }),
+            DeValue::Table(_) => {
+                let Some(table) = item.section() else { continue };
+                let equals = table.item("equals").and_then(|i| i.text()).map(HeaderTest::Equals);
+                let matches = table.item("matches").and_then(|i| pattern(&i)).map(HeaderTest::Matches);
+                let not = table.item("not_matches").and_then(|i| pattern(&i)).map(HeaderTest::NotMatches);
+                table.end();
+                rules.extend([equals, matches, not].into_iter().flatten().map(|rule| HeaderRule { name: name.clone(), rule }));
+            }
+            _ => item.wrong_type("a text, true (present), false (absent), or { matches = \"...\" }"),
+        }
+    }
+    rules
+}
+
+fn text_rules(layers: &Layers) -> Vec<TextRule> {
+    let mut rules = Vec::new();
+    for one in layers.item("contains").iter().flat_map(Item::list) {
+        rules.extend(one.text().map(TextRule::Contains));
+    }
+    for one in layers.item("not_contains").iter().flat_map(Item::list) {
+        rules.extend(one.text().map(TextRule::NotContains));
+    }
+    for one in layers.item("matches").iter().flat_map(Item::list) {
+        rules.extend(pattern(&one).map(TextRule::Matches));
+    }
+    for one in layers.item("not_matches").iter().flat_map(Item::list) {
+        rules.extend(pattern(&one).map(TextRule::NotMatches));
+    }
+    layers.end();
+    rules
+}
+
+pub fn pattern(item: &Item) -> Option<Pattern> {
+    let text = item.text()?;
+    match regex::bytes::RegexBuilder::new(&text).size_limit(1 << 20).build() {
+        Ok(regex) => Some(Pattern { text, regex }),
+        Err(error) => {
+            let last = error.to_string().lines().last().unwrap_or_default().to_owned();
+            item.fault(format!("`{}` is no regular expression: {last}", item.path), "Use the syntax of the Rust regex crate; it has no look-around and no back-references.");
+            None
+        }
+    }
+}
+
+fn expression(item: &Item) -> Option<Cel> {
+    let text = item.text()?;
+    match cel::Program::compile(&text) {
+        Ok(program) => Some(Cel { text, program: Arc::new(program) }),
+        Err(error) => {
+            let first = error.to_string().lines().next().unwrap_or_default().to_owned();
+            item.fault(format!("`{}` is no CEL expression: {first}", item.path), "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".");
+            None
+        }
+    }
+}
+
+/// A file named by a key, read now so that a missing one is a fault of the config.
+fn file_text(item: &Item, surroundings: &dyn Surroundings) -> Option<Arc<str>> {
+    let path = item.text()?;
+    match surroundings.read(Path::new(&path)) {
+        Ok(text) if text.contains("-----BEGIN ") => Some(Arc::from(text)),
+        Ok(_) => {
+            item.fault(format!("`{path}` holds no PEM text"), "Give a file with -----BEGIN CERTIFICATE----- lines.");
+            None
+        }
+        Err(why) => {
+            item.fault(format!("`{path}` cannot be read: {why}"), "Make it readable for the daemon's user.");
+            None
+        }
+    }
+}
+
+fn tls(layers: &Layers, surroundings: &dyn Surroundings) -> Tls {
+    let chain = layers.item("client_certificate");
+    let key = layers.item("client_key").and_then(|i| secret(&i, surroundings));
+    let client = match (&chain, key) {
+        (Some(chain), Some(key_pem)) => file_text(chain, surroundings).map(|chain_pem| ClientCertificate { chain_pem, key_pem }),
+        (Some(chain), None) => {
+            chain.fault("a client certificate needs its key", "Add client_key = { file = \"...\" }.");
+            None
+        }
+        (None, _) => None,
+    };
+    let tls = Tls {
+        ca: layers.item("ca_file").and_then(|i| file_text(&i, surroundings)),
+        server_name: layers.item("server_name").and_then(|i| i.text()),
+        client,
+        verify: match layers.item("verify").and_then(|i| i.flag()) {
+            Some(false) => Verify::None,
+            Some(true) | None => Verify::Full,
+        },
+        min_version: layers.item("min_version").and_then(|i| i.word(&TlsVersion::WORDS)).unwrap_or_default(),
+        expiring_within: layers.item("expiring_within").and_then(|i| i.duration(0, 400 * 86_400_000)).unwrap_or(0),
+    };
+    layers.end();
+    tls
+}
+
+pub fn tcp(layers: &Layers) -> Tcp {
+    let mut dialogue = Vec::new();
+    for step in layers.item("dialogue").iter().flat_map(Item::list) {
+        let Some(section) = step.section() else { continue };
+        let send = section.item("send").and_then(|i| i.text());
+        let expect = section.item("expect").and_then(|i| pattern(&i));
+        section.end();
+        match (send, expect) {
+            (Some(text), None) => dialogue.push(DialogueStep::Send(text)),
+            (None, Some(pattern)) => dialogue.push(DialogueStep::Expect(pattern)),
+            (Some(_), Some(_)) => step.fault("a step of a dialogue does one thing", "Write { expect = \"...\" } and { send = \"...\" } one after the other."),
+            (None, None) => {}
+        }
+    }
+    Tcp { dialogue, within: expect_within(layers) }
+}
+
+fn expect_within(layers: &Layers) -> Option<Ms> {
+    let expect = layers.layers("expect");
+    let found = within(&expect);
+    expect.end();
+    found
+}
+
+pub fn tls_probe(layers: &Layers, surroundings: &dyn Surroundings) -> TlsProbe {
+    TlsProbe { tls: tls(&layers.layers("tls"), surroundings), within: expect_within(layers) }
+}
+
+pub fn icmp(layers: &Layers) -> Icmp {
+    Icmp { size: layers.item("size").and_then(|i| i.integer(8, 1400)).unwrap_or(56) as u16, within: expect_within(layers) }
+}
+
+pub fn dns(layers: &Layers) -> Dns {
+    let expect = layers.layers("expect");
+    let patterns = |key| expect.item(key).iter().flat_map(Item::list).filter_map(|i| pattern(&i)).collect();
+    let built = DnsExpect {
+        rcodes: expect.item("rcode").iter().flat_map(Item::list).filter_map(|i| rcode(&i)).collect(),
+        any: patterns("any"),
+        all: patterns("all"),
+        none: patterns("none"),
+        at_least: expect.item("at_least").and_then(|i| i.integer(0, 1000)).unwrap_or(0),
+        authoritative: expect.item("authoritative").and_then(|i| i.flag()),
+        within: within(&expect),
+    };
+    expect.end();
+    Dns {
+        query: layers.item("query").and_then(|i| query_name(&i)).unwrap_or_else(|| ".".into()),
+        record: layers.item("type").and_then(|i| record_type(&i)).unwrap_or_else(|| "A".into()),
+        transport: layers.item("transport").and_then(|i| i.word(&Transport::WORDS)).unwrap_or(Transport::Udp),
+        recursion: match layers.item("recursion").and_then(|i| i.flag()) {
+            Some(false) => Recursion::NotDesired,
+            Some(true) | None => Recursion::Desired,
+        },
+        expect: built,
+    }
+}
+
+fn query_name(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    if hickory_proto::rr::Name::from_ascii(&text).is_err() || text.is_empty() {
+        item.fault(format!("`{}` is no domain name", item.path), "Write it as in \"shop.example\".");
+        return None;
+    }
+    Some(text)
+}
+
+fn record_type(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    if text.parse::<hickory_proto::rr::RecordType>().is_err() {
+        item.fault(format!("`{}` = \"{}\" is no record type", item.path, text.escape_debug()), "Write it in capitals: \"A\", \"AAAA\", \"MX\", \"SOA\", \"TXT\".");
+        return None;
+    }
+    Some(text)
+}
+
+fn rcode(item: &Item) -> Option<String> {
+    const KNOWN: [&str; 11] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"];
+    let words: Vec<(&'static str, &'static str)> = KNOWN.iter().map(|w| (*w, *w)).collect();
+    item.word(&words).map(str::to_owned)
+}

@@ -1,0 +1,96 @@
+//! What a config implies, said before it costs anything: the lints and figures of `probity check`.
+
+use serde::Serialize;
+
+use super::leaf::show_duration;
+use super::plan::{LatencyMetrics, Plan};
+use crate::words::Ms;
+
+/// Bytes of one line of /metrics, on average, as measured on pages of 1,000 endpoints.
+const BYTES_PER_SERIES: u64 = 110;
+/// Bytes that one result adds to the history's marks before they are thinned out.
+const BYTES_PER_MARKED_RESULT: u64 = 6;
+/// Bytes of an hour's tally of one endpoint.
+const BYTES_PER_TALLY: u64 = 300;
+const MONTH_MS: Ms = 30 * 86_400_000;
+
+/// Figures that follow from a config.
+#[derive(Debug, Clone, Serialize)]
+pub struct Implied {
+    pub endpoints: usize,
+    pub probes_per_second: f64,
+    pub series: u64,
+    pub scrape_bytes: u64,
+    pub disk_bytes_per_month: u64,
+    pub detection: Vec<Detection>,
+    pub warnings: Vec<String>,
+}
+
+/// What one endpoint's cadence can show.
+#[derive(Debug, Clone, Serialize)]
+pub struct Detection {
+    pub endpoint: String,
+    /// The longest time from the begin of a lasting fault to its confirmation.
+    pub bound_ms: Ms,
+    /// Outages shorter than this between probes are not surely seen.
+    pub unseen_below_ms: Ms,
+    /// Downtime that 99.999 % allows in 30 days.
+    pub budget_99_999_ms: Ms,
+}
+
+/// Series of one endpoint on /metrics.
+pub fn series_of(secured: bool, plan: &Plan) -> u64 {
+    let latency = match plan.metrics.latency {
+        LatencyMetrics::Classic => plan.metrics.buckets_us.len() as u64 + 3,
+        LatencyMetrics::Off => 0,
+    };
+    22 + latency + if secured { 2 } else { 0 }
+}
+
+pub fn implied(plan: &Plan) -> Implied {
+    let per_second: f64 = plan.endpoints.iter().map(|e| 1000.0 / e.rules.cadence.interval as f64).sum();
+    let series: u64 = plan.endpoints.iter().map(|e| series_of(e.probe.is_secured(), plan)).sum();
+    let detection: Vec<Detection> = plan
+        .endpoints
+        .iter()
+        .map(|e| Detection {
+            endpoint: e.name.to_string(),
+            bound_ms: e.rules.detection_bound(),
+            unseen_below_ms: e.rules.gap + e.rules.cadence.timeout,
+            budget_99_999_ms: MONTH_MS / 100_000,
+        })
+        .collect();
+    let tallies = plan.endpoints.len() as u64 * 24 * 7 * BYTES_PER_TALLY;
+    let marks = (per_second * 600.0) as u64 * BYTES_PER_MARKED_RESULT;
+    Implied {
+        endpoints: plan.endpoints.len(),
+        probes_per_second: (per_second * 100.0).round() / 100.0,
+        series,
+        scrape_bytes: series * BYTES_PER_SERIES,
+        disk_bytes_per_month: tallies + marks,
+        warnings: warnings(plan),
+        detection,
+    }
+}
+
+fn warnings(plan: &Plan) -> Vec<String> {
+    let mut list = Vec::new();
+    if plan.endpoints.is_empty() {
+        list.push("no endpoint is configured: there is nothing to probe".into());
+    } else {
+        list.push("no witness: a loss of this host's own uplink will be booked as downtime of what it cannot reach".into());
+    }
+    let slow: Vec<&str> = plan.endpoints.iter().filter(|e| e.rules.gap > MONTH_MS / 100_000).map(|e| e.name.as_str()).collect();
+    if let Some(first) = slow.first() {
+        list.push(format!(
+            "{} of {} endpoints (such as {first}) cannot prove 99.999 % of a month: its budget is {}, and an outage of that length can pass between two probes; an interval of 10s or less is needed",
+            slow.len(),
+            plan.endpoints.len(),
+            show_duration(MONTH_MS / 100_000),
+        ));
+    }
+    for e in plan.endpoints.iter().filter(|e| e.rules.cadence.timeout > 7 * e.rules.cadence.interval).take(5) {
+        list.push(format!("{}: a timeout of {} is more than seven intervals of {}: while it hangs, slots are missed", e.name, show_duration(e.rules.cadence.timeout), show_duration(e.rules.cadence.interval)));
+    }
+    list
+}

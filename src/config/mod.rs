@@ -1,0 +1,20 @@
+//! Floor 1: from TOML text to a checked [`plan::Plan`], or to all faults of the text at once.
+//!
+//! The text is read as a tree that knows where each key and value stands ([`source`], [`walk`]); [`build`] turns it into
+//! a plan that cannot be wrong afterwards. This floor opens no file: texts and secrets come through
+//! [`source::Surroundings`].
+
+pub mod build;
+pub mod build_probe;
+pub mod leaf;
+pub mod lint;
+pub mod plan;
+pub mod plan_probe;
+pub mod print;
+pub mod secret;
+pub mod source;
+pub mod walk;
+
+pub use build::load;
+pub use plan::{Endpoint, Plan};
+pub use source::{Fault, Surroundings};

@@ -1,0 +1,144 @@
+//! The checked plan: what the daemon runs by. Built once from a config, not wrong afterwards.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::plan_probe::Probe;
+use super::secret::Secret;
+use crate::judgement::rules::Rules;
+use crate::judgement::timeline::Combine;
+use crate::words::{Ms, Name};
+
+/// Default of `[daemon] listen`.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:9847";
+/// Default of `interval`.
+pub const DEFAULT_INTERVAL: Ms = 30_000;
+/// Default of `timeout`.
+pub const DEFAULT_TIMEOUT: Ms = 10_000;
+/// Default of `retry_interval`.
+pub const DEFAULT_RETRY_INTERVAL: Ms = 1000;
+/// Default of `late_after`.
+pub const DEFAULT_LATE_AFTER: Ms = 500;
+/// Default of `down_after`.
+pub const DEFAULT_DOWN_AFTER: u32 = 2;
+/// Default of `up_after`.
+pub const DEFAULT_UP_AFTER: u32 = 1;
+/// Default of `[metrics] buckets`, in microseconds.
+pub const DEFAULT_BUCKETS_US: [u64; 7] = [5000, 25_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
+/// Default of `[deadman] every`.
+pub const DEFAULT_DEADMAN_EVERY: Ms = 60_000;
+
+/// Everything that a config says.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub daemon: Daemon,
+    pub metrics: Metrics,
+    pub components: BTreeMap<Name, Component>,
+    /// In the order of the files; groups after single endpoints.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    pub notify: Vec<Notify>,
+    pub deadman: Option<Deadman>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daemon {
+    pub vantage: String,
+    pub state_dir: Option<PathBuf>,
+    pub listen: SocketAddr,
+    /// Probes in flight at once; `None`: as many as descriptors allow.
+    pub max_in_flight: Option<usize>,
+    /// Probes in flight to one host at once; `None`: three quarters of the above.
+    pub max_in_flight_per_host: Option<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    pub latency: LatencyMetrics,
+    /// Upper bounds of the classic buckets in microseconds, ascending.
+    pub buckets_us: Vec<u64>,
+    /// User labels that are copied onto the state and outage metrics.
+    pub state_labels: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LatencyMetrics {
+    Classic,
+    Off,
+}
+
+#[derive(Debug, Clone)]
+pub struct Component {
+    pub title: String,
+    pub combine: Combine,
+}
+
+/// One watched thing.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    pub name: Name,
+    pub component: Name,
+    pub labels: Arc<BTreeMap<String, String>>,
+    pub renamed_from: Option<Name>,
+    pub rules: Rules,
+    pub dial: Arc<Dial>,
+    pub probe: Probe,
+    /// Of everything that decides what is probed and expected; the history records when it changes.
+    pub digest: u64,
+}
+
+/// How an endpoint's addresses are found and chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial {
+    pub addresses: Addresses,
+    pub source: Option<IpAddr>,
+    pub resolver: Resolver,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    Any,
+    First,
+    Ipv4,
+    Ipv6,
+}
+
+impl Addresses {
+    pub const WORDS: [(&'static str, Addresses); 4] =
+        [("any", Addresses::Any), ("first", Addresses::First), ("ipv4", Addresses::Ipv4), ("ipv6", Addresses::Ipv6)];
+}
+
+/// Who resolves names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolver {
+    /// resolv.conf and hosts, read by our own resolver.
+    System,
+    Server(SocketAddr),
+}
+
+#[derive(Debug, Clone)]
+pub struct Notify {
+    pub name: Name,
+    pub url: Secret,
+    /// Confirmed downtime before people are told.
+    pub after: Ms,
+    pub headers: Vec<(String, Secret)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Deadman {
+    pub url: Secret,
+    pub every: Ms,
+}
+
+impl Endpoint {
+    /// The host whose probes are bounded together.
+    pub fn host(&self) -> &str {
+        self.probe.host()
+    }
+
+    pub fn target(&self) -> String {
+        self.probe.target()
+    }
+}

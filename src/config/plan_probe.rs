@@ -1,0 +1,358 @@
+//! What each kind of probe does and expects, as checked types.
+
+use std::sync::Arc;
+
+use super::secret::{MaybeSecret, Secret};
+use crate::words::{Kind, Ms};
+
+/// Default of `limits.body`: bytes read of a body.
+pub const DEFAULT_BODY_LIMIT: u64 = 1 << 20;
+/// Default of `limits.decoded`: bytes of a body after decoding.
+pub const DEFAULT_DECODED_LIMIT: u64 = 4 << 20;
+/// Default of `limits.header`: bytes of a response head.
+pub const DEFAULT_HEADER_LIMIT: u64 = 64 << 10;
+/// Response headers that are accepted.
+pub const HEADER_COUNT_LIMIT: usize = 512;
+/// Interim (1xx) responses that are accepted before the final one.
+pub const INTERIM_LIMIT: usize = 16;
+/// Default of `redirects`.
+pub const DEFAULT_REDIRECTS: u32 = 10;
+
+/// What to send to where, by kind. What endpoints of one group share stands behind an `Arc`.
+#[derive(Debug, Clone)]
+pub enum Probe {
+    Http { url: Arc<url::Url>, spec: Arc<Http> },
+    Tcp { address: HostPort, spec: Arc<Tcp> },
+    Tls { address: HostPort, spec: Arc<TlsProbe> },
+    Icmp { host: Arc<str>, spec: Arc<Icmp> },
+    Dns { server: HostPort, spec: Arc<Dns> },
+}
+
+/// A host name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// Without the brackets of an IPv6 address.
+    pub host: Arc<str>,
+    pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+    }
+}
+
+impl HostPort {
+    /// Reads `host:port`, `[v6]:port`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => rest.split_once("]:").filter(|(host, _)| host.parse::<std::net::Ipv6Addr>().is_ok())?,
+            None => text.rsplit_once(':')?,
+        };
+        let port: u16 = port.parse().ok().filter(|p| *p > 0)?;
+        if host.is_empty() || (host.contains(':') && !text.starts_with('[')) || host.contains(|c: char| c.is_whitespace() || c == '/') {
+            return None;
+        }
+        Some(Self { host: Arc::from(host), port })
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Http {
+    pub method: String,
+    pub headers: Vec<(String, MaybeSecret)>,
+    pub body: Option<String>,
+    pub auth: Option<Auth>,
+    pub version: HttpVersion,
+    /// Redirects followed; 0 takes the first answer as it is.
+    pub redirects: u32,
+    pub cross_origin: CrossOrigin,
+    /// Ask for gzip, deflate and br.
+    pub compression: Compression,
+    pub limits: Limits,
+    pub tls: Tls,
+    pub expect: HttpExpect,
+}
+
+#[derive(Debug, Clone)]
+pub enum Auth {
+    Basic { username: String, password: Secret },
+    Bearer(Secret),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/2 where ALPN offers it, else HTTP/1.1.
+    Auto,
+    Http11,
+    Http2,
+}
+
+impl HttpVersion {
+    pub const WORDS: [(&'static str, HttpVersion); 3] =
+        [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrossOrigin {
+    Follow,
+    Refuse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    Ask,
+    Plain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub body: u64,
+    pub decoded: u64,
+    pub header: u64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HttpExpect {
+    pub status: StatusSet,
+    pub headers: Vec<HeaderRule>,
+    pub body: Vec<TextRule>,
+    pub json: Option<Cel>,
+    pub final_url: Option<Pattern>,
+    pub version: Option<String>,
+    pub within: Option<Ms>,
+}
+
+/// Ranges of status codes, both ends included. Empty stands for the default, 200 to 299.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatusSet(pub Vec<(u16, u16)>);
+
+impl StatusSet {
+    pub fn contains(&self, status: u16) -> bool {
+        if self.0.is_empty() {
+            return (200..300).contains(&status);
+        }
+        self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
+    }
+
+    pub fn shown(&self) -> String {
+        let ranges = if self.0.is_empty() { vec![(200, 299)] } else { self.0.clone() };
+        let one = |(from, to): &(u16, u16)| match (from == to, from % 100 == 0 && *to == from + 99) {
+            (true, _) => from.to_string(),
+            (_, true) => format!("\"{}xx\"", from / 100),
+            _ => format!("\"{from}-{to}\""),
+        };
+        format!("[{}]", ranges.iter().map(one).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A regular expression with its text. Matching takes linear time.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    pub text: String,
+    pub regex: regex::bytes::Regex,
+}
+
+/// A CEL expression with its text; it must give true.
+#[derive(Clone)]
+pub struct Cel {
+    pub text: String,
+    pub program: Arc<cel::Program>,
+}
+
+impl std::fmt::Debug for Cel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.text)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum TextRule {
+    Contains(String),
+    NotContains(String),
+    Matches(Pattern),
+    NotMatches(Pattern),
+}
+
+#[derive(Debug, Clone)]
+pub struct HeaderRule {
+    /// Lower case.
+    pub name: String,
+    pub rule: HeaderTest,
+}
+
+#[derive(Debug, Clone)]
+pub enum HeaderTest {
+    Present,
+    Absent,
+    Equals(String),
+    Matches(Pattern),
+    NotMatches(Pattern),
+}
+
+/// How a TLS peer is verified.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// Trust these PEM certificates in place of the system's store.
+    pub ca: Option<Arc<str>>,
+    /// Name to ask for and to verify, in place of the target's.
+    pub server_name: Option<String>,
+    pub client: Option<ClientCertificate>,
+    pub verify: Verify,
+    pub min_version: TlsVersion,
+    /// Down with `tls_cert_expiring` when less validity than this is left.
+    pub expiring_within: Ms,
+}
+
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    pub chain_pem: Arc<str>,
+    pub key_pem: Secret,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Verify {
+    #[default]
+    Full,
+    /// Take any certificate; its facts are still recorded.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    #[default]
+    Tls12,
+    Tls13,
+}
+
+impl TlsVersion {
+    pub const WORDS: [(&'static str, TlsVersion); 2] = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Tcp {
+    pub dialogue: Vec<DialogueStep>,
+    pub within: Option<Ms>,
+}
+
+#[derive(Debug, Clone)]
+pub enum DialogueStep {
+    Send(String),
+    /// Read lines until one matches.
+    Expect(Pattern),
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TlsProbe {
+    pub tls: Tls,
+    pub within: Option<Ms>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Icmp {
+    /// Bytes of payload behind the ICMP header.
+    pub size: u16,
+    pub within: Option<Ms>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Dns {
+    pub query: String,
+    pub record: String,
+    pub transport: Transport,
+    pub recursion: Recursion,
+    pub expect: DnsExpect,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl Transport {
+    pub const WORDS: [(&'static str, Transport); 2] = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recursion {
+    Desired,
+    NotDesired,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DnsExpect {
+    /// Upper case, such as `NOERROR`; empty stands for `NOERROR`.
+    pub rcodes: Vec<String>,
+    /// Some answer must match each of these.
+    pub any: Vec<Pattern>,
+    /// Every answer must match each of these.
+    pub all: Vec<Pattern>,
+    /// No answer may match any of these.
+    pub none: Vec<Pattern>,
+    pub at_least: u64,
+    pub authoritative: Option<bool>,
+    pub within: Option<Ms>,
+}
+
+impl Probe {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Probe::Http { .. } => Kind::Http,
+            Probe::Tcp { .. } => Kind::Tcp,
+            Probe::Tls { .. } => Kind::Tls,
+            Probe::Icmp { .. } => Kind::Icmp,
+            Probe::Dns { .. } => Kind::Dns,
+        }
+    }
+
+    pub fn host(&self) -> &str {
+        match self {
+            Probe::Http { url, .. } => url.host_str().unwrap_or_default(),
+            Probe::Tcp { address, .. } | Probe::Tls { address, .. } => &address.host,
+            Probe::Icmp { host, .. } => host,
+            Probe::Dns { server, .. } => &server.host,
+        }
+    }
+
+    /// The target as it may be shown: secrets were never part of it.
+    pub fn target(&self) -> String {
+        match self {
+            Probe::Http { url, .. } => url.to_string(),
+            Probe::Tcp { address, .. } | Probe::Tls { address, .. } => address.to_string(),
+            Probe::Icmp { host, .. } => host.to_string(),
+            Probe::Dns { server, spec } => format!("{server} {} {}", spec.query, spec.record),
+        }
+    }
+
+    /// True where a certificate is looked at.
+    pub fn is_secured(&self) -> bool {
+        match self {
+            Probe::Http { url, .. } => url.scheme() == "https",
+            Probe::Tls { .. } => true,
+            Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_a_host_and_a_port() {
+        assert_eq!(HostPort::parse("db.example:5432").map(|h| h.to_string()).as_deref(), Some("db.example:5432"));
+        assert_eq!(HostPort::parse("[::1]:53").map(|h| h.to_string()).as_deref(), Some("[::1]:53"));
+        for text in ["db.example", "::1:53", ":53", "db:0", "db:99999", "http://db:80", "a b:1"] {
+            assert!(HostPort::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_default_status_set_is_200_to_299() {
+        let set = StatusSet::default();
+        assert!(set.contains(200) && set.contains(299) && !set.contains(300));
+        assert_eq!(set.shown(), "[\"2xx\"]");
+        assert_eq!(StatusSet(vec![(200, 200), (301, 399)]).shown(), "[200, \"301-399\"]");
+    }
+}

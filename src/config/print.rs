@@ -1,0 +1,211 @@
+//! The effective config as TOML, every default filled in, every secret masked: `probity check --print`.
+
+use std::fmt::Write;
+
+use super::leaf::{show_duration, show_size};
+use super::plan::*;
+use super::plan_probe::*;
+use super::secret::MASK;
+use crate::judgement::timeline::Combine;
+
+/// The whole plan as TOML text.
+pub fn effective(plan: &Plan) -> String {
+    let mut out = String::new();
+    let d = &plan.daemon;
+    let _ = writeln!(out, "[daemon]\nvantage = {}\nlisten = \"{}\"", quoted(&d.vantage), d.listen);
+    if let Some(dir) = &d.state_dir {
+        let _ = writeln!(out, "state_dir = {}", quoted(&dir.display().to_string()));
+    }
+    for (key, value) in [("max_in_flight", d.max_in_flight), ("max_in_flight_per_host", d.max_in_flight_per_host)] {
+        if let Some(value) = value {
+            let _ = writeln!(out, "{key} = {value}");
+        }
+    }
+    let m = &plan.metrics;
+    let buckets: Vec<String> = m.buckets_us.iter().map(|us| quoted(&show_duration(us / 1000))).collect();
+    let latency = match m.latency {
+        LatencyMetrics::Classic => "classic",
+        LatencyMetrics::Off => "off",
+    };
+    let _ = writeln!(out, "\n[metrics]\nlatency = \"{latency}\"\nbuckets = [{}]", buckets.join(", "));
+    for (id, component) in &plan.components {
+        let combine = match component.combine {
+            Combine::Series => "\"series\"".to_owned(),
+            Combine::Parallel => "\"parallel\"".to_owned(),
+            Combine::AtLeast(n) => format!("{{ at_least = {n} }}"),
+        };
+        let _ = writeln!(out, "\n[component.{id}]\ntitle = {}\ncombine = {combine}", quoted(&component.title));
+    }
+    for endpoint in &plan.endpoints {
+        out.push('\n');
+        print_endpoint(&mut out, endpoint, plan);
+    }
+    for n in &plan.notify {
+        let _ = writeln!(out, "\n[[notify]]\nname = {}\nwebhook.url = \"{MASK}\"\nafter = \"{}\"", quoted(n.name.as_str()), show_duration(n.after));
+    }
+    if let Some(deadman) = &plan.deadman {
+        let _ = writeln!(out, "\n[deadman]\nurl = \"{MASK}\"\nevery = \"{}\"", show_duration(deadman.every));
+    }
+    out
+}
+
+fn print_endpoint(out: &mut String, e: &Endpoint, plan: &Plan) {
+    let c = &e.rules.cadence;
+    let _ = writeln!(out, "[[endpoint]]\nname = {}", quoted(e.name.as_str()));
+    if plan.components.contains_key(&e.component) {
+        let _ = writeln!(out, "component = {}", quoted(e.component.as_str()));
+    }
+    if !e.labels.is_empty() {
+        let list: Vec<String> = e.labels.iter().map(|(k, v)| format!("{k} = {}", quoted(v))).collect();
+        let _ = writeln!(out, "labels = {{ {} }}", list.join(", "));
+    }
+    for (key, ms) in [("interval", c.interval), ("timeout", c.timeout), ("retry_interval", c.retry_interval), ("late_after", c.late_after)] {
+        let _ = writeln!(out, "{key} = \"{}\"", show_duration(ms));
+    }
+    let _ = writeln!(out, "down_after = {}\nup_after = {}\njitter = 0.{:06}", c.down_after, c.up_after, c.jitter_ppm);
+    let addresses = Addresses::WORDS.iter().find(|(_, a)| *a == e.dial.addresses).map_or("any", |(w, _)| w);
+    let resolver = match e.dial.resolver {
+        Resolver::System => "system".to_owned(),
+        Resolver::Server(server) => server.to_string(),
+    };
+    let _ = writeln!(out, "addresses = \"{addresses}\"\nresolver = \"{resolver}\"");
+    if let Some(source) = e.dial.source {
+        let _ = writeln!(out, "source_address = \"{source}\"");
+    }
+    match &e.probe {
+        Probe::Http { url, spec } => print_http(out, url.as_str(), spec),
+        Probe::Tcp { address, spec } => {
+            let _ = writeln!(out, "probe.tcp.address = \"{address}\"");
+            let steps: Vec<String> = spec
+                .dialogue
+                .iter()
+                .map(|s| match s {
+                    DialogueStep::Send(text) => format!("{{ send = {} }}", quoted(text)),
+                    DialogueStep::Expect(p) => format!("{{ expect = {} }}", quoted(&p.text)),
+                })
+                .collect();
+            if !steps.is_empty() {
+                let _ = writeln!(out, "probe.tcp.dialogue = [{}]", steps.join(", "));
+            }
+            print_within(out, "tcp", spec.within);
+        }
+        Probe::Tls { address, spec } => {
+            let _ = writeln!(out, "probe.tls.address = \"{address}\"");
+            print_tls(out, "tls", &spec.tls);
+            print_within(out, "tls", spec.within);
+        }
+        Probe::Icmp { host, spec } => {
+            let _ = writeln!(out, "probe.icmp.host = \"{host}\"\nprobe.icmp.size = {}", spec.size);
+            print_within(out, "icmp", spec.within);
+        }
+        Probe::Dns { server, spec } => print_dns(out, server, spec),
+    }
+}
+
+fn print_http(out: &mut String, url: &str, spec: &Http) {
+    let _ = writeln!(out, "probe.http.url = {}\nprobe.http.method = \"{}\"", quoted(url), spec.method);
+    let version = HttpVersion::WORDS.iter().find(|(_, v)| *v == spec.version).map_or("auto", |(w, _)| w);
+    let _ = writeln!(out, "probe.http.version = \"{version}\"");
+    let _ = writeln!(out, "probe.http.redirects = {{ max = {}, cross_origin = {} }}", spec.redirects, spec.cross_origin == CrossOrigin::Follow);
+    let _ = writeln!(out, "probe.http.compression = {}", spec.compression == Compression::Ask);
+    for (name, value) in &spec.headers {
+        let _ = writeln!(out, "probe.http.headers.{} = {}", quoted(name), quoted(value.shown()));
+    }
+    match &spec.auth {
+        Some(Auth::Basic { username, .. }) => {
+            let _ = writeln!(out, "probe.http.auth.basic = {{ username = {}, password = \"{MASK}\" }}", quoted(username));
+        }
+        Some(Auth::Bearer(_)) => {
+            let _ = writeln!(out, "probe.http.auth.bearer = \"{MASK}\"");
+        }
+        None => {}
+    }
+    if let Some(body) = &spec.body {
+        let _ = writeln!(out, "probe.http.body = {}", quoted(body));
+    }
+    let l = &spec.limits;
+    let _ = writeln!(out, "probe.http.limits = {{ body = \"{}\", decoded = \"{}\", header = \"{}\" }}", show_size(l.body), show_size(l.decoded), show_size(l.header));
+    print_tls(out, "http", &spec.tls);
+    let e = &spec.expect;
+    let _ = writeln!(out, "probe.http.expect.status = {}", e.status.shown());
+    for rule in &e.headers {
+        let value = match &rule.rule {
+            HeaderTest::Present => "true".to_owned(),
+            HeaderTest::Absent => "false".to_owned(),
+            HeaderTest::Equals(text) => quoted(text),
+            HeaderTest::Matches(p) => format!("{{ matches = {} }}", quoted(&p.text)),
+            HeaderTest::NotMatches(p) => format!("{{ not_matches = {} }}", quoted(&p.text)),
+        };
+        let _ = writeln!(out, "probe.http.expect.headers.{} = {value}", quoted(&rule.name));
+    }
+    let texts = |pick: fn(&TextRule) -> Option<&str>| e.body.iter().filter_map(pick).map(quoted).collect::<Vec<_>>();
+    for (key, list) in [
+        ("contains", texts(|r| if let TextRule::Contains(t) = r { Some(t) } else { None })),
+        ("not_contains", texts(|r| if let TextRule::NotContains(t) = r { Some(t) } else { None })),
+        ("matches", texts(|r| if let TextRule::Matches(p) = r { Some(&p.text) } else { None })),
+        ("not_matches", texts(|r| if let TextRule::NotMatches(p) = r { Some(&p.text) } else { None })),
+    ] {
+        if !list.is_empty() {
+            let _ = writeln!(out, "probe.http.expect.body.{key} = [{}]", list.join(", "));
+        }
+    }
+    for (key, text) in [("json", e.json.as_ref().map(|c| &c.text)), ("final_url", e.final_url.as_ref().map(|p| &p.text)), ("version", e.version.as_ref())] {
+        if let Some(text) = text {
+            let _ = writeln!(out, "probe.http.expect.{key} = {}", quoted(text));
+        }
+    }
+    print_within(out, "http", e.within);
+}
+
+fn print_tls(out: &mut String, kind: &str, tls: &Tls) {
+    let version = TlsVersion::WORDS.iter().find(|(_, v)| *v == tls.min_version).map_or("1.2", |(w, _)| w);
+    let _ = writeln!(out, "probe.{kind}.tls.verify = {}\nprobe.{kind}.tls.min_version = \"{version}\"", tls.verify == Verify::Full);
+    let _ = writeln!(out, "probe.{kind}.tls.expiring_within = \"{}\"", show_duration(tls.expiring_within));
+    if let Some(name) = &tls.server_name {
+        let _ = writeln!(out, "probe.{kind}.tls.server_name = {}", quoted(name));
+    }
+}
+
+fn print_dns(out: &mut String, server: &HostPort, spec: &Dns) {
+    let transport = Transport::WORDS.iter().find(|(_, t)| *t == spec.transport).map_or("udp", |(w, _)| w);
+    let _ = writeln!(out, "probe.dns.server = \"{server}\"\nprobe.dns.query = {}\nprobe.dns.type = \"{}\"", quoted(&spec.query), spec.record);
+    let _ = writeln!(out, "probe.dns.transport = \"{transport}\"\nprobe.dns.recursion = {}", spec.recursion == Recursion::Desired);
+    let e = &spec.expect;
+    if !e.rcodes.is_empty() {
+        let _ = writeln!(out, "probe.dns.expect.rcode = [{}]", e.rcodes.iter().map(|r| quoted(r)).collect::<Vec<_>>().join(", "));
+    }
+    for (key, list) in [("any", &e.any), ("all", &e.all), ("none", &e.none)] {
+        if !list.is_empty() {
+            let _ = writeln!(out, "probe.dns.expect.{key} = [{}]", list.iter().map(|p| quoted(&p.text)).collect::<Vec<_>>().join(", "));
+        }
+    }
+    let _ = writeln!(out, "probe.dns.expect.at_least = {}", e.at_least);
+    if let Some(authoritative) = e.authoritative {
+        let _ = writeln!(out, "probe.dns.expect.authoritative = {authoritative}");
+    }
+    print_within(out, "dns", e.within);
+}
+
+fn print_within(out: &mut String, kind: &str, within: Option<u64>) {
+    if let Some(ms) = within {
+        let _ = writeln!(out, "probe.{kind}.expect.within = \"{}\"", show_duration(ms));
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

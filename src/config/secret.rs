@@ -1,0 +1,95 @@
+//! Secrets: never inline, read once, never printed.
+
+use std::path::Path;
+
+use super::source::Surroundings;
+use super::walk::Item;
+use toml::de::DeValue;
+
+/// A text that no surface may show. `Debug` and every printer give `<secret>`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// What stands in place of a secret.
+pub const MASK: &str = "<secret>";
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+/// A value that may stand inline, or a secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MaybeSecret {
+    Plain(String),
+    Secret(Secret),
+}
+
+impl MaybeSecret {
+    pub fn reveal(&self) -> &str {
+        match self {
+            MaybeSecret::Plain(text) => text,
+            MaybeSecret::Secret(secret) => secret.reveal(),
+        }
+    }
+
+    /// The text, or the mask.
+    pub fn shown(&self) -> &str {
+        match self {
+            MaybeSecret::Plain(text) => text,
+            MaybeSecret::Secret(_) => MASK,
+        }
+    }
+}
+
+/// Reads `{ file = "..." }`, `{ env = "..." }` or `{ credential = "..." }`. An inline text is refused.
+pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
+    const ADVICE: &str = "Write { file = \"/path\" }, { env = \"NAME\" } or { credential = \"name\" }.";
+    if !matches!(item.value, DeValue::Table(_)) {
+        item.fault(format!("`{}` is a secret and must not stand in the config", item.path), ADVICE);
+        return None;
+    }
+    let section = item.section()?;
+    let found: Vec<(&str, Item)> = ["file", "env", "credential"].into_iter().filter_map(|k| section.item(k).map(|i| (k, i))).collect();
+    section.end();
+    let [(from, place)] = found.as_slice() else {
+        item.fault(format!("`{}` names no single source of its secret", item.path), ADVICE);
+        return None;
+    };
+    let name = place.text()?;
+    let text = match *from {
+        "file" => surroundings.read(Path::new(&name)),
+        "env" => surroundings.environment(&name).ok_or_else(|| format!("the environment has no {name}")),
+        _ => match surroundings.credentials() {
+            Some(directory) => surroundings.read(&directory.join(&name)),
+            None => Err("there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials".into()),
+        },
+    };
+    match text {
+        Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
+        Err(why) => {
+            place.fault(format!("the secret `{}` cannot be read: {why}", item.path), "Make it readable for the daemon's user, or name another source.");
+            None
+        }
+    }
+}
+
+/// An inline text, or a secret from its source.
+pub fn maybe_secret(item: &Item, surroundings: &dyn Surroundings) -> Option<MaybeSecret> {
+    match item.value {
+        DeValue::Table(_) => secret(item, surroundings).map(MaybeSecret::Secret),
+        _ => item.text().map(MaybeSecret::Plain),
+    }
+}

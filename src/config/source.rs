@@ -1,0 +1,91 @@
+//! Where a config comes from and what is wrong with it: files with line and column, and the faults found in them.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// What config needs of the world. The daemon gives the real one, tests one in memory.
+pub trait Surroundings {
+    /// The text of a file; the error says why not, for a person.
+    fn read(&self, path: &Path) -> Result<String, String>;
+    /// The files that a pattern such as `conf.d/*.toml` names, sorted.
+    fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String>;
+    fn environment(&self, name: &str) -> Option<String>;
+    /// Where `$CREDENTIALS_DIRECTORY` points, if the service manager gave one.
+    fn credentials(&self) -> Option<PathBuf>;
+    /// What to call this place when `vantage` is not given.
+    fn host_name(&self) -> String;
+}
+
+/// One thing that is wrong, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Fault {
+    pub file: String,
+    /// From 1; 0 when the file as a whole is meant.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    pub problem: String,
+    pub advice: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.problem)?;
+        if !self.advice.is_empty() {
+            write!(f, "\n    {}", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+/// One file's text, and the faults found in it so far.
+pub struct Source {
+    pub path: PathBuf,
+    pub text: String,
+    line_starts: Vec<usize>,
+    faults: RefCell<Vec<Fault>>,
+}
+
+impl Source {
+    pub fn new(path: &Path, text: String) -> Self {
+        let starts = std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
+        Self { path: path.to_owned(), line_starts: starts.collect(), text, faults: RefCell::default() }
+    }
+
+    /// Line and column of a byte, from 1.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let start = self.line_starts[line - 1];
+        let column = self.text.get(start..offset.min(self.text.len())).map_or(1, |t| t.chars().count() + 1);
+        (line, column)
+    }
+
+    pub fn fault(&self, span: &Range<usize>, problem: impl Into<String>, advice: impl Into<String>) {
+        let (line, column) = self.position(span.start);
+        let (problem, advice) = (problem.into(), advice.into());
+        let fault = Fault { file: self.path.display().to_string(), line, column, problem, advice };
+        let mut faults = self.faults.borrow_mut();
+        if !faults.iter().any(|f| f.line == fault.line && f.column == fault.column && f.problem == fault.problem) {
+            faults.push(fault);
+        }
+    }
+
+    pub fn take_faults(&self) -> Vec<Fault> {
+        self.faults.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_and_characters_from_one() {
+        let source = Source::new(Path::new("a.toml"), "ä = 1\nb = 2\n".into());
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(3), (1, 3));
+        assert_eq!(source.position(7), (2, 1));
+        assert_eq!(source.position(9999), (3, 1));
+    }
+}

@@ -1,0 +1,148 @@
+//! One DNS question and its answer over a fresh socket: UDP, and TCP where asked for or where the answer was truncated.
+//!
+//! Used by the resolver and by the dns probe. The caller bounds the time.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use hickory_proto::op::{Message, MessageType};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::UdpSocket;
+
+use super::halt::{Halt, own_call};
+use super::sys;
+use super::trace::{Stage, Trace, boot_of_realtime};
+use crate::config::plan_probe::Transport;
+use crate::words::Cause;
+
+const UDP_BUFFER: usize = 4096;
+
+/// What an exchange brought.
+pub enum Exchange {
+    Answer(Box<Reply>),
+    /// Something came that is no answer to the question.
+    Invalid(String),
+    /// Nobody listens there.
+    Refused,
+    /// This host could not ask, or the network said no.
+    Local(Halt),
+}
+
+pub struct Reply {
+    pub message: Message,
+    pub transport: Transport,
+}
+
+/// Asks over UDP, and again over TCP when the answer says that it was cut short.
+pub async fn exchange(server: SocketAddr, query: &Message, trace: Option<&Trace>) -> Exchange {
+    let first = over_udp(server, query, trace).await;
+    match first {
+        Exchange::Answer(reply) if reply.message.metadata.truncation => over_tcp(server, query, trace).await,
+        other => other,
+    }
+}
+
+pub async fn over_udp(server: SocketAddr, query: &Message, trace: Option<&Trace>) -> Exchange {
+    let bytes = match query.to_vec() {
+        Ok(bytes) => bytes,
+        Err(error) => return Exchange::Invalid(error.to_string()),
+    };
+    let any: SocketAddr = if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+    let socket = match std::net::UdpSocket::bind(any).and_then(|s| { s.set_nonblocking(true)?; s.connect(server)?; UdpSocket::from_std(s) }) {
+        Ok(socket) => socket,
+        Err(error) => return failed(&error),
+    };
+    sys::stamp_arrivals(socket.as_raw_fd());
+    if let Some(trace) = trace {
+        trace.enter(Stage::Reply(Cause::DnsTimeout));
+    }
+    if let Err(error) = socket.send(&bytes).await {
+        return failed(&error);
+    }
+    let mut buffer = [0; UDP_BUFFER];
+    let mut last_wrong = None;
+    loop {
+        let received = socket.async_io(Interest::READABLE, || sys::receive(socket.as_raw_fd(), &mut buffer)).await;
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => return failed(&error),
+        };
+        let reply = buffer.get(..received.length).unwrap_or_default();
+        match answer_to(query, reply) {
+            Ok(message) => {
+                if let (Some(trace), Some(stamp)) = (trace, received.arrived_ns) {
+                    trace.enter_at(Stage::Idle, boot_of_realtime(stamp));
+                }
+                return Exchange::Answer(Box::new(Reply { message, transport: Transport::Udp }));
+            }
+            // A datagram with another id may be forged or late: keep listening, but not for ever.
+            Err(Wrong::Id) if last_wrong < Some(16) => last_wrong = Some(last_wrong.unwrap_or(0) + 1),
+            Err(Wrong::Id) => return Exchange::Invalid("only answers to other questions came".into()),
+            Err(Wrong::Message(why)) => return Exchange::Invalid(why),
+        }
+    }
+}
+
+pub async fn over_tcp(server: SocketAddr, query: &Message, trace: Option<&Trace>) -> Exchange {
+    let bytes = match query.to_vec() {
+        Ok(bytes) => bytes,
+        Err(error) => return Exchange::Invalid(error.to_string()),
+    };
+    let run = async {
+        let mut stream = tokio::net::TcpStream::connect(server).await?;
+        if let Some(trace) = trace {
+            trace.enter(Stage::Reply(Cause::DnsTimeout));
+        }
+        let mut framed = (bytes.len() as u16).to_be_bytes().to_vec();
+        framed.extend_from_slice(&bytes);
+        stream.write_all(&framed).await?;
+        let length = stream.read_u16().await?;
+        let mut reply = vec![0; usize::from(length)];
+        stream.read_exact(&mut reply).await?;
+        io::Result::Ok(reply)
+    };
+    match run.await {
+        Ok(reply) => match answer_to(query, &reply) {
+            Ok(message) => {
+                if let Some(trace) = trace {
+                    trace.enter(Stage::Idle);
+                }
+                Exchange::Answer(Box::new(Reply { message, transport: Transport::Tcp }))
+            }
+            Err(Wrong::Id) => Exchange::Invalid("the answer is to another question".into()),
+            Err(Wrong::Message(why)) => Exchange::Invalid(why),
+        },
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Exchange::Invalid("the connection ended within the answer".into()),
+        Err(error) => failed(&error),
+    }
+}
+
+enum Wrong {
+    Id,
+    Message(String),
+}
+
+fn answer_to(query: &Message, bytes: &[u8]) -> Result<Message, Wrong> {
+    let id = bytes.get(..2).map(|b| u16::from_be_bytes([b[0], b[1]]));
+    if id.is_some_and(|id| id != query.metadata.id) {
+        return Err(Wrong::Id);
+    }
+    let message = Message::from_vec(bytes).map_err(|e| Wrong::Message(e.to_string()))?;
+    if message.metadata.message_type != MessageType::Response {
+        return Err(Wrong::Message("it is a question, not an answer".into()));
+    }
+    let same = match (query.queries.first(), message.queries.first()) {
+        (Some(asked), Some(told)) => asked.name().eq_ignore_root(told.name()) && asked.query_type() == told.query_type(),
+        (_, None) => true,
+        (None, Some(_)) => false,
+    };
+    if same { Ok(message) } else { Err(Wrong::Message("it answers another question".into())) }
+}
+
+fn failed(error: &io::Error) -> Exchange {
+    if error.raw_os_error() == Some(libc::ECONNREFUSED) {
+        return Exchange::Refused;
+    }
+    Exchange::Local(own_call(error, "asking the name server").unwrap_or_else(|| super::halt::connect_error(error)))
+}

@@ -1,0 +1,98 @@
+//! How a probe ends early: the endpoint is to blame (a cause) or the prober is (a reason). The errno tables stand here.
+
+use std::io;
+
+use crate::words::{Cause, Reason};
+
+/// Ends a probe before it is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Halt {
+    Down(Cause, String),
+    Unmeasured(Reason, String),
+}
+
+impl Halt {
+    pub fn down(cause: Cause, detail: impl Into<String>) -> Self {
+        Halt::Down(cause, detail.into())
+    }
+
+    pub fn unmeasured(reason: Reason, detail: impl Into<String>) -> Self {
+        Halt::Unmeasured(reason, detail.into())
+    }
+}
+
+/// The reason behind an error that is certainly this host's own, whatever the endpoint does.
+pub fn local_reason(error: &io::Error) -> Option<Reason> {
+    match error.raw_os_error()? {
+        libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN => Some(Reason::LocalResource),
+        libc::EPERM | libc::EACCES => Some(Reason::Permission),
+        _ => None,
+    }
+}
+
+/// An error that socket(), bind(), connect() or send() itself returned.
+pub fn own_call(error: &io::Error, what: &str) -> Option<Halt> {
+    if let Some(reason) = local_reason(error) {
+        return Some(Halt::unmeasured(reason, format!("{what}: {error}")));
+    }
+    match error.raw_os_error()? {
+        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN => {
+            Some(Halt::unmeasured(Reason::LocalNetwork, format!("{what}: {error}: this host has no way there")))
+        }
+        _ => None,
+    }
+}
+
+/// An error that arrived from the network for a connection attempt.
+pub fn connect_error(error: &io::Error) -> Halt {
+    if let Some(reason) = local_reason(error) {
+        return Halt::unmeasured(reason, format!("connect: {error}"));
+    }
+    let cause = match error.raw_os_error() {
+        Some(libc::ECONNREFUSED) => Cause::ConnectRefused,
+        Some(libc::ETIMEDOUT) => Cause::ConnectTimeout,
+        Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN | libc::EPROTO) => Cause::ConnectUnreachable,
+        _ => Cause::ConnectReset,
+    };
+    Halt::down(cause, format!("connect: {error}"))
+}
+
+/// An error while reading from or writing to a connection that stood; `end` names what a clean end of stream means.
+pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
+    if let Some(reason) = local_reason(error) {
+        return Halt::unmeasured(reason, format!("connection: {error}"));
+    }
+    if let Some(inner) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        return super::tls::halt_of(inner);
+    }
+    let cause = match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero => end,
+        io::ErrorKind::TimedOut => Cause::FirstByteTimeout,
+        _ => match error.raw_os_error() {
+            Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => Cause::ConnectUnreachable,
+            _ => Cause::ConnectReset,
+        },
+    };
+    Halt::down(cause, format!("connection: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_errno_is_never_the_endpoints_fault() {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS, libc::ENOMEM, libc::EPERM, libc::EACCES] {
+            let error = io::Error::from_raw_os_error(errno);
+            assert!(matches!(own_call(&error, "socket"), Some(Halt::Unmeasured(..))), "{error}");
+            assert!(matches!(connect_error(&error), Halt::Unmeasured(..)), "{error}");
+        }
+    }
+
+    #[test]
+    fn unreachable_is_ours_from_the_call_and_theirs_from_the_network() {
+        let error = io::Error::from_raw_os_error(libc::ENETUNREACH);
+        assert!(matches!(own_call(&error, "connect"), Some(Halt::Unmeasured(Reason::LocalNetwork, _))));
+        assert!(matches!(connect_error(&error), Halt::Down(Cause::ConnectUnreachable, _)));
+    }
+}

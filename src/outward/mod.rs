@@ -1,0 +1,18 @@
+//! Floor 3: what touches the world: clocks, sockets, names, the history's database, notifications.
+//!
+//! A prober returns an outcome: it knows no metrics and no state, and it never fails.
+
+pub mod certificate;
+pub mod clock;
+pub mod dial;
+pub mod dns_exchange;
+pub mod halt;
+pub mod http1;
+pub mod http2;
+pub mod net;
+pub mod probe;
+pub mod resolve;
+pub mod stream;
+pub mod sys;
+pub mod tls;
+pub mod trace;

@@ -1,0 +1,64 @@
+//! What the probes of one thread share: resolver, certificate facts, prepared TLS specs, echo sockets.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::certificate::Certificates;
+use super::probe::icmp::Echoes;
+use super::resolve::{Paths, Resolver};
+use super::tls::{self, Prepared};
+use crate::config::plan_probe::{Http, HttpVersion, Tls, TlsProbe};
+
+/// Not `Send`: each probing thread has its own.
+pub struct Net {
+    pub resolver: Resolver,
+    pub certificates: Certificates,
+    pub echoes: Echoes,
+    /// By the address of the spec, which is kept alive beside it.
+    prepared: RefCell<HashMap<usize, (SpecRef, Result<Arc<Prepared>, String>)>>,
+}
+
+enum SpecRef {
+    Http(#[expect(dead_code, reason = "kept so that its address is not used again")] Arc<Http>),
+    Tls(#[expect(dead_code, reason = "kept so that its address is not used again")] Arc<TlsProbe>),
+}
+
+impl Default for Net {
+    fn default() -> Self {
+        Self::new(Paths::default())
+    }
+}
+
+impl Net {
+    pub fn new(paths: Paths) -> Self {
+        Self { resolver: Resolver::new(paths), certificates: Certificates::default(), echoes: Echoes::default(), prepared: RefCell::default() }
+    }
+
+    pub fn http_tls(&self, spec: &Arc<Http>) -> Result<Arc<Prepared>, String> {
+        self.prepared_of(Arc::as_ptr(spec) as usize, || SpecRef::Http(spec.clone()), &spec.tls, alpn(spec.version))
+    }
+
+    pub fn tls(&self, spec: &Arc<TlsProbe>) -> Result<Arc<Prepared>, String> {
+        self.prepared_of(Arc::as_ptr(spec) as usize, || SpecRef::Tls(spec.clone()), &spec.tls, &[])
+    }
+
+    fn prepared_of(&self, key: usize, keep: impl FnOnce() -> SpecRef, tls: &Tls, alpn: &[&[u8]]) -> Result<Arc<Prepared>, String> {
+        let mut prepared = self.prepared.borrow_mut();
+        prepared.entry(key).or_insert_with(|| (keep(), tls::prepare(tls, alpn).map(Arc::new))).1.clone()
+    }
+
+    /// Forgets prepared specs; a reload may have dropped them.
+    pub fn forget_specs(&self) {
+        self.prepared.borrow_mut().clear();
+    }
+}
+
+/// What to offer in ALPN (RFC 7301).
+pub fn alpn(version: HttpVersion) -> &'static [&'static [u8]] {
+    match version {
+        HttpVersion::Auto => &[b"h2", b"http/1.1"],
+        HttpVersion::Http11 => &[b"http/1.1"],
+        HttpVersion::Http2 => &[b"h2"],
+    }
+}

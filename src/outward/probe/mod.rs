@@ -1,0 +1,79 @@
+//! One probe from start to outcome, whatever its kind: bounded in time, never failing, never counting.
+//!
+//! The engine calls [`run`]; it gets back a [`Report`]. A kind is one file here and knows one protocol.
+
+pub mod dns;
+pub mod expect;
+pub mod http;
+pub mod icmp;
+pub mod tcp;
+pub mod tls;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::halt::Halt;
+use super::net::Net;
+use super::trace::Trace;
+use crate::config::plan::Endpoint;
+use crate::config::plan_probe::Probe;
+use crate::words::{Cause, Finding, Ms, Outcome, PhaseTimes};
+
+/// What one probe found and how long it took.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub outcome: Outcome,
+    pub phases: PhaseTimes,
+    /// From the start of the probe to the last thing the endpoint did, in microseconds.
+    pub duration_us: u64,
+    /// CLOCK_BOOTTIME at which the probe began, in nanoseconds.
+    pub started_ns: u64,
+}
+
+/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens.
+pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
+    let trace = Trace::begin();
+    let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
+    let ended = timeout_at(deadline, by_kind(net, &trace, endpoint, deadline)).await;
+    let stage = trace.stage();
+    let halt = match ended {
+        Ok(result) => {
+            trace.enter(super::trace::Stage::Idle);
+            result.err()
+        }
+        Err(_) => {
+            trace.enter(super::trace::Stage::Idle);
+            Some(Halt::down(stage.timeout_cause(), format!("no end within {} ms", endpoint.rules.cadence.timeout)))
+        }
+    };
+    let facts = Box::new(trace.facts.take());
+    let outcome = match halt {
+        None => Outcome::Up(facts),
+        Some(Halt::Down(cause, detail)) => Outcome::Down { cause, detail, facts },
+        Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
+    };
+    Report { outcome, phases: trace.phases(), duration_us: trace.duration_us(), started_ns: trace.started_ns }
+}
+
+async fn by_kind(net: &Net, trace: &Trace, endpoint: &Endpoint, deadline: Instant) -> Result<(), Halt> {
+    let dial = &*endpoint.dial;
+    match &endpoint.probe {
+        Probe::Http { url, spec } => http::probe(net, trace, dial, url, spec, deadline).await,
+        Probe::Tcp { address, spec } => tcp::probe(net, trace, dial, address, spec, deadline).await,
+        Probe::Tls { address, spec } => tls::probe(net, trace, dial, address, spec, deadline).await,
+        Probe::Icmp { host, spec } => icmp::probe(net, trace, dial, host, spec, deadline).await,
+        Probe::Dns { server, spec } => dns::probe(net, trace, dial, server, spec, deadline).await,
+    }
+}
+
+/// Down with `too_slow` when an otherwise good probe took longer than it may.
+fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), Halt> {
+    let Some(limit) = limit else { return Ok(()) };
+    trace.enter(trace.stage());
+    let took_us = trace.duration_us();
+    let met = took_us <= limit * 1000;
+    let found = format!("{}.{:03} ms", took_us / 1000, took_us % 1000);
+    trace.facts.borrow_mut().findings.push(Finding { expectation: format!("within {limit} ms"), found: found.clone(), met });
+    if met { Ok(()) } else { Err(Halt::down(Cause::TooSlow, format!("it took {found}, the limit is {limit} ms"))) }
+}

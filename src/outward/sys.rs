@@ -1,0 +1,245 @@
+//! The one place with unsafe code: thin, checked wrappers of system calls that no safe crate gives us.
+//!
+//! Clocks, timerfd, TCP_INFO, receive time stamps and the limit of open files. Each function states what it relies on.
+#![expect(unsafe_code, reason = "system calls without a safe wrapper; everything else in the crate denies unsafe code")]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// A clock of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelClock {
+    /// Since boot, running while suspended; never set.
+    Boottime,
+    /// Since boot, standing while suspended; never set.
+    Monotonic,
+    /// The calendar; may be set.
+    Realtime,
+}
+
+impl KernelClock {
+    fn id(self) -> libc::clockid_t {
+        match self {
+            KernelClock::Boottime => libc::CLOCK_BOOTTIME,
+            KernelClock::Monotonic => libc::CLOCK_MONOTONIC,
+            KernelClock::Realtime => libc::CLOCK_REALTIME,
+        }
+    }
+
+    /// Nanoseconds.
+    pub fn now_ns(self) -> u64 {
+        let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `ts` is a valid timespec to write to; the three clock ids exist on every Linux that this runs on.
+        unsafe { libc::clock_gettime(self.id(), &raw mut ts) };
+        ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
+    }
+}
+
+/// A timer on CLOCK_BOOTTIME whose descriptor becomes readable when it is due.
+pub struct TimerFd(OwnedFd);
+
+impl AsRawFd for TimerFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl TimerFd {
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no pointers are passed; the result is checked before it is owned.
+        let fd = unsafe { libc::timerfd_create(libc::CLOCK_BOOTTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `fd` is a fresh descriptor that nobody else owns.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Due at this absolute time; at once when it has passed.
+    pub fn arm(&self, at_ns: u64) -> io::Result<()> {
+        let at_ns = at_ns.max(1);
+        let spec = libc::itimerspec {
+            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: libc::timespec { tv_sec: (at_ns / 1_000_000_000) as libc::time_t, tv_nsec: (at_ns % 1_000_000_000) as libc::c_long },
+        };
+        // SAFETY: `spec` outlives the call; a null old value is allowed.
+        let rc = unsafe { libc::timerfd_settime(self.0.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &raw const spec, std::ptr::null_mut()) };
+        if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Takes the count of expirations, so that the descriptor is no longer readable.
+    pub fn drain(&self) {
+        let mut count = [0_u8; 8];
+        // SAFETY: the buffer has the eight bytes that a timerfd writes.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+/// What the kernel measured of a TCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpFacts {
+    pub rtt_us: u32,
+    pub retransmits: u32,
+}
+
+pub fn tcp_facts(fd: RawFd) -> Option<TcpFacts> {
+    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into `info`, which is zeroed and plain data.
+    let info = unsafe {
+        if libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut length) < 0 {
+            return None;
+        }
+        info.assume_init()
+    };
+    Some(TcpFacts { rtt_us: info.tcpi_rtt, retransmits: info.tcpi_total_retrans })
+}
+
+/// Asks the kernel to stamp what this socket receives with the time of arrival (SO_TIMESTAMPNS).
+pub fn stamp_arrivals(fd: RawFd) {
+    let on: libc::c_int = 1;
+    // SAFETY: `on` is a c_int that outlives the call.
+    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, (&raw const on).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
+}
+
+/// One datagram or piece of a stream: its length, its sender when the socket is unconnected, its arrival (CLOCK_REALTIME, ns).
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    pub length: usize,
+    pub from: Option<std::net::IpAddr>,
+    pub arrived_ns: Option<u64>,
+    /// The IP time to live or hop limit, where the socket was asked to tell.
+    pub hop_limit: Option<u8>,
+}
+
+/// Receives without waiting; `WouldBlock` when nothing is there.
+pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = [0_u64; 16];
+    let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: msghdr is plain data; every pointer in it outlives the call and its length is given beside it.
+    let (length, message) = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_name = address.as_mut_ptr().cast();
+        message.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        message.msg_iov = &raw mut iov;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control);
+        (libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT), message)
+    };
+    if length < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let (mut arrived_ns, mut hop_limit) = (None, None);
+    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer that the kernel filled, within msg_controllen;
+    // payloads are read unaligned and only for the types whose size is known.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
+        while !header.is_null() {
+            let data = libc::CMSG_DATA(header);
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let ts: libc::timespec = std::ptr::read_unaligned(data.cast());
+                    arrived_ns = Some(ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64);
+                }
+                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let hops: libc::c_int = std::ptr::read_unaligned(data.cast());
+                    hop_limit = u8::try_from(hops).ok();
+                }
+                _ => {}
+            }
+            header = libc::CMSG_NXTHDR(&raw const message, header);
+        }
+    }
+    // SAFETY: the storage is zeroed plain data; the family says which of its layouts the kernel wrote.
+    let from = unsafe {
+        let storage = address.assume_init();
+        match i32::from(storage.ss_family) {
+            libc::AF_INET => {
+                let v4: libc::sockaddr_in = std::ptr::read((&raw const storage).cast());
+                Some(std::net::IpAddr::from(v4.sin_addr.s_addr.to_ne_bytes()))
+            }
+            libc::AF_INET6 => {
+                let v6: libc::sockaddr_in6 = std::ptr::read((&raw const storage).cast());
+                Some(std::net::IpAddr::from(v6.sin6_addr.s6_addr))
+            }
+            _ => None,
+        }
+    };
+    Ok(Received { length: length as usize, from, arrived_ns, hop_limit })
+}
+
+/// Asks for the time to live of what this IPv4 socket receives.
+pub fn tell_ttl(fd: BorrowedFd) {
+    switch_on(fd, libc::IPPROTO_IP, libc::IP_RECVTTL);
+}
+
+/// Asks for the hop limit of what this IPv6 socket receives.
+pub fn tell_hop_limit(fd: BorrowedFd) {
+    switch_on(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT);
+}
+
+fn switch_on(fd: BorrowedFd, level: libc::c_int, option: libc::c_int) {
+    let on: libc::c_int = 1;
+    // SAFETY: `on` is a c_int that outlives the call.
+    unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const on).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
+}
+
+/// Raises the soft limit of open files to the hard one; returns the limit then in force.
+pub fn raise_open_files() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is valid to read and write; failures leave the old limit in force, which is then returned.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) < 0 {
+            return 1024;
+        }
+        let wanted = libc::rlimit { rlim_cur: limit.rlim_max.min(1 << 20), rlim_max: limit.rlim_max };
+        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) == 0 {
+            limit = wanted;
+        }
+    }
+    limit.rlim_cur
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_armed_timer_becomes_readable_and_drains() {
+        let timer = TimerFd::new().expect("a timerfd");
+        timer.arm(KernelClock::Boottime.now_ns()).expect("armed");
+        let mut poll = libc::pollfd { fd: timer.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd that outlives the call.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, 1000) };
+        assert_eq!(ready, 1);
+        timer.drain();
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 0) }, 0);
+    }
+
+    #[test]
+    fn a_stamped_datagram_tells_its_sender_and_arrival() {
+        let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        stamp_arrivals(receiver.as_raw_fd());
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+        let before = KernelClock::Realtime.now_ns();
+        sender.send_to(b"hello", receiver.local_addr().expect("bound")).expect("sent");
+        let mut buffer = [0; 16];
+        let got = receive(receiver.as_raw_fd(), &mut buffer).expect("there");
+        assert_eq!((got.length, got.from), (5, Some([127, 0, 0, 1].into())));
+        let arrived = got.arrived_ns.expect("stamped");
+        assert!(arrived + 1_000_000 >= before && arrived <= KernelClock::Realtime.now_ns());
+        assert_eq!(receive(receiver.as_raw_fd(), &mut buffer).expect_err("empty").kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn the_kernel_tells_the_round_trip_of_a_connection() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let stream = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let facts = tcp_facts(stream.as_raw_fd()).expect("TCP_INFO");
+        assert_eq!(facts.retransmits, 0);
+    }
+}
