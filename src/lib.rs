@@ -1,5 +1,8 @@
 #![forbid(unsafe_op_in_unsafe_fn)]
 pub mod config;
+pub mod daemon;
+pub mod engine;
+pub mod expose;
 pub mod judgement;
 pub mod outward;
 pub mod words;

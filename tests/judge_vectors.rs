@@ -73,7 +73,7 @@ fn outages(judge: &Judge, changes: &[Change]) -> Value {
             Change::Down { from, from_earliest, from_latest, .. } => list.push(json!({
                 "from": from, "to": null, "from_earliest": from_earliest, "from_latest": from_latest,
                 "to_earliest": null, "to_latest": null})),
-            Change::Up { to, to_earliest, to_latest, lower, down } => {
+            Change::Up { to, to_earliest, to_latest, lower, down, .. } => {
                 let open = list.last_mut().expect("an outage is open");
                 open["to"] = json!(to);
                 open["to_earliest"] = json!(to_earliest);

@@ -10,7 +10,8 @@ use crate::words::{Ms, UtcMs};
 pub const HIGHEST_US: u64 = 60_000_000;
 /// Length of one part of the last hour.
 pub const PART_MS: i64 = 600_000;
-const PARTS: usize = 6;
+/// One more than an hour has, so that an hour is whole until ten minutes after its end.
+const PARTS: usize = 7;
 const SUB_BUCKETS_HALF: u64 = 128;
 
 /// How a probe ended, for latency.
@@ -93,7 +94,7 @@ impl Sparse {
 /// The parts of the last hour, each ten minutes of the calendar.
 #[derive(Debug, Clone, Default)]
 pub struct LastHour {
-    /// Number of the ten-minute part (UTC / 600 s) that `parts[number % 6]` holds.
+    /// Number of the ten-minute part (UTC / 600 s) that `parts[number % 7]` holds.
     newest: i64,
     parts: [Sparse; PARTS],
 }
@@ -129,10 +130,15 @@ impl LastHour {
 
     /// The buckets of one ending over the parts that begin at or after `from`, merged and ascending.
     pub fn since(&self, from: UtcMs, ending: Ending) -> Vec<(u64, u64)> {
+        self.between(from, UtcMs::MAX, ending)
+    }
+
+    /// The same for the parts that begin in `[from, to)`.
+    pub fn between(&self, from: UtcMs, to: UtcMs, ending: Ending) -> Vec<(u64, u64)> {
         let mut all: Vec<(u64, u64)> = Vec::new();
         for age in 0..PARTS as i64 {
             let number = self.newest - age;
-            if number * PART_MS >= from {
+            if (from..to).contains(&(number * PART_MS)) {
                 all.extend(self.parts[number.rem_euclid(PARTS as i64) as usize].of(ending));
             }
         }
@@ -241,7 +247,7 @@ mod tests {
         hour.record(0, Ending::Success, 10);
         hour.record(3_500_000, Ending::Success, 20);
         assert_eq!(hour.since(0, Ending::Success).len(), 2);
-        hour.record(3_700_000, Ending::Timeout, 30);
+        hour.record(4_300_000, Ending::Timeout, 30);
         assert_eq!(hour.since(0, Ending::Success), vec![(20, 1)]);
         hour.advance(90_000_000);
         assert!(hour.since(0, Ending::Timeout).is_empty());

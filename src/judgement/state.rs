@@ -35,8 +35,8 @@ pub struct ProbeResult {
 pub enum Change {
     /// An outage is confirmed. `from` is the point estimate; it began between `from_earliest` and `from_latest`.
     Down { from: Ms, from_earliest: Ms, from_latest: Ms, confirmed_at: Ms, cause: Cause },
-    /// The outage that was open has ended.
-    Up { to: Ms, to_earliest: Ms, to_latest: Ms, lower: Ms, down: Ms },
+    /// The outage that had begun at `from` has ended.
+    Up { from: Ms, to: Ms, to_earliest: Ms, to_latest: Ms, lower: Ms, down: Ms },
     /// The first success of all.
     FirstUp { at: Ms },
     /// Time has become unknown from here; `doubt_from` is the start of the success that vouched last, if one did.
@@ -536,6 +536,7 @@ impl Judge {
         self.close_run();
         if let Some(outage) = self.outage.take() {
             out.push(Change::Up {
+                from: outage.from,
                 to,
                 to_earliest,
                 to_latest,

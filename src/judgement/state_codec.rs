@@ -4,6 +4,7 @@
 //! bytes, this file only knows their meaning.
 
 use super::ledger::Ledger;
+use super::rules::Cadence;
 use super::state::{Judge, Notes, OpenOutage, Pending, Run, Slots, Transitions, Vouch};
 use crate::words::{Cause, Ms, Reason};
 
@@ -74,6 +75,26 @@ impl<'a> Reader<'a> {
             }
         }
     }
+}
+
+/// A judge with the cadence that it judges by.
+pub fn encode_with(cadence: &Cadence, judge: &Judge) -> Vec<u8> {
+    let mut w = Writer(Vec::with_capacity(128));
+    let c = cadence;
+    for n in [c.interval, c.jitter_ppm, c.late_after, c.timeout, c.retry_interval, u64::from(c.down_after), u64::from(c.up_after)] {
+        w.number(n);
+    }
+    w.0.extend(judge.encode());
+    w.0
+}
+
+/// The inverse of [`encode_with`].
+pub fn decode_with(bytes: &[u8]) -> Result<(Cadence, Judge), Unreadable> {
+    let mut r = Reader::new(bytes);
+    let (interval, jitter_ppm, late_after, timeout, retry_interval) = (r.number()?, r.number()?, r.number()?, r.number()?, r.number()?);
+    let (down_after, up_after) = (r.number()? as u32, r.number()? as u32);
+    let judge = Judge::decode(&bytes[r.at..])?;
+    Ok((Cadence { interval, jitter_ppm, late_after, timeout, retry_interval, down_after, up_after }, judge))
 }
 
 impl Judge {

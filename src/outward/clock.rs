@@ -4,13 +4,15 @@
 //! A simulated clock stands still until somebody waits, and then jumps; everything that decides gets its time from one
 //! of the two and cannot tell which.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::sys::{KernelClock, TimerFd};
+use super::sys::{self, KernelClock, TimerFd};
 use crate::words::{Ms, UtcMs};
 
 pub const NS_PER_MS: u64 = 1_000_000;
@@ -63,7 +65,8 @@ impl Clock {
 
 /// Waits for absolute instants of CLOCK_BOOTTIME, some microseconds fine.
 pub enum Alarm {
-    Real(AsyncFd<TimerFd>),
+    /// The timer, and for when it is armed.
+    Real(AsyncFd<TimerFd>, Cell<u64>),
     Simulated(Arc<SimulatedClock>),
 }
 
@@ -71,19 +74,26 @@ impl Alarm {
     /// Must be made inside the runtime that waits on it.
     pub fn new(clock: &Clock) -> io::Result<Self> {
         match clock {
-            Clock::Real => Ok(Alarm::Real(AsyncFd::new(TimerFd::new()?)?)),
+            Clock::Real => Ok(Alarm::Real(sys::watch(TimerFd::new()?, Interest::READABLE)?, Cell::new(0))),
             Clock::Simulated(clock) => Ok(Alarm::Simulated(clock.clone())),
         }
     }
 
     pub async fn until(&self, boot_ns: u64) {
         match self {
-            Alarm::Real(timer) => {
-                if boot_ns <= KernelClock::Boottime.now_ns() || timer.get_ref().arm(boot_ns).is_err() {
+            Alarm::Real(timer, armed) => {
+                if boot_ns <= KernelClock::Boottime.now_ns() {
                     return;
+                }
+                if armed.get() != boot_ns {
+                    if timer.get_ref().arm(boot_ns).is_err() {
+                        return;
+                    }
+                    armed.set(boot_ns);
                 }
                 if let Ok(mut ready) = timer.readable().await {
                     timer.get_ref().drain();
+                    armed.set(0);
                     ready.clear_ready();
                 }
             }

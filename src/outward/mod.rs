@@ -4,12 +4,16 @@
 
 pub mod certificate;
 pub mod clock;
+pub mod config_files;
+pub mod deadman;
 pub mod dial;
 pub mod dns_exchange;
 pub mod halt;
+pub mod history;
 pub mod http1;
 pub mod http2;
 pub mod net;
+pub mod notify;
 pub mod probe;
 pub mod resolve;
 pub mod stream;

@@ -5,7 +5,10 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A clock of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,12 @@ impl AsRawFd for TimerFd {
     }
 }
 
+impl AsFd for TimerFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 impl TimerFd {
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are passed; the result is checked before it is owned.
@@ -74,6 +83,18 @@ impl TimerFd {
         // SAFETY: the buffer has the eight bytes that a timerfd writes.
         unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
     }
+}
+
+/// Watches a descriptor that its owner keeps open and never exchanges.
+pub trait KeepsItsDescriptor: AsFd + AsRawFd {}
+impl KeepsItsDescriptor for TimerFd {}
+impl KeepsItsDescriptor for socket2::Socket {}
+
+/// Registers with the runtime that this is called in.
+pub fn watch<T: KeepsItsDescriptor>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    // SAFETY: the trait is implemented above only for types that own one descriptor, close it on drop, and give the
+    // same one from every call of as_fd.
+    unsafe { AsyncFd::register_with_interest(owner, interest) }.map_err(io::Error::from)
 }
 
 /// What the kernel measured of a TCP connection.

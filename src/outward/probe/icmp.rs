@@ -126,7 +126,7 @@ impl EchoSocket {
             IpAddr::V4(_) => sys::tell_ttl(socket.as_fd()),
             IpAddr::V6(_) => sys::tell_hop_limit(socket.as_fd()),
         }
-        let socket = Rc::new(AsyncFd::with_interest(socket, Interest::READABLE | Interest::WRITABLE)?);
+        let socket = Rc::new(sys::watch(socket, Interest::READABLE | Interest::WRITABLE)?);
         let waiting = Waiting::default();
         let with_ip_header = kind == Type::RAW && address.is_ipv4();
         let reader = tokio::task::spawn_local(read(socket.clone(), waiting.clone(), address, with_ip_header));

@@ -1,0 +1,9 @@
+//! Floor 6: the wiring of the daemon, and the command line.
+
+pub mod cli;
+pub mod demo;
+pub mod exit;
+pub mod log;
+pub mod reload;
+pub mod run;
+pub mod start;

@@ -1,0 +1,220 @@
+//! The running daemon: threads, signals, service manager, and the order of its end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::exit::Exit;
+use super::reload::Reloader;
+use super::start::{self, StartError};
+use crate::config::Plan;
+use crate::config::plan_probe::Probe;
+use crate::engine::board::Board;
+use crate::engine::drive::{self, Control, Gauges, Setup};
+use crate::expose::self_metrics::SelfMetrics;
+use crate::expose::server::{Site, makes_progress, router, scrape_gate};
+use crate::outward::clock::Clock;
+use crate::outward::history::writer::Progress;
+use crate::outward::notify::Deliveries;
+use crate::outward::probe::icmp;
+use crate::outward::{deadman, notify};
+
+/// A daemon has this long to end.
+const END_WITHIN: Duration = Duration::from_millis(1800);
+
+/// What ends a daemon beside signals.
+pub type Ending = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+/// Runs the daemon of a config file until a signal ends it.
+pub fn run(config: &Path) -> Exit {
+    let plan = match start::read_config(config) {
+        Ok(plan) => plan,
+        Err(faults) => {
+            eprintln!("{}", start::show_faults(&faults));
+            return Exit::Config;
+        }
+    };
+    match run_plan(plan, config.to_owned(), Box::pin(std::future::pending())) {
+        Ok(()) => Exit::Fine,
+        Err(error) => {
+            eprintln!("probity: {error}");
+            error.exit()
+        }
+    }
+}
+
+/// Runs the daemon of a plan until a signal or `ending`.
+pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), StartError> {
+    let plan = Arc::new(plan);
+    let system = |e: std::io::Error| StartError::System(e.to_string());
+    warn_about(&plan);
+    let listener = start::listen(&plan)?;
+    let directory = start::state_directory(&plan);
+    let board = Arc::new(Board::new(plan.clone()));
+    let begun = start::begin(&plan, &directory, &board)?;
+    let gauges = Arc::new(Gauges::default());
+    let (tell, progress) = mpsc::unbounded_channel();
+    let (writer, writer_thread) = begun.history.start(move |p: Progress| drop(tell.send(p))).map_err(system)?;
+    let (control, controls) = mpsc::unbounded_channel();
+    let continued = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGCONT, continued.clone()).map_err(system)?;
+    board.health.reload_utc_ms.store(Clock::Real.read().utc_ms as u64, Ordering::Relaxed);
+    let setup = Setup {
+        clock: Clock::Real,
+        timeline: begun.timeline,
+        boot_id: begun.boot_id,
+        board: board.clone(),
+        gauges: gauges.clone(),
+        recorder: begun.recorder,
+        limits: start::limits(&plan),
+        vantage: plan.daemon.vantage.clone(),
+        writer: writer.clone(),
+        progress,
+        control: controls,
+        continued,
+        arrivals: begun.arrivals,
+        tallies: begun.tallies,
+    };
+    let engine = std::thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).thread_keep_alive(Duration::from_secs(2)).build()?;
+            tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup))
+        })
+        .map_err(system)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).thread_keep_alive(Duration::from_secs(2)).build().map_err(system)?;
+    let reloader = Reloader { path: config, board: board.clone(), writer: writer.clone(), control: control.clone() };
+    let outer = Outer { listener, directory, board, gauges, reloader, control };
+    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending)));
+    runtime.shutdown_timeout(Duration::from_millis(50));
+    drop(writer);
+    let ended = engine.join();
+    let _ = writer_thread.join();
+    if !matches!(ended, Ok(Ok(()))) {
+        return Err(StartError::System("the probing thread ended by itself; please report this".into()));
+    }
+    served
+}
+
+/// What a person should know before it costs anything.
+fn warn_about(plan: &Plan) {
+    if plan.endpoints.iter().any(|e| matches!(e.probe, Probe::Icmp { .. })) {
+        if let Err(why) = icmp::permitted() {
+            tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give CAP_NET_RAW or set net.ipv4.ping_group_range");
+        }
+    }
+    if plan.endpoints.is_empty() {
+        tracing::warn!("no endpoint is configured");
+    }
+}
+
+/// The thread that answers, notifies and hears signals.
+struct Outer {
+    listener: std::net::TcpListener,
+    directory: PathBuf,
+    board: Arc<Board>,
+    gauges: Arc<Gauges>,
+    reloader: Reloader,
+    control: mpsc::UnboundedSender<Control>,
+}
+
+impl Outer {
+    async fn serve(self, plan: &Plan, ending: Ending) -> Result<(), StartError> {
+        let system = |e: std::io::Error| StartError::System(e.to_string());
+        let listener = tokio::net::TcpListener::from_std(self.listener).map_err(system)?;
+        let address = listener.local_addr().map_err(system)?;
+        let metrics = SelfMetrics::new(&plan.daemon.vantage).map_err(|e| StartError::System(e.to_string()))?;
+        let deliveries = Arc::new(Deliveries::default());
+        let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
+        let site = Site {
+            board: self.board.clone(),
+            gauges: self.gauges,
+            metrics: Arc::new(metrics),
+            deliveries: deliveries.clone(),
+            state_dir: self.directory.clone(),
+            reload,
+            scrapes: scrape_gate(),
+        };
+        let service = router(site).into_make_service_with_connect_info::<std::net::SocketAddr>();
+        let server = tokio::task::spawn_local(async move { axum::serve(listener, service).await });
+        let sender = tokio::task::spawn_local(notify::run(self.directory, self.board.plan.clone(), self.reloader.writer.clone(), deliveries));
+        let board = self.board.clone();
+        let switch = tokio::task::spawn_local(deadman::run(self.board.plan.clone(), move || makes_progress(&board)));
+        let watch = tokio::task::spawn_local(service_manager(self.board.clone()));
+        tracing::info!(address = %address, endpoints = plan.endpoints.len(), vantage = plan.daemon.vantage, "listening");
+        let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
+        let mut ending = ending;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = &mut ending => break,
+                _ = hangup.recv() => {
+                    tell_reloading();
+                    let _ = self.reloader.reload().await;
+                    tell(&[NotifyState::Ready]);
+                }
+                Some(reply) = reloads.recv() => {
+                    let reloader = self.reloader.clone();
+                    tokio::task::spawn_local(async move { let _ = reply.send(reloader.reload().await); });
+                }
+            }
+        }
+        tracing::info!("ending");
+        tell(&[NotifyState::Stopping]);
+        for task in [sender.abort_handle(), switch.abort_handle(), watch.abort_handle()] {
+            task.abort();
+        }
+        let (reply, ended) = oneshot::channel();
+        let _ = self.control.send(Control::End { reply });
+        let _ = tokio::time::timeout(END_WITHIN, ended).await;
+        server.abort();
+        Ok(())
+    }
+}
+
+fn tell(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
+}
+
+fn tell_reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
+/// READY once the first round is scheduled; then STATUS, and WATCHDOG only while the scheduler makes progress.
+async fn service_manager(board: Arc<Board>) {
+    while !board.health.scheduled.load(Ordering::Acquire) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tell(&[NotifyState::Ready]);
+    let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(5), |limit| (limit / 3).min(Duration::from_secs(5)));
+    loop {
+        let status = status_line(&board);
+        if makes_progress(&board) {
+            tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
+        } else {
+            tell(&[NotifyState::Status("the scheduler makes no progress")]);
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+fn status_line(board: &Board) -> String {
+    use crate::words::StateName;
+    let entries = board.entries();
+    let count = |state| entries.iter().filter(|e| e.view().shown.state == state).count();
+    let recorded = if board.health.history_writable.load(Ordering::Relaxed) { "" } else { "; not recorded: the history takes no writes" };
+    format!("{} endpoints: {} up, {} down, {} unknown{recorded}", entries.len(), count(StateName::Up), count(StateName::Down), count(StateName::Unknown))
+}

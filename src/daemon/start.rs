@@ -1,0 +1,199 @@
+//! The start of a daemon: config, state directory, port, and what the history says of every endpoint.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::exit::Exit;
+use crate::config::{Endpoint, Fault, Plan, load};
+use crate::engine::board::Board;
+use crate::engine::drive::Arrival;
+use crate::engine::recorder::Recorder;
+use crate::engine::replay::judges;
+use crate::engine::scheduler::Limits;
+use crate::engine::events;
+use crate::judgement::latency::hour_of;
+use crate::judgement::rules::Cadence;
+use crate::judgement::state::Judge;
+use crate::outward::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
+use crate::outward::config_files::Files;
+use crate::outward::history::restore::Restored;
+use crate::outward::history::writer::{History, Registered};
+use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
+use crate::outward::{sys, tls};
+use crate::config::plan_probe::Probe;
+use crate::words::Name;
+
+/// Descriptors that the daemon itself needs: database, listener and its clients, timers.
+const OWN_DESCRIPTORS: u64 = 40;
+
+/// Why a daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{}", show_faults(.0))]
+    Config(Vec<Fault>),
+    #[error("{0}")]
+    History(#[from] HistoryError),
+    #[error("cannot listen on {address}: {why}; free the port or set another [daemon] listen")]
+    Listen { address: String, why: String },
+    #[error("the operating system refuses something that the daemon needs: {0}")]
+    System(String),
+}
+
+impl StartError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            StartError::Config(_) => Exit::Config,
+            StartError::History(HistoryError::Owned { .. }) => Exit::Owned,
+            StartError::History(_) => Exit::StateDirectory,
+            StartError::Listen { .. } => Exit::Unavailable,
+            StartError::System(_) => Exit::StateDirectory,
+        }
+    }
+}
+
+/// All faults, a paragraph each, with their number.
+pub fn show_faults(faults: &[Fault]) -> String {
+    let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let noun = if faults.len() == 1 { "fault" } else { "faults" };
+    format!("{}\n{} {noun} in the config", list.join("\n"), faults.len())
+}
+
+/// Reads and checks a config, certificates and keys included.
+pub fn read_config(path: &Path) -> Result<Plan, Vec<Fault>> {
+    let plan = load(path, &Files)?;
+    let mut faults = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for endpoint in &plan.endpoints {
+        let (key, tls) = match &endpoint.probe {
+            Probe::Http { spec, .. } => (Arc::as_ptr(spec) as usize, &spec.tls),
+            Probe::Tls { spec, .. } => (Arc::as_ptr(spec) as usize, &spec.tls),
+            Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => continue,
+        };
+        let has_files = tls.ca.is_some() || tls.client.is_some();
+        if has_files && seen.insert(key) {
+            if let Err(why) = tls::prepare(tls, &[]) {
+                let problem = format!("the TLS settings of `{}` cannot be used: {why}", endpoint.name);
+                faults.push(Fault { file: path.display().to_string(), line: 0, column: 0, problem, advice: "Look at its ca_file, client_certificate and client_key.".into() });
+            }
+        }
+    }
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+/// Where the state is: the config's, else the service manager's, else beside us.
+pub fn state_directory(plan: &Plan) -> PathBuf {
+    plan.daemon.state_dir.clone().or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from)).unwrap_or_else(|| "probity-state".into())
+}
+
+pub fn listen(plan: &Plan) -> Result<TcpListener, StartError> {
+    let address = plan.daemon.listen;
+    let refused = |e: std::io::Error| StartError::Listen { address: address.to_string(), why: e.to_string() };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
+}
+
+/// Bounds on probes in flight: the config's, else what the descriptors allow.
+pub fn limits(plan: &Plan) -> Limits {
+    let files = sys::raise_open_files();
+    let allowed = files.saturating_sub(OWN_DESCRIPTORS).max(8) as usize;
+    let total = plan.daemon.max_in_flight.unwrap_or(allowed.min(200_000));
+    Limits { total, per_host: plan.daemon.max_in_flight_per_host.unwrap_or((total * 3 / 4).max(1)) }
+}
+
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
+}
+
+/// The timeline goes on: over a restart by CLOCK_BOOTTIME, over a reboot by the calendar, and never back.
+pub fn timeline(restored: &Restored, boot_id: &str, now: &Reading) -> TimelineClock {
+    let at_ns: i128 = match &restored.last {
+        None => i128::from(now.utc_ms) * i128::from(NS_PER_MS),
+        Some(last) => {
+            let base = i128::from(last.timeline_ms) * i128::from(NS_PER_MS);
+            let dead = if last.boot_id == boot_id {
+                i128::from(now.boot_ns.saturating_sub(last.boot_ns))
+            } else {
+                i128::from((now.utc_ms - last.utc_ms).max(0)) * i128::from(NS_PER_MS)
+            };
+            base + dead
+        }
+    };
+    TimelineClock { offset_ns: at_ns - i128::from(now.boot_ns) }
+}
+
+pub fn registration(e: &Endpoint) -> Registration {
+    Registration {
+        name: e.name.clone(),
+        renamed_from: e.renamed_from.clone(),
+        component: e.component.clone(),
+        kind: e.probe.kind().as_str(),
+        target: e.target(),
+        digest: e.digest,
+    }
+}
+
+pub fn arrivals(plan: &Plan, registered: Vec<Registered>, judges: &mut HashMap<i64, (Cadence, Judge)>) -> Vec<Arrival> {
+    plan.endpoints
+        .iter()
+        .zip(registered)
+        .map(|(endpoint, r)| {
+            let (cadence, judge) = judges.remove(&r.id).map_or((None, None), |(c, j)| (Some(c), Some(j)));
+            Arrival { endpoint: endpoint.clone(), id: r.id, judge, cadence, digest_before: r.digest_before, was_in_service: r.was_in_service, renamed: r.renamed }
+        })
+        .collect()
+}
+
+/// Everything that the engine starts with.
+pub struct Begun {
+    pub history: History,
+    pub timeline: TimelineClock,
+    pub boot_id: String,
+    pub recorder: Recorder,
+    pub arrivals: Vec<Arrival>,
+    /// Latency of the present hour, to be shown again: (endpoint number, hour, body).
+    pub tallies: Vec<(i64, i64, Vec<u8>)>,
+}
+
+/// Opens the history and brings every endpoint back to where it was.
+pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun, StartError> {
+    let mut history = History::open(directory)?;
+    let restored = history.restore()?;
+    let mut judges = judges(&restored)?;
+    let reading = Clock::Real.read();
+    let boot_id = boot_id();
+    let timeline = timeline(&restored, &boot_id, &reading);
+    let now = timeline.ms(reading.boot_ns);
+    let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
+    recorder.configure(plan.notify.clone(), plan.metrics.buckets_us.clone());
+    let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
+    let registered = history.register(&registrations)?;
+    started(&mut recorder, &restored, &boot_id, &reading, now);
+    let arrivals = arrivals(plan, registered, &mut judges);
+    let gone: Vec<(&Name, i64)> = restored.endpoints.iter().filter(|(_, e)| e.in_service && judges.contains_key(&e.id)).map(|(n, e)| (n, e.id)).collect();
+    for (name, id) in &gone {
+        if let Some((cadence, judge)) = judges.remove(id) {
+            recorder.leave_foreign(*id, (*name).clone(), &cadence, judge, now);
+        }
+    }
+    history.out_of_service(&gone.iter().map(|(_, id)| *id).collect::<Vec<_>>())?;
+    let tallies = history.tallies_since(hour_of(reading.utc_ms) - 1)?;
+    Ok(Begun { history, timeline, boot_id, recorder, arrivals, tallies })
+}
+
+fn started(recorder: &mut Recorder, restored: &Restored, boot_id: &str, reading: &Reading, now: u64) {
+    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "boot_id": boot_id, "boot_ns": reading.boot_ns});
+    if let Some(last) = &restored.last {
+        body["last_mark_ms"] = json!(last.timeline_ms);
+        body["ended_by_itself"] = json!(restored.was_stopped);
+    }
+    let event = events::general("daemon_started", now, reading.utc_ms, body);
+    // The first event of a history says how its timeline and the calendar lie to each other.
+    let projection = restored.last.is_none().then_some(Projection::ClockStep { at: 0, offset_ms: 0 });
+    recorder.push_event(EventDraft { projection, ..event });
+}
+

@@ -1,0 +1,226 @@
+//! The board: what readers see of every endpoint, without ever making the engine wait.
+//!
+//! The engine writes one endpoint's view at a time and comes back later where a reader holds it. A reader that needs one
+//! picture of all endpoints over many passes (a scrape) takes a [`Picture`]: while it is held, the engine puts the old
+//! view of what it changes aside, so memory grows only with what changes meanwhile.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::config::plan::{Endpoint, Plan};
+use crate::judgement::latency::{Classic, LastHour};
+use crate::judgement::state::{Slots, Transitions};
+use crate::words::{Cause, CertificateFacts, Ms, Occasion, PhaseTimes, Reason, StateName, UtcMs};
+
+/// What is settled and committed of an endpoint. Milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    pub first_start: Option<Ms>,
+    pub watermark: Ms,
+    pub watermark_utc: UtcMs,
+    pub up: Ms,
+    pub down: Ms,
+    pub unknown: Ms,
+    pub down_lower: Ms,
+    pub down_upper: Ms,
+    pub transitions: Transitions,
+    pub last_transition_utc: UtcMs,
+    pub open_unknown: Option<(Ms, Reason)>,
+    pub longest_blind: Ms,
+}
+
+/// What /metrics shows of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub state: StateName,
+    pub since_utc: UtcMs,
+    /// Begin and cause of the outage that is open.
+    pub outage: Option<(UtcMs, Cause)>,
+    pub settled: Settled,
+    pub slots: Slots,
+    pub failures: Vec<(Cause, u64)>,
+    pub last_duration_us: Option<u64>,
+    pub http_status: Option<u16>,
+    pub certificate: Option<Arc<CertificateFacts>>,
+    /// By ending.
+    pub latency: [Classic; 3],
+}
+
+/// The last probe of an endpoint.
+#[derive(Debug, Clone)]
+pub struct LastProbe {
+    pub occasion: Occasion,
+    pub started_utc: UtcMs,
+    pub duration_us: u64,
+    pub result: &'static str,
+    /// The cause or reason in a word, when it was no success.
+    pub why: Option<&'static str>,
+    pub detail: String,
+    pub phases: PhaseTimes,
+}
+
+/// All that readers may see of an endpoint.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub shown: Shown,
+    pub last: Option<LastProbe>,
+    pub next_slot_utc: UtcMs,
+    pub hour: LastHour,
+}
+
+/// One endpoint on the board.
+pub struct Entry {
+    /// Never used again for another endpoint.
+    pub index: usize,
+    pub endpoint: ArcSwap<Endpoint>,
+    /// `endpoint="..."`, escaped for an exposition.
+    pub label: Box<str>,
+    view: Mutex<View>,
+}
+
+impl Entry {
+    pub fn new(index: usize, endpoint: Arc<Endpoint>, now_utc: UtcMs) -> Self {
+        let shown = Shown {
+            state: StateName::Unknown,
+            since_utc: now_utc,
+            outage: None,
+            settled: Settled::default(),
+            slots: Slots::default(),
+            failures: Vec::new(),
+            last_duration_us: None,
+            http_status: None,
+            certificate: None,
+            latency: Default::default(),
+        };
+        let view = View { shown, last: None, next_slot_utc: now_utc, hour: LastHour::default() };
+        let label = format!("endpoint=\"{}\"", escaped(endpoint.name.as_str())).into_boxed_str();
+        Self { index, label, endpoint: ArcSwap::new(endpoint), view: Mutex::new(view) }
+    }
+
+    /// For readers: waits for the engine, which never holds it long.
+    pub fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the engine: nothing when a reader is looking right now.
+    pub fn try_view(&self) -> Option<MutexGuard<'_, View>> {
+        match self.view.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+/// A label value in the text formats of Prometheus and OpenMetrics.
+pub fn escaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Old views that a scrape has yet to see.
+type Aside = Arc<Mutex<HashMap<usize, Box<Shown>>>>;
+
+/// Daemon-wide facts.
+#[derive(Default)]
+pub struct Health {
+    /// CLOCK_BOOTTIME of the last turn of the scheduler, in nanoseconds.
+    pub progress_ns: AtomicU64,
+    /// The first round of probes is scheduled.
+    pub scheduled: AtomicBool,
+    pub history_writable: AtomicBool,
+    /// Events that wait to be committed.
+    pub events_waiting: AtomicU64,
+    pub events_recorded: AtomicU64,
+    pub in_flight: AtomicUsize,
+    pub reload_ok: AtomicBool,
+    pub reload_utc_ms: AtomicU64,
+    pub stalls: AtomicU64,
+}
+
+pub struct Board {
+    entries: ArcSwap<Vec<Arc<Entry>>>,
+    pub plan: Arc<ArcSwap<Plan>>,
+    pub health: Health,
+    pictures: Mutex<Vec<Aside>>,
+    /// How many of the above there are; the engine looks at this first.
+    picture_count: AtomicUsize,
+}
+
+impl Board {
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let health = Health { history_writable: AtomicBool::new(true), reload_ok: AtomicBool::new(true), ..Health::default() };
+        Self { entries: ArcSwap::default(), plan: Arc::new(ArcSwap::new(plan)), health, pictures: Mutex::default(), picture_count: AtomicUsize::new(0) }
+    }
+
+    /// All endpoints in service, in the order of the config.
+    pub fn entries(&self) -> Arc<Vec<Arc<Entry>>> {
+        self.entries.load_full()
+    }
+
+    pub fn set_entries(&self, entries: Vec<Arc<Entry>>) {
+        self.entries.store(Arc::new(entries));
+    }
+
+    /// Changes a view for good; false when a reader holds it and the engine should come back.
+    pub fn change(&self, entry: &Entry, change: impl FnOnce(&mut View)) -> bool {
+        let Some(mut view) = entry.try_view() else { return false };
+        if self.picture_count.load(Ordering::Acquire) > 0 {
+            for aside in self.pictures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                let mut aside = aside.lock().unwrap_or_else(PoisonError::into_inner);
+                aside.entry(entry.index).or_insert_with(|| Box::new(view.shown.clone()));
+            }
+        }
+        change(&mut view);
+        true
+    }
+
+    /// Begins one consistent picture of each endpoint.
+    pub fn picture(self: &Arc<Self>) -> Picture {
+        let aside = Aside::default();
+        self.pictures.lock().unwrap_or_else(PoisonError::into_inner).push(aside.clone());
+        self.picture_count.fetch_add(1, Ordering::AcqRel);
+        Picture { board: self.clone(), entries: self.entries(), aside }
+    }
+}
+
+/// The endpoints as they were when it was taken.
+pub struct Picture {
+    board: Arc<Board>,
+    pub entries: Arc<Vec<Arc<Entry>>>,
+    aside: Aside,
+}
+
+impl Picture {
+    /// Looks at one endpoint; the engine is not kept waiting.
+    pub fn look<R>(&self, entry: &Entry, look: impl FnOnce(&Shown) -> R) -> R {
+        let view = entry.view();
+        let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
+        match aside.get(&entry.index) {
+            Some(old) => look(old),
+            None => {
+                drop(aside);
+                look(&view.shown)
+            }
+        }
+    }
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        let mut pictures = self.board.pictures.lock().unwrap_or_else(PoisonError::into_inner);
+        pictures.retain(|aside| !Arc::ptr_eq(aside, &self.aside));
+        self.board.picture_count.fetch_sub(1, Ordering::AcqRel);
+    }
+}

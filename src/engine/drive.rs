@@ -1,0 +1,657 @@
+//! The driver: the one task that turns the scheduler's wishes into running probes and their reports into the recorder's
+//! steps. It only performs; what to do is decided by the synchronous parts.
+//!
+//! It also measures the prober itself: turns that came too late are stalls, and what failed during one is not held
+//! against an endpoint.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::board::{Board, Entry};
+use super::events;
+use super::inputs::Input;
+use super::recorder::{Happening, Recorder, Reprobe};
+use super::scheduler::{Due, Limits, Scheduler};
+use crate::config::plan::{Endpoint, Plan};
+use crate::judgement::rules::Cadence;
+use crate::judgement::schedule::first_probe_delay_ns;
+use crate::judgement::state::Judge;
+use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
+use crate::outward::history::writer::{Progress, Writer, tally_counts, tally_latency};
+use crate::outward::history::{EventDraft, Projection, Stamp};
+use crate::outward::net::Net;
+use crate::outward::probe::{self, Report};
+use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason};
+
+/// The longest time between two turns of the driver.
+const TURN_NS: u64 = 100 * NS_PER_MS;
+/// A turn that comes later than this is a stall.
+const STALL_NS: u64 = 500 * NS_PER_MS;
+/// Stalls that are remembered; probes live for minutes at most.
+const STALLS_KEPT: usize = 256;
+/// Events are committed at once, but not more often than this.
+const COMMIT_APART_NS: u64 = 20 * NS_PER_MS;
+const SECOND_NS: u64 = 1_000_000_000;
+/// Turns of a tenth of a second in which every endpoint's tally is written once: ten minutes.
+const TALLY_TURNS: usize = 6000;
+/// A wall clock that is off by more is corrected by an event.
+const CLOCK_STEP_MS: i64 = 10;
+const LATENESS_BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1000, 2500, 10_000, 50_000, 250_000, 1_000_000];
+
+/// What the daemon asks of the engine while it runs.
+pub enum Control {
+    Reload { plan: Arc<Plan>, endpoints: Vec<Arrival>, limits: Limits, reply: oneshot::Sender<ReloadSummary> },
+    End { reply: oneshot::Sender<()> },
+}
+
+/// An endpoint that the history has registered.
+pub struct Arrival {
+    pub endpoint: Arc<Endpoint>,
+    pub id: i64,
+    /// As the history restored it; `None` when it is new or runs already.
+    pub judge: Option<Judge>,
+    /// The cadence that the history stored with it.
+    pub cadence: Option<Cadence>,
+    pub digest_before: Option<u64>,
+    pub was_in_service: bool,
+    pub renamed: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ReloadSummary {
+    pub added: usize,
+    pub removed: usize,
+    pub changed: usize,
+    pub unchanged: usize,
+}
+
+/// Counts of the driver for /metrics; written by it alone.
+#[derive(Default)]
+pub struct Gauges {
+    /// Not cumulative; the last is above all bounds.
+    pub lateness: [AtomicU64; LATENESS_BOUNDS_US.len() + 1],
+    pub lateness_sum_us: AtomicU64,
+    pub unmeasured: [AtomicU64; 12],
+    pub unknown_ms: [AtomicU64; 12],
+    pub reprobes: [AtomicU64; 3],
+}
+
+impl Gauges {
+    pub const LATENESS_BOUNDS_US: [u64; 10] = LATENESS_BOUNDS_US;
+}
+
+/// What an engine is made of.
+pub struct Setup {
+    pub clock: Clock,
+    pub timeline: TimelineClock,
+    pub boot_id: String,
+    pub board: Arc<Board>,
+    pub gauges: Arc<Gauges>,
+    pub recorder: Recorder,
+    pub limits: Limits,
+    pub vantage: String,
+    pub writer: Writer,
+    pub progress: mpsc::UnboundedReceiver<Progress>,
+    pub control: mpsc::UnboundedReceiver<Control>,
+    /// Set by the signal handler of SIGCONT.
+    pub continued: Arc<AtomicBool>,
+    pub arrivals: Vec<Arrival>,
+    /// Stored tallies of this hour and the last: (endpoint number, hour, body).
+    pub tallies: Vec<(i64, i64, Vec<u8>)>,
+}
+
+struct Done {
+    endpoint: usize,
+    seq: u64,
+    due_ns: u64,
+    occasion: Occasion,
+    report: Report,
+    /// Timeline.
+    ended_ns: u64,
+}
+
+struct Running {
+    start: Ms,
+    occasion: Occasion,
+    abort: AbortHandle,
+}
+
+/// A stretch in which the driver had no turn. CLOCK_BOOTTIME in nanoseconds.
+struct Stall {
+    from_ns: u64,
+    to_ns: u64,
+    reason: Reason,
+}
+
+struct Driver {
+    clock: Clock,
+    timeline: TimelineClock,
+    boot_id: String,
+    board: Arc<Board>,
+    gauges: Arc<Gauges>,
+    recorder: Recorder,
+    scheduler: Scheduler,
+    vantage: String,
+    writer: Writer,
+    net: Rc<Net>,
+    continued: Arc<AtomicBool>,
+    running: BTreeMap<(usize, u64), Running>,
+    stalls: VecDeque<Stall>,
+    last_turn: Reading,
+    turns: usize,
+    next_tenth_ns: u64,
+    last_commit_ns: u64,
+    outstanding: Option<u64>,
+    /// CLOCK_BOOTTIME minus CLOCK_MONOTONIC when last looked at.
+    suspended_ns: u64,
+    hour: i64,
+    sealed: i64,
+    wanted: Vec<Reprobe>,
+    reports: mpsc::UnboundedSender<Done>,
+    by_name: HashMap<Name, usize>,
+    /// Endpoints that were in service earlier, by their number in the history.
+    retired: HashMap<i64, usize>,
+}
+
+/// Runs until told to end. Must be called inside a `LocalSet` of a current-thread runtime.
+pub async fn run(setup: Setup) -> std::io::Result<()> {
+    let alarm = Alarm::new(&setup.clock)?;
+    let (sender, mut reports) = mpsc::unbounded_channel();
+    let (mut progress, mut control) = (setup.progress, setup.control);
+    let reading = setup.clock.read();
+    let mut driver = Driver {
+        scheduler: Scheduler::new(setup.limits),
+        clock: setup.clock,
+        timeline: setup.timeline,
+        boot_id: setup.boot_id,
+        board: setup.board,
+        gauges: setup.gauges,
+        hour: (setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms).div_euclid(3_600_000),
+        sealed: 0,
+        recorder: setup.recorder,
+        vantage: setup.vantage,
+        writer: setup.writer,
+        net: Rc::new(Net::default()),
+        continued: setup.continued,
+        running: BTreeMap::new(),
+        stalls: VecDeque::new(),
+        last_turn: reading,
+        turns: 0,
+        next_tenth_ns: reading.boot_ns,
+        last_commit_ns: 0,
+        outstanding: None,
+        suspended_ns: reading.boot_ns.saturating_sub(reading.monotonic_ns),
+        wanted: Vec::new(),
+        reports: sender,
+        by_name: HashMap::new(),
+        retired: HashMap::new(),
+    };
+    driver.arrive(setup.arrivals);
+    driver.put_back(&setup.tallies);
+    driver.board.health.scheduled.store(true, Ordering::Release);
+    let mut due = Vec::new();
+    loop {
+        driver.turn(&mut due);
+        let wake_ns = driver.next_wake_ns();
+        let ended = tokio::select! {
+            biased;
+            Some(done) = reports.recv() => {
+                driver.note_stall();
+                driver.done(done);
+                while let Ok(done) = reports.try_recv() {
+                    driver.done(done);
+                }
+                None
+            }
+            Some(news) = progress.recv() => {
+                driver.heard(news);
+                None
+            }
+            Some(control) = control.recv() => driver.control(control),
+            () = alarm.until(wake_ns) => None,
+        };
+        if let Some(reply) = ended {
+            driver.end(&mut progress).await;
+            let _ = reply.send(());
+            return Ok(());
+        }
+    }
+}
+
+impl Driver {
+    fn now_ms(&self) -> Ms {
+        self.timeline.ms(self.clock.boot_ns())
+    }
+
+    fn stamp(&self, reading: &Reading) -> Stamp {
+        Stamp { boot_id: self.boot_id.clone(), boot_ns: reading.boot_ns, timeline_ms: self.timeline.ms(reading.boot_ns), utc_ms: reading.utc_ms }
+    }
+
+    fn next_wake_ns(&self) -> u64 {
+        let mut wake = self.next_tenth_ns;
+        if let Some(due) = self.scheduler.next_due_ns() {
+            wake = wake.min(self.timeline.boot_ns(due));
+        }
+        if self.outstanding.is_none() && self.recorder.has_events() {
+            wake = wake.min(self.last_commit_ns + COMMIT_APART_NS);
+        }
+        wake
+    }
+
+    /// One turn: what is due is done, and what the passing of time asks for.
+    fn turn(&mut self, due: &mut Vec<Due>) {
+        self.note_stall();
+        let boot_ns = self.clock.boot_ns();
+        let now_ns = self.timeline.ns(boot_ns);
+        self.scheduler.take_due(now_ns, due);
+        for item in due.drain(..) {
+            self.act(item);
+        }
+        self.place_wishes();
+        if boot_ns >= self.next_tenth_ns {
+            self.next_tenth_ns = boot_ns + TURN_NS;
+            self.tenth();
+        }
+        self.commit_if_due();
+    }
+
+    fn act(&mut self, due: Due) {
+        match due {
+            Due::Launch { endpoint, seq, due_ns, occasion } => self.launch(endpoint, seq, due_ns, occasion),
+            Due::Busy { endpoint, seq, due_ns } => {
+                let at = due_ns / NS_PER_MS;
+                self.recorder.step(endpoint, seq, Happening::Busy { at }, self.now_ms(), &mut self.wanted);
+            }
+            Due::Missed { endpoint, seq, due_ns, reason } => {
+                let at = due_ns / NS_PER_MS;
+                let reason = if reason == Reason::Late { self.stalled(self.timeline.boot_ns(due_ns), self.clock.boot_ns()).unwrap_or(reason) } else { reason };
+                self.recorder.step(endpoint, seq, Happening::Missed { at, reason }, self.now_ms(), &mut self.wanted);
+            }
+        }
+    }
+
+    fn launch(&mut self, endpoint: usize, seq: u64, due_ns: u64, occasion: Occasion) {
+        let (net, reports) = (self.net.clone(), self.reports.clone());
+        let target = self.recorder.entry(endpoint).endpoint.load_full();
+        let (clock, timeline) = (self.clock.clone(), self.timeline);
+        let start = self.now_ms();
+        let task = tokio::task::spawn_local(async move {
+            let report = Guarded(Box::pin(probe::run(&net, &target))).await;
+            let ended_ns = timeline.ns(clock.boot_ns());
+            let _ = reports.send(Done { endpoint, seq, due_ns, occasion, report, ended_ns });
+        });
+        self.running.insert((endpoint, seq), Running { start, occasion, abort: task.abort_handle() });
+        self.board.health.in_flight.store(self.scheduler.in_flight(), Ordering::Relaxed);
+    }
+
+    fn done(&mut self, done: Done) {
+        self.running.remove(&(done.endpoint, done.seq));
+        self.scheduler.ended(done.endpoint);
+        let started_ns = self.timeline.ns(done.report.started_ns);
+        if done.occasion == Occasion::Slot {
+            self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
+        }
+        let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns));
+        let happening = Happening::Probe {
+            occasion: done.occasion,
+            start: started_ns / NS_PER_MS,
+            end: done.ended_ns / NS_PER_MS,
+            report: Box::new(done.report),
+            stalled,
+        };
+        self.recorder.step(done.endpoint, done.seq, happening, done.ended_ns / NS_PER_MS, &mut self.wanted);
+        self.recorder.show_next_slot(done.endpoint, self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS);
+    }
+
+    fn place_wishes(&mut self) {
+        for wish in self.wanted.drain(..) {
+            self.scheduler.reprobe(wish.endpoint, wish.at * NS_PER_MS);
+        }
+    }
+
+    fn count_lateness(&self, us: u64) {
+        let at = LATENESS_BOUNDS_US.partition_point(|bound| *bound < us);
+        self.gauges.lateness[at].fetch_add(1, Ordering::Relaxed);
+        self.gauges.lateness_sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    // ---- the prober itself ----------------------------------------------------------------------------------------
+
+    /// Looks whether this turn came too late, and why.
+    fn note_stall(&mut self) {
+        let reading = self.clock.read();
+        self.board.health.progress_ns.store(reading.boot_ns, Ordering::Relaxed);
+        let late_ns = reading.boot_ns - self.last_turn.boot_ns;
+        if late_ns > TURN_NS + STALL_NS {
+            let suspended_ns = reading.boot_ns.saturating_sub(reading.monotonic_ns);
+            let was_suspended = suspended_ns.saturating_sub(self.suspended_ns) > TURN_NS;
+            let was_stopped = self.continued.swap(false, Ordering::Relaxed);
+            let reason = if was_suspended || was_stopped { Reason::Suspended } else { Reason::Late };
+            tracing::warn!(reason = reason.as_str(), stalled_ms = late_ns / NS_PER_MS, "the prober stood still");
+            self.board.health.stalls.fetch_add(1, Ordering::Relaxed);
+            self.stalls.push_back(Stall { from_ns: self.last_turn.boot_ns, to_ns: reading.boot_ns, reason });
+            if self.stalls.len() > STALLS_KEPT {
+                self.stalls.pop_front();
+            }
+            self.suspended_ns = suspended_ns;
+        }
+        self.last_turn = reading;
+    }
+
+    /// The reason of a stall that lies within the time, if there was one.
+    fn stalled(&self, from_ns: u64, to_ns: u64) -> Option<Reason> {
+        self.stalls.iter().rev().find(|s| s.from_ns < to_ns && from_ns < s.to_ns).map(|s| s.reason)
+    }
+
+    /// Ten times a second.
+    fn tenth(&mut self) {
+        self.turns += 1;
+        let count = self.recorder.endpoints();
+        let now = self.now_ms();
+        // A tenth of all judges hears the time.
+        let part = self.turns % 10;
+        let range = count * part / 10..count * (part + 1) / 10;
+        let running = &self.running;
+        let in_flight_since = |endpoint: usize| running.range((endpoint, 0)..(endpoint + 1, 0)).next().map(|(_, r)| r.start);
+        self.recorder.tick(now, in_flight_since, range);
+        self.tell_gauges();
+        if part == 0 {
+            self.look_at_clock();
+        }
+        self.tallies(count);
+    }
+
+    fn tell_gauges(&self) {
+        let (g, c) = (&self.gauges, &self.recorder.counts);
+        for (to, from) in g.unmeasured.iter().zip(c.unmeasured).chain(g.unknown_ms.iter().zip(c.unknown_ms)).chain(g.reprobes.iter().zip(c.reprobes)) {
+            to.store(from, Ordering::Relaxed);
+        }
+        self.board.health.events_waiting.store(self.recorder.events_waiting() as u64, Ordering::Relaxed);
+        self.board.health.in_flight.store(self.scheduler.in_flight(), Ordering::Relaxed);
+    }
+
+    /// A step of the wall clock becomes an event with both clocks.
+    fn look_at_clock(&mut self) {
+        let reading = self.clock.read();
+        let at = self.timeline.ms(reading.boot_ns);
+        let offset = reading.utc_ms - at as i64;
+        let step = offset - self.recorder.offset_ms;
+        if step.abs() < CLOCK_STEP_MS {
+            return;
+        }
+        tracing::warn!(step_ms = step, "the wall clock was set");
+        let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
+        self.recorder.offset_ms = offset;
+        let projection = Some(Projection::ClockStep { at, offset_ms: offset });
+        self.recorder.push_event(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) });
+    }
+
+    /// Writes the tallies of a few endpoints in each turn, so that each is at most ten minutes old.
+    fn tallies(&mut self, count: usize) {
+        let now = self.now_ms();
+        let hour = (now as i64 + self.recorder.offset_ms).div_euclid(3_600_000);
+        if hour != self.hour {
+            self.hour = hour;
+            self.recorder.begin_hour(hour);
+        }
+        let part = self.turns % TALLY_TURNS;
+        let mut drafts = Vec::new();
+        for index in count * part / TALLY_TURNS..count * (part + 1) / TALLY_TURNS {
+            drafts.extend(self.recorder.tally(index, hour - 1));
+            drafts.extend(self.recorder.tally(index, hour));
+        }
+        if !drafts.is_empty() {
+            self.writer.tallies(drafts);
+        }
+        let into_hour_ms = (now as i64 + self.recorder.offset_ms).rem_euclid(3_600_000);
+        if into_hour_ms > 660_000 && self.sealed < hour {
+            self.sealed = hour;
+            self.writer.seal_hour(hour - 1, now, now as i64 + self.recorder.offset_ms);
+        }
+    }
+
+    // ---- the history ----------------------------------------------------------------------------------------------
+
+    fn commit_if_due(&mut self) {
+        let now_ns = self.clock.boot_ns();
+        let since_ns = now_ns - self.last_commit_ns.min(now_ns);
+        let is_due = since_ns >= SECOND_NS || (self.recorder.has_events() && since_ns >= COMMIT_APART_NS);
+        if self.outstanding.is_some() || !is_due {
+            return;
+        }
+        self.last_commit_ns = now_ns;
+        let reading = self.clock.read();
+        let batch = self.recorder.close_batch(self.stamp(&reading));
+        self.outstanding = Some(batch.id);
+        self.writer.commit(batch);
+    }
+
+    fn heard(&mut self, news: Progress) {
+        let health = &self.board.health;
+        match news {
+            Progress::Committed { batch, events } => {
+                if !health.history_writable.swap(true, Ordering::Relaxed) {
+                    tracing::info!("the history takes writes again");
+                }
+                health.events_recorded.store(events, Ordering::Relaxed);
+                self.recorder.committed(batch);
+                if self.outstanding.is_some_and(|id| id <= batch) {
+                    self.outstanding = None;
+                }
+            }
+            Progress::Failing(why) => {
+                if health.history_writable.swap(false, Ordering::Relaxed) {
+                    tracing::error!(%why, "the history takes no writes: figures stand still until it does, nothing is forgotten");
+                }
+            }
+        }
+    }
+
+    // ---- coming and going -----------------------------------------------------------------------------------------
+
+    /// Takes endpoints into service; those that nothing vouches for are looked at first, evenly spread.
+    fn arrive(&mut self, arrivals: Vec<Arrival>) {
+        let boot_ns = self.clock.boot_ns();
+        let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
+        let mut indices = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            let e = &arrival.endpoint;
+            let index = self.scheduler.add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
+            let entry = Arc::new(Entry::new(index, e.clone(), now as i64 + self.recorder.offset_ms));
+            let earlier = self.retired.remove(&arrival.id).map(|index| self.recorder.take_over(index));
+            let judge = arrival.judge.or(earlier).unwrap_or_default();
+            let is_known = judge.first_start().is_some();
+            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.unwrap_or(e.digest), arrival.cadence, now);
+            self.by_name.insert(e.name.clone(), index);
+            if is_known {
+                self.recorder.publish_restored(index);
+            } else {
+                self.recorder.event_of(index, "endpoint_added", now, json!({"component": e.component.as_str(), "probe": e.probe.kind().as_str(), "target": e.target()}));
+            }
+            if arrival.renamed {
+                self.recorder.event_of(index, "endpoint_renamed", now, json!({"from": e.renamed_from.as_ref().map(Name::as_str)}));
+            }
+            if is_known && !arrival.was_in_service {
+                self.recorder.tell(index, Input::ResumeService(now), now);
+            }
+            self.recorder.tell(index, Input::Start(now), now);
+            if arrival.digest_before.is_some_and(|d| d != e.digest) {
+                self.recorder.change_definition(index, e.clone(), 1, now);
+            }
+            self.recorder.show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
+            indices.push(index);
+        }
+        let unvouched: Vec<usize> = indices.iter().copied().filter(|i| self.recorder.needs_first_probe(*i, now)).collect();
+        for (rank, index) in unvouched.iter().enumerate() {
+            let interval = self.recorder.entry(*index).endpoint.load().rules.cadence.interval;
+            self.scheduler.reprobe(*index, now_ns + first_probe_delay_ns(interval, rank, unvouched.len()));
+        }
+        self.show_entries(None);
+    }
+
+    /// Latency and slots of the hours that a restart interrupted.
+    fn put_back(&mut self, tallies: &[(i64, i64, Vec<u8>)]) {
+        let by_id: HashMap<i64, usize> = (0..self.recorder.endpoints()).map(|index| (self.recorder.id(index), index)).collect();
+        for (id, hour, body) in tallies {
+            let Some(index) = by_id.get(id).copied() else { continue };
+            let at = hour * 3_600_000;
+            let mut view = self.recorder.entry(index).view();
+            for (ending, buckets) in tally_latency(body) {
+                for (value, count) in buckets {
+                    view.hour.restore(at, ending, value, count);
+                }
+            }
+            drop(view);
+            if let (true, Some((slots, reprobes))) = (*hour == self.hour, tally_counts(body)) {
+                self.recorder.carry_hour(index, slots, reprobes);
+            }
+        }
+    }
+
+    /// Puts the endpoints on the board, in the order of the plan when there is one.
+    fn show_entries(&self, plan: Option<&Plan>) {
+        let entries = match plan {
+            Some(plan) => plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect(),
+            None => {
+                let plan = self.board.plan.load();
+                plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect()
+            }
+        };
+        self.board.set_entries(entries);
+    }
+
+    fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
+        match control {
+            Control::Reload { plan, endpoints, limits, reply } => {
+                let summary = self.reload(&plan, endpoints, limits);
+                let _ = reply.send(summary);
+                None
+            }
+            Control::End { reply } => Some(reply),
+        }
+    }
+
+    /// Touches only what has changed: the rest keeps slots, state, counters and histograms.
+    fn reload(&mut self, plan: &Arc<Plan>, arrivals: Vec<Arrival>, limits: Limits) -> ReloadSummary {
+        let boot_ns = self.clock.boot_ns();
+        let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
+        let mut summary = ReloadSummary::default();
+        self.scheduler.set_limits(limits);
+        self.net.forget_specs();
+        self.recorder.configure(plan.notify.clone(), plan.metrics.buckets_us.clone());
+        let mut leaving = self.by_name.clone();
+        let mut coming = Vec::new();
+        for arrival in arrivals {
+            let name = arrival.endpoint.name.clone();
+            leaving.remove(&name);
+            let Some(index) = self.by_name.get(&name).copied() else {
+                if let Some(old) = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed) {
+                    leaving.remove(old);
+                    if let Some(index) = self.by_name.remove(old) {
+                        self.scheduler.remove(index);
+                        self.recorder.retire(index);
+                        self.retired.insert(arrival.id, index);
+                    }
+                }
+                coming.push(arrival);
+                continue;
+            };
+            let before = self.recorder.entry(index).endpoint.load_full();
+            let after = arrival.endpoint;
+            if before.digest == after.digest && before.rules == after.rules && before.labels == after.labels && before.component == after.component {
+                summary.unchanged += 1;
+                // The same definition in a fresh plan: shared specs of the old one can go.
+                self.recorder.entry(index).endpoint.store(after);
+                continue;
+            }
+            summary.changed += 1;
+            self.scheduler.change(index, &name, &self.vantage, after.host(), after.rules, now_ns);
+            let next_seq = self.scheduler.next_seq(index);
+            self.recorder.change_definition(index, after, next_seq, now);
+        }
+        summary.removed = leaving.len();
+        let mut gone = Vec::new();
+        for (name, index) in leaving {
+            self.scheduler.remove(index);
+            self.recorder.remove(index, now);
+            gone.push(self.recorder.id(index));
+            self.retired.insert(self.recorder.id(index), index);
+            self.by_name.remove(&name);
+        }
+        if !gone.is_empty() {
+            self.writer.out_of_service(gone);
+        }
+        summary.added = coming.len();
+        self.arrive(coming);
+        self.board.plan.store(plan.clone());
+        self.show_entries(Some(plan));
+        let utc = now as i64 + self.recorder.offset_ms;
+        self.recorder.push_event(events::general("reloaded", now, utc, json!({"added": summary.added, "removed": summary.removed, "changed": summary.changed})));
+        summary
+    }
+
+    /// Drains: what is in flight becomes unmeasured, everything is committed.
+    async fn end(&mut self, progress: &mut mpsc::UnboundedReceiver<Progress>) {
+        let now = self.now_ms();
+        let running = std::mem::take(&mut self.running);
+        for ((endpoint, seq), r) in running {
+            r.abort.abort();
+            let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: "the daemon ended".into() };
+            let report = Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns: 0 };
+            let happening = Happening::Probe { occasion: r.occasion, start: r.start, end: now.max(r.start), report: Box::new(report), stalled: None };
+            self.recorder.step(endpoint, seq, happening, now, &mut self.wanted);
+        }
+        for index in 0..self.recorder.endpoints() {
+            self.recorder.tell(index, Input::Stop(now), now);
+        }
+        let reading = self.clock.read();
+        self.recorder.push_event(events::general("daemon_stopped", now, reading.utc_ms, json!({"boot_ns": reading.boot_ns})));
+        self.recorder.store_all();
+        let batch = self.recorder.close_batch(self.stamp(&reading));
+        let last = batch.id;
+        self.writer.commit(batch);
+        let wait = async {
+            while let Some(news) = progress.recv().await {
+                let is_last = matches!(news, Progress::Committed { batch, .. } if batch >= last);
+                self.heard(news);
+                if is_last {
+                    break;
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_millis(1200), wait).await.is_err() {
+            tracing::error!("the last events could not be committed in time");
+        }
+        let hour = self.hour;
+        let count = self.recorder.endpoints().min(5000);
+        let tallies: Vec<_> = (0..count).filter_map(|index| self.recorder.tally(index, hour)).collect();
+        self.writer.tallies(tallies);
+        self.writer.end(Duration::from_millis(200));
+    }
+}
+
+/// A probe whose code panics is an outcome like others: the prober's own fault.
+struct Guarded<F>(std::pin::Pin<Box<F>>);
+
+impl<F: Future<Output = Report>> Future for Guarded<F> {
+    type Output = Report;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Report> {
+        let inner = &mut self.0;
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.as_mut().poll(cx))) {
+            Ok(poll) => poll,
+            Err(_) => {
+                let outcome = Outcome::Unmeasured { reason: Reason::Internal, detail: "the probe's code panicked; please report this".into() };
+                let started_ns = Clock::Real.boot_ns();
+                std::task::Poll::Ready(Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns })
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What the judges were told, in order, as bytes: the body of a mark, from which a restart replays them.
+
+use crate::judgement::rules::Rules;
+use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
+use crate::judgement::state_codec::{Reader, Unreadable, Writer};
+use crate::words::{Cause, Ms, Reason};
+
+/// One call of a judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    Observe(ProbeResult),
+    Busy(Ms),
+    Missed(Ms, Reason),
+    Tick(Ms),
+    Start(Ms),
+    Stop(Ms),
+    Reconfigure(Ms),
+    LeaveService(Ms),
+    ResumeService(Ms),
+}
+
+impl Input {
+    /// Tells the judge.
+    pub fn apply(self, judge: &mut Judge, rules: &Rules, out: &mut Vec<Change>) {
+        match self {
+            Input::Observe(result) => judge.observe(rules, result, out),
+            Input::Busy(at) => judge.busy(rules, at, out),
+            Input::Missed(at, reason) => judge.missed(rules, at, reason, out),
+            Input::Tick(at) => judge.tick(rules, at, out),
+            Input::Start(at) => judge.start(rules, at, out),
+            Input::Stop(at) => judge.stop(rules, at, out),
+            Input::Reconfigure(_) => judge.reconfigure(out),
+            Input::LeaveService(_) => judge.leave_service(out),
+            Input::ResumeService(at) => judge.resume_service(at, out),
+        }
+    }
+}
+
+const VERSION: u8 = 1;
+
+/// The inputs of one mark; `base` is an instant that its times are counted from.
+pub struct InputLog {
+    writer: Writer,
+    base: Ms,
+    count: usize,
+}
+
+impl InputLog {
+    pub fn new(base: Ms) -> Self {
+        let mut writer = Writer::default();
+        writer.0.push(VERSION);
+        writer.number(base);
+        Self { writer, base, count: 0 }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.writer.0.len()
+    }
+
+    pub fn push(&mut self, endpoint: u64, input: Input) {
+        self.count += 1;
+        let (code, at, more) = match input {
+            Input::Observe(r) => {
+                let (kind, detail) = match r.verdict {
+                    Verdict::Success => (0, None),
+                    Verdict::Failure(cause) => (1, Some(cause as u64)),
+                    Verdict::Unmeasured(reason) => (2, Some(reason as u64)),
+                };
+                (kind + if r.slot { 0 } else { 3 }, r.start, [Some(r.end - r.start), detail])
+            }
+            Input::Busy(at) => (6, at, [None, None]),
+            Input::Missed(at, reason) => (7, at, [Some(reason as u64), None]),
+            Input::Tick(at) => (8, at, [None, None]),
+            Input::Start(at) => (9, at, [None, None]),
+            Input::Stop(at) => (10, at, [None, None]),
+            Input::Reconfigure(at) => (11, at, [None, None]),
+            Input::LeaveService(at) => (12, at, [None, None]),
+            Input::ResumeService(at) => (13, at, [None, None]),
+        };
+        let delta = at as i64 - self.base as i64;
+        self.writer.number(endpoint << 4 | code);
+        self.writer.number(((delta << 1) ^ (delta >> 63)) as u64);
+        for n in more.into_iter().flatten() {
+            self.writer.number(n);
+        }
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.writer.0
+    }
+}
+
+/// Reads a mark's body back.
+pub fn read(bytes: &[u8]) -> Result<Vec<(u64, Input)>, Unreadable> {
+    let mut r = Reader::new(bytes);
+    let mut inputs = Vec::new();
+    if bytes.is_empty() {
+        return Ok(inputs);
+    }
+    if r.number()? != u64::from(VERSION) {
+        return Err(Unreadable(0));
+    }
+    let base = r.number()?;
+    while !r.is_at_end() {
+        let head = r.number()?;
+        let zigzag = r.number()?;
+        let delta = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+        let at = base.checked_add_signed(delta).ok_or(Unreadable(0))?;
+        inputs.push((head >> 4, read_one(&mut r, head & 0xF, at)?));
+    }
+    Ok(inputs)
+}
+
+fn read_one(r: &mut Reader, code: u64, at: Ms) -> Result<Input, Unreadable> {
+    Ok(match code {
+        0..=5 => {
+            let end = at.checked_add(r.number()?).ok_or(Unreadable(0))?;
+            let verdict = match code % 3 {
+                0 => Verdict::Success,
+                1 => Verdict::Failure(code_of(r.number()?, Cause::from_code)?),
+                _ => Verdict::Unmeasured(code_of(r.number()?, Reason::from_code)?),
+            };
+            Input::Observe(ProbeResult { start: at, end, verdict, slot: code < 3 })
+        }
+        6 => Input::Busy(at),
+        7 => Input::Missed(at, code_of(r.number()?, Reason::from_code)?),
+        8 => Input::Tick(at),
+        9 => Input::Start(at),
+        10 => Input::Stop(at),
+        11 => Input::Reconfigure(at),
+        12 => Input::LeaveService(at),
+        13 => Input::ResumeService(at),
+        _ => return Err(Unreadable(0)),
+    })
+}
+
+fn code_of<T>(code: u64, decode: fn(u8) -> Option<T>) -> Result<T, Unreadable> {
+    u8::try_from(code).ok().and_then(decode).ok_or(Unreadable(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_read_back_in_order() {
+        let result = |verdict, slot| Input::Observe(ProbeResult { start: 1_700_000_000_123, end: 1_700_000_000_456, verdict, slot });
+        let inputs = vec![
+            (0, Input::Start(1_700_000_000_000)),
+            (7, result(Verdict::Success, true)),
+            (7, result(Verdict::Failure(Cause::TooSlow), false)),
+            (100_000, result(Verdict::Unmeasured(Reason::Late), true)),
+            (3, Input::Busy(1_699_999_999_000)),
+            (3, Input::Missed(5, Reason::LocalResource)),
+            (3, Input::Tick(6)),
+            (3, Input::Stop(7)),
+            (3, Input::Reconfigure(8)),
+            (3, Input::LeaveService(9)),
+            (3, Input::ResumeService(10)),
+        ];
+        let mut log = InputLog::new(1_700_000_000_100);
+        for (endpoint, input) in &inputs {
+            log.push(*endpoint, *input);
+        }
+        let bytes = log.into_bytes();
+        assert_eq!(read(&bytes).as_ref(), Ok(&inputs));
+        for cut in 1..bytes.len() {
+            // Cut anywhere, it is shorter or refused, never something else.
+            if let Ok(short) = read(&bytes[..cut]) {
+                assert!(inputs.starts_with(&short));
+            }
+        }
+    }
+}

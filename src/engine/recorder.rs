@@ -1,0 +1,745 @@
+//! The recorder: sole owner of every endpoint's state. Results go in, effects come out.
+//!
+//! Synchronous: it knows no runtime and reads no clock. It puts results into the order of their starts, lets the judges
+//! judge, gathers what is to be committed into batches, and shows on the board what is live at once and what is settled
+//! once it is committed.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::board::{Board, Entry, LastProbe, Settled};
+use super::events;
+use super::inputs::{Input, InputLog};
+use crate::config::plan::{Endpoint, Notify};
+use crate::judgement::latency::Ending;
+use crate::judgement::rules::{Cadence, Rules};
+use crate::judgement::state_codec::encode_with;
+use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
+use crate::outward::history::{Batch, EventDraft, OutboxDraft, Stamp, TallyDraft};
+use crate::outward::probe::Report;
+use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs, format_utc};
+
+/// Events that may wait in memory while the disk takes nothing.
+pub const EVENTS_WAITING_LIMIT: usize = 100_000;
+/// Re-probes go on this long after an outage was confirmed.
+const QUICK_WHILE_DOWN_MS: Ms = 60_000;
+/// Re-probes of endpoints that are down, per second, over all endpoints.
+pub const DOWN_REPROBES_PER_SECOND: f64 = 500.0;
+/// Rounds of batches in which every judge is stored once.
+const STATE_ROUNDS: usize = 300;
+/// While the disk fails, inputs beyond this are dropped and all judges stored instead.
+const INPUT_BYTES_LIMIT: usize = 32 << 20;
+
+/// What happened to one start or slot.
+#[derive(Debug)]
+pub enum Happening {
+    Probe { occasion: Occasion, start: Ms, end: Ms, report: Box<Report>, stalled: Option<Reason> },
+    Busy { at: Ms },
+    Missed { at: Ms, reason: Reason },
+}
+
+/// What the recorder wants done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reprobe {
+    pub endpoint: usize,
+    /// On the timeline.
+    pub at: Ms,
+}
+
+struct Course {
+    id: i64,
+    entry: Arc<Entry>,
+    rules: Rules,
+    judge: Judge,
+    /// The next start to be judged.
+    expected: u64,
+    /// Results whose turn has not come.
+    early: Vec<(u64, Happening)>,
+    reprobes: u64,
+    hour: HourCount,
+    in_service: bool,
+    /// Another course of the same endpoint goes on with its judge.
+    is_taken_over: bool,
+    /// In the batch that is being gathered.
+    touched: bool,
+    last_transition_utc: UtcMs,
+    since_utc: UtcMs,
+    definition: u64,
+    /// Starts of an older definition are not the endpoint's any more.
+    void_before: u64,
+}
+
+/// What one probe adds to the view of its endpoint.
+struct Raw {
+    utc: UtcMs,
+    sample: Option<(Ending, u64)>,
+    cause: Option<Cause>,
+    http: Option<(Option<u16>, Option<Arc<CertificateFacts>>)>,
+    last: LastProbe,
+}
+
+/// Slots and re-probes by the hour of the calendar.
+#[derive(Debug, Clone, Copy, Default)]
+struct HourCount {
+    number: i64,
+    /// The judge's slots and the re-probes when the hour began.
+    slots_before: Slots,
+    reprobes_before: u64,
+    /// What the hour had before a restart.
+    carried: (Slots, u64),
+    /// The hour before, complete.
+    last: (Slots, u64),
+}
+
+/// Counts for the self metrics.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub unmeasured: [u64; 12],
+    pub unknown_ms: [u64; 12],
+    pub reprobes: [u64; 3],
+    pub transitions: u64,
+}
+
+pub struct Recorder {
+    courses: Vec<Course>,
+    board: Arc<Board>,
+    notify: Vec<Notify>,
+    buckets_us: Vec<u64>,
+    /// UTC minus timeline.
+    pub offset_ms: i64,
+    log: InputLog,
+    events: Vec<EventDraft>,
+    outbox: Vec<OutboxDraft>,
+    touched: Vec<usize>,
+    batch: u64,
+    /// Settled figures of batches that are not committed yet.
+    uncommitted: Vec<(u64, Vec<(usize, Settled)>)>,
+    /// Views that a reader held, and what they have yet to show.
+    unpublished: Vec<usize>,
+    unseen: Vec<(usize, Raw)>,
+    /// Judges that must be in the next batch: new, or with another cadence.
+    to_store: Vec<usize>,
+    /// Judges of endpoints that are no longer configured.
+    foreign: Vec<(i64, Vec<u8>)>,
+    next_state: usize,
+    round_began: u64,
+    prune_before: u64,
+    dropped_inputs: bool,
+    dropped_events: u64,
+    down_reprobes: f64,
+    pub counts: Counts,
+    changes: Vec<Change>,
+}
+
+impl Recorder {
+    pub fn new(board: Arc<Board>, offset_ms: i64, last_batch: u64, now: Ms) -> Self {
+        Self {
+            courses: Vec::new(),
+            board,
+            notify: Vec::new(),
+            buckets_us: Vec::new(),
+            offset_ms,
+            log: InputLog::new(now),
+            events: Vec::new(),
+            outbox: Vec::new(),
+            touched: Vec::new(),
+            batch: last_batch,
+            uncommitted: Vec::new(),
+            unpublished: Vec::new(),
+            unseen: Vec::new(),
+            to_store: Vec::new(),
+            foreign: Vec::new(),
+            next_state: 0,
+            round_began: last_batch + 1,
+            prune_before: 0,
+            dropped_inputs: false,
+            dropped_events: 0,
+            down_reprobes: DOWN_REPROBES_PER_SECOND,
+            counts: Counts::default(),
+            changes: Vec::new(),
+        }
+    }
+
+    pub fn configure(&mut self, notify: Vec<Notify>, buckets_us: Vec<u64>) {
+        self.notify = notify;
+        self.buckets_us = buckets_us;
+    }
+
+    fn utc(&self, at: Ms) -> UtcMs {
+        at as i64 + self.offset_ms
+    }
+
+    // ---- endpoints come and go --------------------------------------------------------------------------------
+
+    /// Adds an endpoint with the judge that the history restored, or a new one. Its index is its place on the board.
+    pub fn add(&mut self, id: i64, entry: Arc<Entry>, judge: Judge, definition: u64, stored_cadence: Option<Cadence>, now: Ms) {
+        let rules = entry.endpoint.load().rules;
+        if stored_cadence != Some(rules.cadence) {
+            self.to_store.push(self.courses.len());
+        }
+        let hour = self.utc(now).div_euclid(3_600_000);
+        let now_utc = self.utc(now);
+        let since_utc = judge.outage().map_or(now_utc, |o| self.utc(o.from));
+        self.courses.push(Course {
+            id,
+            entry,
+            rules,
+            hour: HourCount { number: hour, slots_before: *judge.slots(), ..HourCount::default() },
+            judge,
+            expected: 1,
+            early: Vec::new(),
+            reprobes: 0,
+            in_service: true,
+            is_taken_over: false,
+            touched: false,
+            last_transition_utc: 0,
+            since_utc,
+            definition,
+            void_before: 0,
+        });
+    }
+
+    /// Tells the judge something outside the order of starts, such as the daemon's own start.
+    pub fn tell(&mut self, index: usize, input: Input, now: Ms) {
+        self.apply(index, input, None, now);
+        self.publish_live(index);
+    }
+
+    /// Publishes figures that the history already holds; used once after a restore.
+    pub fn publish_restored(&mut self, index: usize) {
+        let settled = self.settled(index);
+        let entry = self.courses[index].entry.clone();
+        let _ = self.board.change(&entry, |view| view.shown.settled = settled);
+        self.publish_live(index);
+    }
+
+    /// The judge of a retired course, for the course that goes on with it.
+    pub fn take_over(&mut self, index: usize) -> Judge {
+        self.courses[index].is_taken_over = true;
+        std::mem::take(&mut self.courses[index].judge)
+    }
+
+    pub fn needs_first_probe(&self, index: usize, now: Ms) -> bool {
+        let course = &self.courses[index];
+        course.judge.needs_first_probe(&course.rules, now)
+    }
+
+    /// The endpoint has another definition from now on. `next_seq` is the first start of the new one.
+    pub fn change_definition(&mut self, index: usize, endpoint: Arc<Endpoint>, next_seq: u64, now: Ms) {
+        let (before, after) = (self.courses[index].definition, endpoint.digest);
+        if self.courses[index].rules != endpoint.rules {
+            self.to_store.push(index);
+        }
+        self.courses[index].rules = endpoint.rules;
+        self.courses[index].entry.endpoint.store(endpoint);
+        if before != after {
+            self.courses[index].definition = after;
+            self.courses[index].void_before = next_seq;
+            self.tell(index, Input::Reconfigure(now), now);
+            let body = json!({"digest_before": format!("{before:016x}"), "digest_after": format!("{after:016x}")});
+            self.event_of(index, "endpoint_changed", now, body);
+        }
+    }
+
+    pub fn remove(&mut self, index: usize, now: Ms) {
+        self.tell(index, Input::LeaveService(now), now);
+        self.retire(index);
+        self.event_of(index, "endpoint_removed", now, json!({}));
+    }
+
+    /// Takes an endpoint out of service that the config no longer has when the daemon starts.
+    pub fn leave_foreign(&mut self, id: i64, name: Name, cadence: &Cadence, mut judge: Judge, now: Ms) {
+        let mut changes = Vec::new();
+        judge.leave_service(&mut changes);
+        let utc = self.utc(now);
+        for change in &changes {
+            for event in events::draft((id, name.clone()), change, now, self.offset_ms, utc) {
+                self.push_event(event);
+            }
+        }
+        self.push_event(events::of_endpoint((id, name), "endpoint_removed", now, utc, json!({})));
+        self.foreign.push((id, encode_with(cadence, &judge)));
+    }
+
+    /// Hears no more results; its judge stays to be taken over.
+    pub fn retire(&mut self, index: usize) {
+        self.courses[index].in_service = false;
+        self.courses[index].early = Vec::new();
+    }
+
+    pub fn event_of(&mut self, index: usize, kind: &'static str, now: Ms, body: serde_json::Value) {
+        let course = &self.courses[index];
+        let who = (course.id, course.entry.endpoint.load().name.clone());
+        let utc = self.utc(now);
+        self.push_event(events::of_endpoint(who, kind, now, utc, body));
+    }
+
+    pub fn push_event(&mut self, event: EventDraft) {
+        if self.events.len() >= EVENTS_WAITING_LIMIT {
+            self.dropped_events += 1;
+            return;
+        }
+        self.events.push(event);
+    }
+
+    // ---- results ------------------------------------------------------------------------------------------------
+
+    /// Takes what happened to start number `seq` of an endpoint; judges it when its turn has come.
+    pub fn step(&mut self, index: usize, seq: u64, happening: Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
+        if let Happening::Probe { occasion, report, stalled, .. } = &happening {
+            self.count_raw(index, *occasion, report, stalled.is_some(), now);
+        }
+        if !self.courses[index].in_service {
+            return;
+        }
+        if seq != self.courses[index].expected {
+            let course = &mut self.courses[index];
+            let at = course.early.partition_point(|(s, _)| *s < seq);
+            course.early.insert(at, (seq, happening));
+            return;
+        }
+        self.judge_one(index, seq, happening, now, wanted);
+        while self.courses[index].early.first().is_some_and(|(s, _)| *s == self.courses[index].expected) {
+            let (seq, happening) = self.courses[index].early.remove(0);
+            self.judge_one(index, seq, happening, now, wanted);
+        }
+        self.publish_live(index);
+    }
+
+    /// Raw counters and latency count at once and are never revised.
+    fn count_raw(&mut self, index: usize, occasion: Occasion, report: &Report, is_stalled: bool, now: Ms) {
+        let (ending, why, detail) = match &report.outcome {
+            Outcome::Up(_) => (Some(Ending::Success), None, ""),
+            Outcome::Down { cause, detail, .. } if cause.is_timeout() => (Some(Ending::Timeout), Some(cause.as_str()), detail.as_str()),
+            Outcome::Down { cause, detail, .. } => (Some(Ending::Failure), Some(cause.as_str()), detail.as_str()),
+            Outcome::Unmeasured { reason, detail } => (None, Some(reason.as_str()), detail.as_str()),
+        };
+        if let Outcome::Unmeasured { reason, .. } = &report.outcome {
+            self.counts.unmeasured[*reason as usize] += 1;
+        }
+        if occasion == Occasion::Reprobe {
+            self.courses[index].reprobes += 1;
+            self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
+        }
+        let utc = self.utc(now);
+        let started_utc = utc - (report.duration_us / 1000) as i64;
+        let last = LastProbe { occasion, started_utc, duration_us: report.duration_us, result: report.outcome.result(), why, detail: detail.to_owned(), phases: report.phases };
+        // The prober's own standstill is not the endpoint's latency.
+        let sample = ending.filter(|_| !is_stalled).map(|ending| (ending, report.duration_us));
+        let raw = Raw {
+            utc,
+            sample,
+            cause: if let Outcome::Down { cause, .. } = &report.outcome { Some(*cause) } else { None },
+            http: report.outcome.facts().map(|f| (f.http_status, f.certificate.clone())),
+            last,
+        };
+        if let Err(raw) = self.show_raw(index, raw) {
+            self.unseen.push((index, raw));
+        }
+    }
+
+    /// Gives it back when a reader holds the view.
+    fn show_raw(&self, index: usize, raw: Raw) -> Result<(), Raw> {
+        let mut raw = Some(raw);
+        let buckets = &self.buckets_us;
+        self.board.change(&self.courses[index].entry, |view| {
+            let Some(raw) = raw.take() else { return };
+            if let Some(cause) = raw.cause {
+                match view.shown.failures.iter_mut().find(|(c, _)| *c == cause) {
+                    Some((_, count)) => *count += 1,
+                    None => view.shown.failures.push((cause, 1)),
+                }
+            }
+            if let Some((ending, us)) = raw.sample {
+                view.shown.latency[ending as usize].record(buckets, us);
+                view.hour.record(raw.utc, ending, us);
+                view.shown.last_duration_us = Some(us);
+            }
+            if let Some((status, certificate)) = raw.http {
+                view.shown.http_status = status;
+                view.shown.certificate = certificate.or(view.shown.certificate.take());
+            }
+            view.last = Some(raw.last);
+        });
+        raw.map_or(Ok(()), Err)
+    }
+
+    fn judge_one(&mut self, index: usize, seq: u64, happening: Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
+        self.courses[index].expected = seq + 1;
+        let is_void = seq < self.courses[index].void_before;
+        match happening {
+            Happening::Busy { at } => self.apply(index, Input::Busy(at), None, now),
+            Happening::Missed { at, reason } => {
+                self.counts.unmeasured[reason as usize] += 1;
+                self.apply(index, Input::Missed(at, reason), None, now);
+            }
+            Happening::Probe { occasion, start, end, report, stalled } => {
+                let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { verdict(&report.outcome, stalled) };
+                let result = ProbeResult { start, end, verdict, slot: occasion == Occasion::Slot };
+                let detail = match &report.outcome {
+                    Outcome::Up(_) => None,
+                    Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => Some(detail.as_str()),
+                };
+                self.apply(index, Input::Observe(result), detail, now);
+                self.want_reprobe(index, &verdict, end, wanted);
+            }
+        }
+    }
+
+    /// What follows from a result: confirmation, repetition, or narrowing the end of an outage.
+    fn want_reprobe(&mut self, index: usize, verdict: &Verdict, end: Ms, wanted: &mut Vec<Reprobe>) {
+        let course = &self.courses[index];
+        let at = end + course.rules.cadence.retry_interval;
+        let is_open = course.judge.undecided() || matches!(verdict, Verdict::Unmeasured(_));
+        if is_open {
+            wanted.push(Reprobe { endpoint: index, at });
+            return;
+        }
+        let is_quick = course.judge.outage().is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
+        if is_quick && self.down_reprobes >= 1.0 {
+            self.down_reprobes -= 1.0;
+            wanted.push(Reprobe { endpoint: index, at });
+        }
+    }
+
+    fn apply(&mut self, index: usize, input: Input, detail: Option<&str>, now: Ms) {
+        let course = &mut self.courses[index];
+        if self.log.bytes() < INPUT_BYTES_LIMIT {
+            self.log.push(course.id as u64, input);
+        } else {
+            self.dropped_inputs = true;
+        }
+        if !course.touched {
+            course.touched = true;
+            self.touched.push(index);
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        input.apply(&mut course.judge, &course.rules, &mut changes);
+        for change in &changes {
+            self.became_final(index, change, detail, now);
+        }
+        changes.clear();
+        self.changes = changes;
+    }
+
+    fn became_final(&mut self, index: usize, change: &Change, detail: Option<&str>, now: Ms) {
+        let course = &mut self.courses[index];
+        let endpoint = course.entry.endpoint.load_full();
+        let name = &endpoint.name;
+        let offset = self.offset_ms;
+        let utc = |at: Ms| at as i64 + offset;
+        let now_utc = utc(now);
+        let mut messages = Vec::new();
+        match *change {
+            Change::Down { from, confirmed_at, cause, .. } => {
+                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
+                self.counts.transitions += 1;
+                tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
+                messages = notifications(&self.notify, &endpoint, State::Down { from, confirmed_at, cause, detail }, offset);
+            }
+            Change::Up { from, to, down, .. } => {
+                (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
+                self.counts.transitions += 1;
+                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(to)), down_ms = down, "up");
+                messages = notifications(&self.notify, &endpoint, State::Up { from, to, down }, offset);
+            }
+            Change::FirstUp { at } => {
+                (course.last_transition_utc, course.since_utc) = (utc(at), utc(at));
+                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(at)), "up for the first time");
+            }
+            Change::UnknownFrom { from, .. } => {
+                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
+                if course.judge.transitions().unknown > 0 {
+                    tracing::warn!(endpoint = %name, state = "unknown", since = %format_utc(utc(from)), "unknown");
+                }
+            }
+            Change::UnknownUntil { from, to, reason, .. } => {
+                self.counts.unknown_ms[reason as usize] += to - from;
+                course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
+                if to > from && reason != Reason::Starting {
+                    tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");
+                }
+            }
+            Change::Unconfirmed { .. } => tracing::info!(endpoint = %name, "a failure was not confirmed"),
+        }
+        let who = (course.id, name.clone());
+        for event in events::draft(who, change, now, self.offset_ms, now_utc) {
+            self.push_event(event);
+        }
+        self.outbox.extend(messages);
+    }
+
+    // ---- the board ------------------------------------------------------------------------------------------------
+
+    fn settled(&self, index: usize) -> Settled {
+        let course = &self.courses[index];
+        let ledger = course.judge.ledger();
+        Settled {
+            first_start: course.judge.first_start(),
+            watermark: ledger.watermark,
+            watermark_utc: self.utc(ledger.watermark),
+            up: ledger.up,
+            down: ledger.down,
+            unknown: ledger.unknown,
+            down_lower: course.judge.down_lower(),
+            down_upper: ledger.down_upper,
+            transitions: *course.judge.transitions(),
+            last_transition_utc: course.last_transition_utc,
+            open_unknown: course.judge.open_unknown(),
+            longest_blind: course.judge.longest_blind(),
+        }
+    }
+
+    fn publish_live(&mut self, index: usize) {
+        let course = &self.courses[index];
+        let state = course.judge.state();
+        let outage = course.judge.outage().filter(|_| state == StateName::Down).map(|o| (self.utc(o.from), o.cause));
+        let (slots, since_utc) = (*course.judge.slots(), course.since_utc);
+        let published = self.board.change(&course.entry, |view| {
+            view.shown.state = state;
+            view.shown.since_utc = since_utc;
+            view.shown.outage = outage;
+            view.shown.slots = slots;
+        });
+        if !published {
+            self.unpublished.push(index);
+        }
+    }
+
+    pub fn show_next_slot(&self, index: usize, at: Ms) {
+        let utc = self.utc(at);
+        self.board.change(&self.courses[index].entry, |view| view.next_slot_utc = utc);
+    }
+
+    // ---- batches --------------------------------------------------------------------------------------------------
+
+    /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue judges hear the time.
+    pub fn tick(&mut self, now: Ms, in_flight_since: impl Fn(usize) -> Option<Ms>, range: std::ops::Range<usize>) {
+        self.down_reprobes = DOWN_REPROBES_PER_SECOND;
+        for index in std::mem::take(&mut self.unpublished) {
+            self.publish_live(index);
+        }
+        for (index, raw) in std::mem::take(&mut self.unseen) {
+            if let Err(raw) = self.show_raw(index, raw) {
+                self.unseen.push((index, raw));
+            }
+        }
+        for index in range {
+            let course = &self.courses[index];
+            if !course.in_service || !course.early.is_empty() {
+                continue;
+            }
+            // Every probe that started before is judged: time passes up to the oldest one in flight only.
+            let until = in_flight_since(index).map_or(now, |since| since.min(now));
+            let overdue = course.judge.undecided() || course.judge.state() == StateName::Unknown || until > course.judge.ledger().watermark + course.rules.window;
+            if overdue && until > course.judge.ledger().watermark {
+                self.apply(index, Input::Tick(until), None, now);
+                self.publish_live(index);
+            }
+        }
+    }
+
+    pub fn endpoints(&self) -> usize {
+        self.courses.len()
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty() || !self.outbox.is_empty()
+    }
+
+    pub fn events_waiting(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Closes the batch that was gathered, for the history to commit.
+    pub fn close_batch(&mut self, stamp: Stamp) -> Batch {
+        self.batch += 1;
+        let now = stamp.timeline_ms;
+        if self.dropped_events > 0 {
+            let body = json!({"dropped": self.dropped_events, "why": "more events waited for the disk than memory may hold"});
+            self.events.push(events::general("history_gap", now, stamp.utc_ms, body));
+            self.dropped_events = 0;
+        }
+        let log = std::mem::replace(&mut self.log, InputLog::new(now));
+        let mut states = std::mem::take(&mut self.foreign);
+        states.extend(std::mem::take(&mut self.to_store).into_iter().map(|index| stored(&self.courses[index])));
+        if std::mem::take(&mut self.dropped_inputs) {
+            states.extend(self.courses.iter().filter(|c| !c.is_taken_over).map(stored));
+        } else {
+            let count = self.courses.len();
+            for _ in 0..count.div_ceil(STATE_ROUNDS) {
+                let course = &self.courses[self.next_state];
+                if !course.is_taken_over {
+                    states.push(stored(course));
+                }
+                self.next_state += 1;
+                if self.next_state >= count {
+                    // All judges are stored as of the begin of this round or later.
+                    self.next_state = 0;
+                    self.prune_before = self.round_began;
+                    self.round_began = self.batch + 1;
+                    break;
+                }
+            }
+        }
+        let touched = std::mem::take(&mut self.touched);
+        let figures: Vec<(usize, Settled)> = touched
+            .into_iter()
+            .map(|index| {
+                self.courses[index].touched = false;
+                (index, self.settled(index))
+            })
+            .collect();
+        self.uncommitted.push((self.batch, figures));
+        Batch {
+            id: self.batch,
+            stamp,
+            inputs: if log.is_empty() { Vec::new() } else { log.into_bytes() },
+            events: std::mem::take(&mut self.events),
+            states,
+            prune_before: self.prune_before,
+            outbox: std::mem::take(&mut self.outbox),
+        }
+    }
+
+    /// Every judge goes into the next batch, as at a clean end.
+    pub fn store_all(&mut self) {
+        self.dropped_inputs = true;
+    }
+
+    /// The history has committed all batches up to this one: their figures are settled.
+    pub fn committed(&mut self, batch: u64) {
+        let later = self.uncommitted.partition_point(|(id, _)| *id <= batch);
+        let done: Vec<(u64, Vec<(usize, Settled)>)> = self.uncommitted.drain(..later).collect();
+        let mut held = Vec::new();
+        for (index, settled) in done.into_iter().flat_map(|(_, figures)| figures) {
+            let shown = self.board.change(&self.courses[index].entry, |view| view.shown.settled = settled);
+            if !shown {
+                held.push((index, settled));
+            }
+        }
+        if !held.is_empty() {
+            // Shown with the next commit.
+            self.uncommitted.insert(0, (batch, held));
+        }
+    }
+
+    /// The calendar has entered another hour: the counts of the last one are complete.
+    pub fn begin_hour(&mut self, number: i64) {
+        for course in &mut self.courses {
+            let hour = &mut course.hour;
+            let slots = sum(&difference(course.judge.slots(), &hour.slots_before), &hour.carried.0);
+            let last = (slots, course.reprobes - hour.reprobes_before + hour.carried.1);
+            *hour = HourCount { number, slots_before: *course.judge.slots(), reprobes_before: course.reprobes, last, ..HourCount::default() };
+        }
+    }
+
+    /// What a tally of the present hour held before a restart.
+    pub fn carry_hour(&mut self, index: usize, slots: Slots, reprobes: u64) {
+        self.courses[index].hour.carried = (slots, reprobes);
+    }
+
+    /// The endpoint's number in the history.
+    pub fn id(&self, index: usize) -> i64 {
+        self.courses[index].id
+    }
+
+    pub fn entry(&self, index: usize) -> &Arc<Entry> {
+        &self.courses[index].entry
+    }
+
+    /// The tally of an endpoint in the present hour as far as it has come, or in the hour before.
+    pub fn tally(&self, index: usize, hour: i64) -> Option<TallyDraft> {
+        let course = &self.courses[index];
+        let count = &course.hour;
+        let (slots, reprobes) = match count.number - hour {
+            0 => (sum(&difference(course.judge.slots(), &count.slots_before), &count.carried.0), course.reprobes - count.reprobes_before + count.carried.1),
+            1 => count.last,
+            _ => return None,
+        };
+        let (from, to) = (hour * 3_600_000, (hour + 1) * 3_600_000);
+        let view = course.entry.view();
+        let latency: Vec<_> = Ending::ALL.into_iter().map(|e| (e, view.hour.between(from, to, e))).collect();
+        drop(view);
+        let is_empty = latency.iter().all(|(_, b)| b.is_empty()) && slots == Slots::default();
+        (!is_empty).then_some(TallyDraft { endpoint: course.id, hour, slots, reprobes, latency })
+    }
+}
+
+fn sum(a: &Slots, b: &Slots) -> Slots {
+    Slots {
+        success: a.success + b.success,
+        failure: a.failure + b.failure,
+        unconfirmed: a.unconfirmed + b.unconfirmed,
+        unmeasured: a.unmeasured + b.unmeasured,
+        missed: a.missed + b.missed,
+    }
+}
+
+fn stored(course: &Course) -> (i64, Vec<u8>) {
+    (course.id, encode_with(&course.rules.cadence, &course.judge))
+}
+
+fn difference(now: &Slots, base: &Slots) -> Slots {
+    Slots {
+        success: now.success - base.success,
+        failure: now.failure - base.failure,
+        unconfirmed: now.unconfirmed - base.unconfirmed,
+        unmeasured: now.unmeasured - base.unmeasured,
+        missed: now.missed - base.missed,
+    }
+}
+
+/// A timeout proves nothing against the endpoint when our own runtime stood still meanwhile.
+fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
+    match outcome {
+        Outcome::Up(_) => Verdict::Success,
+        Outcome::Unmeasured { reason, .. } => Verdict::Unmeasured(*reason),
+        Outcome::Down { cause, .. } => match stalled {
+            Some(reason) if cause.is_timeout() || matches!(cause, Cause::ConnectReset | Cause::HttpTruncated) => Verdict::Unmeasured(reason),
+            _ => Verdict::Failure(*cause),
+        },
+    }
+}
+
+enum State<'d> {
+    Down { from: Ms, confirmed_at: Ms, cause: Cause, detail: Option<&'d str> },
+    Up { from: Ms, to: Ms, down: Ms },
+}
+
+/// One message for each receiver. An end that comes before anybody was told of the begin cancels both.
+fn notifications(receivers: &[Notify], endpoint: &Endpoint, state: State, offset_ms: i64) -> Vec<OutboxDraft> {
+    let utc = |at: Ms| at as i64 + offset_ms;
+    receivers
+        .iter()
+        .map(|receiver| {
+            let name = endpoint.name.as_str();
+            let common = |state: &str| {
+                json!({"schema": "probity-notification/1", "endpoint": name, "component": endpoint.component.as_str(), "state": state, "labels": &*endpoint.labels})
+            };
+            match &state {
+                State::Down { from, confirmed_at, cause, detail } => {
+                    let mut body = common("down");
+                    body["since"] = json!(format_utc(utc(*from)));
+                    body["confirmed_at"] = json!(format_utc(utc(*confirmed_at)));
+                    body["cause"] = json!(cause.as_str());
+                    body["detail"] = json!(detail.unwrap_or_default());
+                    OutboxDraft {
+                        receiver: receiver.name.clone(),
+                        key: format!("down {name} {from}"),
+                        body: body.to_string(),
+                        not_before: utc(*confirmed_at) + receiver.after as i64,
+                        cancels: None,
+                    }
+                }
+                State::Up { from, to, down } => {
+                    let mut body = common("up");
+                    body["since"] = json!(format_utc(utc(*to)));
+                    body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
+                    OutboxDraft { receiver: receiver.name.clone(), key: format!("up {name} {from}"), body: body.to_string(), not_before: utc(*to), cancels: Some(format!("down {name} {from}")) }
+                }
+            }
+        })
+        .collect()
+}

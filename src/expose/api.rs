@@ -1,0 +1,100 @@
+//! The JSON API: endpoints, outages, timeline.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::figures::{extent, latency_json, timeline_json};
+use crate::config::Plan;
+use crate::engine::board::{Board, Entry};
+use crate::judgement::timeline::{Combine, Span};
+use crate::outward::history::HistoryError;
+use crate::outward::history::read::{Calendar, Extent, StoredOutage, outages};
+use crate::words::{Name, Occasion, Phase, UtcMs, format_utc};
+
+/// `/api/v1/endpoints`.
+pub fn endpoints(board: &Board) -> Value {
+    let list: Vec<Value> = board.entries().iter().map(|e| endpoint(e)).collect();
+    json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "endpoints": list})
+}
+
+fn is_recorded(board: &Board) -> bool {
+    board.health.history_writable.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+fn endpoint(entry: &Entry) -> Value {
+    let endpoint = entry.endpoint.load();
+    let view = entry.view().clone();
+    let last = view.last.as_ref().map(|last| {
+        let phases: BTreeMap<&str, f64> =
+            Phase::ALL.iter().filter_map(|p| last.phases.us(*p).map(|us| (p.as_str(), f64::from(us) / 1000.0))).collect();
+        json!({
+            "slot": last.occasion == Occasion::Slot, "started": format_utc(last.started_utc), "duration_ms": last.duration_us as f64 / 1000.0,
+            "result": last.result, "cause": last.why, "detail": last.detail, "phases_ms": phases,
+        })
+    });
+    let s = &view.shown.settled;
+    json!({
+        "name": endpoint.name.as_str(), "component": endpoint.component.as_str(), "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
+        "labels": &*endpoint.labels, "state": view.shown.state.as_str(), "since": format_utc(view.shown.since_utc),
+        "settled": format_utc(s.watermark_utc), "next_slot": format_utc(view.next_slot_utc), "last": last,
+        "ledger": {"first_start_ms": s.first_start, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown,
+                   "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper},
+        "detection_bound_ms": endpoint.rules.detection_bound(),
+        "outages_shorter_than_ms_are_not_seen": s.longest_blind,
+    })
+}
+
+/// One endpoint with its latency, or nothing under that name.
+pub fn one_endpoint(connection: &rusqlite::Connection, board: &Board, name: &str, now: UtcMs) -> Result<Option<Value>, HistoryError> {
+    let entries = board.entries();
+    let Some(entry) = entries.iter().find(|e| e.endpoint.load().name.as_str() == name) else { return Ok(None) };
+    let mut value = endpoint(entry);
+    value["latency"] = latency_json(connection, entry, now)?;
+    Ok(Some(json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "endpoints": [value]})))
+}
+
+/// `/api/v1/outages`, newest first.
+pub fn outage_list(connection: &rusqlite::Connection, endpoint: Option<&str>, since: UtcMs, limit: usize) -> Result<Value, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let list: Vec<Value> = outages(connection, endpoint, since.max(0) as u64, limit)?.iter().map(|o| outage(o, &calendar)).collect();
+    Ok(json!({"schema": "probity-outages/1", "outages": list}))
+}
+
+pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {
+    let utc = |at: u64| json!(format_utc(calendar.utc(at)));
+    let optional = |at: Option<u64>| at.map_or(Value::Null, utc);
+    json!({
+        "endpoint": o.endpoint, "component": o.component, "from": utc(o.from), "to": optional(o.to),
+        "from_earliest": utc(o.from_earliest), "from_latest": utc(o.from_latest), "to_earliest": optional(o.to_earliest), "to_latest": optional(o.to_latest),
+        "cause": o.cause, "confirmed_at": utc(o.confirmed_at), "seq": o.opened,
+    })
+}
+
+/// `/api/v1/timeline`.
+pub fn timeline(connection: &rusqlite::Connection, board: &Board, period: Span) -> Result<Value, HistoryError> {
+    let extents: Vec<(Name, Name, Extent)> = board
+        .entries()
+        .iter()
+        .map(|e| {
+            let endpoint = e.endpoint.load();
+            (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled))
+        })
+        .collect();
+    timeline_json(connection, &grouped(&board.plan.load(), &extents), period)
+}
+
+/// Components with their endpoints; (endpoint, component, extent) in.
+pub fn grouped(plan: &Plan, extents: &[(Name, Name, Extent)]) -> Vec<(Name, Combine, Vec<(String, Extent)>)> {
+    let mut parts: BTreeMap<Name, Vec<(String, Extent)>> = BTreeMap::new();
+    for (endpoint, component, extent) in extents {
+        parts.entry(component.clone()).or_default().push((endpoint.to_string(), *extent));
+    }
+    parts
+        .into_iter()
+        .map(|(component, endpoints)| {
+            let combine = plan.components.get(&component).map_or(Combine::Series, |c| c.combine);
+            (component, combine, endpoints)
+        })
+        .collect()
+}

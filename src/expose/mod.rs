@@ -1,0 +1,10 @@
+//! Floor 5: what others ask of the daemon: metrics, API, the operator's page.
+//!
+//! Everything here reads the board and the history; nothing of it writes to either.
+
+pub mod api;
+pub mod exposition;
+pub mod figures;
+pub mod page;
+pub mod self_metrics;
+pub mod server;

@@ -1,0 +1,157 @@
+//! The operator's page: server-rendered, no script, the same figures as API and metrics.
+
+use askama::Template;
+
+use super::figures::{QUANTILES, hourly_medians, last_30_days, of_entry, today};
+use crate::config::leaf::show_duration;
+use crate::engine::board::{Board, Entry, View};
+use crate::judgement::latency::{Ending, quantile};
+use crate::judgement::timeline::{Sums, percent};
+use crate::outward::history::HistoryError;
+use crate::outward::history::read::Calendar;
+use crate::words::{StateName, UtcMs, format_utc};
+
+/// Endpoints on one page.
+const ROWS: usize = 100;
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page {
+    vantage: String,
+    version: &'static str,
+    headline: String,
+    worst: &'static str,
+    now: String,
+    recorded: bool,
+    rows: Vec<Row>,
+    more: usize,
+    next_page: usize,
+    blind: String,
+}
+
+struct Row {
+    name: String,
+    component: String,
+    kind: &'static str,
+    target: String,
+    state: &'static str,
+    since: String,
+    today: Cell,
+    month: Cell,
+    /// Points of the polyline; empty when there is nothing to draw.
+    spark: String,
+    latency: String,
+    last: String,
+    detail: String,
+    next: String,
+}
+
+struct Cell {
+    point: String,
+    bounds: String,
+}
+
+/// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
+pub fn html(connection: &rusqlite::Connection, board: &Board, now: UtcMs, page: usize) -> Result<String, HistoryError> {
+    let entries = board.entries();
+    let mut ordered: Vec<(u8, usize)> = entries
+        .iter()
+        .enumerate()
+        .map(|(k, e)| {
+            let rank = match e.view().shown.state {
+                StateName::Down => 0,
+                StateName::Unknown => 1,
+                StateName::Up => 2,
+            };
+            (rank, k)
+        })
+        .collect();
+    ordered.sort_unstable();
+    let count = |rank: u8| ordered.iter().filter(|(r, _)| *r == rank).count();
+    let (down, unknown) = (count(0), count(1));
+    let (worst, headline) = match (down, unknown, entries.len()) {
+        (_, _, 0) => ("unknown", "No endpoint is configured".to_owned()),
+        (0, 0, n) => ("up", format!("All {n} endpoints up")),
+        (0, u, n) => ("unknown", format!("{u} of {n} endpoints unknown")),
+        (d, 0, n) => ("down", format!("{d} of {n} endpoints down")),
+        (d, u, n) => ("down", format!("{d} of {n} endpoints down, {u} unknown")),
+    };
+    let calendar = Calendar::read(connection)?;
+    let shown: Vec<&Entry> = ordered.iter().skip(page * ROWS).take(ROWS).map(|(_, k)| &*entries[*k]).collect();
+    let rows = shown.iter().map(|e| row(connection, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
+    let longest = entries.iter().map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0);
+    let blind = if longest == 0 { String::new() } else { format!("Outages shorter than {} between probes are not seen.", show_duration(longest)) };
+    let plan = board.plan.load();
+    let rendered = Page {
+        vantage: plan.daemon.vantage.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        headline,
+        worst,
+        now: clock(now),
+        recorded: board.health.history_writable.load(std::sync::atomic::Ordering::Relaxed),
+        rows,
+        more: entries.len().saturating_sub((page + 1) * ROWS),
+        next_page: page + 1,
+        blind,
+    };
+    Ok(rendered.render().unwrap_or_else(|e| format!("the page cannot be rendered: {e}")))
+}
+
+fn row(connection: &rusqlite::Connection, calendar: &Calendar, entry: &Entry, now: UtcMs) -> Result<Row, HistoryError> {
+    let endpoint = entry.endpoint.load_full();
+    let view: View = entry.view().clone();
+    let (month, _) = of_entry(connection, calendar, entry, last_30_days(now))?;
+    let hour = view.hour.since(now - 3_600_000, Ending::Success);
+    let latency = QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(&hour, *ppm).map(|us| format!("{name} {}", millis(us)))).collect::<Vec<_>>().join(" · ");
+    let (last, detail) = match &view.last {
+        None => ("not probed yet".to_owned(), String::new()),
+        Some(l) => match l.why {
+            None => (format!("{} in {}", l.result, millis(l.duration_us)), String::new()),
+            Some(why) => (format!("{}: {why}", l.result), l.detail.clone()),
+        },
+    };
+    Ok(Row {
+        name: endpoint.name.to_string(),
+        component: endpoint.component.to_string(),
+        kind: endpoint.probe.kind().as_str(),
+        target: endpoint.target(),
+        state: view.shown.state.as_str(),
+        since: clock(view.shown.since_utc),
+        today: cell(&month.timeline(today(now)).sums()),
+        month: cell(&month.timeline(last_30_days(now)).sums()),
+        spark: spark(&hourly_medians(connection, entry, now)?),
+        latency,
+        last,
+        detail,
+        next: clock(view.next_slot_utc)[11..].to_owned(),
+    })
+}
+
+fn cell(sums: &Sums) -> Cell {
+    let a = sums.availability();
+    match (a.point, a.lower, a.upper) {
+        (Some(point), Some(lower), Some(upper)) => Cell { point: format!("{} %", percent(point)), bounds: format!("{} … {} %", percent(lower), percent(upper)) },
+        (None, Some(lower), Some(upper)) => Cell { point: "unknown".into(), bounds: format!("{} … {} %", percent(lower), percent(upper)) },
+        _ => Cell { point: "–".into(), bounds: "nothing settled yet".into() },
+    }
+}
+
+/// `2026-11-01 12:00:00`.
+fn clock(at: UtcMs) -> String {
+    format_utc(at)[..19].replace('T', " ")
+}
+
+fn millis(us: u64) -> String {
+    if us < 10_000 { format!("{}.{:02} ms", us / 1000, us % 1000 / 10) } else { format!("{} ms", us / 1000) }
+}
+
+/// A line through the hours that have a median, the highest at the top.
+fn spark(medians: &[Option<u64>]) -> String {
+    let highest = medians.iter().flatten().copied().max().unwrap_or(0).max(1);
+    let points: Vec<String> = medians
+        .iter()
+        .enumerate()
+        .filter_map(|(k, m)| m.map(|us| format!("{},{}", k * 120 / medians.len().max(1), 23 - us * 22 / highest)))
+        .collect();
+    if points.len() < 2 { String::new() } else { points.join(" ") }
+}

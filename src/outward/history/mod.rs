@@ -1,0 +1,157 @@
+//! The history: one SQLite database in the state directory, owned by one process.
+//!
+//! The engine hands batches to the writer's thread ([`writer`]) and hears when they are committed; readers open the
+//! database on their own ([`read`]). Events are append-only and chained by hashes ([`chain`]).
+
+pub mod chain;
+pub mod read;
+pub mod restore;
+pub mod schema;
+pub mod writer;
+
+use serde_json::{Map, Value};
+
+use crate::judgement::latency::Ending;
+use crate::judgement::state::Slots;
+use crate::words::{Ms, Name, UtcMs};
+
+/// Why the history cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    #[error("the state directory {path} cannot be used: {why}")]
+    Directory { path: String, why: String },
+    #[error("the state directory {path} is owned by another running daemon")]
+    Owned { path: String },
+    #[error("the history {path} was written by a newer version of Probity (format {found}, this one knows {known}); it was not touched")]
+    Newer { path: String, found: i64, known: i64 },
+    #[error("the history {path} is damaged: {why}")]
+    Damaged { path: String, why: String },
+    #[error("the history cannot be read or written: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// A moment on all clocks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stamp {
+    pub boot_id: String,
+    pub boot_ns: u64,
+    pub timeline_ms: Ms,
+    pub utc_ms: UtcMs,
+}
+
+/// What is committed together: all that the judges were told since the last, and what became final by it.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Ascending by one.
+    pub id: u64,
+    pub stamp: Stamp,
+    pub inputs: Vec<u8>,
+    pub events: Vec<EventDraft>,
+    /// Endpoint and judge, as of the end of this batch.
+    pub states: Vec<(i64, Vec<u8>)>,
+    /// Marks before this one are in every stored judge.
+    pub prune_before: u64,
+    pub outbox: Vec<OutboxDraft>,
+}
+
+/// An event before it has its number and hash.
+#[derive(Debug, Clone)]
+pub struct EventDraft {
+    pub endpoint: Option<(i64, Name)>,
+    pub kind: &'static str,
+    /// On the daemon's timeline.
+    pub at: Ms,
+    pub utc: UtcMs,
+    pub body: Map<String, Value>,
+    pub projection: Option<Projection>,
+}
+
+/// What an event means for the tables that readers ask.
+#[derive(Debug, Clone)]
+pub enum Projection {
+    OutageOpened { from: Ms, from_earliest: Ms, from_latest: Ms, confirmed_at: Ms, cause: &'static str },
+    OutageClosed { to: Ms, to_earliest: Ms, to_latest: Ms },
+    Unknown { from: Ms, to: Ms, reason: &'static str },
+    Doubtful { from: Ms, to: Ms },
+    ClockStep { at: Ms, offset_ms: i64 },
+}
+
+/// A message for a receiver, kept until it is delivered.
+#[derive(Debug, Clone)]
+pub struct OutboxDraft {
+    pub receiver: Name,
+    /// The same key is never queued twice.
+    pub key: String,
+    pub body: String,
+    /// Not to be sent before this.
+    pub not_before: UtcMs,
+    /// Cancels what is still waiting under this key.
+    pub cancels: Option<String>,
+}
+
+/// Slots and latency of one endpoint in one hour.
+#[derive(Debug, Clone)]
+pub struct TallyDraft {
+    pub endpoint: i64,
+    /// UTC hour since 1970.
+    pub hour: i64,
+    pub slots: Slots,
+    pub reprobes: u64,
+    /// (highest value of the bucket in us, count) by ending.
+    pub latency: Vec<(Ending, Vec<(u64, u64)>)>,
+}
+
+/// An endpoint as the history knows it.
+#[derive(Debug, Clone)]
+pub struct StoredEndpoint {
+    pub id: i64,
+    pub component: Name,
+    pub digest: u64,
+    pub in_service: bool,
+    /// Cadence and judge, encoded.
+    pub judge: Option<Vec<u8>>,
+    /// The batch whose inputs the judge has seen last.
+    pub judged_through: u64,
+}
+
+/// What an endpoint is registered with.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    pub name: Name,
+    pub renamed_from: Option<Name>,
+    pub component: Name,
+    pub kind: &'static str,
+    pub target: String,
+    pub digest: u64,
+}
+
+/// Bytes with eight bytes of their SHA-256 behind them, so that damage is seen.
+pub fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let seal = chain::sha256(&bytes);
+    bytes.extend_from_slice(&seal[..8]);
+    bytes
+}
+
+/// The bytes inside a seal, if it is whole.
+pub fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
+    let at = bytes.len().checked_sub(8)?;
+    let (content, seal) = bytes.split_at(at);
+    (chain::sha256(content)[..8] == *seal).then_some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_flipped_bit_breaks_a_seal() {
+        let whole = sealed(b"some state".to_vec());
+        assert_eq!(unsealed(&whole), Some(&b"some state"[..]));
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(unsealed(&flipped), None);
+        }
+        assert_eq!(unsealed(b"short"), None);
+    }
+}

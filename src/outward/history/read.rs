@@ -1,0 +1,236 @@
+//! Questions to the history, for CLI, API and page: outages, records for timelines, events, and whether the chain is whole.
+
+use rusqlite::{Connection, params};
+use serde_json::{Map, Value};
+
+use super::chain::{GENESIS, canonical, hex, link};
+use super::writer::tallies_digest;
+use super::{HistoryError, Stamp};
+use crate::judgement::timeline::{OutageSpan, Record, Span};
+use crate::words::{Ms, Reason, UtcMs, parse_utc};
+
+/// Maps the daemon's timeline to UTC through every step of the wall clock.
+#[derive(Debug, Clone, Default)]
+pub struct Calendar {
+    /// (timeline from here on, UTC minus timeline), ascending.
+    steps: Vec<(i64, i64)>,
+}
+
+impl Calendar {
+    pub fn read(connection: &Connection) -> Result<Self, HistoryError> {
+        let mut statement = connection.prepare_cached("SELECT at, offset_ms FROM clock ORDER BY at")?;
+        let steps = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
+        Ok(Self { steps })
+    }
+
+    pub fn utc(&self, at: Ms) -> UtcMs {
+        let k = self.steps.partition_point(|(from, _)| *from <= at as i64);
+        at as i64 + k.checked_sub(1).map_or(0, |k| self.steps[k].1)
+    }
+
+    /// Calendar time that a forward step has skipped.
+    fn skipped(&self) -> impl Iterator<Item = Span> + '_ {
+        self.steps.windows(2).filter_map(|w| {
+            let ((_, before), (at, after)) = (w[0], w[1]);
+            (after - before > 500).then(|| Span::new(at + before, at + after))
+        })
+    }
+}
+
+/// One outage as it was recorded; instants of the timeline.
+#[derive(Debug, Clone)]
+pub struct StoredOutage {
+    pub opened: u64,
+    pub endpoint: String,
+    pub component: String,
+    pub cause: String,
+    pub confirmed_at: Ms,
+    pub from: Ms,
+    pub from_earliest: Ms,
+    pub from_latest: Ms,
+    pub to: Option<Ms>,
+    pub to_earliest: Option<Ms>,
+    pub to_latest: Option<Ms>,
+}
+
+/// Outages, newest first, that ended after `since` (timeline) or are open; of one endpoint if named.
+pub fn outages(connection: &Connection, endpoint: Option<&str>, since: Ms, limit: usize) -> Result<Vec<StoredOutage>, HistoryError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.opened, e.name, e.component, o.cause, o.confirmed_at, o.from_at, o.from_earliest, o.from_latest, o.to_at, o.to_earliest, o.to_latest
+         FROM outage o JOIN endpoint e ON e.id = o.endpoint
+         WHERE (?1 IS NULL OR e.name = ?1) AND (o.to_at IS NULL OR o.to_at >= ?2) ORDER BY o.opened DESC LIMIT ?3",
+    )?;
+    let ms = |n: i64| n as Ms;
+    let rows = statement.query_map(params![endpoint, since as i64, limit as i64], |r| {
+        Ok(StoredOutage {
+            opened: ms(r.get(0)?),
+            endpoint: r.get(1)?,
+            component: r.get(2)?,
+            cause: r.get(3)?,
+            confirmed_at: ms(r.get(4)?),
+            from: ms(r.get(5)?),
+            from_earliest: ms(r.get(6)?),
+            from_latest: ms(r.get(7)?),
+            to: r.get::<_, Option<i64>>(8)?.map(ms),
+            to_earliest: r.get::<_, Option<i64>>(9)?.map(ms),
+            to_latest: r.get::<_, Option<i64>>(10)?.map(ms),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Where an endpoint's settled time begins and ends, and the unknown stretch that is open.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    pub first_start: Option<Ms>,
+    pub watermark: Ms,
+    pub open_unknown: Option<(Ms, Reason)>,
+}
+
+/// What is recorded of one endpoint, in UTC, cut to what touches `period`.
+pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, extent: Extent, period: Span) -> Result<Record, HistoryError> {
+    let utc = |at: i64| calendar.utc(at as Ms);
+    let optional = |at: Option<i64>| at.map(utc);
+    let id: Option<i64> = connection.prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?.query_row([endpoint], |r| r.get(0)).ok();
+    let Some(id) = id else { return Ok(Record::default()) };
+    // Steps of the clock move both axes by little; a day of margin never cuts what belongs to the period.
+    let from = period.from - 86_400_000;
+    let mut outages = Vec::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT from_at, from_earliest, from_latest, to_at, to_earliest, to_latest FROM outage WHERE endpoint = ?1 AND (to_latest IS NULL OR to_latest >= ?2) ORDER BY from_at",
+    )?;
+    let mut rows = statement.query(params![id, from])?;
+    while let Some(r) = rows.next()? {
+        outages.push(OutageSpan {
+            from: utc(r.get(0)?),
+            from_earliest: utc(r.get(1)?),
+            from_latest: utc(r.get(2)?),
+            to: optional(r.get(3)?),
+            to_earliest: optional(r.get(4)?),
+            to_latest: optional(r.get(5)?),
+        });
+    }
+    let mut unknown = Vec::new();
+    let mut statement = connection.prepare_cached("SELECT from_at, to_at, reason FROM unknown WHERE endpoint = ?1 AND to_at >= ?2 ORDER BY from_at")?;
+    let mut rows = statement.query(params![id, from])?;
+    while let Some(r) = rows.next()? {
+        let reason: String = r.get(2)?;
+        unknown.push((Span::new(utc(r.get(0)?), utc(r.get(1)?)), Reason::parse(&reason).unwrap_or(Reason::Internal)));
+    }
+    if let Some((since, reason)) = extent.open_unknown {
+        unknown.push((Span::new(calendar.utc(since), calendar.utc(extent.watermark)), reason));
+    }
+    unknown.extend(calendar.skipped().map(|s| (s, Reason::Clock)));
+    let mut statement = connection.prepare_cached("SELECT from_at, to_at FROM doubtful WHERE endpoint = ?1 AND to_at >= ?2")?;
+    let doubtful = statement.query_map(params![id, from], |r| Ok(Span::new(utc(r.get(0)?), utc(r.get(1)?))))?.collect::<Result<_, _>>()?;
+    Ok(Record { from: extent.first_start.map(|at| calendar.utc(at)), settled: calendar.utc(extent.watermark), outages, unknown, doubtful })
+}
+
+/// One event as stored.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    pub seq: u64,
+    pub hash: Vec<u8>,
+    pub body: String,
+}
+
+/// Walks all events from `seq` on in order.
+pub fn each_event(connection: &Connection, seq: u64, mut visit: impl FnMut(StoredEvent) -> bool) -> Result<(), HistoryError> {
+    let mut statement = connection.prepare("SELECT seq, hash, body FROM event WHERE seq >= ?1 ORDER BY seq")?;
+    let mut rows = statement.query([seq as i64])?;
+    while let Some(r) = rows.next()? {
+        if !visit(StoredEvent { seq: r.get::<_, i64>(0)? as u64, hash: r.get(1)?, body: r.get(2)? }) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Whole { events: u64, head: String },
+    /// The first event that is not what was written, and why.
+    Altered { seq: u64, why: String },
+}
+
+/// Recomputes every hash, and the hashes over hourly tallies that are still kept.
+pub fn verify(connection: &Connection) -> Result<Verdict, HistoryError> {
+    let mut head = GENESIS;
+    let mut events = 0;
+    let mut altered = None;
+    let mut hours: Vec<(u64, i64, String)> = Vec::new();
+    each_event(connection, 0, |event| {
+        let wrong = |why: &str| Some(Verdict::Altered { seq: event.seq, why: why.to_owned() });
+        if event.seq != events + 1 {
+            altered = Some(Verdict::Altered { seq: events + 1, why: format!("the event is missing; the next is {}", event.seq) });
+            return false;
+        }
+        let parsed: Option<Map<String, Value>> = serde_json::from_str(&event.body).ok();
+        let Some(parsed) = parsed else {
+            altered = wrong("its text is no JSON object");
+            return false;
+        };
+        if canonical(&parsed) != event.body || parsed.get("seq").and_then(Value::as_u64) != Some(event.seq) {
+            altered = wrong("its text is not in canonical form or carries another number");
+            return false;
+        }
+        head = link(&head, &event.body);
+        if head.as_slice() != event.hash {
+            altered = wrong("its hash does not follow from its text and the event before it");
+            return false;
+        }
+        if let ("tallies", Some(hour), Some(sum)) = (
+            parsed.get("kind").and_then(Value::as_str).unwrap_or_default(),
+            parsed.get("hour").and_then(Value::as_str).and_then(parse_utc),
+            parsed.get("sha256").and_then(Value::as_str),
+        ) {
+            hours.push((event.seq, hour.div_euclid(3_600_000), sum.to_owned()));
+        }
+        events += 1;
+        true
+    })?;
+    if let Some(altered) = altered {
+        return Ok(altered);
+    }
+    for (seq, hour, sum) in hours.iter().rev().take(24 * 7) {
+        let (digest, count) = tallies_digest(connection, *hour)?;
+        if count > 0 && hex(&digest) != *sum {
+            return Ok(Verdict::Altered { seq: *seq, why: "the hourly tallies that it vouches for are not what they were".into() });
+        }
+    }
+    Ok(Verdict::Whole { events, head: hex(&head) })
+}
+
+/// The newest mark, if there is one.
+pub fn last_stamp(connection: &Connection) -> Result<Option<Stamp>, HistoryError> {
+    use rusqlite::OptionalExtension;
+    Ok(connection
+        .query_row("SELECT boot_id, boot_ns, timeline_ms, utc_ms FROM mark ORDER BY id DESC LIMIT 1", [], |r| {
+            Ok(Stamp { boot_id: r.get(0)?, boot_ns: r.get::<_, i64>(1)? as u64, timeline_ms: r.get::<_, i64>(2)? as u64, utc_ms: r.get(3)? })
+        })
+        .optional()?)
+}
+
+/// A message that waits to be delivered.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub id: i64,
+    pub receiver: String,
+    pub body: String,
+    pub tries: u32,
+}
+
+/// Messages that are due at `now`, oldest first.
+pub fn outbox_due(connection: &Connection, now: UtcMs, limit: usize) -> Result<Vec<Waiting>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT id, receiver, body, tries FROM outbox WHERE done = 0 AND not_before <= ?1 ORDER BY id LIMIT ?2")?;
+    let rows = statement.query_map(params![now, limit as i64], |r| Ok(Waiting { id: r.get(0)?, receiver: r.get(1)?, body: r.get(2)?, tries: r.get(3)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Latency of one endpoint over the stored hours from `hour` on.
+pub fn latency_since(connection: &Connection, endpoint: &str, hour: i64) -> Result<Vec<(i64, Vec<u8>)>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT t.hour, t.body FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE e.name = ?1 AND t.hour >= ?2 ORDER BY t.hour")?;
+    let rows = statement.query_map(params![endpoint, hour], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,65 @@
+//! What the history knows of every endpoint: the stored judges brought up to date by the marks after them.
+//!
+//! A start goes on from it; the command line reads figures from it while no daemon runs.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{HistoryError, Stamp, StoredEndpoint, unsealed};
+use crate::words::Name;
+
+/// Everything but the endpoints' figures themselves, which [`Restored::marks`] are replayed for.
+pub struct Restored {
+    pub last: Option<Stamp>,
+    pub last_batch: u64,
+    /// Batch and inputs, ascending.
+    pub marks: Vec<(u64, Vec<u8>)>,
+    pub endpoints: HashMap<Name, StoredEndpoint>,
+    /// UTC minus timeline, in milliseconds, now in force.
+    pub offset_ms: i64,
+    /// Whether the last event says that the daemon ended on its own.
+    pub was_stopped: bool,
+}
+
+pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
+    let damaged = |why: String| HistoryError::Damaged { path: c.path().unwrap_or_default().to_owned(), why };
+    let mut marks = Vec::new();
+    let mut last = None;
+    let mut last_batch = 0;
+    let mut statement = c.prepare("SELECT id, boot_id, boot_ns, timeline_ms, utc_ms, inputs FROM mark ORDER BY id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = row.get::<_, i64>(0)? as u64;
+        let inputs: Vec<u8> = row.get(5)?;
+        let content = unsealed(&inputs).ok_or_else(|| damaged(format!("mark {id} does not hold what was written")))?;
+        marks.push((id, content.to_vec()));
+        last = Some(Stamp { boot_id: row.get(1)?, boot_ns: row.get::<_, i64>(2)? as u64, timeline_ms: row.get::<_, i64>(3)? as u64, utc_ms: row.get(4)? });
+        last_batch = id;
+    }
+    let mut endpoints = HashMap::new();
+    let mut statement = c.prepare("SELECT e.id, e.name, e.component, e.digest, e.in_service, s.mark, s.judge FROM endpoint e LEFT JOIN state s ON s.endpoint = e.id")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(1)?;
+        let judge: Option<Vec<u8>> = row.get(6)?;
+        let judge = match judge {
+            None => None,
+            Some(bytes) => Some(unsealed(&bytes).ok_or_else(|| damaged(format!("the state of {name} does not hold what was written")))?.to_vec()),
+        };
+        let as_name = |text: &str| Name::new(text).map_err(|e| damaged(format!("a stored name cannot be one: {e}")));
+        let component: String = row.get(2)?;
+        let stored = StoredEndpoint {
+            id: row.get(0)?,
+            component: as_name(&component)?,
+            digest: row.get::<_, i64>(3)? as u64,
+            in_service: row.get(4)?,
+            judge,
+            judged_through: row.get::<_, Option<i64>>(5)?.unwrap_or(0) as u64,
+        };
+        endpoints.insert(as_name(&name)?, stored);
+    }
+    let offset_ms = c.query_row("SELECT offset_ms FROM clock ORDER BY at DESC LIMIT 1", [], |r| r.get(0)).optional()?.unwrap_or(0);
+    let kind: Option<String> = c.query_row("SELECT kind FROM event ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?;
+    Ok(Restored { last, last_batch, marks, endpoints, offset_ms, was_stopped: kind.as_deref() == Some("daemon_stopped") })
+}

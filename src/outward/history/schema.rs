@@ -1,0 +1,108 @@
+//! The tables, and opening the database as its one owner.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::HistoryError;
+
+/// Format of the database. A newer one is refused untouched.
+pub const FORMAT: i64 = 1;
+/// The database's name in the state directory.
+pub const FILE: &str = "history.sqlite";
+const LOCK: &str = "lock";
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE endpoint (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, component TEXT NOT NULL, kind TEXT NOT NULL,
+    target TEXT NOT NULL, digest INTEGER NOT NULL, in_service INTEGER NOT NULL);
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, body TEXT NOT NULL,
+    endpoint INTEGER, kind TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX event_of_endpoint ON event (endpoint, seq) WHERE endpoint IS NOT NULL;
+CREATE TABLE outage (
+    opened INTEGER PRIMARY KEY, closed INTEGER, endpoint INTEGER NOT NULL, cause TEXT NOT NULL, confirmed_at INTEGER NOT NULL,
+    from_at INTEGER NOT NULL, from_earliest INTEGER NOT NULL, from_latest INTEGER NOT NULL,
+    to_at INTEGER, to_earliest INTEGER, to_latest INTEGER);
+CREATE INDEX outage_of_endpoint ON outage (endpoint, from_at);
+CREATE INDEX outage_open ON outage (endpoint) WHERE closed IS NULL;
+CREATE TABLE unknown (seq INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL, from_at INTEGER NOT NULL, to_at INTEGER NOT NULL, reason TEXT NOT NULL);
+CREATE INDEX unknown_of_endpoint ON unknown (endpoint, to_at);
+CREATE TABLE doubtful (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL, from_at INTEGER NOT NULL, to_at INTEGER NOT NULL);
+CREATE INDEX doubtful_of_endpoint ON doubtful (endpoint, to_at);
+CREATE TABLE clock (at INTEGER PRIMARY KEY, offset_ms INTEGER NOT NULL);
+CREATE TABLE mark (
+    id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, boot_ns INTEGER NOT NULL, timeline_ms INTEGER NOT NULL,
+    utc_ms INTEGER NOT NULL, inputs BLOB NOT NULL);
+CREATE TABLE state (endpoint INTEGER PRIMARY KEY, mark INTEGER NOT NULL, judge BLOB NOT NULL);
+CREATE TABLE tally (endpoint INTEGER NOT NULL, hour INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (endpoint, hour)) WITHOUT ROWID;
+CREATE INDEX tally_hour ON tally (hour);
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, receiver TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, not_before INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0, UNIQUE (receiver, key));
+CREATE INDEX outbox_waiting ON outbox (not_before) WHERE done = 0;
+";
+
+/// Holds the state directory for this process; the lock goes with it.
+#[derive(Debug)]
+pub struct Owner {
+    _lock: File,
+    pub path: PathBuf,
+}
+
+/// Takes the directory, making it if need be, and opens the database in it for writing.
+pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
+    let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
+    std::fs::create_dir_all(directory).map_err(unusable)?;
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(LOCK)).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Err(HistoryError::Owned { path: directory.display().to_string() }),
+        Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
+    }
+    let path = directory.join(FILE);
+    let connection = open(&path)?;
+    Ok((Owner { _lock: lock, path }, connection))
+}
+
+fn open(path: &Path) -> Result<Connection, HistoryError> {
+    if path.exists() {
+        let found = format_of(&Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?, path)?;
+        if found > FORMAT {
+            return Err(HistoryError::Newer { path: path.display().to_string(), found, known: FORMAT });
+        }
+    }
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    if format_of(&connection, path)? == 0 {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
+    }
+    Ok(connection)
+}
+
+/// Opens the database of a running or stopped daemon to read.
+pub fn open_to_read(directory: &Path) -> Result<Connection, HistoryError> {
+    let path = directory.join(FILE);
+    if !path.exists() {
+        return Err(HistoryError::Directory { path: directory.display().to_string(), why: "there is no history in it".into() });
+    }
+    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let found = format_of(&connection, &path)?;
+    if found > FORMAT {
+        return Err(HistoryError::Newer { path: path.display().to_string(), found, known: FORMAT });
+    }
+    Ok(connection)
+}
+
+fn format_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError> {
+    connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|e| HistoryError::Damaged { path: path.display().to_string(), why: e.to_string() })
+}

@@ -1,0 +1,492 @@
+//! The writer's thread: sole user of the owning connection.
+//!
+//! Batches come first and are tried until they are committed; tallies go in slices of at most ten milliseconds between
+//! them. What was committed, and whether the disk takes anything, is told through a callback.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2Serializer};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::{Map, Value, json};
+
+use super::chain::{GENESIS, canonical, hex, link};
+use super::restore::{Restored, restore};
+use super::schema::{self, Owner};
+use super::*;
+use crate::judgement::latency::HIGHEST_US;
+use crate::words::format_utc;
+
+const SLICE: Duration = Duration::from_millis(10);
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Hours of tallies kept.
+const TALLY_HOURS_KEPT: i64 = 24 * 7;
+
+/// What the writer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    Committed { batch: u64, events: u64 },
+    /// The disk takes nothing; the batch is kept and tried again.
+    Failing(String),
+}
+
+enum Command {
+    Batch(Box<Batch>),
+    Tallies(Vec<TallyDraft>),
+    /// The tallies of an hour are complete.
+    SealHour { hour: i64, at: Ms, utc: UtcMs },
+    Register(Vec<Registration>, Sender<Result<Vec<Registered>, String>>),
+    OutService(Vec<i64>),
+    Sent { id: i64, delivered: bool, again_at: UtcMs },
+    /// Ends once all before it is done, or has failed this long.
+    End(Duration),
+}
+
+/// What registration found of an endpoint.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    pub id: i64,
+    /// The digest it had before, if it was known.
+    pub digest_before: Option<u64>,
+    pub was_in_service: bool,
+    pub renamed: bool,
+}
+
+/// Talks to the writer's thread.
+#[derive(Clone)]
+pub struct Writer {
+    commands: Sender<Command>,
+}
+
+/// The opened history before its thread runs.
+pub struct History {
+    connection: Connection,
+    /// Held as long as the connection is.
+    _owner: Owner,
+    head: [u8; 32],
+    next_seq: u64,
+}
+
+impl History {
+    /// Takes the state directory for this process.
+    pub fn open(directory: &Path) -> Result<Self, HistoryError> {
+        let (owner, connection) = schema::own(directory)?;
+        let last: Option<(i64, Vec<u8>)> = connection
+            .query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))
+            .optional()?;
+        let damaged = |why: &str| HistoryError::Damaged { path: owner.path.display().to_string(), why: why.into() };
+        let (head, next_seq) = match last {
+            None => (GENESIS, 1),
+            Some((seq, hash)) => (hash.try_into().map_err(|_| damaged("the last event's hash is no hash"))?, seq as u64 + 1),
+        };
+        Ok(Self { connection, _owner: owner, head, next_seq })
+    }
+
+    /// Everything that a start needs of the past.
+    pub fn restore(&self) -> Result<Restored, HistoryError> {
+        restore(&self.connection)
+    }
+
+    /// Latency of the last hours, to fill the histograms of pages after a start: (endpoint, hour, body).
+    pub fn tallies_since(&self, hour: i64) -> Result<Vec<(i64, i64, Vec<u8>)>, HistoryError> {
+        let mut statement = self.connection.prepare("SELECT endpoint, hour, body FROM tally WHERE hour >= ?1")?;
+        let rows = statement.query_map([hour], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// These are no longer configured.
+    pub fn out_of_service(&self, ids: &[i64]) -> Result<(), HistoryError> {
+        for id in ids {
+            self.connection.execute("UPDATE endpoint SET in_service = 0 WHERE id = ?1", [id])?;
+        }
+        Ok(())
+    }
+
+    pub fn register(&mut self, list: &[Registration]) -> Result<Vec<Registered>, HistoryError> {
+        let transaction = self.connection.transaction()?;
+        let registered = register(&transaction, list)?;
+        transaction.commit()?;
+        Ok(registered)
+    }
+
+    /// Starts the thread. `tell` is called from it.
+    pub fn start(self, tell: impl Fn(Progress) + Send + 'static) -> std::io::Result<(Writer, std::thread::JoinHandle<()>)> {
+        let (commands, receiver) = channel();
+        let thread = std::thread::Builder::new().name("history".into()).spawn(move || Running { history: self, tell, tallies: VecDeque::new() }.run(&receiver))?;
+        Ok((Writer { commands }, thread))
+    }
+}
+
+impl Writer {
+    fn send(&self, command: Command) {
+        // The thread ends only after the engine has; what comes later has nowhere to go.
+        let _ = self.commands.send(command);
+    }
+
+    pub fn commit(&self, batch: Batch) {
+        self.send(Command::Batch(Box::new(batch)));
+    }
+
+    pub fn tallies(&self, tallies: Vec<TallyDraft>) {
+        self.send(Command::Tallies(tallies));
+    }
+
+    pub fn seal_hour(&self, hour: i64, at: Ms, utc: UtcMs) {
+        self.send(Command::SealHour { hour, at, utc });
+    }
+
+    pub fn out_of_service(&self, ids: Vec<i64>) {
+        self.send(Command::OutService(ids));
+    }
+
+    /// A message was delivered, or is to be tried again at `again_at`.
+    pub fn sent(&self, id: i64, delivered: bool, again_at: UtcMs) {
+        self.send(Command::Sent { id, delivered, again_at });
+    }
+
+    /// Registers endpoints while the daemon runs. Waits for the disk; not for the probing thread.
+    pub fn register(&self, list: Vec<Registration>) -> Result<Vec<Registered>, String> {
+        let (reply, answer) = channel();
+        self.send(Command::Register(list, reply));
+        answer.recv_timeout(Duration::from_secs(10)).map_err(|_| "the history does not answer".to_owned())?
+    }
+
+    pub fn end(&self, patience: Duration) {
+        self.send(Command::End(patience));
+    }
+}
+
+struct Running<T> {
+    history: History,
+    tell: T,
+    tallies: VecDeque<TallyDraft>,
+}
+
+impl<T: Fn(Progress)> Running<T> {
+    fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            let wait = if self.tallies.is_empty() { Duration::from_secs(3600) } else { Duration::ZERO };
+            match commands.recv_timeout(wait) {
+                Ok(Command::End(_)) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(command) => {
+                    if self.perform(command, commands) {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.write_tallies(SLICE),
+            }
+        }
+        self.write_tallies(Duration::from_millis(500));
+        let _ = self.history.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+
+    /// True when it is time to end.
+    fn perform(&mut self, command: Command, commands: &Receiver<Command>) -> bool {
+        match command {
+            Command::Batch(batch) => return self.commit(*batch, commands),
+            Command::Tallies(list) => self.tallies.extend(list),
+            Command::SealHour { hour, at, utc } => {
+                self.write_tallies(Duration::from_secs(5));
+                self.log_failure("sealing an hour", |h| h.seal_hour(hour, at, utc));
+            }
+            Command::Register(list, reply) => {
+                let _ = reply.send(self.history.register(&list).map_err(|e| e.to_string()));
+            }
+            Command::OutService(ids) => self.log_failure("taking endpoints out of service", |h| h.out_of_service(&ids)),
+            Command::Sent { id, delivered, again_at } => self.log_failure("updating the outbox", |h| {
+                h.connection.execute("UPDATE outbox SET tries = tries + 1, done = ?2, not_before = ?3 WHERE id = ?1", params![id, delivered, again_at])?;
+                Ok(())
+            }),
+            Command::End(_) => return true,
+        }
+        false
+    }
+
+    fn log_failure(&mut self, what: &str, work: impl FnOnce(&mut History) -> Result<(), HistoryError>) {
+        if let Err(error) = work(&mut self.history) {
+            tracing::error!(%error, "{what} failed");
+        }
+    }
+
+    /// Tries until it is done. While the disk fails, later commands wait in the channel; an end is still heard.
+    fn commit(&mut self, batch: Batch, commands: &Receiver<Command>) -> bool {
+        let events = batch.events.len() as u64;
+        let mut waiting = VecDeque::new();
+        let mut give_up_at: Option<Instant> = None;
+        loop {
+            match self.history.commit(&batch) {
+                Ok(()) => break,
+                Err(error) => (self.tell)(Progress::Failing(error.to_string())),
+            }
+            match commands.recv_timeout(RETRY_AFTER) {
+                Ok(Command::End(patience)) => give_up_at = Some(Instant::now() + patience),
+                Ok(other) => waiting.push_back(other),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+            if give_up_at.is_some_and(|at| Instant::now() >= at) {
+                tracing::error!(events, "the history took nothing until the end; what was not recorded is lost");
+                return true;
+            }
+        }
+        (self.tell)(Progress::Committed { batch: batch.id, events: self.history.next_seq - 1 });
+        let ended = waiting.into_iter().any(|command| self.perform(command, commands));
+        ended || give_up_at.is_some()
+    }
+
+    fn write_tallies(&mut self, limit: Duration) {
+        let began = Instant::now();
+        while began.elapsed() < limit && !self.tallies.is_empty() {
+            let slice: Vec<TallyDraft> = self.tallies.drain(..self.tallies.len().min(64)).collect();
+            if let Err(error) = self.history.write_tallies(&slice) {
+                tracing::warn!(%error, "tallies could not be written; they are tried again");
+                self.tallies.extend(slice);
+                std::thread::sleep(Duration::from_millis(20));
+                return;
+            }
+        }
+    }
+}
+
+impl History {
+    fn commit(&mut self, batch: &Batch) -> Result<(), HistoryError> {
+        let (mut head, mut seq) = (self.head, self.next_seq);
+        let transaction = self.connection.transaction()?;
+        {
+            let s = &batch.stamp;
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO mark (id, boot_id, boot_ns, timeline_ms, utc_ms, inputs) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .execute(params![batch.id as i64, s.boot_id, s.boot_ns as i64, s.timeline_ms as i64, s.utc_ms, sealed(batch.inputs.clone())])?;
+            for draft in &batch.events {
+                head = append(&transaction, draft, seq, &head)?;
+                seq += 1;
+            }
+            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)")?;
+            for (endpoint, judge) in &batch.states {
+                put.execute(params![endpoint, batch.id as i64, sealed(judge.clone())])?;
+            }
+            transaction.prepare_cached("DELETE FROM mark WHERE id < ?1")?.execute([batch.prune_before as i64])?;
+            for message in &batch.outbox {
+                post(&transaction, message)?;
+            }
+        }
+        transaction.commit()?;
+        self.head = head;
+        self.next_seq = seq;
+        Ok(())
+    }
+
+    fn write_tallies(&mut self, slice: &[TallyDraft]) -> Result<(), HistoryError> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO tally (endpoint, hour, body) VALUES (?1, ?2, ?3)")?;
+            for tally in slice {
+                put.execute(params![tally.endpoint, tally.hour, tally_body(tally)])?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Writes the hash over an hour's tallies in name order as an event, and forgets hours that are too old.
+    fn seal_hour(&mut self, hour: i64, at: Ms, utc: UtcMs) -> Result<(), HistoryError> {
+        let done: Option<i64> = self.connection.query_row("SELECT 1 FROM meta WHERE key = 'sealed_hour' AND CAST(value AS INTEGER) >= ?1", [hour], |r| r.get(0)).optional()?;
+        if done.is_some() {
+            return Ok(());
+        }
+        let (mut head, mut seq) = (self.head, self.next_seq);
+        let transaction = self.connection.transaction()?;
+        let (digest, count) = tallies_digest(&transaction, hour)?;
+        if count == 0 {
+            transaction.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('sealed_hour', ?1)", [hour.to_string()])?;
+            return Ok(transaction.commit()?);
+        }
+        let Value::Object(body) = json!({"hour": format_utc(hour * 3_600_000), "tallies": count, "sha256": hex(&digest)}) else { return Ok(()) };
+        let draft = EventDraft { endpoint: None, kind: "tallies", at, utc, body, projection: None };
+        head = append(&transaction, &draft, seq, &head)?;
+        seq += 1;
+        transaction.execute("DELETE FROM tally WHERE hour < ?1", [hour - TALLY_HOURS_KEPT])?;
+        transaction.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('sealed_hour', ?1)", [hour.to_string()])?;
+        transaction.commit()?;
+        self.head = head;
+        self.next_seq = seq;
+        Ok(())
+    }
+}
+
+/// Queues a message. One that cancels another which nobody was told of yet takes that one away and is not sent itself.
+fn post(transaction: &Transaction, message: &OutboxDraft) -> Result<(), HistoryError> {
+    if let Some(cancelled) = &message.cancels {
+        let sql = "DELETE FROM outbox WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0";
+        if transaction.execute(sql, params![message.receiver.as_str(), cancelled])? > 0 {
+            return Ok(());
+        }
+    }
+    transaction.execute(
+        "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, ?4)",
+        params![message.receiver.as_str(), message.key, message.body, message.not_before],
+    )?;
+    Ok(())
+}
+
+/// SHA-256 over an hour's tallies: name, a zero byte, the body's length and the body, in name order.
+pub fn tallies_digest(connection: &Connection, hour: i64) -> Result<([u8; 32], u64), HistoryError> {
+    use sha2::Digest;
+    let mut hash = sha2::Sha256::new();
+    let mut count = 0;
+    let mut statement = connection.prepare("SELECT e.name, t.body FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE t.hour = ?1 ORDER BY e.name")?;
+    let mut rows = statement.query([hour])?;
+    while let Some(row) = rows.next()? {
+        let (name, body): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        hash.update(name.as_bytes());
+        hash.update([0]);
+        hash.update((body.len() as u64).to_be_bytes());
+        hash.update(&body);
+        count += 1;
+    }
+    Ok((hash.finalize().into(), count))
+}
+
+/// Appends one event with its number and hash, and what it means for the reading tables.
+fn append(transaction: &Transaction, draft: &EventDraft, seq: u64, previous: &[u8; 32]) -> Result<[u8; 32], HistoryError> {
+    let mut event: Map<String, Value> = draft.body.clone();
+    event.insert("v".into(), json!(1));
+    event.insert("seq".into(), json!(seq));
+    event.insert("kind".into(), json!(draft.kind));
+    event.insert("at_ms".into(), json!(draft.at));
+    event.insert("recorded".into(), json!(format_utc(draft.utc)));
+    if let Some((_, name)) = &draft.endpoint {
+        event.insert("endpoint".into(), json!(name.as_str()));
+    }
+    let body = canonical(&event);
+    let hash = link(previous, &body);
+    let endpoint = draft.endpoint.as_ref().map(|(id, _)| *id);
+    transaction
+        .prepare_cached("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![seq as i64, hash.as_slice(), body, endpoint, draft.kind, draft.at as i64])?;
+    if let Some(projection) = &draft.projection {
+        project(transaction, projection, seq as i64, endpoint)?;
+    }
+    Ok(hash)
+}
+
+fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoint: Option<i64>) -> Result<(), HistoryError> {
+    match *projection {
+        Projection::OutageOpened { from, from_earliest, from_latest, confirmed_at, cause } => {
+            transaction
+                .prepare_cached("INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .execute(params![seq, endpoint, cause, confirmed_at as i64, from as i64, from_earliest as i64, from_latest as i64])?;
+        }
+        Projection::OutageClosed { to, to_earliest, to_latest } => {
+            transaction
+                .prepare_cached("UPDATE outage SET closed = ?1, to_at = ?2, to_earliest = ?3, to_latest = ?4 WHERE endpoint = ?5 AND closed IS NULL")?
+                .execute(params![seq, to as i64, to_earliest as i64, to_latest as i64, endpoint])?;
+        }
+        Projection::Unknown { from, to, reason } => {
+            transaction
+                .prepare_cached("INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![seq, endpoint, from as i64, to as i64, reason])?;
+        }
+        Projection::Doubtful { from, to } => {
+            transaction.prepare_cached("INSERT INTO doubtful (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![endpoint, from as i64, to as i64])?;
+        }
+        Projection::ClockStep { at, offset_ms } => {
+            transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", params![at as i64, offset_ms])?;
+        }
+    }
+    Ok(())
+}
+
+fn register(transaction: &Transaction, list: &[Registration]) -> Result<Vec<Registered>, HistoryError> {
+    let mut registered = Vec::with_capacity(list.len());
+    let mut find = transaction.prepare("SELECT id, digest, in_service FROM endpoint WHERE name = ?1")?;
+    let mut put = transaction.prepare("INSERT INTO endpoint (name, component, kind, target, digest, in_service) VALUES (?1, ?2, ?3, ?4, ?5, 1)")?;
+    let mut update = transaction.prepare("UPDATE endpoint SET name = ?2, component = ?3, kind = ?4, target = ?5, digest = ?6, in_service = 1 WHERE id = ?1")?;
+    for r in list {
+        let known = |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?));
+        let mut found = find.query_row([r.name.as_str()], known).optional()?;
+        let mut renamed = false;
+        if let (None, Some(old)) = (found, &r.renamed_from) {
+            found = find.query_row([old.as_str()], known).optional()?;
+            renamed = found.is_some();
+        }
+        let fields = (r.component.as_str(), r.kind, r.target.as_str(), r.digest as i64);
+        let id = match found {
+            Some((id, ..)) => {
+                update.execute(params![id, r.name.as_str(), fields.0, fields.1, fields.2, fields.3])?;
+                id
+            }
+            None => {
+                put.execute(params![r.name.as_str(), fields.0, fields.1, fields.2, fields.3])?;
+                transaction.last_insert_rowid()
+            }
+        };
+        registered.push(Registered { id, digest_before: found.map(|f| f.1 as u64), was_in_service: found.is_some_and(|f| f.2), renamed });
+    }
+    Ok(registered)
+}
+
+/// A tally as JSON: slots, re-probes, and HDR histograms in V2 encoding, base64.
+fn tally_body(tally: &TallyDraft) -> Vec<u8> {
+    use base64::Engine;
+    let s = &tally.slots;
+    let mut latency = Map::new();
+    for (ending, buckets) in tally.latency.iter().filter(|(_, b)| !b.is_empty()) {
+        let mut histogram: Histogram<u64> = Histogram::new_with_bounds(1, HIGHEST_US, 2).expect("constant bounds are valid");
+        for (value, count) in buckets {
+            let _ = histogram.record_n(*value, *count);
+        }
+        let mut bytes = Vec::new();
+        if V2Serializer::new().serialize(&histogram, &mut bytes).is_ok() {
+            latency.insert(ending.as_str().into(), json!(base64::engine::general_purpose::STANDARD.encode(bytes)));
+        }
+    }
+    let body = json!({
+        "slots": {"success": s.success, "failure": s.failure, "unconfirmed": s.unconfirmed, "unmeasured": s.unmeasured, "missed": s.missed},
+        "reprobes": tally.reprobes,
+        "latency_us_hdr_v2": latency,
+    });
+    body.to_string().into_bytes()
+}
+
+/// The latency in a stored tally: (highest value of the bucket in us, count) by ending. Nothing where it cannot be read.
+pub fn tally_latency(body: &[u8]) -> Vec<(Ending, Vec<(u64, u64)>)> {
+    use base64::Engine;
+    use hdrhistogram::serialization::Deserializer;
+    let Ok(Value::Object(tally)) = serde_json::from_slice(body) else { return Vec::new() };
+    let Some(Value::Object(latency)) = tally.get("latency_us_hdr_v2") else { return Vec::new() };
+    let mut list = Vec::new();
+    for ending in Ending::ALL {
+        let Some(text) = latency.get(ending.as_str()).and_then(Value::as_str) else { continue };
+        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(text) else { continue };
+        let histogram: Result<Histogram<u64>, _> = Deserializer::new().deserialize(&mut bytes.as_slice());
+        if let Ok(histogram) = histogram {
+            list.push((ending, histogram.iter_recorded().map(|v| (histogram.highest_equivalent(v.value_iterated_to()), v.count_at_value())).collect()));
+        }
+    }
+    list
+}
+
+/// The slots and re-probes in a stored tally.
+pub fn tally_counts(body: &[u8]) -> Option<(Slots, u64)> {
+    let tally: Value = serde_json::from_slice(body).ok()?;
+    let n = |key: &str| tally["slots"][key].as_u64();
+    let slots = Slots { success: n("success")?, failure: n("failure")?, unconfirmed: n("unconfirmed")?, unmeasured: n("unmeasured")?, missed: n("missed")? };
+    Some((slots, tally["reprobes"].as_u64()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tally_keeps_its_latency() {
+        let buckets = vec![(120, 3), (1007, 1), (60_030_975, 2)];
+        let tally = TallyDraft { endpoint: 1, hour: 5, slots: Slots::default(), reprobes: 0, latency: vec![(Ending::Success, buckets.clone())] };
+        let read = tally_latency(&tally_body(&tally));
+        assert_eq!(read.len(), 1);
+        assert_eq!(read[0].1.iter().map(|b| b.1).collect::<Vec<_>>(), vec![3, 1, 2]);
+        assert_eq!(read[0].1[0].0, 120);
+    }
+}
