@@ -1,4 +1,8 @@
+//! The binary: everything is in the library.
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
-    probity::daemon::log::begin(probity::daemon::log::LogFormat::Text, "info");
-    probity::daemon::run::run(std::path::Path::new(&std::env::args().nth(1).unwrap())).into()
+    probity::daemon::cli::main().into()
 }

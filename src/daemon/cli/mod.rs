@@ -1,1 +1,61 @@
-//! placeholder
+//! The command line: one file per command; this one parses and dispatches.
+
+pub mod args;
+mod check;
+mod export;
+mod history;
+mod local;
+mod notify;
+mod probe;
+mod status;
+mod waterfall;
+
+use clap::{CommandFactory, Parser};
+
+use self::args::{Cli, Command};
+use super::exit::Exit;
+use super::{demo, log, run};
+
+/// Parses the arguments of the process and performs the command.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+        }
+    };
+    log::begin(cli.log_format, &cli.log);
+    match cli.command {
+        Command::Run { config } => run::run(&config.path()),
+        Command::Demo(demo) => demo::run(&demo),
+        Command::Check(check) => check::run(&check),
+        Command::Probe(probe) => probe::run(&probe),
+        Command::Status(status) => status::run(&status),
+        Command::History { command } => history::run(&command),
+        Command::Export { command } => export::run(&command),
+        Command::Notify { command } => notify::run(&command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "probity", &mut std::io::stdout());
+            Exit::Fine
+        }
+        Command::Man => match clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()) {
+            Ok(()) => Exit::Fine,
+            Err(_) => Exit::Bad,
+        },
+    }
+}
+
+/// Prints JSON on one line, or the text for people.
+fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) {
+    use std::io::Write;
+    let out = if json { format!("{value}\n") } else { text() };
+    // A reader that has seen enough (head, less) is no failure.
+    let _ = std::io::stdout().lock().write_all(out.as_bytes());
+}
+
+/// Whether to colour what people read.
+fn is_colored() -> bool {
+    use std::io::IsTerminal;
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}

@@ -1,0 +1,201 @@
+//! Commands, options and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::daemon::log::LogFormat;
+
+/// Where the daemon's config is unless another is named.
+const DEFAULT_CONFIG: &str = "/etc/probity/probity.toml";
+
+/// Probes endpoints on a fixed schedule and keeps an availability history that survives a dispute.
+#[derive(Debug, Parser)]
+#[command(name = "probity", version, about, propagate_version = true, after_help = "Examples:\n  probity demo                      see it work in a minute, without a config\n  probity check --config my.toml    what is wrong with a config, and what it implies\n  probity run --config my.toml      the daemon\n  probity probe https://example.com one probe now, drawn as a waterfall")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Format of the log on standard error.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// What to log: error, warn, info, debug, trace.
+    #[arg(long, global = true, default_value = "info")]
+    pub log: String,
+}
+
+#[derive(Debug, Args, Clone)]
+pub struct ConfigArg {
+    /// The config file [default: /etc/probity/probity.toml].
+    #[arg(long, short = 'c')]
+    pub config: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    pub fn path(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| DEFAULT_CONFIG.into())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon until SIGTERM or SIGINT. SIGHUP reads the config again.
+    #[command(after_help = "Exit codes: 0 ended by a signal, 69 port in use, 73 state directory unusable, 75 owned by another daemon, 78 config refused.\n\nExample:\n  probity run --config /etc/probity/probity.toml")]
+    Run {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Run against servers of our own on loopback, one of which fails after 20 s. Needs no config and no network.
+    #[command(after_help = "Example:\n  probity demo --seconds 60")]
+    Demo(Demo),
+    /// Check a config: every fault with line and column, then what it implies.
+    #[command(after_help = "Exit codes: 0 valid, 78 refused.\n\nExamples:\n  probity check --config my.toml\n  probity check --config my.toml --print   the effective config, secrets masked")]
+    Check(Check),
+    /// Probe one endpoint or URL now and show where the time went.
+    #[command(after_help = "Exit codes: 0 up, 1 down, 3 unmeasured.\n\nExamples:\n  probity probe https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe --config my.toml shop-health")]
+    Probe(Probe),
+    /// Show the endpoints of a running daemon.
+    #[command(after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 69 no daemon answers.\n\nExample:\n  probity status --url http://127.0.0.1:9847")]
+    Status(Status),
+    /// Read the history: outages, transitions, and whether it is whole.
+    History {
+        #[command(subcommand)]
+        command: History,
+    },
+    /// Write out what is recorded.
+    Export {
+        #[command(subcommand)]
+        command: Export,
+    },
+    /// Notifications.
+    Notify {
+        #[command(subcommand)]
+        command: Notify,
+    },
+    /// Print shell completions.
+    #[command(after_help = "Example:\n  probity completions bash > /etc/bash_completion.d/probity")]
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page.
+    #[command(after_help = "Example:\n  probity man > probity.1")]
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Address of metrics, API and page.
+    #[arg(long, default_value = crate::config::plan::DEFAULT_LISTEN)]
+    pub listen: std::net::SocketAddr,
+    /// End by itself after this many seconds.
+    #[arg(long)]
+    pub seconds: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Print the effective config with all defaults, secrets masked.
+    #[arg(long)]
+    pub print: bool,
+    #[arg(long, help = "Print JSON (schema probity-check/1).")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// A name from the config, or an address: http://, https://, tcp://, tls://, icmp://, dns://SERVER/NAME/TYPE.
+    pub target: String,
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Timeout of an address given here, such as 5s.
+    #[arg(long, default_value = "10s")]
+    pub timeout: String,
+    #[arg(long, help = "Print JSON (schema probity-probe/1).")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Where the daemon listens [default: as in the config, else http://127.0.0.1:9847].
+    #[arg(long)]
+    pub url: Option<String>,
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Show again every two seconds until interrupted.
+    #[arg(long)]
+    pub watch: bool,
+    #[arg(long, help = "Print JSON (schema probity-endpoints/1).")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args, Clone)]
+pub struct Place {
+    /// The state directory [default: as in the config].
+    #[arg(long)]
+    pub state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: ConfigArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum History {
+    /// List outages, or transitions, newest first.
+    #[command(after_help = "Examples:\n  probity history list --endpoint shop --since 2026-11-01T00:00:00Z\n  probity history list --transitions")]
+    List {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Only of this endpoint.")]
+        endpoint: Option<String>,
+        #[arg(long, help = "Only what was not over before this instant (RFC 3339).")]
+        since: Option<String>,
+        #[arg(long, default_value_t = 100, help = "At most so many.")]
+        limit: usize,
+        #[arg(long, help = "Every event that changed a state, in place of outages.")]
+        transitions: bool,
+        #[arg(long, help = "Print JSON (schema probity-outages/1 or probity-transitions/1).")]
+        json: bool,
+    },
+    /// Recompute every hash of the history.
+    #[command(after_help = "Exit codes: 0 whole, 1 altered, 3 not provable.\n\nExample:\n  probity history verify --state-dir /var/lib/probity")]
+    Verify {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Print JSON (schema probity-verify/1).")]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Export {
+    /// Outages and unknown time of every component as JSON (schema probity-timeline/1).
+    #[command(after_help = "Examples:\n  probity export timeline --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z")]
+    Timeline {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Begin of the period (RFC 3339) [default: 30 days before its end].")]
+        from: Option<String>,
+        #[arg(long, help = "End of the period (RFC 3339) [default: now].")]
+        to: Option<String>,
+    },
+    /// Every event as a line of JSON, with its hash.
+    #[command(after_help = "Example:\n  probity export journal --state-dir /var/lib/probity > journal.jsonl")]
+    Journal {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, default_value_t = 1, help = "Begin with this event.")]
+        seq: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Notify {
+    /// Send a test notification to one receiver of the config.
+    #[command(after_help = "Exit codes: 0 delivered, 1 not delivered.\n\nExample:\n  probity notify test ops --config my.toml")]
+    Test {
+        /// The name of the [[notify]].
+        name: String,
+        #[command(flatten)]
+        config: ConfigArg,
+        #[arg(long, help = "Print JSON (schema probity-notify-test/1).")]
+        json: bool,
+    },
+}

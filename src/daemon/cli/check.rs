@@ -1,0 +1,72 @@
+//! `probity check`: every fault of a config, or what a valid one implies.
+
+use std::fmt::Write;
+
+use serde_json::json;
+
+use super::args::Check;
+use super::print;
+use crate::config::leaf::{show_duration, show_size};
+use crate::config::lint::{Implied, implied};
+use crate::config::print::effective;
+use crate::daemon::exit::Exit;
+use crate::daemon::start::{read_config, show_faults};
+
+/// Endpoints whose detection bounds are listed.
+const LISTED: usize = 20;
+
+pub fn run(check: &Check) -> Exit {
+    let path = check.config.path();
+    let plan = match read_config(&path) {
+        Ok(plan) => plan,
+        Err(faults) => {
+            if check.json {
+                print(true, &json!({"schema": "probity-check/1", "valid": false, "faults": faults, "implied": null}), String::new);
+            } else {
+                eprintln!("{}", show_faults(&faults));
+            }
+            return Exit::Config;
+        }
+    };
+    if check.print && !check.json {
+        print(false, &json!(null), || effective(&plan));
+        return Exit::Fine;
+    }
+    let implied = implied(&plan);
+    let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied});
+    if check.print {
+        value["effective"] = json!(effective(&plan));
+    }
+    print(check.json, &value, || shown(&path.display().to_string(), &implied));
+    Exit::Fine
+}
+
+fn shown(path: &str, implied: &Implied) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{path} is valid: {} endpoints, {} probes per second", implied.endpoints, implied.probes_per_second);
+    let _ = writeln!(
+        out,
+        "about {} series, {} per scrape, {} of disk per month",
+        implied.series,
+        rough(implied.scrape_bytes),
+        rough(implied.disk_bytes_per_month)
+    );
+    if !implied.detection.is_empty() {
+        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "surely seen from (length)");
+    }
+    for d in implied.detection.iter().take(LISTED) {
+        let _ = writeln!(out, "{:<32} {:>16} {:>26}", d.endpoint, show_duration(d.bound_ms), show_duration(d.unseen_below_ms));
+    }
+    if implied.detection.len() > LISTED {
+        let _ = writeln!(out, "... and {} more (--json lists all)", implied.detection.len() - LISTED);
+    }
+    for warning in &implied.warnings {
+        let _ = writeln!(out, "\nnote: {warning}");
+    }
+    out
+}
+
+fn rough(bytes: u64) -> String {
+    let unit = [1 << 30, 1 << 20, 1 << 10].into_iter().find(|u| bytes >= *u).unwrap_or(1);
+    show_size(bytes / unit * unit)
+}

@@ -1,0 +1,73 @@
+//! `probity export`: the timeline of components, and the journal of events.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::args::{Export, Place};
+use super::{local, print};
+use crate::daemon::exit::Exit;
+use crate::expose::api::grouped;
+use crate::expose::figures::timeline_json;
+use crate::judgement::timeline::Span;
+use crate::outward::clock::Clock;
+use crate::outward::history::chain::hex;
+use crate::outward::history::read;
+use crate::words::parse_utc;
+
+pub fn run(command: &Export) -> Exit {
+    match command {
+        Export::Timeline { place, from, to } => timeline(place, from.as_deref(), to.as_deref()),
+        Export::Journal { place, seq } => journal(place, *seq),
+    }
+}
+
+fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
+    let now = Clock::Real.read().utc_ms;
+    let Some(to) = to.map_or(Some(now), parse_utc) else { return usage("--to") };
+    let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else { return usage("--from") };
+    if to <= from {
+        eprintln!("probity: --to is not after --from");
+        return Exit::Usage;
+    }
+    let connection = match local::open(place) {
+        Ok(connection) => connection,
+        Err(exit) => return exit,
+    };
+    // How endpoints combine stands in the config; without one every component is a series.
+    let plan = if place.state_dir.is_some() && place.config.config.is_none() { None } else { local::plan(place).ok() };
+    let value = local::extents(&connection).and_then(|extents| {
+        let parts = match &plan {
+            Some(plan) => grouped(plan, &extents),
+            None => grouped(&crate::config::plan::Plan::empty(), &extents),
+        };
+        timeline_json(&connection, &parts, Span::new(from, to))
+    });
+    match value {
+        Ok(value) => {
+            print(true, &value, String::new);
+            Exit::Fine
+        }
+        Err(error) => local::complain(error),
+    }
+}
+
+fn usage(option: &str) -> Exit {
+    eprintln!("probity: {option} is no instant; write it as 2026-11-01T00:00:00Z");
+    Exit::Usage
+}
+
+fn journal(place: &Place, seq: u64) -> Exit {
+    let connection = match local::open(place) {
+        Ok(connection) => connection,
+        Err(exit) => return exit,
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let result = read::each_event(&connection, seq, |event| {
+        let Ok(mut body) = serde_json::from_str::<serde_json::Value>(&event.body) else { return false };
+        body["hash"] = json!(hex(&event.hash));
+        writeln!(out, "{body}").is_ok()
+    });
+    let _ = out.flush();
+    result.map_or_else(local::complain, |()| Exit::Fine)
+}

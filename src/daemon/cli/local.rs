@@ -1,0 +1,57 @@
+//! What commands read without a daemon: the history's database, and the figures that follow from it.
+
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+
+use super::args::Place;
+use crate::config::Plan;
+use crate::daemon::exit::Exit;
+use crate::daemon::start::{read_config, state_directory};
+use crate::engine::replay::judges;
+use crate::outward::history::read::Extent;
+use crate::outward::history::restore::restore;
+use crate::outward::history::{HistoryError, schema};
+use crate::words::Name;
+
+/// The directory that is meant; the config is read only when it is not named.
+pub fn directory(place: &Place) -> Result<PathBuf, Exit> {
+    if let Some(directory) = &place.state_dir {
+        return Ok(directory.clone());
+    }
+    Ok(state_directory(&plan(place)?))
+}
+
+pub fn plan(place: &Place) -> Result<Plan, Exit> {
+    read_config(&place.config.path()).map_err(|faults| {
+        eprintln!("{}", crate::daemon::start::show_faults(&faults));
+        Exit::Config
+    })
+}
+
+pub fn open(place: &Place) -> Result<Connection, Exit> {
+    schema::open_to_read(&directory(place)?).map_err(complain)
+}
+
+pub fn complain(error: HistoryError) -> Exit {
+    eprintln!("probity: {error}");
+    Exit::StateDirectory
+}
+
+/// (endpoint, component, extent of its settled time) for all that are in service.
+pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, HistoryError> {
+    let restored = restore(connection)?;
+    let judges = judges(&restored)?;
+    let mut list: Vec<(Name, Name, Extent)> = restored
+        .endpoints
+        .iter()
+        .filter(|(_, e)| e.in_service)
+        .filter_map(|(name, e)| {
+            let (_, judge) = judges.get(&e.id)?;
+            let extent = Extent { first_start: judge.first_start(), watermark: judge.ledger().watermark, open_unknown: judge.open_unknown() };
+            Some((name.clone(), e.component.clone(), extent))
+        })
+        .collect();
+    list.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(list)
+}

@@ -1,0 +1,124 @@
+//! `probity probe`: one probe of a configured endpoint or a given address.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::Probe;
+use super::{print, waterfall};
+use crate::config::leaf::parse_duration;
+use crate::config::{Endpoint, Fault, Surroundings, load};
+use crate::daemon::exit::Exit;
+use crate::daemon::start::{read_config, show_faults};
+use crate::outward::config_files::Files;
+use crate::outward::net::Net;
+use crate::outward::probe;
+use crate::words::{Outcome, Phase, format_utc};
+
+pub fn run(args: &Probe) -> Exit {
+    let endpoint = match endpoint(args) {
+        Ok(endpoint) => endpoint,
+        Err(exit) => return exit,
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Unknown };
+    let report = tokio::task::LocalSet::new().block_on(&runtime, async { probe::run(&Net::default(), &endpoint).await });
+    print(args.json, &as_json(&endpoint, &report), || waterfall::drawn(&endpoint, &report));
+    match report.outcome {
+        Outcome::Up(_) => Exit::Fine,
+        Outcome::Down { .. } => Exit::Bad,
+        Outcome::Unmeasured { .. } => Exit::Unknown,
+    }
+}
+
+/// The endpoint of that name in the config, or one made of an address.
+fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
+    let faulty = |faults: Vec<Fault>| {
+        eprintln!("{}", show_faults(&faults));
+        Exit::Config
+    };
+    let Some((scheme, rest)) = args.target.split_once("://") else {
+        let plan = read_config(&args.config.path()).map_err(faulty)?;
+        let found = plan.endpoints.iter().find(|e| e.name.as_str() == args.target).cloned();
+        return found.ok_or_else(|| {
+            eprintln!("probity: the config has no endpoint named {}; an address begins with http://, https://, tcp://, tls://, icmp:// or dns://", args.target);
+            Exit::Usage
+        });
+    };
+    if parse_duration(&args.timeout).is_none() {
+        eprintln!("probity: --timeout takes a duration such as 5s");
+        return Err(Exit::Usage);
+    }
+    let line = match scheme {
+        "http" | "https" => format!("probe.http.url = {:?}", args.target),
+        "tcp" => format!("probe.tcp.address = {rest:?}"),
+        "tls" => format!("probe.tls.address = {rest:?}"),
+        "icmp" => format!("probe.icmp.host = {rest:?}"),
+        "dns" => {
+            let mut parts = rest.splitn(3, '/');
+            let server = parts.next().unwrap_or_default();
+            let name = parts.next().filter(|n| !n.is_empty()).unwrap_or(".");
+            let kind = parts.next().filter(|k| !k.is_empty()).unwrap_or(if name == "." { "NS" } else { "A" });
+            format!("probe.dns.server = {server:?}\nprobe.dns.query = {name:?}\nprobe.dns.type = {kind:?}")
+        }
+        other => {
+            eprintln!("probity: {other}:// is no kind of probe; write http://, https://, tcp://, tls://, icmp:// or dns://SERVER/NAME/TYPE");
+            return Err(Exit::Usage);
+        }
+    };
+    let text = format!("[[endpoint]]\nname = \"probe\"\ntimeout = {:?}\n{line}\n", args.timeout);
+    let plan = load(Path::new("command line"), &Inline(text)).map_err(faulty)?;
+    plan.endpoints.first().cloned().ok_or(Exit::Usage)
+}
+
+/// A config that stands in memory.
+struct Inline(String);
+
+impl Surroundings for Inline {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Ok(self.0.clone())
+    }
+
+    fn matching(&self, _: &Path) -> Result<Vec<std::path::PathBuf>, String> {
+        Ok(Vec::new())
+    }
+
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn credentials(&self) -> Option<std::path::PathBuf> {
+        None
+    }
+
+    fn host_name(&self) -> String {
+        Files.host_name()
+    }
+}
+
+fn as_json(endpoint: &Endpoint, report: &probe::Report) -> serde_json::Value {
+    let (why, detail) = match &report.outcome {
+        Outcome::Up(_) => (None, None),
+        Outcome::Down { cause, detail, .. } => (Some(cause.as_str()), Some(detail)),
+        Outcome::Unmeasured { reason, detail } => (Some(reason.as_str()), Some(detail)),
+    };
+    let phases: serde_json::Map<_, _> =
+        Phase::ALL.iter().filter_map(|p| report.phases.us(*p).map(|us| (p.as_str().to_owned(), json!(f64::from(us) / 1000.0)))).collect();
+    let mut value = json!({
+        "schema": "probity-probe/1", "endpoint": endpoint.name.as_str(), "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
+        "result": report.outcome.result(), "cause": why, "detail": detail, "duration_ms": report.duration_us as f64 / 1000.0, "phases_ms": phases,
+    });
+    if let Some(f) = report.outcome.facts() {
+        value["address"] = json!(f.address.map(|a| a.to_string()));
+        value["attempts"] = f.attempts.iter().map(|a| json!({"address": a.address.to_string(), "error": a.error, "duration_ms": a.duration_us as f64 / 1000.0})).collect();
+        value["http"] = json!({"status": f.http_status, "version": f.http_version, "final_url": f.final_url, "redirects": f.redirects, "body_bytes": f.body_bytes});
+        value["tls"] = json!({"version": f.tls_version, "cipher": f.tls_cipher});
+        value["certificate"] = f.certificate.as_ref().map_or(json!(null), |c| {
+            json!({"subject": c.subject, "issuer": c.issuer, "names": c.names, "not_before": format_utc(c.not_before), "not_after": format_utc(c.not_after),
+                   "chain_not_after": format_utc(c.chain_not_after), "chain_length": c.chain_length, "key": c.key, "sha256": c.sha256})
+        });
+        value["dns"] = json!({"rcode": f.dns_rcode, "answers": f.dns_answers});
+        value["icmp"] = json!({"hop_limit": f.icmp_hop_limit});
+        value["findings"] = f.findings.iter().map(|x| json!({"expectation": x.expectation, "found": x.found, "met": x.met})).collect();
+    }
+    value
+}
