@@ -1,4 +1,3 @@
-#![forbid(unsafe_op_in_unsafe_fn)]
 pub mod config;
 pub mod daemon;
 pub mod engine;

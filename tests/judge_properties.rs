@@ -62,7 +62,22 @@ impl Life {
     fn numbers(&self) -> [u64; 14] {
         let (j, l) = (&self.judge, self.judge.ledger());
         let (s, t) = (j.slots(), j.transitions());
-        [l.up, l.down, l.unknown, l.down_upper, l.watermark, j.down_lower(), s.success, s.failure, s.unconfirmed, s.unmeasured, s.missed, t.up, t.down, t.unknown]
+        [
+            l.up,
+            l.down,
+            l.unknown,
+            l.down_upper,
+            l.watermark,
+            j.down_lower(),
+            s.success,
+            s.failure,
+            s.unconfirmed,
+            s.unmeasured,
+            s.missed,
+            t.up,
+            t.down,
+            t.unknown,
+        ]
     }
 
     fn verify(&mut self) -> Result<(), TestCaseError> {

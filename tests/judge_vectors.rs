@@ -45,9 +45,7 @@ fn step(judge: &mut Judge, rules: &Rules, item: &Value, changes: &mut Vec<Change
     let verdict = match item["result"].as_str() {
         Some("success") => Verdict::Success,
         Some("failure") => Verdict::Failure(Cause::ConnectRefused),
-        Some("unmeasured") => {
-            Verdict::Unmeasured(item["reason"].as_str().and_then(Reason::parse).unwrap_or(Reason::Late))
-        }
+        Some("unmeasured") => Verdict::Unmeasured(item["reason"].as_str().and_then(Reason::parse).unwrap_or(Reason::Late)),
         other => panic!("unknown result {other:?}"),
     };
     let result = ProbeResult { start: ms(&item["start"]), end: ms(&item["end"]), verdict, slot: item["kind"] == "slot" };
@@ -99,9 +97,7 @@ fn unknown(judge: &Judge, changes: &[Change]) -> Value {
     let mut list: Vec<Value> = changes
         .iter()
         .filter_map(|c| match c {
-            Change::UnknownUntil { from, to, reason, .. } if to > from => {
-                Some(json!({"from": from, "to": to, "reason": reason.as_str()}))
-            }
+            Change::UnknownUntil { from, to, reason, .. } if to > from => Some(json!({"from": from, "to": to, "reason": reason.as_str()})),
             _ => None,
         })
         .collect();

@@ -42,7 +42,12 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
         })
         .collect();
     let roots: Vec<Section> = parsed.iter().map(|(k, tree)| Section::new(&sources[*k], String::new(), tree.get_ref(), tree.span())).collect();
-    let broken = sources.iter().any(|s| { let f = s.take_faults(); let any = !f.is_empty(); faults.extend(f); any });
+    let broken = sources.iter().any(|s| {
+        let f = s.take_faults();
+        let any = !f.is_empty();
+        faults.extend(f);
+        any
+    });
     let plan = if broken { None } else { Some(Builder { surroundings, specs: HashMap::new() }.plan(&roots)) };
     for source in &sources {
         faults.extend(source.take_faults());
@@ -56,12 +61,11 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
 
 /// The main file and the files that its `include` names.
 fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>, Vec<Fault>> {
-    let whole = |path: &Path, problem: String, advice: &str| {
-        vec![Fault { file: path.display().to_string(), line: 0, column: 0, problem, advice: advice.into() }]
-    };
-    let text = surroundings.read(path).map_err(|why| {
-        whole(path, format!("the config cannot be read: {why}"), "Name another with --config, or start from config/quickstart.toml.")
-    })?;
+    let whole =
+        |path: &Path, problem: String, advice: &str| vec![Fault { file: path.display().to_string(), line: 0, column: 0, problem, advice: advice.into() }];
+    let text = surroundings
+        .read(path)
+        .map_err(|why| whole(path, format!("the config cannot be read: {why}"), "Name another with --config, or start from config/quickstart.toml."))?;
     let main = Source::new(path, text);
     let mut paths: Vec<PathBuf> = Vec::new();
     {
@@ -72,13 +76,17 @@ fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>,
             let absolute = path.parent().unwrap_or(Path::new(".")).join(&text);
             match surroundings.matching(&absolute) {
                 Ok(found) => paths.extend(found),
-                Err(why) => pattern.fault(format!("`{text}` cannot be included: {why}"), "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file."),
+                Err(why) => {
+                    pattern.fault(format!("`{text}` cannot be included: {why}"), "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file.")
+                }
             }
         }
     }
     let mut sources = vec![main];
     for include in paths {
-        let text = surroundings.read(&include).map_err(|why| whole(&include, format!("the included file cannot be read: {why}"), "Make it readable, or take it out."))?;
+        let text = surroundings
+            .read(&include)
+            .map_err(|why| whole(&include, format!("the included file cannot be read: {why}"), "Make it readable, or take it out."))?;
         sources.push(Source::new(&include, text));
     }
     Ok(sources)
@@ -181,7 +189,11 @@ impl Builder<'_> {
                     Ok(name) if is_id(id) => {
                         components.insert(name, Component { title, combine });
                     }
-                    _ => section.source.fault(&span, format!("`{}` cannot be a component's id", id.escape_debug()), "Ids are made of a-z, 0-9, _ and -; the text for people is `title`."),
+                    _ => section.source.fault(
+                        &span,
+                        format!("`{}` cannot be a component's id", id.escape_debug()),
+                        "Ids are made of a-z, 0-9, _ and -; the text for people is `title`.",
+                    ),
                 }
             }
         }
@@ -350,7 +362,11 @@ impl Builder<'_> {
         let webhook = section.section("webhook");
         let after = section.item("after").and_then(|i| i.duration(0, DAY_MS)).unwrap_or(0);
         let headers = webhook.as_ref().and_then(|w| w.section("headers"));
-        let headers = headers.iter().flat_map(|h| h.entries().collect::<Vec<_>>()).filter_map(|(k, _, i)| secret(&i, self.surroundings).map(|s| (k.to_owned(), s))).collect();
+        let headers = headers
+            .iter()
+            .flat_map(|h| h.entries().collect::<Vec<_>>())
+            .filter_map(|(k, _, i)| secret(&i, self.surroundings).map(|s| (k.to_owned(), s)))
+            .collect();
         let url = webhook.as_ref().and_then(|w| {
             let url = w.item("url").and_then(|i| secret(&i, self.surroundings));
             w.end();
@@ -403,21 +419,37 @@ fn group_drafts<'a>(section: Section<'a>, defaults: &Layers<'a>) -> Vec<Draft<'a
     let layers = Layers(layers);
     let mut drafts = Vec::new();
     let Some(targets) = section.section("targets") else {
-        section.source.fault(&section.span, format!("`{}` has no targets", section.path), format!("Add [{}.targets] with lines of name = \"address\".", section.path));
+        section.source.fault(
+            &section.span,
+            format!("`{}` has no targets", section.path),
+            format!("Add [{}.targets] with lines of name = \"address\".", section.path),
+        );
         return drafts;
     };
     for (key, span, item) in targets.entries() {
         if let DeValue::Table(_) = item.value {
             if ENDPOINT_KEYS.contains(&key) {
-                targets.source.fault(&span, format!("the key `{key}` has landed under `{}`", targets.path), "Put it above the targets' header, into the group's own table.");
+                targets.source.fault(
+                    &span,
+                    format!("the key `{key}` has landed under `{}`", targets.path),
+                    "Put it above the targets' header, into the group's own table.",
+                );
             } else {
-                targets.source.fault(&span, format!("the name `{key}.…` has dots and is not quoted"), "Quote it: \"login.example\" = \"https://login.example/\".");
+                targets.source.fault(
+                    &span,
+                    format!("the name `{key}.…` has dots and is not quoted"),
+                    "Quote it: \"login.example\" = \"https://login.example/\".",
+                );
             }
             continue;
         }
         let looks_like_key = ENDPOINT_KEYS.contains(&key) && !matches!(item.value, DeValue::String(text) if text.contains([':', '/', '.']));
         if looks_like_key {
-            targets.source.fault(&span, format!("the key `{key}` has landed under `{}`", targets.path), "Put it above the targets' header, into the group's own table.");
+            targets.source.fault(
+                &span,
+                format!("the key `{key}` has landed under `{}`", targets.path),
+                "Put it above the targets' header, into the group's own table.",
+            );
             continue;
         }
         match Name::new(key) {
@@ -454,7 +486,11 @@ fn labels(layers: &Layers) -> BTreeMap<String, String> {
         for (name, span, item) in section.entries() {
             let valid = name.bytes().enumerate().all(|(k, b)| b == b'_' || b.is_ascii_alphabetic() || (k > 0 && b.is_ascii_digit()));
             if !valid || name.is_empty() || name.starts_with("__") {
-                section.source.fault(&span, format!("`{}` cannot be a label", name.escape_debug()), "Labels are made of a-z, A-Z, 0-9 and _, and begin with a letter.");
+                section.source.fault(
+                    &span,
+                    format!("`{}` cannot be a label", name.escape_debug()),
+                    "Labels are made of a-z, A-Z, 0-9 and _, and begin with a letter.",
+                );
             } else if TAKEN.contains(&name) {
                 section.source.fault(&span, format!("the label `{name}` is set by Probity itself"), "Take another name.");
             }
@@ -514,13 +550,16 @@ fn metrics(layers: &Layers) -> Metrics {
             None => {}
         }
     }
-    if buckets_us.len() > 40 {
-        if let Some(item) = layers.item("buckets") {
-            item.fault("more than 40 buckets", "Each bucket is one series for each endpoint; take fewer.");
-        }
+    if buckets_us.len() > 40
+        && let Some(item) = layers.item("buckets")
+    {
+        item.fault("more than 40 buckets", "Each bucket is one series for each endpoint; take fewer.");
     }
     let metrics = Metrics {
-        latency: layers.item("latency").and_then(|i| i.word(&[("classic", LatencyMetrics::Classic), ("off", LatencyMetrics::Off)])).unwrap_or(LatencyMetrics::Classic),
+        latency: layers
+            .item("latency")
+            .and_then(|i| i.word(&[("classic", LatencyMetrics::Classic), ("off", LatencyMetrics::Off)]))
+            .unwrap_or(LatencyMetrics::Classic),
         buckets_us: if buckets_us.is_empty() { DEFAULT_BUCKETS_US.to_vec() } else { buckets_us },
         state_labels: layers.item("state_labels").iter().flat_map(Item::list).filter_map(|i| i.text()).collect(),
     };
@@ -532,7 +571,10 @@ fn socket_address(item: &Item) -> Option<SocketAddr> {
     let text = item.text()?;
     let address = text.parse().ok();
     if address.is_none() {
-        item.fault(format!("`{}` = \"{}\" is no address to listen on", item.path, text.escape_debug()), "Write an IP address and a port: \"127.0.0.1:9847\", \"[::1]:9847\".");
+        item.fault(
+            format!("`{}` = \"{}\" is no address to listen on", item.path, text.escape_debug()),
+            "Write an IP address and a port: \"127.0.0.1:9847\", \"[::1]:9847\".",
+        );
     }
     address
 }

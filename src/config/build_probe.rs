@@ -201,7 +201,10 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
         Ok(regex) => Some(Pattern { text, regex }),
         Err(error) => {
             let last = error.to_string().lines().last().unwrap_or_default().to_owned();
-            item.fault(format!("`{}` is no regular expression: {last}", item.path), "Use the syntax of the Rust regex crate; it has no look-around and no back-references.");
+            item.fault(
+                format!("`{}` is no regular expression: {last}", item.path),
+                "Use the syntax of the Rust regex crate; it has no look-around and no back-references.",
+            );
             None
         }
     }
@@ -213,7 +216,10 @@ fn expression(item: &Item) -> Option<Cel> {
         Ok(program) => Some(Cel { text, program: Arc::new(program) }),
         Err(error) => {
             let first = error.to_string().lines().next().unwrap_or_default().to_owned();
-            item.fault(format!("`{}` is no CEL expression: {first}", item.path), "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".");
+            item.fault(
+                format!("`{}` is no CEL expression: {first}", item.path),
+                "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".",
+            );
             None
         }
     }
@@ -330,7 +336,10 @@ fn query_name(item: &Item) -> Option<String> {
 fn record_type(item: &Item) -> Option<String> {
     let text = item.text()?;
     if text.parse::<hickory_proto::rr::RecordType>().is_err() {
-        item.fault(format!("`{}` = \"{}\" is no record type", item.path, text.escape_debug()), "Write it in capitals: \"A\", \"AAAA\", \"MX\", \"SOA\", \"TXT\".");
+        item.fault(
+            format!("`{}` = \"{}\" is no record type", item.path, text.escape_debug()),
+            "Write it in capitals: \"A\", \"AAAA\", \"MX\", \"SOA\", \"TXT\".",
+        );
         return None;
     }
     Some(text)

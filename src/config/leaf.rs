@@ -83,7 +83,10 @@ impl Item<'_> {
         match bytes.filter(|b| (least..=most).contains(b)) {
             Some(b) => Some(b),
             None => {
-                self.fault(format!("`{}` is no size in range", self.path), format!("Write bytes, or \"64KiB\", \"1MiB\"; from {} to {}.", show_size(least), show_size(most)));
+                self.fault(
+                    format!("`{}` is no size in range", self.path),
+                    format!("Write bytes, or \"64KiB\", \"1MiB\"; from {} to {}.", show_size(least), show_size(most)),
+                );
                 None
             }
         }
@@ -193,7 +196,7 @@ fn parse_size(text: &str) -> Option<u64> {
 /// `64KiB`, `1MiB`, or bytes.
 pub fn show_size(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
-        if bytes >= unit && bytes % unit == 0 {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
             return format!("{}{name}", bytes / unit);
         }
     }

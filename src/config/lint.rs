@@ -90,7 +90,12 @@ fn warnings(plan: &Plan) -> Vec<String> {
         ));
     }
     for e in plan.endpoints.iter().filter(|e| e.rules.cadence.timeout > 7 * e.rules.cadence.interval).take(5) {
-        list.push(format!("{}: a timeout of {} is more than seven intervals of {}: while it hangs, slots are missed", e.name, show_duration(e.rules.cadence.timeout), show_duration(e.rules.cadence.interval)));
+        list.push(format!(
+            "{}: a timeout of {} is more than seven intervals of {}: while it hangs, slots are missed",
+            e.name,
+            show_duration(e.rules.cadence.timeout),
+            show_duration(e.rules.cadence.interval)
+        ));
     }
     list
 }

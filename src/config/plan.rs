@@ -46,7 +46,13 @@ impl Plan {
     /// A plan without endpoints, for reading a history that has no config at hand.
     pub fn empty() -> Self {
         Self {
-            daemon: Daemon { vantage: String::new(), state_dir: None, listen: DEFAULT_LISTEN.parse().expect("a constant address"), max_in_flight: None, max_in_flight_per_host: None },
+            daemon: Daemon {
+                vantage: String::new(),
+                state_dir: None,
+                listen: DEFAULT_LISTEN.parse().expect("a constant address"),
+                max_in_flight: None,
+                max_in_flight_per_host: None,
+            },
             metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), state_labels: Vec::new() },
             components: BTreeMap::new(),
             endpoints: Vec::new(),

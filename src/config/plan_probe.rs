@@ -89,8 +89,7 @@ pub enum HttpVersion {
 }
 
 impl HttpVersion {
-    pub const WORDS: [(&'static str, HttpVersion); 3] =
-        [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
+    pub const WORDS: [(&'static str, HttpVersion); 3] = [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

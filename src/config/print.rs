@@ -124,7 +124,13 @@ fn print_http(out: &mut String, url: &str, spec: &Http) {
         let _ = writeln!(out, "probe.http.body = {}", quoted(body));
     }
     let l = &spec.limits;
-    let _ = writeln!(out, "probe.http.limits = {{ body = \"{}\", decoded = \"{}\", header = \"{}\" }}", show_size(l.body), show_size(l.decoded), show_size(l.header));
+    let _ = writeln!(
+        out,
+        "probe.http.limits = {{ body = \"{}\", decoded = \"{}\", header = \"{}\" }}",
+        show_size(l.body),
+        show_size(l.decoded),
+        show_size(l.header)
+    );
     print_tls(out, "http", &spec.tls);
     let e = &spec.expect;
     let _ = writeln!(out, "probe.http.expect.status = {}", e.status.shown());

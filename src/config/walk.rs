@@ -64,10 +64,7 @@ impl<'a> Item<'a> {
 
     /// A fault about the type that stands here.
     pub fn wrong_type(&self, wanted: &str) {
-        self.fault(
-            format!("`{}` is {}", self.path, with_article(self.value.type_str())),
-            format!("It takes {wanted}."),
-        );
+        self.fault(format!("`{}` is {}", self.path, with_article(self.value.type_str())), format!("It takes {wanted}."));
     }
 
     pub fn section(&self) -> Option<Section<'a>> {
@@ -209,9 +206,7 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
     }
-    for j in 0..=b.len() {
-        rows[0][j] = j;
-    }
+    rows[0] = (0..=b.len()).collect();
     for i in 1..=a.len() {
         for j in 1..=b.len() {
             let change = usize::from(a[i - 1] != b[j - 1]);

@@ -3,6 +3,7 @@
 //! One server stops after 20 s and comes back 20 s later, so that a stranger sees a transition, an outage with its
 //! bounds, a certificate's expiry and latency quantiles within a minute, without a network.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,12 @@ fn try_run(demo: &Demo) -> Result<Exit, String> {
     let config = directory.join("probity.toml");
     std::fs::write(&config, config_text(demo.listen, &directory, &ca_file, &ports)).map_err(|e| e.to_string())?;
     let plan = read_config(&config).map_err(|faults| show_faults(&faults))?;
-    println!("page     http://{0}/\nmetrics  http://{0}/metrics\nconfig   {1}\nThe endpoint \"checkout\" fails after 20 s and comes back after 40 s. Ctrl-C ends.\n", demo.listen, config.display());
+    let shown = format!(
+        "page     http://{0}/\nmetrics  http://{0}/metrics\nconfig   {1}\nThe endpoint \"checkout\" fails after 20 s and comes back after 40 s. Ctrl-C ends.\n\n",
+        demo.listen,
+        config.display()
+    );
+    let _ = std::io::stdout().write_all(shown.as_bytes());
     let seconds = demo.seconds;
     let ending = Box::pin(async move {
         match seconds {
@@ -127,7 +133,11 @@ fn servers(authority: &Authority) -> Result<Ports, String> {
                 let began = Instant::now();
                 let listen = |l| TcpListener::from_std(l);
                 let (Ok(backend), Ok(frontend), Ok(checkout)) = (listen(backend), listen(frontend), listen(checkout)) else { return };
-                tokio::join!(serve(backend, None, began, Behaviour::Steady), serve(frontend, Some(acceptor), began, Behaviour::Steady), serve(checkout, None, began, Behaviour::Fails));
+                tokio::join!(
+                    serve(backend, None, began, Behaviour::Steady),
+                    serve(frontend, Some(acceptor), began, Behaviour::Steady),
+                    serve(checkout, None, began, Behaviour::Fails)
+                );
             });
         })
         .map_err(|e| e.to_string())?;

@@ -83,11 +83,17 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let engine = std::thread::Builder::new()
         .name("engine".into())
         .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).thread_keep_alive(Duration::from_secs(2)).build()?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).thread_keep_alive(Duration::from_secs(2)).build()?;
             tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup))
         })
         .map_err(system)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).thread_keep_alive(Duration::from_secs(2)).build().map_err(system)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .thread_keep_alive(Duration::from_secs(2))
+        .build()
+        .map_err(system)?;
     let reloader = Reloader { path: config, board: board.clone(), writer: writer.clone(), control: control.clone() };
     let outer = Outer { listener, directory, board, gauges, reloader, control };
     let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending)));
@@ -103,10 +109,10 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
 
 /// What a person should know before it costs anything.
 fn warn_about(plan: &Plan) {
-    if plan.endpoints.iter().any(|e| matches!(e.probe, Probe::Icmp { .. })) {
-        if let Err(why) = icmp::permitted() {
-            tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give CAP_NET_RAW or set net.ipv4.ping_group_range");
-        }
+    if plan.endpoints.iter().any(|e| matches!(e.probe, Probe::Icmp { .. }))
+        && let Err(why) = icmp::permitted()
+    {
+        tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give CAP_NET_RAW or set net.ipv4.ping_group_range");
     }
     if plan.endpoints.is_empty() {
         tracing::warn!("no endpoint is configured");

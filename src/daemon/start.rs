@@ -8,13 +8,14 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::exit::Exit;
+use crate::config::plan_probe::Probe;
 use crate::config::{Endpoint, Fault, Plan, load};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
+use crate::engine::events;
 use crate::engine::recorder::Recorder;
 use crate::engine::replay::judges;
 use crate::engine::scheduler::Limits;
-use crate::engine::events;
 use crate::judgement::latency::hour_of;
 use crate::judgement::rules::Cadence;
 use crate::judgement::state::Judge;
@@ -24,7 +25,6 @@ use crate::outward::history::restore::Restored;
 use crate::outward::history::writer::{History, Registered};
 use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
 use crate::outward::{sys, tls};
-use crate::config::plan_probe::Probe;
 use crate::words::Name;
 
 /// Descriptors that the daemon itself needs: database, listener and its clients, timers.
@@ -74,11 +74,18 @@ pub fn read_config(path: &Path) -> Result<Plan, Vec<Fault>> {
             Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => continue,
         };
         let has_files = tls.ca.is_some() || tls.client.is_some();
-        if has_files && seen.insert(key) {
-            if let Err(why) = tls::prepare(tls, &[]) {
-                let problem = format!("the TLS settings of `{}` cannot be used: {why}", endpoint.name);
-                faults.push(Fault { file: path.display().to_string(), line: 0, column: 0, problem, advice: "Look at its ca_file, client_certificate and client_key.".into() });
-            }
+        if has_files
+            && seen.insert(key)
+            && let Err(why) = tls::prepare(tls, &[])
+        {
+            let problem = format!("the TLS settings of `{}` cannot be used: {why}", endpoint.name);
+            faults.push(Fault {
+                file: path.display().to_string(),
+                line: 0,
+                column: 0,
+                problem,
+                advice: "Look at its ca_file, client_certificate and client_key.".into(),
+            });
         }
     }
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
@@ -143,7 +150,15 @@ pub fn arrivals(plan: &Plan, registered: Vec<Registered>, judges: &mut HashMap<i
         .zip(registered)
         .map(|(endpoint, r)| {
             let (cadence, judge) = judges.remove(&r.id).map_or((None, None), |(c, j)| (Some(c), Some(j)));
-            Arrival { endpoint: endpoint.clone(), id: r.id, judge, cadence, digest_before: r.digest_before, was_in_service: r.was_in_service, renamed: r.renamed }
+            Arrival {
+                endpoint: endpoint.clone(),
+                id: r.id,
+                judge,
+                cadence,
+                digest_before: r.digest_before,
+                was_in_service: r.was_in_service,
+                renamed: r.renamed,
+            }
         })
         .collect()
 }
@@ -196,4 +211,3 @@ fn started(recorder: &mut Recorder, restored: &Restored, boot_id: &str, reading:
     let projection = restored.last.is_none().then_some(Projection::ClockStep { at: 0, offset_ms: 0 });
     recorder.push_event(EventDraft { projection, ..event });
 }
-

@@ -299,13 +299,8 @@ impl Driver {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
         let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns));
-        let happening = Happening::Probe {
-            occasion: done.occasion,
-            start: started_ns / NS_PER_MS,
-            end: done.ended_ns / NS_PER_MS,
-            report: Box::new(done.report),
-            stalled,
-        };
+        let happening =
+            Happening::Probe { occasion: done.occasion, start: started_ns / NS_PER_MS, end: done.ended_ns / NS_PER_MS, report: Box::new(done.report), stalled };
         self.recorder.step(done.endpoint, done.seq, happening, done.ended_ns / NS_PER_MS, &mut self.wanted);
         self.recorder.show_next_slot(done.endpoint, self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS);
     }
@@ -473,7 +468,12 @@ impl Driver {
             if is_known {
                 self.recorder.publish_restored(index);
             } else {
-                self.recorder.event_of(index, "endpoint_added", now, json!({"component": e.component.as_str(), "probe": e.probe.kind().as_str(), "target": e.target()}));
+                self.recorder.event_of(
+                    index,
+                    "endpoint_added",
+                    now,
+                    json!({"component": e.component.as_str(), "probe": e.probe.kind().as_str(), "target": e.target()}),
+                );
             }
             if arrival.renamed {
                 self.recorder.event_of(index, "endpoint_renamed", now, json!({"from": e.renamed_from.as_ref().map(Name::as_str)}));
@@ -593,7 +593,12 @@ impl Driver {
         self.board.plan.store(plan.clone());
         self.show_entries(Some(plan));
         let utc = now as i64 + self.recorder.offset_ms;
-        self.recorder.push_event(events::general("reloaded", now, utc, json!({"added": summary.added, "removed": summary.removed, "changed": summary.changed})));
+        self.recorder.push_event(events::general(
+            "reloaded",
+            now,
+            utc,
+            json!({"added": summary.added, "removed": summary.removed, "changed": summary.changed}),
+        ));
         summary
     }
 

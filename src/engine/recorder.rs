@@ -14,8 +14,8 @@ use super::inputs::{Input, InputLog};
 use crate::config::plan::{Endpoint, Notify};
 use crate::judgement::latency::Ending;
 use crate::judgement::rules::{Cadence, Rules};
-use crate::judgement::state_codec::encode_with;
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
+use crate::judgement::state_codec::encode_with;
 use crate::outward::history::{Batch, EventDraft, OutboxDraft, Stamp, TallyDraft};
 use crate::outward::probe::Report;
 use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs, format_utc};
@@ -117,7 +117,7 @@ pub struct Recorder {
     uncommitted: Vec<(u64, Vec<(usize, Settled)>)>,
     /// Views that a reader held, and what they have yet to show.
     unpublished: Vec<usize>,
-    unseen: Vec<(usize, Raw)>,
+    unseen: Vec<(usize, Box<Raw>)>,
     /// Judges that must be in the next batch: new, or with another cadence.
     to_store: Vec<usize>,
     /// Judges of endpoints that are no longer configured.
@@ -324,23 +324,31 @@ impl Recorder {
         }
         let utc = self.utc(now);
         let started_utc = utc - (report.duration_us / 1000) as i64;
-        let last = LastProbe { occasion, started_utc, duration_us: report.duration_us, result: report.outcome.result(), why, detail: detail.to_owned(), phases: report.phases };
+        let last = LastProbe {
+            occasion,
+            started_utc,
+            duration_us: report.duration_us,
+            result: report.outcome.result(),
+            why,
+            detail: detail.to_owned(),
+            phases: report.phases,
+        };
         // The prober's own standstill is not the endpoint's latency.
         let sample = ending.filter(|_| !is_stalled).map(|ending| (ending, report.duration_us));
-        let raw = Raw {
+        let raw = Box::new(Raw {
             utc,
             sample,
             cause: if let Outcome::Down { cause, .. } = &report.outcome { Some(*cause) } else { None },
             http: report.outcome.facts().map(|f| (f.http_status, f.certificate.clone())),
             last,
-        };
+        });
         if let Err(raw) = self.show_raw(index, raw) {
             self.unseen.push((index, raw));
         }
     }
 
     /// Gives it back when a reader holds the view.
-    fn show_raw(&self, index: usize, raw: Raw) -> Result<(), Raw> {
+    fn show_raw(&self, index: usize, raw: Box<Raw>) -> Result<(), Box<Raw>> {
         let mut raw = Some(raw);
         let buckets = &self.buckets_us;
         self.board.change(&self.courses[index].entry, |view| {
@@ -532,7 +540,8 @@ impl Recorder {
             }
             // Every probe that started before is judged: time passes up to the oldest one in flight only.
             let until = in_flight_since(index).map_or(now, |since| since.min(now));
-            let overdue = course.judge.undecided() || course.judge.state() == StateName::Unknown || until > course.judge.ledger().watermark + course.rules.window;
+            let overdue =
+                course.judge.undecided() || course.judge.state() == StateName::Unknown || until > course.judge.ledger().watermark + course.rules.window;
             if overdue && until > course.judge.ledger().watermark {
                 self.apply(index, Input::Tick(until), None, now);
                 self.publish_live(index);

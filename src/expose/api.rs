@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::figures::{extent, latency_json, timeline_json};
+use super::figures::{Part, extent, latency_json, timeline_json};
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
 use crate::judgement::timeline::{Combine, Span};
@@ -26,8 +26,7 @@ fn endpoint(entry: &Entry) -> Value {
     let endpoint = entry.endpoint.load();
     let view = entry.view().clone();
     let last = view.last.as_ref().map(|last| {
-        let phases: BTreeMap<&str, f64> =
-            Phase::ALL.iter().filter_map(|p| last.phases.us(*p).map(|us| (p.as_str(), f64::from(us) / 1000.0))).collect();
+        let phases: BTreeMap<&str, f64> = Phase::ALL.iter().filter_map(|p| last.phases.us(*p).map(|us| (p.as_str(), f64::from(us) / 1000.0))).collect();
         json!({
             "slot": last.occasion == Occasion::Slot, "started": format_utc(last.started_utc), "duration_ms": last.duration_us as f64 / 1000.0,
             "result": last.result, "cause": last.why, "detail": last.detail, "phases_ms": phases,
@@ -85,7 +84,7 @@ pub fn timeline(connection: &rusqlite::Connection, board: &Board, period: Span) 
 }
 
 /// Components with their endpoints; (endpoint, component, extent) in.
-pub fn grouped(plan: &Plan, extents: &[(Name, Name, Extent)]) -> Vec<(Name, Combine, Vec<(String, Extent)>)> {
+pub fn grouped(plan: &Plan, extents: &[(Name, Name, Extent)]) -> Vec<Part> {
     let mut parts: BTreeMap<Name, Vec<(String, Extent)>> = BTreeMap::new();
     for (endpoint, component, extent) in extents {
         parts.entry(component.clone()).or_default().push((endpoint.to_string(), *extent));
@@ -94,7 +93,7 @@ pub fn grouped(plan: &Plan, extents: &[(Name, Name, Extent)]) -> Vec<(Name, Comb
         .into_iter()
         .map(|(component, endpoints)| {
             let combine = plan.components.get(&component).map_or(Combine::Series, |c| c.combine);
-            (component, combine, endpoints)
+            Part { component, combine, endpoints }
         })
         .collect()
 }

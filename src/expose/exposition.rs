@@ -168,7 +168,10 @@ pub const FAMILIES: &[Family] = &[
             let e = entry.endpoint.load();
             let own: String = e.labels.iter().map(|(k, v)| format!(",{k}=\"{}\"", escaped(v))).collect();
             let (component, target) = (escaped(e.component.as_str()), escaped(&e.target()));
-            line.sample(&[",component=\"", &component, "\",kind=\"", e.probe.kind().as_str(), "\",target=\"", &target, "\",connection=\"fresh\"", &own], Value::Count(1))
+            line.sample(
+                &[",component=\"", &component, "\",kind=\"", e.probe.kind().as_str(), "\",target=\"", &target, "\",connection=\"fresh\"", &own],
+                Value::Count(1),
+            )
         },
     },
     Family {

@@ -46,12 +46,20 @@ pub fn sums_json(sums: &Sums) -> Value {
     })
 }
 
+/// A component with its endpoints.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub component: Name,
+    pub combine: Combine,
+    pub endpoints: Vec<(String, Extent)>,
+}
+
 /// `probity-timeline/1` of components over a period; an endpoint without a component is one of its own.
-pub fn timeline_json(connection: &Connection, parts: &[(Name, Combine, Vec<(String, Extent)>)], period: Span) -> Result<Value, HistoryError> {
+pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut components = Vec::new();
     let mut settled_until = period.to;
-    for (name, combine, endpoints) in parts {
+    for Part { component: name, combine, endpoints } in parts {
         let mut records = Vec::new();
         for (endpoint, extent) in endpoints {
             let record = record(connection, &calendar, endpoint, *extent, period)?;

@@ -102,7 +102,8 @@ fn row(connection: &rusqlite::Connection, calendar: &Calendar, entry: &Entry, no
     let view: View = entry.view().clone();
     let (month, _) = of_entry(connection, calendar, entry, last_30_days(now))?;
     let hour = view.hour.since(now - 3_600_000, Ending::Success);
-    let latency = QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(&hour, *ppm).map(|us| format!("{name} {}", millis(us)))).collect::<Vec<_>>().join(" · ");
+    let latency =
+        QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(&hour, *ppm).map(|us| format!("{name} {}", millis(us)))).collect::<Vec<_>>().join(" · ");
     let (last, detail) = match &view.last {
         None => ("not probed yet".to_owned(), String::new()),
         Some(l) => match l.why {
@@ -130,7 +131,9 @@ fn row(connection: &rusqlite::Connection, calendar: &Calendar, entry: &Entry, no
 fn cell(sums: &Sums) -> Cell {
     let a = sums.availability();
     match (a.point, a.lower, a.upper) {
-        (Some(point), Some(lower), Some(upper)) => Cell { point: format!("{} %", percent(point)), bounds: format!("{} … {} %", percent(lower), percent(upper)) },
+        (Some(point), Some(lower), Some(upper)) => {
+            Cell { point: format!("{} %", percent(point)), bounds: format!("{} … {} %", percent(lower), percent(upper)) }
+        }
         (None, Some(lower), Some(upper)) => Cell { point: "unknown".into(), bounds: format!("{} … {} %", percent(lower), percent(upper)) },
         _ => Cell { point: "–".into(), bounds: "nothing settled yet".into() },
     }
@@ -148,10 +151,7 @@ fn millis(us: u64) -> String {
 /// A line through the hours that have a median, the highest at the top.
 fn spark(medians: &[Option<u64>]) -> String {
     let highest = medians.iter().flatten().copied().max().unwrap_or(0).max(1);
-    let points: Vec<String> = medians
-        .iter()
-        .enumerate()
-        .filter_map(|(k, m)| m.map(|us| format!("{},{}", k * 120 / medians.len().max(1), 23 - us * 22 / highest)))
-        .collect();
+    let points: Vec<String> =
+        medians.iter().enumerate().filter_map(|(k, m)| m.map(|us| format!("{},{}", k * 120 / medians.len().max(1), 23 - us * 22 / highest))).collect();
     if points.len() < 2 { String::new() } else { points.join(" ") }
 }

@@ -43,9 +43,15 @@ impl SelfMetrics {
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
         Ok(Self {
-            reload_ok: gauge("probity_config_last_reload_successful", "1 when the last reading of the config succeeded; 0 when it was refused and the one before is still in force.")?,
+            reload_ok: gauge(
+                "probity_config_last_reload_successful",
+                "1 when the last reading of the config succeeded; 0 when it was refused and the one before is still in force.",
+            )?,
             reload_at: gauge("probity_config_last_reload_success_timestamp_seconds", "When the config in force was read.")?,
-            history_writable: gauge("probity_history_writable", "1 while the history takes writes; while 0, settled counters stand still and live states go on.")?,
+            history_writable: gauge(
+                "probity_history_writable",
+                "1 while the history takes writes; while 0, settled counters stand still and live states go on.",
+            )?,
             events_waiting: gauge("probity_history_events_waiting", "Events that wait in memory to be committed.")?,
             events_recorded: gauge("probity_history_events", "Events in the history, which is the number of the newest one.")?,
             in_flight: gauge("probity_probes_in_flight", "Probes that run now.")?,

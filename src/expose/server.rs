@@ -95,7 +95,11 @@ async fn ready(State(site): State<Site>) -> Response {
     if !makes_progress(&site.board) {
         missing.push("the scheduler makes no progress");
     }
-    if missing.is_empty() { "Ready\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, format!("Not ready: {}\n", missing.join("; "))).into_response() }
+    if missing.is_empty() {
+        "Ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("Not ready: {}\n", missing.join("; "))).into_response()
+    }
 }
 
 /// Reads the config again. Only from this host, and not on behalf of a web page.
@@ -119,7 +123,9 @@ async fn reload(State(site): State<Site>, ConnectInfo(peer): ConnectInfo<SocketA
 async fn metrics(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let parts = match parts(query.as_deref().unwrap_or_default()) {
         Ok(parts) => parts,
-        Err(unknown) => return (StatusCode::BAD_REQUEST, format!("collect[] does not know \"{unknown}\"; it takes state, accounting, latency, daemon\n")).into_response(),
+        Err(unknown) => {
+            return (StatusCode::BAD_REQUEST, format!("collect[] does not know \"{unknown}\"; it takes state, accounting, latency, daemon\n")).into_response();
+        }
     };
     let text = |name| headers.get(name).and_then(|v: &header::HeaderValue| v.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(text(header::ACCEPT));
@@ -276,7 +282,9 @@ async fn endpoints(State(site): State<Site>, Query(query): Query<EndpointsQuery>
     });
     match answer.await {
         Ok(Some(value)) => json(&value),
-        Ok(None) => (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], "{\"error\":\"no endpoint of that name is in service\"}").into_response(),
+        Ok(None) => {
+            (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], "{\"error\":\"no endpoint of that name is in service\"}").into_response()
+        }
         Err(response) => response,
     }
 }

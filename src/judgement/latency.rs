@@ -80,10 +80,7 @@ impl Sparse {
 
     /// (highest value of the bucket in us, count) of one ending, ascending.
     pub fn of(&self, ending: Ending) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key >> 13 == ending as u16)
-            .map(|(key, count)| (highest_of(key & 0x1FFF), u64::from(*count)))
+        self.0.iter().filter(move |(key, _)| key >> 13 == ending as u16).map(|(key, count)| (highest_of(key & 0x1FFF), u64::from(*count)))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -99,11 +99,7 @@ pub(super) struct Notes {
 
 impl Notes {
     fn and(self, later: Notes) -> Notes {
-        Notes {
-            started_at: later.started_at.or(self.started_at),
-            reason: self.reason.or(later.reason),
-            unmeasured: self.unmeasured || later.unmeasured,
-        }
+        Notes { started_at: later.started_at.or(self.started_at), reason: self.reason.or(later.reason), unmeasured: self.unmeasured || later.unmeasured }
     }
 }
 
@@ -260,10 +256,10 @@ impl Judge {
     pub fn leave_service(&mut self, out: &mut Vec<Change>) {
         self.drop_pending();
         self.close_unknown(self.ledger.watermark, None, out);
-        if let Some(last) = self.last.take() {
-            if self.known_up == Some(false) {
-                self.end_outage(self.ledger.watermark, last.start, self.ledger.watermark, out);
-            }
+        if let Some(last) = self.last.take()
+            && self.known_up == Some(false)
+        {
+            self.end_outage(self.ledger.watermark, last.start, self.ledger.watermark, out);
         }
         self.known_up = None;
         self.notes = Notes::default();
@@ -301,11 +297,11 @@ impl Judge {
         }
         if self.unknown_from.is_some() {
             self.ledger.settle(now, StateName::Unknown, Doubt::Carried);
-        } else if let Some(last) = self.last {
-            if now > last.until_from + rules.gap {
-                self.open_unknown_after(rules, last, out);
-                self.ledger.settle(now, StateName::Unknown, Doubt::Carried);
-            }
+        } else if let Some(last) = self.last
+            && now > last.until_from + rules.gap
+        {
+            self.open_unknown_after(rules, last, out);
+            self.ledger.settle(now, StateName::Unknown, Doubt::Carried);
         }
     }
 

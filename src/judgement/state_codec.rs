@@ -169,21 +169,7 @@ impl Judge {
             return Err(Unreadable(r.at));
         }
         let ledger = Ledger::restored(sums);
-        Ok(Judge {
-            first_start,
-            ledger,
-            lower_closed,
-            run,
-            known_up,
-            last,
-            pending,
-            notes,
-            unknown_from,
-            outage,
-            slots,
-            transitions,
-            longest_blind,
-        })
+        Ok(Judge { first_start, ledger, lower_closed, run, known_up, last, pending, notes, unknown_from, outage, slots, transitions, longest_blind })
     }
 }
 

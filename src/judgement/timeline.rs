@@ -184,13 +184,7 @@ impl Record {
         let sure = within(self.outages.iter().map(|o| Span::new(o.from_latest, end(o, o.to_earliest))).collect());
         let mut widest: Vec<Span> = self.outages.iter().map(|o| Span::new(o.from_earliest, end(o, o.to_latest))).collect();
         widest.extend(&self.doubtful);
-        Timeline {
-            down: down.minus(&unknown),
-            down_lower: sure.minus(&unknown),
-            down_upper: within(widest).minus(&unknown),
-            covered,
-            unknown,
-        }
+        Timeline { down: down.minus(&unknown), down_lower: sure.minus(&unknown), down_upper: within(widest).minus(&unknown), covered, unknown }
     }
 }
 
@@ -215,25 +209,12 @@ impl Timeline {
         };
         let down = count(|t| &t.down);
         let unknown = possible(|t| &t.down).minus(&down);
-        Timeline {
-            down_lower: count(|t| &t.down_lower),
-            down_upper: possible(|t| &t.down_upper).minus(&unknown),
-            covered,
-            down,
-            unknown,
-        }
+        Timeline { down_lower: count(|t| &t.down_lower), down_upper: possible(|t| &t.down_upper).minus(&unknown), covered, down, unknown }
     }
 
     pub fn sums(&self) -> Sums {
         let (covered, down, unknown) = (self.covered.length(), self.down.length(), self.unknown.length());
-        Sums {
-            covered,
-            down,
-            unknown,
-            up: covered - down - unknown,
-            down_lower: self.down_lower.length(),
-            down_upper: self.down_upper.length(),
-        }
+        Sums { covered, down, unknown, up: covered - down - unknown, down_lower: self.down_lower.length(), down_upper: self.down_upper.length() }
     }
 }
 
@@ -251,9 +232,7 @@ pub const WHOLE: u64 = 10_000_000;
 impl Sums {
     /// Point: unknown time left out. Bounds: all unknown time down, all unknown time up, at the ends of each outage.
     pub fn availability(&self) -> Availability {
-        let share = |part: Ms, whole: Ms| {
-            (whole > 0).then(|| (u128::from(part) * u128::from(WHOLE) / u128::from(whole)) as u64)
-        };
+        let share = |part: Ms, whole: Ms| (whole > 0).then(|| (u128::from(part) * u128::from(WHOLE) / u128::from(whole)) as u64);
         Availability {
             point: share(self.up, self.up + self.down),
             lower: share(self.covered.saturating_sub(self.down_upper + self.unknown), self.covered),
@@ -281,7 +260,14 @@ mod tests {
             settled: 1000,
             outages: outages
                 .iter()
-                .map(|(a, b)| OutageSpan { from: *a, from_earliest: a - 10, from_latest: a + 10, to: Some(*b), to_earliest: Some(b - 10), to_latest: Some(b + 10) })
+                .map(|(a, b)| OutageSpan {
+                    from: *a,
+                    from_earliest: a - 10,
+                    from_latest: a + 10,
+                    to: Some(*b),
+                    to_earliest: Some(b - 10),
+                    to_latest: Some(b + 10),
+                })
                 .collect(),
             unknown: unknown.iter().map(|(a, b)| (Span::new(*a, *b), Reason::Late)).collect(),
             doubtful: vec![Span::new(900, 910)],
@@ -297,7 +283,12 @@ mod tests {
         };
         for _ in 0..500 {
             let mut set = || {
-                (0..random(5)).map(|_| { let a = random(60) as i64; Span::new(a, a + random(20) as i64) }).collect::<Vec<_>>()
+                (0..random(5))
+                    .map(|_| {
+                        let a = random(60) as i64;
+                        Span::new(a, a + random(20) as i64)
+                    })
+                    .collect::<Vec<_>>()
             };
             let (a, b) = (Spans::new(set()), Spans::new(set()));
             let has = |s: &Spans, t: i64| s.as_slice().iter().any(|x| x.from <= t && t < x.to);

@@ -89,10 +89,10 @@ fn key_of(certificate: &X509Certificate) -> String {
 /// Why a leaf's key or signature is too weak to trust, if it is.
 pub fn weakness(leaf: &CertificateDer<'_>) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
-    if let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed() {
-        if key.key_size() < RSA_LEAST_BITS {
-            return Some(format!("an RSA key of {} bits", key.key_size()));
-        }
+    if let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed()
+        && key.key_size() < RSA_LEAST_BITS
+    {
+        return Some(format!("an RSA key of {} bits", key.key_size()));
     }
     let signature = certificate.signature_algorithm.algorithm.to_id_string();
     match signature.as_str() {

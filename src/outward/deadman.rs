@@ -16,10 +16,10 @@ pub async fn run(plan: Arc<ArcSwap<Plan>>, alive: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_secs(5)).await;
             continue;
         };
-        if alive() {
-            if let Err(error) = client.get(deadman.url.reveal()).send().await {
-                tracing::warn!(error = %error.without_url(), "the dead man's switch did not answer");
-            }
+        if alive()
+            && let Err(error) = client.get(deadman.url.reveal()).send().await
+        {
+            tracing::warn!(error = %error.without_url(), "the dead man's switch did not answer");
         }
         tokio::time::sleep(Duration::from_millis(deadman.every)).await;
     }

@@ -49,7 +49,11 @@ pub async fn over_udp(server: SocketAddr, query: &Message, trace: Option<&Trace>
         Err(error) => return Exchange::Invalid(error.to_string()),
     };
     let any: SocketAddr = if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
-    let socket = match std::net::UdpSocket::bind(any).and_then(|s| { s.set_nonblocking(true)?; s.connect(server)?; UdpSocket::from_std(s) }) {
+    let socket = match std::net::UdpSocket::bind(any).and_then(|s| {
+        s.set_nonblocking(true)?;
+        s.connect(server)?;
+        UdpSocket::from_std(s)
+    }) {
         Ok(socket) => socket,
         Err(error) => return failed(&error),
     };

@@ -334,7 +334,10 @@ mod tests {
         far.write_all(response).await.expect("room");
         drop(far.shutdown().await);
         let trace = Trace::begin();
-        let far_reader = tokio::spawn(async move { let mut sink = Vec::new(); let _ = far.read_to_end(&mut sink).await; });
+        let far_reader = tokio::spawn(async move {
+            let mut sink = Vec::new();
+            let _ = far.read_to_end(&mut sink).await;
+        });
         let result = exchange(&mut near, &trace, b"GET / HTTP/1.1\r\n\r\n", method, Keep::Body, &LIMITS).await;
         drop(near);
         let _ = far_reader.await;

@@ -103,7 +103,8 @@ impl Resolver {
             return Ok(Prepared::Known(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
         }
         let mut names = Vec::new();
-        let searched: Vec<Name> = if host.ends_with('.') { Vec::new() } else { system.search.iter().filter_map(|s| name.clone().append_domain(s).ok()).collect() };
+        let searched: Vec<Name> =
+            if host.ends_with('.') { Vec::new() } else { system.search.iter().filter_map(|s| name.clone().append_domain(s).ok()).collect() };
         let dots = lower.matches('.').count();
         if dots >= system.ndots || host.ends_with('.') {
             names.push(absolute(name));
@@ -116,12 +117,8 @@ impl Resolver {
     }
 
     async fn both_families(&self, servers: &[SocketAddr], name: &Name, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
-        let v4 = async {
-            if wanted == Addresses::Ipv6 { Answer::Nothing } else { self.ask(servers, name, RecordType::A, deadline).await }
-        };
-        let v6 = async {
-            if wanted == Addresses::Ipv4 { Answer::Nothing } else { self.ask(servers, name, RecordType::AAAA, deadline).await }
-        };
+        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { self.ask(servers, name, RecordType::A, deadline).await } };
+        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { self.ask(servers, name, RecordType::AAAA, deadline).await } };
         let (v4, v6) = tokio::join!(v4, v6);
         let mut addresses = Vec::new();
         let mut worst: Option<Halt> = None;
@@ -144,7 +141,10 @@ impl Resolver {
     async fn blame(&self, servers: &[SocketAddr], detail: String) -> Halt {
         match detail.strip_prefix(CONTROL_ANSWERED) {
             Some(rest) => Halt::down(Cause::DnsTimeout, rest.to_owned()),
-            None => Halt::unmeasured(Reason::Resolver, format!("{detail}; {} also silent to a control question", servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))),
+            None => Halt::unmeasured(
+                Reason::Resolver,
+                format!("{detail}; {} also silent to a control question", servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+            ),
         }
     }
 

@@ -185,9 +185,9 @@ pub fn halt_of(error: &rustls::Error) -> Halt {
             _ => Cause::TlsCertUntrusted,
         },
         E::General(text) if text.starts_with(WEAK) => Cause::TlsCertWeak,
-        E::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::AccessDenied) => {
-            Cause::TlsClientAuth
-        }
+        E::AlertReceived(
+            AlertDescription::CertificateRequired | AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::AccessDenied,
+        ) => Cause::TlsClientAuth,
         _ => Cause::TlsHandshake,
     };
     Halt::down(cause, format!("tls: {error}"))

@@ -15,13 +15,7 @@ pub fn format_utc(at: UtcMs) -> String {
     let days = at.div_euclid(86_400_000);
     let rest = at.rem_euclid(86_400_000);
     let (year, month, day) = civil_from_days(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        rest / 3_600_000,
-        rest / 60_000 % 60,
-        rest / 1000 % 60,
-        rest % 1000
-    )
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z", rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000)
 }
 
 /// Reads RFC 3339 with an offset (`Z`, `+02:00`) and up to millisecond digits; `None` when it is anything else.

@@ -11,7 +11,13 @@ const DEFAULT_CONFIG: &str = "/etc/probity/probity.toml";
 
 /// Probes endpoints on a fixed schedule and keeps an availability history that survives a dispute.
 #[derive(Debug, Parser)]
-#[command(name = "probity", version, about, propagate_version = true, after_help = "Examples:\n  probity demo                      see it work in a minute, without a config\n  probity check --config my.toml    what is wrong with a config, and what it implies\n  probity run --config my.toml      the daemon\n  probity probe https://example.com one probe now, drawn as a waterfall")]
+#[command(
+    name = "probity",
+    version,
+    about,
+    propagate_version = true,
+    after_help = "Examples:\n  probity demo                      see it work in a minute, without a config\n  probity check --config my.toml    what is wrong with a config, and what it implies\n  probity run --config my.toml      the daemon\n  probity probe https://example.com one probe now, drawn as a waterfall"
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -39,7 +45,9 @@ impl ConfigArg {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon until SIGTERM or SIGINT. SIGHUP reads the config again.
-    #[command(after_help = "Exit codes: 0 ended by a signal, 69 port in use, 73 state directory unusable, 75 owned by another daemon, 78 config refused.\n\nExample:\n  probity run --config /etc/probity/probity.toml")]
+    #[command(
+        after_help = "Exit codes: 0 ended by a signal, 69 port in use, 73 state directory unusable, 75 owned by another daemon, 78 config refused.\n\nExample:\n  probity run --config /etc/probity/probity.toml"
+    )]
     Run {
         #[command(flatten)]
         config: ConfigArg,
@@ -48,13 +56,19 @@ pub enum Command {
     #[command(after_help = "Example:\n  probity demo --seconds 60")]
     Demo(Demo),
     /// Check a config: every fault with line and column, then what it implies.
-    #[command(after_help = "Exit codes: 0 valid, 78 refused.\n\nExamples:\n  probity check --config my.toml\n  probity check --config my.toml --print   the effective config, secrets masked")]
+    #[command(
+        after_help = "Exit codes: 0 valid, 78 refused.\n\nExamples:\n  probity check --config my.toml\n  probity check --config my.toml --print   the effective config, secrets masked"
+    )]
     Check(Check),
     /// Probe one endpoint or URL now and show where the time went.
-    #[command(after_help = "Exit codes: 0 up, 1 down, 3 unmeasured.\n\nExamples:\n  probity probe https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe --config my.toml shop-health")]
+    #[command(
+        after_help = "Exit codes: 0 up, 1 down, 3 unmeasured.\n\nExamples:\n  probity probe https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe --config my.toml shop-health"
+    )]
     Probe(Probe),
     /// Show the endpoints of a running daemon.
-    #[command(after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 69 no daemon answers.\n\nExample:\n  probity status --url http://127.0.0.1:9847")]
+    #[command(
+        after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 69 no daemon answers.\n\nExample:\n  probity status --url http://127.0.0.1:9847"
+    )]
     Status(Status),
     /// Read the history: outages, transitions, and whether it is whole.
     History {

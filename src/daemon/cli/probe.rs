@@ -109,8 +109,10 @@ fn as_json(endpoint: &Endpoint, report: &probe::Report) -> serde_json::Value {
     });
     if let Some(f) = report.outcome.facts() {
         value["address"] = json!(f.address.map(|a| a.to_string()));
-        value["attempts"] = f.attempts.iter().map(|a| json!({"address": a.address.to_string(), "error": a.error, "duration_ms": a.duration_us as f64 / 1000.0})).collect();
-        value["http"] = json!({"status": f.http_status, "version": f.http_version, "final_url": f.final_url, "redirects": f.redirects, "body_bytes": f.body_bytes});
+        value["attempts"] =
+            f.attempts.iter().map(|a| json!({"address": a.address.to_string(), "error": a.error, "duration_ms": a.duration_us as f64 / 1000.0})).collect();
+        value["http"] =
+            json!({"status": f.http_status, "version": f.http_version, "final_url": f.final_url, "redirects": f.redirects, "body_bytes": f.body_bytes});
         value["tls"] = json!({"version": f.tls_version, "cipher": f.tls_cipher});
         value["certificate"] = f.certificate.as_ref().map_or(json!(null), |c| {
             json!({"subject": c.subject, "issuer": c.issuer, "names": c.names, "not_before": format_utc(c.not_before), "not_after": format_utc(c.not_after),

@@ -32,8 +32,13 @@ pub fn run(args: &Status) -> Exit {
         if !args.watch {
             return verdict(&value);
         }
-        std::thread::sleep(Duration::from_secs(2));
+        pause();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person waits here, no task")]
+fn pause() {
+    std::thread::sleep(Duration::from_secs(2));
 }
 
 async fn ask(url: &str) -> Result<Value, String> {

@@ -51,10 +51,23 @@ fn phases(out: &mut String, report: &Report) {
 fn show_facts(out: &mut String, facts: &Facts) {
     out.push('\n');
     for a in &facts.attempts {
-        let _ = writeln!(out, "  {:<12} {} {}", "address", a.address, a.error.as_ref().map_or_else(|| format!("connected in {}", millis(a.duration_us)), |e| format!("failed: {}", escaped(e))));
+        let _ = writeln!(
+            out,
+            "  {:<12} {} {}",
+            "address",
+            a.address,
+            a.error.as_ref().map_or_else(|| format!("connected in {}", millis(a.duration_us)), |e| format!("failed: {}", escaped(e)))
+        );
     }
     if let Some(status) = facts.http_status {
-        let _ = writeln!(out, "  {:<12} {status} HTTP/{}, {} bytes, {} redirects", "response", facts.http_version.unwrap_or("?"), facts.body_bytes.unwrap_or(0), facts.redirects);
+        let _ = writeln!(
+            out,
+            "  {:<12} {status} HTTP/{}, {} bytes, {} redirects",
+            "response",
+            facts.http_version.unwrap_or("?"),
+            facts.body_bytes.unwrap_or(0),
+            facts.redirects
+        );
     }
     if let Some(url) = &facts.final_url {
         let _ = writeln!(out, "  {:<12} {}", "final URL", escaped(url));

@@ -149,9 +149,15 @@ pub fn each_event(connection: &Connection, seq: u64, mut visit: impl FnMut(Store
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    Whole { events: u64, head: String },
+    Whole {
+        events: u64,
+        head: String,
+    },
     /// The first event that is not what was written, and why.
-    Altered { seq: u64, why: String },
+    Altered {
+        seq: u64,
+        why: String,
+    },
 }
 
 /// Recomputes every hash, and the hashes over hourly tallies that are still kept.
@@ -230,7 +236,8 @@ pub fn outbox_due(connection: &Connection, now: UtcMs, limit: usize) -> Result<V
 
 /// Latency of one endpoint over the stored hours from `hour` on.
 pub fn latency_since(connection: &Connection, endpoint: &str, hour: i64) -> Result<Vec<(i64, Vec<u8>)>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT t.hour, t.body FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE e.name = ?1 AND t.hour >= ?2 ORDER BY t.hour")?;
+    let mut statement = connection
+        .prepare_cached("SELECT t.hour, t.body FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE e.name = ?1 AND t.hour >= ?2 ORDER BY t.hour")?;
     let rows = statement.query_map(params![endpoint, hour], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

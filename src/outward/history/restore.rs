@@ -38,7 +38,8 @@ pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
         last_batch = id;
     }
     let mut endpoints = HashMap::new();
-    let mut statement = c.prepare("SELECT e.id, e.name, e.component, e.digest, e.in_service, s.mark, s.judge FROM endpoint e LEFT JOIN state s ON s.endpoint = e.id")?;
+    let mut statement =
+        c.prepare("SELECT e.id, e.name, e.component, e.digest, e.in_service, s.mark, s.judge FROM endpoint e LEFT JOIN state s ON s.endpoint = e.id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let name: String = row.get(1)?;

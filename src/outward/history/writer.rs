@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2Serializer};
@@ -28,7 +30,10 @@ const TALLY_HOURS_KEPT: i64 = 24 * 7;
 /// What the writer tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    Committed { batch: u64, events: u64 },
+    Committed {
+        batch: u64,
+        events: u64,
+    },
     /// The disk takes nothing; the batch is kept and tried again.
     Failing(String),
 }
@@ -37,10 +42,18 @@ enum Command {
     Batch(Box<Batch>),
     Tallies(Vec<TallyDraft>),
     /// The tallies of an hour are complete.
-    SealHour { hour: i64, at: Ms, utc: UtcMs },
+    SealHour {
+        hour: i64,
+        at: Ms,
+        utc: UtcMs,
+    },
     Register(Vec<Registration>, Sender<Result<Vec<Registered>, String>>),
     OutService(Vec<i64>),
-    Sent { id: i64, delivered: bool, again_at: UtcMs },
+    Sent {
+        id: i64,
+        delivered: bool,
+        again_at: UtcMs,
+    },
     /// Ends once all before it is done, or has failed this long.
     End(Duration),
 }
@@ -74,9 +87,8 @@ impl History {
     /// Takes the state directory for this process.
     pub fn open(directory: &Path) -> Result<Self, HistoryError> {
         let (owner, connection) = schema::own(directory)?;
-        let last: Option<(i64, Vec<u8>)> = connection
-            .query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))
-            .optional()?;
+        let last: Option<(i64, Vec<u8>)> =
+            connection.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
         let damaged = |why: &str| HistoryError::Damaged { path: owner.path.display().to_string(), why: why.into() };
         let (head, next_seq) = match last {
             None => (GENESIS, 1),
@@ -115,7 +127,8 @@ impl History {
     /// Starts the thread. `tell` is called from it.
     pub fn start(self, tell: impl Fn(Progress) + Send + 'static) -> std::io::Result<(Writer, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = channel();
-        let thread = std::thread::Builder::new().name("history".into()).spawn(move || Running { history: self, tell, tallies: VecDeque::new() }.run(&receiver))?;
+        let thread =
+            std::thread::Builder::new().name("history".into()).spawn(move || Running { history: self, tell, tallies: VecDeque::new() }.run(&receiver))?;
         Ok((Writer { commands }, thread))
     }
 }
@@ -243,7 +256,6 @@ impl<T: Fn(Progress)> Running<T> {
             if let Err(error) = self.history.write_tallies(&slice) {
                 tracing::warn!(%error, "tallies could not be written; they are tried again");
                 self.tallies.extend(slice);
-                std::thread::sleep(Duration::from_millis(20));
                 return;
             }
         }
@@ -291,7 +303,8 @@ impl History {
 
     /// Writes the hash over an hour's tallies in name order as an event, and forgets hours that are too old.
     fn seal_hour(&mut self, hour: i64, at: Ms, utc: UtcMs) -> Result<(), HistoryError> {
-        let done: Option<i64> = self.connection.query_row("SELECT 1 FROM meta WHERE key = 'sealed_hour' AND CAST(value AS INTEGER) >= ?1", [hour], |r| r.get(0)).optional()?;
+        let done: Option<i64> =
+            self.connection.query_row("SELECT 1 FROM meta WHERE key = 'sealed_hour' AND CAST(value AS INTEGER) >= ?1", [hour], |r| r.get(0)).optional()?;
         if done.is_some() {
             return Ok(());
         }
@@ -362,9 +375,14 @@ fn append(transaction: &Transaction, draft: &EventDraft, seq: u64, previous: &[u
     let body = canonical(&event);
     let hash = link(previous, &body);
     let endpoint = draft.endpoint.as_ref().map(|(id, _)| *id);
-    transaction
-        .prepare_cached("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![seq as i64, hash.as_slice(), body, endpoint, draft.kind, draft.at as i64])?;
+    transaction.prepare_cached("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+        seq as i64,
+        hash.as_slice(),
+        body,
+        endpoint,
+        draft.kind,
+        draft.at as i64
+    ])?;
     if let Some(projection) = &draft.projection {
         project(transaction, projection, seq as i64, endpoint)?;
     }
@@ -375,7 +393,9 @@ fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoin
     match *projection {
         Projection::OutageOpened { from, from_earliest, from_latest, confirmed_at, cause } => {
             transaction
-                .prepare_cached("INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .prepare_cached(
+                    "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
                 .execute(params![seq, endpoint, cause, confirmed_at as i64, from as i64, from_earliest as i64, from_latest as i64])?;
         }
         Projection::OutageClosed { to, to_earliest, to_latest } => {
@@ -384,12 +404,20 @@ fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoin
                 .execute(params![seq, to as i64, to_earliest as i64, to_latest as i64, endpoint])?;
         }
         Projection::Unknown { from, to, reason } => {
-            transaction
-                .prepare_cached("INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![seq, endpoint, from as i64, to as i64, reason])?;
+            transaction.prepare_cached("INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+                seq,
+                endpoint,
+                from as i64,
+                to as i64,
+                reason
+            ])?;
         }
         Projection::Doubtful { from, to } => {
-            transaction.prepare_cached("INSERT INTO doubtful (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![endpoint, from as i64, to as i64])?;
+            transaction.prepare_cached("INSERT INTO doubtful (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![
+                endpoint,
+                from as i64,
+                to as i64
+            ])?;
         }
         Projection::ClockStep { at, offset_ms } => {
             transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", params![at as i64, offset_ms])?;

@@ -6,11 +6,11 @@ use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
+use super::super::dial;
 use super::super::dns_exchange::{Exchange, exchange, over_tcp};
 use super::super::halt::Halt;
 use super::super::net::Net;
 use super::super::trace::{Stage, Trace};
-use super::super::dial;
 use super::expect::{Verdicts, shown};
 use crate::config::plan::Dial;
 use crate::config::plan_probe::{Dns, HostPort, Recursion, Transport};
@@ -21,7 +21,10 @@ const ANSWER_LIMIT: usize = 500;
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spec: &Dns, deadline: Instant) -> Result<(), Halt> {
     let addresses = dial::resolve(net, trace, dial, &server.host, deadline).await?;
-    let to = addresses.first().map(|ip| SocketAddr::new(*ip, server.port)).ok_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{} has no address", server.host)))?;
+    let to = addresses
+        .first()
+        .map(|ip| SocketAddr::new(*ip, server.port))
+        .ok_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{} has no address", server.host)))?;
     trace.facts.borrow_mut().address = Some(to.ip());
     let query = question(spec)?;
     trace.enter(Stage::Reply(Cause::DnsTimeout));
@@ -69,7 +72,12 @@ fn judge(trace: &Trace, spec: &Dns, message: &Message) -> Result<(), Halt> {
         verdicts.add(Cause::DnsMismatch, format!("some answer matches /{}/", p.text), found(), answers.iter().any(|a| p.regex.is_match(a.as_bytes())));
     }
     for p in &expect.all {
-        verdicts.add(Cause::DnsMismatch, format!("every answer matches /{}/", p.text), found(), !answers.is_empty() && answers.iter().all(|a| p.regex.is_match(a.as_bytes())));
+        verdicts.add(
+            Cause::DnsMismatch,
+            format!("every answer matches /{}/", p.text),
+            found(),
+            !answers.is_empty() && answers.iter().all(|a| p.regex.is_match(a.as_bytes())),
+        );
     }
     for p in &expect.none {
         verdicts.add(Cause::DnsMismatch, format!("no answer matches /{}/", p.text), found(), !answers.iter().any(|a| p.regex.is_match(a.as_bytes())));

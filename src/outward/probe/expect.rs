@@ -92,7 +92,8 @@ fn evaluate(cel: &Cel, body: &[u8]) -> (String, bool) {
 /// Undoes the content codings, within the limit.
 pub fn decoded(response: &Response, limits: &Limits) -> Result<Vec<u8>, Halt> {
     let header: Vec<u8> = response.values("content-encoding").collect::<Vec<_>>().join(&b',');
-    let codings: Vec<String> = String::from_utf8_lossy(&header).split(',').map(|c| c.trim().to_ascii_lowercase()).filter(|c| !c.is_empty() && c != "identity").collect();
+    let codings: Vec<String> =
+        String::from_utf8_lossy(&header).split(',').map(|c| c.trim().to_ascii_lowercase()).filter(|c| !c.is_empty() && c != "identity").collect();
     if codings.len() > CODING_LIMIT {
         return Err(Halt::down(Cause::DecodeLimit, format!("{} content codings are nested, at most {CODING_LIMIT} are undone", codings.len())));
     }

@@ -202,11 +202,8 @@ async fn judge(trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &
         };
         // A compressed body may be far larger than what was transferred.
         let is_small = trace.facts.borrow().body_bytes.is_none_or(|bytes| bytes <= INLINE_BODY) && !is_encoded;
-        (verdicts, undecodable) = if is_small {
-            work()
-        } else {
-            tokio::task::spawn_blocking(work).await.map_err(|e| Halt::unmeasured(Reason::Internal, e.to_string()))?
-        };
+        (verdicts, undecodable) =
+            if is_small { work() } else { tokio::task::spawn_blocking(work).await.map_err(|e| Halt::unmeasured(Reason::Internal, e.to_string()))? };
     }
     trace.facts.borrow_mut().findings.append(&mut verdicts.findings);
     match undecodable.or(verdicts.first_unmet) {

@@ -67,7 +67,9 @@ impl Echoes {
     fn socket(&self, address: IpAddr) -> Result<Rc<EchoSocket>, Halt> {
         let cell = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         let opened = cell.get_or_init(|| EchoSocket::open(address).map_err(|e| e.to_string()));
-        opened.clone().map_err(|why| Halt::unmeasured(Reason::Permission, format!("no ICMP socket: {why}; allow it with CAP_NET_RAW or net.ipv4.ping_group_range")))
+        opened
+            .clone()
+            .map_err(|why| Halt::unmeasured(Reason::Permission, format!("no ICMP socket: {why}; allow it with CAP_NET_RAW or net.ipv4.ping_group_range")))
     }
 }
 
@@ -161,10 +163,10 @@ async fn read(socket: Rc<AsyncFd<Socket>>, waiting: Waiting, family: IpAddr, wit
             hop_limit = packet.get(8).copied();
             packet = ip_payload(packet);
         }
-        if let Some((token, heard)) = understood(packet, family, received.arrived_ns, hop_limit) {
-            if let Some(sender) = waiting.borrow_mut().remove(&token) {
-                let _ = sender.send(heard);
-            }
+        if let Some((token, heard)) = understood(packet, family, received.arrived_ns, hop_limit)
+            && let Some(sender) = waiting.borrow_mut().remove(&token)
+        {
+            let _ = sender.send(heard);
         }
     }
 }
