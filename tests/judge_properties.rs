@@ -110,7 +110,7 @@ impl Life {
             (false, false) => Verdict::Failure(Cause::ConnectRefused),
         };
         self.judge.observe(&self.rules, ProbeResult { start, end, verdict, slot }, &mut self.changes);
-        (end, !lost && !up || lost)
+        (end, lost || !up)
     }
 
     fn unknown(&self) -> Spans {

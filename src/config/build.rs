@@ -277,7 +277,10 @@ impl Builder<'_> {
         let probes = draft.layers.layers("probe");
         let own = probes.0.iter().find(|s| Kind::ALL.iter().any(|k| s.table.contains_key(k.as_str())));
         let Some(own) = own else {
-            probes.0.first().inspect(|s| s.end());
+            for section in &probes.0 {
+                Kind::ALL.iter().for_each(|k| drop(section.item(k.as_str())));
+                section.end();
+            }
             draft.at.fault(
                 format!("the endpoint `{}` has no probe", draft.name),
                 "Add one: probe.http = \"https://...\", probe.tcp = \"host:port\", probe.tls, probe.icmp or probe.dns.",
@@ -622,4 +625,74 @@ fn digest(probe: &Probe, dial: &Dial) -> u64 {
         Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => format!("{probe:?} {dial:?}"),
     };
     Sha256::digest(text.as_bytes()).iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::walk::LOOKED_UP;
+    use super::*;
+
+    /// The example's text; every file that it names is there.
+    struct Example;
+
+    impl Surroundings for Example {
+        fn read(&self, path: &Path) -> Result<String, String> {
+            if path == Path::new("example.toml") {
+                return Ok(include_str!("../../config/example.toml").into());
+            }
+            Ok("-----BEGIN CERTIFICATE-----".into())
+        }
+
+        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn environment(&self, _: &str) -> Option<String> {
+            Some("planted".into())
+        }
+
+        fn credentials(&self) -> Option<PathBuf> {
+            Some("/run/credentials".into())
+        }
+
+        fn host_name(&self) -> String {
+            "host".into()
+        }
+    }
+
+    fn keys(value: &DeValue, into: &mut HashSet<String>) {
+        match value {
+            DeValue::Table(table) => {
+                for (key, value) in table {
+                    into.insert(key.get_ref().to_string());
+                    keys(value.get_ref(), into);
+                }
+            }
+            DeValue::Array(array) => array.iter().for_each(|v| keys(v.get_ref(), into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_example_config_is_valid_and_shows_every_key() {
+        let plan = load(Path::new("example.toml"), &Example).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        assert_eq!(plan.endpoints.len(), 9);
+        let mut shown = HashSet::new();
+        let text = include_str!("../../config/example.toml");
+        let tree = DeTable::parse(text).expect("valid TOML");
+        keys(&DeValue::Table(tree.into_inner()), &mut shown);
+        let known = LOOKED_UP.with_borrow(|all| all.clone());
+        let missing: Vec<_> = known.iter().filter(|k| !shown.contains(**k)).collect();
+        assert!(missing.is_empty(), "config/example.toml lacks {missing:?}");
+    }
+
+    #[test]
+    fn what_check_prints_is_a_config_of_the_same_meaning() {
+        let plan = load(Path::new("example.toml"), &Example).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let printed = super::super::print::effective(&plan);
+        assert!(!printed.contains("planted"), "secrets are masked");
+        if let Err(error) = DeTable::parse(&printed) {
+            panic!("{error}\n{printed}");
+        }
+    }
 }

@@ -134,16 +134,7 @@ fn print_http(out: &mut String, url: &str, spec: &Http) {
     print_tls(out, "http", &spec.tls);
     let e = &spec.expect;
     let _ = writeln!(out, "probe.http.expect.status = {}", e.status.shown());
-    for rule in &e.headers {
-        let value = match &rule.rule {
-            HeaderTest::Present => "true".to_owned(),
-            HeaderTest::Absent => "false".to_owned(),
-            HeaderTest::Equals(text) => quoted(text),
-            HeaderTest::Matches(p) => format!("{{ matches = {} }}", quoted(&p.text)),
-            HeaderTest::NotMatches(p) => format!("{{ not_matches = {} }}", quoted(&p.text)),
-        };
-        let _ = writeln!(out, "probe.http.expect.headers.{} = {value}", quoted(&rule.name));
-    }
+    print_header_rules(out, &e.headers);
     let texts = |pick: fn(&TextRule) -> Option<&str>| e.body.iter().filter_map(pick).map(quoted).collect::<Vec<_>>();
     for (key, list) in [
         ("contains", texts(|r| if let TextRule::Contains(t) = r { Some(t) } else { None })),
@@ -161,6 +152,30 @@ fn print_http(out: &mut String, url: &str, spec: &Http) {
         }
     }
     print_within(out, "http", e.within);
+}
+
+/// One line for each header, as a header may have several rules.
+fn print_header_rules(out: &mut String, rules: &[HeaderRule]) {
+    let mut names: Vec<&str> = rules.iter().map(|r| r.name.as_str()).collect();
+    names.dedup();
+    for name in names {
+        let own: Vec<&HeaderTest> = rules.iter().filter(|r| r.name == name).map(|r| &r.rule).collect();
+        let tested: Vec<String> = own
+            .iter()
+            .filter_map(|rule| match rule {
+                HeaderTest::Present | HeaderTest::Absent => None,
+                HeaderTest::Equals(text) => Some(format!("equals = {}", quoted(text))),
+                HeaderTest::Matches(p) => Some(format!("matches = {}", quoted(&p.text))),
+                HeaderTest::NotMatches(p) => Some(format!("not_matches = {}", quoted(&p.text))),
+            })
+            .collect();
+        let value = match own.as_slice() {
+            [HeaderTest::Present] => "true".to_owned(),
+            [HeaderTest::Absent] => "false".to_owned(),
+            _ => format!("{{ {} }}", tested.join(", ")),
+        };
+        let _ = writeln!(out, "probe.http.expect.headers.{} = {value}", quoted(name));
+    }
 }
 
 fn print_tls(out: &mut String, kind: &str, tls: &Tls) {

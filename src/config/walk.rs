@@ -38,6 +38,12 @@ const HOMES: &[(&str, &str)] = &[
     ("url", "probe.http, a [[notify]] webhook or [deadman]"),
 ];
 
+#[cfg(test)]
+thread_local! {
+    /// Every key that any look-up of this thread has named.
+    pub static LOOKED_UP: RefCell<std::collections::BTreeSet<&'static str>> = RefCell::default();
+}
+
 /// One table of one file.
 #[derive(Clone)]
 pub struct Section<'a> {
@@ -100,6 +106,8 @@ impl<'a> Section<'a> {
     }
 
     fn know(&self, key: &'static str) {
+        #[cfg(test)]
+        LOOKED_UP.with_borrow_mut(|all| all.insert(key));
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
             known.push(key);

@@ -67,7 +67,7 @@ pub async fn over_udp(server: SocketAddr, query: &Message, trace: Option<&Trace>
     let mut buffer = [0; UDP_BUFFER];
     let mut last_wrong = None;
     loop {
-        let received = socket.async_io(Interest::READABLE, || sys::receive(socket.as_raw_fd(), &mut buffer)).await;
+        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_raw_fd(), &mut buffer)).await;
         let received = match received {
             Ok(received) => received,
             Err(error) => return failed(&error),

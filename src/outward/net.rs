@@ -16,8 +16,11 @@ pub struct Net {
     pub certificates: Certificates,
     pub echoes: Echoes,
     /// By the address of the spec, which is kept alive beside it.
-    prepared: RefCell<HashMap<usize, (SpecRef, Result<Arc<Prepared>, String>)>>,
+    prepared: RefCell<HashMap<usize, Known>>,
 }
+
+/// A spec with what was made of it, or why that failed.
+type Known = (SpecRef, Result<Arc<Prepared>, String>);
 
 enum SpecRef {
     Http(#[expect(dead_code, reason = "kept so that its address is not used again")] Arc<Http>),

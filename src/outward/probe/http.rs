@@ -107,7 +107,7 @@ fn headers(spec: &Http, how: Fetch<'_>) -> Vec<(String, String)> {
     }
     for (name, value) in &spec.headers {
         let is_secret = matches!(value, crate::config::secret::MaybeSecret::Secret(_));
-        if (how.same_origin || !is_secret) && !(name.eq_ignore_ascii_case("host") && !how.same_origin) {
+        if how.same_origin || !(is_secret || name.eq_ignore_ascii_case("host")) {
             list.push((name.to_ascii_lowercase(), value.reveal().to_owned()));
         }
     }

@@ -1,0 +1,494 @@
+//! The real daemon as a process of its own: outages with their bounds, kills, stops, reloads, notifications.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+use super::serve::{answering, closed_port, ok, read_head, tcp};
+
+const PROBITY: &str = env!("CARGO_BIN_EXE_probity");
+
+pub struct Daemon {
+    child: Child,
+    pub port: u16,
+    pub directory: PathBuf,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn write_config(directory: &Path, port: u16, text: &str) -> PathBuf {
+    let path = directory.join("probity.toml");
+    let head = format!("[daemon]\nvantage = \"test\"\nlisten = \"127.0.0.1:{port}\"\nstate_dir = {:?}\n", directory.join("state"));
+    std::fs::write(&path, format!("{head}{text}")).expect("written");
+    path
+}
+
+impl Daemon {
+    pub async fn start(directory: &Path, text: &str) -> Self {
+        Self::start_with(directory, text, |config| {
+            let mut command = Command::new(PROBITY);
+            command.args(["run", "--config"]).arg(config);
+            command
+        })
+        .await
+    }
+
+    async fn start_with(directory: &Path, text: &str, command: impl Fn(&Path) -> Command) -> Self {
+        let port = closed_port();
+        let config = write_config(directory, port, text);
+        let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).expect("a log");
+        let child = command(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
+        let daemon = Self { child, port, directory: directory.to_owned() };
+        daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|t| t.starts_with("Ready")) }).await;
+        daemon
+    }
+
+    pub async fn get(&self, path: &str) -> Option<String> {
+        let response = probity::outward::notify::client().ok()?.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
+        response.text().await.ok()
+    }
+
+    pub async fn post(&self, path: &str) -> (u16, String) {
+        let client = probity::outward::notify::client().expect("a client");
+        let response = client.post(format!("http://127.0.0.1:{}{path}", self.port)).send().await.expect("answered");
+        (response.status().as_u16(), response.text().await.unwrap_or_default())
+    }
+
+    pub async fn json(&self, path: &str) -> Value {
+        let text = self.get(path).await.expect("answered");
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+
+    pub async fn endpoint(&self, name: &str) -> Value {
+        let all = self.json("/api/v1/endpoints").await;
+        all["endpoints"].as_array().and_then(|l| l.iter().find(|e| e["name"] == name).cloned()).unwrap_or(Value::Null)
+    }
+
+    pub async fn state(&self, name: &str) -> String {
+        self.endpoint(name).await["state"].as_str().unwrap_or("absent").to_owned()
+    }
+
+    pub async fn until_state(&self, name: &str, state: &str) {
+        self.until(|d| async move { d.state(name).await == state }).await;
+    }
+
+    /// Waits for something to become true, for half a minute at most.
+    pub async fn until<'d, F: Future<Output = bool>>(&'d self, mut holds: impl FnMut(&'d Self) -> F) {
+        let began = Instant::now();
+        while !holds(self).await {
+            assert!(began.elapsed() < Duration::from_secs(30), "it never became true\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// The value of one series, by its exact name and labels.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics").await.expect("answered");
+        let line = text.lines().find(|l| l.strip_prefix(series).is_some_and(|r| r.starts_with(' ')));
+        line.and_then(|l| l.rsplit(' ').next()).and_then(|v| v.parse().ok()).unwrap_or_else(|| panic!("no {series} in\n{text}"))
+    }
+
+    pub fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs").success());
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    /// SIGTERM; returns the exit code and how long it took.
+    pub async fn end(mut self) -> (i32, Duration) {
+        self.signal("-TERM");
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("waitable") {
+                return (status.code().unwrap_or(-1), began.elapsed());
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "it does not end");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// An http server whose answer can be changed.
+struct Switch {
+    status: Arc<AtomicU16>,
+    port: u16,
+}
+
+impl Switch {
+    async fn new() -> Self {
+        let status = Arc::new(AtomicU16::new(200));
+        let told = status.clone();
+        let port = tcp(move |mut stream| {
+            let status = told.load(Ordering::SeqCst);
+            async move {
+                read_head(&mut stream).await;
+                let _ = stream.write_all(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+            }
+        })
+        .await;
+        Self { status, port }
+    }
+
+    fn set(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+}
+
+const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"400ms\"\nretry_interval = \"100ms\"\nlate_after = \"500ms\"\n";
+
+fn http(name: &str, port: u16) -> String {
+    format!("[[endpoint]]\nname = \"{name}\"\nprobe.http = \"http://127.0.0.1:{port}/\"\n")
+}
+
+fn utc(value: &Value) -> i64 {
+    probity::words::parse_utc(value.as_str().unwrap_or_else(|| panic!("no instant: {value}"))).expect("RFC 3339")
+}
+
+fn now() -> i64 {
+    probity::outward::clock::Clock::Real.read().utc_ms
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_fails_for_a_known_time_yields_one_outage_whose_bounds_contain_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Switch::new().await;
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", http("shop", server.port))).await;
+    daemon.until_state("shop", "up").await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    server.set(503);
+    let from = now();
+    daemon.until_state("shop", "down").await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    server.set(200);
+    let to = now();
+    daemon.until_state("shop", "up").await;
+    daemon.until(|d| async move { !d.json("/api/v1/outages").await["outages"][0]["to"].is_null() }).await;
+    let outages = daemon.json("/api/v1/outages").await;
+    let list = outages["outages"].as_array().expect("a list");
+    assert_eq!(list.len(), 1, "{list:?}");
+    let o = &list[0];
+    let slack = 30;
+    assert!(utc(&o["from_earliest"]) - slack <= from && from <= utc(&o["from_latest"]) + slack, "{from} {o}");
+    assert!(utc(&o["to_earliest"]) - slack <= to && to <= utc(&o["to_latest"]) + slack, "{to} {o}");
+    assert_eq!(o["cause"], "status");
+    // The sum of the states is the settled time.
+    let ledger = daemon.endpoint("shop").await["ledger"].clone();
+    let n = |key: &str| ledger[key].as_u64().unwrap_or_else(|| panic!("{key} in {ledger}"));
+    assert_eq!(n("up_ms") + n("down_ms") + n("unknown_ms"), n("watermark_ms") - n("first_start_ms"));
+    assert!(n("down_lower_ms") <= (to - from + slack) as u64 && (to - from - slack) as u64 <= n("down_upper_ms"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_open_at_kill_9_is_open_after_and_the_dead_time_is_unknown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Switch::new().await;
+    let config = format!("{QUICK}{}", http("shop", server.port));
+    let daemon = Daemon::start(directory.path(), &config).await;
+    daemon.until_state("shop", "up").await;
+    server.set(500);
+    daemon.until_state("shop", "down").await;
+    let series = |state: &str| format!("probity_endpoint_state_seconds_total{{endpoint=\"shop\",state=\"{state}\"}}");
+    daemon
+        .until(|d| {
+            let s = series("down");
+            async move { d.metric(&s).await > 0.5 }
+        })
+        .await;
+    let (up, down) = (daemon.metric(&series("up")).await, daemon.metric(&series("down")).await);
+    let transitions = daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await;
+    daemon.kill();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let daemon = Daemon::start(directory.path(), &config).await;
+    assert!(daemon.metric(&series("down")).await >= down, "no settled second is lost");
+    assert!(daemon.metric(&series("up")).await >= up);
+    assert_eq!(daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await, transitions);
+    let list = daemon.json("/api/v1/outages").await["outages"].clone();
+    assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
+    assert!(list[0]["to"].is_null(), "{list}");
+    daemon.until_state("shop", "down").await;
+    server.set(200);
+    daemon.until_state("shop", "up").await;
+    let unknown = daemon.metric(&series("unknown")).await;
+    assert!((1.0..5.0).contains(&unknown), "about three seconds dead, less what the last failure vouched for: {unknown}");
+    let timeline = daemon.json("/api/v1/timeline").await;
+    assert!(timeline["components"][0]["unknown"].as_array().is_some_and(|l| l.iter().any(|u| u["reason"] == "not_running")), "{timeline}");
+    let verified = Command::new(PROBITY).args(["history", "verify", "--state-dir"]).arg(directory.path().join("state")).output().expect("runs");
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_was_stopped_shows_that_time_as_unknown_and_ends_within_two_seconds() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Switch::new().await;
+    let hanging = tcp(|stream| async move {
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let slow = "[[endpoint]]\nname = \"hanging\"\ntimeout = \"20s\"\nprobe.http = \"http://127.0.0.1:".to_owned() + &format!("{hanging}/\"\n");
+    let config = format!("{QUICK}{}{slow}", http("shop", server.port));
+    let daemon = Daemon::start(directory.path(), &config).await;
+    daemon.until_state("shop", "up").await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let (code, took) = daemon.end().await;
+    assert_eq!(code, 0);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let daemon = Daemon::start(directory.path(), &config).await;
+    daemon.until_state("shop", "up").await;
+    assert_eq!(daemon.metric("probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"down\"}").await, 0.0);
+    daemon.until(|d| async move { d.metric("probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"unknown\"}").await > 1.0 }).await;
+    assert_eq!(daemon.json("/api/v1/outages?endpoint=shop").await["outages"].as_array().map(Vec::len), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_process_is_suspended_and_no_endpoint_is_down_for_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let slow = tcp(|mut stream| async move {
+        read_head(&mut stream).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let _ = stream.write_all(&ok("", b"")).await;
+    })
+    .await;
+    let endpoints: String = (0..20).map(|n| http(&format!("e{n}"), slow)).collect();
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{endpoints}")).await;
+    daemon.until_state("e19", "up").await;
+    daemon.signal("-STOP");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    daemon.signal("-CONT");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for n in 0..20 {
+        assert_eq!(daemon.state(&format!("e{n}")).await, "up");
+    }
+    assert_eq!(daemon.json("/api/v1/outages").await["outages"].as_array().map(Vec::len), Some(0));
+    let unknown = daemon.metric("probity_unknown_seconds_total{reason=\"suspended\"}").await;
+    assert!(unknown > 20.0, "twenty endpoints, some seconds each: {unknown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_descriptors_for_five_hundred_endpoints_make_no_false_down() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let slow = tcp(|mut stream| async move {
+        read_head(&mut stream).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let _ = stream.write_all(&ok("", b"")).await;
+    })
+    .await;
+    let endpoints: String = (0..500).map(|n| http(&format!("e{n}"), slow)).collect();
+    let text = format!("[defaults]\ninterval = \"2s\"\ntimeout = \"1500ms\"\n{endpoints}");
+    let daemon = Daemon::start_with(directory.path(), &text, |config| {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n 64; exec {PROBITY} run --config {}", config.display()));
+        command
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let all = daemon.json("/api/v1/endpoints").await;
+    let states: Vec<&str> = all["endpoints"].as_array().expect("a list").iter().filter_map(|e| e["state"].as_str()).collect();
+    assert_eq!(states.len(), 500);
+    assert!(!states.contains(&"down"));
+    assert!(states.contains(&"up"), "some are measured");
+    assert!(daemon.metric("probity_probe_unmeasured_total{reason=\"local_resource\"}").await > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_touches_only_what_it_changes_and_a_bad_file_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Switch::new().await;
+    let text = |names: &[&str]| names.iter().map(|n| http(n, server.port)).collect::<String>();
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", text(&["a", "b"]))).await;
+    daemon.until_state("a", "up").await;
+    daemon.until_state("b", "up").await;
+    let count = "probity_probe_duration_seconds_count{endpoint=\"a\",outcome=\"success\"}";
+    let before = daemon.metric(count).await;
+    write_config(directory.path(), daemon.port, &format!("{QUICK}{}", text(&["a", "c"])));
+    let (status, body) = daemon.post("/-/reload").await;
+    assert_eq!((status, body.as_str()), (200, "reloaded: 1 endpoints added, 1 removed, 0 changed, 1 unchanged\n"));
+    daemon.until_state("c", "up").await;
+    assert_eq!(daemon.state("b").await, "absent");
+    assert!(daemon.metric(count).await >= before);
+    write_config(directory.path(), daemon.port, "[[endpoint]]\nname = 5\n");
+    let (status, body) = daemon.post("/-/reload").await;
+    assert_eq!(status, 400);
+    assert!(body.contains("probity.toml:6:8: `endpoint.name` is an integer"), "{body}");
+    assert_eq!(daemon.metric("probity_config_last_reload_successful").await, 0.0);
+    assert_eq!(daemon.state("a").await, "up");
+    write_config(directory.path(), daemon.port, &format!("{QUICK}{}", text(&["a", "b"])));
+    daemon.signal("-HUP");
+    daemon.until(|d| async move { d.metric("probity_config_last_reload_successful").await == 1.0 }).await;
+    daemon.until_state("b", "up").await;
+    assert_eq!(daemon.metric("probity_endpoint_state_seconds_total{endpoint=\"a\",state=\"unknown\"}").await.floor(), 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_probe_makes_its_pending_failures_unmeasured() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server, dead) = (Switch::new().await, closed_port());
+    let defaults = "[defaults]\ninterval = \"2s\"\ntimeout = \"400ms\"\nretry_interval = \"1500ms\"\n";
+    let daemon = Daemon::start(directory.path(), &format!("{defaults}{}", http("shop", server.port))).await;
+    daemon.until_state("shop", "up").await;
+    server.set(500);
+    daemon.until(|d| async move { d.endpoint("shop").await["last"]["result"] == "failure" }).await;
+    // Another target: the failure seen there says nothing about this one.
+    server.set(200);
+    write_config(directory.path(), daemon.port, &format!("{defaults}{}", http("shop", server.port).replace("/\"", "/other\"")));
+    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.until(|d| async move { d.endpoint("shop").await["last"]["result"] == "success" }).await;
+    assert_eq!(daemon.state("shop").await, "up");
+    assert_eq!(daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await, 0.0);
+    daemon.until(|d| async move { d.metric("probity_probes_total{endpoint=\"shop\",result=\"unmeasured\"}").await >= 1.0 }).await;
+    let _ = dead;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_daemon_on_the_same_state_and_a_taken_port_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = Daemon::start(directory.path(), &http("a", 1)).await;
+    let other = tempfile::tempdir().expect("a directory");
+    let run = |config: &Path| Command::new(PROBITY).args(["run", "--config"]).arg(config).output().expect("runs");
+    let taken = write_config(other.path(), daemon.port, &http("a", 1));
+    let output = run(&taken);
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+    let config = other.path().join("same.toml");
+    std::fs::write(&config, format!("[daemon]\nlisten = \"127.0.0.1:{}\"\nstate_dir = {:?}\n", closed_port(), directory.path().join("state")))
+        .expect("written");
+    assert_eq!(run(&config).status.code(), Some(75));
+    std::fs::write(&config, format!("[daemon]\nlisten = \"127.0.0.1:{}\"\nstate_dir = \"/proc/none\"\n", closed_port())).expect("written");
+    assert_eq!(run(&config).status.code(), Some(73));
+    std::fs::write(&config, "[daemon]\nlisten = 5\n").expect("written");
+    let refused = run(&config);
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("same.toml:2:10"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_transition_is_notified_once_even_when_the_receiver_was_dead_and_the_daemon_killed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Switch::new().await;
+    let received: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let hook_port = closed_port();
+    let url = directory.path().join("hook.url");
+    std::fs::write(&url, format!("http://127.0.0.1:{hook_port}/hook\n")).expect("written");
+    let config = format!("{QUICK}{}[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n", http("shop", server.port));
+    let daemon = Daemon::start(directory.path(), &config).await;
+    daemon.until_state("shop", "up").await;
+    server.set(500);
+    daemon.until(|d| async move { d.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await == 1.0 }).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    daemon.kill();
+    let to = received.clone();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", hook_port)).await.expect("bound");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head = read_head(&mut stream).await;
+            let length =
+                head.to_ascii_lowercase().split("content-length: ").nth(1).and_then(|t| t.split("\r\n").next()).and_then(|n| n.parse().ok()).unwrap_or(0);
+            let mut body = vec![0; length];
+            let _ = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut body).await;
+            to.lock().expect("no panic").push(serde_json::from_slice(&body).expect("JSON"));
+            let _ = stream.write_all(b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n").await;
+        }
+    });
+    let daemon = Daemon::start(directory.path(), &config).await;
+    let heard = |n: usize| {
+        let received = received.clone();
+        async move { received.lock().expect("no panic").len() >= n }
+    };
+    daemon.until(|_| heard(1)).await;
+    server.set(200);
+    daemon.until(|_| heard(2)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let list = received.lock().expect("no panic").clone();
+    let states: Vec<&str> = list.iter().filter_map(|v| v["state"].as_str()).collect();
+    assert_eq!(states, vec!["down", "up"], "{list:?}");
+    assert_eq!((list[0]["endpoint"].as_str(), list[0]["cause"].as_str()), (Some("shop"), Some("status")));
+    let test = Command::new(PROBITY).args(["notify", "test", "ops", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
+    assert_eq!(test.status.code(), Some(0), "{test:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_and_markup_reach_no_surface() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let secret = directory.path().join("secret");
+    std::fs::File::create(&secret).and_then(|mut f| f.write_all(b"planted-7f3a")).expect("written");
+    let markup = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Evil: <script>alert(1)</script>\r\n\r\n").await;
+    let text = format!(
+        "{QUICK}[[endpoint]]\nname = \"<b>\\\"quoted\\\\</b>\"\nprobe.http.url = \"http://127.0.0.1:{markup}/\"\nprobe.http.auth.bearer = {{ file = {secret:?} }}\nprobe.http.headers = {{ x-key = {{ file = {secret:?} }} }}\nprobe.http.expect.headers = {{ x-evil = \"fine\" }}\n"
+    );
+    let daemon = Daemon::start_with(directory.path(), &text, |config| {
+        let mut command = Command::new(PROBITY);
+        command.args(["run", "--log", "trace", "--config"]).arg(config);
+        command
+    })
+    .await;
+    daemon.until(|d| async move { d.get("/api/v1/endpoints").await.is_some_and(|t| t.contains("\"down\"")) }).await;
+    let (page, metrics) = (daemon.get("/").await.expect("a page"), daemon.get("/metrics").await.expect("metrics"));
+    assert!(!page.contains("<script>") && !page.contains("<b>") && page.contains("&#60;b&#62;"), "{page}");
+    assert!(metrics.contains("endpoint=\"<b>\\\"quoted\\\\</b>\""), "{metrics}");
+    let printed = Command::new(PROBITY).args(["check", "--print", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
+    let surfaces =
+        [page, metrics, daemon.get("/api/v1/endpoints").await.expect("answered"), daemon.log(), String::from_utf8_lossy(&printed.stdout).into_owned()];
+    for surface in surfaces {
+        assert!(!surface.contains("planted-7f3a"), "{surface}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_exposition_has_at_most_38_series_for_an_endpoint_and_collect_chooses_parts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Switch::new().await;
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", http("shop", server.port))).await;
+    daemon.until_state("shop", "up").await;
+    let count = |text: &str| text.lines().filter(|l| l.contains("{endpoint=\"shop\"")).count();
+    let all = count(&daemon.get("/metrics").await.expect("metrics"));
+    let parts = [
+        count(&daemon.get("/metrics?collect[]=state").await.expect("metrics")),
+        count(&daemon.get("/metrics?collect[]=accounting").await.expect("metrics")),
+        count(&daemon.get("/metrics?collect[]=latency").await.expect("metrics")),
+    ];
+    assert!(all <= 38 && parts.iter().sum::<usize>() == all && parts[0] <= 8 && parts[2] == 10, "{all} {parts:?}");
+    assert!(daemon.get("/metrics?collect[]=nonsense").await.is_some_and(|t| t.contains("does not know")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dead_mans_switch_is_told_while_the_scheduler_lives() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let calls = Arc::new(AtomicU64::new(0));
+    let counted = calls.clone();
+    let port = tcp(move |mut stream| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(&ok("", b"")).await;
+        }
+    })
+    .await;
+    let url = directory.path().join("deadman");
+    std::fs::write(&url, format!("http://127.0.0.1:{port}/")).expect("written");
+    let daemon = Daemon::start(directory.path(), &format!("[deadman]\nurl = {{ file = {url:?} }}\nevery = \"1s\"\n{}", http("a", port))).await;
+    daemon
+        .until(|_| {
+            let calls = calls.clone();
+            async move { calls.load(Ordering::SeqCst) >= 3 }
+        })
+        .await;
+}

@@ -1,0 +1,13 @@
+//! End to end over loopback: real sockets, real TLS, the real binary. Every cause and reason that can be provoked
+//! without privileges has a test here; the others are provoked by tests/system.
+
+mod authority;
+mod cli;
+mod config;
+mod daemon;
+mod dns;
+mod http;
+mod icmp;
+mod serve;
+mod tcp;
+mod tls;

@@ -1,0 +1,145 @@
+//! Servers that behave as a test wants, and one probe of an endpoint given as TOML.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use probity::config::{Endpoint, Plan, Surroundings, load};
+use probity::outward::net::Net;
+use probity::outward::probe::{Report, run};
+use probity::words::{Cause, Outcome, Reason};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A config in memory; files are read from disk.
+pub struct Memory(pub String);
+
+impl Surroundings for Memory {
+    fn read(&self, path: &Path) -> Result<String, String> {
+        if path == Path::new("test.toml") {
+            return Ok(self.0.clone());
+        }
+        std::fs::read_to_string(path).map_err(|e| e.to_string())
+    }
+
+    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        (name == "TEST_SECRET").then(|| "hunter2-planted".to_owned())
+    }
+
+    fn credentials(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn host_name(&self) -> String {
+        "test-host".into()
+    }
+}
+
+pub fn plan(text: &str) -> Plan {
+    match load(Path::new("test.toml"), &Memory(text.to_owned())) {
+        Ok(plan) => plan,
+        Err(faults) => panic!("{faults:#?}\n{text}"),
+    }
+}
+
+/// One endpoint; `lines` are its keys.
+pub fn endpoint(lines: &str) -> Arc<Endpoint> {
+    let timeout = if lines.contains("timeout") { "" } else { "timeout = \"2s\"\n" };
+    plan(&format!("[[endpoint]]\nname = \"e\"\n{timeout}{lines}\n")).endpoints[0].clone()
+}
+
+/// Probes once, on a task set of its own, as the engine does.
+pub async fn probe(lines: &str) -> Report {
+    let endpoint = endpoint(lines);
+    tokio::task::LocalSet::new().run_until(async move { run(&Net::default(), &endpoint).await }).await
+}
+
+pub fn cause(report: &Report) -> Cause {
+    match &report.outcome {
+        Outcome::Down { cause, .. } => *cause,
+        other => panic!("not down: {other:?}"),
+    }
+}
+
+pub fn reason(report: &Report) -> Reason {
+    match &report.outcome {
+        Outcome::Unmeasured { reason, .. } => *reason,
+        other => panic!("not unmeasured: {other:?}"),
+    }
+}
+
+pub fn assert_up(report: &Report) {
+    assert!(matches!(report.outcome, Outcome::Up(_)), "{:?}", report.outcome);
+}
+
+/// A server whose connections are handled one by one by `handle`; returns its port.
+pub async fn tcp<F, H>(handle: H) -> u16
+where
+    F: Future<Output = ()> + Send + 'static,
+    H: Fn(TcpStream) -> F + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(handle(stream));
+        }
+    });
+    port
+}
+
+/// Reads one request head, whatever it is.
+pub async fn read_head(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte).await {
+            Ok(1) => head.push(byte[0]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// Answers each request with these bytes and closes.
+pub async fn answering(bytes: impl Into<Vec<u8>>) -> u16 {
+    let bytes: Arc<Vec<u8>> = Arc::new(bytes.into());
+    tcp(move |mut stream| {
+        let bytes = bytes.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+            // Wait for the client's end, so that no reset overtakes the bytes.
+            let mut rest = [0; 64];
+            while matches!(stream.read(&mut rest).await, Ok(n) if n > 0) {}
+        }
+    })
+    .await
+}
+
+/// Answers with these bytes and then keeps the connection open in silence.
+pub async fn stalling(bytes: &'static [u8]) -> u16 {
+    tcp(move |mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(bytes).await;
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+/// `200 OK` with headers and a body.
+pub fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut response = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
+    response.extend_from_slice(body);
+    response
+}
+
+/// A port that nobody listens on.
+pub fn closed_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("bound").port()
+}

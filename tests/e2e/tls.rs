@@ -1,0 +1,138 @@
+//! Certificates of every kind, each with its own cause, and its facts also when refused.
+
+use std::time::Duration;
+
+use probity::words::Cause;
+use tokio::io::AsyncWriteExt;
+
+use super::authority::{Authority, Leaf, acceptor, https, weak_leaf};
+use super::serve::*;
+
+async fn judged(authority: &Authority, leaf: Leaf, host: &str) -> probity::outward::probe::Report {
+    let port = https(acceptor(leaf, &[])).await;
+    probe(&format!("probe.tls.address = \"{host}:{port}\"\nprobe.tls.tls.ca_file = {:?}", authority.ca_file())).await
+}
+
+#[tokio::test]
+async fn each_fault_of_a_certificate_has_its_cause_and_its_dates_are_known() {
+    let authority = Authority::new();
+    let other = Authority::new();
+    let cases: Vec<(Leaf, Cause)> = vec![
+        (authority.leaf(|p| p.not_after = rcgen::date_time_ymd(2021, 1, 1)), Cause::TlsCertExpired),
+        (authority.leaf(|p| p.not_before = rcgen::date_time_ymd(2090, 1, 1)), Cause::TlsCertNotYetValid),
+        (authority.leaf(|p| p.subject_alt_names = vec![rcgen::SanType::DnsName("other.example".try_into().expect("a name"))]), Cause::TlsCertName),
+        (authority.leaf(|p| p.subject_alt_names.clear()), Cause::TlsCertName),
+        (other.leaf(|_| {}), Cause::TlsCertUntrusted),
+        (authority.client_leaf(), Cause::TlsCertPurpose),
+        (weak_leaf(), Cause::TlsCertWeak),
+    ];
+    for (leaf, wanted) in cases {
+        let report = judged(&authority, leaf, "127.0.0.1").await;
+        assert_eq!(cause(&report), wanted);
+        let certificate = report.outcome.facts().and_then(|f| f.certificate.clone());
+        assert!(certificate.is_some_and(|c| c.not_after > 0), "{wanted:?} has its dates");
+    }
+}
+
+#[tokio::test]
+async fn a_good_certificate_is_up_with_its_facts() {
+    let authority = Authority::new();
+    let report = judged(&authority, authority.leaf(|_| {}), "localhost").await;
+    assert_up(&report);
+    let facts = report.outcome.facts().expect("up");
+    assert_eq!(facts.tls_version, Some("TLSv1_3"));
+    let certificate = facts.certificate.clone().expect("seen");
+    assert_eq!(certificate.names, vec!["localhost", "127.0.0.1"]);
+    assert_eq!(certificate.not_after, 4_070_908_800_000);
+}
+
+#[tokio::test]
+async fn a_certificate_with_two_days_left_is_expiring_when_that_is_asked_for() {
+    let authority = Authority::new();
+    let port = https(acceptor(authority.leaf(|_| {}), &[])).await;
+    let lines = |within: &str| {
+        format!(
+            "probe.https = 1\nprobe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, expiring_within = \"{within}\" }}",
+            authority.ca_file()
+        )
+        .replace("probe.https = 1\n", "")
+    };
+    assert_up(&probe(&lines("399d")).await);
+    // Nothing is valid for longer than the certificate: trust it until 2099, and ask at its end.
+    let short = authority.leaf(|p| p.not_after = rcgen::date_time_ymd(2099, 1, 1));
+    assert_up(&judged(&authority, short, "127.0.0.1").await);
+    let soon = {
+        let now = probity::outward::clock::Clock::Real.read().utc_ms;
+        let text = probity::words::format_utc(now + 2 * 86_400_000);
+        let part = |a: usize, b: usize| text[a..b].parse::<i32>().expect("digits");
+        authority.leaf(|p| p.not_after = rcgen::date_time_ymd(part(0, 4), part(5, 7) as u8, part(8, 10) as u8))
+    };
+    let port = https(acceptor(soon, &[])).await;
+    let lines = format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, expiring_within = \"14d\" }}", authority.ca_file());
+    assert_eq!(cause(&probe(&lines).await), Cause::TlsCertExpiring);
+}
+
+#[tokio::test]
+async fn verification_can_be_left_out_and_the_facts_stay() {
+    let stranger = Authority::new();
+    let port = https(acceptor(stranger.leaf(|_| {}), &[])).await;
+    let report = probe(&format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.verify = false")).await;
+    assert_up(&report);
+    assert!(report.outcome.facts().is_some_and(|f| f.certificate.is_some()));
+    let report = probe(&format!("probe.http.url = \"https://127.0.0.1:{port}/\"")).await;
+    assert_eq!(cause(&report), Cause::TlsCertUntrusted);
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_client_certificate_gets_it_or_is_down() {
+    let authority = Authority::new();
+    let port = https(authority.demanding(authority.leaf(|_| {}))).await;
+    let client = authority.client_leaf();
+    let (chain, key) = (authority.file("client.pem", &client.pem), authority.file("client.key", &client.key_pem));
+    let with = format!(
+        "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls = {{ ca_file = {:?}, client_certificate = {chain:?}, client_key = {{ file = {key:?} }} }}",
+        authority.ca_file()
+    );
+    assert_up(&probe(&with).await);
+    let without = format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file());
+    assert_eq!(cause(&probe(&without).await), Cause::TlsClientAuth);
+}
+
+#[tokio::test]
+async fn a_peer_that_hangs_or_talks_nonsense_is_down() {
+    let silent = tcp(|stream| async move {
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    assert_eq!(cause(&probe(&format!("timeout = \"200ms\"\nprobe.tls.address = \"127.0.0.1:{silent}\"")).await), Cause::TlsTimeout);
+    let garbage = tcp(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    })
+    .await;
+    assert_eq!(cause(&probe(&format!("probe.tls.address = \"127.0.0.1:{garbage}\"")).await), Cause::TlsHandshake);
+    let closing = tcp(|stream| async move { drop(stream) }).await;
+    let got = cause(&probe(&format!("probe.tls.address = \"127.0.0.1:{closing}\"")).await);
+    assert!(matches!(got, Cause::TlsHandshake | Cause::ConnectReset), "{got:?}");
+}
+
+#[tokio::test]
+async fn http_2_is_chosen_by_alpn() {
+    let authority = Authority::new();
+    let accept = acceptor(authority.leaf(|_| {}), &[b"h2"]);
+    let port = tcp(move |stream| {
+        let accept = accept.clone();
+        async move {
+            let Ok(stream) = accept.accept(stream).await else { return };
+            let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let _ = respond.send_response(http::Response::new(()), true);
+            }
+        }
+    })
+    .await;
+    let lines =
+        format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}\nprobe.http.expect.version = \"2\"", authority.ca_file());
+    assert_up(&probe(&lines).await);
+}
