@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::leaf::show_duration;
-use super::plan::{LatencyMetrics, Plan};
+use super::plan::{Endpoint, LatencyMetrics, Plan};
 use crate::words::Ms;
 
 /// Bytes of one line of /metrics, on average, as measured on pages of 1,000 endpoints.
@@ -39,17 +39,17 @@ pub struct Detection {
 }
 
 /// Series of one endpoint on /metrics.
-pub fn series_of(secured: bool, plan: &Plan) -> u64 {
+pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
     let latency = match plan.metrics.latency {
         LatencyMetrics::Classic => plan.metrics.buckets_us.len() as u64 + 3,
         LatencyMetrics::Off => 0,
     };
-    22 + latency + if secured { 2 } else { 0 }
+    22 + latency + if endpoint.probe.is_secured() { 2 } else { 0 }
 }
 
 pub fn implied(plan: &Plan) -> Implied {
     let per_second: f64 = plan.endpoints.iter().map(|e| 1000.0 / e.rules.cadence.interval as f64).sum();
-    let series: u64 = plan.endpoints.iter().map(|e| series_of(e.probe.is_secured(), plan)).sum();
+    let series: u64 = plan.endpoints.iter().map(|e| series_of(e, plan)).sum();
     let detection: Vec<Detection> = plan
         .endpoints
         .iter()

@@ -1,4 +1,4 @@
-//! Floor 2: judgement. Pure code: time is an argument, numbers are integers, there is no IO.
+//! Floor 1: judgement. Pure code: time is an argument, numbers are integers, there is no IO.
 //!
 //! [`schedule`] says when a probe is due, [`state`] turns results into states, outages and settled time,
 //! [`ledger`] adds that time up, [`latency`] keeps distributions small, [`timeline`] cuts a history to a period with its

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Every figure of docs/benchmarks.md, one JSON object a line. --smoke: a small run that shows that the benches work.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bench="python3 benches/bench.py"
+if [ "${1:-}" = "--smoke" ]; then
+  $bench fleet --endpoints 500 --interval 1 --seconds 3
+  $bench scrape --endpoints 1000
+  exit 0
+fi
+$bench fleet --endpoints 10000 --interval 10 --seconds 20 --peer
+$bench fleet --endpoints 10000 --interval 1 --seconds 20
+$bench fleet --endpoints 100000 --interval 60 --https-share 0.1 --seconds 60
+$bench saturate --kind http --endpoints 8000 --peer
+$bench saturate --kind https --endpoints 1000 --peer
+$bench saturate --kind tcp --endpoints 8000 --peer
+$bench saturate --kind icmp --endpoints 8000 --peer
+$bench saturate --kind dns --endpoints 8000 --peer
+$bench lateness --endpoints 10000 --seconds 20
+for n in 1000 10000 100000; do $bench scrape --endpoints $n; done
+$bench start --endpoints 100000

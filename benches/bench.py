@@ -1,0 +1,406 @@
+#!/usr/bin/env python3
+"""Figures of the real daemon under load, next to blackbox_exporter + Prometheus where they do the same work.
+
+    benches/bench.py fleet --endpoints 10000 --interval 10 [--https-share 0.1] [--peer]
+    benches/bench.py saturate --kind http|https|tcp|icmp|dns [--peer]
+    benches/bench.py lateness --endpoints 10000
+    benches/bench.py scrape --endpoints 100000
+    benches/bench.py start --endpoints 100000
+
+Needs root, nginx, knot (dns) and, for peers, prometheus, prometheus-blackbox-exporter and wrk. Every measurement prints
+one line of JSON. Servers and load generators run on CPU 1, a saturated prober on CPU 0, a fleet's prober on both.
+Counts come from the servers (nginx stub_status) where they can; every line says how much CPU other processes took.
+"""
+import argparse
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROBITY = os.environ.get("PROBITY", os.path.join(HERE, "..", "target", "release", "probity"))
+TICK = os.sysconf("SC_CLK_TCK")
+PORT, HTTP, HTTPS, DNS, HANG, BLACKBOX, PROMETHEUS = 29847, 29080, 29443, 29053, 29081, 29115, 29090
+
+
+class Process:
+    def __init__(self, argv, cpus=None, log=None, cwd=None):
+        argv = (["taskset", "-c", cpus] if cpus else []) + argv
+        out = open(log, "w") if log else subprocess.DEVNULL
+        self.p = subprocess.Popen(argv, stdout=out, stderr=out, cwd=cwd)
+        self.pid = self.p.pid
+
+    def cpu_s(self):
+        total = 0
+        for pid in [self.pid] + children(self.pid):
+            try:
+                fields = open("/proc/%d/stat" % pid).read().rsplit(") ", 1)[1].split()
+                total += (int(fields[11]) + int(fields[12])) / TICK
+            except OSError:
+                pass
+        return total
+
+    def memory_mib(self, key="VmRSS"):
+        text = open("/proc/%d/status" % self.pid).read()
+        return int(re.search(key + r":\s+(\d+)", text).group(1)) / 1024
+
+    def stop(self):
+        self.p.send_signal(signal.SIGTERM)
+        try:
+            return self.p.wait(15)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            return self.p.wait()
+
+
+def children(pid):
+    try:
+        return [int(c) for c in open("/proc/%d/task/%d/children" % (pid, pid)).read().split()]
+    except OSError:
+        return []
+
+
+def busy_s():
+    fields = [int(x) for x in open("/proc/stat").readline().split()[1:]]
+    return sum(fields[:3] + fields[5:8]) / TICK
+
+
+def get(url, headers=None, timeout=120):
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=timeout).read()
+
+
+def wait_for(check, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if check():
+                return
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise SystemExit("bench: it never became ready")
+
+
+def say(**fields):
+    print(json.dumps(fields), flush=True)
+
+
+# ---- targets --------------------------------------------------------------------------------------------------
+
+def certificates(work):
+    ca, key, leaf = (os.path.join(work, n) for n in ("ca.pem", "leaf.key", "leaf.pem"))
+    run = lambda *a: subprocess.run(a, check=True, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key", "-out", ca, "-subj", "/CN=bench", "-days", "30")
+    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", "leaf.csr", "-subj", "/CN=localhost")
+    with open(os.path.join(work, "ext"), "w") as f:
+        f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    run("openssl", "x509", "-req", "-in", "leaf.csr", "-CA", ca, "-CAkey", "ca.key", "-CAcreateserial", "-out", leaf, "-days", "30", "-extfile", "ext")
+    return ca, key, leaf
+
+
+def nginx(work):
+    ca, key, leaf = certificates(work)
+    with open(os.path.join(work, "nginx.conf"), "w") as f:
+        f.write("""daemon off; pid %(w)s/nginx.pid; worker_processes 1; worker_rlimit_nofile 200000; error_log %(w)s/nginx.log crit;
+events { worker_connections 100000; multi_accept on; }
+http { access_log off; client_body_temp_path %(w)s/b; proxy_temp_path %(w)s/p; fastcgi_temp_path %(w)s/f; uwsgi_temp_path %(w)s/u; scgi_temp_path %(w)s/s;
+ server { listen 127.0.0.1:%(h)d backlog=65535; listen 127.0.0.1:%(s)d ssl backlog=65535; ssl_certificate %(l)s; ssl_certificate_key %(k)s;
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off; ssl_session_tickets off;
+  location / { return 200 "ok\\n"; } location /status { stub_status; } } }
+""" % dict(w=work, h=HTTP, s=HTTPS, l=leaf, k=key))
+    p = Process(["nginx", "-p", work, "-c", os.path.join(work, "nginx.conf")], cpus="1")
+    wait_for(lambda: get("http://127.0.0.1:%d/" % HTTP))
+    return p, ca
+
+
+def requests():
+    return [int(x) for x in get("http://127.0.0.1:%d/status" % HTTP).decode().split("\n")[2].split()]
+
+
+def knot(work):
+    zone = os.path.join(work, "bench.zone")
+    with open(zone, "w") as f:
+        f.write("$ORIGIN bench.\n@ 60 SOA ns 1 2 3 4 5 6\n@ NS ns\nns A 127.0.0.1\nwww A 127.0.0.1\n")
+    with open(os.path.join(work, "knot.conf"), "w") as f:
+        f.write("server:\n  listen: 127.0.0.1@%d\n  rundir: %s\n  udp-workers: 1\ndatabase:\n  storage: %s\nzone:\n- domain: bench\n  file: %s\n" % (DNS, work, work, zone))
+    p = Process(["knotd", "-c", os.path.join(work, "knot.conf")], cpus="1", log=os.path.join(work, "knot.log"))
+    time.sleep(1.5)
+    return p
+
+
+# ---- the daemon -------------------------------------------------------------------------------------------------
+
+def config(work, ca, endpoints, interval_ms, timeout_ms, https_share=0.0, hanging=0, kind="http", latency="classic"):
+    lines = ["[daemon]\nvantage = \"bench\"\nlisten = \"127.0.0.1:%d\"\nstate_dir = \"%s/state\"\n[metrics]\nlatency = \"%s\"\n" % (PORT, work, latency),
+             "[defaults]\ninterval = \"%dms\"\ntimeout = \"%dms\"\n" % (interval_ms, timeout_ms), "[defaults.probe.http.tls]\nca_file = \"%s\"\n" % ca]
+    secure = int(endpoints * https_share)
+    groups = {"http": [], "https": [], "hang": [], "tcp": [], "icmp": [], "dns": []}
+    for n in range(endpoints):
+        if n < hanging:
+            groups["hang"].append("e%06d = \"http://127.0.0.1:%d/t/%d\"" % (n, HANG, n))
+        elif n < hanging + secure or kind == "https":
+            groups["https"].append("e%06d = \"https://127.0.0.1:%d/t/%d\"" % (n, HTTPS, n))
+        elif kind == "tcp":
+            groups["tcp"].append("e%06d = \"127.0.0.1:%d\"" % (n, HTTP))
+        elif kind == "icmp":
+            groups["icmp"].append("e%06d = \"127.0.0.1\"" % n)
+        elif kind == "dns":
+            groups["dns"].append("e%06d = \"127.0.0.1:%d\"" % (n, DNS))
+        else:
+            groups["http"].append("e%06d = \"http://127.0.0.1:%d/t/%d\"" % (n, HTTP, n))
+    shape = {"tcp": "probe.tcp.expect = {}", "icmp": "probe.icmp.size = 56", "dns": "probe.dns.query = \"www.bench\"\nprobe.dns.type = \"A\""}
+    for name, targets in groups.items():
+        if targets:
+            lines.append("[group.%s]\n%s\n[group.%s.targets]\n%s\n" % (name, shape.get(name, "probe.http.method = \"GET\""), name, "\n".join(targets)))
+    path = os.path.join(work, "probity.toml")
+    with open(path, "w") as f:
+        f.write("\n".join(lines))
+    shutil.rmtree(os.path.join(work, "state"), ignore_errors=True)
+    return path
+
+
+def daemon(work, path, cpus="0,1"):
+    began = time.monotonic()
+    p = Process([PROBITY, "run", "--config", path, "--log", "error"], cpus=cpus, log=os.path.join(work, "probity.log"))
+    wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PORT))
+    return p, time.monotonic() - began
+
+
+def scrape(query="", headers=None):
+    return get("http://127.0.0.1:%d/metrics%s" % (PORT, query), headers)
+
+
+def totals(text):
+    """(slots by result, lateness histogram) of a page."""
+    slots = {}
+    for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', text, re.M):
+        slots[result] = slots.get(result, 0) + int(n)
+    late = [(float(le), int(n)) for le, n in re.findall(r'^probity_probe_lateness_seconds_bucket\{le="([\d.]+|\+Inf)"\} (\d+)$'.replace("|\\+Inf", ""), text, re.M)]
+    count = int(re.search(r"^probity_probe_lateness_seconds_count (\d+)$", text, re.M).group(1))
+    return slots, late, count
+
+
+def quantile(before, after, q):
+    """Upper bound of the bucket that the quantile lies in, in ms, of what came between two pages."""
+    total = after[2] - before[2]
+    for (bound, n), (_, n0) in zip(after[1], before[1]):
+        if n - n0 >= q * total:
+            return bound * 1000
+    return float("inf")
+
+
+def window(p, seconds):
+    before, cpu, busy, t = totals(scrape("?collect[]=accounting&collect[]=daemon").decode()), p.cpu_s(), busy_s(), time.monotonic()
+    seen = requests()[2]
+    time.sleep(seconds)
+    took = time.monotonic() - t
+    used, others = p.cpu_s() - cpu, busy_s() - busy
+    served = requests()[2] - seen
+    after = totals(scrape("?collect[]=accounting&collect[]=daemon").decode())
+    slots = {k: after[0][k] - before[0].get(k, 0) for k in after[0]}
+    return dict(seconds=round(took, 2), core=round(used / took, 4), other_cores=round((others - used) / took, 3), slots=slots,
+                served_per_s=round(served / took), late_ms_p50=quantile(before, after, 0.5), late_ms_p99=quantile(before, after, 0.99), late_ms_p999=quantile(before, after, 0.999))
+
+
+# ---- measurements -----------------------------------------------------------------------------------------------
+
+def fleet(a, work):
+    ng, ca = nginx(work)
+    try:
+        path = config(work, ca, a.endpoints, a.interval * 1000, min(5000, a.interval * 1000), a.https_share)
+        p, ready = daemon(work, path)
+        time.sleep(min(a.interval, 60) + 3)
+        w = window(p, max(a.seconds, a.interval))
+        done = sum(w["slots"].values())
+        expected = a.endpoints / a.interval * w["seconds"]
+        say(bench="fleet", prober="probity", endpoints=a.endpoints, interval_s=a.interval, https_share=a.https_share, rss_mib=round(p.memory_mib(), 1),
+            peak_mib=round(p.memory_mib("VmHWM"), 1), ready_s=round(ready, 2), cpu_us_per_probe=round(w["core"] * w["seconds"] / max(done, 1) * 1e6, 1),
+            slots_done_pct=round(100 * done / expected, 2), **w)
+        p.stop()
+        if a.peer:
+            peer_fleet(a, work)
+    finally:
+        ng.stop()
+
+
+def peer_fleet(a, work):
+    d = os.path.join(work, "prometheus")
+    os.makedirs(d, exist_ok=True)
+    with open(os.path.join(d, "blackbox.yml"), "w") as f:
+        f.write("modules: {http: {prober: http, timeout: 5s}}\n")
+    with open(os.path.join(d, "targets.json"), "w") as f:
+        json.dump([{"targets": ["http://127.0.0.1:%d/t/%d" % (HTTP, n) for n in range(a.endpoints)]}], f)
+    with open(os.path.join(d, "prometheus.yml"), "w") as f:
+        f.write("""global: {scrape_interval: %(i)ds, scrape_timeout: %(t)ds}
+scrape_configs:
+- job_name: bb
+  metrics_path: /probe
+  params: {module: [http]}
+  file_sd_configs: [{files: [targets.json]}]
+  relabel_configs:
+  - {source_labels: [__address__], target_label: __param_target}
+  - {source_labels: [__param_target], target_label: instance}
+  - {target_label: __address__, replacement: "127.0.0.1:%(b)d"}
+""" % dict(i=a.interval, t=min(5, a.interval), b=BLACKBOX))
+    bb = Process(["prometheus-blackbox-exporter", "--config.file=" + os.path.join(d, "blackbox.yml"), "--web.listen-address=127.0.0.1:%d" % BLACKBOX, "--log.level=error"], cpus="0,1")
+    pr = Process(["prometheus", "--config.file=" + os.path.join(d, "prometheus.yml"), "--storage.tsdb.path=" + os.path.join(d, "data"), "--log.level=error",
+                  "--web.listen-address=127.0.0.1:%d" % PROMETHEUS], cpus="0,1")
+    try:
+        wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PROMETHEUS))
+        time.sleep(a.interval * 1.5 + 3)
+        cpu, busy, t, seen = bb.cpu_s() + pr.cpu_s(), busy_s(), time.monotonic(), requests()[2]
+        time.sleep(max(a.seconds, a.interval))
+        took = time.monotonic() - t
+        used = bb.cpu_s() + pr.cpu_s() - cpu
+        served = requests()[2] - seen
+        say(bench="fleet", prober="blackbox_exporter + Prometheus", endpoints=a.endpoints, interval_s=a.interval, seconds=round(took, 2), core=round(used / took, 4),
+            other_cores=round((busy_s() - busy - used) / took, 3), served_per_s=round(served / took), rss_mib=round(bb.memory_mib() + pr.memory_mib(), 1),
+            cpu_us_per_probe=round(used / max(served, 1) * 1e6, 1))
+    finally:
+        pr.stop()
+        bb.stop()
+
+
+def saturate(a, work):
+    """The largest fleet at 1 s with at least 99.5 % of its slots done, on one CPU."""
+    ng, ca = nginx(work)
+    kn = knot(work) if a.kind == "dns" else None
+    best = None
+    try:
+        size, step = a.endpoints, a.endpoints
+        low, high = 0, None
+        for _ in range(a.steps):
+            path = config(work, ca, size, 1000, 900, kind=a.kind, latency="off")
+            p, _ = daemon(work, path, cpus="0")
+            time.sleep(4)
+            w = window(p, a.seconds)
+            done = w["slots"].get("success", 0)
+            pct = 100 * done / (size * w["seconds"])
+            say(bench="saturate-step", kind=a.kind, endpoints=size, done_pct=round(pct, 2), rss_mib=round(p.memory_mib(), 1), **w)
+            p.stop()
+            if pct >= 99.5:
+                low, best = size, (size, w, p)
+                size = (size + high) // 2 if high else size + step
+            else:
+                high = size
+                size = (low + size) // 2
+            if high and high - low <= a.endpoints // 16:
+                break
+        if best:
+            size, w, _ = best
+            say(bench="saturate", prober="probity", kind=a.kind, per_second=size, core=w["core"], cpu_us_per_probe=round(w["core"] * 1e6 / size, 1), late_ms_p99=w["late_ms_p99"], other_cores=w["other_cores"])
+        if a.peer:
+            peer_rate(a, work, ca)
+    finally:
+        ng.stop()
+        if kn:
+            kn.stop()
+
+
+def peer_rate(a, work, ca):
+    modules = {"http": "{prober: http, timeout: 5s}", "https": "{prober: http, timeout: 5s, http: {tls_config: {ca_file: %s}}}" % ca, "tcp": "{prober: tcp, timeout: 5s}",
+               "icmp": "{prober: icmp, timeout: 5s}", "dns": "{prober: dns, timeout: 5s, dns: {query_name: www.bench, query_type: A}}"}
+    target = {"http": "http://127.0.0.1:%d/" % HTTP, "https": "https://127.0.0.1:%d/" % HTTPS, "tcp": "127.0.0.1:%d" % HTTP, "icmp": "127.0.0.1", "dns": "127.0.0.1:%d" % DNS}[a.kind]
+    conf = os.path.join(work, "blackbox.yml")
+    with open(conf, "w") as f:
+        f.write("modules: {m: %s}\n" % modules[a.kind])
+    bb = Process(["prometheus-blackbox-exporter", "--config.file=" + conf, "--web.listen-address=127.0.0.1:%d" % BLACKBOX, "--log.level=error"], cpus="0")
+    url = "http://127.0.0.1:%d/probe?module=m&target=%s" % (BLACKBOX, target)
+    try:
+        wait_for(lambda: b"probe_success 1" in get(url))
+        cpu, t = bb.cpu_s(), time.monotonic()
+        out = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c32", "-d%ds" % a.seconds, url], capture_output=True, text=True).stdout
+        took, used = time.monotonic() - t, bb.cpu_s() - cpu
+        n = int(re.search(r"(\d+) requests in", out).group(1))
+        say(bench="saturate", prober="blackbox_exporter", kind=a.kind, per_second=round(n / took), core=round(used / took, 3), cpu_us_per_probe=round(used / n * 1e6, 1))
+    finally:
+        bb.stop()
+
+
+def lateness(a, work):
+    """Half of the endpoints take connections and never answer."""
+    ng, ca = nginx(work)
+    hang = socket.socket()
+    hang.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    hang.bind(("127.0.0.1", HANG))
+    hang.listen(65535)
+    try:
+        path = config(work, ca, a.endpoints, 1000, 1000, hanging=a.endpoints // 2, latency="off")
+        p, _ = daemon(work, path)
+        time.sleep(8)
+        w = window(p, a.seconds)
+        missed = w["slots"].get("missed", 0)
+        say(bench="lateness", endpoints=a.endpoints, hanging=a.endpoints // 2, rss_mib=round(p.memory_mib(), 1), peak_mib=round(p.memory_mib("VmHWM"), 1), missed=missed,
+            done_pct=round(100 * sum(w["slots"].values()) / (a.endpoints * w["seconds"]), 2), **w)
+        p.stop()
+    finally:
+        hang.close()
+        ng.stop()
+
+
+def scraping(a, work):
+    ng, ca = nginx(work)
+    try:
+        path = config(work, ca, a.endpoints, 60_000, 5000)
+        p, _ = daemon(work, path)
+        time.sleep(5)
+        for name, headers in (("plain", {}), ("gzip", {"Accept-Encoding": "gzip"})):
+            rows = []
+            for _ in range(5):
+                before, t = p.memory_mib(), time.monotonic()
+                body = scrape(headers=headers)
+                took = time.monotonic() - t
+                rows.append((took, len(body), max(p.memory_mib() - before, 0)))
+            text = gzip.decompress(body) if headers else body
+            took = sorted(r[0] for r in rows)[2]
+            say(bench="scrape", encoding=name, endpoints=a.endpoints, series=sum(1 for line in text.splitlines() if not line.startswith(b"#")), seconds=round(took, 3),
+                bytes=rows[-1][1], extra_mib=round(max(r[2] for r in rows[1:]), 1), rss_mib=round(p.memory_mib(), 1))
+        p.stop()
+    finally:
+        ng.stop()
+
+
+def starting(a, work):
+    ng, ca = nginx(work)
+    try:
+        path = config(work, ca, a.endpoints, 60_000, 5000)
+        state = os.path.join(work, "state")
+        for what in ("first", "second"):
+            p, ready = daemon(work, path)
+            say(bench="start", start=what, endpoints=a.endpoints, ready_s=round(ready, 2), rss_mib=round(p.memory_mib(), 1))
+            time.sleep(20)
+            t = time.monotonic()
+            p.stop()
+            say(bench="stop", endpoints=a.endpoints, seconds=round(time.monotonic() - t, 2), state_mib=round(sum(os.path.getsize(os.path.join(state, f)) for f in os.listdir(state)) / 2**20, 1))
+    finally:
+        ng.stop()
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("what", choices=["fleet", "saturate", "lateness", "scrape", "start"])
+    ap.add_argument("--endpoints", type=int, default=10_000)
+    ap.add_argument("--interval", type=int, default=10)
+    ap.add_argument("--https-share", type=float, default=0.0)
+    ap.add_argument("--kind", choices=["http", "https", "tcp", "icmp", "dns"], default="http")
+    ap.add_argument("--seconds", type=int, default=10)
+    ap.add_argument("--steps", type=int, default=7)
+    ap.add_argument("--peer", action="store_true", help="put blackbox_exporter (and Prometheus) through the same work in the same run")
+    a = ap.parse_args()
+    work = tempfile.mkdtemp(prefix="probity-bench-")
+    try:
+        {"fleet": fleet, "saturate": saturate, "lateness": lateness, "scrape": scraping, "start": starting}[a.what](a, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

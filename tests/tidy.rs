@@ -1,0 +1,147 @@
+//! The house rules that a machine can hold: floors, clocks, sizes, names, and that every probe kind and metric is shown.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FLOORS: [&str; 7] = ["words", "judgement", "config", "outward", "engine", "expose", "daemon"];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(directory: &Path, into: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(directory).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                walk(&path, into);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).expect("UTF-8");
+                into.push((path, text));
+            }
+        }
+    }
+    let mut list = Vec::new();
+    walk(Path::new("src"), &mut list);
+    assert!(list.len() > 50);
+    list
+}
+
+fn floor_of(path: &Path) -> Option<usize> {
+    let first = path.components().nth(1)?.as_os_str().to_str()?;
+    FLOORS.iter().position(|f| *f == first.trim_end_matches(".rs"))
+}
+
+/// The text before the tests of a file.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
+}
+
+#[test]
+fn no_file_uses_a_floor_above_its_own() {
+    for (path, text) in sources() {
+        let Some(own) = floor_of(&path) else { continue };
+        for (n, line) in code(&text).lines().enumerate() {
+            for (above, other) in FLOORS.iter().enumerate().skip(own + 1) {
+                let uses = line.contains(&format!("crate::{other}::")) || line.contains(&format!("crate::{other};"));
+                assert!(!uses, "{}:{}: uses {other}, floor {above}, from floor {own}", path.display(), n + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_floors_that_decide_touch_no_clock_and_no_world() {
+    for (path, text) in sources() {
+        if floor_of(&path).is_some_and(|f| f <= 2) {
+            for word in ["std::fs", "std::net::Tcp", "std::net::Udp", "std::time", "tokio", "SystemTime", "Instant::now", "std::env", "std::process", "println!"] {
+                assert!(!code(&text).contains(word), "{}: {word} has no place on this floor", path.display());
+            }
+        }
+        if !path.ends_with("clock.rs") && !path.ends_with("sys.rs") {
+            for word in ["SystemTime::now", "std::time::Instant", "UNIX_EPOCH"] {
+                assert!(!text.contains(word), "{}: time comes from outward::clock", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_stays_within_a_size() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "{}: begins without a module doc", path.display());
+        let lines = code(&text).lines().count();
+        assert!(lines <= 760, "{}: {lines} lines; split it by idea", path.display());
+    }
+}
+
+#[test]
+fn nothing_is_left_for_later_and_nothing_is_skipped() {
+    for (path, text) in sources() {
+        for word in ["TODO", "FIXME", "XXX", "unimplemented!", "todo!"] {
+            assert!(!text.contains(word), "{}: {word}", path.display());
+        }
+        assert!(!code(&text).contains(".unwrap()"), "{}: unwrap outside tests", path.display());
+        assert!(!text.contains("#[allow("), "{}: use expect with a reason", path.display());
+    }
+    for entry in fs::read_dir("tests/e2e").expect("readable") {
+        let text = fs::read_to_string(entry.expect("readable").path()).expect("UTF-8");
+        assert!(!text.contains("#[ignore"));
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_one_place() {
+    for (path, text) in sources() {
+        assert!(path.ends_with("sys.rs") || !text.contains("unsafe {"), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_probe_kind_has_an_example_a_test_and_a_row_in_the_readme() {
+    let (example, readme) = (fs::read_to_string("config/example.toml").expect("there"), fs::read_to_string("README.md").expect("there"));
+    for kind in probity::words::Kind::ALL {
+        let kind = kind.as_str();
+        assert!(example.contains(&format!("probe.{kind}.")), "config/example.toml shows no {kind}");
+        assert!(readme.contains(&format!("| `{kind}` |")), "README.md has no row for {kind}");
+        let tests: String = fs::read_dir("tests/e2e").expect("readable").map(|e| fs::read_to_string(e.expect("readable").path()).expect("UTF-8")).collect();
+        assert!(tests.contains(&format!("probe.{kind}")), "no end-to-end test of {kind}");
+    }
+}
+
+#[test]
+fn every_cause_and_reason_is_documented_and_provoked_somewhere() {
+    let docs = fs::read_to_string("docs/causes.md").expect("docs/causes.md is there");
+    let mut tests = String::new();
+    for directory in ["tests/e2e", "tests/system", "src/engine", "src/judgement"] {
+        for entry in fs::read_dir(directory).expect("readable") {
+            tests.push_str(&fs::read_to_string(entry.expect("readable").path()).unwrap_or_default());
+        }
+    }
+    for cause in probity::words::Cause::ALL {
+        assert!(docs.contains(&format!("`{}`", cause.as_str())), "docs/causes.md lacks {}", cause.as_str());
+        let provoked = tests.contains(&format!("Cause::{cause:?}")) || tests.contains(cause.as_str());
+        assert!(provoked, "no test provokes {}", cause.as_str());
+    }
+    for reason in probity::words::Reason::ALL {
+        assert!(docs.contains(&format!("`{}`", reason.as_str())), "docs/causes.md lacks {}", reason.as_str());
+    }
+}
+
+#[test]
+fn every_metric_has_a_help_text_a_stranger_can_act_on() {
+    for family in probity::expose::exposition::FAMILIES {
+        assert!(family.name.starts_with("probity_"));
+        assert!(family.help.len() > 40 && family.help.ends_with('.'), "{}: {}", family.name, family.help);
+    }
+}
+
+#[test]
+fn public_functions_take_no_bool_where_two_functions_or_an_enum_would_say_more() {
+    // Flags that are data (a signal delivered or not, printing as JSON) are named here.
+    let data = ["fn sent(", "fn count(", "fn print(", "fn count_raw("];
+    for (path, text) in sources() {
+        for (n, line) in code(&text).lines().enumerate() {
+            let is_signature = line.trim_start().starts_with("pub fn ") || line.trim_start().starts_with("fn ");
+            let takes_bool = line.split("->").next().is_some_and(|head| head.contains(": bool"));
+            let known = data.iter().any(|d| line.contains(d)) || path.components().any(|c| c.as_os_str() == "cli");
+            assert!(!is_signature || !takes_bool || known, "{}:{}: {line}", path.display(), n + 1);
+        }
+    }
+}
