@@ -88,7 +88,7 @@ impl Life {
         self.previous = now;
         let ledger = self.judge.ledger();
         let first = self.judge.first_start().unwrap_or(ledger.watermark);
-        prop_assert_eq!(ledger.up + ledger.down + ledger.unknown, ledger.watermark - first);
+        prop_assert_eq!(ledger.up + ledger.down + ledger.unknown + ledger.out_of_service, ledger.watermark - first);
         prop_assert!(self.judge.down_lower() <= ledger.down_upper);
         prop_assert!(ledger.down <= ledger.down_upper);
         prop_assert!(ledger.down_upper + ledger.unknown <= ledger.watermark - first);
@@ -118,7 +118,7 @@ impl Life {
             .changes
             .iter()
             .filter_map(|c| match c {
-                Change::UnknownUntil { from, to, .. } => Some(Span::new(*from as i64, *to as i64)),
+                Change::UnknownUntil { from, to, .. } | Change::OutOfService { from, to } => Some(Span::new(*from as i64, *to as i64)),
                 _ => None,
             })
             .collect();
@@ -145,6 +145,13 @@ fn run(seed: u64) -> Result<Life, TestCaseError> {
             life.judge.stop(&life.rules, now, &mut life.changes);
             now += rng.u64(1..life.rules.gap * 3);
             life.judge.start(&life.rules, now, &mut life.changes);
+            life.verify()?;
+        }
+        if rng.u32(0..60) == 0 {
+            life.judge.leave_service(&mut life.changes);
+            life.verify()?;
+            now += rng.u64(1..life.rules.gap * 2);
+            life.judge.resume_service(now, &mut life.changes);
             life.verify()?;
         }
         slot += cadence.interval * (1 + now.saturating_sub(slot) / cadence.interval);
@@ -176,9 +183,12 @@ proptest! {
         let first = life.judge.first_start().expect("started");
         let known = Spans::new(vec![Span::new(first as i64, ledger.watermark as i64)]).minus(&life.unknown());
         let outside = Spans::new(vec![Span::new(first as i64, ledger.watermark as i64)]).minus(&known);
-        prop_assert_eq!(outside.length(), ledger.unknown, "changes and ledger tell the same unknown time");
+        prop_assert_eq!(outside.length(), ledger.unknown + ledger.out_of_service, "changes and ledger tell the same unknown time");
         let truly_down = life.truth.down(ledger.watermark).minus(&outside).cut(Span::new(first as i64, ledger.watermark as i64)).length();
         prop_assert!(life.judge.down_lower() <= truly_down, "lower {} > true {}", life.judge.down_lower(), truly_down);
+        let proven: u64 = life.changes.iter().map(|c| if let Change::Proven { from, to } = c { to - from } else { 0 }).sum();
+        let open = life.judge.open_run().map_or(0, |(from, to)| to - from);
+        prop_assert_eq!(proven + open, life.judge.down_lower(), "changes and judge tell the same lower bound");
         prop_assert!(truly_down <= ledger.down_upper, "true {} > upper {}", truly_down, ledger.down_upper);
     }
 

@@ -80,7 +80,7 @@ fn outages(judge: &Judge, changes: &[Change]) -> Value {
                 open["down_ms"] = json!(down);
                 open["upper_ms"] = json!(to_latest - ms(&open["from_earliest"]));
             }
-            Change::FirstUp { .. } | Change::UnknownFrom { .. } | Change::UnknownUntil { .. } | Change::Unconfirmed { .. } => {}
+            _ => {}
         }
     }
     if judge.outage().is_some() {

@@ -50,7 +50,9 @@ fn no_file_uses_a_floor_above_its_own() {
 fn the_floors_that_decide_touch_no_clock_and_no_world() {
     for (path, text) in sources() {
         if floor_of(&path).is_some_and(|f| f <= 2) {
-            for word in ["std::fs", "std::net::Tcp", "std::net::Udp", "std::time", "tokio", "SystemTime", "Instant::now", "std::env", "std::process", "println!"] {
+            for word in
+                ["std::fs", "std::net::Tcp", "std::net::Udp", "std::time", "tokio", "SystemTime", "Instant::now", "std::env", "std::process", "println!"]
+            {
                 assert!(!code(&text).contains(word), "{}: {word} has no place on this floor", path.display());
             }
         }

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::build_probe;
 use super::plan::*;
 use super::plan_probe::{Dns, HostPort, Http, Icmp, Probe, Tcp, TlsProbe};
-use super::secret::secret;
+use super::secret::{Secret, secret};
 use super::source::{Fault, Source, Surroundings};
 use super::walk::{Item, Layers, Section};
 use crate::judgement::rules::{Cadence, Rules};
@@ -157,7 +157,15 @@ impl Builder<'_> {
         self.look_at_unused(&defaults);
         let daemon = self.daemon(&top.layers("daemon"));
         let endpoints = self.endpoints(drafts, &components, &daemon);
-        let notify = roots.iter().flat_map(|r| r.tables("notify")).filter_map(|s| self.notify(&s)).collect();
+        let mut receivers = HashSet::new();
+        let mut notify: Vec<Notify> = Vec::new();
+        for section in roots.iter().flat_map(|r| r.tables("notify")) {
+            let Some(receiver) = self.notify(&section) else { continue };
+            if !receivers.insert(receiver.name.clone()) {
+                section.source.fault(&section.span, format!("the receiver `{}` stands twice", receiver.name), "Give each [[notify]] a name of its own.");
+            }
+            notify.push(receiver);
+        }
         let deadman = self.deadman(&top);
         defaults.end();
         roots.iter().for_each(Section::end);
@@ -182,7 +190,7 @@ impl Builder<'_> {
         for section in &layers.0 {
             for (id, span, item) in section.entries() {
                 let Some(table) = item.section() else { continue };
-                let title = table.item("title").and_then(|i| i.text()).unwrap_or_else(|| id.to_owned());
+                let title = table.item("title").and_then(|i| i.name()).map_or_else(|| id.to_owned(), |n| n.to_string());
                 let combine = table.item("combine").and_then(|i| combination(&i)).unwrap_or(Combine::Series);
                 table.end();
                 match Name::new(id) {
@@ -216,7 +224,20 @@ impl Builder<'_> {
         let mut names: HashSet<Name> = HashSet::with_capacity(drafts.len());
         let mut labels_of: HashMap<Vec<usize>, Arc<BTreeMap<String, String>>> = HashMap::new();
         let mut dials: Vec<Arc<Dial>> = Vec::new();
+        let configured: HashSet<Name> = drafts.iter().map(|d| d.name.clone()).collect();
+        let mut old_names = HashSet::new();
         for draft in drafts {
+            if let Some(item) = draft.layers.0[0].item("renamed_from").filter(|_| draft.address.is_none()) {
+                match item.name() {
+                    Some(old) if configured.contains(&old) => {
+                        item.fault(format!("`{old}` is still configured, so its history cannot go on under another name"), "Take one of the two out.");
+                    }
+                    Some(old) if !old_names.insert(old.clone()) => {
+                        item.fault(format!("two endpoints are renamed from `{old}`"), "One of them can go on with its history.")
+                    }
+                    _ => {}
+                }
+            }
             if !names.insert(draft.name.clone()) {
                 draft.at.fault(format!("the name `{}` stands twice", draft.name), "Each endpoint needs a name of its own; it is the identity of its history.");
             }
@@ -382,6 +403,7 @@ impl Builder<'_> {
         if webhook.is_none() {
             section.source.fault(&section.span, "a [[notify]] without a receiver", "Add webhook.url = { file = \"...\" }.");
         }
+        let url = url.filter(|u| is_web_address(section, u));
         Some(Notify { name: name?, url: url?, after, headers })
     }
 
@@ -390,8 +412,24 @@ impl Builder<'_> {
         let url = section.item("url").and_then(|i| secret(&i, self.surroundings));
         let every = section.item("every").and_then(|i| i.duration(1000, DAY_MS)).unwrap_or(DEFAULT_DEADMAN_EVERY);
         section.end();
-        Some(Deadman { url: url?, every })
+        if !section.table.contains_key("url") {
+            section.source.fault(&section.span, "[deadman] has no url", "Add url = { file = \"...\" }, or take the table out.");
+        }
+        Some(Deadman { url: url.filter(|u| is_web_address(&section, u))?, every })
     }
+}
+
+/// The fault names the table only: the address is a secret.
+fn is_web_address(section: &Section, address: &Secret) -> bool {
+    let is_one = url::Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+    if !is_one {
+        section.source.fault(
+            &section.span,
+            format!("the secret url of `{}` is no http or https URL", section.path),
+            "Its source must hold one line such as https://hooks.example/x.",
+        );
+    }
+    is_one
 }
 
 fn address_key(kind: Kind) -> &'static str {
@@ -498,7 +536,7 @@ fn labels(layers: &Layers) -> BTreeMap<String, String> {
                 section.source.fault(&span, format!("the label `{name}` is set by Probity itself"), "Take another name.");
             }
             if let Some(text) = item.text() {
-                if text.len() > 200 || text.chars().any(char::is_control) {
+                if !text.is_empty() && Name::new(&text).is_err() {
                     item.fault(format!("the label `{name}` is too long or has control characters"), "Take at most 200 printable bytes.");
                 }
                 labels.entry(name.to_owned()).or_insert(text);
@@ -539,6 +577,9 @@ fn combination(item: &Item) -> Option<Combine> {
         let section = item.section()?;
         let least = section.item("at_least").and_then(|i| i.integer(1, 100_000));
         section.end();
+        if section.table.is_empty() {
+            item.fault(format!("`{}` says nothing", item.path), "Write \"series\", \"parallel\" or { at_least = 2 }.");
+        }
         return least.map(|n| Combine::AtLeast(n as usize));
     }
     item.word(&[("series", Combine::Series), ("parallel", Combine::Parallel)])
@@ -640,7 +681,8 @@ mod tests {
             if path == Path::new("example.toml") {
                 return Ok(include_str!("../../config/example.toml").into());
             }
-            Ok("-----BEGIN CERTIFICATE-----".into())
+            let is_address = path.ends_with("hook.url") || path.ends_with("deadman");
+            Ok(if is_address { "https://hooks.example/planted" } else { "-----BEGIN CERTIFICATE-----" }.into())
         }
 
         fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {

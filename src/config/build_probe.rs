@@ -6,13 +6,15 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::plan_probe::*;
-use super::secret::{MaybeSecret, maybe_secret, secret};
+use super::secret::{MaybeSecret, Secret, maybe_secret, secret};
 use super::source::Surroundings;
 use super::walk::{Item, Layers};
 use crate::words::Ms;
 
 const WITHIN_LEAST: Ms = 1;
 const WITHIN_MOST: Ms = 300_000;
+/// The longest CEL expression, in bytes: its evaluation recurses.
+const CEL_LIMIT: usize = 1000;
 
 /// Everything about an http probe but its URL.
 pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
@@ -27,6 +29,7 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
     Http {
         method: layers.item("method").and_then(|i| method(&i)).unwrap_or_else(|| "GET".into()),
         headers: request_headers(layers, surroundings),
+        query: secret_query(layers, surroundings),
         body: layers.item("body").and_then(|i| i.text()),
         auth: auth(layers, surroundings),
         version: layers.item("version").and_then(|i| i.word(&HttpVersion::WORDS)).unwrap_or(HttpVersion::Auto),
@@ -96,18 +99,43 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
     headers
 }
 
+/// Query parameters whose values are secrets, and so cannot stand in the URL.
+fn secret_query(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(String, Secret)> {
+    let Some(section) = layers.item("query").and_then(|i| i.section()) else { return Vec::new() };
+    section.entries().filter_map(|(name, _, item)| secret(&item, surroundings).map(|value| (name.to_owned(), value))).collect()
+}
+
 fn auth(layers: &Layers, surroundings: &dyn Surroundings) -> Option<Auth> {
-    let section = layers.item("auth")?.section()?;
+    let item = layers.item("auth")?;
+    let section = item.section()?;
     let basic = section.section("basic");
-    let bearer = section.item("bearer").and_then(|i| secret(&i, surroundings));
+    let token = section.item("bearer");
+    let bearer = token.as_ref().and_then(|i| secret(i, surroundings)).filter(|s| is_sendable(token.as_ref(), s.reveal()));
     section.end();
-    if let Some(basic) = basic {
-        let username = basic.item("username").and_then(|i| i.text()).unwrap_or_default();
-        let password = basic.item("password").and_then(|i| secret(&i, surroundings));
-        basic.end();
-        return password.map(|password| Auth::Basic { username, password });
+    if basic.is_some() == token.is_some() {
+        item.fault(
+            format!("`{}` names no single way to authenticate", item.path),
+            "Write basic = { username = ..., password = ... } or bearer = ..., each secret from its source.",
+        );
+        return None;
     }
-    bearer.map(Auth::Bearer)
+    let Some(basic) = basic else { return bearer.map(Auth::Bearer) };
+    let username = basic.item("username").and_then(|i| i.text()).unwrap_or_default();
+    let password = basic.item("password").and_then(|i| secret(&i, surroundings));
+    basic.end();
+    if !basic.table.contains_key("password") {
+        basic.source.fault(&basic.span, format!("`{}` has no password", basic.path), "Add password = { file = \"...\" }.");
+    }
+    password.map(|password| Auth::Basic { username, password })
+}
+
+/// Values of a header must not end it.
+fn is_sendable(item: Option<&Item>, value: &str) -> bool {
+    let is_fine = !value.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f);
+    if let (Some(item), false) = (item, is_fine) {
+        item.fault(format!("the secret `{}` has control characters", item.path), "Its source must hold one line of printable characters.");
+    }
+    is_fine
 }
 
 fn http_expect(layers: &Layers) -> HttpExpect {
@@ -210,19 +238,68 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
     }
 }
 
+/// A CEL expression whose cost is bounded: short, and no macro inside a macro.
 fn expression(item: &Item) -> Option<Cel> {
     let text = item.text()?;
-    match cel::Program::compile(&text) {
-        Ok(program) => Some(Cel { text, program: Arc::new(program) }),
+    const ADVICE: &str = "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".";
+    if text.len() > CEL_LIMIT {
+        item.fault(format!("`{}` is longer than {CEL_LIMIT} bytes", item.path), ADVICE);
+        return None;
+    }
+    if macro_depth(&text) > 1 {
+        item.fault(
+            format!("`{}` has a macro inside a macro", item.path),
+            "Its cost would grow with the square of the body; use one of all, exists, exists_one, map, filter at a time.",
+        );
+        return None;
+    }
+    let program = match cel::Program::compile(&text) {
+        Ok(program) => program,
         Err(error) => {
             let first = error.to_string().lines().next().unwrap_or_default().to_owned();
-            item.fault(
-                format!("`{}` is no CEL expression: {first}", item.path),
-                "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".",
-            );
-            None
+            item.fault(format!("`{}` is no CEL expression: {first}", item.path), ADVICE);
+            return None;
+        }
+    };
+    let mut context = cel::Context::default();
+    context.add_variable_from_value("body", cel::Value::Null);
+    if let Err(error) = program.execute(&context) {
+        let text = error.to_string();
+        if text.contains("ndeclared reference") {
+            item.fault(format!("`{}` names something that is not there: {text}", item.path), "The decoded JSON body is called `body`.");
+            return None;
         }
     }
+    Some(Cel { text, program: Arc::new(program) })
+}
+
+/// How deep macros that walk a list are nested.
+fn macro_depth(text: &str) -> usize {
+    const MACROS: [&str; 5] = ["all", "exists", "exists_one", "map", "filter"];
+    let (mut open, mut depth, mut deepest) = (Vec::new(), 0, 0);
+    let (mut word, mut quote) = (String::new(), None);
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(q), c) if q == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '(') => {
+                let is_macro = MACROS.contains(&word.as_str());
+                open.push(is_macro);
+                depth += usize::from(is_macro);
+                deepest = deepest.max(depth);
+                word.clear();
+            }
+            (None, ')') => {
+                depth -= usize::from(open.pop().unwrap_or(false));
+                word.clear();
+            }
+            (None, c) if c.is_alphanumeric() || c == '_' => word.push(c),
+            (None, c) if c.is_whitespace() => {}
+            (None, _) => word.clear(),
+        }
+    }
+    deepest
 }
 
 /// A file named by a key, read now so that a missing one is a fault of the config.
@@ -250,11 +327,16 @@ fn tls(layers: &Layers, surroundings: &dyn Surroundings) -> Tls {
             chain.fault("a client certificate needs its key", "Add client_key = { file = \"...\" }.");
             None
         }
-        (None, _) => None,
+        (None, _) => {
+            if let Some(key) = layers.item("client_key") {
+                key.fault("a client key needs its certificate", "Add client_certificate = \"...\".");
+            }
+            None
+        }
     };
     let tls = Tls {
         ca: layers.item("ca_file").and_then(|i| file_text(&i, surroundings)),
-        server_name: layers.item("server_name").and_then(|i| i.text()),
+        server_name: layers.item("server_name").and_then(|i| server_name(&i)),
         client,
         verify: match layers.item("verify").and_then(|i| i.flag()) {
             Some(false) => Verify::None,
@@ -265,6 +347,15 @@ fn tls(layers: &Layers, surroundings: &dyn Surroundings) -> Tls {
     };
     layers.end();
     tls
+}
+
+fn server_name(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    if rustls::pki_types::ServerName::try_from(text.as_str()).is_err() {
+        item.fault(format!("`{}` is no server name", item.path), "Write a host name or an IP address.");
+        return None;
+    }
+    Some(text)
 }
 
 pub fn tcp(layers: &Layers) -> Tcp {

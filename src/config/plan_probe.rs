@@ -61,6 +61,8 @@ impl HostPort {
 pub struct Http {
     pub method: String,
     pub headers: Vec<(String, MaybeSecret)>,
+    /// Appended to the URL's query when it is sent.
+    pub query: Vec<(String, Secret)>,
     pub body: Option<String>,
     pub auth: Option<Auth>,
     pub version: HttpVersion,

@@ -111,6 +111,9 @@ fn print_http(out: &mut String, url: &str, spec: &Http) {
     for (name, value) in &spec.headers {
         let _ = writeln!(out, "probe.http.headers.{} = {}", quoted(name), quoted(value.shown()));
     }
+    for (name, _) in &spec.query {
+        let _ = writeln!(out, "probe.http.query.{} = \"{MASK}\"", quoted(name));
+    }
     match &spec.auth {
         Some(Auth::Basic { username, .. }) => {
             let _ = writeln!(out, "probe.http.auth.basic = {{ username = {}, password = \"{MASK}\" }}", quoted(username));

@@ -162,6 +162,8 @@ impl<'a> Section<'a> {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => match HOMES.iter().find(|(k, _)| *k == name) {
                     Some((_, home)) => format!("`{name}` belongs to {home}; a key belongs to the [table] header above it."),
+                    None if self.path.ends_with("probe") => "The kinds of probe are http, tcp, tls, icmp and dns.".to_owned(),
+                    None if name == "include" => "Only the main file includes others.".to_owned(),
                     None if known.is_empty() => String::new(),
                     None => format!("Known here: {}.", known.join(", ")),
                 },

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::start::{arrivals, limits, read_config, registration, show_faults};
 use crate::engine::board::Board;
@@ -20,11 +20,13 @@ pub struct Reloader {
     pub board: Arc<Board>,
     pub writer: Writer,
     pub control: mpsc::UnboundedSender<Control>,
+    pub one_at_a_time: Arc<Mutex<()>>,
 }
 
 impl Reloader {
     /// The summary for a person, or every fault. An invalid file changes nothing.
     pub async fn reload(&self) -> Result<String, String> {
+        let _turn = self.one_at_a_time.lock().await;
         let result = self.attempt().await;
         self.board.health.reload_ok.store(result.is_ok(), Ordering::Relaxed);
         match result {

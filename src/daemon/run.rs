@@ -27,6 +27,9 @@ use crate::outward::{deadman, notify};
 /// A daemon has this long to end.
 const END_WITHIN: Duration = Duration::from_millis(1800);
 
+/// How often the threads are looked after.
+const LOOK_AFTER_THREADS: Duration = Duration::from_secs(1);
+
 /// What ends a daemon beside signals.
 pub type Ending = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
@@ -63,6 +66,8 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let (control, controls) = mpsc::unbounded_channel();
     let continued = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGCONT, continued.clone()).map_err(system)?;
+    // A limit on file sizes is a write error like others, not the end.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(system)?;
     board.health.reload_utc_ms.store(Clock::Real.read().utc_ms as u64, Ordering::Relaxed);
     let setup = Setup {
         clock: Clock::Real,
@@ -78,6 +83,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         control: controls,
         continued,
         arrivals: begun.arrivals,
+        parked: begun.parked,
         tallies: begun.tallies,
     };
     let engine = std::thread::Builder::new()
@@ -85,7 +91,10 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).thread_keep_alive(Duration::from_secs(2)).build()?;
-            tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup))
+            let ended = tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup));
+            // What still looks at a large body is not waited for.
+            runtime.shutdown_timeout(Duration::from_millis(50));
+            ended
         })
         .map_err(system)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -94,9 +103,9 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(system)?;
-    let reloader = Reloader { path: config, board: board.clone(), writer: writer.clone(), control: control.clone() };
+    let reloader = Reloader { one_at_a_time: Arc::default(), path: config, board: board.clone(), writer: writer.clone(), control: control.clone() };
     let outer = Outer { listener, directory, board, gauges, reloader, control };
-    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending)));
+    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending, || engine.is_finished() || writer_thread.is_finished())));
     runtime.shutdown_timeout(Duration::from_millis(50));
     drop(writer);
     let ended = engine.join();
@@ -130,7 +139,7 @@ struct Outer {
 }
 
 impl Outer {
-    async fn serve(self, plan: &Plan, ending: Ending) -> Result<(), StartError> {
+    async fn serve(self, plan: &Plan, ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
         let system = |e: std::io::Error| StartError::System(e.to_string());
         let listener = tokio::net::TcpListener::from_std(self.listener).map_err(system)?;
         let address = listener.local_addr().map_err(system)?;
@@ -162,6 +171,11 @@ impl Outer {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = &mut ending => break,
+                () = tokio::time::sleep(LOOK_AFTER_THREADS) => {
+                    if has_died() {
+                        return Err(StartError::System("a thread of the daemon has ended by itself; please report this".into()));
+                    }
+                }
                 _ = hangup.recv() => {
                     tell_reloading();
                     let _ = self.reloader.reload().await;

@@ -25,7 +25,6 @@ use crate::outward::history::restore::Restored;
 use crate::outward::history::writer::{History, Registered};
 use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
 use crate::outward::{sys, tls};
-use crate::words::Name;
 
 /// Descriptors that the daemon itself needs: database, listener and its clients, timers.
 const OWN_DESCRIPTORS: u64 = 40;
@@ -170,6 +169,8 @@ pub struct Begun {
     pub boot_id: String,
     pub recorder: Recorder,
     pub arrivals: Vec<Arrival>,
+    /// Judges of endpoints that the config does not have.
+    pub parked: HashMap<i64, (Cadence, Judge)>,
     /// Latency of the present hour, to be shown again: (endpoint number, hour, body).
     pub tallies: Vec<(i64, i64, Vec<u8>)>,
 }
@@ -189,15 +190,19 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let registered = history.register(&registrations)?;
     started(&mut recorder, &restored, &boot_id, &reading, now);
     let arrivals = arrivals(plan, registered, &mut judges);
-    let gone: Vec<(&Name, i64)> = restored.endpoints.iter().filter(|(_, e)| e.in_service && judges.contains_key(&e.id)).map(|(n, e)| (n, e.id)).collect();
-    for (name, id) in &gone {
-        if let Some((cadence, judge)) = judges.remove(id) {
-            recorder.leave_foreign(*id, (*name).clone(), &cadence, judge, now);
-        }
+    let mut parked = HashMap::new();
+    for (name, endpoint) in &restored.endpoints {
+        let Some((cadence, judge)) = judges.remove(&endpoint.id) else { continue };
+        let judge = if endpoint.in_service {
+            recorder.leave_foreign(endpoint.id, name.clone(), &cadence, judge, now)
+        } else {
+            recorder.store_foreign(endpoint.id, &cadence, &judge);
+            judge
+        };
+        parked.insert(endpoint.id, (cadence, judge));
     }
-    history.out_of_service(&gone.iter().map(|(_, id)| *id).collect::<Vec<_>>())?;
     let tallies = history.tallies_since(hour_of(reading.utc_ms) - 1)?;
-    Ok(Begun { history, timeline, boot_id, recorder, arrivals, tallies })
+    Ok(Begun { history, timeline, boot_id, recorder, arrivals, parked, tallies })
 }
 
 fn started(recorder: &mut Recorder, restored: &Restored, boot_id: &str, reading: &Reading, now: u64) {

@@ -29,6 +29,8 @@ pub struct Settled {
     pub transitions: Transitions,
     pub last_transition_utc: UtcMs,
     pub open_unknown: Option<(Ms, Reason)>,
+    pub open_run: Option<(Ms, Ms)>,
+    pub out_of_service: Ms,
     pub longest_blind: Ms,
 }
 

@@ -41,6 +41,10 @@ const COMMIT_APART_NS: u64 = 20 * NS_PER_MS;
 const SECOND_NS: u64 = 1_000_000_000;
 /// Turns of a tenth of a second in which every endpoint's tally is written once: ten minutes.
 const TALLY_TURNS: usize = 6000;
+/// Turns in which the tallies of an hour that has ended are written: four minutes.
+const CLOSING_TURNS: usize = 2400;
+/// When the tallies of the last hour are taken to be complete.
+const SEAL_AFTER_MS: i64 = 480_000;
 /// A wall clock that is off by more is corrected by an event.
 const CLOCK_STEP_MS: i64 = 10;
 const LATENESS_BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1000, 2500, 10_000, 50_000, 250_000, 1_000_000];
@@ -103,6 +107,8 @@ pub struct Setup {
     /// Set by the signal handler of SIGCONT.
     pub continued: Arc<AtomicBool>,
     pub arrivals: Vec<Arrival>,
+    /// Judges of endpoints out of service.
+    pub parked: HashMap<i64, (Cadence, Judge)>,
     /// Stored tallies of this hour and the last: (endpoint number, hour, body).
     pub tallies: Vec<(i64, i64, Vec<u8>)>,
 }
@@ -158,6 +164,10 @@ struct Driver {
     by_name: HashMap<Name, usize>,
     /// Endpoints that were in service earlier, by their number in the history.
     retired: HashMap<i64, usize>,
+    /// Judges of endpoints that the config did not have when the daemon started.
+    parked: HashMap<i64, (Cadence, Judge)>,
+    /// The hour that has ended and whose tallies are being written, and which endpoint is next.
+    closing: Option<(i64, usize)>,
 }
 
 /// Runs until told to end. Must be called inside a `LocalSet` of a current-thread runtime.
@@ -192,6 +202,8 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         reports: sender,
         by_name: HashMap::new(),
         retired: HashMap::new(),
+        parked: setup.parked,
+        closing: None,
     };
     driver.arrive(setup.arrivals);
     driver.put_back(&setup.tallies);
@@ -269,10 +281,10 @@ impl Driver {
                 let at = due_ns / NS_PER_MS;
                 self.recorder.step(endpoint, seq, Happening::Busy { at }, self.now_ms(), &mut self.wanted);
             }
-            Due::Missed { endpoint, seq, due_ns, reason } => {
+            Due::Missed { endpoint, seq, due_ns, reason, count } => {
                 let at = due_ns / NS_PER_MS;
                 let reason = if reason == Reason::Late { self.stalled(self.timeline.boot_ns(due_ns), self.clock.boot_ns()).unwrap_or(reason) } else { reason };
-                self.recorder.step(endpoint, seq, Happening::Missed { at, reason }, self.now_ms(), &mut self.wanted);
+                self.recorder.step(endpoint, seq, Happening::Missed { at, reason, count }, self.now_ms(), &mut self.wanted);
             }
         }
     }
@@ -375,6 +387,10 @@ impl Driver {
     /// A step of the wall clock becomes an event with both clocks.
     fn look_at_clock(&mut self) {
         let reading = self.clock.read();
+        // A reading that was interrupted tells nothing.
+        if self.clock.boot_ns() - reading.boot_ns > NS_PER_MS {
+            return;
+        }
         let at = self.timeline.ms(reading.boot_ns);
         let offset = reading.utc_ms - at as i64;
         let step = offset - self.recorder.offset_ms;
@@ -393,20 +409,27 @@ impl Driver {
         let now = self.now_ms();
         let hour = (now as i64 + self.recorder.offset_ms).div_euclid(3_600_000);
         if hour != self.hour {
-            self.hour = hour;
-            self.recorder.begin_hour(hour);
+            // A clock that was set back finds its hour open already.
+            if hour > self.hour {
+                self.recorder.begin_hour(hour);
+                self.closing = Some((hour - 1, 0));
+            }
+            self.hour = self.hour.max(hour);
         }
-        let part = self.turns % TALLY_TURNS;
         let mut drafts = Vec::new();
-        for index in count * part / TALLY_TURNS..count * (part + 1) / TALLY_TURNS {
-            drafts.extend(self.recorder.tally(index, hour - 1));
-            drafts.extend(self.recorder.tally(index, hour));
+        if let Some((ended, from)) = self.closing {
+            let to = count.min(from + count / CLOSING_TURNS + 1);
+            drafts.extend((from..to).filter_map(|index| self.recorder.tally(index, ended)));
+            self.closing = (to < count).then_some((ended, to));
+        } else {
+            let part = self.turns % TALLY_TURNS;
+            drafts.extend((count * part / TALLY_TURNS..count * (part + 1) / TALLY_TURNS).filter_map(|index| self.recorder.tally(index, self.hour)));
         }
         if !drafts.is_empty() {
             self.writer.tallies(drafts);
         }
         let into_hour_ms = (now as i64 + self.recorder.offset_ms).rem_euclid(3_600_000);
-        if into_hour_ms > 660_000 && self.sealed < hour {
+        if into_hour_ms > SEAL_AFTER_MS && self.sealed < hour && self.closing.is_none() {
             self.sealed = hour;
             self.writer.seal_hour(hour - 1, now, now as i64 + self.recorder.offset_ms);
         }
@@ -460,10 +483,23 @@ impl Driver {
             let e = &arrival.endpoint;
             let index = self.scheduler.add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
             let entry = Arc::new(Entry::new(index, e.clone(), now as i64 + self.recorder.offset_ms));
+            let parked = self.parked.remove(&arrival.id);
             let earlier = self.retired.remove(&arrival.id).map(|index| self.recorder.take_over(index));
-            let judge = arrival.judge.or(earlier).unwrap_or_default();
+            let (mut judge, mut cadence) = (arrival.judge, arrival.cadence);
+            if let (None, Some((before, kept))) = (&judge, parked) {
+                (judge, cadence) = (Some(kept), Some(before));
+            }
+            let (judge, hour) = match (judge, earlier) {
+                (Some(judge), _) => (judge, None),
+                (None, Some((judge, slots, reprobes, hour))) => (judge, Some((slots, reprobes, hour))),
+                (None, None) => (Judge::default(), None),
+            };
             let is_known = judge.first_start().is_some();
-            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.unwrap_or(e.digest), arrival.cadence, now);
+            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.unwrap_or(e.digest), cadence, now);
+            if let Some((slots, reprobes, hour)) = hour {
+                self.recorder.carry_hour(index, slots, reprobes);
+                self.recorder.entry(index).view().hour = hour;
+            }
             self.by_name.insert(e.name.clone(), index);
             if is_known {
                 self.recorder.publish_restored(index);
@@ -488,7 +524,12 @@ impl Driver {
             self.recorder.show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
             indices.push(index);
         }
-        let unvouched: Vec<usize> = indices.iter().copied().filter(|i| self.recorder.needs_first_probe(*i, now)).collect();
+        let next_slot = |index: usize| self.scheduler.next_slot_ns(index) / NS_PER_MS;
+        let unvouched: Vec<usize> = indices.iter().copied().filter(|i| self.recorder.needs_first_probe(*i, next_slot(*i))).collect();
+        for index in indices.into_iter().filter(|i| self.recorder.is_undecided(*i)) {
+            let retry_ns = self.recorder.entry(index).endpoint.load().rules.cadence.retry_interval * NS_PER_MS;
+            self.scheduler.reprobe(index, now_ns + retry_ns);
+        }
         for (rank, index) in unvouched.iter().enumerate() {
             let interval = self.recorder.entry(*index).endpoint.load().rules.cadence.interval;
             self.scheduler.reprobe(*index, now_ns + first_probe_delay_ns(interval, rank, unvouched.len()));
@@ -577,16 +618,11 @@ impl Driver {
             self.recorder.change_definition(index, after, next_seq, now);
         }
         summary.removed = leaving.len();
-        let mut gone = Vec::new();
         for (name, index) in leaving {
             self.scheduler.remove(index);
             self.recorder.remove(index, now);
-            gone.push(self.recorder.id(index));
             self.retired.insert(self.recorder.id(index), index);
             self.by_name.remove(&name);
-        }
-        if !gone.is_empty() {
-            self.writer.out_of_service(gone);
         }
         summary.added = coming.len();
         self.arrive(coming);

@@ -25,6 +25,15 @@ pub fn draft(endpoint: (i64, Name), change: &Change, at: Ms, offset_ms: i64, rec
             json!({"from_ms": from, "to": utc(to), "to_ms": to, "to_earliest_ms": to_earliest, "to_latest_ms": to_latest, "lower_ms": lower, "down_ms": down}),
             Some(Projection::OutageClosed { to, to_earliest, to_latest }),
         ),
+        Change::OutageLeft { from, to, lower, down } => one(
+            "outage_left",
+            json!({"from_ms": from, "to": utc(to), "to_ms": to, "lower_ms": lower, "down_ms": down, "why": "the endpoint left service"}),
+            Some(Projection::OutageClosed { to, to_earliest: to, to_latest: to }),
+        ),
+        Change::Proven { from, to } => one("proven", json!({"from_ms": from, "to_ms": to}), Some(Projection::Proven { from, to })),
+        Change::OutOfService { from, to } => {
+            one("out_of_service", json!({"from": utc(from), "from_ms": from, "to": utc(to), "to_ms": to}), Some(Projection::Absent { from, to }))
+        }
         Change::FirstUp { at: first } => one("first_up", json!({"at": utc(first)}), None),
         Change::UnknownFrom { from, doubt_from } => {
             let mut body = json!({"from": utc(from), "from_ms": from});

@@ -10,13 +10,16 @@ use crate::words::{Cause, Ms, Reason};
 pub enum Input {
     Observe(ProbeResult),
     Busy(Ms),
-    Missed(Ms, Reason),
+    /// So many slots, the last of them at this instant.
+    Missed(Ms, Reason, u64),
     Tick(Ms),
     Start(Ms),
     Stop(Ms),
     Reconfigure(Ms),
     LeaveService(Ms),
     ResumeService(Ms),
+    /// The rules change after this.
+    Extend(Ms),
 }
 
 impl Input {
@@ -25,7 +28,8 @@ impl Input {
         match self {
             Input::Observe(result) => judge.observe(rules, result, out),
             Input::Busy(at) => judge.busy(rules, at, out),
-            Input::Missed(at, reason) => judge.missed(rules, at, reason, out),
+            Input::Missed(at, reason, count) => judge.missed(rules, at, reason, count, out),
+            Input::Extend(at) => judge.extend(rules, at),
             Input::Tick(at) => judge.tick(rules, at, out),
             Input::Start(at) => judge.start(rules, at, out),
             Input::Stop(at) => judge.stop(rules, at, out),
@@ -73,13 +77,14 @@ impl InputLog {
                 (kind + if r.slot { 0 } else { 3 }, r.start, [Some(r.end - r.start), detail])
             }
             Input::Busy(at) => (6, at, [None, None]),
-            Input::Missed(at, reason) => (7, at, [Some(reason as u64), None]),
+            Input::Missed(at, reason, count) => (7, at, [Some(reason as u64), Some(count)]),
             Input::Tick(at) => (8, at, [None, None]),
             Input::Start(at) => (9, at, [None, None]),
             Input::Stop(at) => (10, at, [None, None]),
             Input::Reconfigure(at) => (11, at, [None, None]),
             Input::LeaveService(at) => (12, at, [None, None]),
             Input::ResumeService(at) => (13, at, [None, None]),
+            Input::Extend(at) => (14, at, [None, None]),
         };
         let delta = at as i64 - self.base as i64;
         self.writer.number(endpoint << 4 | code);
@@ -127,13 +132,14 @@ fn read_one(r: &mut Reader, code: u64, at: Ms) -> Result<Input, Unreadable> {
             Input::Observe(ProbeResult { start: at, end, verdict, slot: code < 3 })
         }
         6 => Input::Busy(at),
-        7 => Input::Missed(at, code_of(r.number()?, Reason::from_code)?),
+        7 => Input::Missed(at, code_of(r.number()?, Reason::from_code)?, r.number()?),
         8 => Input::Tick(at),
         9 => Input::Start(at),
         10 => Input::Stop(at),
         11 => Input::Reconfigure(at),
         12 => Input::LeaveService(at),
         13 => Input::ResumeService(at),
+        14 => Input::Extend(at),
         _ => return Err(Unreadable(0)),
     })
 }
@@ -155,7 +161,8 @@ mod tests {
             (7, result(Verdict::Failure(Cause::TooSlow), false)),
             (100_000, result(Verdict::Unmeasured(Reason::Late), true)),
             (3, Input::Busy(1_699_999_999_000)),
-            (3, Input::Missed(5, Reason::LocalResource)),
+            (3, Input::Missed(5, Reason::LocalResource, 3000)),
+            (3, Input::Extend(11)),
             (3, Input::Tick(6)),
             (3, Input::Stop(7)),
             (3, Input::Reconfigure(8)),

@@ -12,7 +12,7 @@ use super::board::{Board, Entry, LastProbe, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
 use crate::config::plan::{Endpoint, Notify};
-use crate::judgement::latency::Ending;
+use crate::judgement::latency::{Ending, LastHour};
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
@@ -24,8 +24,8 @@ use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason,
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
 /// Re-probes go on this long after an outage was confirmed.
 const QUICK_WHILE_DOWN_MS: Ms = 60_000;
-/// Re-probes of endpoints that are down, per second, over all endpoints.
-pub const DOWN_REPROBES_PER_SECOND: f64 = 500.0;
+/// Re-probes per second, over all endpoints, of what is down or was unmeasured; those that confirm are not bounded.
+pub const REPROBES_PER_SECOND: f64 = 500.0;
 /// Rounds of batches in which every judge is stored once.
 const STATE_ROUNDS: usize = 300;
 /// While the disk fails, inputs beyond this are dropped and all judges stored instead.
@@ -36,7 +36,7 @@ const INPUT_BYTES_LIMIT: usize = 32 << 20;
 pub enum Happening {
     Probe { occasion: Occasion, start: Ms, end: Ms, report: Box<Report>, stalled: Option<Reason> },
     Busy { at: Ms },
-    Missed { at: Ms, reason: Reason },
+    Missed { at: Ms, reason: Reason, count: u64 },
 }
 
 /// What the recorder wants done.
@@ -58,6 +58,8 @@ struct Course {
     early: Vec<(u64, Happening)>,
     reprobes: u64,
     hour: HourCount,
+    /// The judge's slots when this process took it over: /metrics counts from there.
+    slots_before: Slots,
     in_service: bool,
     /// Another course of the same endpoint goes on with its judge.
     is_taken_over: bool,
@@ -122,12 +124,15 @@ pub struct Recorder {
     to_store: Vec<usize>,
     /// Judges of endpoints that are no longer configured.
     foreign: Vec<(i64, Vec<u8>)>,
+    /// Endpoints that have left service.
+    left: Vec<i64>,
     next_state: usize,
     round_began: u64,
     prune_before: u64,
     dropped_inputs: bool,
     dropped_events: u64,
-    down_reprobes: f64,
+    /// Re-probes that decide nothing may still use.
+    budget: f64,
     pub counts: Counts,
     changes: Vec<Change>,
 }
@@ -150,12 +155,13 @@ impl Recorder {
             unseen: Vec::new(),
             to_store: Vec::new(),
             foreign: Vec::new(),
+            left: Vec::new(),
             next_state: 0,
             round_began: last_batch + 1,
             prune_before: 0,
             dropped_inputs: false,
             dropped_events: 0,
-            down_reprobes: DOWN_REPROBES_PER_SECOND,
+            budget: REPROBES_PER_SECOND,
             counts: Counts::default(),
             changes: Vec::new(),
         }
@@ -175,7 +181,11 @@ impl Recorder {
     /// Adds an endpoint with the judge that the history restored, or a new one. Its index is its place on the board.
     pub fn add(&mut self, id: i64, entry: Arc<Entry>, judge: Judge, definition: u64, stored_cadence: Option<Cadence>, now: Ms) {
         let rules = entry.endpoint.load().rules;
+        let mut judge = judge;
         if stored_cadence != Some(rules.cadence) {
+            if let Some(before) = stored_cadence {
+                judge.extend(&Rules::new(before), now);
+            }
             self.to_store.push(self.courses.len());
         }
         let hour = self.utc(now).div_euclid(3_600_000);
@@ -185,6 +195,7 @@ impl Recorder {
             id,
             entry,
             rules,
+            slots_before: *judge.slots(),
             hour: HourCount { number: hour, slots_before: *judge.slots(), ..HourCount::default() },
             judge,
             expected: 1,
@@ -214,21 +225,32 @@ impl Recorder {
         self.publish_live(index);
     }
 
-    /// The judge of a retired course, for the course that goes on with it.
-    pub fn take_over(&mut self, index: usize) -> Judge {
-        self.courses[index].is_taken_over = true;
-        std::mem::take(&mut self.courses[index].judge)
+    /// The judge of a retired course with what it has counted in this hour, for the course that goes on with it.
+    pub fn take_over(&mut self, index: usize) -> (Judge, Slots, u64, LastHour) {
+        let course = &mut self.courses[index];
+        course.is_taken_over = true;
+        let hour = std::mem::take(&mut course.entry.view().hour);
+        let slots = sum(&difference(course.judge.slots(), &course.hour.slots_before), &course.hour.carried.0);
+        let reprobes = course.reprobes - course.hour.reprobes_before + course.hour.carried.1;
+        (std::mem::take(&mut course.judge), slots, reprobes, hour)
     }
 
-    pub fn needs_first_probe(&self, index: usize, now: Ms) -> bool {
+    /// Failures or successes wait for a decision.
+    pub fn is_undecided(&self, index: usize) -> bool {
+        self.courses[index].judge.undecided()
+    }
+
+    /// Nothing vouches for the endpoint until `next_slot`, when it will be probed anyway.
+    pub fn needs_first_probe(&self, index: usize, next_slot: Ms) -> bool {
         let course = &self.courses[index];
-        course.judge.needs_first_probe(&course.rules, now)
+        course.judge.needs_first_probe(&course.rules, next_slot)
     }
 
     /// The endpoint has another definition from now on. `next_seq` is the first start of the new one.
     pub fn change_definition(&mut self, index: usize, endpoint: Arc<Endpoint>, next_seq: u64, now: Ms) {
         let (before, after) = (self.courses[index].definition, endpoint.digest);
         if self.courses[index].rules != endpoint.rules {
+            self.apply(index, Input::Extend(now), None, now);
             self.to_store.push(index);
         }
         self.courses[index].rules = endpoint.rules;
@@ -245,11 +267,12 @@ impl Recorder {
     pub fn remove(&mut self, index: usize, now: Ms) {
         self.tell(index, Input::LeaveService(now), now);
         self.retire(index);
+        self.left.push(self.courses[index].id);
         self.event_of(index, "endpoint_removed", now, json!({}));
     }
 
     /// Takes an endpoint out of service that the config no longer has when the daemon starts.
-    pub fn leave_foreign(&mut self, id: i64, name: Name, cadence: &Cadence, mut judge: Judge, now: Ms) {
+    pub fn leave_foreign(&mut self, id: i64, name: Name, cadence: &Cadence, mut judge: Judge, now: Ms) -> Judge {
         let mut changes = Vec::new();
         judge.leave_service(&mut changes);
         let utc = self.utc(now);
@@ -259,7 +282,19 @@ impl Recorder {
             }
         }
         self.push_event(events::of_endpoint((id, name), "endpoint_removed", now, utc, json!({})));
+        for change in &changes {
+            if let Change::OutageLeft { from, .. } = change {
+                self.outbox.extend(withdrawals(&self.notify, id, *from));
+            }
+        }
+        self.left.push(id);
         self.foreign.push((id, encode_with(cadence, &judge)));
+        judge
+    }
+
+    /// A judge of an endpoint out of service that was brought up to date by a replay: it is stored, as its marks will go.
+    pub fn store_foreign(&mut self, id: i64, cadence: &Cadence, judge: &Judge) {
+        self.foreign.push((id, encode_with(cadence, judge)));
     }
 
     /// Hears no more results; its judge stays to be taken over.
@@ -378,9 +413,12 @@ impl Recorder {
         let is_void = seq < self.courses[index].void_before;
         match happening {
             Happening::Busy { at } => self.apply(index, Input::Busy(at), None, now),
-            Happening::Missed { at, reason } => {
-                self.counts.unmeasured[reason as usize] += 1;
-                self.apply(index, Input::Missed(at, reason), None, now);
+            Happening::Missed { at, reason, count } => {
+                self.counts.unmeasured[reason as usize] += count;
+                self.apply(index, Input::Missed(at, reason, count), None, now);
+                if self.courses[index].judge.undecided() {
+                    self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
+                }
             }
             Happening::Probe { occasion, start, end, report, stalled } => {
                 let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { verdict(&report.outcome, stalled) };
@@ -399,14 +437,14 @@ impl Recorder {
     fn want_reprobe(&mut self, index: usize, verdict: &Verdict, end: Ms, wanted: &mut Vec<Reprobe>) {
         let course = &self.courses[index];
         let at = end + course.rules.cadence.retry_interval;
-        let is_open = course.judge.undecided() || matches!(verdict, Verdict::Unmeasured(_));
-        if is_open {
+        if course.judge.undecided() {
             wanted.push(Reprobe { endpoint: index, at });
             return;
         }
         let is_quick = course.judge.outage().is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
-        if is_quick && self.down_reprobes >= 1.0 {
-            self.down_reprobes -= 1.0;
+        let is_worth_it = is_quick || matches!(verdict, Verdict::Unmeasured(_));
+        if is_worth_it && self.budget >= 1.0 {
+            self.budget -= 1.0;
             wanted.push(Reprobe { endpoint: index, at });
         }
     }
@@ -444,14 +482,20 @@ impl Recorder {
                 (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
                 self.counts.transitions += 1;
                 tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
-                messages = notifications(&self.notify, &endpoint, State::Down { from, confirmed_at, cause, detail }, offset);
+                messages = notifications(&self.notify, &endpoint, course.id, State::Down { from, confirmed_at, cause, detail }, offset);
             }
             Change::Up { from, to, down, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
                 self.counts.transitions += 1;
                 tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(to)), down_ms = down, "up");
-                messages = notifications(&self.notify, &endpoint, State::Up { from, to, down }, offset);
+                messages = notifications(&self.notify, &endpoint, course.id, State::Up { from, to, down }, offset);
             }
+            Change::OutageLeft { from, to, .. } => {
+                course.since_utc = utc(to);
+                messages = withdrawals(&self.notify, course.id, from);
+            }
+            Change::Proven { .. } => {}
+            Change::OutOfService { to, .. } => course.since_utc = utc(to),
             Change::FirstUp { at } => {
                 (course.last_transition_utc, course.since_utc) = (utc(at), utc(at));
                 tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(at)), "up for the first time");
@@ -475,7 +519,9 @@ impl Recorder {
         for event in events::draft(who, change, now, self.offset_ms, now_utc) {
             self.push_event(event);
         }
-        self.outbox.extend(messages);
+        if self.outbox.len() < EVENTS_WAITING_LIMIT {
+            self.outbox.extend(messages);
+        }
     }
 
     // ---- the board ------------------------------------------------------------------------------------------------
@@ -495,6 +541,8 @@ impl Recorder {
             transitions: *course.judge.transitions(),
             last_transition_utc: course.last_transition_utc,
             open_unknown: course.judge.open_unknown(),
+            open_run: course.judge.open_run(),
+            out_of_service: ledger.out_of_service,
             longest_blind: course.judge.longest_blind(),
         }
     }
@@ -503,7 +551,7 @@ impl Recorder {
         let course = &self.courses[index];
         let state = course.judge.state();
         let outage = course.judge.outage().filter(|_| state == StateName::Down).map(|o| (self.utc(o.from), o.cause));
-        let (slots, since_utc) = (*course.judge.slots(), course.since_utc);
+        let (slots, since_utc) = (difference(course.judge.slots(), &course.slots_before), course.since_utc);
         let published = self.board.change(&course.entry, |view| {
             view.shown.state = state;
             view.shown.since_utc = since_utc;
@@ -524,7 +572,7 @@ impl Recorder {
 
     /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue judges hear the time.
     pub fn tick(&mut self, now: Ms, in_flight_since: impl Fn(usize) -> Option<Ms>, range: std::ops::Range<usize>) {
-        self.down_reprobes = DOWN_REPROBES_PER_SECOND;
+        self.budget = (self.budget + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
         for index in std::mem::take(&mut self.unpublished) {
             self.publish_live(index);
         }
@@ -577,6 +625,9 @@ impl Recorder {
             states.extend(self.courses.iter().filter(|c| !c.is_taken_over).map(stored));
         } else {
             let count = self.courses.len();
+            if count == 0 {
+                self.prune_before = self.batch;
+            }
             for _ in 0..count.div_ceil(STATE_ROUNDS) {
                 let course = &self.courses[self.next_state];
                 if !course.is_taken_over {
@@ -609,6 +660,7 @@ impl Recorder {
             states,
             prune_before: self.prune_before,
             outbox: std::mem::take(&mut self.outbox),
+            left: std::mem::take(&mut self.left),
         }
     }
 
@@ -623,7 +675,12 @@ impl Recorder {
         let done: Vec<(u64, Vec<(usize, Settled)>)> = self.uncommitted.drain(..later).collect();
         let mut held = Vec::new();
         for (index, settled) in done.into_iter().flat_map(|(_, figures)| figures) {
-            let shown = self.board.change(&self.courses[index].entry, |view| view.shown.settled = settled);
+            let shown = self.board.change(&self.courses[index].entry, |view| {
+                // An older figure that a reader had held up must not replace a newer one.
+                if settled.watermark >= view.shown.settled.watermark {
+                    view.shown.settled = settled;
+                }
+            });
             if !shown {
                 held.push((index, settled));
             }
@@ -636,7 +693,7 @@ impl Recorder {
 
     /// The calendar has entered another hour: the counts of the last one are complete.
     pub fn begin_hour(&mut self, number: i64) {
-        for course in &mut self.courses {
+        for course in self.courses.iter_mut().filter(|c| !c.is_taken_over) {
             let hour = &mut course.hour;
             let slots = sum(&difference(course.judge.slots(), &hour.slots_before), &hour.carried.0);
             let last = (slots, course.reprobes - hour.reprobes_before + hour.carried.1);
@@ -661,6 +718,9 @@ impl Recorder {
     /// The tally of an endpoint in the present hour as far as it has come, or in the hour before.
     pub fn tally(&self, index: usize, hour: i64) -> Option<TallyDraft> {
         let course = &self.courses[index];
+        if course.is_taken_over {
+            return None;
+        }
         let count = &course.hour;
         let (slots, reprobes) = match count.number - hour {
             0 => (sum(&difference(course.judge.slots(), &count.slots_before), &count.carried.0), course.reprobes - count.reprobes_before + count.carried.1),
@@ -672,7 +732,8 @@ impl Recorder {
         let latency: Vec<_> = Ending::ALL.into_iter().map(|e| (e, view.hour.between(from, to, e))).collect();
         drop(view);
         let is_empty = latency.iter().all(|(_, b)| b.is_empty()) && slots == Slots::default();
-        (!is_empty).then_some(TallyDraft { endpoint: course.id, hour, slots, reprobes, latency })
+        let name = course.entry.endpoint.load().name.clone();
+        (!is_empty).then_some(TallyDraft { endpoint: course.id, name, hour, slots, reprobes, latency })
     }
 }
 
@@ -718,7 +779,7 @@ enum State<'d> {
 }
 
 /// One message for each receiver. An end that comes before anybody was told of the begin cancels both.
-fn notifications(receivers: &[Notify], endpoint: &Endpoint, state: State, offset_ms: i64) -> Vec<OutboxDraft> {
+fn notifications(receivers: &[Notify], endpoint: &Endpoint, id: i64, state: State, offset_ms: i64) -> Vec<OutboxDraft> {
     let utc = |at: Ms| at as i64 + offset_ms;
     receivers
         .iter()
@@ -736,7 +797,7 @@ fn notifications(receivers: &[Notify], endpoint: &Endpoint, state: State, offset
                     body["detail"] = json!(detail.unwrap_or_default());
                     OutboxDraft {
                         receiver: receiver.name.clone(),
-                        key: format!("down {name} {from}"),
+                        key: format!("down {id} {from}"),
                         body: body.to_string(),
                         not_before: utc(*confirmed_at) + receiver.after as i64,
                         cancels: None,
@@ -746,9 +807,21 @@ fn notifications(receivers: &[Notify], endpoint: &Endpoint, state: State, offset
                     let mut body = common("up");
                     body["since"] = json!(format_utc(utc(*to)));
                     body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
-                    OutboxDraft { receiver: receiver.name.clone(), key: format!("up {name} {from}"), body: body.to_string(), not_before: utc(*to), cancels: Some(format!("down {name} {from}")) }
+                    OutboxDraft { receiver: receiver.name.clone(), key: format!("up {id} {from}"), body: body.to_string(), not_before: utc(*to), cancels: Some(format!("down {id} {from}")) }
                 }
             }
         })
         .collect()
+}
+
+/// Takes away the begin of an outage that nobody was told of yet; says nothing itself.
+fn withdrawals(receivers: &[Notify], id: i64, from: Ms) -> Vec<OutboxDraft> {
+    let one = |r: &Notify| OutboxDraft {
+        receiver: r.name.clone(),
+        key: format!("left {id} {from}"),
+        body: String::new(),
+        not_before: 0,
+        cancels: Some(format!("down {id} {from}")),
+    };
+    receivers.iter().map(one).collect()
 }

@@ -37,7 +37,7 @@ fn endpoint(entry: &Entry) -> Value {
         "name": endpoint.name.as_str(), "component": endpoint.component.as_str(), "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
         "labels": &*endpoint.labels, "state": view.shown.state.as_str(), "since": format_utc(view.shown.since_utc),
         "settled": format_utc(s.watermark_utc), "next_slot": format_utc(view.next_slot_utc), "last": last,
-        "ledger": {"first_start_ms": s.first_start, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown,
+        "ledger": {"first_start_ms": s.first_start, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
                    "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper},
         "detection_bound_ms": endpoint.rules.detection_bound(),
         "outages_shorter_than_ms_are_not_seen": s.longest_blind,
@@ -56,7 +56,7 @@ pub fn one_endpoint(connection: &rusqlite::Connection, board: &Board, name: &str
 /// `/api/v1/outages`, newest first.
 pub fn outage_list(connection: &rusqlite::Connection, endpoint: Option<&str>, since: UtcMs, limit: usize) -> Result<Value, HistoryError> {
     let calendar = Calendar::read(connection)?;
-    let list: Vec<Value> = outages(connection, endpoint, since.max(0) as u64, limit)?.iter().map(|o| outage(o, &calendar)).collect();
+    let list: Vec<Value> = outages(connection, &calendar, endpoint, since, limit)?.iter().map(|o| outage(o, &calendar)).collect();
     Ok(json!({"schema": "probity-outages/1", "outages": list}))
 }
 

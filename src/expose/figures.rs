@@ -17,7 +17,7 @@ use crate::words::{Name, UtcMs, format_utc};
 pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
 
 pub fn extent(settled: &Settled) -> Extent {
-    Extent { first_start: settled.first_start, watermark: settled.watermark, open_unknown: settled.open_unknown }
+    Extent { first_start: settled.first_start, watermark: settled.watermark, open_unknown: settled.open_unknown, open_run: settled.open_run }
 }
 
 /// Today so far, UTC.
@@ -57,19 +57,22 @@ pub struct Part {
 /// `probity-timeline/1` of components over a period; an endpoint without a component is one of its own.
 pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
     let calendar = Calendar::read(connection)?;
-    let mut components = Vec::new();
+    let mut recorded = Vec::new();
     let mut settled_until = period.to;
-    for Part { component: name, combine, endpoints } in parts {
+    for part in parts {
         let mut records = Vec::new();
-        for (endpoint, extent) in endpoints {
+        for (endpoint, extent) in &part.endpoints {
             let record = record(connection, &calendar, endpoint, *extent, period)?;
             if record.from.is_some() {
                 settled_until = settled_until.min(record.settled);
             }
             records.push(record);
         }
-        components.push(component_json(name, *combine, &records, period));
+        recorded.push((part, records));
     }
+    // What is not settled of all of them is left out of all of them.
+    let period = Span::new(period.from, settled_until);
+    let components: Vec<Value> = recorded.iter().map(|(part, records)| component_json(&part.component, part.combine, records, period)).collect();
     Ok(json!({
         "schema": "probity-timeline/1",
         "from": format_utc(period.from),

@@ -37,6 +37,12 @@ pub enum Change {
     Down { from: Ms, from_earliest: Ms, from_latest: Ms, confirmed_at: Ms, cause: Cause },
     /// The outage that had begun at `from` has ended.
     Up { from: Ms, to: Ms, to_earliest: Ms, to_latest: Ms, lower: Ms, down: Ms },
+    /// The endpoint left service while an outage was open: it is known to have lasted until `to`, and nothing came up.
+    OutageLeft { from: Ms, to: Ms, lower: Ms, down: Ms },
+    /// A run of failures has ended: surely down between these instants.
+    Proven { from: Ms, to: Ms },
+    /// The endpoint was out of service in this time, which counts nowhere.
+    OutOfService { from: Ms, to: Ms },
     /// The first success of all.
     FirstUp { at: Ms },
     /// Time has become unknown from here; `doubt_from` is the start of the success that vouched last, if one did.
@@ -210,6 +216,11 @@ impl Judge {
         self.longest_blind
     }
 
+    /// The run of failures that is open: surely down between these instants.
+    pub fn open_run(&self) -> Option<(Ms, Ms)> {
+        self.run.filter(|r| r.lower() > 0).map(|r| (r.first_end, r.last_start))
+    }
+
     /// Failures that wait for confirmation.
     pub fn pending_failures(&self) -> usize {
         self.pending.iter().filter(|p| p.cause.is_some()).count()
@@ -234,6 +245,11 @@ impl Judge {
             self.begin(at, out);
             return;
         }
+        // It had left service, and its return was not recorded.
+        if self.last.is_none() && self.pending.is_empty() && self.unknown_from.is_none() {
+            self.resume_service(at, out);
+            return;
+        }
         self.notes.started_at = Some(at);
         self.tick(rules, at, out);
     }
@@ -246,6 +262,10 @@ impl Judge {
     /// The endpoint comes back after having been out of service since it was last judged.
     pub fn resume_service(&mut self, at: Ms, out: &mut Vec<Change>) {
         self.leave_service(out);
+        let from = self.ledger.watermark;
+        if at > from {
+            out.push(Change::OutOfService { from, to: at });
+        }
         self.ledger.skip(at);
         self.unknown_from = Some(self.ledger.watermark);
         self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
@@ -256,13 +276,22 @@ impl Judge {
     pub fn leave_service(&mut self, out: &mut Vec<Change>) {
         self.drop_pending();
         self.close_unknown(self.ledger.watermark, None, out);
-        if let Some(last) = self.last.take()
-            && self.known_up == Some(false)
-        {
-            self.end_outage(self.ledger.watermark, last.start, self.ledger.watermark, out);
+        self.close_run(out);
+        if let Some(o) = self.outage.take() {
+            let (lower, down) = (self.lower_closed - o.lower_before, self.ledger.down - o.down_before);
+            out.push(Change::OutageLeft { from: o.from, to: self.ledger.watermark, lower, down });
         }
+        self.last = None;
         self.known_up = None;
         self.notes = Notes::default();
+    }
+
+    /// The rules are about to change: what vouches now goes on to vouch from `at` by the new ones.
+    pub fn extend(&mut self, rules: &Rules, at: Ms) {
+        let vouch = self.pending.last_mut().map(|p| &mut p.vouch).or(self.last.as_mut());
+        if let Some(vouch) = vouch.filter(|v| at <= v.until_from + rules.gap) {
+            vouch.until_from = vouch.until_from.max(at);
+        }
     }
 
     /// Pending failures belong to a definition that is gone: they become unmeasured.
@@ -318,10 +347,10 @@ impl Judge {
         }
     }
 
-    /// A slot was missed for the daemon's own limits; that time is unknown unless the next result is within the gap.
-    pub fn missed(&mut self, rules: &Rules, at: Ms, reason: Reason, out: &mut Vec<Change>) {
+    /// Slots were missed for the daemon's own limits, the last of them at `at`; that time is unknown unless the next result is within the gap.
+    pub fn missed(&mut self, rules: &Rules, at: Ms, reason: Reason, count: u64, out: &mut Vec<Change>) {
         self.tick(rules, at, out);
-        self.slots.missed += 1;
+        self.slots.missed += count;
         self.note_unmeasured(reason);
     }
 
@@ -394,7 +423,7 @@ impl Judge {
 
     /// A success after failures that were too few: no outage, but doubt.
     fn unconfirm(&mut self, rules: &Rules, vouch: Vouch, out: &mut Vec<Change>) {
-        let from = self.last.map(|v| v.start).or(self.first_start).unwrap_or(vouch.start);
+        let from = self.last.map(|v| v.start).or(self.unknown_from).or(self.first_start).unwrap_or(vouch.start);
         let pending = std::mem::take(&mut self.pending);
         let before = std::mem::take(&mut self.notes);
         self.slots.unconfirmed += pending.iter().filter(|p| p.slot).count() as u64;
@@ -428,7 +457,7 @@ impl Judge {
             let before = std::mem::take(&mut self.notes);
             for p in successes {
                 self.pass_down(rules, p.vouch, p.before, out);
-                self.close_run();
+                self.close_run(out);
             }
             self.pass_down(rules, vouch, before, out);
             self.extend_run(vouch);
@@ -444,7 +473,7 @@ impl Judge {
     fn confirm(&mut self, rules: &Rules, confirmed_at: Ms, out: &mut Vec<Change>) {
         let pending = std::mem::take(&mut self.pending);
         let Some(first) = pending.first().copied() else { return };
-        let earliest = self.last.map(|v| v.start).or(self.first_start).unwrap_or(first.vouch.start);
+        let earliest = self.last.map(|v| v.start).or(self.unknown_from).or(self.first_start).unwrap_or(first.vouch.start);
         self.slots.failure += pending.iter().filter(|p| p.slot).count() as u64;
         let mut from = first.vouch.start;
         if self.link(rules, first.vouch.start, first.before, None, out) == Link::Whole {
@@ -529,7 +558,7 @@ impl Judge {
     }
 
     fn end_outage(&mut self, to: Ms, to_earliest: Ms, to_latest: Ms, out: &mut Vec<Change>) {
-        self.close_run();
+        self.close_run(out);
         if let Some(outage) = self.outage.take() {
             out.push(Change::Up {
                 from: outage.from,
@@ -564,14 +593,14 @@ impl Judge {
         self.ledger.settle(from, state, Doubt::Whole);
         self.unknown_from = Some(from);
         self.transitions.unknown += 1;
-        self.close_run();
+        self.close_run(out);
         let doubt_from = (state == StateName::Up).then_some(last.start);
         out.push(Change::UnknownFrom { from, doubt_from });
     }
 
     fn notes_close_unknown(&mut self, to: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
         if let Some(from) = self.unknown_from.take() {
-            self.close_run();
+            self.close_run(out);
             let reason = self.reason_of(from, before);
             out.push(Change::UnknownUntil { from, to, reason, doubt_until });
         }
@@ -613,8 +642,12 @@ impl Judge {
         }
     }
 
-    fn close_run(&mut self) {
-        self.lower_closed += self.run.take().map_or(0, Run::lower);
+    fn close_run(&mut self, out: &mut Vec<Change>) {
+        let Some(run) = self.run.take() else { return };
+        self.lower_closed += run.lower();
+        if run.lower() > 0 {
+            out.push(Change::Proven { from: run.first_end, to: run.last_start });
+        }
     }
 
     fn saw_whole_gap(&mut self, end: Ms) {

@@ -137,6 +137,10 @@ pub struct Record {
     pub unknown: Vec<(Span, Reason)>,
     /// Spans that may hold an outage that was not confirmed, or lie between a success and unknown time.
     pub doubtful: Vec<Span>,
+    /// Runs of failures: surely down.
+    pub proven: Vec<Span>,
+    /// Out of service: counts nowhere.
+    pub absent: Vec<Span>,
 }
 
 /// The time of one endpoint or component in three disjoint sets, with the bounds of the down time.
@@ -176,12 +180,14 @@ pub struct Sums {
 impl Record {
     pub fn timeline(&self, period: Span) -> Timeline {
         let Some(from) = self.from else { return Timeline::default() };
-        let covered = Spans::new(vec![Span::new(from, self.settled)]).cut(period);
-        let within = |spans: Vec<Span>| Spans::new(spans).cut(Span::new(from, self.settled)).cut(period);
+        let served = Spans::new(vec![Span::new(from, self.settled)]).minus(&Spans::new(self.absent.clone()));
+        let covered = served.cut(period);
+        let outside = Spans::new(vec![Span::new(i64::MIN / 4, i64::MAX / 4)]).minus(&covered);
+        let within = |spans: Vec<Span>| Spans::new(spans).minus(&outside);
         let unknown = within(self.unknown.iter().map(|u| u.0).collect());
         let end = |o: &OutageSpan, to: Option<i64>| to.unwrap_or(self.settled).max(o.from);
         let down = within(self.outages.iter().map(|o| Span::new(o.from, end(o, o.to))).collect());
-        let sure = within(self.outages.iter().map(|o| Span::new(o.from_latest, end(o, o.to_earliest))).collect());
+        let sure = within(self.proven.clone());
         let mut widest: Vec<Span> = self.outages.iter().map(|o| Span::new(o.from_earliest, end(o, o.to_latest))).collect();
         widest.extend(&self.doubtful);
         Timeline { down: down.minus(&unknown), down_lower: sure.minus(&unknown), down_upper: within(widest).minus(&unknown), covered, unknown }
@@ -201,7 +207,9 @@ impl Timeline {
             Combine::AtLeast(up) => (all.len() + 1).saturating_sub(up).max(1),
         };
         let covered = Spans::in_at_least(&all.iter().map(|t| &t.covered).collect::<Vec<_>>(), 1);
-        let outside: Vec<Spans> = all.iter().map(|t| t.unknown.union(&covered.minus(&t.covered))).collect();
+        // In a series an endpoint takes no part while it is not in service; elsewhere it could be either.
+        let outside: Vec<Spans> =
+            all.iter().map(|t| if combine == Combine::Series { t.unknown.clone() } else { t.unknown.union(&covered.minus(&t.covered)) }).collect();
         let count = |pick: fn(&Timeline) -> &Spans| Spans::in_at_least(&all.iter().map(pick).collect::<Vec<_>>(), needed);
         let possible = |pick: fn(&Timeline) -> &Spans| {
             let sets: Vec<Spans> = all.iter().zip(&outside).map(|(t, o)| pick(t).union(o)).collect();
@@ -271,6 +279,8 @@ mod tests {
                 .collect(),
             unknown: unknown.iter().map(|(a, b)| (Span::new(*a, *b), Reason::Late)).collect(),
             doubtful: vec![Span::new(900, 910)],
+            proven: outages.iter().map(|(a, b)| Span::new(a + 10, b - 10)).collect(),
+            absent: Vec::new(),
         }
     }
 

@@ -32,7 +32,8 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, deadline
         return Ok(vec![address]);
     }
     trace.enter(Stage::Resolve);
-    let addresses = net.resolver.addresses(bare, &dial.resolver, dial.addresses, deadline).await;
+    // Boxed, as only names need it: a probe of an address stays small.
+    let addresses = Box::pin(net.resolver.addresses(bare, &dial.resolver, dial.addresses, deadline)).await;
     trace.enter(Stage::Idle);
     addresses
 }

@@ -64,7 +64,8 @@ pub async fn over_udp(server: SocketAddr, query: &Message, trace: Option<&Trace>
     if let Err(error) = socket.send(&bytes).await {
         return failed(&error);
     }
-    let mut buffer = [0; UDP_BUFFER];
+    // On the heap, so that a waiting question is small.
+    let mut buffer = vec![0; UDP_BUFFER];
     let mut last_wrong = None;
     loop {
         let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_raw_fd(), &mut buffer)).await;

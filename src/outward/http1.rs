@@ -274,8 +274,14 @@ async fn pass<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, mut length: u64, b
 
 /// RFC 9112 section 7.1.
 async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut Body, limits: &Limits) -> Result<(), Halt> {
+    let mut framing_bytes = 0;
     loop {
         let line = read_line(input, CHUNK_LINE_LIMIT).await?;
+        // Small chunks with long extensions would carry far more than the body.
+        framing_bytes += line.len() as u64;
+        if framing_bytes > limits.body + limits.header {
+            return Err(Halt::down(Cause::BodyLimit, "the framing of the chunks is longer than the body may be"));
+        }
         let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii_end();
         let size = std::str::from_utf8(digits)
             .ok()

@@ -89,8 +89,14 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
         };
         let receivers = plan.load().notify.clone();
         let mut calls = tokio::task::JoinSet::new();
-        for message in due.into_iter().filter(|m| !held.contains_key(&m.id)).take(AT_ONCE) {
-            let Some(receiver) = receivers.iter().find(|n| n.name.as_str() == message.receiver).cloned() else { continue };
+        let due: Vec<_> = due.into_iter().filter(|m| !held.contains_key(&m.id)).take(AT_ONCE).collect();
+        for message in due {
+            let Some(receiver) = receivers.iter().find(|n| n.name.as_str() == message.receiver).cloned() else {
+                tracing::warn!(receiver = message.receiver, "a notification is dropped: its receiver is no longer configured");
+                held.insert(message.id, i64::MAX);
+                writer.sent(message.id, true, now);
+                continue;
+            };
             let client = client.clone();
             calls.spawn(async move { (send(&client, &receiver, message.body.clone()).await, message) });
         }
@@ -103,7 +109,7 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
                 Err(why) => tracing::warn!(receiver = message.receiver, %why, again_in_ms = wait, "notification not delivered"),
             }
             // Until the writer has noted it, the outbox still shows it as due.
-            held.insert(message.id, now + if delivered { PATIENCE_MS } else { wait });
+            held.insert(message.id, if delivered { i64::MAX } else { now + wait });
             writer.sent(message.id, delivered, now + wait);
         }
     }

@@ -22,6 +22,8 @@ use crate::words::{Cause, Reason};
 const TRY_FOR: Duration = Duration::from_millis(1000);
 /// How often resolv.conf and hosts are looked at for changes.
 const REREAD_AFTER: Duration = Duration::from_secs(5);
+/// How long the other family may take once one has addresses.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
 
 /// Shared by all probes of one thread.
@@ -117,9 +119,9 @@ impl Resolver {
     }
 
     async fn both_families(&self, servers: &[SocketAddr], name: &Name, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
-        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { self.ask(servers, name, RecordType::A, deadline).await } };
-        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { self.ask(servers, name, RecordType::AAAA, deadline).await } };
-        let (v4, v6) = tokio::join!(v4, v6);
+        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::A, deadline)).await } };
+        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::AAAA, deadline)).await } };
+        let (v4, v6) = both_or_patience(v4, v6).await;
         let mut addresses = Vec::new();
         let mut worst: Option<Halt> = None;
         for answer in [v6, v4] {
@@ -155,15 +157,16 @@ impl Resolver {
         let started = Instant::now();
         // The last part of the time belongs to the control question.
         let tries_until = started + (deadline - started).mul_f64(0.9);
-        let control = self.control_answers(servers, tries_until);
+        let try_for = TRY_FOR.min((deadline - started) / 3);
+        let control = self.control_answers(servers, deadline - Duration::from_millis(5), try_for);
         tokio::pin!(control);
         let mut answered = None;
         let mut round = 0;
         while round < servers.len().max(1) * 3 && Instant::now() < tries_until {
             let Some(server) = servers.get(round % servers.len().max(1)) else { break };
             round += 1;
-            let until = tries_until.min(Instant::now() + TRY_FOR);
-            let question = timeout_at(until, one_question(*server, name, kind));
+            let until = tries_until.min(Instant::now() + try_for);
+            let question = timeout_at(until, Box::pin(one_question(*server, name, kind)));
             // From the second try on, the control question is asked at the same time.
             let result = if round == 1 {
                 question.await
@@ -202,13 +205,13 @@ impl Resolver {
     }
 
     /// True when any server answers a question that it should be able to answer.
-    async fn control_answers(&self, servers: &[SocketAddr], until: Instant) -> bool {
+    async fn control_answers(&self, servers: &[SocketAddr], until: Instant, try_for: Duration) -> bool {
         let known = self.control.borrow().clone();
         let (name, kind) = known.map_or((Name::root(), RecordType::NS), |name| (name, RecordType::A));
         for _ in 0..2 {
             for server in servers {
-                let bound = until.min(Instant::now() + TRY_FOR);
-                if let Ok(Ok(_)) = timeout_at(bound, one_question(*server, &name, kind)).await {
+                let bound = until.min(Instant::now() + try_for);
+                if let Ok(Ok(_)) = timeout_at(bound, Box::pin(one_question(*server, &name, kind))).await {
                     return true;
                 }
             }
@@ -222,6 +225,23 @@ const CONTROL_ANSWERED: &str = "\u{1}";
 enum Prepared {
     Known(Vec<IpAddr>),
     Ask(Vec<SocketAddr>, Vec<Name>),
+}
+
+/// Both answers; once one family has addresses, the other gets a little longer only (RFC 8305 section 3).
+async fn both_or_patience(v4: impl Future<Output = Answer>, v6: impl Future<Output = Answer>) -> (Answer, Answer) {
+    tokio::pin!(v4);
+    tokio::pin!(v6);
+    let late = || Answer::Nothing;
+    tokio::select! {
+        first = &mut v4 => match first {
+            Answer::Addresses(_) => (first, tokio::time::timeout(RESOLUTION_DELAY, v6).await.unwrap_or_else(|_| late())),
+            other => (other, v6.await),
+        },
+        first = &mut v6 => match first {
+            Answer::Addresses(_) => (tokio::time::timeout(RESOLUTION_DELAY, v4).await.unwrap_or_else(|_| late()), first),
+            other => (v4.await, other),
+        },
+    }
 }
 
 /// `Err(true)`: the server's port is closed. `Err(false)`: nothing came that is an answer.

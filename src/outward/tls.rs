@@ -1,12 +1,14 @@
 //! TLS client handshakes: full ones (no resumption), verified, with the chain's facts also when it is refused.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -97,13 +99,21 @@ pub async fn handshake(net: &Net, trace: &Trace, spec: &Tls, prepared: &Prepared
     let witness = Arc::new(Observing { verifier: prepared.verifier.clone(), algorithms: prepared.algorithms, verify: spec.verify, chain: OnceLock::new() });
     let mut config = prepared.config.clone();
     config.dangerous().set_certificate_verifier(witness.clone());
+    let asked = Arc::new(Asked { inner: config.client_auth_cert_resolver.clone(), asked: AtomicBool::new(false) });
+    config.client_auth_cert_resolver = asked.clone();
     trace.enter(Stage::Tls);
     let result = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     if let Some(chain) = witness.chain.get() {
         trace.facts.borrow_mut().certificate = net.certificates.facts(chain);
     }
-    let stream = result.map_err(|e| stream_error(&e, Cause::TlsHandshake))?;
+    let asked = asked.asked.load(Ordering::Relaxed);
+    let stream = result.map_err(|e| match stream_error(&e, Cause::TlsHandshake) {
+        // The server wanted a certificate and broke off: whatever alert it chose, that is why.
+        Halt::Down(Cause::TlsHandshake, detail) if asked && detail.contains("alert") => Halt::Down(Cause::TlsClientAuth, detail),
+        halt => halt,
+    })?;
     trace.enter(Stage::Idle);
+    trace.client_certificate_asked.set(asked);
     let (_, connection) = stream.get_ref();
     let mut facts = trace.facts.borrow_mut();
     facts.tls_version = connection.protocol_version().and_then(|v| v.as_str());
@@ -167,6 +177,24 @@ impl ServerCertVerifier for Observing {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// Notes whether the server has asked for a client certificate.
+#[derive(Debug)]
+struct Asked {
+    inner: Arc<dyn ResolvesClientCert>,
+    asked: AtomicBool,
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, root_hint_subjects: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.inner.resolve(root_hint_subjects, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.inner.has_certs()
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Trace {
     since_ns: Cell<u64>,
     /// The last moment at which the endpoint was seen to do something.
     ended_ns: Cell<u64>,
+    /// The TLS peer has asked for a client certificate; its verdict may come after the handshake.
+    pub client_certificate_asked: Cell<bool>,
 }
 
 impl Trace {
@@ -69,6 +71,7 @@ impl Trace {
             stage: Cell::new(Stage::Idle),
             since_ns: Cell::new(now),
             ended_ns: Cell::new(now),
+            client_certificate_asked: Cell::new(false),
         }
     }
 

@@ -25,7 +25,7 @@ impl Name {
     /// Accepts printable text; refuses control, bidirectional and zero-width characters, which would make two names
     /// look alike on a page or break a log line.
     pub fn new(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
+        if text.trim().is_empty() {
             return Err(NameError::Empty);
         }
         if text.len() > NAME_MAX_BYTES {
@@ -55,7 +55,8 @@ impl fmt::Debug for Name {
 }
 
 fn is_invisible(c: char) -> bool {
-    c.is_control() || matches!(u32::from(c), 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF | 0x061C)
+    c.is_control()
+        || matches!(u32::from(c), 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF | 0x061C | 0x00AD | 0x115F | 0x1160 | 0x180E | 0x3164 | 0xFFA0 | 0xE0000..=0xE0FFF)
 }
 
 /// The kind of a probe: one protocol each.

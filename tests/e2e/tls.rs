@@ -96,6 +96,9 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it_or_is_down() {
     assert_up(&probe(&with).await);
     let without = format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file());
     assert_eq!(cause(&probe(&without).await), Cause::TlsClientAuth);
+    let handshake = |more: &str| format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}{more} }}", authority.ca_file());
+    assert_eq!(cause(&probe(&handshake("")).await), Cause::TlsClientAuth);
+    assert_up(&probe(&handshake(&format!(", client_certificate = {chain:?}, client_key = {{ file = {key:?} }}"))).await);
 }
 
 #[tokio::test]

@@ -48,7 +48,12 @@ pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, His
         .filter(|(_, e)| e.in_service)
         .filter_map(|(name, e)| {
             let (_, judge) = judges.get(&e.id)?;
-            let extent = Extent { first_start: judge.first_start(), watermark: judge.ledger().watermark, open_unknown: judge.open_unknown() };
+            let extent = Extent {
+                first_start: judge.first_start(),
+                watermark: judge.ledger().watermark,
+                open_unknown: judge.open_unknown(),
+                open_run: judge.open_run(),
+            };
             Some((name.clone(), e.component.clone(), extent))
         })
         .collect();

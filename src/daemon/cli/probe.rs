@@ -49,16 +49,16 @@ fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
         return Err(Exit::Usage);
     }
     let line = match scheme {
-        "http" | "https" => format!("probe.http.url = {:?}", args.target),
-        "tcp" => format!("probe.tcp.address = {rest:?}"),
-        "tls" => format!("probe.tls.address = {rest:?}"),
-        "icmp" => format!("probe.icmp.host = {rest:?}"),
+        "http" | "https" => format!("probe.http.url = {}", toml(&args.target)),
+        "tcp" => format!("probe.tcp.address = {}", toml(rest)),
+        "tls" => format!("probe.tls.address = {}", toml(rest)),
+        "icmp" => format!("probe.icmp.host = {}", toml(rest)),
         "dns" => {
             let mut parts = rest.splitn(3, '/');
             let server = parts.next().unwrap_or_default();
             let name = parts.next().filter(|n| !n.is_empty()).unwrap_or(".");
             let kind = parts.next().filter(|k| !k.is_empty()).unwrap_or(if name == "." { "NS" } else { "A" });
-            format!("probe.dns.server = {server:?}\nprobe.dns.query = {name:?}\nprobe.dns.type = {kind:?}")
+            format!("probe.dns.server = {}\nprobe.dns.query = {}\nprobe.dns.type = {}", toml(server), toml(name), toml(kind))
         }
         other => {
             eprintln!("probity: {other}:// is no kind of probe; write http://, https://, tcp://, tls://, icmp:// or dns://SERVER/NAME/TYPE");
@@ -68,6 +68,11 @@ fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
     let text = format!("[[endpoint]]\nname = \"probe\"\ntimeout = {:?}\n{line}\n", args.timeout);
     let plan = load(Path::new("command line"), &Inline(text)).map_err(faulty)?;
     plan.endpoints.first().cloned().ok_or(Exit::Usage)
+}
+
+/// A TOML string; JSON's escapes are among TOML's.
+fn toml(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A config that stands in memory.

@@ -52,6 +52,8 @@ pub struct Batch {
     /// Marks before this one are in every stored judge.
     pub prune_before: u64,
     pub outbox: Vec<OutboxDraft>,
+    /// Endpoints that have left service.
+    pub left: Vec<i64>,
 }
 
 /// An event before it has its number and hash.
@@ -73,6 +75,8 @@ pub enum Projection {
     OutageClosed { to: Ms, to_earliest: Ms, to_latest: Ms },
     Unknown { from: Ms, to: Ms, reason: &'static str },
     Doubtful { from: Ms, to: Ms },
+    Proven { from: Ms, to: Ms },
+    Absent { from: Ms, to: Ms },
     ClockStep { at: Ms, offset_ms: i64 },
 }
 
@@ -85,7 +89,7 @@ pub struct OutboxDraft {
     pub body: String,
     /// Not to be sent before this.
     pub not_before: UtcMs,
-    /// Cancels what is still waiting under this key.
+    /// Cancels what is still waiting for its time under this key; an empty body does only that.
     pub cancels: Option<String>,
 }
 
@@ -93,6 +97,7 @@ pub struct OutboxDraft {
 #[derive(Debug, Clone)]
 pub struct TallyDraft {
     pub endpoint: i64,
+    pub name: Name,
     /// UTC hour since 1970.
     pub hour: i64,
     pub slots: Slots,

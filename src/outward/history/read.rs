@@ -28,6 +28,11 @@ impl Calendar {
         at as i64 + k.checked_sub(1).map_or(0, |k| self.steps[k].1)
     }
 
+    /// An instant of the timeline that is surely not after this one of the calendar.
+    fn surely_before(&self, utc: UtcMs) -> i64 {
+        utc - self.steps.iter().map(|(_, offset)| *offset).max().unwrap_or(0)
+    }
+
     /// Calendar time that a forward step has skipped.
     fn skipped(&self) -> impl Iterator<Item = Span> + '_ {
         self.steps.windows(2).filter_map(|w| {
@@ -53,15 +58,15 @@ pub struct StoredOutage {
     pub to_latest: Option<Ms>,
 }
 
-/// Outages, newest first, that ended after `since` (timeline) or are open; of one endpoint if named.
-pub fn outages(connection: &Connection, endpoint: Option<&str>, since: Ms, limit: usize) -> Result<Vec<StoredOutage>, HistoryError> {
+/// Outages, newest first, that ended after `since` or are open; of one endpoint if named.
+pub fn outages(connection: &Connection, calendar: &Calendar, endpoint: Option<&str>, since: UtcMs, limit: usize) -> Result<Vec<StoredOutage>, HistoryError> {
     let mut statement = connection.prepare_cached(
         "SELECT o.opened, e.name, e.component, o.cause, o.confirmed_at, o.from_at, o.from_earliest, o.from_latest, o.to_at, o.to_earliest, o.to_latest
          FROM outage o JOIN endpoint e ON e.id = o.endpoint
          WHERE (?1 IS NULL OR e.name = ?1) AND (o.to_at IS NULL OR o.to_at >= ?2) ORDER BY o.opened DESC LIMIT ?3",
     )?;
     let ms = |n: i64| n as Ms;
-    let rows = statement.query_map(params![endpoint, since as i64, limit as i64], |r| {
+    let rows = statement.query_map(params![endpoint, calendar.surely_before(since), limit as i64], |r| {
         Ok(StoredOutage {
             opened: ms(r.get(0)?),
             endpoint: r.get(1)?,
@@ -85,6 +90,8 @@ pub struct Extent {
     pub first_start: Option<Ms>,
     pub watermark: Ms,
     pub open_unknown: Option<(Ms, Reason)>,
+    /// The run of failures that is open.
+    pub open_run: Option<(Ms, Ms)>,
 }
 
 /// What is recorded of one endpoint, in UTC, cut to what touches `period`.
@@ -94,7 +101,7 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
     let id: Option<i64> = connection.prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?.query_row([endpoint], |r| r.get(0)).ok();
     let Some(id) = id else { return Ok(Record::default()) };
     // Steps of the clock move both axes by little; a day of margin never cuts what belongs to the period.
-    let from = period.from - 86_400_000;
+    let from = calendar.surely_before(period.from) - 86_400_000;
     let mut outages = Vec::new();
     let mut statement = connection.prepare_cached(
         "SELECT from_at, from_earliest, from_latest, to_at, to_earliest, to_latest FROM outage WHERE endpoint = ?1 AND (to_latest IS NULL OR to_latest >= ?2) ORDER BY from_at",
@@ -121,9 +128,22 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
         unknown.push((Span::new(calendar.utc(since), calendar.utc(extent.watermark)), reason));
     }
     unknown.extend(calendar.skipped().map(|s| (s, Reason::Clock)));
-    let mut statement = connection.prepare_cached("SELECT from_at, to_at FROM doubtful WHERE endpoint = ?1 AND to_at >= ?2")?;
-    let doubtful = statement.query_map(params![id, from], |r| Ok(Span::new(utc(r.get(0)?), utc(r.get(1)?))))?.collect::<Result<_, _>>()?;
-    Ok(Record { from: extent.first_start.map(|at| calendar.utc(at)), settled: calendar.utc(extent.watermark), outages, unknown, doubtful })
+    let spans = |table: &str| -> Result<Vec<Span>, HistoryError> {
+        let mut statement = connection.prepare_cached(&format!("SELECT from_at, to_at FROM {table} WHERE endpoint = ?1 AND to_at >= ?2"))?;
+        let rows = statement.query_map(params![id, from], |r| Ok(Span::new(utc(r.get(0)?), utc(r.get(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    let mut proven = spans("proven")?;
+    proven.extend(extent.open_run.map(|(a, b)| Span::new(calendar.utc(a), calendar.utc(b))));
+    Ok(Record {
+        from: extent.first_start.map(|at| calendar.utc(at)),
+        settled: calendar.utc(extent.watermark),
+        outages,
+        unknown,
+        doubtful: spans("doubtful")?,
+        proven,
+        absent: spans("absent")?,
+    })
 }
 
 /// One event as stored.
@@ -227,9 +247,13 @@ pub struct Waiting {
     pub tries: u32,
 }
 
-/// Messages that are due at `now`, oldest first.
+/// Messages that are due at `now`, oldest first; the end of an outage waits for its begin.
 pub fn outbox_due(connection: &Connection, now: UtcMs, limit: usize) -> Result<Vec<Waiting>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT id, receiver, body, tries FROM outbox WHERE done = 0 AND not_before <= ?1 ORDER BY id LIMIT ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, receiver, body, tries FROM outbox AS o WHERE done = 0 AND not_before <= ?1 AND NOT EXISTS
+             (SELECT 1 FROM outbox AS d WHERE d.receiver = o.receiver AND d.done = 0 AND o.key LIKE 'up %' AND d.key = 'down ' || substr(o.key, 4))
+         ORDER BY id LIMIT ?2",
+    )?;
     let rows = statement.query_map(params![now, limit as i64], |r| Ok(Waiting { id: r.get(0)?, receiver: r.get(1)?, body: r.get(2)?, tries: r.get(3)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,6 +1,8 @@
 //! The tables, and opening the database as its one owner.
 
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -12,6 +14,8 @@ pub const FORMAT: i64 = 1;
 /// The database's name in the state directory.
 pub const FILE: &str = "history.sqlite";
 const LOCK: &str = "lock";
+/// What the lock file says once there is a history beside it.
+const USED: &str = "probity\n";
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -32,6 +36,10 @@ CREATE TABLE unknown (seq INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL, from_a
 CREATE INDEX unknown_of_endpoint ON unknown (endpoint, to_at);
 CREATE TABLE doubtful (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL, from_at INTEGER NOT NULL, to_at INTEGER NOT NULL);
 CREATE INDEX doubtful_of_endpoint ON doubtful (endpoint, to_at);
+CREATE TABLE proven (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL, from_at INTEGER NOT NULL, to_at INTEGER NOT NULL);
+CREATE INDEX proven_of_endpoint ON proven (endpoint, to_at);
+CREATE TABLE absent (id INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL, from_at INTEGER NOT NULL, to_at INTEGER NOT NULL);
+CREATE INDEX absent_of_endpoint ON absent (endpoint, to_at);
 CREATE TABLE clock (at INTEGER PRIMARY KEY, offset_ms INTEGER NOT NULL);
 CREATE TABLE mark (
     id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, boot_ns INTEGER NOT NULL, timeline_ms INTEGER NOT NULL,
@@ -55,15 +63,27 @@ pub struct Owner {
 /// Takes the directory, making it if need be, and opens the database in it for writing.
 pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
-    std::fs::create_dir_all(directory).map_err(unusable)?;
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(directory.join(LOCK)).map_err(unusable)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
+    let mut lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(directory.join(LOCK)).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => return Err(HistoryError::Owned { path: directory.display().to_string() }),
         Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
     }
     let path = directory.join(FILE);
+    let mut mark = String::new();
+    lock.read_to_string(&mut mark).map_err(unusable)?;
+    let is_used = mark.starts_with(USED);
+    let is_new = std::fs::metadata(&path).map_or(true, |m| m.len() == 0);
+    if is_used && is_new {
+        let why = "the state directory was in use, but its history is gone; put it back from a backup, or take an empty directory".to_owned();
+        return Err(HistoryError::Damaged { path: path.display().to_string(), why });
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
     let connection = open(&path)?;
+    if !is_used {
+        lock.write_all(USED.as_bytes()).map_err(unusable)?;
+    }
     Ok((Owner { _lock: lock, path }, connection))
 }
 

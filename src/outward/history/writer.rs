@@ -3,7 +3,7 @@
 //! Batches come first and are tried until they are committed; tallies go in slices of at most ten milliseconds between
 //! them. What was committed, and whether the disk takes anything, is told through a callback.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -26,6 +26,8 @@ const SLICE: Duration = Duration::from_millis(10);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Hours of tallies kept.
 const TALLY_HOURS_KEPT: i64 = 24 * 7;
+/// Delivered messages are remembered this long.
+const DELIVERED_KEPT_MS: i64 = 30 * 86_400_000;
 
 /// What the writer tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,6 @@ enum Command {
         utc: UtcMs,
     },
     Register(Vec<Registration>, Sender<Result<Vec<Registered>, String>>),
-    OutService(Vec<i64>),
     Sent {
         id: i64,
         delivered: bool,
@@ -81,6 +82,8 @@ pub struct History {
     _owner: Owner,
     head: [u8; 32],
     next_seq: u64,
+    /// Tallies of this hour and those before do not change any more.
+    sealed_hour: i64,
 }
 
 impl History {
@@ -94,7 +97,9 @@ impl History {
             None => (GENESIS, 1),
             Some((seq, hash)) => (hash.try_into().map_err(|_| damaged("the last event's hash is no hash"))?, seq as u64 + 1),
         };
-        Ok(Self { connection, _owner: owner, head, next_seq })
+        let sealed: Option<String> = connection.query_row("SELECT value FROM meta WHERE key = 'sealed_hour'", [], |r| r.get(0)).optional()?;
+        let sealed_hour = sealed.and_then(|h| h.parse().ok()).unwrap_or(i64::MIN);
+        Ok(Self { connection, _owner: owner, head, next_seq, sealed_hour })
     }
 
     /// Everything that a start needs of the past.
@@ -109,14 +114,6 @@ impl History {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// These are no longer configured.
-    pub fn out_of_service(&self, ids: &[i64]) -> Result<(), HistoryError> {
-        for id in ids {
-            self.connection.execute("UPDATE endpoint SET in_service = 0 WHERE id = ?1", [id])?;
-        }
-        Ok(())
-    }
-
     pub fn register(&mut self, list: &[Registration]) -> Result<Vec<Registered>, HistoryError> {
         let transaction = self.connection.transaction()?;
         let registered = register(&transaction, list)?;
@@ -128,7 +125,7 @@ impl History {
     pub fn start(self, tell: impl Fn(Progress) + Send + 'static) -> std::io::Result<(Writer, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = channel();
         let thread =
-            std::thread::Builder::new().name("history".into()).spawn(move || Running { history: self, tell, tallies: VecDeque::new() }.run(&receiver))?;
+            std::thread::Builder::new().name("history".into()).spawn(move || Running { history: self, tell, tallies: BTreeMap::new() }.run(&receiver))?;
         Ok((Writer { commands }, thread))
     }
 }
@@ -151,10 +148,6 @@ impl Writer {
         self.send(Command::SealHour { hour, at, utc });
     }
 
-    pub fn out_of_service(&self, ids: Vec<i64>) {
-        self.send(Command::OutService(ids));
-    }
-
     /// A message was delivered, or is to be tried again at `again_at`.
     pub fn sent(&self, id: i64, delivered: bool, again_at: UtcMs) {
         self.send(Command::Sent { id, delivered, again_at });
@@ -175,7 +168,8 @@ impl Writer {
 struct Running<T> {
     history: History,
     tell: T,
-    tallies: VecDeque<TallyDraft>,
+    /// The newest of each hour and endpoint.
+    tallies: BTreeMap<(i64, i64), TallyDraft>,
 }
 
 impl<T: Fn(Progress)> Running<T> {
@@ -200,7 +194,7 @@ impl<T: Fn(Progress)> Running<T> {
     fn perform(&mut self, command: Command, commands: &Receiver<Command>) -> bool {
         match command {
             Command::Batch(batch) => return self.commit(*batch, commands),
-            Command::Tallies(list) => self.tallies.extend(list),
+            Command::Tallies(list) => self.keep(list),
             Command::SealHour { hour, at, utc } => {
                 self.write_tallies(Duration::from_secs(5));
                 self.log_failure("sealing an hour", |h| h.seal_hour(hour, at, utc));
@@ -208,7 +202,6 @@ impl<T: Fn(Progress)> Running<T> {
             Command::Register(list, reply) => {
                 let _ = reply.send(self.history.register(&list).map_err(|e| e.to_string()));
             }
-            Command::OutService(ids) => self.log_failure("taking endpoints out of service", |h| h.out_of_service(&ids)),
             Command::Sent { id, delivered, again_at } => self.log_failure("updating the outbox", |h| {
                 h.connection.execute("UPDATE outbox SET tries = tries + 1, done = ?2, not_before = ?3 WHERE id = ?1", params![id, delivered, again_at])?;
                 Ok(())
@@ -216,6 +209,12 @@ impl<T: Fn(Progress)> Running<T> {
             Command::End(_) => return true,
         }
         false
+    }
+
+    fn keep(&mut self, list: Vec<TallyDraft>) {
+        for tally in list {
+            self.tallies.insert((tally.hour, tally.endpoint), tally);
+        }
     }
 
     fn log_failure(&mut self, what: &str, work: impl FnOnce(&mut History) -> Result<(), HistoryError>) {
@@ -234,10 +233,15 @@ impl<T: Fn(Progress)> Running<T> {
                 Ok(()) => break,
                 Err(error) => (self.tell)(Progress::Failing(error.to_string())),
             }
-            match commands.recv_timeout(RETRY_AFTER) {
-                Ok(Command::End(patience)) => give_up_at = Some(Instant::now() + patience),
-                Ok(other) => waiting.push_back(other),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            let again_at = Instant::now() + RETRY_AFTER;
+            loop {
+                match commands.recv_timeout(again_at.saturating_duration_since(Instant::now())) {
+                    Ok(Command::End(patience)) => give_up_at = Some(Instant::now() + patience),
+                    Ok(Command::Tallies(list)) => self.keep(list),
+                    Ok(Command::Register(_, reply)) => drop(reply.send(Err("the history takes no writes".into()))),
+                    Ok(other) => waiting.push_back(other),
+                    Err(_) => break,
+                }
             }
             if give_up_at.is_some_and(|at| Instant::now() >= at) {
                 tracing::error!(events, "the history took nothing until the end; what was not recorded is lost");
@@ -252,10 +256,18 @@ impl<T: Fn(Progress)> Running<T> {
     fn write_tallies(&mut self, limit: Duration) {
         let began = Instant::now();
         while began.elapsed() < limit && !self.tallies.is_empty() {
-            let slice: Vec<TallyDraft> = self.tallies.drain(..self.tallies.len().min(64)).collect();
+            let mut slice = Vec::new();
+            while let Some((_, tally)) = self.tallies.pop_first() {
+                slice.push(tally);
+                if slice.len() == 64 {
+                    break;
+                }
+            }
             if let Err(error) = self.history.write_tallies(&slice) {
                 tracing::warn!(%error, "tallies could not be written; they are tried again");
-                self.tallies.extend(slice);
+                for tally in slice {
+                    self.tallies.entry((tally.hour, tally.endpoint)).or_insert(tally);
+                }
                 return;
             }
         }
@@ -280,8 +292,11 @@ impl History {
                 put.execute(params![endpoint, batch.id as i64, sealed(judge.clone())])?;
             }
             transaction.prepare_cached("DELETE FROM mark WHERE id < ?1")?.execute([batch.prune_before as i64])?;
+            for id in &batch.left {
+                transaction.execute("UPDATE endpoint SET in_service = 0 WHERE id = ?1", [id])?;
+            }
             for message in &batch.outbox {
-                post(&transaction, message)?;
+                post(&transaction, message, batch.stamp.utc_ms)?;
             }
         }
         transaction.commit()?;
@@ -294,7 +309,7 @@ impl History {
         let transaction = self.connection.transaction()?;
         {
             let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO tally (endpoint, hour, body) VALUES (?1, ?2, ?3)")?;
-            for tally in slice {
+            for tally in slice.iter().filter(|t| t.hour > self.sealed_hour) {
                 put.execute(params![tally.endpoint, tally.hour, tally_body(tally)])?;
             }
         }
@@ -303,9 +318,7 @@ impl History {
 
     /// Writes the hash over an hour's tallies in name order as an event, and forgets hours that are too old.
     fn seal_hour(&mut self, hour: i64, at: Ms, utc: UtcMs) -> Result<(), HistoryError> {
-        let done: Option<i64> =
-            self.connection.query_row("SELECT 1 FROM meta WHERE key = 'sealed_hour' AND CAST(value AS INTEGER) >= ?1", [hour], |r| r.get(0)).optional()?;
-        if done.is_some() {
+        if hour <= self.sealed_hour {
             return Ok(());
         }
         let (mut head, mut seq) = (self.head, self.next_seq);
@@ -313,33 +326,39 @@ impl History {
         let (digest, count) = tallies_digest(&transaction, hour)?;
         if count == 0 {
             transaction.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('sealed_hour', ?1)", [hour.to_string()])?;
-            return Ok(transaction.commit()?);
+            transaction.commit()?;
+            self.sealed_hour = hour;
+            return Ok(());
         }
         let Value::Object(body) = json!({"hour": format_utc(hour * 3_600_000), "tallies": count, "sha256": hex(&digest)}) else { return Ok(()) };
         let draft = EventDraft { endpoint: None, kind: "tallies", at, utc, body, projection: None };
         head = append(&transaction, &draft, seq, &head)?;
         seq += 1;
         transaction.execute("DELETE FROM tally WHERE hour < ?1", [hour - TALLY_HOURS_KEPT])?;
+        transaction.execute("DELETE FROM outbox WHERE done = 1 AND not_before < ?1", [utc - DELIVERED_KEPT_MS])?;
         transaction.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('sealed_hour', ?1)", [hour.to_string()])?;
         transaction.commit()?;
         self.head = head;
         self.next_seq = seq;
+        self.sealed_hour = hour;
         Ok(())
     }
 }
 
-/// Queues a message. One that cancels another which nobody was told of yet takes that one away and is not sent itself.
-fn post(transaction: &Transaction, message: &OutboxDraft) -> Result<(), HistoryError> {
+/// Queues a message. One that cancels another whose time has not come takes that one away and is not sent itself.
+fn post(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) -> Result<(), HistoryError> {
     if let Some(cancelled) = &message.cancels {
-        let sql = "DELETE FROM outbox WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0";
-        if transaction.execute(sql, params![message.receiver.as_str(), cancelled])? > 0 {
+        let sql = "DELETE FROM outbox WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?3";
+        if transaction.execute(sql, params![message.receiver.as_str(), cancelled, now])? > 0 {
             return Ok(());
         }
     }
-    transaction.execute(
-        "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, ?4)",
-        params![message.receiver.as_str(), message.key, message.body, message.not_before],
-    )?;
+    if !message.body.is_empty() {
+        transaction.execute(
+            "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, ?4)",
+            params![message.receiver.as_str(), message.key, message.body, message.not_before],
+        )?;
+    }
     Ok(())
 }
 
@@ -348,7 +367,7 @@ pub fn tallies_digest(connection: &Connection, hour: i64) -> Result<([u8; 32], u
     use sha2::Digest;
     let mut hash = sha2::Sha256::new();
     let mut count = 0;
-    let mut statement = connection.prepare("SELECT e.name, t.body FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE t.hour = ?1 ORDER BY e.name")?;
+    let mut statement = connection.prepare("SELECT json_extract(CAST(body AS TEXT), '$.endpoint') AS name, body FROM tally WHERE hour = ?1 ORDER BY name")?;
     let mut rows = statement.query([hour])?;
     while let Some(row) = rows.next()? {
         let (name, body): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
@@ -419,6 +438,20 @@ fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoin
                 to as i64
             ])?;
         }
+        Projection::Proven { from, to } => {
+            transaction.prepare_cached("INSERT INTO proven (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![
+                endpoint,
+                from as i64,
+                to as i64
+            ])?;
+        }
+        Projection::Absent { from, to } => {
+            transaction.prepare_cached("INSERT INTO absent (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![
+                endpoint,
+                from as i64,
+                to as i64
+            ])?;
+        }
         Projection::ClockStep { at, offset_ms } => {
             transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", params![at as i64, offset_ms])?;
         }
@@ -436,7 +469,7 @@ fn register(transaction: &Transaction, list: &[Registration]) -> Result<Vec<Regi
         let mut found = find.query_row([r.name.as_str()], known).optional()?;
         let mut renamed = false;
         if let (None, Some(old)) = (found, &r.renamed_from) {
-            found = find.query_row([old.as_str()], known).optional()?;
+            found = find.query_row([old.as_str()], known).optional()?.filter(|(id, ..)| !registered.iter().any(|r: &Registered| r.id == *id));
             renamed = found.is_some();
         }
         let fields = (r.component.as_str(), r.kind, r.target.as_str(), r.digest as i64);
@@ -471,6 +504,7 @@ fn tally_body(tally: &TallyDraft) -> Vec<u8> {
         }
     }
     let body = json!({
+        "endpoint": tally.name.as_str(),
         "slots": {"success": s.success, "failure": s.failure, "unconfirmed": s.unconfirmed, "unmeasured": s.unmeasured, "missed": s.missed},
         "reprobes": tally.reprobes,
         "latency_us_hdr_v2": latency,
@@ -511,7 +545,8 @@ mod tests {
     #[test]
     fn a_tally_keeps_its_latency() {
         let buckets = vec![(120, 3), (1007, 1), (60_030_975, 2)];
-        let tally = TallyDraft { endpoint: 1, hour: 5, slots: Slots::default(), reprobes: 0, latency: vec![(Ending::Success, buckets.clone())] };
+        let name = Name::new("e").expect("a name");
+        let tally = TallyDraft { endpoint: 1, name, hour: 5, slots: Slots::default(), reprobes: 0, latency: vec![(Ending::Success, buckets.clone())] };
         let read = tally_latency(&tally_body(&tally));
         assert_eq!(read.len(), 1);
         assert_eq!(read[0].1.iter().map(|b| b.1).collect::<Vec<_>>(), vec![3, 1, 2]);

@@ -79,9 +79,7 @@ fn evaluate(cel: &Cel, body: &[u8]) -> (String, bool) {
         Err(error) => return (format!("no JSON: {error}"), false),
     };
     let mut context = cel::Context::default();
-    if let Err(error) = context.add_variable("body", &json) {
-        return (format!("JSON that CEL cannot take: {error}"), false);
-    }
+    context.add_variable_from_value("body", as_cel(json));
     match cel.program.execute(&context) {
         Ok(cel::Value::Bool(met)) => (met.to_string(), met),
         Ok(_) => ("a value that is neither true nor false".into(), false),
@@ -89,8 +87,29 @@ fn evaluate(cel: &Cel, body: &[u8]) -> (String, bool) {
     }
 }
 
+/// Whole numbers become CEL's int where they fit, so that they can be reckoned with.
+fn as_cel(json: serde_json::Value) -> cel::Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Null => cel::Value::Null,
+        Json::Bool(b) => cel::Value::Bool(b),
+        Json::Number(n) => match (n.as_i64(), n.as_u64()) {
+            (Some(i), _) => cel::Value::Int(i),
+            (None, Some(u)) => cel::Value::UInt(u),
+            (None, None) => cel::Value::Float(n.as_f64().unwrap_or(f64::NAN)),
+        },
+        Json::String(text) => cel::Value::from(text),
+        Json::Array(list) => cel::Value::List(std::sync::Arc::new(list.into_iter().map(as_cel).collect())),
+        Json::Object(map) => cel::Value::from(map.into_iter().map(|(k, v)| (k, as_cel(v))).collect::<std::collections::HashMap<String, cel::Value>>()),
+    }
+}
+
 /// Undoes the content codings, within the limit.
 pub fn decoded(response: &Response, limits: &Limits) -> Result<Vec<u8>, Halt> {
+    // An answer without a body has nothing to undo, whatever its header says (HEAD, 204).
+    if response.body.is_empty() {
+        return Ok(Vec::new());
+    }
     let header: Vec<u8> = response.values("content-encoding").collect::<Vec<_>>().join(&b',');
     let codings: Vec<String> =
         String::from_utf8_lossy(&header).split(',').map(|c| c.trim().to_ascii_lowercase()).filter(|c| !c.is_empty() && c != "identity").collect();
@@ -101,7 +120,11 @@ pub fn decoded(response: &Response, limits: &Limits) -> Result<Vec<u8>, Halt> {
     for coding in codings.iter().rev() {
         body = match coding.as_str() {
             "gzip" | "x-gzip" => bounded(flate2::read::MultiGzDecoder::new(body.as_slice()), limits.decoded)?,
-            "deflate" => bounded(flate2::read::ZlibDecoder::new(body.as_slice()), limits.decoded)?,
+            // Many servers send it without the zlib wrapper that RFC 9110 asks for.
+            "deflate" => match bounded(flate2::read::ZlibDecoder::new(body.as_slice()), limits.decoded) {
+                Err(Halt::Down(Cause::DecodeError, _)) => bounded(flate2::read::DeflateDecoder::new(body.as_slice()), limits.decoded)?,
+                other => other?,
+            },
             "br" => bounded(brotli_decompressor::Decompressor::new(body.as_slice(), 4096), limits.decoded)?,
             other => return Err(Halt::down(Cause::DecodeError, format!("the content coding \"{}\" is not known", other.escape_debug()))),
         };

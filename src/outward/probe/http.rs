@@ -16,6 +16,7 @@ use super::super::{dial, http2, tls};
 use super::expect::{self, Verdicts};
 use crate::config::plan::Dial;
 use crate::config::plan_probe::{Auth, Compression, CrossOrigin, Http, HttpVersion};
+use crate::config::secret::{MASK, MaybeSecret};
 use crate::words::{Cause, Reason};
 
 const USER_AGENT: &str = concat!("Probity/", env!("CARGO_PKG_VERSION"));
@@ -23,15 +24,55 @@ const USER_AGENT: &str = concat!("Probity/", env!("CARGO_PKG_VERSION"));
 const URL_LIMIT: usize = 8192;
 /// Larger bodies are held against their expectations off the probing thread.
 const INLINE_BODY: u64 = 64 << 10;
+/// The same for JSON, which costs more for each byte.
+const INLINE_JSON: u64 = 4 << 10;
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, deadline: Instant) -> Result<(), Halt> {
+    let result = unscrubbed(net, trace, dial, url, spec, deadline).await;
+    let secrets = secrets(spec);
+    if secrets.is_empty() {
+        return result;
+    }
+    // An endpoint may give back what it was sent.
+    let mut facts = trace.facts.borrow_mut();
+    facts.final_url = facts.final_url.take().map(|text| scrubbed(text, &secrets));
+    for finding in &mut facts.findings {
+        finding.found = scrubbed(std::mem::take(&mut finding.found), &secrets);
+    }
+    result.map_err(|halt| match halt {
+        Halt::Down(cause, detail) => Halt::Down(cause, scrubbed(detail, &secrets)),
+        Halt::Unmeasured(reason, detail) => Halt::Unmeasured(reason, scrubbed(detail, &secrets)),
+    })
+}
+
+/// Everything that a spec keeps secret, as it would show in a text.
+fn secrets(spec: &Http) -> Vec<String> {
+    let mut list: Vec<String> = spec.query.iter().map(|(_, value)| value.reveal().to_owned()).collect();
+    match &spec.auth {
+        Some(Auth::Basic { username, password }) => {
+            list.push(base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal())));
+            list.push(password.reveal().to_owned());
+        }
+        Some(Auth::Bearer(token)) => list.push(token.reveal().to_owned()),
+        None => {}
+    }
+    list.extend(spec.headers.iter().filter(|(_, v)| matches!(v, MaybeSecret::Secret(_))).map(|(_, v)| v.reveal().to_owned()));
+    list.retain(|secret| secret.len() >= 4);
+    list
+}
+
+fn scrubbed(text: String, secrets: &[String]) -> String {
+    secrets.iter().fold(text, |text, secret| if text.contains(secret) { text.replace(secret, MASK) } else { text })
+}
+
+async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, deadline: Instant) -> Result<(), Halt> {
     let mut at = url.clone();
     let mut method = spec.method.as_str();
     let mut redirects = 0;
     let keep = if expect::needs_body(&spec.expect) || spec.compression == Compression::Ask { Keep::Body } else { Keep::CountOnly };
     let response = loop {
         let same_origin = at.origin() == url.origin();
-        let response = fetch(net, trace, dial, &at, spec, Fetch { method, same_origin, keep }, deadline).await?;
+        let response = fetch(net, trace, dial, &at, spec, Fetch { method, same_origin, is_first: redirects == 0, keep }, deadline).await?;
         let Some(location) = redirect_of(&response).filter(|_| spec.redirects > 0) else { break response };
         redirects += 1;
         trace.facts.borrow_mut().redirects = redirects;
@@ -55,6 +96,7 @@ struct Fetch<'m> {
     method: &'m str,
     /// Credentials go to the origin of the config only.
     same_origin: bool,
+    is_first: bool,
     keep: Keep,
 }
 
@@ -65,7 +107,7 @@ async fn fetch(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http
     let mut second = spec.version == HttpVersion::Http2;
     let mut stream = if url.scheme() == "https" {
         let prepared = net.http_tls(spec).map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
-        let stream = tls::handshake(net, trace, &spec.tls, &prepared, host, stream).await?;
+        let stream = Box::pin(tls::handshake(net, trace, &spec.tls, &prepared, host, stream)).await?;
         let chosen = stream.get_ref().1.alpn_protocol();
         if chosen.is_some_and(|c| !alpn(spec.version).contains(&c)) {
             return Err(Halt::down(Cause::ProtocolError, "the server chose a protocol that was not offered"));
@@ -76,8 +118,8 @@ async fn fetch(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http
         Stream::Plain(stream)
     };
     if second {
-        let content = spec.body.clone().filter(|_| how.method == spec.method).map(Bytes::from);
-        return http2::exchange(stream, trace, request2(url, spec, how)?, content, how.keep, &spec.limits).await;
+        let content = spec.body.clone().filter(|_| how.method == spec.method && how.same_origin).map(Bytes::from);
+        return Box::pin(http2::exchange(stream, trace, request2(url, spec, how)?, content, how.keep, &spec.limits)).await;
     }
     http1::exchange(&mut stream, trace, &request1(url, spec, how), how.method, how.keep, &spec.limits).await
 }
@@ -105,11 +147,9 @@ fn headers(spec: &Http, how: Fetch<'_>) -> Vec<(String, String)> {
             None => {}
         }
     }
-    for (name, value) in &spec.headers {
-        let is_secret = matches!(value, crate::config::secret::MaybeSecret::Secret(_));
-        if how.same_origin || !(is_secret || name.eq_ignore_ascii_case("host")) {
-            list.push((name.to_ascii_lowercase(), value.reveal().to_owned()));
-        }
+    // What the config sends, it sends to the origin of the config: any of it may be a credential.
+    if how.same_origin {
+        list.extend(spec.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.reveal().to_owned())));
     }
     list
 }
@@ -122,7 +162,12 @@ fn authority(url: &Url) -> String {
     }
 }
 
-fn target(url: &Url) -> String {
+fn target(url: &Url, spec: &Http, how: Fetch<'_>) -> String {
+    let mut url = url.clone();
+    // A redirect's own query is taken as it is.
+    if how.same_origin && how.is_first && !spec.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(spec.query.iter().map(|(name, value)| (name, value.reveal())));
+    }
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
@@ -132,7 +177,7 @@ fn target(url: &Url) -> String {
 fn request1(url: &Url, spec: &Http, how: Fetch<'_>) -> Vec<u8> {
     let mut request = Vec::with_capacity(256);
     let list = headers(spec, how);
-    request.extend_from_slice(format!("{} {} HTTP/1.1\r\n", how.method, target(url)).as_bytes());
+    request.extend_from_slice(format!("{} {} HTTP/1.1\r\n", how.method, target(url, spec, how)).as_bytes());
     if !list.iter().any(|(n, _)| n == "host") {
         request.extend_from_slice(format!("host: {}\r\n", authority(url)).as_bytes());
     }
@@ -142,7 +187,7 @@ fn request1(url: &Url, spec: &Http, how: Fetch<'_>) -> Vec<u8> {
         request.extend_from_slice(value.as_bytes());
         request.extend_from_slice(b"\r\n");
     }
-    let body = spec.body.as_deref().filter(|_| how.method == spec.method);
+    let body = spec.body.as_deref().filter(|_| how.method == spec.method && how.same_origin);
     if let Some(body) = body {
         request.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
     }
@@ -154,7 +199,8 @@ fn request1(url: &Url, spec: &Http, how: Fetch<'_>) -> Vec<u8> {
 fn request2(url: &Url, spec: &Http, how: Fetch<'_>) -> Result<http::Request<()>, Halt> {
     let list = headers(spec, how);
     let host = list.iter().find(|(n, _)| n == "host").map_or_else(|| authority(url), |(_, v)| v.clone());
-    let mut request = http::Request::builder().method(how.method).version(http::Version::HTTP_2).uri(format!("{}://{host}{}", url.scheme(), target(url)));
+    let mut request =
+        http::Request::builder().method(how.method).version(http::Version::HTTP_2).uri(format!("{}://{host}{}", url.scheme(), target(url, spec, how)));
     for (name, value) in list.iter().filter(|(n, _)| n != "host") {
         request = request.header(name.as_str(), value.as_bytes());
     }
@@ -189,6 +235,7 @@ async fn judge(trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &
     let mut undecodable = None;
     if verdicts.first_unmet.is_none() && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask) {
         let spec = spec.clone();
+        let inline = if spec.expect.json.is_some() { INLINE_JSON } else { INLINE_BODY };
         let is_encoded = response.values("content-encoding").next().is_some();
         let work = move || {
             let mut verdicts = verdicts;
@@ -201,7 +248,7 @@ async fn judge(trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &
             }
         };
         // A compressed body may be far larger than what was transferred.
-        let is_small = trace.facts.borrow().body_bytes.is_none_or(|bytes| bytes <= INLINE_BODY) && !is_encoded;
+        let is_small = trace.facts.borrow().body_bytes.is_none_or(|bytes| bytes <= inline) && !is_encoded;
         (verdicts, undecodable) =
             if is_small { work() } else { tokio::task::spawn_blocking(work).await.map_err(|e| Halt::unmeasured(Reason::Internal, e.to_string()))? };
     }

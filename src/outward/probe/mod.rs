@@ -61,9 +61,9 @@ async fn by_kind(net: &Net, trace: &Trace, endpoint: &Endpoint, deadline: Instan
     match &endpoint.probe {
         Probe::Http { url, spec } => http::probe(net, trace, dial, url, spec, deadline).await,
         Probe::Tcp { address, spec } => tcp::probe(net, trace, dial, address, spec, deadline).await,
-        Probe::Tls { address, spec } => tls::probe(net, trace, dial, address, spec, deadline).await,
+        Probe::Tls { address, spec } => Box::pin(tls::probe(net, trace, dial, address, spec, deadline)).await,
         Probe::Icmp { host, spec } => icmp::probe(net, trace, dial, host, spec, deadline).await,
-        Probe::Dns { server, spec } => dns::probe(net, trace, dial, server, spec, deadline).await,
+        Probe::Dns { server, spec } => Box::pin(dns::probe(net, trace, dial, server, spec, deadline)).await,
     }
 }
 
@@ -76,4 +76,43 @@ fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), Halt> {
     let found = format!("{}.{:03} ms", took_us / 1000, took_us % 1000);
     trace.facts.borrow_mut().findings.push(Finding { expectation: format!("within {limit} ms"), found: found.clone(), met });
     if met { Ok(()) } else { Err(Halt::down(Cause::TooSlow, format!("it took {found}, the limit is {limit} ms"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Surroundings, load};
+    use std::path::{Path, PathBuf};
+
+    struct One;
+
+    impl Surroundings for One {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Ok("[[endpoint]]\nname = \"e\"\nprobe.http = \"http://127.0.0.1/\"\n".into())
+        }
+
+        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn environment(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn credentials(&self) -> Option<PathBuf> {
+            None
+        }
+
+        fn host_name(&self) -> String {
+            "host".into()
+        }
+    }
+
+    #[test]
+    fn a_probe_in_flight_is_small_before_it_reads() {
+        let plan = load(Path::new("one"), &One).expect("valid");
+        let net = Net::default();
+        let size = size_of_val(&run(&net, &plan.endpoints[0]));
+        assert!(size <= 4096, "{size} bytes");
+    }
 }
