@@ -3,7 +3,7 @@
 default: test
 
 # What CI calls after it has installed what the suites need.
-ci: fmt clippy test doc examples system bench-smoke
+ci: fmt clippy test doc system bench-smoke
 
 fmt:
     cargo fmt --check
@@ -21,14 +21,9 @@ doc:
 deny:
     cargo deny check bans licenses sources
 
-# Every example config is valid.
-examples: release
-    target/release/probity check --config config/quickstart.toml
-    tests/system/examples.sh
-
 # Needs prometheus, promtool, prometheus-blackbox-exporter, chromium, sqlite3, systemd-analyze.
 system: release
-    tests/system/all.sh
+    tests/system/run.py
 
 release:
     cargo build --release --locked
@@ -40,6 +35,6 @@ bench: release
 bench-smoke: release
     benches/all.sh --smoke
 
-# Long runs: see docs/reliability.md.
+# Long runs: many kills.
 soak: release
-    tests/system/soak.sh
+    KILL_CYCLES=2000 tests/system/run.py kill_9

@@ -112,10 +112,10 @@ def nginx(work):
         f.write("""daemon off; pid %(w)s/nginx.pid; worker_processes 1; worker_rlimit_nofile 200000; error_log %(w)s/nginx.log crit;
 events { worker_connections 100000; multi_accept on; }
 http { access_log off; client_body_temp_path %(w)s/b; proxy_temp_path %(w)s/p; fastcgi_temp_path %(w)s/f; uwsgi_temp_path %(w)s/u; scgi_temp_path %(w)s/s;
- server { listen 127.0.0.1:%(h)d backlog=65535; listen 127.0.0.1:%(s)d ssl backlog=65535; ssl_certificate %(l)s; ssl_certificate_key %(k)s;
+ server { %(all)s listen 127.0.0.1:%(s)d ssl backlog=65535; ssl_certificate %(l)s; ssl_certificate_key %(k)s;
   ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off; ssl_session_tickets off;
   location / { return 200 "ok\\n"; } location /status { stub_status; } } }
-""" % dict(w=work, h=HTTP, s=HTTPS, l=leaf, k=key))
+""" % dict(w=work, all="".join("listen 127.0.0.%d:%d backlog=65535; " % (n, HTTP) for n in range(1, 9)), h=HTTP, s=HTTPS, l=leaf, k=key))
     p = Process(["nginx", "-p", work, "-c", os.path.join(work, "nginx.conf")], cpus="1")
     wait_for(lambda: get("http://127.0.0.1:%d/" % HTTP))
     return p, ca
@@ -149,7 +149,8 @@ def config(work, ca, endpoints, interval_ms, timeout_ms, https_share=0.0, hangin
         elif n < hanging + secure or kind == "https":
             groups["https"].append("e%06d = \"https://127.0.0.1:%d/t/%d\"" % (n, HTTPS, n))
         elif kind == "tcp":
-            groups["tcp"].append("e%06d = \"127.0.0.1:%d\"" % (n, HTTP))
+            # Local ports are bounded for each destination: eight of them, as a fleet has.
+            groups["tcp"].append("e%06d = \"127.0.0.%d:%d\"" % (n, n % 8 + 1, HTTP))
         elif kind == "icmp":
             groups["icmp"].append("e%06d = \"127.0.0.1\"" % n)
         elif kind == "dns":

@@ -1,21 +1,21 @@
 //! Builds the [`Plan`] from the config's files, and gathers every fault of all of them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::build_probe;
+use super::parts::{cadence, combination, dial, digest, host_port, http_url, is_id, labels, metrics, socket_address};
 use super::plan::*;
-use super::plan_probe::{Dns, HostPort, Http, Icmp, Probe, Tcp, TlsProbe};
+use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use super::secret::{Secret, secret};
 use super::source::{Fault, Source, Surroundings};
 use super::walk::{Item, Layers, Section};
-use crate::judgement::rules::{Cadence, Rules};
+use crate::judgement::rules::Rules;
 use crate::judgement::timeline::Combine;
 use crate::words::{Kind, Name};
 
@@ -504,168 +504,6 @@ fn group_drafts<'a>(section: Section<'a>, defaults: &Layers<'a>) -> Vec<Draft<'a
     section.item("enabled");
     section.end();
     drafts
-}
-
-fn cadence(layers: &Layers) -> Cadence {
-    let duration = |key, least, most, default| layers.item(key).and_then(|i| i.duration(least, most)).unwrap_or(default);
-    let count = |key, default: u32| layers.item(key).and_then(|i| i.integer(1, 100)).map_or(default, |n| n as u32);
-    Cadence {
-        interval: duration("interval", 100, DAY_MS, DEFAULT_INTERVAL),
-        jitter_ppm: layers.item("jitter").and_then(|i| i.share_ppm()).unwrap_or(0),
-        late_after: duration("late_after", 10, 60_000, DEFAULT_LATE_AFTER),
-        timeout: duration("timeout", 10, 300_000, DEFAULT_TIMEOUT),
-        retry_interval: duration("retry_interval", 100, 600_000, DEFAULT_RETRY_INTERVAL),
-        down_after: count("down_after", DEFAULT_DOWN_AFTER),
-        up_after: count("up_after", DEFAULT_UP_AFTER),
-    }
-}
-
-fn labels(layers: &Layers) -> BTreeMap<String, String> {
-    const TAKEN: [&str; 12] = ["endpoint", "state", "to", "result", "cause", "le", "outcome", "phase", "component", "kind", "target", "connection"];
-    let mut labels = BTreeMap::new();
-    for section in layers.items("labels").iter().filter_map(Item::section) {
-        for (name, span, item) in section.entries() {
-            let valid = name.bytes().enumerate().all(|(k, b)| b == b'_' || b.is_ascii_alphabetic() || (k > 0 && b.is_ascii_digit()));
-            if !valid || name.is_empty() || name.starts_with("__") {
-                section.source.fault(
-                    &span,
-                    format!("`{}` cannot be a label", name.escape_debug()),
-                    "Labels are made of a-z, A-Z, 0-9 and _, and begin with a letter.",
-                );
-            } else if TAKEN.contains(&name) {
-                section.source.fault(&span, format!("the label `{name}` is set by Probity itself"), "Take another name.");
-            }
-            if let Some(text) = item.text() {
-                if !text.is_empty() && Name::new(&text).is_err() {
-                    item.fault(format!("the label `{name}` is too long or has control characters"), "Take at most 200 printable bytes.");
-                }
-                labels.entry(name.to_owned()).or_insert(text);
-            }
-        }
-    }
-    labels
-}
-
-fn dial(layers: &Layers) -> Dial {
-    let source = layers.item("source_address").and_then(|i| {
-        let text = i.text()?;
-        let address = text.parse::<IpAddr>().ok();
-        if address.is_none() {
-            i.fault(format!("`{}` is no address", text.escape_debug()), "Write one of this host's IP addresses.");
-        }
-        address
-    });
-    let resolver = layers.item("resolver").and_then(|i| match i.text()?.as_str() {
-        "system" => Some(Resolver::System),
-        text => {
-            let server = text.parse::<SocketAddr>().ok().or_else(|| text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53)));
-            if server.is_none() {
-                i.fault(format!("`{}` is no resolver", text.escape_debug()), "Write \"system\", or a server's address: \"10.0.0.2\" or \"10.0.0.2:53\".");
-            }
-            server.map(Resolver::Server)
-        }
-    });
-    Dial {
-        addresses: layers.item("addresses").and_then(|i| i.word(&Addresses::WORDS)).unwrap_or(Addresses::Any),
-        source,
-        resolver: resolver.unwrap_or(Resolver::System),
-    }
-}
-
-fn combination(item: &Item) -> Option<Combine> {
-    if let DeValue::Table(_) = item.value {
-        let section = item.section()?;
-        let least = section.item("at_least").and_then(|i| i.integer(1, 100_000));
-        section.end();
-        if section.table.is_empty() {
-            item.fault(format!("`{}` says nothing", item.path), "Write \"series\", \"parallel\" or { at_least = 2 }.");
-        }
-        return least.map(|n| Combine::AtLeast(n as usize));
-    }
-    item.word(&[("series", Combine::Series), ("parallel", Combine::Parallel)])
-}
-
-fn metrics(layers: &Layers) -> Metrics {
-    let mut buckets_us: Vec<u64> = Vec::new();
-    for one in layers.item("buckets").iter().flat_map(Item::list) {
-        match one.duration(1, 300_000).map(|ms| ms * 1000) {
-            Some(us) if buckets_us.last().is_none_or(|last| us > *last) => buckets_us.push(us),
-            Some(_) => one.fault("the buckets do not ascend", "Write them from the shortest to the longest."),
-            None => {}
-        }
-    }
-    if buckets_us.len() > 40
-        && let Some(item) = layers.item("buckets")
-    {
-        item.fault("more than 40 buckets", "Each bucket is one series for each endpoint; take fewer.");
-    }
-    let metrics = Metrics {
-        latency: layers
-            .item("latency")
-            .and_then(|i| i.word(&[("classic", LatencyMetrics::Classic), ("off", LatencyMetrics::Off)]))
-            .unwrap_or(LatencyMetrics::Classic),
-        buckets_us: if buckets_us.is_empty() { DEFAULT_BUCKETS_US.to_vec() } else { buckets_us },
-        state_labels: layers.item("state_labels").iter().flat_map(Item::list).filter_map(|i| i.text()).collect(),
-    };
-    layers.end();
-    metrics
-}
-
-fn socket_address(item: &Item) -> Option<SocketAddr> {
-    let text = item.text()?;
-    let address = text.parse().ok();
-    if address.is_none() {
-        item.fault(
-            format!("`{}` = \"{}\" is no address to listen on", item.path, text.escape_debug()),
-            "Write an IP address and a port: \"127.0.0.1:9847\", \"[::1]:9847\".",
-        );
-    }
-    address
-}
-
-fn http_url(text: &str, item: &Item) -> Option<url::Url> {
-    const ADVICE: &str = "Write it in full: \"https://shop.example/health\".";
-    let parsed = match url::Url::parse(text) {
-        Ok(url) => url,
-        Err(error) => {
-            item.fault(format!("`{}` is no URL: {error}", text.escape_debug()), ADVICE);
-            return None;
-        }
-    };
-    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        item.fault(format!("`{}` is no http or https URL", text.escape_debug()), ADVICE);
-        return None;
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        item.fault("the URL holds a user name or a password", "Write probe.http.auth.basic = { username = \"...\", password = { file = \"...\" } }.");
-        return None;
-    }
-    Some(parsed)
-}
-
-fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<HostPort> {
-    let with_default = default_port.map(|port| match text.parse::<IpAddr>() {
-        Ok(IpAddr::V6(_)) => format!("[{text}]:{port}"),
-        _ => format!("{text}:{port}"),
-    });
-    let parsed = HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
-    if parsed.is_none() {
-        item.fault(format!("`{}` is no host with a port", text.escape_debug()), "Write host:port, as in \"db.example:5432\" or \"[::1]:5432\".");
-    }
-    parsed
-}
-
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
-}
-
-/// The first eight bytes of SHA-256 over the shown form of probe and dial: secrets are masked in it.
-fn digest(probe: &Probe, dial: &Dial) -> u64 {
-    let text = match probe {
-        Probe::Http { url, spec } => format!("http {url} {spec:?} {dial:?}"),
-        Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => format!("{probe:?} {dial:?}"),
-    };
-    Sha256::digest(text.as_bytes()).iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod build;
 pub mod build_probe;
 pub mod leaf;
 pub mod lint;
+mod parts;
 pub mod plan;
 pub mod plan_probe;
 pub mod print;

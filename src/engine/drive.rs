@@ -20,11 +20,12 @@ use super::inputs::Input;
 use super::recorder::{Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
-use crate::judgement::rules::Cadence;
+use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
-use crate::outward::history::writer::{Progress, Writer, tally_counts, tally_latency};
+use crate::outward::history::tally::{tally_counts, tally_latency};
+use crate::outward::history::writer::{Progress, Writer};
 use crate::outward::history::{EventDraft, Projection, Stamp};
 use crate::outward::net::Net;
 use crate::outward::probe::{self, Report};
@@ -310,7 +311,10 @@ impl Driver {
         if done.occasion == Occasion::Slot {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
-        let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns));
+        // An outcome that came later than its timeout and the slack was held up by ourselves: the thread had too much to do.
+        let limit_ms = self.recorder.entry(done.endpoint).endpoint.load().rules.cadence.timeout + OUTCOME_SLACK_MS;
+        let is_overrun = done.ended_ns.saturating_sub(started_ns) > limit_ms * NS_PER_MS;
+        let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns)).or(is_overrun.then_some(Reason::Late));
         let happening =
             Happening::Probe { occasion: done.occasion, start: started_ns / NS_PER_MS, end: done.ended_ns / NS_PER_MS, report: Box::new(done.report), stalled };
         self.recorder.step(done.endpoint, done.seq, happening, done.ended_ns / NS_PER_MS, &mut self.wanted);

@@ -4,10 +4,15 @@
 //! judge, gathers what is to be committed into batches, and shows on the board what is live at once and what is settled
 //! once it is committed.
 
+mod messages;
+mod tallies;
+
 use std::sync::Arc;
 
 use serde_json::json;
 
+use self::messages::{State, notifications, withdrawals};
+use self::tallies::{HourCount, difference, sum};
 use super::board::{Board, Entry, LastProbe, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
@@ -16,7 +21,7 @@ use crate::judgement::latency::{Ending, LastHour};
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
-use crate::outward::history::{Batch, EventDraft, OutboxDraft, Stamp, TallyDraft};
+use crate::outward::history::{Batch, EventDraft, OutboxDraft, Stamp};
 use crate::outward::probe::Report;
 use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs, format_utc};
 
@@ -79,19 +84,6 @@ struct Raw {
     cause: Option<Cause>,
     http: Option<(Option<u16>, Option<Arc<CertificateFacts>>)>,
     last: LastProbe,
-}
-
-/// Slots and re-probes by the hour of the calendar.
-#[derive(Debug, Clone, Copy, Default)]
-struct HourCount {
-    number: i64,
-    /// The judge's slots and the re-probes when the hour began.
-    slots_before: Slots,
-    reprobes_before: u64,
-    /// What the hour had before a restart.
-    carried: (Slots, u64),
-    /// The hour before, complete.
-    last: (Slots, u64),
 }
 
 /// Counts for the self metrics.
@@ -691,21 +683,6 @@ impl Recorder {
         }
     }
 
-    /// The calendar has entered another hour: the counts of the last one are complete.
-    pub fn begin_hour(&mut self, number: i64) {
-        for course in self.courses.iter_mut().filter(|c| !c.is_taken_over) {
-            let hour = &mut course.hour;
-            let slots = sum(&difference(course.judge.slots(), &hour.slots_before), &hour.carried.0);
-            let last = (slots, course.reprobes - hour.reprobes_before + hour.carried.1);
-            *hour = HourCount { number, slots_before: *course.judge.slots(), reprobes_before: course.reprobes, last, ..HourCount::default() };
-        }
-    }
-
-    /// What a tally of the present hour held before a restart.
-    pub fn carry_hour(&mut self, index: usize, slots: Slots, reprobes: u64) {
-        self.courses[index].hour.carried = (slots, reprobes);
-    }
-
     /// The endpoint's number in the history.
     pub fn id(&self, index: usize) -> i64 {
         self.courses[index].id
@@ -714,51 +691,10 @@ impl Recorder {
     pub fn entry(&self, index: usize) -> &Arc<Entry> {
         &self.courses[index].entry
     }
-
-    /// The tally of an endpoint in the present hour as far as it has come, or in the hour before.
-    pub fn tally(&self, index: usize, hour: i64) -> Option<TallyDraft> {
-        let course = &self.courses[index];
-        if course.is_taken_over {
-            return None;
-        }
-        let count = &course.hour;
-        let (slots, reprobes) = match count.number - hour {
-            0 => (sum(&difference(course.judge.slots(), &count.slots_before), &count.carried.0), course.reprobes - count.reprobes_before + count.carried.1),
-            1 => count.last,
-            _ => return None,
-        };
-        let (from, to) = (hour * 3_600_000, (hour + 1) * 3_600_000);
-        let view = course.entry.view();
-        let latency: Vec<_> = Ending::ALL.into_iter().map(|e| (e, view.hour.between(from, to, e))).collect();
-        drop(view);
-        let is_empty = latency.iter().all(|(_, b)| b.is_empty()) && slots == Slots::default();
-        let name = course.entry.endpoint.load().name.clone();
-        (!is_empty).then_some(TallyDraft { endpoint: course.id, name, hour, slots, reprobes, latency })
-    }
-}
-
-fn sum(a: &Slots, b: &Slots) -> Slots {
-    Slots {
-        success: a.success + b.success,
-        failure: a.failure + b.failure,
-        unconfirmed: a.unconfirmed + b.unconfirmed,
-        unmeasured: a.unmeasured + b.unmeasured,
-        missed: a.missed + b.missed,
-    }
 }
 
 fn stored(course: &Course) -> (i64, Vec<u8>) {
     (course.id, encode_with(&course.rules.cadence, &course.judge))
-}
-
-fn difference(now: &Slots, base: &Slots) -> Slots {
-    Slots {
-        success: now.success - base.success,
-        failure: now.failure - base.failure,
-        unconfirmed: now.unconfirmed - base.unconfirmed,
-        unmeasured: now.unmeasured - base.unmeasured,
-        missed: now.missed - base.missed,
-    }
 }
 
 /// A timeout proves nothing against the endpoint when our own runtime stood still meanwhile.
@@ -771,57 +707,4 @@ fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
             _ => Verdict::Failure(*cause),
         },
     }
-}
-
-enum State<'d> {
-    Down { from: Ms, confirmed_at: Ms, cause: Cause, detail: Option<&'d str> },
-    Up { from: Ms, to: Ms, down: Ms },
-}
-
-/// One message for each receiver. An end that comes before anybody was told of the begin cancels both.
-fn notifications(receivers: &[Notify], endpoint: &Endpoint, id: i64, state: State, offset_ms: i64) -> Vec<OutboxDraft> {
-    let utc = |at: Ms| at as i64 + offset_ms;
-    receivers
-        .iter()
-        .map(|receiver| {
-            let name = endpoint.name.as_str();
-            let common = |state: &str| {
-                json!({"schema": "probity-notification/1", "endpoint": name, "component": endpoint.component.as_str(), "state": state, "labels": &*endpoint.labels})
-            };
-            match &state {
-                State::Down { from, confirmed_at, cause, detail } => {
-                    let mut body = common("down");
-                    body["since"] = json!(format_utc(utc(*from)));
-                    body["confirmed_at"] = json!(format_utc(utc(*confirmed_at)));
-                    body["cause"] = json!(cause.as_str());
-                    body["detail"] = json!(detail.unwrap_or_default());
-                    OutboxDraft {
-                        receiver: receiver.name.clone(),
-                        key: format!("down {id} {from}"),
-                        body: body.to_string(),
-                        not_before: utc(*confirmed_at) + receiver.after as i64,
-                        cancels: None,
-                    }
-                }
-                State::Up { from, to, down } => {
-                    let mut body = common("up");
-                    body["since"] = json!(format_utc(utc(*to)));
-                    body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
-                    OutboxDraft { receiver: receiver.name.clone(), key: format!("up {id} {from}"), body: body.to_string(), not_before: utc(*to), cancels: Some(format!("down {id} {from}")) }
-                }
-            }
-        })
-        .collect()
-}
-
-/// Takes away the begin of an outage that nobody was told of yet; says nothing itself.
-fn withdrawals(receivers: &[Notify], id: i64, from: Ms) -> Vec<OutboxDraft> {
-    let one = |r: &Notify| OutboxDraft {
-        receiver: r.name.clone(),
-        key: format!("left {id} {from}"),
-        body: String::new(),
-        not_before: 0,
-        cancels: Some(format!("down {id} {from}")),
-    };
-    receivers.iter().map(one).collect()
 }

@@ -10,7 +10,7 @@ use crate::judgement::latency::{Ending, hour_of, merge, quantile};
 use crate::judgement::timeline::{Combine, Record, Span, Sums, Timeline, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::{Calendar, Extent, latency_since, record};
-use crate::outward::history::writer::tally_latency;
+use crate::outward::history::tally::tally_latency;
 use crate::words::{Name, UtcMs, format_utc};
 
 /// The quantiles that are shown, in parts per million.

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod read;
 pub mod restore;
 pub mod schema;
+pub mod tally;
 pub mod writer;
 
 use serde_json::{Map, Value};

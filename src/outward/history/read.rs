@@ -180,12 +180,67 @@ pub enum Verdict {
     },
 }
 
+/// Outages as the events tell them: (from, earliest, latest, to) by the event that opened them.
+#[derive(Default)]
+struct Told {
+    outages: std::collections::BTreeMap<u64, (u64, u64, u64, Option<u64>)>,
+    open: std::collections::HashMap<String, u64>,
+}
+
+impl Told {
+    fn hear(&mut self, event: &Map<String, Value>, seq: u64) {
+        let n = |key: &str| event.get(key).and_then(Value::as_u64);
+        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+        match text("kind") {
+            "down" => {
+                let began = (n("from_ms").unwrap_or(0), n("from_earliest_ms").unwrap_or(0), n("from_latest_ms").unwrap_or(0), None);
+                self.outages.insert(seq, began);
+                self.open.insert(text("endpoint").to_owned(), seq);
+            }
+            "up" | "outage_left" => {
+                let opened = self.open.remove(text("endpoint"));
+                if let Some(outage) = opened.and_then(|seq| self.outages.get_mut(&seq)) {
+                    outage.3 = n("to_ms");
+                }
+            }
+            "endpoint_renamed" => {
+                if let Some(opened) = self.open.remove(text("from")) {
+                    self.open.insert(text("endpoint").to_owned(), opened);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The first outage of the reading table that does not follow from the events.
+fn outages_differ(connection: &Connection, told: &Told) -> Result<Option<(u64, String)>, HistoryError> {
+    let mut statement = connection.prepare("SELECT opened, from_at, from_earliest, from_latest, to_at FROM outage ORDER BY opened")?;
+    let mut rows = statement.query([])?;
+    let mut seen = 0;
+    while let Some(r) = rows.next()? {
+        let ms = |n: i64| n as u64;
+        let opened = ms(r.get(0)?);
+        let stored = (ms(r.get(1)?), ms(r.get(2)?), ms(r.get(3)?), r.get::<_, Option<i64>>(4)?.map(ms));
+        if told.outages.get(&opened) != Some(&stored) {
+            return Ok(Some((opened, "the table of outages does not say what this event says".into())));
+        }
+        seen += 1;
+    }
+    if seen == told.outages.len() {
+        return Ok(None);
+    }
+    let first = told.outages.keys().next().copied().unwrap_or(0);
+    Ok(Some((first, "an outage that the events tell of is not in the table of outages".into())))
+}
+
 /// Recomputes every hash, and the hashes over hourly tallies that are still kept.
 pub fn verify(connection: &Connection) -> Result<Verdict, HistoryError> {
     let mut head = GENESIS;
     let mut events = 0;
     let mut altered = None;
     let mut hours: Vec<(u64, i64, String)> = Vec::new();
+    let mut told = Told::default();
     each_event(connection, 0, |event| {
         let wrong = |why: &str| Some(Verdict::Altered { seq: event.seq, why: why.to_owned() });
         if event.seq != events + 1 {
@@ -213,11 +268,15 @@ pub fn verify(connection: &Connection) -> Result<Verdict, HistoryError> {
         ) {
             hours.push((event.seq, hour.div_euclid(3_600_000), sum.to_owned()));
         }
+        told.hear(&parsed, event.seq);
         events += 1;
         true
     })?;
     if let Some(altered) = altered {
         return Ok(altered);
+    }
+    if let Some((seq, why)) = outages_differ(connection, &told)? {
+        return Ok(Verdict::Altered { seq, why });
     }
     for (seq, hour, sum) in hours.iter().rev().take(24 * 7) {
         let (digest, count) = tallies_digest(connection, *hour)?;

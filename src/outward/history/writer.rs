@@ -10,16 +10,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Serializer, V2Serializer};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value, json};
 
 use super::chain::{GENESIS, canonical, hex, link};
 use super::restore::{Restored, restore};
 use super::schema::{self, Owner};
+use super::tally::tally_body;
 use super::*;
-use crate::judgement::latency::HIGHEST_US;
 use crate::words::format_utc;
 
 const SLICE: Duration = Duration::from_millis(10);
@@ -486,70 +484,4 @@ fn register(transaction: &Transaction, list: &[Registration]) -> Result<Vec<Regi
         registered.push(Registered { id, digest_before: found.map(|f| f.1 as u64), was_in_service: found.is_some_and(|f| f.2), renamed });
     }
     Ok(registered)
-}
-
-/// A tally as JSON: slots, re-probes, and HDR histograms in V2 encoding, base64.
-fn tally_body(tally: &TallyDraft) -> Vec<u8> {
-    use base64::Engine;
-    let s = &tally.slots;
-    let mut latency = Map::new();
-    for (ending, buckets) in tally.latency.iter().filter(|(_, b)| !b.is_empty()) {
-        let mut histogram: Histogram<u64> = Histogram::new_with_bounds(1, HIGHEST_US, 2).expect("constant bounds are valid");
-        for (value, count) in buckets {
-            let _ = histogram.record_n(*value, *count);
-        }
-        let mut bytes = Vec::new();
-        if V2Serializer::new().serialize(&histogram, &mut bytes).is_ok() {
-            latency.insert(ending.as_str().into(), json!(base64::engine::general_purpose::STANDARD.encode(bytes)));
-        }
-    }
-    let body = json!({
-        "endpoint": tally.name.as_str(),
-        "slots": {"success": s.success, "failure": s.failure, "unconfirmed": s.unconfirmed, "unmeasured": s.unmeasured, "missed": s.missed},
-        "reprobes": tally.reprobes,
-        "latency_us_hdr_v2": latency,
-    });
-    body.to_string().into_bytes()
-}
-
-/// The latency in a stored tally: (highest value of the bucket in us, count) by ending. Nothing where it cannot be read.
-pub fn tally_latency(body: &[u8]) -> Vec<(Ending, Vec<(u64, u64)>)> {
-    use base64::Engine;
-    use hdrhistogram::serialization::Deserializer;
-    let Ok(Value::Object(tally)) = serde_json::from_slice(body) else { return Vec::new() };
-    let Some(Value::Object(latency)) = tally.get("latency_us_hdr_v2") else { return Vec::new() };
-    let mut list = Vec::new();
-    for ending in Ending::ALL {
-        let Some(text) = latency.get(ending.as_str()).and_then(Value::as_str) else { continue };
-        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(text) else { continue };
-        let histogram: Result<Histogram<u64>, _> = Deserializer::new().deserialize(&mut bytes.as_slice());
-        if let Ok(histogram) = histogram {
-            list.push((ending, histogram.iter_recorded().map(|v| (histogram.highest_equivalent(v.value_iterated_to()), v.count_at_value())).collect()));
-        }
-    }
-    list
-}
-
-/// The slots and re-probes in a stored tally.
-pub fn tally_counts(body: &[u8]) -> Option<(Slots, u64)> {
-    let tally: Value = serde_json::from_slice(body).ok()?;
-    let n = |key: &str| tally["slots"][key].as_u64();
-    let slots = Slots { success: n("success")?, failure: n("failure")?, unconfirmed: n("unconfirmed")?, unmeasured: n("unmeasured")?, missed: n("missed")? };
-    Some((slots, tally["reprobes"].as_u64()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tally_keeps_its_latency() {
-        let buckets = vec![(120, 3), (1007, 1), (60_030_975, 2)];
-        let name = Name::new("e").expect("a name");
-        let tally = TallyDraft { endpoint: 1, name, hour: 5, slots: Slots::default(), reprobes: 0, latency: vec![(Ending::Success, buckets.clone())] };
-        let read = tally_latency(&tally_body(&tally));
-        assert_eq!(read.len(), 1);
-        assert_eq!(read[0].1.iter().map(|b| b.1).collect::<Vec<_>>(), vec![3, 1, 2]);
-        assert_eq!(read[0].1[0].0, 120);
-    }
 }

@@ -1,0 +1,424 @@
+#!/usr/bin/env python3
+"""System suite: the release binary with Debian's prometheus, promtool, chromium, sqlite3, systemd-analyze and network
+namespaces. Needs root. Usage: tests/system/run.py [NAME ...]; without names, every test. Each test is a function that
+raises when it does not hold."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import urllib.parse
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROBITY = os.environ.get("PROBITY", os.path.join(ROOT, "target", "release", "probity"))
+
+
+def sh(*argv, ok=True, **kw):
+    r = subprocess.run(argv, capture_output=True, text=True, **kw)
+    if ok and r.returncode != 0:
+        raise AssertionError("%s: exit %d\n%s%s" % (" ".join(argv), r.returncode, r.stdout, r.stderr))
+    return r
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def get(url, headers=None):
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=10).read().decode()
+
+
+def until(check, seconds=30, what="it"):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            value = check()
+            if value:
+                return value
+        except (OSError, KeyError, IndexError):
+            pass
+        time.sleep(0.05)
+    raise AssertionError("%s never became true" % what)
+
+
+class Server:
+    """An HTTP server whose status can be changed."""
+
+    def __init__(self):
+        outer = self
+        self.status = 200
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.send_response(outer.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *a):
+                pass
+
+        self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.httpd.server_address[1]
+        threading.Thread(target=self.httpd.serve_forever, daemon=True).start()
+
+
+class Daemon:
+    def __init__(self, directory, text, prefix=(), listen="127.0.0.1", state=None):
+        self.directory, self.port = directory, free_port()
+        self.state = state or os.path.join(directory, "state")
+        self.config = os.path.join(directory, "probity.toml")
+        with open(self.config, "w") as f:
+            f.write('[daemon]\nvantage = "system"\nlisten = "%s:%d"\nstate_dir = "%s"\n%s' % (listen, self.port, self.state, text))
+        self.prefix = list(prefix)
+        self.begin()
+
+    def begin(self):
+        self.log = open(os.path.join(self.directory, "log"), "a")
+        self.p = subprocess.Popen(self.prefix + [PROBITY, "run", "--config", self.config], stderr=self.log)
+        if not self.prefix:
+            until(lambda: get(self.url("/-/ready")).startswith("Ready"), what="the daemon's readiness")
+
+    def url(self, path):
+        return "http://127.0.0.1:%d%s" % (self.port, path)
+
+    def json(self, path):
+        return json.loads(get(self.url(path)))
+
+    def endpoint(self, name):
+        return [e for e in self.json("/api/v1/endpoints")["endpoints"] if e["name"] == name][0]
+
+    def metric(self, series):
+        for line in get(self.url("/metrics")).splitlines():
+            if line.startswith(series + " "):
+                return float(line.rsplit(" ", 1)[1])
+        raise KeyError(series)
+
+    def kill(self):
+        self.p.kill()
+        self.p.wait()
+
+    def end(self):
+        began = time.monotonic()
+        self.p.terminate()
+        code = self.p.wait(10)
+        return code, time.monotonic() - began
+
+
+QUICK = '[defaults]\ninterval = "500ms"\ntimeout = "400ms"\nretry_interval = "100ms"\n'
+
+
+def endpoint(name, port):
+    return '[[endpoint]]\nname = "%s"\nprobe.http = "http://127.0.0.1:%d/"\n' % (name, port)
+
+
+# ---- tests ------------------------------------------------------------------------------------------------------
+
+def test_prometheus_scrapes_and_promql_returns_the_figures(d):
+    """State, seconds per state that add up, a p99 and a certificate's expiry, from the demo with servers going up and down."""
+    port, prom = free_port(), free_port()
+    demo = subprocess.Popen([PROBITY, "demo", "--listen", "127.0.0.1:%d" % port, "--seconds", "75"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(os.path.join(d, "prometheus.yml"), "w") as f:
+        f.write("scrape_configs:\n- job_name: probity\n  scrape_interval: 1s\n  static_configs: [{targets: ['127.0.0.1:%d']}]\n" % port)
+    p = subprocess.Popen(["prometheus", "--config.file=" + os.path.join(d, "prometheus.yml"), "--storage.tsdb.path=" + os.path.join(d, "data"),
+                          "--web.listen-address=127.0.0.1:%d" % prom, "--log.level=error"])
+
+    def query(q):
+        r = json.loads(get("http://127.0.0.1:%d/api/v1/query?query=%s" % (prom, urllib.parse.quote(q))))
+        return [float(x["value"][1]) for x in r["data"]["result"]]
+
+    try:
+        until(lambda: query('probity_endpoint_state{endpoint="checkout",state="down"} == 1'), 60, "down in Prometheus")
+        until(lambda: query('probity_endpoint_state{endpoint="checkout",state="up"} == 1'), 60, "up in Prometheus")
+        until(lambda: query('probity_endpoint_transitions_total{endpoint="checkout",to="down"} == 1'), 10, "one transition")
+        down = query('probity_endpoint_state_seconds_total{endpoint="checkout",state="down"}')[0]
+        assert 18 < down < 22, down
+        endpoints = json.loads(get("http://127.0.0.1:%d/api/v1/endpoints" % port))["endpoints"]
+        first = {e["name"]: e["ledger"]["first_start_ms"] / 1000 for e in endpoints}
+        for name, start in first.items():
+            total = query('sum(probity_endpoint_state_seconds_total{endpoint="%s"}) - on() group_left() probity_endpoint_settled_timestamp_seconds{endpoint="%s"}' % (name, name))[0]
+            assert abs(total + start) < 0.002, (name, total, start)
+        p99 = query('histogram_quantile(0.99, sum by (le) (rate(probity_probe_duration_seconds_bucket{endpoint="frontend",outcome="success"}[30s])))')[0]
+        assert 0.0005 < p99 < 0.2, p99
+        days = query('(probity_tls_certificate_not_after_timestamp_seconds{endpoint="frontend",certificate="leaf"} - time()) / 86400')[0]
+        assert 28 < days < 31, days
+    finally:
+        demo.send_signal(signal.SIGINT)
+        p.terminate()
+        assert demo.wait(10) == 0
+        p.wait(20)
+
+
+def test_promtool_has_nothing_to_say(d):
+    s = Server()
+    daemon = Daemon(d, QUICK + endpoint("shop", s.port) + endpoint("dead", free_port()))
+    until(lambda: daemon.endpoint("dead")["state"] == "down")
+    for accept in ("text/plain", "application/openmetrics-text"):
+        page = get(daemon.url("/metrics"), {"Accept": accept})
+        if accept == "text/plain":
+            r = sh("promtool", "check", "metrics", input=page)
+            assert not r.stdout and not r.stderr, r.stdout + r.stderr
+        else:
+            assert page.endswith("# EOF\n")
+    daemon.end()
+
+
+def test_the_page_renders_in_a_browser(d):
+    s = Server()
+    daemon = Daemon(d, QUICK + endpoint("shop", s.port))
+    until(lambda: daemon.endpoint("shop")["state"] == "up")
+    picture = os.path.join(d, "page.png")
+    sh("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+       "--disable-sync", "--user-data-dir=" + os.path.join(d, "profile"), "--screenshot=" + picture, "--dump-dom", daemon.url("/"))
+    dom = sh("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+             "--disable-sync", "--user-data-dir=" + os.path.join(d, "profile"), "--dump-dom", daemon.url("/")).stdout
+    assert "All 1 endpoints up" in dom and "shop" in dom, dom
+    daemon.end()
+
+
+def test_kill_9_loses_doubles_and_invents_nothing(d):
+    """Random kills under flapping endpoints: what a scrape showed before is there after."""
+    cycles = int(os.environ.get("KILL_CYCLES", "25"))
+    servers = [Server() for _ in range(10)]
+    daemon = Daemon(d, QUICK + "".join(endpoint("e%d" % n, s.port) for n, s in enumerate(servers)))
+    stop = threading.Event()
+
+    def flap():
+        n = 0
+        while not stop.wait(0.05):
+            servers[n % 10].status = 200 if servers[n % 10].status == 500 else 500
+            n += 7
+
+    threading.Thread(target=flap, daemon=True).start()
+    pattern = re.compile(r'^(probity_endpoint_(?:transitions|state_seconds|down_lower_seconds|down_upper_seconds)_total\{[^}]*\}) (\S+)$', re.M)
+    for cycle in range(cycles):
+        time.sleep(0.3 + (cycle * 37 % 100) / 100)
+        before = {k: float(v) for k, v in pattern.findall(get(daemon.url("/metrics")))}
+        daemon.kill()
+        daemon.begin()
+        after = {k: float(v) for k, v in pattern.findall(get(daemon.url("/metrics")))}
+        for key, value in before.items():
+            assert after.get(key, -1) >= value, (cycle, key, value, after.get(key))
+    stop.set()
+    time.sleep(1.5)
+    transitions = {k: v for k, v in pattern.findall(get(daemon.url("/metrics")))}
+    code, took = daemon.end()
+    assert code == 0 and took < 2, (code, took)
+    assert sh(PROBITY, "history", "verify", "--state-dir", daemon.state).stdout.startswith("whole")
+    # Every confirmed outage is one event and one counted transition.
+    for n in range(10):
+        rows = sh("sqlite3", os.path.join(daemon.state, "history.sqlite"), "SELECT count(*) FROM event e JOIN endpoint p ON p.id = e.endpoint WHERE p.name = 'e%d' AND e.kind = 'down'" % n).stdout.strip()
+        counted = float(transitions['probity_endpoint_transitions_total{endpoint="e%d",to="down"}' % n])
+        assert abs(float(rows) - counted) <= 1, (n, rows, counted)
+
+
+def test_a_full_disk_stops_the_figures_and_not_the_probing(d):
+    state = os.path.join(d, "small")
+    os.makedirs(state)
+    sh("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", state)
+    try:
+        s = Server()
+        daemon = Daemon(d, QUICK + endpoint("shop", s.port), state=os.path.join(state, "probity"))
+        until(lambda: daemon.endpoint("shop")["state"] == "up")
+        with open(os.path.join(state, "filler"), "wb") as f:
+            try:
+                while True:
+                    f.write(b"x" * 4096)
+                    f.flush()
+            except OSError:
+                pass
+        until(lambda: daemon.metric("probity_history_writable") == 0, what="the full disk being noticed")
+        settled = daemon.metric('probity_endpoint_state_seconds_total{endpoint="shop",state="up"}')
+        s.status = 500
+        until(lambda: daemon.endpoint("shop")["state"] == "down", what="the live state going on")
+        time.sleep(1)
+        assert daemon.metric('probity_endpoint_state_seconds_total{endpoint="shop",state="up"}') == settled
+        assert "Not ready" in sh("curl", "-s", daemon.url("/-/ready")).stdout
+        assert daemon.json("/api/v1/endpoints")["recorded"] is False
+        os.remove(os.path.join(state, "filler"))
+        until(lambda: daemon.metric("probity_history_writable") == 1, what="recovery")
+        until(lambda: daemon.metric('probity_endpoint_state_seconds_total{endpoint="shop",state="down"}') > 0.5, what="catching up")
+        assert len(daemon.json("/api/v1/outages")["outages"]) == 1
+        assert daemon.end()[0] == 0
+        assert sh(PROBITY, "history", "verify", "--state-dir", daemon.state).stdout.startswith("whole")
+    finally:
+        sh("umount", "-l", state)
+
+
+def test_black_holes_do_not_delay_the_rest(d):
+    """4,500 of 5,000 endpoints take connections and never answer: they are down, the others keep their schedule."""
+    s = Server()
+    hole = socket.socket()
+    hole.bind(("127.0.0.1", 0))
+    hole.listen(4096)
+    text = '[defaults]\ninterval = "2s"\ntimeout = "2s"\ndown_after = 1\n[group.hole]\nprobe.tcp.dialogue = [{ expect = "never" }]\n[group.hole.targets]\n'
+    text += "".join('h%d = "127.0.0.1:%d"\n' % (n, hole.getsockname()[1]) for n in range(4500))
+    text += "[group.fine.targets]\n".replace("[group.fine.targets]", '[group.fine]\nprobe.tcp.expect = {}\n[group.fine.targets]')
+    text += "".join('f%d = "127.0.0.1:%d"\n' % (n, s.port) for n in range(500))
+    daemon = Daemon(d, text)
+    time.sleep(10)
+    states = {e["name"]: e["state"] for e in daemon.json("/api/v1/endpoints")["endpoints"]}
+    fine = [v for k, v in states.items() if k.startswith("f")]
+    assert fine.count("up") == 500, fine.count("up")
+    page = get(daemon.url("/metrics?collect[]=accounting"))
+    missed = sum(int(n) for n in re.findall(r'^probity_probes_total\{endpoint="f\d+",result="missed"\} (\d+)$', page, re.M))
+    assert missed == 0, missed
+    daemon.kill()
+
+
+def test_reload_under_load_makes_no_false_down(d):
+    s = Server()
+    names = ["e%d" % n for n in range(300)]
+    write = lambda daemon, list_: open(daemon.config, "w").write('[daemon]\nvantage = "system"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s"\n%s%s' % (daemon.port, daemon.state, QUICK, "".join(endpoint(n, s.port) for n in list_)))
+    daemon = Daemon(d, QUICK + "".join(endpoint(n, s.port) for n in names))
+    until(lambda: all(e["state"] == "up" for e in daemon.json("/api/v1/endpoints")["endpoints"]))
+    for k in range(10):
+        write(daemon, names[: 290 + k])
+        assert urllib.request.urlopen(urllib.request.Request(daemon.url("/-/reload"), method="POST")).status == 200
+        time.sleep(0.2)
+    assert daemon.json("/api/v1/outages")["outages"] == []
+    assert daemon.metric('probity_probes_total{endpoint="e0",result="missed"}') == 0
+    daemon.end()
+
+
+def test_unreachable_is_the_endpoints_from_a_router_and_ours_from_the_kernel(d):
+    """Three namespaces: prober - router - target. The router loses its route; then the prober loses its own."""
+    names = ["probity-a", "probity-r", "probity-b"]
+    for n in names:
+        sh("ip", "netns", "del", n, ok=False)
+        sh("ip", "netns", "add", n)
+    try:
+        ns = lambda n, *a, ok=True: sh("ip", "netns", "exec", n, *a, ok=ok)
+        sh("ip", "link", "add", "pa", "netns", "probity-a", "type", "veth", "peer", "name", "ra", "netns", "probity-r")
+        sh("ip", "link", "add", "rb", "netns", "probity-r", "type", "veth", "peer", "name", "pb", "netns", "probity-b")
+        for n, dev, addr in (("probity-a", "pa", "10.77.1.2/24"), ("probity-r", "ra", "10.77.1.1/24"), ("probity-r", "rb", "10.77.2.1/24"), ("probity-b", "pb", "10.77.2.2/24")):
+            ns(n, "ip", "addr", "add", addr, "dev", dev)
+            ns(n, "ip", "link", "set", dev, "up")
+            ns(n, "ip", "link", "set", "lo", "up")
+        ns("probity-r", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        ns("probity-a", "ip", "route", "add", "default", "via", "10.77.1.1")
+        ns("probity-b", "ip", "route", "add", "default", "via", "10.77.2.1")
+        server = subprocess.Popen(["ip", "netns", "exec", "probity-b", sys.executable, "-m", "http.server", "8099", "--bind", "10.77.2.2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        probe = lambda target: json.loads(ns("probity-a", PROBITY, "probe", target, "--json", "--timeout", "1s", ok=False).stdout)
+        until(lambda: probe("http://10.77.2.2:8099/")["result"] == "success", 10, "the path")
+        assert probe("icmp://10.77.2.2")["result"] == "success"
+        # A target that is there and says nothing.
+        ns("probity-b", "sysctl", "-q", "-w", "net.ipv4.icmp_echo_ignore_all=1")
+        assert probe("icmp://10.77.2.2")["cause"] == "icmp_timeout"
+        # A router on the way that knows no way.
+        ns("probity-r", "ip", "route", "replace", "unreachable", "10.77.2.2/32")
+        assert probe("tcp://10.77.2.2:8099")["cause"] == "connect_unreachable"
+        assert probe("icmp://10.77.2.2")["cause"] == "icmp_unreachable"
+        # This host itself knows no way.
+        ns("probity-a", "ip", "route", "del", "default")
+        for target in ("tcp://10.77.2.2:8099", "icmp://10.77.2.2", "http://10.77.2.2:8099/"):
+            found = probe(target)
+            assert (found["result"], found["cause"]) == ("unmeasured", "local_network"), found
+        # Nobody may open an ICMP socket here.
+        ns("probity-a", "sysctl", "-q", "-w", "net.ipv4.ping_group_range=1 0")
+        found = json.loads(ns("probity-a", "setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set=-net_raw", PROBITY, "probe", "icmp://127.0.0.1", "--json", ok=False).stdout)
+        assert (found["result"], found["cause"]) == ("unmeasured", "permission"), found
+        server.terminate()
+    finally:
+        for n in names:
+            sh("ip", "netns", "del", n, ok=False)
+
+
+def test_the_unit_is_valid_and_hardened(d):
+    unit = os.path.join(d, "probity.service")
+    with open(os.path.join(ROOT, "deploy/systemd/probity.service")) as f:
+        text = f.read().replace("/usr/bin/probity", PROBITY)
+    with open(unit, "w") as f:
+        f.write(text)
+    r = sh("systemd-analyze", "verify", unit)
+    assert not r.stdout and not r.stderr, r.stdout + r.stderr
+    exposure = lambda: float(re.search(r"exposure level for probity.service: ([\d.]+)", sh("systemd-analyze", "security", "--offline=true", unit).stdout).group(1))
+    assert exposure() <= 1.3, exposure()
+    os.makedirs(unit + ".d")
+    shutil.copy(os.path.join(ROOT, "deploy/systemd/probity.service.d/icmp.conf"), unit + ".d")
+    assert exposure() <= 1.7, exposure()
+
+
+def test_the_service_manager_is_told(d):
+    """READY once the first round is scheduled, WATCHDOG while turns are taken, RELOADING, STOPPING."""
+    path = os.path.join(d, "notify")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(path)
+    listener.settimeout(10)
+    s = Server()
+    heard = []
+    threading.Thread(target=lambda: [heard.append(listener.recv(4096).decode()) for _ in range(1000)], daemon=True).start()
+    env = dict(os.environ, NOTIFY_SOCKET=path, WATCHDOG_USEC="900000")
+    os.environ.update(env)
+    try:
+        daemon = Daemon(d, QUICK + endpoint("shop", s.port))
+        until(lambda: any("READY=1" in h for h in heard), what="READY")
+        until(lambda: any("WATCHDOG=1" in h and "STATUS=1 endpoints" in h for h in heard), what="WATCHDOG and STATUS")
+        daemon.p.send_signal(signal.SIGHUP)
+        until(lambda: any("RELOADING=1" in h for h in heard), what="RELOADING")
+        daemon.p.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        heard.clear()
+        time.sleep(1.5)
+        assert not heard, "a stopped daemon feeds no watchdog"
+        daemon.p.send_signal(signal.SIGCONT)
+        assert daemon.end()[0] == 0
+        assert any("STOPPING=1" in h for h in heard), heard
+    finally:
+        for key in ("NOTIFY_SOCKET", "WATCHDOG_USEC"):
+            os.environ.pop(key, None)
+
+
+def test_every_example_config_is_valid(d):
+    secrets = os.path.join(d, "secrets")
+    os.makedirs(secrets)
+    sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", os.path.join(secrets, "client.key"), "-out", os.path.join(secrets, "client.pem"), "-subj", "/CN=x", "-days", "2")
+    shutil.copy(os.path.join(secrets, "client.pem"), os.path.join(secrets, "ca.pem"))
+    for name, text in (("api-key", "k3y"), ("hook.url", "https://hooks.example/x"), ("login-token", "t0ken"), ("deadman", "https://alive.example/x")):
+        with open(os.path.join(secrets, name), "w") as f:
+            f.write(text)
+    env = dict(os.environ, ORDERS_PASSWORD="p4ss", HOOK_TOKEN="h00k", CREDENTIALS_DIRECTORY=secrets)
+    for example in ("example.toml", "quickstart.toml"):
+        r = sh(PROBITY, "check", "--config", os.path.join(ROOT, "config", example), cwd=d, env=env)
+        assert "is valid" in r.stdout, r.stdout
+    printed = sh(PROBITY, "check", "--print", "--config", os.path.join(ROOT, "config", "example.toml"), cwd=d, env=env).stdout
+    for secret in ("k3y", "p4ss", "h00k", "t0ken", "alive.example", "hooks.example"):
+        assert secret not in printed, secret
+
+
+def main():
+    wanted = sys.argv[1:]
+    tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and (not wanted or any(w in n for w in wanted))]
+    failed = 0
+    for name, test in tests:
+        directory = tempfile.mkdtemp(prefix="probity-system-")
+        began = time.monotonic()
+        try:
+            test(directory)
+            print("ok    %-75s %5.1f s" % (name[5:], time.monotonic() - began), flush=True)
+        except Exception:
+            failed += 1
+            print("FAIL  %s\n%s" % (name[5:], traceback.format_exc()), flush=True)
+            log = os.path.join(directory, "log")
+            if os.path.exists(log):
+                print("".join(open(log).readlines()[-20:]))
+        subprocess.run(["pkill", "-f", directory], capture_output=True)
+        shutil.rmtree(directory, ignore_errors=True)
+    print("%d passed, %d failed" % (len(tests) - failed, failed))
+    sys.exit(1 if failed or not tests else 0)
+
+
+if __name__ == "__main__":
+    main()
