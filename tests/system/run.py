@@ -232,11 +232,10 @@ def test_a_full_disk_stops_the_figures_and_not_the_probing(d):
         s = Server()
         daemon = Daemon(d, QUICK + endpoint("shop", s.port), state=os.path.join(state, "probity"))
         until(lambda: daemon.endpoint("shop")["state"] == "up")
-        with open(os.path.join(state, "filler"), "wb") as f:
+        with open(os.path.join(state, "filler"), "wb", buffering=0) as f:
             try:
                 while True:
                     f.write(b"x" * 4096)
-                    f.flush()
             except OSError:
                 pass
         until(lambda: daemon.metric("probity_history_writable") == 0, what="the full disk being noticed")
