@@ -27,7 +27,7 @@ pub struct Ledger {
 pub enum Doubt {
     /// All of it counts into the upper bound.
     Whole,
-    /// Only what lies before an earlier [`Ledger::doubt_until`].
+    /// Only what lies before an earlier end of doubt.
     Carried,
 }
 

@@ -205,7 +205,7 @@ pub enum Notify {
     /// Send a test notification to one receiver of the config.
     #[command(after_help = "Exit codes: 0 delivered, 1 not delivered.\n\nExample:\n  probity notify test ops --config my.toml")]
     Test {
-        /// The name of the [[notify]].
+        /// The receiver, as the config names it.
         name: String,
         #[command(flatten)]
         config: ConfigArg,
