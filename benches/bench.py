@@ -199,13 +199,12 @@ def quantile(before, after, q):
 
 
 def window(p, seconds):
-    before, cpu, busy, t = totals(scrape("?collect[]=accounting&collect[]=daemon").decode()), p.cpu_s(), busy_s(), time.monotonic()
-    seen = requests()[2]
+    """What happens between two scrapes; times, CPU and counts are taken at the same moments, pages are read after."""
+    query = "?collect[]=accounting&collect[]=daemon"
+    page, t, cpu, busy, seen = scrape(query), time.monotonic(), p.cpu_s(), busy_s(), requests()[2]
     time.sleep(seconds)
-    took = time.monotonic() - t
-    used, others = p.cpu_s() - cpu, busy_s() - busy
-    served = requests()[2] - seen
-    after = totals(scrape("?collect[]=accounting&collect[]=daemon").decode())
+    later, took, used, others, served = scrape(query), time.monotonic() - t, p.cpu_s() - cpu, busy_s() - busy, requests()[2] - seen
+    before, after = totals(page.decode()), totals(later.decode())
     slots = {k: after[0][k] - before[0].get(k, 0) for k in after[0]}
     return dict(seconds=round(took, 2), core=round(used / took, 4), other_cores=round((others - used) / took, 3), slots=slots,
                 served_per_s=round(served / took), late_ms_p50=quantile(before, after, 0.5), late_ms_p99=quantile(before, after, 0.99), late_ms_p999=quantile(before, after, 0.999))

@@ -42,14 +42,15 @@ pub fn draft(endpoint: (i64, Name), change: &Change, at: Ms, offset_ms: i64, rec
             }
             one("unknown", body, doubt_from.map(|success| Projection::Doubtful { from: success, to: from }))
         }
-        Change::UnknownUntil { from, to, .. } if from == to => Vec::new(),
         Change::UnknownUntil { from, to, reason, doubt_until } => {
-            let mut body = json!({"from": utc(from), "from_ms": from, "to": utc(to), "to_ms": to, "reason": reason.as_str()});
             let mut events = Vec::new();
-            if let Some(until) = doubt_until {
-                body["doubt_until_ms"] = json!(until);
+            if to > from {
+                let mut body = json!({"from": utc(from), "from_ms": from, "to": utc(to), "to_ms": to, "reason": reason.as_str()});
+                if let Some(until) = doubt_until {
+                    body["doubt_until_ms"] = json!(until);
+                }
+                events.extend(one("known", body, Some(Projection::Unknown { from, to, reason: reason.as_str() })));
             }
-            events.extend(one("known", body, Some(Projection::Unknown { from, to, reason: reason.as_str() })));
             if let Some(until) = doubt_until.filter(|until| *until > to) {
                 let span = Projection::Doubtful { from: to, to: until };
                 events.extend(one("doubt", json!({"from_ms": to, "to_ms": until, "why": "a success ended unknown time"}), Some(span)));
