@@ -19,9 +19,14 @@ type Answer = Arc<dyn Fn(&Message) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A name server on UDP and TCP; over TCP it always gives the whole answer of `whole`.
 async fn server(udp: Answer, whole: Answer) -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+    // The same port over both; another test may hold the one that was found.
+    let (socket, listener) = loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+        if let Ok(listener) = TcpListener::bind(socket.local_addr().expect("bound")).await {
+            break (socket, listener);
+        }
+    };
     let address = socket.local_addr().expect("bound");
-    let listener = TcpListener::bind(address).await.expect("the same port over TCP");
     tokio::spawn(async move {
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
