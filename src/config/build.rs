@@ -156,7 +156,7 @@ impl Builder<'_> {
         }
         self.look_at_unused(&defaults);
         let daemon = self.daemon(&top.layers("daemon"));
-        let endpoints = self.endpoints(drafts, &components, &daemon);
+        let endpoints = self.endpoints(drafts, &components);
         let mut receivers = HashSet::new();
         let mut notify: Vec<Notify> = Vec::new();
         for section in roots.iter().flat_map(|r| r.tables("notify")) {
@@ -219,7 +219,7 @@ impl Builder<'_> {
         }
     }
 
-    fn endpoints(&mut self, drafts: Vec<Draft>, components: &BTreeMap<Name, Component>, daemon: &Daemon) -> Vec<Arc<Endpoint>> {
+    fn endpoints(&mut self, drafts: Vec<Draft>, components: &BTreeMap<Name, Component>) -> Vec<Arc<Endpoint>> {
         let mut endpoints = Vec::with_capacity(drafts.len());
         let mut names: HashSet<Name> = HashSet::with_capacity(drafts.len());
         let mut labels_of: HashMap<Vec<usize>, Arc<BTreeMap<String, String>>> = HashMap::new();
@@ -241,7 +241,7 @@ impl Builder<'_> {
             if !names.insert(draft.name.clone()) {
                 draft.at.fault(format!("the name `{}` stands twice", draft.name), "Each endpoint needs a name of its own; it is the identity of its history.");
             }
-            if let Some(endpoint) = self.endpoint(&draft, components, daemon, &mut labels_of, &mut dials) {
+            if let Some(endpoint) = self.endpoint(&draft, components, &mut labels_of, &mut dials) {
                 endpoints.push(Arc::new(endpoint));
             }
         }
@@ -252,7 +252,6 @@ impl Builder<'_> {
         &mut self,
         draft: &Draft,
         components: &BTreeMap<Name, Component>,
-        daemon: &Daemon,
         labels_of: &mut HashMap<Vec<usize>, Arc<BTreeMap<String, String>>>,
         dials: &mut Vec<Arc<Dial>>,
     ) -> Option<Endpoint> {
@@ -288,7 +287,6 @@ impl Builder<'_> {
             layers.0[0].end();
         }
         let probe = probe?;
-        let _ = daemon;
         let digest = digest(&probe, &dial);
         enabled.then_some(Endpoint { name: draft.name.clone(), component, labels, renamed_from, rules, dial, probe, digest })
     }

@@ -152,7 +152,7 @@ impl<'a> Section<'a> {
     /// Reports every key that nobody looked up.
     pub fn end(&self) {
         let known = self.known.borrow();
-        for (key, value) in self.table {
+        for key in self.table.keys() {
             let name: &str = key.get_ref();
             if known.contains(&name) {
                 continue;
@@ -168,7 +168,6 @@ impl<'a> Section<'a> {
                     None => format!("Known here: {}.", known.join(", ")),
                 },
             };
-            let _ = value;
             self.source.fault(&key.span(), format!("unknown key `{name}` {place}"), advice);
         }
     }

@@ -284,11 +284,6 @@ impl Scheduler {
             out.push(Due::Missed { endpoint: wish.endpoint, seq, due_ns: wish.due_ns, reason: Reason::LocalResource, count: 1 });
         }
     }
-
-    /// True while launches wait for a place.
-    pub fn is_crowded(&self) -> bool {
-        !self.waiting.is_empty() || !self.waiting_again.is_empty()
-    }
 }
 
 fn next(entry: &mut Entry) -> u64 {

@@ -4,7 +4,7 @@
 //! to within 1 %, parts merge exactly, and the V2 encoding of the history reads anywhere. The recorder records, pages
 //! and metrics read. Values are microseconds.
 
-use crate::words::{Ms, UtcMs};
+use crate::words::UtcMs;
 
 /// Values above this are recorded as this: 60 s, as no timeout that matters is longer.
 pub const HIGHEST_US: u64 = 60_000_000;
@@ -193,11 +193,6 @@ impl Classic {
 /// The number of the hour (UTC) an instant lies in.
 pub fn hour_of(utc: UtcMs) -> i64 {
     utc.div_euclid(3_600_000)
-}
-
-/// Microseconds of a length in milliseconds.
-pub fn us_of(ms: Ms) -> u64 {
-    ms * 1000
 }
 
 #[cfg(test)]

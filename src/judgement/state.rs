@@ -221,11 +221,6 @@ impl Judge {
         self.run.filter(|r| r.lower() > 0).map(|r| (r.first_end, r.last_start))
     }
 
-    /// Failures that wait for confirmation.
-    pub fn pending_failures(&self) -> usize {
-        self.pending.iter().filter(|p| p.cause.is_some()).count()
-    }
-
     /// True while a re-probe may still decide something: failures or successes are pending.
     pub fn undecided(&self) -> bool {
         !self.pending.is_empty()
@@ -301,14 +296,6 @@ impl Judge {
             self.notes.reason = self.notes.reason.or(Some(Reason::Reconfigured));
         } else if !self.pending.is_empty() {
             self.release_up(out);
-        }
-    }
-
-    /// Pending failures are found to be the prober's own (no witness answered): they become unmeasured.
-    pub fn discredit(&mut self, reason: Reason) {
-        if self.pending.iter().any(|p| p.cause.is_some()) {
-            self.drop_pending();
-            self.notes.reason = self.notes.reason.or(Some(reason));
         }
     }
 

@@ -4,7 +4,7 @@
 //! attempt's address, error and time is a fact.
 
 use std::cell::Cell;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -134,12 +134,4 @@ fn finish(trace: &Trace, tried: Tried) -> Result<TcpStream, Halt> {
         trace.enter_at(Stage::Idle, tried.ended_ns);
     }
     tried.result
-}
-
-/// Any address of the family, to bind to.
-pub fn unspecified(v6: IpAddr) -> SocketAddr {
-    match v6 {
-        IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-    }
 }

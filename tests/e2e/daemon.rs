@@ -342,7 +342,7 @@ async fn a_reload_touches_only_what_it_changes_and_a_bad_file_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_probe_makes_its_pending_failures_unmeasured() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (server, dead) = (Switch::new().await, closed_port());
+    let server = Switch::new().await;
     let defaults = "[defaults]\ninterval = \"2s\"\ntimeout = \"400ms\"\nretry_interval = \"1500ms\"\n";
     let daemon = Daemon::start(directory.path(), &format!("{defaults}{}", http("shop", server.port))).await;
     daemon.until_state("shop", "up").await;
@@ -356,7 +356,6 @@ async fn a_changed_probe_makes_its_pending_failures_unmeasured() {
     assert_eq!(daemon.state("shop").await, "up");
     assert_eq!(daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await, 0.0);
     daemon.until(|d| async move { d.metric("probity_probes_total{endpoint=\"shop\",result=\"unmeasured\"}").await >= 1.0 }).await;
-    let _ = dead;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

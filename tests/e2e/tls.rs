@@ -51,11 +51,7 @@ async fn a_certificate_with_two_days_left_is_expiring_when_that_is_asked_for() {
     let authority = Authority::new();
     let port = https(acceptor(authority.leaf(|_| {}), &[])).await;
     let lines = |within: &str| {
-        format!(
-            "probe.https = 1\nprobe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, expiring_within = \"{within}\" }}",
-            authority.ca_file()
-        )
-        .replace("probe.https = 1\n", "")
+        format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, expiring_within = \"{within}\" }}", authority.ca_file())
     };
     assert_up(&probe(&lines("399d")).await);
     // Nothing is valid for longer than the certificate: trust it until 2099, and ask at its end.

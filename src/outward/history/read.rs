@@ -3,9 +3,9 @@
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 
+use super::HistoryError;
 use super::chain::{GENESIS, canonical, hex, link};
 use super::writer::tallies_digest;
-use super::{HistoryError, Stamp};
 use crate::judgement::timeline::{OutageSpan, Record, Span};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
 
@@ -285,16 +285,6 @@ pub fn verify(connection: &Connection) -> Result<Verdict, HistoryError> {
         }
     }
     Ok(Verdict::Whole { events, head: hex(&head) })
-}
-
-/// The newest mark, if there is one.
-pub fn last_stamp(connection: &Connection) -> Result<Option<Stamp>, HistoryError> {
-    use rusqlite::OptionalExtension;
-    Ok(connection
-        .query_row("SELECT boot_id, boot_ns, timeline_ms, utc_ms FROM mark ORDER BY id DESC LIMIT 1", [], |r| {
-            Ok(Stamp { boot_id: r.get(0)?, boot_ns: r.get::<_, i64>(1)? as u64, timeline_ms: r.get::<_, i64>(2)? as u64, utc_ms: r.get(3)? })
-        })
-        .optional()?)
 }
 
 /// A message that waits to be delivered.

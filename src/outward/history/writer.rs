@@ -429,31 +429,19 @@ fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoin
                 reason
             ])?;
         }
-        Projection::Doubtful { from, to } => {
-            transaction.prepare_cached("INSERT INTO doubtful (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![
-                endpoint,
-                from as i64,
-                to as i64
-            ])?;
-        }
-        Projection::Proven { from, to } => {
-            transaction.prepare_cached("INSERT INTO proven (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![
-                endpoint,
-                from as i64,
-                to as i64
-            ])?;
-        }
-        Projection::Absent { from, to } => {
-            transaction.prepare_cached("INSERT INTO absent (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)")?.execute(params![
-                endpoint,
-                from as i64,
-                to as i64
-            ])?;
-        }
+        Projection::Doubtful { from, to } => put_span(transaction, "doubtful", endpoint, from, to)?,
+        Projection::Proven { from, to } => put_span(transaction, "proven", endpoint, from, to)?,
+        Projection::Absent { from, to } => put_span(transaction, "absent", endpoint, from, to)?,
         Projection::ClockStep { at, offset_ms } => {
             transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", params![at as i64, offset_ms])?;
         }
     }
+    Ok(())
+}
+
+fn put_span(transaction: &Transaction, table: &'static str, endpoint: Option<i64>, from: Ms, to: Ms) -> Result<(), HistoryError> {
+    let sql = format!("INSERT INTO {table} (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)");
+    transaction.prepare_cached(&sql)?.execute(params![endpoint, from as i64, to as i64])?;
     Ok(())
 }
 
