@@ -44,7 +44,9 @@ pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
         LatencyMetrics::Classic => plan.metrics.buckets_us.len() as u64 + 3,
         LatencyMetrics::Off => 0,
     };
-    22 + latency + if endpoint.probe.is_secured() { 2 } else { 0 }
+    // Each phase is a histogram of its own; five happen in an exchange over TLS, four without.
+    let phases = if plan.metrics.phases { latency * if endpoint.probe.is_secured() { 6 } else { 4 } } else { 0 };
+    22 + latency + phases + if endpoint.probe.is_secured() { 2 } else { 0 }
 }
 
 pub fn implied(plan: &Plan) -> Implied {

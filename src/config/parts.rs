@@ -114,6 +114,7 @@ pub(super) fn metrics(layers: &Layers) -> Metrics {
             .and_then(|i| i.word(&[("classic", LatencyMetrics::Classic), ("off", LatencyMetrics::Off)]))
             .unwrap_or(LatencyMetrics::Classic),
         buckets_us: if buckets_us.is_empty() { DEFAULT_BUCKETS_US.to_vec() } else { buckets_us },
+        phases: layers.item("phases").and_then(|i| i.flag()).unwrap_or(false),
         state_labels: layers.item("state_labels").iter().flat_map(Item::list).filter_map(|i| i.text()).collect(),
     };
     layers.end();

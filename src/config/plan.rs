@@ -53,7 +53,7 @@ impl Plan {
                 max_in_flight: None,
                 max_in_flight_per_host: None,
             },
-            metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), state_labels: Vec::new() },
+            metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), phases: false, state_labels: Vec::new() },
             components: BTreeMap::new(),
             endpoints: Vec::new(),
             notify: Vec::new(),
@@ -78,6 +78,8 @@ pub struct Metrics {
     pub latency: LatencyMetrics,
     /// Upper bounds of the classic buckets in microseconds, ascending.
     pub buckets_us: Vec<u64>,
+    /// Histograms of the phases too.
+    pub phases: bool,
     /// User labels that are copied onto the state and outage metrics.
     pub state_labels: Vec<String>,
 }

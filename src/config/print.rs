@@ -27,7 +27,7 @@ pub fn effective(plan: &Plan) -> String {
         LatencyMetrics::Classic => "classic",
         LatencyMetrics::Off => "off",
     };
-    let _ = writeln!(out, "\n[metrics]\nlatency = \"{latency}\"\nbuckets = [{}]", buckets.join(", "));
+    let _ = writeln!(out, "\n[metrics]\nlatency = \"{latency}\"\nbuckets = [{}]\nphases = {}", buckets.join(", "), m.phases);
     for (id, component) in &plan.components {
         let combine = match component.combine {
             Combine::Series => "\"series\"".to_owned(),

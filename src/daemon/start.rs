@@ -157,6 +157,7 @@ pub fn arrivals(plan: &Plan, registered: Vec<Registered>, judges: &mut HashMap<i
                 digest_before: r.digest_before,
                 was_in_service: r.was_in_service,
                 renamed: r.renamed,
+                news: r.news,
             }
         })
         .collect()
@@ -185,7 +186,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let timeline = timeline(&restored, &boot_id, &reading);
     let now = timeline.ms(reading.boot_ns);
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
-    recorder.configure(plan.notify.clone(), plan.metrics.buckets_us.clone());
+    recorder.configure(plan.notify.clone(), &plan.metrics);
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
     let registered = history.register(&registrations)?;
     started(&mut recorder, &restored, &boot_id, &reading, now);
@@ -214,5 +215,5 @@ fn started(recorder: &mut Recorder, restored: &Restored, boot_id: &str, reading:
     let event = events::general("daemon_started", now, reading.utc_ms, body);
     // The first event of a history says how its timeline and the calendar lie to each other.
     let projection = restored.last.is_none().then_some(Projection::ClockStep { at: 0, offset_ms: 0 });
-    recorder.push_event(EventDraft { projection, ..event });
+    let _ = recorder.push_event(EventDraft { projection, ..event });
 }

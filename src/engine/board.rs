@@ -49,6 +49,8 @@ pub struct Shown {
     pub certificate: Option<Arc<CertificateFacts>>,
     /// By ending.
     pub latency: [Classic; 3],
+    /// By phase, where the config asks for it.
+    pub phases: Option<Box<[Classic; 6]>>,
 }
 
 /// The last probe of an endpoint.
@@ -96,6 +98,7 @@ impl Entry {
             http_status: None,
             certificate: None,
             latency: Default::default(),
+            phases: None,
         };
         let view = View { shown, last: None, next_slot_utc: now_utc, hour: LastHour::default() };
         let label = format!("endpoint=\"{}\"", escaped(endpoint.name.as_str())).into_boxed_str();

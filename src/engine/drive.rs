@@ -4,6 +4,8 @@
 //! It also measures the prober itself: turns that came too late are stalls, and what failed during one is not held
 //! against an endpoint.
 
+mod coming;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,19 +16,17 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::board::{Board, Entry};
+use super::board::Board;
 use super::events;
 use super::inputs::Input;
 use super::recorder::{Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
-use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
-use crate::outward::history::tally::{tally_counts, tally_latency};
 use crate::outward::history::writer::{Progress, Writer};
-use crate::outward::history::{EventDraft, Projection, Stamp};
+use crate::outward::history::{EventDraft, Projection, Registration, Stamp};
 use crate::outward::net::Net;
 use crate::outward::probe::{self, Report};
 use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason};
@@ -67,6 +67,8 @@ pub struct Arrival {
     pub digest_before: Option<u64>,
     pub was_in_service: bool,
     pub renamed: bool,
+    /// What the history must yet be told of it.
+    pub news: Option<Registration>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
@@ -405,7 +407,7 @@ impl Driver {
         let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
         self.recorder.offset_ms = offset;
         let projection = Some(Projection::ClockStep { at, offset_ms: offset });
-        self.recorder.push_event(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) });
+        let _ = self.recorder.push_event(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) });
     }
 
     /// Writes the tallies of a few endpoints in each turn, so that each is at most ten minutes old.
@@ -476,102 +478,6 @@ impl Driver {
         }
     }
 
-    // ---- coming and going -----------------------------------------------------------------------------------------
-
-    /// Takes endpoints into service; those that nothing vouches for are looked at first, evenly spread.
-    fn arrive(&mut self, arrivals: Vec<Arrival>) {
-        let boot_ns = self.clock.boot_ns();
-        let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
-        let mut indices = Vec::with_capacity(arrivals.len());
-        for arrival in arrivals {
-            let e = &arrival.endpoint;
-            let index = self.scheduler.add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
-            let entry = Arc::new(Entry::new(index, e.clone(), now as i64 + self.recorder.offset_ms));
-            let parked = self.parked.remove(&arrival.id);
-            let earlier = self.retired.remove(&arrival.id).map(|index| self.recorder.take_over(index));
-            let (mut judge, mut cadence) = (arrival.judge, arrival.cadence);
-            if let (None, Some((before, kept))) = (&judge, parked) {
-                (judge, cadence) = (Some(kept), Some(before));
-            }
-            let (judge, hour) = match (judge, earlier) {
-                (Some(judge), _) => (judge, None),
-                (None, Some((judge, slots, reprobes, hour))) => (judge, Some((slots, reprobes, hour))),
-                (None, None) => (Judge::default(), None),
-            };
-            let is_known = judge.first_start().is_some();
-            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.unwrap_or(e.digest), cadence, now);
-            if let Some((slots, reprobes, hour)) = hour {
-                self.recorder.carry_hour(index, slots, reprobes);
-                self.recorder.entry(index).view().hour = hour;
-            }
-            self.by_name.insert(e.name.clone(), index);
-            if is_known {
-                self.recorder.publish_restored(index);
-            } else {
-                self.recorder.event_of(
-                    index,
-                    "endpoint_added",
-                    now,
-                    json!({"component": e.component.as_str(), "probe": e.probe.kind().as_str(), "target": e.target()}),
-                );
-            }
-            if arrival.renamed {
-                self.recorder.event_of(index, "endpoint_renamed", now, json!({"from": e.renamed_from.as_ref().map(Name::as_str)}));
-            }
-            if is_known && !arrival.was_in_service {
-                self.recorder.tell(index, Input::ResumeService(now), now);
-            }
-            self.recorder.tell(index, Input::Start(now), now);
-            if arrival.digest_before.is_some_and(|d| d != e.digest) {
-                self.recorder.change_definition(index, e.clone(), 1, now);
-            }
-            self.recorder.show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
-            indices.push(index);
-        }
-        let next_slot = |index: usize| self.scheduler.next_slot_ns(index) / NS_PER_MS;
-        let unvouched: Vec<usize> = indices.iter().copied().filter(|i| self.recorder.needs_first_probe(*i, next_slot(*i))).collect();
-        for index in indices.into_iter().filter(|i| self.recorder.is_undecided(*i)) {
-            let retry_ns = self.recorder.entry(index).endpoint.load().rules.cadence.retry_interval * NS_PER_MS;
-            self.scheduler.reprobe(index, now_ns + retry_ns);
-        }
-        for (rank, index) in unvouched.iter().enumerate() {
-            let interval = self.recorder.entry(*index).endpoint.load().rules.cadence.interval;
-            self.scheduler.reprobe(*index, now_ns + first_probe_delay_ns(interval, rank, unvouched.len()));
-        }
-        self.show_entries(None);
-    }
-
-    /// Latency and slots of the hours that a restart interrupted.
-    fn put_back(&mut self, tallies: &[(i64, i64, Vec<u8>)]) {
-        let by_id: HashMap<i64, usize> = (0..self.recorder.endpoints()).map(|index| (self.recorder.id(index), index)).collect();
-        for (id, hour, body) in tallies {
-            let Some(index) = by_id.get(id).copied() else { continue };
-            let at = hour * 3_600_000;
-            let mut view = self.recorder.entry(index).view();
-            for (ending, buckets) in tally_latency(body) {
-                for (value, count) in buckets {
-                    view.hour.restore(at, ending, value, count);
-                }
-            }
-            drop(view);
-            if let (true, Some((slots, reprobes))) = (*hour == self.hour, tally_counts(body)) {
-                self.recorder.carry_hour(index, slots, reprobes);
-            }
-        }
-    }
-
-    /// Puts the endpoints on the board, in the order of the plan when there is one.
-    fn show_entries(&self, plan: Option<&Plan>) {
-        let entries = match plan {
-            Some(plan) => plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect(),
-            None => {
-                let plan = self.board.plan.load();
-                plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect()
-            }
-        };
-        self.board.set_entries(entries);
-    }
-
     fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
         match control {
             Control::Reload { plan, endpoints, limits, reply } => {
@@ -581,65 +487,6 @@ impl Driver {
             }
             Control::End { reply } => Some(reply),
         }
-    }
-
-    /// Touches only what has changed: the rest keeps slots, state, counters and histograms.
-    fn reload(&mut self, plan: &Arc<Plan>, arrivals: Vec<Arrival>, limits: Limits) -> ReloadSummary {
-        let boot_ns = self.clock.boot_ns();
-        let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
-        let mut summary = ReloadSummary::default();
-        self.scheduler.set_limits(limits);
-        self.net.forget_specs();
-        self.recorder.configure(plan.notify.clone(), plan.metrics.buckets_us.clone());
-        let mut leaving = self.by_name.clone();
-        let mut coming = Vec::new();
-        for arrival in arrivals {
-            let name = arrival.endpoint.name.clone();
-            leaving.remove(&name);
-            let Some(index) = self.by_name.get(&name).copied() else {
-                if let Some(old) = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed) {
-                    leaving.remove(old);
-                    if let Some(index) = self.by_name.remove(old) {
-                        self.scheduler.remove(index);
-                        self.recorder.retire(index);
-                        self.retired.insert(arrival.id, index);
-                    }
-                }
-                coming.push(arrival);
-                continue;
-            };
-            let before = self.recorder.entry(index).endpoint.load_full();
-            let after = arrival.endpoint;
-            if before.digest == after.digest && before.rules == after.rules && before.labels == after.labels && before.component == after.component {
-                summary.unchanged += 1;
-                // The same definition in a fresh plan: shared specs of the old one can go.
-                self.recorder.entry(index).endpoint.store(after);
-                continue;
-            }
-            summary.changed += 1;
-            self.scheduler.change(index, &name, &self.vantage, after.host(), after.rules, now_ns);
-            let next_seq = self.scheduler.next_seq(index);
-            self.recorder.change_definition(index, after, next_seq, now);
-        }
-        summary.removed = leaving.len();
-        for (name, index) in leaving {
-            self.scheduler.remove(index);
-            self.recorder.remove(index, now);
-            self.retired.insert(self.recorder.id(index), index);
-            self.by_name.remove(&name);
-        }
-        summary.added = coming.len();
-        self.arrive(coming);
-        self.board.plan.store(plan.clone());
-        self.show_entries(Some(plan));
-        let utc = now as i64 + self.recorder.offset_ms;
-        self.recorder.push_event(events::general(
-            "reloaded",
-            now,
-            utc,
-            json!({"added": summary.added, "removed": summary.removed, "changed": summary.changed}),
-        ));
-        summary
     }
 
     /// Drains: what is in flight becomes unmeasured, everything is committed.
@@ -657,7 +504,7 @@ impl Driver {
             self.recorder.tell(index, Input::Stop(now), now);
         }
         let reading = self.clock.read();
-        self.recorder.push_event(events::general("daemon_stopped", now, reading.utc_ms, json!({"boot_ns": reading.boot_ns})));
+        let _ = self.recorder.push_event(events::general("daemon_stopped", now, reading.utc_ms, json!({"boot_ns": reading.boot_ns})));
         self.recorder.store_all();
         let batch = self.recorder.close_batch(self.stamp(&reading));
         let last = batch.id;
@@ -675,8 +522,7 @@ impl Driver {
             tracing::error!("the last events could not be committed in time");
         }
         let hour = self.hour;
-        let count = self.recorder.endpoints().min(5000);
-        let tallies: Vec<_> = (0..count).filter_map(|index| self.recorder.tally(index, hour)).collect();
+        let tallies: Vec<_> = (0..self.recorder.endpoints()).filter_map(|index| self.recorder.tally(index, hour)).collect();
         self.writer.tallies(tallies);
         self.writer.end(Duration::from_millis(200));
     }
@@ -698,5 +544,17 @@ impl<F: Future<Output = Report>> Future for Guarded<F> {
                 std::task::Poll::Ready(Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_probe_is_an_outcome_of_our_own_fault() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let report = runtime.block_on(Guarded(Box::pin(async { panic!("a bug in a prober") })));
+        assert!(matches!(report.outcome, Outcome::Unmeasured { reason: Reason::Internal, .. }));
     }
 }

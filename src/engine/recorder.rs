@@ -4,26 +4,29 @@
 //! judge, gathers what is to be committed into batches, and shows on the board what is live at once and what is settled
 //! once it is committed.
 
+mod batches;
+mod gap;
 mod messages;
 mod tallies;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use self::messages::{State, notifications, withdrawals};
-use self::tallies::{HourCount, difference, sum};
+use self::tallies::{HourCount, difference};
 use super::board::{Board, Entry, LastProbe, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
-use crate::config::plan::{Endpoint, Notify};
-use crate::judgement::latency::{Ending, LastHour};
+use crate::config::plan::{Endpoint, Metrics, Notify};
+use crate::judgement::latency::{Ending, LastHour, Series};
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
-use crate::outward::history::{Batch, EventDraft, OutboxDraft, Stamp};
+use crate::outward::history::{EventDraft, OutboxDraft, Registration, Service};
 use crate::outward::probe::Report;
-use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs, format_utc};
+use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Phase, Reason, StateName, UtcMs, format_utc};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -31,8 +34,6 @@ pub const EVENTS_WAITING_LIMIT: usize = 100_000;
 const QUICK_WHILE_DOWN_MS: Ms = 60_000;
 /// Re-probes per second, over all endpoints, of what is down or was unmeasured; those that confirm are not bounded.
 pub const REPROBES_PER_SECOND: f64 = 500.0;
-/// Rounds of batches in which every judge is stored once.
-const STATE_ROUNDS: usize = 300;
 /// While the disk fails, inputs beyond this are dropped and all judges stored instead.
 const INPUT_BYTES_LIMIT: usize = 32 << 20;
 
@@ -42,6 +43,14 @@ pub enum Happening {
     Probe { occasion: Occasion, start: Ms, end: Ms, report: Box<Report>, stalled: Option<Reason> },
     Busy { at: Ms },
     Missed { at: Ms, reason: Reason, count: u64 },
+}
+
+/// Whether an event found room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Kept {
+    Yes,
+    No,
 }
 
 /// What the recorder wants done.
@@ -72,6 +81,8 @@ struct Course {
     touched: bool,
     last_transition_utc: UtcMs,
     since_utc: UtcMs,
+    /// Begin of the open outage as the events tell it.
+    told_outage: Option<Ms>,
     definition: u64,
     /// Starts of an older definition are not the endpoint's any more.
     void_before: u64,
@@ -100,6 +111,8 @@ pub struct Recorder {
     board: Arc<Board>,
     notify: Vec<Notify>,
     buckets_us: Vec<u64>,
+    /// Phases have histograms too.
+    phases: bool,
     /// UTC minus timeline.
     pub offset_ms: i64,
     log: InputLog,
@@ -116,12 +129,14 @@ pub struct Recorder {
     to_store: Vec<usize>,
     /// Judges of endpoints that are no longer configured.
     foreign: Vec<(i64, Vec<u8>)>,
-    /// Endpoints that have left service.
-    left: Vec<i64>,
+    /// Coming and going that the next batch tells of.
+    service: Vec<Service>,
     next_state: usize,
     round_began: u64,
     prune_before: u64,
     dropped_inputs: bool,
+    /// What events that found no room were about: the endpoint, and from when on its record has a hole.
+    lost: BTreeMap<usize, Ms>,
     dropped_events: u64,
     /// Re-probes that decide nothing may still use.
     budget: f64,
@@ -136,6 +151,7 @@ impl Recorder {
             board,
             notify: Vec::new(),
             buckets_us: Vec::new(),
+            phases: false,
             offset_ms,
             log: InputLog::new(now),
             events: Vec::new(),
@@ -147,11 +163,12 @@ impl Recorder {
             unseen: Vec::new(),
             to_store: Vec::new(),
             foreign: Vec::new(),
-            left: Vec::new(),
+            service: Vec::new(),
             next_state: 0,
             round_began: last_batch + 1,
             prune_before: 0,
             dropped_inputs: false,
+            lost: BTreeMap::new(),
             dropped_events: 0,
             budget: REPROBES_PER_SECOND,
             counts: Counts::default(),
@@ -159,9 +176,10 @@ impl Recorder {
         }
     }
 
-    pub fn configure(&mut self, notify: Vec<Notify>, buckets_us: Vec<u64>) {
+    pub fn configure(&mut self, notify: Vec<Notify>, metrics: &Metrics) {
         self.notify = notify;
-        self.buckets_us = buckets_us;
+        self.buckets_us = metrics.buckets_us.clone();
+        self.phases = metrics.phases;
     }
 
     fn utc(&self, at: Ms) -> UtcMs {
@@ -182,6 +200,7 @@ impl Recorder {
         }
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
+        let told_outage = judge.outage().map(|o| o.from);
         let since_utc = judge.outage().map_or(now_utc, |o| self.utc(o.from));
         self.courses.push(Course {
             id,
@@ -198,6 +217,7 @@ impl Recorder {
             touched: false,
             last_transition_utc: 0,
             since_utc,
+            told_outage,
             definition,
             void_before: 0,
         });
@@ -222,9 +242,8 @@ impl Recorder {
         let course = &mut self.courses[index];
         course.is_taken_over = true;
         let hour = std::mem::take(&mut course.entry.view().hour);
-        let slots = sum(&difference(course.judge.slots(), &course.hour.slots_before), &course.hour.carried.0);
-        let reprobes = course.reprobes - course.hour.reprobes_before + course.hour.carried.1;
-        (std::mem::take(&mut course.judge), slots, reprobes, hour)
+        let reprobes = course.reprobes - course.hour.reprobes_before + course.hour.reprobes_carried;
+        (std::mem::take(&mut course.judge), course.hour.slots_before, reprobes, hour)
     }
 
     /// Failures or successes wait for a decision.
@@ -259,7 +278,7 @@ impl Recorder {
     pub fn remove(&mut self, index: usize, now: Ms) {
         self.tell(index, Input::LeaveService(now), now);
         self.retire(index);
-        self.left.push(self.courses[index].id);
+        self.service.push(Service::Left(self.courses[index].id));
         self.event_of(index, "endpoint_removed", now, json!({}));
     }
 
@@ -270,16 +289,16 @@ impl Recorder {
         let utc = self.utc(now);
         for change in &changes {
             for event in events::draft((id, name.clone()), change, now, self.offset_ms, utc) {
-                self.push_event(event);
+                let _ = self.push_event(event);
             }
         }
-        self.push_event(events::of_endpoint((id, name), "endpoint_removed", now, utc, json!({})));
+        let _ = self.push_event(events::of_endpoint((id, name), "endpoint_removed", now, utc, json!({})));
         for change in &changes {
             if let Change::OutageLeft { from, .. } = change {
                 self.outbox.extend(withdrawals(&self.notify, id, *from));
             }
         }
-        self.left.push(id);
+        self.service.push(Service::Left(id));
         self.foreign.push((id, encode_with(cadence, &judge)));
         judge
     }
@@ -295,19 +314,25 @@ impl Recorder {
         self.courses[index].early = Vec::new();
     }
 
+    /// The history is to know the endpoint by this from the next batch on.
+    pub fn serve(&mut self, id: i64, registration: Registration) {
+        self.service.push(Service::In(id, registration));
+    }
+
     pub fn event_of(&mut self, index: usize, kind: &'static str, now: Ms, body: serde_json::Value) {
         let course = &self.courses[index];
         let who = (course.id, course.entry.endpoint.load().name.clone());
         let utc = self.utc(now);
-        self.push_event(events::of_endpoint(who, kind, now, utc, body));
+        let _ = self.push_event(events::of_endpoint(who, kind, now, utc, body));
     }
 
-    pub fn push_event(&mut self, event: EventDraft) {
+    pub fn push_event(&mut self, event: EventDraft) -> Kept {
         if self.events.len() >= EVENTS_WAITING_LIMIT {
             self.dropped_events += 1;
-            return;
+            return Kept::No;
         }
         self.events.push(event);
+        Kept::Yes
     }
 
     // ---- results ------------------------------------------------------------------------------------------------
@@ -377,7 +402,7 @@ impl Recorder {
     /// Gives it back when a reader holds the view.
     fn show_raw(&self, index: usize, raw: Box<Raw>) -> Result<(), Box<Raw>> {
         let mut raw = Some(raw);
-        let buckets = &self.buckets_us;
+        let (buckets, with_phases) = (&self.buckets_us, self.phases);
         self.board.change(&self.courses[index].entry, |view| {
             let Some(raw) = raw.take() else { return };
             if let Some(cause) = raw.cause {
@@ -388,8 +413,13 @@ impl Recorder {
             }
             if let Some((ending, us)) = raw.sample {
                 view.shown.latency[ending as usize].record(buckets, us);
-                view.hour.record(raw.utc, ending, us);
+                view.hour.record(raw.utc, Series::Whole(ending), us);
                 view.shown.last_duration_us = Some(us);
+                for phase in Phase::ALL.into_iter().filter(|_| with_phases) {
+                    let Some(us) = raw.last.phases.us(phase).map(u64::from) else { continue };
+                    view.shown.phases.get_or_insert_default()[phase as usize].record(buckets, us);
+                    view.hour.record(raw.utc, Series::Phase(phase), us);
+                }
             }
             if let Some((status, certificate)) = raw.http {
                 view.shown.http_status = status;
@@ -508,36 +538,13 @@ impl Recorder {
             Change::Unconfirmed { .. } => tracing::info!(endpoint = %name, "a failure was not confirmed"),
         }
         let who = (course.id, name.clone());
-        for event in events::draft(who, change, now, self.offset_ms, now_utc) {
-            self.push_event(event);
-        }
+        self.keep_events(index, change, events::draft(who, change, now, self.offset_ms, now_utc));
         if self.outbox.len() < EVENTS_WAITING_LIMIT {
             self.outbox.extend(messages);
         }
     }
 
     // ---- the board ------------------------------------------------------------------------------------------------
-
-    fn settled(&self, index: usize) -> Settled {
-        let course = &self.courses[index];
-        let ledger = course.judge.ledger();
-        Settled {
-            first_start: course.judge.first_start(),
-            watermark: ledger.watermark,
-            watermark_utc: self.utc(ledger.watermark),
-            up: ledger.up,
-            down: ledger.down,
-            unknown: ledger.unknown,
-            down_lower: course.judge.down_lower(),
-            down_upper: ledger.down_upper,
-            transitions: *course.judge.transitions(),
-            last_transition_utc: course.last_transition_utc,
-            open_unknown: course.judge.open_unknown(),
-            open_run: course.judge.open_run(),
-            out_of_service: ledger.out_of_service,
-            longest_blind: course.judge.longest_blind(),
-        }
-    }
 
     fn publish_live(&mut self, index: usize) {
         let course = &self.courses[index];
@@ -559,8 +566,6 @@ impl Recorder {
         let utc = self.utc(at);
         self.board.change(&self.courses[index].entry, |view| view.next_slot_utc = utc);
     }
-
-    // ---- batches --------------------------------------------------------------------------------------------------
 
     /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue judges hear the time.
     pub fn tick(&mut self, now: Ms, in_flight_since: impl Fn(usize) -> Option<Ms>, range: std::ops::Range<usize>) {
@@ -589,100 +594,6 @@ impl Recorder {
         }
     }
 
-    pub fn endpoints(&self) -> usize {
-        self.courses.len()
-    }
-
-    pub fn has_events(&self) -> bool {
-        !self.events.is_empty() || !self.outbox.is_empty()
-    }
-
-    pub fn events_waiting(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Closes the batch that was gathered, for the history to commit.
-    pub fn close_batch(&mut self, stamp: Stamp) -> Batch {
-        self.batch += 1;
-        let now = stamp.timeline_ms;
-        if self.dropped_events > 0 {
-            let body = json!({"dropped": self.dropped_events, "why": "more events waited for the disk than memory may hold"});
-            self.events.push(events::general("history_gap", now, stamp.utc_ms, body));
-            self.dropped_events = 0;
-        }
-        let log = std::mem::replace(&mut self.log, InputLog::new(now));
-        let mut states = std::mem::take(&mut self.foreign);
-        states.extend(std::mem::take(&mut self.to_store).into_iter().map(|index| stored(&self.courses[index])));
-        if std::mem::take(&mut self.dropped_inputs) {
-            states.extend(self.courses.iter().filter(|c| !c.is_taken_over).map(stored));
-        } else {
-            let count = self.courses.len();
-            if count == 0 {
-                self.prune_before = self.batch;
-            }
-            for _ in 0..count.div_ceil(STATE_ROUNDS) {
-                let course = &self.courses[self.next_state];
-                if !course.is_taken_over {
-                    states.push(stored(course));
-                }
-                self.next_state += 1;
-                if self.next_state >= count {
-                    // All judges are stored as of the begin of this round or later.
-                    self.next_state = 0;
-                    self.prune_before = self.round_began;
-                    self.round_began = self.batch + 1;
-                    break;
-                }
-            }
-        }
-        let touched = std::mem::take(&mut self.touched);
-        let figures: Vec<(usize, Settled)> = touched
-            .into_iter()
-            .map(|index| {
-                self.courses[index].touched = false;
-                (index, self.settled(index))
-            })
-            .collect();
-        self.uncommitted.push((self.batch, figures));
-        Batch {
-            id: self.batch,
-            stamp,
-            inputs: if log.is_empty() { Vec::new() } else { log.into_bytes() },
-            events: std::mem::take(&mut self.events),
-            states,
-            prune_before: self.prune_before,
-            outbox: std::mem::take(&mut self.outbox),
-            left: std::mem::take(&mut self.left),
-        }
-    }
-
-    /// Every judge goes into the next batch, as at a clean end.
-    pub fn store_all(&mut self) {
-        self.dropped_inputs = true;
-    }
-
-    /// The history has committed all batches up to this one: their figures are settled.
-    pub fn committed(&mut self, batch: u64) {
-        let later = self.uncommitted.partition_point(|(id, _)| *id <= batch);
-        let done: Vec<(u64, Vec<(usize, Settled)>)> = self.uncommitted.drain(..later).collect();
-        let mut held = Vec::new();
-        for (index, settled) in done.into_iter().flat_map(|(_, figures)| figures) {
-            let shown = self.board.change(&self.courses[index].entry, |view| {
-                // An older figure that a reader had held up must not replace a newer one.
-                if settled.watermark >= view.shown.settled.watermark {
-                    view.shown.settled = settled;
-                }
-            });
-            if !shown {
-                held.push((index, settled));
-            }
-        }
-        if !held.is_empty() {
-            // Shown with the next commit.
-            self.uncommitted.insert(0, (batch, held));
-        }
-    }
-
     /// The endpoint's number in the history.
     pub fn id(&self, index: usize) -> i64 {
         self.courses[index].id
@@ -691,10 +602,6 @@ impl Recorder {
     pub fn entry(&self, index: usize) -> &Arc<Entry> {
         &self.courses[index].entry
     }
-}
-
-fn stored(course: &Course) -> (i64, Vec<u8>) {
-    (course.id, encode_with(&course.rules.cadence, &course.judge))
 }
 
 /// A timeout proves nothing against the endpoint when our own runtime stood still meanwhile.

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use crate::config::plan::{LatencyMetrics, Plan};
 use crate::engine::board::{Entry, Picture, Shown, escaped};
 use crate::judgement::latency::{Classic, Ending};
-use crate::words::{StateName, UtcMs};
+use crate::words::{Phase, StateName, UtcMs};
 
 /// Which text format is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,7 +290,28 @@ pub const FAMILIES: &[Family] = &[
                 let classic = &shown.latency[ending as usize];
                 // Success is there from 0; the others appear on first use.
                 if ending == Ending::Success || !classic.counts.is_empty() {
-                    histogram(line, context, ending, classic)?;
+                    let outcome = match ending {
+                        Ending::Success => ",outcome=\"success\"",
+                        Ending::Failure => ",outcome=\"failure\"",
+                        Ending::Timeout => ",outcome=\"timeout\"",
+                    };
+                    histogram(line, context, outcome, classic)?;
+                }
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "probity_probe_phase_seconds",
+        kind: Type::Histogram,
+        part: Part::Latency,
+        help: "Duration of each phase of the measured probes that had it, whatever their outcome; a phase that did not happen has no sample. Starts at 0 with the daemon.",
+        write: |line, context, _, shown| {
+            let Some(phases) = &shown.phases else { return Ok(()) };
+            for phase in Phase::ALL {
+                let classic = &phases[phase as usize];
+                if !classic.counts.is_empty() {
+                    histogram(line, context, &format!(",phase=\"{}\"", phase.as_str()), classic)?;
                 }
             }
             Ok(())
@@ -306,24 +327,19 @@ fn state_labels(context: &Context, entry: &Entry) -> String {
     context.plan.metrics.state_labels.iter().filter_map(|l| e.labels.get(l).map(|v| format!(",{l}=\"{}\"", escaped(v)))).collect()
 }
 
-fn histogram(line: &mut Line, context: &Context, ending: Ending, classic: &Classic) -> io::Result<()> {
-    let outcome = match ending {
-        Ending::Success => ",outcome=\"success\"",
-        Ending::Failure => ",outcome=\"failure\"",
-        Ending::Timeout => ",outcome=\"timeout\"",
-    };
+fn histogram(line: &mut Line, context: &Context, label: &str, classic: &Classic) -> io::Result<()> {
     let mut total = 0;
     line.suffix = "_bucket";
     for (k, bound) in context.plan.metrics.buckets_us.iter().enumerate() {
         total += u64::from(classic.counts.get(k).copied().unwrap_or(0));
-        line.sample(&[outcome, ",le=\"", &bound_text(*bound, context.format), "\""], Value::Count(total))?;
+        line.sample(&[label, ",le=\"", &bound_text(*bound, context.format), "\""], Value::Count(total))?;
     }
     total += u64::from(classic.counts.last().copied().unwrap_or(0));
-    line.sample(&[outcome, ",le=\"+Inf\""], Value::Count(total))?;
+    line.sample(&[label, ",le=\"+Inf\""], Value::Count(total))?;
     line.suffix = "_sum";
-    line.sample(&[outcome], Value::Micros(classic.sum_us))?;
+    line.sample(&[label], Value::Micros(classic.sum_us))?;
     line.suffix = "_count";
-    line.sample(&[outcome], Value::Count(total))?;
+    line.sample(&[label], Value::Count(total))?;
     line.suffix = "";
     Ok(())
 }
@@ -336,6 +352,15 @@ pub fn bound_text(us: u64, format: Format) -> String {
         (Some(whole), Format::Text) => whole.to_owned(),
         (Some(whole), Format::OpenMetrics) => format!("{whole}.0"),
         (None, _) => text.to_owned(),
+    }
+}
+
+/// Histograms are a choice of `[metrics]`.
+fn is_configured(family: &Family, plan: &Plan) -> bool {
+    match family.name {
+        "probity_probe_duration_seconds" => plan.metrics.latency != LatencyMetrics::Off,
+        "probity_probe_phase_seconds" => plan.metrics.phases,
+        _ => true,
     }
 }
 
@@ -354,10 +379,7 @@ pub fn header(out: &mut dyn Write, format: Format, name: &str, kind: &str, help:
 /// Writes the chosen families of all endpoints.
 pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &Picture, plan: &Plan) -> io::Result<()> {
     let context = Context { plan, format };
-    for family in FAMILIES.iter().filter(|f| parts.contains(&f.part)) {
-        if family.part == Part::Latency && plan.metrics.latency == LatencyMetrics::Off {
-            continue;
-        }
+    for family in FAMILIES.iter().filter(|f| parts.contains(&f.part) && is_configured(f, plan)) {
         let kind = match family.kind {
             Type::Gauge => "gauge",
             Type::Counter => "counter",

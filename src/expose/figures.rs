@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::engine::board::{Entry, Settled};
-use crate::judgement::latency::{Ending, hour_of, merge, quantile};
+use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::timeline::{Combine, Record, Span, Sums, Timeline, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::{Calendar, Extent, latency_since, record};
@@ -113,18 +113,18 @@ fn component_json(name: &Name, combine: Combine, records: &[Record], period: Spa
 
 /// Latency of successes: the last hour from memory, the last day from the stored hours and memory.
 pub fn latency_json(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Value, HistoryError> {
-    let hour = entry.view().hour.since(now - 3_600_000, Ending::Success);
+    let hour = entry.view().hour.since(now - 3_600_000, Series::Whole(Ending::Success));
     let day = day_of(connection, entry, now)?;
     Ok(json!({"hour": quantiles_json(&hour), "day": quantiles_json(&day)}))
 }
 
 fn day_of(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Vec<(u64, u64)>, HistoryError> {
     let this_hour = hour_of(now);
-    let mut all = entry.view().hour.since(this_hour * 3_600_000, Ending::Success);
+    let mut all = entry.view().hour.since(this_hour * 3_600_000, Series::Whole(Ending::Success));
     let name = entry.endpoint.load().name.clone();
     for (hour, body) in latency_since(connection, name.as_str(), this_hour - 24)? {
         if hour < this_hour {
-            all.extend(tally_latency(&body).into_iter().filter(|(e, _)| *e == Ending::Success).flat_map(|(_, b)| b));
+            all.extend(tally_latency(&body).into_iter().filter(|(e, _)| *e == Series::Whole(Ending::Success)).flat_map(|(_, b)| b));
         }
     }
     merge(&mut all);
@@ -140,10 +140,10 @@ pub fn hourly_medians(connection: &Connection, entry: &Entry, now: UtcMs) -> Res
     Ok((this_hour - 23..=this_hour)
         .map(|hour| {
             if hour == this_hour {
-                return median(&entry.view().hour.since(hour * 3_600_000, Ending::Success));
+                return median(&entry.view().hour.since(hour * 3_600_000, Series::Whole(Ending::Success)));
             }
             let list = tally_latency(stored.get(&hour)?);
-            list.iter().find(|(e, _)| *e == Ending::Success).and_then(|(_, b)| median(b))
+            list.iter().find(|(e, _)| *e == Series::Whole(Ending::Success)).and_then(|(_, b)| median(b))
         })
         .collect())
 }

@@ -5,7 +5,7 @@ use askama::Template;
 use super::figures::{QUANTILES, hourly_medians, last_30_days, of_entry, today};
 use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
-use crate::judgement::latency::{Ending, quantile};
+use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::timeline::{Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::Calendar;
@@ -101,7 +101,7 @@ fn row(connection: &rusqlite::Connection, calendar: &Calendar, entry: &Entry, no
     let endpoint = entry.endpoint.load_full();
     let view: View = entry.view().clone();
     let (month, _) = of_entry(connection, calendar, entry, last_30_days(now))?;
-    let hour = view.hour.since(now - 3_600_000, Ending::Success);
+    let hour = view.hour.since(now - 3_600_000, Series::Whole(Ending::Success));
     let latency =
         QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(&hour, *ppm).map(|us| format!("{name} {}", millis(us)))).collect::<Vec<_>>().join(" · ");
     let (last, detail) = match &view.last {

@@ -4,7 +4,7 @@
 //! to within 1 %, parts merge exactly, and the V2 encoding of the history reads anywhere. The recorder records, pages
 //! and metrics read. Values are microseconds.
 
-use crate::words::UtcMs;
+use crate::words::{Phase, UtcMs};
 
 /// Values above this are recorded as this: 60 s, as no timeout that matters is longer.
 pub const HIGHEST_US: u64 = 60_000_000;
@@ -35,6 +35,26 @@ impl Ending {
     }
 }
 
+/// Which latency of an endpoint: of whole probes by their ending, or of one phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Series {
+    Whole(Ending),
+    Phase(Phase),
+}
+
+impl Series {
+    pub fn all() -> impl Iterator<Item = Series> {
+        Ending::ALL.into_iter().map(Series::Whole).chain(Phase::ALL.into_iter().map(Series::Phase))
+    }
+
+    fn number(self) -> u16 {
+        match self {
+            Series::Whole(ending) => ending as u16,
+            Series::Phase(phase) => Ending::ALL.len() as u16 + phase as u16,
+        }
+    }
+}
+
 /// The HDR bucket of a value in microseconds.
 pub fn bucket_of(us: u64) -> u16 {
     let us = us.clamp(1, HIGHEST_US);
@@ -53,17 +73,18 @@ pub fn highest_of(bucket: u16) -> u64 {
     ((sub + 1) << level) - 1
 }
 
-/// Counts per bucket and ending, sorted by both; four bytes for each that is in use.
+/// Counts per bucket and series, sorted by both; four bytes for each that is in use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sparse(Vec<(u16, u16)>);
 
 impl Sparse {
-    fn key(ending: Ending, bucket: u16) -> u16 {
-        (ending as u16) << 13 | bucket
+    /// Twelve bits hold every bucket up to [`HIGHEST_US`].
+    fn key(series: Series, bucket: u16) -> u16 {
+        series.number() << 12 | bucket
     }
 
-    pub fn record(&mut self, ending: Ending, us: u64) {
-        self.add(Self::key(ending, bucket_of(us)), 1);
+    pub fn record(&mut self, series: Series, us: u64) {
+        self.add(Self::key(series, bucket_of(us)), 1);
     }
 
     fn add(&mut self, key: u16, count: u16) {
@@ -78,9 +99,9 @@ impl Sparse {
         }
     }
 
-    /// (highest value of the bucket in us, count) of one ending, ascending.
-    pub fn of(&self, ending: Ending) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0.iter().filter(move |(key, _)| key >> 13 == ending as u16).map(|(key, count)| (highest_of(key & 0x1FFF), u64::from(*count)))
+    /// (highest value of the bucket in us, count) of one series, ascending.
+    pub fn of(&self, series: Series) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter().filter(move |(key, _)| key >> 12 == series.number()).map(|(key, count)| (highest_of(key & 0xFFF), u64::from(*count)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -97,10 +118,10 @@ pub struct LastHour {
 }
 
 impl LastHour {
-    pub fn record(&mut self, utc: UtcMs, ending: Ending, us: u64) {
+    pub fn record(&mut self, utc: UtcMs, series: Series, us: u64) {
         self.advance(utc);
         let at = self.newest.rem_euclid(PARTS as i64) as usize;
-        self.parts[at].record(ending, us);
+        self.parts[at].record(series, us);
     }
 
     /// Forgets the parts that lie more than an hour before `utc`.
@@ -116,27 +137,27 @@ impl LastHour {
     }
 
     /// Puts back a part of a stored hour.
-    pub fn restore(&mut self, utc: UtcMs, ending: Ending, highest_us: u64, count: u64) {
+    pub fn restore(&mut self, utc: UtcMs, series: Series, highest_us: u64, count: u64) {
         self.advance(utc);
         let age = self.newest - utc.div_euclid(PART_MS);
         if (0..PARTS as i64).contains(&age) {
             let at = (self.newest - age).rem_euclid(PARTS as i64) as usize;
-            self.parts[at].add(Sparse::key(ending, bucket_of(highest_us)), u16::try_from(count).unwrap_or(u16::MAX));
+            self.parts[at].add(Sparse::key(series, bucket_of(highest_us)), u16::try_from(count).unwrap_or(u16::MAX));
         }
     }
 
-    /// The buckets of one ending over the parts that begin at or after `from`, merged and ascending.
-    pub fn since(&self, from: UtcMs, ending: Ending) -> Vec<(u64, u64)> {
-        self.between(from, UtcMs::MAX, ending)
+    /// The buckets of one series over the parts that begin at or after `from`, merged and ascending.
+    pub fn since(&self, from: UtcMs, series: Series) -> Vec<(u64, u64)> {
+        self.between(from, UtcMs::MAX, series)
     }
 
     /// The same for the parts that begin in `[from, to)`.
-    pub fn between(&self, from: UtcMs, to: UtcMs, ending: Ending) -> Vec<(u64, u64)> {
+    pub fn between(&self, from: UtcMs, to: UtcMs, series: Series) -> Vec<(u64, u64)> {
         let mut all: Vec<(u64, u64)> = Vec::new();
         for age in 0..PARTS as i64 {
             let number = self.newest - age;
             if (from..to).contains(&(number * PART_MS)) {
-                all.extend(self.parts[number.rem_euclid(PARTS as i64) as usize].of(ending));
+                all.extend(self.parts[number.rem_euclid(PARTS as i64) as usize].of(series));
             }
         }
         merge(&mut all);
@@ -214,7 +235,7 @@ mod tests {
             assert_eq!(bucket_of(highest_of(bucket)), bucket, "{us}");
             us += 1 + us / 97;
         }
-        assert!(bucket_of(HIGHEST_US) < 1 << 13);
+        assert!(bucket_of(HIGHEST_US) < 1 << 12);
     }
 
     #[test]
@@ -225,9 +246,9 @@ mod tests {
         for k in 0..5000_u64 {
             value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) % 9_000_000;
             reference.record(value.max(1)).expect("in range");
-            hour.record(1_000_000 + (k as i64) * 500, Ending::Success, value);
+            hour.record(1_000_000 + (k as i64) * 500, Series::Whole(Ending::Success), value);
         }
-        let pairs = hour.since(0, Ending::Success);
+        let pairs = hour.since(0, Series::Whole(Ending::Success));
         for ppm in [1000, 500_000, 900_000, 990_000, 999_000, 1_000_000] {
             assert_eq!(quantile(&pairs, ppm), Some(reference.value_at_quantile(ppm as f64 / 1e6)), "{ppm}");
         }
@@ -236,13 +257,13 @@ mod tests {
     #[test]
     fn what_is_older_than_an_hour_is_forgotten() {
         let mut hour = LastHour::default();
-        hour.record(0, Ending::Success, 10);
-        hour.record(3_500_000, Ending::Success, 20);
-        assert_eq!(hour.since(0, Ending::Success).len(), 2);
-        hour.record(4_300_000, Ending::Timeout, 30);
-        assert_eq!(hour.since(0, Ending::Success), vec![(20, 1)]);
+        hour.record(0, Series::Whole(Ending::Success), 10);
+        hour.record(3_500_000, Series::Whole(Ending::Success), 20);
+        assert_eq!(hour.since(0, Series::Whole(Ending::Success)).len(), 2);
+        hour.record(4_300_000, Series::Whole(Ending::Timeout), 30);
+        assert_eq!(hour.since(0, Series::Whole(Ending::Success)), vec![(20, 1)]);
         hour.advance(90_000_000);
-        assert!(hour.since(0, Ending::Timeout).is_empty());
+        assert!(hour.since(0, Series::Whole(Ending::Timeout)).is_empty());
     }
 
     #[test]

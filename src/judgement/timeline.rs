@@ -134,6 +134,8 @@ pub struct Record {
     /// Settled up to here.
     pub settled: i64,
     pub outages: Vec<OutageSpan>,
+    /// Known down: the outages without the unknown time inside them.
+    pub down: Spans,
     pub unknown: Vec<(Span, Reason)>,
     /// Spans that may hold an outage that was not confirmed, or lie between a success and unknown time.
     pub doubtful: Vec<Span>,
@@ -177,20 +179,29 @@ pub struct Sums {
     pub down_upper: Ms,
 }
 
+/// What of the outages is known to be down, where one that is open lasts until `settled`.
+pub fn known_down(outages: &[OutageSpan], unknown: &[Span], settled: i64) -> Spans {
+    Spans::new(outages.iter().map(|o| Span::new(o.from, end_of(o, o.to, settled))).collect()).minus(&Spans::new(unknown.to_vec()))
+}
+
+fn end_of(outage: &OutageSpan, to: Option<i64>, settled: i64) -> i64 {
+    to.unwrap_or(settled).max(outage.from)
+}
+
 impl Record {
+    /// Cut to a period. Where a clock that was set back repeats an interval, it counts once: down before unknown before up.
     pub fn timeline(&self, period: Span) -> Timeline {
         let Some(from) = self.from else { return Timeline::default() };
         let served = Spans::new(vec![Span::new(from, self.settled)]).minus(&Spans::new(self.absent.clone()));
         let covered = served.cut(period);
         let outside = Spans::new(vec![Span::new(i64::MIN / 4, i64::MAX / 4)]).minus(&covered);
         let within = |spans: Vec<Span>| Spans::new(spans).minus(&outside);
-        let unknown = within(self.unknown.iter().map(|u| u.0).collect());
-        let end = |o: &OutageSpan, to: Option<i64>| to.unwrap_or(self.settled).max(o.from);
-        let down = within(self.outages.iter().map(|o| Span::new(o.from, end(o, o.to))).collect());
-        let sure = within(self.proven.clone());
-        let mut widest: Vec<Span> = self.outages.iter().map(|o| Span::new(o.from_earliest, end(o, o.to_latest))).collect();
+        let down = self.down.minus(&outside);
+        let unknown = within(self.unknown.iter().map(|u| u.0).collect()).minus(&down);
+        let down_lower = within(self.proven.clone()).minus(&unknown);
+        let mut widest: Vec<Span> = self.outages.iter().map(|o| Span::new(o.from_earliest, end_of(o, o.to_latest, self.settled))).collect();
         widest.extend(&self.doubtful);
-        Timeline { down: down.minus(&unknown), down_lower: sure.minus(&unknown), down_upper: within(widest).minus(&unknown), covered, unknown }
+        Timeline { down, down_lower, down_upper: within(widest).minus(&unknown), covered, unknown }
     }
 }
 
@@ -263,21 +274,17 @@ mod tests {
     }
 
     fn record(outages: &[(i64, i64)], unknown: &[(i64, i64)]) -> Record {
+        let spans: Vec<OutageSpan> = outages
+            .iter()
+            .map(|(a, b)| OutageSpan { from: *a, from_earliest: a - 10, from_latest: a + 10, to: Some(*b), to_earliest: Some(b - 10), to_latest: Some(b + 10) })
+            .collect();
+        let unknown: Vec<Span> = unknown.iter().map(|(a, b)| Span::new(*a, *b)).collect();
         Record {
             from: Some(0),
             settled: 1000,
-            outages: outages
-                .iter()
-                .map(|(a, b)| OutageSpan {
-                    from: *a,
-                    from_earliest: a - 10,
-                    from_latest: a + 10,
-                    to: Some(*b),
-                    to_earliest: Some(b - 10),
-                    to_latest: Some(b + 10),
-                })
-                .collect(),
-            unknown: unknown.iter().map(|(a, b)| (Span::new(*a, *b), Reason::Late)).collect(),
+            down: known_down(&spans, &unknown, 1000),
+            outages: spans,
+            unknown: unknown.into_iter().map(|span| (span, Reason::Late)).collect(),
             doubtful: vec![Span::new(900, 910)],
             proven: outages.iter().map(|(a, b)| Span::new(a + 10, b - 10)).collect(),
             absent: Vec::new(),

@@ -1,7 +1,7 @@
 //! The recorder's counts by the hour of the calendar, for the history's tallies.
 
 use super::Recorder;
-use crate::judgement::latency::Ending;
+use crate::judgement::latency::Series;
 use crate::judgement::state::Slots;
 use crate::outward::history::TallyDraft;
 
@@ -12,10 +12,10 @@ pub(super) struct HourCount {
     /// The judge's slots and the re-probes when the hour began.
     pub(super) slots_before: Slots,
     pub(super) reprobes_before: u64,
-    /// What the hour had before a restart.
-    pub(super) carried: (Slots, u64),
-    /// The hour before, complete.
-    pub(super) last: (Slots, u64),
+    /// Re-probes that the hour had before a restart.
+    pub(super) reprobes_carried: u64,
+    /// The hour before, complete: slots, slots before it, re-probes.
+    pub(super) last: (Slots, Slots, u64),
 }
 
 impl Recorder {
@@ -23,15 +23,22 @@ impl Recorder {
     pub fn begin_hour(&mut self, number: i64) {
         for course in self.courses.iter_mut().filter(|c| !c.is_taken_over) {
             let hour = &mut course.hour;
-            let slots = sum(&difference(course.judge.slots(), &hour.slots_before), &hour.carried.0);
-            let last = (slots, course.reprobes - hour.reprobes_before + hour.carried.1);
+            let slots = difference(course.judge.slots(), &hour.slots_before);
+            let last = (slots, hour.slots_before, course.reprobes - hour.reprobes_before + hour.reprobes_carried);
             *hour = HourCount { number, slots_before: *course.judge.slots(), reprobes_before: course.reprobes, last, ..HourCount::default() };
         }
     }
 
-    /// What a tally of the present hour held before a restart.
-    pub fn carry_hour(&mut self, index: usize, slots: Slots, reprobes: u64) {
-        self.courses[index].hour.carried = (slots, reprobes);
+    /// What a tally of the present hour held before a restart: the slots when the hour began, and its re-probes.
+    pub fn carry_hour(&mut self, index: usize, slots_before: Slots, reprobes: u64) {
+        let hour = &mut self.courses[index].hour;
+        (hour.slots_before, hour.reprobes_carried) = (slots_before, reprobes);
+    }
+
+    /// The same of the hour before, which ended while nobody was there to write it.
+    pub fn carry_last_hour(&mut self, index: usize, slots_before: Slots, reprobes: u64) {
+        let course = &mut self.courses[index];
+        course.hour.last = (difference(&course.slots_before, &slots_before), slots_before, reprobes);
     }
 
     /// The tally of an endpoint in the present hour as far as it has come, or in the hour before.
@@ -41,37 +48,27 @@ impl Recorder {
             return None;
         }
         let count = &course.hour;
-        let (slots, reprobes) = match count.number - hour {
-            0 => (sum(&difference(course.judge.slots(), &count.slots_before), &count.carried.0), course.reprobes - count.reprobes_before + count.carried.1),
+        let (slots, slots_before, reprobes) = match count.number - hour {
+            0 => (difference(course.judge.slots(), &count.slots_before), count.slots_before, course.reprobes - count.reprobes_before + count.reprobes_carried),
             1 => count.last,
             _ => return None,
         };
         let (from, to) = (hour * 3_600_000, (hour + 1) * 3_600_000);
         let view = course.entry.view();
-        let latency: Vec<_> = Ending::ALL.into_iter().map(|e| (e, view.hour.between(from, to, e))).collect();
+        let latency: Vec<_> = Series::all().map(|s| (s, view.hour.between(from, to, s))).collect();
         drop(view);
         let is_empty = latency.iter().all(|(_, b)| b.is_empty()) && slots == Slots::default();
         let name = course.entry.endpoint.load().name.clone();
-        (!is_empty).then_some(TallyDraft { endpoint: course.id, name, hour, slots, reprobes, latency })
-    }
-}
-
-pub(super) fn sum(a: &Slots, b: &Slots) -> Slots {
-    Slots {
-        success: a.success + b.success,
-        failure: a.failure + b.failure,
-        unconfirmed: a.unconfirmed + b.unconfirmed,
-        unmeasured: a.unmeasured + b.unmeasured,
-        missed: a.missed + b.missed,
+        (!is_empty).then_some(TallyDraft { endpoint: course.id, name, hour, slots, slots_before, reprobes, latency })
     }
 }
 
 pub(super) fn difference(now: &Slots, base: &Slots) -> Slots {
     Slots {
-        success: now.success - base.success,
-        failure: now.failure - base.failure,
-        unconfirmed: now.unconfirmed - base.unconfirmed,
-        unmeasured: now.unmeasured - base.unmeasured,
-        missed: now.missed - base.missed,
+        success: now.success.saturating_sub(base.success),
+        failure: now.failure.saturating_sub(base.failure),
+        unconfirmed: now.unconfirmed.saturating_sub(base.unconfirmed),
+        unmeasured: now.unmeasured.saturating_sub(base.unmeasured),
+        missed: now.missed.saturating_sub(base.missed),
     }
 }

@@ -12,7 +12,7 @@ pub mod writer;
 
 use serde_json::{Map, Value};
 
-use crate::judgement::latency::Ending;
+use crate::judgement::latency::Series;
 use crate::judgement::state::Slots;
 use crate::words::{Ms, Name, UtcMs};
 
@@ -53,8 +53,16 @@ pub struct Batch {
     /// Marks before this one are in every stored judge.
     pub prune_before: u64,
     pub outbox: Vec<OutboxDraft>,
-    /// Endpoints that have left service.
-    pub left: Vec<i64>,
+    /// Coming and going of endpoints, in order.
+    pub service: Vec<Service>,
+}
+
+/// How an endpoint stands in the history from now on.
+#[derive(Debug, Clone)]
+pub enum Service {
+    /// In service under this name and definition.
+    In(i64, Registration),
+    Left(i64),
 }
 
 /// An event before it has its number and hash.
@@ -102,9 +110,11 @@ pub struct TallyDraft {
     /// UTC hour since 1970.
     pub hour: i64,
     pub slots: Slots,
+    /// The endpoint's slots when the hour began: after a kill the judge's own count tells the hour's from it.
+    pub slots_before: Slots,
     pub reprobes: u64,
-    /// (highest value of the bucket in us, count) by ending.
-    pub latency: Vec<(Ending, Vec<(u64, u64)>)>,
+    /// (highest value of the bucket in us, count) by series.
+    pub latency: Vec<(Series, Vec<(u64, u64)>)>,
 }
 
 /// An endpoint as the history knows it.
@@ -121,7 +131,7 @@ pub struct StoredEndpoint {
 }
 
 /// What an endpoint is registered with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     pub name: Name,
     pub renamed_from: Option<Name>,

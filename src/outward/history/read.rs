@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::HistoryError;
 use super::chain::{GENESIS, canonical, hex, link};
 use super::writer::tallies_digest;
-use crate::judgement::timeline::{OutageSpan, Record, Span};
+use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
 
 /// Maps the daemon's timeline to UTC through every step of the wall clock.
@@ -26,6 +26,19 @@ impl Calendar {
     pub fn utc(&self, at: Ms) -> UtcMs {
         let k = self.steps.partition_point(|(from, _)| *from <= at as i64);
         at as i64 + k.checked_sub(1).map_or(0, |k| self.steps[k].1)
+    }
+
+    /// The calendar's time of a stretch of the timeline. A step inside it belongs to it: what was repeated counts once, what was
+    /// skipped is there.
+    pub fn span(&self, from: i64, to: i64) -> Span {
+        let (mut low, mut high) = (self.utc(from as Ms), self.utc(to as Ms));
+        let first = self.steps.partition_point(|(at, _)| *at <= from);
+        for (k, (at, offset)) in self.steps.iter().enumerate().skip(first).take_while(|(_, (at, _))| *at < to) {
+            let before = k.checked_sub(1).map_or(0, |k| self.steps[k].1);
+            low = low.min(at + offset);
+            high = high.max(at + before);
+        }
+        Span::new(low, high)
     }
 
     /// An instant of the timeline that is surely not after this one of the calendar.
@@ -96,54 +109,67 @@ pub struct Extent {
 
 /// What is recorded of one endpoint, in UTC, cut to what touches `period`.
 pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, extent: Extent, period: Span) -> Result<Record, HistoryError> {
-    let utc = |at: i64| calendar.utc(at as Ms);
-    let optional = |at: Option<i64>| at.map(utc);
     let id: Option<i64> = connection.prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?.query_row([endpoint], |r| r.get(0)).ok();
     let Some(id) = id else { return Ok(Record::default()) };
     // Steps of the clock move both axes by little; a day of margin never cuts what belongs to the period.
     let from = calendar.surely_before(period.from) - 86_400_000;
-    let mut outages = Vec::new();
-    let mut statement = connection.prepare_cached(
-        "SELECT from_at, from_earliest, from_latest, to_at, to_earliest, to_latest FROM outage WHERE endpoint = ?1 AND (to_latest IS NULL OR to_latest >= ?2) ORDER BY from_at",
-    )?;
-    let mut rows = statement.query(params![id, from])?;
-    while let Some(r) = rows.next()? {
-        outages.push(OutageSpan {
-            from: utc(r.get(0)?),
-            from_earliest: utc(r.get(1)?),
-            from_latest: utc(r.get(2)?),
-            to: optional(r.get(3)?),
-            to_earliest: optional(r.get(4)?),
-            to_latest: optional(r.get(5)?),
-        });
-    }
+    let outages = outages_of(connection, id, from)?;
     let mut unknown = Vec::new();
     let mut statement = connection.prepare_cached("SELECT from_at, to_at, reason FROM unknown WHERE endpoint = ?1 AND to_at >= ?2 ORDER BY from_at")?;
     let mut rows = statement.query(params![id, from])?;
     while let Some(r) = rows.next()? {
         let reason: String = r.get(2)?;
-        unknown.push((Span::new(utc(r.get(0)?), utc(r.get(1)?)), Reason::parse(&reason).unwrap_or(Reason::Internal)));
+        unknown.push((Span::new(r.get(0)?, r.get(1)?), Reason::parse(&reason).unwrap_or(Reason::Internal)));
     }
     if let Some((since, reason)) = extent.open_unknown {
-        unknown.push((Span::new(calendar.utc(since), calendar.utc(extent.watermark)), reason));
+        unknown.push((Span::new(since as i64, extent.watermark as i64), reason));
     }
-    unknown.extend(calendar.skipped().map(|s| (s, Reason::Clock)));
     let spans = |table: &str| -> Result<Vec<Span>, HistoryError> {
         let mut statement = connection.prepare_cached(&format!("SELECT from_at, to_at FROM {table} WHERE endpoint = ?1 AND to_at >= ?2"))?;
-        let rows = statement.query_map(params![id, from], |r| Ok(Span::new(utc(r.get(0)?), utc(r.get(1)?))))?;
+        let rows = statement.query_map(params![id, from], |r| Ok(calendar.span(r.get(0)?, r.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     };
     let mut proven = spans("proven")?;
-    proven.extend(extent.open_run.map(|(a, b)| Span::new(calendar.utc(a), calendar.utc(b))));
+    proven.extend(extent.open_run.map(|(a, b)| calendar.span(a as i64, b as i64)));
+    let unknown_spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
+    let down = known_down(&outages, &unknown_spans, extent.watermark as i64);
+    let skipped = calendar.skipped().map(|s| (s, Reason::Clock));
     Ok(Record {
         from: extent.first_start.map(|at| calendar.utc(at)),
         settled: calendar.utc(extent.watermark),
-        outages,
-        unknown,
+        outages: outages.into_iter().map(|o| in_calendar(o, calendar)).collect(),
+        down: Spans::new(down.as_slice().iter().map(|s| calendar.span(s.from, s.to)).collect()),
+        unknown: unknown.into_iter().map(|(s, reason)| (calendar.span(s.from, s.to), reason)).chain(skipped).collect(),
         doubtful: spans("doubtful")?,
         proven,
         absent: spans("absent")?,
     })
+}
+
+/// Outages of an endpoint on the timeline that may touch the time after `from`.
+fn outages_of(connection: &Connection, id: i64, from: i64) -> Result<Vec<OutageSpan>, HistoryError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT from_at, from_earliest, from_latest, to_at, to_earliest, to_latest FROM outage WHERE endpoint = ?1 AND (to_latest IS NULL OR to_latest >= ?2) ORDER BY from_at",
+    )?;
+    let rows = statement.query_map(params![id, from], |r| {
+        Ok(OutageSpan { from: r.get(0)?, from_earliest: r.get(1)?, from_latest: r.get(2)?, to: r.get(3)?, to_earliest: r.get(4)?, to_latest: r.get(5)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// An outage's ends in the calendar; a step inside the outage belongs to it.
+fn in_calendar(o: OutageSpan, calendar: &Calendar) -> OutageSpan {
+    let utc = |at: i64| calendar.utc(at as Ms);
+    let whole = o.to.map(|to| calendar.span(o.from, to));
+    let widest = o.to_latest.map(|to| calendar.span(o.from_earliest, to));
+    OutageSpan {
+        from: whole.map_or_else(|| utc(o.from), |s| s.from),
+        from_earliest: widest.map_or_else(|| utc(o.from_earliest), |s| s.from),
+        from_latest: utc(o.from_latest),
+        to: whole.map(|s| s.to),
+        to_earliest: o.to_earliest.map(utc),
+        to_latest: widest.map(|s| s.to),
+    }
 }
 
 /// One event as stored.
@@ -197,7 +223,7 @@ impl Told {
                 self.outages.insert(seq, began);
                 self.open.insert(text("endpoint").to_owned(), seq);
             }
-            "up" | "outage_left" => {
+            "up" | "outage_left" | "outage_lost" => {
                 let opened = self.open.remove(text("endpoint"));
                 if let Some(outage) = opened.and_then(|seq| self.outages.get_mut(&seq)) {
                     outage.3 = n("to_ms");
@@ -313,4 +339,27 @@ pub fn latency_since(connection: &Connection, endpoint: &str, hour: i64) -> Resu
         .prepare_cached("SELECT t.hour, t.body FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE e.name = ?1 AND t.hour >= ?2 ORDER BY t.hour")?;
     let rows = statement.query_map(params![endpoint, hour], |r| Ok((r.get(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_repeats_time_that_counts_once() {
+        let calendar = Calendar { steps: vec![(0, 0), (1000, -300)] };
+        assert_eq!(calendar.utc(999), 999);
+        assert_eq!(calendar.utc(1000), 700);
+        assert_eq!(calendar.span(900, 1100), Span::new(700, 1000), "up to the step, and again from 700 to 800");
+        assert_eq!(calendar.span(900, 1500), Span::new(700, 1200));
+        assert_eq!(calendar.span(1000, 1500), Span::new(700, 1200));
+        assert_eq!(calendar.skipped().count(), 0);
+    }
+
+    #[test]
+    fn a_forward_step_over_half_a_second_is_unknown_time() {
+        let calendar = Calendar { steps: vec![(0, 0), (1000, 400), (2000, 5000)] };
+        assert_eq!(calendar.skipped().collect::<Vec<_>>(), vec![Span::new(2400, 7000)]);
+        assert_eq!(calendar.span(900, 1100), Span::new(900, 1500), "a small step belongs to what it interrupts");
+    }
 }

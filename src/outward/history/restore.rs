@@ -37,6 +37,20 @@ pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
         last = Some(Stamp { boot_id: row.get(1)?, boot_ns: row.get::<_, i64>(2)? as u64, timeline_ms: row.get::<_, i64>(3)? as u64, utc_ms: row.get(4)? });
         last_batch = id;
     }
+    let events: i64 = c.query_row("SELECT count(*) FROM (SELECT 1 FROM event LIMIT 1)", [], |r| r.get(0))?;
+    if last.is_none() && events > 0 {
+        return Err(damaged("it has events but no mark: the last state of the endpoints is gone".into()));
+    }
+    let stateless: Option<String> = c
+        .query_row(
+            "SELECT name FROM endpoint e WHERE NOT EXISTS (SELECT 1 FROM state s WHERE s.endpoint = e.id) AND EXISTS (SELECT 1 FROM event v WHERE v.endpoint = e.id) LIMIT 1",
+            [],
+            |r| r.get(0),
+        )
+        .optional()?;
+    if let Some(name) = stateless {
+        return Err(damaged(format!("there are events of {name}, but its last state is gone")));
+    }
     let mut endpoints = HashMap::new();
     let mut statement =
         c.prepare("SELECT e.id, e.name, e.component, e.digest, e.in_service, s.mark, s.judge FROM endpoint e LEFT JOIN state s ON s.endpoint = e.id")?;

@@ -65,6 +65,8 @@ pub struct Registered {
     pub digest_before: Option<u64>,
     pub was_in_service: bool,
     pub renamed: bool,
+    /// What the history must yet be told of it, together with the event that says so.
+    pub news: Option<Registration>,
 }
 
 /// Talks to the writer's thread.
@@ -195,7 +197,7 @@ impl<T: Fn(Progress)> Running<T> {
             Command::Tallies(list) => self.keep(list),
             Command::SealHour { hour, at, utc } => {
                 self.write_tallies(Duration::from_secs(5));
-                self.log_failure("sealing an hour", |h| h.seal_hour(hour, at, utc));
+                self.log_failure("sealing an hour", |h| h.seal_hours(hour, at, utc));
             }
             Command::Register(list, reply) => {
                 let _ = reply.send(self.history.register(&list).map_err(|e| e.to_string()));
@@ -290,8 +292,8 @@ impl History {
                 put.execute(params![endpoint, batch.id as i64, sealed(judge.clone())])?;
             }
             transaction.prepare_cached("DELETE FROM mark WHERE id < ?1")?.execute([batch.prune_before as i64])?;
-            for id in &batch.left {
-                transaction.execute("UPDATE endpoint SET in_service = 0 WHERE id = ?1", [id])?;
+            for service in &batch.service {
+                serve(&transaction, service)?;
             }
             for message in &batch.outbox {
                 post(&transaction, message, batch.stamp.utc_ms)?;
@@ -312,6 +314,15 @@ impl History {
             }
         }
         Ok(transaction.commit()?)
+    }
+
+    /// Seals the hour, and before it those that nobody was there to seal.
+    fn seal_hours(&mut self, last: i64, at: Ms, utc: UtcMs) -> Result<(), HistoryError> {
+        let hours: Vec<i64> = {
+            let mut statement = self.connection.prepare("SELECT DISTINCT hour FROM tally WHERE hour > ?1 AND hour < ?2 ORDER BY hour")?;
+            statement.query_map([self.sealed_hour, last], |r| r.get(0))?.collect::<Result<_, _>>()?
+        };
+        hours.into_iter().chain([last]).try_for_each(|hour| self.seal_hour(hour, at, utc))
     }
 
     /// Writes the hash over an hour's tallies in name order as an event, and forgets hours that are too old.
@@ -445,31 +456,47 @@ fn put_span(transaction: &Transaction, table: &'static str, endpoint: Option<i64
     Ok(())
 }
 
+/// Finds each endpoint's number. One that is new gets its row here; what has changed of a known one goes into the batch
+/// whose events tell of it, so that no kill can part the two.
 fn register(transaction: &Transaction, list: &[Registration]) -> Result<Vec<Registered>, HistoryError> {
     let mut registered = Vec::with_capacity(list.len());
-    let mut find = transaction.prepare("SELECT id, digest, in_service FROM endpoint WHERE name = ?1")?;
+    let mut taken = std::collections::HashSet::new();
+    let mut find = transaction.prepare("SELECT id, digest, in_service, component, kind, target FROM endpoint WHERE name = ?1")?;
     let mut put = transaction.prepare("INSERT INTO endpoint (name, component, kind, target, digest, in_service) VALUES (?1, ?2, ?3, ?4, ?5, 1)")?;
-    let mut update = transaction.prepare("UPDATE endpoint SET name = ?2, component = ?3, kind = ?4, target = ?5, digest = ?6, in_service = 1 WHERE id = ?1")?;
     for r in list {
-        let known = |row: &rusqlite::Row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, bool>(2)?));
+        let known = |row: &rusqlite::Row| {
+            let (digest, component, kind, target): (i64, String, String, String) = (row.get(1)?, row.get(3)?, row.get(4)?, row.get(5)?);
+            let is_same = component == r.component.as_str() && kind == r.kind && target == r.target && digest as u64 == r.digest;
+            Ok((row.get::<_, i64>(0)?, digest as u64, row.get::<_, bool>(2)?, is_same))
+        };
         let mut found = find.query_row([r.name.as_str()], known).optional()?;
         let mut renamed = false;
         if let (None, Some(old)) = (found, &r.renamed_from) {
-            found = find.query_row([old.as_str()], known).optional()?.filter(|(id, ..)| !registered.iter().any(|r: &Registered| r.id == *id));
+            found = find.query_row([old.as_str()], known).optional()?.filter(|(id, ..)| !taken.contains(id));
             renamed = found.is_some();
         }
-        let fields = (r.component.as_str(), r.kind, r.target.as_str(), r.digest as i64);
-        let id = match found {
-            Some((id, ..)) => {
-                update.execute(params![id, r.name.as_str(), fields.0, fields.1, fields.2, fields.3])?;
-                id
+        let one = match found {
+            Some((id, digest, was_in_service, is_same)) => {
+                let news = (renamed || !was_in_service || !is_same).then(|| r.clone());
+                Registered { id, digest_before: Some(digest), was_in_service, renamed, news }
             }
             None => {
-                put.execute(params![r.name.as_str(), fields.0, fields.1, fields.2, fields.3])?;
-                transaction.last_insert_rowid()
+                put.execute(params![r.name.as_str(), r.component.as_str(), r.kind, r.target.as_str(), r.digest as i64])?;
+                Registered { id: transaction.last_insert_rowid(), digest_before: None, was_in_service: false, renamed: false, news: None }
             }
         };
-        registered.push(Registered { id, digest_before: found.map(|f| f.1 as u64), was_in_service: found.is_some_and(|f| f.2), renamed });
+        taken.insert(one.id);
+        registered.push(one);
     }
     Ok(registered)
+}
+
+fn serve(transaction: &Transaction, service: &Service) -> Result<(), HistoryError> {
+    match service {
+        Service::Left(id) => transaction.prepare_cached("UPDATE endpoint SET in_service = 0 WHERE id = ?1")?.execute([id])?,
+        Service::In(id, r) => transaction
+            .prepare_cached("UPDATE endpoint SET name = ?2, component = ?3, kind = ?4, target = ?5, digest = ?6, in_service = 1 WHERE id = ?1")?
+            .execute(params![id, r.name.as_str(), r.component.as_str(), r.kind, r.target.as_str(), r.digest as i64])?,
+    };
+    Ok(())
 }

@@ -1,0 +1,187 @@
+//! Endpoints come and go: at the start, and with each reload of the config.
+//!
+//! What a reload does not change keeps its slots, state, counters and histograms.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Arrival, Driver, ReloadSummary};
+use crate::config::plan::Plan;
+use crate::engine::board::Entry;
+use crate::engine::events;
+use crate::engine::inputs::Input;
+use crate::engine::scheduler::Limits;
+use crate::judgement::schedule::first_probe_delay_ns;
+use crate::judgement::state::Judge;
+use crate::outward::clock::NS_PER_MS;
+use crate::outward::history::tally::{tally_counts, tally_latency};
+use crate::words::Name;
+
+impl Driver {
+    /// Takes endpoints into service; those that nothing vouches for are looked at first, evenly spread.
+    pub(super) fn arrive(&mut self, arrivals: Vec<Arrival>) {
+        let boot_ns = self.clock.boot_ns();
+        let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
+        let mut indices = Vec::with_capacity(arrivals.len());
+        for arrival in arrivals {
+            if let Some(news) = arrival.news {
+                self.recorder.serve(arrival.id, news);
+            }
+            let e = &arrival.endpoint;
+            let index = self.scheduler.add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
+            let entry = Arc::new(Entry::new(index, e.clone(), now as i64 + self.recorder.offset_ms));
+            let parked = self.parked.remove(&arrival.id);
+            let earlier = self.retired.remove(&arrival.id).map(|index| self.recorder.take_over(index));
+            let (mut judge, mut cadence) = (arrival.judge, arrival.cadence);
+            if let (None, Some((before, kept))) = (&judge, parked) {
+                (judge, cadence) = (Some(kept), Some(before));
+            }
+            let (judge, hour) = match (judge, earlier) {
+                (Some(judge), _) => (judge, None),
+                (None, Some((judge, slots, reprobes, hour))) => (judge, Some((slots, reprobes, hour))),
+                (None, None) => (Judge::default(), None),
+            };
+            let is_known = judge.first_start().is_some();
+            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.unwrap_or(e.digest), cadence, now);
+            if let Some((slots, reprobes, hour)) = hour {
+                self.recorder.carry_hour(index, slots, reprobes);
+                self.recorder.entry(index).view().hour = hour;
+            }
+            self.by_name.insert(e.name.clone(), index);
+            if is_known {
+                self.recorder.publish_restored(index);
+            } else {
+                self.recorder.event_of(
+                    index,
+                    "endpoint_added",
+                    now,
+                    json!({"component": e.component.as_str(), "probe": e.probe.kind().as_str(), "target": e.target()}),
+                );
+            }
+            if arrival.renamed {
+                self.recorder.event_of(index, "endpoint_renamed", now, json!({"from": e.renamed_from.as_ref().map(Name::as_str)}));
+            }
+            if is_known && !arrival.was_in_service {
+                self.recorder.tell(index, Input::ResumeService(now), now);
+            }
+            self.recorder.tell(index, Input::Start(now), now);
+            if arrival.digest_before.is_some_and(|d| d != e.digest) {
+                self.recorder.change_definition(index, e.clone(), 1, now);
+            }
+            self.recorder.show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
+            indices.push(index);
+        }
+        let next_slot = |index: usize| self.scheduler.next_slot_ns(index) / NS_PER_MS;
+        let unvouched: Vec<usize> = indices.iter().copied().filter(|i| self.recorder.needs_first_probe(*i, next_slot(*i))).collect();
+        for index in indices.into_iter().filter(|i| self.recorder.is_undecided(*i)) {
+            let retry_ns = self.recorder.entry(index).endpoint.load().rules.cadence.retry_interval * NS_PER_MS;
+            self.scheduler.reprobe(index, now_ns + retry_ns);
+        }
+        for (rank, index) in unvouched.iter().enumerate() {
+            let interval = self.recorder.entry(*index).endpoint.load().rules.cadence.interval;
+            self.scheduler.reprobe(*index, now_ns + first_probe_delay_ns(interval, rank, unvouched.len()));
+        }
+        self.show_entries(None);
+    }
+
+    /// Latency and slots of the hours that a restart interrupted.
+    pub(super) fn put_back(&mut self, tallies: &[(i64, i64, Vec<u8>)]) {
+        let by_id: HashMap<i64, usize> = (0..self.recorder.endpoints()).map(|index| (self.recorder.id(index), index)).collect();
+        for (id, hour, body) in tallies {
+            let Some(index) = by_id.get(id).copied() else { continue };
+            let at = hour * 3_600_000;
+            let mut view = self.recorder.entry(index).view();
+            for (series, buckets) in tally_latency(body) {
+                for (value, count) in buckets {
+                    view.hour.restore(at, series, value, count);
+                }
+            }
+            drop(view);
+            let Some((slots_before, reprobes)) = tally_counts(body) else { continue };
+            match self.hour - hour {
+                0 => self.recorder.carry_hour(index, slots_before, reprobes),
+                1 => {
+                    self.recorder.carry_last_hour(index, slots_before, reprobes);
+                    self.closing = Some((*hour, 0));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts the endpoints on the board, in the order of the plan when there is one.
+    fn show_entries(&self, plan: Option<&Plan>) {
+        let entries = match plan {
+            Some(plan) => plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect(),
+            None => {
+                let plan = self.board.plan.load();
+                plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect()
+            }
+        };
+        self.board.set_entries(entries);
+    }
+
+    /// Touches only what has changed: the rest keeps slots, state, counters and histograms.
+    pub(super) fn reload(&mut self, plan: &Arc<Plan>, arrivals: Vec<Arrival>, limits: Limits) -> ReloadSummary {
+        let boot_ns = self.clock.boot_ns();
+        let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
+        let mut summary = ReloadSummary::default();
+        self.scheduler.set_limits(limits);
+        self.net.forget_specs();
+        self.recorder.configure(plan.notify.clone(), &plan.metrics);
+        let mut leaving = self.by_name.clone();
+        let mut coming = Vec::new();
+        for arrival in arrivals {
+            let name = arrival.endpoint.name.clone();
+            leaving.remove(&name);
+            let Some(index) = self.by_name.get(&name).copied() else {
+                if let Some(old) = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed) {
+                    leaving.remove(old);
+                    if let Some(index) = self.by_name.remove(old) {
+                        self.scheduler.remove(index);
+                        self.recorder.retire(index);
+                        self.retired.insert(arrival.id, index);
+                    }
+                }
+                coming.push(arrival);
+                continue;
+            };
+            let before = self.recorder.entry(index).endpoint.load_full();
+            let after = arrival.endpoint;
+            if before.digest == after.digest && before.rules == after.rules && before.labels == after.labels && before.component == after.component {
+                summary.unchanged += 1;
+                // The same definition in a fresh plan: shared specs of the old one can go.
+                self.recorder.entry(index).endpoint.store(after);
+                continue;
+            }
+            summary.changed += 1;
+            if let Some(news) = arrival.news {
+                self.recorder.serve(arrival.id, news);
+            }
+            self.scheduler.change(index, &name, &self.vantage, after.host(), after.rules, now_ns);
+            let next_seq = self.scheduler.next_seq(index);
+            self.recorder.change_definition(index, after, next_seq, now);
+        }
+        summary.removed = leaving.len();
+        for (name, index) in leaving {
+            self.scheduler.remove(index);
+            self.recorder.remove(index, now);
+            self.retired.insert(self.recorder.id(index), index);
+            self.by_name.remove(&name);
+        }
+        summary.added = coming.len();
+        self.arrive(coming);
+        self.board.plan.store(plan.clone());
+        self.show_entries(Some(plan));
+        let utc = now as i64 + self.recorder.offset_ms;
+        let _ = self.recorder.push_event(events::general(
+            "reloaded",
+            now,
+            utc,
+            json!({"added": summary.added, "removed": summary.removed, "changed": summary.changed}),
+        ));
+        summary
+    }
+}

@@ -1,0 +1,130 @@
+//! Gathers what happened into batches for the history, and shows figures once theirs is committed.
+//!
+//! A batch holds the judges' inputs since the last one, the events, and a few stored judges in rotation, so that a
+//! restart has at most [`STATE_ROUNDS`] batches to replay.
+
+use super::{Course, Recorder};
+use crate::engine::board::Settled;
+use crate::engine::inputs::InputLog;
+use crate::judgement::state_codec::encode_with;
+use crate::outward::history::{Batch, Stamp};
+
+/// Rounds of batches in which every judge is stored once.
+const STATE_ROUNDS: usize = 300;
+
+impl Recorder {
+    pub fn endpoints(&self) -> usize {
+        self.courses.len()
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.events.is_empty() || !self.outbox.is_empty()
+    }
+
+    pub fn events_waiting(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Closes the batch that was gathered, for the history to commit.
+    pub fn close_batch(&mut self, stamp: Stamp) -> Batch {
+        self.batch += 1;
+        let now = stamp.timeline_ms;
+        self.tell_of_gaps(now, stamp.utc_ms);
+        let log = std::mem::replace(&mut self.log, InputLog::new(now));
+        let mut states = std::mem::take(&mut self.foreign);
+        states.extend(std::mem::take(&mut self.to_store).into_iter().map(|index| stored(&self.courses[index])));
+        if std::mem::take(&mut self.dropped_inputs) {
+            states.extend(self.courses.iter().filter(|c| !c.is_taken_over).map(stored));
+        } else {
+            let count = self.courses.len();
+            if count == 0 {
+                self.prune_before = self.batch;
+            }
+            for _ in 0..count.div_ceil(STATE_ROUNDS) {
+                let course = &self.courses[self.next_state];
+                if !course.is_taken_over {
+                    states.push(stored(course));
+                }
+                self.next_state += 1;
+                if self.next_state >= count {
+                    // All judges are stored as of the begin of this round or later.
+                    self.next_state = 0;
+                    self.prune_before = self.round_began;
+                    self.round_began = self.batch + 1;
+                    break;
+                }
+            }
+        }
+        let touched = std::mem::take(&mut self.touched);
+        let figures: Vec<(usize, Settled)> = touched
+            .into_iter()
+            .map(|index| {
+                self.courses[index].touched = false;
+                (index, self.settled(index))
+            })
+            .collect();
+        self.uncommitted.push((self.batch, figures));
+        Batch {
+            id: self.batch,
+            stamp,
+            inputs: if log.is_empty() { Vec::new() } else { log.into_bytes() },
+            events: std::mem::take(&mut self.events),
+            states,
+            prune_before: self.prune_before,
+            outbox: std::mem::take(&mut self.outbox),
+            service: std::mem::take(&mut self.service),
+        }
+    }
+
+    /// Every judge goes into the next batch, as at a clean end.
+    pub fn store_all(&mut self) {
+        self.dropped_inputs = true;
+    }
+
+    /// The history has committed all batches up to this one: their figures are settled.
+    pub fn committed(&mut self, batch: u64) {
+        let later = self.uncommitted.partition_point(|(id, _)| *id <= batch);
+        let done: Vec<(u64, Vec<(usize, Settled)>)> = self.uncommitted.drain(..later).collect();
+        let mut held = Vec::new();
+        for (index, settled) in done.into_iter().flat_map(|(_, figures)| figures) {
+            let shown = self.board.change(&self.courses[index].entry, |view| {
+                // An older figure that a reader had held up must not replace a newer one.
+                if settled.watermark >= view.shown.settled.watermark {
+                    view.shown.settled = settled;
+                }
+            });
+            if !shown {
+                held.push((index, settled));
+            }
+        }
+        if !held.is_empty() {
+            // Shown with the next commit.
+            self.uncommitted.insert(0, (batch, held));
+        }
+    }
+
+    pub(super) fn settled(&self, index: usize) -> Settled {
+        let course = &self.courses[index];
+        let ledger = course.judge.ledger();
+        Settled {
+            first_start: course.judge.first_start(),
+            watermark: ledger.watermark,
+            watermark_utc: self.utc(ledger.watermark),
+            up: ledger.up,
+            down: ledger.down,
+            unknown: ledger.unknown,
+            down_lower: course.judge.down_lower(),
+            down_upper: ledger.down_upper,
+            transitions: *course.judge.transitions(),
+            last_transition_utc: course.last_transition_utc,
+            open_unknown: course.judge.open_unknown(),
+            open_run: course.judge.open_run(),
+            out_of_service: ledger.out_of_service,
+            longest_blind: course.judge.longest_blind(),
+        }
+    }
+}
+
+fn stored(course: &Course) -> (i64, Vec<u8>) {
+    (course.id, encode_with(&course.rules.cadence, &course.judge))
+}
