@@ -15,7 +15,7 @@ use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use super::secret::{Secret, secret};
 use super::source::{Fault, Source, Surroundings};
 use super::walk::{Item, Layers, Section};
-use crate::judgement::rules::Rules;
+use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::timeline::Combine;
 use crate::words::{Kind, Name};
 
@@ -167,9 +167,10 @@ impl Builder<'_> {
             notify.push(receiver);
         }
         let deadman = self.deadman(&top);
+        let witness = self.witness(&top.layers("witness"));
         defaults.end();
         roots.iter().for_each(Section::end);
-        Plan { daemon, metrics, components, endpoints, notify, deadman }
+        Plan { daemon, metrics, components, endpoints, witness, notify, deadman }
     }
 
     fn daemon(&self, layers: &Layers) -> Daemon {
@@ -377,6 +378,43 @@ impl Builder<'_> {
                 Some(Probe::Icmp { host: Arc::from(plain), spec })
             }
         }
+    }
+
+    fn witness(&mut self, layers: &Layers) -> Witness {
+        let quorum = layers.item("quorum");
+        let mut witness = Witness::default();
+        for section in layers.0.iter().flat_map(|l| l.tables("endpoint")) {
+            let Some(draft) = draft(section.clone(), &Layers(Vec::new())) else { continue };
+            let (own, dial) = (&draft.layers, dial(&draft.layers));
+            let timeout = own.item("timeout").and_then(|i| i.duration(10, 5000)).unwrap_or(DEFAULT_WITNESS_TIMEOUT);
+            let rules = Rules::new(Cadence { timeout, ..cadence(&Layers(Vec::new())) });
+            let probe = self.probe(&draft);
+            section.end();
+            if witness.endpoints.iter().any(|e: &Arc<Endpoint>| e.name == draft.name) {
+                draft.at.fault(format!("the witness `{}` stands twice", draft.name), "Give each witness a name of its own.");
+            }
+            let Some(probe) = probe else { continue };
+            let digest = digest(&probe, &dial);
+            let endpoint = Endpoint {
+                component: draft.name.clone(),
+                name: draft.name,
+                labels: Arc::default(),
+                renamed_from: None,
+                rules,
+                dial: Arc::new(dial),
+                probe,
+                digest,
+            };
+            witness.endpoints.push(Arc::new(endpoint));
+        }
+        if let Some(item) = quorum {
+            witness.quorum = item.integer(1, 1000).map(|n| n as usize);
+            if witness.quorum.is_some_and(|q| q > witness.endpoints.len()) {
+                item.fault("the quorum is larger than the number of witnesses", "Take fewer, or add another [[witness.endpoint]].");
+            }
+        }
+        layers.end();
+        witness
     }
 
     fn notify(&self, section: &Section) -> Option<Notify> {

@@ -79,7 +79,7 @@ fn warnings(plan: &Plan) -> Vec<String> {
     let mut list = Vec::new();
     if plan.endpoints.is_empty() {
         list.push("no endpoint is configured: there is nothing to probe".into());
-    } else {
+    } else if plan.witness.endpoints.is_empty() {
         list.push("no witness: a loss of this host's own uplink will be booked as downtime of what it cannot reach".into());
     }
     let slow: Vec<&str> = plan.endpoints.iter().filter(|e| e.rules.gap > MONTH_MS / 100_000).map(|e| e.name.as_str()).collect();
@@ -90,6 +90,9 @@ fn warnings(plan: &Plan) -> Vec<String> {
             plan.endpoints.len(),
             show_duration(MONTH_MS / 100_000),
         ));
+    }
+    if let [only] = plan.witness.endpoints.as_slice() {
+        list.push(format!("one witness only: while {} itself is gone, every outage will be unknown; take two or three unrelated ones", only.name));
     }
     for e in plan.endpoints.iter().filter(|e| e.rules.cadence.timeout > 7 * e.rules.cadence.interval).take(5) {
         list.push(format!(

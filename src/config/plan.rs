@@ -27,6 +27,8 @@ pub const DEFAULT_DOWN_AFTER: u32 = 2;
 pub const DEFAULT_UP_AFTER: u32 = 1;
 /// Default of `[metrics] buckets`, in microseconds.
 pub const DEFAULT_BUCKETS_US: [u64; 7] = [5000, 25_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
+/// Default of `timeout` of a witness.
+pub const DEFAULT_WITNESS_TIMEOUT: Ms = 2000;
 /// Default of `[deadman] every`.
 pub const DEFAULT_DEADMAN_EVERY: Ms = 60_000;
 
@@ -38,6 +40,7 @@ pub struct Plan {
     pub components: BTreeMap<Name, Component>,
     /// In the order of the files; groups after single endpoints.
     pub endpoints: Vec<Arc<Endpoint>>,
+    pub witness: Witness,
     pub notify: Vec<Notify>,
     pub deadman: Option<Deadman>,
 }
@@ -56,6 +59,7 @@ impl Plan {
             metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), phases: false, state_labels: Vec::new() },
             components: BTreeMap::new(),
             endpoints: Vec::new(),
+            witness: Witness::default(),
             notify: Vec::new(),
             deadman: None,
         }
@@ -137,6 +141,14 @@ pub enum Resolver {
     /// resolv.conf and hosts, read by our own resolver.
     System,
     Server(SocketAddr),
+}
+
+/// Unrelated endpoints that tell whether our own network works.
+#[derive(Debug, Clone, Default)]
+pub struct Witness {
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// How many must answer; left out: a majority of those that can be measured.
+    pub quorum: Option<usize>,
 }
 
 #[derive(Debug, Clone)]

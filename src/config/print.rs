@@ -36,6 +36,14 @@ pub fn effective(plan: &Plan) -> String {
         };
         let _ = writeln!(out, "\n[component.{id}]\ntitle = {}\ncombine = {combine}", quoted(&component.title));
     }
+    if let Some(quorum) = plan.witness.quorum {
+        let _ = writeln!(out, "\n[witness]\nquorum = {quorum}");
+    }
+    for w in &plan.witness.endpoints {
+        let _ = writeln!(out, "\n[[witness.endpoint]]\nname = {}\ntimeout = \"{}\"", quoted(w.name.as_str()), show_duration(w.rules.cadence.timeout));
+        print_dial(&mut out, w);
+        print_probe(&mut out, w);
+    }
     for endpoint in &plan.endpoints {
         out.push('\n');
         print_endpoint(&mut out, endpoint, plan);
@@ -63,6 +71,11 @@ fn print_endpoint(out: &mut String, e: &Endpoint, plan: &Plan) {
         let _ = writeln!(out, "{key} = \"{}\"", show_duration(ms));
     }
     let _ = writeln!(out, "down_after = {}\nup_after = {}\njitter = 0.{:06}", c.down_after, c.up_after, c.jitter_ppm);
+    print_dial(out, e);
+    print_probe(out, e);
+}
+
+fn print_dial(out: &mut String, e: &Endpoint) {
     let addresses = Addresses::WORDS.iter().find(|(_, a)| *a == e.dial.addresses).map_or("any", |(w, _)| w);
     let resolver = match e.dial.resolver {
         Resolver::System => "system".to_owned(),
@@ -72,6 +85,9 @@ fn print_endpoint(out: &mut String, e: &Endpoint, plan: &Plan) {
     if let Some(source) = e.dial.source {
         let _ = writeln!(out, "source_address = \"{source}\"");
     }
+}
+
+fn print_probe(out: &mut String, e: &Endpoint) {
     match &e.probe {
         Probe::Http { url, spec } => print_http(out, url.as_str(), spec),
         Probe::Tcp { address, spec } => {

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use super::witness::Standing;
 use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::latency::{Classic, LastHour};
 use crate::judgement::state::{Slots, Transitions};
-use crate::words::{Cause, CertificateFacts, Ms, Occasion, PhaseTimes, Reason, StateName, UtcMs};
+use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, PhaseTimes, Reason, StateName, UtcMs};
 
 /// What is settled and committed of an endpoint. Milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -154,7 +155,18 @@ pub struct Health {
     pub stalls: AtomicU64,
 }
 
+/// How the witnesses stood last.
+#[derive(Default)]
+pub struct WitnessView {
+    pub names: Vec<Name>,
+    /// `None`: not heard yet.
+    pub standings: Vec<Option<Standing>>,
+    /// Whether a quorum answered in the last round that was decided.
+    pub quorum_met: Option<bool>,
+}
+
 pub struct Board {
+    pub witnesses: ArcSwap<WitnessView>,
     entries: ArcSwap<Vec<Arc<Entry>>>,
     pub plan: Arc<ArcSwap<Plan>>,
     pub health: Health,
@@ -166,7 +178,14 @@ pub struct Board {
 impl Board {
     pub fn new(plan: Arc<Plan>) -> Self {
         let health = Health { history_writable: AtomicBool::new(true), reload_ok: AtomicBool::new(true), ..Health::default() };
-        Self { entries: ArcSwap::default(), plan: Arc::new(ArcSwap::new(plan)), health, pictures: Mutex::default(), picture_count: AtomicUsize::new(0) }
+        Self {
+            witnesses: ArcSwap::default(),
+            entries: ArcSwap::default(),
+            plan: Arc::new(ArcSwap::new(plan)),
+            health,
+            pictures: Mutex::default(),
+            picture_count: AtomicUsize::new(0),
+        }
     }
 
     /// All endpoints in service, in the order of the config.

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use super::board::Board;
 use super::events;
 use super::inputs::Input;
-use super::recorder::{Happening, Recorder, Reprobe};
+use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
@@ -35,6 +35,8 @@ use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason};
 const TURN_NS: u64 = 100 * NS_PER_MS;
 /// A turn that comes later than this is a stall.
 const STALL_NS: u64 = 500 * NS_PER_MS;
+/// How long a signal may take to be noted once the process goes on.
+const SIGNAL_GRACE: Duration = Duration::from_millis(3);
 /// Stalls that are remembered; probes live for minutes at most.
 const STALLS_KEPT: usize = 256;
 /// Events are committed at once, but not more often than this.
@@ -126,6 +128,12 @@ struct Done {
     ended_ns: u64,
 }
 
+/// What a task of the driver found.
+enum Finished {
+    Probe(Done),
+    Witness { round: u64, witness: usize, outcome: Outcome },
+}
+
 struct Running {
     start: Ms,
     occasion: Occasion,
@@ -163,7 +171,7 @@ struct Driver {
     hour: i64,
     sealed: i64,
     wanted: Vec<Reprobe>,
-    reports: mpsc::UnboundedSender<Done>,
+    reports: mpsc::UnboundedSender<Finished>,
     by_name: HashMap<Name, usize>,
     /// Endpoints that were in service earlier, by their number in the history.
     retired: HashMap<i64, usize>,
@@ -208,6 +216,8 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         parked: setup.parked,
         closing: None,
     };
+    let plan = driver.board.plan.load_full();
+    driver.recorder.set_witnesses(&plan.witness, driver.now_ms(), &mut driver.wanted);
     driver.arrive(setup.arrivals);
     driver.put_back(&setup.tallies);
     driver.board.health.scheduled.store(true, Ordering::Release);
@@ -219,9 +229,9 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
             biased;
             Some(done) = reports.recv() => {
                 driver.note_stall();
-                driver.done(done);
+                driver.finished(done);
                 while let Ok(done) = reports.try_recv() {
-                    driver.done(done);
+                    driver.finished(done);
                 }
                 None
             }
@@ -254,6 +264,9 @@ impl Driver {
         if let Some(due) = self.scheduler.next_due_ns() {
             wake = wake.min(self.timeline.boot_ns(due));
         }
+        if let Some(at) = self.recorder.round_wanted_at() {
+            wake = wake.min(self.timeline.boot_ns(at * NS_PER_MS));
+        }
         if self.outstanding.is_none() && self.recorder.has_events() {
             wake = wake.min(self.last_commit_ns + COMMIT_APART_NS);
         }
@@ -269,6 +282,7 @@ impl Driver {
         for item in due.drain(..) {
             self.act(item);
         }
+        self.ask_witnesses();
         self.place_wishes();
         if boot_ns >= self.next_tenth_ns {
             self.next_tenth_ns = boot_ns + TURN_NS;
@@ -300,10 +314,29 @@ impl Driver {
         let task = tokio::task::spawn_local(async move {
             let report = Guarded(Box::pin(probe::run(&net, &target))).await;
             let ended_ns = timeline.ns(clock.boot_ns());
-            let _ = reports.send(Done { endpoint, seq, due_ns, occasion, report, ended_ns });
+            let _ = reports.send(Finished::Probe(Done { endpoint, seq, due_ns, occasion, report, ended_ns }));
         });
         self.running.insert((endpoint, seq), Running { start, occasion, abort: task.abort_handle() });
         self.board.health.in_flight.store(self.scheduler.in_flight(), Ordering::Relaxed);
+    }
+
+    fn finished(&mut self, finished: Finished) {
+        match finished {
+            Finished::Probe(done) => self.done(done),
+            Finished::Witness { round, witness, outcome } => self.recorder.witnessed(round, witness, &outcome, self.now_ms(), &mut self.wanted),
+        }
+    }
+
+    /// Asks all witnesses at once when a round of them is due.
+    fn ask_witnesses(&mut self) {
+        let Some(round) = self.recorder.begin_round(self.now_ms()) else { return };
+        for (witness, endpoint) in self.board.plan.load().witness.endpoints.iter().cloned().enumerate() {
+            let (net, reports) = (self.net.clone(), self.reports.clone());
+            tokio::task::spawn_local(async move {
+                let report = Guarded(Box::pin(probe::run(&net, &endpoint))).await;
+                let _ = reports.send(Finished::Witness { round, witness, outcome: report.outcome });
+            });
+        }
     }
 
     fn done(&mut self, done: Done) {
@@ -317,8 +350,14 @@ impl Driver {
         let limit_ms = self.recorder.entry(done.endpoint).endpoint.load().rules.cadence.timeout + OUTCOME_SLACK_MS;
         let is_overrun = done.ended_ns.saturating_sub(started_ns) > limit_ms * NS_PER_MS;
         let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns)).or(is_overrun.then_some(Reason::Late));
-        let happening =
-            Happening::Probe { occasion: done.occasion, start: started_ns / NS_PER_MS, end: done.ended_ns / NS_PER_MS, report: Box::new(done.report), stalled };
+        let happening = Happening::Probe {
+            occasion: done.occasion,
+            start: started_ns / NS_PER_MS,
+            end: done.ended_ns / NS_PER_MS,
+            report: Box::new(done.report),
+            stalled,
+            confirming: Confirming::NotYet,
+        };
         self.recorder.step(done.endpoint, done.seq, happening, done.ended_ns / NS_PER_MS, &mut self.wanted);
         self.recorder.show_next_slot(done.endpoint, self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS);
     }
@@ -345,6 +384,8 @@ impl Driver {
         if late_ns > TURN_NS + STALL_NS {
             let suspended_ns = reading.boot_ns.saturating_sub(reading.monotonic_ns);
             let was_suspended = suspended_ns.saturating_sub(self.suspended_ns) > TURN_NS;
+            // The handler of SIGCONT runs on another thread and may come a moment after this one.
+            std::thread::sleep(SIGNAL_GRACE);
             let was_stopped = self.continued.swap(false, Ordering::Relaxed);
             let reason = if was_suspended || was_stopped { Reason::Suspended } else { Reason::Late };
             tracing::warn!(reason = reason.as_str(), stalled_ms = late_ns / NS_PER_MS, "the prober stood still");
@@ -497,9 +538,17 @@ impl Driver {
             r.abort.abort();
             let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: "the daemon ended".into() };
             let report = Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns: 0 };
-            let happening = Happening::Probe { occasion: r.occasion, start: r.start, end: now.max(r.start), report: Box::new(report), stalled: None };
+            let happening = Happening::Probe {
+                occasion: r.occasion,
+                start: r.start,
+                end: now.max(r.start),
+                report: Box::new(report),
+                stalled: None,
+                confirming: Confirming::NotYet,
+            };
             self.recorder.step(endpoint, seq, happening, now, &mut self.wanted);
         }
+        self.recorder.give_up_waiting(now, &mut self.wanted);
         for index in 0..self.recorder.endpoints() {
             self.recorder.tell(index, Input::Stop(now), now);
         }

@@ -10,3 +10,4 @@ pub mod inputs;
 pub mod recorder;
 pub mod replay;
 pub mod scheduler;
+pub mod witness;

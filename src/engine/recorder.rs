@@ -8,8 +8,9 @@ mod batches;
 mod gap;
 mod messages;
 mod tallies;
+mod vouching;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -19,6 +20,7 @@ use self::tallies::{HourCount, difference};
 use super::board::{Board, Entry, LastProbe, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
+use super::witness::Witnesses;
 use crate::config::plan::{Endpoint, Metrics, Notify};
 use crate::judgement::latency::{Ending, LastHour, Series};
 use crate::judgement::rules::{Cadence, Rules};
@@ -37,10 +39,18 @@ pub const REPROBES_PER_SECOND: f64 = 500.0;
 /// While the disk fails, inputs beyond this are dropped and all judges stored instead.
 const INPUT_BYTES_LIMIT: usize = 32 << 20;
 
+/// Whether a failed probe's repetition was asked for before its witnesses were heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Confirming {
+    #[default]
+    NotYet,
+    Asked,
+}
+
 /// What happened to one start or slot.
 #[derive(Debug)]
 pub enum Happening {
-    Probe { occasion: Occasion, start: Ms, end: Ms, report: Box<Report>, stalled: Option<Reason> },
+    Probe { occasion: Occasion, start: Ms, end: Ms, report: Box<Report>, stalled: Option<Reason>, confirming: Confirming },
     Busy { at: Ms },
     Missed { at: Ms, reason: Reason, count: u64 },
 }
@@ -129,6 +139,9 @@ pub struct Recorder {
     to_store: Vec<usize>,
     /// Judges of endpoints that are no longer configured.
     foreign: Vec<(i64, Vec<u8>)>,
+    witnesses: Witnesses,
+    /// Endpoints whose failure waits for the witnesses.
+    held: BTreeSet<usize>,
     /// Coming and going that the next batch tells of.
     service: Vec<Service>,
     next_state: usize,
@@ -163,6 +176,8 @@ impl Recorder {
             unseen: Vec::new(),
             to_store: Vec::new(),
             foreign: Vec::new(),
+            witnesses: Witnesses::default(),
+            held: BTreeSet::new(),
             service: Vec::new(),
             next_state: 0,
             round_began: last_batch + 1,
@@ -345,14 +360,23 @@ impl Recorder {
         if !self.courses[index].in_service {
             return;
         }
-        if seq != self.courses[index].expected {
-            let course = &mut self.courses[index];
-            let at = course.early.partition_point(|(s, _)| *s < seq);
-            course.early.insert(at, (seq, happening));
-            return;
-        }
-        self.judge_one(index, seq, happening, now, wanted);
-        while self.courses[index].early.first().is_some_and(|(s, _)| *s == self.courses[index].expected) {
+        let mut happening = happening;
+        self.ask_witnesses(index, seq, &mut happening, now, wanted);
+        let course = &mut self.courses[index];
+        let at = course.early.partition_point(|(s, _)| *s < seq);
+        course.early.insert(at, (seq, happening));
+        self.advance(index, now, wanted);
+    }
+
+    /// Judges what has come to its turn, up to a failure whose witnesses are not heard yet.
+    fn advance(&mut self, index: usize, now: Ms, wanted: &mut Vec<Reprobe>) {
+        loop {
+            let course = &self.courses[index];
+            let Some((seq, happening)) = course.early.first().filter(|(s, _)| *s == course.expected) else { break };
+            if self.is_held(course, *seq, happening) {
+                self.held.insert(index);
+                break;
+            }
             let (seq, happening) = self.courses[index].early.remove(0);
             self.judge_one(index, seq, happening, now, wanted);
         }
@@ -442,15 +466,17 @@ impl Recorder {
                     self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
                 }
             }
-            Happening::Probe { occasion, start, end, report, stalled } => {
-                let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { verdict(&report.outcome, stalled) };
+            Happening::Probe { occasion, start, end, report, stalled, confirming } => {
+                let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { self.vouched(verdict(&report.outcome, stalled), start, end) };
                 let result = ProbeResult { start, end, verdict, slot: occasion == Occasion::Slot };
                 let detail = match &report.outcome {
                     Outcome::Up(_) => None,
                     Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => Some(detail.as_str()),
                 };
                 self.apply(index, Input::Observe(result), detail, now);
-                self.want_reprobe(index, &verdict, end, wanted);
+                if confirming == Confirming::NotYet {
+                    self.want_reprobe(index, &verdict, end, wanted);
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use askama::Template;
 use super::figures::{QUANTILES, hourly_medians, last_30_days, of_entry, today};
 use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
+use crate::engine::witness::Standing;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::timeline::{Sums, percent};
 use crate::outward::history::HistoryError;
@@ -27,6 +28,8 @@ struct Page {
     more: usize,
     next_page: usize,
     blind: String,
+    witnesses: String,
+    witnesses_silent: bool,
 }
 
 struct Row {
@@ -93,8 +96,28 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, now: UtcMs, page: 
         more: entries.len().saturating_sub((page + 1) * ROWS),
         next_page: page + 1,
         blind,
+        witnesses: witness_line(board),
+        witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
     Ok(rendered.render().unwrap_or_else(|e| format!("the page cannot be rendered: {e}")))
+}
+
+/// How the witnesses stand, and what it means that there are none.
+fn witness_line(board: &Board) -> String {
+    let view = board.witnesses.load();
+    let heard = |standing| view.standings.iter().filter(|s| **s == Some(standing)).count();
+    let (answering, left_out, all) = (heard(Standing::Answers), heard(Standing::LeftOut), view.names.len());
+    match all {
+        0 => "No witness is configured: a loss of this host's own uplink is booked as downtime.".to_owned(),
+        _ if left_out == all => "No witness can be measured here: a loss of this host's own uplink is booked as downtime.".to_owned(),
+        _ => {
+            let mut line = format!("{answering} of {all} witnesses answer");
+            if left_out > 0 {
+                line.push_str(&format!(", {left_out} cannot be measured here"));
+            }
+            line + "; failures without a quorum of them are unknown time, not downtime."
+        }
+    }
 }
 
 fn row(connection: &rusqlite::Connection, calendar: &Calendar, entry: &Entry, now: UtcMs) -> Result<Row, HistoryError> {

@@ -9,6 +9,7 @@ use prometheus::{Gauge, GaugeVec, Opts, Registry};
 use super::exposition::{Format, bound_text, header};
 use crate::engine::board::{Board, escaped};
 use crate::engine::drive::Gauges;
+use crate::engine::witness::Standing;
 use crate::outward::notify::Deliveries;
 use crate::words::Reason;
 
@@ -74,6 +75,7 @@ impl SelfMetrics {
         self.endpoints.set(board.entries().len() as f64);
         self.registered(out, format)?;
         reasons(out, format, gauges)?;
+        witnesses(out, format, board)?;
         lateness(out, format, gauges)?;
         header(out, format, "probity_notifications_total", "counter", "Notifications by receiver and result: delivered, or failed (tried again).")?;
         for (receiver, delivered, failed) in deliveries.snapshot() {
@@ -115,6 +117,31 @@ fn reasons(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<(
         writeln!(out, "probity_reprobes_total{{result=\"{result}\"}} {}", count.load(Ordering::Relaxed))?;
     }
     Ok(())
+}
+
+fn witnesses(out: &mut dyn Write, format: Format, board: &Board) -> io::Result<()> {
+    let view = board.witnesses.load();
+    header(
+        out,
+        format,
+        "probity_witness_up",
+        "gauge",
+        "1 when the witness answered in its last round, 0 when it did not; absent while it has not been heard or cannot be measured here.",
+    )?;
+    for (name, standing) in view.names.iter().zip(&view.standings) {
+        let value = match standing {
+            Some(Standing::Answers) => 1,
+            Some(Standing::Silent) => 0,
+            Some(Standing::LeftOut) | None => continue,
+        };
+        writeln!(out, "probity_witness_up{{witness=\"{}\"}} {value}", escaped(name.as_str()))?;
+    }
+    let help = "1 when a quorum of the witnesses answered in the last round, 0 when not: failures are then our own network's. Absent without witnesses: loss of this host's uplink is then booked as downtime.";
+    header(out, format, "probity_witness_quorum_met", "gauge", help)?;
+    match view.quorum_met {
+        Some(met) => writeln!(out, "probity_witness_quorum_met {}", u8::from(met)),
+        None => Ok(()),
+    }
 }
 
 fn lateness(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<()> {

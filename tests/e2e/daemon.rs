@@ -271,7 +271,9 @@ async fn a_stopped_process_is_suspended_and_no_endpoint_is_down_for_it() {
     .await;
     let endpoints: String = (0..20).map(|n| http(&format!("e{n}"), slow)).collect();
     let daemon = Daemon::start(directory.path(), &format!("{QUICK}{endpoints}")).await;
-    daemon.until_state("e19", "up").await;
+    for n in 0..20 {
+        daemon.until_state(&format!("e{n}"), "up").await;
+    }
     daemon.signal("-STOP");
     tokio::time::sleep(Duration::from_secs(3)).await;
     daemon.signal("-CONT");

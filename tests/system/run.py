@@ -2,6 +2,7 @@
 """System suite: the release binary with Debian's prometheus, promtool, chromium, sqlite3, systemd-analyze and network
 namespaces. Needs root. Usage: tests/system/run.py [NAME ...]; without names, every test. Each test is a function that
 raises when it does not hold."""
+import ctypes
 import json
 import os
 import re
@@ -333,6 +334,122 @@ def test_unreachable_is_the_endpoints_from_a_router_and_ours_from_the_kernel(d):
     finally:
         for n in names:
             sh("ip", "netns", "del", n, ok=False)
+
+
+def test_without_a_quorum_of_witnesses_failures_are_unknown_and_with_one_a_third_down_is_down(d):
+    """Prober - router - targets and witnesses. The router's far link goes: nothing is down. Then a third of the targets goes: they are."""
+    names = ["probity-wa", "probity-wr", "probity-wb"]
+    for n in names:
+        sh("ip", "netns", "del", n, ok=False)
+        sh("ip", "netns", "add", n)
+    ns = lambda n, *a, ok=True: sh("ip", "netns", "exec", n, *a, ok=ok)
+    servers = []
+    try:
+        sh("ip", "link", "add", "pa", "netns", "probity-wa", "type", "veth", "peer", "name", "ra", "netns", "probity-wr")
+        sh("ip", "link", "add", "rb", "netns", "probity-wr", "type", "veth", "peer", "name", "pb", "netns", "probity-wb")
+        addresses = [("probity-wa", "pa", "10.78.1.2/24"), ("probity-wr", "ra", "10.78.1.1/24"), ("probity-wr", "rb", "10.78.2.1/24")]
+        addresses += [("probity-wb", "pb", "10.78.2.%d/24" % k) for k in (2, 3, 4, 10, 11)]
+        for n, dev, addr in addresses:
+            ns(n, "ip", "addr", "add", addr, "dev", dev)
+            ns(n, "ip", "link", "set", dev, "up")
+            ns(n, "ip", "link", "set", "lo", "up")
+        ns("probity-wr", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+        ns("probity-wa", "ip", "route", "add", "default", "via", "10.78.1.1")
+        ns("probity-wb", "ip", "route", "add", "default", "via", "10.78.2.1")
+        for k in (2, 3, 4, 10, 11):
+            servers.append(subprocess.Popen(["ip", "netns", "exec", "probity-wb", sys.executable, "-m", "http.server", "8099", "--bind", "10.78.2.%d" % k],
+                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        text = QUICK + "".join('[[endpoint]]\nname = "t%d"\nprobe.http = "http://10.78.2.%d:8099/"\n' % (k, k) for k in (2, 3, 4))
+        text += "".join('[[witness.endpoint]]\nname = "w%d"\ntimeout = "500ms"\nprobe.tcp = "10.78.2.%d:8099"\n' % (k, k) for k in (10, 11))
+        daemon = Daemon(d, text, prefix=["ip", "netns", "exec", "probity-wa"])
+        fetch = lambda path: ns("probity-wa", "curl", "-sf", daemon.url(path)).stdout
+        states = lambda: {e["name"]: e["state"] for e in json.loads(fetch("/api/v1/endpoints") or '{"endpoints": []}')["endpoints"]} if ns("probity-wa", "curl", "-sf", daemon.url("/-/ready"), ok=False).returncode == 0 else {}
+        until(lambda: states() == {"t2": "up", "t3": "up", "t4": "up"}, 20, "all up")
+        assert "probity_witness_quorum_met 1" in fetch("/metrics")
+        ns("probity-wr", "ip", "link", "set", "rb", "down")
+        until(lambda: set(states().values()) == {"unknown"}, 20, "all unknown")
+        page = fetch("/metrics")
+        assert "probity_witness_quorum_met 0" in page and 'probity_witness_up{witness="w10"} 0' in page, page
+        assert "our own network seems lost" in fetch("/")
+        time.sleep(2)
+        ns("probity-wr", "ip", "link", "set", "rb", "up")
+        until(lambda: set(states().values()) == {"up"}, 20, "all up again")
+        until(lambda: float(re.search(r'probity_unknown_seconds_total{reason="local_network"} (\S+)', fetch("/metrics")).group(1)) > 3, 10, "the reason in the metrics")
+        assert json.loads(fetch("/api/v1/outages"))["outages"] == []
+        servers[0].terminate()
+        until(lambda: states() == {"t2": "down", "t3": "up", "t4": "up"}, 20, "a third down")
+        assert [o["endpoint"] for o in json.loads(fetch("/api/v1/outages"))["outages"]] == ["t2"]
+        daemon.end()
+        kinds = [json.loads(line)["kind"] for line in sh(PROBITY, "export", "journal", "--state-dir", daemon.state).stdout.splitlines()]
+        assert "witnesses_silent" in kinds and "witnesses_answer" in kinds, kinds
+        assert sh(PROBITY, "history", "verify", "--state-dir", daemon.state).returncode == 0
+    finally:
+        for server in servers:
+            server.terminate()
+        for n in names:
+            sh("ip", "netns", "del", n, ok=False)
+
+
+def stand_still(pid, seconds):
+    """Holds every thread of a process without a signal that it could hear, as a host without CPU does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    seize, interrupt, detach, wall = 0x4206, 0x4207, 17, 0x40000000
+    threads = [int(t) for t in os.listdir("/proc/%d/task" % pid)]
+    for tid in threads:
+        assert libc.ptrace(seize, tid, None, None) == 0, os.strerror(ctypes.get_errno())
+        assert libc.ptrace(interrupt, tid, None, None) == 0
+        os.waitpid(tid, wall)
+    time.sleep(seconds)
+    for tid in threads:
+        libc.ptrace(detach, tid, None, None)
+
+
+def test_a_prober_without_cpu_is_unknown_time_for_being_late(d):
+    server = Server()
+    daemon = Daemon(d, QUICK + endpoint("e", server.port))
+    until(lambda: daemon.endpoint("e")["state"] == "up")
+    stand_still(daemon.p.pid, 3)
+    until(lambda: daemon.metric('probity_unknown_seconds_total{reason="late"}') > 1.5, 10, "time unknown for being late")
+    assert daemon.json("/api/v1/outages")["outages"] == []
+    assert daemon.metric('probity_endpoint_state_seconds_total{endpoint="e",state="down"}') == 0
+    daemon.end()
+
+
+def test_steps_of_the_wall_clock_move_the_calendar_and_nothing_else(d):
+    """The clock jumps an hour ahead, then half an hour back, under a daemon that probes on."""
+    clock = os.path.join(d, "clock")
+    def shift(text):
+        with open(clock + ".new", "w") as f:
+            f.write(text)
+        os.rename(clock + ".new", clock)
+    shift("+0s")
+    preload = next(p for p in ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1") if os.path.exists(p))
+    server = Server()
+    prefix = ["env", "LD_PRELOAD=" + preload, "FAKETIME_TIMESTAMP_FILE=" + clock, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]
+    daemon = Daemon(d, QUICK + endpoint("e", server.port), prefix=prefix)
+    until(lambda: daemon.endpoint("e")["state"] == "up", 20)
+    time.sleep(1)
+    shift("+3600s")
+    time.sleep(4)
+    shift("+1800s")
+    time.sleep(4)
+    e = daemon.endpoint("e")["ledger"]
+    assert e["up_ms"] + e["down_ms"] + e["unknown_ms"] == e["watermark_ms"] - e["first_start_ms"]
+    assert e["unknown_ms"] < 1500 and e["down_ms"] == 0, e
+    assert daemon.metric('probity_probes_total{endpoint="e",result="missed"}') == 0
+    assert daemon.json("/api/v1/outages")["outages"] == []
+    daemon.end()
+    steps = [json.loads(line)["step_ms"] for line in sh(PROBITY, "export", "journal", "--state-dir", daemon.state).stdout.splitlines() if json.loads(line)["kind"] == "clock_step"]
+    assert len(steps) == 2 and abs(steps[0] - 3600000) < 200 and abs(steps[1] + 1800000) < 200, steps
+    now = time.time()
+    at = lambda t: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
+    timeline = json.loads(sh(PROBITY, "export", "timeline", "--state-dir", daemon.state, "--from", at(now - 600), "--to", at(now + 7200)).stdout)
+    [component] = timeline["components"]
+    skipped = [u for u in component["unknown"] if u["reason"] == "clock"]
+    assert len(skipped) == 1, component
+    # Half of the skipped hour lies before the clock's present; what was lived through in it again stays unknown.
+    assert 1800000 < component["unknown_ms"] < 1812000, component
+    assert component["down_ms"] == 0
 
 
 def test_the_unit_is_valid_and_hardened(d):

@@ -174,6 +174,7 @@ impl Driver {
         summary.added = coming.len();
         self.arrive(coming);
         self.board.plan.store(plan.clone());
+        self.recorder.set_witnesses(&plan.witness, now, &mut self.wanted);
         self.show_entries(Some(plan));
         let utc = now as i64 + self.recorder.offset_ms;
         let _ = self.recorder.push_event(events::general(

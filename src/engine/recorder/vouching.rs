@@ -1,0 +1,108 @@
+//! Witnesses at work: each failure waits for a round that began after it.
+//!
+//! While it waits, the probe that may confirm it already runs, so that detection does not take longer; only the judging
+//! waits.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Confirming, Course, Happening, Recorder, Reprobe, verdict};
+use crate::config::plan::Witness;
+use crate::engine::board::WitnessView;
+use crate::engine::events;
+use crate::engine::witness::{Heard, Standing, Vouched};
+use crate::judgement::state::Verdict;
+use crate::words::{Ms, Outcome, StateName};
+
+impl Recorder {
+    /// The config's witnesses; those that answered before are asked again.
+    pub fn set_witnesses(&mut self, witness: &Witness, now: Ms, wanted: &mut Vec<Reprobe>) {
+        let names: Vec<_> = witness.endpoints.iter().map(|e| e.name.clone()).collect();
+        if self.board.witnesses.load().names != names || self.witnesses.quorum() != witness.quorum {
+            self.board.witnesses.store(Arc::new(WitnessView { names, standings: vec![None; witness.endpoints.len()], quorum_met: None }));
+            self.witnesses.replace(witness.endpoints.len(), witness.quorum);
+        }
+        self.release(now, wanted);
+    }
+
+    /// The round of witnesses that is to begin now, if one is due.
+    pub fn begin_round(&mut self, now: Ms) -> Option<u64> {
+        self.witnesses.begin_due(now)
+    }
+
+    pub fn round_wanted_at(&self) -> Option<Ms> {
+        self.witnesses.wanted_at()
+    }
+
+    /// The result of one witness; failures that waited for it are judged.
+    pub fn witnessed(&mut self, round: u64, witness: usize, outcome: &Outcome, now: Ms, wanted: &mut Vec<Reprobe>) {
+        let before = self.witnesses.quorum_met;
+        let heard = self.witnesses.hear(round, witness, outcome, now);
+        let view = self.board.witnesses.load();
+        let met = self.witnesses.quorum_met.map(|v| v == Vouched::Yes);
+        self.board.witnesses.store(Arc::new(WitnessView { names: view.names.clone(), standings: self.witnesses.latest().to_vec(), quorum_met: met }));
+        let Heard::Decided(vouched) = heard else { return };
+        if vouched == Vouched::No && before != Some(Vouched::No) {
+            tracing::warn!("no quorum of witnesses answers: failures count as our own network's");
+            self.tell_quorum("witnesses_silent", now);
+        }
+        if vouched == Vouched::Yes && before == Some(Vouched::No) {
+            tracing::info!("a quorum of witnesses answers again");
+            self.tell_quorum("witnesses_answer", now);
+        }
+        self.release(now, wanted);
+    }
+
+    fn tell_quorum(&mut self, kind: &'static str, now: Ms) {
+        let view = self.board.witnesses.load();
+        let answering: Vec<&str> =
+            view.names.iter().zip(&view.standings).filter(|(_, s)| **s == Some(Standing::Answers)).map(|(name, _)| name.as_str()).collect();
+        let body = json!({"answering": answering, "witnesses": view.names.len()});
+        let utc = self.utc(now);
+        let _ = self.push_event(events::general(kind, now, utc, body));
+    }
+
+    fn release(&mut self, now: Ms, wanted: &mut Vec<Reprobe>) {
+        for index in std::mem::take(&mut self.held) {
+            self.advance(index, now, wanted);
+        }
+    }
+
+    /// The daemon ends: failures that still wait are nobody's.
+    pub fn give_up_waiting(&mut self, now: Ms, wanted: &mut Vec<Reprobe>) {
+        self.witnesses.end();
+        self.release(now, wanted);
+    }
+
+    /// A failure has come in: a round is wanted, and the probe that may confirm it.
+    pub(super) fn ask_witnesses(&mut self, index: usize, seq: u64, happening: &mut Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
+        if self.witnesses.are_off() {
+            return;
+        }
+        let course = &self.courses[index];
+        let Happening::Probe { end, report, stalled, confirming, .. } = happening else { return };
+        if seq < course.void_before || !matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_)) {
+            return;
+        }
+        let retry = course.rules.cadence.retry_interval;
+        self.witnesses.want(now, retry);
+        if course.judge.state() != StateName::Down {
+            *confirming = Confirming::Asked;
+            wanted.push(Reprobe { endpoint: index, at: *end + retry });
+        }
+    }
+
+    pub(super) fn is_held(&self, course: &Course, seq: u64, happening: &Happening) -> bool {
+        let Happening::Probe { start, end, report, stalled, .. } = happening else { return false };
+        seq >= course.void_before && matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_)) && self.witnesses.verdict(*start, *end).is_none()
+    }
+
+    /// What a result means once the witnesses are heard.
+    pub(super) fn vouched(&self, verdict: Verdict, start: Ms, end: Ms) -> Verdict {
+        match (verdict, self.witnesses.verdict(start, end)) {
+            (Verdict::Failure(_), Some(Vouched::No)) => Verdict::Unmeasured(self.witnesses.reason_against()),
+            _ => verdict,
+        }
+    }
+}

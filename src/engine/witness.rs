@@ -1,0 +1,256 @@
+//! Is it us? Rounds of witnesses, and which failures they vouch for (docs/decisions/008-witnesses.md).
+//!
+//! The recorder holds each failure back until a round that began after it is decided; the driver starts the rounds that
+//! are wanted and brings their results. Synchronous: time is an argument, nothing here probes.
+
+use std::collections::VecDeque;
+
+use crate::words::{Ms, Outcome, Reason};
+
+/// Rounds that are remembered; older failures have been decided long before.
+const ROUNDS_KEPT: usize = 32;
+/// Rounds for failures begin at least this far apart, whatever the config's retry intervals.
+const APART_LEAST_MS: Ms = 200;
+/// A round goes out this often even when nothing fails, so that the metrics tell how the witnesses stand.
+const ROUTINE_MS: Ms = 30_000;
+/// Between rounds while no quorum answers.
+const WHILE_LOST_MS: Ms = 500;
+
+/// How a witness stood in its last round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Answers,
+    Silent,
+    /// It cannot be measured here (no permission): left out of the count.
+    LeftOut,
+}
+
+/// What a round says of our own network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouched {
+    /// A quorum answers, or there is nobody to ask: failures are the endpoints'.
+    Yes,
+    /// The failures are ours.
+    No,
+}
+
+struct Round {
+    number: u64,
+    began: Ms,
+    standings: Vec<Option<Standing>>,
+    decided: Option<Vouched>,
+}
+
+/// The witnesses of a config and their rounds.
+#[derive(Default)]
+pub struct Witnesses {
+    count: usize,
+    quorum: Option<usize>,
+    rounds: VecDeque<Round>,
+    next_number: u64,
+    /// A round should begin at this time.
+    wanted_at: Option<Ms>,
+    last_began: Option<Ms>,
+    latest: Vec<Option<Standing>>,
+    pub quorum_met: Option<Vouched>,
+    /// The daemon ends: no round will be decided any more.
+    has_ended: bool,
+}
+
+/// What follows from a witness's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// The round is not decided yet, or was before.
+    Nothing,
+    Decided(Vouched),
+}
+
+impl Witnesses {
+    /// `quorum` of the config; left out: a majority of those that can be measured.
+    pub fn new(count: usize, quorum: Option<usize>) -> Self {
+        Self { count, quorum, latest: vec![None; count], wanted_at: (count > 0).then_some(0), ..Self::default() }
+    }
+
+    /// Takes another config's witnesses; what is held waits for a round of the new ones.
+    pub fn replace(&mut self, count: usize, quorum: Option<usize>) {
+        *self = Self { next_number: self.next_number, ..Self::new(count, quorum) };
+    }
+
+    /// What is still held is nobody's failure.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    pub fn are_off(&self) -> bool {
+        self.count == 0
+    }
+
+    pub fn quorum(&self) -> Option<usize> {
+        self.quorum
+    }
+
+    /// Why a failure that nobody vouches for is none.
+    pub fn reason_against(&self) -> Reason {
+        if self.has_ended { Reason::NotRunning } else { Reason::LocalNetwork }
+    }
+
+    pub fn latest(&self) -> &[Option<Standing>] {
+        &self.latest
+    }
+
+    /// A failure ended at `at`: a round is wanted at once, but not sooner than `apart` after the one before.
+    pub fn want(&mut self, at: Ms, apart: Ms) {
+        let due = self.last_began.map_or(at, |last| at.max(last + apart.max(APART_LEAST_MS)));
+        self.wanted_at = Some(self.wanted_at.map_or(due, |other| other.min(due)));
+    }
+
+    /// The number of the round that is to begin now, if one is due.
+    pub fn begin_due(&mut self, now: Ms) -> Option<u64> {
+        let routine = self.last_began.map_or(0, |last| last + ROUTINE_MS);
+        if self.count == 0 || self.wanted_at.unwrap_or(routine).min(routine) > now {
+            return None;
+        }
+        self.wanted_at = None;
+        self.last_began = Some(now);
+        self.next_number += 1;
+        let number = self.next_number;
+        self.rounds.push_back(Round { number, began: now, standings: vec![None; self.count], decided: None });
+        if self.rounds.len() > ROUNDS_KEPT {
+            self.rounds.pop_front();
+        }
+        Some(number)
+    }
+
+    /// When a round should begin, for the driver's alarm.
+    pub fn wanted_at(&self) -> Option<Ms> {
+        self.wanted_at
+    }
+
+    /// The result of one witness in a round.
+    pub fn hear(&mut self, number: u64, witness: usize, outcome: &Outcome, now: Ms) -> Heard {
+        let standing = match outcome {
+            Outcome::Up(_) => Standing::Answers,
+            Outcome::Unmeasured { reason: Reason::Permission, .. } => Standing::LeftOut,
+            Outcome::Down { .. } | Outcome::Unmeasured { .. } => Standing::Silent,
+        };
+        let quorum = self.quorum;
+        let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else { return Heard::Nothing };
+        let Some(slot) = round.standings.get_mut(witness) else { return Heard::Nothing };
+        *slot = Some(standing);
+        self.latest[witness] = Some(standing);
+        if round.decided.is_some() {
+            return Heard::Nothing;
+        }
+        let Some(vouched) = decided(&round.standings, quorum) else { return Heard::Nothing };
+        round.decided = Some(vouched);
+        self.quorum_met = Some(vouched);
+        if vouched == Vouched::No {
+            // Asked on until somebody answers, so that the loss does not outlive itself.
+            self.want(now, WHILE_LOST_MS);
+        }
+        Heard::Decided(vouched)
+    }
+
+    /// What the rounds say of a failure that ran from `start` to `end`; nothing while one of them is open.
+    ///
+    /// It counts when a round that began after it has a quorum, and the network was not known to be lost while it ran: a link
+    /// that comes back just before a probe ends must not turn that probe into downtime.
+    pub fn verdict(&self, start: Ms, end: Ms) -> Option<Vouched> {
+        if self.count == 0 {
+            return Some(Vouched::Yes);
+        }
+        if self.has_ended {
+            return Some(Vouched::No);
+        }
+        let first = self.rounds.iter().rposition(|r| r.began <= start).unwrap_or(0);
+        for round in self.rounds.iter().skip(first).take_while(|r| r.began < end) {
+            if round.decided? == Vouched::No {
+                return Some(Vouched::No);
+            }
+        }
+        self.rounds.iter().filter(|r| r.began >= end).find_map(|r| r.decided)
+    }
+}
+
+/// Decides as soon as nothing that is still to come can change it.
+fn decided(standings: &[Option<Standing>], quorum: Option<usize>) -> Option<Vouched> {
+    let count = |which: Option<Standing>| standings.iter().filter(|s| **s == which).count();
+    let measurable = standings.len() - count(Some(Standing::LeftOut));
+    let is_open = count(None) > 0;
+    let needed = quorum.unwrap_or(measurable / 2 + 1).min(measurable);
+    if count(Some(Standing::Answers)) >= needed && (measurable > 0 || !is_open) {
+        return Some(Vouched::Yes);
+    }
+    (!is_open).then_some(Vouched::No)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Cause;
+
+    fn up() -> Outcome {
+        Outcome::Up(Box::default())
+    }
+
+    fn down() -> Outcome {
+        Outcome::Down { cause: Cause::ConnectTimeout, detail: String::new(), facts: Box::default() }
+    }
+
+    fn forbidden() -> Outcome {
+        Outcome::Unmeasured { reason: Reason::Permission, detail: String::new() }
+    }
+
+    #[test]
+    fn a_failure_waits_for_a_round_that_began_after_it() {
+        let mut w = Witnesses::new(1, None);
+        let early = w.begin_due(10).expect("the first round is due at once");
+        assert_eq!(w.hear(early, 0, &up(), 0), Heard::Decided(Vouched::Yes));
+        assert_eq!(w.verdict(11, 11), None, "that round began before");
+        w.want(11, 1000);
+        assert_eq!(w.begin_due(500), None, "at most one round in a retry interval");
+        let later = w.begin_due(1010).expect("due");
+        assert_eq!(w.verdict(11, 11), None);
+        assert_eq!(w.hear(later, 0, &down(), 1020), Heard::Decided(Vouched::No));
+        assert_eq!(w.verdict(11, 11), Some(Vouched::No));
+    }
+
+    #[test]
+    fn a_probe_that_ran_while_the_network_was_lost_is_no_failure_though_witnesses_answer_after_it() {
+        let mut w = Witnesses::new(1, None);
+        let lost = w.begin_due(100).expect("due");
+        assert_eq!(w.verdict(150, 200), None, "the round before it is open");
+        let _ = w.hear(lost, 0, &down(), 110);
+        w.want(200, 0);
+        assert_eq!(w.begin_due(300), Some(2), "due at 300");
+        assert_eq!(w.hear(2, 0, &up(), 310), Heard::Decided(Vouched::Yes));
+        assert_eq!(w.verdict(150, 250), Some(Vouched::No), "it began while the network was lost");
+        w.want(700, 0);
+        assert_eq!(w.begin_due(700), Some(3));
+        let _ = w.hear(3, 0, &up(), 710);
+        assert_eq!(w.verdict(400, 600), Some(Vouched::Yes), "this one began after it had come back");
+    }
+
+    #[test]
+    fn a_majority_of_the_measurable_decides_as_soon_as_it_can() {
+        let mut w = Witnesses::new(3, None);
+        let round = w.begin_due(0).expect("due");
+        assert_eq!(w.hear(round, 0, &up(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 1, &up(), 0), Heard::Decided(Vouched::Yes), "the third is not waited for");
+        assert_eq!(w.hear(round, 2, &down(), 0), Heard::Nothing);
+        w.want(500, 0);
+        let round = w.begin_due(500).expect("due");
+        assert_eq!(w.hear(round, 0, &forbidden(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 1, &down(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 2, &up(), 0), Heard::Decided(Vouched::No), "one of two is no majority");
+    }
+
+    #[test]
+    fn without_a_measurable_witness_the_rule_is_off() {
+        let mut w = Witnesses::new(2, Some(2));
+        let round = w.begin_due(0).expect("due");
+        assert_eq!(w.hear(round, 0, &forbidden(), 0), Heard::Nothing);
+        assert_eq!(w.hear(round, 1, &forbidden(), 0), Heard::Decided(Vouched::Yes));
+        assert_eq!(Witnesses::new(0, None).verdict(5, 5), Some(Vouched::Yes));
+    }
+}
