@@ -6,6 +6,7 @@
 
 pub mod build;
 pub mod build_probe;
+pub mod contract;
 pub mod leaf;
 pub mod lint;
 mod parts;
@@ -14,8 +15,10 @@ pub mod plan_probe;
 pub mod print;
 pub mod secret;
 pub mod source;
+pub mod timeline_file;
 pub mod walk;
 
 pub use build::load;
+pub use contract::load_contracts;
 pub use plan::{Endpoint, Plan};
 pub use source::{Fault, Surroundings};

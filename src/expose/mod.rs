@@ -8,3 +8,4 @@ pub mod figures;
 pub mod page;
 pub mod self_metrics;
 pub mod server;
+pub mod sla;

@@ -8,6 +8,7 @@ pub mod latency;
 pub mod ledger;
 pub mod rules;
 pub mod schedule;
+pub mod sla;
 pub mod state;
 pub mod state_codec;
 pub mod timeline;

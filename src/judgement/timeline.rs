@@ -57,6 +57,11 @@ impl Spans {
         Spans::new(self.0.iter().chain(&other.0).copied().collect())
     }
 
+    /// The time that lies in both.
+    pub fn both(&self, other: &Spans) -> Spans {
+        Spans::in_at_least(&[self, other], 2)
+    }
+
     pub fn cut(&self, to: Span) -> Spans {
         Spans(self.0.iter().filter_map(|s| s.cut(to)).collect())
     }

@@ -1,0 +1,194 @@
+//! Reads `probity-timeline/1`: what our own exports write, and what anybody else may.
+
+use serde_json::Value;
+
+use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded, Timeline};
+use crate::judgement::timeline::Span;
+use crate::words::{UtcMs, parse_utc};
+
+/// Where a timeline is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct NoTimeline {
+    /// Such as `components[0].down[2].from`.
+    pub place: String,
+    pub problem: String,
+}
+
+fn wrong<T>(place: &str, problem: impl Into<String>) -> Result<T, NoTimeline> {
+    Err(NoTimeline { place: place.to_owned(), problem: problem.into() })
+}
+
+/// A value with the path to it.
+struct At<'v> {
+    value: &'v Value,
+    path: String,
+}
+
+impl<'v> At<'v> {
+    fn field(&self, key: &str) -> Option<At<'v>> {
+        let value = self.value.get(key).filter(|v| !v.is_null())?;
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Some(At { value, path })
+    }
+
+    fn required(&self, key: &str) -> Result<At<'v>, NoTimeline> {
+        match self.field(key) {
+            Some(at) => Ok(at),
+            None => wrong(&self.path, format!("`{key}` is missing")),
+        }
+    }
+
+    /// The elements of a list; none when the field is missing.
+    fn list(&self, key: &str) -> Result<Vec<At<'v>>, NoTimeline> {
+        let Some(at) = self.field(key) else { return Ok(Vec::new()) };
+        let Some(array) = at.value.as_array() else { return wrong(&at.path, "this should be a list") };
+        Ok(array.iter().enumerate().map(|(k, value)| At { value, path: format!("{}[{k}]", at.path) }).collect())
+    }
+
+    fn text(&self) -> Result<&'v str, NoTimeline> {
+        self.value.as_str().map_or_else(|| wrong(&self.path, "this should be a text"), Ok)
+    }
+
+    fn instant(&self) -> Result<UtcMs, NoTimeline> {
+        match self.value {
+            Value::String(text) => parse_utc(text).map_or_else(|| wrong(&self.path, format!("`{text}` is no instant; write 2026-11-01T00:00:00Z")), Ok),
+            Value::Number(n) => n.as_i64().filter(|n| n.abs() < OPEN).map_or_else(|| wrong(&self.path, "this number is no instant in milliseconds"), Ok),
+            _ => wrong(&self.path, "this should be an instant such as \"2026-11-01T00:00:00Z\""),
+        }
+    }
+
+    fn optional_instant(&self, key: &str) -> Result<Option<UtcMs>, NoTimeline> {
+        self.field(key).map(|at| at.instant()).transpose()
+    }
+}
+
+/// Reads a timeline from its JSON.
+pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
+    let root = At { value, path: String::new() };
+    if !value.is_object() {
+        return wrong("the timeline", "this should be a JSON object with `schema` \"probity-timeline/1\"");
+    }
+    if let Some(schema) = root.field("schema").filter(|s| s.value != "probity-timeline/1") {
+        return wrong("schema", format!("{} is not \"probity-timeline/1\"", schema.value));
+    }
+    let (from, to) = (root.optional_instant("from")?, root.optional_instant("to")?);
+    if from.zip(to).is_some_and(|(from, to)| to < from) {
+        return wrong("to", "it lies before `from`");
+    }
+    let mut components: Vec<Recorded> = Vec::new();
+    for at in root.list("components")? {
+        let one = component(&at, to)?;
+        if components.iter().any(|c| c.name == one.name) {
+            return wrong(&at.path, format!("the component `{}` stands twice", one.name));
+        }
+        components.push(one);
+    }
+    let maintenance = root.list("maintenance")?.iter().map(declared).collect::<Result<_, _>>()?;
+    Ok(Timeline { from, to, components, maintenance })
+}
+
+fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
+    let name = at.required("name")?.text()?.to_owned();
+    let in_service = match at.field("in_service") {
+        None => Vec::new(),
+        Some(one) if one.value.is_object() => vec![service(&one)?],
+        Some(_) => at.list("in_service")?.iter().map(service).collect::<Result<_, _>>()?,
+    };
+    let down = at.list("down")?.iter().map(|o| outage(o, end)).collect::<Result<_, _>>()?;
+    let unknown = at
+        .list("unknown")?
+        .iter()
+        .map(|u| {
+            let reason = u.field("reason").map(|r| r.text().map(str::to_owned)).transpose()?;
+            Ok((span(u, end.unwrap_or(OPEN))?, reason))
+        })
+        .collect::<Result<_, _>>()?;
+    let probes = match at.field("probes") {
+        None => None,
+        Some(_) => {
+            let mut probes = Vec::new();
+            for p in at.list("probes")? {
+                let ok = p.required("ok")?;
+                let Some(flag) = ok.value.as_bool() else { return wrong(&ok.path, "this should be true or false") };
+                probes.push((p.required("at")?.instant()?, flag));
+            }
+            Some(probes)
+        }
+    };
+    Ok(Recorded { name, in_service, down, unknown, probes })
+}
+
+fn service(at: &At) -> Result<Span, NoTimeline> {
+    Ok(Span::new(at.optional_instant("from")?.unwrap_or(-OPEN), at.optional_instant("to")?.unwrap_or(OPEN)))
+}
+
+fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {
+    let (from, to) = (at.required("from")?.instant()?, at.optional_instant("to")?.unwrap_or(open));
+    if to < from {
+        return wrong(&at.path, "it ends before it begins");
+    }
+    Ok(Span::new(from, to))
+}
+
+fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
+    let is_open = at.field("to").is_none();
+    let point = span(at, end.unwrap_or(OPEN).max(at.required("from")?.instant()?))?;
+    let end_of = |key: &str, exact: UtcMs| Ok::<_, NoTimeline>(at.optional_instant(key)?.unwrap_or(exact));
+    let one = Outage {
+        from: point.from,
+        to: point.to,
+        from_earliest: end_of("from_earliest", point.from)?,
+        from_latest: end_of("from_latest", point.from)?,
+        to_earliest: end_of("to_earliest", point.to)?,
+        to_latest: end_of("to_latest", point.to)?,
+    };
+    if one.from_earliest > one.from || !is_open && one.to_latest < one.to {
+        return wrong(&at.path, "its widest ends do not enclose it");
+    }
+    Ok(one)
+}
+
+fn declared(at: &At) -> Result<Declared, NoTimeline> {
+    let span = span(at, OPEN)?;
+    let components = match at.field("components") {
+        None => None,
+        Some(_) => Some(at.list("components")?.iter().map(|c| c.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()?),
+    };
+    let text = |key: &str| at.field(key).map(|t| t.text().map(str::to_owned)).transpose();
+    Ok(Declared {
+        id: text("id")?,
+        from: span.from,
+        to: span.to,
+        announced_at: at.optional_instant("announced_at")?,
+        recorded_at: at.optional_instant("recorded_at")?,
+        components,
+        reason: text("reason")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_may_be_missing_may_be_missing() {
+        let read = timeline(&json!({"components": [{"name": "a", "down": [{"from": "1970-01-01T00:00:01Z", "to": 2000}]}]})).expect("a timeline");
+        let outage = read.components[0].down[0];
+        assert_eq!((outage.from, outage.to, outage.from_latest, outage.to_earliest), (1000, 2000, 1000, 2000));
+        assert_eq!((read.from, read.to), (None, None));
+    }
+
+    #[test]
+    fn a_fault_names_its_place() {
+        let place = |value: Value| timeline(&value).expect_err("a fault").place;
+        assert_eq!(place(json!([])), "the timeline");
+        assert_eq!(place(json!({"schema": "other/1"})), "schema");
+        assert_eq!(place(json!({"components": [{}]})), "components[0]");
+        assert_eq!(place(json!({"components": [{"name": "a", "down": [{"from": "yesterday"}]}]})), "components[0].down[0].from");
+        assert_eq!(place(json!({"components": [{"name": "a", "unknown": [{"from": 5, "to": 4}]}]})), "components[0].unknown[0]");
+        assert_eq!(place(json!({"components": [{"name": "a"}, {"name": "a"}]})), "components[1]");
+        assert_eq!(place(json!({"maintenance": [{"to": 4}]})), "maintenance[0]");
+    }
+}

@@ -1,0 +1,130 @@
+//! `probity-sla/1`: the answer of a contract as JSON, the one object that reports, API and metrics render.
+
+use serde_json::{Value, json};
+
+use crate::judgement::sla::contract::{Contract, DecideBy};
+use crate::judgement::sla::credit::Due;
+use crate::judgement::sla::evaluate::{Judged, Spells};
+use crate::judgement::sla::exact::{Exact, currency_digits, fraction, money, plain, truncated, whole};
+use crate::judgement::sla::record::{OPEN, Outage};
+use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
+use crate::judgement::timeline::Span;
+use crate::words::format_utc;
+
+/// Decimals of a printed percentage; the same everywhere, so that a miss never reads as the objective.
+const PERCENT_DIGITS: usize = 10;
+const CREDIT_DIGITS: usize = 8;
+
+/// `2026-11-01T00:00:00Z`: without milliseconds where there are none.
+pub fn instant(at: i64) -> String {
+    let text = format_utc(at);
+    text.strip_suffix(".000Z").map_or(text.clone(), |seconds| format!("{seconds}Z"))
+}
+
+/// The whole answer for one contract and period.
+pub fn answer(contract: &Contract, period: Span, list: &[Judged]) -> Value {
+    json!({
+        "schema": "probity-sla/1",
+        "sla": contract.name.as_str(),
+        "valid_from": contract.valid_from.map(|d| d.to_string()),
+        "objective_percent": plain(&contract.objective),
+        "decide_by": contract.decide_by.as_str(),
+        "period": {"start": instant(period.from), "end": instant(period.to)},
+        "results": list.iter().map(|j| judged(contract, j)).collect::<Vec<_>>(),
+    })
+}
+
+fn percent(share: &Option<Exact>) -> Option<String> {
+    share.as_ref().map(|s| truncated(&(s * whole(100)), PERCENT_DIGITS))
+}
+
+fn judged(contract: &Contract, j: &Judged) -> Value {
+    let t = &j.times;
+    let exact = |share: &Option<Exact>| share.as_ref().map(fraction);
+    let remaining = &j.budget - whole(t.down);
+    let mut value = json!({
+        "component": j.component.as_ref().map(|n| n.as_str()),
+        "tenant": j.tenant.as_ref().map(|n| n.as_str()),
+        "period_ms": t.period, "maintenance_ms": t.maintenance, "service_ms": t.service,
+        "down_ms": t.down, "unknown_ms": t.unknown, "up_ms": t.up, "future_ms": t.future,
+        "down_lower_ms": t.down_lower, "down_upper_ms": t.down_upper,
+        "availability": exact(&j.availability), "availability_percent": percent(&j.availability),
+        "lower_bound": exact(&j.lower), "lower_bound_percent": percent(&j.lower),
+        "upper_bound": exact(&j.upper), "upper_bound_percent": percent(&j.upper),
+        "coverage_percent": percent(&j.coverage),
+        "budget_ms": fraction(&j.budget), "budget_remaining_ms": fraction(&remaining),
+        "verdict": j.verdict.as_str(), "point_meets_target": j.point_meets_target,
+        "credit": credit(contract, j),
+        "complete": j.complete,
+        "outages": j.outages.iter().map(|o| outage(o, j)).collect::<Vec<_>>(),
+        "spells": spells(&j.spells),
+    });
+    if let Some((probes, failures)) = j.probes.filter(|(probes, _)| *probes > 0) {
+        let pair = |(a, b): (f64, f64)| json!([format!("{a:.8}"), format!("{b:.8}")]);
+        value["statistics"] = json!({
+            "probes": probes, "failures": failures,
+            "wilson_95_percent": pair(wilson_95(failures, probes)),
+            "clopper_pearson_95_percent": pair(clopper_pearson_95(failures, probes)),
+            "one_sided_95_lower_percent": format!("{:.8}", one_sided_95_lower(failures, probes)),
+        });
+    }
+    value
+}
+
+fn spells(s: &Spells) -> Value {
+    json!({"count": s.count, "longest_ms": s.longest, "mean_time_to_recover_ms": s.mean_to_recover, "mean_time_between_failures_ms": s.mean_between_failures})
+}
+
+fn outage(o: &Outage, j: &Judged) -> Value {
+    let at = |at: i64| (at < OPEN).then(|| instant(at));
+    let down_ms = j.sets.down.cut(Span::new(o.from, o.to)).length();
+    json!({
+        "from": at(o.from), "to": at(o.to), "from_earliest": at(o.from_earliest), "from_latest": at(o.from_latest),
+        "to_earliest": at(o.to_earliest), "to_latest": at(o.to_latest), "down_ms": down_ms,
+    })
+}
+
+/// The credit by the figure that decides, and what it would be at the other two.
+fn credit(contract: &Contract, j: &Judged) -> Value {
+    let Some((_, decided)) = j.due.iter().find(|(by, _)| *by == contract.decide_by) else { return Value::Null };
+    let amount = |due: &Due| amount_of(contract, j, due);
+    let at: serde_json::Map<String, Value> =
+        j.due.iter().map(|(by, due)| (by.as_str().to_owned(), json!({"percent": fraction(&due.percent), "amount": amount(due)}))).collect();
+    let steps: Vec<Value> = decided
+        .steps
+        .iter()
+        .map(|s| json!({"what": s.what, "value": fraction(&s.value), "decimal": truncated(&s.value, CREDIT_DIGITS), "unit": s.unit}))
+        .collect();
+    json!({
+        "percent": fraction(&decided.percent), "percent_decimal": truncated(&decided.percent, CREDIT_DIGITS), "capped": decided.capped,
+        "amount": amount(decided), "currency": contract.currency, "decided_by": contract.decide_by.as_str(), "at": at, "steps": steps,
+        "sentence": sentence(contract, j, decided),
+    })
+}
+
+fn amount_of(contract: &Contract, j: &Judged, due: &Due) -> Option<String> {
+    let (fee, currency) = (j.fee.as_ref()?, contract.currency.as_deref()?);
+    Some(money(&(fee * &due.percent / whole(100)), currency_digits(currency)))
+}
+
+/// "Credit due: 0.13 EUR, decided by the point estimate; between 0.00 and 0.31 at the bounds."
+pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
+    let by = |which| j.due.iter().find(|(by, _)| *by == which).map(|(_, due)| due);
+    let figure = match contract.decide_by {
+        DecideBy::Point => "the point estimate",
+        DecideBy::Lower => "the lower bound",
+        DecideBy::Upper => "the upper bound",
+    };
+    let (Some(least), Some(most)) = (by(DecideBy::Upper), by(DecideBy::Lower)) else { return String::new() };
+    match (amount_of(contract, j, decided), amount_of(contract, j, least), amount_of(contract, j, most), &contract.currency) {
+        (Some(amount), Some(least), Some(most), Some(currency)) => {
+            format!("Credit due: {amount} {currency}, decided by {figure}; between {least} and {most} at the bounds.")
+        }
+        _ => format!(
+            "Credit due: {} % of the fee, decided by {figure}; between {} % and {} % at the bounds.",
+            truncated(&decided.percent, CREDIT_DIGITS),
+            truncated(&least.percent, CREDIT_DIGITS),
+            truncated(&most.percent, CREDIT_DIGITS)
+        ),
+    }
+}

@@ -1,0 +1,243 @@
+//! A contract as it was agreed: every choice a named field. Built once by the config floor, not wrong afterwards.
+
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
+
+use super::exact::Exact;
+use crate::words::{Ms, Name};
+
+/// The length of the periods that are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeriodKind {
+    CalendarMonth,
+    CalendarQuarter,
+    CalendarYear,
+    /// This many milliseconds before an instant.
+    Rolling(Ms),
+}
+
+/// How several components are judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Together {
+    Each,
+    Series,
+    Parallel,
+    /// Shares that sum to one, in the order of the components.
+    Weighted(Vec<Exact>),
+}
+
+/// What is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    Time,
+    /// A slice of the clock is down as a whole when its probes say so.
+    Slices {
+        length: Ms,
+        down_if: DownIf,
+    },
+    /// The mean over slices of the share of failed probes; `no_probe` where a slice has none.
+    MeanErrorRatio {
+        length: Ms,
+        no_probe: Exact,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DownIf {
+    AllFail,
+    AnyFail,
+    ErrorRatioAbove(Exact),
+}
+
+/// What unknown time is taken for in the point estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown {
+    Exclude,
+    Up,
+    Down,
+}
+
+/// Which of the three figures decides the credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecideBy {
+    Point,
+    Lower,
+    Upper,
+}
+
+impl DecideBy {
+    pub const ALL: [DecideBy; 3] = [DecideBy::Point, DecideBy::Lower, DecideBy::Upper];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DecideBy::Point => "point",
+            DecideBy::Lower => "lower",
+            DecideBy::Upper => "upper",
+        }
+    }
+}
+
+/// Time of a period before a component was in service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeforeInService {
+    Exclude,
+    AsUp,
+}
+
+/// Outages shorter than `length` do not count; the rest counts whole, or in whole minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MinOutage {
+    pub length: Ms,
+    pub whole_minutes: bool,
+}
+
+/// When the service is owed.
+#[derive(Debug, Clone)]
+pub struct ServiceHours {
+    pub days: Vec<Weekday>,
+    pub from: Time,
+    /// Midnight at the end of the day when it equals `from` or is 00:00.
+    pub to: Time,
+    pub zone: TimeZone,
+    pub holidays: Vec<Date>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treat {
+    Exclude,
+    AsUp,
+    Count,
+}
+
+/// Which time must precede a window by the notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announcement {
+    Recorded,
+    Claimed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaintenanceRules {
+    pub treat: Treat,
+    pub notice: Option<Ms>,
+    pub allowance: Option<Ms>,
+    pub announcement: Announcement,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounding {
+    ProRata,
+    Started,
+    Full,
+}
+
+impl Rounding {
+    pub const WORDS: [(&'static str, Rounding); 3] = [("pro_rata", Rounding::ProRata), ("started", Rounding::Started), ("full", Rounding::Full)];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeasuredFrom {
+    Target,
+    Hundred,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    PerOutage,
+    Period,
+}
+
+/// How a credit follows from what was missed. Percentages as exact numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Model {
+    Linear {
+        step: Exact,
+        per_step: Exact,
+        rounding: Rounding,
+        measured_from: MeasuredFrom,
+    },
+    /// (below this percentage, this credit), descending.
+    Tiers(Vec<(Exact, Exact)>),
+    PerDowntime {
+        unit: Ms,
+        per_unit: Exact,
+        rounding: Rounding,
+        aggregate: Aggregate,
+    },
+    /// This many times the fee of the downtime.
+    Multiple(Exact),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credit {
+    pub model: Model,
+    /// Percent of the fee; 100 unless the contract says more.
+    pub cap: Exact,
+}
+
+/// An objective for latency: this share of probes answered within this long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LatencyObjective {
+    /// Percent.
+    pub share: Exact,
+    pub within_us: u64,
+}
+
+/// One version of a contract.
+#[derive(Debug, Clone)]
+pub struct Contract {
+    pub name: Name,
+    /// Percent.
+    pub objective: Exact,
+    pub period: PeriodKind,
+    pub zone: TimeZone,
+    pub components: Vec<Name>,
+    pub together: Together,
+    pub measure: Measure,
+    pub unknown: Unknown,
+    pub decide_by: DecideBy,
+    /// Percent of the service time that must have been measured.
+    pub min_coverage: Option<Exact>,
+    pub valid_from: Option<Date>,
+    pub before_in_service: BeforeInService,
+    pub min_outage: MinOutage,
+    pub fee: Option<Exact>,
+    pub currency: Option<String>,
+    pub service_hours: Option<ServiceHours>,
+    pub maintenance: MaintenanceRules,
+    pub credit: Option<Credit>,
+    pub latency: Option<LatencyObjective>,
+}
+
+/// Who is owed the credit of a contract, on a fee of its own.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    pub name: Name,
+    pub sla: Name,
+    pub components: Vec<Name>,
+    pub fee: Exact,
+    pub from: Option<Date>,
+    pub to: Option<Date>,
+}
+
+/// All contracts and tenants of a config or of a file of their own.
+#[derive(Debug, Clone, Default)]
+pub struct Contracts {
+    /// Versions of a name stand together, in the order of `valid_from`.
+    pub list: Vec<Contract>,
+    pub tenants: Vec<Tenant>,
+}
+
+impl Contracts {
+    /// The names of all contracts, each once.
+    pub fn names(&self) -> Vec<Name> {
+        let mut names: Vec<Name> = self.list.iter().map(|c| c.name.clone()).collect();
+        names.dedup();
+        names
+    }
+
+    /// The version in force on a day: the latest that is valid from that day or earlier.
+    pub fn in_force(&self, name: &Name, day: Date) -> Option<&Contract> {
+        self.list.iter().rfind(|c| c.name == *name && c.valid_from.is_none_or(|from| from <= day))
+    }
+}

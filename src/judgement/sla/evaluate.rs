@@ -1,0 +1,380 @@
+//! The judgement of a contract over one period: figures, verdict and credit for each component, combination and tenant.
+
+use std::collections::BTreeMap;
+
+use num_traits::{One, Zero};
+
+use super::calendar::instant;
+use super::contract::{Contract, Contracts, DecideBy, Measure, Tenant, Together, Treat, Unknown};
+use super::credit::{Basis, Due, due};
+use super::exact::{Exact, share, whole};
+use super::measure::{Measured, Windows, component, end_of, lengths_by_outage, parallel, series};
+use super::record::{Outage, Recorded, Timeline};
+use super::slices::{down_and_unknown, mean_availability, slices};
+use crate::judgement::timeline::{Span, Spans};
+use crate::words::{Ms, Name};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Met,
+    Missed,
+    Undetermined,
+}
+
+impl Verdict {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Met => "met",
+            Verdict::Missed => "missed",
+            Verdict::Undetermined => "undetermined",
+        }
+    }
+}
+
+/// Why a contract cannot be judged at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotJudged {
+    #[error("the timeline has no component `{0}`, which the contract names")]
+    NoComponent(String),
+    #[error(
+        "the contract counts slices by their probes, and the results of `{0}`'s probes are not in the timeline: they are recorded from when such a contract is loaded"
+    )]
+    NoProbes(String),
+    #[error("no version of the contract `{0}` is in force when the period begins")]
+    NotInForce(String),
+}
+
+/// Sums in milliseconds. `up + down + unknown + future = service`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    pub period: Ms,
+    pub maintenance: Ms,
+    pub service: Ms,
+    pub up: Ms,
+    pub down: Ms,
+    pub unknown: Ms,
+    pub future: Ms,
+    pub down_lower: Ms,
+    pub down_upper: Ms,
+}
+
+/// Number of outages, the longest, and the means between and of them. Milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spells {
+    pub count: u64,
+    pub longest: Ms,
+    pub mean_to_recover: Option<Ms>,
+    pub mean_between_failures: Option<Ms>,
+}
+
+/// One line of the answer.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// `None` for a combination.
+    pub component: Option<Name>,
+    pub tenant: Option<Name>,
+    pub span: Span,
+    pub times: Times,
+    pub availability: Option<Exact>,
+    pub lower: Option<Exact>,
+    pub upper: Option<Exact>,
+    /// In milliseconds.
+    pub budget: Exact,
+    /// Measured share of the service time so far.
+    pub coverage: Option<Exact>,
+    pub verdict: Verdict,
+    pub point_meets_target: bool,
+    pub complete: bool,
+    /// What is due at each of the three; empty without a credit in the contract.
+    pub due: Vec<(DecideBy, Due)>,
+    pub fee: Option<Exact>,
+    pub outages: Vec<Outage>,
+    pub spells: Spells,
+    pub windows: Windows,
+    pub unknown: Vec<(Span, Option<String>)>,
+    /// (probes, failures), where raw results are known.
+    pub probes: Option<(u64, u64)>,
+    pub sets: Measured,
+}
+
+/// Judges one version of a contract over a period, with its tenants.
+pub fn evaluate(contract: &Contract, tenants: &[Tenant], timeline: &Timeline, period: Span) -> Result<Vec<Judged>, NotJudged> {
+    let mut parts = BTreeMap::new();
+    let own = tenants.iter().filter(|t| t.sla == contract.name);
+    for name in contract.components.iter().chain(own.clone().flat_map(|t| &t.components)) {
+        let part = timeline.component(name.as_str()).ok_or_else(|| NotJudged::NoComponent(name.to_string()))?;
+        if contract.measure != Measure::Time && part.probes.is_none() {
+            return Err(NotJudged::NoProbes(name.to_string()));
+        }
+        parts.insert(name.clone(), part);
+    }
+    let case = Case { contract, timeline, period };
+    let pick = |names: &[Name]| -> Vec<&Recorded> { names.iter().filter_map(|n| parts.get(n).copied()).collect() };
+    let mut list = Vec::new();
+    match &contract.together {
+        Together::Each => {
+            for name in &contract.components {
+                let judged = case.judge(&pick(std::slice::from_ref(name)), period, Joined::Series, contract.fee.clone());
+                list.push(Judged { component: Some(name.clone()), ..judged });
+            }
+        }
+        Together::Series => list.push(case.judge(&pick(&contract.components), period, Joined::Series, contract.fee.clone())),
+        Together::Parallel => list.push(case.judge(&pick(&contract.components), period, Joined::Parallel, contract.fee.clone())),
+        Together::Weighted(weights) => list.push(case.weighted(&pick(&contract.components), weights)),
+    }
+    for tenant in own {
+        let names = if tenant.components.is_empty() { &contract.components } else { &tenant.components };
+        let day = |d: jiff::civil::Date| instant(d.to_datetime(jiff::civil::Time::midnight()), &contract.zone);
+        let from = tenant.from.map_or(period.from, day).max(period.from);
+        let to = tenant.to.map_or(period.to, day).min(period.to);
+        let judged = case.judge(&pick(names), Span::new(from.min(period.to), to), Joined::Series, Some(tenant.fee.clone()));
+        list.push(Judged { tenant: Some(tenant.name.clone()), ..judged });
+    }
+    Ok(list)
+}
+
+/// The version in force at the begin of the period, judged.
+pub fn evaluate_named<'c>(contracts: &'c Contracts, name: &Name, timeline: &Timeline, period: Span) -> Result<(&'c Contract, Vec<Judged>), NotJudged> {
+    let zone = contracts.list.iter().find(|c| c.name == *name).map(|c| c.zone.clone());
+    let not_in_force = || NotJudged::NotInForce(name.to_string());
+    let day = super::calendar::day_of(period.from, &zone.ok_or_else(not_in_force)?);
+    let contract = contracts.in_force(name, day).ok_or_else(not_in_force)?;
+    Ok((contract, evaluate(contract, &contracts.tenants, timeline, period)?))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joined {
+    Series,
+    Parallel,
+}
+
+struct Case<'c> {
+    contract: &'c Contract,
+    timeline: &'c Timeline,
+    period: Span,
+}
+
+impl Case<'_> {
+    /// The sets of one component as the contract counts them.
+    fn measured(&self, part: &Recorded, span: Span) -> (Measured, Windows) {
+        let (mut measured, windows) = component(self.contract, part, self.timeline, span);
+        if let (Measure::Slices { length, down_if }, Some(probes)) = (&self.contract.measure, &part.probes) {
+            let judged = measured.service.minus(&measured.future);
+            let spared = if self.contract.maintenance.treat == Treat::AsUp { measured.maintenance.clone() } else { Spans::default() };
+            let (down, unknown) = down_and_unknown(&slices(probes, self.period, *length), down_if);
+            measured.down = down.both(&judged).minus(&spared);
+            measured.unknown = unknown.both(&judged).minus(&spared);
+            measured.lower = measured.down.clone();
+            measured.upper = measured.down.clone();
+        }
+        (measured, windows)
+    }
+
+    fn judge(&self, parts: &[&Recorded], span: Span, joined: Joined, fee: Option<Exact>) -> Judged {
+        let mut windows = Windows::default();
+        let mut all = Vec::new();
+        for part in parts {
+            let (measured, own) = self.measured(part, span);
+            windows.refused.extend(own.refused.into_iter().filter(|r| !windows.refused.contains(r)).collect::<Vec<_>>());
+            all.push(measured);
+        }
+        let sets = match (joined, all.len()) {
+            (_, 1) => all.remove(0),
+            (Joined::Series, _) => series(&all),
+            (Joined::Parallel, _) => parallel(&all),
+        };
+        windows.admitted = sets.maintenance.clone();
+        let contract = self.contract;
+        let times = times(span, &sets);
+        let figures = Figures::of(contract, &times);
+        let mean = match (&contract.measure, parts) {
+            (Measure::MeanErrorRatio { length, no_probe }, [part]) => {
+                part.probes.as_ref().and_then(|p| mean_availability(&slices(p, self.period, *length), &sets.service, no_probe))
+            }
+            _ => None,
+        };
+        let figures = mean.map_or(figures.clone(), |a| Figures { availability: Some(a.clone()), lower: Some(a.clone()), upper: Some(a), ..figures });
+        let outages = outages_inside(parts, &sets, joined);
+        let complete = self.timeline.to.is_none_or(|_| end_of(self.timeline) >= span.to);
+        let verdict = figures.verdict(contract);
+        let due = self.due(&figures, &sets, &times, &outages);
+        let point_meets_target = figures.availability.as_ref().is_some_and(|a| a * whole(100) >= contract.objective);
+        let unknown = parts.iter().flat_map(|p| &p.unknown).filter_map(|(s, why)| s.cut(span).map(|s| (s, why.clone()))).collect();
+        Judged {
+            component: None,
+            tenant: None,
+            span,
+            times,
+            spells: spells(&outages, &sets, &times),
+            availability: figures.availability,
+            lower: figures.lower,
+            upper: figures.upper,
+            budget: figures.budget,
+            coverage: figures.coverage,
+            verdict,
+            point_meets_target,
+            complete,
+            due,
+            fee,
+            outages,
+            windows,
+            unknown,
+            probes: probe_counts(parts, &sets.service),
+            sets,
+        }
+    }
+
+    /// The weighted sum of the components' own availabilities; times are those of the components in series.
+    fn weighted(&self, parts: &[&Recorded], weights: &[Exact]) -> Judged {
+        let contract = self.contract;
+        let whole_case = self.judge(parts, self.period, Joined::Series, contract.fee.clone());
+        let each: Vec<Judged> = parts.iter().map(|p| self.judge(&[*p], self.period, Joined::Series, None)).collect();
+        let sum = |pick: fn(&Judged) -> &Option<Exact>| each.iter().zip(weights).try_fold(Exact::zero(), |sum, (j, w)| pick(j).as_ref().map(|a| sum + a * w));
+        let figures = Figures {
+            availability: sum(|j| &j.availability),
+            lower: sum(|j| &j.lower),
+            upper: sum(|j| &j.upper),
+            coverage: sum(|j| &j.coverage),
+            budget: each.iter().zip(weights).fold(Exact::zero(), |sum, (j, w)| sum + &j.budget * w),
+        };
+        let due = self.due(&figures, &whole_case.sets, &whole_case.times, &whole_case.outages);
+        let point_meets_target = figures.availability.as_ref().is_some_and(|a| a * whole(100) >= contract.objective);
+        Judged {
+            verdict: figures.verdict(contract),
+            availability: figures.availability,
+            lower: figures.lower,
+            upper: figures.upper,
+            coverage: figures.coverage,
+            budget: figures.budget,
+            point_meets_target,
+            due,
+            ..whole_case
+        }
+    }
+
+    /// What is due at the point and at both bounds; where the lower bound decides, downtime is the worst case.
+    fn due(&self, figures: &Figures, sets: &Measured, times: &Times, outages: &[Outage]) -> Vec<(DecideBy, Due)> {
+        let Some(credit) = &self.contract.credit else { return Vec::new() };
+        let spans = |pick: fn(&Outage) -> Span| -> Vec<Span> { outages.iter().map(pick).collect() };
+        let point = lengths_by_outage(&spans(|o| Span::new(o.from, o.to)), &sets.down);
+        let worst = sets.upper.union(&sets.unknown).union(&sets.future);
+        let least = lengths_by_outage(&spans(|o| Span::new(o.from_earliest, o.to_latest)), &sets.lower);
+        let counted = if self.contract.unknown == Unknown::Exclude { times.service - times.future - times.unknown } else { times.service - times.future };
+        DecideBy::ALL
+            .into_iter()
+            .map(|by| {
+                let basis = match by {
+                    DecideBy::Point => Basis { availability: figures.availability.clone(), outages_ms: point.clone(), service_ms: counted },
+                    DecideBy::Lower => Basis {
+                        availability: figures.lower.clone(),
+                        outages_ms: worst.as_slice().iter().map(|s| s.length()).collect(),
+                        service_ms: times.service,
+                    },
+                    DecideBy::Upper => Basis { availability: figures.upper.clone(), outages_ms: least.clone(), service_ms: times.service },
+                };
+                (by, due(credit, &self.contract.objective, &basis))
+            })
+            .collect()
+    }
+}
+
+fn times(span: Span, sets: &Measured) -> Times {
+    let (service, down, unknown, future) = (sets.service.length(), sets.down.length(), sets.unknown.length(), sets.future.length());
+    Times {
+        period: span.length(),
+        maintenance: sets.maintenance.length(),
+        service,
+        up: service - down - unknown - future,
+        down,
+        unknown,
+        future,
+        down_lower: sets.lower.length(),
+        down_upper: sets.upper.length(),
+    }
+}
+
+/// Availability with its bounds, and the budget.
+#[derive(Clone)]
+struct Figures {
+    availability: Option<Exact>,
+    lower: Option<Exact>,
+    upper: Option<Exact>,
+    budget: Exact,
+    coverage: Option<Exact>,
+}
+
+impl Figures {
+    fn of(contract: &Contract, t: &Times) -> Self {
+        let past = t.service - t.future;
+        let (up, all, owed) = match contract.unknown {
+            Unknown::Exclude => (t.up, past - t.unknown, t.service - t.unknown),
+            Unknown::Up => (t.up + t.unknown, past, t.service),
+            Unknown::Down => (t.up, past, t.service),
+        };
+        let lost = Exact::one() - &contract.objective / whole(100);
+        Self {
+            availability: share(up, all),
+            lower: share(t.service.saturating_sub(t.down_upper + t.unknown + t.future), t.service),
+            upper: share(t.service - t.down_lower, t.service),
+            budget: lost * whole(owed),
+            coverage: share(past - t.unknown, past),
+        }
+    }
+
+    fn verdict(&self, contract: &Contract) -> Verdict {
+        let reaches = |a: &Option<Exact>| a.as_ref().map(|a| a * whole(100) >= contract.objective);
+        let is_covered = contract.min_coverage.as_ref().is_none_or(|least| self.coverage.as_ref().is_some_and(|c| c * whole(100) >= *least));
+        match (reaches(&self.lower), reaches(&self.upper)) {
+            _ if !is_covered => Verdict::Undetermined,
+            (Some(true), _) => Verdict::Met,
+            (_, Some(false)) => Verdict::Missed,
+            _ => Verdict::Undetermined,
+        }
+    }
+}
+
+/// The outages of the parts that touch what counts as down; of several together, the merged stretches with their widest ends.
+fn outages_inside(parts: &[&Recorded], sets: &Measured, joined: Joined) -> Vec<Outage> {
+    if let ([part], Joined::Series) = (parts, joined) {
+        let mut list: Vec<Outage> = part.down.iter().filter(|o| o.from < o.to && sets.down.cut(Span::new(o.from, o.to)).length() > 0).copied().collect();
+        list.sort_by_key(|o| o.from);
+        return list;
+    }
+    let widest = |s: &Span| sets.upper.as_slice().iter().find(|u| u.from <= s.from && s.to <= u.to).copied().unwrap_or(*s);
+    let surest = |s: &Span| sets.lower.cut(*s);
+    let stretches = sets.down.as_slice().iter();
+    stretches
+        .map(|s| {
+            let (wide, sure) = (widest(s), surest(s));
+            let (first, last) = (sure.as_slice().first(), sure.as_slice().last());
+            Outage {
+                from: s.from,
+                to: s.to,
+                from_earliest: wide.from,
+                from_latest: first.map_or(s.to, |f| f.from),
+                to_earliest: last.map_or(s.from, |l| l.to),
+                to_latest: wide.to,
+            }
+        })
+        .collect()
+}
+
+fn spells(outages: &[Outage], sets: &Measured, times: &Times) -> Spells {
+    let whole_spans: Vec<Span> = outages.iter().map(|o| Span::new(o.from, o.to)).collect();
+    let lengths = lengths_by_outage(&whole_spans, &sets.down);
+    let count = lengths.len() as u64;
+    Spells {
+        count,
+        longest: lengths.iter().copied().max().unwrap_or(0),
+        mean_to_recover: times.down.checked_div(count),
+        mean_between_failures: times.up.checked_div(count),
+    }
+}
+
+fn probe_counts(parts: &[&Recorded], service: &Spans) -> Option<(u64, u64)> {
+    let [part] = parts else { return None };
+    let probes = part.probes.as_ref()?;
+    let inside = |at: i64| service.cut(Span::new(at, at + 1)).length() > 0;
+    let counted: Vec<bool> = probes.iter().filter(|(at, _)| inside(*at)).map(|(_, ok)| *ok).collect();
+    Some((counted.len() as u64, counted.iter().filter(|ok| !**ok).count() as u64))
+}

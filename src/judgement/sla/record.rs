@@ -1,0 +1,62 @@
+//! What was recorded, as a contract reads it: outages with their bounds, unknown time, maintenance, raw probes. UTC.
+
+use crate::judgement::timeline::Span;
+use crate::words::UtcMs;
+
+/// Later than any period.
+pub const OPEN: UtcMs = i64::MAX / 4;
+
+/// An outage, or a stretch that may hold one: then `from == to`, and only its widest ends lie apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    pub from: UtcMs,
+    pub to: UtcMs,
+    pub from_earliest: UtcMs,
+    pub from_latest: UtcMs,
+    pub to_earliest: UtcMs,
+    pub to_latest: UtcMs,
+}
+
+/// One component's record.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    pub name: String,
+    /// Empty: always.
+    pub in_service: Vec<Span>,
+    pub down: Vec<Outage>,
+    pub unknown: Vec<(Span, Option<String>)>,
+    /// (when, whether it succeeded), where raw results are known.
+    pub probes: Option<Vec<(UtcMs, bool)>>,
+}
+
+/// A declared window.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    pub id: Option<String>,
+    pub from: UtcMs,
+    pub to: UtcMs,
+    /// What is claimed; `None`: always admitted.
+    pub announced_at: Option<UtcMs>,
+    /// When the declaration itself was recorded, if that is known.
+    pub recorded_at: Option<UtcMs>,
+    /// `None`: all.
+    pub components: Option<Vec<String>>,
+    pub reason: Option<String>,
+}
+
+/// A timeline: `probity-timeline/1` in memory.
+#[derive(Debug, Clone, Default)]
+pub struct Timeline {
+    /// Before it nothing was recorded.
+    pub from: Option<UtcMs>,
+    /// How far the record reaches.
+    pub to: Option<UtcMs>,
+    pub components: Vec<Recorded>,
+    pub maintenance: Vec<Declared>,
+}
+
+impl Timeline {
+    pub fn component(&self, name: &str) -> Option<&Recorded> {
+        self.components.iter().find(|c| c.name == name)
+    }
+}
