@@ -28,7 +28,7 @@ system: release
 release:
     cargo build --release --locked
 
-# Figures of docs/benchmarks.md, next to peers. Takes about twenty minutes on two quiet cores.
+# Figures of docs/benchmarks.md, next to peers. Takes about twenty-five minutes on two quiet cores.
 bench: release
     benches/all.sh
 

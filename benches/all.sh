@@ -6,6 +6,9 @@ bench="python3 benches/bench.py"
 if [ "${1:-}" = "--smoke" ]; then
   $bench fleet --endpoints 500 --interval 1 --seconds 3
   $bench scrape --endpoints 1000
+  python3 benches/latency_truth.py --smoke
+  python3 benches/hostile.py --smoke
+  python3 benches/detection.py --smoke
   exit 0
 fi
 $bench fleet --endpoints 10000 --interval 10 --seconds 20 --peer
@@ -19,3 +22,7 @@ $bench saturate --kind dns --endpoints 8000 --peer
 $bench lateness --endpoints 10000 --seconds 20
 for n in 1000 10000 100000; do $bench scrape --endpoints $n; done
 $bench start --endpoints 100000
+python3 benches/latency_truth.py
+python3 benches/latency_truth.py --daemon-cpus 0,1
+python3 benches/hostile.py
+python3 benches/detection.py

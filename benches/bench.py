@@ -168,10 +168,10 @@ def config(work, ca, endpoints, interval_ms, timeout_ms, https_share=0.0, hangin
     return path
 
 
-def daemon(work, path, cpus="0,1"):
+def daemon(work, path, cpus="0,1", port=PORT):
     began = time.monotonic()
     p = Process([PROBITY, "run", "--config", path, "--log", "error"], cpus=cpus, log=os.path.join(work, "probity.log"))
-    wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PORT))
+    wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % port))
     return p, time.monotonic() - began
 
 
