@@ -63,7 +63,8 @@ fn contract(input: &Value, components: &[&str], combine: &str) -> String {
         }
     }
     if let Some(hours) = input.get("service_hours") {
-        toml += &format!("[sla.s.service_hours]\ndays = {}\nfrom = {}\nto = {}\ntime_zone = {}\n", hours["days"], hours["from"], hours["to"], hours["time_zone"]);
+        toml +=
+            &format!("[sla.s.service_hours]\ndays = {}\nfrom = {}\nto = {}\ntime_zone = {}\n", hours["days"], hours["from"], hours["to"], hours["time_zone"]);
     }
     toml += "[sla.s.maintenance]\n";
     if let Some(treat) = policy["maintenance"].as_str() {
@@ -136,8 +137,20 @@ fn every_worked_example_of_one_component_holds_in_every_case() {
             let place = format!("{} {}", example["id"], case["name"]);
             let expected = &case["expected"];
             for key in [
-                "period_start", "period_end", "period_ms", "maintenance_ms", "service_ms", "down_ms", "unknown_ms", "up_ms", "availability", "lower_bound",
-                "upper_bound", "budget_ms", "verdict", "point_meets_target",
+                "period_start",
+                "period_end",
+                "period_ms",
+                "maintenance_ms",
+                "service_ms",
+                "down_ms",
+                "unknown_ms",
+                "up_ms",
+                "availability",
+                "lower_bound",
+                "upper_bound",
+                "budget_ms",
+                "verdict",
+                "point_meets_target",
             ] {
                 assert_eq!(found[key], expected[key], "{place}: {key}\n{found:#}");
             }
@@ -201,12 +214,8 @@ fn each_tenant_is_credited_for_what_it_uses_on_its_own_fee() {
 #[test]
 fn slices_count_minutes_by_the_wording() {
     let example = examples().into_iter().find(|e| e["kind"] == "slices").expect("an example");
-    let probes: Vec<(i64, bool)> = example["input"]["probes"]
-        .as_array()
-        .expect("probes")
-        .iter()
-        .map(|p| (parse_utc(text(&p["at"])).expect("an instant"), p["ok"] == true))
-        .collect();
+    let probes: Vec<(i64, bool)> =
+        example["input"]["probes"].as_array().expect("probes").iter().map(|p| (parse_utc(text(&p["at"])).expect("an instant"), p["ok"] == true)).collect();
     let from = parse_utc("2026-11-10T00:00:00Z").expect("an instant");
     let list = slices(&probes, Span::new(from, from + 86_400_000), example["input"]["slice_ms"].as_u64().expect("a length"));
     let expected = &example["expected"];

@@ -9,7 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::build_probe;
-use super::parts::{cadence, combination, dial, digest, host_port, http_url, is_id, labels, metrics, socket_address};
+use super::contract::contracts;
+use super::parts::{cadence, calendar_instant, combination, dial, digest, host_port, http_url, is_id, labels, metrics, socket_address};
 use super::plan::*;
 use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use super::secret::{Secret, secret};
@@ -168,9 +169,12 @@ impl Builder<'_> {
         }
         let deadman = self.deadman(&top);
         let witness = self.witness(&top.layers("witness"));
+        let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
+        declared.extend(endpoints.iter().map(|e| e.component.as_str()));
+        let contracts = contracts(&top, Some(&declared));
         defaults.end();
         roots.iter().for_each(Section::end);
-        Plan { daemon, metrics, components, endpoints, witness, notify, deadman }
+        Plan { daemon, metrics, components, endpoints, witness, contracts, notify, deadman }
     }
 
     fn daemon(&self, layers: &Layers) -> Daemon {
@@ -193,10 +197,11 @@ impl Builder<'_> {
                 let Some(table) = item.section() else { continue };
                 let title = table.item("title").and_then(|i| i.name()).map_or_else(|| id.to_owned(), |n| n.to_string());
                 let combine = table.item("combine").and_then(|i| combination(&i)).unwrap_or(Combine::Series);
+                let in_service_from = table.item("in_service_from").and_then(|i| calendar_instant(&i));
                 table.end();
                 match Name::new(id) {
                     Ok(name) if is_id(id) => {
-                        components.insert(name, Component { title, combine });
+                        components.insert(name, Component { title, combine, in_service_from });
                     }
                     _ => section.source.fault(
                         &span,

@@ -11,7 +11,7 @@ use super::plan_probe::{HostPort, Probe};
 use super::walk::{Item, Layers};
 use crate::judgement::rules::Cadence;
 use crate::judgement::timeline::Combine;
-use crate::words::Name;
+use crate::words::{Name, UtcMs, parse_utc};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -163,6 +163,16 @@ pub(super) fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> O
         item.fault(format!("`{}` is no host with a port", text.escape_debug()), "Write host:port, as in \"db.example:5432\" or \"[::1]:5432\".");
     }
     parsed
+}
+
+/// RFC 3339 with an offset; in milliseconds of UTC.
+pub(super) fn calendar_instant(item: &Item) -> Option<UtcMs> {
+    let text = item.text()?;
+    let at = parse_utc(&text);
+    if at.is_none() {
+        item.fault(format!("`{}` = \"{}\" is no instant", item.path, text.escape_debug()), "Write it with its offset: \"2026-11-16T00:00:00Z\".");
+    }
+    at
 }
 
 pub(super) fn is_id(text: &str) -> bool {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::plan_probe::Probe;
 use super::secret::Secret;
 use crate::judgement::rules::Rules;
+use crate::judgement::sla::contract::Contracts;
 use crate::judgement::timeline::Combine;
-use crate::words::{Ms, Name};
+use crate::words::{Ms, Name, UtcMs};
 
 /// Default of `[daemon] listen`.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:9847";
@@ -41,6 +42,7 @@ pub struct Plan {
     /// In the order of the files; groups after single endpoints.
     pub endpoints: Vec<Arc<Endpoint>>,
     pub witness: Witness,
+    pub contracts: Contracts,
     pub notify: Vec<Notify>,
     pub deadman: Option<Deadman>,
 }
@@ -60,6 +62,7 @@ impl Plan {
             components: BTreeMap::new(),
             endpoints: Vec::new(),
             witness: Witness::default(),
+            contracts: Contracts::default(),
             notify: Vec::new(),
             deadman: None,
         }
@@ -98,6 +101,8 @@ pub enum LatencyMetrics {
 pub struct Component {
     pub title: String,
     pub combine: Combine,
+    /// Time before it belongs to no contract.
+    pub in_service_from: Option<UtcMs>,
 }
 
 /// One watched thing.

@@ -7,6 +7,7 @@ use super::plan::*;
 use super::plan_probe::*;
 use super::secret::MASK;
 use crate::judgement::timeline::Combine;
+use crate::words::format_utc;
 
 /// The whole plan as TOML text.
 pub fn effective(plan: &Plan) -> String {
@@ -35,6 +36,9 @@ pub fn effective(plan: &Plan) -> String {
             Combine::AtLeast(n) => format!("{{ at_least = {n} }}"),
         };
         let _ = writeln!(out, "\n[component.{id}]\ntitle = {}\ncombine = {combine}", quoted(&component.title));
+        if let Some(from) = component.in_service_from {
+            let _ = writeln!(out, "in_service_from = \"{}\"", format_utc(from));
+        }
     }
     if let Some(quorum) = plan.witness.quorum {
         let _ = writeln!(out, "\n[witness]\nquorum = {quorum}");

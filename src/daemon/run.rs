@@ -90,7 +90,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .name("engine".into())
         .spawn(move || {
             let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).thread_keep_alive(Duration::from_secs(2)).build()?;
+                tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).thread_keep_alive(Duration::from_secs(2)).build()?;
             let ended = tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup));
             // What still looks at a large body is not waited for.
             runtime.shutdown_timeout(Duration::from_millis(50));

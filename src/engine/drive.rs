@@ -350,15 +350,17 @@ impl Driver {
         let limit_ms = self.recorder.entry(done.endpoint).endpoint.load().rules.cadence.timeout + OUTCOME_SLACK_MS;
         let is_overrun = done.ended_ns.saturating_sub(started_ns) > limit_ms * NS_PER_MS;
         let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns)).or(is_overrun.then_some(Reason::Late));
+        // Rounded apart: what lies between two results must never look shorter than it was.
+        let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
         let happening = Happening::Probe {
             occasion: done.occasion,
             start: started_ns / NS_PER_MS,
-            end: done.ended_ns / NS_PER_MS,
+            end: end_ms,
             report: Box::new(done.report),
             stalled,
             confirming: Confirming::NotYet,
         };
-        self.recorder.step(done.endpoint, done.seq, happening, done.ended_ns / NS_PER_MS, &mut self.wanted);
+        self.recorder.step(done.endpoint, done.seq, happening, end_ms, &mut self.wanted);
         self.recorder.show_next_slot(done.endpoint, self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS);
     }
 
@@ -385,7 +387,7 @@ impl Driver {
             let suspended_ns = reading.boot_ns.saturating_sub(reading.monotonic_ns);
             let was_suspended = suspended_ns.saturating_sub(self.suspended_ns) > TURN_NS;
             // The handler of SIGCONT runs on another thread and may come a moment after this one.
-            std::thread::sleep(SIGNAL_GRACE);
+            await_signal();
             let was_stopped = self.continued.swap(false, Ordering::Relaxed);
             let reason = if was_suspended || was_stopped { Reason::Suspended } else { Reason::Late };
             tracing::warn!(reason = reason.as_str(), stalled_ms = late_ns / NS_PER_MS, "the prober stood still");
@@ -575,6 +577,12 @@ impl Driver {
         self.writer.tallies(tallies);
         self.writer.end(Duration::from_millis(200));
     }
+}
+
+/// Lets a signal's handler run that is already under way.
+#[expect(clippy::disallowed_methods, reason = "after a standstill of half a second, three milliseconds delay nobody")]
+fn await_signal() {
+    std::thread::sleep(SIGNAL_GRACE);
 }
 
 /// A probe whose code panics is an outcome like others: the prober's own fault.

@@ -10,6 +10,9 @@ use crate::judgement::rules::Rules;
 use crate::judgement::schedule::Slots;
 use crate::words::{Name, Occasion, Reason};
 
+/// A re-probe that is due this long before a slot is left to the slot: its own time is a whole millisecond, the slot's is not.
+const GIVES_WAY_NS: u64 = 1_000_000;
+
 const NS_PER_MS: u64 = 1_000_000;
 /// Waiting launches that are looked at when a place has become free; the first may wait for a full host.
 const WAITING_LOOKED_AT: usize = 256;
@@ -149,10 +152,11 @@ impl Scheduler {
         self.in_flight
     }
 
-    /// Asks for a probe outside the slots; replaces one asked for before. Nothing when a slot is due sooner.
+    /// Asks for a probe outside the slots; replaces one asked for before. Nothing when a slot is due sooner, or so soon after
+    /// that it would find the re-probe in its place.
     pub fn reprobe(&mut self, endpoint: usize, due_ns: u64) {
         let entry = &mut self.entries[endpoint];
-        if !entry.in_service || entry.slots.due_ns(entry.next_slot) <= due_ns {
+        if !entry.in_service || entry.slots.due_ns(entry.next_slot) <= due_ns + GIVES_WAY_NS {
             return;
         }
         entry.reprobe_ns = Some(due_ns);

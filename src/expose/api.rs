@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::figures::{Part, extent, latency_json, timeline_json};
+use super::recorded::Service;
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
 use crate::judgement::timeline::{Combine, Span};
@@ -93,7 +94,8 @@ pub fn grouped(plan: &Plan, extents: &[(Name, Name, Extent)]) -> Vec<Part> {
         .into_iter()
         .map(|(component, endpoints)| {
             let combine = plan.components.get(&component).map_or(Combine::Series, |c| c.combine);
-            Part { component, combine, endpoints }
+            let service = Service { from: plan.components.get(&component).and_then(|c| c.in_service_from) };
+            Part { component, combine, service, endpoints }
         })
         .collect()
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use super::recorded::{self, Component, Service, component};
 use crate::engine::board::{Entry, Settled};
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
-use crate::judgement::timeline::{Combine, Record, Span, Sums, Timeline, percent};
+use crate::judgement::timeline::{Combine, Record, Span, Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::{Calendar, Extent, latency_since, record};
 use crate::outward::history::tally::tally_latency;
-use crate::words::{Name, UtcMs, format_utc};
+use crate::words::{Name, UtcMs};
 
 /// The quantiles that are shown, in parts per million.
 pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
@@ -51,11 +52,12 @@ pub fn sums_json(sums: &Sums) -> Value {
 pub struct Part {
     pub component: Name,
     pub combine: Combine,
+    pub service: Service,
     pub endpoints: Vec<(String, Extent)>,
 }
 
-/// `probity-timeline/1` of components over a period; an endpoint without a component is one of its own.
-pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
+/// Components over a period, cut to what is settled of all of them; an endpoint without a component is one of its own.
+pub fn components(connection: &Connection, parts: &[Part], period: Span) -> Result<(Span, Vec<Component>), HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut recorded = Vec::new();
     let mut settled_until = period.to;
@@ -72,43 +74,13 @@ pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> R
     }
     // What is not settled of all of them is left out of all of them.
     let period = Span::new(period.from, settled_until);
-    let components: Vec<Value> = recorded.iter().map(|(part, records)| component_json(&part.component, part.combine, records, period)).collect();
-    Ok(json!({
-        "schema": "probity-timeline/1",
-        "from": format_utc(period.from),
-        "to": format_utc(settled_until.max(period.from)),
-        "components": components,
-        "maintenance": [],
-    }))
+    Ok((period, recorded.iter().map(|(part, records)| component(part.component.as_str(), part.combine, part.service, records, period)).collect()))
 }
 
-fn component_json(name: &Name, combine: Combine, records: &[Record], period: Span) -> Value {
-    let instant = |at: i64| json!(format_utc(at));
-    let timelines: Vec<Timeline> = records.iter().map(|r| r.timeline(period)).collect();
-    let combined = Timeline::combined(&timelines, combine);
-    let down: Vec<Value> = if let [record] = records {
-        let touching = record.outages.iter().filter(|o| o.to_latest.is_none_or(|to| to > period.from) && o.from_earliest < period.to);
-        touching
-            .map(|o| {
-                json!({"from": instant(o.from), "to": o.to.map(instant), "from_earliest": instant(o.from_earliest), "from_latest": instant(o.from_latest),
-                       "to_earliest": o.to_earliest.map(instant), "to_latest": o.to_latest.map(instant)})
-            })
-            .collect()
-    } else {
-        combined.down.as_slice().iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect()
-    };
-    let unknown: Vec<Value> = if let [record] = records {
-        let cut = record.unknown.iter().filter_map(|(span, reason)| span.cut(period).map(|s| (s, reason)));
-        cut.map(|(s, reason)| json!({"from": instant(s.from), "to": instant(s.to), "reason": reason.as_str()})).collect()
-    } else {
-        combined.unknown.as_slice().iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect()
-    };
-    let from = records.iter().filter_map(|r| r.from).min();
-    let sums = combined.sums();
-    json!({
-        "name": name.as_str(), "in_service": {"from": from.map(instant), "to": null}, "down": down, "unknown": unknown,
-        "up_ms": sums.up, "down_ms": sums.down, "unknown_ms": sums.unknown, "down_lower_ms": sums.down_lower, "down_upper_ms": sums.down_upper,
-    })
+/// `probity-timeline/1` of components over a period.
+pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
+    let (period, components) = components(connection, parts, period)?;
+    Ok(recorded::timeline_json(period, &components, &[]))
 }
 
 /// Latency of successes: the last hour from memory, the last day from the stored hours and memory.

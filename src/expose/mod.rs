@@ -6,6 +6,7 @@ pub mod api;
 pub mod exposition;
 pub mod figures;
 pub mod page;
+pub mod recorded;
 pub mod self_metrics;
 pub mod server;
 pub mod sla;

@@ -6,6 +6,7 @@
 
 pub mod latency;
 pub mod ledger;
+pub mod recording;
 pub mod rules;
 pub mod schedule;
 pub mod sla;

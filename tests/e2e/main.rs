@@ -9,5 +9,6 @@ mod dns;
 mod http;
 mod icmp;
 mod serve;
+mod sla;
 mod tcp;
 mod tls;

@@ -75,6 +75,11 @@ pub enum Command {
         #[command(subcommand)]
         command: History,
     },
+    /// Contracts: met, missed or undetermined, and the credit that is due.
+    Sla {
+        #[command(subcommand)]
+        command: Sla,
+    },
     /// Write out what is recorded.
     Export {
         #[command(subcommand)]
@@ -179,6 +184,52 @@ pub enum History {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum Sla {
+    /// Judge contracts over a period, on this host's history, on timeline files, or on a running daemon.
+    #[command(
+        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined or not recorded, 64 usage, 78 contract refused.\n\nExamples:\n  probity sla evaluate --period 2026-11\n  probity sla evaluate --contract contract.toml --timeline timeline.json --period 2026-11 --json\n  probity sla evaluate --contract contract.toml --url http://127.0.0.1:9847 --period 2026-11"
+    )]
+    Evaluate(SlaEvaluate),
+    /// What an objective means in time, and what an interval can and cannot prove of it.
+    #[command(after_help = "Examples:\n  probity sla explain --objective 99.999 --interval 30s\n  probity sla explain --contract contract.toml")]
+    Explain(SlaExplain),
+}
+
+#[derive(Debug, Args)]
+pub struct SlaEvaluate {
+    #[command(flatten)]
+    pub place: Place,
+    #[arg(long, help = "The contracts [default: those of the config].")]
+    pub contract: Option<PathBuf>,
+    #[arg(long, help = "A timeline file (probity-timeline/1); given several times, they are merged by quorum.")]
+    pub timeline: Vec<PathBuf>,
+    #[arg(long, help = "A running daemon to take the timeline from; may be given several times.")]
+    pub url: Vec<String>,
+    #[arg(long, help = "How many timelines must say down [default: more than half of those present, at least 2].")]
+    pub quorum: Option<usize>,
+    #[arg(long, help = "2026-11, 2026-Q4, 2026, or for rolling windows the instant it ends [default: the present one].")]
+    pub period: Option<String>,
+    #[arg(long, help = "Only this contract.")]
+    pub sla: Option<String>,
+    #[arg(long, help = "Print JSON (schema probity-sla/1).")]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SlaExplain {
+    #[arg(long, help = "The objective in percent, without a contract.")]
+    pub objective: Option<String>,
+    #[arg(long, help = "How often is probed [default: 30s, or the config's].")]
+    pub interval: Option<String>,
+    #[arg(long, help = "Contracts to explain.")]
+    pub contract: Option<PathBuf>,
+    #[arg(long, help = "Only this contract.")]
+    pub sla: Option<String>,
+    #[arg(long, help = "Print JSON (schema probity-sla-explain/1).")]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Export {
     /// Outages and unknown time of every component as JSON (schema probity-timeline/1).
     #[command(after_help = "Examples:\n  probity export timeline --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z")]
@@ -189,6 +240,8 @@ pub enum Export {
         from: Option<String>,
         #[arg(long, help = "End of the period (RFC 3339) [default: now].")]
         to: Option<String>,
+        #[command(flatten)]
+        raw: Box<RawProbes>,
     },
     /// Every event as a line of JSON, with its hash.
     #[command(after_help = "Example:\n  probity export journal --state-dir /var/lib/probity > journal.jsonl")]
@@ -198,6 +251,29 @@ pub enum Export {
         #[arg(long, default_value_t = 1, help = "Begin with this event.")]
         seq: u64,
     },
+}
+
+/// Raw results to judge in place of a history.
+#[derive(Debug, Args)]
+pub struct RawProbes {
+    #[arg(long, help = "Judge raw results from this JSON file in place of the history.", requires = "interval")]
+    pub probes: Option<PathBuf>,
+    #[arg(long, help = "How often they were probed, such as 30s.")]
+    pub interval: Option<String>,
+    #[arg(long, default_value = "0", help = "Share of the interval by which slots are moved.")]
+    pub jitter: String,
+    #[arg(long, default_value = "500ms", help = "How late a probe may start.")]
+    pub late_after: String,
+    #[arg(long, default_value = "10s", help = "Timeout of a probe.")]
+    pub timeout: String,
+    #[arg(long, default_value = "1s", help = "Time from a failed probe to its re-probe.")]
+    pub retry_interval: String,
+    #[arg(long, default_value_t = 1, help = "Failures in a row that confirm an outage.")]
+    pub down_after: u32,
+    #[arg(long, default_value_t = 1, help = "Successes in a row that end one.")]
+    pub up_after: u32,
+    #[arg(long, help = "How many vantages must say down.")]
+    pub quorum: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]

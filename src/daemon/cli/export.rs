@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::json;
 
 use super::args::{Export, Place};
-use super::{local, print};
+use super::{local, print, raw};
 use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
 use crate::expose::figures::timeline_json;
@@ -17,7 +17,8 @@ use crate::words::parse_utc;
 
 pub fn run(command: &Export) -> Exit {
     match command {
-        Export::Timeline { place, from, to } => timeline(place, from.as_deref(), to.as_deref()),
+        Export::Timeline { raw, .. } if raw.probes.is_some() => raw::run(raw),
+        Export::Timeline { place, from, to, .. } => timeline(place, from.as_deref(), to.as_deref()),
         Export::Journal { place, seq } => journal(place, *seq),
     }
 }

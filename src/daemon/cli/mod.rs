@@ -7,6 +7,8 @@ mod history;
 mod local;
 mod notify;
 mod probe;
+mod raw;
+mod sla;
 mod status;
 mod waterfall;
 
@@ -33,6 +35,7 @@ pub fn main() -> Exit {
         Command::Probe(probe) => probe::run(&probe),
         Command::Status(status) => status::run(&status),
         Command::History { command } => history::run(&command),
+        Command::Sla { command } => sla::run(&command),
         Command::Export { command } => export::run(&command),
         Command::Notify { command } => notify::run(&command),
         Command::Completions { shell } => {

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod exact;
 pub mod explain;
 pub mod measure;
+pub mod merge;
 pub mod record;
 pub mod slices;
 pub mod statistics;

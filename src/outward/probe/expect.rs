@@ -138,7 +138,13 @@ fn bounded(mut decoder: impl Read, limit: u64) -> Result<Vec<u8>, Halt> {
     loop {
         match decoder.read(&mut piece) {
             Ok(0) => return Ok(out),
-            Ok(n) => out.extend_from_slice(&piece[..n]),
+            Ok(n) => {
+                // Grown by halves, so that many bombs at once hold little more than their limit each.
+                if out.capacity() - out.len() < n {
+                    out.reserve_exact((out.len() / 2).max(64 << 10));
+                }
+                out.extend_from_slice(&piece[..n]);
+            }
             Err(error) => return Err(Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}"))),
         }
         if out.len() as u64 > limit {

@@ -1,0 +1,360 @@
+//! `probity sla`: contracts judged and explained.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::args::{Sla, SlaEvaluate, SlaExplain};
+use super::{local, print};
+use crate::config::leaf::{parse_duration, show_duration};
+use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT, Plan};
+use crate::config::{load_contracts, timeline_file};
+use crate::daemon::exit::Exit;
+use crate::daemon::start::show_faults;
+use crate::expose::api::grouped;
+use crate::expose::figures::components;
+use crate::expose::recorded::{of_sets, told};
+use crate::expose::sla::{answer, instant};
+use crate::judgement::rules::{Cadence, Rules};
+use crate::judgement::sla::calendar::{current_and_previous, period};
+use crate::judgement::sla::contract::{Contract, Contracts, MeasuredFrom};
+use crate::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate_named};
+use crate::judgement::sla::exact::{decimal, fraction, plain, truncated, whole};
+use crate::judgement::sla::explain::{MONTH_MS, Reach, Reading, budget, reach, readings, three_readings};
+use crate::judgement::sla::merge::merge;
+use crate::judgement::sla::record::Timeline;
+use crate::judgement::timeline::Span;
+use crate::outward::clock::Clock;
+use crate::outward::config_files::Files;
+use crate::words::Name;
+
+/// Months that `explain` looks ahead.
+const MONTHS_AHEAD: usize = 12;
+
+pub fn run(command: &Sla) -> Exit {
+    let done = match command {
+        Sla::Evaluate(args) => evaluate(args),
+        Sla::Explain(args) => explain(args),
+    };
+    done.unwrap_or_else(|exit| exit)
+}
+
+fn refuse(exit: Exit, why: impl std::fmt::Display) -> Exit {
+    eprintln!("probity: {why}");
+    exit
+}
+
+/// The contracts that are meant: of a file, else of the config.
+pub fn contracts(file: Option<&Path>, place: &super::args::Place) -> Result<Contracts, Exit> {
+    let found = match file {
+        Some(path) => load_contracts(path, &Files).map_err(|faults| {
+            eprintln!("{}", show_faults(&faults));
+            Exit::Config
+        })?,
+        None => local::plan(place)?.contracts,
+    };
+    if found.list.is_empty() {
+        return Err(refuse(Exit::Usage, "there is no contract: name a file with --contract, or write [sla.NAME] into the config"));
+    }
+    Ok(found)
+}
+
+/// Each contract once, or the one that is named.
+fn wanted(contracts: &Contracts, only: Option<&str>) -> Result<Vec<Name>, Exit> {
+    let names: Vec<Name> = contracts.names().into_iter().filter(|n| only.is_none_or(|o| o == n.as_str())).collect();
+    match only {
+        Some(name) if names.is_empty() => Err(refuse(Exit::Usage, format!("there is no contract `{name}`"))),
+        _ => Ok(names),
+    }
+}
+
+/// The period that is meant for a contract.
+pub fn period_of(contract: &Contract, text: Option<&str>) -> Result<Span, Exit> {
+    let now = Clock::Real.read().utc_ms;
+    match text {
+        Some(text) => period(contract.period, &contract.zone, text).map_err(|error| refuse(Exit::Usage, error)),
+        None => Ok(current_and_previous(contract.period, &contract.zone, now)[0].1),
+    }
+}
+
+/// The record that is judged: files, daemons, or this host's history.
+fn timeline_for(args: &SlaEvaluate, span: Span) -> Result<Timeline, Exit> {
+    let mut all = Vec::new();
+    for path in &args.timeline {
+        let text = std::fs::read_to_string(path).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())))?;
+        let value: Value = serde_json::from_str(&text).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())))?;
+        all.push(timeline_file::timeline(&value).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())))?);
+    }
+    for url in &args.url {
+        let value = fetched(&format!("{}/api/v1/timeline?from={}&to={}", url.trim_end_matches('/'), instant(span.from), instant(span.to)))
+            .map_err(|why| refuse(Exit::Unavailable, format!("no timeline from {url}: {why}")))?;
+        all.push(timeline_file::timeline(&value).map_err(|e| refuse(Exit::Unavailable, format!("{url}: {e}")))?);
+    }
+    match all.len() {
+        0 => own_timeline(&args.place, span),
+        1 => Ok(all.remove(0)),
+        _ => Ok(merge(&all, args.quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper))),
+    }
+}
+
+/// This host's history over a span, of all components.
+pub fn own_timeline(place: &super::args::Place, span: Span) -> Result<Timeline, Exit> {
+    let connection = local::open(place)?;
+    let plan = if place.state_dir.is_some() && place.config.config.is_none() { Plan::empty() } else { local::plan(place).unwrap_or_else(|_| Plan::empty()) };
+    let extents = local::extents(&connection).map_err(local::complain)?;
+    let now = Clock::Real.read().utc_ms;
+    let (reached, parts) =
+        components(&connection, &grouped(&plan, &extents), Span::new(span.from, span.to.min(now).max(span.from))).map_err(local::complain)?;
+    Ok(told(reached, parts, Vec::new()))
+}
+
+fn fetched(url: &str) -> Result<Value, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let response = crate::outward::notify::client()?.get(url).send().await.map_err(|e| e.without_url().to_string())?;
+        if !response.status().is_success() {
+            return Err(format!("it answered {}", response.status()));
+        }
+        let text = response.text().await.map_err(|e| e.without_url().to_string())?;
+        serde_json::from_str(&text).map_err(|e| e.to_string())
+    })
+}
+
+fn evaluate(args: &SlaEvaluate) -> Result<Exit, Exit> {
+    let contracts = contracts(args.contract.as_deref(), &args.place)?;
+    let mut exit = Exit::Fine;
+    let mut answers = Vec::new();
+    for name in wanted(&contracts, args.sla.as_deref())? {
+        let Some(first) = contracts.list.iter().find(|c| c.name == name) else { continue };
+        let span = period_of(first, args.period.as_deref())?;
+        let timeline = timeline_for(args, span)?;
+        match evaluate_named(&contracts, &name, &timeline, span) {
+            Ok((contract, list)) => {
+                exit = worse(exit, verdict_of(&list));
+                answers.push((answer(contract, span, &list), contract, list));
+            }
+            Err(error @ (NotJudged::NoProbes(_) | NotJudged::NotInForce(_))) => return Err(refuse(Exit::Unknown, error)),
+            Err(error @ NotJudged::NoComponent(_)) => return Err(refuse(Exit::Unknown, error)),
+        }
+    }
+    for (value, contract, list) in &answers {
+        print(args.json, value, || shown(value, contract, list));
+    }
+    Ok(exit)
+}
+
+fn verdict_of(list: &[Judged]) -> Exit {
+    let any = |verdict| list.iter().any(|j| j.verdict == verdict);
+    match (any(Verdict::Missed), any(Verdict::Undetermined)) {
+        (true, _) => Exit::Bad,
+        (false, true) => Exit::Unknown,
+        (false, false) => Exit::Fine,
+    }
+}
+
+fn worse(a: Exit, b: Exit) -> Exit {
+    let rank = |e: Exit| match e {
+        Exit::Bad => 2,
+        Exit::Unknown => 1,
+        _ => 0,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+fn seconds(ms: u64) -> String {
+    show_duration(ms)
+}
+
+fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
+    let mut out = String::new();
+    let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
+    let _ = writeln!(
+        out,
+        "{}: objective {} %, {} to {}",
+        contract.name,
+        plain(&contract.objective),
+        text(&value["period"]["start"]),
+        text(&value["period"]["end"])
+    );
+    for (j, result) in list.iter().zip(value["results"].as_array().into_iter().flatten()) {
+        let who = match (&j.component, &j.tenant) {
+            (_, Some(tenant)) => format!("tenant {tenant}"),
+            (Some(component), None) => component.to_string(),
+            (None, None) => "all together".to_owned(),
+        };
+        let _ =
+            writeln!(out, "\n  {who}: {}{}", j.verdict.as_str().to_uppercase(), if j.complete { "" } else { " (the period is not over, or not all recorded)" });
+        let _ = writeln!(
+            out,
+            "    availability {} %, between {} % and {} %",
+            text(&result["availability_percent"]),
+            text(&result["lower_bound_percent"]),
+            text(&result["upper_bound_percent"])
+        );
+        let t = &j.times;
+        let _ = writeln!(
+            out,
+            "    up {}, down {} (between {} and {}), unknown {}, maintenance {}, of a service time of {}",
+            seconds(t.up),
+            seconds(t.down),
+            seconds(t.down_lower),
+            seconds(t.down_upper),
+            seconds(t.unknown),
+            seconds(t.maintenance),
+            seconds(t.service)
+        );
+        let remaining = &j.budget - whole(t.down);
+        let _ = writeln!(out, "    budget {} s, {} s of it left", truncated(&(&j.budget / whole(1000)), 3), truncated(&(remaining / whole(1000)), 3));
+        if let Some(sentence) = result["credit"]["sentence"].as_str() {
+            let _ = writeln!(out, "    {sentence}");
+        }
+    }
+    out
+}
+
+// ---- explain ----------------------------------------------------------------------------------------------------------
+
+fn explain(args: &SlaExplain) -> Result<Exit, Exit> {
+    let interval = match &args.interval {
+        Some(text) => parse_duration(text).filter(|ms| *ms >= 100).ok_or_else(|| refuse(Exit::Usage, "--interval is no duration; write it as 30s"))?,
+        None => 30_000,
+    };
+    let rules = Rules::new(Cadence {
+        interval,
+        jitter_ppm: 0,
+        late_after: DEFAULT_LATE_AFTER,
+        timeout: DEFAULT_TIMEOUT,
+        retry_interval: DEFAULT_RETRY_INTERVAL,
+        down_after: 2,
+        up_after: 1,
+    });
+    let now = Clock::Real.read().utc_ms;
+    let mut values = Vec::new();
+    match (&args.contract, &args.objective) {
+        (None, Some(text)) => {
+            let advice = "--objective is no percentage; write it as 99.999";
+            let objective = decimal(text).filter(|o| *o <= whole(100)).ok_or_else(|| refuse(Exit::Usage, advice))?;
+            let months = months(&crate::judgement::sla::contract::PeriodKind::CalendarMonth, &jiff::tz::TimeZone::UTC, now, &objective);
+            let span = Span::new(0, MONTH_MS as i64);
+            let linear = three_readings(&objective, &whole(1), &whole(10), MeasuredFrom::Target, &whole(100), span);
+            values.push(explained(None, &plain(&objective), interval, months, &reach(&objective, &rules), &linear));
+        }
+        (Some(path), None) => {
+            let contracts = contracts(Some(path), &super::args::Place { state_dir: None, config: super::args::ConfigArg { config: None } })?;
+            for name in wanted(&contracts, args.sla.as_deref())? {
+                let Some(contract) = contracts.list.iter().rfind(|c| c.name == name) else { continue };
+                let months = months(&contract.period, &contract.zone, now, &contract.objective);
+                let span = current_and_previous(contract.period, &contract.zone, now)[0].1;
+                values.push(explained(
+                    Some(contract),
+                    &plain(&contract.objective),
+                    interval,
+                    months,
+                    &reach(&contract.objective, &rules),
+                    &readings(contract, span),
+                ));
+            }
+        }
+        _ => return Err(refuse(Exit::Usage, "say what to explain: --objective 99.999, or --contract FILE")),
+    }
+    for value in &values {
+        print(args.json, value, || told_to_a_person(value));
+    }
+    Ok(Exit::Fine)
+}
+
+/// The coming periods with their length and budget.
+fn months(
+    kind: &crate::judgement::sla::contract::PeriodKind,
+    zone: &jiff::tz::TimeZone,
+    now: i64,
+    objective: &crate::judgement::sla::exact::Exact,
+) -> Vec<Value> {
+    let mut at = now;
+    let mut list = Vec::new();
+    for _ in 0..MONTHS_AHEAD {
+        let [(name, span), _] = current_and_previous(*kind, zone, at);
+        let allowed = budget(objective, span.length());
+        list.push(
+            json!({"period": name, "length_ms": span.length(), "budget_ms": fraction(&allowed), "budget_seconds": truncated(&(allowed / whole(1000)), 3)}),
+        );
+        if matches!(kind, crate::judgement::sla::contract::PeriodKind::Rolling(_)) {
+            break;
+        }
+        at = span.to;
+    }
+    list
+}
+
+fn explained(contract: Option<&Contract>, objective: &str, interval: u64, months: Vec<Value>, reach: &Reach, linear: &[Reading]) -> Value {
+    let fee = contract.and_then(|c| c.fee.clone().zip(c.currency.clone()));
+    let readings: Vec<Value> = linear
+        .iter()
+        .map(|r| {
+            let each: serde_json::Map<String, Value> = r
+                .readings
+                .iter()
+                .map(|(rounding, due)| {
+                    let word = crate::judgement::sla::contract::Rounding::WORDS.iter().find(|(_, w)| w == rounding).map_or("", |(w, _)| w);
+                    let (fee, currency) = fee.clone().unwrap_or((whole(1000), String::new()));
+                    let amount =
+                        crate::judgement::sla::exact::money(&(fee * &due.percent / whole(100)), crate::judgement::sla::exact::currency_digits(&currency));
+                    (word.to_owned(), json!({"percent": fraction(&due.percent), "percent_decimal": truncated(&due.percent, 8), "amount": amount}))
+                })
+                .collect();
+            json!({"down_ms": r.down_ms, "credit": each})
+        })
+        .collect();
+    json!({
+        "schema": "probity-sla-explain/1",
+        "sla": contract.map(|c| c.name.as_str()),
+        "objective_percent": objective,
+        "interval_ms": interval,
+        "budgets": months,
+        "detection_bound_ms": reach.detection_bound_ms,
+        "shortest_outage_surely_seen_ms": reach.shortest_surely_seen_ms,
+        "probes_in_30_days": reach.probes_in_month,
+        "probes_needed_with_zero_failures": reach.probes_needed,
+        "days_needed": truncated(&reach.days_needed, 2),
+        "max_failures_that_still_prove_target": reach.max_failures.map_or(-1, |n| n as i64),
+        "month_can_prove": reach.month_can_prove,
+        "linear_readings": {"step_points": 1, "per_step_percent": 10, "fee": fee.as_ref().map_or("1000.00".to_owned(), |(f, _)| plain(f)), "of": readings},
+    })
+}
+
+fn told_to_a_person(value: &Value) -> String {
+    let mut out = String::new();
+    let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
+    let ms = |v: &Value| show_duration(v.as_u64().unwrap_or(0));
+    let _ = writeln!(out, "{}objective {} %", value["sla"].as_str().map_or(String::new(), |s| format!("{s}: ")), text(&value["objective_percent"]));
+    let _ = writeln!(out, "\nDowntime that it allows:");
+    for month in value["budgets"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "  {:<24} {:>12} s of {}", text(&month["period"]), text(&month["budget_seconds"]), ms(&month["length_ms"]));
+    }
+    let _ = writeln!(out, "\nProbed every {}:", ms(&value["interval_ms"]));
+    let _ = writeln!(out, "  a lasting fault is confirmed within {}", ms(&value["detection_bound_ms"]));
+    let _ = writeln!(out, "  outages of {} and longer are surely seen; shorter ones can pass between two probes", ms(&value["shortest_outage_surely_seen_ms"]));
+    let can = if value["month_can_prove"] == true { "can" } else { "cannot" };
+    let _ = writeln!(
+        out,
+        "  {} probes without a failure prove it with 95 % confidence ({} days); 30 days have {}: a month {can} prove it by counting probes",
+        value["probes_needed_with_zero_failures"],
+        text(&value["days_needed"]),
+        value["probes_in_30_days"]
+    );
+    let most = value["max_failures_that_still_prove_target"].as_i64().unwrap_or(-1);
+    if most >= 0 {
+        let _ = writeln!(out, "  at most {most} failed probes in 30 days still do");
+    }
+    let linear = &value["linear_readings"];
+    if linear["of"].as_array().is_some_and(|l| !l.is_empty()) {
+        let _ = writeln!(out, "\n\"For each missing percent\" of a fee of {}, read in three ways:", text(&linear["fee"]));
+        let _ = writeln!(out, "  {:<12} {:>14} {:>14} {:>14}", "downtime", "pro rata", "started", "full");
+        for r in linear["of"].as_array().into_iter().flatten() {
+            let amount = |word: &str| text(&r["credit"][word]["amount"]);
+            let _ = writeln!(out, "  {:<12} {:>14} {:>14} {:>14}", ms(&r["down_ms"]), amount("pro_rata"), amount("started"), amount("full"));
+        }
+    }
+    out
+}

@@ -1,0 +1,143 @@
+//! Several timelines of the same components, from several vantages, merged by quorum into one.
+
+use std::collections::BTreeSet;
+
+use super::record::{Declared, OPEN, Outage, Recorded, Timeline};
+use crate::judgement::timeline::{Span, Spans};
+
+/// One vantage's sets of one component.
+struct Vote {
+    /// Where the vantage has a record at all.
+    present: Spans,
+    down: Spans,
+    unknown: Spans,
+    lower: Spans,
+    upper: Spans,
+}
+
+/// Sets of the merged component.
+pub struct Merged {
+    pub down: Spans,
+    pub unknown: Spans,
+    pub lower: Spans,
+    pub upper: Spans,
+}
+
+/// Merges sets of vantages: down where at least `quorum` say so; left out, more than half of those present, at least two.
+/// An absent vantage is an unknown vote.
+fn merged(votes: &[Vote], whole: &Spans, quorum: Option<usize>) -> Merged {
+    let present: Vec<&Spans> = votes.iter().map(|v| &v.present).collect();
+    let mut all = Merged { down: Spans::default(), unknown: Spans::default(), lower: Spans::default(), upper: Spans::default() };
+    for here in 0..=votes.len() {
+        let at_least = if here == 0 { whole.clone() } else { Spans::in_at_least(&present, here) };
+        let exactly = at_least.minus(&Spans::in_at_least(&present, here + 1)).both(whole);
+        if exactly.as_slice().is_empty() {
+            continue;
+        }
+        let majority = if votes.len() > 1 { (here / 2 + 1).max(2) } else { 1 };
+        let needed = quorum.unwrap_or(majority);
+        let count = |pick: &dyn Fn(&Vote) -> Spans| {
+            let sets: Vec<Spans> = votes.iter().map(pick).collect();
+            Spans::in_at_least(&sets.iter().collect::<Vec<_>>(), needed).both(&exactly)
+        };
+        let open = |v: &Vote| v.unknown.union(&whole.minus(&v.present));
+        let down = count(&|v| v.down.clone());
+        let unknown = count(&|v| v.down.union(&open(v))).minus(&down);
+        all.upper = all.upper.union(&count(&|v| v.upper.union(&open(v))).minus(&unknown));
+        all.lower = all.lower.union(&count(&|v| v.lower.clone()));
+        all.down = all.down.union(&down);
+        all.unknown = all.unknown.union(&unknown);
+    }
+    all
+}
+
+/// The merged timeline, and how its components' sets are told as outages (by the caller).
+pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merged) -> Vec<Outage>) -> Timeline {
+    if let [only] = timelines {
+        return only.clone();
+    }
+    let from = timelines.iter().filter_map(|t| t.from).min();
+    let to = timelines.iter().filter_map(|t| t.to).max();
+    let whole = Spans::new(vec![Span::new(from.unwrap_or(-OPEN), to.unwrap_or(OPEN))]);
+    let names: BTreeSet<&str> = timelines.iter().flat_map(|t| t.components.iter().map(|c| c.name.as_str())).collect();
+    let components = names
+        .into_iter()
+        .map(|name| {
+            let votes: Vec<Vote> = timelines.iter().map(|t| vote(t, name, &whole)).collect();
+            let merged = merged(&votes, &whole, quorum);
+            let mut in_service: Vec<Span> = timelines.iter().filter_map(|t| t.component(name)).flat_map(|c| c.in_service.clone()).collect();
+            in_service = Spans::new(in_service).as_slice().to_vec();
+            Recorded {
+                name: name.to_owned(),
+                in_service,
+                down: told(&merged),
+                unknown: merged.unknown.as_slice().iter().map(|s| (*s, None)).collect(),
+                probes: None,
+            }
+        })
+        .collect();
+    let mut maintenance: Vec<Declared> = Vec::new();
+    for window in timelines.iter().flat_map(|t| &t.maintenance) {
+        let is_known =
+            maintenance.iter().any(|w| (w.from, w.to, &w.components, w.announced_at) == (window.from, window.to, &window.components, window.announced_at));
+        if !is_known {
+            maintenance.push(window.clone());
+        }
+    }
+    Timeline { from, to, components, maintenance }
+}
+
+fn vote(timeline: &Timeline, name: &str, whole: &Spans) -> Vote {
+    let Some(part) = timeline.component(name) else {
+        return Vote { present: Spans::default(), down: Spans::default(), unknown: Spans::default(), lower: Spans::default(), upper: Spans::default() };
+    };
+    let present = whole.cut(Span::new(timeline.from.unwrap_or(-OPEN), timeline.to.unwrap_or(OPEN)));
+    let set = |spans: Vec<Span>| Spans::new(spans).both(&present);
+    let down = set(part.down.iter().map(|o| Span::new(o.from, o.to)).collect());
+    let unknown = set(part.unknown.iter().map(|u| u.0).collect()).minus(&down);
+    let lower = set(part.down.iter().map(|o| Span::new(o.from_latest, o.to_earliest)).collect());
+    let upper = set(part.down.iter().map(|o| Span::new(o.from_earliest, o.to_latest)).collect()).union(&down).minus(&unknown);
+    Vote { present, down, unknown, lower, upper }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(from: i64, to: i64, down: &[(i64, i64)], unknown: &[(i64, i64)]) -> Timeline {
+        let exact = |(from, to): &(i64, i64)| Outage { from: *from, to: *to, from_earliest: *from, from_latest: *from, to_earliest: *to, to_latest: *to };
+        let part = Recorded {
+            name: "c".into(),
+            down: down.iter().map(exact).collect(),
+            unknown: unknown.iter().map(|(a, b)| (Span::new(*a, *b), None)).collect(),
+            ..Recorded::default()
+        };
+        Timeline { from: Some(from), to: Some(to), components: vec![part], maintenance: Vec::new() }
+    }
+
+    type Pairs = Vec<(i64, i64)>;
+
+    fn spans(timelines: &[Timeline], quorum: Option<usize>) -> (Pairs, Pairs) {
+        let whole = Spans::new(vec![Span::new(0, 100)]);
+        let votes: Vec<Vote> = timelines.iter().map(|t| vote(t, "c", &whole)).collect();
+        let found = merged(&votes, &whole, quorum);
+        let pairs = |s: &Spans| s.as_slice().iter().map(|s| (s.from, s.to)).collect();
+        (pairs(&found.down), pairs(&found.unknown))
+    }
+
+    #[test]
+    fn two_of_three_vantages_decide() {
+        let all = [one(0, 100, &[(10, 40)], &[]), one(0, 100, &[(20, 50)], &[]), one(0, 100, &[], &[])];
+        assert_eq!(spans(&all, None), (vec![(20, 40)], vec![]));
+        assert_eq!(spans(&all, Some(1)), (vec![(10, 50)], vec![]));
+        assert_eq!(spans(&all, Some(3)), (vec![], vec![]));
+    }
+
+    #[test]
+    fn an_absent_or_unknowing_vantage_may_have_been_the_one_that_decides() {
+        let all = [one(0, 100, &[(10, 40)], &[]), one(0, 100, &[], &[(0, 20)]), one(0, 100, &[], &[])];
+        assert_eq!(spans(&all, None), (vec![], vec![(10, 20)]));
+        let alone = [one(0, 100, &[(10, 40)], &[]), one(0, 30, &[], &[])];
+        assert_eq!(spans(&alone, None), (vec![], vec![(30, 40)]), "one vantage alone does not decide where two were expected");
+    }
+}

@@ -1,0 +1,137 @@
+//! Contracts on the command line: exit codes, refusals with line and column, and raw results judged by our rules.
+
+use serde_json::{Value, json};
+
+use super::cli::{checked, probity};
+
+fn written(directory: &std::path::Path, name: &str, text: &str) -> String {
+    let path = directory.join(name);
+    std::fs::write(&path, text).expect("written");
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+const CONTRACT: &str = "[sla.s]\nobjective = \"99.999\"\ncomponents = [\"c\"]\n";
+
+#[test]
+fn the_exit_code_is_the_verdict() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let contract = written(directory.path(), "c.toml", CONTRACT);
+    let evaluate = |timeline: Value| {
+        let file = written(directory.path(), "t.json", &timeline.to_string());
+        probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &file, "--period", "2026-11", "--json"])
+    };
+    let component = |down: Value, unknown: Value| json!({"components": [{"name": "c", "down": down, "unknown": unknown}]});
+    let met = evaluate(component(json!([]), json!([])));
+    assert_eq!(met.status.code(), Some(0));
+    assert_eq!(checked(&met.stdout)["results"][0]["availability"], "1/1");
+    let missed = evaluate(component(json!([{"from": "2026-11-10T12:00:00Z", "to": "2026-11-10T12:01:00Z"}]), json!([])));
+    assert_eq!(missed.status.code(), Some(1));
+    assert_eq!(checked(&missed.stdout)["results"][0]["verdict"], "missed");
+    let unknown = evaluate(component(json!([]), json!([{"from": "2026-11-10T12:00:00Z", "to": "2026-11-10T12:10:00Z"}])));
+    assert_eq!(unknown.status.code(), Some(3));
+    // Half of the month lies before the record, the other half after it.
+    let short = evaluate(json!({"from": "2026-11-10T00:00:00Z", "to": "2026-11-10T00:00:00Z", "components": [{"name": "c"}]}));
+    let result = &checked(&short.stdout)["results"][0];
+    assert_eq!((result["complete"].clone(), result["availability"].clone()), (json!(false), Value::Null));
+    assert_eq!(result["unknown_ms"].as_u64().zip(result["future_ms"].as_u64()), Some((9 * 86_400_000, 21 * 86_400_000)));
+    let other = evaluate(json!({"components": [{"name": "other"}]}));
+    assert_eq!(other.status.code(), Some(3), "what the contract names was not recorded");
+    let broken = evaluate(json!({"components": [{"name": "c", "down": [{"from": "x"}]}]}));
+    assert_eq!(broken.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("components[0].down[0].from"));
+}
+
+#[test]
+fn slices_without_probes_are_not_judged_and_say_why() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let contract = written(directory.path(), "c.toml", &format!("{CONTRACT}measure = {{ slices = \"1m\", down_if = \"all_fail\" }}\n"));
+    let timeline = written(directory.path(), "t.json", "{\"components\": [{\"name\": \"c\"}]}");
+    let output = probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &timeline, "--period", "2026-11"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("recorded from when such a contract is loaded"));
+}
+
+#[test]
+fn what_a_contract_must_not_say_is_refused_with_line_and_column() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (line, text, part) in [
+        (2, "[sla.s]\nobjective = \"100.001\"\ncomponents = [\"c\"]\n", "over 100"),
+        (2, "[sla.s]\nobjective = 99.999\ncomponents = [\"c\"]\n", "without quotes"),
+        (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\ntime_zone = \"Europe/Helsinky\"\n", "no time zone"),
+        (1, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nfee = \"10\"\n", "without a currency"),
+        (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[sla.s.credit]\nmodel = \"linear\"\nstep = \"1\"\nper_step = \"10\"\n", "no `rounding`"),
+        (6, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[sla.s.credit]\nmodel = \"tiers\"\nbelow = [[\"99.0\", \"10\"], [\"99.9\", \"30\"]]\n", "do not descend"),
+        (5, "[sla.s]\nobjective = \"99\"\ncomponents = [\"a\", \"b\"]\ncombine = \"weighted\"\nweights = { a = \"0.5\", b = \"0.4\" }\n", "sum to 0.9"),
+        (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nperiod = \"monthly\"\n", "no kind of period"),
+        (1, "[sla.s]\ncomponents = [\"c\"]\n", "no `objective`"),
+        (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nobjectiv = \"98\"\n", "unknown key"),
+        (6, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[[tenant]]\nname = \"B\"\nsla = \"t\"\nfee = \"1\"\n", "no contract `t`"),
+        (1, "[slaa.s]\nobjective = \"99\"\n", "unknown key"),
+    ] {
+        let contract = written(directory.path(), "c.toml", text);
+        let output = probity(&["sla", "evaluate", "--contract", &contract, "--period", "2026-11"]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{text}\n{error}");
+        assert!(error.contains(part) && error.contains(&format!("c.toml:{line}:")), "{text}\n{error}");
+    }
+    let wrong = probity(&["sla", "evaluate", "--contract", &written(directory.path(), "c.toml", CONTRACT), "--period", "2026"]);
+    assert_eq!(wrong.status.code(), Some(64));
+}
+
+#[test]
+fn explain_says_what_an_interval_can_prove() {
+    let output = probity(&["sla", "explain", "--objective", "99.999", "--interval", "1s", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let value = checked(&output.stdout);
+    assert_eq!((value["probes_needed_with_zero_failures"].as_u64(), value["max_failures_that_still_prove_target"].as_i64()), (Some(299_572), Some(17)));
+    assert_eq!(value["month_can_prove"], true);
+    let minute = &value["linear_readings"]["of"][0]["credit"];
+    assert_eq!((&minute["pro_rata"]["amount"], &minute["started"]["amount"], &minute["full"]["amount"]), (&json!("0.13"), &json!("100.00"), &json!("0.00")));
+    assert_eq!(probity(&["sla", "explain"]).status.code(), Some(64));
+    assert_eq!(probity(&["sla", "explain", "--objective", "101"]).status.code(), Some(64));
+}
+
+/// The 92 worked sequences again, as raw results of somebody else's prober.
+#[test]
+fn raw_results_give_the_sums_of_every_worked_sequence() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file: Value = serde_json::from_str(include_str!("../judge-vectors.json")).expect("JSON");
+    for vector in file["vectors"].as_array().expect("a list") {
+        let items: Vec<Value> = ["events", "observations"].iter().flat_map(|k| vector[*k].as_array().expect("a list").clone()).collect();
+        if items.is_empty() {
+            continue;
+        }
+        let probes = written(directory.path(), "p.json", &Value::Array(items).to_string());
+        let p = &vector["parameters"];
+        let mut args: Vec<String> = ["export", "timeline", "--probes", &probes].map(str::to_owned).to_vec();
+        for key in ["interval", "late_after", "timeout", "retry_interval"] {
+            args.extend([format!("--{}", key.replace('_', "-")), format!("{}ms", p[key])]);
+        }
+        args.extend(["--jitter".into(), p["jitter"].to_string(), "--down-after".into(), p["down_after"].to_string(), "--up-after".into(), p["up_after"].to_string()]);
+        let output = probity(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(0), "{}: {}", vector["name"], String::from_utf8_lossy(&output.stderr));
+        let component = checked(&output.stdout)["components"][0].clone();
+        for key in ["up_ms", "down_ms", "unknown_ms", "down_lower_ms", "down_upper_ms"] {
+            assert_eq!(component[key], vector["expected"][key], "{}: {key}", vector["name"]);
+        }
+    }
+}
+
+#[test]
+fn vantages_are_merged_by_quorum() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut items = Vec::new();
+    for (vantage, failing) in [("a", 30..=90), ("b", 60..=120), ("c", 0..=0)] {
+        for at in (0..=180).step_by(30) {
+            let ok = at == 0 || !failing.contains(&at);
+            items.push(json!({"component": "c", "vantage": vantage, "at": at * 1000, "ok": ok}));
+        }
+    }
+    let probes = written(directory.path(), "p.json", &Value::Array(items).to_string());
+    let down = |quorum: &str| {
+        let output = probity(&["export", "timeline", "--probes", &probes, "--interval", "30s", "--quorum", quorum]);
+        checked(&output.stdout)["components"][0]["down_ms"].as_u64()
+    };
+    // a: 15 to 105 s, b: 45 to 135 s.
+    assert_eq!((down("1"), down("2"), down("3")), (Some(120_000), Some(60_000), Some(0)));
+}
