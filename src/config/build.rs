@@ -8,6 +8,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::build_maintenance::windows;
 use super::build_probe;
 use super::contract::contracts;
 use super::parts::{cadence, calendar_instant, combination, dial, digest, host_port, http_url, is_id, labels, metrics, socket_address};
@@ -169,12 +170,15 @@ impl Builder<'_> {
         }
         let deadman = self.deadman(&top);
         let witness = self.witness(&top.layers("witness"));
+        let history = self.history(&top.layers("history"));
         let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
         declared.extend(endpoints.iter().map(|e| e.component.as_str()));
         let contracts = contracts(&top, Some(&declared));
+        let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
+        let maintenance = windows(&top, &declared, &names);
         defaults.end();
         roots.iter().for_each(Section::end);
-        Plan { daemon, metrics, components, endpoints, witness, contracts, notify, deadman }
+        Plan { daemon, metrics, components, endpoints, history, witness, contracts, maintenance, notify, deadman }
     }
 
     fn daemon(&self, layers: &Layers) -> Daemon {
@@ -385,6 +389,33 @@ impl Builder<'_> {
         }
     }
 
+    fn history(&self, layers: &Layers) -> History {
+        let key = layers.item("key").and_then(|i| {
+            let key = secret(&i, self.surroundings)?;
+            let is_key = key.reveal().trim().len() == 64 && key.reveal().trim().bytes().all(|b| b.is_ascii_hexdigit());
+            if !is_key {
+                i.fault("the key that signs checkpoints is not 64 hexadecimal digits", "Make one: openssl rand -hex 32");
+            }
+            Some(key)
+        });
+        let backup = layers.item("backup").and_then(|i| {
+            let section = i.section()?;
+            let dir = section.item("dir").and_then(|i| i.text());
+            if dir.is_none() && !section.table.contains_key("dir") {
+                section.source.fault(&section.span, "[history.backup] has no dir", "Add dir = \"/var/backups/probity\".");
+            }
+            let plan = BackupPlan {
+                every: section.item("every").and_then(|i| i.duration(1000, 31 * DAY_MS)).unwrap_or(DEFAULT_BACKUP_EVERY),
+                keep: section.item("keep").and_then(|i| i.integer(1, 100_000)).map_or(DEFAULT_BACKUP_KEEP, |n| n as usize),
+                dir: PathBuf::from(dir.unwrap_or_default()),
+            };
+            section.end();
+            Some(plan)
+        });
+        layers.end();
+        History { key, backup }
+    }
+
     fn witness(&mut self, layers: &Layers) -> Witness {
         let quorum = layers.item("quorum");
         let mut witness = Witness::default();
@@ -561,6 +592,9 @@ mod tests {
                 return Ok(include_str!("../../config/example.toml").into());
             }
             let is_address = path.ends_with("hook.url") || path.ends_with("deadman");
+            if path.ends_with("checkpoint-key") {
+                return Ok("07".repeat(32));
+            }
             Ok(if is_address { "https://hooks.example/planted" } else { "-----BEGIN CERTIFICATE-----" }.into())
         }
 

@@ -46,7 +46,7 @@ pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
     };
     // Each phase is a histogram of its own; five happen in an exchange over TLS, four without.
     let phases = if plan.metrics.phases { latency * if endpoint.probe.is_secured() { 6 } else { 4 } } else { 0 };
-    22 + latency + phases + if endpoint.probe.is_secured() { 2 } else { 0 }
+    26 + latency + phases + if endpoint.probe.is_secured() { 2 } else { 0 }
 }
 
 pub fn implied(plan: &Plan) -> Implied {
@@ -90,6 +90,24 @@ fn warnings(plan: &Plan) -> Vec<String> {
             plan.endpoints.len(),
             show_duration(MONTH_MS / 100_000),
         ));
+    }
+    for c in &plan.contracts.list {
+        if c.min_coverage.is_none() {
+            list.push(format!("the contract {} has no min_coverage: a prober that is stopped in an outage would be rewarded with a better figure", c.name));
+        }
+        let budget = crate::judgement::sla::explain::budget(&c.objective, MONTH_MS);
+        let blind = plan.endpoints.iter().find(|e| {
+            let touches = c.components.contains(&e.component);
+            touches && crate::judgement::sla::exact::whole(e.rules.gap + e.rules.cadence.timeout) > budget
+        });
+        if let Some(e) = blind {
+            list.push(format!(
+                "the contract {} allows {} ms of downtime in 30 days, and an outage of that length can pass between two probes of {}: its verdict will rest on bounds that wide",
+                c.name,
+                budget.to_integer(),
+                e.name
+            ));
+        }
     }
     if let [only] = plan.witness.endpoints.as_slice() {
         list.push(format!("one witness only: while {} itself is gone, every outage will be unknown; take two or three unrelated ones", only.name));

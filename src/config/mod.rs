@@ -5,6 +5,7 @@
 //! [`source::Surroundings`].
 
 pub mod build;
+pub mod build_maintenance;
 pub mod build_probe;
 pub mod contract;
 pub mod leaf;
@@ -13,6 +14,7 @@ mod parts;
 pub mod plan;
 pub mod plan_probe;
 pub mod print;
+mod print_contract;
 pub mod secret;
 pub mod source;
 pub mod timeline_file;

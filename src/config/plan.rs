@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::plan_probe::Probe;
 use super::secret::Secret;
+use crate::judgement::maintenance::Window;
 use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::timeline::Combine;
@@ -28,6 +29,10 @@ pub const DEFAULT_DOWN_AFTER: u32 = 2;
 pub const DEFAULT_UP_AFTER: u32 = 1;
 /// Default of `[metrics] buckets`, in microseconds.
 pub const DEFAULT_BUCKETS_US: [u64; 7] = [5000, 25_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
+/// Default of `[history.backup] every`.
+pub const DEFAULT_BACKUP_EVERY: Ms = 3_600_000;
+/// Default of `[history.backup] keep`.
+pub const DEFAULT_BACKUP_KEEP: usize = 24;
 /// Default of `timeout` of a witness.
 pub const DEFAULT_WITNESS_TIMEOUT: Ms = 2000;
 /// Default of `[deadman] every`.
@@ -41,8 +46,10 @@ pub struct Plan {
     pub components: BTreeMap<Name, Component>,
     /// In the order of the files; groups after single endpoints.
     pub endpoints: Vec<Arc<Endpoint>>,
+    pub history: History,
     pub witness: Witness,
     pub contracts: Contracts,
+    pub maintenance: Vec<Window>,
     pub notify: Vec<Notify>,
     pub deadman: Option<Deadman>,
 }
@@ -61,8 +68,10 @@ impl Plan {
             metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), phases: false, state_labels: Vec::new() },
             components: BTreeMap::new(),
             endpoints: Vec::new(),
+            history: History::default(),
             witness: Witness::default(),
             contracts: Contracts::default(),
+            maintenance: Vec::new(),
             notify: Vec::new(),
             deadman: None,
         }
@@ -146,6 +155,22 @@ pub enum Resolver {
     /// resolv.conf and hosts, read by our own resolver.
     System,
     Server(SocketAddr),
+}
+
+/// How the history is signed and copied.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Signs checkpoints; left out: the state directory's own key.
+    pub key: Option<Secret>,
+    pub backup: Option<BackupPlan>,
+}
+
+/// Copies of the history while the daemon runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupPlan {
+    pub every: Ms,
+    pub dir: PathBuf,
+    pub keep: usize,
 }
 
 /// Unrelated endpoints that tell whether our own network works.

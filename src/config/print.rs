@@ -6,6 +6,7 @@ use super::leaf::{show_duration, show_size};
 use super::plan::*;
 use super::plan_probe::*;
 use super::secret::MASK;
+use crate::judgement::maintenance::Window;
 use crate::judgement::timeline::Combine;
 use crate::words::format_utc;
 
@@ -48,6 +49,17 @@ pub fn effective(plan: &Plan) -> String {
         print_dial(&mut out, w);
         print_probe(&mut out, w);
     }
+    if plan.history.key.is_some() {
+        let _ = writeln!(out, "\n[history]\nkey = \"{MASK}\"");
+    }
+    if let Some(b) = &plan.history.backup {
+        let (every, dir) = (show_duration(b.every), quoted(&b.dir.display().to_string()));
+        let _ = writeln!(out, "\n[history.backup]\nevery = \"{every}\"\ndir = {dir}\nkeep = {}", b.keep);
+    }
+    for window in &plan.maintenance {
+        print_window(&mut out, window);
+    }
+    super::print_contract::contracts(&mut out, &plan.contracts);
     for endpoint in &plan.endpoints {
         out.push('\n');
         print_endpoint(&mut out, endpoint, plan);
@@ -59,6 +71,21 @@ pub fn effective(plan: &Plan) -> String {
         let _ = writeln!(out, "\n[deadman]\nurl = \"{MASK}\"\nevery = \"{}\"", show_duration(deadman.every));
     }
     out
+}
+
+fn print_window(out: &mut String, window: &Window) {
+    let w = window.to_json();
+    let _ = writeln!(out, "\n[[maintenance]]\nid = {}\nstart = {}\ntime_zone = {}", w["id"], w["start"], w["time_zone"]);
+    for key in ["components", "endpoints", "every"] {
+        let list: Vec<String> = w[key].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(quoted)).collect();
+        if !list.is_empty() {
+            let _ = writeln!(out, "{key} = [{}]", list.join(", "));
+        }
+    }
+    let _ = writeln!(out, "duration = \"{}\"\nreason = {}", show_duration(window.duration), quoted(&window.reason));
+    if let Some(at) = window.announced_at {
+        let _ = writeln!(out, "announced_at = \"{}\"", format_utc(at));
+    }
 }
 
 fn print_endpoint(out: &mut String, e: &Endpoint, plan: &Plan) {
@@ -237,7 +264,7 @@ fn print_within(out: &mut String, kind: &str, within: Option<u64>) {
 }
 
 /// A TOML basic string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

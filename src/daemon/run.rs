@@ -9,6 +9,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::control::{self, Desk};
 use super::exit::Exit;
 use super::reload::Reloader;
 use super::start::{self, StartError};
@@ -18,7 +19,8 @@ use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::expose::self_metrics::SelfMetrics;
 use crate::expose::server::{Site, makes_progress, router, scrape_gate};
-use crate::outward::clock::Clock;
+use crate::outward::clock::{Clock, NS_PER_MS};
+use crate::outward::history::backup;
 use crate::outward::history::writer::Progress;
 use crate::outward::notify::Deliveries;
 use crate::outward::probe::icmp;
@@ -157,7 +159,11 @@ impl Outer {
         };
         let service = router(site).into_make_service_with_connect_info::<std::net::SocketAddr>();
         let server = tokio::task::spawn_local(async move { axum::serve(listener, service).await });
-        let sender = tokio::task::spawn_local(notify::run(self.directory, self.board.plan.clone(), self.reloader.writer.clone(), deliveries));
+        let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone() };
+        let socket = control::bind(&self.directory).map_err(system)?;
+        let counter = tokio::task::spawn_local(control::run(socket, desk));
+        let copies = tokio::task::spawn_local(backups(self.board.clone(), self.directory.clone()));
+        let sender = tokio::task::spawn_local(notify::run(self.directory.clone(), self.board.plan.clone(), self.reloader.writer.clone(), deliveries));
         let board = self.board.clone();
         let switch = tokio::task::spawn_local(deadman::run(self.board.plan.clone(), move || makes_progress(&board)));
         let watch = tokio::task::spawn_local(service_manager(self.board.clone()));
@@ -189,7 +195,8 @@ impl Outer {
         }
         tracing::info!("ending");
         tell(&[NotifyState::Stopping]);
-        for task in [sender.abort_handle(), switch.abort_handle(), watch.abort_handle()] {
+        let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
+        for task in [counter.abort_handle(), copies.abort_handle(), sender.abort_handle(), switch.abort_handle(), watch.abort_handle()] {
             task.abort();
         }
         let (reply, ended) = oneshot::channel();
@@ -197,6 +204,25 @@ impl Outer {
         let _ = tokio::time::timeout(END_WITHIN, ended).await;
         server.abort();
         Ok(())
+    }
+}
+
+/// Copies the history as often as the config says.
+async fn backups(board: Arc<Board>, state_dir: PathBuf) {
+    let mut last = Clock::Real.boot_ns();
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let Some(plan) = board.plan.load().history.backup.clone() else { continue };
+        if Clock::Real.boot_ns().saturating_sub(last) < plan.every * NS_PER_MS {
+            continue;
+        }
+        last = Clock::Real.boot_ns();
+        let (state_dir, now) = (state_dir.clone(), Clock::Real.read().utc_ms);
+        match tokio::task::spawn_blocking(move || backup::scheduled(&state_dir, &plan.dir, plan.keep, now)).await {
+            Ok(Ok(path)) => tracing::info!(path = %path.display(), "the history was backed up"),
+            Ok(Err(error)) => tracing::error!(%error, "the history could not be backed up"),
+            Err(error) => tracing::error!(%error, "the history could not be backed up"),
+        }
     }
 }
 

@@ -178,15 +178,17 @@ pub struct Begun {
 
 /// Opens the history and brings every endpoint back to where it was.
 pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun, StartError> {
-    let mut history = History::open(directory)?;
+    let mut history = History::open(directory, plan.history.key.as_ref().map(|k| k.reveal()))?;
     let restored = history.restore()?;
-    let mut judges = judges(&restored)?;
+    let windows = history.windows()?;
+    let mut judges = judges(&restored, &windows)?;
     let reading = Clock::Real.read();
     let boot_id = boot_id();
     let timeline = timeline(&restored, &boot_id, &reading);
     let now = timeline.ms(reading.boot_ns);
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
+    recorder.restore_windows(windows);
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
     let registered = history.register(&registrations)?;
     started(&mut recorder, &restored, &boot_id, &reading, now);

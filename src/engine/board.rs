@@ -13,13 +13,17 @@ use arc_swap::ArcSwap;
 use super::witness::Standing;
 use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::latency::{Classic, LastHour};
+use crate::judgement::maintenance::Stored;
 use crate::judgement::state::{Slots, Transitions};
 use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, PhaseTimes, Reason, StateName, UtcMs};
 
 /// What is settled and committed of an endpoint. Milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Settled {
+    /// Where the record begins.
     pub first_start: Option<Ms>,
+    /// From where the sums below count: the first start, or where a backup was restored.
+    pub counted_from: Option<Ms>,
     pub watermark: Ms,
     pub watermark_utc: UtcMs,
     pub up: Ms,
@@ -27,6 +31,8 @@ pub struct Settled {
     pub unknown: Ms,
     pub down_lower: Ms,
     pub down_upper: Ms,
+    /// Of the time up, down and unknown, what lies in declared maintenance.
+    pub maintenance: [Ms; 3],
     pub transitions: Transitions,
     pub last_transition_utc: UtcMs,
     pub open_unknown: Option<(Ms, Reason)>,
@@ -167,6 +173,8 @@ pub struct WitnessView {
 
 pub struct Board {
     pub witnesses: ArcSwap<WitnessView>,
+    /// Every maintenance window that was ever declared.
+    pub windows: ArcSwap<Vec<Stored>>,
     entries: ArcSwap<Vec<Arc<Entry>>>,
     pub plan: Arc<ArcSwap<Plan>>,
     pub health: Health,
@@ -180,6 +188,7 @@ impl Board {
         let health = Health { history_writable: AtomicBool::new(true), reload_ok: AtomicBool::new(true), ..Health::default() };
         Self {
             witnesses: ArcSwap::default(),
+            windows: ArcSwap::default(),
             entries: ArcSwap::default(),
             plan: Arc::new(ArcSwap::new(plan)),
             health,

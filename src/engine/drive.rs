@@ -22,6 +22,7 @@ use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
+use crate::judgement::maintenance::Window;
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
@@ -29,7 +30,7 @@ use crate::outward::history::writer::{Progress, Writer};
 use crate::outward::history::{EventDraft, Projection, Registration, Stamp};
 use crate::outward::net::Net;
 use crate::outward::probe::{self, Report};
-use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason};
+use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
 const TURN_NS: u64 = 100 * NS_PER_MS;
@@ -54,8 +55,37 @@ const LATENESS_BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1000, 2500, 10_000, 50
 
 /// What the daemon asks of the engine while it runs.
 pub enum Control {
-    Reload { plan: Arc<Plan>, endpoints: Vec<Arrival>, limits: Limits, reply: oneshot::Sender<ReloadSummary> },
-    End { reply: oneshot::Sender<()> },
+    Reload {
+        plan: Arc<Plan>,
+        endpoints: Vec<Arrival>,
+        limits: Limits,
+        reply: oneshot::Sender<ReloadSummary>,
+    },
+    /// Something to be recorded; answered once it is committed.
+    Record {
+        request: Request,
+        reply: oneshot::Sender<Result<UtcMs, String>>,
+    },
+    End {
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// What people ask to be recorded.
+pub enum Request {
+    DeclareWindow {
+        window: Window,
+        by: String,
+    },
+    EndWindow {
+        id: Name,
+        by: String,
+    },
+    /// An annotation or an exclusion, with its content.
+    Correct {
+        kind: &'static str,
+        body: serde_json::Value,
+    },
 }
 
 /// An endpoint that the history has registered.
@@ -179,6 +209,8 @@ struct Driver {
     parked: HashMap<i64, (Cadence, Judge)>,
     /// The hour that has ended and whose tallies are being written, and which endpoint is next.
     closing: Option<(i64, usize)>,
+    /// Answers that wait for the commit of their batch.
+    promised: Vec<(u64, UtcMs, oneshot::Sender<Result<UtcMs, String>>)>,
 }
 
 /// Runs until told to end. Must be called inside a `LocalSet` of a current-thread runtime.
@@ -215,10 +247,12 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         retired: HashMap::new(),
         parked: setup.parked,
         closing: None,
+        promised: Vec::new(),
     };
     let plan = driver.board.plan.load_full();
     driver.recorder.set_witnesses(&plan.witness, driver.now_ms(), &mut driver.wanted);
     driver.arrive(setup.arrivals);
+    driver.recorder.reconcile_windows(&plan.maintenance, driver.now_ms());
     driver.put_back(&setup.tallies);
     driver.board.health.scheduled.store(true, Ordering::Release);
     let mut due = Vec::new();
@@ -449,6 +483,7 @@ impl Driver {
         tracing::warn!(step_ms = step, "the wall clock was set");
         let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
         self.recorder.offset_ms = offset;
+        self.recorder.tell_windows(at);
         let projection = Some(Projection::ClockStep { at, offset_ms: offset });
         let _ = self.recorder.push_event(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) });
     }
@@ -460,7 +495,7 @@ impl Driver {
         if hour != self.hour {
             // A clock that was set back finds its hour open already.
             if hour > self.hour {
-                self.recorder.begin_hour(hour);
+                self.recorder.begin_hour(hour, now);
                 self.closing = Some((hour - 1, 0));
             }
             self.hour = self.hour.max(hour);
@@ -509,6 +544,9 @@ impl Driver {
                 }
                 health.events_recorded.store(events, Ordering::Relaxed);
                 self.recorder.committed(batch);
+                for (_, recorded, reply) in self.promised.extract_if(.., |(id, ..)| *id <= batch) {
+                    let _ = reply.send(Ok(recorded));
+                }
                 if self.outstanding.is_some_and(|id| id <= batch) {
                     self.outstanding = None;
                 }
@@ -521,11 +559,42 @@ impl Driver {
         }
     }
 
+    /// Records what somebody asked for; the answer follows with the commit.
+    fn record(&mut self, request: Request, reply: oneshot::Sender<Result<UtcMs, String>>) {
+        let now = self.now_ms();
+        let recorded = now as i64 + self.recorder.offset_ms;
+        match request {
+            Request::DeclareWindow { window, by } => {
+                if self.board.windows.load().iter().any(|s| s.window.id == window.id && s.ended.is_none()) {
+                    let _ = reply.send(Err(format!("a window `{}` is in force already; cancel it first, or take another id", window.id)));
+                    return;
+                }
+                self.recorder.declare(window, &by, false, now);
+                self.recorder.tell_windows(now);
+            }
+            Request::EndWindow { id, by } => {
+                if !self.recorder.end_window(&id, &by, now) {
+                    let _ = reply.send(Err(format!("no window `{id}` is in force")));
+                    return;
+                }
+                self.recorder.tell_windows(now);
+            }
+            Request::Correct { kind, body } => {
+                self.recorder.correct(kind, body, now);
+            }
+        }
+        self.promised.push((self.recorder.next_batch(), recorded, reply));
+    }
+
     fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
         match control {
             Control::Reload { plan, endpoints, limits, reply } => {
                 let summary = self.reload(&plan, endpoints, limits);
                 let _ = reply.send(summary);
+                None
+            }
+            Control::Record { request, reply } => {
+                self.record(request, reply);
                 None
             }
             Control::End { reply } => Some(reply),

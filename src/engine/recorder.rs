@@ -9,6 +9,7 @@ mod gap;
 mod messages;
 mod tallies;
 mod vouching;
+pub mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

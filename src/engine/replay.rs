@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::inputs;
+use super::recorder::windows::windows_of;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::state_codec::decode_with;
@@ -10,7 +11,9 @@ use crate::outward::history::HistoryError;
 use crate::outward::history::restore::Restored;
 
 /// Cadence and judge of each endpoint by its number in the history, exactly as they were at the last mark.
-pub fn judges(restored: &Restored) -> Result<HashMap<i64, (Cadence, Judge)>, HistoryError> {
+///
+/// `windows`: the maintenance that was declared, which the judges count apart.
+pub fn judges(restored: &Restored, windows: &[crate::judgement::maintenance::Stored]) -> Result<HashMap<i64, (Cadence, Judge)>, HistoryError> {
     let damaged = |why: String| HistoryError::Damaged { path: "history".into(), why };
     struct Stored {
         rules: Rules,
@@ -20,7 +23,9 @@ pub fn judges(restored: &Restored) -> Result<HashMap<i64, (Cadence, Judge)>, His
     let mut stored: HashMap<i64, Stored> = HashMap::new();
     for (name, endpoint) in &restored.endpoints {
         if let Some(bytes) = &endpoint.judge {
-            let (cadence, judge) = decode_with(bytes).map_err(|e| damaged(format!("{name}: {e}")))?;
+            let (cadence, mut judge) = decode_with(bytes).map_err(|e| damaged(format!("{name}: {e}")))?;
+            let now = restored.last.as_ref().map_or(0, |s| s.timeline_ms);
+            judge.set_windows(windows_of(windows, name.as_str(), endpoint.component.as_str(), judge.ledger().watermark, now, restored.offset_ms));
             stored.insert(endpoint.id, Stored { rules: Rules::new(cadence), judge, through: endpoint.judged_through });
         }
     }

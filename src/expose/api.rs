@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::figures::{Part, extent, latency_json, timeline_json};
+use super::figures::{Part, extent, latency_json, of_entry, timeline_json};
 use super::recorded::Service;
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
-use crate::judgement::timeline::{Combine, Span};
+use crate::judgement::timeline::{Combine, Span, Sums};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::{Calendar, Extent, StoredOutage, outages};
 use crate::words::{Name, Occasion, Phase, UtcMs, format_utc};
@@ -38,7 +38,7 @@ fn endpoint(entry: &Entry) -> Value {
         "name": endpoint.name.as_str(), "component": endpoint.component.as_str(), "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
         "labels": &*endpoint.labels, "state": view.shown.state.as_str(), "since": format_utc(view.shown.since_utc),
         "settled": format_utc(s.watermark_utc), "next_slot": format_utc(view.next_slot_utc), "last": last,
-        "ledger": {"first_start_ms": s.first_start, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
+        "ledger": {"first_start_ms": s.counted_from, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
                    "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper},
         "detection_bound_ms": endpoint.rules.detection_bound(),
         "outages_shorter_than_ms_are_not_seen": s.longest_blind,
@@ -82,6 +82,26 @@ pub fn timeline(connection: &rusqlite::Connection, board: &Board, period: Span) 
         })
         .collect();
     timeline_json(connection, &grouped(&board.plan.load(), &extents), period)
+}
+
+/// The sums of the named components' and endpoints' own records in a period, by endpoint.
+pub fn sums_of(
+    connection: &rusqlite::Connection,
+    board: &Board,
+    components: &[Name],
+    endpoints: &[Name],
+    period: Span,
+) -> Result<Vec<(String, Sums)>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let mut list = Vec::new();
+    for entry in board.entries().iter() {
+        let endpoint = entry.endpoint.load_full();
+        if components.contains(&endpoint.component) || endpoints.contains(&endpoint.name) {
+            let (record, _) = of_entry(connection, &calendar, entry, period)?;
+            list.push((endpoint.name.to_string(), record.timeline(period).sums()));
+        }
+    }
+    Ok(list)
 }
 
 /// Components with their endpoints; (endpoint, component, extent) in.

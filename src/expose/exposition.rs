@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use crate::config::plan::{LatencyMetrics, Plan};
 use crate::engine::board::{Entry, Picture, Shown, escaped};
 use crate::judgement::latency::{Classic, Ending};
+use crate::judgement::maintenance::Window;
 use crate::words::{Phase, StateName, UtcMs};
 
 /// Which text format is spoken.
@@ -68,6 +69,8 @@ pub struct Family {
 
 struct Context<'c> {
     plan: &'c Plan,
+    /// Maintenance windows that are in force now.
+    windows: &'c [Window],
     format: Format,
 }
 
@@ -204,6 +207,29 @@ pub const FAMILIES: &[Family] = &[
             line.sample(&[",state=\"up\""], ms(shown.settled.up))?;
             line.sample(&[",state=\"down\""], ms(shown.settled.down))?;
             line.sample(&[",state=\"unknown\""], ms(shown.settled.unknown))
+        },
+    },
+    Family {
+        name: "probity_endpoint_maintenance",
+        kind: Type::Gauge,
+        part: Part::State,
+        help: "1 while a declared maintenance window concerns the endpoint, else 0; probing goes on, and the state is what it is.",
+        write: |line, context, entry, _| {
+            let e = entry.endpoint.load();
+            let is_in = context.windows.iter().any(|w| w.concerns(e.name.as_str(), e.component.as_str()));
+            line.sample(&[], Value::Count(u64::from(is_in)))
+        },
+    },
+    Family {
+        name: "probity_endpoint_maintenance_seconds_total",
+        kind: Type::Counter,
+        part: Part::Accounting,
+        help: "Settled time in each state that lies in declared maintenance, whether or not a contract admits it; it is in the state seconds too.",
+        write: |line, _, _, shown| {
+            let [up, down, unknown] = shown.settled.maintenance;
+            line.sample(&[",state=\"up\""], ms(up))?;
+            line.sample(&[",state=\"down\""], ms(down))?;
+            line.sample(&[",state=\"unknown\""], ms(unknown))
         },
     },
     Family {
@@ -377,8 +403,8 @@ pub fn header(out: &mut dyn Write, format: Format, name: &str, kind: &str, help:
 }
 
 /// Writes the chosen families of all endpoints.
-pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &Picture, plan: &Plan) -> io::Result<()> {
-    let context = Context { plan, format };
+pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &Picture, plan: &Plan, windows: &[Window]) -> io::Result<()> {
+    let context = Context { plan, windows, format };
     for family in FAMILIES.iter().filter(|f| parts.contains(&f.part) && is_configured(f, plan)) {
         let kind = match family.kind {
             Type::Gauge => "gauge",

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::recorded::{self, Component, Service, component};
 use crate::engine::board::{Entry, Settled};
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
+use crate::judgement::sla::record::Declared;
 use crate::judgement::timeline::{Combine, Record, Span, Sums, percent};
 use crate::outward::history::HistoryError;
-use crate::outward::history::read::{Calendar, Extent, latency_since, record};
+use crate::outward::history::read::{Calendar, Extent, latency_since, record, windows};
 use crate::outward::history::tally::tally_latency;
 use crate::words::{Name, UtcMs};
 
@@ -77,10 +78,29 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span) -> Resu
     Ok((period, recorded.iter().map(|(part, records)| component(part.component.as_str(), part.combine, part.service, records, period)).collect()))
 }
 
+/// The windows that were declared in a period, as contracts read them: by component.
+pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Declared>, HistoryError> {
+    let mut list = Vec::new();
+    for stored in windows(connection)? {
+        let w = &stored.window;
+        let is_all = w.components.is_empty() && w.endpoints.is_empty();
+        let is_whole = |part: &&Part| {
+            w.components.contains(&part.component)
+                || !part.endpoints.is_empty() && part.endpoints.iter().all(|(e, _)| w.endpoints.iter().any(|n| n.as_str() == e))
+        };
+        let named: Vec<String> = parts.iter().filter(is_whole).map(|p| p.component.to_string()).collect();
+        if is_all || !named.is_empty() {
+            list.extend(stored.declared(period, if is_all { None } else { Some(named) }));
+        }
+    }
+    Ok(list)
+}
+
 /// `probity-timeline/1` of components over a period.
 pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
+    let windows = maintenance(connection, parts, period)?;
     let (period, components) = components(connection, parts, period)?;
-    Ok(recorded::timeline_json(period, &components, &[]))
+    Ok(recorded::timeline_json(period, &components, &windows))
 }
 
 /// Latency of successes: the last hour from memory, the last day from the stored hours and memory.

@@ -3,11 +3,13 @@
 use askama::Template;
 
 use super::figures::{QUANTILES, hourly_medians, last_30_days, of_entry, today};
+use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
 use crate::engine::witness::Standing;
 use crate::judgement::latency::{Ending, Series, quantile};
-use crate::judgement::timeline::{Sums, percent};
+use crate::judgement::maintenance::spans_for;
+use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::Calendar;
 use crate::words::{StateName, UtcMs, format_utc};
@@ -38,6 +40,8 @@ struct Row {
     kind: &'static str,
     target: String,
     state: &'static str,
+    /// Why it is unknown, and whether maintenance is declared.
+    why: String,
     since: String,
     today: Cell,
     month: Cell,
@@ -81,7 +85,7 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, now: UtcMs, page: 
     };
     let calendar = Calendar::read(connection)?;
     let shown: Vec<&Entry> = ordered.iter().skip(page * ROWS).take(ROWS).map(|(_, k)| &*entries[*k]).collect();
-    let rows = shown.iter().map(|e| row(connection, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
+    let rows = shown.iter().map(|e| row(connection, board, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
     let longest = entries.iter().map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0);
     let blind = if longest == 0 { String::new() } else { format!("Outages shorter than {} between probes are not seen.", show_duration(longest)) };
     let plan = board.plan.load();
@@ -120,7 +124,22 @@ fn witness_line(board: &Board) -> String {
     }
 }
 
-fn row(connection: &rusqlite::Connection, calendar: &Calendar, entry: &Entry, now: UtcMs) -> Result<Row, HistoryError> {
+/// What stands beside the state.
+fn why(view: &View, board: &Board, endpoint: &Endpoint, now: UtcMs) -> String {
+    let mut list = Vec::new();
+    if view.shown.state == StateName::Unknown
+        && let Some((_, reason)) = view.shown.settled.open_unknown
+    {
+        list.push(reason.as_str());
+    }
+    let windows = board.windows.load();
+    if !spans_for(&windows, endpoint.name.as_str(), endpoint.component.as_str(), Span::new(now, now + 1)).as_slice().is_empty() {
+        list.push("maintenance");
+    }
+    list.join(", ")
+}
+
+fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, entry: &Entry, now: UtcMs) -> Result<Row, HistoryError> {
     let endpoint = entry.endpoint.load_full();
     let view: View = entry.view().clone();
     let (month, _) = of_entry(connection, calendar, entry, last_30_days(now))?;
@@ -140,6 +159,7 @@ fn row(connection: &rusqlite::Connection, calendar: &Calendar, entry: &Entry, no
         kind: endpoint.probe.kind().as_str(),
         target: endpoint.target(),
         state: view.shown.state.as_str(),
+        why: why(&view, board, &endpoint, now),
         since: clock(view.shown.since_utc),
         today: cell(&month.timeline(today(now)).sums()),
         month: cell(&month.timeline(last_30_days(now)).sums()),

@@ -24,8 +24,10 @@ use super::self_metrics::SelfMetrics;
 use super::{api, page};
 use crate::engine::board::Board;
 use crate::engine::drive::Gauges;
+use crate::judgement::maintenance::Window;
 use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
+use crate::outward::history::read::newest_checkpoint;
 use crate::outward::history::{HistoryError, schema};
 use crate::outward::notify::Deliveries;
 use crate::words::{UtcMs, parse_utc};
@@ -61,6 +63,7 @@ pub fn router(site: Site) -> Router {
         .route("/api/v1/endpoints", get(endpoints))
         .route("/api/v1/outages", get(outages))
         .route("/api/v1/timeline", get(timeline))
+        .route("/checkpoint", get(checkpoint))
         .route("/", get(front))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], include_str!("page.css")) }))
         .with_state(site)
@@ -159,7 +162,9 @@ async fn metrics(State(site): State<Site>, headers: HeaderMap, RawQuery(query): 
 fn write_metrics(out: &mut dyn Write, site: &Site, format: Format, parts: &[Part]) -> std::io::Result<()> {
     let picture = site.board.picture();
     let plan = site.board.plan.load_full();
-    exposition::endpoints(out, format, parts, &picture, &plan)?;
+    let at = now();
+    let windows: Vec<Window> = site.board.windows.load().iter().filter(|s| !s.in_force(Span::new(at, at + 1)).is_empty()).map(|s| s.window.clone()).collect();
+    exposition::endpoints(out, format, parts, &picture, &plan, &windows)?;
     drop(picture);
     if parts.contains(&Part::Daemon) {
         site.metrics.write(out, format, &site.board, &site.gauges, &site.deliveries)?;
@@ -311,6 +316,14 @@ async fn timeline(State(site): State<Site>, Query(query): Query<TimelineQuery>) 
     }
     match ask(site, move |site, connection| api::timeline(&connection, &site.board, Span::new(from, to))).await {
         Ok(value) => json(&value),
+        Err(response) => response,
+    }
+}
+
+async fn checkpoint(State(site): State<Site>) -> Response {
+    match ask(site, |_, connection| newest_checkpoint(&connection)).await {
+        Ok(Some(body)) => ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], format!("{body}\n")).into_response(),
+        Ok(None) => (StatusCode::NOT_FOUND, "no checkpoint is signed yet; the first follows the first event\n").into_response(),
         Err(response) => response,
     }
 }

@@ -4,10 +4,13 @@
 //! holds after every call. The worst-case downtime (`down_upper`) is counted in the same stride, so it can never exceed
 //! what has elapsed.
 
+use std::sync::Arc;
+
+use super::timeline::Span;
 use crate::words::{Ms, StateName};
 
 /// Sums of settled time in milliseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     pub up: Ms,
     pub down: Ms,
@@ -18,9 +21,21 @@ pub struct Ledger {
     pub out_of_service: Ms,
     /// Settled up to here.
     pub watermark: Ms,
+    /// Of the time that is up, down and unknown, what lies in declared maintenance.
+    pub maintenance: [Ms; 3],
     /// Known time before this instant belongs to the worst case, whatever its state.
     doubt_until: Ms,
+    /// Declared windows on the timeline, near now; told from outside, not part of what is stored.
+    windows: Arc<[Span]>,
 }
+
+impl PartialEq for Ledger {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields() == other.fields()
+    }
+}
+
+impl Eq for Ledger {}
 
 /// Whether a segment of known time may have been down in the worst case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +47,9 @@ pub enum Doubt {
 }
 
 impl Ledger {
-    pub fn starting_at(at: Ms) -> Self {
-        Self { watermark: at, ..Self::default() }
+    /// Nothing is settled yet; time counts from here.
+    pub fn begin(&mut self, at: Ms) {
+        self.watermark = at;
     }
 
     /// Settles the time from the watermark to `to`; nothing when that is not ahead. Returns the length settled.
@@ -42,11 +58,22 @@ impl Ledger {
         if length == 0 {
             return 0;
         }
-        match state {
-            StateName::Up => self.up += length,
-            StateName::Down => self.down += length,
-            StateName::Unknown => self.unknown += length,
-        }
+        let place = match state {
+            StateName::Up => {
+                self.up += length;
+                0
+            }
+            StateName::Down => {
+                self.down += length;
+                1
+            }
+            StateName::Unknown => {
+                self.unknown += length;
+                2
+            }
+        };
+        let settled = Span::new(self.watermark as i64, to as i64);
+        self.maintenance[place] += self.windows.iter().filter_map(|w| w.cut(settled)).map(Span::length).sum::<Ms>();
         if state != StateName::Unknown {
             self.down_upper += match doubt {
                 Doubt::Whole => length,
@@ -68,13 +95,21 @@ impl Ledger {
         self.doubt_until = self.doubt_until.max(until);
     }
 
-    pub(super) fn doubt_until(&self) -> Ms {
-        self.doubt_until
+    /// Windows that are declared near now, ascending and apart, on the timeline.
+    pub fn set_windows(&mut self, windows: Arc<[Span]>) {
+        self.windows = windows;
     }
 
-    pub(super) fn restored(fields: [Ms; 7]) -> Self {
-        let [up, down, unknown, down_upper, out_of_service, watermark, doubt_until] = fields;
-        Self { up, down, unknown, down_upper, out_of_service, watermark, doubt_until }
+    /// Everything that is stored.
+    pub(super) fn fields(&self) -> [Ms; 10] {
+        let [up, down, unknown] = self.maintenance;
+        [self.up, self.down, self.unknown, self.down_upper, self.out_of_service, self.watermark, self.doubt_until, up, down, unknown]
+    }
+
+    pub(super) fn restored(fields: [Ms; 10]) -> Self {
+        let [up, down, unknown, down_upper, out_of_service, watermark, doubt_until, m_up, m_down, m_unknown] = fields;
+        let maintenance = [m_up, m_down, m_unknown];
+        Self { up, down, unknown, down_upper, out_of_service, watermark, maintenance, doubt_until, windows: Arc::default() }
     }
 }
 
@@ -84,7 +119,8 @@ mod tests {
 
     #[test]
     fn segments_add_up_to_the_watermark_and_the_upper_bound_leaves_out_unknown_time() {
-        let mut ledger = Ledger::starting_at(5);
+        let mut ledger = Ledger::default();
+        ledger.begin(5);
         ledger.doubt(20);
         ledger.settle(15, StateName::Up, Doubt::Carried);
         ledger.settle(25, StateName::Unknown, Doubt::Carried);

@@ -6,6 +6,8 @@
 
 pub mod latency;
 pub mod ledger;
+pub mod maintenance;
+pub mod reading;
 pub mod recording;
 pub mod rules;
 pub mod schedule;

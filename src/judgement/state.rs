@@ -9,6 +9,7 @@
 //! in `pending`; everything before them is settled into the ledger for good, and nothing after is.
 
 use super::ledger::{Doubt, Ledger};
+pub use super::reading::Base;
 use super::rules::Rules;
 use crate::words::{Cause, Ms, Reason, StateName};
 
@@ -104,7 +105,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    fn and(self, later: Notes) -> Notes {
+    pub(super) fn and(self, later: Notes) -> Notes {
         Notes { started_at: later.started_at.or(self.started_at), reason: self.reason.or(later.reason), unmeasured: self.unmeasured || later.unmeasured }
     }
 }
@@ -128,7 +129,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    fn lower(self) -> Ms {
+    pub(super) fn lower(self) -> Ms {
         self.last_start.saturating_sub(self.first_end)
     }
 }
@@ -137,6 +138,7 @@ impl Run {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Judge {
     pub(super) first_start: Option<Ms>,
+    pub(super) base: Base,
     pub(super) ledger: Ledger,
     pub(super) lower_closed: Ms,
     pub(super) run: Option<Run>,
@@ -162,76 +164,6 @@ enum Link {
 }
 
 impl Judge {
-    // ---- what readers ask -------------------------------------------------------------------------------------
-
-    /// The state now, as far as results that are judged tell.
-    pub fn state(&self) -> StateName {
-        match (self.unknown_from, self.known_up) {
-            (Some(_), _) => StateName::Unknown,
-            (_, Some(true)) => StateName::Up,
-            (_, Some(false)) => StateName::Down,
-            (_, None) => StateName::Unknown,
-        }
-    }
-
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    pub fn first_start(&self) -> Option<Ms> {
-        self.first_start
-    }
-
-    /// Proven downtime: the sum over runs of failures, in milliseconds.
-    pub fn down_lower(&self) -> Ms {
-        self.lower_closed + self.run.map_or(0, Run::lower)
-    }
-
-    pub fn slots(&self) -> &Slots {
-        &self.slots
-    }
-
-    pub fn transitions(&self) -> &Transitions {
-        &self.transitions
-    }
-
-    pub fn outage(&self) -> Option<&OpenOutage> {
-        self.outage.as_ref()
-    }
-
-    /// Where the time that is unknown now began, with the reason as known so far.
-    pub fn open_unknown(&self) -> Option<(Ms, Reason)> {
-        let from = self.unknown_from?;
-        let notes = self.pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
-        Some((from, self.reason_of(from, notes)))
-    }
-
-    /// Known downtime inside the open outage, and its lower bound, in milliseconds.
-    pub fn open_outage_sums(&self) -> (Ms, Ms) {
-        self.outage.map_or((0, 0), |o| (self.ledger.down - o.down_before, self.down_lower() - o.lower_before))
-    }
-
-    /// The longest time from the start of a success or failure to the end of the next, so far.
-    pub fn longest_blind(&self) -> Ms {
-        self.longest_blind
-    }
-
-    /// The run of failures that is open: surely down between these instants.
-    pub fn open_run(&self) -> Option<(Ms, Ms)> {
-        self.run.filter(|r| r.lower() > 0).map(|r| (r.first_end, r.last_start))
-    }
-
-    /// True while a re-probe may still decide something: failures or successes are pending.
-    pub fn undecided(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    /// True when nothing recorded can vouch for `now`: new, or the last result is too old.
-    pub fn needs_first_probe(&self, rules: &Rules, now: Ms) -> bool {
-        let vouched = self.pending.last().map(|p| p.vouch).or(self.last);
-        vouched.is_none_or(|v| now > v.until_from + rules.gap)
-    }
-
     // ---- what happens -------------------------------------------------------------------------------------------
 
     /// The daemon runs and has the endpoint in service from `at` on.
@@ -365,7 +297,7 @@ impl Judge {
 
     fn begin(&mut self, at: Ms, out: &mut Vec<Change>) {
         self.first_start = Some(at);
-        self.ledger = Ledger::starting_at(at);
+        self.ledger.begin(at);
         self.unknown_from = Some(at);
         self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
         out.push(Change::UnknownFrom { from: at, doubt_from: None });
@@ -599,7 +531,7 @@ impl Judge {
     }
 
     /// One reason per stretch: a start of the daemon inside it, else the first unmeasured probe's, else late.
-    fn reason_of(&self, from: Ms, notes: Notes) -> Reason {
+    pub(super) fn reason_of(&self, from: Ms, notes: Notes) -> Reason {
         match notes.started_at {
             Some(at) if at > from => Reason::NotRunning,
             _ => notes.reason.unwrap_or(Reason::Late),

@@ -5,10 +5,11 @@
 
 use super::ledger::Ledger;
 use super::rules::Cadence;
-use super::state::{Judge, Notes, OpenOutage, Pending, Run, Slots, Transitions, Vouch};
+use super::state::{Base, Judge, Notes, OpenOutage, Pending, Run, Slots, Transitions, Vouch};
 use crate::words::{Cause, Ms, Reason};
 
-const VERSION: u8 = 1;
+/// The second version added maintenance and the base of the counters to the first.
+const VERSION: u8 = 2;
 
 /// The bytes are not a judge that this version wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -102,8 +103,7 @@ impl Judge {
         let mut w = Writer(Vec::with_capacity(96));
         w.0.push(VERSION);
         w.option(self.first_start);
-        let l = &self.ledger;
-        for n in [l.up, l.down, l.unknown, l.down_upper, l.out_of_service, l.watermark, l.doubt_until()] {
+        for n in self.ledger.fields().into_iter().chain(self.base.fields()) {
             w.number(n);
         }
         w.number(self.lower_closed);
@@ -138,12 +138,16 @@ impl Judge {
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut r = Reader::new(bytes);
-        if r.number()? != u64::from(VERSION) {
+        let version = r.number()?;
+        if version == 0 || version > u64::from(VERSION) {
             return Err(Unreadable(0));
         }
         let first_start = r.option()?;
-        let mut sums = [0; 7];
-        for n in &mut sums {
+        let (mut sums, mut base) = ([0; 10], [0; 12]);
+        for n in sums.iter_mut().take(if version == 1 { 7 } else { 10 }) {
+            *n = r.number()?;
+        }
+        for n in base.iter_mut().take(if version == 1 { 0 } else { 12 }) {
             *n = r.number()?;
         }
         let lower_closed = r.number()?;
@@ -169,7 +173,8 @@ impl Judge {
             return Err(Unreadable(r.at));
         }
         let ledger = Ledger::restored(sums);
-        Ok(Judge { first_start, ledger, lower_closed, run, known_up, last, pending, notes, unknown_from, outage, slots, transitions, longest_blind })
+        let base = Base::restored(base);
+        Ok(Judge { first_start, base, ledger, lower_closed, run, known_up, last, pending, notes, unknown_from, outage, slots, transitions, longest_blind })
     }
 }
 

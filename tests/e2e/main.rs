@@ -12,3 +12,4 @@ mod serve;
 mod sla;
 mod tcp;
 mod tls;
+mod truth;

@@ -60,7 +60,11 @@ fn what_a_contract_must_not_say_is_refused_with_line_and_column() {
         (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\ntime_zone = \"Europe/Helsinky\"\n", "no time zone"),
         (1, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nfee = \"10\"\n", "without a currency"),
         (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[sla.s.credit]\nmodel = \"linear\"\nstep = \"1\"\nper_step = \"10\"\n", "no `rounding`"),
-        (6, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[sla.s.credit]\nmodel = \"tiers\"\nbelow = [[\"99.0\", \"10\"], [\"99.9\", \"30\"]]\n", "do not descend"),
+        (
+            6,
+            "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[sla.s.credit]\nmodel = \"tiers\"\nbelow = [[\"99.0\", \"10\"], [\"99.9\", \"30\"]]\n",
+            "do not descend",
+        ),
         (5, "[sla.s]\nobjective = \"99\"\ncomponents = [\"a\", \"b\"]\ncombine = \"weighted\"\nweights = { a = \"0.5\", b = \"0.4\" }\n", "sum to 0.9"),
         (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nperiod = \"monthly\"\n", "no kind of period"),
         (1, "[sla.s]\ncomponents = [\"c\"]\n", "no `objective`"),
@@ -107,7 +111,14 @@ fn raw_results_give_the_sums_of_every_worked_sequence() {
         for key in ["interval", "late_after", "timeout", "retry_interval"] {
             args.extend([format!("--{}", key.replace('_', "-")), format!("{}ms", p[key])]);
         }
-        args.extend(["--jitter".into(), p["jitter"].to_string(), "--down-after".into(), p["down_after"].to_string(), "--up-after".into(), p["up_after"].to_string()]);
+        args.extend([
+            "--jitter".into(),
+            p["jitter"].to_string(),
+            "--down-after".into(),
+            p["down_after"].to_string(),
+            "--up-after".into(),
+            p["up_after"].to_string(),
+        ]);
         let output = probity(&args.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(output.status.code(), Some(0), "{}: {}", vector["name"], String::from_utf8_lossy(&output.stderr));
         let component = checked(&output.stdout)["components"][0].clone();

@@ -75,6 +75,11 @@ pub enum Command {
         #[command(subcommand)]
         command: History,
     },
+    /// Declare, list and cancel maintenance at run time. Probing goes on; contracts decide what they admit.
+    Maintenance {
+        #[command(subcommand)]
+        command: Maintenance,
+    },
     /// Contracts: met, missed or undetermined, and the credit that is due.
     Sla {
         #[command(subcommand)]
@@ -173,14 +178,133 @@ pub enum History {
         #[arg(long, help = "Print JSON (schema probity-outages/1 or probity-transitions/1).")]
         json: bool,
     },
-    /// Recompute every hash of the history.
-    #[command(after_help = "Exit codes: 0 whole, 1 altered, 3 not provable.\n\nExample:\n  probity history verify --state-dir /var/lib/probity")]
+    /// Recompute every hash of the history and check every signature.
+    #[command(
+        after_help = "Exit codes: 0 whole, 1 altered, 3 not provable or forked by restore.\n\nExamples:\n  probity history verify --state-dir /var/lib/probity\n  curl -s http://127.0.0.1:9847/checkpoint > today.json    keep it elsewhere; later:\n  probity history verify --since today.json"
+    )]
     Verify {
         #[command(flatten)]
         place: Place,
+        #[arg(long, help = "A checkpoint that left the machine earlier (a file).")]
+        since: Option<PathBuf>,
+        #[arg(long, help = "The public key that must have signed, in hexadecimal [default: the state directory's, else any one].")]
+        key: Option<String>,
         #[arg(long, help = "Print JSON (schema probity-verify/1).")]
         json: bool,
     },
+    /// Add words to an event of a running daemon's history. Nothing is changed by them.
+    #[command(after_help = "Example:\n  probity history annotate --seq 41 --text \"caused by the storage upgrade\" --by anna")]
+    Annotate {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "The event's number.")]
+        seq: u64,
+        #[arg(long, help = "The words.")]
+        text: String,
+        #[arg(long, help = "Who says so; the user id is recorded anyway.")]
+        by: Option<String>,
+        #[arg(long, help = "Print JSON (schema probity-correction/1).")]
+        json: bool,
+    },
+    /// Take time out of reports, page and API of a running daemon by a new event. Raw counters and events stay.
+    #[command(
+        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage, 69 no daemon answers.\n\nExample:\n  probity history exclude --component checkout --from 2026-11-10T12:00:00Z --to 2026-11-10T12:30:00Z --reason \"both sides agreed: a test\" --by anna"
+    )]
+    Exclude {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "A component; may be given several times.")]
+        component: Vec<String>,
+        #[arg(long, help = "An endpoint; may be given several times.")]
+        endpoint: Vec<String>,
+        #[arg(long, help = "Begin (RFC 3339).")]
+        from: String,
+        #[arg(long, help = "End (RFC 3339).")]
+        to: String,
+        #[arg(long, help = "Why.")]
+        reason: String,
+        #[arg(long, help = "Who says so; the user id is recorded anyway.")]
+        by: Option<String>,
+        #[arg(long, help = "Print JSON (schema probity-correction/1).")]
+        json: bool,
+    },
+    /// Copy the history to a file, while the daemon runs or not.
+    #[command(after_help = "Example:\n  probity history backup --to /var/backups/probity.sqlite")]
+    Backup {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "The file; it must not exist.")]
+        to: PathBuf,
+    },
+    /// Put a backup in place of the history of a stopped daemon. What came after it becomes unknown time; the chain says so.
+    #[command(
+        after_help = "Exit codes: 0 restored, 73 cannot be used, 75 a daemon runs on it.\n\nExample:\n  probity history restore /var/backups/probity.sqlite --state-dir /var/lib/probity"
+    )]
+    Restore {
+        /// The backup.
+        from: PathBuf,
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Who says so.")]
+        by: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Maintenance {
+    /// Declare a window of a running daemon; never for time past. Says what each contract will admit.
+    #[command(
+        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage, 69 no daemon answers.\n\nExamples:\n  probity maintenance add --component checkout --start 2026-12-06T02:00 --time-zone Europe/Helsinki --duration 2h --reason \"PostgreSQL 18\" --by anna\n  probity maintenance add --id patching --endpoint db --start 2026-12-01T22:00 --every Tue --duration 30m --reason \"kernel updates\""
+    )]
+    Add(MaintenanceAdd),
+    /// List every window that was declared.
+    #[command(after_help = "Example:\n  probity maintenance list --state-dir /var/lib/probity")]
+    List {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Print JSON (schema probity-maintenance/1).")]
+        json: bool,
+    },
+    /// End a window of a running daemon from now on.
+    #[command(after_help = "Exit codes: 0 recorded, 1 refused, 69 no daemon answers.\n\nExample:\n  probity maintenance cancel patching --by anna")]
+    Cancel {
+        /// Its id.
+        id: String,
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Who says so; the user id is recorded anyway.")]
+        by: Option<String>,
+        #[arg(long, help = "Print JSON (schema probity-maintenance-cancelled/1).")]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct MaintenanceAdd {
+    #[command(flatten)]
+    pub place: Place,
+    #[arg(long, help = "The window's id [default: made of the time].")]
+    pub id: Option<String>,
+    #[arg(long, help = "A component that it concerns; may be given several times. Neither this nor --endpoint: everything.")]
+    pub component: Vec<String>,
+    #[arg(long, help = "An endpoint that it concerns; may be given several times.")]
+    pub endpoint: Vec<String>,
+    #[arg(long, help = "When it begins: 2026-12-06T02:00 on the clock of --time-zone, or with Z or an offset.")]
+    pub start: String,
+    #[arg(long, help = "How long: 2h.")]
+    pub duration: String,
+    #[arg(long, help = "A name of the IANA database [default: UTC].")]
+    pub time_zone: Option<String>,
+    #[arg(long, help = "Repeat on this weekday (Mon to Sun); may be given several times.")]
+    pub every: Vec<String>,
+    #[arg(long, help = "When it was announced (RFC 3339): a claim; the moment it is recorded is kept beside it.")]
+    pub announced_at: Option<String>,
+    #[arg(long, help = "Why.")]
+    pub reason: String,
+    #[arg(long, help = "Who says so; the user id is recorded anyway.")]
+    pub by: Option<String>,
+    #[arg(long, help = "Print JSON (schema probity-maintenance-added/1).")]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::args::History;
-use super::{local, print};
+use super::args::{History, Place};
+use super::{control, local, print, restore};
 use crate::daemon::exit::Exit;
 use crate::expose::api;
-use crate::outward::history::HistoryError;
-use crate::outward::history::read::{self, Calendar, Verdict};
+use crate::outward::history::checkpoint::{KEY_FILE, Signer};
+use crate::outward::history::read::{self, Calendar};
+use crate::outward::history::verify::{self, Against, Verdict};
+use crate::outward::history::{HistoryError, backup};
 use crate::words::parse_utc;
 
 pub fn run(command: &History) -> Exit {
@@ -28,11 +30,58 @@ pub fn run(command: &History) -> Exit {
             let listed = if *transitions { list_transitions(&connection, &wanted, *json) } else { list_outages(&connection, &wanted, *json) };
             listed.map_or_else(local::complain, |()| Exit::Fine)
         }
-        History::Verify { place, json } => match local::open(place) {
-            Ok(connection) => verify(&connection, *json),
+        History::Annotate { place, seq, text, by, json } => {
+            let request = json!({"do": "annotate", "seq": seq, "text": text, "by": by});
+            control::ask(place, &request, *json, |a| format!("the annotation of event {seq} is recorded as of {}\n", a["recorded_at"].as_str().unwrap_or("-")))
+        }
+        History::Exclude { place, component, endpoint, from, to, reason, by, json } => {
+            let request = json!({"do": "exclude", "components": component, "endpoints": endpoint, "from": from, "to": to, "reason": reason, "by": by});
+            control::ask(place, &request, *json, |a| {
+                let mut out = format!("excluded from reports, page and API as of {}; raw counters and events stay\n", a["recorded_at"].as_str().unwrap_or("-"));
+                for (name, sums) in a["before"].as_object().into_iter().flatten() {
+                    out.push_str(&format!("  {name}: {} ms down, {} ms unknown, {} ms up\n", sums["down_ms"], sums["unknown_ms"], sums["up_ms"]));
+                }
+                out
+            })
+        }
+        History::Backup { place, to } => match local::open(place).map(|connection| backup::backup(&connection, to)) {
+            Ok(Ok(())) => Exit::Fine,
+            Ok(Err(error)) => local::complain(error),
             Err(exit) => exit,
         },
+        History::Restore { from, place, by } => restore::run(from, place, by.as_deref()),
+        History::Verify { place, since, key, json } => {
+            let since = match since.as_deref().map(read_json) {
+                Some(Err(why)) => {
+                    eprintln!("probity: --since: {why}");
+                    return Exit::Usage;
+                }
+                since => since.and_then(Result::ok),
+            };
+            let own = || own_key(place);
+            let against = Against { since, key: key.clone().or_else(own) };
+            match local::open(place) {
+                Ok(connection) => verify(&connection, &against, *json),
+                Err(exit) => exit,
+            }
+        }
     }
+}
+
+/// The public key that this history's daemon signs with, as far as it can be known here.
+fn own_key(place: &Place) -> Option<String> {
+    if place.config.config.is_some()
+        && let Some(secret) = local::plan(place).ok()?.history.key
+    {
+        return Signer::from_hex(secret.reveal()).ok().map(|s| s.key());
+    }
+    let directory = local::directory(place).ok().filter(|d| d.join(KEY_FILE).exists())?;
+    Signer::of_directory(&directory).ok().map(|s| s.key())
+}
+
+fn read_json(path: &std::path::Path) -> Result<Value, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 struct Wanted<'a> {
@@ -100,21 +149,32 @@ fn list_transitions(connection: &rusqlite::Connection, wanted: &Wanted, json: bo
     Ok(())
 }
 
-fn verify(connection: &rusqlite::Connection, json: bool) -> Exit {
-    match read::verify(connection) {
-        Ok(Verdict::Whole { events, head }) => {
-            let value = json!({"schema": "probity-verify/1", "verdict": "whole", "events": events, "head": head, "seq": null, "why": null});
-            print(json, &value, || format!("whole: {events} events, head {head}\n"));
+fn verify(connection: &rusqlite::Connection, against: &Against, json: bool) -> Exit {
+    let told = |verdict: &str, events: Option<u64>, head: Option<&str>, seq: Option<u64>, why: Option<&str>| json!({"schema": "probity-verify/1", "verdict": verdict, "events": events, "head": head, "seq": seq, "why": why});
+    match verify::verify(connection, against) {
+        Ok(Verdict::Whole { events, head, checkpoints, restores }) => {
+            let mut value = told("whole", Some(events), Some(&head), None, None);
+            (value["checkpoints"], value["restores"]) = (json!(checkpoints), json!(restores));
+            let forks = if restores > 0 { format!(", forked by restore {restores} times") } else { String::new() };
+            let since = if against.since.is_some() { "; nothing before the given checkpoint was rewritten" } else { "" };
+            print(json, &value, || format!("whole: {events} events, {checkpoints} signed checkpoints{forks}, head {head}{since}\n"));
             Exit::Fine
         }
         Ok(Verdict::Altered { seq, why }) => {
-            let value = json!({"schema": "probity-verify/1", "verdict": "altered", "events": null, "head": null, "seq": seq, "why": why});
-            print(json, &value, || format!("altered: event {seq}: {why}\n"));
+            print(json, &told("altered", None, None, Some(seq), Some(&why)), || format!("altered: event {seq}: {why}\n"));
             Exit::Bad
         }
+        Ok(Verdict::Forked { seq, why }) => {
+            print(json, &told("forked by restore", None, None, Some(seq), Some(&why)), || format!("{why} (event {seq})\n"));
+            Exit::Unknown
+        }
+        Ok(Verdict::NotProvable { why }) => {
+            print(json, &told("not provable", None, None, None, Some(&why)), || format!("not provable: {why}\n"));
+            Exit::Unknown
+        }
         Err(error) => {
-            let value = json!({"schema": "probity-verify/1", "verdict": "not provable", "events": null, "head": null, "seq": null, "why": error.to_string()});
-            print(json, &value, || format!("not provable: {error}\n"));
+            let why = error.to_string();
+            print(json, &told("not provable", None, None, None, Some(&why)), || format!("not provable: {why}\n"));
             Exit::Unknown
         }
     }

@@ -9,7 +9,7 @@ use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, state_directory};
 use crate::engine::replay::judges;
-use crate::outward::history::read::Extent;
+use crate::outward::history::read::{self, Extent};
 use crate::outward::history::restore::restore;
 use crate::outward::history::{HistoryError, schema};
 use crate::words::Name;
@@ -41,7 +41,7 @@ pub fn complain(error: HistoryError) -> Exit {
 /// (endpoint, component, extent of its settled time) for all that are in service.
 pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, HistoryError> {
     let restored = restore(connection)?;
-    let judges = judges(&restored)?;
+    let judges = judges(&restored, &read::windows(connection)?)?;
     let mut list: Vec<(Name, Name, Extent)> = restored
         .endpoints
         .iter()

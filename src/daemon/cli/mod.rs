@@ -2,12 +2,15 @@
 
 pub mod args;
 mod check;
+mod control;
 mod export;
 mod history;
 mod local;
+mod maintenance;
 mod notify;
 mod probe;
 mod raw;
+mod restore;
 mod sla;
 mod status;
 mod waterfall;
@@ -35,6 +38,7 @@ pub fn main() -> Exit {
         Command::Probe(probe) => probe::run(&probe),
         Command::Status(status) => status::run(&status),
         Command::History { command } => history::run(&command),
+        Command::Maintenance { command } => maintenance::run(&command),
         Command::Sla { command } => sla::run(&command),
         Command::Export { command } => export::run(&command),
         Command::Notify { command } => notify::run(&command),

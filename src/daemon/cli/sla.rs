@@ -13,7 +13,7 @@ use crate::config::{load_contracts, timeline_file};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::show_faults;
 use crate::expose::api::grouped;
-use crate::expose::figures::components;
+use crate::expose::figures::{components, maintenance};
 use crate::expose::recorded::{of_sets, told};
 use crate::expose::sla::{answer, instant};
 use crate::judgement::rules::{Cadence, Rules};
@@ -104,9 +104,9 @@ pub fn own_timeline(place: &super::args::Place, span: Span) -> Result<Timeline, 
     let plan = if place.state_dir.is_some() && place.config.config.is_none() { Plan::empty() } else { local::plan(place).unwrap_or_else(|_| Plan::empty()) };
     let extents = local::extents(&connection).map_err(local::complain)?;
     let now = Clock::Real.read().utc_ms;
-    let (reached, parts) =
-        components(&connection, &grouped(&plan, &extents), Span::new(span.from, span.to.min(now).max(span.from))).map_err(local::complain)?;
-    Ok(told(reached, parts, Vec::new()))
+    let grouped = grouped(&plan, &extents);
+    let (reached, parts) = components(&connection, &grouped, Span::new(span.from, span.to.min(now).max(span.from))).map_err(local::complain)?;
+    Ok(told(reached, parts, maintenance(&connection, &grouped, span).map_err(local::complain)?))
 }
 
 fn fetched(url: &str) -> Result<Value, String> {

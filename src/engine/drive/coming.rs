@@ -175,6 +175,7 @@ impl Driver {
         self.arrive(coming);
         self.board.plan.store(plan.clone());
         self.recorder.set_witnesses(&plan.witness, now, &mut self.wanted);
+        self.recorder.reconcile_windows(&plan.maintenance, now);
         self.show_entries(Some(plan));
         let utc = now as i64 + self.recorder.offset_ms;
         let _ = self.recorder.push_event(events::general(

@@ -6,6 +6,7 @@
 use super::{Course, Recorder};
 use crate::engine::board::Settled;
 use crate::engine::inputs::InputLog;
+use crate::judgement::state::Transitions;
 use crate::judgement::state_codec::encode_with;
 use crate::outward::history::{Batch, Stamp};
 
@@ -19,6 +20,11 @@ impl Recorder {
 
     pub fn has_events(&self) -> bool {
         !self.events.is_empty() || !self.outbox.is_empty()
+    }
+
+    /// The number of the batch that is being gathered.
+    pub fn next_batch(&self) -> u64 {
+        self.batch + 1
     }
 
     pub fn events_waiting(&self) -> usize {
@@ -105,17 +111,22 @@ impl Recorder {
 
     pub(super) fn settled(&self, index: usize) -> Settled {
         let course = &self.courses[index];
-        let ledger = course.judge.ledger();
+        let (ledger, base, t) = (course.judge.ledger(), course.judge.base(), *course.judge.transitions());
+        let first_start = course.judge.first_start();
+        let [up, down, unknown] = ledger.maintenance;
+        let [base_up, base_down, base_unknown] = base.maintenance;
         Settled {
-            first_start: course.judge.first_start(),
+            first_start,
+            counted_from: if base.at > 0 { Some(base.at) } else { first_start },
             watermark: ledger.watermark,
             watermark_utc: self.utc(ledger.watermark),
-            up: ledger.up,
-            down: ledger.down,
-            unknown: ledger.unknown,
-            down_lower: course.judge.down_lower(),
-            down_upper: ledger.down_upper,
-            transitions: *course.judge.transitions(),
+            up: ledger.up - base.up,
+            down: ledger.down - base.down,
+            unknown: ledger.unknown - base.unknown,
+            down_lower: course.judge.down_lower() - base.down_lower,
+            down_upper: ledger.down_upper - base.down_upper,
+            maintenance: [up - base_up, down - base_down, unknown - base_unknown],
+            transitions: Transitions { up: t.up - base.transitions.up, down: t.down - base.transitions.down, unknown: t.unknown - base.transitions.unknown },
             last_transition_utc: course.last_transition_utc,
             open_unknown: course.judge.open_unknown(),
             open_run: course.judge.open_run(),

@@ -4,6 +4,7 @@ use super::Recorder;
 use crate::judgement::latency::Series;
 use crate::judgement::state::Slots;
 use crate::outward::history::TallyDraft;
+use crate::words::Ms;
 
 /// Slots and re-probes by the hour of the calendar.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +21,8 @@ pub(super) struct HourCount {
 
 impl Recorder {
     /// The calendar has entered another hour: the counts of the last one are complete.
-    pub fn begin_hour(&mut self, number: i64) {
+    pub fn begin_hour(&mut self, number: i64, now: Ms) {
+        self.tell_windows(now);
         for course in self.courses.iter_mut().filter(|c| !c.is_taken_over) {
             let hour = &mut course.hour;
             let slots = difference(course.judge.slots(), &hour.slots_before);

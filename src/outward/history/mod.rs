@@ -3,11 +3,14 @@
 //! The engine hands batches to the writer's thread ([`writer`]) and hears when they are committed; readers open the
 //! database on their own ([`read`]). Events are append-only and chained by hashes ([`chain`]).
 
+pub mod backup;
 pub mod chain;
+pub mod checkpoint;
 pub mod read;
 pub mod restore;
 pub mod schema;
 pub mod tally;
+pub mod verify;
 pub mod writer;
 
 use serde_json::{Map, Value};
@@ -80,13 +83,54 @@ pub struct EventDraft {
 /// What an event means for the tables that readers ask.
 #[derive(Debug, Clone)]
 pub enum Projection {
-    OutageOpened { from: Ms, from_earliest: Ms, from_latest: Ms, confirmed_at: Ms, cause: &'static str },
-    OutageClosed { to: Ms, to_earliest: Ms, to_latest: Ms },
-    Unknown { from: Ms, to: Ms, reason: &'static str },
-    Doubtful { from: Ms, to: Ms },
-    Proven { from: Ms, to: Ms },
-    Absent { from: Ms, to: Ms },
-    ClockStep { at: Ms, offset_ms: i64 },
+    OutageOpened {
+        from: Ms,
+        from_earliest: Ms,
+        from_latest: Ms,
+        confirmed_at: Ms,
+        cause: &'static str,
+    },
+    OutageClosed {
+        to: Ms,
+        to_earliest: Ms,
+        to_latest: Ms,
+    },
+    Unknown {
+        from: Ms,
+        to: Ms,
+        reason: &'static str,
+    },
+    Doubtful {
+        from: Ms,
+        to: Ms,
+    },
+    Proven {
+        from: Ms,
+        to: Ms,
+    },
+    Absent {
+        from: Ms,
+        to: Ms,
+    },
+    ClockStep {
+        at: Ms,
+        offset_ms: i64,
+    },
+    /// A maintenance window was declared: its definition as JSON.
+    WindowDeclared {
+        id: String,
+        body: String,
+        recorded: UtcMs,
+    },
+    /// A window was cancelled or taken out of the config.
+    WindowEnded {
+        id: String,
+        at: UtcMs,
+    },
+    /// A correction: its content as JSON.
+    Corrected {
+        body: String,
+    },
 }
 
 /// A message for a receiver, kept until it is delivered.

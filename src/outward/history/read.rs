@@ -1,11 +1,9 @@
 //! Questions to the history, for CLI, API and page: outages, records for timelines, events, and whether the chain is whole.
 
-use rusqlite::{Connection, params};
-use serde_json::{Map, Value};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::HistoryError;
-use super::chain::{GENESIS, canonical, hex, link};
-use super::writer::tallies_digest;
+use crate::judgement::maintenance::{Stored, Window};
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
 
@@ -109,8 +107,8 @@ pub struct Extent {
 
 /// What is recorded of one endpoint, in UTC, cut to what touches `period`.
 pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, extent: Extent, period: Span) -> Result<Record, HistoryError> {
-    let id: Option<i64> = connection.prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?.query_row([endpoint], |r| r.get(0)).ok();
-    let Some(id) = id else { return Ok(Record::default()) };
+    let found = connection.prepare_cached("SELECT id, component FROM endpoint WHERE name = ?1")?.query_row([endpoint], |r| Ok((r.get(0)?, r.get(1)?))).ok();
+    let Some((id, component)): Option<(i64, String)> = found else { return Ok(Record::default()) };
     // Steps of the clock move both axes by little; a day of margin never cuts what belongs to the period.
     let from = calendar.surely_before(period.from) - 86_400_000;
     let outages = outages_of(connection, id, from)?;
@@ -142,7 +140,7 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
         unknown: unknown.into_iter().map(|(s, reason)| (calendar.span(s.from, s.to), reason)).chain(skipped).collect(),
         doubtful: spans("doubtful")?,
         proven,
-        absent: spans("absent")?,
+        absent: [spans("absent")?, exclusions(connection, endpoint, &component)?].concat(),
     })
 }
 
@@ -192,125 +190,42 @@ pub fn each_event(connection: &Connection, seq: u64, mut visit: impl FnMut(Store
     Ok(())
 }
 
-/// What a verification found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    Whole {
-        events: u64,
-        head: String,
-    },
-    /// The first event that is not what was written, and why.
-    Altered {
-        seq: u64,
-        why: String,
-    },
+/// Every window that was ever declared, in the order of its declaration.
+pub fn windows(connection: &Connection) -> Result<Vec<Stored>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT body, recorded, ended FROM window ORDER BY seq")?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?, r.get::<_, Option<i64>>(2)?)))?;
+    let mut list = Vec::new();
+    for row in rows {
+        let (body, recorded, ended) = row?;
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let Some(window) = Window::from_json(&value) else { continue };
+        let by = value["by"].as_str().unwrap_or_default().to_owned();
+        list.push(Stored { window, recorded, ended, by, from_config: value["from_config"] == true });
+    }
+    Ok(list)
 }
 
-/// Outages as the events tell them: (from, earliest, latest, to) by the event that opened them.
-#[derive(Default)]
-struct Told {
-    outages: std::collections::BTreeMap<u64, (u64, u64, u64, Option<u64>)>,
-    open: std::collections::HashMap<String, u64>,
+/// Time that a correction takes out of the accounting of an endpoint or of its component. UTC.
+pub fn exclusions(connection: &Connection, endpoint: &str, component: &str) -> Result<Vec<Span>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT body FROM correction ORDER BY seq")?;
+    let rows = statement.query_map([], |r| r.get::<_, String>(0))?;
+    let mut list = Vec::new();
+    for row in rows {
+        let value: serde_json::Value = serde_json::from_str(&row?).unwrap_or_default();
+        let names = |key: &str, name: &str| value[key].as_array().is_some_and(|l| l.iter().any(|n| n == name));
+        let ends = (value["from"].as_str().and_then(parse_utc), value["to"].as_str().and_then(parse_utc));
+        if let (Some(from), Some(to)) = ends
+            && (names("endpoints", endpoint) || names("components", component))
+        {
+            list.push(Span::new(from, to));
+        }
+    }
+    Ok(list)
 }
 
-impl Told {
-    fn hear(&mut self, event: &Map<String, Value>, seq: u64) {
-        let n = |key: &str| event.get(key).and_then(Value::as_u64);
-        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-        match text("kind") {
-            "down" => {
-                let began = (n("from_ms").unwrap_or(0), n("from_earliest_ms").unwrap_or(0), n("from_latest_ms").unwrap_or(0), None);
-                self.outages.insert(seq, began);
-                self.open.insert(text("endpoint").to_owned(), seq);
-            }
-            "up" | "outage_left" | "outage_lost" => {
-                let opened = self.open.remove(text("endpoint"));
-                if let Some(outage) = opened.and_then(|seq| self.outages.get_mut(&seq)) {
-                    outage.3 = n("to_ms");
-                }
-            }
-            "endpoint_renamed" => {
-                if let Some(opened) = self.open.remove(text("from")) {
-                    self.open.insert(text("endpoint").to_owned(), opened);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The first outage of the reading table that does not follow from the events.
-fn outages_differ(connection: &Connection, told: &Told) -> Result<Option<(u64, String)>, HistoryError> {
-    let mut statement = connection.prepare("SELECT opened, from_at, from_earliest, from_latest, to_at FROM outage ORDER BY opened")?;
-    let mut rows = statement.query([])?;
-    let mut seen = 0;
-    while let Some(r) = rows.next()? {
-        let ms = |n: i64| n as u64;
-        let opened = ms(r.get(0)?);
-        let stored = (ms(r.get(1)?), ms(r.get(2)?), ms(r.get(3)?), r.get::<_, Option<i64>>(4)?.map(ms));
-        if told.outages.get(&opened) != Some(&stored) {
-            return Ok(Some((opened, "the table of outages does not say what this event says".into())));
-        }
-        seen += 1;
-    }
-    if seen == told.outages.len() {
-        return Ok(None);
-    }
-    let first = told.outages.keys().next().copied().unwrap_or(0);
-    Ok(Some((first, "an outage that the events tell of is not in the table of outages".into())))
-}
-
-/// Recomputes every hash, and the hashes over hourly tallies that are still kept.
-pub fn verify(connection: &Connection) -> Result<Verdict, HistoryError> {
-    let mut head = GENESIS;
-    let mut events = 0;
-    let mut altered = None;
-    let mut hours: Vec<(u64, i64, String)> = Vec::new();
-    let mut told = Told::default();
-    each_event(connection, 0, |event| {
-        let wrong = |why: &str| Some(Verdict::Altered { seq: event.seq, why: why.to_owned() });
-        if event.seq != events + 1 {
-            altered = Some(Verdict::Altered { seq: events + 1, why: format!("the event is missing; the next is {}", event.seq) });
-            return false;
-        }
-        let parsed: Option<Map<String, Value>> = serde_json::from_str(&event.body).ok();
-        let Some(parsed) = parsed else {
-            altered = wrong("its text is no JSON object");
-            return false;
-        };
-        if canonical(&parsed) != event.body || parsed.get("seq").and_then(Value::as_u64) != Some(event.seq) {
-            altered = wrong("its text is not in canonical form or carries another number");
-            return false;
-        }
-        head = link(&head, &event.body);
-        if head.as_slice() != event.hash {
-            altered = wrong("its hash does not follow from its text and the event before it");
-            return false;
-        }
-        if let ("tallies", Some(hour), Some(sum)) = (
-            parsed.get("kind").and_then(Value::as_str).unwrap_or_default(),
-            parsed.get("hour").and_then(Value::as_str).and_then(parse_utc),
-            parsed.get("sha256").and_then(Value::as_str),
-        ) {
-            hours.push((event.seq, hour.div_euclid(3_600_000), sum.to_owned()));
-        }
-        told.hear(&parsed, event.seq);
-        events += 1;
-        true
-    })?;
-    if let Some(altered) = altered {
-        return Ok(altered);
-    }
-    if let Some((seq, why)) = outages_differ(connection, &told)? {
-        return Ok(Verdict::Altered { seq, why });
-    }
-    for (seq, hour, sum) in hours.iter().rev().take(24 * 7) {
-        let (digest, count) = tallies_digest(connection, *hour)?;
-        if count > 0 && hex(&digest) != *sum {
-            return Ok(Verdict::Altered { seq: *seq, why: "the hourly tallies that it vouches for are not what they were".into() });
-        }
-    }
-    Ok(Verdict::Whole { events, head: hex(&head) })
+/// The newest signed checkpoint, as JSON text.
+pub fn newest_checkpoint(connection: &Connection) -> Result<Option<String>, HistoryError> {
+    Ok(connection.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?)
 }
 
 /// A message that waits to be delivered.

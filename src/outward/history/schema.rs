@@ -10,12 +10,21 @@ use rusqlite::{Connection, OpenFlags};
 use super::HistoryError;
 
 /// Format of the database. A newer one is refused untouched.
-pub const FORMAT: i64 = 1;
+pub const FORMAT: i64 = 2;
 /// The database's name in the state directory.
 pub const FILE: &str = "history.sqlite";
 const LOCK: &str = "lock";
 /// What the lock file says once there is a history beside it.
 const USED: &str = "probity\n";
+
+/// What the second format adds to the first.
+const SECOND: &str = "
+CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE window (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, body TEXT NOT NULL, recorded INTEGER NOT NULL, ended INTEGER);
+CREATE INDEX window_of_id ON window (id) WHERE ended IS NULL;
+CREATE TABLE correction (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
+INSERT OR IGNORE INTO meta (key, value) VALUES ('chain', lower(hex(randomblob(16))));
+";
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -100,8 +109,15 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "cache_size", -4096)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    if format_of(&connection, path)? == 0 {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
+    match format_of(&connection, path)? {
+        0 => connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} {SECOND} PRAGMA user_version = {FORMAT}; COMMIT;"))?,
+        found if found < FORMAT => {
+            let kept = path.with_extension(format!("format-{found}.sqlite"));
+            super::backup::backup(&connection, &kept)?;
+            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
+            tracing::info!(from = found, to = FORMAT, kept = %kept.display(), "the history has a new format; a backup of the old one is kept");
+        }
+        _ => {}
     }
     Ok(connection)
 }
@@ -112,11 +128,20 @@ pub fn open_to_read(directory: &Path) -> Result<Connection, HistoryError> {
     if !path.exists() {
         return Err(HistoryError::Directory { path: directory.display().to_string(), why: "there is no history in it".into() });
     }
-    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    open_file(&path)
+}
+
+/// Opens one database file to read.
+pub fn open_file(path: &Path) -> Result<Connection, HistoryError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    let found = format_of(&connection, &path)?;
+    let found = format_of(&connection, path)?;
     if found > FORMAT {
         return Err(HistoryError::Newer { path: path.display().to_string(), found, known: FORMAT });
+    }
+    if found < FORMAT {
+        let why = "it was written by an older version; start the daemon once, which brings it up to date and keeps a backup".into();
+        return Err(HistoryError::Damaged { path: path.display().to_string(), why });
     }
     Ok(connection)
 }

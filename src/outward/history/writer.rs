@@ -14,14 +14,20 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value, json};
 
 use super::chain::{GENESIS, canonical, hex, link};
+use super::checkpoint::Signer;
 use super::restore::{Restored, restore};
 use super::schema::{self, Owner};
 use super::tally::tally_body;
 use super::*;
-use crate::words::format_utc;
+use crate::judgement::maintenance::Stored;
+use crate::outward::clock::Clock;
+use crate::words::{format_utc, parse_utc};
 
 const SLICE: Duration = Duration::from_millis(10);
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// A checkpoint follows new events within this long, and there is one at least in every hour.
+const CHECKPOINT_AFTER_MS: i64 = 60_000;
+const CHECKPOINT_AT_LEAST_MS: i64 = 3_600_000;
 /// Hours of tallies kept.
 const TALLY_HOURS_KEPT: i64 = 24 * 7;
 /// Delivered messages are remembered this long.
@@ -84,11 +90,36 @@ pub struct History {
     next_seq: u64,
     /// Tallies of this hour and those before do not change any more.
     sealed_hour: i64,
+    notary: Notary,
+}
+
+/// Signs the chain from time to time.
+struct Notary {
+    signer: Signer,
+    chain: String,
+    /// (event, when) of the newest checkpoint.
+    checkpointed: (u64, UtcMs),
+}
+
+impl Notary {
+    /// The number of the last event and the signed checkpoint over it, if one is due.
+    fn due(&self, next_seq: u64, head: &[u8; 32], now: UtcMs, closing: Closing) -> Option<(u64, String)> {
+        let (seq, at) = self.checkpointed;
+        let (last, age) = (next_seq - 1, (now - at).abs());
+        let is_news = last > seq && (age >= CHECKPOINT_AFTER_MS || closing == Closing::Yes);
+        if last == 0 || !is_news && age < CHECKPOINT_AT_LEAST_MS {
+            return None;
+        }
+        let Value::Object(object) = json!({"chain": self.chain, "seq": last, "head": hex(head), "time": format_utc(now)}) else { return None };
+        Some((last, self.signer.signed(object).to_string()))
+    }
 }
 
 impl History {
     /// Takes the state directory for this process.
-    pub fn open(directory: &Path) -> Result<Self, HistoryError> {
+    ///
+    /// `key`: what signs checkpoints, if it is not the directory's own.
+    pub fn open(directory: &Path, key: Option<&str>) -> Result<Self, HistoryError> {
         let (owner, connection) = schema::own(directory)?;
         let last: Option<(i64, Vec<u8>)> =
             connection.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
@@ -99,12 +130,25 @@ impl History {
         };
         let sealed: Option<String> = connection.query_row("SELECT value FROM meta WHERE key = 'sealed_hour'", [], |r| r.get(0)).optional()?;
         let sealed_hour = sealed.and_then(|h| h.parse().ok()).unwrap_or(i64::MIN);
-        Ok(Self { connection, _owner: owner, head, next_seq, sealed_hour })
+        let signer = match key {
+            Some(text) => Signer::from_hex(text).map_err(|why| HistoryError::Directory { path: "[history] key".into(), why })?,
+            None => Signer::of_directory(directory)?,
+        };
+        let chain: String = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0))?;
+        let newest: Option<String> = connection.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?;
+        let newest: Option<Value> = newest.and_then(|body| serde_json::from_str(&body).ok());
+        let checkpointed = newest.map_or((0, 0), |c| (c["seq"].as_u64().unwrap_or(0), c["time"].as_str().and_then(parse_utc).unwrap_or(0)));
+        Ok(Self { connection, _owner: owner, head, next_seq, sealed_hour, notary: Notary { signer, chain, checkpointed } })
     }
 
     /// Everything that a start needs of the past.
     pub fn restore(&self) -> Result<Restored, HistoryError> {
         restore(&self.connection)
+    }
+
+    /// Every maintenance window that was ever declared.
+    pub fn windows(&self) -> Result<Vec<Stored>, HistoryError> {
+        super::read::windows(&self.connection)
     }
 
     /// Latency of the last hours, to fill the histograms of pages after a start: (endpoint, hour, body).
@@ -165,6 +209,13 @@ impl Writer {
     }
 }
 
+/// Whether the daemon is about to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    Yes,
+    No,
+}
+
 struct Running<T> {
     history: History,
     tell: T,
@@ -187,6 +238,8 @@ impl<T: Fn(Progress)> Running<T> {
             }
         }
         self.write_tallies(Duration::from_millis(500));
+        let now = Clock::Real.read().utc_ms;
+        self.log_failure("signing the last checkpoint", |h| h.last_checkpoint(now));
         let _ = self.history.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
@@ -299,9 +352,25 @@ impl History {
                 post(&transaction, message, batch.stamp.utc_ms)?;
             }
         }
+        let checkpoint = self.notary.due(seq, &head, batch.stamp.utc_ms, Closing::No);
+        if let Some((last, body)) = &checkpoint {
+            transaction.execute("INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)", params![*last as i64, body])?;
+        }
         transaction.commit()?;
         self.head = head;
         self.next_seq = seq;
+        if let Some((last, _)) = checkpoint {
+            self.notary.checkpointed = (last, batch.stamp.utc_ms);
+        }
+        Ok(())
+    }
+
+    /// The last events are signed before the daemon ends.
+    fn last_checkpoint(&mut self, now: UtcMs) -> Result<(), HistoryError> {
+        if let Some((last, body)) = self.notary.due(self.next_seq, &self.head, now, Closing::Yes) {
+            self.connection.execute("INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)", params![last as i64, body])?;
+            self.notary.checkpointed = (last, now);
+        }
         Ok(())
     }
 
@@ -418,7 +487,7 @@ fn append(transaction: &Transaction, draft: &EventDraft, seq: u64, previous: &[u
 }
 
 fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoint: Option<i64>) -> Result<(), HistoryError> {
-    match *projection {
+    match projection.clone() {
         Projection::OutageOpened { from, from_earliest, from_latest, confirmed_at, cause } => {
             transaction
                 .prepare_cached(
@@ -443,6 +512,15 @@ fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoin
         Projection::Doubtful { from, to } => put_span(transaction, "doubtful", endpoint, from, to)?,
         Projection::Proven { from, to } => put_span(transaction, "proven", endpoint, from, to)?,
         Projection::Absent { from, to } => put_span(transaction, "absent", endpoint, from, to)?,
+        Projection::WindowDeclared { id, body, recorded } => {
+            transaction.execute("INSERT INTO window (seq, id, body, recorded) VALUES (?1, ?2, ?3, ?4)", params![seq, id, body, recorded])?;
+        }
+        Projection::WindowEnded { id, at } => {
+            transaction.execute("UPDATE window SET ended = ?2 WHERE id = ?1 AND ended IS NULL", params![id, at])?;
+        }
+        Projection::Corrected { body } => {
+            transaction.execute("INSERT INTO correction (seq, body) VALUES (?1, ?2)", params![seq, body])?;
+        }
         Projection::ClockStep { at, offset_ms } => {
             transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", params![at as i64, offset_ms])?;
         }
@@ -499,4 +577,65 @@ fn serve(transaction: &Transaction, service: &Service) -> Result<(), HistoryErro
             .execute(params![id, r.name.as_str(), r.component.as_str(), r.kind, r.target.as_str(), r.digest as i64])?,
     };
     Ok(())
+}
+
+/// A backup that takes the place of a history.
+pub struct Replacement {
+    pub from: std::path::PathBuf,
+    /// Every judge, brought up to date, with its counters set back.
+    pub states: Vec<(i64, Vec<u8>)>,
+    pub last_batch: u64,
+    pub last: Option<Stamp>,
+    pub by: String,
+}
+
+impl Replacement {
+    /// Number of events, and where the history before is kept.
+    pub fn put(self, directory: &Path, now: UtcMs) -> Result<(u64, String), HistoryError> {
+        let (owner, connection) = schema::own(directory)?;
+        drop(connection);
+        let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
+        let aside = owner.path.with_extension(format!("before-{now}.sqlite"));
+        let fresh = owner.path.with_extension("restoring");
+        let _ = std::fs::remove_file(&fresh);
+        std::fs::copy(&self.from, &fresh).map_err(unusable)?;
+        let restored = self.append_to(&fresh, now)?;
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", owner.path.display()));
+        }
+        std::fs::rename(&owner.path, &aside).map_err(unusable)?;
+        std::fs::rename(&fresh, &owner.path).map_err(unusable)?;
+        std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(unusable)?;
+        Ok((restored, aside.display().to_string()))
+    }
+
+    /// Writes the event, the new chain and the judges into the copy.
+    fn append_to(&self, path: &Path, now: UtcMs) -> Result<u64, HistoryError> {
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let transaction = connection.transaction()?;
+        let damaged = |why: &str| HistoryError::Damaged { path: path.display().to_string(), why: why.into() };
+        let (seq, hash): (i64, Vec<u8>) = transaction.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let head: [u8; 32] = hash.try_into().map_err(|_| damaged("the last event's hash is no hash"))?;
+        let old_chain: String = transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0))?;
+        transaction.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'chain'", [])?;
+        let new_chain: String = transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0))?;
+        let at = self.last.as_ref().map_or(0, |s| s.timeline_ms);
+        let body = json!({
+            "old_chain": old_chain, "old_seq": seq, "old_head": hex(&head), "new_chain": new_chain, "by": self.by,
+            "backup_until": self.last.as_ref().map(|s| format_utc(s.utc_ms)),
+        });
+        let Value::Object(body) = body else { return Err(damaged("no event can be made")) };
+        let draft = EventDraft { endpoint: None, kind: "restored", at, utc: now, body, projection: None };
+        append(&transaction, &draft, seq as u64 + 1, &head)?;
+        for (id, judge) in &self.states {
+            transaction.prepare_cached("INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)")?.execute(params![
+                id,
+                self.last_batch as i64,
+                sealed(judge.clone())
+            ])?;
+        }
+        transaction.commit()?;
+        Ok(seq as u64 + 1)
+    }
 }

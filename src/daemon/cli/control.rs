@@ -1,0 +1,45 @@
+//! What a command asks of a running daemon: one line over its control socket.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::args::Place;
+use super::{local, print};
+use crate::daemon::control::SOCKET;
+use crate::daemon::exit::Exit;
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Asks, and prints the answer; the text for people is made of it.
+pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value) -> String) -> Exit {
+    let directory = match local::directory(place) {
+        Ok(directory) => directory,
+        Err(exit) => return exit,
+    };
+    let path = directory.join(SOCKET);
+    let answer = match exchange(&path, request) {
+        Ok(answer) => answer,
+        Err(why) => {
+            eprintln!("probity: no daemon answers at {}: {why}; this is recorded by a running daemon only", path.display());
+            return Exit::Unavailable;
+        }
+    };
+    if let Some(why) = answer["error"].as_str() {
+        eprintln!("probity: refused: {why}");
+        return Exit::Bad;
+    }
+    print(json, &answer, || text(&answer));
+    Exit::Fine
+}
+
+fn exchange(path: &std::path::Path, request: &Value) -> Result<Value, String> {
+    let mut stream = UnixStream::connect(path).map_err(|e| e.to_string())?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
+    stream.write_all(format!("{request}\n").as_bytes()).map_err(|e| e.to_string())?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).map_err(|e| e.to_string())?;
+    serde_json::from_str(&line).map_err(|_| "it gave no answer".to_owned())
+}

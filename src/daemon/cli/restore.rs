@@ -1,0 +1,55 @@
+//! `probity history restore`: a backup takes the place of the history of a stopped daemon.
+//!
+//! The chain goes on under a new id that names the old one, exported counters begin at 0 again, and what came after the
+//! backup is unknown time, as the next start finds nothing that vouches for it.
+
+use std::path::Path;
+
+use super::args::Place;
+use super::local;
+use crate::daemon::exit::Exit;
+use crate::engine::replay::judges;
+use crate::judgement::state_codec::encode_with;
+use crate::outward::clock::Clock;
+use crate::outward::history::restore::restore;
+use crate::outward::history::writer::Replacement;
+use crate::outward::history::{HistoryError, backup, read};
+
+pub fn run(from: &Path, place: &Place, by: Option<&str>) -> Exit {
+    let directory = match local::directory(place) {
+        Ok(directory) => directory,
+        Err(exit) => return exit,
+    };
+    match put_in_place(from, &directory, by) {
+        Ok((events, aside)) => {
+            println_out(&format!("restored: {events} events; the history before is kept as {aside}\n"));
+            Exit::Fine
+        }
+        Err(error @ HistoryError::Owned { .. }) => {
+            eprintln!("probity: {error}; stop it first");
+            Exit::Owned
+        }
+        Err(error) => local::complain(error),
+    }
+}
+
+fn println_out(text: &str) {
+    super::print(false, &serde_json::Value::Null, || text.to_owned());
+}
+
+fn put_in_place(from: &Path, directory: &Path, by: Option<&str>) -> Result<(u64, String), HistoryError> {
+    // Everything that can fail on the backup fails before anything is touched.
+    let copy = backup::open_backup(from)?;
+    let restored = restore(&copy)?;
+    let windows = read::windows(&copy)?;
+    let mut states = Vec::new();
+    for (id, (cadence, mut judge)) in judges(&restored, &windows)? {
+        judge.rebase();
+        states.push((id, encode_with(&cadence, &judge)));
+    }
+    drop(copy);
+    states.sort_by_key(|s| s.0);
+    let now = Clock::Real.read();
+    let by = by.unwrap_or("the command line").to_owned();
+    Replacement { from: from.to_owned(), states, last_batch: restored.last_batch, last: restored.last, by }.put(directory, now.utc_ms)
+}

@@ -1,0 +1,263 @@
+//! The control socket: what people record at run time. One line of JSON in, one line out, on `$state_dir/control.sock`.
+//!
+//! Only its owner can open it; who asked is recorded as the peer's user id and what they call themselves.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::build_maintenance::civil;
+use crate::engine::board::Board;
+use crate::engine::drive::{Control, Request};
+use crate::expose::api;
+use crate::expose::figures::sums_json;
+use crate::judgement::maintenance::{Stored, Window};
+use crate::judgement::sla::contract::{Announcement, Contract};
+use crate::judgement::sla::record::OPEN;
+use crate::judgement::timeline::Span;
+use crate::outward::clock::Clock;
+use crate::outward::history::schema;
+use crate::words::{Name, UtcMs, format_utc, parse_utc};
+
+/// The socket's name in the state directory.
+pub const SOCKET: &str = "control.sock";
+/// A request is one line of at most so many bytes.
+const LINE_LIMIT: u64 = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(10);
+/// No window is longer than this.
+const LONGEST_MS: u64 = 31 * 86_400_000;
+
+/// What answering needs.
+#[derive(Clone)]
+pub struct Desk {
+    pub board: Arc<Board>,
+    pub state_dir: PathBuf,
+    pub control: mpsc::UnboundedSender<Control>,
+}
+
+/// Binds the socket for its owner only.
+pub fn bind(state_dir: &Path) -> std::io::Result<UnixListener> {
+    let path = state_dir.join(SOCKET);
+    // The directory is ours by its lock: what lies there is a leftover.
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers for as long as the daemon runs.
+pub async fn run(listener: UnixListener, desk: Desk) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let desk = desk.clone();
+                tokio::task::spawn_local(async move {
+                    let _ = tokio::time::timeout(PATIENCE, serve(stream, desk)).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the control socket cannot be served");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
+    let uid = stream.peer_cred()?.uid();
+    let (reading, mut writing) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(reading.take(LINE_LIMIT)).read_line(&mut line).await?;
+    let answer = match serde_json::from_str::<Value>(&line) {
+        Ok(request) => desk.answer(&request, uid).await,
+        Err(error) => Err(format!("the request is no JSON: {error}")),
+    };
+    let value = answer.unwrap_or_else(|why| json!({"error": why}));
+    writing.write_all(format!("{value}\n").as_bytes()).await
+}
+
+fn now() -> UtcMs {
+    Clock::Real.read().utc_ms
+}
+
+impl Desk {
+    async fn answer(&self, request: &Value, uid: u32) -> Result<Value, String> {
+        let by = request["by"].as_str().filter(|b| Name::new(b).is_ok()).map_or_else(|| format!("uid {uid}"), |b| format!("uid {uid} ({b})"));
+        match request["do"].as_str().unwrap_or_default() {
+            "maintenance add" => self.declare(request, by).await,
+            "maintenance cancel" => {
+                let id = Name::new(request["id"].as_str().unwrap_or_default()).map_err(|e| format!("this is no id: {e}"))?;
+                let recorded = self.record(Request::EndWindow { id: id.clone(), by }).await?;
+                Ok(json!({"schema": "probity-maintenance-cancelled/1", "id": id.as_str(), "recorded_at": format_utc(recorded)}))
+            }
+            "annotate" => self.annotate(request, by).await,
+            "exclude" => self.exclude(request, by).await,
+            other => Err(format!("there is no request `{other}`")),
+        }
+    }
+
+    async fn record(&self, request: Request) -> Result<UtcMs, String> {
+        let (reply, answer) = oneshot::channel();
+        self.control.send(Control::Record { request, reply }).map_err(|_| "the daemon is ending")?;
+        answer.await.map_err(|_| "the daemon ended before it was recorded".to_owned())?
+    }
+
+    async fn declare(&self, request: &Value, by: String) -> Result<Value, String> {
+        let window = window(request)?;
+        let at = now();
+        let next = window.occurrences(Span::new(at, OPEN.min(at + 400 * 86_400_000))).into_iter().next();
+        let next = next.filter(|s| s.from >= at).ok_or("the window begins in the past: maintenance is declared before it begins, never for time past")?;
+        self.knows(&window)?;
+        let contracts: Vec<Value> = {
+            let plan = self.board.plan.load();
+            plan.contracts.list.iter().filter(|c| touches(c, &window)).map(|c| admission(c, &window, next, at)).collect()
+        };
+        let id = window.id.clone();
+        let recorded = self.record(Request::DeclareWindow { window, by }).await?;
+        Ok(json!({
+            "schema": "probity-maintenance-added/1", "id": id.as_str(), "recorded_at": format_utc(recorded),
+            "next": {"from": format_utc(next.from), "to": format_utc(next.to)}, "contracts": contracts,
+        }))
+    }
+
+    /// A window names what the config has.
+    fn knows(&self, window: &Window) -> Result<(), String> {
+        let plan = self.board.plan.load();
+        let entries = self.board.entries();
+        for name in &window.components {
+            let is_known = plan.components.contains_key(name) || entries.iter().any(|e| e.endpoint.load().component == *name);
+            if !is_known {
+                return Err(format!("there is no component `{name}`"));
+            }
+        }
+        for name in &window.endpoints {
+            if !entries.iter().any(|e| e.endpoint.load().name == *name) {
+                return Err(format!("there is no endpoint `{name}` in service"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn annotate(&self, request: &Value, by: String) -> Result<Value, String> {
+        let (seq, text) = (request["seq"].as_u64().ok_or("name the event with --seq")?, said(request, "text")?);
+        let body = json!({"of": seq, "text": text, "by": by});
+        let recorded = self.record(Request::Correct { kind: "annotation", body }).await?;
+        Ok(json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null}))
+    }
+
+    /// Takes time out of the accounting, with what it was before and after. Raw counters stay.
+    async fn exclude(&self, request: &Value, by: String) -> Result<Value, String> {
+        let (components, endpoints) = (list(request, "components")?, list(request, "endpoints")?);
+        if components.is_empty() && endpoints.is_empty() {
+            return Err("name what is excluded: --component or --endpoint".into());
+        }
+        let instant = |key: &str| request[key].as_str().and_then(parse_utc).ok_or(format!("--{key} is no instant; write it as 2026-11-01T00:00:00Z"));
+        let (from, to) = (instant("from")?, instant("to")?);
+        if to <= from {
+            return Err("--to is not after --from".into());
+        }
+        let reason = said(request, "reason")?;
+        let (board, directory) = (self.board.clone(), self.state_dir.clone());
+        let (c, e) = (components.clone(), endpoints.clone());
+        let before = tokio::task::spawn_blocking(move || {
+            let connection = schema::open_to_read(&directory)?;
+            api::sums_of(&connection, &board, &c, &e, Span::new(from, to))
+        });
+        let before = before.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        if before.is_empty() {
+            return Err("none of them is in service".into());
+        }
+        let sums: serde_json::Map<String, Value> = before.iter().map(|(name, sums)| (name.clone(), sums_json(sums))).collect();
+        let nothing: serde_json::Map<String, Value> = before.iter().map(|(name, _)| (name.clone(), sums_json(&Default::default()))).collect();
+        let names = |l: &[Name]| l.iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>();
+        let body = json!({
+            "components": names(&components), "endpoints": names(&endpoints), "from": format_utc(from), "to": format_utc(to), "reason": reason, "by": by,
+            "before": sums, "after": nothing,
+        });
+        let answer = json!({"before": body["before"], "after": body["after"]});
+        let recorded = self.record(Request::Correct { kind: "exclusion", body }).await?;
+        Ok(
+            json!({"schema": "probity-correction/1", "kind": "exclusion", "recorded_at": format_utc(recorded), "before": answer["before"], "after": answer["after"]}),
+        )
+    }
+}
+
+fn said(request: &Value, key: &str) -> Result<String, String> {
+    let text = request[key].as_str().unwrap_or_default().trim();
+    if text.is_empty() || text.len() > 2000 || text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(format!("say why with --{key}: some printable words, at most 2000 bytes"));
+    }
+    Ok(text.to_owned())
+}
+
+fn list(request: &Value, key: &str) -> Result<Vec<Name>, String> {
+    request[key].as_array().into_iter().flatten().map(|n| Name::new(n.as_str().unwrap_or_default()).map_err(|e| format!("{key}: {e}"))).collect()
+}
+
+fn window(request: &Value) -> Result<Window, String> {
+    let text = |key: &str| request[key].as_str();
+    let zone = match text("time_zone") {
+        Some(name) => TimeZone::get(name).map_err(|_| format!("there is no time zone `{name}`"))?,
+        None => TimeZone::UTC,
+    };
+    let start = text("start").and_then(|t| civil(t, &zone)).ok_or("--start is no time; write 2026-12-06T02:00, or with Z or an offset")?;
+    let duration = request["duration_ms"].as_u64().filter(|ms| (1000..=LONGEST_MS).contains(ms)).ok_or("--duration goes from 1s to 31d")?;
+    let id = match text("id") {
+        Some(id) => Name::new(id).map_err(|e| format!("--id: {e}"))?,
+        None => Name::new(&format!("window-{}", now())).map_err(|e| e.to_string())?,
+    };
+    let announced_at = match text("announced_at") {
+        Some(t) => Some(parse_utc(t).ok_or("--announced-at is no instant")?),
+        None => None,
+    };
+    let definition = json!({
+        "id": id.as_str(), "components": request["components"].as_array().cloned().unwrap_or_default(),
+        "endpoints": request["endpoints"].as_array().cloned().unwrap_or_default(), "start": start.to_string(),
+        "time_zone": zone.iana_name().unwrap_or("UTC"), "every": request["every"].as_array().cloned().unwrap_or_default(),
+        "duration_ms": duration, "announced_at": announced_at.map(format_utc), "reason": said(request, "reason")?,
+    });
+    Window::from_json(&definition).ok_or_else(|| "a name or a day is not what it should be (days: Mon, Tue, Wed, Thu, Fri, Sat, Sun)".to_owned())
+}
+
+fn touches(contract: &Contract, window: &Window) -> bool {
+    (window.components.is_empty() && window.endpoints.is_empty())
+        || contract.components.iter().any(|c| window.components.contains(c) || window.endpoints.contains(c))
+}
+
+/// What a contract will say of the window's next occurrence.
+fn admission(contract: &Contract, window: &Window, next: Span, recorded: UtcMs) -> Value {
+    let told = match contract.maintenance.announcement {
+        Announcement::Claimed => window.announced_at.unwrap_or(recorded),
+        Announcement::Recorded => recorded,
+    };
+    let late = contract.maintenance.notice.is_some_and(|notice| told > next.from - notice as i64);
+    let allowance = contract.maintenance.allowance.filter(|most| *most < next.length());
+    let why = match (late, allowance) {
+        (true, _) => Some("it is announced later than the contract's notice before it begins".to_owned()),
+        (false, Some(most)) => Some(format!("only {} of it fit the allowance of a period", crate::config::leaf::show_duration(most))),
+        (false, None) => None,
+    };
+    json!({"sla": contract.name.as_str(), "admitted": !late, "why": why})
+}
+
+/// The windows of a history, for the command line.
+pub fn listed(all: &[Stored], at: UtcMs) -> Vec<Value> {
+    all.iter()
+        .map(|s| {
+            let mut value = s.window.to_json();
+            let ahead = s.in_force(Span::new(at, at + 400 * 86_400_000)).into_iter().next();
+            value["recorded_at"] = json!(format_utc(s.recorded));
+            value["ended_at"] = json!(s.ended.map(format_utc));
+            value["by"] = json!(s.by);
+            value["next"] = ahead.map_or(Value::Null, |n| json!({"from": format_utc(n.from), "to": format_utc(n.to)}));
+            value
+        })
+        .collect()
+}

@@ -1,0 +1,94 @@
+//! Maintenance windows in the recorder: declared, ended, and told to the judges, which count the time inside them apart.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Recorder;
+use crate::engine::events;
+use crate::judgement::maintenance::{Stored, Window, spans_for};
+use crate::judgement::timeline::Span;
+use crate::outward::history::{EventDraft, Projection};
+use crate::words::{Ms, Name, UtcMs, format_utc};
+
+/// How far around now the judges know the windows; they are told again every hour.
+const AHEAD_MS: i64 = 2 * 86_400_000;
+
+/// The declared windows of one endpoint on the timeline.
+pub fn windows_of(all: &[Stored], endpoint: &str, component: &str, settled: Ms, now: Ms, offset_ms: i64) -> Arc<[Span]> {
+    if all.is_empty() {
+        return Arc::default();
+    }
+    let within = Span::new(settled.min(now) as i64 + offset_ms, now as i64 + offset_ms + AHEAD_MS);
+    let spans = spans_for(all, endpoint, component, within);
+    spans.as_slice().iter().map(|s| Span::new(s.from - offset_ms, s.to - offset_ms)).collect()
+}
+
+impl Recorder {
+    /// What the history holds, at the start.
+    pub fn restore_windows(&mut self, stored: Vec<Stored>) {
+        self.board.windows.store(Arc::new(stored));
+    }
+
+    /// Holds the config's windows against those in force: what is new is declared, what is gone is ended.
+    pub fn reconcile_windows(&mut self, configured: &[Window], now: Ms) {
+        let in_force: Vec<Stored> = self.board.windows.load().iter().filter(|s| s.ended.is_none() && s.from_config).cloned().collect();
+        for old in in_force.iter().filter(|s| !configured.contains(&s.window)) {
+            self.end_window(&old.window.id, "the config", now);
+        }
+        for window in configured.iter().filter(|w| !in_force.iter().any(|s| s.window == **w)) {
+            self.declare(window.clone(), "the config", true, now);
+        }
+        self.tell_windows(now);
+    }
+
+    /// Declares a window from now on; never for time past.
+    pub fn declare(&mut self, window: Window, by: &str, from_config: bool, now: Ms) {
+        let recorded = self.utc(now);
+        let mut definition = window.to_json();
+        (definition["by"], definition["from_config"]) = (json!(by), json!(from_config));
+        let projection = Projection::WindowDeclared { id: window.id.to_string(), body: definition.to_string(), recorded };
+        let event = events::general("maintenance_declared", now, recorded, definition);
+        let _ = self.push_event(EventDraft { projection: Some(projection), ..event });
+        tracing::info!(window = %window.id, by, "maintenance declared");
+        self.change_windows(|all| all.push(Stored { window, recorded, ended: None, by: by.to_owned(), from_config }));
+    }
+
+    /// Ends a window from now on; false when none of that id is in force.
+    pub fn end_window(&mut self, id: &Name, by: &str, now: Ms) -> bool {
+        let at = self.utc(now);
+        let is_there = self.board.windows.load().iter().any(|s| s.window.id == *id && s.ended.is_none());
+        if !is_there {
+            return false;
+        }
+        let event = events::general("maintenance_ended", now, at, json!({"id": id.as_str(), "by": by, "from": format_utc(at)}));
+        let _ = self.push_event(EventDraft { projection: Some(Projection::WindowEnded { id: id.to_string(), at }), ..event });
+        tracing::info!(window = %id, by, "maintenance ended");
+        self.change_windows(|all| all.iter_mut().filter(|s| s.window.id == *id && s.ended.is_none()).for_each(|s| s.ended = Some(at)));
+        true
+    }
+
+    fn change_windows(&mut self, change: impl FnOnce(&mut Vec<Stored>)) {
+        let mut all = self.board.windows.load().as_ref().clone();
+        change(&mut all);
+        self.board.windows.store(Arc::new(all));
+    }
+
+    /// Tells every judge the windows around now.
+    pub fn tell_windows(&mut self, now: Ms) {
+        let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
+        for course in self.courses.iter_mut().filter(|c| c.in_service) {
+            let endpoint = course.entry.endpoint.load();
+            let settled = course.judge.ledger().watermark;
+            course.judge.set_windows(windows_of(&all, endpoint.name.as_str(), endpoint.component.as_str(), settled, now, offset));
+        }
+    }
+
+    /// A correction: an event beside the record, never an edit of it.
+    pub fn correct(&mut self, kind: &'static str, body: serde_json::Value, now: Ms) -> UtcMs {
+        let recorded = self.utc(now);
+        let projection = (kind == "exclusion").then(|| Projection::Corrected { body: body.to_string() });
+        let _ = self.push_event(EventDraft { projection, ..events::general(kind, now, recorded, body) });
+        recorded
+    }
+}

@@ -1,0 +1,126 @@
+//! What readers may ask a judge, and from where its exported counters count.
+
+use super::ledger::Ledger;
+use super::rules::Rules;
+use super::state::{Judge, Notes, OpenOutage, Run, Slots, Transitions};
+use crate::words::{Ms, Reason, StateName};
+
+/// What exported counters are counted from: all zero but after a restore.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Base {
+    /// The watermark when the counters were set back.
+    pub at: Ms,
+    pub up: Ms,
+    pub down: Ms,
+    pub unknown: Ms,
+    pub down_lower: Ms,
+    pub down_upper: Ms,
+    pub maintenance: [Ms; 3],
+    pub transitions: Transitions,
+}
+
+impl Base {
+    pub(super) fn fields(&self) -> [Ms; 12] {
+        let ([m_up, m_down, m_unknown], t) = (self.maintenance, self.transitions);
+        [self.at, self.up, self.down, self.unknown, self.down_lower, self.down_upper, m_up, m_down, m_unknown, t.up, t.down, t.unknown]
+    }
+
+    pub(super) fn restored(fields: [Ms; 12]) -> Self {
+        let [at, up, down, unknown, down_lower, down_upper, m_up, m_down, m_unknown, t_up, t_down, t_unknown] = fields;
+        let transitions = Transitions { up: t_up, down: t_down, unknown: t_unknown };
+        Self { at, up, down, unknown, down_lower, down_upper, maintenance: [m_up, m_down, m_unknown], transitions }
+    }
+}
+
+impl Judge {
+    /// The state now, as far as results that are judged tell.
+    pub fn state(&self) -> StateName {
+        match (self.unknown_from, self.known_up) {
+            (Some(_), _) => StateName::Unknown,
+            (_, Some(true)) => StateName::Up,
+            (_, Some(false)) => StateName::Down,
+            (_, None) => StateName::Unknown,
+        }
+    }
+
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    pub fn first_start(&self) -> Option<Ms> {
+        self.first_start
+    }
+
+    /// Proven downtime: the sum over runs of failures, in milliseconds.
+    pub fn down_lower(&self) -> Ms {
+        self.lower_closed + self.run.map_or(0, Run::lower)
+    }
+
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    pub fn transitions(&self) -> &Transitions {
+        &self.transitions
+    }
+
+    pub fn outage(&self) -> Option<&OpenOutage> {
+        self.outage.as_ref()
+    }
+
+    /// Where the time that is unknown now began, with the reason as known so far.
+    pub fn open_unknown(&self) -> Option<(Ms, Reason)> {
+        let from = self.unknown_from?;
+        let notes = self.pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
+        Some((from, self.reason_of(from, notes)))
+    }
+
+    /// Known downtime inside the open outage, and its lower bound, in milliseconds.
+    pub fn open_outage_sums(&self) -> (Ms, Ms) {
+        self.outage.map_or((0, 0), |o| (self.ledger.down - o.down_before, self.down_lower() - o.lower_before))
+    }
+
+    /// The longest time from the start of a success or failure to the end of the next, so far.
+    pub fn longest_blind(&self) -> Ms {
+        self.longest_blind
+    }
+
+    /// The run of failures that is open: surely down between these instants.
+    pub fn open_run(&self) -> Option<(Ms, Ms)> {
+        self.run.filter(|r| r.lower() > 0).map(|r| (r.first_end, r.last_start))
+    }
+
+    /// True while a re-probe may still decide something: failures or successes are pending.
+    pub fn undecided(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// True when nothing recorded can vouch for `now`: new, or the last result is too old.
+    pub fn needs_first_probe(&self, rules: &Rules, now: Ms) -> bool {
+        let vouched = self.pending.last().map(|p| p.vouch).or(self.last);
+        vouched.is_none_or(|v| now > v.until_from + rules.gap)
+    }
+
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Exported counters begin at 0 again from here: a backup was restored, and what followed it is gone.
+    pub fn rebase(&mut self) {
+        self.base = Base {
+            at: self.ledger.watermark,
+            up: self.ledger.up,
+            down: self.ledger.down,
+            unknown: self.ledger.unknown,
+            down_lower: self.down_lower(),
+            down_upper: self.ledger.down_upper,
+            maintenance: self.ledger.maintenance,
+            transitions: self.transitions,
+        };
+    }
+
+    /// Declared windows on the timeline, near now.
+    pub fn set_windows(&mut self, windows: std::sync::Arc<[super::timeline::Span]>) {
+        self.ledger.set_windows(windows);
+    }
+}

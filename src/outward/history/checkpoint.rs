@@ -1,0 +1,110 @@
+//! Signed checkpoints of the chain (Ed25519, RFC 8032): whoever keeps one can prove later that nothing before it was rewritten.
+//!
+//! `{chain, seq, head, time, key, signature}`: the signature is over the canonical JSON of the object without it. The key is
+//! made at the first start (32 random bytes as hexadecimal text, for its owner only), or given by the config as a secret.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use serde_json::{Map, Value, json};
+
+use super::HistoryError;
+use super::chain::{canonical, hex};
+
+/// The key's file in the state directory.
+pub const KEY_FILE: &str = "checkpoint.key";
+
+/// Signs checkpoints and reports.
+pub struct Signer {
+    pair: Ed25519KeyPair,
+}
+
+impl Signer {
+    /// Of 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Result<Self, String> {
+        let seed = unhex(text.trim()).filter(|s| s.len() == 32).ok_or("a checkpoint key is 64 hexadecimal digits")?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| "this is no Ed25519 seed")?;
+        Ok(Self { pair })
+    }
+
+    /// The key of a state directory; made when there is none.
+    pub fn of_directory(directory: &Path) -> Result<Self, HistoryError> {
+        let path = directory.join(KEY_FILE);
+        let unusable = |why: String| HistoryError::Directory { path: path.display().to_string(), why };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::from_hex(&text).map_err(unusable),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut seed = [0; 32];
+                aws_lc_rs::rand::fill(&mut seed).map_err(|_| unusable("the system gives no random numbers".into()))?;
+                let text = format!("{}\n", hex(&seed));
+                let fresh = directory.join(format!("{KEY_FILE}.new"));
+                let mut file =
+                    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(|e| unusable(e.to_string()))?;
+                file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| unusable(e.to_string()))?;
+                std::fs::rename(&fresh, &path).map_err(|e| unusable(e.to_string()))?;
+                Self::from_hex(&text).map_err(unusable)
+            }
+            Err(error) => Err(unusable(error.to_string())),
+        }
+    }
+
+    /// The public key in hexadecimal.
+    pub fn key(&self) -> String {
+        hex(self.pair.public_key().as_ref())
+    }
+
+    /// Adds `key` and `signature` to an object.
+    pub fn signed(&self, mut object: Map<String, Value>) -> Value {
+        object.remove("signature");
+        object.insert("key".into(), json!(self.key()));
+        let signature = self.pair.sign(canonical(&object).as_bytes());
+        object.insert("signature".into(), json!(hex(signature.as_ref())));
+        Value::Object(object)
+    }
+}
+
+/// Why a signed object is not what its key's owner signed.
+pub fn verify_signature(value: &Value) -> Result<(), &'static str> {
+    let mut object = value.as_object().ok_or("it is no JSON object")?.clone();
+    let signature = object.remove("signature").and_then(|s| s.as_str().and_then(unhex)).ok_or("it carries no signature")?;
+    let key = object.get("key").and_then(Value::as_str).and_then(unhex).ok_or("it carries no key")?;
+    UnparsedPublicKey::new(&ED25519, key).verify(canonical(&object).as_bytes(), &signature).map_err(|_| "its signature is not of its content and key")
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_of_the_whole_content_and_of_its_key() {
+        let signer = Signer::from_hex(&"07".repeat(32)).expect("a key");
+        let Value::Object(object) = json!({"chain": "c", "seq": 5, "head": "00"}) else { panic!() };
+        let signed = signer.signed(object);
+        assert_eq!(verify_signature(&signed), Ok(()));
+        for (field, value) in [("seq", json!(6)), ("head", json!("01")), ("key", json!("07".repeat(32)))] {
+            let mut forged = signed.clone();
+            forged[field] = value;
+            assert!(verify_signature(&forged).is_err(), "{field}");
+        }
+        assert!(verify_signature(&json!({"seq": 5})).is_err());
+        assert!(Signer::from_hex("07").is_err());
+    }
+
+    #[test]
+    fn a_directory_keeps_its_key() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let first = Signer::of_directory(directory.path()).expect("made").key();
+        assert_eq!(Signer::of_directory(directory.path()).expect("read").key(), first);
+        std::fs::write(directory.path().join(KEY_FILE), "short").expect("written");
+        assert!(Signer::of_directory(directory.path()).is_err());
+    }
+}

@@ -1,0 +1,273 @@
+//! Whether the history is what was written: hashes, signed checkpoints, and the tables that readers ask.
+//!
+//! A chain alone proves only that it fits itself; checkpoints signed by the daemon, and above all one that left the machine
+//! earlier, prove that nothing before them was rewritten, removed or cut off.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::{Map, Value};
+
+use super::HistoryError;
+use super::chain::{GENESIS, canonical, hex, link};
+use super::checkpoint::verify_signature;
+use super::read::each_event;
+use super::writer::tallies_digest;
+use crate::words::parse_utc;
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Whole {
+        events: u64,
+        head: String,
+        /// Signed checkpoints that fit.
+        checkpoints: u64,
+        /// The history was restored from a backup so often.
+        restores: u64,
+    },
+    /// The first event that is not what was written, and why.
+    Altered { seq: u64, why: String },
+    /// The checkpoint is of a chain that ended when a backup was restored; what it signed beyond the backup is gone.
+    Forked { seq: u64, why: String },
+    /// What was given proves nothing either way.
+    NotProvable { why: String },
+}
+
+/// What to hold the history against.
+#[derive(Debug, Clone, Default)]
+pub struct Against {
+    /// A checkpoint that left the machine earlier.
+    pub since: Option<Value>,
+    /// The key that must have signed, in hexadecimal; left out: any one key.
+    pub key: Option<String>,
+}
+
+/// Outages as the events tell them: (from, earliest, latest, to) by the event that opened them.
+#[derive(Default)]
+struct Told {
+    outages: std::collections::BTreeMap<u64, (u64, u64, u64, Option<u64>)>,
+    open: std::collections::HashMap<String, u64>,
+}
+
+impl Told {
+    fn hear(&mut self, event: &Map<String, Value>, seq: u64) {
+        let n = |key: &str| event.get(key).and_then(Value::as_u64);
+        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+        match text("kind") {
+            "down" => {
+                let began = (n("from_ms").unwrap_or(0), n("from_earliest_ms").unwrap_or(0), n("from_latest_ms").unwrap_or(0), None);
+                self.outages.insert(seq, began);
+                self.open.insert(text("endpoint").to_owned(), seq);
+            }
+            "up" | "outage_left" | "outage_lost" => {
+                let opened = self.open.remove(text("endpoint"));
+                if let Some(outage) = opened.and_then(|seq| self.outages.get_mut(&seq)) {
+                    outage.3 = n("to_ms");
+                }
+            }
+            "endpoint_renamed" => {
+                if let Some(opened) = self.open.remove(text("from")) {
+                    self.open.insert(text("endpoint").to_owned(), opened);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The first outage of the reading table that does not follow from the events.
+fn outages_differ(connection: &Connection, told: &Told) -> Result<Option<(u64, String)>, HistoryError> {
+    let mut statement = connection.prepare("SELECT opened, from_at, from_earliest, from_latest, to_at FROM outage ORDER BY opened")?;
+    let mut rows = statement.query([])?;
+    let mut seen = 0;
+    while let Some(r) = rows.next()? {
+        let ms = |n: i64| n as u64;
+        let opened = ms(r.get(0)?);
+        let stored = (ms(r.get(1)?), ms(r.get(2)?), ms(r.get(3)?), r.get::<_, Option<i64>>(4)?.map(ms));
+        if told.outages.get(&opened) != Some(&stored) {
+            return Ok(Some((opened, "the table of outages does not say what this event says".into())));
+        }
+        seen += 1;
+    }
+    if seen == told.outages.len() {
+        return Ok(None);
+    }
+    let first = told.outages.keys().next().copied().unwrap_or(0);
+    Ok(Some((first, "an outage that the events tell of is not in the table of outages".into())))
+}
+
+/// A signed checkpoint as stored or given.
+struct Signed {
+    seq: u64,
+    head: String,
+    chain: String,
+    time: String,
+    key: String,
+}
+
+fn signed(value: &Value) -> Result<Signed, String> {
+    verify_signature(value)?;
+    let text = |key: &str| value[key].as_str().map(str::to_owned).ok_or(format!("it has no {key}"));
+    Ok(Signed { seq: value["seq"].as_u64().ok_or("it has no seq")?, head: text("head")?, chain: text("chain")?, time: text("time")?, key: text("key")? })
+}
+
+/// What the events say of the chain as a whole.
+#[derive(Default)]
+struct Walked {
+    events: u64,
+    head: [u8; 32],
+    /// Heads after the events that checkpoints name.
+    heads: BTreeMap<u64, String>,
+    /// (event, hour, SHA-256 of its tallies).
+    hours: Vec<(u64, i64, String)>,
+    /// Old chain to (its last event that is still here, the event that tells of the restore).
+    restores: HashMap<String, (u64, u64)>,
+    told: Told,
+}
+
+/// Recomputes every hash in order; the first event that does not fit, else what was learnt.
+fn walk(connection: &Connection, wanted: &[u64]) -> Result<Result<Walked, Verdict>, HistoryError> {
+    let mut walked = Walked { head: GENESIS, ..Walked::default() };
+    let mut altered = None;
+    each_event(connection, 0, |event| {
+        let wrong = |why: &str| Some(Verdict::Altered { seq: event.seq, why: why.to_owned() });
+        if event.seq != walked.events + 1 {
+            altered = Some(Verdict::Altered { seq: walked.events + 1, why: format!("the event is missing; the next is {}", event.seq) });
+            return false;
+        }
+        let parsed: Option<Map<String, Value>> = serde_json::from_str(&event.body).ok();
+        let Some(parsed) = parsed else {
+            altered = wrong("its text is no JSON object");
+            return false;
+        };
+        if canonical(&parsed) != event.body || parsed.get("seq").and_then(Value::as_u64) != Some(event.seq) {
+            altered = wrong("its text is not in canonical form or carries another number");
+            return false;
+        }
+        walked.head = link(&walked.head, &event.body);
+        if walked.head.as_slice() != event.hash {
+            altered = wrong("its hash does not follow from its text and the event before it");
+            return false;
+        }
+        let text = |key: &str| parsed.get(key).and_then(Value::as_str).unwrap_or_default();
+        match text("kind") {
+            "tallies" => {
+                if let Some(hour) = parse_utc(text("hour")) {
+                    walked.hours.push((event.seq, hour.div_euclid(3_600_000), text("sha256").to_owned()));
+                }
+            }
+            "restored" => {
+                let last = parsed.get("old_seq").and_then(Value::as_u64).unwrap_or(0);
+                walked.restores.insert(text("old_chain").to_owned(), (last, event.seq));
+            }
+            _ => {}
+        }
+        if wanted.contains(&event.seq) {
+            walked.heads.insert(event.seq, hex(&walked.head));
+        }
+        walked.told.hear(&parsed, event.seq);
+        walked.events += 1;
+        true
+    })?;
+    Ok(altered.map_or(Ok(walked), Err))
+}
+
+/// Recomputes every hash, checks every signature, and the tables that follow from the events.
+pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, HistoryError> {
+    let mut stored = Vec::new();
+    let mut statement = connection.prepare("SELECT seq, body FROM checkpoint ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    while let Some(r) = rows.next()? {
+        let (seq, body): (i64, String) = (r.get(0)?, r.get(1)?);
+        let checked = serde_json::from_str(&body).map_err(|e| e.to_string()).and_then(|value| signed(&value));
+        match checked {
+            Ok(one) if one.seq == seq as u64 => stored.push(one),
+            Ok(_) => return Ok(Verdict::Altered { seq: seq as u64, why: "the checkpoint at this event was signed for another".into() }),
+            Err(why) => return Ok(Verdict::Altered { seq: seq as u64, why: format!("the checkpoint at this event is not what was signed: {why}") }),
+        }
+    }
+    let given = match against.since.as_ref().map(signed) {
+        None => None,
+        Some(Ok(one)) => Some(one),
+        Some(Err(why)) => return Ok(Verdict::NotProvable { why: format!("the given checkpoint is none: {why}") }),
+    };
+    let mut wanted: Vec<u64> = stored.iter().chain(&given).map(|c| c.seq).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let walked = match walk(connection, &wanted)? {
+        Ok(walked) => walked,
+        Err(altered) => return Ok(altered),
+    };
+    let chain: Option<String> = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0)).optional()?;
+    let chain = chain.unwrap_or_default();
+    if let Some(verdict) = stored_differ(&stored, &walked, &chain, against) {
+        return Ok(verdict);
+    }
+    if let Some(given) = &given
+        && let Some(verdict) = given_differs(given, &walked, &chain, &stored, against)
+    {
+        return Ok(verdict);
+    }
+    if let Some((seq, why)) = outages_differ(connection, &walked.told)? {
+        return Ok(Verdict::Altered { seq, why });
+    }
+    for (seq, hour, sum) in walked.hours.iter().rev().take(24 * 7) {
+        let (digest, count) = tallies_digest(connection, *hour)?;
+        if count > 0 && hex(&digest) != *sum {
+            return Ok(Verdict::Altered { seq: *seq, why: "the hourly tallies that it vouches for are not what they were".into() });
+        }
+    }
+    Ok(Verdict::Whole { events: walked.events, head: hex(&walked.head), checkpoints: stored.len() as u64, restores: walked.restores.len() as u64 })
+}
+
+/// The first of our own checkpoints that the events do not fit.
+fn stored_differ(stored: &[Signed], walked: &Walked, chain: &str, against: &Against) -> Option<Verdict> {
+    let mut good = 0;
+    let first_key = against.key.as_deref().or(stored.first().map(|c| c.key.as_str()));
+    for one in stored {
+        if Some(one.key.as_str()) != first_key {
+            let why = format!("the checkpoint at this event was signed by another key, {}", one.key);
+            return Some(Verdict::Altered { seq: one.seq, why });
+        }
+        if one.chain != chain && !walked.restores.contains_key(&one.chain) {
+            return Some(Verdict::Altered { seq: one.seq, why: format!("the checkpoint at this event is of another chain, {}", one.chain) });
+        }
+        if let Some(why) = differs(one, good, walked) {
+            return Some(Verdict::Altered { seq: (good + 1).min(one.seq), why });
+        }
+        good = one.seq;
+    }
+    None
+}
+
+fn differs(one: &Signed, good: u64, walked: &Walked) -> Option<String> {
+    if one.seq > walked.events {
+        return Some(format!("{} events were signed at {}, and only {} are left: the end is cut off", one.seq, one.time, walked.events));
+    }
+    (walked.heads.get(&one.seq) != Some(&one.head)).then(|| format!("the events {} to {} are not those that were signed at {}", good + 1, one.seq, one.time))
+}
+
+/// Whether a checkpoint from outside fits.
+fn given_differs(given: &Signed, walked: &Walked, chain: &str, stored: &[Signed], against: &Against) -> Option<Verdict> {
+    let known_key = against.key.as_deref().or(stored.first().map(|c| c.key.as_str()));
+    if known_key.is_some_and(|key| key != given.key) {
+        if given.chain == chain {
+            return Some(Verdict::Altered { seq: 1, why: format!("this chain was signed by the key {} and is signed by another now", given.key) });
+        }
+        return Some(Verdict::NotProvable { why: format!("the given checkpoint was signed by another key, {}: it is not of this history", given.key) });
+    }
+    if given.chain != chain {
+        return match walked.restores.get(&given.chain) {
+            Some((last, restored)) if given.seq > *last => Some(Verdict::Forked {
+                seq: *restored,
+                why: format!("forked by restore: a backup that ended with event {last} was restored, and what followed up to {} is gone", given.seq),
+            }),
+            Some(_) => differs(given, 0, walked).map(|why| Verdict::Altered { seq: given.seq, why }),
+            None => Some(Verdict::NotProvable { why: format!("the given checkpoint is of another chain, {}, that this history does not name", given.chain) }),
+        };
+    }
+    let good = stored.iter().map(|c| c.seq).filter(|seq| *seq < given.seq && given.seq <= walked.events).max().unwrap_or(0);
+    let good = if walked.heads.get(&given.seq) == Some(&given.head) { given.seq } else { good.min(given.seq.saturating_sub(1)) };
+    differs(given, good.min(given.seq.saturating_sub(1)), walked).map(|why| Verdict::Altered { seq: good + 1, why })
+}

@@ -1,0 +1,249 @@
+//! Whether the figure can be doubted: edited histories are found, maintenance and corrections are events, a backup says what it is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use probity::outward::history::chain::{GENESIS, canonical, link};
+use serde_json::{Value, json};
+
+use super::cli::{checked, probity};
+use super::daemon::Daemon;
+use super::serve::{answering, closed_port, ok};
+
+const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
+
+fn state(directory: &Path) -> String {
+    directory.join("state").to_str().expect("UTF-8").to_owned()
+}
+
+fn verify(directory: &Path, since: Option<&Path>) -> (Option<i32>, Value) {
+    let state = state(directory);
+    let mut args = vec!["history", "verify", "--json", "--state-dir", &state];
+    if let Some(path) = since {
+        args.extend(["--since", path.to_str().expect("UTF-8")]);
+    }
+    let output = probity(&args);
+    (output.status.code(), checked(&output.stdout))
+}
+
+/// Writes all hashes anew, as somebody who owns the file would.
+fn rehash(database: &rusqlite::Connection) {
+    let mut statement = database.prepare("SELECT seq, body FROM event ORDER BY seq").expect("a statement");
+    let rows: Vec<(i64, String)> = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?))).expect("rows").map(|r| r.expect("a row")).collect();
+    let mut head = GENESIS;
+    for (k, (seq, body)) in rows.iter().enumerate() {
+        let Value::Object(mut event) = serde_json::from_str(body).expect("JSON") else { panic!("no object") };
+        event.insert("seq".into(), json!(k + 1));
+        let body = canonical(&event);
+        head = link(&head, &body);
+        database
+            .execute("UPDATE event SET seq = ?2, hash = ?3, body = ?4 WHERE seq = ?1", rusqlite::params![seq, (k + 1) as i64, head.as_slice(), body])
+            .expect("written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_done_to_the_events_a_checkpoint_from_outside_shows_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!("{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    let published = daemon.get("/checkpoint").await.expect("a checkpoint");
+    assert_eq!(daemon.end().await.0, 0);
+    let outside = directory.path().join("outside.json");
+    std::fs::write(&outside, &published).expect("written");
+    let whole = verify(directory.path(), Some(&outside));
+    assert_eq!(whole.0, Some(0), "{}", whole.1);
+    assert!(whole.1["checkpoints"].as_u64().is_some_and(|n| n >= 1));
+    let file = directory.path().join("state/history.sqlite");
+    let original = std::fs::read(&file).expect("read");
+    // (what is done, whether the chain alone shows it)
+    type Deed = fn(&rusqlite::Connection);
+    let deeds: [(&str, Deed); 7] = [
+        ("an event is edited", |db| drop(db.execute("UPDATE event SET body = replace(body, 'connect_refused', 'connect_timeout') WHERE kind = 'down'", []))),
+        ("an event is removed", |db| drop(db.execute("DELETE FROM event WHERE seq = 2", []))),
+        ("the end is cut off", |db| drop(db.execute("DELETE FROM event WHERE seq > (SELECT max(seq) - 1 FROM event)", []))),
+        ("two events change places", |db| {
+            drop(db.execute_batch("UPDATE event SET seq = -1 WHERE seq = 1; UPDATE event SET seq = 1 WHERE seq = 2; UPDATE event SET seq = 2 WHERE seq = -1;"));
+        }),
+        ("an event is edited and all hashes are written anew", |db| {
+            drop(db.execute("UPDATE event SET body = replace(body, 'connect_refused', 'connect_timeout') WHERE kind = 'down'", []));
+            rehash(db);
+        }),
+        ("an event is removed, and numbers and hashes are written anew", |db| {
+            drop(db.execute("DELETE FROM event WHERE seq = 1", []));
+            rehash(db);
+        }),
+        ("the same, and our own checkpoints are removed", |db| {
+            drop(db.execute("DELETE FROM event WHERE seq = 1", []));
+            rehash(db);
+            drop(db.execute("DELETE FROM checkpoint", []));
+        }),
+    ];
+    for (what, deed) in deeds {
+        let database = rusqlite::Connection::open(&file).expect("opened");
+        deed(&database);
+        drop(database);
+        let found = verify(directory.path(), Some(&outside));
+        assert_eq!(found.0, Some(1), "{what}: {}", found.1);
+        assert!(found.1["seq"].is_u64() && found.1["why"].is_string(), "{what}: {}", found.1);
+        if what != "the same, and our own checkpoints are removed" {
+            assert_eq!(verify(directory.path(), None).0, Some(1), "{what}, without a checkpoint from outside");
+        }
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", file.display()));
+        }
+        std::fs::write(&file, &original).expect("put back");
+    }
+    let mut forged: Value = serde_json::from_str(&published).expect("JSON");
+    forged["seq"] = json!(1);
+    std::fs::write(&outside, forged.to_string()).expect("written");
+    assert_eq!(verify(directory.path(), Some(&outside)).0, Some(3), "a forged checkpoint proves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn maintenance_is_declared_ahead_by_an_event_and_counted_beside_the_raw_state() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!(
+        "{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n[[maintenance]]\nid = \"now\"\nendpoints = [\"down\"]\nstart = \"2020-01-01T00:00\"\nduration = \"1d\"\nevery = [\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\", \"Sat\", \"Sun\"]\nreason = \"always\"\n[sla.s]\nobjective = \"99.9\"\ncomponents = [\"down\"]\n[sla.s.maintenance]\nnotice = \"48h\"\n",
+        closed_port()
+    );
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    assert!((daemon.metric("probity_endpoint_maintenance{endpoint=\"down\"}").await - 1.0).abs() < 0.01);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let inside = daemon.metric("probity_endpoint_maintenance_seconds_total{endpoint=\"down\",state=\"down\"}").await;
+    let raw = daemon.metric("probity_endpoint_state_seconds_total{endpoint=\"down\",state=\"down\"}").await;
+    assert!(inside > 0.5 && inside <= raw, "{inside} of {raw}");
+    assert!(daemon.get("/").await.expect("a page").contains("maintenance"));
+    let state = state(directory.path());
+    let add = |extra: &[&str]| {
+        let mut args = vec!["maintenance", "add", "--state-dir", &state, "--duration", "2h", "--reason", "a test", "--by", "anna", "--json"];
+        args.extend(extra);
+        probity(&args)
+    };
+    let past = add(&["--id", "late", "--endpoint", "down", "--start", "2020-01-01T00:00"]);
+    assert_eq!(past.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&past.stderr).contains("never for time past"));
+    let soon = add(&["--id", "later", "--component", "down", "--start", "2031-01-01T00:00Z"]);
+    assert_eq!(soon.status.code(), Some(1), "more than 400 days ahead");
+    let next_hour = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 3_600_000);
+    let soon = add(&["--id", "later", "--component", "down", "--start", &next_hour]);
+    let answer = checked(&soon.stdout);
+    assert_eq!((soon.status.code(), &answer["contracts"][0]["admitted"]), (Some(0), &json!(false)), "{answer}");
+    assert_eq!(add(&["--id", "later", "--component", "down", "--start", &next_hour]).status.code(), Some(1), "the id is in force");
+    assert_eq!(add(&["--id", "other", "--component", "nobody", "--start", &next_hour]).status.code(), Some(1));
+    let list = checked(&probity(&["maintenance", "list", "--state-dir", &state, "--json"]).stdout);
+    assert_eq!(list["windows"].as_array().map(Vec::len), Some(2));
+    assert!(list["windows"][1]["by"].as_str().is_some_and(|by| by.contains("uid") && by.contains("anna")));
+    assert_eq!(probity(&["maintenance", "cancel", "later", "--state-dir", &state]).status.code(), Some(0));
+    assert_eq!(probity(&["maintenance", "cancel", "later", "--state-dir", &state]).status.code(), Some(1));
+    // A kill forgets nothing of it.
+    let before = daemon.metric("probity_endpoint_maintenance_seconds_total{endpoint=\"down\",state=\"down\"}").await;
+    daemon.kill();
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until(|d| async move { d.metric("probity_endpoint_maintenance_seconds_total{endpoint=\"down\",state=\"down\"}").await >= before }).await;
+    assert_eq!(daemon.end().await.0, 0);
+    let kinds: Vec<String> = String::from_utf8_lossy(&probity(&["export", "journal", "--state-dir", &state]).stdout)
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).expect("JSON")["kind"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let count = |kind: &str| kinds.iter().filter(|k| *k == kind).count();
+    assert_eq!((count("maintenance_declared"), count("maintenance_ended")), (2, 1), "the config's window is declared once");
+    assert_eq!(verify(directory.path(), None).0, Some(0));
+    assert_eq!(add(&["--start", &next_hour]).status.code(), Some(69), "nobody runs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_correction_changes_reports_and_never_the_raw_counters() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!("{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let component = |timeline: Value| timeline["components"][0].clone();
+    let before = component(daemon.json("/api/v1/timeline").await);
+    assert!(before["down_ms"].as_u64().is_some_and(|ms| ms > 1000), "{before}");
+    let now = probity::outward::clock::Clock::Real.read().utc_ms;
+    let (from, to) = (probity::words::format_utc(now - 60_000), probity::words::format_utc(now - 1000));
+    let state = state(directory.path());
+    let exclude = |extra: &[&str]| {
+        let mut args = vec!["history", "exclude", "--state-dir", &state, "--from", &from, "--to", &to, "--reason", "agreed", "--json"];
+        args.extend(extra);
+        probity(&args)
+    };
+    assert_eq!(exclude(&[]).status.code(), Some(1), "it names nothing");
+    let done = exclude(&["--endpoint", "down", "--by", "both"]);
+    let answer = checked(&done.stdout);
+    assert_eq!(done.status.code(), Some(0));
+    assert!(answer["before"]["down"]["down_ms"].as_u64().is_some_and(|ms| ms > 500), "{answer}");
+    let after = component(daemon.json("/api/v1/timeline").await);
+    let ms = |v: &Value| v["down_ms"].as_u64().unwrap_or(0);
+    assert!(ms(&after) + 900 < ms(&before) + 1500, "{before}\n{after}");
+    assert!(after["in_service"].is_array(), "{after}");
+    let raw = daemon.metric("probity_endpoint_state_seconds_total{endpoint=\"down\",state=\"down\"}").await;
+    assert!(raw * 1000.0 >= ms(&before) as f64 - 1.0);
+    let note = probity(&["history", "annotate", "--state-dir", &state, "--seq", "2", "--text", "seen", "--json"]);
+    checked(&note.stdout);
+    assert_eq!(note.status.code(), Some(0));
+    assert_eq!(daemon.end().await.0, 0);
+    assert_eq!(verify(directory.path(), None).0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_backup_says_what_it_is_and_counters_begin_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = answering(ok("", b"")).await;
+    let text = format!("{QUICK}[[endpoint]]\nname = \"up\"\nprobe.http = \"http://127.0.0.1:{port}/\"\n");
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("up", "up").await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let state = state(directory.path());
+    let copy = directory.path().join("copy.sqlite");
+    let copy_name = copy.to_str().expect("UTF-8");
+    let backup = probity(&["history", "backup", "--to", copy_name, "--state-dir", &state]);
+    assert_eq!(backup.status.code(), Some(0), "{}", String::from_utf8_lossy(&backup.stderr));
+    assert_eq!(probity(&["history", "backup", "--to", copy_name, "--state-dir", &state]).status.code(), Some(73), "it is not overwritten");
+    assert_eq!(probity(&["history", "restore", copy_name, "--state-dir", &state]).status.code(), Some(75), "the daemon runs");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let up_before = daemon.json("/api/v1/endpoints").await["endpoints"][0]["ledger"]["up_ms"].as_u64().expect("a number");
+    assert_eq!(daemon.end().await.0, 0);
+    let outside = directory.path().join("outside.json");
+    let database = rusqlite::Connection::open(directory.path().join("state/history.sqlite")).expect("opened");
+    let newest: String = database.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).expect("a checkpoint");
+    std::fs::write(&outside, newest).expect("written");
+    drop(database);
+    let restored = probity(&["history", "restore", copy_name, "--state-dir", &state, "--by", "anna"]);
+    assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
+    let found = verify(directory.path(), Some(&outside));
+    assert_eq!((found.0, found.1["verdict"].as_str()), (Some(3), Some("forked by restore")), "{}", found.1);
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("up", "up").await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let ledger = daemon.json("/api/v1/endpoints").await["endpoints"][0]["ledger"].clone();
+    let n = |key: &str| ledger[key].as_u64().expect("a number");
+    assert!(n("up_ms") < up_before, "counters begin again: {ledger}, {up_before} before");
+    assert_eq!(n("up_ms") + n("down_ms") + n("unknown_ms"), n("watermark_ms") - n("first_start_ms"));
+    assert!(n("unknown_ms") > 1500, "what came after the backup is unknown: {ledger}");
+    let timeline = daemon.json("/api/v1/timeline").await["components"][0].clone();
+    assert!(timeline["up_ms"].as_u64().is_some_and(|ms| ms > n("up_ms")), "the record before the backup is still there: {timeline}");
+    assert_eq!(daemon.end().await.0, 0);
+    let found = verify(directory.path(), None);
+    assert_eq!((found.0, &found.1["restores"]), (Some(0), &json!(1)), "{}", found.1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_are_made_as_often_as_the_config_says_and_old_ones_go() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let copies = directory.path().join("copies");
+    let text = format!(
+        "{QUICK}[history.backup]\nevery = \"1s\"\ndir = \"{}\"\nkeep = 2\n[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n",
+        copies.display(),
+        closed_port()
+    );
+    let daemon = Daemon::start(directory.path(), &text).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(daemon.end().await.0, 0);
+    let count = std::fs::read_dir(&copies).expect("a directory").count();
+    assert_eq!(count, 2);
+}
