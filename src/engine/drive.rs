@@ -22,7 +22,7 @@ use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
-use crate::judgement::maintenance::Window;
+use crate::judgement::maintenance::{Origin, Window};
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
@@ -64,12 +64,15 @@ pub enum Control {
     /// Something to be recorded; answered once it is committed.
     Record {
         request: Request,
-        reply: oneshot::Sender<Result<UtcMs, String>>,
+        reply: RecordReply,
     },
     End {
         reply: oneshot::Sender<()>,
     },
 }
+
+/// Gets the moment of the record, once it is committed.
+pub type RecordReply = oneshot::Sender<Result<UtcMs, String>>;
 
 /// What people ask to be recorded.
 pub enum Request {
@@ -210,7 +213,7 @@ struct Driver {
     /// The hour that has ended and whose tallies are being written, and which endpoint is next.
     closing: Option<(i64, usize)>,
     /// Answers that wait for the commit of their batch.
-    promised: Vec<(u64, UtcMs, oneshot::Sender<Result<UtcMs, String>>)>,
+    promised: Vec<(u64, UtcMs, RecordReply)>,
 }
 
 /// Runs until told to end. Must be called inside a `LocalSet` of a current-thread runtime.
@@ -560,7 +563,7 @@ impl Driver {
     }
 
     /// Records what somebody asked for; the answer follows with the commit.
-    fn record(&mut self, request: Request, reply: oneshot::Sender<Result<UtcMs, String>>) {
+    fn record(&mut self, request: Request, reply: RecordReply) {
         let now = self.now_ms();
         let recorded = now as i64 + self.recorder.offset_ms;
         match request {
@@ -569,7 +572,7 @@ impl Driver {
                     let _ = reply.send(Err(format!("a window `{}` is in force already; cancel it first, or take another id", window.id)));
                     return;
                 }
-                self.recorder.declare(window, &by, false, now);
+                self.recorder.declare(window, &by, Origin::Person, now);
                 self.recorder.tell_windows(now);
             }
             Request::EndWindow { id, by } => {

@@ -39,7 +39,15 @@ pub struct Stored {
     /// When it was cancelled, or taken out of the config.
     pub ended: Option<UtcMs>,
     pub by: String,
-    pub from_config: bool,
+    pub origin: Origin,
+}
+
+/// Who declared a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    Config,
+    /// Somebody, at run time.
+    Person,
 }
 
 const DAYS: [(&str, Weekday); 7] = [
@@ -186,7 +194,7 @@ mod tests {
             recorded: utc(recorded),
             ended: ended.map(utc),
             by: "x".into(),
-            from_config: true,
+            origin: Origin::Config,
         };
         let all = Span::new(0, utc("2027-01-01T00:00:00Z"));
         assert_eq!(stored("2026-12-01T00:00:00Z", None).in_force(all).len(), 1);

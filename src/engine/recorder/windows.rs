@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Recorder;
 use crate::engine::events;
-use crate::judgement::maintenance::{Stored, Window, spans_for};
+use crate::judgement::maintenance::{Origin, Stored, Window, spans_for};
 use crate::judgement::timeline::Span;
 use crate::outward::history::{EventDraft, Projection};
 use crate::words::{Ms, Name, UtcMs, format_utc};
@@ -32,26 +32,26 @@ impl Recorder {
 
     /// Holds the config's windows against those in force: what is new is declared, what is gone is ended.
     pub fn reconcile_windows(&mut self, configured: &[Window], now: Ms) {
-        let in_force: Vec<Stored> = self.board.windows.load().iter().filter(|s| s.ended.is_none() && s.from_config).cloned().collect();
+        let in_force: Vec<Stored> = self.board.windows.load().iter().filter(|s| s.ended.is_none() && s.origin == Origin::Config).cloned().collect();
         for old in in_force.iter().filter(|s| !configured.contains(&s.window)) {
             self.end_window(&old.window.id, "the config", now);
         }
         for window in configured.iter().filter(|w| !in_force.iter().any(|s| s.window == **w)) {
-            self.declare(window.clone(), "the config", true, now);
+            self.declare(window.clone(), "the config", Origin::Config, now);
         }
         self.tell_windows(now);
     }
 
     /// Declares a window from now on; never for time past.
-    pub fn declare(&mut self, window: Window, by: &str, from_config: bool, now: Ms) {
+    pub fn declare(&mut self, window: Window, by: &str, origin: Origin, now: Ms) {
         let recorded = self.utc(now);
         let mut definition = window.to_json();
-        (definition["by"], definition["from_config"]) = (json!(by), json!(from_config));
+        (definition["by"], definition["from_config"]) = (json!(by), json!(origin == Origin::Config));
         let projection = Projection::WindowDeclared { id: window.id.to_string(), body: definition.to_string(), recorded };
         let event = events::general("maintenance_declared", now, recorded, definition);
         let _ = self.push_event(EventDraft { projection: Some(projection), ..event });
         tracing::info!(window = %window.id, by, "maintenance declared");
-        self.change_windows(|all| all.push(Stored { window, recorded, ended: None, by: by.to_owned(), from_config }));
+        self.change_windows(|all| all.push(Stored { window, recorded, ended: None, by: by.to_owned(), origin }));
     }
 
     /// Ends a window from now on; false when none of that id is in force.

@@ -8,6 +8,7 @@ pub mod chain;
 pub mod checkpoint;
 pub mod read;
 pub mod restore;
+pub mod retold;
 pub mod schema;
 pub mod tally;
 pub mod verify;
@@ -185,18 +186,34 @@ pub struct Registration {
     pub digest: u64,
 }
 
-/// Bytes with eight bytes of their SHA-256 behind them, so that damage is seen.
-pub fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
-    let seal = chain::sha256(&bytes);
-    bytes.extend_from_slice(&seal[..8]);
+/// Bytes with eight bytes of a SHA-256 behind them, over themselves and the place they belong to, so that damage and exchange
+/// are seen.
+pub fn sealed(mut bytes: Vec<u8>, place: &str) -> Vec<u8> {
+    let seal = seal_of(&bytes, place);
+    bytes.extend_from_slice(&seal);
     bytes
 }
 
-/// The bytes inside a seal, if it is whole.
-pub fn unsealed(bytes: &[u8]) -> Option<&[u8]> {
+/// The bytes inside a seal, if it is whole and of this place.
+pub fn unsealed<'b>(bytes: &'b [u8], place: &str) -> Option<&'b [u8]> {
     let at = bytes.len().checked_sub(8)?;
     let (content, seal) = bytes.split_at(at);
-    (chain::sha256(content)[..8] == *seal).then_some(content)
+    (seal_of(content, place) == *seal).then_some(content)
+}
+
+fn seal_of(content: &[u8], place: &str) -> [u8; 8] {
+    let hash = chain::sha256(&[place.as_bytes(), &[0], content].concat());
+    hash[..8].try_into().unwrap_or_default()
+}
+
+/// The place of a judge: its endpoint, and the mark that it has seen last.
+pub fn state_place(endpoint: i64, mark: i64) -> String {
+    format!("state {endpoint} {mark}")
+}
+
+/// The place of a mark's inputs: the mark with all its clocks, and the last event that was committed with it.
+pub fn mark_place(id: i64, stamp: &Stamp, events: i64) -> String {
+    format!("mark {id} {} {} {} {} {events}", stamp.boot_id, stamp.boot_ns, stamp.timeline_ms, stamp.utc_ms)
 }
 
 #[cfg(test)]
@@ -205,13 +222,14 @@ mod tests {
 
     #[test]
     fn any_flipped_bit_breaks_a_seal() {
-        let whole = sealed(b"some state".to_vec());
-        assert_eq!(unsealed(&whole), Some(&b"some state"[..]));
+        let whole = sealed(b"some state".to_vec(), "state 1 2");
+        assert_eq!(unsealed(&whole, "state 1 2"), Some(&b"some state"[..]));
+        assert_eq!(unsealed(&whole, "state 2 2"), None, "it is another endpoint's");
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(unsealed(&flipped), None);
+            assert_eq!(unsealed(&flipped, "state 1 2"), None);
         }
-        assert_eq!(unsealed(b"short"), None);
+        assert_eq!(unsealed(b"short", ""), None);
     }
 }

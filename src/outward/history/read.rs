@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::HistoryError;
-use crate::judgement::maintenance::{Stored, Window};
+use crate::judgement::maintenance::{Origin, Stored, Window};
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
 
@@ -176,14 +176,16 @@ pub struct StoredEvent {
     pub seq: u64,
     pub hash: Vec<u8>,
     pub body: String,
+    /// The number of the endpoint that it is filed under.
+    pub endpoint: Option<i64>,
 }
 
 /// Walks all events from `seq` on in order.
 pub fn each_event(connection: &Connection, seq: u64, mut visit: impl FnMut(StoredEvent) -> bool) -> Result<(), HistoryError> {
-    let mut statement = connection.prepare("SELECT seq, hash, body FROM event WHERE seq >= ?1 ORDER BY seq")?;
+    let mut statement = connection.prepare("SELECT seq, hash, body, endpoint FROM event WHERE seq >= ?1 ORDER BY seq")?;
     let mut rows = statement.query([seq as i64])?;
     while let Some(r) = rows.next()? {
-        if !visit(StoredEvent { seq: r.get::<_, i64>(0)? as u64, hash: r.get(1)?, body: r.get(2)? }) {
+        if !visit(StoredEvent { seq: r.get::<_, i64>(0)? as u64, hash: r.get(1)?, body: r.get(2)?, endpoint: r.get(3)? }) {
             break;
         }
     }
@@ -199,8 +201,9 @@ pub fn windows(connection: &Connection) -> Result<Vec<Stored>, HistoryError> {
         let (body, recorded, ended) = row?;
         let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
         let Some(window) = Window::from_json(&value) else { continue };
+        let origin = if value["from_config"] == true { Origin::Config } else { Origin::Person };
         let by = value["by"].as_str().unwrap_or_default().to_owned();
-        list.push(Stored { window, recorded, ended, by, from_config: value["from_config"] == true });
+        list.push(Stored { window, recorded, ended, by, origin });
     }
     Ok(list)
 }

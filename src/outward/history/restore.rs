@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{HistoryError, Stamp, StoredEndpoint, unsealed};
+use super::{HistoryError, Stamp, StoredEndpoint, mark_place, state_place, unsealed};
 use crate::words::Name;
 
 /// Everything but the endpoints' figures themselves, which [`Restored::marks`] are replayed for.
@@ -27,19 +27,30 @@ pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
     let mut marks = Vec::new();
     let mut last = None;
     let mut last_batch = 0;
-    let mut statement = c.prepare("SELECT id, boot_id, boot_ns, timeline_ms, utc_ms, inputs FROM mark ORDER BY id")?;
+    let mut marked_events = 0;
+    let mut statement = c.prepare("SELECT id, boot_id, boot_ns, timeline_ms, utc_ms, inputs, events FROM mark ORDER BY id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let id = row.get::<_, i64>(0)? as u64;
         let inputs: Vec<u8> = row.get(5)?;
-        let content = unsealed(&inputs).ok_or_else(|| damaged(format!("mark {id} does not hold what was written")))?;
+        let stamp = Stamp { boot_id: row.get(1)?, boot_ns: row.get::<_, i64>(2)? as u64, timeline_ms: row.get::<_, i64>(3)? as u64, utc_ms: row.get(4)? };
+        marked_events = row.get(6)?;
+        let place = mark_place(id as i64, &stamp, marked_events);
+        let content = unsealed(&inputs, &place).ok_or_else(|| damaged(format!("mark {id} does not hold what was written")))?;
         marks.push((id, content.to_vec()));
-        last = Some(Stamp { boot_id: row.get(1)?, boot_ns: row.get::<_, i64>(2)? as u64, timeline_ms: row.get::<_, i64>(3)? as u64, utc_ms: row.get(4)? });
+        last = Some(stamp);
         last_batch = id;
     }
     let events: i64 = c.query_row("SELECT count(*) FROM (SELECT 1 FROM event LIMIT 1)", [], |r| r.get(0))?;
     if last.is_none() && events > 0 {
         return Err(damaged("it has events but no mark: the last state of the endpoints is gone".into()));
+    }
+    // What stands after the last mark was committed on its own: seals of hours, and a restore.
+    let after: Option<i64> =
+        c.query_row("SELECT seq FROM event WHERE seq > ?1 AND kind NOT IN ('tallies', 'restored') LIMIT 1", [marked_events], |r| r.get(0)).optional()?;
+    let newest: i64 = c.query_row("SELECT ifnull(max(seq), 0) FROM event", [], |r| r.get(0))?;
+    if let Some(seq) = after.or((newest < marked_events).then_some(newest + 1)) {
+        return Err(damaged(format!("event {seq} and the last mark do not belong together")));
     }
     let stateless: Option<String> = c
         .query_row(
@@ -60,7 +71,11 @@ pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
         let judge: Option<Vec<u8>> = row.get(6)?;
         let judge = match judge {
             None => None,
-            Some(bytes) => Some(unsealed(&bytes).ok_or_else(|| damaged(format!("the state of {name} does not hold what was written")))?.to_vec()),
+            Some(bytes) => Some(
+                unsealed(&bytes, &state_place(row.get(0)?, row.get(5)?))
+                    .ok_or_else(|| damaged(format!("the state of {name} does not hold what was written")))?
+                    .to_vec(),
+            ),
         };
         let as_name = |text: &str| Name::new(text).map_err(|e| damaged(format!("a stored name cannot be one: {e}")));
         let component: String = row.get(2)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::HistoryError;
+use super::{HistoryError, Stamp, mark_place, sealed, state_place};
 
 /// Format of the database. A newer one is refused untouched.
 pub const FORMAT: i64 = 2;
@@ -19,6 +19,7 @@ const USED: &str = "probity\n";
 
 /// What the second format adds to the first.
 const SECOND: &str = "
+ALTER TABLE mark ADD COLUMN events INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE window (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, body TEXT NOT NULL, recorded INTEGER NOT NULL, ended INTEGER);
 CREATE INDEX window_of_id ON window (id) WHERE ended IS NULL;
@@ -90,6 +91,7 @@ pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     }
     OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
     let connection = open(&path)?;
+    look_through(&connection, &path)?;
     if !is_used {
         lock.write_all(USED.as_bytes()).map_err(unusable)?;
     }
@@ -114,12 +116,62 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
         found if found < FORMAT => {
             let kept = path.with_extension(format!("format-{found}.sqlite"));
             super::backup::backup(&connection, &kept)?;
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
+            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND}"))?;
+            reseal(&connection, path)?;
+            connection.execute_batch(&format!("PRAGMA user_version = {FORMAT}; COMMIT;"))?;
             tracing::info!(from = found, to = FORMAT, kept = %kept.display(), "the history has a new format; a backup of the old one is kept");
         }
         _ => {}
     }
     Ok(connection)
+}
+
+/// The first format sealed judges and marks without their place; they are sealed anew, after a look at the old seal.
+fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
+    let damaged = |what: String| HistoryError::Damaged { path: path.display().to_string(), why: format!("{what} does not hold what was written") };
+    let content = |bytes: Vec<u8>, what: String| -> Result<Vec<u8>, HistoryError> {
+        let at = bytes.len().checked_sub(8).ok_or_else(|| damaged(what.clone()))?;
+        let (inner, seal) = bytes.split_at(at);
+        if super::chain::sha256(inner)[..8] == *seal { Ok(inner.to_vec()) } else { Err(damaged(what)) }
+    };
+    let states: Vec<(i64, i64, Vec<u8>)> =
+        connection.prepare("SELECT endpoint, mark, judge FROM state")?.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.collect::<Result<_, _>>()?;
+    for (endpoint, mark, judge) in states {
+        let judge = sealed(content(judge, format!("the state of endpoint {endpoint}"))?, &state_place(endpoint, mark));
+        connection.execute("UPDATE state SET judge = ?2 WHERE endpoint = ?1", rusqlite::params![endpoint, judge])?;
+    }
+    let newest: i64 = connection.query_row("SELECT ifnull(max(seq), 0) FROM event", [], |r| r.get(0))?;
+    let marks: Vec<(i64, Stamp, Vec<u8>)> = connection
+        .prepare("SELECT id, boot_id, boot_ns, timeline_ms, utc_ms, inputs FROM mark")?
+        .query_map([], |r| {
+            let stamp = Stamp { boot_id: r.get(1)?, boot_ns: r.get::<_, i64>(2)? as u64, timeline_ms: r.get::<_, i64>(3)? as u64, utc_ms: r.get(4)? };
+            Ok((r.get(0)?, stamp, r.get(5)?))
+        })?
+        .collect::<Result<_, _>>()?;
+    for (id, stamp, inputs) in marks {
+        let inputs = sealed(content(inputs, format!("mark {id}"))?, &mark_place(id, &stamp, newest));
+        connection.execute("UPDATE mark SET inputs = ?2, events = ?3 WHERE id = ?1", rusqlite::params![id, inputs, newest])?;
+    }
+    Ok(())
+}
+
+/// Tables that a start relies on; each is looked through with its indexes.
+const RELIED_ON: [&str; 10] = ["endpoint", "state", "mark", "meta", "clock", "outage", "unknown", "doubtful", "proven", "absent"];
+
+/// Whether tables and indexes that figures come from fit each other, and whether the disk takes a write.
+fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
+    for table in RELIED_ON {
+        let found: String = connection.query_row(&format!("PRAGMA integrity_check({table})"), [], |r| r.get(0))?;
+        if found != "ok" {
+            return Err(HistoryError::Damaged { path: path.display().to_string(), why: format!("the table {table}: {found}; put a backup in its place") });
+        }
+    }
+    let unwritable = |e: rusqlite::Error| HistoryError::Directory {
+        path: path.display().to_string(),
+        why: format!("the database takes no write: {e}; look at the owner and mode of its files, and at the disk"),
+    };
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('opened', datetime('now'))", []).map_err(unwritable)?;
+    Ok(())
 }
 
 /// Opens the database of a running or stopped daemon to read.
@@ -147,7 +199,10 @@ pub fn open_file(path: &Path) -> Result<Connection, HistoryError> {
 }
 
 fn format_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError> {
-    connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(|e| HistoryError::Damaged { path: path.display().to_string(), why: e.to_string() })
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|e| match e.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) | None => {
+            HistoryError::Damaged { path: path.display().to_string(), why: format!("{e}; put a backup in its place") }
+        }
+        Some(_) => HistoryError::Directory { path: path.display().to_string(), why: e.to_string() },
+    })
 }

@@ -12,6 +12,7 @@ use super::HistoryError;
 use super::chain::{GENESIS, canonical, hex, link};
 use super::checkpoint::verify_signature;
 use super::read::each_event;
+use super::retold::Retold;
 use super::writer::tallies_digest;
 use crate::words::parse_utc;
 
@@ -43,60 +44,6 @@ pub struct Against {
     pub key: Option<String>,
 }
 
-/// Outages as the events tell them: (from, earliest, latest, to) by the event that opened them.
-#[derive(Default)]
-struct Told {
-    outages: std::collections::BTreeMap<u64, (u64, u64, u64, Option<u64>)>,
-    open: std::collections::HashMap<String, u64>,
-}
-
-impl Told {
-    fn hear(&mut self, event: &Map<String, Value>, seq: u64) {
-        let n = |key: &str| event.get(key).and_then(Value::as_u64);
-        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-        match text("kind") {
-            "down" => {
-                let began = (n("from_ms").unwrap_or(0), n("from_earliest_ms").unwrap_or(0), n("from_latest_ms").unwrap_or(0), None);
-                self.outages.insert(seq, began);
-                self.open.insert(text("endpoint").to_owned(), seq);
-            }
-            "up" | "outage_left" | "outage_lost" => {
-                let opened = self.open.remove(text("endpoint"));
-                if let Some(outage) = opened.and_then(|seq| self.outages.get_mut(&seq)) {
-                    outage.3 = n("to_ms");
-                }
-            }
-            "endpoint_renamed" => {
-                if let Some(opened) = self.open.remove(text("from")) {
-                    self.open.insert(text("endpoint").to_owned(), opened);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The first outage of the reading table that does not follow from the events.
-fn outages_differ(connection: &Connection, told: &Told) -> Result<Option<(u64, String)>, HistoryError> {
-    let mut statement = connection.prepare("SELECT opened, from_at, from_earliest, from_latest, to_at FROM outage ORDER BY opened")?;
-    let mut rows = statement.query([])?;
-    let mut seen = 0;
-    while let Some(r) = rows.next()? {
-        let ms = |n: i64| n as u64;
-        let opened = ms(r.get(0)?);
-        let stored = (ms(r.get(1)?), ms(r.get(2)?), ms(r.get(3)?), r.get::<_, Option<i64>>(4)?.map(ms));
-        if told.outages.get(&opened) != Some(&stored) {
-            return Ok(Some((opened, "the table of outages does not say what this event says".into())));
-        }
-        seen += 1;
-    }
-    if seen == told.outages.len() {
-        return Ok(None);
-    }
-    let first = told.outages.keys().next().copied().unwrap_or(0);
-    Ok(Some((first, "an outage that the events tell of is not in the table of outages".into())))
-}
-
 /// A signed checkpoint as stored or given.
 struct Signed {
     seq: u64,
@@ -123,7 +70,7 @@ struct Walked {
     hours: Vec<(u64, i64, String)>,
     /// Old chain to (its last event that is still here, the event that tells of the restore).
     restores: HashMap<String, (u64, u64)>,
-    told: Told,
+    told: Retold,
 }
 
 /// Recomputes every hash in order; the first event that does not fit, else what was learnt.
@@ -166,7 +113,7 @@ fn walk(connection: &Connection, wanted: &[u64]) -> Result<Result<Walked, Verdic
         if wanted.contains(&event.seq) {
             walked.heads.insert(event.seq, hex(&walked.head));
         }
-        walked.told.hear(&parsed, event.seq);
+        walked.told.hear(&parsed, event.seq, event.endpoint);
         walked.events += 1;
         true
     })?;
@@ -175,6 +122,10 @@ fn walk(connection: &Connection, wanted: &[u64]) -> Result<Result<Walked, Verdic
 
 /// Recomputes every hash, checks every signature, and the tables that follow from the events.
 pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, HistoryError> {
+    let sound: String = connection.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
+    if sound != "ok" {
+        return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: {sound}") });
+    }
     let mut stored = Vec::new();
     let mut statement = connection.prepare("SELECT seq, body FROM checkpoint ORDER BY seq")?;
     let mut rows = statement.query([])?;
@@ -209,7 +160,7 @@ pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, His
     {
         return Ok(verdict);
     }
-    if let Some((seq, why)) = outages_differ(connection, &walked.told)? {
+    if let Some((seq, why)) = walked.told.differs(connection)? {
         return Ok(Verdict::Altered { seq, why });
     }
     for (seq, hour, sum) in walked.hours.iter().rev().take(24 * 7) {

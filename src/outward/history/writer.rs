@@ -332,17 +332,18 @@ impl History {
         let (mut head, mut seq) = (self.head, self.next_seq);
         let transaction = self.connection.transaction()?;
         {
-            let s = &batch.stamp;
+            let (s, events) = (&batch.stamp, (seq + batch.events.len() as u64) as i64 - 1);
+            let inputs = sealed(batch.inputs.clone(), &mark_place(batch.id as i64, s, events));
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO mark (id, boot_id, boot_ns, timeline_ms, utc_ms, inputs) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-                .execute(params![batch.id as i64, s.boot_id, s.boot_ns as i64, s.timeline_ms as i64, s.utc_ms, sealed(batch.inputs.clone())])?;
+                .prepare_cached("INSERT OR REPLACE INTO mark (id, boot_id, boot_ns, timeline_ms, utc_ms, events, inputs) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .execute(params![batch.id as i64, s.boot_id, s.boot_ns as i64, s.timeline_ms as i64, s.utc_ms, events, inputs])?;
             for draft in &batch.events {
                 head = append(&transaction, draft, seq, &head)?;
                 seq += 1;
             }
             let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)")?;
             for (endpoint, judge) in &batch.states {
-                put.execute(params![endpoint, batch.id as i64, sealed(judge.clone())])?;
+                put.execute(params![endpoint, batch.id as i64, sealed(judge.clone(), &state_place(*endpoint, batch.id as i64))])?;
             }
             transaction.prepare_cached("DELETE FROM mark WHERE id < ?1")?.execute([batch.prune_before as i64])?;
             for service in &batch.service {
@@ -632,7 +633,7 @@ impl Replacement {
             transaction.prepare_cached("INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)")?.execute(params![
                 id,
                 self.last_batch as i64,
-                sealed(judge.clone())
+                sealed(judge.clone(), &state_place(*id, self.last_batch as i64))
             ])?;
         }
         transaction.commit()?;

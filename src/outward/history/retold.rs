@@ -1,0 +1,193 @@
+//! The reading tables once more, told by the events alone: whatever stands in them and does not follow from an event was
+//! written by somebody else.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, Row, params};
+use serde_json::{Map, Value};
+
+use super::HistoryError;
+use crate::words::{Reason, parse_utc};
+
+/// One row of a reading table, with the event it follows from.
+type Row1 = (u64, Vec<i64>, String);
+
+/// The tables that follow from the events, as rows in the order of their events.
+#[derive(Default)]
+pub struct Retold {
+    /// Names of endpoints, with their numbers.
+    ids: HashMap<String, i64>,
+    in_service: HashMap<i64, bool>,
+    outages: BTreeMap<u64, Outage>,
+    open: HashMap<i64, u64>,
+    spans: HashMap<&'static str, Vec<Row1>>,
+    /// The first event whose endpoint's number is not that of its name.
+    misplaced: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Outage {
+    endpoint: i64,
+    cause: String,
+    /// confirmed, from, earliest, latest.
+    begin: [i64; 4],
+    /// to, earliest, latest, and the event that closed it.
+    end: Option<[i64; 4]>,
+}
+
+impl Retold {
+    /// Hears one event; `endpoint` is the number that stands beside it in the table.
+    pub fn hear(&mut self, event: &Map<String, Value>, seq: u64, endpoint: Option<i64>) {
+        let n = |key: &str| event.get(key).and_then(Value::as_i64).unwrap_or(-1);
+        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+        let kind = text("kind");
+        if kind == "endpoint_renamed"
+            && let Some(id) = self.ids.remove(text("from"))
+        {
+            self.ids.insert(text("endpoint").to_owned(), id);
+        }
+        if let Some(id) = endpoint {
+            let known = *self.ids.entry(text("endpoint").to_owned()).or_insert(id);
+            if known != id && self.misplaced.is_none() {
+                self.misplaced = Some(seq);
+            }
+        }
+        let id = endpoint.unwrap_or(-1);
+        let mut span = |table: &'static str, from: i64, to: i64, what: &str| {
+            self.spans.entry(table).or_default().push((seq, vec![id, from, to], what.to_owned()));
+        };
+        match kind {
+            "down" => {
+                let begin = [n("confirmed_at_ms"), n("from_ms"), n("from_earliest_ms"), n("from_latest_ms")];
+                self.outages.insert(seq, Outage { endpoint: id, cause: text("cause").to_owned(), begin, end: None });
+                self.open.insert(id, seq);
+            }
+            "up" => self.close(id, [n("to_ms"), n("to_earliest_ms"), n("to_latest_ms"), seq as i64]),
+            "outage_left" | "outage_lost" => self.close(id, [n("to_ms"), n("to_ms"), n("to_ms"), seq as i64]),
+            "known" => span("unknown", n("from_ms"), n("to_ms"), text("reason")),
+            "unknown" if event.contains_key("doubt_from_ms") => span("doubtful", n("doubt_from_ms"), n("from_ms"), ""),
+            "doubt" | "unconfirmed" => span("doubtful", n("from_ms"), n("to_ms"), ""),
+            "proven" => span("proven", n("from_ms"), n("to_ms"), ""),
+            "out_of_service" => {
+                span("absent", n("from_ms"), n("to_ms"), "");
+                self.in_service.insert(id, true);
+            }
+            "endpoint_added" => drop(self.in_service.insert(id, true)),
+            "endpoint_removed" => drop(self.in_service.insert(id, false)),
+            "clock_step" => self.spans.entry("clock").or_default().push((seq, vec![n("at_ms"), n("offset_after_ms")], String::new())),
+            "daemon_started" if !event.contains_key("last_mark_ms") => {
+                self.spans.entry("clock").or_default().push((seq, vec![0, 0], String::new()));
+            }
+            "maintenance_declared" => {
+                let recorded = event.get("recorded").and_then(Value::as_str).and_then(parse_utc).unwrap_or(-1);
+                self.spans.entry("window").or_default().push((seq, vec![recorded, -1], text("id").to_owned()));
+            }
+            "maintenance_ended" => {
+                let at = event.get("from").and_then(Value::as_str).and_then(parse_utc).unwrap_or(-1);
+                let windows = self.spans.entry("window").or_default();
+                windows.iter_mut().filter(|(_, row, id)| *id == text("id") && row[1] == -1).for_each(|(_, row, _)| row[1] = at);
+            }
+            "exclusion" => {
+                let ends = [text("from"), text("to")].map(|t| parse_utc(t).unwrap_or(-1));
+                self.spans.entry("correction").or_default().push((seq, ends.to_vec(), String::new()));
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, endpoint: i64, end: [i64; 4]) {
+        if let Some(outage) = self.open.remove(&endpoint).and_then(|seq| self.outages.get_mut(&seq)) {
+            outage.end = Some(end);
+        }
+    }
+
+    /// The first difference between the tables and what the events tell.
+    pub fn differs(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
+        if let Some(seq) = self.misplaced {
+            return Ok(Some((seq, "the endpoint that it is filed under is not the one that it names".into())));
+        }
+        if let Some(found) = self.endpoints_differ(connection)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.outages_differ(connection)? {
+            return Ok(Some(found));
+        }
+        let span = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?, r.get(2)?], String::new()));
+        let with_reason = |r: &Row| {
+            let reason: String = r.get(3)?;
+            Ok((vec![r.get(0)?, r.get(1)?, r.get(2)?], Reason::parse(&reason).map_or(reason.clone(), |known| known.as_str().to_owned())))
+        };
+        let clock = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?], String::new()));
+        let window = |r: &Row| Ok((vec![r.get(0)?, r.get::<_, Option<i64>>(1)?.unwrap_or(-1)], r.get(2)?));
+        let correction = |r: &Row| {
+            let body: String = r.get(0)?;
+            let value: Value = serde_json::from_str(&body).unwrap_or_default();
+            Ok((["from", "to"].map(|k| value[k].as_str().and_then(parse_utc).unwrap_or(-1)).to_vec(), String::new()))
+        };
+        type Read = dyn Fn(&Row) -> rusqlite::Result<(Vec<i64>, String)>;
+        let tables: [(&'static str, &str, &Read); 7] = [
+            ("unknown", "SELECT endpoint, from_at, to_at, reason FROM unknown", &with_reason),
+            ("doubtful", "SELECT endpoint, from_at, to_at FROM doubtful", &span),
+            ("proven", "SELECT endpoint, from_at, to_at FROM proven", &span),
+            ("absent", "SELECT endpoint, from_at, to_at FROM absent", &span),
+            ("clock", "SELECT at, offset_ms FROM clock", &clock),
+            ("window", "SELECT recorded, ended, id FROM window", &window),
+            ("correction", "SELECT body FROM correction", &correction),
+        ];
+        for (table, sql, read) in tables {
+            let mut stored: Vec<(Vec<i64>, String)> = connection.prepare(sql)?.query_map([], |r| read(r))?.collect::<Result<_, _>>()?;
+            let told = self.spans.get(table).map_or(&[][..], Vec::as_slice);
+            let mut expected: Vec<(Vec<i64>, String, u64)> = told.iter().map(|(seq, row, what)| (row.clone(), what.clone(), *seq)).collect();
+            stored.sort_unstable();
+            expected.sort_unstable();
+            let first = stored.iter().zip(&expected).find(|(s, e)| (&s.0, &s.1) != (&e.0, &e.1));
+            let odd = match first {
+                Some((_, e)) => Some(e.2),
+                None if stored.len() < expected.len() => expected.get(stored.len()).map(|e| e.2),
+                None if stored.len() > expected.len() => Some(expected.last().map_or(0, |e| e.2)),
+                None => None,
+            };
+            if let Some(seq) = odd {
+                return Ok(Some((seq, format!("the table {table} does not say what this and the other events say"))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn endpoints_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
+        for (name, id) in &self.ids {
+            let row: Result<(String, bool), _> =
+                connection.prepare_cached("SELECT name, in_service FROM endpoint WHERE id = ?1")?.query_row(params![id], |r| Ok((r.get(0)?, r.get(1)?)));
+            let fits = row.is_ok_and(|(stored, serves)| stored == *name && self.in_service.get(id).is_none_or(|told| *told == serves));
+            if !fits {
+                return Ok(Some((0, format!("the table of endpoints does not say of {name} what its events say"))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn outages_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
+        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage ORDER BY opened";
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let mut seen = 0;
+        while let Some(r) = rows.next()? {
+            let opened = r.get::<_, i64>(0)? as u64;
+            let end = match r.get::<_, Option<i64>>(7)? {
+                Some(to) => {
+                    Some([to, r.get::<_, Option<i64>>(8)?.unwrap_or(-1), r.get::<_, Option<i64>>(9)?.unwrap_or(-1), r.get::<_, Option<i64>>(10)?.unwrap_or(-1)])
+                }
+                None => None,
+            };
+            let stored = Outage { endpoint: r.get(1)?, cause: r.get(2)?, begin: [r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?], end };
+            if self.outages.get(&opened) != Some(&stored) {
+                return Ok(Some((opened, "the table of outages does not say what this event says".into())));
+            }
+            seen += 1;
+        }
+        if seen == self.outages.len() {
+            return Ok(None);
+        }
+        Ok(Some((self.outages.keys().next().copied().unwrap_or(0), "an outage that the events tell of is not in the table of outages".into())))
+    }
+}
