@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -17,15 +18,18 @@ use crate::config::Plan;
 use crate::config::plan_probe::Probe;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
+use crate::expose::contracts::{Standings, standings};
 use crate::expose::self_metrics::SelfMetrics;
 use crate::expose::server::{Site, makes_progress, router, scrape_gate};
 use crate::outward::clock::{Clock, NS_PER_MS};
-use crate::outward::history::backup;
 use crate::outward::history::writer::Progress;
+use crate::outward::history::{backup, schema};
 use crate::outward::notify::Deliveries;
 use crate::outward::probe::icmp;
 use crate::outward::{deadman, notify};
 
+/// How old the contracts' figures on metrics and page may be.
+const JUDGE_EVERY: Duration = Duration::from_secs(5);
 /// A daemon has this long to end.
 const END_WITHIN: Duration = Duration::from_millis(1800);
 
@@ -148,6 +152,8 @@ impl Outer {
         let metrics = SelfMetrics::new(&plan.daemon.vantage).map_err(|e| StartError::System(e.to_string()))?;
         let deliveries = Arc::new(Deliveries::default());
         let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
+        let standings = Arc::new(ArcSwap::from_pointee(Standings::default()));
+        let judging = tokio::task::spawn_local(judge_contracts(self.board.clone(), self.directory.clone(), standings.clone()));
         let site = Site {
             board: self.board.clone(),
             gauges: self.gauges,
@@ -156,6 +162,7 @@ impl Outer {
             state_dir: self.directory.clone(),
             reload,
             scrapes: scrape_gate(),
+            standings: standings.clone(),
         };
         let service = router(site).into_make_service_with_connect_info::<std::net::SocketAddr>();
         let server = tokio::task::spawn_local(async move { axum::serve(listener, service).await });
@@ -196,7 +203,8 @@ impl Outer {
         tracing::info!("ending");
         tell(&[NotifyState::Stopping]);
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
-        for task in [counter.abort_handle(), copies.abort_handle(), sender.abort_handle(), switch.abort_handle(), watch.abort_handle()] {
+        for task in [judging.abort_handle(), counter.abort_handle(), copies.abort_handle(), sender.abort_handle(), switch.abort_handle(), watch.abort_handle()]
+        {
             task.abort();
         }
         let (reply, ended) = oneshot::channel();
@@ -204,6 +212,23 @@ impl Outer {
         let _ = tokio::time::timeout(END_WITHIN, ended).await;
         server.abort();
         Ok(())
+    }
+}
+
+/// Judges the contracts every few seconds, for metrics and page.
+async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, kept: Arc<ArcSwap<Standings>>) {
+    loop {
+        tokio::time::sleep(JUDGE_EVERY).await;
+        if board.plan.load().contracts.list.is_empty() {
+            continue;
+        }
+        let (board, directory, now) = (board.clone(), state_dir.clone(), Clock::Real.read().utc_ms);
+        let judged = tokio::task::spawn_blocking(move || schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, now))).await;
+        match judged {
+            Ok(Ok(fresh)) => kept.store(Arc::new(fresh)),
+            Ok(Err(error)) => tracing::warn!(%error, "the contracts could not be judged"),
+            Err(error) => tracing::error!(%error, "the contracts could not be judged"),
+        }
     }
 }
 

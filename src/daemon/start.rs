@@ -192,6 +192,11 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
     let registered = history.register(&registrations)?;
     started(&mut recorder, &restored, &boot_id, &reading, now);
+    if let Some(before) = &history.key_before {
+        let body = json!({"key_before": before, "key": history.key()});
+        let _ = recorder.push_event(events::general("checkpoint_key_changed", now, reading.utc_ms, body));
+        tracing::warn!("another key signs checkpoints from now on; the history says so");
+    }
     let arrivals = arrivals(plan, registered, &mut judges);
     let mut parked = HashMap::new();
     for (name, endpoint) in &restored.endpoints {

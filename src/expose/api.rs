@@ -73,15 +73,17 @@ pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {
 
 /// `/api/v1/timeline`.
 pub fn timeline(connection: &rusqlite::Connection, board: &Board, period: Span) -> Result<Value, HistoryError> {
-    let extents: Vec<(Name, Name, Extent)> = board
-        .entries()
-        .iter()
-        .map(|e| {
-            let endpoint = e.endpoint.load();
-            (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled))
-        })
-        .collect();
-    timeline_json(connection, &grouped(&board.plan.load(), &extents), period)
+    timeline_json(connection, &parts_of(board), period)
+}
+
+/// The components of a running daemon with their endpoints.
+pub fn parts_of(board: &Board) -> Vec<Part> {
+    let entries = board.entries();
+    let extents = entries.iter().map(|e| {
+        let endpoint = e.endpoint.load();
+        (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled))
+    });
+    grouped(&board.plan.load(), &extents.collect::<Vec<_>>())
 }
 
 /// The sums of the named components' and endpoints' own records in a period, by endpoint.

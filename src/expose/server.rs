@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, RawQuery, State};
@@ -19,6 +20,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part};
 use super::self_metrics::SelfMetrics;
 use super::{api, page};
@@ -52,6 +54,8 @@ pub struct Site {
     pub state_dir: PathBuf,
     pub reload: mpsc::Sender<oneshot::Sender<Result<String, String>>>,
     pub scrapes: Arc<Semaphore>,
+    /// Contracts as they were judged last.
+    pub standings: Arc<ArcSwap<Standings>>,
 }
 
 pub fn router(site: Site) -> Router {
@@ -63,6 +67,7 @@ pub fn router(site: Site) -> Router {
         .route("/api/v1/endpoints", get(endpoints))
         .route("/api/v1/outages", get(outages))
         .route("/api/v1/timeline", get(timeline))
+        .route("/api/v1/sla", get(sla))
         .route("/checkpoint", get(checkpoint))
         .route("/", get(front))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], include_str!("page.css")) }))
@@ -168,6 +173,9 @@ fn write_metrics(out: &mut dyn Write, site: &Site, format: Format, parts: &[Part
     drop(picture);
     if parts.contains(&Part::Daemon) {
         site.metrics.write(out, format, &site.board, &site.gauges, &site.deliveries)?;
+        if !plan.contracts.list.is_empty() {
+            site.standings.load().write(out, format)?;
+        }
     }
     if format == Format::OpenMetrics {
         out.write_all(b"# EOF\n")?;
@@ -316,6 +324,17 @@ async fn timeline(State(site): State<Site>, Query(query): Query<TimelineQuery>) 
     }
     match ask(site, move |site, connection| api::timeline(&connection, &site.board, Span::new(from, to))).await {
         Ok(value) => json(&value),
+        Err(response) => response,
+    }
+}
+
+async fn sla(State(site): State<Site>) -> Response {
+    let kept = site.standings.clone();
+    match ask(site, |site, connection| standings(&connection, &site.board, now())).await {
+        Ok(fresh) => {
+            kept.store(Arc::new(fresh));
+            json(&kept.load().json())
+        }
         Err(response) => response,
     }
 }

@@ -387,7 +387,7 @@ class FaultRun:
         directory = tempfile.mkdtemp(dir=self.d)
         prober, told = Prober(directory, self.servers.config()), Told()
         if is_used:
-            shutil.copytree(self.used[0], prober.state)
+            shutil.copytree(self.used[0], prober.state, ignore=shutil.ignore_patterns("control.sock"))
             told.figures, told.outages = dict(self.used[1].figures), dict(self.used[1].outages)
         counts = os.path.join(directory, "counts")
         fault = "%s %d %d %s" % (function, n, ERRORS[error], lasts) if n else ""
@@ -651,7 +651,7 @@ class Damage:
 
     def copy(self, harm=None):
         state = os.path.join(tempfile.mkdtemp(dir=self.d), "state")
-        shutil.copytree(self.base, state)
+        shutil.copytree(self.base, state, ignore=shutil.ignore_patterns("control.sock"))
         if harm:
             harm(Files(state))
         return state
@@ -845,7 +845,7 @@ def origins(d, servers):
         prober.begin().must_be_ready()
         time.sleep(seconds)
         prober.kill()
-        kept[origin] = shutil.copytree(prober.state, os.path.join(d, "origin-" + origin))
+        kept[origin] = shutil.copytree(prober.state, os.path.join(d, "origin-" + origin), ignore=shutil.ignore_patterns("control.sock"))
         # An orderly end moves the log into the database.
         prober.begin().must_be_ready()
         assert prober.end() == 0
@@ -954,6 +954,11 @@ def test_a_million_events_are_ready_within_a_second(d):
         for e in endpoints:
             chain.outage(e, at)
         at += 10_000
+    # The last mark is sealed with the last event that was committed with it.
+    mark = chain.c.execute("SELECT id, boot_id, boot_ns, timeline_ms, utc_ms, inputs FROM mark ORDER BY id DESC LIMIT 1").fetchone()
+    inputs, place = mark[5][:-8], "mark %d %s %d %d %d %d" % (*mark[:5], chain.seq)
+    seal = hashlib.sha256(place.encode() + bytes(1) + inputs).digest()[:8]
+    chain.c.execute("UPDATE mark SET events = ?, inputs = ? WHERE id = ?", (chain.seq, inputs + seal, mark[0]))
     chain.c.execute("COMMIT")
     chain.c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     chain.c.close()

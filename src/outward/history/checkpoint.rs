@@ -44,6 +44,7 @@ impl Signer {
                     std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(|e| unusable(e.to_string()))?;
                 file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| unusable(e.to_string()))?;
                 std::fs::rename(&fresh, &path).map_err(|e| unusable(e.to_string()))?;
+                std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(|e| unusable(e.to_string()))?;
                 Self::from_hex(&text).map_err(unusable)
             }
             Err(error) => Err(unusable(error.to_string())),

@@ -70,6 +70,8 @@ struct Walked {
     hours: Vec<(u64, i64, String)>,
     /// Old chain to (its last event that is still here, the event that tells of the restore).
     restores: HashMap<String, (u64, u64)>,
+    /// Keys that an event introduced: (event, key).
+    keys: Vec<(u64, String)>,
     told: Retold,
 }
 
@@ -104,6 +106,7 @@ fn walk(connection: &Connection, wanted: &[u64]) -> Result<Result<Walked, Verdic
                     walked.hours.push((event.seq, hour.div_euclid(3_600_000), text("sha256").to_owned()));
                 }
             }
+            "checkpoint_key_changed" => walked.keys.push((event.seq, text("key").to_owned())),
             "restored" => {
                 let last = parsed.get("old_seq").and_then(Value::as_u64).unwrap_or(0);
                 walked.restores.insert(text("old_chain").to_owned(), (last, event.seq));
@@ -175,9 +178,15 @@ pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, His
 /// The first of our own checkpoints that the events do not fit.
 fn stored_differ(stored: &[Signed], walked: &Walked, chain: &str, against: &Against) -> Option<Verdict> {
     let mut good = 0;
-    let first_key = against.key.as_deref().or(stored.first().map(|c| c.key.as_str()));
+    let first_key = stored.first().map(|c| c.key.as_str());
+    if let (Some(wanted), Some(last)) = (&against.key, stored.last())
+        && last.key != *wanted
+    {
+        return Some(Verdict::Altered { seq: last.seq, why: format!("the checkpoint at this event was signed by another key, {}", last.key) });
+    }
     for one in stored {
-        if Some(one.key.as_str()) != first_key {
+        let is_introduced = walked.keys.iter().any(|(seq, key)| *key == one.key && *seq <= one.seq);
+        if Some(one.key.as_str()) != first_key && !is_introduced {
             let why = format!("the checkpoint at this event was signed by another key, {}", one.key);
             return Some(Verdict::Altered { seq: one.seq, why });
         }
@@ -201,8 +210,8 @@ fn differs(one: &Signed, good: u64, walked: &Walked) -> Option<String> {
 
 /// Whether a checkpoint from outside fits.
 fn given_differs(given: &Signed, walked: &Walked, chain: &str, stored: &[Signed], against: &Against) -> Option<Verdict> {
-    let known_key = against.key.as_deref().or(stored.first().map(|c| c.key.as_str()));
-    if known_key.is_some_and(|key| key != given.key) {
+    let is_known = stored.is_empty() && against.key.is_none() || against.key.as_ref() == Some(&given.key) || stored.iter().any(|c| c.key == given.key);
+    if !is_known {
         if given.chain == chain {
             return Some(Verdict::Altered { seq: 1, why: format!("this chain was signed by the key {} and is signed by another now", given.key) });
         }

@@ -91,6 +91,8 @@ pub struct History {
     /// Tallies of this hour and those before do not change any more.
     sealed_hour: i64,
     notary: Notary,
+    /// The key that signed before, where this start has another.
+    pub key_before: Option<String>,
 }
 
 /// Signs the chain from time to time.
@@ -137,13 +139,19 @@ impl History {
         let chain: String = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0))?;
         let newest: Option<String> = connection.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?;
         let newest: Option<Value> = newest.and_then(|body| serde_json::from_str(&body).ok());
+        let key_before = newest.as_ref().and_then(|c| c["key"].as_str()).filter(|key| *key != signer.key()).map(str::to_owned);
         let checkpointed = newest.map_or((0, 0), |c| (c["seq"].as_u64().unwrap_or(0), c["time"].as_str().and_then(parse_utc).unwrap_or(0)));
-        Ok(Self { connection, _owner: owner, head, next_seq, sealed_hour, notary: Notary { signer, chain, checkpointed } })
+        Ok(Self { connection, _owner: owner, head, next_seq, sealed_hour, notary: Notary { signer, chain, checkpointed }, key_before })
     }
 
     /// Everything that a start needs of the past.
     pub fn restore(&self) -> Result<Restored, HistoryError> {
         restore(&self.connection)
+    }
+
+    /// The public key that signs from now on.
+    pub fn key(&self) -> String {
+        self.notary.signer.key()
     }
 
     /// Every maintenance window that was ever declared.

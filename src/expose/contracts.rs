@@ -1,0 +1,134 @@
+//! Contracts on a running daemon: judged now and then on its own history, and shown by API, metrics and page alike.
+
+use std::io::{self, Write};
+
+use num_traits::ToPrimitive;
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::api::parts_of;
+use super::exposition::{Format, header};
+use super::figures::{components, maintenance};
+use super::recorded::told;
+use super::sla::answer;
+use crate::engine::board::{Board, escaped};
+use crate::judgement::sla::calendar::{current_and_previous, day_of};
+use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::evaluate::{Judged, Verdict, evaluate};
+use crate::judgement::sla::exact::{Exact, whole};
+use crate::judgement::timeline::Span;
+use crate::outward::history::HistoryError;
+use crate::words::UtcMs;
+
+/// One contract over one period.
+pub struct Standing {
+    pub contract: Contract,
+    /// `current` or `previous`.
+    pub which: &'static str,
+    pub name: String,
+    pub period: Span,
+    /// The answer, or why there is none.
+    pub judged: Result<Vec<Judged>, String>,
+}
+
+/// All contracts of the plan, over the present period and the one before.
+#[derive(Default)]
+pub struct Standings {
+    pub list: Vec<Standing>,
+}
+
+/// Judges every contract in force.
+pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<Standings, HistoryError> {
+    let plan = board.plan.load_full();
+    let parts = parts_of(board);
+    let mut list = Vec::new();
+    for name in plan.contracts.names() {
+        let Some(first) = plan.contracts.list.iter().find(|c| c.name == name) else { continue };
+        for ((text, period), which) in current_and_previous(first.period, &first.zone, now).into_iter().zip(["current", "previous"]) {
+            let Some(contract) = plan.contracts.in_force(&name, day_of(period.from, &first.zone)) else { continue };
+            let until = Span::new(period.from, period.to.min(now).max(period.from));
+            let windows = maintenance(connection, &parts, period)?;
+            let (reached, recorded) = components(connection, &parts, until)?;
+            let judged = evaluate(contract, &plan.contracts.tenants, &told(reached, recorded, windows), period).map_err(|e| e.to_string());
+            list.push(Standing { contract: contract.clone(), which, name: text, period, judged });
+        }
+    }
+    Ok(Standings { list })
+}
+
+impl Standings {
+    /// `/api/v1/sla`.
+    pub fn json(&self) -> Value {
+        let contracts: Vec<Value> = self
+            .list
+            .iter()
+            .map(|s| match &s.judged {
+                Ok(list) => {
+                    let mut value = answer(&s.contract, s.period, list);
+                    (value["which"], value["name"], value["why"]) = (json!(s.which), json!(s.name), Value::Null);
+                    value
+                }
+                Err(why) => json!({"schema": "probity-sla/1", "sla": s.contract.name.as_str(), "which": s.which, "name": s.name, "why": why, "results": []}),
+            })
+            .collect();
+        json!({"schema": "probity-sla-list/1", "contracts": contracts})
+    }
+
+    /// Each answer that is about a component or all of them together; tenants stay out of metrics.
+    fn shown(&self) -> impl Iterator<Item = (&Standing, &Judged)> {
+        self.list.iter().flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none()).map(move |j| (s, j)))
+    }
+
+    /// `probity_sla_*`.
+    pub fn write(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
+        let number = |e: &Exact| e.to_f64().unwrap_or(f64::NAN);
+        type Pick<'p> = &'p dyn Fn(&Standing, &Judged) -> Option<f64>;
+        let families: [(&str, &str, Pick); 8] = [
+            ("probity_sla_objective_ratio", "Availability that the contract promises.", &|s, _| Some(number(&(&s.contract.objective / whole(100))))),
+            ("probity_sla_availability_ratio", "Availability by the point estimate, as the contract counts it; absent without measured time.", &|_, j| {
+                j.availability.as_ref().map(number)
+            }),
+            ("probity_sla_availability_lower_ratio", "Lower bound: unknown time and what is not over yet taken as down.", &|_, j| j.lower.as_ref().map(number)),
+            ("probity_sla_availability_upper_ratio", "Upper bound: unknown time taken as up.", &|_, j| j.upper.as_ref().map(number)),
+            ("probity_sla_budget_seconds", "Downtime that the objective allows in the whole period.", &|_, j| Some(number(&(&j.budget / whole(1000))))),
+            ("probity_sla_budget_remaining_seconds", "What is left of the budget by the point estimate; negative once it is used up.", &|_, j| {
+                Some(number(&((&j.budget - whole(j.times.down)) / whole(1000))))
+            }),
+            ("probity_sla_period_start_timestamp_seconds", "When the period began.", &|s, _| Some(s.period.from as f64 / 1000.0)),
+            ("probity_sla_outages", "Outages in the period, as the contract counts them.", &|_, j| Some(j.spells.count as f64)),
+        ];
+        for (name, help, pick) in families {
+            header(out, format, name, "gauge", help)?;
+            for (s, j) in self.shown() {
+                if let Some(value) = pick(s, j) {
+                    writeln!(out, "{name}{{{}}} {value}", labels(s, j))?;
+                }
+            }
+        }
+        header(
+            out,
+            format,
+            "probity_sla_seconds",
+            "gauge",
+            "Service time of the period by state: up, down, unknown, future (not over yet), and admitted maintenance beside it.",
+        )?;
+        for (s, j) in self.shown() {
+            let t = &j.times;
+            for (state, ms) in [("up", t.up), ("down", t.down), ("unknown", t.unknown), ("future", t.future), ("maintenance", t.maintenance)] {
+                writeln!(out, "probity_sla_seconds{{{},state=\"{state}\"}} {}.{:03}", labels(s, j), ms / 1000, ms % 1000)?;
+            }
+        }
+        header(out, format, "probity_sla_verdict", "gauge", "1 for the verdict of the period so far (met, missed or undetermined), 0 for the others.")?;
+        for (s, j) in self.shown() {
+            for verdict in [Verdict::Met, Verdict::Missed, Verdict::Undetermined] {
+                writeln!(out, "probity_sla_verdict{{{},verdict=\"{}\"}} {}", labels(s, j), verdict.as_str(), u8::from(j.verdict == verdict))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn labels(s: &Standing, j: &Judged) -> String {
+    let component = j.component.as_ref().map_or(String::new(), |c| escaped(c.as_str()));
+    format!("sla=\"{}\",component=\"{component}\",period=\"{}\"", escaped(s.contract.name.as_str()), s.which)
+}
