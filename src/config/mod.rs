@@ -14,7 +14,7 @@ mod parts;
 pub mod plan;
 pub mod plan_probe;
 pub mod print;
-mod print_contract;
+pub mod print_contract;
 pub mod secret;
 pub mod source;
 pub mod timeline_file;

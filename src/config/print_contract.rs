@@ -12,7 +12,8 @@ fn list(names: &[Name]) -> String {
     names.iter().map(|n| quoted(n.as_str())).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn contracts(out: &mut String, contracts: &Contracts) {
+/// Writes them as the tables they could have been read from.
+pub fn contracts(out: &mut String, contracts: &Contracts) {
     for contract in &contracts.list {
         print_contract(out, contract);
     }

@@ -157,6 +157,7 @@ pub fn arrivals(plan: &Plan, registered: Vec<Registered>, judges: &mut HashMap<i
                 digest_before: r.digest_before,
                 was_in_service: r.was_in_service,
                 renamed: r.renamed,
+                component_before: r.component_before,
                 news: r.news,
             }
         })

@@ -102,6 +102,8 @@ pub struct Arrival {
     pub digest_before: Option<u64>,
     pub was_in_service: bool,
     pub renamed: bool,
+    /// The component it had before, if it is another now.
+    pub component_before: Option<String>,
     /// What the history must yet be told of it.
     pub news: Option<Registration>,
 }

@@ -8,6 +8,7 @@ pub mod exposition;
 pub mod figures;
 pub mod page;
 pub mod recorded;
+pub mod report;
 pub mod self_metrics;
 pub mod server;
 pub mod sla;

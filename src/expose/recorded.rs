@@ -51,12 +51,13 @@ type Parts = (Vec<Outage>, Vec<(Span, Option<String>)>, bool);
 fn of_one(record: &Record, timeline: &Timeline, period: Span) -> Parts {
     let mut down = Vec::new();
     let mut open = false;
+    let proven = Spans::new(record.proven.clone());
     for o in &record.outages {
         let end = o.to.unwrap_or(record.settled).max(o.from);
         let pieces = record.down.cut(Span::new(o.from, end));
         let last = pieces.as_slice().len().saturating_sub(1);
         for (k, piece) in pieces.as_slice().iter().enumerate() {
-            let sure = Spans::new(record.proven.clone()).cut(*piece);
+            let sure = proven.cut(*piece);
             let (begins, ends) = (k == 0 && piece.from == o.from, k == last);
             let one = Outage {
                 from: piece.from,

@@ -63,7 +63,8 @@ impl Spans {
     }
 
     pub fn cut(&self, to: Span) -> Spans {
-        Spans(self.0.iter().filter_map(|s| s.cut(to)).collect())
+        let first = self.0.partition_point(|s| s.to <= to.from);
+        Spans(self.0[first..].iter().take_while(|s| s.from < to.to).filter_map(|s| s.cut(to)).collect())
     }
 
     pub fn minus(&self, other: &Spans) -> Spans {

@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use super::cli::{checked, probity};
+use super::daemon::Daemon;
+use super::serve::{answering, closed_port, ok};
 
 fn written(directory: &std::path::Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
@@ -145,4 +147,104 @@ fn vantages_are_merged_by_quorum() {
     };
     // a: 15 to 105 s, b: 45 to 135 s.
     assert_eq!((down("1"), down("2"), down("3")), (Some(120_000), Some(60_000), Some(0)));
+}
+
+/// A daemon that has seen an outage, with a contract and two customers.
+async fn seen_an_outage(directory: &std::path::Path) -> String {
+    let text = format!(
+        "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n[[endpoint]]\nname = \"shop\"\nprobe.tcp = \"127.0.0.1:{}\"\n[[endpoint]]\nname = \"web\"\nprobe.http = \"http://127.0.0.1:{}/\"\n[sla.s]\nobjective = \"99.999\"\ncomponents = [\"shop\", \"web\"]\nfee = \"1000.00\"\ncurrency = \"EUR\"\n[sla.s.credit]\nmodel = \"linear\"\nstep = \"1\"\nper_step = \"10\"\nrounding = \"pro_rata\"\n[[tenant]]\nname = \"A\"\nsla = \"s\"\ncomponents = [\"web\"]\nfee = \"50.00\"\n[[tenant]]\nname = \"B\"\nsla = \"s\"\ncomponents = [\"shop\"]\nfee = \"70.00\"\n",
+        closed_port(),
+        answering(ok("", b"")).await
+    );
+    let daemon = Daemon::start(directory, &text).await;
+    daemon.until_state("shop", "down").await;
+    daemon.until_state("web", "up").await;
+    daemon.until(|d| async move { !d.json("/api/v1/sla").await["contracts"].as_array().is_none_or(Vec::is_empty) }).await;
+    let live = daemon.json("/api/v1/sla").await;
+    assert_eq!(live["contracts"][0]["results"][0]["component"], "shop");
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    let metric = daemon.metric("probity_sla_availability_ratio{sla=\"s\",component=\"shop\",period=\"current\"}").await;
+    assert!(metric.abs() < 1e-9, "{metric}");
+    assert_eq!(daemon.end().await.0, 0);
+    directory.join("probity.toml").to_str().expect("UTF-8").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_shows_one_object_in_every_format_and_its_figures_follow_from_the_events() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = seen_an_outage(directory.path()).await;
+    let report = |extra: &[&str]| {
+        let mut args = vec!["sla", "report", "--config", &config, "--sla", "s", "--period"];
+        let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+        args.push(&month);
+        args.extend(extra);
+        probity(&args)
+    };
+    assert_eq!(report(&[]).status.code(), Some(3), "the month is not over");
+    let output = report(&["--provisional"]);
+    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let result = &object["evaluation"]["results"][0];
+    // Every format shows the same figures.
+    let percent = result["lower_bound_percent"].as_str().expect("a text").to_owned();
+    let amount = result["credit"]["amount"].as_str().expect("an amount").to_owned();
+    for (format, lang, comma) in
+        [("md", "en", "."), ("html", "en", "."), ("md", "fi", ","), ("html", "zh", "."), ("html", "el", ","), ("md", "nl", ","), ("html", "uz", ",")]
+    {
+        let shown = report(&["--provisional", "--format", format, "--lang", lang]);
+        let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(text.contains(&amount.replace('.', comma)), "{format} {lang}: {amount}\n{text}");
+        assert!(text.contains("connect\\_refused") || text.contains("connect_refused"), "{format} {lang}");
+        assert!(text.contains(percent.split('.').next().expect("digits")), "{format} {lang}");
+    }
+    let csv = String::from_utf8_lossy(&report(&["--provisional", "--format", "csv"]).stdout).into_owned();
+    assert_eq!(csv.lines().count(), 2);
+    assert!(csv.contains("shop,shop,") && csv.contains(object["outages"][0]["from"].as_str().expect("an instant")));
+    // Everything follows from the events; nothing else does.
+    let journal = directory.path().join("journal.jsonl");
+    let state = directory.path().join("state");
+    let events = probity(&["export", "journal", "--state-dir", state.to_str().expect("UTF-8")]).stdout;
+    std::fs::write(&journal, &events).expect("written");
+    let verify = |report: &[u8], journal: &std::path::Path| {
+        let path = directory.path().join("report.json");
+        std::fs::write(&path, report).expect("written");
+        probity(&["sla", "verify", path.to_str().expect("UTF-8"), "--events", journal.to_str().expect("UTF-8")])
+    };
+    let whole = verify(&output.stdout, &journal);
+    assert_eq!(whole.status.code(), Some(0), "{}", String::from_utf8_lossy(&whole.stdout));
+    // A figure that somebody with the key has changed.
+    let signer = probity::outward::history::checkpoint::Signer::of_directory(&state).expect("a key");
+    let mut forged = object.clone();
+    forged["evaluation"]["results"][0]["down_ms"] = json!(1);
+    let forged = signer.signed(forged.as_object().expect("an object").clone());
+    let found = verify(forged.to_string().as_bytes(), &journal);
+    assert_eq!(found.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&found.stdout).starts_with("evaluation.results[0].down_ms: "), "{}", String::from_utf8_lossy(&found.stdout));
+    let unsigned = String::from_utf8_lossy(&output.stdout).replace("\"provisional\":true", "\"provisional\":false");
+    assert!(String::from_utf8_lossy(&verify(unsigned.as_bytes(), &journal).stdout).starts_with("signature: "));
+    let altered = directory.path().join("altered.jsonl");
+    std::fs::write(&altered, String::from_utf8_lossy(&events).replace("connect_refused", "connect_timeout")).expect("written");
+    let found = verify(&output.stdout, &altered);
+    assert!(String::from_utf8_lossy(&found.stdout).starts_with("event "), "{}", String::from_utf8_lossy(&found.stdout));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customers_report_has_nothing_of_another_customer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = seen_an_outage(directory.path()).await;
+    let out = directory.path().join("out");
+    let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+    let args =
+        ["sla", "report", "--config", &config, "--sla", "s", "--period", &month, "--provisional", "--tenant", "A", "--output", out.to_str().expect("UTF-8")];
+    let output = probity(&args);
+    assert!(output.status.code().is_some_and(|c| c == 0 || c == 3), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut files = 0;
+    for file in std::fs::read_dir(&out).expect("a directory") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("UTF-8");
+        assert!(!text.contains("70") || !text.contains("70.00"), "the other's fee");
+        assert!(!text.contains("1000.00") && !text.contains("connect_refused"), "the other's outage: {text}");
+        files += 1;
+    }
+    assert_eq!(files, 4);
+    let nobody = probity(&["sla", "report", "--config", &config, "--sla", "s", "--period", &month, "--provisional", "--tenant", "C"]);
+    assert_eq!(nobody.status.code(), Some(64));
 }

@@ -314,6 +314,25 @@ pub enum Sla {
         after_help = "Exit codes: 0 met, 1 missed, 3 undetermined or not recorded, 64 usage, 78 contract refused.\n\nExamples:\n  probity sla evaluate --period 2026-11\n  probity sla evaluate --contract contract.toml --timeline timeline.json --period 2026-11 --json\n  probity sla evaluate --contract contract.toml --url http://127.0.0.1:9847 --period 2026-11"
     )]
     Evaluate(SlaEvaluate),
+    /// The signed report of a period: figures, outages, arithmetic and proof, in the language of its reader.
+    #[command(
+        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined, not recorded or not settled, 64 usage, 78 config refused.\n\nExamples:\n  probity sla report --sla standard --period 2026-11 --format html --lang fi > report.html\n  probity sla report --sla standard --period 2026-11 --tenant B --output /srv/reports"
+    )]
+    Report(SlaReport),
+    /// Recompute a report offline from exported events, and name the first figure that differs.
+    #[command(
+        after_help = "Exit codes: 0 every figure follows from the events, 1 something differs.\n\nExample:\n  probity export journal > journal.jsonl\n  probity sla verify report.json --events journal.jsonl"
+    )]
+    Verify {
+        /// The report (JSON).
+        report: PathBuf,
+        #[arg(long, help = "The exported events (probity export journal).")]
+        events: PathBuf,
+        #[arg(long, help = "A checkpoint that left the machine earlier: nothing before it was rewritten.")]
+        since: Option<PathBuf>,
+        #[arg(long, help = "The public key that must have signed the report, in hexadecimal.")]
+        key: Option<String>,
+    },
     /// What an objective means in time, and what an interval can and cannot prove of it.
     #[command(after_help = "Examples:\n  probity sla explain --objective 99.999 --interval 30s\n  probity sla explain --contract contract.toml")]
     Explain(SlaExplain),
@@ -337,6 +356,30 @@ pub struct SlaEvaluate {
     pub sla: Option<String>,
     #[arg(long, help = "Print JSON (schema probity-sla/1).")]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SlaReport {
+    #[command(flatten)]
+    pub place: Place,
+    #[arg(long, help = "The contracts [default: those of the config].")]
+    pub contract: Option<PathBuf>,
+    #[arg(long, help = "The contract [default: the only one].")]
+    pub sla: Option<String>,
+    #[arg(long, help = "2026-11, 2026-Q4, 2026, or for rolling windows the instant it ends [default: the period before the present one].")]
+    pub period: Option<String>,
+    #[arg(long, help = "json, md, html or csv (the outages).", default_value = "json", value_parser = ["json", "md", "html", "csv"])]
+    pub format: String,
+    #[arg(long, value_enum, default_value = "en", help = "Language of words, numbers and dates.")]
+    pub lang: crate::expose::report::words::Language,
+    #[arg(long, help = "Only this tenant, with nobody else's figures.")]
+    pub tenant: Option<String>,
+    #[arg(long, help = "Write every format into this directory.")]
+    pub output: Option<PathBuf>,
+    #[arg(long, help = "Also when the period is not settled to its end.")]
+    pub provisional: bool,
+    #[arg(long, help = "The signature of the report that this one replaces.")]
+    pub replaces: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -29,6 +29,14 @@ pub fn plan(place: &Place) -> Result<Plan, Exit> {
     })
 }
 
+/// The config if one is at hand; reading a named state directory needs none.
+pub fn plan_or_empty(place: &Place) -> Plan {
+    if place.state_dir.is_some() && place.config.config.is_none() {
+        return Plan::empty();
+    }
+    plan(place).unwrap_or_else(|_| Plan::empty())
+}
+
 pub fn open(place: &Place) -> Result<Connection, Exit> {
     schema::open_to_read(&directory(place)?).map_err(complain)
 }

@@ -10,6 +10,7 @@ mod maintenance;
 mod notify;
 mod probe;
 mod raw;
+mod report;
 mod restore;
 mod sla;
 mod status;

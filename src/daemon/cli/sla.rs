@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::args::{Sla, SlaEvaluate, SlaExplain};
 use super::{local, print};
 use crate::config::leaf::{parse_duration, show_duration};
-use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT, Plan};
+use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT};
 use crate::config::{load_contracts, timeline_file};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::show_faults;
@@ -35,12 +35,14 @@ const MONTHS_AHEAD: usize = 12;
 pub fn run(command: &Sla) -> Exit {
     let done = match command {
         Sla::Evaluate(args) => evaluate(args),
+        Sla::Report(args) => super::report::run(args),
+        Sla::Verify { report, events, since, key } => super::report::verify(report, events, since.as_deref(), key.as_deref()),
         Sla::Explain(args) => explain(args),
     };
     done.unwrap_or_else(|exit| exit)
 }
 
-fn refuse(exit: Exit, why: impl std::fmt::Display) -> Exit {
+pub fn refuse(exit: Exit, why: impl std::fmt::Display) -> Exit {
     eprintln!("probity: {why}");
     exit
 }
@@ -101,7 +103,7 @@ fn timeline_for(args: &SlaEvaluate, span: Span) -> Result<Timeline, Exit> {
 /// This host's history over a span, of all components.
 pub fn own_timeline(place: &super::args::Place, span: Span) -> Result<Timeline, Exit> {
     let connection = local::open(place)?;
-    let plan = if place.state_dir.is_some() && place.config.config.is_none() { Plan::empty() } else { local::plan(place).unwrap_or_else(|_| Plan::empty()) };
+    let plan = local::plan_or_empty(place);
     let extents = local::extents(&connection).map_err(local::complain)?;
     let now = Clock::Real.read().utc_ms;
     let grouped = grouped(&plan, &extents);

@@ -63,6 +63,9 @@ impl Driver {
             if arrival.renamed {
                 self.recorder.event_of(index, "endpoint_renamed", now, json!({"from": e.renamed_from.as_ref().map(Name::as_str)}));
             }
+            if let (true, Some(before)) = (is_known, &arrival.component_before) {
+                self.recorder.event_of(index, "endpoint_component", now, json!({"component": e.component.as_str(), "before": before}));
+            }
             if is_known && !arrival.was_in_service {
                 self.recorder.tell(index, Input::ResumeService(now), now);
             }
@@ -162,7 +165,11 @@ impl Driver {
             }
             self.scheduler.change(index, &name, &self.vantage, after.host(), after.rules, now_ns);
             let next_seq = self.scheduler.next_seq(index);
+            let component = (before.component != after.component).then(|| json!({"component": after.component.as_str(), "before": before.component.as_str()}));
             self.recorder.change_definition(index, after, next_seq, now);
+            if let Some(body) = component {
+                self.recorder.event_of(index, "endpoint_component", now, body);
+            }
         }
         summary.removed = leaving.len();
         for (name, index) in leaving {

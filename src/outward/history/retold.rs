@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value};
 
-use super::HistoryError;
-use crate::words::{Reason, parse_utc};
+use super::{HistoryError, Projection};
+use crate::words::{Cause, Reason, parse_utc};
 
 /// One row of a reading table, with the event it follows from.
 type Row1 = (u64, Vec<i64>, String);
@@ -18,6 +18,7 @@ pub struct Retold {
     /// Names of endpoints, with their numbers.
     ids: HashMap<String, i64>,
     in_service: HashMap<i64, bool>,
+    components: HashMap<i64, String>,
     outages: BTreeMap<u64, Outage>,
     open: HashMap<i64, u64>,
     spans: HashMap<&'static str, Vec<Row1>>,
@@ -72,7 +73,11 @@ impl Retold {
                 span("absent", n("from_ms"), n("to_ms"), "");
                 self.in_service.insert(id, true);
             }
-            "endpoint_added" => drop(self.in_service.insert(id, true)),
+            "endpoint_added" => {
+                self.in_service.insert(id, true);
+                self.components.insert(id, text("component").to_owned());
+            }
+            "endpoint_component" => drop(self.components.insert(id, text("component").to_owned())),
             "endpoint_removed" => drop(self.in_service.insert(id, false)),
             "clock_step" => self.spans.entry("clock").or_default().push((seq, vec![n("at_ms"), n("offset_after_ms")], String::new())),
             "daemon_started" if !event.contains_key("last_mark_ms") => {
@@ -156,9 +161,11 @@ impl Retold {
 
     fn endpoints_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
         for (name, id) in &self.ids {
-            let row: Result<(String, bool), _> =
-                connection.prepare_cached("SELECT name, in_service FROM endpoint WHERE id = ?1")?.query_row(params![id], |r| Ok((r.get(0)?, r.get(1)?)));
-            let fits = row.is_ok_and(|(stored, serves)| stored == *name && self.in_service.get(id).is_none_or(|told| *told == serves));
+            let sql = "SELECT name, in_service, component FROM endpoint WHERE id = ?1";
+            let row = connection.prepare_cached(sql)?.query_row(params![id], |r| Ok((r.get::<_, String>(0)?, r.get::<_, bool>(1)?, r.get::<_, String>(2)?)));
+            let fits = row.is_ok_and(|(stored, serves, component)| {
+                stored == *name && self.in_service.get(id).is_none_or(|told| *told == serves) && self.components.get(id).is_none_or(|told| *told == component)
+            });
             if !fits {
                 return Ok(Some((0, format!("the table of endpoints does not say of {name} what its events say"))));
             }
@@ -189,5 +196,40 @@ impl Retold {
             return Ok(None);
         }
         Ok(Some((self.outages.keys().next().copied().unwrap_or(0), "an outage that the events tell of is not in the table of outages".into())))
+    }
+}
+
+/// What an event means for the reading tables, told by its text alone.
+pub fn projections(event: &Map<String, Value>) -> Vec<Projection> {
+    let n = |key: &str| event.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+    let body = || Value::Object(event.clone()).to_string();
+    match text("kind") {
+        "down" => vec![Projection::OutageOpened {
+            from: n("from_ms"),
+            from_earliest: n("from_earliest_ms"),
+            from_latest: n("from_latest_ms"),
+            confirmed_at: n("confirmed_at_ms"),
+            cause: Cause::ALL.iter().map(|c| c.as_str()).find(|c| *c == text("cause")).unwrap_or("protocol_error"),
+        }],
+        "up" => vec![Projection::OutageClosed { to: n("to_ms"), to_earliest: n("to_earliest_ms"), to_latest: n("to_latest_ms") }],
+        "outage_left" | "outage_lost" => vec![Projection::OutageClosed { to: n("to_ms"), to_earliest: n("to_ms"), to_latest: n("to_ms") }],
+        "known" => {
+            let reason = Reason::parse(text("reason")).unwrap_or(Reason::Internal).as_str();
+            vec![Projection::Unknown { from: n("from_ms"), to: n("to_ms"), reason }]
+        }
+        "unknown" if event.contains_key("doubt_from_ms") => vec![Projection::Doubtful { from: n("doubt_from_ms"), to: n("from_ms") }],
+        "doubt" | "unconfirmed" => vec![Projection::Doubtful { from: n("from_ms"), to: n("to_ms") }],
+        "proven" => vec![Projection::Proven { from: n("from_ms"), to: n("to_ms") }],
+        "out_of_service" => vec![Projection::Absent { from: n("from_ms"), to: n("to_ms") }],
+        "clock_step" => vec![Projection::ClockStep { at: n("at_ms"), offset_ms: event.get("offset_after_ms").and_then(Value::as_i64).unwrap_or(0) }],
+        "daemon_started" if !event.contains_key("last_mark_ms") => vec![Projection::ClockStep { at: 0, offset_ms: 0 }],
+        "maintenance_declared" => {
+            let recorded = parse_utc(text("recorded")).unwrap_or(0);
+            vec![Projection::WindowDeclared { id: text("id").to_owned(), body: body(), recorded }]
+        }
+        "maintenance_ended" => vec![Projection::WindowEnded { id: text("id").to_owned(), at: parse_utc(text("from")).unwrap_or(0) }],
+        "exclusion" => vec![Projection::Corrected { body: body() }],
+        _ => Vec::new(),
     }
 }

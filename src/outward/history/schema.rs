@@ -183,6 +183,13 @@ pub fn open_to_read(directory: &Path) -> Result<Connection, HistoryError> {
     open_file(&path)
 }
 
+/// A history that lives in memory only.
+pub fn in_memory() -> Result<Connection, HistoryError> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(&format!("{TABLES} {SECOND}"))?;
+    Ok(connection)
+}
+
 /// Opens one database file to read.
 pub fn open_file(path: &Path) -> Result<Connection, HistoryError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

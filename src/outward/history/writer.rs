@@ -71,6 +71,8 @@ pub struct Registered {
     pub digest_before: Option<u64>,
     pub was_in_service: bool,
     pub renamed: bool,
+    /// The component it had before, if it is another now.
+    pub component_before: Option<String>,
     /// What the history must yet be told of it, together with the event that says so.
     pub news: Option<Registration>,
 }
@@ -554,22 +556,30 @@ fn register(transaction: &Transaction, list: &[Registration]) -> Result<Vec<Regi
         let known = |row: &rusqlite::Row| {
             let (digest, component, kind, target): (i64, String, String, String) = (row.get(1)?, row.get(3)?, row.get(4)?, row.get(5)?);
             let is_same = component == r.component.as_str() && kind == r.kind && target == r.target && digest as u64 == r.digest;
-            Ok((row.get::<_, i64>(0)?, digest as u64, row.get::<_, bool>(2)?, is_same))
+            let component_before = (component != r.component.as_str()).then_some(component);
+            Ok((row.get::<_, i64>(0)?, digest as u64, row.get::<_, bool>(2)?, is_same, component_before))
         };
         let mut found = find.query_row([r.name.as_str()], known).optional()?;
         let mut renamed = false;
-        if let (None, Some(old)) = (found, &r.renamed_from) {
+        if let (None, Some(old)) = (&found, &r.renamed_from) {
             found = find.query_row([old.as_str()], known).optional()?.filter(|(id, ..)| !taken.contains(id));
             renamed = found.is_some();
         }
         let one = match found {
-            Some((id, digest, was_in_service, is_same)) => {
+            Some((id, digest, was_in_service, is_same, component_before)) => {
                 let news = (renamed || !was_in_service || !is_same).then(|| r.clone());
-                Registered { id, digest_before: Some(digest), was_in_service, renamed, news }
+                Registered { id, digest_before: Some(digest), was_in_service, renamed, component_before, news }
             }
             None => {
                 put.execute(params![r.name.as_str(), r.component.as_str(), r.kind, r.target.as_str(), r.digest as i64])?;
-                Registered { id: transaction.last_insert_rowid(), digest_before: None, was_in_service: false, renamed: false, news: None }
+                Registered {
+                    id: transaction.last_insert_rowid(),
+                    digest_before: None,
+                    was_in_service: false,
+                    renamed: false,
+                    component_before: None,
+                    news: None,
+                }
             }
         };
         taken.insert(one.id);
@@ -646,5 +656,51 @@ impl Replacement {
         }
         transaction.commit()?;
         Ok(seq as u64 + 1)
+    }
+}
+
+/// A history in memory, told again by exported events: what readers ask of it follows from the events alone.
+pub struct Retelling;
+
+impl Retelling {
+    /// Each event as exported, without its hash, in order.
+    pub fn of(events: &[Map<String, Value>]) -> Result<Connection, HistoryError> {
+        let mut connection = schema::in_memory()?;
+        let transaction = connection.transaction()?;
+        let mut ids: std::collections::HashMap<String, i64> = std::collections::HashMap::new();
+        for (k, event) in events.iter().enumerate() {
+            let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+            let seq = k as i64 + 1;
+            if text("kind") == "endpoint_renamed"
+                && let Some(id) = ids.remove(text("from"))
+            {
+                ids.insert(text("endpoint").to_owned(), id);
+                transaction.execute("UPDATE endpoint SET name = ?2 WHERE id = ?1", params![id, text("endpoint")])?;
+            }
+            let endpoint = match event.get("endpoint").and_then(Value::as_str) {
+                None => None,
+                Some(name) => Some(match ids.get(name) {
+                    Some(id) => *id,
+                    None => {
+                        let component = if text("component").is_empty() { name } else { text("component") };
+                        transaction.execute(
+                            "INSERT INTO endpoint (name, component, kind, target, digest, in_service) VALUES (?1, ?2, '', '', 0, 1)",
+                            params![name, component],
+                        )?;
+                        let id = transaction.last_insert_rowid();
+                        ids.insert(name.to_owned(), id);
+                        id
+                    }
+                }),
+            };
+            if let (Some(id), "endpoint_component") = (endpoint, text("kind")) {
+                transaction.execute("UPDATE endpoint SET component = ?2 WHERE id = ?1", params![id, text("component")])?;
+            }
+            for projection in super::retold::projections(event) {
+                project(&transaction, &projection, seq, endpoint)?;
+            }
+        }
+        transaction.commit()?;
+        Ok(connection)
     }
 }

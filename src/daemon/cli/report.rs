@@ -1,0 +1,115 @@
+//! `probity sla report` and `verify`: the signed report of a period, and its recomputation.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::args::SlaReport;
+use super::sla::{contracts, refuse};
+use super::{local, print};
+use crate::config::Plan;
+use crate::daemon::exit::Exit;
+use crate::expose::api::grouped;
+use crate::expose::report::check::check;
+use crate::expose::report::{NoReport, Subject, build, csv, html, text};
+use crate::judgement::sla::calendar::{current_and_previous, day_of, period};
+use crate::outward::clock::Clock;
+use crate::outward::history::checkpoint::Signer;
+use crate::words::Name;
+
+pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
+    let contracts = contracts(args.contract.as_deref(), &args.place)?;
+    let names: Vec<Name> = contracts.names().into_iter().filter(|n| args.sla.as_deref().is_none_or(|s| s == n.as_str())).collect();
+    let [name] = names.as_slice() else {
+        return Err(refuse(Exit::Usage, "name one contract with --sla"));
+    };
+    let Some(first) = contracts.list.iter().find(|c| c.name == *name) else { return Err(Exit::Usage) };
+    let now = Clock::Real.read().utc_ms;
+    let span = match &args.period {
+        Some(text) => period(first.period, &first.zone, text).map_err(|e| refuse(Exit::Usage, e))?,
+        None => current_and_previous(first.period, &first.zone, now)[1].1,
+    };
+    let contract = contracts
+        .in_force(name, day_of(span.from, &first.zone))
+        .ok_or_else(|| refuse(Exit::Unknown, format!("no version of the contract `{name}` is in force when the period begins")))?;
+    let tenant = args.tenant.as_deref().map(Name::new).transpose().map_err(|e| refuse(Exit::Usage, format!("--tenant: {e}")))?;
+    let connection = local::open(&args.place)?;
+    let plan = local::plan_or_empty(&args.place);
+    let extents = local::extents(&connection).map_err(local::complain)?;
+    let subject =
+        Subject { contract, contracts: &contracts, period: span, tenant: tenant.as_ref(), provisional: args.provisional, replaces: args.replaces.clone() };
+    let object = build(&connection, &plan, &grouped(&plan, &extents), &subject, now).map_err(|error| match error {
+        NoReport::History(error) => local::complain(error),
+        NoReport::NoTenant(_) => refuse(Exit::Usage, error),
+        NoReport::NotSettled(_) | NoReport::NotJudged(_) => refuse(Exit::Unknown, error),
+    })?;
+    let Value::Object(object) = object else { return Err(Exit::Bad) };
+    let report = signer(&args.place, &plan)?.signed(object);
+    match &args.output {
+        Some(directory) => write_all(&report, args, directory, name)?,
+        None => {
+            let shown = rendered(&report, &args.format, args);
+            print(false, &Value::Null, || shown);
+        }
+    }
+    let verdicts: Vec<&str> = report["evaluation"]["results"].as_array().into_iter().flatten().filter_map(|r| r["verdict"].as_str()).collect();
+    Ok(match (verdicts.contains(&"missed"), verdicts.contains(&"undetermined")) {
+        (true, _) => Exit::Bad,
+        (false, true) => Exit::Unknown,
+        (false, false) => Exit::Fine,
+    })
+}
+
+fn signer(place: &super::args::Place, plan: &Plan) -> Result<Signer, Exit> {
+    if let Some(key) = &plan.history.key {
+        return Signer::from_hex(key.reveal()).map_err(|why| refuse(Exit::Config, why));
+    }
+    Signer::of_directory(&local::directory(place)?).map_err(local::complain)
+}
+
+fn rendered(report: &Value, format: &str, args: &SlaReport) -> String {
+    match format {
+        "md" => text::markdown(report, args.lang),
+        "html" => html::html(report, args.lang),
+        "csv" => csv::csv(report),
+        _ => format!("{report}\n"),
+    }
+}
+
+fn write_all(report: &Value, args: &SlaReport, directory: &Path, name: &Name) -> Result<(), Exit> {
+    let failed = |e: std::io::Error| refuse(Exit::StateDirectory, format!("{}: {e}", directory.display()));
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let start = report["evaluation"]["period"]["start"].as_str().and_then(|t| t.get(..10)).unwrap_or("period");
+    let tenant: String = args.tenant.iter().map(|t| format!("-{}", t.replace(|c: char| !c.is_ascii_alphanumeric(), "_"))).collect();
+    for format in ["json", "md", "html", "csv"] {
+        let path = directory.join(format!("{name}{tenant}-{start}.{format}"));
+        std::fs::write(&path, rendered(report, format, args)).map_err(failed)?;
+        print(false, &Value::Null, || format!("{}\n", path.display()));
+    }
+    Ok(())
+}
+
+/// Recomputes; exit 1 names the first figure that differs.
+pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&str>) -> Result<Exit, Exit> {
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())));
+    let json = |path: &Path| serde_json::from_str::<Value>(&read(path)?).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())));
+    let object = json(report)?;
+    let since = since.map(json).transpose()?;
+    if let Some(key) = key
+        && object["key"] != *key
+    {
+        print(false, &Value::Null, || format!("key: the report was signed by {}, not by {key}\n", object["key"]));
+        return Ok(Exit::Bad);
+    }
+    match check(&object, &read(events)?, since.as_ref()) {
+        Ok(()) => {
+            let last = object["events"]["last"].as_u64().unwrap_or(0);
+            print(false, &Value::Null, || format!("every figure follows from the {last} events; signed by {}\n", object["key"].as_str().unwrap_or("-")));
+            Ok(Exit::Fine)
+        }
+        Err(difference) => {
+            print(false, &Value::Null, || format!("{}: {}\n", difference.place, difference.why));
+            Ok(Exit::Bad)
+        }
+    }
+}

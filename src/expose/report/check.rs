@@ -1,0 +1,174 @@
+//! Recomputes a report offline: from its own terms, and from the events that somebody exported.
+//!
+//! The events are told into a history in memory by the code that wrote the real one; the timeline, the evaluation and every
+//! other figure follow from it as they did for the report, and are compared one by one.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+
+use super::super::figures::{Part, components, maintenance};
+use super::super::recorded::{Service, timeline_json, told};
+use super::super::sla::answer;
+use super::listed;
+use crate::config::{Surroundings, load_contracts};
+use crate::judgement::sla::contract::Contracts;
+use crate::judgement::sla::evaluate::evaluate;
+use crate::judgement::timeline::{Combine, Span};
+use crate::outward::history::chain::{GENESIS, canonical, hex, link};
+use crate::outward::history::checkpoint::verify_signature;
+use crate::outward::history::read::Extent;
+use crate::outward::history::writer::Retelling;
+use crate::words::{Name, Reason, parse_utc};
+
+/// The first thing that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The figure's place in the report, such as `evaluation.results[0].down_ms`.
+    pub place: String,
+    pub why: String,
+}
+
+fn differs(place: &str, why: impl Into<String>) -> Difference {
+    Difference { place: place.to_owned(), why: why.into() }
+}
+
+/// The terms of a report as its only file.
+struct Terms<'t>(&'t str);
+
+impl Surroundings for Terms<'_> {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Ok(self.0.to_owned())
+    }
+    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn credentials(&self) -> Option<PathBuf> {
+        None
+    }
+    fn host_name(&self) -> String {
+        String::new()
+    }
+}
+
+/// `journal`: lines of JSON as exported. `since`: a checkpoint that left the machine earlier.
+pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<(), Difference> {
+    if report["schema"] != "probity-report/1" {
+        return Err(differs("schema", "this is no probity-report/1"));
+    }
+    verify_signature(report).map_err(|why| differs("signature", why))?;
+    let events = chain_of(journal, report, since)?;
+    let connection = Retelling::of(&events).map_err(|e| differs("events", e.to_string()))?;
+    let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str().unwrap_or_default()))
+        .map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))?;
+    let again = recomputed(report, &contracts, &connection)?;
+    for key in ["timeline", "evaluation", "outages"] {
+        if let Some(difference) = first_difference(key, &again[key], &report[key]) {
+            return Err(difference);
+        }
+    }
+    Ok(())
+}
+
+/// The events up to the report's last one, with the chain recomputed.
+fn chain_of(journal: &str, report: &Value, since: Option<&Value>) -> Result<Vec<Map<String, Value>>, Difference> {
+    let last = report["events"]["last"].as_u64().unwrap_or(0);
+    if let Some(why) = since.and_then(|s| verify_signature(s).err()) {
+        return Err(differs("--since", why));
+    }
+    let mut head = GENESIS;
+    let mut events = Vec::new();
+    for (k, line) in journal.lines().enumerate() {
+        let place = format!("event {}", k + 1);
+        let parsed: Option<Map<String, Value>> = serde_json::from_str(line).ok();
+        let mut event = parsed.ok_or_else(|| differs(&place, "this line is no JSON object"))?;
+        let told = event.remove("hash");
+        if event.get("seq").and_then(Value::as_u64) != Some(k as u64 + 1) {
+            return Err(differs(&place, "its number does not follow from the one before"));
+        }
+        head = link(&head, &canonical(&event));
+        if told.as_ref().and_then(Value::as_str) != Some(hex(&head).as_str()) {
+            return Err(differs(&place, "its hash does not follow from its text and the event before it"));
+        }
+        let seq = k as u64 + 1;
+        if since.is_some_and(|s| s["seq"] == seq && s["head"] != hex(&head)) {
+            return Err(differs(&place, "the events up to here are not those that the given checkpoint signed"));
+        }
+        if seq <= last {
+            events.push(event);
+        }
+        if seq == last && report["events"]["head"] != hex(&head) {
+            return Err(differs("events.head", "the events up to the report's last one have another head"));
+        }
+    }
+    if (events.len() as u64) < last {
+        return Err(differs("events.last", format!("the report rests on {last} events, and {} are given", events.len())));
+    }
+    if since.is_some_and(|s| s["seq"].as_u64().unwrap_or(0) > journal.lines().count() as u64) {
+        return Err(differs("--since", "the given checkpoint signed more events than are given"));
+    }
+    Ok(events)
+}
+
+fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection) -> Result<Value, Difference> {
+    let contract = contracts.list.first().ok_or_else(|| differs("terms", "there is no contract in them"))?;
+    let instant = |value: &Value, place: &str| value.as_str().and_then(parse_utc).ok_or_else(|| differs(place, "this is no instant"));
+    let period = &report["evaluation"]["period"];
+    let period = Span::new(instant(&period["start"], "evaluation.period.start")?, instant(&period["end"], "evaluation.period.end")?);
+    let until = instant(&report["timeline"]["to"], "timeline.to")?;
+    let parts = parts(report)?;
+    let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
+    let windows = maintenance(connection, &parts, period).map_err(failed)?;
+    let (reached, recorded) = components(connection, &parts, Span::new(period.from, until)).map_err(failed)?;
+    let timeline = timeline_json(reached, &recorded, &windows);
+    let judged = evaluate(contract, &contracts.tenants, &told(reached, recorded, windows), period).map_err(|e| differs("evaluation", e.to_string()))?;
+    let only_tenants = report["tenant"].is_string();
+    let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
+    let outages = listed(connection, &parts, period).map_err(failed)?;
+    Ok(serde_json::json!({"timeline": timeline, "evaluation": answer(contract, period, &judged), "outages": outages}))
+}
+
+fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+        let wrong = || differs(&format!("extents[{k}]"), "it cannot be read");
+        let component = e["component"].as_str().and_then(|n| Name::new(n).ok()).ok_or_else(wrong)?;
+        let combine = match (e["combine"].as_str(), e["combine"]["at_least"].as_u64()) {
+            (Some("parallel"), _) => Combine::Parallel,
+            (_, Some(n)) => Combine::AtLeast(n as usize),
+            _ => Combine::Series,
+        };
+        let unknown = &e["open_unknown"];
+        let extent = Extent {
+            first_start: e["first_start_ms"].as_u64(),
+            watermark: e["watermark_ms"].as_u64().ok_or_else(wrong)?,
+            open_unknown: unknown["from_ms"].as_u64().zip(unknown["reason"].as_str().and_then(Reason::parse)),
+            open_run: e["open_run"][0].as_u64().zip(e["open_run"][1].as_u64()),
+        };
+        let endpoint = (e["endpoint"].as_str().ok_or_else(wrong)?.to_owned(), extent);
+        match parts.iter_mut().find(|p| p.component == component) {
+            Some(part) => part.endpoints.push(endpoint),
+            None => parts.push(Part { component, combine, service: Service { from: e["in_service_from"].as_i64() }, endpoints: vec![endpoint] }),
+        }
+    }
+    Ok(parts)
+}
+
+/// The first place where two values part, in reading order.
+fn first_difference(place: &str, computed: &Value, told: &Value) -> Option<Difference> {
+    match (computed, told) {
+        (Value::Object(a), Value::Object(b)) => {
+            let missing = b.keys().find(|k| !a.contains_key(*k)).map(|k| differs(&format!("{place}.{k}"), "this does not follow from the events"));
+            a.iter().find_map(|(k, v)| first_difference(&format!("{place}.{k}"), v, b.get(k).unwrap_or(&Value::Null))).or(missing)
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            let inner = a.iter().zip(b).enumerate().find_map(|(k, (x, y))| first_difference(&format!("{place}[{k}]"), x, y));
+            inner.or_else(|| (a.len() != b.len()).then(|| differs(place, format!("{} entries follow from the events, the report has {}", a.len(), b.len()))))
+        }
+        _ => (computed != told).then(|| differs(place, format!("{computed} follows from the events, the report says {told}"))),
+    }
+}

@@ -1,0 +1,201 @@
+//! The report of a contract over a period: one signed object, and what is rendered from it.
+//!
+//! [`build`] makes the object; [`text`], [`html`] and [`csv`] show its figures and compute none. [`check`] recomputes all
+//! of it from the events.
+
+pub mod check;
+pub mod csv;
+pub mod html;
+pub mod text;
+pub mod words;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::api::outage;
+use super::figures::{Part, components, maintenance};
+use super::recorded::{timeline_json, told};
+use super::sla::{answer, instant};
+use crate::config::Plan;
+use crate::config::print_contract;
+use crate::judgement::sla::contract::{Contract, Contracts, Together};
+use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate};
+use crate::judgement::timeline::Span;
+use crate::outward::history::HistoryError;
+use crate::outward::history::read::{Calendar, exclusions, outages};
+use crate::words::{Name, UtcMs, format_utc};
+
+/// What a report is about.
+pub struct Subject<'s> {
+    pub contract: &'s Contract,
+    pub contracts: &'s Contracts,
+    pub period: Span,
+    /// Only this tenant, and nothing of anybody else's.
+    pub tenant: Option<&'s Name>,
+    pub provisional: bool,
+    /// The identity of the report that this one replaces.
+    pub replaces: Option<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum NoReport {
+    #[error("{0}")]
+    History(#[from] HistoryError),
+    #[error("{0}")]
+    NotJudged(#[from] NotJudged),
+    #[error("the period is settled only until {0}; wait, or ask for a provisional report")]
+    NotSettled(String),
+    #[error("there is no tenant `{0}` of this contract")]
+    NoTenant(String),
+}
+
+/// The components that a report may speak of.
+fn wanted(subject: &Subject) -> Result<Vec<Name>, NoReport> {
+    let Some(tenant) = subject.tenant else {
+        let tenants = subject.contracts.tenants.iter().filter(|t| t.sla == subject.contract.name);
+        let mut all = subject.contract.components.clone();
+        all.extend(tenants.flat_map(|t| t.components.clone()));
+        all.sort();
+        all.dedup();
+        return Ok(all);
+    };
+    let found = subject.contracts.tenants.iter().find(|t| t.name == *tenant && t.sla == subject.contract.name);
+    let found = found.ok_or_else(|| NoReport::NoTenant(tenant.to_string()))?;
+    Ok(if found.components.is_empty() { subject.contract.components.clone() } else { found.components.clone() })
+}
+
+/// The contract as far as it concerns who reads the report: a customer sees neither other components nor another fee.
+fn terms_for(subject: &Subject, names: &[Name]) -> Contract {
+    let contract = subject.contract.clone();
+    match subject.tenant {
+        None => contract,
+        Some(_) => Contract { components: names.to_vec(), together: Together::Series, fee: None, ..contract },
+    }
+}
+
+/// The unsigned object.
+pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Subject, now: UtcMs) -> Result<Value, NoReport> {
+    let names = wanted(subject)?;
+    let parts: Vec<Part> = parts.iter().filter(|p| names.contains(&p.component)).cloned().collect();
+    let period = subject.period;
+    let windows = maintenance(connection, &parts, period)?;
+    let (reached, recorded) = components(connection, &parts, Span::new(period.from, period.to.min(now).max(period.from)))?;
+    if reached.to < period.to && !subject.provisional {
+        return Err(NoReport::NotSettled(instant(reached.to)));
+    }
+    let timeline = timeline_json(reached, &recorded, &windows);
+    let tenants: Vec<_> = subject.contracts.tenants.iter().filter(|t| subject.tenant.is_none_or(|name| t.name == *name)).cloned().collect();
+    let contract = terms_for(subject, &names);
+    let judged = evaluate(&contract, &tenants, &told(reached, recorded, windows), period)?;
+    let judged: Vec<Judged> = judged.into_iter().filter(|j| subject.tenant.is_none() || j.tenant.is_some()).collect();
+    let only = Contracts { list: vec![contract.clone()], tenants };
+    let mut terms = String::new();
+    print_contract::contracts(&mut terms, &only);
+    Ok(json!({
+        "schema": "probity-report/1",
+        "issued_at": format_utc(now),
+        "replaces": subject.replaces,
+        "software": concat!("probity ", env!("CARGO_PKG_VERSION")),
+        "vantages": [plan.daemon.vantage],
+        "provisional": subject.provisional,
+        "complete": reached.to >= period.to,
+        "settled_until": instant(reached.to),
+        "tenant": subject.tenant.map(Name::as_str),
+        "terms": terms,
+        "evaluation": answer(&contract, period, &judged),
+        "refused": refused(&judged),
+        "admitted": admitted(&judged),
+        "endpoints": endpoints(plan, &parts),
+        "extents": extents(&parts),
+        "outages": listed(connection, &parts, period)?,
+        "excluded": excluded(connection, &parts, period)?,
+        "timeline": timeline,
+        "events": events(connection)?,
+    }))
+}
+
+fn refused(judged: &[Judged]) -> Vec<Value> {
+    let mut list: Vec<Value> = judged
+        .iter()
+        .flat_map(|j| &j.windows.refused)
+        .map(|r| json!({"id": r.id, "from": instant(r.span.from), "to": instant(r.span.to), "refused_ms": r.refused_ms, "why": r.why}))
+        .collect();
+    list.dedup();
+    list
+}
+
+fn admitted(judged: &[Judged]) -> Vec<Value> {
+    let spans = judged.iter().fold(crate::judgement::timeline::Spans::default(), |all, j| all.union(&j.windows.admitted));
+    spans.as_slice().iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect()
+}
+
+/// How each endpoint was probed, as the config has it now.
+fn endpoints(plan: &Plan, parts: &[Part]) -> Vec<Value> {
+    let concerned = |name: &str| parts.iter().any(|p| p.endpoints.iter().any(|(e, _)| e == name));
+    let all = plan.endpoints.iter().filter(|e| concerned(e.name.as_str()));
+    all.map(|e| {
+        let c = &e.rules.cadence;
+        json!({
+            "name": e.name.as_str(), "component": e.component.as_str(), "kind": e.probe.kind().as_str(), "interval_ms": c.interval, "timeout_ms": c.timeout,
+            "retry_interval_ms": c.retry_interval, "down_after": c.down_after, "up_after": c.up_after, "detection_bound_ms": e.rules.detection_bound(),
+        })
+    })
+    .collect()
+}
+
+/// How far each endpoint's record reaches: what the events alone do not say of the present.
+fn extents(parts: &[Part]) -> Vec<Value> {
+    parts
+        .iter()
+        .flat_map(|p| p.endpoints.iter().map(move |(name, e)| (p, name, e)))
+        .map(|(p, name, e)| {
+            json!({
+                "endpoint": name, "component": p.component.as_str(), "combine": combine_text(p.combine), "in_service_from": p.service.from,
+                "first_start_ms": e.first_start, "watermark_ms": e.watermark,
+                "open_unknown": e.open_unknown.map(|(from, why)| json!({"from_ms": from, "reason": why.as_str()})),
+                "open_run": e.open_run.map(|(a, b)| json!([a, b])),
+            })
+        })
+        .collect()
+}
+
+fn combine_text(combine: crate::judgement::timeline::Combine) -> Value {
+    use crate::judgement::timeline::Combine;
+    match combine {
+        Combine::Series => json!("series"),
+        Combine::Parallel => json!("parallel"),
+        Combine::AtLeast(n) => json!({"at_least": n}),
+    }
+}
+
+/// Every outage of the endpoints that touches the period, with its bounds and its cause.
+fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let mut list = Vec::new();
+    for (name, _) in parts.iter().flat_map(|p| &p.endpoints) {
+        let own = outages(connection, &calendar, Some(name), period.from, 100_000)?;
+        list.extend(own.iter().filter(|o| calendar.utc(o.from_earliest) < period.to).map(|o| outage(o, &calendar)));
+    }
+    list.sort_by_key(|o| o["seq"].as_u64());
+    Ok(list)
+}
+
+fn excluded(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+    let mut list = Vec::new();
+    for part in parts {
+        for (name, _) in &part.endpoints {
+            let own = exclusions(connection, name, part.component.as_str())?;
+            let touching = own.into_iter().filter_map(|s| s.cut(period));
+            list.extend(touching.map(|s| json!({"endpoint": name, "from": instant(s.from), "to": instant(s.to)})));
+        }
+    }
+    Ok(list)
+}
+
+/// The events that the report rests on, and the newest checkpoint over them.
+fn events(connection: &Connection) -> Result<Value, HistoryError> {
+    let (seq, hash): (i64, Vec<u8>) = connection.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let checkpoint = crate::outward::history::read::newest_checkpoint(connection)?.and_then(|body| serde_json::from_str::<Value>(&body).ok());
+    Ok(json!({"first": 1, "last": seq, "head": crate::outward::history::chain::hex(&hash), "checkpoint": checkpoint}))
+}

@@ -1,0 +1,274 @@
+//! A report as blocks of words and tables in one language, and those as Markdown. HTML renders the same blocks.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::words::{Language, Word};
+
+/// A part of a report.
+pub struct Block {
+    pub heading: String,
+    pub lines: Vec<String>,
+    /// Header and rows; empty without a table.
+    pub header: Vec<String>,
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Block {
+    fn new(heading: impl Into<String>) -> Self {
+        Self { heading: heading.into(), lines: Vec::new(), header: Vec::new(), rows: Vec::new() }
+    }
+}
+
+/// Shows the figures of one object in one language.
+pub struct Shown<'r> {
+    pub report: &'r Value,
+    pub language: Language,
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("–")
+}
+
+impl Shown<'_> {
+    fn say(&self, word: Word) -> String {
+        word.say(self.language).to_owned()
+    }
+
+    fn number(&self, digits: &str) -> String {
+        self.language.number(digits)
+    }
+
+    /// Milliseconds as seconds with three decimals.
+    fn seconds(&self, ms: &Value) -> String {
+        ms.as_u64().map_or("–".into(), |ms| format!("{} {}", self.number(&format!("{}.{:03}", ms / 1000, ms % 1000)), self.say(Word::Seconds)))
+    }
+
+    /// A fraction `n/d` of milliseconds as seconds, truncated.
+    fn fraction_seconds(&self, fraction: &Value) -> String {
+        use crate::judgement::sla::exact::{Exact, truncated, whole};
+        let parsed: Option<Exact> = fraction.as_str().and_then(|f| f.parse().ok());
+        parsed.map_or("–".into(), |ms| format!("{} {}", self.number(&truncated(&(ms / whole(1000)), 3)), self.say(Word::Seconds)))
+    }
+
+    fn at(&self, instant: &Value) -> String {
+        instant.as_str().map_or("–".into(), |t| self.language.instant(t))
+    }
+
+    pub fn title(&self) -> String {
+        format!("{}: {}", self.say(Word::Title), text(&self.report["evaluation"]["sla"]))
+    }
+
+    /// The first sentence: what is due, or the verdicts.
+    pub fn first_line(&self) -> String {
+        let many = self.results().count() > 1 && self.language == Language::En;
+        let named = |r| self.credit_line(r).map(|line| if many { format!("{}: {line}", self.who(r)) } else { line });
+        let credits: Vec<String> = self.results().filter_map(named).collect();
+        if !credits.is_empty() {
+            return credits.join(" ");
+        }
+        self.results().map(|r| format!("{}: {}.", self.who(r), self.verdict(r))).collect::<Vec<_>>().join(" ")
+    }
+
+    pub fn results(&self) -> impl Iterator<Item = &Value> {
+        self.report["evaluation"]["results"].as_array().into_iter().flatten()
+    }
+
+    pub fn who(&self, result: &Value) -> String {
+        match (result["component"].as_str(), result["tenant"].as_str()) {
+            (_, Some(tenant)) => format!("{} {tenant}", self.say(Word::Tenant)),
+            (Some(component), None) => component.to_owned(),
+            (None, None) => self.say(Word::AllTogether),
+        }
+    }
+
+    pub fn verdict(&self, result: &Value) -> String {
+        self.say(Word::of_verdict(text(&result["verdict"])))
+    }
+
+    /// The credit in words; in English the sentence of the evaluation itself.
+    fn credit_line(&self, result: &Value) -> Option<String> {
+        let credit = result["credit"].as_object()?;
+        if self.language == Language::En {
+            return credit["sentence"].as_str().map(str::to_owned);
+        }
+        let amount = |v: &Value| v["amount"].as_str().map_or_else(|| format!("{} %", self.number(text(&v["percent"]))), |a| self.number(a));
+        let currency = credit["currency"].as_str().unwrap_or_default();
+        let due = amount(&Value::Object(credit.clone()));
+        let (least, most) = (amount(&credit["at"]["upper"]), amount(&credit["at"]["lower"]));
+        Some(format!("{} ({}): {due} {currency} ({}: {least} … {most}).", self.say(Word::CreditDue), self.who(result), self.say(Word::AtBounds)))
+    }
+
+    /// Everything that a report says, in order.
+    pub fn blocks(&self) -> Vec<Block> {
+        let mut all = vec![self.head()];
+        all.extend(self.results().map(|r| self.result(r)));
+        all.push(self.outages());
+        all.push(self.spans(Word::UnknownTime, &self.unknown(), Word::Reason));
+        all.push(self.spans(Word::Admitted, &plain(&self.report["admitted"], ""), Word::Reason));
+        all.push(self.spans(Word::Refused, &plain(&self.report["refused"], "why"), Word::Reason));
+        all.push(self.spans(Word::Excluded, &plain(&self.report["excluded"], "endpoint"), Word::Endpoint));
+        all.push(self.probing());
+        all.push(self.proof());
+        all
+    }
+
+    fn head(&self) -> Block {
+        let r = self.report;
+        let e = &r["evaluation"];
+        let mut block = Block::new(self.title());
+        block.lines.push(self.first_line());
+        if r["provisional"] == true {
+            block.lines.push(self.say(Word::Provisional));
+        }
+        block.lines.push(format!("{}: {} – {}", self.say(Word::Period), self.at(&e["period"]["start"]), self.at(&e["period"]["end"])));
+        block.lines.push(format!("{}: {} %", self.say(Word::Objective), self.number(text(&e["objective_percent"]))));
+        block.lines.push(format!("{}: {}", self.say(Word::SettledUntil), self.at(&r["settled_until"])));
+        block.lines.push(format!("{}: {}", self.say(Word::Issued), self.at(&r["issued_at"])));
+        block.lines.push(self.say(Word::ShortOutages));
+        block
+    }
+
+    fn result(&self, r: &Value) -> Block {
+        let mut block = Block::new(format!("{}: {}", self.who(r), self.verdict(r)));
+        let percent = |key: &str| self.number(text(&r[key]));
+        block.lines.push(format!(
+            "{}: {} % ({}: {} … {} %)",
+            self.say(Word::Availability),
+            percent("availability_percent"),
+            self.say(Word::Between),
+            percent("lower_bound_percent"),
+            percent("upper_bound_percent")
+        ));
+        block.header = vec![String::new(), String::new()];
+        for (word, key) in [
+            (Word::Up, "up_ms"),
+            (Word::Down, "down_ms"),
+            (Word::Unknown, "unknown_ms"),
+            (Word::NotOver, "future_ms"),
+            (Word::ServiceTime, "service_ms"),
+            (Word::Maintenance, "maintenance_ms"),
+        ] {
+            block.rows.push(vec![self.say(word), self.seconds(&r[key])]);
+        }
+        let bounds = format!("{} ({})", self.say(Word::Down), self.say(Word::Between));
+        block.rows.push(vec![bounds, format!("{} … {}", self.seconds(&r["down_lower_ms"]), self.seconds(&r["down_upper_ms"]))]);
+        block.rows.push(vec![self.say(Word::Budget), self.fraction_seconds(&r["budget_ms"])]);
+        block.rows.push(vec![format!("– {}", self.say(Word::BudgetLeft)), self.fraction_seconds(&r["budget_remaining_ms"])]);
+        let s = &r["spells"];
+        block.rows.push(vec![self.say(Word::Outages), s["count"].to_string()]);
+        for (word, key) in
+            [(Word::Longest, "longest_ms"), (Word::MeanToRecover, "mean_time_to_recover_ms"), (Word::MeanBetween, "mean_time_between_failures_ms")]
+        {
+            block.rows.push(vec![self.say(word), self.seconds(&s[key])]);
+        }
+        if let Some(line) = self.credit_line(r) {
+            block.lines.push(line);
+            for step in r["credit"]["steps"].as_array().into_iter().flatten() {
+                let value = format!("{} {} = {}", self.number(text(&step["decimal"])), text(&step["unit"]), text(&step["value"]));
+                block.rows.push(vec![format!("{}: {}", self.say(Word::Steps), text(&step["what"])), value]);
+            }
+        }
+        block
+    }
+
+    fn outages(&self) -> Block {
+        let mut block = Block::new(self.say(Word::Outages));
+        let bounds = format!("{} … {}", self.say(Word::Earliest), self.say(Word::Latest));
+        block.header = vec![self.say(Word::Endpoint), self.say(Word::From), bounds.clone(), self.say(Word::To), bounds, self.say(Word::Cause)];
+        for o in self.report["outages"].as_array().into_iter().flatten() {
+            let pair = |a: &str, b: &str| format!("{} … {}", self.at(&o[a]), self.at(&o[b]));
+            block.rows.push(vec![
+                text(&o["endpoint"]).to_owned(),
+                self.at(&o["from"]),
+                pair("from_earliest", "from_latest"),
+                self.at(&o["to"]),
+                pair("to_earliest", "to_latest"),
+                text(&o["cause"]).to_owned(),
+            ]);
+        }
+        self.or_none(block)
+    }
+
+    fn unknown(&self) -> Vec<(String, String, String)> {
+        let components = self.report["timeline"]["components"].as_array().into_iter().flatten();
+        components
+            .flat_map(|c| c["unknown"].as_array().into_iter().flatten().map(move |u| (c, u)))
+            .map(|(c, u)| (text(&u["from"]).to_owned(), text(&u["to"]).to_owned(), format!("{} ({})", text(&u["reason"]), text(&c["name"]))))
+            .collect()
+    }
+
+    fn spans(&self, heading: Word, rows: &[(String, String, String)], third: Word) -> Block {
+        let mut block = Block::new(self.say(heading));
+        block.header = vec![self.say(Word::From), self.say(Word::To), self.say(third)];
+        block.rows = rows.iter().map(|(a, b, c)| vec![self.language.instant(a), self.language.instant(b), c.clone()]).collect();
+        self.or_none(block)
+    }
+
+    fn or_none(&self, mut block: Block) -> Block {
+        if block.rows.is_empty() {
+            block.header.clear();
+            block.lines.push(self.say(Word::None));
+        }
+        block
+    }
+
+    fn probing(&self) -> Block {
+        let mut block = Block::new(self.say(Word::HowProbed));
+        block.header = vec![self.say(Word::Endpoint), self.say(Word::Interval), self.say(Word::Timeout), self.say(Word::Confirmation)];
+        for e in self.report["endpoints"].as_array().into_iter().flatten() {
+            block.rows.push(vec![text(&e["name"]).to_owned(), self.seconds(&e["interval_ms"]), self.seconds(&e["timeout_ms"]), e["down_after"].to_string()]);
+        }
+        self.or_none(block)
+    }
+
+    fn proof(&self) -> Block {
+        let r = self.report;
+        let mut block = Block::new(self.say(Word::Proof));
+        block.lines.push(format!("{}: {} – {}, {}", self.say(Word::Events), r["events"]["first"], r["events"]["last"], text(&r["events"]["head"])));
+        block.lines.push(format!("{}: {} ({})", self.say(Word::Signature), text(&r["signature"]), text(&r["key"])));
+        block.lines.push(format!("{}, {}", text(&r["software"]), text(&r["vantages"][0])));
+        block
+    }
+}
+
+fn plain(list: &Value, third: &str) -> Vec<(String, String, String)> {
+    let rows = list.as_array().into_iter().flatten();
+    rows.map(|s| (text(&s["from"]).to_owned(), text(&s["to"]).to_owned(), s[third].as_str().unwrap_or_default().to_owned())).collect()
+}
+
+/// Markdown; what would be markup in it is escaped.
+pub fn markdown(report: &Value, language: Language) -> String {
+    let mut out = String::new();
+    for (k, block) in (Shown { report, language }).blocks().iter().enumerate() {
+        let _ = writeln!(out, "{} {}\n", if k == 0 { "#" } else { "##" }, escaped(&block.heading));
+        for line in &block.lines {
+            let _ = writeln!(out, "{}\n", escaped(line));
+        }
+        if !block.header.is_empty() {
+            let row = |cells: &[String]| format!("| {} |", cells.iter().map(|c| escaped(c)).collect::<Vec<_>>().join(" | "));
+            let _ = writeln!(out, "{}\n|{}", row(&block.header), "---|".repeat(block.header.len()));
+            for cells in &block.rows {
+                let _ = writeln!(out, "{}", row(cells));
+            }
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,213 @@
+//! The words of a report in the languages of its readers, and how each writes numbers and dates.
+
+/// A language of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Language {
+    En,
+    Fi,
+    Nl,
+    El,
+    Zh,
+    Uz,
+}
+
+impl Language {
+    pub const ALL: [Language; 6] = [Language::En, Language::Fi, Language::Nl, Language::El, Language::Zh, Language::Uz];
+
+    /// BCP 47.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Language::En => "en",
+            Language::Fi => "fi",
+            Language::Nl => "nl",
+            Language::El => "el",
+            Language::Zh => "zh-Hans",
+            Language::Uz => "uz",
+        }
+    }
+
+    fn column(self) -> usize {
+        self as usize
+    }
+
+    /// A decimal as the language writes it.
+    pub fn number(self, text: &str) -> String {
+        match self {
+            Language::En | Language::Zh => text.to_owned(),
+            Language::Fi | Language::Nl | Language::El | Language::Uz => text.replacen('.', ",", 1),
+        }
+    }
+
+    /// An instant `2026-11-10T12:00:00.250Z` as the language writes dates; the time stays UTC.
+    pub fn instant(self, text: &str) -> String {
+        let (Some(year), Some(month), Some(day), Some(time)) = (text.get(..4), text.get(5..7), text.get(8..10), text.get(11..)) else {
+            return text.to_owned();
+        };
+        let (m, d) = (month.trim_start_matches('0'), day.trim_start_matches('0'));
+        let date = match self {
+            Language::En => format!("{year}-{month}-{day}"),
+            Language::Fi => format!("{d}.{m}.{year}"),
+            Language::Nl => format!("{day}-{month}-{year}"),
+            Language::El => format!("{day}/{month}/{year}"),
+            Language::Zh => format!("{year}年{m}月{d}日"),
+            Language::Uz => format!("{day}.{month}.{year}"),
+        };
+        format!("{date} {} UTC", time.trim_end_matches('Z'))
+    }
+}
+
+/// What a report says. The figures are not words: they come from the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    Title,
+    Period,
+    Objective,
+    Issued,
+    Provisional,
+    SettledUntil,
+    Verdict,
+    Met,
+    Missed,
+    Undetermined,
+    AllTogether,
+    Tenant,
+    Availability,
+    Between,
+    Up,
+    Down,
+    Unknown,
+    NotOver,
+    Maintenance,
+    ServiceTime,
+    Budget,
+    BudgetLeft,
+    Outages,
+    Longest,
+    MeanToRecover,
+    MeanBetween,
+    Endpoint,
+    From,
+    To,
+    Earliest,
+    Latest,
+    Cause,
+    None,
+    UnknownTime,
+    Reason,
+    Refused,
+    Admitted,
+    Excluded,
+    Credit,
+    CreditDue,
+    Steps,
+    AtBounds,
+    HowProbed,
+    Interval,
+    Timeout,
+    Confirmation,
+    Seconds,
+    Proof,
+    Events,
+    Signature,
+    DayByDay,
+    ShortOutages,
+}
+
+/// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
+type Entry = (Word, [&'static str; 6]);
+
+#[rustfmt::skip]
+const WORDS: [Entry; 52] = [
+    (Word::Title, ["Availability report", "Saatavuusraportti", "Beschikbaarheidsrapport", "Αναφορά διαθεσιμότητας", "可用性报告", "Mavjudlik hisoboti"]),
+    (Word::Period, ["Period", "Jakso", "Periode", "Περίοδος", "期间", "Davr"]),
+    (Word::Objective, ["Objective", "Tavoite", "Doelstelling", "Στόχος", "目标", "Maqsad"]),
+    (Word::Issued, ["Issued", "Annettu", "Uitgegeven", "Εκδόθηκε", "签发时间", "Berilgan"]),
+    (Word::Provisional, ["PROVISIONAL: the period is not settled to its end.", "ALUSTAVA: jaksoa ei ole vahvistettu loppuun asti.", "VOORLOPIG: de periode is nog niet tot het einde vastgesteld.", "ΠΡΟΣΩΡΙΝΗ: η περίοδος δεν έχει οριστικοποιηθεί ως το τέλος της.", "临时报告：该期间尚未全部确定。", "DASTLABKI: davr oxirigacha tasdiqlanmagan."]),
+    (Word::SettledUntil, ["Settled until", "Vahvistettu asti", "Vastgesteld tot", "Οριστικό έως", "已确定至", "Tasdiqlangan muddat"]),
+    (Word::Verdict, ["Verdict", "Ratkaisu", "Oordeel", "Κρίση", "结论", "Xulosa"]),
+    (Word::Met, ["met", "täyttyi", "gehaald", "επιτεύχθηκε", "达标", "bajarildi"]),
+    (Word::Missed, ["missed", "ei täyttynyt", "niet gehaald", "δεν επιτεύχθηκε", "未达标", "bajarilmadi"]),
+    (Word::Undetermined, ["undetermined", "ratkaisematon", "onbepaald", "απροσδιόριστο", "无法判定", "aniqlanmagan"]),
+    (Word::AllTogether, ["All together", "Kaikki yhdessä", "Alles samen", "Όλα μαζί", "整体", "Hammasi birga"]),
+    (Word::Tenant, ["Customer", "Asiakas", "Klant", "Πελάτης", "客户", "Mijoz"]),
+    (Word::Availability, ["Availability", "Saatavuus", "Beschikbaarheid", "Διαθεσιμότητα", "可用性", "Mavjudlik"]),
+    (Word::Between, ["between the bounds", "rajojen välissä", "tussen de grenzen", "μεταξύ των ορίων", "上下界之间", "chegaralar orasida"]),
+    (Word::Up, ["Up", "Ylhäällä", "Bereikbaar", "Σε λειτουργία", "正常", "Ishlagan"]),
+    (Word::Down, ["Down", "Alhaalla", "Onbereikbaar", "Εκτός λειτουργίας", "故障", "Ishlamagan"]),
+    (Word::Unknown, ["Unknown", "Tuntematon", "Onbekend", "Άγνωστο", "未知", "Noma'lum"]),
+    (Word::NotOver, ["Not over yet", "Ei vielä kulunut", "Nog niet voorbij", "Δεν έχει παρέλθει", "尚未到来", "Hali tugamagan"]),
+    (Word::Maintenance, ["Admitted maintenance", "Hyväksytty huolto", "Toegestaan onderhoud", "Αποδεκτή συντήρηση", "认可的维护", "Qabul qilingan texnik ishlar"]),
+    (Word::ServiceTime, ["Service time", "Palveluaika", "Servicetijd", "Χρόνος υπηρεσίας", "服务时间", "Xizmat vaqti"]),
+    (Word::Budget, ["Error budget", "Virhebudjetti", "Foutbudget", "Περιθώριο σφάλματος", "错误预算", "Xatolik byudjeti"]),
+    (Word::BudgetLeft, ["left of it", "siitä jäljellä", "daarvan over", "απομένει", "剩余", "undan qolgani"]),
+    (Word::Outages, ["Outages", "Katkot", "Storingen", "Διακοπές", "故障记录", "Uzilishlar"]),
+    (Word::Longest, ["Longest", "Pisin", "Langste", "Μεγαλύτερη", "最长", "Eng uzuni"]),
+    (Word::MeanToRecover, ["Mean time to recover", "Keskimääräinen toipumisaika", "Gemiddelde hersteltijd", "Μέσος χρόνος αποκατάστασης", "平均恢复时间", "O'rtacha tiklanish vaqti"]),
+    (Word::MeanBetween, ["Mean time between failures", "Keskimääräinen vikaväli", "Gemiddelde tijd tussen storingen", "Μέσος χρόνος μεταξύ βλαβών", "平均故障间隔", "Uzilishlar orasidagi o'rtacha vaqt"]),
+    (Word::Endpoint, ["Endpoint", "Kohde", "Eindpunt", "Σημείο", "端点", "Nuqta"]),
+    (Word::From, ["From", "Alku", "Van", "Από", "开始", "Boshlanishi"]),
+    (Word::To, ["To", "Loppu", "Tot", "Έως", "结束", "Tugashi"]),
+    (Word::Earliest, ["earliest", "aikaisintaan", "op zijn vroegst", "νωρίτερα", "最早", "eng erta"]),
+    (Word::Latest, ["latest", "viimeistään", "op zijn laatst", "αργότερα", "最晚", "eng kech"]),
+    (Word::Cause, ["Cause", "Syy", "Oorzaak", "Αιτία", "原因", "Sabab"]),
+    (Word::None, ["none", "ei yhtään", "geen", "καμία", "无", "yo'q"]),
+    (Word::UnknownTime, ["Unknown time", "Tuntematon aika", "Onbekende tijd", "Άγνωστος χρόνος", "未知时间", "Noma'lum vaqt"]),
+    (Word::Reason, ["Reason", "Peruste", "Reden", "Λόγος", "理由", "Asos"]),
+    (Word::Refused, ["Maintenance that the contract refuses", "Huolto, jota sopimus ei hyväksy", "Onderhoud dat het contract weigert", "Συντήρηση που δεν δέχεται η σύμβαση", "合同不认可的维护", "Shartnoma qabul qilmagan texnik ishlar"]),
+    (Word::Admitted, ["Maintenance that the contract admits", "Huolto, jonka sopimus hyväksyy", "Onderhoud dat het contract toestaat", "Συντήρηση που δέχεται η σύμβαση", "合同认可的维护", "Shartnoma qabul qilgan texnik ishlar"]),
+    (Word::Excluded, ["Excluded by correction", "Oikaisulla poistettu", "Uitgesloten door correctie", "Εξαιρέθηκε με διόρθωση", "经更正排除", "Tuzatish bilan chiqarilgan"]),
+    (Word::Credit, ["Credit", "Hyvitys", "Creditering", "Πίστωση", "赔付", "Kompensatsiya"]),
+    (Word::CreditDue, ["Credit due", "Maksettava hyvitys", "Verschuldigde creditering", "Οφειλόμενη πίστωση", "应付赔付", "To'lanadigan kompensatsiya"]),
+    (Word::Steps, ["How it is computed", "Laskutapa", "Berekening", "Υπολογισμός", "计算过程", "Hisoblash tartibi"]),
+    (Word::AtBounds, ["at the bounds", "rajoilla", "aan de grenzen", "στα όρια", "在上下界", "chegaralarda"]),
+    (Word::HowProbed, ["How it was probed", "Mittaustapa", "Hoe gemeten is", "Τρόπος μέτρησης", "测量方式", "O'lchash usuli"]),
+    (Word::Interval, ["Interval", "Väli", "Interval", "Διάστημα", "间隔", "Oraliq"]),
+    (Word::Timeout, ["Timeout", "Aikakatkaisu", "Time-out", "Όριο χρόνου", "超时", "Kutish muddati"]),
+    (Word::Confirmation, ["Failures that confirm", "Vahvistavat virheet", "Bevestigende fouten", "Αποτυχίες επιβεβαίωσης", "确认所需失败次数", "Tasdiqlovchi xatolar"]),
+    (Word::Seconds, ["s", "s", "s", "δ", "秒", "s"]),
+    (Word::Proof, ["Proof", "Todiste", "Bewijs", "Απόδειξη", "证明", "Dalil"]),
+    (Word::Events, ["Events", "Tapahtumat", "Gebeurtenissen", "Συμβάντα", "事件", "Hodisalar"]),
+    (Word::Signature, ["Signature", "Allekirjoitus", "Handtekening", "Υπογραφή", "签名", "Imzo"]),
+    (Word::DayByDay, ["Day by day", "Päivittäin", "Per dag", "Ανά ημέρα", "逐日", "Kunma-kun"]),
+    (Word::ShortOutages, ["Outages shorter than the time between two probes are not seen.", "Kahden mittauksen väliä lyhyempiä katkoja ei nähdä.", "Storingen korter dan de tijd tussen twee metingen worden niet gezien.", "Διακοπές μικρότερες από τον χρόνο μεταξύ δύο μετρήσεων δεν φαίνονται.", "短于两次探测间隔的故障无法被发现。", "Ikki o'lchov orasidagi vaqtdan qisqa uzilishlar ko'rinmaydi."]),
+];
+
+impl Word {
+    /// The word in a language.
+    pub fn say(self, language: Language) -> &'static str {
+        WORDS.iter().find(|(word, _)| *word == self).map_or("", |(_, texts)| texts[language.column()])
+    }
+
+    pub fn of_verdict(verdict: &str) -> Word {
+        match verdict {
+            "met" => Word::Met,
+            "missed" => Word::Missed,
+            _ => Word::Undetermined,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_there_in_every_language_once() {
+        for (k, (word, texts)) in WORDS.iter().enumerate() {
+            assert!(texts.iter().all(|t| !t.is_empty()), "{word:?}");
+            assert!(!WORDS[..k].iter().any(|(earlier, _)| earlier == word), "{word:?} stands twice");
+        }
+        for language in Language::ALL {
+            assert!(!Word::ShortOutages.say(language).is_empty());
+        }
+    }
+
+    #[test]
+    fn numbers_and_dates_are_written_as_at_home() {
+        assert_eq!(Language::Fi.number("99.999"), "99,999");
+        assert_eq!(Language::Zh.number("99.999"), "99.999");
+        assert_eq!(Language::Fi.instant("2026-11-05T12:00:00Z"), "5.11.2026 12:00:00 UTC");
+        assert_eq!(Language::Nl.instant("2026-11-05T12:00:00.250Z"), "05-11-2026 12:00:00.250 UTC");
+        assert_eq!(Language::Zh.instant("2026-11-05T12:00:00Z"), "2026年11月5日 12:00:00 UTC");
+    }
+}
