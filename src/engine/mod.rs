@@ -10,4 +10,5 @@ pub mod inputs;
 pub mod recorder;
 pub mod replay;
 pub mod scheduler;
+pub mod simulation;
 pub mod witness;

@@ -9,6 +9,7 @@ pub mod figures;
 pub mod page;
 pub mod recorded;
 pub mod report;
+pub mod rules;
 pub mod self_metrics;
 pub mod server;
 pub mod sla;

@@ -85,6 +85,21 @@ pub enum Command {
         #[command(subcommand)]
         command: Sla,
     },
+    /// Write Prometheus rules for a config, with promtool's unit tests of them.
+    #[command(
+        after_help = "Examples:\n  probity rules --config my.toml --output /etc/prometheus/rules\n  promtool check rules /etc/prometheus/rules/probity-rules.yml\n  promtool test rules /etc/prometheus/rules/probity-rules-test.yml"
+    )]
+    Rules {
+        #[command(flatten)]
+        config: ConfigArg,
+        #[arg(long, help = "The directory to write probity-rules.yml and probity-rules-test.yml into.")]
+        output: PathBuf,
+    },
+    /// What this config would have shown for given outages, in simulated time.
+    #[command(
+        after_help = "Examples:\n  probity simulate --config my.toml --days 30 --outages outages.json\n  probity simulate --config my.toml --days 30 --seed 7    random outages\n\noutages.json: [{\"endpoint\": \"shop\", \"from\": \"2026-11-03T10:00:00Z\", \"to\": \"2026-11-03T10:00:40Z\"}]"
+    )]
+    Simulate(Simulate),
     /// Write out what is recorded.
     Export {
         #[command(subcommand)]
@@ -248,6 +263,24 @@ pub enum History {
         #[arg(long, help = "Who says so.")]
         by: Option<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct Simulate {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[arg(long, default_value_t = 30, help = "Days to simulate.")]
+    pub days: u64,
+    #[arg(long, default_value = "2026-11-01T00:00:00Z", help = "When the simulation begins (RFC 3339).")]
+    pub from: String,
+    #[arg(long, help = "True outages (a JSON file); left out: random ones from the seed.")]
+    pub outages: Option<PathBuf>,
+    #[arg(long, default_value_t = 1, help = "Of everything random: response times, loss, outages.")]
+    pub seed: u64,
+    #[arg(long, default_value_t = 0.0, help = "Share of probes that fail by themselves.")]
+    pub loss: f64,
+    #[arg(long, help = "Print JSON (schema probity-simulation/1).")]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,8 @@ mod probe;
 mod raw;
 mod report;
 mod restore;
+mod rules;
+mod simulate;
 mod sla;
 mod status;
 mod waterfall;
@@ -40,6 +42,8 @@ pub fn main() -> Exit {
         Command::Status(status) => status::run(&status),
         Command::History { command } => history::run(&command),
         Command::Maintenance { command } => maintenance::run(&command),
+        Command::Rules { config, output } => rules::run(&config, &output),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Sla { command } => sla::run(&command),
         Command::Export { command } => export::run(&command),
         Command::Notify { command } => notify::run(&command),

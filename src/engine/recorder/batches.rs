@@ -6,7 +6,7 @@
 use super::{Course, Recorder};
 use crate::engine::board::Settled;
 use crate::engine::inputs::InputLog;
-use crate::judgement::state::Transitions;
+use crate::judgement::state::{Judge, Transitions};
 use crate::judgement::state_codec::encode_with;
 use crate::outward::history::{Batch, Stamp};
 
@@ -16,6 +16,11 @@ const STATE_ROUNDS: usize = 300;
 impl Recorder {
     pub fn endpoints(&self) -> usize {
         self.courses.len()
+    }
+
+    /// The judge of an endpoint, as it stands.
+    pub fn judge(&self, index: usize) -> &Judge {
+        &self.courses[index].judge
     }
 
     pub fn has_events(&self) -> bool {

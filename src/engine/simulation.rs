@@ -1,0 +1,416 @@
+//! A daemon in simulated time: the real scheduler, recorder and judges against endpoints whose truth is known.
+//!
+//! Nothing here waits, probes or writes: outcomes follow from the truth and from a seed, the journal is kept in memory, and
+//! the same seed gives the same bytes. `probity simulate` shows it to people; tests hold every figure against the truth.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::board::{Board, Entry};
+use super::inputs::Input;
+use super::recorder::{Confirming, Happening, Recorder, Reprobe};
+use super::scheduler::{Due, Limits, Scheduler};
+use crate::config::Plan;
+use crate::judgement::schedule::first_probe_delay_ns;
+use crate::judgement::state::Judge;
+use crate::judgement::state_codec::{decode_with, encode_with};
+use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
+use crate::outward::history::{Batch, Projection, Stamp};
+use crate::outward::probe::Report;
+use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes, Reason};
+
+const NS_PER_MS: u64 = 1_000_000;
+/// Simulated time between two closings of a batch, and between two looks at judges that hear nothing.
+const BATCH_MS: Ms = 60_000;
+
+/// Something that happens to the daemon itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incident {
+    /// Killed, and started again later.
+    Killed { from: Ms, to: Ms },
+    /// Ended in order, and started again later.
+    Stopped { from: Ms, to: Ms },
+    /// The host sleeps: nothing has a turn.
+    Suspended { from: Ms, to: Ms },
+    /// The wall clock is set by so many milliseconds.
+    ClockStep { at: Ms, by: i64 },
+}
+
+impl Incident {
+    fn at(&self) -> Ms {
+        match *self {
+            Incident::Killed { from, .. } | Incident::Stopped { from, .. } | Incident::Suspended { from, .. } => from,
+            Incident::ClockStep { at, .. } => at,
+        }
+    }
+
+    fn over(&self) -> Ms {
+        match *self {
+            Incident::Killed { to, .. } | Incident::Stopped { to, .. } | Incident::Suspended { to, .. } => to,
+            Incident::ClockStep { at, .. } => at,
+        }
+    }
+}
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    InOrder,
+    Killed,
+}
+
+/// What is true of the world, on the daemon's timeline.
+pub struct World {
+    pub begin: Ms,
+    pub end: Ms,
+    /// When each endpoint of the plan is truly down.
+    pub down: Vec<Spans>,
+    /// Parts per million of probes that fail by themselves.
+    pub loss_ppm: u64,
+    pub incidents: Vec<Incident>,
+    pub seed: u64,
+}
+
+/// What the simulated daemon recorded of one endpoint.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub record: Record,
+    pub judge: Judge,
+}
+
+/// All of it, and the digest of every event in order.
+pub struct Outcomes {
+    pub seen: Vec<Seen>,
+    pub events: u64,
+    pub probes: u64,
+    pub digest: [u8; 32],
+}
+
+/// Tables of one endpoint as the events tell them.
+#[derive(Default)]
+struct Tables {
+    outages: Vec<OutageSpan>,
+    unknown: Vec<(Span, Reason)>,
+    doubtful: Vec<Span>,
+    proven: Vec<Span>,
+}
+
+struct Simulation<'w> {
+    plan: &'w Plan,
+    world: &'w World,
+    board: Arc<Board>,
+    scheduler: Scheduler,
+    recorder: Recorder,
+    /// (end, endpoint, number, start, fails, slot)
+    flying: BinaryHeap<Reverse<(u64, usize, u64, u64, bool, bool)>>,
+    wanted: Vec<Reprobe>,
+    due: Vec<Due>,
+    tables: Vec<Tables>,
+    offset_ms: i64,
+    hash: Sha256,
+    events: u64,
+    probes: u64,
+    batch: u64,
+}
+
+/// A number from a seed and what it is for.
+fn mixed(seed: u64, a: u64, b: u64) -> u64 {
+    let mut x = seed ^ a.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ b.wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+fn occasion_of(slot: bool) -> Occasion {
+    if slot { Occasion::Slot } else { Occasion::Reprobe }
+}
+
+fn truly_down(down: &Spans, at: Ms) -> bool {
+    let at = at as i64;
+    let next = down.as_slice().partition_point(|s| s.to <= at);
+    down.as_slice().get(next).is_some_and(|s| s.from <= at)
+}
+
+/// Runs the daemon of a plan through a world.
+pub fn simulate(plan: &Arc<Plan>, world: &World) -> Outcomes {
+    let board = Arc::new(Board::new(plan.clone()));
+    let recorder = Recorder::new(board.clone(), 0, 0, world.begin);
+    let mut s = Simulation {
+        plan,
+        world,
+        board,
+        scheduler: Scheduler::new(Limits { total: usize::MAX, per_host: usize::MAX }),
+        recorder,
+        flying: BinaryHeap::new(),
+        wanted: Vec::new(),
+        due: Vec::new(),
+        tables: plan.endpoints.iter().map(|_| Tables::default()).collect(),
+        offset_ms: 0,
+        hash: Sha256::new(),
+        events: 0,
+        probes: 0,
+        batch: 0,
+    };
+    s.start(plan.endpoints.iter().map(|_| None).collect(), world.begin);
+    let mut incidents = world.incidents.clone();
+    incidents.sort_by_key(Incident::at);
+    for incident in incidents {
+        s.run_until(incident.at());
+        s.suffer(incident);
+    }
+    s.run_until(world.end);
+    s.close(world.end);
+    let seen = (0..plan.endpoints.len()).map(|k| s.seen(k)).collect();
+    Outcomes { seen, events: s.events, probes: s.probes, digest: s.hash.finalize().into() }
+}
+
+impl Simulation<'_> {
+    /// Every endpoint comes into service, with what was stored of it.
+    fn start(&mut self, stored: Vec<Option<Vec<u8>>>, now: Ms) {
+        let plan = self.plan;
+        self.recorder.configure(Vec::new(), &plan.metrics);
+        for (k, (endpoint, bytes)) in plan.endpoints.iter().zip(stored).enumerate() {
+            let index = self.scheduler.add(&endpoint.name, &plan.daemon.vantage, endpoint.host(), endpoint.rules, now * NS_PER_MS);
+            let entry = Arc::new(Entry::new(index, endpoint.clone(), now as i64 + self.offset_ms));
+            let restored = bytes.and_then(|b| decode_with(&b).ok());
+            let (cadence, judge) = restored.map_or((None, Judge::default()), |(c, j)| (Some(c), j));
+            self.recorder.add(k as i64, entry, judge, endpoint.digest, cadence, now);
+            self.recorder.tell(index, Input::Start(now), now);
+        }
+        let next = |s: &Self, k: usize| s.scheduler.next_slot_ns(k) / NS_PER_MS;
+        let unvouched: Vec<usize> = (0..plan.endpoints.len()).filter(|k| self.recorder.needs_first_probe(*k, next(self, *k))).collect();
+        for (rank, k) in unvouched.iter().enumerate() {
+            let delay = first_probe_delay_ns(plan.endpoints[*k].rules.cadence.interval, rank, unvouched.len());
+            self.scheduler.reprobe(*k, now * NS_PER_MS + delay);
+        }
+        for k in 0..plan.endpoints.len() {
+            if self.recorder.is_undecided(k) {
+                self.scheduler.reprobe(k, (now + plan.endpoints[k].rules.cadence.retry_interval) * NS_PER_MS);
+            }
+        }
+    }
+
+    fn run_until(&mut self, end: Ms) {
+        let end_ns = end * NS_PER_MS;
+        let mut next_batch = self.next_batch_at();
+        loop {
+            let due = self.scheduler.next_due_ns().unwrap_or(u64::MAX);
+            let landing = self.flying.peek().map_or(u64::MAX, |Reverse(f)| f.0);
+            let at = due.min(landing).min(next_batch * NS_PER_MS);
+            if at >= end_ns {
+                break;
+            }
+            if landing <= at {
+                self.land();
+            } else if due <= at {
+                self.depart(at);
+            } else {
+                self.look_after(next_batch);
+                next_batch += BATCH_MS;
+            }
+        }
+    }
+
+    /// The next closing of a batch, on the fixed grid of the world.
+    fn next_batch_at(&self) -> Ms {
+        self.world.begin + (self.batch + 1) * BATCH_MS
+    }
+
+    fn depart(&mut self, at_ns: u64) {
+        let mut due = std::mem::take(&mut self.due);
+        self.scheduler.take_due(at_ns, &mut due);
+        for item in due.drain(..) {
+            match item {
+                Due::Launch { endpoint, seq, due_ns, occasion } => self.launch(endpoint, seq, due_ns.max(at_ns), occasion),
+                Due::Busy { endpoint, seq, due_ns } => {
+                    self.recorder.step(endpoint, seq, Happening::Busy { at: due_ns / NS_PER_MS }, at_ns / NS_PER_MS, &mut self.wanted);
+                }
+                Due::Missed { endpoint, seq, due_ns, reason, count } => {
+                    let happening = Happening::Missed { at: due_ns / NS_PER_MS, reason, count };
+                    self.recorder.step(endpoint, seq, happening, at_ns / NS_PER_MS, &mut self.wanted);
+                }
+            }
+        }
+        self.due = due;
+        self.place_wishes();
+    }
+
+    fn launch(&mut self, endpoint: usize, seq: u64, start_ns: u64, occasion: Occasion) {
+        self.probes += 1;
+        let draw = mixed(self.world.seed, (endpoint as u64) << 32 | seq, start_ns);
+        let timeout_ns = self.plan.endpoints[endpoint].rules.cadence.timeout * NS_PER_MS;
+        let answer_ns = (1 + draw % 40) * NS_PER_MS + draw % 999_983;
+        // An endpoint answers by what it is when the answer leaves.
+        let down = truly_down(&self.world.down[endpoint], (start_ns + answer_ns.min(timeout_ns) / 2) / NS_PER_MS);
+        let fails = down || (draw >> 20) % 1_000_000 < self.world.loss_ppm;
+        let hangs = fails && (draw >> 40) % 4 == 0;
+        let took = if hangs { timeout_ns } else { answer_ns.min(timeout_ns) };
+        self.flying.push(Reverse((start_ns + took, endpoint, seq, start_ns, fails, occasion == Occasion::Slot)));
+    }
+
+    fn land(&mut self) {
+        let Some(Reverse((end_ns, endpoint, seq, start_ns, fails, slot))) = self.flying.pop() else { return };
+        self.scheduler.ended(endpoint);
+        let timeout_ns = self.plan.endpoints[endpoint].rules.cadence.timeout * NS_PER_MS;
+        let outcome = match (fails, end_ns - start_ns >= timeout_ns) {
+            (false, _) => Outcome::Up(Box::default()),
+            (true, true) => Outcome::Down { cause: Cause::ConnectTimeout, detail: String::new(), facts: Box::default() },
+            (true, false) => Outcome::Down { cause: Cause::ConnectRefused, detail: String::new(), facts: Box::default() },
+        };
+        self.tell(endpoint, seq, start_ns, end_ns, outcome, occasion_of(slot));
+        self.place_wishes();
+    }
+
+    fn tell(&mut self, endpoint: usize, seq: u64, start_ns: u64, end_ns: u64, outcome: Outcome, occasion: Occasion) {
+        let report = Report { outcome, phases: PhaseTimes::default(), duration_us: (end_ns - start_ns) / 1000, started_ns: start_ns };
+        let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
+        let happening = Happening::Probe { occasion, start, end, report: Box::new(report), stalled: None, confirming: Confirming::NotYet };
+        self.recorder.step(endpoint, seq, happening, end, &mut self.wanted);
+    }
+
+    fn place_wishes(&mut self) {
+        for wish in self.wanted.drain(..) {
+            self.scheduler.reprobe(wish.endpoint, wish.at * NS_PER_MS);
+        }
+    }
+
+    /// What a daemon does beside probing: judges hear the time, and a batch is committed at once.
+    fn look_after(&mut self, now: Ms) {
+        let mut oldest: BTreeMap<usize, Ms> = BTreeMap::new();
+        for Reverse(f) in &self.flying {
+            let start = f.3 / NS_PER_MS;
+            oldest.entry(f.1).and_modify(|s| *s = start.min(*s)).or_insert(start);
+        }
+        self.recorder.tick(now, |k| oldest.get(&k).copied(), 0..self.plan.endpoints.len());
+        self.close(now);
+        self.batch += 1;
+    }
+
+    fn close(&mut self, now: Ms) {
+        let stamp = Stamp { boot_id: String::new(), boot_ns: now * NS_PER_MS, timeline_ms: now, utc_ms: now as i64 + self.offset_ms };
+        let batch = self.recorder.close_batch(stamp);
+        self.keep(&batch);
+        self.recorder.committed(batch.id);
+    }
+
+    fn keep(&mut self, batch: &Batch) {
+        for event in &batch.events {
+            self.events += 1;
+            self.hash.update(event.kind.as_bytes());
+            self.hash.update(event.at.to_le_bytes());
+            self.hash.update(serde_json::to_string(&event.body).unwrap_or_default().as_bytes());
+            let Some((id, _)) = &event.endpoint else { continue };
+            let tables = &mut self.tables[*id as usize];
+            let span = |from: Ms, to: Ms| Span::new(from as i64, to as i64);
+            match &event.projection {
+                Some(Projection::OutageOpened { from, from_earliest, from_latest, .. }) => tables.outages.push(OutageSpan {
+                    from: *from as i64,
+                    from_earliest: *from_earliest as i64,
+                    from_latest: *from_latest as i64,
+                    to: None,
+                    to_earliest: None,
+                    to_latest: None,
+                }),
+                Some(Projection::OutageClosed { to, to_earliest, to_latest }) => {
+                    if let Some(open) = tables.outages.last_mut().filter(|o| o.to.is_none()) {
+                        (open.to, open.to_earliest, open.to_latest) = (Some(*to as i64), Some(*to_earliest as i64), Some(*to_latest as i64));
+                    }
+                }
+                Some(Projection::Unknown { from, to, reason }) => {
+                    tables.unknown.push((span(*from, *to), Reason::parse(reason).unwrap_or(Reason::Internal)));
+                }
+                Some(Projection::Doubtful { from, to }) => tables.doubtful.push(span(*from, *to)),
+                Some(Projection::Proven { from, to }) => tables.proven.push(span(*from, *to)),
+                _ => {}
+            }
+        }
+    }
+
+    fn suffer(&mut self, incident: Incident) {
+        match incident {
+            Incident::ClockStep { by, .. } => {
+                self.offset_ms += by;
+                self.recorder.offset_ms = self.offset_ms;
+            }
+            Incident::Suspended { to, .. } => {
+                // What was in flight ends late, by its own timeout; the scheduler finds its slots missed.
+                let flying = std::mem::take(&mut self.flying).into_sorted_vec();
+                for Reverse((_, endpoint, seq, start_ns, _, slot)) in flying.into_iter().rev() {
+                    self.scheduler.ended(endpoint);
+                    let outcome = Outcome::Unmeasured { reason: Reason::Suspended, detail: String::new() };
+                    self.tell(endpoint, seq, start_ns, (to * NS_PER_MS).max(start_ns), outcome, occasion_of(slot));
+                }
+                self.place_wishes();
+                self.depart(to * NS_PER_MS);
+            }
+            Incident::Killed { from, to } => self.restart(from, to, Ending::Killed),
+            Incident::Stopped { from, to } => self.restart(from, to, Ending::InOrder),
+        }
+        while self.next_batch_at() <= incident.over() {
+            self.batch += 1;
+        }
+    }
+
+    /// The process goes and another comes, with the judges as they were at the last mark.
+    fn restart(&mut self, from: Ms, to: Ms, ending: Ending) {
+        if ending == Ending::InOrder {
+            let flying = std::mem::take(&mut self.flying).into_sorted_vec();
+            for Reverse((_, endpoint, seq, start_ns, _, slot)) in flying.into_iter().rev() {
+                let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: String::new() };
+                self.tell(endpoint, seq, start_ns, (from * NS_PER_MS).max(start_ns), outcome, occasion_of(slot));
+            }
+            for k in 0..self.plan.endpoints.len() {
+                self.recorder.tell(k, Input::Stop(from), from);
+            }
+        }
+        self.close(from);
+        self.flying.clear();
+        self.wanted.clear();
+        let stored = (0..self.plan.endpoints.len()).map(|k| Some(encode_with(&self.plan.endpoints[k].rules.cadence, self.recorder.judge(k)))).collect();
+        self.board = Arc::new(Board::new(self.board.plan.load_full()));
+        self.recorder = Recorder::new(self.board.clone(), self.offset_ms, self.batch, to);
+        self.scheduler = Scheduler::new(Limits { total: usize::MAX, per_host: usize::MAX });
+        self.start(stored, to);
+    }
+
+    fn seen(&self, k: usize) -> Seen {
+        let (judge, tables) = (self.recorder.judge(k).clone(), &self.tables[k]);
+        let settled = judge.ledger().watermark;
+        let mut unknown = tables.unknown.clone();
+        unknown.extend(judge.open_unknown().map(|(from, why)| (Span::new(from as i64, settled as i64), why)));
+        let mut proven = tables.proven.clone();
+        proven.extend(judge.open_run().map(|(a, b)| Span::new(a as i64, b as i64)));
+        let spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
+        let record = Record {
+            from: judge.first_start().map(|at| at as i64),
+            settled: settled as i64,
+            down: known_down(&tables.outages, &spans, settled as i64),
+            outages: tables.outages.clone(),
+            unknown,
+            doubtful: tables.doubtful.clone(),
+            proven,
+            absent: Vec::new(),
+        };
+        Seen { record, judge }
+    }
+}
+
+/// Random outages for every endpoint: a few in a month, from seconds to an hour.
+pub fn random_outages(count: usize, begin: Ms, end: Ms, seed: u64) -> Vec<Spans> {
+    (0..count as u64)
+        .map(|k| {
+            let mut rng = fastrand::Rng::with_seed(mixed(seed, k, 7));
+            let month = (end - begin).max(1);
+            let number = rng.u64(0..=(6 * month / (30 * 86_400_000)).max(1));
+            let spans = (0..number).map(|_| {
+                let from = begin + rng.u64(0..month);
+                let length = [2000, 20_000, 90_000, 600_000, 3_600_000][rng.usize(0..5)] + rng.u64(0..30_000);
+                Span::new(from as i64, (from + length).min(end) as i64)
+            });
+            Spans::new(spans.collect())
+        })
+        .collect()
+}

@@ -1,0 +1,162 @@
+//! A simulated daemon against endpoints whose truth is known: time adds up, bounds hold, every long outage is there once, and the
+//! same seed gives the same bytes. `SIMULATE=month` runs the month of a thousand endpoints (use a release build).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use probity::config::source::Surroundings;
+use probity::config::{Plan, load};
+use probity::engine::simulation::{Incident, Outcomes, World, simulate};
+use probity::judgement::timeline::{Span, Spans};
+use probity::words::Ms;
+
+struct Text(String);
+
+impl Surroundings for Text {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Ok(self.0.clone())
+    }
+    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn credentials(&self) -> Option<PathBuf> {
+        None
+    }
+    fn host_name(&self) -> String {
+        "simulated".into()
+    }
+}
+
+fn plan(count: usize, interval: &str) -> Arc<Plan> {
+    let mut text = format!("[defaults]\ninterval = \"{interval}\"\ntimeout = \"5s\"\n[group.all.targets]\n");
+    for k in 0..count {
+        text += &format!("e{k} = \"127.0.0.1:{}\"\n", 1 + k % 60_000);
+    }
+    let text = text.replace("[group.all.targets]", "[group.all]\nprobe.tcp.expect.within = \"5s\"\n[group.all.targets]");
+    Arc::new(load(Path::new("simulated.toml"), &Text(text)).unwrap_or_else(|faults| panic!("{faults:?}")))
+}
+
+const BEGIN: Ms = 1_793_491_200_000;
+
+/// Outages and the time between them are longer than what two probes can miss.
+fn truth(count: usize, days: u64, shortest: Ms, seed: u64) -> Vec<Spans> {
+    (0..count as u64)
+        .map(|k| {
+            let mut rng = fastrand::Rng::with_seed(seed.wrapping_mul(1_000_003) ^ k);
+            let end = BEGIN + days * 86_400_000;
+            let mut at = BEGIN + rng.u64(shortest..40 * shortest);
+            let mut spans = Vec::new();
+            while at < end {
+                let to = at + shortest + rng.u64(0..6 * shortest);
+                spans.push(Span::new(at as i64, to.min(end) as i64));
+                at = to + shortest + rng.u64(0..200 * shortest);
+            }
+            Spans::new(spans)
+        })
+        .collect()
+}
+
+fn incidents(days: u64, seed: u64) -> Vec<Incident> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let mut at = BEGIN + rng.u64(3_600_000..40_000_000);
+    let end = BEGIN + days * 86_400_000;
+    let mut list = Vec::new();
+    while at < end - 7_200_000 {
+        let to = at + [2000, 30_000, 600_000, 3_600_000][rng.usize(0..4)];
+        list.push(match rng.u32(0..4) {
+            0 => Incident::Killed { from: at, to },
+            1 => Incident::Stopped { from: at, to },
+            2 => Incident::Suspended { from: at, to },
+            _ => Incident::ClockStep { at, by: rng.i64(-3_600_000..3_600_000) },
+        });
+        at = to + rng.u64(3_600_000..60_000_000);
+    }
+    list
+}
+
+/// Holds what was recorded against what was true; the number of outages.
+fn compared(world: &World, outcomes: &Outcomes, dead: &Spans) -> usize {
+    let mut outages = 0;
+    for (k, seen) in outcomes.seen.iter().enumerate() {
+        let (ledger, judge) = (seen.judge.ledger(), &seen.judge);
+        let first = judge.first_start().expect("it was started");
+        assert_eq!(ledger.up + ledger.down + ledger.unknown, ledger.watermark - first, "e{k}: time adds up");
+        let period = Span::new(first as i64, ledger.watermark as i64);
+        let sums = seen.record.timeline(period).sums();
+        assert_eq!((sums.up, sums.down, sums.unknown), (ledger.up, ledger.down, ledger.unknown), "e{k}: the record is the ledger");
+        assert_eq!(sums.down_upper, ledger.down_upper, "e{k}: the worst case of the record is the ledger's");
+        let unknown = Spans::new(seen.record.unknown.iter().map(|u| u.0).collect());
+        let known_down = world.down[k].minus(&unknown).cut(period).length();
+        assert!(judge.down_lower() <= known_down && known_down <= ledger.down_upper, "e{k}: {} <= {known_down} <= {}", judge.down_lower(), ledger.down_upper);
+        for o in &seen.record.outages {
+            let widest = Span::new(o.from_earliest, o.to_latest.unwrap_or(period.to));
+            assert!(world.down[k].cut(widest).length() > 0, "e{k}: an outage was invented: {o:?}");
+        }
+        // Every true outage that was neither under way nor near when the daemon was away is there exactly once.
+        for s in world.down[k].as_slice() {
+            let near = Span::new(s.from - 200_000, s.to + 200_000);
+            if dead.cut(near).length() > 0 || s.to + 200_000 > period.to || s.from < period.from + 200_000 {
+                continue;
+            }
+            let hits = seen.record.outages.iter().filter(|o| o.from < s.to && s.from < o.to.unwrap_or(period.to)).count();
+            assert_eq!(hits, 1, "e{k}: a true outage of {} ms", s.length());
+            let own = seen.record.outages.iter().find(|o| o.from < s.to && s.from < o.to.unwrap_or(period.to)).expect("it");
+            assert!(own.from_earliest <= s.from && s.from <= own.from_latest, "e{k}: {own:?} begins not around {s:?}");
+            assert!(own.to_earliest.is_some_and(|t| t <= s.to) && own.to_latest.is_some_and(|t| s.to <= t), "e{k}: {own:?} ends not around {s:?}");
+        }
+        outages += seen.record.outages.len();
+    }
+    outages
+}
+
+fn world(count: usize, days: u64, seed: u64) -> (World, Spans) {
+    // Two windows of a 60 s interval: nothing in it is missed.
+    let down = truth(count, days, 160_000, seed);
+    let incidents = incidents(days, seed);
+    let away = incidents.iter().filter_map(|i| match *i {
+        Incident::Killed { from, to } | Incident::Stopped { from, to } | Incident::Suspended { from, to } => Some(Span::new(from as i64, to as i64)),
+        Incident::ClockStep { .. } => None,
+    });
+    let dead = Spans::new(away.collect());
+    (World { begin: BEGIN, end: BEGIN + days * 86_400_000, down, loss_ppm: 0, incidents, seed }, dead)
+}
+
+#[test]
+fn what_is_recorded_agrees_with_what_is_true() {
+    let (count, days, seeds) = if std::env::var("SIMULATE").is_ok_and(|s| s == "month") { (1000, 30, 1) } else { (40, 3, 6) };
+    let plan = plan(count, "60s");
+    for seed in 1..=seeds {
+        let (world, dead) = world(count, days, seed);
+        let outcomes = simulate(&plan, &world);
+        let outages = compared(&world, &outcomes, &dead);
+        println!("seed {seed}: {} probes, {} events, {outages} outages", outcomes.probes, outcomes.events);
+        assert!(outcomes.probes as usize > count * days as usize * 1200 && outages > count);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
+    let plan = plan(10, "60s");
+    let digest = |seed| simulate(&plan, &world(10, 1, seed).0).digest;
+    assert_eq!(digest(3), digest(3));
+    assert_ne!(digest(3), digest(4));
+}
+
+#[test]
+fn single_losses_are_unconfirmed_and_open_no_outage() {
+    let plan = plan(20, "60s");
+    let down = vec![Spans::default(); 20];
+    let world = World { begin: BEGIN, end: BEGIN + 86_400_000, down, loss_ppm: 2000, incidents: Vec::new(), seed: 5 };
+    let outcomes = simulate(&plan, &world);
+    let (mut unconfirmed, mut outages) = (0, 0);
+    for seen in &outcomes.seen {
+        unconfirmed += seen.judge.slots().unconfirmed;
+        outages += seen.record.outages.len();
+        assert_eq!(seen.judge.ledger().unknown, seen.record.unknown.iter().map(|u| u.0.length()).sum::<Ms>());
+    }
+    assert!(unconfirmed > 20, "{unconfirmed}");
+    assert!(outages <= 2, "two losses in a row are rare: {outages}");
+}
