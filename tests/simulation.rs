@@ -132,7 +132,7 @@ fn what_is_recorded_agrees_with_what_is_true() {
         let (world, dead) = world(count, days, seed);
         let outcomes = simulate(&plan, &world);
         let outages = compared(&world, &outcomes, &dead);
-        println!("seed {seed}: {} probes, {} events, {outages} outages", outcomes.probes, outcomes.events);
+        eprintln!("seed {seed}: {} probes, {} events, {outages} outages", outcomes.probes, outcomes.events);
         assert!(outcomes.probes as usize > count * days as usize * 1200 && outages > count);
     }
 }

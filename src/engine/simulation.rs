@@ -98,14 +98,24 @@ struct Tables {
     proven: Vec<Span>,
 }
 
+/// A probe under way; ordered by its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    end_ns: u64,
+    endpoint: usize,
+    seq: u64,
+    start_ns: u64,
+    fails: bool,
+    slot: bool,
+}
+
 struct Simulation<'w> {
     plan: &'w Plan,
     world: &'w World,
     board: Arc<Board>,
     scheduler: Scheduler,
     recorder: Recorder,
-    /// (end, endpoint, number, start, fails, slot)
-    flying: BinaryHeap<Reverse<(u64, usize, u64, u64, bool, bool)>>,
+    flying: BinaryHeap<Reverse<Flight>>,
     wanted: Vec<Reprobe>,
     due: Vec<Due>,
     tables: Vec<Tables>,
@@ -198,7 +208,7 @@ impl Simulation<'_> {
         let mut next_batch = self.next_batch_at();
         loop {
             let due = self.scheduler.next_due_ns().unwrap_or(u64::MAX);
-            let landing = self.flying.peek().map_or(u64::MAX, |Reverse(f)| f.0);
+            let landing = self.flying.peek().map_or(u64::MAX, |Reverse(f)| f.end_ns);
             let at = due.min(landing).min(next_batch * NS_PER_MS);
             if at >= end_ns {
                 break;
@@ -246,13 +256,13 @@ impl Simulation<'_> {
         // An endpoint answers by what it is when the answer leaves.
         let down = truly_down(&self.world.down[endpoint], (start_ns + answer_ns.min(timeout_ns) / 2) / NS_PER_MS);
         let fails = down || (draw >> 20) % 1_000_000 < self.world.loss_ppm;
-        let hangs = fails && (draw >> 40) % 4 == 0;
+        let hangs = fails && (draw >> 40).is_multiple_of(4);
         let took = if hangs { timeout_ns } else { answer_ns.min(timeout_ns) };
-        self.flying.push(Reverse((start_ns + took, endpoint, seq, start_ns, fails, occasion == Occasion::Slot)));
+        self.flying.push(Reverse(Flight { end_ns: start_ns + took, endpoint, seq, start_ns, fails, slot: occasion == Occasion::Slot }));
     }
 
     fn land(&mut self) {
-        let Some(Reverse((end_ns, endpoint, seq, start_ns, fails, slot))) = self.flying.pop() else { return };
+        let Some(Reverse(Flight { end_ns, endpoint, seq, start_ns, fails, slot })) = self.flying.pop() else { return };
         self.scheduler.ended(endpoint);
         let timeout_ns = self.plan.endpoints[endpoint].rules.cadence.timeout * NS_PER_MS;
         let outcome = match (fails, end_ns - start_ns >= timeout_ns) {
@@ -281,8 +291,8 @@ impl Simulation<'_> {
     fn look_after(&mut self, now: Ms) {
         let mut oldest: BTreeMap<usize, Ms> = BTreeMap::new();
         for Reverse(f) in &self.flying {
-            let start = f.3 / NS_PER_MS;
-            oldest.entry(f.1).and_modify(|s| *s = start.min(*s)).or_insert(start);
+            let start = f.start_ns / NS_PER_MS;
+            oldest.entry(f.endpoint).and_modify(|s| *s = start.min(*s)).or_insert(start);
         }
         self.recorder.tick(now, |k| oldest.get(&k).copied(), 0..self.plan.endpoints.len());
         self.close(now);
@@ -338,7 +348,7 @@ impl Simulation<'_> {
             Incident::Suspended { to, .. } => {
                 // What was in flight ends late, by its own timeout; the scheduler finds its slots missed.
                 let flying = std::mem::take(&mut self.flying).into_sorted_vec();
-                for Reverse((_, endpoint, seq, start_ns, _, slot)) in flying.into_iter().rev() {
+                for Reverse(Flight { endpoint, seq, start_ns, slot, .. }) in flying.into_iter().rev() {
                     self.scheduler.ended(endpoint);
                     let outcome = Outcome::Unmeasured { reason: Reason::Suspended, detail: String::new() };
                     self.tell(endpoint, seq, start_ns, (to * NS_PER_MS).max(start_ns), outcome, occasion_of(slot));
@@ -358,7 +368,7 @@ impl Simulation<'_> {
     fn restart(&mut self, from: Ms, to: Ms, ending: Ending) {
         if ending == Ending::InOrder {
             let flying = std::mem::take(&mut self.flying).into_sorted_vec();
-            for Reverse((_, endpoint, seq, start_ns, _, slot)) in flying.into_iter().rev() {
+            for Reverse(Flight { endpoint, seq, start_ns, slot, .. }) in flying.into_iter().rev() {
                 let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: String::new() };
                 self.tell(endpoint, seq, start_ns, (from * NS_PER_MS).max(start_ns), outcome, occasion_of(slot));
             }

@@ -12,12 +12,15 @@ use super::figures::{components, maintenance};
 use super::recorded::told;
 use super::sla::answer;
 use crate::engine::board::{Board, escaped};
+use crate::judgement::latency::{Ending, Series, hour_of};
 use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluate::{Judged, Verdict, evaluate};
-use crate::judgement::sla::exact::{Exact, whole};
+use crate::judgement::sla::exact::{Exact, plain, truncated, whole};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
+use crate::outward::history::read::latency_since;
+use crate::outward::history::tally::tally_latency;
 use crate::words::UtcMs;
 
 /// One contract over one period.
@@ -29,6 +32,17 @@ pub struct Standing {
     pub period: Span,
     /// The answer, or why there is none.
     pub judged: Result<Vec<Judged>, String>,
+    /// By component, where the contract has an objective for latency.
+    pub latency: Vec<Latency>,
+}
+
+/// How many probes answered within the bound of a contract. Failed probes did not.
+pub struct Latency {
+    pub component: String,
+    pub within: u64,
+    pub probes: u64,
+    /// Hours of the period of which tallies are kept.
+    pub hours: u64,
 }
 
 /// All contracts of the plan, over the present period and the one before.
@@ -50,10 +64,49 @@ pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<S
             let windows = maintenance(connection, &parts, period)?;
             let (reached, recorded) = components(connection, &parts, until)?;
             let judged = evaluate(contract, &plan.contracts.tenants, &told(reached, recorded, windows), period).map_err(|e| e.to_string());
-            list.push(Standing { contract: contract.clone(), which, name: text, period, judged });
+            let latency = latency(connection, contract, &parts, period)?;
+            list.push(Standing { contract: contract.clone(), which, name: text, period, judged, latency });
         }
     }
     Ok(Standings { list })
+}
+
+/// Counts from the hourly histograms of each component's endpoints, to their resolution of one percent.
+pub fn latency(connection: &Connection, contract: &Contract, parts: &[super::figures::Part], period: Span) -> Result<Vec<Latency>, HistoryError> {
+    let Some(objective) = &contract.latency else { return Ok(Vec::new()) };
+    let mut list = Vec::new();
+    for part in parts.iter().filter(|p| contract.components.contains(&p.component)) {
+        let (mut within, mut probes) = (0, 0);
+        let mut hours = std::collections::BTreeSet::new();
+        for (endpoint, _) in &part.endpoints {
+            let stored = latency_since(connection, endpoint, hour_of(period.from))?;
+            for (hour, body) in stored.into_iter().filter(|(hour, _)| *hour <= hour_of(period.to - 1)) {
+                hours.insert(hour);
+                for (series, buckets) in tally_latency(&body) {
+                    let Series::Whole(ending) = series else { continue };
+                    for (value, count) in buckets {
+                        probes += count;
+                        within += if ending == Ending::Success && value <= objective.within_us { count } else { 0 };
+                    }
+                }
+            }
+        }
+        list.push(Latency { component: part.component.to_string(), within, probes, hours: hours.len() as u64 });
+    }
+    Ok(list)
+}
+
+/// A contract's latency as JSON.
+pub fn latency_json(contract: &Contract, list: &[Latency]) -> Value {
+    let Some(objective) = &contract.latency else { return Value::Null };
+    let one = |l: &Latency| {
+        let share = crate::judgement::sla::exact::share(l.within, l.probes).map(|s| s * whole(100));
+        json!({
+            "component": l.component, "within_ms": objective.within_us / 1000, "objective_percent": plain(&objective.share), "probes": l.probes, "within": l.within,
+            "share_percent": share.as_ref().map(|s| truncated(s, 5)), "met": share.map(|s| s >= objective.share), "hours": l.hours, "resolution_percent": 1,
+        })
+    };
+    list.iter().map(one).collect()
 }
 
 impl Standings {
@@ -66,6 +119,7 @@ impl Standings {
                 Ok(list) => {
                     let mut value = answer(&s.contract, s.period, list);
                     (value["which"], value["name"], value["why"]) = (json!(s.which), json!(s.name), Value::Null);
+                    value["latency"] = latency_json(&s.contract, &s.latency);
                     value
                 }
                 Err(why) => json!({"schema": "probity-sla/1", "sla": s.contract.name.as_str(), "which": s.which, "name": s.name, "why": why, "results": []}),
@@ -103,6 +157,14 @@ impl Standings {
                 if let Some(value) = pick(s, j) {
                     writeln!(out, "{name}{{{}}} {value}", labels(s, j))?;
                 }
+            }
+        }
+        let help = "Share of the period's probes that answered within the contract's bound; failed ones did not. From hourly histograms, to one percent.";
+        header(out, format, "probity_sla_latency_ratio", "gauge", help)?;
+        for s in &self.list {
+            for l in s.latency.iter().filter(|l| l.probes > 0) {
+                let labels = format!("sla=\"{}\",component=\"{}\",period=\"{}\"", escaped(s.contract.name.as_str()), escaped(&l.component), s.which);
+                writeln!(out, "probity_sla_latency_ratio{{{labels}}} {}", l.within as f64 / l.probes as f64)?;
             }
         }
         header(

@@ -6,6 +6,7 @@ pub mod api;
 pub mod contracts;
 pub mod exposition;
 pub mod figures;
+pub mod openmetrics;
 pub mod page;
 pub mod recorded;
 pub mod report;

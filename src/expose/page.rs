@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::contracts::Standings;
 use super::figures::{QUANTILES, hourly_medians, last_30_days, of_entry, today};
 use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
@@ -9,6 +10,8 @@ use crate::engine::board::{Board, Entry, View};
 use crate::engine::witness::Standing;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
+use crate::judgement::sla::evaluate::Verdict;
+use crate::judgement::sla::exact::{Exact, truncated, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::Calendar;
@@ -32,6 +35,19 @@ struct Page {
     blind: String,
     witnesses: String,
     witnesses_silent: bool,
+    contracts: Vec<ContractRow>,
+}
+
+/// One contract in its present period.
+struct ContractRow {
+    name: String,
+    who: String,
+    period: String,
+    verdict: &'static str,
+    class: &'static str,
+    availability: String,
+    bounds: String,
+    budget: String,
 }
 
 struct Row {
@@ -59,7 +75,7 @@ struct Cell {
 }
 
 /// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
-pub fn html(connection: &rusqlite::Connection, board: &Board, now: UtcMs, page: usize) -> Result<String, HistoryError> {
+pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standings, now: UtcMs, page: usize) -> Result<String, HistoryError> {
     let entries = board.entries();
     let mut ordered: Vec<(u8, usize)> = entries
         .iter()
@@ -100,10 +116,33 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, now: UtcMs, page: 
         more: entries.len().saturating_sub((page + 1) * ROWS),
         next_page: page + 1,
         blind,
+        contracts: contract_rows(standings),
         witnesses: witness_line(board),
         witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
     Ok(rendered.render().unwrap_or_else(|e| format!("the page cannot be rendered: {e}")))
+}
+
+fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
+    let five = |share: &Option<Exact>| share.as_ref().map_or("–".to_owned(), |s| truncated(&(s * whole(100)), 5));
+    let current = standings.list.iter().filter(|s| s.which == "current");
+    current
+        .flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none()).map(move |j| (s, j)))
+        .map(|(s, j)| ContractRow {
+            name: s.contract.name.to_string(),
+            who: j.component.as_ref().map_or("all together".to_owned(), ToString::to_string),
+            period: s.name.clone(),
+            verdict: j.verdict.as_str(),
+            class: match j.verdict {
+                Verdict::Met => "up",
+                Verdict::Missed => "down",
+                Verdict::Undetermined => "unknown",
+            },
+            availability: format!("{} %", five(&j.availability)),
+            bounds: format!("{} … {} %", five(&j.lower), five(&j.upper)),
+            budget: format!("{} s of {} s", truncated(&((&j.budget - whole(j.times.down)) / whole(1000)), 3), truncated(&(&j.budget / whole(1000)), 3)),
+        })
+        .collect()
 }
 
 /// How the witnesses stand, and what it means that there are none.

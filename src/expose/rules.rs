@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use crate::config::Plan;
 use crate::config::leaf::show_duration;
-use crate::judgement::sla::contract::{Contract, PeriodKind};
+use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::exact::{Exact, plain, whole};
 use crate::words::Ms;
 
@@ -33,6 +33,7 @@ pub fn rules(plan: &Plan) -> Rules {
     let mut burnt = Vec::new();
     if !plan.contracts.list.is_empty() {
         out.push_str("\n- name: probity-contracts\n  rules:\n");
+        out.push_str(&budgets());
     }
     for contract in &plan.contracts.list {
         burnt.extend(of_contract(&mut out, contract, plan));
@@ -40,9 +41,39 @@ pub fn rules(plan: &Plan) -> Rules {
     Rules { rules: out, tests: tests(plan, burnt.first()) }
 }
 
+/// A name inside a PromQL regular expression: what could mean something there stands for any character.
+fn in_regex(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || c == '-' || c == '_' { c } else { '.' }).collect()
+}
+
 /// The share of time that an objective allows to be lost, as a plain decimal.
 fn lost(contract: &Contract) -> Exact {
     (whole(100) - &contract.objective) / whole(100)
+}
+
+/// Alerts on the budgets of all contracts, which the daemon itself computes over their own periods.
+fn budgets() -> String {
+    one(
+        "ProbityBudgetConsumed",
+        "probity_sla_budget_remaining_seconds{period=\"current\"} <= 0",
+        "",
+        "page",
+        "the error budget of {{ $labels.sla }} for its period is used up ({{ $labels.component }})",
+    ) + &one(
+        "ProbityBudgetHalfConsumed",
+        "probity_sla_budget_remaining_seconds{period=\"current\"} < 0.5 * probity_sla_budget_seconds{period=\"current\"}",
+        "",
+        "ticket",
+        "more than half of the error budget of {{ $labels.sla }} for its period is used ({{ $labels.component }})",
+    )
+}
+
+/// One alerting rule.
+fn one(name: &str, expr: &str, wait: &str, severity: &str, summary: &str) -> String {
+    let wait = if wait.is_empty() { String::new() } else { format!("    for: {wait}\n") };
+    format!(
+        "  - alert: {name}\n    expr: {expr}\n{wait}    keep_firing_for: 15m\n    labels: {{ severity: {severity} }}\n    annotations:\n      summary: \"{summary}\"\n"
+    )
 }
 
 /// A burn-rate alert that was emitted.
@@ -72,7 +103,7 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan) -> Vec<Burn> 
             continue;
         }
         let alert = format!("ProbityBudgetBurn{}", long.to_uppercase());
-        let list = endpoints.iter().map(|e| e.name.as_str().replace(['\\', '"', '\n'], ".")).collect::<Vec<_>>().join("|");
+        let list = endpoints.iter().map(|e| in_regex(e.name.as_str())).collect::<Vec<_>>().join("|");
         let limit = plain(&limit);
         let _ = write!(
             out,
@@ -82,18 +113,10 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan) -> Vec<Burn> 
             burnt.push(Burn { alert, contract: name.to_owned(), endpoint: e.name.to_string() });
         }
     }
-    let calendar = match contract.period {
-        PeriodKind::Rolling(_) => "the rolling window",
-        _ => "the calendar period",
-    };
-    let _ = write!(
-        out,
-        "  - alert: ProbityBudgetConsumed\n    expr: probity_sla_budget_remaining_seconds{{sla=\"{name}\", period=\"current\"}} <= 0\n    keep_firing_for: 15m\n    labels: {{ severity: page }}\n    annotations:\n      summary: \"the error budget of {name} for {calendar} is used up ({{{{ $labels.component }}}})\"\n  - alert: ProbityBudgetHalfConsumed\n    expr: probity_sla_budget_remaining_seconds{{sla=\"{name}\", period=\"current\"}} < 0.5 * probity_sla_budget_seconds{{sla=\"{name}\", period=\"current\"}}\n    keep_firing_for: 15m\n    labels: {{ severity: ticket }}\n    annotations:\n      summary: \"more than half of the error budget of {name} for {calendar} is used ({{{{ $labels.component }}}})\"\n"
-    );
     let least = contract.min_coverage.as_ref().map_or_else(|| "0.999".to_owned(), |c| plain(&(c / whole(100))));
     let _ = write!(
         out,
-        "  - alert: ProbityCoverageLow\n    expr: |\n      sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down\"}})\n      / sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down|unknown\"}}) < {least}\n    for: 5m\n    keep_firing_for: 15m\n    labels: {{ severity: ticket }}\n    annotations:\n      summary: \"less than {least} of the time of {name} was measured ({{{{ $labels.component }}}}): its verdict may stay undetermined\"\n"
+        "  - alert: ProbityCoverageLow\n    expr: |\n      sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down\"}})\n      / sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down|unknown\"}}) < {least}\n    for: 5m\n    keep_firing_for: 15m\n    labels: {{ severity: ticket, sla: \"{name}\" }}\n    annotations:\n      summary: \"less than {least} of the time of {name} was measured ({{{{ $labels.component }}}}): its verdict may stay undetermined\"\n"
     );
     burnt
 }
@@ -114,12 +137,6 @@ fn recording() -> String {
 }
 
 fn alerts() -> String {
-    let one = |name: &str, expr: &str, wait: &str, severity: &str, summary: &str| {
-        let wait = if wait.is_empty() { String::new() } else { format!("    for: {wait}\n") };
-        format!(
-            "  - alert: {name}\n    expr: {expr}\n{wait}    keep_firing_for: 15m\n    labels: {{ severity: {severity} }}\n    annotations:\n      summary: \"{summary}\"\n"
-        )
-    };
     let mut out = String::from("\n- name: probity-endpoints\n  rules:\n");
     out += &one("ProbityEndpointDown", "probity_endpoint_state{state=\"down\"} == 1", "", "page", "{{ $labels.endpoint }} is down (confirmed)");
     out += &one(
@@ -198,10 +215,9 @@ fn tests(plan: &Plan, burn: Option<&Burn>) -> String {
 "#;
     if let Some(contract) = plan.contracts.list.first() {
         let name = contract.name.as_str();
-        let calendar = if matches!(contract.period, PeriodKind::Rolling(_)) { "the rolling window" } else { "the calendar period" };
         let _ = write!(
             out,
-            "- name: a used budget is told\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: [{{ exp_labels: {{ instance: a, sla: \"{name}\", component: c, period: current, severity: page }}, exp_annotations: {{ summary: \"the error budget of {name} for {calendar} is used up (c)\" }} }}]\n"
+            "- name: a used budget is told\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: [{{ exp_labels: {{ instance: a, sla: \"{name}\", component: c, period: current, severity: page }}, exp_annotations: {{ summary: \"the error budget of {name} for its period is used up (c)\" }} }}]\n"
         );
     }
     if let Some(b) = burn {

@@ -349,7 +349,7 @@ async fn checkpoint(State(site): State<Site>) -> Response {
 
 async fn front(State(site): State<Site>, Query(query): Query<PageQuery>) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
-    match ask(site, move |site, connection| page::html(&connection, &site.board, now(), page)).await {
+    match ask(site, move |site, connection| page::html(&connection, &site.board, &site.standings.load(), now(), page)).await {
         Ok(html) => {
             let policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
             let head = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")];

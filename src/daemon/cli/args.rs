@@ -443,6 +443,20 @@ pub enum Export {
         #[command(flatten)]
         raw: Box<RawProbes>,
     },
+    /// States and seconds of every endpoint with time stamps, for `promtool tsdb create-blocks-from openmetrics`.
+    #[command(
+        after_help = "Example:\n  probity export openmetrics --from 2026-10-01T00:00:00Z --step 60s > past.om\n  promtool tsdb create-blocks-from openmetrics past.om /var/lib/prometheus/data"
+    )]
+    Openmetrics {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Begin of the period (RFC 3339) [default: 30 days before its end].")]
+        from: Option<String>,
+        #[arg(long, help = "End of the period (RFC 3339) [default: now].")]
+        to: Option<String>,
+        #[arg(long, default_value = "60s", help = "Time between two samples.")]
+        step: String,
+    },
     /// Every event as a line of JSON, with its hash.
     #[command(after_help = "Example:\n  probity export journal --state-dir /var/lib/probity > journal.jsonl")]
     Journal {

@@ -6,19 +6,23 @@ use serde_json::json;
 
 use super::args::{Export, Place};
 use super::{local, print, raw};
+use crate::config::leaf::parse_duration;
 use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
 use crate::expose::figures::timeline_json;
+use crate::expose::openmetrics::{Past, write};
 use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
+use crate::outward::history::HistoryError;
 use crate::outward::history::chain::hex;
 use crate::outward::history::read;
-use crate::words::parse_utc;
+use crate::words::{Name, parse_utc};
 
 pub fn run(command: &Export) -> Exit {
     match command {
         Export::Timeline { raw, .. } if raw.probes.is_some() => raw::run(raw),
         Export::Timeline { place, from, to, .. } => timeline(place, from.as_deref(), to.as_deref()),
+        Export::Openmetrics { place, from, to, step } => openmetrics(place, from.as_deref(), to.as_deref(), step),
         Export::Journal { place, seq } => journal(place, *seq),
     }
 }
@@ -47,6 +51,36 @@ fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
     match value {
         Ok(value) => {
             print(true, &value, String::new);
+            Exit::Fine
+        }
+        Err(error) => local::complain(error),
+    }
+}
+
+fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) -> Exit {
+    let now = Clock::Real.read().utc_ms;
+    let Some(to) = to.map_or(Some(now), parse_utc) else { return usage("--to") };
+    let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else { return usage("--from") };
+    let Some(step) = parse_duration(step).filter(|ms| *ms >= 1000).filter(|_| to > from) else {
+        eprintln!("probity: --step is at least 1s, and --to lies after --from");
+        return Exit::Usage;
+    };
+    let connection = match local::open(place) {
+        Ok(connection) => connection,
+        Err(exit) => return exit,
+    };
+    let period = Span::new(from, to);
+    let past = local::extents(&connection).and_then(|extents| {
+        let calendar = read::Calendar::read(&connection)?;
+        let one = |(name, _, extent): (Name, Name, read::Extent)| {
+            Ok(Past { record: read::record(&connection, &calendar, name.as_str(), extent, period)?, name: name.to_string() })
+        };
+        extents.into_iter().map(one).collect::<Result<Vec<_>, HistoryError>>()
+    });
+    match past {
+        Ok(past) => {
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            let _ = write(&mut out, &past, period, step as i64).and_then(|()| out.flush());
             Exit::Fine
         }
         Err(error) => local::complain(error),

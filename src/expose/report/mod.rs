@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::api::outage;
+use super::contracts::{latency, latency_json};
 use super::figures::{Part, components, maintenance};
 use super::recorded::{timeline_json, told};
 use super::sla::{answer, instant};
@@ -104,6 +105,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "tenant": subject.tenant.map(Name::as_str),
         "terms": terms,
         "evaluation": answer(&contract, period, &judged),
+        "latency": latency_json(&contract, &latency(connection, &contract, &parts, period)?),
         "refused": refused(&judged),
         "admitted": admitted(&judged),
         "endpoints": endpoints(plan, &parts),

@@ -104,6 +104,7 @@ impl Shown<'_> {
     pub fn blocks(&self) -> Vec<Block> {
         let mut all = vec![self.head()];
         all.extend(self.results().map(|r| self.result(r)));
+        all.extend(self.latency());
         all.push(self.outages());
         all.push(self.spans(Word::UnknownTime, &self.unknown(), Word::Reason));
         all.push(self.spans(Word::Admitted, &plain(&self.report["admitted"], ""), Word::Reason));
@@ -171,6 +172,23 @@ impl Shown<'_> {
             }
         }
         block
+    }
+
+    fn latency(&self) -> Option<Block> {
+        let list = self.report["latency"].as_array().filter(|l| !l.is_empty())?;
+        let mut block = Block::new(self.say(Word::Latency));
+        block.header = vec![self.say(Word::Endpoint), self.say(Word::Objective), self.say(Word::Verdict), String::new()];
+        for l in list {
+            let verdict = match l["met"].as_bool() {
+                Some(true) => Word::Met,
+                Some(false) => Word::Missed,
+                None => Word::Undetermined,
+            };
+            let share = l["share_percent"].as_str().map_or("–".into(), |s| format!("{} % ({} / {})", self.number(s), l["within"], l["probes"]));
+            let objective = format!("{} % ≤ {} ms", self.number(text(&l["objective_percent"])), l["within_ms"]);
+            block.rows.push(vec![text(&l["component"]).to_owned(), objective, self.say(verdict), share]);
+        }
+        Some(block)
     }
 
     fn outages(&self) -> Block {

@@ -111,13 +111,14 @@ pub enum Word {
     Signature,
     DayByDay,
     ShortOutages,
+    Latency,
 }
 
 /// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 52] = [
+const WORDS: [Entry; 53] = [
     (Word::Title, ["Availability report", "Saatavuusraportti", "Beschikbaarheidsrapport", "Αναφορά διαθεσιμότητας", "可用性报告", "Mavjudlik hisoboti"]),
     (Word::Period, ["Period", "Jakso", "Periode", "Περίοδος", "期间", "Davr"]),
     (Word::Objective, ["Objective", "Tavoite", "Doelstelling", "Στόχος", "目标", "Maqsad"]),
@@ -170,6 +171,7 @@ const WORDS: [Entry; 52] = [
     (Word::Signature, ["Signature", "Allekirjoitus", "Handtekening", "Υπογραφή", "签名", "Imzo"]),
     (Word::DayByDay, ["Day by day", "Päivittäin", "Per dag", "Ανά ημέρα", "逐日", "Kunma-kun"]),
     (Word::ShortOutages, ["Outages shorter than the time between two probes are not seen.", "Kahden mittauksen väliä lyhyempiä katkoja ei nähdä.", "Storingen korter dan de tijd tussen twee metingen worden niet gezien.", "Διακοπές μικρότερες από τον χρόνο μεταξύ δύο μετρήσεων δεν φαίνονται.", "短于两次探测间隔的故障无法被发现。", "Ikki o'lchov orasidagi vaqtdan qisqa uzilishlar ko'rinmaydi."]),
+    (Word::Latency, ["Latency", "Vasteaika", "Responstijd", "Χρόνος απόκρισης", "响应时间", "Javob vaqti"]),
 ];
 
 impl Word {
