@@ -40,6 +40,8 @@ const STALL_NS: u64 = 500 * NS_PER_MS;
 const SIGNAL_GRACE: Duration = Duration::from_millis(3);
 /// Stalls that are remembered; probes live for minutes at most.
 const STALLS_KEPT: usize = 256;
+/// Figures that are taken down or shown in one turn.
+const FIGURES_AT_ONCE: usize = 200;
 /// Events are committed at once, but not more often than this.
 const COMMIT_APART_NS: u64 = 20 * NS_PER_MS;
 const SECOND_NS: u64 = 1_000_000_000;
@@ -321,6 +323,8 @@ impl Driver {
         for item in due.drain(..) {
             self.act(item);
         }
+        self.recorder.settle_some(FIGURES_AT_ONCE);
+        self.recorder.show_some(FIGURES_AT_ONCE);
         self.ask_witnesses();
         self.place_wishes();
         if boot_ns >= self.next_tenth_ns {
@@ -448,6 +452,8 @@ impl Driver {
     /// Ten times a second.
     fn tenth(&mut self) {
         self.turns += 1;
+        self.recorder.show_some(FIGURES_AT_ONCE * 100);
+        self.recorder.settle_some(FIGURES_AT_ONCE * 100);
         let count = self.recorder.endpoints();
         let now = self.now_ms();
         // A tenth of all judges hears the time.

@@ -11,7 +11,7 @@ mod tallies;
 mod vouching;
 pub mod windows;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -90,6 +90,8 @@ struct Course {
     is_taken_over: bool,
     /// In the batch that is being gathered.
     touched: bool,
+    /// Its figures as of the last batch are not taken down yet.
+    is_settling: bool,
     last_transition_utc: UtcMs,
     since_utc: UtcMs,
     /// Begin of the open outage as the events tell it.
@@ -133,6 +135,10 @@ pub struct Recorder {
     batch: u64,
     /// Settled figures of batches that are not committed yet.
     uncommitted: Vec<(u64, Vec<(usize, Settled)>)>,
+    /// Endpoints of the last batch whose figures are not taken down yet.
+    settling: Vec<usize>,
+    /// Committed figures that are not on the board yet.
+    to_show: VecDeque<(usize, Settled)>,
     /// Views that a reader held, and what they have yet to show.
     unpublished: Vec<usize>,
     unseen: Vec<(usize, Box<Raw>)>,
@@ -173,6 +179,8 @@ impl Recorder {
             touched: Vec::new(),
             batch: last_batch,
             uncommitted: Vec::new(),
+            settling: Vec::new(),
+            to_show: VecDeque::new(),
             unpublished: Vec::new(),
             unseen: Vec::new(),
             to_store: Vec::new(),
@@ -231,6 +239,7 @@ impl Recorder {
             in_service: true,
             is_taken_over: false,
             touched: false,
+            is_settling: false,
             last_transition_utc: 0,
             since_utc,
             told_outage,
@@ -255,6 +264,7 @@ impl Recorder {
 
     /// The judge of a retired course with what it has counted in this hour, for the course that goes on with it.
     pub fn take_over(&mut self, index: usize) -> (Judge, Slots, u64, LastHour) {
+        self.settle(index);
         let course = &mut self.courses[index];
         course.is_taken_over = true;
         let hour = std::mem::take(&mut course.entry.view().hour);
@@ -499,6 +509,7 @@ impl Recorder {
     }
 
     fn apply(&mut self, index: usize, input: Input, detail: Option<&str>, now: Ms) {
+        self.settle(index);
         let course = &mut self.courses[index];
         if self.log.bytes() < INPUT_BYTES_LIMIT {
             self.log.push(course.id as u64, input);

@@ -304,6 +304,7 @@ impl Simulation<'_> {
         let batch = self.recorder.close_batch(stamp);
         self.keep(&batch);
         self.recorder.committed(batch.id);
+        self.recorder.show_some(usize::MAX);
     }
 
     fn keep(&mut self, batch: &Batch) {

@@ -452,6 +452,105 @@ def test_steps_of_the_wall_clock_move_the_calendar_and_nothing_else(d):
     assert component["down_ms"] == 0
 
 
+def test_rules_of_a_config_pass_promtool_with_their_own_tests(d):
+    config = os.path.join(d, "c.toml")
+    with open(config, "w") as f:
+        f.write("".join('[[endpoint]]\nname = "%s"\ninterval = "%s"\ntimeout = "500ms"\nprobe.tcp = "127.0.0.1:1"\n' % e for e in (("slow", "30s"), ("quick (1)", "1s"))))
+        f.write('[sla.five]\nobjective = "99.999"\ncomponents = ["slow"]\n[sla.two]\nobjective = "99"\ncomponents = ["quick (1)"]\n')
+    out = os.path.join(d, "rules")
+    sh(PROBITY, "rules", "--config", config, "--output", out)
+    checked = sh("promtool", "check", "rules", os.path.join(out, "probity-rules.yml"))
+    assert "SUCCESS" in checked.stdout and "duplicate" not in checked.stdout + checked.stderr, checked
+    tested = sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"))
+    assert "SUCCESS" in tested.stdout and "FAILED" not in tested.stdout + tested.stderr, tested
+    with open(os.path.join(out, "probity-rules.yml")) as f:
+        rules = f.read()
+    assert "one failed probe alone would trip it" in rules and "> 0.144" in rules and "ProbityBudgetBurn1H" in rules
+    # A rule that is broken is found by the tests that come with it.
+    with open(os.path.join(out, "probity-rules.yml"), "w") as f:
+        f.write(rules.replace('probity_endpoint_state{state="down"} == 1', 'probity_endpoint_state{state="down"} == 2'))
+    assert sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"), ok=False).returncode != 0
+
+
+def test_availability_in_promql_is_the_daemons_own_and_history_can_be_backfilled(d):
+    """A server goes away for a known time under Debian's Prometheus; then the same history is given to promtool as OpenMetrics."""
+    server = Server()
+    daemon = Daemon(d, QUICK + endpoint("e", server.port))
+    prom, data = free_port(), os.path.join(d, "data")
+    with open(os.path.join(d, "prometheus.yml"), "w") as f:
+        f.write("scrape_configs:\n- job_name: probity\n  scrape_interval: 1s\n  static_configs: [{targets: ['127.0.0.1:%d']}]\n" % daemon.port)
+    p = subprocess.Popen(["prometheus", "--config.file=" + os.path.join(d, "prometheus.yml"), "--storage.tsdb.path=" + data,
+                          "--web.listen-address=127.0.0.1:%d" % prom, "--log.level=error"])
+
+    def query(q, at):
+        r = json.loads(get("http://127.0.0.1:%d/api/v1/query?query=%s&time=%.3f" % (prom, urllib.parse.quote(q), at)))
+        return float(r["data"]["result"][0]["value"][1])
+
+    try:
+        until(lambda: daemon.endpoint("e")["state"] == "up")
+        until(lambda: query('up{job="probity"}', time.time()) == 1, 30, "a first scrape")
+        time.sleep(3)
+        began = time.time()
+        time.sleep(5)
+        server.status = 500
+        time.sleep(6)
+        server.status = 200
+        time.sleep(8)
+        ended = time.time()
+        series = lambda state: 'probity_endpoint_state_seconds_total{endpoint="e",state="%s"}' % state
+        up, down = (query(series(s), ended) - query(series(s), began) for s in ("up", "down"))
+        settled = lambda at: query('probity_endpoint_settled_timestamp_seconds{endpoint="e"}', at)
+        iso = lambda t: time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(t)) + ".%03dZ" % round(t % 1 * 1000 % 1000)
+        own = daemon.json("/api/v1/timeline?from=%s&to=%s" % (iso(settled(began)), iso(settled(ended))))["components"][0]
+        assert abs(up - own["up_ms"] / 1000) < 0.01 and abs(down - own["down_ms"] / 1000) < 0.01, (up, down, own)
+        assert 5 < down < 8, down
+    finally:
+        p.terminate()
+        p.wait()
+    daemon.end()
+    past = os.path.join(d, "past.om")
+    with open(past, "w") as f:
+        f.write(sh(PROBITY, "export", "openmetrics", "--state-dir", daemon.state, "--step", "1s", "--from", iso(began - 5), "--to", iso(ended)).stdout)
+    blocks = os.path.join(d, "blocks")
+    sh("promtool", "tsdb", "create-blocks-from", "openmetrics", past, blocks)
+    p = subprocess.Popen(["prometheus", "--config.file=/dev/null", "--storage.tsdb.path=" + blocks, "--web.listen-address=127.0.0.1:%d" % prom, "--log.level=error",
+                          "--storage.tsdb.retention.time=10y"])
+    try:
+        until(lambda: query("vector(1)", time.time()) == 1, 30, "Prometheus")
+        filled = query(series("down"), ended - 2) - query(series("down"), began)
+        assert abs(filled - own["down_ms"] / 1000) < 1.1, (filled, own)
+    finally:
+        p.terminate()
+        p.wait()
+
+
+def test_a_reload_each_second_costs_unchanged_endpoints_no_slot(d):
+    """One endpoint added, removed and changed with every reload; RELOAD_ENDPOINTS and RELOADS make it larger (soak)."""
+    count, reloads = int(os.environ.get("RELOAD_ENDPOINTS", "20000")), int(os.environ.get("RELOADS", "12"))
+    server = Server()
+    def targets(k):
+        lines = ["e%d = \"127.0.0.1:%d\"" % (n, server.port) for n in range(count) if n != 5 + k]
+        return lines + ["new%d = \"127.0.0.1:%d\"" % (k, server.port), "changing = \"127.0.0.%d:%d\"" % (1 + k % 8, server.port)]
+    def text(k):
+        return "[group.all]\ninterval = \"60s\"\ntimeout = \"2s\"\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n" + "\n".join(targets(k)) + "\n"
+    daemon = Daemon(d, text(0))
+    head = open(daemon.config).read().split("[group.all]")[0]
+    began = time.monotonic()
+    for k in range(1, reloads + 1):
+        with open(daemon.config + ".new", "w") as f:
+            f.write(head + text(k))
+        os.rename(daemon.config + ".new", daemon.config)
+        answer = urllib.request.urlopen(urllib.request.Request(daemon.url("/-/reload"), method="POST"), timeout=60).read().decode()
+        # The next in the row leaves, the one before it comes back, one is new, one has gone, one has changed.
+        assert "2 endpoints added, 2 removed, 1 changed, %d unchanged" % (count - 2) in answer, answer
+        time.sleep(max(0, began + k - time.monotonic()))
+    missed = sum(float(l.rsplit(" ", 1)[1]) for l in get(daemon.url("/metrics")).splitlines() if 'result="missed"' in l and l.startswith("probity_probes_total"))
+    assert missed == 0, "%d slots were missed" % missed
+    took = time.monotonic() - began
+    daemon.end()
+    print("      %d endpoints, %d reloads in %.1f s, no slot missed" % (count, reloads, took))
+
+
 def test_the_unit_is_valid_and_hardened(d):
     unit = os.path.join(d, "probity.service")
     with open(os.path.join(ROOT, "deploy/systemd/probity.service")) as f:

@@ -66,15 +66,13 @@ impl Recorder {
                 }
             }
         }
-        let touched = std::mem::take(&mut self.touched);
-        let figures: Vec<(usize, Settled)> = touched
-            .into_iter()
-            .map(|index| {
-                self.courses[index].touched = false;
-                (index, self.settled(index))
-            })
-            .collect();
-        self.uncommitted.push((self.batch, figures));
+        self.settle_some(usize::MAX);
+        self.settling = std::mem::take(&mut self.touched);
+        for index in &self.settling {
+            self.courses[*index].touched = false;
+            self.courses[*index].is_settling = true;
+        }
+        self.uncommitted.push((self.batch, Vec::with_capacity(self.settling.len())));
         Batch {
             id: self.batch,
             stamp,
@@ -92,12 +90,38 @@ impl Recorder {
         self.dropped_inputs = true;
     }
 
-    /// The history has committed all batches up to this one: their figures are settled.
+    /// Takes the figures of the last batch down, a few endpoints at a time, so that no probe waits for all of them.
+    pub fn settle_some(&mut self, limit: usize) {
+        for _ in 0..limit {
+            let Some(index) = self.settling.pop() else { return };
+            self.settle(index);
+        }
+    }
+
+    /// The figures of an endpoint as of the last batch; called before anything changes them.
+    pub(super) fn settle(&mut self, index: usize) {
+        if std::mem::take(&mut self.courses[index].is_settling) {
+            let figures = self.settled(index);
+            if let Some((_, last)) = self.uncommitted.last_mut() {
+                last.push((index, figures));
+            }
+        }
+    }
+
+    /// The history has committed all batches up to this one: their figures are settled, and will be shown.
     pub fn committed(&mut self, batch: u64) {
+        if self.uncommitted.last().is_some_and(|(id, _)| *id <= batch) {
+            self.settle_some(usize::MAX);
+        }
         let later = self.uncommitted.partition_point(|(id, _)| *id <= batch);
-        let done: Vec<(u64, Vec<(usize, Settled)>)> = self.uncommitted.drain(..later).collect();
-        let mut held = Vec::new();
-        for (index, settled) in done.into_iter().flat_map(|(_, figures)| figures) {
+        let done = self.uncommitted.drain(..later).flat_map(|(_, figures)| figures);
+        self.to_show.extend(done);
+    }
+
+    /// Shows some of the figures that are committed.
+    pub fn show_some(&mut self, limit: usize) {
+        for _ in 0..limit.min(self.to_show.len()) {
+            let Some((index, settled)) = self.to_show.pop_front() else { return };
             let shown = self.board.change(&self.courses[index].entry, |view| {
                 // An older figure that a reader had held up must not replace a newer one.
                 if settled.watermark >= view.shown.settled.watermark {
@@ -105,12 +129,8 @@ impl Recorder {
                 }
             });
             if !shown {
-                held.push((index, settled));
+                self.to_show.push_back((index, settled));
             }
-        }
-        if !held.is_empty() {
-            // Shown with the next commit.
-            self.uncommitted.insert(0, (batch, held));
         }
     }
 
