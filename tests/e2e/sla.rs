@@ -160,7 +160,7 @@ async fn seen_an_outage(directory: &std::path::Path) -> String {
     daemon.until_state("shop", "down").await;
     daemon.until_state("web", "up").await;
     daemon.until(|d| async move { !d.json("/api/v1/sla").await["contracts"].as_array().is_none_or(Vec::is_empty) }).await;
-    let live = daemon.json("/api/v1/sla").await;
+    let live = checked(daemon.get("/api/v1/sla").await.expect("answered").as_bytes());
     assert_eq!(live["contracts"][0]["results"][0]["component"], "shop");
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
     let metric = daemon.metric("probity_sla_availability_ratio{sla=\"s\",component=\"shop\",period=\"current\"}").await;
@@ -182,7 +182,7 @@ async fn a_report_shows_one_object_in_every_format_and_its_figures_follow_from_t
     };
     assert_eq!(report(&[]).status.code(), Some(3), "the month is not over");
     let output = report(&["--provisional"]);
-    let object: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let object = checked(&output.stdout);
     let result = &object["evaluation"]["results"][0];
     // Every format shows the same figures.
     let percent = result["lower_bound_percent"].as_str().expect("a text").to_owned();
@@ -247,4 +247,39 @@ async fn a_customers_report_has_nothing_of_another_customer() {
     assert_eq!(files, 4);
     let nobody = probity(&["sla", "report", "--config", &config, "--sla", "s", "--period", &month, "--provisional", "--tenant", "C"]);
     assert_eq!(nobody.status.code(), Some(64));
+}
+
+#[test]
+fn the_walk_through_contracts_shows_what_the_commands_print() {
+    let walk = std::fs::read_to_string("docs/contracts.md").expect("the walk");
+    let contract = std::fs::read_to_string("docs/examples/contract.toml").expect("the contract");
+    assert!(walk.contains(&contract), "the contract in the walk is the one in docs/examples");
+    let evaluated =
+        probity(&["sla", "evaluate", "--contract", "docs/examples/contract.toml", "--timeline", "docs/examples/timeline.json", "--period", "2026-11"]);
+    assert!(walk.contains(&*String::from_utf8_lossy(&evaluated.stdout)), "{}", String::from_utf8_lossy(&evaluated.stdout));
+    let explained = probity(&["sla", "explain", "--objective", "99.999", "--interval", "30s"]);
+    let text = String::from_utf8_lossy(&explained.stdout).into_owned();
+    let after_months = text.split_once("Probed every").expect("its second part").1;
+    assert!(walk.contains(after_months), "{after_months}");
+}
+
+#[test]
+fn simulate_says_what_a_config_would_have_shown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = written(directory.path(), "c.toml", "[[endpoint]]\nname = \"e\"\ninterval = \"30s\"\nprobe.tcp = \"127.0.0.1:1\"\n");
+    let outages = written(directory.path(), "o.json", "[{\"endpoint\": \"e\", \"from\": \"2026-11-01T10:00:00Z\", \"to\": \"2026-11-01T10:10:00Z\"}]");
+    let run = |seed: &str| {
+        let output = probity(&["simulate", "--config", &config, "--days", "1", "--outages", &outages, "--seed", seed, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        checked(&output.stdout)
+    };
+    let value = run("1");
+    let e = &value["endpoints"][0];
+    assert_eq!((&e["true_down_ms"], &e["true_outages_seen"], &e["outages"]), (&json!(600_000), &json!(1), &json!(1)));
+    let sum = |key: &str| e["sums"][key].as_u64().expect("a number");
+    assert!(sum("down_lower_ms") <= 600_000 && 600_000 <= sum("down_upper_ms"), "{e}");
+    assert_eq!(value, run("1"), "the same seed gives the same answer");
+    assert_ne!(value["digest"], run("2")["digest"]);
+    let unknown = written(directory.path(), "u.json", "[{\"endpoint\": \"x\", \"from\": \"2026-11-01T10:00:00Z\", \"to\": \"2026-11-01T10:10:00Z\"}]");
+    assert_eq!(probity(&["simulate", "--config", &config, "--outages", &unknown]).status.code(), Some(64));
 }
