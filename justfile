@@ -35,6 +35,14 @@ bench: release
 bench-smoke: release
     benches/all.sh --smoke
 
-# Long runs: many kills.
+# Crash safety: kills, failing disks, loss of power, damaged files and rows, a million events. About five minutes.
+crash: release
+    tests/system/crash.py
+
+# Long runs: thousands of kills, every call of the disk failing, thousands of flipped bits, a simulated month, reloads at scale. Hours.
 soak: release
-    KILL_CYCLES=2000 tests/system/run.py kill_9
+    CYCLES=5000 DIRECTORIES=8 tests/system/crash.py kill_9
+    FAULTS=all PARALLEL=14 tests/system/crash.py failing
+    FLIPS=2000 SEED=7 tests/system/crash.py damage_is
+    SIMULATE=month cargo test --release --test simulation
+    RELOAD_ENDPOINTS=100000 RELOADS=60 tests/system/run.py a_reload_each

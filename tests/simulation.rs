@@ -6,8 +6,14 @@ use std::sync::Arc;
 
 use probity::config::source::Surroundings;
 use probity::config::{Plan, load};
-use probity::engine::simulation::{Incident, Outcomes, World, simulate};
+use probity::engine::replay::judges;
+use probity::engine::simulation::{Incident, Outcomes, World, simulate, simulate_into};
 use probity::judgement::timeline::{Span, Spans};
+use probity::outward::history::read::{Calendar, Extent, record};
+use probity::outward::history::restore::restore;
+use probity::outward::history::verify::{Against, Verdict, verify};
+use probity::outward::history::writer::History;
+use probity::outward::history::{Registration, schema};
 use probity::words::Ms;
 
 struct Text(String);
@@ -159,4 +165,41 @@ fn single_losses_are_unconfirmed_and_open_no_outage() {
     }
     assert!(unconfirmed > 20, "{unconfirmed}");
     assert!(outages <= 2, "two losses in a row are rare: {outages}");
+}
+
+/// The same day, written into a real database batch by batch, restored and read again.
+#[test]
+fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
+    let plan = plan(30, "60s");
+    let (world, _) = world(30, 1, 9);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut history = History::open(directory.path(), None).expect("opened");
+    let registrations: Vec<Registration> = plan
+        .endpoints
+        .iter()
+        .map(|e| Registration { name: e.name.clone(), renamed_from: None, component: e.component.clone(), kind: "tcp", target: e.target(), digest: e.digest })
+        .collect();
+    let registered = history.register(&registrations).expect("registered");
+    assert!(registered.iter().enumerate().all(|(k, r)| r.id == k as i64 + 1));
+    let (writer, thread) = history.start(|_| {}).expect("a thread");
+    let outcomes = simulate_into(&plan, &world, &mut |batch| writer.commit(batch));
+    writer.end(std::time::Duration::from_secs(60));
+    drop(writer);
+    thread.join().expect("it ended");
+    let connection = schema::open_to_read(directory.path()).expect("opened");
+    let verdict = verify(&connection, &Against::default()).expect("verified");
+    assert!(matches!(verdict, Verdict::Whole { events, .. } if events == outcomes.events), "{verdict:?}");
+    let restored = restore(&connection).expect("restored");
+    let judges = judges(&restored, &[]).expect("judges");
+    let calendar = Calendar::read(&connection).expect("a calendar");
+    for (k, seen) in outcomes.seen.iter().enumerate() {
+        let judge = &judges[&(k as i64 + 1)].1;
+        assert_eq!(*judge, seen.judge, "e{k}");
+        let extent =
+            Extent { first_start: judge.first_start(), watermark: judge.ledger().watermark, open_unknown: judge.open_unknown(), open_run: judge.open_run() };
+        let period = Span::new(0, i64::MAX / 8);
+        let stored = record(&connection, &calendar, plan.endpoints[k].name.as_str(), extent, period).expect("a record");
+        assert_eq!(stored.outages, seen.record.outages, "e{k}");
+        assert_eq!(stored.timeline(period).sums(), seen.record.timeline(period).sums(), "e{k}");
+    }
 }

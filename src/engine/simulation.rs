@@ -123,7 +123,11 @@ struct Simulation<'w> {
     hash: Sha256,
     events: u64,
     probes: u64,
+    /// Minutes of the world that are over.
     batch: u64,
+    /// The number of the recorder's last batch.
+    last_batch: u64,
+    sink: &'w mut dyn FnMut(Batch),
 }
 
 /// A number from a seed and what it is for.
@@ -146,6 +150,11 @@ fn truly_down(down: &Spans, at: Ms) -> bool {
 
 /// Runs the daemon of a plan through a world.
 pub fn simulate(plan: &Arc<Plan>, world: &World) -> Outcomes {
+    simulate_into(plan, world, &mut drop)
+}
+
+/// The same; every batch is handed over once it is kept, as to a history. Endpoints are numbered from 1 in the order of the plan.
+pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch)) -> Outcomes {
     let board = Arc::new(Board::new(plan.clone()));
     let recorder = Recorder::new(board.clone(), 0, 0, world.begin);
     let mut s = Simulation {
@@ -163,6 +172,8 @@ pub fn simulate(plan: &Arc<Plan>, world: &World) -> Outcomes {
         events: 0,
         probes: 0,
         batch: 0,
+        last_batch: 0,
+        sink,
     };
     s.start(plan.endpoints.iter().map(|_| None).collect(), world.begin);
     let mut incidents = world.incidents.clone();
@@ -187,7 +198,7 @@ impl Simulation<'_> {
             let entry = Arc::new(Entry::new(index, endpoint.clone(), now as i64 + self.offset_ms));
             let restored = bytes.and_then(|b| decode_with(&b).ok());
             let (cadence, judge) = restored.map_or((None, Judge::default()), |(c, j)| (Some(c), j));
-            self.recorder.add(k as i64, entry, judge, endpoint.digest, cadence, now);
+            self.recorder.add(k as i64 + 1, entry, judge, endpoint.digest, cadence, now);
             self.recorder.tell(index, Input::Start(now), now);
         }
         let next = |s: &Self, k: usize| s.scheduler.next_slot_ns(k) / NS_PER_MS;
@@ -303,8 +314,10 @@ impl Simulation<'_> {
         let stamp = Stamp { boot_id: String::new(), boot_ns: now * NS_PER_MS, timeline_ms: now, utc_ms: now as i64 + self.offset_ms };
         let batch = self.recorder.close_batch(stamp);
         self.keep(&batch);
+        self.last_batch = batch.id;
         self.recorder.committed(batch.id);
         self.recorder.show_some(usize::MAX);
+        (self.sink)(batch);
     }
 
     fn keep(&mut self, batch: &Batch) {
@@ -314,7 +327,7 @@ impl Simulation<'_> {
             self.hash.update(event.at.to_le_bytes());
             self.hash.update(serde_json::to_string(&event.body).unwrap_or_default().as_bytes());
             let Some((id, _)) = &event.endpoint else { continue };
-            let tables = &mut self.tables[*id as usize];
+            let tables = &mut self.tables[*id as usize - 1];
             let span = |from: Ms, to: Ms| Span::new(from as i64, to as i64);
             match &event.projection {
                 Some(Projection::OutageOpened { from, from_earliest, from_latest, .. }) => tables.outages.push(OutageSpan {
@@ -382,7 +395,7 @@ impl Simulation<'_> {
         self.wanted.clear();
         let stored = (0..self.plan.endpoints.len()).map(|k| Some(encode_with(&self.plan.endpoints[k].rules.cadence, self.recorder.judge(k)))).collect();
         self.board = Arc::new(Board::new(self.board.plan.load_full()));
-        self.recorder = Recorder::new(self.board.clone(), self.offset_ms, self.batch, to);
+        self.recorder = Recorder::new(self.board.clone(), self.offset_ms, self.last_batch, to);
         self.scheduler = Scheduler::new(Limits { total: usize::MAX, per_host: usize::MAX });
         self.start(stored, to);
     }

@@ -2,7 +2,7 @@
 //!
 //! What a reload does not change keeps its slots, state, counters and histograms.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -134,14 +134,12 @@ impl Driver {
         self.scheduler.set_limits(limits);
         self.net.forget_specs();
         self.recorder.configure(plan.notify.clone(), &plan.metrics);
-        let mut leaving = self.by_name.clone();
+        let mut kept: HashSet<usize> = HashSet::with_capacity(self.by_name.len());
         let mut coming = Vec::new();
         for arrival in arrivals {
             let name = arrival.endpoint.name.clone();
-            leaving.remove(&name);
             let Some(index) = self.by_name.get(&name).copied() else {
                 if let Some(old) = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed) {
-                    leaving.remove(old);
                     if let Some(index) = self.by_name.remove(old) {
                         self.scheduler.remove(index);
                         self.recorder.retire(index);
@@ -151,6 +149,7 @@ impl Driver {
                 coming.push(arrival);
                 continue;
             };
+            kept.insert(index);
             let before = self.recorder.entry(index).endpoint.load_full();
             let after = arrival.endpoint;
             if before.digest == after.digest && before.rules == after.rules && before.labels == after.labels && before.component == after.component {
@@ -171,6 +170,7 @@ impl Driver {
                 self.recorder.event_of(index, "endpoint_component", now, body);
             }
         }
+        let leaving: Vec<(Name, usize)> = self.by_name.iter().filter(|(_, index)| !kept.contains(index)).map(|(name, index)| (name.clone(), *index)).collect();
         summary.removed = leaving.len();
         for (name, index) in leaving {
             self.scheduler.remove(index);
@@ -180,7 +180,9 @@ impl Driver {
         }
         summary.added = coming.len();
         self.arrive(coming);
-        self.board.plan.store(plan.clone());
+        // A hundred thousand old endpoints are given back where nobody waits for it.
+        let old = self.board.plan.swap(plan.clone());
+        drop(tokio::task::spawn_blocking(move || drop(old)));
         self.recorder.set_witnesses(&plan.witness, now, &mut self.wanted);
         self.recorder.reconcile_windows(&plan.maintenance, now);
         self.show_entries(Some(plan));

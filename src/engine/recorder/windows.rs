@@ -77,6 +77,9 @@ impl Recorder {
     /// Tells every judge the windows around now.
     pub fn tell_windows(&mut self, now: Ms) {
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
+        if all.is_empty() {
+            return;
+        }
         for course in self.courses.iter_mut().filter(|c| c.in_service) {
             let endpoint = course.entry.endpoint.load();
             let settled = course.judge.ledger().watermark;

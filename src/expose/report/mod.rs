@@ -19,11 +19,13 @@ use super::recorded::{timeline_json, told};
 use super::sla::{answer, instant};
 use crate::config::Plan;
 use crate::config::print_contract;
+use crate::judgement::latency::hour_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Together};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
-use crate::outward::history::read::{Calendar, exclusions, outages};
+use crate::outward::history::read::{Calendar, exclusions, latency_since, outages};
+use crate::outward::history::tally::tally_slots;
 use crate::words::{Name, UtcMs, format_utc};
 
 /// What a report is about.
@@ -109,6 +111,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "refused": refused(&judged),
         "admitted": admitted(&judged),
         "endpoints": endpoints(plan, &parts),
+        "slots": slots(connection, &parts, period)?,
         "extents": extents(&parts),
         "outages": listed(connection, &parts, period)?,
         "excluded": excluded(connection, &parts, period)?,
@@ -144,6 +147,27 @@ fn endpoints(plan: &Plan, parts: &[Part]) -> Vec<Value> {
         })
     })
     .collect()
+}
+
+/// The schedule's slots in the hours of the period whose tallies are kept, by endpoint and result.
+fn slots(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+    let mut list = Vec::new();
+    for (name, _) in parts.iter().flat_map(|p| &p.endpoints) {
+        let mut sum = [0; 5];
+        let mut hours = 0;
+        let stored = latency_since(connection, name, hour_of(period.from))?;
+        for slots in stored.iter().filter(|(hour, _)| *hour <= hour_of(period.to - 1)).filter_map(|(_, body)| tally_slots(body)) {
+            let own = [slots.success, slots.failure, slots.unconfirmed, slots.unmeasured, slots.missed];
+            sum.iter_mut().zip(own).for_each(|(all, n)| *all += n);
+            hours += 1;
+        }
+        let [success, failure, unconfirmed, unmeasured, missed] = sum;
+        list.push(json!({
+            "endpoint": name, "hours": hours, "expected": sum.iter().sum::<u64>(), "probed": success + failure + unconfirmed, "success": success, "failure": failure,
+            "unconfirmed": unconfirmed, "unmeasured": unmeasured, "missed": missed,
+        }));
+    }
+    Ok(list)
 }
 
 /// How far each endpoint's record reaches: what the events alone do not say of the present.

@@ -111,6 +111,7 @@ impl Shown<'_> {
         all.push(self.spans(Word::Refused, &plain(&self.report["refused"], "why"), Word::Reason));
         all.push(self.spans(Word::Excluded, &plain(&self.report["excluded"], "endpoint"), Word::Endpoint));
         all.push(self.probing());
+        all.push(self.slots());
         all.push(self.proof());
         all
     }
@@ -237,6 +238,18 @@ impl Shown<'_> {
         block.header = vec![self.say(Word::Endpoint), self.say(Word::Interval), self.say(Word::Timeout), self.say(Word::Confirmation)];
         for e in self.report["endpoints"].as_array().into_iter().flatten() {
             block.rows.push(vec![text(&e["name"]).to_owned(), self.seconds(&e["interval_ms"]), self.seconds(&e["timeout_ms"]), e["down_after"].to_string()]);
+        }
+        self.or_none(block)
+    }
+
+    fn slots(&self) -> Block {
+        let mut block = Block::new(self.say(Word::Slots));
+        let words = [Word::Endpoint, Word::Expected, Word::Probed, Word::Failed, Word::Unconfirmed, Word::Unmeasured, Word::SlotsMissed];
+        block.header = words.iter().map(|w| self.say(*w)).collect();
+        for s in self.report["slots"].as_array().into_iter().flatten() {
+            let mut row = vec![text(&s["endpoint"]).to_owned()];
+            row.extend(["expected", "probed", "failure", "unconfirmed", "unmeasured", "missed"].map(|k| s[k].to_string()));
+            block.rows.push(row);
         }
         self.or_none(block)
     }

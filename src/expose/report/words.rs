@@ -112,13 +112,20 @@ pub enum Word {
     DayByDay,
     ShortOutages,
     Latency,
+    Slots,
+    Expected,
+    Probed,
+    Failed,
+    Unconfirmed,
+    Unmeasured,
+    SlotsMissed,
 }
 
 /// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 53] = [
+const WORDS: [Entry; 60] = [
     (Word::Title, ["Availability report", "Saatavuusraportti", "Beschikbaarheidsrapport", "Αναφορά διαθεσιμότητας", "可用性报告", "Mavjudlik hisoboti"]),
     (Word::Period, ["Period", "Jakso", "Periode", "Περίοδος", "期间", "Davr"]),
     (Word::Objective, ["Objective", "Tavoite", "Doelstelling", "Στόχος", "目标", "Maqsad"]),
@@ -172,6 +179,13 @@ const WORDS: [Entry; 53] = [
     (Word::DayByDay, ["Day by day", "Päivittäin", "Per dag", "Ανά ημέρα", "逐日", "Kunma-kun"]),
     (Word::ShortOutages, ["Outages shorter than the time between two probes are not seen.", "Kahden mittauksen väliä lyhyempiä katkoja ei nähdä.", "Storingen korter dan de tijd tussen twee metingen worden niet gezien.", "Διακοπές μικρότερες από τον χρόνο μεταξύ δύο μετρήσεων δεν φαίνονται.", "短于两次探测间隔的故障无法被发现。", "Ikki o'lchov orasidagi vaqtdan qisqa uzilishlar ko'rinmaydi."]),
     (Word::Latency, ["Latency", "Vasteaika", "Responstijd", "Χρόνος απόκρισης", "响应时间", "Javob vaqti"]),
+    (Word::Slots, ["Measurements on schedule (hours kept)", "Aikataulun mittaukset (säilytetyt tunnit)", "Metingen volgens schema (bewaarde uren)", "Προγραμματισμένες μετρήσεις (ώρες που διατηρούνται)", "按计划的测量（保留的小时）", "Jadval bo'yicha o'lchovlar (saqlangan soatlar)"]),
+    (Word::Expected, ["expected", "odotettu", "verwacht", "αναμενόμενες", "应有", "kutilgan"]),
+    (Word::Probed, ["measured", "mitattu", "gemeten", "μετρημένες", "已测", "o'lchangan"]),
+    (Word::Failed, ["failed", "epäonnistui", "mislukt", "αποτυχημένες", "失败", "muvaffaqiyatsiz"]),
+    (Word::Unconfirmed, ["unconfirmed", "vahvistamatta", "onbevestigd", "μη επιβεβαιωμένες", "未确认", "tasdiqlanmagan"]),
+    (Word::Unmeasured, ["unmeasured", "mittaamatta", "niet gemeten", "μη μετρημένες", "未能测量", "o'lchanmagan"]),
+    (Word::SlotsMissed, ["left out", "väliin jäänyt", "overgeslagen", "παραλειφθείσες", "遗漏", "o'tkazib yuborilgan"]),
 ];
 
 impl Word {

@@ -67,9 +67,18 @@ fn slots_json(s: &Slots) -> Value {
 /// The slots before the hour and its re-probes in a stored tally.
 pub fn tally_counts(body: &[u8]) -> Option<(Slots, u64)> {
     let tally: Value = serde_json::from_slice(body).ok()?;
-    let n = |key: &str| tally["slots_before"][key].as_u64();
-    let slots = Slots { success: n("success")?, failure: n("failure")?, unconfirmed: n("unconfirmed")?, unmeasured: n("unmeasured")?, missed: n("missed")? };
-    Some((slots, tally["reprobes"].as_u64()?))
+    Some((slots_of(&tally["slots_before"])?, tally["reprobes"].as_u64()?))
+}
+
+/// The hour's own slots in a stored tally.
+pub fn tally_slots(body: &[u8]) -> Option<Slots> {
+    let tally: Value = serde_json::from_slice(body).ok()?;
+    slots_of(&tally["slots"])
+}
+
+fn slots_of(value: &Value) -> Option<Slots> {
+    let n = |key: &str| value[key].as_u64();
+    Some(Slots { success: n("success")?, failure: n("failure")?, unconfirmed: n("unconfirmed")?, unmeasured: n("unmeasured")?, missed: n("missed")? })
 }
 
 #[cfg(test)]
