@@ -139,12 +139,11 @@ impl Driver {
         for arrival in arrivals {
             let name = arrival.endpoint.name.clone();
             let Some(index) = self.by_name.get(&name).copied() else {
-                if let Some(old) = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed) {
-                    if let Some(index) = self.by_name.remove(old) {
-                        self.scheduler.remove(index);
-                        self.recorder.retire(index);
-                        self.retired.insert(arrival.id, index);
-                    }
+                let old = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed);
+                if let Some(index) = old.and_then(|old| self.by_name.remove(old)) {
+                    self.scheduler.remove(index);
+                    self.recorder.retire(index);
+                    self.retired.insert(arrival.id, index);
                 }
                 coming.push(arrival);
                 continue;
