@@ -47,10 +47,11 @@ pub fn load_contracts(path: &Path, surroundings: &dyn Surroundings) -> Result<Co
         let contracts = contracts(&Layers(vec![root.clone()]), None);
         DAEMON_TABLES.iter().for_each(|key| drop(root.item(key)));
         root.end();
-        if contracts.list.is_empty() {
+        faults = source.take_faults();
+        if contracts.list.is_empty() && faults.is_empty() {
             source.fault(&(0..0), "there is no contract in this file", "Write one as [sla.NAME], with objective and components.");
         }
-        faults = source.take_faults();
+        faults.extend(source.take_faults());
         if faults.is_empty() {
             return Ok(contracts);
         }

@@ -93,7 +93,11 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
     let in_service = match at.field("in_service") {
         None => Vec::new(),
         Some(one) if one.value.is_object() => vec![service(&one)?],
-        Some(_) => at.list("in_service")?.iter().map(service).collect::<Result<_, _>>()?,
+        // A list without a span says: never. An empty one in memory would say: always.
+        Some(_) => match at.list("in_service")?.iter().map(service).collect::<Result<Vec<_>, _>>()? {
+            none if none.is_empty() => vec![Span::new(0, 0)],
+            some => some,
+        },
     };
     let down = at.list("down")?.iter().map(|o| outage(o, end)).collect::<Result<_, _>>()?;
     let unknown = at
@@ -120,7 +124,11 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
 }
 
 fn service(at: &At) -> Result<Span, NoTimeline> {
-    Ok(Span::new(at.optional_instant("from")?.unwrap_or(-OPEN), at.optional_instant("to")?.unwrap_or(OPEN)))
+    let (from, to) = (at.optional_instant("from")?.unwrap_or(-OPEN), at.optional_instant("to")?.unwrap_or(OPEN));
+    if to < from {
+        return wrong(&at.path, "it ends before it begins");
+    }
+    Ok(Span::new(from, to))
 }
 
 fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use crate::config::plan_probe::Probe;
-use crate::config::{Endpoint, Fault, Plan, load};
+use crate::config::{Fault, Plan, load};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
 use crate::engine::events;
@@ -132,16 +132,7 @@ pub fn timeline(restored: &Restored, boot_id: &str, now: &Reading) -> TimelineCl
     TimelineClock { offset_ns: at_ns - i128::from(now.boot_ns) }
 }
 
-pub fn registration(e: &Endpoint) -> Registration {
-    Registration {
-        name: e.name.clone(),
-        renamed_from: e.renamed_from.clone(),
-        component: e.component.clone(),
-        kind: e.probe.kind().as_str(),
-        target: e.target(),
-        digest: e.digest,
-    }
-}
+pub use crate::engine::drive::registration;
 
 pub fn arrivals(plan: &Plan, registered: Vec<Registered>, judges: &mut HashMap<i64, (Cadence, Judge)>) -> Vec<Arrival> {
     plan.endpoints

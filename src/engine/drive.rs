@@ -6,6 +6,8 @@
 
 mod coming;
 
+pub use self::coming::registration;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;

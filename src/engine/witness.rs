@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use crate::words::{Ms, Outcome, Reason};
 
 /// Rounds that are remembered; older failures have been decided long before.
-const ROUNDS_KEPT: usize = 32;
+/// At five a second, longer than the longest timeout of a probe.
+const ROUNDS_KEPT: usize = 2048;
 /// Rounds for failures begin at least this far apart, whatever the config's retry intervals.
 const APART_LEAST_MS: Ms = 200;
 /// A round goes out this often even when nothing fails, so that the metrics tell how the witnesses stand.

@@ -59,17 +59,17 @@ fn of_one(record: &Record, timeline: &Timeline, period: Span) -> Parts {
         for (k, piece) in pieces.as_slice().iter().enumerate() {
             let sure = proven.cut(*piece);
             let (begins, ends) = (k == 0 && piece.from == o.from, k == last);
-            let one = Outage {
-                from: piece.from,
-                to: piece.to,
-                from_earliest: if begins { o.from_earliest } else { piece.from },
-                from_latest: if begins { o.from_latest } else { sure.as_slice().first().map_or(piece.to, |s| s.from) },
-                to_earliest: if ends { o.to_earliest.unwrap_or(piece.to) } else { sure.as_slice().last().map_or(piece.from, |s| s.to) },
-                to_latest: if ends { o.to_latest.unwrap_or(piece.to) } else { piece.to },
-            };
-            if one.to_latest > period.from && one.from_earliest < period.to {
+            let wide = Span::new(if begins { o.from_earliest } else { piece.from }, if ends { o.to_latest.unwrap_or(piece.to) } else { piece.to });
+            let mut own = in_pieces(*piece, wide, &sure);
+            if let (true, Some(first)) = (begins && sure.as_slice().len() < 2, own.first_mut()) {
+                first.from_latest = o.from_latest;
+            }
+            if let (true, Some(end)) = (ends && sure.as_slice().len() < 2, own.last_mut()) {
+                end.to_earliest = o.to_earliest.unwrap_or(piece.to);
+            }
+            if wide.to > period.from && wide.from < period.to {
                 open = ends && o.to.is_none();
-                down.push(one);
+                down.extend(own);
             }
         }
     }
@@ -85,23 +85,36 @@ pub fn of_sets(down: &Spans, lower: &Spans, upper: &Spans) -> Vec<Outage> {
     let mut list: Vec<Outage> = down
         .as_slice()
         .iter()
-        .map(|s| {
+        .flat_map(|s| {
             let wide = upper.as_slice().iter().find(|u| u.from <= s.from && s.to <= u.to).copied().unwrap_or(*s);
-            let sure = lower.cut(*s);
-            Outage {
-                from: s.from,
-                to: s.to,
-                from_earliest: wide.from,
-                from_latest: sure.as_slice().first().map_or(s.to, |f| f.from),
-                to_earliest: sure.as_slice().last().map_or(s.from, |l| l.to),
-                to_latest: wide.to,
-            }
+            in_pieces(*s, wide, &lower.cut(*s))
         })
         .collect();
     let alone = upper.as_slice().iter().filter(|u| down.cut(**u).length() == 0);
     list.extend(alone.map(|s| Outage { from: s.from, to: s.from, from_earliest: s.from, from_latest: s.to, to_earliest: s.from, to_latest: s.to }));
     list.sort_by_key(|o| o.from);
     list
+}
+
+/// A stretch that is down, cut where more than one run of failures proves it: what lies between two runs is not proven. The pieces
+/// touch, so that whoever unites them has the stretch again.
+fn in_pieces(stretch: Span, wide: Span, proven: &Spans) -> Vec<Outage> {
+    let runs = proven.as_slice();
+    let last = runs.len().saturating_sub(1);
+    (0..runs.len().max(1))
+        .map(|k| {
+            let from = if k == 0 { stretch.from } else { runs[k].from };
+            let to = if k == last { stretch.to } else { runs[k + 1].from };
+            Outage {
+                from,
+                to,
+                from_earliest: if k == 0 { wide.from } else { from },
+                from_latest: runs.get(k).map_or(to, |r| r.from),
+                to_earliest: runs.get(k).map_or(from, |r| r.to),
+                to_latest: if k == last { wide.to } else { to },
+            }
+        })
+        .collect()
 }
 
 /// `probity-timeline/1`.

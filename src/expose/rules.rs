@@ -94,7 +94,7 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan) -> Vec<Burn> 
         // One failed probe can stand for at most an interval of downtime in the short window.
         let tripped = whole(slowest) > &limit * whole(short_ms) || slowest * INTERVALS_IN_WINDOW > short_ms;
         let burn = format!("{}.{}", tenths / 10, tenths % 10);
-        if tripped || endpoints.is_empty() || limit > whole(1) {
+        if tripped || endpoints.is_empty() || limit >= whole(1) {
             let _ = writeln!(
                 out,
                 "  # {name}: no burn-rate alert of {burn} over {long} and {short}: at an interval of {} one failed probe alone would trip it.",
@@ -109,7 +109,7 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan) -> Vec<Burn> 
             out,
             "  - alert: {alert}\n    expr: |\n      1 - probity:availability:ratio_{long}{{endpoint=~\"{list}\"}} > {limit}\n      and on (instance, endpoint)\n      1 - probity:availability:ratio_{short}{{endpoint=~\"{list}\"}} > {limit}\n    keep_firing_for: 10m\n    labels: {{ severity: {severity}, sla: \"{name}\" }}\n    annotations:\n      summary: \"{{{{ $labels.endpoint }}}} burns the error budget of {name} {burn} times as fast as it lasts\"\n"
         );
-        if let Some(e) = endpoints.first() {
+        if let Some(e) = endpoints.iter().find(|e| in_regex(e.name.as_str()) == e.name.as_str()) {
             burnt.push(Burn { alert, contract: name.to_owned(), endpoint: e.name.to_string() });
         }
     }

@@ -44,6 +44,19 @@ fn the_exit_code_is_the_verdict() {
 }
 
 #[test]
+fn unknown_time_that_counts_as_down_is_credited_as_down() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let contract = format!(
+        "{CONTRACT}unknown = \"down\"\nfee = \"1000.00\"\ncurrency = \"EUR\"\ncredit = {{ model = \"multiple\", of = \"fee_of_downtime\", factor = \"10\" }}\n"
+    );
+    let contract = written(directory.path(), "c.toml", &contract);
+    let day = json!({"components": [{"name": "c", "unknown": [{"from": "2026-11-03T00:00:00Z", "to": "2026-11-04T00:00:00Z"}]}]});
+    let timeline = written(directory.path(), "t.json", &day.to_string());
+    let output = probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &timeline, "--period", "2026-11", "--json"]);
+    assert_eq!(checked(&output.stdout)["results"][0]["credit"]["amount"], "333.33");
+}
+
+#[test]
 fn slices_without_probes_are_not_judged_and_say_why() {
     let directory = tempfile::tempdir().expect("a directory");
     let contract = written(directory.path(), "c.toml", &format!("{CONTRACT}measure = {{ slices = \"1m\", down_if = \"all_fail\" }}\n"));
@@ -145,6 +158,13 @@ fn vantages_are_merged_by_quorum() {
         let output = probity(&["export", "timeline", "--probes", &probes, "--interval", "30s", "--quorum", quorum]);
         checked(&output.stdout)["components"][0]["down_ms"].as_u64()
     };
+    // Two runs of failures in one stretch prove their own time only.
+    let proven = probity(&["export", "timeline", "--probes", &probes, "--interval", "30s", "--quorum", "1"]);
+    let merged = written(directory.path(), "m.json", &String::from_utf8_lossy(&proven.stdout));
+    let contract = written(directory.path(), "c.toml", "[sla.s]\nobjective = \"99\"\nperiod = \"rolling 1h\"\ncomponents = [\"c\"]\n");
+    let judged = probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &merged, "--period", "1970-01-01T00:03:00Z", "--json"]);
+    let told = checked(&proven.stdout)["components"][0]["down_lower_ms"].clone();
+    assert_eq!(checked(&judged.stdout)["results"][0]["down_lower_ms"], told);
     // a: 15 to 105 s, b: 45 to 135 s.
     assert_eq!((down("1"), down("2"), down("3")), (Some(120_000), Some(60_000), Some(0)));
 }

@@ -46,6 +46,9 @@ fn rules(raw: &RawProbes) -> Result<Rules, &'static str> {
     if !(0.0..1.0).contains(&jitter) {
         return Err("jitter");
     }
+    if raw.quorum == Some(0) {
+        return Err("quorum");
+    }
     if raw.down_after == 0 || raw.up_after == 0 {
         return Err("down-after and --up-after");
     }

@@ -60,7 +60,11 @@ fn outages(path: &std::path::Path, plan: &Plan) -> Result<Vec<Spans>, String> {
         let name = one["endpoint"].as_str().unwrap_or_default();
         let place = plan.endpoints.iter().position(|e| e.name.as_str() == name).ok_or(format!("entry {k}: there is no endpoint `{name}`"))?;
         let instant = |key: &str| one[key].as_str().and_then(parse_utc).ok_or(format!("entry {k}: `{key}` is no instant"));
-        down[place].push(Span::new(instant("from")?, instant("to")?));
+        let (from, to) = (instant("from")?, instant("to")?);
+        if to <= from {
+            return Err(format!("entry {k}: it ends before it begins"));
+        }
+        down[place].push(Span::new(from, to));
     }
     Ok(down.into_iter().map(Spans::new).collect())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Arrival, Driver, ReloadSummary};
-use crate::config::plan::Plan;
+use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::Entry;
 use crate::engine::events;
 use crate::engine::inputs::Input;
@@ -16,8 +16,21 @@ use crate::engine::scheduler::Limits;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::outward::clock::NS_PER_MS;
+use crate::outward::history::Registration;
 use crate::outward::history::tally::{tally_counts, tally_latency};
 use crate::words::Name;
+
+/// What the history knows of an endpoint.
+pub fn registration(e: &Endpoint) -> Registration {
+    Registration {
+        name: e.name.clone(),
+        renamed_from: e.renamed_from.clone(),
+        component: e.component.clone(),
+        kind: e.probe.kind().as_str(),
+        target: e.target(),
+        digest: e.digest,
+    }
+}
 
 impl Driver {
     /// Takes endpoints into service; those that nothing vouches for are looked at first, evenly spread.
@@ -34,6 +47,10 @@ impl Driver {
             let entry = Arc::new(Entry::new(index, e.clone(), now as i64 + self.recorder.offset_ms));
             let parked = self.parked.remove(&arrival.id);
             let earlier = self.retired.remove(&arrival.id).map(|index| self.recorder.take_over(index));
+            if earlier.is_some() {
+                // It had left in a batch that may not be written yet: what follows it says that it is back.
+                self.recorder.serve(arrival.id, registration(e));
+            }
             let (mut judge, mut cadence) = (arrival.judge, arrival.cadence);
             if let (None, Some((before, kept))) = (&judge, parked) {
                 (judge, cadence) = (Some(kept), Some(before));

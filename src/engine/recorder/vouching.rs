@@ -87,7 +87,8 @@ impl Recorder {
         }
         let retry = course.rules.cadence.retry_interval;
         self.witnesses.want(now, retry);
-        if course.judge.state() != StateName::Down {
+        // While our own network is lost, what is repeated is bounded like everything that is unmeasured.
+        if course.judge.state() != StateName::Down && self.witnesses.quorum_met != Some(Vouched::No) {
             *confirming = Confirming::Asked;
             wanted.push(Reprobe { endpoint: index, at: *end + retry });
         }

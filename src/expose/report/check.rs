@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::answer;
-use super::listed;
+use super::{admitted, excluded, listed, refused};
 use crate::config::{Surroundings, load_contracts};
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::sla::evaluate::evaluate;
@@ -33,6 +33,9 @@ pub struct Difference {
 fn differs(place: &str, why: impl Into<String>) -> Difference {
     Difference { place: place.to_owned(), why: why.into() }
 }
+
+/// An event of this age was committed before a report was made.
+const COMMITTED_WITHIN_MS: i64 = 5000;
 
 /// The terms of a report as its only file.
 struct Terms<'t>(&'t str);
@@ -66,7 +69,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<(),
     let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str().unwrap_or_default()))
         .map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))?;
     let again = recomputed(report, &contracts, &connection)?;
-    for key in ["timeline", "evaluation", "outages"] {
+    for key in ["timeline", "evaluation", "outages", "refused", "admitted", "excluded"] {
         if let Some(difference) = first_difference(key, &again[key], &report[key]) {
             return Err(difference);
         }
@@ -76,7 +79,11 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<(),
 
 /// The events up to the report's last one, with the chain recomputed.
 fn chain_of(journal: &str, report: &Value, since: Option<&Value>) -> Result<Vec<Map<String, Value>>, Difference> {
-    let last = report["events"]["last"].as_u64().unwrap_or(0);
+    let last = report["events"]["last"].as_u64().filter(|n| *n > 0).ok_or_else(|| differs("events.last", "the report names no events"))?;
+    if since.is_some_and(|s| s["seq"].as_u64().is_none()) {
+        return Err(differs("--since", "the given checkpoint names no event"));
+    }
+    let issued = report["issued_at"].as_str().and_then(parse_utc).unwrap_or(i64::MIN);
     if let Some(why) = since.and_then(|s| verify_signature(s).err()) {
         return Err(differs("--since", why));
     }
@@ -95,6 +102,10 @@ fn chain_of(journal: &str, report: &Value, since: Option<&Value>) -> Result<Vec<
             return Err(differs(&place, "its hash does not follow from its text and the event before it"));
         }
         let seq = k as u64 + 1;
+        let recorded = event.get("recorded").and_then(Value::as_str).and_then(parse_utc).unwrap_or(i64::MAX);
+        if seq > last && recorded < issued - COMMITTED_WITHIN_MS {
+            return Err(differs(&place, "it was recorded before the report was issued, and the report leaves it out"));
+        }
         if since.is_some_and(|s| s["seq"] == seq && s["head"] != hex(&head)) {
             return Err(differs(&place, "the events up to here are not those that the given checkpoint signed"));
         }
@@ -129,7 +140,10 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection) ->
     let only_tenants = report["tenant"].is_string();
     let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
     let outages = listed(connection, &parts, period).map_err(failed)?;
-    Ok(serde_json::json!({"timeline": timeline, "evaluation": answer(contract, period, &judged), "outages": outages}))
+    Ok(serde_json::json!({
+        "timeline": timeline, "evaluation": answer(contract, period, &judged), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
+        "excluded": excluded(connection, &parts, period).map_err(failed)?,
+    }))
 }
 
 fn parts(report: &Value) -> Result<Vec<Part>, Difference> {

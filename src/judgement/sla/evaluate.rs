@@ -10,7 +10,7 @@ use super::credit::{Basis, Due, due};
 use super::exact::{Exact, share, whole};
 use super::measure::{Measured, Windows, component, end_of, lengths_by_outage, parallel, series};
 use super::record::{Outage, Recorded, Timeline};
-use super::slices::{down_and_unknown, mean_availability, slices};
+use super::slices::{down_and_unknown, mean_availability, slices, worst_of};
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::{Ms, Name};
 
@@ -80,7 +80,7 @@ pub struct Judged {
     pub upper: Option<Exact>,
     /// In milliseconds.
     pub budget: Exact,
-    /// Measured share of the service time so far.
+    /// Measured share of the service time; what is not over yet is not measured.
     pub coverage: Option<Exact>,
     pub verdict: Verdict,
     pub point_meets_target: bool,
@@ -187,14 +187,8 @@ impl Case<'_> {
         let contract = self.contract;
         let times = times(span, &sets);
         let figures = Figures::of(contract, &times);
-        let mean = match (&contract.measure, parts) {
-            (Measure::MeanErrorRatio { length, no_probe }, [part]) => {
-                part.probes.as_ref().and_then(|p| mean_availability(&slices(p, self.period, *length), &sets.service, no_probe))
-            }
-            _ => None,
-        };
-        let figures = mean.map_or(figures.clone(), |a| Figures { availability: Some(a.clone()), lower: Some(a.clone()), upper: Some(a), ..figures });
-        let outages = outages_inside(parts, &sets, joined);
+        let figures = self.mean_figures(parts, &sets).map_or(figures.clone(), |[point, lower, upper]| Figures { availability: point, lower, upper, ..figures });
+        let outages = outages_inside(parts, &sets, joined, &contract.measure);
         let complete = self.timeline.to.is_none_or(|_| end_of(self.timeline) >= span.to);
         let verdict = figures.verdict(contract);
         let due = self.due(&figures, &sets, &times, &outages);
@@ -222,6 +216,20 @@ impl Case<'_> {
             probes: probe_counts(parts, &sets.service),
             sets,
         }
+    }
+
+    /// Point, lower and upper of a contract that averages error ratios; several components answer for the worst of them in each slice.
+    fn mean_figures(&self, parts: &[&Recorded], sets: &Measured) -> Option<[Option<Exact>; 3]> {
+        let Measure::MeanErrorRatio { length, no_probe } = &self.contract.measure else { return None };
+        let lists: Vec<_> = parts.iter().filter_map(|p| p.probes.as_ref()).map(|p| slices(p, self.period, *length)).collect();
+        let list = worst_of(&lists);
+        let past = sets.service.minus(&sets.future);
+        // What was not probed, and what is not over, counts whole in the worst case and not at all in the best.
+        Some([
+            mean_availability(&list, &past, no_probe),
+            mean_availability(&list, &sets.service, &Exact::one()),
+            mean_availability(&list, &sets.service, &Exact::zero()),
+        ])
     }
 
     /// The weighted sum of the components' own availabilities; times are those of the components in series.
@@ -256,7 +264,11 @@ impl Case<'_> {
     fn due(&self, figures: &Figures, sets: &Measured, times: &Times, outages: &[Outage]) -> Vec<(DecideBy, Due)> {
         let Some(credit) = &self.contract.credit else { return Vec::new() };
         let spans = |pick: fn(&Outage) -> Span| -> Vec<Span> { outages.iter().map(pick).collect() };
-        let point = lengths_by_outage(&spans(|o| Span::new(o.from, o.to)), &sets.down);
+        let mut point = lengths_by_outage(&spans(|o| Span::new(o.from, o.to)), &sets.down);
+        if self.contract.unknown == Unknown::Down {
+            // Down and the unknown time that touches it are one stretch.
+            point = sets.down.union(&sets.unknown).as_slice().iter().map(|s| s.length()).collect();
+        }
         let worst = sets.upper.union(&sets.unknown).union(&sets.future);
         let least = lengths_by_outage(&spans(|o| Span::new(o.from_earliest, o.to_latest)), &sets.lower);
         let counted = if self.contract.unknown == Unknown::Exclude { times.service - times.future - times.unknown } else { times.service - times.future };
@@ -317,7 +329,7 @@ impl Figures {
             lower: share(t.service.saturating_sub(t.down_upper + t.unknown + t.future), t.service),
             upper: share(t.service - t.down_lower, t.service),
             budget: lost * whole(owed),
-            coverage: share(past - t.unknown, past),
+            coverage: share(past - t.unknown, t.service),
         }
     }
 
@@ -334,8 +346,8 @@ impl Figures {
 }
 
 /// The outages of the parts that touch what counts as down; of several together, the merged stretches with their widest ends.
-fn outages_inside(parts: &[&Recorded], sets: &Measured, joined: Joined) -> Vec<Outage> {
-    if let ([part], Joined::Series) = (parts, joined) {
+fn outages_inside(parts: &[&Recorded], sets: &Measured, joined: Joined, measure: &Measure) -> Vec<Outage> {
+    if let ([part], Joined::Series, Measure::Time) = (parts, joined, measure) {
         let mut list: Vec<Outage> = part.down.iter().filter(|o| o.from < o.to && sets.down.cut(Span::new(o.from, o.to)).length() > 0).copied().collect();
         list.sort_by_key(|o| o.from);
         return list;

@@ -34,6 +34,21 @@ pub fn slices(probes: &[(UtcMs, bool)], period: Span, length: Ms) -> Vec<Slice> 
     list
 }
 
+/// In each slice the component with the largest share of failures.
+pub fn worst_of(lists: &[Vec<Slice>]) -> Vec<Slice> {
+    let Some((first, rest)) = lists.split_first() else { return Vec::new() };
+    let mut worst = first.clone();
+    for list in rest {
+        for (kept, other) in worst.iter_mut().zip(list) {
+            // failures / probes, compared without division
+            if u128::from(other.failures) * u128::from(kept.probes.max(1)) > u128::from(kept.failures) * u128::from(other.probes.max(1)) || kept.probes == 0 {
+                *kept = *other;
+            }
+        }
+    }
+    worst
+}
+
 /// (down, unknown): slices that count as down, and those without a probe.
 pub fn down_and_unknown(list: &[Slice], down_if: &DownIf) -> (Spans, Spans) {
     let is_down = |s: &&Slice| {

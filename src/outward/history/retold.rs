@@ -85,16 +85,17 @@ impl Retold {
             }
             "maintenance_declared" => {
                 let recorded = event.get("recorded").and_then(Value::as_str).and_then(parse_utc).unwrap_or(-1);
-                self.spans.entry("window").or_default().push((seq, vec![recorded, -1], text("id").to_owned()));
+                self.spans.entry("window").or_default().push((seq, vec![recorded, -1], content(event)));
             }
             "maintenance_ended" => {
                 let at = event.get("from").and_then(Value::as_str).and_then(parse_utc).unwrap_or(-1);
                 let windows = self.spans.entry("window").or_default();
-                windows.iter_mut().filter(|(_, row, id)| *id == text("id") && row[1] == -1).for_each(|(_, row, _)| row[1] = at);
+                let is_it = |body: &str| serde_json::from_str::<Value>(body).is_ok_and(|b| b["id"] == text("id"));
+                windows.iter_mut().filter(|(_, row, body)| row[1] == -1 && is_it(body)).for_each(|(_, row, _)| row[1] = at);
             }
             "exclusion" => {
                 let ends = [text("from"), text("to")].map(|t| parse_utc(t).unwrap_or(-1));
-                self.spans.entry("correction").or_default().push((seq, ends.to_vec(), String::new()));
+                self.spans.entry("correction").or_default().push((seq, ends.to_vec(), content(event)));
             }
             _ => {}
         }
@@ -123,11 +124,16 @@ impl Retold {
             Ok((vec![r.get(0)?, r.get(1)?, r.get(2)?], Reason::parse(&reason).map_or(reason.clone(), |known| known.as_str().to_owned())))
         };
         let clock = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?], String::new()));
-        let window = |r: &Row| Ok((vec![r.get(0)?, r.get::<_, Option<i64>>(1)?.unwrap_or(-1)], r.get(2)?));
+        let window = |r: &Row| {
+            let (id, body): (String, String) = (r.get(2)?, r.get(3)?);
+            let value: Value = serde_json::from_str(&body).unwrap_or_default();
+            let body = if value["id"] == id { canonical_text(&value) } else { id };
+            Ok((vec![r.get(0)?, r.get::<_, Option<i64>>(1)?.unwrap_or(-1)], body))
+        };
         let correction = |r: &Row| {
             let body: String = r.get(0)?;
             let value: Value = serde_json::from_str(&body).unwrap_or_default();
-            Ok((["from", "to"].map(|k| value[k].as_str().and_then(parse_utc).unwrap_or(-1)).to_vec(), String::new()))
+            Ok((["from", "to"].map(|k| value[k].as_str().and_then(parse_utc).unwrap_or(-1)).to_vec(), canonical_text(&value)))
         };
         type Read = dyn Fn(&Row) -> rusqlite::Result<(Vec<i64>, String)>;
         let tables: [(&'static str, &str, &Read); 7] = [
@@ -136,7 +142,7 @@ impl Retold {
             ("proven", "SELECT endpoint, from_at, to_at FROM proven", &span),
             ("absent", "SELECT endpoint, from_at, to_at FROM absent", &span),
             ("clock", "SELECT at, offset_ms FROM clock", &clock),
-            ("window", "SELECT recorded, ended, id FROM window", &window),
+            ("window", "SELECT recorded, ended, id, body FROM window", &window),
             ("correction", "SELECT body FROM correction", &correction),
         ];
         for (table, sql, read) in tables {
@@ -197,6 +203,16 @@ impl Retold {
         }
         Ok(Some((self.outages.keys().next().copied().unwrap_or(0), "an outage that the events tell of is not in the table of outages".into())))
     }
+}
+
+/// An event without what every event has: what its row in a reading table says.
+fn content(event: &Map<String, Value>) -> String {
+    let own = event.iter().filter(|(key, _)| !["v", "seq", "kind", "at_ms", "recorded"].contains(&key.as_str()));
+    canonical_text(&Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect()))
+}
+
+fn canonical_text(value: &Value) -> String {
+    value.as_object().map(super::chain::canonical).unwrap_or_default()
 }
 
 /// What an event means for the reading tables, told by its text alone.

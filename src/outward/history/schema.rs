@@ -70,6 +70,24 @@ pub struct Owner {
     pub path: PathBuf,
 }
 
+/// Takes the directory without looking at what lies in it.
+pub fn lock_only(directory: &Path) -> Result<Owner, HistoryError> {
+    let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
+    let mut lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(directory.join(LOCK)).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Err(HistoryError::Owned { path: directory.display().to_string() }),
+        Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
+    }
+    let mut mark = String::new();
+    lock.read_to_string(&mut mark).map_err(unusable)?;
+    if !mark.starts_with(USED) {
+        lock.write_all(USED.as_bytes()).map_err(unusable)?;
+    }
+    Ok(Owner { _lock: lock, path: directory.join(FILE) })
+}
+
 /// Takes the directory, making it if need be, and opens the database in it for writing.
 pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
@@ -194,6 +212,8 @@ pub fn in_memory() -> Result<Connection, HistoryError> {
 pub fn open_file(path: &Path) -> Result<Connection, HistoryError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // One picture for all that is asked of it, whatever the daemon commits meanwhile.
+    connection.execute_batch("BEGIN")?;
     let found = format_of(&connection, path)?;
     if found > FORMAT {
         return Err(HistoryError::Newer { path: path.display().to_string(), found, known: FORMAT });

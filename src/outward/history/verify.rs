@@ -163,12 +163,21 @@ pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, His
     {
         return Ok(verdict);
     }
+    if against.key.is_some() && stored.is_empty() && walked.events > 0 {
+        return Ok(Verdict::NotProvable { why: "there are events and no signed checkpoint of them".into() });
+    }
     if let Some((seq, why)) = walked.told.differs(connection)? {
         return Ok(Verdict::Altered { seq, why });
     }
     for (seq, hour, sum) in walked.hours.iter().rev().take(24 * 7) {
         let (digest, count) = tallies_digest(connection, *hour)?;
-        if count > 0 && hex(&digest) != *sum {
+        let is_filed: i64 = connection.query_row(
+            "SELECT count(*) FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE t.hour = ?1 AND json_extract(CAST(t.body AS TEXT), '$.endpoint') NOT IN
+             (SELECT e.name UNION SELECT json_extract(v.body, '$.from') FROM event v WHERE v.endpoint = e.id AND v.kind = 'endpoint_renamed')",
+            [hour],
+            |r| r.get(0),
+        )?;
+        if count > 0 && (hex(&digest) != *sum || is_filed > 0) {
             return Ok(Verdict::Altered { seq: *seq, why: "the hourly tallies that it vouches for are not what they were".into() });
         }
     }
@@ -179,8 +188,10 @@ pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, His
 fn stored_differ(stored: &[Signed], walked: &Walked, chain: &str, against: &Against) -> Option<Verdict> {
     let mut good = 0;
     let first_key = stored.first().map(|c| c.key.as_str());
+    let is_new = |wanted: &String| walked.keys.last().is_some_and(|(_, key)| key == wanted);
     if let (Some(wanted), Some(last)) = (&against.key, stored.last())
         && last.key != *wanted
+        && !is_new(wanted)
     {
         return Some(Verdict::Altered { seq: last.seq, why: format!("the checkpoint at this event was signed by another key, {}", last.key) });
     }

@@ -456,7 +456,8 @@ pub fn tallies_digest(connection: &Connection, hour: i64) -> Result<([u8; 32], u
     use sha2::Digest;
     let mut hash = sha2::Sha256::new();
     let mut count = 0;
-    let mut statement = connection.prepare("SELECT json_extract(CAST(body AS TEXT), '$.endpoint') AS name, body FROM tally WHERE hour = ?1 ORDER BY name")?;
+    let mut statement =
+        connection.prepare("SELECT json_extract(CAST(t.body AS TEXT), '$.endpoint') AS name, t.body FROM tally t WHERE t.hour = ?1 ORDER BY name")?;
     let mut rows = statement.query([hour])?;
     while let Some(row) = rows.next()? {
         let (name, body): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
@@ -611,18 +612,20 @@ pub struct Replacement {
 impl Replacement {
     /// Number of events, and where the history before is kept.
     pub fn put(self, directory: &Path, now: UtcMs) -> Result<(u64, String), HistoryError> {
-        let (owner, connection) = schema::own(directory)?;
-        drop(connection);
+        // What lies there may be damaged or gone: it is moved aside unopened, with its log.
+        let owner = schema::lock_only(directory)?;
         let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
         let aside = owner.path.with_extension(format!("before-{now}.sqlite"));
         let fresh = owner.path.with_extension("restoring");
         let _ = std::fs::remove_file(&fresh);
         std::fs::copy(&self.from, &fresh).map_err(unusable)?;
         let restored = self.append_to(&fresh, now)?;
-        for end in ["-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", owner.path.display()));
+        for end in ["-wal", "-shm", ""] {
+            match std::fs::rename(format!("{}{end}", owner.path.display()), format!("{}{end}", aside.display())) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
+                _ => {}
+            }
         }
-        std::fs::rename(&owner.path, &aside).map_err(unusable)?;
         std::fs::rename(&fresh, &owner.path).map_err(unusable)?;
         std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(unusable)?;
         Ok((restored, aside.display().to_string()))
