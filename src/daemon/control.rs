@@ -88,7 +88,8 @@ fn now() -> UtcMs {
 }
 
 impl Desk {
-    async fn answer(&self, request: &Value, uid: u32) -> Result<Value, String> {
+    /// The answer to one request of the user `uid`.
+    pub async fn answer(&self, request: &Value, uid: u32) -> Result<Value, String> {
         let by = request["by"].as_str().filter(|b| Name::new(b).is_ok()).map_or_else(|| format!("uid {uid}"), |b| format!("uid {uid} ({b})"));
         match request["do"].as_str().unwrap_or_default() {
             "maintenance add" => self.declare(request, by).await,

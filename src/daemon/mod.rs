@@ -1,7 +1,7 @@
 //! Floor 6: the wiring of the daemon, and the command line.
 
 pub mod cli;
-mod control;
+pub mod control;
 pub mod demo;
 pub mod exit;
 pub mod log;

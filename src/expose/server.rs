@@ -184,7 +184,7 @@ fn write_metrics(out: &mut dyn Write, site: &Site, format: Format, parts: &[Part
 }
 
 /// The parts that `collect[]` names; all without it.
-fn parts(query: &str) -> Result<Vec<Part>, String> {
+pub fn parts(query: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if key == "collect[]" {

@@ -123,12 +123,16 @@ pub async fn over_tcp(server: SocketAddr, query: &Message, trace: Option<&Trace>
     }
 }
 
-enum Wrong {
+/// Why bytes are no answer to a question.
+#[derive(Debug)]
+pub enum Wrong {
+    /// They answer another, by their id.
     Id,
     Message(String),
 }
 
-fn answer_to(query: &Message, bytes: &[u8]) -> Result<Message, Wrong> {
+/// The message in these bytes, if it answers `query`.
+pub fn answer_to(query: &Message, bytes: &[u8]) -> Result<Message, Wrong> {
     let id = bytes.get(..2).map(|b| u16::from_be_bytes([b[0], b[1]]));
     if id.is_some_and(|id| id != query.metadata.id) {
         return Err(Wrong::Id);

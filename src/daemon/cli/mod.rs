@@ -9,7 +9,7 @@ mod local;
 mod maintenance;
 mod notify;
 mod probe;
-mod raw;
+pub mod raw;
 mod report;
 mod restore;
 mod rules;

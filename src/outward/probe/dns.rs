@@ -42,7 +42,8 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spe
     judge(trace, spec, &reply.message)
 }
 
-fn question(spec: &Dns) -> Result<Message, Halt> {
+/// The question of a spec.
+pub fn question(spec: &Dns) -> Result<Message, Halt> {
     let unbuildable = |e: String| Halt::unmeasured(Reason::Internal, format!("the question cannot be built: {e}"));
     let mut name = Name::from_ascii(&spec.query).map_err(|e| unbuildable(e.to_string()))?;
     name.set_fqdn(true);
@@ -53,7 +54,8 @@ fn question(spec: &Dns) -> Result<Message, Halt> {
     Ok(query)
 }
 
-fn judge(trace: &Trace, spec: &Dns, message: &Message) -> Result<(), Halt> {
+/// Holds an answer against what is expected of it.
+pub fn judge(trace: &Trace, spec: &Dns, message: &Message) -> Result<(), Halt> {
     let rcode = rcode_word(message);
     let answers: Vec<String> = message.answers.iter().take(ANSWER_LIMIT).map(|r| r.data.to_string()).collect();
     let expect = &spec.expect;

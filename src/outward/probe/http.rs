@@ -207,12 +207,14 @@ fn request2(url: &Url, spec: &Http, how: Fetch<'_>) -> Result<http::Request<()>,
     request.body(()).map_err(|e| Halt::unmeasured(Reason::Internal, format!("the request cannot be built: {e}")))
 }
 
-fn redirect_of(response: &Response) -> Option<Vec<u8>> {
+/// Where a response redirects to, if it does.
+pub fn redirect_of(response: &Response) -> Option<Vec<u8>> {
     let moved = matches!(response.status, 301 | 302 | 303 | 307 | 308);
     response.values("location").next().filter(|_| moved).map(<[u8]>::to_vec)
 }
 
-fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Result<Url, Halt> {
+/// The URL that a Location leads to from here, if it may be followed.
+pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Result<Url, Halt> {
     let refused = |why: String| Halt::down(Cause::RedirectPolicy, why);
     let text = std::str::from_utf8(location).map_err(|_| refused("the Location is no text".into()))?;
     if text.len() > URL_LIMIT {
