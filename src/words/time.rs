@@ -18,7 +18,16 @@ pub fn format_utc(at: UtcMs) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z", rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000)
 }
 
-/// Reads RFC 3339 with an offset (`Z`, `+02:00`) and up to millisecond digits; `None` when it is anything else.
+/// The first and the last instant of the years that four digits can write.
+const WRITABLE: std::ops::RangeInclusive<UtcMs> = -62_167_219_200_000..=253_402_300_799_999;
+
+/// Whether [`format_utc`] writes an instant so that [`parse_utc`] reads it: in the years 0000 to 9999.
+pub fn is_writable(at: UtcMs) -> bool {
+    WRITABLE.contains(&at)
+}
+
+/// Reads RFC 3339 with an offset (`Z`, `+02:00`) and up to millisecond digits; `None` when it is anything else, or when its
+/// offset leads out of the years that can be written.
 pub fn parse_utc(text: &str) -> Option<UtcMs> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<i64> {
@@ -58,7 +67,7 @@ pub fn parse_utc(text: &str) -> Option<UtcMs> {
         _ => return None,
     };
     let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    Some((seconds - offset_minutes * 60) * 1000 + millis)
+    Some((seconds - offset_minutes * 60) * 1000 + millis).filter(|at| is_writable(*at))
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -113,6 +122,17 @@ mod tests {
         assert_eq!(format_utc(1_709_164_800_000), "2024-02-29T00:00:00.000Z");
         assert_eq!(parse_utc("2026-11-01T02:00:00+02:00"), parse_utc("2026-11-01T00:00:00Z"));
         assert_eq!(parse_utc("2026-11-01T00:00:00.1239Z"), Some(1_793_491_200_123));
+    }
+
+    #[test]
+    fn what_is_read_can_be_written_and_read_again() {
+        for text in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00-00:01", "9999-12-31T23:59:59.999+23:59"] {
+            let at = parse_utc(text).expect(text);
+            assert_eq!(parse_utc(&format_utc(at)), Some(at), "{text}");
+        }
+        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z"] {
+            assert_eq!(parse_utc(text), None, "{text} is in a year that four digits cannot write");
+        }
     }
 
     #[test]

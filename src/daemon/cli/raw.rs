@@ -15,6 +15,7 @@ use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::state::{Judge, ProbeResult, Verdict};
 use crate::judgement::timeline::{Combine, Record, Span, Sums};
+use crate::words::time::is_writable;
 use crate::words::{Cause, Ms, Reason, format_utc, parse_utc};
 
 pub fn run(raw: &RawProbes) -> Exit {
@@ -88,7 +89,8 @@ fn instant(value: &Value, place: usize) -> Result<Ms, String> {
         Value::Number(n) => n.as_u64(),
         _ => None,
     };
-    at.ok_or_else(|| format!("item {place}: an instant is missing or is neither RFC 3339 nor a whole number of milliseconds"))
+    let at = at.filter(|at| i64::try_from(*at).is_ok_and(is_writable));
+    at.ok_or_else(|| format!("item {place}: an instant is missing, or is neither RFC 3339 nor a whole number of milliseconds before the year 10000"))
 }
 
 fn happened(item: &Value, place: usize) -> Result<Happened, String> {
