@@ -163,7 +163,7 @@ fn statuses(item: &Item) -> StatusSet {
         let range = match one.value {
             DeValue::Integer(n) => n.as_str().parse::<u16>().ok().map(|s| (s, s)),
             DeValue::String(text) => match text.strip_suffix("xx") {
-                Some(class) => class.parse::<u16>().ok().map(|c| (c * 100, c * 100 + 99)),
+                Some(class) => class.parse::<u16>().ok().filter(|c| *c < 10).map(|c| (c * 100, c * 100 + 99)),
                 None => match text.split_once('-') {
                     Some((from, to)) => from.parse().ok().zip(to.parse().ok()),
                     None => text.parse::<u16>().ok().map(|s| (s, s)),

@@ -32,6 +32,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     ("[[endpoint]]\nname = \"a\"\nprobe.tcp = 5432\n", 3, "is an integer", "address"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.expect.status = 200\n", 2, "no address", "probe.http.url"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 99\n", 4, "no status code", "2xx"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = \"658xx\"\n", 4, "no status code", "2xx"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = []\n", 4, "empty", "2xx"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.body.matches = \"(\"\n", 4, "no regular expression", "regex"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"body.\"\n", 4, "no CEL expression", "body"),
