@@ -97,6 +97,7 @@ mod tests {
             assert!(verify_signature(&forged).is_err(), "{field}");
         }
         assert!(verify_signature(&json!({"seq": 5})).is_err());
+        assert!(verify_signature(&json!({"ä": 5, "key": "07".repeat(32), "signature": "00"})).is_err(), "foreign keys are no panic");
         assert!(Signer::from_hex("07").is_err());
     }
 
