@@ -103,15 +103,10 @@ pub fn component(contract: &Contract, part: &Recorded, timeline: &Timeline, span
     let absent = absent(contract, part, &past);
     let down = counted(within(part.down.iter().map(|o| Span::new(o.from, o.to)).collect()).minus(&absent));
     let unknown = within(part.unknown.iter().map(|u| u.0).collect()).union(&not_recorded).minus(&down).minus(&absent);
-    let lower =
-        counted(within(part.down.iter().filter(|o| o.to_earliest > o.from_latest).map(|o| Span::new(o.from_latest, o.to_earliest)).collect()).minus(&absent));
-    let widest = within(part.down.iter().map(widest).collect()).minus(&absent);
+    let lower = counted(within(part.down.iter().map(Outage::surest).collect()).minus(&absent));
+    let widest = within(part.down.iter().map(Outage::widest).collect()).minus(&absent);
     let upper = counted(widest).union(&down).minus(&unknown);
     (Measured { service, maintenance: windows.admitted.clone(), down, unknown, future, lower, upper }, windows)
-}
-
-fn widest(o: &Outage) -> Span {
-    Span::new(o.from_earliest.min(o.from), o.to_latest.max(o.to))
 }
 
 /// Time before or between services that the contract deems up.

@@ -95,8 +95,8 @@ fn vote(timeline: &Timeline, name: &str, whole: &Spans) -> Vote {
     let set = |spans: Vec<Span>| Spans::new(spans).both(&present);
     let down = set(part.down.iter().map(|o| Span::new(o.from, o.to)).collect());
     let unknown = set(part.unknown.iter().map(|u| u.0).collect()).minus(&down);
-    let lower = set(part.down.iter().map(|o| Span::new(o.from_latest, o.to_earliest)).collect());
-    let upper = set(part.down.iter().map(|o| Span::new(o.from_earliest, o.to_latest)).collect()).union(&down).minus(&unknown);
+    let lower = set(part.down.iter().map(Outage::surest).collect());
+    let upper = set(part.down.iter().map(Outage::widest).collect()).minus(&unknown);
     Vote { present, down, unknown, lower, upper }
 }
 

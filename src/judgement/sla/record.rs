@@ -17,6 +17,18 @@ pub struct Outage {
     pub to_latest: UtcMs,
 }
 
+impl Outage {
+    /// The worst case: never less than the outage itself, whatever ends a foreign timeline gives.
+    pub fn widest(&self) -> Span {
+        Span::new(self.from_earliest.min(self.from), self.to_latest.max(self.to))
+    }
+
+    /// What was surely down: never more than the outage itself.
+    pub fn surest(&self) -> Span {
+        Span::new(self.from_latest.max(self.from), self.to_earliest.min(self.to))
+    }
+}
+
 /// One component's record.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
