@@ -1,0 +1,42 @@
+//! A chain of certificates, or what a server sent in its place.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use probity::config::plan_probe::Tls;
+use probity::outward::certificate::{Certificates, weakness};
+use probity::outward::tls::expiring;
+use probity::outward::trace::Trace;
+use rustls::pki_types::CertificateDer;
+
+/// The rest of the input, or what its DER head says; so that a chain is the concatenation of its certificates.
+fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let length = match bytes {
+        [0x30, 0x82, a, b, ..] => 4 + usize::from(u16::from_be_bytes([*a, *b])),
+        [0x30, 0x81, a, ..] => 3 + usize::from(*a),
+        _ => bytes.len(),
+    };
+    bytes.split_at(length.min(bytes.len()))
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut chain = Vec::new();
+    let mut rest = data;
+    while !rest.is_empty() && chain.len() < 5 {
+        let (one, next) = split(rest);
+        chain.push(CertificateDer::from(one));
+        rest = next;
+    }
+    for certificate in &chain {
+        let _ = weakness(certificate);
+    }
+    let certificates = Certificates::default();
+    let Some(facts) = certificates.facts(&chain) else { return };
+    assert_eq!(certificates.facts(&chain), Some(facts.clone()));
+    assert!(facts.names.len() <= 100 && facts.sha256.len() == 64);
+    assert!(facts.chain_not_after <= facts.not_after);
+    assert_eq!(facts.chain_length, chain.len());
+    let trace = Trace::begin();
+    trace.facts.borrow_mut().certificate = Some(facts);
+    let _ = expiring(&trace, &Tls { expiring_within: 86_400_000, ..Tls::default() });
+});

@@ -1,0 +1,57 @@
+//! A name server's answer: from bytes to a verdict, for questions of several types.
+
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use hickory_proto::op::Message;
+use libfuzzer_sys::fuzz_target;
+use probity::config::plan_probe::{Dns, Probe};
+use probity::outward::dns_exchange::{Wrong, answer_to};
+use probity::outward::probe::dns::{judge, question};
+use probity::outward::trace::Trace;
+use probity_fuzz::{choice, endpoint};
+
+const SPECS: [&str; 6] = [
+    "query = \"shop.example\"\ntype = \"A\"\nexpect = { any = \"^192\\\\.0\\\\.2\\\\.\", none = \"^127\", at_least = 1, authoritative = true }",
+    "query = \"shop.example\"\ntype = \"MX\"\nexpect = { all = \"mail\", rcode = [\"NOERROR\", \"NXDOMAIN\"] }",
+    "query = \"shop.example\"\ntype = \"TXT\"\nexpect = { any = [\"v=spf1\", \"x\"] }",
+    "query = \"example\"\ntype = \"SOA\"\nrecursion = false",
+    "query = \"_x._tcp.shop.example\"\ntype = \"SRV\"\nexpect = { all = \".\" }",
+    "query = \"example\"\ntype = \"DNSKEY\"\nexpect = { none = \"^0\" }",
+];
+
+static CASES: LazyLock<Vec<(Arc<Dns>, Message)>> = LazyLock::new(|| {
+    let case = |keys: &&str| {
+        let endpoint = endpoint(&format!("[endpoint.probe.dns]\nserver = \"192.0.2.53\"\n{keys}"));
+        let Probe::Dns { spec, .. } = &endpoint.probe else { panic!("no dns") };
+        let mut query = question(spec).expect("a question");
+        query.metadata.id = 0x7070;
+        (spec.clone(), query)
+    };
+    SPECS.iter().map(case).collect()
+});
+
+fuzz_target!(|data: &[u8]| {
+    let (which, answer) = choice(data);
+    let (spec, query) = &CASES[which % CASES.len()];
+    // So that not every change of the question's bytes is refused.
+    let mut asked = query.clone();
+    if which & 0x80 != 0
+        && let Ok(message) = Message::from_vec(answer)
+    {
+        asked.metadata.id = message.metadata.id;
+        asked.queries = message.queries.clone();
+    }
+    match answer_to(&asked, answer) {
+        Ok(message) => {
+            assert_eq!(message.metadata.id, asked.metadata.id);
+            let trace = Trace::begin();
+            let verdict = judge(&trace, spec, &message);
+            let facts = trace.facts.borrow();
+            assert!(facts.dns_answers.len() <= 500 && facts.dns_rcode.is_some());
+            assert_eq!(verdict.is_ok(), facts.findings.iter().all(|f| f.met));
+        }
+        Err(Wrong::Id | Wrong::Message(_)) => {}
+    }
+});

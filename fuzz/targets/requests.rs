@@ -1,0 +1,167 @@
+//! What people ask: queries to the web server, requests on the control socket, and instants.
+
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
+use libfuzzer_sys::fuzz_target;
+use probity::config::leaf::{parse_duration, show_duration};
+use probity::daemon::control::Desk;
+use probity::engine::board::{Board, Entry};
+use probity::engine::drive::{Control, Gauges, Request as Asked};
+use probity::expose::self_metrics::SelfMetrics;
+use probity::expose::server::{Site, parts, router, scrape_gate};
+use probity::judgement::maintenance::Window;
+use probity::judgement::timeline::Span;
+use probity::outward::history::schema;
+use probity::outward::notify::Deliveries;
+use probity::words::{Name, format_utc, parse_utc};
+use probity_fuzz::{choice, plan, run};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tower::ServiceExt;
+
+const PLAN: &str = "[component.shop]\ncombine = \"parallel\"\n[[endpoint]]\nname = \"a\"\ncomponent = \"shop\"\nprobe.tcp = \"192.0.2.1:1\"\n\
+[[endpoint]]\nname = \"b b\"\ncomponent = \"shop\"\nprobe.tcp = \"192.0.2.1:2\"\n\
+[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\nmaintenance = { notice = \"48h\", allowance = \"1h\" }\n";
+
+/// Two endpoints with some past.
+const PAST: &str = "
+INSERT INTO endpoint VALUES (1, 'a', 'shop', 'tcp', 't', 1, 1), (2, 'b b', 'shop', 'tcp', 't', 1, 1);
+INSERT INTO clock VALUES (0, 0), (1793500000000, 86400000), (1793700000000, -50);
+INSERT INTO outage VALUES (3, 4, 1, 'timeout', 1793491300000, 1793491200000, 1793491100000, 1793491250000, 1793491500000, 1793491400000, 1793491600000),
+    (5, NULL, 2, 'reset', 1793600300000, 1793600200000, 1793600100000, 1793600250000, NULL, NULL, NULL);
+INSERT INTO unknown VALUES (6, 1, 1793550000000, 1793550100000, 'late');
+INSERT INTO doubtful VALUES (7, 2, 1793550000000, 1793550100000);
+INSERT INTO proven VALUES (8, 1, 1793491260000, 1793491390000);
+INSERT INTO absent VALUES (9, 2, 1793540000000, 1793541000000);
+INSERT INTO correction VALUES (10, '{\"components\":[\"shop\"],\"from\":\"2026-11-02T00:00:00Z\",\"to\":\"2026-11-02T01:00:00Z\"}');
+INSERT INTO tally VALUES (1, 498000, '{}');
+INSERT INTO checkpoint VALUES (2, '{\"seq\":2}');
+";
+
+struct World {
+    _directory: TempDir,
+    router: Router,
+    desk: Desk,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (_owner, connection) = schema::own(directory.path()).expect("a history");
+    connection.execute_batch(PAST).expect("a past");
+    let plan = Arc::new(plan(PLAN));
+    let board = Arc::new(Board::new(plan.clone()));
+    let entries: Vec<Arc<Entry>> = plan.endpoints.iter().enumerate().map(|(k, e)| Arc::new(Entry::new(k, e.clone(), 0))).collect();
+    for entry in &entries {
+        let mut view = entry.view();
+        view.shown.settled.first_start = Some(1_793_490_000_000);
+        view.shown.settled.watermark = 1_793_800_000_000;
+    }
+    board.set_entries(entries);
+    board.health.scheduled.store(true, std::sync::atomic::Ordering::Relaxed);
+    let (reload, _) = mpsc::channel(1);
+    let site = Site {
+        board: board.clone(),
+        gauges: Arc::new(Gauges::default()),
+        metrics: Arc::new(SelfMetrics::new("v").expect("metrics")),
+        deliveries: Arc::new(Deliveries::default()),
+        state_dir: directory.path().to_owned(),
+        reload,
+        scrapes: scrape_gate(),
+    };
+    let (control, mut asked) = mpsc::unbounded_channel();
+    let desk = Desk { board, state_dir: directory.path().to_owned(), control };
+    std::thread::spawn(move || {
+        while let Some(one) = asked.blocking_recv() {
+            let Control::Record { request, reply } = one else { continue };
+            recorded(&request);
+            let _ = reply.send(Ok(1_794_700_800_000));
+        }
+    });
+    World { _directory: directory, router: router(site), desk }
+});
+
+/// What the engine would write into the history must be readable again.
+fn recorded(request: &Asked) {
+    match request {
+        Asked::DeclareWindow { window, by } => {
+            assert_eq!(Window::from_json(&window.to_json()).as_ref(), Some(window));
+            assert!(Name::new(by).is_ok());
+            for span in window.occurrences(Span::new(1_794_700_800_000, 1_797_000_000_000)) {
+                assert!(span.from < span.to);
+            }
+        }
+        Asked::EndWindow { .. } => {}
+        Asked::Correct { body, .. } => {
+            assert!(body["by"].is_string());
+            if let Some((from, to)) = body["from"].as_str().zip(body["to"].as_str()) {
+                assert!(parse_utc(from) < parse_utc(to), "{body}");
+            }
+        }
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let (which, rest) = choice(data);
+    let Ok(text) = std::str::from_utf8(rest) else { return };
+    match which % 4 {
+        0 => leaves(text),
+        1 => queried(text),
+        2 => asked(text),
+        _ => {
+            if let Ok(list) = parts(text) {
+                assert!(!list.is_empty());
+            }
+        }
+    }
+});
+
+fn leaves(text: &str) {
+    if let Some(at) = parse_utc(text) {
+        let shown = format_utc(at);
+        // An offset may lead out of the four digits of a year.
+        if shown.len() == 24 && !shown.starts_with('-') {
+            assert_eq!(parse_utc(&shown), Some(at), "{text}");
+        }
+    }
+    if let Some(ms) = parse_duration(text) {
+        assert_eq!(parse_duration(&show_duration(ms)), Some(ms), "{text}");
+    }
+}
+
+/// A path with its query; a line below it each: Accept, Accept-Encoding, Origin.
+fn queried(text: &str) {
+    let mut lines = text.lines();
+    let mut request = Request::builder().uri(lines.next().unwrap_or_default());
+    for (name, value) in [header::ACCEPT, header::ACCEPT_ENCODING, header::ORIGIN].into_iter().zip(lines) {
+        request = request.header(name, value);
+    }
+    let Ok(request) = request.body(Body::empty()) else { return };
+    let path = request.uri().path().to_owned();
+    let (status, kind, body) = run(async {
+        let response = WORLD.router.clone().oneshot(request).await.expect("an answer");
+        let (head, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, 1 << 24).await.expect("a body");
+        (head.status.as_u16(), head.headers.get(header::CONTENT_TYPE).cloned(), body)
+    });
+    assert!(matches!(status, 200 | 400 | 404 | 405) || path == "/-/ready" && status == 503, "{status}: {text}");
+    if kind.is_some_and(|k| k == "application/json") {
+        let value: Value = serde_json::from_slice(&body).expect("JSON");
+        for component in value["components"].as_array().into_iter().flatten() {
+            assert!(component["up_ms"].is_u64());
+        }
+    }
+}
+
+fn asked(text: &str) {
+    let Ok(request) = serde_json::from_str::<Value>(text) else { return };
+    let answer = run(WORLD.desk.answer(&request, 1000));
+    if let Err(why) = answer {
+        assert!(!why.is_empty());
+    }
+}
