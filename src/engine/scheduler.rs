@@ -10,8 +10,9 @@ use crate::judgement::rules::Rules;
 use crate::judgement::schedule::Slots;
 use crate::words::{Name, Occasion, Reason};
 
-/// A re-probe that is due this long before a slot is left to the slot: its own time is a whole millisecond, the slot's is not.
-const GIVES_WAY_NS: u64 = 1_000_000;
+/// A re-probe that is due this long before a slot is left to the slot, which would else find it under way; what it adds to a detection
+/// is part of the bound's slack.
+const GIVES_WAY_NS: u64 = 50_000_000;
 
 const NS_PER_MS: u64 = 1_000_000;
 /// Waiting launches that are looked at when a place has become free; the first may wait for a full host.

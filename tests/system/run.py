@@ -378,6 +378,8 @@ def test_without_a_quorum_of_witnesses_failures_are_unknown_and_with_one_a_third
                                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         text = QUICK + "".join('[[endpoint]]\nname = "t%d"\nprobe.http = "http://10.78.2.%d:8099/"\n' % (k, k) for k in (2, 3, 4))
         text += "".join('[[witness.endpoint]]\nname = "w%d"\ntimeout = "500ms"\nprobe.tcp = "10.78.2.%d:8099"\n' % (k, k) for k in (10, 11))
+        for k in (2, 3, 4, 10, 11):
+            until(lambda: ns("probity-wb", "curl", "-sf", "-o", "/dev/null", "http://10.78.2.%d:8099/" % k, ok=False).returncode == 0, 20, "server %d" % k)
         daemon = Daemon(d, text, prefix=["ip", "netns", "exec", "probity-wa"])
         fetch = lambda path: ns("probity-wa", "curl", "-sf", daemon.url(path)).stdout
         states = lambda: {e["name"]: e["state"] for e in json.loads(fetch("/api/v1/endpoints") or '{"endpoints": []}')["endpoints"]} if ns("probity-wa", "curl", "-sf", daemon.url("/-/ready"), ok=False).returncode == 0 else {}
@@ -561,11 +563,15 @@ def test_a_reload_each_second_costs_unchanged_endpoints_no_slot(d):
         # The next in the row leaves, the one before it comes back, one is new, one has gone, one has changed.
         assert "2 endpoints added, 2 removed, 1 changed, %d unchanged" % (count - 2) in answer, answer
         time.sleep(max(0, began + k - time.monotonic()))
-    missed = sum(float(l.rsplit(" ", 1)[1]) for l in get(daemon.url("/metrics")).splitlines() if 'result="missed"' in l and l.startswith("probity_probes_total"))
-    assert missed == 0, "%d slots were missed: %s" % (missed, [l for l in get(daemon.url("/metrics")).splitlines() if "unmeasured_total" in l and not l.endswith(" 0") or l.startswith("probity_stalls") or ('result="missed"' in l and not l.endswith(" 0"))][:12])
+    page = get(daemon.url("/metrics")).splitlines()
+    total = lambda name, label="": sum(float(l.rsplit(" ", 1)[1]) for l in page if l.startswith(name + "{") and label in l)
+    # A slot that finds the endpoint's first look still under way is covered by it; one that the daemon could not do is lost.
+    lost, covered = total("probity_probe_unmeasured_total"), total("probity_probes_total", 'result="missed"')
+    assert lost == 0, "%d slots were lost: %s" % (lost, [l for l in page if l.startswith("probity_probe_unmeasured_total") and not l.endswith(" 0")])
+    assert covered < count / 1000, covered
     took = time.monotonic() - began
     daemon.end()
-    print("      %d endpoints, %d reloads in %.1f s, no slot missed" % (count, reloads, took))
+    print("      %d endpoints, %d reloads in %.1f s, no slot lost, %d found a first look under way" % (count, reloads, took, covered))
 
 
 def test_the_unit_is_valid_and_hardened(d):
