@@ -120,33 +120,24 @@ class Servers:
 
 # ---- the daemon, and what it has told -----------------------------------------------------------------------------
 
-PORTS = itertools.cycle(range(20000, 32000))
-PORTS_LOCK = threading.Lock()
-for _ in range(os.getpid() % 12000):
-    next(PORTS)
+ADDRESSES = itertools.count((os.getpid() % 4096) << 9)
 
 
-def fixed_port():
-    """A port below those that connections take by themselves, so that it is free again after a kill."""
-    with PORTS_LOCK:
-        for port in PORTS:
-            with socket.socket() as s:
-                try:
-                    s.bind(("127.0.0.1", port))
-                    return port
-                except OSError:
-                    pass
+def own_address():
+    """An address of the loopback network that nobody else has, so that a port is free again after a kill, whatever connections others have."""
+    n = next(ADDRESSES)
+    return "127.%d.%d.%d" % (64 + (n >> 16) % 64, (n >> 8) % 256, 1 + n % 254)
 
 
 class Prober:
     """A daemon on a state directory, killed and begun again."""
 
     def __init__(self, directory, text):
-        self.directory, self.port = directory, fixed_port()
+        self.directory, self.listen = directory, own_address() + ":9115"
         self.state, self.log = os.path.join(directory, "state"), os.path.join(directory, "log")
         self.config = os.path.join(directory, "probity.toml")
         with open(self.config, "w") as f:
-            f.write('[daemon]\nvantage = "crash"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s"\n%s' % (self.port, self.state, text))
+            f.write('[daemon]\nvantage = "crash"\nlisten = "%s"\nstate_dir = "%s"\n%s' % (self.listen, self.state, text))
 
     def begin(self, env=None):
         with open(self.log, "a") as log:
@@ -155,7 +146,7 @@ class Prober:
         return self
 
     def url(self, path):
-        return "http://127.0.0.1:%d%s" % (self.port, path)
+        return "http://%s%s" % (self.listen, path)
 
     def is_ready(self):
         try:
