@@ -195,8 +195,13 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
     for (k, seen) in outcomes.seen.iter().enumerate() {
         let judge = &judges[&(k as i64 + 1)].1;
         assert_eq!(*judge, seen.judge, "e{k}");
-        let extent =
-            Extent { first_start: judge.first_start(), watermark: judge.ledger().watermark, open_unknown: judge.open_unknown(), open_run: judge.open_run() };
+        let extent = Extent {
+            first_start: judge.first_start(),
+            watermark: judge.ledger().watermark,
+            open_unknown: judge.open_unknown(),
+            open_run: judge.open_run(),
+            is_gone: false,
+        };
         let period = Span::new(0, i64::MAX / 8);
         let stored = record(&connection, &calendar, plan.endpoints[k].name.as_str(), extent, period).expect("a record");
         assert_eq!(stored.outages, seen.record.outages, "e{k}");

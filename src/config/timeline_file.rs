@@ -120,7 +120,7 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
             Some(probes)
         }
     };
-    Ok(Recorded { name, in_service, down, unknown, probes })
+    Ok(Recorded { name, in_service, down, unknown, probes, probes_missing: None })
 }
 
 fn service(at: &At) -> Result<Span, NoTimeline> {

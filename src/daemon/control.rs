@@ -23,7 +23,9 @@ use crate::judgement::sla::contract::{Announcement, Contract};
 use crate::judgement::sla::record::OPEN;
 use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
+use crate::outward::history::prune::prepare;
 use crate::outward::history::schema;
+use crate::outward::history::writer::Writer;
 use crate::words::{Name, UtcMs, format_utc, parse_utc};
 
 /// The socket's name in the state directory.
@@ -31,6 +33,7 @@ pub const SOCKET: &str = "control.sock";
 /// A request is one line of at most so many bytes.
 const LINE_LIMIT: u64 = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(10);
+const PRUNING_PATIENCE: Duration = Duration::from_secs(600);
 /// No window is longer than this.
 const LONGEST_MS: u64 = 31 * 86_400_000;
 
@@ -40,6 +43,7 @@ pub struct Desk {
     pub board: Arc<Board>,
     pub state_dir: PathBuf,
     pub control: mpsc::UnboundedSender<Control>,
+    pub writer: Writer,
 }
 
 /// Binds the socket for its owner only.
@@ -59,7 +63,7 @@ pub async fn run(listener: UnixListener, desk: Desk) {
             Ok((stream, _)) => {
                 let desk = desk.clone();
                 tokio::task::spawn_local(async move {
-                    let _ = tokio::time::timeout(PATIENCE, serve(stream, desk)).await;
+                    let _ = serve(stream, desk).await;
                 });
             }
             Err(error) => {
@@ -74,9 +78,14 @@ async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
     let uid = stream.peer_cred()?.uid();
     let (reading, mut writing) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(reading.take(LINE_LIMIT)).read_line(&mut line).await?;
+    let mut reading = BufReader::new(reading.take(LINE_LIMIT));
+    tokio::time::timeout(PATIENCE, reading.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Value>(&line) {
-        Ok(request) => desk.answer(&request, uid).await,
+        Ok(request) => {
+            // Whoever prunes waits until all that goes was looked at.
+            let patience = if request["do"] == "prune" { PRUNING_PATIENCE } else { PATIENCE };
+            tokio::time::timeout(patience, desk.answer(&request, uid)).await.unwrap_or_else(|_| Err("it takes too long".into()))
+        }
         Err(error) => Err(format!("the request is no JSON: {error}")),
     };
     let value = answer.unwrap_or_else(|why| json!({"error": why}));
@@ -100,6 +109,7 @@ impl Desk {
             }
             "annotate" => self.annotate(request, by).await,
             "exclude" => self.exclude(request, by).await,
+            "prune" => self.prune(request, by).await,
             other => Err(format!("there is no request `{other}`")),
         }
     }
@@ -151,6 +161,23 @@ impl Desk {
         let body = json!({"of": seq, "text": text, "by": by});
         let recorded = self.record(Request::Correct { kind: "annotation", body }).await?;
         Ok(json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null}))
+    }
+
+    /// Forgets events of before an instant; a signed stub stays for them.
+    async fn prune(&self, request: &Value, by: String) -> Result<Value, String> {
+        let before = request["before"].as_str().and_then(parse_utc).ok_or("--before is no instant; write it as 2025-01-01T00:00:00Z")?;
+        if before > now() {
+            return Err("--before lies in the future".into());
+        }
+        let (directory, writer) = (self.state_dir.clone(), self.writer.clone());
+        let pruned = tokio::task::spawn_blocking(move || {
+            let cut = prepare(&schema::open_to_read(&directory).map_err(|e| e.to_string())?, before).map_err(|e| e.to_string())?;
+            cut.map(|cut| writer.prune(cut, by, now())).transpose()
+        });
+        let Some(pruned) = pruned.await.map_err(|e| e.to_string())?? else {
+            return Err("there is no event before that".into());
+        };
+        Ok(json!({"schema": "probity-pruned/1", "last": pruned.last, "until": format_utc(pruned.until)}))
     }
 
     /// Takes time out of the accounting, with what it was before and after. Raw counters stay.

@@ -166,7 +166,8 @@ impl Outer {
         };
         let service = router(site).into_make_service_with_connect_info::<std::net::SocketAddr>();
         let server = tokio::task::spawn_local(async move { axum::serve(listener, service).await });
-        let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone() };
+        let writer = self.reloader.writer.clone();
+        let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone(), writer };
         let socket = control::bind(&self.directory).map_err(system)?;
         let counter = tokio::task::spawn_local(control::run(socket, desk));
         let copies = tokio::task::spawn_local(backups(self.board.clone(), self.directory.clone()));
@@ -217,11 +218,14 @@ impl Outer {
 
 /// Judges the contracts every few seconds, for metrics and page.
 async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, kept: Arc<ArcSwap<Standings>>) {
+    let mut took = Duration::ZERO;
     loop {
-        tokio::time::sleep(JUDGE_EVERY).await;
+        // Large contracts are judged less often: this may cost a tenth of a core at most.
+        tokio::time::sleep(JUDGE_EVERY.max(took * 10)).await;
         if board.plan.load().contracts.list.is_empty() {
             continue;
         }
+        let began = tokio::time::Instant::now();
         let (board, directory, now) = (board.clone(), state_dir.clone(), Clock::Real.read().utc_ms);
         let judged = tokio::task::spawn_blocking(move || schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, now))).await;
         match judged {
@@ -229,6 +233,7 @@ async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, kept: Arc<ArcSwa
             Ok(Err(error)) => tracing::warn!(%error, "the contracts could not be judged"),
             Err(error) => tracing::error!(%error, "the contracts could not be judged"),
         }
+        took = began.elapsed();
     }
 }
 

@@ -21,8 +21,10 @@ use crate::judgement::rules::Cadence;
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::outward::config_files::Files;
+use crate::outward::history::registry::Registered;
 use crate::outward::history::restore::Restored;
-use crate::outward::history::writer::{History, Registered};
+use crate::outward::history::schema::FORMAT;
+use crate::outward::history::writer::History;
 use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
 use crate::outward::{sys, tls};
 
@@ -181,6 +183,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
     recorder.restore_windows(windows);
+    recorder.restore_recording(history.recording()?);
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
     let registered = history.register(&registrations)?;
     started(&mut recorder, &restored, &boot_id, &reading, now);
@@ -206,7 +209,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
 }
 
 fn started(recorder: &mut Recorder, restored: &Restored, boot_id: &str, reading: &Reading, now: u64) {
-    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "boot_id": boot_id, "boot_ns": reading.boot_ns});
+    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "format": FORMAT, "boot_id": boot_id, "boot_ns": reading.boot_ns});
     if let Some(last) = &restored.last {
         body["last_mark_ms"] = json!(last.timeline_ms);
         body["ended_by_itself"] = json!(restored.was_stopped);

@@ -261,6 +261,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     let plan = driver.board.plan.load_full();
     driver.recorder.set_witnesses(&plan.witness, driver.now_ms(), &mut driver.wanted);
     driver.arrive(setup.arrivals);
+    driver.recorder.record_results_of(&plan.contracts, driver.now_ms());
     driver.recorder.reconcile_windows(&plan.maintenance, driver.now_ms());
     driver.put_back(&setup.tallies);
     driver.board.health.scheduled.store(true, Ordering::Release);
@@ -505,13 +506,14 @@ impl Driver {
     fn tallies(&mut self, count: usize) {
         let now = self.now_ms();
         let hour = (now as i64 + self.recorder.offset_ms).div_euclid(3_600_000);
-        if hour != self.hour {
-            // A clock that was set back finds its hour open already.
-            if hour > self.hour {
-                self.recorder.begin_hour(hour, now);
-                self.closing = Some((hour - 1, 0));
+        // A clock that was set back a little finds its hour open already.
+        if hour != self.hour && hour != self.hour - 1 {
+            if hour < self.hour {
+                self.writer.reopen(hour);
             }
-            self.hour = self.hour.max(hour);
+            self.closing = Some((self.hour, 0));
+            self.recorder.begin_hour(hour, now);
+            self.hour = hour;
         }
         let mut drafts = Vec::new();
         if let Some((ended, from)) = self.closing {
@@ -526,9 +528,9 @@ impl Driver {
             self.writer.tallies(drafts);
         }
         let into_hour_ms = (now as i64 + self.recorder.offset_ms).rem_euclid(3_600_000);
-        if into_hour_ms > SEAL_AFTER_MS && self.sealed < hour && self.closing.is_none() {
-            self.sealed = hour;
-            self.writer.seal_hour(hour - 1, now, now as i64 + self.recorder.offset_ms);
+        if into_hour_ms > SEAL_AFTER_MS && self.sealed != self.hour && self.closing.is_none() {
+            self.sealed = self.hour;
+            self.writer.hours_are_over(self.hour, now, now as i64 + self.recorder.offset_ms);
         }
     }
 

@@ -7,11 +7,12 @@
 mod batches;
 mod gap;
 mod messages;
+mod results;
 mod tallies;
 mod vouching;
 pub mod windows;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -86,6 +87,8 @@ struct Course {
     /// The judge's slots when this process took it over: /metrics counts from there.
     slots_before: Slots,
     in_service: bool,
+    /// A contract counts the results of its slots one by one.
+    is_counted_singly: bool,
     /// Another course of the same endpoint goes on with its judge.
     is_taken_over: bool,
     /// In the batch that is being gathered.
@@ -151,6 +154,10 @@ pub struct Recorder {
     held: BTreeSet<usize>,
     /// Coming and going that the next batch tells of.
     service: Vec<Service>,
+    /// Results of slots that a contract counts one by one.
+    results: Vec<(i64, UtcMs, bool)>,
+    /// Endpoints whose single results are recorded, as the events tell.
+    recording: HashSet<i64>,
     next_state: usize,
     round_began: u64,
     prune_before: u64,
@@ -188,6 +195,8 @@ impl Recorder {
             witnesses: Witnesses::default(),
             held: BTreeSet::new(),
             service: Vec::new(),
+            results: Vec::new(),
+            recording: HashSet::new(),
             next_state: 0,
             round_began: last_batch + 1,
             prune_before: 0,
@@ -237,6 +246,7 @@ impl Recorder {
             early: Vec::new(),
             reprobes: 0,
             in_service: true,
+            is_counted_singly: false,
             is_taken_over: false,
             touched: false,
             is_settling: false,
@@ -303,6 +313,8 @@ impl Recorder {
 
     pub fn remove(&mut self, index: usize, now: Ms) {
         self.tell(index, Input::LeaveService(now), now);
+        self.record_no_more(index, now);
+        self.to_store.push(index);
         self.retire(index);
         self.service.push(Service::Left(self.courses[index].id));
         self.event_of(index, "endpoint_removed", now, json!({}));
@@ -480,6 +492,7 @@ impl Recorder {
             Happening::Probe { occasion, start, end, report, stalled, confirming } => {
                 let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { self.vouched(verdict(&report.outcome, stalled), start, end) };
                 let result = ProbeResult { start, end, verdict, slot: occasion == Occasion::Slot };
+                self.keep_result(index, &result);
                 let detail = match &report.outcome {
                     Outcome::Up(_) => None,
                     Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => Some(detail.as_str()),

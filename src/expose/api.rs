@@ -1,6 +1,6 @@
 //! The JSON API: endpoints, outages, timeline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
 use crate::judgement::timeline::{Combine, Span, Sums};
 use crate::outward::history::HistoryError;
+use crate::outward::history::past::gone;
 use crate::outward::history::read::{Calendar, Extent, StoredOutage, outages};
 use crate::words::{Name, Occasion, Phase, UtcMs, format_utc};
 
@@ -73,17 +74,24 @@ pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {
 
 /// `/api/v1/timeline`.
 pub fn timeline(connection: &rusqlite::Connection, board: &Board, period: Span) -> Result<Value, HistoryError> {
-    timeline_json(connection, &parts_of(board), period)
+    timeline_json(connection, &parts_of(connection, board)?, period)
 }
 
-/// The components of a running daemon with their endpoints.
-pub fn parts_of(board: &Board) -> Vec<Part> {
+/// The components of a running daemon with their endpoints, those that have left among them.
+pub fn parts_of(connection: &rusqlite::Connection, board: &Board) -> Result<Vec<Part>, HistoryError> {
     let entries = board.entries();
-    let extents = entries.iter().map(|e| {
-        let endpoint = e.endpoint.load();
-        (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled))
-    });
-    grouped(&board.plan.load(), &extents.collect::<Vec<_>>())
+    let mut extents: Vec<_> = entries
+        .iter()
+        .map(|e| {
+            let endpoint = e.endpoint.load();
+            (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled))
+        })
+        .collect();
+    // One that left a moment ago may still be on the board.
+    let known: HashSet<Name> = extents.iter().map(|(name, ..)| name.clone()).collect();
+    let left: Vec<_> = gone(connection)?.into_iter().filter(|(name, ..)| !known.contains(name)).collect();
+    extents.extend(left);
+    Ok(grouped(&board.plan.load(), &extents))
 }
 
 /// The sums of the named components' and endpoints' own records in a period, by endpoint.

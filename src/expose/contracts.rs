@@ -12,15 +12,15 @@ use super::figures::{components, maintenance};
 use super::recorded::told;
 use super::sla::answer;
 use crate::engine::board::{Board, escaped};
-use crate::judgement::latency::{Ending, Series, hour_of};
+use crate::judgement::latency::{Ending, Series};
 use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluate::{Judged, Verdict, evaluate};
 use crate::judgement::sla::exact::{Exact, plain, truncated, whole};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
-use crate::outward::history::read::latency_since;
-use crate::outward::history::tally::tally_latency;
+use crate::outward::history::past::{Which, tallies};
+use crate::outward::history::tally::{tally_hours, tally_latency};
 use crate::words::UtcMs;
 
 /// One contract over one period.
@@ -41,7 +41,7 @@ pub struct Latency {
     pub component: String,
     pub within: u64,
     pub probes: u64,
-    /// Hours of the period of which tallies are kept.
+    /// Hours of the period of which there are tallies.
     pub hours: u64,
 }
 
@@ -54,7 +54,7 @@ pub struct Standings {
 /// Judges every contract in force.
 pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
-    let parts = parts_of(board);
+    let parts = parts_of(connection, board)?;
     let mut list = Vec::new();
     for name in plan.contracts.names() {
         let Some(first) = plan.contracts.list.iter().find(|c| c.name == name) else { continue };
@@ -62,27 +62,27 @@ pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<S
             let Some(contract) = plan.contracts.in_force(&name, day_of(period.from, &first.zone)) else { continue };
             let until = Span::new(period.from, period.to.min(now).max(period.from));
             let windows = maintenance(connection, &parts, period)?;
-            let (reached, recorded) = components(connection, &parts, until)?;
+            let (reached, recorded) = components(connection, &parts, until, Which::All)?;
             let judged = evaluate(contract, &plan.contracts.tenants, &told(reached, recorded, windows), period).map_err(|e| e.to_string());
-            let latency = latency(connection, contract, &parts, period)?;
+            let latency = latency(connection, contract, &parts, period, Which::All)?;
             list.push(Standing { contract: contract.clone(), which, name: text, period, judged, latency });
         }
     }
     Ok(Standings { list })
 }
 
-/// Counts from the hourly histograms of each component's endpoints, to their resolution of one percent.
-pub fn latency(connection: &Connection, contract: &Contract, parts: &[super::figures::Part], period: Span) -> Result<Vec<Latency>, HistoryError> {
+/// Counts from the stored histograms of each component's endpoints, to their resolution of one percent.
+pub fn latency(connection: &Connection, contract: &Contract, parts: &[super::figures::Part], period: Span, which: Which) -> Result<Vec<Latency>, HistoryError> {
     let Some(objective) = &contract.latency else { return Ok(Vec::new()) };
     let mut list = Vec::new();
     for part in parts.iter().filter(|p| contract.components.contains(&p.component)) {
         let (mut within, mut probes) = (0, 0);
-        let mut hours = std::collections::BTreeSet::new();
+        let mut hours = 0;
         for (endpoint, _) in &part.endpoints {
-            let stored = latency_since(connection, endpoint, hour_of(period.from))?;
-            for (hour, body) in stored.into_iter().filter(|(hour, _)| *hour <= hour_of(period.to - 1)) {
-                hours.insert(hour);
-                for (series, buckets) in tally_latency(&body) {
+            let mut own = 0;
+            for tally in tallies(connection, endpoint, period, which)? {
+                own += tally_hours(&tally.body);
+                for (series, buckets) in tally_latency(&tally.body) {
                     let Series::Whole(ending) = series else { continue };
                     for (value, count) in buckets {
                         probes += count;
@@ -90,8 +90,9 @@ pub fn latency(connection: &Connection, contract: &Contract, parts: &[super::fig
                     }
                 }
             }
+            hours = hours.max(own);
         }
-        list.push(Latency { component: part.component.to_string(), within, probes, hours: hours.len() as u64 });
+        list.push(Latency { component: part.component.to_string(), within, probes, hours });
     }
     Ok(list)
 }

@@ -9,17 +9,18 @@ use super::recorded::{self, Component, Service, component};
 use crate::engine::board::{Entry, Settled};
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::sla::record::Declared;
-use crate::judgement::timeline::{Combine, Record, Span, Sums, percent};
+use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, percent};
 use crate::outward::history::HistoryError;
+use crate::outward::history::past::{self, Which};
 use crate::outward::history::read::{Calendar, Extent, latency_since, record, windows};
 use crate::outward::history::tally::tally_latency;
-use crate::words::{Name, UtcMs};
+use crate::words::{Name, UtcMs, format_utc};
 
 /// The quantiles that are shown, in parts per million.
 pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
 
 pub fn extent(settled: &Settled) -> Extent {
-    Extent { first_start: settled.first_start, watermark: settled.watermark, open_unknown: settled.open_unknown, open_run: settled.open_run }
+    Extent { first_start: settled.first_start, watermark: settled.watermark, open_unknown: settled.open_unknown, open_run: settled.open_run, is_gone: false }
 }
 
 /// Today so far, UTC.
@@ -58,7 +59,8 @@ pub struct Part {
 }
 
 /// Components over a period, cut to what is settled of all of them; an endpoint without a component is one of its own.
-pub fn components(connection: &Connection, parts: &[Part], period: Span) -> Result<(Span, Vec<Component>), HistoryError> {
+/// `which`: the single results that come with them.
+pub fn components(connection: &Connection, parts: &[Part], period: Span, which: Which) -> Result<(Span, Vec<Component>), HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut recorded = Vec::new();
     let mut settled_until = period.to;
@@ -75,7 +77,47 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span) -> Resu
     }
     // What is not settled of all of them is left out of all of them.
     let period = Span::new(period.from, settled_until);
-    Ok((period, recorded.iter().map(|(part, records)| component(part.component.as_str(), part.combine, part.service, records, period)).collect()))
+    let mut list = Vec::new();
+    for (part, records) in &recorded {
+        let mut one = component(part.component.as_str(), part.combine, part.service, records, period);
+        (one.recorded.probes, one.recorded.probes_missing) = single_results(connection, &calendar, part, records, period, which)?;
+        list.push(one);
+    }
+    Ok((period, list))
+}
+
+type SingleResults = (Option<Vec<(UtcMs, bool)>>, Option<String>);
+
+/// The results of a component's slots, or why they are not all there.
+fn single_results(
+    connection: &Connection,
+    calendar: &Calendar,
+    part: &Part,
+    records: &[Record],
+    period: Span,
+    which: Which,
+) -> Result<SingleResults, HistoryError> {
+    let mut spans = Vec::new();
+    for (endpoint, _) in &part.endpoints {
+        spans.push(past::recorded(connection, calendar, endpoint)?);
+    }
+    if spans.iter().all(|s| s.as_slice().is_empty()) {
+        return Ok((None, None));
+    }
+    let ([(endpoint, _)], [spans], [record]) = (part.endpoints.as_slice(), spans.as_slice(), records) else {
+        let why = "it has several endpoints; give each a component of its own, and let the contract combine them";
+        return Ok((None, Some(why.to_owned())));
+    };
+    let served = Spans::new(vec![Span::new(record.from.unwrap_or(period.to), period.to)]).minus(&Spans::new(record.absent.clone())).cut(period);
+    if let Some(hole) = served.minus(spans).as_slice().first() {
+        let why = format!(
+            "those from {} to {} were not recorded, as no contract that counts slices was loaded then; a period that begins later can be judged",
+            format_utc(hole.from),
+            format_utc(hole.to)
+        );
+        return Ok((None, Some(why)));
+    }
+    Ok((Some(past::results(connection, endpoint, period, which)?), None))
 }
 
 /// The windows that were declared in a period, as contracts read them: by component.
@@ -99,7 +141,7 @@ pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Res
 /// `probity-timeline/1` of components over a period.
 pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
     let windows = maintenance(connection, parts, period)?;
-    let (period, components) = components(connection, parts, period)?;
+    let (period, components) = components(connection, parts, period, Which::All)?;
     Ok(recorded::timeline_json(period, &components, &windows))
 }
 

@@ -42,7 +42,7 @@ pub fn component(name: &str, combine: Combine, service: Service, records: &[Reco
     if !absent.as_slice().is_empty() || service.from.is_some() {
         in_service = Spans::new(vec![Span::new(service.from.unwrap_or(-OPEN), OPEN)]).minus(&absent).as_slice().to_vec();
     }
-    Component { recorded: Recorded { name: name.to_owned(), in_service, down, unknown, probes: None }, open, sums }
+    Component { recorded: Recorded { name: name.to_owned(), in_service, down, unknown, ..Recorded::default() }, open, sums }
 }
 
 type Parts = (Vec<Outage>, Vec<(Span, Option<String>)>, bool);

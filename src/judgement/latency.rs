@@ -127,6 +127,11 @@ impl LastHour {
     /// Forgets the parts that lie more than an hour before `utc`.
     pub fn advance(&mut self, utc: UtcMs) {
         let number = utc.div_euclid(PART_MS);
+        if self.newest - number >= PARTS as i64 {
+            // The clock was set back by more than is kept: what it called by later times goes, this is the present.
+            *self = Self { newest: number, ..Self::default() };
+            return;
+        }
         if number <= self.newest {
             return;
         }
@@ -138,7 +143,9 @@ impl LastHour {
 
     /// Puts back a part of a stored hour.
     pub fn restore(&mut self, utc: UtcMs, series: Series, highest_us: u64, count: u64) {
-        self.advance(utc);
+        if utc.div_euclid(PART_MS) > self.newest {
+            self.advance(utc);
+        }
         let age = self.newest - utc.div_euclid(PART_MS);
         if (0..PARTS as i64).contains(&age) {
             let at = (self.newest - age).rem_euclid(PARTS as i64) as usize;

@@ -64,6 +64,12 @@ pub struct Slots {
     pub missed: u64,
 }
 
+impl Slots {
+    pub fn all(&self) -> u64 {
+        self.success + self.failure + self.unconfirmed + self.unmeasured + self.missed
+    }
+}
+
 /// Counted changes of state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Transitions {

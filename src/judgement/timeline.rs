@@ -161,6 +161,8 @@ pub struct Timeline {
     pub down_lower: Spans,
     /// Down in the worst case, without unknown time.
     pub down_upper: Spans,
+    /// Taken out of service.
+    pub absent: Spans,
 }
 
 /// How a component follows from its endpoints.
@@ -207,7 +209,8 @@ impl Record {
         let down_lower = within(self.proven.clone()).minus(&unknown);
         let mut widest: Vec<Span> = self.outages.iter().map(|o| Span::new(o.from_earliest, end_of(o, o.to_latest, self.settled))).collect();
         widest.extend(&self.doubtful);
-        Timeline { down, down_lower, down_upper: within(widest).minus(&unknown), covered, unknown }
+        let absent = Spans::new(self.absent.clone()).cut(period);
+        Timeline { down, down_lower, down_upper: within(widest).minus(&unknown), covered, unknown, absent }
     }
 }
 
@@ -224,17 +227,24 @@ impl Timeline {
             Combine::AtLeast(up) => (all.len() + 1).saturating_sub(up).max(1),
         };
         let covered = Spans::in_at_least(&all.iter().map(|t| &t.covered).collect::<Vec<_>>(), 1);
-        // In a series an endpoint takes no part while it is not in service; elsewhere it could be either.
+        // In a series an endpoint takes no part while it is not in service. Elsewhere one that was taken out keeps nothing up, and one
+        // that was not there yet could be either.
+        let is_series = combine == Combine::Series;
         let outside: Vec<Spans> =
-            all.iter().map(|t| if combine == Combine::Series { t.unknown.clone() } else { t.unknown.union(&covered.minus(&t.covered)) }).collect();
-        let count = |pick: fn(&Timeline) -> &Spans| Spans::in_at_least(&all.iter().map(pick).collect::<Vec<_>>(), needed);
+            all.iter().map(|t| if is_series { t.unknown.clone() } else { t.unknown.union(&covered.minus(&t.covered).minus(&t.absent)) }).collect();
+        let gone: Vec<Spans> = all.iter().map(|t| if is_series { Spans::default() } else { t.absent.both(&covered) }).collect();
+        let count = |pick: fn(&Timeline) -> &Spans| {
+            let sets: Vec<Spans> = all.iter().zip(&gone).map(|(t, g)| pick(t).union(g)).collect();
+            Spans::in_at_least(&sets.iter().collect::<Vec<_>>(), needed)
+        };
         let possible = |pick: fn(&Timeline) -> &Spans| {
-            let sets: Vec<Spans> = all.iter().zip(&outside).map(|(t, o)| pick(t).union(o)).collect();
+            let sets: Vec<Spans> = all.iter().zip(&outside).zip(&gone).map(|((t, o), g)| pick(t).union(o).union(g)).collect();
             Spans::in_at_least(&sets.iter().collect::<Vec<_>>(), needed)
         };
         let down = count(|t| &t.down);
         let unknown = possible(|t| &t.down).minus(&down);
-        Timeline { down_lower: count(|t| &t.down_lower), down_upper: possible(|t| &t.down_upper).minus(&unknown), covered, down, unknown }
+        let absent = all.iter().map(|t| t.absent.clone()).reduce(|a, b| a.both(&b)).unwrap_or_default();
+        Timeline { down_lower: count(|t| &t.down_lower), down_upper: possible(|t| &t.down_upper).minus(&unknown), covered, down, unknown, absent }
     }
 
     pub fn sums(&self) -> Sums {
@@ -346,6 +356,20 @@ mod tests {
         assert_eq!(parallel.unknown, spans(&[(180, 190)]));
         assert_eq!(Timeline::combined(&all, Combine::AtLeast(1)), parallel);
         assert_eq!(Timeline::combined(&all, Combine::AtLeast(2)), series);
+    }
+
+    #[test]
+    fn an_endpoint_that_was_taken_out_neither_hides_nor_makes_downtime() {
+        let period = Span::new(0, 1000);
+        let stays = record(&[(100, 200), (700, 800)], &[]);
+        let mut left = record(&[(150, 300)], &[]);
+        left.absent = vec![Span::new(500, 2000)];
+        let all = [stays.timeline(period), left.timeline(period)];
+        assert_eq!(Timeline::combined(&all, Combine::Series).down, spans(&[(100, 300), (700, 800)]));
+        let parallel = Timeline::combined(&all, Combine::Parallel);
+        assert_eq!(parallel.down, spans(&[(150, 200), (700, 800)]), "from 500 on the one that stays is all there is");
+        assert_eq!(parallel.unknown, spans(&[]));
+        assert_eq!(Timeline::combined(&all, Combine::AtLeast(1)), parallel);
     }
 
     #[test]

@@ -303,3 +303,80 @@ fn simulate_says_what_a_config_would_have_shown() {
     let unknown = written(directory.path(), "u.json", "[{\"endpoint\": \"x\", \"from\": \"2026-11-01T10:00:00Z\", \"to\": \"2026-11-01T10:10:00Z\"}]");
     assert_eq!(probity(&["simulate", "--config", &config, "--outages", &unknown]).status.code(), Some(64));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_are_judged_on_the_own_history_from_when_their_contract_was_loaded() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let endpoints = format!(
+        "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n[[endpoint]]\nname = \"shop\"\nprobe.tcp = \"127.0.0.1:{}\"\n[[endpoint]]\nname = \"web\"\nprobe.http = \"http://127.0.0.1:{}/\"\n",
+        closed_port(),
+        answering(ok("", b"")).await
+    );
+    let contract = "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\", \"web\"]\nmeasure = { slices = \"1s\", down_if = \"all_fail\" }\n";
+    let daemon = Daemon::start(directory.path(), &format!("{endpoints}{contract}")).await;
+    daemon.until_state("shop", "down").await;
+    daemon.until_state("web", "up").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let config = directory.path().join("probity.toml");
+    let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+    let evaluate = || probity(&["sla", "evaluate", "--config", config.to_str().expect("UTF-8"), "--period", &month, "--json"]);
+    let judged = checked(&evaluate().stdout);
+    let (shop, web) = (&judged["results"][0], &judged["results"][1]);
+    let down = shop["down_ms"].as_u64().expect("a number");
+    assert!(down >= 2000, "{shop}");
+    assert!(shop["outages"][0]["from"].as_str().is_some_and(|from| !from.contains('.')), "it begins with a slice: {shop}");
+    assert_eq!((web["down_ms"].as_u64(), shop["availability"].as_str()), (Some(0), Some("0/1")), "{web}");
+    let probes = web["statistics"]["probes"].as_u64().expect("a number");
+    assert!((4..40).contains(&probes), "{probes} slots, not re-probes");
+    // A kill takes nothing of it.
+    daemon.kill();
+    let daemon = Daemon::start(directory.path(), &format!("{endpoints}{contract}")).await;
+    assert!(checked(&evaluate().stdout)["results"][1]["statistics"]["probes"].as_u64().is_some_and(|n| n + 3 >= probes));
+    // While the contract is not loaded, nothing is recorded, and the reason is said.
+    super::daemon::write_config(directory.path(), daemon.port, &endpoints);
+    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    super::daemon::write_config(directory.path(), daemon.port, &format!("{endpoints}{contract}"));
+    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let refused = evaluate();
+    assert_eq!(refused.status.code(), Some(3));
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(why.contains("were not recorded") && why.contains("shop"), "{why}");
+    let api = daemon.json("/api/v1/timeline").await;
+    assert!(api["components"].as_array().is_some_and(|l| l.iter().all(|c| c.get("probes").is_none())), "not all there: left out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_taken_out_of_the_config_keeps_its_past_in_its_component() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let endpoint = |name: &str, probe: &str| format!("[[endpoint]]\nname = \"{name}\"\ncomponent = \"shop\"\n{probe}\n");
+    let head = "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n[component.shop]\n[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\n";
+    let stays = format!("{head}{}", endpoint("web", &format!("probe.http = \"http://127.0.0.1:{}/\"", answering(ok("", b"")).await)));
+    let text = format!("{stays}{}", endpoint("db", &format!("probe.tcp = \"127.0.0.1:{}\"", closed_port())));
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("db", "down").await;
+    daemon.until_state("web", "up").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    super::daemon::write_config(directory.path(), daemon.port, &stays);
+    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    let shop =
+        |timeline: &serde_json::Value| timeline["components"].as_array().and_then(|l| l.iter().find(|c| c["name"] == "shop")).cloned().unwrap_or_default();
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let live = shop(&daemon.json("/api/v1/timeline").await);
+    let down = live["down_ms"].as_u64().unwrap_or(0);
+    assert!(down >= 1500, "{live}");
+    assert!(live["up_ms"].as_u64().is_some_and(|up| up >= 1000), "up since it has gone: {live}");
+    assert_eq!(daemon.end().await.0, 0);
+    let config = directory.path().join("probity.toml");
+    let export = || shop(&checked(&probity(&["export", "timeline", "--config", config.to_str().expect("UTF-8")]).stdout));
+    assert_eq!(export()["down_ms"].as_u64(), Some(down), "the same without a daemon");
+    // Taken out while no daemon ran, and seen by the next.
+    let daemon = Daemon::start(directory.path(), &stays).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let live = shop(&daemon.json("/api/v1/timeline").await);
+    assert_eq!(live["down_ms"].as_u64(), Some(down), "{live}");
+    let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+    let judged = checked(&probity(&["sla", "evaluate", "--config", config.to_str().expect("UTF-8"), "--period", &month, "--json"]).stdout);
+    assert_eq!(judged["results"][0]["down_ms"].as_u64(), Some(down), "{judged}");
+}

@@ -247,3 +247,80 @@ async fn backups_are_made_as_often_as_the_config_says_and_old_ones_go() {
     let count = std::fs::read_dir(&copies).expect("a directory").count();
     assert_eq!(count, 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_is_unknown() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!(
+        "{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n[[endpoint]]\nname = \"web\"\nprobe.http = \"http://127.0.0.1:{}/\"\n[sla.s]\nobjective = \"99.9\"\ncomponents = [\"down\", \"web\"]\n",
+        closed_port(),
+        answering(ok("", b"")).await
+    );
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    let published = daemon.get("/checkpoint").await.expect("a checkpoint");
+    assert_eq!(daemon.end().await.0, 0);
+    let outside = directory.path().join("outside.json");
+    std::fs::write(&outside, &published).expect("written");
+    let began = probity::outward::clock::Clock::Real.read().utc_ms;
+    let state = state(directory.path());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    daemon.until_state("web", "up").await;
+    let prune = |before: &str| probity(&["history", "prune", "--state-dir", &state, "--before", before, "--by", "anna", "--json"]);
+    assert_eq!(prune("2020-01-01T00:00:00Z").status.code(), Some(1), "nothing is that old");
+    assert_eq!(prune("2099-01-01T00:00:00Z").status.code(), Some(1), "the future");
+    let before = probity::words::format_utc(began);
+    let pruned = checked(&prune(&before).stdout);
+    let last = pruned["last"].as_i64().expect("a number");
+    let file = directory.path().join("state/history.sqlite");
+    let rows = |sql: &str| -> i64 { rusqlite::Connection::open(&file).expect("opened").query_row(sql, [], |r| r.get(0)).expect("counted") };
+    daemon.until(|_| async { rows("SELECT min(seq) FROM event") == last + 1 }).await;
+    assert_eq!(rows("SELECT count(*) FROM outage WHERE closed IS NULL"), 1, "the outage that was open stays");
+    let found = verify(directory.path(), Some(&outside));
+    assert_eq!(found.0, Some(0), "the checkpoint of before is in the stub: {}", found.1);
+    // What went is unknown, not up.
+    let timeline = daemon.json("/api/v1/timeline").await;
+    let web = timeline["components"].as_array().and_then(|l| l.iter().find(|c| c["name"] == "web")).expect("web").clone();
+    assert!(web["unknown"].as_array().is_some_and(|l| l.iter().any(|u| u["reason"] == "history")), "{web}");
+    // Again, and over a restart: nothing that was published is lost.
+    let again = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms);
+    assert_eq!(daemon.end().await.0, 0);
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    assert!(checked(&prune(&again).stdout)["last"].as_i64().is_some_and(|l| l > last));
+    let found = verify(directory.path(), Some(&outside));
+    assert_eq!(found.0, Some(0), "{}", found.1);
+    assert_eq!(daemon.end().await.0, 0);
+    // A report still follows from what is exported.
+    let config = directory.path().join("probity.toml");
+    let month = &again[..7];
+    let report = probity(&["sla", "report", "--config", config.to_str().expect("UTF-8"), "--period", month, "--provisional"]).stdout;
+    let (path, journal) = (directory.path().join("report.json"), directory.path().join("journal.jsonl"));
+    std::fs::write(&path, &report).expect("written");
+    std::fs::write(&journal, probity(&["export", "journal", "--state-dir", &state]).stdout).expect("written");
+    let checked_report = probity(&["sla", "verify", path.to_str().expect("UTF-8"), "--events", journal.to_str().expect("UTF-8")]);
+    assert_eq!(checked_report.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked_report.stdout));
+    // Whoever forges the stub, what it carries or a checkpoint is seen.
+    let original = std::fs::read(&file).expect("read");
+    for deed in [
+        "DELETE FROM stub",
+        "UPDATE stub SET body = replace(body, '\"seq\":1', '\"seq\":2')",
+        "UPDATE stub SET carried = replace(carried, 'connect_refused', 'connect_timeout')",
+        "UPDATE outage SET cause = 'connect_timeout'",
+        "DELETE FROM event WHERE kind = 'pruned'",
+    ] {
+        rusqlite::Connection::open(&file).expect("opened").execute_batch(deed).expect("done");
+        assert_eq!(verify(directory.path(), None).0, Some(1), "{deed}");
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", file.display()));
+        }
+        std::fs::write(&file, &original).expect("put back");
+    }
+    let signer = probity::outward::history::checkpoint::Signer::of_directory(&directory.path().join("state")).expect("a key");
+    let mut forged: Value = serde_json::from_str(&published).expect("JSON");
+    forged["head"] = json!("00".repeat(32));
+    let forged = signer.signed(forged.as_object().expect("an object").clone());
+    std::fs::write(&outside, forged.to_string()).expect("written");
+    assert_eq!(verify(directory.path(), Some(&outside)).0, Some(1), "another head than the stub has");
+}

@@ -243,6 +243,20 @@ pub enum History {
         #[arg(long, help = "Print JSON (schema probity-correction/1).")]
         json: bool,
     },
+    /// Forget events of long ago in a running daemon's history; a signed stub keeps every checkpoint. Time before is unknown from then on.
+    #[command(
+        after_help = "Exit codes: 0 pruned, 1 refused, 64 usage, 69 no daemon answers.\n\nExample:\n  probity history prune --before 2025-01-01T00:00:00Z --by anna"
+    )]
+    Prune {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Events of before this instant go (RFC 3339).")]
+        before: String,
+        #[arg(long, help = "Who says so; the user id is recorded anyway.")]
+        by: Option<String>,
+        #[arg(long, help = "Print JSON (schema probity-pruned/1).")]
+        json: bool,
+    },
     /// Copy the history to a file, while the daemon runs or not.
     #[command(after_help = "Example:\n  probity history backup --to /var/backups/probity.sqlite")]
     Backup {
@@ -354,12 +368,12 @@ pub enum Sla {
     Report(SlaReport),
     /// Recompute a report offline from exported events, and name the first figure that differs.
     #[command(
-        after_help = "Exit codes: 0 every figure follows from the events, 1 something differs.\n\nExample:\n  probity export journal > journal.jsonl\n  probity sla verify report.json --events journal.jsonl"
+        after_help = "Exit codes: 0 every figure follows from the events, 1 something differs.\n\nExample:\n  probity export journal --tallies > journal.jsonl\n  probity sla verify report.json --events journal.jsonl"
     )]
     Verify {
         /// The report (JSON).
         report: PathBuf,
-        #[arg(long, help = "The exported events (probity export journal).")]
+        #[arg(long, help = "The exported events (probity export journal --tallies).")]
         events: PathBuf,
         #[arg(long, help = "A checkpoint that left the machine earlier: nothing before it was rewritten.")]
         since: Option<PathBuf>,
@@ -464,6 +478,8 @@ pub enum Export {
         place: Place,
         #[arg(long, default_value_t = 1, help = "Begin with this event.")]
         seq: u64,
+        #[arg(long, help = "Let the sealed tallies follow: slots, latency and single results, which `sla verify` recomputes from them.")]
+        tallies: bool,
     },
 }
 

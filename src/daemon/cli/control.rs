@@ -11,7 +11,8 @@ use super::{local, print};
 use crate::daemon::control::SOCKET;
 use crate::daemon::exit::Exit;
 
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Pruning looks at all that goes.
+const PATIENCE: Duration = Duration::from_secs(610);
 
 /// Asks, and prints the answer; the text for people is made of it.
 pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value) -> String) -> Exit {

@@ -15,7 +15,8 @@ use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
 use crate::outward::history::HistoryError;
 use crate::outward::history::chain::hex;
-use crate::outward::history::read;
+use crate::outward::history::prune::Stub;
+use crate::outward::history::{past, read};
 use crate::words::{Name, parse_utc};
 
 pub fn run(command: &Export) -> Exit {
@@ -23,7 +24,7 @@ pub fn run(command: &Export) -> Exit {
         Export::Timeline { raw, .. } if raw.probes.is_some() => raw::run(raw),
         Export::Timeline { place, from, to, .. } => timeline(place, from.as_deref(), to.as_deref()),
         Export::Openmetrics { place, from, to, step } => openmetrics(place, from.as_deref(), to.as_deref(), step),
-        Export::Journal { place, seq } => journal(place, *seq),
+        Export::Journal { place, seq, tallies } => journal(place, *seq, if *tallies { Tallies::Sealed } else { Tallies::Left }),
     }
 }
 
@@ -92,17 +93,38 @@ fn usage(option: &str) -> Exit {
     Exit::Usage
 }
 
-fn journal(place: &Place, seq: u64) -> Exit {
+/// Whether tallies follow the events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tallies {
+    Sealed,
+    Left,
+}
+
+fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
     let connection = match local::open(place) {
         Ok(connection) => connection,
         Err(exit) => return exit,
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let result = read::each_event(&connection, seq, |event| {
+    let result = write_journal(&connection, seq, tallies, &mut out);
+    let _ = out.flush();
+    result.map_or_else(local::complain, |()| Exit::Fine)
+}
+
+fn write_journal(connection: &rusqlite::Connection, seq: u64, tallies: Tallies, out: &mut impl Write) -> Result<(), HistoryError> {
+    if let Some(stub) = Stub::read(connection)?.filter(|stub| seq <= stub.last) {
+        let _ = writeln!(out, "{}", json!({"stub": stub.object, "carried": stub.carried}));
+    }
+    read::each_event(connection, seq, |event| {
         let Ok(mut body) = serde_json::from_str::<serde_json::Value>(&event.body) else { return false };
         body["hash"] = json!(hex(&event.hash));
         writeln!(out, "{body}").is_ok()
-    });
-    let _ = out.flush();
-    result.map_or_else(local::complain, |()| Exit::Fine)
+    })?;
+    if tallies == Tallies::Sealed {
+        past::each_sealed(connection, |name, unit, body| {
+            writeln!(out, "{}", json!({"tally": {"endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(), "body": String::from_utf8_lossy(&body)}}))
+                .is_ok()
+        })?;
+    }
+    Ok(())
 }

@@ -44,6 +44,13 @@ pub fn run(command: &History) -> Exit {
                 out
             })
         }
+        History::Prune { place, before, by, json } => {
+            let request = json!({"do": "prune", "before": before, "by": by});
+            control::ask(place, &request, *json, |a| {
+                let until = a["until"].as_str().unwrap_or("-");
+                format!("events 1 to {} are gone, a signed stub stands for them; time before {until} is unknown from now on\n", a["last"])
+            })
+        }
         History::Backup { place, to } => match local::open(place).map(|connection| backup::backup(&connection, to)) {
             Ok(Ok(())) => Exit::Fine,
             Ok(Err(error)) => local::complain(error),

@@ -46,14 +46,13 @@ pub fn complain(error: HistoryError) -> Exit {
     Exit::StateDirectory
 }
 
-/// (endpoint, component, extent of its settled time) for all that are in service.
+/// (endpoint, component, extent of its settled time) for all that are or were in service.
 pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, HistoryError> {
     let restored = restore(connection)?;
     let judges = judges(&restored, &read::windows(connection)?)?;
     let mut list: Vec<(Name, Name, Extent)> = restored
         .endpoints
         .iter()
-        .filter(|(_, e)| e.in_service)
         .filter_map(|(name, e)| {
             let (_, judge) = judges.get(&e.id)?;
             let extent = Extent {
@@ -61,7 +60,11 @@ pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, His
                 watermark: judge.ledger().watermark,
                 open_unknown: judge.open_unknown(),
                 open_run: judge.open_run(),
+                is_gone: !e.in_service,
             };
+            if extent.is_gone && extent.first_start.is_none() {
+                return None;
+            }
             Some((name.clone(), e.component.clone(), extent))
         })
         .collect();

@@ -10,7 +10,7 @@ use super::{local, print};
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
-use crate::expose::report::check::check;
+use crate::expose::report::check::{Recomputed, check};
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
 use crate::judgement::sla::calendar::{current_and_previous, day_of, period};
 use crate::outward::clock::Clock;
@@ -102,9 +102,13 @@ pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&s
         return Ok(Exit::Bad);
     }
     match check(&object, &read(events)?, since.as_ref()) {
-        Ok(()) => {
+        Ok(recomputed) => {
             let last = object["events"]["last"].as_u64().unwrap_or(0);
-            print(false, &Value::Null, || format!("every figure follows from the {last} events; signed by {}\n", object["key"].as_str().unwrap_or("-")));
+            let but = match recomputed {
+                Recomputed::Everything => "",
+                Recomputed::AllButTallies => " (slots and latency were not recomputed: they are in the tallies, which `probity export journal --tallies` adds)",
+            };
+            print(false, &Value::Null, || format!("every figure follows from the {last} events{but}; signed by {}\n", object["key"].as_str().unwrap_or("-")));
             Ok(Exit::Fine)
         }
         Err(difference) => {

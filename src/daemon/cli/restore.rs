@@ -11,8 +11,8 @@ use crate::daemon::exit::Exit;
 use crate::engine::replay::judges;
 use crate::judgement::state_codec::encode_with;
 use crate::outward::clock::Clock;
+use crate::outward::history::replacement::Replacement;
 use crate::outward::history::restore::restore;
-use crate::outward::history::writer::Replacement;
 use crate::outward::history::{HistoryError, backup, read};
 
 pub fn run(from: &Path, place: &Place, by: Option<&str>) -> Exit {

@@ -27,6 +27,7 @@ use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
 use crate::outward::config_files::Files;
+use crate::outward::history::past::Which;
 use crate::words::Name;
 
 /// Months that `explain` looks ahead.
@@ -107,7 +108,7 @@ pub fn own_timeline(place: &super::args::Place, span: Span) -> Result<Timeline, 
     let extents = local::extents(&connection).map_err(local::complain)?;
     let now = Clock::Real.read().utc_ms;
     let grouped = grouped(&plan, &extents);
-    let (reached, parts) = components(&connection, &grouped, Span::new(span.from, span.to.min(now).max(span.from))).map_err(local::complain)?;
+    let (reached, parts) = components(&connection, &grouped, Span::new(span.from, span.to.min(now).max(span.from)), Which::All).map_err(local::complain)?;
     Ok(told(reached, parts, maintenance(&connection, &grouped, span).map_err(local::complain)?))
 }
 
@@ -136,7 +137,7 @@ fn evaluate(args: &SlaEvaluate) -> Result<Exit, Exit> {
                 exit = worse(exit, verdict_of(&list));
                 answers.push((answer(contract, span, &list), contract, list));
             }
-            Err(error @ (NotJudged::NoProbes(_) | NotJudged::NotInForce(_))) => return Err(refuse(Exit::Unknown, error)),
+            Err(error @ (NotJudged::NoProbes(..) | NotJudged::NotInForce(_))) => return Err(refuse(Exit::Unknown, error)),
             Err(error @ NotJudged::NoComponent(_)) => return Err(refuse(Exit::Unknown, error)),
         }
     }

@@ -200,6 +200,7 @@ impl Driver {
         let old = self.board.plan.swap(plan.clone());
         drop(tokio::task::spawn_blocking(move || drop(old)));
         self.recorder.set_witnesses(&plan.witness, now, &mut self.wanted);
+        self.recorder.record_results_of(&plan.contracts, now);
         self.recorder.reconcile_windows(&plan.maintenance, now);
         self.show_entries(Some(plan));
         let utc = now as i64 + self.recorder.offset_ms;

@@ -82,6 +82,7 @@ impl Recorder {
             prune_before: self.prune_before,
             outbox: std::mem::take(&mut self.outbox),
             service: std::mem::take(&mut self.service),
+            results: std::mem::take(&mut self.results),
         }
     }
 

@@ -15,8 +15,8 @@ pub(super) struct HourCount {
     pub(super) reprobes_before: u64,
     /// Re-probes that the hour had before a restart.
     pub(super) reprobes_carried: u64,
-    /// The hour before, complete: slots, slots before it, re-probes.
-    pub(super) last: (Slots, Slots, u64),
+    /// The hour that was left last, complete: its number, slots, slots before it, re-probes.
+    pub(super) last: (i64, Slots, Slots, u64),
 }
 
 impl Recorder {
@@ -26,7 +26,7 @@ impl Recorder {
         for course in self.courses.iter_mut().filter(|c| !c.is_taken_over) {
             let hour = &mut course.hour;
             let slots = difference(course.judge.slots(), &hour.slots_before);
-            let last = (slots, hour.slots_before, course.reprobes - hour.reprobes_before + hour.reprobes_carried);
+            let last = (hour.number, slots, hour.slots_before, course.reprobes - hour.reprobes_before + hour.reprobes_carried);
             *hour = HourCount { number, slots_before: *course.judge.slots(), reprobes_before: course.reprobes, last, ..HourCount::default() };
         }
     }
@@ -40,7 +40,7 @@ impl Recorder {
     /// The same of the hour before, which ended while nobody was there to write it.
     pub fn carry_last_hour(&mut self, index: usize, slots_before: Slots, reprobes: u64) {
         let course = &mut self.courses[index];
-        course.hour.last = (difference(&course.slots_before, &slots_before), slots_before, reprobes);
+        course.hour.last = (course.hour.number - 1, difference(&course.slots_before, &slots_before), slots_before, reprobes);
     }
 
     /// The tally of an endpoint in the present hour as far as it has come, or in the hour before.
@@ -50,9 +50,12 @@ impl Recorder {
             return None;
         }
         let count = &course.hour;
-        let (slots, slots_before, reprobes) = match count.number - hour {
-            0 => (difference(course.judge.slots(), &count.slots_before), count.slots_before, course.reprobes - count.reprobes_before + count.reprobes_carried),
-            1 => count.last,
+        let (slots, slots_before, reprobes) = match hour {
+            present if present == count.number => {
+                let reprobes = course.reprobes - count.reprobes_before + count.reprobes_carried;
+                (difference(course.judge.slots(), &count.slots_before), count.slots_before, reprobes)
+            }
+            left if left == count.last.0 => (count.last.1, count.last.2, count.last.3),
             _ => return None,
         };
         let (from, to) = (hour * 3_600_000, (hour + 1) * 3_600_000);

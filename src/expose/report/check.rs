@@ -3,23 +3,28 @@
 //! The events are told into a history in memory by the code that wrote the real one; the timeline, the evaluation and every
 //! other figure follow from it as they did for the report, and are compared one by one.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
 
+use super::super::contracts::{latency, latency_json};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::answer;
-use super::{admitted, excluded, listed, refused};
+use super::{admitted, excluded, listed, refused, slots};
 use crate::config::{Surroundings, load_contracts};
-use crate::judgement::sla::contract::Contracts;
+use crate::judgement::sla::contract::{Contracts, Measure};
 use crate::judgement::sla::evaluate::evaluate;
 use crate::judgement::timeline::{Combine, Span};
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
 use crate::outward::history::checkpoint::verify_signature;
+use crate::outward::history::past::Which;
+use crate::outward::history::prune::Stub;
 use crate::outward::history::read::Extent;
-use crate::outward::history::writer::Retelling;
+use crate::outward::history::retelling::Retelling;
+use crate::outward::history::upkeep::{Unit, column, tallies_digest};
 use crate::words::{Name, Reason, parse_utc};
 
 /// The first thing that does not fit.
@@ -58,27 +63,96 @@ impl Surroundings for Terms<'_> {
     }
 }
 
+/// What was recomputed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recomputed {
+    Everything,
+    /// The export came without tallies: neither slots nor latency.
+    AllButTallies,
+}
+
 /// `journal`: lines of JSON as exported. `since`: a checkpoint that left the machine earlier.
-pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<(), Difference> {
+pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Recomputed, Difference> {
     if report["schema"] != "probity-report/1" {
         return Err(differs("schema", "this is no probity-report/1"));
     }
     verify_signature(report).map_err(|why| differs("signature", why))?;
-    let events = chain_of(journal, report, since)?;
-    let connection = Retelling::of(&events).map_err(|e| differs("events", e.to_string()))?;
+    let (stub, journal, tallies) = parted(journal, report)?;
+    let events = chain_of(&journal, stub.as_ref(), report, since)?;
+    let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
+    let connection = Retelling::of(stub.as_ref(), &events).map_err(failed)?;
+    let with_tallies = !tallies.is_empty();
+    put_tallies(&connection, &tallies)?;
     let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str().unwrap_or_default()))
         .map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))?;
+    if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
+        return Err(differs("events", "the contract counts single results, and those are in the tallies: export the events with --tallies"));
+    }
     let again = recomputed(report, &contracts, &connection)?;
-    for key in ["timeline", "evaluation", "outages", "refused", "admitted", "excluded"] {
-        if let Some(difference) = first_difference(key, &again[key], &report[key]) {
+    let told = ["timeline", "evaluation", "outages", "refused", "admitted", "excluded"];
+    let counted = if with_tallies { &["slots", "latency"][..] } else { &[] };
+    for key in told.iter().chain(counted) {
+        if let Some(difference) = first_difference(key, &again[*key], &report[*key]) {
             return Err(difference);
+        }
+    }
+    Ok(if with_tallies { Recomputed::Everything } else { Recomputed::AllButTallies })
+}
+
+type Parted<'j> = (Option<Stub>, Vec<&'j str>, Vec<Value>);
+
+/// An export in its parts: the stub that stands for pruned events, the events, the tallies.
+fn parted<'j>(journal: &'j str, report: &Value) -> Result<Parted<'j>, Difference> {
+    let (mut stub, mut events, mut tallies) = (None, Vec::new(), Vec::new());
+    for (k, line) in journal.lines().enumerate() {
+        if k == 0 && line.starts_with(r#"{"carried":"#) {
+            let mut value: Value = serde_json::from_str(line).map_err(|e| differs("stub", e.to_string()))?;
+            let read = Stub::parse(value["stub"].take(), value["carried"].take()).map_err(|why| differs("stub", why))?;
+            if read.object["key"] != report["key"] {
+                return Err(differs("stub", "it was signed by another key than the report"));
+            }
+            stub = Some(read);
+        } else if line.starts_with(r#"{"tally":"#) {
+            let mut value: Value = serde_json::from_str(line).map_err(|e| differs("tallies", e.to_string()))?;
+            tallies.push(value["tally"].take());
+        } else {
+            events.push(line);
+        }
+    }
+    Ok((stub, events, tallies))
+}
+
+/// Puts exported tallies into their places; each hour, day and month must be what its seal says.
+fn put_tallies(connection: &Connection, tallies: &[Value]) -> Result<(), Difference> {
+    let failed = |e: crate::outward::history::HistoryError| differs("tallies", e.to_string());
+    let mut units = BTreeSet::new();
+    for tally in tallies {
+        let text = |key: &str| tally[key].as_str();
+        if !Retelling::put_tally(connection, tally).map_err(failed)? {
+            let whose = text("endpoint").unwrap_or("-").to_owned();
+            return Err(differs("tallies", format!("a tally of {whose} belongs to no endpoint of the events, or says of no time that it is of")));
+        }
+        units.extend(Unit::of_seal(|key| text("kind").filter(|kind| *kind == key).and(text("of")).map(str::to_owned)));
+    }
+    for unit in units {
+        let sql = "SELECT tallies, sha256 FROM sealed WHERE kind = ?1 AND number = ?2";
+        let told: Option<(i64, String)> = connection.query_row(sql, rusqlite::params![unit.kind.as_str(), unit.number], |r| Ok((r.get(0)?, r.get(1)?))).ok();
+        let (digest, count) = tallies_digest(connection, unit, |_, _| {}).map_err(failed)?;
+        // Later than the report's last event: no figure of it rests on them.
+        let Some((tallies, sum)) = told else {
+            let sql = format!("DELETE FROM {} WHERE {} = ?1", unit.kind.table(), column(unit.kind));
+            connection.execute(&sql, [unit.number]).map_err(|e| failed(e.into()))?;
+            continue;
+        };
+        if tallies as u64 != count || sum != hex(&digest) {
+            return Err(differs("tallies", format!("those of the {} {} are not what its seal vouches for", unit.kind.as_str(), unit.label())));
         }
     }
     Ok(())
 }
 
 /// The events up to the report's last one, with the chain recomputed.
-fn chain_of(journal: &str, report: &Value, since: Option<&Value>) -> Result<Vec<Map<String, Value>>, Difference> {
+fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option<&Value>) -> Result<Vec<Map<String, Value>>, Difference> {
     let last = report["events"]["last"].as_u64().filter(|n| *n > 0).ok_or_else(|| differs("events.last", "the report names no events"))?;
     if since.is_some_and(|s| s["seq"].as_u64().is_none()) {
         return Err(differs("--since", "the given checkpoint names no event"));
@@ -87,21 +161,27 @@ fn chain_of(journal: &str, report: &Value, since: Option<&Value>) -> Result<Vec<
     if let Some(why) = since.and_then(|s| verify_signature(s).err()) {
         return Err(differs("--since", why));
     }
-    let mut head = GENESIS;
+    let (before, mut head) = stub.map_or((0, GENESIS), |s| (s.last, s.head));
+    if let (Some(stub), Some(since)) = (stub, since)
+        && since["seq"].as_u64().is_some_and(|seq| seq <= before)
+        && !stub.checkpoints().iter().any(|c| c["seq"] == since["seq"] && c["head"] == since["head"])
+    {
+        return Err(differs("--since", "the stub of pruned events does not have the given checkpoint"));
+    }
     let mut events = Vec::new();
-    for (k, line) in journal.lines().enumerate() {
-        let place = format!("event {}", k + 1);
+    for (k, line) in journal.iter().enumerate() {
+        let seq = before + k as u64 + 1;
+        let place = format!("event {seq}");
         let parsed: Option<Map<String, Value>> = serde_json::from_str(line).ok();
         let mut event = parsed.ok_or_else(|| differs(&place, "this line is no JSON object"))?;
         let told = event.remove("hash");
-        if event.get("seq").and_then(Value::as_u64) != Some(k as u64 + 1) {
+        if event.get("seq").and_then(Value::as_u64) != Some(seq) {
             return Err(differs(&place, "its number does not follow from the one before"));
         }
         head = link(&head, &canonical(&event));
         if told.as_ref().and_then(Value::as_str) != Some(hex(&head).as_str()) {
             return Err(differs(&place, "its hash does not follow from its text and the event before it"));
         }
-        let seq = k as u64 + 1;
         let recorded = event.get("recorded").and_then(Value::as_str).and_then(parse_utc).unwrap_or(i64::MAX);
         if seq > last && recorded < issued - COMMITTED_WITHIN_MS {
             return Err(differs(&place, "it was recorded before the report was issued, and the report leaves it out"));
@@ -116,10 +196,10 @@ fn chain_of(journal: &str, report: &Value, since: Option<&Value>) -> Result<Vec<
             return Err(differs("events.head", "the events up to the report's last one have another head"));
         }
     }
-    if (events.len() as u64) < last {
-        return Err(differs("events.last", format!("the report rests on {last} events, and {} are given", events.len())));
+    if before + (events.len() as u64) < last {
+        return Err(differs("events.last", format!("the report rests on {last} events, and {} are given", before + events.len() as u64)));
     }
-    if since.is_some_and(|s| s["seq"].as_u64().unwrap_or(0) > journal.lines().count() as u64) {
+    if since.is_some_and(|s| s["seq"].as_u64().unwrap_or(0) > before + journal.len() as u64) {
         return Err(differs("--since", "the given checkpoint signed more events than are given"));
     }
     Ok(events)
@@ -134,13 +214,15 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection) ->
     let parts = parts(report)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
     let windows = maintenance(connection, &parts, period).map_err(failed)?;
-    let (reached, recorded) = components(connection, &parts, Span::new(period.from, until)).map_err(failed)?;
+    let (reached, recorded) = components(connection, &parts, Span::new(period.from, until), Which::Sealed).map_err(failed)?;
     let timeline = timeline_json(reached, &recorded, &windows);
     let judged = evaluate(contract, &contracts.tenants, &told(reached, recorded, windows), period).map_err(|e| differs("evaluation", e.to_string()))?;
     let only_tenants = report["tenant"].is_string();
     let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
     let outages = listed(connection, &parts, period).map_err(failed)?;
+    let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
     Ok(serde_json::json!({
+        "slots": slots(connection, &parts, period).map_err(failed)?, "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
         "excluded": excluded(connection, &parts, period).map_err(failed)?,
     }))
@@ -162,6 +244,7 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
             watermark: e["watermark_ms"].as_u64().ok_or_else(wrong)?,
             open_unknown: unknown["from_ms"].as_u64().zip(unknown["reason"].as_str().and_then(Reason::parse)),
             open_run: e["open_run"][0].as_u64().zip(e["open_run"][1].as_u64()),
+            is_gone: e["gone"] == true,
         };
         let endpoint = (e["endpoint"].as_str().ok_or_else(wrong)?.to_owned(), extent);
         match parts.iter_mut().find(|p| p.component == component) {

@@ -19,13 +19,13 @@ use super::recorded::{timeline_json, told};
 use super::sla::{answer, instant};
 use crate::config::Plan;
 use crate::config::print_contract;
-use crate::judgement::latency::hour_of;
-use crate::judgement::sla::contract::{Contract, Contracts, Together};
+use crate::judgement::sla::contract::{Contract, Contracts, Measure, Together};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
-use crate::outward::history::read::{Calendar, exclusions, latency_since, outages};
-use crate::outward::history::tally::tally_slots;
+use crate::outward::history::past::{Which, sealed_until, tallies};
+use crate::outward::history::read::{Calendar, exclusions, outages};
+use crate::outward::history::tally::{tally_hours, tally_slots};
 use crate::words::{Name, UtcMs, format_utc};
 
 /// What a report is about.
@@ -80,10 +80,18 @@ fn terms_for(subject: &Subject, names: &[Name]) -> Contract {
 /// The unsigned object.
 pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Subject, now: UtcMs) -> Result<Value, NoReport> {
     let names = wanted(subject)?;
-    let parts: Vec<Part> = parts.iter().filter(|p| names.contains(&p.component)).cloned().collect();
+    let mut parts: Vec<Part> = parts.iter().filter(|p| names.contains(&p.component)).cloned().collect();
     let period = subject.period;
+    let calendar = Calendar::read(connection)?;
+    // Who had left before the period has no part in it.
+    parts.iter_mut().for_each(|p| p.endpoints.retain(|(_, e)| !e.is_gone || calendar.utc(e.watermark) > period.from));
     let windows = maintenance(connection, &parts, period)?;
-    let (reached, recorded) = components(connection, &parts, Span::new(period.from, period.to.min(now).max(period.from)))?;
+    let mut until = period.to.min(now).max(period.from);
+    if subject.contract.measure != Measure::Time {
+        // Single results are proven by the seals of their hours.
+        until = until.min(sealed_until(connection, period)?);
+    }
+    let (reached, recorded) = components(connection, &parts, Span::new(period.from, until), Which::Sealed)?;
     if reached.to < period.to && !subject.provisional {
         return Err(NoReport::NotSettled(instant(reached.to)));
     }
@@ -107,7 +115,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "tenant": subject.tenant.map(Name::as_str),
         "terms": terms,
         "evaluation": answer(&contract, period, &judged),
-        "latency": latency_json(&contract, &latency(connection, &contract, &parts, period)?),
+        "latency": latency_json(&contract, &latency(connection, &contract, &parts, period, Which::Sealed)?),
         "refused": refused(&judged),
         "admitted": admitted(&judged),
         "endpoints": endpoints(plan, &parts),
@@ -149,17 +157,17 @@ fn endpoints(plan: &Plan, parts: &[Part]) -> Vec<Value> {
     .collect()
 }
 
-/// The schedule's slots in the hours of the period whose tallies are kept, by endpoint and result.
+/// The schedule's slots in the sealed hours that touch the period, by endpoint and result.
 fn slots(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
     let mut list = Vec::new();
     for (name, _) in parts.iter().flat_map(|p| &p.endpoints) {
         let mut sum = [0; 5];
         let mut hours = 0;
-        let stored = latency_since(connection, name, hour_of(period.from))?;
-        for slots in stored.iter().filter(|(hour, _)| *hour <= hour_of(period.to - 1)).filter_map(|(_, body)| tally_slots(body)) {
+        for tally in tallies(connection, name, period, Which::Sealed)? {
+            let Some(slots) = tally_slots(&tally.body) else { continue };
             let own = [slots.success, slots.failure, slots.unconfirmed, slots.unmeasured, slots.missed];
             sum.iter_mut().zip(own).for_each(|(all, n)| *all += n);
-            hours += 1;
+            hours += tally_hours(&tally.body);
         }
         let [success, failure, unconfirmed, unmeasured, missed] = sum;
         list.push(json!({
@@ -180,7 +188,7 @@ fn extents(parts: &[Part]) -> Vec<Value> {
                 "endpoint": name, "component": p.component.as_str(), "combine": combine_text(p.combine), "in_service_from": p.service.from,
                 "first_start_ms": e.first_start, "watermark_ms": e.watermark,
                 "open_unknown": e.open_unknown.map(|(from, why)| json!({"from_ms": from, "reason": why.as_str()})),
-                "open_run": e.open_run.map(|(a, b)| json!([a, b])),
+                "open_run": e.open_run.map(|(a, b)| json!([a, b])), "gone": e.is_gone,
             })
         })
         .collect()

@@ -236,6 +236,13 @@ impl Contracts {
         names
     }
 
+    /// Whether any contract, for itself or for a tenant, counts slices of this component by its probes.
+    pub fn count_slices_of(&self, component: &Name) -> bool {
+        let by_slices: Vec<&Contract> = self.list.iter().filter(|c| c.measure != Measure::Time).collect();
+        by_slices.iter().any(|c| c.components.contains(component))
+            || self.tenants.iter().any(|t| t.components.contains(component) && by_slices.iter().any(|c| c.name == t.sla))
+    }
+
     /// The version in force on a day: the latest that is valid from that day or earlier.
     pub fn in_force(&self, name: &Name, day: Date) -> Option<&Contract> {
         self.list.iter().rfind(|c| c.name == *name && c.valid_from.is_none_or(|from| from <= day))

@@ -36,10 +36,8 @@ impl Verdict {
 pub enum NotJudged {
     #[error("the timeline has no component `{0}`, which the contract names")]
     NoComponent(String),
-    #[error(
-        "the contract counts slices by their probes, and the results of `{0}`'s probes are not in the timeline: they are recorded from when such a contract is loaded"
-    )]
-    NoProbes(String),
+    #[error("the contract counts slices by their probes, and the results of `{0}`'s probes are not all there: {1}")]
+    NoProbes(String, String),
     #[error("no version of the contract `{0}` is in force when the period begins")]
     NotInForce(String),
 }
@@ -104,7 +102,8 @@ pub fn evaluate(contract: &Contract, tenants: &[Tenant], timeline: &Timeline, pe
     for name in contract.components.iter().chain(own.clone().flat_map(|t| &t.components)) {
         let part = timeline.component(name.as_str()).ok_or_else(|| NotJudged::NoComponent(name.to_string()))?;
         if contract.measure != Measure::Time && part.probes.is_none() {
-            return Err(NotJudged::NoProbes(name.to_string()));
+            let usual = "the timeline has none; they are recorded from when such a contract is loaded".to_owned();
+            return Err(NotJudged::NoProbes(name.to_string(), part.probes_missing.clone().unwrap_or(usual)));
         }
         parts.insert(name.clone(), part);
     }

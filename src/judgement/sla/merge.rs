@@ -73,6 +73,7 @@ pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merge
                 down: told(&merged),
                 unknown: merged.unknown.as_slice().iter().map(|s| (*s, None)).collect(),
                 probes: None,
+                probes_missing: Some("slices of several timelines cannot be merged; evaluate each by itself".to_owned()),
             }
         })
         .collect();

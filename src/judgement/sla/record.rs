@@ -39,6 +39,8 @@ pub struct Recorded {
     pub unknown: Vec<(Span, Option<String>)>,
     /// (when, whether it succeeded), where raw results are known.
     pub probes: Option<Vec<(UtcMs, bool)>>,
+    /// Why they are not, where that is known.
+    pub probes_missing: Option<String>,
 }
 
 /// A declared window.

@@ -3,14 +3,21 @@
 //! The engine hands batches to the writer's thread ([`writer`]) and hears when they are committed; readers open the
 //! database on their own ([`read`]). Events are append-only and chained by hashes ([`chain`]).
 
+pub mod append;
 pub mod backup;
 pub mod chain;
 pub mod checkpoint;
+pub mod past;
+pub mod prune;
 pub mod read;
+pub mod registry;
+pub mod replacement;
 pub mod restore;
+pub mod retelling;
 pub mod retold;
 pub mod schema;
 pub mod tally;
+pub mod upkeep;
 pub mod verify;
 pub mod writer;
 
@@ -59,6 +66,8 @@ pub struct Batch {
     pub outbox: Vec<OutboxDraft>,
     /// Coming and going of endpoints, in order.
     pub service: Vec<Service>,
+    /// Slots that a contract counts one by one: endpoint, start in UTC, whether it succeeded.
+    pub results: Vec<(i64, UtcMs, bool)>,
 }
 
 /// How an endpoint stands in the history from now on.
@@ -131,6 +140,19 @@ pub enum Projection {
     /// A correction: its content as JSON.
     Corrected {
         body: String,
+    },
+    /// The tallies of an hour, a day or a month do not change any more.
+    Sealed {
+        unit: upkeep::Unit,
+        tallies: u64,
+        sha256: String,
+    },
+    /// From here on the results of the endpoint's slots are recorded one by one.
+    ResultsFrom {
+        at: Ms,
+    },
+    ResultsUntil {
+        at: Ms,
     },
 }
 

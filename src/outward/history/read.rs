@@ -40,7 +40,7 @@ impl Calendar {
     }
 
     /// An instant of the timeline that is surely not after this one of the calendar.
-    fn surely_before(&self, utc: UtcMs) -> i64 {
+    pub fn surely_before(&self, utc: UtcMs) -> i64 {
         utc - self.steps.iter().map(|(_, offset)| *offset).max().unwrap_or(0)
     }
 
@@ -95,6 +95,9 @@ pub fn outages(connection: &Connection, calendar: &Calendar, endpoint: Option<&s
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Later than anything.
+const NEVER: UtcMs = i64::MAX / 4;
+
 /// Where an endpoint's settled time begins and ends, and the unknown stretch that is open.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extent {
@@ -103,6 +106,8 @@ pub struct Extent {
     pub open_unknown: Option<(Ms, Reason)>,
     /// The run of failures that is open.
     pub open_run: Option<(Ms, Ms)>,
+    /// Taken out of service, and not back: nothing follows its settled time.
+    pub is_gone: bool,
 }
 
 /// What is recorded of one endpoint, in UTC, cut to what touches `period`.
@@ -119,6 +124,10 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
         let reason: String = r.get(2)?;
         unknown.push((Span::new(r.get(0)?, r.get(1)?), Reason::parse(&reason).unwrap_or(Reason::Internal)));
     }
+    if let (Some(until), Some(first)) = (super::prune::pruned_until(connection)?, extent.first_start) {
+        // What was recorded before is gone: nothing of it is taken for up.
+        unknown.push((Span::new(first as i64, until.min(extent.watermark) as i64), Reason::History));
+    }
     if let Some((since, reason)) = extent.open_unknown {
         unknown.push((Span::new(since as i64, extent.watermark as i64), reason));
     }
@@ -132,15 +141,20 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
     let unknown_spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
     let down = known_down(&outages, &unknown_spans, extent.watermark as i64);
     let skipped = calendar.skipped().map(|s| (s, Reason::Clock));
+    let mut absent = [spans("absent")?, exclusions(connection, endpoint, &component)?].concat();
+    let settled = calendar.utc(extent.watermark);
+    if extent.is_gone {
+        absent.push(Span::new(settled, NEVER));
+    }
     Ok(Record {
         from: extent.first_start.map(|at| calendar.utc(at)),
-        settled: calendar.utc(extent.watermark),
+        settled: if extent.is_gone { NEVER } else { settled },
         outages: outages.into_iter().map(|o| in_calendar(o, calendar)).collect(),
         down: Spans::new(down.as_slice().iter().map(|s| calendar.span(s.from, s.to)).collect()),
         unknown: unknown.into_iter().map(|(s, reason)| (calendar.span(s.from, s.to), reason)).chain(skipped).collect(),
         doubtful: spans("doubtful")?,
         proven,
-        absent: [spans("absent")?, exclusions(connection, endpoint, &component)?].concat(),
+        absent,
     })
 }
 

@@ -46,8 +46,9 @@ pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
         return Err(damaged("it has events but no mark: the last state of the endpoints is gone".into()));
     }
     // What stands after the last mark was committed on its own: seals of hours, and a restore.
-    let after: Option<i64> =
-        c.query_row("SELECT seq FROM event WHERE seq > ?1 AND kind NOT IN ('tallies', 'restored') LIMIT 1", [marked_events], |r| r.get(0)).optional()?;
+    let after: Option<i64> = c
+        .query_row("SELECT seq FROM event WHERE seq > ?1 AND kind NOT IN ('tallies', 'restored', 'pruned') LIMIT 1", [marked_events], |r| r.get(0))
+        .optional()?;
     let newest: i64 = c.query_row("SELECT ifnull(max(seq), 0) FROM event", [], |r| r.get(0))?;
     if let Some(seq) = after.or((newest < marked_events).then_some(newest + 1)) {
         return Err(damaged(format!("event {seq} and the last mark do not belong together")));

@@ -1,11 +1,12 @@
 //! The reading tables once more, told by the events alone: whatever stands in them and does not follow from an event was
 //! written by somebody else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::{Connection, Row, params};
-use serde_json::{Map, Value};
+use rusqlite::{Connection, Row, Transaction, params};
+use serde_json::{Map, Value, json};
 
+use super::upkeep::Unit;
 use super::{HistoryError, Projection};
 use crate::words::{Cause, Reason, parse_utc};
 
@@ -17,11 +18,15 @@ type Row1 = (u64, Vec<i64>, String);
 pub struct Retold {
     /// Names of endpoints, with their numbers.
     ids: HashMap<String, i64>,
+    /// Every name that a number ever stood for.
+    names: BTreeMap<i64, BTreeSet<String>>,
     in_service: HashMap<i64, bool>,
     components: HashMap<i64, String>,
     outages: BTreeMap<u64, Outage>,
     open: HashMap<i64, u64>,
     spans: HashMap<&'static str, Vec<Row1>>,
+    /// What is sealed: the event, the unit, how many tallies, their hash.
+    seals: Vec<(u64, Unit, u64, String)>,
     /// The first event whose endpoint's number is not that of its name.
     misplaced: Option<u64>,
 }
@@ -48,6 +53,7 @@ impl Retold {
             self.ids.insert(text("endpoint").to_owned(), id);
         }
         if let Some(id) = endpoint {
+            self.names.entry(id).or_default().insert(text("endpoint").to_owned());
             let known = *self.ids.entry(text("endpoint").to_owned()).or_insert(id);
             if known != id && self.misplaced.is_none() {
                 self.misplaced = Some(seq);
@@ -93,12 +99,121 @@ impl Retold {
                 let is_it = |body: &str| serde_json::from_str::<Value>(body).is_ok_and(|b| b["id"] == text("id"));
                 windows.iter_mut().filter(|(_, row, body)| row[1] == -1 && is_it(body)).for_each(|(_, row, _)| row[1] = at);
             }
+            "tallies" => {
+                let unit = Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
+                self.seals.extend(unit.map(|unit| (seq, unit, n("tallies").max(0) as u64, text("sha256").to_owned())));
+            }
+            "results_from" => self.spans.entry("recording").or_default().push((seq, vec![id, n("from_ms"), -1], String::new())),
+            "results_until" => {
+                let recordings = self.spans.entry("recording").or_default();
+                recordings.iter_mut().filter(|(_, row, _)| row[0] == id && row[2] == -1).for_each(|(_, row, _)| row[2] = n("to_ms"));
+            }
             "exclusion" => {
                 let ends = [text("from"), text("to")].map(|t| parse_utc(t).unwrap_or(-1));
                 self.spans.entry("correction").or_default().push((seq, ends.to_vec(), content(event)));
             }
             _ => {}
         }
+    }
+
+    /// How many rows of a table the events tell of.
+    pub fn rows_of(&self, table: &str) -> usize {
+        self.spans.get(table).map_or(0, Vec::len)
+    }
+
+    /// Whether a number ever stood for this name.
+    pub fn stood_for(&self, endpoint: i64, name: &str) -> bool {
+        self.names.get(&endpoint).is_some_and(|names| names.contains(name))
+    }
+
+    /// What later events rest on: everything but spans and outages that are over.
+    pub fn carried(&self) -> Value {
+        let rows = |table: &str| self.spans.get(table).cloned().unwrap_or_default();
+        let open = self.outages.iter().filter(|(_, o)| o.end.is_none()).map(|(seq, o)| json!([seq, o.endpoint, o.cause, o.begin]));
+        let units = self.seals.iter().map(|(seq, unit, tallies, sum)| json!([seq, unit.kind.as_str(), unit.label(), tallies, sum]));
+        json!({
+            "ids": self.ids.iter().collect::<BTreeMap<_, _>>(), "names": self.names, "in_service": self.in_service.iter().collect::<BTreeMap<_, _>>(),
+            "components": self.components.iter().collect::<BTreeMap<_, _>>(), "outages": open.collect::<Vec<_>>(), "seals": units.collect::<Vec<_>>(),
+            "clock": rows("clock"), "window": rows("window"), "correction": rows("correction"), "recording": rows("recording"),
+        })
+    }
+
+    /// Begins where a stub ends. `None` where it cannot be read.
+    pub fn resting_on(carried: &Value) -> Option<Self> {
+        fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
+            serde_json::from_value(value.clone()).ok()
+        }
+        let mut told = Self { ids: read(&carried["ids"])?, names: read(&carried["names"])?, ..Self::default() };
+        told.in_service = read(&carried["in_service"])?;
+        told.components = read(&carried["components"])?;
+        for (seq, endpoint, cause, begin) in read::<Vec<(u64, i64, String, [i64; 4])>>(&carried["outages"])? {
+            told.outages.insert(seq, Outage { endpoint, cause, begin, end: None });
+            told.open.insert(endpoint, seq);
+        }
+        for (seq, kind, label, tallies, sum) in read::<Vec<(u64, String, String, u64, String)>>(&carried["seals"])? {
+            told.seals.push((seq, Unit::of_seal(|key| (key == kind).then(|| label.clone()))?, tallies, sum));
+        }
+        for table in ["clock", "window", "correction", "recording"] {
+            told.spans.insert(table, read(&carried[table])?);
+        }
+        Some(told)
+    }
+
+    /// Writes what a stub carries into the tables of a history in memory; endpoints by name.
+    pub fn put(self, transaction: &Transaction) -> Result<HashMap<String, i64>, HistoryError> {
+        for (name, id) in &self.ids {
+            let component = self.components.get(id).unwrap_or(name);
+            let serves = self.in_service.get(id).copied().unwrap_or(true);
+            let sql = "INSERT INTO endpoint (id, name, component, kind, target, digest, in_service) VALUES (?1, ?2, ?3, '', '', 0, ?4)";
+            transaction.execute(sql, params![id, name, component, serves])?;
+        }
+        for (seq, o) in &self.outages {
+            let [confirmed, from, earliest, latest] = o.begin;
+            let sql = "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            transaction.execute(sql, params![*seq as i64, o.endpoint, o.cause, confirmed, from, earliest, latest])?;
+        }
+        for (_, unit, tallies, sum) in &self.seals {
+            let sql = "INSERT INTO sealed (kind, number, tallies, sha256) VALUES (?1, ?2, ?3, ?4)";
+            transaction.execute(sql, params![unit.kind.as_str(), unit.number, *tallies as i64, sum])?;
+        }
+        let rows = |table: &str| self.spans.get(table).map_or(&[][..], Vec::as_slice).iter();
+        let ended = |at: i64| (at != -1).then_some(at);
+        for (_, row, _) in rows("clock") {
+            transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", [row[0], row[1]])?;
+        }
+        for (seq, row, body) in rows("window") {
+            let id = serde_json::from_str::<Value>(body).ok().and_then(|b| b["id"].as_str().map(str::to_owned)).unwrap_or_default();
+            let sql = "INSERT INTO window (seq, id, body, recorded, ended) VALUES (?1, ?2, ?3, ?4, ?5)";
+            transaction.execute(sql, params![*seq as i64, id, body, row[0], ended(row[1])])?;
+        }
+        for (seq, _, body) in rows("correction") {
+            transaction.execute("INSERT INTO correction (seq, body) VALUES (?1, ?2)", params![*seq as i64, body])?;
+        }
+        for (seq, row, _) in rows("recording") {
+            let sql = "INSERT INTO recording (seq, endpoint, from_at, to_at) VALUES (?1, ?2, ?3, ?4)";
+            transaction.execute(sql, params![*seq as i64, row[0], row[1], ended(row[2])])?;
+        }
+        Ok(self.ids)
+    }
+
+    /// What is sealed, in the order of the events: the event, the unit, how many tallies, their hash.
+    pub fn seals(&self) -> &[(u64, Unit, u64, String)] {
+        &self.seals
+    }
+
+    /// The table of seals against the events.
+    fn seals_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
+        let mut stored: HashMap<(String, i64), (u64, String)> = connection
+            .prepare("SELECT kind, number, tallies, sha256 FROM sealed")?
+            .query_map([], |r| Ok(((r.get(0)?, r.get(1)?), (r.get::<_, i64>(2)? as u64, r.get(3)?))))?
+            .collect::<Result<_, _>>()?;
+        let wrong = |seq: u64| Some((seq, "the table of seals does not say what this and the other events say".to_owned()));
+        for (seq, unit, tallies, sum) in &self.seals {
+            if stored.remove(&(unit.kind.as_str().to_owned(), unit.number)) != Some((*tallies, sum.clone())) {
+                return Ok(wrong(*seq));
+            }
+        }
+        Ok(if stored.is_empty() { None } else { wrong(self.seals.last().map_or(0, |s| s.0)) })
     }
 
     fn close(&mut self, endpoint: i64, end: [i64; 4]) {
@@ -116,6 +231,9 @@ impl Retold {
             return Ok(Some(found));
         }
         if let Some(found) = self.outages_differ(connection)? {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.seals_differ(connection)? {
             return Ok(Some(found));
         }
         let span = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?, r.get(2)?], String::new()));
@@ -136,7 +254,9 @@ impl Retold {
             Ok((["from", "to"].map(|k| value[k].as_str().and_then(parse_utc).unwrap_or(-1)).to_vec(), canonical_text(&value)))
         };
         type Read = dyn Fn(&Row) -> rusqlite::Result<(Vec<i64>, String)>;
-        let tables: [(&'static str, &str, &Read); 7] = [
+        let recording = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?, r.get::<_, Option<i64>>(2)?.unwrap_or(-1)], String::new()));
+        let tables: [(&'static str, &str, &Read); 8] = [
+            ("recording", "SELECT endpoint, from_at, to_at FROM recording", &recording),
             ("unknown", "SELECT endpoint, from_at, to_at, reason FROM unknown", &with_reason),
             ("doubtful", "SELECT endpoint, from_at, to_at FROM doubtful", &span),
             ("proven", "SELECT endpoint, from_at, to_at FROM proven", &span),
@@ -246,6 +366,12 @@ pub fn projections(event: &Map<String, Value>) -> Vec<Projection> {
         }
         "maintenance_ended" => vec![Projection::WindowEnded { id: text("id").to_owned(), at: parse_utc(text("from")).unwrap_or(0) }],
         "exclusion" => vec![Projection::Corrected { body: body() }],
+        "tallies" => {
+            let unit = Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
+            unit.map(|unit| Projection::Sealed { unit, tallies: n("tallies"), sha256: text("sha256").to_owned() }).into_iter().collect()
+        }
+        "results_from" => vec![Projection::ResultsFrom { at: n("from_ms") }],
+        "results_until" => vec![Projection::ResultsUntil { at: n("to_ms") }],
         _ => Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{HistoryError, Stamp, mark_place, sealed, state_place};
 
 /// Format of the database. A newer one is refused untouched.
-pub const FORMAT: i64 = 2;
+pub const FORMAT: i64 = 3;
 /// The database's name in the state directory.
 pub const FILE: &str = "history.sqlite";
 const LOCK: &str = "lock";
@@ -25,6 +25,22 @@ CREATE TABLE window (seq INTEGER PRIMARY KEY, id TEXT NOT NULL, body TEXT NOT NU
 CREATE INDEX window_of_id ON window (id) WHERE ended IS NULL;
 CREATE TABLE correction (seq INTEGER PRIMARY KEY, body TEXT NOT NULL);
 INSERT OR IGNORE INTO meta (key, value) VALUES ('chain', lower(hex(randomblob(16))));
+";
+
+/// What the third format adds to the second: seals of tallies, days and months, results by themselves, stubs of pruned events.
+const THIRD: &str = "
+CREATE TABLE sealed (kind TEXT NOT NULL, number INTEGER NOT NULL, tallies INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (kind, number)) WITHOUT ROWID;
+CREATE TABLE tally_day (endpoint INTEGER NOT NULL, day INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (endpoint, day)) WITHOUT ROWID;
+CREATE INDEX tally_day_day ON tally_day (day);
+CREATE TABLE tally_month (endpoint INTEGER NOT NULL, month INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (endpoint, month)) WITHOUT ROWID;
+CREATE INDEX tally_month_month ON tally_month (month);
+CREATE TABLE result (endpoint INTEGER NOT NULL, at INTEGER NOT NULL, ok INTEGER NOT NULL, PRIMARY KEY (endpoint, at)) WITHOUT ROWID;
+CREATE TABLE recording (seq INTEGER PRIMARY KEY, endpoint INTEGER NOT NULL, from_at INTEGER NOT NULL, to_at INTEGER);
+CREATE INDEX recording_of_endpoint ON recording (endpoint);
+CREATE TABLE stub (last INTEGER PRIMARY KEY, body TEXT NOT NULL, carried TEXT NOT NULL);
+INSERT OR REPLACE INTO sealed (kind, number, tallies, sha256)
+    SELECT 'hour', unixepoch(json_extract(body, '$.hour')) / 3600, json_extract(body, '$.tallies'), json_extract(body, '$.sha256')
+    FROM event WHERE kind = 'tallies';
 ";
 
 const TABLES: &str = "
@@ -130,13 +146,16 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
     connection.pragma_update(None, "cache_size", -4096)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     match format_of(&connection, path)? {
-        0 => connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} {SECOND} PRAGMA user_version = {FORMAT}; COMMIT;"))?,
+        0 => connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} {SECOND} {THIRD} PRAGMA user_version = {FORMAT}; COMMIT;"))?,
         found if found < FORMAT => {
             let kept = path.with_extension(format!("format-{found}.sqlite"));
             super::backup::backup(&connection, &kept)?;
-            connection.execute_batch(&format!("BEGIN IMMEDIATE; {SECOND}"))?;
-            reseal(&connection, path)?;
-            connection.execute_batch(&format!("PRAGMA user_version = {FORMAT}; COMMIT;"))?;
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            if found < 2 {
+                connection.execute_batch(SECOND)?;
+                reseal(&connection, path)?;
+            }
+            connection.execute_batch(&format!("{THIRD} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
             tracing::info!(from = found, to = FORMAT, kept = %kept.display(), "the history has a new format; a backup of the old one is kept");
         }
         _ => {}
@@ -204,7 +223,7 @@ pub fn open_to_read(directory: &Path) -> Result<Connection, HistoryError> {
 /// A history that lives in memory only.
 pub fn in_memory() -> Result<Connection, HistoryError> {
     let connection = Connection::open_in_memory()?;
-    connection.execute_batch(&format!("{TABLES} {SECOND}"))?;
+    connection.execute_batch(&format!("{TABLES} {SECOND} {THIRD}"))?;
     Ok(connection)
 }
 

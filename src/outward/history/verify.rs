@@ -6,15 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::HistoryError;
-use super::chain::{GENESIS, canonical, hex, link};
+use super::chain::{GENESIS, canonical, hex, link, sha256};
 use super::checkpoint::verify_signature;
+use super::prune::Stub;
 use super::read::each_event;
 use super::retold::Retold;
-use super::writer::tallies_digest;
-use crate::words::parse_utc;
+use super::upkeep::{Kind, Seals, tallies_digest};
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,25 +61,61 @@ fn signed(value: &Value) -> Result<Signed, String> {
 
 /// What the events say of the chain as a whole.
 #[derive(Default)]
-struct Walked {
+pub struct Walked {
+    /// The last event.
     events: u64,
     head: [u8; 32],
     /// Heads after the events that checkpoints name.
-    heads: BTreeMap<u64, String>,
-    /// (event, hour, SHA-256 of its tallies).
-    hours: Vec<(u64, i64, String)>,
+    pub heads: BTreeMap<u64, String>,
+    /// The first event by a version that keeps an hour's tallies until those of its day are sealed.
+    keeps_from: Option<u64>,
     /// Old chain to (its last event that is still here, the event that tells of the restore).
     restores: HashMap<String, (u64, u64)>,
     /// Keys that an event introduced: (event, key).
     keys: Vec<(u64, String)>,
-    told: Retold,
+    /// Events that tell of a stub: (its last event, its hash).
+    prunings: Vec<(u64, String)>,
+    pub told: Retold,
 }
 
-/// Recomputes every hash in order; the first event that does not fit, else what was learnt.
-fn walk(connection: &Connection, wanted: &[u64]) -> Result<Result<Walked, Verdict>, HistoryError> {
-    let mut walked = Walked { head: GENESIS, ..Walked::default() };
+impl Walked {
+    /// What events after a cut rest on.
+    pub fn carried(&self) -> Value {
+        let mut carried = self.told.carried();
+        carried["keeps_from"] = json!(self.keeps_from);
+        carried["restores"] = json!(self.restores.iter().collect::<BTreeMap<_, _>>());
+        carried["keys"] = json!(self.keys);
+        carried
+    }
+
+    fn resting_on(stub: &Stub) -> Option<Self> {
+        let carried = &stub.carried;
+        Some(Self {
+            events: stub.last,
+            head: stub.head,
+            keeps_from: carried["keeps_from"].as_u64(),
+            restores: serde_json::from_value(carried["restores"].clone()).ok()?,
+            keys: serde_json::from_value(carried["keys"].clone()).ok()?,
+            told: Retold::resting_on(carried)?,
+            ..Self::default()
+        })
+    }
+}
+
+/// Recomputes every hash in order up to the event `until`; the first event that does not fit, else what was learnt.
+pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until: u64) -> Result<Result<Walked, Verdict>, HistoryError> {
+    let mut walked = match stub {
+        None => Walked { head: GENESIS, ..Walked::default() },
+        Some(stub) => match Walked::resting_on(stub) {
+            Some(walked) => walked,
+            None => return Ok(Err(Verdict::Altered { seq: stub.last, why: "what the stub of the events before carries cannot be read".into() })),
+        },
+    };
     let mut altered = None;
-    each_event(connection, 0, |event| {
+    each_event(connection, walked.events + 1, |event| {
+        if event.seq > until {
+            return false;
+        }
         let wrong = |why: &str| Some(Verdict::Altered { seq: event.seq, why: why.to_owned() });
         if event.seq != walked.events + 1 {
             altered = Some(Verdict::Altered { seq: walked.events + 1, why: format!("the event is missing; the next is {}", event.seq) });
@@ -101,12 +137,12 @@ fn walk(connection: &Connection, wanted: &[u64]) -> Result<Result<Walked, Verdic
         }
         let text = |key: &str| parsed.get(key).and_then(Value::as_str).unwrap_or_default();
         match text("kind") {
-            "tallies" => {
-                if let Some(hour) = parse_utc(text("hour")) {
-                    walked.hours.push((event.seq, hour.div_euclid(3_600_000), text("sha256").to_owned()));
-                }
-            }
+            "daemon_started" if parsed.contains_key("format") => walked.keeps_from = walked.keeps_from.or(Some(event.seq)),
             "checkpoint_key_changed" => walked.keys.push((event.seq, text("key").to_owned())),
+            "pruned" => {
+                let last = parsed.get("last").and_then(Value::as_u64).unwrap_or(0);
+                walked.prunings.push((last, text("stub_sha256").to_owned()));
+            }
             "restored" => {
                 let last = parsed.get("old_seq").and_then(Value::as_u64).unwrap_or(0);
                 walked.restores.insert(text("old_chain").to_owned(), (last, event.seq));
@@ -125,6 +161,15 @@ fn walk(connection: &Connection, wanted: &[u64]) -> Result<Result<Walked, Verdic
 
 /// Recomputes every hash, checks every signature, and the tables that follow from the events.
 pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, HistoryError> {
+    match looked_through(connection, against) {
+        Err(HistoryError::Sqlite(rusqlite::Error::InvalidColumnType(_, column, found))) => {
+            Ok(Verdict::Altered { seq: 0, why: format!("a column `{column}` holds a value of type {found}, which was never written there") })
+        }
+        verdict => verdict,
+    }
+}
+
+fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict, HistoryError> {
     let sound: String = connection.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
     if sound != "ok" {
         return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: {sound}") });
@@ -149,16 +194,33 @@ pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, His
     let mut wanted: Vec<u64> = stored.iter().chain(&given).map(|c| c.seq).collect();
     wanted.sort_unstable();
     wanted.dedup();
-    let walked = match walk(connection, &wanted)? {
+    let stub = match Stub::read(connection) {
+        Ok(stub) => stub,
+        Err(HistoryError::Damaged { why, .. }) => return Ok(Verdict::Altered { seq: 1, why }),
+        Err(error) => return Err(error),
+    };
+    let before = stub.as_ref().map_or(0, |s| s.last);
+    // What a stub tells of may not be taken away yet.
+    stored.retain(|c| c.seq > before);
+    let walked = match walk(connection, stub.as_ref(), &wanted, u64::MAX)? {
         Ok(walked) => walked,
         Err(altered) => return Ok(altered),
     };
+    if let Some(stub) = &stub
+        && let Some(why) = stub_differs(connection, stub, &walked, &stored, against)?
+    {
+        return Ok(Verdict::Altered { seq: stub.last, why });
+    }
     let chain: Option<String> = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0)).optional()?;
     let chain = chain.unwrap_or_default();
     if let Some(verdict) = stored_differ(&stored, &walked, &chain, against) {
         return Ok(verdict);
     }
-    if let Some(given) = &given
+    if let (Some(given), Some(stub)) = (&given, stub.as_ref().filter(|s| given.as_ref().is_some_and(|g| g.seq <= s.last))) {
+        if let Some(verdict) = pruned_differs(given, stub) {
+            return Ok(verdict);
+        }
+    } else if let Some(given) = &given
         && let Some(verdict) = given_differs(given, &walked, &chain, &stored, against)
     {
         return Ok(verdict);
@@ -169,19 +231,54 @@ pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, His
     if let Some((seq, why)) = walked.told.differs(connection)? {
         return Ok(Verdict::Altered { seq, why });
     }
-    for (seq, hour, sum) in walked.hours.iter().rev().take(24 * 7) {
-        let (digest, count) = tallies_digest(connection, *hour)?;
-        let is_filed: i64 = connection.query_row(
-            "SELECT count(*) FROM tally t JOIN endpoint e ON e.id = t.endpoint WHERE t.hour = ?1 AND json_extract(CAST(t.body AS TEXT), '$.endpoint') NOT IN
-             (SELECT e.name UNION SELECT json_extract(v.body, '$.from') FROM event v WHERE v.endpoint = e.id AND v.kind = 'endpoint_renamed')",
-            [hour],
-            |r| r.get(0),
-        )?;
-        if count > 0 && (hex(&digest) != *sum || is_filed > 0) {
-            return Ok(Verdict::Altered { seq: *seq, why: "the hourly tallies that it vouches for are not what they were".into() });
-        }
+    if let Some((seq, why)) = tallies_differ(connection, &walked)? {
+        return Ok(Verdict::Altered { seq, why });
     }
     Ok(Verdict::Whole { events: walked.events, head: hex(&walked.head), checkpoints: stored.len() as u64, restores: walked.restores.len() as u64 })
+}
+
+/// Why the stub of pruned events is not what the daemon made.
+fn stub_differs(connection: &Connection, stub: &Stub, walked: &Walked, stored: &[Signed], against: &Against) -> Result<Option<String>, HistoryError> {
+    let body: String = connection.query_row("SELECT body FROM stub ORDER BY last DESC LIMIT 1", [], |r| r.get(0))?;
+    if walked.prunings.last() != Some(&(stub.last, hex(&sha256(body.as_bytes())))) {
+        return Ok(Some("no event tells of the stub that stands for the events before".into()));
+    }
+    let key = stub.object["key"].as_str().unwrap_or_default();
+    let is_known = against.key.as_deref() == Some(key) || stored.iter().any(|c| c.key == key) || walked.keys.iter().any(|(_, k)| k == key);
+    if !(is_known || stored.is_empty() && against.key.is_none()) {
+        return Ok(Some(format!("the stub of the events before was signed by another key, {key}")));
+    }
+    Ok(None)
+}
+
+/// Whether a checkpoint from outside is among those that the stub keeps.
+fn pruned_differs(given: &Signed, stub: &Stub) -> Option<Verdict> {
+    let kept = stub.checkpoints().iter().find(|c| c["seq"].as_u64() == Some(given.seq) && c["chain"] == given.chain);
+    match kept {
+        Some(kept) if kept["head"] == given.head => None,
+        Some(_) => Some(Verdict::Altered { seq: given.seq, why: "the stub of the events before has another head for the given checkpoint".into() }),
+        None => Some(Verdict::Altered { seq: given.seq, why: "the stub of the events before does not have the given checkpoint".into() }),
+    }
+}
+
+/// The first seal whose tallies are not what they were, or are gone before their time.
+fn tallies_differ(connection: &Connection, walked: &Walked) -> Result<Option<(u64, String)>, HistoryError> {
+    let mut seals = Seals::default();
+    walked.told.seals().iter().for_each(|(_, unit, ..)| seals.add(*unit));
+    for (seq, unit, told, sum) in walked.told.seals().iter().rev() {
+        if seals.may_be_gone(*unit) {
+            continue;
+        }
+        let mut is_misfiled = false;
+        let (digest, count) = tallies_digest(connection, *unit, |endpoint, name| is_misfiled |= !walked.told.stood_for(endpoint, name))?;
+        // Versions before kept an hour's tallies for seven days and had nothing longer.
+        let is_forgotten = count == 0 && unit.kind == Kind::Hour && walked.keeps_from.is_none_or(|first| *seq < first);
+        if !is_forgotten && (count != *told || hex(&digest) != *sum || is_misfiled) {
+            let kind = unit.kind.as_str();
+            return Ok(Some((*seq, format!("the tallies of the {kind} {}, which it vouches for, are not what they were", unit.label()))));
+        }
+    }
+    Ok(None)
 }
 
 /// The first of our own checkpoints that the events do not fit.

@@ -1,0 +1,79 @@
+//! Single results of slots, for contracts that count slices of the clock by the probes inside them.
+//!
+//! Re-probes are left out: they come close together while something fails, and would weigh failures more than successes.
+
+use serde_json::json;
+
+use super::{EVENTS_WAITING_LIMIT, Kept, Recorder};
+use crate::engine::events;
+use crate::judgement::sla::contract::Contracts;
+use crate::judgement::state::{ProbeResult, Verdict};
+use crate::outward::history::{EventDraft, Projection};
+use crate::words::Ms;
+
+impl Recorder {
+    /// Endpoints whose single results were recorded when the daemon ended.
+    pub fn restore_recording(&mut self, endpoints: impl IntoIterator<Item = i64>) {
+        self.recording = endpoints.into_iter().collect();
+    }
+
+    /// Begins and ends the record of single results as the contracts ask for it; events tell of both.
+    pub fn record_results_of(&mut self, contracts: &Contracts, now: Ms) {
+        for index in 0..self.courses.len() {
+            let course = &self.courses[index];
+            if !course.in_service {
+                continue;
+            }
+            let is_wanted = contracts.count_slices_of(&course.entry.endpoint.load().component);
+            self.courses[index].is_counted_singly = is_wanted;
+            if is_wanted {
+                self.record_from(index, now);
+            } else {
+                self.record_no_more(index, now);
+            }
+        }
+    }
+
+    fn record_from(&mut self, index: usize, now: Ms) {
+        let course = &self.courses[index];
+        if self.recording.contains(&course.id) {
+            return;
+        }
+        // An endpoint that has no slot yet has missed none.
+        let from = course.judge.first_start().filter(|_| course.judge.slots().all() == 0).unwrap_or(now);
+        if self.tell_of_record(index, "results_from", json!({"from_ms": from}), Projection::ResultsFrom { at: from }, now) == Kept::Yes {
+            self.recording.insert(self.courses[index].id);
+        }
+    }
+
+    pub(super) fn record_no_more(&mut self, index: usize, now: Ms) {
+        let id = self.courses[index].id;
+        if self.recording.contains(&id)
+            && self.tell_of_record(index, "results_until", json!({"to_ms": now}), Projection::ResultsUntil { at: now }, now) == Kept::Yes
+        {
+            self.recording.remove(&id);
+        }
+    }
+
+    fn tell_of_record(&mut self, index: usize, kind: &'static str, body: serde_json::Value, projection: Projection, now: Ms) -> Kept {
+        let course = &self.courses[index];
+        let who = (course.id, course.entry.endpoint.load().name.clone());
+        let utc = self.utc(now);
+        self.push_event(EventDraft { projection: Some(projection), ..events::of_endpoint(who, kind, now, utc, body) })
+    }
+
+    /// Keeps what a slot found, if it was measured.
+    pub(super) fn keep_result(&mut self, index: usize, result: &ProbeResult) {
+        let course = &self.courses[index];
+        if !course.is_counted_singly || !result.slot || self.results.len() >= EVENTS_WAITING_LIMIT {
+            return;
+        }
+        let ok = match result.verdict {
+            Verdict::Success => true,
+            Verdict::Failure(_) => false,
+            Verdict::Unmeasured(_) => return,
+        };
+        let at = self.utc(result.start);
+        self.results.push((self.courses[index].id, at, ok));
+    }
+}

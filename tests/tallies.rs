@@ -1,0 +1,158 @@
+//! Tallies over years: sealed by the hour, rolled up by day and month, each figure kept, and whoever takes one away is seen.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use probity::judgement::latency::{Ending, Series};
+use probity::judgement::state::Slots;
+use probity::judgement::timeline::Span;
+use probity::outward::history::past::{Which, tallies};
+use probity::outward::history::registry::Registered;
+use probity::outward::history::schema::open_to_read;
+use probity::outward::history::tally::{tally_hours, tally_latency, tally_slots};
+use probity::outward::history::verify::{Against, Verdict, verify};
+use probity::outward::history::writer::{History, Writer};
+use probity::outward::history::{Batch, EventDraft, Registration, Stamp, TallyDraft};
+use probity::words::{Name, parse_utc};
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+/// A history with two endpoints, and its writer.
+fn begun(directory: &Path) -> (Writer, std::thread::JoinHandle<()>, Vec<Registered>) {
+    let mut history = History::open(directory, None).expect("opened");
+    let registration =
+        |text: &str| Registration { name: name(text), renamed_from: None, component: name(text), kind: "tcp", target: "127.0.0.1:1".into(), digest: 1 };
+    let registered = history.register(&[registration("a"), registration("b")]).expect("registered");
+    let (tell, told) = std::sync::mpsc::channel();
+    let (writer, thread) = history.start(move |progress| drop(tell.send(progress))).expect("started");
+    let event = |id: i64, text: &str| EventDraft {
+        endpoint: Some((id, name(text))),
+        kind: "endpoint_added",
+        at: 1,
+        utc: 1,
+        body: [("component".to_owned(), text.into())].into_iter().collect(),
+        projection: None,
+    };
+    let start = EventDraft {
+        endpoint: None,
+        kind: "daemon_started",
+        at: 1,
+        utc: 1,
+        body: [("format".to_owned(), 3.into()), ("last_mark_ms".to_owned(), 0.into())].into_iter().collect(),
+        projection: None,
+    };
+    let events = vec![start, event(registered[0].id, "a"), event(registered[1].id, "b")];
+    writer.commit(Batch { id: 1, stamp: Stamp { utc_ms: 1, ..Stamp::default() }, events, prune_before: 0, ..Batch::default() });
+    told.recv_timeout(Duration::from_secs(10)).expect("committed");
+    (writer, thread, registered)
+}
+
+fn tally(registered: &[Registered], which: usize, hour: i64, success: u64) -> TallyDraft {
+    TallyDraft {
+        endpoint: registered[which].id,
+        name: name(["a", "b"][which]),
+        hour,
+        slots: Slots { success, missed: 1, ..Slots::default() },
+        slots_before: Slots::default(),
+        reprobes: 0,
+        latency: vec![(Series::Whole(Ending::Success), vec![(100, success)])],
+    }
+}
+
+fn count(directory: &Path, sql: &str) -> i64 {
+    open_to_read(directory).expect("opened").query_row(sql, [], |r| r.get(0)).expect("counted")
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Slots, hours and latency counts of a period, from whatever tallies make it up.
+fn sums(directory: &Path, endpoint: &str, period: Span) -> (u64, u64, u64) {
+    let connection = open_to_read(directory).expect("opened");
+    let all = tallies(&connection, endpoint, period, Which::Sealed).expect("read");
+    let latency = all.iter().flat_map(|t| tally_latency(&t.body)).flat_map(|(_, b)| b).map(|(_, n)| n).sum();
+    (all.iter().filter_map(|t| tally_slots(&t.body)).map(|s| s.success).sum(), all.iter().map(|t| tally_hours(&t.body)).sum(), latency)
+}
+
+fn verdict(directory: &Path) -> Verdict {
+    verify(&open_to_read(directory).expect("opened"), &Against::default()).expect("verified")
+}
+
+#[test]
+fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let (writer, thread, registered) = begun(path);
+    let first = parse_utc("2025-01-01T00:00:00Z").expect("an instant") / HOUR_MS;
+    // The first and the last hour of every day, so that a week's worth of hours is twelve weeks.
+    let days = 560;
+    let hours: Vec<i64> = (0..days).flat_map(|day| [first + day * 24, first + day * 24 + 23]).collect();
+    for (k, hour) in hours.iter().enumerate() {
+        writer.tallies((0..2).map(|which| tally(&registered, which, *hour, 10 + k as u64 % 7)).collect());
+    }
+    writer.hours_are_over(first + days * 24, 2, 2);
+    // 560 days: 476 are rolled up, as 84 are left; 396 of these stay, so January and February went into months.
+    until("days and months are sealed", || count(path, "SELECT count(*) FROM sealed") == hours.len() as i64 + 476 + 2);
+    until("what was rolled up is gone", || {
+        count(path, "SELECT count(*) FROM tally_day") == 2 * (476 - 59) && count(path, "SELECT count(DISTINCT hour) FROM tally WHERE hour < 24 * 20148") == 0
+    });
+    assert_eq!(count(path, "SELECT count(*) FROM tally_month"), 4);
+    let all = Span::new(first * HOUR_MS, (first + days * 24) * HOUR_MS);
+    let success: u64 = (0..hours.len() as u64).map(|k| 10 + k % 7).sum();
+    assert_eq!(sums(path, "a", all), (success, hours.len() as u64, success), "each hour once");
+    // A month of Helsinki begins in the last day of UTC's month before: its hours are still there.
+    let april = Span::new(parse_utc("2025-03-31T22:00:00Z").expect("an instant"), parse_utc("2025-04-30T21:00:00Z").expect("an instant"));
+    assert_eq!(sums(path, "b", april).1, 60, "the last hour of March, 29 days of two hours, the first hour of 30 April");
+    assert!(matches!(verdict(path), Verdict::Whole { .. }), "{:?}", verdict(path));
+    writer.end(Duration::ZERO);
+    thread.join().expect("ended");
+    let file = path.join("history.sqlite");
+    let original = std::fs::read(&file).expect("read");
+    let newest = hours[hours.len() - 1];
+    for deed in [
+        format!("DELETE FROM tally WHERE hour = {newest}"),
+        format!("DELETE FROM tally WHERE hour = {newest} AND endpoint = 1"),
+        "UPDATE tally_day SET body = replace(CAST(body AS TEXT), '\"success\":', '\"success\":1') WHERE day = (SELECT max(day) FROM tally_day)".to_owned(),
+        "DELETE FROM tally_day WHERE day = (SELECT min(day) FROM tally_day)".to_owned(),
+        "DELETE FROM tally_month WHERE endpoint = 2".to_owned(),
+        format!("DELETE FROM sealed WHERE kind = 'hour' AND number = {newest}"),
+        "INSERT INTO sealed VALUES ('day', 20999, 1, '00')".to_owned(),
+        "UPDATE tally_month SET endpoint = -endpoint; UPDATE tally_month SET endpoint = 3 + endpoint".to_owned(),
+    ] {
+        rusqlite::Connection::open(&file).expect("opened").execute_batch(&deed).expect("done");
+        assert!(matches!(verdict(path), Verdict::Altered { .. }), "{deed}");
+        std::fs::write(&file, &original).expect("put back");
+    }
+}
+
+#[test]
+fn an_hour_that_the_clock_comes_back_to_goes_on_and_one_that_is_sealed_does_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let (writer, thread, registered) = begun(path);
+    let hour = 490_000;
+    let now = Span::new(hour * HOUR_MS, (hour + 1) * HOUR_MS);
+    // The clock runs a month ahead for a while, then comes back into the same hour.
+    writer.tallies(vec![tally(&registered, 0, hour, 7)]);
+    writer.tallies(vec![tally(&registered, 0, hour + 720, 2)]);
+    writer.reopen(hour);
+    writer.tallies(vec![tally(&registered, 0, hour, 5)]);
+    writer.tallies(vec![tally(&registered, 0, hour, 6)]);
+    writer.hours_are_over(hour + 1, 3, 3);
+    until("the hour is sealed", || count(path, "SELECT count(*) FROM sealed") == 1);
+    assert_eq!(sums(path, "a", now), (13, 1, 13));
+    writer.tallies(vec![tally(&registered, 0, hour, 99)]);
+    writer.end(Duration::ZERO);
+    thread.join().expect("ended");
+    assert_eq!(sums(path, "a", now), (13, 1, 13), "sealed is sealed");
+    assert!(matches!(verdict(path), Verdict::Whole { .. }), "{:?}", verdict(path));
+}
