@@ -1,7 +1,7 @@
 //! Tallies over years: sealed by the hour, rolled up by day and month, each figure kept, and whoever takes one away is seen.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use probity::judgement::latency::{Ending, Series};
 use probity::judgement::state::Slots;
@@ -14,6 +14,7 @@ use probity::outward::history::verify::{Against, Verdict, verify};
 use probity::outward::history::writer::{History, Writer};
 use probity::outward::history::{Batch, EventDraft, Registration, Stamp, TallyDraft};
 use probity::words::{Name, parse_utc};
+use tokio::time::Instant;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -67,11 +68,11 @@ fn count(directory: &Path, sql: &str) -> i64 {
     open_to_read(directory).expect("opened").query_row(sql, [], |r| r.get(0)).expect("counted")
 }
 
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(120);
     while !is_so() {
         assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -87,8 +88,8 @@ fn verdict(directory: &Path) -> Verdict {
     verify(&open_to_read(directory).expect("opened"), &Against::default()).expect("verified")
 }
 
-#[test]
-fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
+#[tokio::test]
+async fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
     let (writer, thread, registered) = begun(path);
@@ -101,10 +102,11 @@ fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
     }
     writer.hours_are_over(first + days * 24, 2, 2);
     // 560 days: 476 are rolled up, as 84 are left; 396 of these stay, so January and February went into months.
-    until("days and months are sealed", || count(path, "SELECT count(*) FROM sealed") == hours.len() as i64 + 476 + 2);
+    until("days and months are sealed", || count(path, "SELECT count(*) FROM sealed") == hours.len() as i64 + 476 + 2).await;
     until("what was rolled up is gone", || {
         count(path, "SELECT count(*) FROM tally_day") == 2 * (476 - 59) && count(path, "SELECT count(DISTINCT hour) FROM tally WHERE hour < 24 * 20148") == 0
-    });
+    })
+    .await;
     assert_eq!(count(path, "SELECT count(*) FROM tally_month"), 4);
     let all = Span::new(first * HOUR_MS, (first + days * 24) * HOUR_MS);
     let success: u64 = (0..hours.len() as u64).map(|k| 10 + k % 7).sum();
@@ -134,8 +136,8 @@ fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
     }
 }
 
-#[test]
-fn an_hour_that_the_clock_comes_back_to_goes_on_and_one_that_is_sealed_does_not() {
+#[tokio::test]
+async fn an_hour_that_the_clock_comes_back_to_goes_on_and_one_that_is_sealed_does_not() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
     let (writer, thread, registered) = begun(path);
@@ -148,7 +150,7 @@ fn an_hour_that_the_clock_comes_back_to_goes_on_and_one_that_is_sealed_does_not(
     writer.tallies(vec![tally(&registered, 0, hour, 5)]);
     writer.tallies(vec![tally(&registered, 0, hour, 6)]);
     writer.hours_are_over(hour + 1, 3, 3);
-    until("the hour is sealed", || count(path, "SELECT count(*) FROM sealed") == 1);
+    until("the hour is sealed", || count(path, "SELECT count(*) FROM sealed") == 1).await;
     assert_eq!(sums(path, "a", now), (13, 1, 13));
     writer.tallies(vec![tally(&registered, 0, hour, 99)]);
     writer.end(Duration::ZERO);

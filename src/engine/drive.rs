@@ -5,6 +5,9 @@
 //! against an endpoint.
 
 mod coming;
+mod hours;
+mod itself;
+mod record;
 
 pub use self::coming::registration;
 
@@ -24,37 +27,23 @@ use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
-use crate::judgement::maintenance::{Origin, Window};
+use crate::judgement::maintenance::Window;
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::outward::history::writer::{Progress, Writer};
-use crate::outward::history::{EventDraft, Projection, Registration, Stamp};
+use crate::outward::history::{Registration, Stamp};
 use crate::outward::net::Net;
 use crate::outward::probe::{self, Report};
 use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
 const TURN_NS: u64 = 100 * NS_PER_MS;
-/// A turn that comes later than this is a stall.
-const STALL_NS: u64 = 500 * NS_PER_MS;
-/// How long a signal may take to be noted once the process goes on.
-const SIGNAL_GRACE: Duration = Duration::from_millis(3);
-/// Stalls that are remembered; probes live for minutes at most.
-const STALLS_KEPT: usize = 256;
 /// Figures that are taken down or shown in one turn.
 const FIGURES_AT_ONCE: usize = 200;
 /// Events are committed at once, but not more often than this.
 const COMMIT_APART_NS: u64 = 20 * NS_PER_MS;
 const SECOND_NS: u64 = 1_000_000_000;
-/// Turns of a tenth of a second in which every endpoint's tally is written once: ten minutes.
-const TALLY_TURNS: usize = 6000;
-/// Turns in which the tallies of an hour that has ended are written: four minutes.
-const CLOSING_TURNS: usize = 2400;
-/// When the tallies of the last hour are taken to be complete.
-const SEAL_AFTER_MS: i64 = 480_000;
-/// A wall clock that is off by more is corrected by an event.
-const CLOCK_STEP_MS: i64 = 10;
 const LATENESS_BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1000, 2500, 10_000, 50_000, 250_000, 1_000_000];
 
 /// What the daemon asks of the engine while it runs.
@@ -424,34 +413,6 @@ impl Driver {
 
     // ---- the prober itself ----------------------------------------------------------------------------------------
 
-    /// Looks whether this turn came too late, and why.
-    fn note_stall(&mut self) {
-        let reading = self.clock.read();
-        self.board.health.progress_ns.store(reading.boot_ns, Ordering::Relaxed);
-        let late_ns = reading.boot_ns - self.last_turn.boot_ns;
-        if late_ns > TURN_NS + STALL_NS {
-            let suspended_ns = reading.boot_ns.saturating_sub(reading.monotonic_ns);
-            let was_suspended = suspended_ns.saturating_sub(self.suspended_ns) > TURN_NS;
-            // The handler of SIGCONT runs on another thread and may come a moment after this one.
-            await_signal();
-            let was_stopped = self.continued.swap(false, Ordering::Relaxed);
-            let reason = if was_suspended || was_stopped { Reason::Suspended } else { Reason::Late };
-            tracing::warn!(reason = reason.as_str(), stalled_ms = late_ns / NS_PER_MS, "the prober stood still");
-            self.board.health.stalls.fetch_add(1, Ordering::Relaxed);
-            self.stalls.push_back(Stall { from_ns: self.last_turn.boot_ns, to_ns: reading.boot_ns, reason });
-            if self.stalls.len() > STALLS_KEPT {
-                self.stalls.pop_front();
-            }
-            self.suspended_ns = suspended_ns;
-        }
-        self.last_turn = reading;
-    }
-
-    /// The reason of a stall that lies within the time, if there was one.
-    fn stalled(&self, from_ns: u64, to_ns: u64) -> Option<Reason> {
-        self.stalls.iter().rev().find(|s| s.from_ns < to_ns && from_ns < s.to_ns).map(|s| s.reason)
-    }
-
     /// Ten times a second.
     fn tenth(&mut self) {
         self.turns += 1;
@@ -479,126 +440,6 @@ impl Driver {
         }
         self.board.health.events_waiting.store(self.recorder.events_waiting() as u64, Ordering::Relaxed);
         self.board.health.in_flight.store(self.scheduler.in_flight(), Ordering::Relaxed);
-    }
-
-    /// A step of the wall clock becomes an event with both clocks.
-    fn look_at_clock(&mut self) {
-        let reading = self.clock.read();
-        // A reading that was interrupted tells nothing.
-        if self.clock.boot_ns() - reading.boot_ns > NS_PER_MS {
-            return;
-        }
-        let at = self.timeline.ms(reading.boot_ns);
-        let offset = reading.utc_ms - at as i64;
-        let step = offset - self.recorder.offset_ms;
-        if step.abs() < CLOCK_STEP_MS {
-            return;
-        }
-        tracing::warn!(step_ms = step, "the wall clock was set");
-        let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
-        self.recorder.offset_ms = offset;
-        self.recorder.tell_windows(at);
-        let projection = Some(Projection::ClockStep { at, offset_ms: offset });
-        let _ = self.recorder.push_event(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) });
-    }
-
-    /// Writes the tallies of a few endpoints in each turn, so that each is at most ten minutes old.
-    fn tallies(&mut self, count: usize) {
-        let now = self.now_ms();
-        let hour = (now as i64 + self.recorder.offset_ms).div_euclid(3_600_000);
-        // A clock that was set back a little finds its hour open already.
-        if hour != self.hour && hour != self.hour - 1 {
-            if hour < self.hour {
-                self.writer.reopen(hour);
-            }
-            self.closing = Some((self.hour, 0));
-            self.recorder.begin_hour(hour, now);
-            self.hour = hour;
-        }
-        let mut drafts = Vec::new();
-        if let Some((ended, from)) = self.closing {
-            let to = count.min(from + count / CLOSING_TURNS + 1);
-            drafts.extend((from..to).filter_map(|index| self.recorder.tally(index, ended)));
-            self.closing = (to < count).then_some((ended, to));
-        } else {
-            let part = self.turns % TALLY_TURNS;
-            drafts.extend((count * part / TALLY_TURNS..count * (part + 1) / TALLY_TURNS).filter_map(|index| self.recorder.tally(index, self.hour)));
-        }
-        if !drafts.is_empty() {
-            self.writer.tallies(drafts);
-        }
-        let into_hour_ms = (now as i64 + self.recorder.offset_ms).rem_euclid(3_600_000);
-        if into_hour_ms > SEAL_AFTER_MS && self.sealed != self.hour && self.closing.is_none() {
-            self.sealed = self.hour;
-            self.writer.hours_are_over(self.hour, now, now as i64 + self.recorder.offset_ms);
-        }
-    }
-
-    // ---- the history ----------------------------------------------------------------------------------------------
-
-    fn commit_if_due(&mut self) {
-        let now_ns = self.clock.boot_ns();
-        let since_ns = now_ns - self.last_commit_ns.min(now_ns);
-        let is_due = since_ns >= SECOND_NS || (self.recorder.has_events() && since_ns >= COMMIT_APART_NS);
-        if self.outstanding.is_some() || !is_due {
-            return;
-        }
-        self.last_commit_ns = now_ns;
-        let reading = self.clock.read();
-        let batch = self.recorder.close_batch(self.stamp(&reading));
-        self.outstanding = Some(batch.id);
-        self.writer.commit(batch);
-    }
-
-    fn heard(&mut self, news: Progress) {
-        let health = &self.board.health;
-        match news {
-            Progress::Committed { batch, events } => {
-                if !health.history_writable.swap(true, Ordering::Relaxed) {
-                    tracing::info!("the history takes writes again");
-                }
-                health.events_recorded.store(events, Ordering::Relaxed);
-                self.recorder.committed(batch);
-                for (_, recorded, reply) in self.promised.extract_if(.., |(id, ..)| *id <= batch) {
-                    let _ = reply.send(Ok(recorded));
-                }
-                if self.outstanding.is_some_and(|id| id <= batch) {
-                    self.outstanding = None;
-                }
-            }
-            Progress::Failing(why) => {
-                if health.history_writable.swap(false, Ordering::Relaxed) {
-                    tracing::error!(%why, "the history takes no writes: figures stand still until it does, nothing is forgotten");
-                }
-            }
-        }
-    }
-
-    /// Records what somebody asked for; the answer follows with the commit.
-    fn record(&mut self, request: Request, reply: RecordReply) {
-        let now = self.now_ms();
-        let recorded = now as i64 + self.recorder.offset_ms;
-        match request {
-            Request::DeclareWindow { window, by } => {
-                if self.board.windows.load().iter().any(|s| s.window.id == window.id && s.ended.is_none()) {
-                    let _ = reply.send(Err(format!("a window `{}` is in force already; cancel it first, or take another id", window.id)));
-                    return;
-                }
-                self.recorder.declare(window, &by, Origin::Person, now);
-                self.recorder.tell_windows(now);
-            }
-            Request::EndWindow { id, by } => {
-                if !self.recorder.end_window(&id, &by, now) {
-                    let _ = reply.send(Err(format!("no window `{id}` is in force")));
-                    return;
-                }
-                self.recorder.tell_windows(now);
-            }
-            Request::Correct { kind, body } => {
-                self.recorder.correct(kind, body, now);
-            }
-        }
-        self.promised.push((self.recorder.next_batch(), recorded, reply));
     }
 
     fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
@@ -661,12 +502,6 @@ impl Driver {
         self.writer.tallies(tallies);
         self.writer.end(Duration::from_millis(200));
     }
-}
-
-/// Lets a signal's handler run that is already under way.
-#[expect(clippy::disallowed_methods, reason = "after a standstill of half a second, three milliseconds delay nobody")]
-fn await_signal() {
-    std::thread::sleep(SIGNAL_GRACE);
 }
 
 /// A probe whose code panics is an outcome like others: the prober's own fault.

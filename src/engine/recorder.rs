@@ -5,9 +5,11 @@
 //! once it is committed.
 
 mod batches;
+mod finality;
 mod gap;
 mod messages;
 mod results;
+mod showing;
 mod tallies;
 mod vouching;
 pub mod windows;
@@ -17,20 +19,20 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use self::messages::{State, notifications, withdrawals};
+use self::messages::withdrawals;
 use self::tallies::{HourCount, difference};
 use super::board::{Board, Entry, LastProbe, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
 use super::witness::Witnesses;
 use crate::config::plan::{Endpoint, Metrics, Notify};
-use crate::judgement::latency::{Ending, LastHour, Series};
+use crate::judgement::latency::{Ending, LastHour};
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
 use crate::outward::history::{EventDraft, OutboxDraft, Registration, Service};
 use crate::outward::probe::Report;
-use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Phase, Reason, StateName, UtcMs, format_utc};
+use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -406,77 +408,6 @@ impl Recorder {
         self.publish_live(index);
     }
 
-    /// Raw counters and latency count at once and are never revised.
-    fn count_raw(&mut self, index: usize, occasion: Occasion, report: &Report, is_stalled: bool, now: Ms) {
-        let (ending, why, detail) = match &report.outcome {
-            Outcome::Up(_) => (Some(Ending::Success), None, ""),
-            Outcome::Down { cause, detail, .. } if cause.is_timeout() => (Some(Ending::Timeout), Some(cause.as_str()), detail.as_str()),
-            Outcome::Down { cause, detail, .. } => (Some(Ending::Failure), Some(cause.as_str()), detail.as_str()),
-            Outcome::Unmeasured { reason, detail } => (None, Some(reason.as_str()), detail.as_str()),
-        };
-        if let Outcome::Unmeasured { reason, .. } = &report.outcome {
-            self.counts.unmeasured[*reason as usize] += 1;
-        }
-        if occasion == Occasion::Reprobe {
-            self.courses[index].reprobes += 1;
-            self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
-        }
-        let utc = self.utc(now);
-        let started_utc = utc - (report.duration_us / 1000) as i64;
-        let last = LastProbe {
-            occasion,
-            started_utc,
-            duration_us: report.duration_us,
-            result: report.outcome.result(),
-            why,
-            detail: detail.to_owned(),
-            phases: report.phases,
-        };
-        // The prober's own standstill is not the endpoint's latency.
-        let sample = ending.filter(|_| !is_stalled).map(|ending| (ending, report.duration_us));
-        let raw = Box::new(Raw {
-            utc,
-            sample,
-            cause: if let Outcome::Down { cause, .. } = &report.outcome { Some(*cause) } else { None },
-            http: report.outcome.facts().map(|f| (f.http_status, f.certificate.clone())),
-            last,
-        });
-        if let Err(raw) = self.show_raw(index, raw) {
-            self.unseen.push((index, raw));
-        }
-    }
-
-    /// Gives it back when a reader holds the view.
-    fn show_raw(&self, index: usize, raw: Box<Raw>) -> Result<(), Box<Raw>> {
-        let mut raw = Some(raw);
-        let (buckets, with_phases) = (&self.buckets_us, self.phases);
-        self.board.change(&self.courses[index].entry, |view| {
-            let Some(raw) = raw.take() else { return };
-            if let Some(cause) = raw.cause {
-                match view.shown.failures.iter_mut().find(|(c, _)| *c == cause) {
-                    Some((_, count)) => *count += 1,
-                    None => view.shown.failures.push((cause, 1)),
-                }
-            }
-            if let Some((ending, us)) = raw.sample {
-                view.shown.latency[ending as usize].record(buckets, us);
-                view.hour.record(raw.utc, Series::Whole(ending), us);
-                view.shown.last_duration_us = Some(us);
-                for phase in Phase::ALL.into_iter().filter(|_| with_phases) {
-                    let Some(us) = raw.last.phases.us(phase).map(u64::from) else { continue };
-                    view.shown.phases.get_or_insert_default()[phase as usize].record(buckets, us);
-                    view.hour.record(raw.utc, Series::Phase(phase), us);
-                }
-            }
-            if let Some((status, certificate)) = raw.http {
-                view.shown.http_status = status;
-                view.shown.certificate = certificate.or(view.shown.certificate.take());
-            }
-            view.last = Some(raw.last);
-        });
-        raw.map_or(Ok(()), Err)
-    }
-
     fn judge_one(&mut self, index: usize, seq: u64, happening: Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
         self.courses[index].expected = seq + 1;
         let is_void = seq < self.courses[index].void_before;
@@ -540,82 +471,6 @@ impl Recorder {
         }
         changes.clear();
         self.changes = changes;
-    }
-
-    fn became_final(&mut self, index: usize, change: &Change, detail: Option<&str>, now: Ms) {
-        let course = &mut self.courses[index];
-        let endpoint = course.entry.endpoint.load_full();
-        let name = &endpoint.name;
-        let offset = self.offset_ms;
-        let utc = |at: Ms| at as i64 + offset;
-        let now_utc = utc(now);
-        let mut messages = Vec::new();
-        match *change {
-            Change::Down { from, confirmed_at, cause, .. } => {
-                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
-                self.counts.transitions += 1;
-                tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
-                messages = notifications(&self.notify, &endpoint, course.id, State::Down { from, confirmed_at, cause, detail }, offset);
-            }
-            Change::Up { from, to, down, .. } => {
-                (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
-                self.counts.transitions += 1;
-                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(to)), down_ms = down, "up");
-                messages = notifications(&self.notify, &endpoint, course.id, State::Up { from, to, down }, offset);
-            }
-            Change::OutageLeft { from, to, .. } => {
-                course.since_utc = utc(to);
-                messages = withdrawals(&self.notify, course.id, from);
-            }
-            Change::Proven { .. } => {}
-            Change::OutOfService { to, .. } => course.since_utc = utc(to),
-            Change::FirstUp { at } => {
-                (course.last_transition_utc, course.since_utc) = (utc(at), utc(at));
-                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(at)), "up for the first time");
-            }
-            Change::UnknownFrom { from, .. } => {
-                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
-                if course.judge.transitions().unknown > 0 {
-                    tracing::warn!(endpoint = %name, state = "unknown", since = %format_utc(utc(from)), "unknown");
-                }
-            }
-            Change::UnknownUntil { from, to, reason, .. } => {
-                self.counts.unknown_ms[reason as usize] += to - from;
-                course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
-                if to > from && reason != Reason::Starting {
-                    tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");
-                }
-            }
-            Change::Unconfirmed { .. } => tracing::info!(endpoint = %name, "a failure was not confirmed"),
-        }
-        let who = (course.id, name.clone());
-        self.keep_events(index, change, events::draft(who, change, now, self.offset_ms, now_utc));
-        if self.outbox.len() < EVENTS_WAITING_LIMIT {
-            self.outbox.extend(messages);
-        }
-    }
-
-    // ---- the board ------------------------------------------------------------------------------------------------
-
-    fn publish_live(&mut self, index: usize) {
-        let course = &self.courses[index];
-        let state = course.judge.state();
-        let outage = course.judge.outage().filter(|_| state == StateName::Down).map(|o| (self.utc(o.from), o.cause));
-        let (slots, since_utc) = (difference(course.judge.slots(), &course.slots_before), course.since_utc);
-        let published = self.board.change(&course.entry, |view| {
-            view.shown.state = state;
-            view.shown.since_utc = since_utc;
-            view.shown.outage = outage;
-            view.shown.slots = slots;
-        });
-        if !published {
-            self.unpublished.push(index);
-        }
-    }
-
-    pub fn show_next_slot(&self, index: usize, at: Ms) {
-        let utc = self.utc(at);
-        self.board.change(&self.courses[index].entry, |view| view.next_slot_utc = utc);
     }
 
     /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue judges hear the time.

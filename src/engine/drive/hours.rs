@@ -1,0 +1,44 @@
+//! Tallies by the hour of the calendar: written a few at a time, complete when the hour is over, then sealed.
+
+use super::Driver;
+
+/// Turns of a tenth of a second in which every endpoint's tally is written once: ten minutes.
+const TALLY_TURNS: usize = 6000;
+/// Turns in which the tallies of an hour that has ended are written: four minutes.
+const CLOSING_TURNS: usize = 2400;
+/// When the tallies of the last hour are taken to be complete.
+const SEAL_AFTER_MS: i64 = 480_000;
+
+impl Driver {
+    /// Writes the tallies of a few endpoints in each turn, so that each is at most ten minutes old.
+    pub(super) fn tallies(&mut self, count: usize) {
+        let now = self.now_ms();
+        let hour = (now as i64 + self.recorder.offset_ms).div_euclid(3_600_000);
+        // A clock that was set back a little finds its hour open already.
+        if hour != self.hour && hour != self.hour - 1 {
+            if hour < self.hour {
+                self.writer.reopen(hour);
+            }
+            self.closing = Some((self.hour, 0));
+            self.recorder.begin_hour(hour, now);
+            self.hour = hour;
+        }
+        let mut drafts = Vec::new();
+        if let Some((ended, from)) = self.closing {
+            let to = count.min(from + count / CLOSING_TURNS + 1);
+            drafts.extend((from..to).filter_map(|index| self.recorder.tally(index, ended)));
+            self.closing = (to < count).then_some((ended, to));
+        } else {
+            let part = self.turns % TALLY_TURNS;
+            drafts.extend((count * part / TALLY_TURNS..count * (part + 1) / TALLY_TURNS).filter_map(|index| self.recorder.tally(index, self.hour)));
+        }
+        if !drafts.is_empty() {
+            self.writer.tallies(drafts);
+        }
+        let into_hour_ms = (now as i64 + self.recorder.offset_ms).rem_euclid(3_600_000);
+        if into_hour_ms > SEAL_AFTER_MS && self.sealed != self.hour && self.closing.is_none() {
+            self.sealed = self.hour;
+            self.writer.hours_are_over(self.hour, now, now as i64 + self.recorder.offset_ms);
+        }
+    }
+}

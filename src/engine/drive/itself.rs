@@ -1,0 +1,78 @@
+//! The driver measures the prober itself: turns that came too late are stalls, and steps of the wall clock are events.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Driver, Stall, TURN_NS};
+use crate::engine::events;
+use crate::outward::clock::NS_PER_MS;
+use crate::outward::history::{EventDraft, Projection};
+use crate::words::Reason;
+
+/// A turn that comes later than this is a stall.
+const STALL_NS: u64 = 500 * NS_PER_MS;
+/// How long a signal may take to be noted once the process goes on.
+const SIGNAL_GRACE: Duration = Duration::from_millis(3);
+/// Stalls that are remembered; probes live for minutes at most.
+const STALLS_KEPT: usize = 256;
+/// A wall clock that is off by more is corrected by an event.
+const CLOCK_STEP_MS: i64 = 10;
+
+impl Driver {
+    /// Looks whether this turn came too late, and why.
+    pub(super) fn note_stall(&mut self) {
+        let reading = self.clock.read();
+        self.board.health.progress_ns.store(reading.boot_ns, Ordering::Relaxed);
+        let late_ns = reading.boot_ns - self.last_turn.boot_ns;
+        if late_ns > TURN_NS + STALL_NS {
+            let suspended_ns = reading.boot_ns.saturating_sub(reading.monotonic_ns);
+            let was_suspended = suspended_ns.saturating_sub(self.suspended_ns) > TURN_NS;
+            // The handler of SIGCONT runs on another thread and may come a moment after this one.
+            await_signal();
+            let was_stopped = self.continued.swap(false, Ordering::Relaxed);
+            let reason = if was_suspended || was_stopped { Reason::Suspended } else { Reason::Late };
+            tracing::warn!(reason = reason.as_str(), stalled_ms = late_ns / NS_PER_MS, "the prober stood still");
+            self.board.health.stalls.fetch_add(1, Ordering::Relaxed);
+            self.stalls.push_back(Stall { from_ns: self.last_turn.boot_ns, to_ns: reading.boot_ns, reason });
+            if self.stalls.len() > STALLS_KEPT {
+                self.stalls.pop_front();
+            }
+            self.suspended_ns = suspended_ns;
+        }
+        self.last_turn = reading;
+    }
+
+    /// The reason of a stall that lies within the time, if there was one.
+    pub(super) fn stalled(&self, from_ns: u64, to_ns: u64) -> Option<Reason> {
+        self.stalls.iter().rev().find(|s| s.from_ns < to_ns && from_ns < s.to_ns).map(|s| s.reason)
+    }
+
+    /// A step of the wall clock becomes an event with both clocks.
+    pub(super) fn look_at_clock(&mut self) {
+        let reading = self.clock.read();
+        // A reading that was interrupted tells nothing.
+        if self.clock.boot_ns() - reading.boot_ns > NS_PER_MS {
+            return;
+        }
+        let at = self.timeline.ms(reading.boot_ns);
+        let offset = reading.utc_ms - at as i64;
+        let step = offset - self.recorder.offset_ms;
+        if step.abs() < CLOCK_STEP_MS {
+            return;
+        }
+        tracing::warn!(step_ms = step, "the wall clock was set");
+        let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
+        self.recorder.offset_ms = offset;
+        self.recorder.tell_windows(at);
+        let projection = Some(Projection::ClockStep { at, offset_ms: offset });
+        let _ = self.recorder.push_event(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) });
+    }
+}
+
+/// Lets a signal's handler run that is already under way.
+#[expect(clippy::disallowed_methods, reason = "after a standstill of half a second, three milliseconds delay nobody")]
+fn await_signal() {
+    std::thread::sleep(SIGNAL_GRACE);
+}

@@ -1,0 +1,74 @@
+//! What the driver and the history tell each other: batches, commits, and what people ask to be recorded.
+
+use std::sync::atomic::Ordering;
+
+use super::{COMMIT_APART_NS, Driver, RecordReply, Request, SECOND_NS};
+use crate::judgement::maintenance::Origin;
+use crate::outward::history::writer::Progress;
+
+impl Driver {
+    pub(super) fn commit_if_due(&mut self) {
+        let now_ns = self.clock.boot_ns();
+        let since_ns = now_ns - self.last_commit_ns.min(now_ns);
+        let is_due = since_ns >= SECOND_NS || (self.recorder.has_events() && since_ns >= COMMIT_APART_NS);
+        if self.outstanding.is_some() || !is_due {
+            return;
+        }
+        self.last_commit_ns = now_ns;
+        let reading = self.clock.read();
+        let batch = self.recorder.close_batch(self.stamp(&reading));
+        self.outstanding = Some(batch.id);
+        self.writer.commit(batch);
+    }
+
+    pub(super) fn heard(&mut self, news: Progress) {
+        let health = &self.board.health;
+        match news {
+            Progress::Committed { batch, events } => {
+                if !health.history_writable.swap(true, Ordering::Relaxed) {
+                    tracing::info!("the history takes writes again");
+                }
+                health.events_recorded.store(events, Ordering::Relaxed);
+                self.recorder.committed(batch);
+                for (_, recorded, reply) in self.promised.extract_if(.., |(id, ..)| *id <= batch) {
+                    let _ = reply.send(Ok(recorded));
+                }
+                if self.outstanding.is_some_and(|id| id <= batch) {
+                    self.outstanding = None;
+                }
+            }
+            Progress::Failing(why) => {
+                if health.history_writable.swap(false, Ordering::Relaxed) {
+                    tracing::error!(%why, "the history takes no writes: figures stand still until it does, nothing is forgotten");
+                }
+            }
+        }
+    }
+
+    /// Records what somebody asked for; the answer follows with the commit.
+    pub(super) fn record(&mut self, request: Request, reply: RecordReply) {
+        let now = self.now_ms();
+        let recorded = now as i64 + self.recorder.offset_ms;
+        match request {
+            Request::DeclareWindow { window, by } => {
+                if self.board.windows.load().iter().any(|s| s.window.id == window.id && s.ended.is_none()) {
+                    let _ = reply.send(Err(format!("a window `{}` is in force already; cancel it first, or take another id", window.id)));
+                    return;
+                }
+                self.recorder.declare(window, &by, Origin::Person, now);
+                self.recorder.tell_windows(now);
+            }
+            Request::EndWindow { id, by } => {
+                if !self.recorder.end_window(&id, &by, now) {
+                    let _ = reply.send(Err(format!("no window `{id}` is in force")));
+                    return;
+                }
+                self.recorder.tell_windows(now);
+            }
+            Request::Correct { kind, body } => {
+                self.recorder.correct(kind, body, now);
+            }
+        }
+        self.promised.push((self.recorder.next_batch(), recorded, reply));
+    }
+}

@@ -1,0 +1,62 @@
+//! What became final of an endpoint: a line in the log, an event, a message to whoever is notified.
+
+use super::messages::{State, notifications, withdrawals};
+use super::{EVENTS_WAITING_LIMIT, Recorder};
+use crate::engine::events;
+use crate::judgement::state::Change;
+use crate::words::{Ms, Reason, format_utc};
+
+impl Recorder {
+    pub(super) fn became_final(&mut self, index: usize, change: &Change, detail: Option<&str>, now: Ms) {
+        let course = &mut self.courses[index];
+        let endpoint = course.entry.endpoint.load_full();
+        let name = &endpoint.name;
+        let offset = self.offset_ms;
+        let utc = |at: Ms| at as i64 + offset;
+        let now_utc = utc(now);
+        let mut messages = Vec::new();
+        match *change {
+            Change::Down { from, confirmed_at, cause, .. } => {
+                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
+                self.counts.transitions += 1;
+                tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
+                messages = notifications(&self.notify, &endpoint, course.id, State::Down { from, confirmed_at, cause, detail }, offset);
+            }
+            Change::Up { from, to, down, .. } => {
+                (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
+                self.counts.transitions += 1;
+                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(to)), down_ms = down, "up");
+                messages = notifications(&self.notify, &endpoint, course.id, State::Up { from, to, down }, offset);
+            }
+            Change::OutageLeft { from, to, .. } => {
+                course.since_utc = utc(to);
+                messages = withdrawals(&self.notify, course.id, from);
+            }
+            Change::Proven { .. } => {}
+            Change::OutOfService { to, .. } => course.since_utc = utc(to),
+            Change::FirstUp { at } => {
+                (course.last_transition_utc, course.since_utc) = (utc(at), utc(at));
+                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(at)), "up for the first time");
+            }
+            Change::UnknownFrom { from, .. } => {
+                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
+                if course.judge.transitions().unknown > 0 {
+                    tracing::warn!(endpoint = %name, state = "unknown", since = %format_utc(utc(from)), "unknown");
+                }
+            }
+            Change::UnknownUntil { from, to, reason, .. } => {
+                self.counts.unknown_ms[reason as usize] += to - from;
+                course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
+                if to > from && reason != Reason::Starting {
+                    tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");
+                }
+            }
+            Change::Unconfirmed { .. } => tracing::info!(endpoint = %name, "a failure was not confirmed"),
+        }
+        let who = (course.id, name.clone());
+        self.keep_events(index, change, events::draft(who, change, now, self.offset_ms, now_utc));
+        if self.outbox.len() < EVENTS_WAITING_LIMIT {
+            self.outbox.extend(messages);
+        }
+    }
+}
