@@ -197,6 +197,7 @@ struct Driver {
     /// CLOCK_BOOTTIME minus CLOCK_MONOTONIC when last looked at.
     suspended_ns: u64,
     hour: i64,
+    hour_entered_ns: u64,
     sealed: i64,
     wanted: Vec<Reprobe>,
     reports: mpsc::UnboundedSender<Finished>,
@@ -225,6 +226,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         board: setup.board,
         gauges: setup.gauges,
         hour: (setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms).div_euclid(3_600_000),
+        hour_entered_ns: reading.boot_ns,
         sealed: 0,
         recorder: setup.recorder,
         vantage: setup.vantage,
@@ -497,9 +499,10 @@ impl Driver {
         if tokio::time::timeout(Duration::from_millis(1200), wait).await.is_err() {
             tracing::error!("the last events could not be committed in time");
         }
-        let hour = self.hour;
-        let tallies: Vec<_> = (0..self.recorder.endpoints()).filter_map(|index| self.recorder.tally(index, hour)).collect();
-        self.writer.tallies(tallies);
+        let count = self.recorder.endpoints();
+        let left = self.closing.map_or(0..0, |(_, from)| from..count).filter_map(|index| self.recorder.tally(index, self.closing?.0));
+        let present = (0..count).filter_map(|index| self.recorder.tally(index, self.hour));
+        self.writer.tallies(left.chain(present).collect());
         self.writer.end(Duration::from_millis(200));
     }
 }

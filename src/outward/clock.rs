@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -87,6 +88,9 @@ impl Alarm {
                 }
                 if armed.get() != boot_ns {
                     if timer.get_ref().arm(boot_ns).is_err() {
+                        // Without the timer the runtime's own will do, to a millisecond; never a loop that lets nobody else run.
+                        armed.set(0);
+                        tokio::time::sleep(Duration::from_nanos(boot_ns.saturating_sub(KernelClock::Boottime.now_ns()))).await;
                         return;
                     }
                     armed.set(boot_ns);

@@ -543,6 +543,53 @@ class Disk:
         return lost
 
 
+def test_a_disk_that_is_read_only_for_a_while_stops_the_figures_and_loses_nothing(d):
+    """It goes on, says so, and catches up with the original times; killed meanwhile, what was not recorded is unknown."""
+    servers, library = Servers(3, up=(0.4, 1.5), down=(0.4, 1.5)), shim(d)
+    held_up = []
+    for ending in ("mended", "killed"):
+        directory = os.path.join(d, ending)
+        os.makedirs(directory)
+        prober, told, mark = Prober(directory, servers.config()), Told(), os.path.join(directory, "read-only")
+        prober.begin({"LD_PRELOAD": library, "FAULT_DIRECTORY": prober.state, "FAULT_READ_ONLY": mark}).must_be_ready()
+        time.sleep(2)
+        told.look(prober)
+        open(mark, "w").close()
+        until(lambda: get(prober.url("/metrics")).count("probity_history_writable 0") == 1, what="the read-only disk being noticed")
+        told.look(prober)
+        settled, began = prober.figures(), time.time()
+        live = set()
+        while time.time() < began + 4:
+            live.update(e["state"] for e in prober.json("/api/v1/endpoints")["endpoints"])
+            time.sleep(0.05)
+        assert prober.figures() == settled, "settled figures moved"
+        assert live >= {"up", "down"}, "the live plane stood still: %s" % live
+        assert not prober.json("/api/v1/endpoints")["recorded"] and prober.readiness().startswith("Not ready"), prober.readiness()
+        assert "takes no writes" in open(prober.log).read(), prober.last_words()
+        if ending == "killed":
+            prober.kill()
+            os.remove(mark)
+            prober.begin().must_be_ready()
+        else:
+            os.remove(mark)
+            until(prober.is_ready, what="readiness after the disk takes writes again")
+        ended = time.time()
+        time.sleep(2.5)
+        told.look(prober)
+        outages = prober.outages()
+        outages_are_true(outages, servers)
+        within = [o for o in outages if began < instant(o["from"]) < ended - 1]
+        unknown = sum(v for k, v in prober.figures().items() if 'state="unknown"' in k) - sum(v for k, v in settled.items() if 'state="unknown"' in k)
+        if ending == "killed":
+            assert not within and unknown > 3 * 3, "what nobody recorded is neither up nor down: %s, unknown %s" % (within, unknown)
+        else:
+            assert len(within) >= 3 and unknown < 3, "what happened meanwhile is recorded with its times: %s, unknown %s" % (within, unknown)
+        assert prober.end() == 0
+        is_whole(prober.state)
+        held_up.append("%s: %d outages meanwhile, %.1f s unknown" % (ending, len(within), unknown))
+    return "; ".join(held_up)
+
+
 def test_a_loss_of_power_takes_nothing_back_that_was_told(d):
     runs, library = int(os.environ.get("POWER", "24")), shim(d)
     servers = Servers(5, up=(0.4, 1.5), down=(0.4, 1.5))

@@ -3,6 +3,7 @@
  *   FAULT_DIRECTORY  files under this absolute path count, all others pass
  *   FAULT            "FUNCTION N ERRNO once|on|torn", such as "pwrite 3 28 on": ENOSPC from the third pwrite on; torn: the n-th
  *                    pwrite writes half of it, those after it fail; empty: only counts
+ *   FAULT_READ_ONLY  a path: while there is a file, whatever would change a file fails with EROFS, as on a disk that became read-only
  *   FAULT_COUNTS     a file that holds the number of calls so far by function, as 64-bit numbers in the order of NAMES, and
  *                    behind them the number of calls that failed; it outlives a kill
  *   FAULT_JOURNAL    a file that takes every change of a file in order, and every sync, so that a loss of power can be played:
@@ -26,7 +27,7 @@
 enum { OPEN, WRITE, PWRITE, WRITEV, FSYNC, FTRUNCATE, RENAME, UNLINK, FUNCTIONS };
 static const char *const NAMES[FUNCTIONS] = {"open", "write", "pwrite", "writev", "fsync", "ftruncate", "rename", "unlink"};
 
-static const char *directory;
+static const char *directory, *read_only;
 static size_t directory_length;
 static int function = -1, number, stays, is_torn;
 static unsigned long nth;
@@ -39,6 +40,7 @@ static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 
 __attribute__((constructor)) static void begin(void) {
     directory = getenv("FAULT_DIRECTORY");
+    read_only = getenv("FAULT_READ_ONLY");
     directory_length = directory ? strlen(directory) : 0;
     const char *fault = getenv("FAULT"), *path = getenv("FAULT_COUNTS");
     char name[16], kind[8];
@@ -105,10 +107,21 @@ enum { TORN = 2 };
 /* Counts a call; true, with errno set, when it is to fail. */
 static int fails(int called) {
     uint64_t call = __atomic_add_fetch(&counts[called], 1, __ATOMIC_SEQ_CST);
+    if (read_only && called != FSYNC && !access(read_only, F_OK)) {
+        __atomic_add_fetch(&counts[FUNCTIONS], 1, __ATOMIC_SEQ_CST);
+        errno = EROFS;
+        return 1;
+    }
     if (called != function || call < nth || (call > nth && !stays)) return 0;
     __atomic_add_fetch(&counts[FUNCTIONS], 1, __ATOMIC_SEQ_CST);
     errno = number;
     return is_torn && call == nth ? TORN : 1;
+}
+
+/* An open that only reads is none of a read-only disk's business. */
+static int fails_open(int flags) {
+    if (read_only && (flags & O_ACCMODE) == O_RDONLY && !(flags & O_CREAT) && function < 0) return 0;
+    return fails(OPEN);
 }
 
 #define MODE(flags, last) \
@@ -117,19 +130,19 @@ static int fails(int called) {
 
 int open(const char *path, int flags, ...) {
     MODE(flags, flags)
-    return is_ours(path) && fails(OPEN) ? -1 : REAL(open)(path, flags, mode);
+    return is_ours(path) && fails_open(flags) ? -1 : REAL(open)(path, flags, mode);
 }
 int open64(const char *path, int flags, ...) {
     MODE(flags, flags)
-    return is_ours(path) && fails(OPEN) ? -1 : REAL(open64)(path, flags, mode);
+    return is_ours(path) && fails_open(flags) ? -1 : REAL(open64)(path, flags, mode);
 }
 int openat(int at, const char *path, int flags, ...) {
     MODE(flags, flags)
-    return is_ours(path) && fails(OPEN) ? -1 : REAL(openat)(at, path, flags, mode);
+    return is_ours(path) && fails_open(flags) ? -1 : REAL(openat)(at, path, flags, mode);
 }
 int openat64(int at, const char *path, int flags, ...) {
     MODE(flags, flags)
-    return is_ours(path) && fails(OPEN) ? -1 : REAL(openat64)(at, path, flags, mode);
+    return is_ours(path) && fails_open(flags) ? -1 : REAL(openat64)(at, path, flags, mode);
 }
 ssize_t write(int fd, const void *bytes, size_t n) {
     if (is_fd_ours(fd) && fails(WRITE)) return -1;

@@ -434,8 +434,8 @@ def test_a_prober_without_cpu_is_unknown_time_for_being_late(d):
     daemon.end()
 
 
-def test_steps_of_the_wall_clock_move_the_calendar_and_nothing_else(d):
-    """The clock jumps an hour ahead, then half an hour back, under a daemon that probes on."""
+def with_a_clock_of_its_own(d):
+    """A daemon whose wall clock can be set, and what sets it."""
     clock = os.path.join(d, "clock")
     def shift(text):
         with open(clock + ".new", "w") as f:
@@ -447,6 +447,29 @@ def test_steps_of_the_wall_clock_move_the_calendar_and_nothing_else(d):
     prefix = ["env", "LD_PRELOAD=" + preload, "FAKETIME_TIMESTAMP_FILE=" + clock, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]
     daemon = Daemon(d, QUICK + endpoint("e", server.port), prefix=prefix)
     until(lambda: daemon.endpoint("e")["state"] == "up", 20)
+    return daemon, shift
+
+
+def test_a_clock_a_month_ahead_for_a_while_takes_no_count_away(d):
+    daemon, shift = with_a_clock_of_its_own(d)
+    time.sleep(2)
+    shift("+2678400s")
+    time.sleep(3)
+    shift("+0s")
+    time.sleep(3)
+    counted = daemon.metric('probity_probes_total{endpoint="e",result="success"}')
+    daemon.end()
+    rows = sh("sqlite3", "-json", os.path.join(daemon.state, "history.sqlite"), "SELECT hour, json_extract(CAST(body AS TEXT), '$.slots.success') AS n FROM tally ORDER BY hour").stdout
+    tallies = [(row["hour"], row["n"]) for row in json.loads(rows)]
+    # Half a minute of luck: the test may run over the end of an hour.
+    ahead = [n for hour, n in tallies if hour > time.time() / 3600 + 24]
+    assert len(ahead) == 1 and ahead[0] >= 1, (tallies, counted)
+    assert abs(sum(n for _, n in tallies) - counted) <= 1, (tallies, counted)
+
+
+def test_steps_of_the_wall_clock_move_the_calendar_and_nothing_else(d):
+    """The clock jumps an hour ahead, then half an hour back, under a daemon that probes on."""
+    daemon, shift = with_a_clock_of_its_own(d)
     time.sleep(1)
     shift("+3600s")
     time.sleep(4)

@@ -1,13 +1,14 @@
 //! Tallies by the hour of the calendar: written a few at a time, complete when the hour is over, then sealed.
 
 use super::Driver;
+use crate::outward::clock::NS_PER_MS;
 
 /// Turns of a tenth of a second in which every endpoint's tally is written once: ten minutes.
 const TALLY_TURNS: usize = 6000;
 /// Turns in which the tallies of an hour that has ended are written: four minutes.
 const CLOSING_TURNS: usize = 2400;
 /// When the tallies of the last hour are taken to be complete.
-const SEAL_AFTER_MS: i64 = 480_000;
+const SEAL_AFTER_NS: u64 = 480_000 * NS_PER_MS;
 
 impl Driver {
     /// Writes the tallies of a few endpoints in each turn, so that each is at most ten minutes old.
@@ -22,6 +23,7 @@ impl Driver {
             self.closing = Some((self.hour, 0));
             self.recorder.begin_hour(hour, now);
             self.hour = hour;
+            self.hour_entered_ns = self.clock.boot_ns();
         }
         let mut drafts = Vec::new();
         if let Some((ended, from)) = self.closing {
@@ -35,8 +37,9 @@ impl Driver {
         if !drafts.is_empty() {
             self.writer.tallies(drafts);
         }
-        let into_hour_ms = (now as i64 + self.recorder.offset_ms).rem_euclid(3_600_000);
-        if into_hour_ms > SEAL_AFTER_MS && self.sealed != self.hour && self.closing.is_none() {
+        // Not by the clock on the wall: one that runs ahead for some minutes seals nothing.
+        let into_hour_ns = self.clock.boot_ns().saturating_sub(self.hour_entered_ns);
+        if into_hour_ns > SEAL_AFTER_NS && self.sealed != self.hour && self.closing.is_none() {
             self.sealed = self.hour;
             self.writer.hours_are_over(self.hour, now, now as i64 + self.recorder.offset_ms);
         }
