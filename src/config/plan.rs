@@ -128,6 +128,13 @@ pub struct Endpoint {
     pub digest: u64,
 }
 
+impl Endpoint {
+    /// Whether another plan's endpoint of this name is the same: nothing of it has to be taken over.
+    pub fn is_as(&self, other: &Endpoint) -> bool {
+        self.digest == other.digest && self.rules == other.rules && self.labels == other.labels && self.component == other.component
+    }
+}
+
 /// How an endpoint's addresses are found and chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dial {

@@ -8,10 +8,13 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::start::{arrivals, limits, read_config, registration, show_faults};
-use crate::engine::board::Board;
-use crate::engine::drive::{Control, ReloadSummary};
+use crate::config::Plan;
+use crate::config::plan::Endpoint;
+use crate::engine::board::{Board, Entry};
+use crate::engine::drive::{Control, NewPlan, ReloadSummary};
 use crate::outward::clock::Clock;
 use crate::outward::history::writer::Writer;
+use crate::words::Name;
 
 /// What a reload needs.
 #[derive(Clone)]
@@ -45,7 +48,7 @@ impl Reloader {
 
     async fn attempt(&self) -> Result<ReloadSummary, String> {
         let (path, writer) = (self.path.clone(), self.writer.clone());
-        let before = self.board.plan.load_full();
+        let (before, entries) = (self.board.plan.load_full(), self.board.entries());
         let prepared = tokio::task::spawn_blocking(move || {
             let plan = read_config(&path).map_err(|faults| show_faults(&faults))?;
             for (what, same) in [
@@ -57,14 +60,46 @@ impl Reloader {
                     tracing::warn!("[daemon] {what} has changed; it takes effect with the next start");
                 }
             }
-            let registered = writer.register(plan.endpoints.iter().map(|e| registration(e)).collect())?;
-            let arrivals = arrivals(&plan, registered, &mut HashMap::new());
+            let found = compare(&plan, &entries);
+            let registered = writer.register(found.fresh.iter().map(|e| registration(e)).collect())?;
+            let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
             let limits = limits(&plan);
-            Ok::<_, String>((Arc::new(plan), arrivals, limits))
+            Ok::<_, String>(NewPlan { plan: Arc::new(plan), endpoints, leaving: found.leaving, shown: found.shown, unchanged: found.unchanged, limits })
         });
-        let (plan, endpoints, limits) = prepared.await.map_err(|e| e.to_string())??;
+        let plan = prepared.await.map_err(|e| e.to_string())??;
         let (reply, answer) = oneshot::channel();
-        let _ = self.control.send(Control::Reload { plan, endpoints, limits, reply });
+        let _ = self.control.send(Control::Reload { plan: Box::new(plan), reply });
         answer.await.map_err(|_| "the daemon is ending".to_owned())
     }
+}
+
+/// How a new plan differs from what runs.
+struct Compared {
+    /// New or changed.
+    fresh: Vec<Arc<Endpoint>>,
+    leaving: Vec<Name>,
+    /// What is on the board already, in the order of the plan.
+    shown: Vec<Option<Arc<Entry>>>,
+    unchanged: usize,
+}
+
+/// Compares where no probe waits for it. An endpoint whose definition is the same gets the new plan's copy of it at once, so that files
+/// that it names are read again and the old plan can go.
+fn compare(plan: &Plan, entries: &[Arc<Entry>]) -> Compared {
+    let mut running: HashMap<Name, &Arc<Entry>> = entries.iter().map(|entry| (entry.endpoint.load().name.clone(), entry)).collect();
+    let mut found = Compared { fresh: Vec::new(), leaving: Vec::new(), shown: Vec::with_capacity(plan.endpoints.len()), unchanged: 0 };
+    for after in &plan.endpoints {
+        let entry = running.remove(&after.name);
+        found.shown.push(entry.cloned());
+        match entry {
+            Some(entry) if entry.endpoint.load().is_as(after) => {
+                entry.endpoint.store(after.clone());
+                found.unchanged += 1;
+            }
+            Some(_) | None => found.fresh.push(after.clone()),
+        }
+    }
+    found.leaving = running.into_keys().collect();
+    found.leaving.sort();
+    found
 }

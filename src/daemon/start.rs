@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::exit::Exit;
+use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
 use crate::config::{Fault, Plan, load};
 use crate::engine::board::Board;
@@ -136,8 +137,8 @@ pub fn timeline(restored: &Restored, boot_id: &str, now: &Reading) -> TimelineCl
 
 pub use crate::engine::drive::registration;
 
-pub fn arrivals(plan: &Plan, registered: Vec<Registered>, judges: &mut HashMap<i64, (Cadence, Judge)>) -> Vec<Arrival> {
-    plan.endpoints
+pub fn arrivals(endpoints: &[Arc<Endpoint>], registered: Vec<Registered>, judges: &mut HashMap<i64, (Cadence, Judge)>) -> Vec<Arrival> {
+    endpoints
         .iter()
         .zip(registered)
         .map(|(endpoint, r)| {
@@ -192,7 +193,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         let _ = recorder.push_event(events::general("checkpoint_key_changed", now, reading.utc_ms, body));
         tracing::warn!("another key signs checkpoints from now on; the history says so");
     }
-    let arrivals = arrivals(plan, registered, &mut judges);
+    let arrivals = arrivals(&plan.endpoints, registered, &mut judges);
     let mut parked = HashMap::new();
     for (name, endpoint) in &restored.endpoints {
         let Some((cadence, judge)) = judges.remove(&endpoint.id) else { continue };

@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::board::Board;
+use super::board::{Board, Entry};
 use super::events;
 use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
@@ -49,9 +49,7 @@ const LATENESS_BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1000, 2500, 10_000, 50
 /// What the daemon asks of the engine while it runs.
 pub enum Control {
     Reload {
-        plan: Arc<Plan>,
-        endpoints: Vec<Arrival>,
-        limits: Limits,
+        plan: Box<NewPlan>,
         reply: oneshot::Sender<ReloadSummary>,
     },
     /// Something to be recorded; answered once it is committed.
@@ -62,6 +60,18 @@ pub enum Control {
     End {
         reply: oneshot::Sender<()>,
     },
+}
+
+/// A plan that takes the place of the one in force, compared with it already.
+pub struct NewPlan {
+    pub plan: Arc<Plan>,
+    /// New and changed endpoints.
+    pub endpoints: Vec<Arrival>,
+    pub leaving: Vec<Name>,
+    /// What is on the board already, in the order of the plan; nothing where an endpoint is new.
+    pub shown: Vec<Option<Arc<Entry>>>,
+    pub unchanged: usize,
+    pub limits: Limits,
 }
 
 /// Gets the moment of the record, once it is committed.
@@ -251,10 +261,12 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     };
     let plan = driver.board.plan.load_full();
     driver.recorder.set_witnesses(&plan.witness, driver.now_ms(), &mut driver.wanted);
-    driver.arrive(setup.arrivals);
+    driver.begin(setup.arrivals);
     driver.recorder.record_results_of(&plan.contracts, driver.now_ms());
     driver.recorder.reconcile_windows(&plan.maintenance, driver.now_ms());
+    driver.recorder.tell_windows(driver.now_ms());
     driver.put_back(&setup.tallies);
+    driver.last_turn = driver.clock.read();
     driver.board.health.scheduled.store(true, Ordering::Release);
     let mut due = Vec::new();
     loop {
@@ -446,8 +458,8 @@ impl Driver {
 
     fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
         match control {
-            Control::Reload { plan, endpoints, limits, reply } => {
-                let summary = self.reload(&plan, endpoints, limits);
+            Control::Reload { plan, reply } => {
+                let summary = self.reload(*plan);
                 let _ = reply.send(summary);
                 None
             }

@@ -102,6 +102,15 @@ impl Scheduler {
         index
     }
 
+    /// Slots of before this instant are none of this endpoint's: it was being taken into service.
+    pub fn begin_from(&mut self, endpoint: usize, now_ns: u64) {
+        let entry = &mut self.entries[endpoint];
+        if entry.slots.due_ns(entry.next_slot) < now_ns {
+            entry.next_slot = entry.slots.first_from(now_ns);
+            self.queue.push(Reverse((entry.slots.due_ns(entry.next_slot), What::Slot, endpoint)));
+        }
+    }
+
     fn host(&mut self, host: &str) -> u32 {
         let next = self.host_in_flight.len() as u32;
         let id = *self.hosts.entry(host.to_owned()).or_insert(next);

@@ -590,6 +590,7 @@ def test_a_reload_each_second_costs_unchanged_endpoints_no_slot(d):
     total = lambda name, label="": sum(float(l.rsplit(" ", 1)[1]) for l in page if l.startswith(name + "{") and label in l)
     # A slot that finds the endpoint's first look still under way is covered by it; one that the daemon could not do is lost.
     lost, covered = total("probity_probe_unmeasured_total"), total("probity_probes_total", 'result="missed"')
+    print("".join(l for l in open(os.path.join(d, "log")) if "stood still" in l), end="")
     assert lost == 0, "%d slots were lost: %s" % (lost, [l for l in page if l.startswith("probity_probe_unmeasured_total") and not l.endswith(" 0")])
     assert covered < count / 1000, covered
     took = time.monotonic() - began

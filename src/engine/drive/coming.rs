@@ -2,23 +2,22 @@
 //!
 //! What a reload does not change keeps its slots, state, counters and histograms.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Arrival, Driver, ReloadSummary};
+use super::{Arrival, Driver, NewPlan, ReloadSummary};
 use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::Entry;
 use crate::engine::events;
 use crate::engine::inputs::Input;
-use crate::engine::scheduler::Limits;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::outward::clock::NS_PER_MS;
 use crate::outward::history::Registration;
 use crate::outward::history::tally::{tally_counts, tally_latency};
-use crate::words::Name;
+use crate::words::{Ms, Name};
 
 /// What the history knows of an endpoint.
 pub fn registration(e: &Endpoint) -> Registration {
@@ -34,7 +33,7 @@ pub fn registration(e: &Endpoint) -> Registration {
 
 impl Driver {
     /// Takes endpoints into service; those that nothing vouches for are looked at first, evenly spread.
-    pub(super) fn arrive(&mut self, arrivals: Vec<Arrival>) {
+    fn arrive(&mut self, arrivals: Vec<Arrival>) {
         let boot_ns = self.clock.boot_ns();
         let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
         let mut indices = Vec::with_capacity(arrivals.len());
@@ -91,8 +90,12 @@ impl Driver {
                 self.recorder.change_definition(index, e.clone(), 1, now);
             }
             self.recorder.show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
+            self.recorder.tell_windows_to(index, now);
             indices.push(index);
         }
+        // A hundred thousand take their time: what was due meanwhile is not late, it had not begun.
+        let now_ns = self.timeline.ns(self.clock.boot_ns());
+        indices.iter().for_each(|index| self.scheduler.begin_from(*index, now_ns));
         let next_slot = |index: usize| self.scheduler.next_slot_ns(index) / NS_PER_MS;
         let unvouched: Vec<usize> = indices.iter().copied().filter(|i| self.recorder.needs_first_probe(*i, next_slot(*i))).collect();
         for index in indices.into_iter().filter(|i| self.recorder.is_undecided(*i)) {
@@ -103,7 +106,13 @@ impl Driver {
             let interval = self.recorder.entry(*index).endpoint.load().rules.cadence.interval;
             self.scheduler.reprobe(*index, now_ns + first_probe_delay_ns(interval, rank, unvouched.len()));
         }
-        self.show_entries(None);
+    }
+
+    /// Takes the endpoints of a start into service, and shows them.
+    pub(super) fn begin(&mut self, arrivals: Vec<Arrival>) {
+        self.arrive(arrivals);
+        let plan = self.board.plan.load_full();
+        self.show_entries(&plan, Vec::new());
     }
 
     /// Latency and slots of the hours that a restart interrupted.
@@ -131,29 +140,24 @@ impl Driver {
         }
     }
 
-    /// Puts the endpoints on the board, in the order of the plan when there is one.
-    fn show_entries(&self, plan: Option<&Plan>) {
-        let entries = match plan {
-            Some(plan) => plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect(),
-            None => {
-                let plan = self.board.plan.load();
-                plan.endpoints.iter().filter_map(|e| self.by_name.get(&e.name)).map(|i| self.recorder.entry(*i).clone()).collect()
-            }
-        };
-        self.board.set_entries(entries);
+    /// Puts the endpoints on the board, in the order of the plan; `shown`: what is on it already.
+    fn show_entries(&self, plan: &Plan, shown: Vec<Option<Arc<Entry>>>) {
+        let mut shown = shown.into_iter();
+        let entry = |e: &Arc<Endpoint>| shown.next().flatten().or_else(|| self.by_name.get(&e.name).map(|index| self.recorder.entry(*index).clone()));
+        self.board.set_entries(plan.endpoints.iter().filter_map(entry).collect());
     }
 
     /// Touches only what has changed: the rest keeps slots, state, counters and histograms.
-    pub(super) fn reload(&mut self, plan: &Arc<Plan>, arrivals: Vec<Arrival>, limits: Limits) -> ReloadSummary {
+    pub(super) fn reload(&mut self, new: NewPlan) -> ReloadSummary {
+        let NewPlan { plan, endpoints, leaving, shown, unchanged, limits } = new;
         let boot_ns = self.clock.boot_ns();
         let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
-        let mut summary = ReloadSummary::default();
+        let mut summary = ReloadSummary { unchanged, ..ReloadSummary::default() };
         self.scheduler.set_limits(limits);
         self.net.forget_specs();
         self.recorder.configure(plan.notify.clone(), &plan.metrics);
-        let mut kept: HashSet<usize> = HashSet::with_capacity(self.by_name.len());
         let mut coming = Vec::new();
-        for arrival in arrivals {
+        for arrival in endpoints {
             let name = arrival.endpoint.name.clone();
             let Some(index) = self.by_name.get(&name).copied() else {
                 let old = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed);
@@ -165,44 +169,26 @@ impl Driver {
                 coming.push(arrival);
                 continue;
             };
-            kept.insert(index);
-            let before = self.recorder.entry(index).endpoint.load_full();
-            let after = arrival.endpoint;
-            if before.digest == after.digest && before.rules == after.rules && before.labels == after.labels && before.component == after.component {
-                summary.unchanged += 1;
-                // The same definition in a fresh plan: shared specs of the old one can go.
-                self.recorder.entry(index).endpoint.store(after);
-                continue;
-            }
+            self.change(index, arrival, (now_ns, now));
             summary.changed += 1;
-            if let Some(news) = arrival.news {
-                self.recorder.serve(arrival.id, news);
-            }
-            self.scheduler.change(index, &name, &self.vantage, after.host(), after.rules, now_ns);
-            let next_seq = self.scheduler.next_seq(index);
-            let component = (before.component != after.component).then(|| json!({"component": after.component.as_str(), "before": before.component.as_str()}));
-            self.recorder.change_definition(index, after, next_seq, now);
-            if let Some(body) = component {
-                self.recorder.event_of(index, "endpoint_component", now, body);
-            }
         }
-        let leaving: Vec<(Name, usize)> = self.by_name.iter().filter(|(_, index)| !kept.contains(index)).map(|(name, index)| (name.clone(), *index)).collect();
-        summary.removed = leaving.len();
-        for (name, index) in leaving {
+        for name in leaving {
+            // One that goes on under another name has left already.
+            let Some(index) = self.by_name.remove(&name) else { continue };
+            summary.removed += 1;
             self.scheduler.remove(index);
             self.recorder.remove(index, now);
             self.retired.insert(self.recorder.id(index), index);
-            self.by_name.remove(&name);
         }
         summary.added = coming.len();
         self.arrive(coming);
-        // A hundred thousand old endpoints are given back where nobody waits for it.
-        let old = self.board.plan.swap(plan.clone());
-        drop(tokio::task::spawn_blocking(move || drop(old)));
+        self.show_entries(&plan, shown);
         self.recorder.set_witnesses(&plan.witness, now, &mut self.wanted);
         self.recorder.record_results_of(&plan.contracts, now);
         self.recorder.reconcile_windows(&plan.maintenance, now);
-        self.show_entries(Some(plan));
+        // A hundred thousand old endpoints are given back where nobody waits for it.
+        let old = self.board.plan.swap(plan);
+        drop(tokio::task::spawn_blocking(move || drop(old)));
         let utc = now as i64 + self.recorder.offset_ms;
         let _ = self.recorder.push_event(events::general(
             "reloaded",
@@ -211,5 +197,21 @@ impl Driver {
             json!({"added": summary.added, "removed": summary.removed, "changed": summary.changed}),
         ));
         summary
+    }
+
+    /// Another definition of an endpoint that runs.
+    fn change(&mut self, index: usize, arrival: Arrival, (now_ns, now): (u64, Ms)) {
+        let (before, after) = (self.recorder.entry(index).endpoint.load_full(), arrival.endpoint);
+        if let Some(news) = arrival.news {
+            self.recorder.serve(arrival.id, news);
+        }
+        self.scheduler.change(index, &after.name, &self.vantage, after.host(), after.rules, now_ns);
+        let next_seq = self.scheduler.next_seq(index);
+        let component = (before.component != after.component).then(|| json!({"component": after.component.as_str(), "before": before.component.as_str()}));
+        self.recorder.change_definition(index, after, next_seq, now);
+        if let Some(body) = component {
+            self.recorder.event_of(index, "endpoint_component", now, body);
+            self.recorder.tell_windows_to(index, now);
+        }
     }
 }

@@ -19,6 +19,9 @@ impl Recorder {
 
     /// Begins and ends the record of single results as the contracts ask for it; events tell of both.
     pub fn record_results_of(&mut self, contracts: &Contracts, now: Ms) {
+        if !contracts.count_slices() && self.recording.is_empty() {
+            return;
+        }
         for index in 0..self.courses.len() {
             let course = &self.courses[index];
             if !course.in_service {

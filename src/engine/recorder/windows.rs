@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Recorder;
+use super::{Course, Recorder};
 use crate::engine::events;
 use crate::judgement::maintenance::{Origin, Stored, Window, spans_for};
 use crate::judgement::timeline::Span;
@@ -39,7 +39,10 @@ impl Recorder {
         for window in configured.iter().filter(|w| !in_force.iter().any(|s| s.window == **w)) {
             self.declare(window.clone(), "the config", Origin::Config, now);
         }
-        self.tell_windows(now);
+        let is_same = in_force.len() == configured.len() && in_force.iter().all(|s| configured.contains(&s.window));
+        if !is_same {
+            self.tell_windows(now);
+        }
     }
 
     /// Declares a window from now on; never for time past.
@@ -81,10 +84,14 @@ impl Recorder {
             return;
         }
         for course in self.courses.iter_mut().filter(|c| c.in_service) {
-            let endpoint = course.entry.endpoint.load();
-            let settled = course.judge.ledger().watermark;
-            course.judge.set_windows(windows_of(&all, endpoint.name.as_str(), endpoint.component.as_str(), settled, now, offset));
+            tell_course(course, &all, now, offset);
         }
+    }
+
+    /// Tells one endpoint's judge of the windows, as it is new or belongs to another component.
+    pub fn tell_windows_to(&mut self, index: usize, now: Ms) {
+        let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
+        tell_course(&mut self.courses[index], &all, now, offset);
     }
 
     /// A correction: an event beside the record, never an edit of it.
@@ -94,4 +101,10 @@ impl Recorder {
         let _ = self.push_event(EventDraft { projection, ..events::general(kind, now, recorded, body) });
         recorded
     }
+}
+
+fn tell_course(course: &mut Course, all: &[Stored], now: Ms, offset: i64) {
+    let endpoint = course.entry.endpoint.load();
+    let settled = course.judge.ledger().watermark;
+    course.judge.set_windows(windows_of(all, endpoint.name.as_str(), endpoint.component.as_str(), settled, now, offset));
 }

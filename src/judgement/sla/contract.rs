@@ -236,6 +236,11 @@ impl Contracts {
         names
     }
 
+    /// Whether any contract counts slices at all.
+    pub fn count_slices(&self) -> bool {
+        self.list.iter().any(|c| c.measure != Measure::Time)
+    }
+
     /// Whether any contract, for itself or for a tenant, counts slices of this component by its probes.
     pub fn count_slices_of(&self, component: &Name) -> bool {
         let by_slices: Vec<&Contract> = self.list.iter().filter(|c| c.measure != Measure::Time).collect();
