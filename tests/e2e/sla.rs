@@ -316,14 +316,12 @@ async fn slices_are_judged_on_the_own_history_from_when_their_contract_was_loade
     let daemon = Daemon::start(directory.path(), &format!("{endpoints}{contract}")).await;
     daemon.until_state("shop", "down").await;
     daemon.until_state("web", "up").await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let config = directory.path().join("probity.toml");
     let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
     let evaluate = || probity(&["sla", "evaluate", "--config", config.to_str().expect("UTF-8"), "--period", &month, "--json"]);
+    daemon.until(|_| async { checked(&evaluate().stdout)["results"][0]["down_ms"].as_u64().is_some_and(|down| down >= 2000) }).await;
     let judged = checked(&evaluate().stdout);
     let (shop, web) = (&judged["results"][0], &judged["results"][1]);
-    let down = shop["down_ms"].as_u64().expect("a number");
-    assert!(down >= 2000, "{shop}");
     assert!(shop["outages"][0]["from"].as_str().is_some_and(|from| !from.contains('.')), "it begins with a slice: {shop}");
     assert_eq!((web["down_ms"].as_u64(), shop["availability"].as_str()), (Some(0), Some("0/1")), "{web}");
     let probes = web["statistics"]["probes"].as_u64().expect("a number");
