@@ -24,6 +24,7 @@ use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::{Which, sealed_until, tallies};
+use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, exclusions, outages};
 use crate::outward::history::tally::{tally_hours, tally_slots};
 use crate::words::{Name, UtcMs, format_utc};
@@ -231,5 +232,6 @@ fn excluded(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec
 fn events(connection: &Connection) -> Result<Value, HistoryError> {
     let (seq, hash): (i64, Vec<u8>) = connection.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let checkpoint = crate::outward::history::read::newest_checkpoint(connection)?.and_then(|body| serde_json::from_str::<Value>(&body).ok());
-    Ok(json!({"first": 1, "last": seq, "head": crate::outward::history::chain::hex(&hash), "checkpoint": checkpoint}))
+    let first = Stub::read(connection)?.map_or(1, |stub| stub.last + 1);
+    Ok(json!({"first": first, "last": seq, "head": crate::outward::history::chain::hex(&hash), "checkpoint": checkpoint}))
 }

@@ -193,7 +193,8 @@ fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
 }
 
 /// Tables that a start relies on; each is looked through with its indexes.
-const RELIED_ON: [&str; 10] = ["endpoint", "state", "mark", "meta", "clock", "outage", "unknown", "doubtful", "proven", "absent"];
+const RELIED_ON: [&str; 13] =
+    ["endpoint", "state", "mark", "meta", "clock", "outage", "unknown", "doubtful", "proven", "absent", "sealed", "recording", "stub"];
 
 /// Whether tables and indexes that figures come from fit each other, and whether the disk takes a write.
 fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
