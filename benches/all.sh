@@ -7,6 +7,7 @@ if [ "${1:-}" = "--smoke" ]; then
   $bench fleet --endpoints 500 --interval 1 --seconds 3
   $bench scrape --endpoints 1000
   python3 benches/latency_truth.py --smoke
+  python3 benches/punctuality.py --smoke
   python3 benches/hostile.py --smoke
   python3 benches/detection.py --smoke
   exit 0
@@ -24,5 +25,6 @@ for n in 1000 10000 100000; do $bench scrape --endpoints $n; done
 $bench start --endpoints 100000
 python3 benches/latency_truth.py
 python3 benches/latency_truth.py --daemon-cpus 0,1
+python3 benches/punctuality.py
 python3 benches/hostile.py
 python3 benches/detection.py
