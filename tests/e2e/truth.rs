@@ -324,3 +324,29 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
     std::fs::write(&outside, forged.to_string()).expect("written");
     assert_eq!(verify(directory.path(), Some(&outside)).0, Some(1), "another head than the stub has");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_of_the_format_before_goes_on_and_a_copy_of_it_is_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!("{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    let published = daemon.get("/checkpoint").await.expect("a checkpoint");
+    assert_eq!(daemon.end().await.0, 0);
+    let outside = directory.path().join("outside.json");
+    std::fs::write(&outside, &published).expect("written");
+    // What the third format has more than the second.
+    let file = directory.path().join("state/history.sqlite");
+    let older =
+        "DROP TABLE sealed; DROP TABLE tally_day; DROP TABLE tally_month; DROP TABLE result; DROP TABLE recording; DROP TABLE stub; PRAGMA user_version = 2;";
+    rusqlite::Connection::open(&file).expect("opened").execute_batch(older).expect("done");
+    assert_eq!(probity(&["history", "verify", "--state-dir", &state(directory.path())]).status.code(), Some(73), "a reader changes nothing");
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    assert_eq!(daemon.json("/api/v1/outages").await["outages"].as_array().map(Vec::len), Some(1), "the same outage goes on");
+    assert_eq!(daemon.end().await.0, 0);
+    let found = verify(directory.path(), Some(&outside));
+    assert_eq!(found.0, Some(0), "{}", found.1);
+    let kept = rusqlite::Connection::open(directory.path().join("state/history.format-2.sqlite")).expect("the copy");
+    assert_eq!(kept.query_row("PRAGMA user_version", [], |r| r.get::<_, i64>(0)).expect("read"), 2);
+}
