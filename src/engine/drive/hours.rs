@@ -3,15 +3,18 @@
 use super::Driver;
 use crate::outward::clock::NS_PER_MS;
 
-/// Turns of a tenth of a second in which every endpoint's tally is written once: ten minutes.
-const TALLY_TURNS: usize = 6000;
 /// Turns in which the tallies of an hour that has ended are written: four minutes.
 const CLOSING_TURNS: usize = 2400;
 /// When the tallies of the last hour are taken to be complete.
 const SEAL_AFTER_NS: u64 = 480_000 * NS_PER_MS;
 
+/// Turns of a tenth of a second in which every endpoint's tally is written once: a minute for small fleets, ten for large ones.
+fn tally_turns(count: usize) -> usize {
+    (count * 9 / 25).clamp(600, 6000)
+}
+
 impl Driver {
-    /// Writes the tallies of a few endpoints in each turn, so that each is at most ten minutes old.
+    /// Writes the tallies of a few endpoints in each turn, so that what a kill takes of them is a minute's, or ten of a large fleet.
     pub(super) fn tallies(&mut self, count: usize) {
         let now = self.now_ms();
         let hour = (now as i64 + self.recorder.offset_ms).div_euclid(3_600_000);
@@ -31,8 +34,9 @@ impl Driver {
             drafts.extend((from..to).filter_map(|index| self.recorder.tally(index, ended)));
             self.closing = (to < count).then_some((ended, to));
         } else {
-            let part = self.turns % TALLY_TURNS;
-            drafts.extend((count * part / TALLY_TURNS..count * (part + 1) / TALLY_TURNS).filter_map(|index| self.recorder.tally(index, self.hour)));
+            let turns = tally_turns(count);
+            let part = self.turns % turns;
+            drafts.extend((count * part / turns..count * (part + 1) / turns).filter_map(|index| self.recorder.tally(index, self.hour)));
         }
         if !drafts.is_empty() {
             self.writer.tallies(drafts);
