@@ -3,7 +3,6 @@
 //! Addresses are tried in order, the next after 250 ms or a failure, all within the probe's one timeout (RFC 8305); each
 //! attempt's address, error and time is a fact.
 
-use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 
 use super::halt::{Halt, connect_error, own_call};
 use super::net::Net;
+use super::stream::StampedTcp;
 use super::sys::{self, KernelClock};
 use super::trace::{Stage, Trace};
 use crate::config::plan::Dial;
@@ -39,7 +39,7 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, deadline
 }
 
 /// A TCP connection to the first address that takes it.
-pub async fn connect(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<TcpStream, Halt> {
+pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
     let addresses = resolve(net, trace, dial, host, deadline).await?;
     trace.enter(Stage::Connect);
     if let [address] = addresses.as_slice() {
@@ -76,21 +76,28 @@ pub async fn connect(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u1
 
 struct Tried {
     address: IpAddr,
-    result: Result<TcpStream, Halt>,
+    result: Result<Opened, Halt>,
     began_ns: u64,
     ended_ns: u64,
 }
 
+struct Opened {
+    stream: TcpStream,
+    /// When the endpoint was asked, and when its answer came.
+    asked_ns: u64,
+    at_ns: u64,
+    rtt_us: Option<u32>,
+}
+
 async fn attempt(address: IpAddr, port: u16, source: Option<IpAddr>) -> Tried {
     let began_ns = KernelClock::Boottime.now_ns();
-    let done = Cell::new(0);
-    let result = open(SocketAddr::new(address, port), source, &done).await;
-    let ended_ns = if done.get() > 0 { done.get() } else { KernelClock::Boottime.now_ns() };
+    let result = open(SocketAddr::new(address, port), source).await;
+    let ended_ns = result.as_ref().map_or_else(|_| KernelClock::Boottime.now_ns(), |opened| opened.at_ns);
     Tried { address, result, began_ns, ended_ns }
 }
 
 /// Opens one connection; what connect() itself returns is told apart from what the network answers later.
-async fn open(to: SocketAddr, source: Option<IpAddr>, done: &Cell<u64>) -> Result<TcpStream, Halt> {
+async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
     let domain = if to.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
     let ours = |error: std::io::Error, what: &str| own_call(&error, what).unwrap_or_else(|| connect_error(&error));
     let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|e| ours(e, "socket"))?;
@@ -98,7 +105,7 @@ async fn open(to: SocketAddr, source: Option<IpAddr>, done: &Cell<u64>) -> Resul
     if let Some(source) = source {
         socket.bind(&SocketAddr::new(source, 0).into()).map_err(|e| ours(e, "bind to the source address"))?;
     }
-    let began_ns = KernelClock::Boottime.now_ns();
+    let asked_ns = KernelClock::Boottime.now_ns();
     let pending = match socket.connect(&to.into()) {
         Ok(()) => false,
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => true,
@@ -113,25 +120,28 @@ async fn open(to: SocketAddr, source: Option<IpAddr>, done: &Cell<u64>) -> Resul
     }
     // Where nothing was sent again, the kernel's own round trip is when the answer came, not when we woke.
     let now_ns = KernelClock::Boottime.now_ns();
-    let kernel_ns = match sys::tcp_facts(stream.as_raw_fd()) {
-        Some(facts) if pending && facts.retransmits == 0 && facts.rtt_us > 0 => began_ns + u64::from(facts.rtt_us) * 1000,
+    let known = sys::tcp_facts(stream.as_raw_fd());
+    let kernel_ns = match known {
+        Some(facts) if pending && facts.retransmits == 0 && facts.rtt_us > 0 => asked_ns + u64::from(facts.rtt_us) * 1000,
         _ => now_ns,
     };
-    done.set(kernel_ns.min(now_ns));
-    Ok(stream)
+    Ok(Opened { stream, asked_ns, at_ns: kernel_ns.min(now_ns), rtt_us: known.map(|facts| facts.rtt_us) })
 }
 
-fn finish(trace: &Trace, tried: Tried) -> Result<TcpStream, Halt> {
+fn finish(trace: &Trace, tried: Tried) -> Result<StampedTcp<'_>, Halt> {
     let error = match &tried.result {
         Ok(_) => None,
         Err(Halt::Down(_, detail) | Halt::Unmeasured(_, detail)) => Some(detail.clone()),
     };
     let mut facts = trace.facts.borrow_mut();
+    let is_first = facts.attempts.is_empty();
     facts.attempts.push(Attempt { address: tried.address, error, duration_us: (tried.ended_ns - tried.began_ns) / 1000 });
-    if let Ok(stream) = &tried.result {
-        facts.address = Some(tried.address);
-        facts.tcp_rtt_us = sys::tcp_facts(stream.as_raw_fd()).map(|f| f.rtt_us);
-        trace.enter_at(Stage::Idle, tried.ended_ns);
+    let opened = tried.result?;
+    facts.address = Some(tried.address);
+    facts.tcp_rtt_us = opened.rtt_us;
+    if is_first {
+        trace.began_at(opened.asked_ns);
     }
-    tried.result
+    trace.enter_at(Stage::Idle, opened.at_ns);
+    Ok(StampedTcp::new(opened.stream, trace))
 }

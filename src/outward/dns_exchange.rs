@@ -4,15 +4,16 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use hickory_proto::op::{Message, MessageType};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UdpSocket;
 
 use super::halt::{Halt, own_call};
+use super::stream::StampedTcp;
 use super::sys;
-use super::trace::{Stage, Trace, boot_of_realtime};
+use super::trace::{Stage, Trace};
 use crate::config::plan_probe::Transport;
 use crate::words::Cause;
 
@@ -57,7 +58,7 @@ pub async fn over_udp(server: SocketAddr, query: &Message, trace: Option<&Trace>
         Ok(socket) => socket,
         Err(error) => return failed(&error),
     };
-    sys::stamp_arrivals(socket.as_raw_fd());
+    sys::stamp_arrivals(socket.as_fd());
     if let Some(trace) = trace {
         trace.enter(Stage::Reply(Cause::DnsTimeout));
     }
@@ -76,8 +77,9 @@ pub async fn over_udp(server: SocketAddr, query: &Message, trace: Option<&Trace>
         let reply = buffer.get(..received.length).unwrap_or_default();
         match answer_to(query, reply) {
             Ok(message) => {
-                if let (Some(trace), Some(stamp)) = (trace, received.arrived_ns) {
-                    trace.enter_at(Stage::Idle, boot_of_realtime(stamp));
+                if let Some(trace) = trace {
+                    trace.arrived(received.arrived_ns);
+                    trace.enter(Stage::Idle);
                 }
                 return Exchange::Answer(Box::new(Reply { message, transport: Transport::Udp }));
             }
@@ -96,16 +98,9 @@ pub async fn over_tcp(server: SocketAddr, query: &Message, trace: Option<&Trace>
     };
     let run = async {
         let mut stream = tokio::net::TcpStream::connect(server).await?;
-        if let Some(trace) = trace {
-            trace.enter(Stage::Reply(Cause::DnsTimeout));
-        }
-        let mut framed = (bytes.len() as u16).to_be_bytes().to_vec();
-        framed.extend_from_slice(&bytes);
-        stream.write_all(&framed).await?;
-        let length = stream.read_u16().await?;
-        let mut reply = vec![0; usize::from(length)];
-        stream.read_exact(&mut reply).await?;
-        io::Result::Ok(reply)
+        let Some(trace) = trace else { return framed(&mut stream, &bytes).await };
+        trace.enter(Stage::Reply(Cause::DnsTimeout));
+        framed(&mut StampedTcp::new(stream, trace), &bytes).await
     };
     match run.await {
         Ok(reply) => match answer_to(query, &reply) {
@@ -121,6 +116,15 @@ pub async fn over_tcp(server: SocketAddr, query: &Message, trace: Option<&Trace>
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Exchange::Invalid("the connection ended within the answer".into()),
         Err(error) => failed(&error),
     }
+}
+
+/// A question and its answer, each behind its length (RFC 1035 section 4.2.2).
+async fn framed<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, question: &[u8]) -> io::Result<Vec<u8>> {
+    stream.write_all(&[&(question.len() as u16).to_be_bytes(), question].concat()).await?;
+    let length = stream.read_u16().await?;
+    let mut reply = vec![0; usize::from(length)];
+    stream.read_exact(&mut reply).await?;
+    Ok(reply)
 }
 
 /// Why bytes are no answer to a question.

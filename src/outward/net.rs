@@ -2,11 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::sync::Arc;
+
+use socket2::{Domain, Socket, Type};
 
 use super::certificate::Certificates;
 use super::probe::icmp::Echoes;
 use super::resolve::{Paths, Resolver};
+use super::sys;
 use super::tls::{self, Prepared};
 use crate::config::plan_probe::{Http, HttpVersion, Tls, TlsProbe};
 
@@ -15,6 +19,9 @@ pub struct Net {
     pub resolver: Resolver,
     pub certificates: Certificates,
     pub echoes: Echoes,
+    /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to begin and end that with
+    /// every probe would change its code each time.
+    _stamping: Option<Socket>,
     /// By the address of the spec, which is kept alive beside it.
     prepared: RefCell<HashMap<usize, Known>>,
 }
@@ -35,7 +42,12 @@ impl Default for Net {
 
 impl Net {
     pub fn new(paths: Paths) -> Self {
-        Self { resolver: Resolver::new(paths), certificates: Certificates::default(), echoes: Echoes::default(), prepared: RefCell::default() }
+        let stamping = [Domain::IPV4, Domain::IPV6].into_iter().find_map(|domain| Socket::new(domain, Type::DGRAM.cloexec(), None).ok());
+        if let Some(socket) = &stamping {
+            sys::stamp_arrivals(socket.as_fd());
+        }
+        let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
+        Self { resolver, certificates, echoes: Echoes::default(), _stamping: stamping, prepared: RefCell::default() }
     }
 
     pub fn http_tls(&self, spec: &Arc<Http>) -> Result<Arc<Prepared>, String> {

@@ -1,19 +1,65 @@
 //! A connection as the kinds above TCP see it: plain or inside TLS.
+//!
+//! Both read through [`StampedTcp`], which tells the probe's trace when the kernel received what is read: what this thread had
+//! to do meanwhile is not the endpoint's latency.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-pub enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+use super::sys;
+use super::trace::Trace;
+
+/// A TCP connection whose arrivals the kernel stamps.
+pub struct StampedTcp<'t> {
+    tcp: TcpStream,
+    trace: &'t Trace,
 }
 
-impl AsyncRead for Stream {
+impl<'t> StampedTcp<'t> {
+    pub fn new(tcp: TcpStream, trace: &'t Trace) -> Self {
+        sys::stamp_arrivals(tcp.as_fd());
+        Self { tcp, trace }
+    }
+}
+
+impl AsyncRead for StampedTcp<'_> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.tcp.poll_read_ready(cx))?;
+            match self.tcp.try_io(Interest::READABLE, || sys::read_stamped(self.tcp.as_fd(), buf)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(|stamp| self.trace.arrived(stamp))),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for StampedTcp<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+pub enum Stream<'t> {
+    Plain(StampedTcp<'t>),
+    Tls(Box<TlsStream<StampedTcp<'t>>>),
+}
+
+impl AsyncRead for Stream<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -22,7 +68,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Stream<'_> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -7,8 +7,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, ReadBuf};
 
 /// A clock of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +118,8 @@ pub fn tcp_facts(fd: RawFd) -> Option<TcpFacts> {
 }
 
 /// Asks the kernel to stamp what this socket receives with the time of arrival (SO_TIMESTAMPNS).
-pub fn stamp_arrivals(fd: RawFd) {
-    let on: libc::c_int = 1;
-    // SAFETY: `on` is a c_int that outlives the call.
-    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, (&raw const on).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
+pub fn stamp_arrivals(fd: BorrowedFd) {
+    switch_on(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
 }
 
 /// One datagram or piece of a stream: its length, its sender when the socket is unconnected, its arrival (CLOCK_REALTIME, ns).
@@ -153,27 +151,8 @@ pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
     if length < 0 {
         return Err(io::Error::last_os_error());
     }
-    let (mut arrived_ns, mut hop_limit) = (None, None);
-    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer that the kernel filled, within msg_controllen;
-    // payloads are read unaligned and only for the types whose size is known.
-    unsafe {
-        let mut header = libc::CMSG_FIRSTHDR(&raw const message);
-        while !header.is_null() {
-            let data = libc::CMSG_DATA(header);
-            match ((*header).cmsg_level, (*header).cmsg_type) {
-                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
-                    let ts: libc::timespec = std::ptr::read_unaligned(data.cast());
-                    arrived_ns = Some(ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64);
-                }
-                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
-                    let hops: libc::c_int = std::ptr::read_unaligned(data.cast());
-                    hop_limit = u8::try_from(hops).ok();
-                }
-                _ => {}
-            }
-            header = libc::CMSG_NXTHDR(&raw const message, header);
-        }
-    }
+    // SAFETY: the kernel has filled the control buffer of this message, which is still there.
+    let (arrived_ns, hop_limit) = unsafe { told(&message) };
     // SAFETY: the storage is zeroed plain data; the family says which of its layouts the kernel wrote.
     let from = unsafe {
         let storage = address.assume_init();
@@ -190,6 +169,59 @@ pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
         }
     };
     Ok(Received { length: length as usize, from, arrived_ns, hop_limit })
+}
+
+/// Reads from a stream without waiting; the arrival (CLOCK_REALTIME, ns) of the last of what was read, if the kernel stamped it.
+pub fn read_stamped(fd: BorrowedFd, buffer: &mut ReadBuf<'_>) -> io::Result<Option<u64>> {
+    let mut control = [0_u64; 8];
+    // SAFETY: msghdr is plain data; every pointer in it outlives the call and its length is given beside it. The kernel
+    // writes only initialised bytes into the unfilled part, and says how many.
+    unsafe {
+        let unfilled = buffer.unfilled_mut();
+        let mut iov = libc::iovec { iov_base: unfilled.as_mut_ptr().cast(), iov_len: unfilled.len() };
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut iov;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control);
+        let length = libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT);
+        if length < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        buffer.assume_init(length as usize);
+        buffer.advance(length as usize);
+        Ok(told(&message).0)
+    }
+}
+
+/// Arrival and hop limit, as the control messages of a received message tell them.
+///
+/// # Safety
+///
+/// The message's control buffer must be valid for `msg_controllen` bytes that the kernel has filled.
+unsafe fn told(message: &libc::msghdr) -> (Option<u64>, Option<u8>) {
+    let (mut arrived_ns, mut hop_limit) = (None, None);
+    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer within msg_controllen; payloads are read unaligned and
+    // only for the types whose size is known.
+    unsafe {
+        let mut header = libc::CMSG_FIRSTHDR(message);
+        while !header.is_null() {
+            let data = libc::CMSG_DATA(header);
+            match ((*header).cmsg_level, (*header).cmsg_type) {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let ts: libc::timespec = std::ptr::read_unaligned(data.cast());
+                    arrived_ns = Some(ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64);
+                }
+                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                    let hops: libc::c_int = std::ptr::read_unaligned(data.cast());
+                    hop_limit = u8::try_from(hops).ok();
+                }
+                _ => {}
+            }
+            header = libc::CMSG_NXTHDR(message, header);
+        }
+    }
+    (arrived_ns, hop_limit)
 }
 
 /// Asks for the time to live of what this IPv4 socket receives.
@@ -244,7 +276,7 @@ mod tests {
     #[test]
     fn a_stamped_datagram_tells_its_sender_and_arrival() {
         let receiver = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
-        stamp_arrivals(receiver.as_raw_fd());
+        stamp_arrivals(receiver.as_fd());
         let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
         let before = KernelClock::Realtime.now_ns();
         sender.send_to(b"hello", receiver.local_addr().expect("bound")).expect("sent");

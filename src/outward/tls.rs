@@ -10,13 +10,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::certificate::weakness;
 use super::halt::{Halt, stream_error};
 use super::net::Net;
+use super::stream::StampedTcp;
 use super::sys::KernelClock;
 use super::trace::{Stage, Trace};
 use crate::config::plan_probe::{Tls, TlsVersion, Verify};
@@ -93,7 +93,14 @@ pub fn prepare(spec: &Tls, alpn: &[&[u8]]) -> Result<Prepared, String> {
 }
 
 /// Shakes hands over a fresh connection, and records the chain's facts.
-pub async fn handshake(net: &Net, trace: &Trace, spec: &Tls, prepared: &Prepared, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, Halt> {
+pub async fn handshake<'t>(
+    net: &Net,
+    trace: &Trace,
+    spec: &Tls,
+    prepared: &Prepared,
+    host: &str,
+    stream: StampedTcp<'t>,
+) -> Result<TlsStream<StampedTcp<'t>>, Halt> {
     let name = spec.server_name.as_deref().unwrap_or_else(|| host.trim_start_matches('[').trim_end_matches(']'));
     let name = ServerName::try_from(name.to_owned()).map_err(|e| Halt::down(Cause::TlsCertName, format!("{name} cannot be a server name: {e}")))?;
     let witness = Arc::new(Observing { verifier: prepared.verifier.clone(), algorithms: prepared.algorithms, verify: spec.verify, chain: OnceLock::new() });

@@ -1,7 +1,8 @@
 //! The trace of one running probe: what it has learnt, where its time went, and where it stands now.
 //!
 //! It outlives the probe's future, so that a probe that is cut off by its timeout still tells its phases and facts, and
-//! the stage in which it hung names the cause.
+//! the stage in which it hung names the cause. What the prober itself took while nothing was awaited, or between the
+//! kernel's receipt of something and our look at it, is in no phase and not in the duration.
 
 use std::cell::{Cell, RefCell};
 
@@ -48,14 +49,33 @@ impl Stage {
     }
 }
 
+/// A clock that is moved by more between two readings, a thousandth of their distance aside, was set meanwhile.
+const STEP_NS: u64 = 200_000;
+
+/// What was the prober's own doing.
+#[derive(Clone, Copy, Default)]
+struct Own {
+    total_ns: u64,
+    /// What it was before the last stretch, and that stretch.
+    before_ns: u64,
+    from_ns: u64,
+    until_ns: u64,
+}
+
 /// One probe's trace. Times are CLOCK_BOOTTIME in nanoseconds.
 pub struct Trace {
     pub started_ns: u64,
+    /// CLOCK_REALTIME at the start: tells whether it was set since.
+    started_realtime_ns: u64,
+    own: Cell<Own>,
+    /// When the stage that stands was entered.
+    entered_ns: Cell<u64>,
     pub facts: RefCell<Facts>,
     phases: RefCell<PhaseTimes>,
     stage: Cell<Stage>,
+    /// The same, less what was our own until then.
     since_ns: Cell<u64>,
-    /// The last moment at which the endpoint was seen to do something.
+    /// The last moment at which the endpoint was seen to do something, less the same.
     ended_ns: Cell<u64>,
     /// The TLS peer has asked for a client certificate; its verdict may come after the handshake.
     pub client_certificate_asked: Cell<bool>,
@@ -63,9 +83,15 @@ pub struct Trace {
 
 impl Trace {
     pub fn begin() -> Self {
-        let now = KernelClock::Boottime.now_ns();
+        Self::begun(KernelClock::Boottime.now_ns(), KernelClock::Realtime.now_ns())
+    }
+
+    fn begun(now: u64, realtime_ns: u64) -> Self {
         Self {
             started_ns: now,
+            started_realtime_ns: realtime_ns,
+            own: Cell::default(),
+            entered_ns: Cell::new(now),
             facts: RefCell::default(),
             phases: RefCell::default(),
             stage: Cell::new(Stage::Idle),
@@ -79,34 +105,137 @@ impl Trace {
         self.stage.get()
     }
 
-    /// Ends the stage that stood and begins another.
+    /// Ends the stage that stood and begins another. Idle time is the prober's own.
     pub fn enter(&self, stage: Stage) {
-        self.enter_at(stage, KernelClock::Boottime.now_ns());
+        self.enter_now(stage, KernelClock::Boottime.now_ns());
     }
 
-    /// The same, at a moment that the kernel has stamped.
-    pub fn enter_at(&self, stage: Stage, at_ns: u64) {
-        let at_ns = at_ns.max(self.since_ns.get());
+    fn enter_now(&self, stage: Stage, now_ns: u64) {
+        if self.stage.get() == Stage::Idle {
+            self.is_own(self.entered_ns.get(), now_ns);
+        }
+        let at_ns = now_ns.saturating_sub(self.own.get().total_ns).max(self.since_ns.get());
         if let Some(phase) = self.stage.get().phase() {
             self.phases.borrow_mut().add(phase, (at_ns - self.since_ns.get()) / 1000);
         }
         self.stage.set(stage);
+        self.entered_ns.set(now_ns);
         self.since_ns.set(at_ns);
         self.ended_ns.set(at_ns);
+    }
+
+    /// The stage that stands has begun at this moment only: what was before was our own.
+    pub fn began_at(&self, at_ns: u64) {
+        self.is_own(self.entered_ns.get(), at_ns);
+    }
+
+    /// Enters a stage after what has ended at a moment that the kernel tells: the time since then was our own.
+    pub fn enter_at(&self, stage: Stage, at_ns: u64) {
+        let now_ns = KernelClock::Boottime.now_ns();
+        self.is_own(at_ns, now_ns);
+        self.enter_now(stage, now_ns);
+    }
+
+    /// Something has come that the kernel stamped with CLOCK_REALTIME: the time since then was our own. Without a stamp, or with
+    /// one that cannot be true, it came now.
+    pub fn arrived(&self, stamp_ns: Option<u64>) {
+        if let Some(stamp_ns) = stamp_ns {
+            self.arrived_before(stamp_ns, KernelClock::Boottime.now_ns(), KernelClock::Realtime.now_ns());
+        }
+    }
+
+    fn arrived_before(&self, stamp_ns: u64, now_ns: u64, realtime_ns: u64) {
+        let (took, took_realtime) = (now_ns.saturating_sub(self.started_ns), realtime_ns.saturating_sub(self.started_realtime_ns));
+        let was_set = took.abs_diff(took_realtime) > STEP_NS + took / 1000;
+        if !was_set && (self.started_realtime_ns..=realtime_ns).contains(&stamp_ns) {
+            self.is_own(now_ns - (realtime_ns - stamp_ns), now_ns);
+        }
+    }
+
+    fn is_own(&self, from_ns: u64, now_ns: u64) {
+        let own = self.own.get();
+        // What came during the last stretch was waited for until then, although we hear of it after the stretch.
+        let (before_ns, from_ns) =
+            if from_ns < own.until_ns { (own.before_ns, from_ns.max(own.from_ns)) } else { (own.total_ns, from_ns.max(self.entered_ns.get())) };
+        self.own.set(Own { total_ns: before_ns + now_ns.saturating_sub(from_ns), before_ns, from_ns, until_ns: now_ns });
     }
 
     pub fn phases(&self) -> PhaseTimes {
         *self.phases.borrow()
     }
 
-    /// Microseconds from the start to the end of the last stage.
+    /// Microseconds from the start to the end of the last stage, without what was our own.
     pub fn duration_us(&self) -> u64 {
         (self.ended_ns.get() - self.started_ns) / 1000
     }
 }
 
-/// A moment of CLOCK_REALTIME (a kernel's stamp) on CLOCK_BOOTTIME, both in nanoseconds.
-pub fn boot_of_realtime(realtime_ns: u64) -> u64 {
-    let (boot, real) = (KernelClock::Boottime.now_ns(), KernelClock::Realtime.now_ns());
-    boot - real.saturating_sub(realtime_ns).min(boot)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+    const REALTIME: u64 = 1_000_000 * MS;
+
+    /// Times below are milliseconds since the start of the probe.
+    fn trace() -> Trace {
+        Trace::begun(500 * MS, REALTIME)
+    }
+
+    impl Trace {
+        fn enters(&self, stage: Stage, at: u64) {
+            self.enter_now(stage, (500 + at) * MS);
+        }
+
+        fn hears(&self, of: u64, at: u64) {
+            self.arrived_before(REALTIME + of * MS, (500 + at) * MS, REALTIME + at * MS);
+        }
+
+        fn phase_ms(&self, phase: Phase) -> Option<u64> {
+            self.phases().us(phase).map(|us| u64::from(us) / 1000)
+        }
+    }
+
+    #[test]
+    fn what_came_while_we_did_something_else_came_when_the_kernel_says() {
+        let trace = trace();
+        trace.enters(Stage::FirstByte, 0);
+        trace.hears(10, 30);
+        trace.enters(Stage::Transfer, 30);
+        // The second piece came before we had looked at the first, the third after.
+        trace.hears(25, 31);
+        trace.hears(40, 45);
+        trace.enters(Stage::Idle, 46);
+        trace.enters(Stage::Idle, 60);
+        assert_eq!((trace.phase_ms(Phase::FirstByte), trace.phase_ms(Phase::Transfer)), (Some(10), Some(25)));
+        // Ours: from 10 to 30, in which the endpoint sent on until 25; to 31; from 40 to 45.
+        assert_eq!(trace.duration_us(), 35_000);
+    }
+
+    #[test]
+    fn time_between_stages_is_ours_and_what_came_in_it_was_waited_for() {
+        let trace = trace();
+        trace.enters(Stage::Connect, 20);
+        trace.began_at(525 * MS);
+        trace.enters(Stage::Idle, 30);
+        trace.enters(Stage::Reply(Cause::ExpectTimeout), 80);
+        trace.hears(40, 90);
+        trace.enters(Stage::Idle, 90);
+        assert_eq!((trace.phase_ms(Phase::Connect), trace.phase_ms(Phase::FirstByte)), (Some(5), Some(10)));
+        assert_eq!(trace.duration_us(), 15_000);
+    }
+
+    #[test]
+    fn a_stamp_that_cannot_be_true_is_not_believed() {
+        let trace = trace();
+        trace.enters(Stage::FirstByte, 0);
+        trace.arrived(None);
+        // From before the probe, from the future, and with a clock that was set meanwhile.
+        trace.arrived_before(REALTIME - MS, 510 * MS, REALTIME + 10 * MS);
+        trace.arrived_before(REALTIME + 11 * MS, 510 * MS, REALTIME + 10 * MS);
+        trace.arrived_before(REALTIME + 5 * MS, 510 * MS, REALTIME + 1010 * MS);
+        trace.arrived_before(REALTIME + 5 * MS, 510 * MS, REALTIME + 8 * MS);
+        trace.enters(Stage::Idle, 10);
+        assert_eq!(trace.duration_us(), 10_000);
+    }
 }

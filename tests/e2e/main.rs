@@ -10,6 +10,7 @@ mod http;
 mod icmp;
 mod serve;
 mod sla;
+mod stamps;
 mod tcp;
 mod tls;
 mod truth;

@@ -21,7 +21,7 @@ use super::super::dial;
 use super::super::halt::{Halt, own_call};
 use super::super::net::Net;
 use super::super::sys;
-use super::super::trace::{Stage, Trace, boot_of_realtime};
+use super::super::trace::{Stage, Trace};
 use crate::config::plan::Dial;
 use crate::config::plan_probe::Icmp;
 use crate::words::{Cause, Reason};
@@ -44,10 +44,8 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, host: &str, spec: &Icm
     }
     match receiver.await {
         Ok(Heard::Reply { arrived_ns, hop_limit }) => {
-            match arrived_ns {
-                Some(stamp) => trace.enter_at(Stage::Idle, boot_of_realtime(stamp)),
-                None => trace.enter(Stage::Idle),
-            }
+            trace.arrived(arrived_ns);
+            trace.enter(Stage::Idle);
             trace.facts.borrow_mut().icmp_hop_limit = hop_limit;
             super::within(trace, spec.within)
         }
@@ -123,7 +121,7 @@ impl EchoSocket {
         let (socket, kind) = open_socket(address)?;
         let _ = socket.set_recv_buffer_size(4 << 20);
         let _ = socket.set_send_buffer_size(1 << 20);
-        sys::stamp_arrivals(socket.as_raw_fd());
+        sys::stamp_arrivals(socket.as_fd());
         match address {
             IpAddr::V4(_) => sys::tell_ttl(socket.as_fd()),
             IpAddr::V6(_) => sys::tell_hop_limit(socket.as_fd()),

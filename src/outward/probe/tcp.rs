@@ -1,12 +1,12 @@
 //! The tcp kind: a connection, and if configured a dialogue of lines over it.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::super::dial;
 use super::super::halt::{Halt, stream_error};
 use super::super::net::Net;
+use super::super::stream::StampedTcp;
 use super::super::trace::{Stage, Trace};
 use super::expect::shown;
 use crate::config::plan::Dial;
@@ -33,7 +33,7 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, sp
 }
 
 /// Reads lines until one matches; the end of the stream also ends a line.
-async fn expect(trace: &Trace, stream: &mut TcpStream, unread: &mut Vec<u8>, pattern: &Pattern) -> Result<(), Halt> {
+async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, unread: &mut Vec<u8>, pattern: &Pattern) -> Result<(), Halt> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     let expectation = format!("a line that matches /{}/", pattern.text);
     let mut read = 0;
