@@ -1,5 +1,7 @@
 //! What an http endpoint is expected to answer, held against what it answered. Every expectation leaves a finding.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::Read;
 
 use super::super::halt::Halt;
@@ -9,6 +11,8 @@ use crate::words::{Cause, Finding};
 
 /// Content codings that may be nested in one response.
 const CODING_LIMIT: usize = 3;
+/// As much of a decoded body is kept before it is known to be within the limit.
+const AT_FIRST: usize = 256 << 10;
 /// A found value is shown up to this many characters.
 const SHOWN: usize = 120;
 
@@ -105,8 +109,29 @@ fn as_cel(json: serde_json::Value) -> cel::Value {
 }
 
 /// Undoes the content codings, within the limit.
-pub fn decoded(response: &Response, limits: &Limits) -> Result<Vec<u8>, Halt> {
-    // An answer without a body has nothing to undo, whatever its header says (HEAD, 204).
+pub fn decoded<'r>(response: &'r Response, limits: &Limits) -> Result<Cow<'r, [u8]>, Halt> {
+    let codings = codings(response)?;
+    if codings.is_empty() {
+        return Ok(Cow::Borrowed(&response.body));
+    }
+    let (body, length) = undone(response, &codings, limits, AT_FIRST)?;
+    if body.len() == length {
+        return Ok(Cow::Owned(body));
+    }
+    // Known to be within the limit, it is undone again into as much as it takes: a bomb is never held.
+    drop(body);
+    Ok(Cow::Owned(undone(response, &codings, limits, length)?.0))
+}
+
+/// Whether the content codings can be undone within the limit, for a body that nobody looks at.
+pub fn decodable(response: &Response, limits: &Limits) -> Result<(), Halt> {
+    let codings = codings(response)?;
+    if codings.is_empty() { Ok(()) } else { undone(response, &codings, limits, 0).map(|_| ()) }
+}
+
+/// The content codings in the order in which they were applied. An answer without a body has nothing to undo, whatever its
+/// header says (HEAD, 204).
+fn codings(response: &Response) -> Result<Vec<String>, Halt> {
     if response.body.is_empty() {
         return Ok(Vec::new());
     }
@@ -116,40 +141,70 @@ pub fn decoded(response: &Response, limits: &Limits) -> Result<Vec<u8>, Halt> {
     if codings.len() > CODING_LIMIT {
         return Err(Halt::down(Cause::DecodeLimit, format!("{} content codings are nested, at most {CODING_LIMIT} are undone", codings.len())));
     }
-    let mut body = response.body.clone();
-    for coding in codings.iter().rev() {
-        body = match coding.as_str() {
-            "gzip" | "x-gzip" => bounded(flate2::read::MultiGzDecoder::new(body.as_slice()), limits.decoded)?,
-            // Many servers send it without the zlib wrapper that RFC 9110 asks for.
-            "deflate" => match bounded(flate2::read::ZlibDecoder::new(body.as_slice()), limits.decoded) {
-                Err(Halt::Down(Cause::DecodeError, _)) => bounded(flate2::read::DeflateDecoder::new(body.as_slice()), limits.decoded)?,
-                other => other?,
-            },
-            "br" => bounded(brotli_decompressor::Decompressor::new(body.as_slice(), 4096), limits.decoded)?,
-            other => return Err(Halt::down(Cause::DecodeError, format!("the content coding \"{}\" is not known", other.escape_debug()))),
-        };
-    }
-    Ok(body)
+    Ok(codings)
 }
 
-fn bounded(mut decoder: impl Read, limit: u64) -> Result<Vec<u8>, Halt> {
+/// The first `kept` bytes of what the codings hide, and its whole length.
+fn undone(response: &Response, codings: &[String], limits: &Limits, kept: usize) -> Result<(Vec<u8>, usize), Halt> {
+    let is_over = Cell::new(false);
+    let mut layers: Box<dyn Read + '_> = Box::new(response.body.as_slice());
+    for coding in codings.iter().rev() {
+        layers = Box::new(Bounded { inner: without(layers, coding)?, left: limits.decoded, is_over: &is_over });
+    }
     let mut out = Vec::new();
-    let mut piece = [0; 8192];
+    if kept > AT_FIRST {
+        out.reserve_exact(kept);
+    }
+    let (mut length, mut piece) = (0, [0; 8192]);
     loop {
-        match decoder.read(&mut piece) {
-            Ok(0) => return Ok(out),
+        match layers.read(&mut piece) {
+            Ok(0) => return Ok((out, length)),
             Ok(n) => {
-                // Grown by halves, so that many bombs at once hold little more than their limit each.
-                if out.capacity() - out.len() < n {
-                    out.reserve_exact((out.len() / 2).max(64 << 10));
-                }
-                out.extend_from_slice(&piece[..n]);
+                out.extend_from_slice(&piece[..n.min(kept - out.len())]);
+                length += n;
             }
+            Err(_) if is_over.get() => return Err(Halt::down(Cause::DecodeLimit, format!("the decoded body is longer than {} bytes", limits.decoded))),
             Err(error) => return Err(Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}"))),
         }
-        if out.len() as u64 > limit {
-            return Err(Halt::down(Cause::DecodeLimit, format!("the decoded body is longer than {limit} bytes")));
+    }
+}
+
+/// Undoes one coding while it is read.
+fn without<'r>(mut coded: Box<dyn Read + 'r>, coding: &str) -> Result<Box<dyn Read + 'r>, Halt> {
+    match coding {
+        "gzip" | "x-gzip" => Ok(Box::new(flate2::read::MultiGzDecoder::new(coded))),
+        "deflate" => {
+            let mut start = Vec::new();
+            let read = (&mut coded).take(2).read_to_end(&mut start);
+            read.map_err(|error| Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}")))?;
+            // Many servers send it without the zlib wrapper (RFC 1950) that RFC 9110 asks for.
+            let is_wrapped = matches!(start[..], [cmf, flags] if cmf & 0x0F == 8 && (u16::from(cmf) << 8 | u16::from(flags)) % 31 == 0);
+            let whole = std::io::Cursor::new(start).chain(coded);
+            if is_wrapped { Ok(Box::new(flate2::read::ZlibDecoder::new(whole))) } else { Ok(Box::new(flate2::read::DeflateDecoder::new(whole))) }
         }
+        "br" => Ok(Box::new(brotli_decompressor::Decompressor::new(coded, 4096))),
+        other => Err(Halt::down(Cause::DecodeError, format!("the content coding \"{}\" is not known", other.escape_debug()))),
+    }
+}
+
+/// Ends with an error when more comes than may.
+struct Bounded<'r> {
+    inner: Box<dyn Read + 'r>,
+    left: u64,
+    is_over: &'r Cell<bool>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(piece)?;
+        match self.left.checked_sub(n as u64) {
+            Some(left) => self.left = left,
+            None => {
+                self.is_over.set(true);
+                return Err(std::io::Error::other("more than may come"));
+            }
+        }
+        Ok(n)
     }
 }
 
@@ -165,4 +220,74 @@ pub fn shown(bytes: &[u8]) -> String {
         out.push('…');
     }
     format!("\"{out}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use std::io::Write;
+
+    const LIMITS: Limits = Limits { body: 1 << 20, decoded: 1 << 20, header: 65_536 };
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    fn deflate(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    fn response(coding: &str, body: Vec<u8>) -> Response {
+        Response { headers: vec![("content-encoding".into(), coding.into())], body, ..Response::default() }
+    }
+
+    #[test]
+    fn a_body_is_undone_whole_whatever_its_codings_and_length() {
+        let lengths = [0, 1, AT_FIRST - 1, AT_FIRST, AT_FIRST + 1, 1 << 20];
+        for plain in lengths.map(|n| (0..n).map(|k| (k * k / 7) as u8).collect::<Vec<_>>()) {
+            for coded in [
+                response("gzip", gzip(&plain)),
+                response("x-gzip", [gzip(&plain[..plain.len() / 2]), gzip(&plain[plain.len() / 2..])].concat()),
+                response("deflate", zlib(&plain)),
+                response("deflate", deflate(&plain)),
+                response("deflate, identity, gzip", gzip(&zlib(&plain))),
+                response("gzip, deflate", deflate(&gzip(&plain))),
+            ] {
+                let body = decoded(&coded, &LIMITS).expect("within the limit");
+                assert!(*body == *plain, "{} bytes of {}", plain.len(), String::from_utf8_lossy(&coded.headers[0].1));
+                assert!(decodable(&coded, &LIMITS).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_found_in_whichever_layer_it_is_and_nonsense_is_no_bomb() {
+        let zeros = vec![0; (1 << 20) + 1];
+        for (coded, cause) in [
+            (response("gzip", gzip(&zeros)), Cause::DecodeLimit),
+            (response("deflate", deflate(&zeros)), Cause::DecodeLimit),
+            (response("deflate, gzip", gzip(&zlib(&zeros))), Cause::DecodeLimit),
+            (response("gzip, gzip", gzip(&[gzip(b"x"), gzip(&zeros)].concat())), Cause::DecodeLimit),
+            (response("gzip", b"no gzip".to_vec()), Cause::DecodeError),
+            (response("gzip", gzip(b"cut short")[..12].to_vec()), Cause::DecodeError),
+            (response("deflate", zlib(b"cut short")[..6].to_vec()), Cause::DecodeError),
+            (response("zstd", b"x".to_vec()), Cause::DecodeError),
+            (response("gzip,gzip,gzip,gzip", b"x".to_vec()), Cause::DecodeLimit),
+        ] {
+            for result in [decoded(&coded, &LIMITS).map(|_| ()), decodable(&coded, &LIMITS)] {
+                assert!(matches!(&result, Err(Halt::Down(found, _)) if *found == cause), "{result:?}, not {cause:?}");
+            }
+        }
+    }
 }

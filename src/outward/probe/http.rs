@@ -241,13 +241,12 @@ async fn judge(trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &
         let is_encoded = response.values("content-encoding").next().is_some();
         let work = move || {
             let mut verdicts = verdicts;
-            match expect::decoded(&response, &spec.limits) {
-                Ok(body) => {
-                    expect::body(&spec.expect, &body, &mut verdicts);
-                    (verdicts, None)
-                }
-                Err(halt) => (verdicts, Some(halt)),
-            }
+            let read = if expect::needs_body(&spec.expect) {
+                expect::decoded(&response, &spec.limits).map(|body| expect::body(&spec.expect, &body, &mut verdicts))
+            } else {
+                expect::decodable(&response, &spec.limits)
+            };
+            (verdicts, read.err())
         };
         // A compressed body may be far larger than what was transferred.
         let is_small = trace.facts.borrow().body_bytes.is_none_or(|bytes| bytes <= inline) && !is_encoded;
