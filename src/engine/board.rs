@@ -42,7 +42,7 @@ pub struct Settled {
 }
 
 /// What /metrics shows of an endpoint.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     pub state: StateName,
     pub since_utc: UtcMs,
@@ -141,6 +141,9 @@ pub fn escaped(value: &str) -> String {
     out
 }
 
+/// So long after a scrape has begun settled figures wait for its end.
+const PICTURE_NS: u64 = 1_000_000_000;
+
 /// Old views that a scrape has yet to see.
 type Aside = Arc<Mutex<HashMap<usize, Box<Shown>>>>;
 
@@ -181,6 +184,8 @@ pub struct Board {
     pictures: Mutex<Vec<Aside>>,
     /// How many of the above there are; the engine looks at this first.
     picture_count: AtomicUsize,
+    /// CLOCK_BOOTTIME in nanoseconds.
+    wait_until_ns: AtomicU64,
 }
 
 impl Board {
@@ -194,6 +199,7 @@ impl Board {
             health,
             pictures: Mutex::default(),
             picture_count: AtomicUsize::new(0),
+            wait_until_ns: AtomicU64::new(0),
         }
     }
 
@@ -209,18 +215,34 @@ impl Board {
     /// Changes a view for good; false when a reader holds it and the engine should come back.
     pub fn change(&self, entry: &Entry, change: impl FnOnce(&mut View)) -> bool {
         let Some(mut view) = entry.try_view() else { return false };
-        if self.picture_count.load(Ordering::Acquire) > 0 {
+        if self.picture_count.load(Ordering::Acquire) == 0 {
+            change(&mut view);
+            return true;
+        }
+        let old = view.shown.clone();
+        change(&mut view);
+        // Much of what is told to a view changes nothing that a scrape shows.
+        if old != view.shown {
             for aside in self.pictures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 let mut aside = aside.lock().unwrap_or_else(PoisonError::into_inner);
-                aside.entry(entry.index).or_insert_with(|| Box::new(view.shown.clone()));
+                aside.entry(entry.index).or_insert_with(|| Box::new(old.clone()));
             }
         }
-        change(&mut view);
         true
+    }
+
+    /// Whether figures that can wait should: a scrape has just begun, and they would be put aside for it.
+    pub fn is_pictured(&self) -> bool {
+        self.picture_count.load(Ordering::Acquire) > 0 && self.health.progress_ns.load(Ordering::Relaxed) < self.wait_until_ns.load(Ordering::Relaxed)
     }
 
     /// Begins one consistent picture of each endpoint.
     pub fn picture(self: &Arc<Self>) -> Picture {
+        let (now_ns, waited_ns) = (self.health.progress_ns.load(Ordering::Relaxed), self.wait_until_ns.load(Ordering::Relaxed));
+        // However many scrapes follow each other, what waits is shown half of the time.
+        if now_ns >= waited_ns + PICTURE_NS {
+            self.wait_until_ns.store(now_ns + PICTURE_NS, Ordering::Relaxed);
+        }
         let aside = Aside::default();
         self.pictures.lock().unwrap_or_else(PoisonError::into_inner).push(aside.clone());
         self.picture_count.fetch_add(1, Ordering::AcqRel);
@@ -255,5 +277,73 @@ impl Drop for Picture {
         let mut pictures = self.board.pictures.lock().unwrap_or_else(PoisonError::into_inner);
         pictures.retain(|aside| !Arc::ptr_eq(aside, &self.aside));
         self.board.picture_count.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Surroundings, load};
+    use std::path::{Path, PathBuf};
+
+    struct One;
+
+    impl Surroundings for One {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Ok("[[endpoint]]\nname = \"e\"\nprobe.tcp = \"127.0.0.1:1\"\n".into())
+        }
+
+        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn environment(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn credentials(&self) -> Option<PathBuf> {
+            None
+        }
+
+        fn host_name(&self) -> String {
+            "host".into()
+        }
+    }
+
+    fn board() -> (Arc<Board>, Arc<Entry>) {
+        let plan = Arc::new(load(Path::new("one"), &One).expect("valid"));
+        let entry = Arc::new(Entry::new(0, plan.endpoints[0].clone(), 0));
+        let board = Arc::new(Board::new(plan));
+        board.set_entries(vec![entry.clone()]);
+        (board, entry)
+    }
+
+    #[test]
+    fn a_picture_stays_as_it_was_taken_and_holds_only_what_it_shows() {
+        let (board, entry) = board();
+        let picture = board.picture();
+        assert!(board.change(&entry, |view| view.next_slot_utc = 7));
+        assert!(picture.aside.lock().expect("whole").is_empty());
+        assert!(board.change(&entry, |view| view.shown.state = StateName::Up));
+        assert!(board.change(&entry, |view| view.shown.state = StateName::Down));
+        assert_eq!(picture.look(&entry, |shown| shown.state), StateName::Unknown);
+        assert_eq!(board.picture().look(&entry, |shown| shown.state), StateName::Down);
+    }
+
+    #[test]
+    fn figures_that_can_wait_do_so_for_young_pictures_and_not_for_ever() {
+        let (board, _) = board();
+        let at = |ns: u64| board.health.progress_ns.store(10 * PICTURE_NS + ns, Ordering::Relaxed);
+        at(0);
+        assert!(!board.is_pictured());
+        let slow = board.picture();
+        assert!(board.is_pictured());
+        at(PICTURE_NS);
+        let next = board.picture();
+        assert!(!board.is_pictured());
+        at(2 * PICTURE_NS);
+        drop((slow, next));
+        let _third = board.picture();
+        assert!(board.is_pictured());
     }
 }

@@ -140,7 +140,7 @@ async fn metrics(State(site): State<Site>, headers: HeaderMap, RawQuery(query): 
     let gzip = text(header::ACCEPT_ENCODING).contains("gzip");
     let Ok(permit) = site.scrapes.clone().acquire_owned().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let (sender, receiver) = mpsc::channel(PIECES_WAITING);
-    let pieces = Pieces { sender, buffer: Vec::with_capacity(PIECE), runtime: tokio::runtime::Handle::current() };
+    let pieces = Pieces::new(sender, tokio::runtime::Handle::current());
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let result = if gzip {
@@ -201,12 +201,39 @@ pub fn parts(query: &str) -> Result<Vec<Part>, String> {
 struct Pieces {
     sender: mpsc::Sender<Bytes>,
     buffer: Vec<u8>,
+    /// What was sent comes back here, to be filled again: thousands of pieces take the memory of a few.
+    spent: (std::sync::mpsc::Sender<Vec<u8>>, std::sync::mpsc::Receiver<Vec<u8>>),
     runtime: tokio::runtime::Handle,
 }
 
+/// A piece on its way to a reader.
+struct Piece {
+    bytes: Vec<u8>,
+    spent: std::sync::mpsc::Sender<Vec<u8>>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        // The scrape may have ended meanwhile.
+        let _ = self.spent.send(std::mem::take(&mut self.bytes));
+    }
+}
+
 impl Pieces {
+    fn new(sender: mpsc::Sender<Bytes>, runtime: tokio::runtime::Handle) -> Self {
+        Self { sender, buffer: Vec::with_capacity(PIECE), spent: std::sync::mpsc::channel(), runtime }
+    }
+
     fn send(&mut self) -> std::io::Result<()> {
-        let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE)));
+        let mut next = self.spent.1.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE));
+        next.clear();
+        let piece = Bytes::from_owner(Piece { bytes: std::mem::replace(&mut self.buffer, next), spent: self.spent.0.clone() });
         let sent = match self.sender.try_send(piece) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
@@ -220,11 +247,12 @@ impl Pieces {
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PIECE - 4096 {
+        let count = bytes.len().min(PIECE - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..count]);
+        if self.buffer.len() == PIECE {
             self.send()?;
         }
-        Ok(bytes.len())
+        Ok(count)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

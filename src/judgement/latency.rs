@@ -199,7 +199,7 @@ pub fn quantile(pairs: &[(u64, u64)], quantile_ppm: u64) -> Option<u64> {
 }
 
 /// Classic Prometheus buckets of one ending: counts since the start of the process.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Classic {
     /// Not cumulative; one more than there are bounds, the last is above all of them.
     pub counts: Vec<u32>,

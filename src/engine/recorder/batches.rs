@@ -119,8 +119,11 @@ impl Recorder {
         self.to_show.extend(done);
     }
 
-    /// Shows some of the figures that are committed.
+    /// Shows some of the figures that are committed; a scrape that has just begun need not keep the old ones as well.
     pub fn show_some(&mut self, limit: usize) {
+        if self.board.is_pictured() {
+            return;
+        }
         for _ in 0..limit.min(self.to_show.len()) {
             let Some((index, settled)) = self.to_show.pop_front() else { return };
             let shown = self.board.change(&self.courses[index].entry, |view| {
