@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded, Timeline};
 use crate::judgement::timeline::Span;
+use crate::words::time::is_writable;
 use crate::words::{UtcMs, parse_utc};
 
 /// Where a timeline is not what it should be.
@@ -53,7 +54,10 @@ impl<'v> At<'v> {
     fn instant(&self) -> Result<UtcMs, NoTimeline> {
         match self.value {
             Value::String(text) => parse_utc(text).map_or_else(|| wrong(&self.path, format!("`{text}` is no instant; write 2026-11-01T00:00:00Z")), Ok),
-            Value::Number(n) => n.as_i64().filter(|n| n.abs() < OPEN).map_or_else(|| wrong(&self.path, "this number is no instant in milliseconds"), Ok),
+            Value::Number(n) => n
+                .as_i64()
+                .filter(|at| is_writable(*at))
+                .map_or_else(|| wrong(&self.path, format!("{n} is no instant; write whole milliseconds since 1970, in the years 0000 to 9999")), Ok),
             _ => wrong(&self.path, "this should be an instant such as \"2026-11-01T00:00:00Z\""),
         }
     }

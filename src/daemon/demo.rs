@@ -20,6 +20,7 @@ use super::cli::args::Demo;
 use super::exit::Exit;
 use super::run::run_plan;
 use super::start::{read_config, show_faults};
+use super::streams::say_error;
 
 const FAILS_AFTER: Duration = Duration::from_secs(20);
 const COMES_BACK_AFTER: Duration = Duration::from_secs(40);
@@ -28,7 +29,7 @@ pub fn run(demo: &Demo) -> Exit {
     match try_run(demo) {
         Ok(exit) => exit,
         Err(why) => {
-            eprintln!("probity: the demo cannot run: {why}");
+            say_error(format_args!("probity: the demo cannot run: {why}"));
             Exit::Bad
         }
     }
@@ -62,7 +63,7 @@ fn try_run(demo: &Demo) -> Result<Exit, String> {
     match result {
         Ok(()) => Ok(Exit::Fine),
         Err(error) => {
-            eprintln!("probity: {error}");
+            say_error(format_args!("probity: {error}"));
             Ok(error.exit())
         }
     }

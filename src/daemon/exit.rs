@@ -19,6 +19,8 @@ pub enum Exit {
     StateDirectory,
     /// Another daemon owns the state directory.
     Owned,
+    /// What was asked for cannot be written out.
+    Output,
     /// The config is refused.
     Config,
 }
@@ -32,6 +34,7 @@ impl Exit {
             Exit::Usage => 64,
             Exit::Unavailable => 69,
             Exit::StateDirectory => 73,
+            Exit::Output => 74,
             Exit::Owned => 75,
             Exit::Config => 78,
         }

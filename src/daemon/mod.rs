@@ -8,3 +8,4 @@ pub mod log;
 pub mod reload;
 pub mod run;
 pub mod start;
+pub mod streams;

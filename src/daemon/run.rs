@@ -14,6 +14,7 @@ use super::control::{self, Desk};
 use super::exit::Exit;
 use super::reload::Reloader;
 use super::start::{self, StartError};
+use super::streams::say_error;
 use crate::config::Plan;
 use crate::config::plan_probe::Probe;
 use crate::engine::board::Board;
@@ -44,14 +45,14 @@ pub fn run(config: &Path) -> Exit {
     let plan = match start::read_config(config) {
         Ok(plan) => plan,
         Err(faults) => {
-            eprintln!("{}", start::show_faults(&faults));
+            say_error(start::show_faults(&faults));
             return Exit::Config;
         }
     };
     match run_plan(plan, config.to_owned(), Box::pin(std::future::pending())) {
         Ok(()) => Exit::Fine,
         Err(error) => {
-            eprintln!("probity: {error}");
+            say_error(format_args!("probity: {error}"));
             error.exit()
         }
     }

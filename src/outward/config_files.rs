@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Surroundings;
 
 /// Larger files are no config of ours.
-const FILE_LIMIT: u64 = 256 << 20;
+const FILE_LIMIT: u64 = 64 << 20;
 
 pub struct Files;
 
@@ -16,7 +16,12 @@ impl Surroundings for Files {
             return Err(format!("it has {size} bytes, more than {FILE_LIMIT}"));
         }
         let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-        String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned())
+        let text = String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text; save it as UTF-8".to_owned())?;
+        match text.find('\0') {
+            // Told here: the parser would look for names in all that follows.
+            Some(at) => Err(format!("it is no text: there is a zero byte at {at}")),
+            None => Ok(text),
+        }
     }
 
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {

@@ -35,20 +35,26 @@ pub fn write_config(directory: &Path, port: u16, text: &str) -> PathBuf {
     path
 }
 
+pub fn run(config: &Path) -> Command {
+    let mut command = Command::new(PROBITY);
+    command.args(["run", "--config"]).arg(config);
+    command
+}
+
 impl Daemon {
     pub async fn start(directory: &Path, text: &str) -> Self {
-        Self::start_with(directory, text, |config| {
-            let mut command = Command::new(PROBITY);
-            command.args(["run", "--config"]).arg(config);
-            command
-        })
-        .await
+        Self::start_with(directory, text, run).await
     }
 
     async fn start_with(directory: &Path, text: &str, command: impl Fn(&Path) -> Command) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).expect("a log");
+        Self::start_logging(directory, text, log.into(), command).await
+    }
+
+    /// With a log of the test's own.
+    pub async fn start_logging(directory: &Path, text: &str, log: Stdio, command: impl Fn(&Path) -> Command) -> Self {
         let port = closed_port();
         let config = write_config(directory, port, text);
-        let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).expect("a log");
         let child = command(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
         let daemon = Self { child, port, directory: directory.to_owned() };
         daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|t| t.starts_with("Ready")) }).await;

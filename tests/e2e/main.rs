@@ -9,6 +9,7 @@ mod dns;
 mod http;
 mod icmp;
 mod recorded;
+mod refusals;
 mod serve;
 mod sla;
 mod stamps;

@@ -11,6 +11,7 @@ use crate::config::lint::{Implied, implied};
 use crate::config::print::effective;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::streams::say_error;
 
 /// Endpoints whose detection bounds are listed.
 const LISTED: usize = 20;
@@ -23,7 +24,7 @@ pub fn run(check: &Check) -> Exit {
             if check.json {
                 print(true, &json!({"schema": "probity-check/1", "valid": false, "faults": faults, "implied": null}), String::new);
             } else {
-                eprintln!("{}", show_faults(&faults));
+                say_error(show_faults(&faults));
             }
             return Exit::Config;
         }

@@ -10,6 +10,7 @@ use super::args::Place;
 use super::{local, print};
 use crate::daemon::control::SOCKET;
 use crate::daemon::exit::Exit;
+use crate::daemon::streams::say_error;
 
 /// Pruning looks at all that goes.
 const PATIENCE: Duration = Duration::from_secs(610);
@@ -24,12 +25,12 @@ pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value)
     let answer = match exchange(&path, request) {
         Ok(answer) => answer,
         Err(why) => {
-            eprintln!("probity: no daemon answers at {}: {why}; this is recorded by a running daemon only", path.display());
+            say_error(format_args!("probity: no daemon answers at {}: {why}; this is recorded by a running daemon only", path.display()));
             return Exit::Unavailable;
         }
     };
     if let Some(why) = answer["error"].as_str() {
-        eprintln!("probity: refused: {why}");
+        say_error(format_args!("probity: refused: {why}"));
         return Exit::Bad;
     }
     print(json, &answer, || text(&answer));

@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::{Export, Place};
-use super::{local, print, raw};
-use crate::config::leaf::parse_duration;
+use super::{given, local, print, raw};
+use crate::config::leaf::show_duration;
 use crate::daemon::exit::Exit;
+use crate::daemon::streams::{say_error, written};
 use crate::expose::api::grouped;
 use crate::expose::figures::timeline_json;
 use crate::expose::openmetrics::{Past, write};
@@ -18,6 +19,9 @@ use crate::outward::history::chain::hex;
 use crate::outward::history::prune::Stub;
 use crate::outward::history::{past, read};
 use crate::words::{Name, parse_utc};
+
+/// Samples of one series in an export: three years at a second.
+const MOST_SAMPLES: u64 = 100_000_000;
 
 pub fn run(command: &Export) -> Exit {
     match command {
@@ -33,7 +37,7 @@ fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
     let Some(to) = to.map_or(Some(now), parse_utc) else { return usage("--to") };
     let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else { return usage("--from") };
     if to <= from {
-        eprintln!("probity: --to is not after --from");
+        say_error(format_args!("probity: --to is not after --from"));
         return Exit::Usage;
     }
     let connection = match local::open(place) {
@@ -62,10 +66,18 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
     let now = Clock::Real.read().utc_ms;
     let Some(to) = to.map_or(Some(now), parse_utc) else { return usage("--to") };
     let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else { return usage("--from") };
-    let Some(step) = parse_duration(step).filter(|ms| *ms >= 1000).filter(|_| to > from) else {
-        eprintln!("probity: --step is at least 1s, and --to lies after --from");
+    if to <= from {
+        say_error("probity: --to is not after --from");
         return Exit::Usage;
+    }
+    let step = match given::duration("step", step, 1000) {
+        Ok(step) => step,
+        Err(exit) => return exit,
     };
+    let samples = (to - from).unsigned_abs() / step;
+    if samples > MOST_SAMPLES {
+        return given::out_of_range("step", show_duration(step), format_args!("a longer one, or a shorter period: these are {samples} samples of each series"));
+    }
     let connection = match local::open(place) {
         Ok(connection) => connection,
         Err(exit) => return exit,
@@ -81,7 +93,7 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
     match past {
         Ok(past) => {
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-            let _ = write(&mut out, &past, period, step as i64).and_then(|()| out.flush());
+            written(write(&mut out, &past, period, step as i64).and_then(|()| out.flush()));
             Exit::Fine
         }
         Err(error) => local::complain(error),
@@ -89,7 +101,7 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
 }
 
 fn usage(option: &str) -> Exit {
-    eprintln!("probity: {option} is no instant; write it as 2026-11-01T00:00:00Z");
+    say_error(format_args!("probity: {option} is no instant; write it as 2026-11-01T00:00:00Z"));
     Exit::Usage
 }
 
@@ -106,24 +118,32 @@ fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
         Err(exit) => return exit,
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let result = write_journal(&connection, seq, tallies, &mut out);
-    let _ = out.flush();
+    let mut wrote = Ok(());
+    let result = write_journal(&connection, seq, tallies, |line| {
+        if wrote.is_ok() {
+            wrote = writeln!(out, "{line}");
+        }
+        wrote.is_ok()
+    });
+    written(wrote.and_then(|()| out.flush()));
     result.map_or_else(local::complain, |()| Exit::Fine)
 }
 
-fn write_journal(connection: &rusqlite::Connection, seq: u64, tallies: Tallies, out: &mut impl Write) -> Result<(), HistoryError> {
-    if let Some(stub) = Stub::read(connection)?.filter(|stub| seq <= stub.last) {
-        let _ = writeln!(out, "{}", json!({"stub": stub.object, "carried": stub.carried}));
+/// Each line goes to `put`, which says whether more is wanted.
+fn write_journal(connection: &rusqlite::Connection, seq: u64, tallies: Tallies, mut put: impl FnMut(Value) -> bool) -> Result<(), HistoryError> {
+    if let Some(stub) = Stub::read(connection)?.filter(|stub| seq <= stub.last)
+        && !put(json!({"stub": stub.object, "carried": stub.carried}))
+    {
+        return Ok(());
     }
     read::each_event(connection, seq, |event| {
-        let Ok(mut body) = serde_json::from_str::<serde_json::Value>(&event.body) else { return false };
+        let Ok(mut body) = serde_json::from_str::<Value>(&event.body) else { return false };
         body["hash"] = json!(hex(&event.hash));
-        writeln!(out, "{body}").is_ok()
+        put(body)
     })?;
     if tallies == Tallies::Sealed {
         past::each_sealed(connection, |name, unit, body| {
-            writeln!(out, "{}", json!({"tally": {"endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(), "body": String::from_utf8_lossy(&body)}}))
-                .is_ok()
+            put(json!({"tally": {"endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(), "body": String::from_utf8_lossy(&body)}}))
         })?;
     }
     Ok(())

@@ -3,26 +3,31 @@
 use serde_json::{Value, json};
 
 use super::args::{History, Place};
-use super::{control, local, print, restore};
+use super::{control, given, local, print, restore};
 use crate::daemon::exit::Exit;
+use crate::daemon::streams::say_error;
 use crate::expose::api;
 use crate::outward::history::checkpoint::{KEY_FILE, Signer};
 use crate::outward::history::read::{self, Calendar};
+use crate::outward::history::restore::restore as recorded;
 use crate::outward::history::verify::{self, Against, Verdict};
 use crate::outward::history::{HistoryError, backup};
 use crate::words::parse_utc;
+
+/// Endpoints that a refusal names.
+const NAMED: usize = 20;
 
 pub fn run(command: &History) -> Exit {
     match command {
         History::List { place, endpoint, since, limit, transitions, json } => {
             let since = match since.as_deref().map(parse_utc) {
                 Some(None) => {
-                    eprintln!("probity: --since is no instant; write it as 2026-11-01T00:00:00Z");
+                    say_error(format_args!("probity: --since is no instant; write it as 2026-11-01T00:00:00Z"));
                     return Exit::Usage;
                 }
                 since => since.flatten().unwrap_or(0),
             };
-            let connection = match local::open(place) {
+            let connection = match local::open(place).and_then(|connection| known(&connection, endpoint.as_deref()).map(|()| connection)) {
                 Ok(connection) => connection,
                 Err(exit) => return exit,
             };
@@ -58,9 +63,9 @@ pub fn run(command: &History) -> Exit {
         },
         History::Restore { from, place, by } => restore::run(from, place, by.as_deref()),
         History::Verify { place, since, key, json } => {
-            let since = match since.as_deref().map(read_json) {
+            let since = match since.as_deref().map(given::json) {
                 Some(Err(why)) => {
-                    eprintln!("probity: --since: {why}");
+                    say_error(format_args!("probity: --since: {why}"));
                     return Exit::Usage;
                 }
                 since => since.and_then(Result::ok),
@@ -86,9 +91,19 @@ fn own_key(place: &Place) -> Option<String> {
     Signer::of_directory(&directory).ok().map(|s| s.key())
 }
 
-fn read_json(path: &std::path::Path) -> Result<Value, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+/// That an endpoint of this name was ever recorded: no outages of one that was not would be no answer.
+fn known(connection: &rusqlite::Connection, endpoint: Option<&str>) -> Result<(), Exit> {
+    let Some(name) = endpoint else { return Ok(()) };
+    let all = recorded(connection).map_err(local::complain)?.endpoints;
+    if all.keys().any(|known| known.as_str() == name) {
+        return Ok(());
+    }
+    let mut names: Vec<&str> = all.keys().map(|known| known.as_str()).collect();
+    names.sort_unstable();
+    let more = if names.len() > NAMED { ", ..." } else { "" };
+    names.truncate(NAMED);
+    say_error(format_args!("probity: the history has no endpoint `{name}`; it has {}{more}", names.join(", ")));
+    Err(Exit::Usage)
 }
 
 struct Wanted<'a> {

@@ -8,6 +8,7 @@ use super::args::Place;
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, state_directory};
+use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
 use crate::outward::history::read::{self, Extent};
 use crate::outward::history::restore::restore;
@@ -24,7 +25,7 @@ pub fn directory(place: &Place) -> Result<PathBuf, Exit> {
 
 pub fn plan(place: &Place) -> Result<Plan, Exit> {
     read_config(&place.config.path()).map_err(|faults| {
-        eprintln!("{}", crate::daemon::start::show_faults(&faults));
+        say_error(crate::daemon::start::show_faults(&faults));
         Exit::Config
     })
 }
@@ -42,7 +43,7 @@ pub fn open(place: &Place) -> Result<Connection, Exit> {
 }
 
 pub fn complain(error: HistoryError) -> Exit {
-    eprintln!("probity: {error}");
+    say_error(format_args!("probity: {error}"));
     Exit::StateDirectory
 }
 

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::args::{Maintenance, MaintenanceAdd};
-use super::{control, local, print};
-use crate::config::leaf::parse_duration;
+use super::{control, given, local, print};
 use crate::daemon::control::listed;
 use crate::daemon::exit::Exit;
 use crate::outward::clock::Clock;
@@ -40,9 +39,9 @@ fn text(value: &Value) -> String {
 }
 
 fn add(args: &MaintenanceAdd) -> Exit {
-    let Some(duration_ms) = parse_duration(&args.duration) else {
-        eprintln!("probity: --duration is no duration; write it as 2h");
-        return Exit::Usage;
+    let duration_ms = match given::duration("duration", &args.duration, 1) {
+        Ok(ms) => ms,
+        Err(exit) => return exit,
     };
     let request = json!({
         "do": "maintenance add", "id": args.id, "components": args.component, "endpoints": args.endpoint, "start": args.start, "duration_ms": duration_ms,

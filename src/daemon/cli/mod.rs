@@ -4,6 +4,7 @@ pub mod args;
 mod check;
 mod control;
 mod export;
+mod given;
 mod history;
 mod local;
 mod maintenance;
@@ -22,6 +23,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
 use super::exit::Exit;
+use super::streams::{say, wants_no_color, written};
 use super::{demo, log, run};
 
 /// Parses the arguments of the process and performs the command.
@@ -29,8 +31,12 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Fine };
+            if error.use_stderr() {
+                let _ = error.print();
+                return Exit::Usage;
+            }
+            written(error.print());
+            return Exit::Fine;
         }
     };
     log::begin(cli.log_format, &cli.log);
@@ -48,26 +54,28 @@ pub fn main() -> Exit {
         Command::Export { command } => export::run(&command),
         Command::Notify { command } => notify::run(&command),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "probity", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "probity", &mut script);
+            say(&script);
             Exit::Fine
         }
-        Command::Man => match clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()) {
-            Ok(()) => Exit::Fine,
-            Err(_) => Exit::Bad,
-        },
+        Command::Man => {
+            let mut page = Vec::new();
+            written(clap_mangen::Man::new(Cli::command()).render(&mut page));
+            say(&page);
+            Exit::Fine
+        }
     }
 }
 
 /// Prints JSON on one line, or the text for people.
 fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) {
-    use std::io::Write;
     let out = if json { format!("{value}\n") } else { text() };
-    // A reader that has seen enough (head, less) is no failure.
-    let _ = std::io::stdout().lock().write_all(out.as_bytes());
+    say(out.as_bytes());
 }
 
 /// Whether to colour what people read.
 fn is_colored() -> bool {
     use std::io::IsTerminal;
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    std::io::stdout().is_terminal() && !wants_no_color()
 }

@@ -6,6 +6,7 @@ use super::args::Notify;
 use super::print;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::streams::say_error;
 use crate::outward::clock::Clock;
 use crate::outward::notify::{client, send};
 use crate::words::format_utc;
@@ -15,13 +16,16 @@ pub fn run(command: &Notify) -> Exit {
     let plan = match read_config(&config.path()) {
         Ok(plan) => plan,
         Err(faults) => {
-            eprintln!("{}", show_faults(&faults));
+            say_error(show_faults(&faults));
             return Exit::Config;
         }
     };
     let Some(receiver) = plan.notify.iter().find(|n| n.name.as_str() == name) else {
         let known: Vec<&str> = plan.notify.iter().map(|n| n.name.as_str()).collect();
-        eprintln!("probity: the config has no [[notify]] named {name}; it has: {}", if known.is_empty() { "none".into() } else { known.join(", ") });
+        say_error(format_args!(
+            "probity: the config has no [[notify]] named {name}; it has: {}",
+            if known.is_empty() { "none".into() } else { known.join(", ") }
+        ));
         return Exit::Usage;
     };
     let body = json!({

@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::Probe;
-use super::{print, waterfall};
-use crate::config::leaf::parse_duration;
+use super::{given, print, waterfall};
 use crate::config::{Endpoint, Fault, Surroundings, load};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::streams::say_error;
 use crate::outward::config_files::Files;
 use crate::outward::net::Net;
 use crate::outward::probe;
@@ -33,21 +33,21 @@ pub fn run(args: &Probe) -> Exit {
 /// The endpoint of that name in the config, or one made of an address.
 fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
     let faulty = |faults: Vec<Fault>| {
-        eprintln!("{}", show_faults(&faults));
+        say_error(show_faults(&faults));
         Exit::Config
     };
     let Some((scheme, rest)) = args.target.split_once("://") else {
         let plan = read_config(&args.config.path()).map_err(faulty)?;
         let found = plan.endpoints.iter().find(|e| e.name.as_str() == args.target).cloned();
         return found.ok_or_else(|| {
-            eprintln!("probity: the config has no endpoint named {}; an address begins with http://, https://, tcp://, tls://, icmp:// or dns://", args.target);
+            say_error(format_args!(
+                "probity: the config has no endpoint named {}; an address begins with http://, https://, tcp://, tls://, icmp:// or dns://",
+                args.target
+            ));
             Exit::Usage
         });
     };
-    if parse_duration(&args.timeout).is_none() {
-        eprintln!("probity: --timeout takes a duration such as 5s");
-        return Err(Exit::Usage);
-    }
+    given::duration("timeout", &args.timeout, 1)?;
     let line = match scheme {
         "http" | "https" => format!("probe.http.url = {}", toml(&args.target)),
         "tcp" => format!("probe.tcp.address = {}", toml(rest)),
@@ -61,12 +61,16 @@ fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
             format!("probe.dns.server = {}\nprobe.dns.query = {}\nprobe.dns.type = {}", toml(server), toml(name), toml(kind))
         }
         other => {
-            eprintln!("probity: {other}:// is no kind of probe; write http://, https://, tcp://, tls://, icmp:// or dns://SERVER/NAME/TYPE");
+            say_error(format_args!("probity: {other}:// is no kind of probe; write http://, https://, tcp://, tls://, icmp:// or dns://SERVER/NAME/TYPE"));
             return Err(Exit::Usage);
         }
     };
     let text = format!("[[endpoint]]\nname = \"probe\"\ntimeout = {:?}\n{line}\n", args.timeout);
-    let plan = load(Path::new("command line"), &Inline(text)).map_err(faulty)?;
+    // The config that stands for the address is ours: its lines and columns would say nothing.
+    let plan = load(Path::new("command line"), &Inline(text)).map_err(|faults| {
+        faults.iter().for_each(|f| say_error(format_args!("probity: {}: {}\n    {}", args.target, f.problem, f.advice)));
+        Exit::Usage
+    })?;
     plan.endpoints.first().cloned().ok_or(Exit::Usage)
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::args::RawProbes;
-use super::print;
-use crate::config::leaf::parse_duration;
+use super::{given, print};
 use crate::daemon::exit::Exit;
+use crate::daemon::streams::say_error;
 use crate::expose::recorded::{self, Component, component_json};
 use crate::judgement::recording::Recording;
 use crate::judgement::rules::{Cadence, PPM, Rules};
@@ -22,45 +22,41 @@ pub fn run(raw: &RawProbes) -> Exit {
     let Some(path) = &raw.probes else { return Exit::Usage };
     let rules = match rules(raw) {
         Ok(rules) => rules,
-        Err(option) => {
-            eprintln!("probity: --{option} is not what it should be; write durations as 30s, shares as 0.1");
+        Err(exit) => return exit,
+    };
+    let items = match given::json(path).and_then(|value| results(&value).map_err(|why| format!("{}: {why}", path.display()))) {
+        Ok(items) => items,
+        Err(why) => {
+            say_error(format_args!("probity: {why}"));
             return Exit::Usage;
         }
     };
-    let read = std::fs::read_to_string(path).map_err(|e| e.to_string()).and_then(|text| serde_json::from_str(&text).map_err(|e| e.to_string()));
-    let told = read.and_then(|value: Value| timeline(&value, &rules, raw.quorum));
-    match told {
-        Ok(value) => {
-            print(true, &value, String::new);
-            Exit::Fine
-        }
-        Err(why) => {
-            eprintln!("probity: {}: {why}", path.display());
-            Exit::Usage
-        }
-    }
+    let quorum = match given::quorum(raw.quorum, vantages(&items), "vantages") {
+        Ok(quorum) => quorum,
+        Err(exit) => return exit,
+    };
+    print(true, &told(items, &rules, quorum), String::new);
+    Exit::Fine
 }
 
-fn rules(raw: &RawProbes) -> Result<Rules, &'static str> {
-    let duration = |text: &str, option| parse_duration(text).filter(|ms| *ms > 0).ok_or(option);
-    let jitter: f64 = raw.jitter.parse().map_err(|_| "jitter")?;
-    if !(0.0..1.0).contains(&jitter) {
-        return Err("jitter");
-    }
-    if raw.quorum == Some(0) {
-        return Err("quorum");
-    }
-    if raw.down_after == 0 || raw.up_after == 0 {
-        return Err("down-after and --up-after");
-    }
+/// As many results in a row as a config may ask for.
+const MOST_IN_A_ROW: u32 = 100;
+
+fn rules(raw: &RawProbes) -> Result<Rules, Exit> {
+    let in_a_row = |flag: &str, n: u32| {
+        let fits = (1..=MOST_IN_A_ROW).contains(&n);
+        if fits { Ok(n) } else { Err(given::out_of_range(flag, n, format_args!("a whole number from 1 to {MOST_IN_A_ROW}"))) }
+    };
+    let jitter = raw.jitter.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    let jitter: f64 = jitter.ok_or_else(|| given::out_of_range("jitter", &raw.jitter, "a share from 0 to less than 1, such as 0.1"))?;
     Ok(Rules::new(Cadence {
-        interval: duration(raw.interval.as_deref().unwrap_or_default(), "interval")?,
+        interval: given::duration("interval", raw.interval.as_deref().unwrap_or_default(), 1)?,
         jitter_ppm: (jitter * PPM as f64).round() as u64,
-        late_after: parse_duration(&raw.late_after).ok_or("late-after")?,
-        timeout: duration(&raw.timeout, "timeout")?,
-        retry_interval: duration(&raw.retry_interval, "retry-interval")?,
-        down_after: raw.down_after,
-        up_after: raw.up_after,
+        late_after: given::duration("late-after", &raw.late_after, 0)?,
+        timeout: given::duration("timeout", &raw.timeout, 1)?,
+        retry_interval: given::duration("retry-interval", &raw.retry_interval, 1)?,
+        down_after: in_a_row("down-after", raw.down_after)?,
+        up_after: in_a_row("up-after", raw.up_after)?,
     }))
 }
 
@@ -94,6 +90,16 @@ fn instant(value: &Value, place: usize) -> Result<Ms, String> {
 }
 
 fn happened(item: &Value, place: usize) -> Result<Happened, String> {
+    let has = |key: &str| !item[key].is_null();
+    if has("event") && (has("ok") || has("result")) {
+        return Err(format!("item {place}: it is both an event and a result; make two of it"));
+    }
+    if has("ok") && has("result") {
+        return Err(format!("item {place}: it has both `ok` and `result`; keep the one that is true"));
+    }
+    if has("ok") && !item["ok"].is_boolean() {
+        return Err(format!("item {place}: `ok` should be true or false, without quotes"));
+    }
     if let Some(event) = item["event"].as_str() {
         let at = instant(&item["at"], place)?;
         return match event {
@@ -113,7 +119,7 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
         let verdict = match item["result"].as_str() {
             Some("success") => Verdict::Success,
             Some("failure") => failure,
-            Some("unmeasured") => Verdict::Unmeasured(item["reason"].as_str().and_then(Reason::parse).unwrap_or(Reason::Late)),
+            Some("unmeasured") => Verdict::Unmeasured(reason(item, place)?),
             _ => return Err(format!("item {place}: it has neither `ok` nor a `result` of success, failure or unmeasured")),
         };
         (start, end, verdict)
@@ -124,17 +130,43 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
     Ok(Happened::Result(ProbeResult { start, end, verdict, slot: item["kind"] != "reprobe" }))
 }
 
-/// Judges every component at every vantage, merges vantages by quorum, and tells the sums beside each.
-pub fn timeline(value: &Value, rules: &Rules, quorum: Option<usize>) -> Result<Value, String> {
+/// Why a probe could not be measured; late when it is not said.
+fn reason(item: &Value, place: usize) -> Result<Reason, String> {
+    match &item["reason"] {
+        Value::Null => Ok(Reason::Late),
+        Value::String(text) => Reason::parse(text).ok_or_else(|| {
+            let known: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
+            format!("item {place}: there is no reason `{text}`; write one of {}", known.join(", "))
+        }),
+        _ => Err(format!("item {place}: `reason` should be a text")),
+    }
+}
+
+/// What happened, by component and vantage.
+type Items = BTreeMap<String, BTreeMap<String, Vec<Happened>>>;
+
+fn results(value: &Value) -> Result<Items, String> {
     let items = value.as_array().or_else(|| value["probes"].as_array()).ok_or("this should be a list of results")?;
-    let mut all: BTreeMap<String, BTreeMap<String, Vec<Happened>>> = BTreeMap::new();
+    let mut all = Items::new();
     for (place, item) in items.iter().enumerate() {
         let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
         let component = if item["component"].is_string() { text("component") } else { "component".to_owned() };
         all.entry(component).or_default().entry(text("vantage")).or_default().push(happened(item, place)?);
     }
-    let vantages: std::collections::BTreeSet<&String> = all.values().flat_map(BTreeMap::keys).collect();
-    let expected = vantages.len();
+    if all.is_empty() { Err("there is no result in it".into()) } else { Ok(all) }
+}
+
+fn vantages(all: &Items) -> usize {
+    all.values().flat_map(BTreeMap::keys).collect::<std::collections::BTreeSet<_>>().len()
+}
+
+/// Judges every component at every vantage, merges vantages by quorum, and tells the sums beside each.
+pub fn timeline(value: &Value, rules: &Rules, quorum: Option<usize>) -> Result<Value, String> {
+    Ok(told(results(value)?, rules, quorum))
+}
+
+fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
+    let expected = vantages(&all);
     let (mut from, mut to) = (i64::MAX, i64::MIN);
     let mut components = Vec::new();
     for (name, mut by_vantage) in all {
@@ -152,10 +184,7 @@ pub fn timeline(value: &Value, rules: &Rules, quorum: Option<usize>) -> Result<V
         value["watermark"] = json!(format_utc(settled));
         components.push(value);
     }
-    if components.is_empty() {
-        return Err("there is no result in it".into());
-    }
-    Ok(json!({"schema": "probity-timeline/1", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []}))
+    json!({"schema": "probity-timeline/1", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []})
 }
 
 fn judged(list: &mut [Happened], rules: &Rules) -> Record {

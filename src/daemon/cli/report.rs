@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::args::SlaReport;
 use super::sla::{contracts, refuse};
-use super::{local, print};
+use super::{given, local, print};
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
@@ -91,8 +91,8 @@ fn write_all(report: &Value, args: &SlaReport, directory: &Path, name: &Name) ->
 
 /// Recomputes; exit 1 names the first figure that differs.
 pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&str>) -> Result<Exit, Exit> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())));
-    let json = |path: &Path| serde_json::from_str::<Value>(&read(path)?).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())));
+    let read = |path: &Path| given::text(path).map_err(|why| refuse(Exit::Usage, why));
+    let json = |path: &Path| given::json(path).map_err(|why| refuse(Exit::Usage, why));
     let object = json(report)?;
     let since = since.map(json).transpose()?;
     if let Some(key) = key

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::args::Place;
 use super::local;
 use crate::daemon::exit::Exit;
+use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
 use crate::judgement::state_codec::encode_with;
 use crate::outward::clock::Clock;
@@ -26,7 +27,7 @@ pub fn run(from: &Path, place: &Place, by: Option<&str>) -> Exit {
             Exit::Fine
         }
         Err(error @ HistoryError::Owned { .. }) => {
-            eprintln!("probity: {error}; stop it first");
+            say_error(format_args!("probity: {error}; stop it first"));
             Exit::Owned
         }
         Err(error) => local::complain(error),

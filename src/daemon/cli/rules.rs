@@ -5,13 +5,14 @@ use std::path::Path;
 use super::args::ConfigArg;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::streams::say_error;
 use crate::expose::rules::rules;
 
 pub fn run(config: &ConfigArg, output: &Path) -> Exit {
     let plan = match read_config(&config.path()) {
         Ok(plan) => plan,
         Err(faults) => {
-            eprintln!("{}", show_faults(&faults));
+            say_error(show_faults(&faults));
             return Exit::Config;
         }
     };
@@ -22,7 +23,7 @@ pub fn run(config: &ConfigArg, output: &Path) -> Exit {
     match written {
         Ok(()) => Exit::Fine,
         Err(error) => {
-            eprintln!("probity: {}: {error}", output.display());
+            say_error(format_args!("probity: {}: {error}", output.display()));
             Exit::StateDirectory
         }
     }

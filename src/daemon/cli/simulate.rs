@@ -5,11 +5,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::args::Simulate;
-use super::print;
+use super::{given, print};
 use crate::config::Plan;
 use crate::config::leaf::show_duration;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::streams::say_error;
 use crate::engine::simulation::{Outcomes, World, random_outages, simulate};
 use crate::expose::figures::sums_json;
 use crate::judgement::timeline::{Span, Spans};
@@ -23,22 +24,22 @@ pub fn run(args: &Simulate) -> Exit {
     let plan = match read_config(&args.config.path()) {
         Ok(plan) => Arc::new(plan),
         Err(faults) => {
-            eprintln!("{}", show_faults(&faults));
+            say_error(show_faults(&faults));
             return Exit::Config;
         }
     };
     let begin = parse_utc(&args.from).and_then(|at| u64::try_from(at).ok());
     let (Some(begin), 1..=MOST_DAYS, true) = (begin, args.days, (0.0..=1.0).contains(&args.loss)) else {
-        eprintln!("probity: --from is an instant such as 2026-11-01T00:00:00Z, --days goes from 1 to {MOST_DAYS}, --loss from 0 to 1");
+        say_error(format_args!("probity: --from is an instant such as 2026-11-01T00:00:00Z, --days goes from 1 to {MOST_DAYS}, --loss from 0 to 1"));
         return Exit::Usage;
     };
     let end = begin + args.days * DAY_MS;
     let down = match &args.outages {
         None => random_outages(plan.endpoints.len(), begin, end, args.seed),
-        Some(path) => match outages(path, &plan) {
+        Some(path) => match given::json(path).and_then(|value| outages(&value, &plan).map_err(|why| format!("{}: {why}", path.display()))) {
             Ok(down) => down,
             Err(why) => {
-                eprintln!("probity: {}: {why}", path.display());
+                say_error(format_args!("probity: {why}"));
                 return Exit::Usage;
             }
         },
@@ -52,9 +53,7 @@ pub fn run(args: &Simulate) -> Exit {
 }
 
 /// True outages by endpoint, in the order of the plan.
-fn outages(path: &std::path::Path, plan: &Plan) -> Result<Vec<Spans>, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let value: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+fn outages(value: &Value, plan: &Plan) -> Result<Vec<Spans>, String> {
     let mut down: Vec<Vec<Span>> = vec![Vec::new(); plan.endpoints.len()];
     for (k, one) in value.as_array().ok_or("this should be a list of outages")?.iter().enumerate() {
         let name = one["endpoint"].as_str().unwrap_or_default();

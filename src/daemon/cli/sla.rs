@@ -6,12 +6,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::{Sla, SlaEvaluate, SlaExplain};
-use super::{local, print};
-use crate::config::leaf::{parse_duration, show_duration};
+use super::{given, local, print};
+use crate::config::leaf::show_duration;
 use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT};
 use crate::config::{load_contracts, timeline_file};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::show_faults;
+use crate::daemon::streams::say_error;
 use crate::expose::api::grouped;
 use crate::expose::figures::{components, maintenance};
 use crate::expose::recorded::{of_sets, told};
@@ -44,7 +45,7 @@ pub fn run(command: &Sla) -> Exit {
 }
 
 pub fn refuse(exit: Exit, why: impl std::fmt::Display) -> Exit {
-    eprintln!("probity: {why}");
+    say_error(format_args!("probity: {why}"));
     exit
 }
 
@@ -52,7 +53,7 @@ pub fn refuse(exit: Exit, why: impl std::fmt::Display) -> Exit {
 pub fn contracts(file: Option<&Path>, place: &super::args::Place) -> Result<Contracts, Exit> {
     let found = match file {
         Some(path) => load_contracts(path, &Files).map_err(|faults| {
-            eprintln!("{}", show_faults(&faults));
+            say_error(show_faults(&faults));
             Exit::Config
         })?,
         None => local::plan(place)?.contracts,
@@ -84,9 +85,9 @@ pub fn period_of(contract: &Contract, text: Option<&str>) -> Result<Span, Exit> 
 /// The record that is judged: files, daemons, or this host's history.
 fn timeline_for(args: &SlaEvaluate, span: Span) -> Result<Timeline, Exit> {
     let mut all = Vec::new();
+    let quorum = given::quorum(args.quorum, args.timeline.len() + args.url.len(), "timelines")?;
     for path in &args.timeline {
-        let text = std::fs::read_to_string(path).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())))?;
-        let value: Value = serde_json::from_str(&text).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())))?;
+        let value = given::json(path).map_err(|why| refuse(Exit::Usage, why))?;
         all.push(timeline_file::timeline(&value).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())))?);
     }
     for url in &args.url {
@@ -97,7 +98,7 @@ fn timeline_for(args: &SlaEvaluate, span: Span) -> Result<Timeline, Exit> {
     match all.len() {
         0 => own_timeline(&args.place, span),
         1 => Ok(all.remove(0)),
-        _ => Ok(merge(&all, args.quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper))),
+        _ => Ok(merge(&all, quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper))),
     }
 }
 
@@ -220,7 +221,7 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
 
 fn explain(args: &SlaExplain) -> Result<Exit, Exit> {
     let interval = match &args.interval {
-        Some(text) => parse_duration(text).filter(|ms| *ms >= 100).ok_or_else(|| refuse(Exit::Usage, "--interval is no duration; write it as 30s"))?,
+        Some(text) => given::duration("interval", text, 100)?,
         None => 30_000,
     };
     let rules = Rules::new(Cadence {

@@ -9,6 +9,7 @@ use super::{is_colored, print};
 use crate::config::plan::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
+use crate::daemon::streams::say_error;
 use crate::outward::notify::client;
 
 pub fn run(args: &Status) -> Exit {
@@ -21,7 +22,7 @@ pub fn run(args: &Status) -> Exit {
         let value = match runtime.block_on(ask(&url)) {
             Ok(value) => value,
             Err(why) => {
-                eprintln!("probity: no daemon answers at {url}: {why}");
+                say_error(format_args!("probity: no daemon answers at {url}: {why}"));
                 return Exit::Unavailable;
             }
         };
