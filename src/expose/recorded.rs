@@ -29,10 +29,7 @@ pub fn component(name: &str, combine: Combine, service: Service, records: &[Reco
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
     let (down, mut unknown, open) = match records {
         [record] => of_one(record, &combined, period),
-        _ => {
-            let unknown = combined.unknown.as_slice().iter().map(|s| (*s, None)).collect();
-            (of_sets(&combined.down, &combined.down_lower, &combined.down_upper), unknown, false)
-        }
+        _ => (of_sets(&combined.down, &combined.down_lower, &combined.down_upper), why_unknown(&combined.unknown, records), false),
     };
     if began > period.from {
         unknown.insert(0, (Span::new(period.from, began.min(period.to)), Some(Reason::NotRunning.as_str().to_owned())));
@@ -77,7 +74,24 @@ fn of_one(record: &Record, timeline: &Timeline, period: Span) -> Parts {
     down.extend(doubt.map(|s| Outage { from: s.from, to: s.from, from_earliest: s.from, from_latest: s.to, to_earliest: s.from, to_latest: s.to }));
     let known = |span: &Span| timeline.unknown.cut(*span).length() > 0;
     let unknown = record.unknown.iter().filter(|(s, _)| known(s)).filter_map(|(s, why)| s.cut(period).map(|s| (s, Some(why.as_str().to_owned())))).collect();
+    down.sort_by_key(|o| (o.from, o.to));
     (down, unknown, open)
+}
+
+/// Unknown time of several endpoints together, with the reason of one that was unknown then; where they differ, the first in the
+/// order of the reasons.
+fn why_unknown(unknown: &Spans, records: &[Record]) -> Vec<(Span, Option<String>)> {
+    let mut rest = unknown.clone();
+    let mut list = Vec::new();
+    for reason in Reason::ALL {
+        let own = records.iter().flat_map(|r| &r.unknown).filter(|(_, why)| why == reason).map(|(s, _)| *s);
+        let told = Spans::new(own.collect()).both(&rest);
+        rest = rest.minus(&told);
+        list.extend(told.as_slice().iter().map(|s| (*s, Some(reason.as_str().to_owned()))));
+    }
+    list.extend(rest.as_slice().iter().map(|s| (*s, None)));
+    list.sort_by_key(|(s, _)| s.from);
+    list
 }
 
 /// Outages of merged sets: each stretch that is down, with what surely and what possibly was around it.
