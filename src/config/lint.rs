@@ -4,10 +4,12 @@ use serde::Serialize;
 
 use super::leaf::show_duration;
 use super::plan::{Endpoint, LatencyMetrics, Plan};
-use crate::words::Ms;
+use crate::words::{Kind, Ms};
 
 /// Bytes of one line of /metrics, on average: 2,264,315 for 30,367 series of 1,000 endpoints (`benches/bench.py scrape`).
 const BYTES_PER_SERIES: u64 = 75;
+/// Bytes of what stands on /metrics without any endpoint: help texts, and the daemon's own series.
+const OWN_BYTES: u64 = 10_000;
 /// Estimate of the bytes that one result adds to the history's marks before they are thinned out.
 const BYTES_PER_MARKED_RESULT: u64 = 6;
 /// Estimate of the bytes of an hour's tally of one endpoint.
@@ -38,7 +40,7 @@ pub struct Detection {
     pub budget_99_999_ms: Ms,
 }
 
-/// Series of one endpoint on /metrics.
+/// Series of one endpoint on /metrics while nothing fails.
 pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
     let latency = match plan.metrics.latency {
         LatencyMetrics::Classic => plan.metrics.buckets_us.len() as u64 + 3,
@@ -46,11 +48,12 @@ pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
     };
     // Each phase is a histogram of its own; five happen in an exchange over TLS, four without.
     let phases = if plan.metrics.phases { latency * if endpoint.probe.is_secured() { 6 } else { 4 } } else { 0 };
-    26 + latency + phases + if endpoint.probe.is_secured() { 2 } else { 0 }
+    let status = if endpoint.probe.kind() == Kind::Http { 1 } else { 0 };
+    25 + status + latency + phases + if endpoint.probe.is_secured() { 2 } else { 0 }
 }
 
 pub fn implied(plan: &Plan) -> Implied {
-    let per_second: f64 = plan.endpoints.iter().map(|e| 1000.0 / e.rules.cadence.interval as f64).sum();
+    let per_second: f64 = plan.endpoints.iter().map(|e| 1000.0 / e.rules.cadence.interval as f64).sum::<f64>() + 0.0;
     let series: u64 = plan.endpoints.iter().map(|e| series_of(e, plan)).sum();
     let detection: Vec<Detection> = plan
         .endpoints
@@ -68,7 +71,7 @@ pub fn implied(plan: &Plan) -> Implied {
         endpoints: plan.endpoints.len(),
         probes_per_second: (per_second * 100.0).round() / 100.0,
         series,
-        scrape_bytes: series * BYTES_PER_SERIES,
+        scrape_bytes: OWN_BYTES + series * BYTES_PER_SERIES,
         disk_bytes_per_month: tallies + marks,
         warnings: warnings(plan),
         detection,

@@ -70,17 +70,20 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
     };
     let name = place.text()?;
     let text = match *from {
-        "file" => surroundings.read(Path::new(&name)),
+        "file" => surroundings.read(Path::new(&name)).map_err(|why| format!("{name}: {why}")),
         "env" => surroundings.environment(&name).ok_or_else(|| format!("the environment has no {name}")),
         _ => match surroundings.credentials() {
-            Some(directory) => surroundings.read(&directory.join(&name)),
+            Some(directory) => surroundings.read(&directory.join(&name)).map_err(|why| format!("{}: {why}", directory.join(&name).display())),
             None => Err("there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials".into()),
         },
     };
     match text {
         Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
         Err(why) => {
-            place.fault(format!("the secret `{}` cannot be read: {why}", item.path), "Make it readable for the daemon's user, or name another source.");
+            place.fault(
+                format!("the secret `{}` cannot be read: {why}", item.path),
+                "Make it readable for the daemon's user, or name another source; a relative path begins where the daemon is started.",
+            );
             None
         }
     }

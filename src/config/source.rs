@@ -31,7 +31,10 @@ pub struct Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.problem)?;
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.problem)?,
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.problem)?,
+        }
         if !self.advice.is_empty() {
             write!(f, "\n    {}", self.advice)?;
         }

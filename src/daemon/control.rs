@@ -5,6 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -140,15 +141,19 @@ impl Desk {
 
     /// A window names what the config has.
     fn knows(&self, window: &Window) -> Result<(), String> {
+        self.knows_all(&window.components, &window.endpoints)
+    }
+
+    fn knows_all(&self, components: &[Name], endpoints: &[Name]) -> Result<(), String> {
         let plan = self.board.plan.load();
         let entries = self.board.entries();
-        for name in &window.components {
+        for name in components {
             let is_known = plan.components.contains_key(name) || entries.iter().any(|e| e.endpoint.load().component == *name);
             if !is_known {
                 return Err(format!("there is no component `{name}`"));
             }
         }
-        for name in &window.endpoints {
+        for name in endpoints {
             if !entries.iter().any(|e| e.endpoint.load().name == *name) {
                 return Err(format!("there is no endpoint `{name}` in service"));
             }
@@ -158,6 +163,10 @@ impl Desk {
 
     async fn annotate(&self, request: &Value, by: String) -> Result<Value, String> {
         let (seq, text) = (request["seq"].as_u64().ok_or("name the event with --seq")?, said(request, "text")?);
+        let newest = self.board.health.events_recorded.load(Ordering::Relaxed);
+        if !(1..=newest).contains(&seq) {
+            return Err(format!("there is no event {seq}; the newest is {newest}"));
+        }
         let body = json!({"of": seq, "text": text, "by": by});
         let recorded = self.record(Request::Correct { kind: "annotation", body }).await?;
         Ok(json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null}))
@@ -191,6 +200,10 @@ impl Desk {
         if to <= from {
             return Err("--to is not after --from".into());
         }
+        if to > now() {
+            return Err("--to lies in the future: a correction speaks of what is recorded; declare maintenance for time to come".into());
+        }
+        self.knows_all(&components, &endpoints)?;
         let reason = said(request, "reason")?;
         let (board, directory) = (self.board.clone(), self.state_dir.clone());
         let (c, e) = (components.clone(), endpoints.clone());

@@ -138,7 +138,7 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
                 Verdict::Missed => "down",
                 Verdict::Undetermined => "unknown",
             },
-            availability: format!("{} %", five(&j.availability)),
+            availability: if j.availability.is_some() { format!("{} %", five(&j.availability)) } else { five(&None) },
             bounds: format!("{} … {} %", five(&j.lower), five(&j.upper)),
             budget: format!("{} s of {} s", truncated(&((&j.budget - whole(j.times.down)) / whole(1000)), 3), truncated(&(&j.budget / whole(1000)), 3)),
         })

@@ -23,7 +23,6 @@ pub struct SelfMetrics {
     events_recorded: Gauge,
     in_flight: Gauge,
     endpoints: Gauge,
-    stalls: Gauge,
 }
 
 impl SelfMetrics {
@@ -53,11 +52,14 @@ impl SelfMetrics {
                 "probity_history_writable",
                 "1 while the history takes writes; while 0, settled counters stand still and live states go on.",
             )?,
-            events_waiting: gauge("probity_history_events_waiting", "Events that wait in memory to be committed.")?,
+            events_waiting: gauge(
+                "probity_history_events_waiting",
+                "Events that wait in memory to be committed; more than a few for longer than a second: the disk is slow or full.",
+            )?,
             events_recorded: gauge("probity_history_events", "Events in the history, which is the number of the newest one.")?,
-            in_flight: gauge("probity_probes_in_flight", "Probes that run now.")?,
+            in_flight: gauge("probity_probes_in_flight", "Probes that run now, of all endpoints.")?,
             endpoints: gauge("probity_endpoints", "Endpoints in service.")?,
-            stalls: gauge("probity_stalls", "Times that the prober itself stood still for longer than half a second since its start.")?,
+
             registry,
         })
     }
@@ -71,9 +73,12 @@ impl SelfMetrics {
         self.events_waiting.set(h.events_waiting.load(Ordering::Relaxed) as f64);
         self.events_recorded.set(h.events_recorded.load(Ordering::Relaxed) as f64);
         self.in_flight.set(h.in_flight.load(Ordering::Relaxed) as f64);
-        self.stalls.set(h.stalls.load(Ordering::Relaxed) as f64);
         self.endpoints.set(board.entries().len() as f64);
         self.registered(out, format)?;
+        let help =
+            "Times that the prober itself stood still for longer than half a second: it was starved or suspended, and probes of that time are unmeasured.";
+        header(out, format, "probity_stalls_total", "counter", help)?;
+        writeln!(out, "probity_stalls_total {}", h.stalls.load(Ordering::Relaxed))?;
         reasons(out, format, gauges)?;
         witnesses(out, format, board)?;
         lateness(out, format, gauges)?;
@@ -102,7 +107,13 @@ impl SelfMetrics {
 }
 
 fn reasons(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<()> {
-    header(out, format, "probity_probe_unmeasured_total", "counter", "Probes and slots that the prober itself could not do, by reason.")?;
+    header(
+        out,
+        format,
+        "probity_probe_unmeasured_total",
+        "counter",
+        "Probes and slots that the prober itself could not do, by reason: time without them is unknown, never downtime. docs/causes.md says what to do about each.",
+    )?;
     for reason in Reason::ALL {
         let count = gauges.unmeasured[*reason as usize].load(Ordering::Relaxed);
         writeln!(out, "probity_probe_unmeasured_total{{reason=\"{}\"}} {count}", reason.as_str())?;
@@ -146,7 +157,13 @@ fn witnesses(out: &mut dyn Write, format: Format, board: &Board) -> io::Result<(
 
 fn lateness(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<()> {
     let name = "probity_probe_lateness_seconds";
-    header(out, format, name, "histogram", "How much later than its slot a probe began.")?;
+    header(
+        out,
+        format,
+        name,
+        "histogram",
+        "How much later than its slot a probe began; later than a tenth of its interval, and than late_after, leaves unknown time.",
+    )?;
     let mut total = 0;
     for (k, bound) in Gauges::LATENESS_BOUNDS_US.iter().enumerate() {
         total += gauges.lateness[k].load(Ordering::Relaxed);

@@ -45,10 +45,15 @@ pub fn run(check: &Check) -> Exit {
 fn shown(path: &str, implied: &Implied) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{path} is valid: {} endpoints, {} probes per second", implied.endpoints, implied.probes_per_second);
-    let _ =
-        writeln!(out, "about {} series, {} per scrape, {} of disk per month", implied.series, rough(implied.scrape_bytes), rough(implied.disk_bytes_per_month));
+    let _ = writeln!(
+        out,
+        "about {} series of endpoints, {} per scrape, {} of disk per month",
+        implied.series,
+        rough(implied.scrape_bytes),
+        rough(implied.disk_bytes_per_month)
+    );
     if !implied.detection.is_empty() {
-        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "surely seen from (length)");
+        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "shortest surely seen");
     }
     for d in implied.detection.iter().take(LISTED) {
         let _ = writeln!(out, "{:<32} {:>16} {:>26}", d.endpoint, show_duration(d.bound_ms), show_duration(d.unseen_below_ms));

@@ -117,16 +117,21 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
     print(json, &value, || {
         let outages = value["outages"].as_array().map_or(&[][..], Vec::as_slice);
         if outages.is_empty() {
-            return "no outage is recorded\n".into();
+            return "no such outage is recorded\n".into();
         }
-        let mut out = format!("{:<24} {:<25} {:<25} {:<20} {}\n", "endpoint", "from (between)", "to (between)", "cause", "event");
+        let mut out = format!("{:<24} {:<27} {:<27} {:<20} {}\n", "endpoint", "from (between)", "to (between)", "cause", "event");
         for o in outages {
             let text = |key: &str| o[key].as_str().unwrap_or("still down").to_owned();
-            out.push_str(&format!("{:<24} {:<25} {:<25} {:<20} {}\n", text("endpoint"), text("from"), text("to"), text("cause"), o["seq"]));
+            out.push_str(&format!("{:<24} {:<27} {:<27} {:<20} {}\n", text("endpoint"), text("from"), text("to"), text("cause"), o["seq"]));
             let bounds = |a: &str, b: &str| format!("{} … {}", clock(&o[a]), clock(&o[b]));
             let to = if o["to"].is_null() { String::new() } else { bounds("to_earliest", "to_latest") };
-            out.push_str(&format!("{:<24} {:<25} {:<25}\n", "", bounds("from_earliest", "from_latest"), to));
+            out.push_str(format!("{:<24} {:<27} {to}", "", bounds("from_earliest", "from_latest")).trim_end());
+            out.push('\n');
         }
+        if outages.len() == wanted.limit {
+            out.push_str(&format!("these are the newest {}; --limit takes more\n", wanted.limit));
+        }
+        out.push_str("outages shorter than the time between two probes are not seen\n");
         out
     });
     Ok(())
@@ -134,7 +139,7 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
 
 /// `12:00:00.000` of an instant.
 fn clock(value: &Value) -> String {
-    value.as_str().and_then(|t| t.get(11..19)).unwrap_or_default().to_owned()
+    value.as_str().and_then(|t| t.get(11..23)).unwrap_or_default().to_owned()
 }
 
 fn list_transitions(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) -> Result<(), HistoryError> {
@@ -157,18 +162,26 @@ fn list_transitions(connection: &rusqlite::Connection, wanted: &Wanted, json: bo
     events.truncate(wanted.limit);
     let value = json!({"schema": "probity-transitions/1", "transitions": events});
     print(json, &value, || {
-        events
-            .iter()
-            .map(|e| {
-                let text = |key: &str| e[key].as_str().unwrap_or_default().to_owned();
-                let when = ["to", "from", "at"].into_iter().map(text).find(|t| !t.is_empty()).unwrap_or_default();
-                let when = if e["kind"] == "down" || e["kind"] == "unknown" { text("from") } else { when };
-                let why = if e["cause"].is_null() { text("reason") } else { text("cause") };
-                format!("{when:<25} {:<24} {:<9} {why}\n", text("endpoint"), text("kind"))
-            })
-            .collect()
+        if events.is_empty() {
+            return "no such transition is recorded\n".into();
+        }
+        let head = format!("{:<25} {:<24} {:<9} {}\n", "at", "endpoint", "became", "why");
+        events.iter().fold(head, |out, event| out + &transition(event))
     });
     Ok(())
+}
+
+/// One line; what an unknown time was is known at its end.
+fn transition(event: &Value) -> String {
+    let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    let (when, became, why) = match event["kind"].as_str().unwrap_or_default() {
+        "down" => (text("from"), "down", text("cause")),
+        "unknown" => (text("from"), "unknown", String::new()),
+        "known" => (text("to"), "known", format!("it was unknown: {}", text("reason"))),
+        "first_up" => (text("at"), "up", "for the first time".into()),
+        _ => (text("to"), "up", String::new()),
+    };
+    format!("{}\n", format!("{when:<25} {:<24} {became:<9} {why}", text("endpoint")).trim_end())
 }
 
 fn verify(connection: &rusqlite::Connection, against: &Against, json: bool) -> Exit {

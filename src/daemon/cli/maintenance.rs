@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::{Maintenance, MaintenanceAdd};
 use super::{control, given, local, print};
+use crate::config::leaf::show_duration;
 use crate::daemon::control::listed;
 use crate::daemon::exit::Exit;
 use crate::outward::clock::Clock;
@@ -70,14 +71,21 @@ fn table(value: &Value) -> String {
     if windows.is_empty() {
         return "no window was ever declared\n".into();
     }
-    let mut out = format!("{:<20} {:<25} {:<25} {:<25} {}\n", "id", "next from", "next to", "recorded", "concerns, why, by");
+    let mut out = format!("{:<20} {:<25} {:<25} {:<25} {}\n", "id", "next from", "next to", "recorded", "concerns; when; why; by");
     for w in windows {
         let names = |key: &str| w[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
         let concerns = [names("components"), names("endpoints")].into_iter().filter(|n| !n.is_empty()).collect::<Vec<_>>().join(", ");
         let concerns = if concerns.is_empty() { "everything".to_owned() } else { concerns };
-        let next = |key: &str| if w["ended_at"].is_null() { text(&w["next"][key]) } else { "ended".into() };
+        let next = |key: &str| match (w["ended_at"].is_null(), w["next"].is_null()) {
+            (false, _) => "ended".into(),
+            (true, true) => "over".into(),
+            (true, false) => text(&w["next"][key]),
+        };
+        let days = w["every"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+        let often = if days.is_empty() { "once".to_owned() } else { format!("every {days}") };
+        let times = format!("{often} at {} {} for {}", text(&w["start"]), text(&w["time_zone"]), show_duration(w["duration_ms"].as_u64().unwrap_or(0)));
         out.push_str(&format!(
-            "{:<20} {:<25} {:<25} {:<25} {concerns}; {}; {}\n",
+            "{:<20} {:<25} {:<25} {:<25} {concerns}; {times}; {}; {}\n",
             text(&w["id"]),
             next("from"),
             next("to"),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use num_traits::ToPrimitive;
 use serde_json::{Value, json};
 
 use super::args::{Sla, SlaEvaluate, SlaExplain};
@@ -21,7 +22,7 @@ use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::sla::calendar::{current_and_previous, period};
 use crate::judgement::sla::contract::{Contract, Contracts, MeasuredFrom};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate_named};
-use crate::judgement::sla::exact::{decimal, fraction, plain, truncated, whole};
+use crate::judgement::sla::exact::{Exact, decimal, fraction, plain, truncated, whole};
 use crate::judgement::sla::explain::{MONTH_MS, Reach, Reading, budget, reach, readings, three_readings};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
@@ -191,11 +192,17 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
             writeln!(out, "\n  {who}: {}{}", j.verdict.as_str().to_uppercase(), if j.complete { "" } else { " (the period is not over, or not all recorded)" });
         let _ = writeln!(
             out,
-            "    availability {} %, between {} % and {} %",
-            text(&result["availability_percent"]),
+            "    availability {}, between {} % (all unknown time down) and {} % (all of it up)",
+            result["availability_percent"].as_str().map_or("unknown".to_owned(), |p| format!("{p} %")),
             text(&result["lower_bound_percent"]),
             text(&result["upper_bound_percent"])
         );
+        let (least, measured) = (contract.min_coverage.as_ref(), &result["coverage_percent"]);
+        if let (Some(least), Some(percent), Verdict::Undetermined) = (least, measured.as_str(), j.verdict)
+            && decimal(percent).is_none_or(|share| share < *least)
+        {
+            let _ = writeln!(out, "    measured for {percent} % of the service time: the contract asks for {} %, and gives no verdict on less", plain(least));
+        }
         let t = &j.times;
         let _ = writeln!(
             out,
@@ -208,13 +215,23 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
             seconds(t.maintenance),
             seconds(t.service)
         );
-        let remaining = &j.budget - whole(t.down);
-        let _ = writeln!(out, "    budget {} s, {} s of it left", truncated(&(&j.budget / whole(1000)), 3), truncated(&(remaining / whole(1000)), 3));
+        let _ = writeln!(out, "    {}", spent(&j.budget, t.down));
         if let Some(sentence) = result["credit"]["sentence"].as_str() {
             let _ = writeln!(out, "    {sentence}");
         }
     }
+    out.push_str("\noutages shorter than the time between two probes are not seen\n");
     out
+}
+
+/// What became of an error budget, in lengths like those beside it; fractions of a millisecond are dropped.
+fn spent(budget: &Exact, down: u64) -> String {
+    let millis = |exact: &Exact| show_duration(exact.to_integer().to_u64().unwrap_or(u64::MAX));
+    let down = whole(down);
+    if *budget >= down {
+        return format!("error budget {}, of which {} is left", millis(budget), millis(&(budget - down)));
+    }
+    format!("error budget {}, exceeded by {}", millis(budget), millis(&(down - budget)))
 }
 
 // ---- explain ----------------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ fn verdict(value: &Value) -> Exit {
 
 fn table(value: &Value) -> String {
     let width = list(value).iter().filter_map(|e| e["name"].as_str()).map(|n| n.chars().count()).max().unwrap_or(8).clamp(8, 40);
-    let mut out = format!("{:<width$} {:<8} {:<20} {:>12}  {}\n", "endpoint", "state", "since", "last", "result");
+    let mut out = format!("{:<width$} {:<8} {:<20} {:>12}  {}\n", "endpoint", "state", "since (UTC)", "last", "result");
     for e in list(value) {
         let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
         let state = text(&e["state"]);
