@@ -61,6 +61,7 @@ fn fits(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// JSON that names its schema and fits it.
 pub fn checked(text: &[u8]) -> Value {
     let value: Value = serde_json::from_slice(text).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(text)));
     let name = value["schema"].as_str().expect("it names its schema").replace('/', "-");

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 
+use super::cli::checked;
 use super::serve::{answering, closed_port, ok, read_head, tcp};
 
 const PROBITY: &str = env!("CARGO_BIN_EXE_probity");
@@ -430,8 +431,14 @@ async fn each_transition_is_notified_once_even_when_the_receiver_was_dead_and_th
     let states: Vec<&str> = list.iter().filter_map(|v| v["state"].as_str()).collect();
     assert_eq!(states, vec!["down", "up"], "{list:?}");
     assert_eq!((list[0]["endpoint"].as_str(), list[0]["cause"].as_str()), (Some("shop"), Some("status")));
-    let test = Command::new(PROBITY).args(["notify", "test", "ops", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
+    let test = Command::new(PROBITY).args(["notify", "test", "ops", "--json", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
     assert_eq!(test.status.code(), Some(0), "{test:?}");
+    assert_eq!(checked(&test.stdout)["delivered"], true);
+    let all = received.lock().expect("no panic").clone();
+    assert_eq!(all.len(), 3);
+    for message in all {
+        checked(message.to_string().as_bytes());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

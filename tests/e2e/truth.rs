@@ -136,7 +136,8 @@ async fn maintenance_is_declared_ahead_by_an_event_and_counted_beside_the_raw_st
     let list = checked(&probity(&["maintenance", "list", "--state-dir", &state, "--json"]).stdout);
     assert_eq!(list["windows"].as_array().map(Vec::len), Some(2));
     assert!(list["windows"][1]["by"].as_str().is_some_and(|by| by.contains("uid") && by.contains("anna")));
-    assert_eq!(probity(&["maintenance", "cancel", "later", "--state-dir", &state]).status.code(), Some(0));
+    let cancelled = probity(&["maintenance", "cancel", "later", "--state-dir", &state, "--json"]);
+    assert_eq!((cancelled.status.code(), &checked(&cancelled.stdout)["id"]), (Some(0), &json!("later")));
     assert_eq!(probity(&["maintenance", "cancel", "later", "--state-dir", &state]).status.code(), Some(1));
     // A kill forgets nothing of it.
     let before = daemon.metric("probity_endpoint_maintenance_seconds_total{endpoint=\"down\",state=\"down\"}").await;
