@@ -8,20 +8,28 @@ use std::io::{self, ErrorKind, Write};
 
 use super::exit::Exit;
 
+/// Whether anybody still reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    There,
+    Gone,
+}
+
 /// Writes to standard output.
-pub fn say(bytes: &[u8]) {
+pub fn say(bytes: &[u8]) -> Reader {
     let mut out = io::stdout().lock();
-    written(out.write_all(bytes).and_then(|()| out.flush()));
+    written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
 /// What became of output; ends the process when it is lost.
-pub fn written(result: io::Result<()>) {
+pub fn written(result: io::Result<()>) -> Reader {
     match result {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Ok(()) => Reader::There,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Reader::Gone,
+        Err(error) => {
             say_error(format_args!("probity: the output cannot be written: {error}"));
             std::process::exit(Exit::Output.code().into());
         }
-        Ok(()) | Err(_) => {}
     }
 }
 

@@ -139,6 +139,11 @@ async fn status_api_and_page() {
     assert_eq!(judged["contracts"][0]["results"].as_array().map(Vec::len), Some(2));
     let url = format!("http://127.0.0.1:{}", daemon.port);
     snapshot("status", &plain(&told(&probity(&["status", "--url", &url])), &MOMENT));
+    // Who watches through a pipe ends it by leaving.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let watching = std::process::Command::new(env!("CARGO_BIN_EXE_probity")).args(["status", "--watch", "--url", &url]).stdout(writer).status();
+    assert_eq!(watching.expect("it ends").code(), Some(1));
     let mut value = checked(daemon.get("/api/v1/endpoints").await.expect("answered").as_bytes());
     for endpoint in value["endpoints"].as_array_mut().expect("a list") {
         numbers_out(endpoint, &["detection_bound_ms"]);

@@ -23,7 +23,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
 use super::exit::Exit;
-use super::streams::{say, wants_no_color, written};
+use super::streams::{Reader, say, wants_no_color, written};
 use super::{demo, log, run};
 
 /// Parses the arguments of the process and performs the command.
@@ -69,9 +69,9 @@ pub fn main() -> Exit {
 }
 
 /// Prints JSON on one line, or the text for people.
-fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) {
+fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> Reader {
     let out = if json { format!("{value}\n") } else { text() };
-    say(out.as_bytes());
+    say(out.as_bytes())
 }
 
 /// Whether to colour what people read.

@@ -9,7 +9,7 @@ use super::{is_colored, print};
 use crate::config::plan::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
-use crate::daemon::streams::say_error;
+use crate::daemon::streams::{Reader, say_error};
 use crate::outward::notify::client;
 
 pub fn run(args: &Status) -> Exit {
@@ -29,8 +29,8 @@ pub fn run(args: &Status) -> Exit {
         if args.watch && is_colored() {
             print(false, &Value::Null, || "\u{1b}[2J\u{1b}[H".into());
         }
-        print(args.json, &value, || table(&value));
-        if !args.watch {
+        let reader = print(args.json, &value, || table(&value));
+        if !args.watch || reader == Reader::Gone {
             return verdict(&value);
         }
         pause();
