@@ -201,6 +201,7 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
             open_unknown: judge.open_unknown(),
             open_run: judge.open_run(),
             is_gone: false,
+            longest_blind: judge.longest_blind(),
         };
         let period = Span::new(0, i64::MAX / 8);
         let stored = record(&connection, &calendar, plan.endpoints[k].name.as_str(), extent, period).expect("a record");

@@ -20,7 +20,14 @@ use crate::words::{Name, UtcMs, format_utc};
 pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
 
 pub fn extent(settled: &Settled) -> Extent {
-    Extent { first_start: settled.first_start, watermark: settled.watermark, open_unknown: settled.open_unknown, open_run: settled.open_run, is_gone: false }
+    Extent {
+        first_start: settled.first_start,
+        watermark: settled.watermark,
+        open_unknown: settled.open_unknown,
+        open_run: settled.open_run,
+        longest_blind: settled.longest_blind,
+        is_gone: false,
+    }
 }
 
 /// Today so far, UTC.

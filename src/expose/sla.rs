@@ -29,6 +29,7 @@ pub fn answer(contract: &Contract, period: Span, list: &[Judged]) -> Value {
         "valid_from": contract.valid_from.map(|d| d.to_string()),
         "objective_percent": plain(&contract.objective),
         "decide_by": contract.decide_by.as_str(),
+        "min_coverage_percent": contract.min_coverage.as_ref().map(plain),
         "period": {"start": instant(period.from), "end": instant(period.to)},
         "results": list.iter().map(|j| judged(contract, j)).collect::<Vec<_>>(),
     })

@@ -214,7 +214,7 @@ class Told:
             figures = prober.figures()
             self.hear_figures(figures)
             outages = prober.outages()
-        except urllib.error.HTTPError:
+        except (urllib.error.HTTPError, TimeoutError):
             self.unanswered += 1
             return
         except (urllib.error.URLError, ConnectionError):

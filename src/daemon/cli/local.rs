@@ -62,6 +62,7 @@ pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, His
                 open_unknown: judge.open_unknown(),
                 open_run: judge.open_run(),
                 is_gone: !e.in_service,
+                longest_blind: judge.longest_blind(),
             };
             if extent.is_gone && extent.first_start.is_none() {
                 return None;

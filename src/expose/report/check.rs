@@ -245,6 +245,7 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
             open_unknown: unknown["from_ms"].as_u64().zip(unknown["reason"].as_str().and_then(Reason::parse)),
             open_run: e["open_run"][0].as_u64().zip(e["open_run"][1].as_u64()),
             is_gone: e["gone"] == true,
+            longest_blind: e["longest_blind_ms"].as_u64().unwrap_or(0),
         };
         let endpoint = (e["endpoint"].as_str().ok_or_else(wrong)?.to_owned(), extent);
         match parts.iter_mut().find(|p| p.component == component) {

@@ -190,6 +190,7 @@ fn extents(parts: &[Part]) -> Vec<Value> {
                 "first_start_ms": e.first_start, "watermark_ms": e.watermark,
                 "open_unknown": e.open_unknown.map(|(from, why)| json!({"from_ms": from, "reason": why.as_str()})),
                 "open_run": e.open_run.map(|(a, b)| json!([a, b])), "gone": e.is_gone,
+                "longest_blind_ms": e.longest_blind,
             })
         })
         .collect()

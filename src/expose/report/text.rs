@@ -97,7 +97,8 @@ impl Shown<'_> {
         let currency = credit["currency"].as_str().unwrap_or_default();
         let due = amount(&Value::Object(credit.clone()));
         let (least, most) = (amount(&credit["at"]["upper"]), amount(&credit["at"]["lower"]));
-        Some(format!("{} ({}): {due} {currency} ({}: {least} … {most}).", self.say(Word::CreditDue), self.who(result), self.say(Word::AtBounds)))
+        let by = format!("{}: {}", self.say(Word::DecidedBy), self.say(Word::of_decision(credit["decided_by"].as_str().unwrap_or_default())));
+        Some(format!("{} ({}): {due} {currency}, {by} ({}: {least} … {most}).", self.say(Word::CreditDue), self.who(result), self.say(Word::AtBounds)))
     }
 
     /// Everything that a report says, in order.
@@ -107,7 +108,7 @@ impl Shown<'_> {
         all.extend(self.latency());
         all.push(self.outages());
         all.push(self.spans(Word::UnknownTime, &self.unknown(), Word::Reason));
-        all.push(self.spans(Word::Admitted, &plain(&self.report["admitted"], ""), Word::Reason));
+        all.push(self.spans(Word::Admitted, &self.admitted(), Word::Reason));
         all.push(self.spans(Word::Refused, &plain(&self.report["refused"], "why"), Word::Reason));
         all.push(self.spans(Word::Excluded, &plain(&self.report["excluded"], "endpoint"), Word::Endpoint));
         all.push(self.probing());
@@ -128,7 +129,8 @@ impl Shown<'_> {
         block.lines.push(format!("{}: {} %", self.say(Word::Objective), self.number(text(&e["objective_percent"]))));
         block.lines.push(format!("{}: {}", self.say(Word::SettledUntil), self.at(&r["settled_until"])));
         block.lines.push(format!("{}: {}", self.say(Word::Issued), self.at(&r["issued_at"])));
-        block.lines.push(self.say(Word::ShortOutages));
+        let blind = r["extents"].as_array().into_iter().flatten().filter_map(|e| e["longest_blind_ms"].as_u64()).max();
+        block.lines.push(format!("{}: {}", self.say(Word::ShortOutages), self.seconds(&blind.map_or(Value::Null, Value::from))));
         block
     }
 
@@ -157,7 +159,13 @@ impl Shown<'_> {
         let bounds = format!("{} ({})", self.say(Word::Down), self.say(Word::Between));
         block.rows.push(vec![bounds, format!("{} … {}", self.seconds(&r["down_lower_ms"]), self.seconds(&r["down_upper_ms"]))]);
         block.rows.push(vec![self.say(Word::Budget), self.fraction_seconds(&r["budget_ms"])]);
-        block.rows.push(vec![format!("– {}", self.say(Word::BudgetLeft)), self.fraction_seconds(&r["budget_remaining_ms"])]);
+        let left = self.fraction_seconds(&r["budget_remaining_ms"]);
+        block.rows.push(match left.strip_prefix('-') {
+            Some(over) => vec![format!("– {}", self.say(Word::BudgetExceeded)), over.to_owned()],
+            None => vec![format!("– {}", self.say(Word::BudgetLeft)), left],
+        });
+        let least = self.report["evaluation"]["min_coverage_percent"].as_str().map_or(String::new(), |least| format!(" (≥ {} %)", self.number(least)));
+        block.rows.push(vec![self.say(Word::Coverage), format!("{} %{least}", percent("coverage_percent"))]);
         let s = &r["spells"];
         block.rows.push(vec![self.say(Word::Outages), s["count"].to_string()]);
         for (word, key) in
@@ -168,8 +176,11 @@ impl Shown<'_> {
         if let Some(line) = self.credit_line(r) {
             block.lines.push(line);
             for step in r["credit"]["steps"].as_array().into_iter().flatten() {
-                let value = format!("{} {} = {}", self.number(text(&step["decimal"])), text(&step["unit"]), text(&step["value"]));
-                block.rows.push(vec![format!("{}: {}", self.say(Word::Steps), text(&step["what"])), value]);
+                let (what, unit) = (text(&step["what"]), text(&step["unit"]));
+                let what = Word::of_step(what).map_or(what.to_owned(), |word| self.say(word));
+                let unit = Word::of_unit(unit).map_or(unit.to_owned(), |word| self.say(word));
+                let value = format!("{} {unit}", self.number(text(&step["decimal"])));
+                block.rows.push(vec![format!("{}: {what}", self.say(Word::Steps)), format!("{} = {}", value.trim_end(), text(&step["value"]))]);
             }
         }
         block
@@ -218,6 +229,18 @@ impl Shown<'_> {
             .collect()
     }
 
+    /// Admitted maintenance with the reasons of the windows that it is made of.
+    fn admitted(&self) -> Vec<(String, String, String)> {
+        let windows = self.report["timeline"]["maintenance"].as_array();
+        let reasons = |from: &str, to: &str| {
+            let touching = windows.into_iter().flatten().filter(|w| text(&w["from"]) < to && from < text(&w["to"]));
+            let mut all: Vec<&str> = touching.filter_map(|w| w["reason"].as_str().or(w["id"].as_str())).collect();
+            all.dedup();
+            all.join("; ")
+        };
+        plain(&self.report["admitted"], "").into_iter().map(|(from, to, _)| (from.clone(), to.clone(), reasons(&from, &to))).collect()
+    }
+
     fn spans(&self, heading: Word, rows: &[(String, String, String)], third: Word) -> Block {
         let mut block = Block::new(self.say(heading));
         block.header = vec![self.say(Word::From), self.say(Word::To), self.say(third)];
@@ -248,7 +271,9 @@ impl Shown<'_> {
         block.header = words.iter().map(|w| self.say(*w)).collect();
         for s in self.report["slots"].as_array().into_iter().flatten() {
             let mut row = vec![text(&s["endpoint"]).to_owned()];
-            row.extend(["expected", "probed", "failure", "unconfirmed", "unmeasured", "missed"].map(|k| s[k].to_string()));
+            // Hours without a tally are not hours without a probe.
+            let shown = |k: &str| if s["hours"] == 0 { "–".to_owned() } else { s[k].to_string() };
+            row.extend(["expected", "probed", "failure", "unconfirmed", "unmeasured", "missed"].map(shown));
             block.rows.push(row);
         }
         self.or_none(block)

@@ -119,13 +119,29 @@ pub enum Word {
     Unconfirmed,
     Unmeasured,
     SlotsMissed,
+    StepAvailability,
+    StepMissing,
+    StepCounted,
+    StepBelow,
+    UnitsCounted,
+    FeeOfDowntime,
+    BeforeCap,
+    StepCredit,
+    PercentagePoints,
+    OfTheFee,
+    DecidedBy,
+    PointEstimate,
+    LowerBound,
+    UpperBound,
+    BudgetExceeded,
+    Coverage,
 }
 
 /// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 60] = [
+const WORDS: [Entry; 76] = [
     (Word::Title, ["Availability report", "Saatavuusraportti", "Beschikbaarheidsrapport", "Αναφορά διαθεσιμότητας", "可用性报告", "Mavjudlik hisoboti"]),
     (Word::Period, ["Period", "Jakso", "Periode", "Περίοδος", "期间", "Davr"]),
     (Word::Objective, ["Objective", "Tavoite", "Doelstelling", "Στόχος", "目标", "Maqsad"]),
@@ -176,8 +192,8 @@ const WORDS: [Entry; 60] = [
     (Word::Proof, ["Proof", "Todiste", "Bewijs", "Απόδειξη", "证明", "Dalil"]),
     (Word::Events, ["Events", "Tapahtumat", "Gebeurtenissen", "Συμβάντα", "事件", "Hodisalar"]),
     (Word::Signature, ["Signature", "Allekirjoitus", "Handtekening", "Υπογραφή", "签名", "Imzo"]),
-    (Word::DayByDay, ["Day by day", "Päivittäin", "Per dag", "Ανά ημέρα", "逐日", "Kunma-kun"]),
-    (Word::ShortOutages, ["Outages shorter than the time between two probes are not seen.", "Kahden mittauksen väliä lyhyempiä katkoja ei nähdä.", "Storingen korter dan de tijd tussen twee metingen worden niet gezien.", "Διακοπές μικρότερες από τον χρόνο μεταξύ δύο μετρήσεων δεν φαίνονται.", "短于两次探测间隔的故障无法被发现。", "Ikki o'lchov orasidagi vaqtdan qisqa uzilishlar ko'rinmaydi."]),
+    (Word::DayByDay, ["Day by day, as recorded (maintenance included)", "Päivittäin, kuten tallennettu (huolto mukana)", "Per dag, zoals vastgelegd (met onderhoud)", "Ανά ημέρα, όπως καταγράφηκε (με τη συντήρηση)", "逐日记录（含维护）", "Kunma-kun, qayd etilganidek (texnik ishlar bilan)"]),
+    (Word::ShortOutages, ["Outages between two probes that are shorter than this are not seen", "Tätä lyhyempiä katkoja kahden mittauksen välissä ei nähdä", "Storingen tussen twee metingen die korter zijn dan dit worden niet gezien", "Διακοπές μεταξύ δύο μετρήσεων μικρότερες από αυτό δεν φαίνονται", "两次探测之间短于此的故障无法被发现", "Ikki o'lchov orasidagi bundan qisqa uzilishlar ko'rinmaydi"]),
     (Word::Latency, ["Latency", "Vasteaika", "Responstijd", "Χρόνος απόκρισης", "响应时间", "Javob vaqti"]),
     (Word::Slots, ["Measurements on schedule (hours kept)", "Aikataulun mittaukset (säilytetyt tunnit)", "Metingen volgens schema (bewaarde uren)", "Προγραμματισμένες μετρήσεις (ώρες που διατηρούνται)", "按计划的测量（保留的小时）", "Jadval bo'yicha o'lchovlar (saqlangan soatlar)"]),
     (Word::Expected, ["expected", "odotettu", "verwacht", "αναμενόμενες", "应有", "kutilgan"]),
@@ -186,12 +202,61 @@ const WORDS: [Entry; 60] = [
     (Word::Unconfirmed, ["unconfirmed", "vahvistamatta", "onbevestigd", "μη επιβεβαιωμένες", "未确认", "tasdiqlanmagan"]),
     (Word::Unmeasured, ["unmeasured", "mittaamatta", "niet gemeten", "μη μετρημένες", "未能测量", "o'lchanmagan"]),
     (Word::SlotsMissed, ["left out", "väliin jäänyt", "overgeslagen", "παραλειφθείσες", "遗漏", "o'tkazib yuborilgan"]),
+    (Word::StepAvailability, ["availability", "saatavuus", "beschikbaarheid", "διαθεσιμότητα", "可用性", "mavjudlik"]),
+    (Word::StepMissing, ["missing", "puuttuu", "ontbreekt", "υπολείπεται", "差额", "yetishmaydi"]),
+    (Word::StepCounted, ["steps counted", "laskettuja portaita", "getelde stappen", "βήματα που μετρούν", "计入的级数", "hisoblangan pog'onalar"]),
+    (Word::StepBelow, ["below the tier", "alle portaan", "onder de trede", "κάτω από το κλιμάκιο", "低于档位", "pog'onadan past"]),
+    (Word::UnitsCounted, ["units counted", "laskettuja yksiköitä", "getelde eenheden", "μονάδες που μετρούν", "计入的单位数", "hisoblangan birliklar"]),
+    (Word::FeeOfDowntime, ["fee of the downtime", "katkoajan maksu", "vergoeding over de uitvaltijd", "αμοιβή του χρόνου διακοπής", "故障时间对应的费用", "ishlamagan vaqt haqi"]),
+    (Word::BeforeCap, ["credit before the cap", "hyvitys ennen ylärajaa", "creditering vóór het maximum", "πίστωση πριν από το ανώτατο όριο", "封顶前的赔付", "chegaradan oldingi kompensatsiya"]),
+    (Word::StepCredit, ["credit", "hyvitys", "creditering", "πίστωση", "赔付", "kompensatsiya"]),
+    (Word::PercentagePoints, ["percentage points", "prosenttiyksikköä", "procentpunten", "ποσοστιαίες μονάδες", "个百分点", "foiz punkti"]),
+    (Word::OfTheFee, ["% of the fee", "% maksusta", "% van de vergoeding", "% της αμοιβής", "%（费用）", "% to'lovdan"]),
+    (Word::DecidedBy, ["decided by", "ratkaisee", "bepaald door", "κρίνεται από", "依据", "asos"]),
+    (Word::PointEstimate, ["the point estimate", "piste-estimaatti", "de puntschatting", "τη σημειακή εκτίμηση", "点估计", "nuqtaviy baho"]),
+    (Word::LowerBound, ["the lower bound", "alaraja", "de ondergrens", "το κάτω όριο", "下界", "quyi chegara"]),
+    (Word::UpperBound, ["the upper bound", "yläraja", "de bovengrens", "το άνω όριο", "上界", "yuqori chegara"]),
+    (Word::BudgetExceeded, ["exceeded by", "ylitetty", "overschreden met", "υπέρβαση κατά", "超出", "oshib ketgan"]),
+    (Word::Coverage, ["Measured share of the service time", "Mitattu osuus palveluajasta", "Gemeten deel van de servicetijd", "Μετρημένο μέρος του χρόνου υπηρεσίας", "服务时间中已测量的比例", "Xizmat vaqtining o'lchangan ulushi"]),
 ];
 
 impl Word {
     /// The word in a language.
     pub fn say(self, language: Language) -> &'static str {
         WORDS.iter().find(|(word, _)| *word == self).map_or("", |(_, texts)| texts[language.column()])
+    }
+
+    /// The name of a line of a credit's arithmetic.
+    pub fn of_step(what: &str) -> Option<Word> {
+        Some(match what {
+            "availability" => Word::StepAvailability,
+            "missing" => Word::StepMissing,
+            "steps counted" => Word::StepCounted,
+            "below" => Word::StepBelow,
+            "units counted" => Word::UnitsCounted,
+            "fee of the downtime" => Word::FeeOfDowntime,
+            "credit before the cap" => Word::BeforeCap,
+            "credit" => Word::StepCredit,
+            _ => return None,
+        })
+    }
+
+    /// The unit of such a line.
+    pub fn of_unit(unit: &str) -> Option<Word> {
+        match unit {
+            "percentage points" => Some(Word::PercentagePoints),
+            "% of the fee" => Some(Word::OfTheFee),
+            _ => None,
+        }
+    }
+
+    /// The figure that decides a credit.
+    pub fn of_decision(by: &str) -> Word {
+        match by {
+            "lower" => Word::LowerBound,
+            "upper" => Word::UpperBound,
+            _ => Word::PointEstimate,
+        }
     }
 
     pub fn of_verdict(verdict: &str) -> Word {

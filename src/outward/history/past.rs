@@ -118,7 +118,13 @@ pub fn gone(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, Histor
         let (name, component, bytes): (String, String, Vec<u8>) = (r.get(1)?, r.get(2)?, r.get(4)?);
         let judge = unsealed(&bytes, &state_place(r.get(0)?, r.get(3)?)).and_then(|bytes| decode_with(bytes).ok());
         let (Some((_, judge)), Ok(name), Ok(component)) = (judge, Name::new(&name), Name::new(&component)) else { continue };
-        let extent = Extent { first_start: judge.first_start(), watermark: judge.ledger().watermark, is_gone: true, ..Extent::default() };
+        let extent = Extent {
+            first_start: judge.first_start(),
+            watermark: judge.ledger().watermark,
+            longest_blind: judge.longest_blind(),
+            is_gone: true,
+            ..Extent::default()
+        };
         if extent.first_start.is_some() {
             list.push((name, component, extent));
         }

@@ -108,6 +108,8 @@ pub struct Extent {
     pub open_run: Option<(Ms, Ms)>,
     /// Taken out of service, and not back: nothing follows its settled time.
     pub is_gone: bool,
+    /// The longest time between two probes, from the start of the one to the end of the next: shorter outages can pass in it.
+    pub longest_blind: Ms,
 }
 
 /// What is recorded of one endpoint, in UTC, cut to what touches `period`.
