@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 bench="python3 benches/bench.py"
 if [ "${1:-}" = "--smoke" ]; then
   $bench fleet --endpoints 500 --interval 1 --seconds 3
-  $bench scrape --endpoints 1000
+  $bench scrape --endpoints 1000 --after 3
   python3 benches/latency_truth.py --smoke
   python3 benches/punctuality.py --smoke
   python3 benches/hostile.py --smoke
