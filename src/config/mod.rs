@@ -5,6 +5,8 @@
 //! [`source::Surroundings`].
 
 pub mod build;
+mod build_beside;
+mod build_endpoint;
 pub mod build_maintenance;
 pub mod build_probe;
 pub mod contract;

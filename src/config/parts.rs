@@ -13,7 +13,7 @@ use crate::judgement::rules::Cadence;
 use crate::judgement::timeline::Combine;
 use crate::words::{Name, UtcMs, parse_utc};
 
-const DAY_MS: u64 = 86_400_000;
+pub(super) const DAY_MS: u64 = 86_400_000;
 
 pub(super) fn cadence(layers: &Layers) -> Cadence {
     let duration = |key, least, most, default| layers.item(key).and_then(|i| i.duration(least, most)).unwrap_or(default);
