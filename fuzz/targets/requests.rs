@@ -12,6 +12,7 @@ use probity::config::leaf::{parse_duration, show_duration};
 use probity::daemon::control::Desk;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
+use probity::expose::contracts::standings;
 use probity::expose::self_metrics::SelfMetrics;
 use probity::expose::server::{Site, parts, router, scrape_gate};
 use probity::judgement::maintenance::Window;
@@ -65,6 +66,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     board.set_entries(entries);
     board.health.scheduled.store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
+    let judged = standings(&connection, &board, 1_793_800_000_000).expect("standings");
     let site = Site {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
@@ -73,6 +75,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         state_dir: directory.path().to_owned(),
         reload,
         scrapes: scrape_gate(),
+        standings: Arc::new(Arc::new(judged).into()),
     };
     let (control, mut asked) = mpsc::unbounded_channel();
     let desk = Desk { board, state_dir: directory.path().to_owned(), control };
