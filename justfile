@@ -3,7 +3,7 @@
 default: test
 
 # What CI calls after it has installed what the suites need.
-ci: fmt clippy test doc system bench-smoke
+ci: fmt clippy test doc fuzz-smoke system bench-smoke
 
 fmt:
     cargo fmt --check
@@ -20,6 +20,10 @@ doc:
 
 deny:
     cargo deny check bans licenses sources
+
+# Every fuzz target for five seconds, without a sanitizer; needs a C++ compiler. docs/reliability.md has the long runs.
+fuzz-smoke:
+    fuzz/smoke
 
 # Needs prometheus, promtool, prometheus-blackbox-exporter, chromium, sqlite3, systemd-analyze.
 system: release
