@@ -3,7 +3,7 @@
 default: test
 
 # What CI calls after it has installed what the suites need.
-ci: fmt clippy test doc fuzz-smoke system bench-smoke
+ci: fmt clippy test doc deny fuzz-smoke system bench-smoke
 
 fmt:
     cargo fmt --check
@@ -18,6 +18,7 @@ test:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
+# Needs cargo-deny.
 deny:
     cargo deny check bans licenses sources
 
