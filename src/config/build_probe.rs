@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::expression::expression;
 use super::plan_probe::*;
 use super::secret::{MaybeSecret, Secret, maybe_secret, secret};
 use super::source::Surroundings;
@@ -13,8 +14,6 @@ use crate::words::Ms;
 
 const WITHIN_LEAST: Ms = 1;
 const WITHIN_MOST: Ms = 300_000;
-/// The longest CEL expression, in bytes: its evaluation recurses.
-const CEL_LIMIT: usize = 1000;
 
 /// Everything about an http probe but its URL.
 pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
@@ -236,70 +235,6 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
             None
         }
     }
-}
-
-/// A CEL expression whose cost is bounded: short, and no macro inside a macro.
-fn expression(item: &Item) -> Option<Cel> {
-    let text = item.text()?;
-    const ADVICE: &str = "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".";
-    if text.len() > CEL_LIMIT {
-        item.fault(format!("`{}` is longer than {CEL_LIMIT} bytes", item.path), ADVICE);
-        return None;
-    }
-    if macro_depth(&text) > 1 {
-        item.fault(
-            format!("`{}` has a macro inside a macro", item.path),
-            "Its cost would grow with the square of the body; use one of all, exists, exists_one, map, filter at a time.",
-        );
-        return None;
-    }
-    let program = match cel::Program::compile(&text) {
-        Ok(program) => program,
-        Err(error) => {
-            let first = error.to_string().lines().next().unwrap_or_default().to_owned();
-            item.fault(format!("`{}` is no CEL expression: {first}", item.path), ADVICE);
-            return None;
-        }
-    };
-    let mut context = cel::Context::default();
-    context.add_variable_from_value("body", cel::Value::Null);
-    if let Err(error) = program.execute(&context) {
-        let text = error.to_string();
-        if text.contains("ndeclared reference") {
-            item.fault(format!("`{}` names something that is not there: {text}", item.path), "The decoded JSON body is called `body`.");
-            return None;
-        }
-    }
-    Some(Cel { text, program: Arc::new(program) })
-}
-
-/// How deep macros that walk a list are nested.
-fn macro_depth(text: &str) -> usize {
-    const MACROS: [&str; 5] = ["all", "exists", "exists_one", "map", "filter"];
-    let (mut open, mut depth, mut deepest) = (Vec::new(), 0, 0);
-    let (mut word, mut quote) = (String::new(), None);
-    for c in text.chars() {
-        match (quote, c) {
-            (Some(q), c) if q == c => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '(') => {
-                let is_macro = MACROS.contains(&word.as_str());
-                open.push(is_macro);
-                depth += usize::from(is_macro);
-                deepest = deepest.max(depth);
-                word.clear();
-            }
-            (None, ')') => {
-                depth -= usize::from(open.pop().unwrap_or(false));
-                word.clear();
-            }
-            (None, c) if c.is_alphanumeric() || c == '_' => word.push(c),
-            (None, c) if c.is_whitespace() => {}
-            (None, _) => word.clear(),
-        }
-    }
-    deepest
 }
 
 /// A file named by a key, read now so that a missing one is a fault of the config.

@@ -10,6 +10,7 @@ mod build_endpoint;
 pub mod build_maintenance;
 pub mod build_probe;
 pub mod contract;
+mod expression;
 pub mod leaf;
 pub mod lint;
 mod parts;
