@@ -1,5 +1,7 @@
 //! The real surroundings of a config: files, environment, credentials, host name.
 
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Surroundings;
@@ -11,12 +13,17 @@ pub struct Files;
 
 impl Surroundings for Files {
     fn read(&self, path: &Path) -> Result<String, String> {
-        let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-        if size > FILE_LIMIT {
-            return Err(format!("it has {size} bytes, more than {FILE_LIMIT}"));
+        let kind = std::fs::metadata(path).map_err(|e| e.to_string())?.file_type();
+        if kind.is_char_device() || kind.is_block_device() {
+            return Err("it is a device, and no file".into());
         }
-        let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-        let text = String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text; save it as UTF-8".to_owned())?;
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+        file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+        if bytes.len() as u64 > FILE_LIMIT {
+            return Err(format!("it has more than {FILE_LIMIT} bytes"));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))?;
         match text.find('\0') {
             // Told here: the parser would look for names in all that follows.
             Some(at) => Err(format!("it is no text: there is a zero byte at {at}")),
@@ -53,5 +60,31 @@ impl Surroundings for Files {
     fn host_name(&self) -> String {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         if name.trim().is_empty() { "localhost".into() } else { name.trim().to_owned() }
+    }
+}
+
+/// Where a file ceases to be UTF-8; without its bytes, which may be a secret's.
+fn no_text(bytes: &[u8], valid: usize) -> String {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return "it is UTF-16 text; save it as UTF-8".into();
+    }
+    let before = String::from_utf8_lossy(&bytes[..valid]);
+    let (line, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1);
+    format!("it is no UTF-8 text from line {line}, column {column} on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        assert_eq!(Files.read(Path::new("/dev/zero")), Err("it is a device, and no file".into()));
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_with_its_place() {
+        assert_eq!(no_text(b"a = 1\n\xc3\xa4 = \"\xff", 12), "it is no UTF-8 text from line 2, column 6 on");
+        assert_eq!(no_text(b"\xff\xfea\0", 0), "it is UTF-16 text; save it as UTF-8");
     }
 }
