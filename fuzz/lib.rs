@@ -22,7 +22,7 @@ impl Surroundings for Memory<'_> {
         match path.to_str() {
             Some("main.toml") => Ok(main.to_owned()),
             Some(p) if p.ends_with("next.toml") => Ok(next.to_owned()),
-            Some(p) if p.ends_with(".pem") => Ok("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".into()),
+            Some(p) if p.ends_with(".pem") => Ok(include_str!("../tests/fixtures/weak.pem").into()),
             Some(p) if p.ends_with("none") => Err("there is no such file".into()),
             Some(p) if p.ends_with("odd") => Ok("two\nlines \u{7}".into()),
             Some(p) if p.ends_with("url") => Ok("https://hook.example/x\n".into()),

@@ -55,35 +55,40 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
 
 /// The main file and the files that its `include` names.
 fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>, Vec<Fault>> {
-    let whole =
-        |path: &Path, problem: String, advice: &str| vec![Fault { file: path.display().to_string(), line: 0, column: 0, problem, advice: advice.into() }];
-    let text = surroundings
-        .read(path)
-        .map_err(|why| whole(path, format!("the config cannot be read: {why}"), "Name another with --config, or start from config/quickstart.toml."))?;
+    let text = surroundings.read(path).map_err(|why| {
+        let advice = "Name another with --config, or start from config/quickstart.toml.".to_owned();
+        vec![Fault { file: path.display().to_string(), line: 0, column: 0, problem: format!("the config cannot be read: {why}"), advice }]
+    })?;
     let main = Source::new(path, text);
-    let mut paths: Vec<PathBuf> = Vec::new();
-    {
-        let (tree, _) = DeTable::parse_recoverable(&main.text);
-        let root = Section::new(&main, String::new(), tree.get_ref(), tree.span());
-        for pattern in root.item("include").iter().flat_map(Item::list) {
-            let Some(text) = pattern.text() else { continue };
-            let absolute = path.parent().unwrap_or(Path::new(".")).join(&text);
-            match surroundings.matching(&absolute) {
-                Ok(found) => paths.extend(found),
-                Err(why) => {
-                    pattern.fault(format!("`{text}` cannot be included: {why}"), "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file.")
-                }
+    let included = included(&main, surroundings);
+    Ok(std::iter::once(main).chain(included).collect())
+}
+
+fn included(main: &Source, surroundings: &dyn Surroundings) -> Vec<Source> {
+    let (tree, _) = DeTable::parse_recoverable(&main.text);
+    let root = Section::new(main, String::new(), tree.get_ref(), tree.span());
+    let mut sources: Vec<Source> = Vec::new();
+    for pattern in root.item("include").iter().flat_map(Item::list) {
+        let Some(text) = pattern.text() else { continue };
+        let found = match surroundings.matching(&main.path.parent().unwrap_or(Path::new(".")).join(&text)) {
+            Ok(found) => found,
+            Err(why) => {
+                pattern.fault(format!("`{text}` cannot be included: {why}"), "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file.");
+                continue;
+            }
+        };
+        for one in found {
+            if one == main.path || sources.iter().any(|s| s.path == one) {
+                pattern.fault(format!("`{}` is read twice", one.display()), "Include each file once, and not the main file.");
+                continue;
+            }
+            match surroundings.read(&one) {
+                Ok(text) => sources.push(Source::new(&one, text)),
+                Err(why) => pattern.fault(format!("`{}` cannot be included: {why}", one.display()), "Make it readable, or take it out."),
             }
         }
     }
-    let mut sources = vec![main];
-    for include in paths {
-        let text = surroundings
-            .read(&include)
-            .map_err(|why| whole(&include, format!("the included file cannot be read: {why}"), "Make it readable, or take it out."))?;
-        sources.push(Source::new(&include, text));
-    }
-    Ok(sources)
+    sources
 }
 
 /// The parser's message in our words where a common slip is behind it.
@@ -232,6 +237,8 @@ impl Builder<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use toml::de::DeValue;
 
     use super::super::walk::LOOKED_UP;
@@ -245,11 +252,18 @@ mod tests {
             if path == Path::new("example.toml") {
                 return Ok(include_str!("../../config/example.toml").into());
             }
-            let is_address = path.ends_with("hook.url") || path.ends_with("deadman");
-            if path.ends_with("checkpoint-key") {
-                return Ok("07".repeat(32));
-            }
-            Ok(if is_address { "https://hooks.example/planted" } else { "-----BEGIN CERTIFICATE-----" }.into())
+            static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
+                let one = rcgen::generate_simple_self_signed(vec!["a.example".into()]).expect("a certificate");
+                (one.cert.pem(), one.signing_key.serialize_pem())
+            });
+            let name = path.to_string_lossy();
+            Ok(match path.extension().and_then(|e| e.to_str()) {
+                Some("pem" | "crt") => PAIR.0.clone(),
+                Some("key") => PAIR.1.clone(),
+                _ if name.ends_with("checkpoint-key") => "07".repeat(32),
+                _ if name.ends_with("hook.url") || name.ends_with("deadman") => "https://hooks.example/planted".into(),
+                _ => "planted".into(),
+            })
         }
 
         fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::build::Builder;
+use super::build_probe::{is_header_name, is_sendable};
 use super::parts::DAY_MS;
 use super::plan::*;
 use super::secret::{Secret, secret};
@@ -44,7 +45,13 @@ impl Builder<'_> {
         let headers = headers
             .iter()
             .flat_map(|h| h.entries().collect::<Vec<_>>())
-            .filter_map(|(k, _, i)| secret(&i, self.surroundings).map(|s| (k.to_owned(), s)))
+            .filter_map(|(k, span, i)| {
+                if !is_header_name(k) {
+                    section.source.fault(&span, format!("`{k}` is no header name"), "Take letters, digits and hyphens.");
+                }
+                let value = secret(&i, self.surroundings).filter(|s| is_sendable(Some(&i), s.reveal()))?;
+                Some((k.to_owned(), value))
+            })
             .collect();
         let url = webhook.as_ref().and_then(|w| {
             let url = w.item("url").and_then(|i| secret(&i, self.surroundings));
@@ -54,6 +61,9 @@ impl Builder<'_> {
         section.end();
         if name.is_none() {
             section.source.fault(&section.span, "a [[notify]] without a name", "Add name = \"ops\".");
+        }
+        if let Some(webhook) = webhook.as_ref().filter(|w| !w.table.contains_key("url")) {
+            section.source.fault(&webhook.span, "the webhook has no url", "Add webhook.url = { file = \"...\" }.");
         }
         if webhook.is_none() {
             section.source.fault(&section.span, "a [[notify]] without a receiver", "Add webhook.url = { file = \"...\" }.");

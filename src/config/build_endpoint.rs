@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::build::Builder;
 use super::build_probe;
-use super::parts::{cadence, dial, digest, host_port, http_url, labels};
+use super::parts::{cadence, dial, digest, host_port, http_url, labels, without_secrets, wrong_host};
 use super::plan::*;
 use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use super::walk::{Item, Layers, Section};
@@ -201,7 +201,11 @@ impl Builder<'_> {
             Shared::Icmp(spec) => {
                 let plain = text.trim_start_matches('[').trim_end_matches(']');
                 if plain.is_empty() || plain.contains(['/', ' ']) || plain.contains(':') && plain.parse::<IpAddr>().is_err() {
-                    address.fault(format!("`{}` is no host", text.escape_debug()), "Write a host name or an address, without a port.");
+                    address.fault(format!("`{}` is no host", without_secrets(&text)), "Write a host name or an address, without a port.");
+                    return None;
+                }
+                if let Some(why) = wrong_host(plain) {
+                    address.fault(format!("the host `{}` {why}", without_secrets(&text)), "Write a host name or an address, without a port.");
                     return None;
                 }
                 Some(Probe::Icmp { host: Arc::from(plain), spec })
@@ -269,6 +273,10 @@ pub(super) fn group_drafts<'a>(section: Section<'a>, defaults: &Layers<'a>) -> V
                 format!("the key `{key}` has landed under `{}`", targets.path),
                 "Put it above the targets' header, into the group's own table.",
             );
+            continue;
+        }
+        if !matches!(item.value, DeValue::String(_)) {
+            item.wrong_type("an address in quotes");
             continue;
         }
         match Name::new(key) {

@@ -51,6 +51,11 @@ fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<
     }
     let duration = duration.and_then(|i| i.duration(1000, LONGEST_MS));
     let every = section.item("every").map(|i| i.list().iter().filter_map(|one| one.word(&DAYS)).collect()).unwrap_or_default();
+    for key in ["every", "components", "endpoints"] {
+        if let Some(item) = section.item(key).filter(|i| i.list().is_empty()) {
+            item.fault(format!("`{}` is an empty list", item.path), "Name one, or leave the key out.");
+        }
+    }
     let window = Window {
         id: id?,
         components: named(section.item("components"), components, "component"),

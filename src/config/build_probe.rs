@@ -1,11 +1,10 @@
 //! Builds the checked specs of each probe kind from their layered tables.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use toml::de::DeValue;
 
+use super::build_tls::tls;
 use super::expression::expression;
+use super::leaf::whole;
 use super::plan_probe::*;
 use super::secret::{MaybeSecret, Secret, maybe_secret, secret};
 use super::source::Surroundings;
@@ -73,8 +72,7 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
             if headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)) {
                 continue;
             }
-            let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-            if !is_token {
+            if !is_header_name(name) {
                 section.source.fault(&span, format!("`{name}` is no header name"), "Take letters, digits and hyphens.");
                 continue;
             }
@@ -96,6 +94,10 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
         }
     }
     headers
+}
+
+pub(super) fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 200 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// Query parameters whose values are secrets, and so cannot stand in the URL.
@@ -129,19 +131,22 @@ fn auth(layers: &Layers, surroundings: &dyn Surroundings) -> Option<Auth> {
 }
 
 /// Values of a header must not end it.
-fn is_sendable(item: Option<&Item>, value: &str) -> bool {
+pub(super) fn is_sendable(item: Option<&Item>, value: &str) -> bool {
     let is_fine = !value.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f);
     if let (Some(item), false) = (item, is_fine) {
         item.fault(format!("the secret `{}` has control characters", item.path), "Its source must hold one line of printable characters.");
     }
-    is_fine
+    if let (Some(item), true) = (item, value.is_empty()) {
+        item.fault(format!("the secret `{}` is empty", item.path), "Its source must hold one line of printable characters.");
+    }
+    is_fine && !value.is_empty()
 }
 
 fn http_expect(layers: &Layers) -> HttpExpect {
     let expect = HttpExpect {
         status: layers.item("status").map(|i| statuses(&i)).unwrap_or_default(),
         headers: header_rules(layers),
-        body: layers.items("body").first().and_then(Item::section).map(|s| text_rules(&Layers(vec![s]))).unwrap_or_default(),
+        body: layers.items("body").first().map(body_rules).unwrap_or_default(),
         json: layers.item("json").and_then(|i| expression(&i)),
         final_url: layers.item("final_url").and_then(|i| pattern(&i)),
         version: layers.item("version").and_then(|i| i.word(&[("1.0", "1.0"), ("1.1", "1.1"), ("2", "2")])).map(str::to_owned),
@@ -160,7 +165,7 @@ fn statuses(item: &Item) -> StatusSet {
     let mut ranges = Vec::new();
     for one in item.list() {
         let range = match one.value {
-            DeValue::Integer(n) => n.as_str().parse::<u16>().ok().map(|s| (s, s)),
+            DeValue::Integer(n) => whole(n).and_then(|n| u16::try_from(n).ok()).map(|s| (s, s)),
             DeValue::String(text) => match text.strip_suffix("xx") {
                 Some(class) => class.parse::<u16>().ok().filter(|c| *c < 10).map(|c| (c * 100, c * 100 + 99)),
                 None => match text.split_once('-') {
@@ -184,7 +189,11 @@ fn statuses(item: &Item) -> StatusSet {
 fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
     let Some(section) = layers.item("headers").and_then(|i| i.section()) else { return Vec::new() };
     let mut rules = Vec::new();
-    for (name, _, item) in section.entries() {
+    for (name, span, item) in section.entries() {
+        if !is_header_name(name) {
+            section.source.fault(&span, format!("`{name}` is no header name"), "Take letters, digits and hyphens.");
+            continue;
+        }
         let name = name.to_ascii_lowercase();
         match item.value {
             DeValue::Boolean(true) => rules.push(HeaderRule { name, rule: HeaderTest::Present }),
@@ -196,6 +205,9 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
                 let matches = table.item("matches").and_then(|i| pattern(&i)).map(HeaderTest::Matches);
                 let not = table.item("not_matches").and_then(|i| pattern(&i)).map(HeaderTest::NotMatches);
                 table.end();
+                if table.table.is_empty() {
+                    item.fault(format!("`{}` says nothing of the header", item.path), "Write a text, true, false, or { matches = \"...\" }.");
+                }
                 rules.extend([equals, matches, not].into_iter().flatten().map(|rule| HeaderRule { name: name.clone(), rule }));
             }
             _ => item.wrong_type("a text, true (present), false (absent), or { matches = \"...\" }"),
@@ -204,13 +216,21 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
     rules
 }
 
+fn body_rules(item: &Item) -> Vec<TextRule> {
+    if matches!(item.value, DeValue::String(_)) {
+        item.fault(format!("`{}` does not say how the body is looked at", item.path), "Write body.contains = \"...\", or not_contains, matches, not_matches.");
+        return Vec::new();
+    }
+    item.section().map(|section| text_rules(&Layers(vec![section]))).unwrap_or_default()
+}
+
 fn text_rules(layers: &Layers) -> Vec<TextRule> {
     let mut rules = Vec::new();
     for one in layers.item("contains").iter().flat_map(Item::list) {
-        rules.extend(one.text().map(TextRule::Contains));
+        rules.extend(told(&one).map(TextRule::Contains));
     }
     for one in layers.item("not_contains").iter().flat_map(Item::list) {
-        rules.extend(one.text().map(TextRule::NotContains));
+        rules.extend(told(&one).map(TextRule::NotContains));
     }
     for one in layers.item("matches").iter().flat_map(Item::list) {
         rules.extend(pattern(&one).map(TextRule::Matches));
@@ -220,6 +240,15 @@ fn text_rules(layers: &Layers) -> Vec<TextRule> {
     }
     layers.end();
     rules
+}
+
+/// A text to look for: an empty one is in every body.
+fn told(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    if text.is_empty() {
+        item.fault(format!("`{}` is empty, and an empty text is in every body", item.path), "Write what the body holds.");
+    }
+    Some(text)
 }
 
 pub fn pattern(item: &Item) -> Option<Pattern> {
@@ -237,62 +266,6 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
     }
 }
 
-/// A file named by a key, read now so that a missing one is a fault of the config.
-fn file_text(item: &Item, surroundings: &dyn Surroundings) -> Option<Arc<str>> {
-    let path = item.text()?;
-    match surroundings.read(Path::new(&path)) {
-        Ok(text) if text.contains("-----BEGIN ") => Some(Arc::from(text)),
-        Ok(_) => {
-            item.fault(format!("`{path}` holds no PEM text"), "Give a file with -----BEGIN CERTIFICATE----- lines.");
-            None
-        }
-        Err(why) => {
-            item.fault(format!("`{path}` cannot be read: {why}"), "Make it readable for the daemon's user.");
-            None
-        }
-    }
-}
-
-fn tls(layers: &Layers, surroundings: &dyn Surroundings) -> Tls {
-    let chain = layers.item("client_certificate");
-    let key = layers.item("client_key").and_then(|i| secret(&i, surroundings));
-    let client = match (&chain, key) {
-        (Some(chain), Some(key_pem)) => file_text(chain, surroundings).map(|chain_pem| ClientCertificate { chain_pem, key_pem }),
-        (Some(chain), None) => {
-            chain.fault("a client certificate needs its key", "Add client_key = { file = \"...\" }.");
-            None
-        }
-        (None, _) => {
-            if let Some(key) = layers.item("client_key") {
-                key.fault("a client key needs its certificate", "Add client_certificate = \"...\".");
-            }
-            None
-        }
-    };
-    let tls = Tls {
-        ca: layers.item("ca_file").and_then(|i| file_text(&i, surroundings)),
-        server_name: layers.item("server_name").and_then(|i| server_name(&i)),
-        client,
-        verify: match layers.item("verify").and_then(|i| i.flag()) {
-            Some(false) => Verify::None,
-            Some(true) | None => Verify::Full,
-        },
-        min_version: layers.item("min_version").and_then(|i| i.word(&TlsVersion::WORDS)).unwrap_or_default(),
-        expiring_within: layers.item("expiring_within").and_then(|i| i.duration(0, 400 * 86_400_000)).unwrap_or(0),
-    };
-    layers.end();
-    tls
-}
-
-fn server_name(item: &Item) -> Option<String> {
-    let text = item.text()?;
-    if rustls::pki_types::ServerName::try_from(text.as_str()).is_err() {
-        item.fault(format!("`{}` is no server name", item.path), "Write a host name or an IP address.");
-        return None;
-    }
-    Some(text)
-}
-
 pub fn tcp(layers: &Layers) -> Tcp {
     let mut dialogue = Vec::new();
     for step in layers.item("dialogue").iter().flat_map(Item::list) {
@@ -304,6 +277,9 @@ pub fn tcp(layers: &Layers) -> Tcp {
             (Some(text), None) => dialogue.push(DialogueStep::Send(text)),
             (None, Some(pattern)) => dialogue.push(DialogueStep::Expect(pattern)),
             (Some(_), Some(_)) => step.fault("a step of a dialogue does one thing", "Write { expect = \"...\" } and { send = \"...\" } one after the other."),
+            (None, None) if section.table.is_empty() => {
+                step.fault("this step of the dialogue does nothing", "Write { expect = \"...\" } or { send = \"...\" }.")
+            }
             (None, None) => {}
         }
     }

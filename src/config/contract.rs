@@ -77,7 +77,15 @@ pub(super) fn contracts(top: &Layers, declared: Option<&[&str]>) -> Contracts {
                 let contract = contract(&section, name.clone(), declared);
                 section.end();
                 if let Some(contract) = contract {
-                    by_name.entry(contract.name.clone()).or_default().push(contract);
+                    let versions = by_name.entry(contract.name.clone()).or_default();
+                    if versions.iter().any(|c| c.valid_from == contract.valid_from) {
+                        section.source.fault(
+                            &section.span,
+                            format!("two versions of the contract `{}` begin on the same day", contract.name),
+                            "Give each a valid_from of its own; the first may go without.",
+                        );
+                    }
+                    versions.push(contract);
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! Leaf values: durations, sizes, shares, status sets, ids. Each says what is wrong and how to write it.
 
-use toml::de::DeValue;
+use toml::de::{DeInteger, DeValue};
 
 use super::walk::Item;
 use crate::judgement::rules::PPM;
-use crate::words::{Ms, Name};
+use crate::words::{Ms, Name, NameError};
 
 impl Item<'_> {
     pub fn text(&self) -> Option<String> {
@@ -29,7 +29,7 @@ impl Item<'_> {
 
     pub fn integer(&self, least: u64, most: u64) -> Option<u64> {
         let number = match self.value {
-            DeValue::Integer(n) => i128::from_str_radix(n.as_str(), n.radix()).ok(),
+            DeValue::Integer(n) => whole(n),
             _ => {
                 self.wrong_type("a whole number");
                 return None;
@@ -77,7 +77,7 @@ impl Item<'_> {
     pub fn size(&self, least: u64, most: u64) -> Option<u64> {
         let bytes = match self.value {
             DeValue::String(text) => parse_size(text),
-            DeValue::Integer(n) => n.as_str().parse().ok(),
+            DeValue::Integer(n) => whole(n).and_then(|n| u64::try_from(n).ok()),
             _ => None,
         };
         match bytes.filter(|b| (least..=most).contains(b)) {
@@ -118,7 +118,11 @@ impl Item<'_> {
         match Name::new(&text) {
             Ok(name) => Some(name),
             Err(error) => {
-                self.fault(format!("`{}` cannot be a name: {error}", self.path), "Take printable characters.");
+                let advice = match error {
+                    NameError::TooLong(_) => "Shorten it.",
+                    NameError::Empty | NameError::Forbidden(_) => "Take printable characters.",
+                };
+                self.fault(format!("`{}` cannot be a name: {error}", self.path), advice);
                 None
             }
         }
@@ -134,6 +138,11 @@ impl Item<'_> {
         self.fault(format!("`{}` = \"{}\" is not known", self.path, text.escape_debug()), format!("It takes one of {}.", known.join(", ")));
         None
     }
+}
+
+/// A number as TOML writes it: decimal, or in hexadecimal, octal or binary digits.
+pub(super) fn whole(number: &DeInteger) -> Option<i128> {
+    i128::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 /// Milliseconds of "1h30m", "500ms"; `None` when it is no duration.

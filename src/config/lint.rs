@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::leaf::show_duration;
 use super::plan::{Endpoint, LatencyMetrics, Plan};
+use crate::judgement::timeline::Combine;
 use crate::words::{Kind, Ms};
 
 /// Bytes of one line of /metrics, on average: 2,264,315 for 30,367 series of 1,000 endpoints (`benches/bench.py scrape`).
@@ -111,6 +112,17 @@ fn warnings(plan: &Plan) -> Vec<String> {
                 e.name
             ));
         }
+    }
+    for (id, component) in &plan.components {
+        let parts = plan.endpoints.iter().filter(|e| e.component == *id).count();
+        if let Combine::AtLeast(least) = component.combine
+            && least > parts
+        {
+            list.push(format!("the component {id} wants {least} endpoints up and has {parts}: it can never be up"));
+        }
+    }
+    for label in plan.metrics.state_labels.iter().filter(|l| !plan.endpoints.is_empty() && !plan.endpoints.iter().any(|e| e.labels.contains_key(*l))) {
+        list.push(format!("metrics.state_labels names {label}, a label that no endpoint has"));
     }
     if let [only] = plan.witness.endpoints.as_slice() {
         list.push(format!("one witness only: while {} itself is gone, every outage will be unknown; take two or three unrelated ones", only.name));

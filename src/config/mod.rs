@@ -9,6 +9,7 @@ mod build_beside;
 mod build_endpoint;
 pub mod build_maintenance;
 pub mod build_probe;
+mod build_tls;
 pub mod contract;
 mod expression;
 pub mod leaf;

@@ -29,13 +29,21 @@ pub(super) fn cadence(layers: &Layers) -> Cadence {
     }
 }
 
+/// Longer names and more labels than any Prometheus would be glad of.
+const LONGEST_LABEL: usize = 100;
+const MOST_LABELS: usize = 40;
+/// Labels that Probity's own series carry.
+const TAKEN: [&str; 12] = ["endpoint", "state", "to", "result", "cause", "le", "outcome", "phase", "component", "kind", "target", "connection"];
+
 pub(super) fn labels(layers: &Layers) -> BTreeMap<String, String> {
-    const TAKEN: [&str; 12] = ["endpoint", "state", "to", "result", "cause", "le", "outcome", "phase", "component", "kind", "target", "connection"];
     let mut labels = BTreeMap::new();
     for section in layers.items("labels").iter().filter_map(Item::section) {
         for (name, span, item) in section.entries() {
-            let valid = name.bytes().enumerate().all(|(k, b)| b == b'_' || b.is_ascii_alphabetic() || (k > 0 && b.is_ascii_digit()));
-            if !valid || name.is_empty() || name.starts_with("__") {
+            if name.len() > LONGEST_LABEL {
+                section.source.fault(&span, format!("the name of a label is at most {LONGEST_LABEL} bytes long, this one has {}", name.len()), "Shorten it.");
+                continue;
+            }
+            if !is_label(name) {
                 section.source.fault(
                     &span,
                     format!("`{}` cannot be a label", name.escape_debug()),
@@ -50,6 +58,9 @@ pub(super) fn labels(layers: &Layers) -> BTreeMap<String, String> {
                 }
                 labels.entry(name.to_owned()).or_insert(text);
             }
+        }
+        if labels.len() > MOST_LABELS {
+            section.source.fault(&section.span, format!("more than {MOST_LABELS} labels"), "Each is stored with every scrape; take fewer.");
         }
     }
     labels
@@ -115,10 +126,31 @@ pub(super) fn metrics(layers: &Layers) -> Metrics {
             .unwrap_or(LatencyMetrics::Classic),
         buckets_us: if buckets_us.is_empty() { DEFAULT_BUCKETS_US.to_vec() } else { buckets_us },
         phases: layers.item("phases").and_then(|i| i.flag()).unwrap_or(false),
-        state_labels: layers.item("state_labels").iter().flat_map(Item::list).filter_map(|i| i.text()).collect(),
+        state_labels: state_labels(layers),
     };
     layers.end();
     metrics
+}
+
+fn state_labels(layers: &Layers) -> Vec<String> {
+    let mut list: Vec<String> = Vec::new();
+    for one in layers.item("state_labels").iter().flat_map(Item::list) {
+        let Some(name) = one.text() else { continue };
+        if TAKEN.contains(&name.as_str()) {
+            one.fault(format!("the label `{name}` is set by Probity itself"), "Name a label of your endpoints.");
+        } else if !is_label(&name) {
+            one.fault(format!("`{name}` cannot be a label"), "Name a label of your endpoints.");
+        } else if list.contains(&name) {
+            one.fault(format!("the label `{name}` stands twice"), "Name it once.");
+        }
+        list.push(name);
+    }
+    list
+}
+
+fn is_label(name: &str) -> bool {
+    let is_made_of = name.bytes().enumerate().all(|(k, b)| b == b'_' || b.is_ascii_alphabetic() || (k > 0 && b.is_ascii_digit()));
+    is_made_of && !name.is_empty() && !name.starts_with("__")
 }
 
 pub(super) fn socket_address(item: &Item) -> Option<SocketAddr> {
@@ -138,12 +170,22 @@ pub(super) fn http_url(text: &str, item: &Item) -> Option<url::Url> {
     let parsed = match url::Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            item.fault(format!("`{}` is no URL: {error}", text.escape_debug()), ADVICE);
+            item.fault(format!("`{}` is no URL: {error}", without_secrets(text)), ADVICE);
             return None;
         }
     };
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        item.fault(format!("`{}` is no http or https URL", text.escape_debug()), ADVICE);
+        item.fault(format!("`{}` is no http or https URL", without_secrets(text)), ADVICE);
+        return None;
+    }
+    if let Some(url::Host::Domain(host)) = parsed.host()
+        && let Some(why) = wrong_host(host)
+    {
+        item.fault(format!("the host of `{}` {why}", without_secrets(text)), ADVICE);
+        return None;
+    }
+    if parsed.port() == Some(0) {
+        item.fault(format!("`{}` has the port 0", without_secrets(text)), "Write the port that the server listens on.");
         return None;
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
@@ -159,10 +201,42 @@ pub(super) fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> O
         _ => format!("{text}:{port}"),
     });
     let parsed = HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
-    if parsed.is_none() {
-        item.fault(format!("`{}` is no host with a port", text.escape_debug()), "Write host:port, as in \"db.example:5432\" or \"[::1]:5432\".");
+    let Some(parsed) = parsed else {
+        item.fault(format!("`{}` is no host with a port", without_secrets(text)), "Write host:port, as in \"db.example:5432\" or \"[::1]:5432\".");
+        return None;
+    };
+    if let Some(why) = wrong_host(&parsed.host) {
+        item.fault(format!("the host of `{}` {why}", without_secrets(text)), "Write a host name or an IP address before the port.");
+        return None;
     }
-    parsed
+    Some(parsed)
+}
+
+/// What no resolver could ask for: a server would be called down for it.
+pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
+    if host.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name.len() > 253 {
+        return Some("is longer than 253 bytes");
+    }
+    name.split('.').find_map(|label| match label {
+        "" => Some("has an empty label: two dots in a row, or one at its begin"),
+        label if label.len() > 63 => Some("has a label longer than 63 bytes"),
+        label if !label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_') => Some("has a character that stands in no host name"),
+        _ => None,
+    })
+}
+
+/// An address as it may be printed: without user, password and query, each of which may be secret.
+pub(super) fn without_secrets(text: &str) -> String {
+    let (address, query) = text.split_once('?').map_or((text, ""), |(address, _)| (address, "?<secret>"));
+    let shown = match address.rsplit_once('@') {
+        Some((before, host)) => format!("{}<secret>@{host}", before.split_once("//").map_or(String::new(), |(scheme, _)| format!("{scheme}//"))),
+        None => address.to_owned(),
+    };
+    format!("{}{query}", shown.escape_debug())
 }
 
 /// RFC 3339 with an offset; in milliseconds of UTC.

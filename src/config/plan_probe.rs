@@ -49,7 +49,8 @@ impl HostPort {
             Some(rest) => rest.split_once("]:").filter(|(host, _)| host.parse::<std::net::Ipv6Addr>().is_ok())?,
             None => text.rsplit_once(':')?,
         };
-        let port: u16 = port.parse().ok().filter(|p| *p > 0)?;
+        let is_number = port.bytes().all(|b| b.is_ascii_digit());
+        let port: u16 = port.parse().ok().filter(|p| *p > 0 && is_number)?;
         if host.is_empty() || (host.contains(':') && !text.starts_with('[')) || host.contains(|c: char| c.is_whitespace() || c == '/') {
             return None;
         }

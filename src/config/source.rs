@@ -1,8 +1,11 @@
 //! Where a config comes from and what is wrong with it: files with line and column, and the faults found in them.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use crate::words::is_invisible;
 
 /// What config needs of the world. The daemon gives the real one, tests one in memory.
 pub trait Surroundings {
@@ -48,12 +51,14 @@ pub struct Source {
     pub text: String,
     line_starts: Vec<usize>,
     faults: RefCell<Vec<Fault>>,
+    /// What has been told, so that it is told once.
+    told: RefCell<HashSet<(usize, usize, String)>>,
 }
 
 impl Source {
     pub fn new(path: &Path, text: String) -> Self {
         let starts = std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
-        Self { path: path.to_owned(), line_starts: starts.collect(), text, faults: RefCell::default() }
+        Self { path: path.to_owned(), line_starts: starts.collect(), text, faults: RefCell::default(), told: RefCell::default() }
     }
 
     /// Line and column of a byte, from 1.
@@ -66,17 +71,29 @@ impl Source {
 
     pub fn fault(&self, span: &Range<usize>, problem: impl Into<String>, advice: impl Into<String>) {
         let (line, column) = self.position(span.start);
-        let (problem, advice) = (problem.into(), advice.into());
-        let fault = Fault { file: self.path.display().to_string(), line, column, problem, advice };
-        let mut faults = self.faults.borrow_mut();
-        if !faults.iter().any(|f| f.line == fault.line && f.column == fault.column && f.problem == fault.problem) {
-            faults.push(fault);
+        let (problem, advice) = (printable(&problem.into()), printable(&advice.into()));
+        if self.told.borrow_mut().insert((line, column, problem.clone())) {
+            self.faults.borrow_mut().push(Fault { file: self.path.display().to_string(), line, column, problem, advice });
         }
     }
 
     pub fn take_faults(&self) -> Vec<Fault> {
         self.faults.take()
     }
+}
+
+/// What stands in a file goes to terminals and logs: without what they would obey, and cut to a readable length.
+fn printable(text: &str) -> String {
+    const LONGEST: usize = 400;
+    let mut out = String::with_capacity(text.len().min(LONGEST));
+    for (n, c) in text.chars().enumerate() {
+        if n == LONGEST {
+            out.push_str("...");
+            break;
+        }
+        if is_invisible(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::source::Source;
 
+/// Tables of tables, each under an id.
+const NAMED: [&str; 3] = ["component", "group", "sla"];
+
 /// Where a key of that name belongs, for keys that landed in the wrong table.
 const HOMES: &[(&str, &str)] = &[
     ("vantage", "[daemon]"),
@@ -76,6 +79,11 @@ impl<'a> Item<'a> {
     pub fn section(&self) -> Option<Section<'a>> {
         match self.value {
             DeValue::Table(table) => Some(Section::new(self.source, self.path.clone(), table, self.span.clone())),
+            DeValue::Array(list) if list.iter().any(|one| matches!(one.get_ref(), DeValue::Table(_))) => {
+                let header = if NAMED.contains(&self.path.as_str()) { format!("[{}.ID]", self.path) } else { format!("[{}]", self.path) };
+                self.fault(format!("`[[{}]]` is a list of tables where one table is meant", self.path), format!("Write {header} with one bracket."));
+                None
+            }
             _ => {
                 self.wrong_type("a table");
                 None
@@ -139,7 +147,8 @@ impl<'a> Section<'a> {
         match item.value {
             DeValue::Array(_) => item.list().iter().filter_map(Item::section).collect(),
             DeValue::Table(_) => {
-                item.fault(format!("`[{key}]` is one table where a list of tables is meant"), format!("Write [[{key}]] with two brackets for each."));
+                let path = self.path_of(key);
+                item.fault(format!("`[{path}]` is one table where a list of tables is meant"), format!("Write [[{path}]] with two brackets for each."));
                 Vec::new()
             }
             _ => {

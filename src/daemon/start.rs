@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::exit::Exit;
 use crate::config::plan::Endpoint;
-use crate::config::plan_probe::Probe;
 use crate::config::{Fault, Plan, load};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
@@ -27,7 +26,7 @@ use crate::outward::history::restore::Restored;
 use crate::outward::history::schema::FORMAT;
 use crate::outward::history::writer::History;
 use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
-use crate::outward::{sys, tls};
+use crate::outward::sys;
 
 /// Descriptors that the daemon itself needs: database, listener and its clients, timers.
 const OWN_DESCRIPTORS: u64 = 40;
@@ -64,33 +63,9 @@ pub fn show_faults(faults: &[Fault]) -> String {
     format!("{}\n{} {noun} in the config", list.join("\n"), faults.len())
 }
 
-/// Reads and checks a config, certificates and keys included.
+/// Reads and checks a config with all that it names on this host.
 pub fn read_config(path: &Path) -> Result<Plan, Vec<Fault>> {
-    let plan = load(path, &Files)?;
-    let mut faults = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for endpoint in &plan.endpoints {
-        let (key, tls) = match &endpoint.probe {
-            Probe::Http { spec, .. } => (Arc::as_ptr(spec) as usize, &spec.tls),
-            Probe::Tls { spec, .. } => (Arc::as_ptr(spec) as usize, &spec.tls),
-            Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => continue,
-        };
-        let has_files = tls.ca.is_some() || tls.client.is_some();
-        if has_files
-            && seen.insert(key)
-            && let Err(why) = tls::prepare(tls, &[])
-        {
-            let problem = format!("the TLS settings of `{}` cannot be used: {why}", endpoint.name);
-            faults.push(Fault {
-                file: path.display().to_string(),
-                line: 0,
-                column: 0,
-                problem,
-                advice: "Look at its ca_file, client_certificate and client_key.".into(),
-            });
-        }
-    }
-    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+    load(path, &Files)
 }
 
 /// Where the state is: the config's, else the service manager's, else beside us.

@@ -54,7 +54,7 @@ impl fmt::Debug for Name {
     }
 }
 
-fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(u32::from(c), 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF | 0x061C | 0x00AD | 0x115F | 0x1160 | 0x180E | 0x3164 | 0xFFA0 | 0xE0000..=0xE0FFF)
 }

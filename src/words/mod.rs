@@ -8,7 +8,7 @@ pub mod observation;
 pub mod outcome;
 pub mod time;
 
-pub use endpoint::{Kind, Name, StateName};
+pub use endpoint::{Kind, Name, NameError, StateName, is_invisible};
 pub use observation::{Occasion, Phase, PhaseTimes};
 pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Outcome, Reason};
 pub use time::{Ms, UtcMs, format_utc, parse_utc};

@@ -94,6 +94,71 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     ("[[notify]]\nname = \"ops\"\n", 1, "without a receiver", "webhook.url"),
     ("[[notify]]\nname = \"ops\"\nwebhook.url = \"https://h/\"\n", 3, "is a secret", "file"),
     ("[deadmen]\n", 1, "unknown key `deadmen`", "`deadman`"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http = \"https://u:planted@h:99999/?t=planted\"\n", 3, "`https://<secret>@h:99999/?<secret>` is no URL", "https://"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.tcp = \"u:planted@h:1\"\n", 3, "`<secret>@h:1` is no host with a port", "host:port"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.tcp = \"h:+80\"\n", 3, "no host with a port", "host:port"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.tcp = \"a..b:80\"\n", 3, "empty label", "host name"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http = \"http://h:0/\"\n", 3, "port 0", "listens"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.icmp = \"a b\"\n", 3, "no host", "without a port"),
+    ("[[endpoint]]\nname = \"a\"\ninterval = \"\\u001b[31m\"\nprobe.tcp = \"h:1\"\n", 3, "\"\\u{1b}[31m\" is no duration", "500ms"),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 0o310\nprobe.http.expect.version = \"3\"\n",
+        5,
+        "not known",
+        "1.1",
+    ),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 0o1750\n", 4, "no status code", "2xx"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.limits.body = 0x0\n", 4, "no size", "KiB"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.headers = { x = {} }\n", 4, "says nothing", "matches"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.headers = { \"x y\" = \"a\" }\n", 4, "no header name", "letters"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.body = \"ok\"\n", 4, "does not say how", "contains"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.body.contains = \"\"\n", 4, "is empty", "holds"),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.tls.client_key = { env = \"TEST_SECRET\" }\n",
+        4,
+        "needs its certificate",
+        "client_certificate",
+    ),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.tls.ca_file = \"tests/fixtures/weak.key\"\n",
+        4,
+        "no certificate",
+        "BEGIN CERTIFICATE",
+    ),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.tls.ca_file = \"tests/fixtures/damaged.pem\"\n",
+        4,
+        "certificate 1 of",
+        "BEGIN CERTIFICATE",
+    ),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.tls.client_certificate = \"tests/fixtures/weak.pem\"\nprobe.http.tls.client_key = { env = \"TEST_SECRET\" }\n",
+        5,
+        "no private key",
+        "PRIVATE KEY",
+    ),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.tls.client_certificate = \"tests/fixtures/weak.pem\"\nprobe.http.tls.client_key = { file = \"tests/fixtures/other.key\" }\n",
+        4,
+        "do not fit",
+        "first certificate",
+    ),
+    ("[[endpoint]]\nname = \"a\"\nprobe.tcp.address = \"h:1\"\nprobe.tcp.dialogue = [{}]\n", 4, "does nothing", "send"),
+    ("[metrics]\nstate_labels = [\"a b\"]\n", 2, "cannot be a label", "endpoints"),
+    ("[metrics]\nstate_labels = [\"state\"]\n", 2, "set by Probity", "endpoints"),
+    ("[metrics]\nstate_labels = [\"team\", \"team\"]\n", 2, "stands twice", "once"),
+    ("[[component]]\nid = \"a\"\n", 1, "`[[component]]` is a list", "[component.ID]"),
+    ("[[daemon]]\nlisten = \"127.0.0.1:1\"\n", 1, "`[[daemon]]` is a list", "[daemon]"),
+    ("[witness.endpoint]\nname = \"w\"\n", 1, "`[witness.endpoint]` is one table", "[[witness.endpoint]]"),
+    ("[witness]\nquorum = 2\n[[witness.endpoint]]\nname = \"w\"\nprobe.tcp = \"h:1\"\n", 2, "larger than the number", "fewer"),
+    ("[witness]\nquorum = 0\n", 2, "out of range", "1"),
+    ("[group.g.targets]\na = 5\n", 2, "is an integer", "address"),
+    ("[[notify]]\nname = \"ops\"\nwebhook = {}\n", 3, "no url", "webhook.url"),
+    ("[[maintenance]]\nid = \"x\"\nstart = \"2026-12-06T02:00\"\nduration = \"2h\"\nevery = []\n", 5, "empty list", "leave"),
+    ("[sla.s]\nobjective = 99.9\ncomponents = [\"a\"]\n", 2, "without quotes", "99.999"),
+    ("[[sla.s]]\nobjective = \"99\"\ncomponents = [\"a\"]\n[[sla.s]]\nobjective = \"98\"\ncomponents = [\"a\"]\n", 4, "begin on the same day", "valid_from"),
+    ("include = [\"not-there.toml\"]\n", 1, "cannot be included", "readable"),
+    ("include = [\"test.toml\"]\n", 1, "read twice", "once"),
     ("name = unquoted\n", 1, "not TOML", "quotes"),
     ("[[endpoint]\n", 1, "not TOML", ""),
     ("\u{feff}x", 1, "not TOML", ""),
@@ -107,6 +172,64 @@ fn each_slip_is_told_with_its_line_what_is_wrong_and_what_to_do() {
         let hit = found.iter().find(|f| f.line == *line && f.problem.contains(problem) && f.advice.contains(advice));
         assert!(hit.is_some_and(|f| f.column > 0), "{text}\nwanted line {line}: {problem} / {advice}\nfound {found:#?}");
     }
+}
+
+#[test]
+fn what_is_too_long_is_told_with_its_limit() {
+    let (label, name) = ("a".repeat(64), "n".repeat(10_240));
+    let many: Vec<String> = (0..50).map(|k| format!("l{k} = \"x\"")).collect();
+    let cases = [
+        (format!("probe.tcp = \"{label}.example:80\""), "a label longer than 63 bytes"),
+        (format!("probe.http = \"http://{label}.example/\""), "a label longer than 63 bytes"),
+        (format!("probe.icmp = \"{label}.example\""), "a label longer than 63 bytes"),
+        (format!("probe.dns.server = \"{label}.example\""), "a label longer than 63 bytes"),
+        (format!("probe.tcp = \"{}:80\"", vec!["a"; 130].join(".")), "longer than 253 bytes"),
+        (format!("probe.dns.server = \"192.0.2.1\"\nprobe.dns.query = \"{label}\""), "is no domain name"),
+        (format!("probe.tcp = \"h:1\"\nlabels = {{ {name} = \"x\" }}"), "at most 100 bytes long, this one has 10240"),
+        (format!("probe.tcp = \"h:1\"\nlabels = {{ x = \"{name}\" }}"), "too long"),
+        (format!("probe.tcp = \"h:1\"\nlabels = {{ {} }}", many.join(", ")), "more than 40 labels"),
+        (format!("probe.tcp = \"h:1\"\ncomponent = \"{name}\""), "at most 200 bytes long, this one has 10240"),
+        (format!("probe.tcp = \"h:1\"\n{name} = 1"), "unknown key `nnn"),
+    ];
+    for (keys, problem) in cases {
+        let found = faults(&format!("[[endpoint]]\nname = \"a\"\n{keys}\n"));
+        assert!(found.iter().any(|f| f.line >= 3 && f.problem.contains(problem)), "{problem}: {found:#?}");
+        assert!(found.iter().all(|f| f.problem.len() < 500), "{problem}");
+    }
+}
+
+#[test]
+fn no_fault_shows_a_secret_or_a_control_character() {
+    for (text, _, _, _) in SLIPS {
+        for fault in faults(text) {
+            let shown = fault.to_string().replace("\n    ", " ");
+            assert!(!shown.contains("planted") && !shown.contains(|c: char| c.is_control()), "{shown:?}");
+        }
+    }
+    let hidden = faults("[[endpoint]]\nname = \"a\"\n\"\\u001b[31m\\u202e\" = 1\nprobe.tcp = \"h:1\"\n");
+    assert_eq!(hidden[0].problem, "unknown key `\\u{1b}[31m\\u{202e}` in `endpoint`");
+}
+
+#[test]
+fn numbers_in_other_digits_mean_what_they_say() {
+    let plan =
+        super::serve::plan("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 0o311\nprobe.http.limits.body = 0x20\n");
+    let probity::config::plan_probe::Probe::Http { spec, .. } = &plan.endpoints[0].probe else { panic!("no http") };
+    assert_eq!((spec.expect.status.0.as_slice(), spec.limits.body), ([(201, 201)].as_slice(), 32));
+}
+
+#[test]
+fn what_can_never_be_up_and_labels_of_nobody_are_noted() {
+    let of = |least: u32, label: &str| {
+        let text = format!(
+            "[metrics]\nstate_labels = [\"{label}\"]\n[component.c]\ncombine = {{ at_least = {least} }}\n[[endpoint]]\nname = \"a\"\ncomponent = \"c\"\nlabels = {{ team = \"x\" }}\nprobe.tcp = \"127.0.0.1:1\"\n"
+        );
+        probity::config::lint::implied(&super::serve::plan(&text)).warnings.join("\n")
+    };
+    let told = of(2, "tema");
+    assert!(told.contains("the component c wants 2 endpoints up and has 1") && told.contains("names tema, a label that no endpoint has"), "{told}");
+    let told = of(1, "team");
+    assert!(!told.contains("the component c") && !told.contains("state_labels"), "{told}");
 }
 
 #[test]

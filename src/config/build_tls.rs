@@ -1,0 +1,119 @@
+//! The tls table of a probe: files are read and understood now, so that what is wrong with them is a fault of the config.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use super::plan_probe::*;
+use super::secret::{Secret, secret};
+use super::source::Surroundings;
+use super::walk::{Item, Layers};
+
+pub(super) fn tls(layers: &Layers, surroundings: &dyn Surroundings) -> Tls {
+    let tls = Tls {
+        ca: layers.item("ca_file").and_then(|i| authorities(&i, surroundings)),
+        server_name: layers.item("server_name").and_then(|i| server_name(&i)),
+        client: client(layers, surroundings),
+        verify: match layers.item("verify").and_then(|i| i.flag()) {
+            Some(false) => Verify::None,
+            Some(true) | None => Verify::Full,
+        },
+        min_version: layers.item("min_version").and_then(|i| i.word(&TlsVersion::WORDS)).unwrap_or_default(),
+        expiring_within: layers.item("expiring_within").and_then(|i| i.duration(0, 400 * 86_400_000)).unwrap_or(0),
+    };
+    layers.end();
+    tls
+}
+
+fn client(layers: &Layers, surroundings: &dyn Surroundings) -> Option<ClientCertificate> {
+    let (chain, key) = (layers.item("client_certificate"), layers.item("client_key"));
+    match (chain, key) {
+        (Some(chain), Some(key)) => {
+            let key_pem = secret(&key, surroundings);
+            let (chain_pem, certificates) = certificates(&chain, surroundings)?;
+            let key_pem = key_pem?;
+            fit(&chain, certificates, &key, &key_pem)?;
+            Some(ClientCertificate { chain_pem, key_pem })
+        }
+        (Some(chain), None) => {
+            chain.fault("a client certificate needs its key", "Add client_key = { file = \"...\" }.");
+            None
+        }
+        (None, Some(key)) => {
+            secret(&key, surroundings);
+            key.fault("a client key needs its certificate", "Add client_certificate = \"...\".");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// Whether the key is the certificate's.
+fn fit(chain: &Item, certificates: Vec<CertificateDer<'static>>, key: &Item, key_pem: &Secret) -> Option<()> {
+    let Ok(der) = PrivateKeyDer::from_pem_slice(key_pem.reveal().as_bytes()) else {
+        key.fault(format!("the secret `{}` holds no private key in PEM form", key.path), "Its source must hold -----BEGIN PRIVATE KEY----- lines.");
+        return None;
+    };
+    if let Err(why) = CertifiedKey::from_der(certificates, der, &aws_lc_rs::default_provider()) {
+        chain.fault(format!("`{}` and `{}` do not fit: {why}", chain.path, key.path), "Give the key that the first certificate of the file was made for.");
+        return None;
+    }
+    Some(())
+}
+
+fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<Arc<str>> {
+    let (pem, certificates) = certificates(item, surroundings)?;
+    let mut roots = RootCertStore::empty();
+    for (n, certificate) in certificates.into_iter().enumerate() {
+        if let Err(why) = roots.add(certificate) {
+            item.fault(
+                format!("certificate {} of `{}` cannot be trusted: {why}", n + 1, item.path),
+                "Give a file of certificates of authorities, in PEM form.",
+            );
+            return None;
+        }
+    }
+    Some(pem)
+}
+
+/// The certificates of a file that a key names, one at least.
+fn certificates(item: &Item, surroundings: &dyn Surroundings) -> Option<(Arc<str>, Vec<CertificateDer<'static>>)> {
+    const ADVICE: &str = "Give a file with -----BEGIN CERTIFICATE----- lines.";
+    let path = item.text()?;
+    let text = match surroundings.read(Path::new(&path)) {
+        Ok(text) => text,
+        Err(why) => {
+            item.fault(format!("`{path}` cannot be read: {why}"), "Make it readable for the daemon's user.");
+            return None;
+        }
+    };
+    let mut list = Vec::new();
+    for one in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        match one {
+            Ok(certificate) => list.push(certificate),
+            Err(_) => {
+                item.fault(format!("certificate {} of `{path}` is damaged: it is no PEM text", list.len() + 1), ADVICE);
+                return None;
+            }
+        }
+    }
+    if list.is_empty() {
+        item.fault(format!("`{path}` holds no certificate in PEM form"), ADVICE);
+        return None;
+    }
+    Some((Arc::from(text), list))
+}
+
+fn server_name(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    if rustls::pki_types::ServerName::try_from(text.as_str()).is_err() {
+        item.fault(format!("`{}` is no server name", item.path), "Write a host name or an IP address.");
+        return None;
+    }
+    Some(text)
+}
