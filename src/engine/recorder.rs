@@ -379,8 +379,8 @@ impl Recorder {
 
     /// Takes what happened to start number `seq` of an endpoint; judges it when its turn has come.
     pub fn step(&mut self, index: usize, seq: u64, happening: Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
-        if let Happening::Probe { occasion, report, stalled, .. } = &happening {
-            self.count_raw(index, *occasion, report, stalled.is_some(), now);
+        if let Happening::Probe { occasion, start, report, stalled, .. } = &happening {
+            self.count_raw(index, *occasion, report, stalled.is_some(), (*start, now));
         }
         if !self.courses[index].in_service {
             return;

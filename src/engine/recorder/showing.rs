@@ -8,7 +8,7 @@ use crate::words::{Ms, Occasion, Outcome, Phase, StateName};
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
-    pub(super) fn count_raw(&mut self, index: usize, occasion: Occasion, report: &Report, is_stalled: bool, now: Ms) {
+    pub(super) fn count_raw(&mut self, index: usize, occasion: Occasion, report: &Report, is_stalled: bool, (start, now): (Ms, Ms)) {
         let (ending, why, detail) = match &report.outcome {
             Outcome::Up(_) => (Some(Ending::Success), None, ""),
             Outcome::Down { cause, detail, .. } if cause.is_timeout() => (Some(Ending::Timeout), Some(cause.as_str()), detail.as_str()),
@@ -23,7 +23,7 @@ impl Recorder {
             self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
         }
         let utc = self.utc(now);
-        let started_utc = utc - (report.duration_us / 1000) as i64;
+        let started_utc = self.utc(start);
         let last = LastProbe {
             occasion,
             started_utc,
