@@ -18,6 +18,7 @@ use probity::expose::server::{Site, parts, router, scrape_gate};
 use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
 use probity::outward::history::schema;
+use probity::outward::history::writer::History;
 use probity::outward::notify::Deliveries;
 use probity::words::{Name, format_utc, parse_utc};
 use probity_fuzz::{choice, plan, run};
@@ -46,7 +47,7 @@ INSERT INTO checkpoint VALUES (2, '{\"seq\":2}');
 ";
 
 struct World {
-    _directory: TempDir,
+    _directories: [TempDir; 2],
     router: Router,
     desk: Desk,
 }
@@ -78,7 +79,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         standings: Arc::new(Arc::new(judged).into()),
     };
     let (control, mut asked) = mpsc::unbounded_channel();
-    let desk = Desk { board, state_dir: directory.path().to_owned(), control };
+    // Only pruning asks the writer, and a history that does not verify, as this one, is never pruned.
+    let beside = tempfile::tempdir().expect("a directory");
+    let (writer, _thread) = History::open(beside.path(), None).expect("a history").start(drop).expect("a writer");
+    let desk = Desk { board, state_dir: directory.path().to_owned(), control, writer };
     std::thread::spawn(move || {
         while let Some(one) = asked.blocking_recv() {
             let Control::Record { request, reply } = one else { continue };
@@ -86,7 +90,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
             let _ = reply.send(Ok(1_794_700_800_000));
         }
     });
-    World { _directory: directory, router: router(site), desk }
+    World { _directories: [directory, beside], router: router(site), desk }
 });
 
 /// What the engine would write into the history must be readable again.
