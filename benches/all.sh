@@ -23,6 +23,7 @@ $bench saturate --kind dns --endpoints 8000 --peer
 $bench lateness --endpoints 10000 --seconds 20
 for n in 1000 10000 100000; do $bench scrape --endpoints $n; done
 $bench start --endpoints 100000
+$bench first --endpoints 10000 --interval 10
 python3 benches/latency_truth.py
 python3 benches/latency_truth.py --daemon-cpus 0,1
 python3 benches/punctuality.py

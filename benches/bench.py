@@ -406,9 +406,27 @@ def starting(a, work):
         ng.stop()
 
 
+def first_probes(a, work):
+    """When after the start the first look at each endpoint was taken: within min(interval, 60 s), evenly spread."""
+    ng, ca = nginx(work)
+    try:
+        path = config(work, ca, a.endpoints, a.interval * 1000, 900)
+        p, ready_s = daemon(work, path)
+        began, known = time.monotonic(), []
+        while time.monotonic() - began < 2 * a.interval + 5 and (not known or known[-1][1] < a.endpoints):
+            page = scrape("?collect[]=state").decode()
+            known.append((time.monotonic() - began, page.count('state="up"} 1') + page.count('state="down"} 1')))
+            time.sleep(0.2)
+        after = lambda share: next((round(t, 2) for t, n in known if n >= share * a.endpoints), None)
+        say(bench="first-probes", endpoints=a.endpoints, interval_s=a.interval, ready_s=round(ready_s, 2), known_after_s={"25%": after(0.25), "50%": after(0.5), "75%": after(0.75), "100%": after(1)})
+        p.stop()
+    finally:
+        ng.stop()
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("what", choices=["fleet", "saturate", "lateness", "scrape", "start"])
+    ap.add_argument("what", choices=["fleet", "saturate", "lateness", "scrape", "start", "first"])
     ap.add_argument("--endpoints", type=int, default=10_000)
     ap.add_argument("--interval", type=int, default=10)
     ap.add_argument("--https-share", type=float, default=0.0)
@@ -420,7 +438,7 @@ def main():
     a = ap.parse_args()
     work = tempfile.mkdtemp(prefix="probity-bench-")
     try:
-        {"fleet": fleet, "saturate": saturate, "lateness": lateness, "scrape": scraping, "start": starting}[a.what](a, work)
+        {"fleet": fleet, "saturate": saturate, "lateness": lateness, "scrape": scraping, "start": starting, "first": first_probes}[a.what](a, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
