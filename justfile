@@ -46,7 +46,7 @@ crash: release
 
 # Long runs: thousands of kills, every call of the disk failing, thousands of flipped bits, a simulated month, reloads at scale. Hours.
 soak: release
-    CYCLES=5000 DIRECTORIES=8 tests/system/crash.py kill_9
+    CYCLES=1250 DIRECTORIES=8 tests/system/crash.py kill_9
     FAULTS=all PARALLEL=14 tests/system/crash.py failing
     FLIPS=2000 SEED=7 tests/system/crash.py damage_is
     SIMULATE=month cargo test --release --test simulation
