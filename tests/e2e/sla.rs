@@ -239,6 +239,10 @@ async fn a_report_shows_one_object_in_every_format_and_its_figures_follow_from_t
     let found = verify(forged.to_string().as_bytes(), &journal);
     assert_eq!(found.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&found.stdout).starts_with("evaluation.results[0].down_ms: "), "{}", String::from_utf8_lossy(&found.stdout));
+    let mut forged = object.clone();
+    forged["complete"] = json!(true);
+    let forged = signer.signed(forged.as_object().expect("an object").clone());
+    assert!(String::from_utf8_lossy(&verify(forged.to_string().as_bytes(), &journal).stdout).starts_with("complete: "));
     let unsigned = String::from_utf8_lossy(&output.stdout).replace("\"provisional\":true", "\"provisional\":false");
     assert!(String::from_utf8_lossy(&verify(unsigned.as_bytes(), &journal).stdout).starts_with("signature: "));
     let altered = directory.path().join("altered.jsonl");

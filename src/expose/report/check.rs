@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::super::contracts::{latency, latency_json};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
-use super::super::sla::answer;
+use super::super::sla::{answer, instant as instant_text};
 use super::{admitted, excluded, listed, refused, slots};
 use crate::config::{Surroundings, load_contracts};
 use crate::judgement::sla::contract::{Contracts, Measure};
@@ -89,7 +89,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
         return Err(differs("events", "the contract counts single results, and those are in the tallies: export the events with --tallies"));
     }
     let again = recomputed(report, &contracts, &connection)?;
-    let told = ["timeline", "evaluation", "outages", "refused", "admitted", "excluded"];
+    let told = ["settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded"];
     let counted = if with_tallies { &["slots", "latency"][..] } else { &[] };
     for key in told.iter().chain(counted) {
         if let Some(difference) = first_difference(key, &again[*key], &report[*key]) {
@@ -222,6 +222,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection) ->
     let outages = listed(connection, &parts, period).map_err(failed)?;
     let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
     Ok(serde_json::json!({
+        "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
         "slots": slots(connection, &parts, period).map_err(failed)?, "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
         "excluded": excluded(connection, &parts, period).map_err(failed)?,
