@@ -12,8 +12,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Query, RawQuery, State};
+use axum::extract::{ConnectInfo, Query, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use flate2::Compression;
@@ -59,17 +60,19 @@ pub struct Site {
 }
 
 pub fn router(site: Site) -> Router {
-    Router::new()
+    let of_endpoints = Router::new()
         .route("/metrics", get(metrics))
+        .route("/api/v1/endpoints", get(endpoints))
+        .route("/api/v1/timeline", get(timeline))
+        .route("/api/v1/sla", get(sla))
+        .route("/", get(front))
+        .route_layer(middleware::from_fn_with_state(site.clone(), once_shown));
+    of_endpoints
         .route("/-/healthy", get(|| async { "Healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
-        .route("/api/v1/endpoints", get(endpoints))
         .route("/api/v1/outages", get(outages))
-        .route("/api/v1/timeline", get(timeline))
-        .route("/api/v1/sla", get(sla))
         .route("/checkpoint", get(checkpoint))
-        .route("/", get(front))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], include_str!("page.css")) }))
         .with_state(site)
 }
@@ -127,6 +130,14 @@ async fn reload(State(site): State<Site>, ConnectInfo(peer): ConnectInfo<SocketA
 }
 
 // ---- metrics ----------------------------------------------------------------------------------------------------
+
+/// Before the endpoints are taken into service an answer would say that there are none: then there is no answer yet.
+async fn once_shown(State(site): State<Site>, request: Request, next: Next) -> Response {
+    if !site.board.health.scheduled.load(Ordering::Acquire) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the daemon is starting: its endpoints are being taken into service\n").into_response();
+    }
+    next.run(request).await
+}
 
 async fn metrics(State(site): State<Site>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let parts = match parts(query.as_deref().unwrap_or_default()) {

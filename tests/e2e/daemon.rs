@@ -508,3 +508,27 @@ async fn the_dead_mans_switch_is_told_while_the_scheduler_lives() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let targets: String = (0..20_000).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
+    let port = closed_port();
+    let text = format!("[defaults]\ninterval = \"60s\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
+    let config = write_config(directory.path(), port, &text);
+    let mut child = Command::new(PROBITY).args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawned");
+    let client = probity::outward::notify::client().expect("a client");
+    let began = Instant::now();
+    let first = loop {
+        assert!(began.elapsed() < Duration::from_secs(30), "it never answered");
+        let Ok(answer) = client.get(format!("http://127.0.0.1:{port}/metrics?collect[]=state")).send().await else { continue };
+        let status = answer.status().as_u16();
+        if status == 200 {
+            break answer.text().await.expect("a page");
+        }
+        assert_eq!(status, 503);
+    };
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    assert_eq!(first.matches("state=\"unknown\"} ").count(), 20_000, "the first page that is given has every endpoint");
+}
