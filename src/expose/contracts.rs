@@ -138,7 +138,8 @@ impl Standings {
     pub fn write(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
         let number = |e: &Exact| e.to_f64().unwrap_or(f64::NAN);
         type Pick<'p> = &'p dyn Fn(&Standing, &Judged) -> Option<f64>;
-        let families: [(&str, &str, Pick); 8] = [
+        let seconds = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1000.0);
+        let families: [(&str, &str, Pick); 11] = [
             ("probity_sla_objective_ratio", "Availability that the contract promises.", &|s, _| Some(number(&(&s.contract.objective / whole(100))))),
             ("probity_sla_availability_ratio", "Availability by the point estimate, as the contract counts it; absent without measured time.", &|_, j| {
                 j.availability.as_ref().map(number)
@@ -151,6 +152,15 @@ impl Standings {
             }),
             ("probity_sla_period_start_timestamp_seconds", "When the period began.", &|s, _| Some(s.period.from as f64 / 1000.0)),
             ("probity_sla_outages", "Outages in the period, as the contract counts them.", &|_, j| Some(j.spells.count as f64)),
+            ("probity_sla_longest_outage_seconds", "The longest outage in the period, by the point estimate; 0 without one.", &|_, j| {
+                seconds(Some(j.spells.longest))
+            }),
+            ("probity_sla_mean_time_to_recover_seconds", "Downtime of the period divided by its outages; absent without one.", &|_, j| {
+                seconds(j.spells.mean_to_recover)
+            }),
+            ("probity_sla_mean_time_between_failures_seconds", "Time up of the period divided by its outages; absent without one.", &|_, j| {
+                seconds(j.spells.mean_between_failures)
+            }),
         ];
         for (name, help, pick) in families {
             header(out, format, name, "gauge", help)?;

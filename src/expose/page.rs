@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::contracts::Standings;
+use super::contracts::{Standing as ContractStanding, Standings};
 use super::figures::{QUANTILES, hourly_medians, last_30_days, of_entry, today};
 use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
@@ -10,8 +10,8 @@ use crate::engine::board::{Board, Entry, View};
 use crate::engine::witness::Standing;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
-use crate::judgement::sla::evaluate::Verdict;
-use crate::judgement::sla::exact::{Exact, truncated, whole};
+use crate::judgement::sla::evaluate::{Judged, Verdict};
+use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::read::Calendar;
@@ -48,6 +48,11 @@ struct ContractRow {
     availability: String,
     bounds: String,
     budget: String,
+    /// How many outages, the longest, and the means of and between them.
+    outages: String,
+    spells: String,
+    /// Share of probes within the bound of the contract; empty without one.
+    latency: String,
 }
 
 struct Row {
@@ -141,8 +146,29 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
             availability: if j.availability.is_some() { format!("{} %", five(&j.availability)) } else { five(&None) },
             bounds: format!("{} … {} %", five(&j.lower), five(&j.upper)),
             budget: format!("{} s of {} s", truncated(&((&j.budget - whole(j.times.down)) / whole(1000)), 3), truncated(&(&j.budget / whole(1000)), 3)),
+            outages: j.spells.count.to_string(),
+            spells: spells(j),
+            latency: latency(s, j),
         })
         .collect()
+}
+
+fn spells(j: &Judged) -> String {
+    match (j.spells.mean_to_recover, j.spells.mean_between_failures) {
+        (Some(recover), Some(between)) => {
+            let [longest, recover, between] = [j.spells.longest, recover, between].map(show_duration);
+            format!("longest {longest}, mean time to recover {recover}, between failures {between}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The share of probes that a contract for latency asks for, of one component or of each.
+fn latency(s: &ContractStanding, j: &Judged) -> String {
+    let Some(objective) = &s.contract.latency else { return String::new() };
+    let concerned = s.latency.iter().filter(|l| j.component.as_ref().is_none_or(|c| c.as_str() == l.component));
+    let shares = concerned.filter_map(|l| share(l.within, l.probes).map(|share| format!("{} {} %", l.component, truncated(&(share * whole(100)), 3))));
+    format!("{} of {} % within {} ms", shares.collect::<Vec<_>>().join(", "), plain(&objective.share), objective.within_us / 1000)
 }
 
 /// How the witnesses stand, and what it means that there are none.

@@ -166,6 +166,7 @@ async fn status_api_and_page() {
         (r"\d+(\.\d+)? s\b", "_ s"),
         (r"\d{4}-\d\d", "MONTH"),
         (r"than \S+ between", "than _ between"),
+        (r"longest \S+, mean time to recover \S+, between failures \S+?<", "longest _, mean time to recover _, between failures _<"),
     ];
     snapshot("page", &plain(&plain(&page, &MOMENT), &figures));
     let checkpoint: Value = serde_json::from_str(&daemon.get("/checkpoint").await.expect("answered")).expect("JSON");
