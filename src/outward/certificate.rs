@@ -66,6 +66,17 @@ fn parse(chain: &[CertificateDer<'_>]) -> Option<CertificateFacts> {
     })
 }
 
+/// When all certificates of a chain are valid at once, in seconds of UTC, both ends included; nothing when one cannot be read.
+pub fn validity(chain: &[CertificateDer<'_>]) -> Option<(i64, i64)> {
+    let mut span = (i64::MIN, i64::MAX);
+    for der in chain {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let own = certificate.validity();
+        span = (span.0.max(own.not_before.timestamp()), span.1.min(own.not_after.timestamp()));
+    }
+    Some(span)
+}
+
 fn shown_name(name: &GeneralName) -> String {
     match name {
         GeneralName::DNSName(name) => (*name).to_owned(),

@@ -20,3 +20,4 @@ pub mod stream;
 pub mod sys;
 pub mod tls;
 pub mod trace;
+pub mod verifier;
