@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::build::Builder;
 use super::build_probe;
-use super::parts::{cadence, dial, digest, host_port, http_url, labels, without_secrets, wrong_host};
+use super::parts::{cadence, dial, digest, host_port, http_url, in_ascii, labels, without_secrets, wrong_host};
 use super::plan::*;
 use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use super::walk::{Item, Layers, Section};
@@ -16,8 +16,22 @@ use crate::judgement::rules::Rules;
 use crate::words::{Kind, Name};
 
 /// Keys of an endpoint that are no names of targets; one of them inside `targets` has slipped there.
-const ENDPOINT_KEYS: [&str; 12] =
-    ["interval", "timeout", "retry_interval", "late_after", "down_after", "up_after", "jitter", "labels", "probe", "component", "addresses", "resolver"];
+const ENDPOINT_KEYS: [&str; 14] = [
+    "interval",
+    "timeout",
+    "retry_interval",
+    "late_after",
+    "down_after",
+    "up_after",
+    "jitter",
+    "labels",
+    "probe",
+    "component",
+    "addresses",
+    "resolver",
+    "source_address",
+    "enabled",
+];
 
 #[derive(Clone)]
 pub(super) enum Shared {
@@ -38,8 +52,10 @@ pub(super) struct Draft<'a> {
 }
 
 impl Builder<'_> {
-    /// Builds every probe table of the defaults once, so that a fault in one that no endpoint uses is found too.
+    /// Looks at every key and builds every probe table of the defaults once, so that those that no endpoint uses are known, and a fault in
+    /// one of them is found too.
     pub(super) fn look_at_unused(&mut self, defaults: &Layers) {
+        let _ = (labels(defaults), cadence(defaults), dial(defaults), defaults.item("component"), defaults.item("enabled"));
         let probes = defaults.layers("probe");
         for kind in Kind::ALL {
             let tables = Layers(probes.items(kind.as_str()).iter().filter(|i| matches!(i.value, DeValue::Table(_))).filter_map(Item::section).collect());
@@ -204,11 +220,12 @@ impl Builder<'_> {
                     address.fault(format!("`{}` is no host", without_secrets(&text)), "Write a host name or an address, without a port.");
                     return None;
                 }
-                if let Some(why) = wrong_host(plain) {
+                let host = in_ascii(plain);
+                if let Some(why) = wrong_host(&host) {
                     address.fault(format!("the host `{}` {why}", without_secrets(&text)), "Write a host name or an address, without a port.");
                     return None;
                 }
-                Some(Probe::Icmp { host: Arc::from(plain), spec })
+                Some(Probe::Icmp { host: Arc::from(&*host), spec })
             }
         }
     }
@@ -287,7 +304,6 @@ pub(super) fn group_drafts<'a>(section: Section<'a>, defaults: &Layers<'a>) -> V
     for key in ENDPOINT_KEYS {
         section.item(key);
     }
-    section.item("enabled");
     section.end();
     drafts
 }

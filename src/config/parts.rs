@@ -205,11 +205,23 @@ pub(super) fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> O
         item.fault(format!("`{}` is no host with a port", without_secrets(text)), "Write host:port, as in \"db.example:5432\" or \"[::1]:5432\".");
         return None;
     };
+    let parsed = HostPort { host: std::sync::Arc::from(&*in_ascii(&parsed.host)), ..parsed };
     if let Some(why) = wrong_host(&parsed.host) {
         item.fault(format!("the host of `{}` {why}", without_secrets(text)), "Write a host name or an IP address before the port.");
         return None;
     }
     Some(parsed)
+}
+
+/// An internationalized name as resolvers ask for it (punycode, RFC 5891); as it stands where it cannot be one.
+pub(super) fn in_ascii(host: &str) -> std::borrow::Cow<'_, str> {
+    if host.is_ascii() {
+        return host.into();
+    }
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(name)) => name.into(),
+        _ => host.into(),
+    }
 }
 
 /// What no resolver could ask for: a server would be called down for it.
@@ -224,7 +236,7 @@ pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
     name.split('.').find_map(|label| match label {
         "" => Some("has an empty label: two dots in a row, or one at its begin"),
         label if label.len() > 63 => Some("has a label longer than 63 bytes"),
-        label if !label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_') => Some("has a character that stands in no host name"),
+        label if !label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => Some("has a character that stands in no host name"),
         _ => None,
     })
 }

@@ -349,7 +349,9 @@ impl Driver {
             }
             Due::Missed { endpoint, seq, due_ns, reason, count } => {
                 let at = due_ns / NS_PER_MS;
-                let reason = if reason == Reason::Late { self.stalled(self.timeline.boot_ns(due_ns), self.clock.boot_ns()).unwrap_or(reason) } else { reason };
+                let late_after = self.recorder.entry(endpoint).endpoint.load().rules.cadence.late_after;
+                let stalled = self.stalled(self.timeline.boot_ns(due_ns), self.clock.boot_ns(), late_after);
+                let reason = stalled.filter(|_| reason == Reason::Late).unwrap_or(reason);
                 self.recorder.step(endpoint, seq, Happening::Missed { at, reason, count }, self.now_ms(), &mut self.wanted);
             }
         }
@@ -396,9 +398,10 @@ impl Driver {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
         // An outcome that came later than its timeout and the slack was held up by ourselves: the thread had too much to do.
-        let limit_ms = self.recorder.entry(done.endpoint).endpoint.load().rules.cadence.timeout + OUTCOME_SLACK_MS;
+        let cadence = self.recorder.entry(done.endpoint).endpoint.load().rules.cadence;
+        let limit_ms = cadence.timeout + OUTCOME_SLACK_MS;
         let is_overrun = done.ended_ns.saturating_sub(started_ns) > limit_ms * NS_PER_MS;
-        let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns)).or(is_overrun.then_some(Reason::Late));
+        let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns), cadence.late_after).or(is_overrun.then_some(Reason::Late));
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
         let happening = Happening::Probe {

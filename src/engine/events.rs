@@ -63,6 +63,11 @@ pub fn draft(endpoint: (i64, Name), change: &Change, at: Ms, offset_ms: i64, rec
     }
 }
 
+/// Whether an event tells what became final of an endpoint's time: when one of these finds no room, the time is unknown.
+pub fn is_of_state(kind: &str) -> bool {
+    matches!(kind, "down" | "up" | "outage_left" | "proven" | "out_of_service" | "first_up" | "unknown" | "known" | "doubt" | "unconfirmed")
+}
+
 /// An event that is not about one endpoint.
 pub fn general(kind: &'static str, at: Ms, recorded: UtcMs, body: Value) -> EventDraft {
     let body = if let Value::Object(map) = body { map } else { Map::new() };

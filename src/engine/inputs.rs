@@ -25,6 +25,7 @@ pub enum Input {
 impl Input {
     /// Tells the judge.
     pub fn apply(self, judge: &mut Judge, rules: &Rules, out: &mut Vec<Change>) {
+        let before = out.len();
         match self {
             Input::Observe(result) => judge.observe(rules, result, out),
             Input::Busy(at) => judge.busy(rules, at, out),
@@ -37,6 +38,7 @@ impl Input {
             Input::LeaveService(_) => judge.leave_service(out),
             Input::ResumeService(at) => judge.resume_service(at, out),
         }
+        judge.note(&out[before..]);
     }
 }
 

@@ -36,6 +36,8 @@ use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason,
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
+/// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who came and left.
+const EVENTS_WAITING_BESIDE: usize = 20_000;
 /// Re-probes go on this long after an outage was confirmed.
 const QUICK_WHILE_DOWN_MS: Ms = 60_000;
 /// Re-probes per second, over all endpoints, of what is down or was unmeasured; those that confirm are not bounded.
@@ -158,6 +160,8 @@ pub struct Recorder {
     service: Vec<Service>,
     /// Results of slots that a contract counts one by one.
     results: Vec<(i64, UtcMs, bool)>,
+    /// Some found no room: their record ended, and begins again with the next batch.
+    results_overflowed: bool,
     /// Endpoints whose single results are recorded, as the events tell.
     recording: HashSet<i64>,
     next_state: usize,
@@ -198,6 +202,7 @@ impl Recorder {
             held: BTreeSet::new(),
             service: Vec::new(),
             results: Vec::new(),
+            results_overflowed: false,
             recording: HashSet::new(),
             next_state: 0,
             round_began: last_batch + 1,
@@ -236,7 +241,8 @@ impl Recorder {
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
         let told_outage = judge.outage().map(|o| o.from);
-        let since_utc = judge.outage().map_or(now_utc, |o| self.utc(o.from));
+        let since_utc = judge.outage().map(|o| o.from).or(judge.since()).map_or(now_utc, |at| self.utc(at));
+        let last_transition_utc = judge.changed_at().map_or(0, |at| self.utc(at));
         self.courses.push(Course {
             id,
             entry,
@@ -252,7 +258,7 @@ impl Recorder {
             is_taken_over: false,
             touched: false,
             is_settling: false,
-            last_transition_utc: 0,
+            last_transition_utc,
             since_utc,
             told_outage,
             definition,
@@ -266,9 +272,9 @@ impl Recorder {
         self.publish_live(index);
     }
 
-    /// Publishes figures that the history already holds; used once after a restore.
-    pub fn publish_restored(&mut self, index: usize) {
-        let settled = self.settled(index);
+    /// Publishes figures that the history already holds: those of a restored judge, or those that were shown before.
+    pub fn publish_restored(&mut self, index: usize, shown: Option<Settled>) {
+        let settled = shown.unwrap_or_else(|| self.settled(index));
         let entry = self.courses[index].entry.clone();
         let _ = self.board.change(&entry, |view| view.shown.settled = settled);
         self.publish_live(index);
@@ -367,7 +373,8 @@ impl Recorder {
     }
 
     pub fn push_event(&mut self, event: EventDraft) -> Kept {
-        if self.events.len() >= EVENTS_WAITING_LIMIT {
+        let limit = if events::is_of_state(event.kind) { EVENTS_WAITING_LIMIT } else { EVENTS_WAITING_LIMIT + EVENTS_WAITING_BESIDE };
+        if self.events.len() >= limit {
             self.dropped_events += 1;
             return Kept::No;
         }
@@ -416,12 +423,14 @@ impl Recorder {
             Happening::Missed { at, reason, count } => {
                 self.counts.unmeasured[reason as usize] += count;
                 self.apply(index, Input::Missed(at, reason, count), None, now);
-                if self.courses[index].judge.undecided() {
-                    self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
-                }
+                // It may still vouch, if it is probed within the gap.
+                self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
             }
             Happening::Probe { occasion, start, end, report, stalled, confirming } => {
                 let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { self.vouched(verdict(&report.outcome, stalled), start, end) };
+                if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) = (&verdict, &report.outcome) {
+                    self.counts.unmeasured[*reason as usize] += 1;
+                }
                 let result = ProbeResult { start, end, verdict, slot: occasion == Occasion::Slot };
                 self.keep_result(index, &result);
                 let detail = match &report.outcome {
@@ -519,5 +528,52 @@ fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
             Some(reason) if cause.is_timeout() || matches!(cause, Cause::ConnectReset | Cause::HttpTruncated) => Verdict::Unmeasured(reason),
             _ => Verdict::Failure(*cause),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of one endpoint, in service since 1 ms.
+    pub(super) fn recorder(interval: &str) -> Recorder {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("c.toml");
+        std::fs::write(&path, format!("[[endpoint]]\nname = \"e\"\ninterval = \"{interval}\"\nprobe.tcp = \"127.0.0.1:1\"\n")).expect("written");
+        let plan = Arc::new(crate::config::load(&path, &crate::outward::config_files::Files).expect("a plan"));
+        let mut recorder = Recorder::new(Arc::new(Board::new(plan.clone())), 0, 0, 1);
+        let endpoint = plan.endpoints[0].clone();
+        let digest = endpoint.digest;
+        recorder.add(7, Arc::new(Entry::new(0, endpoint, 1)), Judge::default(), digest, None, 1);
+        recorder.tell(0, Input::Start(1), 1);
+        recorder
+    }
+
+    #[test]
+    fn a_slot_that_came_too_late_is_repeated_and_costs_nothing_within_the_gap() {
+        let mut recorder = recorder("1h");
+        let hour = 3_600_000;
+        let success = |at: Ms| Input::Observe(ProbeResult { start: at, end: at + 1, verdict: Verdict::Success, slot: true });
+        recorder.tell(0, success(1000), 1001);
+        let mut wanted = Vec::new();
+        let late = Happening::Missed { at: 1000 + hour, reason: Reason::Late, count: 1 };
+        recorder.step(0, 1, late, 2000 + hour, &mut wanted);
+        assert_eq!(wanted, [Reprobe { endpoint: 0, at: 3000 + hour }], "after the retry interval");
+        recorder.tell(0, success(3000 + hour), 3001 + hour);
+        assert_eq!(recorder.judge(0).ledger().unknown, 999, "only what was before the first success");
+    }
+
+    #[test]
+    fn a_record_that_finds_no_room_is_refused() {
+        let mut recorder = recorder("1s");
+        while recorder.push_event(events::general("filler", 1, 1, serde_json::json!({}))) == Kept::Yes {}
+        let window = crate::judgement::maintenance::Window::from_json(&serde_json::json!({
+            "id": "w", "components": [], "endpoints": ["e"], "start": "2026-12-06T02:00:00", "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
+            "announced_at": null, "reason": "x",
+        }))
+        .expect("a window");
+        assert_eq!(recorder.declare(window, "anna", crate::judgement::maintenance::Origin::Person, 5), Kept::No);
+        assert!(recorder.board.windows.load().is_empty());
+        assert_eq!(recorder.correct("annotation", serde_json::json!({}), 5), Kept::No);
     }
 }

@@ -45,6 +45,10 @@ struct Entry {
     in_flight: u32,
     /// When the next re-probe is due; older ones in the queue are void.
     reprobe_ns: Option<u64>,
+    /// A re-probe of it waits for a place: no second one is put beside it.
+    is_waiting_again: bool,
+    /// The host that it belongs to once no probe of it is in flight.
+    next_host: u32,
     /// False once the endpoint has left service.
     in_service: bool,
 }
@@ -98,7 +102,18 @@ impl Scheduler {
         let next_slot = slots.first_from(now_ns);
         let index = self.entries.len();
         self.queue.push(Reverse((slots.due_ns(next_slot), What::Slot, index)));
-        self.entries.push(Entry { slots, rules, host, next_slot, seq: 0, in_flight: 0, reprobe_ns: None, in_service: true });
+        self.entries.push(Entry {
+            slots,
+            rules,
+            host,
+            next_slot,
+            seq: 0,
+            in_flight: 0,
+            reprobe_ns: None,
+            is_waiting_again: false,
+            next_host: host,
+            in_service: true,
+        });
         index
     }
 
@@ -130,6 +145,7 @@ impl Scheduler {
             self.queue.push(Reverse((slots.due_ns(entry.next_slot), What::Slot, endpoint)));
         }
         // Probes in flight were counted on the old host; a probe that ends gives its place back there.
+        entry.next_host = host;
         if entry.in_flight == 0 {
             entry.host = host;
         }
@@ -179,6 +195,9 @@ impl Scheduler {
         entry.in_flight -= 1;
         self.host_in_flight[entry.host as usize] -= 1;
         self.in_flight -= 1;
+        if entry.in_flight == 0 {
+            entry.host = entry.next_host;
+        }
     }
 
     /// When to ask again, unless a probe ends before.
@@ -250,7 +269,11 @@ impl Scheduler {
         if self.in_flight >= self.limits.total || *host as usize >= self.limits.per_host {
             match wish.occasion {
                 Occasion::Slot => self.waiting.push_back(wish),
-                Occasion::Reprobe => self.waiting_again.push_back(wish),
+                Occasion::Reprobe if entry.is_waiting_again => {}
+                Occasion::Reprobe => {
+                    entry.is_waiting_again = true;
+                    self.waiting_again.push_back(wish);
+                }
             }
             return;
         }
@@ -272,7 +295,8 @@ impl Scheduler {
                 return;
             }
             let Some(wish) = self.waiting_again.pop_front() else { break };
-            let entry = &self.entries[wish.endpoint];
+            let entry = &mut self.entries[wish.endpoint];
+            entry.is_waiting_again = false;
             if entry.in_service && entry.in_flight < entry.rules.overlap {
                 self.admit(wish, out);
             }
@@ -392,6 +416,27 @@ mod tests {
         assert_eq!(launched as u64 + missed, 10_000);
         assert!(out.len() <= 2000, "one item for all that an endpoint has missed");
         assert!((400..600).contains(&launched), "only the slots of the last half second: {launched}");
+    }
+
+    #[test]
+    fn an_endpoint_that_moves_to_another_host_takes_its_places_there() {
+        let limits = Limits { total: 10, per_host: 1 };
+        let mut scheduler = scheduler(2, rules(60_000, 900), limits);
+        let mut out = Vec::new();
+        scheduler.reprobe(0, 1);
+        scheduler.take_due(1, &mut out);
+        assert_eq!(out.len(), 1, "one probe of the first is in flight");
+        // It moves to the second's host while its probe runs.
+        scheduler.change(0, &Name::new("e0").expect("a name"), "v", "h1", rules(60_000, 900), 2);
+        scheduler.ended(0);
+        scheduler.reprobe(1, 3);
+        scheduler.reprobe(0, 4);
+        out.clear();
+        scheduler.take_due(4, &mut out);
+        assert_eq!(out.len(), 1, "one place for the two of one host");
+        scheduler.reprobe(0, 5);
+        scheduler.take_due(5, &mut out);
+        assert_eq!((out.len(), scheduler.waiting_again.len()), (1, 1), "it waits once, however often it is asked for");
     }
 
     #[test]

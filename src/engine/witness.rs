@@ -51,6 +51,8 @@ pub struct Witnesses {
     next_number: u64,
     /// A round should begin at this time.
     wanted_at: Option<Ms>,
+    /// The latest instant after which a round is wanted, and how far apart from the one before.
+    last_wanted: Option<(Ms, Ms)>,
     last_began: Option<Ms>,
     latest: Vec<Option<Standing>>,
     pub quorum_met: Option<Vouched>,
@@ -103,6 +105,7 @@ impl Witnesses {
     pub fn want(&mut self, at: Ms, apart: Ms) {
         let due = self.last_began.map_or(at, |last| at.max(last + apart.max(APART_LEAST_MS)));
         self.wanted_at = Some(self.wanted_at.map_or(due, |other| other.min(due)));
+        self.last_wanted = Some(self.last_wanted.map_or((at, apart), |(other, its)| (other.max(at), its.min(apart))));
     }
 
     /// The number of the round that is to begin now, if one is due.
@@ -113,6 +116,10 @@ impl Witnesses {
         }
         self.wanted_at = None;
         self.last_began = Some(now);
+        // A failure that ends after this moment is not served by this round: ends are rounded up to a millisecond.
+        if let Some((at, apart)) = self.last_wanted.take().filter(|(at, _)| *at > now) {
+            self.want(at, apart);
+        }
         self.next_number += 1;
         let number = self.next_number;
         self.rounds.push_back(Round { number, began: now, standings: vec![None; self.count], decided: None });
@@ -144,7 +151,9 @@ impl Witnesses {
         }
         let Some(vouched) = decided(&round.standings, quorum) else { return Heard::Nothing };
         round.decided = Some(vouched);
-        self.quorum_met = Some(vouched);
+        // Where none can be measured the rule is off, and no quorum is met or missed.
+        let is_off = round.standings.iter().all(|s| *s == Some(Standing::LeftOut));
+        self.quorum_met = (!is_off).then_some(vouched);
         if vouched == Vouched::No {
             // Asked on until somebody answers, so that the loss does not outlive itself.
             self.want(now, WHILE_LOST_MS);

@@ -269,7 +269,7 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_last_transition_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "When the endpoint last changed its state, by the point estimate; 0 when it has not since this start of the daemon.",
+        help: "When the endpoint last changed its state, by the point estimate; 0 when it never has.",
         write: |line, _, _, shown| line.sample(&[], utc(shown.settled.last_transition_utc)),
     },
     Family {

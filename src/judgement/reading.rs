@@ -2,7 +2,7 @@
 
 use super::ledger::Ledger;
 use super::rules::Rules;
-use super::state::{Judge, Notes, OpenOutage, Run, Slots, Transitions};
+use super::state::{Change, Judge, Notes, OpenOutage, Run, Slots, Transitions};
 use crate::words::{Ms, Reason, StateName};
 
 /// What exported counters are counted from: all zero but after a restore.
@@ -40,6 +40,30 @@ impl Judge {
             (_, Some(true)) => StateName::Up,
             (_, Some(false)) => StateName::Down,
             (_, None) => StateName::Unknown,
+        }
+    }
+
+    /// Since when it is in the state that it is in, by the point estimate.
+    pub fn since(&self) -> Option<Ms> {
+        self.since
+    }
+
+    /// When its state last changed, by the point estimate.
+    pub fn changed_at(&self) -> Option<Ms> {
+        self.changed_at
+    }
+
+    /// Notes what became final; called with the changes of each input, in order.
+    pub fn note(&mut self, changes: &[Change]) {
+        for change in changes {
+            match *change {
+                Change::Down { from: at, .. } | Change::Up { to: at, .. } | Change::FirstUp { at } | Change::UnknownFrom { from: at, .. } => {
+                    (self.since, self.changed_at) = (Some(at), Some(at));
+                }
+                Change::OutageLeft { to, .. } | Change::OutOfService { to, .. } => self.since = Some(to),
+                Change::UnknownUntil { to, .. } => self.since = Some(self.outage.map_or(to, |o| o.from)),
+                Change::Proven { .. } | Change::Unconfirmed { .. } => {}
+            }
         }
     }
 

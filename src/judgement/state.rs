@@ -160,6 +160,9 @@ pub struct Judge {
     pub(super) transitions: Transitions,
     /// The longest time from the start of a measured result to the end of the next, over whole gaps.
     pub(super) longest_blind: Ms,
+    /// Since when the state is what it is, and when it last changed, by the point estimate; unlike outages these say nothing that settles.
+    pub(super) since: Option<Ms>,
+    pub(super) changed_at: Option<Ms>,
 }
 
 /// Whether two measured results are within the gap.

@@ -9,7 +9,7 @@ use super::state::{Base, Judge, Notes, OpenOutage, Pending, Run, Slots, Transiti
 use crate::words::{Cause, Ms, Reason};
 
 /// The second version added maintenance and the base of the counters to the first.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The bytes are not a judge that this version wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -133,6 +133,8 @@ impl Judge {
             w.option(p.cause.map(|c| c as u64));
             write_notes(&mut w, p.before);
         }
+        w.option(self.since);
+        w.option(self.changed_at);
         w.0
     }
 
@@ -169,12 +171,30 @@ impl Judge {
             let cause = r.code(Cause::from_code)?;
             pending.push(Pending { vouch, slot, cause, before: read_notes(&mut r)? });
         }
+        let (since, changed_at) = if version < 3 { (None, None) } else { (r.option()?, r.option()?) };
         if !r.is_at_end() {
             return Err(Unreadable(r.at));
         }
         let ledger = Ledger::restored(sums);
         let base = Base::restored(base);
-        Ok(Judge { first_start, base, ledger, lower_closed, run, known_up, last, pending, notes, unknown_from, outage, slots, transitions, longest_blind })
+        Ok(Judge {
+            first_start,
+            base,
+            ledger,
+            lower_closed,
+            run,
+            known_up,
+            last,
+            pending,
+            notes,
+            unknown_from,
+            outage,
+            slots,
+            transitions,
+            longest_blind,
+            since,
+            changed_at,
+        })
     }
 }
 

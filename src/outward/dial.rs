@@ -96,6 +96,11 @@ async fn attempt(address: IpAddr, port: u16, source: Option<IpAddr>) -> Tried {
     Tried { address, result, began_ns, ended_ns }
 }
 
+/// One connection to an address that is known.
+pub async fn open_stream(to: SocketAddr) -> Result<TcpStream, Halt> {
+    open(to, None).await.map(|opened| opened.stream)
+}
+
 /// Opens one connection; what connect() itself returns is told apart from what the network answers later.
 async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
     let domain = if to.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };

@@ -10,7 +10,8 @@ use hickory_proto::op::{Message, MessageType};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UdpSocket;
 
-use super::halt::{Halt, own_call};
+use super::dial::open_stream;
+use super::halt::{Halt, connect_error, own_call};
 use super::stream::StampedTcp;
 use super::sys;
 use super::trace::{Stage, Trace};
@@ -72,7 +73,7 @@ pub async fn over_udp(server: SocketAddr, query: &Message, trace: Option<&Trace>
         let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_raw_fd(), &mut buffer)).await;
         let received = match received {
             Ok(received) => received,
-            Err(error) => return failed(&error),
+            Err(error) => return arrived(&error),
         };
         let reply = buffer.get(..received.length).unwrap_or_default();
         match answer_to(query, reply) {
@@ -96,8 +97,12 @@ pub async fn over_tcp(server: SocketAddr, query: &Message, trace: Option<&Trace>
         Ok(bytes) => bytes,
         Err(error) => return Exchange::Invalid(error.to_string()),
     };
+    let mut stream = match open_stream(server).await {
+        Ok(stream) => stream,
+        Err(Halt::Down(Cause::ConnectRefused, _)) => return Exchange::Refused,
+        Err(halt) => return Exchange::Local(halt),
+    };
     let run = async {
-        let mut stream = tokio::net::TcpStream::connect(server).await?;
         let Some(trace) = trace else { return framed(&mut stream, &bytes).await };
         trace.enter(Stage::Reply(Cause::DnsTimeout));
         framed(&mut StampedTcp::new(stream, trace), &bytes).await
@@ -114,7 +119,7 @@ pub async fn over_tcp(server: SocketAddr, query: &Message, trace: Option<&Trace>
             Err(Wrong::Message(why)) => Exchange::Invalid(why),
         },
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Exchange::Invalid("the connection ended within the answer".into()),
-        Err(error) => failed(&error),
+        Err(error) => arrived(&error),
     }
 }
 
@@ -153,9 +158,15 @@ pub fn answer_to(query: &Message, bytes: &[u8]) -> Result<Message, Wrong> {
     if same { Ok(message) } else { Err(Wrong::Message("it answers another question".into())) }
 }
 
+/// A call of our own returned it.
 fn failed(error: &io::Error) -> Exchange {
+    own_call(error, "asking the name server").map_or_else(|| arrived(error), Exchange::Local)
+}
+
+/// The network brought it.
+fn arrived(error: &io::Error) -> Exchange {
     if error.raw_os_error() == Some(libc::ECONNREFUSED) {
         return Exchange::Refused;
     }
-    Exchange::Local(own_call(error, "asking the name server").unwrap_or_else(|| super::halt::connect_error(error)))
+    Exchange::Local(connect_error(error))
 }

@@ -21,11 +21,10 @@ impl Halt {
     }
 }
 
-/// The reason behind an error that is certainly this host's own, whatever the endpoint does.
+/// The reason behind an error that is certainly this host's own, wherever it comes from.
 pub fn local_reason(error: &io::Error) -> Option<Reason> {
     match error.raw_os_error()? {
         libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN => Some(Reason::LocalResource),
-        libc::EPERM | libc::EACCES => Some(Reason::Permission),
         _ => None,
     }
 }
@@ -36,11 +35,17 @@ pub fn own_call(error: &io::Error, what: &str) -> Option<Halt> {
         return Some(Halt::unmeasured(reason, format!("{what}: {error}")));
     }
     match error.raw_os_error()? {
+        libc::EPERM | libc::EACCES => Some(Halt::unmeasured(Reason::Permission, format!("{what}: {error}"))),
         libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN => {
             Some(Halt::unmeasured(Reason::LocalNetwork, format!("{what}: {error}: this host has no way there")))
         }
         _ => None,
     }
+}
+
+/// What Linux makes of ICMP errors (net/ipv4/icmp.c, net/ipv6/icmp.c): "administratively prohibited" of ICMPv6 is EACCES.
+fn is_unreachable(errno: Option<i32>) -> bool {
+    matches!(errno, Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN | libc::EPROTO | libc::EACCES | libc::EPERM))
 }
 
 /// An error that arrived from the network for a connection attempt.
@@ -51,7 +56,7 @@ pub fn connect_error(error: &io::Error) -> Halt {
     let cause = match error.raw_os_error() {
         Some(libc::ECONNREFUSED) => Cause::ConnectRefused,
         Some(libc::ETIMEDOUT) => Cause::ConnectTimeout,
-        Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN | libc::EPROTO) => Cause::ConnectUnreachable,
+        errno if is_unreachable(errno) => Cause::ConnectUnreachable,
         _ => Cause::ConnectReset,
     };
     Halt::down(cause, format!("connect: {error}"))
@@ -68,10 +73,8 @@ pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
     let cause = match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero => end,
         io::ErrorKind::TimedOut => Cause::FirstByteTimeout,
-        _ => match error.raw_os_error() {
-            Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => Cause::ConnectUnreachable,
-            _ => Cause::ConnectReset,
-        },
+        _ if is_unreachable(error.raw_os_error()) => Cause::ConnectUnreachable,
+        _ => Cause::ConnectReset,
     };
     Halt::down(cause, format!("connection: {error}"))
 }
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_local_errno_is_never_the_endpoints_fault() {
-        for errno in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS, libc::ENOMEM, libc::EPERM, libc::EACCES] {
+        for errno in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS, libc::ENOMEM] {
             let error = io::Error::from_raw_os_error(errno);
             assert!(matches!(own_call(&error, "socket"), Some(Halt::Unmeasured(..))), "{error}");
             assert!(matches!(connect_error(&error), Halt::Unmeasured(..)), "{error}");
@@ -91,8 +94,16 @@ mod tests {
 
     #[test]
     fn unreachable_is_ours_from_the_call_and_theirs_from_the_network() {
-        let error = io::Error::from_raw_os_error(libc::ENETUNREACH);
-        assert!(matches!(own_call(&error, "connect"), Some(Halt::Unmeasured(Reason::LocalNetwork, _))));
-        assert!(matches!(connect_error(&error), Halt::Down(Cause::ConnectUnreachable, _)));
+        for (errno, reason) in [
+            (libc::ENETUNREACH, Reason::LocalNetwork),
+            (libc::EHOSTUNREACH, Reason::LocalNetwork),
+            (libc::EACCES, Reason::Permission),
+            (libc::EPERM, Reason::Permission),
+        ] {
+            let error = io::Error::from_raw_os_error(errno);
+            assert!(matches!(own_call(&error, "connect"), Some(Halt::Unmeasured(found, _)) if found == reason), "{error}");
+            assert!(matches!(connect_error(&error), Halt::Down(Cause::ConnectUnreachable, _)), "{error}");
+            assert!(matches!(stream_error(&error, Cause::ConnectReset), Halt::Down(Cause::ConnectUnreachable, _)), "{error}");
+        }
     }
 }

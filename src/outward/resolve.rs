@@ -5,7 +5,7 @@
 //! measures what a new client would meet.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -25,12 +25,13 @@ const REREAD_AFTER: Duration = Duration::from_secs(5);
 /// How long the other family may take once one has addresses.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
+const NAMES_REMEMBERED: usize = 4;
 
 /// Shared by all probes of one thread.
 pub struct Resolver {
     system: RefCell<System>,
-    /// A name that resolved lately, to ask about when a server is silent.
-    control: RefCell<Option<Name>>,
+    /// Names that resolved lately, the newest last, of which one is asked about when a server is silent about another.
+    resolved: RefCell<VecDeque<Name>>,
 }
 
 struct System {
@@ -67,7 +68,7 @@ enum Answer {
 impl Resolver {
     pub fn new(paths: Paths) -> Self {
         let system = System { read_at: Cell::new(None), servers: Vec::new(), search: Vec::new(), ndots: 1, hosts: HashMap::new(), paths };
-        Self { system: RefCell::new(system), control: RefCell::new(None) }
+        Self { system: RefCell::new(system), resolved: RefCell::default() }
     }
 
     /// The addresses of a host, in the order in which they are to be tried. Ends before `deadline`.
@@ -80,7 +81,7 @@ impl Resolver {
         for name in names {
             match self.both_families(&servers, &name, wanted, deadline).await {
                 Ok(addresses) => {
-                    *self.control.borrow_mut() = Some(name);
+                    self.remember(name);
                     return chosen(addresses, wanted, host);
                 }
                 Err(halt @ Halt::Down(Cause::DnsNxdomain, _)) => last = halt,
@@ -90,9 +91,20 @@ impl Resolver {
         Err(last)
     }
 
+    fn remember(&self, name: Name) {
+        let mut resolved = self.resolved.borrow_mut();
+        if resolved.back() != Some(&name) {
+            resolved.retain(|known| zone(known) != zone(&name));
+            resolved.push_back(name);
+            if resolved.len() > NAMES_REMEMBERED {
+                resolved.pop_front();
+            }
+        }
+    }
+
     fn prepare(&self, host: &str, choice: &Choice) -> Result<Prepared, Halt> {
         let lower = host.trim_end_matches('.').to_ascii_lowercase();
-        let name = Name::from_ascii(host).map_err(|e| Halt::down(Cause::DnsInvalid, format!("{host} is no domain name: {e}")))?;
+        let name = Name::from_ascii(host).map_err(|e| Halt::unmeasured(Reason::Internal, format!("{host} is no domain name: {e}")))?;
         if let Choice::Server(server) = choice {
             return Ok(Prepared::Ask(vec![*server], vec![absolute(name)]));
         }
@@ -158,7 +170,7 @@ impl Resolver {
         // The last part of the time belongs to the control question.
         let tries_until = started + (deadline - started).mul_f64(0.9);
         let try_for = TRY_FOR.min((deadline - started) / 3);
-        let control = self.control_answers(servers, deadline - Duration::from_millis(5), try_for);
+        let control = self.control_answers(servers, name, deadline - Duration::from_millis(5), try_for);
         tokio::pin!(control);
         let mut answered = None;
         let mut round = 0;
@@ -204,9 +216,10 @@ impl Resolver {
         Answer::Silent(if answered == Some(true) { format!("{CONTROL_ANSWERED}{detail}") } else { detail })
     }
 
-    /// True when any server answers a question that it should be able to answer.
-    async fn control_answers(&self, servers: &[SocketAddr], until: Instant, try_for: Duration) -> bool {
-        let known = self.control.borrow().clone();
+    /// True when any server answers a question that it should be able to answer: about a name that resolved lately, never of the
+    /// zone that is silent, else about the root.
+    async fn control_answers(&self, servers: &[SocketAddr], silent: &Name, until: Instant, try_for: Duration) -> bool {
+        let known = self.resolved.borrow().iter().rev().find(|known| zone(known) != zone(silent)).cloned();
         let (name, kind) = known.map_or((Name::root(), RecordType::NS), |name| (name, RecordType::A));
         for _ in 0..2 {
             for server in servers {
@@ -274,6 +287,11 @@ async fn one_question(server: SocketAddr, name: &Name, kind: RecordType) -> Resu
         ResponseCode::ServFail => Answer::Failed(Cause::DnsServfail, format!("{server} cannot resolve {name} (SERVFAIL)")),
         other => Answer::Failed(Cause::DnsInvalid, format!("{server} answered {other} about {name}")),
     })
+}
+
+/// The last two labels: names that differ in them have other servers as a rule.
+fn zone(name: &Name) -> Name {
+    name.to_lowercase().trim_to(2)
 }
 
 fn absolute(mut name: Name) -> Name {

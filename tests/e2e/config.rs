@@ -248,6 +248,27 @@ fn no_cut_of_a_valid_config_panics() {
 }
 
 #[test]
+fn defaults_and_groups_take_every_key_of_an_endpoint_whoever_uses_it() {
+    let keys = "interval = \"60s\"\ntimeout = \"5s\"\nretry_interval = \"2s\"\nlate_after = \"300ms\"\ndown_after = 3\nup_after = 2\njitter = 0.1\nlabels = { site = \"x\" }\naddresses = \"ipv4\"\nresolver = \"127.0.0.1:53\"\nsource_address = \"127.0.0.1\"\nenabled = true\ncomponent = \"c\"\nprobe.http.expect.status = 200\n";
+    let plan = super::serve::plan(&format!("[component.c]\n[defaults]\n{keys}"));
+    assert!(plan.endpoints.is_empty(), "a config whose last endpoint has left is still one");
+    let plan = super::serve::plan(&format!("[component.c]\n[group.g]\n{keys}[group.g.targets]\na = \"http://127.0.0.1/\"\n"));
+    let (a, cadence) = (&plan.endpoints[0], plan.endpoints[0].rules.cadence);
+    assert_eq!((cadence.late_after, cadence.down_after, a.component.as_str(), a.dial.source.is_some()), (300, 3, "c", true));
+    let nameless = faults("[defaults]\ninterval = \"5s\"\n[[endpoint]]\nprobe.tcp = \"127.0.0.1:1\"\n");
+    assert_eq!(nameless.len(), 1, "the defaults are not to blame: {nameless:#?}");
+}
+
+#[test]
+fn an_internationalized_name_is_asked_for_in_its_ascii_form() {
+    let hosts = |probe: &str| super::serve::plan(&format!("[[endpoint]]\nname = \"a\"\n{probe}\n")).endpoints[0].host().to_owned();
+    assert_eq!(hosts("probe.tcp = \"bücher.example:80\""), "xn--bcher-kva.example");
+    assert_eq!(hosts("probe.icmp = \"Bücher.example\""), "xn--bcher-kva.example");
+    assert_eq!(hosts("probe.http = \"http://bücher.example/\""), "xn--bcher-kva.example");
+    assert!(!faults("[[endpoint]]\nname = \"a\"\nprobe.tcp = \"b\u{fffd}cher.example:80\"\n").is_empty());
+}
+
+#[test]
 fn groups_share_and_endpoints_override() {
     let plan = super::serve::plan(
         "[defaults]\ninterval = \"60s\"\nlabels = { site = \"x\" }\n[group.api]\ninterval = \"10s\"\nlabels = { team = \"api\" }\nprobe.http.expect.status = [200, \"3xx\"]\n[group.api.targets]\norders = \"http://127.0.0.1/a\"\n\"login.example\" = \"http://127.0.0.1/b\"\n[[endpoint]]\nname = \"own\"\ninterval = \"5s\"\nprobe.tcp = \"127.0.0.1:1\"\n[[endpoint]]\nname = \"off\"\nenabled = false\nprobe.tcp = \"127.0.0.1:1\"\n",

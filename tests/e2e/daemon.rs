@@ -245,6 +245,34 @@ async fn an_outage_open_at_kill_9_is_open_after_and_the_dead_time_is_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_restart_changes_neither_since_when_nor_when_it_last_changed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (web, closed) = (Switch::new().await, closed_port());
+    let down = format!("[[endpoint]]\nname = \"closed\"\nprobe.tcp = \"127.0.0.1:{closed}\"\n");
+    let config = format!("[defaults]\ninterval = \"60s\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n{}{down}", http("web", web.port));
+    let daemon = Daemon::start(directory.path(), &config).await;
+    daemon.until_state("web", "up").await;
+    daemon.until_state("closed", "down").await;
+    let changed = |name: &str| format!("probity_endpoint_last_transition_timestamp_seconds{{endpoint=\"{name}\"}}");
+    daemon
+        .until(|d| {
+            let names = [changed("web"), changed("closed")];
+            async move { d.metric(&names[0]).await > 1e9 && d.metric(&names[1]).await > 1e9 }
+        })
+        .await;
+    let mut before = Vec::new();
+    for name in ["web", "closed"] {
+        before.push((daemon.endpoint(name).await["since"].clone(), daemon.metric(&changed(name)).await));
+    }
+    daemon.kill();
+    let daemon = Daemon::start(directory.path(), &config).await;
+    for (name, (since, at)) in ["web", "closed"].into_iter().zip(before) {
+        assert_eq!(daemon.endpoint(name).await["since"], since, "{name}");
+        assert!((daemon.metric(&changed(name)).await - at).abs() < 0.002, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_was_stopped_shows_that_time_as_unknown_and_ends_within_two_seconds() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Switch::new().await;

@@ -2,11 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, TXT};
 use hickory_proto::rr::{RData, Record, RecordType};
+use probity::config::Endpoint;
+use probity::outward::net::Net;
+use probity::outward::probe::run;
 use probity::words::{Cause, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -199,4 +203,36 @@ async fn a_silent_resolver_is_ours_and_a_silent_zone_is_theirs() {
     assert!(began.elapsed() < Duration::from_millis(1550), "{:?}", began.elapsed());
     let closed: SocketAddr = ([127, 0, 0, 1], closed_port()).into();
     assert_eq!(reason(&probe(&resolving(closed, 1)).await), Reason::Resolver);
+}
+
+#[tokio::test]
+async fn the_control_question_is_not_about_the_zone_that_is_silent() {
+    let port = tcp(|stream| async move { drop(stream) }).await;
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let heard = is_silent.clone();
+    let zone: Answer = Arc::new(move |q| {
+        let asked = q.queries[0].name().to_string();
+        if asked.starts_with("shop.") && heard.load(Ordering::Relaxed) {
+            return None;
+        }
+        let records = if q.queries[0].query_type() == RecordType::A { vec![RData::A(A::new(127, 0, 0, 1))] } else { Vec::new() };
+        reply(q, ResponseCode::NoError, records).to_vec().ok()
+    });
+    let to = server(zone.clone(), zone).await;
+    let net = Net::default();
+    let shop = endpoint(&resolving(to, port));
+    let once = |e: Arc<Endpoint>| {
+        let net = &net;
+        async move { run(net, &e).await }
+    };
+    tokio::task::LocalSet::new()
+        .run_until(async {
+            assert_up(&once(shop.clone()).await);
+            is_silent.store(true, Ordering::Relaxed);
+            assert_eq!(cause(&once(shop.clone()).await), Cause::DnsTimeout, "the name that resolved last is the silent one");
+            let other = endpoint(&resolving(to, port).replace("shop.example", "other.test"));
+            assert_up(&once(other).await);
+            assert_eq!(cause(&once(shop).await), Cause::DnsTimeout, "and a name of another zone resolved since");
+        })
+        .await;
 }

@@ -317,7 +317,7 @@ async fn slices_are_judged_on_the_own_history_from_when_their_contract_was_loade
         answering(ok("", b"")).await
     );
     let contract = "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\", \"web\"]\nmeasure = { slices = \"1s\", down_if = \"all_fail\" }\n";
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let daemon = Daemon::start(directory.path(), &format!("{endpoints}{contract}")).await;
     daemon.until_state("shop", "down").await;
     daemon.until_state("web", "up").await;

@@ -195,10 +195,18 @@ class Prober:
         return json.loads(get(self.url(path)))
 
     def outages(self):
-        return self.json("/api/v1/outages?limit=10000")["outages"]
+        return self.json("/api/v1/outages?limit=%d" % PAGE)["outages"]
+
+    def all_outages(self):
+        """Every outage, as the stopped history has it."""
+        code, said = command("history", "list", "--json", "--limit", "100000000", "--state-dir", self.state)
+        assert code == 0, code
+        return json.loads(said)["outages"]
 
 
 SETTLED = re.compile(r"^(probity_endpoint_(?:transitions|state_seconds|down_lower_seconds|down_upper_seconds)_total\{[^}]*\}) (\S+)$", re.M)
+# As many outages as an answer may list.
+PAGE = 10000
 OPEN_ENDS = ("to", "to_earliest", "to_latest")
 
 
@@ -229,14 +237,24 @@ class Told:
         self.figures = figures
 
     def hear_outages(self, list_):
+        # A full page has the newest ones only; those before it are held against the whole list at the end.
+        oldest = min(o["seq"] for o in list_) if len(list_) >= PAGE else 0
+        before_page = {seq: o for seq, o in self.outages.items() if seq < oldest}
+        self.outages = {**before_page, **self.held({seq: o for seq, o in self.outages.items() if seq >= oldest}, list_)}
+
+    def hear_all_outages(self, list_):
+        self.outages = self.held(self.outages, list_)
+
+    def held(self, told, list_):
+        """The listed outages, once all that were told are among them as they were told."""
         now = {o["seq"]: o for o in list_}
         assert len(now) == len(list_), "an outage is listed twice"
-        for seq, before in self.outages.items():
+        for seq, before in told.items():
             assert seq in now, "lost: %s" % before
             free = OPEN_ENDS if before["to"] is None else ()
             changed = [k for k in before if k not in free and before[k] != now[seq][k]]
             assert not changed, "changed: %s is %s" % (before, now[seq])
-        self.outages = now
+        return now
 
 
 def instant(text):
@@ -326,11 +344,12 @@ def test_kill_9_takes_back_doubles_and_invents_nothing(d):
         time.sleep(1.5)
         told.look(prober)
         assert told.unanswered == 0, "%d questions were not answered" % told.unanswered
-        outages = prober.outages()
-        outages_are_true(outages, servers)
         sums_are_whole(prober)
         code = prober.end()
         assert code == 0, code
+        outages = prober.all_outages()
+        told.hear_all_outages(outages)
+        outages_are_true(outages, servers)
         is_whole(prober.state)
         return kills + Counter({"outages": len(outages), "looks": told.looks})
 

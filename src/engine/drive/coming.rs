@@ -45,7 +45,10 @@ impl Driver {
             let index = self.scheduler.add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
             let entry = Arc::new(Entry::new(index, e.clone(), now as i64 + self.recorder.offset_ms));
             let parked = self.parked.remove(&arrival.id);
-            let earlier = self.retired.remove(&arrival.id).map(|index| self.recorder.take_over(index));
+            let left = self.retired.remove(&arrival.id);
+            // What readers saw of it last: its judge may be ahead of what is committed.
+            let shown = left.map(|index| self.recorder.entry(index).view().shown.settled);
+            let earlier = left.map(|index| self.recorder.take_over(index));
             if earlier.is_some() {
                 // It had left in a batch that may not be written yet: what follows it says that it is back.
                 self.recorder.serve(arrival.id, registration(e));
@@ -67,7 +70,7 @@ impl Driver {
             }
             self.by_name.insert(e.name.clone(), index);
             if is_known {
-                self.recorder.publish_restored(index);
+                self.recorder.publish_restored(index, shown);
             } else {
                 self.recorder.event_of(
                     index,

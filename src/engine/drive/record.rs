@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::{COMMIT_APART_NS, Driver, RecordReply, Request, SECOND_NS};
+use crate::engine::recorder::Kept;
+use crate::engine::recorder::windows::NO_ROOM;
 use crate::judgement::maintenance::Origin;
 use crate::outward::history::writer::Progress;
 
@@ -55,18 +57,24 @@ impl Driver {
                     let _ = reply.send(Err(format!("a window `{}` is in force already; cancel it first, or take another id", window.id)));
                     return;
                 }
-                self.recorder.declare(window, &by, Origin::Person, now);
+                if self.recorder.declare(window, &by, Origin::Person, now) == Kept::No {
+                    let _ = reply.send(Err(NO_ROOM.to_owned()));
+                    return;
+                }
                 self.recorder.tell_windows(now);
             }
             Request::EndWindow { id, by } => {
-                if !self.recorder.end_window(&id, &by, now) {
-                    let _ = reply.send(Err(format!("no window `{id}` is in force")));
+                if let Err(why) = self.recorder.end_window(&id, &by, now) {
+                    let _ = reply.send(Err(why));
                     return;
                 }
                 self.recorder.tell_windows(now);
             }
             Request::Correct { kind, body } => {
-                self.recorder.correct(kind, body, now);
+                if self.recorder.correct(kind, body, now) == Kept::No {
+                    let _ = reply.send(Err(NO_ROOM.to_owned()));
+                    return;
+                }
             }
         }
         self.promised.push((self.recorder.next_batch(), recorded, reply));

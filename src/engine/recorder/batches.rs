@@ -40,6 +40,8 @@ impl Recorder {
     pub fn close_batch(&mut self, stamp: Stamp) -> Batch {
         self.batch += 1;
         let now = stamp.timeline_ms;
+        let results = std::mem::take(&mut self.results);
+        self.record_again(now);
         self.tell_of_gaps(now, stamp.utc_ms);
         let log = std::mem::replace(&mut self.log, InputLog::new(now));
         let mut states = std::mem::take(&mut self.foreign);
@@ -82,7 +84,7 @@ impl Recorder {
             prune_before: self.prune_before,
             outbox: std::mem::take(&mut self.outbox),
             service: std::mem::take(&mut self.service),
-            results: std::mem::take(&mut self.results),
+            results,
         }
     }
 

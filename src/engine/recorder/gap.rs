@@ -75,33 +75,13 @@ fn begin_of(change: &Change) -> Ms {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::sync::Arc;
-
     use super::super::EVENTS_WAITING_LIMIT;
+    use super::super::tests::recorder;
     use super::*;
-    use crate::config::load;
-    use crate::engine::board::{Board, Entry};
     use crate::engine::inputs::Input;
-    use crate::judgement::state::{Judge, ProbeResult, Verdict};
-    use crate::outward::config_files::Files;
+    use crate::judgement::state::{ProbeResult, Verdict};
     use crate::outward::history::Stamp;
     use crate::words::Cause;
-
-    fn recorder() -> Recorder {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("c.toml");
-        let text = "[[endpoint]]\nname = \"e\"\ninterval = \"1s\"\nprobe.tcp = \"127.0.0.1:1\"\n";
-        std::fs::write(&path, text).expect("written");
-        let plan = Arc::new(load(Path::new(&path), &Files).expect("a plan"));
-        let board = Arc::new(Board::new(plan.clone()));
-        let mut recorder = Recorder::new(board, 0, 0, 1);
-        let endpoint = plan.endpoints[0].clone();
-        let digest = endpoint.digest;
-        recorder.add(7, Arc::new(Entry::new(0, endpoint, 1)), Judge::default(), digest, None, 1);
-        recorder.tell(0, Input::Start(1), 1);
-        recorder
-    }
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
         recorder.tell(0, Input::Observe(ProbeResult { start: at, end: at + 1, verdict, slot: true }), at + 1);
@@ -109,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_overflows_while_the_disk_fails_is_unknown_time_of_the_record() {
-        let mut recorder = recorder();
+        let mut recorder = recorder("1s");
         let mut at = 1000;
         let failed = Verdict::Failure(Cause::ConnectRefused);
         observe(&mut recorder, at, Verdict::Success);
@@ -141,12 +121,12 @@ mod tests {
 
     #[test]
     fn an_outage_whose_end_found_no_room_ends_where_the_hole_begins() {
-        let mut recorder = recorder();
+        let mut recorder = recorder("1s");
         observe(&mut recorder, 1000, Verdict::Success);
         for at in [1500, 2000, 2500] {
             observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
         }
-        while recorder.push_event(events::general("filler", 1, 1, json!({}))) == Kept::Yes {}
+        while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
         observe(&mut recorder, 3000, Verdict::Success);
         observe(&mut recorder, 3500, Verdict::Success);
         let batch = recorder.close_batch(Stamp { timeline_ms: 4000, ..Stamp::default() });

@@ -37,6 +37,14 @@ impl Recorder {
         }
     }
 
+    /// Records again what found no room in the batches before.
+    pub(super) fn record_again(&mut self, now: Ms) {
+        if std::mem::take(&mut self.results_overflowed) {
+            let plan = self.board.plan.load_full();
+            self.record_results_of(&plan.contracts, now);
+        }
+    }
+
     fn record_from(&mut self, index: usize, now: Ms) {
         let course = &self.courses[index];
         if self.recording.contains(&course.id) {
@@ -67,8 +75,7 @@ impl Recorder {
 
     /// Keeps what a slot found, if it was measured.
     pub(super) fn keep_result(&mut self, index: usize, result: &ProbeResult) {
-        let course = &self.courses[index];
-        if !course.is_counted_singly || !result.slot || self.results.len() >= EVENTS_WAITING_LIMIT {
+        if !self.courses[index].is_counted_singly || !result.slot {
             return;
         }
         let ok = match result.verdict {
@@ -77,6 +84,13 @@ impl Recorder {
             Verdict::Unmeasured(_) => return,
         };
         let at = self.utc(result.start);
+        if self.results.len() >= EVENTS_WAITING_LIMIT {
+            // The record says that it has a hole from here on, until there is room again.
+            self.courses[index].is_counted_singly = false;
+            self.results_overflowed = true;
+            self.record_no_more(index, result.start);
+            return;
+        }
         self.results.push((self.courses[index].id, at, ok));
     }
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Course, Recorder};
+use super::{Course, Kept, Recorder};
 use crate::engine::events;
 use crate::judgement::maintenance::{Origin, Stored, Window, spans_for};
 use crate::judgement::timeline::Span;
 use crate::outward::history::{EventDraft, Projection};
-use crate::words::{Ms, Name, UtcMs, format_utc};
+use crate::words::{Ms, Name, format_utc};
 
+/// Why something that a person asks for is not recorded.
+pub const NO_ROOM: &str = "the disk has taken nothing for so long that no more events find room in memory; nothing was recorded";
 /// How far around now the judges know the windows; they are told again every hour.
 const AHEAD_MS: i64 = 2 * 86_400_000;
 
@@ -34,10 +36,14 @@ impl Recorder {
     pub fn reconcile_windows(&mut self, configured: &[Window], now: Ms) {
         let in_force: Vec<Stored> = self.board.windows.load().iter().filter(|s| s.ended.is_none() && s.origin == Origin::Config).cloned().collect();
         for old in in_force.iter().filter(|s| !configured.contains(&s.window)) {
-            self.end_window(&old.window.id, "the config", now);
+            if self.end_window(&old.window.id, "the config", now) != Ok(()) {
+                tracing::error!(window = %old.window.id, "its end could not be recorded: it stays in force until the next reload");
+            }
         }
         for window in configured.iter().filter(|w| !in_force.iter().any(|s| s.window == **w)) {
-            self.declare(window.clone(), "the config", Origin::Config, now);
+            if self.declare(window.clone(), "the config", Origin::Config, now) == Kept::No {
+                tracing::error!(window = %window.id, "it could not be recorded: it is declared at the next reload");
+            }
         }
         let is_same = in_force.len() == configured.len() && in_force.iter().all(|s| configured.contains(&s.window));
         if !is_same {
@@ -46,29 +52,34 @@ impl Recorder {
     }
 
     /// Declares a window from now on; never for time past.
-    pub fn declare(&mut self, window: Window, by: &str, origin: Origin, now: Ms) {
+    pub fn declare(&mut self, window: Window, by: &str, origin: Origin, now: Ms) -> Kept {
         let recorded = self.utc(now);
         let mut definition = window.to_json();
         (definition["by"], definition["from_config"]) = (json!(by), json!(origin == Origin::Config));
         let projection = Projection::WindowDeclared { id: window.id.to_string(), body: definition.to_string(), recorded };
         let event = events::general("maintenance_declared", now, recorded, definition);
-        let _ = self.push_event(EventDraft { projection: Some(projection), ..event });
+        if self.push_event(EventDraft { projection: Some(projection), ..event }) == Kept::No {
+            return Kept::No;
+        }
         tracing::info!(window = %window.id, by, "maintenance declared");
         self.change_windows(|all| all.push(Stored { window, recorded, ended: None, by: by.to_owned(), origin }));
+        Kept::Yes
     }
 
-    /// Ends a window from now on; false when none of that id is in force.
-    pub fn end_window(&mut self, id: &Name, by: &str, now: Ms) -> bool {
+    /// Ends a window from now on; the error says why not.
+    pub fn end_window(&mut self, id: &Name, by: &str, now: Ms) -> Result<(), String> {
         let at = self.utc(now);
         let is_there = self.board.windows.load().iter().any(|s| s.window.id == *id && s.ended.is_none());
         if !is_there {
-            return false;
+            return Err(format!("no window `{id}` is in force"));
         }
         let event = events::general("maintenance_ended", now, at, json!({"id": id.as_str(), "by": by, "from": format_utc(at)}));
-        let _ = self.push_event(EventDraft { projection: Some(Projection::WindowEnded { id: id.to_string(), at }), ..event });
+        if self.push_event(EventDraft { projection: Some(Projection::WindowEnded { id: id.to_string(), at }), ..event }) == Kept::No {
+            return Err(NO_ROOM.to_owned());
+        }
         tracing::info!(window = %id, by, "maintenance ended");
         self.change_windows(|all| all.iter_mut().filter(|s| s.window.id == *id && s.ended.is_none()).for_each(|s| s.ended = Some(at)));
-        true
+        Ok(())
     }
 
     fn change_windows(&mut self, change: impl FnOnce(&mut Vec<Stored>)) {
@@ -95,11 +106,10 @@ impl Recorder {
     }
 
     /// A correction: an event beside the record, never an edit of it.
-    pub fn correct(&mut self, kind: &'static str, body: serde_json::Value, now: Ms) -> UtcMs {
+    pub fn correct(&mut self, kind: &'static str, body: serde_json::Value, now: Ms) -> Kept {
         let recorded = self.utc(now);
         let projection = (kind == "exclusion").then(|| Projection::Corrected { body: body.to_string() });
-        let _ = self.push_event(EventDraft { projection, ..events::general(kind, now, recorded, body) });
-        recorded
+        self.push_event(EventDraft { projection, ..events::general(kind, now, recorded, body) })
     }
 }
 

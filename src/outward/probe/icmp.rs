@@ -4,7 +4,7 @@
 //! with `permission`. Replies are matched by a random token in the payload, so that neither a reused sequence number nor
 //! another process can answer for an endpoint. Arrival is stamped by the kernel.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
@@ -57,17 +57,23 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, host: &str, spec: &Icm
 /// The echo sockets of one thread, opened when first needed.
 #[derive(Default)]
 pub struct Echoes {
-    v4: OnceCell<Result<Rc<EchoSocket>, String>>,
-    v6: OnceCell<Result<Rc<EchoSocket>, String>>,
+    v4: RefCell<Option<Rc<EchoSocket>>>,
+    v6: RefCell<Option<Rc<EchoSocket>>>,
 }
 
 impl Echoes {
     fn socket(&self, address: IpAddr) -> Result<Rc<EchoSocket>, Halt> {
-        let cell = if address.is_ipv4() { &self.v4 } else { &self.v6 };
-        let opened = cell.get_or_init(|| EchoSocket::open(address).map_err(|e| e.to_string()));
-        opened
-            .clone()
-            .map_err(|why| Halt::unmeasured(Reason::Permission, format!("no ICMP socket: {why}; allow it with CAP_NET_RAW or net.ipv4.ping_group_range")))
+        let mut place = if address.is_ipv4() { &self.v4 } else { &self.v6 }.borrow_mut();
+        if let Some(socket) = &*place {
+            return Ok(socket.clone());
+        }
+        // A failure is not kept: what was lacking, a descriptor perhaps, may be there next time.
+        let opened = EchoSocket::open(address).map_err(|e| match own_call(&e, "opening an ICMP socket") {
+            Some(halt @ Halt::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _)) => halt,
+            _ => Halt::unmeasured(Reason::Permission, format!("no ICMP socket: {e}; allow it with CAP_NET_RAW or net.ipv4.ping_group_range")),
+        })?;
+        *place = Some(opened.clone());
+        Ok(opened)
     }
 }
 
