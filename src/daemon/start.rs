@@ -13,6 +13,7 @@ use crate::config::{Fault, Plan, load};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
 use crate::engine::events;
+use crate::engine::judged::contradicts;
 use crate::engine::recorder::Recorder;
 use crate::engine::replay::judges;
 use crate::engine::scheduler::Limits;
@@ -152,6 +153,11 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let restored = history.restore()?;
     let windows = history.windows()?;
     let mut judges = judges(&restored, &windows)?;
+    if let Some((id, why)) = judges.iter().find_map(|(id, (_, judge))| contradicts(judge).map(|why| (id, why))) {
+        let name = restored.endpoints.iter().find(|(_, e)| e.id == *id).map_or_else(String::new, |(name, _)| name.to_string());
+        let path = directory.display().to_string();
+        return Err(HistoryError::Damaged { path, why: format!("the state of {name} is none that was written: {why}") }.into());
+    }
     let reading = Clock::Real.read();
     let boot_id = boot_id();
     let timeline = timeline(&restored, &boot_id, &reading);
@@ -164,7 +170,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let registered = history.register(&registrations)?;
     started(&mut recorder, &restored, &boot_id, &reading, now);
     if let Some(before) = &history.key_before {
-        let body = json!({"key_before": before, "key": history.key()});
+        let body = json!({"key_before": before, "key": history.key(), "vouch": history.vouch});
         let _ = recorder.push_event(events::general("checkpoint_key_changed", now, reading.utc_ms, body));
         tracing::warn!("another key signs checkpoints from now on; the history says so");
     }

@@ -7,6 +7,7 @@ pub mod board;
 pub mod drive;
 pub mod events;
 pub mod inputs;
+pub mod judged;
 pub mod recorder;
 pub mod replay;
 pub mod scheduler;

@@ -241,7 +241,8 @@ async fn windows_of_a_running_daemon() {
     let daemon = three(directory.path(), &authority, contract).await;
     let state = directory.path().join("state");
     let state = state.to_str().expect("UTF-8");
-    let soon = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 3_600_000);
+    // A whole second: fractions are shown as short as they are.
+    let soon = probity::words::format_utc((probity::outward::clock::Clock::Real.read().utc_ms / 1000 + 3600) * 1000);
     let mut out = String::new();
     let mut tell = |what: &str, args: &[&str]| {
         let text = told(&probity(&[args, &["--state-dir", state]].concat()));

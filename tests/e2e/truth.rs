@@ -3,7 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use probity::judgement::rules::Rules;
+use probity::judgement::state::{Judge, ProbeResult, Verdict};
+use probity::judgement::state_codec::{decode_with, encode_with};
 use probity::outward::history::chain::{GENESIS, canonical, link};
+use probity::outward::history::checkpoint::Signer;
 use serde_json::{Value, json};
 
 use super::cli::{checked, probity};
@@ -99,6 +103,217 @@ async fn whatever_is_done_to_the_events_a_checkpoint_from_outside_shows_it() {
     forged["seq"] = json!(1);
     std::fs::write(&outside, forged.to_string()).expect("written");
     assert_eq!(verify(directory.path(), Some(&outside)).0, Some(3), "a forged checkpoint proves nothing");
+}
+
+/// Puts events in the place of all that are there, with right numbers and hashes from `head` on.
+fn rewrite(database: &rusqlite::Connection, first: u64, head: [u8; 32], events: Vec<Value>) -> [u8; 32] {
+    database.execute_batch("DELETE FROM event").expect("deleted");
+    let mut head = head;
+    for (seq, event) in (first..).zip(events) {
+        let Value::Object(mut event) = event else { panic!("no object") };
+        event.insert("seq".into(), json!(seq));
+        let body = canonical(&event);
+        head = link(&head, &body);
+        let (kind, at) = (event["kind"].as_str().expect("a kind"), event["at_ms"].as_i64().expect("a time"));
+        let endpoint: Option<i64> = event.contains_key("endpoint").then_some(1);
+        let row = rusqlite::params![seq as i64, head.as_slice(), body, endpoint, kind, at];
+        database.execute("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", row).expect("written");
+    }
+    head
+}
+
+/// One checkpoint in the place of all, by this key.
+fn sign(database: &rusqlite::Connection, key: &Signer, head: [u8; 32]) {
+    let last: i64 = database.query_row("SELECT max(seq) FROM event", [], |r| r.get(0)).expect("events");
+    let chain: String = database.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0)).expect("a chain");
+    let hex: String = head.iter().map(|b| format!("{b:02x}")).collect();
+    let Value::Object(object) = json!({"chain": chain, "seq": last, "head": hex, "time": "2099-01-01T00:00:00.000Z"}) else { panic!() };
+    database.execute_batch("DELETE FROM checkpoint").expect("deleted");
+    database.execute("INSERT INTO checkpoint (seq, body) VALUES (?1, ?2)", rusqlite::params![last, key.signed(object).to_string()]).expect("written");
+}
+
+fn events_of(database: &rusqlite::Connection) -> Vec<Value> {
+    let mut statement = database.prepare("SELECT body FROM event ORDER BY seq").expect("a statement");
+    let rows = statement.query_map([], |r| r.get::<_, String>(0)).expect("rows");
+    rows.map(|body| serde_json::from_str(&body.expect("a body")).expect("JSON")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_owns_the_file_and_not_the_key_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!("{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    daemon.until(|d| async move { d.endpoint("down").await["ledger"]["down_ms"].as_u64().is_some_and(|ms| ms > 500) }).await;
+    assert_eq!(daemon.end().await.0, 0);
+    let file = directory.path().join("state/history.sqlite");
+    let original = std::fs::read(&file).expect("read");
+    let outside = directory.path().join("outside.json");
+    let published: Value = {
+        let database = rusqlite::Connection::open(&file).expect("opened");
+        let newest: String = database.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).expect("a checkpoint");
+        serde_json::from_str(&newest).expect("JSON")
+    };
+    std::fs::write(&outside, published.to_string()).expect("written");
+    let (state, own) = (state(directory.path()), published["key"].as_str().expect("a key").to_owned());
+    let verified = |more: &[&str]| {
+        let output = probity(&[&["history", "verify", "--json", "--state-dir", &state][..], more].concat());
+        (output.status.code(), checked(&output.stdout))
+    };
+    let since = ["--since", outside.to_str().expect("UTF-8")];
+    let both = ["--since", outside.to_str().expect("UTF-8"), "--key", &own];
+    for args in [&[][..], &since, &both] {
+        assert_eq!(verified(args).0, Some(0));
+    }
+    let mine = Signer::from_hex(&"77".repeat(32)).expect("a key");
+    let signed_head = published["head"].as_str().expect("a head").to_owned();
+    let unhex = |text: &str| -> [u8; 32] { std::array::from_fn(|n| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).expect("hexadecimal")) };
+    // Rewritten with right hashes, signed by another key, and an event that names the old one.
+    let rekeyed = |db: &rusqlite::Connection| {
+        let mut events = events_of(db);
+        events.iter_mut().filter(|e| e["kind"] == "down").for_each(|e| e["cause"] = json!("connect_timeout"));
+        events.push(json!({"v": 1, "kind": "checkpoint_key_changed", "at_ms": 9_999_999_999_999_i64, "recorded": "2099-01-01T00:00:00.000Z", "key": own}));
+        let head = rewrite(db, 1, GENESIS, events);
+        db.execute_batch("UPDATE outage SET cause = 'connect_timeout'").expect("done");
+        sign(db, &mine, head);
+    };
+    // The outage is taken out, and a restore is told of that explains it.
+    let unrestored = |db: &rusqlite::Connection| {
+        let mut events: Vec<Value> = events_of(db).into_iter().filter(|e| e["kind"] != "down").collect();
+        let last = events.len();
+        events
+            .push(json!({"v": 1, "kind": "restored", "at_ms": 9_999_999_999_999_i64, "recorded": "2099-01-01T00:00:00.000Z", "old_chain": published["chain"],
+                           "old_seq": last, "old_head": "", "new_chain": "0".repeat(32), "by": "x", "backup_until": null}));
+        let before = rewrite(db, 1, GENESIS, events[..last].to_vec());
+        events[last]["old_head"] = json!(before.iter().map(|b| format!("{b:02x}")).collect::<String>());
+        let head = rewrite(db, 1, GENESIS, events);
+        db.execute_batch("DELETE FROM outage; UPDATE meta SET value = '00000000000000000000000000000000' WHERE key = 'chain'").expect("done");
+        sign(db, &mine, head);
+    };
+    // All that was is said to be pruned, by a stub that has the published checkpoint.
+    let pruned = |db: &rusqlite::Connection| {
+        let carried = json!({"added": {}, "ids": {"down": 1}, "names": {"1": ["down"]}, "in_service": {"1": true}, "components": {"1": "down"}, "outages": [], "seals": [],
+                             "clock": [], "window": [], "correction": [], "recording": [], "keeps_from": 1, "restores": {}, "keys": [], "cut": {}});
+        let sha = |text: &str| probity::outward::history::chain::hex(&probity::outward::history::chain::sha256(text.as_bytes()));
+        let carried_text = canonical(carried.as_object().expect("an object"));
+        let Value::Object(object) = json!({"schema": "probity-stub/1", "chain": published["chain"], "first": 1, "last": published["seq"], "head": signed_head,
+                                           "until": "2026-01-01T00:00:00.000Z", "until_ms": 1, "checkpoints": [published], "carried_sha256": sha(&carried_text)})
+        else {
+            panic!()
+        };
+        let body = mine.signed(object).to_string();
+        db.execute_batch("DELETE FROM outage; DELETE FROM unknown; DELETE FROM doubtful; DELETE FROM proven; DELETE FROM absent; DELETE FROM clock")
+            .expect("done");
+        db.execute("INSERT INTO stub (last, body, carried) VALUES (?1, ?2, ?3)", rusqlite::params![published["seq"].as_i64(), body, carried_text])
+            .expect("put");
+        let told = json!({"v": 1, "kind": "pruned", "at_ms": 9_999_999_999_999_i64, "recorded": "2099-01-01T00:00:00.000Z", "last": published["seq"], "stub_sha256": sha(&body)});
+        let head = rewrite(db, published["seq"].as_u64().expect("a number") + 1, unhex(&signed_head), vec![told]);
+        sign(db, &mine, head);
+    };
+    let inserted = |db: &rusqlite::Connection| {
+        let mut events = events_of(db);
+        events.insert(2, json!({"v": 1, "kind": "annotation", "at_ms": 5, "recorded": "2026-01-01T00:00:00.000Z", "text": "x"}));
+        let head = rewrite(db, 1, GENESIS, events);
+        sign(db, &mine, head);
+    };
+    // A judge that is sealed rightly, in service since `earlier` before the real one and never down.
+    let judge_of = |earlier: u64, db: &rusqlite::Connection| {
+        let (mark, bytes): (i64, Vec<u8>) = db.query_row("SELECT mark, judge FROM state", [], |r| Ok((r.get(0)?, r.get(1)?))).expect("a state");
+        let place = probity::outward::history::state_place(1, mark);
+        let (cadence, real) = decode_with(probity::outward::history::unsealed(&bytes, &place).expect("sealed")).expect("a judge");
+        let (rules, mut out) = (Rules::new(cadence), Vec::new());
+        let (mut judge, first) = (Judge::default(), real.first_start().expect("started") - earlier);
+        judge.start(&rules, first, &mut out);
+        let settled = real.ledger().watermark;
+        for at in (first..settled).step_by(400).chain([settled]) {
+            judge.observe(&rules, ProbeResult { start: at, end: at, verdict: Verdict::Success, slot: true }, &mut out);
+        }
+        db.execute("UPDATE state SET judge = ?1", [probity::outward::history::sealed(encode_with(&cadence, &judge), &place)]).expect("put");
+    };
+    let always_up = |db: &rusqlite::Connection| judge_of(20_000, db);
+    let never_down = |db: &rusqlite::Connection| judge_of(0, db);
+    let rows = |sql: &'static str| move |db: &rusqlite::Connection| db.execute_batch(sql).expect("done");
+    type Deed<'d> = Box<dyn Fn(&rusqlite::Connection) + 'd>;
+    // (what is done, whether it needs something from outside to be seen)
+    let deeds: [(&str, bool, Deed); 14] = [
+        ("another key, and an event that names the old one", true, Box::new(rekeyed)),
+        ("a restore that explains what is gone", true, Box::new(unrestored)),
+        ("a stub that stands for what is gone", true, Box::new(pruned)),
+        ("an event is inserted", true, Box::new(inserted)),
+        ("a judge that was in service earlier", false, Box::new(always_up)),
+        ("a judge that was never down", false, Box::new(never_down)),
+        ("a judge that cannot be read", false, Box::new(rows("UPDATE state SET judge = x'00'"))),
+        ("no judges", false, Box::new(rows("DELETE FROM state"))),
+        ("no marks", false, Box::new(rows("DELETE FROM mark"))),
+        ("a mark of nothing", false, Box::new(rows("UPDATE mark SET inputs = x'00'"))),
+        ("an event filed under another kind", false, Box::new(rows("UPDATE event SET kind = 'proven' WHERE kind = 'down'"))),
+        ("an event filed under another time", false, Box::new(rows("UPDATE event SET at = at + 1 WHERE kind = 'down'"))),
+        (
+            "an endpoint of no event",
+            false,
+            Box::new(rows(
+                "INSERT INTO endpoint (id, name, component, kind, target, digest, in_service) VALUES (9, 'x', 'x', 'tcp', '', 0, 1); INSERT INTO state SELECT 9, mark, judge FROM state",
+            )),
+        ),
+        ("the last mark is a day later", false, Box::new(rows("UPDATE mark SET utc_ms = utc_ms + 86400000"))),
+    ];
+    for (what, needs_outside, deed) in deeds {
+        let database = rusqlite::Connection::open(&file).expect("opened");
+        deed(&database);
+        drop(database);
+        for (n, args) in [&[][..], &since, &both, &["--key", &own]].into_iter().enumerate() {
+            let (code, told) = verified(args);
+            if n > 0 || !needs_outside {
+                assert!(code == Some(1) || code == Some(3) && told["verdict"] == "not provable", "{what}: {args:?}: {told}");
+            }
+        }
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", file.display()));
+        }
+        std::fs::write(&file, &original).expect("put back");
+    }
+    // A backup that was tampered with is not taken.
+    let copy = directory.path().join("copy.sqlite");
+    std::fs::write(&copy, &original).expect("written");
+    rusqlite::Connection::open(&copy).expect("opened").execute_batch("UPDATE outage SET from_at = from_at + 1").expect("done");
+    let restore = |more: &[&str]| probity(&[&["history", "restore", copy.to_str().expect("UTF-8"), "--state-dir", &state][..], more].concat());
+    let refused = restore(&[]);
+    assert_eq!(refused.status.code(), Some(73));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("table of outages"), "{refused:?}");
+    assert_eq!(restore(&["--unverified"]).status.code(), Some(0));
+    assert_eq!(verified(&[]).0, Some(1), "what was wrong in it stays wrong");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_follows_another_is_trusted_when_that_one_vouches_for_it() {
+    for is_kept in [true, false] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let endpoint = format!("{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+        let daemon = Daemon::start(directory.path(), &endpoint).await;
+        daemon.until_state("down", "down").await;
+        assert_eq!(daemon.end().await.0, 0);
+        let state_directory = directory.path().join("state");
+        let old = Signer::kept(&state_directory).expect("a key").key();
+        let fresh = Signer::from_hex(&"42".repeat(32)).expect("a key").key();
+        let secret = directory.path().join("other.key");
+        std::fs::write(&secret, "42".repeat(32)).expect("written");
+        if !is_kept {
+            std::fs::remove_file(state_directory.join("checkpoint.key")).expect("removed");
+        }
+        let daemon = Daemon::start(directory.path(), &format!("{endpoint}[history]\nkey = {{ file = \"{}\" }}\n", secret.display())).await;
+        daemon
+            .until(|d| async move { d.get("/checkpoint").await.is_some_and(|c| c.contains(&Signer::from_hex(&"42".repeat(32)).expect("a key").key())) })
+            .await;
+        assert_eq!(daemon.end().await.0, 0);
+        let state = state(directory.path());
+        let with = |key: &str| {
+            let output = probity(&["history", "verify", "--json", "--state-dir", &state, "--key", key]);
+            (output.status.code(), checked(&output.stdout)["verdict"].as_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(with(&fresh), (Some(0), "whole".to_owned()), "who trusts the new one trusts all that it covers");
+        let by_old = if is_kept { (Some(0), "whole".to_owned()) } else { (Some(3), "not provable".to_owned()) };
+        assert_eq!(with(&old), by_old);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -282,6 +282,8 @@ pub enum History {
         place: Place,
         #[arg(long, help = "Who says so")]
         by: Option<String>,
+        #[arg(long, help = "Take a backup that does not verify: what is wrong in it stays wrong")]
+        unverified: bool,
     },
 }
 

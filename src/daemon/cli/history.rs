@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::args::{History, Place};
+use super::args::History;
 use super::{control, given, local, print, restore};
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
+use crate::engine::judged;
 use crate::expose::api;
-use crate::outward::history::checkpoint::{KEY_FILE, Signer};
+
 use crate::outward::history::read::{self, Calendar};
 use crate::outward::history::restore::restore as recorded;
 use crate::outward::history::verify::{self, Against, Verdict};
@@ -61,7 +62,10 @@ pub fn run(command: &History) -> Exit {
             Ok(Err(error)) => local::complain(error),
             Err(exit) => exit,
         },
-        History::Restore { from, place, by } => restore::run(from, place, by.as_deref()),
+        History::Restore { from, place, by, unverified } => {
+            let trust = if *unverified { restore::Trust::Blind } else { restore::Trust::Verified };
+            restore::run(from, place, by.as_deref(), trust)
+        }
         History::Verify { place, since, key, json } => {
             let since = match since.as_deref().map(given::json) {
                 Some(Err(why)) => {
@@ -70,7 +74,7 @@ pub fn run(command: &History) -> Exit {
                 }
                 since => since.and_then(Result::ok),
             };
-            let own = || own_key(place);
+            let own = || local::signer(place).map(|s| s.key());
             let against = Against { since, key: key.clone().or_else(own) };
             match local::open(place) {
                 Ok(connection) => verify(&connection, &against, *json),
@@ -78,17 +82,6 @@ pub fn run(command: &History) -> Exit {
             }
         }
     }
-}
-
-/// The public key that this history's daemon signs with, as far as it can be known here.
-fn own_key(place: &Place) -> Option<String> {
-    if place.config.config.is_some()
-        && let Some(secret) = local::plan(place).ok()?.history.key
-    {
-        return Signer::from_hex(secret.reveal()).ok().map(|s| s.key());
-    }
-    let directory = local::directory(place).ok().filter(|d| d.join(KEY_FILE).exists())?;
-    Signer::of_directory(&directory).ok().map(|s| s.key())
 }
 
 /// That an endpoint of this name was ever recorded: no outages of one that was not would be no answer.
@@ -184,9 +177,22 @@ fn transition(event: &Value) -> String {
     format!("{}\n", format!("{when:<25} {:<24} {became:<9} {why}", text("endpoint")).trim_end())
 }
 
+/// The events and the tables that follow from them, then the judges.
+pub fn verified(connection: &rusqlite::Connection, against: &Against) -> Result<Verdict, HistoryError> {
+    let verdict = verify::verify(connection, against)?;
+    if !matches!(verdict, Verdict::Whole { .. }) {
+        return Ok(verdict);
+    }
+    let found = match judged::differ(connection) {
+        Err(HistoryError::Damaged { why, .. }) => Some(why),
+        found => found?,
+    };
+    Ok(found.map_or(verdict, |why| Verdict::Altered { seq: 0, why }))
+}
+
 fn verify(connection: &rusqlite::Connection, against: &Against, json: bool) -> Exit {
     let told = |verdict: &str, events: Option<u64>, head: Option<&str>, seq: Option<u64>, why: Option<&str>| json!({"schema": "probity-verify/1", "verdict": verdict, "events": events, "head": head, "seq": seq, "why": why});
-    match verify::verify(connection, against) {
+    match verified(connection, against) {
         Ok(Verdict::Whole { events, head, checkpoints, restores }) => {
             let mut value = told("whole", Some(events), Some(&head), None, None);
             (value["checkpoints"], value["restores"]) = (json!(checkpoints), json!(restores));

@@ -10,6 +10,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, state_directory};
 use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
+use crate::outward::history::checkpoint::Signer;
 use crate::outward::history::read::{self, Extent};
 use crate::outward::history::restore::restore;
 use crate::outward::history::{HistoryError, schema};
@@ -36,6 +37,16 @@ pub fn plan_or_empty(place: &Place) -> Plan {
         return Plan::empty();
     }
     plan(place).unwrap_or_else(|_| Plan::empty())
+}
+
+/// What signs this history, as far as it can be known here.
+pub fn signer(place: &Place) -> Option<Signer> {
+    if place.config.config.is_some()
+        && let Some(secret) = plan(place).ok()?.history.key
+    {
+        return Signer::from_hex(secret.reveal()).ok();
+    }
+    directory(place).ok().and_then(|directory| Signer::kept(&directory))
 }
 
 pub fn open(place: &Place) -> Result<Connection, Exit> {

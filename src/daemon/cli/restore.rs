@@ -6,22 +6,32 @@
 use std::path::Path;
 
 use super::args::Place;
+use super::history::verified;
 use super::local;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
 use crate::judgement::state_codec::encode_with;
 use crate::outward::clock::Clock;
+use crate::outward::history::checkpoint::Signer;
 use crate::outward::history::replacement::Replacement;
 use crate::outward::history::restore::restore;
+use crate::outward::history::verify::{Against, Verdict};
 use crate::outward::history::{HistoryError, backup, read};
 
-pub fn run(from: &Path, place: &Place, by: Option<&str>) -> Exit {
+/// Whether a backup is looked through before it is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    Verified,
+    Blind,
+}
+
+pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust) -> Exit {
     let directory = match local::directory(place) {
         Ok(directory) => directory,
         Err(exit) => return exit,
     };
-    match put_in_place(from, &directory, by) {
+    match put_in_place(from, &directory, by, trust, local::signer(place)) {
         Ok((events, aside)) => {
             println_out(&format!("restored: {events} events; the history before is kept as {aside}\n"));
             Exit::Fine
@@ -38,9 +48,17 @@ fn println_out(text: &str) {
     super::print(false, &serde_json::Value::Null, || text.to_owned());
 }
 
-fn put_in_place(from: &Path, directory: &Path, by: Option<&str>) -> Result<(u64, String), HistoryError> {
+fn put_in_place(from: &Path, directory: &Path, by: Option<&str>, trust: Trust, signer: Option<Signer>) -> Result<(u64, String), HistoryError> {
     // Everything that can fail on the backup fails before anything is touched.
     let copy = backup::open_backup(from)?;
+    if trust == Trust::Verified {
+        let damaged = |why: String| HistoryError::Damaged { path: from.display().to_string(), why: format!("{why}; --unverified takes it all the same") };
+        match verified(&copy, &Against::default())? {
+            Verdict::Whole { .. } => {}
+            Verdict::Altered { seq, why } => return Err(damaged(format!("event {seq}: {why}"))),
+            Verdict::Forked { why, .. } | Verdict::NotProvable { why } => return Err(damaged(why)),
+        }
+    }
     let restored = restore(&copy)?;
     let windows = read::windows(&copy)?;
     let mut states = Vec::new();
@@ -52,5 +70,5 @@ fn put_in_place(from: &Path, directory: &Path, by: Option<&str>) -> Result<(u64,
     states.sort_by_key(|s| s.0);
     let now = Clock::Real.read();
     let by = by.unwrap_or("the command line").to_owned();
-    Replacement { from: from.to_owned(), states, last_batch: restored.last_batch, last: restored.last, by }.put(directory, now.utc_ms)
+    Replacement { from: from.to_owned(), states, last_batch: restored.last_batch, last: restored.last, by, signer }.put(directory, now.utc_ms)
 }

@@ -51,6 +51,11 @@ impl Signer {
         }
     }
 
+    /// The key that a state directory keeps, if it has one.
+    pub fn kept(directory: &Path) -> Option<Self> {
+        std::fs::read_to_string(directory.join(KEY_FILE)).ok().and_then(|text| Self::from_hex(&text).ok())
+    }
+
     /// The public key in hexadecimal.
     pub fn key(&self) -> String {
         hex(self.pair.public_key().as_ref())

@@ -17,6 +17,7 @@ pub mod retelling;
 pub mod retold;
 pub mod schema;
 pub mod tally;
+pub mod trust;
 pub mod upkeep;
 pub mod verify;
 pub mod writer;

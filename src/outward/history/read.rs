@@ -161,7 +161,7 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
 }
 
 /// Outages of an endpoint on the timeline that may touch the time after `from`.
-fn outages_of(connection: &Connection, id: i64, from: i64) -> Result<Vec<OutageSpan>, HistoryError> {
+pub fn outages_of(connection: &Connection, id: i64, from: i64) -> Result<Vec<OutageSpan>, HistoryError> {
     let mut statement = connection.prepare_cached(
         "SELECT from_at, from_earliest, from_latest, to_at, to_earliest, to_latest FROM outage WHERE endpoint = ?1 AND (to_latest IS NULL OR to_latest >= ?2) ORDER BY from_at",
     )?;
@@ -194,14 +194,17 @@ pub struct StoredEvent {
     pub body: String,
     /// The number of the endpoint that it is filed under.
     pub endpoint: Option<i64>,
+    /// As it is filed, beside its text.
+    pub kind: String,
+    pub at: i64,
 }
 
 /// Walks all events from `seq` on in order.
 pub fn each_event(connection: &Connection, seq: u64, mut visit: impl FnMut(StoredEvent) -> bool) -> Result<(), HistoryError> {
-    let mut statement = connection.prepare("SELECT seq, hash, body, endpoint FROM event WHERE seq >= ?1 ORDER BY seq")?;
+    let mut statement = connection.prepare("SELECT seq, hash, body, endpoint, kind, at FROM event WHERE seq >= ?1 ORDER BY seq")?;
     let mut rows = statement.query([seq as i64])?;
     while let Some(r) = rows.next()? {
-        if !visit(StoredEvent { seq: r.get::<_, i64>(0)? as u64, hash: r.get(1)?, body: r.get(2)?, endpoint: r.get(3)? }) {
+        if !visit(StoredEvent { seq: r.get::<_, i64>(0)? as u64, hash: r.get(1)?, body: r.get(2)?, endpoint: r.get(3)?, kind: r.get(4)?, at: r.get(5)? }) {
             break;
         }
     }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use super::append::append;
 use super::chain::hex;
+use super::checkpoint::Signer;
+use super::read::newest_checkpoint;
 use super::schema;
 use super::{EventDraft, HistoryError, Stamp, sealed, state_place};
 use crate::words::{UtcMs, format_utc};
@@ -19,6 +21,8 @@ pub struct Replacement {
     pub last_batch: u64,
     pub last: Option<Stamp>,
     pub by: String,
+    /// The key that signs here, as far as it is known.
+    pub signer: Option<Signer>,
 }
 
 impl Replacement {
@@ -61,7 +65,14 @@ impl Replacement {
         });
         let Value::Object(body) = body else { return Err(damaged("no event can be made")) };
         let draft = EventDraft { endpoint: None, kind: "restored", at, utc: now, body, projection: None };
-        append(&transaction, &draft, seq as u64 + 1, &head)?;
+        let head = append(&transaction, &draft, seq as u64 + 1, &head)?;
+        // A restore that nobody signed proves nothing; another key signs at the next start, which tells of it.
+        let newest = newest_checkpoint(&transaction)?.and_then(|body| serde_json::from_str::<Value>(&body).ok());
+        let signer = self.signer.as_ref().filter(|s| newest.is_none_or(|c| c["key"] == s.key()));
+        if let (Some(signer), Value::Object(object)) = (signer, json!({"chain": new_chain, "seq": seq + 1, "head": hex(&head), "time": format_utc(now)})) {
+            let body = signer.signed(object).to_string();
+            transaction.execute("INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)", params![seq + 1, body])?;
+        }
         for (id, judge) in &self.states {
             transaction.prepare_cached("INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)")?.execute(params![
                 id,

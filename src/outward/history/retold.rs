@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::{Map, Value, json};
 
+use super::prune::Stub;
 use super::upkeep::Unit;
 use super::{HistoryError, Projection};
 use crate::words::{Cause, Reason, parse_utc};
@@ -21,6 +22,8 @@ pub struct Retold {
     /// Every name that a number ever stood for.
     names: BTreeMap<i64, BTreeSet<String>>,
     in_service: HashMap<i64, bool>,
+    /// When each was taken into service for the first time, on the timeline.
+    added: BTreeMap<i64, i64>,
     components: HashMap<i64, String>,
     outages: BTreeMap<u64, Outage>,
     open: HashMap<i64, u64>,
@@ -80,6 +83,7 @@ impl Retold {
                 self.in_service.insert(id, true);
             }
             "endpoint_added" => {
+                self.added.entry(id).or_insert(n("at_ms"));
                 self.in_service.insert(id, true);
                 self.components.insert(id, text("component").to_owned());
             }
@@ -132,7 +136,7 @@ impl Retold {
         let open = self.outages.iter().filter(|(_, o)| o.end.is_none()).map(|(seq, o)| json!([seq, o.endpoint, o.cause, o.begin]));
         let units = self.seals.iter().map(|(seq, unit, tallies, sum)| json!([seq, unit.kind.as_str(), unit.label(), tallies, sum]));
         json!({
-            "ids": self.ids.iter().collect::<BTreeMap<_, _>>(), "names": self.names, "in_service": self.in_service.iter().collect::<BTreeMap<_, _>>(),
+            "added": self.added, "ids": self.ids.iter().collect::<BTreeMap<_, _>>(), "names": self.names, "in_service": self.in_service.iter().collect::<BTreeMap<_, _>>(),
             "components": self.components.iter().collect::<BTreeMap<_, _>>(), "outages": open.collect::<Vec<_>>(), "seals": units.collect::<Vec<_>>(),
             "clock": rows("clock"), "window": rows("window"), "correction": rows("correction"), "recording": rows("recording"),
         })
@@ -145,6 +149,7 @@ impl Retold {
         }
         let mut told = Self { ids: read(&carried["ids"])?, names: read(&carried["names"])?, ..Self::default() };
         told.in_service = read(&carried["in_service"])?;
+        told.added = if carried["added"].is_null() { BTreeMap::new() } else { read(&carried["added"])? };
         told.components = read(&carried["components"])?;
         for (seq, endpoint, cause, begin) in read::<Vec<(u64, i64, String, [i64; 4])>>(&carried["outages"])? {
             told.outages.insert(seq, Outage { endpoint, cause, begin, end: None });
@@ -196,6 +201,11 @@ impl Retold {
         Ok(self.ids)
     }
 
+    /// When each endpoint was taken into service for the first time, by its number.
+    pub fn added(&self) -> &BTreeMap<i64, i64> {
+        &self.added
+    }
+
     /// What is sealed, in the order of the events: the event, the unit, how many tallies, their hash.
     pub fn seals(&self) -> &[(u64, Unit, u64, String)] {
         &self.seals
@@ -222,15 +232,16 @@ impl Retold {
         }
     }
 
-    /// The first difference between the tables and what the events tell.
-    pub fn differs(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
+    /// The first difference between the tables and what the events tell. Rows that a stub stands for may be there yet.
+    pub fn differs(&self, connection: &Connection, stub: Option<&Stub>) -> Result<Option<(u64, String)>, HistoryError> {
+        let (last, cut) = stub.map_or((0, Value::Null), |s| (s.last as i64, s.carried["cut"].clone()));
         if let Some(seq) = self.misplaced {
             return Ok(Some((seq, "the endpoint that it is filed under is not the one that it names".into())));
         }
         if let Some(found) = self.endpoints_differ(connection)? {
             return Ok(Some(found));
         }
-        if let Some(found) = self.outages_differ(connection)? {
+        if let Some(found) = self.outages_differ(connection, last)? {
             return Ok(Some(found));
         }
         if let Some(found) = self.seals_differ(connection)? {
@@ -266,7 +277,12 @@ impl Retold {
             ("correction", "SELECT body FROM correction", &correction),
         ];
         for (table, sql, read) in tables {
-            let mut stored: Vec<(Vec<i64>, String)> = connection.prepare(sql)?.query_map([], |r| read(r))?.collect::<Result<_, _>>()?;
+            let left = match table {
+                "unknown" => format!(" WHERE seq > {last}"),
+                "doubtful" | "proven" | "absent" => format!(" WHERE id > {}", cut[table].as_i64().unwrap_or(0)),
+                _ => String::new(),
+            };
+            let mut stored: Vec<(Vec<i64>, String)> = connection.prepare(&format!("{sql}{left}"))?.query_map([], |r| read(r))?.collect::<Result<_, _>>()?;
             let told = self.spans.get(table).map_or(&[][..], Vec::as_slice);
             let mut expected: Vec<(Vec<i64>, String, u64)> = told.iter().map(|(seq, row, what)| (row.clone(), what.clone(), *seq)).collect();
             stored.sort_unstable();
@@ -296,13 +312,20 @@ impl Retold {
                 return Ok(Some((0, format!("the table of endpoints does not say of {name} what its events say"))));
             }
         }
+        let mut statement = connection.prepare("SELECT e.id, e.name FROM endpoint e JOIN state s ON s.endpoint = e.id")?;
+        let mut rows = statement.query([])?;
+        while let Some(r) = rows.next()? {
+            if !self.names.contains_key(&r.get(0)?) {
+                return Ok(Some((0, format!("there is a state of {}, of which no event tells", r.get::<_, String>(1)?))));
+            }
+        }
         Ok(None)
     }
 
-    fn outages_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
-        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage ORDER BY opened";
+    fn outages_differ(&self, connection: &Connection, cut: i64) -> Result<Option<(u64, String)>, HistoryError> {
+        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage WHERE closed IS NULL OR closed > ?1 ORDER BY opened";
         let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
+        let mut rows = statement.query([cut])?;
         let mut seen = 0;
         while let Some(r) = rows.next()? {
             let opened = r.get::<_, i64>(0)? as u64;

@@ -3,7 +3,7 @@
 //! A chain alone proves only that it fits itself; checkpoints signed by the daemon, and above all one that left the machine
 //! earlier, prove that nothing before them was rewritten, removed or cut off.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Map, Value, json};
@@ -14,6 +14,7 @@ use super::checkpoint::verify_signature;
 use super::prune::Stub;
 use super::read::each_event;
 use super::retold::Retold;
+use super::trust::{Introduced, trusted};
 use super::upkeep::{Kind, Seals, tallies_digest};
 
 /// What a verification found.
@@ -71,10 +72,10 @@ pub struct Walked {
     keeps_from: Option<u64>,
     /// Old chain to (its last event that is still here, the event that tells of the restore).
     restores: HashMap<String, (u64, u64)>,
-    /// Keys that an event introduced: (event, key).
-    keys: Vec<(u64, String)>,
-    /// Events that tell of a stub: (its last event, its hash).
-    prunings: Vec<(u64, String)>,
+    /// Keys that an event introduced, in order.
+    keys: Vec<Introduced>,
+    /// Events that tell of a stub: (the event, the stub's last event, its hash).
+    prunings: Vec<(u64, u64, String)>,
     pub told: Retold,
 }
 
@@ -126,6 +127,12 @@ pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until:
             altered = wrong("its text is no JSON object");
             return false;
         };
+        let text = |key: &str| parsed.get(key).and_then(Value::as_str).unwrap_or_default();
+        if event.kind != text("kind") || parsed.get("at_ms").and_then(Value::as_i64) != Some(event.at) {
+            altered = wrong("it is filed under another kind or time than its text says");
+            return false;
+        }
+        let before = walked.head;
         if canonical(&parsed) != event.body || parsed.get("seq").and_then(Value::as_u64) != Some(event.seq) {
             altered = wrong("its text is not in canonical form or carries another number");
             return false;
@@ -135,16 +142,19 @@ pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until:
             altered = wrong("its hash does not follow from its text and the event before it");
             return false;
         }
-        let text = |key: &str| parsed.get(key).and_then(Value::as_str).unwrap_or_default();
         match text("kind") {
             "daemon_started" if parsed.contains_key("format") => walked.keeps_from = walked.keeps_from.or(Some(event.seq)),
-            "checkpoint_key_changed" => walked.keys.push((event.seq, text("key").to_owned())),
+            "checkpoint_key_changed" => walked.keys.push(Introduced::by_event(event.seq, &parsed)),
             "pruned" => {
                 let last = parsed.get("last").and_then(Value::as_u64).unwrap_or(0);
-                walked.prunings.push((last, text("stub_sha256").to_owned()));
+                walked.prunings.push((event.seq, last, text("stub_sha256").to_owned()));
             }
             "restored" => {
                 let last = parsed.get("old_seq").and_then(Value::as_u64).unwrap_or(0);
+                if last + 1 != event.seq || text("old_head") != hex(&before) {
+                    altered = wrong("the restore that it tells of does not follow the event before it");
+                    return false;
+                }
                 walked.restores.insert(text("old_chain").to_owned(), (last, event.seq));
             }
             _ => {}
@@ -206,29 +216,32 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
         Ok(walked) => walked,
         Err(altered) => return Ok(altered),
     };
+    let chain: Option<String> = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0)).optional()?;
+    let proof = Proof::of(&stored, given.as_ref(), &walked, chain.unwrap_or_default(), against);
+    if let Some(verdict) = stored_differ(&stored, &walked, &proof) {
+        return Ok(verdict);
+    }
     if let Some(stub) = &stub
-        && let Some(why) = stub_differs(connection, stub, &walked, &stored, against)?
+        && let Some(why) = stub_differs(connection, stub, &walked, &proof)?
     {
         return Ok(Verdict::Altered { seq: stub.last, why });
     }
-    let chain: Option<String> = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0)).optional()?;
-    let chain = chain.unwrap_or_default();
-    if let Some(verdict) = stored_differ(&stored, &walked, &chain, against) {
-        return Ok(verdict);
-    }
-    if let (Some(given), Some(stub)) = (&given, stub.as_ref().filter(|s| given.as_ref().is_some_and(|g| g.seq <= s.last))) {
-        if let Some(verdict) = pruned_differs(given, stub) {
+    if let Some(given) = &given {
+        let verdict = match stub.as_ref().filter(|s| given.seq <= s.last) {
+            Some(stub) => pruned_differs(given, stub),
+            None => given_differs(given, &walked, &stored, &proof),
+        };
+        if let Some(verdict) = verdict {
             return Ok(verdict);
         }
-    } else if let Some(given) = &given
-        && let Some(verdict) = given_differs(given, &walked, &chain, &stored, against)
-    {
+    }
+    if let Some(verdict) = signed_by_others(&stored, &walked, &proof) {
         return Ok(verdict);
     }
     if against.key.is_some() && stored.is_empty() && walked.events > 0 {
         return Ok(Verdict::NotProvable { why: "there are events and no signed checkpoint of them".into() });
     }
-    if let Some((seq, why)) = walked.told.differs(connection)? {
+    if let Some((seq, why)) = walked.told.differs(connection, stub.as_ref())? {
         return Ok(Verdict::Altered { seq, why });
     }
     if let Some((seq, why)) = tallies_differ(connection, &walked)? {
@@ -237,18 +250,52 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
     Ok(Verdict::Whole { events: walked.events, head: hex(&walked.head), checkpoints: stored.len() as u64, restores: walked.restores.len() as u64 })
 }
 
-/// Why the stub of pruned events is not what the daemon made.
-fn stub_differs(connection: &Connection, stub: &Stub, walked: &Walked, stored: &[Signed], against: &Against) -> Result<Option<String>, HistoryError> {
-    let body: String = connection.query_row("SELECT body FROM stub ORDER BY last DESC LIMIT 1", [], |r| r.get(0))?;
-    if walked.prunings.last() != Some(&(stub.last, hex(&sha256(body.as_bytes())))) {
-        return Ok(Some("no event tells of the stub that stands for the events before".into()));
+/// What the history is held against.
+struct Proof {
+    chain: String,
+    /// Keys that somebody outside trusts, with those that they vouched for; else the one that signed last.
+    trusted: BTreeSet<String>,
+    /// The last event that a checkpoint of one of them covers: up to here nothing was rewritten.
+    covered: u64,
+}
+
+impl Proof {
+    fn of(stored: &[Signed], given: Option<&Signed>, walked: &Walked, chain: String, against: &Against) -> Self {
+        let outside = against.key.iter().chain(given.map(|g| &g.key));
+        let own = stored.last().map(|c| &c.key).filter(|_| against.key.is_none() && given.is_none());
+        let trusted = trusted(outside.chain(own).map(String::as_str), &walked.keys);
+        let fits = |c: &&Signed| trusted.contains(&c.key) && walked.heads.get(&c.seq) == Some(&c.head);
+        let covered = stored.iter().chain(given).filter(fits).map(|c| c.seq).max().unwrap_or(0);
+        Self { chain, trusted, covered }
     }
+}
+
+/// Why the stub of pruned events is not what the daemon made.
+fn stub_differs(connection: &Connection, stub: &Stub, walked: &Walked, proof: &Proof) -> Result<Option<String>, HistoryError> {
+    let body: String = connection.query_row("SELECT body FROM stub ORDER BY last DESC LIMIT 1", [], |r| r.get(0))?;
+    let told = walked.prunings.last().filter(|(_, last, hash)| *last == stub.last && *hash == hex(&sha256(body.as_bytes())));
+    let Some((pruned, ..)) = told else {
+        return Ok(Some("no event tells of the stub that stands for the events before".into()));
+    };
     let key = stub.object["key"].as_str().unwrap_or_default();
-    let is_known = against.key.as_deref() == Some(key) || stored.iter().any(|c| c.key == key) || walked.keys.iter().any(|(_, k)| k == key);
-    if !(is_known || stored.is_empty() && against.key.is_none()) {
+    if !(proof.trusted.contains(key) || proof.covered >= *pruned || proof.trusted.is_empty()) {
         return Ok(Some(format!("the stub of the events before was signed by another key, {key}")));
     }
     Ok(None)
+}
+
+/// What a key signed that nobody trusts, and no trusted one covers.
+fn signed_by_others(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option<Verdict> {
+    let other = stored.iter().find(|c| c.seq > proof.covered && !proof.trusted.contains(&c.key))?;
+    if proof.covered == 0 {
+        return Some(Verdict::Altered { seq: other.seq, why: format!("the checkpoint at this event was signed by another key, {}", other.key) });
+    }
+    let since = walked.keys.iter().find(|k| k.key == other.key).map_or(other.seq, |k| k.seq);
+    let why = format!(
+        "up to event {} nothing was rewritten; from event {since} on another key signs, {}, and the one before did not vouch for it",
+        proof.covered, other.key
+    );
+    Some(Verdict::NotProvable { why })
 }
 
 /// Whether a checkpoint from outside is among those that the stub keeps.
@@ -282,23 +329,16 @@ fn tallies_differ(connection: &Connection, walked: &Walked) -> Result<Option<(u6
 }
 
 /// The first of our own checkpoints that the events do not fit.
-fn stored_differ(stored: &[Signed], walked: &Walked, chain: &str, against: &Against) -> Option<Verdict> {
+fn stored_differ(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option<Verdict> {
     let mut good = 0;
     let first_key = stored.first().map(|c| c.key.as_str());
-    let is_new = |wanted: &String| walked.keys.last().is_some_and(|(_, key)| key == wanted);
-    if let (Some(wanted), Some(last)) = (&against.key, stored.last())
-        && last.key != *wanted
-        && !is_new(wanted)
-    {
-        return Some(Verdict::Altered { seq: last.seq, why: format!("the checkpoint at this event was signed by another key, {}", last.key) });
-    }
     for one in stored {
-        let is_introduced = walked.keys.iter().any(|(seq, key)| *key == one.key && *seq <= one.seq);
+        let is_introduced = walked.keys.iter().any(|k| k.key == one.key && k.seq <= one.seq);
         if Some(one.key.as_str()) != first_key && !is_introduced {
             let why = format!("the checkpoint at this event was signed by another key, {}", one.key);
             return Some(Verdict::Altered { seq: one.seq, why });
         }
-        if one.chain != chain && !walked.restores.contains_key(&one.chain) {
+        if one.chain != proof.chain && !walked.restores.contains_key(&one.chain) {
             return Some(Verdict::Altered { seq: one.seq, why: format!("the checkpoint at this event is of another chain, {}", one.chain) });
         }
         if let Some(why) = differs(one, good, walked) {
@@ -317,16 +357,19 @@ fn differs(one: &Signed, good: u64, walked: &Walked) -> Option<String> {
 }
 
 /// Whether a checkpoint from outside fits.
-fn given_differs(given: &Signed, walked: &Walked, chain: &str, stored: &[Signed], against: &Against) -> Option<Verdict> {
-    let is_known = stored.is_empty() && against.key.is_none() || against.key.as_ref() == Some(&given.key) || stored.iter().any(|c| c.key == given.key);
-    if !is_known {
-        if given.chain == chain {
+fn given_differs(given: &Signed, walked: &Walked, stored: &[Signed], proof: &Proof) -> Option<Verdict> {
+    let is_here = stored.iter().any(|c| c.key == given.key || proof.trusted.contains(&c.key)) || stored.is_empty();
+    if !is_here && walked.heads.get(&given.seq) != Some(&given.head) {
+        if given.chain == proof.chain {
             return Some(Verdict::Altered { seq: 1, why: format!("this chain was signed by the key {} and is signed by another now", given.key) });
         }
         return Some(Verdict::NotProvable { why: format!("the given checkpoint was signed by another key, {}: it is not of this history", given.key) });
     }
-    if given.chain != chain {
+    if given.chain != proof.chain {
         return match walked.restores.get(&given.chain) {
+            Some((_, restored)) if proof.covered < *restored => {
+                Some(Verdict::NotProvable { why: format!("event {restored} tells of a restore, and no checkpoint that is trusted covers it") })
+            }
             Some((last, restored)) if given.seq > *last => Some(Verdict::Forked {
                 seq: *restored,
                 why: format!("forked by restore: a backup that ended with event {last} was restored, and what followed up to {} is gone", given.seq),

@@ -21,6 +21,7 @@ use super::registry::{Registered, register, serve};
 use super::restore::{Restored, restore};
 use super::schema::{self, Owner};
 use super::tally::{continued, tally_body};
+use super::trust::vouch;
 use super::upkeep::{Kind, Reopened, Seals, Unit, Upkeep, reopen};
 use super::*;
 use crate::judgement::maintenance::Stored;
@@ -86,6 +87,8 @@ pub struct History {
     pub(super) notary: Notary,
     /// The key that signed before, where this start has another.
     pub key_before: Option<String>,
+    /// Its signature that the new one follows it, where it is still in the directory.
+    pub vouch: Option<Value>,
 }
 
 /// Signs the chain from time to time.
@@ -132,8 +135,22 @@ impl History {
         let newest: Option<String> = connection.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?;
         let newest: Option<Value> = newest.and_then(|body| serde_json::from_str(&body).ok());
         let key_before = newest.as_ref().and_then(|c| c["key"].as_str()).filter(|key| *key != signer.key()).map(str::to_owned);
+        let before = key_before.as_ref().and_then(|key| Signer::kept(directory).filter(|s| s.key() == *key));
+        let vouch = before.map(|before| vouch(&before, &chain, &signer.key()));
+        // A new key signs at once.
+        let newest = newest.filter(|_| key_before.is_none());
         let checkpointed = newest.map_or((0, 0), |c| (c["seq"].as_u64().unwrap_or(0), c["time"].as_str().and_then(parse_utc).unwrap_or(0)));
-        Ok(Self { connection, _owner: owner, head, next_seq, seals, reopened: Reopened::new(), notary: Notary { signer, chain, checkpointed }, key_before })
+        Ok(Self {
+            connection,
+            _owner: owner,
+            head,
+            next_seq,
+            seals,
+            reopened: Reopened::new(),
+            notary: Notary { signer, chain, checkpointed },
+            key_before,
+            vouch,
+        })
     }
 
     /// Everything that a start needs of the past.
