@@ -108,7 +108,7 @@ fn results(contracts: &Contracts, timeline: &Value, month: &str) -> Vec<Value> {
     let first = &contracts.list[0];
     let span = period(first.period, &first.zone, month).expect("a period");
     let (contract, judged) = evaluate_named(contracts, &Name::new("s").expect("a name"), &timeline, span).expect("judged");
-    let whole = answer(contract, span, &judged);
+    let whole = answer(contract, span, &judged, &[]);
     let mut list = whole["results"].as_array().expect("a list").clone();
     for one in &mut list {
         one["period_start"] = whole["period"]["start"].clone();

@@ -59,7 +59,7 @@ fn judged(timeline: &Timeline, which: usize) {
     let Ok((contract, list)) = evaluate_named(&AGREED, name, timeline, span) else { return };
     assert!(!list.is_empty());
     list.iter().for_each(|one| adds_up(contract, one));
-    let told = answer(contract, span, &list);
+    let told = answer(contract, span, &list, &[]);
     assert_eq!(told["results"].as_array().map(Vec::len), Some(list.len()));
 }
 

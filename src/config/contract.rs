@@ -108,12 +108,19 @@ fn contract(section: &Section, name: Option<Name>, declared: Option<&[&str]>) ->
     if fee.is_some() && currency.is_none() && !section.table.contains_key("currency") {
         section.source.fault(&section.span, "a fee without a currency", "Add currency = \"EUR\".");
     }
+    let measure = section.item("measure").and_then(|i| measure(&i)).unwrap_or(Measure::Time);
+    let credit = section.section("credit").and_then(|s| credit(&s));
+    let by_time = matches!(credit.as_ref().map(|c| &c.model), Some(Model::PerDowntime { .. } | Model::Multiple(_)));
+    if by_time && matches!(measure, Measure::MeanErrorRatio { .. }) {
+        let advice = "Take model = \"linear\" or \"tiers\": a mean of error ratios has no downtime.";
+        section.source.fault(&section.span, "a credit by downtime for a contract that measures a mean of error ratios", advice);
+    }
     let contract = Contract {
         name: name.unwrap_or_else(|| Name::new("unnamed").expect("a constant name")),
         objective: objective.clone().unwrap_or_else(Exact::one),
         period: section.item("period").and_then(|i| period_kind(&i)).unwrap_or(PeriodKind::CalendarMonth),
         together: together.unwrap_or(Together::Each),
-        measure: section.item("measure").and_then(|i| measure(&i)).unwrap_or(Measure::Time),
+        measure,
         unknown: word(section, "unknown", &[("exclude", Unknown::Exclude), ("up", Unknown::Up), ("down", Unknown::Down)], Unknown::Exclude),
         decide_by: word(section, "decide_by", &DecideBy::ALL.map(|d| (d.as_str(), d)), DecideBy::Point),
         min_coverage: section.item("min_coverage").and_then(|i| percentage(&i)),
@@ -127,7 +134,7 @@ fn contract(section: &Section, name: Option<Name>, declared: Option<&[&str]>) ->
         min_outage: section.item("min_outage").map(|i| min_outage(&i)).unwrap_or_default(),
         service_hours: section.section("service_hours").and_then(|s| service_hours(&s, &zone)),
         maintenance: maintenance(section.section("maintenance").as_ref()),
-        credit: section.section("credit").and_then(|s| credit(&s)),
+        credit,
         latency: section.section("latency").and_then(|s| latency(&s)),
         zone,
         components,

@@ -19,6 +19,7 @@ use crate::config::Plan;
 use crate::config::plan_probe::Probe;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
+use crate::expose::by_component;
 use crate::expose::contracts::{Standings, standings};
 use crate::expose::self_metrics::SelfMetrics;
 use crate::expose::server::{Site, makes_progress, router, scrape_gate};
@@ -223,7 +224,10 @@ async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, kept: Arc<ArcSwa
     loop {
         // Large contracts are judged less often: this may cost a tenth of a core at most.
         tokio::time::sleep(JUDGE_EVERY.max(took * 10)).await;
-        if board.plan.load().contracts.list.is_empty() {
+        let is_asked = { by_component::named(&board.plan.load()).len() + board.plan.load().contracts.list.len() > 0 };
+        if !is_asked {
+            // A reload may have taken the last of them away.
+            kept.store(Arc::default());
             continue;
         }
         let began = tokio::time::Instant::now();

@@ -7,20 +7,20 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::api::parts_of;
+use super::by_component::{self, Figures};
 use super::exposition::{Format, header};
 use super::figures::{components, maintenance};
 use super::recorded::told;
 use super::sla::answer;
 use crate::engine::board::{Board, escaped};
 use crate::judgement::latency::{Ending, Series};
-use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::Contract;
-use crate::judgement::sla::evaluate::{Judged, Verdict, evaluate};
+use crate::judgement::sla::evaluate::{Judged, Verdict, evaluate, evaluate_components};
 use crate::judgement::sla::exact::{Exact, plain, truncated, whole};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::{Which, tallies};
-use crate::outward::history::tally::{tally_hours, tally_latency};
+use crate::outward::history::tally::{tally_hours, tally_latency, tally_slots};
 use crate::words::UtcMs;
 
 /// One contract over one period.
@@ -32,11 +32,13 @@ pub struct Standing {
     pub period: Span,
     /// The answer, or why there is none.
     pub judged: Result<Vec<Judged>, String>,
+    /// The components by themselves, where the answer is about several together.
+    pub each: Vec<Judged>,
     /// By component, where the contract has an objective for latency.
     pub latency: Vec<Latency>,
 }
 
-/// How many probes answered within the bound of a contract. Failed probes did not.
+/// How many probes answered within the bound of a contract. Failed slots did not.
 pub struct Latency {
     pub component: String,
     pub within: u64,
@@ -49,6 +51,8 @@ pub struct Latency {
 #[derive(Default)]
 pub struct Standings {
     pub list: Vec<Standing>,
+    /// Every component that the config names, contract or not.
+    pub components: Vec<Figures>,
 }
 
 /// Judges every contract in force.
@@ -57,18 +61,19 @@ pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<S
     let parts = parts_of(connection, board)?;
     let mut list = Vec::new();
     for name in plan.contracts.names() {
-        let Some(first) = plan.contracts.list.iter().find(|c| c.name == name) else { continue };
-        for ((text, period), which) in current_and_previous(first.period, &first.zone, now).into_iter().zip(["current", "previous"]) {
-            let Some(contract) = plan.contracts.in_force(&name, day_of(period.from, &first.zone)) else { continue };
+        for (contract, text, period, which) in plan.contracts.present(&name, now) {
             let until = Span::new(period.from, period.to.min(now).max(period.from));
             let windows = maintenance(connection, &parts, period)?;
             let (reached, recorded) = components(connection, &parts, until, Which::All)?;
-            let judged = evaluate(contract, &plan.contracts.tenants, &told(reached, recorded, windows), period).map_err(|e| e.to_string());
+            let record = told(reached, recorded, windows);
+            let judged = evaluate(contract, &plan.contracts.tenants, &record, period).map_err(|e| e.to_string());
+            let each = evaluate_components(contract, &plan.contracts.tenants, &record, period).unwrap_or_default();
             let latency = latency(connection, contract, &parts, period, Which::All)?;
-            list.push(Standing { contract: contract.clone(), which, name: text, period, judged, latency });
+            list.push(Standing { contract: contract.clone(), which, name: text, period, judged, each, latency });
         }
     }
-    Ok(Standings { list })
+    let components = by_component::figures(connection, board, &by_component::named(&plan), now)?;
+    Ok(Standings { list, components })
 }
 
 /// Counts from the stored histograms of each component's endpoints, to their resolution of one percent.
@@ -76,17 +81,18 @@ pub fn latency(connection: &Connection, contract: &Contract, parts: &[super::fig
     let Some(objective) = &contract.latency else { return Ok(Vec::new()) };
     let mut list = Vec::new();
     for part in parts.iter().filter(|p| contract.components.contains(&p.component)) {
+        // Failures count once a slot: their repetitions come close together and would weigh them more.
         let (mut within, mut probes) = (0, 0);
         let mut hours = 0;
         for (endpoint, _) in &part.endpoints {
             let mut own = 0;
             for tally in tallies(connection, endpoint, period, which)? {
                 own += tally_hours(&tally.body);
+                probes += tally_slots(&tally.body).map_or(0, |s| s.failure + s.unconfirmed);
                 for (series, buckets) in tally_latency(&tally.body) {
-                    let Series::Whole(ending) = series else { continue };
-                    for (value, count) in buckets {
-                        probes += count;
-                        within += if ending == Ending::Success && value <= objective.within_us { count } else { 0 };
+                    if series == Series::Whole(Ending::Success) {
+                        probes += buckets.iter().map(|(_, count)| count).sum::<u64>();
+                        within += buckets.iter().filter(|(value, _)| *value <= objective.within_us).map(|(_, count)| count).sum::<u64>();
                     }
                 }
             }
@@ -118,12 +124,12 @@ impl Standings {
             .iter()
             .map(|s| match &s.judged {
                 Ok(list) => {
-                    let mut value = answer(&s.contract, s.period, list);
+                    let mut value = answer(&s.contract, s.period, list, &s.each);
                     (value["which"], value["name"], value["why"]) = (json!(s.which), json!(s.name), Value::Null);
                     value["latency"] = latency_json(&s.contract, &s.latency);
                     value
                 }
-                Err(why) => json!({"schema": "probity-sla/1", "sla": s.contract.name.as_str(), "which": s.which, "name": s.name, "why": why, "results": []}),
+                Err(why) => json!({"schema": "probity-sla/1", "sla": s.contract.name.as_str(), "which": s.which, "name": s.name, "why": why, "results": [], "components": []}),
             })
             .collect();
         json!({"schema": "probity-sla-list/1", "contracts": contracts})
@@ -148,7 +154,7 @@ impl Standings {
             ("probity_sla_availability_upper_ratio", "Upper bound: unknown time taken as up.", &|_, j| j.upper.as_ref().map(number)),
             ("probity_sla_budget_seconds", "Downtime that the objective allows in the whole period.", &|_, j| Some(number(&(&j.budget / whole(1000))))),
             ("probity_sla_budget_remaining_seconds", "What is left of the budget by the point estimate; negative once it is used up.", &|_, j| {
-                Some(number(&((&j.budget - whole(j.times.down)) / whole(1000))))
+                Some(number(&((&j.budget - &j.spent) / whole(1000))))
             }),
             ("probity_sla_period_start_timestamp_seconds", "When the period began.", &|s, _| Some(s.period.from as f64 / 1000.0)),
             ("probity_sla_outages", "Outages in the period, as the contract counts them.", &|_, j| Some(j.spells.count as f64)),

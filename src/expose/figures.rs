@@ -159,7 +159,8 @@ pub fn latency_json(connection: &Connection, entry: &Entry, now: UtcMs) -> Resul
     Ok(json!({"hour": quantiles_json(&hour), "day": quantiles_json(&day)}))
 }
 
-fn day_of(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Vec<(u64, u64)>, HistoryError> {
+/// Latency of successes of the last day.
+pub fn day_of(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Vec<(u64, u64)>, HistoryError> {
     let this_hour = hour_of(now);
     let mut all = entry.view().hour.since(this_hour * 3_600_000, Series::Whole(Ending::Success));
     let name = entry.endpoint.load().name.clone();

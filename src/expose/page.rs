@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::contracts::{Standing as ContractStanding, Standings};
-use super::figures::{QUANTILES, hourly_medians, last_30_days, of_entry, today};
+use super::figures::{QUANTILES, day_of, hourly_medians, last_30_days, of_entry, today};
 use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
@@ -14,11 +14,15 @@ use crate::judgement::sla::evaluate::{Judged, Verdict};
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
-use crate::outward::history::read::Calendar;
-use crate::words::{StateName, UtcMs, format_utc};
+use crate::outward::history::read::{Calendar, outages};
+use crate::words::{Ms, StateName, UtcMs, format_utc};
 
 /// Endpoints on one page.
 const ROWS: usize = 100;
+/// Outages below them.
+const OUTAGES: usize = 10;
+/// A certificate that ends within this stands out.
+const SOON_MS: i64 = 14 * 86_400_000;
 
 #[derive(Template)]
 #[template(path = "page.html")]
@@ -36,6 +40,29 @@ struct Page {
     witnesses: String,
     witnesses_silent: bool,
     contracts: Vec<ContractRow>,
+    components: Vec<ComponentRow>,
+    outages: Vec<OutageRow>,
+}
+
+/// One component in the present month.
+struct ComponentRow {
+    title: String,
+    id: String,
+    month: String,
+    availability: Cell,
+    outages: String,
+    spells: String,
+}
+
+/// One of the last outages.
+struct OutageRow {
+    endpoint: String,
+    cause: String,
+    from: String,
+    from_between: String,
+    to: String,
+    to_between: String,
+    is_open: bool,
 }
 
 /// One contract in its present period.
@@ -69,9 +96,15 @@ struct Row {
     /// Points of the polyline; empty when there is nothing to draw.
     spark: String,
     latency: String,
+    latency_day: String,
     last: String,
     detail: String,
     next: String,
+    /// A lasting fault is confirmed within this.
+    detected: String,
+    /// When the certificate ends; empty without one.
+    certificate: String,
+    expires_soon: bool,
 }
 
 struct Cell {
@@ -108,7 +141,10 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
     let shown: Vec<&Entry> = ordered.iter().skip(page * ROWS).take(ROWS).map(|(_, k)| &*entries[*k]).collect();
     let rows = shown.iter().map(|e| row(connection, board, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
     let longest = entries.iter().map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0);
-    let blind = if longest == 0 { String::new() } else { format!("Outages shorter than {} between probes are not seen.", show_duration(longest)) };
+    let blind = match longest {
+        0 => "Outages shorter than the time between two probes are not seen.".to_owned(),
+        _ => format!("Outages shorter than {} between probes are not seen.", show_duration(longest)),
+    };
     let plan = board.plan.load();
     let rendered = Page {
         vantage: plan.daemon.vantage.clone(),
@@ -122,14 +158,54 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
         next_page: page + 1,
         blind,
         contracts: contract_rows(standings),
+        components: component_rows(standings),
+        outages: outage_rows(connection, &calendar)?,
         witnesses: witness_line(board),
         witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
     Ok(rendered.render().unwrap_or_else(|e| format!("the page cannot be rendered: {e}")))
 }
 
+fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
+    let current = standings.components.iter().filter(|f| f.which == "current");
+    current
+        .map(|f| ComponentRow {
+            title: f.title.clone(),
+            id: f.judged.component.as_ref().map_or(String::new(), ToString::to_string),
+            month: f.month.clone(),
+            availability: Cell {
+                point: if f.judged.availability.is_some() { format!("{} %", five(&f.judged.availability)) } else { five(&None) },
+                bounds: format!("{} … {} %", five(&f.judged.lower), five(&f.judged.upper)),
+            },
+            outages: f.judged.spells.count.to_string(),
+            spells: spells(&f.judged),
+        })
+        .collect()
+}
+
+fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result<Vec<OutageRow>, HistoryError> {
+    let time = |at: Ms| format_utc(calendar.utc(at))[11..23].to_owned();
+    let between = |a: Option<Ms>, b: Option<Ms>| a.zip(b).map_or(String::new(), |(a, b)| format!("{} … {}", time(a), time(b)));
+    let list = outages(connection, calendar, None, i64::MIN / 4, OUTAGES)?;
+    Ok(list
+        .into_iter()
+        .map(|o| OutageRow {
+            from: clock(calendar.utc(o.from)),
+            from_between: between(Some(o.from_earliest), Some(o.from_latest)),
+            to: o.to.map_or("still down".to_owned(), |to| clock(calendar.utc(to))),
+            to_between: between(o.to_earliest, o.to_latest),
+            is_open: o.to.is_none(),
+            endpoint: o.endpoint,
+            cause: o.cause,
+        })
+        .collect())
+}
+
+fn five(share: &Option<Exact>) -> String {
+    share.as_ref().map_or("–".to_owned(), |s| truncated(&(s * whole(100)), 5))
+}
+
 fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
-    let five = |share: &Option<Exact>| share.as_ref().map_or("–".to_owned(), |s| truncated(&(s * whole(100)), 5));
     let current = standings.list.iter().filter(|s| s.which == "current");
     current
         .flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none()).map(move |j| (s, j)))
@@ -145,7 +221,7 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
             },
             availability: if j.availability.is_some() { format!("{} %", five(&j.availability)) } else { five(&None) },
             bounds: format!("{} … {} %", five(&j.lower), five(&j.upper)),
-            budget: format!("{} s of {} s", truncated(&((&j.budget - whole(j.times.down)) / whole(1000)), 3), truncated(&(&j.budget / whole(1000)), 3)),
+            budget: format!("{} s of {} s", truncated(&((&j.budget - &j.spent) / whole(1000)), 3), truncated(&(&j.budget / whole(1000)), 3)),
             outages: j.spells.count.to_string(),
             spells: spells(j),
             latency: latency(s, j),
@@ -209,8 +285,11 @@ fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, en
     let view: View = entry.view().clone();
     let (month, _) = of_entry(connection, calendar, entry, last_30_days(now))?;
     let hour = view.hour.since(now - 3_600_000, Series::Whole(Ending::Success));
-    let latency =
-        QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(&hour, *ppm).map(|us| format!("{name} {}", millis(us)))).collect::<Vec<_>>().join(" · ");
+    let quantiles = |all: &[(u64, u64)]| {
+        let shown = QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(all, *ppm).map(|us| format!("{name} {}", millis(us))));
+        shown.collect::<Vec<_>>().join(" · ")
+    };
+    let certificate = view.shown.certificate.as_ref().map(|c| c.not_after.min(c.chain_not_after));
     let (last, detail) = match &view.last {
         None => ("not probed yet".to_owned(), String::new()),
         Some(l) => match l.why {
@@ -229,7 +308,11 @@ fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, en
         today: cell(&month.timeline(today(now)).sums()),
         month: cell(&month.timeline(last_30_days(now)).sums()),
         spark: spark(&hourly_medians(connection, entry, now)?),
-        latency,
+        latency: quantiles(&hour),
+        latency_day: quantiles(&day_of(connection, entry, now)?),
+        detected: show_duration(endpoint.rules.detection_bound()),
+        certificate: certificate.map_or(String::new(), |at| clock(at)[..10].to_owned()),
+        expires_soon: certificate.is_some_and(|at| at - now < SOON_MS),
         last,
         detail,
         next: clock(view.next_slot_utc)[11..].to_owned(),
@@ -261,5 +344,9 @@ fn spark(medians: &[Option<u64>]) -> String {
     let highest = medians.iter().flatten().copied().max().unwrap_or(0).max(1);
     let points: Vec<String> =
         medians.iter().enumerate().filter_map(|(k, m)| m.map(|us| format!("{},{}", k * 120 / medians.len().max(1), 23 - us * 22 / highest))).collect();
-    if points.len() < 2 { String::new() } else { points.join(" ") }
+    match (points.as_slice(), medians.iter().position(Option::is_some)) {
+        // One hour is a line of its own width.
+        ([only], Some(k)) => format!("{only} {},{}", (k + 1) * 120 / medians.len().max(1), only.rsplit(',').next().unwrap_or_default()),
+        _ => points.join(" "),
+    }
 }

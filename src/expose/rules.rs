@@ -8,9 +8,10 @@ use std::fmt::Write;
 
 use crate::config::Plan;
 use crate::config::leaf::show_duration;
+use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::exact::{Exact, plain, whole};
-use crate::words::Ms;
+use crate::words::{Ms, UtcMs};
 
 /// The files that are written.
 pub struct Rules {
@@ -24,18 +25,27 @@ const BURNS: [(u64, &str, &str, Ms, &str); 3] =
 /// A rate needs at least so many intervals in its window.
 const INTERVALS_IN_WINDOW: Ms = 4;
 
-/// Everything for a plan.
-pub fn rules(plan: &Plan) -> Rules {
+/// Everything for a plan; of each contract the version that is in force at `now`.
+pub fn rules(plan: &Plan, now: UtcMs) -> Rules {
     let mut out = String::from(HEAD);
     out.push_str("- name: probity-availability\n  rules:\n");
     out.push_str(&recording());
     out.push_str(&alerts());
     let mut burnt = Vec::new();
-    if !plan.contracts.list.is_empty() {
+    let in_force: Vec<&Contract> = plan
+        .contracts
+        .names()
+        .iter()
+        .filter_map(|name| {
+            let zone = plan.contracts.list.iter().find(|c| c.name == *name).map(|c| &c.zone)?;
+            plan.contracts.in_force(name, day_of(now, zone))
+        })
+        .collect();
+    if !in_force.is_empty() {
         out.push_str("\n- name: probity-contracts\n  rules:\n");
         out.push_str(&budgets());
     }
-    for contract in &plan.contracts.list {
+    for contract in in_force {
         burnt.extend(of_contract(&mut out, contract, plan));
     }
     Rules { rules: out, tests: tests(plan, burnt.first()) }

@@ -21,6 +21,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::by_component;
 use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part};
 use super::self_metrics::SelfMetrics;
@@ -33,7 +34,7 @@ use crate::outward::clock::Clock;
 use crate::outward::history::read::newest_checkpoint;
 use crate::outward::history::{HistoryError, schema};
 use crate::outward::notify::Deliveries;
-use crate::words::{UtcMs, parse_utc};
+use crate::words::{Name, UtcMs, parse_utc};
 
 /// Pieces that a scrape is sent in.
 const PIECE: usize = 64 << 10;
@@ -65,6 +66,7 @@ pub fn router(site: Site) -> Router {
         .route("/api/v1/endpoints", get(endpoints))
         .route("/api/v1/timeline", get(timeline))
         .route("/api/v1/sla", get(sla))
+        .route("/api/v1/components", get(of_components))
         .route("/", get(front))
         .route_layer(middleware::from_fn_with_state(site.clone(), once_shown));
     of_endpoints
@@ -184,8 +186,12 @@ fn write_metrics(out: &mut dyn Write, site: &Site, format: Format, parts: &[Part
     drop(picture);
     if parts.contains(&Part::Daemon) {
         site.metrics.write(out, format, &site.board, &site.gauges, &site.deliveries)?;
+        let standings = site.standings.load();
+        if !standings.components.is_empty() {
+            by_component::write(&standings.components, out, format)?;
+        }
         if !plan.contracts.list.is_empty() {
-            site.standings.load().write(out, format)?;
+            standings.write(out, format)?;
         }
     }
     if format == Format::OpenMetrics {
@@ -374,6 +380,22 @@ async fn sla(State(site): State<Site>) -> Response {
             kept.store(Arc::new(fresh));
             json(&kept.load().json())
         }
+        Err(response) => response,
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct ComponentQuery {
+    component: Option<String>,
+}
+
+async fn of_components(State(site): State<Site>, Query(query): Query<ComponentQuery>) -> Response {
+    let only = match query.component.as_deref().map(Name::new).transpose() {
+        Ok(only) => only,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("component: {error}\n")).into_response(),
+    };
+    match ask(site, move |site, connection| by_component::json(&connection, &site.board, only.as_ref(), now())).await {
+        Ok(value) => json(&value),
         Err(response) => response,
     }
 }

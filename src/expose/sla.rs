@@ -21,8 +21,9 @@ pub fn instant(at: i64) -> String {
     text.strip_suffix(".000Z").map_or(text.clone(), |seconds| format!("{seconds}Z"))
 }
 
-/// The whole answer for one contract and period.
-pub fn answer(contract: &Contract, period: Span, list: &[Judged]) -> Value {
+/// The whole answer for one contract and period; `each`: its components by themselves, where the answer is about several together.
+pub fn answer(contract: &Contract, period: Span, list: &[Judged], each: &[Judged]) -> Value {
+    let alone = contract.by_component(Vec::new());
     json!({
         "schema": "probity-sla/1",
         "sla": contract.name.as_str(),
@@ -32,6 +33,7 @@ pub fn answer(contract: &Contract, period: Span, list: &[Judged]) -> Value {
         "min_coverage_percent": contract.min_coverage.as_ref().map(plain),
         "period": {"start": instant(period.from), "end": instant(period.to)},
         "results": list.iter().map(|j| judged(contract, j)).collect::<Vec<_>>(),
+        "components": each.iter().map(|j| judged(&alone, j)).collect::<Vec<_>>(),
     })
 }
 
@@ -42,7 +44,7 @@ fn percent(share: &Option<Exact>) -> Option<String> {
 fn judged(contract: &Contract, j: &Judged) -> Value {
     let t = &j.times;
     let exact = |share: &Option<Exact>| share.as_ref().map(fraction);
-    let remaining = &j.budget - whole(t.down);
+    let remaining = &j.budget - &j.spent;
     let mut value = json!({
         "component": j.component.as_ref().map(|n| n.as_str()),
         "tenant": j.tenant.as_ref().map(|n| n.as_str()),
@@ -72,7 +74,7 @@ fn judged(contract: &Contract, j: &Judged) -> Value {
     value
 }
 
-fn spells(s: &Spells) -> Value {
+pub fn spells(s: &Spells) -> Value {
     json!({"count": s.count, "longest_ms": s.longest, "mean_time_to_recover_ms": s.mean_to_recover, "mean_time_between_failures_ms": s.mean_between_failures})
 }
 

@@ -4,6 +4,7 @@
 mod authority;
 mod cli;
 mod config;
+mod contracts;
 mod daemon;
 mod dns;
 mod http;

@@ -19,7 +19,7 @@ const QUICK: &str = "[defaults]\ninterval = \"1s\"\ntimeout = \"700ms\"\nretry_i
 const MOMENT: [(&str, &str); 7] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z?", "TIME"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "TIME"),
-    (r"\b\d\d:\d\d:\d\d\b", "CLOCK"),
+    (r"\b\d\d:\d\d:\d\d(\.\d{3})?\b", "CLOCK"),
     (r"127\.0\.0\.1:\d{4,5}", "127.0.0.1:PORT"),
     (r" *\b\d+(\.\d+)? ms", " DURATION"),
     (r"█+", "█"),

@@ -168,7 +168,7 @@ pub fn timeline(value: &Value, rules: &Rules, quorum: Option<usize>) -> Result<V
 fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
     let expected = vantages(&all);
     let (mut from, mut to) = (i64::MAX, i64::MIN);
-    let mut components = Vec::new();
+    let mut parts = Vec::new();
     for (name, mut by_vantage) in all {
         let records: Vec<Record> = by_vantage.values_mut().map(|list| judged(list, rules)).collect();
         let first = records.iter().filter_map(|r| r.from).min().unwrap_or(0);
@@ -179,11 +179,19 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
         } else {
             by_quorum(&name, &records, expected, quorum)
         };
-        let mut value = component_json(&component);
-        value["first_start"] = json!(format_utc(first));
-        value["watermark"] = json!(format_utc(settled));
-        components.push(value);
+        parts.push((component, Span::new(first, settled)));
     }
+    let beyond = |mut component: Component, own: Span| {
+        // Where another component's record reaches further, nothing is known of this one.
+        let around = [Span::new(from, own.from), Span::new(own.to, to)].into_iter().filter(|s| s.length() > 0);
+        component.recorded.unknown.extend(around.map(|s| (s, Some(Reason::NotRunning.as_str().to_owned()))));
+        component.recorded.unknown.sort_by_key(|u| u.0.from);
+        let mut value = component_json(&component);
+        value["first_start"] = json!(format_utc(own.from));
+        value["watermark"] = json!(format_utc(own.to));
+        value
+    };
+    let components: Vec<Value> = parts.into_iter().map(|(component, own)| beyond(component, own)).collect();
     json!({"schema": "probity-timeline/1", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []})
 }
 

@@ -12,7 +12,6 @@ use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
 use crate::expose::report::check::{Recomputed, check};
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
-use crate::judgement::sla::calendar::{current_and_previous, day_of, period};
 use crate::outward::clock::Clock;
 use crate::outward::history::checkpoint::Signer;
 use crate::words::Name;
@@ -23,15 +22,16 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
     let [name] = names.as_slice() else {
         return Err(refuse(Exit::Usage, "name one contract with --sla"));
     };
-    let Some(first) = contracts.list.iter().find(|c| c.name == *name) else { return Err(Exit::Usage) };
     let now = Clock::Real.read().utc_ms;
-    let span = match &args.period {
-        Some(text) => period(first.period, &first.zone, text).map_err(|e| refuse(Exit::Usage, e))?,
-        None => current_and_previous(first.period, &first.zone, now)[1].1,
+    let found = match &args.period {
+        Some(text) => contracts.version_of(name, text).map_err(|e| refuse(Exit::Usage, e))?,
+        None => contracts.present(name, now).into_iter().find(|(.., which)| *which == "previous").map(|(c, _, span, _)| (c, span)),
     };
-    let contract = contracts
-        .in_force(name, day_of(span.from, &first.zone))
-        .ok_or_else(|| refuse(Exit::Unknown, format!("no version of the contract `{name}` is in force when the period begins")))?;
+    let (contract, span) = found.ok_or_else(|| refuse(Exit::Unknown, format!("no version of the contract `{name}` is in force when the period begins")))?;
+    let is_signature = |text: &String| text.len() == 128 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if args.replaces.as_ref().is_some_and(|text| !is_signature(text)) {
+        return Err(refuse(Exit::Usage, "--replaces: this is no signature of a report: 128 hexadecimal digits"));
+    }
     let tenant = args.tenant.as_deref().map(Name::new).transpose().map_err(|e| refuse(Exit::Usage, format!("--tenant: {e}")))?;
     let connection = local::open(&args.place)?;
     let plan = local::plan_or_empty(&args.place);

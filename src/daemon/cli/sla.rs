@@ -19,9 +19,9 @@ use crate::expose::figures::{components, maintenance};
 use crate::expose::recorded::{of_sets, told};
 use crate::expose::sla::{answer, instant};
 use crate::judgement::rules::{Cadence, Rules};
-use crate::judgement::sla::calendar::{current_and_previous, period};
-use crate::judgement::sla::contract::{Contract, Contracts, MeasuredFrom};
-use crate::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate_named};
+use crate::judgement::sla::calendar::current_and_previous;
+use crate::judgement::sla::contract::{Contract, Contracts, MeasuredFrom, Model};
+use crate::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate as evaluate_contract, evaluate_components};
 use crate::judgement::sla::exact::{Exact, decimal, fraction, plain, truncated, whole};
 use crate::judgement::sla::explain::{MONTH_MS, Reach, Reading, budget, reach, readings, three_readings};
 use crate::judgement::sla::merge::merge;
@@ -74,13 +74,13 @@ fn wanted(contracts: &Contracts, only: Option<&str>) -> Result<Vec<Name>, Exit> 
     }
 }
 
-/// The period that is meant for a contract.
-pub fn period_of(contract: &Contract, text: Option<&str>) -> Result<Span, Exit> {
-    let now = Clock::Real.read().utc_ms;
-    match text {
-        Some(text) => period(contract.period, &contract.zone, text).map_err(|error| refuse(Exit::Usage, error)),
-        None => Ok(current_and_previous(contract.period, &contract.zone, now)[0].1),
-    }
+/// The period that is meant, of the version of the contract that is in force when it begins; left out: the present one.
+fn period_of<'c>(contracts: &'c Contracts, name: &Name, text: Option<&str>) -> Result<(&'c Contract, Span), Exit> {
+    let found = match text {
+        Some(text) => contracts.version_of(name, text).map_err(|error| refuse(Exit::Usage, error))?,
+        None => contracts.present(name, Clock::Real.read().utc_ms).into_iter().find(|(.., which)| *which == "current").map(|(c, _, span, _)| (c, span)),
+    };
+    found.ok_or_else(|| refuse(Exit::Unknown, NotJudged::NotInForce(name.to_string())))
 }
 
 /// The record that is judged: files, daemons, or this host's history.
@@ -131,17 +131,13 @@ fn evaluate(args: &SlaEvaluate) -> Result<Exit, Exit> {
     let mut exit = Exit::Fine;
     let mut answers = Vec::new();
     for name in wanted(&contracts, args.sla.as_deref())? {
-        let Some(first) = contracts.list.iter().find(|c| c.name == name) else { continue };
-        let span = period_of(first, args.period.as_deref())?;
+        let (contract, span) = period_of(&contracts, &name, args.period.as_deref())?;
         let timeline = timeline_for(args, span)?;
-        match evaluate_named(&contracts, &name, &timeline, span) {
-            Ok((contract, list)) => {
-                exit = worse(exit, verdict_of(&list));
-                answers.push((answer(contract, span, &list), contract, list));
-            }
-            Err(error @ (NotJudged::NoProbes(..) | NotJudged::NotInForce(_))) => return Err(refuse(Exit::Unknown, error)),
-            Err(error @ NotJudged::NoComponent(_)) => return Err(refuse(Exit::Unknown, error)),
-        }
+        let unjudged = |error: NotJudged| refuse(Exit::Unknown, error);
+        let list = evaluate_contract(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
+        let each = evaluate_components(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
+        exit = worse(exit, verdict_of(&list));
+        answers.push((answer(contract, span, &list, &each), contract, list));
     }
     for (value, contract, list) in &answers {
         print(args.json, value, || shown(value, contract, list));
@@ -215,20 +211,39 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
             seconds(t.maintenance),
             seconds(t.service)
         );
-        let _ = writeln!(out, "    {}", spent(&j.budget, t.down));
+        let _ = writeln!(out, "    {}", spent(&j.budget, &j.spent));
+        let _ = writeln!(out, "    {}", told_spells(&result["spells"]));
         if let Some(sentence) = result["credit"]["sentence"].as_str() {
             let _ = writeln!(out, "    {sentence}");
         }
+    }
+    for result in value["components"].as_array().into_iter().flatten() {
+        let percent = result["availability_percent"].as_str().map_or("unknown".to_owned(), |p| format!("{p} %"));
+        let (lower, upper) = (text(&result["lower_bound_percent"]), text(&result["upper_bound_percent"]));
+        let _ = writeln!(out, "\n  {} by itself: availability {percent}, between {lower} % and {upper} %", text(&result["component"]));
+        let _ = writeln!(out, "    {}", told_spells(&result["spells"]));
     }
     out.push_str("\noutages shorter than the time between two probes are not seen\n");
     out
 }
 
+/// How many outages, the longest, and the means.
+fn told_spells(spells: &Value) -> String {
+    let ms = |key: &str| spells[key].as_u64().map(show_duration);
+    let count = spells["count"].as_u64().unwrap_or(0);
+    match (ms("longest_ms"), ms("mean_time_to_recover_ms"), ms("mean_time_between_failures_ms")) {
+        (Some(longest), Some(recover), Some(between)) => {
+            let outages = if count == 1 { "1 outage".to_owned() } else { format!("{count} outages") };
+            format!("{outages}, the longest {longest}; mean time to recover {recover}, between failures {between}")
+        }
+        _ => "no outage".to_owned(),
+    }
+}
+
 /// What became of an error budget, in lengths like those beside it; fractions of a millisecond are dropped.
-fn spent(budget: &Exact, down: u64) -> String {
+fn spent(budget: &Exact, down: &Exact) -> String {
     let millis = |exact: &Exact| show_duration(exact.to_integer().to_u64().unwrap_or(u64::MAX));
-    let down = whole(down);
-    if *budget >= down {
+    if budget >= down {
         return format!("error budget {}, of which {} is left", millis(budget), millis(&(budget - down)));
     }
     format!("error budget {}, exceeded by {}", millis(budget), millis(&(down - budget)))
@@ -264,7 +279,8 @@ fn explain(args: &SlaExplain) -> Result<Exit, Exit> {
         (Some(path), None) => {
             let contracts = contracts(Some(path), &super::args::Place { state_dir: None, config: super::args::ConfigArg { config: None } })?;
             for name in wanted(&contracts, args.sla.as_deref())? {
-                let Some(contract) = contracts.list.iter().rfind(|c| c.name == name) else { continue };
+                let in_force = contracts.present(&name, now).first().map(|(contract, ..)| *contract);
+                let Some(contract) = in_force.or_else(|| contracts.list.iter().find(|c| c.name == name)) else { continue };
                 let months = months(&contract.period, &contract.zone, now, &contract.objective);
                 let span = current_and_previous(contract.period, &contract.zone, now)[0].1;
                 values.push(explained(
@@ -310,6 +326,10 @@ fn months(
 
 fn explained(contract: Option<&Contract>, objective: &str, interval: u64, months: Vec<Value>, reach: &Reach, linear: &[Reading]) -> Value {
     let fee = contract.and_then(|c| c.fee.clone().zip(c.currency.clone()));
+    let (step, per_step) = match contract.and_then(|c| c.credit.as_ref()).map(|c| &c.model) {
+        Some(Model::Linear { step, per_step, .. }) => (step.clone(), per_step.clone()),
+        _ => (whole(1), whole(10)),
+    };
     let readings: Vec<Value> = linear
         .iter()
         .map(|r| {
@@ -336,11 +356,11 @@ fn explained(contract: Option<&Contract>, objective: &str, interval: u64, months
         "detection_bound_ms": reach.detection_bound_ms,
         "shortest_outage_surely_seen_ms": reach.shortest_surely_seen_ms,
         "probes_in_30_days": reach.probes_in_month,
-        "probes_needed_with_zero_failures": reach.probes_needed,
-        "days_needed": truncated(&reach.days_needed, 2),
+        "probes_needed_with_zero_failures": (reach.probes_needed < u64::MAX).then_some(reach.probes_needed),
+        "days_needed": (reach.probes_needed < u64::MAX).then(|| truncated(&reach.days_needed, 2)),
         "max_failures_that_still_prove_target": reach.max_failures.map_or(-1, |n| n as i64),
         "month_can_prove": reach.month_can_prove,
-        "linear_readings": {"step_points": 1, "per_step_percent": 10, "fee": fee.as_ref().map_or("1000.00".to_owned(), |(f, _)| plain(f)), "of": readings},
+        "linear_readings": {"step_points": plain(&step), "per_step_percent": plain(&per_step), "fee": fee.as_ref().map_or("1000.00".to_owned(), |(f, _)| plain(f)), "of": readings},
     })
 }
 
@@ -357,20 +377,26 @@ fn told_to_a_person(value: &Value) -> String {
     let _ = writeln!(out, "  a lasting fault is confirmed within {}", ms(&value["detection_bound_ms"]));
     let _ = writeln!(out, "  outages of {} and longer are surely seen; shorter ones can pass between two probes", ms(&value["shortest_outage_surely_seen_ms"]));
     let can = if value["month_can_prove"] == true { "can" } else { "cannot" };
-    let _ = writeln!(
-        out,
-        "  {} probes without a failure prove it with 95 % confidence ({} days); 30 days have {}: a month {can} prove it by counting probes",
-        value["probes_needed_with_zero_failures"],
-        text(&value["days_needed"]),
-        value["probes_in_30_days"]
-    );
+    if value["probes_needed_with_zero_failures"].is_null() {
+        let _ = writeln!(out, "  no number of probes proves it: it allows no failure at all");
+    } else {
+        let _ = writeln!(
+            out,
+            "  {} probes without a failure prove it with 95 % confidence ({} days); 30 days have {}: a month {can} prove it by counting probes",
+            value["probes_needed_with_zero_failures"],
+            text(&value["days_needed"]),
+            value["probes_in_30_days"]
+        );
+    }
     let most = value["max_failures_that_still_prove_target"].as_i64().unwrap_or(-1);
     if most >= 0 {
         let _ = writeln!(out, "  at most {most} failed probes in 30 days still do");
     }
     let linear = &value["linear_readings"];
     if linear["of"].as_array().is_some_and(|l| !l.is_empty()) {
-        let _ = writeln!(out, "\n\"For each missing percent\" of a fee of {}, read in three ways:", text(&linear["fee"]));
+        let (step, per_step) = (text(&linear["step_points"]), text(&linear["per_step_percent"]));
+        let each = if step == "1" { "For each missing percent".to_owned() } else { format!("For each {step} missing points") };
+        let _ = writeln!(out, "\n\"{each}\" {per_step} % of a fee of {}, read in three ways:", text(&linear["fee"]));
         let _ = writeln!(out, "  {:<12} {:>14} {:>14} {:>14}", "downtime", "pro rata", "started", "full");
         for r in linear["of"].as_array().into_iter().flatten() {
             let amount = |word: &str| text(&r["credit"][word]["amount"]);

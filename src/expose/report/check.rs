@@ -13,18 +13,20 @@ use super::super::contracts::{latency, latency_json};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::{answer, instant as instant_text};
-use super::{admitted, excluded, listed, refused, slots};
+use super::{admitted, excluded, extents, listed, refused, slots};
 use crate::config::{Surroundings, load_contracts};
-use crate::judgement::sla::contract::{Contracts, Measure};
-use crate::judgement::sla::evaluate::evaluate;
+use crate::judgement::sla::calendar::current_and_previous;
+use crate::judgement::sla::contract::{Contracts, Measure, PeriodKind};
+use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::{Combine, Span};
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
 use crate::outward::history::checkpoint::verify_signature;
 use crate::outward::history::past::Which;
 use crate::outward::history::prune::Stub;
-use crate::outward::history::read::Extent;
+use crate::outward::history::read::{Calendar, Extent};
 use crate::outward::history::retelling::Retelling;
-use crate::outward::history::upkeep::{Unit, column, tallies_digest};
+use crate::outward::history::trust::{Introduced, trusted};
+use crate::outward::history::upkeep::{Kind, Seals, Unit, column, tallies_digest};
 use crate::words::{Name, Reason, parse_utc};
 
 /// The first thing that does not fit.
@@ -35,7 +37,7 @@ pub struct Difference {
     pub why: String,
 }
 
-fn differs(place: &str, why: impl Into<String>) -> Difference {
+pub(super) fn differs(place: &str, why: impl Into<String>) -> Difference {
     Difference { place: place.to_owned(), why: why.into() }
 }
 
@@ -82,13 +84,21 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
     let connection = Retelling::of(stub.as_ref(), &events).map_err(failed)?;
     let with_tallies = !tallies.is_empty();
-    put_tallies(&connection, &tallies)?;
+    if with_tallies {
+        put_tallies(&connection, &tallies)?;
+    }
+    if let Some(since) = since {
+        same_hand(report, since, &events)?;
+    }
     let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str().unwrap_or_default()))
         .map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))?;
     if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
         return Err(differs("events", "the contract counts single results, and those are in the tallies: export the events with --tallies"));
     }
-    let again = recomputed(report, &contracts, &connection)?;
+    let again = recomputed(report, &contracts, &connection, (stub.as_ref(), &events))?;
+    if report["provisional"] != true && again["complete"] != true {
+        return Err(differs("provisional", "the period is not settled, and the report says that it is"));
+    }
     let told = ["settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded"];
     let counted = if with_tallies { &["slots", "latency"][..] } else { &[] };
     for key in told.iter().chain(counted) {
@@ -148,7 +158,31 @@ fn put_tallies(connection: &Connection, tallies: &[Value]) -> Result<(), Differe
             return Err(differs("tallies", format!("those of the {} {} are not what its seal vouches for", unit.kind.as_str(), unit.label())));
         }
     }
+    // What the events vouch for and nothing longer stands for is there.
+    let seals = Seals::read(connection).map_err(failed)?;
+    let mut statement = connection.prepare("SELECT kind, number, tallies FROM sealed WHERE tallies > 0").map_err(|e| failed(e.into()))?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?))).map_err(|e| failed(e.into()))?;
+    for row in rows {
+        let (kind, number, told) = row.map_err(|e| failed(e.into()))?;
+        let Some(unit) = Kind::ALL.into_iter().find(|k| k.as_str() == kind).map(|kind| Unit::new(kind, number)) else { continue };
+        let (_, count) = tallies_digest(connection, unit, |_, _| {}).map_err(failed)?;
+        if count != told as u64 && !(count == 0 && seals.may_be_gone(unit)) {
+            return Err(differs("tallies", format!("those of the {} {} are not all there", unit.kind.as_str(), unit.label())));
+        }
+    }
     Ok(())
+}
+
+/// The report and the checkpoint from outside are signed by one key, or by two of which one vouched for the other.
+fn same_hand(report: &Value, since: &Value, events: &[Map<String, Value>]) -> Result<(), Difference> {
+    let (own, given) = (report["key"].as_str().unwrap_or_default(), since["key"].as_str().unwrap_or_default());
+    let seq = |e: &Map<String, Value>| e.get("seq").and_then(Value::as_u64).unwrap_or(0);
+    let changes = events.iter().filter(|e| e.get("kind").and_then(Value::as_str) == Some("checkpoint_key_changed"));
+    let introduced: Vec<Introduced> = changes.map(|e| Introduced::by_event(seq(e), e)).collect();
+    if trusted([given], &introduced).contains(own) || trusted([own], &introduced).contains(given) {
+        return Ok(());
+    }
+    Err(differs("key", format!("the report was signed by {own}, the given checkpoint by {given}, and neither vouched for the other")))
 }
 
 /// The events up to the report's last one, with the chain recomputed.
@@ -192,6 +226,10 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
         if seq <= last {
             events.push(event);
         }
+        let checkpoint = &report["events"]["checkpoint"];
+        if checkpoint["seq"] == seq && (checkpoint["head"] != hex(&head) || checkpoint["key"] != report["key"] || verify_signature(checkpoint).is_err()) {
+            return Err(differs("events.checkpoint", "it is not what the key of the report signed of the events up to here"));
+        }
         if seq == last && report["events"]["head"] != hex(&head) {
             return Err(differs("events.head", "the events up to the report's last one have another head"));
         }
@@ -205,18 +243,36 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
     Ok(events)
 }
 
-fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection) -> Result<Value, Difference> {
+type Events<'e> = (Option<&'e Stub>, &'e [Map<String, Value>]);
+
+fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (stub, events): Events) -> Result<Value, Difference> {
     let contract = contracts.list.first().ok_or_else(|| differs("terms", "there is no contract in them"))?;
     let instant = |value: &Value, place: &str| value.as_str().and_then(parse_utc).ok_or_else(|| differs(place, "this is no instant"));
     let period = &report["evaluation"]["period"];
     let period = Span::new(instant(&period["start"], "evaluation.period.start")?, instant(&period["end"], "evaluation.period.end")?);
-    let until = instant(&report["timeline"]["to"], "timeline.to")?;
+    let is_one = match contract.period {
+        PeriodKind::Rolling(length) => period.length() == length,
+        kind => current_and_previous(kind, &contract.zone, period.from)[0].1 == period,
+    };
+    if !is_one {
+        return Err(differs("evaluation.period", "this is no period of the contract"));
+    }
+    let issued = instant(&report["issued_at"], "issued_at")?;
     let parts = parts(report)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
+    extents::held(report, stub, events, &Calendar::read(connection).map_err(failed)?, (period, issued))?;
+    let until = match contract.measure {
+        Measure::Time => period.to.min(issued).max(period.from),
+        // Single results reach as far as the hours that were sealed.
+        Measure::Slices { .. } | Measure::MeanErrorRatio { .. } => instant(&report["timeline"]["to"], "timeline.to")?,
+    };
     let windows = maintenance(connection, &parts, period).map_err(failed)?;
     let (reached, recorded) = components(connection, &parts, Span::new(period.from, until), Which::Sealed).map_err(failed)?;
     let timeline = timeline_json(reached, &recorded, &windows);
-    let judged = evaluate(contract, &contracts.tenants, &told(reached, recorded, windows), period).map_err(|e| differs("evaluation", e.to_string()))?;
+    let record = told(reached, recorded, windows);
+    let unfit = |e: NotJudged| differs("evaluation", e.to_string());
+    let each = evaluate_components(contract, &contracts.tenants, &record, period).map_err(unfit)?;
+    let judged = evaluate(contract, &contracts.tenants, &record, period).map_err(unfit)?;
     let only_tenants = report["tenant"].is_string();
     let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
     let outages = listed(connection, &parts, period).map_err(failed)?;
@@ -224,7 +280,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection) ->
     Ok(serde_json::json!({
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
         "slots": slots(connection, &parts, period).map_err(failed)?, "latency": latency_json(contract, &latency),
-        "timeline": timeline, "evaluation": answer(contract, period, &judged), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
+        "timeline": timeline, "evaluation": answer(contract, period, &judged, &each), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
         "excluded": excluded(connection, &parts, period).map_err(failed)?,
     }))
 }

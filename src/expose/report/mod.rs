@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod csv;
+mod extents;
 pub mod html;
 pub mod text;
 pub mod words;
@@ -20,7 +21,7 @@ use super::sla::{answer, instant};
 use crate::config::Plan;
 use crate::config::print_contract;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Together};
-use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate};
+use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::{Which, sealed_until, tallies};
@@ -99,7 +100,9 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
     let timeline = timeline_json(reached, &recorded, &windows);
     let tenants: Vec<_> = subject.contracts.tenants.iter().filter(|t| subject.tenant.is_none_or(|name| t.name == *name)).cloned().collect();
     let contract = terms_for(subject, &names);
-    let judged = evaluate(&contract, &tenants, &told(reached, recorded, windows), period)?;
+    let record = told(reached, recorded, windows);
+    let each = evaluate_components(&contract, &tenants, &record, period)?;
+    let judged = evaluate(&contract, &tenants, &record, period)?;
     let judged: Vec<Judged> = judged.into_iter().filter(|j| subject.tenant.is_none() || j.tenant.is_some()).collect();
     let only = Contracts { list: vec![contract.clone()], tenants };
     let mut terms = String::new();
@@ -115,13 +118,13 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "settled_until": instant(reached.to),
         "tenant": subject.tenant.map(Name::as_str),
         "terms": terms,
-        "evaluation": answer(&contract, period, &judged),
+        "evaluation": answer(&contract, period, &judged, &each),
         "latency": latency_json(&contract, &latency(connection, &contract, &parts, period, Which::Sealed)?),
         "refused": refused(&judged),
         "admitted": admitted(&judged),
         "endpoints": endpoints(plan, &parts),
         "slots": slots(connection, &parts, period)?,
-        "extents": extents(&parts),
+        "extents": extents_of(&parts),
         "outages": listed(connection, &parts, period)?,
         "excluded": excluded(connection, &parts, period)?,
         "timeline": timeline,
@@ -180,7 +183,7 @@ fn slots(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Va
 }
 
 /// How far each endpoint's record reaches: what the events alone do not say of the present.
-fn extents(parts: &[Part]) -> Vec<Value> {
+fn extents_of(parts: &[Part]) -> Vec<Value> {
     parts
         .iter()
         .flat_map(|p| p.endpoints.iter().map(move |(name, e)| (p, name, e)))

@@ -105,6 +105,7 @@ impl Shown<'_> {
     pub fn blocks(&self) -> Vec<Block> {
         let mut all = vec![self.head()];
         all.extend(self.results().map(|r| self.result(r)));
+        all.extend(self.each_component());
         all.extend(self.latency());
         all.push(self.outages());
         all.push(self.spans(Word::UnknownTime, &self.unknown(), Word::Reason));
@@ -124,6 +125,9 @@ impl Shown<'_> {
         block.lines.push(self.first_line());
         if r["provisional"] == true {
             block.lines.push(self.say(Word::Provisional));
+        }
+        if let Some(replaced) = r["replaces"].as_str() {
+            block.lines.push(format!("{}: {replaced}", self.say(Word::Replaces)));
         }
         block.lines.push(format!("{}: {} – {}", self.say(Word::Period), self.at(&e["period"]["start"]), self.at(&e["period"]["end"])));
         block.lines.push(format!("{}: {} %", self.say(Word::Objective), self.number(text(&e["objective_percent"]))));
@@ -186,10 +190,27 @@ impl Shown<'_> {
         block
     }
 
+    /// The components of a combination by themselves.
+    fn each_component(&self) -> Option<Block> {
+        let list = self.report["evaluation"]["components"].as_array().filter(|l| !l.is_empty())?;
+        let mut block = Block::new(self.say(Word::EachComponent));
+        let words = [Word::Component, Word::Availability, Word::Between, Word::Outages, Word::Longest, Word::MeanToRecover, Word::MeanBetween];
+        block.header = words.iter().map(|w| self.say(*w)).collect();
+        for c in list {
+            let percent = |key: &str| c[key].as_str().map_or("–".to_owned(), |p| format!("{} %", self.number(p)));
+            let mut row = vec![text(&c["component"]).to_owned(), percent("availability_percent")];
+            row.push(format!("{} … {}", percent("lower_bound_percent"), percent("upper_bound_percent")));
+            row.push(c["spells"]["count"].to_string());
+            row.extend(["longest_ms", "mean_time_to_recover_ms", "mean_time_between_failures_ms"].map(|key| self.seconds(&c["spells"][key])));
+            block.rows.push(row);
+        }
+        Some(block)
+    }
+
     fn latency(&self) -> Option<Block> {
         let list = self.report["latency"].as_array().filter(|l| !l.is_empty())?;
         let mut block = Block::new(self.say(Word::Latency));
-        block.header = vec![self.say(Word::Endpoint), self.say(Word::Objective), self.say(Word::Verdict), String::new()];
+        block.header = vec![self.say(Word::Component), self.say(Word::Objective), self.say(Word::Verdict), "± 1 %".to_owned()];
         for l in list {
             let verdict = match l["met"].as_bool() {
                 Some(true) => Word::Met,

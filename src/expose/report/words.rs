@@ -135,13 +135,19 @@ pub enum Word {
     UpperBound,
     BudgetExceeded,
     Coverage,
+    EachComponent,
+    Component,
+    Replaces,
 }
 
 /// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 76] = [
+const WORDS: [Entry; 79] = [
+    (Word::EachComponent, ["Each component by itself", "Kukin komponentti erikseen", "Elk onderdeel afzonderlijk", "Κάθε στοιχείο ξεχωριστά", "各组件单独统计", "Har bir komponent alohida"]),
+    (Word::Component, ["Component", "Komponentti", "Onderdeel", "Στοιχείο", "组件", "Komponent"]),
+    (Word::Replaces, ["Replaces the report with the signature", "Korvaa raportin, jonka allekirjoitus on", "Vervangt het rapport met de handtekening", "Αντικαθιστά την αναφορά με την υπογραφή", "取代签名如下的报告", "Quyidagi imzoli hisobotni almashtiradi"]),
     (Word::Title, ["Availability report", "Saatavuusraportti", "Beschikbaarheidsrapport", "Αναφορά διαθεσιμότητας", "可用性报告", "Mavjudlik hisoboti"]),
     (Word::Period, ["Period", "Jakso", "Periode", "Περίοδος", "期间", "Davr"]),
     (Word::Objective, ["Objective", "Tavoite", "Doelstelling", "Στόχος", "目标", "Maqsad"]),

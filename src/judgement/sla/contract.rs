@@ -3,8 +3,10 @@
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
+use super::calendar::{NoPeriod, current_and_previous, day_of, period};
 use super::exact::Exact;
-use crate::words::{Ms, Name};
+use crate::judgement::timeline::Span;
+use crate::words::{Ms, Name, UtcMs};
 
 /// The length of the periods that are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,6 +211,38 @@ pub struct Contract {
     pub latency: Option<LatencyObjective>,
 }
 
+impl Contract {
+    /// Each component by itself, always in service, by time, without a credit: the figures that every component has, contract or not.
+    pub fn of_each(components: Vec<Name>, zone: TimeZone) -> Option<Self> {
+        Some(Self {
+            name: Name::new("components").ok()?,
+            objective: Exact::from_integer(100.into()),
+            period: PeriodKind::CalendarMonth,
+            zone,
+            components,
+            together: Together::Each,
+            measure: Measure::Time,
+            unknown: Unknown::Exclude,
+            decide_by: DecideBy::Point,
+            min_coverage: None,
+            valid_from: None,
+            before_in_service: BeforeInService::Exclude,
+            min_outage: MinOutage::default(),
+            fee: None,
+            currency: None,
+            service_hours: None,
+            maintenance: MaintenanceRules { treat: Treat::Count, notice: None, allowance: None, announcement: Announcement::Recorded },
+            credit: None,
+            latency: None,
+        })
+    }
+
+    /// Each of its components by itself, by the rules of this contract.
+    pub fn by_component(&self, components: Vec<Name>) -> Self {
+        Self { components, together: Together::Each, fee: None, credit: None, ..self.clone() }
+    }
+}
+
 /// Who is owed the credit of a contract, on a fee of its own.
 #[derive(Debug, Clone)]
 pub struct Tenant {
@@ -246,6 +280,39 @@ impl Contracts {
         let by_slices: Vec<&Contract> = self.list.iter().filter(|c| c.measure != Measure::Time).collect();
         by_slices.iter().any(|c| c.components.contains(component))
             || self.tenants.iter().any(|t| t.components.contains(component) && by_slices.iter().any(|c| c.name == t.sla))
+    }
+
+    /// The version in force when a period begins that its own text names, and that period; the error is that of the first version.
+    pub fn version_of(&self, name: &Name, text: &str) -> Result<Option<(&Contract, Span)>, NoPeriod> {
+        let mut first = Ok(None);
+        for contract in self.list.iter().filter(|c| c.name == *name) {
+            match period(contract.period, &contract.zone, text) {
+                Ok(span) => {
+                    if self.in_force(name, day_of(span.from, &contract.zone)).is_some_and(|c| std::ptr::eq(c, contract)) {
+                        return Ok(Some((contract, span)));
+                    }
+                }
+                Err(error) if first.is_ok() => first = Err(error),
+                Err(_) => {}
+            }
+        }
+        // A version that has such periods exists, and none is in force then.
+        let is_period = self.list.iter().any(|c| c.name == *name && period(c.period, &c.zone, text).is_ok());
+        if is_period { Ok(None) } else { first }
+    }
+
+    /// The present period and the one before, each with the version that is in force when it begins.
+    pub fn present(&self, name: &Name, now: UtcMs) -> Vec<(&Contract, String, Span, &'static str)> {
+        let mut list = Vec::new();
+        for (which, place) in [("current", 0), ("previous", 1)] {
+            let found = self.list.iter().rev().filter(|c| c.name == *name).find_map(|contract| {
+                let (text, span) = current_and_previous(contract.period, &contract.zone, now).into_iter().nth(place)?;
+                let is_it = self.in_force(name, day_of(span.from, &contract.zone)).is_some_and(|c| std::ptr::eq(c, contract));
+                is_it.then_some((contract, text, span, which))
+            });
+            list.extend(found);
+        }
+        list
     }
 
     /// The version in force on a day: the latest that is valid from that day or earlier.

@@ -78,6 +78,8 @@ pub struct Judged {
     pub upper: Option<Exact>,
     /// In milliseconds.
     pub budget: Exact,
+    /// What of it is used by the point estimate, in milliseconds.
+    pub spent: Exact,
     /// Measured share of the service time; what is not over yet is not measured.
     pub coverage: Option<Exact>,
     pub verdict: Verdict,
@@ -141,6 +143,16 @@ pub fn evaluate_named<'c>(contracts: &'c Contracts, name: &Name, timeline: &Time
     Ok((contract, evaluate(contract, &contracts.tenants, timeline, period)?))
 }
 
+/// Each component that a contract or a tenant of it names, by itself, unless the answer has it already.
+pub fn evaluate_components(contract: &Contract, tenants: &[Tenant], timeline: &Timeline, period: Span) -> Result<Vec<Judged>, NotJudged> {
+    let mut names = contract.components.clone();
+    names.extend(tenants.iter().filter(|t| t.sla == contract.name).flat_map(|t| t.components.clone()));
+    names.sort();
+    names.dedup();
+    names.retain(|name| contract.together != Together::Each || !contract.components.contains(name));
+    evaluate(&contract.by_component(names), &[], timeline, period)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Joined {
     Series,
@@ -186,7 +198,11 @@ impl Case<'_> {
         let contract = self.contract;
         let times = times(span, &sets);
         let figures = Figures::of(contract, &times);
-        let figures = self.mean_figures(parts, &sets).map_or(figures.clone(), |[point, lower, upper]| Figures { availability: point, lower, upper, ..figures });
+        let figures = self.mean_figures(parts, &sets).map_or(figures.clone(), |[point, lower, upper]| {
+            // What was lost is a share of the time that has passed.
+            let lost = point.as_ref().map_or_else(Exact::zero, |a| (Exact::one() - a) * whole(times.service - times.future));
+            Figures { availability: point, lower, upper, spent: lost, ..figures }
+        });
         let outages = outages_inside(parts, &sets, joined, &contract.measure);
         let complete = self.timeline.to.is_none_or(|_| end_of(self.timeline) >= span.to);
         let verdict = figures.verdict(contract);
@@ -203,6 +219,7 @@ impl Case<'_> {
             lower: figures.lower,
             upper: figures.upper,
             budget: figures.budget,
+            spent: figures.spent,
             coverage: figures.coverage,
             verdict,
             point_meets_target,
@@ -243,6 +260,7 @@ impl Case<'_> {
             upper: sum(|j| &j.upper),
             coverage: sum(|j| &j.coverage),
             budget: each.iter().zip(weights).fold(Exact::zero(), |sum, (j, w)| sum + &j.budget * w),
+            spent: each.iter().zip(weights).fold(Exact::zero(), |sum, (j, w)| sum + &j.spent * w),
         };
         let due = self.due(&figures, &whole_case.sets, &whole_case.times, &whole_case.outages);
         let point_meets_target = figures.availability.as_ref().is_some_and(|a| a * whole(100) >= contract.objective);
@@ -253,6 +271,7 @@ impl Case<'_> {
             upper: figures.upper,
             coverage: figures.coverage,
             budget: figures.budget,
+            spent: figures.spent,
             point_meets_target,
             due,
             ..whole_case
@@ -311,6 +330,7 @@ struct Figures {
     lower: Option<Exact>,
     upper: Option<Exact>,
     budget: Exact,
+    spent: Exact,
     coverage: Option<Exact>,
 }
 
@@ -328,6 +348,7 @@ impl Figures {
             lower: share(t.service.saturating_sub(t.down_upper + t.unknown + t.future), t.service),
             upper: share(t.service - t.down_lower, t.service),
             budget: lost * whole(owed),
+            spent: whole(if contract.unknown == Unknown::Down { t.down + t.unknown } else { t.down }),
             coverage: share(past - t.unknown, t.service),
         }
     }

@@ -65,8 +65,10 @@ pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merge
         .map(|name| {
             let votes: Vec<Vote> = timelines.iter().map(|t| vote(t, name, &whole)).collect();
             let merged = merged(&votes, &whole, quorum);
-            let mut in_service: Vec<Span> = timelines.iter().filter_map(|t| t.component(name)).flat_map(|c| c.in_service.clone()).collect();
-            in_service = Spans::new(in_service).as_slice().to_vec();
+            // In service where any vantage has it so; one that says nothing of it says always.
+            let told_of: Vec<&Vec<Span>> = timelines.iter().filter_map(|t| t.component(name)).map(|c| &c.in_service).collect();
+            let is_always = told_of.iter().any(|list| list.is_empty());
+            let in_service = if is_always { Vec::new() } else { Spans::new(told_of.into_iter().flatten().copied().collect()).as_slice().to_vec() };
             Recorded {
                 name: name.to_owned(),
                 in_service,
@@ -77,15 +79,21 @@ pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merge
             }
         })
         .collect();
-    let mut maintenance: Vec<Declared> = Vec::new();
-    for window in timelines.iter().flat_map(|t| &t.maintenance) {
-        let is_known =
-            maintenance.iter().any(|w| (w.from, w.to, &w.components, w.announced_at) == (window.from, window.to, &window.components, window.announced_at));
-        if !is_known {
-            maintenance.push(window.clone());
-        }
-    }
+    let maintenance = windows(timelines.iter().flat_map(|t| &t.maintenance));
     Timeline { from, to, components, maintenance }
+}
+
+/// Each window once, whatever the order of the files: of several records of one the latest, as notice counts from it.
+fn windows<'d>(all: impl Iterator<Item = &'d Declared>) -> Vec<Declared> {
+    let mut list: Vec<Declared> = all.cloned().collect();
+    list.sort_by(|a, b| {
+        let key = |w: &Declared| (w.from, w.to, w.components.clone(), w.announced_at, std::cmp::Reverse(w.recorded_at), w.id.clone(), w.reason.clone());
+        key(a).cmp(&key(b))
+    });
+    list.dedup_by(|later, first| {
+        (later.from, later.to, &later.components, later.announced_at) == (first.from, first.to, &first.components, first.announced_at)
+    });
+    list
 }
 
 fn vote(timeline: &Timeline, name: &str, whole: &Spans) -> Vote {
@@ -124,6 +132,29 @@ mod tests {
         let found = merged(&votes, &whole, quorum);
         let pairs = |s: &Spans| s.as_slice().iter().map(|s| (s.from, s.to)).collect();
         (pairs(&found.down), pairs(&found.unknown))
+    }
+
+    #[test]
+    fn a_vantage_that_says_nothing_of_service_says_always() {
+        let mut late = one(0, 100, &[(10, 40)], &[]);
+        late.components[0].in_service = vec![Span::new(50, 100)];
+        let always = one(0, 100, &[(10, 40)], &[]);
+        for pair in [[late.clone(), always.clone()], [always, late.clone()]] {
+            assert!(merge(&pair, None, |_| Vec::new()).components[0].in_service.is_empty());
+        }
+        assert_eq!(merge(&[late.clone(), late], None, |_| Vec::new()).components[0].in_service, [Span::new(50, 100)]);
+    }
+
+    #[test]
+    fn the_latest_record_of_a_window_counts_in_whatever_order_it_comes() {
+        let with = |recorded: i64| Timeline {
+            maintenance: vec![Declared { from: 10, to: 20, recorded_at: Some(recorded), ..Declared::default() }],
+            ..one(0, 100, &[], &[])
+        };
+        for pair in [[with(1), with(5)], [with(5), with(1)]] {
+            let merged = merge(&pair, None, |_| Vec::new());
+            assert_eq!(merged.maintenance.iter().map(|w| w.recorded_at).collect::<Vec<_>>(), [Some(5)]);
+        }
     }
 
     #[test]
