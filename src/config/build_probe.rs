@@ -5,6 +5,7 @@ use toml::de::DeValue;
 use super::build_tls::tls;
 use super::expression::expression;
 use super::leaf::whole;
+use super::parts::is_secret_name;
 use super::plan_probe::*;
 use super::secret::{MaybeSecret, Secret, maybe_secret, secret};
 use super::source::Surroundings;
@@ -80,7 +81,7 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
                 section.source.fault(&span, format!("the header `{name}` is set by the prober itself"), "Leave it out.");
                 continue;
             }
-            if matches!(name.to_ascii_lowercase().as_str(), "authorization" | "cookie" | "proxy-authorization") && !matches!(item.value, DeValue::Table(_)) {
+            if is_secret_name(name) && !matches!(item.value, DeValue::Table(_)) {
                 let _ = secret(&item, surroundings);
                 continue;
             }

@@ -188,6 +188,11 @@ pub(super) fn http_url(text: &str, item: &Item) -> Option<url::Url> {
         item.fault(format!("`{}` has the port 0", without_secrets(text)), "Write the port that the server listens on.");
         return None;
     }
+    if let Some((name, _)) = parsed.query_pairs().find(|(name, value)| is_secret_name(name) && !value.is_empty()) {
+        let advice = format!("Write probe.http.query = {{ {name} = {{ file = \"...\" }} }} (or env, or credential), and take it out of the URL.");
+        item.fault(format!("the URL holds a value of `{name}`, which is a secret by its name"), advice);
+        return None;
+    }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         item.fault("the URL holds a user name or a password", "Write probe.http.auth.basic = { username = \"...\", password = { file = \"...\" } }.");
         return None;
@@ -222,6 +227,14 @@ pub(super) fn in_ascii(host: &str) -> std::borrow::Cow<'_, str> {
         Ok(url::Host::Domain(name)) => name.into(),
         _ => host.into(),
     }
+}
+
+/// Whether a header or a query parameter of this name usually holds a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    const INSIDE: [&str; 7] = ["token", "secret", "passw", "apikey", "signature", "credential", "authorization"];
+    const WORDS: [&str; 8] = ["key", "sig", "auth", "pwd", "cookie", "session", "jwt", "bearer"];
+    let name = name.to_ascii_lowercase();
+    INSIDE.iter().any(|part| name.contains(part)) || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
 }
 
 /// What no resolver could ask for: a server would be called down for it.

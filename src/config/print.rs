@@ -30,6 +30,9 @@ pub fn effective(plan: &Plan) -> String {
         LatencyMetrics::Off => "off",
     };
     let _ = writeln!(out, "\n[metrics]\nlatency = \"{latency}\"\nbuckets = [{}]\nphases = {}", buckets.join(", "), m.phases);
+    if !m.state_labels.is_empty() {
+        let _ = writeln!(out, "state_labels = [{}]", m.state_labels.iter().map(|l| quoted(l)).collect::<Vec<_>>().join(", "));
+    }
     for (id, component) in &plan.components {
         let combine = match component.combine {
             Combine::Series => "\"series\"".to_owned(),
@@ -66,6 +69,9 @@ pub fn effective(plan: &Plan) -> String {
     }
     for n in &plan.notify {
         let _ = writeln!(out, "\n[[notify]]\nname = {}\nwebhook.url = \"{MASK}\"\nafter = \"{}\"", quoted(n.name.as_str()), show_duration(n.after));
+        for (name, _) in &n.headers {
+            let _ = writeln!(out, "webhook.headers.{} = \"{MASK}\"", quoted(name));
+        }
     }
     if let Some(deadman) = &plan.deadman {
         let _ = writeln!(out, "\n[deadman]\nurl = \"{MASK}\"\nevery = \"{}\"", show_duration(deadman.every));
@@ -102,6 +108,9 @@ fn print_endpoint(out: &mut String, e: &Endpoint, plan: &Plan) {
         let _ = writeln!(out, "{key} = \"{}\"", show_duration(ms));
     }
     let _ = writeln!(out, "down_after = {}\nup_after = {}\njitter = 0.{:06}", c.down_after, c.up_after, c.jitter_ppm);
+    if let Some(old) = &e.renamed_from {
+        let _ = writeln!(out, "renamed_from = {}", quoted(old.as_str()));
+    }
     print_dial(out, e);
     print_probe(out, e);
 }
@@ -232,6 +241,12 @@ fn print_tls(out: &mut String, kind: &str, tls: &Tls) {
     let version = TlsVersion::WORDS.iter().find(|(_, v)| *v == tls.min_version).map_or("1.2", |(w, _)| w);
     let _ = writeln!(out, "probe.{kind}.tls.verify = {}\nprobe.{kind}.tls.min_version = \"{version}\"", tls.verify == Verify::Full);
     let _ = writeln!(out, "probe.{kind}.tls.expiring_within = \"{}\"", show_duration(tls.expiring_within));
+    if let Some(pem) = &tls.ca {
+        let _ = writeln!(out, "# probe.{kind}.tls.ca_file holds {} certificates", pem.matches("-----BEGIN CERTIFICATE-----").count());
+    }
+    if tls.client.is_some() {
+        let _ = writeln!(out, "# probe.{kind}.tls.client_certificate and probe.{kind}.tls.client_key are set");
+    }
     if let Some(name) = &tls.server_name {
         let _ = writeln!(out, "probe.{kind}.tls.server_name = {}", quoted(name));
     }

@@ -2,6 +2,7 @@
 //!
 //! Only its owner can open it; who asked is recorded as the peer's user id and what they call themselves.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,15 +15,18 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::config::Plan;
 use crate::config::build_maintenance::civil;
 use crate::engine::board::Board;
 use crate::engine::drive::{Control, Request};
 use crate::expose::api;
 use crate::expose::figures::sums_json;
-use crate::judgement::maintenance::{Stored, Window};
-use crate::judgement::sla::contract::{Announcement, Contract};
-use crate::judgement::sla::record::OPEN;
-use crate::judgement::timeline::Span;
+use crate::judgement::maintenance::{Origin, Stored, Window};
+use crate::judgement::sla::calendar::current_and_previous;
+use crate::judgement::sla::contract::{Announcement, Contract, PeriodKind};
+use crate::judgement::sla::measure::windows;
+use crate::judgement::sla::record::{OPEN, Recorded, Timeline};
+use crate::judgement::timeline::{Span, Spans};
 use crate::outward::clock::Clock;
 use crate::outward::history::prune::prepare;
 use crate::outward::history::schema;
@@ -129,7 +133,9 @@ impl Desk {
         self.knows(&window)?;
         let contracts: Vec<Value> = {
             let plan = self.board.plan.load();
-            plan.contracts.list.iter().filter(|c| touches(c, &window)).map(|c| admission(c, &window, next, at)).collect()
+            let fresh = Stored { window: window.clone(), recorded: at, ended: None, by: by.clone(), origin: Origin::Person };
+            let all = self.board.windows.load_full();
+            plan.contracts.list.iter().filter_map(|c| admission(c, &plan, &all, &fresh, next)).collect()
         };
         let id = window.id.clone();
         let recorded = self.record(Request::DeclareWindow { window, by }).await?;
@@ -267,25 +273,53 @@ fn window(request: &Value) -> Result<Window, String> {
     Window::from_json(&definition).ok_or_else(|| "a name or a day is not what it should be (days: Mon, Tue, Wed, Thu, Fri, Sat, Sun)".to_owned())
 }
 
-fn touches(contract: &Contract, window: &Window) -> bool {
-    (window.components.is_empty() && window.endpoints.is_empty())
-        || contract.components.iter().any(|c| window.components.contains(c) || window.endpoints.contains(c))
+/// The components that a window concerns whole; `None`: all.
+fn whole_components(window: &Window, plan: &Plan) -> Option<Vec<String>> {
+    if window.components.is_empty() && window.endpoints.is_empty() {
+        return None;
+    }
+    let mut of: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
+    plan.endpoints.iter().for_each(|e| of.entry(&e.component).or_default().push(&e.name));
+    let is_whole =
+        |(component, endpoints): &(&Name, Vec<&Name>)| window.components.contains(component) || endpoints.iter().all(|e| window.endpoints.contains(e));
+    Some(of.into_iter().filter(is_whole).map(|(component, _)| component.to_string()).collect())
 }
 
-/// What a contract will say of the window's next occurrence.
-fn admission(contract: &Contract, window: &Window, next: Span, recorded: UtcMs) -> Value {
-    let told = match contract.maintenance.announcement {
-        Announcement::Claimed => window.announced_at.unwrap_or(recorded),
-        Announcement::Recorded => recorded,
+/// What a contract will say of a window's next occurrence, by its own rules and beside the windows that are declared; nothing where it
+/// concerns none of its components.
+fn admission(contract: &Contract, plan: &Plan, all: &[Stored], fresh: &Stored, next: Span) -> Option<Value> {
+    let told = |admitted: bool, why: Option<String>| Some(json!({"sla": contract.name.as_str(), "admitted": admitted, "why": why}));
+    let concerned = whole_components(&fresh.window, plan);
+    let mine: Vec<&Name> = contract.components.iter().filter(|c| concerned.as_ref().is_none_or(|list| list.iter().any(|n| n == c.as_str()))).collect();
+    if mine.is_empty() {
+        let in_part = plan.endpoints.iter().find(|e| fresh.window.endpoints.contains(&e.name) && contract.components.contains(&e.component))?;
+        return told(false, Some(format!("it concerns only some of the endpoints of {}, and a contract counts components", in_part.component)));
+    }
+    let period = match contract.period {
+        PeriodKind::Rolling(length) => Span::new(next.to - length as i64, next.to),
+        kind => current_and_previous(kind, &contract.zone, next.from)[0].1,
     };
-    let late = contract.maintenance.notice.is_some_and(|notice| told > next.from - notice as i64);
-    let allowance = contract.maintenance.allowance.filter(|most| *most < next.length());
-    let why = match (late, allowance) {
-        (true, _) => Some("it is announced later than the contract's notice before it begins".to_owned()),
-        (false, Some(most)) => Some(format!("only {} of it fit the allowance of a period", crate::config::leaf::show_duration(most))),
-        (false, None) => None,
+    let occurrence = next.cut(period).unwrap_or(next);
+    let admitted = |component: &Name, windows_of: &[&Stored]| {
+        let maintenance = windows_of.iter().flat_map(|s| s.declared(period, whole_components(&s.window, plan))).collect();
+        let part = Recorded { name: component.to_string(), ..Recorded::default() };
+        windows(contract, &part, &Timeline { maintenance, ..Timeline::default() }, &Spans::new(vec![period])).admitted
     };
-    json!({"sla": contract.name.as_str(), "admitted": !late, "why": why})
+    let before: Vec<&Stored> = all.iter().collect();
+    let after: Vec<&Stored> = before.iter().copied().chain([fresh]).collect();
+    let gain = |component: &&Name| admitted(component, &after).minus(&admitted(component, &before)).cut(occurrence).length();
+    let gained = mine.iter().map(gain).min().unwrap_or(0);
+    let announced = match contract.maintenance.announcement {
+        Announcement::Claimed => fresh.window.announced_at.unwrap_or(fresh.recorded),
+        Announcement::Recorded => fresh.recorded,
+    };
+    let is_late = contract.maintenance.notice.is_some_and(|notice| announced > next.from - notice as i64);
+    match gained {
+        all if all == occurrence.length() => told(true, None),
+        0 if is_late => told(false, Some("it is announced later than the contract's notice before it begins".to_owned())),
+        0 => told(false, Some("the allowance of its period is used up by other windows, or they cover it".to_owned())),
+        part => told(true, Some(format!("only {} of it fit the allowance of a period", crate::config::leaf::show_duration(part)))),
+    }
 }
 
 /// The windows of a history, for the command line.

@@ -199,7 +199,12 @@ impl Outer {
                 }
                 Some(reply) = reloads.recv() => {
                     let reloader = self.reloader.clone();
-                    tokio::task::spawn_local(async move { let _ = reply.send(reloader.reload().await); });
+                    tokio::task::spawn_local(async move {
+                        tell_reloading();
+                        let answer = reloader.reload().await;
+                        tell(&[NotifyState::Ready]);
+                        let _ = reply.send(answer);
+                    });
                 }
             }
         }

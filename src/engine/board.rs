@@ -15,7 +15,7 @@ use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::latency::{Classic, LastHour};
 use crate::judgement::maintenance::Stored;
 use crate::judgement::state::{Slots, Transitions};
-use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, PhaseTimes, Reason, StateName, UtcMs};
+use crate::words::{Cause, CertificateFacts, Ms, Name, PhaseTimes, Reason, StateName, UtcMs};
 
 /// What is settled and committed of an endpoint. Milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,7 +63,8 @@ pub struct Shown {
 /// The last probe of an endpoint.
 #[derive(Debug, Clone)]
 pub struct LastProbe {
-    pub occasion: Occasion,
+    /// When its slot was; none of a re-probe.
+    pub slot_utc: Option<UtcMs>,
     pub started_utc: UtcMs,
     pub duration_us: u64,
     pub result: &'static str,

@@ -406,6 +406,7 @@ impl Driver {
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
         let happening = Happening::Probe {
             occasion: done.occasion,
+            due: Some(done.due_ns / NS_PER_MS),
             start: started_ns / NS_PER_MS,
             end: end_ms,
             report: Box::new(done.report),
@@ -484,6 +485,7 @@ impl Driver {
             let report = Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns: 0 };
             let happening = Happening::Probe {
                 occasion: r.occasion,
+                due: None,
                 start: r.start,
                 end: now.max(r.start),
                 report: Box::new(report),

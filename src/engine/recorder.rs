@@ -56,9 +56,24 @@ pub enum Confirming {
 /// What happened to one start or slot.
 #[derive(Debug)]
 pub enum Happening {
-    Probe { occasion: Occasion, start: Ms, end: Ms, report: Box<Report>, stalled: Option<Reason>, confirming: Confirming },
-    Busy { at: Ms },
-    Missed { at: Ms, reason: Reason, count: u64 },
+    /// `due`: when the slot was, of a probe that is one's.
+    Probe {
+        occasion: Occasion,
+        due: Option<Ms>,
+        start: Ms,
+        end: Ms,
+        report: Box<Report>,
+        stalled: Option<Reason>,
+        confirming: Confirming,
+    },
+    Busy {
+        at: Ms,
+    },
+    Missed {
+        at: Ms,
+        reason: Reason,
+        count: u64,
+    },
 }
 
 /// Whether an event found room.
@@ -386,8 +401,8 @@ impl Recorder {
 
     /// Takes what happened to start number `seq` of an endpoint; judges it when its turn has come.
     pub fn step(&mut self, index: usize, seq: u64, happening: Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
-        if let Happening::Probe { occasion, start, report, stalled, .. } = &happening {
-            self.count_raw(index, *occasion, report, stalled.is_some(), (*start, now));
+        if let Happening::Probe { occasion, due, start, report, stalled, .. } = &happening {
+            self.count_raw(index, (*occasion, *due), report, stalled.is_some(), (*start, now));
         }
         if !self.courses[index].in_service {
             return;
@@ -426,7 +441,7 @@ impl Recorder {
                 // It may still vouch, if it is probed within the gap.
                 self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
             }
-            Happening::Probe { occasion, start, end, report, stalled, confirming } => {
+            Happening::Probe { occasion, start, end, report, stalled, confirming, .. } => {
                 let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { self.vouched(verdict(&report.outcome, stalled), start, end) };
                 if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) = (&verdict, &report.outcome) {
                     self.counts.unmeasured[*reason as usize] += 1;

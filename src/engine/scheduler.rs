@@ -53,6 +53,9 @@ struct Entry {
     in_service: bool,
 }
 
+/// A host that holds less than this part of all places holds few.
+const FEW: usize = 32;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Reprobe,
@@ -266,7 +269,9 @@ impl Scheduler {
     fn admit(&mut self, wish: Waiting, out: &mut Vec<Due>) {
         let entry = &mut self.entries[wish.endpoint];
         let host = &mut self.host_in_flight[entry.host as usize];
-        if self.in_flight >= self.limits.total || *host as usize >= self.limits.per_host {
+        // The last quarter of all places is for hosts that hold few: several that hang leave the others theirs.
+        let is_crowded = self.in_flight >= self.limits.total - self.limits.total / 4 && *host as usize >= (self.limits.total / FEW).max(1);
+        if self.in_flight >= self.limits.total || *host as usize >= self.limits.per_host || is_crowded {
             match wish.occasion {
                 Occasion::Slot => self.waiting.push_back(wish),
                 Occasion::Reprobe if entry.is_waiting_again => {}
@@ -416,6 +421,35 @@ mod tests {
         assert_eq!(launched as u64 + missed, 10_000);
         assert!(out.len() <= 2000, "one item for all that an endpoint has missed");
         assert!((400..600).contains(&launched), "only the slots of the last half second: {launched}");
+    }
+
+    #[test]
+    fn several_hosts_that_hang_leave_the_others_their_places() {
+        let mut scheduler = Scheduler::new(Limits { total: 40, per_host: 30 });
+        for n in 0..70 {
+            let host = if n < 60 { format!("hanging{}", n % 3) } else { "healthy".to_owned() };
+            scheduler.add(&Name::new(&format!("e{n}")).expect("a name"), "v", &host, rules(2000, 1900), 0);
+        }
+        let (mut out, mut now, mut running) = (Vec::new(), 0, BinaryHeap::<Reverse<(u64, usize)>>::new());
+        let (mut hanging, mut healthy) = (0, 0);
+        while now < 100 * SECOND {
+            while let Some(Reverse((_, endpoint))) = running.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+                running.pop();
+                scheduler.ended(endpoint);
+            }
+            scheduler.take_due(now, &mut out);
+            for due in out.drain(..) {
+                match due {
+                    Due::Launch { endpoint, .. } => running.push(Reverse((now + if endpoint < 60 { 1900 * SECOND / 1000 } else { SECOND / 1000 }, endpoint))),
+                    Due::Missed { endpoint, count, .. } => *(if endpoint < 60 { &mut hanging } else { &mut healthy }) += count,
+                    Due::Busy { .. } => {}
+                }
+            }
+            let ending = running.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
+            now = scheduler.next_due_ns().unwrap_or(u64::MAX).min(ending).max(now + 1);
+        }
+        assert_eq!(healthy, 0, "slots of healthy endpoints that found no place");
+        assert!(hanging > 400, "the hanging ones are too many: {hanging}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::judgement::timeline::{Combine, Span, Sums};
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::gone;
 use crate::outward::history::read::{Calendar, Extent, StoredOutage, outages};
-use crate::words::{Name, Occasion, Phase, UtcMs, format_utc};
+use crate::words::{Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board) -> Value {
@@ -30,7 +30,7 @@ fn endpoint(entry: &Entry) -> Value {
     let last = view.last.as_ref().map(|last| {
         let phases: BTreeMap<&str, f64> = Phase::ALL.iter().filter_map(|p| last.phases.us(*p).map(|us| (p.as_str(), f64::from(us) / 1000.0))).collect();
         json!({
-            "slot": last.occasion == Occasion::Slot, "started": format_utc(last.started_utc), "duration_ms": last.duration_us as f64 / 1000.0,
+            "slot": last.slot_utc.map(format_utc), "started": format_utc(last.started_utc), "duration_ms": last.duration_us as f64 / 1000.0,
             "result": last.result, "cause": last.why, "detail": last.detail, "phases_ms": phases,
         })
     });

@@ -21,7 +21,7 @@ pub enum Format {
 impl Format {
     /// OpenMetrics where the client lists it, as Prometheus does.
     pub fn accepted(accept: &str) -> Self {
-        if accept.contains("application/openmetrics-text") { Format::OpenMetrics } else { Format::Text }
+        if takes(accept, "application/openmetrics-text") { Format::OpenMetrics } else { Format::Text }
     }
 
     pub fn content_type(self) -> &'static str {
@@ -30,6 +30,16 @@ impl Format {
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
+}
+
+/// Whether a list as in RFC 9110, section 12.5 names something with a weight above 0.
+pub fn takes(list: &str, what: &str) -> bool {
+    list.split(',').any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let is_it = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(what));
+        let weight = parts.find_map(|p| p.strip_prefix("q=").or(p.strip_prefix("Q="))).and_then(|q| q.parse::<f32>().ok());
+        is_it && weight.is_none_or(|q| q > 0.0)
+    })
 }
 
 /// Parts of the page that `collect[]` chooses.

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::by_component;
 use super::contracts::{Standings, standings};
-use super::exposition::{self, Format, Part};
+use super::exposition::{self, Format, Part, takes};
 use super::self_metrics::SelfMetrics;
 use super::{api, page};
 use crate::engine::board::Board;
@@ -150,7 +150,7 @@ async fn metrics(State(site): State<Site>, headers: HeaderMap, RawQuery(query): 
     };
     let text = |name| headers.get(name).and_then(|v: &header::HeaderValue| v.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(text(header::ACCEPT));
-    let gzip = text(header::ACCEPT_ENCODING).contains("gzip");
+    let gzip = takes(text(header::ACCEPT_ENCODING), "gzip");
     let Ok(permit) = site.scrapes.clone().acquire_owned().await else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     let (sender, receiver) = mpsc::channel(PIECES_WAITING);
     let pieces = Pieces::new(sender, tokio::runtime::Handle::current());

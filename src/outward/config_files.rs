@@ -33,6 +33,10 @@ impl Surroundings for Files {
 
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
         let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let directories = pattern.parent().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.matches('*').count() > 1 || name.contains(['?', '[', '{']) || directories.contains('*') {
+            return Err("a pattern has one * in its last part and no other wildcard; list several patterns".into());
+        }
         let Some((before, after)) = name.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
         let directory = pattern.parent().unwrap_or(Path::new("."));
         let mut found = Vec::new();

@@ -137,13 +137,13 @@ impl Daemon {
 }
 
 /// An http server whose answer can be changed.
-struct Switch {
+pub struct Switch {
     status: Arc<AtomicU16>,
-    port: u16,
+    pub port: u16,
 }
 
 impl Switch {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let status = Arc::new(AtomicU16::new(200));
         let told = status.clone();
         let port = tcp(move |mut stream| {
@@ -157,14 +157,14 @@ impl Switch {
         Self { status, port }
     }
 
-    fn set(&self, status: u16) {
+    pub fn set(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
     }
 }
 
 const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"400ms\"\nretry_interval = \"100ms\"\nlate_after = \"500ms\"\n";
 
-fn http(name: &str, port: u16) -> String {
+pub fn http(name: &str, port: u16) -> String {
     format!("[[endpoint]]\nname = \"{name}\"\nprobe.http = \"http://127.0.0.1:{port}/\"\n")
 }
 

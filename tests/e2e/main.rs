@@ -18,4 +18,5 @@ mod surfaces;
 mod surfaces_daemon;
 mod tcp;
 mod tls;
+mod told;
 mod truth;

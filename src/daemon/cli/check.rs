@@ -12,6 +12,8 @@ use crate::config::print::effective;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
+use crate::outward::probe::icmp;
+use crate::words::Kind;
 
 /// Endpoints whose detection bounds are listed.
 const LISTED: usize = 20;
@@ -33,7 +35,13 @@ pub fn run(check: &Check) -> Exit {
         print(false, &json!(null), || effective(&plan));
         return Exit::Fine;
     }
-    let implied = implied(&plan);
+    let mut implied = implied(&plan);
+    let asks_icmp = plan.endpoints.iter().chain(&plan.witness.endpoints).any(|e| e.probe.kind() == Kind::Icmp);
+    if let Some(Err(why)) = asks_icmp.then(icmp::permitted) {
+        implied.warnings.push(format!(
+            "whoever runs this may send no ICMP here ({why}): icmp endpoints would be unknown (permission); allow it with CAP_NET_RAW or net.ipv4.ping_group_range"
+        ));
+    }
     let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied});
     if check.print {
         value["effective"] = json!(effective(&plan));

@@ -8,7 +8,7 @@ use crate::words::{Ms, Occasion, Outcome, Phase, StateName};
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
-    pub(super) fn count_raw(&mut self, index: usize, occasion: Occasion, report: &Report, is_stalled: bool, (start, now): (Ms, Ms)) {
+    pub(super) fn count_raw(&mut self, index: usize, (occasion, due): (Occasion, Option<Ms>), report: &Report, is_stalled: bool, (start, now): (Ms, Ms)) {
         let (ending, why, detail) = match &report.outcome {
             Outcome::Up(_) => (Some(Ending::Success), None, ""),
             Outcome::Down { cause, detail, .. } if cause.is_timeout() => (Some(Ending::Timeout), Some(cause.as_str()), detail.as_str()),
@@ -25,7 +25,7 @@ impl Recorder {
         let utc = self.utc(now);
         let started_utc = self.utc(start);
         let last = LastProbe {
-            occasion,
+            slot_utc: due.filter(|_| occasion == Occasion::Slot).map(|at| self.utc(at)),
             started_utc,
             duration_us: report.duration_us,
             result: report.outcome.result(),

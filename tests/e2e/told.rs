@@ -1,0 +1,110 @@
+//! What people and machines are told: outages of some length only, windows by the contract's rules, slots with their moment.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
+use super::cli::{checked, probity};
+use super::daemon::{Daemon, Switch, http};
+use super::serve::{answering, ok, read_head, tcp};
+
+const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
+
+/// A receiver of webhooks, and what it has heard.
+async fn receiver() -> (u16, Arc<Mutex<Vec<Value>>>) {
+    let heard: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let to = heard.clone();
+    let port = tcp(move |mut stream| {
+        let to = to.clone();
+        async move {
+            let head = read_head(&mut stream).await.to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|t| t.split("\r\n").next()).and_then(|n| n.parse().ok()).unwrap_or(0);
+            let mut body = vec![0; length];
+            let _ = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut body).await;
+            to.lock().expect("no panic").push(serde_json::from_slice(&body).expect("JSON"));
+            let _ = stream.write_all(b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n").await;
+        }
+    })
+    .await;
+    (port, heard)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_shorter_than_after_is_told_to_nobody() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (short, long) = (Switch::new().await, Switch::new().await);
+    let (port, heard) = receiver().await;
+    let url = directory.path().join("hook.url");
+    std::fs::write(&url, format!("http://127.0.0.1:{port}/")).expect("written");
+    let notify = format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\nafter = \"4s\"\n");
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}{}{notify}", http("short", short.port), http("long", long.port))).await;
+    for name in ["short", "long"] {
+        daemon.until_state(name, "up").await;
+    }
+    short.set(500);
+    long.set(500);
+    daemon.until_state("short", "down").await;
+    daemon.until_state("long", "down").await;
+    short.set(200);
+    daemon.until_state("short", "up").await;
+    daemon.until(|_| async { !heard.lock().expect("no panic").is_empty() }).await;
+    long.set(200);
+    daemon.until(|_| async { heard.lock().expect("no panic").len() >= 2 }).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let told: Vec<(String, String)> = heard
+        .lock()
+        .expect("no panic")
+        .iter()
+        .map(|m| (m["endpoint"].as_str().unwrap_or_default().to_owned(), m["state"].as_str().unwrap_or_default().to_owned()))
+        .collect();
+    assert_eq!(told, [("long".to_owned(), "down".to_owned()), ("long".to_owned(), "up".to_owned())]);
+    let outages = daemon.json("/api/v1/outages").await;
+    assert_eq!(outages["outages"].as_array().map(Vec::len), Some(2), "the record has both");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_is_held_against_the_notice_the_allowance_and_the_windows_before() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = answering(ok("", b"")).await;
+    let of = |name: &str| format!("[[endpoint]]\nname = \"{name}\"\ncomponent = \"shop\"\nprobe.http = \"http://127.0.0.1:{port}/\"\n");
+    let contract =
+        "[sla.s]\nobjective = \"99.9\"\nperiod = \"calendar_year\"\ncomponents = [\"shop\"]\n[sla.s.maintenance]\nnotice = \"10m\"\nallowance = \"90m\"\n";
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}[component.shop]\n{}{}{contract}", of("a"), of("b"))).await;
+    let state = directory.path().join("state");
+    let now = probity::outward::clock::Clock::Real.read().utc_ms / 1000 * 1000;
+    let add = |id: &str, ahead_min: i64, whom: &[&str]| {
+        let start = probity::words::format_utc(now + ahead_min * 60_000);
+        let args = ["maintenance", "add", "--id", id, "--start", &start, "--duration", "1h", "--reason", "x", "--json", "--state-dir"];
+        let all: Vec<&str> = args.into_iter().chain([state.to_str().expect("UTF-8")]).chain(whom.iter().copied()).collect();
+        let output = probity(&all);
+        let answer = checked(&output.stdout);
+        let said = &answer["contracts"][0];
+        (said["admitted"].clone(), said["why"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(add("late", 5, &["--component", "shop"]), (json!(false), "it is announced later than the contract's notice before it begins".to_owned()));
+    assert_eq!(add("first", 60, &["--component", "shop"]), (json!(true), String::new()));
+    assert_eq!(add("both", 180, &["--endpoint", "a", "--endpoint", "b"]), (json!(true), "only 30m of it fit the allowance of a period".to_owned()));
+    assert_eq!(add("third", 300, &["--component", "shop"]).0, json!(false), "the allowance is used up");
+    let part = add("part", 420, &["--endpoint", "a"]);
+    assert!(part.0 == json!(false) && part.1.contains("only some of the endpoints of shop"), "{part:?}");
+    drop(daemon);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_probe_of_a_slot_tells_its_moment() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = answering(ok("", b"")).await;
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", http("web", port))).await;
+    daemon.until(|d| async move { d.endpoint("web").await["last"]["slot"].is_string() }).await;
+    let last = daemon.endpoint("web").await["last"].clone();
+    let at = |key: &str| last[key].as_str().and_then(probity::words::parse_utc).expect("an instant");
+    assert!((0..500).contains(&(at("started") - at("slot"))), "{last}");
+    let client = probity::outward::notify::client().expect("a client");
+    let asked = |name: &'static str, value: &'static str| client.get(format!("http://127.0.0.1:{}/metrics", daemon.port)).header(name, value).send();
+    let plain = asked("accept", "text/plain, application/openmetrics-text;q=0").await.expect("answered");
+    assert!(plain.headers()["content-type"].to_str().is_ok_and(|t| t.starts_with("text/plain")), "{plain:?}");
+    assert!(asked("accept-encoding", "gzip;q=0").await.expect("answered").headers().get("content-encoding").is_none());
+    assert!(asked("accept-encoding", "br, gzip;q=0.5").await.expect("answered").headers().get("content-encoding").is_some_and(|e| e == "gzip"));
+}
