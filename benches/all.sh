@@ -15,6 +15,7 @@ fi
 $bench fleet --endpoints 10000 --interval 10 --seconds 20 --peer
 $bench fleet --endpoints 10000 --interval 1 --seconds 20
 $bench fleet --endpoints 100000 --interval 60 --https-share 0.1 --seconds 60
+for kind in http https tcp icmp dns; do $bench fleet --kind $kind --endpoints 1000 --interval 1 --seconds 10; done
 $bench saturate --kind http --endpoints 8000 --peer
 $bench saturate --kind https --endpoints 1000 --peer
 $bench saturate --kind tcp --endpoints 8000 --peer

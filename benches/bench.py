@@ -234,14 +234,15 @@ def window(p, seconds):
 
 def fleet(a, work):
     ng, ca = nginx(work)
+    kn = knot(work) if a.kind == "dns" else None
     try:
-        path = config(work, ca, a.endpoints, a.interval * 1000, min(5000, a.interval * 1000), a.https_share)
+        path = config(work, ca, a.endpoints, a.interval * 1000, min(5000, a.interval * 1000), a.https_share, kind=a.kind)
         p, ready = daemon(work, path)
         time.sleep(min(a.interval, 60) + 3)
         w = window(p, max(a.seconds, a.interval))
         done = sum(w["slots"].values())
         expected = a.endpoints / a.interval * w["seconds"]
-        say(bench="fleet", prober="probity", endpoints=a.endpoints, interval_s=a.interval, https_share=a.https_share, rss_mib=round(p.memory_mib(), 1),
+        say(bench="fleet", prober="probity", kind=a.kind, endpoints=a.endpoints, interval_s=a.interval, https_share=a.https_share, rss_mib=round(p.memory_mib(), 1),
             peak_mib=round(p.memory_mib("VmHWM"), 1), ready_s=round(ready, 2), cpu_us_per_probe=round(w["core"] * w["seconds"] / max(done, 1) * 1e6, 1),
             slots_done_pct=round(100 * done / expected, 2), **w)
         p.stop()
@@ -249,6 +250,8 @@ def fleet(a, work):
             peer_fleet(a, work)
     finally:
         ng.stop()
+        if kn:
+            kn.stop()
 
 
 def peer_fleet(a, work):

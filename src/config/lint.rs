@@ -13,6 +13,10 @@ const BYTES_PER_SERIES: u64 = 75;
 const OWN_BYTES: u64 = 10_000;
 /// Estimate of the bytes that one result adds to the history's marks before they are thinned out.
 const BYTES_PER_MARKED_RESULT: u64 = 6;
+/// SQLite's log grows to this before it is taken into the database (4,000 pages), and stays.
+const LOG_BYTES: u64 = 16 << 20;
+/// A database without anything in it.
+const EMPTY_BYTES: u64 = 200 << 10;
 /// Estimate of the bytes of an hour's tally of one endpoint.
 const BYTES_PER_TALLY: u64 = 300;
 const MONTH_MS: Ms = 30 * 86_400_000;
@@ -66,14 +70,15 @@ pub fn implied(plan: &Plan) -> Implied {
             budget_99_999_ms: MONTH_MS / 100_000,
         })
         .collect();
-    let tallies = plan.endpoints.len() as u64 * 24 * 7 * BYTES_PER_TALLY;
+    // Hours of a week and days of a month.
+    let tallies = plan.endpoints.len() as u64 * (24 * 7 + 31) * BYTES_PER_TALLY;
     let marks = (per_second * 600.0) as u64 * BYTES_PER_MARKED_RESULT;
     Implied {
         endpoints: plan.endpoints.len(),
         probes_per_second: (per_second * 100.0).round() / 100.0,
         series,
         scrape_bytes: OWN_BYTES + series * BYTES_PER_SERIES,
-        disk_bytes_per_month: tallies + marks,
+        disk_bytes_per_month: LOG_BYTES + EMPTY_BYTES + tallies + marks,
         warnings: warnings(plan),
         detection,
     }

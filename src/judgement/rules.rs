@@ -51,7 +51,8 @@ impl Rules {
     pub fn detection_bound(&self) -> Ms {
         let Cadence { interval, timeout, retry_interval, down_after, .. } = self.cadence;
         let worst = timeout + OUTCOME_SLACK_MS;
-        let all_busy = worst.saturating_sub((MAX_OVERLAP - 1) * interval);
+        let busy = (MAX_OVERLAP - 1) * interval;
+        let all_busy = if timeout > busy { worst - busy } else { 0 };
         self.gap + Ms::from(down_after) * worst + Ms::from(down_after.saturating_sub(1)) * retry_interval + JUDGEMENT_SLACK_MS + all_busy
     }
 }
@@ -78,5 +79,7 @@ mod tests {
         let rules = Rules::new(Cadence { interval: 1000, timeout: 30_000, ..cadence() });
         assert_eq!(rules.overlap, 8);
         assert_eq!(rules.detection_bound(), 1500 + 2 * 30_050 + 1000 + 100 + (30_050 - 7000));
+        let bound = |timeout| Rules::new(Cadence { interval: 1000, timeout, ..cadence() }).detection_bound() - 2 * timeout;
+        assert_eq!([bound(6999), bound(7000), bound(7001)], [2700, 2700, 2751], "all eight are busy only with a timeout over seven intervals");
     }
 }

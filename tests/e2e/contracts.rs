@@ -238,3 +238,22 @@ fn explain_uses_the_terms_and_says_what_cannot_be_proven() {
     assert!(text.contains("no number of probes proves it") && !text.contains("18446744073709551615"), "{text}");
     assert_eq!(checked(&probity(&["sla", "explain", "--objective", "100", "--json"]).stdout)["probes_needed_with_zero_failures"], Value::Null);
 }
+
+#[test]
+fn five_nines_are_undetermined_after_a_failure_that_was_not_confirmed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let item = |at: i64, result: &str| json!({"component": "c", "vantage": "v", "start": at * 1000, "end": at * 1000, "result": result});
+    let slots = (0..=120).map(|n| item(n * 30, if n == 1 { "failure" } else { "success" }));
+    let items: Vec<Value> = slots.chain([item(31, "success")]).collect();
+    let probes = written(directory.path(), "p.json", &json!(items).to_string());
+    let timeline = checked(&probity(&["export", "timeline", "--probes", &probes, "--interval", "30s", "--down-after", "2"]).stdout);
+    let of = |key: &str| timeline["components"][0][key].as_u64();
+    assert_eq!((of("down_ms"), of("down_lower_ms"), of("down_upper_ms")), (Some(0), Some(0), Some(31_000)), "{timeline}");
+    let contract = "[sla.s]\nobjective = \"99.999\"\nperiod = \"rolling 1h\"\ncomponents = [\"c\"]\n";
+    let (code, value, _) = evaluated(directory.path(), contract, std::slice::from_ref(&timeline), "1970-01-01T01:00:00Z");
+    assert_eq!(
+        (code, value["results"][0]["verdict"].as_str(), value["results"][0]["availability"].as_str()),
+        (Some(3), Some("undetermined"), Some("1/1")),
+        "{value}"
+    );
+}

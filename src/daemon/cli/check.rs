@@ -55,7 +55,7 @@ fn shown(path: &str, implied: &Implied) -> String {
     let _ = writeln!(out, "{path} is valid: {} endpoints, {} probes per second", implied.endpoints, implied.probes_per_second);
     let _ = writeln!(
         out,
-        "about {} series of endpoints, {} per scrape, {} of disk per month",
+        "about {} series of endpoints while nothing fails, {} per scrape, {} of disk after a month and some outages",
         implied.series,
         rough(implied.scrape_bytes),
         rough(implied.disk_bytes_per_month)
