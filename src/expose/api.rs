@@ -12,7 +12,7 @@ use crate::judgement::timeline::{Combine, Span, Sums};
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::gone;
 use crate::outward::history::read::{Calendar, Extent, StoredOutage, outages};
-use crate::words::{Name, Phase, UtcMs, format_utc};
+use crate::words::{Ms, Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board) -> Value {
@@ -56,10 +56,12 @@ pub fn one_endpoint(connection: &rusqlite::Connection, board: &Board, name: &str
 }
 
 /// `/api/v1/outages`, newest first.
-pub fn outage_list(connection: &rusqlite::Connection, endpoint: Option<&str>, since: UtcMs, limit: usize) -> Result<Value, HistoryError> {
+///
+/// `blind`: outages shorter than this between probes are not seen.
+pub fn outage_list(connection: &rusqlite::Connection, endpoint: Option<&str>, since: UtcMs, limit: usize, blind: Ms) -> Result<Value, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let list: Vec<Value> = outages(connection, &calendar, endpoint, since, limit)?.iter().map(|o| outage(o, &calendar)).collect();
-    Ok(json!({"schema": "probity-outages/1", "outages": list}))
+    Ok(json!({"schema": "probity-outages/1", "outages": list, "not_seen_below_ms": blind}))
 }
 
 pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {

@@ -14,6 +14,7 @@ use crate::judgement::sla::evaluate::{Judged, Verdict};
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
+use crate::outward::history::definitions::changes;
 use crate::outward::history::read::{Calendar, outages};
 use crate::words::{Ms, StateName, UtcMs, format_utc};
 
@@ -42,6 +43,14 @@ struct Page {
     contracts: Vec<ContractRow>,
     components: Vec<ComponentRow>,
     outages: Vec<OutageRow>,
+    changes: Vec<ChangeRow>,
+}
+
+/// One of the last changes of a definition.
+struct ChangeRow {
+    endpoint: String,
+    at: String,
+    digests: String,
 }
 
 /// One component in the present month.
@@ -160,6 +169,7 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
         contracts: contract_rows(standings),
         components: component_rows(standings),
         outages: outage_rows(connection, &calendar)?,
+        changes: change_rows(connection, &calendar)?,
         witnesses: witness_line(board),
         witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
@@ -199,6 +209,12 @@ fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result
             cause: o.cause,
         })
         .collect())
+}
+
+fn change_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result<Vec<ChangeRow>, HistoryError> {
+    let all = changes(connection)?;
+    let last = all.into_iter().rev().take(OUTAGES);
+    Ok(last.map(|c| ChangeRow { endpoint: c.endpoint, at: clock(calendar.utc(c.at_ms)), digests: format!("{} → {}", c.before, c.after) }).collect())
 }
 
 fn five(share: &Option<Exact>) -> String {

@@ -26,7 +26,7 @@ use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part, takes};
 use super::self_metrics::SelfMetrics;
 use super::{api, page};
-use crate::engine::board::Board;
+use crate::engine::board::{Board, Entry};
 use crate::engine::drive::Gauges;
 use crate::judgement::maintenance::Window;
 use crate::judgement::timeline::Span;
@@ -353,7 +353,10 @@ async fn outages(State(site): State<Site>, Query(query): Query<OutagesQuery>) ->
         since => since.flatten().unwrap_or(0),
     };
     let limit = query.limit.unwrap_or(100).min(10_000);
-    match ask(site, move |_, connection| api::outage_list(&connection, query.endpoint.as_deref(), since, limit)).await {
+    let of = query.endpoint.clone();
+    let is_asked = |e: &Entry| of.as_ref().is_none_or(|name| e.endpoint.load().name.as_str() == name);
+    let blind = site.board.entries().iter().filter(|e| is_asked(e)).map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0);
+    match ask(site, move |_, connection| api::outage_list(&connection, query.endpoint.as_deref(), since, limit, blind)).await {
         Ok(value) => json(&value),
         Err(response) => response,
     }

@@ -108,3 +108,61 @@ async fn the_last_probe_of_a_slot_tells_its_moment() {
     assert!(asked("accept-encoding", "gzip;q=0").await.expect("answered").headers().get("content-encoding").is_none());
     assert!(asked("accept-encoding", "br, gzip;q=0.5").await.expect("answered").headers().get("content-encoding").is_some_and(|e| e == "gzip"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_under_another_name_keeps_its_windows_its_exclusions_and_its_changes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let closed = super::serve::closed_port();
+    let config = |name: &str, renamed: &str, path: &str| {
+        format!(
+            "{QUICK}[[endpoint]]\nname = \"{name}\"\ncomponent = \"shop\"\n{renamed}probe.http = \"http://127.0.0.1:{closed}/{path}\"\n[component.shop]\n[[maintenance]]\nid = \"always\"\nendpoints = [\"{name}\"]\nstart = \"2020-01-01T00:00\"\nduration = \"1d\"\nevery = [\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\", \"Sat\", \"Sun\"]\nreason = \"x\"\n"
+        )
+    };
+    let daemon = Daemon::start(directory.path(), &config("old", "", "")).await;
+    daemon.until_state("old", "down").await;
+    daemon.until(|d| async move { d.endpoint("old").await["ledger"]["down_ms"].as_u64().is_some_and(|ms| ms > 2000) }).await;
+    let now = probity::outward::clock::Clock::Real.read().utc_ms;
+    let (from, to) = (probity::words::format_utc(now - 60_000), probity::words::format_utc(now - 100));
+    let state = directory.path().join("state");
+    let state = state.to_str().expect("UTF-8");
+    let excluded =
+        probity(&["history", "exclude", "--endpoint", "old", "--from", &from, "--to", &to, "--reason", "agreed", "--by", "anna", "--state-dir", state]);
+    assert_eq!(excluded.status.code(), Some(0), "{excluded:?}");
+    let down = |d: Value| d["components"][0]["down_ms"].as_u64().unwrap_or(u64::MAX);
+    let before = down(daemon.json("/api/v1/timeline").await);
+    // By a reload to another name, by another to another definition.
+    super::daemon::write_config(directory.path(), daemon.port, &config("new", "renamed_from = \"old\"\n", ""));
+    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.until_state("new", "down").await;
+    assert!((daemon.metric("probity_endpoint_maintenance{endpoint=\"new\"}").await - 1.0).abs() < 0.01, "the window goes on");
+    let after = down(daemon.json("/api/v1/timeline").await);
+    assert!(after < before + 15_000 && after >= before, "{before} ms before, {after} ms after: what was excluded stays so");
+    super::daemon::write_config(directory.path(), daemon.port, &config("new", "renamed_from = \"old\"\n", "health"));
+    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.until(|d| async move { d.get("/").await.is_some_and(|page| page.contains("Last changes of a definition")) }).await;
+    assert_eq!(daemon.end().await.0, 0);
+    // The same over a restart, and for whoever reads the history alone.
+    let daemon = Daemon::start(directory.path(), &config("new", "renamed_from = \"old\"\n", "health")).await;
+    daemon.until_state("new", "down").await;
+    assert!((daemon.metric("probity_endpoint_maintenance{endpoint=\"new\"}").await - 1.0).abs() < 0.01);
+    assert_eq!(daemon.end().await.0, 0);
+    let journal = probity(&["export", "journal", "--state-dir", state]).stdout;
+    let kinds: Vec<Value> = String::from_utf8_lossy(&journal).lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    let count = |kind: &str| kinds.iter().filter(|e| e["kind"] == kind).count();
+    assert_eq!((count("maintenance_declared"), count("maintenance_ended"), count("endpoint_renamed"), count("endpoint_changed")), (1, 0, 1, 1));
+    let contract = directory.path().join("contract.toml");
+    std::fs::write(&contract, "[sla.s]\nobjective = \"99\"\ncomponents = [\"shop\"]\n").expect("written");
+    let month = to[..7].to_owned();
+    let config = directory.path().join("probity.toml");
+    let (contract, config) = (contract.to_str().expect("UTF-8"), config.to_str().expect("UTF-8"));
+    let output = probity(&["sla", "report", "--config", config, "--contract", contract, "--period", &month, "--provisional"]);
+    let report = checked(&output.stdout);
+    let excluded = &report["excluded"][0];
+    assert!(excluded["by"].as_str().is_some_and(|by| by.contains("anna")) && excluded["endpoint"] == "new" && excluded["reason"] == "agreed", "{excluded}");
+    assert_eq!((report["changed"][0]["endpoint"].as_str(), report["changed"].as_array().map(Vec::len)), (Some("new"), Some(1)), "{report}");
+    let (path, events) = (directory.path().join("report.json"), directory.path().join("journal.jsonl"));
+    std::fs::write(&path, &output.stdout).expect("written");
+    std::fs::write(&events, &journal).expect("written");
+    let verified = probity(&["sla", "verify", path.to_str().expect("UTF-8"), "--events", events.to_str().expect("UTF-8")]);
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+}

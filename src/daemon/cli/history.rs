@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::args::History;
 use super::{control, given, local, print, restore};
+use crate::config::leaf::show_duration;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::engine::judged;
@@ -106,7 +107,10 @@ struct Wanted<'a> {
 }
 
 fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) -> Result<(), HistoryError> {
-    let value = api::outage_list(connection, wanted.endpoint, wanted.since, wanted.limit)?;
+    let extents = local::extents(connection)?;
+    let asked = extents.iter().filter(|(name, ..)| wanted.endpoint.is_none_or(|e| e == name.as_str()));
+    let blind = asked.map(|(.., extent)| extent.longest_blind).max().unwrap_or(0);
+    let value = api::outage_list(connection, wanted.endpoint, wanted.since, wanted.limit, blind)?;
     print(json, &value, || {
         let outages = value["outages"].as_array().map_or(&[][..], Vec::as_slice);
         if outages.is_empty() {
@@ -124,7 +128,7 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
         if outages.len() == wanted.limit {
             out.push_str(&format!("these are the newest {}; --limit takes more\n", wanted.limit));
         }
-        out.push_str("outages shorter than the time between two probes are not seen\n");
+        out.push_str(&format!("outages shorter than {} between probes are not seen\n", show_duration(blind)));
         out
     });
     Ok(())

@@ -79,6 +79,9 @@ impl Driver {
                     json!({"component": e.component.as_str(), "probe": e.probe.kind().as_str(), "target": e.target()}),
                 );
             }
+            if let (true, Some(before)) = (arrival.renamed, &e.renamed_from) {
+                self.recorder.rename_in_windows(before, &e.name);
+            }
             if arrival.renamed {
                 self.recorder.event_of(index, "endpoint_renamed", now, json!({"from": e.renamed_from.as_ref().map(Name::as_str)}));
             }

@@ -44,6 +44,7 @@ impl Recorder {
                 self.tell_gap(index, "outage_lost", now, utc, body, closed);
             }
             let to = self.courses[index].judge.ledger().watermark.max(from);
+            self.counts.unknown_ms[Reason::History as usize] += to - from;
             let reason = Reason::History.as_str();
             let body = json!({"from": format_utc(self.utc(from)), "from_ms": from, "to": format_utc(self.utc(to)), "to_ms": to, "reason": reason});
             self.tell_gap(index, "known", now, utc, body, Projection::Unknown { from, to, reason });

@@ -82,6 +82,13 @@ impl Recorder {
         Ok(())
     }
 
+    /// An endpoint goes on under another name: windows that named it concern it still.
+    pub fn rename_in_windows(&mut self, before: &Name, after: &Name) {
+        if self.board.windows.load().iter().any(|s| s.window.endpoints.contains(before)) {
+            self.change_windows(|all| all.iter_mut().flat_map(|s| &mut s.window.endpoints).filter(|n| *n == before).for_each(|n| *n = after.clone()));
+        }
+    }
+
     fn change_windows(&mut self, change: impl FnOnce(&mut Vec<Stored>)) {
         let mut all = self.board.windows.load().as_ref().clone();
         change(&mut all);

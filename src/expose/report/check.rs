@@ -13,7 +13,7 @@ use super::super::contracts::{latency, latency_json};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::{answer, instant as instant_text};
-use super::{admitted, excluded, extents, listed, refused, slots};
+use super::{admitted, changed, excluded, extents, listed, refused, slots};
 use crate::config::{Surroundings, load_contracts};
 use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Contracts, Measure, PeriodKind};
@@ -99,7 +99,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     if report["provisional"] != true && again["complete"] != true {
         return Err(differs("provisional", "the period is not settled, and the report says that it is"));
     }
-    let told = ["settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded"];
+    let told = ["settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded", "changed"];
     let counted = if with_tallies { &["slots", "latency"][..] } else { &[] };
     for key in told.iter().chain(counted) {
         if let Some(difference) = first_difference(key, &again[*key], &report[*key]) {
@@ -281,7 +281,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
         "slots": slots(connection, &parts, period).map_err(failed)?, "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged, &each), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
-        "excluded": excluded(connection, &parts, period).map_err(failed)?,
+        "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed(connection, &parts, period).map_err(failed)?,
     }))
 }
 

@@ -24,6 +24,7 @@ use crate::judgement::sla::contract::{Contract, Contracts, Measure, Together};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
+use crate::outward::history::definitions::changes;
 use crate::outward::history::past::{Which, sealed_until, tallies};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, exclusions, outages};
@@ -127,6 +128,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "extents": extents_of(&parts),
         "outages": listed(connection, &parts, period)?,
         "excluded": excluded(connection, &parts, period)?,
+        "changed": changed(connection, &parts, period)?,
         "timeline": timeline,
         "events": events(connection)?,
     }))
@@ -225,11 +227,22 @@ fn excluded(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec
     for part in parts {
         for (name, _) in &part.endpoints {
             let own = exclusions(connection, name, part.component.as_str())?;
-            let touching = own.into_iter().filter_map(|s| s.cut(period));
-            list.extend(touching.map(|s| json!({"endpoint": name, "from": instant(s.from), "to": instant(s.to)})));
+            for e in own {
+                let Some(span) = e.span.cut(period) else { continue };
+                list.push(json!({"endpoint": name, "from": instant(span.from), "to": instant(span.to), "event": e.seq, "by": e.by, "reason": e.reason}));
+            }
         }
     }
     Ok(list)
+}
+
+/// Changes of the endpoints' definitions in the period.
+fn changed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let concerned = |name: &str| parts.iter().any(|p| p.endpoints.iter().any(|(e, _)| e == name));
+    let all = changes(connection)?.into_iter().map(|c| (calendar.utc(c.at_ms), c));
+    let inside = all.filter(|(at, c)| concerned(&c.endpoint) && (period.from..period.to).contains(at));
+    Ok(inside.map(|(at, c)| json!({"endpoint": c.endpoint, "at": instant(at), "event": c.seq, "digest_before": c.before, "digest_after": c.after})).collect())
 }
 
 /// The events that the report rests on, and the newest checkpoint over them.

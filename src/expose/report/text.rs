@@ -111,7 +111,8 @@ impl Shown<'_> {
         all.push(self.spans(Word::UnknownTime, &self.unknown(), Word::Reason));
         all.push(self.spans(Word::Admitted, &self.admitted(), Word::Reason));
         all.push(self.spans(Word::Refused, &plain(&self.report["refused"], "why"), Word::Reason));
-        all.push(self.spans(Word::Excluded, &plain(&self.report["excluded"], "endpoint"), Word::Endpoint));
+        all.push(self.spans(Word::Excluded, &self.excluded(), Word::Reason));
+        all.extend(self.changed());
         all.push(self.probing());
         all.push(self.slots());
         all.push(self.proof());
@@ -260,6 +261,30 @@ impl Shown<'_> {
             all.join("; ")
         };
         plain(&self.report["admitted"], "").into_iter().map(|(from, to, _)| (from.clone(), to.clone(), reasons(&from, &to))).collect()
+    }
+
+    fn excluded(&self) -> Vec<(String, String, String)> {
+        let rows = self.report["excluded"].as_array().into_iter().flatten();
+        rows.map(|e| {
+            (
+                text(&e["from"]).to_owned(),
+                text(&e["to"]).to_owned(),
+                format!("{}: {} ({}, # {})", text(&e["endpoint"]), text(&e["reason"]), text(&e["by"]), e["event"]),
+            )
+        })
+        .collect()
+    }
+
+    /// Definitions that changed in the period; nothing where none did.
+    fn changed(&self) -> Option<Block> {
+        let list = self.report["changed"].as_array().filter(|l| !l.is_empty())?;
+        let mut block = Block::new(self.say(Word::DefinitionChanged));
+        block.header = vec![self.say(Word::Endpoint), self.say(Word::From), "SHA-256".to_owned()];
+        block.rows = list
+            .iter()
+            .map(|c| vec![text(&c["endpoint"]).to_owned(), self.at(&c["at"]), format!("{} → {}", text(&c["digest_before"]), text(&c["digest_after"]))])
+            .collect();
+        Some(block)
     }
 
     fn spans(&self, heading: Word, rows: &[(String, String, String)], third: Word) -> Block {

@@ -138,13 +138,15 @@ pub enum Word {
     EachComponent,
     Component,
     Replaces,
+    DefinitionChanged,
 }
 
 /// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 79] = [
+const WORDS: [Entry; 80] = [
+    (Word::DefinitionChanged, ["Definitions that changed", "Muuttuneet määritykset", "Gewijzigde definities", "Ορισμοί που άλλαξαν", "已更改的定义", "O‘zgargan taʼriflar"]),
     (Word::EachComponent, ["Each component by itself", "Kukin komponentti erikseen", "Elk onderdeel afzonderlijk", "Κάθε στοιχείο ξεχωριστά", "各组件单独统计", "Har bir komponent alohida"]),
     (Word::Component, ["Component", "Komponentti", "Onderdeel", "Στοιχείο", "组件", "Komponent"]),
     (Word::Replaces, ["Replaces the report with the signature", "Korvaa raportin, jonka allekirjoitus on", "Vervangt het rapport met de handtekening", "Αντικαθιστά την αναφορά με την υπογραφή", "取代签名如下的报告", "Quyidagi imzoli hisobotni almashtiradi"]),

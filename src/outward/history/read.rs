@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::HistoryError;
+use super::definitions::renames;
 use crate::judgement::maintenance::{Origin, Stored, Window};
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
@@ -143,7 +144,7 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
     let unknown_spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
     let down = known_down(&outages, &unknown_spans, extent.watermark as i64);
     let skipped = calendar.skipped().map(|s| (s, Reason::Clock));
-    let mut absent = [spans("absent")?, exclusions(connection, endpoint, &component)?].concat();
+    let mut absent = [spans("absent")?, exclusions(connection, endpoint, &component)?.into_iter().map(|e| e.span).collect()].concat();
     let settled = calendar.utc(extent.watermark);
     if extent.is_gone {
         absent.push(Span::new(settled, NEVER));
@@ -213,12 +214,20 @@ pub fn each_event(connection: &Connection, seq: u64, mut visit: impl FnMut(Store
 
 /// Every window that was ever declared, in the order of its declaration.
 pub fn windows(connection: &Connection) -> Result<Vec<Stored>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT body, recorded, ended FROM window ORDER BY seq")?;
-    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?, r.get::<_, Option<i64>>(2)?)))?;
+    let mut statement = connection.prepare_cached("SELECT body, recorded, ended, seq FROM window ORDER BY seq")?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?, r.get::<_, Option<i64>>(2)?, r.get::<_, i64>(3)?)))?;
     let mut list = Vec::new();
+    let mut renamed = None;
     for row in rows {
-        let (body, recorded, ended) = row?;
-        let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let (body, recorded, ended, seq) = row?;
+        let mut value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        for name in value["endpoints"].as_array_mut().into_iter().flatten() {
+            let renames = match &renamed {
+                Some(renames) => renames,
+                None => renamed.insert(renames(connection)?),
+            };
+            *name = renames.now(seq as u64, name.as_str().unwrap_or_default()).into();
+        }
         let Some(window) = Window::from_json(&value) else { continue };
         let origin = if value["from_config"] == true { Origin::Config } else { Origin::Person };
         let by = value["by"].as_str().unwrap_or_default().to_owned();
@@ -227,19 +236,38 @@ pub fn windows(connection: &Connection) -> Result<Vec<Stored>, HistoryError> {
     Ok(list)
 }
 
-/// Time that a correction takes out of the accounting of an endpoint or of its component. UTC.
-pub fn exclusions(connection: &Connection, endpoint: &str, component: &str) -> Result<Vec<Span>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT body FROM correction ORDER BY seq")?;
-    let rows = statement.query_map([], |r| r.get::<_, String>(0))?;
+/// A correction: what it takes out, its event, who says so and why.
+#[derive(Debug, Clone)]
+pub struct Exclusion {
+    pub span: Span,
+    pub seq: u64,
+    pub by: String,
+    pub reason: String,
+}
+
+/// Time that corrections take out of the accounting of an endpoint, under whatever name they knew it, or of its component. UTC.
+pub fn exclusions(connection: &Connection, endpoint: &str, component: &str) -> Result<Vec<Exclusion>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT body, seq FROM correction ORDER BY seq")?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)? as u64)))?;
     let mut list = Vec::new();
+    let mut renamed = None;
     for row in rows {
-        let value: serde_json::Value = serde_json::from_str(&row?).unwrap_or_default();
-        let names = |key: &str, name: &str| value[key].as_array().is_some_and(|l| l.iter().any(|n| n == name));
+        let (body, seq) = row?;
+        let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        let renames = match &renamed {
+            Some(renames) => renames,
+            None => renamed.insert(renames(connection)?),
+        };
+        let names = |key: &str, name: &str| {
+            let is_it = |n: &serde_json::Value| n == name || key == "endpoints" && renames.now(seq, n.as_str().unwrap_or_default()) == name;
+            value[key].as_array().is_some_and(|l| l.iter().any(is_it))
+        };
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let ends = (value["from"].as_str().and_then(parse_utc), value["to"].as_str().and_then(parse_utc));
         if let (Some(from), Some(to)) = ends
             && (names("endpoints", endpoint) || names("components", component))
         {
-            list.push(Span::new(from, to));
+            list.push(Exclusion { span: Span::new(from, to), seq, by: text("by"), reason: text("reason") });
         }
     }
     Ok(list)

@@ -53,6 +53,12 @@ impl Retelling {
             if let (Some(id), "endpoint_component") = (endpoint, text("kind")) {
                 transaction.execute("UPDATE endpoint SET component = ?2 WHERE id = ?1", params![id, text("component")])?;
             }
+            if matches!(text("kind"), "endpoint_renamed" | "endpoint_changed") {
+                let body = Value::Object(event.clone()).to_string();
+                let at = event.get("at_ms").and_then(Value::as_i64).unwrap_or(0);
+                let sql = "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, x'', ?2, ?3, ?4, ?5)";
+                transaction.execute(sql, params![seq, body, endpoint, text("kind"), at])?;
+            }
             for projection in super::retold::projections(event) {
                 project(&transaction, &projection, seq, endpoint)?;
             }

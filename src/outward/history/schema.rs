@@ -160,6 +160,7 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
         }
         _ => {}
     }
+    connection.execute_batch(super::definitions::INDEX)?;
     Ok(connection)
 }
 

@@ -1,0 +1,96 @@
+//! What became of endpoints' names and definitions: who was renamed, and when another probe or expectation took the place of one.
+//!
+//! Windows and corrections name endpoints as they were called then. Who reads them asks here what each is called now, so that a history
+//! that goes on under another name keeps its maintenance and its exclusions.
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use super::HistoryError;
+use super::prune::Stub;
+
+/// The events that this file reads, by an index of their own: they are few among many.
+pub const INDEX: &str = "CREATE INDEX IF NOT EXISTS event_of_definition ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed');";
+
+/// Another definition under the same name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    pub seq: u64,
+    /// As it is called now.
+    pub endpoint: String,
+    pub at_ms: u64,
+    pub before: String,
+    pub after: String,
+}
+
+/// (event, from, to), in order.
+#[derive(Debug, Clone, Default)]
+pub struct Renames(Vec<(u64, String, String)>);
+
+impl Renames {
+    /// What an endpoint is called now that was called so when event `seq` was recorded.
+    pub fn now(&self, seq: u64, name: &str) -> String {
+        let later = self.0.iter().filter(|(at, ..)| *at > seq);
+        later.fold(name.to_owned(), |name, (_, from, to)| if name == *from { to.clone() } else { name })
+    }
+}
+
+fn events(connection: &Connection) -> Result<Vec<(u64, Value)>, HistoryError> {
+    let sql = "SELECT seq, body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed') ORDER BY seq";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, i64>(0)? as u64, r.get::<_, String>(1)?)))?;
+    let mut list = Vec::new();
+    for row in rows {
+        let (seq, body) = row?;
+        list.push((seq, serde_json::from_str(&body).unwrap_or_default()));
+    }
+    Ok(list)
+}
+
+/// Every rename, those that a stub stands for among them.
+pub fn renames(connection: &Connection) -> Result<Renames, HistoryError> {
+    let mut list = Vec::new();
+    if let Some(stub) = Stub::read(connection)? {
+        let ids = stub.carried["ids"].as_object();
+        for (now, id) in ids.into_iter().flatten() {
+            let names = stub.carried["names"][id.to_string()].as_array();
+            let earlier = names.into_iter().flatten().filter_map(Value::as_str).filter(|name| *name != now.as_str());
+            list.extend(earlier.map(|name| (stub.last, name.to_owned(), now.clone())));
+        }
+    }
+    for (seq, event) in events(connection)? {
+        if let ("endpoint_renamed", Some(from), Some(to)) = (event["kind"].as_str().unwrap_or_default(), event["from"].as_str(), event["endpoint"].as_str()) {
+            list.push((seq, from.to_owned(), to.to_owned()));
+        }
+    }
+    Ok(Renames(list))
+}
+
+/// Every change of a definition, oldest first.
+pub fn changes(connection: &Connection) -> Result<Vec<Changed>, HistoryError> {
+    let renames = renames(connection)?;
+    let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+    let changed = events(connection)?.into_iter().filter(|(_, event)| event["kind"] == "endpoint_changed");
+    Ok(changed
+        .map(|(seq, event)| Changed {
+            seq,
+            endpoint: renames.now(seq, &text(&event, "endpoint")),
+            at_ms: event["at_ms"].as_u64().unwrap_or(0),
+            before: text(&event, "digest_before"),
+            after: text(&event, "digest_after"),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_then_is_followed_to_that_of_now() {
+        let rename = |seq: u64, from: &str, to: &str| (seq, from.to_owned(), to.to_owned());
+        let renames = Renames(vec![rename(10, "a", "b"), rename(20, "b", "c"), rename(30, "x", "a")]);
+        assert_eq!([renames.now(5, "a"), renames.now(15, "a"), renames.now(15, "b"), renames.now(40, "a")], ["c", "a", "c", "a"].map(str::to_owned));
+        assert_eq!(renames.now(25, "x"), "a");
+    }
+}
