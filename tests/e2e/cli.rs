@@ -85,6 +85,13 @@ fn usage_errors_exit_with_64_and_help_with_0() {
     }
     assert!(String::from_utf8_lossy(&probity(&["completions", "bash"]).stdout).contains("probity"));
     assert!(String::from_utf8_lossy(&probity(&["man"]).stdout).contains(".TH"));
+    let page = String::from_utf8_lossy(&probity(&["man", "sla", "report"]).stdout).into_owned();
+    assert!(page.contains("probity\\-sla\\-report") && page.contains("provisional"), "{page}");
+    assert_eq!(probity(&["man", "nonsense"]).status.code(), Some(64));
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = directory.path().to_str().expect("UTF-8");
+    let rules = checked(&probity(&["rules", "--config", "config/quickstart.toml", "--output", output, "--json"]).stdout);
+    assert!(rules["files"].as_array().is_some_and(|l| l.iter().all(|f| f.as_str().is_some_and(|f| Path::new(f).exists()))), "{rules}");
 }
 
 #[test]

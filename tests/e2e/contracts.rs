@@ -172,6 +172,8 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
     };
     let (code, said) = verified(&report, &[]);
     assert_eq!(code, Some(0), "{said}");
+    let told = checked(verified(&report, &["--json"]).1.as_bytes());
+    assert_eq!((told["verdict"].as_str(), told["with_tallies"].as_bool()), (Some("follows"), Some(false)));
     let extent = |name: &str| report["extents"].as_array().and_then(|l| l.iter().position(|e| e["endpoint"] == name)).expect("it");
     let (db, web) = (extent("db"), extent("web"));
     let first = report["extents"][db]["first_start_ms"].as_u64().expect("a number");

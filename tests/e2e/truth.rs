@@ -417,7 +417,8 @@ async fn a_restored_backup_says_what_it_is_and_counters_begin_again() {
     let state = state(directory.path());
     let copy = directory.path().join("copy.sqlite");
     let copy_name = copy.to_str().expect("UTF-8");
-    let backup = probity(&["history", "backup", "--to", copy_name, "--state-dir", &state]);
+    let backup = probity(&["history", "backup", "--to", copy_name, "--state-dir", &state, "--json"]);
+    assert_eq!(checked(&backup.stdout)["file"], copy_name);
     assert_eq!(backup.status.code(), Some(0), "{}", String::from_utf8_lossy(&backup.stderr));
     assert_eq!(probity(&["history", "backup", "--to", copy_name, "--state-dir", &state]).status.code(), Some(73), "it is not overwritten");
     assert_eq!(probity(&["history", "restore", copy_name, "--state-dir", &state]).status.code(), Some(75), "the daemon runs");
@@ -429,7 +430,8 @@ async fn a_restored_backup_says_what_it_is_and_counters_begin_again() {
     let newest: String = database.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).expect("a checkpoint");
     std::fs::write(&outside, newest).expect("written");
     drop(database);
-    let restored = probity(&["history", "restore", copy_name, "--state-dir", &state, "--by", "anna"]);
+    let restored = probity(&["history", "restore", copy_name, "--state-dir", &state, "--by", "anna", "--json"]);
+    assert!(checked(&restored.stdout)["events"].as_u64().is_some_and(|n| n > 2));
     assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
     let found = verify(directory.path(), Some(&outside));
     assert_eq!((found.0, found.1["verdict"].as_str()), (Some(3), Some("forked by restore")), "{}", found.1);

@@ -71,16 +71,21 @@ pub enum Command {
     )]
     Status(Status),
     /// Read the history: outages, transitions, and whether it is whole.
+    #[command(after_help = "Examples:\n  probity history list --endpoint shop\n  probity history verify --since checkpoint.json")]
     History {
         #[command(subcommand)]
         command: History,
     },
     /// Declare, list and cancel maintenance at run time. Probing goes on; contracts decide what they admit.
+    #[command(
+        after_help = "Examples:\n  probity maintenance add --component checkout --start 2026-12-06T02:00 --duration 2h --reason \"PostgreSQL 18\"\n  probity maintenance list"
+    )]
     Maintenance {
         #[command(subcommand)]
         command: Maintenance,
     },
     /// Contracts: met, missed or undetermined, and the credit that is due.
+    #[command(after_help = "Examples:\n  probity sla explain --objective 99.999 --interval 30s\n  probity sla evaluate --period 2026-11")]
     Sla {
         #[command(subcommand)]
         command: Sla,
@@ -94,6 +99,8 @@ pub enum Command {
         config: ConfigArg,
         #[arg(long, help = "The directory to write probity-rules.yml and probity-rules-test.yml into")]
         output: PathBuf,
+        #[arg(long, help = "Print JSON (schema probity-rules/1)")]
+        json: bool,
     },
     /// What this config would have shown for given outages, in simulated time.
     #[command(
@@ -101,11 +108,13 @@ pub enum Command {
     )]
     Simulate(Simulate),
     /// Write out what is recorded.
+    #[command(after_help = "Examples:\n  probity export timeline > timeline.json\n  probity export journal --tallies > journal.jsonl")]
     Export {
         #[command(subcommand)]
         command: Export,
     },
     /// Notifications.
+    #[command(after_help = "Example:\n  probity notify test ops")]
     Notify {
         #[command(subcommand)]
         command: Notify,
@@ -113,9 +122,12 @@ pub enum Command {
     /// Print shell completions.
     #[command(after_help = "Example:\n  probity completions bash > /etc/bash_completion.d/probity")]
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page.
-    #[command(after_help = "Example:\n  probity man > probity.1")]
-    Man,
+    /// Print the manual page, of all or of one command.
+    #[command(after_help = "Examples:\n  probity man > probity.1\n  probity man sla report > probity-sla-report.1")]
+    Man {
+        /// The command, such as `sla report`.
+        command: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -270,6 +282,8 @@ pub enum History {
         place: Place,
         #[arg(long, help = "The file; it must not exist")]
         to: PathBuf,
+        #[arg(long, help = "Print JSON (schema probity-backup/1)")]
+        json: bool,
     },
     /// Put a backup in place of the history of a stopped daemon. What came after it becomes unknown time; the chain says so.
     #[command(
@@ -284,6 +298,8 @@ pub enum History {
         by: Option<String>,
         #[arg(long, help = "Take a backup that does not verify: what is wrong in it stays wrong")]
         unverified: bool,
+        #[arg(long, help = "Print JSON (schema probity-restored/1)")]
+        json: bool,
     },
 }
 
@@ -387,6 +403,8 @@ pub enum Sla {
         since: Option<PathBuf>,
         #[arg(long, help = "The public key that must have signed the report, in hexadecimal")]
         key: Option<String>,
+        #[arg(long, help = "Print JSON (schema probity-report-verified/1)")]
+        json: bool,
     },
     /// What an objective means in time, and what an interval can and cannot prove of it.
     #[command(

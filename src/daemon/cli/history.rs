@@ -58,14 +58,18 @@ pub fn run(command: &History) -> Exit {
                 format!("events 1 to {} are gone, a signed stub stands for them; time before {until} is unknown from now on\n", a["last"])
             })
         }
-        History::Backup { place, to } => match local::open(place).map(|connection| backup::backup(&connection, to)) {
-            Ok(Ok(())) => Exit::Fine,
+        History::Backup { place, to, json } => match local::open(place).map(|connection| backup::backup(&connection, to)) {
+            Ok(Ok(())) => {
+                let file = to.display().to_string();
+                print(*json, &json!({"schema": "probity-backup/1", "file": file}), || format!("{file}\n"));
+                Exit::Fine
+            }
             Ok(Err(error)) => local::complain(error),
             Err(exit) => exit,
         },
-        History::Restore { from, place, by, unverified } => {
+        History::Restore { from, place, by, unverified, json } => {
             let trust = if *unverified { restore::Trust::Blind } else { restore::Trust::Verified };
-            restore::run(from, place, by.as_deref(), trust)
+            restore::run(from, place, by.as_deref(), trust, *json)
         }
         History::Verify { place, since, key, json } => {
             let since = match since.as_deref().map(given::json) {

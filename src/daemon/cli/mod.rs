@@ -23,7 +23,7 @@ use clap::{CommandFactory, Parser};
 
 use self::args::{Cli, Command};
 use super::exit::Exit;
-use super::streams::{Reader, say, wants_no_color, written};
+use super::streams::{Reader, say, say_error, wants_no_color, written};
 use super::{demo, log, run};
 
 /// Parses the arguments of the process and performs the command.
@@ -48,7 +48,7 @@ pub fn main() -> Exit {
         Command::Status(status) => status::run(&status),
         Command::History { command } => history::run(&command),
         Command::Maintenance { command } => maintenance::run(&command),
-        Command::Rules { config, output } => rules::run(&config, &output),
+        Command::Rules { config, output, json } => rules::run(&config, &output, json),
         Command::Simulate(args) => simulate::run(&args),
         Command::Sla { command } => sla::run(&command),
         Command::Export { command } => export::run(&command),
@@ -59,13 +59,26 @@ pub fn main() -> Exit {
             say(&script);
             Exit::Fine
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            written(clap_mangen::Man::new(Cli::command()).render(&mut page));
-            say(&page);
-            Exit::Fine
-        }
+        Command::Man { command } => manual(&command),
     }
+}
+
+/// The manual page of all, or of one command under its whole name.
+fn manual(path: &[String]) -> Exit {
+    let mut command = Cli::command();
+    command.build();
+    let mut found = &command;
+    for name in path {
+        let Some(inner) = found.find_subcommand(name) else {
+            say_error(format_args!("probity: there is no command `{}`", path.join(" ")));
+            return Exit::Usage;
+        };
+        found = inner;
+    }
+    let mut page = Vec::new();
+    written(clap_mangen::Man::new(found.clone()).render(&mut page));
+    say(&page);
+    Exit::Fine
 }
 
 /// Prints JSON on one line, or the text for people.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::SlaReport;
 use super::sla::{contracts, refuse};
@@ -10,7 +10,7 @@ use super::{given, local, print};
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
-use crate::expose::report::check::{Recomputed, check};
+use crate::expose::report::check::{Difference, Recomputed, check};
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
 use crate::outward::clock::Clock;
 use crate::outward::history::checkpoint::Signer;
@@ -90,29 +90,31 @@ fn write_all(report: &Value, args: &SlaReport, directory: &Path, name: &Name) ->
 }
 
 /// Recomputes; exit 1 names the first figure that differs.
-pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&str>) -> Result<Exit, Exit> {
+pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&str>, json: bool) -> Result<Exit, Exit> {
     let read = |path: &Path| given::text(path).map_err(|why| refuse(Exit::Usage, why));
-    let json = |path: &Path| given::json(path).map_err(|why| refuse(Exit::Usage, why));
-    let object = json(report)?;
-    let since = since.map(json).transpose()?;
-    if let Some(key) = key
-        && object["key"] != *key
-    {
-        print(false, &Value::Null, || format!("key: the report was signed by {}, not by {key}\n", object["key"]));
-        return Ok(Exit::Bad);
-    }
-    match check(&object, &read(events)?, since.as_ref()) {
+    let parsed = |path: &Path| given::json(path).map_err(|why| refuse(Exit::Usage, why));
+    let object = parsed(report)?;
+    let since = since.map(parsed).transpose()?;
+    let signed_by = object["key"].as_str().unwrap_or("-").to_owned();
+    let last = object["events"]["last"].as_u64().unwrap_or(0);
+    let found = match key.filter(|key| *key != signed_by) {
+        Some(key) => Err(Difference { place: "key".into(), why: format!("the report was signed by {signed_by}, not by {key}") }),
+        None => check(&object, &read(events)?, since.as_ref()),
+    };
+    let mut value = json!({"schema": "probity-report-verified/1", "verdict": "follows", "events": last, "key": signed_by, "with_tallies": null, "place": null, "why": null});
+    match found {
         Ok(recomputed) => {
-            let last = object["events"]["last"].as_u64().unwrap_or(0);
+            value["with_tallies"] = json!(recomputed == Recomputed::Everything);
             let but = match recomputed {
                 Recomputed::Everything => "",
                 Recomputed::AllButTallies => " (slots and latency were not recomputed: they are in the tallies, which `probity export journal --tallies` adds)",
             };
-            print(false, &Value::Null, || format!("every figure follows from the {last} events{but}; signed by {}\n", object["key"].as_str().unwrap_or("-")));
+            print(json, &value, || format!("every figure follows from the {last} events{but}; signed by {signed_by}\n"));
             Ok(Exit::Fine)
         }
         Err(difference) => {
-            print(false, &Value::Null, || format!("{}: {}\n", difference.place, difference.why));
+            (value["verdict"], value["place"], value["why"]) = (json!("differs"), json!(difference.place), json!(difference.why));
+            print(json, &value, || format!("{}: {}\n", difference.place, difference.why));
             Ok(Exit::Bad)
         }
     }

@@ -26,14 +26,15 @@ pub enum Trust {
     Blind,
 }
 
-pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust) -> Exit {
+pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust, json: bool) -> Exit {
     let directory = match local::directory(place) {
         Ok(directory) => directory,
         Err(exit) => return exit,
     };
     match put_in_place(from, &directory, by, trust, local::signer(place)) {
         Ok((events, aside)) => {
-            println_out(&format!("restored: {events} events; the history before is kept as {aside}\n"));
+            let value = serde_json::json!({"schema": "probity-restored/1", "events": events, "kept": aside});
+            super::print(json, &value, || format!("restored: {events} events; the history before is kept as {aside}\n"));
             Exit::Fine
         }
         Err(error @ HistoryError::Owned { .. }) => {
@@ -42,10 +43,6 @@ pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust) -> Exit {
         }
         Err(error) => local::complain(error),
     }
-}
-
-fn println_out(text: &str) {
-    super::print(false, &serde_json::Value::Null, || text.to_owned());
 }
 
 fn put_in_place(from: &Path, directory: &Path, by: Option<&str>, trust: Trust, signer: Option<Signer>) -> Result<(u64, String), HistoryError> {

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::args::ConfigArg;
+use super::print;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
 use crate::expose::rules::rules;
 use crate::outward::clock::Clock;
 
-pub fn run(config: &ConfigArg, output: &Path) -> Exit {
+pub fn run(config: &ConfigArg, output: &Path, json: bool) -> Exit {
     let plan = match read_config(&config.path()) {
         Ok(plan) => plan,
         Err(faults) => {
@@ -22,7 +25,11 @@ pub fn run(config: &ConfigArg, output: &Path) -> Exit {
         .and_then(|()| std::fs::write(output.join("probity-rules.yml"), rules.rules))
         .and_then(|()| std::fs::write(output.join("probity-rules-test.yml"), rules.tests));
     match written {
-        Ok(()) => Exit::Fine,
+        Ok(()) => {
+            let files = ["probity-rules.yml", "probity-rules-test.yml"].map(|name| output.join(name).display().to_string());
+            print(json, &json!({"schema": "probity-rules/1", "files": files}), || files.iter().map(|file| format!("{file}\n")).collect());
+            Exit::Fine
+        }
         Err(error) => {
             say_error(format_args!("probity: {}: {error}", output.display()));
             Exit::StateDirectory

@@ -39,7 +39,7 @@ pub fn run(command: &Sla) -> Exit {
     let done = match command {
         Sla::Evaluate(args) => evaluate(args),
         Sla::Report(args) => super::report::run(args),
-        Sla::Verify { report, events, since, key } => super::report::verify(report, events, since.as_deref(), key.as_deref()),
+        Sla::Verify { report, events, since, key, json } => super::report::verify(report, events, since.as_deref(), key.as_deref(), *json),
         Sla::Explain(args) => explain(args),
     };
     done.unwrap_or_else(|exit| exit)
