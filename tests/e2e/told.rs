@@ -166,3 +166,37 @@ async fn a_history_under_another_name_keeps_its_windows_its_exclusions_and_its_c
     let verified = probity(&["sla", "verify", path.to_str().expect("UTF-8"), "--events", events.to_str().expect("UTF-8")]);
     assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_moments_are_starting_and_a_probe_of_an_old_definition_is_reconfigured() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hanging = tcp(|stream| async move {
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let config = |path: &str| {
+        format!("[defaults]\ninterval = \"2s\"\ntimeout = \"1500ms\"\n[[endpoint]]\nname = \"e\"\nprobe.http = \"http://127.0.0.1:{hanging}/{path}\"\n")
+    };
+    let daemon = Daemon::start(directory.path(), &config("")).await;
+    daemon.until(|d| async move { d.metric("probity_probes_in_flight").await >= 1.0 }).await;
+    super::daemon::write_config(directory.path(), daemon.port, &config("other"));
+    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon
+        .until(|d| async move {
+            d.get("/metrics")
+                .await
+                .is_some_and(|m| m.lines().any(|l| l.starts_with("probity_probe_unmeasured_total{reason=\"reconfigured\"} ") && !l.ends_with(" 0")))
+        })
+        .await;
+    daemon.until_state("e", "down").await;
+    daemon
+        .until(|d| async move {
+            let unknown = d.json("/api/v1/timeline").await["components"][0]["unknown"].clone();
+            unknown.as_array().is_some_and(|l| l.iter().any(|u| u["reason"] == "starting" || u["reason"] == "reconfigured"))
+        })
+        .await;
+    let starting = daemon.metric("probity_unknown_seconds_total{reason=\"starting\"}").await
+        + daemon.metric("probity_unknown_seconds_total{reason=\"reconfigured\"}").await;
+    assert!(starting > 0.0, "{starting}");
+}

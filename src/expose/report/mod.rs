@@ -223,10 +223,11 @@ fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<V
 }
 
 fn excluded(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
     for part in parts {
         for (name, _) in &part.endpoints {
-            let own = exclusions(connection, name, part.component.as_str())?;
+            let own = exclusions(connection, &calendar, name, part.component.as_str())?;
             for e in own {
                 let Some(span) = e.span.cut(period) else { continue };
                 list.push(json!({"endpoint": name, "from": instant(span.from), "to": instant(span.to), "event": e.seq, "by": e.by, "reason": e.reason}));

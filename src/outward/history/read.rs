@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::HistoryError;
-use super::definitions::renames;
+use super::definitions::{Renames, renames};
 use crate::judgement::maintenance::{Origin, Stored, Window};
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
@@ -13,13 +13,17 @@ use crate::words::{Ms, Reason, UtcMs, parse_utc};
 pub struct Calendar {
     /// (timeline from here on, UTC minus timeline), ascending.
     steps: Vec<(i64, i64)>,
+    /// What endpoints are called now that corrections know by an earlier name.
+    renames: Renames,
 }
 
 impl Calendar {
     pub fn read(connection: &Connection) -> Result<Self, HistoryError> {
         let mut statement = connection.prepare_cached("SELECT at, offset_ms FROM clock ORDER BY at")?;
         let steps = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-        Ok(Self { steps })
+        let has_corrections: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM correction)", [], |r| r.get(0))?;
+        let renames = if has_corrections { renames(connection)? } else { Renames::default() };
+        Ok(Self { steps, renames })
     }
 
     pub fn utc(&self, at: Ms) -> UtcMs {
@@ -144,7 +148,7 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
     let unknown_spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
     let down = known_down(&outages, &unknown_spans, extent.watermark as i64);
     let skipped = calendar.skipped().map(|s| (s, Reason::Clock));
-    let mut absent = [spans("absent")?, exclusions(connection, endpoint, &component)?.into_iter().map(|e| e.span).collect()].concat();
+    let mut absent = [spans("absent")?, exclusions(connection, calendar, endpoint, &component)?.into_iter().map(|e| e.span).collect()].concat();
     let settled = calendar.utc(extent.watermark);
     if extent.is_gone {
         absent.push(Span::new(settled, NEVER));
@@ -246,20 +250,15 @@ pub struct Exclusion {
 }
 
 /// Time that corrections take out of the accounting of an endpoint, under whatever name they knew it, or of its component. UTC.
-pub fn exclusions(connection: &Connection, endpoint: &str, component: &str) -> Result<Vec<Exclusion>, HistoryError> {
+pub fn exclusions(connection: &Connection, calendar: &Calendar, endpoint: &str, component: &str) -> Result<Vec<Exclusion>, HistoryError> {
     let mut statement = connection.prepare_cached("SELECT body, seq FROM correction ORDER BY seq")?;
     let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)? as u64)))?;
     let mut list = Vec::new();
-    let mut renamed = None;
     for row in rows {
         let (body, seq) = row?;
         let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        let renames = match &renamed {
-            Some(renames) => renames,
-            None => renamed.insert(renames(connection)?),
-        };
         let names = |key: &str, name: &str| {
-            let is_it = |n: &serde_json::Value| n == name || key == "endpoints" && renames.now(seq, n.as_str().unwrap_or_default()) == name;
+            let is_it = |n: &serde_json::Value| n == name || key == "endpoints" && calendar.renames.now(seq, n.as_str().unwrap_or_default()) == name;
             value[key].as_array().is_some_and(|l| l.iter().any(is_it))
         };
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
@@ -312,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_repeats_time_that_counts_once() {
-        let calendar = Calendar { steps: vec![(0, 0), (1000, -300)] };
+        let calendar = Calendar { steps: vec![(0, 0), (1000, -300)], ..Calendar::default() };
         assert_eq!(calendar.utc(999), 999);
         assert_eq!(calendar.utc(1000), 700);
         assert_eq!(calendar.span(900, 1100), Span::new(700, 1000), "up to the step, and again from 700 to 800");
@@ -323,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_forward_step_over_half_a_second_is_unknown_time() {
-        let calendar = Calendar { steps: vec![(0, 0), (1000, 400), (2000, 5000)] };
+        let calendar = Calendar { steps: vec![(0, 0), (1000, 400), (2000, 5000)], ..Calendar::default() };
         assert_eq!(calendar.skipped().collect::<Vec<_>>(), vec![Span::new(2400, 7000)]);
         assert_eq!(calendar.span(900, 1100), Span::new(900, 1500), "a small step belongs to what it interrupts");
     }
