@@ -140,7 +140,7 @@ fn events(bytes: &[u8], stored: bool) {
                 work.execute("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, ?2, ?3, ?4, '', 0)", row).expect("written");
             }
         }
-        let _ = told.differs(&work).expect("readable");
+        let _ = told.differs(&work, None).expect("readable");
         if stored {
             let _ = verify(&work, &Against::default()).expect("readable");
         }
