@@ -234,7 +234,12 @@ class Told:
             figures = prober.figures()
             self.hear_figures(figures)
             outages = prober.outages()
-        except (urllib.error.HTTPError, TimeoutError):
+        except urllib.error.HTTPError as error:
+            # Until the endpoints are in service it says so: that takes nothing back.
+            if error.code != 503:
+                self.unanswered += 1
+            return
+        except TimeoutError:
             self.unanswered += 1
             return
         except (urllib.error.URLError, ConnectionError):

@@ -338,6 +338,23 @@ def test_unreachable_is_the_endpoints_from_a_router_and_ours_from_the_kernel(d):
         ns("probity-r", "ip", "route", "replace", "unreachable", "10.77.2.2/32")
         assert probe("tcp://10.77.2.2:8099")["cause"] == "connect_unreachable"
         assert probe("icmp://10.77.2.2")["cause"] == "icmp_unreachable"
+        # Linux tells a datagram socket of "administratively prohibited" only.
+        ns("probity-r", "sysctl", "-q", "-w", "net.ipv4.icmp_ratelimit=0")
+        ns("probity-r", "ip", "route", "replace", "prohibit", "10.77.2.2/32")
+        config = os.path.join(d, "dns.toml")
+        with open(config, "w") as f:
+            f.write("".join('[[endpoint]]\nname = "%s"\ntimeout = "1s"\nprobe.dns = { server = "10.77.2.2:53", query = "a.test", type = "A", transport = "%s" }\n' % (t, t) for t in ("udp", "tcp")))
+        # A router says so once a second at most; what is lost is a timeout, never our own fault.
+        def unreachable_within(seconds, ask):
+            seen = []
+            def once():
+                seen.append(ask())
+                assert seen[-1]["result"] == "failure", seen[-1]
+                return seen[-1]["cause"] == "connect_unreachable"
+            until(once, seconds, "word from the router")
+        named = lambda name: json.loads(ns("probity-a", PROBITY, "probe", name, "--config", config, "--json", ok=False).stdout)
+        for transport in ("udp", "tcp"):
+            unreachable_within(15, lambda: named(transport))
         # This host itself knows no way.
         ns("probity-a", "ip", "route", "del", "default")
         for target in ("tcp://10.77.2.2:8099", "icmp://10.77.2.2", "http://10.77.2.2:8099/"):
