@@ -15,7 +15,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::Plan;
 use crate::config::build_maintenance::civil;
 use crate::engine::board::Board;
 use crate::engine::drive::{Control, Request};
@@ -135,7 +134,11 @@ impl Desk {
             let plan = self.board.plan.load();
             let fresh = Stored { window: window.clone(), recorded: at, ended: None, by: by.clone(), origin: Origin::Person };
             let all = self.board.windows.load_full();
-            plan.contracts.list.iter().filter_map(|c| admission(c, &plan, &all, &fresh, next)).collect()
+            let mut of = Membership::new();
+            if !plan.contracts.list.is_empty() {
+                plan.endpoints.iter().for_each(|e| of.entry(&e.component).or_default().push(&e.name));
+            }
+            plan.contracts.list.iter().filter_map(|c| admission(c, &of, &all, &fresh, next)).collect()
         };
         let id = window.id.clone();
         let recorded = self.record(Request::DeclareWindow { window, by }).await?;
@@ -273,40 +276,47 @@ fn window(request: &Value) -> Result<Window, String> {
     Window::from_json(&definition).ok_or_else(|| "a name or a day is not what it should be (days: Mon, Tue, Wed, Thu, Fri, Sat, Sun)".to_owned())
 }
 
+/// Components with the names of their endpoints.
+type Membership<'p> = BTreeMap<&'p Name, Vec<&'p Name>>;
+
 /// The components that a window concerns whole; `None`: all.
-fn whole_components(window: &Window, plan: &Plan) -> Option<Vec<String>> {
+fn whole_components(window: &Window, of: &Membership) -> Option<Vec<String>> {
     if window.components.is_empty() && window.endpoints.is_empty() {
         return None;
     }
-    let mut of: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
-    plan.endpoints.iter().for_each(|e| of.entry(&e.component).or_default().push(&e.name));
-    let is_whole =
-        |(component, endpoints): &(&Name, Vec<&Name>)| window.components.contains(component) || endpoints.iter().all(|e| window.endpoints.contains(e));
-    Some(of.into_iter().filter(is_whole).map(|(component, _)| component.to_string()).collect())
+    let is_whole = |(component, endpoints): &(&&Name, &Vec<&Name>)| {
+        window.components.contains(component) || !window.endpoints.is_empty() && endpoints.iter().all(|e| window.endpoints.contains(e))
+    };
+    Some(of.iter().filter(is_whole).map(|(component, _)| component.to_string()).collect())
 }
 
 /// What a contract will say of a window's next occurrence, by its own rules and beside the windows that are declared; nothing where it
 /// concerns none of its components.
-fn admission(contract: &Contract, plan: &Plan, all: &[Stored], fresh: &Stored, next: Span) -> Option<Value> {
+fn admission(contract: &Contract, of: &Membership, all: &[Stored], fresh: &Stored, next: Span) -> Option<Value> {
     let told = |admitted: bool, why: Option<String>| Some(json!({"sla": contract.name.as_str(), "admitted": admitted, "why": why}));
-    let concerned = whole_components(&fresh.window, plan);
+    let concerned = whole_components(&fresh.window, of);
     let mine: Vec<&Name> = contract.components.iter().filter(|c| concerned.as_ref().is_none_or(|list| list.iter().any(|n| n == c.as_str()))).collect();
     if mine.is_empty() {
-        let in_part = plan.endpoints.iter().find(|e| fresh.window.endpoints.contains(&e.name) && contract.components.contains(&e.component))?;
-        return told(false, Some(format!("it concerns only some of the endpoints of {}, and a contract counts components", in_part.component)));
+        let in_part = contract.components.iter().find(|c| of.get(c).is_some_and(|list| list.iter().any(|e| fresh.window.endpoints.contains(e))))?;
+        return told(false, Some(format!("it concerns only some of the endpoints of {in_part}, and a contract counts components")));
     }
     let period = match contract.period {
         PeriodKind::Rolling(length) => Span::new(next.to - length as i64, next.to),
         kind => current_and_previous(kind, &contract.zone, next.from)[0].1,
     };
     let occurrence = next.cut(period).unwrap_or(next);
-    let admitted = |component: &Name, windows_of: &[&Stored]| {
-        let maintenance = windows_of.iter().flat_map(|s| s.declared(period, whole_components(&s.window, plan))).collect();
-        let part = Recorded { name: component.to_string(), ..Recorded::default() };
-        windows(contract, &part, &Timeline { maintenance, ..Timeline::default() }, &Spans::new(vec![period])).admitted
+    let declared = |list: &[&Stored]| -> Timeline {
+        let touching = list.iter().filter(|s| !s.window.occurrences(period).is_empty());
+        let maintenance = touching.flat_map(|s| s.declared(period, whole_components(&s.window, of))).collect();
+        Timeline { maintenance, ..Timeline::default() }
     };
     let before: Vec<&Stored> = all.iter().collect();
     let after: Vec<&Stored> = before.iter().copied().chain([fresh]).collect();
+    let (before, after) = (declared(&before), declared(&after));
+    let admitted = |component: &Name, timeline: &Timeline| {
+        let part = Recorded { name: component.to_string(), ..Recorded::default() };
+        windows(contract, &part, timeline, &Spans::new(vec![period])).admitted
+    };
     let gain = |component: &&Name| admitted(component, &after).minus(&admitted(component, &before)).cut(occurrence).length();
     let gained = mine.iter().map(gain).min().unwrap_or(0);
     let announced = match contract.maintenance.announcement {

@@ -36,6 +36,8 @@ use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason,
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
+/// As many more for each endpoint.
+const EVENTS_OF_ARRIVAL: usize = 6;
 /// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who came and left.
 const EVENTS_WAITING_BESIDE: usize = 20_000;
 /// Re-probes go on this long after an outage was confirmed.
@@ -177,6 +179,8 @@ pub struct Recorder {
     results: Vec<(i64, UtcMs, bool)>,
     /// Some found no room: their record ended, and begins again with the next batch.
     results_overflowed: bool,
+    /// Ends of records that found no room either.
+    results_untold: Vec<(usize, Ms)>,
     /// Endpoints whose single results are recorded, as the events tell.
     recording: HashSet<i64>,
     next_state: usize,
@@ -218,6 +222,7 @@ impl Recorder {
             service: Vec::new(),
             results: Vec::new(),
             results_overflowed: false,
+            results_untold: Vec::new(),
             recording: HashSet::new(),
             next_state: 0,
             round_began: last_batch + 1,
@@ -387,9 +392,14 @@ impl Recorder {
         let _ = self.push_event(events::of_endpoint(who, kind, now, utc, body));
     }
 
+    /// A fleet that is taken into service has some events for each endpoint before the first batch can close.
+    fn events_limit(&self) -> usize {
+        EVENTS_WAITING_LIMIT + EVENTS_OF_ARRIVAL * self.courses.len()
+    }
+
     pub fn push_event(&mut self, event: EventDraft) -> Kept {
-        let limit = if events::is_of_state(event.kind) { EVENTS_WAITING_LIMIT } else { EVENTS_WAITING_LIMIT + EVENTS_WAITING_BESIDE };
-        if self.events.len() >= limit {
+        let beside = if events::is_of_state(event.kind) { 0 } else { EVENTS_WAITING_BESIDE };
+        if self.events.len() >= self.events_limit() + beside {
             self.dropped_events += 1;
             return Kept::No;
         }
@@ -438,8 +448,10 @@ impl Recorder {
             Happening::Missed { at, reason, count } => {
                 self.counts.unmeasured[reason as usize] += count;
                 self.apply(index, Input::Missed(at, reason, count), None, now);
-                // It may still vouch, if it is probed within the gap.
-                self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
+                // It may still vouch, if it is probed within the gap. Where places are lacking, another probe would take a slot's.
+                if reason != Reason::LocalResource || self.courses[index].judge.undecided() {
+                    self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
+                }
             }
             Happening::Probe { occasion, start, end, report, stalled, confirming, .. } => {
                 let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { self.vouched(verdict(&report.outcome, stalled), start, end) };

@@ -527,6 +527,9 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
         "UPDATE stub SET carried = replace(carried, 'connect_refused', 'connect_timeout')",
         "UPDATE outage SET cause = 'connect_timeout'",
         "DELETE FROM event WHERE kind = 'pruned'",
+        "INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) SELECT 1, 1, max(at), max(at) + 60000, 'late' FROM event",
+        "INSERT INTO absent (id, endpoint, from_at, to_at) SELECT -5, 1, max(at), max(at) + 60000 FROM event",
+        "INSERT INTO outage (opened, closed, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest) SELECT 1, 1, 1, 'status', max(at), max(at), max(at), max(at), max(at) + 60000, max(at), max(at) + 60000 FROM event",
     ] {
         rusqlite::Connection::open(&file).expect("opened").execute_batch(deed).expect("done");
         assert_eq!(verify(directory.path(), None).0, Some(1), "{deed}");

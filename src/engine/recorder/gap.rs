@@ -76,7 +76,6 @@ fn begin_of(change: &Change) -> Ms {
 
 #[cfg(test)]
 mod tests {
-    use super::super::EVENTS_WAITING_LIMIT;
     use super::super::tests::recorder;
     use super::*;
     use crate::engine::inputs::Input;
@@ -108,7 +107,7 @@ mod tests {
         }
         let outage = *recorder.courses[0].judge.outage().expect("an open outage");
         let batch = recorder.close_batch(Stamp { timeline_ms: at + 10, ..Stamp::default() });
-        let told = &batch.events[EVENTS_WAITING_LIMIT..];
+        let told = &batch.events[recorder.events_limit()..];
         assert_eq!(told.iter().map(|e| e.kind).collect::<Vec<_>>(), ["history_gap", "known", "down"]);
         let Some(Projection::Unknown { from, to, reason }) = told[1].projection else { panic!("no unknown time") };
         assert_eq!((from, to, reason), (hole_from, recorder.courses[0].judge.ledger().watermark, "history"));
@@ -131,7 +130,7 @@ mod tests {
         observe(&mut recorder, 3000, Verdict::Success);
         observe(&mut recorder, 3500, Verdict::Success);
         let batch = recorder.close_batch(Stamp { timeline_ms: 4000, ..Stamp::default() });
-        let told: Vec<_> = batch.events[EVENTS_WAITING_LIMIT..].iter().map(|e| e.kind).collect();
+        let told: Vec<_> = batch.events[recorder.events_limit()..].iter().map(|e| e.kind).collect();
         assert_eq!(told, ["history_gap", "outage_lost", "known"]);
         assert_eq!(recorder.courses[0].told_outage, None);
     }

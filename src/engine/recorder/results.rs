@@ -39,6 +39,9 @@ impl Recorder {
 
     /// Records again what found no room in the batches before.
     pub(super) fn record_again(&mut self, now: Ms) {
+        for (index, at) in std::mem::take(&mut self.results_untold) {
+            self.record_no_more(index, at);
+        }
         if std::mem::take(&mut self.results_overflowed) {
             let plan = self.board.plan.load_full();
             self.record_results_of(&plan.contracts, now);
@@ -89,6 +92,9 @@ impl Recorder {
             self.courses[index].is_counted_singly = false;
             self.results_overflowed = true;
             self.record_no_more(index, result.start);
+            if self.recording.contains(&self.courses[index].id) {
+                self.results_untold.push((index, result.start));
+            }
             return;
         }
         self.results.push((self.courses[index].id, at, ok));

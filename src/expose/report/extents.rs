@@ -39,6 +39,8 @@ fn hear(told: &mut Told, event: &Map<String, Value>) {
         "endpoint_removed" => (told.gone_at, told.open_unknown) = (n("at_ms"), Some(None)),
         "out_of_service" => (told.gone_at, told.open_unknown) = (None, Some(n("to_ms"))),
         "unknown" => told.open_unknown = Some(n("from_ms")),
+        // A record with a hole says nothing of what is open.
+        "known" if text("reason") == "history" => told.open_unknown = None,
         "known" | "first_up" | "down" | "up" | "outage_left" | "doubt" => told.open_unknown = Some(None),
         _ => {}
     }
@@ -117,7 +119,7 @@ pub(super) fn held(
     }
     let left_out = |told: &Told| {
         let concerned = told.component.as_ref().is_some_and(|c| components.contains(c));
-        concerned && told.gone_at.is_none_or(|at| calendar.utc(at as Ms) > period.from)
+        concerned && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
     };
     let mut missing: Vec<&String> = all.iter().filter(|(_, told)| left_out(told)).map(|(name, _)| name).collect();
     missing.sort();

@@ -54,7 +54,7 @@ pub fn renames(connection: &Connection) -> Result<Renames, HistoryError> {
         let ids = stub.carried["ids"].as_object();
         for (now, id) in ids.into_iter().flatten() {
             let names = stub.carried["names"][id.to_string()].as_array();
-            let earlier = names.into_iter().flatten().filter_map(Value::as_str).filter(|name| *name != now.as_str());
+            let earlier = names.into_iter().flatten().filter_map(Value::as_str).filter(|name| ids.is_some_and(|ids| !ids.contains_key(*name)));
             list.extend(earlier.map(|name| (stub.last, name.to_owned(), now.clone())));
         }
     }

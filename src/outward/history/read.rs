@@ -258,7 +258,10 @@ pub fn exclusions(connection: &Connection, calendar: &Calendar, endpoint: &str, 
         let (body, seq) = row?;
         let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
         let names = |key: &str, name: &str| {
-            let is_it = |n: &serde_json::Value| n == name || key == "endpoints" && calendar.renames.now(seq, n.as_str().unwrap_or_default()) == name;
+            let is_it = |n: &serde_json::Value| match key {
+                "endpoints" => calendar.renames.now(seq, n.as_str().unwrap_or_default()) == name,
+                _ => n == name,
+            };
             value[key].as_array().is_some_and(|l| l.iter().any(is_it))
         };
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();

@@ -11,6 +11,9 @@ use super::upkeep::Unit;
 use super::{HistoryError, Projection};
 use crate::words::{Cause, Reason, parse_utc};
 
+/// A change becomes final some moments after the time that it is about, and never before.
+const COMMITTED_WITHIN_MS: i64 = 1000;
+
 /// One row of a reading table, with the event it follows from.
 type Row1 = (u64, Vec<i64>, String);
 
@@ -234,14 +237,16 @@ impl Retold {
 
     /// The first difference between the tables and what the events tell. Rows that a stub stands for may be there yet.
     pub fn differs(&self, connection: &Connection, stub: Option<&Stub>) -> Result<Option<(u64, String)>, HistoryError> {
+        // Only what lies before the cut as well: a row that speaks of later time is nobody's.
         let (last, cut) = stub.map_or((0, Value::Null), |s| (s.last as i64, s.carried["cut"].clone()));
+        let until = stub.map_or(0, |s| s.until_ms as i64 + COMMITTED_WITHIN_MS);
         if let Some(seq) = self.misplaced {
             return Ok(Some((seq, "the endpoint that it is filed under is not the one that it names".into())));
         }
         if let Some(found) = self.endpoints_differ(connection)? {
             return Ok(Some(found));
         }
-        if let Some(found) = self.outages_differ(connection, last)? {
+        if let Some(found) = self.outages_differ(connection, [last, until])? {
             return Ok(Some(found));
         }
         if let Some(found) = self.seals_differ(connection)? {
@@ -278,8 +283,8 @@ impl Retold {
         ];
         for (table, sql, read) in tables {
             let left = match table {
-                "unknown" => format!(" WHERE seq > {last}"),
-                "doubtful" | "proven" | "absent" => format!(" WHERE id > {}", cut[table].as_i64().unwrap_or(0)),
+                "unknown" => format!(" WHERE NOT (seq <= {last} AND to_at <= {until})"),
+                "doubtful" | "proven" | "absent" => format!(" WHERE NOT (id <= {} AND to_at <= {until})", cut[table].as_i64().unwrap_or(0)),
                 _ => String::new(),
             };
             let mut stored: Vec<(Vec<i64>, String)> = connection.prepare(&format!("{sql}{left}"))?.query_map([], |r| read(r))?.collect::<Result<_, _>>()?;
@@ -322,10 +327,10 @@ impl Retold {
         Ok(None)
     }
 
-    fn outages_differ(&self, connection: &Connection, cut: i64) -> Result<Option<(u64, String)>, HistoryError> {
-        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage WHERE closed IS NULL OR closed > ?1 ORDER BY opened";
+    fn outages_differ(&self, connection: &Connection, cut: [i64; 2]) -> Result<Option<(u64, String)>, HistoryError> {
+        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage WHERE closed IS NULL OR NOT (closed <= ?1 AND to_latest <= ?2) ORDER BY opened";
         let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([cut])?;
+        let mut rows = statement.query(cut)?;
         let mut seen = 0;
         while let Some(r) = rows.next()? {
             let opened = r.get::<_, i64>(0)? as u64;

@@ -20,6 +20,7 @@ use super::prune::take_some;
 use super::tally::{merged, pack_results, with_results};
 use super::writer::History;
 use super::{EventDraft, HistoryError, Projection};
+use crate::judgement::timeline::Span;
 use crate::words::{Ms, UtcMs, format_utc, parse_utc};
 
 /// Later hours that are sealed before a day's hours are rolled up: seven days.
@@ -120,6 +121,11 @@ impl Unit {
             };
             parse_utc(&whole).map(|utc| Unit::of(kind, utc))
         })
+    }
+
+    /// The time that it is of. UTC.
+    pub fn span(self) -> Span {
+        Span::new(self.from(), self.to())
     }
 
     pub fn day(self) -> Unit {

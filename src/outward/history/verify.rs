@@ -228,7 +228,7 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
     }
     if let Some(given) = &given {
         let verdict = match stub.as_ref().filter(|s| given.seq <= s.last) {
-            Some(stub) => pruned_differs(given, stub),
+            Some(stub) => pruned_differs(given, stub, &walked, &proof),
             None => given_differs(given, &walked, &stored, &proof),
         };
         if let Some(verdict) = verdict {
@@ -299,7 +299,11 @@ fn signed_by_others(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option
 }
 
 /// Whether a checkpoint from outside is among those that the stub keeps.
-fn pruned_differs(given: &Signed, stub: &Stub) -> Option<Verdict> {
+fn pruned_differs(given: &Signed, stub: &Stub, walked: &Walked, proof: &Proof) -> Option<Verdict> {
+    if let Some((last, restored)) = walked.restores.get(&given.chain).filter(|(last, _)| given.chain != proof.chain && given.seq > *last) {
+        let why = format!("forked by restore: a backup that ended with event {last} was restored, and what followed up to {} is gone", given.seq);
+        return Some(Verdict::Forked { seq: *restored, why });
+    }
     let kept = stub.checkpoints().iter().find(|c| c["seq"].as_u64() == Some(given.seq) && c["chain"] == given.chain);
     match kept {
         Some(kept) if kept["head"] == given.head => None,
