@@ -182,7 +182,7 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
     let deeds: [(&str, Deed); 11] = [
         ("extents: db belongs", Box::new(|r| drop(r["extents"].as_array_mut().expect("a list").remove(db)))),
         ("first_start_ms: ", Box::new(|r| r["extents"][db]["first_start_ms"] = json!(first + 1))),
-        ("watermark_ms: ", Box::new(|r| r["extents"][db]["watermark_ms"] = json!(first))),
+        ("watermark_ms: ", Box::new(|r| r["extents"][db]["watermark_ms"] = json!(first - 1))),
         ("watermark_ms: it is later", Box::new(|r| r["extents"][db]["watermark_ms"] = json!(settled + 86_400_000))),
         ("gone: ", Box::new(|r| r["extents"][db]["gone"] = json!(true))),
         ("open_unknown: ", Box::new(|r| r["extents"][web]["open_unknown"] = json!({"from_ms": first, "reason": "late"}))),

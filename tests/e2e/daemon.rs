@@ -249,7 +249,7 @@ async fn a_short_restart_changes_neither_since_when_nor_when_it_last_changed() {
     let directory = tempfile::tempdir().expect("a directory");
     let (web, closed) = (Switch::new().await, closed_port());
     let down = format!("[[endpoint]]\nname = \"closed\"\nprobe.tcp = \"127.0.0.1:{closed}\"\n");
-    let config = format!("[defaults]\ninterval = \"60s\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n{}{down}", http("web", web.port));
+    let config = format!("[defaults]\ninterval = \"10s\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n{}{down}", http("web", web.port));
     let daemon = Daemon::start(directory.path(), &config).await;
     daemon.until_state("web", "up").await;
     daemon.until_state("closed", "down").await;
