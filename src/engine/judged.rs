@@ -102,10 +102,12 @@ impl Told {
         let mut unknown = spans("unknown")?;
         unknown.extend(judge.open_unknown().map(|(from, _)| Span::new(from as i64, settled)));
         let down = known_down(&outages_of(connection, id, i64::MIN)?, &unknown, settled);
+        // What is told of the time before the first start is in no ledger.
+        let counted = Span::new(first as i64, settled);
         let sums = [
-            ("unknown", Spans::new(unknown).length(), ledger.unknown),
-            ("down", down.length(), ledger.down),
-            ("out of service", Spans::new(spans("absent")?).length(), ledger.out_of_service),
+            ("unknown", Spans::new(unknown).cut(counted).length(), ledger.unknown),
+            ("down", down.cut(counted).length(), ledger.down),
+            ("out of service", Spans::new(spans("absent")?).cut(counted).length(), ledger.out_of_service),
         ];
         let differs = sums.iter().find(|(_, told, counted)| told != counted);
         Ok(differs.map(|(what, told, counted)| format!("{what} are {told} ms by the events, and {counted} by its ledger")))
