@@ -589,18 +589,4 @@ mod tests {
         recorder.tell(0, success(3000 + hour), 3001 + hour);
         assert_eq!(recorder.judge(0).ledger().unknown, 999, "only what was before the first success");
     }
-
-    #[test]
-    fn a_record_that_finds_no_room_is_refused() {
-        let mut recorder = recorder("1s");
-        while recorder.push_event(events::general("filler", 1, 1, serde_json::json!({}))) == Kept::Yes {}
-        let window = crate::judgement::maintenance::Window::from_json(&serde_json::json!({
-            "id": "w", "components": [], "endpoints": ["e"], "start": "2026-12-06T02:00:00", "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
-            "announced_at": null, "reason": "x",
-        }))
-        .expect("a window");
-        assert_eq!(recorder.declare(window, "anna", crate::judgement::maintenance::Origin::Person, 5), Kept::No);
-        assert!(recorder.board.windows.load().is_empty());
-        assert_eq!(recorder.correct("annotation", serde_json::json!({}), 5), Kept::No);
-    }
 }

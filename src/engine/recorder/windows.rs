@@ -125,3 +125,23 @@ fn tell_course(course: &mut Course, all: &[Stored], now: Ms, offset: i64) {
     let settled = course.judge.ledger().watermark;
     course.judge.set_windows(windows_of(all, endpoint.name.as_str(), endpoint.component.as_str(), settled, now, offset));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::recorder;
+    use super::*;
+
+    #[test]
+    fn a_record_that_finds_no_room_is_refused() {
+        let mut recorder = recorder("1s");
+        while recorder.push_event(events::general("filler", 1, 1, serde_json::json!({}))) == Kept::Yes {}
+        let window = Window::from_json(&serde_json::json!({
+            "id": "w", "components": [], "endpoints": ["e"], "start": "2026-12-06T02:00:00", "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
+            "announced_at": null, "reason": "x",
+        }))
+        .expect("a window");
+        assert_eq!(recorder.declare(window, "anna", Origin::Person, 5), Kept::No);
+        assert!(recorder.board.windows.load().is_empty());
+        assert_eq!(recorder.correct("annotation", serde_json::json!({}), 5), Kept::No);
+    }
+}
