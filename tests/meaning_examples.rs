@@ -73,3 +73,17 @@ fn an_outage_open_at_a_kill_is_one_outage_with_unknown_time_in_it() {
     let known: Vec<_> = told.changes.iter().filter(|c| matches!(c, Change::UnknownUntil { reason: Reason::NotRunning, .. })).collect();
     assert_eq!(known.len(), 1);
 }
+
+#[test]
+fn outages_are_not_seen_below_the_longest_time_from_a_start_to_the_next_end() {
+    // I = 30: 0 -> 0, 30 -> 32, 60 -> 61: an outage within 30 -> 61 can pass; so can one that begins after 60, as long as nobody looks.
+    let rules = rules(30_000);
+    let mut told = told(&rules, &[(0.0, 0.0, UP), (30.0, 32.0, UP), (60.0, 61.0, UP)]);
+    assert_eq!((told.judge.longest_blind(), told.judge.blind_lately()), (32_000, 32_000), "from 0 to 32");
+    assert_eq!(told.judge.begin_blind(&rules, 65_000), 32_000, "of a period that ends at 65");
+    assert_eq!(told.judge.blind_lately(), 0, "the next has none yet");
+    told.judge.observe(&rules, ProbeResult { start: 80_000, end: 81_000, verdict: UP, slot: true }, &mut told.changes);
+    assert_eq!(told.judge.blind_lately(), 21_000, "from 60, before it began, to 81");
+    assert_eq!(told.judge.begin_blind(&rules, 105_000), 25_000, "from 80 to its end, though nothing was seen after");
+    assert_eq!((told.judge.begin_blind(&rules, 900_000), told.judge.longest_blind()), (33_000, 32_000), "what is past the gap is unknown, not unseen");
+}

@@ -202,6 +202,7 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
             open_run: judge.open_run(),
             is_gone: false,
             longest_blind: judge.longest_blind(),
+            blind_lately: judge.blind_lately(),
         };
         let period = Span::new(0, i64::MAX / 8);
         let stored = record(&connection, &calendar, plan.endpoints[k].name.as_str(), extent, period).expect("a record");

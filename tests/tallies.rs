@@ -6,7 +6,8 @@ use std::time::Duration;
 use probity::judgement::latency::{Ending, Series};
 use probity::judgement::state::Slots;
 use probity::judgement::timeline::Span;
-use probity::outward::history::past::{Which, tallies};
+use probity::outward::history::past::{Which, longest_blind, tallies};
+use probity::outward::history::read::{Calendar, Extent};
 use probity::outward::history::registry::Registered;
 use probity::outward::history::schema::open_to_read;
 use probity::outward::history::tally::{tally_hours, tally_latency, tally_slots};
@@ -60,6 +61,7 @@ fn tally(registered: &[Registered], which: usize, hour: i64, success: u64) -> Ta
         slots: Slots { success, missed: 1, ..Slots::default() },
         slots_before: Slots::default(),
         reprobes: 0,
+        longest_blind: 30_000 + hour as u64 % 24,
         latency: vec![(Series::Whole(Ending::Success), vec![(100, success)])],
     }
 }
@@ -82,6 +84,13 @@ fn sums(directory: &Path, endpoint: &str, period: Span) -> (u64, u64, u64) {
     let all = tallies(&connection, endpoint, period, Which::Sealed).expect("read");
     let latency = all.iter().flat_map(|t| tally_latency(&t.body)).flat_map(|(_, b)| b).map(|(_, n)| n).sum();
     (all.iter().filter_map(|t| tally_slots(&t.body)).map(|s| s.success).sum(), all.iter().map(|t| tally_hours(&t.body)).sum(), latency)
+}
+
+/// The longest time between two probes of an endpoint in a period, where it was 99 s since the first start.
+fn blind(directory: &Path, endpoint: &str, period: Span) -> u64 {
+    let connection = open_to_read(directory).expect("opened");
+    let extent = Extent { longest_blind: 99_000, ..Extent::default() };
+    longest_blind(&connection, &Calendar::read(&connection).expect("read"), endpoint, &extent, period).expect("read")
 }
 
 fn verdict(directory: &Path) -> Verdict {
@@ -114,6 +123,9 @@ async fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
     // A month of Helsinki begins in the last day of UTC's month before: its hours are still there.
     let april = Span::new(parse_utc("2025-03-31T22:00:00Z").expect("an instant"), parse_utc("2025-04-30T21:00:00Z").expect("an instant"));
     assert_eq!(sums(path, "b", april).1, 60, "the last hour of March, 29 days of two hours, the first hour of 30 April");
+    assert_eq!(blind(path, "b", april), 30_023, "of that month, whatever was before and after");
+    assert_eq!(blind(path, "b", Span::new(april.from - 86_400_000 * 60, april.from + 1)), 30_023, "months and days keep the longest of their hours");
+    assert_eq!(blind(path, "b", Span::new(april.to - HOUR_MS, april.to)), 99_000, "nothing is recorded of that hour: since the first start");
     assert!(matches!(verdict(path), Verdict::Whole { .. }), "{:?}", verdict(path));
     writer.end(Duration::ZERO);
     thread.join().expect("ended");
@@ -157,4 +169,21 @@ async fn an_hour_that_the_clock_comes_back_to_goes_on_and_one_that_is_sealed_doe
     thread.join().expect("ended");
     assert_eq!(sums(path, "a", now), (13, 1, 13), "sealed is sealed");
     assert!(matches!(verdict(path), Verdict::Whole { .. }), "{:?}", verdict(path));
+}
+
+#[tokio::test]
+async fn what_a_kill_kept_from_the_last_tally_is_put_into_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let (writer, thread, registered) = begun(path);
+    writer.tallies(vec![tally(&registered, 0, 490_000, 7), tally(&registered, 1, 489_999, 7), tally(&registered, 1, 490_000, 7)]);
+    writer.end(Duration::ZERO);
+    thread.join().expect("ended");
+    let mut history = History::open(path, None).expect("opened");
+    history.amend_last_tallies(&[(registered[0].id, 31_000), (registered[1].id, 5)]).expect("amended");
+    drop(history);
+    let hour = |n: i64| Span::new(n * HOUR_MS, (n + 1) * HOUR_MS);
+    assert_eq!(blind(path, "a", hour(490_000)), 31_000);
+    assert_eq!(blind(path, "b", hour(490_000)), 30_016, "it said more already");
+    assert_eq!((blind(path, "b", hour(489_999)), sums(path, "b", hour(490_000)).0), (30_015, 0), "the rest stays, and nothing is sealed");
 }

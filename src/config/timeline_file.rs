@@ -1,7 +1,10 @@
 //! Reads `probity-timeline/1`: what our own exports write, and what anybody else may.
+//!
+//! Keys that are not known are refused: what somebody wrote as `unknwon` must not count as up. Those that begin with `x_` are for notes.
 
 use serde_json::Value;
 
+use super::walk::nearest;
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded, Timeline};
 use crate::judgement::timeline::Span;
 use crate::words::time::is_writable;
@@ -31,6 +34,15 @@ impl<'v> At<'v> {
         let value = self.value.get(key).filter(|v| !v.is_null())?;
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         Some(At { value, path })
+    }
+
+    /// No keys but these, and notes.
+    fn only(&self, known: &[&str]) -> Result<(), NoTimeline> {
+        let Some(object) = self.value.as_object() else { return wrong(&self.path, "this should be a JSON object") };
+        let Some(key) = object.keys().find(|key| !known.contains(&key.as_str()) && !key.starts_with("x_")) else { return Ok(()) };
+        let path = if self.path.is_empty() { "the timeline" } else { &self.path };
+        let advice = nearest(key, known).map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        wrong(path, format!("there is no key `{key}`; {advice} (a note of your own begins with x_)"))
     }
 
     fn required(&self, key: &str) -> Result<At<'v>, NoTimeline> {
@@ -73,6 +85,7 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
     if !value.is_object() {
         return wrong("the timeline", "this should be a JSON object with `schema` \"probity-timeline/1\"");
     }
+    root.only(&["schema", "from", "to", "components", "maintenance"])?;
     if let Some(schema) = root.field("schema").filter(|s| s.value != "probity-timeline/1") {
         return wrong("schema", format!("{} is not \"probity-timeline/1\"", schema.value));
     }
@@ -92,7 +105,25 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
     Ok(Timeline { from, to, components, maintenance })
 }
 
+/// What a component may say; sums are for readers, and are computed anew.
+const COMPONENT: [&str; 13] = [
+    "name",
+    "in_service",
+    "down",
+    "unknown",
+    "probes",
+    "not_seen_below_ms",
+    "up_ms",
+    "down_ms",
+    "unknown_ms",
+    "down_lower_ms",
+    "down_upper_ms",
+    "first_start",
+    "watermark",
+];
+
 fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
+    at.only(&COMPONENT)?;
     let name = at.required("name")?.text()?.to_owned();
     let in_service = match at.field("in_service") {
         None => Vec::new(),
@@ -108,6 +139,7 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
         .list("unknown")?
         .iter()
         .map(|u| {
+            u.only(&["from", "to", "reason"])?;
             let reason = u.field("reason").map(|r| r.text().map(str::to_owned)).transpose()?;
             Ok((span(u, end.unwrap_or(OPEN))?, reason))
         })
@@ -117,6 +149,7 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
         Some(_) => {
             let mut probes = Vec::new();
             for p in at.list("probes")? {
+                p.only(&["at", "ok"])?;
                 let ok = p.required("ok")?;
                 let Some(flag) = ok.value.as_bool() else { return wrong(&ok.path, "this should be true or false") };
                 probes.push((p.required("at")?.instant()?, flag));
@@ -124,10 +157,15 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
             Some(probes)
         }
     };
-    Ok(Recorded { name, in_service, down, unknown, probes, probes_missing: None })
+    let not_seen_below = at
+        .field("not_seen_below_ms")
+        .map(|at| at.value.as_u64().map_or_else(|| wrong(&at.path, "this should be a whole number of milliseconds"), Ok))
+        .transpose()?;
+    Ok(Recorded { name, in_service, down, unknown, probes, probes_missing: None, not_seen_below })
 }
 
 fn service(at: &At) -> Result<Span, NoTimeline> {
+    at.only(&["from", "to"])?;
     let (from, to) = (at.optional_instant("from")?.unwrap_or(-OPEN), at.optional_instant("to")?.unwrap_or(OPEN));
     if to < from {
         return wrong(&at.path, "it ends before it begins");
@@ -144,6 +182,7 @@ fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {
 }
 
 fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
+    at.only(&["from", "to", "from_earliest", "from_latest", "to_earliest", "to_latest", "cause", "reason"])?;
     let is_open = at.field("to").is_none();
     let point = span(at, end.unwrap_or(OPEN).max(at.required("from")?.instant()?))?;
     let end_of = |key: &str, exact: UtcMs| Ok::<_, NoTimeline>(at.optional_instant(key)?.unwrap_or(exact));
@@ -162,6 +201,7 @@ fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
 }
 
 fn declared(at: &At) -> Result<Declared, NoTimeline> {
+    at.only(&["id", "from", "to", "announced_at", "recorded_at", "components", "reason"])?;
     let span = span(at, OPEN)?;
     let components = match at.field("components") {
         None => None,
@@ -202,5 +242,23 @@ mod tests {
         assert_eq!(place(json!({"components": [{"name": "a", "unknown": [{"from": 5, "to": 4}]}]})), "components[0].unknown[0]");
         assert_eq!(place(json!({"components": [{"name": "a"}, {"name": "a"}]})), "components[1]");
         assert_eq!(place(json!({"maintenance": [{"to": 4}]})), "maintenance[0]");
+        assert_eq!(place(json!({"components": [{"name": "a", "not_seen_below_ms": "1s"}]})), "components[0].not_seen_below_ms");
+    }
+
+    #[test]
+    fn a_misspelled_key_is_no_missing_one() {
+        let said = |value: Value| timeline(&value).expect_err("a fault").to_string();
+        let told = said(json!({"components": [{"name": "a", "unknwon": []}]}));
+        assert_eq!(told, "components[0]: there is no key `unknwon`; did you mean `unknown`? (a note of your own begins with x_)");
+        assert!(said(json!({"components": [{"name": "a", "outages": []}]})).contains("known are name, in_service, down"));
+        assert!(said(json!({"form": 5})).starts_with("the timeline: there is no key `form`; did you mean `from`?"));
+        for (key, list) in
+            [("down", json!([{"from": 1, "too": 2}])), ("unknown", json!([{"from": 1, "untill": 2}])), ("probes", json!([{"at": 1, "okay": true}]))]
+        {
+            let mut value = json!({"components": [{"name": "a"}]});
+            value["components"][0][key] = list;
+            assert!(said(value).starts_with(&format!("components[0].{key}[0]: there is no key")), "{key}");
+        }
+        assert!(timeline(&json!({"x_made_by": "hand", "components": [{"name": "a", "x_why": "a note"}]})).is_ok());
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::recorder::Recorder;
 use crate::engine::replay::judges;
 use crate::engine::scheduler::Limits;
 use crate::judgement::latency::hour_of;
-use crate::judgement::rules::Cadence;
+use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::outward::config_files::Files;
@@ -162,6 +162,11 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let boot_id = boot_id();
     let timeline = timeline(&restored, &boot_id, &reading);
     let now = timeline.ms(reading.boot_ns);
+    // The tallies of the last hour but one, and of those before, are not written any more.
+    if restored.last.as_ref().is_some_and(|last| hour_of(last.utc_ms) < hour_of(reading.utc_ms) - 1) {
+        let longest: Vec<_> = judges.iter_mut().map(|(id, (cadence, judge))| (*id, judge.begin_blind(&Rules::new(*cadence), now))).collect();
+        history.amend_last_tallies(&longest)?;
+    }
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
     recorder.restore_windows(windows);

@@ -39,6 +39,8 @@ pub struct Settled {
     pub open_run: Option<(Ms, Ms)>,
     pub out_of_service: Ms,
     pub longest_blind: Ms,
+    /// The same in the present hour.
+    pub blind_lately: Ms,
 }
 
 /// What /metrics shows of an endpoint.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::figures::{Part, extent, latency_json, of_entry, timeline_json};
+use super::figures::{Part, extent, latency_json, not_seen_below, of_entry, timeline_json};
 use super::recorded::Service;
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
@@ -12,7 +12,7 @@ use crate::judgement::timeline::{Combine, Span, Sums};
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::gone;
 use crate::outward::history::read::{Calendar, Extent, StoredOutage, outages};
-use crate::words::{Ms, Name, Phase, UtcMs, format_utc};
+use crate::words::{Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board) -> Value {
@@ -55,14 +55,32 @@ pub fn one_endpoint(connection: &rusqlite::Connection, board: &Board, name: &str
     Ok(Some(json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "endpoints": [value]})))
 }
 
-/// `/api/v1/outages`, newest first.
+/// `/api/v1/outages`, newest first, with the length below which outages since then were not seen between two probes.
 ///
-/// `blind`: outages shorter than this between probes are not seen.
-pub fn outage_list(connection: &rusqlite::Connection, endpoint: Option<&str>, since: UtcMs, limit: usize, blind: Ms) -> Result<Value, HistoryError> {
+/// `extents`: all endpoints that are meant.
+pub fn outage_list(connection: &rusqlite::Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<Value, HistoryError> {
     let calendar = Calendar::read(connection)?;
+    let WantedOutages { endpoint, since, limit, now } = *wanted;
+    let blind = match endpoint {
+        // Of a large fleet since its first start: the tallies of all would be too many.
+        None if since <= 0 || extents.len() > TOLD_FROM_TALLIES => extents.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0),
+        _ => not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?,
+    };
     let list: Vec<Value> = outages(connection, &calendar, endpoint, since, limit)?.iter().map(|o| outage(o, &calendar)).collect();
     Ok(json!({"schema": "probity-outages/1", "outages": list, "not_seen_below_ms": blind}))
 }
+
+/// Which outages are meant.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedOutages<'w> {
+    pub endpoint: Option<&'w str>,
+    pub since: UtcMs,
+    pub limit: usize,
+    pub now: UtcMs,
+}
+
+/// Endpoints whose tallies are read for one answer.
+const TOLD_FROM_TALLIES: usize = 1000;
 
 pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {
     let utc = |at: u64| json!(format_utc(calendar.utc(at)));

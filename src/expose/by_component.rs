@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::api::parts_of;
 use super::exposition::{Format, header};
-use super::figures::{Part, components};
+use super::figures::{Part, components, say_not_seen};
 use super::recorded::told;
 use super::sla::{answer, spells};
 use crate::config::Plan;
@@ -22,7 +22,7 @@ use crate::judgement::sla::evaluate::{Judged, evaluate};
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::Which;
-use crate::words::{Name, UtcMs};
+use crate::words::{Ms, Name, UtcMs};
 
 /// Components of one answer; an endpoint without one is a component of its own, and there may be a hundred thousand.
 const AT_ONCE: usize = 1000;
@@ -36,6 +36,8 @@ pub struct Figures {
     /// `2026-11`.
     pub month: String,
     pub judged: Judged,
+    /// Outages shorter than this, between two probes, are not seen.
+    pub not_seen_below: Option<Ms>,
 }
 
 /// Those that the config declares or a contract names; metrics and page show these.
@@ -58,11 +60,14 @@ pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcM
     let mut list = Vec::new();
     for ((month, period), which) in current_and_previous(PeriodKind::CalendarMonth, &each.zone, now).into_iter().zip(["current", "previous"]) {
         let until = Span::new(period.from, period.to.min(now).max(period.from));
-        let (reached, recorded) = components(connection, &parts, until, Which::Sealed)?;
+        let (reached, mut recorded) = components(connection, &parts, until, Which::Sealed)?;
+        say_not_seen(connection, &parts, &mut recorded, reached)?;
+        let record = told(reached, recorded, Vec::new());
         // Every component is in the timeline, and time is measured: nothing is left that could not be judged.
-        for judged in evaluate(&each, &[], &told(reached, recorded, Vec::new()), period).unwrap_or_default() {
+        for judged in evaluate(&each, &[], &record, period).unwrap_or_default() {
             let title = judged.component.as_ref().map_or(String::new(), |c| plan.components.get(c).map_or(c.to_string(), |known| known.title.clone()));
-            list.push(Figures { title, which, month: month.clone(), judged });
+            let not_seen_below = record.not_seen_below(judged.component.as_slice());
+            list.push(Figures { title, which, month: month.clone(), judged, not_seen_below });
         }
     }
     Ok(list)
@@ -78,7 +83,7 @@ pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: Ut
     };
     let figures = figures(connection, board, &names, now)?;
     let list: Vec<Value> = figures.iter().map(one).collect();
-    let blind = board.entries().iter().map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0);
+    let blind = figures.iter().filter_map(|f| f.not_seen_below).max().unwrap_or(0);
     Ok(json!({"schema": "probity-components/1", "components": list, "not_seen_below_ms": blind}))
 }
 
@@ -102,6 +107,7 @@ fn one(f: &Figures) -> Value {
     ] {
         value[key] = result[key].clone();
     }
+    value["not_seen_below_ms"] = json!(f.not_seen_below);
     value["spells"] = spells(&j.spells);
     value
 }

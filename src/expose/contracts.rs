@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::parts_of;
 use super::by_component::{self, Figures};
 use super::exposition::{Format, header};
-use super::figures::{components, maintenance};
+use super::figures::{components, maintenance, say_not_seen};
 use super::recorded::told;
 use super::sla::answer;
 use crate::engine::board::{Board, escaped};
@@ -21,7 +21,7 @@ use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::{Which, tallies};
 use crate::outward::history::tally::{tally_hours, tally_latency, tally_slots};
-use crate::words::UtcMs;
+use crate::words::{Ms, UtcMs};
 
 /// One contract over one period.
 pub struct Standing {
@@ -36,6 +36,8 @@ pub struct Standing {
     pub each: Vec<Judged>,
     /// By component, where the contract has an objective for latency.
     pub latency: Vec<Latency>,
+    /// Outages shorter than this, between two probes, are not seen.
+    pub not_seen_below: Option<Ms>,
 }
 
 /// How many probes answered within the bound of a contract. Failed slots did not.
@@ -64,12 +66,14 @@ pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<S
         for (contract, text, period, which) in plan.contracts.present(&name, now) {
             let until = Span::new(period.from, period.to.min(now).max(period.from));
             let windows = maintenance(connection, &parts, period)?;
-            let (reached, recorded) = components(connection, &parts, until, Which::All)?;
+            let (reached, mut recorded) = components(connection, &parts, until, Which::All)?;
+            say_not_seen(connection, &parts, &mut recorded, reached)?;
             let record = told(reached, recorded, windows);
             let judged = evaluate(contract, &plan.contracts.tenants, &record, period).map_err(|e| e.to_string());
             let each = evaluate_components(contract, &plan.contracts.tenants, &record, period).unwrap_or_default();
             let latency = latency(connection, contract, &parts, period, Which::All)?;
-            list.push(Standing { contract: contract.clone(), which, name: text, period, judged, each, latency });
+            let not_seen_below = record.not_seen_below(&contract.components);
+            list.push(Standing { contract: contract.clone(), which, name: text, period, judged, each, latency, not_seen_below });
         }
     }
     let components = by_component::figures(connection, board, &by_component::named(&plan), now)?;
@@ -126,6 +130,7 @@ impl Standings {
                 Ok(list) => {
                     let mut value = answer(&s.contract, s.period, list, &s.each);
                     (value["which"], value["name"], value["why"]) = (json!(s.which), json!(s.name), Value::Null);
+                    value["not_seen_below_ms"] = json!(s.not_seen_below);
                     value["latency"] = latency_json(&s.contract, &s.latency);
                     value
                 }

@@ -14,7 +14,7 @@ use crate::outward::history::HistoryError;
 use crate::outward::history::past::{self, Which};
 use crate::outward::history::read::{Calendar, Extent, latency_since, record, windows};
 use crate::outward::history::tally::tally_latency;
-use crate::words::{Name, UtcMs, format_utc};
+use crate::words::{Ms, Name, UtcMs, format_utc};
 
 /// The quantiles that are shown, in parts per million.
 pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
@@ -26,6 +26,7 @@ pub fn extent(settled: &Settled) -> Extent {
         open_unknown: settled.open_unknown,
         open_run: settled.open_run,
         longest_blind: settled.longest_blind,
+        blind_lately: settled.blind_lately,
         is_gone: false,
     }
 }
@@ -93,6 +94,20 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
     Ok((period, list))
 }
 
+/// The longest time between two probes of an endpoint in a period.
+pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &[(String, Extent)], period: Span) -> Result<Ms, HistoryError> {
+    endpoints.iter().try_fold(0, |longest, (endpoint, extent)| Ok(longest.max(past::longest_blind(connection, calendar, endpoint, extent, period)?)))
+}
+
+/// Says of each component how short an outage has to be not to be seen.
+pub fn say_not_seen(connection: &Connection, parts: &[Part], list: &mut [Component], period: Span) -> Result<(), HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    for (one, part) in list.iter_mut().zip(parts) {
+        one.recorded.not_seen_below = Some(not_seen_below(connection, &calendar, &part.endpoints, period)?);
+    }
+    Ok(())
+}
+
 type SingleResults = (Option<Vec<(UtcMs, bool)>>, Option<String>);
 
 /// The results of a component's slots, or why they are not all there.
@@ -148,7 +163,8 @@ pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Res
 /// `probity-timeline/1` of components over a period.
 pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
     let windows = maintenance(connection, parts, period)?;
-    let (period, components) = components(connection, parts, period, Which::All)?;
+    let (period, mut components) = components(connection, parts, period, Which::All)?;
+    say_not_seen(connection, parts, &mut components, period)?;
     Ok(recorded::timeline_json(period, &components, &windows))
 }
 

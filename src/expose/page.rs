@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::contracts::{Standing as ContractStanding, Standings};
-use super::figures::{QUANTILES, day_of, hourly_medians, last_30_days, of_entry, today};
+use super::figures::{QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, of_entry, today};
 use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
@@ -149,7 +149,8 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
     let calendar = Calendar::read(connection)?;
     let shown: Vec<&Entry> = ordered.iter().skip(page * ROWS).take(ROWS).map(|(_, k)| &*entries[*k]).collect();
     let rows = shown.iter().map(|e| row(connection, board, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
-    let longest = entries.iter().map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0);
+    let of_shown: Vec<_> = shown.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled))).collect();
+    let longest = not_seen_below(connection, &calendar, &of_shown, last_30_days(now))?;
     let blind = match longest {
         0 => "Outages shorter than the time between two probes are not seen.".to_owned(),
         _ => format!("Outages shorter than {} between probes are not seen.", show_duration(longest)),

@@ -179,6 +179,9 @@ pub fn component_json(component: &Component) -> Value {
     if !r.in_service.is_empty() {
         value["in_service"] = r.in_service.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();
     }
+    if let Some(ms) = r.not_seen_below {
+        value["not_seen_below_ms"] = json!(ms);
+    }
     if let Some(probes) = &r.probes {
         value["probes"] = probes.iter().map(|(at, ok)| json!({"at": instant(*at), "ok": ok})).collect();
     }

@@ -21,9 +21,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::api::WantedOutages;
 use super::by_component;
 use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part, takes};
+use super::figures::extent;
 use super::self_metrics::SelfMetrics;
 use super::{api, page};
 use crate::engine::board::{Board, Entry};
@@ -354,9 +356,13 @@ async fn outages(State(site): State<Site>, Query(query): Query<OutagesQuery>) ->
     };
     let limit = query.limit.unwrap_or(100).min(10_000);
     let of = query.endpoint.clone();
-    let is_asked = |e: &Entry| of.as_ref().is_none_or(|name| e.endpoint.load().name.as_str() == name);
-    let blind = site.board.entries().iter().filter(|e| is_asked(e)).map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0);
-    match ask(site, move |_, connection| api::outage_list(&connection, query.endpoint.as_deref(), since, limit, blind)).await {
+    let is_asked = |e: &&Arc<Entry>| of.as_ref().is_none_or(|name| e.endpoint.load().name.as_str() == name);
+    let named = |e: &Arc<Entry>| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled));
+    let extents: Vec<_> = site.board.entries().iter().filter(is_asked).map(named).collect();
+    let answer = ask(site, move |_, connection| {
+        api::outage_list(&connection, &extents, &WantedOutages { endpoint: query.endpoint.as_deref(), since, limit, now: now() })
+    });
+    match answer.await {
         Ok(value) => json(&value),
         Err(response) => response,
     }

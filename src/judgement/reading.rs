@@ -109,6 +109,17 @@ impl Judge {
         self.longest_blind
     }
 
+    /// The same since [`Judge::begin_blind`].
+    pub fn blind_lately(&self) -> Ms {
+        self.blind_lately
+    }
+
+    /// A stretch of the calendar ends at `at`: the longest blind time of it, what is open at its end cut there. Another one begins.
+    pub fn begin_blind(&mut self, rules: &Rules, at: Ms) -> Ms {
+        let open = self.last.map_or(0, |last| at.min(self.unknown_from.unwrap_or(at)).saturating_sub(last.start).min(rules.gap));
+        std::mem::take(&mut self.blind_lately).max(open)
+    }
+
     /// The run of failures that is open: surely down between these instants.
     pub fn open_run(&self) -> Option<(Ms, Ms)> {
         self.run.filter(|r| r.lower() > 0).map(|r| (r.first_end, r.last_start))

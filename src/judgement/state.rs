@@ -160,6 +160,8 @@ pub struct Judge {
     pub(super) transitions: Transitions,
     /// The longest time from the start of a measured result to the end of the next, over whole gaps.
     pub(super) longest_blind: Ms,
+    /// The same since [`Judge::begin_blind`]; a restart may reach further back.
+    pub(super) blind_lately: Ms,
     /// Since when the state is what it is, and when it last changed, by the point estimate; unlike outages these say nothing that settles.
     pub(super) since: Option<Ms>,
     pub(super) changed_at: Option<Ms>,
@@ -580,7 +582,9 @@ impl Judge {
 
     fn saw_whole_gap(&mut self, end: Ms) {
         if let Some(last) = self.last {
-            self.longest_blind = self.longest_blind.max(end.saturating_sub(last.start));
+            let blind = end.saturating_sub(last.start);
+            self.longest_blind = self.longest_blind.max(blind);
+            self.blind_lately = self.blind_lately.max(blind);
         }
     }
 }

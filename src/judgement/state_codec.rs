@@ -8,8 +8,9 @@ use super::rules::Cadence;
 use super::state::{Base, Judge, Notes, OpenOutage, Pending, Run, Slots, Transitions, Vouch};
 use crate::words::{Cause, Ms, Reason};
 
-/// The second version added maintenance and the base of the counters to the first.
-const VERSION: u8 = 3;
+/// The second version added maintenance and the base of the counters to the first, the third since when, the fourth the longest blind
+/// time of the hour.
+const VERSION: u8 = 4;
 
 /// The bytes are not a judge that this version wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,6 +136,7 @@ impl Judge {
         }
         w.option(self.since);
         w.option(self.changed_at);
+        w.number(self.blind_lately);
         w.0
     }
 
@@ -172,6 +174,8 @@ impl Judge {
             pending.push(Pending { vouch, slot, cause, before: read_notes(&mut r)? });
         }
         let (since, changed_at) = if version < 3 { (None, None) } else { (r.option()?, r.option()?) };
+        // One from before may have seen its longest lately.
+        let blind_lately = if version < 4 { longest_blind } else { r.number()? };
         if !r.is_at_end() {
             return Err(Unreadable(r.at));
         }
@@ -192,6 +196,7 @@ impl Judge {
             slots,
             transitions,
             longest_blind,
+            blind_lately,
             since,
             changed_at,
         })

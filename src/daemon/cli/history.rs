@@ -8,7 +8,8 @@ use crate::config::leaf::show_duration;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::engine::judged;
-use crate::expose::api;
+use crate::expose::api::{self, WantedOutages};
+use crate::outward::clock::Clock;
 
 use crate::outward::history::read::{self, Calendar};
 use crate::outward::history::restore::restore as recorded;
@@ -113,8 +114,10 @@ struct Wanted<'a> {
 fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) -> Result<(), HistoryError> {
     let extents = local::extents(connection)?;
     let asked = extents.iter().filter(|(name, ..)| wanted.endpoint.is_none_or(|e| e == name.as_str()));
-    let blind = asked.map(|(.., extent)| extent.longest_blind).max().unwrap_or(0);
-    let value = api::outage_list(connection, wanted.endpoint, wanted.since, wanted.limit, blind)?;
+    let asked: Vec<_> = asked.map(|(name, _, extent)| (name.to_string(), *extent)).collect();
+    let now = Clock::Real.read().utc_ms;
+    let value = api::outage_list(connection, &asked, &WantedOutages { endpoint: wanted.endpoint, since: wanted.since, limit: wanted.limit, now })?;
+    let blind = value["not_seen_below_ms"].as_u64().unwrap_or(0);
     print(json, &value, || {
         let outages = value["outages"].as_array().map_or(&[][..], Vec::as_slice);
         if outages.is_empty() {

@@ -74,6 +74,7 @@ pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, His
                 open_run: judge.open_run(),
                 is_gone: !e.in_service,
                 longest_blind: judge.longest_blind(),
+                blind_lately: judge.blind_lately(),
             };
             if extent.is_gone && extent.first_start.is_none() {
                 return None;

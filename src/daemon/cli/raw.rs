@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::RawProbes;
 use super::{given, print};
+use crate::config::walk::nearest;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::expose::recorded::{self, Component, component_json};
@@ -145,12 +146,21 @@ fn reason(item: &Value, place: usize) -> Result<Reason, String> {
 /// What happened, by component and vantage.
 type Items = BTreeMap<String, BTreeMap<String, Vec<Happened>>>;
 
+/// The keys of an item.
+const KEYS: [&str; 10] = ["component", "vantage", "at", "ok", "start", "end", "result", "reason", "event", "kind"];
+
 fn results(value: &Value) -> Result<Items, String> {
     let items = value.as_array().or_else(|| value["probes"].as_array()).ok_or("this should be a list of results")?;
     let mut all = Items::new();
     for (place, item) in items.iter().enumerate() {
         let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
         let component = if item["component"].is_string() { text("component") } else { "component".to_owned() };
+        // One that is nearly a known key was meant to be it; others say nothing that is judged.
+        for key in item.as_object().into_iter().flat_map(|o| o.keys()).filter(|key| !KEYS.contains(&key.as_str())) {
+            if let Some(near) = nearest(key, &KEYS) {
+                return Err(format!("item {place}: there is no key `{key}`; did you mean `{near}`?"));
+            }
+        }
         all.entry(component).or_default().entry(text("vantage")).or_default().push(happened(item, place)?);
     }
     if all.is_empty() { Err("there is no result in it".into()) } else { Ok(all) }

@@ -15,7 +15,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::start::show_faults;
 use crate::daemon::streams::say_error;
 use crate::expose::api::grouped;
-use crate::expose::figures::{components, maintenance};
+use crate::expose::figures::{components, maintenance, say_not_seen};
 use crate::expose::recorded::{of_sets, told};
 use crate::expose::sla::{answer, instant};
 use crate::judgement::rules::{Cadence, Rules};
@@ -110,7 +110,8 @@ pub fn own_timeline(place: &super::args::Place, span: Span) -> Result<Timeline, 
     let extents = local::extents(&connection).map_err(local::complain)?;
     let now = Clock::Real.read().utc_ms;
     let grouped = grouped(&plan, &extents);
-    let (reached, parts) = components(&connection, &grouped, Span::new(span.from, span.to.min(now).max(span.from)), Which::All).map_err(local::complain)?;
+    let (reached, mut parts) = components(&connection, &grouped, Span::new(span.from, span.to.min(now).max(span.from)), Which::All).map_err(local::complain)?;
+    say_not_seen(&connection, &grouped, &mut parts, reached).map_err(local::complain)?;
     Ok(told(reached, parts, maintenance(&connection, &grouped, span).map_err(local::complain)?))
 }
 
@@ -137,7 +138,9 @@ fn evaluate(args: &SlaEvaluate) -> Result<Exit, Exit> {
         let list = evaluate_contract(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
         let each = evaluate_components(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
         exit = worse(exit, verdict_of(&list));
-        answers.push((answer(contract, span, &list, &each), contract, list));
+        let mut value = answer(contract, span, &list, &each);
+        value["not_seen_below_ms"] = json!(timeline.not_seen_below(&contract.components));
+        answers.push((value, contract, list));
     }
     for (value, contract, list) in &answers {
         print(args.json, value, || shown(value, contract, list));
@@ -223,7 +226,12 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
         let _ = writeln!(out, "\n  {} by itself: availability {percent}, between {lower} % and {upper} %", text(&result["component"]));
         let _ = writeln!(out, "    {}", told_spells(&result["spells"]));
     }
-    out.push_str("\noutages shorter than the time between two probes are not seen\n");
+    let blind = value["not_seen_below_ms"].as_u64();
+    let _ = writeln!(
+        out,
+        "\noutages shorter than {} are not seen",
+        blind.map_or("the time between two probes".to_owned(), |ms| format!("{} between probes", show_duration(ms)))
+    );
     out
 }
 

@@ -123,6 +123,7 @@ impl Driver {
 
     /// Latency and slots of the hours that a restart interrupted.
     pub(super) fn put_back(&mut self, tallies: &[(i64, i64, Vec<u8>)]) {
+        let now = self.now_ms();
         let by_id: HashMap<i64, usize> = (0..self.recorder.endpoints()).map(|index| (self.recorder.id(index), index)).collect();
         for (id, hour, body) in tallies {
             let Some(index) = by_id.get(id).copied() else { continue };
@@ -138,7 +139,7 @@ impl Driver {
             match self.hour - hour {
                 0 => self.recorder.carry_hour(index, slots_before, reprobes),
                 1 => {
-                    self.recorder.carry_last_hour(index, slots_before, reprobes);
+                    self.recorder.carry_last_hour(index, slots_before, reprobes, now);
                     self.closing = Some((*hour, 0));
                 }
                 _ => {}

@@ -163,6 +163,7 @@ impl Recorder {
             open_run: course.judge.open_run(),
             out_of_service: ledger.out_of_service,
             longest_blind: course.judge.longest_blind(),
+            blind_lately: course.judge.blind_lately(),
         }
     }
 }

@@ -15,8 +15,18 @@ pub(super) struct HourCount {
     pub(super) reprobes_before: u64,
     /// Re-probes that the hour had before a restart.
     pub(super) reprobes_carried: u64,
-    /// The hour that was left last, complete: its number, slots, slots before it, re-probes.
-    pub(super) last: (i64, Slots, Slots, u64),
+    /// The hour that was left last, complete.
+    pub(super) last: Complete,
+}
+
+/// An hour that is over.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Complete {
+    number: i64,
+    slots: Slots,
+    slots_before: Slots,
+    reprobes: u64,
+    longest_blind: Ms,
 }
 
 impl Recorder {
@@ -26,7 +36,9 @@ impl Recorder {
         for course in self.courses.iter_mut().filter(|c| !c.is_taken_over) {
             let hour = &mut course.hour;
             let slots = difference(course.judge.slots(), &hour.slots_before);
-            let last = (hour.number, slots, hour.slots_before, course.reprobes - hour.reprobes_before + hour.reprobes_carried);
+            let reprobes = course.reprobes - hour.reprobes_before + hour.reprobes_carried;
+            let longest_blind = course.judge.begin_blind(&course.rules, now);
+            let last = Complete { number: hour.number, slots, slots_before: hour.slots_before, reprobes, longest_blind };
             *hour = HourCount { number, slots_before: *course.judge.slots(), reprobes_before: course.reprobes, last, ..HourCount::default() };
         }
     }
@@ -38,9 +50,11 @@ impl Recorder {
     }
 
     /// The same of the hour before, which ended while nobody was there to write it.
-    pub fn carry_last_hour(&mut self, index: usize, slots_before: Slots, reprobes: u64) {
+    pub fn carry_last_hour(&mut self, index: usize, slots_before: Slots, reprobes: u64, now: Ms) {
         let course = &mut self.courses[index];
-        course.hour.last = (course.hour.number - 1, difference(&course.slots_before, &slots_before), slots_before, reprobes);
+        let slots = difference(&course.slots_before, &slots_before);
+        let longest_blind = course.judge.begin_blind(&course.rules, now);
+        course.hour.last = Complete { number: course.hour.number - 1, slots, slots_before, reprobes, longest_blind };
     }
 
     /// The tally of an endpoint in the present hour as far as it has come, or in the hour before.
@@ -50,21 +64,21 @@ impl Recorder {
             return None;
         }
         let count = &course.hour;
-        let (slots, slots_before, reprobes) = match hour {
+        let (slots, slots_before, reprobes, longest_blind) = match hour {
             present if present == count.number => {
                 let reprobes = course.reprobes - count.reprobes_before + count.reprobes_carried;
-                (difference(course.judge.slots(), &count.slots_before), count.slots_before, reprobes)
+                (difference(course.judge.slots(), &count.slots_before), count.slots_before, reprobes, course.judge.blind_lately())
             }
-            left if left == count.last.0 => (count.last.1, count.last.2, count.last.3),
+            left if left == count.last.number => (count.last.slots, count.last.slots_before, count.last.reprobes, count.last.longest_blind),
             _ => return None,
         };
         let (from, to) = (hour * 3_600_000, (hour + 1) * 3_600_000);
         let view = course.entry.view();
         let latency: Vec<_> = Series::all().map(|s| (s, view.hour.between(from, to, s))).collect();
         drop(view);
-        let is_empty = latency.iter().all(|(_, b)| b.is_empty()) && slots == Slots::default();
+        let is_empty = latency.iter().all(|(_, b)| b.is_empty()) && slots == Slots::default() && longest_blind == 0;
         let name = course.entry.endpoint.load().name.clone();
-        (!is_empty).then_some(TallyDraft { endpoint: course.id, name, hour, slots, slots_before, reprobes, latency })
+        (!is_empty).then_some(TallyDraft { endpoint: course.id, name, hour, slots, slots_before, reprobes, longest_blind, latency })
     }
 }
 

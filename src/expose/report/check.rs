@@ -21,7 +21,7 @@ use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::{Combine, Span};
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
 use crate::outward::history::checkpoint::verify_signature;
-use crate::outward::history::past::Which;
+use crate::outward::history::past::{Which, longest_blind};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, Extent};
 use crate::outward::history::retelling::Retelling;
@@ -108,6 +108,9 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
         if let Some(difference) = first_difference(key, &again[*key], &report[*key]) {
             return Err(difference);
         }
+    }
+    if with_tallies {
+        blind_held(report, &connection)?;
     }
     Ok(if with_tallies { Recomputed::Everything } else { Recomputed::AllButTallies })
 }
@@ -312,7 +315,8 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
             open_unknown: unknown["from_ms"].as_u64().zip(unknown["reason"].as_str().and_then(Reason::parse)),
             open_run: e["open_run"][0].as_u64().zip(e["open_run"][1].as_u64()),
             is_gone: e["gone"] == true,
-            longest_blind: e["longest_blind_ms"].as_u64().unwrap_or(0),
+            longest_blind: 0,
+            blind_lately: 0,
         };
         let endpoint = (e["endpoint"].as_str().ok_or_else(wrong)?.to_owned(), extent);
         match parts.iter_mut().find(|p| p.component == component) {
@@ -321,6 +325,21 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
         }
     }
     Ok(parts)
+}
+
+/// Nobody says that shorter outages were seen than the tallies allow.
+fn blind_held(report: &Value, connection: &Connection) -> Result<(), Difference> {
+    let failed = |e: crate::outward::history::HistoryError| differs("tallies", e.to_string());
+    let calendar = Calendar::read(connection).map_err(failed)?;
+    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+        let name = e["endpoint"].as_str().unwrap_or_default();
+        let least = longest_blind(connection, &calendar, name, &Extent::default(), period_of(report)?).map_err(failed)?;
+        let said = e["longest_blind_ms"].as_u64().unwrap_or(0);
+        if said < least {
+            return Err(differs(&format!("extents[{k}].longest_blind_ms"), format!("{least} follows from the tallies, the report says {said}")));
+        }
+    }
+    Ok(())
 }
 
 /// The first place where two values part, in reading order.

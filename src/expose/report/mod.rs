@@ -25,7 +25,7 @@ use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_comp
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
 use crate::outward::history::definitions::changes;
-use crate::outward::history::past::{Which, sealed_until, tallies};
+use crate::outward::history::past::{Which, longest_blind, sealed_until, tallies};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, exclusions, outages};
 use crate::outward::history::tally::{tally_hours, tally_slots};
@@ -125,7 +125,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "admitted": admitted(&judged),
         "endpoints": endpoints(plan, &parts),
         "slots": slots(connection, &parts, period)?,
-        "extents": extents_of(&parts),
+        "extents": extents_of(connection, &parts, period)?,
         "outages": listed(connection, &parts, period)?,
         "excluded": excluded(connection, &parts, period)?,
         "changed": changed(connection, &parts, period)?,
@@ -185,18 +185,19 @@ fn slots(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Va
 }
 
 /// How far each endpoint's record reaches: what the events alone do not say of the present.
-fn extents_of(parts: &[Part]) -> Vec<Value> {
+fn extents_of(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
     parts
         .iter()
         .flat_map(|p| p.endpoints.iter().map(move |(name, e)| (p, name, e)))
         .map(|(p, name, e)| {
-            json!({
+            Ok(json!({
                 "endpoint": name, "component": p.component.as_str(), "combine": combine_text(p.combine), "in_service_from": p.service.from,
                 "first_start_ms": e.first_start, "watermark_ms": e.watermark,
                 "open_unknown": e.open_unknown.map(|(from, why)| json!({"from_ms": from, "reason": why.as_str()})),
                 "open_run": e.open_run.map(|(a, b)| json!([a, b])), "gone": e.is_gone,
-                "longest_blind_ms": e.longest_blind,
-            })
+                "longest_blind_ms": longest_blind(connection, &calendar, name, e, period)?,
+            }))
         })
         .collect()
 }

@@ -75,6 +75,7 @@ pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merge
                 down: told(&merged),
                 unknown: merged.unknown.as_slice().iter().map(|s| (*s, None)).collect(),
                 probes: None,
+                not_seen_below: timelines.iter().filter_map(|t| t.component(name)).map(|c| c.not_seen_below).reduce(|a, b| Some(a?.max(b?))).flatten(),
                 probes_missing: Some("slices of several timelines cannot be merged; evaluate each by itself".to_owned()),
             }
         })

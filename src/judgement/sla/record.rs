@@ -1,7 +1,7 @@
 //! What was recorded, as a contract reads it: outages with their bounds, unknown time, maintenance, raw probes. UTC.
 
 use crate::judgement::timeline::Span;
-use crate::words::UtcMs;
+use crate::words::{Ms, Name, UtcMs};
 
 /// Later than any period.
 pub const OPEN: UtcMs = i64::MAX / 4;
@@ -41,6 +41,8 @@ pub struct Recorded {
     pub probes: Option<Vec<(UtcMs, bool)>>,
     /// Why they are not, where that is known.
     pub probes_missing: Option<String>,
+    /// Outages shorter than this, between two probes, are not seen; `None` where nobody says.
+    pub not_seen_below: Option<Ms>,
 }
 
 /// A declared window.
@@ -70,6 +72,12 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// Outages of these components that are shorter, between two probes, are not seen; `None` where it is not said of each.
+    pub fn not_seen_below(&self, components: &[Name]) -> Option<Ms> {
+        let each = components.iter().filter_map(|name| self.component(name.as_str())).map(|c| c.not_seen_below);
+        each.reduce(|a, b| Some(a?.max(b?))).flatten()
+    }
+
     pub fn component(&self, name: &str) -> Option<&Recorded> {
         self.components.iter().find(|c| c.name == name)
     }

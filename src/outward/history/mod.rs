@@ -182,6 +182,8 @@ pub struct TallyDraft {
     /// The endpoint's slots when the hour began: after a kill the judge's own count tells the hour's from it.
     pub slots_before: Slots,
     pub reprobes: u64,
+    /// The longest time from the start of a success or failure to the end of the next; at the hour's end what was open is cut.
+    pub longest_blind: Ms,
     /// (highest value of the bucket in us, count) by series.
     pub latency: Vec<(Series, Vec<(u64, u64)>)>,
 }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::read::{Calendar, Extent};
-use super::tally::tally_results;
+use super::tally::{tally_longest_blind, tally_results};
 use super::upkeep::{Kind, Seals, Unit, column};
 use super::{HistoryError, state_place, unsealed};
 use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{Span, Spans};
-use crate::words::{Name, UtcMs};
+use crate::words::{Ms, Name, UtcMs};
 
 /// One stored tally.
 #[derive(Debug, Clone)]
@@ -69,6 +69,15 @@ pub fn tallies(connection: &Connection, endpoint: &str, period: Span, which: Whi
     Ok(list)
 }
 
+/// The longest time between two probes in a period, over the hours that touch it: outages that are shorter are not seen. Where a tally
+/// does not say, that since the endpoint's first start.
+pub fn longest_blind(connection: &Connection, calendar: &Calendar, endpoint: &str, extent: &Extent, period: Span) -> Result<Ms, HistoryError> {
+    let stored = tallies(connection, endpoint, period, Which::All)?;
+    let told = stored.iter().map(|t| tally_longest_blind(&t.body)).try_fold(0, |longest: Ms, one| one.map(|one| longest.max(one)));
+    let lately = Unit::of(Kind::Hour, calendar.utc(extent.watermark)).span().cut(period).map_or(0, |_| extent.blind_lately);
+    Ok(told.filter(|_| !stored.is_empty() || lately > 0).map_or(extent.longest_blind, |told| told.max(lately)))
+}
+
 /// The results of single slots that start inside a period, by their start.
 pub fn results(connection: &Connection, endpoint: &str, period: Span, which: Which) -> Result<Vec<(UtcMs, bool)>, HistoryError> {
     let Some(id) = id_of(connection, endpoint)? else { return Ok(Vec::new()) };
@@ -122,6 +131,7 @@ pub fn gone(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, Histor
             first_start: judge.first_start(),
             watermark: judge.ledger().watermark,
             longest_blind: judge.longest_blind(),
+            blind_lately: judge.blind_lately(),
             is_gone: true,
             ..Extent::default()
         };

@@ -113,8 +113,11 @@ pub struct Extent {
     pub open_run: Option<(Ms, Ms)>,
     /// Taken out of service, and not back: nothing follows its settled time.
     pub is_gone: bool,
-    /// The longest time between two probes, from the start of the one to the end of the next: shorter outages can pass in it.
+    /// The longest time between two probes since the first start, from the start of the one to the end of the next: shorter outages can
+    /// pass in it.
     pub longest_blind: Ms,
+    /// The same in the hour of the watermark.
+    pub blind_lately: Ms,
 }
 
 /// What is recorded of one endpoint, in UTC, cut to what touches `period`.

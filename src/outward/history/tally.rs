@@ -7,11 +7,15 @@ use serde_json::{Map, Value, json};
 use super::TallyDraft;
 use crate::judgement::latency::{HIGHEST_US, Series, merge};
 use crate::judgement::state::Slots;
-use crate::words::UtcMs;
+use crate::words::{Ms, UtcMs};
+
+const LONGEST_BLIND: &str = "longest_blind_ms";
 
 /// A tally as JSON: slots, re-probes, and HDR histograms in V2 encoding, base64.
 pub fn tally_body(tally: &TallyDraft) -> Vec<u8> {
-    body_of(tally.name.as_str(), &tally.slots, &tally.slots_before, tally.reprobes, &tally.latency).to_string().into_bytes()
+    let mut body = body_of(tally.name.as_str(), &tally.slots, &tally.slots_before, tally.reprobes, &tally.latency);
+    body[LONGEST_BLIND] = json!(tally.longest_blind);
+    body.to_string().into_bytes()
 }
 
 fn body_of(name: &str, slots: &Slots, slots_before: &Slots, reprobes: u64, series: &[(Series, Vec<(u64, u64)>)]) -> Value {
@@ -85,6 +89,10 @@ pub fn merged(bodies: &[Vec<u8>]) -> Option<Vec<u8>> {
     let mut body = body_of(last["endpoint"].as_str()?, &slots, &slots_of(&first["slots_before"]).unwrap_or_default(), 0, &buckets);
     body["reprobes"] = json!(read.iter().filter_map(|t| t["reprobes"].as_u64()).sum::<u64>());
     body["hours"] = json!(read.iter().map(|t| t["hours"].as_u64().unwrap_or(1)).sum::<u64>());
+    // One that does not say leaves the whole without it.
+    if let Some(longest) = read.iter().map(|t| t[LONGEST_BLIND].as_u64()).try_fold(0, |longest, one| one.map(|one| longest.max(one))) {
+        body[LONGEST_BLIND] = json!(longest);
+    }
     let mut results: Vec<(UtcMs, bool)> = bodies.iter().flat_map(|b| tally_results(b)).collect();
     if !results.is_empty() {
         results.sort_unstable();
@@ -155,6 +163,25 @@ pub fn with_results(stored: Option<&[u8]>, name: &str, packed: &str) -> Vec<u8> 
     body.to_string().into_bytes()
 }
 
+/// The longest time between two probes in a stored tally; those of earlier versions do not say.
+pub fn tally_longest_blind(body: &[u8]) -> Option<Ms> {
+    #[derive(serde::Deserialize)]
+    struct Only {
+        longest_blind_ms: Option<Ms>,
+    }
+    serde_json::from_slice::<Only>(body).ok()?.longest_blind_ms
+}
+
+/// The tally with a longest blind time of at least `longest`, if it said less.
+pub fn with_longest_blind(stored: &[u8], longest: Ms) -> Option<Vec<u8>> {
+    if tally_longest_blind(stored)? >= longest {
+        return None;
+    }
+    let mut body: Value = serde_json::from_slice(stored).ok()?;
+    body[LONGEST_BLIND] = json!(longest);
+    Some(body.to_string().into_bytes())
+}
+
 /// How many hours a stored tally is of.
 pub fn tally_hours(body: &[u8]) -> u64 {
     serde_json::from_slice::<Value>(body).ok().and_then(|t| t["hours"].as_u64()).unwrap_or(1)
@@ -198,8 +225,10 @@ mod tests {
             slots: Slots::default(),
             slots_before: Slots::default(),
             reprobes: 0,
+            longest_blind: 31_000,
             latency: vec![(Series::Whole(Ending::Success), buckets.clone()), (Series::Phase(Phase::Tls), vec![(5, 2)])],
         };
+        assert_eq!(tally_longest_blind(&tally_body(&tally)), Some(31_000));
         let read = tally_latency(&tally_body(&tally));
         assert_eq!(read.len(), 2);
         assert_eq!(read[1], (Series::Phase(Phase::Tls), vec![(5, 2)]));

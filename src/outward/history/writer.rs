@@ -20,7 +20,7 @@ use super::prune::{Cut, Pruned};
 use super::registry::{Registered, register, serve};
 use super::restore::{Restored, restore};
 use super::schema::{self, Owner};
-use super::tally::{continued, tally_body};
+use super::tally::{continued, tally_body, with_longest_blind};
 use super::trust::vouch;
 use super::upkeep::{Kind, Reopened, Seals, Unit, Upkeep, reopen};
 use super::*;
@@ -180,6 +180,22 @@ impl History {
         let mut statement = self.connection.prepare("SELECT endpoint, hour, body FROM tally WHERE hour >= ?1")?;
         let rows = statement.query_map([hour], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What endpoints' last tallies are to say at least of the longest time between two probes: a kill may have kept it from them.
+    pub fn amend_last_tallies(&mut self, longest_blind: &[(i64, Ms)]) -> Result<(), HistoryError> {
+        let transaction = self.connection.transaction()?;
+        for (endpoint, longest) in longest_blind {
+            let sql = "SELECT hour, body FROM tally WHERE endpoint = ?1 ORDER BY hour DESC LIMIT 1";
+            let last: Option<(i64, Vec<u8>)> = transaction.prepare_cached(sql)?.query_row([endpoint], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+            let Some((hour, body)) = last.filter(|(hour, _)| !self.seals.has(Unit::new(Kind::Hour, *hour))) else { continue };
+            if let Some(more) = with_longest_blind(&body, *longest) {
+                let sql = "UPDATE tally SET body = ?3 WHERE endpoint = ?1 AND hour = ?2";
+                transaction.prepare_cached(sql)?.execute(params![endpoint, hour, more])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
     }
 
     pub fn register(&mut self, list: &[Registration]) -> Result<Vec<Registered>, HistoryError> {
