@@ -1,7 +1,17 @@
 //! The house rules that a machine can hold: floors, clocks, sizes, names, and that every probe kind and metric is shown.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use probity::engine::board::Board;
+use probity::engine::drive::Gauges;
+use probity::expose::by_component;
+use probity::expose::contracts::Standings;
+use probity::expose::exposition::{FAMILIES, Format};
+use probity::expose::self_metrics::SelfMetrics;
+use probity::outward::notify::Deliveries;
 
 const FLOORS: [&str; 7] = ["words", "judgement", "config", "outward", "engine", "expose", "daemon"];
 
@@ -128,10 +138,37 @@ fn every_cause_is_documented_and_provoked_and_every_reason_documented() {
 
 #[test]
 fn every_metric_has_a_help_text_a_stranger_can_act_on() {
-    for family in probity::expose::exposition::FAMILIES {
-        assert!(family.name.starts_with("probity_"));
-        assert!(family.help.len() > 40 && family.help.ends_with('.'), "{}: {}", family.name, family.help);
+    let mut helps: BTreeMap<String, String> = FAMILIES.iter().map(|f| (f.name.to_owned(), f.help.to_owned())).collect();
+    // The daemon's own, those of contracts and those of components, as they are written for a daemon without any endpoint.
+    let board = Board::new(Arc::new(probity::config::Plan::empty()));
+    let mut out = Vec::new();
+    let own = SelfMetrics::new("here").expect("registered");
+    own.write(&mut out, Format::Text, &board, &Gauges::default(), &Deliveries::default()).expect("written");
+    Standings::default().write(&mut out, Format::Text).expect("written");
+    by_component::write(&[], &mut out, Format::Text).expect("written");
+    let text = String::from_utf8(out).expect("UTF-8");
+    for (name, help) in text.lines().filter_map(|l| l.strip_prefix("# HELP ")?.split_once(' ')).filter(|(name, _)| name.starts_with("probity_")) {
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name} has no type");
+        helps.insert(name.to_owned(), help.to_owned());
     }
+    for (name, help) in &helps {
+        assert!(name.starts_with("probity_") && help.len() > 30 && help.ends_with('.'), "{name}: {help}");
+    }
+    // Whatever the sources name as a series is among them.
+    let mut named = 0;
+    for (path, text) in sources() {
+        if !path.starts_with("src/expose") || path.ends_with("rules.rs") || path.starts_with("src/expose/rules") {
+            continue;
+        }
+        for name in
+            code(&text).split('"').filter(|part| part.strip_prefix("probity_").is_some_and(|rest| rest.chars().all(|c| c.is_ascii_lowercase() || c == '_')))
+        {
+            let family = name.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count");
+            assert!(helps.contains_key(name) || helps.contains_key(family), "{}: {name} is written without a help text", path.display());
+            named += 1;
+        }
+    }
+    assert!(named > 40, "{named} series were found in the sources");
 }
 
 #[test]

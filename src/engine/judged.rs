@@ -64,7 +64,7 @@ pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
 struct Told {
     /// When each was taken into service for the first time.
     added: HashMap<i64, Ms>,
-    /// Nothing is missing among the events: neither pruned nor dropped while the disk failed.
+    /// Nothing is missing among the events: neither pruned, nor dropped by a version whose judges did not hear of it.
     is_whole: bool,
 }
 
@@ -81,7 +81,9 @@ impl Told {
         while let Some(r) = rows.next()? {
             added.entry(r.get(0)?).or_insert(r.get::<_, i64>(1)? as Ms);
         }
-        let gap: Option<i64> = connection.query_row("SELECT seq FROM event WHERE kind = 'history_gap' LIMIT 1", [], |r| r.get(0)).optional()?;
+        let gap: Option<i64> = connection
+            .query_row("SELECT seq FROM event WHERE kind = 'history_gap' AND json_extract(body, '$.unknown_in_counters') IS NULL LIMIT 1", [], |r| r.get(0))
+            .optional()?;
         Ok(Self { added, is_whole: stub.is_none() && gap.is_none() })
     }
 

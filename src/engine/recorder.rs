@@ -27,6 +27,7 @@ use super::inputs::{Input, InputLog};
 use super::witness::Witnesses;
 use crate::config::plan::{Endpoint, Metrics, Notify};
 use crate::judgement::latency::{Ending, LastHour};
+use crate::judgement::loss::Standing;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
@@ -38,6 +39,8 @@ use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason,
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
 /// As many more for each endpoint.
 const EVENTS_OF_ARRIVAL: usize = 6;
+/// More than one input of a judge can give.
+const EVENTS_OF_AN_INPUT: usize = 64;
 /// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who came and left.
 const EVENTS_WAITING_BESIDE: usize = 20_000;
 /// Re-probes go on this long after an outage was confirmed.
@@ -187,9 +190,11 @@ pub struct Recorder {
     round_began: u64,
     prune_before: u64,
     dropped_inputs: bool,
-    /// What events that found no room were about: the endpoint, and from when on its record has a hole.
-    lost: BTreeMap<usize, Ms>,
+    /// By endpoint: where its judge stood before events that found no room.
+    lost: BTreeMap<usize, Standing>,
     dropped_events: u64,
+    /// Of the judge whose input is applied, while events may find no room.
+    standing: Option<Standing>,
     /// Re-probes that decide nothing may still use.
     budget: f64,
     pub counts: Counts,
@@ -230,6 +235,7 @@ impl Recorder {
             dropped_inputs: false,
             lost: BTreeMap::new(),
             dropped_events: 0,
+            standing: None,
             budget: REPROBES_PER_SECOND,
             counts: Counts::default(),
             changes: Vec::new(),
@@ -501,12 +507,17 @@ impl Recorder {
             self.touched.push(index);
         }
         let mut changes = std::mem::take(&mut self.changes);
+        if self.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
+            self.standing = Some(self.courses[index].judge.standing());
+        }
+        let course = &mut self.courses[index];
         input.apply(&mut course.judge, &course.rules, &mut changes);
         for change in &changes {
             self.became_final(index, change, detail, now);
         }
         changes.clear();
         self.changes = changes;
+        self.standing = None;
     }
 
     /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue judges hear the time.

@@ -161,7 +161,9 @@ impl Standings {
             ("probity_sla_budget_remaining_seconds", "What is left of the budget by the point estimate; negative once it is used up.", &|_, j| {
                 Some(number(&((&j.budget - &j.spent) / whole(1000))))
             }),
-            ("probity_sla_period_start_timestamp_seconds", "When the period began.", &|s, _| Some(s.period.from as f64 / 1000.0)),
+            ("probity_sla_period_start_timestamp_seconds", "When the period of the contract began, in its time zone.", &|s, _| {
+                Some(s.period.from as f64 / 1000.0)
+            }),
             ("probity_sla_outages", "Outages in the period, as the contract counts them.", &|_, j| Some(j.spells.count as f64)),
             ("probity_sla_longest_outage_seconds", "The longest outage in the period, by the point estimate; 0 without one.", &|_, j| {
                 seconds(Some(j.spells.longest))

@@ -38,8 +38,8 @@ impl SelfMetrics {
             gauge.with_label_values(&[value]).set(1.0);
             registry.register(Box::new(gauge))
         };
-        labelled("probity_build_info", "The version of this daemon.", "version", env!("CARGO_PKG_VERSION"))?;
-        labelled("probity_vantage_info", "The place that this daemon measures from.", "vantage", vantage)?;
+        labelled("probity_build_info", "Always 1; the label is the version of this daemon.", "version", env!("CARGO_PKG_VERSION"))?;
+        labelled("probity_vantage_info", "Always 1; the label is the place that this daemon measures from.", "vantage", vantage)?;
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
         Ok(Self {
@@ -47,7 +47,7 @@ impl SelfMetrics {
                 "probity_config_last_reload_successful",
                 "1 when the last reading of the config succeeded; 0 when it was refused and the one before is still in force.",
             )?,
-            reload_at: gauge("probity_config_last_reload_success_timestamp_seconds", "When the config in force was read.")?,
+            reload_at: gauge("probity_config_last_reload_success_timestamp_seconds", "When the config that is in force was read.")?,
             history_writable: gauge(
                 "probity_history_writable",
                 "1 while the history takes writes; while 0, settled counters stand still and live states go on.",
@@ -58,7 +58,7 @@ impl SelfMetrics {
             )?,
             events_recorded: gauge("probity_history_events", "Events in the history, which is the number of the newest one.")?,
             in_flight: gauge("probity_probes_in_flight", "Probes that run now, of all endpoints.")?,
-            endpoints: gauge("probity_endpoints", "Endpoints in service.")?,
+            endpoints: gauge("probity_endpoints", "Endpoints in service, as the config in force has them.")?,
 
             registry,
         })

@@ -100,6 +100,11 @@ impl Ledger {
         self.windows = windows;
     }
 
+    /// Knows the windows that another one knows.
+    pub(super) fn share_windows(&mut self, other: &Ledger) {
+        self.windows = other.windows.clone();
+    }
+
     /// Everything that is stored.
     pub(super) fn fields(&self) -> [Ms; 10] {
         let [up, down, unknown] = self.maintenance;

@@ -6,6 +6,7 @@
 
 pub mod latency;
 pub mod ledger;
+pub mod loss;
 pub mod maintenance;
 pub mod reading;
 pub mod recording;

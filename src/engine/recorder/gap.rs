@@ -1,7 +1,7 @@
-//! Events that found no room while the disk took nothing: what they were about becomes unknown time of the record.
+//! Events that found no room while the disk took nothing: what they were about becomes unknown time.
 //!
-//! The judges went on and their counters are whole; only the record has a hole. When there is room again it is told where
-//! the hole lies for each endpoint, and the outage that is open after it.
+//! The judges went on, and what is live was true. When there is room again the record is told where the hole lies for each endpoint, and
+//! the outage that is open after it; the judge's sums become what the record says.
 
 use serde_json::json;
 
@@ -12,12 +12,13 @@ use crate::outward::history::{EventDraft, Projection};
 use crate::words::{Ms, Reason, UtcMs, format_utc};
 
 impl Recorder {
-    /// Takes the events of a change, or notes from when on the endpoint's record lacks something.
+    /// Takes the events of a change, or notes where the judge stood before the endpoint's record lacks something.
     pub(super) fn keep_events(&mut self, index: usize, change: &Change, drafts: Vec<EventDraft>) {
         let kept = drafts.into_iter().all(|draft| self.push_event(draft) == Kept::Yes);
         if !kept {
-            let from = begin_of(change);
-            self.lost.entry(index).and_modify(|earlier| *earlier = from.min(*earlier)).or_insert(from);
+            if let Some(before) = self.standing.take() {
+                self.lost.entry(index).or_insert(before);
+            }
             return;
         }
         match *change {
@@ -32,10 +33,13 @@ impl Recorder {
         if self.dropped_events == 0 {
             return;
         }
-        let body = json!({"dropped": self.dropped_events, "endpoints": self.lost.len(), "why": "more events waited for the disk than memory may hold"});
+        let body = json!({"dropped": self.dropped_events, "endpoints": self.lost.len(), "unknown_in_counters": true, "why": "more events waited for the disk than memory may hold"});
         self.events.push(events::general("history_gap", now, utc, body));
         self.dropped_events = 0;
-        for (index, from) in std::mem::take(&mut self.lost) {
+        for (index, before) in std::mem::take(&mut self.lost) {
+            // What was shown stays shown until the batch that says otherwise is committed.
+            self.settle(index);
+            let from = before.recorded_until();
             let (told, outage) = (self.courses[index].told_outage, self.courses[index].judge.outage().copied());
             let is_told = outage.map(|o| o.from) == told;
             if told.is_some() && !is_told {
@@ -43,11 +47,20 @@ impl Recorder {
                 let closed = Projection::OutageClosed { to: from, to_earliest: from, to_latest: from };
                 self.tell_gap(index, "outage_lost", now, utc, body, closed);
             }
-            let to = self.courses[index].judge.ledger().watermark.max(from);
-            self.counts.unknown_ms[Reason::History as usize] += to - from;
-            let reason = Reason::History.as_str();
-            let body = json!({"from": format_utc(self.utc(from)), "from_ms": from, "to": format_utc(self.utc(to)), "to_ms": to, "reason": reason});
-            self.tell_gap(index, "known", now, utc, body, Projection::Unknown { from, to, reason });
+            let mut changes = Vec::new();
+            self.courses[index].judge.lose_since(&before, &mut changes);
+            for change in &changes {
+                if let Change::UnknownUntil { from, to, .. } = change {
+                    self.counts.unknown_ms[Reason::History as usize] += to - from;
+                }
+                let who = (self.courses[index].id, self.courses[index].entry.endpoint.load().name.clone());
+                self.events.extend(events::draft(who, change, now, self.offset_ms, utc));
+            }
+            if !self.courses[index].touched {
+                self.courses[index].touched = true;
+                self.touched.push(index);
+            }
+            self.to_store.push(index);
             if let (Some(o), false) = (outage, is_told) {
                 let change =
                     Change::Down { from: o.from, from_earliest: o.from_earliest, from_latest: o.from_latest, confirmed_at: o.confirmed_at, cause: o.cause };
@@ -64,23 +77,16 @@ impl Recorder {
     }
 }
 
-/// The first instant whose record depends on the change.
-fn begin_of(change: &Change) -> Ms {
-    match *change {
-        Change::Down { from, .. } | Change::UnknownFrom { from, .. } | Change::UnknownUntil { from, .. } => from,
-        Change::Up { to, .. } | Change::OutageLeft { to, .. } => to,
-        Change::Proven { from, .. } | Change::OutOfService { from, .. } | Change::Unconfirmed { from, .. } => from,
-        Change::FirstUp { at } => at,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::recorder;
     use super::*;
     use crate::engine::inputs::Input;
     use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::judgement::timeline::Span;
     use crate::outward::history::Stamp;
+    use crate::outward::history::read::{Calendar, Extent, record};
+    use crate::outward::history::retelling::Retelling;
     use crate::words::Cause;
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
@@ -100,7 +106,7 @@ mod tests {
             }
         }
         // Down when there is room again, of which no event could tell.
-        let hole_from = *recorder.lost.get(&0).expect("its record has a hole");
+        let hole_from = recorder.lost.get(&0).expect("its record has a hole").recorded_until();
         for _ in 0..3 {
             at += 500;
             observe(&mut recorder, at, failed);
@@ -109,6 +115,7 @@ mod tests {
         let batch = recorder.close_batch(Stamp { timeline_ms: at + 10, ..Stamp::default() });
         let told = &batch.events[recorder.events_limit()..];
         assert_eq!(told.iter().map(|e| e.kind).collect::<Vec<_>>(), ["history_gap", "known", "down"]);
+        assert_eq!(recorder.judge(0).ledger().unknown, 999 + recorder.judge(0).ledger().watermark - hole_from, "in the ledger as in the record");
         let Some(Projection::Unknown { from, to, reason }) = told[1].projection else { panic!("no unknown time") };
         assert_eq!((from, to, reason), (hole_from, recorder.courses[0].judge.ledger().watermark, "history"));
         let Some(Projection::OutageOpened { from, .. }) = told[2].projection else { panic!("no outage") };
@@ -131,7 +138,81 @@ mod tests {
         observe(&mut recorder, 3500, Verdict::Success);
         let batch = recorder.close_batch(Stamp { timeline_ms: 4000, ..Stamp::default() });
         let told: Vec<_> = batch.events[recorder.events_limit()..].iter().map(|e| e.kind).collect();
-        assert_eq!(told, ["history_gap", "outage_lost", "known"]);
+        assert_eq!(told, ["history_gap", "outage_lost", "proven", "known", "doubt"]);
         assert_eq!(recorder.courses[0].told_outage, None);
+    }
+
+    /// The events of a batch but for what filled it, as they are exported.
+    fn exported(events: Vec<EventDraft>) -> impl Iterator<Item = serde_json::Map<String, serde_json::Value>> {
+        events.into_iter().filter(|e| e.endpoint.is_some()).map(|e| {
+            let mut map = e.body;
+            map.insert("kind".into(), e.kind.into());
+            map.insert("endpoint".into(), "e".into());
+            map
+        })
+    }
+
+    #[test]
+    fn the_ledger_is_what_the_record_says_wherever_the_hole_lies() {
+        let mut holes = 0;
+        for seed in 0..400_u64 {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+            let mut random = |n: u64| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state % n
+            };
+            let mut recorder = recorder("1s");
+            let (mut at, mut mood) = (1000, 0);
+            let mut some = |recorder: &mut Recorder, count: u64| {
+                for _ in 0..count {
+                    at += if random(12) == 0 { 5000 } else { 300 + random(700) };
+                    mood = if random(4) == 0 { random(3) } else { mood };
+                    observe(recorder, at, [Verdict::Success, Verdict::Failure(Cause::ConnectRefused), Verdict::Unmeasured(Reason::Resolver)][mood as usize]);
+                    if random(10) == 0 {
+                        recorder.tell(0, Input::Start(at + 2), at + 2);
+                    }
+                }
+                random(25)
+            };
+            let stamp = |at: Ms| Stamp { timeline_ms: at, ..Stamp::default() };
+            let lost = some(&mut recorder, 30);
+            let shown = recorder.settled(0);
+            while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
+            let later = some(&mut recorder, lost) + 1;
+            holes += usize::from(!recorder.lost.is_empty());
+            let mut told: Vec<_> = exported(recorder.close_batch(stamp(1 << 40)).events).collect();
+            some(&mut recorder, later);
+            told.extend(exported(recorder.close_batch(stamp(1 << 41)).events));
+            told.iter_mut().zip(1..).for_each(|(event, seq)| drop(event.insert("seq".into(), json!(seq))));
+            let (judge, now) = (recorder.judge(0), recorder.settled(0));
+            let extent = Extent {
+                first_start: judge.first_start(),
+                watermark: judge.ledger().watermark,
+                open_unknown: judge.open_unknown(),
+                open_run: judge.open_run(),
+                ..Extent::default()
+            };
+            let period = Span::new(1, extent.watermark as i64);
+            let connection = Retelling::of(None, &told).expect("told again");
+            let record = record(&connection, &Calendar::read(&connection).expect("read"), "e", extent, period).expect("a record");
+            let sums = record.timeline(period).sums();
+            let ledger = judge.ledger();
+            assert_eq!((sums.up, sums.down, sums.unknown), (ledger.up, ledger.down, ledger.unknown), "seed {seed}: {told:#?}");
+            assert_eq!((sums.down_lower, sums.down_upper), (judge.down_lower(), ledger.down_upper), "seed {seed}: the bounds; {told:#?}");
+            assert_eq!(crate::engine::judged::contradicts(judge), None, "seed {seed}");
+            for (before, after) in [
+                (shown.up, now.up),
+                (shown.down, now.down),
+                (shown.unknown, now.unknown),
+                (shown.down_lower, now.down_lower),
+                (shown.down_upper, now.down_upper),
+                (shown.transitions.down, now.transitions.down),
+            ] {
+                assert!(before <= after, "seed {seed}: a counter that was shown went back");
+            }
+        }
+        assert!(holes > 300, "{holes} of 400 records had a hole");
     }
 }
