@@ -72,10 +72,11 @@ fn incidents(days: u64, seed: u64) -> Vec<Incident> {
     let mut list = Vec::new();
     while at < end - 7_200_000 {
         let to = at + [2000, 30_000, 600_000, 3_600_000][rng.usize(0..4)];
-        list.push(match rng.u32(0..4) {
+        list.push(match rng.u32(0..6) {
             0 => Incident::Killed { from: at, to },
             1 => Incident::Stopped { from: at, to },
             2 => Incident::Suspended { from: at, to },
+            3 | 4 => Incident::Reload { at },
             _ => Incident::ClockStep { at, by: rng.i64(-3_600_000..3_600_000) },
         });
         at = to + rng.u64(3_600_000..60_000_000);
@@ -89,20 +90,24 @@ fn compared(world: &World, outcomes: &Outcomes, dead: &Spans) -> usize {
     for (k, seen) in outcomes.seen.iter().enumerate() {
         let (ledger, judge) = (seen.judge.ledger(), &seen.judge);
         let first = judge.first_start().expect("it was started");
-        assert_eq!(ledger.up + ledger.down + ledger.unknown, ledger.watermark - first, "e{k}: time adds up");
+        assert_eq!(ledger.up + ledger.down + ledger.unknown + ledger.out_of_service, ledger.watermark - first, "e{k}: time adds up");
+        // A run of lost probes is an outage to any observer.
+        let down = world.down[k].union(&seen.lost);
+        let absent = Spans::new(seen.record.absent.clone());
+        let dead = &dead.union(&absent);
         let period = Span::new(first as i64, ledger.watermark as i64);
         let sums = seen.record.timeline(period).sums();
         assert_eq!((sums.up, sums.down, sums.unknown), (ledger.up, ledger.down, ledger.unknown), "e{k}: the record is the ledger");
         assert_eq!(sums.down_upper, ledger.down_upper, "e{k}: the worst case of the record is the ledger's");
         let unknown = Spans::new(seen.record.unknown.iter().map(|u| u.0).collect());
-        let known_down = world.down[k].minus(&unknown).cut(period).length();
+        let known_down = down.minus(&unknown).minus(&absent).cut(period).length();
         assert!(judge.down_lower() <= known_down && known_down <= ledger.down_upper, "e{k}: {} <= {known_down} <= {}", judge.down_lower(), ledger.down_upper);
         for o in &seen.record.outages {
             let widest = Span::new(o.from_earliest, o.to_latest.unwrap_or(period.to));
-            assert!(world.down[k].cut(widest).length() > 0, "e{k}: an outage was invented: {o:?}");
+            assert!(down.cut(widest).length() > 0, "e{k}: an outage was invented: {o:?}");
         }
         // Every true outage that was neither under way nor near when the daemon was away is there exactly once.
-        for s in world.down[k].as_slice() {
+        for s in down.as_slice() {
             let near = Span::new(s.from - 200_000, s.to + 200_000);
             if dead.cut(near).length() > 0 || s.to + 200_000 > period.to || s.from < period.from + 200_000 {
                 continue;
@@ -124,23 +129,39 @@ fn world(count: usize, days: u64, seed: u64) -> (World, Spans) {
     let incidents = incidents(days, seed);
     let away = incidents.iter().filter_map(|i| match *i {
         Incident::Killed { from, to } | Incident::Stopped { from, to } | Incident::Suspended { from, to } => Some(Span::new(from as i64, to as i64)),
-        Incident::ClockStep { .. } => None,
+        Incident::ClockStep { .. } | Incident::Reload { .. } => None,
     });
     let dead = Spans::new(away.collect());
-    (World { begin: BEGIN, end: BEGIN + days * 86_400_000, down, loss_ppm: 0, incidents, seed }, dead)
+    (World { begin: BEGIN, end: BEGIN + days * 86_400_000, down, loss_ppm: [0, 10_000][(seed % 2) as usize], incidents, seed }, dead)
 }
 
 #[test]
 fn what_is_recorded_agrees_with_what_is_true() {
-    let (count, days, seeds) = if std::env::var("SIMULATE").is_ok_and(|s| s == "month") { (1000, 30, 1) } else { (40, 3, 6) };
+    let wanted = std::env::var("SIMULATE").unwrap_or_default();
+    let (count, days, seeds) = match wanted.parse() {
+        Ok(seeds) => (40, 3, seeds),
+        Err(_) if wanted == "month" => (1000, 30, 1),
+        Err(_) => (40, 3, 6),
+    };
     let plan = plan(count, "60s");
+    let mut all = [0; 3];
     for seed in 1..=seeds {
         let (world, dead) = world(count, days, seed);
+        let begun = std::time::Instant::now();
         let outcomes = simulate(&plan, &world);
+        let took = begun.elapsed();
         let outages = compared(&world, &outcomes, &dead);
-        eprintln!("seed {seed}: {} probes, {} events, {outages} outages", outcomes.probes, outcomes.events);
+        let absent: usize = outcomes.seen.iter().map(|s| s.record.absent.len()).sum();
+        let lost: usize = outcomes.seen.iter().map(|s| s.lost.as_slice().len()).sum();
+        let reloads = world.incidents.iter().filter(|i| matches!(i, Incident::Reload { .. })).count();
+        let (probes, events, incidents) = (outcomes.probes, outcomes.events, world.incidents.len());
+        eprintln!(
+            "seed {seed}: {took:.1?}, {probes} probes, {events} events, {outages} outages; {incidents} incidents, {reloads} reloads, out of service {absent} times, {lost} runs of lost probes"
+        );
+        all = [all[0] + reloads, all[1] + absent, all[2] + lost];
         assert!(outcomes.probes as usize > count * days as usize * 1200 && outages > count);
     }
+    assert!(all.iter().all(|n| *n > 5), "reloads, times out of service, runs of lost probes: {all:?}");
 }
 
 #[test]
@@ -200,7 +221,7 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
             watermark: judge.ledger().watermark,
             open_unknown: judge.open_unknown(),
             open_run: judge.open_run(),
-            is_gone: false,
+            is_gone: seen.is_gone,
             longest_blind: judge.longest_blind(),
             blind_lately: judge.blind_lately(),
         };

@@ -3,17 +3,21 @@
 //! Nothing here waits, probes or writes: outcomes follow from the truth and from a seed, the journal is kept in memory, and
 //! the same seed gives the same bytes. `probity simulate` shows it to people; tests hold every figure against the truth.
 
+mod reload;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use self::reload::Losses;
 use super::board::{Board, Entry};
 use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
-use crate::config::Plan;
+use crate::config::{Endpoint, Plan};
+use crate::judgement::rules::Cadence;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::judgement::state_codec::{decode_with, encode_with};
@@ -37,20 +41,22 @@ pub enum Incident {
     Suspended { from: Ms, to: Ms },
     /// The wall clock is set by so many milliseconds.
     ClockStep { at: Ms, by: i64 },
+    /// The config is read again: some endpoints leave, some come back, some have another definition.
+    Reload { at: Ms },
 }
 
 impl Incident {
     fn at(&self) -> Ms {
         match *self {
             Incident::Killed { from, .. } | Incident::Stopped { from, .. } | Incident::Suspended { from, .. } => from,
-            Incident::ClockStep { at, .. } => at,
+            Incident::ClockStep { at, .. } | Incident::Reload { at } => at,
         }
     }
 
     fn over(&self) -> Ms {
         match *self {
             Incident::Killed { to, .. } | Incident::Stopped { to, .. } | Incident::Suspended { to, .. } => to,
-            Incident::ClockStep { at, .. } => at,
+            Incident::ClockStep { at, .. } | Incident::Reload { at } => at,
         }
     }
 }
@@ -79,6 +85,10 @@ pub struct World {
 pub struct Seen {
     pub record: Record,
     pub judge: Judge,
+    /// Out of service at the end.
+    pub is_gone: bool,
+    /// Runs of failures that lost probes were among: to any observer the endpoint was down there.
+    pub lost: Spans,
 }
 
 /// All of it, and the digest of every event in order.
@@ -96,6 +106,7 @@ struct Tables {
     unknown: Vec<(Span, Reason)>,
     doubtful: Vec<Span>,
     proven: Vec<Span>,
+    absent: Vec<Span>,
 }
 
 /// A probe under way; ordered by its end.
@@ -106,11 +117,22 @@ struct Flight {
     seq: u64,
     start_ns: u64,
     fails: bool,
+    /// It fails by itself: the endpoint is up.
+    is_lost: bool,
     slot: bool,
 }
 
 struct Simulation<'w> {
     plan: &'w Plan,
+    /// The definitions in force, in the order of the plan.
+    present: Vec<Arc<Endpoint>>,
+    serves: Vec<bool>,
+    /// Where recorder and scheduler keep an endpoint of the plan, and whose each of their places is.
+    places: Vec<usize>,
+    whose: Vec<usize>,
+    /// Judges of those that were out of service when the daemon started.
+    parked: Vec<Option<(Cadence, Judge)>>,
+    losses: Vec<Losses>,
     world: &'w World,
     board: Arc<Board>,
     scheduler: Scheduler,
@@ -157,8 +179,15 @@ pub fn simulate(plan: &Arc<Plan>, world: &World) -> Outcomes {
 pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch)) -> Outcomes {
     let board = Arc::new(Board::new(plan.clone()));
     let recorder = Recorder::new(board.clone(), 0, 0, world.begin);
+    let count = plan.endpoints.len();
     let mut s = Simulation {
         plan,
+        present: plan.endpoints.clone(),
+        serves: vec![true; count],
+        places: vec![0; count],
+        whose: Vec::new(),
+        parked: vec![None; count],
+        losses: vec![Losses::default(); count],
         world,
         board,
         scheduler: Scheduler::new(Limits { total: usize::MAX, per_host: usize::MAX }),
@@ -175,7 +204,7 @@ pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch
         last_batch: 0,
         sink,
     };
-    s.start(plan.endpoints.iter().map(|_| None).collect(), world.begin);
+    s.start(vec![None; count], world.begin);
     let mut incidents = world.incidents.clone();
     incidents.sort_by_key(Incident::at);
     for incident in incidents {
@@ -184,34 +213,60 @@ pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch
     }
     s.run_until(world.end);
     s.close(world.end);
-    let seen = (0..plan.endpoints.len()).map(|k| s.seen(k)).collect();
+    let seen = (0..count).map(|k| s.seen(k)).collect();
     Outcomes { seen, events: s.events, probes: s.probes, digest: s.hash.finalize().into() }
 }
 
 impl Simulation<'_> {
     /// Every endpoint comes into service, with what was stored of it.
     fn start(&mut self, stored: Vec<Option<Vec<u8>>>, now: Ms) {
-        let plan = self.plan;
-        self.recorder.configure(Vec::new(), &plan.metrics);
-        for (k, (endpoint, bytes)) in plan.endpoints.iter().zip(stored).enumerate() {
-            let index = self.scheduler.add(&endpoint.name, &plan.daemon.vantage, endpoint.host(), endpoint.rules, now * NS_PER_MS);
-            let entry = Arc::new(Entry::new(index, endpoint.clone(), now as i64 + self.offset_ms));
+        self.recorder.configure(Vec::new(), &self.plan.metrics);
+        self.whose.clear();
+        for (k, bytes) in stored.into_iter().enumerate() {
             let restored = bytes.and_then(|b| decode_with(&b).ok());
+            if !self.serves[k] {
+                self.parked[k] = restored;
+                continue;
+            }
             let (cadence, judge) = restored.map_or((None, Judge::default()), |(c, j)| (Some(c), j));
-            self.recorder.add(k as i64 + 1, entry, judge, endpoint.digest, cadence, now);
+            let index = self.place(k, judge, cadence, now);
             self.recorder.tell(index, Input::Start(now), now);
         }
-        let next = |s: &Self, k: usize| s.scheduler.next_slot_ns(k) / NS_PER_MS;
-        let unvouched: Vec<usize> = (0..plan.endpoints.len()).filter(|k| self.recorder.needs_first_probe(*k, next(self, *k))).collect();
-        for (rank, k) in unvouched.iter().enumerate() {
-            let delay = first_probe_delay_ns(plan.endpoints[*k].rules.cadence.interval, rank, unvouched.len());
-            self.scheduler.reprobe(*k, now * NS_PER_MS + delay);
+        self.look_first(0..self.recorder.endpoints(), now);
+    }
+
+    /// Gives an endpoint its place in scheduler and recorder.
+    fn place(&mut self, k: usize, judge: Judge, cadence: Option<Cadence>, now: Ms) -> usize {
+        let endpoint = self.present[k].clone();
+        let index = self.scheduler.add(&endpoint.name, &self.plan.daemon.vantage, endpoint.host(), endpoint.rules, now * NS_PER_MS);
+        let entry = Arc::new(Entry::new(index, endpoint.clone(), now as i64 + self.offset_ms));
+        self.recorder.add(k as i64 + 1, entry, judge, endpoint.digest, cadence, now);
+        // Starts are counted anew.
+        self.losses[k].void_before = 0;
+        self.places[k] = index;
+        self.whose.push(k);
+        index
+    }
+
+    /// First probes of those that nothing vouches for, and repetitions of what is undecided.
+    fn look_first(&mut self, places: std::ops::Range<usize>, now: Ms) {
+        let next = |s: &Self, index: usize| s.scheduler.next_slot_ns(index) / NS_PER_MS;
+        let unvouched: Vec<usize> = places.clone().filter(|index| self.recorder.needs_first_probe(*index, next(self, *index))).collect();
+        for (rank, index) in unvouched.iter().enumerate() {
+            let delay = first_probe_delay_ns(self.at(*index).rules.cadence.interval, rank, unvouched.len());
+            self.scheduler.reprobe(*index, now * NS_PER_MS + delay);
         }
-        for k in 0..plan.endpoints.len() {
-            if self.recorder.is_undecided(k) {
-                self.scheduler.reprobe(k, (now + plan.endpoints[k].rules.cadence.retry_interval) * NS_PER_MS);
+        for index in places {
+            if self.recorder.is_undecided(index) {
+                let retry = self.at(index).rules.cadence.retry_interval;
+                self.scheduler.reprobe(index, (now + retry) * NS_PER_MS);
             }
         }
+    }
+
+    /// The definition in force of whoever has a place.
+    fn at(&self, index: usize) -> &Endpoint {
+        &self.present[self.whose[index]]
     }
 
     fn run_until(&mut self, end: Ms) {
@@ -261,21 +316,25 @@ impl Simulation<'_> {
 
     fn launch(&mut self, endpoint: usize, seq: u64, start_ns: u64, occasion: Occasion) {
         self.probes += 1;
-        let draw = mixed(self.world.seed, (endpoint as u64) << 32 | seq, start_ns);
-        let timeout_ns = self.plan.endpoints[endpoint].rules.cadence.timeout * NS_PER_MS;
+        let k = self.whose[endpoint];
+        let draw = mixed(self.world.seed, (k as u64) << 32 | seq, start_ns);
+        let timeout_ns = self.at(endpoint).rules.cadence.timeout * NS_PER_MS;
         let answer_ns = (1 + draw % 40) * NS_PER_MS + draw % 999_983;
         // An endpoint answers by what it is when the answer leaves.
-        let down = truly_down(&self.world.down[endpoint], (start_ns + answer_ns.min(timeout_ns) / 2) / NS_PER_MS);
-        let fails = down || (draw >> 20) % 1_000_000 < self.world.loss_ppm;
+        let down = truly_down(&self.world.down[k], (start_ns + answer_ns.min(timeout_ns) / 2) / NS_PER_MS);
+        let is_lost = !down && (draw >> 20) % 1_000_000 < self.world.loss_ppm;
+        let fails = down || is_lost;
         let hangs = fails && (draw >> 40).is_multiple_of(4);
         let took = if hangs { timeout_ns } else { answer_ns.min(timeout_ns) };
-        self.flying.push(Reverse(Flight { end_ns: start_ns + took, endpoint, seq, start_ns, fails, slot: occasion == Occasion::Slot }));
+        self.flying.push(Reverse(Flight { end_ns: start_ns + took, endpoint, seq, start_ns, fails, is_lost, slot: occasion == Occasion::Slot }));
     }
 
     fn land(&mut self) {
-        let Some(Reverse(Flight { end_ns, endpoint, seq, start_ns, fails, slot })) = self.flying.pop() else { return };
+        let Some(Reverse(flight)) = self.flying.pop() else { return };
+        let Flight { end_ns, endpoint, seq, start_ns, fails, slot, .. } = flight;
+        self.note_loss(&flight);
         self.scheduler.ended(endpoint);
-        let timeout_ns = self.plan.endpoints[endpoint].rules.cadence.timeout * NS_PER_MS;
+        let timeout_ns = self.at(endpoint).rules.cadence.timeout * NS_PER_MS;
         let outcome = match (fails, end_ns - start_ns >= timeout_ns) {
             (false, _) => Outcome::Up(Box::default()),
             (true, true) => Outcome::Down { cause: Cause::ConnectTimeout, detail: String::new(), facts: Box::default() },
@@ -305,7 +364,7 @@ impl Simulation<'_> {
             let start = f.start_ns / NS_PER_MS;
             oldest.entry(f.endpoint).and_modify(|s| *s = start.min(*s)).or_insert(start);
         }
-        self.recorder.tick(now, |k| oldest.get(&k).copied(), 0..self.plan.endpoints.len());
+        self.recorder.tick(now, |k| oldest.get(&k).copied(), 0..self.recorder.endpoints());
         self.close(now);
         self.batch += 1;
     }
@@ -348,6 +407,7 @@ impl Simulation<'_> {
                 }
                 Some(Projection::Doubtful { from, to }) => tables.doubtful.push(span(*from, *to)),
                 Some(Projection::Proven { from, to }) => tables.proven.push(span(*from, *to)),
+                Some(Projection::Absent { from, to }) => tables.absent.push(span(*from, *to)),
                 _ => {}
             }
         }
@@ -370,6 +430,7 @@ impl Simulation<'_> {
                 self.place_wishes();
                 self.depart(to * NS_PER_MS);
             }
+            Incident::Reload { at } => self.reload(at),
             Incident::Killed { from, to } => self.restart(from, to, Ending::Killed),
             Incident::Stopped { from, to } => self.restart(from, to, Ending::InOrder),
         }
@@ -386,28 +447,37 @@ impl Simulation<'_> {
                 let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: String::new() };
                 self.tell(endpoint, seq, start_ns, (from * NS_PER_MS).max(start_ns), outcome, occasion_of(slot));
             }
-            for k in 0..self.plan.endpoints.len() {
-                self.recorder.tell(k, Input::Stop(from), from);
+            for k in (0..self.present.len()).filter(|k| self.serves[*k]) {
+                self.recorder.tell(self.places[k], Input::Stop(from), from);
             }
         }
         self.close(from);
         self.flying.clear();
         self.wanted.clear();
-        let stored = (0..self.plan.endpoints.len()).map(|k| Some(encode_with(&self.plan.endpoints[k].rules.cadence, self.recorder.judge(k)))).collect();
+        let stored = (0..self.present.len()).map(|k| Some(encode_with(&self.present[k].rules.cadence, self.judge(k)))).collect();
         self.board = Arc::new(Board::new(self.board.plan.load_full()));
         self.recorder = Recorder::new(self.board.clone(), self.offset_ms, self.last_batch, to);
         self.scheduler = Scheduler::new(Limits { total: usize::MAX, per_host: usize::MAX });
         self.start(stored, to);
     }
 
+    /// The judge of an endpoint, in service or not.
+    fn judge(&self, k: usize) -> &Judge {
+        self.parked[k].as_ref().map_or_else(|| self.recorder.judge(self.places[k]), |(_, judge)| judge)
+    }
+
     fn seen(&self, k: usize) -> Seen {
-        let (judge, tables) = (self.recorder.judge(k).clone(), &self.tables[k]);
+        let (judge, tables) = (self.judge(k).clone(), &self.tables[k]);
         let settled = judge.ledger().watermark;
         let mut unknown = tables.unknown.clone();
         unknown.extend(judge.open_unknown().map(|(from, why)| (Span::new(from as i64, settled as i64), why)));
         let mut proven = tables.proven.clone();
         proven.extend(judge.open_run().map(|(a, b)| Span::new(a as i64, b as i64)));
         let spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
+        let mut absent = tables.absent.clone();
+        if !self.serves[k] {
+            absent.push(Span::new(settled as i64, i64::MAX / 4));
+        }
         let record = Record {
             from: judge.first_start().map(|at| at as i64),
             settled: settled as i64,
@@ -416,9 +486,9 @@ impl Simulation<'_> {
             unknown,
             doubtful: tables.doubtful.clone(),
             proven,
-            absent: Vec::new(),
+            absent,
         };
-        Seen { record, judge }
+        Seen { record, judge, is_gone: !self.serves[k], lost: self.losses[k].spans() }
     }
 }
 
