@@ -147,7 +147,7 @@ fn what_is_recorded_agrees_with_what_is_true() {
     let mut all = [0; 3];
     for seed in 1..=seeds {
         let (world, dead) = world(count, days, seed);
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let outcomes = simulate(&plan, &world);
         let took = begun.elapsed();
         let outages = compared(&world, &outcomes, &dead);
