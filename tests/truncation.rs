@@ -1,0 +1,151 @@
+//! The log and the database cut at every offset: what is left is an earlier commit, or it is refused; never anything else.
+//!
+//! `TRUNCATE=every` takes every single offset (minutes, with --release); else those around the edges of blocks, and some between.
+
+use std::path::Path;
+use std::time::Duration;
+
+use probity::outward::history::schema::open_to_read;
+use probity::outward::history::verify::{Against, Verdict, verify};
+use probity::outward::history::writer::History;
+use probity::outward::history::{Batch, EventDraft, Projection, Registration, Stamp};
+use probity::words::Name;
+use rusqlite::types::Value;
+
+/// Of SQLite's log: https://www.sqlite.org/fileformat2.html#walformat
+const LOG_HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+/// Offsets on both sides of an edge that are tried without `TRUNCATE=every`, and the step between the others.
+const AROUND: usize = 3;
+const STEP: usize = 331;
+
+fn event(kind: &'static str, at: u64, projection: Option<Projection>) -> EventDraft {
+    let name = Name::new("e").expect("a name");
+    let body = [("from_ms".to_owned(), at.into())].into_iter().collect();
+    EventDraft { endpoint: Some((1, name)), kind, at, utc: at as i64, body, projection }
+}
+
+/// Every row of every table, in order, or why it is refused.
+type State = Result<Vec<Vec<Value>>, String>;
+
+fn state_of(directory: &Path) -> State {
+    let connection = open_to_read(directory).map_err(|e| e.to_string())?;
+    match verify(&connection, &Against::default()).map_err(|e| e.to_string())? {
+        Verdict::Whole { .. } => {}
+        other => return Err(format!("{other:?}")),
+    }
+    let failed = |e: rusqlite::Error| e.to_string();
+    let mut statement = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").map_err(failed)?;
+    let tables: Vec<String> = statement.query_map([], |r| r.get(0)).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+    let mut rows = Vec::new();
+    for table in tables {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).map_err(failed)?;
+        let columns = statement.column_count();
+        let mut found = statement.query([]).map_err(failed)?;
+        while let Some(r) = found.next().map_err(failed)? {
+            let cells = (0..columns).map(|k| r.get::<_, Value>(k)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            rows.push([vec![Value::Text(table.clone())], cells].concat());
+        }
+    }
+    Ok(rows)
+}
+
+/// The lengths at which the log has whole commits, and the length of a block with its header.
+fn commits(log: &[u8]) -> (Vec<usize>, usize) {
+    let page = u32::from_be_bytes(log[8..12].try_into().expect("four bytes")) as usize;
+    let frame = FRAME_HEADER + page;
+    let ends = (0..)
+        .map(|k| LOG_HEADER + k * frame)
+        .take_while(|at| at + frame <= log.len() && log[at + 8..at + 16] == log[16..24])
+        .filter(|at| log[at + 4..at + 8] != [0; 4])
+        .map(|at| at + frame);
+    (ends.collect(), frame)
+}
+
+/// All offsets up to `length`, or those near a multiple of `block` past `head`, and some more.
+fn offsets(length: usize, head: usize, block: usize) -> Vec<usize> {
+    let every = std::env::var("TRUNCATE").is_ok_and(|t| t == "every");
+    let is_near = |at: usize| at <= head + AROUND || (at - head) % block <= AROUND || (at - head) % block >= block - AROUND || at.is_multiple_of(STEP);
+    (0..length).filter(|at| every || is_near(*at)).collect()
+}
+
+#[test]
+fn a_file_cut_at_any_offset_is_an_earlier_state_or_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let live = directory.path().join("live");
+    let mut history = History::open(&live, Some(&"11".repeat(32))).expect("opened");
+    let name = Name::new("e").expect("a name");
+    let registration = Registration { name: name.clone(), renamed_from: None, component: name, kind: "tcp", target: "127.0.0.1:1".into(), digest: 1 };
+    history.register(&[registration]).expect("registered");
+    let (tell, told) = std::sync::mpsc::channel();
+    let (writer, thread) = history.start(move |progress| drop(tell.send(progress))).expect("started");
+    let commit = |id: u64, events: Vec<EventDraft>| {
+        writer.commit(Batch {
+            id,
+            stamp: Stamp { timeline_ms: id * 1000, utc_ms: id as i64 * 1000, ..Stamp::default() },
+            events,
+            prune_before: 0,
+            ..Batch::default()
+        });
+        told.recv_timeout(Duration::from_secs(20)).expect("committed");
+    };
+    let start = EventDraft {
+        endpoint: None,
+        body: [("format".to_owned(), 3.into()), ("last_mark_ms".to_owned(), 0.into())].into_iter().collect(),
+        ..event("daemon_started", 1, None)
+    };
+    let added = [("component".to_owned(), "e".into())].into_iter().collect();
+    commit(1, vec![start, EventDraft { body: added, ..event("endpoint_added", 1, None) }]);
+    for id in 2..=4 {
+        let unknown = Projection::Unknown { from: id * 1000 - 500, to: id * 1000, reason: "late" };
+        let body = [("from_ms", id * 1000 - 500), ("to_ms", id * 1000)].map(|(key, at)| (key.to_owned(), at.into()));
+        let body = body.into_iter().chain([("reason".to_owned(), "late".into())]).collect();
+        commit(id, vec![EventDraft { body, ..event("known", id * 1000, Some(unknown)) }]);
+    }
+    let names = ["history.sqlite", "history.sqlite-wal"];
+    let [database, log] = names.map(|file| std::fs::read(live.join(file)).expect("read"));
+    writer.end(Duration::ZERO);
+    thread.join().expect("ended");
+
+    let copy = directory.path().join("copy");
+    std::fs::create_dir(&copy).expect("made");
+    let with = |database: &[u8], log: &[u8]| {
+        let _ = std::fs::remove_file(copy.join("history.sqlite-shm"));
+        std::fs::write(copy.join(names[0]), database).expect("written");
+        std::fs::write(copy.join(names[1]), log).expect("written");
+        state_of(&copy)
+    };
+    let (ends, frame) = commits(&log);
+    assert!(ends.len() >= 4, "{ends:?}");
+    let whole = with(&database, &log);
+    assert!(whole.is_ok(), "{whole:?}");
+    let at_commit: Vec<(usize, State)> = ends.iter().map(|end| (*end, with(&database, &log[..*end]))).collect();
+    assert_eq!(at_commit.last().map(|(_, state)| state), Some(&whole));
+    let before = with(&database, &[]);
+
+    let (mut cuts, mut earlier) = (0, 0);
+    for at in offsets(log.len(), LOG_HEADER, frame) {
+        let expected = at_commit.iter().rfind(|(end, _)| *end <= at).map_or(&before, |(_, state)| state);
+        assert_eq!(&with(&database, &log[..at]), expected, "the log cut at {at} of {}", log.len());
+        cuts += 1;
+        earlier += usize::from(expected != &whole);
+    }
+    // The database by itself, as it is after an orderly end: every commit is in it.
+    let [database] = [names[0]].map(|file| std::fs::read(live.join(file)).expect("read"));
+    let settled = with(&database, &[]);
+    assert!(settled.is_ok(), "{settled:?}");
+    let (mut cut, mut refused) = (0, 0);
+    for at in offsets(database.len(), 0, frame - FRAME_HEADER) {
+        cut += 1;
+        match with(&database[..at], &[]) {
+            Err(_) => refused += 1,
+            state => assert_eq!(state, settled, "the database cut at {at} of {}", database.len()),
+        }
+    }
+    eprintln!(
+        "{cuts} cuts of the log of {} bytes ({earlier} to an earlier commit), {cut} of the database of {} bytes ({refused} refused)",
+        log.len(),
+        database.len()
+    );
+    assert!(earlier > 0 && refused > 0);
+}
