@@ -50,5 +50,6 @@ soak: release
     FAULTS=all PARALLEL=14 tests/system/crash.py failing
     FLIPS=2000 SEED=7 tests/system/crash.py damage_is
     SIMULATE=month cargo test --release --test simulation
+    TRUNCATE=every cargo test --release --test truncation
     SIMULATE=1500 cargo test --release --test simulation what_is
     RELOAD_ENDPOINTS=100000 RELOADS=60 tests/system/run.py a_reload_each

@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod control;
+mod definitions;
 pub mod demo;
 pub mod exit;
 pub mod log;

@@ -7,12 +7,14 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::definitions::definitions;
 use super::start::{arrivals, limits, read_config, registration, show_faults};
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
 use crate::engine::drive::{Control, NewPlan, ReloadSummary};
 use crate::outward::clock::Clock;
+use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::writer::Writer;
 use crate::words::Name;
 
@@ -24,6 +26,7 @@ pub struct Reloader {
     pub writer: Writer,
     pub control: mpsc::UnboundedSender<Control>,
     pub one_at_a_time: Arc<Mutex<()>>,
+    pub terms: TermsKey,
 }
 
 impl Reloader {
@@ -47,7 +50,7 @@ impl Reloader {
     }
 
     async fn attempt(&self) -> Result<ReloadSummary, String> {
-        let (path, writer) = (self.path.clone(), self.writer.clone());
+        let (path, writer, terms) = (self.path.clone(), self.writer.clone(), self.terms.clone());
         let (before, entries) = (self.board.plan.load_full(), self.board.entries());
         let prepared = tokio::task::spawn_blocking(move || {
             let plan = read_config(&path).map_err(|faults| show_faults(&faults))?;
@@ -63,8 +66,9 @@ impl Reloader {
             let found = compare(&plan, &entries);
             let registered = writer.register(found.fresh.iter().map(|e| registration(e)).collect())?;
             let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
-            let limits = limits(&plan);
-            Ok::<_, String>(NewPlan { plan: Arc::new(plan), endpoints, leaving: found.leaving, shown: found.shown, unchanged: found.unchanged, limits })
+            let (limits, definitions) = (limits(&plan), definitions(&plan, &terms));
+            let Compared { leaving, shown, unchanged, .. } = found;
+            Ok::<_, String>(NewPlan { plan: Arc::new(plan), endpoints, leaving, shown, unchanged, limits, definitions })
         });
         let plan = prepared.await.map_err(|e| e.to_string())??;
         let (reply, answer) = oneshot::channel();

@@ -91,6 +91,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         control: controls,
         continued,
         arrivals: begun.arrivals,
+        definitions: begun.definitions,
         parked: begun.parked,
         tallies: begun.tallies,
     };
@@ -111,7 +112,8 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(system)?;
-    let reloader = Reloader { one_at_a_time: Arc::default(), path: config, board: board.clone(), writer: writer.clone(), control: control.clone() };
+    let reloader =
+        Reloader { one_at_a_time: Arc::default(), terms: begun.terms, path: config, board: board.clone(), writer: writer.clone(), control: control.clone() };
     let outer = Outer { listener, directory, board, gauges, reloader, control };
     let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending, || engine.is_finished() || writer_thread.is_finished())));
     runtime.shutdown_timeout(Duration::from_millis(50));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::definitions::definitions;
 use super::exit::Exit;
 use crate::config::plan::Endpoint;
 use crate::config::{Fault, Plan, load};
@@ -15,6 +16,7 @@ use crate::engine::drive::Arrival;
 use crate::engine::events;
 use crate::engine::judged::contradicts;
 use crate::engine::recorder::Recorder;
+use crate::engine::recorder::definitions::Definitions;
 use crate::engine::replay::judges;
 use crate::engine::scheduler::Limits;
 use crate::judgement::latency::hour_of;
@@ -22,6 +24,7 @@ use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::outward::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::outward::config_files::Files;
+use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::registry::Registered;
 use crate::outward::history::restore::Restored;
 use crate::outward::history::schema::FORMAT;
@@ -145,6 +148,9 @@ pub struct Begun {
     pub parked: HashMap<i64, (Cadence, Judge)>,
     /// Latency of the present hour, to be shown again: (endpoint number, hour, body).
     pub tallies: Vec<(i64, i64, Vec<u8>)>,
+    pub definitions: Definitions,
+    /// Commits to terms, at each reload again.
+    pub terms: TermsKey,
 }
 
 /// Opens the history and brings every endpoint back to where it was.
@@ -171,9 +177,10 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     recorder.configure(plan.notify.clone(), &plan.metrics);
     recorder.restore_windows(windows);
     recorder.restore_recording(history.recording()?);
+    recorder.restore_definitions(history.told()?.into());
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
     let registered = history.register(&registrations)?;
-    started(&mut recorder, &restored, &boot_id, &reading, now);
+    started(&mut recorder, (&restored, &plan.daemon.vantage), &boot_id, &reading, now);
     if let Some(before) = &history.key_before {
         let body = json!({"key_before": before, "key": history.key(), "vouch": history.vouch});
         let _ = recorder.push_event(events::general("checkpoint_key_changed", now, reading.utc_ms, body));
@@ -192,11 +199,13 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         parked.insert(endpoint.id, (cadence, judge));
     }
     let tallies = history.tallies_since(hour_of(reading.utc_ms) - 1)?;
-    Ok(Begun { history, timeline, boot_id, recorder, arrivals, parked, tallies })
+    let terms = history.terms_key();
+    let definitions = definitions(plan, &terms);
+    Ok(Begun { history, timeline, boot_id, recorder, arrivals, parked, tallies, definitions, terms })
 }
 
-fn started(recorder: &mut Recorder, restored: &Restored, boot_id: &str, reading: &Reading, now: u64) {
-    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "format": FORMAT, "boot_id": boot_id, "boot_ns": reading.boot_ns});
+fn started(recorder: &mut Recorder, (restored, vantage): (&Restored, &str), boot_id: &str, reading: &Reading, now: u64) {
+    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "format": FORMAT, "boot_id": boot_id, "boot_ns": reading.boot_ns, "vantage": vantage});
     if let Some(last) = &restored.last {
         body["last_mark_ms"] = json!(last.timeline_ms);
         body["ended_by_itself"] = json!(restored.was_stopped);

@@ -24,6 +24,7 @@ use tokio::task::AbortHandle;
 use super::board::{Board, Entry};
 use super::events;
 use super::inputs::Input;
+use super::recorder::definitions::Definitions;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
@@ -72,6 +73,7 @@ pub struct NewPlan {
     pub shown: Vec<Option<Arc<Entry>>>,
     pub unchanged: usize,
     pub limits: Limits,
+    pub definitions: Definitions,
 }
 
 /// Gets the moment of the record, once it is committed.
@@ -150,6 +152,7 @@ pub struct Setup {
     /// Set by the signal handler of SIGCONT.
     pub continued: Arc<AtomicBool>,
     pub arrivals: Vec<Arrival>,
+    pub definitions: Definitions,
     /// Judges of endpoints out of service.
     pub parked: HashMap<i64, (Cadence, Judge)>,
     /// Stored tallies of this hour and the last: (endpoint number, hour, body).
@@ -265,6 +268,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     driver.recorder.record_results_of(&plan.contracts, driver.now_ms());
     driver.recorder.reconcile_windows(&plan.maintenance, driver.now_ms());
     driver.recorder.tell_windows(driver.now_ms());
+    driver.recorder.tell_definitions(&setup.definitions, driver.now_ms());
     driver.put_back(&setup.tallies);
     driver.last_turn = driver.clock.read();
     driver.board.health.scheduled.store(true, Ordering::Release);

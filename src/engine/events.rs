@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::judgement::rules::Cadence;
 use crate::judgement::state::Change;
 use crate::outward::history::{EventDraft, Projection};
 use crate::words::{Ms, Name, UtcMs, format_utc};
@@ -66,6 +67,14 @@ pub fn draft(endpoint: (i64, Name), change: &Change, at: Ms, offset_ms: i64, rec
 /// Whether an event tells what became final of an endpoint's time: when one of these finds no room, the time is unknown.
 pub fn is_of_state(kind: &str) -> bool {
     matches!(kind, "down" | "up" | "outage_left" | "proven" | "out_of_service" | "first_up" | "unknown" | "known" | "doubt" | "unconfirmed")
+}
+
+/// A cadence as events tell it: who knows it can count the slots that were due.
+pub fn cadence(c: &Cadence) -> Value {
+    json!({
+        "interval_ms": c.interval, "jitter_ppm": c.jitter_ppm, "late_after_ms": c.late_after, "timeout_ms": c.timeout,
+        "retry_interval_ms": c.retry_interval, "down_after": c.down_after, "up_after": c.up_after,
+    })
 }
 
 /// An event that is not about one endpoint.

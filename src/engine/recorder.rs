@@ -5,6 +5,7 @@
 //! once it is committed.
 
 mod batches;
+pub mod definitions;
 mod finality;
 mod gap;
 mod messages;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use self::definitions::Definitions;
 use self::messages::withdrawals;
 use self::tallies::{HourCount, difference};
 use super::board::{Board, Entry, LastProbe, Settled};
@@ -186,6 +188,8 @@ pub struct Recorder {
     results_untold: Vec<(usize, Ms)>,
     /// Endpoints whose single results are recorded, as the events tell.
     recording: HashSet<i64>,
+    /// Config, terms and components, as events tell of them.
+    told: Definitions,
     next_state: usize,
     round_began: u64,
     prune_before: u64,
@@ -229,6 +233,7 @@ impl Recorder {
             results_overflowed: false,
             results_untold: Vec::new(),
             recording: HashSet::new(),
+            told: Definitions::default(),
             next_state: 0,
             round_began: last_batch + 1,
             prune_before: 0,
@@ -330,6 +335,9 @@ impl Recorder {
     /// The endpoint has another definition from now on. `next_seq` is the first start of the new one.
     pub fn change_definition(&mut self, index: usize, endpoint: Arc<Endpoint>, next_seq: u64, now: Ms) {
         let (before, after) = (self.courses[index].definition, endpoint.digest);
+        if self.courses[index].rules.cadence != endpoint.rules.cadence {
+            self.event_of(index, "endpoint_cadence", now, events::cadence(&endpoint.rules.cadence));
+        }
         if self.courses[index].rules != endpoint.rules {
             self.apply(index, Input::Extend(now), None, now);
             self.to_store.push(index);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::judgement::sla::contract::{Contract, DecideBy};
 use crate::judgement::sla::credit::Due;
 use crate::judgement::sla::evaluate::{Judged, Spells};
-use crate::judgement::sla::exact::{Exact, currency_digits, fraction, money, plain, truncated, whole};
+use crate::judgement::sla::exact::{Exact, currency_digits, decimal, fraction, money, plain, truncated, whole};
 use crate::judgement::sla::record::{OPEN, Outage};
 use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
 use crate::judgement::timeline::Span;
@@ -93,11 +93,20 @@ fn credit(contract: &Contract, j: &Judged) -> Value {
     let amount = |due: &Due| amount_of(contract, j, due);
     let at: serde_json::Map<String, Value> =
         j.due.iter().map(|(by, due)| (by.as_str().to_owned(), json!({"percent": fraction(&due.percent), "amount": amount(due)}))).collect();
-    let steps: Vec<Value> = decided
+    let mut steps: Vec<Value> = decided
         .steps
         .iter()
         .map(|s| json!({"what": s.what, "value": fraction(&s.value), "decimal": truncated(&s.value, CREDIT_DIGITS), "unit": s.unit}))
         .collect();
+    if let (Some(fee), Some(currency), Some(rounded)) = (&j.fee, &contract.currency, amount(decided)) {
+        let exact = fee * &decided.percent / whole(100);
+        let rounded_exact: Exact = decimal(&rounded).unwrap_or_default();
+        let mut step =
+            |what: &str, value: &Exact, shown: String| steps.push(json!({"what": what, "value": fraction(value), "decimal": shown, "unit": currency}));
+        step("fee", fee, plain(fee));
+        step("credit of the fee", &exact, truncated(&exact, CREDIT_DIGITS));
+        step("rounded half up", &rounded_exact, rounded);
+    }
     json!({
         "percent": fraction(&decided.percent), "percent_decimal": truncated(&decided.percent, CREDIT_DIGITS), "capped": decided.capped,
         "amount": amount(decided), "currency": contract.currency, "decided_by": contract.decide_by.as_str(), "at": at, "steps": steps,

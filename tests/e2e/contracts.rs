@@ -173,13 +173,13 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
     let (code, said) = verified(&report, &[]);
     assert_eq!(code, Some(0), "{said}");
     let told = checked(verified(&report, &["--json"]).1.as_bytes());
-    assert_eq!((told["verdict"].as_str(), told["with_tallies"].as_bool()), (Some("follows"), Some(false)));
+    assert_eq!((told["verdict"].as_str(), told["with_tallies"].as_bool(), told["with_terms"].as_bool()), (Some("follows"), Some(false), Some(true)));
     let extent = |name: &str| report["extents"].as_array().and_then(|l| l.iter().position(|e| e["endpoint"] == name)).expect("it");
     let (db, web) = (extent("db"), extent("web"));
     let first = report["extents"][db]["first_start_ms"].as_u64().expect("a number");
     let settled = report["extents"][db]["watermark_ms"].as_u64().expect("a number");
     type Deed<'d> = Box<dyn Fn(&mut Value) + 'd>;
-    let deeds: [(&str, Deed); 11] = [
+    let deeds: [(&str, Deed); 18] = [
         ("extents: db belongs", Box::new(|r| drop(r["extents"].as_array_mut().expect("a list").remove(db)))),
         ("first_start_ms: ", Box::new(|r| r["extents"][db]["first_start_ms"] = json!(first + 1))),
         ("watermark_ms: ", Box::new(|r| r["extents"][db]["watermark_ms"] = json!(first - 1))),
@@ -190,6 +190,13 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
         ("timeline", Box::new(|r| r["timeline"]["to"] = r["timeline"]["from"].clone())),
         ("provisional: ", Box::new(|r| r["provisional"] = json!(false))),
         ("evaluation.period: ", Box::new(|r| r["evaluation"]["period"]["start"] = json!("2026-11-02T00:00:00Z"))),
+        ("terms_recorded_at: no event commits", Box::new(|r| r["terms"] = json!(r["terms"].as_str().expect("terms").replace("1000", "10")))),
+        ("terms_recorded_at: no event commits", Box::new(|r| r["terms_salt"] = json!("00"))),
+        ("terms_recorded_at: these terms are on record since", Box::new(|r| r["terms_recorded_at"] = json!("2026-01-01T00:00:00.000Z"))),
+        ("terms_recorded_at: these terms are on record since", Box::new(|r| r["terms_recorded_at"] = Value::Null)),
+        (".combine: ", Box::new(|r| r["extents"][db]["combine"] = json!("parallel"))),
+        (".in_service_from: ", Box::new(|r| r["extents"][db]["in_service_from"] = json!(first + 1000))),
+        ("vantages: ", Box::new(|r| r["vantages"] = json!(["elsewhere"]))),
         ("events.checkpoint: ", Box::new(|r| r["events"]["checkpoint"]["head"] = json!("00".repeat(32)))),
     ];
     for (place, deed) in deeds {
@@ -208,6 +215,25 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
     let path = written(directory.path(), "foreign.json", &signed.to_string());
     let output = probity(&["sla", "verify", &path, "--events", &journal, "--since", &outside]);
     assert!(output.status.code() == Some(1) && String::from_utf8_lossy(&output.stdout).starts_with("key: "), "{output:?}");
+}
+
+#[test]
+fn every_contract_has_its_report_where_no_single_one_is_named() {
+    let recorded = super::recorded::Recorded::shared();
+    let directory = tempfile::tempdir().expect("a directory");
+    let two = "[sla.a]\nobjective = \"99\"\nperiod = \"rolling 6h\"\ncomponents = [\"backend\"]\n[sla.b]\nobjective = \"1\"\nperiod = \"rolling 6h\"\ncomponents = [\"checkout\"]\n";
+    let contract = written(directory.path(), "two.toml", two);
+    let of = |more: &[&str]| recorded.probity(&[&["sla", "report", "--contract", &contract, "--period", super::recorded::TO][..], more].concat());
+    let refused = of(&[]);
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("there are several contracts (a, b): name one with --sla, or a directory for all with --output"));
+    let output = directory.path().join("reports");
+    let all = of(&["--output", output.to_str().expect("UTF-8")]);
+    assert_eq!(all.status.code(), Some(1), "the worse of the two: {all:?}");
+    let names: Vec<String> = std::fs::read_dir(&output).expect("made").map(|e| e.expect("read").file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!((names.len(), names.iter().filter(|n| n.starts_with("b-")).count()), (8, 4), "{names:?}");
+    let one = of(&["--sla", "b", "--format", "md"]);
+    assert_eq!(one.status.code(), Some(0), "{one:?}");
 }
 
 #[test]

@@ -439,7 +439,7 @@ pub struct SlaReport {
     pub place: Place,
     #[arg(long, help = "The contracts [default: those of the config]")]
     pub contract: Option<PathBuf>,
-    #[arg(long, help = "The contract [default: the only one]")]
+    #[arg(long, help = "Only this contract [default: all, with --output; else the only one]")]
     pub sla: Option<String>,
     #[arg(long, help = "2026-11, 2026-Q4, 2026, or for rolling windows the instant it ends [default: the period before the present one]")]
     pub period: Option<String>,
@@ -449,7 +449,7 @@ pub struct SlaReport {
     pub lang: crate::expose::report::words::Language,
     #[arg(long, help = "Only this tenant, with nobody else's figures")]
     pub tenant: Option<String>,
-    #[arg(long, help = "Write every format into this directory")]
+    #[arg(long, help = "Write every format into this directory, of every contract unless --sla names one")]
     pub output: Option<PathBuf>,
     #[arg(long, help = "Also when the period is not settled to its end")]
     pub provisional: bool,

@@ -5,24 +5,49 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::SlaReport;
-use super::sla::{contracts, refuse};
+use super::sla::{contracts, refuse, wanted, worse};
 use super::{given, local, print};
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
-use crate::expose::report::check::{Difference, Recomputed, check};
+use crate::expose::report::check::{Difference, check};
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
+use crate::judgement::sla::contract::Contracts;
 use crate::outward::clock::Clock;
 use crate::outward::history::checkpoint::Signer;
-use crate::words::Name;
+use crate::words::{Name, UtcMs};
 
 pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
     let contracts = contracts(args.contract.as_deref(), &args.place)?;
-    let names: Vec<Name> = contracts.names().into_iter().filter(|n| args.sla.as_deref().is_none_or(|s| s == n.as_str())).collect();
-    let [name] = names.as_slice() else {
-        return Err(refuse(Exit::Usage, "name one contract with --sla"));
-    };
+    let mut names = wanted(&contracts, args.sla.as_deref())?;
+    if let Some(tenant) = &args.tenant {
+        names.retain(|name| contracts.tenants.iter().any(|t| t.sla == *name && t.name.as_str() == tenant));
+        if names.is_empty() {
+            return Err(refuse(Exit::Usage, format!("no contract that is meant has a tenant `{tenant}`")));
+        }
+    }
     let now = Clock::Real.read().utc_ms;
+    if names.len() > 1 && (args.output.is_none() || args.replaces.is_some()) {
+        let all: Vec<&str> = names.iter().map(Name::as_str).collect();
+        return Err(refuse(
+            Exit::Usage,
+            format!("there are several contracts ({}): name one with --sla, or a directory for all with --output", all.join(", ")),
+        ));
+    }
+    let mut exit = Exit::Fine;
+    for name in &names {
+        // One that is not in force in the period, or not settled, keeps no other from its report.
+        let own = one(args, &contracts, name, now);
+        if names.len() == 1 {
+            return own;
+        }
+        exit = worse(exit, own.unwrap_or_else(|failed| failed));
+    }
+    Ok(exit)
+}
+
+/// The report of one contract.
+fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Result<Exit, Exit> {
     let found = match &args.period {
         Some(text) => contracts.version_of(name, text).map_err(|e| refuse(Exit::Usage, e))?,
         None => contracts.present(name, now).into_iter().find(|(.., which)| *which == "previous").map(|(c, _, span, _)| (c, span)),
@@ -36,15 +61,23 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
     let connection = local::open(&args.place)?;
     let plan = local::plan_or_empty(&args.place);
     let extents = local::extents(&connection).map_err(local::complain)?;
-    let subject =
-        Subject { contract, contracts: &contracts, period: span, tenant: tenant.as_ref(), provisional: args.provisional, replaces: args.replaces.clone() };
+    let signer = signer(&args.place, &plan)?;
+    let subject = Subject {
+        contract,
+        contracts,
+        period: span,
+        tenant: tenant.as_ref(),
+        provisional: args.provisional,
+        replaces: args.replaces.clone(),
+        terms_key: signer.terms_key(),
+    };
     let object = build(&connection, &plan, &grouped(&plan, &extents), &subject, now).map_err(|error| match error {
         NoReport::History(error) => local::complain(error),
         NoReport::NoTenant(_) => refuse(Exit::Usage, error),
         NoReport::NotSettled(_) | NoReport::NotJudged(_) => refuse(Exit::Unknown, error),
     })?;
     let Value::Object(object) = object else { return Err(Exit::Bad) };
-    let report = signer(&args.place, &plan)?.signed(object);
+    let report = signer.signed(object);
     match &args.output {
         Some(directory) => write_all(&report, args, directory, name)?,
         None => {
@@ -101,15 +134,19 @@ pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&s
         Some(key) => Err(Difference { place: "key".into(), why: format!("the report was signed by {signed_by}, not by {key}") }),
         None => check(&object, &read(events)?, since.as_ref()),
     };
-    let mut value = json!({"schema": "probity-report-verified/1", "verdict": "follows", "events": last, "key": signed_by, "with_tallies": null, "place": null, "why": null});
+    let mut value = json!({"schema": "probity-report-verified/1", "verdict": "follows", "events": last, "key": signed_by, "with_tallies": null, "with_terms": null, "place": null, "why": null});
     match found {
         Ok(recomputed) => {
-            value["with_tallies"] = json!(recomputed == Recomputed::Everything);
-            let but = match recomputed {
-                Recomputed::Everything => "",
-                Recomputed::AllButTallies => " (slots and latency were not recomputed: they are in the tallies, which `probity export journal --tallies` adds)",
+            (value["with_tallies"], value["with_terms"]) = (json!(recomputed.tallies), json!(recomputed.terms));
+            let but = match recomputed.tallies {
+                true => "",
+                false => " (slots and latency were not recomputed: they are in the tallies, which `probity export journal --tallies` adds)",
             };
-            print(json, &value, || format!("every figure follows from the {last} events{but}; signed by {signed_by}\n"));
+            let terms = match object["terms_recorded_at"].as_str() {
+                Some(at) => format!("its terms are on record since {at}"),
+                None => "its terms are on no record: they are what the signer says".to_owned(),
+            };
+            print(json, &value, || format!("every figure follows from the {last} events{but}; {terms}; signed by {signed_by}\n"));
             Ok(Exit::Fine)
         }
         Err(difference) => {

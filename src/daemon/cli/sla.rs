@@ -66,7 +66,7 @@ pub fn contracts(file: Option<&Path>, place: &super::args::Place) -> Result<Cont
 }
 
 /// Each contract once, or the one that is named.
-fn wanted(contracts: &Contracts, only: Option<&str>) -> Result<Vec<Name>, Exit> {
+pub fn wanted(contracts: &Contracts, only: Option<&str>) -> Result<Vec<Name>, Exit> {
     let names: Vec<Name> = contracts.names().into_iter().filter(|n| only.is_none_or(|o| o == n.as_str())).collect();
     match only {
         Some(name) if names.is_empty() => Err(refuse(Exit::Usage, format!("there is no contract `{name}`"))),
@@ -157,11 +157,13 @@ fn verdict_of(list: &[Judged]) -> Exit {
     }
 }
 
-fn worse(a: Exit, b: Exit) -> Exit {
+/// What several commands come to together: any failure, else the worst verdict.
+pub fn worse(a: Exit, b: Exit) -> Exit {
     let rank = |e: Exit| match e {
-        Exit::Bad => 2,
+        Exit::Fine => 0,
         Exit::Unknown => 1,
-        _ => 0,
+        Exit::Bad => 2,
+        _ => 3,
     };
     if rank(b) > rank(a) { b } else { a }
 }

@@ -48,6 +48,7 @@ impl Driver {
             let left = self.retired.remove(&arrival.id);
             // What readers saw of it last: its judge may be ahead of what is committed.
             let shown = left.map(|index| self.recorder.entry(index).view().shown.settled);
+            let cadence_before = left.map(|index| self.recorder.entry(index).endpoint.load().rules.cadence);
             let earlier = left.map(|index| self.recorder.take_over(index));
             if earlier.is_some() {
                 // It had left in a batch that may not be written yet: what follows it says that it is back.
@@ -63,6 +64,7 @@ impl Driver {
                 (None, None) => (Judge::default(), None),
             };
             let is_known = judge.first_start().is_some();
+            let has_other_cadence = cadence.or(cadence_before).is_some_and(|before| before != e.rules.cadence);
             self.recorder.add(arrival.id, entry, judge, arrival.digest_before.unwrap_or(e.digest), cadence, now);
             if let Some((slots, reprobes, hour)) = hour {
                 self.recorder.carry_hour(index, slots, reprobes);
@@ -72,12 +74,9 @@ impl Driver {
             if is_known {
                 self.recorder.publish_restored(index, shown);
             } else {
-                self.recorder.event_of(
-                    index,
-                    "endpoint_added",
-                    now,
-                    json!({"component": e.component.as_str(), "probe": e.probe.kind().as_str(), "target": e.target()}),
-                );
+                let mut body = events::cadence(&e.rules.cadence);
+                (body["component"], body["probe"], body["target"]) = (json!(e.component.as_str()), json!(e.probe.kind().as_str()), json!(e.target()));
+                self.recorder.event_of(index, "endpoint_added", now, body);
             }
             if let (true, Some(before)) = (arrival.renamed, &e.renamed_from) {
                 self.recorder.rename_in_windows(before, &e.name);
@@ -87,6 +86,9 @@ impl Driver {
             }
             if let (true, Some(before)) = (is_known, &arrival.component_before) {
                 self.recorder.event_of(index, "endpoint_component", now, json!({"component": e.component.as_str(), "before": before}));
+            }
+            if is_known && has_other_cadence {
+                self.recorder.event_of(index, "endpoint_cadence", now, events::cadence(&e.rules.cadence));
             }
             if is_known && !arrival.was_in_service {
                 self.recorder.tell(index, Input::ResumeService(now), now);
@@ -156,7 +158,7 @@ impl Driver {
 
     /// Touches only what has changed: the rest keeps slots, state, counters and histograms.
     pub(super) fn reload(&mut self, new: NewPlan) -> ReloadSummary {
-        let NewPlan { plan, endpoints, leaving, shown, unchanged, limits } = new;
+        let NewPlan { plan, endpoints, leaving, shown, unchanged, limits, definitions } = new;
         let boot_ns = self.clock.boot_ns();
         let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
         let mut summary = ReloadSummary { unchanged, ..ReloadSummary::default() };
@@ -193,6 +195,7 @@ impl Driver {
         self.recorder.set_witnesses(&plan.witness, now, &mut self.wanted);
         self.recorder.record_results_of(&plan.contracts, now);
         self.recorder.reconcile_windows(&plan.maintenance, now);
+        self.recorder.tell_definitions(&definitions, now);
         // A hundred thousand old endpoints are given back where nobody waits for it.
         let old = self.board.plan.swap(plan);
         drop(tokio::task::spawn_blocking(move || drop(old)));

@@ -13,14 +13,15 @@ use super::super::contracts::{latency, latency_json};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::{answer, instant as instant_text};
-use super::{admitted, changed, excluded, extents, listed, refused, slots};
+use super::{admitted, changed, configs, excluded, extents, listed, refused, slots};
 use crate::config::{Surroundings, load_contracts};
 use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Contracts, Measure, PeriodKind};
 use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::{Combine, Span};
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
-use crate::outward::history::checkpoint::verify_signature;
+use crate::outward::history::checkpoint::{commitment, verify_signature};
+use crate::outward::history::definitions::{Told, told as told_definitions};
 use crate::outward::history::past::{Which, longest_blind};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, Extent};
@@ -67,10 +68,11 @@ impl Surroundings for Terms<'_> {
 
 /// What was recomputed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recomputed {
-    Everything,
-    /// The export came without tallies: neither slots nor latency.
-    AllButTallies,
+pub struct Recomputed {
+    /// Slots and latency as well: the export came with tallies.
+    pub tallies: bool,
+    /// The terms are those that events committed to.
+    pub terms: bool,
 }
 
 /// `journal`: lines of JSON as exported. `since`: a checkpoint that left the machine earlier.
@@ -102,7 +104,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     if report["provisional"] != true && again["complete"] != true {
         return Err(differs("provisional", "the period is not settled, and the report says that it is"));
     }
-    let told = ["settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded", "changed"];
+    let told = ["settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded", "changed", "configs", "time_zone"];
     let counted = if with_tallies { &["slots", "latency"][..] } else { &[] };
     for key in told.iter().chain(counted) {
         if let Some(difference) = first_difference(key, &again[*key], &report[*key]) {
@@ -112,7 +114,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     if with_tallies {
         blind_held(report, &connection)?;
     }
-    Ok(if with_tallies { Recomputed::Everything } else { Recomputed::AllButTallies })
+    Ok(Recomputed { tallies: with_tallies, terms: report["terms_recorded_at"].is_string() })
 }
 
 type Parted<'j> = (Option<Stub>, Vec<&'j str>, Vec<Value>);
@@ -273,7 +275,10 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let issued = instant(&report["issued_at"], "issued_at")?;
     let parts = parts(report)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
-    extents::held(report, stub, events, &Calendar::read(connection).map_err(failed)?, (period, issued))?;
+    let calendar = Calendar::read(connection).map_err(failed)?;
+    extents::held(report, stub, events, &calendar, (period, issued))?;
+    let told_of = told_definitions(connection).map_err(failed)?;
+    definitions_held(report, &told_of)?;
     let until = match contract.measure {
         Measure::Time => period.to.min(issued).max(period.from),
         // Single results reach as far as the hours that were sealed.
@@ -292,10 +297,49 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
     Ok(serde_json::json!({
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
-        "slots": slots(connection, &parts, period).map_err(failed)?, "latency": latency_json(contract, &latency),
+        "slots": slots(connection, &parts, vantage_of(report, events)?, period).map_err(failed)?, "configs": configs(&told_of, &calendar, period), "time_zone": contract.zone.iana_name(), "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged, &each), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
         "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed(connection, &parts, period).map_err(failed)?,
     }))
+}
+
+/// The place that was measured from, as the events have it where they say.
+fn vantage_of<'r>(report: &'r Value, events: &[Map<String, Value>]) -> Result<&'r str, Difference> {
+    let said = report["vantages"][0].as_str().unwrap_or_default();
+    let starts = events.iter().filter(|e| e.get("kind").and_then(Value::as_str) == Some("daemon_started"));
+    match starts.filter_map(|e| e.get("vantage").and_then(Value::as_str)).next_back() {
+        Some(told) if told != said => Err(differs("vantages", format!("the daemon of these events measured from {told}, the report says {said}"))),
+        _ => Ok(said),
+    }
+}
+
+/// Terms and components are what the events committed to.
+fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
+    let text = |key: &str| report[key].as_str().unwrap_or_default();
+    let recorded = told.terms.get(&commitment(text("terms_salt"), text("terms")));
+    if report["terms_recorded_at"].as_str() != recorded.map(String::as_str) {
+        let why = match recorded {
+            Some(at) => format!("these terms are on record since {at}"),
+            None => "no event commits to these terms".to_owned(),
+        };
+        return Err(differs("terms_recorded_at", format!("{why}, the report says {}", report["terms_recorded_at"])));
+    }
+    if told.configs.is_empty() {
+        // Written by a version that told nothing of components.
+        return Ok(());
+    }
+    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+        let known = told.components.get(e["component"].as_str().unwrap_or_default());
+        let (combine, from) = known.map_or((&Value::Null, &Value::Null), |c| (&c["combine"], &c["in_service_from_ms"]));
+        let series = Value::from("series");
+        let combine = if combine.is_null() { &series } else { combine };
+        for (key, is) in [("combine", combine), ("in_service_from", from)] {
+            if e[key] != *is {
+                return Err(differs(&format!("extents[{k}].{key}"), format!("{is} by the events, the report says {}", e[key])));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn parts(report: &Value) -> Result<Vec<Part>, Difference> {

@@ -2,7 +2,20 @@
 
 use serde_json::Value;
 
-const COLUMNS: [&str; 10] = ["seq", "endpoint", "component", "from", "to", "from_earliest", "from_latest", "to_earliest", "to_latest", "cause"];
+const COLUMNS: [&str; 12] = [
+    "seq",
+    "endpoint",
+    "component",
+    "from",
+    "to",
+    "from_earliest",
+    "from_latest",
+    "to_earliest",
+    "to_latest",
+    "cause",
+    "first_failure_ended",
+    "last_failure_started",
+];
 
 /// One line for each outage, a header above.
 pub fn csv(report: &Value) -> String {

@@ -1,16 +1,17 @@
 //! A report as one HTML file that needs nothing else, for screen and paper.
 
 use askama::Template;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::text::{Block, Shown};
 use super::words::{Language, Word};
+use crate::judgement::sla::calendar::days;
 use crate::judgement::timeline::Span;
 use crate::words::{UtcMs, parse_utc};
 
-const DAY_MS: i64 = 86_400_000;
-/// Days of the strip; a year has no more.
-const DAYS: i64 = 366;
+/// Days of the strip; a year has no more, and a rolling one touches one more.
+const DAYS: usize = 367;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -62,6 +63,7 @@ fn strips(shown: &Shown) -> Vec<Strip> {
     let report = shown.report;
     let e = &report["evaluation"]["period"];
     let (Some(from), Some(to), Some(until)) = (at(&e["start"]), at(&e["end"]), at(&report["settled_until"])) else { return Vec::new() };
+    let zone = report["time_zone"].as_str().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
     let components = report["timeline"]["components"].as_array().into_iter().flatten();
     components
         .map(|c| {
@@ -70,9 +72,10 @@ fn strips(shown: &Shown) -> Vec<Strip> {
                 list.filter_map(|s| Some(Span::new(at(&s["from"])?, at(&s["to"]).unwrap_or(until)))).collect()
             };
             let (down, unknown) = (spans("down"), spans("unknown"));
-            let days: Vec<Day> = (0..((to - from + DAY_MS - 1) / DAY_MS).min(DAYS))
-                .map(|k| {
-                    let day = Span::new(from + k * DAY_MS, (from + (k + 1) * DAY_MS).min(to));
+            let days: Vec<Day> = days(Span::new(from, to), &zone)
+                .take(DAYS)
+                .zip(0..)
+                .map(|((date, day), k)| {
                     let sum = |list: &[Span]| list.iter().filter_map(|s| s.cut(day)).map(Span::length).sum::<u64>();
                     let (d, u) = (sum(&down), sum(&unknown));
                     let class = match (d, u) {
@@ -84,7 +87,7 @@ fn strips(shown: &Shown) -> Vec<Strip> {
                     };
                     let says = format!(
                         "{}: {} {}.{:03} s, {} {}.{:03} s",
-                        shown.language.instant(&crate::words::format_utc(day.from)).split(' ').next().unwrap_or_default(),
+                        shown.language.date(&date.to_string()),
                         Word::Down.say(shown.language),
                         d / 1000,
                         d % 1000,

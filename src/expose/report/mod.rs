@@ -5,14 +5,18 @@
 
 pub mod check;
 pub mod csv;
+mod expected;
 mod extents;
 pub mod html;
 pub mod text;
 pub mod words;
 
-use rusqlite::Connection;
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
+use self::expected::expected;
 use super::api::outage;
 use super::contracts::{latency, latency_json};
 use super::figures::{Part, components, maintenance};
@@ -20,11 +24,12 @@ use super::recorded::{timeline_json, told};
 use super::sla::{answer, instant};
 use crate::config::Plan;
 use crate::config::print_contract;
-use crate::judgement::sla::contract::{Contract, Contracts, Measure, Together};
+use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant, Together};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
-use crate::judgement::timeline::Span;
+use crate::judgement::timeline::{Span, Spans};
 use crate::outward::history::HistoryError;
-use crate::outward::history::definitions::changes;
+use crate::outward::history::checkpoint::TermsKey;
+use crate::outward::history::definitions::{Told, changes, told as told_definitions};
 use crate::outward::history::past::{Which, longest_blind, sealed_until, tallies};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, exclusions, outages};
@@ -41,6 +46,8 @@ pub struct Subject<'s> {
     pub provisional: bool,
     /// The identity of the report that this one replaces.
     pub replaces: Option<String>,
+    /// Of whoever signs: tells the salt that the terms were committed to with.
+    pub terms_key: &'s TermsKey,
 }
 
 /// Why there is no report.
@@ -71,6 +78,37 @@ fn wanted(subject: &Subject) -> Result<Vec<Name>, NoReport> {
     Ok(if found.components.is_empty() { subject.contract.components.clone() } else { found.components.clone() })
 }
 
+/// The terms of a report as text, with the contract and the tenants that they say.
+fn terms_of(subject: &Subject, names: &[Name]) -> (Contract, Vec<Tenant>, String) {
+    let contract = terms_for(subject, names);
+    let is_of_it = |t: &&Tenant| t.sla == contract.name && subject.tenant.is_none_or(|name| t.name == *name);
+    let tenants: Vec<Tenant> = subject.contracts.tenants.iter().filter(is_of_it).cloned().collect();
+    let mut text = String::new();
+    print_contract::contracts(&mut text, &Contracts { list: vec![contract.clone()], tenants: tenants.clone() });
+    (contract, tenants, text)
+}
+
+/// The terms of every report that could be asked for: of each version of each contract, whole and for each tenant.
+pub fn terms_of_all(contracts: &Contracts) -> Vec<String> {
+    let nobody = TermsKey::nobodys();
+    let mut list = Vec::new();
+    for contract in &contracts.list {
+        let tenants = contracts.tenants.iter().filter(|t| t.sla == contract.name).map(|t| Some(&t.name));
+        for tenant in std::iter::once(None).chain(tenants) {
+            let subject = Subject { contract, contracts, period: Span::new(0, 0), tenant, provisional: false, replaces: None, terms_key: &nobody };
+            list.extend(wanted(&subject).ok().map(|names| terms_of(&subject, &names).2));
+        }
+    }
+    list
+}
+
+/// The config in force when the period began, and those that came into force in it.
+fn configs(told: &Told, calendar: &Calendar, period: Span) -> Vec<Value> {
+    let all: Vec<(UtcMs, &String)> = told.configs.iter().map(|(at, sum)| (calendar.utc(*at), sum)).collect();
+    let before = all.iter().rposition(|(at, _)| *at <= period.from).unwrap_or(0);
+    all.iter().skip(before).filter(|(at, _)| *at < period.to).map(|(at, sum)| json!({"from": instant(*at), "sha256": sum})).collect()
+}
+
 /// The contract as far as it concerns who reads the report: a customer sees neither other components nor another fee.
 fn terms_for(subject: &Subject, names: &[Name]) -> Contract {
     let contract = subject.contract.clone();
@@ -99,32 +137,35 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         return Err(NoReport::NotSettled(instant(reached.to)));
     }
     let timeline = timeline_json(reached, &recorded, &windows);
-    let tenants: Vec<_> = subject.contracts.tenants.iter().filter(|t| subject.tenant.is_none_or(|name| t.name == *name)).cloned().collect();
-    let contract = terms_for(subject, &names);
+    let (contract, tenants, terms) = terms_of(subject, &names);
     let record = told(reached, recorded, windows);
     let each = evaluate_components(&contract, &tenants, &record, period)?;
     let judged = evaluate(&contract, &tenants, &record, period)?;
     let judged: Vec<Judged> = judged.into_iter().filter(|j| subject.tenant.is_none() || j.tenant.is_some()).collect();
-    let only = Contracts { list: vec![contract.clone()], tenants };
-    let mut terms = String::new();
-    print_contract::contracts(&mut terms, &only);
+    let told = told_definitions(connection)?;
+    let vantage = vantage(connection)?.unwrap_or_else(|| plan.daemon.vantage.clone());
+    let (salt, commitment) = (subject.terms_key.salt(&terms), subject.terms_key.commitment(&terms));
     Ok(json!({
         "schema": "probity-report/1",
         "issued_at": format_utc(now),
         "replaces": subject.replaces,
         "software": concat!("probity ", env!("CARGO_PKG_VERSION")),
-        "vantages": [plan.daemon.vantage],
+        "vantages": [vantage],
         "provisional": subject.provisional,
         "complete": reached.to >= period.to,
         "settled_until": instant(reached.to),
         "tenant": subject.tenant.map(Name::as_str),
+        "time_zone": contract.zone.iana_name(),
         "terms": terms,
+        "terms_salt": salt,
+        "terms_recorded_at": told.terms.get(&commitment),
+        "configs": configs(&told, &calendar, period),
         "evaluation": answer(&contract, period, &judged, &each),
         "latency": latency_json(&contract, &latency(connection, &contract, &parts, period, Which::Sealed)?),
         "refused": refused(&judged),
         "admitted": admitted(&judged),
         "endpoints": endpoints(plan, &parts),
-        "slots": slots(connection, &parts, period)?,
+        "slots": slots(connection, &parts, &vantage, period)?,
         "extents": extents_of(connection, &parts, period)?,
         "outages": listed(connection, &parts, period)?,
         "excluded": excluded(connection, &parts, period)?,
@@ -144,9 +185,23 @@ fn refused(judged: &[Judged]) -> Vec<Value> {
     list
 }
 
+/// What is admitted of each component, whether it leaves a hole in what several are together or not.
 fn admitted(judged: &[Judged]) -> Vec<Value> {
-    let spans = judged.iter().fold(crate::judgement::timeline::Spans::default(), |all, j| all.union(&j.windows.admitted));
-    spans.as_slice().iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect()
+    let mut all: BTreeMap<&str, Spans> = BTreeMap::new();
+    for (component, spans) in judged.iter().flat_map(|j| &j.windows.by_component) {
+        let known = all.entry(component).or_default();
+        *known = known.union(spans);
+    }
+    let spans = all.iter().flat_map(|(component, spans)| spans.as_slice().iter().map(move |s| (s, component)));
+    let mut list: Vec<_> = spans.collect();
+    list.sort_by_key(|(s, component)| (s.from, s.to, **component));
+    list.iter().map(|(s, component)| json!({"component": component, "from": instant(s.from), "to": instant(s.to)})).collect()
+}
+
+/// The place that the daemon measured from, as it said at its last start.
+fn vantage(connection: &Connection) -> Result<Option<String>, HistoryError> {
+    let sql = "SELECT json_extract(body, '$.vantage') FROM event WHERE kind = 'daemon_started' ORDER BY seq DESC LIMIT 1";
+    Ok(connection.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
 }
 
 /// How each endpoint was probed, as the config has it now.
@@ -164,9 +219,10 @@ fn endpoints(plan: &Plan, parts: &[Part]) -> Vec<Value> {
 }
 
 /// The schedule's slots in the sealed hours that touch the period, by endpoint and result.
-fn slots(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+fn slots(connection: &Connection, parts: &[Part], vantage: &str, period: Span) -> Result<Vec<Value>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
-    for (name, _) in parts.iter().flat_map(|p| &p.endpoints) {
+    for (name, extent) in parts.iter().flat_map(|p| &p.endpoints) {
         let mut sum = [0; 5];
         let mut hours = 0;
         for tally in tallies(connection, name, period, Which::Sealed)? {
@@ -176,8 +232,11 @@ fn slots(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Va
             hours += tally_hours(&tally.body);
         }
         let [success, failure, unconfirmed, unmeasured, missed] = sum;
+        let counted = sum.iter().sum::<u64>();
+        // What is decided just after an hour's end is counted in the next one.
+        let due = expected(connection, &calendar, vantage, (name, extent), period)?;
         list.push(json!({
-            "endpoint": name, "hours": hours, "expected": sum.iter().sum::<u64>(), "probed": success + failure + unconfirmed, "success": success, "failure": failure,
+            "endpoint": name, "hours": hours, "expected": due, "counted": counted, "not_run": due.map(|due| due.saturating_sub(counted)), "probed": success + failure + unconfirmed, "success": success, "failure": failure,
             "unconfirmed": unconfirmed, "unmeasured": unmeasured, "missed": missed,
         }));
     }
@@ -202,7 +261,7 @@ fn extents_of(connection: &Connection, parts: &[Part], period: Span) -> Result<V
         .collect()
 }
 
-fn combine_text(combine: crate::judgement::timeline::Combine) -> Value {
+pub fn combine_text(combine: crate::judgement::timeline::Combine) -> Value {
     use crate::judgement::timeline::Combine;
     match combine {
         Combine::Series => json!("series"),
@@ -217,7 +276,14 @@ fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<V
     let mut list = Vec::new();
     for (name, _) in parts.iter().flat_map(|p| &p.endpoints) {
         let own = outages(connection, &calendar, Some(name), period.from, 100_000)?;
-        list.extend(own.iter().filter(|o| calendar.utc(o.from_earliest) < period.to).map(|o| outage(o, &calendar)));
+        let inside = own.iter().filter(|o| calendar.utc(o.from_earliest) < period.to);
+        list.extend(inside.map(|o| {
+            let mut value = outage(o, &calendar);
+            // The ends that are surely inside the outage are those of its first and of its last failing probe.
+            value["first_failure_ended"] = value["from_latest"].clone();
+            value["last_failure_started"] = value["to_earliest"].clone();
+            value
+        }));
     }
     list.sort_by_key(|o| o["seq"].as_u64());
     Ok(list)

@@ -229,6 +229,7 @@ impl Shown<'_> {
         let mut block = Block::new(self.say(Word::Outages));
         let bounds = format!("{} … {}", self.say(Word::Earliest), self.say(Word::Latest));
         block.header = vec![self.say(Word::Endpoint), self.say(Word::From), bounds.clone(), self.say(Word::To), bounds, self.say(Word::Cause)];
+        block.header.extend([self.say(Word::FirstFailure), self.say(Word::LastFailure)]);
         for o in self.report["outages"].as_array().into_iter().flatten() {
             let pair = |a: &str, b: &str| format!("{} … {}", self.at(&o[a]), self.at(&o[b]));
             block.rows.push(vec![
@@ -238,6 +239,8 @@ impl Shown<'_> {
                 self.at(&o["to"]),
                 pair("to_earliest", "to_latest"),
                 text(&o["cause"]).to_owned(),
+                self.at(&o["first_failure_ended"]),
+                self.at(&o["last_failure_started"]),
             ]);
         }
         self.or_none(block)
@@ -254,13 +257,18 @@ impl Shown<'_> {
     /// Admitted maintenance with the reasons of the windows that it is made of.
     fn admitted(&self) -> Vec<(String, String, String)> {
         let windows = self.report["timeline"]["maintenance"].as_array();
-        let reasons = |from: &str, to: &str| {
-            let touching = windows.into_iter().flatten().filter(|w| text(&w["from"]) < to && from < text(&w["to"]));
+        let reasons = |from: &str, to: &str, component: &str| {
+            let concerns = |w: &&Value| w["components"].as_array().is_none_or(|list| list.iter().any(|c| c == component));
+            let touching = windows.into_iter().flatten().filter(|w| text(&w["from"]) < to && from < text(&w["to"])).filter(concerns);
             let mut all: Vec<&str> = touching.filter_map(|w| w["reason"].as_str().or(w["id"].as_str())).collect();
             all.dedup();
             all.join("; ")
         };
-        plain(&self.report["admitted"], "").into_iter().map(|(from, to, _)| (from.clone(), to.clone(), reasons(&from, &to))).collect()
+        let said = |(from, to, component): (String, String, String)| {
+            let why = reasons(&from, &to, &component);
+            (from, to, if component.is_empty() { why } else { format!("{component}: {why}") })
+        };
+        plain(&self.report["admitted"], "component").into_iter().map(said).collect()
     }
 
     fn excluded(&self) -> Vec<(String, String, String)> {
@@ -313,13 +321,13 @@ impl Shown<'_> {
 
     fn slots(&self) -> Block {
         let mut block = Block::new(self.say(Word::Slots));
-        let words = [Word::Endpoint, Word::Expected, Word::Probed, Word::Failed, Word::Unconfirmed, Word::Unmeasured, Word::SlotsMissed];
+        let words = [Word::Endpoint, Word::Expected, Word::NotRun, Word::Probed, Word::Failed, Word::Unconfirmed, Word::Unmeasured, Word::SlotsMissed];
         block.header = words.iter().map(|w| self.say(*w)).collect();
         for s in self.report["slots"].as_array().into_iter().flatten() {
             let mut row = vec![text(&s["endpoint"]).to_owned()];
             // Hours without a tally are not hours without a probe.
-            let shown = |k: &str| if s["hours"] == 0 { "–".to_owned() } else { s[k].to_string() };
-            row.extend(["expected", "probed", "failure", "unconfirmed", "unmeasured", "missed"].map(shown));
+            let shown = |k: &str| if s["hours"] == 0 || s[k].is_null() { "–".to_owned() } else { s[k].to_string() };
+            row.extend(["expected", "not_run", "probed", "failure", "unconfirmed", "unmeasured", "missed"].map(shown));
             block.rows.push(row);
         }
         self.or_none(block)
@@ -331,6 +339,13 @@ impl Shown<'_> {
         block.lines.push(format!("{}: {} – {}, {}", self.say(Word::Events), r["events"]["first"], r["events"]["last"], text(&r["events"]["head"])));
         block.lines.push(format!("{}: {} ({})", self.say(Word::Signature), text(&r["signature"]), text(&r["key"])));
         block.lines.push(format!("{}, {}", text(&r["software"]), text(&r["vantages"][0])));
+        block.lines.push(match r["terms_recorded_at"].as_str() {
+            Some(at) => format!("{}: {}", self.say(Word::TermsRecorded), self.language.instant(at)),
+            None => format!("{}.", self.say(Word::TermsNotRecorded)),
+        });
+        for c in r["configs"].as_array().into_iter().flatten() {
+            block.lines.push(format!("{}: {} ({} {})", self.say(Word::Config), text(&c["sha256"]), self.say(Word::From).to_lowercase(), self.at(&c["from"])));
+        }
         block
     }
 }

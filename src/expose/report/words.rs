@@ -40,19 +40,22 @@ impl Language {
 
     /// An instant `2026-11-10T12:00:00.250Z` as the language writes dates; the time stays UTC.
     pub fn instant(self, text: &str) -> String {
-        let (Some(year), Some(month), Some(day), Some(time)) = (text.get(..4), text.get(5..7), text.get(8..10), text.get(11..)) else {
-            return text.to_owned();
-        };
+        let (Some(date), Some(time)) = (text.get(..10), text.get(11..)) else { return text.to_owned() };
+        format!("{} {} UTC", self.date(date), time.trim_end_matches('Z'))
+    }
+
+    /// A date `2026-11-10` as the language writes it.
+    pub fn date(self, text: &str) -> String {
+        let (Some(year), Some(month), Some(day)) = (text.get(..4), text.get(5..7), text.get(8..10)) else { return text.to_owned() };
         let (m, d) = (month.trim_start_matches('0'), day.trim_start_matches('0'));
-        let date = match self {
+        match self {
             Language::En => format!("{year}-{month}-{day}"),
             Language::Fi => format!("{d}.{m}.{year}"),
             Language::Nl => format!("{day}-{month}-{year}"),
             Language::El => format!("{day}/{month}/{year}"),
             Language::Zh => format!("{year}年{m}月{d}日"),
             Language::Uz => format!("{day}.{month}.{year}"),
-        };
-        format!("{date} {} UTC", time.trim_end_matches('Z'))
+        }
     }
 }
 
@@ -139,13 +142,31 @@ pub enum Word {
     Component,
     Replaces,
     DefinitionChanged,
+    FirstFailure,
+    LastFailure,
+    StepFee,
+    StepAmount,
+    StepRounded,
+    NotRun,
+    Config,
+    TermsRecorded,
+    TermsNotRecorded,
 }
 
 /// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 80] = [
+const WORDS: [Entry; 89] = [
+    (Word::FirstFailure, ["first failing measurement (its end)", "ensimmäinen epäonnistunut mittaus (sen loppu)", "eerste mislukte meting (einde)", "πρώτη αποτυχημένη μέτρηση (το τέλος της)", "首次失败的测量（结束时刻）", "birinchi muvaffaqiyatsiz o'lchov (tugashi)"]),
+    (Word::LastFailure, ["last failing measurement (its start)", "viimeinen epäonnistunut mittaus (sen alku)", "laatste mislukte meting (begin)", "τελευταία αποτυχημένη μέτρηση (η αρχή της)", "最后一次失败的测量（开始时刻）", "oxirgi muvaffaqiyatsiz o'lchov (boshlanishi)"]),
+    (Word::StepFee, ["fee", "maksu", "vergoeding", "αμοιβή", "费用", "to'lov"]),
+    (Word::StepAmount, ["credit × fee", "hyvitys × maksu", "creditering × vergoeding", "πίστωση × αμοιβή", "赔付 × 费用", "kompensatsiya × to'lov"]),
+    (Word::StepRounded, ["rounded once, half up", "pyöristetty kerran, puolikas ylöspäin", "één keer afgerond, half naar boven", "στρογγυλοποίηση μία φορά, το μισό προς τα πάνω", "仅四舍五入一次", "bir marta yaxlitlangan, yarmi yuqoriga"]),
+    (Word::NotRun, ["not run", "ei ajettu", "niet uitgevoerd", "δεν εκτελέστηκαν", "未执行", "bajarilmagan"]),
+    (Word::Config, ["Configuration (SHA-256)", "Asetukset (SHA-256)", "Configuratie (SHA-256)", "Ρυθμίσεις (SHA-256)", "配置 (SHA-256)", "Sozlamalar (SHA-256)"]),
+    (Word::TermsRecorded, ["The terms are on record since", "Ehdot on tallennettu alkaen", "De voorwaarden zijn vastgelegd sinds", "Οι όροι έχουν καταγραφεί από", "条款记录自", "Shartlar qayd etilgan sana"]),
+    (Word::TermsNotRecorded, ["The terms are not on record: they are what the signer says", "Ehtoja ei ole tallennettu: ne ovat allekirjoittajan ilmoittamat", "De voorwaarden zijn niet vastgelegd: ze zijn wat de ondertekenaar zegt", "Οι όροι δεν έχουν καταγραφεί: είναι όσα δηλώνει ο υπογράφων", "条款未被记录：以签署人所述为准", "Shartlar qayd etilmagan: ular imzolovchi aytganidek"]),
     (Word::DefinitionChanged, ["Definitions that changed", "Muuttuneet määritykset", "Gewijzigde definities", "Ορισμοί που άλλαξαν", "已更改的定义", "O‘zgargan taʼriflar"]),
     (Word::EachComponent, ["Each component by itself", "Kukin komponentti erikseen", "Elk onderdeel afzonderlijk", "Κάθε στοιχείο ξεχωριστά", "各组件单独统计", "Har bir komponent alohida"]),
     (Word::Component, ["Component", "Komponentti", "Onderdeel", "Στοιχείο", "组件", "Komponent"]),
@@ -245,6 +266,9 @@ impl Word {
             "fee of the downtime" => Word::FeeOfDowntime,
             "credit before the cap" => Word::BeforeCap,
             "credit" => Word::StepCredit,
+            "fee" => Word::StepFee,
+            "credit of the fee" => Word::StepAmount,
+            "rounded half up" => Word::StepRounded,
             _ => return None,
         })
     }

@@ -30,6 +30,14 @@ pub fn day_of(at: UtcMs, zone: &TimeZone) -> Date {
     Timestamp::from_millisecond(at).map_or(date(1970, 1, 1), |t| zone.to_datetime(t).date())
 }
 
+/// The civil days of a zone that a span touches, cut to it, in order.
+pub fn days(span: Span, zone: &TimeZone) -> impl Iterator<Item = (Date, Span)> + '_ {
+    let first = day_of(span.from, zone);
+    let each = std::iter::successors(Some(first), |day| day.tomorrow().ok());
+    let cut = each.map(move |day| (day, Span::new(midnight(day, zone), midnight(day.tomorrow().unwrap_or(day), zone))));
+    cut.take_while(move |(_, day)| day.from < span.to).filter_map(move |(date, day)| day.cut(span).map(|day| (date, day)))
+}
+
 /// The period that a text names: `2026-11`, `2026-Q4`, `2026`, or for rolling windows the instant it ends.
 pub fn period(kind: PeriodKind, zone: &TimeZone, text: &str) -> Result<Span, NoPeriod> {
     let wrong = |advice| NoPeriod { text: text.to_owned(), advice };

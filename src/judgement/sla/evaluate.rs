@@ -187,6 +187,7 @@ impl Case<'_> {
         for part in parts {
             let (measured, own) = self.measured(part, span);
             windows.refused.extend(own.refused.into_iter().filter(|r| !windows.refused.contains(r)).collect::<Vec<_>>());
+            windows.by_component.push((part.name.clone(), own.admitted));
             all.push(measured);
         }
         let sets = match (joined, all.len()) {

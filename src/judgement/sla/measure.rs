@@ -36,6 +36,8 @@ pub struct Refused {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Windows {
     pub admitted: Spans,
+    /// What is admitted of each component by itself, where several are judged together.
+    pub by_component: Vec<(String, Spans)>,
     pub refused: Vec<Refused>,
 }
 
@@ -72,7 +74,7 @@ pub fn windows(contract: &Contract, part: &Recorded, timeline: &Timeline, scope:
         }
     }
     let united = Spans::new(admitted).both(scope);
-    let Some(allowance) = rules.allowance else { return Windows { admitted: united, refused } };
+    let Some(allowance) = rules.allowance else { return Windows { admitted: united, refused, ..Windows::default() } };
     let mut left = allowance as i64;
     let mut kept = Vec::new();
     for span in united.as_slice() {
@@ -84,7 +86,7 @@ pub fn windows(contract: &Contract, part: &Recorded, timeline: &Timeline, scope:
             refused.push(Refused { id: None, span: over, refused_ms: over.length(), why: "over the allowance" });
         }
     }
-    Windows { admitted: Spans::new(kept), refused }
+    Windows { admitted: Spans::new(kept), refused, ..Windows::default() }
 }
 
 /// One component in one period; `span` is the period, already cut to a tenant's dates.

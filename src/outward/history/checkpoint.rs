@@ -11,7 +11,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde_json::{Map, Value, json};
 
 use super::HistoryError;
-use super::chain::{canonical, hex};
+use super::chain::{canonical, hex, sha256};
 
 /// The key's file in the state directory.
 pub const KEY_FILE: &str = "checkpoint.key";
@@ -19,6 +19,33 @@ pub const KEY_FILE: &str = "checkpoint.key";
 /// Signs checkpoints and reports.
 pub struct Signer {
     pair: Ed25519KeyPair,
+    terms: TermsKey,
+}
+
+/// Commits to the terms of contracts: events that customers may read give away neither names nor fees, and whoever is shown terms with
+/// their salt can tell that they were on record.
+#[derive(Clone)]
+pub struct TermsKey([u8; 32]);
+
+impl TermsKey {
+    /// Commits to nothing; for asking what there is to commit to.
+    pub fn nobodys() -> Self {
+        Self([0; 32])
+    }
+
+    /// What goes before the terms: nobody without the key can try fees one after the other.
+    pub fn salt(&self, terms: &str) -> String {
+        hex(&sha256(&[&self.0[..], terms.as_bytes()].concat()))
+    }
+
+    pub fn commitment(&self, terms: &str) -> String {
+        commitment(&self.salt(terms), terms)
+    }
+}
+
+/// SHA-256 of a salt and terms, in hexadecimal.
+pub fn commitment(salt: &str, terms: &str) -> String {
+    hex(&sha256(&[salt.as_bytes(), terms.as_bytes()].concat()))
 }
 
 impl Signer {
@@ -26,7 +53,8 @@ impl Signer {
     pub fn from_hex(text: &str) -> Result<Self, String> {
         let seed = unhex(text.trim()).filter(|s| s.len() == 32).ok_or("a checkpoint key is 64 hexadecimal digits")?;
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| "this is no Ed25519 seed")?;
-        Ok(Self { pair })
+        let terms = TermsKey(sha256(&[b"probity terms", &seed[..]].concat()));
+        Ok(Self { pair, terms })
     }
 
     /// The key of a state directory; made when there is none.
@@ -54,6 +82,10 @@ impl Signer {
     /// The key that a state directory keeps, if it has one.
     pub fn kept(directory: &Path) -> Option<Self> {
         std::fs::read_to_string(directory.join(KEY_FILE)).ok().and_then(|text| Self::from_hex(&text).ok())
+    }
+
+    pub fn terms_key(&self) -> &TermsKey {
+        &self.terms
     }
 
     /// The public key in hexadecimal.
@@ -101,6 +133,10 @@ mod tests {
             forged[field] = value;
             assert!(verify_signature(&forged).is_err(), "{field}");
         }
+        let other = Signer::from_hex(&"08".repeat(32)).expect("a key");
+        let committed = signer.terms_key().commitment("fee = 5");
+        assert_eq!(committed, commitment(&signer.terms_key().salt("fee = 5"), "fee = 5"));
+        assert!(committed != signer.terms_key().commitment("fee = 6") && committed != other.terms_key().commitment("fee = 5"));
         assert!(verify_signature(&json!({"seq": 5})).is_err());
         assert!(verify_signature(&json!({"ä": 5, "key": "07".repeat(32), "signature": "00"})).is_err(), "foreign keys are no panic");
         assert!(Signer::from_hex("07").is_err());

@@ -3,14 +3,96 @@
 //! Windows and corrections name endpoints as they were called then. Who reads them asks here what each is called now, so that a history
 //! that goes on under another name keeps its maintenance and its exclusions.
 
-use rusqlite::Connection;
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension};
+use serde_json::{Value, json};
 
 use super::HistoryError;
 use super::prune::Stub;
+use crate::judgement::rules::Cadence;
+use crate::words::Ms;
 
 /// The events that this file reads, by an index of their own: they are few among many.
-pub const INDEX: &str = "CREATE INDEX IF NOT EXISTS event_of_definition ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed');";
+pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
+CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component');";
+
+/// Kinds that say what figures rest on beside the probes.
+pub const TOLD: [&str; 3] = ["config", "terms", "component"];
+
+/// What the events tell of config, terms and components.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// Each config that came into force: when (timeline), and its SHA-256.
+    pub configs: Vec<(Ms, String)>,
+    /// Commitments in force, with when each was recorded (RFC 3339).
+    pub terms: BTreeMap<String, String>,
+    /// Declared components.
+    pub components: BTreeMap<String, Value>,
+}
+
+impl Told {
+    fn hear(&mut self, event: &Value) {
+        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let list = |key: &str| event[key].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+        match event["kind"].as_str().unwrap_or_default() {
+            "config" => self.configs.push((event["at_ms"].as_u64().unwrap_or(0), text("sha256"))),
+            "terms" => {
+                list("gone").iter().for_each(|gone| drop(self.terms.remove(gone)));
+                self.terms.extend(list("added").into_iter().map(|added| (added, text("recorded"))));
+            }
+            "component" if event["gone"] == true => drop(self.components.remove(&text("component"))),
+            "component" => {
+                drop(self.components.insert(text("component"), json!({"combine": event["combine"], "in_service_from_ms": event["in_service_from_ms"]})))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Config, terms and components as told, those that a stub stands for among them.
+pub fn told(connection: &Connection) -> Result<Told, HistoryError> {
+    let mut told = Told::default();
+    if let Some(stub) = Stub::read(connection)? {
+        stub.carried["told"].as_array().into_iter().flatten().for_each(|event| told.hear(event));
+    }
+    events(connection)?.iter().for_each(|(_, event)| told.hear(event));
+    Ok(told)
+}
+
+/// The cadences that an endpoint had, with the name that it had then and from when on (timeline), as far as events tell.
+pub fn cadences(connection: &Connection, endpoint: &str) -> Result<Vec<(Ms, String, Cadence)>, HistoryError> {
+    let id: Option<i64> = connection.prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?.query_row([endpoint], |r| r.get(0)).optional()?;
+    let Some(id) = id else { return Ok(Vec::new()) };
+    let mut list: Vec<(Ms, String, Cadence)> = Vec::new();
+    if let Some(stub) = Stub::read(connection)? {
+        let carried = &stub.carried["cadences"][id.to_string()];
+        list.extend(cadence_of(carried).map(|c| (carried["at_ms"].as_u64().unwrap_or(0), carried["endpoint"].as_str().unwrap_or(endpoint).to_owned(), c)));
+    }
+    let sql = "SELECT body FROM event WHERE endpoint = ?1 AND kind IN ('endpoint_added', 'endpoint_cadence', 'endpoint_renamed') ORDER BY seq";
+    let mut statement = connection.prepare_cached(sql)?;
+    for body in statement.query_map([id], |r| r.get::<_, String>(0))? {
+        let event: Value = serde_json::from_str(&body?).unwrap_or_default();
+        let (at, name) = (event["at_ms"].as_u64().unwrap_or(0), event["endpoint"].as_str().unwrap_or(endpoint).to_owned());
+        let last = list.last().map(|(.., c)| *c);
+        list.extend(cadence_of(&event).or(last).map(|c| (at, name, c)));
+    }
+    Ok(list)
+}
+
+/// A cadence as an event tells it.
+fn cadence_of(event: &Value) -> Option<Cadence> {
+    let n = |key: &str| event[key].as_u64();
+    Some(Cadence {
+        interval: n("interval_ms").filter(|i| *i > 0)?,
+        jitter_ppm: n("jitter_ppm")?,
+        late_after: n("late_after_ms")?,
+        timeout: n("timeout_ms")?,
+        retry_interval: n("retry_interval_ms")?,
+        down_after: n("down_after")? as u32,
+        up_after: n("up_after")? as u32,
+    })
+}
 
 /// Another definition under the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +118,7 @@ impl Renames {
 }
 
 fn events(connection: &Connection) -> Result<Vec<(u64, Value)>, HistoryError> {
-    let sql = "SELECT seq, body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed') ORDER BY seq";
+    let sql = "SELECT seq, body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |r| Ok((r.get::<_, i64>(0)? as u64, r.get::<_, String>(1)?)))?;
     let mut list = Vec::new();

@@ -44,6 +44,15 @@ impl Calendar {
         Span::new(low, high)
     }
 
+    /// The time of the timeline that the calendar calls by these times; what was repeated is there twice.
+    pub fn timeline(&self, span: Span) -> Spans {
+        let each = self.steps.iter().enumerate().map(|(k, (at, offset))| {
+            let until = self.steps.get(k + 1).map_or(i64::MAX / 4, |(next, _)| *next);
+            Span::new((span.from - offset).max(*at), (span.to - offset).min(until))
+        });
+        Spans::new(each.filter(|s| s.from < s.to).collect())
+    }
+
     /// An instant of the timeline that is surely not after this one of the calendar.
     pub fn surely_before(&self, utc: UtcMs) -> i64 {
         utc - self.steps.iter().map(|(_, offset)| *offset).max().unwrap_or(0)
@@ -166,6 +175,13 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
         proven,
         absent,
     })
+}
+
+/// When an endpoint was out of service, on the timeline.
+pub fn absent(connection: &Connection, endpoint: &str) -> Result<Vec<Span>, HistoryError> {
+    let sql = "SELECT a.from_at, a.to_at FROM absent a JOIN endpoint e ON e.id = a.endpoint WHERE e.name = ?1 ORDER BY a.from_at";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_map([endpoint], |r| Ok(Span::new(r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?)
 }
 
 /// Outages of an endpoint on the timeline that may touch the time after `from`.
@@ -324,6 +340,7 @@ mod tests {
         assert_eq!(calendar.span(900, 1500), Span::new(700, 1200));
         assert_eq!(calendar.span(1000, 1500), Span::new(700, 1200));
         assert_eq!(calendar.skipped().count(), 0);
+        assert_eq!(calendar.timeline(Span::new(600, 900)).as_slice(), [Span::new(600, 900), Span::new(1000, 1200)], "from 700 on it was called so twice");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 
 use super::append::project;
+use super::definitions::TOLD;
 use super::prune::Stub;
 use super::retold::Retold;
 use super::upkeep::{Unit, column};
@@ -53,7 +54,8 @@ impl Retelling {
             if let (Some(id), "endpoint_component") = (endpoint, text("kind")) {
                 transaction.execute("UPDATE endpoint SET component = ?2 WHERE id = ?1", params![id, text("component")])?;
             }
-            if matches!(text("kind"), "endpoint_renamed" | "endpoint_changed") {
+            let is_read = matches!(text("kind"), "endpoint_renamed" | "endpoint_changed" | "endpoint_added" | "endpoint_cadence");
+            if is_read || TOLD.contains(&text("kind")) {
                 let body = Value::Object(event.clone()).to_string();
                 let at = event.get("at_ms").and_then(Value::as_i64).unwrap_or(0);
                 let sql = "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, x'', ?2, ?3, ?4, ?5)";

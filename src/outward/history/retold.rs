@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::{Map, Value, json};
 
+use super::definitions::TOLD;
 use super::prune::Stub;
 use super::upkeep::Unit;
 use super::{HistoryError, Projection};
@@ -31,6 +32,9 @@ pub struct Retold {
     outages: BTreeMap<u64, Outage>,
     open: HashMap<i64, u64>,
     spans: HashMap<&'static str, Vec<Row1>>,
+    /// Events of config, terms and components, and the last cadence of each endpoint.
+    told: Vec<Value>,
+    cadences: BTreeMap<i64, Value>,
     /// What is sealed: the event, the unit, how many tallies, their hash.
     seals: Vec<(u64, Unit, u64, String)>,
     /// The first event whose endpoint's number is not that of its name.
@@ -69,6 +73,12 @@ impl Retold {
         let mut span = |table: &'static str, from: i64, to: i64, what: &str| {
             self.spans.entry(table).or_default().push((seq, vec![id, from, to], what.to_owned()));
         };
+        if TOLD.contains(&kind) {
+            self.told.push(Value::Object(event.clone()));
+        }
+        if matches!(kind, "endpoint_added" | "endpoint_cadence") && event.contains_key("interval_ms") {
+            self.cadences.insert(id, Value::Object(event.clone()));
+        }
         match kind {
             "down" => {
                 let begin = [n("confirmed_at_ms"), n("from_ms"), n("from_earliest_ms"), n("from_latest_ms")];
@@ -141,7 +151,7 @@ impl Retold {
         json!({
             "added": self.added, "ids": self.ids.iter().collect::<BTreeMap<_, _>>(), "names": self.names, "in_service": self.in_service.iter().collect::<BTreeMap<_, _>>(),
             "components": self.components.iter().collect::<BTreeMap<_, _>>(), "outages": open.collect::<Vec<_>>(), "seals": units.collect::<Vec<_>>(),
-            "clock": rows("clock"), "window": rows("window"), "correction": rows("correction"), "recording": rows("recording"),
+            "told": self.told, "cadences": self.cadences, "clock": rows("clock"), "window": rows("window"), "correction": rows("correction"), "recording": rows("recording"),
         })
     }
 
@@ -154,6 +164,8 @@ impl Retold {
         told.in_service = read(&carried["in_service"])?;
         told.added = if carried["added"].is_null() { BTreeMap::new() } else { read(&carried["added"])? };
         told.components = read(&carried["components"])?;
+        told.told = read(&carried["told"]).unwrap_or_default();
+        told.cadences = read(&carried["cadences"]).unwrap_or_default();
         for (seq, endpoint, cause, begin) in read::<Vec<(u64, i64, String, [i64; 4])>>(&carried["outages"])? {
             told.outages.insert(seq, Outage { endpoint, cause, begin, end: None });
             told.open.insert(endpoint, seq);

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::append::append;
 use super::chain::{GENESIS, hex};
-use super::checkpoint::Signer;
+use super::checkpoint::{Signer, TermsKey};
+use super::definitions::{Told, told};
 use super::prune::{Cut, Pruned};
 use super::registry::{Registered, register, serve};
 use super::restore::{Restored, restore};
@@ -166,6 +167,16 @@ impl History {
     /// Every maintenance window that was ever declared.
     pub fn windows(&self) -> Result<Vec<Stored>, HistoryError> {
         super::read::windows(&self.connection)
+    }
+
+    /// Commits to terms with this history's key.
+    pub fn terms_key(&self) -> TermsKey {
+        self.notary.signer.terms_key().clone()
+    }
+
+    /// Config, terms and components, as the events tell.
+    pub fn told(&self) -> Result<Told, HistoryError> {
+        told(&self.connection)
     }
 
     /// Endpoints whose single results are recorded.

@@ -1,0 +1,20 @@
+//! What a config says that figures rest on, as the history is told of it.
+
+use serde_json::json;
+
+use crate::config::{Plan, print};
+use crate::engine::recorder::definitions::Definitions;
+use crate::expose::report::{combine_text, terms_of_all};
+use crate::outward::history::chain::{hex, sha256};
+use crate::outward::history::checkpoint::TermsKey;
+
+/// The definitions of a plan. Terms are committed to with a key that whoever signs reports has as well.
+pub fn definitions(plan: &Plan, key: &TermsKey) -> Definitions {
+    let components =
+        plan.components.iter().map(|(id, c)| (id.to_string(), json!({"combine": combine_text(c.combine), "in_service_from_ms": c.in_service_from})));
+    Definitions {
+        config: hex(&sha256(print::effective(plan).as_bytes())),
+        terms: terms_of_all(&plan.contracts).iter().map(|text| key.commitment(text)).collect(),
+        components: components.collect(),
+    }
+}

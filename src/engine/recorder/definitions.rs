@@ -1,0 +1,107 @@
+//! What the figures rest on beside the probes: which config is in force, the terms of contracts (as commitments that give nothing away), and
+//! how components combine. Told whenever something of it is not what was told last, so that a report's reader can hold it against the events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{Kept, Recorder};
+use crate::engine::events;
+use crate::outward::history::definitions::Told;
+use crate::words::Ms;
+
+/// As told last, or as it is now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Definitions {
+    /// SHA-256 of the effective config, in hexadecimal.
+    pub config: String,
+    /// A commitment to the terms of each report that could be asked for.
+    pub terms: BTreeSet<String>,
+    /// How each declared component combines, and from when on it is in service.
+    pub components: BTreeMap<String, Value>,
+}
+
+impl From<Told> for Definitions {
+    fn from(told: Told) -> Self {
+        let config = told.configs.last().map_or_else(String::new, |(_, sum)| sum.clone());
+        Self { config, terms: told.terms.into_keys().collect(), components: told.components }
+    }
+}
+
+impl Recorder {
+    /// What the history holds, at the start.
+    pub fn restore_definitions(&mut self, told: Definitions) {
+        self.told = told;
+    }
+
+    /// Tells what is not as it was told last. What finds no room is told with the next reload.
+    pub fn tell_definitions(&mut self, present: &Definitions, now: Ms) {
+        if self.told.config != present.config && self.tell_of("config", json!({"sha256": present.config}), now) == Kept::Yes {
+            self.told.config.clone_from(&present.config);
+        }
+        if self.told.terms != present.terms {
+            let added: Vec<&String> = present.terms.difference(&self.told.terms).collect();
+            let gone: Vec<&String> = self.told.terms.difference(&present.terms).collect();
+            if self.tell_of("terms", json!({"added": added, "gone": gone}), now) == Kept::Yes {
+                self.told.terms.clone_from(&present.terms);
+            }
+        }
+        let gone: Vec<String> = self.told.components.keys().filter(|id| !present.components.contains_key(*id)).cloned().collect();
+        for id in gone {
+            if self.tell_of("component", json!({"component": id, "gone": true}), now) == Kept::Yes {
+                self.told.components.remove(&id);
+            }
+        }
+        for (id, definition) in &present.components {
+            if self.told.components.get(id) == Some(definition) {
+                continue;
+            }
+            let mut body = definition.clone();
+            body["component"] = json!(id);
+            if self.tell_of("component", body, now) == Kept::Yes {
+                self.told.components.insert(id.clone(), definition.clone());
+            }
+        }
+    }
+
+    fn tell_of(&mut self, kind: &'static str, body: Value, now: Ms) -> Kept {
+        let utc = self.utc(now);
+        self.push_event(events::general(kind, now, utc, body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::recorder;
+    use super::*;
+    use crate::outward::history::Stamp;
+
+    #[test]
+    fn only_what_is_not_as_it_was_told_is_told() {
+        let mut recorder = recorder("1s");
+        let told = |recorder: &mut Recorder, present: &Definitions| {
+            recorder.tell_definitions(present, 5);
+            let events = recorder.close_batch(Stamp::default()).events;
+            events.into_iter().filter(|e| ["config", "terms", "component"].contains(&e.kind)).map(|e| Value::Object(e.body)).collect::<Vec<_>>()
+        };
+        let series = json!({"combine": "series", "in_service_from_ms": null});
+        let mut present =
+            Definitions { config: "c1".into(), terms: ["t1".to_owned(), "t2".to_owned()].into(), components: [("shop".to_owned(), series.clone())].into() };
+        let first = told(&mut recorder, &present);
+        assert_eq!(
+            first,
+            [
+                json!({"sha256": "c1"}),
+                json!({"added": ["t1", "t2"], "gone": []}),
+                json!({"component": "shop", "combine": "series", "in_service_from_ms": null})
+            ]
+        );
+        assert!(told(&mut recorder, &present).is_empty());
+        present.terms = ["t2".to_owned(), "t3".to_owned()].into();
+        present.components = [("db".to_owned(), series)].into();
+        let second = told(&mut recorder, &present);
+        assert_eq!(second[0], json!({"added": ["t3"], "gone": ["t1"]}));
+        assert_eq!(second[1], json!({"component": "shop", "gone": true}));
+        assert_eq!(second.len(), 3);
+    }
+}
