@@ -154,6 +154,10 @@ fn every_worked_example_of_one_component_holds_in_every_case() {
             ] {
                 assert_eq!(found[key], expected[key], "{place}: {key}\n{found:#}");
             }
+            let ms = |key: &str| found[key].as_u64().unwrap_or_else(|| panic!("{key}"));
+            let excluded = if input["policy"]["maintenance"].as_str().unwrap_or("exclude") == "exclude" { ms("maintenance_ms") } else { 0 };
+            let all = ms("up_ms") + ms("down_ms") + ms("unknown_ms") + ms("future_ms") + ms("outside_ms") + excluded;
+            assert_eq!(all, ms("period_ms"), "{place}: what is shown adds up to the period");
             for key in ["availability_percent", "lower_bound_percent", "upper_bound_percent"] {
                 assert!(truncated_of_rounded(text(&found[key]), text(&expected[key])), "{place}: {key}");
             }

@@ -48,7 +48,7 @@ fn judged(contract: &Contract, j: &Judged) -> Value {
     let mut value = json!({
         "component": j.component.as_ref().map(|n| n.as_str()),
         "tenant": j.tenant.as_ref().map(|n| n.as_str()),
-        "period_ms": t.period, "maintenance_ms": t.maintenance, "service_ms": t.service,
+        "period_ms": t.period, "maintenance_ms": t.maintenance, "service_ms": t.service, "outside_ms": t.outside,
         "down_ms": t.down, "unknown_ms": t.unknown, "up_ms": t.up, "future_ms": t.future,
         "down_lower_ms": t.down_lower, "down_upper_ms": t.down_upper,
         "availability": exact(&j.availability), "availability_percent": percent(&j.availability),

@@ -158,6 +158,7 @@ impl Shown<'_> {
             (Word::NotOver, "future_ms"),
             (Word::ServiceTime, "service_ms"),
             (Word::Maintenance, "maintenance_ms"),
+            (Word::Outside, "outside_ms"),
         ] {
             block.rows.push(vec![self.say(word), self.seconds(&r[key])]);
         }
@@ -231,7 +232,10 @@ impl Shown<'_> {
         block.header = vec![self.say(Word::Endpoint), self.say(Word::From), bounds.clone(), self.say(Word::To), bounds, self.say(Word::Cause)];
         block.header.extend([self.say(Word::FirstFailure), self.say(Word::LastFailure)]);
         for o in self.report["outages"].as_array().into_iter().flatten() {
-            let pair = |a: &str, b: &str| format!("{} … {}", self.at(&o[a]), self.at(&o[b]));
+            let pair = |a: &str, b: &str| match (o[a].as_str(), o[b].as_str()) {
+                (Some(a), Some(b)) => self.language.between(a, b),
+                _ => format!("{} … {}", self.at(&o[a]), self.at(&o[b])),
+            };
             block.rows.push(vec![
                 text(&o["endpoint"]).to_owned(),
                 self.at(&o["from"]),

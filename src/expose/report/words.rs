@@ -44,6 +44,14 @@ impl Language {
         format!("{} {} UTC", self.date(date), time.trim_end_matches('Z'))
     }
 
+    /// Two instants; of one day, the date stands once.
+    pub fn between(self, a: &str, b: &str) -> String {
+        match (a.get(..10).filter(|day| b.get(..10) == Some(*day)), a.get(11..), b.get(11..)) {
+            (Some(day), Some(from), Some(to)) => format!("{} {} … {} UTC", self.date(day), from.trim_end_matches('Z'), to.trim_end_matches('Z')),
+            _ => format!("{} … {}", self.instant(a), self.instant(b)),
+        }
+    }
+
     /// A date `2026-11-10` as the language writes it.
     pub fn date(self, text: &str) -> String {
         let (Some(year), Some(month), Some(day)) = (text.get(..4), text.get(5..7), text.get(8..10)) else { return text.to_owned() };
@@ -151,13 +159,15 @@ pub enum Word {
     Config,
     TermsRecorded,
     TermsNotRecorded,
+    Outside,
 }
 
 /// English, Finnish, Dutch, Greek, Chinese (simplified), Uzbek.
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 89] = [
+const WORDS: [Entry; 90] = [
+    (Word::Outside, ["Outside the service time", "Palveluajan ulkopuolella", "Buiten de servicetijd", "Εκτός χρόνου υπηρεσίας", "服务时间之外", "Xizmat vaqtidan tashqari"]),
     (Word::FirstFailure, ["first failing measurement (its end)", "ensimmäinen epäonnistunut mittaus (sen loppu)", "eerste mislukte meting (einde)", "πρώτη αποτυχημένη μέτρηση (το τέλος της)", "首次失败的测量（结束时刻）", "birinchi muvaffaqiyatsiz o'lchov (tugashi)"]),
     (Word::LastFailure, ["last failing measurement (its start)", "viimeinen epäonnistunut mittaus (sen alku)", "laatste mislukte meting (begin)", "τελευταία αποτυχημένη μέτρηση (η αρχή της)", "最后一次失败的测量（开始时刻）", "oxirgi muvaffaqiyatsiz o'lchov (boshlanishi)"]),
     (Word::StepFee, ["fee", "maksu", "vergoeding", "αμοιβή", "费用", "to'lov"]),
@@ -322,5 +332,7 @@ mod tests {
         assert_eq!(Language::Fi.instant("2026-11-05T12:00:00Z"), "5.11.2026 12:00:00 UTC");
         assert_eq!(Language::Nl.instant("2026-11-05T12:00:00.250Z"), "05-11-2026 12:00:00.250 UTC");
         assert_eq!(Language::Zh.instant("2026-11-05T12:00:00Z"), "2026年11月5日 12:00:00 UTC");
+        assert_eq!(Language::Fi.between("2026-11-05T12:00:00Z", "2026-11-05T12:01:00.5Z"), "5.11.2026 12:00:00 … 12:01:00.5 UTC");
+        assert_eq!(Language::En.between("2026-11-05T23:59:00Z", "2026-11-06T00:01:00Z"), "2026-11-05 23:59:00 UTC … 2026-11-06 00:01:00 UTC");
     }
 }

@@ -42,12 +42,14 @@ pub enum NotJudged {
     NotInForce(String),
 }
 
-/// Sums in milliseconds. `up + down + unknown + future = service`.
+/// Sums in milliseconds. `up + down + unknown + future = service`; with `outside`, and with maintenance where it is excluded, the period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Times {
     pub period: Ms,
     pub maintenance: Ms,
     pub service: Ms,
+    /// Of the period, what is neither service time nor excluded maintenance: outside the service hours, or not in service.
+    pub outside: Ms,
     pub up: Ms,
     pub down: Ms,
     pub unknown: Ms,
@@ -197,7 +199,7 @@ impl Case<'_> {
         };
         windows.admitted = sets.maintenance.clone();
         let contract = self.contract;
-        let times = times(span, &sets);
+        let times = times(span, &sets, contract.maintenance.treat);
         let figures = Figures::of(contract, &times);
         let figures = self.mean_figures(parts, &sets).map_or(figures.clone(), |[point, lower, upper]| {
             // What was lost is a share of the time that has passed.
@@ -309,10 +311,13 @@ impl Case<'_> {
     }
 }
 
-fn times(span: Span, sets: &Measured) -> Times {
+fn times(span: Span, sets: &Measured, treat: Treat) -> Times {
     let (service, down, unknown, future) = (sets.service.length(), sets.down.length(), sets.unknown.length(), sets.future.length());
+    // Elsewhere maintenance lies inside the service time.
+    let excluded = if treat == Treat::Exclude { sets.maintenance.length() } else { 0 };
     Times {
         period: span.length(),
+        outside: span.length().saturating_sub(service + excluded),
         maintenance: sets.maintenance.length(),
         service,
         up: service - down - unknown - future,
