@@ -21,6 +21,7 @@ use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::expose::by_component;
 use crate::expose::contracts::{Standings, standings};
+use crate::expose::figures::NotSeen;
 use crate::expose::self_metrics::SelfMetrics;
 use crate::expose::server::{Site, makes_progress, router, scrape_gate};
 use crate::outward::clock::{Clock, NS_PER_MS};
@@ -239,7 +240,9 @@ async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, kept: Arc<ArcSwa
         }
         let began = tokio::time::Instant::now();
         let (board, directory, now) = (board.clone(), state_dir.clone(), Clock::Real.read().utc_ms);
-        let judged = tokio::task::spawn_blocking(move || schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, now))).await;
+        let judged =
+            tokio::task::spawn_blocking(move || schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, now, NotSeen::Untold)))
+                .await;
         match judged {
             Ok(Ok(fresh)) => kept.store(Arc::new(fresh)),
             Ok(Err(error)) => tracing::warn!(%error, "the contracts could not be judged"),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::api::parts_of;
 use super::exposition::{Format, header};
-use super::figures::{Part, components, say_not_seen};
+use super::figures::{NotSeen, Part, components, say_not_seen};
 use super::recorded::told;
 use super::sla::{answer, spells};
 use crate::config::Plan;
@@ -52,7 +52,7 @@ pub fn named(plan: &Plan) -> Vec<Name> {
 }
 
 /// The figures of the given components, as far as anything is recorded of them.
-pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcMs) -> Result<Vec<Figures>, HistoryError> {
+pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcMs, not_seen: NotSeen) -> Result<Vec<Figures>, HistoryError> {
     let plan = board.plan.load_full();
     let parts: Vec<Part> = parts_of(connection, board)?.into_iter().filter(|p| names.contains(&p.component)).collect();
     let present: Vec<Name> = parts.iter().map(|p| p.component.clone()).collect();
@@ -61,7 +61,9 @@ pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcM
     for ((month, period), which) in current_and_previous(PeriodKind::CalendarMonth, &each.zone, now).into_iter().zip(["current", "previous"]) {
         let until = Span::new(period.from, period.to.min(now).max(period.from));
         let (reached, mut recorded) = components(connection, &parts, until, Which::Sealed)?;
-        say_not_seen(connection, &parts, &mut recorded, reached)?;
+        if not_seen == NotSeen::Told {
+            say_not_seen(connection, &parts, &mut recorded, reached)?;
+        }
         let record = told(reached, recorded, Vec::new());
         // Every component is in the timeline, and time is measured: nothing is left that could not be judged.
         for judged in evaluate(&each, &[], &record, period).unwrap_or_default() {
@@ -81,7 +83,7 @@ pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: Ut
         None if all.len() <= AT_ONCE => all,
         None => named(&board.plan.load()),
     };
-    let figures = figures(connection, board, &names, now)?;
+    let figures = figures(connection, board, &names, now, NotSeen::Told)?;
     let list: Vec<Value> = figures.iter().map(one).collect();
     let blind = figures.iter().filter_map(|f| f.not_seen_below).max().unwrap_or(0);
     Ok(json!({"schema": "probity-components/1", "components": list, "not_seen_below_ms": blind}))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::parts_of;
 use super::by_component::{self, Figures};
 use super::exposition::{Format, header};
-use super::figures::{components, maintenance, say_not_seen};
+use super::figures::{NotSeen, components, maintenance, say_not_seen};
 use super::recorded::told;
 use super::sla::answer;
 use crate::engine::board::{Board, escaped};
@@ -58,7 +58,7 @@ pub struct Standings {
 }
 
 /// Judges every contract in force.
-pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<Standings, HistoryError> {
+pub fn standings(connection: &Connection, board: &Board, now: UtcMs, not_seen: NotSeen) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
     let parts = parts_of(connection, board)?;
     let mut list = Vec::new();
@@ -67,7 +67,9 @@ pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<S
             let until = Span::new(period.from, period.to.min(now).max(period.from));
             let windows = maintenance(connection, &parts, period)?;
             let (reached, mut recorded) = components(connection, &parts, until, Which::All)?;
-            say_not_seen(connection, &parts, &mut recorded, reached)?;
+            if not_seen == NotSeen::Told {
+                say_not_seen(connection, &parts, &mut recorded, reached)?;
+            }
             let record = told(reached, recorded, windows);
             let judged = evaluate(contract, &plan.contracts.tenants, &record, period).map_err(|e| e.to_string());
             let each = evaluate_components(contract, &plan.contracts.tenants, &record, period).unwrap_or_default();
@@ -76,7 +78,7 @@ pub fn standings(connection: &Connection, board: &Board, now: UtcMs) -> Result<S
             list.push(Standing { contract: contract.clone(), which, name: text, period, judged, each, latency, not_seen_below });
         }
     }
-    let components = by_component::figures(connection, board, &by_component::named(&plan), now)?;
+    let components = by_component::figures(connection, board, &by_component::named(&plan), now, NotSeen::Untold)?;
     Ok(Standings { list, components })
 }
 

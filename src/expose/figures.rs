@@ -99,6 +99,13 @@ pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &
     endpoints.iter().try_fold(0, |longest, (endpoint, extent)| Ok(longest.max(past::longest_blind(connection, calendar, endpoint, extent, period)?)))
 }
 
+/// Whether it is wanted how short an outage has to be not to be seen: it costs the reading of every hour of the period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSeen {
+    Told,
+    Untold,
+}
+
 /// Says of each component how short an outage has to be not to be seen.
 pub fn say_not_seen(connection: &Connection, parts: &[Part], list: &mut [Component], period: Span) -> Result<(), HistoryError> {
     let calendar = Calendar::read(connection)?;

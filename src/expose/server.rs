@@ -25,7 +25,7 @@ use super::api::WantedOutages;
 use super::by_component;
 use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part, takes};
-use super::figures::extent;
+use super::figures::{NotSeen, extent};
 use super::self_metrics::SelfMetrics;
 use super::{api, page};
 use crate::engine::board::{Board, Entry};
@@ -384,7 +384,7 @@ async fn timeline(State(site): State<Site>, Query(query): Query<TimelineQuery>) 
 
 async fn sla(State(site): State<Site>) -> Response {
     let kept = site.standings.clone();
-    match ask(site, |site, connection| standings(&connection, &site.board, now())).await {
+    match ask(site, |site, connection| standings(&connection, &site.board, now(), NotSeen::Told)).await {
         Ok(fresh) => {
             kept.store(Arc::new(fresh));
             json(&kept.load().json())
