@@ -87,3 +87,14 @@ fn outages_are_not_seen_below_the_longest_time_from_a_start_to_the_next_end() {
     assert_eq!(told.judge.begin_blind(&rules, 105_000), 25_000, "from 80 to its end, though nothing was seen after");
     assert_eq!((told.judge.begin_blind(&rules, 900_000), told.judge.longest_blind()), (33_000, 32_000), "what is past the gap is unknown, not unseen");
 }
+
+#[test]
+fn what_lies_past_a_gap_is_unknown_and_not_unseen() {
+    // Success 0, killed, back after ten hours: the first probes fail, or the endpoint was down before and is up now.
+    let rules = rules(30_000);
+    let ten_hours = 36_000.0;
+    let fails = [(0.0, 0.0, UP), (ten_hours, ten_hours, DOWN), (ten_hours + 1.0, ten_hours + 1.0, DOWN)];
+    assert_eq!(told(&rules, &fails).judge.longest_blind(), 1000, "from one failure to the next");
+    let recovers = [(0.0, 0.0, UP), (30.0, 30.0, DOWN), (31.0, 31.0, DOWN), (ten_hours, ten_hours, UP)];
+    assert_eq!(told(&rules, &recovers).judge.longest_blind(), 30_000, "from the success to the first failure");
+}

@@ -12,6 +12,13 @@ use crate::words::format_utc;
 
 /// The whole plan as TOML text.
 pub fn effective(plan: &Plan) -> String {
+    let mut out = but_contracts(plan);
+    super::print_contract::contracts(&mut out, &plan.contracts);
+    out
+}
+
+/// The same without contracts and tenants, which stand at the end.
+pub fn but_contracts(plan: &Plan) -> String {
     let mut out = String::new();
     let d = &plan.daemon;
     let _ = writeln!(out, "[daemon]\nvantage = {}\nlisten = \"{}\"", quoted(&d.vantage), d.listen);
@@ -62,7 +69,6 @@ pub fn effective(plan: &Plan) -> String {
     for window in &plan.maintenance {
         print_window(&mut out, window);
     }
-    super::print_contract::contracts(&mut out, &plan.contracts);
     for endpoint in &plan.endpoints {
         out.push('\n');
         print_endpoint(&mut out, endpoint, plan);

@@ -13,7 +13,8 @@ pub fn definitions(plan: &Plan, key: &TermsKey) -> Definitions {
     let components =
         plan.components.iter().map(|(id, c)| (id.to_string(), json!({"combine": combine_text(c.combine), "in_service_from_ms": c.in_service_from})));
     Definitions {
-        config: hex(&sha256(print::effective(plan).as_bytes())),
+        // Contracts are committed to by themselves: whoever has an old config could try fees against a hash of all.
+        config: hex(&sha256(print::but_contracts(plan).as_bytes())),
         terms: terms_of_all(&plan.contracts).iter().map(|text| key.commitment(text)).collect(),
         components: components.collect(),
     }

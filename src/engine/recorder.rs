@@ -42,7 +42,7 @@ pub const EVENTS_WAITING_LIMIT: usize = 100_000;
 /// As many more for each endpoint.
 const EVENTS_OF_ARRIVAL: usize = 6;
 /// More than one input of a judge can give.
-const EVENTS_OF_AN_INPUT: usize = 64;
+const EVENTS_OF_AN_INPUT: usize = 1024;
 /// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who came and left.
 const EVENTS_WAITING_BESIDE: usize = 20_000;
 /// Re-probes go on this long after an outage was confirmed.
@@ -190,6 +190,7 @@ pub struct Recorder {
     recording: HashSet<i64>,
     /// Config, terms and components, as events tell of them.
     told: Definitions,
+    cadences_untold: Vec<EventDraft>,
     next_state: usize,
     round_began: u64,
     prune_before: u64,
@@ -234,6 +235,7 @@ impl Recorder {
             results_untold: Vec::new(),
             recording: HashSet::new(),
             told: Definitions::default(),
+            cadences_untold: Vec::new(),
             next_state: 0,
             round_began: last_batch + 1,
             prune_before: 0,
@@ -336,7 +338,7 @@ impl Recorder {
     pub fn change_definition(&mut self, index: usize, endpoint: Arc<Endpoint>, next_seq: u64, now: Ms) {
         let (before, after) = (self.courses[index].definition, endpoint.digest);
         if self.courses[index].rules.cadence != endpoint.rules.cadence {
-            self.event_of(index, "endpoint_cadence", now, events::cadence(&endpoint.rules.cadence));
+            self.tell_cadence(index, &endpoint.rules.cadence, now);
         }
         if self.courses[index].rules != endpoint.rules {
             self.apply(index, Input::Extend(now), None, now);

@@ -62,8 +62,7 @@ pub fn outage_list(connection: &rusqlite::Connection, extents: &[(String, Extent
     let calendar = Calendar::read(connection)?;
     let WantedOutages { endpoint, since, limit, now } = *wanted;
     let blind = match endpoint {
-        // Of a large fleet since its first start: the tallies of all would be too many.
-        None if since <= 0 || extents.len() > TOLD_FROM_TALLIES => extents.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0),
+        None if since <= 0 => extents.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0),
         _ => not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?,
     };
     let list: Vec<Value> = outages(connection, &calendar, endpoint, since, limit)?.iter().map(|o| outage(o, &calendar)).collect();
@@ -78,9 +77,6 @@ pub struct WantedOutages<'w> {
     pub limit: usize,
     pub now: UtcMs,
 }
-
-/// Endpoints whose tallies are read for one answer.
-const TOLD_FROM_TALLIES: usize = 1000;
 
 pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {
     let utc = |at: u64| json!(format_utc(calendar.utc(at)));

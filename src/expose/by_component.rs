@@ -62,7 +62,7 @@ pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcM
         let until = Span::new(period.from, period.to.min(now).max(period.from));
         let (reached, mut recorded) = components(connection, &parts, until, Which::Sealed)?;
         if not_seen == NotSeen::Told {
-            say_not_seen(connection, &parts, &mut recorded, reached)?;
+            say_not_seen(connection, &parts, &mut recorded, reached, None)?;
         }
         let record = told(reached, recorded, Vec::new());
         // Every component is in the timeline, and time is measured: nothing is left that could not be judged.

@@ -66,15 +66,16 @@ pub fn standings(connection: &Connection, board: &Board, now: UtcMs, not_seen: N
         for (contract, text, period, which) in plan.contracts.present(&name, now) {
             let until = Span::new(period.from, period.to.min(now).max(period.from));
             let windows = maintenance(connection, &parts, period)?;
+            let named = contract.all_components(&plan.contracts.tenants);
             let (reached, mut recorded) = components(connection, &parts, until, Which::All)?;
             if not_seen == NotSeen::Told {
-                say_not_seen(connection, &parts, &mut recorded, reached)?;
+                say_not_seen(connection, &parts, &mut recorded, reached, Some(&named))?;
             }
             let record = told(reached, recorded, windows);
             let judged = evaluate(contract, &plan.contracts.tenants, &record, period).map_err(|e| e.to_string());
             let each = evaluate_components(contract, &plan.contracts.tenants, &record, period).unwrap_or_default();
             let latency = latency(connection, contract, &parts, period, Which::All)?;
-            let not_seen_below = record.not_seen_below(&contract.components);
+            let not_seen_below = record.not_seen_below(&named);
             list.push(Standing { contract: contract.clone(), which, name: text, period, judged, each, latency, not_seen_below });
         }
     }

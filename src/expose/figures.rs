@@ -94,8 +94,14 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
     Ok((period, list))
 }
 
-/// The longest time between two probes of an endpoint in a period.
+/// Endpoints whose tallies are read for one answer.
+const TOLD_FROM_TALLIES: usize = 1000;
+
+/// The longest time between two probes of endpoints in a period; of many, since their first start: the tallies of all would be too many.
 pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &[(String, Extent)], period: Span) -> Result<Ms, HistoryError> {
+    if endpoints.len() > TOLD_FROM_TALLIES {
+        return Ok(endpoints.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0));
+    }
     endpoints.iter().try_fold(0, |longest, (endpoint, extent)| Ok(longest.max(past::longest_blind(connection, calendar, endpoint, extent, period)?)))
 }
 
@@ -106,11 +112,15 @@ pub enum NotSeen {
     Untold,
 }
 
-/// Says of each component how short an outage has to be not to be seen.
-pub fn say_not_seen(connection: &Connection, parts: &[Part], list: &mut [Component], period: Span) -> Result<(), HistoryError> {
+/// Says of components how short an outage has to be not to be seen; of those that are named, else of all.
+pub fn say_not_seen(connection: &Connection, parts: &[Part], list: &mut [Component], period: Span, named: Option<&[Name]>) -> Result<(), HistoryError> {
     let calendar = Calendar::read(connection)?;
-    for (one, part) in list.iter_mut().zip(parts) {
-        one.recorded.not_seen_below = Some(not_seen_below(connection, &calendar, &part.endpoints, period)?);
+    let is_meant = |part: &Part| named.is_none_or(|names| names.contains(&part.component));
+    let count: usize = parts.iter().filter(|p| is_meant(p)).map(|p| p.endpoints.len()).sum();
+    for (one, part) in list.iter_mut().zip(parts).filter(|(_, part)| is_meant(part)) {
+        let lifelong = part.endpoints.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0);
+        let told = if count > TOLD_FROM_TALLIES { lifelong } else { not_seen_below(connection, &calendar, &part.endpoints, period)? };
+        one.recorded.not_seen_below = Some(told);
     }
     Ok(())
 }
@@ -171,7 +181,7 @@ pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Res
 pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
     let windows = maintenance(connection, parts, period)?;
     let (period, mut components) = components(connection, parts, period, Which::All)?;
-    say_not_seen(connection, parts, &mut components, period)?;
+    say_not_seen(connection, parts, &mut components, period, None)?;
     Ok(recorded::timeline_json(period, &components, &windows))
 }
 

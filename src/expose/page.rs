@@ -121,6 +121,9 @@ struct Cell {
     bounds: String,
 }
 
+/// Up to so many endpoints the length below which outages are not seen is that of 30 days, else that since the first start.
+const BLIND_OF_PERIOD: usize = 200;
+
 /// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
 pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standings, now: UtcMs, page: usize) -> Result<String, HistoryError> {
     let entries = board.entries();
@@ -149,8 +152,13 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
     let calendar = Calendar::read(connection)?;
     let shown: Vec<&Entry> = ordered.iter().skip(page * ROWS).take(ROWS).map(|(_, k)| &*entries[*k]).collect();
     let rows = shown.iter().map(|e| row(connection, board, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
-    let of_shown: Vec<_> = shown.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled))).collect();
-    let longest = not_seen_below(connection, &calendar, &of_shown, last_30_days(now))?;
+    // Outages, contracts and components of all endpoints are on it.
+    let longest = if entries.len() > BLIND_OF_PERIOD {
+        entries.iter().map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0)
+    } else {
+        let all: Vec<_> = entries.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled))).collect();
+        not_seen_below(connection, &calendar, &all, last_30_days(now))?
+    };
     let blind = match longest {
         0 => "Outages shorter than the time between two probes are not seen.".to_owned(),
         _ => format!("Outages shorter than {} between probes are not seen.", show_duration(longest)),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::timeline::Span;
+use super::timeline::{Span, Spans};
 use crate::words::{Ms, StateName};
 
 /// Sums of settled time in milliseconds.
@@ -100,9 +100,9 @@ impl Ledger {
         self.windows = windows;
     }
 
-    /// Knows the windows that another one knows.
+    /// Knows the windows that another one knows as well.
     pub(super) fn share_windows(&mut self, other: &Ledger) {
-        self.windows = other.windows.clone();
+        self.windows = Spans::new([&self.windows[..], &other.windows[..]].concat()).as_slice().into();
     }
 
     /// Everything that is stored.

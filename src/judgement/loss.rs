@@ -53,10 +53,11 @@ impl Judge {
         ledger.settle(to, StateName::Unknown, Doubt::Carried);
         self.ledger = ledger;
         self.transitions = before.transitions;
-        self.transitions.unknown += u64::from(before.unknown_from.is_none());
+        // Starting is none.
+        self.transitions.unknown += u64::from(before.unknown_from.is_none() && before.first_start.is_some());
         match (before.known_up, self.known_up) {
-            (Some(true), Some(false)) => self.transitions.down += 1,
-            (Some(false), Some(true)) => self.transitions.up += 1,
+            (Some(true) | None, Some(false)) => self.transitions.down += 1,
+            (Some(false) | None, Some(true)) => self.transitions.up += 1,
             _ => {}
         }
         // Runs of failures end where unknown time begins; another may begin with the failure that ends it.

@@ -114,10 +114,17 @@ impl Judge {
         self.blind_lately
     }
 
-    /// A stretch of the calendar ends at `at`: the longest blind time of it, what is open at its end cut there. Another one begins.
-    pub fn begin_blind(&mut self, rules: &Rules, at: Ms) -> Ms {
+    /// The longest blind time of a stretch of the calendar that ends at `at`; what is open at its end is cut there.
+    pub fn blind_until(&self, rules: &Rules, at: Ms) -> Ms {
         let open = self.last.map_or(0, |last| at.min(self.unknown_from.unwrap_or(at)).saturating_sub(last.start).min(rules.gap));
-        std::mem::take(&mut self.blind_lately).max(open)
+        self.blind_lately.max(open)
+    }
+
+    /// The same; another stretch begins.
+    pub fn begin_blind(&mut self, rules: &Rules, at: Ms) -> Ms {
+        let longest = self.blind_until(rules, at);
+        self.blind_lately = 0;
+        longest
     }
 
     /// The run of failures that is open: surely down between these instants.

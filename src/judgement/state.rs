@@ -409,6 +409,7 @@ impl Judge {
         if self.link(rules, first.vouch.start, first.before, None, out) == Link::Whole {
             from = from.min(midpoint(earliest, first.vouch.end));
             self.ledger.settle(from, StateName::Up, Doubt::Whole);
+            self.saw_whole_gap(first.vouch.end);
         }
         self.known_up = Some(false);
         self.transitions.down += 1;
@@ -424,7 +425,6 @@ impl Judge {
         });
         out.push(Change::Down { from, from_earliest: earliest, from_latest: first.vouch.end, confirmed_at, cause });
         self.ledger.settle(first.vouch.start, StateName::Down, Doubt::Whole);
-        self.saw_whole_gap(first.vouch.end);
         self.last = Some(first.vouch);
         self.extend_run(first.vouch);
         for p in &pending[1..] {
@@ -453,6 +453,7 @@ impl Judge {
         let to = if whole {
             let to = midpoint(last_failure, first.vouch.end).min(first.vouch.start);
             self.ledger.settle(to, StateName::Down, Doubt::Whole);
+            self.saw_whole_gap(first.vouch.end);
             to
         } else {
             unknown_since.unwrap_or(self.last.map_or(first.vouch.start, |v| v.until_from + rules.reach))
@@ -461,7 +462,6 @@ impl Judge {
         self.transitions.up += 1;
         self.known_up = Some(true);
         self.ledger.settle(first.vouch.start, StateName::Up, Doubt::Whole);
-        self.saw_whole_gap(first.vouch.end);
         self.ledger.doubt(first.vouch.end);
         self.last = Some(first.vouch);
         for p in rest {

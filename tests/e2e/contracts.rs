@@ -179,7 +179,7 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
     let first = report["extents"][db]["first_start_ms"].as_u64().expect("a number");
     let settled = report["extents"][db]["watermark_ms"].as_u64().expect("a number");
     type Deed<'d> = Box<dyn Fn(&mut Value) + 'd>;
-    let deeds: [(&str, Deed); 18] = [
+    let deeds: [(&str, Deed); 22] = [
         ("extents: db belongs", Box::new(|r| drop(r["extents"].as_array_mut().expect("a list").remove(db)))),
         ("first_start_ms: ", Box::new(|r| r["extents"][db]["first_start_ms"] = json!(first + 1))),
         ("watermark_ms: ", Box::new(|r| r["extents"][db]["watermark_ms"] = json!(first - 1))),
@@ -197,6 +197,13 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
         (".combine: ", Box::new(|r| r["extents"][db]["combine"] = json!("parallel"))),
         (".in_service_from: ", Box::new(|r| r["extents"][db]["in_service_from"] = json!(first + 1000))),
         ("vantages: ", Box::new(|r| r["vantages"] = json!(["elsewhere"]))),
+        ("vantages: ", Box::new(|r| r["vantages"] = json!([r["vantages"][0], "elsewhere"]))),
+        ("endpoints[0].interval_ms: ", Box::new(|r| r["endpoints"][0]["interval_ms"] = json!(100))),
+        ("terms: a later version", Box::new(|r| r["terms"] = json!(format!("{}# superseded from 2026-01-01\n", r["terms"].as_str().expect("terms"))))),
+        (
+            "terms: they are in force from",
+            Box::new(|r| r["terms"] = json!(r["terms"].as_str().expect("terms").replace("unknown = ", "valid_from = \"2100-01-01\"\nunknown = "))),
+        ),
         ("events.checkpoint: ", Box::new(|r| r["events"]["checkpoint"]["head"] = json!("00".repeat(32)))),
     ];
     for (place, deed) in deeds {

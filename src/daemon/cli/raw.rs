@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::RawProbes;
 use super::{given, print};
-use crate::config::walk::nearest;
+use crate::config::walk::distance;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::expose::recorded::{self, Component, component_json};
@@ -146,8 +146,8 @@ fn reason(item: &Value, place: usize) -> Result<Reason, String> {
 /// What happened, by component and vantage.
 type Items = BTreeMap<String, BTreeMap<String, Vec<Happened>>>;
 
-/// The keys of an item.
-const KEYS: [&str; 10] = ["component", "vantage", "at", "ok", "start", "end", "result", "reason", "event", "kind"];
+/// Keys of an item that may be left out.
+const OPTIONAL: [&str; 4] = ["component", "vantage", "reason", "kind"];
 
 fn results(value: &Value) -> Result<Items, String> {
     let items = value.as_array().or_else(|| value["probes"].as_array()).ok_or("this should be a list of results")?;
@@ -155,9 +155,9 @@ fn results(value: &Value) -> Result<Items, String> {
     for (place, item) in items.iter().enumerate() {
         let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
         let component = if item["component"].is_string() { text("component") } else { "component".to_owned() };
-        // One that is nearly a known key was meant to be it; others say nothing that is judged.
-        for key in item.as_object().into_iter().flat_map(|o| o.keys()).filter(|key| !KEYS.contains(&key.as_str())) {
-            if let Some(near) = nearest(key, &KEYS) {
+        // What is required is missed anyway; a key that may be left out must not be missed for a slip. Others say nothing that is judged.
+        for key in item.as_object().into_iter().flat_map(|o| o.keys()) {
+            if let Some(near) = OPTIONAL.iter().find(|known| item[**known].is_null() && distance(key, known) == 1) {
                 return Err(format!("item {place}: there is no key `{key}`; did you mean `{near}`?"));
             }
         }

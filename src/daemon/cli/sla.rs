@@ -84,7 +84,7 @@ fn period_of<'c>(contracts: &'c Contracts, name: &Name, text: Option<&str>) -> R
 }
 
 /// The record that is judged: files, daemons, or this host's history.
-fn timeline_for(args: &SlaEvaluate, span: Span) -> Result<Timeline, Exit> {
+fn timeline_for(args: &SlaEvaluate, span: Span, named: &[Name]) -> Result<Timeline, Exit> {
     let mut all = Vec::new();
     let quorum = given::quorum(args.quorum, args.timeline.len() + args.url.len(), "timelines")?;
     for path in &args.timeline {
@@ -97,21 +97,21 @@ fn timeline_for(args: &SlaEvaluate, span: Span) -> Result<Timeline, Exit> {
         all.push(timeline_file::timeline(&value).map_err(|e| refuse(Exit::Unavailable, format!("{url}: {e}")))?);
     }
     match all.len() {
-        0 => own_timeline(&args.place, span),
+        0 => own_timeline(&args.place, span, named),
         1 => Ok(all.remove(0)),
         _ => Ok(merge(&all, quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper))),
     }
 }
 
 /// This host's history over a span, of all components.
-pub fn own_timeline(place: &super::args::Place, span: Span) -> Result<Timeline, Exit> {
+pub fn own_timeline(place: &super::args::Place, span: Span, named: &[Name]) -> Result<Timeline, Exit> {
     let connection = local::open(place)?;
     let plan = local::plan_or_empty(place);
     let extents = local::extents(&connection).map_err(local::complain)?;
     let now = Clock::Real.read().utc_ms;
     let grouped = grouped(&plan, &extents);
     let (reached, mut parts) = components(&connection, &grouped, Span::new(span.from, span.to.min(now).max(span.from)), Which::All).map_err(local::complain)?;
-    say_not_seen(&connection, &grouped, &mut parts, reached).map_err(local::complain)?;
+    say_not_seen(&connection, &grouped, &mut parts, reached, Some(named)).map_err(local::complain)?;
     Ok(told(reached, parts, maintenance(&connection, &grouped, span).map_err(local::complain)?))
 }
 
@@ -133,13 +133,14 @@ fn evaluate(args: &SlaEvaluate) -> Result<Exit, Exit> {
     let mut answers = Vec::new();
     for name in wanted(&contracts, args.sla.as_deref())? {
         let (contract, span) = period_of(&contracts, &name, args.period.as_deref())?;
-        let timeline = timeline_for(args, span)?;
+        let named = contract.all_components(&contracts.tenants);
+        let timeline = timeline_for(args, span, &named)?;
         let unjudged = |error: NotJudged| refuse(Exit::Unknown, error);
         let list = evaluate_contract(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
         let each = evaluate_components(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
         exit = worse(exit, verdict_of(&list));
         let mut value = answer(contract, span, &list, &each);
-        value["not_seen_below_ms"] = json!(timeline.not_seen_below(&contract.components));
+        value["not_seen_below_ms"] = json!(timeline.not_seen_below(&named));
         answers.push((value, contract, list));
     }
     for (value, contract, list) in &answers {

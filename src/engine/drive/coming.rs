@@ -13,10 +13,10 @@ use crate::engine::board::Entry;
 use crate::engine::events;
 use crate::engine::inputs::Input;
 use crate::judgement::schedule::first_probe_delay_ns;
-use crate::judgement::state::Judge;
+use crate::judgement::state::{Judge, Slots};
 use crate::outward::clock::NS_PER_MS;
 use crate::outward::history::Registration;
-use crate::outward::history::tally::{tally_counts, tally_latency};
+use crate::outward::history::tally::{tally_counts, tally_latency, tally_longest_blind};
 use crate::words::{Ms, Name};
 
 /// What the history knows of an endpoint.
@@ -88,7 +88,7 @@ impl Driver {
                 self.recorder.event_of(index, "endpoint_component", now, json!({"component": e.component.as_str(), "before": before}));
             }
             if is_known && has_other_cadence {
-                self.recorder.event_of(index, "endpoint_cadence", now, events::cadence(&e.rules.cadence));
+                self.recorder.tell_cadence(index, &e.rules.cadence, now);
             }
             if is_known && !arrival.was_in_service {
                 self.recorder.tell(index, Input::ResumeService(now), now);
@@ -127,6 +127,9 @@ impl Driver {
     pub(super) fn put_back(&mut self, tallies: &[(i64, i64, Vec<u8>)]) {
         let now = self.now_ms();
         let by_id: HashMap<i64, usize> = (0..self.recorder.endpoints()).map(|index| (self.recorder.id(index), index)).collect();
+        // What the present hour began with is what the one before ended with.
+        let present = tallies.iter().filter(|(_, hour, _)| *hour == self.hour);
+        let began: HashMap<i64, Slots> = present.filter_map(|(id, _, body)| Some((*id, tally_counts(body)?.0))).collect();
         for (id, hour, body) in tallies {
             let Some(index) = by_id.get(id).copied() else { continue };
             let at = hour * 3_600_000;
@@ -141,7 +144,8 @@ impl Driver {
             match self.hour - hour {
                 0 => self.recorder.carry_hour(index, slots_before, reprobes),
                 1 => {
-                    self.recorder.carry_last_hour(index, slots_before, reprobes, now);
+                    let stored = tally_longest_blind(body).unwrap_or(0);
+                    self.recorder.carry_last_hour(index, (slots_before, reprobes, stored), began.get(id).copied(), now);
                     self.closing = Some((*hour, 0));
                 }
                 _ => {}

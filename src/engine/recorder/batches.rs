@@ -43,6 +43,7 @@ impl Recorder {
         let results = std::mem::take(&mut self.results);
         self.record_again(now);
         self.tell_of_gaps(now, stamp.utc_ms);
+        self.tell_cadences_again();
         let log = std::mem::replace(&mut self.log, InputLog::new(now));
         let mut states = std::mem::take(&mut self.foreign);
         states.extend(std::mem::take(&mut self.to_store).into_iter().map(|index| stored(&self.courses[index])));

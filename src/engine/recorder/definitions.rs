@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Kept, Recorder};
 use crate::engine::events;
+use crate::judgement::rules::Cadence;
 use crate::outward::history::definitions::Told;
 use crate::words::Ms;
 
@@ -62,6 +63,21 @@ impl Recorder {
                 self.told.components.insert(id.clone(), definition.clone());
             }
         }
+    }
+
+    /// Tells the cadence of an endpoint; what finds no room is told with the next batch.
+    pub fn tell_cadence(&mut self, index: usize, cadence: &Cadence, now: Ms) {
+        let course = &self.courses[index];
+        let who = (course.id, course.entry.endpoint.load().name.clone());
+        let event = events::of_endpoint(who, "endpoint_cadence", now, self.utc(now), events::cadence(cadence));
+        if self.push_event(event.clone()) == Kept::No {
+            self.cadences_untold.push(event);
+        }
+    }
+
+    /// The same again, for what found no room.
+    pub(super) fn tell_cadences_again(&mut self) {
+        self.events.append(&mut self.cadences_untold);
     }
 
     fn tell_of(&mut self, kind: &'static str, body: Value, now: Ms) -> Kept {

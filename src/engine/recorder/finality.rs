@@ -45,7 +45,6 @@ impl Recorder {
                 }
             }
             Change::UnknownUntil { from, to, reason, .. } => {
-                self.counts.unknown_ms[reason as usize] += to - from;
                 course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
                 if to > from && reason != Reason::Starting {
                     tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");

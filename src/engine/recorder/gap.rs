@@ -22,6 +22,7 @@ impl Recorder {
             return;
         }
         match *change {
+            Change::UnknownUntil { from, to, reason, .. } => self.counts.unknown_ms[reason as usize] += to - from,
             Change::Down { from, .. } => self.courses[index].told_outage = Some(from),
             Change::Up { .. } | Change::OutageLeft { .. } => self.courses[index].told_outage = None,
             _ => {}
@@ -49,6 +50,13 @@ impl Recorder {
             }
             let mut changes = Vec::new();
             self.courses[index].judge.lose_since(&before, &mut changes);
+            let since = changes.iter().position(|c| matches!(c, Change::UnknownFrom { .. })).unwrap_or(changes.len());
+            if let (Some(o), false) = (outage, is_told) {
+                // Before unknown time that is open: after it nothing would be.
+                let down =
+                    Change::Down { from: o.from, from_earliest: o.from_earliest, from_latest: o.from_latest, confirmed_at: o.confirmed_at, cause: o.cause };
+                changes.insert(since, down);
+            }
             for change in &changes {
                 if let Change::UnknownUntil { from, to, .. } = change {
                     self.counts.unknown_ms[Reason::History as usize] += to - from;
@@ -61,12 +69,6 @@ impl Recorder {
                 self.touched.push(index);
             }
             self.to_store.push(index);
-            if let (Some(o), false) = (outage, is_told) {
-                let change =
-                    Change::Down { from: o.from, from_earliest: o.from_earliest, from_latest: o.from_latest, confirmed_at: o.confirmed_at, cause: o.cause };
-                let who = (self.courses[index].id, self.courses[index].entry.endpoint.load().name.clone());
-                self.events.extend(events::draft(who, &change, now, self.offset_ms, utc));
-            }
             self.courses[index].told_outage = outage.map(|o| o.from);
         }
     }
@@ -140,6 +142,20 @@ mod tests {
         let told: Vec<_> = batch.events[recorder.events_limit()..].iter().map(|e| e.kind).collect();
         assert_eq!(told, ["history_gap", "outage_lost", "proven", "known", "doubt"]);
         assert_eq!(recorder.courses[0].told_outage, None);
+    }
+
+    #[test]
+    fn an_outage_that_goes_on_into_unknown_time_is_told_before_it() {
+        let mut recorder = recorder("1s");
+        observe(&mut recorder, 1000, Verdict::Success);
+        while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
+        for at in [1500, 2000, 2500] {
+            observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
+        }
+        recorder.tell(0, Input::Tick(60_000), 60_000);
+        let batch = recorder.close_batch(Stamp { timeline_ms: 60_000, ..Stamp::default() });
+        let told: Vec<_> = batch.events[recorder.events_limit()..].iter().map(|e| e.kind).collect();
+        assert_eq!(told, ["history_gap", "known", "down", "unknown"], "what is unknown at the end is told last");
     }
 
     /// The events of a batch but for what filled it, as they are exported.

@@ -49,11 +49,14 @@ impl Recorder {
         (hour.slots_before, hour.reprobes_carried) = (slots_before, reprobes);
     }
 
-    /// The same of the hour before, which ended while nobody was there to write it.
-    pub fn carry_last_hour(&mut self, index: usize, slots_before: Slots, reprobes: u64, now: Ms) {
+    /// The same of the hour before. Its tally may not be complete: it ended while nobody was there, or just before.
+    ///
+    /// `next`: the slots when the present hour began, where that is known; else what was counted since belongs to the hour before.
+    pub fn carry_last_hour(&mut self, index: usize, (slots_before, reprobes, stored): (Slots, u64, Ms), next: Option<Slots>, now: Ms) {
         let course = &mut self.courses[index];
-        let slots = difference(&course.slots_before, &slots_before);
-        let longest_blind = course.judge.begin_blind(&course.rules, now);
+        let slots = difference(&next.unwrap_or(course.slots_before), &slots_before);
+        // Of both hours, as nobody can tell any more which of them it was: it is never too short.
+        let longest_blind = stored.max(course.judge.blind_until(&course.rules, now));
         course.hour.last = Complete { number: course.hour.number - 1, slots, slots_before, reprobes, longest_blind };
     }
 
@@ -89,5 +92,35 @@ pub(super) fn difference(now: &Slots, base: &Slots) -> Slots {
         unconfirmed: now.unconfirmed.saturating_sub(base.unconfirmed),
         unmeasured: now.unmeasured.saturating_sub(base.unmeasured),
         missed: now.missed.saturating_sub(base.missed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::recorder;
+    use super::*;
+    use crate::engine::inputs::Input;
+    use crate::judgement::state::{ProbeResult, Verdict};
+
+    #[test]
+    fn a_restart_within_an_hour_takes_nothing_from_it() {
+        let mut recorder = recorder("1s");
+        let success = |at: Ms| Input::Observe(ProbeResult { start: at, end: at + 1, verdict: Verdict::Success, slot: true });
+        for at in [1000, 2000, 3400] {
+            recorder.tell(0, success(at), at + 1);
+        }
+        // As a start puts them back: one slot in the last hour. The clock of the test is in hour 0.
+        let slots = |success: u64| Slots { success, ..Slots::default() };
+        recorder.courses[0].slots_before = slots(9);
+        recorder.carry_hour(0, slots(1), 0);
+        recorder.carry_last_hour(0, (slots(0), 2, 900), Some(slots(1)), 3500);
+        let last = recorder.tally(0, -1).expect("a tally");
+        assert_eq!((last.slots.success, last.reprobes, last.longest_blind), (1, 2, 1401), "what came after it began is not its own");
+        let present = recorder.tally(0, 0).expect("a tally");
+        assert_eq!((present.slots.success, present.longest_blind), (2, 1401));
+        // Nothing is known of the present hour's begin: what was counted belongs to the last.
+        recorder.carry_last_hour(0, (slots(5), 0, 5000), None, 3500);
+        let last = recorder.tally(0, -1).expect("a tally");
+        assert_eq!((last.slots.success, last.longest_blind), (4, 5000));
     }
 }

@@ -13,15 +13,17 @@ use super::super::contracts::{latency, latency_json};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::{answer, instant as instant_text};
-use super::{admitted, changed, configs, excluded, extents, listed, refused, slots};
+use super::{SUPERSEDED, admitted, changed, combine_of, configs, excluded, extents, listed, refused, slots};
 use crate::config::{Surroundings, load_contracts};
-use crate::judgement::sla::calendar::current_and_previous;
-use crate::judgement::sla::contract::{Contracts, Measure, PeriodKind};
+use crate::engine::events;
+use crate::judgement::rules::Rules;
+use crate::judgement::sla::calendar::{current_and_previous, day_of};
+use crate::judgement::sla::contract::{Contract, Contracts, Measure, PeriodKind};
 use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
-use crate::judgement::timeline::{Combine, Span};
+use crate::judgement::timeline::Span;
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
 use crate::outward::history::checkpoint::{commitment, verify_signature};
-use crate::outward::history::definitions::{Told, told as told_definitions};
+use crate::outward::history::definitions::{Told, cadences, told as told_definitions};
 use crate::outward::history::past::{Which, longest_blind};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, Extent};
@@ -272,6 +274,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     if !is_one {
         return Err(differs("evaluation.period", "this is no period of the contract"));
     }
+    in_force(report, contract, period)?;
     let issued = instant(&report["issued_at"], "issued_at")?;
     let parts = parts(report)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
@@ -279,6 +282,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     extents::held(report, stub, events, &calendar, (period, issued))?;
     let told_of = told_definitions(connection).map_err(failed)?;
     definitions_held(report, &told_of)?;
+    cadences_held(report, connection)?;
     let until = match contract.measure {
         Measure::Time => period.to.min(issued).max(period.from),
         // Single results reach as far as the hours that were sealed.
@@ -303,9 +307,26 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     }))
 }
 
+/// The terms are in force when the period begins.
+fn in_force(report: &Value, contract: &Contract, period: Span) -> Result<(), Difference> {
+    let day = day_of(period.from, &contract.zone);
+    if contract.valid_from.is_some_and(|from| from > day) {
+        return Err(differs("terms", format!("they are in force from {} on, and the period begins before", contract.valid_from.unwrap_or(day))));
+    }
+    let later: Option<jiff::civil::Date> =
+        report["terms"].as_str().into_iter().flat_map(str::lines).find_map(|line| line.strip_prefix(SUPERSEDED)?.parse().ok());
+    match later {
+        Some(from) if from <= day => Err(differs("terms", format!("a later version is in force from {from} on, and the period begins after"))),
+        _ => Ok(()),
+    }
+}
+
 /// The place that was measured from, as the events have it where they say.
 fn vantage_of<'r>(report: &'r Value, events: &[Map<String, Value>]) -> Result<&'r str, Difference> {
     let said = report["vantages"][0].as_str().unwrap_or_default();
+    if report["vantages"].as_array().is_none_or(|all| all.len() != 1) {
+        return Err(differs("vantages", "a daemon measures from one place"));
+    }
     let starts = events.iter().filter(|e| e.get("kind").and_then(Value::as_str) == Some("daemon_started"));
     match starts.filter_map(|e| e.get("vantage").and_then(Value::as_str)).next_back() {
         Some(told) if told != said => Err(differs("vantages", format!("the daemon of these events measured from {told}, the report says {said}"))),
@@ -316,7 +337,10 @@ fn vantage_of<'r>(report: &'r Value, events: &[Map<String, Value>]) -> Result<&'
 /// Terms and components are what the events committed to.
 fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
     let text = |key: &str| report[key].as_str().unwrap_or_default();
-    let recorded = told.terms.get(&commitment(text("terms_salt"), text("terms")));
+    let salt = text("terms_salt");
+    // Of a fixed length, so that nothing of the terms can move into it.
+    let is_salt = salt.len() == 64 && salt.bytes().all(|b| b.is_ascii_hexdigit());
+    let recorded = told.terms.get(&commitment(salt, text("terms"))).filter(|_| is_salt);
     if report["terms_recorded_at"].as_str() != recorded.map(String::as_str) {
         let why = match recorded {
             Some(at) => format!("these terms are on record since {at}"),
@@ -342,16 +366,29 @@ fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
     Ok(())
 }
 
+/// How endpoints were probed is what the events told last.
+fn cadences_held(report: &Value, connection: &Connection) -> Result<(), Difference> {
+    for (k, e) in report["endpoints"].as_array().into_iter().flatten().enumerate() {
+        let told = cadences(connection, e["name"].as_str().unwrap_or_default()).map_err(|e| differs("events", e.to_string()))?;
+        let Some((.., cadence)) = told.last() else { continue };
+        let expected = events::cadence(cadence);
+        let bound = Value::from(Rules::new(*cadence).detection_bound());
+        let keys = ["interval_ms", "timeout_ms", "retry_interval_ms", "down_after", "up_after"];
+        for (key, is) in keys.iter().map(|key| (*key, &expected[*key])).chain([("detection_bound_ms", &bound)]) {
+            if e[key] != *is {
+                return Err(differs(&format!("endpoints[{k}].{key}"), format!("{is} by the events, the report says {}", e[key])));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
     let mut parts: Vec<Part> = Vec::new();
     for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
         let wrong = || differs(&format!("extents[{k}]"), "it cannot be read");
         let component = e["component"].as_str().and_then(|n| Name::new(n).ok()).ok_or_else(wrong)?;
-        let combine = match (e["combine"].as_str(), e["combine"]["at_least"].as_u64()) {
-            (Some("parallel"), _) => Combine::Parallel,
-            (_, Some(n)) => Combine::AtLeast(n as usize),
-            _ => Combine::Series,
-        };
+        let combine = combine_of(&e["combine"]);
         let unknown = &e["open_unknown"];
         let extent = Extent {
             first_start: e["first_start_ms"].as_u64(),

@@ -20,13 +20,13 @@ use self::expected::expected;
 use super::api::outage;
 use super::contracts::{latency, latency_json};
 use super::figures::{Part, components, maintenance};
-use super::recorded::{timeline_json, told};
+use super::recorded::{Service, timeline_json, told as told_record};
 use super::sla::{answer, instant};
 use crate::config::Plan;
 use crate::config::print_contract;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant, Together};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
-use crate::judgement::timeline::{Span, Spans};
+use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::outward::history::HistoryError;
 use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::definitions::{Told, changes, told as told_definitions};
@@ -66,17 +66,15 @@ pub enum NoReport {
 /// The components that a report may speak of.
 fn wanted(subject: &Subject) -> Result<Vec<Name>, NoReport> {
     let Some(tenant) = subject.tenant else {
-        let tenants = subject.contracts.tenants.iter().filter(|t| t.sla == subject.contract.name);
-        let mut all = subject.contract.components.clone();
-        all.extend(tenants.flat_map(|t| t.components.clone()));
-        all.sort();
-        all.dedup();
-        return Ok(all);
+        return Ok(subject.contract.all_components(&subject.contracts.tenants));
     };
     let found = subject.contracts.tenants.iter().find(|t| t.name == *tenant && t.sla == subject.contract.name);
     let found = found.ok_or_else(|| NoReport::NoTenant(tenant.to_string()))?;
     Ok(if found.components.is_empty() { subject.contract.components.clone() } else { found.components.clone() })
 }
+
+/// The line of terms that have a later version.
+const SUPERSEDED: &str = "# superseded from ";
 
 /// The terms of a report as text, with the contract and the tenants that they say.
 fn terms_of(subject: &Subject, names: &[Name]) -> (Contract, Vec<Tenant>, String) {
@@ -85,6 +83,11 @@ fn terms_of(subject: &Subject, names: &[Name]) -> (Contract, Vec<Tenant>, String
     let tenants: Vec<Tenant> = subject.contracts.tenants.iter().filter(is_of_it).cloned().collect();
     let mut text = String::new();
     print_contract::contracts(&mut text, &Contracts { list: vec![contract.clone()], tenants: tenants.clone() });
+    // What is committed to says as well until when it is in force.
+    let later = subject.contracts.list.iter().filter(|c| c.name == contract.name && c.valid_from > contract.valid_from).filter_map(|c| c.valid_from).min();
+    if let Some(day) = later {
+        text += &format!("{SUPERSEDED}{day}\n");
+    }
     (contract, tenants, text)
 }
 
@@ -123,6 +126,8 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
     let names = wanted(subject)?;
     let mut parts: Vec<Part> = parts.iter().filter(|p| names.contains(&p.component)).cloned().collect();
     let period = subject.period;
+    let told = told_definitions(connection)?;
+    as_told(&told, &mut parts);
     let calendar = Calendar::read(connection)?;
     // Who had left before the period has no part in it.
     parts.iter_mut().for_each(|p| p.endpoints.retain(|(_, e)| !e.is_gone || calendar.utc(e.watermark) > period.from));
@@ -138,11 +143,10 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
     }
     let timeline = timeline_json(reached, &recorded, &windows);
     let (contract, tenants, terms) = terms_of(subject, &names);
-    let record = told(reached, recorded, windows);
+    let record = told_record(reached, recorded, windows);
     let each = evaluate_components(&contract, &tenants, &record, period)?;
     let judged = evaluate(&contract, &tenants, &record, period)?;
     let judged: Vec<Judged> = judged.into_iter().filter(|j| subject.tenant.is_none() || j.tenant.is_some()).collect();
-    let told = told_definitions(connection)?;
     let vantage = vantage(connection)?.unwrap_or_else(|| plan.daemon.vantage.clone());
     let (salt, commitment) = (subject.terms_key.salt(&terms), subject.terms_key.commitment(&terms));
     Ok(json!({
@@ -196,6 +200,27 @@ fn admitted(judged: &[Judged]) -> Vec<Value> {
     let mut list: Vec<_> = spans.collect();
     list.sort_by_key(|(s, component)| (s.from, s.to, **component));
     list.iter().map(|(s, component)| json!({"component": component, "from": instant(s.from), "to": instant(s.to)})).collect()
+}
+
+/// Components as the daemon has them: a config that was edited since, or none at hand, is not what was in force.
+fn as_told(told: &Told, parts: &mut [Part]) {
+    if told.configs.is_empty() {
+        return;
+    }
+    for part in parts {
+        let known = told.components.get(part.component.as_str());
+        part.combine = known.map_or(Combine::Series, |c| combine_of(&c["combine"]));
+        part.service = Service { from: known.and_then(|c| c["in_service_from_ms"].as_i64()) };
+    }
+}
+
+/// The inverse of [`combine_text`].
+fn combine_of(value: &Value) -> Combine {
+    match (value.as_str(), value["at_least"].as_u64()) {
+        (Some("parallel"), _) => Combine::Parallel,
+        (_, Some(n)) => Combine::AtLeast(n as usize),
+        _ => Combine::Series,
+    }
 }
 
 /// The place that the daemon measured from, as it said at its last start.
@@ -261,8 +286,7 @@ fn extents_of(connection: &Connection, parts: &[Part], period: Span) -> Result<V
         .collect()
 }
 
-pub fn combine_text(combine: crate::judgement::timeline::Combine) -> Value {
-    use crate::judgement::timeline::Combine;
+pub fn combine_text(combine: Combine) -> Value {
     match combine {
         Combine::Series => json!("series"),
         Combine::Parallel => json!("parallel"),

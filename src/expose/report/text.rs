@@ -330,7 +330,8 @@ impl Shown<'_> {
         for s in self.report["slots"].as_array().into_iter().flatten() {
             let mut row = vec![text(&s["endpoint"]).to_owned()];
             // Hours without a tally are not hours without a probe.
-            let shown = |k: &str| if s["hours"] == 0 || s[k].is_null() { "–".to_owned() } else { s[k].to_string() };
+            let is_due = |k: &str| matches!(k, "expected" | "not_run");
+            let shown = |k: &str| if s["hours"] == 0 && !is_due(k) || s[k].is_null() { "–".to_owned() } else { s[k].to_string() };
             row.extend(["expected", "not_run", "probed", "failure", "unconfirmed", "unmeasured", "missed"].map(shown));
             block.rows.push(row);
         }

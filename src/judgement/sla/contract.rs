@@ -212,6 +212,15 @@ pub struct Contract {
 }
 
 impl Contract {
+    /// Its components and those that only a tenant of it has, each once.
+    pub fn all_components(&self, tenants: &[Tenant]) -> Vec<Name> {
+        let mut all = self.components.clone();
+        all.extend(tenants.iter().filter(|t| t.sla == self.name).flat_map(|t| t.components.clone()));
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// Each component by itself, always in service, by time, without a credit: the figures that every component has, contract or not.
     pub fn of_each(components: Vec<Name>, zone: TimeZone) -> Option<Self> {
         Some(Self {

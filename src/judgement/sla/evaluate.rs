@@ -147,10 +147,7 @@ pub fn evaluate_named<'c>(contracts: &'c Contracts, name: &Name, timeline: &Time
 
 /// Each component that a contract or a tenant of it names, by itself, unless the answer has it already.
 pub fn evaluate_components(contract: &Contract, tenants: &[Tenant], timeline: &Timeline, period: Span) -> Result<Vec<Judged>, NotJudged> {
-    let mut names = contract.components.clone();
-    names.extend(tenants.iter().filter(|t| t.sla == contract.name).flat_map(|t| t.components.clone()));
-    names.sort();
-    names.dedup();
+    let mut names = contract.all_components(tenants);
     names.retain(|name| contract.together != Together::Each || !contract.components.contains(name));
     evaluate(&contract.by_component(names), &[], timeline, period)
 }
