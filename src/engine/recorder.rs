@@ -39,12 +39,6 @@ use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason,
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
-/// As many more for each endpoint.
-const EVENTS_OF_ARRIVAL: usize = 6;
-/// More than one input of a judge can give.
-const EVENTS_OF_AN_INPUT: usize = 1024;
-/// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who came and left.
-const EVENTS_WAITING_BESIDE: usize = 20_000;
 /// Re-probes go on this long after an outage was confirmed.
 const QUICK_WHILE_DOWN_MS: Ms = 60_000;
 /// Re-probes per second, over all endpoints, of what is down or was unmeasured; those that confirm are not bounded.
@@ -408,21 +402,6 @@ impl Recorder {
         let _ = self.push_event(events::of_endpoint(who, kind, now, utc, body));
     }
 
-    /// A fleet that is taken into service has some events for each endpoint before the first batch can close.
-    fn events_limit(&self) -> usize {
-        EVENTS_WAITING_LIMIT + EVENTS_OF_ARRIVAL * self.courses.len()
-    }
-
-    pub fn push_event(&mut self, event: EventDraft) -> Kept {
-        let beside = if events::is_of_state(event.kind) { 0 } else { EVENTS_WAITING_BESIDE };
-        if self.events.len() >= self.events_limit() + beside {
-            self.dropped_events += 1;
-            return Kept::No;
-        }
-        self.events.push(event);
-        Kept::Yes
-    }
-
     // ---- results ------------------------------------------------------------------------------------------------
 
     /// Takes what happened to start number `seq` of an endpoint; judges it when its turn has come.
@@ -517,9 +496,7 @@ impl Recorder {
             self.touched.push(index);
         }
         let mut changes = std::mem::take(&mut self.changes);
-        if self.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
-            self.standing = Some(self.courses[index].judge.standing());
-        }
+        self.keep_standing(index);
         let course = &mut self.courses[index];
         input.apply(&mut course.judge, &course.rules, &mut changes);
         for change in &changes {

@@ -5,13 +5,42 @@
 
 use serde_json::json;
 
-use super::{Kept, Recorder};
+use super::{EVENTS_WAITING_LIMIT, Kept, Recorder};
 use crate::engine::events;
 use crate::judgement::state::Change;
 use crate::outward::history::{EventDraft, Projection};
 use crate::words::{Ms, Reason, UtcMs, format_utc};
 
+/// As many more for each endpoint.
+const EVENTS_OF_ARRIVAL: usize = 6;
+/// More than one input of a judge can give.
+const EVENTS_OF_AN_INPUT: usize = 1024;
+/// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who came and left.
+const EVENTS_WAITING_BESIDE: usize = 20_000;
+
 impl Recorder {
+    /// A fleet that is taken into service has some events for each endpoint before the first batch can close.
+    fn events_limit(&self) -> usize {
+        EVENTS_WAITING_LIMIT + EVENTS_OF_ARRIVAL * self.courses.len()
+    }
+
+    pub fn push_event(&mut self, event: EventDraft) -> Kept {
+        let beside = if events::is_of_state(event.kind) { 0 } else { EVENTS_WAITING_BESIDE };
+        if self.events.len() >= self.events_limit() + beside {
+            self.dropped_events += 1;
+            return Kept::No;
+        }
+        self.events.push(event);
+        Kept::Yes
+    }
+
+    /// Where the judge stands before an input whose events may find no room.
+    pub(super) fn keep_standing(&mut self, index: usize) {
+        if self.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
+            self.standing = Some(self.courses[index].judge.standing());
+        }
+    }
+
     /// Takes the events of a change, or notes where the judge stood before the endpoint's record lacks something.
     pub(super) fn keep_events(&mut self, index: usize, change: &Change, drafts: Vec<EventDraft>) {
         let kept = drafts.into_iter().all(|draft| self.push_event(draft) == Kept::Yes);
