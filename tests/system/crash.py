@@ -2,6 +2,7 @@
 """Crash-safety suite: kills, failing disks, damaged files and a long history, with the real binary on loopback.
 Usage: tests/system/crash.py [NAME ...]; without names, every test. PROBITY names the binary, else the release one.
 CYCLES, DIRECTORIES (kills), FAULTS=all, FLIPS, SEED and EVENTS make it longer or shorter. Needs Python and cc."""
+import bisect
 import hashlib
 import heapq
 import itertools
@@ -42,13 +43,14 @@ STARTED = []
 # ---- servers that flap, and remember when -------------------------------------------------------------------------
 
 class Servers:
-    """HTTP servers of one thread. Each answers 500 now and then and keeps note of when: `down[n]` is a list of
-    [from, to] in UTC seconds that covers every answer of 500 and begins and ends next to the first and last of them."""
+    """HTTP servers in a process of their own, which no look at an answer keeps from answering. Each answers 500 now and then and
+    keeps note of when: `down[n]` is a list of [from, to] in UTC seconds that covers every answer of 500 and begins and ends next
+    to the first and last of them. Notes come here through a pipe, which says as well how far they reach."""
 
     def __init__(self, count, up=(0.5, 4.0), down=(0.3, 3.0), seed=SEED):
         self.down = [[] for _ in range(count)]
-        # When this thread itself was kept from answering for longer than half a second: nobody was up then.
-        self.stalls = []
+        # When the servers themselves were kept from answering for longer than half a second: nobody was up then.
+        self.stalls, self.noted_until = [], 0
         self.ports, self.flapping = [], True
         self.lengths = {200: up, 500: down}
         self.status = [200] * count
@@ -64,21 +66,65 @@ class Servers:
         now = time.monotonic()
         self.turns = [(now + self.random.uniform(*up), n) for n in range(count)]
         heapq.heapify(self.turns)
-        threading.Thread(target=self.serve, daemon=True).start()
+        notes, self.notes = os.pipe()
+        self.wishes, wishes = os.pipe()
+        if os.fork() == 0:
+            # Ends with whoever began it: then the pipe of wishes does.
+            os.close(wishes)
+            os.close(notes)
+            self.selector.register(self.wishes, selectors.EVENT_READ, None)
+            try:
+                self.serve()
+            finally:
+                os._exit(0)
+        os.close(self.notes)
+        os.close(self.wishes)
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+        self.wishes = wishes
+        threading.Thread(target=self.hear, args=(os.fdopen(notes),), daemon=True).start()
+
+    def hear(self, notes):
+        for line in notes:
+            kind, *values = json.loads(line)
+            if kind == "stall":
+                self.stalls.append(values)
+            elif kind == "reach":
+                self.noted_until = values[0]
+            else:
+                self.noted(kind, *values)
+
+    def noted(self, kind, n, at):
+        if kind == "down":
+            self.down[n].append([at, None])
+        else:
+            self.down[n][-1][1] = at
+        self.status[n] = 500 if kind == "down" else 200
+
+    def note(self, *what):
+        os.write(self.notes, (json.dumps(what) + "\n").encode())
 
     def config(self):
         return CADENCE + "".join(endpoint("e%d" % n, port) for n, port in enumerate(self.ports))
 
     def serve(self):
-        served = time.time()
+        served = reach = time.time()
         while True:
-            wait = max(0, self.turns[0][0] - time.monotonic())
+            wait = min(0.1, max(0, self.turns[0][0] - time.monotonic()))
             heard = self.selector.select(wait)
             now = time.time()
             if now - served > 0.5 + wait:
-                self.stalls.append((served, now))
+                self.note("stall", served, now)
+            if now - reach > 0.1:
+                self.note("reach", now)
+                reach = now
             served = now
             for key, _ in heard:
+                if key.data is None:
+                    if not os.read(self.wishes, 1):
+                        return
+                    self.flapping = False
+                    continue
                 try:
                     self.answer(key)
                 except OSError:
@@ -90,12 +136,11 @@ class Servers:
                 heapq.heappush(self.turns, (time.monotonic() + self.random.uniform(*self.lengths[self.status[n]]), n))
 
     def turn(self, n):
-        if self.status[n] == 200:
-            self.down[n].append([time.time(), None])
-            self.status[n] = 500
-        else:
-            self.status[n] = 200
-            self.down[n][-1][1] = time.time()
+        # Down before it answers so, up only after the last such answer.
+        kind = "down" if self.status[n] == 200 else "up"
+        at = time.time()
+        self.noted(kind, n, at)
+        self.note(kind, n, at)
 
     def answer(self, key):
         if isinstance(key.data, int):
@@ -118,16 +163,20 @@ class Servers:
 
     def rest(self):
         """All up, and they stay so."""
-        self.flapping = False
-        until(lambda: all(s == 200 for s in self.status), what="rest")
+        os.write(self.wishes, b"r")
+        asked = time.time()
+        until(lambda: self.noted_until > asked + 0.2 and all(s == 200 for s in self.status), what="rest")
 
     def was_down(self, n, low, high):
         """Whether there was a moment of 500 between two instants."""
-        return any(a <= high + SLACK and (b or time.time()) >= low - SLACK for a, b in self.down[n])
+        until(lambda: self.noted_until > high + SLACK, what="the servers' notes")
+        # Spans come in order and lie apart: the last that begins before the end is the one that reaches furthest.
+        k = bisect.bisect_right(self.down[n], high + SLACK, key=lambda span: span[0])
+        return k > 0 and (self.down[n][k - 1][1] or time.time()) >= low - SLACK
 
     def stood_still(self, low, high):
         """Whether the servers themselves had no turn for two seconds, the timeout of their clients, between two instants."""
-        return any(b - a > 2 - SLACK and a <= high and b >= low for a, b in self.stalls)
+        return sum(b - a for a, b in self.stalls if a <= high and b >= low) > 2 - SLACK
 
 
 # ---- the daemon, and what it has told -----------------------------------------------------------------------------
