@@ -13,6 +13,7 @@ use probity::daemon::control::Desk;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
 use probity::expose::contracts::standings;
+use probity::expose::figures::NotSeen;
 use probity::expose::self_metrics::SelfMetrics;
 use probity::expose::server::{Site, parts, router, scrape_gate};
 use probity::judgement::maintenance::Window;
@@ -67,7 +68,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     board.set_entries(entries);
     board.health.scheduled.store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
-    let judged = standings(&connection, &board, 1_793_800_000_000).expect("standings");
+    let judged = standings(&connection, &board, 1_793_800_000_000, NotSeen::Told).expect("standings");
     let site = Site {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
