@@ -125,6 +125,9 @@ async fn years_of_tallies_add_up_and_whoever_takes_one_away_is_seen() {
     assert_eq!(sums(path, "b", april).1, 60, "the last hour of March, 29 days of two hours, the first hour of 30 April");
     assert_eq!(blind(path, "b", april), 30_023, "of that month, whatever was before and after");
     assert_eq!(blind(path, "b", Span::new(april.from - 86_400_000 * 60, april.from + 1)), 30_023, "months and days keep the longest of their hours");
+    // Found by fuzzing: a request may be about all of time, and must not walk every hour of it.
+    let ever = Span::new(parse_utc("0000-01-01T00:00:00Z").expect("an instant"), parse_utc("9999-12-31T23:00:00Z").expect("an instant"));
+    assert_eq!((blind(path, "b", ever), sums(path, "b", ever)), (30_023, sums(path, "b", all)));
     assert_eq!(blind(path, "b", Span::new(april.to - HOUR_MS, april.to)), 99_000, "nothing is recorded of that hour: since the first start");
     assert!(matches!(verdict(path), Verdict::Whole { .. }), "{:?}", verdict(path));
     writer.end(Duration::ZERO);

@@ -52,18 +52,16 @@ pub fn tallies(connection: &Connection, endpoint: &str, period: Span, which: Whi
             }
         }
     }
+    // The longest that lies inside stands for what it was made of. Only what is stored is walked: a period may be all of time.
     let whole_hours = Span::new(Unit::of(Kind::Hour, period.from).from(), Unit::of(Kind::Hour, period.to - 1).to());
+    let mut inside: Vec<(Unit, Vec<u8>)> = stored.into_iter().filter(|(u, _)| u.from() >= whole_hours.from && u.to() <= whole_hours.to).collect();
+    inside.sort_by_key(|(u, _)| (u.from(), std::cmp::Reverse(u.to())));
+    let mut at = i64::MIN;
     let mut list = Vec::new();
-    let mut at = whole_hours.from;
-    while at < whole_hours.to {
-        let candidates = [Kind::Month, Kind::Day, Kind::Hour].map(|kind| Unit::of(kind, at));
-        let fits = |u: &Unit| u.from() == at && u.to() <= whole_hours.to && stored.contains_key(u);
-        match candidates.into_iter().find(fits) {
-            Some(unit) => {
-                at = unit.to();
-                list.extend(stored.remove(&unit).map(|body| Tally { unit, body }));
-            }
-            None => at += 3_600_000,
+    for (unit, body) in inside {
+        if unit.from() >= at {
+            at = unit.to();
+            list.push(Tally { unit, body });
         }
     }
     Ok(list)
