@@ -151,6 +151,12 @@ async fn reported(directory: &std::path::Path) -> (Value, String, probity::outwa
     }
     assert_eq!(daemon.end().await.0, 0);
     let config = directory.join("probity.toml");
+    // A config that was edited and not loaded since is not what the figures rest on.
+    let edited = std::fs::read_to_string(&config)
+        .expect("read")
+        .replace("interval = \"500ms\"", "interval = \"700ms\"")
+        .replace("title = \"Shop\"", "title = \"Shop\"\ncombine = \"parallel\"");
+    std::fs::write(&config, edited).expect("written");
     let config = config.to_str().expect("UTF-8");
     let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
     let output = probity(&["sla", "report", "--config", config, "--period", &month, "--provisional"]);

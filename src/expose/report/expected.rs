@@ -8,10 +8,10 @@ use crate::outward::history::HistoryError;
 use crate::outward::history::definitions::cadences;
 use crate::outward::history::past::sealed_until;
 use crate::outward::history::read::{Calendar, Extent, absent};
+use crate::outward::history::upkeep::{Kind, Unit};
 use crate::words::Name;
 
 const NS_PER_MS: u64 = 1_000_000;
-const HOUR_MS: i64 = 3_600_000;
 
 /// Slots of an endpoint in the sealed hours that touch a period, while it was in service; nothing where its cadence of then is not told.
 pub fn expected(
@@ -23,8 +23,8 @@ pub fn expected(
 ) -> Result<Option<u64>, HistoryError> {
     let Some(first) = extent.first_start else { return Ok(Some(0)) };
     let told = cadences(connection, endpoint)?;
-    let hours = Span::new(period.from - period.from.rem_euclid(HOUR_MS), sealed_until(connection, period)?);
-    let hours = Span::new(hours.from, hours.to + (-hours.to).rem_euclid(HOUR_MS));
+    let hour = |at| Unit::of(Kind::Hour, at);
+    let hours = Span::new(hour(period.from).from(), hour(sealed_until(connection, period)? - 1).to());
     if hours.from >= hours.to {
         return Ok(Some(0));
     }
@@ -55,6 +55,8 @@ mod tests {
     use crate::engine::events;
     use crate::judgement::rules::Cadence;
     use crate::outward::history::retelling::Retelling;
+
+    const HOUR_MS: i64 = 3_600_000;
 
     /// An endpoint from 10:00 of 1 January 2026 on, every 30 s; every 60 s from 12:00, under another name from 13:00 on; out of service
     /// for half an hour at 11:00. The clock is put forward by an hour at 14:00. Hours are sealed up to 16:00 of that clock.

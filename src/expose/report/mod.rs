@@ -24,12 +24,13 @@ use super::recorded::{Service, timeline_json, told as told_record};
 use super::sla::{answer, instant};
 use crate::config::Plan;
 use crate::config::print_contract;
+use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant, Together};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::outward::history::HistoryError;
 use crate::outward::history::checkpoint::TermsKey;
-use crate::outward::history::definitions::{Told, changes, told as told_definitions};
+use crate::outward::history::definitions::{Told, cadences, changes, told as told_definitions};
 use crate::outward::history::past::{Which, longest_blind, sealed_until, tallies};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, exclusions, outages};
@@ -168,7 +169,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "latency": latency_json(&contract, &latency(connection, &contract, &parts, period, Which::Sealed)?),
         "refused": refused(&judged),
         "admitted": admitted(&judged),
-        "endpoints": endpoints(plan, &parts),
+        "endpoints": endpoints(connection, plan, &parts)?,
         "slots": slots(connection, &parts, &vantage, period)?,
         "extents": extents_of(connection, &parts, period)?,
         "outages": listed(connection, &parts, period)?,
@@ -229,16 +230,18 @@ fn vantage(connection: &Connection) -> Result<Option<String>, HistoryError> {
     Ok(connection.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
 }
 
-/// How each endpoint was probed, as the config has it now.
-fn endpoints(plan: &Plan, parts: &[Part]) -> Vec<Value> {
+/// How each endpoint was probed, as the events told it last; where they do not, as the config has it.
+fn endpoints(connection: &Connection, plan: &Plan, parts: &[Part]) -> Result<Vec<Value>, HistoryError> {
     let concerned = |name: &str| parts.iter().any(|p| p.endpoints.iter().any(|(e, _)| e == name));
     let all = plan.endpoints.iter().filter(|e| concerned(e.name.as_str()));
     all.map(|e| {
-        let c = &e.rules.cadence;
-        json!({
+        let told = cadences(connection, e.name.as_str())?.last().map(|(.., cadence)| Rules::new(*cadence));
+        let rules = told.unwrap_or(e.rules);
+        let c = &rules.cadence;
+        Ok(json!({
             "name": e.name.as_str(), "component": e.component.as_str(), "kind": e.probe.kind().as_str(), "interval_ms": c.interval, "timeout_ms": c.timeout,
-            "retry_interval_ms": c.retry_interval, "down_after": c.down_after, "up_after": c.up_after, "detection_bound_ms": e.rules.detection_bound(),
-        })
+            "retry_interval_ms": c.retry_interval, "down_after": c.down_after, "up_after": c.up_after, "detection_bound_ms": rules.detection_bound(),
+        }))
     })
     .collect()
 }
