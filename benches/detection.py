@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Detection: real servers go down and up at known moments; what the daemon's record says of it.
 
-    benches/detection.py [--servers 100] [--seconds 80] [--seed N] [--smoke]
+    benches/detection.py [--servers 100] [--seconds 80] [--seed N] [--interval MS] [--timeout MS] [--smoke]
 
-Each server is down for 2 to 8 s at a time, by closing its listening socket (connections are refused) or by answering 503.
-Endpoints: interval 1s, timeout 500ms, retry_interval 200ms. `probity check` says which detection bound follows from that and
+Each server is down for 2 to 8 intervals at a time, by closing its listening socket (connections are refused), by answering 503, or by
+accepting connections and answering nothing (the probe times out).
+Endpoints: interval 1s, timeout 500ms, retry_interval 200ms, unless told otherwise. The bias is the recorded length of an outage minus
+its true length, over faults of at least three intervals that were recorded as one outage; `standard_error_ms` says how far chance goes. `probity check` says which detection bound follows from that and
 below which length an outage may pass unseen; every fault here is longer. A fault that is shorter than the bound may end
 before it is confirmed without the bound being broken; such are counted apart.
 
@@ -28,6 +30,7 @@ import time
 from bench import PROBITY, daemon, get, say
 
 DRIFT_S = 0.010
+KINDS = ["refuse", "503", "hang"]
 
 
 def free_port():
@@ -37,10 +40,12 @@ def free_port():
 
 
 class Server:
-    """Answers 200, 503, or not at all; keeps the moments of its faults."""
+    """Answers 200, 503, nothing, or does not listen; keeps the moments of its faults."""
 
     def __init__(self, name, port):
         self.name, self.port, self.status, self.listening, self.faults = name, port, 200, None, []
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def open(self):
         self.listening = await asyncio.start_server(self.answer, "127.0.0.1", self.port, reuse_address=True, backlog=100)
@@ -48,6 +53,10 @@ class Server:
     async def answer(self, reader, writer):
         try:
             await reader.readuntil(b"\r\n\r\n")
+            if not self.answers.is_set():
+                # The probe that waits here gives up by itself: it is not answered when the fault ends.
+                await reader.read()
+                return
             writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self.status)
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
@@ -59,6 +68,8 @@ class Server:
         t0 = time.time()
         if kind == "refuse":
             self.listening.close()
+        elif kind == "hang":
+            self.answers.clear()
         else:
             self.status = 503
         down = (t0, time.time())
@@ -66,6 +77,7 @@ class Server:
         t0 = time.time()
         if kind == "refuse":
             await self.open()
+        self.answers.set()
         self.status = 200
         self.faults.append({"kind": kind, "down": down, "up": (t0, time.time())})
 
@@ -85,22 +97,23 @@ def ports(count):
     return found
 
 
-def config(work, port, servers):
+def config(work, port, servers, cadence):
     path = os.path.join(work, "probity.toml")
     with open(path, "w") as f:
         f.write('[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n' % (port, work))
-        f.write('[defaults]\ninterval = "1s"\ntimeout = "500ms"\nretry_interval = "200ms"\n[group.servers]\nprobe.http.method = "GET"\n[group.servers.targets]\n')
+        f.write('[defaults]\ninterval = "%dms"\ntimeout = "%dms"\nretry_interval = "200ms"\n' % cadence)
+        f.write('[group.servers]\nprobe.http.method = "GET"\n[group.servers.targets]\n')
         f.write("".join('%s = "http://127.0.0.1:%d/"\n' % (s.name, s.port) for s in servers))
     return path
 
 
-async def injected(servers, seconds, dice):
+async def injected(servers, seconds, dice, interval_s):
     """Runs the faults; the last one ends before the time does."""
     end = time.monotonic() + seconds
 
     async def one(server):
         while True:
-            wait, kind, length = dice.uniform(1.5, 8), dice.choice(["refuse", "503"]), dice.uniform(2, 8)
+            wait, kind, length = dice.uniform(1.5, 8), dice.choice(KINDS), interval_s * dice.uniform(2, 8)
             if time.monotonic() + wait + length > end:
                 return
             await asyncio.sleep(wait)
@@ -121,8 +134,19 @@ def outside_ms(outage, which, moment):
     return round(1000 * max(0.0, instant(earliest) - moment[1], moment[0] - instant(latest)), 3)
 
 
-def compared(servers, outages, bound_s):
-    left = {}
+def bias(differences, interval_s):
+    """By kind of fault: how much longer (shorter, if negative) outages are recorded than they were."""
+    found = {}
+    for kind, list_ in sorted(differences.items()):
+        mean = sum(list_) / len(list_)
+        spread = (sum((d - mean) ** 2 for d in list_) / max(1, len(list_) - 1)) ** 0.5
+        found[kind] = {"outages": len(list_), "mean_ms": round(1000 * mean, 1), "of_interval_percent": round(100 * mean / interval_s, 2),
+                       "standard_error_ms": round(1000 * spread / len(list_) ** 0.5, 1)}
+    return found
+
+
+def compared(servers, outages, bound_s, interval_s):
+    left, differences = {}, {}
     for o in outages:
         left.setdefault(o["endpoint"], []).append(o)
     times, figures, odd = [], dict.fromkeys(["faults", "longer_than_bound", "detected", "detected_within_bound", "ended_before_confirmed", "undetected", "begin_in_span", "end_in_span",
@@ -144,6 +168,8 @@ def compared(servers, outages, bound_s):
             if len(its) > 1:
                 figures["split"] += 1
                 odd.append({"endpoint": server.name, "split": fault, "outages": its})
+            elif length >= 3 * interval_s and first["to"] is not None:
+                differences.setdefault(fault["kind"], []).append(instant(first["to"]) - instant(first["from"]) - length)
             took = instant(first["confirmed_at"]) - fault["down"][0]
             times.append(took)
             figures["detected"] += 1
@@ -161,6 +187,7 @@ def compared(servers, outages, bound_s):
     invented = [o for list_ in left.values() for o in list_]
     figures["invented"] = len(invented)
     odd += [{"invented": o} for o in invented]
+    figures["bias"] = bias(differences, interval_s)
     return times, figures, odd
 
 
@@ -170,7 +197,7 @@ async def measure(a, work):
     for s in servers:
         await s.open()
     port = free_port()
-    path = config(work, port, servers)
+    path = config(work, port, servers, (a.interval, a.timeout))
     implied = json.loads(subprocess.run([PROBITY, "check", "--json", "--config", path], check=True, capture_output=True, text=True).stdout)["implied"]
     bounds, unseen = {d["bound_ms"] for d in implied["detection"]}, max(d["unseen_below_ms"] for d in implied["detection"])
     bound_s = max(bounds) / 1000
@@ -179,8 +206,8 @@ async def measure(a, work):
     p, _ = await beside(daemon, work, path, "0,1", port)
     try:
         await asyncio.sleep(3)
-        await injected(servers, a.seconds, dice)
-        await asyncio.sleep(3)
+        await injected(servers, a.seconds, dice, a.interval / 1000)
+        await asyncio.sleep(3 + 3 * a.interval / 1000)
         outages = json.loads(await beside(get, "http://127.0.0.1:%d/api/v1/outages?limit=10000" % port))["outages"]
         page = (await beside(get, "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % port)).decode()
     finally:
@@ -191,7 +218,7 @@ async def measure(a, work):
     for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', page, re.M):
         slots[result] += int(n)
     reasons = {reason: int(n) for reason, n in re.findall(r'^probity_probe_unmeasured_total\{reason="(\w+)"\} (\d+)$', page, re.M) if n != "0"}
-    times, figures, odd = compared(servers, outages, bound_s)
+    times, figures, odd = compared(servers, outages, bound_s, a.interval / 1000)
     times.sort()
     at = lambda q: round(1000 * times[min(len(times) - 1, int(q * len(times)))]) if times else None
     say(bench="detection", servers=a.servers, seconds=a.seconds, seed=a.seed, bound_ms=max(bounds), unseen_below_ms=unseen, outages=len(outages), **figures,
@@ -205,6 +232,8 @@ def main():
     ap.add_argument("--servers", type=int, default=100)
     ap.add_argument("--seconds", type=int, default=80)
     ap.add_argument("--seed", type=int, default=1, help="of waits, kinds and lengths")
+    ap.add_argument("--interval", type=int, default=1000, help="milliseconds")
+    ap.add_argument("--timeout", type=int, default=500, help="milliseconds")
     ap.add_argument("--smoke", action="store_true", help="a small run that shows that it works")
     a = ap.parse_args()
     if a.smoke:

@@ -1,6 +1,6 @@
 //! Examples with numbers from the definition of time, outage and bound that the worked sequences do not reach, in seconds.
 
-use probity::judgement::rules::{Cadence, Rules};
+use probity::judgement::rules::{Cadence, Onset, Rules};
 use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
 use probity::words::{Cause, Ms, Reason};
 
@@ -33,6 +33,23 @@ fn a_slow_success_ends_an_outage_no_later_than_it_started() {
     let told = told(&rules(30_000), &[(0.0, 0.0, UP), (30.0, 30.0, DOWN), (31.0, 31.0, DOWN), (32.0, 41.0, UP)]);
     let Some(Change::Up { from, to, to_earliest, to_latest, .. }) = told.changes.iter().find(|c| matches!(c, Change::Up { .. })) else { panic!("no end") };
     assert_eq!((*from, *to, *to_earliest, *to_latest), (15_000, 32_000, 31_000, 41_000));
+}
+
+#[test]
+fn a_probe_that_fails_slowly_found_the_endpoint_down_when_it_started() {
+    // Success 0, failure 30 -> 40, failure 41 -> 51, success 52: point from 15, not 20. The bounds span to the end of that failure.
+    let told = told(&rules(30_000), &[(0.0, 0.0, UP), (30.0, 40.0, DOWN), (41.0, 51.0, DOWN), (52.0, 52.0, UP)]);
+    let Some(Change::Down { from, from_earliest, from_latest, .. }) = told.changes.iter().find(|c| matches!(c, Change::Down { .. })) else {
+        panic!("no outage")
+    };
+    assert_eq!((*from, *from_earliest, *from_latest), (15_000, 0, 40_000));
+}
+
+#[test]
+fn what_an_earlier_build_judged_is_replayed_by_its_own_estimate() {
+    let before = Rules { onset: Onset::FailureEnd, ..rules(30_000) };
+    let told = told(&before, &[(0.0, 0.0, UP), (30.0, 40.0, DOWN), (41.0, 51.0, DOWN)]);
+    assert!(told.changes.iter().any(|c| matches!(c, Change::Down { from: 20_000, .. })), "{:?}", told.changes);
 }
 
 #[test]

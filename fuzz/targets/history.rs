@@ -58,13 +58,13 @@ fn judge(bytes: &[u8]) {
 }
 
 fn marks(bytes: &[u8]) {
-    let Ok(mut list) = inputs::read(bytes) else { return };
+    let Ok(inputs::Logged { onset, inputs: mut list }) = inputs::read(bytes) else { return };
     list.retain(|(_, input)| instant(*input) < FAR);
     let mut log = InputLog::new(1_793_491_200_000);
     for (endpoint, input) in &list {
         log.push(*endpoint, *input);
     }
-    assert_eq!(inputs::read(&log.into_bytes()).as_ref(), Ok(&list));
+    assert_eq!(inputs::read(&log.into_bytes()).map(|logged| logged.inputs).as_ref(), Ok(&list), "{onset:?}");
 }
 
 fn instant(input: Input) -> u64 {
@@ -85,8 +85,8 @@ fn replayed(bytes: &[u8]) {
     else {
         return;
     };
-    let Ok(list) = inputs::read(mark) else { return };
-    let (rules, mut judge, mut changes) = (Rules::new(cadence), Judge::default(), Vec::new());
+    let Ok(inputs::Logged { onset, inputs: list }) = inputs::read(mark) else { return };
+    let (rules, mut judge, mut changes) = (Rules { onset, ..Rules::new(cadence) }, Judge::default(), Vec::new());
     let (mut before, mut in_service) = (0, false);
     for (_, input) in list {
         if matches!(input, Input::Observe(r) if r.end >= FAR) || matches!(input, Input::Missed(_, _, count) if count >= FAR) {

@@ -1,6 +1,6 @@
 //! What the judges were told, in order, as bytes: the body of a mark, from which a restart replays them.
 
-use crate::judgement::rules::Rules;
+use crate::judgement::rules::{Onset, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
 use crate::judgement::state_codec::{Reader, Unreadable, Writer};
 use crate::words::{Cause, Ms, Reason};
@@ -42,7 +42,9 @@ impl Input {
     }
 }
 
-const VERSION: u8 = 1;
+/// Version 2 came with the estimate of an outage's start from the start of the first failure. What version 1 holds is replayed as it
+/// was judged then, so that the judge still equals the events that were written beside it.
+const VERSION: u8 = 2;
 
 /// The inputs of one mark; `base` is an instant that its times are counted from.
 pub struct InputLog {
@@ -101,16 +103,25 @@ impl InputLog {
     }
 }
 
+/// The inputs of one mark, each with the number of its endpoint, and the rule that they were judged by.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Logged {
+    pub onset: Onset,
+    pub inputs: Vec<(u64, Input)>,
+}
+
 /// Reads a mark's body back.
-pub fn read(bytes: &[u8]) -> Result<Vec<(u64, Input)>, Unreadable> {
+pub fn read(bytes: &[u8]) -> Result<Logged, Unreadable> {
     let mut r = Reader::new(bytes);
     let mut inputs = Vec::new();
     if bytes.is_empty() {
-        return Ok(inputs);
+        return Ok(Logged { onset: Onset::FailureStart, inputs });
     }
-    if r.number()? != u64::from(VERSION) {
-        return Err(Unreadable(0));
-    }
+    let onset = match r.number()? {
+        1 => Onset::FailureEnd,
+        version if version == u64::from(VERSION) => Onset::FailureStart,
+        _ => return Err(Unreadable(0)),
+    };
     let base = r.number()?;
     while !r.is_at_end() {
         let head = r.number()?;
@@ -119,7 +130,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<(u64, Input)>, Unreadable> {
         let at = base.checked_add_signed(delta).ok_or(Unreadable(0))?;
         inputs.push((head >> 4, read_one(&mut r, head & 0xF, at)?));
     }
-    Ok(inputs)
+    Ok(Logged { onset, inputs })
 }
 
 fn read_one(r: &mut Reader, code: u64, at: Ms) -> Result<Input, Unreadable> {
@@ -176,11 +187,15 @@ mod tests {
             log.push(*endpoint, *input);
         }
         let bytes = log.into_bytes();
-        assert_eq!(read(&bytes).as_ref(), Ok(&inputs));
+        assert_eq!(read(&bytes), Ok(Logged { onset: Onset::FailureStart, inputs: inputs.clone() }));
+        // As the build before wrote them.
+        let old: Vec<u8> = std::iter::once(1).chain(bytes[1..].iter().copied()).collect();
+        assert_eq!(read(&old), Ok(Logged { onset: Onset::FailureEnd, inputs: inputs.clone() }));
+        assert!(read(&[VERSION + 1, 0]).is_err(), "a log of a later build is not guessed at");
         for cut in 1..bytes.len() {
             // Cut anywhere, it is shorter or refused, never something else.
             if let Ok(short) = read(&bytes[..cut]) {
-                assert!(inputs.starts_with(&short));
+                assert!(inputs.starts_with(&short.inputs));
             }
         }
     }

@@ -31,10 +31,11 @@ pub fn judges(restored: &Restored, windows: &[crate::judgement::maintenance::Sto
     }
     let mut changes = Vec::new();
     for (mark, bytes) in &restored.marks {
-        for (id, input) in inputs::read(bytes).map_err(|e| damaged(format!("mark {mark}: {e}")))? {
+        let logged = inputs::read(bytes).map_err(|e| damaged(format!("mark {mark}: {e}")))?;
+        for (id, input) in logged.inputs {
             // Inputs of an endpoint without a stored judge cannot be: its first judge is stored with its first input.
             if let Some(s) = stored.get_mut(&(id as i64)).filter(|s| *mark > s.through) {
-                input.apply(&mut s.judge, &s.rules, &mut changes);
+                input.apply(&mut s.judge, &Rules { onset: logged.onset, ..s.rules }, &mut changes);
                 changes.clear();
             }
         }

@@ -23,6 +23,15 @@ pub struct Cadence {
     pub up_after: u32,
 }
 
+/// Which instant of the first failure the start of an outage is estimated from: in the middle between the last success and it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Onset {
+    /// The rule of today: a probe that fails slowly found the endpoint down when it started.
+    FailureStart,
+    /// The rule of the builds whose input logs have version 1; only their replay uses it.
+    FailureEnd,
+}
+
 /// A cadence and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
@@ -35,6 +44,8 @@ pub struct Rules {
     pub window: Ms,
     /// Probes of the endpoint that may be in flight at once.
     pub overlap: u32,
+    /// How the start of an outage is estimated.
+    pub onset: Onset,
 }
 
 impl Rules {
@@ -44,7 +55,7 @@ impl Rules {
         let gap = reach + (interval / 10).max(late_after);
         let window = gap.max(Ms::from(down_after) * (timeout + retry_interval));
         let overlap = (timeout + OUTCOME_SLACK_MS).div_ceil(interval.max(1)).clamp(1, MAX_OVERLAP) as u32;
-        Self { cadence, reach, gap, window, overlap }
+        Self { cadence, reach, gap, window, overlap, onset: Onset::FailureStart }
     }
 
     /// The longest time from the begin of a lasting fault to its confirmation, in milliseconds.

@@ -10,7 +10,7 @@
 
 use super::ledger::{Doubt, Ledger};
 pub use super::reading::Base;
-use super::rules::Rules;
+use super::rules::{Onset, Rules};
 use crate::words::{Cause, Ms, Reason, StateName};
 
 /// What a probe result means to the judge.
@@ -399,7 +399,8 @@ impl Judge {
         }
     }
 
-    /// As many failures in a row as `down_after`: the outage began before the first of them.
+    /// As many failures in a row as `down_after`: the outage began before the first of them. A probe that fails slowly found the
+    /// endpoint down when it started, so the estimate lies in the middle between the last success and that start.
     fn confirm(&mut self, rules: &Rules, confirmed_at: Ms, out: &mut Vec<Change>) {
         let pending = std::mem::take(&mut self.pending);
         let Some(first) = pending.first().copied() else { return };
@@ -407,7 +408,7 @@ impl Judge {
         self.slots.failure += pending.iter().filter(|p| p.slot).count() as u64;
         let mut from = first.vouch.start;
         if self.link(rules, first.vouch.start, first.before, None, out) == Link::Whole {
-            from = from.min(midpoint(earliest, first.vouch.end));
+            from = from.min(midpoint(earliest, rules.onset.latest(first.vouch)));
             self.ledger.settle(from, StateName::Up, Doubt::Whole);
             self.saw_whole_gap(first.vouch.end);
         }
@@ -585,6 +586,16 @@ impl Judge {
             let blind = end.saturating_sub(last.start);
             self.longest_blind = self.longest_blind.max(blind);
             self.blind_lately = self.blind_lately.max(blind);
+        }
+    }
+}
+
+impl Onset {
+    /// The instant by which the endpoint was down at the latest, as far as the point estimate is concerned.
+    fn latest(self, first_failure: Vouch) -> Ms {
+        match self {
+            Onset::FailureStart => first_failure.start,
+            Onset::FailureEnd => first_failure.end,
         }
     }
 }
