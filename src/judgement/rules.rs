@@ -32,6 +32,21 @@ pub enum Onset {
     FailureEnd,
 }
 
+impl Onset {
+    /// The instant by which the endpoint was down at the latest, for the point estimate, when its first failure ran from `start` to `end`.
+    pub(super) fn of(self, start: Ms, end: Ms) -> Ms {
+        match self {
+            Onset::FailureStart => start,
+            Onset::FailureEnd => end,
+        }
+    }
+}
+
+/// The middle of two instants, rounded down to a millisecond.
+pub(super) fn midpoint(a: Ms, b: Ms) -> Ms {
+    a + b.saturating_sub(a) / 2
+}
+
 /// A cadence and what follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {

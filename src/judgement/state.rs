@@ -10,7 +10,7 @@
 
 use super::ledger::{Doubt, Ledger};
 pub use super::reading::Base;
-use super::rules::{Onset, Rules};
+use super::rules::{Rules, midpoint};
 use crate::words::{Cause, Ms, Reason, StateName};
 
 /// What a probe result means to the judge.
@@ -408,7 +408,7 @@ impl Judge {
         self.slots.failure += pending.iter().filter(|p| p.slot).count() as u64;
         let mut from = first.vouch.start;
         if self.link(rules, first.vouch.start, first.before, None, out) == Link::Whole {
-            from = from.min(midpoint(earliest, rules.onset.latest(first.vouch)));
+            from = from.min(midpoint(earliest, rules.onset.of(first.vouch.start, first.vouch.end)));
             self.ledger.settle(from, StateName::Up, Doubt::Whole);
             self.saw_whole_gap(first.vouch.end);
         }
@@ -588,19 +588,4 @@ impl Judge {
             self.blind_lately = self.blind_lately.max(blind);
         }
     }
-}
-
-impl Onset {
-    /// The instant by which the endpoint was down at the latest, as far as the point estimate is concerned.
-    fn latest(self, first_failure: Vouch) -> Ms {
-        match self {
-            Onset::FailureStart => first_failure.start,
-            Onset::FailureEnd => first_failure.end,
-        }
-    }
-}
-
-/// The middle of two instants, rounded down to a millisecond.
-fn midpoint(a: Ms, b: Ms) -> Ms {
-    a + b.saturating_sub(a) / 2
 }
