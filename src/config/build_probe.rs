@@ -40,7 +40,7 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
         },
         limits: built_limits,
         tls: tls(&layers.layers("tls"), surroundings),
-        expect: http_expect(&layers.layers("expect")),
+        expect: http_expect(&layers.layers("expect"), redirects),
     }
 }
 
@@ -143,9 +143,9 @@ pub(super) fn is_sendable(item: Option<&Item>, value: &str) -> bool {
     is_fine && !value.is_empty()
 }
 
-fn http_expect(layers: &Layers) -> HttpExpect {
+fn http_expect(layers: &Layers, redirects: u32) -> HttpExpect {
     let expect = HttpExpect {
-        status: layers.item("status").map(|i| statuses(&i)).unwrap_or_default(),
+        status: layers.item("status").map(|i| statuses(&i, redirects)).unwrap_or_default(),
         headers: header_rules(layers),
         body: layers.items("body").first().map(body_rules).unwrap_or_default(),
         json: layers.item("json").and_then(|i| expression(&i)),
@@ -161,7 +161,10 @@ fn within(layers: &Layers) -> Option<Ms> {
     layers.item("within").and_then(|i| i.duration(WITHIN_LEAST, WITHIN_MOST))
 }
 
-fn statuses(item: &Item) -> StatusSet {
+/// Answers that lead elsewhere, and so are no final ones while redirects are followed.
+const FOLLOWED: [u16; 5] = [301, 302, 303, 307, 308];
+
+fn statuses(item: &Item, redirects: u32) -> StatusSet {
     const ADVICE: &str = "Write 200, \"2xx\", \"200-204\", or a list of them.";
     let mut ranges = Vec::new();
     for one in item.list() {
@@ -177,7 +180,10 @@ fn statuses(item: &Item) -> StatusSet {
             _ => None,
         };
         match range.filter(|(from, to)| from <= to && (100..600).contains(from) && *to < 600) {
-            Some(range) => ranges.push(range),
+            Some(range) => {
+                never_final(&one, range, redirects);
+                ranges.push(range);
+            }
             None => one.fault(format!("`{}` is no status code", one.path), ADVICE),
         }
     }
@@ -185,6 +191,22 @@ fn statuses(item: &Item) -> StatusSet {
         item.fault(format!("`{}` is empty: no status could ever be right", item.path), ADVICE);
     }
     StatusSet(ranges)
+}
+
+/// Codes that no final answer has: an expectation of them would say something else than it does.
+fn never_final(item: &Item, (from, to): (u16, u16), redirects: u32) {
+    if from < 200 {
+        item.fault(
+            format!("`{}` expects an interim answer (1xx): the probe waits for the final one and asks for no other protocol", item.path),
+            "Expect the final status: 200, \"2xx\", \"200-299\". The websocket handshake is no http probe.",
+        );
+    }
+    if let Some(code) = FOLLOWED.iter().find(|c| redirects > 0 && (from..=to).contains(*c)) {
+        item.fault(
+            format!("`{}` expects {code}, but redirects are followed: only the status at their end is looked at", item.path),
+            "Set probe.http.redirects = 0 to expect a redirect itself, or expect the status at its end: \"2xx\".",
+        );
+    }
 }
 
 fn header_rules(layers: &Layers) -> Vec<HeaderRule> {

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr};
-use cel::{Context, IdedExpr, Program, Value};
 
+use super::expression_names::{Kind, Refusal, kind};
+use super::expression_numbers::{environment, rewritten};
 use super::plan_probe::Cel;
 use super::walk::Item;
 
@@ -19,13 +21,10 @@ const PARSER_STACK: usize = 64 << 20;
 
 const ADVICE: &str = "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".";
 
-/// What is wrong with an expression, and what to do.
-type Refusal = (String, String);
-
 pub(super) fn expression(item: &Item) -> Option<Cel> {
     let text = item.text()?;
-    match compiled(&text) {
-        Ok(program) => Some(Cel { text, program: Arc::new(program) }),
+    match compiled(&text).and_then(deciding) {
+        Ok(tree) => Some(Cel { text, tree: Arc::new(tree) }),
         Err((problem, advice)) => {
             item.fault(format!("`{}` {problem}", item.path), advice);
             None
@@ -33,7 +32,17 @@ pub(super) fn expression(item: &Item) -> Option<Cel> {
     }
 }
 
-fn compiled(text: &str) -> Result<Program, Refusal> {
+/// The tree of an expression that can be true or false.
+fn deciding((tree, kind): (IdedExpr, Kind)) -> Result<IdedExpr, Refusal> {
+    match kind {
+        Kind::Any | Kind::Bool => Ok(tree),
+        Kind::Number | Kind::Text | Kind::Bytes | Kind::List | Kind::Object | Kind::Null | Kind::Type | Kind::Optional => {
+            Err((format!("gives {}, never true or false", kind.noun()), ADVICE.into()))
+        }
+    }
+}
+
+fn compiled(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
     if text.len() > LENGTH_LIMIT {
         return Err((format!("is longer than {LENGTH_LIMIT} bytes"), ADVICE.into()));
     }
@@ -51,10 +60,10 @@ fn compiled(text: &str) -> Result<Program, Refusal> {
     })
 }
 
-fn parsed(text: &str) -> Result<Program, Refusal> {
-    let program = Program::compile(text).map_err(|error| {
+fn parsed(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
+    let program = environment().compile(text).map_err(|error| {
         let first = error.to_string().lines().next().unwrap_or_default().to_owned();
-        (format!("is no CEL expression: {first}"), ADVICE.to_owned())
+        (format!("is no CEL expression: {first}"), slip(text).unwrap_or(ADVICE).to_owned())
     })?;
     let size = measured(program.expression());
     if size.macros > 1 {
@@ -64,15 +73,19 @@ fn parsed(text: &str) -> Result<Program, Refusal> {
     if size.depth > DEPTH_LIMIT {
         return Err((format!("nests {} operations, more than {DEPTH_LIMIT}", size.depth), "Split it into several endpoints or conditions.".into()));
     }
-    let mut context = Context::default();
-    context.add_variable_from_value("body", Value::Null);
-    if let Err(error) = program.execute(&context) {
-        let text = error.to_string();
-        if text.contains("ndeclared reference") {
-            return Err((format!("names something that is not there: {text}"), "The decoded JSON body is called `body`.".into()));
-        }
+    let kind = kind(program.expression())?;
+    Ok((rewritten(program.expression().clone()), kind))
+}
+
+/// What may have been meant by a text that is no CEL.
+fn slip(text: &str) -> Option<&'static str> {
+    let has_word = |word: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w.eq_ignore_ascii_case(word));
+    let lone = text.as_bytes().windows(3).any(|w| w[1] == b'=' && !b"=!<>".contains(&w[0]) && w[2] != b'=');
+    match () {
+        () if lone => Some("Equality is `==`: \"body.status == 'ok'\"."),
+        () if has_word("and") || has_word("or") || has_word("not") => Some("Conditions are joined by `&&` and `||`; `!` is not."),
+        () => None,
     }
-    Ok(program)
 }
 
 /// How deep a tree is, and how deep macros that walk a list are nested in it.
@@ -116,6 +129,7 @@ fn entry(entry: &EntryExpr) -> Vec<&IdedExpr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cel::{Context, Value};
 
     fn refusal(text: &str) -> Option<String> {
         compiled(text).err().map(|(problem, _)| problem)
@@ -164,11 +178,11 @@ mod tests {
             format!("[1]{}", ".filter(x, true)".repeat(deep - 3)),
         ];
         for text in texts {
-            let program = compiled(&text).unwrap_or_else(|(why, _)| panic!("{text}: {why}"));
+            let (tree, _) = compiled(&text).unwrap_or_else(|(why, _)| panic!("{text}: {why}"));
             let run = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
-                let mut context = Context::default();
+                let mut context = Context::with_env(environment());
                 context.add_variable_from_value("body", Value::Null);
-                let _ = program.execute(&context);
+                let _ = Value::resolve(&tree, &context);
             });
             run.expect("a thread").join().expect("no panic");
         }
@@ -181,5 +195,16 @@ mod tests {
             let why = refusal(&text).unwrap_or_default();
             assert!(why.contains("macro inside a macro") || why.contains("no CEL"), "{text}: {why}");
         }
+    }
+
+    #[test]
+    fn an_expression_that_is_never_true_or_false_is_refused_and_slips_are_recognised() {
+        let told = |text: &str| compiled(text).and_then(deciding).map(|_| ()).expect_err(text);
+        for text in ["1 + 1", "size(body.items)", "'ok'", "[body.ok]", "null", "type(body)", "string(body.ok)", "body.items.filter(x, x.live)"] {
+            assert!(told(text).0.contains("never true or false"), "{text}");
+        }
+        assert!(told("body.status = 'ok'").1.contains("`==`"));
+        assert!(told("body.a == 1 and body.b == 2").1.contains("`&&`"));
+        assert!(told("body.a >= 1 )").1.contains("true or false"));
     }
 }

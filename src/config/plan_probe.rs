@@ -159,7 +159,8 @@ pub struct Pattern {
 #[derive(Clone)]
 pub struct Cel {
     pub text: String,
-    pub program: Arc<cel::Program>,
+    /// Its arithmetic takes every number of JSON: `expression_numbers`.
+    pub tree: Arc<cel::IdedExpr>,
 }
 
 impl std::fmt::Debug for Cel {

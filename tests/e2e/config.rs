@@ -43,6 +43,48 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "square",
     ),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"status == 'ok'\"\n", 4, "not there", "`body`"),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"body.name.startWith('a')\"\n",
+        4,
+        "no function `startWith`",
+        "`startsWith`",
+    ),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"len(body.items) > 3\"\n", 4, "no function `len`", "size(x)"),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"body.items.length > 3\"\n",
+        4,
+        "member `length`",
+        "size(body.items)",
+    ),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"timestamp(body.at) > body.then\"\n",
+        4,
+        "no function `timestamp`",
+        "RFC 3339",
+    ),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"size(body.items)\"\n",
+        4,
+        "never true or false",
+        "body.status == 'ok'",
+    ),
+    (
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json = \"body.name.matches('(')\"\n",
+        4,
+        "invalid regular expression",
+        "regex",
+    ),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = [200, \"3xx\"]\n", 4, "redirects are followed", "redirects = 0"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 302\n", 4, "expects 302", "redirects = 0"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = \"200-399\"\n", 4, "expects 301", "redirects = 0"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 101\n", 4, "interim", "final"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = \"1xx\"\n", 4, "interim", "final"),
+    (
+        "[defaults]\nprobe.http.expect.status = \"3xx\"\n[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\n",
+        2,
+        "redirects are followed",
+        "redirects = 0",
+    ),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.auth = {}\n", 4, "no single way", "bearer"),
     ("[[endpoint]]\nname = \"a\"\nrenamed_from = \"b\"\nprobe.tcp = \"h:1\"\n[[endpoint]]\nname = \"b\"\nprobe.tcp = \"h:1\"\n", 3, "still configured", "out"),
     ("[deadman]\nevery = \"1m\"\n", 1, "no url", "file"),
@@ -271,8 +313,22 @@ fn an_internationalized_name_is_asked_for_in_its_ascii_form() {
 #[test]
 fn groups_share_and_endpoints_override() {
     let plan = super::serve::plan(
-        "[defaults]\ninterval = \"60s\"\nlabels = { site = \"x\" }\n[group.api]\ninterval = \"10s\"\nlabels = { team = \"api\" }\nprobe.http.expect.status = [200, \"3xx\"]\n[group.api.targets]\norders = \"http://127.0.0.1/a\"\n\"login.example\" = \"http://127.0.0.1/b\"\n[[endpoint]]\nname = \"own\"\ninterval = \"5s\"\nprobe.tcp = \"127.0.0.1:1\"\n[[endpoint]]\nname = \"off\"\nenabled = false\nprobe.tcp = \"127.0.0.1:1\"\n",
+        "[defaults]\ninterval = \"60s\"\nlabels = { site = \"x\" }\n[group.api]\ninterval = \"10s\"\nlabels = { team = \"api\" }\nprobe.http.redirects = 0\nprobe.http.expect.status = [200, \"3xx\"]\n[group.api.targets]\norders = \"http://127.0.0.1/a\"\n\"login.example\" = \"http://127.0.0.1/b\"\n[[endpoint]]\nname = \"own\"\ninterval = \"5s\"\nprobe.tcp = \"127.0.0.1:1\"\n[[endpoint]]\nname = \"off\"\nenabled = false\nprobe.tcp = \"127.0.0.1:1\"\n",
     );
     let seen: Vec<(String, u64, usize)> = plan.endpoints.iter().map(|e| (e.name.to_string(), e.rules.cadence.interval, e.labels.len())).collect();
     assert_eq!(seen, vec![("own".into(), 5000, 1), ("login.example".into(), 10_000, 2), ("orders".into(), 10_000, 2)]);
+}
+
+#[test]
+fn statuses_that_can_be_final_are_taken() {
+    // 300, 304 and 305 lead nowhere by themselves; a redirect is final where none is followed.
+    for lines in [
+        "expect.status = 304",
+        "expect.status = [200, 300, \"304-306\"]",
+        "redirects = 0\nprobe.http.expect.status = \"3xx\"",
+        "redirects = { max = 0 }\nprobe.http.expect.status = 308",
+    ] {
+        let text = format!("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://127.0.0.1/\"\nprobe.http.{lines}\n");
+        assert!(faults(&text).is_empty(), "{lines}: {:?}", faults(&text));
+    }
 }

@@ -328,3 +328,38 @@ async fn an_answer_without_a_body_has_nothing_to_decode_and_numbers_can_be_recko
     let port = answering(ok("", b"{\"n\":5,\"list\":[1,2]}")).await;
     assert_up(&probe(&at(port, "probe.http.expect.json = \"body.n + 1 == 6 && body.list.all(x, x < 3)\"")).await);
 }
+
+/// A figure that a server writes as `1` now and as `1.0` then must not make an endpoint flap.
+#[tokio::test]
+async fn a_number_of_json_reckons_alike_whether_it_is_written_whole_or_with_a_point() {
+    for written in ["1", "1.0", "1e0", "10e-1"] {
+        let port = answering(ok("", format!("{{\"f\":{written},\"list\":[{written},2]}}").as_bytes())).await;
+        for text in [
+            "body.f * 2 == 2",
+            "body.f / 2 == 0.5",
+            "body.f + 1 <= 2",
+            "2 - body.f == 1.0",
+            "body.f % 2 == 1",
+            "body.list.all(x, x * 2 <= 4)",
+            "body.list[body.f] == 2",
+        ] {
+            assert_up(&probe(&at(port, &format!("probe.http.expect.json = \"{text}\""))).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_expression_that_does_not_hold_shows_the_values_and_types_that_it_saw() {
+    let port = answering(ok("", b"{\"status\":\"degraded\",\"queue\":\"17\",\"items\":[{\"live\":true},{\"live\":false}]}")).await;
+    for (text, parts) in [
+        ("body.status == 'ok'", &["found false; body.status = \"degraded\""][..]),
+        ("body.queue * 2 < 40", &["`body.queue * 2`", "body.queue = \"17\" (string)", "2 (number)"]),
+        ("body.items.all(i, i.live)", &["the first i that fails = {\"live\": false}"]),
+        ("body.stauts == 'ok'", &["no member `stauts`"]),
+    ] {
+        let report = probe(&at(port, &format!("probe.http.expect.json = \"{text}\""))).await;
+        assert_eq!(cause(&report), Cause::JsonMismatch, "{text}");
+        let shown = format!("{:?}", report.outcome).replace("\\\"", "\"");
+        assert!(parts.iter().all(|part| shown.contains(part)), "{text}: {shown}");
+    }
+}

@@ -6,7 +6,8 @@ use std::io::Read;
 
 use super::super::halt::Halt;
 use super::super::http1::Response;
-use crate::config::plan_probe::{Cel, HeaderTest, HttpExpect, Limits, TextRule};
+use super::json;
+use crate::config::plan_probe::{HeaderTest, HttpExpect, Limits, TextRule};
 use crate::words::{Cause, Finding};
 
 /// Content codings that may be nested in one response.
@@ -72,39 +73,8 @@ pub fn body(expect: &HttpExpect, body: &[u8], verdicts: &mut Verdicts) {
         verdicts.add(Cause::BodyMismatch, expectation, format!("{} bytes: {}", body.len(), shown(body)), met);
     }
     if let Some(cel) = &expect.json {
-        let (found, met) = evaluate(cel, body);
+        let (found, met) = json::judged(cel, body);
         verdicts.add(Cause::JsonMismatch, format!("JSON satisfies {}", cel.text), found, met);
-    }
-}
-
-fn evaluate(cel: &Cel, body: &[u8]) -> (String, bool) {
-    let json: serde_json::Value = match serde_json::from_slice(body) {
-        Ok(json) => json,
-        Err(error) => return (format!("no JSON: {error}"), false),
-    };
-    let mut context = cel::Context::default();
-    context.add_variable_from_value("body", as_cel(json));
-    match cel.program.execute(&context) {
-        Ok(cel::Value::Bool(met)) => (met.to_string(), met),
-        Ok(_) => ("a value that is neither true nor false".into(), false),
-        Err(error) => (format!("an error: {error}"), false),
-    }
-}
-
-/// Whole numbers become CEL's int where they fit, so that they can be reckoned with.
-fn as_cel(json: serde_json::Value) -> cel::Value {
-    use serde_json::Value as Json;
-    match json {
-        Json::Null => cel::Value::Null,
-        Json::Bool(b) => cel::Value::Bool(b),
-        Json::Number(n) => match (n.as_i64(), n.as_u64()) {
-            (Some(i), _) => cel::Value::Int(i),
-            (None, Some(u)) => cel::Value::UInt(u),
-            (None, None) => cel::Value::Float(n.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => cel::Value::from(text),
-        Json::Array(list) => cel::Value::List(std::sync::Arc::new(list.into_iter().map(as_cel).collect())),
-        Json::Object(map) => cel::Value::from(map.into_iter().map(|(k, v)| (k, as_cel(v))).collect::<std::collections::HashMap<String, cel::Value>>()),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod dns;
 pub mod expect;
 pub mod http;
 pub mod icmp;
+pub mod json;
 pub mod tcp;
 pub mod tls;
 

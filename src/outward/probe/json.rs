@@ -1,0 +1,354 @@
+//! A CEL expression held against a JSON body, and why it was not met: the values that it saw.
+//!
+//! Called by [`super::expect`]. An expression that holds costs one evaluation; only one that does not is taken apart.
+
+use cel::common::ast::{ComprehensionExpr, Expr, operators};
+use cel::{Context, ExecutionError, IdedExpr, Value};
+
+use crate::config::expression_numbers::{ARITHMETIC, RESULT, environment, number};
+use crate::config::expression_words::{macro_name, written};
+use crate::config::plan_probe::Cel;
+
+/// Values that are shown of one expression.
+const VALUES: usize = 5;
+/// Characters that are shown of one value.
+const VALUE_LENGTH: usize = 80;
+/// How far down the part that fails is looked for: each level evaluates what is below it once more.
+const LEVELS: usize = 12;
+
+/// What was found, and whether the expression holds.
+pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
+    let json: serde_json::Value = match serde_json::from_slice(body) {
+        Ok(json) => json,
+        Err(error) => return (format!("no JSON: {error}"), false),
+    };
+    let mut context = Context::with_env(environment());
+    context.add_variable_from_value("body", as_cel(json));
+    match Value::resolve(&cel.tree, &context) {
+        Ok(Value::Bool(true)) => ("true".to_owned(), true),
+        Ok(Value::Bool(false)) => (falsehood(&cel.tree, &context), false),
+        Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
+        Err(error) => (fault(&cel.tree, &context, error, LEVELS), false),
+    }
+}
+
+fn as_cel(json: serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(b) => Value::Bool(b),
+        Json::Number(n) => number(&n),
+        Json::String(text) => Value::from(text),
+        Json::Array(list) => Value::List(std::sync::Arc::new(list.into_iter().map(as_cel).collect())),
+        Json::Object(map) => Value::from(map.into_iter().map(|(k, v)| (k, as_cel(v))).collect::<std::collections::HashMap<String, Value>>()),
+    }
+}
+
+/// `false; body.status = "degraded"`.
+fn falsehood(tree: &IdedExpr, context: &Context) -> String {
+    let mut seen = Seen::default();
+    seen.reasons(tree, context);
+    if seen.0.is_empty() { "false".into() } else { format!("false; {}", seen.shown()) }
+}
+
+/// The parts of an expression that mattered, as written, with their values.
+#[derive(Default)]
+struct Seen(Vec<(String, String)>);
+
+impl Seen {
+    fn shown(&self) -> String {
+        let mut out = self.0.iter().take(VALUES).map(|(part, value)| format!("{part} = {value}")).collect::<Vec<_>>().join(", ");
+        if self.0.len() > VALUES {
+            out.push_str(", …");
+        }
+        out
+    }
+
+    fn add(&mut self, part: String, value: &Value) {
+        if self.0.len() <= VALUES && !self.0.iter().any(|(p, _)| *p == part) {
+            self.0.push((part, told(value)));
+        }
+    }
+
+    /// What of a condition decided it: of a conjunction only what does not hold.
+    fn reasons(&mut self, node: &IdedExpr, context: &Context) {
+        let Expr::Call(call) = &node.expr else { return self.values(node, context) };
+        match (call.func_name.as_str(), call.args.as_slice()) {
+            (operators::LOGICAL_AND, args) => {
+                for part in args {
+                    if Value::resolve(part, context) != Ok(Value::Bool(true)) {
+                        self.reasons(part, context);
+                    }
+                }
+            }
+            (operators::LOGICAL_OR | operators::LOGICAL_NOT, args) => args.iter().for_each(|part| self.reasons(part, context)),
+            (operators::CONDITIONAL, [condition, yes, no]) => {
+                self.reasons(condition, context);
+                let is_met = Value::resolve(condition, context) == Ok(Value::Bool(true));
+                self.reasons(if is_met { yes } else { no }, context);
+            }
+            _ => self.values(node, context),
+        }
+    }
+
+    /// The values that a part is made of.
+    fn values(&mut self, node: &IdedExpr, context: &Context) {
+        match &node.expr {
+            Expr::Unspecified | Expr::Literal(_) | Expr::Map(_) | Expr::Struct(_) => {}
+            Expr::List(list) => list.elements.iter().for_each(|e| self.values(e, context)),
+            Expr::Select(select) if select.test => self.values(&select.operand, context),
+            Expr::Call(call) if is_made_of_its_operands(&call.func_name) => {
+                call.target.as_deref().into_iter().chain(&call.args).for_each(|part| self.values(part, context));
+            }
+            Expr::Comprehension(walk) => {
+                self.values(&walk.iter_range, context);
+                if macro_name(walk) == "all"
+                    && let Some((item, _)) = stopped(walk, context, |step| step == &Ok(Value::Bool(false)))
+                {
+                    self.add(format!("the first {} that fails", walk.iter_var), &item);
+                }
+            }
+            Expr::Ident(_) | Expr::Select(_) | Expr::Call(_) => {
+                if let Ok(value) = Value::resolve(node, context) {
+                    self.add(written(node), &value);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the result of a function says less than what it was given.
+fn is_made_of_its_operands(name: &str) -> bool {
+    const COMPARED: [&str; 17] = [
+        operators::LOGICAL_AND,
+        operators::LOGICAL_OR,
+        operators::LOGICAL_NOT,
+        operators::CONDITIONAL,
+        operators::EQUALS,
+        operators::NOT_EQUALS,
+        operators::LESS,
+        operators::LESS_EQUALS,
+        operators::GREATER,
+        operators::GREATER_EQUALS,
+        operators::IN,
+        operators::NEGATE,
+        "contains",
+        "startsWith",
+        "endsWith",
+        "matches",
+        "type",
+    ];
+    COMPARED.contains(&name) || ARITHMETIC.iter().any(|(operator, function)| *operator == name || *function == name)
+}
+
+/// The first item of a walk whose step is as asked for, and the names that hold there.
+fn stopped<'p, 'v>(
+    walk: &ComprehensionExpr,
+    context: &'p Context<'_, 'v>,
+    is_it: impl Fn(&Result<Value, ExecutionError>) -> bool,
+) -> Option<(Value, Context<'p, 'v>)>
+where
+    'v: 'p,
+{
+    let items = match Value::resolve(&walk.iter_range, context).ok()? {
+        Value::List(list) => list.iter().cloned().collect::<Vec<_>>(),
+        Value::Map(map) => map.map.keys().map(Value::from).collect(),
+        _ => return None,
+    };
+    let gathered = Value::resolve(&walk.accu_init, context).ok()?;
+    let mut inner = context.new_inner_scope();
+    inner.add_variable_from_value(RESULT, gathered);
+    for item in items {
+        inner.add_variable_from_value(walk.iter_var.as_str(), item.clone());
+        if is_it(&Value::resolve(&walk.loop_step, &inner)) {
+            return Some((item, inner));
+        }
+    }
+    None
+}
+
+/// `an error in body.queue * 2: the kinds do not fit; body.queue = "17" (string), 2 (number)`.
+fn fault(node: &IdedExpr, context: &Context, error: ExecutionError, levels: usize) -> String {
+    if let Expr::Comprehension(walk) = &node.expr
+        && levels > 0
+        && let Some((_, inner)) = stopped(walk, context, Result::is_err)
+        && let Err(error) = Value::resolve(&walk.loop_step, &inner)
+    {
+        return fault(&walk.loop_step, &inner, error, levels.saturating_sub(1));
+    }
+    let operands = operands(node);
+    let mut values = Vec::new();
+    for operand in &operands {
+        match Value::resolve(operand, context) {
+            Err(error) if levels > 0 => return fault(operand, context, error, levels - 1),
+            Err(_) => {}
+            Ok(value) if matches!(operand.expr, Expr::Literal(_)) => values.push(format!("{} ({})", told(&value), noun(&value))),
+            Ok(value) => values.push(format!("{} = {} ({})", written(operand), told(&value), noun(&value))),
+        }
+    }
+    format!("an error in `{}`: {}; {}", written(node), reason(&error), values.join(", "))
+}
+
+/// What a node is evaluated from.
+fn operands(node: &IdedExpr) -> Vec<&IdedExpr> {
+    match &node.expr {
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) | Expr::Struct(_) | Expr::Map(_) => Vec::new(),
+        Expr::Select(select) => vec![&select.operand],
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).filter(|a| !matches!(&a.expr, Expr::Ident(name) if name == RESULT)).collect(),
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Comprehension(walk) => vec![&walk.iter_range],
+    }
+}
+
+fn reason(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(key) => format!("there is no member `{}`", cut(&key.escape_debug().to_string())),
+        ExecutionError::IndexOutOfBounds(at) => format!("there is no element {}", told(at)),
+        ExecutionError::FunctionError { message, .. } => cut(message),
+        ExecutionError::NoSuchOverload(_)
+        | ExecutionError::UnexpectedType { .. }
+        | ExecutionError::ValuesNotComparable(..)
+        | ExecutionError::UnsupportedBinaryOperator(..)
+        | ExecutionError::UnsupportedIndex(..)
+        | ExecutionError::UnsupportedKeyType(_) => "it does not take values of these types".into(),
+        other => cut(&other.to_string()),
+    }
+}
+
+fn noun(value: &Value) -> &'static str {
+    match value {
+        Value::List(_) => "list",
+        Value::Map(_) => "object",
+        Value::Int(_) | Value::UInt(_) | Value::Float(_) => "number",
+        Value::String(_) => "string",
+        Value::Bytes(_) => "bytes",
+        Value::Bool(_) => "bool",
+        Value::Null => "null",
+        _ => "other",
+    }
+}
+
+/// A value as JSON has it, cut to a length that fits into a message.
+fn told(value: &Value) -> String {
+    let mut out = String::new();
+    tell(value, &mut out);
+    cut(&out)
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= VALUE_LENGTH {
+        return text.to_owned();
+    }
+    text.chars().take(VALUE_LENGTH).chain(['…']).collect()
+}
+
+/// Writes until there is more than is shown.
+fn tell(value: &Value, out: &mut String) {
+    if out.len() > VALUE_LENGTH * 4 {
+        return;
+    }
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(b) => out.push_str(&b.to_string()),
+        Value::Int(i) => out.push_str(&i.to_string()),
+        Value::UInt(u) => out.push_str(&u.to_string()),
+        Value::Float(f) => out.push_str(&f.to_string()),
+        Value::String(text) => {
+            out.push('"');
+            out.extend(text.chars().take(VALUE_LENGTH).flat_map(char::escape_debug));
+            out.push('"');
+        }
+        Value::List(list) => {
+            out.push('[');
+            for (k, one) in list.iter().take(VALUE_LENGTH).enumerate() {
+                out.push_str(if k > 0 { ", " } else { "" });
+                tell(one, out);
+            }
+            out.push(']');
+        }
+        Value::Map(map) => {
+            let mut keys: Vec<_> = map.map.keys().collect();
+            keys.sort_unstable();
+            out.push('{');
+            for (k, key) in keys.into_iter().take(VALUE_LENGTH).enumerate() {
+                out.push_str(if k > 0 { ", " } else { "" });
+                tell(&Value::from(key), out);
+                out.push_str(": ");
+                tell(map.map.get(key).unwrap_or(&Value::Null), out);
+            }
+            out.push('}');
+        }
+        _ => out.push('…'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::expression_numbers::rewritten;
+    use std::sync::Arc;
+
+    fn found(text: &str, body: &str) -> (String, bool) {
+        let tree = rewritten(environment().compile(text).expect(text).expression().clone());
+        judged(&Cel { text: text.to_owned(), tree: Arc::new(tree) }, body.as_bytes())
+    }
+
+    #[test]
+    fn a_false_expression_shows_the_values_it_saw() {
+        let body = r#"{"status":"degraded","queue":17,"db":{"ok":true,"lag":0.5},"items":[{"id":1,"live":true},{"id":2,"live":false}],"name":"shop"}"#;
+        for (text, shown) in [
+            ("body.status == 'ok'", "false; body.status = \"degraded\""),
+            ("body.db.ok && body.status == 'ok'", "false; body.status = \"degraded\""),
+            ("body.db.ok && body.queue * 2 + 1 < 10", "false; body.queue = 17"),
+            ("body.status == 'ok' || body.queue < 10", "false; body.status = \"degraded\", body.queue = 17"),
+            ("!body.db.ok", "false; body.db.ok = true"),
+            ("body.name.startsWith('x')", "false; body.name = \"shop\""),
+            ("size(body.items) > 2", "false; size(body.items) = 2"),
+            (
+                "body.items.all(i, i.live)",
+                "false; body.items = [{\"id\": 1, \"live\": true}, {\"id\": 2, \"live\": false}], the first i that fails = {\"id\": 2, \"live\": false}",
+            ),
+            ("has(body.db.rows)", "false; body.db = {\"lag\": 0.5, \"ok\": true}"),
+            ("body.db.ok ? body.queue < 5 : false", "false; body.db.ok = true, body.queue = 17"),
+            ("body.status in ['ok', 'fine']", "false; body.status = \"degraded\""),
+            ("body.items[1].id == 3", "false; body.items[1].id = 2"),
+            ("false", "false"),
+        ] {
+            assert_eq!(found(text, body), (shown.to_owned(), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_part_its_values_and_their_types() {
+        let body = r#"{"queue":"17","name":5,"list":[1,2],"items":[{"n":1},{"n":"x"}],"zero":0,"text":"abc"}"#;
+        for (text, parts) in [
+            ("body.queue * 2 < 40", &["`body.queue * 2`", "body.queue = \"17\" (string)", "2 (number)"][..]),
+            ("body.queue < 40", &["`body.queue < 40`", "body.queue = \"17\" (string)", "40 (number)", "these types"]),
+            ("body.name.startsWith('a')", &["body.name = 5 (number)", "\"a\" (string)"]),
+            ("body.nome == 'a'", &["no member `nome`", "body = {"]),
+            ("body.name.first == 'a'", &["`body.name.first`", "body.name = 5 (number)"]),
+            ("body.list[2] == 3", &["no element 2", "body.list = [1, 2] (list)"]),
+            ("body.items.all(i, i.n < 3)", &["`i.n < 3`", "i.n = \"x\" (string)"]),
+            ("body.items.map(i, i.n * 2) == [2]", &["`i.n * 2`", "i.n = \"x\" (string)"]),
+            ("5 / body.zero > 1", &["division by zero", "body.zero = 0 (number)"]),
+            ("int(body.text) > 1", &["`int(body.text)`", "body.text = \"abc\" (string)", "parse"]),
+            ("body.list.all(x, x > 0) && body.text && true", &["body.text = \"abc\" (string)"]),
+            ("body.name.exists(x, x > 0)", &["body.name = 5 (number)"]),
+            ("!body.text", &["body.text = \"abc\" (string)"]),
+            ("body.text", &["\"abc\" (string), which is neither true nor false"]),
+        ] {
+            let (shown, met) = found(text, body);
+            assert!(!met && parts.iter().all(|p| shown.contains(p)), "{text}: {shown}");
+        }
+        assert!(found("body.a == 1", "<html>").0.starts_with("no JSON"));
+    }
+
+    #[test]
+    fn what_is_shown_of_large_values_is_cut() {
+        let body = format!("{{\"list\":[{}],\"text\":\"{}\"}}", vec!["{\"a\":[1,2,3]}"; 5000].join(","), "x".repeat(10_000));
+        for text in ["body.list.all(x, size(x.a) > 3) && body.text == 'a'", "body.text == 'a' || body.list == []", "body.text * 2 == 4"] {
+            let (shown, met) = found(text, &body);
+            assert!(!met && shown.chars().count() < 600, "{text}: {} characters", shown.chars().count());
+        }
+    }
+}
