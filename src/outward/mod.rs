@@ -14,6 +14,7 @@ pub mod http1;
 pub mod http2;
 pub mod net;
 pub mod notify;
+pub mod peer;
 pub mod probe;
 pub mod resolve;
 pub mod stream;

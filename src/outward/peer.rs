@@ -1,0 +1,139 @@
+//! Which protocol a peer speaks, by the first bytes that it sent: said in place of a library's name for what it could not read.
+//!
+//! The kinds call it when a peer did not answer as expected. It never decides a verdict, only the words of one.
+
+/// Bytes of a peer that are enough to know its protocol, and to show what it said.
+pub const FIRST_BYTES: usize = 160;
+
+type Test = fn(&[u8]) -> bool;
+
+/// From the most to the least telling.
+const PROTOCOLS: &[(&str, Test)] = &[
+    ("HTTP", |b| b.starts_with(b"HTTP/")),
+    ("TLS", is_tls),
+    ("HTTP/2", is_http2),
+    ("SSH", |b| b.starts_with(b"SSH-")),
+    ("MySQL (MariaDB)", |b| is_mysql(b) && holds(b, b"mariadb")),
+    ("MySQL", is_mysql),
+    ("PostgreSQL", is_postgresql),
+    ("LDAP", is_ldap),
+    ("FTP", |b| is_reply(b) && holds(b, b"ftp")),
+    ("SMTP", |b| is_reply(b) && (holds(b, b"smtp") || is_enhanced(b))),
+    ("SMTP or FTP", |b| is_reply(b) && (b.starts_with(b"220") || b.starts_with(b"421") || b.starts_with(b"5"))),
+    ("IMAP", |b| [&b"* OK"[..], b"* BYE", b"* PREAUTH"].iter().any(|start| b.starts_with(start))),
+    ("POP3", |b| b.starts_with(b"+OK ") || b.starts_with(b"-ERR [")),
+    ("Redis", is_redis),
+    ("memcached", |b| [&b"ERROR\r\n"[..], b"CLIENT_ERROR ", b"SERVER_ERROR "].iter().any(|start| b.starts_with(start))),
+    ("AMQP", |b| b.starts_with(b"AMQP")),
+    ("NATS", |b| b.starts_with(b"INFO {")),
+    ("RTSP", |b| b.starts_with(b"RTSP/")),
+    ("SIP", |b| b.starts_with(b"SIP/")),
+    ("VNC", |b| b.starts_with(b"RFB 00")),
+    ("rsync", |b| b.starts_with(b"@RSYNCD:")),
+    ("XMPP", |b| holds(b, b"<stream:")),
+    ("Telnet", |b| matches!(b, [0xff, 0xfb..=0xfe, _, ..])),
+];
+
+/// The protocol of a peer that began with these bytes, where they tell it.
+pub fn named(first_bytes: &[u8]) -> Option<&'static str> {
+    PROTOCOLS.iter().find(|(_, speaks)| speaks(first_bytes)).map(|(name, _)| *name)
+}
+
+/// Whether the text stands in these bytes; `text` is in lower case.
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|w| w.eq_ignore_ascii_case(text))
+}
+
+/// A record's type, version and length (RFC 8446, section 5.1).
+fn is_tls(b: &[u8]) -> bool {
+    matches!(b, [0x14..=0x17, 3, 0..=4, high, low, ..] if (1..=(16 << 10) + 2048).contains(&(usize::from(*high) << 8 | usize::from(*low))))
+}
+
+/// A SETTINGS frame on stream 0 is the first that a server sends (RFC 9113, section 3.4); GOAWAY may stand in its place.
+fn is_http2(b: &[u8]) -> bool {
+    matches!(b, [0, 0, length, 4, 0, 0, 0, 0, 0, ..] if length % 6 == 0) || matches!(b, [0, 0, length, 7, 0, 0, 0, 0, 0, ..] if *length >= 8)
+}
+
+/// The packet of a greeting or of a refusal: its length, sequence 0, and protocol 10 with a version or an error with its code.
+fn is_mysql(b: &[u8]) -> bool {
+    match b {
+        [_, _, 0, 0, 10, digit, ..] => digit.is_ascii_digit(),
+        [_, _, 0, 0, 0xff, _, 0x04..=0x0f, ..] => true,
+        _ => false,
+    }
+}
+
+/// An ErrorResponse, as it is sent before any startup.
+fn is_postgresql(b: &[u8]) -> bool {
+    matches!(b, [b'E', 0, _, _, _, b'S', ..]) && (holds(b, b"fatal") || holds(b, b"error") || holds(b, b"panic"))
+}
+
+/// An LDAPMessage: a sequence of an id and a response's tag (RFC 4511, section 4.1.1).
+fn is_ldap(b: &[u8]) -> bool {
+    let content = match b {
+        [0x30, length @ 0..=0x7f, rest @ ..] if *length >= 5 => rest,
+        [0x30, 0x81, _, rest @ ..] | [0x30, 0x82, _, _, rest @ ..] | [0x30, 0x84, _, _, _, _, rest @ ..] => rest,
+        _ => return false,
+    };
+    matches!(content, [2, 1, _, 0x61..=0x7f, ..])
+}
+
+/// Three digits and a blank or a hyphen, as in the replies of SMTP and FTP.
+fn is_reply(b: &[u8]) -> bool {
+    matches!(b, [b'2'..=b'5', tens, ones, b' ' | b'-', ..] if tens.is_ascii_digit() && ones.is_ascii_digit())
+}
+
+/// An enhanced status code behind the reply's (RFC 3463), which FTP does not have.
+fn is_enhanced(b: &[u8]) -> bool {
+    matches!(b.get(4..), Some([b'2' | b'4' | b'5', b'.', subject, b'.', ..]) if subject.is_ascii_digit())
+}
+
+fn is_redis(b: &[u8]) -> bool {
+    [&b"-ERR "[..], b"-NOAUTH ", b"-DENIED ", b"-LOADING ", b"-MISCONF ", b"-READONLY ", b"-WRONGPASS ", b"+PONG\r\n"].iter().any(|start| b.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_known_by_what_it_says_first() {
+        for (name, bytes) in [
+            ("HTTP", &b"HTTP/1.1 400 Bad Request\r\n"[..]),
+            ("TLS", &[0x15, 3, 1, 0, 2, 2, 70]),
+            ("TLS", &[0x16, 3, 3, 0, 90, 2]),
+            ("HTTP/2", &[0, 0, 18, 4, 0, 0, 0, 0, 0, 0, 3]),
+            ("HTTP/2", &[0, 0, 0, 4, 0, 0, 0, 0, 0]),
+            ("HTTP/2", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0]),
+            ("SSH", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
+            ("MySQL (MariaDB)", b"\x6e\0\0\0\x0a5.5.5-10.11.6-MariaDB-0+deb12u1\0\x1f\0\0\0"),
+            ("MySQL", b"\x4a\0\0\0\x0a8.0.36\0\x0b\0\0\0"),
+            ("MySQL", b"\x6a\0\0\0\xff\x69\x04Host '127.0.0.1' is blocked because of many connection errors"),
+            ("PostgreSQL", b"E\0\0\0\x8cSFATAL\0VFATAL\0C0A000\0Munsupported frontend protocol\0"),
+            ("LDAP", &[0x30, 0x0c, 2, 1, 0, 0x78, 7, 10, 1, 2]),
+            ("LDAP", &[0x30, 0x84, 0, 0, 0, 0x10, 2, 1, 1, 0x61, 0x84, 0, 0]),
+            ("SMTP", b"220 mail.example ESMTP Postfix\r\n"),
+            ("SMTP", b"502 5.5.2 Error: command not recognized\r\n"),
+            ("FTP", b"220 (vsFTPd 3.0.3)\r\n"),
+            ("SMTP or FTP", b"220 welcome\r\n"),
+            ("IMAP", b"* OK [CAPABILITY IMAP4rev1] ready\r\n"),
+            ("POP3", b"+OK Dovecot ready.\r\n"),
+            ("Redis", b"-ERR unknown command 'x', with args beginning with:\r\n"),
+            ("Redis", b"-NOAUTH Authentication required.\r\n"),
+            ("memcached", b"ERROR\r\n"),
+            ("AMQP", b"AMQP\0\0\x09\x01"),
+            ("Telnet", &[0xff, 0xfd, 0x18, 0xff, 0xfd, 0x20]),
+        ] {
+            assert_eq!(named(bytes), Some(name), "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn what_tells_nothing_is_not_named() {
+        for bytes in
+            [&b""[..], b"H", b"hello\r\n", b"200 years of silence", b"E", b"Every", &[0; 40], &[0x30, 0x30, 0x30], &[0x16, 3], &[0x16, 3, 1, 0xff, 0xff]]
+        {
+            assert_eq!(named(bytes), None, "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+}
