@@ -1,4 +1,5 @@
-//! The 92 worked sequences of the meaning of time, outage and bound: after every step all counters must agree.
+//! The 92 worked sequences of the meaning of time, outage and bound: after every step all counters must agree, and so must the timeline
+//! that `probity export timeline` makes of each.
 
 use probity::judgement::rules::{Cadence, PPM, Rules};
 use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
@@ -136,4 +137,118 @@ fn every_worked_sequence_agrees_after_every_step() {
         wrong.extend(differs.map(|d| format!("{}: {d}", vector["name"])));
     }
     assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), vectors.len(), wrong.join("\n"));
+}
+
+/// A set of spans without overlaps, in order.
+fn united(mut spans: Vec<(i64, i64)>) -> Vec<(i64, i64)> {
+    spans.retain(|(from, to)| from < to);
+    spans.sort_unstable();
+    let mut whole: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in spans {
+        match whole.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => whole.push((from, to)),
+        }
+    }
+    whole
+}
+
+fn length(spans: &[(i64, i64)]) -> i64 {
+    spans.iter().map(|(from, to)| to - from).sum()
+}
+
+fn minus(spans: &[(i64, i64)], holes: &[(i64, i64)]) -> i64 {
+    let both: Vec<(i64, i64)> = spans.iter().flat_map(|a| holes.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1)))).collect();
+    length(spans) - length(&united(both))
+}
+
+/// The timeline that the command makes of a sequence.
+fn exported(vector: &Value, directory: &std::path::Path) -> Value {
+    let mut items: Vec<Value> = vector["events"].as_array().expect("a list").clone();
+    items.extend(vector["observations"].as_array().expect("a list").iter().cloned());
+    let path = directory.join("probes.json");
+    std::fs::write(&path, Value::Array(items).to_string()).expect("written");
+    let p = &vector["parameters"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_probity"));
+    command.args(["export", "timeline", "--probes"]).arg(&path);
+    for (flag, key) in [("--interval", "interval"), ("--late-after", "late_after"), ("--timeout", "timeout"), ("--retry-interval", "retry_interval")] {
+        command.args([flag, &format!("{}ms", p[key])]);
+    }
+    for (flag, key) in [("--jitter", "jitter"), ("--down-after", "down_after"), ("--up-after", "up_after")] {
+        command.args([flag, &p[key].to_string()]);
+    }
+    let out = command.output().expect("it runs");
+    assert!(out.status.success(), "{}: {}", vector["name"], String::from_utf8_lossy(&out.stderr));
+    serde_json::from_slice(&out.stdout).expect("JSON")
+}
+
+fn at(value: &Value) -> Option<i64> {
+    value.as_str().map(|text| probity::words::parse_utc(text).expect("an instant"))
+}
+
+/// The outages of an exported component as the sequences write them: stretches of one number together.
+fn told_outages(component: &Value, watermark: i64) -> Vec<Value> {
+    let mut list: Vec<(u64, Vec<&Value>)> = Vec::new();
+    for stretch in component["down"].as_array().expect("a list") {
+        let number = stretch["outage"].as_u64().expect("a number");
+        match list.iter_mut().find(|(n, _)| *n == number) {
+            Some((_, own)) => own.push(stretch),
+            None => list.push((number, vec![stretch])),
+        }
+    }
+    let one = |own: &Vec<&Value>| {
+        let (first, last) = (own[0], own[own.len() - 1]);
+        let ends = |s: &Value| (at(&s["from"]).expect("a begin"), at(&s["to"]).unwrap_or(watermark));
+        let sure = |s: &Value| (at(&s["from_latest"]).expect("an instant").max(ends(s).0), at(&s["to_earliest"]).unwrap_or(watermark).min(ends(s).1));
+        let earliest = at(&first["from_earliest"]).expect("an instant");
+        json!({
+            "from": at(&first["from"]), "to": at(&last["to"]), "from_earliest": earliest, "from_latest": at(&first["from_latest"]),
+            "to_earliest": at(&last["to_earliest"]), "to_latest": at(&last["to_latest"]),
+            "down_ms": own.iter().map(|s| ends(s).1 - ends(s).0).sum::<i64>(), "lower_ms": own.iter().map(|s| sure(s)).map(|(a, b)| (b - a).max(0)).sum::<i64>(),
+            "upper_ms": at(&last["to_latest"]).unwrap_or(watermark) - earliest,
+        })
+    };
+    list.iter().map(|(_, own)| one(own)).collect()
+}
+
+#[test]
+fn every_worked_sequence_is_exact_in_the_timeline_that_is_exported() {
+    let file: Value = serde_json::from_str(include_str!("judge-vectors.json")).expect("valid JSON");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut wrong = Vec::new();
+    for vector in file["vectors"].as_array().expect("a list") {
+        let (timeline, expected) = (exported(vector, directory.path()), &vector["expected"]);
+        assert_eq!(timeline["schema"], "probity-timeline/2");
+        let component = &timeline["components"][0];
+        let watermark = at(&component["watermark"]).expect("a watermark");
+        let first = at(&component["first_start"]).expect("a first start");
+        let spans = |list: &Value, a: &str, b: &str| -> Vec<(i64, i64)> {
+            list.as_array().expect("a list").iter().map(|s| (at(&s[a]).expect("an instant"), at(&s[b]).unwrap_or(watermark))).collect()
+        };
+        let unknown = spans(&component["unknown"], "from", "to");
+        let unknown_told: Vec<Value> = component["unknown"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|u| json!({"from": at(&u["from"]), "to": at(&u["to"]), "reason": u["reason"]}))
+            .collect();
+        let mut upper = spans(&component["down"], "from_earliest", "to_latest");
+        upper.extend(spans(&component["down"], "from", "to"));
+        upper.extend(spans(&component["possible_down"], "from", "to"));
+        let upper: Vec<(i64, i64)> = united(upper).into_iter().map(|(a, b)| (a.max(first), b.min(watermark))).collect();
+        let told = json!({
+            "outages": told_outages(component, watermark), "unknown": unknown_told, "up_ms": component["up_ms"], "down_ms": component["down_ms"],
+            "unknown_ms": component["unknown_ms"], "down_lower_ms": component["down_lower_ms"], "down_upper_ms": component["down_upper_ms"],
+            "first_start": first, "watermark": watermark,
+        });
+        for (key, value) in told.as_object().expect("an object") {
+            if *value != expected[key] {
+                wrong.push(format!("{}: {key}\n  want {}\n  got  {value}", vector["name"], expected[key]));
+            }
+        }
+        // Who computes from the spans comes to the sums.
+        assert_eq!(json!(minus(&united(upper), &united(unknown))), expected["down_upper_ms"], "{}", vector["name"]);
+        assert!(component["down"].as_array().expect("a list").iter().all(|s| s["outage"].is_u64()), "{}", vector["name"]);
+    }
+    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -43,7 +43,7 @@ fuzz_target!(|data: &[u8]| {
             let read: Result<Vec<Timeline>, _> = value.as_array().into_iter().flatten().take(4).map(timeline_file::timeline).collect();
             let quorum = [None, Some(1), Some(2), Some(9)][which >> 2 & 3];
             if let Ok(all) = read {
-                judged(&merge(&all, quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper)), which >> 4);
+                judged(&merge(&all, quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper, &sets.up, |_| None)), which >> 4);
             }
         }
         _ => results(&value, which >> 2),

@@ -1,4 +1,4 @@
-//! Reads `probity-timeline/1`: what our own exports write, and what anybody else may.
+//! Reads `probity-timeline/2` and `/1`: what our own exports write, and what anybody else may.
 //!
 //! Keys that are not known are refused: what somebody wrote as `unknwon` must not count as up. Those that begin with `x_` are for notes.
 
@@ -83,19 +83,21 @@ impl<'v> At<'v> {
 pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
     let root = At { value, path: String::new() };
     if !value.is_object() {
-        return wrong("the timeline", "this should be a JSON object with `schema` \"probity-timeline/1\"");
+        return wrong("the timeline", "this should be a JSON object with `schema` \"probity-timeline/2\"");
     }
     root.only(&["schema", "from", "to", "components", "maintenance"])?;
-    if let Some(schema) = root.field("schema").filter(|s| s.value != "probity-timeline/1") {
-        return wrong("schema", format!("{} is not \"probity-timeline/1\"", schema.value));
-    }
+    let schema = match root.field("schema") {
+        Some(s) if s.value == "probity-timeline/2" => Schema::Second,
+        Some(s) if s.value != "probity-timeline/1" => return wrong("schema", format!("{} is not \"probity-timeline/2\" or \"probity-timeline/1\"", s.value)),
+        _ => Schema::First,
+    };
     let (from, to) = (root.optional_instant("from")?, root.optional_instant("to")?);
     if from.zip(to).is_some_and(|(from, to)| to < from) {
         return wrong("to", "it lies before `from`");
     }
     let mut components: Vec<Recorded> = Vec::new();
     for at in root.list("components")? {
-        let one = component(&at, to)?;
+        let one = component(&at, to, schema)?;
         if components.iter().any(|c| c.name == one.name) {
             return wrong(&at.path, format!("the component `{}` stands twice", one.name));
         }
@@ -106,10 +108,11 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
 }
 
 /// What a component may say; sums are for readers, and are computed anew.
-const COMPONENT: [&str; 13] = [
+const COMPONENT: [&str; 14] = [
     "name",
     "in_service",
     "down",
+    "possible_down",
     "unknown",
     "probes",
     "not_seen_below_ms",
@@ -122,7 +125,15 @@ const COMPONENT: [&str; 13] = [
     "watermark",
 ];
 
-fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
+/// How doubt without an outage is written: among `down` with a `to` equal to `from` in the first, which files without a schema follow as
+/// well; in `possible_down` in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Schema {
+    First,
+    Second,
+}
+
+fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, NoTimeline> {
     at.only(&COMPONENT)?;
     let name = at.required("name")?.text()?.to_owned();
     let in_service = match at.field("in_service") {
@@ -134,7 +145,15 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
             some => some,
         },
     };
-    let down = at.list("down")?.iter().map(|o| outage(o, end)).collect::<Result<_, _>>()?;
+    let mut possible_down = Vec::new();
+    for p in at.list("possible_down")? {
+        p.only(&["from", "to"])?;
+        possible_down.push(span(&p, end.unwrap_or(OPEN))?);
+    }
+    let all = at.list("down")?.iter().map(|o| outage(o, end)).collect::<Result<Vec<_>, _>>()?;
+    let is_doubt = |o: &Outage| schema == Schema::First && o.from == o.to && !o.is_open && o.outage.is_none();
+    let (doubt, down): (Vec<Outage>, Vec<Outage>) = all.into_iter().partition(is_doubt);
+    possible_down.extend(doubt.iter().map(Outage::widest));
     let unknown = at
         .list("unknown")?
         .iter()
@@ -161,7 +180,7 @@ fn component(at: &At, end: Option<UtcMs>) -> Result<Recorded, NoTimeline> {
         .field("not_seen_below_ms")
         .map(|at| at.value.as_u64().map_or_else(|| wrong(&at.path, "this should be a whole number of milliseconds"), Ok))
         .transpose()?;
-    Ok(Recorded { name, in_service, down, unknown, probes, probes_missing: None, not_seen_below })
+    Ok(Recorded { name, in_service, down, possible_down, unknown, probes, probes_missing: None, not_seen_below })
 }
 
 fn service(at: &At) -> Result<Span, NoTimeline> {
@@ -182,11 +201,14 @@ fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {
 }
 
 fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
-    at.only(&["from", "to", "from_earliest", "from_latest", "to_earliest", "to_latest", "cause", "reason"])?;
+    at.only(&["outage", "from", "to", "from_earliest", "from_latest", "to_earliest", "to_latest", "cause", "reason"])?;
     let is_open = at.field("to").is_none();
     let point = span(at, end.unwrap_or(OPEN).max(at.required("from")?.instant()?))?;
     let end_of = |key: &str, exact: UtcMs| Ok::<_, NoTimeline>(at.optional_instant(key)?.unwrap_or(exact));
+    let number = at.field("outage").map(|n| n.value.as_u64().map_or_else(|| wrong(&n.path, "this should be a whole number"), Ok)).transpose()?;
     let one = Outage {
+        outage: number,
+        is_open,
         from: point.from,
         to: point.to,
         from_earliest: end_of("from_earliest", point.from)?,

@@ -82,7 +82,7 @@ pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {
     let utc = |at: u64| json!(format_utc(calendar.utc(at)));
     let optional = |at: Option<u64>| at.map_or(Value::Null, utc);
     json!({
-        "endpoint": o.endpoint, "component": o.component, "from": utc(o.from), "to": optional(o.to),
+        "id": o.opened, "endpoint": o.endpoint, "component": o.component, "from": utc(o.from), "to": optional(o.to),
         "from_earliest": utc(o.from_earliest), "from_latest": utc(o.from_latest), "to_earliest": optional(o.to_earliest), "to_latest": optional(o.to_latest),
         "cause": o.cause, "confirmed_at": utc(o.confirmed_at), "seq": o.opened,
     })

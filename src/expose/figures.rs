@@ -177,7 +177,7 @@ pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Res
     Ok(list)
 }
 
-/// `probity-timeline/1` of components over a period.
+/// `probity-timeline/2` of components over a period.
 pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
     let windows = maintenance(connection, parts, period)?;
     let (period, mut components) = components(connection, parts, period, Which::All)?;

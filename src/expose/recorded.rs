@@ -1,17 +1,17 @@
 //! From endpoints' records to the timeline of components that contracts, exports and the API speak of.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::judgement::sla::record::Timeline as Told;
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded};
-use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, Timeline};
+use crate::judgement::timeline::{Combine, OutageSpan, Record, Span, Spans, Sums, Timeline};
 use crate::words::{Reason, UtcMs, format_utc};
 
 /// One component over a period, as contracts read it, with its sums.
 pub struct Component {
     pub recorded: Recorded,
-    /// The last outage is still open.
-    pub open: bool,
     pub sums: Sums,
 }
 
@@ -27,9 +27,9 @@ pub fn component(name: &str, combine: Combine, service: Service, records: &[Reco
     let combined = Timeline::combined(&timelines, combine);
     let sums = combined.sums();
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
-    let (down, mut unknown, open) = match records {
+    let ((down, possible_down), mut unknown) = match records {
         [record] => of_one(record, &combined, period),
-        _ => (of_sets(&combined.down, &combined.down_lower, &combined.down_upper), why_unknown(&combined.unknown, records), false),
+        _ => (of_several(&combined, records, period), why_unknown(&combined.unknown, records)),
     };
     if began > period.from {
         unknown.insert(0, (Span::new(period.from, began.min(period.to)), Some(Reason::NotRunning.as_str().to_owned())));
@@ -39,43 +39,87 @@ pub fn component(name: &str, combine: Combine, service: Service, records: &[Reco
     if !absent.as_slice().is_empty() || service.from.is_some() {
         in_service = Spans::new(vec![Span::new(service.from.unwrap_or(-OPEN), OPEN)]).minus(&absent).as_slice().to_vec();
     }
-    Component { recorded: Recorded { name: name.to_owned(), in_service, down, unknown, ..Recorded::default() }, open, sums }
+    Component { recorded: Recorded { name: name.to_owned(), in_service, down, possible_down, unknown, ..Recorded::default() }, sums }
 }
 
-type Parts = (Vec<Outage>, Vec<(Span, Option<String>)>, bool);
+/// Stretches of outages, and the time that may hold others.
+type Down = (Vec<Outage>, Vec<Span>);
+type Unknown = Vec<(Span, Option<String>)>;
 
-/// One endpoint keeps its outages' own bounds; unknown time splits an outage, and doubt without an outage is one of no length.
-fn of_one(record: &Record, timeline: &Timeline, period: Span) -> Parts {
-    let mut down = Vec::new();
-    let mut open = false;
+/// One endpoint keeps its outages' own numbers and bounds; unknown time cuts an outage into stretches.
+fn of_one(record: &Record, timeline: &Timeline, period: Span) -> (Down, Unknown) {
     let proven = Spans::new(record.proven.clone());
-    for o in &record.outages {
-        let end = o.to.unwrap_or(record.settled).max(o.from);
-        let pieces = record.down.cut(Span::new(o.from, end));
-        let last = pieces.as_slice().len().saturating_sub(1);
-        for (k, piece) in pieces.as_slice().iter().enumerate() {
-            let sure = proven.cut(*piece);
-            let (begins, ends) = (k == 0 && piece.from == o.from, k == last);
-            let wide = Span::new(if begins { o.from_earliest } else { piece.from }, if ends { o.to_latest.unwrap_or(piece.to) } else { piece.to });
-            let mut own = in_pieces(*piece, wide, &sure);
-            if let (true, Some(first)) = (begins && sure.as_slice().len() < 2, own.first_mut()) {
-                first.from_latest = o.from_latest;
-            }
-            if let (true, Some(end)) = (ends && sure.as_slice().len() < 2, own.last_mut()) {
-                end.to_earliest = o.to_earliest.unwrap_or(piece.to);
-            }
-            if wide.to > period.from && wide.from < period.to {
-                open = ends && o.to.is_none();
-                down.extend(own);
-            }
-        }
-    }
-    let doubt = record.doubtful.iter().filter_map(|s| s.cut(period));
-    down.extend(doubt.map(|s| Outage { from: s.from, to: s.from, from_earliest: s.from, from_latest: s.to, to_earliest: s.from, to_latest: s.to }));
+    let mut down: Vec<Outage> = record.outages.iter().flat_map(|o| stretches_of(o, record, &proven, period)).collect();
+    let possible_down = record.doubtful.iter().filter_map(|s| s.cut(period)).collect();
     let known = |span: &Span| timeline.unknown.cut(*span).length() > 0;
     let unknown = record.unknown.iter().filter(|(s, _)| known(s)).filter_map(|(s, why)| s.cut(period).map(|s| (s, Some(why.as_str().to_owned())))).collect();
     down.sort_by_key(|o| (o.from, o.to));
-    (down, unknown, open)
+    ((down, possible_down), unknown)
+}
+
+/// The stretches of one outage that touch a period. One that has just begun, or of which nothing is known to be down, has one of no length.
+fn stretches_of(o: &OutageSpan, record: &Record, proven: &Spans, period: Span) -> Vec<Outage> {
+    let end = o.to.unwrap_or(record.settled).max(o.from);
+    let is_at_end = o.to.is_none() && record.settled <= period.to;
+    let mut pieces = record.down.cut(Span::new(o.from, end)).as_slice().to_vec();
+    if pieces.is_empty() {
+        pieces.push(Span::new(o.from, o.from));
+    }
+    let last = pieces.len() - 1;
+    let mut list = Vec::new();
+    for (k, piece) in pieces.iter().enumerate() {
+        let (begins, ends) = (k == 0, k == last);
+        let wide = Span::new(if begins { o.from_earliest } else { piece.from }, if ends { o.to_latest.unwrap_or(piece.to) } else { piece.to });
+        // The end of the first failure and the start of the last one are bounds of the outage also where no run of failures begins or ends there.
+        let mut runs = proven.cut(*piece).as_slice().to_vec();
+        let within = |at: i64| piece.from <= at && at <= piece.to;
+        if begins && runs.first().is_none_or(|r| within(o.from_latest) && o.from_latest < r.from) {
+            runs.insert(0, Span::new(o.from_latest, o.from_latest));
+        }
+        let closed_by = o.to_earliest.filter(|at| ends && within(*at) && runs.last().is_some_and(|r| r.to < *at));
+        runs.extend(closed_by.map(|at| Span::new(at, at)));
+        let mut own = in_pieces(*piece, wide, &runs);
+        if let (true, Some(first)) = (begins, own.first_mut()) {
+            first.from_latest = o.from_latest;
+        }
+        if let (true, Some(at), Some(end)) = (ends, o.to_earliest, own.last_mut()) {
+            end.to_earliest = at;
+        }
+        let touches = wide.from < period.to && wide.to > period.from || is_at_end && ends;
+        if touches {
+            list.extend(own);
+        }
+    }
+    let edge = record.settled;
+    match list.last_mut() {
+        // Down now, as far as it is settled.
+        Some(open) if is_at_end && open.to == edge => open.is_open = true,
+        // Open, and the time since is unknown: a stretch of no length says that nothing has come up.
+        Some(before) if is_at_end => {
+            let at_edge = Outage { is_open: true, from: edge, to: edge, from_earliest: edge, from_latest: edge, to_earliest: edge, to_latest: edge, ..*before };
+            list.push(at_edge);
+        }
+        _ => {}
+    }
+    list.iter_mut().for_each(|stretch| stretch.outage = Some(o.id));
+    list
+}
+
+/// Outages of several endpoints together: numbered after the endpoint's outage with which each began.
+fn of_several(combined: &Timeline, records: &[Record], period: Span) -> Down {
+    let up = combined.covered.minus(&combined.down).minus(&combined.unknown);
+    let began_with = |at: i64| {
+        let all = records.iter().flat_map(|r| r.outages.iter().map(move |o| (o, r)));
+        let touching = all.filter(|(o, r)| o.from <= at && at <= o.to.unwrap_or(r.settled));
+        touching.max_by_key(|(o, _)| (o.from, o.id)).map(|(o, _)| o.id)
+    };
+    let (mut down, possible) = of_sets(&combined.down, &combined.down_lower, &combined.down_upper, &up, began_with);
+    let settled = records.iter().filter(|r| r.from.is_some()).map(|r| r.settled).min().unwrap_or(period.to);
+    let is_open = records.iter().any(|r| r.outages.iter().any(|o| o.to.is_none()));
+    if let Some(last) = down.last_mut().filter(|last| is_open && settled <= period.to && last.to == combined.end()) {
+        last.is_open = true;
+    }
+    (down, possible)
 }
 
 /// Unknown time of several endpoints together, with the reason of one that was unknown then; where they differ, the first in the
@@ -94,32 +138,42 @@ fn why_unknown(unknown: &Spans, records: &[Record]) -> Vec<(Span, Option<String>
     list
 }
 
-/// Outages of merged sets: each stretch that is down, with what surely and what possibly was around it.
-pub fn of_sets(down: &Spans, lower: &Spans, upper: &Spans) -> Vec<Outage> {
-    let mut list: Vec<Outage> = down
-        .as_slice()
-        .iter()
-        .flat_map(|s| {
-            let wide = upper.as_slice().iter().find(|u| u.from <= s.from && s.to <= u.to).copied().unwrap_or(*s);
-            in_pieces(*s, wide, &lower.cut(*s))
-        })
-        .collect();
-    let alone = upper.as_slice().iter().filter(|u| down.cut(**u).length() == 0);
-    list.extend(alone.map(|s| Outage { from: s.from, to: s.from, from_earliest: s.from, from_latest: s.to, to_earliest: s.from, to_latest: s.to }));
-    list.sort_by_key(|o| o.from);
-    list
+/// Outages of merged sets: each stretch that is down, with what surely and what possibly was around it, and beside them what possibly was
+/// down alone. What is not known to have been up between is one outage. `number`: of the outage that begins at an instant, where it has one.
+pub fn of_sets(down: &Spans, lower: &Spans, upper: &Spans, up: &Spans, number: impl Fn(i64) -> Option<u64>) -> Down {
+    let stretches = down.as_slice();
+    let mut list: Vec<Outage> = Vec::new();
+    let (mut used, mut current) = (BTreeSet::new(), 0);
+    for (k, s) in stretches.iter().enumerate() {
+        let (before, after) = (k.checked_sub(1).map(|k| stretches[k]), stretches.get(k + 1));
+        let whole = upper.as_slice().iter().find(|u| u.from <= s.from && s.to <= u.to).copied().unwrap_or(*s);
+        // Where the widest ends of two stretches meet, each has its own side.
+        let wide = Span::new(before.map_or(whole.from, |b| whole.from.max(b.to)), after.map_or(whole.to, |a| whole.to.min(a.from)));
+        if before.is_none_or(|b| up.cut(Span::new(b.to, s.from)).length() > 0) {
+            current = number(s.from).unwrap_or(k as u64 + 1);
+            while !used.insert(current) {
+                current += 1;
+            }
+        }
+        let mut own = in_pieces(*s, wide, lower.cut(*s).as_slice());
+        own.iter_mut().for_each(|stretch| stretch.outage = Some(current));
+        list.extend(own);
+    }
+    let possible = upper.as_slice().iter().filter(|u| down.cut(**u).length() == 0).copied().collect();
+    (list, possible)
 }
 
 /// A stretch that is down, cut where more than one run of failures proves it: what lies between two runs is not proven. The pieces
 /// touch, so that whoever unites them has the stretch again.
-fn in_pieces(stretch: Span, wide: Span, proven: &Spans) -> Vec<Outage> {
-    let runs = proven.as_slice();
+fn in_pieces(stretch: Span, wide: Span, runs: &[Span]) -> Vec<Outage> {
     let last = runs.len().saturating_sub(1);
     (0..runs.len().max(1))
         .map(|k| {
             let from = if k == 0 { stretch.from } else { runs[k].from };
             let to = if k == last { stretch.to } else { runs[k + 1].from };
             Outage {
+                outage: None,
+                is_open: false,
                 from,
                 to,
                 from_earliest: if k == 0 { wide.from } else { from },
@@ -131,10 +185,10 @@ fn in_pieces(stretch: Span, wide: Span, proven: &Spans) -> Vec<Outage> {
         .collect()
 }
 
-/// `probity-timeline/1`.
+/// `probity-timeline/2`.
 pub fn timeline_json(period: Span, components: &[Component], maintenance: &[Declared]) -> Value {
     json!({
-        "schema": "probity-timeline/1",
+        "schema": "probity-timeline/2",
         "from": format_utc(period.from),
         "to": format_utc(period.to),
         "components": components.iter().map(component_json).collect::<Vec<_>>(),
@@ -152,17 +206,16 @@ fn instant(at: UtcMs) -> Value {
 
 pub fn component_json(component: &Component) -> Value {
     let r = &component.recorded;
-    let last = r.down.iter().filter(|o| o.to > o.from).map(|o| o.from).max();
     let down: Vec<Value> = r
         .down
         .iter()
         .map(|o| {
-            let is_open = component.open && Some(o.from) == last;
-            let end = |at: UtcMs| if is_open { Value::Null } else { instant(at) };
-            json!({"from": instant(o.from), "to": end(o.to), "from_earliest": instant(o.from_earliest), "from_latest": instant(o.from_latest),
+            let end = |at: UtcMs| if o.is_open { Value::Null } else { instant(at) };
+            json!({"outage": o.outage, "from": instant(o.from), "to": end(o.to), "from_earliest": instant(o.from_earliest), "from_latest": instant(o.from_latest),
                    "to_earliest": end(o.to_earliest), "to_latest": end(o.to_latest)})
         })
         .collect();
+    let possible: Vec<Value> = r.possible_down.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();
     let unknown: Vec<Value> = r
         .unknown
         .iter()
@@ -173,7 +226,7 @@ pub fn component_json(component: &Component) -> Value {
         .collect();
     let sums = &component.sums;
     let mut value = json!({
-        "name": r.name, "down": down, "unknown": unknown,
+        "name": r.name, "down": down, "possible_down": possible, "unknown": unknown,
         "up_ms": sums.up, "down_ms": sums.down, "unknown_ms": sums.unknown, "down_lower_ms": sums.down_lower, "down_upper_ms": sums.down_upper,
     });
     if !r.in_service.is_empty() {

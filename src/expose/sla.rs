@@ -81,9 +81,10 @@ pub fn spells(s: &Spells) -> Value {
 fn outage(o: &Outage, j: &Judged) -> Value {
     let at = |at: i64| (at < OPEN).then(|| instant(at));
     let down_ms = j.sets.down.cut(Span::new(o.from, o.to)).length();
+    let end = |at: i64| if o.is_open { Value::Null } else { json!((at < OPEN).then(|| instant(at))) };
     json!({
-        "from": at(o.from), "to": at(o.to), "from_earliest": at(o.from_earliest), "from_latest": at(o.from_latest),
-        "to_earliest": at(o.to_earliest), "to_latest": at(o.to_latest), "down_ms": down_ms,
+        "outage": o.outage, "from": at(o.from), "to": end(o.to), "from_earliest": at(o.from_earliest), "from_latest": at(o.from_latest),
+        "to_earliest": end(o.to_earliest), "to_latest": end(o.to_latest), "down_ms": down_ms,
     })
 }
 

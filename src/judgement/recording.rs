@@ -22,6 +22,7 @@ impl Recording {
     pub fn hear(&mut self, change: &Change) {
         match *change {
             Change::Down { from, from_earliest, from_latest, .. } => self.outages.push(OutageSpan {
+                id: self.outages.len() as u64 + 1,
                 from: from as i64,
                 from_earliest: from_earliest as i64,
                 from_latest: from_latest as i64,

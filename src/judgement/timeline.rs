@@ -124,6 +124,8 @@ impl Spans {
 /// One outage; `to` fields are `None` while it is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutageSpan {
+    /// What tells it from the others of its endpoint: the event that opened it, where there are events.
+    pub id: u64,
     pub from: i64,
     pub from_earliest: i64,
     pub from_latest: i64,
@@ -247,6 +249,11 @@ impl Timeline {
         Timeline { down_lower: count(|t| &t.down_lower), down_upper: possible(|t| &t.down_upper).minus(&unknown), covered, down, unknown, absent }
     }
 
+    /// Where what is covered ends.
+    pub fn end(&self) -> i64 {
+        self.covered.as_slice().last().map_or(0, |s| s.to)
+    }
+
     pub fn sums(&self) -> Sums {
         let (covered, down, unknown) = (self.covered.length(), self.down.length(), self.unknown.length());
         Sums { covered, down, unknown, up: covered - down - unknown, down_lower: self.down_lower.length(), down_upper: self.down_upper.length() }
@@ -292,7 +299,16 @@ mod tests {
     fn record(outages: &[(i64, i64)], unknown: &[(i64, i64)]) -> Record {
         let spans: Vec<OutageSpan> = outages
             .iter()
-            .map(|(a, b)| OutageSpan { from: *a, from_earliest: a - 10, from_latest: a + 10, to: Some(*b), to_earliest: Some(b - 10), to_latest: Some(b + 10) })
+            .zip(1..)
+            .map(|((a, b), id)| OutageSpan {
+                id,
+                from: *a,
+                from_earliest: a - 10,
+                from_latest: a + 10,
+                to: Some(*b),
+                to_earliest: Some(b - 10),
+                to_latest: Some(b + 10),
+            })
             .collect();
         let unknown: Vec<Span> = unknown.iter().map(|(a, b)| Span::new(*a, *b)).collect();
         Record {

@@ -419,7 +419,7 @@ pub struct SlaEvaluate {
     pub place: Place,
     #[arg(long, help = "The contracts [default: those of the config]")]
     pub contract: Option<PathBuf>,
-    #[arg(long, help = "A timeline file (probity-timeline/1); given several times, they are merged by quorum")]
+    #[arg(long, help = "A timeline file (probity-timeline/2 or /1); given several times, they are merged by quorum")]
     pub timeline: Vec<PathBuf>,
     #[arg(long, help = "A running daemon to take the timeline from; may be given several times")]
     pub url: Vec<String>,
@@ -473,7 +473,7 @@ pub struct SlaExplain {
 
 #[derive(Debug, Subcommand)]
 pub enum Export {
-    /// Outages and unknown time of every component as JSON (schema probity-timeline/1).
+    /// Outages and unknown time of every component as JSON (schema probity-timeline/2).
     #[command(
         after_help = "Exit codes: 0 written, 64 usage or results that cannot be judged, 73 no history there.\n\nExamples:\n  probity export timeline --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"
     )]

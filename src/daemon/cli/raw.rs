@@ -202,7 +202,7 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
         value
     };
     let components: Vec<Value> = parts.into_iter().map(|(component, own)| beyond(component, own)).collect();
-    json!({"schema": "probity-timeline/1", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []})
+    json!({"schema": "probity-timeline/2", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []})
 }
 
 fn judged(list: &mut [Happened], rules: &Rules) -> Record {
@@ -248,9 +248,9 @@ fn by_quorum(name: &str, records: &[Record], expected: usize, quorum: Option<usi
             down_lower: sets.lower.cut(span).length(),
             down_upper: sets.upper.cut(span).length(),
         };
-        recorded::of_sets(&sets.down, &sets.lower, &sets.upper)
+        recorded::of_sets(&sets.down, &sets.lower, &sets.upper, &sets.up, |_| None)
     });
     std::mem::swap(&mut sums, &mut merged.borrow_mut());
     let recorded = whole.components.pop().unwrap_or_default();
-    Component { recorded, open: false, sums }
+    Component { recorded, sums }
 }

@@ -99,7 +99,7 @@ fn timeline_for(args: &SlaEvaluate, span: Span, named: &[Name]) -> Result<Timeli
     match all.len() {
         0 => own_timeline(&args.place, span, named),
         1 => Ok(all.remove(0)),
-        _ => Ok(merge(&all, quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper))),
+        _ => Ok(merge(&all, quorum, |sets| of_sets(&sets.down, &sets.lower, &sets.upper, &sets.up, |_| None))),
     }
 }
 

@@ -8,8 +8,9 @@ use super::calendar::instant;
 use super::contract::{Contract, Contracts, DecideBy, Measure, Tenant, Together, Treat, Unknown};
 use super::credit::{Basis, Due, due};
 use super::exact::{Exact, share, whole};
-use super::measure::{Measured, Windows, component, end_of, lengths_by_outage, parallel, series};
-use super::record::{Outage, Recorded, Timeline};
+use super::measure::{Measured, Windows, component, end_of, parallel, series, uncut};
+use super::record::{Outage, Recorded, Timeline, whole_outages};
+use super::shortest::counted;
 use super::slices::{down_and_unknown, mean_availability, slices, worst_of};
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::{Ms, Name};
@@ -194,8 +195,9 @@ impl Case<'_> {
             (Joined::Series, _) => series(&all),
             (Joined::Parallel, _) => parallel(&all),
         };
-        windows.admitted = sets.maintenance.clone();
         let contract = self.contract;
+        let sets = if contract.measure == Measure::Time { counted(contract, sets) } else { sets };
+        windows.admitted = sets.maintenance.clone();
         let times = times(span, &sets, contract.maintenance.treat);
         let figures = Figures::of(contract, &times);
         let figures = self.mean_figures(parts, &sets).map_or(figures.clone(), |[point, lower, upper]| {
@@ -203,7 +205,7 @@ impl Case<'_> {
             let lost = point.as_ref().map_or_else(Exact::zero, |a| (Exact::one() - a) * whole(times.service - times.future));
             Figures { availability: point, lower, upper, spent: lost, ..figures }
         });
-        let outages = outages_inside(parts, &sets, joined, &contract.measure);
+        let outages = self.outages(parts, &sets, joined);
         let complete = self.timeline.to.is_none_or(|_| end_of(self.timeline) >= span.to);
         let verdict = figures.verdict(contract);
         let due = self.due(&figures, &sets, &times, &outages);
@@ -232,6 +234,40 @@ impl Case<'_> {
             probes: probe_counts(parts, &sets.service),
             sets,
         }
+    }
+
+    /// The outages of which something counts as down, each once; of several components together, until all that decide are known to be up.
+    fn outages(&self, parts: &[&Recorded], sets: &Measured, joined: Joined) -> Vec<Outage> {
+        let by_time = self.contract.measure == Measure::Time;
+        let touches = |o: &Outage| sets.down.cut(Span::new(o.from, o.to)).length() > 0 || o.from == o.to && self.counts_at(sets, o.from);
+        if let ([part], true) = (parts, by_time) {
+            return whole_outages(&part.down).into_iter().filter(touches).collect();
+        }
+        let raw: Vec<Measured> = parts.iter().map(|p| uncut(p)).collect();
+        let raw = if joined == Joined::Series { series(&raw) } else { parallel(&raw) };
+        let known = if by_time { &raw } else { sets };
+        let up = known.service.minus(&known.down).minus(&known.unknown).minus(&known.future);
+        let mut pieces: Vec<Outage> = sets.down.as_slice().iter().map(|s| stretch(s, sets)).collect();
+        if by_time && joined == Joined::Series {
+            // Those that have just begun.
+            let apart = |o: &Outage| o.from == o.to && touches(o) && !sets.down.as_slice().iter().any(|s| s.from <= o.from && o.from <= s.to);
+            pieces.extend(parts.iter().flat_map(|p| whole_outages(&p.down)).filter(apart));
+            pieces.sort_by_key(|o| (o.from, o.to));
+        }
+        let mut number = 0;
+        for k in 0..pieces.len() {
+            let before = k.checked_sub(1).map(|k| pieces[k].to);
+            number += u64::from(before.is_none_or(|to| up.cut(Span::new(to, pieces[k].from)).length() > 0));
+            pieces[k].outage = Some(number);
+        }
+        // A number tells outages of one component apart; those of several together have none.
+        whole_outages(&pieces).into_iter().map(|o| Outage { outage: None, ..o }).collect()
+    }
+
+    /// Whether an outage that begins at an instant, and has no length yet, is one of the contract's.
+    fn counts_at(&self, sets: &Measured, at: i64) -> bool {
+        let spared = if self.contract.maintenance.treat == Treat::AsUp { &sets.maintenance } else { &Spans::default() };
+        self.contract.min_outage.length == 0 && sets.service.minus(spared).cut(Span::new(at, at + 1)).length() > 0
     }
 
     /// Point, lower and upper of a contract that averages error ratios; several components answer for the worst of them in each slice.
@@ -281,14 +317,13 @@ impl Case<'_> {
     /// What is due at the point and at both bounds; where the lower bound decides, downtime is the worst case.
     fn due(&self, figures: &Figures, sets: &Measured, times: &Times, outages: &[Outage]) -> Vec<(DecideBy, Due)> {
         let Some(credit) = &self.contract.credit else { return Vec::new() };
-        let spans = |pick: fn(&Outage) -> Span| -> Vec<Span> { outages.iter().map(pick).collect() };
-        let mut point = lengths_by_outage(&spans(|o| Span::new(o.from, o.to)), &sets.down);
+        let mut point = lengths(outages, &sets.down);
         if self.contract.unknown == Unknown::Down {
             // Down and the unknown time that touches it are one stretch.
             point = sets.down.union(&sets.unknown).as_slice().iter().map(|s| s.length()).collect();
         }
         let worst = sets.upper.union(&sets.unknown).union(&sets.future);
-        let least = lengths_by_outage(&spans(|o| Span::new(o.from_earliest, o.to_latest)), &sets.lower);
+        let least = lengths(outages, &sets.lower);
         let counted = if self.contract.unknown == Unknown::Exclude { times.service - times.future - times.unknown } else { times.service - times.future };
         DecideBy::ALL
             .into_iter()
@@ -322,7 +357,7 @@ fn times(span: Span, sets: &Measured, treat: Treat) -> Times {
         unknown,
         future,
         down_lower: sets.lower.length(),
-        down_upper: sets.upper.length(),
+        down_upper: sets.upper.length() + sets.upper_beyond,
     }
 }
 
@@ -368,39 +403,32 @@ impl Figures {
     }
 }
 
-/// The outages of the parts that touch what counts as down; of several together, the merged stretches with their widest ends.
-fn outages_inside(parts: &[&Recorded], sets: &Measured, joined: Joined, measure: &Measure) -> Vec<Outage> {
-    if let ([part], Joined::Series, Measure::Time) = (parts, joined, measure) {
-        let mut list: Vec<Outage> = part.down.iter().filter(|o| o.from < o.to && sets.down.cut(Span::new(o.from, o.to)).length() > 0).copied().collect();
-        list.sort_by_key(|o| o.from);
-        return list;
+/// Of each outage what of it lies in a set.
+fn lengths(outages: &[Outage], within: &Spans) -> Vec<Ms> {
+    outages.iter().map(|o| within.cut(Span::new(o.from, o.to)).length()).collect()
+}
+
+/// A merged stretch that is down, with its widest and its surest ends.
+fn stretch(s: &Span, sets: &Measured) -> Outage {
+    let wide = sets.upper.as_slice().iter().find(|u| u.from <= s.from && s.to <= u.to).copied().unwrap_or(*s);
+    let sure = sets.lower.cut(*s);
+    let (first, last) = (sure.as_slice().first(), sure.as_slice().last());
+    Outage {
+        from: s.from,
+        to: s.to,
+        from_earliest: wide.from,
+        from_latest: first.map_or(s.to, |f| f.from),
+        to_earliest: last.map_or(s.from, |l| l.to),
+        to_latest: wide.to,
+        ..Outage::default()
     }
-    let widest = |s: &Span| sets.upper.as_slice().iter().find(|u| u.from <= s.from && s.to <= u.to).copied().unwrap_or(*s);
-    let surest = |s: &Span| sets.lower.cut(*s);
-    let stretches = sets.down.as_slice().iter();
-    stretches
-        .map(|s| {
-            let (wide, sure) = (widest(s), surest(s));
-            let (first, last) = (sure.as_slice().first(), sure.as_slice().last());
-            Outage {
-                from: s.from,
-                to: s.to,
-                from_earliest: wide.from,
-                from_latest: first.map_or(s.to, |f| f.from),
-                to_earliest: last.map_or(s.from, |l| l.to),
-                to_latest: wide.to,
-            }
-        })
-        .collect()
 }
 
 fn spells(outages: &[Outage], sets: &Measured, times: &Times) -> Spells {
-    let whole_spans: Vec<Span> = outages.iter().map(|o| Span::new(o.from, o.to)).collect();
-    let lengths = lengths_by_outage(&whole_spans, &sets.down);
-    let count = lengths.len() as u64;
+    let count = outages.len() as u64;
     Spells {
         count,
-        longest: lengths.iter().copied().max().unwrap_or(0),
+        longest: lengths(outages, &sets.down).into_iter().max().unwrap_or(0),
         mean_to_recover: times.down.checked_div(count),
         mean_between_failures: times.up.checked_div(count),
     }

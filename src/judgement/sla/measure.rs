@@ -1,7 +1,7 @@
 //! Cuts a record to what a contract counts: sets of time for one component, or for several together.
 
 use super::calendar::service_spans;
-use super::contract::{Announcement, BeforeInService, Contract, MinOutage, Treat};
+use super::contract::{Announcement, BeforeInService, Contract, Treat};
 use super::record::{Declared, OPEN, Outage, Recorded, Timeline};
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::{Ms, UtcMs};
@@ -21,6 +21,8 @@ pub struct Measured {
     pub lower: Spans,
     /// Down in the worst case, without unknown time.
     pub upper: Spans,
+    /// What the worst case has beyond those spans, where a contract counts whole minutes and unknown time touches them.
+    pub upper_beyond: Ms,
 }
 
 /// A window that a contract does not admit, or only in part.
@@ -101,14 +103,13 @@ pub fn component(contract: &Contract, part: &Recorded, timeline: &Timeline, span
     let future = judged.minus(&past);
     let not_recorded = timeline.from.map_or_else(Spans::default, |from| past.cut(Span::new(i64::MIN / 4, from)));
     let within = |spans: Vec<Span>| Spans::new(spans).both(&past);
-    let counted = |spans: Spans| long_enough(&spans, contract.min_outage);
     let absent = absent(contract, part, &past);
-    let down = counted(within(part.down.iter().map(|o| Span::new(o.from, o.to)).collect()).minus(&absent));
+    let down = within(part.down.iter().map(|o| Span::new(o.from, o.to)).collect()).minus(&absent);
     let unknown = within(part.unknown.iter().map(|u| u.0).collect()).union(&not_recorded).minus(&down).minus(&absent);
-    let lower = counted(within(part.down.iter().map(Outage::surest).collect()).minus(&absent));
-    let widest = within(part.down.iter().map(Outage::widest).collect()).minus(&absent);
-    let upper = counted(widest).union(&down).minus(&unknown);
-    (Measured { service, maintenance: windows.admitted.clone(), down, unknown, future, lower, upper }, windows)
+    let lower = within(part.down.iter().map(Outage::surest).collect()).minus(&absent);
+    let widest = within(part.down.iter().map(Outage::widest).chain(part.possible_down.iter().copied()).collect()).minus(&absent);
+    let upper = widest.union(&down).minus(&unknown);
+    (Measured { service, maintenance: windows.admitted.clone(), down, unknown, future, lower, upper, upper_beyond: 0 }, windows)
 }
 
 /// Time before or between services that the contract deems up.
@@ -120,10 +121,13 @@ fn absent(contract: &Contract, part: &Recorded, past: &Spans) -> Spans {
     }
 }
 
-/// Outages that are too short fall out; where only whole minutes count, each loses what is over.
-fn long_enough(spans: &Spans, rule: MinOutage) -> Spans {
-    let kept = spans.as_slice().iter().filter(|s| s.length() >= rule.length);
-    Spans::new(kept.map(|s| if rule.whole_minutes { Span::new(s.from, s.from + (s.length() / 60_000 * 60_000) as i64) } else { *s }).collect())
+/// One component's record before a contract cuts it: where it is known to be up, outages of several together end.
+pub fn uncut(part: &Recorded) -> Measured {
+    let always = Spans::new(vec![Span::new(-OPEN, OPEN)]);
+    let service = if part.in_service.is_empty() { always } else { Spans::new(part.in_service.clone()) };
+    let down = Spans::new(part.down.iter().map(|o| Span::new(o.from, o.to)).collect()).both(&service);
+    let unknown = Spans::new(part.unknown.iter().map(|u| u.0).collect()).minus(&down).both(&service);
+    Measured { service, down, unknown, ..Measured::default() }
 }
 
 /// Down when any is down. A component takes no part while it is not in its service time.
@@ -132,7 +136,8 @@ pub fn series(all: &[Measured]) -> Measured {
     let down = any(|m| &m.down);
     let unknown = any(|m| &m.unknown).minus(&down);
     let (service, maintenance) = together(all);
-    Measured { service, maintenance, upper: any(|m| &m.upper).minus(&unknown), lower: any(|m| &m.lower), future: any(|m| &m.future), down, unknown }
+    let (upper, lower, future) = (any(|m| &m.upper).minus(&unknown), any(|m| &m.lower), any(|m| &m.future));
+    Measured { service, maintenance, upper, lower, future, down, unknown, upper_beyond: 0 }
 }
 
 /// Down when all that take part are down.
@@ -146,7 +151,7 @@ pub fn parallel(all: &[Measured]) -> Measured {
     let unknown = unless(|m| m.service.minus(&m.down).minus(&m.unknown)).minus(&down);
     let lower = unless(|m| m.service.minus(&m.lower));
     let upper = unless(|m| m.service.minus(&m.upper).minus(&m.unknown)).minus(&unknown);
-    Measured { service, maintenance, down, unknown, future, lower, upper }
+    Measured { service, maintenance, down, unknown, future, lower, upper, upper_beyond: 0 }
 }
 
 /// Service while any is in service; maintenance where that leaves a hole, or where a window stays inside.
@@ -156,12 +161,6 @@ fn together(all: &[Measured]) -> (Spans, Spans) {
     let excluded = all.iter().any(|m| m.maintenance.both(&m.service).length() < m.maintenance.length());
     let maintenance = if excluded { windows.minus(&service) } else { windows };
     (service, maintenance)
-}
-
-/// The lengths of each outage inside a set, for what is counted by outage: pieces of one outage belong together.
-pub fn lengths_by_outage(part_outages: &[Span], within: &Spans) -> Vec<Ms> {
-    let whole = Spans::new(part_outages.to_vec());
-    whole.as_slice().iter().map(|o| within.cut(*o).length()).filter(|n| *n > 0).collect()
 }
 
 /// When the last of several ends.

@@ -17,6 +17,8 @@ struct Vote {
 
 /// Sets of the merged component.
 pub struct Merged {
+    /// Known not to be down.
+    pub up: Spans,
     pub down: Spans,
     pub unknown: Spans,
     pub lower: Spans,
@@ -27,7 +29,7 @@ pub struct Merged {
 /// An absent vantage is an unknown vote.
 fn merged(votes: &[Vote], whole: &Spans, quorum: Option<usize>) -> Merged {
     let present: Vec<&Spans> = votes.iter().map(|v| &v.present).collect();
-    let mut all = Merged { down: Spans::default(), unknown: Spans::default(), lower: Spans::default(), upper: Spans::default() };
+    let mut all = Merged { up: Spans::default(), down: Spans::default(), unknown: Spans::default(), lower: Spans::default(), upper: Spans::default() };
     for here in 0..=votes.len() {
         let at_least = if here == 0 { whole.clone() } else { Spans::in_at_least(&present, here) };
         let exactly = at_least.minus(&Spans::in_at_least(&present, here + 1)).both(whole);
@@ -48,11 +50,12 @@ fn merged(votes: &[Vote], whole: &Spans, quorum: Option<usize>) -> Merged {
         all.down = all.down.union(&down);
         all.unknown = all.unknown.union(&unknown);
     }
+    all.up = whole.minus(&all.down).minus(&all.unknown);
     all
 }
 
 /// The merged timeline, and how its components' sets are told as outages (by the caller).
-pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merged) -> Vec<Outage>) -> Timeline {
+pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merged) -> (Vec<Outage>, Vec<Span>)) -> Timeline {
     if let [only] = timelines {
         return only.clone();
     }
@@ -69,10 +72,12 @@ pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merge
             let told_of: Vec<&Vec<Span>> = timelines.iter().filter_map(|t| t.component(name)).map(|c| &c.in_service).collect();
             let is_always = told_of.iter().any(|list| list.is_empty());
             let in_service = if is_always { Vec::new() } else { Spans::new(told_of.into_iter().flatten().copied().collect()).as_slice().to_vec() };
+            let (down, possible_down) = told(&merged);
             Recorded {
                 name: name.to_owned(),
                 in_service,
-                down: told(&merged),
+                down,
+                possible_down,
                 unknown: merged.unknown.as_slice().iter().map(|s| (*s, None)).collect(),
                 probes: None,
                 not_seen_below: timelines.iter().filter_map(|t| t.component(name)).map(|c| c.not_seen_below).reduce(|a, b| Some(a?.max(b?))).flatten(),
@@ -106,7 +111,7 @@ fn vote(timeline: &Timeline, name: &str, whole: &Spans) -> Vote {
     let down = set(part.down.iter().map(|o| Span::new(o.from, o.to)).collect());
     let unknown = set(part.unknown.iter().map(|u| u.0).collect()).minus(&down);
     let lower = set(part.down.iter().map(Outage::surest).collect());
-    let upper = set(part.down.iter().map(Outage::widest).collect()).minus(&unknown);
+    let upper = set(part.down.iter().map(Outage::widest).chain(part.possible_down.iter().copied()).collect()).minus(&unknown);
     Vote { present, down, unknown, lower, upper }
 }
 
@@ -115,7 +120,15 @@ mod tests {
     use super::*;
 
     fn one(from: i64, to: i64, down: &[(i64, i64)], unknown: &[(i64, i64)]) -> Timeline {
-        let exact = |(from, to): &(i64, i64)| Outage { from: *from, to: *to, from_earliest: *from, from_latest: *from, to_earliest: *to, to_latest: *to };
+        let exact = |(from, to): &(i64, i64)| Outage {
+            from: *from,
+            to: *to,
+            from_earliest: *from,
+            from_latest: *from,
+            to_earliest: *to,
+            to_latest: *to,
+            ..Outage::default()
+        };
         let part = Recorded {
             name: "c".into(),
             down: down.iter().map(exact).collect(),
@@ -141,9 +154,9 @@ mod tests {
         late.components[0].in_service = vec![Span::new(50, 100)];
         let always = one(0, 100, &[(10, 40)], &[]);
         for pair in [[late.clone(), always.clone()], [always, late.clone()]] {
-            assert!(merge(&pair, None, |_| Vec::new()).components[0].in_service.is_empty());
+            assert!(merge(&pair, None, |_| Default::default()).components[0].in_service.is_empty());
         }
-        assert_eq!(merge(&[late.clone(), late], None, |_| Vec::new()).components[0].in_service, [Span::new(50, 100)]);
+        assert_eq!(merge(&[late.clone(), late], None, |_| Default::default()).components[0].in_service, [Span::new(50, 100)]);
     }
 
     #[test]
@@ -153,7 +166,7 @@ mod tests {
             ..one(0, 100, &[], &[])
         };
         for pair in [[with(1), with(5)], [with(5), with(1)]] {
-            let merged = merge(&pair, None, |_| Vec::new());
+            let merged = merge(&pair, None, |_| Default::default());
             assert_eq!(merged.maintenance.iter().map(|w| w.recorded_at).collect::<Vec<_>>(), [Some(5)]);
         }
     }

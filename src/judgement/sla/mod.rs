@@ -12,5 +12,6 @@ pub mod explain;
 pub mod measure;
 pub mod merge;
 pub mod record;
+pub mod shortest;
 pub mod slices;
 pub mod statistics;

@@ -6,9 +6,13 @@ use crate::words::{Ms, Name, UtcMs};
 /// Later than any period.
 pub const OPEN: UtcMs = i64::MAX / 4;
 
-/// An outage, or a stretch that may hold one: then `from == to`, and only its widest ends lie apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A stretch of an outage that is known to be down. What unknown time interrupts has several, with the same number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outage {
+    /// The outage that it belongs to; stretches without a number belong together where they touch.
+    pub outage: Option<u64>,
+    /// The outage had not ended when the record did.
+    pub is_open: bool,
     pub from: UtcMs,
     pub to: UtcMs,
     pub from_earliest: UtcMs,
@@ -27,6 +31,39 @@ impl Outage {
     pub fn surest(&self) -> Span {
         Span::new(self.from_latest.max(self.from), self.to_earliest.min(self.to))
     }
+
+    fn and(self, later: Outage) -> Outage {
+        let is_last = later.to >= self.to;
+        Outage {
+            outage: self.outage,
+            is_open: self.is_open || later.is_open,
+            from: self.from.min(later.from),
+            to: self.to.max(later.to),
+            from_earliest: self.from_earliest.min(later.from_earliest),
+            from_latest: self.from_latest,
+            to_earliest: if is_last { later.to_earliest } else { self.to_earliest },
+            to_latest: self.to_latest.max(later.to_latest),
+        }
+    }
+}
+
+/// Each outage once, from its first stretch to its last, in order: stretches of one number, and those without that touch.
+pub fn whole_outages(stretches: &[Outage]) -> Vec<Outage> {
+    let mut sorted = stretches.to_vec();
+    sorted.sort_by_key(|o| (o.from, o.to));
+    let mut list: Vec<Outage> = Vec::new();
+    for one in sorted {
+        let same = list.iter_mut().rfind(|whole| match (whole.outage, one.outage) {
+            (Some(a), Some(b)) => a == b,
+            (None, None) => one.from <= whole.to,
+            (Some(_), None) | (None, Some(_)) => false,
+        });
+        match same {
+            Some(whole) => *whole = whole.and(one),
+            None => list.push(one),
+        }
+    }
+    list
 }
 
 /// One component's record.
@@ -36,6 +73,8 @@ pub struct Recorded {
     /// Empty: always.
     pub in_service: Vec<Span>,
     pub down: Vec<Outage>,
+    /// Time that may hold an outage that was not confirmed, or lies between a success and unknown time.
+    pub possible_down: Vec<Span>,
     pub unknown: Vec<(Span, Option<String>)>,
     /// (when, whether it succeeded), where raw results are known.
     pub probes: Option<Vec<(UtcMs, bool)>>,
@@ -60,7 +99,7 @@ pub struct Declared {
     pub reason: Option<String>,
 }
 
-/// A timeline: `probity-timeline/1` in memory.
+/// A timeline: `probity-timeline/2` in memory.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
     /// Before it nothing was recorded.

@@ -187,10 +187,18 @@ pub fn absent(connection: &Connection, endpoint: &str) -> Result<Vec<Span>, Hist
 /// Outages of an endpoint on the timeline that may touch the time after `from`.
 pub fn outages_of(connection: &Connection, id: i64, from: i64) -> Result<Vec<OutageSpan>, HistoryError> {
     let mut statement = connection.prepare_cached(
-        "SELECT from_at, from_earliest, from_latest, to_at, to_earliest, to_latest FROM outage WHERE endpoint = ?1 AND (to_latest IS NULL OR to_latest >= ?2) ORDER BY from_at",
+        "SELECT opened, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest FROM outage WHERE endpoint = ?1 AND (to_latest IS NULL OR to_latest >= ?2) ORDER BY from_at",
     )?;
     let rows = statement.query_map(params![id, from], |r| {
-        Ok(OutageSpan { from: r.get(0)?, from_earliest: r.get(1)?, from_latest: r.get(2)?, to: r.get(3)?, to_earliest: r.get(4)?, to_latest: r.get(5)? })
+        Ok(OutageSpan {
+            id: r.get::<_, i64>(0)? as u64,
+            from: r.get(1)?,
+            from_earliest: r.get(2)?,
+            from_latest: r.get(3)?,
+            to: r.get(4)?,
+            to_earliest: r.get(5)?,
+            to_latest: r.get(6)?,
+        })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -201,6 +209,7 @@ fn in_calendar(o: OutageSpan, calendar: &Calendar) -> OutageSpan {
     let whole = o.to.map(|to| calendar.span(o.from, to));
     let widest = o.to_latest.map(|to| calendar.span(o.from_earliest, to));
     OutageSpan {
+        id: o.id,
         from: whole.map_or_else(|| utc(o.from), |s| s.from),
         from_earliest: widest.map_or_else(|| utc(o.from_earliest), |s| s.from),
         from_latest: utc(o.from_latest),
