@@ -390,7 +390,7 @@ impl Simulation<'_> {
             let span = |from: Ms, to: Ms| Span::new(from as i64, to as i64);
             match &event.projection {
                 Some(Projection::OutageOpened { from, from_earliest, from_latest, .. }) => tables.outages.push(OutageSpan {
-                    id: tables.outages.len() as u64 + 1,
+                    id: self.events,
                     from: *from as i64,
                     from_earliest: *from_earliest as i64,
                     from_latest: *from_latest as i64,
