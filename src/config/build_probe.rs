@@ -3,6 +3,7 @@
 use toml::de::DeValue;
 
 use super::build_tls::tls;
+use super::dns_question;
 use super::expression::expression;
 use super::leaf::whole;
 use super::parts::is_secret_name;
@@ -332,14 +333,18 @@ pub fn dns(layers: &Layers) -> Dns {
         any: patterns("any"),
         all: patterns("all"),
         none: patterns("none"),
-        at_least: expect.item("at_least").and_then(|i| i.integer(0, 1000)).unwrap_or(0),
+        chain: patterns("chain"),
+        at_least: expect.item("at_least").and_then(|i| i.integer(0, 1000)),
         authoritative: expect.item("authoritative").and_then(|i| i.flag()),
         within: within(&expect),
     };
     expect.end();
+    let record = layers.item("type").and_then(|i| record_type(&i)).unwrap_or(dns_question::A);
+    let (query, name) = layers.item("query").and_then(|i| query_name(&i, record)).unwrap_or_else(|| (".".into(), vec![0]));
     Dns {
-        query: layers.item("query").and_then(|i| query_name(&i)).unwrap_or_else(|| ".".into()),
-        record: layers.item("type").and_then(|i| record_type(&i)).unwrap_or_else(|| "A".into()),
+        query,
+        name,
+        record,
         transport: layers.item("transport").and_then(|i| i.word(&Transport::WORDS)).unwrap_or(Transport::Udp),
         recursion: match layers.item("recursion").and_then(|i| i.flag()) {
             Some(false) => Recursion::NotDesired,
@@ -349,25 +354,30 @@ pub fn dns(layers: &Layers) -> Dns {
     }
 }
 
-fn query_name(item: &Item) -> Option<String> {
+/// The name to ask for, as it is written and as it is sent. Where PTR is asked for, an address stands for its name.
+fn query_name(item: &Item, record: u16) -> Option<(String, Vec<u8>)> {
     let text = item.text()?;
-    if hickory_proto::rr::Name::from_ascii(&text).is_err() || text.is_empty() {
-        item.fault(format!("`{}` is no domain name", item.path), "Write it as in \"shop.example\".");
-        return None;
+    let reversed = text.parse().ok().filter(|_| record == dns_question::PTR).map(dns_question::reversed);
+    match dns_question::name_to_wire(reversed.as_deref().unwrap_or(&text)) {
+        Ok(name) => Some((text, name)),
+        Err(why) => {
+            let advice = "Write it as in \"shop.example\"; for type = \"PTR\" an address, as in \"192.0.2.1\", is accepted, too.";
+            item.fault(format!("invalid domain name `{}`: {why}", text.escape_debug()), advice);
+            None
+        }
     }
-    Some(text)
 }
 
-fn record_type(item: &Item) -> Option<String> {
+fn record_type(item: &Item) -> Option<u16> {
     let text = item.text()?;
-    if text.parse::<hickory_proto::rr::RecordType>().is_err() {
+    let number = dns_question::type_number(&text);
+    if number.is_none() {
         item.fault(
             format!("`{}` = \"{}\" is no record type", item.path, text.escape_debug()),
-            "Write it in capitals: \"A\", \"AAAA\", \"MX\", \"SOA\", \"TXT\".",
+            "Write it in capitals: \"A\", \"AAAA\", \"MX\", \"SOA\", \"TXT\", or by its number: \"TYPE65280\".",
         );
-        return None;
     }
-    Some(text)
+    number
 }
 
 fn rcode(item: &Item) -> Option<String> {

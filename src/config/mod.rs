@@ -11,6 +11,7 @@ pub mod build_maintenance;
 pub mod build_probe;
 mod build_tls;
 pub mod contract;
+pub mod dns_question;
 mod expression;
 mod expression_names;
 pub mod expression_numbers;

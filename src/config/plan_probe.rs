@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::dns_question::type_word;
 use super::secret::{MaybeSecret, Secret};
 use crate::words::{Kind, Ms};
 
@@ -260,8 +261,11 @@ pub struct Icmp {
 
 #[derive(Debug, Clone)]
 pub struct Dns {
+    /// As it was written; an address where PTR is asked for.
     pub query: String,
-    pub record: String,
+    /// The name that is asked for, as it is sent.
+    pub name: Vec<u8>,
+    pub record: u16,
     pub transport: Transport,
     pub recursion: Recursion,
     pub expect: DnsExpect,
@@ -287,13 +291,16 @@ pub enum Recursion {
 pub struct DnsExpect {
     /// Upper case, such as `NOERROR`; empty stands for `NOERROR`.
     pub rcodes: Vec<String>,
-    /// Some answer must match each of these.
+    /// Some record of the asked type must match each of these.
     pub any: Vec<Pattern>,
-    /// Every answer must match each of these.
+    /// Every record of the asked type must match each of these.
     pub all: Vec<Pattern>,
-    /// No answer may match any of these.
+    /// No record of the asked type may match any of these.
     pub none: Vec<Pattern>,
-    pub at_least: u64,
+    /// The names that the aliases lead to, in one text, must match each of these.
+    pub chain: Vec<Pattern>,
+    /// Records of the asked type. Not given: one, where the rcode is NOERROR; 0 accepts an answer without any.
+    pub at_least: Option<u64>,
     pub authoritative: Option<bool>,
     pub within: Option<Ms>,
 }
@@ -324,7 +331,7 @@ impl Probe {
             Probe::Http { url, .. } => url.to_string(),
             Probe::Tcp { address, .. } | Probe::Tls { address, .. } => address.to_string(),
             Probe::Icmp { host, .. } => host.to_string(),
-            Probe::Dns { server, spec } => format!("{server} {} {}", spec.query, spec.record),
+            Probe::Dns { server, spec } => format!("{server} {} {}", spec.query, type_word(spec.record)),
         }
     }
 

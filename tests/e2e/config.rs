@@ -226,7 +226,7 @@ fn what_is_too_long_is_told_with_its_limit() {
         (format!("probe.icmp = \"{label}.example\""), "a label longer than 63 bytes"),
         (format!("probe.dns.server = \"{label}.example\""), "a label longer than 63 bytes"),
         (format!("probe.tcp = \"{}:80\"", vec!["a"; 130].join(".")), "longer than 253 bytes"),
-        (format!("probe.dns.server = \"192.0.2.1\"\nprobe.dns.query = \"{label}\""), "is no domain name"),
+        (format!("probe.dns.server = \"192.0.2.1\"\nprobe.dns.query = \"{label}\""), "invalid domain name"),
         (format!("probe.tcp = \"h:1\"\nlabels = {{ {name} = \"x\" }}"), "at most 100 bytes long, this one has 10240"),
         (format!("probe.tcp = \"h:1\"\nlabels = {{ x = \"{name}\" }}"), "too long"),
         (format!("probe.tcp = \"h:1\"\nlabels = {{ {} }}", many.join(", ")), "more than 40 labels"),

@@ -236,3 +236,188 @@ async fn the_control_question_is_not_about_the_zone_that_is_silent() {
         })
         .await;
 }
+
+/// Owner, type, class, data.
+type Raw = (&'static str, u16, u16, Vec<u8>);
+
+/// An answer of these records as they are.
+fn raw(question: &Message, records: &[Raw]) -> Option<Vec<u8>> {
+    let mut bytes = reply(question, ResponseCode::NoError, Vec::new()).to_vec().ok()?;
+    bytes[7] = records.len() as u8;
+    for (owner, kind, class, data) in records {
+        bytes.extend(wire(owner));
+        bytes.extend([&kind.to_be_bytes()[..], &class.to_be_bytes(), &60_u32.to_be_bytes(), &(data.len() as u16).to_be_bytes()].concat());
+        bytes.extend(data);
+    }
+    Some(bytes)
+}
+
+fn wire(name: &str) -> Vec<u8> {
+    probity::config::dns_question::name_to_wire(name).expect("a name")
+}
+
+async fn zone(records: Vec<Raw>) -> SocketAddr {
+    let answer: Answer = Arc::new(move |q| raw(q, &records));
+    server(answer.clone(), answer).await
+}
+
+#[tokio::test]
+async fn only_records_that_the_question_leads_to_meet_an_expectation() {
+    let a = |last: u8| vec![192, 0, 2, last];
+    let cases: Vec<(&str, Vec<Raw>, bool)> = vec![
+        ("the record itself", vec![("shop.example", 1, 1, a(1))], true),
+        ("the record in capitals", vec![("SHOP.example", 1, 1, a(1))], true),
+        ("over an alias", vec![("shop.example", 5, 1, wire("cdn.example")), ("cdn.example", 1, 1, a(1))], true),
+        (
+            "over aliases in another order",
+            vec![("e.example", 1, 1, a(1)), ("d.example", 5, 1, wire("e.example")), ("shop.example", 5, 1, wire("d.example"))],
+            true,
+        ),
+        ("over a DNAME", vec![("example", 39, 1, wire("test")), ("shop.test", 1, 1, a(1))], true),
+        ("an alias that dangles", vec![("shop.example", 5, 1, wire("gone.example"))], false),
+        ("an alias in a circle", vec![("shop.example", 5, 1, wire("b.example")), ("b.example", 5, 1, wire("shop.example"))], false),
+        ("another name's record", vec![("other.example", 1, 1, a(1))], false),
+        ("a TXT", vec![("shop.example", 16, 1, b"\x09192.0.2.1".to_vec())], false),
+        ("an AAAA", vec![("shop.example", 28, 1, vec![0; 16])], false),
+        ("another class", vec![("shop.example", 1, 3, a(1))], false),
+        ("nothing", vec![], false),
+    ];
+    for (what, records, is_met) in cases {
+        let to = zone(records).await;
+        for expect in ["at_least = 1", "any = \"192\"", "all = \"192\"", "none = \"^10\""] {
+            let report = probe(&ask(to, &format!("probe.dns.expect.{expect}"))).await;
+            if is_met {
+                assert_up(&report);
+            } else {
+                assert_eq!(cause(&report), Cause::DnsMismatch, "{what}: {expect}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_records_beside_those_asked_for_neither_help_nor_harm() {
+    let to = zone(vec![
+        ("shop.example", 5, 1, wire("cdn.example")),
+        ("cdn.example", 1, 1, vec![192, 0, 2, 1]),
+        ("cdn.example", 16, 1, b"\x0310.".to_vec()),
+        ("other.example", 1, 1, vec![10, 0, 0, 1]),
+        ("cdn.example", 1, 3, vec![10, 0, 0, 2]),
+    ])
+    .await;
+    assert_up(&probe(&ask(to, "probe.dns.expect.all = \"^192\"\nprobe.dns.expect.none = \"^10\"")).await);
+    assert_eq!(cause(&probe(&ask(to, "probe.dns.expect.at_least = 2")).await), Cause::DnsMismatch);
+    let report = probe(&ask(to, "probe.dns.type = \"CNAME\"\nprobe.dns.expect.all = \"^cdn\\\\.example\\\\.$\"")).await;
+    assert_up(&report);
+}
+
+#[tokio::test]
+async fn the_chain_of_aliases_has_its_own_expectation() {
+    let to = zone(vec![
+        ("shop.example", 5, 1, wire("cdn.example")),
+        ("cdn.example", 5, 1, wire("Edge.cdn.example")),
+        ("edge.cdn.example", 1, 1, vec![127, 0, 0, 1]),
+    ])
+    .await;
+    for (pattern, is_met) in [("^cdn\\.example\\. Edge\\.cdn\\.example\\.$", true), ("(?i)edge", true), ("^cdn\\.example\\.$", false), ("^shop", false)] {
+        let report = probe(&ask(to, &format!("probe.dns.expect.chain = '{pattern}'"))).await;
+        if is_met {
+            assert_up(&report);
+        } else {
+            assert_eq!(cause(&report), Cause::DnsMismatch, "{pattern}");
+        }
+    }
+    let direct = plain(ResponseCode::NoError, vec![a(1)]).await;
+    assert_eq!(cause(&probe(&ask(direct, "probe.dns.expect.chain = 'cdn'")).await), Cause::DnsMismatch);
+    assert_up(&probe(&ask(direct, "probe.dns.expect.chain = '^$'")).await);
+}
+
+#[tokio::test]
+async fn nodata_is_down_unless_it_is_asked_for() {
+    let to = plain(ResponseCode::NoError, Vec::new()).await;
+    let report = probe(&ask(to, "")).await;
+    assert_eq!(cause(&report), Cause::DnsMismatch);
+    assert!(format!("{:?}", report.outcome).contains("expected at least 1 record, found no A record"), "{:?}", report.outcome);
+    assert_up(&probe(&ask(to, "probe.dns.expect.at_least = 0")).await);
+    assert_up(&probe(&ask(to, "probe.dns.expect.at_least = 0\nprobe.dns.expect.all = \"^192\"\nprobe.dns.expect.none = \".\"")).await);
+    let gone = plain(ResponseCode::NXDomain, Vec::new()).await;
+    assert_up(&probe(&ask(gone, "probe.dns.expect.rcode = \"NXDOMAIN\"")).await);
+    assert_eq!(cause(&probe(&ask(gone, "probe.dns.expect.rcode = \"NXDOMAIN\"\nprobe.dns.expect.at_least = 1")).await), Cause::DnsMismatch);
+}
+
+/// As dig 9.18 shows them; unit tests hold every type against its output.
+#[tokio::test]
+async fn records_are_presented_as_dig_presents_them() {
+    let digest = [&[0x4f, 0x66, 8, 2][..], &[0xab; 32]].concat();
+    let cases: Vec<(&str, u16, Vec<u8>, String)> = vec![
+        ("PTR", 12, wire("Web\\032Server._ipp._tcp.example"), "Web\\032Server._ipp._tcp.example.".into()),
+        ("TXT", 16, b"\x03a\x01\xff\x04c\"\\d".to_vec(), "\"a\\001\\255\" \"c\\\"\\\\d\"".into()),
+        ("DS", 43, digest, format!("20326 8 2 {} {}", "AB".repeat(28), "AB".repeat(4))),
+        ("HTTPS", 65, b"\0\x01\0\0\x01\0\x06\x02h3\x02h2\0\x04\0\x04\x7f\0\0\x01".to_vec(), "1 . alpn=\"h3,h2\" ipv4hint=127.0.0.1".into()),
+        ("URI", 256, b"\0\x0a\0\x01ftp://a/\"b".to_vec(), "10 1 \"ftp://a/\\\"b\"".into()),
+        (
+            "LOC",
+            29,
+            [&[0, 0x12, 0x16, 0x13][..], &[0x8b, 0x0d, 0xcb, 0xc8, 0x7f, 0xf8, 0xfc, 0xa5, 0, 0x98, 0x96, 0x80]].concat(),
+            "51 30 53.512 N 0 7 39.611 W 0.00m 1m 10000m 10m".into(),
+        ),
+        ("TYPE65280", 65280, vec![1, 2, 0xab], "\\# 3 0102AB".into()),
+        ("CAA", 257, b"\0\x05issueca.example".to_vec(), "0 issue \"ca.example\"".into()),
+    ];
+    for (word, kind, data, text) in cases {
+        let to = zone(vec![("shop.example", kind, 1, data)]).await;
+        let report = probe(&ask(to, &format!("probe.dns.type = \"{word}\""))).await;
+        assert_up(&report);
+        assert_eq!(report.outcome.facts().expect("up").dns_answers, [text]);
+    }
+}
+
+#[tokio::test]
+async fn a_digest_is_found_with_and_without_the_blank_of_dig() {
+    let digest = [&[0x4f, 0x66, 8, 2][..], &[0xab; 32]].concat();
+    let to = zone(vec![("shop.example", 43, 1, digest)]).await;
+    for pattern in [format!("^20326 8 2 {}$", "AB".repeat(32)), format!("^20326 8 2 {} {}$", "AB".repeat(28), "AB".repeat(4))] {
+        assert_up(&probe(&ask(to, &format!("probe.dns.type = \"DS\"\nprobe.dns.expect.all = \"{pattern}\""))).await);
+    }
+}
+
+#[tokio::test]
+async fn names_are_sent_with_decimal_escapes_and_addresses_as_their_names() {
+    for (query, name) in [
+        ("Web\\032Server._ipp._tcp.example", &b"\x0aWeb Server\x04_ipp\x04_tcp\x07example\0"[..]),
+        ("192.0.2.1", b"\x011\x012\x010\x03192\x07in-addr\x04arpa\0"),
+        ("1.2.0.192.in-addr.arpa", b"\x011\x012\x010\x03192\x07in-addr\x04arpa\0"),
+        (".", b"\0"),
+    ] {
+        let expected = [name, &[0, 12, 0, 1]].concat();
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+        let to = socket.local_addr().expect("bound");
+        let answering = tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            let (length, from) = socket.recv_from(&mut buffer).await.expect("a question");
+            let asked = buffer[12..length].to_vec();
+            buffer[2] |= 0x80;
+            let _ = socket.send_to(&buffer[..length], from).await;
+            asked
+        });
+        let lines = format!("probe.dns.server = \"{to}\"\nprobe.dns.query = '{query}'\nprobe.dns.type = \"PTR\"\nprobe.dns.expect.at_least = 0");
+        assert_up(&probe(&lines).await);
+        assert_eq!(answering.await.expect("asked"), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_no_library_can_read_makes_no_answer_invalid() {
+    // An A of three bytes, an HTTPS whose parameters run over: beside the record that is asked for.
+    let to = zone(vec![("x.example", 1, 1, vec![1, 2, 3]), ("x.example", 65, 1, vec![0, 1, 0, 0, 1, 0, 99]), ("shop.example", 1, 1, vec![192, 0, 2, 1])]).await;
+    assert_up(&probe(&ask(to, "probe.dns.expect.all = \"^192\"")).await);
+    let odd = zone(vec![("shop.example", 1, 1, vec![1, 2, 3])]).await;
+    assert_eq!(cause(&probe(&ask(odd, "probe.dns.expect.all = \"^192\"")).await), Cause::DnsMismatch);
+    let cut: Answer = Arc::new(|q| {
+        let mut bytes = raw(q, &[("shop.example", 1, 1, vec![192, 0, 2, 1])])?;
+        bytes.truncate(bytes.len() - 2);
+        Some(bytes)
+    });
+    let to = server(cut.clone(), cut).await;
+    assert_eq!(cause(&probe(&ask(to, "")).await), Cause::DnsInvalid);
+}

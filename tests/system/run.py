@@ -681,6 +681,50 @@ def test_every_example_config_is_valid(d):
         assert secret not in printed, secret
 
 
+class Zone(threading.Thread):
+    """A name server on UDP: the name n0000007.test has the data of row 7; such a label is the hash that an NSEC3 wants, too."""
+
+    def __init__(self, rows):
+        super().__init__(daemon=True)
+        self.rows = rows
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            question, asker = self.socket.recvfrom(4096)
+            label = question[13:13 + question[12]]
+            end = 12 + question[12:].index(0) + 5
+            data = self.rows[int(label[1:])][1]
+            head = question[:2] + b"\x85\x80\0\1\0\1\0\0\0\0" + question[12:end]
+            self.socket.sendto(head + b"\xc0\x0c" + question[end - 4:end] + b"\0\0\0\x3c" + len(data).to_bytes(2, "big") + data, asker)
+
+
+def test_records_of_every_type_are_presented_as_dig_presents_them(d):
+    with open(os.path.join(ROOT, "tests", "fixtures", "dns-presentation.txt")) as f:
+        lines = [line.rstrip("\n").split("\t") for line in f if not line.startswith("#")]
+    rows = [(number, bytes.fromhex(data), word) for number, data, word, _ in lines]
+    zone = Zone(rows)
+    config = os.path.join(d, "probity.toml")
+    with open(config, "w") as f:
+        for n, (_, _, word) in enumerate(rows):
+            f.write('[[endpoint]]\nname = "n%d"\nprobe.dns.server = "127.0.0.1:%d"\nprobe.dns.query = "n%07d.test"\nprobe.dns.type = "%s"\n' % (n, zone.port, n, word))
+    questions = os.path.join(d, "questions")
+    with open(questions, "w") as f:
+        f.writelines("n%07d.test TYPE%s +noall +answer +bufsize=4096\n" % (n, number) for n, (number, _, _) in enumerate(rows))
+    shown = {}
+    for line in sh("dig", "@127.0.0.1", "-p", str(zone.port), "-f", questions).stdout.split("\n"):
+        match = re.match(r"n(\d+)\.test\.\s+60\s+IN\s+\S+(?:\s(.*))?$", line)
+        if match:
+            shown[int(match[1])] = match[2] or ""
+    assert len(shown) == len(rows), "dig showed nothing of %s" % [n for n in range(len(rows)) if n not in shown]
+    for n, (_, _, word) in enumerate(rows):
+        found = json.loads(sh(PROBITY, "probe", "n%d" % n, "--json", "--config", config).stdout)
+        assert found["dns"]["answers"] == [shown[n]], "%s: dig %r, probity %r" % (word, shown[n], found["dns"]["answers"])
+
+
 def main():
     wanted = sys.argv[1:]
     tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and (not wanted or any(w in n for w in wanted))]

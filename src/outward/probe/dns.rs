@@ -1,23 +1,29 @@
 //! The dns kind: one question to one name server, and rules for its answer.
+//!
+//! What is expected is held against records of the asked type that the name, or the chain of its aliases, leads to: a TXT beside
+//! them, another name's record, or an alias that leads nowhere meets nothing.
 
 use std::net::SocketAddr;
 
-use hickory_proto::op::{Message, Query};
-use hickory_proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
 use super::super::dial;
-use super::super::dns_exchange::{Exchange, exchange, over_tcp};
+use super::super::dns_exchange::{Exchange, ask};
+use super::super::dns_message::{self, Answered, Record};
+use super::super::dns_text::{GROUP, name_text, presented, ungrouped};
 use super::super::halt::Halt;
 use super::super::net::Net;
 use super::super::trace::{Stage, Trace};
-use super::expect::{Verdicts, shown};
+use super::expect::Verdicts;
+use crate::config::dns_question::type_word;
 use crate::config::plan::Dial;
-use crate::config::plan_probe::{Dns, HostPort, Recursion, Transport};
-use crate::words::{Cause, Reason};
+use crate::config::plan_probe::{Dns, DnsExpect, HostPort, Pattern};
+use crate::words::Cause;
 
-/// Answers that are kept as facts and looked at.
+/// Records that are kept as facts and looked at.
 const ANSWER_LIMIT: usize = 500;
+/// Characters of a found value.
+const SHOWN: usize = 240;
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spec: &Dns, deadline: Instant) -> Result<(), Halt> {
     let addresses = dial::resolve(net, trace, dial, &server.host, deadline).await?;
@@ -26,67 +32,65 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spe
         .map(|ip| SocketAddr::new(*ip, server.port))
         .ok_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{} has no address", server.host)))?;
     trace.facts.borrow_mut().address = Some(to.ip());
-    let query = question(spec)?;
+    let mut query = dns_message::question(&spec.name, spec.record, spec.recursion);
+    query[..2].copy_from_slice(&fastrand::u16(..).to_be_bytes());
     trace.enter(Stage::Reply(Cause::DnsTimeout));
-    let answer = match spec.transport {
-        Transport::Udp => exchange(to, &query, Some(trace)).await,
-        Transport::Tcp => over_tcp(to, &query, Some(trace)).await,
-    };
-    let reply = match answer {
+    let reply = match ask(to, &query, spec.transport, Some(trace)).await {
         Exchange::Answer(reply) => reply,
         Exchange::Invalid(why) => return Err(Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}"))),
         Exchange::Refused => return Err(Halt::down(Cause::ConnectRefused, "nobody listens on the name server's port")),
         Exchange::Local(halt) => return Err(halt),
     };
+    trace.enter(Stage::Idle);
     super::within(trace, spec.expect.within)?;
-    judge(trace, spec, &reply.message)
+    let answered = dns_message::read(&reply).map_err(|why| Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}")))?;
+    judge(trace, spec, &answered)
 }
 
-/// The question of a spec.
-pub fn question(spec: &Dns) -> Result<Message, Halt> {
-    let unbuildable = |e: String| Halt::unmeasured(Reason::Internal, format!("the question cannot be built: {e}"));
-    let mut name = Name::from_ascii(&spec.query).map_err(|e| unbuildable(e.to_string()))?;
-    name.set_fqdn(true);
-    let kind: RecordType = spec.record.parse().map_err(|_| unbuildable(format!("record type {}", spec.record)))?;
-    let mut query = Message::query();
-    query.metadata.recursion_desired = spec.recursion == Recursion::Desired;
-    query.add_query(Query::query(name, kind));
-    Ok(query)
+/// The data of one record as dig shows it, and once more without the blanks inside hexadecimal and base64: a pattern may be
+/// written for either.
+struct Shown {
+    text: String,
+    ungrouped: Option<String>,
+}
+
+impl Shown {
+    fn new(answered: &Answered<'_>, record: &Record) -> Self {
+        let text = presented(answered.bytes, record.kind, record.from, record.to);
+        let plain = (text.len() > GROUP).then(|| ungrouped(answered.bytes, record.kind, record.from, record.to));
+        Self { ungrouped: plain.filter(|plain| *plain != text), text }
+    }
+
+    fn matches(&self, pattern: &Pattern) -> bool {
+        let holds = |text: &str| pattern.regex.is_match(text.as_bytes());
+        holds(&self.text) || self.ungrouped.as_deref().is_some_and(holds)
+    }
 }
 
 /// Holds an answer against what is expected of it.
-pub fn judge(trace: &Trace, spec: &Dns, message: &Message) -> Result<(), Halt> {
-    let rcode = rcode_word(message);
-    let answers: Vec<String> = message.answers.iter().take(ANSWER_LIMIT).map(|r| r.data.to_string()).collect();
+pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), Halt> {
+    let led = answered.led(&spec.name, spec.record);
+    let answers: Vec<Shown> = led.records.iter().take(ANSWER_LIMIT).map(|r| Shown::new(answered, r)).collect();
+    let chain = names(&led.aliases);
+    let rcode = rcode_word(answered.rcode);
     let expect = &spec.expect;
     let mut verdicts = Verdicts::default();
     let rcodes: Vec<&str> = if expect.rcodes.is_empty() { vec!["NOERROR"] } else { expect.rcodes.iter().map(String::as_str).collect() };
     verdicts.add(Cause::DnsRcode, format!("rcode {}", rcodes.join(" or ")), rcode.clone(), rcodes.contains(&rcode.as_str()));
     if let Some(wanted) = expect.authoritative {
-        let found = message.metadata.authoritative;
+        let found = answered.is_authoritative;
         verdicts.add(Cause::DnsMismatch, format!("authoritative {wanted}"), found.to_string(), found == wanted);
     }
-    let found = || shown(answers.join(", ").as_bytes());
-    if expect.at_least > 0 {
-        verdicts.add(Cause::DnsMismatch, format!("at least {} answers", expect.at_least), answers.len().to_string(), answers.len() as u64 >= expect.at_least);
+    for p in &expect.chain {
+        let found = if chain.is_empty() { "no alias".to_owned() } else { cut(&chain) };
+        verdicts.add(Cause::DnsMismatch, format!("the chain of aliases matches /{}/", p.text), found, p.regex.is_match(chain.as_bytes()));
     }
-    for p in &expect.any {
-        verdicts.add(Cause::DnsMismatch, format!("some answer matches /{}/", p.text), found(), answers.iter().any(|a| p.regex.is_match(a.as_bytes())));
-    }
-    for p in &expect.all {
-        verdicts.add(
-            Cause::DnsMismatch,
-            format!("every answer matches /{}/", p.text),
-            found(),
-            !answers.is_empty() && answers.iter().all(|a| p.regex.is_match(a.as_bytes())),
-        );
-    }
-    for p in &expect.none {
-        verdicts.add(Cause::DnsMismatch, format!("no answer matches /{}/", p.text), found(), !answers.iter().any(|a| p.regex.is_match(a.as_bytes())));
-    }
+    // NODATA, an answer without a record of the type, is no success unless it is asked for.
+    let least = expect.at_least.unwrap_or(u64::from(answered.rcode == 0));
+    records(expect, least, &answers, &found(spec, answered, &answers, &chain), &mut verdicts);
     let mut facts = trace.facts.borrow_mut();
     facts.dns_rcode = Some(rcode);
-    facts.dns_answers = answers;
+    facts.dns_answers = answers.into_iter().map(|a| a.text).collect();
     facts.findings.append(&mut verdicts.findings);
     match verdicts.first_unmet {
         Some(halt) => Err(halt),
@@ -94,22 +98,58 @@ pub fn judge(trace: &Trace, spec: &Dns, message: &Message) -> Result<(), Halt> {
     }
 }
 
-/// The mnemonic of RFC 6895, or the number.
-fn rcode_word(message: &Message) -> String {
-    use hickory_proto::op::ResponseCode as R;
-    match message.metadata.response_code {
-        R::NoError => "NOERROR",
-        R::FormErr => "FORMERR",
-        R::ServFail => "SERVFAIL",
-        R::NXDomain => "NXDOMAIN",
-        R::NotImp => "NOTIMP",
-        R::Refused => "REFUSED",
-        R::YXDomain => "YXDOMAIN",
-        R::YXRRSet => "YXRRSET",
-        R::NXRRSet => "NXRRSET",
-        R::NotAuth => "NOTAUTH",
-        R::NotZone => "NOTZONE",
-        other => return format!("RCODE{}", u16::from(other)),
+fn records(expect: &DnsExpect, least: u64, answers: &[Shown], found: &str, verdicts: &mut Verdicts) {
+    let mut add = |expectation: String, met: bool| verdicts.add(Cause::DnsMismatch, expectation, found.to_owned(), met);
+    if least > 0 {
+        add(format!("at least {least} {}", if least == 1 { "record" } else { "records" }), answers.len() as u64 >= least);
     }
-    .to_owned()
+    for p in &expect.any {
+        add(format!("some record matches /{}/", p.text), answers.iter().any(|a| a.matches(p)));
+    }
+    for p in &expect.all {
+        let may_be_none = expect.at_least == Some(0);
+        add(format!("every record matches /{}/", p.text), (may_be_none || !answers.is_empty()) && answers.iter().all(|a| a.matches(p)));
+    }
+    for p in &expect.none {
+        add(format!("no record matches /{}/", p.text), !answers.iter().any(|a| a.matches(p)));
+    }
+}
+
+/// The records of the asked type, or what there is in their place.
+fn found(spec: &Dns, answered: &Answered<'_>, answers: &[Shown], chain: &str) -> String {
+    if !answers.is_empty() {
+        return cut(&answers.iter().map(|a| a.text.as_str()).collect::<Vec<_>>().join(", "));
+    }
+    let mut text = format!("no {} record", type_word(spec.record));
+    if !chain.is_empty() {
+        text.push_str(&format!(" at the end of the aliases {}", cut(chain)));
+    }
+    let other = answered.records.len();
+    if other > 0 && chain.is_empty() {
+        text.push_str(&format!(" of the name, but {other} of other types, names or classes"));
+    }
+    text
+}
+
+/// Names in presentation form, with a blank between them.
+fn names(wire: &[Vec<u8>]) -> String {
+    let mut text = String::new();
+    for name in wire {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        name_text(&mut text, name);
+    }
+    text
+}
+
+/// Presentation forms are printable ASCII; only their length needs a bound.
+fn cut(text: &str) -> String {
+    if text.len() > SHOWN { format!("{}…", text.get(..SHOWN).unwrap_or_default()) } else { text.to_owned() }
+}
+
+/// The mnemonic of RFC 6895, or the number.
+fn rcode_word(rcode: u8) -> String {
+    const WORDS: [&str; 11] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"];
+    WORDS.get(usize::from(rcode)).map_or_else(|| format!("RCODE{rcode}"), |word| (*word).to_owned())
 }
