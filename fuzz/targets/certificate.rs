@@ -3,8 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan_probe::Tls;
-use probity::outward::certificate::{Certificates, weakness};
+use probity::config::plan_probe::{Expiring, Tls};
+use probity::outward::certificate::{Certificates, missing_issuer, names, subject, weakness};
+use probity::outward::net::Net;
 use probity::outward::tls::expiring;
 use probity::outward::trace::Trace;
 use rustls::pki_types::CertificateDer;
@@ -31,12 +32,14 @@ fuzz_target!(|data: &[u8]| {
         let _ = weakness(certificate);
     }
     let certificates = Certificates::default();
-    let Some(facts) = certificates.facts(&chain) else { return };
-    assert_eq!(certificates.facts(&chain), Some(facts.clone()));
+    let Some(facts) = certificates.facts(&chain, None) else { return };
+    assert_eq!(certificates.facts(&chain, None), Some(facts.clone()));
     assert!(facts.names.len() <= 100 && facts.sha256.len() == 64);
-    assert!(facts.chain_not_after <= facts.not_after);
+    assert!(facts.chain_not_after.is_none() && facts.sent_not_after <= facts.not_after && facts.sent_not_before >= facts.not_before);
+    let _ = missing_issuer(&chain, |_| false);
+    chain.iter().for_each(|der| drop((names(der), subject(der))));
     assert_eq!(facts.chain_length, chain.len());
     let trace = Trace::begin();
     trace.facts.borrow_mut().certificate = Some(facts);
-    let _ = expiring(&trace, &Tls { expiring_within: 86_400_000, ..Tls::default() });
+    let _ = expiring(&Net::default(), &trace, &Tls { expiring_within: Expiring::Length(86_400_000), ..Tls::default() });
 });

@@ -168,6 +168,7 @@ impl Builder<'_> {
             listen: listen.unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("a constant address")),
             max_in_flight: layers.item("max_in_flight").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
             max_in_flight_per_host: layers.item("max_in_flight_per_host").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
+            clock: layers.item("clock").and_then(|i| i.word(&ClockChoice::WORDS)).unwrap_or_default(),
         };
         layers.end();
         daemon

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::build_tls::tls;
+use super::build_tls::{tls, tls_expect};
 use super::dns_question;
 use super::expression::expression;
 use super::leaf::whole;
@@ -26,6 +26,8 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
         header: limits.item("header").and_then(|i| i.size(1024, 16 << 20)).unwrap_or(DEFAULT_HEADER_LIMIT),
     };
     limits.end();
+    let expect = layers.layers("expect");
+    let tls_expect = tls_expect(&expect.layers("tls"));
     Http {
         method: layers.item("method").and_then(|i| method(&i)).unwrap_or_else(|| "GET".into()),
         headers: request_headers(layers, surroundings),
@@ -40,8 +42,8 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
             Some(false) | None => Compression::Plain,
         },
         limits: built_limits,
-        tls: tls(&layers.layers("tls"), surroundings),
-        expect: http_expect(&layers.layers("expect"), redirects),
+        tls: tls(&layers.layers("tls"), tls_expect, surroundings),
+        expect: http_expect(&expect, redirects),
     }
 }
 
@@ -318,7 +320,11 @@ fn expect_within(layers: &Layers) -> Option<Ms> {
 }
 
 pub fn tls_probe(layers: &Layers, surroundings: &dyn Surroundings) -> TlsProbe {
-    TlsProbe { tls: tls(&layers.layers("tls"), surroundings), within: expect_within(layers) }
+    let expect = layers.layers("expect");
+    let tls_expect = tls_expect(&expect.layers("tls"));
+    let within = within(&expect);
+    expect.end();
+    TlsProbe { tls: tls(&layers.layers("tls"), tls_expect, surroundings), within }
 }
 
 pub fn icmp(layers: &Layers) -> Icmp {

@@ -14,7 +14,8 @@ use super::secret::{Secret, secret};
 use super::source::Surroundings;
 use super::walk::{Item, Layers};
 
-pub(super) fn tls(layers: &Layers, surroundings: &dyn Surroundings) -> Tls {
+/// `expect`: what the kind's own table of expectations asks of the handshake.
+pub(super) fn tls(layers: &Layers, expect: TlsExpect, surroundings: &dyn Surroundings) -> Tls {
     let tls = Tls {
         ca: layers.item("ca_file").and_then(|i| authorities(&i, surroundings)),
         server_name: layers.item("server_name").and_then(|i| server_name(&i)),
@@ -24,10 +25,68 @@ pub(super) fn tls(layers: &Layers, surroundings: &dyn Surroundings) -> Tls {
             Some(true) | None => Verify::Full,
         },
         min_version: layers.item("min_version").and_then(|i| i.word(&TlsVersion::WORDS)).unwrap_or_default(),
-        expiring_within: layers.item("expiring_within").and_then(|i| i.duration(0, 400 * 86_400_000)).unwrap_or(0),
+        groups: layers.item("groups").and_then(|i| groups(&i)).unwrap_or_default(),
+        expiring_within: layers.item("expiring_within").and_then(|i| expiring(&i)).unwrap_or_default(),
+        expect,
     };
     layers.end();
     tls
+}
+
+/// The `tls` table of a kind's expectations.
+pub(super) fn tls_expect(layers: &Layers) -> TlsExpect {
+    let suites: Vec<&'static str> = aws_lc_rs::ALL_CIPHER_SUITES.iter().filter_map(|suite| suite.suite().as_str()).map(iana_name).collect();
+    let suites: Vec<(&'static str, &'static str)> = suites.into_iter().map(|name| (name, name)).collect();
+    let groups: Vec<(&'static str, &'static str)> = TlsGroup::WORDS.iter().map(|(word, _)| (*word, *word)).collect();
+    let words = |key, known: &[(&'static str, &'static str)]| -> Vec<String> {
+        layers.item(key).iter().flat_map(Item::list).filter_map(|i| i.word(known)).map(str::to_owned).collect()
+    };
+    let expect =
+        TlsExpect { versions: words("version", &[("1.2", "1.2"), ("1.3", "1.3")]), ciphers: words("cipher", &suites), groups: words("group", &groups) };
+    layers.end();
+    expect
+}
+
+/// rustls calls the suites of TLS 1.3 TLS13_...; the registry, TLS_....
+pub fn iana_name(name: &'static str) -> &'static str {
+    match name {
+        "TLS13_AES_256_GCM_SHA384" => "TLS_AES_256_GCM_SHA384",
+        "TLS13_AES_128_GCM_SHA256" => "TLS_AES_128_GCM_SHA256",
+        "TLS13_CHACHA20_POLY1305_SHA256" => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other,
+    }
+}
+
+fn groups(item: &Item) -> Option<TlsGroups> {
+    let list: Vec<TlsGroup> = item.list().iter().filter_map(|i| i.word(&TlsGroup::WORDS)).collect();
+    if list.is_empty() {
+        item.fault("`groups` is empty", "Name at least one group, or leave the key out.");
+        return None;
+    }
+    if (1..list.len()).any(|n| list[..n].contains(&list[n])) {
+        item.fault("a group appears twice", "Name each group once, in the order of preference.");
+        return None;
+    }
+    Some(TlsGroups(list))
+}
+
+/// A length, or a share of the certificate's lifetime.
+fn expiring(item: &Item) -> Option<Expiring> {
+    let percent = match item.value {
+        toml::de::DeValue::String(text) => text.strip_suffix('%').map(str::to_owned),
+        _ => None,
+    };
+    let Some(percent) = percent else { return item.duration(0, 400 * 86_400_000).map(Expiring::Length) };
+    match percent.trim().parse::<u8>().ok().filter(|n| (1..=99).contains(n)) {
+        Some(percent) => Some(Expiring::Share(percent)),
+        None => {
+            item.fault(
+                format!("invalid share `{percent}%` in `{}`", item.path),
+                "Write a whole percentage of the certificate's lifetime, from \"1%\" to \"99%\", or a duration such as \"14d\".",
+            );
+            None
+        }
+    }
 }
 
 fn client(layers: &Layers, surroundings: &dyn Surroundings) -> Option<ClientCertificate> {
@@ -66,7 +125,8 @@ fn fit(chain: &Item, certificates: Vec<CertificateDer<'static>>, key: &Item, key
     Some(())
 }
 
-fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<Arc<str>> {
+fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<CaFile> {
+    let path = item.text()?.into();
     let (pem, certificates) = certificates(item, surroundings)?;
     let mut roots = RootCertStore::empty();
     for (n, certificate) in certificates.into_iter().enumerate() {
@@ -78,7 +138,7 @@ fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<Arc<str>>
             return None;
         }
     }
-    Some(pem)
+    Some(CaFile { path, pem })
 }
 
 /// The certificates of a file that a key names, one at least.

@@ -54,7 +54,7 @@ pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
     // Each phase is a histogram of its own; five happen in an exchange over TLS, four without.
     let phases = if plan.metrics.phases { latency * if endpoint.probe.is_secured() { 6 } else { 4 } } else { 0 };
     let status = if endpoint.probe.kind() == Kind::Http { 1 } else { 0 };
-    25 + status + latency + phases + if endpoint.probe.is_secured() { 2 } else { 0 }
+    25 + status + latency + phases + if endpoint.probe.is_secured() { 8 } else { 0 }
 }
 
 pub fn implied(plan: &Plan) -> Implied {

@@ -29,6 +29,7 @@ pub mod timeline_file;
 pub mod walk;
 
 pub use build::load;
+pub use build_tls::iana_name;
 pub use contract::load_contracts;
 pub use plan::{Endpoint, Plan};
 pub use source::{Fault, Surroundings};

@@ -64,6 +64,7 @@ impl Plan {
                 listen: DEFAULT_LISTEN.parse().expect("a constant address"),
                 max_in_flight: None,
                 max_in_flight_per_host: None,
+                clock: ClockChoice::Verified,
             },
             metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), phases: false, state_labels: Vec::new() },
             components: BTreeMap::new(),
@@ -87,6 +88,21 @@ pub struct Daemon {
     pub max_in_flight: Option<usize>,
     /// Probes in flight to one host at once; `None`: three quarters of the above.
     pub max_in_flight_per_host: Option<usize>,
+    pub clock: ClockChoice,
+}
+
+/// Who says that this host's calendar may be held against a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClockChoice {
+    /// The kernel's synchronisation state, or other certificates.
+    #[default]
+    Verified,
+    /// The operator: something that the kernel does not know of keeps it right.
+    Trusted,
+}
+
+impl ClockChoice {
+    pub const WORDS: [(&'static str, ClockChoice); 2] = [("verified", ClockChoice::Verified), ("trusted", ClockChoice::Trusted)];
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

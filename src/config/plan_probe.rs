@@ -197,15 +197,93 @@ pub enum HeaderTest {
 /// How a TLS peer is verified.
 #[derive(Debug, Clone, Default)]
 pub struct Tls {
-    /// Trust these PEM certificates in place of the system's store.
-    pub ca: Option<Arc<str>>,
+    /// Trust the certificates of this file in place of the system's store.
+    pub ca: Option<CaFile>,
     /// Name to ask for and to verify, in place of the target's.
     pub server_name: Option<String>,
     pub client: Option<ClientCertificate>,
     pub verify: Verify,
     pub min_version: TlsVersion,
+    /// Groups of the key exchange that are offered, in this order.
+    pub groups: TlsGroups,
     /// Down with `tls_cert_expiring` when less validity than this is left.
-    pub expiring_within: Ms,
+    pub expiring_within: Expiring,
+    /// What the handshake must have come to.
+    pub expect: TlsExpect,
+}
+
+/// A file of authorities, and what it held when the config was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CaFile {
+    pub path: std::path::PathBuf,
+    pub pem: Arc<str>,
+}
+
+impl std::fmt::Debug for CaFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Part of an endpoint's digest: the authorities count, not where they stand.
+        write!(f, "{:?}", self.pem)
+    }
+}
+
+/// How much validity must be left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiring {
+    /// So many milliseconds; 0 asks for nothing.
+    Length(Ms),
+    /// So many percent of the leaf's lifetime.
+    Share(u8),
+}
+
+impl Default for Expiring {
+    fn default() -> Self {
+        Expiring::Length(0)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsGroup {
+    X25519MlKem768,
+    Secp256r1MlKem768,
+    X25519,
+    Secp256r1,
+    Secp384r1,
+}
+
+impl TlsGroup {
+    /// By their names in the registry of TLS groups (IANA "TLS Supported Groups").
+    pub const WORDS: [(&'static str, TlsGroup); 5] = [
+        ("X25519MLKEM768", TlsGroup::X25519MlKem768),
+        ("SecP256r1MLKEM768", TlsGroup::Secp256r1MlKem768),
+        ("x25519", TlsGroup::X25519),
+        ("secp256r1", TlsGroup::Secp256r1),
+        ("secp384r1", TlsGroup::Secp384r1),
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, group)| *group == self).map_or("", |(word, _)| word)
+    }
+}
+
+/// What browsers offer: the hybrid of X25519 and ML-KEM first, with a share of plain X25519 beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsGroups(pub Vec<TlsGroup>);
+
+impl Default for TlsGroups {
+    fn default() -> Self {
+        Self(vec![TlsGroup::X25519MlKem768, TlsGroup::X25519, TlsGroup::Secp256r1, TlsGroup::Secp384r1])
+    }
+}
+
+/// Any of each list will do; an empty one asks for nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsExpect {
+    /// "1.2" or "1.3".
+    pub versions: Vec<String>,
+    /// Cipher suites by their IANA names.
+    pub ciphers: Vec<String>,
+    /// Groups by their IANA names.
+    pub groups: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

@@ -31,6 +31,8 @@ pub fn but_contracts(plan: &Plan) -> String {
             let _ = writeln!(out, "{key} = {value}");
         }
     }
+    let clock = ClockChoice::WORDS.iter().find(|(_, choice)| *choice == d.clock).map_or("verified", |(word, _)| word);
+    let _ = writeln!(out, "clock = \"{clock}\"");
     let m = &plan.metrics;
     let buckets: Vec<String> = m.buckets_us.iter().map(|us| quoted(&show_duration(us / 1000))).collect();
     let latency = match m.latency {
@@ -247,9 +249,21 @@ fn print_header_rules(out: &mut String, rules: &[HeaderRule]) {
 fn print_tls(out: &mut String, kind: &str, tls: &Tls) {
     let version = TlsVersion::WORDS.iter().find(|(_, v)| *v == tls.min_version).map_or("1.2", |(w, _)| w);
     let _ = writeln!(out, "probe.{kind}.tls.verify = {}\nprobe.{kind}.tls.min_version = \"{version}\"", tls.verify == Verify::Full);
-    let _ = writeln!(out, "probe.{kind}.tls.expiring_within = \"{}\"", show_duration(tls.expiring_within));
-    if let Some(pem) = &tls.ca {
-        let _ = writeln!(out, "# probe.{kind}.tls.ca_file holds {} certificates", pem.matches("-----BEGIN CERTIFICATE-----").count());
+    let expiring = match tls.expiring_within {
+        Expiring::Length(ms) => show_duration(ms),
+        Expiring::Share(percent) => format!("{percent}%"),
+    };
+    let _ = writeln!(out, "probe.{kind}.tls.expiring_within = \"{expiring}\"");
+    let list = |words: Vec<&str>| words.into_iter().map(quoted).collect::<Vec<_>>().join(", ");
+    let _ = writeln!(out, "probe.{kind}.tls.groups = [{}]", list(tls.groups.0.iter().map(|g| g.as_str()).collect()));
+    for (key, words) in [("version", &tls.expect.versions), ("cipher", &tls.expect.ciphers), ("group", &tls.expect.groups)] {
+        if !words.is_empty() {
+            let _ = writeln!(out, "probe.{kind}.expect.tls.{key} = [{}]", list(words.iter().map(String::as_str).collect()));
+        }
+    }
+    if let Some(file) = &tls.ca {
+        let count = file.pem.matches("-----BEGIN CERTIFICATE-----").count();
+        let _ = writeln!(out, "# probe.{kind}.tls.ca_file {} holds {count} certificates", file.path.display());
     }
     if tls.client.is_some() {
         let _ = writeln!(out, "# probe.{kind}.tls.client_certificate and probe.{kind}.tls.client_key are set");

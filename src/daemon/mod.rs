@@ -10,3 +10,4 @@ pub mod reload;
 pub mod run;
 pub mod start;
 pub mod streams;
+pub mod surroundings;

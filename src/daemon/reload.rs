@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::definitions::definitions;
 use super::start::{arrivals, limits, read_config, registration, show_faults};
+use super::surroundings::Surroundings;
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
@@ -27,6 +28,7 @@ pub struct Reloader {
     pub control: mpsc::UnboundedSender<Control>,
     pub one_at_a_time: Arc<Mutex<()>>,
     pub terms: TermsKey,
+    pub surroundings: Surroundings,
 }
 
 impl Reloader {
@@ -50,7 +52,7 @@ impl Reloader {
     }
 
     async fn attempt(&self) -> Result<ReloadSummary, String> {
-        let (path, writer, terms) = (self.path.clone(), self.writer.clone(), self.terms.clone());
+        let (path, writer, terms, surroundings) = (self.path.clone(), self.writer.clone(), self.terms.clone(), self.surroundings.clone());
         let (before, entries) = (self.board.plan.load_full(), self.board.entries());
         let prepared = tokio::task::spawn_blocking(move || {
             let plan = read_config(&path).map_err(|faults| show_faults(&faults))?;
@@ -63,6 +65,7 @@ impl Reloader {
                     tracing::warn!("[daemon] {what} has changed; it takes effect with the next start");
                 }
             }
+            surroundings.look_for(&plan);
             let found = compare(&plan, &entries);
             let registered = writer.register(found.fresh.iter().map(|e| registration(e)).collect())?;
             let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());

@@ -15,6 +15,7 @@ use super::exit::Exit;
 use super::reload::Reloader;
 use super::start::{self, StartError};
 use super::streams::say_error;
+use super::surroundings::{self, Surroundings};
 use crate::config::Plan;
 use crate::config::plan_probe::Probe;
 use crate::engine::board::Board;
@@ -24,7 +25,9 @@ use crate::expose::contracts::{Standings, standings};
 use crate::expose::figures::NotSeen;
 use crate::expose::self_metrics::SelfMetrics;
 use crate::expose::server::{Site, makes_progress, router, scrape_gate};
+use crate::outward::authorities::Authorities;
 use crate::outward::clock::{Clock, NS_PER_MS};
+use crate::outward::clock_trust::ClockTrust;
 use crate::outward::history::writer::Progress;
 use crate::outward::history::{backup, schema};
 use crate::outward::notify::Deliveries;
@@ -78,6 +81,13 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     // A limit on file sizes is a write error like others, not the end.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(system)?;
     board.health.reload_utc_ms.store(Clock::Real.read().utc_ms as u64, Ordering::Relaxed);
+    let surroundings = Surroundings { authorities: Authorities::of_the_system(), clock: Arc::new(ClockTrust::default()) };
+    surroundings.clock.recorded(begun.newest_utc_ms);
+    if begun.has_date_outage {
+        surroundings.clock.has_date_outage();
+    }
+    surroundings.look(&board);
+    surroundings.say_at_start(&plan);
     let setup = Setup {
         clock: Clock::Real,
         timeline: begun.timeline,
@@ -88,6 +98,8 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         limits: start::limits(&plan),
         vantage: plan.daemon.vantage.clone(),
         writer: writer.clone(),
+        authorities: surroundings.authorities.clone(),
+        clock_trust: surroundings.clock.clone(),
         progress,
         control: controls,
         continued,
@@ -113,8 +125,15 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(system)?;
-    let reloader =
-        Reloader { one_at_a_time: Arc::default(), terms: begun.terms, path: config, board: board.clone(), writer: writer.clone(), control: control.clone() };
+    let reloader = Reloader {
+        one_at_a_time: Arc::default(),
+        terms: begun.terms,
+        path: config,
+        board: board.clone(),
+        writer: writer.clone(),
+        control: control.clone(),
+        surroundings: surroundings.clone(),
+    };
     let outer = Outer { listener, directory, board, gauges, reloader, control };
     let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending, || engine.is_finished() || writer_thread.is_finished())));
     runtime.shutdown_timeout(Duration::from_millis(50));
@@ -175,6 +194,7 @@ impl Outer {
         let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone(), writer };
         let socket = control::bind(&self.directory).map_err(system)?;
         let counter = tokio::task::spawn_local(control::run(socket, desk));
+        let looking = tokio::task::spawn_local(surroundings::look_often(self.reloader.surroundings.clone(), self.board.clone()));
         let copies = tokio::task::spawn_local(backups(self.board.clone(), self.directory.clone()));
         let sender = tokio::task::spawn_local(notify::run(self.directory.clone(), self.board.plan.clone(), self.reloader.writer.clone(), deliveries));
         let board = self.board.clone();
@@ -214,8 +234,15 @@ impl Outer {
         tracing::info!("ending");
         tell(&[NotifyState::Stopping]);
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
-        for task in [judging.abort_handle(), counter.abort_handle(), copies.abort_handle(), sender.abort_handle(), switch.abort_handle(), watch.abort_handle()]
-        {
+        for task in [
+            judging.abort_handle(),
+            counter.abort_handle(),
+            copies.abort_handle(),
+            sender.abort_handle(),
+            looking.abort_handle(),
+            switch.abort_handle(),
+            watch.abort_handle(),
+        ] {
             task.abort();
         }
         let (reply, ended) = oneshot::channel();

@@ -31,6 +31,7 @@ use crate::outward::history::schema::FORMAT;
 use crate::outward::history::writer::History;
 use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
 use crate::outward::sys;
+use crate::words::UtcMs;
 
 /// Descriptors that the daemon itself needs: database, listener and its clients, timers.
 const OWN_DESCRIPTORS: u64 = 40;
@@ -151,6 +152,10 @@ pub struct Begun {
     pub definitions: Definitions,
     /// Commits to terms, at each reload again.
     pub terms: TermsKey,
+    /// The newest time of the history before this start; 0 for a new one.
+    pub newest_utc_ms: UtcMs,
+    /// An outage is open whose cause is a certificate's date.
+    pub has_date_outage: bool,
 }
 
 /// Opens the history and brings every endpoint back to where it was.
@@ -173,6 +178,8 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         let longest: Vec<_> = judges.iter_mut().map(|(id, (cadence, judge))| (*id, judge.begin_blind(&Rules::new(*cadence), now))).collect();
         history.amend_last_tallies(&longest)?;
     }
+    let has_date_outage = judges.values().any(|(_, judge)| judge.outage().is_some_and(|outage| outage.cause.is_of_the_date()));
+    let newest_utc_ms = restored.last.as_ref().map_or(0, |last| last.utc_ms);
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
     recorder.restore_windows(windows);
@@ -201,7 +208,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let tallies = history.tallies_since(hour_of(reading.utc_ms) - 1)?;
     let terms = history.terms_key();
     let definitions = definitions(plan, &terms);
-    Ok(Begun { history, timeline, boot_id, recorder, arrivals, parked, tallies, definitions, terms })
+    Ok(Begun { history, timeline, boot_id, recorder, arrivals, parked, tallies, definitions, terms, newest_utc_ms, has_date_outage })
 }
 
 fn started(recorder: &mut Recorder, (restored, vantage): (&Restored, &str), boot_id: &str, reading: &Reading, now: u64) {

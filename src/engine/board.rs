@@ -15,7 +15,7 @@ use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::latency::{Classic, LastHour};
 use crate::judgement::maintenance::Stored;
 use crate::judgement::state::{Slots, Transitions};
-use crate::words::{Cause, CertificateFacts, Ms, Name, PhaseTimes, Reason, StateName, UtcMs};
+use crate::words::{Cause, CertificateFacts, Handshake, Ms, Name, PhaseTimes, Reason, StateName, UtcMs};
 
 /// What is settled and committed of an endpoint. Milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub struct Shown {
     pub last_duration_us: Option<u64>,
     pub http_status: Option<u16>,
     pub certificate: Option<Arc<CertificateFacts>>,
+    pub handshake: Option<Handshake>,
     /// By ending.
     pub latency: [Classic; 3],
     /// By phase, where the config asks for it.
@@ -107,6 +108,7 @@ impl Entry {
             last_duration_us: None,
             http_status: None,
             certificate: None,
+            handshake: None,
             latency: Default::default(),
             phases: None,
         };
@@ -165,6 +167,10 @@ pub struct Health {
     pub reload_ok: AtomicBool,
     pub reload_utc_ms: AtomicU64,
     pub stalls: AtomicU64,
+    /// Certificate authorities that the system's trust store holds.
+    pub authorities: AtomicU64,
+    /// The kernel reports its calendar as synchronised.
+    pub clock_synchronised: AtomicBool,
 }
 
 /// How the witnesses stood last.

@@ -31,11 +31,14 @@ use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::maintenance::Window;
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::state::Judge;
+use crate::outward::authorities::Authorities;
 use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
+use crate::outward::clock_trust::ClockTrust;
 use crate::outward::history::writer::{Progress, Writer};
 use crate::outward::history::{Registration, Stamp};
 use crate::outward::net::Net;
 use crate::outward::probe::{self, Report};
+use crate::outward::resolve::Paths;
 use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
@@ -127,8 +130,8 @@ pub struct Gauges {
     /// Not cumulative; the last is above all bounds.
     pub lateness: [AtomicU64; LATENESS_BOUNDS_US.len() + 1],
     pub lateness_sum_us: AtomicU64,
-    pub unmeasured: [AtomicU64; 12],
-    pub unknown_ms: [AtomicU64; 12],
+    pub unmeasured: [AtomicU64; Reason::ALL.len()],
+    pub unknown_ms: [AtomicU64; Reason::ALL.len()],
     pub reprobes: [AtomicU64; 3],
 }
 
@@ -147,6 +150,9 @@ pub struct Setup {
     pub limits: Limits,
     pub vantage: String,
     pub writer: Writer,
+    /// Shared with the thread that looks after their files and the clock.
+    pub authorities: Arc<Authorities>,
+    pub clock_trust: Arc<ClockTrust>,
     pub progress: mpsc::UnboundedReceiver<Progress>,
     pub control: mpsc::UnboundedReceiver<Control>,
     /// Set by the signal handler of SIGCONT.
@@ -244,7 +250,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         recorder: setup.recorder,
         vantage: setup.vantage,
         writer: setup.writer,
-        net: Rc::new(Net::default()),
+        net: Rc::new(Net::new(Paths::default(), setup.authorities, setup.clock_trust)),
         continued: setup.continued,
         running: BTreeMap::new(),
         stalls: VecDeque::new(),

@@ -35,7 +35,7 @@ use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
 use crate::outward::history::{EventDraft, OutboxDraft, Registration, Service};
 use crate::outward::probe::Report;
-use crate::words::{Cause, CertificateFacts, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
+use crate::words::{Cause, CertificateFacts, Handshake, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -124,20 +124,27 @@ struct Course {
     void_before: u64,
 }
 
+/// What the endpoint answered, of what /metrics shows.
+struct Answered {
+    http_status: Option<u16>,
+    certificate: Option<Arc<CertificateFacts>>,
+    handshake: Option<Handshake>,
+}
+
 /// What one probe adds to the view of its endpoint.
 struct Raw {
     utc: UtcMs,
     sample: Option<(Ending, u64)>,
     cause: Option<Cause>,
-    http: Option<(Option<u16>, Option<Arc<CertificateFacts>>)>,
+    answer: Option<Answered>,
     last: LastProbe,
 }
 
 /// Counts for the self metrics.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
-    pub unmeasured: [u64; 12],
-    pub unknown_ms: [u64; 12],
+    pub unmeasured: [u64; Reason::ALL.len()],
+    pub unknown_ms: [u64; Reason::ALL.len()],
     pub reprobes: [u64; 3],
     pub transitions: u64,
 }

@@ -9,6 +9,7 @@ use crate::config::plan::{LatencyMetrics, Plan};
 use crate::engine::board::{Entry, Picture, Shown, escaped};
 use crate::judgement::latency::{Classic, Ending};
 use crate::judgement::maintenance::Window;
+use crate::outward::clock::Clock;
 use crate::words::{Phase, StateName, UtcMs};
 
 /// Which text format is spoken.
@@ -144,6 +145,15 @@ fn ms(n: u64) -> Value {
 
 fn utc(at: UtcMs) -> Value {
     Value::Millis(at)
+}
+
+/// One date of the leaf, the verified path, and what was sent.
+fn dates(line: &mut Line, leaf: UtcMs, chain: Option<UtcMs>, sent: UtcMs) -> io::Result<()> {
+    line.sample(&[",certificate=\"leaf\""], utc(leaf))?;
+    if let Some(chain) = chain {
+        line.sample(&[",certificate=\"chain\""], utc(chain))?;
+    }
+    line.sample(&[",certificate=\"sent\""], utc(sent))
 }
 
 /// Every family of endpoints, in the order of the page.
@@ -307,12 +317,40 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_tls_certificate_not_after_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "End of validity of the leaf certificate, and the earliest of the chain that was sent; also when it was refused.",
-        write: |line, _, _, shown| match &shown.certificate {
-            Some(c) => {
-                line.sample(&[",certificate=\"leaf\""], utc(c.not_after))?;
-                line.sample(&[",certificate=\"chain\""], utc(c.chain_not_after))
-            }
+        help: "End of validity of the leaf certificate, of the verified path (chain; absent where nothing was verified), and the earliest of all certificates that were sent; also when verification failed.",
+        write: |line, _, _, shown| {
+            let Some(c) = &shown.certificate else { return Ok(()) };
+            dates(line, c.not_after, c.chain_not_after, c.sent_not_after)
+        },
+    },
+    Family {
+        name: "probity_tls_certificate_not_before_timestamp_seconds",
+        kind: Type::Gauge,
+        part: Part::Accounting,
+        help: "Begin of validity of the leaf certificate, of the verified path (chain), and the latest of all certificates that were sent.",
+        write: |line, _, _, shown| {
+            let Some(c) = &shown.certificate else { return Ok(()) };
+            dates(line, c.not_before, c.chain_not_before, c.sent_not_before)
+        },
+    },
+    Family {
+        name: "probity_tls_certificate_lifetime_remaining_ratio",
+        kind: Type::Gauge,
+        part: Part::Accounting,
+        help: "Share of the leaf certificate's lifetime that is left, from 1 when it was issued to 0 when it ends; alert on it whatever the lifetime is.",
+        write: |line, _, _, shown| {
+            let Some(c) = &shown.certificate else { return Ok(()) };
+            let (whole, left) = (c.not_after - c.not_before, c.not_after - Clock::Real.read().utc_ms);
+            line.sample(&[], Value::Micros((left.clamp(0, whole.max(0)) as u128 * 1_000_000 / whole.max(1) as u128) as u64))
+        },
+    },
+    Family {
+        name: "probity_tls_handshake_info",
+        kind: Type::Info,
+        part: Part::Accounting,
+        help: "Always 1; the labels say what the last TLS handshake came to: version, cipher suite, and group of the key exchange.",
+        write: |line, _, _, shown| match shown.handshake {
+            Some(h) => line.sample(&[",version=\"", h.version, "\",cipher=\"", h.cipher, "\",group=\"", h.group.unwrap_or_default(), "\""], Value::Count(1)),
             None => Ok(()),
         },
     },

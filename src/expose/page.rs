@@ -314,7 +314,7 @@ fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, en
         let shown = QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(all, *ppm).map(|us| format!("{name} {}", millis(us))));
         shown.collect::<Vec<_>>().join(" · ")
     };
-    let certificate = view.shown.certificate.as_ref().map(|c| c.not_after.min(c.chain_not_after));
+    let certificate = view.shown.certificate.as_ref().map(|c| c.not_after.min(c.chain_not_after.unwrap_or(c.not_after)));
     let (last, detail) = match &view.last {
         None => ("not probed yet".to_owned(), String::new()),
         Some(l) => match l.why {

@@ -23,6 +23,8 @@ pub struct SelfMetrics {
     events_recorded: Gauge,
     in_flight: Gauge,
     endpoints: Gauge,
+    authorities: Gauge,
+    clock_synchronised: Gauge,
 }
 
 impl SelfMetrics {
@@ -59,6 +61,14 @@ impl SelfMetrics {
             events_recorded: gauge("probity_history_events", "Events in the history, which is the number of the newest one.")?,
             in_flight: gauge("probity_probes_in_flight", "Probes that run now, of all endpoints.")?,
             endpoints: gauge("probity_endpoints", "Endpoints in service, as the config in force has them.")?,
+            clock_synchronised: gauge(
+                "probity_clock_synchronised",
+                "1 when the kernel reports its clock as synchronised (adjtimex), 0 when not: certificate dates then count only where another certificate vouches for the clock.",
+            )?,
+            authorities: gauge(
+                "probity_trust_store_authorities",
+                "Certificate authorities that the system's trust store holds. 0: https and tls endpoints without a ca_file are unknown (trust_store).",
+            )?,
 
             registry,
         })
@@ -74,6 +84,8 @@ impl SelfMetrics {
         self.events_recorded.set(h.events_recorded.load(Ordering::Relaxed) as f64);
         self.in_flight.set(h.in_flight.load(Ordering::Relaxed) as f64);
         self.endpoints.set(board.entries().len() as f64);
+        self.clock_synchronised.set(flag(h.clock_synchronised.load(Ordering::Relaxed)));
+        self.authorities.set(h.authorities.load(Ordering::Relaxed) as f64);
         self.registered(out, format)?;
         let help =
             "Times that the prober itself stood still for longer than half a second: it was starved or suspended, and probes of that time are unmeasured.";

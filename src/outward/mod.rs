@@ -2,8 +2,10 @@
 //!
 //! A prober returns an outcome: it knows no metrics and no state, and it never fails.
 
+pub mod authorities;
 pub mod certificate;
 pub mod clock;
+pub mod clock_trust;
 pub mod config_files;
 pub mod deadman;
 pub mod dial;

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use socket2::{Domain, Socket, Type};
 
+use super::authorities::Authorities;
 use super::certificate::Certificates;
+use super::clock_trust::ClockTrust;
 use super::probe::icmp::Echoes;
 use super::resolve::{Paths, Resolver};
 use super::sys;
@@ -19,6 +21,8 @@ pub struct Net {
     pub resolver: Resolver,
     pub certificates: Certificates,
     pub echoes: Echoes,
+    pub authorities: Arc<Authorities>,
+    pub clock: Arc<ClockTrust>,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to begin and end that with
     /// every probe would change its code each time.
     _stamping: Option<Socket>,
@@ -27,7 +31,12 @@ pub struct Net {
 }
 
 /// A spec with what was made of it, or why that failed.
-type Known = (SpecRef, Result<Arc<Prepared>, String>);
+struct Known {
+    _spec: SpecRef,
+    /// Of the authorities that it was made with.
+    generation: u64,
+    made: Result<Arc<Prepared>, String>,
+}
 
 enum SpecRef {
     Http(#[expect(dead_code, reason = "kept so that its address is not used again")] Arc<Http>),
@@ -36,18 +45,18 @@ enum SpecRef {
 
 impl Default for Net {
     fn default() -> Self {
-        Self::new(Paths::default())
+        Self::new(Paths::default(), Authorities::of_the_system(), Arc::default())
     }
 }
 
 impl Net {
-    pub fn new(paths: Paths) -> Self {
+    pub fn new(paths: Paths, authorities: Arc<Authorities>, clock: Arc<ClockTrust>) -> Self {
         let stamping = [Domain::IPV4, Domain::IPV6].into_iter().find_map(|domain| Socket::new(domain, Type::DGRAM.cloexec(), None).ok());
         if let Some(socket) = &stamping {
             sys::stamp_arrivals(socket.as_fd());
         }
         let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
-        Self { resolver, certificates, echoes: Echoes::default(), _stamping: stamping, prepared: RefCell::default() }
+        Self { resolver, certificates, echoes: Echoes::default(), authorities, clock, _stamping: stamping, prepared: RefCell::default() }
     }
 
     pub fn http_tls(&self, spec: &Arc<Http>) -> Result<Arc<Prepared>, String> {
@@ -60,7 +69,14 @@ impl Net {
 
     fn prepared_of(&self, key: usize, keep: impl FnOnce() -> SpecRef, tls: &Tls, alpn: &[&[u8]]) -> Result<Arc<Prepared>, String> {
         let mut prepared = self.prepared.borrow_mut();
-        prepared.entry(key).or_insert_with(|| (keep(), tls::prepare(tls, alpn).map(Arc::new))).1.clone()
+        let generation = self.authorities.generation();
+        if let Some(known) = prepared.get(&key).filter(|known| known.generation == generation) {
+            return known.made.clone();
+        }
+        let roots = tls.ca.as_ref().map_or_else(|| self.authorities.system(), |file| self.authorities.of_file(file));
+        let made = tls::prepare(tls, roots, alpn).map(Arc::new);
+        prepared.insert(key, Known { _spec: keep(), generation, made: made.clone() });
+        made
     }
 
     /// Forgets prepared specs; a reload may have dropped them.

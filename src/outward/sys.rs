@@ -39,6 +39,33 @@ impl KernelClock {
     }
 }
 
+/// What the kernel says of its calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelSync {
+    /// Something disciplines it, and it is the clock that we read.
+    Synchronised,
+    Unsynchronised,
+    /// It may not be asked here.
+    Unavailable,
+}
+
+/// The state of synchronisation (adjtimex(2), which changes nothing when no mode is set).
+pub fn kernel_sync() -> KernelSync {
+    // SAFETY: all zero is a valid timex, and no mode asks for a change.
+    let mut timex: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: `timex` is valid to read and to write.
+    let state = unsafe { libc::adjtimex(&raw mut timex) };
+    if state < 0 {
+        return KernelSync::Unavailable;
+    }
+    let per_second = if timex.status & libc::STA_NANO == 0 { 1_000_000 } else { 1_000_000_000 };
+    let kernel_ns = timex.time.tv_sec as u64 * 1_000_000_000 + timex.time.tv_usec as u64 * (1_000_000_000 / per_second);
+    // A clock that something between us and the kernel has moved is not the one it vouches for.
+    let is_ours = kernel_ns.abs_diff(KernelClock::Realtime.now_ns()) < 1_000_000_000;
+    let is_synchronised = state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0;
+    if is_synchronised && is_ours { KernelSync::Synchronised } else { KernelSync::Unsynchronised }
+}
+
 /// A timer on CLOCK_BOOTTIME whose descriptor becomes readable when it is due.
 pub struct TimerFd(OwnedFd);
 

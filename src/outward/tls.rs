@@ -3,23 +3,26 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore, SignatureScheme};
+use rustls::{AlertDescription, ClientConfig, NamedGroup, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::authorities::Roots;
+use super::clock_trust::Side;
 use super::halt::{Halt, stream_error};
 use super::net::Net;
 use super::stream::StampedTcp;
 use super::sys::KernelClock;
 use super::trace::{Stage, Trace};
-use super::verifier::{Observing, Trust, WEAK};
-use crate::config::plan_probe::{Tls, TlsVersion, Verify};
-use crate::words::{Cause, UtcMs};
+use super::verifier::{Observing, Refused, Trust};
+use crate::config::iana_name;
+use crate::config::plan_probe::{Expiring, Tls, TlsExpect, TlsGroup, TlsGroups, TlsVersion};
+use crate::words::{Cause, CertificateFacts, Finding, Reason, UtcMs, format_utc};
 
 /// A spec turned into what rustls needs; made once, used by every probe of the spec.
 pub struct Prepared {
@@ -38,47 +41,34 @@ fn provider() -> &'static Arc<CryptoProvider> {
     })
 }
 
-/// The system's trust store, read once.
-fn system_roots() -> Arc<RootCertStore> {
-    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    ROOTS
-        .get_or_init(|| {
-            let mut roots = RootCertStore::empty();
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() {
-                tracing::warn!("no trusted certificate authorities were found on this system: https endpoints need tls.ca_file");
-            }
-            Arc::new(roots)
-        })
-        .clone()
+fn group_of(group: TlsGroup) -> &'static dyn SupportedKxGroup {
+    use aws_lc_rs::kx_group as groups;
+    match group {
+        TlsGroup::X25519MlKem768 => groups::X25519MLKEM768,
+        TlsGroup::Secp256r1MlKem768 => groups::SECP256R1MLKEM768,
+        TlsGroup::X25519 => groups::X25519,
+        TlsGroup::Secp256r1 => groups::SECP256R1,
+        TlsGroup::Secp384r1 => groups::SECP384R1,
+    }
 }
 
-/// Builds what a spec says. The error is one for the config's reader.
-pub fn prepare(spec: &Tls, alpn: &[&[u8]]) -> Result<Prepared, String> {
+/// The provider that offers these groups; specs with the usual ones share one.
+fn provider_of(groups: &TlsGroups) -> Arc<CryptoProvider> {
+    static USUAL: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    let made = |groups: &TlsGroups| {
+        let kx_groups = groups.0.iter().map(|group| group_of(*group)).collect();
+        Arc::new(CryptoProvider { kx_groups, ..CryptoProvider::clone(provider()) })
+    };
+    if *groups == TlsGroups::default() { USUAL.get_or_init(|| made(groups)).clone() } else { made(groups) }
+}
+
+/// Builds what a spec says, verified against these roots. The error is one for the config's reader.
+pub fn prepare(spec: &Tls, roots: Arc<Roots>, alpn: &[&[u8]]) -> Result<Prepared, String> {
     let versions: &[&rustls::SupportedProtocolVersion] = match spec.min_version {
         TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::Tls13 => &[&rustls::version::TLS13],
     };
-    let roots = match &spec.ca {
-        Some(pem) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let certificate = certificate.map_err(|e| format!("ca_file: {e:?}"))?;
-                roots.add(certificate).map_err(|e| format!("ca_file: {e}"))?;
-            }
-            Arc::new(roots)
-        }
-        None => system_roots(),
-    };
-    let verifier = match (spec.verify, roots.is_empty()) {
-        (Verify::None, _) | (_, true) => None,
-        (Verify::Full, false) => {
-            let built = WebPkiServerVerifier::builder_with_provider(roots, provider().clone()).build();
-            Some(built.map_err(|e| format!("ca_file: {e}"))?)
-        }
-    };
-    let builder = ClientConfig::builder_with_provider(provider().clone())
+    let builder = ClientConfig::builder_with_provider(provider_of(&spec.groups))
         .with_protocol_versions(versions)
         .map_err(|e| e.to_string())?
         .with_root_certificates(RootCertStore::empty());
@@ -93,7 +83,7 @@ pub fn prepare(spec: &Tls, alpn: &[&[u8]]) -> Result<Prepared, String> {
     };
     config.resumption = rustls::client::Resumption::disabled();
     config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
-    Ok(Prepared { config, trust: Arc::new(Trust::new(verifier, provider().signature_verification_algorithms, spec.verify)) })
+    Ok(Prepared { config, trust: Arc::new(Trust::new(roots, provider().signature_verification_algorithms, spec.verify)) })
 }
 
 /// Shakes hands over a fresh connection, and records the chain's facts.
@@ -107,15 +97,21 @@ pub async fn handshake<'t>(
 ) -> Result<TlsStream<StampedTcp<'t>>, Halt> {
     let name = spec.server_name.as_deref().unwrap_or_else(|| host.trim_start_matches('[').trim_end_matches(']'));
     let name = ServerName::try_from(name.to_owned()).map_err(|e| Halt::down(Cause::TlsCertName, format!("{name} cannot be a server name: {e}")))?;
-    let witness = Arc::new(Observing { trust: prepared.trust.clone(), chain: OnceLock::new() });
+    let witness = Arc::new(Observing { trust: prepared.trust.clone(), chain: OnceLock::new(), verdict: OnceLock::new() });
     let mut config = prepared.config.clone();
     config.dangerous().set_certificate_verifier(witness.clone());
     let asked = Arc::new(Asked { inner: config.client_auth_cert_resolver.clone(), asked: AtomicBool::new(false) });
     config.client_auth_cert_resolver = asked.clone();
     trace.enter(Stage::Tls);
     let result = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    if let Some(chain) = witness.chain.get() {
-        trace.facts.borrow_mut().certificate = net.certificates.facts(chain);
+    let path = witness.verdict.get().and_then(|verdict| verdict.as_ref().ok().copied()).flatten();
+    let certificate = witness.chain.get().and_then(|chain| net.certificates.facts(chain, path.map(|path| (path.from, path.ends))));
+    trace.facts.borrow_mut().certificate = certificate.clone();
+    if let Some(Err(refused)) = witness.verdict.get() {
+        return Err(refusal(net, refused, certificate.as_deref()));
+    }
+    if let (Some(path), Some(certificate)) = (path, &certificate) {
+        net.clock.valid(&certificate.sha256, path.lifetime, path.found);
     }
     let asked = asked.asked.load(Ordering::Relaxed);
     let stream = result.map_err(|e| match stream_error(&e, Cause::TlsHandshake) {
@@ -128,22 +124,74 @@ pub async fn handshake<'t>(
     let (_, connection) = stream.get_ref();
     let mut facts = trace.facts.borrow_mut();
     facts.tls_version = connection.protocol_version().and_then(|v| v.as_str());
-    facts.tls_cipher = connection.negotiated_cipher_suite().and_then(|s| s.suite().as_str());
+    facts.tls_cipher = connection.negotiated_cipher_suite().and_then(|s| s.suite().as_str()).map(iana_name);
+    facts.tls_group = connection.negotiated_key_exchange_group().and_then(|group| iana_group(group.name()));
+    drop(facts);
+    expected(trace, &spec.expect)?;
     Ok(stream)
 }
 
-/// Down when the chain's validity ends too soon.
-pub fn expiring(trace: &Trace, spec: &Tls) -> Result<(), Halt> {
-    if spec.expiring_within == 0 {
+fn iana_group(name: NamedGroup) -> Option<&'static str> {
+    let name = name.as_str()?;
+    Some(TlsGroup::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(name)).map_or(name, |(word, _)| word))
+}
+
+/// Whose fault it is that a chain was refused: the trust store's, the clock's, or the endpoint's.
+fn refusal(net: &Net, refused: &Refused, certificate: Option<&CertificateFacts>) -> Halt {
+    if let Some(why) = &refused.store {
+        return Halt::unmeasured(Reason::TrustStore, format!("{why}; {}", refused.detail));
+    }
+    let doubt = refused.side.and_then(|side| net.clock.doubt(certificate.map_or("", |c| c.sha256.as_str()), side));
+    match doubt {
+        Some(why) => Halt::unmeasured(Reason::Clock, format!("{why}; {}", refused.detail)),
+        None => Halt::down(refused.cause, refused.detail.clone()),
+    }
+}
+
+/// Holds what the handshake came to against what the config expects of it.
+fn expected(trace: &Trace, expect: &TlsExpect) -> Result<(), Halt> {
+    let mut facts = trace.facts.borrow_mut();
+    let version = facts.tls_version.map(|v| v.trim_start_matches("TLSv").replace('_', "."));
+    let (cipher, group) = (facts.tls_cipher, facts.tls_group);
+    let mut unmet = None;
+    for (what, wanted, found) in
+        [("TLS version", &expect.versions, version.as_deref()), ("TLS cipher", &expect.ciphers, cipher), ("TLS group", &expect.groups, group)]
+    {
+        if wanted.is_empty() {
+            continue;
+        }
+        let (expectation, found) = (format!("{what} in {wanted:?}"), found.unwrap_or("none").to_owned());
+        let met = wanted.contains(&found);
+        if !met && unmet.is_none() {
+            unmet = Some(Halt::down(Cause::TlsMismatch, format!("expected {expectation}, found {found}")));
+        }
+        facts.findings.push(Finding { expectation, found, met });
+    }
+    unmet.map_or(Ok(()), Err)
+}
+
+/// Down when the verified path's validity ends too soon; of a chain that is not verified, the leaf's.
+pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
+    if spec.expiring_within == Expiring::Length(0) {
         return Ok(());
     }
     let Some(certificate) = trace.facts.borrow().certificate.clone() else { return Ok(()) };
+    let within = match spec.expiring_within {
+        Expiring::Length(ms) => ms as i64,
+        Expiring::Share(percent) => (certificate.not_after - certificate.not_before).max(0) / 100 * i64::from(percent),
+    };
     let now = (KernelClock::Realtime.now_ns() / 1_000_000) as UtcMs;
-    let left = certificate.chain_not_after - now;
-    if left < spec.expiring_within as UtcMs {
-        return Err(Halt::down(Cause::TlsCertExpiring, format!("the certificate chain is valid for {} more hours only", left.div_euclid(3_600_000))));
+    let ends = certificate.chain_not_after.unwrap_or(certificate.not_after);
+    let left = ends - now;
+    if left >= within {
+        return Ok(());
     }
-    Ok(())
+    let what = if ends < certificate.not_after { "an authority of the certificate's path" } else { "the certificate" };
+    let detail = format!("{what} is valid for {} more hours only, until {}", left.div_euclid(3_600_000), format_utc(ends));
+    match net.clock.doubt(&certificate.sha256, Side::Expired { not_after: (ends - within) / 1000 }) {
+        Some(why) => Err(Halt::unmeasured(Reason::Clock, format!("{why}; {detail}"))),
+        None => Err(Halt::down(Cause::TlsCertExpiring, detail)),
+    }
 }
 
 /// Notes whether the server has asked for a client certificate.
@@ -164,23 +212,34 @@ impl ResolvesClientCert for Asked {
     }
 }
 
-/// The cause behind an error of the TLS layer.
+/// The cause behind an error of the TLS layer. What was wrong with a certificate stands in the verifier's verdict.
 pub fn halt_of(error: &rustls::Error) -> Halt {
     use rustls::Error as E;
-    let cause = match error {
-        E::InvalidCertificate(why) => match why {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Cause::TlsCertExpired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Cause::TlsCertNotYetValid,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Cause::TlsCertName,
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Cause::TlsCertPurpose,
-            CertificateError::UnknownIssuer | CertificateError::Revoked | CertificateError::BadSignature => Cause::TlsCertUntrusted,
-            _ => Cause::TlsCertUntrusted,
-        },
-        E::General(text) if text.starts_with(WEAK) => Cause::TlsCertWeak,
+    match error {
         E::AlertReceived(
-            AlertDescription::CertificateRequired | AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::AccessDenied,
-        ) => Cause::TlsClientAuth,
-        _ => Cause::TlsHandshake,
-    };
-    Halt::down(cause, format!("tls: {error}"))
+            AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate,
+        ) => Halt::down(Cause::TlsClientAuth, format!("tls: {error}")),
+        E::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity) => Halt::down(
+            Cause::TlsHandshake,
+            format!(
+                "tls: {error}: the server shares no cipher suite with this prober, which offers TLS 1.3 and, of TLS 1.2, ECDHE with AES-GCM or ChaCha20. \
+                 A server that has only CBC suites or RSA key exchange is too old: browsers that refuse it say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
+            ),
+        ),
+        E::AlertReceived(AlertDescription::ProtocolVersion) | E::PeerIncompatible(_) => Halt::down(
+            Cause::TlsHandshake,
+            format!(
+                "tls: {error}: the server offers no version of TLS that this prober accepts (1.2 and 1.3, or min_version). A server that has only TLS 1.1 or older \
+                 is too old: browsers say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
+            ),
+        ),
+        _ => Halt::down(Cause::TlsHandshake, format!("tls: {error}")),
+    }
 }

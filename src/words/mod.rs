@@ -10,5 +10,5 @@ pub mod time;
 
 pub use endpoint::{Kind, Name, NameError, StateName, is_invisible};
 pub use observation::{Occasion, Phase, PhaseTimes};
-pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Outcome, Reason};
+pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Handshake, Outcome, Reason};
 pub use time::{Ms, UtcMs, format_utc, parse_utc};

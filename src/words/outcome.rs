@@ -84,6 +84,7 @@ closed_set! {
         IcmpUnreachable => "icmp_unreachable",
         ExpectMismatch => "expect_mismatch",
         ExpectTimeout => "expect_timeout",
+        TlsMismatch => "tls_mismatch",
     }
 }
 
@@ -102,10 +103,16 @@ closed_set! {
         History => "history",
         Reconfigured => "reconfigured",
         Internal => "internal",
+        TrustStore => "trust_store",
     }
 }
 
 impl Cause {
+    /// True where the verdict rests on this host's calendar.
+    pub fn is_of_the_date(self) -> bool {
+        matches!(self, Cause::TlsCertExpired | Cause::TlsCertNotYetValid | Cause::TlsCertExpiring)
+    }
+
     /// True where the endpoint had its time and let it pass; such a failure proves nothing when our own runtime stalled.
     pub fn is_timeout(self) -> bool {
         matches!(
@@ -164,6 +171,8 @@ pub struct Facts {
     pub body_bytes: Option<u64>,
     pub tls_version: Option<&'static str>,
     pub tls_cipher: Option<&'static str>,
+    /// The group of the key exchange, by its IANA name.
+    pub tls_group: Option<&'static str>,
     pub certificate: Option<Arc<CertificateFacts>>,
     pub dns_rcode: Option<String>,
     pub dns_answers: Vec<String>,
@@ -172,6 +181,26 @@ pub struct Facts {
     pub tcp_rtt_us: Option<u32>,
     /// Each expectation that was looked at, with what was found.
     pub findings: Vec<Finding>,
+}
+
+/// What a TLS handshake came to. Names are those of IANA's registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    pub version: &'static str,
+    pub cipher: &'static str,
+    /// Nothing where keys were not exchanged by a group.
+    pub group: Option<&'static str>,
+}
+
+impl Facts {
+    pub fn handshake(&self) -> Option<Handshake> {
+        let version = match self.tls_version? {
+            "TLSv1_2" => "1.2",
+            "TLSv1_3" => "1.3",
+            other => other,
+        };
+        Some(Handshake { version, cipher: self.tls_cipher?, group: self.tls_group })
+    }
 }
 
 /// One address that was tried, and how that ended.
@@ -198,8 +227,13 @@ pub struct CertificateFacts {
     pub names: Vec<String>,
     pub not_before: UtcMs,
     pub not_after: UtcMs,
-    /// The earliest end of validity among all certificates that were sent.
-    pub chain_not_after: UtcMs,
+    /// When the first certificate of the verified path ends, its authority's among them; `None` where nothing was verified, or in vain.
+    pub chain_not_after: Option<UtcMs>,
+    /// When the last certificate of that path begins.
+    pub chain_not_before: Option<UtcMs>,
+    /// The latest begin and the earliest end of validity among all certificates that were sent, needed or not.
+    pub sent_not_before: UtcMs,
+    pub sent_not_after: UtcMs,
     pub chain_length: usize,
     pub key: String,
     /// Lower-case hex of the leaf.

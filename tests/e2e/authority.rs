@@ -89,6 +89,12 @@ pub fn weak_leaf() -> Leaf {
     Leaf { chain, key, pem: pem.into(), key_pem: key_pem.into() }
 }
 
+/// A server's config with a provider of the test's own.
+pub fn server_config(leaf: Leaf, provider: rustls::crypto::CryptoProvider) -> rustls::ServerConfig {
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions().expect("versions");
+    config.with_no_client_auth().with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate")
+}
+
 pub fn acceptor(leaf: Leaf, alpn: &[&[u8]]) -> TlsAcceptor {
     let config = rustls::ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().expect("versions");
     let mut config = config.with_no_client_auth().with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate");

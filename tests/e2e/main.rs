@@ -19,4 +19,5 @@ mod surfaces_daemon;
 mod tcp;
 mod tls;
 mod told;
+mod trust;
 mod truth;

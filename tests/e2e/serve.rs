@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use probity::config::{Endpoint, Plan, Surroundings, load};
+use probity::outward::authorities::Authorities;
+use probity::outward::clock_trust::ClockTrust;
 use probity::outward::net::Net;
 use probity::outward::probe::{Report, run};
+use probity::outward::resolve::Paths;
+use probity::outward::sys::KernelSync;
 use probity::words::{Cause, Outcome, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -55,7 +59,13 @@ pub fn endpoint(lines: &str) -> Arc<Endpoint> {
 /// Probes once, on a task set of its own, as the engine does.
 pub async fn probe(lines: &str) -> Report {
     let endpoint = endpoint(lines);
-    tokio::task::LocalSet::new().run_until(async move { run(&Net::default(), &endpoint).await }).await
+    tokio::task::LocalSet::new()
+        .run_until(async move {
+            // Whatever the clock of the machine that runs the tests.
+            let net = Net::new(Paths::default(), Authorities::of_the_system(), Arc::new(ClockTrust::by(|| KernelSync::Synchronised)));
+            run(&net, &endpoint).await
+        })
+        .await
 }
 
 pub fn cause(report: &Report) -> Cause {

@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,8 @@ import urllib.parse
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
 PROBITY = os.environ.get("PROBITY", os.path.join(ROOT, "target", "release", "probity"))
 
 
@@ -511,6 +513,94 @@ def test_steps_of_the_wall_clock_move_the_calendar_and_nothing_else(d):
     assert component["down_ms"] == 0
 
 
+def certificate(d, name, days_from, days_to, issuer=None):
+    """A certificate for localhost from and to so many days from now; without an issuer, an authority. Paths of certificate and key."""
+    base = os.path.join(d, name)
+    at = lambda days: time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400))
+    sh("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", base + ".key")
+    sh("openssl", "req", "-new", "-key", base + ".key", "-subj", "/CN=" + name, "-out", base + ".csr")
+    work = os.path.join(d, name + ".ca")
+    os.makedirs(work)
+    for file in ("index.txt", "index.txt.attr"):
+        open(os.path.join(work, file), "w").close()
+    with open(os.path.join(work, "c.cnf"), "w") as f:
+        f.write("[ca]\ndefault_ca = d\n[d]\ndatabase = %s/index.txt\nnew_certs_dir = %s\nrand_serial = yes\ndefault_md = sha256\npolicy = p\n[p]\ncommonName = supplied\n"
+                "[authority]\nbasicConstraints = critical,CA:TRUE\n[leaf]\nsubjectAltName = DNS:localhost,IP:127.0.0.1\n" % (work, work))
+    signer = ["-selfsign", "-keyfile", base + ".key", "-extensions", "authority"] if issuer is None else ["-cert", issuer[0], "-keyfile", issuer[1], "-extensions", "leaf"]
+    sh("openssl", "ca", "-batch", "-notext", "-config", os.path.join(work, "c.cnf"), "-startdate", at(days_from), "-enddate", at(days_to), "-in", base + ".csr", "-out", base + ".pem", *signer)
+    return base + ".pem", base + ".key"
+
+
+class TlsServer:
+    """Shakes hands, answers 200 to whatever is asked, and closes."""
+
+    def __init__(self, pair):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(*pair)
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            threading.Thread(target=self.answer, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def answer(self, stream):
+        try:
+            with self.context.wrap_socket(stream, server_side=True) as tls:
+                tls.recv(4096)
+                tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        except (OSError, ssl.SSLError):
+            stream.close()
+
+
+def test_a_wrong_clock_takes_no_endpoint_down_and_notifies_nobody(d):
+    """At 1970, 2020 and 400 days ahead, from the start and under way; afterwards things go on. curl is the second opinion on the right date."""
+    root = certificate(d, "root", -400, 4000)
+    servers = [TlsServer(certificate(d, name, a, b, root)) for name, a, b in (("young", -5, 85), ("old", -80, 10), ("long", -300, 90))]
+    for server in servers:
+        assert sh("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", root[0], "https://localhost:%d/" % server.port).stdout == "200"
+    hook = Server()
+    now = time.time()
+    steps = {"1970": -now + 1000, "2020": 1577836800 - now, "400 days ahead": 400 * 86400}
+    clock = os.path.join(d, "clock")
+
+    def shift(seconds):
+        with open(clock + ".new", "w") as f:
+            f.write("%d" % seconds)
+        os.rename(clock + ".new", clock)
+    shim = os.path.join(d, "wallclock.so")
+    sh("cc", "-shared", "-fPIC", "-O1", "-o", shim, os.path.join(HERE, "wallclock.c"), "-ldl")
+    prefix = ["env", "LD_PRELOAD=" + shim, "WALLCLOCK_FILE=" + clock]
+    text = QUICK + "".join('[[endpoint]]\nname = "e%d"\nprobe.http.url = "https://localhost:%d/"\nprobe.http.tls.ca_file = "%s"\n' % (n, s.port, root[0]) for n, s in enumerate(servers))
+    text += '[[notify]]\nname = "n"\nwebhook.url = { file = "%s/url" }\n' % d
+    with open(os.path.join(d, "url"), "w") as f:
+        f.write("http://127.0.0.1:%d/hook" % hook.port)
+    posted = []
+    hook.httpd.RequestHandlerClass.do_POST = lambda self: (posted.append(self.rfile.read(int(self.headers["Content-Length"]))), self.send_response(200), self.send_header("Content-Length", "0"), self.end_headers())
+    states = lambda daemon: [e["state"] for e in daemon.json("/api/v1/endpoints")["endpoints"]]
+    downs = lambda text: [json.loads(p) for p in text if json.loads(p)["state"] == "down"]
+    for name, seconds in steps.items():
+        begun_wrong = os.path.join(d, "from the start " + name)
+        os.makedirs(begun_wrong)
+        shift(seconds)
+        daemon = Daemon(begun_wrong, text, prefix=prefix)
+        until(lambda: daemon.metric('probity_probe_unmeasured_total{reason="clock"}') >= 9, 30, "probes unmeasured for the clock at " + name)
+        assert states(daemon) == ["unknown"] * 3, (name, states(daemon))
+        shift(0)
+        until(lambda: states(daemon) == ["up"] * 3, 30, "up after the clock was set right from " + name)
+        shift(seconds)
+        before = daemon.metric('probity_probe_unmeasured_total{reason="clock"}')
+        until(lambda: daemon.metric('probity_probe_unmeasured_total{reason="clock"}') >= before + 9, 30, "unmeasured again at " + name)
+        assert "down" not in states(daemon), (name, states(daemon))
+        shift(0)
+        until(lambda: states(daemon) == ["up"] * 3, 30, "up again from " + name)
+        assert daemon.json("/api/v1/outages")["outages"] == [], name
+        assert not any(line.startswith("probity_probe_failures_total{") for line in get(daemon.url("/metrics")).splitlines()), name
+        daemon.end()
+    assert downs(posted) == [], posted
+
+
 def test_rules_of_a_config_pass_promtool_with_their_own_tests(d):
     config = os.path.join(d, "c.toml")
     with open(config, "w") as f:
@@ -627,6 +717,9 @@ def test_the_unit_is_valid_and_hardened(d):
     assert exposure() <= 1.3, exposure()
     os.makedirs(unit + ".d")
     shutil.copy(os.path.join(ROOT, "deploy/systemd/probity.service.d/icmp.conf"), unit + ".d")
+    assert exposure() <= 1.7, exposure()
+    os.remove(unit + ".d/icmp.conf")
+    shutil.copy(os.path.join(ROOT, "deploy/systemd/probity.service.d/clock.conf"), unit + ".d")
     assert exposure() <= 1.7, exposure()
 
 

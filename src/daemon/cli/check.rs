@@ -12,6 +12,9 @@ use crate::config::print::effective;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
+use crate::daemon::surroundings;
+use crate::outward::authorities::Authorities;
+use crate::outward::clock_trust::ClockTrust;
 use crate::outward::probe::icmp;
 use crate::words::Kind;
 
@@ -42,6 +45,7 @@ pub fn run(check: &Check) -> Exit {
             "whoever runs this may send no ICMP here ({why}): icmp endpoints would be unknown (permission); allow it with CAP_NET_RAW or net.ipv4.ping_group_range"
         ));
     }
+    implied.warnings.extend(surroundings::notes(&plan, &Authorities::of_the_system(), &ClockTrust::default()));
     let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied});
     if check.print {
         value["effective"] = json!(effective(&plan));

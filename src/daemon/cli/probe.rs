@@ -122,10 +122,10 @@ fn as_json(endpoint: &Endpoint, report: &probe::Report) -> serde_json::Value {
             f.attempts.iter().map(|a| json!({"address": a.address.to_string(), "error": a.error, "duration_ms": a.duration_us as f64 / 1000.0})).collect();
         value["http"] =
             json!({"status": f.http_status, "version": f.http_version, "final_url": f.final_url, "redirects": f.redirects, "body_bytes": f.body_bytes});
-        value["tls"] = json!({"version": f.tls_version, "cipher": f.tls_cipher});
+        value["tls"] = json!({"version": f.tls_version, "cipher": f.tls_cipher, "group": f.tls_group});
         value["certificate"] = f.certificate.as_ref().map_or(json!(null), |c| {
             json!({"subject": c.subject, "issuer": c.issuer, "names": c.names, "not_before": format_utc(c.not_before), "not_after": format_utc(c.not_after),
-                   "chain_not_after": format_utc(c.chain_not_after), "chain_length": c.chain_length, "key": c.key, "sha256": c.sha256})
+                   "chain_not_after": c.chain_not_after.map(format_utc), "sent_not_after": format_utc(c.sent_not_after), "chain_length": c.chain_length, "key": c.key, "sha256": c.sha256})
         });
         value["dns"] = json!({"rcode": f.dns_rcode, "answers": f.dns_answers});
         value["icmp"] = json!({"hop_limit": f.icmp_hop_limit});

@@ -73,7 +73,7 @@ fn show_facts(out: &mut String, facts: &Facts) {
         let _ = writeln!(out, "  {:<12} {}", "final URL", escaped(url));
     }
     if let (Some(version), Some(cipher)) = (facts.tls_version, facts.tls_cipher) {
-        let _ = writeln!(out, "  {:<12} {version} {cipher}", "tls");
+        let _ = writeln!(out, "  {:<12} {version} {cipher} {}", "tls", facts.tls_group.unwrap_or_default());
     }
     if let Some(c) = &facts.certificate {
         let days = (c.not_after - Clock::Real.read().utc_ms).div_euclid(86_400_000);

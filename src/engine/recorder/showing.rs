@@ -1,6 +1,6 @@
 //! What shows on the board at once: raw counters, latency, the live state. A view that a reader holds is not waited for.
 
-use super::{Raw, Recorder, difference};
+use super::{Answered, Raw, Recorder, difference};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
 use crate::outward::probe::Report;
@@ -39,7 +39,7 @@ impl Recorder {
             utc,
             sample,
             cause: if let Outcome::Down { cause, .. } = &report.outcome { Some(*cause) } else { None },
-            http: report.outcome.facts().map(|f| (f.http_status, f.certificate.clone())),
+            answer: report.outcome.facts().map(|f| Answered { http_status: f.http_status, certificate: f.certificate.clone(), handshake: f.handshake() }),
             last,
         });
         if let Err(raw) = self.show_raw(index, raw) {
@@ -69,9 +69,10 @@ impl Recorder {
                     view.hour.record(raw.utc, Series::Phase(phase), us);
                 }
             }
-            if let Some((status, certificate)) = raw.http {
-                view.shown.http_status = status;
-                view.shown.certificate = certificate.or(view.shown.certificate.take());
+            if let Some(answer) = raw.answer {
+                view.shown.http_status = answer.http_status;
+                view.shown.certificate = answer.certificate.or(view.shown.certificate.take());
+                view.shown.handshake = answer.handshake.or(view.shown.handshake);
             }
             view.last = Some(raw.last);
         });

@@ -87,7 +87,7 @@ async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc
     super::within(trace, spec.expect.within)?;
     trace.facts.borrow_mut().final_url = (redirects > 0).then(|| at.to_string());
     judge(trace, spec, response, at.as_str()).await?;
-    tls::expiring(trace, &spec.tls)
+    tls::expiring(net, trace, &spec.tls)
 }
 
 /// How one request of the chain is made.

@@ -28,5 +28,5 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, sp
         }
     }
     super::within(trace, spec.within)?;
-    tls::expiring(trace, &spec.tls)
+    tls::expiring(net, trace, &spec.tls)
 }

@@ -1,0 +1,99 @@
+//! Looks after what probes rest on and the config does not hold: authorities, `ca_file`s, and what vouches for the clock.
+//!
+//! Beside the probing thread: files are read here, and the board gets what metrics show of them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::config::Plan;
+use crate::config::plan::ClockChoice;
+use crate::config::plan_probe::{CaFile, Probe, Tls, Verify};
+use crate::engine::board::Board;
+use crate::outward::authorities::Authorities;
+use crate::outward::clock_trust::ClockTrust;
+use crate::outward::sys::KernelSync;
+
+/// How often files and clock are looked at.
+const EVERY: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub struct Surroundings {
+    pub authorities: Arc<Authorities>,
+    pub clock: Arc<ClockTrust>,
+}
+
+impl Surroundings {
+    /// Reads what has changed, and shows how things stand. Blocks.
+    pub fn look(&self, board: &Board) {
+        self.look_for(&board.plan.load());
+        let state = self.clock.look();
+        board.health.authorities.store(self.authorities.system().anchors.len() as u64, Ordering::Relaxed);
+        board.health.clock_synchronised.store(state == KernelSync::Synchronised, Ordering::Relaxed);
+    }
+
+    /// The same for a plan that is about to come into force.
+    pub fn look_for(&self, plan: &Plan) {
+        self.clock.choose(plan.daemon.clock);
+        self.authorities.look(&ca_files(plan));
+    }
+
+    /// What a person should know before it costs anything.
+    pub fn say_at_start(&self, plan: &Plan) {
+        for note in notes(plan, &self.authorities, &self.clock) {
+            tracing::warn!("{note}");
+        }
+    }
+}
+
+/// What this host lacks that the plan's endpoints rest on.
+pub fn notes(plan: &Plan, authorities: &Authorities, clock: &ClockTrust) -> Vec<String> {
+    let mut notes = Vec::new();
+    let verified: Vec<&Tls> = specs(plan).filter(|tls| tls.verify == Verify::Full).collect();
+    if let Some(why) = authorities.system().problem.clone().filter(|_| verified.iter().any(|tls| tls.ca.is_none())) {
+        notes.push(format!("{why}: endpoints that it does not vouch for will be unknown (trust_store); install ca-certificates or set tls.ca_file"));
+    }
+    if !verified.is_empty() && plan.daemon.clock == ClockChoice::Verified && clock.look() != KernelSync::Synchronised {
+        notes.push(
+            "the kernel does not report its clock as synchronised (adjtimex): a certificate's dates count only where another certificate vouches for the \
+             clock, else its endpoint is unknown (clock). Run an NTP client, or set [daemon] clock = \"trusted\" if something else keeps the clock right"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+fn specs(plan: &Plan) -> impl Iterator<Item = &Tls> {
+    plan.endpoints.iter().chain(&plan.witness.endpoints).filter(|e| e.probe.is_secured()).filter_map(|e| match &e.probe {
+        Probe::Http { spec, .. } => Some(&spec.tls),
+        Probe::Tls { spec, .. } => Some(&spec.tls),
+        Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
+    })
+}
+
+/// Each file once. Redirects may lead from http to https, so files of plain endpoints count, too.
+fn ca_files(plan: &Plan) -> Vec<CaFile> {
+    let mut seen = HashSet::new();
+    let mut files = Vec::new();
+    for endpoint in plan.endpoints.iter().chain(&plan.witness.endpoints) {
+        let file = match &endpoint.probe {
+            Probe::Http { spec, .. } => spec.tls.ca.as_ref(),
+            Probe::Tls { spec, .. } => spec.tls.ca.as_ref(),
+            Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
+        };
+        files.extend(file.filter(|file| seen.insert(&file.path)).cloned());
+    }
+    files
+}
+
+/// Looks again every few seconds, until it is aborted.
+pub async fn look_often(surroundings: Surroundings, board: Arc<Board>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let (surroundings, board) = (surroundings.clone(), board.clone());
+        if let Err(error) = tokio::task::spawn_blocking(move || surroundings.look(&board)).await {
+            tracing::error!(%error, "the trust store could not be looked at");
+        }
+    }
+}

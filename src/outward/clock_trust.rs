@@ -1,0 +1,364 @@
+//! Whether this host's calendar may be held against a certificate.
+//!
+//! A certificate that is expired, or not valid yet, by a wrong clock is no fault of its endpoint. A verdict that rests on the date needs
+//! something that vouches for the clock: the kernel's synchronisation state (adjtimex), an unbroken run since it was last synchronised,
+//! or, against "expired", another certificate of at most 400 days that is valid by the same clock. Dates before the build of this program
+//! are past whatever the clock says. docs/decisions/020-clock.md has the cases.
+
+use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::clock::{Clock, NS_PER_MS};
+use super::sys::{self, KernelSync};
+use crate::config::plan::ClockChoice;
+use crate::words::{UtcMs, format_utc};
+
+/// When this program was built, in seconds of UTC.
+const BUILT_AT: &str = env!("PROBITY_BUILT_AT");
+const DAY: i64 = 86_400;
+const HOUR_NS: u64 = 3_600_000_000_000;
+/// Certificates with a longer life say little about the clock: a private authority issues some for decades.
+const TELLING_LIFETIME: i64 = 400 * DAY;
+/// An unsynchronised clock runs on this well: 5 s, and 500 ppm of the time since.
+const DRIFT_NS: u64 = 5_000_000_000;
+/// A clock that was set by more than this is not believed for a while, whoever set it.
+const STEP_NS: u64 = HOUR_NS;
+const AFTER_STEP_NS: u64 = 120_000_000_000;
+/// Failures that begin within this time began at once.
+const AT_ONCE_NS: u64 = 600_000_000_000;
+/// Failing certificates that are remembered.
+const FAILING_LIMIT: usize = 1000;
+
+/// What systemd-timesyncd touches at each synchronisation, the time of its file being the clock's.
+const TIMESYNC_FILE: &str = "/run/systemd/timesync/synchronized";
+/// It asks at least every 34 minutes.
+const TIMESYNC_FRESH_S: u64 = 7200;
+
+/// The kernel's word; where a sandbox keeps us from asking it, that of systemd-timesyncd.
+fn by_the_system() -> KernelSync {
+    let state = sys::kernel_sync();
+    if state != KernelSync::Unavailable {
+        return state;
+    }
+    let touched = std::fs::metadata(TIMESYNC_FILE).map(|file| file.mtime());
+    match touched {
+        Ok(at) if at.abs_diff(Point::now().utc_seconds()) < TIMESYNC_FRESH_S => KernelSync::Synchronised,
+        Ok(_) | Err(_) => KernelSync::Unavailable,
+    }
+}
+
+/// On which side of the date a certificate is. Seconds of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Valid no more after this instant; also the instant from which on it counts as expiring.
+    Expired {
+        not_after: i64,
+    },
+    NotYetValid {
+        not_before: i64,
+    },
+}
+
+impl Side {
+    fn edge(self) -> i64 {
+        match self {
+            Side::Expired { not_after } => not_after,
+            Side::NotYetValid { not_before } => not_before,
+        }
+    }
+
+    fn is_like(self, other: Side) -> bool {
+        matches!(self, Side::Expired { .. }) == matches!(other, Side::Expired { .. })
+    }
+}
+
+/// Whether a chain was verified in this handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    Anew,
+    /// It was good before, and is still within its dates.
+    Remembered,
+}
+
+/// What vouches for the clock of one daemon.
+pub struct ClockTrust {
+    kernel: fn() -> KernelSync,
+    /// Seconds of UTC.
+    built_at: i64,
+    is_trusted: AtomicBool,
+    newest_recorded_ms: AtomicI64,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// CLOCK_REALTIME minus CLOCK_BOOTTIME when the clock was last vouched for, and when that was.
+    vouched: Option<Point>,
+    stepped_at: Option<u64>,
+    last_offset: Option<i128>,
+    /// The last two certificates that were valid and say something about the clock.
+    valid: [Option<(String, Point)>; 2],
+    /// Certificates that this process has seen valid.
+    once_valid: HashSet<String>,
+    failing: Vec<(String, Side, u64)>,
+    /// The history says that certificates failed on this side before this process began.
+    known_failing: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    offset_ns: i128,
+    boot_ns: u64,
+}
+
+impl Point {
+    fn now() -> Self {
+        let reading = Clock::Real.read();
+        Self { offset_ns: i128::from(reading.utc_ms) * i128::from(NS_PER_MS) - i128::from(reading.boot_ns), boot_ns: reading.boot_ns }
+    }
+
+    /// The clock has run on from there without having been set.
+    fn leads_to(self, now: Point) -> bool {
+        let elapsed = now.boot_ns.saturating_sub(self.boot_ns);
+        now.offset_ns.abs_diff(self.offset_ns) <= u128::from(DRIFT_NS + elapsed / 2000)
+    }
+
+    fn utc_seconds(self) -> i64 {
+        ((self.offset_ns + i128::from(self.boot_ns)) / 1_000_000_000) as i64
+    }
+}
+
+impl Default for ClockTrust {
+    fn default() -> Self {
+        Self::by(by_the_system)
+    }
+}
+
+impl ClockTrust {
+    /// With the kernel's state as this tells it.
+    pub fn by(kernel: fn() -> KernelSync) -> Self {
+        let built_at = BUILT_AT.parse().unwrap_or(0);
+        Self { kernel, built_at, is_trusted: AtomicBool::new(false), newest_recorded_ms: AtomicI64::new(i64::MIN), seen: Mutex::default() }
+    }
+
+    /// Who vouches, as the config has it.
+    pub fn choose(&self, choice: ClockChoice) {
+        self.is_trusted.store(choice == ClockChoice::Trusted, Ordering::Relaxed);
+    }
+
+    /// The newest time of the history when the daemon starts.
+    pub fn recorded(&self, newest_ms: UtcMs) {
+        self.newest_recorded_ms.store(newest_ms, Ordering::Relaxed);
+    }
+
+    /// The history has an outage open because of a date: that certificates fail is nothing new.
+    pub fn has_date_outage(&self) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).known_failing = true;
+    }
+
+    /// Looks at the kernel's state; called every few seconds, so that it is known when the clock was last vouched for.
+    pub fn look(&self) -> KernelSync {
+        let state = (self.kernel)();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.note(state, Point::now());
+        state
+    }
+
+    /// A certificate was verified and is valid now. `lifetime` in seconds.
+    pub fn valid(&self, certificate: &str, lifetime: i64, found: Found) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if found == Found::Anew && seen.once_valid.len() < 100_000 {
+            seen.once_valid.insert(certificate.to_owned());
+            seen.failing.retain(|(known, ..)| known != certificate);
+        }
+        if lifetime > TELLING_LIFETIME {
+            return;
+        }
+        let now = Point::now();
+        let at = seen.valid.iter().position(|v| v.as_ref().is_some_and(|(known, _)| known == certificate));
+        match at {
+            Some(at) => {
+                if let Some((_, point)) = &mut seen.valid[at] {
+                    *point = now;
+                }
+            }
+            None => {
+                let oldest = usize::from(seen.valid[0].as_ref().map_or(0, |(_, p)| p.boot_ns + 1) > seen.valid[1].as_ref().map_or(0, |(_, p)| p.boot_ns + 1));
+                seen.valid[oldest] = Some((certificate.to_owned(), now));
+            }
+        }
+    }
+
+    /// Why the date of this host may not be held against a certificate; nothing where it may.
+    pub fn doubt(&self, certificate: &str, side: Side) -> Option<String> {
+        if self.is_trusted.load(Ordering::Relaxed) {
+            return None;
+        }
+        if matches!(side, Side::Expired { not_after } if not_after < self.built_at) {
+            return None;
+        }
+        let state = (self.kernel)();
+        let now = Point::now();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.note(state, now);
+        let why = seen.doubt(certificate, side, state, now, self.built_at)?;
+        let mut text = format!("this host's clock says {}, and {why}", format_utc(now.utc_seconds() * 1000));
+        if now.utc_seconds() * 1000 + 3_600_000 < self.newest_recorded_ms.load(Ordering::Relaxed) {
+            text.push_str("; its own history has a later time");
+        }
+        Some(text)
+    }
+}
+
+impl Seen {
+    fn note(&mut self, state: KernelSync, now: Point) {
+        if self.last_offset.is_some_and(|before| now.offset_ns.abs_diff(before) > u128::from(STEP_NS)) {
+            self.stepped_at = Some(now.boot_ns);
+            self.failing.clear();
+        }
+        self.last_offset = Some(now.offset_ns);
+        if state == KernelSync::Synchronised {
+            self.vouched = Some(now);
+        }
+    }
+
+    fn doubt(&mut self, certificate: &str, side: Side, state: KernelSync, now: Point, built_at: i64) -> Option<String> {
+        if now.utc_seconds() < built_at - DAY {
+            return Some("that is before this program was built".into());
+        }
+        if self.stepped_at.is_some_and(|at| now.boot_ns.saturating_sub(at) < AFTER_STEP_NS) {
+            return Some("it was set by more than an hour within the last two minutes".into());
+        }
+        let is_vouched = self.vouched.is_some_and(|point| point.leads_to(now));
+        if !is_vouched {
+            if self.another_is_valid(certificate, now) && matches!(side, Side::Expired { .. }) {
+                return None;
+            }
+            return Some(match state {
+                KernelSync::Unavailable => "neither the kernel nor systemd-timesyncd vouches for it, nor does another certificate".into(),
+                KernelSync::Synchronised | KernelSync::Unsynchronised => {
+                    "the kernel reports it as not synchronised (adjtimex), and no other certificate vouches for it".into()
+                }
+            });
+        }
+        self.all_at_once(certificate, side, now)
+    }
+
+    /// A certificate that tells of the clock was valid within the last hour, by the clock as it runs.
+    fn another_is_valid(&self, certificate: &str, now: Point) -> bool {
+        let is_recent = |point: &Point| now.boot_ns.saturating_sub(point.boot_ns) < HOUR_NS && point.leads_to(now);
+        self.valid.iter().flatten().any(|(known, point)| known != certificate && is_recent(point))
+    }
+
+    /// Certificates that have nothing to do with each other do not fail to the same side at once by themselves.
+    fn all_at_once(&mut self, certificate: &str, side: Side, now: Point) -> Option<String> {
+        if self.once_valid.contains(certificate) || self.known_failing {
+            return None;
+        }
+        if !self.failing.iter().any(|(known, ..)| known == certificate) && self.failing.len() < FAILING_LIMIT {
+            self.failing.push((certificate.to_owned(), side, now.boot_ns));
+        }
+        let first = self.failing.iter().find(|(known, ..)| known == certificate).map_or(now.boot_ns, |(.., at)| *at);
+        let others = self.failing.iter().filter(|(known, other, at)| {
+            known != certificate && other.is_like(side) && other.edge().abs_diff(side.edge()) > DAY as u64 && at.abs_diff(first) < AT_ONCE_NS
+        });
+        let count = others.count();
+        (count > 0 && !self.another_is_valid(certificate, now)).then(|| {
+            let noun = if count == 1 { "another unrelated certificate fails" } else { "other unrelated certificates fail" };
+            format!("{noun} to the same side at the same time, while none is valid")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Built long ago.
+    fn by(kernel: fn() -> KernelSync) -> ClockTrust {
+        ClockTrust { built_at: 1_700_000_000, ..ClockTrust::by(kernel) }
+    }
+
+    fn synchronised() -> ClockTrust {
+        by(|| KernelSync::Synchronised)
+    }
+
+    fn unsynchronised() -> ClockTrust {
+        by(|| KernelSync::Unsynchronised)
+    }
+
+    fn now() -> i64 {
+        Point::now().utc_seconds()
+    }
+
+    #[test]
+    fn a_synchronised_clock_may_be_held_against_a_certificate() {
+        assert_eq!(synchronised().doubt("a", Side::Expired { not_after: now() - 5 }), None);
+        assert_eq!(synchronised().doubt("a", Side::NotYetValid { not_before: now() + 5 }), None);
+    }
+
+    #[test]
+    fn a_clock_that_nothing_vouches_for_may_not() {
+        for clock in [unsynchronised(), by(|| KernelSync::Unavailable)] {
+            assert!(clock.doubt("a", Side::Expired { not_after: now() - 5 }).is_some());
+            assert!(clock.doubt("a", Side::NotYetValid { not_before: now() + 5 }).is_some());
+            assert_eq!(clock.doubt("a", Side::Expired { not_after: 1_600_000_000 }), None, "past before this program was built");
+            clock.choose(ClockChoice::Trusted);
+            assert_eq!(clock.doubt("a", Side::NotYetValid { not_before: now() + 5 }), None, "the config vouches");
+        }
+    }
+
+    #[test]
+    fn another_certificate_vouches_against_expired_and_no_more() {
+        let clock = unsynchronised();
+        clock.valid("a", 90 * DAY, Found::Anew);
+        assert!(clock.doubt("a", Side::Expired { not_after: now() - 5 }).is_some(), "not for itself");
+        clock.valid("long", 3650 * DAY, Found::Anew);
+        assert!(clock.doubt("a", Side::Expired { not_after: now() - 5 }).is_some(), "a long life says little");
+        clock.valid("b", 90 * DAY, Found::Anew);
+        assert_eq!(clock.doubt("a", Side::Expired { not_after: now() - 5 }), None);
+        assert!(clock.doubt("a", Side::NotYetValid { not_before: now() + 5 }).is_some(), "a clock that is behind shows others as valid");
+    }
+
+    #[test]
+    fn unrelated_certificates_that_fail_at_once_tell_of_the_clock() {
+        let clock = synchronised();
+        let expired = |days: i64| Side::Expired { not_after: now() - days * DAY };
+        assert_eq!(clock.doubt("a", expired(3)), None, "one alone");
+        assert_eq!(clock.doubt("same authority", expired(3)), None, "the same certificate of the chain");
+        assert!(clock.doubt("b", expired(40)).is_some());
+        assert!(clock.doubt("a", expired(3)).is_some());
+        clock.valid("c", 90 * DAY, Found::Anew);
+        assert_eq!(clock.doubt("b", expired(40)), None, "one is valid");
+    }
+
+    #[test]
+    fn what_expired_under_our_eyes_or_had_failed_before_is_believed() {
+        let clock = synchronised();
+        let expired = |days: i64| Side::Expired { not_after: now() - days * DAY };
+        clock.valid("a", 3650 * DAY, Found::Anew);
+        assert_eq!(clock.doubt("b", expired(40)), None);
+        assert_eq!(clock.doubt("a", expired(3)), None, "it was valid by this clock before");
+        let clock = synchronised();
+        clock.has_date_outage();
+        assert_eq!((clock.doubt("a", expired(3)), clock.doubt("b", expired(40))), (None, None), "the history has such an outage");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_not_believed_until_it_has_settled() {
+        let mut seen = Seen::default();
+        let at = |offset_s: i128, boot_s: u64| Point { offset_ns: offset_s * 1_000_000_000, boot_ns: boot_s * 1_000_000_000 };
+        let start = 1_800_000_000;
+        seen.note(KernelSync::Synchronised, at(start, 10));
+        let side = Side::Expired { not_after: start as i64 + 100 * DAY };
+        let stepped = start + 400 * i128::from(DAY);
+        seen.note(KernelSync::Synchronised, at(stepped, 20));
+        assert!(seen.doubt("a", side, KernelSync::Synchronised, at(stepped, 21), 0).is_some());
+        seen.note(KernelSync::Unsynchronised, at(stepped, 1000));
+        assert_eq!(seen.doubt("a", side, KernelSync::Unsynchronised, at(stepped, 1000), 0), None, "it was synchronised at this time");
+        seen.note(KernelSync::Unsynchronised, at(start, 2000));
+        assert!(seen.doubt("a", side, KernelSync::Unsynchronised, at(start + 60, 3000), 0).is_some(), "it was set since");
+    }
+}
