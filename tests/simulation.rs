@@ -224,6 +224,7 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
             is_gone: seen.is_gone,
             longest_blind: judge.longest_blind(),
             blind_lately: judge.blind_lately(),
+            not_seen_below: 0,
         };
         let period = Span::new(0, i64::MAX / 8);
         let stored = record(&connection, &calendar, plan.endpoints[k].name.as_str(), extent, period).expect("a record");

@@ -66,7 +66,7 @@ pub fn implied(plan: &Plan) -> Implied {
         .map(|e| Detection {
             endpoint: e.name.to_string(),
             bound_ms: e.rules.detection_bound(),
-            unseen_below_ms: e.rules.gap + e.rules.cadence.timeout,
+            unseen_below_ms: e.rules.not_seen_below(),
             budget_99_999_ms: MONTH_MS / 100_000,
         })
         .collect();
@@ -107,7 +107,7 @@ fn warnings(plan: &Plan) -> Vec<String> {
         let budget = crate::judgement::sla::explain::budget(&c.objective, MONTH_MS);
         let blind = plan.endpoints.iter().find(|e| {
             let touches = c.components.contains(&e.component);
-            touches && crate::judgement::sla::exact::whole(e.rules.gap + e.rules.cadence.timeout) > budget
+            touches && crate::judgement::sla::exact::whole(e.rules.not_seen_below()) > budget
         });
         if let Some(e) = blind {
             list.push(format!(

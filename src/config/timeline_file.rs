@@ -201,7 +201,7 @@ fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {
 }
 
 fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
-    at.only(&["outage", "from", "to", "from_earliest", "from_latest", "to_earliest", "to_latest", "cause", "reason"])?;
+    at.only(&["outage", "excluded_by", "from", "to", "from_earliest", "from_latest", "to_earliest", "to_latest", "cause", "reason"])?;
     let is_open = at.field("to").is_none();
     let point = span(at, end.unwrap_or(OPEN).max(at.required("from")?.instant()?))?;
     let end_of = |key: &str, exact: UtcMs| Ok::<_, NoTimeline>(at.optional_instant(key)?.unwrap_or(exact));
@@ -209,6 +209,7 @@ fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
     let one = Outage {
         outage: number,
         is_open,
+        excluded_by: at.field("excluded_by").and_then(|n| n.value.as_u64()),
         from: point.from,
         to: point.to,
         from_earliest: end_of("from_earliest", point.from)?,

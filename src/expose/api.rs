@@ -8,10 +8,10 @@ use super::figures::{Part, extent, latency_json, not_seen_below, of_entry, timel
 use super::recorded::Service;
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
-use crate::judgement::timeline::{Combine, Span, Sums};
+use crate::judgement::timeline::{Combine, Span, Spans, Sums};
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::gone;
-use crate::outward::history::read::{Calendar, Extent, StoredOutage, outages};
+use crate::outward::history::read::{Calendar, Exclusion, Extent, StoredOutage, exclusions, outages};
 use crate::words::{Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
@@ -42,7 +42,7 @@ fn endpoint(entry: &Entry) -> Value {
         "ledger": {"first_start_ms": s.counted_from, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
                    "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper},
         "detection_bound_ms": endpoint.rules.detection_bound(),
-        "outages_shorter_than_ms_are_not_seen": s.longest_blind,
+        "outages_shorter_than_ms_are_not_seen": endpoint.rules.not_seen_below(),
     })
 }
 
@@ -61,11 +61,12 @@ pub fn one_endpoint(connection: &rusqlite::Connection, board: &Board, name: &str
 pub fn outage_list(connection: &rusqlite::Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<Value, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let WantedOutages { endpoint, since, limit, now } = *wanted;
-    let blind = match endpoint {
-        None if since <= 0 => extents.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0),
-        _ => not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?,
-    };
-    let list: Vec<Value> = outages(connection, &calendar, endpoint, since, limit)?.iter().map(|o| outage(o, &calendar)).collect();
+    let blind = not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?;
+    let mut marks = Marks::default();
+    let mut list = Vec::new();
+    for o in outages(connection, &calendar, endpoint, since, limit)? {
+        list.push(outage(connection, &o, &calendar, &mut marks)?);
+    }
     Ok(json!({"schema": "probity-outages/1", "outages": list, "not_seen_below_ms": blind}))
 }
 
@@ -78,14 +79,47 @@ pub struct WantedOutages<'w> {
     pub now: UtcMs,
 }
 
-pub fn outage(o: &StoredOutage, calendar: &Calendar) -> Value {
+/// Corrections that take outages out of the figures, read once for each endpoint.
+#[derive(Default)]
+pub struct Marks(BTreeMap<String, Vec<Exclusion>>);
+
+impl Marks {
+    /// The events that exclude an outage, and whether they leave anything of it.
+    pub fn of(&mut self, connection: &rusqlite::Connection, o: &StoredOutage, calendar: &Calendar) -> Result<(Vec<u64>, bool), HistoryError> {
+        if !self.0.contains_key(&o.endpoint) {
+            self.0.insert(o.endpoint.clone(), exclusions(connection, calendar, &o.endpoint, &o.component)?);
+        }
+        let own = self.0.get(&o.endpoint).map_or(&[][..], Vec::as_slice);
+        let from = calendar.utc(o.from);
+        let span = Span::new(from, o.to.map_or(i64::MAX / 4, |to| calendar.utc(to)).max(from + 1));
+        let touching: Vec<&Exclusion> = own.iter().filter(|e| e.span.cut(span).is_some()).collect();
+        let left = Spans::new(vec![span]).minus(&Spans::new(touching.iter().map(|e| e.span).collect()));
+        Ok((touching.iter().map(|e| e.seq).collect(), !left.as_slice().is_empty()))
+    }
+}
+
+/// `excluded by #138`, or nothing.
+pub fn excluded_text(outage: &Value) -> Option<String> {
+    let numbers: Vec<String> = outage["excluded_by"].as_array().into_iter().flatten().map(|n| format!("#{n}")).collect();
+    let partly = if outage["excluded"] == "part" { "partly " } else { "" };
+    (!numbers.is_empty()).then(|| format!("{partly}excluded by {}", numbers.join(", ")))
+}
+
+pub fn outage(connection: &rusqlite::Connection, o: &StoredOutage, calendar: &Calendar, marks: &mut Marks) -> Result<Value, HistoryError> {
+    let (excluded_by, is_left) = marks.of(connection, o, calendar)?;
+    let excluded = match (excluded_by.is_empty(), is_left) {
+        (true, _) => Value::Null,
+        (false, true) => json!("part"),
+        (false, false) => json!("whole"),
+    };
     let utc = |at: u64| json!(format_utc(calendar.utc(at)));
     let optional = |at: Option<u64>| at.map_or(Value::Null, utc);
-    json!({
+    Ok(json!({
         "id": o.opened, "endpoint": o.endpoint, "component": o.component, "from": utc(o.from), "to": optional(o.to),
         "from_earliest": utc(o.from_earliest), "from_latest": utc(o.from_latest), "to_earliest": optional(o.to_earliest), "to_latest": optional(o.to_latest),
         "cause": o.cause, "confirmed_at": utc(o.confirmed_at), "seq": o.opened,
-    })
+        "excluded": excluded, "excluded_by": excluded_by,
+    }))
 }
 
 /// `/api/v1/timeline`.
@@ -100,7 +134,7 @@ pub fn parts_of(connection: &rusqlite::Connection, board: &Board) -> Result<Vec<
         .iter()
         .map(|e| {
             let endpoint = e.endpoint.load();
-            (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled))
+            (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled, &e.endpoint.load().rules))
         })
         .collect();
     // One that left a moment ago may still be on the board.

@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use crate::config::leaf::show_duration;
+
 use super::recorded::{self, Component, Service, component};
 use crate::engine::board::{Entry, Settled};
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
+use crate::judgement::rules::Rules;
 use crate::judgement::sla::record::Declared;
 use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::past::{self, Which};
-use crate::outward::history::read::{Calendar, Extent, latency_since, record, windows};
+use crate::outward::history::read::{Calendar, Exclusion, Extent, exclusions, latency_since, record, windows};
 use crate::outward::history::tally::tally_latency;
 use crate::words::{Ms, Name, UtcMs, format_utc};
 
 /// The quantiles that are shown, in parts per million.
 pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
 
-pub fn extent(settled: &Settled) -> Extent {
+pub fn extent(settled: &Settled, rules: &Rules) -> Extent {
     Extent {
         first_start: settled.first_start,
         watermark: settled.watermark,
@@ -27,6 +30,7 @@ pub fn extent(settled: &Settled) -> Extent {
         open_run: settled.open_run,
         longest_blind: settled.longest_blind,
         blind_lately: settled.blind_lately,
+        not_seen_below: rules.not_seen_below(),
         is_gone: false,
     }
 }
@@ -43,8 +47,8 @@ pub fn last_30_days(now: UtcMs) -> Span {
 /// One endpoint's recorded past, cut to the period.
 pub fn of_entry(connection: &Connection, calendar: &Calendar, entry: &Entry, period: Span) -> Result<(Record, Settled), HistoryError> {
     let settled = entry.view().shown.settled;
-    let name = entry.endpoint.load().name.clone();
-    Ok((record(connection, calendar, name.as_str(), extent(&settled), period)?, settled))
+    let endpoint = entry.endpoint.load_full();
+    Ok((record(connection, calendar, endpoint.name.as_str(), extent(&settled, &endpoint.rules), period)?, settled))
 }
 
 /// Sums and availability as JSON: integers of milliseconds and percentages that are never rounded up.
@@ -88,24 +92,58 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
     let mut list = Vec::new();
     for (part, records) in &recorded {
         let mut one = component(part.component.as_str(), part.combine, part.service, records, period);
+        mark_excluded(connection, &calendar, part, &mut one)?;
         (one.recorded.probes, one.recorded.probes_missing) = single_results(connection, &calendar, part, records, period, which)?;
         list.push(one);
     }
     Ok((period, list))
 }
 
-/// Endpoints whose tallies are read for one answer.
-const TOLD_FROM_TALLIES: usize = 1000;
-
-/// The longest time between two probes of endpoints in a period; of many, since their first start: the tallies of all would be too many.
-pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &[(String, Extent)], period: Span) -> Result<Ms, HistoryError> {
-    if endpoints.len() > TOLD_FROM_TALLIES {
-        return Ok(endpoints.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0));
+/// Says which stretches a correction takes out of the figures: of a component of several endpoints, one that concerns all of them.
+fn mark_excluded(connection: &Connection, calendar: &Calendar, part: &Part, one: &mut Component) -> Result<(), HistoryError> {
+    if one.recorded.in_service.is_empty() {
+        return Ok(());
     }
-    endpoints.iter().try_fold(0, |longest, (endpoint, extent)| Ok(longest.max(past::longest_blind(connection, calendar, endpoint, extent, period)?)))
+    let mut all: Option<Vec<Exclusion>> = None;
+    for (endpoint, _) in &part.endpoints {
+        let own = exclusions(connection, calendar, endpoint, part.component.as_str())?;
+        all = Some(match all {
+            None => own,
+            Some(all) => all.into_iter().filter(|e| own.iter().any(|o| o.seq == e.seq)).collect(),
+        });
+    }
+    for stretch in &mut one.recorded.down {
+        let span = Span::new(stretch.from, stretch.to.max(stretch.from + 1));
+        stretch.excluded_by = all.iter().flatten().find(|e| e.span.cut(span).is_some()).map(|e| e.seq);
+    }
+    Ok(())
 }
 
-/// Whether it is wanted how short an outage has to be not to be seen: it costs the reading of every hour of the period.
+/// Endpoints whose cadences of then are read for one answer.
+const TOLD_FROM_EVENTS: usize = 1000;
+
+/// Outages shorter than this are not seen: by the cadences in force in a period; of many endpoints, by those of now. `check` says the same
+/// of a config, and every surface says it by [`not_seen_text`].
+pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &[(String, Extent)], period: Span) -> Result<Ms, HistoryError> {
+    if endpoints.len() > TOLD_FROM_EVENTS {
+        return Ok(endpoints.iter().map(|(_, extent)| extent.not_seen_below).max().unwrap_or(0));
+    }
+    endpoints.iter().try_fold(0, |longest, (endpoint, extent)| Ok(longest.max(past::not_seen_below(connection, calendar, endpoint, extent, period)?)))
+}
+
+/// What every surface says of it.
+pub fn not_seen_text(ms: Option<Ms>) -> String {
+    let length = ms.filter(|ms| *ms > 0).map_or("the time between two probes".to_owned(), |ms| format!("{} between probes", show_duration(ms)));
+    format!("outages shorter than {length} are not seen")
+}
+
+/// With a capital and a full stop.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}
+
+/// Whether it is wanted how short an outage has to be not to be seen: it costs a look at the cadences of every endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSeen {
     Told,
@@ -118,8 +156,8 @@ pub fn say_not_seen(connection: &Connection, parts: &[Part], list: &mut [Compone
     let is_meant = |part: &Part| named.is_none_or(|names| names.contains(&part.component));
     let count: usize = parts.iter().filter(|p| is_meant(p)).map(|p| p.endpoints.len()).sum();
     for (one, part) in list.iter_mut().zip(parts).filter(|(_, part)| is_meant(part)) {
-        let lifelong = part.endpoints.iter().map(|(_, extent)| extent.longest_blind).max().unwrap_or(0);
-        let told = if count > TOLD_FROM_TALLIES { lifelong } else { not_seen_below(connection, &calendar, &part.endpoints, period)? };
+        let present = part.endpoints.iter().map(|(_, extent)| extent.not_seen_below).max().unwrap_or(0);
+        let told = if count > TOLD_FROM_EVENTS { present } else { not_seen_below(connection, &calendar, &part.endpoints, period)? };
         one.recorded.not_seen_below = Some(told);
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use askama::Template;
 
+use super::api::{Marks, excluded_text, outage};
 use super::contracts::{Standing as ContractStanding, Standings};
-use super::figures::{QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, of_entry, today};
+use super::figures::{QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, not_seen_text, of_entry, sentence, today};
 use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
@@ -72,6 +73,8 @@ struct OutageRow {
     to: String,
     to_between: String,
     is_open: bool,
+    /// The correction that takes it out of the figures; empty without one.
+    excluded: String,
 }
 
 /// One contract in its present period.
@@ -121,9 +124,6 @@ struct Cell {
     bounds: String,
 }
 
-/// Up to so many endpoints the length below which outages are not seen is that of 30 days, else that since the first start.
-const BLIND_OF_PERIOD: usize = 200;
-
 /// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
 pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standings, now: UtcMs, page: usize) -> Result<String, HistoryError> {
     let entries = board.entries();
@@ -153,16 +153,8 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
     let shown: Vec<&Entry> = ordered.iter().skip(page * ROWS).take(ROWS).map(|(_, k)| &*entries[*k]).collect();
     let rows = shown.iter().map(|e| row(connection, board, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
     // Outages, contracts and components of all endpoints are on it.
-    let longest = if entries.len() > BLIND_OF_PERIOD {
-        entries.iter().map(|e| e.view().shown.settled.longest_blind).max().unwrap_or(0)
-    } else {
-        let all: Vec<_> = entries.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled))).collect();
-        not_seen_below(connection, &calendar, &all, last_30_days(now))?
-    };
-    let blind = match longest {
-        0 => "Outages shorter than the time between two probes are not seen.".to_owned(),
-        _ => format!("Outages shorter than {} between probes are not seen.", show_duration(longest)),
-    };
+    let all: Vec<_> = entries.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled, &e.endpoint.load().rules))).collect();
+    let blind = sentence(&not_seen_text(Some(not_seen_below(connection, &calendar, &all, last_30_days(now))?)));
     let plan = board.plan.load();
     let rendered = Page {
         vantage: plan.daemon.vantage.clone(),
@@ -205,19 +197,22 @@ fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
 fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result<Vec<OutageRow>, HistoryError> {
     let time = |at: Ms| format_utc(calendar.utc(at))[11..23].to_owned();
     let between = |a: Option<Ms>, b: Option<Ms>| a.zip(b).map_or(String::new(), |(a, b)| format!("{} … {}", time(a), time(b)));
-    let list = outages(connection, calendar, None, i64::MIN / 4, OUTAGES)?;
-    Ok(list
-        .into_iter()
-        .map(|o| OutageRow {
+    let mut marks = Marks::default();
+    let mut rows = Vec::new();
+    for o in outages(connection, calendar, None, i64::MIN / 4, OUTAGES)? {
+        let told = outage(connection, &o, calendar, &mut marks)?;
+        rows.push(OutageRow {
             from: clock(calendar.utc(o.from)),
             from_between: between(Some(o.from_earliest), Some(o.from_latest)),
             to: o.to.map_or("still down".to_owned(), |to| clock(calendar.utc(to))),
             to_between: between(o.to_earliest, o.to_latest),
             is_open: o.to.is_none(),
+            excluded: excluded_text(&told).unwrap_or_default(),
             endpoint: o.endpoint,
             cause: o.cause,
-        })
-        .collect())
+        });
+    }
+    Ok(rows)
 }
 
 fn change_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result<Vec<ChangeRow>, HistoryError> {

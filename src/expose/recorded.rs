@@ -174,6 +174,7 @@ fn in_pieces(stretch: Span, wide: Span, runs: &[Span]) -> Vec<Outage> {
             Outage {
                 outage: None,
                 is_open: false,
+                excluded_by: None,
                 from,
                 to,
                 from_earliest: if k == 0 { wide.from } else { from },
@@ -211,8 +212,12 @@ pub fn component_json(component: &Component) -> Value {
         .iter()
         .map(|o| {
             let end = |at: UtcMs| if o.is_open { Value::Null } else { instant(at) };
-            json!({"outage": o.outage, "from": instant(o.from), "to": end(o.to), "from_earliest": instant(o.from_earliest), "from_latest": instant(o.from_latest),
-                   "to_earliest": end(o.to_earliest), "to_latest": end(o.to_latest)})
+            let mut stretch = json!({"outage": o.outage, "from": instant(o.from), "to": end(o.to), "from_earliest": instant(o.from_earliest), "from_latest": instant(o.from_latest),
+                   "to_earliest": end(o.to_earliest), "to_latest": end(o.to_latest)});
+            if let Some(seq) = o.excluded_by {
+                stretch["excluded_by"] = json!(seq);
+            }
+            stretch
         })
         .collect();
     let possible: Vec<Value> = r.possible_down.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();

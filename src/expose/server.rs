@@ -357,7 +357,7 @@ async fn outages(State(site): State<Site>, Query(query): Query<OutagesQuery>) ->
     let limit = query.limit.unwrap_or(100).min(10_000);
     let of = query.endpoint.clone();
     let is_asked = |e: &&Arc<Entry>| of.as_ref().is_none_or(|name| e.endpoint.load().name.as_str() == name);
-    let named = |e: &Arc<Entry>| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled));
+    let named = |e: &Arc<Entry>| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled, &e.endpoint.load().rules));
     let extents: Vec<_> = site.board.entries().iter().filter(is_asked).map(named).collect();
     let answer = ask(site, move |_, connection| {
         api::outage_list(&connection, &extents, &WantedOutages { endpoint: query.endpoint.as_deref(), since, limit, now: now() })

@@ -73,6 +73,12 @@ impl Rules {
         Self { cadence, reach, gap, window, overlap, onset: Onset::FailureStart }
     }
 
+    /// Outages shorter than this can pass between two probes and are not seen: the longest time from the start of one to the end of the next
+    /// that leaves no unknown time between them, in milliseconds.
+    pub fn not_seen_below(&self) -> Ms {
+        self.gap + self.cadence.timeout + OUTCOME_SLACK_MS
+    }
+
     /// The longest time from the begin of a lasting fault to its confirmation, in milliseconds.
     pub fn detection_bound(&self) -> Ms {
         let Cadence { interval, timeout, retry_interval, down_after, .. } = self.cadence;

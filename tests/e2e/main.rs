@@ -7,6 +7,7 @@ mod config;
 mod contracts;
 mod daemon;
 mod dns;
+mod figures;
 mod http;
 mod icmp;
 mod recorded;

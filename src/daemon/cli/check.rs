@@ -13,6 +13,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
+use crate::expose::figures::not_seen_text;
 use crate::outward::authorities::Authorities;
 use crate::outward::clock_trust::ClockTrust;
 use crate::outward::probe::icmp;
@@ -65,13 +66,16 @@ fn shown(path: &str, implied: &Implied) -> String {
         rough(implied.disk_bytes_per_month)
     );
     if !implied.detection.is_empty() {
-        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "shortest surely seen");
+        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "not seen if shorter than");
     }
     for d in implied.detection.iter().take(LISTED) {
         let _ = writeln!(out, "{:<32} {:>16} {:>26}", d.endpoint, show_duration(d.bound_ms), show_duration(d.unseen_below_ms));
     }
     if implied.detection.len() > LISTED {
         let _ = writeln!(out, "... and {} more (--json lists all)", implied.detection.len() - LISTED);
+    }
+    if let Some(longest) = implied.detection.iter().map(|d| d.unseen_below_ms).max() {
+        let _ = writeln!(out, "{}", not_seen_text(Some(longest)));
     }
     for warning in &implied.warnings {
         let _ = writeln!(out, "\nnote: {warning}");

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::args::History;
 use super::{control, given, local, print, restore};
-use crate::config::leaf::show_duration;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::engine::judged;
 use crate::expose::api::{self, WantedOutages};
+use crate::expose::figures::not_seen_text;
 use crate::outward::clock::Clock;
 
 use crate::outward::history::read::{self, Calendar};
@@ -117,7 +117,7 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
     let asked: Vec<_> = asked.map(|(name, _, extent)| (name.to_string(), *extent)).collect();
     let now = Clock::Real.read().utc_ms;
     let value = api::outage_list(connection, &asked, &WantedOutages { endpoint: wanted.endpoint, since: wanted.since, limit: wanted.limit, now })?;
-    let blind = value["not_seen_below_ms"].as_u64().unwrap_or(0);
+    let blind = value["not_seen_below_ms"].as_u64();
     print(json, &value, || {
         let outages = value["outages"].as_array().map_or(&[][..], Vec::as_slice);
         if outages.is_empty() {
@@ -126,7 +126,8 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
         let mut out = format!("{:<24} {:<27} {:<27} {:<20} {}\n", "endpoint", "from (between)", "to (between)", "cause", "event");
         for o in outages {
             let text = |key: &str| o[key].as_str().unwrap_or("still down").to_owned();
-            out.push_str(&format!("{:<24} {:<27} {:<27} {:<20} {}\n", text("endpoint"), text("from"), text("to"), text("cause"), o["seq"]));
+            let mark = api::excluded_text(o).map_or(String::new(), |mark| format!("  {mark}"));
+            out.push_str(&format!("{:<24} {:<27} {:<27} {:<20} {}{mark}\n", text("endpoint"), text("from"), text("to"), text("cause"), o["seq"]));
             let bounds = |a: &str, b: &str| format!("{} … {}", clock(&o[a]), clock(&o[b]));
             let to = if o["to"].is_null() { String::new() } else { bounds("to_earliest", "to_latest") };
             out.push_str(format!("{:<24} {:<27} {to}", "", bounds("from_earliest", "from_latest")).trim_end());
@@ -135,7 +136,7 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
         if outages.len() == wanted.limit {
             out.push_str(&format!("these are the newest {}; --limit takes more\n", wanted.limit));
         }
-        out.push_str(&format!("outages shorter than {} between probes are not seen\n", show_duration(blind)));
+        out.push_str(&format!("{}\n", not_seen_text(blind)));
         out
     });
     Ok(())

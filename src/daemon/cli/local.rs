@@ -10,6 +10,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, state_directory};
 use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
+use crate::judgement::rules::Rules;
 use crate::outward::history::checkpoint::Signer;
 use crate::outward::history::read::{self, Extent};
 use crate::outward::history::restore::restore;
@@ -66,7 +67,7 @@ pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, His
         .endpoints
         .iter()
         .filter_map(|(name, e)| {
-            let (_, judge) = judges.get(&e.id)?;
+            let (cadence, judge) = judges.get(&e.id)?;
             let extent = Extent {
                 first_start: judge.first_start(),
                 watermark: judge.ledger().watermark,
@@ -75,6 +76,7 @@ pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, His
                 is_gone: !e.in_service,
                 longest_blind: judge.longest_blind(),
                 blind_lately: judge.blind_lately(),
+                not_seen_below: Rules::new(*cadence).not_seen_below(),
             };
             if extent.is_gone && extent.first_start.is_none() {
                 return None;

@@ -15,7 +15,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::start::show_faults;
 use crate::daemon::streams::say_error;
 use crate::expose::api::grouped;
-use crate::expose::figures::{components, maintenance, say_not_seen};
+use crate::expose::figures::{components, maintenance, not_seen_text, say_not_seen};
 use crate::expose::recorded::{of_sets, told};
 use crate::expose::sla::{answer, instant};
 use crate::judgement::rules::{Cadence, Rules};
@@ -229,12 +229,7 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
         let _ = writeln!(out, "\n  {} by itself: availability {percent}, between {lower} % and {upper} %", text(&result["component"]));
         let _ = writeln!(out, "    {}", told_spells(&result["spells"]));
     }
-    let blind = value["not_seen_below_ms"].as_u64();
-    let _ = writeln!(
-        out,
-        "\noutages shorter than {} are not seen",
-        blind.map_or("the time between two probes".to_owned(), |ms| format!("{} between probes", show_duration(ms)))
-    );
+    let _ = writeln!(out, "\n{}", not_seen_text(value["not_seen_below_ms"].as_u64()));
     out
 }
 
@@ -386,7 +381,7 @@ fn told_to_a_person(value: &Value) -> String {
     }
     let _ = writeln!(out, "\nProbed every {}:", ms(&value["interval_ms"]));
     let _ = writeln!(out, "  a lasting fault is confirmed within {}", ms(&value["detection_bound_ms"]));
-    let _ = writeln!(out, "  outages of {} and longer are surely seen; shorter ones can pass between two probes", ms(&value["shortest_outage_surely_seen_ms"]));
+    let _ = writeln!(out, "  {}", not_seen_text(value["shortest_outage_surely_seen_ms"].as_u64()));
     let can = if value["month_can_prove"] == true { "can" } else { "cannot" };
     if value["probes_needed_with_zero_failures"].is_null() {
         let _ = writeln!(out, "  no number of probes proves it: it allows no failure at all");

@@ -24,7 +24,7 @@ use crate::judgement::timeline::Span;
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
 use crate::outward::history::checkpoint::{commitment, verify_signature};
 use crate::outward::history::definitions::{Told, cadences, told as told_definitions};
-use crate::outward::history::past::{Which, longest_blind};
+use crate::outward::history::past::{Which, longest_blind, not_seen_below};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, Extent};
 use crate::outward::history::retelling::Retelling;
@@ -283,6 +283,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let told_of = told_definitions(connection).map_err(failed)?;
     definitions_held(report, &told_of)?;
     cadences_held(report, connection)?;
+    not_seen_held(report, &parts, connection, &calendar, period)?;
     let until = match contract.measure {
         Measure::Time => period.to.min(issued).max(period.from),
         // Single results reach as far as the hours that were sealed.
@@ -398,6 +399,7 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
             is_gone: e["gone"] == true,
             longest_blind: 0,
             blind_lately: 0,
+            not_seen_below: e["not_seen_below_ms"].as_u64().unwrap_or(0),
         };
         let endpoint = (e["endpoint"].as_str().ok_or_else(wrong)?.to_owned(), extent);
         match parts.iter_mut().find(|p| p.component == component) {
@@ -406,6 +408,21 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
         }
     }
     Ok(parts)
+}
+
+/// What is said not to be seen follows from the cadences that the events tell.
+fn not_seen_held(report: &Value, parts: &[Part], connection: &Connection, calendar: &Calendar, period: Span) -> Result<(), Difference> {
+    let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
+    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+        let name = e["endpoint"].as_str().unwrap_or_default();
+        let Some((_, extent)) = parts.iter().flat_map(|p| &p.endpoints).find(|(endpoint, _)| endpoint == name) else { continue };
+        let follows = not_seen_below(connection, calendar, name, extent, period).map_err(failed)?;
+        if e["not_seen_below_ms"] != follows {
+            let why = format!("{follows} follows from the events, the report says {}", e["not_seen_below_ms"]);
+            return Err(differs(&format!("extents[{k}].not_seen_below_ms"), why));
+        }
+    }
+    Ok(())
 }
 
 /// Nobody says that shorter outages were seen than the tallies allow.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "seq",
     "endpoint",
     "component",
@@ -15,6 +15,7 @@ const COLUMNS: [&str; 12] = [
     "cause",
     "first_failure_ended",
     "last_failure_started",
+    "excluded_by",
 ];
 
 /// One line for each outage, a header above.
@@ -26,6 +27,7 @@ pub fn csv(report: &Value) -> String {
             .map(|column| match &outage[*column] {
                 Value::String(text) => quoted(text),
                 Value::Null => String::new(),
+                Value::Array(list) => list.iter().map(|n| format!("#{n}")).collect::<Vec<_>>().join(" "),
                 other => other.to_string(),
             })
             .collect();

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
 use self::expected::expected;
-use super::api::outage;
+use super::api::{Marks, outage};
 use super::contracts::{latency, latency_json};
 use super::figures::{Part, components, maintenance};
 use super::recorded::{Service, timeline_json, told as told_record};
@@ -31,7 +31,7 @@ use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::outward::history::HistoryError;
 use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::definitions::{Told, cadences, changes, told as told_definitions};
-use crate::outward::history::past::{Which, longest_blind, sealed_until, tallies};
+use crate::outward::history::past::{Which, longest_blind, not_seen_below, sealed_until, tallies};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, exclusions, outages};
 use crate::outward::history::tally::{tally_hours, tally_slots};
@@ -284,6 +284,7 @@ fn extents_of(connection: &Connection, parts: &[Part], period: Span) -> Result<V
                 "open_unknown": e.open_unknown.map(|(from, why)| json!({"from_ms": from, "reason": why.as_str()})),
                 "open_run": e.open_run.map(|(a, b)| json!([a, b])), "gone": e.is_gone,
                 "longest_blind_ms": longest_blind(connection, &calendar, name, e, period)?,
+                "not_seen_below_ms": not_seen_below(connection, &calendar, name, e, period)?,
             }))
         })
         .collect()
@@ -300,17 +301,17 @@ pub fn combine_text(combine: Combine) -> Value {
 /// Every outage of the endpoints that touches the period, with its bounds and its cause.
 fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
-    let mut list = Vec::new();
+    let (mut list, mut marks) = (Vec::new(), Marks::default());
     for (name, _) in parts.iter().flat_map(|p| &p.endpoints) {
         let own = outages(connection, &calendar, Some(name), period.from, 100_000)?;
         let inside = own.iter().filter(|o| calendar.utc(o.from_earliest) < period.to);
-        list.extend(inside.map(|o| {
-            let mut value = outage(o, &calendar);
+        for o in inside {
+            let mut value = outage(connection, o, &calendar, &mut marks)?;
             // The ends that are surely inside the outage are those of its first and of its last failing probe.
             value["first_failure_ended"] = value["from_latest"].clone();
             value["last_failure_started"] = value["to_earliest"].clone();
-            value
-        }));
+            list.push(value);
+        }
     }
     list.sort_by_key(|o| o["seq"].as_u64());
     Ok(list)

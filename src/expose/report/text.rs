@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use super::super::api::excluded_text;
+use super::super::figures::{not_seen_text, sentence};
 use super::words::{Language, Word};
 
 /// A part of a report.
@@ -134,8 +136,12 @@ impl Shown<'_> {
         block.lines.push(format!("{}: {} %", self.say(Word::Objective), self.number(text(&e["objective_percent"]))));
         block.lines.push(format!("{}: {}", self.say(Word::SettledUntil), self.at(&r["settled_until"])));
         block.lines.push(format!("{}: {}", self.say(Word::Issued), self.at(&r["issued_at"])));
-        let blind = r["extents"].as_array().into_iter().flatten().filter_map(|e| e["longest_blind_ms"].as_u64()).max();
-        block.lines.push(format!("{}: {}", self.say(Word::ShortOutages), self.seconds(&blind.map_or(Value::Null, Value::from))));
+        let blind = r["extents"].as_array().into_iter().flatten().filter_map(|e| e["not_seen_below_ms"].as_u64()).max();
+        block.lines.push(match self.language {
+            // The words of every other surface.
+            Language::En => sentence(&not_seen_text(blind)),
+            _ => format!("{}: {}", self.say(Word::ShortOutages), self.seconds(&blind.map_or(Value::Null, Value::from))),
+        });
         block
     }
 
@@ -242,12 +248,25 @@ impl Shown<'_> {
                 pair("from_earliest", "from_latest"),
                 self.at(&o["to"]),
                 pair("to_earliest", "to_latest"),
-                text(&o["cause"]).to_owned(),
+                self.cause(o),
                 self.at(&o["first_failure_ended"]),
                 self.at(&o["last_failure_started"]),
             ]);
         }
         self.or_none(block)
+    }
+
+    /// Why an outage was one, and whether a correction takes it out of the figures.
+    fn cause(&self, outage: &Value) -> String {
+        let cause = text(&outage["cause"]);
+        match (excluded_text(outage), self.language) {
+            (None, _) => cause.to_owned(),
+            (Some(mark), Language::En) => format!("{cause} ({mark})"),
+            (Some(mark), _) => {
+                let numbers = mark.rsplit_once("by ").map_or("", |(_, numbers)| numbers);
+                format!("{cause} ({}: {numbers})", self.say(Word::Excluded))
+            }
+        }
     }
 
     fn unknown(&self) -> Vec<(String, String, String)> {

@@ -38,10 +38,9 @@ pub fn reach(objective: &Exact, rules: &Rules) -> Reach {
     let allowed = (Exact::one() - objective / whole(100)).to_f64().unwrap_or(0.0);
     let needed = probes_needed(allowed);
     let in_month = MONTH_MS / rules.cadence.interval.max(1);
-    let seen = rules.gap + rules.cadence.timeout;
     Reach {
         detection_bound_ms: rules.detection_bound(),
-        shortest_surely_seen_ms: seen,
+        shortest_surely_seen_ms: rules.not_seen_below(),
         probes_needed: needed,
         probes_in_month: in_month,
         max_failures: most_failures(allowed, in_month),

@@ -13,6 +13,8 @@ pub struct Outage {
     pub outage: Option<u64>,
     /// The outage had not ended when the record did.
     pub is_open: bool,
+    /// The event of the correction that takes it, or a part of it, out of the figures.
+    pub excluded_by: Option<u64>,
     pub from: UtcMs,
     pub to: UtcMs,
     pub from_earliest: UtcMs,
@@ -37,6 +39,7 @@ impl Outage {
         Outage {
             outage: self.outage,
             is_open: self.is_open || later.is_open,
+            excluded_by: self.excluded_by.or(later.excluded_by),
             from: self.from.min(later.from),
             to: self.to.max(later.to),
             from_earliest: self.from_earliest.min(later.from_earliest),

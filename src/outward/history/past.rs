@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::definitions::cadences;
 use super::read::{Calendar, Extent};
 use super::tally::{tally_longest_blind, tally_results};
 use super::upkeep::{Kind, Seals, Unit, column};
 use super::{HistoryError, state_place, unsealed};
+use crate::judgement::rules::Rules;
 use crate::judgement::state_codec::decode_with;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::{Ms, Name, UtcMs};
@@ -67,8 +69,16 @@ pub fn tallies(connection: &Connection, endpoint: &str, period: Span, which: Whi
     Ok(list)
 }
 
-/// The longest time between two probes in a period, over the hours that touch it: outages that are shorter are not seen. Where a tally
-/// does not say, that since the endpoint's first start.
+/// Outages shorter than this are not seen: by the cadences that were in force in a period, where events tell them, else by the last.
+pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoint: &str, extent: &Extent, period: Span) -> Result<Ms, HistoryError> {
+    let told = cadences(connection, endpoint)?;
+    let until = |k: usize| told.get(k + 1).map_or(i64::MAX / 4, |(at, ..)| calendar.utc(*at));
+    let in_force = told.iter().enumerate().filter(|(k, (from, ..))| calendar.utc(*from) < period.to && until(*k) > period.from);
+    Ok(in_force.map(|(_, (.., cadence))| Rules::new(*cadence).not_seen_below()).max().unwrap_or(extent.not_seen_below))
+}
+
+/// The longest time between two probes that was measured in a period, over the hours that touch it. Where a tally does not say, that since
+/// the endpoint's first start.
 pub fn longest_blind(connection: &Connection, calendar: &Calendar, endpoint: &str, extent: &Extent, period: Span) -> Result<Ms, HistoryError> {
     let stored = tallies(connection, endpoint, period, Which::All)?;
     let told = stored.iter().map(|t| tally_longest_blind(&t.body)).try_fold(0, |longest: Ms, one| one.map(|one| longest.max(one)));
@@ -124,12 +134,13 @@ pub fn gone(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, Histor
     while let Some(r) = rows.next()? {
         let (name, component, bytes): (String, String, Vec<u8>) = (r.get(1)?, r.get(2)?, r.get(4)?);
         let judge = unsealed(&bytes, &state_place(r.get(0)?, r.get(3)?)).and_then(|bytes| decode_with(bytes).ok());
-        let (Some((_, judge)), Ok(name), Ok(component)) = (judge, Name::new(&name), Name::new(&component)) else { continue };
+        let (Some((cadence, judge)), Ok(name), Ok(component)) = (judge, Name::new(&name), Name::new(&component)) else { continue };
         let extent = Extent {
             first_start: judge.first_start(),
             watermark: judge.ledger().watermark,
             longest_blind: judge.longest_blind(),
             blind_lately: judge.blind_lately(),
+            not_seen_below: Rules::new(cadence).not_seen_below(),
             is_gone: true,
             ..Extent::default()
         };

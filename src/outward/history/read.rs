@@ -127,6 +127,8 @@ pub struct Extent {
     pub longest_blind: Ms,
     /// The same in the hour of the watermark.
     pub blind_lately: Ms,
+    /// Outages shorter than this are not seen, by the cadence at the end of the record.
+    pub not_seen_below: Ms,
 }
 
 /// What is recorded of one endpoint, in UTC, cut to what touches `period`.
