@@ -140,5 +140,6 @@ fn warnings(plan: &Plan) -> Vec<String> {
             show_duration(e.rules.cadence.interval)
         ));
     }
+    list.extend(super::manners::notes(plan));
     list
 }

@@ -18,6 +18,7 @@ pub mod expression_numbers;
 pub mod expression_words;
 pub mod leaf;
 pub mod lint;
+mod manners;
 mod parts;
 pub mod plan;
 pub mod plan_probe;

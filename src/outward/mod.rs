@@ -9,6 +9,7 @@ pub mod clock_trust;
 pub mod config_files;
 pub mod deadman;
 pub mod dial;
+pub mod dialogue;
 pub mod dns_exchange;
 pub mod dns_message;
 mod dns_svcb;

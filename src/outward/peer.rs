@@ -2,6 +2,12 @@
 //!
 //! The kinds call it when a peer did not answer as expected. It never decides a verdict, only the words of one.
 
+use std::cell::RefCell;
+
+use super::halt::Halt;
+use super::trace::{Stage, Trace};
+use crate::words::Cause;
+
 /// Bytes of a peer that are enough to know its protocol, and to show what it said.
 pub const FIRST_BYTES: usize = 160;
 
@@ -37,6 +43,96 @@ const PROTOCOLS: &[(&str, Test)] = &[
 /// The protocol of a peer that began with these bytes, where they tell it.
 pub fn named(first_bytes: &[u8]) -> Option<&'static str> {
     PROTOCOLS.iter().find(|(_, speaks)| speaks(first_bytes)).map(|(name, _)| *name)
+}
+
+/// What a peer began with while a TLS handshake was under way.
+pub struct FirstBytes(RefCell<([u8; FIRST_BYTES], usize)>);
+
+impl Default for FirstBytes {
+    fn default() -> Self {
+        Self(RefCell::new(([0; FIRST_BYTES], 0)))
+    }
+}
+
+impl FirstBytes {
+    pub fn add(&self, bytes: &[u8]) {
+        let mut kept = self.0.borrow_mut();
+        let (buffer, length) = &mut *kept;
+        let room = &mut buffer[*length..];
+        let count = room.len().min(bytes.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        *length += count;
+    }
+
+    pub fn clear(&self) {
+        self.0.borrow_mut().1 = 0;
+    }
+
+    fn copied(&self) -> Vec<u8> {
+        let kept = self.0.borrow();
+        kept.0[..kept.1].to_vec()
+    }
+}
+
+/// Characters that are shown of what a peer said.
+const SHOWN: usize = 120;
+
+/// What a peer said, escaped and cut, for a person.
+pub fn heard(bytes: &[u8]) -> String {
+    let end = bytes.iter().rposition(|b| !b.is_ascii_whitespace()).map_or(0, |at| at + 1);
+    let bytes = &bytes[..end];
+    if bytes.is_empty() {
+        return "heard nothing".into();
+    }
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
+    let escaped = |c: char| if matches!(c, '"' | '\'') { c.to_string() } else { c.escape_debug().to_string() };
+    let mut shown: String = text.chars().take(SHOWN).map(escaped).collect();
+    if text.chars().count() > SHOWN {
+        shown.push('…');
+    }
+    format!("heard `{shown}`")
+}
+
+/// Ports on which a server speaks another protocol before TLS, and what asks it for TLS.
+const ASKED_FOR_TLS: &[(u16, &str, &str)] = &[
+    (21, "FTP", "AUTH TLS"),
+    (25, "SMTP", "STARTTLS"),
+    (110, "POP3", "STLS"),
+    (143, "IMAP", "STARTTLS"),
+    (389, "LDAP", "the StartTLS operation"),
+    (587, "SMTP", "STARTTLS"),
+    (3306, "MySQL", "a flag of its handshake"),
+    (5432, "PostgreSQL", "an SSLRequest"),
+];
+
+/// Says of a failed handshake what the peer speaks in place of TLS.
+pub fn in_place_of_tls(trace: &Trace, port: u16, halt: Halt) -> Halt {
+    let Halt::Down(cause @ (Cause::TlsHandshake | Cause::ConnectReset), detail) = halt else { return halt };
+    let first = trace.first_bytes.copied();
+    match named(&first) {
+        Some("TLS") => Halt::Down(cause, detail),
+        Some(name) => Halt::Down(Cause::TlsHandshake, format!("the peer speaks {name}, not TLS: {}", heard(&first))),
+        None if !first.is_empty() => Halt::Down(Cause::TlsHandshake, format!("the peer does not speak TLS: {}", heard(&first))),
+        None => {
+            let usual = ASKED_FOR_TLS.iter().find(|(known, ..)| *known == port);
+            let hint = usual.map(|(port, name, how)| format!("; {name} is usual on port {port}, and begins TLS after {how} only"));
+            let ending = if cause == Cause::ConnectReset { "reset" } else { "closed" };
+            Halt::Down(cause, format!("the peer {ending} the connection within the TLS handshake and said nothing{}", hint.unwrap_or_default()))
+        }
+    }
+}
+
+/// A server that has asked for a client certificate and ends the connection before it answers wanted another than it got.
+pub fn without_certificate(trace: &Trace, halt: Halt) -> Halt {
+    let is_before_the_answer = matches!(trace.stage(), Stage::Idle | Stage::Request | Stage::FirstByte);
+    match halt {
+        Halt::Down(Cause::ConnectReset | Cause::HttpTruncated | Cause::HttpMalformed | Cause::ProtocolError | Cause::TlsHandshake, detail)
+            if is_before_the_answer && trace.client_certificate_asked.get() =>
+        {
+            Halt::Down(Cause::TlsClientAuth, format!("the server asked for a client certificate and ended the connection before it answered: {detail}"))
+        }
+        halt => halt,
+    }
 }
 
 /// Whether the text stands in these bytes; `text` is in lower case.
@@ -126,6 +222,24 @@ mod tests {
         ] {
             assert_eq!(named(bytes), Some(name), "{:?}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[test]
+    fn what_was_heard_is_shown_on_one_line_and_bounded() {
+        assert_eq!(heard(b"502 5.5.1 Error: \"x\"\r\n"), "heard `502 5.5.1 Error: \"x\"`");
+        assert_eq!(heard(b"a\r\nb\x1b[31m\xff"), "heard `a\\r\\nb\\u{1b}[31m\u{fffd}`");
+        assert_eq!(heard(b"\r\n"), "heard nothing");
+        assert!(heard(&[b'x'; 4000]).chars().count() < 140);
+    }
+
+    #[test]
+    fn first_bytes_are_kept_up_to_their_bound() {
+        let first = FirstBytes::default();
+        first.add(b"SSH-");
+        first.add(&[b'2'; 4 * FIRST_BYTES]);
+        assert_eq!((first.copied().len(), named(&first.copied())), (FIRST_BYTES, Some("SSH")));
+        first.clear();
+        assert!(first.copied().is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::sys;
-use super::trace::Trace;
+use super::trace::{Stage, Trace};
 
 /// A TCP connection whose arrivals the kernel stamps.
 pub struct StampedTcp<'t> {
@@ -30,11 +30,17 @@ impl<'t> StampedTcp<'t> {
 
 impl AsyncRead for StampedTcp<'_> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         loop {
             ready!(self.tcp.poll_read_ready(cx))?;
             match self.tcp.try_io(Interest::READABLE, || sys::read_stamped(self.tcp.as_fd(), buf)) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(|stamp| self.trace.arrived(stamp))),
+                read => {
+                    if self.trace.stage() == Stage::Tls {
+                        self.trace.first_bytes.add(&buf.filled()[before..]);
+                    }
+                    return Poll::Ready(read.map(|stamp| self.trace.arrived(stamp)));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use super::peer::FirstBytes;
 use super::sys::KernelClock;
 use crate::words::{Cause, Facts, Phase, PhaseTimes};
 
@@ -79,6 +80,8 @@ pub struct Trace {
     ended_ns: Cell<u64>,
     /// The TLS peer has asked for a client certificate; its verdict may come after the handshake.
     pub client_certificate_asked: Cell<bool>,
+    /// What the peer began with in the handshake that is under way.
+    pub first_bytes: FirstBytes,
 }
 
 impl Trace {
@@ -98,6 +101,7 @@ impl Trace {
             since_ns: Cell::new(now),
             ended_ns: Cell::new(now),
             client_certificate_asked: Cell::new(false),
+            first_bytes: FirstBytes::default(),
         }
     }
 
@@ -119,6 +123,9 @@ impl Trace {
             self.phases.borrow_mut().add(phase, (at_ns - self.since_ns.get()) / 1000);
         }
         self.stage.set(stage);
+        if stage == Stage::Tls {
+            self.first_bytes.clear();
+        }
         self.entered_ns.set(now_ns);
         self.since_ns.set(at_ns);
         self.ended_ns.set(at_ns);

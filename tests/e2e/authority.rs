@@ -75,6 +75,16 @@ impl Authority {
         let config = config.with_client_cert_verifier(verifier).with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate");
         TlsAcceptor::from(Arc::new(config))
     }
+
+    /// A server that asks for client certificates, and is content without one.
+    pub fn asking(&self, leaf: Leaf) -> TlsAcceptor {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).expect("a root");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).allow_unauthenticated().build().expect("a verifier");
+        let config = rustls::ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().expect("versions");
+        let config = config.with_client_cert_verifier(verifier).with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate");
+        TlsAcceptor::from(Arc::new(config))
+    }
 }
 
 fn key(der: Vec<u8>) -> PrivateKeyDer<'static> {

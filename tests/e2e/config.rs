@@ -332,3 +332,26 @@ fn statuses_that_can_be_final_are_taken() {
         assert!(faults(&text).is_empty(), "{lines}: {:?}", faults(&text));
     }
 }
+
+#[test]
+fn what_a_probe_does_to_known_servers_is_noted_with_a_polite_dialogue() {
+    let notes = |lines: &str| {
+        let text = format!("[[endpoint]]\nname = \"e\"\n{lines}\n");
+        probity::config::lint::implied(&super::serve::plan(&text)).warnings.join("\n")
+    };
+    for (port, protocol) in [(3306, "MySQL"), (25, "SMTP"), (587, "SMTP"), (21, "FTP"), (110, "POP3"), (143, "IMAP")] {
+        let bare = format!("probe.tcp.address = \"192.0.2.1:{port}\"");
+        let told = notes(&bare);
+        assert!(told.contains(&format!("the endpoint e on the port of {protocol} (192.0.2.1:{port}) connects and leaves without a word")), "{told}");
+        // The dialogue that is offered is one, and silences the note.
+        let dialogue = told.lines().find_map(|l| l.split_once("a dialogue that ends politely: ")).map(|(_, d)| d.to_owned()).expect("offered");
+        assert!(!notes(&format!("{bare}\n{dialogue}")).contains("leaves without a word"), "{port}");
+    }
+    assert!(!notes("probe.tcp.address = \"192.0.2.1:5432\"").contains("without a word"));
+    for method in ["GET", "HEAD"] {
+        let told = notes(&format!("probe.http.url = \"http://192.0.2.1/\"\nprobe.http.method = \"{method}\"\nprobe.http.body = \"{{}}\""));
+        assert!(told.contains("the endpoint e sends a GET or HEAD request with a body: some servers refuse it (lighttpd answers 400)"), "{told}");
+    }
+    assert!(!notes("probe.http.url = \"http://192.0.2.1/\"\nprobe.http.method = \"POST\"\nprobe.http.body = \"{}\"").contains("with a body"));
+    assert!(!notes("probe.http.url = \"http://192.0.2.1/\"").contains("with a body"));
+}

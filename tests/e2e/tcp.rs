@@ -1,7 +1,10 @@
 //! The tcp kind: connections and dialogues.
 
-use probity::words::Cause;
+use std::time::Duration;
+
+use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use super::serve::*;
 
@@ -63,4 +66,122 @@ async fn a_source_address_that_is_not_ours_is_our_own_fault() {
     let report = probe(&at(port, "source_address = \"192.0.2.77\"")).await;
     assert_eq!(reason(&report), probity::words::Reason::LocalResource);
     assert_up(&probe(&at(port, "source_address = \"127.0.0.9\"")).await);
+}
+
+/// A server that says these bytes at once, and holds the connection.
+async fn greeting(bytes: &'static [u8]) -> u16 {
+    tcp(move |mut stream| async move {
+        let _ = stream.write_all(bytes).await;
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+fn detail(report: &probity::outward::probe::Report) -> &str {
+    match &report.outcome {
+        Outcome::Down { detail, .. } => detail,
+        other => panic!("not down: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_greeting_without_a_line_feed_is_matched_as_it_arrives() {
+    let mariadb = greeting(b"\x6e\0\0\0\x0a5.5.5-10.11.6-MariaDB-0+deb12u1\0\x1f\0\0\0").await;
+    for pattern in ["MariaDB", "^5\\.5\\.5-10"] {
+        let report = probe(&at(mariadb, &format!("probe.tcp.dialogue = [{{ expect = '{pattern}' }}]"))).await;
+        assert_up(&report);
+    }
+    // In pieces, the pattern across them.
+    let slow = tcp(|mut stream| async move {
+        for piece in [&b"log"[..], b"in", b": "] {
+            let _ = stream.write_all(piece).await;
+            let _ = stream.flush().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    assert_up(&probe(&at(slow, "probe.tcp.dialogue = [{ expect = \"^login: $\" }]")).await);
+}
+
+#[tokio::test]
+async fn a_complete_line_that_can_no_longer_match_is_a_mismatch_at_once() {
+    for (greets, pattern) in [
+        (&b"554 5.7.1 rejected\r\n"[..], "^220"),
+        (b"554-no\r\n554 really not\r\n", "^220"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "^220"),
+        (b"* BYE too many\r\n", "^\\* OK"),
+        (b"-ERR later\r\n", "^\\+OK"),
+    ] {
+        let began = Instant::now();
+        let port = greeting(greets).await;
+        let report = probe(&at(port, &format!("timeout = \"5s\"\nprobe.tcp.dialogue = [{{ expect = '{pattern}' }}]"))).await;
+        assert_eq!(cause(&report), Cause::ExpectMismatch, "{pattern}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{pattern}");
+        assert!(detail(&report).contains("heard `"), "{}", detail(&report));
+    }
+}
+
+#[tokio::test]
+async fn what_was_heard_is_reported_with_every_failure() {
+    let smtp = tcp(|mut stream| async move {
+        let _ = stream.write_all(b"220 mail.example ESMTP\r\n").await;
+        let mut byte = [0; 32];
+        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await;
+        let _ = stream.write_all(b"502 5.5.1 Error: command not implemented\r\n").await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let dialogue = "timeout = \"5s\"\nprobe.tcp.dialogue = [{ expect = \"^220 \" }, { send = \"FOO\\r\\n\" }, { expect = \"^250 \" }]";
+    let report = probe(&at(smtp, dialogue)).await;
+    assert_eq!(cause(&report), Cause::ExpectMismatch);
+    assert_eq!(detail(&report), "expected a line that matches /^250 /, heard `502 5.5.1 Error: command not implemented`");
+
+    let telling = greeting(b"Welcome\r\nto a line that does not e").await;
+    let report = probe(&at(telling, "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]")).await;
+    assert_eq!(cause(&report), Cause::ExpectTimeout);
+    assert_eq!(detail(&report), "expected a line that matches /^ready/, heard `Welcome\\r\\nto a line that does not e` until the timeout");
+    assert_eq!(report.outcome.facts().map(|f| f.findings.len()), Some(1), "the finding is there, too");
+
+    let silent = greeting(b"").await;
+    let report = probe(&at(silent, "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]")).await;
+    assert_eq!(detail(&report), "expected a line that matches /^ready/, heard nothing until the timeout");
+
+    let leaving = tcp(|mut stream| async move {
+        let _ = stream.write_all(b"Host '127.0.0.1' is blocked").await;
+    })
+    .await;
+    let report = probe(&at(leaving, "probe.tcp.dialogue = [{ expect = \"^ready\" }]")).await;
+    assert_eq!(cause(&report), Cause::ExpectMismatch);
+    assert!(detail(&report).contains("heard `Host '127.0.0.1' is blocked` before the peer closed the connection"), "{}", detail(&report));
+}
+
+#[tokio::test]
+async fn a_peer_of_another_protocol_is_named_in_a_dialogue() {
+    for (greets, name) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "TLS"),
+        (b"\x4a\0\0\0\x0a8.0.36\0\x0b\0\0\0", "MySQL"),
+        (b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64", "HTTP/2"),
+    ] {
+        let port = greeting(greets).await;
+        let report = probe(&at(port, "timeout = \"300ms\"\nprobe.tcp.dialogue = [{ expect = \"^220 \" }]")).await;
+        assert!(detail(&report).ends_with(&format!("; the peer speaks {name}")), "{}", detail(&report));
+    }
+}
+
+#[tokio::test]
+async fn several_commands_at_once_are_answered_one_by_one() {
+    let smtp = tcp(|mut stream| async move {
+        let mut bytes = [0; 64];
+        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await;
+        for line in [&b"220 mail\r\n"[..], b"250-mail\r\n250 HELP\r\n", b"221 bye\r\n"] {
+            let _ = stream.write_all(line).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        std::future::pending::<()>().await;
+    })
+    .await;
+    assert_up(&probe(&at(smtp, "probe.tcp.dialogue = [{ send = \"EHLO x\\r\\nQUIT\\r\\n\" }, { expect = \"^221\" }]")).await);
 }

@@ -135,3 +135,89 @@ async fn http_2_is_chosen_by_alpn() {
         format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}\nprobe.http.expect.version = \"2\"", authority.ca_file());
     assert_up(&probe(&lines).await);
 }
+
+/// A server that says these bytes once it has heard something, and closes.
+async fn answering_once(bytes: &'static [u8]) -> u16 {
+    tcp(move |mut stream| async move {
+        let mut hello = [0; 4096];
+        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await;
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        while matches!(tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await, Ok(n) if n > 0) {}
+    })
+    .await
+}
+
+fn detail(report: &probity::outward::probe::Report) -> &str {
+    match &report.outcome {
+        probity::words::Outcome::Down { detail, .. } => detail,
+        other => panic!("not down: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_speaks_another_protocol_than_tls_is_named() {
+    for (answer, wanted) in [
+        (
+            &b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\nThe plain HTTP request"[..],
+            "the peer speaks HTTP, not TLS: heard `HTTP/1.1 400 Bad Request\\r\\nServer: x",
+        ),
+        (b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64", "the peer speaks HTTP/2, not TLS"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the peer speaks SSH, not TLS: heard `SSH-2.0-OpenSSH_9.2`"),
+        (b"220 mail.example ESMTP\r\n", "the peer speaks SMTP, not TLS: heard `220 mail.example ESMTP`"),
+        (b"-ERR unknown command\r\n", "the peer speaks Redis, not TLS"),
+        (b"\x30\x0c\x02\x01\0\x78\x07\x0a\x01\x02\x04\0\x04\0", "the peer speaks LDAP, not TLS"),
+        (b"\x4a\0\0\0\x0a8.0.36\0\x0b\0\0\0", "the peer speaks MySQL, not TLS"),
+        (b"E\0\0\0\x20SFATAL\0VFATAL\0C0A000\0", "the peer speaks PostgreSQL, not TLS"),
+        (b"what?\r\n", "the peer does not speak TLS: heard `what?`"),
+        (b"", "the peer closed the connection within the TLS handshake and said nothing"),
+    ] {
+        let port = answering_once(answer).await;
+        for lines in [format!("probe.tls.address = \"127.0.0.1:{port}\""), format!("probe.http.url = \"https://127.0.0.1:{port}/\"")] {
+            let report = probe(&lines).await;
+            assert_eq!(cause(&report), Cause::TlsHandshake);
+            assert!(detail(&report).starts_with(wanted), "{wanted}: {}", detail(&report));
+        }
+    }
+}
+
+/// A server that asks for a client certificate, does not look at it, and closes after the handshake: with a closing alert or without.
+async fn asking_and_leaving(authority: &Authority, politely: fn() -> bool) -> u16 {
+    let accept = authority.asking(authority.leaf(|_| {}));
+    tcp(move |stream| {
+        let accept = accept.clone();
+        async move {
+            let Ok(mut stream) = accept.accept(stream).await else { return };
+            if politely() {
+                let _ = stream.shutdown().await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_client_certificate_and_closes_is_tls_client_auth_in_http_too() {
+    let authority = Authority::new();
+    for politely in [(|| true) as fn() -> bool, || false] {
+        let port = asking_and_leaving(&authority, politely).await;
+        for lines in [
+            format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls.ca_file = {:?}", authority.ca_file()),
+            format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file()),
+        ] {
+            let report = probe(&lines).await;
+            assert_eq!(cause(&report), Cause::TlsClientAuth, "{:?}", report.outcome);
+        }
+    }
+    // One that does not ask and closes has not answered, and no more.
+    let accept = acceptor(authority.leaf(|_| {}), &[]);
+    let port = tcp(move |stream| {
+        let accept = accept.clone();
+        async move {
+            let _ = accept.accept(stream).await;
+        }
+    })
+    .await;
+    let report = probe(&format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file())).await;
+    assert!(matches!(cause(&report), Cause::HttpTruncated | Cause::HttpMalformed | Cause::ConnectReset), "{:?}", report.outcome);
+}

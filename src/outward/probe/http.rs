@@ -12,7 +12,7 @@ use super::super::http1::{self, Keep, Response};
 use super::super::net::{Net, alpn};
 use super::super::stream::Stream;
 use super::super::trace::Trace;
-use super::super::{dial, http2, tls};
+use super::super::{dial, http2, peer, tls};
 use super::expect::{self, Verdicts};
 use crate::config::plan::Dial;
 use crate::config::plan_probe::{Auth, Compression, CrossOrigin, Http, HttpVersion};
@@ -107,7 +107,8 @@ async fn fetch(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http
     let mut second = spec.version == HttpVersion::Http2;
     let mut stream = if url.scheme() == "https" {
         let prepared = net.http_tls(spec).map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
-        let stream = Box::pin(tls::handshake(net, trace, &spec.tls, &prepared, host, stream)).await?;
+        let stream = Box::pin(tls::handshake(net, trace, &spec.tls, &prepared, host, stream)).await;
+        let stream = stream.map_err(|halt| peer::in_place_of_tls(trace, port, halt))?;
         let chosen = stream.get_ref().1.alpn_protocol();
         if chosen.is_some_and(|c| !alpn(spec.version).contains(&c)) {
             return Err(Halt::down(Cause::ProtocolError, "the server chose a protocol that was not offered"));
@@ -119,9 +120,16 @@ async fn fetch(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http
     };
     if second {
         let content = spec.body.clone().filter(|_| how.method == spec.method && how.same_origin).map(Bytes::from);
-        return Box::pin(http2::exchange(stream, trace, request2(url, spec, how)?, content, how.keep, &spec.limits)).await;
+        let answered = Box::pin(http2::exchange(stream, trace, request2(url, spec, how)?, content, how.keep, &spec.limits)).await;
+        return answered.map_err(|halt| ended_early(trace, url, spec, halt));
     }
-    http1::exchange(&mut stream, trace, &request1(url, spec, how), how.method, how.keep, &spec.limits).await
+    let answered = http1::exchange(&mut stream, trace, &request1(url, spec, how), how.method, how.keep, &spec.limits).await;
+    answered.map_err(|halt| ended_early(trace, url, spec, halt))
+}
+
+/// Where we had no certificate to show, a server that asked for one and left wanted it.
+fn ended_early(trace: &Trace, url: &Url, spec: &Http, halt: Halt) -> Halt {
+    if url.scheme() == "https" && spec.tls.client.is_none() { peer::without_certificate(trace, halt) } else { halt }
 }
 
 /// The headers of a request, in order; secrets only for the origin of the config.

@@ -1,11 +1,13 @@
-//! The tcp kind: a connection, and if configured a dialogue of lines over it.
+//! The tcp kind: a connection, and if configured a dialogue over it.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::super::dial;
+use super::super::dialogue::{Dialogue, Step};
 use super::super::halt::{Halt, stream_error};
 use super::super::net::Net;
+use super::super::peer;
 use super::super::stream::StampedTcp;
 use super::super::trace::{Stage, Trace};
 use super::expect::shown;
@@ -13,51 +15,70 @@ use crate::config::plan::Dial;
 use crate::config::plan_probe::{DialogueStep, HostPort, Pattern, Tcp};
 use crate::words::{Cause, Finding};
 
-/// Bytes read while waiting for one expected line.
-const REPLY_LIMIT: usize = 64 << 10;
-
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, spec: &Tcp, deadline: Instant) -> Result<(), Halt> {
     let mut stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
-    let mut unread = Vec::new();
+    let mut dialogue = Dialogue::default();
     for step in &spec.dialogue {
         match step {
             DialogueStep::Send(text) => {
                 trace.enter(Stage::Request);
+                dialogue.sent(text);
                 stream.write_all(text.as_bytes()).await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
             }
-            DialogueStep::Expect(pattern) => expect(trace, &mut stream, &mut unread, pattern).await?,
+            DialogueStep::Expect(pattern) => expect(trace, &mut stream, &mut dialogue, pattern, deadline).await?,
         }
     }
     trace.enter(Stage::Idle);
     super::within(trace, spec.within)
 }
 
-/// Reads lines until one matches; the end of the stream also ends a line.
-async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, unread: &mut Vec<u8>, pattern: &Pattern) -> Result<(), Halt> {
+/// Reads until the pattern matches, or cannot match any more.
+async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, dialogue: &mut Dialogue, pattern: &Pattern, deadline: Instant) -> Result<(), Halt> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
-    let expectation = format!("a line that matches /{}/", pattern.text);
-    let mut read = 0;
-    let mut last = Vec::new();
-    let mut ended = false;
     loop {
-        while let Some(end) = unread.iter().position(|b| *b == b'\n').or_else(|| (ended && !unread.is_empty()).then(|| unread.len() - 1)) {
-            let mut line: Vec<u8> = unread.drain(..=end).collect();
-            while line.last().is_some_and(|b| matches!(b, b'\r' | b'\n')) {
-                line.pop();
-            }
-            if pattern.regex.is_match(&line) {
+        match dialogue.look(&pattern.regex) {
+            Step::Matched(line) => {
+                let expectation = expectation(pattern);
                 trace.facts.borrow_mut().findings.push(Finding { expectation, found: shown(&line), met: true });
                 return Ok(());
             }
-            last = line;
+            Step::Cannot(line) => return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &peer::heard(&line))),
+            Step::More => {}
         }
-        if ended || read > REPLY_LIMIT {
-            let found = if ended { format!("the end of the connection after {}", shown(&last)) } else { format!("{read} bytes without it") };
-            trace.facts.borrow_mut().findings.push(Finding { expectation: expectation.clone(), found: found.clone(), met: false });
-            return Err(Halt::down(Cause::ExpectMismatch, format!("expected {expectation}, found {found}")));
+        if dialogue.is_full() {
+            let found = format!("{} bytes without it, {}", dialogue.heard().len(), peer::heard(dialogue.heard()));
+            return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));
         }
-        let count = stream.read_buf(unread).await.map_err(|e| stream_error(&e, Cause::ExpectMismatch))?;
-        read += count;
-        ended = count == 0;
+        // Bounded here, too, so that what was heard is told.
+        match timeout_at(deadline, stream.read_buf(dialogue.buffer())).await {
+            Ok(Ok(0)) => {
+                let found = format!("{} before the peer closed the connection", peer::heard(dialogue.heard()));
+                return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                return Err(match stream_error(&error, Cause::ExpectMismatch) {
+                    Halt::Down(cause, detail) => unmet(trace, dialogue, pattern, cause, &format!("{} before the {detail}", peer::heard(dialogue.heard()))),
+                    ours @ Halt::Unmeasured(..) => ours,
+                });
+            }
+            Err(_) => {
+                let found = format!("{} until the timeout", peer::heard(dialogue.heard()));
+                return Err(unmet(trace, dialogue, pattern, Cause::ExpectTimeout, &found));
+            }
+        }
     }
+}
+
+fn expectation(pattern: &Pattern) -> String {
+    format!("a line that matches /{}/", pattern.text)
+}
+
+fn unmet(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, cause: Cause, found: &str) -> Halt {
+    let protocol = dialogue.unmatched_begin().and_then(peer::named).map(|name| format!("; the peer speaks {name}"));
+    let found = format!("{found}{}", protocol.unwrap_or_default());
+    let expectation = expectation(pattern);
+    let detail = format!("expected {expectation}, {found}");
+    trace.facts.borrow_mut().findings.push(Finding { expectation, found: found.trim_start_matches("heard ").to_owned(), met: false });
+    Halt::down(cause, detail)
 }

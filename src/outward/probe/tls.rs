@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::super::halt::{Halt, stream_error};
 use super::super::net::Net;
 use super::super::trace::Trace;
-use super::super::{dial, tls};
+use super::super::{dial, peer, tls};
 use crate::config::plan::Dial;
 use crate::config::plan_probe::{HostPort, TlsProbe};
 use crate::words::{Cause, Reason};
@@ -16,15 +16,19 @@ use crate::words::{Cause, Reason};
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, spec: &Arc<TlsProbe>, deadline: Instant) -> Result<(), Halt> {
     let stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let prepared = net.tls(spec).map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
-    let mut stream = tls::handshake(net, trace, &spec.tls, &prepared, &address.host, stream).await?;
+    let mut stream =
+        tls::handshake(net, trace, &spec.tls, &prepared, &address.host, stream).await.map_err(|halt| peer::in_place_of_tls(trace, address.port, halt))?;
     if trace.client_certificate_asked.get() {
         // In TLS 1.3 the server judges the client's certificate after the handshake: it ends the connection or talks.
         let mut first = [0];
         let patience = (deadline - Instant::now()) / 2;
-        if let Ok(Err(error)) = tokio::time::timeout(patience, stream.read(&mut first)).await
-            && let Halt::Down(Cause::TlsClientAuth, detail) = stream_error(&error, Cause::TlsClientAuth)
-        {
-            return Err(Halt::Down(Cause::TlsClientAuth, detail));
+        let ended = match tokio::time::timeout(patience, stream.read(&mut first)).await {
+            Ok(Ok(0)) => Some(Halt::down(Cause::ConnectReset, "connection: closed by the peer")),
+            Ok(Err(error)) => Some(stream_error(&error, Cause::TlsClientAuth)),
+            Ok(Ok(_)) | Err(_) => None,
+        };
+        if let Some(halt @ Halt::Down(Cause::TlsClientAuth, _)) = ended.map(|halt| peer::without_certificate(trace, halt)) {
+            return Err(halt);
         }
     }
     super::within(trace, spec.within)?;

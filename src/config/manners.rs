@@ -1,0 +1,112 @@
+//! What a probe does to the server that it asks, said by `probity check`: a connection that leaves without a word is counted by some
+//! servers, and a GET with a body is refused by some. docs/probes.md has the long form.
+
+use super::plan::{Endpoint, Plan};
+use super::plan_probe::Probe;
+
+/// Servers by their usual port, with a dialogue that ends as their protocol wants it.
+struct Server {
+    ports: &'static [u16],
+    protocol: &'static str,
+    /// What the server makes of a connection that leaves.
+    makes_of_it: &'static str,
+    dialogue: &'static str,
+}
+
+const SERVERS: &[Server] = &[
+    Server {
+        ports: &[3306],
+        protocol: "MySQL",
+        makes_of_it: "MySQL and MariaDB count it as an interrupted handshake, and block this host after max_connect_errors (100) of them, while the probe stays up",
+        dialogue: MYSQL,
+    },
+    Server {
+        ports: &[25, 587],
+        protocol: "SMTP",
+        makes_of_it: "the server logs a lost connection each time",
+        dialogue: r#"[{ expect = "^220 " }, { send = "QUIT\r\n" }, { expect = "^221" }]"#,
+    },
+    Server {
+        ports: &[21],
+        protocol: "FTP",
+        makes_of_it: "the server counts it as a session that was cut off",
+        dialogue: r#"[{ expect = "^220 " }, { send = "QUIT\r\n" }, { expect = "^221" }]"#,
+    },
+    Server {
+        ports: &[110],
+        protocol: "POP3",
+        makes_of_it: "the server logs a session that was cut off",
+        dialogue: r#"[{ expect = '^\+OK' }, { send = "QUIT\r\n" }, { expect = '^\+OK' }]"#,
+    },
+    Server {
+        ports: &[143],
+        protocol: "IMAP",
+        makes_of_it: "the server logs a session that was cut off",
+        dialogue: r#"[{ expect = '^\* OK' }, { send = "a1 LOGOUT\r\n" }, { expect = '^a1 OK' }]"#,
+    },
+];
+
+/// A login of the user `probity` without a password (a HandshakeResponse41): the server's refusal completes the handshake, so it is not
+/// counted.
+const MYSQL: &str = r#"[{ expect = "_password" }, { send = "\u0029\u0000\u0000\u0001\u0000\u0002\u0000\u0000\u0000\u0000\u0000\u0001\u0021\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000probity\u0000\u0000" }, { expect = "Access denied" }]"#;
+
+pub(super) fn notes(plan: &Plan) -> Vec<String> {
+    let mut list = Vec::new();
+    for server in SERVERS {
+        let leaving: Vec<&Endpoint> = plan.endpoints.iter().map(AsRef::as_ref).filter(|e| leaves(e, server.ports)).collect();
+        if let Some(first) = leaving.first() {
+            list.push(format!(
+                "{} on the port of {} ({}) {} and {} without a word: {}; a dialogue that ends politely: probe.tcp.dialogue = {}",
+                counted(leaving.len(), first),
+                server.protocol,
+                first.probe.target(),
+                if leaving.len() == 1 { "connects" } else { "connect" },
+                if leaving.len() == 1 { "leaves" } else { "leave" },
+                server.makes_of_it,
+                server.dialogue,
+            ));
+        }
+    }
+    let with_body: Vec<&Endpoint> = plan.endpoints.iter().map(AsRef::as_ref).filter(|e| gets_with_a_body(e)).collect();
+    if let Some(first) = with_body.first() {
+        list.push(format!(
+            "{} {} a GET or HEAD request with a body: some servers refuse it (lighttpd answers 400); set probe.http.method = \"POST\", or remove probe.http.body",
+            counted(with_body.len(), first),
+            if with_body.len() == 1 { "sends" } else { "send" },
+        ));
+    }
+    list
+}
+
+fn counted(count: usize, first: &Endpoint) -> String {
+    if count == 1 { format!("the endpoint {}", first.name) } else { format!("{count} endpoints (such as {})", first.name) }
+}
+
+fn leaves(endpoint: &Endpoint, ports: &[u16]) -> bool {
+    match &endpoint.probe {
+        Probe::Tcp { address, spec } => ports.contains(&address.port) && spec.dialogue.is_empty(),
+        Probe::Http { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => false,
+    }
+}
+
+fn gets_with_a_body(endpoint: &Endpoint) -> bool {
+    match &endpoint.probe {
+        Probe::Http { spec, .. } => spec.body.is_some() && matches!(spec.method.as_str(), "GET" | "HEAD"),
+        Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_login_of_mysql_is_one_whole_packet() {
+        let table = toml::from_str::<toml::Table>(&format!("dialogue = {MYSQL}")).expect("TOML");
+        let send = table["dialogue"][1]["send"].as_str().expect("a text").as_bytes();
+        let (head, packet) = send.split_at(4);
+        assert_eq!(head, [packet.len() as u8, 0, 0, 1], "its length and number");
+        assert_eq!(&packet[..4], [0, 2, 0, 0], "CLIENT_PROTOCOL_41 and no more");
+        assert_eq!(&packet[32..], b"probity\0\0");
+    }
+}

@@ -1,0 +1,306 @@
+//! What a peer has said in a dialogue, held against the pattern that is expected next.
+//!
+//! A pattern is tried on each line, on what has arrived of a line without its end, and on all that came since the last match. Whether
+//! more can still come is known for protocols that answer a command with a reply of a known form: SMTP, FTP, NNTP, POP3, IMAP, Redis,
+//! memcached. Elsewhere the peer has until the timeout. Pure: `probe::tcp` reads and writes.
+
+use regex::bytes::Regex;
+
+/// Bytes kept while one expectation is open.
+pub const REPLY_LIMIT: usize = 64 << 10;
+/// Bytes of unfinished lines that are looked at again and again in one dialogue, as they trickle in.
+const SCAN_BUDGET: usize = 16 << 20;
+
+/// How a pattern stands.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It matched this.
+    Matched(Vec<u8>),
+    /// The peer has answered with this, and no further answer is due.
+    Cannot(Vec<u8>),
+    More,
+}
+
+#[derive(Default)]
+pub struct Dialogue {
+    /// All that came since the last match; the lines before `line_at` have been looked at.
+    heard: Vec<u8>,
+    line_at: usize,
+    /// So far no line feed was found behind `line_at`.
+    searched: usize,
+    /// What comes first is the rest of a line that has matched already.
+    is_within_line: bool,
+    /// The code of a reply of several lines whose last has not come.
+    open_reply: Option<[u8; 3]>,
+    commands: usize,
+    answered: usize,
+    is_greeted: bool,
+    has_matched: bool,
+    scanned: usize,
+}
+
+impl Dialogue {
+    /// Where the next bytes of the peer go.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.heard
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.heard.len() > REPLY_LIMIT
+    }
+
+    /// What came since the last match.
+    pub fn heard(&self) -> &[u8] {
+        &self.heard
+    }
+
+    /// What the peer began with, while nothing of it has matched.
+    pub fn unmatched_begin(&self) -> Option<&[u8]> {
+        (!self.has_matched).then_some(&self.heard)
+    }
+
+    /// A text is sent; each of its lines is taken for a command that is answered.
+    pub fn sent(&mut self, text: &str) {
+        self.commands += text.lines().filter(|line| !line.is_empty()).count().max(1);
+    }
+
+    /// Looks at what has come since it was looked at last.
+    pub fn look(&mut self, pattern: &Regex) -> Step {
+        let mut cannot = None;
+        while let Some(end) = self.end_of_line() {
+            let line = trimmed(&self.heard[self.line_at..end]);
+            let is_matched = pattern.is_match(line);
+            let line = line.to_vec();
+            let was_within = std::mem::take(&mut self.is_within_line);
+            let is_last = !was_within && self.is_last_answer(&line);
+            if is_matched {
+                return self.matched(line, end + 1);
+            }
+            self.line_at = end + 1;
+            self.searched = self.line_at;
+            if is_last {
+                cannot = Some(line);
+            }
+        }
+        if let Some(matched) = self.look_at_unfinished(pattern) {
+            return matched;
+        }
+        cannot.map_or(Step::More, Step::Cannot)
+    }
+
+    fn end_of_line(&mut self) -> Option<usize> {
+        let found = self.heard.get(self.searched..)?.iter().position(|b| *b == b'\n').map(|at| self.searched + at);
+        self.searched = found.unwrap_or(self.heard.len());
+        found
+    }
+
+    fn look_at_unfinished(&mut self, pattern: &Regex) -> Option<Step> {
+        let partial = trimmed(&self.heard[self.line_at..]);
+        self.scanned += self.heard.len();
+        if self.scanned > SCAN_BUDGET {
+            return None;
+        }
+        if !partial.is_empty() && pattern.is_match(partial) {
+            let line = partial.to_vec();
+            if !self.is_within_line {
+                self.is_last_answer(&line);
+            }
+            self.is_within_line = true;
+            return Some(self.matched(line, self.heard.len()));
+        }
+        // Over several lines, or over a byte of a binary greeting that happens to be a line feed.
+        let found = pattern.find(&self.heard).filter(|_| self.line_at > 0)?;
+        let rest = &self.heard[found.end()..];
+        let end = rest.iter().position(|b| *b == b'\n').map_or(self.heard.len(), |at| found.end() + at + 1);
+        self.is_within_line = !self.heard[..end].ends_with(b"\n");
+        let text = trimmed(&self.heard[found.start()..found.end()]).to_vec();
+        Some(self.matched(text, end))
+    }
+
+    fn matched(&mut self, text: Vec<u8>, end: usize) -> Step {
+        self.heard.drain(..end);
+        self.line_at = 0;
+        self.searched = 0;
+        self.has_matched = true;
+        Step::Matched(text)
+    }
+
+    /// Counts a line as an answer if it ends one; true where none of those that are due is left.
+    fn is_last_answer(&mut self, line: &[u8]) -> bool {
+        if !self.ends_a_reply(line) {
+            return false;
+        }
+        let was_greeted = std::mem::replace(&mut self.is_greeted, true);
+        if self.answered == self.commands {
+            return true;
+        }
+        // Commands were sent before the greeting was there.
+        if !was_greeted && [&b"220"[..], b"200", b"201", b"* OK", b"* PREAUTH", b"+OK"].iter().any(|start| line.starts_with(start)) {
+            return false;
+        }
+        self.answered += 1;
+        self.answered == self.commands
+    }
+
+    fn ends_a_reply(&mut self, line: &[u8]) -> bool {
+        if let Some(code) = self.open_reply {
+            let is_end = line.starts_with(&code) && matches!(line.get(3), None | Some(b' '));
+            if is_end {
+                self.open_reply = None;
+            }
+            return is_end;
+        }
+        if let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = line {
+            return match rest {
+                [b'-', ..] => {
+                    self.open_reply = Some([*a, *b, *c]);
+                    false
+                }
+                // A preliminary reply (1yz) is followed by another.
+                [] | [b' ', ..] => *a != b'1',
+                _ => false,
+            };
+        }
+        is_error(line) || is_tagged(line) || (self.commands == 0 && is_greeting(line))
+    }
+}
+
+/// Without the end of a line.
+fn trimmed(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |at| at + 1);
+    &line[..end]
+}
+
+/// `-ERR ...` of POP3 and Redis, and what memcached answers.
+fn is_error(line: &[u8]) -> bool {
+    let is_coded = line.strip_prefix(b"-").is_some_and(|rest| {
+        let word = rest.iter().take_while(|b| b.is_ascii_uppercase()).count();
+        word >= 3 && matches!(rest.get(word), None | Some(b' '))
+    });
+    is_coded || line == b"ERROR" || line.starts_with(b"CLIENT_ERROR ") || line.starts_with(b"SERVER_ERROR ")
+}
+
+/// `a1 OK`, `a1 NO`, `a1 BAD`: the answer to an IMAP command.
+fn is_tagged(line: &[u8]) -> bool {
+    let mut words = line.split(|b| *b == b' ');
+    let (tag, state) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    (1..=16).contains(&tag.len()) && tag.iter().all(u8::is_ascii_alphanumeric) && [&b"OK"[..], b"NO", b"BAD"].contains(&state)
+}
+
+fn is_greeting(line: &[u8]) -> bool {
+    [&b"* OK"[..], b"* PREAUTH", b"* BYE", b"+OK", b"SSH-"].iter().any(|start| line.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn looks(dialogue: &mut Dialogue, bytes: &[u8], pattern: &str) -> Step {
+        dialogue.buffer().extend_from_slice(bytes);
+        dialogue.look(&Regex::new(pattern).expect("a pattern"))
+    }
+
+    fn matched(text: &[u8]) -> Step {
+        Step::Matched(text.to_vec())
+    }
+
+    fn cannot(text: &[u8]) -> Step {
+        Step::Cannot(text.to_vec())
+    }
+
+    #[test]
+    fn what_has_arrived_is_matched_without_a_line_feed() {
+        let mut mariadb = Dialogue::default();
+        assert_eq!(looks(&mut mariadb, b"n\0\0\0\x0a5.5.5-10.11.6-MariaDB\0\x01", "MariaDB"), matched(b"5.5.5-10.11.6-MariaDB\0\x01"));
+        let mut spanning = Dialogue::default();
+        assert_eq!(looks(&mut spanning, b"n\0\0\0\x0a8.0.36\0", "(?s-u)^.\\x00\\x00\\x00\\n8\\."), matched(b"n\0\0\0\x0a8."));
+        let mut telnet = Dialogue::default();
+        assert_eq!(looks(&mut telnet, b"log", "login: $"), Step::More);
+        assert_eq!(looks(&mut telnet, b"in: ", "login: $"), matched(b"login: "));
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_matched_early_is_no_answer() {
+        let mut smtp = Dialogue::default();
+        assert_eq!(looks(&mut smtp, b"220 ma", "^220 "), matched(b"220 ma"));
+        smtp.sent("QUIT\r\n");
+        assert_eq!(looks(&mut smtp, b"il 554 x\r\n", "^221"), Step::More);
+        assert_eq!(looks(&mut smtp, b"221 bye\r\n", "^221"), matched(b"221 bye"));
+    }
+
+    #[test]
+    fn a_last_answer_that_does_not_match_ends_the_dialogue() {
+        for (line, pattern) in [
+            (&b"554 5.7.1 no\r\n"[..], "^220"),
+            (b"220 ftp\n", "^SSH-"),
+            (b"-ERR [SYS/TEMP] later\r\n", "^\\+OK"),
+            (b"* BYE too many\r\n", "^\\* OK"),
+            (b"SSH-2.0-x\r\n", "^220"),
+            (b"421\r\n", "^220"),
+            (b"554-no\r\n and no\r\n554 no\r\n", "^220"),
+        ] {
+            assert!(matches!(looks(&mut Dialogue::default(), line, pattern), Step::Cannot(_)), "{pattern}");
+        }
+        for (command, line, pattern) in [
+            ("PING\r\n", &b"-NOAUTH Authentication required.\r\n"[..], "^\\+PONG"),
+            ("a1 NOOP\r\n", b"a1 BAD what\r\n", "^a1 OK"),
+            ("version\r\n", b"ERROR\r\n", "^VERSION"),
+            ("EHLO x\r\n", b"502 5.5.1 Error: command not implemented\r\n", "^250 "),
+        ] {
+            let mut dialogue = Dialogue::default();
+            dialogue.sent(command);
+            assert_eq!(looks(&mut dialogue, line, pattern), cannot(trimmed(line)), "{command}");
+        }
+    }
+
+    #[test]
+    fn while_an_answer_can_still_come_the_dialogue_goes_on() {
+        // Lines of one reply.
+        let mut smtp = Dialogue::default();
+        assert_eq!(looks(&mut smtp, b"220-first\r\n", "^220 "), Step::More);
+        assert_eq!(looks(&mut smtp, b"220-554 second\r\n", "^220 "), Step::More);
+        assert_eq!(looks(&mut smtp, b"220 last\r\n", "^220 "), matched(b"220 last"));
+        let mut ftp = Dialogue::default();
+        assert_eq!(looks(&mut ftp, b"230-welcome\r\n550 is a number in its text\r\n", "^230 "), Step::More);
+        // The greeting was not waited for, and two commands went out together.
+        let mut early = Dialogue::default();
+        early.sent("EHLO x\r\nQUIT\r\n");
+        assert_eq!(looks(&mut early, b"220 mail\r\n", "^221"), Step::More);
+        assert_eq!(looks(&mut early, b"250-mail\r\n250 HELP\r\n", "^221"), Step::More);
+        assert_eq!(looks(&mut early, b"221 bye\r\n", "^221"), matched(b"221 bye"));
+        // Preliminary replies, untagged answers, the BYE before the answer to LOGOUT, lines behind +OK.
+        for (command, line, pattern) in [
+            ("LIST\r\n", &b"150 here it comes\r\n"[..], "^226"),
+            ("a1 LOGOUT\r\n", b"* BYE\r\n", "^a1 OK"),
+            ("CAPA\r\n", b"+OK\r\n", "^STLS"),
+            ("GET / HTTP/1.0\r\n\r\n", b"HTTP/1.0 404 Not Found\r\n", "ready"),
+        ] {
+            let mut dialogue = Dialogue::default();
+            dialogue.sent(command);
+            assert_eq!(looks(&mut dialogue, line, pattern), Step::More, "{command}");
+        }
+        // Texts of no protocol that is known here.
+        assert_eq!(looks(&mut Dialogue::default(), b"Welcome\r\n200 years\r\n", "^ready"), cannot(b"200 years"), "it has the form of a reply");
+        assert_eq!(looks(&mut Dialogue::default(), b"Welcome\r\n2001 a space\r\n", "^ready"), Step::More);
+    }
+
+    #[test]
+    fn a_line_of_a_reply_that_matched_leaves_the_rest_of_it_in_place() {
+        let mut smtp = Dialogue::default();
+        assert_eq!(looks(&mut smtp, b"220-first\r\n220 last\r\n", "^220"), matched(b"220-first"));
+        smtp.sent("QUIT\r\n");
+        assert_eq!(looks(&mut smtp, b"", "^221"), Step::More);
+        assert_eq!(looks(&mut smtp, b"221 bye\r\n", "^221"), matched(b"221 bye"));
+    }
+
+    #[test]
+    fn bytes_that_trickle_in_are_not_scanned_without_end() {
+        let pattern = Regex::new("ready$").expect("a pattern");
+        let mut dialogue = Dialogue::default();
+        for _ in 0..REPLY_LIMIT {
+            dialogue.buffer().push(b'x');
+            assert_eq!(dialogue.look(&pattern), Step::More);
+        }
+        assert!(dialogue.scanned > SCAN_BUDGET && !dialogue.is_full());
+    }
+}
