@@ -12,6 +12,8 @@ pub mod page;
 pub mod recorded;
 pub mod report;
 pub mod rules;
+mod rules_tests;
+mod runbook;
 pub mod self_metrics;
 pub mod server;
 pub mod sla;

@@ -2,10 +2,12 @@
 //!
 //! Multi-window burn-rate alerts (Site Reliability Workbook, chapter 5: 14.4 over 1 h and 5 min, 6 over 6 h and 30 min,
 //! 1 over 3 d and 6 h) are emitted only where one failed probe cannot trip them; where it can, the file says so and the
-//! alerts rest on confirmed downtime, the budget of the calendar period, and coverage.
+//! alerts rest on confirmed downtime, the budget of the calendar period, and coverage. An outage that fits between two
+//! evaluations is found by a counter that is held against what the evaluation before saw of it.
 
 use std::fmt::Write;
 
+use super::rules_tests::{Burn, tests};
 use crate::config::Plan;
 use crate::config::leaf::show_duration;
 use crate::judgement::sla::calendar::day_of;
@@ -25,12 +27,15 @@ const BURNS: [(u64, &str, &str, Ms, &str); 3] =
 /// A rate needs at least so many intervals in its window.
 const INTERVALS_IN_WINDOW: Ms = 4;
 
-/// Everything for a plan; of each contract the version that is in force at `now`.
-pub fn rules(plan: &Plan, now: UtcMs) -> Rules {
+/// Where the daemon that an alert is about serves its runbook.
+pub const OWN_RUNBOOK: &str = "http://{{ $labels.instance }}/runbook";
+
+/// Everything for a plan; of each contract the version that is in force at `now`. `runbook`: the URL that alerts link to.
+pub fn rules(plan: &Plan, now: UtcMs, runbook: &str) -> Rules {
     let mut out = String::from(HEAD);
     out.push_str("- name: probity-availability\n  rules:\n");
     out.push_str(&recording());
-    out.push_str(&alerts());
+    out.push_str(&alerts(plan, runbook));
     let mut burnt = Vec::new();
     let in_force: Vec<&Contract> = plan
         .contracts
@@ -43,12 +48,12 @@ pub fn rules(plan: &Plan, now: UtcMs) -> Rules {
         .collect();
     if !in_force.is_empty() {
         out.push_str("\n- name: probity-contracts\n  rules:\n");
-        out.push_str(&budgets());
+        out.push_str(&[BUDGET_CONSUMED, BUDGET_HALF_CONSUMED].map(|a| a.written(runbook)).concat());
     }
     for contract in in_force {
-        burnt.extend(of_contract(&mut out, contract, plan));
+        burnt.extend(of_contract(&mut out, contract, plan, runbook));
     }
-    Rules { rules: out, tests: tests(plan, burnt.first()) }
+    Rules { rules: out, tests: tests(plan, burnt.first(), runbook) }
 }
 
 /// A name inside a PromQL regular expression: what could mean something there stands for any character.
@@ -61,39 +66,121 @@ fn lost(contract: &Contract) -> Exact {
     (whole(100) - &contract.objective) / whole(100)
 }
 
-/// Alerts on the budgets of all contracts, which the daemon itself computes over their own periods.
-fn budgets() -> String {
-    one(
-        "ProbityBudgetConsumed",
-        "probity_sla_budget_remaining_seconds{period=\"current\"} <= 0",
-        "",
-        "page",
-        "the error budget of {{ $labels.sla }} for its period is used up ({{ $labels.component }})",
-    ) + &one(
-        "ProbityBudgetHalfConsumed",
-        "probity_sla_budget_remaining_seconds{period=\"current\"} < 0.5 * probity_sla_budget_seconds{period=\"current\"}",
-        "",
-        "ticket",
-        "more than half of the error budget of {{ $labels.sla }} for its period is used ({{ $labels.component }})",
-    )
-}
-
 /// One alerting rule.
-fn one(name: &str, expr: &str, wait: &str, severity: &str, summary: &str) -> String {
-    let wait = if wait.is_empty() { String::new() } else { format!("    for: {wait}\n") };
-    format!(
-        "  - alert: {name}\n    expr: {expr}\n{wait}    keep_firing_for: 15m\n    labels: {{ severity: {severity} }}\n    annotations:\n      summary: \"{summary}\"\n"
-    )
+pub(super) struct Alert {
+    pub name: &'static str,
+    /// A line each.
+    pub expr: &'static [&'static str],
+    /// How long the expression must hold; empty: not at all.
+    pub wait: &'static str,
+    pub severity: &'static str,
+    pub summary: &'static str,
+    pub description: &'static str,
 }
 
-/// A burn-rate alert that was emitted.
-struct Burn {
-    alert: String,
-    contract: String,
-    endpoint: String,
+impl Alert {
+    fn written(&self, runbook: &str) -> String {
+        let expr = match self.expr {
+            [one] => format!(" {one}"),
+            lines => format!(" |\n      {}", lines.join("\n      ")),
+        };
+        let wait = if self.wait.is_empty() { String::new() } else { format!("    for: {}\n", self.wait) };
+        let annotations = annotations(self.name, self.summary, self.description, runbook);
+        format!("  - alert: {}\n    expr:{expr}\n{wait}    labels: {{ severity: {} }}\n{annotations}", self.name, self.severity)
+    }
 }
 
-fn of_contract(out: &mut String, contract: &Contract, plan: &Plan) -> Vec<Burn> {
+fn annotations(name: &str, summary: &str, description: &str, runbook: &str) -> String {
+    format!("    annotations:\n      summary: \"{summary}\"\n      description: \"{description}\"\n      runbook_url: \"{runbook}#{}\"\n", name.to_lowercase())
+}
+
+/// A target that was never found has no instance; the runbook is linked on the address in the config then.
+pub(super) fn runbook_without_instance(plan: &Plan, runbook: &str) -> String {
+    runbook.replace("{{ $labels.instance }}", &format!("{{{{ or $labels.instance `{}` }}}}", plan.daemon.listen))
+}
+
+pub(super) const ENDPOINT_DOWN: Alert = Alert {
+    name: "ProbityEndpointDown",
+    expr: &[
+        "probity_endpoint_state{state=\"down\"} == 1",
+        "# An outage that began and ended since the evaluation before.",
+        "or probity_endpoint_state{state=\"down\"} == 0 and on (instance, endpoint) (",
+        "  probity_endpoint_transitions_total{to=\"down\"} > on (instance, endpoint) last_over_time(probity:endpoint_outages:seen[1h] offset 1s)",
+        ")",
+        "# A prober that is gone resolves nothing.",
+        "or last_over_time(probity_endpoint_state{state=\"down\"}[1h]) == 1 and on (instance) up == 0",
+    ],
+    wait: "",
+    severity: "page",
+    summary: "{{ $labels.endpoint }} is down, or was since the last evaluation (confirmed)",
+    description: "Probity confirmed an outage of {{ $labels.endpoint }}. The prober's page shows its cause and whether it is over. An outage that was shorter than the time between two evaluations fires for one evaluation.",
+};
+const ENDPOINT_UNKNOWN: Alert = Alert {
+    name: "ProbityEndpointUnknown",
+    expr: &["probity_endpoint_state{state=\"unknown\"} == 1"],
+    wait: "5m",
+    severity: "ticket",
+    summary: "{{ $labels.endpoint }} has not been measured for five minutes",
+    description: "The prober itself cannot measure {{ $labels.endpoint }}: this time is unknown, not downtime. probity_probe_unmeasured_total has the reason.",
+};
+const CERTIFICATE_EXPIRING: Alert = Alert {
+    name: "ProbityCertificateExpiring",
+    expr: &["(probity_tls_certificate_not_after_timestamp_seconds{certificate=\"leaf\"} - time()) < 14 * 86400"],
+    wait: "",
+    severity: "ticket",
+    summary: "the certificate of {{ $labels.endpoint }} ends within 14 days",
+    description: "The leaf certificate that {{ $labels.endpoint }} sends has {{ $value | humanizeDuration }} left. Clients refuse it afterwards.",
+};
+pub(super) const GONE: Alert = Alert {
+    name: "ProbityGone",
+    expr: &["up{job=\"probity\"} == 0 or absent(up{job=\"probity\"})"],
+    wait: "1m",
+    severity: "page",
+    summary: "no prober answers: nothing is being measured",
+    description: "Prometheus cannot scrape the prober. Look at the service on its host (systemctl status probity, journalctl -u probity). Time without a prober is unknown in every report.",
+};
+pub(super) const NOT_RECORDING: Alert = Alert {
+    name: "ProbityNotRecording",
+    expr: &["probity_history_writable == 0"],
+    wait: "1m",
+    severity: "page",
+    summary: "the history takes no writes; figures stand still",
+    description: "The disk of {{ $labels.instance }} is full, read-only or failing. Probing goes on, and up to 100,000 events wait in memory; what is lost beyond that is unknown time.",
+};
+const CONFIG_REFUSED: Alert = Alert {
+    name: "ProbityConfigRefused",
+    expr: &["probity_config_last_reload_successful == 0"],
+    wait: "5m",
+    severity: "ticket",
+    summary: "the last reload was refused; the config before is in force",
+    description: "The config of {{ $labels.instance }} has faults. `probity check` lists each with its line; the daemon goes on with the config that it has.",
+};
+const WITNESSES_SILENT: Alert = Alert {
+    name: "ProbityWitnessesSilent",
+    expr: &["probity_witness_quorum_met == 0"],
+    wait: "1m",
+    severity: "page",
+    summary: "the prober's own network seems lost",
+    description: "No quorum of the witnesses of {{ $labels.instance }} answers. Failures of endpoints are unknown time until they do.",
+};
+pub(super) const BUDGET_CONSUMED: Alert = Alert {
+    name: "ProbityBudgetConsumed",
+    expr: &["probity_sla_budget_remaining_seconds{period=\"current\"} <= 0"],
+    wait: "",
+    severity: "page",
+    summary: "the error budget of {{ $labels.sla }} for its period is used up ({{ $labels.component }})",
+    description: "{{ $labels.component }} has had more downtime in this period than the objective of {{ $labels.sla }} allows. `probity sla evaluate` shows the outages, the bounds and the verdict.",
+};
+const BUDGET_HALF_CONSUMED: Alert = Alert {
+    name: "ProbityBudgetHalfConsumed",
+    expr: &["probity_sla_budget_remaining_seconds{period=\"current\"} < 0.5 * probity_sla_budget_seconds{period=\"current\"}"],
+    wait: "",
+    severity: "ticket",
+    summary: "more than half of the error budget of {{ $labels.sla }} for its period is used ({{ $labels.component }})",
+    description: "{{ $labels.component }} has {{ $value | humanizeDuration }} of downtime left in this period before {{ $labels.sla }} is missed.",
+};
+
+fn of_contract(out: &mut String, contract: &Contract, plan: &Plan, runbook: &str) -> Vec<Burn> {
     let name = contract.name.as_str();
     let endpoints: Vec<_> = plan.endpoints.iter().filter(|e| contract.components.contains(&e.component)).collect();
     let slowest = endpoints.iter().map(|e| e.rules.cadence.interval).max().unwrap_or(0);
@@ -117,8 +204,14 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan) -> Vec<Burn> 
         let limit = plain(&limit);
         let _ = write!(
             out,
-            "  - alert: {alert}\n    expr: |\n      1 - probity:availability:ratio_{long}{{endpoint=~\"{list}\"}} > {limit}\n      and on (instance, endpoint)\n      1 - probity:availability:ratio_{short}{{endpoint=~\"{list}\"}} > {limit}\n    keep_firing_for: 10m\n    labels: {{ severity: {severity}, sla: \"{name}\" }}\n    annotations:\n      summary: \"{{{{ $labels.endpoint }}}} burns the error budget of {name} {burn} times as fast as it lasts\"\n"
+            "  - alert: {alert}\n    expr: |\n      1 - probity:availability:ratio_{long}{{endpoint=~\"{list}\"}} > {limit}\n      and on (instance, endpoint)\n      1 - probity:availability:ratio_{short}{{endpoint=~\"{list}\"}} > {limit}\n    keep_firing_for: 10m\n    labels: {{ severity: {severity}, sla: \"{name}\" }}\n"
         );
+        out.push_str(&annotations(
+            &alert,
+            &format!("{{{{ $labels.endpoint }}}} burns the error budget of {name} {burn} times as fast as it lasts"),
+            &format!("At this rate over {long} and {short}, {{{{ $labels.endpoint }}}} uses up the error budget of {name} before its period ends."),
+            runbook,
+        ));
         if let Some(e) = endpoints.iter().find(|e| in_regex(e.name.as_str()) == e.name.as_str()) {
             burnt.push(Burn { alert, contract: name.to_owned(), endpoint: e.name.to_string() });
         }
@@ -126,8 +219,14 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan) -> Vec<Burn> 
     let least = contract.min_coverage.as_ref().map_or_else(|| "0.999".to_owned(), |c| plain(&(c / whole(100))));
     let _ = write!(
         out,
-        "  - alert: ProbityCoverageLow\n    expr: |\n      sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down\"}})\n      / sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down|unknown\"}}) < {least}\n    for: 5m\n    keep_firing_for: 15m\n    labels: {{ severity: ticket, sla: \"{name}\" }}\n    annotations:\n      summary: \"less than {least} of the time of {name} was measured ({{{{ $labels.component }}}}): its verdict may stay undetermined\"\n"
+        "  - alert: ProbityCoverageLow\n    expr: |\n      sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down\"}})\n      / sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down|unknown\"}}) < {least}\n    for: 5m\n    labels: {{ severity: ticket, sla: \"{name}\" }}\n"
     );
+    out.push_str(&annotations(
+        "ProbityCoverageLow",
+        &format!("less than {least} of the time of {name} was measured ({{{{ $labels.component }}}}): its verdict may stay undetermined"),
+        "The prober did not measure enough of this period. probity_unknown_seconds_total has the reasons; time that is lost cannot be measured later.",
+        runbook,
+    ));
     burnt
 }
 
@@ -146,97 +245,14 @@ fn recording() -> String {
     out
 }
 
-fn alerts() -> String {
+fn alerts(plan: &Plan, runbook: &str) -> String {
     let mut out = String::from("\n- name: probity-endpoints\n  rules:\n");
-    out += &one("ProbityEndpointDown", "probity_endpoint_state{state=\"down\"} == 1", "", "page", "{{ $labels.endpoint }} is down (confirmed)");
-    out += &one(
-        "ProbityEndpointUnknown",
-        "probity_endpoint_state{state=\"unknown\"} == 1",
-        "5m",
-        "ticket",
-        "{{ $labels.endpoint }} has not been measured for five minutes",
-    );
-    out += &one(
-        "ProbityCertificateExpiring",
-        "(probity_tls_certificate_not_after_timestamp_seconds{certificate=\"leaf\"} - time()) < 14 * 86400",
-        "",
-        "ticket",
-        "the certificate of {{ $labels.endpoint }} ends within 14 days",
-    );
-    out += "\n- name: probity-itself\n  rules:\n";
-    out += "  # A prober that is gone resolves nothing: alerts keep firing, and this one speaks. Inhibit others by it where that helps:\n  # inhibit_rules: [{ source_matchers: [alertname=ProbityGone], target_matchers: [alertname=~\"ProbityEndpoint.*\"], equal: [instance] }]\n";
-    out += &one("ProbityGone", "up{job=\"probity\"} == 0 or absent(up{job=\"probity\"})", "1m", "page", "no prober answers: nothing is being measured");
-    out += &one("ProbityNotRecording", "probity_history_writable == 0", "1m", "page", "the history takes no writes; figures stand still");
-    out += &one(
-        "ProbityConfigRefused",
-        "probity_config_last_reload_successful == 0",
-        "5m",
-        "ticket",
-        "the last reload was refused; the config before is in force",
-    );
-    out += &one("ProbityWitnessesSilent", "probity_witness_quorum_met == 0", "1m", "page", "the prober's own network seems lost");
-    out
-}
-
-/// promtool's unit tests: an outage, a gap, a restart, a dead prober, and a burn where there is an alert for one.
-fn tests(plan: &Plan, burn: Option<&Burn>) -> String {
-    let mut out =
-        String::from("# Written by `probity rules`: run with promtool test rules.\nrule_files: [probity-rules.yml]\nevaluation_interval: 30s\ntests:\n");
-    out += r#"- name: an outage fires and resolves after keep_firing_for
-  interval: 30s
-  input_series:
-  - { series: 'probity_endpoint_state{instance="a",endpoint="shop",state="down"}', values: '0x9 1x9 0x60' }
-  alert_rule_test:
-  - { eval_time: 4m, alertname: ProbityEndpointDown, exp_alerts: [] }
-  - eval_time: 6m
-    alertname: ProbityEndpointDown
-    exp_alerts: [{ exp_labels: { instance: a, endpoint: shop, state: down, severity: page }, exp_annotations: { summary: "shop is down (confirmed)" } }]
-  - { eval_time: 38m, alertname: ProbityEndpointDown, exp_alerts: [] }
-- name: a prober that dies in an outage does not resolve it, and ProbityGone speaks
-  interval: 30s
-  input_series:
-  - { series: 'probity_endpoint_state{instance="a",endpoint="shop",state="down"}', values: '1x9 _x60' }
-  - { series: 'up{job="probity",instance="a"}', values: '1x9 0x60' }
-  alert_rule_test:
-  - eval_time: 15m
-    alertname: ProbityEndpointDown
-    exp_alerts: [{ exp_labels: { instance: a, endpoint: shop, state: down, severity: page }, exp_annotations: { summary: "shop is down (confirmed)" } }]
-  - eval_time: 15m
-    alertname: ProbityGone
-    exp_alerts: [{ exp_labels: { job: probity, instance: a, severity: page }, exp_annotations: { summary: "no prober answers: nothing is being measured" } }]
-- name: a gap is neither up nor down, and a restart takes nothing back
-  interval: 30s
-  input_series:
-  - { series: 'probity_endpoint_state_seconds_total{instance="a",endpoint="shop",state="up"}', values: '0+30x40 _x8 1200+30x40' }
-  - { series: 'probity_endpoint_state_seconds_total{instance="a",endpoint="shop",state="down"}', values: '0x40 _x8 0x40' }
-  - { series: 'probity_endpoint_state_seconds_total{instance="a",endpoint="shop",state="unknown"}', values: '0x40 _x8 240x40' }
-  promql_expr_test:
-  - expr: probity:availability:ratio_1h
-    eval_time: 40m
-    exp_samples: [{ labels: 'probity:availability:ratio_1h{instance="a",endpoint="shop"}', value: 1 }]
-- name: a stopped history is told
-  interval: 30s
-  input_series:
-  - { series: 'probity_history_writable{instance="a"}', values: '1x4 0x20' }
-  alert_rule_test:
-  - eval_time: 6m
-    alertname: ProbityNotRecording
-    exp_alerts: [{ exp_labels: { instance: a, severity: page }, exp_annotations: { summary: "the history takes no writes; figures stand still" } }]
-"#;
-    if let Some(contract) = plan.contracts.list.first() {
-        let name = contract.name.as_str();
-        let _ = write!(
-            out,
-            "- name: a used budget is told\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: [{{ exp_labels: {{ instance: a, sla: \"{name}\", component: c, period: current, severity: page }}, exp_annotations: {{ summary: \"the error budget of {name} for its period is used up (c)\" }} }}]\n"
-        );
-    }
-    if let Some(b) = burn {
-        // Half of the time down is more than any limit.
-        let _ = write!(
-            out,
-            "- name: a burn is told, a single failed probe is not\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"up\"}}', values: '0+15x600' }}\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"down\"}}', values: '0+15x600' }}\n  promql_expr_test:\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}})\n    eval_time: 4h\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n",
-            b.endpoint, b.alert, b.contract
-        );
-    }
+    out.push_str(&[ENDPOINT_DOWN, ENDPOINT_UNKNOWN, CERTIFICATE_EXPIRING].map(|a| a.written(runbook)).concat());
+    out.push_str("  # Behind the alert that looks at it: what this evaluation saw, for the next one.\n");
+    out.push_str("  - record: probity:endpoint_outages:seen\n    expr: probity_endpoint_transitions_total{to=\"down\"}\n");
+    out.push_str("\n- name: probity-itself\n  rules:\n");
+    out.push_str("  # A prober that is gone resolves nothing: alerts keep firing, and this one speaks. Inhibit others by it where that helps:\n  # inhibit_rules: [{ source_matchers: [alertname=ProbityGone], target_matchers: [alertname=~\"ProbityEndpoint.*\"], equal: [instance] }]\n");
+    out.push_str(&GONE.written(&runbook_without_instance(plan, runbook)));
+    out.push_str(&[NOT_RECORDING, CONFIG_REFUSED, WITNESSES_SILENT].map(|a| a.written(runbook)).concat());
     out
 }

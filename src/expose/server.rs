@@ -15,7 +15,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Query, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -27,7 +27,7 @@ use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part, takes};
 use super::figures::{NotSeen, extent};
 use super::self_metrics::SelfMetrics;
-use super::{api, page};
+use super::{api, page, runbook};
 use crate::engine::board::{Board, Entry};
 use crate::engine::drive::Gauges;
 use crate::judgement::maintenance::Window;
@@ -77,6 +77,7 @@ pub fn router(site: Site) -> Router {
         .route("/-/reload", post(reload))
         .route("/api/v1/outages", get(outages))
         .route("/checkpoint", get(checkpoint))
+        .route("/runbook", get(|| async { Html(runbook::page()) }))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], include_str!("page.css")) }))
         .with_state(site)
 }

@@ -617,8 +617,49 @@ def test_rules_of_a_config_pass_promtool_with_their_own_tests(d):
     assert "one failed probe alone would trip it" in rules and "> 0.144" in rules and "ProbityBudgetBurn1H" in rules
     # A rule that is broken is found by the tests that come with it.
     with open(os.path.join(out, "probity-rules.yml"), "w") as f:
-        f.write(rules.replace('probity_endpoint_state{state="down"} == 1', 'probity_endpoint_state{state="down"} == 2'))
+        f.write(rules.replace('seen[1h] offset 1s', 'seen[1h] offset 3m'))
     assert sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"), ok=False).returncode != 0
+
+
+def test_an_outage_between_two_evaluations_fires_and_is_over_at_the_next(d):
+    """Prometheus evaluates each minute. An outage of some seconds lies between two evaluations; the alert fires at the first one after it, and only there."""
+    server = Server()
+    daemon = Daemon(d, QUICK + endpoint("e", server.port))
+    until(lambda: daemon.endpoint("e")["state"] == "up")
+    out, prom = os.path.join(d, "rules"), free_port()
+    sh(PROBITY, "rules", "--config", daemon.config, "--output", out)
+    with open(os.path.join(d, "prometheus.yml"), "w") as f:
+        f.write("global: {evaluation_interval: 1m}\nrule_files: ['%s']\nscrape_configs:\n- job_name: probity\n  scrape_interval: 15s\n  static_configs: [{targets: ['127.0.0.1:%d']}]\n"
+                % (os.path.join(out, "probity-rules.yml"), daemon.port))
+    p = subprocess.Popen(["prometheus", "--config.file=" + os.path.join(d, "prometheus.yml"), "--storage.tsdb.path=" + os.path.join(d, "data"),
+                          "--web.listen-address=127.0.0.1:%d" % prom, "--log.level=error"])
+
+    def samples(q):
+        """[(time, value)] of the raw samples of the last minutes."""
+        r = json.loads(get("http://127.0.0.1:%d/api/v1/query?query=%s" % (prom, urllib.parse.quote(q + "[15m]"))))
+        return [(float(t), float(v)) for series in r["data"]["result"] for t, v in series["values"]]
+
+    evaluations = lambda: [t for t, _ in samples("probity:endpoint_outages:seen")]
+    try:
+        until(lambda: len(evaluations()) >= 1, 150, "a first evaluation")
+        seen = evaluations()[-1]
+        server.status = 500
+        until(lambda: daemon.endpoint("e")["state"] == "down", 15, "down")
+        server.status = 200
+        until(lambda: daemon.endpoint("e")["state"] == "up", 15, "up")
+        recovered = time.time()
+        assert recovered < seen + 40, "the outage was meant to lie between two evaluations"
+        until(lambda: len([t for t in evaluations() if t > recovered]) >= 3, 240, "three evaluations after it")
+        after = [t for t in evaluations() if t > recovered]
+        fired = [t for t, _ in samples('ALERTS{alertname="ProbityEndpointDown",alertstate="firing"}')]
+        assert fired == [after[0]], (fired, after)
+        rule = [r for g in json.loads(get("http://127.0.0.1:%d/api/v1/rules" % prom))["data"]["groups"] for r in g["rules"] if r["name"] == "ProbityEndpointDown"][0]
+        assert rule["state"] == "inactive" and rule["health"] == "ok", rule
+        assert "<h2 id=\"probityendpointdown\">" in get(daemon.url("/runbook"))
+    finally:
+        p.terminate()
+        p.wait(20)
+    daemon.end()
 
 
 def test_availability_in_promql_is_the_daemons_own_and_history_can_be_backfilled(d):

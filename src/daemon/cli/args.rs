@@ -99,6 +99,13 @@ pub enum Command {
         config: ConfigArg,
         #[arg(long, help = "The directory to write probity-rules.yml and probity-rules-test.yml into")]
         output: PathBuf,
+        #[arg(
+            long,
+            value_name = "URL",
+            default_value = crate::expose::rules::OWN_RUNBOOK,
+            help = "The runbook that alerts link to, without #; the default is the page that the daemon itself serves"
+        )]
+        runbook_url: String,
         #[arg(long, help = "Print JSON (schema probity-rules/1)")]
         json: bool,
     },

@@ -48,7 +48,7 @@ pub fn main() -> Exit {
         Command::Status(status) => status::run(&status),
         Command::History { command } => history::run(&command),
         Command::Maintenance { command } => maintenance::run(&command),
-        Command::Rules { config, output, json } => rules::run(&config, &output, json),
+        Command::Rules { config, output, runbook_url, json } => rules::run(&config, &output, &runbook_url, json),
         Command::Simulate(args) => simulate::run(&args),
         Command::Sla { command } => sla::run(&command),
         Command::Export { command } => export::run(&command),

@@ -12,7 +12,7 @@ use crate::daemon::streams::say_error;
 use crate::expose::rules::rules;
 use crate::outward::clock::Clock;
 
-pub fn run(config: &ConfigArg, output: &Path, json: bool) -> Exit {
+pub fn run(config: &ConfigArg, output: &Path, runbook: &str, json: bool) -> Exit {
     let plan = match read_config(&config.path()) {
         Ok(plan) => plan,
         Err(faults) => {
@@ -20,7 +20,11 @@ pub fn run(config: &ConfigArg, output: &Path, json: bool) -> Exit {
             return Exit::Config;
         }
     };
-    let rules = rules(&plan, Clock::Real.read().utc_ms);
+    if runbook.contains(['"', '\\', '\n', '#']) {
+        say_error("probity: invalid --runbook-url: quotes, backslashes, line feeds and # have no place in it");
+        return Exit::Usage;
+    }
+    let rules = rules(&plan, Clock::Real.read().utc_ms, runbook.trim_end_matches('/'));
     let written = std::fs::create_dir_all(output)
         .and_then(|()| std::fs::write(output.join("probity-rules.yml"), rules.rules))
         .and_then(|()| std::fs::write(output.join("probity-rules-test.yml"), rules.tests));
