@@ -47,12 +47,14 @@ pub struct Detection {
 
 /// Series of one endpoint on /metrics while nothing fails.
 pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
+    let histogram = plan.metrics.buckets_us.len() as u64 + 3;
+    // Successes have a histogram and three quantiles; failures and timeouts have theirs on first use.
     let latency = match plan.metrics.latency {
-        LatencyMetrics::Classic => plan.metrics.buckets_us.len() as u64 + 3,
+        LatencyMetrics::Classic => histogram + 3,
         LatencyMetrics::Off => 0,
     };
     // Each phase is a histogram of its own; five happen in an exchange over TLS, four without.
-    let phases = if plan.metrics.phases { latency * if endpoint.probe.is_secured() { 6 } else { 4 } } else { 0 };
+    let phases = if plan.metrics.phases { histogram * if endpoint.probe.is_secured() { 6 } else { 4 } } else { 0 };
     let status = if endpoint.probe.kind() == Kind::Http { 1 } else { 0 };
     25 + status + latency + phases + if endpoint.probe.is_secured() { 8 } else { 0 }
 }

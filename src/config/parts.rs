@@ -108,7 +108,7 @@ pub(super) fn combination(item: &Item) -> Option<Combine> {
 pub(super) fn metrics(layers: &Layers) -> Metrics {
     let mut buckets_us: Vec<u64> = Vec::new();
     for one in layers.item("buckets").iter().flat_map(Item::list) {
-        match one.duration(1, 300_000).map(|ms| ms * 1000) {
+        match bucket_us(&one) {
             Some(us) if buckets_us.last().is_none_or(|last| us > *last) => buckets_us.push(us),
             Some(_) => one.fault("the buckets do not ascend", "Write them from the shortest to the longest."),
             None => {}
@@ -130,6 +130,20 @@ pub(super) fn metrics(layers: &Layers) -> Metrics {
     };
     layers.end();
     metrics
+}
+
+/// A bound of a bucket: below a millisecond in microseconds, `"500us"`.
+fn bucket_us(item: &Item) -> Option<u64> {
+    if let DeValue::String(text) = item.value
+        && let Some(us) = text.strip_suffix("us").filter(|n| n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse::<u64>().ok())
+    {
+        if !(10..=300_000_000).contains(&us) {
+            item.fault(format!("`{}` = \"{text}\" is out of range", item.path), "It takes from 10us to 5m.");
+            return None;
+        }
+        return Some(us);
+    }
+    item.duration(1, 300_000).map(|ms| ms * 1000)
 }
 
 fn state_labels(layers: &Layers) -> Vec<String> {

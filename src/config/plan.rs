@@ -27,8 +27,9 @@ pub const DEFAULT_LATE_AFTER: Ms = 500;
 pub const DEFAULT_DOWN_AFTER: u32 = 2;
 /// Default of `up_after`.
 pub const DEFAULT_UP_AFTER: u32 = 1;
-/// Default of `[metrics] buckets`, in microseconds.
-pub const DEFAULT_BUCKETS_US: [u64; 7] = [5000, 25_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000];
+/// Default of `[metrics] buckets`, in microseconds: 1, 2.5 and 5 of each decade from 0.5 ms on, and 30 s.
+pub const DEFAULT_BUCKETS_US: [u64; 15] =
+    [500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000];
 /// Default of `[history.backup] every`.
 pub const DEFAULT_BACKUP_EVERY: Ms = 3_600_000;
 /// Default of `[history.backup] keep`.

@@ -34,7 +34,7 @@ pub fn but_contracts(plan: &Plan) -> String {
     let clock = ClockChoice::WORDS.iter().find(|(_, choice)| *choice == d.clock).map_or("verified", |(word, _)| word);
     let _ = writeln!(out, "clock = \"{clock}\"");
     let m = &plan.metrics;
-    let buckets: Vec<String> = m.buckets_us.iter().map(|us| quoted(&show_duration(us / 1000))).collect();
+    let buckets: Vec<String> = m.buckets_us.iter().map(|us| quoted(&if us % 1000 == 0 { show_duration(us / 1000) } else { format!("{us}us") })).collect();
     let latency = match m.latency {
         LatencyMetrics::Classic => "classic",
         LatencyMetrics::Off => "off",

@@ -77,6 +77,20 @@ pub struct LastProbe {
     pub phases: PhaseTimes,
 }
 
+/// What a scrape sees of an endpoint: what /metrics shows, and the last hour as it is now.
+pub struct Seen<'s> {
+    shown: &'s Shown,
+    pub hour: &'s LastHour,
+}
+
+impl std::ops::Deref for Seen<'_> {
+    type Target = Shown;
+
+    fn deref(&self) -> &Shown {
+        self.shown
+    }
+}
+
 /// All that readers may see of an endpoint.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -268,14 +282,15 @@ pub struct Picture {
 
 impl Picture {
     /// Looks at one endpoint; the engine is not kept waiting.
-    pub fn look<R>(&self, entry: &Entry, look: impl FnOnce(&Shown) -> R) -> R {
+    pub fn look<R>(&self, entry: &Entry, look: impl FnOnce(&Seen) -> R) -> R {
         let view = entry.view();
+        let hour = &view.hour;
         let aside = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
         match aside.get(&entry.index) {
-            Some(old) => look(old),
+            Some(old) => look(&Seen { shown: old, hour }),
             None => {
                 drop(aside);
-                look(&view.shown)
+                look(&Seen { shown: &view.shown, hour })
             }
         }
     }

@@ -6,8 +6,8 @@
 use std::io::{self, Write};
 
 use crate::config::plan::{LatencyMetrics, Plan};
-use crate::engine::board::{Entry, Picture, Shown, escaped};
-use crate::judgement::latency::{Classic, Ending};
+use crate::engine::board::{Entry, Picture, Seen, escaped};
+use crate::judgement::latency::{Classic, Ending, HOUR_MS, Series, quantile};
 use crate::judgement::maintenance::Window;
 use crate::outward::clock::Clock;
 use crate::words::{Phase, StateName, UtcMs};
@@ -75,13 +75,14 @@ pub struct Family {
     part: Part,
     pub help: &'static str,
     /// Writes the samples of one endpoint.
-    write: fn(&mut Line<'_>, &Context<'_>, &Entry, &Shown) -> io::Result<()>,
+    write: fn(&mut Line<'_>, &Context<'_>, &Entry, &Seen<'_>) -> io::Result<()>,
 }
 
 struct Context<'c> {
     plan: &'c Plan,
     /// Maintenance windows that are in force now.
     windows: &'c [Window],
+    now: UtcMs,
     format: Format,
 }
 
@@ -358,7 +359,7 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_duration_seconds",
         kind: Type::Histogram,
         part: Part::Latency,
-        help: "Duration of probes, re-probes included, by outcome: success, failure or timeout. Starts at 0 with the daemon.",
+        help: "Duration of probes, re-probes included, by outcome: success, failure or timeout. Starts at 0 with the daemon. A quantile from its buckets is as coarse as they are; probity_probe_latency_seconds has the exact one.",
         write: |line, context, _, shown| {
             for ending in Ending::ALL {
                 let classic = &shown.latency[ending as usize];
@@ -370,6 +371,21 @@ pub const FAMILIES: &[Family] = &[
                         Ending::Timeout => ",outcome=\"timeout\"",
                     };
                     histogram(line, context, outcome, classic)?;
+                }
+            }
+            Ok(())
+        },
+    },
+    Family {
+        name: "probity_probe_latency_seconds",
+        kind: Type::Gauge,
+        part: Part::Latency,
+        help: "Duration of the successful probes of the last hour at three quantiles, exact to one percent; failures and timeouts are not in it. Survives restarts; absent without a success in that hour. Quantiles of several endpoints cannot be added up or averaged: the histogram can.",
+        write: |line, context, _, seen| {
+            let pairs = seen.hour.since(context.now - HOUR_MS, Series::Whole(Ending::Success));
+            for (label, ppm) in LATENCY_QUANTILES {
+                if let Some(us) = quantile(&pairs, ppm) {
+                    line.sample(&[label], Value::Micros(us))?;
                 }
             }
             Ok(())
@@ -392,6 +408,9 @@ pub const FAMILIES: &[Family] = &[
         },
     },
 ];
+
+/// Of `probity_probe_latency_seconds`, with their share in parts per million.
+const LATENCY_QUANTILES: [(&str, u64); 3] = [(",quantile=\"0.5\"", 500_000), (",quantile=\"0.9\"", 900_000), (",quantile=\"0.99\"", 990_000)];
 
 fn state_labels(context: &Context, entry: &Entry) -> String {
     if context.plan.metrics.state_labels.is_empty() {
@@ -432,7 +451,7 @@ pub fn bound_text(us: u64, format: Format) -> String {
 /// Histograms are a choice of `[metrics]`.
 fn is_configured(family: &Family, plan: &Plan) -> bool {
     match family.name {
-        "probity_probe_duration_seconds" => plan.metrics.latency != LatencyMetrics::Off,
+        "probity_probe_duration_seconds" | "probity_probe_latency_seconds" => plan.metrics.latency != LatencyMetrics::Off,
         "probity_probe_phase_seconds" => plan.metrics.phases,
         _ => true,
     }
@@ -450,9 +469,9 @@ pub fn header(out: &mut dyn Write, format: Format, name: &str, kind: &str, help:
     writeln!(out, "# HELP {family} {help}\n# TYPE {family} {kind}")
 }
 
-/// Writes the chosen families of all endpoints.
-pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &Picture, plan: &Plan, windows: &[Window]) -> io::Result<()> {
-    let context = Context { plan, windows, format };
+/// Writes the chosen families of all endpoints, with the windows that are in force now.
+pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &Picture, plan: &Plan, (windows, now): (&[Window], UtcMs)) -> io::Result<()> {
+    let context = Context { plan, windows, now, format };
     for family in FAMILIES.iter().filter(|f| parts.contains(&f.part) && is_configured(f, plan)) {
         let kind = match family.kind {
             Type::Gauge => "gauge",

@@ -185,7 +185,7 @@ fn write_metrics(out: &mut dyn Write, site: &Site, format: Format, parts: &[Part
     let plan = site.board.plan.load_full();
     let at = now();
     let windows: Vec<Window> = site.board.windows.load().iter().filter(|s| !s.in_force(Span::new(at, at + 1)).is_empty()).map(|s| s.window.clone()).collect();
-    exposition::endpoints(out, format, parts, &picture, &plan, &windows)?;
+    exposition::endpoints(out, format, parts, &picture, &plan, (&windows, at))?;
     drop(picture);
     if parts.contains(&Part::Daemon) {
         site.metrics.write(out, format, &site.board, &site.gauges, &site.deliveries)?;

@@ -497,7 +497,7 @@ async fn secrets_and_markup_reach_no_surface() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_exposition_has_at_most_38_series_for_an_endpoint_and_collect_chooses_parts() {
+async fn the_exposition_has_at_most_56_series_for_an_endpoint_and_collect_chooses_parts() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Switch::new().await;
     let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", http("shop", server.port))).await;
@@ -509,8 +509,47 @@ async fn the_exposition_has_at_most_38_series_for_an_endpoint_and_collect_choose
         count(&daemon.get("/metrics?collect[]=accounting").await.expect("metrics")),
         count(&daemon.get("/metrics?collect[]=latency").await.expect("metrics")),
     ];
-    assert!(all <= 38 && parts.iter().sum::<usize>() == all && parts[0] <= 8 && parts[2] == 10, "{all} {parts:?}");
+    assert!(all <= 56 && parts.iter().sum::<usize>() == all && parts[0] <= 8 && parts[2] == 18 + 3, "{all} {parts:?}");
     assert!(daemon.get("/metrics?collect[]=nonsense").await.is_some_and(|t| t.contains("does not know")));
+}
+
+/// Half of the probes hang until the timeout: the p99 of successes is that of successes, on /metrics as in the API.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_p99_on_metrics_is_the_daemons_own_and_timeouts_do_not_mix_in() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let turns = Arc::new(AtomicU64::new(0));
+    let port = tcp(move |mut stream| {
+        let hangs = turns.fetch_add(1, Ordering::SeqCst) % 2 == 1;
+        async move {
+            read_head(&mut stream).await;
+            if hangs {
+                std::future::pending::<()>().await;
+                return;
+            }
+            let _ = stream.write_all(&ok("", b"")).await;
+        }
+    })
+    .await;
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}{}", http("half", port), http("never", closed_port()))).await;
+    let enough = |t: &str, outcome: &str| {
+        let series = format!("probity_probe_duration_seconds_count{{endpoint=\"half\",outcome=\"{outcome}\"}} ");
+        t.lines().filter_map(|l| l.strip_prefix(&series)).any(|n| n.parse::<u64>().is_ok_and(|n| n >= 5))
+    };
+    daemon.until(|d| async move { d.get("/metrics").await.is_some_and(|t| enough(&t, "success") && enough(&t, "timeout")) }).await;
+    let gauge = |q: &str| format!("probity_probe_latency_seconds{{endpoint=\"half\",quantile=\"{q}\"}}");
+    // Probes go on between two looks: until both see the same.
+    daemon
+        .until(|d| async move {
+            let own = d.json("/api/v1/endpoints?endpoint=half").await;
+            let own = own["endpoints"].as_array().and_then(|l| l.iter().find(|e| e["name"] == "half")).map(|e| e["latency"]["hour"]["p99_us"].as_f64());
+            let shown = d.metric(&gauge("0.99")).await * 1e6;
+            own.flatten().is_some_and(|own| (shown - own).abs() <= own / 10.0)
+        })
+        .await;
+    let (half, ninety, most) = (daemon.metric(&gauge("0.5")).await, daemon.metric(&gauge("0.9")).await, daemon.metric(&gauge("0.99")).await);
+    assert!(half <= ninety && ninety <= most && most < 0.38, "the timeout of 0.4 s is not in {half}, {ninety}, {most}");
+    let text = daemon.get("/metrics").await.expect("a page");
+    assert!(!text.contains("probity_probe_latency_seconds{endpoint=\"never\""), "nothing succeeded, so there is no latency");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
