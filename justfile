@@ -29,6 +29,7 @@ fuzz-smoke:
 # Needs prometheus, promtool, prometheus-blackbox-exporter, chromium, sqlite3, systemd-analyze.
 system: release
     tests/system/run.py
+    tests/system/resolver.py
 
 release:
     cargo build --release --locked

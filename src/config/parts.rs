@@ -192,9 +192,12 @@ pub(super) fn http_url(text: &str, item: &Item) -> Option<url::Url> {
         item.fault(format!("`{}` is no http or https URL", without_secrets(text)), ADVICE);
         return None;
     }
-    if let Some(url::Host::Domain(host)) = parsed.host()
-        && let Some(why) = wrong_host(host)
-    {
+    let host = match parsed.host() {
+        Some(url::Host::Ipv6(address)) => address.to_string(),
+        Some(host) => host.to_string(),
+        None => String::new(),
+    };
+    if let Some(why) = wrong_host(&host) {
         item.fault(format!("the host of `{}` {why}", without_secrets(text)), ADVICE);
         return None;
     }
@@ -253,8 +256,9 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 
 /// What no resolver could ask for: a server would be called down for it.
 pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
-    if host.parse::<IpAddr>().is_ok() {
-        return None;
+    if let Ok(address) = host.parse::<IpAddr>() {
+        let is_nowhere = address.to_canonical().is_unspecified();
+        return is_nowhere.then_some("is the unspecified address, which the kernel leads to this host itself; write 127.0.0.1 or ::1 if that is meant");
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.len() > 253 {
@@ -264,6 +268,10 @@ pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
         "" => Some("has an empty label: two dots in a row, or one at its begin"),
         label if label.len() > 63 => Some("has a label longer than 63 bytes"),
         label if !label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => Some("has a character that stands in no host name"),
+        // What the resolver cannot write into a question would be our own failure at every probe.
+        label if hickory_proto::rr::Name::from_ascii(label).is_err() => {
+            Some("has a label that no name server can be asked for, such as one that starts with a hyphen")
+        }
         _ => None,
     })
 }

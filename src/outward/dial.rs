@@ -29,6 +29,10 @@ const ATTEMPT_LIMIT: usize = 16;
 pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
+        // A redirect may lead here; the config may not.
+        if address.to_canonical().is_unspecified() {
+            return Err(Halt::down(Cause::DnsNoAddress, format!("{bare} is no address of a host")));
+        }
         return Ok(vec![address]);
     }
     trace.enter(Stage::Resolve);

@@ -23,6 +23,7 @@ pub mod notify;
 pub mod peer;
 pub mod probe;
 pub mod resolve;
+pub mod resolver_files;
 pub mod stream;
 pub mod sys;
 pub mod tls;

@@ -4,9 +4,11 @@
 //! the endpoint only when the same servers answer a control question asked meanwhile. There is no cache: a probe
 //! measures what a new client would meet.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::cell::RefCell;
+use std::collections::{HashSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
@@ -15,17 +17,21 @@ use tokio::time::{Instant, timeout_at};
 
 use super::dns_exchange::{Exchange, exchange};
 use super::halt::Halt;
+pub use super::resolver_files::Paths;
+use super::resolver_files::System;
 use crate::config::plan::{Addresses, Resolver as Choice};
 use crate::words::{Cause, Reason};
 
-/// How long one server may take before the next is asked.
-const TRY_FOR: Duration = Duration::from_millis(1000);
-/// How often resolv.conf and hosts are looked at for changes.
-const REREAD_AFTER: Duration = Duration::from_secs(5);
+/// How long one server may take before the next is asked, too.
+const NEXT_AFTER: Duration = Duration::from_millis(1000);
+/// Questions about one name and type that are open at once.
+const OPEN_LIMIT: usize = 8;
 /// How long the other family may take once one has addresses.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
 const NAMES_REMEMBERED: usize = 4;
+/// What is left to end in before the probe's own timeout ends it.
+const MARGIN: Duration = Duration::from_millis(5);
 
 /// Shared by all probes of one thread.
 pub struct Resolver {
@@ -34,27 +40,8 @@ pub struct Resolver {
     resolved: RefCell<VecDeque<Name>>,
 }
 
-struct System {
-    read_at: Cell<Option<Instant>>,
-    servers: Vec<SocketAddr>,
-    search: Vec<Name>,
-    ndots: usize,
-    hosts: HashMap<String, Vec<IpAddr>>,
-    paths: Paths,
-}
-
-/// Where the system's resolver files are; tests have their own.
-#[derive(Debug, Clone)]
-pub struct Paths {
-    pub resolv_conf: std::path::PathBuf,
-    pub hosts: std::path::PathBuf,
-}
-
-impl Default for Paths {
-    fn default() -> Self {
-        Self { resolv_conf: "/etc/resolv.conf".into(), hosts: "/etc/hosts".into() }
-    }
-}
+/// Futures that run side by side.
+type Open<'f, T> = Vec<Pin<Box<dyn Future<Output = T> + 'f>>>;
 
 /// What one question brought.
 enum Answer {
@@ -62,33 +49,72 @@ enum Answer {
     Nothing,
     Nxdomain,
     Failed(Cause, String),
+    /// Nobody answered in time, although a control question was answered.
     Silent(String),
+    /// Nobody answered anything, or could be asked.
+    Ours(Halt),
+}
+
+/// One question to one server: what came, and whether another server may know better.
+enum Heard {
+    Final(Answer),
+    /// A server that cannot say (SERVFAIL, REFUSED, NOTIMP, nonsense): the next one is asked.
+    Failed(Cause, String),
+    /// Its port is closed, or this host could not ask it.
+    Unasked(String, Option<Halt>),
 }
 
 impl Resolver {
     pub fn new(paths: Paths) -> Self {
-        let system = System { read_at: Cell::new(None), servers: Vec::new(), search: Vec::new(), ndots: 1, hosts: HashMap::new(), paths };
-        Self { system: RefCell::new(system), resolved: RefCell::default() }
+        Self { system: RefCell::new(System::new(paths)), resolved: RefCell::default() }
     }
 
     /// The addresses of a host, in the order in which they are to be tried. Ends before `deadline`.
+    ///
+    /// The search list is walked as glibc does (res_search): on after a name that does not exist, has no address or cannot be resolved
+    /// (SERVFAIL); after any other failure, silence included, only the name as it is is left. A name that is slow stays open while the
+    /// next is asked; the first that has addresses counts.
     pub async fn addresses(&self, host: &str, choice: &Choice, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
         let (servers, names) = match self.prepare(host, choice)? {
             Prepared::Known(addresses) => return chosen(addresses, wanted, host),
             Prepared::Ask(servers, names) => (servers, names),
         };
-        let mut last = Halt::down(Cause::DnsNxdomain, format!("{host} does not exist"));
-        for name in names {
-            match self.both_families(&servers, &name, wanted, deadline).await {
+        let patience = (deadline - Instant::now()) / 2;
+        let mut waiting: VecDeque<&Name> = names.iter().collect();
+        let mut open: Open<'_, Result<Vec<IpAddr>, Halt>> = Vec::new();
+        let (mut order, mut failures): (Vec<&Name>, Vec<(bool, Halt)>) = (Vec::new(), Vec::new());
+        loop {
+            if let Some(name) = waiting.pop_front() {
+                open.push(Box::pin(self.both_families(&servers, name, wanted, deadline)));
+                order.push(name);
+            }
+            if open.is_empty() {
+                break;
+            }
+            let next_at = if waiting.is_empty() { deadline } else { (Instant::now() + patience).min(deadline) };
+            let Ok((at, result)) = timeout_at(next_at, first_of(&mut open)).await else {
+                if waiting.is_empty() {
+                    break;
+                }
+                waiting.retain(|name| is_as_asked(name, host));
+                continue;
+            };
+            drop(open.swap_remove(at));
+            let name = order.swap_remove(at);
+            match result {
                 Ok(addresses) => {
-                    self.remember(name);
+                    self.remember(name.clone());
                     return chosen(addresses, wanted, host);
                 }
-                Err(halt @ Halt::Down(Cause::DnsNxdomain, _)) => last = halt,
-                Err(halt) => return Err(halt),
+                Err(halt) => {
+                    if !matches!(halt, Halt::Down(Cause::DnsNxdomain | Cause::DnsNoAddress | Cause::DnsServfail, _)) && !is_as_asked(name, host) {
+                        waiting.retain(|name| is_as_asked(name, host));
+                    }
+                    failures.push((is_as_asked(&names[0], host) && *name == names[0], halt));
+                }
             }
         }
-        Err(last)
+        Err(worst(failures).unwrap_or_else(|| Halt::down(Cause::DnsNxdomain, format!("{host} does not exist"))))
     }
 
     fn remember(&self, name: Name) {
@@ -104,7 +130,7 @@ impl Resolver {
 
     fn prepare(&self, host: &str, choice: &Choice) -> Result<Prepared, Halt> {
         let lower = host.trim_end_matches('.').to_ascii_lowercase();
-        let name = Name::from_ascii(host).map_err(|e| Halt::unmeasured(Reason::Internal, format!("{host} is no domain name: {e}")))?;
+        let name = Name::from_ascii(host).map_err(|e| Halt::unmeasured(Reason::Internal, format!("invalid domain name {host}: {e}")))?;
         if let Choice::Server(server) = choice {
             return Ok(Prepared::Ask(vec![*server], vec![absolute(name)]));
         }
@@ -117,16 +143,18 @@ impl Resolver {
             return Ok(Prepared::Known(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
         }
         let mut names = Vec::new();
-        let searched: Vec<Name> =
-            if host.ends_with('.') { Vec::new() } else { system.search.iter().filter_map(|s| name.clone().append_domain(s).ok()).collect() };
-        let dots = lower.matches('.').count();
-        if dots >= system.ndots || host.ends_with('.') {
-            names.push(absolute(name));
+        let is_absolute = host.ends_with('.');
+        let searched = system.search.iter().filter(|_| !is_absolute).filter_map(|s| name.clone().append_domain(s).ok()).map(absolute);
+        if lower.matches('.').count() >= system.ndots || is_absolute {
+            names.push(absolute(name.clone()));
             names.extend(searched);
         } else {
             names.extend(searched);
             names.push(absolute(name));
         }
+        // A search list with the root in it asks for the name as it is, too.
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
         Ok(Prepared::Ask(system.servers.clone(), names))
     }
 
@@ -142,7 +170,8 @@ impl Resolver {
                 Answer::Nothing => {}
                 Answer::Nxdomain => worst = worst.or_else(|| Some(Halt::down(Cause::DnsNxdomain, format!("{name} does not exist")))),
                 Answer::Failed(cause, detail) => worst = Some(Halt::down(cause, detail)),
-                Answer::Silent(detail) => worst = Some(self.blame(servers, detail).await),
+                Answer::Silent(detail) => worst = Some(Halt::down(Cause::DnsTimeout, detail)),
+                Answer::Ours(halt) => worst = Some(halt),
             }
         }
         if !addresses.is_empty() {
@@ -151,89 +180,140 @@ impl Resolver {
         Err(worst.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{name} exists but has no address"))))
     }
 
-    /// Whose fault a silence is: the control question was asked beside the last try and has been answered or not.
-    async fn blame(&self, servers: &[SocketAddr], detail: String) -> Halt {
-        match detail.strip_prefix(CONTROL_ANSWERED) {
-            Some(rest) => Halt::down(Cause::DnsTimeout, rest.to_owned()),
-            None => Halt::unmeasured(
-                Reason::Resolver,
-                format!("{detail}; {} also silent to a control question", servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
-            ),
-        }
-    }
-
-    /// One question to the servers in turn, until one answers or the time is over.
+    /// One question to the servers in turn. Earlier questions stay open while the next server is asked, and the first answer counts: a
+    /// server that takes longer than a second is slow, not silent.
     async fn ask(&self, servers: &[SocketAddr], name: &Name, kind: RecordType, deadline: Instant) -> Answer {
-        let mut failed: Option<Answer> = None;
-        let mut silent = 0;
         let started = Instant::now();
-        // The last part of the time belongs to the control question.
-        let tries_until = started + (deadline - started).mul_f64(0.9);
-        let try_for = TRY_FOR.min((deadline - started) / 3);
-        let control = self.control_answers(servers, name, deadline - Duration::from_millis(5), try_for);
+        let until = deadline - MARGIN;
+        let next_after = NEXT_AFTER.min((deadline - started) / 3);
+        let control = self.control_answers(servers, name, until, next_after);
         tokio::pin!(control);
-        let mut answered = None;
-        let mut round = 0;
-        while round < servers.len().max(1) * 3 && Instant::now() < tries_until {
-            let Some(server) = servers.get(round % servers.len().max(1)) else { break };
-            round += 1;
-            let until = tries_until.min(Instant::now() + try_for);
-            let question = timeout_at(until, Box::pin(one_question(*server, name, kind)));
-            // From the second try on, the control question is asked at the same time.
-            let result = if round == 1 {
-                question.await
-            } else {
-                tokio::pin!(question);
-                loop {
-                    tokio::select! {
-                        result = &mut question => break result,
-                        heard = &mut control, if answered.is_none() => answered = Some(heard),
-                    }
-                }
+        let mut control_answered = None;
+        let mut open: Open<'_, Heard> = Vec::new();
+        let mut failed: Option<(Cause, String)> = None;
+        let (mut unasked, mut refusal) = (Vec::new(), None);
+        let (mut asked, mut ended) = (0, 0);
+        let mut next_at = started;
+        while Instant::now() < until {
+            if Instant::now() >= next_at && open.len() < OPEN_LIMIT {
+                open.push(Box::pin(one_question(servers[asked % servers.len()], name, kind)));
+                asked += 1;
+                next_at = Instant::now() + next_after;
+            }
+            let heard = tokio::select! {
+                heard = first_of(&mut open), if !open.is_empty() => heard,
+                // From the second question on, the control question is asked at the same time.
+                answered = &mut control, if control_answered.is_none() && asked > 1 => { control_answered = Some(answered); continue; }
+                () = tokio::time::sleep_until(next_at.min(until)) => continue,
             };
-            match result {
-                Ok(Ok(answer @ (Answer::Addresses(_) | Answer::Nothing | Answer::Nxdomain))) => return answer,
-                Ok(Ok(answer)) => failed = Some(answer),
-                Ok(Err(refused)) => {
-                    silent += 1;
-                    if refused && silent >= servers.len() && failed.is_none() && answered.is_none() && round > servers.len() {
-                        break;
+            drop(open.swap_remove(heard.0));
+            ended += 1;
+            match heard.1 {
+                Heard::Final(answer) => return answer,
+                Heard::Failed(cause, detail) => failed = Some((cause, detail)),
+                Heard::Unasked(detail, halt) => {
+                    if !unasked.contains(&detail) {
+                        unasked.push(detail);
                     }
+                    refusal = refusal.or(halt);
                 }
-                Err(_) => silent += 1,
             }
-            if failed.is_some() && round >= servers.len() {
-                break;
+            // Whoever cannot say is not waited for: the next is asked at once, as long as there is one that was not.
+            if asked < servers.len() {
+                next_at = Instant::now();
+            }
+            if ended >= servers.len() && open.is_empty() {
+                if let Some((cause, detail)) = failed {
+                    return Answer::Failed(cause, detail);
+                }
+                // Closed ports and networks that are away do not come back within a probe; once more, in case of a restart.
+                if asked >= 2 * servers.len() {
+                    break;
+                }
+                next_at = next_at.max(Instant::now() + next_after.min(Duration::from_millis(100)));
             }
         }
-        if let Some(failed) = failed {
-            return failed;
+        if let Some((cause, detail)) = failed {
+            return Answer::Failed(cause, detail);
         }
-        if answered.is_none() {
-            answered = Some(timeout_at(deadline - Duration::from_millis(5), control).await.unwrap_or(false));
+        if control_answered.is_none() {
+            control_answered = Some(timeout_at(until, control).await.unwrap_or(false));
         }
-        let detail = format!("no answer about {name} {kind} within {} ms", started.elapsed().as_millis());
-        Answer::Silent(if answered == Some(true) { format!("{CONTROL_ANSWERED}{detail}") } else { detail })
+        let list = servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let silence = format!("no answer about {name} {kind} from {list} within {} ms", started.elapsed().as_millis());
+        match (control_answered, unasked.is_empty()) {
+            (Some(true), true) => Answer::Silent(silence),
+            (Some(true), false) => Answer::Silent(format!("{silence}; {}", unasked.join("; "))),
+            // No server could be asked at all: that is what to say, not how long it took.
+            (_, false) if ended == asked => Answer::Ours(match refusal {
+                Some(Halt::Unmeasured(reason, _)) => Halt::unmeasured(reason, unasked.join("; ")),
+                Some(Halt::Down(..)) | None => Halt::unmeasured(Reason::Resolver, unasked.join("; ")),
+            }),
+            _ => Answer::Ours(Halt::unmeasured(Reason::Resolver, format!("{silence}; also silent to a control question"))),
+        }
     }
 
     /// True when any server answers a question that it should be able to answer: about a name that resolved lately, never of the
     /// zone that is silent, else about the root.
-    async fn control_answers(&self, servers: &[SocketAddr], silent: &Name, until: Instant, try_for: Duration) -> bool {
+    async fn control_answers(&self, servers: &[SocketAddr], silent: &Name, until: Instant, next_after: Duration) -> bool {
         let known = self.resolved.borrow().iter().rev().find(|known| zone(known) != zone(silent)).cloned();
         let (name, kind) = known.map_or((Name::root(), RecordType::NS), |name| (name, RecordType::A));
-        for _ in 0..2 {
-            for server in servers {
-                let bound = until.min(Instant::now() + try_for);
-                if let Ok(Ok(_)) = timeout_at(bound, Box::pin(one_question(*server, &name, kind))).await {
+        let name = &name;
+        let mut open: Open<'_, Heard> = Vec::new();
+        for server in servers.iter().chain(servers) {
+            open.push(Box::pin(one_question(*server, name, kind)));
+            let next_at = until.min(Instant::now() + next_after);
+            while let (false, Ok((at, heard))) = (open.is_empty(), timeout_at(next_at, first_of(&mut open)).await) {
+                drop(open.swap_remove(at));
+                if !matches!(heard, Heard::Unasked(..)) {
                     return true;
                 }
+                if open.is_empty() {
+                    break;
+                }
+            }
+        }
+        while !open.is_empty() {
+            let Ok((at, heard)) = timeout_at(until, first_of(&mut open)).await else { return false };
+            drop(open.swap_remove(at));
+            if !matches!(heard, Heard::Unasked(..)) {
+                return true;
             }
         }
         false
     }
 }
 
-const CONTROL_ANSWERED: &str = "\u{1}";
+/// Whether a name is the host itself, not what a search list made of it.
+fn is_as_asked(name: &Name, host: &str) -> bool {
+    name.to_ascii().trim_end_matches('.').eq_ignore_ascii_case(host.trim_end_matches('.'))
+}
+
+/// Which of the failures of a search list is told: our own before all, as it leaves open whether the name exists; then that of the name as
+/// it was asked for first, then a name without addresses, then a server that failed, then that there is no such name.
+fn worst(failures: Vec<(bool, Halt)>) -> Option<Halt> {
+    let rank = |(is_first, halt): &(bool, Halt)| match halt {
+        Halt::Unmeasured(..) => 0,
+        Halt::Down(..) if *is_first => 1,
+        Halt::Down(Cause::DnsNoAddress, _) => 2,
+        Halt::Down(Cause::DnsNxdomain, _) => 4,
+        Halt::Down(..) => 3,
+    };
+    failures.into_iter().min_by_key(rank).map(|(_, halt)| halt)
+}
+
+/// The first of several futures that is ready, and its place.
+async fn first_of<T>(open: &mut [Pin<Box<dyn Future<Output = T> + '_>>]) -> (usize, T) {
+    std::future::poll_fn(|cx| {
+        for (at, future) in open.iter_mut().enumerate() {
+            if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                return Poll::Ready((at, value));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
 
 enum Prepared {
     Known(Vec<IpAddr>),
@@ -257,18 +337,20 @@ async fn both_or_patience(v4: impl Future<Output = Answer>, v6: impl Future<Outp
     }
 }
 
-/// `Err(true)`: the server's port is closed. `Err(false)`: nothing came that is an answer.
-async fn one_question(server: SocketAddr, name: &Name, kind: RecordType) -> Result<Answer, bool> {
+async fn one_question(server: SocketAddr, name: &Name, kind: RecordType) -> Heard {
     let mut query = Message::query();
     query.metadata.recursion_desired = true;
     query.add_query(Query::query(name.clone(), kind));
     let reply = match exchange(server, &query, None).await {
         Exchange::Answer(reply) => reply.message,
-        Exchange::Invalid(why) => return Ok(Answer::Failed(Cause::DnsInvalid, format!("{server} sent no valid answer about {name}: {why}"))),
-        Exchange::Refused => return Err(true),
-        Exchange::Local(_) => return Err(false),
+        Exchange::Invalid(why) => return Heard::Failed(Cause::DnsInvalid, format!("{server} sent no valid answer about {name}: {why}")),
+        Exchange::Refused => return Heard::Unasked(format!("the name server {server} could not be asked: its port is closed"), None),
+        Exchange::Local(halt) => {
+            let (Halt::Down(_, why) | Halt::Unmeasured(_, why)) = &halt;
+            return Heard::Unasked(format!("the name server {server} could not be asked: {why}"), Some(halt));
+        }
     };
-    Ok(match reply.metadata.response_code {
+    match reply.metadata.response_code {
         ResponseCode::NoError => {
             let list: Vec<IpAddr> = reply
                 .answers
@@ -280,13 +362,13 @@ async fn one_question(server: SocketAddr, name: &Name, kind: RecordType) -> Resu
                     _ => None,
                 })
                 .collect();
-            if list.is_empty() { Answer::Nothing } else { Answer::Addresses(list) }
+            Heard::Final(if list.is_empty() { Answer::Nothing } else { Answer::Addresses(list) })
         }
-        ResponseCode::NXDomain => Answer::Nxdomain,
-        ResponseCode::Refused => Answer::Failed(Cause::DnsRefused, format!("{server} refuses to answer about {name}")),
-        ResponseCode::ServFail => Answer::Failed(Cause::DnsServfail, format!("{server} cannot resolve {name} (SERVFAIL)")),
-        other => Answer::Failed(Cause::DnsInvalid, format!("{server} answered {other} about {name}")),
-    })
+        ResponseCode::NXDomain => Heard::Final(Answer::Nxdomain),
+        ResponseCode::Refused => Heard::Failed(Cause::DnsRefused, format!("{server} refuses to answer about {name}")),
+        ResponseCode::ServFail => Heard::Failed(Cause::DnsServfail, format!("{server} cannot resolve {name} (SERVFAIL)")),
+        other => Heard::Failed(Cause::DnsInvalid, format!("{server} answered {other} about {name}")),
+    }
 }
 
 /// The last two labels: names that differ in them have other servers as a rule.
@@ -307,6 +389,13 @@ fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<Vec<I
         Addresses::Ipv4 => a.is_ipv4(),
         Addresses::Ipv6 => a.is_ipv6(),
     };
+    // What filters answer for names that they block; the kernel would lead it to this host.
+    let count = addresses.len();
+    let addresses: Vec<IpAddr> = addresses.into_iter().filter(|a| !a.to_canonical().is_unspecified()).collect();
+    if addresses.is_empty() && count > 0 {
+        let why = "the answer is 0.0.0.0 or ::, which is no address of a host: a filter of the name server, or a line of /etc/hosts, blocks this name";
+        return Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address: {why}")));
+    }
     let (v6, v4): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().filter(fits).partition(IpAddr::is_ipv6);
     let (first, second) = if v6.first().is_some_and(has_route) || v4.is_empty() { (v6, v4) } else { (v4, v6) };
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
@@ -330,29 +419,4 @@ fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<Vec<I
 fn has_route(address: &IpAddr) -> bool {
     let any: SocketAddr = if address.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
     std::net::UdpSocket::bind(any).and_then(|s| s.connect((*address, 53))).is_ok()
-}
-
-impl System {
-    fn refresh(&mut self) {
-        if self.read_at.get().is_some_and(|at| at.elapsed() < REREAD_AFTER) {
-            return;
-        }
-        self.read_at.set(Some(Instant::now()));
-        let text = std::fs::read(&self.paths.resolv_conf).unwrap_or_default();
-        let config = resolv_conf::Config::parse(text).unwrap_or_default();
-        self.servers = config.nameservers.iter().map(|ip| SocketAddr::new(ip.into(), 53)).collect();
-        if self.servers.is_empty() {
-            self.servers = vec![(Ipv4Addr::LOCALHOST, 53).into()];
-        }
-        self.ndots = config.ndots as usize;
-        self.search = config.get_last_search_or_domain().filter_map(|d| Name::from_ascii(d).ok()).map(absolute).collect();
-        self.hosts.clear();
-        for line in std::fs::read_to_string(&self.paths.hosts).unwrap_or_default().lines() {
-            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-            let Some(address) = words.next().and_then(|w| w.parse::<IpAddr>().ok()) else { continue };
-            for name in words {
-                self.hosts.entry(name.to_ascii_lowercase()).or_default().push(address);
-            }
-        }
-    }
 }

@@ -66,6 +66,14 @@ pub fn kernel_sync() -> KernelSync {
     if is_synchronised && is_ours { KernelSync::Synchronised } else { KernelSync::Unsynchronised }
 }
 
+/// The index of a network interface of this name.
+pub fn interface_index(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: `name` is a string with its end, which lives until the call is over.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index > 0).then_some(index)
+}
+
 /// A timer on CLOCK_BOOTTIME whose descriptor becomes readable when it is due.
 pub struct TimerFd(OwnedFd);
 

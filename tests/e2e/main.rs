@@ -12,6 +12,7 @@ mod http;
 mod icmp;
 mod recorded;
 mod refusals;
+mod resolver;
 mod serve;
 mod sla;
 mod stamps;

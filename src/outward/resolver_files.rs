@@ -1,0 +1,248 @@
+//! What resolv.conf and hosts say, read as glibc reads them (resolv/res_init.c, nss/nss_files): what cannot be read costs its line only.
+//!
+//! Parsing is pure; [`System`] reads the files again when they are older than some seconds. Never asks anybody.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+use tokio::time::Instant;
+
+use super::sys;
+
+/// How often resolv.conf and hosts are looked at for changes.
+const REREAD_AFTER: Duration = Duration::from_secs(5);
+/// glibc asks three servers (MAXNS) and counts fifteen dots (RES_MAXNDOTS) at most.
+const SERVER_LIMIT: usize = 3;
+const NDOTS_LIMIT: i64 = 15;
+const DNS_PORT: u16 = 53;
+
+/// Where the system's resolver files are; tests have their own.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    pub resolv_conf: PathBuf,
+    pub hosts: PathBuf,
+    /// Where name servers of a resolv.conf listen.
+    pub port: u16,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { resolv_conf: "/etc/resolv.conf".into(), hosts: "/etc/hosts".into(), port: DNS_PORT }
+    }
+}
+
+/// What a resolv.conf says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvConf {
+    pub servers: Vec<SocketAddr>,
+    pub search: Vec<Name>,
+    pub ndots: usize,
+    /// `nameserver` lines that name no server: line number, and what stands there.
+    pub unusable: Vec<(usize, String)>,
+}
+
+/// Reads a resolv.conf. `interface` gives the index of a network interface by its name.
+pub fn parse_resolv_conf(bytes: &[u8], interface: impl Fn(&str) -> Option<u32>) -> ResolvConf {
+    let mut found = ResolvConf { servers: Vec::new(), search: Vec::new(), ndots: 1, unusable: Vec::new() };
+    for (number, line) in bytes.split(|b| *b == b'\n').enumerate() {
+        if matches!(line.first(), Some(b';' | b'#')) {
+            continue;
+        }
+        let line = String::from_utf8_lossy(line);
+        // A keyword stands at the very begin of its line, before a blank or a tab.
+        let Some((keyword, rest)) = line.split_once([' ', '\t']) else { continue };
+        let mut words = rest.split([' ', '\t']).filter(|word| !word.is_empty());
+        match keyword {
+            "nameserver" => {
+                let Some(word) = words.next() else { continue };
+                match server(word, &interface) {
+                    Some(_) if found.servers.len() >= SERVER_LIMIT => {}
+                    Some(address) => found.servers.push(address),
+                    None => found.unusable.push((number + 1, word.to_owned())),
+                }
+            }
+            "domain" => {
+                if let Some(word) = words.next() {
+                    found.search = domain(word).into_iter().collect();
+                }
+            }
+            "search" => {
+                let mut words = words.peekable();
+                if words.peek().is_some() {
+                    found.search = words.filter_map(domain).collect();
+                }
+            }
+            "options" => words.filter_map(|word| word.strip_prefix("ndots:")).for_each(|value| found.ndots = ndots(value)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// As atoi() reads it: digits as far as they go, nothing is zero.
+fn ndots(text: &str) -> usize {
+    let digits: String = text.chars().take_while(char::is_ascii_digit).take(6).collect();
+    digits.parse::<i64>().unwrap_or(0).min(NDOTS_LIMIT) as usize
+}
+
+fn domain(word: &str) -> Option<Name> {
+    let mut name = if word == "." { Name::root() } else { Name::from_ascii(word).ok()? };
+    name.set_fqdn(true);
+    Some(name)
+}
+
+fn server(word: &str, interface: &impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
+    if let Some(address) = inet_aton(word) {
+        return Some(SocketAddr::new(address.into(), DNS_PORT));
+    }
+    let (address, zone) = word.split_once('%').map_or((word, None), |(address, zone)| (address, Some(zone)));
+    let address: Ipv6Addr = address.parse().ok()?;
+    let scope = match zone {
+        None => 0,
+        // An interface that is not there, or not yet, leaves the address without one.
+        Some(zone) => zone.parse().ok().or_else(|| interface(zone)).unwrap_or(0),
+    };
+    Some(SocketAddrV6::new(address, DNS_PORT, 0, scope).into())
+}
+
+/// inet_aton(3): one to four numbers, each decimal, octal (0) or hexadecimal (0x); the last fills what is left.
+fn inet_aton(text: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.len() > 4 {
+        return None;
+    }
+    let number = |part: &str| -> Option<u64> {
+        let (digits, radix) = match part.as_bytes() {
+            [b'0', b'x' | b'X', _, ..] => (&part[2..], 16),
+            [b'0', _, ..] => (&part[1..], 8),
+            _ => (part, 10),
+        };
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        u64::from_str_radix(digits, radix).ok()
+    };
+    let (last, first) = parts.split_last()?;
+    let mut value: u64 = 0;
+    for part in first {
+        value = value << 8 | number(part).filter(|n| *n <= 0xff)?;
+    }
+    let rest_bits = 8 * (4 - first.len() as u32);
+    let rest = number(last).filter(|n| *n < 1 << rest_bits)?;
+    Some(Ipv4Addr::from((value << rest_bits | rest) as u32))
+}
+
+/// The addresses of each name of a hosts file, in the order of their lines. Names in lower case.
+pub fn parse_hosts(bytes: &[u8]) -> HashMap<String, Vec<IpAddr>> {
+    let mut hosts: HashMap<String, Vec<IpAddr>> = HashMap::new();
+    for line in bytes.split(|b| *b == b'\n') {
+        let line = line.split(|b| *b == b'#').next().unwrap_or_default();
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let address = words.next().and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| word.parse::<IpAddr>().ok());
+        let Some(address) = address else { continue };
+        for name in words {
+            let list = hosts.entry(String::from_utf8_lossy(name).to_ascii_lowercase()).or_default();
+            if !list.contains(&address) {
+                list.push(address);
+            }
+        }
+    }
+    hosts
+}
+
+/// The system's files as they were read last.
+pub struct System {
+    read_at: Option<Instant>,
+    pub servers: Vec<SocketAddr>,
+    pub search: Vec<Name>,
+    pub ndots: usize,
+    pub hosts: HashMap<String, Vec<IpAddr>>,
+    paths: Paths,
+    /// What was last said of a file without a usable server.
+    said: Vec<(usize, String)>,
+}
+
+impl System {
+    pub fn new(paths: Paths) -> Self {
+        Self { read_at: None, servers: Vec::new(), search: Vec::new(), ndots: 1, hosts: HashMap::new(), paths, said: Vec::new() }
+    }
+
+    pub fn refresh(&mut self) {
+        if self.read_at.is_some_and(|at| at.elapsed() < REREAD_AFTER) {
+            return;
+        }
+        self.read_at = Some(Instant::now());
+        let found = parse_resolv_conf(&std::fs::read(&self.paths.resolv_conf).unwrap_or_default(), sys::interface_index);
+        (self.servers, self.search, self.ndots) = (found.servers, found.search, found.ndots);
+        if self.servers.is_empty() {
+            self.servers = vec![(Ipv4Addr::LOCALHOST, DNS_PORT).into()];
+            if self.said != found.unusable {
+                self.say_unusable(&found.unusable);
+            }
+        }
+        self.servers.iter_mut().for_each(|server| server.set_port(self.paths.port));
+        self.said = found.unusable;
+        self.hosts = parse_hosts(&std::fs::read(&self.paths.hosts).unwrap_or_default());
+    }
+
+    fn say_unusable(&self, unusable: &[(usize, String)]) {
+        let path = self.paths.resolv_conf.display();
+        for (line, word) in unusable {
+            tracing::warn!("{path}:{line}: invalid address of a name server: `{}`; no other server is configured, so 127.0.0.1 is asked", word.escape_debug());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> ResolvConf {
+        parse_resolv_conf(text.as_bytes(), |name| (name == "eth0").then_some(7))
+    }
+
+    fn servers(text: &str) -> Vec<String> {
+        parsed(text).servers.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_read_costs_its_line_only() {
+        let text = "\u{feff}nameserver 192.0.2.9\nnameservers 192.0.2.8\n nameserver 192.0.2.7\nfoo bar\nnameserver\nnameserver 300.1.1.1\nnameserver 192.0.2.1 # first\n\
+                    options ndots:x nonsense:5 rotate\nnameserver\t2001:db8::1\n";
+        assert_eq!(servers(text), ["192.0.2.1:53", "[2001:db8::1]:53"]);
+        assert_eq!(parsed(text).unusable, [(6, "300.1.1.1".to_owned())]);
+        assert_eq!(parsed(text).ndots, 0, "atoi() reads nothing as 0");
+    }
+
+    #[test]
+    fn addresses_are_those_of_inet_aton_and_a_zone_is_kept() {
+        assert_eq!(servers("nameserver 127.1\nnameserver 0x7f000001\nnameserver 010.0.0.1\n"), ["127.0.0.1:53", "127.0.0.1:53", "8.0.0.1:53"]);
+        assert_eq!(servers("nameserver fe80::1%eth0\nnameserver fe80::1%3\nnameserver fe80::2%gone\n"), ["[fe80::1%7]:53", "[fe80::1%3]:53", "[fe80::2]:53"]);
+        for word in ["1.2.3.4.5", "1.2.3.256", "1.2.65536", "4294967296", "0x", "1..2", "08.0.0.1", "::g"] {
+            assert_eq!(servers(&format!("nameserver {word}\n")), [""; 0], "{word}");
+        }
+    }
+
+    #[test]
+    fn three_servers_are_asked_and_the_last_of_domain_and_search_counts() {
+        assert_eq!(servers("nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\n").len(), 3);
+        let search = |text: &str| parsed(text).search.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(search("domain a.example\nsearch b.example c.example\n"), ["b.example.", "c.example."]);
+        assert_eq!(search("search b.example c.example\ndomain a.example x\n"), ["a.example."]);
+        assert_eq!(search("search b.example\nsearch\nsearch   \n"), ["b.example."]);
+        assert_eq!((parsed("options ndots:5 ndots:2\n").ndots, parsed("options ndots:99\n").ndots, parsed("options ndots:3x\n").ndots), (2, 15, 3));
+    }
+
+    #[test]
+    fn bytes_beyond_utf_8_cost_nothing_in_hosts() {
+        let hosts = parse_hosts(
+            b"192.0.2.1 one \xff\xfe two\n# 192.0.2.2 three\n192.0.2.3\tThree.Example # four\n\xff\xff five\n300.0.0.1 six\n::1 one\n192.0.2.1 one\n",
+        );
+        let of = |name: &str| hosts.get(name).map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default();
+        assert_eq!((of("one"), of("two"), of("three.example")), (vec!["192.0.2.1".into(), "::1".into()], vec!["192.0.2.1".into()], vec!["192.0.2.3".into()]));
+        assert!(of("three").is_empty() && of("four").is_empty() && of("five").is_empty() && of("six").is_empty());
+    }
+}
