@@ -66,7 +66,8 @@ pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcM
         }
         let record = told(reached, recorded, Vec::new());
         // Every component is in the timeline, and time is measured: nothing is left that could not be judged.
-        for judged in evaluate(&each, &[], &record, period).unwrap_or_default() {
+        // A month before its first start is none of a component's.
+        for judged in evaluate(&each, &[], &record, period).unwrap_or_default().into_iter().filter(Judged::was_in_service) {
             let title = judged.component.as_ref().map_or(String::new(), |c| plan.components.get(c).map_or(c.to_string(), |known| known.title.clone()));
             let not_seen_below = record.not_seen_below(judged.component.as_slice());
             list.push(Figures { title, which, month: month.clone(), judged, not_seen_below });

@@ -145,7 +145,7 @@ impl Standings {
 
     /// Each answer that is about a component or all of them together; tenants stay out of metrics.
     fn shown(&self) -> impl Iterator<Item = (&Standing, &Judged)> {
-        self.list.iter().flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none()).map(move |j| (s, j)))
+        self.list.iter().flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none() && j.was_in_service()).map(move |j| (s, j)))
     }
 
     /// `probity_sla_*`.

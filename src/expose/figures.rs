@@ -101,7 +101,7 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
 
 /// Says which stretches a correction takes out of the figures: of a component of several endpoints, one that concerns all of them.
 fn mark_excluded(connection: &Connection, calendar: &Calendar, part: &Part, one: &mut Component) -> Result<(), HistoryError> {
-    if one.recorded.in_service.is_empty() {
+    if one.recorded.down.is_empty() {
         return Ok(());
     }
     let mut all: Option<Vec<Exclusion>> = None;

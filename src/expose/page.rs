@@ -11,6 +11,7 @@ use crate::engine::board::{Board, Entry, View};
 use crate::engine::witness::Standing;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
+use crate::judgement::sla::contract::Contract;
 use crate::judgement::sla::evaluate::{Judged, Verdict};
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
@@ -86,7 +87,11 @@ struct ContractRow {
     class: &'static str,
     availability: String,
     bounds: String,
+    /// That of the whole period, and what is left of it.
     budget: String,
+    budget_left: String,
+    /// Said before any figure where it is so.
+    little: &'static str,
     /// How many outages, the longest, and the means of and between them.
     outages: String,
     spells: String,
@@ -178,6 +183,7 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
 }
 
 fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
+    let each = Contract::of_each(Vec::new(), jiff::tz::TimeZone::UTC);
     let current = standings.components.iter().filter(|f| f.which == "current");
     current
         .map(|f| ComponentRow {
@@ -186,7 +192,7 @@ fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
             month: f.month.clone(),
             availability: Cell {
                 point: if f.judged.availability.is_some() { format!("{} %", five(&f.judged.availability)) } else { five(&None) },
-                bounds: format!("{} … {} %", five(&f.judged.lower), five(&f.judged.upper)),
+                bounds: each.as_ref().map_or(String::new(), |each| bounds(each, &f.judged)),
             },
             outages: f.judged.spells.count.to_string(),
             spells: spells(&f.judged),
@@ -221,6 +227,14 @@ fn change_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result
     Ok(last.map(|c| ChangeRow { endpoint: c.endpoint, at: clock(calendar.utc(c.at_ms)), digests: format!("{} → {}", c.before, c.after) }).collect())
 }
 
+/// The bounds of a period; while it is not over, those of the time so far.
+fn bounds(contract: &Contract, j: &Judged) -> String {
+    match j.so_far(contract) {
+        Some([lower, upper]) => format!("so far {} … {} %", five(&Some(lower)), five(&Some(upper))),
+        None => format!("{} … {} %", five(&j.lower), five(&j.upper)),
+    }
+}
+
 fn five(share: &Option<Exact>) -> String {
     share.as_ref().map_or("–".to_owned(), |s| truncated(&(s * whole(100)), 5))
 }
@@ -228,7 +242,7 @@ fn five(share: &Option<Exact>) -> String {
 fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
     let current = standings.list.iter().filter(|s| s.which == "current");
     current
-        .flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none()).map(move |j| (s, j)))
+        .flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none() && j.was_in_service()).map(move |j| (s, j)))
         .map(|(s, j)| ContractRow {
             name: s.contract.name.to_string(),
             who: j.component.as_ref().map_or("all together".to_owned(), ToString::to_string),
@@ -240,8 +254,10 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
                 Verdict::Undetermined => "unknown",
             },
             availability: if j.availability.is_some() { format!("{} %", five(&j.availability)) } else { five(&None) },
-            bounds: format!("{} … {} %", five(&j.lower), five(&j.upper)),
-            budget: format!("{} s of {} s", truncated(&((&j.budget - &j.spent) / whole(1000)), 3), truncated(&(&j.budget / whole(1000)), 3)),
+            bounds: bounds(&s.contract, j),
+            budget: format!("{} s", truncated(&(&j.budget / whole(1000)), 3)),
+            budget_left: format!("{} s left", truncated(&((&j.budget - &j.spent) / whole(1000)), 3)),
+            little: if j.is_little_measured() { "less than half of the service time was measured" } else { "" },
             outages: j.spells.count.to_string(),
             spells: spells(j),
             latency: latency(s, j),

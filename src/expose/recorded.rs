@@ -31,13 +31,17 @@ pub fn component(name: &str, combine: Combine, service: Service, records: &[Reco
         [record] => of_one(record, &combined, period),
         _ => (of_several(&combined, records, period), why_unknown(&combined.unknown, records)),
     };
-    if began > period.from {
-        unknown.insert(0, (Span::new(period.from, began.min(period.to)), Some(Reason::NotRunning.as_str().to_owned())));
+    // In service from its first start, unless the config says since when: then time before the first start was not measured.
+    let since = service.from.unwrap_or(began);
+    let unmeasured = Span::new(since.max(period.from), began.min(period.to));
+    if unmeasured.length() > 0 {
+        unknown.insert(0, (unmeasured, Some(Reason::NotRunning.as_str().to_owned())));
     }
     let absent = records.iter().map(|r| Spans::new(r.absent.clone())).reduce(|a, b| a.both(&b)).unwrap_or_default();
-    let mut in_service = Vec::new();
-    if !absent.as_slice().is_empty() || service.from.is_some() {
-        in_service = Spans::new(vec![Span::new(service.from.unwrap_or(-OPEN), OPEN)]).minus(&absent).as_slice().to_vec();
+    let mut in_service = Spans::new(vec![Span::new(since, OPEN)]).minus(&absent).as_slice().to_vec();
+    if in_service.is_empty() {
+        // An empty list would say: always.
+        in_service.push(Span::new(0, 0));
     }
     Component { recorded: Recorded { name: name.to_owned(), in_service, down, possible_down, unknown, ..Recorded::default() }, sums }
 }

@@ -204,7 +204,7 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan, runbook: &str
         let limit = plain(&limit);
         let _ = write!(
             out,
-            "  - alert: {alert}\n    expr: |\n      1 - probity:availability:ratio_{long}{{endpoint=~\"{list}\"}} > {limit}\n      and on (instance, endpoint)\n      1 - probity:availability:ratio_{short}{{endpoint=~\"{list}\"}} > {limit}\n    keep_firing_for: 10m\n    labels: {{ severity: {severity}, sla: \"{name}\" }}\n"
+            "  - alert: {alert}\n    expr: |\n      1 - probity:availability:ratio_{long}{{endpoint=~\"{list}\"}} > {limit}\n      and on (instance, endpoint)\n      1 - probity:availability:ratio_{short}{{endpoint=~\"{list}\"}} > {limit}\n      and on (instance, endpoint) probity:measured:ratio_{long} > {IN_FULL_LONG} and on (instance, endpoint) probity:measured:ratio_{short} > {IN_FULL_SHORT}\n    keep_firing_for: 10m\n    labels: {{ severity: {severity}, sla: \"{name}\" }}\n"
         );
         out.push_str(&annotations(
             &alert,
@@ -213,17 +213,17 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan, runbook: &str
             runbook,
         ));
         if let Some(e) = endpoints.iter().find(|e| in_regex(e.name.as_str()) == e.name.as_str()) {
-            burnt.push(Burn { alert, contract: name.to_owned(), endpoint: e.name.to_string() });
+            burnt.push(Burn { alert, contract: name.to_owned(), endpoint: e.name.to_string(), long });
         }
     }
     let least = contract.min_coverage.as_ref().map_or_else(|| "0.999".to_owned(), |c| plain(&(c / whole(100))));
     let _ = write!(
         out,
-        "  - alert: ProbityCoverageLow\n    expr: |\n      sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down\"}})\n      / sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down|unknown\"}}) < {least}\n    for: 5m\n    labels: {{ severity: ticket, sla: \"{name}\" }}\n"
+        "  - alert: ProbityCoverageLow\n    expr: |\n      sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down|future\"}})\n      / sum by (instance, sla, component) (probity_sla_seconds{{sla=\"{name}\", period=\"current\", state=~\"up|down|unknown|future\"}}) < {least}\n    for: 5m\n    labels: {{ severity: ticket, sla: \"{name}\" }}\n"
     );
     out.push_str(&annotations(
         "ProbityCoverageLow",
-        &format!("less than {least} of the time of {name} was measured ({{{{ $labels.component }}}}): its verdict may stay undetermined"),
+        &format!("less than {least} of the period of {name} can still be measured ({{{{ $labels.component }}}}): its verdict may stay undetermined"),
         "The prober did not measure enough of this period. probity_unknown_seconds_total has the reasons; time that is lost cannot be measured later.",
         runbook,
     ));
@@ -231,6 +231,10 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan, runbook: &str
 }
 
 const HEAD: &str = "# Written by `probity rules`. Joins are on (instance, endpoint); every rate is between states, never against wall time.\ngroups:\n";
+
+/// Shares of its windows that must be measured before a burn is told: all but what counters lag behind by.
+const IN_FULL_LONG: &str = "0.9";
+const IN_FULL_SHORT: &str = "0.6";
 
 const WINDOWS: [&str; 6] = ["5m", "30m", "1h", "6h", "1d", "3d"];
 
@@ -241,8 +245,25 @@ fn recording() -> String {
             out,
             "  - record: probity:availability:ratio_{window}\n    expr: |\n      sum by (instance, endpoint) (increase(probity_endpoint_state_seconds_total{{state=\"up\"}}[{window}]))\n      / (sum by (instance, endpoint) (increase(probity_endpoint_state_seconds_total{{state=~\"up|down\"}}[{window}])) > 0)\n"
         );
+        // Of the window, not of what is there: a prober that is new or was stopped has measured a part of it.
+        let _ = write!(
+            out,
+            "  - record: probity:measured:ratio_{window}\n    expr: sum by (instance, endpoint) (increase(probity_endpoint_state_seconds_total{{state=~\"up|down\"}}[{window}])) / {}\n",
+            seconds_of(window)
+        );
     }
     out
+}
+
+/// A window's length in seconds.
+fn seconds_of(window: &str) -> u64 {
+    let (number, unit) = window.split_at(window.len() - 1);
+    let unit = match unit {
+        "m" => 60,
+        "h" => 3600,
+        _ => 86_400,
+    };
+    number.parse::<u64>().unwrap_or(1) * unit
 }
 
 fn alerts(plan: &Plan, runbook: &str) -> String {

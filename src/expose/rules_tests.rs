@@ -10,6 +10,7 @@ pub(super) struct Burn {
     pub alert: String,
     pub contract: String,
     pub endpoint: String,
+    pub long: &'static str,
 }
 
 /// An alert that is expected, with its labels in the order of the file.
@@ -108,10 +109,15 @@ fn of_contracts(out: &mut String, plan: &Plan, burn: Option<&Burn>, runbook: &st
         );
     }
     if let Some(b) = burn {
-        // Half of the time down is more than any limit.
+        // Half of the time down is more than any limit; the longest window is measured in full before.
+        let (samples, at) = match b.long {
+            "1h" => (600, "4h"),
+            "6h" => (1200, "9h"),
+            _ => (9000, "74h"),
+        };
         let _ = write!(
             out,
-            "- name: a burn is told, a single failed probe is not\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"up\"}}', values: '0+15x600' }}\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"down\"}}', values: '0+15x600' }}\n  promql_expr_test:\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}})\n    eval_time: 4h\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n",
+            "- name: a burn is told, a single failed probe is not\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"up\"}}', values: '0+15x{samples}' }}\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"down\"}}', values: '0+15x{samples}' }}\n  promql_expr_test:\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}})\n    eval_time: {at}\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}}) # new: its windows are not measured in full\n    eval_time: 20m\n    exp_samples: []\n",
             b.endpoint, b.alert, b.contract
         );
     }

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use crate::config::leaf::show_duration;
 use crate::judgement::sla::contract::{Contract, DecideBy};
 use crate::judgement::sla::credit::Due;
-use crate::judgement::sla::evaluate::{Judged, Spells};
+use crate::judgement::sla::evaluate::{Judged, Spells, Verdict};
 use crate::judgement::sla::exact::{Exact, currency_digits, decimal, fraction, money, plain, truncated, whole};
 use crate::judgement::sla::record::{OPEN, Outage};
 use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
@@ -57,6 +58,7 @@ fn judged(contract: &Contract, j: &Judged) -> Value {
         "coverage_percent": percent(&j.coverage),
         "budget_ms": fraction(&j.budget), "budget_remaining_ms": fraction(&remaining),
         "verdict": j.verdict.as_str(), "point_meets_target": j.point_meets_target,
+        "open_because": why_open(contract, j), "measured_less_than_half": j.is_little_measured(),
         "credit": credit(contract, j),
         "complete": j.complete,
         "outages": j.outages.iter().map(|o| outage(o, j)).collect::<Vec<_>>(),
@@ -120,7 +122,8 @@ fn amount_of(contract: &Contract, j: &Judged, due: &Due) -> Option<String> {
     Some(money(&(fee * &due.percent / whole(100)), currency_digits(currency)))
 }
 
-/// "Credit due: 0.13 EUR, decided by the point estimate; between 0.00 and 0.31 at the bounds."
+/// "Credit due: 0.13 EUR, decided by the point estimate; between 0.00 and 0.31 at the bounds." While the verdict is open: what it would be
+/// at each bound, and why it is open.
 pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
     let by = |which| j.due.iter().find(|(by, _)| *by == which).map(|(_, due)| due);
     let figure = match contract.decide_by {
@@ -129,15 +132,44 @@ pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
         DecideBy::Upper => "the upper bound",
     };
     let (Some(least), Some(most)) = (by(DecideBy::Upper), by(DecideBy::Lower)) else { return String::new() };
-    match (amount_of(contract, j, decided), amount_of(contract, j, least), amount_of(contract, j, most), &contract.currency) {
-        (Some(amount), Some(least), Some(most), Some(currency)) => {
-            format!("Credit due: {amount} {currency}, decided by {figure}; between {least} and {most} at the bounds.")
-        }
-        _ => format!(
-            "Credit due: {} % of the fee, decided by {figure}; between {} % and {} % at the bounds.",
-            truncated(&decided.percent, CREDIT_DIGITS),
-            truncated(&least.percent, CREDIT_DIGITS),
-            truncated(&most.percent, CREDIT_DIGITS)
-        ),
+    let share = |due: &Due| format!("{} %", truncated(&due.percent, CREDIT_DIGITS));
+    let amount = |due: &Due| amount_of(contract, j, due).unwrap_or_else(|| share(due));
+    let unit = contract.currency.as_ref().filter(|_| j.fee.is_some()).map_or_else(|| "of the fee".to_owned(), Clone::clone);
+    if j.verdict == Verdict::Undetermined {
+        let point = by(DecideBy::Point).map_or(String::new(), |due| format!(", {} {unit} by the point estimate", amount(due)));
+        let why = why_open(contract, j).join("; ");
+        return format!(
+            "No credit is decided yet: it would be {} {unit} at the upper bound, {} {unit} at the lower bound{point}. Open: {why}.",
+            amount(least),
+            amount(most)
+        );
     }
+    format!("Credit due: {} {unit}, decided by {figure}; between {} and {} at the bounds.", amount(decided), amount(least), amount(most))
+}
+
+/// Why a verdict is open: what is missing.
+pub fn why_open(contract: &Contract, j: &Judged) -> Vec<String> {
+    if j.verdict != Verdict::Undetermined {
+        return Vec::new();
+    }
+    let t = &j.times;
+    let mut list = Vec::new();
+    if t.future > 0 {
+        list.push(format!("{} of the service time are still to come or not settled", show_duration(t.future)));
+    }
+    if t.unknown > 0 {
+        list.push(format!("{} are unknown", show_duration(t.unknown)));
+    }
+    if let (Some(least), Some(measured)) = (&contract.min_coverage, &j.coverage)
+        && measured * whole(100) < *least
+    {
+        list.push(format!("{} % of the service time are measured, and the contract asks for {} %", truncated(&(measured * whole(100)), 3), plain(least)));
+    }
+    if list.is_empty() {
+        list.push(match t.service {
+            0 => "there is no service time".to_owned(),
+            _ => format!("downtime is between {} and {}", show_duration(t.down_lower), show_duration(t.down_upper)),
+        });
+    }
+    list
 }

@@ -124,7 +124,11 @@ async fn an_endpoint_has_the_number_of_series_that_was_promised() {
             .filter(|l| ["failures_total{", "outcome=\"failure\"", "outcome=\"timeout\""].iter().any(|of| l.contains(of)))
             .count()
     };
-    assert_eq!((counted["web"] - failed("web"), counted["web-tls"] - failed("web-tls")), (47, 55), "at most 56, the eight of a certificate and its handshake among them");
+    assert_eq!(
+        (counted["web"] - failed("web"), counted["web-tls"] - failed("web-tls")),
+        (47, 55),
+        "at most 56, the eight of a certificate and its handshake among them"
+    );
     // What check says before is what is there: it counts an endpoint without failures.
     let check = checked(&probity(&["check", "--json", "--config", directory.path().join("probity.toml").to_str().expect("UTF-8")]).stdout);
     assert_eq!(check["implied"]["series"], 47 + 55 + 46);

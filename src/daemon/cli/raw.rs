@@ -194,6 +194,7 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
     let beyond = |mut component: Component, own: Span| {
         // Where another component's record reaches further, nothing is known of this one.
         let around = [Span::new(from, own.from), Span::new(own.to, to)].into_iter().filter(|s| s.length() > 0);
+        component.recorded.in_service.clear();
         component.recorded.unknown.extend(around.map(|s| (s, Some(Reason::NotRunning.as_str().to_owned()))));
         component.recorded.unknown.sort_by_key(|u| u.0.from);
         let mut value = component_json(&component);

@@ -176,6 +176,10 @@ fn seconds(ms: u64) -> String {
 fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
     let mut out = String::new();
     let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
+    // Before any figure.
+    for j in list.iter().filter(|j| j.is_little_measured()) {
+        let _ = writeln!(out, "{LITTLE} ({}): the figures below rest on what was", whom(j));
+    }
     let _ = writeln!(
         out,
         "{}: objective {} %, {} to {}",
@@ -185,20 +189,29 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
         text(&value["period"]["end"])
     );
     for (j, result) in list.iter().zip(value["results"].as_array().into_iter().flatten()) {
-        let who = match (&j.component, &j.tenant) {
-            (_, Some(tenant)) => format!("tenant {tenant}"),
-            (Some(component), None) => component.to_string(),
-            (None, None) => "all together".to_owned(),
-        };
+        let who = whom(j);
+        if !j.was_in_service() {
+            let _ = writeln!(out, "\n  {who}: no verdict, it was not in service in this period");
+            continue;
+        }
         let _ =
             writeln!(out, "\n  {who}: {}{}", j.verdict.as_str().to_uppercase(), if j.complete { "" } else { " (the period is not over, or not all recorded)" });
-        let _ = writeln!(
-            out,
-            "    availability {}, between {} % (all unknown time down) and {} % (all of it up)",
-            result["availability_percent"].as_str().map_or("unknown".to_owned(), |p| format!("{p} %")),
-            text(&result["lower_bound_percent"]),
-            text(&result["upper_bound_percent"])
-        );
+        let availability = result["availability_percent"].as_str().map_or("unknown".to_owned(), |p| format!("{p} %"));
+        let [lower, upper] = ["lower", "upper"].map(|end| text(&result[format!("{end}_bound_percent")]));
+        match j.so_far(contract) {
+            Some(bounds) => {
+                let [low, high] = bounds.map(|share| truncated(&(share * whole(100)), 10));
+                let _ = writeln!(out, "    availability {availability}, so far between {low} % (all unknown time down) and {high} % (all of it up)");
+                let _ = writeln!(
+                    out,
+                    "    over the whole period between {lower} % and {upper} %: {} of it are still to come or not settled",
+                    seconds(j.times.future)
+                );
+            }
+            None => {
+                let _ = writeln!(out, "    availability {availability}, between {lower} % (all unknown time down) and {upper} % (all of it up)");
+            }
+        }
         let (least, measured) = (contract.min_coverage.as_ref(), &result["coverage_percent"]);
         if let (Some(least), Some(percent), Verdict::Undetermined) = (least, measured.as_str(), j.verdict)
             && decimal(percent).is_none_or(|share| share < *least)
@@ -231,6 +244,17 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
     }
     let _ = writeln!(out, "\n{}", not_seen_text(value["not_seen_below_ms"].as_u64()));
     out
+}
+
+/// What the first line says where it is so.
+const LITTLE: &str = "less than half of the service time was measured";
+
+fn whom(j: &Judged) -> String {
+    match (&j.component, &j.tenant) {
+        (_, Some(tenant)) => format!("tenant {tenant}"),
+        (Some(component), None) => component.to_string(),
+        (None, None) => "all together".to_owned(),
+    }
 }
 
 /// How many outages, the longest, and the means.

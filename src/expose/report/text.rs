@@ -67,10 +67,13 @@ impl Shown<'_> {
         let many = self.results().count() > 1 && self.language == Language::En;
         let named = |r| self.credit_line(r).map(|line| if many { format!("{}: {line}", self.who(r)) } else { line });
         let credits: Vec<String> = self.results().filter_map(named).collect();
-        if !credits.is_empty() {
-            return credits.join(" ");
+        let little = self.results().filter(|r| r["measured_less_than_half"] == true);
+        let mut said: Vec<String> = little.map(|r| format!("{} ({}).", self.say(Word::LittleMeasured), self.who(r))).collect();
+        if credits.is_empty() {
+            said.extend(self.results().map(|r| format!("{}: {}.", self.who(r), self.verdict(r))));
         }
-        self.results().map(|r| format!("{}: {}.", self.who(r), self.verdict(r))).collect::<Vec<_>>().join(" ")
+        said.extend(credits);
+        said.join(" ")
     }
 
     pub fn results(&self) -> impl Iterator<Item = &Value> {
@@ -99,6 +102,15 @@ impl Shown<'_> {
         let currency = credit["currency"].as_str().unwrap_or_default();
         let due = amount(&Value::Object(credit.clone()));
         let (least, most) = (amount(&credit["at"]["upper"]), amount(&credit["at"]["lower"]));
+        if result["verdict"] == "undetermined" {
+            let open = [(Word::NotOver, "future_ms"), (Word::Unknown, "unknown_ms")].into_iter().filter(|(_, key)| result[*key].as_u64() > Some(0));
+            let mut why: Vec<String> = open.map(|(word, key)| format!("{} {}", self.say(word), self.seconds(&result[key]))).collect();
+            if why.is_empty() {
+                why.push(format!("{} {} … {}", self.say(Word::Down), self.seconds(&result["down_lower_ms"]), self.seconds(&result["down_upper_ms"])));
+            }
+            let (head, bounds, open) = (self.say(Word::CreditOpen), self.say(Word::AtBounds), self.say(Word::OpenBecause));
+            return Some(format!("{head} ({}): {bounds} {least} … {most} {currency} ({open}: {}).", self.who(result), why.join(", ")));
+        }
         let by = format!("{}: {}", self.say(Word::DecidedBy), self.say(Word::of_decision(credit["decided_by"].as_str().unwrap_or_default())));
         Some(format!("{} ({}): {due} {currency}, {by} ({}: {least} … {most}).", self.say(Word::CreditDue), self.who(result), self.say(Word::AtBounds)))
     }

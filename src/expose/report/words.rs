@@ -110,6 +110,9 @@ pub enum Word {
     Excluded,
     Credit,
     CreditDue,
+    CreditOpen,
+    OpenBecause,
+    LittleMeasured,
     Steps,
     AtBounds,
     HowProbed,
@@ -166,7 +169,7 @@ pub enum Word {
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 90] = [
+const WORDS: [Entry; 93] = [
     (Word::Outside, ["Outside the service time", "Palveluajan ulkopuolella", "Buiten de servicetijd", "Εκτός χρόνου υπηρεσίας", "服务时间之外", "Xizmat vaqtidan tashqari"]),
     (Word::FirstFailure, ["first failing measurement (its end)", "ensimmäinen epäonnistunut mittaus (sen loppu)", "eerste mislukte meting (einde)", "πρώτη αποτυχημένη μέτρηση (το τέλος της)", "首次失败的测量（结束时刻）", "birinchi muvaffaqiyatsiz o'lchov (tugashi)"]),
     (Word::LastFailure, ["last failing measurement (its start)", "viimeinen epäonnistunut mittaus (sen alku)", "laatste mislukte meting (begin)", "τελευταία αποτυχημένη μέτρηση (η αρχή της)", "最后一次失败的测量（开始时刻）", "oxirgi muvaffaqiyatsiz o'lchov (boshlanishi)"]),
@@ -221,6 +224,9 @@ const WORDS: [Entry; 90] = [
     (Word::Excluded, ["Excluded by correction", "Oikaisulla poistettu", "Uitgesloten door correctie", "Εξαιρέθηκε με διόρθωση", "经更正排除", "Tuzatish bilan chiqarilgan"]),
     (Word::Credit, ["Credit", "Hyvitys", "Creditering", "Πίστωση", "赔付", "Kompensatsiya"]),
     (Word::CreditDue, ["Credit due", "Maksettava hyvitys", "Verschuldigde creditering", "Οφειλόμενη πίστωση", "应付赔付", "To'lanadigan kompensatsiya"]),
+    (Word::CreditOpen, ["No credit is decided yet", "Hyvitystä ei ole vielä ratkaistu", "Nog geen creditering bepaald", "Δεν έχει κριθεί ακόμη πίστωση", "赔付尚未确定", "Kompensatsiya hali hal qilinmagan"]),
+    (Word::OpenBecause, ["open", "avoinna", "open", "ανοιχτό", "未定", "ochiq"]),
+    (Word::LittleMeasured, ["Less than half of the service time was measured", "Palveluajasta mitattiin alle puolet", "Minder dan de helft van de servicetijd is gemeten", "Μετρήθηκε λιγότερο από τον μισό χρόνο υπηρεσίας", "服务时间中只有不到一半得到测量", "Xizmat vaqtining yarmidan kami o'lchangan"]),
     (Word::Steps, ["How it is computed", "Laskutapa", "Berekening", "Υπολογισμός", "计算过程", "Hisoblash tartibi"]),
     (Word::AtBounds, ["at the bounds", "rajoilla", "aan de grenzen", "στα όρια", "在上下界", "chegaralarda"]),
     (Word::HowProbed, ["How it was probed", "Mittaustapa", "Hoe gemeten is", "Τρόπος μέτρησης", "测量方式", "O'lchash usuli"]),

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use num_traits::{One, Zero};
 
 use super::calendar::instant;
-use super::contract::{Contract, Contracts, DecideBy, Measure, Tenant, Together, Treat, Unknown};
+use super::contract::{BeforeInService, Contract, Contracts, DecideBy, Measure, Tenant, Together, Treat, Unknown};
 use super::credit::{Basis, Due, due};
 use super::exact::{Exact, share, whole};
 use super::measure::{Measured, Windows, component, end_of, parallel, series, uncut};
-use super::record::{Outage, Recorded, Timeline, whole_outages};
+use super::record::{OPEN, Outage, Recorded, Timeline, whole_outages};
 use super::shortest::counted;
 use super::slices::{down_and_unknown, mean_availability, slices, worst_of};
 use crate::judgement::timeline::{Span, Spans};
-use crate::words::{Ms, Name};
+use crate::words::{Ms, Name, format_utc};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -39,6 +39,8 @@ pub enum NotJudged {
     NoComponent(String),
     #[error("the contract counts slices by their probes, and the results of `{0}`'s probes are not all there: {1}")]
     NoProbes(String, String),
+    #[error("no verdict: nothing of the contract `{0}` was in service in this period{1}")]
+    NotInService(String, String),
     #[error("no version of the contract `{0}` is in force when the period begins")]
     NotInForce(String),
 }
@@ -100,6 +102,29 @@ pub struct Judged {
     pub sets: Measured,
 }
 
+impl Judged {
+    /// Of the service time so far less than half was measured: figures rest on a small part of it.
+    pub fn is_little_measured(&self) -> bool {
+        let past = self.times.service - self.times.future;
+        2 * (past - self.times.unknown) < past
+    }
+
+    /// The bounds over the service time so far, while the period is not over: what is still to come is neither up nor down.
+    pub fn so_far(&self, contract: &Contract) -> Option<[Exact; 2]> {
+        let t = &self.times;
+        let past = t.service - t.future;
+        if t.future == 0 || contract.measure != Measure::Time || matches!(contract.together, Together::Weighted(_)) {
+            return None;
+        }
+        Some([share(past.saturating_sub(t.down_upper + t.unknown), past)?, share(past.saturating_sub(t.down_lower), past)?])
+    }
+
+    /// Whether there is anything to judge.
+    pub fn was_in_service(&self) -> bool {
+        self.times.service > 0
+    }
+}
+
 /// Judges one version of a contract over a period, with its tenants.
 pub fn evaluate(contract: &Contract, tenants: &[Tenant], timeline: &Timeline, period: Span) -> Result<Vec<Judged>, NotJudged> {
     let mut parts = BTreeMap::new();
@@ -133,6 +158,13 @@ pub fn evaluate(contract: &Contract, tenants: &[Tenant], timeline: &Timeline, pe
         let to = tenant.to.map_or(period.to, day).min(period.to);
         let judged = case.judge(&pick(names), Span::new(from.min(period.to), to), Joined::Series, Some(tenant.fee.clone()));
         list.push(Judged { tenant: Some(tenant.name.clone()), ..judged });
+    }
+    let was_in_service = |part: &Recorded| part.in_service.is_empty() || part.in_service.iter().any(|s| s.cut(period).is_some());
+    if !parts.is_empty() && contract.before_in_service == BeforeInService::Exclude && !parts.values().any(|p| was_in_service(p)) {
+        let later = parts.iter().filter_map(|(name, p)| Some((p.in_service.iter().map(|s| s.from).filter(|from| *from >= period.to).min()?, name))).min();
+        let since =
+            later.filter(|(from, _)| *from < OPEN).map_or(String::new(), |(from, name)| format!("; `{name}` is in service from {} on", format_utc(from)));
+        return Err(NotJudged::NotInService(contract.name.to_string(), since));
     }
     Ok(list)
 }
