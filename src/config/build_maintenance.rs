@@ -1,14 +1,15 @@
 //! `[[maintenance]]`: windows that the config declares.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 
 use super::contract::{DAYS, time_zone};
 use super::parts::{calendar_instant, is_id};
 use super::walk::{Item, Layers, Section};
 use crate::judgement::maintenance::Window;
-use crate::words::Name;
+use crate::judgement::sla::calendar::instant;
+use crate::words::{Name, UtcMs, parse_utc};
 
 /// No window is longer than this.
 const LONGEST_MS: u64 = 31 * 86_400_000;
@@ -56,11 +57,13 @@ fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<
             item.fault(format!("`{}` is an empty list", item.path), "Name one, or leave the key out.");
         }
     }
+    let start = start?;
     let window = Window {
         id: id?,
         components: named(section.item("components"), components, "component"),
         endpoints: named(section.item("endpoints"), endpoints, "endpoint"),
-        start: start?,
+        start: start.start,
+        start_instant: start.instant,
         zone,
         every,
         duration: duration?,
@@ -88,22 +91,100 @@ fn named(item: Option<Item>, known: &[&str], noun: &str) -> Vec<Name> {
 }
 
 /// A time on the zone's clock, or an instant with its own offset.
-fn begin(item: &Item, zone: &TimeZone) -> Option<DateTime> {
+fn begin(item: &Item, zone: &TimeZone) -> Option<Begin> {
     let text = item.text()?;
     let found = civil(&text, zone);
     if found.is_none() {
         item.fault(
             format!("`{}` = \"{}\" is no time", item.path, text.escape_debug()),
-            "Write \"2026-12-06T02:00\" on the clock of time_zone, or with Z or an offset.",
+            "Write \"2026-12-06T02:00\" on the clock of time_zone, or with Z or an offset of at most 23:59.",
         );
     }
     found
 }
 
-/// Reads `2026-12-06T02:00`, or an instant with an offset.
-pub fn civil(text: &str, zone: &TimeZone) -> Option<DateTime> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Some(Zoned::new(at, zone.clone()).datetime());
+/// When a window begins first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begin {
+    /// On the clock of the window's zone.
+    pub start: DateTime,
+    /// The instant that was given, where the clock shows `start` at another one, too, and before.
+    pub instant: Option<UtcMs>,
+}
+
+/// Reads `2026-12-06T02:00`, or an instant with `Z` or an offset: that instant, whatever zone stands beside it.
+pub fn civil(text: &str, zone: &TimeZone) -> Option<Begin> {
+    let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    if !text.is_ascii() || text.len() < 16 || !is_digit(14) || !is_digit(15) {
+        return None;
     }
-    text.parse::<DateTime>().ok().filter(|_| text.len() >= 16)
+    let (minutes, rest) = text.split_at(16);
+    let (seconds, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len()));
+    let seconds = if seconds.is_empty() { ":00" } else { seconds };
+    // Whatever is wrong with the digits is found where instants are read; a time without an offset is read as one of UTC.
+    let at = parse_utc(&format!("{minutes}{seconds}{}", if offset.is_empty() { "Z" } else { offset }))?;
+    let read = |zone: &TimeZone| Some(zone.to_datetime(Timestamp::from_millisecond(at).ok()?));
+    if offset.is_empty() {
+        return Some(Begin { start: read(&TimeZone::UTC)?, instant: None });
+    }
+    let start = read(zone)?;
+    Some(Begin { start, instant: Some(at).filter(|at| instant(start, zone) != *at) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::format_utc;
+
+    #[test]
+    fn an_instant_is_that_instant_whatever_zone_stands_beside_it() {
+        for zone in ["UTC", "Europe/Berlin", "Europe/Helsinki", "Australia/Lord_Howe", "America/Havana", "Pacific/Chatham"] {
+            let zone = TimeZone::get(zone).expect("a zone");
+            // Each hour around both changes of a year, in three writings.
+            for text in ["2027-03-28", "2027-10-31", "2027-04-04", "2027-11-07", "2027-03-14"] {
+                let day = parse_utc(&format!("{text}T00:00:00Z")).expect("an instant");
+                for at in (-24..48).map(|quarter| day + quarter * 1_800_000) {
+                    let utc = format_utc(at);
+                    for written in [utc.clone(), utc.replace(".000Z", "+00:00"), format!("{}Z", &utc[..16])] {
+                        let begin = civil(&written, &zone).expect("an instant");
+                        let from = begin.instant.unwrap_or_else(|| instant(begin.start, &zone));
+                        assert_eq!(format_utc(from), utc, "{written} in {zone:?}");
+                    }
+                }
+            }
+        }
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        assert!(civil("2027-10-31T01:30:00Z", &berlin).is_some_and(|b| b.instant.is_some()), "the second half past two");
+        assert!(civil("2027-10-31T00:30:00Z", &berlin).is_some_and(|b| b.instant.is_none()), "the first is what its civil time says");
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        for text in [
+            "2027-10-31T01:30:00+24:00",
+            "2027-10-31T01:30+25:00",
+            "2027-10-31T01:30:60Z",
+            "2027-10-31T01:30:60",
+            "2027-10-31T24:00",
+            "2027-10-31",
+            "2027-02-29T00:00",
+            "2027-10-31T01:30+02:00[Europe/Berlin]",
+            "2027-10-31T01:30[Europe/Berlin]",
+            "2027-10-31T01:30:00+0200",
+            "2027-10-31T01:30:00 Z",
+            "2027-10-31T01:3",
+            "",
+            "yesterday",
+            "2027-10-31T01:30Z0",
+            "2027-10-31T01:60",
+        ] {
+            assert_eq!(civil(text, &berlin), None, "{text}");
+        }
+        for text in
+            ["2027-10-31T01:30", "2027-10-31 01:30", "2027-10-31T01:30:15", "2027-10-31T01:30:15.5", "2027-10-31T01:30:15.500-23:59", "2027-10-31t01:30z"]
+        {
+            assert!(civil(text, &berlin).is_some(), "{text}");
+        }
+    }
 }

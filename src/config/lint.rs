@@ -131,6 +131,7 @@ fn warnings(plan: &Plan) -> Vec<String> {
     for label in plan.metrics.state_labels.iter().filter(|l| !plan.endpoints.is_empty() && !plan.endpoints.iter().any(|e| e.labels.contains_key(*l))) {
         list.push(format!("metrics.state_labels names {label}, a label that no endpoint has"));
     }
+    list.extend(plan.maintenance.iter().filter_map(|w| w.clock_note().map(|note| format!("the window {}: {note}", w.id))));
     if let [only] = plan.witness.endpoints.as_slice() {
         list.push(format!("one witness only: while {} itself is gone, every outage will be unknown; take two or three unrelated ones", only.name));
     }

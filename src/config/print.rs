@@ -90,7 +90,8 @@ pub fn but_contracts(plan: &Plan) -> String {
 
 fn print_window(out: &mut String, window: &Window) {
     let w = window.to_json();
-    let _ = writeln!(out, "\n[[maintenance]]\nid = {}\nstart = {}\ntime_zone = {}", w["id"], w["start"], w["time_zone"]);
+    let start = w.get("start_instant").unwrap_or(&w["start"]);
+    let _ = writeln!(out, "\n[[maintenance]]\nid = {}\nstart = {start}\ntime_zone = {}", w["id"], w["time_zone"]);
     for key in ["components", "endpoints", "every"] {
         let list: Vec<String> = w[key].as_array().into_iter().flatten().filter_map(|n| n.as_str().map(quoted)).collect();
         if !list.is_empty() {

@@ -140,11 +140,11 @@ impl Desk {
             }
             plan.contracts.list.iter().filter_map(|c| admission(c, &of, &all, &fresh, next)).collect()
         };
-        let id = window.id.clone();
+        let (id, note) = (window.id.clone(), window.clock_note());
         let recorded = self.record(Request::DeclareWindow { window, by }).await?;
         Ok(json!({
             "schema": "probity-maintenance-added/1", "id": id.as_str(), "recorded_at": format_utc(recorded),
-            "next": {"from": format_utc(next.from), "to": format_utc(next.to)}, "contracts": contracts,
+            "next": {"from": format_utc(next.from), "to": format_utc(next.to)}, "contracts": contracts, "note": note,
         }))
     }
 
@@ -257,7 +257,7 @@ fn window(request: &Value) -> Result<Window, String> {
         Some(name) => TimeZone::get(name).map_err(|_| format!("there is no time zone `{name}`"))?,
         None => TimeZone::UTC,
     };
-    let start = text("start").and_then(|t| civil(t, &zone)).ok_or("--start is no time; write 2026-12-06T02:00, or with Z or an offset")?;
+    let start = text("start").and_then(|t| civil(t, &zone)).ok_or("--start is no time; write 2026-12-06T02:00, or with Z or an offset of at most 23:59")?;
     let duration = request["duration_ms"].as_u64().filter(|ms| (1000..=LONGEST_MS).contains(ms)).ok_or("--duration goes from 1s to 31d")?;
     let id = match text("id") {
         Some(id) => Name::new(id).map_err(|e| format!("--id: {e}"))?,
@@ -267,12 +267,15 @@ fn window(request: &Value) -> Result<Window, String> {
         Some(t) => Some(parse_utc(t).ok_or("--announced-at is no instant")?),
         None => None,
     };
-    let definition = json!({
+    let mut definition = json!({
         "id": id.as_str(), "components": request["components"].as_array().cloned().unwrap_or_default(),
-        "endpoints": request["endpoints"].as_array().cloned().unwrap_or_default(), "start": start.to_string(),
+        "endpoints": request["endpoints"].as_array().cloned().unwrap_or_default(), "start": start.start.to_string(),
         "time_zone": zone.iana_name().unwrap_or("UTC"), "every": request["every"].as_array().cloned().unwrap_or_default(),
         "duration_ms": duration, "announced_at": announced_at.map(format_utc), "reason": said(request, "reason")?,
     });
+    if let Some(at) = start.instant {
+        definition["start_instant"] = json!(format_utc(at));
+    }
     Window::from_json(&definition).ok_or_else(|| "a name or a day is not what it should be (days: Mon, Tue, Wed, Thu, Fri, Sat, Sun)".to_owned())
 }
 

@@ -7,7 +7,7 @@ use jiff::civil::{DateTime, Weekday};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::sla::calendar::{day_of, instant};
+use super::sla::calendar::{OnClock, day_of, instant, on_clock};
 use super::sla::record::{Declared, OPEN};
 use super::timeline::{Span, Spans};
 use crate::words::{Ms, Name, UtcMs, format_utc, parse_utc};
@@ -22,6 +22,8 @@ pub struct Window {
     /// The first begin, on the clock of `zone`.
     pub start: DateTime,
     pub zone: TimeZone,
+    /// The first begin where it was given as an instant that `start` cannot name: the second time that the clock shows it.
+    pub start_instant: Option<UtcMs>,
     /// Left empty: once.
     pub every: Vec<Weekday>,
     pub duration: Ms,
@@ -69,7 +71,7 @@ impl Window {
     /// Every occurrence that touches a span.
     pub fn occurrences(&self, within: Span) -> Vec<Span> {
         let at = |start: DateTime| {
-            let from = instant(start, &self.zone);
+            let from = self.start_instant.filter(|_| start == self.start).unwrap_or_else(|| instant(start, &self.zone));
             Span::new(from, from + self.duration as i64)
         };
         if self.every.is_empty() {
@@ -94,11 +96,26 @@ impl Window {
     pub fn to_json(&self) -> Value {
         let days: Vec<&str> = self.every.iter().filter_map(|d| DAYS.iter().find(|(_, w)| w == d).map(|(word, _)| *word)).collect();
         let names = |list: &[Name]| list.iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>();
-        json!({
+        let mut value = json!({
             "id": self.id.as_str(), "components": names(&self.components), "endpoints": names(&self.endpoints), "start": self.start.to_string(),
             "time_zone": self.zone.iana_name().unwrap_or("UTC"), "every": days, "duration_ms": self.duration,
             "announced_at": self.announced_at.map(format_utc), "reason": self.reason,
-        })
+        });
+        if let Some(at) = self.start_instant {
+            value["start_instant"] = json!(format_utc(at));
+        }
+        value
+    }
+
+    /// What a clock that changes makes of the first begin, for the one who declares it.
+    pub fn clock_note(&self) -> Option<String> {
+        let (at, found) = on_clock(self.start, &self.zone);
+        let zone = self.zone.iana_name().unwrap_or("UTC");
+        match (found, self.start_instant) {
+            (OnClock::Once, _) | (OnClock::Twice, Some(_)) => None,
+            (OnClock::Twice, None) => Some(format!("{} is twice on the clock of {zone}: the window starts at the first, {}", self.start, format_utc(at))),
+            (OnClock::Never, _) => Some(format!("the clock of {zone} skips {}: the window starts when it goes on, {}", self.start, format_utc(at))),
+        }
     }
 
     /// The inverse of [`Window::to_json`].
@@ -111,6 +128,7 @@ impl Window {
             endpoints: names("endpoints")?,
             start: value["start"].as_str()?.parse().ok()?,
             zone: TimeZone::get(value["time_zone"].as_str()?).ok()?,
+            start_instant: value["start_instant"].as_str().and_then(parse_utc),
             every: every.collect::<Option<_>>()?,
             duration: value["duration_ms"].as_u64()?,
             announced_at: value["announced_at"].as_str().and_then(parse_utc),
@@ -160,6 +178,7 @@ mod tests {
             endpoints: Vec::new(),
             start: start.parse().expect("a time"),
             zone: TimeZone::get(zone).expect("a zone"),
+            start_instant: None,
             every: every.to_vec(),
             duration: minutes * 60_000,
             announced_at: None,
@@ -184,7 +203,63 @@ mod tests {
         assert!(found.iter().all(|s| s.length() == 7_200_000), "two hours also in the night of 25 hours");
         // A start that the spring night skips begins when the clock goes on.
         let skipped = window("2026-03-29T03:30", "Europe/Helsinki", &[], 60);
-        assert_eq!(format_utc(skipped.occurrences(Span::new(0, utc("2027-01-01T00:00:00Z")))[0].from), "2026-03-29T01:30:00.000Z");
+        assert_eq!(format_utc(skipped.occurrences(Span::new(0, utc("2027-01-01T00:00:00Z")))[0].from), "2026-03-29T01:00:00.000Z");
+    }
+
+    /// (zone, start on its clock, first day of three, their starts in UTC), by IANA 2026f.
+    type Night = (&'static str, &'static str, &'static str, [&'static str; 3]);
+
+    const NIGHTS: &[Night] = &[
+        // Half an hour is skipped, and half an hour is there twice.
+        ("Australia/Lord_Howe", "02:15", "2026-10-03", ["2026-10-02T15:45", "2026-10-03T15:30", "2026-10-04T15:15"]),
+        ("Australia/Lord_Howe", "01:45", "2026-04-04", ["2026-04-03T14:45", "2026-04-04T14:45", "2026-04-05T15:15"]),
+        ("Europe/Dublin", "01:30", "2026-03-28", ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"]),
+        ("Europe/Dublin", "01:30", "2026-10-24", ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"]),
+        // Into Ramadan, out of it, and to UTC for good.
+        ("Africa/Casablanca", "02:30", "2026-02-14", ["2026-02-14T01:30", "2026-02-15T01:30", "2026-02-16T02:30"]),
+        ("Africa/Casablanca", "02:30", "2026-03-21", ["2026-03-21T02:30", "2026-03-22T02:00", "2026-03-23T01:30"]),
+        ("Africa/Casablanca", "01:30", "2026-09-19", ["2026-09-19T00:30", "2026-09-20T00:30", "2026-09-21T01:30"]),
+        // Midnight itself is skipped; the clock stays on summer time in November 2026.
+        ("America/Havana", "00:30", "2026-03-07", ["2026-03-07T05:30", "2026-03-08T05:00", "2026-03-09T04:30"]),
+        ("America/Havana", "00:30", "2026-10-31", ["2026-10-31T04:30", "2026-11-01T04:30", "2026-11-02T04:30"]),
+        ("Europe/Berlin", "02:30", "2026-03-28", ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"]),
+        ("Europe/Berlin", "02:30", "2026-10-24", ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"]),
+        // The hour before midnight is there twice, the one after it is skipped.
+        ("America/Santiago", "23:30", "2026-04-03", ["2026-04-04T02:30", "2026-04-05T02:30", "2026-04-06T03:30"]),
+        ("America/Santiago", "00:30", "2026-09-05", ["2026-09-05T04:30", "2026-09-06T04:00", "2026-09-07T03:30"]),
+    ];
+
+    #[test]
+    fn a_recurring_window_begins_once_in_each_change_night() {
+        for (zone, time, day, expected) in NIGHTS {
+            let every = DAYS.map(|(_, weekday)| weekday);
+            let daily = window(&format!("2026-01-01T{time}"), zone, &every, 60);
+            let first = utc(&format!("{}:00Z", expected[0]));
+            let found = daily.occurrences(Span::new(first - 3_600_000, first + 58 * 3_600_000));
+            let starts: Vec<String> = found.iter().map(|s| format_utc(s.from)[..16].to_owned()).collect();
+            assert_eq!(starts, *expected, "{zone}, {time} from {day}");
+            assert!(found.iter().all(|s| s.length() == 3_600_000), "an hour is an hour");
+            // The same night alone says what it makes of the clock.
+            let date: jiff::civil::Date = day.parse().expect("a day");
+            let night = window(&format!("{}T{time}", date.tomorrow().expect("a day")), zone, &[], 60);
+            let note = night.clock_note();
+            let (at, found) = on_clock(night.start, &night.zone);
+            assert_eq!(note.is_some(), found != OnClock::Once, "{zone}, {time}");
+            assert!(note.is_none_or(|n| n.contains(&format_utc(at)) && n.contains(zone)), "{zone}, {time}");
+        }
+    }
+
+    #[test]
+    fn the_second_of_two_times_is_meant_only_by_an_instant() {
+        let second = utc("2027-10-31T01:30:00Z");
+        let named = Window { start_instant: Some(second), every: vec![Weekday::Sunday], ..window("2027-10-31T02:30", "Europe/Berlin", &[], 60) };
+        let found = named.occurrences(Span::new(utc("2027-10-30T00:00:00Z"), utc("2027-11-08T00:00:00Z")));
+        assert_eq!(found.iter().map(|s| format_utc(s.from)).collect::<Vec<_>>(), ["2027-10-31T01:30:00.000Z", "2027-11-07T01:30:00.000Z"]);
+        assert_eq!(Window::from_json(&named.to_json()), Some(named.clone()));
+        assert_eq!(named.clock_note(), None);
+        let first = window("2027-10-31T02:30", "Europe/Berlin", &[], 60);
+        assert!(first.clock_note().is_some_and(|n| n.contains("twice") && n.contains("2027-10-31T00:30:00.000Z")));
+        assert!(!first.to_json().to_string().contains("start_instant"), "windows that need none are written as before");
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub fn is_writable(at: UtcMs) -> bool {
     WRITABLE.contains(&at)
 }
 
-/// Reads RFC 3339 with an offset (`Z`, `+02:00`) and up to millisecond digits; `None` when it is anything else, or when its
-/// offset leads out of the years that can be written.
+/// Reads RFC 3339 with an offset (`Z`, `+02:00`, at most 23:59) and up to millisecond digits; `None` when it is anything else,
+/// when its offset leads out of the years that can be written, and for a second 60: no clock here counts leap seconds.
 pub fn parse_utc(text: &str) -> Option<UtcMs> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<i64> {
@@ -42,7 +42,7 @@ pub fn parse_utc(text: &str) -> Option<UtcMs> {
     }
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let in_range = (1..=12).contains(&month) && hour < 24 && minute < 60 && second <= 60;
+    let in_range = (1..=12).contains(&month) && hour < 24 && minute < 60 && second < 60;
     if !in_range || day < 1 || day > days_in_month(year, month) {
         return None;
     }
@@ -61,7 +61,11 @@ pub fn parse_utc(text: &str) -> Option<UtcMs> {
         b"Z" | b"z" => 0,
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
             let digit = |b: &u8| b.is_ascii_digit().then(|| i64::from(b - b'0'));
-            let minutes = (digit(h1)? * 10 + digit(h2)?) * 60 + digit(m1)? * 10 + digit(m2)?;
+            let (hours, minutes) = (digit(h1)? * 10 + digit(h2)?, digit(m1)? * 10 + digit(m2)?);
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let minutes = hours * 60 + minutes;
             if *sign == b'+' { minutes } else { -minutes }
         }
         _ => return None,
@@ -137,7 +141,20 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_refused() {
-        for text in ["", "2026-11-01", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-11-01T00:00:00", "2026-11-01T24:00:00Z"] {
+        for text in [
+            "",
+            "2026-11-01",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-11-01T00:00:00",
+            "2026-11-01T24:00:00Z",
+            "2026-11-01T00:00:00+24:00",
+            "2026-11-01T00:00:00-25:59",
+            "2026-11-01T00:00:00+02:60",
+            "2026-11-01T00:00:00+99:99",
+            "2026-12-31T23:59:60Z",
+            "2026-11-01T00:00:60+01:00",
+        ] {
             assert_eq!(parse_utc(text), None, "{text}");
         }
     }

@@ -204,3 +204,46 @@ async fn the_first_moments_are_starting_and_a_probe_of_an_old_definition_is_reco
         })
         .await;
 }
+
+/// In the night of 25 hours an instant is that instant, a civil time the first of two; what the clock skips begins when it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_begins_at_the_instant_that_was_meant_and_says_what_the_clock_makes_of_a_civil_time() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = answering(ok("", b"")).await;
+    let config = "[[maintenance]]\nid = \"given\"\nstart = \"2027-10-31T01:30:00Z\"\ntime_zone = \"Europe/Berlin\"\nduration = \"1h\"\n[[maintenance]]\nid = \"skipped\"\nstart = \"2027-03-28T02:30\"\ntime_zone = \"Europe/Berlin\"\nduration = \"1h\"\n";
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}{config}", http("web", port))).await;
+    let state = directory.path().join("state");
+    let state = state.to_str().expect("UTF-8");
+    let add = |id: &str, start: &str, zone: &str| {
+        probity(&["maintenance", "add", "--id", id, "--start", start, "--time-zone", zone, "--duration", "1h", "--reason", "x", "--json", "--state-dir", state])
+    };
+    for (id, start, zone, from, to, note) in [
+        ("instant", "2027-10-31T01:30:00Z", "Europe/Berlin", "2027-10-31T01:30:00.000Z", "2027-10-31T02:30:00.000Z", ""),
+        ("first", "2027-10-31T00:30Z", "Europe/Berlin", "2027-10-31T00:30:00.000Z", "2027-10-31T01:30:00.000Z", "twice"),
+        ("offset", "2027-10-31T02:30:00+01:00", "America/Havana", "2027-10-31T01:30:00.000Z", "2027-10-31T02:30:00.000Z", ""),
+        ("civil", "2027-10-31T02:30", "Europe/Berlin", "2027-10-31T00:30:00.000Z", "2027-10-31T01:30:00.000Z", "twice"),
+        ("gap", "2027-03-28T02:30", "Europe/Berlin", "2027-03-28T01:00:00.000Z", "2027-03-28T02:00:00.000Z", "skips"),
+        ("plain", "2027-10-30T02:30", "Europe/Berlin", "2027-10-30T00:30:00.000Z", "2027-10-30T01:30:00.000Z", ""),
+    ] {
+        let answer = checked(&add(id, start, zone).stdout);
+        assert_eq!((answer["next"]["from"].as_str(), answer["next"]["to"].as_str()), (Some(from), Some(to)), "{start} beside {zone}");
+        let said = answer["note"].as_str().unwrap_or_default();
+        assert!(if note.is_empty() { said.is_empty() } else { said.contains(note) && said.contains(from) }, "{start}: {said}");
+    }
+    for start in ["2027-10-31T01:30:00+24:00", "2027-10-31T01:30:00-25:00", "2027-10-31T01:30:60Z", "2027-10-31T01:30:60"] {
+        let refused = add("refused", start, "Europe/Berlin");
+        assert!(refused.status.code() != Some(0) && String::from_utf8_lossy(&refused.stderr).contains("is no time"), "{start}");
+    }
+    // What the config declares is the same, in the history and in check.
+    let listed = checked(&probity(&["maintenance", "list", "--json", "--state-dir", state]).stdout);
+    let next = |id: &str| listed["windows"].as_array().and_then(|l| l.iter().find(|w| w["id"] == id)).map(|w| w["next"]["from"].clone());
+    assert_eq!([next("given"), next("skipped")], [Some(json!("2027-10-31T01:30:00.000Z")), Some(json!("2027-03-28T01:00:00.000Z"))]);
+    let file = directory.path().join("probity.toml");
+    let check = checked(&probity(&["check", "--json", "--config", file.to_str().expect("UTF-8")]).stdout);
+    let notes = check["implied"]["warnings"].to_string();
+    assert!(notes.contains("the window skipped") && notes.contains("2027-03-28T01:00:00.000Z") && !notes.contains("the window given"), "{notes}");
+    // The effective config names the instant where the clock shows its civil time twice.
+    let printed = probity(&["check", "--print", "--config", file.to_str().expect("UTF-8")]).stdout;
+    assert!(String::from_utf8_lossy(&printed).contains("start = \"2027-10-31T01:30:00.000Z\""), "{}", String::from_utf8_lossy(&printed));
+    drop(daemon);
+}

@@ -57,6 +57,9 @@ fn add(args: &MaintenanceAdd) -> Exit {
             text(&next["from"]),
             text(&next["to"])
         );
+        if let Some(note) = answer["note"].as_str() {
+            out.push_str(&format!("note: {note}\n"));
+        }
         for c in answer["contracts"].as_array().into_iter().flatten() {
             let verdict = if c["admitted"] == true { "admits it" } else { "refuses it" };
             let why = c["why"].as_str().map_or(String::new(), |w| format!(": {w}"));

@@ -1,7 +1,7 @@
 //! Periods and service hours as instants: calendar months of a zone, weekdays and hours with daylight saving.
 
 use jiff::civil::{Date, DateTime, Time, date};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
 use super::contract::{PeriodKind, ServiceHours};
@@ -16,9 +16,34 @@ pub struct NoPeriod {
     pub advice: &'static str,
 }
 
-/// Milliseconds since 1970 of a civil time in a zone; in a gap the time after it, in a fold the first.
+/// Milliseconds since 1970 of a civil time in a zone: the first of two, and where the clock skips it, when the clock goes on.
 pub fn instant(at: DateTime, zone: &TimeZone) -> UtcMs {
-    zone.to_ambiguous_timestamp(at).compatible().map_or(i64::MIN / 4, Timestamp::as_millisecond)
+    on_clock(at, zone).0
+}
+
+/// How often a civil time is on the clock of a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnClock {
+    Once,
+    /// The clock goes back over it: the first of both counts.
+    Twice,
+    /// The clock skips it: the first instant after it counts.
+    Never,
+}
+
+/// The instant of a civil time, and whether the clock has it once.
+pub fn on_clock(at: DateTime, zone: &TimeZone) -> (UtcMs, OnClock) {
+    let ambiguous = zone.to_ambiguous_timestamp(at);
+    let ms = |t: Result<Timestamp, jiff::Error>| t.map_or(i64::MIN / 4, Timestamp::as_millisecond);
+    match ambiguous.offset() {
+        AmbiguousOffset::Unambiguous { .. } => (ms(ambiguous.compatible()), OnClock::Once),
+        AmbiguousOffset::Fold { .. } => (ms(ambiguous.earlier()), OnClock::Twice),
+        // As the clock before and the clock after have it, it lies on both sides of the change.
+        AmbiguousOffset::Gap { .. } => {
+            let change = ambiguous.earlier().ok().and_then(|before| zone.following(before).next().map(|change| change.timestamp()));
+            (change.map_or_else(|| ms(ambiguous.later()), Timestamp::as_millisecond), OnClock::Never)
+        }
+    }
 }
 
 fn midnight(day: Date, zone: &TimeZone) -> UtcMs {
@@ -47,7 +72,8 @@ pub fn period(kind: PeriodKind, zone: &TimeZone, text: &str) -> Result<Span, NoP
     let first = match kind {
         PeriodKind::Rolling(length) => {
             let advice = "write the instant it ends, such as 2026-12-01T00:00:00Z";
-            let end = parse_utc(text).or_else(|| text.parse::<Date>().ok().map(|d| midnight(d, zone))).ok_or_else(|| wrong(advice))?;
+            let end =
+                parse_utc(text).or_else(|| text.parse::<Date>().ok().filter(|_| text.len() == 10).map(|d| midnight(d, zone))).ok_or_else(|| wrong(advice))?;
             return Ok(Span::new(end - length as i64, end));
         }
         PeriodKind::CalendarMonth => {
@@ -114,6 +140,15 @@ mod tests {
 
     fn zone(name: &str) -> TimeZone {
         TimeZone::get(name).expect("a zone")
+    }
+
+    /// Three zones changed their rules in 2026; an hour decides a month of 99.999 %.
+    #[test]
+    fn months_have_the_hours_of_the_rules_in_force() {
+        let hours = |name: &str, month: &str| period(PeriodKind::CalendarMonth, &zone(name), month).expect("a month").length() / 3_600_000;
+        // By IANA 2025c they had 721, 721 and 720.
+        assert_eq!([hours("America/Vancouver", "2026-11"), hours("America/Edmonton", "2026-11"), hours("Africa/Casablanca", "2026-09")], [720, 720, 721]);
+        assert_eq!([hours("America/Havana", "2026-11"), hours("Europe/Berlin", "2026-10"), hours("Europe/Berlin", "2026-03")], [720, 745, 743]);
     }
 
     #[test]
