@@ -5,11 +5,12 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan_probe::{CrossOrigin, Http, Probe};
+use probity::config::plan_probe::{CrossOrigin, Http, Probe, Reading};
 use probity::outward::halt::Halt;
-use probity::outward::http1::{self, Keep, Response};
+use probity::outward::http1::{self, Ask, Keep, Response};
 use probity::outward::http2;
-use probity::outward::probe::expect::{self, Verdicts};
+use probity::outward::probe::coding;
+use probity::outward::probe::expect::{self, Seen, Verdicts};
 use probity::outward::probe::http::{followed, redirect_of};
 use probity::outward::trace::Trace;
 use probity_fuzz::{Played, choice, endpoint, run};
@@ -53,13 +54,18 @@ static URL: LazyLock<Url> = LazyLock::new(|| Url::parse("http://shop.example/a/b
 
 fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
-    run(http1::exchange(&mut Played::new(bytes, step), &trace, b"", method, Keep::Body, &spec.limits))
+    let reading = if bytes.len() % 2 == 0 { Reading::Lenient } else { Reading::Strict };
+    let ask = Ask { method, keep: Keep::Body, limits: &spec.limits, reading };
+    run(http1::exchange(&mut Played::new(bytes, step), &trace, b"", ask))
 }
 
 fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
     let request = http::Request::builder().uri("http://shop.example/").version(http::Version::HTTP_2).body(()).expect("a request");
-    run(http2::exchange(Played::new(bytes, step), &trace, request, None, Keep::Body, &spec.limits))
+    let ask = Ask { method: "GET", keep: Keep::Body, limits: &spec.limits, reading: Reading::Lenient };
+    run(http2::exchange(Played::new(bytes, step), &trace, request, None, ask)).map_err(|failure| match failure {
+        http2::Failure::Halt(halt) | http2::Failure::Http11Required(halt) => halt,
+    })
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -126,9 +132,10 @@ fn redirected(location: &[u8]) {
 fn judged(response: &Response, spec: &Http) {
     let mut verdicts = Verdicts::default();
     expect::head(&spec.expect, response, URL.as_str(), &mut verdicts);
-    if let Ok(body) = expect::decoded(response, &spec.limits) {
-        assert!(body.len() as u64 <= spec.limits.decoded);
-        expect::body(&spec.expect, &body, &mut verdicts);
+    if let Ok(plain) = coding::decoded(response, &spec.limits, spec.reading) {
+        assert!(plain.bytes.len() as u64 <= spec.limits.decoded);
+        let seen = Seen { bytes: plain.bytes.into_owned(), is_cut: response.is_cut };
+        expect::body(&spec.expect, response, &seen, &spec.limits, &mut verdicts);
     }
     assert_eq!(verdicts.first_unmet.is_none(), verdicts.findings.iter().all(|f| f.met));
 }

@@ -41,6 +41,10 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
             Some(true) => Compression::Ask,
             Some(false) | None => Compression::Plain,
         },
+        reading: match layers.item("strict").and_then(|i| i.flag()) {
+            Some(true) => Reading::Strict,
+            Some(false) | None => Reading::Lenient,
+        },
         limits: built_limits,
         tls: tls(&layers.layers("tls"), tls_expect, surroundings),
         expect: http_expect(&expect, redirects),

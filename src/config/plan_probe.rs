@@ -71,8 +71,9 @@ pub struct Http {
     /// Redirects followed; 0 takes the first answer as it is.
     pub redirects: u32,
     pub cross_origin: CrossOrigin,
-    /// Ask for gzip, deflate and br.
+    /// Ask for gzip, deflate, br and zstd.
     pub compression: Compression,
+    pub reading: Reading,
     pub limits: Limits,
     pub tls: Tls,
     pub expect: HttpExpect,
@@ -106,6 +107,15 @@ pub enum CrossOrigin {
 pub enum Compression {
     Ask,
     Plain,
+}
+
+/// How answers are read that are odd, but that browsers and curl read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As others read them; what was odd is a finding.
+    Lenient,
+    /// What could be read in two ways is down.
+    Strict,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

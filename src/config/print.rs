@@ -173,7 +173,7 @@ fn print_http(out: &mut String, url: &str, spec: &Http) {
     let version = HttpVersion::WORDS.iter().find(|(_, v)| *v == spec.version).map_or("auto", |(w, _)| w);
     let _ = writeln!(out, "probe.http.version = \"{version}\"");
     let _ = writeln!(out, "probe.http.redirects = {{ max = {}, cross_origin = {} }}", spec.redirects, spec.cross_origin == CrossOrigin::Follow);
-    let _ = writeln!(out, "probe.http.compression = {}", spec.compression == Compression::Ask);
+    let _ = writeln!(out, "probe.http.compression = {}\nprobe.http.strict = {}", spec.compression == Compression::Ask, spec.reading == Reading::Strict);
     for (name, value) in &spec.headers {
         let _ = writeln!(out, "probe.http.headers.{} = {}", quoted(name), quoted(value.shown()));
     }

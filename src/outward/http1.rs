@@ -3,15 +3,24 @@
 //! The framing is our own because it is what is measured: every way in which a server breaks it has its own cause,
 //! nothing is buffered beyond its limit, and the first byte is stamped where it is read. Heads are parsed by httparse.
 
+mod head;
+
+use std::ops::ControlFlow;
+
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
+use self::head::Framing;
 use super::halt::{Halt, stream_error};
 use super::trace::{Stage, Trace};
-use crate::config::plan_probe::{HEADER_COUNT_LIMIT, INTERIM_LIMIT, Limits};
+use crate::config::plan_probe::{INTERIM_LIMIT, Limits, Reading};
 use crate::words::Cause;
 
 const READ_START: usize = 2048;
 const CHUNK_LINE_LIMIT: usize = 1024;
+/// Bytes that are read before others have their turn.
+const TURN: usize = 32 << 10;
+/// So much is kept of the body of an error.
+const ERROR_TEXT: usize = 512;
 
 /// A response as it came: header values are bytes, as servers send what they like.
 #[derive(Debug, Default)]
@@ -20,9 +29,15 @@ pub struct Response {
     pub version: &'static str,
     /// Names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// As transferred; kept only when asked for.
+    /// What the head has beyond the grammar, and was read all the same.
+    pub odd: Vec<String>,
+    /// Transfer codings that are yet to be undone, in lower case, in the order in which they were applied.
+    pub transfer_codings: Vec<String>,
+    /// As transferred; kept only when asked for, and its start where the status is that of an error.
     pub body: Vec<u8>,
     pub body_bytes: u64,
+    /// The body goes on beyond `limits.body`, where reading stopped.
+    pub is_cut: bool,
 }
 
 impl Response {
@@ -39,17 +54,28 @@ pub enum Keep {
     CountOnly,
 }
 
-/// How the body ends.
-#[derive(Debug, PartialEq, Eq)]
-enum Framing {
-    None,
-    Length(u64),
-    Chunked,
-    UntilClose,
+impl Keep {
+    /// How much of a body is kept.
+    pub fn most(self, status: u16) -> usize {
+        match (self, status) {
+            (Keep::Body, _) => usize::MAX,
+            (Keep::CountOnly, 400..) => ERROR_TEXT,
+            (Keep::CountOnly, _) => 0,
+        }
+    }
+}
+
+/// What is asked, and how the answer is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    pub method: &'a str,
+    pub keep: Keep,
+    pub limits: &'a Limits,
+    pub reading: Reading,
 }
 
 /// Sends `request` and reads the response to its end.
-pub async fn exchange<S>(stream: &mut S, trace: &Trace, request: &[u8], method: &str, keep: Keep, limits: &Limits) -> Result<Response, Halt>
+pub async fn exchange<S>(stream: &mut S, trace: &Trace, request: &[u8], ask: Ask<'_>) -> Result<Response, Halt>
 where
     S: AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -57,18 +83,19 @@ where
     stream.write_all(request).await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
     stream.flush().await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
     trace.enter(Stage::FirstByte);
-    let mut input = Input { stream, trace, buffer: Vec::new(), at: 0, first: true };
-    let mut response = read_head(&mut input, limits).await?;
-    let framing = framing(&response, method)?;
+    let mut input = Input { stream, trace, buffer: Vec::new(), at: 0, first: true, since_turn: 0 };
+    let mut response = read_head(&mut input, &ask).await?;
+    let framing = head::framing(&mut response, ask.method, ask.reading)?;
     trace.facts.borrow_mut().http_status = Some(response.status);
     trace.facts.borrow_mut().http_version = Some(response.version);
-    let mut body = Body { keep, limit: limits.body, kept: Vec::new(), count: 0 };
-    let result = read_body(&mut input, framing, &mut body, limits).await;
+    let mut body = Body { most: ask.keep.most(response.status), limit: ask.limits.body, kept: Vec::new(), count: 0, is_cut: false };
+    let result = read_body(&mut input, framing, &mut body, ask.limits).await;
     trace.facts.borrow_mut().body_bytes = Some(body.count);
     result?;
     trace.enter(Stage::Idle);
     response.body = body.kept;
     response.body_bytes = body.count;
+    response.is_cut = body.is_cut;
     Ok(response)
 }
 
@@ -79,6 +106,8 @@ struct Input<'s, S> {
     buffer: Vec<u8>,
     at: usize,
     first: bool,
+    /// Bytes read since others had their turn.
+    since_turn: usize,
 }
 
 impl<S: AsyncRead + Unpin> Input<'_, S> {
@@ -95,9 +124,15 @@ impl<S: AsyncRead + Unpin> Input<'_, S> {
             self.buffer.drain(..self.at);
             self.at = 0;
         }
+        // Small chunks cost far more than their bytes; the thread is everybody's.
+        if self.since_turn >= TURN {
+            self.since_turn = 0;
+            tokio::task::yield_now().await;
+        }
         self.buffer.reserve(READ_START);
         let room = (self.buffer.capacity() - self.buffer.len()).min(16_384);
         let count = self.stream.take(room as u64).read_buf(&mut self.buffer).await.map_err(|e| stream_error(&e, Cause::HttpTruncated))?;
+        self.since_turn += count;
         if self.first && count > 0 {
             self.first = false;
             self.trace.enter(Stage::Transfer);
@@ -106,9 +141,9 @@ impl<S: AsyncRead + Unpin> Input<'_, S> {
     }
 }
 
-async fn read_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, limits: &Limits) -> Result<Response, Halt> {
+async fn read_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, ask: &Ask<'_>) -> Result<Response, Halt> {
     for _ in 0..=INTERIM_LIMIT {
-        let response = read_one_head(input, limits).await?;
+        let response = read_one_head(input, ask).await?;
         if response.status == 101 || response.status >= 200 {
             return Ok(response);
         }
@@ -116,27 +151,24 @@ async fn read_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, limits: &Limi
     Err(Halt::down(Cause::ProtocolError, format!("more than {INTERIM_LIMIT} interim responses")))
 }
 
-async fn read_one_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, limits: &Limits) -> Result<Response, Halt> {
-    let malformed = |what: &str| Halt::down(Cause::HttpMalformed, format!("the response is no HTTP/1: {what}"));
+async fn read_one_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, ask: &Ask<'_>) -> Result<Response, Halt> {
+    let limit = ask.limits.header;
+    let too_long = || Halt::down(Cause::HeaderLimit, format!("the response head is longer than {limit} bytes, the limit of limits.header"));
     let mut searched = 0;
     loop {
         let unread = input.unread();
-        let begin = unread.len().min(7);
-        if unread[..begin] != b"HTTP/1."[..begin] {
-            let shown: String = String::from_utf8_lossy(&unread[..unread.len().min(40)]).escape_debug().collect();
-            return Err(malformed(&format!("it begins with \"{shown}\"")));
-        }
-        if let Some(end) = end_of_head(unread, searched) {
-            if end as u64 > limits.header {
-                return Err(Halt::down(Cause::HeaderLimit, format!("the response head is longer than {} bytes", limits.header)));
+        head::begins_well(unread, ask.reading)?;
+        if let Some(end) = head::end(unread, searched) {
+            if end as u64 > limit {
+                return Err(too_long());
             }
-            let response = parse_head(&unread[..end])?;
+            let response = head::parse(&unread[..end], ask.reading)?;
             input.at += end;
             return Ok(response);
         }
         searched = unread.len();
-        if searched as u64 > limits.header {
-            return Err(Halt::down(Cause::HeaderLimit, format!("the response head is longer than {} bytes", limits.header)));
+        if searched as u64 > limit {
+            return Err(too_long());
         }
         if !input.more().await? {
             let cause = Cause::HttpTruncated;
@@ -146,110 +178,35 @@ async fn read_one_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, limits: &
     }
 }
 
-/// Just past the empty line that ends the head; only what is new is searched.
-fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
-    let mut from = searched.saturating_sub(3);
-    while let Some(at) = bytes[from..].iter().position(|b| *b == b'\n').map(|p| p + from) {
-        match &bytes[at + 1..] {
-            [b'\n', ..] => return Some(at + 2),
-            [b'\r', b'\n', ..] => return Some(at + 3),
-            _ => from = at + 1,
-        }
-    }
-    None
-}
-
-fn parse_head(bytes: &[u8]) -> Result<Response, Halt> {
-    let mut few = [httparse::EMPTY_HEADER; 48];
-    let mut many;
-    let mut parsed = httparse::Response::new(&mut few);
-    let mut status = parsed.parse(bytes);
-    if status == Err(httparse::Error::TooManyHeaders) {
-        many = vec![httparse::EMPTY_HEADER; HEADER_COUNT_LIMIT];
-        parsed = httparse::Response::new(&mut many);
-        status = parsed.parse(bytes);
-    }
-    match status {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(Halt::down(Cause::HttpMalformed, "the response head has no end")),
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(Halt::down(Cause::HeaderLimit, format!("the response has more than {HEADER_COUNT_LIMIT} headers")));
-        }
-        Err(error) => return Err(Halt::down(Cause::HttpMalformed, format!("the response head is malformed: {error}"))),
-    }
-    let code = parsed.code.unwrap_or(0);
-    if !(100..=999).contains(&code) {
-        return Err(Halt::down(Cause::HttpMalformed, format!("the status {code:03} is none")));
-    }
-    Ok(Response {
-        status: code,
-        version: if parsed.version == Some(0) { "1.0" } else { "1.1" },
-        headers: parsed.headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.to_vec())).collect(),
-        body: Vec::new(),
-        body_bytes: 0,
-    })
-}
-
-/// RFC 9112 section 6.3; what could be read in two ways is malformed.
-fn framing(response: &Response, method: &str) -> Result<Framing, Halt> {
-    let malformed = |what: String| Err(Halt::down(Cause::HttpMalformed, what));
-    let lengths: Vec<&[u8]> = response.values("content-length").collect();
-    let codings: Vec<&[u8]> = response.values("transfer-encoding").collect();
-    if lengths.len() > 1 {
-        return malformed("the response has more than one Content-Length".into());
-    }
-    let length = match lengths.first() {
-        None => None,
-        Some(text) => {
-            let digits = !text.is_empty() && text.len() <= 18 && text.iter().all(u8::is_ascii_digit);
-            match std::str::from_utf8(text).ok().filter(|_| digits).and_then(|t| t.parse::<u64>().ok()) {
-                Some(length) => Some(length),
-                None => return malformed(format!("the Content-Length \"{}\" is none", String::from_utf8_lossy(text).escape_debug())),
-            }
-        }
-    };
-    if method == "HEAD" || response.status < 200 || matches!(response.status, 204 | 304) {
-        return Ok(Framing::None);
-    }
-    match (codings.as_slice(), length) {
-        ([], None) => Ok(Framing::UntilClose),
-        ([], Some(length)) => Ok(Framing::Length(length)),
-        ([_], Some(_)) => malformed("the response has both Content-Length and Transfer-Encoding".into()),
-        ([coding], None) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-        ([coding, ..], _) => malformed(format!("the Transfer-Encoding \"{}\" is not understood", String::from_utf8_lossy(coding).escape_debug())),
-    }
-}
-
 struct Body {
-    keep: Keep,
+    most: usize,
     limit: u64,
     kept: Vec<u8>,
     count: u64,
+    is_cut: bool,
 }
 
 impl Body {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Halt> {
-        self.count += bytes.len() as u64;
-        if self.count > self.limit {
-            return Err(Halt::down(Cause::BodyLimit, format!("the body is longer than {} bytes", self.limit)));
-        }
-        if self.keep == Keep::Body {
-            self.kept.extend_from_slice(bytes);
-        }
-        Ok(())
+    /// Breaks off where the limit is passed: what follows is not read.
+    fn take(&mut self, bytes: &[u8]) -> ControlFlow<()> {
+        let room = usize::try_from(self.limit - self.count).unwrap_or(usize::MAX);
+        let taken = &bytes[..bytes.len().min(room)];
+        self.count += taken.len() as u64;
+        self.kept.extend_from_slice(&taken[..taken.len().min(self.most - self.kept.len().min(self.most))]);
+        self.is_cut = taken.len() < bytes.len();
+        if self.is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
 async fn read_body<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, framing: Framing, body: &mut Body, limits: &Limits) -> Result<(), Halt> {
     match framing {
         Framing::None => Ok(()),
-        Framing::Length(length) if length > body.limit => {
-            Err(Halt::down(Cause::BodyLimit, format!("the body is announced with {length} bytes, the limit is {}", body.limit)))
-        }
-        Framing::Length(length) => pass(input, length, body).await,
+        Framing::Length(length) => pass(input, length, body).await.map(|_| ()),
         Framing::Chunked => read_chunks(input, body, limits).await,
         Framing::UntilClose => loop {
-            body.take(input.unread())?;
+            if body.take(input.unread()).is_break() {
+                return Ok(());
+            }
             input.at = input.buffer.len();
             if !input.more().await? {
                 return Ok(());
@@ -258,18 +215,20 @@ async fn read_body<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, framing: Fram
     }
 }
 
-/// Passes exactly `length` bytes on to the body.
-async fn pass<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, mut length: u64, body: &mut Body) -> Result<(), Halt> {
+/// Passes exactly `length` bytes on to the body, or as many as it takes.
+async fn pass<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, mut length: u64, body: &mut Body) -> Result<ControlFlow<()>, Halt> {
     while length > 0 {
         let here = (input.unread().len() as u64).min(length) as usize;
-        body.take(&input.unread()[..here])?;
+        if body.take(&input.unread()[..here]).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
         input.at += here;
         length -= here as u64;
         if length > 0 && !input.more().await? {
             return Err(Halt::down(Cause::HttpTruncated, format!("the connection ended {length} bytes before the end of the body")));
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// RFC 9112 section 7.1.
@@ -280,18 +239,18 @@ async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut 
         // Small chunks with long extensions would carry far more than the body.
         framing_bytes += line.len() as u64;
         if framing_bytes > limits.body + limits.header {
-            return Err(Halt::down(Cause::BodyLimit, "the framing of the chunks is longer than the body may be"));
+            return Err(Halt::down(Cause::BodyLimit, "the framing of the chunks is longer than limits.body and limits.header together"));
         }
-        let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii_end();
-        let size = std::str::from_utf8(digits)
-            .ok()
-            .filter(|d| !d.is_empty() && d.len() <= 15 && d.bytes().all(|b| b.is_ascii_hexdigit()))
-            .and_then(|d| u64::from_str_radix(d, 16).ok())
-            .ok_or_else(|| Halt::down(Cause::HttpMalformed, "a chunk's size is no number"))?;
+        let size = chunk_size(&line).ok_or_else(|| {
+            let shown = String::from_utf8_lossy(&line[..line.len().min(40)]).escape_debug().to_string();
+            Halt::down(Cause::HttpMalformed, format!("invalid size of a chunk \"{shown}\""))
+        })?;
         if size == 0 {
             break;
         }
-        pass(input, size, body).await?;
+        if pass(input, size, body).await?.is_break() {
+            return Ok(());
+        }
         if !read_line(input, 2).await?.is_empty() {
             return Err(Halt::down(Cause::HttpMalformed, "a chunk is longer than its size"));
         }
@@ -306,6 +265,17 @@ async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut 
         if trailer_bytes > limits.header {
             return Err(Halt::down(Cause::HeaderLimit, format!("the trailers are longer than {} bytes", limits.header)));
         }
+    }
+}
+
+/// Hexadecimal digits before any extension. Zeros before them say nothing; what needs more than 15 is no size.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii_end();
+    let digits = std::str::from_utf8(digits).ok().filter(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    match digits.trim_start_matches('0') {
+        "" => Some(0),
+        digits if digits.len() <= 15 => u64::from_str_radix(digits, 16).ok(),
+        _ => None,
     }
 }
 
@@ -336,6 +306,10 @@ mod tests {
     const LIMITS: Limits = Limits { body: 100_000, decoded: 100_000, header: 65_536 };
 
     async fn read(response: &[u8], method: &str) -> Result<Response, Halt> {
+        read_as(response, method, Reading::Lenient).await
+    }
+
+    async fn read_as(response: &[u8], method: &str, reading: Reading) -> Result<Response, Halt> {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
         far.write_all(response).await.expect("room");
         drop(far.shutdown().await);
@@ -344,14 +318,18 @@ mod tests {
             let mut sink = Vec::new();
             let _ = far.read_to_end(&mut sink).await;
         });
-        let result = exchange(&mut near, &trace, b"GET / HTTP/1.1\r\n\r\n", method, Keep::Body, &LIMITS).await;
+        let result = exchange(&mut near, &trace, b"GET / HTTP/1.1\r\n\r\n", Ask { method, keep: Keep::Body, limits: &LIMITS, reading }).await;
         drop(near);
         let _ = far_reader.await;
         result
     }
 
     async fn cause(response: &[u8]) -> Cause {
-        match read(response, "GET").await {
+        cause_as(response, Reading::Lenient).await
+    }
+
+    async fn cause_as(response: &[u8], reading: Reading) -> Cause {
+        match read_as(response, "GET", reading).await {
             Err(Halt::Down(cause, _)) => cause,
             other => panic!("{other:?}"),
         }
@@ -372,28 +350,156 @@ mod tests {
         assert_eq!(head.body_bytes, 0);
     }
 
+    /// What browsers or curl read, and how often it is noted as odd. Compared with curl in tests/system/odd_http.py.
+    const ODD: &[(&str, &str, usize)] = &[
+        ("HTTP/1.1 200 OK\r\nX-A: one\r\n two\r\n\tthree\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nX-A: one\r\n \r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\n X-A: one\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 05\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length\t: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nX(A): b\r\n\u{e4}: b\r\n: b\r\nContent-Length: 5\r\n\r\nhello", "hello", 3),
+        ("HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nX-A: a\rb\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\r\n\r\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nX-A: a\u{1}\u{7f}b\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("http/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("Http/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1  200  OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1\t200\tOK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 O\u{1}K\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("\r\n HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n", "coded", 1),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n", "coded", 1),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\ncoded", "coded", 1),
+    ];
+
+    /// Not odd at all, or not worth a word.
+    const PLAIN: &[(&str, &str)] = &[
+        ("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", "hello"),
+        ("HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello and more", "hello"),
+        ("HTTP/1.1 200 \u{e4}\r\nContent-Length:5\r\n\r\nhello", "hello"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 000000000000000000000005\r\n\r\nhello", "hello"),
+        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000000000000005  \r\nhello\r\n000\r\n\r\n", "hello"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n", "hello"),
+    ];
+
+    #[tokio::test]
+    async fn what_browsers_or_curl_read_is_read_and_noted_unless_the_config_is_strict() {
+        for (text, body, odd) in ODD {
+            let response = read(text.as_bytes(), "GET").await.unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
+            assert_eq!((response.status, response.body.as_slice(), response.odd.len()), (200, body.as_bytes(), *odd), "{text:?}: {:?}", response.odd);
+            assert!(matches!(cause_as(text.as_bytes(), Reading::Strict).await, Cause::HttpMalformed | Cause::HttpTruncated), "{text:?}");
+        }
+        for (text, body) in PLAIN {
+            for reading in [Reading::Lenient, Reading::Strict] {
+                let response = read_as(text.as_bytes(), "GET", reading).await.unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
+                assert_eq!((response.body.as_slice(), response.odd.len()), (body.as_bytes(), 0), "{text:?}: {:?}", response.odd);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folded_value_is_one_value_and_a_name_has_no_blanks() {
+        let text = "HTTP/1.1 200 OK\r\nX-A: one\r\n  two \r\n\tthree\r\nX-B : b\rc\r\nX-C:\r\n d\r\nContent-Length: 0\r\n\r\n";
+        let response = read(text.as_bytes(), "GET").await.expect("read as others read it");
+        for (name, value) in [("x-a", "one two three"), ("x-b", "b c"), ("x-c", "d")] {
+            assert_eq!(response.values(name).collect::<Vec<_>>(), [value.as_bytes()], "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_comes_byte_by_byte_is_the_same_head() {
+        for (text, body, _) in ODD {
+            let (mut near, mut far) = tokio::io::duplex(1);
+            let bytes = text.as_bytes().to_vec();
+            let sending = tokio::spawn(async move {
+                let mut request = [0; 18];
+                let _ = far.read_exact(&mut request).await;
+                let _ = far.write_all(&bytes).await;
+            });
+            let ask = Ask { method: "GET", keep: Keep::Body, limits: &LIMITS, reading: Reading::Lenient };
+            let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask).await.unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
+            assert_eq!(response.body, body.as_bytes(), "{text:?}");
+            sending.await.expect("no panic");
+        }
+    }
+
     #[tokio::test]
     async fn each_way_to_break_the_framing_has_its_cause() {
         for (text, expected) in [
             ("", Cause::HttpTruncated),
             ("HTTP/1.1 200", Cause::HttpTruncated),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", Cause::HttpTruncated),
+            ("HTTP/1.1 200 OK\rContent-Length: 5\r\rhello", Cause::HttpTruncated),
             ("<html>", Cause::HttpMalformed),
+            ("hello", Cause::HttpMalformed),
+            ("ICY 200 OK\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP 200 OK\r\n\r\n", Cause::HttpMalformed),
+            ("\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", Cause::HttpMalformed),
             ("\u{15}\u{3}\u{1}", Cause::HttpMalformed),
             ("HTTP/2 200\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.x 200\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.10 200\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 20 OK\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 2000 OK\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 OK\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 000 X\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 200 OK\r\nA: b\u{0}c\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 O\u{0}K\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhello", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5 bytes\r\n\r\nhello", Cause::HttpMalformed),
             ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 6, 5\r\n\r\nhello", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\nhello", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: foo, chunked\r\n\r\n0\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", Cause::HttpTruncated),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n", Cause::BodyLimit),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000000000000000\r\nhello\r\n0\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n", Cause::HttpMalformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", Cause::HttpTruncated),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", Cause::HttpTruncated),
         ] {
-            assert_eq!(cause(text.as_bytes()).await, expected, "{text:?}");
+            for reading in [Reading::Lenient, Reading::Strict] {
+                assert_eq!(cause_as(text.as_bytes(), reading).await, expected, "{text:?}");
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn reading_stops_at_the_limit_of_the_body() {
+        let long = "x".repeat(150_000);
+        for text in [
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 150000\r\n\r\n{long}"),
+            format!("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n{long}"),
+            format!("HTTP/1.1 200 OK\r\n\r\n{long}"),
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n249f0\r\n{long}\r\n0\r\n\r\n"),
+        ] {
+            let response = read(text.as_bytes(), "GET").await.expect("read to the limit");
+            assert_eq!((response.body.len(), response.body_bytes, response.is_cut), (100_000, 100_000, true), "{}", &text[..40]);
+        }
+        let exact = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(100_000));
+        assert!(!read(exact.as_bytes(), "GET").await.expect("within").is_cut);
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use socket2::{Domain, Socket, Type};
 use super::authorities::Authorities;
 use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
+use super::probe::budget::Budget;
 use super::probe::icmp::Echoes;
 use super::resolve::{Paths, Resolver};
 use super::sys;
@@ -23,6 +24,7 @@ pub struct Net {
     pub echoes: Echoes,
     pub authorities: Arc<Authorities>,
     pub clock: Arc<ClockTrust>,
+    pub budget: Budget,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to begin and end that with
     /// every probe would change its code each time.
     _stamping: Option<Socket>,
@@ -56,7 +58,8 @@ impl Net {
             sys::stamp_arrivals(socket.as_fd());
         }
         let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
-        Self { resolver, certificates, echoes: Echoes::default(), authorities, clock, _stamping: stamping, prepared: RefCell::default() }
+        let (echoes, budget) = (Echoes::default(), Budget::default());
+        Self { resolver, certificates, echoes, authorities, clock, budget, _stamping: stamping, prepared: RefCell::default() }
     }
 
     pub fn http_tls(&self, spec: &Arc<Http>) -> Result<Arc<Prepared>, String> {

@@ -30,6 +30,15 @@ pub struct Prepared {
     trust: Arc<Trust>,
 }
 
+impl Prepared {
+    /// The same with other protocols in ALPN.
+    pub fn offering(&self, alpn: &[&[u8]]) -> Self {
+        let mut config = self.config.clone();
+        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+        Self { config, trust: self.trust.clone() }
+    }
+}
+
 /// AES-128 with SHA-256 is asked for first, as browsers do: every server has it (RFC 8446, section 9.1), and where a processor hashes
 /// by instruction a handshake costs a tenth less than with SHA-384.
 fn provider() -> &'static Arc<CryptoProvider> {

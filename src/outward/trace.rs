@@ -20,6 +20,8 @@ pub enum Stage {
     Request,
     FirstByte,
     Transfer,
+    /// All of the answer is there; what is yet to be done is the prober's own.
+    Judging,
     /// A reply of a dialogue, a DNS answer or an echo is awaited.
     Reply(Cause),
 }
@@ -27,7 +29,7 @@ pub enum Stage {
 impl Stage {
     fn phase(self) -> Option<Phase> {
         match self {
-            Stage::Idle => None,
+            Stage::Idle | Stage::Judging => None,
             Stage::Resolve => Some(Phase::Resolve),
             Stage::Connect => Some(Phase::Connect),
             Stage::Tls => Some(Phase::Tls),
@@ -41,7 +43,7 @@ impl Stage {
     pub fn timeout_cause(self) -> Cause {
         match self {
             Stage::Resolve => Cause::DnsTimeout,
-            Stage::Idle | Stage::Connect => Cause::ConnectTimeout,
+            Stage::Idle | Stage::Judging | Stage::Connect => Cause::ConnectTimeout,
             Stage::Tls => Cause::TlsTimeout,
             Stage::Request | Stage::FirstByte => Cause::FirstByteTimeout,
             Stage::Transfer => Cause::BodyTimeout,
@@ -115,7 +117,7 @@ impl Trace {
     }
 
     fn enter_now(&self, stage: Stage, now_ns: u64) {
-        if self.stage.get() == Stage::Idle {
+        if matches!(self.stage.get(), Stage::Idle | Stage::Judging) {
             self.is_own(self.entered_ns.get(), now_ns);
         }
         let at_ns = now_ns.saturating_sub(self.own.get().total_ns).max(self.since_ns.get());

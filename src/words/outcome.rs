@@ -219,6 +219,19 @@ pub struct Finding {
     pub met: bool,
 }
 
+impl Finding {
+    const ODD: &str = "an answer without oddities";
+
+    /// Something that a peer does against the rules and that is read all the same.
+    pub fn odd(what: String) -> Self {
+        Self { expectation: Self::ODD.to_owned(), found: what, met: true }
+    }
+
+    pub fn is_odd(&self) -> bool {
+        self.expectation == Self::ODD
+    }
+}
+
 /// What the peer's certificate chain says, also when it was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts {

@@ -21,6 +21,8 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+from odd_http import test_odd_http_is_read_as_curl_reads_it
+
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROBITY = os.environ.get("PROBITY", os.path.join(ROOT, "target", "release", "probity"))
 

@@ -91,6 +91,10 @@ fn show_facts(out: &mut String, facts: &Facts) {
         out.push('\n');
     }
     for f in &facts.findings {
+        if f.is_odd() {
+            let _ = writeln!(out, "  odd  {}", escaped(&f.found));
+            continue;
+        }
         let mark = if f.met { "ok  " } else { "FAIL" };
         let _ = writeln!(out, "  {mark} {} (found {})", escaped(&f.expectation), escaped(&f.found));
     }

@@ -1,19 +1,11 @@
 //! What an http endpoint is expected to answer, held against what it answered. Every expectation leaves a finding.
 
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::io::Read;
-
 use super::super::halt::Halt;
 use super::super::http1::Response;
-use super::json;
-use crate::config::plan_probe::{HeaderTest, HttpExpect, Limits, TextRule};
+use super::{charset, json};
+use crate::config::plan_probe::{HeaderTest, HttpExpect, Limits, Pattern, TextRule};
 use crate::words::{Cause, Finding};
 
-/// Content codings that may be nested in one response.
-const CODING_LIMIT: usize = 3;
-/// As much of a decoded body is kept before it is known to be within the limit.
-const AT_FIRST: usize = 256 << 10;
 /// A found value is shown up to this many characters.
 const SHOWN: usize = 120;
 
@@ -40,7 +32,10 @@ pub fn needs_body(expect: &HttpExpect) -> bool {
 /// Status, version, headers: all that does not need the body.
 pub fn head(expect: &HttpExpect, response: &Response, final_url: &str, verdicts: &mut Verdicts) {
     let status = response.status;
-    verdicts.add(Cause::Status, format!("status in {}", expect.status.shown()), status.to_string(), expect.status.contains(status));
+    let is_expected = expect.status.contains(status);
+    let said = if is_expected { None } else { said(response) };
+    let found = said.map_or_else(|| status.to_string(), |text| format!("{status}: {text}"));
+    verdicts.add(Cause::Status, format!("status in {}", expect.status.shown()), found, is_expected);
     if let Some(version) = &expect.version {
         verdicts.add(Cause::VersionMismatch, format!("HTTP/{version}"), format!("HTTP/{}", response.version), response.version == version);
     }
@@ -61,121 +56,81 @@ pub fn head(expect: &HttpExpect, response: &Response, final_url: &str, verdicts:
     }
 }
 
-/// Text, regular expressions and JSON over the decoded body. May take long on a large one.
-pub fn body(expect: &HttpExpect, body: &[u8], verdicts: &mut Verdicts) {
+/// What an unexpected answer says of itself: the title of a page, or the start of its text.
+fn said(response: &Response) -> Option<String> {
+    if response.status < 400 || response.values("content-encoding").next().is_some() {
+        return None;
+    }
+    let lower = response.body.to_ascii_lowercase();
+    let after = |tag: &[u8], from: usize| lower[from..].windows(tag.len()).position(|w| w == tag).map(|at| from + at);
+    let title = after(b"<title>", 0).map(|at| at + 7).and_then(|start| after(b"</title>", start).map(|end| &response.body[start..end]));
+    let text = title.unwrap_or(&response.body).trim_ascii();
+    (!text.is_empty()).then(|| shown(text))
+}
+
+/// A body without its codings, and where it ends.
+#[derive(Debug)]
+pub struct Seen {
+    pub bytes: Vec<u8>,
+    /// It goes on beyond `limits.body`.
+    pub is_cut: bool,
+}
+
+/// Text, regular expressions and JSON over the decoded body: as it is, and as its charset says. May take long on a large one.
+pub fn body(expect: &HttpExpect, response: &Response, seen: &Seen, limits: &Limits, verdicts: &mut Verdicts) {
+    let text = charset::in_utf_8(response, &seen.bytes);
+    let in_charset = text.as_ref().map(|(_, text)| text.as_bytes());
     for rule in &expect.body {
-        let (expectation, met) = match rule {
-            TextRule::Contains(text) => (format!("body contains \"{}\"", text.escape_debug()), find(body, text.as_bytes())),
-            TextRule::NotContains(text) => (format!("body does not contain \"{}\"", text.escape_debug()), !find(body, text.as_bytes())),
-            TextRule::Matches(p) => (format!("body matches /{}/", p.text), p.regex.is_match(body)),
-            TextRule::NotMatches(p) => (format!("body does not match /{}/", p.text), !p.regex.is_match(body)),
-        };
-        verdicts.add(Cause::BodyMismatch, expectation, format!("{} bytes: {}", body.len(), shown(body)), met);
+        let (expectation, met, is_certain) = held(rule, seen, in_charset);
+        if is_certain {
+            let body = in_charset.unwrap_or(&seen.bytes);
+            let charset = text.as_ref().map(|(name, _)| format!(" of {name}")).unwrap_or_default();
+            verdicts.add(Cause::BodyMismatch, expectation, format!("{} bytes{charset}: {}", seen.bytes.len(), shown(body)), met);
+        } else {
+            verdicts.add(Cause::BodyLimit, expectation, beyond(limits), false);
+        }
     }
     if let Some(cel) = &expect.json {
-        let (found, met) = json::judged(cel, body);
-        verdicts.add(Cause::JsonMismatch, format!("JSON satisfies {}", cel.text), found, met);
-    }
-}
-
-/// Undoes the content codings, within the limit.
-pub fn decoded<'r>(response: &'r Response, limits: &Limits) -> Result<Cow<'r, [u8]>, Halt> {
-    let codings = codings(response)?;
-    if codings.is_empty() {
-        return Ok(Cow::Borrowed(&response.body));
-    }
-    let (body, length) = undone(response, &codings, limits, AT_FIRST)?;
-    if body.len() == length {
-        return Ok(Cow::Owned(body));
-    }
-    // Known to be within the limit, it is undone again into as much as it takes: a bomb is never held.
-    drop(body);
-    Ok(Cow::Owned(undone(response, &codings, limits, length)?.0))
-}
-
-/// Whether the content codings can be undone within the limit, for a body that nobody looks at.
-pub fn decodable(response: &Response, limits: &Limits) -> Result<(), Halt> {
-    let codings = codings(response)?;
-    if codings.is_empty() { Ok(()) } else { undone(response, &codings, limits, 0).map(|_| ()) }
-}
-
-/// The content codings in the order in which they were applied. An answer without a body has nothing to undo, whatever its
-/// header says (HEAD, 204).
-fn codings(response: &Response) -> Result<Vec<String>, Halt> {
-    if response.body.is_empty() {
-        return Ok(Vec::new());
-    }
-    let header: Vec<u8> = response.values("content-encoding").collect::<Vec<_>>().join(&b',');
-    let codings: Vec<String> =
-        String::from_utf8_lossy(&header).split(',').map(|c| c.trim().to_ascii_lowercase()).filter(|c| !c.is_empty() && c != "identity").collect();
-    if codings.len() > CODING_LIMIT {
-        return Err(Halt::down(Cause::DecodeLimit, format!("{} content codings are nested, at most {CODING_LIMIT} are undone", codings.len())));
-    }
-    Ok(codings)
-}
-
-/// The first `kept` bytes of what the codings hide, and its whole length.
-fn undone(response: &Response, codings: &[String], limits: &Limits, kept: usize) -> Result<(Vec<u8>, usize), Halt> {
-    let is_over = Cell::new(false);
-    let mut layers: Box<dyn Read + '_> = Box::new(response.body.as_slice());
-    for coding in codings.iter().rev() {
-        layers = Box::new(Bounded { inner: without(layers, coding)?, left: limits.decoded, is_over: &is_over });
-    }
-    let mut out = Vec::new();
-    if kept > AT_FIRST {
-        out.reserve_exact(kept);
-    }
-    let (mut length, mut piece) = (0, [0; 8192]);
-    loop {
-        match layers.read(&mut piece) {
-            Ok(0) => return Ok((out, length)),
-            Ok(n) => {
-                out.extend_from_slice(&piece[..n.min(kept - out.len())]);
-                length += n;
-            }
-            Err(_) if is_over.get() => return Err(Halt::down(Cause::DecodeLimit, format!("the decoded body is longer than {} bytes", limits.decoded))),
-            Err(error) => return Err(Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}"))),
+        let expectation = format!("JSON satisfies {}", cel.text);
+        if seen.is_cut {
+            verdicts.add(Cause::BodyLimit, expectation, beyond(limits), false);
+            return;
         }
+        // JSON is UTF-8 whatever its Content-Type says (RFC 8259 section 8.1), unless it is not.
+        let is_utf_8 = std::str::from_utf8(&seen.bytes).is_ok() && !seen.bytes.starts_with(b"\xEF\xBB\xBF");
+        let (found, met) = json::judged(cel, in_charset.filter(|_| !is_utf_8).unwrap_or(&seen.bytes));
+        verdicts.add(Cause::JsonMismatch, expectation, found, met);
     }
 }
 
-/// Undoes one coding while it is read.
-fn without<'r>(mut coded: Box<dyn Read + 'r>, coding: &str) -> Result<Box<dyn Read + 'r>, Halt> {
-    match coding {
-        "gzip" | "x-gzip" => Ok(Box::new(flate2::read::MultiGzDecoder::new(coded))),
-        "deflate" => {
-            let mut start = Vec::new();
-            let read = (&mut coded).take(2).read_to_end(&mut start);
-            read.map_err(|error| Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}")))?;
-            // Many servers send it without the zlib wrapper (RFC 1950) that RFC 9110 asks for.
-            let is_wrapped = matches!(start[..], [cmf, flags] if cmf & 0x0F == 8 && (u16::from(cmf) << 8 | u16::from(flags)) % 31 == 0);
-            let whole = std::io::Cursor::new(start).chain(coded);
-            if is_wrapped { Ok(Box::new(flate2::read::ZlibDecoder::new(whole))) } else { Ok(Box::new(flate2::read::DeflateDecoder::new(whole))) }
-        }
-        "br" => Ok(Box::new(brotli_decompressor::Decompressor::new(coded, 4096))),
-        other => Err(Halt::down(Cause::DecodeError, format!("the content coding \"{}\" is not known", other.escape_debug()))),
-    }
+fn beyond(limits: &Limits) -> String {
+    format!("that it is not decided by the first {} bytes, where reading stopped: raise probe.http.limits.body", limits.body)
 }
 
-/// Ends with an error when more comes than may.
-struct Bounded<'r> {
-    inner: Box<dyn Read + 'r>,
-    left: u64,
-    is_over: &'r Cell<bool>,
+/// The expectation, whether it is met, and whether what lies beyond a cut could not change that.
+fn held(rule: &TextRule, seen: &Seen, in_charset: Option<&[u8]>) -> (String, bool, bool) {
+    let is_cut = seen.is_cut;
+    let in_any = |test: &dyn Fn(&[u8]) -> bool| test(&seen.bytes) || in_charset.is_some_and(test);
+    let contains = |text: &str| in_any(&|body| find(body, text.as_bytes()));
+    // At a cut an anchor holds that may not hold in the whole.
+    let matches = |p: &Pattern| {
+        in_any(&|body| match p.regex.find(body) {
+            Some(found) => !(is_cut && found.end() == body.len() && looks_ahead(&p.text)),
+            None => false,
+        })
+    };
+    let (expectation, is_found, is_wanted) = match rule {
+        TextRule::Contains(text) => (format!("body contains \"{}\"", text.escape_debug()), contains(text), true),
+        TextRule::NotContains(text) => (format!("body does not contain \"{}\"", text.escape_debug()), contains(text), false),
+        TextRule::Matches(p) => (format!("body matches /{}/", p.text), matches(p), true),
+        TextRule::NotMatches(p) => (format!("body does not match /{}/", p.text), matches(p), false),
+    };
+    (expectation, is_found == is_wanted, is_found || !is_cut)
 }
 
-impl Read for Bounded<'_> {
-    fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.inner.read(piece)?;
-        match self.left.checked_sub(n as u64) {
-            Some(left) => self.left = left,
-            None => {
-                self.is_over.set(true);
-                return Err(std::io::Error::other("more than may come"));
-            }
-        }
-        Ok(n)
-    }
+/// Whether a pattern may ask what follows its match.
+fn looks_ahead(pattern: &str) -> bool {
+    ["$", "\\z", "\\b", "\\B"].iter().any(|anchor| pattern.contains(anchor))
 }
 
 fn find(body: &[u8], text: &[u8]) -> bool {
@@ -190,74 +145,4 @@ pub fn shown(bytes: &[u8]) -> String {
         out.push('…');
     }
     format!("\"{out}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use flate2::Compression;
-    use std::io::Write;
-
-    const LIMITS: Limits = Limits { body: 1 << 20, decoded: 1 << 20, header: 65_536 };
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(bytes).expect("memory");
-        encoder.finish().expect("memory")
-    }
-
-    fn zlib(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).expect("memory");
-        encoder.finish().expect("memory")
-    }
-
-    fn deflate(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).expect("memory");
-        encoder.finish().expect("memory")
-    }
-
-    fn response(coding: &str, body: Vec<u8>) -> Response {
-        Response { headers: vec![("content-encoding".into(), coding.into())], body, ..Response::default() }
-    }
-
-    #[test]
-    fn a_body_is_undone_whole_whatever_its_codings_and_length() {
-        let lengths = [0, 1, AT_FIRST - 1, AT_FIRST, AT_FIRST + 1, 1 << 20];
-        for plain in lengths.map(|n| (0..n).map(|k| (k * k / 7) as u8).collect::<Vec<_>>()) {
-            for coded in [
-                response("gzip", gzip(&plain)),
-                response("x-gzip", [gzip(&plain[..plain.len() / 2]), gzip(&plain[plain.len() / 2..])].concat()),
-                response("deflate", zlib(&plain)),
-                response("deflate", deflate(&plain)),
-                response("deflate, identity, gzip", gzip(&zlib(&plain))),
-                response("gzip, deflate", deflate(&gzip(&plain))),
-            ] {
-                let body = decoded(&coded, &LIMITS).expect("within the limit");
-                assert!(*body == *plain, "{} bytes of {}", plain.len(), String::from_utf8_lossy(&coded.headers[0].1));
-                assert!(decodable(&coded, &LIMITS).is_ok());
-            }
-        }
-    }
-
-    #[test]
-    fn a_bomb_is_found_in_whichever_layer_it_is_and_nonsense_is_no_bomb() {
-        let zeros = vec![0; (1 << 20) + 1];
-        for (coded, cause) in [
-            (response("gzip", gzip(&zeros)), Cause::DecodeLimit),
-            (response("deflate", deflate(&zeros)), Cause::DecodeLimit),
-            (response("deflate, gzip", gzip(&zlib(&zeros))), Cause::DecodeLimit),
-            (response("gzip, gzip", gzip(&[gzip(b"x"), gzip(&zeros)].concat())), Cause::DecodeLimit),
-            (response("gzip", b"no gzip".to_vec()), Cause::DecodeError),
-            (response("gzip", gzip(b"cut short")[..12].to_vec()), Cause::DecodeError),
-            (response("deflate", zlib(b"cut short")[..6].to_vec()), Cause::DecodeError),
-            (response("zstd", b"x".to_vec()), Cause::DecodeError),
-            (response("gzip,gzip,gzip,gzip", b"x".to_vec()), Cause::DecodeLimit),
-        ] {
-            for result in [decoded(&coded, &LIMITS).map(|_| ()), decodable(&coded, &LIMITS)] {
-                assert!(matches!(&result, Err(Halt::Down(found, _)) if *found == cause), "{result:?}, not {cause:?}");
-            }
-        }
-    }
 }

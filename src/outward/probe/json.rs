@@ -2,8 +2,13 @@
 //!
 //! Called by [`super::expect`]. An expression that holds costs one evaluation; only one that does not is taken apart.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use cel::common::ast::{ComprehensionExpr, Expr, operators};
 use cel::{Context, ExecutionError, IdedExpr, Value};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
 
 use crate::config::expression_numbers::{ARITHMETIC, RESULT, environment, number};
 use crate::config::expression_words::{macro_name, written};
@@ -18,12 +23,12 @@ const LEVELS: usize = 12;
 
 /// What was found, and whether the expression holds.
 pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
-    let json: serde_json::Value = match serde_json::from_slice(body) {
-        Ok(json) => json,
+    let json = match serde_json::from_slice(body) {
+        Ok(AsCel(json)) => json,
         Err(error) => return (format!("no JSON: {error}"), false),
     };
     let mut context = Context::with_env(environment());
-    context.add_variable_from_value("body", as_cel(json));
+    context.add_variable_from_value("body", json);
     match Value::resolve(&cel.tree, &context) {
         Ok(Value::Bool(true)) => ("true".to_owned(), true),
         Ok(Value::Bool(false)) => (falsehood(&cel.tree, &context), false),
@@ -32,15 +37,67 @@ pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
     }
 }
 
-fn as_cel(json: serde_json::Value) -> Value {
-    use serde_json::Value as Json;
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(b) => Value::Bool(b),
-        Json::Number(n) => number(&n),
-        Json::String(text) => Value::from(text),
-        Json::Array(list) => Value::List(std::sync::Arc::new(list.into_iter().map(as_cel).collect())),
-        Json::Object(map) => Value::from(map.into_iter().map(|(k, v)| (k, as_cel(v))).collect::<std::collections::HashMap<String, Value>>()),
+/// JSON read as values of expressions at once: a tree in between would double what a large body takes.
+struct AsCel(Value);
+
+impl<'de> Deserialize<'de> for AsCel {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Reader).map(AsCel)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, b: bool) -> Result<Value, E> {
+        Ok(Value::Bool(b))
+    }
+
+    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
+        Ok(number(&n.into()))
+    }
+
+    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
+        Ok(number(&n.into()))
+    }
+
+    fn visit_f64<E>(self, n: f64) -> Result<Value, E> {
+        // JSON has no number that is none.
+        Ok(Number::from_f64(n).map_or(Value::Null, |n| number(&n)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::from(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::from(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(AsCel(value)) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::List(Arc::new(values)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut values = HashMap::new();
+        while let Some((name, AsCel(value))) = map.next_entry::<String, _>()? {
+            values.insert(name, value);
+        }
+        Ok(Value::from(values))
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! The engine calls [`run`]; it gets back a [`Report`]. A kind is one file here and knows one protocol.
 
+pub mod budget;
+pub mod charset;
+pub mod coding;
 pub mod dns;
 pub mod expect;
 pub mod http;
@@ -19,7 +22,7 @@ use super::net::Net;
 use super::trace::Trace;
 use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
-use crate::words::{Cause, Finding, Ms, Outcome, PhaseTimes};
+use crate::words::{Cause, Finding, Ms, Outcome, PhaseTimes, Reason};
 
 /// What one probe found and how long it took.
 #[derive(Debug, Clone)]
@@ -45,7 +48,9 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         }
         Err(_) => {
             trace.enter(super::trace::Stage::Idle);
-            Some(Halt::down(stage.timeout_cause(), format!("no end within {} ms", endpoint.rules.cadence.timeout)))
+            let timeout = endpoint.rules.cadence.timeout;
+            let late = || Halt::unmeasured(Reason::Late, format!("the answer came within {timeout} ms, but the prober did not end judging it by then"));
+            Some(if stage == super::trace::Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), format!("no end within {timeout} ms")) })
         }
     };
     let facts = Box::new(trace.facts.take());

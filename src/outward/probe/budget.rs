@@ -1,0 +1,96 @@
+//! Memory for bodies that are being judged: all probes of a thread share it, and wait for it in their own time.
+//!
+//! A decoded body holds its share of the first part until it is judged, and takes one of the second only after that: whoever
+//! waits for the first holds nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// For what codings hide.
+const DECODED: usize = 12 << 20;
+/// For values made of JSON.
+const VALUES: usize = 24 << 20;
+/// What a value of JSON takes, with its place in a list or a map.
+const VALUE_BYTES: usize = 80;
+/// The unit in which shares are counted.
+const UNIT: usize = 1024;
+
+pub struct Budget {
+    decoded: Arc<Semaphore>,
+    values: Arc<Semaphore>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let of = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
+        Self { decoded: of(DECODED), values: of(VALUES) }
+    }
+}
+
+/// A share of the memory, given back when it is dropped. Nothing where the budget is gone, which ends with its thread.
+pub type Share = Option<OwnedSemaphorePermit>;
+
+impl Budget {
+    /// Room for a body of at most `limit` bytes to be undone in.
+    pub async fn decoded(&self, limit: u64) -> Share {
+        share(&self.decoded, usize::try_from(limit).unwrap_or(DECODED), DECODED).await
+    }
+
+    /// Room for what JSON text becomes.
+    pub async fn values(&self, bytes: usize) -> Share {
+        share(&self.values, bytes, VALUES).await
+    }
+}
+
+/// What asks for more than there is gets all of it, and runs alone.
+async fn share(of: &Arc<Semaphore>, bytes: usize, all: usize) -> Share {
+    let units = bytes.min(all).div_ceil(UNIT);
+    of.clone().acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).await.ok()
+}
+
+/// Gives back what `bytes` do not need.
+pub fn shrink(share: &mut Share, bytes: usize) {
+    if let Some(permit) = share {
+        drop(permit.split(permit.num_permits().saturating_sub(bytes.div_ceil(UNIT))));
+    }
+}
+
+/// What JSON text becomes in memory, at most: its texts, and a value for each comma, colon and bracket.
+pub fn of_json(text: &[u8]) -> usize {
+    text.len() + VALUE_BYTES * text.iter().filter(|b| matches!(b, b',' | b':' | b'[' | b'{')).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn what_does_not_fit_waits_and_what_is_larger_than_all_runs_alone() {
+        let budget = Budget::default();
+        let first = budget.values(VALUES / 2).await;
+        let second = budget.values(VALUES / 2).await;
+        assert!(timeout(Duration::from_millis(20), budget.values(1)).await.is_err());
+        drop(first);
+        assert!(budget.values(1).await.is_some());
+        assert!(timeout(Duration::from_millis(20), budget.values(usize::MAX)).await.is_err());
+        drop(second);
+        assert!(budget.values(usize::MAX).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_turns_out_small_leaves_room_for_others() {
+        let budget = Budget::default();
+        let mut first = budget.decoded(u64::MAX).await;
+        assert!(timeout(Duration::from_millis(20), budget.decoded(1)).await.is_err());
+        shrink(&mut first, 1000);
+        assert!(budget.decoded(DECODED as u64 - 1024).await.is_some());
+    }
+
+    #[test]
+    fn many_small_values_weigh_more_than_a_long_text() {
+        assert!(of_json(b"[0,0,0,0,0,0,0,0]") > of_json(&b"x".repeat(600)));
+    }
+}

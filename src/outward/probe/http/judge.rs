@@ -1,0 +1,104 @@
+//! The answer held against what is expected: small ones at once, large and coded ones off the probing thread and within the
+//! memory that all probes share.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::super::super::halt::Halt;
+use super::super::super::http1::Response;
+use super::super::super::net::Net;
+use super::super::super::trace::{Stage, Trace};
+use super::super::budget::{self, Share};
+use super::super::coding;
+use super::super::expect::{self, Seen, Verdicts};
+use crate::config::plan_probe::{Compression, Http};
+use crate::words::{Finding, Reason};
+
+/// Larger bodies are held against their expectations off the probing thread.
+const INLINE_BODY: u64 = 64 << 10;
+/// The same for JSON, which costs more for each byte.
+const INLINE_JSON: u64 = 4 << 10;
+
+/// Holds the response against what is expected of it.
+pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &str) -> Result<(), Halt> {
+    let mut verdicts = Verdicts::default();
+    expect::head(&spec.expect, &response, final_url, &mut verdicts);
+    if response.is_cut {
+        let limit = spec.limits.body;
+        verdicts.findings.push(Finding::odd(format!("the body is longer than {limit} bytes, the limit of probe.http.limits.body: reading stopped there")));
+    }
+    let mut undecodable = None;
+    if verdicts.first_unmet.is_none() && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask) {
+        let inline = if spec.expect.json.is_some() { INLINE_JSON } else { INLINE_BODY };
+        // A compressed body may be far larger than what was transferred.
+        if response.body_bytes <= inline && !coding::is_coded(&response) {
+            undecodable = see(spec, response, &mut verdicts).map(|seen| decide(spec, &seen, &mut verdicts)).err();
+        } else {
+            trace.enter(Stage::Judging);
+            let judged = judge_large(net, spec, response, verdicts).await;
+            trace.enter(Stage::Idle);
+            (verdicts, undecodable) = judged?;
+        }
+    }
+    trace.facts.borrow_mut().findings.append(&mut verdicts.findings);
+    match undecodable.or(verdicts.first_unmet) {
+        Some(halt) => Err(halt),
+        None => Ok(()),
+    }
+}
+
+/// Undoes the codings. The body as it came is not kept.
+fn see(spec: &Http, mut response: Response, verdicts: &mut Verdicts) -> Result<(Response, Option<Seen>), Halt> {
+    let odd;
+    let mut seen = None;
+    if expect::needs_body(&spec.expect) {
+        let plain = coding::decoded(&response, &spec.limits, spec.reading)?;
+        odd = plain.odd;
+        let undone = match plain.bytes {
+            Cow::Owned(bytes) => Some(bytes),
+            Cow::Borrowed(_) => None,
+        };
+        let body = std::mem::take(&mut response.body);
+        seen = Some(Seen { bytes: undone.unwrap_or(body), is_cut: response.is_cut });
+    } else {
+        odd = coding::decodable(&response, &spec.limits, spec.reading)?;
+    }
+    verdicts.findings.extend(odd.map(Finding::odd));
+    Ok((response, seen))
+}
+
+fn decide(spec: &Http, (response, seen): &(Response, Option<Seen>), verdicts: &mut Verdicts) {
+    if let Some(seen) = seen {
+        expect::body(&spec.expect, response, seen, &spec.limits, verdicts);
+    }
+}
+
+/// What waits here, waits in the prober's own time.
+async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdicts: Verdicts) -> Result<(Verdicts, Option<Halt>), Halt> {
+    let mut share: Share = if coding::is_coded(&response) { net.budget.decoded(spec.limits.decoded).await } else { None };
+    let (spec, needs_values) = (spec.clone(), spec.expect.json.is_some());
+    let (spec, seen, mut verdicts, share) = apart(move || {
+        let seen = see(&spec, response, &mut verdicts);
+        budget::shrink(&mut share, seen.as_ref().ok().and_then(|(_, seen)| seen.as_ref()).map_or(0, |seen| seen.bytes.len()));
+        (spec, seen, verdicts, share)
+    })
+    .await?;
+    let seen = match seen {
+        Ok(seen) => seen,
+        Err(halt) => return Ok((verdicts, Some(halt))),
+    };
+    let values = match seen.1.as_ref().filter(|_| needs_values) {
+        Some(seen) => net.budget.values(budget::of_json(&seen.bytes)).await,
+        None => None,
+    };
+    apart(move || {
+        decide(&spec, &seen, &mut verdicts);
+        drop((seen, share, values));
+        (verdicts, None)
+    })
+    .await
+}
+
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Halt> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| Halt::unmeasured(Reason::Internal, e.to_string()))
+}
