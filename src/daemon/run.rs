@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::{self, Desk};
+use super::early;
 use super::exit::Exit;
 use super::reload::Reloader;
 use super::start::{self, StartError};
@@ -41,6 +42,7 @@ const END_WITHIN: Duration = Duration::from_millis(1800);
 
 /// How often the threads are looked after.
 const LOOK_AFTER_THREADS: Duration = Duration::from_secs(1);
+const LOOK_WHILE_STARTING: Duration = Duration::from_millis(10);
 
 /// What ends a daemon beside signals.
 pub type Ending = std::pin::Pin<Box<dyn Future<Output = ()>>>;
@@ -204,23 +206,26 @@ impl Outer {
         let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
+        // What came before the stream above was there; later ones come by the stream.
+        let mut is_asked = early::was_asked();
         let mut ending = ending;
         loop {
+            // Until the first round is scheduled there is nothing to compare a new config with: reloads wait for it.
+            let is_ready = self.board.health.scheduled.load(Ordering::Acquire);
+            if is_ready && std::mem::take(&mut is_asked) {
+                read_again(&self.reloader).await;
+            }
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = &mut ending => break,
-                () = tokio::time::sleep(LOOK_AFTER_THREADS) => {
+                () = tokio::time::sleep(if is_ready { LOOK_AFTER_THREADS } else { LOOK_WHILE_STARTING }) => {
                     if has_died() {
                         return Err(StartError::System("a thread of the daemon has ended by itself; please report this".into()));
                     }
                 }
-                _ = hangup.recv() => {
-                    tell_reloading();
-                    let _ = self.reloader.reload().await;
-                    tell(&[NotifyState::Ready]);
-                }
-                Some(reply) = reloads.recv() => {
+                _ = hangup.recv() => is_asked = true,
+                Some(reply) = reloads.recv(), if is_ready => {
                     let reloader = self.reloader.clone();
                     tokio::task::spawn_local(async move {
                         tell_reloading();
@@ -251,6 +256,12 @@ impl Outer {
         server.abort();
         Ok(())
     }
+}
+
+async fn read_again(reloader: &Reloader) {
+    tell_reloading();
+    let _ = reloader.reload().await;
+    tell(&[NotifyState::Ready]);
 }
 
 /// Judges the contracts every few seconds, for metrics and page.

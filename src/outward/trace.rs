@@ -76,6 +76,8 @@ pub struct Trace {
     pub facts: RefCell<Facts>,
     phases: RefCell<PhaseTimes>,
     stage: Cell<Stage>,
+    /// The last one in which the endpoint was waited for.
+    last_stage: Cell<Stage>,
     /// The same, less what was our own until then.
     since_ns: Cell<u64>,
     /// The last moment at which the endpoint was seen to do something, less the same.
@@ -100,6 +102,7 @@ impl Trace {
             facts: RefCell::default(),
             phases: RefCell::default(),
             stage: Cell::new(Stage::Idle),
+            last_stage: Cell::new(Stage::Idle),
             since_ns: Cell::new(now),
             ended_ns: Cell::new(now),
             client_certificate_asked: Cell::new(false),
@@ -109,6 +112,11 @@ impl Trace {
 
     pub fn stage(&self) -> Stage {
         self.stage.get()
+    }
+
+    /// Where the endpoint was last waited for.
+    pub fn last_stage(&self) -> Stage {
+        self.last_stage.get()
     }
 
     /// Ends the stage that stood and begins another. Idle time is the prober's own.
@@ -125,6 +133,9 @@ impl Trace {
             self.phases.borrow_mut().add(phase, (at_ns - self.since_ns.get()) / 1000);
         }
         self.stage.set(stage);
+        if !matches!(stage, Stage::Idle | Stage::Judging) {
+            self.last_stage.set(stage);
+        }
         if stage == Stage::Tls {
             self.first_bytes.clear();
         }

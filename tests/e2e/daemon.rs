@@ -599,3 +599,39 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
     child.wait().expect("ended");
     assert_eq!(first.matches("state=\"unknown\"} ").count(), 20_000, "the first page that is given has every endpoint");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_ready() {
+    let (directory, server) = (tempfile::tempdir().expect("a directory"), answering(ok("", b"ok")).await);
+    let port = closed_port();
+    let text = |name: &str| format!("{QUICK}{}", http(name, server));
+    let config = write_config(directory.path(), port, &text("a"));
+    let whole = std::fs::read_to_string(&config).expect("a config");
+    std::fs::remove_file(&config).expect("removed");
+    // A pipe in its place: the daemon waits there, before it has done anything else.
+    assert!(Command::new("mkfifo").arg(&config).status().expect("run").success());
+    let log = std::fs::File::create(directory.path().join("log")).expect("a log");
+    let child = run(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
+    let daemon = Daemon { child, port, directory: directory.path().to_owned() };
+    let status = format!("/proc/{}/status", daemon.child.id());
+    // Bit 0 is that of SIGHUP.
+    let catches_hup = |_: &Daemon| {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let mask = text.lines().find_map(|l| l.strip_prefix("SigCgt:")).and_then(|m| u64::from_str_radix(m.trim(), 16).ok());
+        async move { mask.is_some_and(|m| m & 1 == 1) }
+    };
+    daemon.until(catches_hup).await;
+    for _ in 0..5 {
+        daemon.signal("-HUP");
+    }
+    let feed = |text: String| {
+        let path = config.clone();
+        tokio::task::spawn_blocking(move || std::fs::write(path, text))
+    };
+    feed(whole.clone()).await.expect("joined").expect("read");
+    // The reload that was asked for reads the config again, when the daemon is ready.
+    feed(whole.replace("\"a\"", "\"b\"")).await.expect("joined").expect("read");
+    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
+    daemon.until_state("b", "up").await;
+    assert_eq!(daemon.state("a").await, "absent");
+}

@@ -118,7 +118,8 @@ async fn a_resolver_that_answers_after_more_than_a_second_is_slow_and_no_outage(
 async fn the_search_list_goes_on_as_glibcs_does() {
     let port = tcp(|stream| async move { drop(stream) }).await;
     let nodata = || Does::Addresses(Vec::new());
-    let cases: Vec<(&str, Vec<(&str, Does)>, bool)> = vec![
+    type Case<'z> = (&'z str, Vec<(&'z str, Does)>, bool);
+    let cases: Vec<Case> = vec![
         ("no such name", vec![], true),
         ("no address", vec![("web.one.test", nodata())], true),
         ("SERVFAIL", vec![("web.one.test", Does::Code(ResponseCode::ServFail))], true),

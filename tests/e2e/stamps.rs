@@ -139,5 +139,48 @@ async fn a_datagram_that_waits_for_our_thread_is_as_old_as_the_kernel_says() {
         message[2] |= 0x80;
         course.answer(|| assert_eq!(socket.send_to(&message[..length], from).expect("sent"), length));
     });
-    held(&format!("probe.dns = {{ server = \"127.0.0.1:{}\", query = \"www.example\", type = \"A\" }}", served.port), served).await;
+    held(&format!("probe.dns = {{ server = \"127.0.0.1:{}\", query = \"www.example\", type = \"A\", expect.at_least = 0 }}", served.port), served).await;
+}
+
+/// Lets this thread do nothing else for so long, as a stall of the prober does.
+fn stand_still(ms: u64) {
+    let until = Clock::Real.boot_ns() + ms * 1_000_000;
+    while Clock::Real.boot_ns() < until {
+        std::hint::spin_loop();
+    }
+}
+
+#[tokio::test]
+async fn after_a_stall_what_came_later_than_the_timeout_is_late_and_what_came_in_time_is_not() {
+    // Servers of their own threads, which go on while this one stands still.
+    let server = |after_ms: u64| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let port = listener.local_addr().expect("bound").port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stand_still(after_ms);
+            let _ = stream.write_all(&ok("", b"ok"));
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        port
+    };
+    for (after_ms, is_late) in [(50, false), (600, true)] {
+        let endpoint = endpoint(&format!("timeout = \"400ms\"\nprobe.http = \"http://127.0.0.1:{}/\"", server(after_ms)));
+        let report = tokio::task::LocalSet::new()
+            .run_until(async move {
+                let net = Net::default();
+                let probe = run(&net, &endpoint);
+                tokio::pin!(probe);
+                // The request goes out, then nothing is looked at until long after the timeout.
+                assert!(tokio::time::timeout(std::time::Duration::from_millis(20), &mut probe).await.is_err());
+                stand_still(900);
+                probe.await
+            })
+            .await;
+        if is_late {
+            assert!(cause(&report).is_timeout(), "late, whatever was ready first: {:?}", report.outcome);
+        } else {
+            assert_up(&report);
+        }
+    }
 }

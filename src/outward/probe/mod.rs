@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::halt::Halt;
 use super::net::Net;
-use super::trace::Trace;
+use super::trace::{Stage, Trace};
 use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
 use crate::words::{Cause, Finding, Ms, Outcome, PhaseTimes, Reason};
@@ -43,14 +43,18 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let stage = trace.stage();
     let halt = match ended {
         Ok(result) => {
-            trace.enter(super::trace::Stage::Idle);
-            result.err()
+            trace.enter(Stage::Idle);
+            // Where we stood still, an answer and the timeout are both there when we look; the kernel's stamps say which came first.
+            let took_us = trace.duration_us();
+            let is_too_late = took_us > endpoint.rules.cadence.timeout * 1000;
+            let too_late = || Halt::down(trace.last_stage().timeout_cause(), format!("the answer came after {} ms, later than the timeout", took_us / 1000));
+            if is_too_late && !matches!(result, Err(Halt::Unmeasured(..))) { Some(too_late()) } else { result.err() }
         }
         Err(_) => {
-            trace.enter(super::trace::Stage::Idle);
+            trace.enter(Stage::Idle);
             let timeout = endpoint.rules.cadence.timeout;
             let late = || Halt::unmeasured(Reason::Late, format!("the answer came within {timeout} ms, but the prober did not end judging it by then"));
-            Some(if stage == super::trace::Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), format!("no end within {timeout} ms")) })
+            Some(if stage == Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), format!("no end within {timeout} ms")) })
         }
     };
     let facts = Box::new(trace.facts.take());
