@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use super::build_endpoint::{Shared, draft, group_drafts};
 use super::build_maintenance::windows;
 use super::contract::contracts;
-use super::parts::{cadence, calendar_instant, combination, dial, digest, is_id, metrics, socket_address};
+use super::parts::{cadence, calendar_instant, combination, dial, digest, in_zone, is_id, metrics, socket_address};
 use super::plan::*;
 use super::source::{Fault, Source, Surroundings};
 use super::walk::{Item, Layers, Section};
@@ -215,17 +215,9 @@ impl Builder<'_> {
                 draft.at.fault(format!("the witness `{}` stands twice", draft.name), "Give each witness a name of its own.");
             }
             let Some(probe) = probe else { continue };
+            let dial = in_zone(Arc::new(dial), &probe);
             let digest = digest(&probe, &dial);
-            let endpoint = Endpoint {
-                component: draft.name.clone(),
-                name: draft.name,
-                labels: Arc::default(),
-                renamed_from: None,
-                rules,
-                dial: Arc::new(dial),
-                probe,
-                digest,
-            };
+            let endpoint = Endpoint { component: draft.name.clone(), name: draft.name, labels: Arc::default(), renamed_from: None, rules, dial, probe, digest };
             witness.endpoints.push(Arc::new(endpoint));
         }
         if let Some(item) = quorum {

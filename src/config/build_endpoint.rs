@@ -1,17 +1,17 @@
 //! Endpoints and their probes: tables, groups with their target lines, and specs that many endpoints share.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use toml::de::DeValue;
 
 use super::build::Builder;
 use super::build_probe;
-use super::parts::{cadence, dial, digest, host_port, http_url, in_ascii, labels, without_secrets, wrong_host};
+use super::parts::{cadence, dial, digest, host_port, http_url_with_zone, in_ascii, in_zone, labels, without_secrets, wrong_host};
 use super::plan::*;
 use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use super::walk::{Item, Layers, Section};
+use super::zone;
 use crate::judgement::rules::Rules;
 use crate::words::{Kind, Name};
 
@@ -133,6 +133,7 @@ impl Builder<'_> {
             layers.0[0].end();
         }
         let probe = probe?;
+        let dial = in_zone(dial, &probe);
         let digest = digest(&probe, &dial);
         enabled.then_some(Endpoint { name: draft.name.clone(), component, labels, renamed_from, rules, dial, probe, digest })
     }
@@ -210,13 +211,13 @@ impl Builder<'_> {
     fn aimed(&self, shared: Shared, address: &Item) -> Option<Probe> {
         let text = address.text()?;
         match shared {
-            Shared::Http(spec) => http_url(&text, address).map(|url| Probe::Http { url: Arc::new(url), spec }),
+            Shared::Http(spec) => http_url_with_zone(&text, address).map(|(url, zone)| Probe::Http { url: Arc::new(url), zone, spec }),
             Shared::Tcp(spec) => host_port(&text, address, None).map(|address| Probe::Tcp { address, spec }),
             Shared::Tls(spec) => host_port(&text, address, Some(443)).map(|address| Probe::Tls { address, spec }),
             Shared::Dns(spec) => host_port(&text, address, Some(53)).map(|server| Probe::Dns { server, spec }),
             Shared::Icmp(spec) => {
                 let plain = text.trim_start_matches('[').trim_end_matches(']');
-                if plain.is_empty() || plain.contains(['/', ' ']) || plain.contains(':') && plain.parse::<IpAddr>().is_err() {
+                if plain.is_empty() || plain.contains(['/', ' ']) || plain.contains(':') && zone::address(plain).is_none() {
                     address.fault(format!("`{}` is no host", without_secrets(&text)), "Write a host name or an address, without a port.");
                     return None;
                 }

@@ -28,6 +28,7 @@ pub mod secret;
 pub mod source;
 pub mod timeline_file;
 pub mod walk;
+pub mod zone;
 
 pub use build::load;
 pub use build_tls::iana_name;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use toml::de::DeValue;
@@ -9,6 +10,7 @@ use toml::de::DeValue;
 use super::plan::*;
 use super::plan_probe::{HostPort, Probe};
 use super::walk::{Item, Layers};
+use super::zone;
 use crate::judgement::rules::Cadence;
 use crate::judgement::timeline::Combine;
 use crate::words::{Name, UtcMs, parse_utc};
@@ -89,6 +91,15 @@ pub(super) fn dial(layers: &Layers) -> Dial {
         addresses: layers.item("addresses").and_then(|i| i.word(&Addresses::WORDS)).unwrap_or(Addresses::Any),
         source,
         resolver: resolver.unwrap_or(Resolver::System),
+        zone: None,
+    }
+}
+
+/// The dial of a probe whose URL names a zone.
+pub(super) fn in_zone(dial: Arc<Dial>, probe: &Probe) -> Arc<Dial> {
+    match probe {
+        Probe::Http { zone: Some(zone), .. } => Arc::new(Dial { zone: Some(zone.clone()), ..(*dial).clone() }),
+        Probe::Http { zone: None, .. } | Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => dial,
     }
 }
 
@@ -179,6 +190,14 @@ pub(super) fn socket_address(item: &Item) -> Option<SocketAddr> {
     address
 }
 
+/// A URL, and the zone of its host.
+pub(super) fn http_url_with_zone(text: &str, item: &Item) -> Option<(url::Url, Option<Arc<str>>)> {
+    match zone::from_url(text) {
+        Some((text, zone)) => http_url(&text, item).map(|url| (url, Some(Arc::from(zone)))),
+        None => http_url(text, item).map(|url| (url, None)),
+    }
+}
+
 pub(super) fn http_url(text: &str, item: &Item) -> Option<url::Url> {
     const ADVICE: &str = "Write it in full: \"https://shop.example/health\".";
     let parsed = match url::Url::parse(text) {
@@ -218,8 +237,8 @@ pub(super) fn http_url(text: &str, item: &Item) -> Option<url::Url> {
 }
 
 pub(super) fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<HostPort> {
-    let with_default = default_port.map(|port| match text.parse::<IpAddr>() {
-        Ok(IpAddr::V6(_)) => format!("[{text}]:{port}"),
+    let with_default = default_port.map(|port| match zone::address(text) {
+        Some((IpAddr::V6(_), _)) if !text.starts_with('[') => format!("[{text}]:{port}"),
         _ => format!("{text}:{port}"),
     });
     let parsed = HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
@@ -256,7 +275,7 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 
 /// What no resolver could ask for: a server would be called down for it.
 pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
-    if let Ok(address) = host.parse::<IpAddr>() {
+    if let Some((address, _)) = zone::address(host) {
         let is_nowhere = address.to_canonical().is_unspecified();
         return is_nowhere.then_some("is the unspecified address, which the kernel leads to this host itself; write 127.0.0.1 or ::1 if that is meant");
     }
@@ -303,7 +322,7 @@ pub(super) fn is_id(text: &str) -> bool {
 /// The first eight bytes of SHA-256 over the shown form of probe and dial: secrets are masked in it.
 pub(super) fn digest(probe: &Probe, dial: &Dial) -> u64 {
     let text = match probe {
-        Probe::Http { url, spec } => format!("http {url} {spec:?} {dial:?}"),
+        Probe::Http { url, zone: _, spec } => format!("http {url} {spec:?} {dial:?}"),
         Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => format!("{probe:?} {dial:?}"),
     };
     Sha256::digest(text.as_bytes()).iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))

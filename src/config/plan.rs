@@ -153,11 +153,25 @@ impl Endpoint {
 }
 
 /// How an endpoint's addresses are found and chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Dial {
     pub addresses: Addresses,
     pub source: Option<IpAddr>,
     pub resolver: Resolver,
+    /// The zone of a URL's link-local address; other kinds have it in their host.
+    pub zone: Option<Arc<str>>,
+}
+
+/// Endpoints without a zone show as they always did: the form is part of their definition's digest.
+impl std::fmt::Debug for Dial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Dial");
+        shown.field("addresses", &self.addresses).field("source", &self.source).field("resolver", &self.resolver);
+        if let Some(zone) = &self.zone {
+            shown.field("zone", zone);
+        }
+        shown.finish()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

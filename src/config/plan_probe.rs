@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::dns_question::type_word;
 use super::secret::{MaybeSecret, Secret};
+use super::zone;
 use crate::words::{Kind, Ms};
 
 /// Default of `limits.body`: bytes read of a body.
@@ -22,11 +23,28 @@ pub const DEFAULT_REDIRECTS: u32 = 10;
 /// What to send to where, by kind. What endpoints of one group share stands behind an `Arc`.
 #[derive(Debug, Clone)]
 pub enum Probe {
-    Http { url: Arc<url::Url>, spec: Arc<Http> },
-    Tcp { address: HostPort, spec: Arc<Tcp> },
-    Tls { address: HostPort, spec: Arc<TlsProbe> },
-    Icmp { host: Arc<str>, spec: Arc<Icmp> },
-    Dns { server: HostPort, spec: Arc<Dns> },
+    /// `zone` belongs to the host of the URL, which cannot hold it.
+    Http {
+        url: Arc<url::Url>,
+        zone: Option<Arc<str>>,
+        spec: Arc<Http>,
+    },
+    Tcp {
+        address: HostPort,
+        spec: Arc<Tcp>,
+    },
+    Tls {
+        address: HostPort,
+        spec: Arc<TlsProbe>,
+    },
+    Icmp {
+        host: Arc<str>,
+        spec: Arc<Icmp>,
+    },
+    Dns {
+        server: HostPort,
+        spec: Arc<Dns>,
+    },
 }
 
 /// A host name or address, and a port.
@@ -44,10 +62,10 @@ impl std::fmt::Display for HostPort {
 }
 
 impl HostPort {
-    /// Reads `host:port`, `[v6]:port`.
+    /// Reads `host:port`, `[v6]:port`, `[v6%zone]:port`.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => rest.split_once("]:").filter(|(host, _)| host.parse::<std::net::Ipv6Addr>().is_ok())?,
+            Some(rest) => rest.split_once("]:").filter(|(host, _)| matches!(zone::address(host), Some((std::net::IpAddr::V6(_), _))))?,
             None => text.rsplit_once(':')?,
         };
         let is_number = port.bytes().all(|b| b.is_ascii_digit());
@@ -416,7 +434,7 @@ impl Probe {
     /// The target as it may be shown: secrets were never part of it.
     pub fn target(&self) -> String {
         match self {
-            Probe::Http { url, .. } => url.to_string(),
+            Probe::Http { url, zone, .. } => zone::into_url(url, zone.as_deref()),
             Probe::Tcp { address, .. } | Probe::Tls { address, .. } => address.to_string(),
             Probe::Icmp { host, .. } => host.to_string(),
             Probe::Dns { server, spec } => format!("{server} {} {}", spec.query, type_word(spec.record)),
@@ -441,7 +459,8 @@ mod tests {
     fn addresses_need_a_host_and_a_port() {
         assert_eq!(HostPort::parse("db.example:5432").map(|h| h.to_string()).as_deref(), Some("db.example:5432"));
         assert_eq!(HostPort::parse("[::1]:53").map(|h| h.to_string()).as_deref(), Some("[::1]:53"));
-        for text in ["db.example", "::1:53", ":53", "db:0", "db:99999", "http://db:80", "a b:1"] {
+        assert_eq!(HostPort::parse("[fe80::1%eth0]:53").map(|h| h.to_string()).as_deref(), Some("[fe80::1%eth0]:53"));
+        for text in ["[fe80::1%]:53", "[127.0.0.1%lo]:53", "[db%eth0]:53", "db.example", "::1:53", ":53", "db:0", "db:99999", "http://db:80", "a b:1"] {
             assert!(HostPort::parse(text).is_none(), "{text}");
         }
     }

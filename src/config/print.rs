@@ -139,7 +139,7 @@ fn print_dial(out: &mut String, e: &Endpoint) {
 
 fn print_probe(out: &mut String, e: &Endpoint) {
     match &e.probe {
-        Probe::Http { url, spec } => print_http(out, url.as_str(), spec),
+        Probe::Http { spec, .. } => print_http(out, &e.probe.target(), spec),
         Probe::Tcp { address, spec } => {
             let _ = writeln!(out, "probe.tcp.address = \"{address}\"");
             let steps: Vec<String> = spec

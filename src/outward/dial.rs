@@ -1,15 +1,16 @@
-//! The one dial of all kinds: name to addresses, addresses to a connected TCP stream.
+//! The one dial of all kinds: name to addresses, addresses to a connected TCP stream, an echo, an answer.
 //!
 //! Addresses are tried in order, the next after 250 ms or a failure, all within the probe's one timeout (RFC 8305); each
 //! attempt's address, error and time is a fact.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::halt::{Halt, connect_error, own_call};
@@ -18,54 +19,86 @@ use super::stream::StampedTcp;
 use super::sys::{self, KernelClock};
 use super::trace::{Stage, Trace};
 use crate::config::plan::Dial;
-use crate::words::{Attempt, Cause};
+use crate::config::zone;
+use crate::words::{Attempt, Cause, Reason};
 
 /// How long the next address waits for the one before it.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// Addresses tried at most.
 const ATTEMPT_LIMIT: usize = 16;
 
-/// The addresses of a host. An address is its own; a name is resolved, as a phase of the probe.
-pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = bare.parse::<IpAddr>() {
+/// The addresses of a host, with a port. An address is its own; a name is resolved, as a phase of the probe.
+pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Halt> {
+    if let Some((address, zone)) = zone::address(host) {
         // A redirect may lead here; the config may not.
         if address.to_canonical().is_unspecified() {
-            return Err(Halt::down(Cause::DnsNoAddress, format!("{bare} is no address of a host")));
+            return Err(Halt::down(Cause::DnsNoAddress, format!("{host} is no address of a host")));
         }
-        return Ok(vec![address]);
+        let zone = zone.or_else(|| dial.zone.as_deref().filter(|_| is_link_local(address)));
+        return Ok(vec![in_zone(address, port, zone)?]);
     }
     trace.enter(Stage::Resolve);
     // Boxed, as only names need it: a probe of an address stays small.
-    let addresses = Box::pin(net.resolver.addresses(bare, &dial.resolver, dial.addresses, deadline)).await;
+    let addresses = Box::pin(net.resolver.addresses(host, &dial.resolver, dial.addresses, deadline)).await;
     trace.enter(Stage::Idle);
-    addresses
+    let addresses: Vec<SocketAddr> = addresses?.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+    if addresses.is_empty() { Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address"))) } else { Ok(addresses) }
 }
 
-/// A TCP connection to the first address that takes it.
-pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
-    let addresses = resolve(net, trace, dial, host, deadline).await?;
-    trace.enter(Stage::Connect);
-    if let [address] = addresses.as_slice() {
-        return finish(trace, attempt(*address, port, dial.source).await);
-    }
-    let mut attempts = JoinSet::new();
-    let mut waiting = addresses.into_iter().take(ATTEMPT_LIMIT);
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// An interface that this host does not have (any more) is its own lack, not the endpoint's.
+fn in_zone(address: IpAddr, port: u16, zone: Option<&str>) -> Result<SocketAddr, Halt> {
+    let (IpAddr::V6(v6), Some(zone)) = (address, zone) else { return Ok(SocketAddr::new(address, port)) };
+    let index = zone.parse().ok().or_else(|| sys::interface_index(zone));
+    let index = index.ok_or_else(|| Halt::unmeasured(Reason::LocalNetwork, format!("this host has no interface {zone} (the zone of {v6}%{zone})")))?;
+    Ok(SocketAddrV6::new(v6, port, 0, index).into())
+}
+
+/// What became of one address.
+pub struct Tried<R> {
+    pub address: IpAddr,
+    pub result: Result<R, Halt>,
+    began_ns: u64,
+    ended_ns: u64,
+}
+
+/// Tries one address, and notes when that began and ended.
+pub async fn timed<R>(to: SocketAddr, attempt: impl Future<Output = Result<R, Halt>>) -> Tried<R> {
+    let began_ns = KernelClock::Boottime.now_ns();
+    let result = attempt.await;
+    Tried { address: to.ip(), result, began_ns, ended_ns: KernelClock::Boottime.now_ns() }
+}
+
+/// Tries addresses in order, the next 250 ms after the one before or when that fails, until one succeeds; each is a fact. `took` sees
+/// each that has ended, and may refuse it.
+pub async fn race<R, S, F>(
+    trace: &Trace,
+    addresses: &[SocketAddr],
+    begin: impl Fn(SocketAddr) -> F,
+    took: impl Fn(Tried<R>) -> Result<S, Halt>,
+) -> Result<S, Halt>
+where
+    F: Future<Output = Tried<R>>,
+{
+    let mut attempts: Vec<Pin<Box<F>>> = Vec::new();
+    let mut waiting = addresses.iter().take(ATTEMPT_LIMIT);
     let mut last = None;
     loop {
         if let Some(address) = waiting.next() {
-            let source = dial.source;
-            attempts.spawn_local(attempt(address, port, source));
+            attempts.push(Box::pin(begin(*address)));
         } else if attempts.is_empty() {
             break;
         }
-        let finished = tokio::select! {
-            finished = attempts.join_next() => finished,
+        let tried = tokio::select! {
+            tried = first_of(&mut attempts) => tried,
             () = tokio::time::sleep(NEXT_ADDRESS_AFTER), if waiting.len() > 0 => continue,
         };
-        let Some(Ok(tried)) = finished else { continue };
-        match finish(trace, tried) {
-            Ok(stream) => return Ok(stream),
+        note(trace, &tried);
+        match took(tried) {
+            Ok(success) => return Ok(success),
             // A cause at the endpoint tells more than this host's lack of a way to one of its addresses.
             Err(halt) => {
                 last = match (last, halt) {
@@ -75,14 +108,42 @@ pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, p
             }
         }
     }
-    Err(last.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{host} has no address"))))
+    Err(last.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, "the host has no address")))
 }
 
-struct Tried {
-    address: IpAddr,
-    result: Result<Opened, Halt>,
-    began_ns: u64,
-    ended_ns: u64,
+/// The first of some futures to end; it is taken out.
+async fn first_of<F: Future>(futures: &mut Vec<Pin<Box<F>>>) -> F::Output {
+    std::future::poll_fn(|cx| {
+        for at in 0..futures.len() {
+            if let Poll::Ready(output) = futures[at].as_mut().poll(cx) {
+                drop(futures.swap_remove(at));
+                return Poll::Ready(output);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn note<R>(trace: &Trace, tried: &Tried<R>) {
+    let error = match &tried.result {
+        Ok(_) => None,
+        Err(Halt::Down(_, detail) | Halt::Unmeasured(_, detail)) => Some(detail.clone()),
+    };
+    let duration_us = (tried.ended_ns - tried.began_ns) / 1000;
+    trace.facts.borrow_mut().attempts.push(Attempt { address: tried.address, error, duration_us });
+}
+
+/// A TCP connection to the first address that takes it.
+pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
+    let addresses = resolve(net, trace, dial, host, port, deadline).await?;
+    trace.enter(Stage::Connect);
+    if let [address] = addresses.as_slice() {
+        let tried = attempt(*address, dial.source).await;
+        note(trace, &tried);
+        return finish(trace, tried);
+    }
+    Box::pin(race(trace, &addresses, |to| attempt(to, dial.source), |tried| finish(trace, tried))).await
 }
 
 struct Opened {
@@ -93,11 +154,12 @@ struct Opened {
     rtt_us: Option<u32>,
 }
 
-async fn attempt(address: IpAddr, port: u16, source: Option<IpAddr>) -> Tried {
-    let began_ns = KernelClock::Boottime.now_ns();
-    let result = open(SocketAddr::new(address, port), source).await;
-    let ended_ns = result.as_ref().map_or_else(|_| KernelClock::Boottime.now_ns(), |opened| opened.at_ns);
-    Tried { address, result, began_ns, ended_ns }
+async fn attempt(to: SocketAddr, source: Option<IpAddr>) -> Tried<Opened> {
+    let mut tried = timed(to, open(to, source)).await;
+    if let Ok(opened) = &tried.result {
+        tried.ended_ns = opened.at_ns;
+    }
+    tried
 }
 
 /// One connection to an address that is known.
@@ -137,20 +199,85 @@ async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
     Ok(Opened { stream, asked_ns, at_ns: kernel_ns.min(now_ns), rtt_us: known.map(|facts| facts.rtt_us) })
 }
 
-fn finish(trace: &Trace, tried: Tried) -> Result<StampedTcp<'_>, Halt> {
-    let error = match &tried.result {
-        Ok(_) => None,
-        Err(Halt::Down(_, detail) | Halt::Unmeasured(_, detail)) => Some(detail.clone()),
-    };
-    let mut facts = trace.facts.borrow_mut();
-    let is_first = facts.attempts.is_empty();
-    facts.attempts.push(Attempt { address: tried.address, error, duration_us: (tried.ended_ns - tried.began_ns) / 1000 });
+fn finish(trace: &Trace, tried: Tried<Opened>) -> Result<StampedTcp<'_>, Halt> {
     let opened = tried.result?;
+    let mut facts = trace.facts.borrow_mut();
     facts.address = Some(tried.address);
     facts.tcp_rtt_us = opened.rtt_us;
-    if is_first {
+    // What was before the first attempt's question is our own.
+    if facts.attempts.len() == 1 {
         trace.began_at(opened.asked_ns);
     }
     trace.enter_at(Stage::Idle, opened.at_ns);
     Ok(StampedTcp::new(opened.stream, trace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8, port: u16) -> SocketAddr {
+        ([127, 0, 0, last], port).into()
+    }
+
+    /// Port `n` answers after `n` ms; port 0 fails at once, and port 1 fails for a lack of our own.
+    async fn raced(ports: &[u16]) -> (Result<u16, Halt>, u128, Vec<Attempt>) {
+        let trace = Trace::begin();
+        let addresses: Vec<SocketAddr> = ports.iter().zip(1..).map(|(port, last)| address(last, *port)).collect();
+        let began = Instant::now();
+        let attempt = |to: SocketAddr| {
+            timed(to, async move {
+                match to.port() {
+                    0 => Err(Halt::down(Cause::ConnectRefused, "refused")),
+                    1 => Err(Halt::unmeasured(Reason::LocalNetwork, "no way")),
+                    ms => {
+                        tokio::time::sleep(Duration::from_millis(ms.into())).await;
+                        Ok(ms)
+                    }
+                }
+            })
+        };
+        let result = race(&trace, &addresses, attempt, |tried| tried.result).await;
+        (result, began.elapsed().as_millis(), trace.facts.take().attempts)
+    }
+
+    #[tokio::test]
+    async fn the_next_address_is_tried_after_a_failure_or_a_quarter_of_a_second() {
+        let (result, took, attempts) = raced(&[0, 10]).await;
+        assert_eq!((result, attempts.len()), (Ok(10), 2));
+        assert!(took < 240, "{took} ms");
+        let (result, took, attempts) = raced(&[60_000, 10]).await;
+        assert_eq!((result, attempts.len()), (Ok(10), 1), "only what has ended is a fact");
+        assert!((255..20_000).contains(&took), "{took} ms");
+        assert_eq!(raced(&[500, 30_000]).await.0, Ok(500), "the one before is still waited for");
+        let (result, took, _) = raced(&[60_000, 60_000, 0, 10]).await;
+        assert_eq!(result, Ok(10));
+        assert!((505..20_000).contains(&took), "{took} ms");
+    }
+
+    #[tokio::test]
+    async fn when_all_fail_the_endpoints_fault_is_told_before_our_own() {
+        for ports in [[0, 1], [1, 0]] {
+            let (result, _, attempts) = raced(&ports).await;
+            assert!(matches!(result, Err(Halt::Down(Cause::ConnectRefused, _))), "{ports:?}");
+            assert!(attempts.iter().all(|a| a.error.is_some()) && attempts.len() == 2);
+        }
+        assert!(matches!(raced(&[1, 1]).await.0, Err(Halt::Unmeasured(Reason::LocalNetwork, _))));
+    }
+
+    #[tokio::test]
+    async fn a_bounded_number_of_addresses_is_tried() {
+        assert_eq!(raced(&[0; ATTEMPT_LIMIT + 4]).await.2.len(), ATTEMPT_LIMIT);
+    }
+
+    #[test]
+    fn a_zone_is_an_interface_of_this_host_or_its_number() {
+        let local: IpAddr = "fe80::1".parse().expect("an address");
+        let scope = |zone| match in_zone(local, 53, zone) {
+            Ok(SocketAddr::V6(v6)) => Some(v6.scope_id()),
+            Ok(SocketAddr::V4(_)) | Err(_) => None,
+        };
+        assert_eq!((scope(Some("lo")), scope(Some("7")), scope(None)), (sys::interface_index("lo"), Some(7), Some(0)));
+        assert!(matches!(in_zone(local, 53, Some("no-such-if")), Err(Halt::Unmeasured(Reason::LocalNetwork, _))));
+    }
 }

@@ -421,3 +421,117 @@ async fn a_record_that_no_library_can_read_makes_no_answer_invalid() {
     let to = server(cut.clone(), cut).await;
     assert_eq!(cause(&probe(&ask(to, "")).await), Cause::DnsInvalid);
 }
+
+/// A resolver that gives these addresses for every name.
+async fn naming(v4: &'static [[u8; 4]]) -> SocketAddr {
+    let answer: Answer = Arc::new(move |q| {
+        let is_a = q.queries[0].query_type() == RecordType::A;
+        let records = if is_a { v4.iter().map(|[a, b, c, d]| RData::A(A::new(*a, *b, *c, *d))).collect() } else { Vec::new() };
+        reply(q, ResponseCode::NoError, records).to_vec().ok()
+    });
+    server(answer.clone(), answer).await
+}
+
+fn attempts(report: &probity::outward::probe::Report) -> Vec<(String, bool)> {
+    let facts = report.outcome.facts().expect("facts");
+    facts.attempts.iter().map(|a| (a.address.to_string(), a.error.is_none())).collect()
+}
+
+#[tokio::test]
+async fn the_next_address_of_a_name_server_is_asked_when_one_fails_or_is_silent() {
+    let to = plain(ResponseCode::NoError, vec![a(1)]).await;
+    let resolver = naming(&[[127, 0, 0, 2], [127, 0, 0, 1]]).await;
+    for transport in ["udp", "tcp"] {
+        let lines = format!(
+            "resolver = \"{resolver}\"\nprobe.dns.server = \"ns.example:{}\"\nprobe.dns.query = \"shop.example\"\nprobe.dns.transport = \"{transport}\"",
+            to.port()
+        );
+        // Nobody listens on the first.
+        let report = probe(&lines).await;
+        assert_up(&report);
+        assert_eq!(attempts(&report), [("127.0.0.2".to_owned(), false), ("127.0.0.1".to_owned(), true)], "{transport}");
+        assert_eq!(report.outcome.facts().and_then(|f| f.address).map(|a| a.to_string()).as_deref(), Some("127.0.0.1"));
+        assert_eq!(cause(&probe(&format!("addresses = \"first\"\n{lines}")).await), Cause::ConnectRefused);
+    }
+    // The first is silent.
+    let _silent = UdpSocket::bind(("127.0.0.2", to.port())).await.expect("bound");
+    let lines = format!("resolver = \"{resolver}\"\nprobe.dns.server = \"ns.example:{}\"\nprobe.dns.query = \"shop.example\"\ntimeout = \"3s\"", to.port());
+    let began = Instant::now();
+    assert_up(&probe(&lines).await);
+    assert!((Duration::from_millis(240)..Duration::from_secs(2)).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_next_address_is_asked_for_an_echo_when_one_fails() {
+    // An echo to a broadcast address is refused by the system at once.
+    let resolver = naming(&[[127, 255, 255, 255], [127, 0, 0, 1]]).await;
+    let report = probe(&format!("resolver = \"{resolver}\"\nprobe.icmp = \"gateway.example\"")).await;
+    if probity::outward::probe::icmp::permitted().is_err() {
+        assert_eq!(reason(&report), Reason::Permission);
+        return;
+    }
+    assert_up(&report);
+    assert_eq!(attempts(&report), [("127.255.255.255".to_owned(), false), ("127.0.0.1".to_owned(), true)]);
+    assert_eq!(report.outcome.facts().and_then(|f| f.address).map(|a| a.to_string()).as_deref(), Some("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn every_kind_takes_an_address_with_a_zone() {
+    let listener = TcpListener::bind("[::1]:0").await.expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let heads = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = heads.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let heard = heard.clone();
+            tokio::spawn(async move {
+                let head = read_head(&mut stream).await;
+                heard.lock().expect("whole").push(head);
+                let _ = stream.write_all(&ok("", b"")).await;
+            });
+        }
+    });
+    let socket = UdpSocket::bind("[::1]:0").await.expect("bound");
+    let server = socket.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        let mut buffer = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
+            let answer = reply(&question, ResponseCode::NoError, vec![a(1)]).to_vec().expect("an answer");
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    for zone in ["lo", "1"] {
+        for url in [format!("http://[::1%25{zone}]:{port}/"), format!("http://[::1%{zone}]:{port}/")] {
+            assert_up(&probe(&format!("probe.http.url = \"{url}\"")).await);
+        }
+        assert_up(&probe(&format!("probe.tcp.address = \"[::1%{zone}]:{port}\"")).await);
+        assert_up(&probe(&format!("probe.dns.server = \"[::1%{zone}]:{server}\"\nprobe.dns.query = \"shop.example\"")).await);
+        assert_eq!(cause(&probe(&format!("probe.tls.address = \"[::1%{zone}]:{}\"", closed_port())).await), Cause::ConnectRefused);
+        let echoed = probe(&format!("probe.icmp = \"::1%{zone}\"")).await;
+        if probity::outward::probe::icmp::permitted().is_ok() {
+            assert_up(&echoed);
+        } else {
+            assert_eq!(reason(&echoed), Reason::Permission);
+        }
+    }
+    let heads = heads.lock().expect("whole");
+    let hosts: Vec<&str> = heads.iter().flat_map(|h| h.lines()).filter(|l| l.to_ascii_lowercase().starts_with("host:")).collect();
+    assert!(hosts.len() == 4 && hosts.iter().all(|h| h.ends_with(&format!(" [::1]:{port}"))), "the zone is not sent: {hosts:?}");
+}
+
+#[tokio::test]
+async fn a_zone_that_this_host_does_not_have_is_our_own_lack() {
+    for lines in [
+        "probe.http.url = \"http://[fe80::1%25no-such]/\"",
+        "probe.tcp.address = \"[fe80::1%no-such]:1\"",
+        "probe.tls.address = \"fe80::1%no-such\"",
+        "probe.icmp.host = \"fe80::1%no-such\"",
+        "probe.dns.server = \"fe80::1%no-such\"\nprobe.dns.query = \"shop.example\"",
+    ] {
+        assert_eq!(reason(&probe(lines).await), Reason::LocalNetwork, "{lines}");
+    }
+    let shown = endpoint("probe.http.url = \"http://[fe80::1%eth0]:8080/a\"").probe.target();
+    assert_eq!(shown, "http://[fe80::1%25eth0]:8080/a");
+    assert_eq!(endpoint("probe.dns.server = \"fe80::1%eth0\"\nprobe.dns.query = \"x.example\"").probe.target(), "[fe80::1%eth0]:53 x.example A");
+}

@@ -26,25 +26,34 @@ const ANSWER_LIMIT: usize = 500;
 const SHOWN: usize = 240;
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spec: &Dns, deadline: Instant) -> Result<(), Halt> {
-    let addresses = dial::resolve(net, trace, dial, &server.host, deadline).await?;
-    let to = addresses
-        .first()
-        .map(|ip| SocketAddr::new(*ip, server.port))
-        .ok_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{} has no address", server.host)))?;
-    trace.facts.borrow_mut().address = Some(to.ip());
+    let addresses = dial::resolve(net, trace, dial, &server.host, server.port, deadline).await?;
     let mut query = dns_message::question(&spec.name, spec.record, spec.recursion);
     query[..2].copy_from_slice(&fastrand::u16(..).to_be_bytes());
     trace.enter(Stage::Reply(Cause::DnsTimeout));
-    let reply = match ask(to, &query, spec.transport, Some(trace)).await {
-        Exchange::Answer(reply) => reply,
-        Exchange::Invalid(why) => return Err(Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}"))),
-        Exchange::Refused => return Err(Halt::down(Cause::ConnectRefused, "nobody listens on the name server's port")),
-        Exchange::Local(halt) => return Err(halt),
+    let reply = if let [address] = addresses.as_slice() {
+        trace.facts.borrow_mut().address = Some(address.ip());
+        answer(trace, *address, &query, spec).await?
+    } else {
+        let answered = |tried: dial::Tried<Vec<u8>>| {
+            trace.facts.borrow_mut().address = Some(tried.address);
+            tried.result
+        };
+        Box::pin(dial::race(trace, &addresses, |to| dial::timed(to, answer(trace, to, &query, spec)), answered)).await?
     };
     trace.enter(Stage::Idle);
     super::within(trace, spec.expect.within)?;
     let answered = dns_message::read(&reply).map_err(|why| Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}")))?;
     judge(trace, spec, &answered)
+}
+
+/// What one address of the server answers.
+async fn answer(trace: &Trace, server: SocketAddr, query: &[u8], spec: &Dns) -> Result<Vec<u8>, Halt> {
+    match ask(server, query, spec.transport, Some(trace)).await {
+        Exchange::Answer(reply) => Ok(reply),
+        Exchange::Invalid(why) => Err(Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}"))),
+        Exchange::Refused => Err(Halt::down(Cause::ConnectRefused, "nobody listens on the name server's port")),
+        Exchange::Local(halt) => Err(halt),
+    }
 }
 
 /// The data of one record as dig shows it, and once more without the blanks inside hexadecimal and base64: a pattern may be

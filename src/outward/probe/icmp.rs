@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 
@@ -30,25 +30,40 @@ const HEADER: usize = 8;
 const TOKEN: usize = 8;
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, host: &str, spec: &Icmp, deadline: Instant) -> Result<(), Halt> {
-    let addresses = dial::resolve(net, trace, dial, host, deadline).await?;
-    let address = *addresses.first().ok_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{host} has no address")))?;
-    trace.facts.borrow_mut().address = Some(address);
-    let socket = net.echoes.socket(address)?;
+    let addresses = dial::resolve(net, trace, dial, host, 0, deadline).await?;
+    let reply = if let [address] = addresses.as_slice() {
+        // What its socket costs before the request is our own.
+        trace.facts.borrow_mut().address = Some(address.ip());
+        echo(net, trace, *address, spec).await?
+    } else {
+        trace.enter(Stage::Reply(Cause::IcmpTimeout));
+        let answered = |tried: dial::Tried<Reply>| {
+            trace.facts.borrow_mut().address = Some(tried.address);
+            tried.result
+        };
+        Box::pin(dial::race(trace, &addresses, |to| dial::timed(to, echo(net, trace, to, spec)), answered)).await?
+    };
+    trace.arrived(reply.arrived_ns);
+    trace.enter(Stage::Idle);
+    trace.facts.borrow_mut().icmp_hop_limit = reply.hop_limit;
+    super::within(trace, spec.within)
+}
+
+/// One request to one address, and its reply.
+async fn echo(net: &Net, trace: &Trace, to: SocketAddr, spec: &Icmp) -> Result<Reply, Halt> {
+    let socket = net.echoes.socket(to.ip())?;
     let token = fastrand::u64(..);
     let (sender, receiver) = oneshot::channel();
     let _waiting = socket.wait(token, sender);
-    let request = request(address, socket.next_sequence(), token, usize::from(spec.size));
-    trace.enter(Stage::Reply(Cause::IcmpTimeout));
-    if let Err(error) = socket.send(&request, address).await {
+    let request = request(to.ip(), socket.next_sequence(), token, usize::from(spec.size));
+    if trace.stage() == Stage::Idle {
+        trace.enter(Stage::Reply(Cause::IcmpTimeout));
+    }
+    if let Err(error) = socket.send(&request, to).await {
         return Err(own_call(&error, "sending an echo request").unwrap_or_else(|| Halt::down(Cause::IcmpUnreachable, format!("echo request: {error}"))));
     }
     match receiver.await {
-        Ok(Heard::Reply { arrived_ns, hop_limit }) => {
-            trace.arrived(arrived_ns);
-            trace.enter(Stage::Idle);
-            trace.facts.borrow_mut().icmp_hop_limit = hop_limit;
-            super::within(trace, spec.within)
-        }
+        Ok(Heard::Reply(reply)) => Ok(reply),
         Ok(Heard::Unreachable(what)) => Err(Halt::down(Cause::IcmpUnreachable, what)),
         Err(_) => Err(Halt::unmeasured(Reason::Internal, "the echo socket was closed")),
     }
@@ -83,8 +98,13 @@ pub fn permitted() -> Result<(), String> {
 }
 
 enum Heard {
-    Reply { arrived_ns: Option<u64>, hop_limit: Option<u8> },
+    Reply(Reply),
     Unreachable(String),
+}
+
+struct Reply {
+    arrived_ns: Option<u64>,
+    hop_limit: Option<u8>,
 }
 
 type Waiting = Rc<RefCell<HashMap<u64, oneshot::Sender<Heard>>>>;
@@ -149,8 +169,8 @@ impl EchoSocket {
         self.sequence.get()
     }
 
-    async fn send(&self, request: &[u8], to: IpAddr) -> io::Result<()> {
-        let to = std::net::SocketAddr::new(to, 0).into();
+    async fn send(&self, request: &[u8], to: SocketAddr) -> io::Result<()> {
+        let to = to.into();
         self.socket.async_io(Interest::WRITABLE, |socket| socket.send_to(request, &to)).await.map(|_| ())
     }
 }
@@ -185,7 +205,7 @@ fn ip_payload(packet: &[u8]) -> &[u8] {
 fn understood(packet: &[u8], family: IpAddr, arrived_ns: Option<u64>, hop_limit: Option<u8>) -> Option<(u64, Heard)> {
     let token_at = |bytes: &[u8], at: usize| bytes.get(at..at + TOKEN)?.try_into().ok().map(u64::from_be_bytes);
     match (*packet.first()?, family) {
-        (0, IpAddr::V4(_)) | (129, IpAddr::V6(_)) => Some((token_at(packet, HEADER)?, Heard::Reply { arrived_ns, hop_limit })),
+        (0, IpAddr::V4(_)) | (129, IpAddr::V6(_)) => Some((token_at(packet, HEADER)?, Heard::Reply(Reply { arrived_ns, hop_limit }))),
         (kind @ (3 | 11), IpAddr::V4(_)) => {
             let inner = ip_payload(packet.get(HEADER..)?);
             let what = if kind == 3 { "unreachable" } else { "time exceeded" };
@@ -239,7 +259,7 @@ mod tests {
         let unreachable = [&[3, 1, 0, 0, 0, 0, 0, 0][..], &[0x45; 20], &reply].concat();
         assert!(matches!(understood(&unreachable, v4, None, None), Some((42, Heard::Unreachable(_)))));
         reply[0] = 0;
-        assert!(matches!(understood(&reply, v4, None, Some(64)), Some((42, Heard::Reply { hop_limit: Some(64), .. }))));
+        assert!(matches!(understood(&reply, v4, None, Some(64)), Some((42, Heard::Reply(Reply { hop_limit: Some(64), .. })))));
         assert!(understood(&[0, 0, 0], v4, None, None).is_none());
         assert!(understood(&[], v4, None, None).is_none());
     }

@@ -69,7 +69,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
 async fn by_kind(net: &Net, trace: &Trace, endpoint: &Endpoint, deadline: Instant) -> Result<(), Halt> {
     let dial = &*endpoint.dial;
     match &endpoint.probe {
-        Probe::Http { url, spec } => http::probe(net, trace, dial, url, spec, deadline).await,
+        Probe::Http { url, spec, .. } => http::probe(net, trace, dial, url, spec, deadline).await,
         Probe::Tcp { address, spec } => tcp::probe(net, trace, dial, address, spec, deadline).await,
         Probe::Tls { address, spec } => Box::pin(tls::probe(net, trace, dial, address, spec, deadline)).await,
         Probe::Icmp { host, spec } => icmp::probe(net, trace, dial, host, spec, deadline).await,

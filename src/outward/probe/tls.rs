@@ -11,13 +11,15 @@ use super::super::trace::Trace;
 use super::super::{dial, peer, tls};
 use crate::config::plan::Dial;
 use crate::config::plan_probe::{HostPort, TlsProbe};
+use crate::config::zone;
 use crate::words::{Cause, Reason};
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, spec: &Arc<TlsProbe>, deadline: Instant) -> Result<(), Halt> {
     let stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let prepared = net.tls(spec).map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
-    let mut stream =
-        tls::handshake(net, trace, &spec.tls, &prepared, &address.host, stream).await.map_err(|halt| peer::in_place_of_tls(trace, address.port, halt))?;
+    let mut stream = tls::handshake(net, trace, &spec.tls, &prepared, zone::without(&address.host), stream)
+        .await
+        .map_err(|halt| peer::in_place_of_tls(trace, address.port, halt))?;
     if trace.client_certificate_asked.get() {
         // In TLS 1.3 the server judges the client's certificate after the handshake: it ends the connection or talks.
         let mut first = [0];
