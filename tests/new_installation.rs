@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use probity::config::source::Surroundings;
 use probity::config::{load_contracts, timeline_file};
-use probity::expose::recorded::{Service, component, told};
+use probity::expose::recorded::{Service, Version, component, told};
 use probity::expose::sla::answer;
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::Contracts;
@@ -52,7 +52,7 @@ fn record() -> Record {
 
 fn recorded(service: Service, month: Span) -> Timeline {
     let reached = Span::new(month.from, month.to.min(at("2026-11-21T00:00:00Z")));
-    told(reached, vec![component("c", Combine::Series, service, &[record()], reached)], Vec::new())
+    told(reached, vec![component("c", &Version::ever(Combine::Series, service), &[record()], reached)], Vec::new())
 }
 
 fn judged(contracts: &Contracts, timeline: &Timeline, month: &str) -> Result<(Value, Judged), NotJudged> {

@@ -108,12 +108,13 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
 }
 
 /// What a component may say; sums are for readers, and are computed anew.
-const COMPONENT: [&str; 14] = [
+const COMPONENT: [&str; 15] = [
     "name",
     "in_service",
     "down",
     "possible_down",
     "unknown",
+    "left_while_down",
     "probes",
     "not_seen_below_ms",
     "up_ms",
@@ -145,6 +146,7 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
             some => some,
         },
     };
+    let left_while_down = at.list("left_while_down")?.iter().map(service).collect::<Result<Vec<_>, _>>()?;
     let mut possible_down = Vec::new();
     for p in at.list("possible_down")? {
         p.only(&["from", "to"])?;
@@ -180,7 +182,7 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
         .field("not_seen_below_ms")
         .map(|at| at.value.as_u64().map_or_else(|| wrong(&at.path, "this should be a whole number of milliseconds"), Ok))
         .transpose()?;
-    Ok(Recorded { name, in_service, down, possible_down, unknown, probes, probes_missing: None, not_seen_below })
+    Ok(Recorded { name, in_service, left_while_down, down, possible_down, unknown, probes, probes_missing: None, not_seen_below })
 }
 
 fn service(at: &At) -> Result<Span, NoTimeline> {

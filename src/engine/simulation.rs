@@ -488,6 +488,7 @@ impl Simulation<'_> {
             doubtful: tables.doubtful.clone(),
             proven,
             absent,
+            outside: Vec::new(),
         };
         Seen { record, judge, is_gone: !self.serves[k], lost: self.losses[k].spans() }
     }

@@ -1,6 +1,6 @@
 //! The JSON API: endpoints, outages, timeline.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
 use crate::judgement::timeline::{Combine, Span, Spans, Sums};
 use crate::outward::history::HistoryError;
+use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::gone;
 use crate::outward::history::read::{Calendar, Exclusion, Extent, StoredOutage, exclusions, outages};
 use crate::words::{Name, Phase, UtcMs, format_utc};
@@ -141,7 +142,7 @@ pub fn parts_of(connection: &rusqlite::Connection, board: &Board) -> Result<Vec<
     let known: HashSet<Name> = extents.iter().map(|(name, ..)| name.clone()).collect();
     let left: Vec<_> = gone(connection)?.into_iter().filter(|(name, ..)| !known.contains(name)).collect();
     extents.extend(left);
-    Ok(grouped(&board.plan.load(), &extents))
+    grouped(connection, &board.plan.load(), &extents)
 }
 
 /// The sums of the named components' and endpoints' own records in a period, by endpoint.
@@ -164,18 +165,29 @@ pub fn sums_of(
     Ok(list)
 }
 
-/// Components with their endpoints; (endpoint, component, extent) in.
-pub fn grouped(plan: &Plan, extents: &[(Name, Name, Extent)]) -> Vec<Part> {
-    let mut parts: BTreeMap<Name, Vec<(String, Extent)>> = BTreeMap::new();
+/// Components with their endpoints, those that belonged to them once among them; (endpoint, component, extent) in.
+pub fn grouped(connection: &rusqlite::Connection, plan: &Plan, extents: &[(Name, Name, Extent)]) -> Result<Vec<Part>, HistoryError> {
+    let makeup = Makeup::read(connection, &Calendar::read(connection)?)?;
+    let mut parts: BTreeMap<Name, Part> = BTreeMap::new();
+    let mut join = |component: Name, endpoint: &Name, extent: &Extent, is_former: bool| {
+        let known = plan.components.get(&component);
+        let part = parts.entry(component.clone()).or_insert_with(|| Part {
+            component,
+            combine: known.map_or(Combine::Series, |c| c.combine),
+            service: Service { from: known.and_then(|c| c.in_service_from) },
+            endpoints: Vec::new(),
+            former: BTreeSet::new(),
+        });
+        part.endpoints.push((endpoint.to_string(), *extent));
+        if is_former {
+            part.former.insert(endpoint.to_string());
+        }
+    };
     for (endpoint, component, extent) in extents {
-        parts.entry(component.clone()).or_default().push((endpoint.to_string(), *extent));
+        join(component.clone(), endpoint, extent, false);
+        for earlier in makeup.earlier(endpoint.as_str(), component.as_str()).into_iter().filter_map(|c| Name::new(c).ok()) {
+            join(earlier, endpoint, extent, true);
+        }
     }
-    parts
-        .into_iter()
-        .map(|(component, endpoints)| {
-            let combine = plan.components.get(&component).map_or(Combine::Series, |c| c.combine);
-            let service = Service { from: plan.components.get(&component).and_then(|c| c.in_service_from) };
-            Part { component, combine, service, endpoints }
-        })
-        .collect()
+    Ok(parts.into_values().collect())
 }

@@ -1,19 +1,21 @@
 //! Figures over a period from board and history: the one place where page, API and command line get them from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::config::leaf::show_duration;
 
-use super::recorded::{self, Component, Service, component};
+use super::recorded::{self, Component, Service, Version, component};
+use super::report::combine_of;
 use crate::engine::board::{Entry, Settled};
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::rules::Rules;
-use crate::judgement::sla::record::Declared;
+use crate::judgement::sla::record::{Declared, OPEN};
 use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, percent};
 use crate::outward::history::HistoryError;
+use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::{self, Which};
 use crate::outward::history::read::{Calendar, Exclusion, Extent, exclusions, latency_since, record, windows};
 use crate::outward::history::tally::tally_latency;
@@ -67,31 +69,48 @@ pub struct Part {
     pub component: Name,
     pub combine: Combine,
     pub service: Service,
+    /// Those that belonged to it once are among them.
     pub endpoints: Vec<(String, Extent)>,
+    /// Of those, who belongs to another now.
+    pub former: BTreeSet<String>,
+}
+
+/// How a component was made, as the events tell it; where they do not, as the part says.
+fn versions_of(makeup: &Makeup, part: &Part, began: UtcMs) -> Vec<Version> {
+    let told = makeup.versions(part.component.as_str(), began);
+    let read = |(from, v): (UtcMs, Value)| Version { from, combine: combine_of(&v["combine"]), service: Service { from: v["in_service_from_ms"].as_i64() } };
+    told.map_or_else(|| Version::ever(part.combine, part.service).to_vec(), |list| list.into_iter().map(read).collect())
 }
 
 /// Components over a period, cut to what is settled of all of them; an endpoint without a component is one of its own.
 /// `which`: the single results that come with them.
 pub fn components(connection: &Connection, parts: &[Part], period: Span, which: Which) -> Result<(Span, Vec<Component>), HistoryError> {
     let calendar = Calendar::read(connection)?;
+    let makeup = Makeup::read(connection, &calendar)?;
     let mut recorded = Vec::new();
     let mut settled_until = period.to;
     for part in parts {
         let mut records = Vec::new();
         for (endpoint, extent) in &part.endpoints {
-            let record = record(connection, &calendar, endpoint, *extent, period)?;
+            let mut record = record(connection, &calendar, endpoint, *extent, period)?;
             if record.from.is_some() {
                 settled_until = settled_until.min(record.settled);
             }
+            record.outside = makeup.outside(endpoint, part.component.as_str()).as_slice().to_vec();
             records.push(record);
         }
-        recorded.push((part, records));
+        let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
+        for record in &mut records {
+            // Before an endpoint was there, those that were made up the component.
+            record.outside.extend(record.from.filter(|from| *from > began).map(|from| Span::new(-OPEN, from)));
+        }
+        recorded.push((part, versions_of(&makeup, part, began), records));
     }
     // What is not settled of all of them is left out of all of them.
     let period = Span::new(period.from, settled_until);
     let mut list = Vec::new();
-    for (part, records) in &recorded {
-        let mut one = component(part.component.as_str(), part.combine, part.service, records, period);
+    for (part, versions, records) in &recorded {
+        let mut one = component(part.component.as_str(), versions, records, period);
         mark_excluded(connection, &calendar, part, &mut one)?;
         (one.recorded.probes, one.recorded.probes_missing) = single_results(connection, &calendar, part, records, period, which)?;
         list.push(one);
@@ -203,9 +222,9 @@ pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Res
     for stored in windows(connection)? {
         let w = &stored.window;
         let is_all = w.components.is_empty() && w.endpoints.is_empty();
+        let present = |part: &Part| part.endpoints.iter().map(|(e, _)| e.clone()).filter(|e| !part.former.contains(e)).collect::<Vec<_>>();
         let is_whole = |part: &&Part| {
-            w.components.contains(&part.component)
-                || !part.endpoints.is_empty() && part.endpoints.iter().all(|(e, _)| w.endpoints.iter().any(|n| n.as_str() == e))
+            w.components.contains(&part.component) || !present(part).is_empty() && present(part).iter().all(|e| w.endpoints.iter().any(|n| n.as_str() == *e))
         };
         let named: Vec<String> = parts.iter().filter(is_whole).map(|p| p.component.to_string()).collect();
         if is_all || !named.is_empty() {

@@ -21,10 +21,40 @@ pub struct Service {
     pub from: Option<UtcMs>,
 }
 
-/// Combines the records of a component's endpoints. `period` ends where all of them are settled.
-pub fn component(name: &str, combine: Combine, service: Service, records: &[Record], period: Span) -> Component {
-    let timelines: Vec<Timeline> = records.iter().map(|r| r.timeline(period)).collect();
-    let combined = Timeline::combined(&timelines, combine);
+/// How a component was made, from when on.
+#[derive(Debug, Clone, Copy)]
+pub struct Version {
+    pub from: UtcMs,
+    pub combine: Combine,
+    pub service: Service,
+}
+
+impl Version {
+    /// The only one.
+    pub fn ever(combine: Combine, service: Service) -> [Self; 1] {
+        [Self { from: -OPEN, combine, service }]
+    }
+}
+
+/// Each version over the time for which it counts.
+fn in_force(versions: &[Version]) -> impl Iterator<Item = (&Version, Span)> {
+    let until = |k: usize| versions.get(k + 1).map_or(OPEN, |next| next.from);
+    versions.iter().enumerate().map(move |(k, version)| (version, Span::new(version.from, until(k))))
+}
+
+/// Combines the records of a component's endpoints, at each time as it was made then. `period` ends where all of them are settled.
+pub fn component(name: &str, versions: &[Version], records: &[Record], period: Span) -> Component {
+    let mut combined = Timeline::default();
+    let mut left = Spans::default();
+    let absent = records.iter().map(Record::away).reduce(|a, b| a.both(&b)).unwrap_or_default();
+    let gone_down = records.iter().fold(Spans::default(), |sum, r| sum.union(&r.left_while_down()));
+    for (version, span) in in_force(versions) {
+        let Some(span) = span.cut(period) else { continue };
+        let timelines: Vec<Timeline> = records.iter().map(|r| r.timeline(span)).collect();
+        combined = combined.and(&Timeline::combined(&timelines, version.combine));
+        // Elsewhere than in a series the others decide, as long as there are any.
+        left = left.union(&if version.combine == Combine::Series { gone_down.clone() } else { gone_down.both(&absent) });
+    }
     let sums = combined.sums();
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
     let ((down, possible_down), mut unknown) = match records {
@@ -32,18 +62,18 @@ pub fn component(name: &str, combine: Combine, service: Service, records: &[Reco
         _ => (of_several(&combined, records, period), why_unknown(&combined.unknown, records)),
     };
     // In service from its first start, unless the config says since when: then time before the first start was not measured.
-    let since = service.from.unwrap_or(began);
-    let unmeasured = Span::new(since.max(period.from), began.min(period.to));
-    if unmeasured.length() > 0 {
-        unknown.insert(0, (unmeasured, Some(Reason::NotRunning.as_str().to_owned())));
-    }
-    let absent = records.iter().map(|r| Spans::new(r.absent.clone())).reduce(|a, b| a.both(&b)).unwrap_or_default();
-    let mut in_service = Spans::new(vec![Span::new(since, OPEN)]).minus(&absent).as_slice().to_vec();
+    let since = |v: &Version| v.service.from.unwrap_or(began);
+    let served = Spans::new(in_force(versions).filter_map(|(version, span)| span.cut(Span::new(since(version), OPEN))).collect());
+    let unmeasured = served.cut(Span::new(period.from, began.min(period.to).max(period.from)));
+    unknown.splice(0..0, unmeasured.as_slice().iter().map(|s| (*s, Some(Reason::NotRunning.as_str().to_owned()))));
+    let mut in_service = served.minus(&absent).as_slice().to_vec();
+    // What goes on from before the period is what the component is by then.
+    let left_while_down = left.as_slice().iter().filter(|s| s.from >= period.from && s.from < period.to).copied().collect();
     if in_service.is_empty() {
         // An empty list would say: always.
         in_service.push(Span::new(0, 0));
     }
-    Component { recorded: Recorded { name: name.to_owned(), in_service, down, possible_down, unknown, ..Recorded::default() }, sums }
+    Component { recorded: Recorded { name: name.to_owned(), in_service, left_while_down, down, possible_down, unknown, ..Recorded::default() }, sums }
 }
 
 /// Stretches of outages, and the time that may hold others.
@@ -240,6 +270,9 @@ pub fn component_json(component: &Component) -> Value {
     });
     if !r.in_service.is_empty() {
         value["in_service"] = r.in_service.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();
+    }
+    if !r.left_while_down.is_empty() {
+        value["left_while_down"] = r.left_while_down.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();
     }
     if let Some(ms) = r.not_seen_below {
         value["not_seen_below_ms"] = json!(ms);

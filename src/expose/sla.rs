@@ -51,7 +51,7 @@ fn judged(contract: &Contract, j: &Judged) -> Value {
         "tenant": j.tenant.as_ref().map(|n| n.as_str()),
         "period_ms": t.period, "maintenance_ms": t.maintenance, "service_ms": t.service, "outside_ms": t.outside,
         "down_ms": t.down, "unknown_ms": t.unknown, "up_ms": t.up, "future_ms": t.future,
-        "down_lower_ms": t.down_lower, "down_upper_ms": t.down_upper,
+        "down_lower_ms": t.down_lower, "down_upper_ms": t.down_upper, "left_while_down_ms": t.left,
         "availability": exact(&j.availability), "availability_percent": percent(&j.availability),
         "lower_bound": exact(&j.lower), "lower_bound_percent": percent(&j.lower),
         "upper_bound": exact(&j.upper), "upper_bound_percent": percent(&j.upper),

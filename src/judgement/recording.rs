@@ -69,6 +69,7 @@ impl Recording {
             doubtful: self.doubtful.clone(),
             proven,
             absent: self.absent.clone(),
+            outside: Vec::new(),
         }
     }
 }

@@ -151,6 +151,8 @@ pub struct Record {
     pub proven: Vec<Span>,
     /// Out of service: counts nowhere.
     pub absent: Vec<Span>,
+    /// Not yet or no more of the component that is asked about: counts nowhere there.
+    pub outside: Vec<Span>,
 }
 
 /// The time of one endpoint or component in three disjoint sets, with the bounds of the down time.
@@ -199,10 +201,28 @@ fn end_of(outage: &OutageSpan, to: Option<i64>, settled: i64) -> i64 {
 }
 
 impl Record {
+    /// Out of service, or of another component.
+    pub fn away(&self) -> Spans {
+        Spans::new(self.absent.iter().chain(&self.outside).copied().collect())
+    }
+
+    /// Time away that begins while it is down, or while it is unknown and was down before.
+    pub fn left_while_down(&self) -> Spans {
+        let unknown = Spans::new(self.unknown.iter().map(|u| u.0).collect());
+        let before = |at: i64| unknown.as_slice().iter().find(|u| u.from < at && at <= u.to).map_or(at, |u| u.from);
+        let absent = Spans::new(self.absent.clone());
+        let ends_at = |at: i64| self.down.as_slice().iter().any(|d| d.to == at);
+        let is_down_at = |at: i64| self.down.as_slice().iter().any(|d| d.from < at && at <= d.to);
+        let left = absent.as_slice().iter().filter(|h| ends_at(h.from) || ends_at(before(h.from)));
+        let moved = self.outside.iter().filter(|h| is_down_at(h.from) || is_down_at(before(h.from)));
+        Spans::new(left.chain(moved).copied().collect())
+    }
+
     /// Cut to a period. Where a clock that was set back repeats an interval, it counts once: down before unknown before up.
     pub fn timeline(&self, period: Span) -> Timeline {
         let Some(from) = self.from else { return Timeline::default() };
-        let served = Spans::new(vec![Span::new(from, self.settled)]).minus(&Spans::new(self.absent.clone()));
+        let absent = self.away();
+        let served = Spans::new(vec![Span::new(from, self.settled)]).minus(&absent);
         let covered = served.cut(period);
         let outside = Spans::new(vec![Span::new(i64::MIN / 4, i64::MAX / 4)]).minus(&covered);
         let within = |spans: Vec<Span>| Spans::new(spans).minus(&outside);
@@ -211,7 +231,7 @@ impl Record {
         let down_lower = within(self.proven.clone()).minus(&unknown);
         let mut widest: Vec<Span> = self.outages.iter().map(|o| Span::new(o.from_earliest, end_of(o, o.to_latest, self.settled))).collect();
         widest.extend(&self.doubtful);
-        let absent = Spans::new(self.absent.clone()).cut(period);
+        let absent = absent.cut(period);
         Timeline { down, down_lower, down_upper: within(widest).minus(&unknown), covered, unknown, absent }
     }
 }
@@ -247,6 +267,18 @@ impl Timeline {
         let unknown = possible(|t| &t.down).minus(&down);
         let absent = all.iter().map(|t| t.absent.clone()).reduce(|a, b| a.both(&b)).unwrap_or_default();
         Timeline { down_lower: count(|t| &t.down_lower), down_upper: possible(|t| &t.down_upper).minus(&unknown), covered, down, unknown, absent }
+    }
+
+    /// Two that follow each other in time.
+    pub fn and(&self, later: &Timeline) -> Timeline {
+        Timeline {
+            covered: self.covered.union(&later.covered),
+            down: self.down.union(&later.down),
+            unknown: self.unknown.union(&later.unknown),
+            down_lower: self.down_lower.union(&later.down_lower),
+            down_upper: self.down_upper.union(&later.down_upper),
+            absent: self.absent.union(&later.absent),
+        }
     }
 
     /// Where what is covered ends.
@@ -320,6 +352,7 @@ mod tests {
             doubtful: vec![Span::new(900, 910)],
             proven: outages.iter().map(|(a, b)| Span::new(a + 10, b - 10)).collect(),
             absent: Vec::new(),
+            outside: Vec::new(),
         }
     }
 

@@ -48,9 +48,9 @@ fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
     let plan = if place.state_dir.is_some() && place.config.config.is_none() { None } else { local::plan(place).ok() };
     let value = local::extents(&connection).and_then(|extents| {
         let parts = match &plan {
-            Some(plan) => grouped(plan, &extents),
-            None => grouped(&crate::config::plan::Plan::empty(), &extents),
-        };
+            Some(plan) => grouped(&connection, plan, &extents),
+            None => grouped(&connection, &crate::config::plan::Plan::empty(), &extents),
+        }?;
         timeline_json(&connection, &parts, Span::new(from, to))
     });
     match value {

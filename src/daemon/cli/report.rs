@@ -71,7 +71,8 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         replaces: args.replaces.clone(),
         terms_key: signer.terms_key(),
     };
-    let object = build(&connection, &plan, &grouped(&plan, &extents), &subject, now).map_err(|error| match error {
+    let parts = grouped(&connection, &plan, &extents).map_err(local::complain)?;
+    let object = build(&connection, &plan, &parts, &subject, now).map_err(|error| match error {
         NoReport::History(error) => local::complain(error),
         NoReport::NoTenant(_) => refuse(Exit::Usage, error),
         NoReport::NotSettled(_) | NoReport::NotJudged(_) => refuse(Exit::Unknown, error),

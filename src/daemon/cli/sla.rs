@@ -109,7 +109,7 @@ pub fn own_timeline(place: &super::args::Place, span: Span, named: &[Name]) -> R
     let plan = local::plan_or_empty(place);
     let extents = local::extents(&connection).map_err(local::complain)?;
     let now = Clock::Real.read().utc_ms;
-    let grouped = grouped(&plan, &extents);
+    let grouped = grouped(&connection, &plan, &extents).map_err(local::complain)?;
     let (reached, mut parts) = components(&connection, &grouped, Span::new(span.from, span.to.min(now).max(span.from)), Which::All).map_err(local::complain)?;
     say_not_seen(&connection, &grouped, &mut parts, reached, Some(named)).map_err(local::complain)?;
     Ok(told(reached, parts, maintenance(&connection, &grouped, span).map_err(local::complain)?))

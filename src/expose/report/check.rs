@@ -24,6 +24,7 @@ use crate::judgement::timeline::Span;
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
 use crate::outward::history::checkpoint::{commitment, verify_signature};
 use crate::outward::history::definitions::{Told, cadences, told as told_definitions};
+use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::{Which, longest_blind, not_seen_below};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, Extent};
@@ -276,9 +277,18 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     }
     in_force(report, contract, period)?;
     let issued = instant(&report["issued_at"], "issued_at")?;
-    let parts = parts(report)?;
+    let mut parts = parts(report)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
     let calendar = Calendar::read(connection).map_err(failed)?;
+    let makeup = Makeup::read(connection, &calendar).map_err(failed)?;
+    for (part, e) in report["extents"].as_array().into_iter().flatten().filter_map(|e| Some((e["component"].as_str()?, e))) {
+        // Who belongs to another component now.
+        let name = e["endpoint"].as_str().unwrap_or_default();
+        let is_former = makeup.outside(name, part).as_slice().last().is_some_and(|s| s.to >= i64::MAX / 4);
+        if let Some(part) = parts.iter_mut().find(|p| is_former && p.component.as_str() == part) {
+            part.former.insert(name.to_owned());
+        }
+    }
     extents::held(report, stub, events, &calendar, (period, issued))?;
     let told_of = told_definitions(connection).map_err(failed)?;
     definitions_held(report, &told_of)?;
@@ -404,7 +414,10 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
         let endpoint = (e["endpoint"].as_str().ok_or_else(wrong)?.to_owned(), extent);
         match parts.iter_mut().find(|p| p.component == component) {
             Some(part) => part.endpoints.push(endpoint),
-            None => parts.push(Part { component, combine, service: Service { from: e["in_service_from"].as_i64() }, endpoints: vec![endpoint] }),
+            None => {
+                let service = Service { from: e["in_service_from"].as_i64() };
+                parts.push(Part { component, combine, service, endpoints: vec![endpoint], former: BTreeSet::new() });
+            }
         }
     }
     Ok(parts)

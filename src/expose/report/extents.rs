@@ -1,7 +1,7 @@
 //! What a report says of how far its record reaches, held against the events: when each endpoint began and left, what is open, and that
 //! none is left out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -15,6 +15,8 @@ use crate::words::{Ms, UtcMs};
 #[derive(Debug, Clone, Default)]
 struct Told {
     component: Option<String>,
+    /// The components that it belonged to, the present one among them.
+    was_of: BTreeSet<String>,
     /// When it was taken into service for the first time.
     added: Option<i64>,
     /// When it left, if it is gone.
@@ -31,11 +33,15 @@ fn hear(told: &mut Told, event: &Map<String, Value>) {
     match text("kind") {
         "endpoint_added" => {
             told.component = Some(text("component").to_owned());
+            told.was_of.insert(text("component").to_owned());
             told.added = told.added.or(n("at_ms"));
             told.open_unknown = Some(n("at_ms"));
             told.gone_at = None;
         }
-        "endpoint_component" => told.component = Some(text("component").to_owned()),
+        "endpoint_component" => {
+            told.component = Some(text("component").to_owned());
+            told.was_of.extend([text("component").to_owned(), text("before").to_owned()]);
+        }
         "endpoint_removed" => (told.gone_at, told.open_unknown) = (n("at_ms"), Some(None)),
         "out_of_service" => (told.gone_at, told.open_unknown) = (None, Some(n("to_ms"))),
         "unknown" => told.open_unknown = Some(n("from_ms")),
@@ -57,7 +63,9 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, T
         for (name, id) in stub.carried["ids"].as_object().into_iter().flatten() {
             let id = id.to_string();
             let gone = stub.carried["in_service"][&id] == false;
+            let component = stub.carried["components"][&id].as_str().map(str::to_owned);
             let told = Told {
+                was_of: component.clone().into_iter().collect(),
                 component: stub.carried["components"][&id].as_str().map(str::to_owned),
                 added: stub.carried["added"][&id].as_i64(),
                 gone_at: gone.then_some(stub.until_ms as i64),
@@ -87,14 +95,16 @@ pub(super) fn held(
     calendar: &Calendar,
     (period, issued): (Span, UtcMs),
 ) -> Result<(), Difference> {
-    let mut all = told(stub, events);
+    let all = told(stub, events);
+    let mut seen = BTreeSet::new();
     let mut components = Vec::new();
     for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
         let place = |key: &str| format!("extents[{k}].{key}");
         let name = e["endpoint"].as_str().unwrap_or_default();
         let component = e["component"].as_str().unwrap_or_default();
         components.push(component.to_owned());
-        let Some(told) = all.remove(name) else { return Err(differs(&place("endpoint"), format!("no event tells of {name}"))) };
+        seen.insert((name.to_owned(), component.to_owned()));
+        let Some(told) = all.get(name) else { return Err(differs(&place("endpoint"), format!("no event tells of {name}"))) };
         let watermark = e["watermark_ms"].as_u64().unwrap_or(0);
         if (watermark as i64) < told.settled {
             return Err(differs(&place("watermark_ms"), format!("the events settle {name} up to {}, the report says {watermark}", told.settled)));
@@ -103,8 +113,8 @@ pub(super) fn held(
             return Err(differs(&place("watermark_ms"), "it is later than the report"));
         }
         let Some(added) = told.added else { continue };
-        if told.component.as_deref() != Some(component) {
-            return Err(differs(&place("component"), format!("by the events {name} belongs to {}", told.component.unwrap_or_default())));
+        if !told.was_of.contains(component) {
+            return Err(differs(&place("component"), format!("by the events {name} belongs to {}", told.component.clone().unwrap_or_default())));
         }
         if e["first_start_ms"].as_i64() != Some(added) {
             return Err(differs(&place("first_start_ms"), format!("{added} follows from the events, the report says {}", e["first_start_ms"])));
@@ -117,11 +127,11 @@ pub(super) fn held(
             return Err(differs(&place("open_unknown"), format!("what is unknown of {name} at the end of the record is not what the events say")));
         }
     }
-    let left_out = |told: &Told| {
-        let concerned = told.component.as_ref().is_some_and(|c| components.contains(c));
+    let left_out = |name: &str, told: &Told| {
+        let concerned = told.was_of.iter().any(|c| components.contains(c) && !seen.contains(&(name.to_owned(), c.clone())));
         concerned && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
     };
-    let mut missing: Vec<&String> = all.iter().filter(|(_, told)| left_out(told)).map(|(name, _)| name).collect();
+    let mut missing: Vec<&String> = all.iter().filter(|(name, told)| left_out(name, told)).map(|(name, _)| name).collect();
     missing.sort();
     missing.first().map_or(Ok(()), |name| Err(differs("extents", format!("{name} belongs to a component of the report and is left out"))))
 }

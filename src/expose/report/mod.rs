@@ -216,7 +216,7 @@ fn as_told(told: &Told, parts: &mut [Part]) {
 }
 
 /// The inverse of [`combine_text`].
-fn combine_of(value: &Value) -> Combine {
+pub fn combine_of(value: &Value) -> Combine {
     match (value.as_str(), value["at_least"].as_u64()) {
         (Some("parallel"), _) => Combine::Parallel,
         (_, Some(n)) => Combine::AtLeast(n as usize),

@@ -59,6 +59,12 @@ pub struct Times {
     pub future: Ms,
     pub down_lower: Ms,
     pub down_upper: Ms,
+    /// Time out of service that began while it was down: counts as unknown for the coverage.
+    pub left: Ms,
+    /// Of it, what is known otherwise, where several are judged together.
+    pub left_inside: Ms,
+    /// Of it, what is service time.
+    pub left_in_service: Ms,
 }
 
 /// Number of outages, the longest, and the means between and of them. Milliseconds.
@@ -390,6 +396,9 @@ fn times(span: Span, sets: &Measured, treat: Treat) -> Times {
         future,
         down_lower: sets.lower.length(),
         down_upper: sets.upper.length() + sets.upper_beyond,
+        left: sets.left.length(),
+        left_in_service: sets.left.both(&sets.service).length(),
+        left_inside: sets.left.both(&sets.service.minus(&sets.unknown).minus(&sets.future)).length(),
     }
 }
 
@@ -419,7 +428,7 @@ impl Figures {
             upper: share(t.service - t.down_lower, t.service),
             budget: lost * whole(owed),
             spent: whole(if contract.unknown == Unknown::Down { t.down + t.unknown } else { t.down }),
-            coverage: share(past - t.unknown, t.service),
+            coverage: share(past - t.unknown - t.left_inside, t.service + t.left - t.left_in_service),
         }
     }
 

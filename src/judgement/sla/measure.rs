@@ -21,6 +21,8 @@ pub struct Measured {
     pub lower: Spans,
     /// Down in the worst case, without unknown time.
     pub upper: Spans,
+    /// Out of service from while it was down on: of this nothing was measured, and it was owed.
+    pub left: Spans,
     /// What the worst case has beyond those spans, where a contract counts whole minutes and unknown time touches them.
     pub upper_beyond: Ms,
 }
@@ -109,7 +111,9 @@ pub fn component(contract: &Contract, part: &Recorded, timeline: &Timeline, span
     let lower = within(part.down.iter().map(Outage::surest).collect()).minus(&absent);
     let widest = within(part.down.iter().map(Outage::widest).chain(part.possible_down.iter().copied()).collect()).minus(&absent);
     let upper = widest.union(&down).minus(&unknown);
-    (Measured { service, maintenance: windows.admitted.clone(), down, unknown, future, lower, upper, upper_beyond: 0 }, windows)
+    let owed = contract.service_hours.as_ref().map_or_else(|| Spans::new(vec![span]), |h| service_spans(h, span)).minus(&spared);
+    let left = Spans::new(part.left_while_down.clone()).both(&owed);
+    (Measured { service, maintenance: windows.admitted.clone(), down, unknown, future, lower, upper, left, upper_beyond: 0 }, windows)
 }
 
 /// Time before or between services that the contract deems up.
@@ -137,7 +141,7 @@ pub fn series(all: &[Measured]) -> Measured {
     let unknown = any(|m| &m.unknown).minus(&down);
     let (service, maintenance) = together(all);
     let (upper, lower, future) = (any(|m| &m.upper).minus(&unknown), any(|m| &m.lower), any(|m| &m.future));
-    Measured { service, maintenance, upper, lower, future, down, unknown, upper_beyond: 0 }
+    Measured { service, maintenance, upper, lower, future, down, unknown, left: any(|m| &m.left), upper_beyond: 0 }
 }
 
 /// Down when all that take part are down.
@@ -151,7 +155,9 @@ pub fn parallel(all: &[Measured]) -> Measured {
     let unknown = unless(|m| m.service.minus(&m.down).minus(&m.unknown)).minus(&down);
     let lower = unless(|m| m.service.minus(&m.lower));
     let upper = unless(|m| m.service.minus(&m.upper).minus(&m.unknown)).minus(&unknown);
-    Measured { service, maintenance, down, unknown, future, lower, upper, upper_beyond: 0 }
+    // While others take part they decide.
+    let left = all.iter().fold(Spans::default(), |sum, m| sum.union(&m.left)).minus(&service);
+    Measured { service, maintenance, down, unknown, future, lower, upper, left, upper_beyond: 0 }
 }
 
 /// Service while any is in service; maintenance where that leaves a hole, or where a window stays inside.

@@ -76,6 +76,7 @@ pub fn merge(timelines: &[Timeline], quorum: Option<usize>, told: impl Fn(&Merge
             Recorded {
                 name: name.to_owned(),
                 in_service,
+                left_while_down: timelines.iter().filter_map(|t| t.component(name)).flat_map(|c| c.left_while_down.clone()).collect(),
                 down,
                 possible_down,
                 unknown: merged.unknown.as_slice().iter().map(|s| (*s, None)).collect(),

@@ -75,6 +75,8 @@ pub struct Recorded {
     pub name: String,
     /// Empty: always.
     pub in_service: Vec<Span>,
+    /// Time out of service that began while it was down.
+    pub left_while_down: Vec<Span>,
     pub down: Vec<Outage>,
     /// Time that may hold an outage that was not confirmed, or lies between a success and unknown time.
     pub possible_down: Vec<Span>,

@@ -15,7 +15,9 @@ use crate::words::Ms;
 
 /// The events that this file reads, by an index of their own: they are few among many.
 pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
-CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component');";
+CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component');
+CREATE INDEX IF NOT EXISTS event_of_component ON event (seq) WHERE kind = 'component';
+CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_component';";
 
 /// Kinds that say what figures rest on beside the probes.
 pub const TOLD: [&str; 3] = ["config", "terms", "component"];

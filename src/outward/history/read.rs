@@ -176,6 +176,7 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
         doubtful: spans("doubtful")?,
         proven,
         absent,
+        outside: Vec::new(),
     })
 }
 

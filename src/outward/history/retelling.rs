@@ -54,7 +54,10 @@ impl Retelling {
             if let (Some(id), "endpoint_component") = (endpoint, text("kind")) {
                 transaction.execute("UPDATE endpoint SET component = ?2 WHERE id = ?1", params![id, text("component")])?;
             }
-            let is_read = matches!(text("kind"), "endpoint_renamed" | "endpoint_changed" | "endpoint_added" | "endpoint_cadence");
+            let is_read = matches!(
+                text("kind"),
+                "endpoint_renamed" | "endpoint_changed" | "endpoint_added" | "endpoint_cadence" | "endpoint_component" | "endpoint_removed" | "out_of_service"
+            );
             if is_read || TOLD.contains(&text("kind")) {
                 let body = Value::Object(event.clone()).to_string();
                 let at = event.get("at_ms").and_then(Value::as_i64).unwrap_or(0);

@@ -1,0 +1,100 @@
+//! What components were made of, and when: how they combine, since when they are in service, and which endpoints belonged to them.
+//!
+//! A line of the config counts from the moment it is recorded, for the time after it. So a component is judged by the versions that were in
+//! force, and an endpoint that moved keeps its past where it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::HistoryError;
+use super::definitions::told;
+use super::prune::Stub;
+use super::read::Calendar;
+use crate::judgement::timeline::{Span, Spans};
+use crate::words::UtcMs;
+
+/// Earlier and later than anything.
+const EVER: UtcMs = i64::MAX / 4;
+/// A component and its endpoints are recorded within this of each other at a start.
+const AT_ONCE_MS: i64 = 5000;
+
+/// What the events tell of it. UTC.
+#[derive(Debug, Clone, Default)]
+pub struct Makeup {
+    /// When a config was recorded for the first time; nothing is told of components without.
+    first_config: Option<UtcMs>,
+    /// Definitions of a component, with when each was recorded.
+    versions: BTreeMap<String, Vec<(UtcMs, Value)>>,
+    /// The components that an endpoint belonged to, with when that was recorded; those that never moved are left out.
+    moves: BTreeMap<String, Vec<(UtcMs, String)>>,
+}
+
+impl Makeup {
+    pub fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
+        let first_config = told(connection)?.configs.first().map(|(at, _)| calendar.utc(*at));
+        let mut makeup = Self { first_config, ..Self::default() };
+        if let Some(stub) = Stub::read(connection)? {
+            stub.carried["told"].as_array().into_iter().flatten().filter(|e| e["kind"] == "component").for_each(|e| makeup.hear(e, calendar));
+        }
+        let mut statement = connection.prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
+        for body in statement.query_map([], |r| r.get::<_, String>(0))? {
+            makeup.hear(&serde_json::from_str(&body?).unwrap_or_default(), calendar);
+        }
+        let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE v.kind = 'endpoint_component' ORDER BY v.seq";
+        let mut statement = connection.prepare_cached(sql)?;
+        for row in statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))? {
+            let (endpoint, body) = row?;
+            let event: Value = serde_json::from_str(&body).unwrap_or_default();
+            let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+            let own = makeup.moves.entry(endpoint).or_default();
+            if own.is_empty() {
+                own.push((-EVER, text("before")));
+            }
+            own.push((calendar.utc(event["at_ms"].as_u64().unwrap_or(0)), text("component")));
+        }
+        Ok(makeup)
+    }
+
+    fn hear(&mut self, event: &Value, calendar: &Calendar) {
+        let at = calendar.utc(event["at_ms"].as_u64().unwrap_or(0));
+        let definition =
+            if event["gone"] == true { undeclared() } else { json!({"combine": event["combine"], "in_service_from_ms": event["in_service_from_ms"]}) };
+        self.versions.entry(event["component"].as_str().unwrap_or_default().to_owned()).or_default().push((at, definition));
+    }
+
+    /// The definitions of a component, each from when it counts on; nothing where the events do not tell. `began`: its first start.
+    ///
+    /// The first counts for the time before it as well, unless the component was there before it was declared.
+    pub fn versions(&self, component: &str, began: UtcMs) -> Option<Vec<(UtcMs, Value)>> {
+        let first_config = self.first_config?;
+        let Some(own) = self.versions.get(component).filter(|own| !own.is_empty()) else { return Some(vec![(-EVER, undeclared())]) };
+        let mut list = own.clone();
+        let first = list[0].0;
+        if first > first_config && began + AT_ONCE_MS < first {
+            list.insert(0, (-EVER, undeclared()));
+        } else {
+            list[0].0 = -EVER;
+        }
+        Some(list)
+    }
+
+    /// When an endpoint did not belong to a component.
+    pub fn outside(&self, endpoint: &str, component: &str) -> Spans {
+        let Some(moves) = self.moves.get(endpoint) else { return Spans::default() };
+        let until = |k: usize| moves.get(k + 1).map_or(EVER, |(at, _)| *at);
+        Spans::new(moves.iter().enumerate().filter(|(_, (_, of))| of != component).map(|(k, (from, _))| Span::new(*from, until(k))).collect())
+    }
+
+    /// The components that an endpoint belonged to before the present one.
+    pub fn earlier(&self, endpoint: &str, present: &str) -> BTreeSet<&str> {
+        let moves = self.moves.get(endpoint).map_or(&[][..], Vec::as_slice);
+        moves.iter().map(|(_, component)| component.as_str()).filter(|component| *component != present && !component.is_empty()).collect()
+    }
+}
+
+/// What a component is that no config declares.
+fn undeclared() -> Value {
+    json!({"combine": "series", "in_service_from_ms": null})
+}

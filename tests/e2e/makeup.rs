@@ -1,0 +1,155 @@
+//! No downtime vanishes by a line of config: what a component is made of counts from the moment it is recorded, for the time after it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::cli::probity;
+use super::daemon::{Daemon, Switch, http, write_config};
+use super::serve::{answering, closed_port, ok};
+
+const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
+
+/// The present month's figures of a component.
+async fn figures(daemon: &Daemon, component: &str) -> Value {
+    let all = daemon.json(&format!("/api/v1/timeline?from=2020-01-01T00:00:00Z&component={component}")).await;
+    let found = all["components"].as_array().into_iter().flatten().find(|c| c["name"] == component).cloned();
+    found.unwrap_or_else(|| panic!("no {component} in {all}"))
+}
+
+async fn reload(daemon: &Daemon, text: &str) {
+    write_config(&daemon.directory, daemon.port, text);
+    let (status, said) = daemon.post("/-/reload").await;
+    assert_eq!(status, 200, "{said}");
+}
+
+fn month() -> String {
+    probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned()
+}
+
+/// A report of the present month that its events prove; with its text.
+fn proven(directory: &Path) -> (Value, String) {
+    let path = |name: &str| directory.join(name).to_str().expect("UTF-8").to_owned();
+    let (config, month) = (path("probity.toml"), month());
+    let report = |format: &str| {
+        let output = probity(&["sla", "report", "--provisional", "--period", &month, "--config", &config, "--format", format]);
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let object = report("json");
+    std::fs::write(directory.join("report.json"), &object).expect("written");
+    let journal = probity(&["export", "journal", "--tallies", "--config", &config]);
+    std::fs::write(directory.join("journal.jsonl"), &journal.stdout).expect("written");
+    let verified = probity(&["sla", "verify", &path("report.json"), "--events", &path("journal.jsonl")]);
+    assert_eq!(verified.status.code(), Some(0), "{}{}", String::from_utf8_lossy(&verified.stdout), String::from_utf8_lossy(&verified.stderr));
+    (serde_json::from_str(&object).expect("JSON"), report("md").replace('\\', ""))
+}
+
+/// A shop that was down and is up again, and how long it was down.
+async fn after_an_outage(daemon: &Daemon, switch: &Switch, name: &str) -> u64 {
+    daemon.until_state(name, "up").await;
+    switch.set(500);
+    daemon.until_state(name, "down").await;
+    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+    switch.set(200);
+    daemon.until_state(name, "up").await;
+    daemon.until(|d| async move { !d.json("/api/v1/outages").await["outages"][0]["to"].is_null() }).await;
+    let outage = daemon.json("/api/v1/outages").await["outages"][0].clone();
+    let at = |key: &str| probity::words::parse_utc(outage[key].as_str().expect("an instant")).expect("an instant");
+    (at("to") - at("from")) as u64
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_that_is_said_to_begin_later_moves_no_outage_out_of_it() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let text = |from: &str| {
+        let shop = http("web", switch.port).replace("name = \"web\"", "name = \"web\"\ncomponent = \"shop\"");
+        format!("{QUICK}[component.shop]\ntitle = \"Shop\"\n{from}{shop}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\n")
+    };
+    let daemon = Daemon::start(directory.path(), &text("")).await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    assert!(down > 500, "{down}");
+    let now = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms);
+    let before = figures(&daemon, "shop").await;
+    reload(&daemon, &text(&format!("in_service_from = \"{now}\"\n"))).await;
+    daemon.until(|d| async move { !d.json("/api/v1/timeline").await.is_null() && d.json("/api/v1/endpoints").await["recorded"] == true }).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let after = figures(&daemon, "shop").await;
+    assert_eq!((&after["down_ms"], &after["in_service"]), (&before["down_ms"], &before["in_service"]), "{after}");
+    let (report, _) = proven(directory.path());
+    assert_eq!(report["evaluation"]["results"][0]["down_ms"], before["down_ms"], "{}", report["evaluation"]["results"][0]);
+    assert_eq!(daemon.end().await.0, 0);
+    // Nor does a config that only the report reads.
+    write_config(directory.path(), closed_port(), &text(&format!("in_service_from = \"{now}\"\n")));
+    assert_eq!(proven(directory.path()).0["evaluation"]["results"][0]["down_ms"], before["down_ms"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_combination_or_membership_counts_from_then_on() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let steady = answering(ok("", b"")).await;
+    let text = |combine: &str, of_web: &str| {
+        let web = http("web", switch.port).replace("name = \"web\"", &format!("name = \"web\"\ncomponent = \"{of_web}\""));
+        let spare = http("spare", steady).replace("name = \"spare\"", "name = \"spare\"\ncomponent = \"shop\"");
+        format!(
+            "{QUICK}[component.shop]\ntitle = \"Shop\"\ncombine = \"{combine}\"\n[component.attic]\ntitle = \"Attic\"\n{web}{spare}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\n"
+        )
+    };
+    let daemon = Daemon::start(directory.path(), &text("series", "shop")).await;
+    daemon.until_state("spare", "up").await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    let settled = std::time::Duration::from_millis(1500);
+    tokio::time::sleep(settled).await;
+    assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
+    reload(&daemon, &text("parallel", "shop")).await;
+    tokio::time::sleep(settled).await;
+    assert_eq!(figures(&daemon, "shop").await["down_ms"], down, "it was a series then");
+    // Now one of two is not enough.
+    let longer = after_an_outage(&daemon, &switch, "web").await;
+    assert!(longer > 0);
+    tokio::time::sleep(settled).await;
+    assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
+    reload(&daemon, &text("series", "attic")).await;
+    tokio::time::sleep(settled).await;
+    let shop = figures(&daemon, "shop").await;
+    assert_eq!(shop["down_ms"], down, "who moved leaves its past: {shop}");
+    assert_eq!(figures(&daemon, "attic").await["down_ms"], 0, "and brings none");
+    let (report, _) = proven(directory.path());
+    assert_eq!(report["evaluation"]["results"][0]["down_ms"], down);
+    // Another member than before the outage makes none of it unknown.
+    assert_eq!(shop["unknown_ms"], figures(&daemon, "shop").await["unknown_ms"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_disabled_while_down_is_not_covered_from_then_on() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let steady = answering(ok("", b"")).await;
+    let text = |enabled: bool| {
+        let web = http("web", switch.port).replace("name = \"web\"", &format!("name = \"web\"\ncomponent = \"shop\"\nenabled = {enabled}"));
+        let spare = http("spare", steady).replace("name = \"spare\"", "name = \"spare\"\ncomponent = \"shop\"");
+        format!("{QUICK}[component.shop]\ntitle = \"Shop\"\n{web}{spare}[sla.s]\nobjective = \"99.9\"\nmin_coverage = \"99\"\ncomponents = [\"shop\"]\n")
+    };
+    let daemon = Daemon::start(directory.path(), &text(true)).await;
+    daemon.until_state("spare", "up").await;
+    daemon.until_state("web", "up").await;
+    switch.set(500);
+    daemon.until_state("web", "down").await;
+    reload(&daemon, &text(false)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    let shop = figures(&daemon, "shop").await;
+    let left = &shop["left_while_down"][0];
+    assert!(left["from"].is_string() && left["to"].is_null(), "{shop}");
+    assert!(shop["down_ms"].as_u64() > Some(0), "{shop}");
+    let (report, _) = proven(directory.path());
+    let result = &report["evaluation"]["results"][0];
+    assert!(result["left_while_down_ms"].as_u64() > Some(1000), "{result}");
+    assert_eq!(result["verdict"], "undetermined");
+    // Most of the month would be without it: no coverage to speak of.
+    assert!(result["coverage_percent"].as_str().is_some_and(|c| c.starts_with("0.")), "{result}");
+    // Back in service, the hole ends.
+    switch.set(200);
+    reload(&daemon, &text(true)).await;
+    daemon.until_state("web", "up").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let shop = figures(&daemon, "shop").await;
+    assert!(shop["left_while_down"][0]["to"].is_string(), "{shop}");
+}
