@@ -193,12 +193,12 @@ pub(super) fn socket_address(item: &Item) -> Option<SocketAddr> {
 /// A URL, and the zone of its host.
 pub(super) fn http_url_with_zone(text: &str, item: &Item) -> Option<(url::Url, Option<Arc<str>>)> {
     match zone::from_url(text) {
-        Some((text, zone)) => http_url(&text, item).map(|url| (url, Some(Arc::from(zone)))),
-        None => http_url(text, item).map(|url| (url, None)),
+        Some((text, zone)) => http_url(&text, Some(zone), item).map(|url| (url, Some(Arc::from(zone)))),
+        None => http_url(text, None, item).map(|url| (url, None)),
     }
 }
 
-pub(super) fn http_url(text: &str, item: &Item) -> Option<url::Url> {
+fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
     const ADVICE: &str = "Write it in full: \"https://shop.example/health\".";
     let parsed = match url::Url::parse(text) {
         Ok(url) => url,
@@ -212,7 +212,7 @@ pub(super) fn http_url(text: &str, item: &Item) -> Option<url::Url> {
         return None;
     }
     let host = match parsed.host() {
-        Some(url::Host::Ipv6(address)) => address.to_string(),
+        Some(url::Host::Ipv6(address)) => zone.map_or_else(|| address.to_string(), |zone| format!("{address}%{zone}")),
         Some(host) => host.to_string(),
         None => String::new(),
     };
@@ -275,7 +275,10 @@ pub(super) fn is_secret_name(name: &str) -> bool {
 
 /// What no resolver could ask for: a server would be called down for it.
 pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
-    if let Some((address, _)) = zone::address(host) {
+    if let Some((address, zone)) = zone::address(host) {
+        if zone.is_none() && zone::is_link_local(address) {
+            return Some("is a link-local address without its zone; write the interface behind it, as in fe80::1%eth0");
+        }
         let is_nowhere = address.to_canonical().is_unspecified();
         return is_nowhere.then_some("is the unspecified address, which the kernel leads to this host itself; write 127.0.0.1 or ::1 if that is meant");
     }

@@ -14,6 +14,11 @@ pub fn address(host: &str) -> Option<(IpAddr, Option<&str>)> {
     }
 }
 
+/// Such an address is one of each interface: without a zone the system does not know which is meant.
+pub fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
 /// What a server is told of a host: never the zone.
 pub fn without(host: &str) -> &str {
     match address(host) {

@@ -34,7 +34,7 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u1
         if address.to_canonical().is_unspecified() {
             return Err(Halt::down(Cause::DnsNoAddress, format!("{host} is no address of a host")));
         }
-        let zone = zone.or_else(|| dial.zone.as_deref().filter(|_| is_link_local(address)));
+        let zone = zone.or_else(|| dial.zone.as_deref().filter(|_| zone::is_link_local(address)));
         return Ok(vec![in_zone(address, port, zone)?]);
     }
     trace.enter(Stage::Resolve);
@@ -43,10 +43,6 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u1
     trace.enter(Stage::Idle);
     let addresses: Vec<SocketAddr> = addresses?.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     if addresses.is_empty() { Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address"))) } else { Ok(addresses) }
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// An interface that this host does not have (any more) is its own lack, not the endpoint's.

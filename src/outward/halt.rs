@@ -56,6 +56,8 @@ pub fn connect_error(error: &io::Error) -> Halt {
     let cause = match error.raw_os_error() {
         Some(libc::ECONNREFUSED) => Cause::ConnectRefused,
         Some(libc::ETIMEDOUT) => Cause::ConnectTimeout,
+        // A link-local address that a name has: nobody can go there by it. The config's own have their zone.
+        Some(libc::EINVAL) => Cause::ConnectUnreachable,
         errno if is_unreachable(errno) => Cause::ConnectUnreachable,
         _ => Cause::ConnectReset,
     };

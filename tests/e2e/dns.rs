@@ -531,6 +531,17 @@ async fn a_zone_that_this_host_does_not_have_is_our_own_lack() {
     ] {
         assert_eq!(reason(&probe(lines).await), Reason::LocalNetwork, "{lines}");
     }
+    for lines in [
+        "probe.http.url = \"http://[fe80::1]/\"",
+        "probe.tcp.address = \"[fe80::1]:1\"",
+        "probe.tls.address = \"fe80::1\"",
+        "probe.icmp.host = \"fe80::1\"",
+        "probe.dns.server = \"fe80::1\"\nprobe.dns.query = \"shop.example\"",
+    ] {
+        let text = format!("[[endpoint]]\nname = \"e\"\n{lines}\n");
+        let faults = probity::config::load(std::path::Path::new("test.toml"), &Memory(text)).expect_err("no zone");
+        assert!(faults.len() == 1 && faults[0].problem.contains("is a link-local address without its zone"), "{faults:?}");
+    }
     let shown = endpoint("probe.http.url = \"http://[fe80::1%eth0]:8080/a\"").probe.target();
     assert_eq!(shown, "http://[fe80::1%25eth0]:8080/a");
     assert_eq!(endpoint("probe.dns.server = \"fe80::1%eth0\"\nprobe.dns.query = \"x.example\"").probe.target(), "[fe80::1%eth0]:53 x.example A");

@@ -48,7 +48,9 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
             let took_us = trace.duration_us();
             let is_too_late = took_us > endpoint.rules.cadence.timeout * 1000;
             let too_late = || Halt::down(trace.last_stage().timeout_cause(), format!("the answer came after {} ms, later than the timeout", took_us / 1000));
-            if is_too_late && !matches!(result, Err(Halt::Unmeasured(..))) { Some(too_late()) } else { result.err() }
+            // A dialogue that ended at the timeout says what was heard until then.
+            let says_so = matches!(result, Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _)));
+            if is_too_late && !says_so { Some(too_late()) } else { result.err() }
         }
         Err(_) => {
             trace.enter(Stage::Idle);
