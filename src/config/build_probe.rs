@@ -6,6 +6,7 @@ use super::build_tls::{tls, tls_expect};
 use super::dns_question;
 use super::expression::expression;
 use super::leaf::whole;
+use super::mask::Mask;
 use super::parts::is_secret_name;
 use super::plan_probe::*;
 use super::secret::{MaybeSecret, Secret, maybe_secret, secret};
@@ -28,12 +29,15 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
     limits.end();
     let expect = layers.layers("expect");
     let tls_expect = tls_expect(&expect.layers("tls"));
+    let (headers, query, auth) = (request_headers(layers, surroundings), secret_query(layers, surroundings), auth(layers, surroundings));
+    let mask = mask(&headers, &query, auth.as_ref());
     Http {
         method: layers.item("method").and_then(|i| method(&i)).unwrap_or_else(|| "GET".into()),
-        headers: request_headers(layers, surroundings),
-        query: secret_query(layers, surroundings),
+        headers,
+        query,
         body: layers.item("body").and_then(|i| i.text()),
-        auth: auth(layers, surroundings),
+        auth,
+        mask,
         version: layers.item("version").and_then(|i| i.word(&HttpVersion::WORDS)).unwrap_or(HttpVersion::Auto),
         redirects,
         cross_origin,
@@ -49,6 +53,23 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
         tls: tls(&layers.layers("tls"), tls_expect, surroundings),
         expect: http_expect(&expect, redirects),
     }
+}
+
+/// Everything that a spec keeps secret.
+fn mask(headers: &[(String, MaybeSecret)], query: &[(String, Secret)], auth: Option<&Auth>) -> Mask {
+    let mut secrets: Vec<Secret> = query.iter().map(|(_, value)| value.clone()).collect();
+    match auth {
+        Some(Auth::Basic { password, .. }) => secrets.push(password.clone()),
+        Some(Auth::Bearer(token)) => secrets.push(token.clone()),
+        None => {}
+    }
+    for (_, value) in headers {
+        match value {
+            MaybeSecret::Secret(secret) => secrets.push(secret.clone()),
+            MaybeSecret::Plain(_) => {}
+        }
+    }
+    Mask::of(secrets)
 }
 
 fn method(item: &Item) -> Option<String> {

@@ -19,6 +19,7 @@ pub mod expression_words;
 pub mod leaf;
 pub mod lint;
 mod manners;
+pub mod mask;
 mod parts;
 pub mod plan;
 pub mod plan_probe;

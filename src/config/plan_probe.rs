@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::dns_question::type_word;
+use super::mask::Mask;
 use super::secret::{MaybeSecret, Secret};
 use super::zone;
 use crate::words::{Kind, Ms};
@@ -85,6 +86,8 @@ pub struct Http {
     pub query: Vec<(String, Secret)>,
     pub body: Option<String>,
     pub auth: Option<Auth>,
+    /// Hides what is secret in `headers`, `query` and `auth` in texts that come back.
+    pub mask: Mask,
     pub version: HttpVersion,
     /// Redirects followed; 0 takes the first answer as it is.
     pub redirects: u32,

@@ -242,7 +242,7 @@ async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut 
             return Err(Halt::down(Cause::BodyLimit, "the framing of the chunks is longer than limits.body and limits.header together"));
         }
         let size = chunk_size(&line).ok_or_else(|| {
-            let shown = String::from_utf8_lossy(&line[..line.len().min(40)]).escape_debug().to_string();
+            let shown = head::begin_of(&line, 40);
             Halt::down(Cause::HttpMalformed, format!("invalid size of a chunk \"{shown}\""))
         })?;
         if size == 0 {

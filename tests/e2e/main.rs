@@ -17,6 +17,7 @@ mod makeup;
 mod recorded;
 mod refusals;
 mod resolver;
+mod secrets;
 mod serve;
 mod sla;
 mod stamps;

@@ -44,7 +44,7 @@ pub fn begins_well(unread: &[u8], reading: Reading) -> Result<(), Halt> {
     if is_fine {
         return Ok(());
     }
-    let shown: String = String::from_utf8_lossy(&unread[..unread.len().min(40)]).escape_debug().collect();
+    let shown = begin_of(unread, 40);
     Err(malformed(match peer::named(unread).filter(|name| *name != "HTTP") {
         Some(name) => format!("the peer speaks {name}, not HTTP/1: it sent \"{shown}\""),
         None => format!("the response is not HTTP/1: it begins with \"{shown}\""),
@@ -215,7 +215,16 @@ fn header_line(line: &[u8], raw: &[u8], response: &mut Response) -> Result<(), H
 }
 
 fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).escape_debug().collect()
+    begin_of(bytes, 60)
+}
+
+/// At most so many bytes, escaped; what was cut ends with an ellipsis, by which a secret that was cut in two is known.
+pub fn begin_of(bytes: &[u8], most: usize) -> String {
+    let mut shown: String = String::from_utf8_lossy(&bytes[..bytes.len().min(most)]).escape_debug().collect();
+    if bytes.len() > most {
+        shown.push('…');
+    }
+    shown
 }
 
 /// How the body ends (RFC 9112 section 6.3). What could be read in two ways is malformed where the config asks for it; else the

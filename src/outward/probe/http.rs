@@ -6,7 +6,6 @@ mod request;
 
 use std::sync::Arc;
 
-use base64::Engine;
 use tokio::time::Instant;
 use url::Url;
 
@@ -18,50 +17,30 @@ use super::super::halt::Halt;
 use super::super::http1::{self, Ask, Keep, Response};
 use super::super::net::{Net, alpn};
 use super::super::stream::Stream;
-use super::super::trace::Trace;
+use super::super::trace::{Stage, Trace};
 use super::super::{dial, http2, peer, tls};
 use super::expect;
 use crate::config::plan::Dial;
-use crate::config::plan_probe::{Auth, Compression, Http, HttpVersion};
-use crate::config::secret::{MASK, MaybeSecret};
+use crate::config::plan_probe::{Compression, Http, HttpVersion};
 use crate::words::{Cause, Finding, Reason};
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, deadline: Instant) -> Result<(), Halt> {
     let result = unscrubbed(net, trace, dial, url, spec, deadline).await;
-    let secrets = secrets(spec);
-    if secrets.is_empty() {
-        return result;
+    // An endpoint may give back what it was sent. The patterns that find it are built once, and not on the probing thread.
+    if spec.mask.is_unprepared() && (result.is_err() || !trace.facts.borrow().findings.is_empty()) {
+        trace.enter(Stage::Judging);
+        let spec = spec.clone();
+        let _ = tokio::task::spawn_blocking(move || spec.mask.prepare()).await;
     }
-    // An endpoint may give back what it was sent.
     let mut facts = trace.facts.borrow_mut();
-    facts.final_url = facts.final_url.take().map(|text| scrubbed(text, &secrets));
+    facts.final_url = facts.final_url.take().map(|text| spec.mask.apply(text));
     for finding in &mut facts.findings {
-        finding.found = scrubbed(std::mem::take(&mut finding.found), &secrets);
+        finding.found = spec.mask.apply(std::mem::take(&mut finding.found));
     }
     result.map_err(|halt| match halt {
-        Halt::Down(cause, detail) => Halt::Down(cause, scrubbed(detail, &secrets)),
-        Halt::Unmeasured(reason, detail) => Halt::Unmeasured(reason, scrubbed(detail, &secrets)),
+        Halt::Down(cause, detail) => Halt::Down(cause, spec.mask.apply(detail)),
+        Halt::Unmeasured(reason, detail) => Halt::Unmeasured(reason, spec.mask.apply(detail)),
     })
-}
-
-/// Everything that a spec keeps secret, as it would show in a text.
-fn secrets(spec: &Http) -> Vec<String> {
-    let mut list: Vec<String> = spec.query.iter().map(|(_, value)| value.reveal().to_owned()).collect();
-    match &spec.auth {
-        Some(Auth::Basic { username, password }) => {
-            list.push(base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal())));
-            list.push(password.reveal().to_owned());
-        }
-        Some(Auth::Bearer(token)) => list.push(token.reveal().to_owned()),
-        None => {}
-    }
-    list.extend(spec.headers.iter().filter(|(_, v)| matches!(v, MaybeSecret::Secret(_))).map(|(_, v)| v.reveal().to_owned()));
-    list.retain(|secret| secret.len() >= 4);
-    list
-}
-
-fn scrubbed(text: String, secrets: &[String]) -> String {
-    secrets.iter().fold(text, |text, secret| if text.contains(secret) { text.replace(secret, MASK) } else { text })
 }
 
 async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, deadline: Instant) -> Result<(), Halt> {
