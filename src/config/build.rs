@@ -16,6 +16,7 @@ use super::source::{Fault, Source, Surroundings};
 use super::walk::{Item, Layers, Section};
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::timeline::Combine;
+use crate::judgement::zones::{self, ZoneSource};
 use crate::words::{Kind, Name};
 
 /// Reads the config at `path` with all that it includes. Either a plan that is right, or every fault at once.
@@ -168,10 +169,27 @@ impl Builder<'_> {
             listen: listen.unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("a constant address")),
             max_in_flight: layers.item("max_in_flight").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
             max_in_flight_per_host: layers.item("max_in_flight_per_host").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
+            zone_data: self.zone_data(layers),
             clock: layers.item("clock").and_then(|i| i.word(&ClockChoice::WORDS)).unwrap_or_default(),
         };
         layers.end();
         daemon
+    }
+
+    /// Chosen before the first zone is looked up.
+    fn zone_data(&self, layers: &Layers) -> ZoneSource {
+        let Some(item) = layers.item("zone_data") else { return ZoneSource::default() };
+        let source = item.word(&ZoneSource::WORDS).unwrap_or_default();
+        if source == ZoneSource::System {
+            match self.surroundings.system_zones() {
+                Ok(found) => zones::choose(found),
+                Err(why) => item.fault(
+                    format!("the system's zone data cannot be used: {why}"),
+                    "Install the system's time zone database (tzdata), or set zone_data = \"bundled\".",
+                ),
+            }
+        }
+        source
     }
 
     fn components(&self, layers: &Layers) -> BTreeMap<Name, Component> {

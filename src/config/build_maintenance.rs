@@ -134,12 +134,13 @@ pub fn civil(text: &str, zone: &TimeZone) -> Option<Begin> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judgement::zones;
     use crate::words::format_utc;
 
     #[test]
     fn an_instant_is_that_instant_whatever_zone_stands_beside_it() {
         for zone in ["UTC", "Europe/Berlin", "Europe/Helsinki", "Australia/Lord_Howe", "America/Havana", "Pacific/Chatham"] {
-            let zone = TimeZone::get(zone).expect("a zone");
+            let zone = zones::zone(zone).expect("a zone");
             // Each hour around both changes of a year, in three writings.
             for text in ["2027-03-28", "2027-10-31", "2027-04-04", "2027-11-07", "2027-03-14"] {
                 let day = parse_utc(&format!("{text}T00:00:00Z")).expect("an instant");
@@ -153,14 +154,14 @@ mod tests {
                 }
             }
         }
-        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        let berlin = zones::zone("Europe/Berlin").expect("a zone");
         assert!(civil("2027-10-31T01:30:00Z", &berlin).is_some_and(|b| b.instant.is_some()), "the second half past two");
         assert!(civil("2027-10-31T00:30:00Z", &berlin).is_some_and(|b| b.instant.is_none()), "the first is what its civil time says");
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        let berlin = zones::zone("Europe/Berlin").expect("a zone");
         for text in [
             "2027-10-31T01:30:00+24:00",
             "2027-10-31T01:30+25:00",

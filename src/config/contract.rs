@@ -12,6 +12,7 @@ use super::source::{Fault, Source, Surroundings};
 use super::walk::{Item, Layers, Section};
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::{Exact, decimal, plain, whole};
+use crate::judgement::zones;
 use crate::words::{Ms, Name};
 
 /// Tables of a daemon's config that a reader of its contracts passes over.
@@ -231,7 +232,7 @@ fn currency(item: &Item) -> Option<String> {
 
 pub(super) fn time_zone(item: &Item) -> Option<TimeZone> {
     let text = item.text()?;
-    let zone = TimeZone::get(&text).ok();
+    let zone = zones::zone(&text);
     if zone.is_none() {
         item.fault(format!("there is no time zone `{}`", text.escape_debug()), "Write a name of the IANA database: \"Europe/Helsinki\", \"UTC\".");
     }

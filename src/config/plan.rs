@@ -11,6 +11,7 @@ use crate::judgement::maintenance::Window;
 use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::timeline::Combine;
+use crate::judgement::zones::ZoneSource;
 use crate::words::{Ms, Name, UtcMs};
 
 /// Default of `[daemon] listen`.
@@ -66,6 +67,7 @@ impl Plan {
                 max_in_flight: None,
                 max_in_flight_per_host: None,
                 clock: ClockChoice::Verified,
+                zone_data: ZoneSource::Bundled,
             },
             metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), phases: false, state_labels: Vec::new() },
             components: BTreeMap::new(),
@@ -82,6 +84,8 @@ impl Plan {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daemon {
+    /// Which copy of the time zone database counts.
+    pub zone_data: ZoneSource,
     pub vantage: String,
     pub state_dir: Option<PathBuf>,
     pub listen: SocketAddr,

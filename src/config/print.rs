@@ -23,6 +23,7 @@ pub fn but_contracts(plan: &Plan) -> String {
     let mut out = String::new();
     let d = &plan.daemon;
     let _ = writeln!(out, "[daemon]\nvantage = {}\nlisten = \"{}\"", quoted(&d.vantage), d.listen);
+    let _ = writeln!(out, "zone_data = \"{}\"", d.zone_data.as_str());
     if let Some(dir) = &d.state_dir {
         let _ = writeln!(out, "state_dir = {}", quoted(&dir.display().to_string()));
     }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::judgement::zones::Zones;
 use crate::words::is_invisible;
 
 /// What config needs of the world. The daemon gives the real one, tests one in memory.
@@ -18,6 +19,10 @@ pub trait Surroundings {
     fn credentials(&self) -> Option<PathBuf>;
     /// What to call this place when `vantage` is not given.
     fn host_name(&self) -> String;
+    /// This host's copy of the time zone database.
+    fn system_zones(&self) -> Result<Zones, String> {
+        Err("there is none here".into())
+    }
 }
 
 /// One thing that is wrong, with what to do about it.

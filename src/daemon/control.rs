@@ -26,6 +26,7 @@ use crate::judgement::sla::contract::{Announcement, Contract, PeriodKind};
 use crate::judgement::sla::measure::windows;
 use crate::judgement::sla::record::{OPEN, Recorded, Timeline};
 use crate::judgement::timeline::{Span, Spans};
+use crate::judgement::zones;
 use crate::outward::clock::Clock;
 use crate::outward::history::prune::prepare;
 use crate::outward::history::schema;
@@ -254,7 +255,7 @@ fn list(request: &Value, key: &str) -> Result<Vec<Name>, String> {
 fn window(request: &Value) -> Result<Window, String> {
     let text = |key: &str| request[key].as_str();
     let zone = match text("time_zone") {
-        Some(name) => TimeZone::get(name).map_err(|_| format!("there is no time zone `{name}`"))?,
+        Some(name) => zones::zone(name).ok_or_else(|| format!("there is no time zone `{name}`"))?,
         None => TimeZone::UTC,
     };
     let start = text("start").and_then(|t| civil(t, &zone)).ok_or("--start is no time; write 2026-12-06T02:00, or with Z or an offset of at most 23:59")?;

@@ -59,6 +59,7 @@ impl Reloader {
             for (what, same) in [
                 ("listen", plan.daemon.listen == before.daemon.listen),
                 ("state_dir", plan.daemon.state_dir == before.daemon.state_dir),
+                ("zone_data", plan.daemon.zone_data == before.daemon.zone_data),
                 ("vantage", plan.daemon.vantage == before.daemon.vantage),
             ] {
                 if !same {

@@ -22,6 +22,7 @@ use crate::engine::scheduler::Limits;
 use crate::judgement::latency::hour_of;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
+use crate::judgement::zones;
 use crate::outward::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::outward::config_files::Files;
 use crate::outward::history::checkpoint::TermsKey;
@@ -212,7 +213,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
 }
 
 fn started(recorder: &mut Recorder, (restored, vantage): (&Restored, &str), boot_id: &str, reading: &Reading, now: u64) {
-    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "format": FORMAT, "boot_id": boot_id, "boot_ns": reading.boot_ns, "vantage": vantage});
+    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "format": FORMAT, "boot_id": boot_id, "boot_ns": reading.boot_ns, "vantage": vantage, "zone_data": zones::in_use().to_json()});
     if let Some(last) = &restored.last {
         body["last_mark_ms"] = json!(last.timeline_ms);
         body["ended_by_itself"] = json!(restored.was_stopped);

@@ -9,6 +9,7 @@ use super::recorded::Service;
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
 use crate::judgement::timeline::{Combine, Span, Spans, Sums};
+use crate::judgement::zones;
 use crate::outward::history::HistoryError;
 use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::gone;
@@ -18,7 +19,7 @@ use crate::words::{Name, Phase, UtcMs, format_utc};
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board) -> Value {
     let list: Vec<Value> = board.entries().iter().map(|e| endpoint(e)).collect();
-    json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "endpoints": list})
+    json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "zone_data": zones::in_use().to_json(), "endpoints": list})
 }
 
 fn is_recorded(board: &Board) -> bool {
@@ -53,7 +54,7 @@ pub fn one_endpoint(connection: &rusqlite::Connection, board: &Board, name: &str
     let Some(entry) = entries.iter().find(|e| e.endpoint.load().name.as_str() == name) else { return Ok(None) };
     let mut value = endpoint(entry);
     value["latency"] = latency_json(connection, entry, now)?;
-    Ok(Some(json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "endpoints": [value]})))
+    Ok(Some(json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "zone_data": zones::in_use().to_json(), "endpoints": [value]})))
 }
 
 /// `/api/v1/outages`, newest first, with the length below which outages since then were not seen between two probes.

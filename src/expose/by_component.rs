@@ -87,7 +87,7 @@ pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: Ut
     let figures = figures(connection, board, &names, now, NotSeen::Told)?;
     let list: Vec<Value> = figures.iter().map(one).collect();
     let blind = figures.iter().filter_map(|f| f.not_seen_below).max().unwrap_or(0);
-    Ok(json!({"schema": "probity-components/1", "components": list, "not_seen_below_ms": blind}))
+    Ok(json!({"schema": "probity-components/1", "zone_data": crate::judgement::zones::in_use().to_json(), "components": list, "not_seen_below_ms": blind}))
 }
 
 fn one(f: &Figures) -> Value {

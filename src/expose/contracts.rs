@@ -140,7 +140,7 @@ impl Standings {
                 Err(why) => json!({"schema": "probity-sla/1", "sla": s.contract.name.as_str(), "which": s.which, "name": s.name, "why": why, "results": [], "components": []}),
             })
             .collect();
-        json!({"schema": "probity-sla-list/1", "contracts": contracts})
+        json!({"schema": "probity-sla-list/1", "zone_data": crate::judgement::zones::in_use().to_json(), "contracts": contracts})
     }
 
     /// Each answer that is about a component or all of them together; tenants stay out of metrics.

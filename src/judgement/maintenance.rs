@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::sla::calendar::{OnClock, day_of, instant, on_clock};
 use super::sla::record::{Declared, OPEN};
 use super::timeline::{Span, Spans};
+use super::zones;
 use crate::words::{Ms, Name, UtcMs, format_utc, parse_utc};
 
 /// What was declared.
@@ -127,7 +128,7 @@ impl Window {
             components: names("components")?,
             endpoints: names("endpoints")?,
             start: value["start"].as_str()?.parse().ok()?,
-            zone: TimeZone::get(value["time_zone"].as_str()?).ok()?,
+            zone: zones::zone(value["time_zone"].as_str()?)?,
             start_instant: value["start_instant"].as_str().and_then(parse_utc),
             every: every.collect::<Option<_>>()?,
             duration: value["duration_ms"].as_u64()?,
@@ -177,7 +178,7 @@ mod tests {
             components: vec![Name::new("checkout").expect("a name")],
             endpoints: Vec::new(),
             start: start.parse().expect("a time"),
-            zone: TimeZone::get(zone).expect("a zone"),
+            zone: zones::zone(zone).expect("a zone"),
             start_instant: None,
             every: every.to_vec(),
             duration: minutes * 60_000,

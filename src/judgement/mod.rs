@@ -16,3 +16,4 @@ pub mod sla;
 pub mod state;
 pub mod state_codec;
 pub mod timeline;
+pub mod zones;

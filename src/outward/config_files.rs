@@ -4,7 +4,9 @@ use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use super::zone_data;
 use crate::config::Surroundings;
+use crate::judgement::zones::Zones;
 
 /// Larger files are no config of ours.
 const FILE_LIMIT: u64 = 64 << 20;
@@ -51,6 +53,10 @@ impl Surroundings for Files {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn system_zones(&self) -> Result<Zones, String> {
+        zone_data::system()
     }
 
     fn environment(&self, name: &str) -> Option<String> {

@@ -29,3 +29,4 @@ pub mod sys;
 pub mod tls;
 pub mod trace;
 pub mod verifier;
+pub mod zone_data;

@@ -9,7 +9,8 @@ use super::daemon::{Daemon, write_config};
 use super::serve::{answering, closed_port, ok};
 
 pub fn probity(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_probity")).args(args).output().expect("runs")
+    // A newer copy of the zone data on this host would be a note in what `check` says.
+    Command::new(env!("CARGO_BIN_EXE_probity")).args(args).env("TZDIR", "/not/there").output().expect("runs")
 }
 
 /// The part of JSON Schema that our schemas use.

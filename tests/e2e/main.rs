@@ -28,3 +28,4 @@ mod tls;
 mod told;
 mod trust;
 mod truth;
+mod zone_data;

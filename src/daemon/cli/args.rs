@@ -9,11 +9,18 @@ use crate::daemon::log::LogFormat;
 /// Where the daemon's config is unless another is named.
 const DEFAULT_CONFIG: &str = "/etc/probity/probity.toml";
 
+/// The version, and the release of the zone data that comes with it.
+fn version() -> &'static str {
+    static TEXT: std::sync::LazyLock<String> =
+        std::sync::LazyLock::new(|| format!("{} (zone data: IANA {})", env!("CARGO_PKG_VERSION"), crate::judgement::zones::BUNDLED));
+    &TEXT
+}
+
 /// Probes endpoints on a fixed schedule and keeps an availability history that survives a dispute.
 #[derive(Debug, Parser)]
 #[command(
     name = "probity",
-    version,
+    version = version(),
     about,
     propagate_version = true,
     after_help = "Examples:\n  probity demo                      see it work in a minute, without a config\n  probity check --config my.toml    what is wrong with a config, and what it implies\n  probity run --config my.toml      the daemon\n  probity probe https://example.com one probe now, drawn as a waterfall\n\nExit codes of every command beside its own: 64 usage, 74 the output cannot be written."

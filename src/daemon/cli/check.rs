@@ -14,9 +14,11 @@ use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
 use crate::expose::figures::not_seen_text;
+use crate::judgement::zones::{self, ZoneSource};
 use crate::outward::authorities::Authorities;
 use crate::outward::clock_trust::ClockTrust;
 use crate::outward::probe::icmp;
+use crate::outward::zone_data;
 use crate::words::Kind;
 
 /// Endpoints whose detection bounds are listed.
@@ -47,7 +49,8 @@ pub fn run(check: &Check) -> Exit {
         ));
     }
     implied.warnings.extend(surroundings::notes(&plan, &Authorities::of_the_system(), &ClockTrust::default()));
-    let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied});
+    implied.warnings.extend(zone_note(zone_data::system_release().as_deref()));
+    let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied, "zone_data": zones::in_use().to_json()});
     if check.print {
         value["effective"] = json!(effective(&plan));
     }
@@ -65,6 +68,7 @@ fn shown(path: &str, implied: &Implied) -> String {
         rough(implied.scrape_bytes),
         rough(implied.disk_bytes_per_month)
     );
+    let _ = writeln!(out, "zone data: {}", zones::in_use());
     if !implied.detection.is_empty() {
         let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "not seen if shorter than");
     }
@@ -81,6 +85,22 @@ fn shown(path: &str, implied: &Implied) -> String {
         let _ = writeln!(out, "\nnote: {warning}");
     }
     out
+}
+
+/// A copy of the zone data that is older than the other one on this host.
+fn zone_note(system: Option<&str>) -> Option<String> {
+    let (used, system) = (zones::in_use(), system?);
+    match used.source {
+        ZoneSource::Bundled if used.release.as_str() < system => Some(format!(
+            "the bundled zone data (IANA {}) is older than this system's ({system}): months and windows follow the older rules; set [daemon] zone_data = \"system\", or update Probity",
+            used.release
+        )),
+        ZoneSource::System if system < zones::BUNDLED => Some(format!(
+            "this system's zone data (IANA {system}) is older than the bundled one ({}): months and windows follow the older rules; update tzdata, or set [daemon] zone_data = \"bundled\"",
+            zones::BUNDLED
+        )),
+        ZoneSource::Bundled | ZoneSource::System => None,
+    }
 }
 
 fn rough(bytes: u64) -> String {

@@ -10,11 +10,13 @@ use super::{given, local, print};
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::expose::api::grouped;
-use crate::expose::report::check::{Difference, check};
+use crate::expose::report::check::{Difference, check, evaluation_by_zones_here};
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
 use crate::judgement::sla::contract::Contracts;
+use crate::judgement::zones;
 use crate::outward::clock::Clock;
 use crate::outward::history::checkpoint::Signer;
+use crate::outward::zone_data;
 use crate::words::{Name, UtcMs};
 
 pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
@@ -128,14 +130,28 @@ pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&s
     let read = |path: &Path| given::text(path).map_err(|why| refuse(Exit::Usage, why));
     let parsed = |path: &Path| given::json(path).map_err(|why| refuse(Exit::Usage, why));
     let object = parsed(report)?;
+    let journal = read(events)?;
+    let told_release = object["zone_data"]["release"].as_str();
+    as_the_report_was_computed(told_release);
+    let here = zones::in_use();
     let since = since.map(parsed).transpose()?;
     let signed_by = object["key"].as_str().unwrap_or("-").to_owned();
     let last = object["events"]["last"].as_u64().unwrap_or(0);
     let found = match key.filter(|key| *key != signed_by) {
         Some(key) => Err(Difference { place: "key".into(), why: format!("the report was signed by {signed_by}, not by {key}") }),
-        None => check(&object, &read(events)?, since.as_ref()),
+        None => check(&object, &journal, since.as_ref()),
     };
-    let mut value = json!({"schema": "probity-report-verified/1", "verdict": "follows", "events": last, "key": signed_by, "with_tallies": null, "with_terms": null, "place": null, "why": null});
+    let mut value = json!({"schema": "probity-report-verified/1", "verdict": "follows", "events": last, "key": signed_by, "with_tallies": null, "with_terms": null, "place": null, "why": null,
+        "zone_data": {"report": told_release, "here": here.release, "figures": []}});
+    let other = told_release.filter(|release| *release != here.release);
+    if let Some(release) = other {
+        let by_here = found.is_err().then(|| evaluation_by_zones_here(&object, &journal)).flatten();
+        let figures = figures_by_both(&object["evaluation"], by_here.as_ref(), (release, &here.release));
+        if !json {
+            print(false, &Value::Null, || zones_differ(&object["zone_data"], &here, &figures));
+        }
+        value["zone_data"]["figures"] = json!(figures);
+    }
     match found {
         Ok(recomputed) => {
             (value["with_tallies"], value["with_terms"]) = (json!(recomputed.tallies), json!(recomputed.terms));
@@ -156,4 +172,42 @@ pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&s
             Ok(Exit::Bad)
         }
     }
+}
+
+/// Uses the copy of the zone data that the report was computed by, where this host has it.
+fn as_the_report_was_computed(release: Option<&str>) {
+    if release.is_some_and(|release| release != zones::BUNDLED && zone_data::system_release().as_deref() == Some(release))
+        && let Ok(found) = zone_data::system()
+    {
+        zones::choose(found);
+    }
+}
+
+/// Period, availability and verdict of each component by the report's release and by the one here.
+fn figures_by_both(told: &Value, here: Option<&Value>, (release, own): (&str, &str)) -> Vec<Value> {
+    let one = |evaluation: &Value, k: usize, release: &str| {
+        let r = &evaluation["results"][k];
+        json!({"release": release, "start": evaluation["period"]["start"], "end": evaluation["period"]["end"], "component": r["component"],
+               "availability_percent": r["availability_percent"], "verdict": r["verdict"]})
+    };
+    let count = told["results"].as_array().map_or(0, Vec::len);
+    let here = here.unwrap_or(told);
+    (0..count).flat_map(|k| [one(told, k, release), one(here, k, own)]).collect()
+}
+
+fn zones_differ(told: &Value, here: &zones::Zones, figures: &[Value]) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let mut out = format!("the report was computed with zone data IANA {} ({}); this host has {here}\n", text(&told["release"]), text(&told["source"]));
+    for f in figures {
+        out.push_str(&format!(
+            "  by {}: {} to {}, {}, {} %, {}\n",
+            text(&f["release"]),
+            text(&f["start"]),
+            text(&f["end"]),
+            f["component"].as_str().unwrap_or("all components"),
+            text(&f["availability_percent"]),
+            text(&f["verdict"])
+        ));
+    }
+    out
 }

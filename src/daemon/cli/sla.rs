@@ -52,6 +52,10 @@ pub fn refuse(exit: Exit, why: impl std::fmt::Display) -> Exit {
 
 /// The contracts that are meant: of a file, else of the config.
 pub fn contracts(file: Option<&Path>, place: &super::args::Place) -> Result<Contracts, Exit> {
+    if file.is_some() && place.config.config.is_some() {
+        // Its zone data counts for the contract beside it, too.
+        local::plan_or_empty(place);
+    }
     let found = match file {
         Some(path) => load_contracts(path, &Files).map_err(|faults| {
             say_error(show_faults(&faults));

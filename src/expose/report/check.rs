@@ -120,6 +120,28 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     Ok(Recomputed { tallies: with_tallies, terms: report["terms_recorded_at"].is_string() })
 }
 
+/// The evaluation of the same month, quarter or year by the zone data in use here, whatever release the report was computed by; `None`
+/// where the events do not give it.
+pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> {
+    let (stub, journal, tallies) = parted(journal).ok()?;
+    let events = chain_of(&journal, stub.as_ref(), report, None).ok()?;
+    let connection = Retelling::of(stub.as_ref(), &events).ok()?;
+    let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str()?)).ok()?;
+    let contract = contracts.list.first()?;
+    let told = period_of(report).ok()?;
+    let here = match contract.period {
+        PeriodKind::Rolling(_) => told,
+        // Its middle lies in it by every release.
+        kind => current_and_previous(kind, &contract.zone, told.from.midpoint(told.to))[0].1,
+    };
+    if !tallies.is_empty() {
+        put_tallies(&connection, &tallies, here).ok()?;
+    }
+    let mut moved = report.clone();
+    moved["evaluation"]["period"] = serde_json::json!({"start": instant_text(here.from), "end": instant_text(here.to)});
+    recomputed(&moved, &contracts, &connection, (stub.as_ref(), &events)).ok().map(|mut again| again["evaluation"].take())
+}
+
 type Parted<'j> = (Option<Stub>, Vec<&'j str>, Vec<Value>);
 
 /// An export in its parts: the stub that stands for pruned events, the events, the tallies.

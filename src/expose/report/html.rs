@@ -8,6 +8,7 @@ use super::text::{Block, Shown};
 use super::words::{Language, Word};
 use crate::judgement::sla::calendar::days;
 use crate::judgement::timeline::Span;
+use crate::judgement::zones;
 use crate::words::{UtcMs, parse_utc};
 
 /// Days of the strip; a year has no more, and a rolling one touches one more.
@@ -63,7 +64,7 @@ fn strips(shown: &Shown) -> Vec<Strip> {
     let report = shown.report;
     let e = &report["evaluation"]["period"];
     let (Some(from), Some(to), Some(until)) = (at(&e["start"]), at(&e["end"]), at(&report["settled_until"])) else { return Vec::new() };
-    let zone = report["time_zone"].as_str().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    let zone = report["time_zone"].as_str().and_then(zones::zone).unwrap_or(TimeZone::UTC);
     let components = report["timeline"]["components"].as_array().into_iter().flatten();
     components
         .map(|c| {

@@ -28,6 +28,7 @@ use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant, Together};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::{Combine, Span, Spans};
+use crate::judgement::zones;
 use crate::outward::history::HistoryError;
 use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::definitions::{Told, cadences, changes, told as told_definitions};
@@ -155,6 +156,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "issued_at": format_utc(now),
         "replaces": subject.replaces,
         "software": concat!("probity ", env!("CARGO_PKG_VERSION")),
+        "zone_data": zones::in_use().to_json(),
         "vantages": [vantage],
         "provisional": subject.provisional,
         "complete": reached.to >= period.to,

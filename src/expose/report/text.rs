@@ -374,7 +374,8 @@ impl Shown<'_> {
         let mut block = Block::new(self.say(Word::Proof));
         block.lines.push(format!("{}: {} – {}, {}", self.say(Word::Events), r["events"]["first"], r["events"]["last"], text(&r["events"]["head"])));
         block.lines.push(format!("{}: {} ({})", self.say(Word::Signature), text(&r["signature"]), text(&r["key"])));
-        block.lines.push(format!("{}, {}", text(&r["software"]), text(&r["vantages"][0])));
+        let zones = r["zone_data"]["release"].as_str().map_or(String::new(), |release| format!(", tzdata {release} ({})", text(&r["zone_data"]["source"])));
+        block.lines.push(format!("{}{zones}, {}", text(&r["software"]), text(&r["vantages"][0])));
         block.lines.push(match r["terms_recorded_at"].as_str() {
             Some(at) => format!("{}: {}", self.say(Word::TermsRecorded), self.language.instant(at)),
             None => format!("{}.", self.say(Word::TermsNotRecorded)),

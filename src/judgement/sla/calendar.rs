@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn zone(name: &str) -> TimeZone {
-        TimeZone::get(name).expect("a zone")
+        crate::judgement::zones::zone(name).expect("a zone")
     }
 
     /// Three zones changed their rules in 2026; an hour decides a month of 99.999 %.
