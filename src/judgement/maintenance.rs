@@ -1,6 +1,6 @@
 //! Maintenance windows: when they lie, whom they concern, and since when they were known.
 //!
-//! A window never hides the raw state; contracts decide what they admit. Pure: zones come with the program.
+//! A window never hides the raw state; contracts decide what they admit. Pure: zones are those of [`super::zones`].
 
 use jiff::ToSpan;
 use jiff::civil::{DateTime, Weekday};
