@@ -1,24 +1,27 @@
 //! The operator's page: server-rendered, no script, the same figures as API and metrics.
 
 use askama::Template;
+use serde_json::Value;
 
-use super::api::{Marks, excluded_text, outage};
+use super::api::{Marks, excluded_text, outage, parts_of};
 use super::contracts::{Standing as ContractStanding, Standings};
 use super::figures::{QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, not_seen_text, of_entry, sentence, today};
+use super::report::changed::changed_last as changed;
 use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
 use crate::engine::witness::Standing;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
-use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::calendar::current_and_previous;
+use crate::judgement::sla::contract::{Contract, PeriodKind};
 use crate::judgement::sla::evaluate::{Judged, Verdict};
 use crate::judgement::sla::exact::{Exact, plain, share, truncated, whole};
 use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
-use crate::outward::history::definitions::changes;
+use crate::outward::history::definitions::{Changed, changes};
 use crate::outward::history::read::{Calendar, outages};
-use crate::words::{Ms, StateName, UtcMs, format_utc};
+use crate::words::{Ms, StateName, UtcMs, format_utc, parse_utc};
 
 /// Endpoints on one page.
 const ROWS: usize = 100;
@@ -48,11 +51,15 @@ struct Page {
     changes: Vec<ChangeRow>,
 }
 
-/// One of the last changes of a definition.
+/// One of the last changes of the month.
 struct ChangeRow {
-    endpoint: String,
+    /// The endpoint, else the component.
+    who: String,
     at: String,
-    digests: String,
+    what: String,
+    step: String,
+    /// Of the component, before and after.
+    figures: String,
 }
 
 /// One component in the present month.
@@ -119,6 +126,8 @@ struct Row {
     next: String,
     /// A lasting fault is confirmed within this.
     detected: String,
+    /// How often it is probed.
+    interval: String,
     /// When the certificate ends; empty without one.
     certificate: String,
     expires_soon: bool,
@@ -175,7 +184,7 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
         contracts: contract_rows(standings),
         components: component_rows(standings),
         outages: outage_rows(connection, &calendar)?,
-        changes: change_rows(connection, &calendar)?,
+        changes: change_rows(connection, board, &calendar, now)?,
         witnesses: witness_line(board),
         witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
@@ -221,10 +230,32 @@ fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result
     Ok(rows)
 }
 
-fn change_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result<Vec<ChangeRow>, HistoryError> {
-    let all = changes(connection)?;
-    let last = all.into_iter().rev().take(OUTAGES);
-    Ok(last.map(|c| ChangeRow { endpoint: c.endpoint, at: clock(calendar.utc(c.at_ms)), digests: format!("{} → {}", c.before, c.after) }).collect())
+/// The last changes of the present month, with the figure of the component before and after each.
+fn change_rows(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, now: UtcMs) -> Result<Vec<ChangeRow>, HistoryError> {
+    let month = current_and_previous(PeriodKind::CalendarMonth, &jiff::tz::TimeZone::UTC, now)[0].1;
+    if board.entries().len() > ROWS * 10 {
+        // Of a fleet only what has another definition, which costs no look at every endpoint.
+        let last = changes(connection)?.into_iter().rev().take(OUTAGES);
+        let row = |c: Changed| ChangeRow {
+            who: c.endpoint,
+            at: clock(calendar.utc(c.at_ms)),
+            what: "definition".to_owned(),
+            step: format!("{} → {}", c.before, c.after),
+            figures: String::new(),
+        };
+        return Ok(last.map(row).collect());
+    }
+    let all = changed(connection, &parts_of(connection, board)?, Span::new(month.from, month.to.min(now)), now, OUTAGES)?;
+    let text = |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "–".to_owned() } else { v.to_string() }, str::to_owned);
+    let figure = |v: &Value| v["availability_percent"].as_str().map_or("–".to_owned(), |p| format!("{p} %"));
+    let row = |c: &Value| ChangeRow {
+        who: c["endpoint"].as_str().unwrap_or_else(|| c["component"].as_str().unwrap_or_default()).to_owned(),
+        at: c["at"].as_str().and_then(parse_utc).map_or(String::new(), clock),
+        what: text(&c["what"]).replace('_', " "),
+        step: if c["before"].is_null() && c["after"].is_null() { String::new() } else { format!("{} → {}", text(&c["before"]), text(&c["after"])) },
+        figures: format!("{} → {}", figure(&c["figure_before"]), figure(&c["figure_after"])),
+    };
+    Ok(all.iter().rev().map(row).collect())
 }
 
 /// The bounds of a period; while it is not over, those of the time so far.
@@ -347,6 +378,7 @@ fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, en
         latency: quantiles(&hour),
         latency_day: quantiles(&day_of(connection, entry, now)?),
         detected: show_duration(endpoint.rules.detection_bound()),
+        interval: show_duration(endpoint.rules.cadence.interval),
         certificate: certificate.map_or(String::new(), |at| clock(at)[..10].to_owned()),
         expires_soon: certificate.is_some_and(|at| at - now < SOON_MS),
         last,

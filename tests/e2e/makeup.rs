@@ -44,6 +44,10 @@ fn proven(directory: &Path) -> (Value, String) {
     (serde_json::from_str(&object).expect("JSON"), report("md").replace('\\', ""))
 }
 
+fn text_has(text: &str, what: &str) -> bool {
+    text.contains(what)
+}
+
 /// A shop that was down and is up again, and how long it was down.
 async fn after_an_outage(daemon: &Daemon, switch: &Switch, name: &str) -> u64 {
     daemon.until_state(name, "up").await;
@@ -78,6 +82,11 @@ async fn service_that_is_said_to_begin_later_moves_no_outage_out_of_it() {
     let (report, _) = proven(directory.path());
     assert_eq!(report["evaluation"]["results"][0]["down_ms"], before["down_ms"], "{}", report["evaluation"]["results"][0]);
     assert_eq!(daemon.end().await.0, 0);
+    let (report, shown) = proven(directory.path());
+    let change = report["changed"].as_array().and_then(|l| l.iter().find(|c| c["what"] == "in_service_from")).expect("the change is told");
+    assert_eq!((&change["component"], &change["before"]), (&Value::from("shop"), &Value::Null));
+    assert!(change["figure_before"]["down_ms"] == before["down_ms"] && change["figure_after"]["down_ms"] == 0, "{change}");
+    assert!(text_has(&shown, "Changed in this period") && text_has(&shown, "in_service_from"), "{shown}");
     // Nor does a config that only the report reads.
     write_config(directory.path(), closed_port(), &text(&format!("in_service_from = \"{now}\"\n")));
     assert_eq!(proven(directory.path()).0["evaluation"]["results"][0]["down_ms"], before["down_ms"]);
@@ -115,8 +124,57 @@ async fn another_combination_or_membership_counts_from_then_on() {
     assert_eq!(figures(&daemon, "attic").await["down_ms"], 0, "and brings none");
     let (report, _) = proven(directory.path());
     assert_eq!(report["evaluation"]["results"][0]["down_ms"], down);
+    let told: Vec<&str> = report["changed"].as_array().expect("a list").iter().filter_map(|c| c["what"].as_str()).collect();
+    assert_eq!(told, ["combine", "combine", "left"], "{}", report["changed"]);
+    let page = daemon.get("/").await.expect("a page");
+    for shown in ["Changed in this period", "combine", "series → parallel", "left"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
     // Another member than before the outage makes none of it unknown.
     assert_eq!(shop["unknown_ms"], figures(&daemon, "shop").await["unknown_ms"]);
+}
+
+/// That a report whose lists were emptied, and signed anew, does not follow from the events.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_without_its_endpoints_slots_or_changes_does_not_verify() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let text =
+        |interval: &str| format!("{}{}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"web\"]\n", QUICK.replace("500ms", interval), http("web", switch.port));
+    let daemon = Daemon::start(directory.path(), &text("500ms")).await;
+    daemon.until_state("web", "up").await;
+    reload(&daemon, &text("700ms")).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let (report, shown) = proven(directory.path());
+    let cadences = report["endpoints"][0]["cadences"].as_array().expect("a list");
+    assert_eq!(cadences.iter().map(|c| c["interval_ms"].as_u64()).collect::<Vec<_>>(), [Some(500), Some(700)]);
+    assert!(text_has(&shown, "every 500ms, timeout 300ms, 2 to confirm → every 700ms"), "{shown}");
+    let path = |name: &str| directory.path().join(name);
+    let signer = probity::outward::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
+    let journal = path("journal.jsonl");
+    let bare = path("bare.jsonl");
+    let without: Vec<String> = std::fs::read_to_string(&journal).expect("read").lines().filter(|l| !l.starts_with("{\"tally\"")).map(str::to_owned).collect();
+    std::fs::write(&bare, without.join("\n")).expect("written");
+    let verified = |report: Value, events: &Path| {
+        let Value::Object(mut object) = report else { panic!("no object") };
+        object.remove("signature");
+        object.remove("key");
+        std::fs::write(path("forged.json"), signer.signed(object).to_string()).expect("written");
+        let output = probity(&["sla", "verify", path("forged.json").to_str().expect("UTF-8"), "--events", events.to_str().expect("UTF-8")]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for events in [&journal, &bare] {
+        assert_eq!(verified(report.clone(), events).0, Some(0), "{:?}", verified(report.clone(), events));
+        for key in ["endpoints", "slots", "changed", "extents"] {
+            let mut forged = report.clone();
+            forged[key] = serde_json::json!([]);
+            let (code, said) = verified(forged, events);
+            assert_eq!(code, Some(1), "{key}: {said}");
+            assert!(said.starts_with(key) || key == "extents", "{key}: {said}");
+        }
+        let mut forged = report.clone();
+        forged["endpoints"][0]["cadences"].as_array_mut().expect("a list").remove(0);
+        assert!(verified(forged, events).1.starts_with("endpoints[0].cadences"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -139,7 +139,7 @@ async fn a_history_under_another_name_keeps_its_windows_its_exclusions_and_its_c
     assert!(after < before + 15_000 && after >= before, "{before} ms before, {after} ms after: what was excluded stays so");
     super::daemon::write_config(directory.path(), daemon.port, &config("new", "renamed_from = \"old\"\n", "health"));
     assert_eq!(daemon.post("/-/reload").await.0, 200);
-    daemon.until(|d| async move { d.get("/").await.is_some_and(|page| page.contains("Last changes of a definition")) }).await;
+    daemon.until(|d| async move { d.get("/").await.is_some_and(|page| page.contains("Changed in this period")) }).await;
     assert_eq!(daemon.end().await.0, 0);
     // The same over a restart, and for whoever reads the history alone.
     let daemon = Daemon::start(directory.path(), &config("new", "renamed_from = \"old\"\n", "health")).await;

@@ -13,17 +13,16 @@ use super::super::contracts::{latency, latency_json};
 use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::{answer, instant as instant_text};
-use super::{SUPERSEDED, admitted, changed, combine_of, configs, excluded, extents, listed, refused, slots};
-use crate::config::{Surroundings, load_contracts};
-use crate::engine::events;
-use crate::judgement::rules::Rules;
+use super::changed::changed;
+use super::{SUPERSEDED, admitted, combine_of, configs, endpoints, excluded, extents, listed, refused, slots};
+use crate::config::{Plan, Surroundings, load_contracts};
 use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, PeriodKind};
 use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::Span;
 use crate::outward::history::chain::{GENESIS, canonical, hex, link};
 use crate::outward::history::checkpoint::{commitment, verify_signature};
-use crate::outward::history::definitions::{Told, cadences, told as told_definitions};
+use crate::outward::history::definitions::{Told, told as told_definitions};
 use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::{Which, longest_blind, not_seen_below};
 use crate::outward::history::prune::Stub;
@@ -80,8 +79,11 @@ pub struct Recomputed {
 
 /// `journal`: lines of JSON as exported. `since`: a checkpoint that left the machine earlier.
 pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Recomputed, Difference> {
-    if report["schema"] != "probity-report/1" {
-        return Err(differs("schema", "this is no probity-report/1"));
+    if report["schema"] == "probity-report/1" {
+        return Err(differs("schema", "this report was made by an earlier version (probity-report/1): verify it with that version, or issue it anew"));
+    }
+    if report["schema"] != "probity-report/2" {
+        return Err(differs("schema", "this is no probity-report/2"));
     }
     verify_signature(report).map_err(|why| differs("signature", why))?;
     let (stub, journal, tallies) = parted(journal)?;
@@ -114,6 +116,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
             return Err(difference);
         }
     }
+    slots_held(report, &again["slots"])?;
     if with_tallies {
         blind_held(report, &connection)?;
     }
@@ -314,7 +317,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     extents::held(report, stub, events, &calendar, (period, issued))?;
     let told_of = told_definitions(connection).map_err(failed)?;
     definitions_held(report, &told_of)?;
-    cadences_held(report, connection)?;
+    endpoints_held(report, &parts, connection, period)?;
     not_seen_held(report, &parts, connection, &calendar, period)?;
     let until = match contract.measure {
         Measure::Time => period.to.min(issued).max(period.from),
@@ -336,7 +339,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
         "slots": slots(connection, &parts, vantage_of(report, events)?, period).map_err(failed)?, "configs": configs(&told_of, &calendar, period), "time_zone": contract.zone.iana_name(), "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged, &each), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
-        "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed(connection, &parts, period).map_err(failed)?,
+        "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed(connection, &parts, period, reached.to).map_err(failed)?,
     }))
 }
 
@@ -399,21 +402,42 @@ fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
     Ok(())
 }
 
-/// How endpoints were probed is what the events told last.
-fn cadences_held(report: &Value, connection: &Connection) -> Result<(), Difference> {
-    for (k, e) in report["endpoints"].as_array().into_iter().flatten().enumerate() {
-        let told = cadences(connection, e["name"].as_str().unwrap_or_default()).map_err(|e| differs("events", e.to_string()))?;
-        let Some((.., cadence)) = told.last() else { continue };
-        let expected = events::cadence(cadence);
-        let bound = Value::from(Rules::new(*cadence).detection_bound());
-        let keys = ["interval_ms", "timeout_ms", "retry_interval_ms", "down_after", "up_after"];
-        for (key, is) in keys.iter().map(|key| (*key, &expected[*key])).chain([("detection_bound_ms", &bound)]) {
-            if e[key] != *is {
-                return Err(differs(&format!("endpoints[{k}].{key}"), format!("{is} by the events, the report says {}", e[key])));
+/// How endpoints were probed, and when, is what the events tell; none is left out.
+fn endpoints_held(report: &Value, parts: &[Part], connection: &Connection, period: Span) -> Result<(), Difference> {
+    let expected = endpoints(connection, &Plan::empty(), parts, period).map_err(|e| differs("events", e.to_string()))?;
+    same_list("endpoints", "name", &expected, &report["endpoints"])?;
+    for (k, (own, said)) in expected.iter().zip(report["endpoints"].as_array().into_iter().flatten()).enumerate() {
+        // What kind of probe it is, and the cadence of a history that does not tell it, is in no event.
+        for (key, is) in own.as_object().into_iter().flatten().filter(|(key, _)| *key != "kind") {
+            if let Some(difference) = first_difference(&format!("endpoints[{k}].{key}"), is, &said[key]) {
+                return Err(difference);
             }
         }
     }
     Ok(())
+}
+
+/// The slots that were due follow from the events alone.
+fn slots_held(report: &Value, again: &Value) -> Result<(), Difference> {
+    let own = again.as_array().map_or(&[][..], Vec::as_slice);
+    same_list("slots", "endpoint", own, &report["slots"])?;
+    for (k, (own, said)) in own.iter().zip(report["slots"].as_array().into_iter().flatten()).enumerate() {
+        if own["expected"] != said["expected"] {
+            return Err(differs(&format!("slots[{k}].expected"), format!("{} follows from the events, the report says {}", own["expected"], said["expected"])));
+        }
+    }
+    Ok(())
+}
+
+/// Two lists about the same, in the same order.
+fn same_list(place: &str, key: &str, own: &[Value], said: &Value) -> Result<(), Difference> {
+    let names = |list: &[Value]| list.iter().map(|e| e[key].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
+    let (own, said) = (names(own), names(said.as_array().map_or(&[][..], Vec::as_slice)));
+    if own == said {
+        return Ok(());
+    }
+    let missing = own.iter().find(|name| !said.contains(name));
+    Err(differs(place, missing.map_or_else(|| "it has what does not follow from the events".to_owned(), |name| format!("{name} is left out"))))
 }
 
 fn parts(report: &Value) -> Result<Vec<Part>, Difference> {

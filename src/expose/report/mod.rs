@@ -3,6 +3,7 @@
 //! [`build`] makes the object; [`text`], [`html`] and [`csv`] show its figures and compute none. [`check`] recomputes all
 //! of it from the events.
 
+pub mod changed;
 pub mod check;
 pub mod csv;
 mod expected;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
+use self::changed::changed;
 use self::expected::expected;
 use super::api::{Marks, outage};
 use super::contracts::{latency, latency_json};
@@ -31,7 +33,7 @@ use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::judgement::zones;
 use crate::outward::history::HistoryError;
 use crate::outward::history::checkpoint::TermsKey;
-use crate::outward::history::definitions::{Told, cadences, changes, told as told_definitions};
+use crate::outward::history::definitions::{Told, cadences, told as told_definitions};
 use crate::outward::history::past::{Which, longest_blind, not_seen_below, sealed_until, tallies};
 use crate::outward::history::prune::Stub;
 use crate::outward::history::read::{Calendar, exclusions, outages};
@@ -152,7 +154,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
     let vantage = vantage(connection)?.unwrap_or_else(|| plan.daemon.vantage.clone());
     let (salt, commitment) = (subject.terms_key.salt(&terms), subject.terms_key.commitment(&terms));
     Ok(json!({
-        "schema": "probity-report/1",
+        "schema": "probity-report/2",
         "issued_at": format_utc(now),
         "replaces": subject.replaces,
         "software": concat!("probity ", env!("CARGO_PKG_VERSION")),
@@ -171,12 +173,12 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "latency": latency_json(&contract, &latency(connection, &contract, &parts, period, Which::Sealed)?),
         "refused": refused(&judged),
         "admitted": admitted(&judged),
-        "endpoints": endpoints(connection, plan, &parts)?,
+        "endpoints": endpoints(connection, plan, &parts, period)?,
         "slots": slots(connection, &parts, &vantage, period)?,
         "extents": extents_of(connection, &parts, period)?,
         "outages": listed(connection, &parts, period)?,
         "excluded": excluded(connection, &parts, period)?,
-        "changed": changed(connection, &parts, period)?,
+        "changed": changed(connection, &parts, period, reached.to)?,
         "timeline": timeline,
         "events": events(connection)?,
     }))
@@ -232,20 +234,40 @@ fn vantage(connection: &Connection) -> Result<Option<String>, HistoryError> {
     Ok(connection.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
 }
 
-/// How each endpoint was probed, as the events told it last; where they do not, as the config has it.
-fn endpoints(connection: &Connection, plan: &Plan, parts: &[Part]) -> Result<Vec<Value>, HistoryError> {
-    let concerned = |name: &str| parts.iter().any(|p| p.endpoints.iter().any(|(e, _)| e == name));
-    let all = plan.endpoints.iter().filter(|e| concerned(e.name.as_str()));
-    all.map(|e| {
-        let told = cadences(connection, e.name.as_str())?.last().map(|(.., cadence)| Rules::new(*cadence));
-        let rules = told.unwrap_or(e.rules);
-        let c = &rules.cadence;
-        Ok(json!({
-            "name": e.name.as_str(), "component": e.component.as_str(), "kind": e.probe.kind().as_str(), "interval_ms": c.interval, "timeout_ms": c.timeout,
-            "retry_interval_ms": c.retry_interval, "down_after": c.down_after, "up_after": c.up_after, "detection_bound_ms": rules.detection_bound(),
-        }))
+/// How each endpoint was probed, as the events tell it, with every cadence that was in force in the period; where they do not tell, as the
+/// config has it.
+fn endpoints(connection: &Connection, plan: &Plan, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let mut list = Vec::new();
+    for (part, name) in parts.iter().flat_map(|p| p.endpoints.iter().map(move |(name, _)| (p, name))).filter(|(p, name)| !p.former.contains(*name)) {
+        let configured = plan.endpoints.iter().find(|e| e.name.as_str() == name);
+        // Another name is no other cadence.
+        let mut told = cadences(connection, name)?;
+        told.dedup_by(|later, first| later.2 == first.2);
+        let until = |k: usize| told.get(k + 1).map_or(i64::MAX / 4, |(at, ..)| calendar.utc(*at));
+        let in_force = told.iter().enumerate().filter(|(k, (from, ..))| calendar.utc(*from) < period.to && until(*k) > period.from);
+        let each: Vec<Value> = in_force
+            .map(|(_, (from, _, cadence))| {
+                let mut value = cadence_json(&Rules::new(*cadence));
+                value["from"] = json!(instant(calendar.utc(*from)));
+                value
+            })
+            .collect();
+        let rules = told.last().map(|(.., cadence)| Rules::new(*cadence)).or(configured.map(|e| e.rules));
+        let mut value = rules.as_ref().map_or_else(|| json!({}), cadence_json);
+        (value["name"], value["component"], value["cadences"]) = (json!(name), json!(part.component.as_str()), json!(each));
+        value["kind"] = json!(configured.map(|e| e.probe.kind().as_str()));
+        list.push(value);
+    }
+    Ok(list)
+}
+
+fn cadence_json(rules: &Rules) -> Value {
+    let c = &rules.cadence;
+    json!({
+        "interval_ms": c.interval, "timeout_ms": c.timeout, "retry_interval_ms": c.retry_interval, "down_after": c.down_after, "up_after": c.up_after,
+        "detection_bound_ms": rules.detection_bound(),
     })
-    .collect()
 }
 
 /// The schedule's slots in the sealed hours that touch the period, by endpoint and result.
@@ -332,15 +354,6 @@ fn excluded(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec
         }
     }
     Ok(list)
-}
-
-/// Changes of the endpoints' definitions in the period.
-fn changed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
-    let calendar = Calendar::read(connection)?;
-    let concerned = |name: &str| parts.iter().any(|p| p.endpoints.iter().any(|(e, _)| e == name));
-    let all = changes(connection)?.into_iter().map(|c| (calendar.utc(c.at_ms), c));
-    let inside = all.filter(|(at, c)| concerned(&c.endpoint) && (period.from..period.to).contains(at));
-    Ok(inside.map(|(at, c)| json!({"endpoint": c.endpoint, "at": instant(at), "event": c.seq, "digest_before": c.before, "digest_after": c.after})).collect())
 }
 
 /// The events that the report rests on, and the newest checkpoint over them.

@@ -318,14 +318,23 @@ impl Shown<'_> {
         .collect()
     }
 
-    /// Definitions that changed in the period; nothing where none did.
+    /// What changed in the period, with the figure before and after; nothing where nothing did.
     fn changed(&self) -> Option<Block> {
         let list = self.report["changed"].as_array().filter(|l| !l.is_empty())?;
         let mut block = Block::new(self.say(Word::DefinitionChanged));
-        block.header = vec![self.say(Word::Endpoint), self.say(Word::From), "SHA-256".to_owned()];
+        let availability = self.say(Word::Availability);
+        block.header = vec![self.say(Word::From), self.say(Word::Component), self.say(Word::Endpoint), String::new(), String::new()];
+        block.header.extend([format!("{availability} ←"), format!("{availability} →")]);
         block.rows = list
             .iter()
-            .map(|c| vec![text(&c["endpoint"]).to_owned(), self.at(&c["at"]), format!("{} → {}", text(&c["digest_before"]), text(&c["digest_after"]))])
+            .map(|c| {
+                let value = |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "–".to_owned() } else { v.to_string() }, str::to_owned);
+                let is_step = !c["before"].is_null() || !c["after"].is_null();
+                let step = if is_step { format!("{} → {}", value(&c["before"]), value(&c["after"])) } else { String::new() };
+                let figure = |key: &str| c[key]["availability_percent"].as_str().map_or("–".to_owned(), |p| format!("{} %", self.number(p)));
+                let (who, what) = (text(&c["component"]).to_owned(), text(&c["what"]).to_owned());
+                vec![self.at(&c["at"]), who, text(&c["endpoint"]).to_owned(), what, step, figure("figure_before"), figure("figure_after")]
+            })
             .collect();
         Some(block)
     }
@@ -347,9 +356,16 @@ impl Shown<'_> {
 
     fn probing(&self) -> Block {
         let mut block = Block::new(self.say(Word::HowProbed));
-        block.header = vec![self.say(Word::Endpoint), self.say(Word::Interval), self.say(Word::Timeout), self.say(Word::Confirmation)];
+        block.header = vec![self.say(Word::Endpoint), self.say(Word::Interval), self.say(Word::Timeout), self.say(Word::Confirmation), self.say(Word::From)];
+        let row = |e: &Value, c: &Value| {
+            vec![text(&e["name"]).to_owned(), self.seconds(&c["interval_ms"]), self.seconds(&c["timeout_ms"]), c["down_after"].to_string(), self.at(&c["from"])]
+        };
         for e in self.report["endpoints"].as_array().into_iter().flatten() {
-            block.rows.push(vec![text(&e["name"]).to_owned(), self.seconds(&e["interval_ms"]), self.seconds(&e["timeout_ms"]), e["down_after"].to_string()]);
+            let each = e["cadences"].as_array().filter(|list| !list.is_empty());
+            match each {
+                Some(list) => block.rows.extend(list.iter().map(|c| row(e, c))),
+                None => block.rows.push(row(e, e)),
+            }
         }
         self.or_none(block)
     }

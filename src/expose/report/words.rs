@@ -180,7 +180,7 @@ const WORDS: [Entry; 93] = [
     (Word::Config, ["Configuration (SHA-256)", "Asetukset (SHA-256)", "Configuratie (SHA-256)", "Ρυθμίσεις (SHA-256)", "配置 (SHA-256)", "Sozlamalar (SHA-256)"]),
     (Word::TermsRecorded, ["The terms are on record since", "Ehdot on tallennettu alkaen", "De voorwaarden zijn vastgelegd sinds", "Οι όροι έχουν καταγραφεί από", "条款记录自", "Shartlar qayd etilgan sana"]),
     (Word::TermsNotRecorded, ["The terms are not on record: they are what the signer says", "Ehtoja ei ole tallennettu: ne ovat allekirjoittajan ilmoittamat", "De voorwaarden zijn niet vastgelegd: ze zijn wat de ondertekenaar zegt", "Οι όροι δεν έχουν καταγραφεί: είναι όσα δηλώνει ο υπογράφων", "条款未被记录：以签署人所述为准", "Shartlar qayd etilmagan: ular imzolovchi aytganidek"]),
-    (Word::DefinitionChanged, ["Definitions that changed", "Muuttuneet määritykset", "Gewijzigde definities", "Ορισμοί που άλλαξαν", "已更改的定义", "O‘zgargan taʼriflar"]),
+    (Word::DefinitionChanged, ["Changed in this period", "Muuttunut tällä kaudella", "Gewijzigd in deze periode", "Άλλαξαν σε αυτή την περίοδο", "本期内的更改", "Bu davrda o‘zgarganlar"]),
     (Word::EachComponent, ["Each component by itself", "Kukin komponentti erikseen", "Elk onderdeel afzonderlijk", "Κάθε στοιχείο ξεχωριστά", "各组件单独统计", "Har bir komponent alohida"]),
     (Word::Component, ["Component", "Komponentti", "Onderdeel", "Στοιχείο", "组件", "Komponent"]),
     (Word::Replaces, ["Replaces the report with the signature", "Korvaa raportin, jonka allekirjoitus on", "Vervangt het rapport met de handtekening", "Αντικαθιστά την αναφορά με την υπογραφή", "取代签名如下的报告", "Quyidagi imzoli hisobotni almashtiradi"]),

@@ -1,0 +1,123 @@
+//! What changed in a period: definitions, cadences, members and service, with the figure of the component before and after each.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::super::figures::{Part, components, sums_json};
+use super::super::sla::instant;
+use crate::config::leaf::show_duration;
+use crate::judgement::timeline::Span;
+use crate::outward::history::HistoryError;
+use crate::outward::history::definitions::{cadences, changes};
+use crate::outward::history::makeup::Makeup;
+use crate::outward::history::past::Which;
+use crate::outward::history::read::{Calendar, absent};
+use crate::words::UtcMs;
+
+/// Changes of one answer whose figures are computed; the rest are listed without.
+const WITH_FIGURES: usize = 100;
+/// Endpoints that come together at a start.
+const AT_ONCE_MS: i64 = 5000;
+
+struct Change {
+    at: UtcMs,
+    event: Option<u64>,
+    endpoint: Option<String>,
+    what: &'static str,
+    before: Value,
+    after: Value,
+}
+
+/// Every change that concerns the given components in a period, in order; `reached`: how far figures go.
+pub fn changed(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs) -> Result<Vec<Value>, HistoryError> {
+    changed_last(connection, parts, period, reached, usize::MAX)
+}
+
+/// The last so many of them.
+pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs, count: usize) -> Result<Vec<Value>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let makeup = Makeup::read(connection, &calendar)?;
+    let mut all: Vec<(Change, &Part)> = Vec::new();
+    for part in parts {
+        for change in of_component(&makeup, &calendar, part).into_iter().chain(of_endpoints(connection, &calendar, &makeup, part)?) {
+            if (period.from..period.to).contains(&change.at) {
+                all.push((change, part));
+            }
+        }
+    }
+    all.sort_by(|(a, p), (b, q)| (a.at, &p.component, &a.endpoint, a.what).cmp(&(b.at, &q.component, &b.endpoint, b.what)));
+    let first = all.len().saturating_sub(count);
+    let mut list = Vec::new();
+    for (k, (change, part)) in all.drain(first..).enumerate() {
+        let figure = |span: Span| -> Result<Value, HistoryError> {
+            if k >= WITH_FIGURES || span.length() == 0 {
+                return Ok(Value::Null);
+            }
+            let (_, found) = components(connection, std::slice::from_ref(part), span, Which::Sealed)?;
+            Ok(found.first().map_or(Value::Null, |c| sums_json(&c.sums)))
+        };
+        list.push(json!({
+            "at": instant(change.at), "event": change.event, "component": part.component.as_str(), "endpoint": change.endpoint, "what": change.what,
+            "before": change.before, "after": change.after, "figure_before": figure(Span::new(period.from, change.at))?,
+            "figure_after": figure(Span::new(change.at, reached))?,
+        }));
+    }
+    Ok(list)
+}
+
+fn began(calendar: &Calendar, part: &Part) -> UtcMs {
+    part.endpoints.iter().filter_map(|(_, e)| e.first_start).map(|at| calendar.utc(at)).min().unwrap_or(i64::MAX / 4)
+}
+
+/// Another way to combine, or another begin of service.
+fn of_component(makeup: &Makeup, calendar: &Calendar, part: &Part) -> Vec<Change> {
+    let versions = makeup.versions(part.component.as_str(), began(calendar, part)).unwrap_or_default();
+    let mut list = Vec::new();
+    for pair in versions.windows(2) {
+        let ((_, before), (at, after)) = (&pair[0], &pair[1]);
+        let one = |what, before: Value, after: Value| Change { at: *at, event: None, endpoint: None, what, before, after };
+        if before["combine"] != after["combine"] {
+            list.push(one("combine", before["combine"].clone(), after["combine"].clone()));
+        }
+        let from = |v: &Value| v["in_service_from_ms"].as_i64().map_or(Value::Null, |at| json!(instant(at)));
+        if from(before) != from(after) {
+            list.push(one("in_service_from", from(before), from(after)));
+        }
+    }
+    list
+}
+
+fn of_endpoints(connection: &Connection, calendar: &Calendar, makeup: &Makeup, part: &Part) -> Result<Vec<Change>, HistoryError> {
+    let began = began(calendar, part);
+    let mut list = Vec::new();
+    let definitions = changes(connection)?;
+    for (name, extent) in &part.endpoints {
+        let mut put = |at, event, what, before, after| list.push(Change { at, event, endpoint: Some(name.clone()), what, before, after });
+        for c in definitions.iter().filter(|c| c.endpoint == *name) {
+            put(calendar.utc(c.at_ms), Some(c.seq), "definition", json!(c.before), json!(c.after));
+        }
+        let told = cadences(connection, name)?;
+        for pair in told.windows(2).filter(|pair| pair[0].2 != pair[1].2) {
+            let text = |k: usize| {
+                let c = &pair[k].2;
+                json!(format!("every {}, timeout {}, {} to confirm", show_duration(c.interval), show_duration(c.timeout), c.down_after))
+            };
+            put(calendar.utc(pair[1].0), None, "cadence", text(0), text(1));
+        }
+        if let Some(first) = extent.first_start.map(|at| calendar.utc(at)).filter(|at| *at > began + AT_ONCE_MS) {
+            put(first, None, "added", Value::Null, Value::Null);
+        }
+        for outside in makeup.outside(name, part.component.as_str()).as_slice() {
+            put(outside.from, None, "left", json!(part.component.as_str()), Value::Null);
+            put(outside.to, None, "joined", Value::Null, json!(part.component.as_str()));
+        }
+        for span in absent(connection, name)? {
+            put(calendar.utc(span.from as u64), None, "out_of_service", Value::Null, Value::Null);
+            put(calendar.utc(span.to as u64), None, "back_in_service", Value::Null, Value::Null);
+        }
+        if extent.is_gone {
+            put(calendar.utc(extent.watermark), None, "out_of_service", Value::Null, Value::Null);
+        }
+    }
+    Ok(list)
+}
