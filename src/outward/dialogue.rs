@@ -10,6 +10,8 @@ use regex::bytes::Regex;
 pub const REPLY_LIMIT: usize = 64 << 10;
 /// Bytes of unfinished lines that are looked at again and again in one dialogue, as they trickle in.
 const SCAN_BUDGET: usize = 16 << 20;
+/// Words of commands that are remembered, and bytes of one.
+const WORD_LIMIT: usize = 32;
 
 /// How a pattern stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +35,9 @@ pub struct Dialogue {
     /// The code of a reply of several lines whose last has not come.
     open_reply: Option<[u8; 3]>,
     commands: usize,
+    /// The first words of the commands: the tags of IMAP.
+    words: Vec<String>,
+    is_http: bool,
     answered: usize,
     is_greeted: bool,
     has_matched: bool,
@@ -61,7 +66,15 @@ impl Dialogue {
 
     /// A text is sent; each of its lines is taken for a command that is answered.
     pub fn sent(&mut self, text: &str) {
-        self.commands += text.lines().filter(|line| !line.is_empty()).count().max(1);
+        let before = self.commands;
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            self.commands += 1;
+            let word = line.split(' ').next().unwrap_or_default();
+            if self.words.len() < WORD_LIMIT && word.len() <= WORD_LIMIT {
+                self.words.push(word.to_owned());
+            }
+        }
+        self.commands = self.commands.max(before + 1);
     }
 
     /// Looks at what has come since it was looked at last.
@@ -72,7 +85,7 @@ impl Dialogue {
             let is_matched = pattern.is_match(line);
             let line = line.to_vec();
             let was_within = std::mem::take(&mut self.is_within_line);
-            let is_last = !was_within && self.is_last_answer(&line);
+            let is_last = !was_within && self.is_last_answer(&line, pattern);
             if is_matched {
                 return self.matched(line, end + 1);
             }
@@ -86,6 +99,13 @@ impl Dialogue {
             return matched;
         }
         cannot.map_or(Step::More, Step::Cannot)
+    }
+
+    /// `a1 OK`, `a1 NO`, `a1 BAD`: the answer to the IMAP command that was sent as `a1`.
+    fn is_tagged(&self, line: &[u8]) -> bool {
+        let mut words = line.split(|b| *b == b' ');
+        let (tag, state) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        [&b"OK"[..], b"NO", b"BAD"].contains(&state) && self.words.iter().any(|word| word.as_bytes() == tag)
     }
 
     fn end_of_line(&mut self) -> Option<usize> {
@@ -103,7 +123,7 @@ impl Dialogue {
         if !partial.is_empty() && pattern.is_match(partial) {
             let line = partial.to_vec();
             if !self.is_within_line {
-                self.is_last_answer(&line);
+                self.is_last_answer(&line, pattern);
             }
             self.is_within_line = true;
             return Some(self.matched(line, self.heard.len()));
@@ -126,8 +146,8 @@ impl Dialogue {
     }
 
     /// Counts a line as an answer if it ends one; true where none of those that are due is left.
-    fn is_last_answer(&mut self, line: &[u8]) -> bool {
-        if !self.ends_a_reply(line) {
+    fn is_last_answer(&mut self, line: &[u8], pattern: &Regex) -> bool {
+        if !self.ends_a_reply(line, pattern) {
             return false;
         }
         let was_greeted = std::mem::replace(&mut self.is_greeted, true);
@@ -142,7 +162,12 @@ impl Dialogue {
         self.answered == self.commands
     }
 
-    fn ends_a_reply(&mut self, line: &[u8]) -> bool {
+    /// In doubt it does not: a healthy peer of a protocol that is not known here must not be taken for one that has refused.
+    fn ends_a_reply(&mut self, line: &[u8], pattern: &Regex) -> bool {
+        self.is_http |= line.starts_with(b"HTTP/");
+        if self.is_http {
+            return false;
+        }
         if let Some(code) = self.open_reply {
             let is_end = line.starts_with(&code) && matches!(line.get(3), None | Some(b' '));
             if is_end {
@@ -150,7 +175,9 @@ impl Dialogue {
             }
             return is_end;
         }
-        if let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = line {
+        if let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = line
+            && expects_a_code(pattern)
+        {
             return match rest {
                 [b'-', ..] => {
                     self.open_reply = Some([*a, *b, *c]);
@@ -161,7 +188,10 @@ impl Dialogue {
                 _ => false,
             };
         }
-        is_error(line) || is_tagged(line) || (self.commands == 0 && is_greeting(line))
+        match self.commands {
+            0 => is_greeting(line),
+            _ => is_error(line) || self.is_tagged(line),
+        }
     }
 }
 
@@ -180,15 +210,13 @@ fn is_error(line: &[u8]) -> bool {
     is_coded || line == b"ERROR" || line.starts_with(b"CLIENT_ERROR ") || line.starts_with(b"SERVER_ERROR ")
 }
 
-/// `a1 OK`, `a1 NO`, `a1 BAD`: the answer to an IMAP command.
-fn is_tagged(line: &[u8]) -> bool {
-    let mut words = line.split(|b| *b == b' ');
-    let (tag, state) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    (1..=16).contains(&tag.len()) && tag.iter().all(u8::is_ascii_alphanumeric) && [&b"OK"[..], b"NO", b"BAD"].contains(&state)
+/// Whether a pattern speaks of a reply's code, as `^220` and `^2\\d\\d` do.
+fn expects_a_code(pattern: &Regex) -> bool {
+    pattern.as_str().bytes().any(|b| b.is_ascii_digit()) || pattern.as_str().contains("\\d")
 }
 
 fn is_greeting(line: &[u8]) -> bool {
-    [&b"* OK"[..], b"* PREAUTH", b"* BYE", b"+OK", b"SSH-"].iter().any(|start| line.starts_with(start))
+    [&b"* OK"[..], b"* PREAUTH", b"* BYE", b"+OK", b"-ERR", b"SSH-"].iter().any(|start| line.starts_with(start))
 }
 
 #[cfg(test)]
@@ -232,7 +260,6 @@ mod tests {
     fn a_last_answer_that_does_not_match_ends_the_dialogue() {
         for (line, pattern) in [
             (&b"554 5.7.1 no\r\n"[..], "^220"),
-            (b"220 ftp\n", "^SSH-"),
             (b"-ERR [SYS/TEMP] later\r\n", "^\\+OK"),
             (b"* BYE too many\r\n", "^\\* OK"),
             (b"SSH-2.0-x\r\n", "^220"),
@@ -279,9 +306,28 @@ mod tests {
             dialogue.sent(command);
             assert_eq!(looks(&mut dialogue, line, pattern), Step::More, "{command}");
         }
-        // Texts of no protocol that is known here.
-        assert_eq!(looks(&mut Dialogue::default(), b"Welcome\r\n200 years\r\n", "^ready"), cannot(b"200 years"), "it has the form of a reply");
-        assert_eq!(looks(&mut Dialogue::default(), b"Welcome\r\n2001 a space\r\n", "^ready"), Step::More);
+    }
+
+    #[test]
+    fn a_peer_of_an_unknown_protocol_is_not_taken_for_one_that_refuses() {
+        for text in [
+            &b"Welcome\r\n450 users\r\n"[..],
+            b"2001 a space\r\n",
+            b"db OK\r\ncache OK\r\n",
+            b"ERROR\r\n",
+            b"-TEST suite\r\n",
+            b"HTTP/1.0 200 OK\r\n\r\n500 items\r\n",
+        ] {
+            let mut peer = Dialogue::default();
+            assert_eq!(looks(&mut peer, text, "^ready"), Step::More, "{:?}", String::from_utf8_lossy(text));
+            assert_eq!(looks(&mut peer, b"ready\r\n", "^ready"), matched(b"ready"));
+        }
+        let mut http = Dialogue::default();
+        http.sent("GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(looks(&mut http, b"HTTP/1.0 200 OK\r\n\r\n500 items\r\n", "^501 items"), Step::More);
+        let mut imap = Dialogue::default();
+        imap.sent("a1 NOOP\r\n");
+        assert_eq!(looks(&mut imap, b"b7 BAD x\r\n", "^a1 OK"), Step::More, "to nothing that was sent");
     }
 
     #[test]
