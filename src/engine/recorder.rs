@@ -455,10 +455,11 @@ impl Recorder {
                     self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
                 }
             }
-            Happening::Probe { occasion, start, end, report, stalled, confirming, .. } => {
+            Happening::Probe { occasion, due, start, end, report, stalled, confirming, .. } => {
                 let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { self.vouched(verdict(&report.outcome, stalled), start, end) };
                 if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) = (&verdict, &report.outcome) {
                     self.counts.unmeasured[*reason as usize] += 1;
+                    self.show_what_became(index, (occasion, due), &report, *reason, (start, now));
                 }
                 let result = ProbeResult { start, end, verdict, slot: occasion == Occasion::Slot };
                 self.keep_result(index, &result);

@@ -19,6 +19,8 @@ const READ_START: usize = 2048;
 const CHUNK_LINE_LIMIT: usize = 1024;
 /// Bytes that are read before others have their turn.
 const TURN: usize = 32 << 10;
+/// So much is set aside for a body that is announced.
+const RESERVED: usize = 1 << 20;
 /// So much is kept of the body of an error.
 const ERROR_TEXT: usize = 512;
 
@@ -201,7 +203,13 @@ impl Body {
 async fn read_body<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, framing: Framing, body: &mut Body, limits: &Limits) -> Result<(), Halt> {
     match framing {
         Framing::None => Ok(()),
-        Framing::Length(length) => pass(input, length, body).await.map(|_| ()),
+        Framing::Length(length) => {
+            // Growing by doubling would hold up to twice as much.
+            if body.most == usize::MAX && length > READ_START as u64 {
+                body.kept.reserve_exact(usize::try_from(length.min(body.limit)).unwrap_or(0).min(RESERVED));
+            }
+            pass(input, length, body).await.map(|_| ())
+        }
         Framing::Chunked => read_chunks(input, body, limits).await,
         Framing::UntilClose => loop {
             if body.take(input.unread()).is_break() {

@@ -223,3 +223,63 @@ async fn a_peer_of_another_protocol_is_named() {
     let report = probe(&at(answering(ok("", b"")).await, "probe.http.version = \"2\"")).await;
     assert!(detail(&report).contains("the peer speaks HTTP, not HTTP/2"), "{}", detail(&report));
 }
+
+#[tokio::test]
+async fn a_body_that_drips_until_the_timeout_took_the_whole_timeout() {
+    for (head, piece) in [("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", "x"), ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n")] {
+        for every in [1, 20, 250] {
+            let port = tcp(move |mut stream| async move {
+                read_head(&mut stream).await;
+                let _ = stream.write_all(head.as_bytes()).await;
+                while stream.write_all(piece.as_bytes()).await.is_ok() {
+                    tokio::time::sleep(std::time::Duration::from_millis(every)).await;
+                }
+            })
+            .await;
+            let report = probe(&at(port, "timeout = \"400ms\"")).await;
+            assert_eq!(cause(&report), Cause::BodyTimeout);
+            assert!((400_000..450_000).contains(&report.duration_us), "every {every} ms: {} us", report.duration_us);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_bodies_wait_for_memory_in_the_probers_own_time() {
+    let item = "{\"name\":\"a\",\"ok\":true,\"n\":[1,2,3]},";
+    let json = format!("{{\"items\":[{}{{}}]}}", item.repeat(600_000 / item.len()));
+    let plain = answering(ok("", json.as_bytes())).await;
+    let coded = answering(ok("Content-Encoding: gzip\r\n", &gzip(json.as_bytes()))).await;
+    let expect = "timeout = \"60s\"\nprobe.http.expect.json = \"size(body.items) > 1000\"";
+    let began = tokio::time::Instant::now();
+    let reports = tokio::task::LocalSet::new()
+        .run_until(async move {
+            let net = std::rc::Rc::new(probity::outward::net::Net::default());
+            let probe = |k: usize| {
+                let (net, endpoint) = (net.clone(), endpoint(&at(if k.is_multiple_of(2) { plain } else { coded }, expect)));
+                tokio::task::spawn_local(async move { probity::outward::probe::run(&net, &endpoint).await })
+            };
+            let mut reports = Vec::new();
+            for running in (0..12).map(probe).collect::<Vec<_>>() {
+                reports.push(running.await.expect("no panic"));
+            }
+            reports
+        })
+        .await;
+    reports.iter().for_each(assert_up);
+    let (wall, longest) = (began.elapsed(), reports.iter().map(|r| std::time::Duration::from_micros(r.duration_us)).max());
+    assert!(longest.is_some_and(|longest| longest < wall / 2), "{longest:?} of {wall:?}: judging and waiting are not the endpoint's");
+}
+
+#[tokio::test]
+async fn what_came_in_time_and_is_not_judged_by_then_is_not_the_endpoints_fault() {
+    let items = "{\"a\":[1,2,3]},".repeat(60_000);
+    let port = answering(ok("", format!("{{\"items\":[{items}{{}}]}}").as_bytes())).await;
+    let expect = "timeout = \"100ms\"\nprobe.http.limits.body = \"16MiB\"\nprobe.http.expect.json = \"body.items.all(i, size(string(size(i))) < 9)\"";
+    let report = probe(&at(port, expect)).await;
+    // A debug build needs seconds for it; a quick one may end in time.
+    match &report.outcome {
+        probity::words::Outcome::Up(_) => assert!(report.duration_us < 100_000),
+        probity::words::Outcome::Unmeasured { reason, .. } => assert_eq!(*reason, probity::words::Reason::Late),
+        down => panic!("{down:?}"),
+    }
+}

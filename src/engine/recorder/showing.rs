@@ -4,16 +4,16 @@ use super::{Answered, Raw, Recorder, difference};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
 use crate::outward::probe::Report;
-use crate::words::{Ms, Occasion, Outcome, Phase, StateName};
+use crate::words::{Ms, Occasion, Outcome, Phase, Reason, StateName};
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
     pub(super) fn count_raw(&mut self, index: usize, (occasion, due): (Occasion, Option<Ms>), report: &Report, is_stalled: bool, (start, now): (Ms, Ms)) {
-        let (ending, why, detail) = match &report.outcome {
-            Outcome::Up(_) => (Some(Ending::Success), None, ""),
-            Outcome::Down { cause, detail, .. } if cause.is_timeout() => (Some(Ending::Timeout), Some(cause.as_str()), detail.as_str()),
-            Outcome::Down { cause, detail, .. } => (Some(Ending::Failure), Some(cause.as_str()), detail.as_str()),
-            Outcome::Unmeasured { reason, detail } => (None, Some(reason.as_str()), detail.as_str()),
+        let (ending, why) = match &report.outcome {
+            Outcome::Up(_) => (Some(Ending::Success), None),
+            Outcome::Down { cause, .. } if cause.is_timeout() => (Some(Ending::Timeout), Some(cause.as_str())),
+            Outcome::Down { cause, .. } => (Some(Ending::Failure), Some(cause.as_str())),
+            Outcome::Unmeasured { reason, .. } => (None, Some(reason.as_str())),
         };
         if let Outcome::Unmeasured { reason, .. } = &report.outcome {
             self.counts.unmeasured[*reason as usize] += 1;
@@ -23,16 +23,7 @@ impl Recorder {
             self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
         }
         let utc = self.utc(now);
-        let started_utc = self.utc(start);
-        let last = LastProbe {
-            slot_utc: due.filter(|_| occasion == Occasion::Slot).map(|at| self.utc(at)),
-            started_utc,
-            duration_us: report.duration_us,
-            result: report.outcome.result(),
-            why,
-            detail: detail.to_owned(),
-            phases: report.phases,
-        };
+        let last = self.last_probe((occasion, due), report, start, (report.outcome.result(), why));
         // The prober's own standstill is not the endpoint's latency.
         let sample = ending.filter(|_| !is_stalled).map(|ending| (ending, report.duration_us));
         let raw = Box::new(Raw {
@@ -43,6 +34,39 @@ impl Recorder {
             last,
         });
         if let Err(raw) = self.show_raw(index, raw) {
+            self.unseen.push((index, raw));
+        }
+    }
+
+    fn last_probe(
+        &self,
+        (occasion, due): (Occasion, Option<Ms>),
+        report: &Report,
+        start: Ms,
+        (result, why): (&'static str, Option<&'static str>),
+    ) -> LastProbe {
+        let detail = match &report.outcome {
+            Outcome::Up(_) => "",
+            Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
+        };
+        LastProbe {
+            slot_utc: due.filter(|_| occasion == Occasion::Slot).map(|at| self.utc(at)),
+            started_utc: self.utc(start),
+            duration_us: report.duration_us,
+            result,
+            why,
+            detail: detail.to_owned(),
+            phases: report.phases,
+        }
+    }
+
+    /// What a probe found counts for nothing: it shows as what it became.
+    pub(super) fn show_what_became(&mut self, index: usize, slot: (Occasion, Option<Ms>), report: &Report, reason: Reason, (start, now): (Ms, Ms)) {
+        let last = self.last_probe(slot, report, start, ("unmeasured", Some(reason.as_str())));
+        let raw = Box::new(Raw { utc: self.utc(now), sample: None, cause: None, answer: None, last });
+        // What waits to be shown is older, and would be shown after it.
+        let waits = self.unseen.iter().any(|(other, _)| *other == index);
+        if let Err(raw) = if waits { Err(raw) } else { self.show_raw(index, raw) } {
             self.unseen.push((index, raw));
         }
     }
@@ -74,7 +98,10 @@ impl Recorder {
                 view.shown.certificate = answer.certificate.or(view.shown.certificate.take());
                 view.shown.handshake = answer.handshake.or(view.shown.handshake);
             }
-            view.last = Some(raw.last);
+            // What became of a probe may be known after a later one has ended.
+            if view.last.as_ref().is_none_or(|shown| shown.started_utc <= raw.last.started_utc) {
+                view.last = Some(raw.last);
+            }
         });
         raw.map_or(Ok(()), Err)
     }
@@ -98,5 +125,36 @@ impl Recorder {
     pub fn show_next_slot(&self, index: usize, at: Ms) {
         let utc = self.utc(at);
         self.board.change(&self.courses[index].entry, |view| view.next_slot_utc = utc);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::recorder;
+    use super::super::{Confirming, Happening};
+    use super::*;
+    use crate::outward::probe::Report;
+    use crate::words::{Cause, Facts, PhaseTimes};
+
+    fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {
+        let report = Box::new(Report { outcome, phases: PhaseTimes::default(), duration_us: 1000, started_ns: 0 });
+        Happening::Probe { occasion: Occasion::Slot, due: Some(start), start, end: start + 1, report, stalled, confirming: Confirming::NotYet }
+    }
+
+    #[test]
+    fn the_last_probe_shows_what_became_of_it() {
+        let mut recorder = recorder("1h");
+        let timeout = || Outcome::Down { cause: Cause::ConnectTimeout, detail: "no end".into(), facts: Box::<Facts>::default() };
+        let mut wanted = Vec::new();
+        let mut shown = |seq, happening, now| {
+            recorder.step(0, seq, happening, now, &mut wanted);
+            let last = recorder.entry(0).view().last.clone().expect("a probe");
+            (last.result, last.why, last.slot_utc)
+        };
+        assert_eq!(shown(1, probe(1000, timeout(), None), 1002), ("failure", Some("connect_timeout"), Some(1000)));
+        assert_eq!(shown(2, probe(2000, timeout(), Some(Reason::Late)), 2002), ("unmeasured", Some("late"), Some(2000)));
+        // The fourth ends before the third, which is judged first and shows no more.
+        assert_eq!(shown(4, probe(4000, Outcome::Up(Box::default()), None), 4002), ("success", None, Some(4000)));
+        assert_eq!(shown(3, probe(3000, timeout(), Some(Reason::Late)), 4003), ("success", None, Some(4000)));
     }
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// For what codings hide.
-const DECODED: usize = 12 << 20;
+const DECODED: usize = 8 << 20;
 /// For values made of JSON.
-const VALUES: usize = 24 << 20;
+const VALUES: usize = 40 << 20;
 /// What a value of JSON takes, with its place in a list or a map.
-const VALUE_BYTES: usize = 80;
+const VALUE_BYTES: usize = 64;
 /// The unit in which shares are counted.
 const UNIT: usize = 1024;
 
@@ -91,6 +91,6 @@ mod tests {
 
     #[test]
     fn many_small_values_weigh_more_than_a_long_text() {
-        assert!(of_json(b"[0,0,0,0,0,0,0,0]") > of_json(&b"x".repeat(600)));
+        assert!(of_json(b"[0,0,0,0,0,0,0,0]") > of_json(&b"x".repeat(500)));
     }
 }

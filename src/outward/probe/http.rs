@@ -49,14 +49,13 @@ async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc
     let mut has_body = true;
     let mut cookies = Cookies::default();
     let mut redirects = 0;
+    let mut odd = Vec::new();
     let keep = if expect::needs_body(&spec.expect) || spec.compression == Compression::Ask { Keep::Body } else { Keep::CountOnly };
     let response = loop {
         let for_here = cookies.of(&at);
         let step = Step { method, same_origin: at.origin() == url.origin(), is_first: redirects == 0, has_body, keep, cookies: for_here.as_deref() };
         let mut response = fetch(net, trace, dial, &at, spec, step, deadline).await?;
-        if !response.odd.is_empty() {
-            trace.facts.borrow_mut().findings.extend(std::mem::take(&mut response.odd).into_iter().map(Finding::odd));
-        }
+        odd.append(&mut response.odd);
         let Some(location) = redirect_of(&response).filter(|_| spec.redirects > 0) else { break response };
         redirects += 1;
         trace.facts.borrow_mut().redirects = redirects;
@@ -69,6 +68,7 @@ async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc
         has_body &= next == method && response.status != 303;
         method = next;
     };
+    trace.facts.borrow_mut().findings.extend(odd.into_iter().map(Finding::odd));
     super::within(trace, spec.expect.within)?;
     trace.facts.borrow_mut().final_url = (redirects > 0).then(|| at.to_string());
     judge(net, trace, spec, response, at.as_str()).await?;

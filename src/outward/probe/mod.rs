@@ -41,12 +41,14 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
     let ended = timeout_at(deadline, by_kind(net, &trace, endpoint, deadline)).await;
     let stage = trace.stage();
+    let timeout = endpoint.rules.cadence.timeout;
+    let is_over = ended.is_err();
     let halt = match ended {
         Ok(result) => {
             trace.enter(Stage::Idle);
             // Where we stood still, an answer and the timeout are both there when we look; the kernel's stamps say which came first.
             let took_us = trace.duration_us();
-            let is_too_late = took_us > endpoint.rules.cadence.timeout * 1000;
+            let is_too_late = took_us > timeout * 1000;
             let too_late = || Halt::down(trace.last_stage().timeout_cause(), format!("the answer came after {} ms, later than the timeout", took_us / 1000));
             // A dialogue that ended at the timeout says what was heard until then.
             let says_so = matches!(result, Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _)));
@@ -54,18 +56,19 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         }
         Err(_) => {
             trace.enter(Stage::Idle);
-            let timeout = endpoint.rules.cadence.timeout;
             let late = || Halt::unmeasured(Reason::Late, format!("the answer came within {timeout} ms, but the prober did not end judging it by then"));
             Some(if stage == Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), format!("no end within {timeout} ms")) })
         }
     };
     let facts = Box::new(trace.facts.take());
+    // An endpoint that let its time pass took all of it, whatever it did meanwhile.
+    let least_us = if is_over { timeout * 1000 } else { 0 };
     let outcome = match halt {
         None => Outcome::Up(facts),
         Some(Halt::Down(cause, detail)) => Outcome::Down { cause, detail, facts },
         Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
     };
-    Report { outcome, phases: trace.phases(), duration_us: trace.duration_us(), started_ns: trace.started_ns }
+    Report { outcome, phases: trace.phases(), duration_us: trace.duration_us().max(least_us), started_ns: trace.started_ns }
 }
 
 async fn by_kind(net: &Net, trace: &Trace, endpoint: &Endpoint, deadline: Instant) -> Result<(), Halt> {

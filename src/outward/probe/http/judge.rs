@@ -75,14 +75,16 @@ fn decide(spec: &Http, (response, seen): &(Response, Option<Seen>), verdicts: &m
 
 /// What waits here, waits in the prober's own time.
 async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdicts: Verdicts) -> Result<(Verdicts, Option<Halt>), Halt> {
-    let mut share: Share = if coding::is_coded(&response) { net.budget.decoded(spec.limits.decoded).await } else { None };
+    let is_coded = coding::is_coded(&response);
+    let mut share: Share = if is_coded { net.budget.decoded(spec.limits.decoded).await } else { None };
     let (spec, needs_values) = (spec.clone(), spec.expect.json.is_some());
-    let (spec, seen, mut verdicts, share) = apart(move || {
+    let seeing = move || {
         let seen = see(&spec, response, &mut verdicts);
         budget::shrink(&mut share, seen.as_ref().ok().and_then(|(_, seen)| seen.as_ref()).map_or(0, |seen| seen.bytes.len()));
         (spec, seen, verdicts, share)
-    })
-    .await?;
+    };
+    // Without codings nothing is done yet: a thread for each that waits would cost more than it spares.
+    let (spec, seen, mut verdicts, share) = if is_coded { apart(seeing).await? } else { seeing() };
     let seen = match seen {
         Ok(seen) => seen,
         Err(halt) => return Ok((verdicts, Some(halt))),
