@@ -98,3 +98,40 @@ impl Makeup {
 fn undeclared() -> Value {
     json!({"combine": "series", "in_service_from_ms": null})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn makeup(first_config: UtcMs, shop: &[(UtcMs, &str)]) -> Makeup {
+        let list = shop.iter().map(|(at, combine)| (*at, json!({"combine": combine, "in_service_from_ms": null}))).collect();
+        Makeup { first_config: Some(first_config), versions: [("shop".to_owned(), list)].into(), ..Makeup::default() }
+    }
+
+    fn combines(makeup: &Makeup, began: UtcMs) -> Vec<(UtcMs, String)> {
+        let list = makeup.versions("shop", began).expect("told");
+        list.into_iter().map(|(at, v)| (at, v["combine"].as_str().unwrap_or_default().to_owned())).collect()
+    }
+
+    #[test]
+    fn a_definition_counts_from_when_it_was_recorded() {
+        let told = |at: UtcMs, combine: &str| (at, combine.to_owned());
+        let two = makeup(1000, &[(1000, "parallel"), (90_000, "series")]);
+        assert_eq!(combines(&two, 1000), [told(-EVER, "parallel"), told(90_000, "series")], "the first for the time before it as well");
+        let declared_later = makeup(1000, &[(90_000, "parallel")]);
+        assert_eq!(combines(&declared_later, 1000), [told(-EVER, "series"), told(90_000, "parallel")], "it was there before it was declared");
+        assert_eq!(combines(&declared_later, 90_000), [told(-EVER, "parallel")], "it came with its declaration");
+        assert_eq!(combines(&Makeup { first_config: Some(1), ..Makeup::default() }, 0), [told(-EVER, "series")]);
+        assert!(Makeup::default().versions("shop", 0).is_none(), "histories of before tell nothing");
+    }
+
+    #[test]
+    fn an_endpoint_that_moves_is_outside_where_it_does_not_belong() {
+        let moves = vec![(-EVER, "shop".to_owned()), (5000, "attic".to_owned()), (9000, "shop".to_owned())];
+        let makeup = Makeup { moves: [("web".to_owned(), moves)].into(), ..Makeup::default() };
+        assert_eq!(makeup.outside("web", "shop").as_slice(), [Span::new(5000, 9000)]);
+        assert_eq!(makeup.outside("web", "attic").as_slice(), [Span::new(-EVER, 5000), Span::new(9000, EVER)]);
+        assert_eq!(makeup.outside("db", "shop").as_slice(), []);
+        assert_eq!(makeup.earlier("web", "shop"), ["attic"].into());
+    }
+}
