@@ -41,6 +41,14 @@ impl Builder<'_> {
         let name = section.item("name").and_then(|i| i.name());
         let webhook = section.section("webhook");
         let after = section.item("after").and_then(|i| i.duration(0, DAY_MS)).unwrap_or(0);
+        let on = section.item("on").map(|i| {
+            let list: Vec<_> = i.list().iter().filter_map(|one| one.word(&NotifyOn::WORDS)).collect();
+            if list.is_empty() {
+                i.fault("`notify.on` names no state", "Write any of \"down\", \"up\", \"unknown\", or leave the key out for all three.");
+            }
+            NotifyOn::of(&list)
+        });
+        let on = on.unwrap_or_else(|| NotifyOn::of(&NotifyOn::WORDS.map(|(_, state)| state)));
         let headers = webhook.as_ref().and_then(|w| w.section("headers"));
         let headers = headers
             .iter()
@@ -69,7 +77,7 @@ impl Builder<'_> {
             section.source.fault(&section.span, "a [[notify]] without a receiver", "Add webhook.url = { file = \"...\" }.");
         }
         let url = url.filter(|u| is_web_address(section, u));
-        Some(Notify { name: name?, url: url?, after, headers })
+        Some(Notify { name: name?, url: url?, after, on, headers })
     }
 
     pub(super) fn deadman(&self, top: &Layers) -> Option<Deadman> {

@@ -12,7 +12,7 @@ use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::timeline::Combine;
 use crate::judgement::zones::ZoneSource;
-use crate::words::{Ms, Name, UtcMs};
+use crate::words::{Ms, Name, StateName, UtcMs};
 
 /// Default of `[daemon] listen`.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:9847";
@@ -227,9 +227,33 @@ pub struct Witness {
 pub struct Notify {
     pub name: Name,
     pub url: Secret,
-    /// Confirmed downtime before people are told.
+    /// Confirmed downtime, or unknown time, before people are told.
     pub after: Ms,
+    pub on: NotifyOn,
     pub headers: Vec<(String, Secret)>,
+}
+
+/// What a receiver wants to be told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotifyOn {
+    pub down: bool,
+    pub up: bool,
+    pub unknown: bool,
+}
+
+impl NotifyOn {
+    pub const WORDS: [(&'static str, StateName); 3] = [("down", StateName::Down), ("up", StateName::Up), ("unknown", StateName::Unknown)];
+
+    pub fn of(list: &[StateName]) -> Self {
+        let has = |state| list.contains(&state);
+        Self { down: has(StateName::Down), up: has(StateName::Up), unknown: has(StateName::Unknown) }
+    }
+
+    /// The words, as a config has them.
+    pub fn words(self) -> Vec<&'static str> {
+        let is_on = [self.down, self.up, self.unknown];
+        Self::WORDS.iter().zip(is_on).filter(|(_, is_on)| *is_on).map(|((word, _), _)| *word).collect()
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -79,6 +79,7 @@ pub fn but_contracts(plan: &Plan) -> String {
     }
     for n in &plan.notify {
         let _ = writeln!(out, "\n[[notify]]\nname = {}\nwebhook.url = \"{MASK}\"\nafter = \"{}\"", quoted(n.name.as_str()), show_duration(n.after));
+        let _ = writeln!(out, "on = [{}]", n.on.words().into_iter().map(quoted).collect::<Vec<_>>().join(", "));
         for (name, _) in &n.headers {
             let _ = writeln!(out, "webhook.headers.{} = \"{MASK}\"", quoted(name));
         }

@@ -5,6 +5,7 @@
 //! once it is committed.
 
 mod batches;
+mod blind;
 pub mod definitions;
 mod finality;
 mod gap;
@@ -21,21 +22,22 @@ use std::sync::Arc;
 use serde_json::json;
 
 use self::definitions::Definitions;
-use self::messages::withdrawals;
+use self::messages::closings;
+use self::showing::Raw;
 use self::tallies::{HourCount, difference};
-use super::board::{Board, Entry, LastProbe, Settled};
+use super::board::{Board, Entry, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
 use super::witness::Witnesses;
 use crate::config::plan::{Endpoint, Metrics, Notify};
-use crate::judgement::latency::{Ending, LastHour};
+use crate::judgement::latency::LastHour;
 use crate::judgement::loss::Standing;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
 use crate::outward::history::{EventDraft, OutboxDraft, Registration, Service};
 use crate::outward::probe::Report;
-use crate::words::{Cause, CertificateFacts, Handshake, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
+use crate::words::{Cause, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -124,22 +126,6 @@ struct Course {
     void_before: u64,
 }
 
-/// What the endpoint answered, of what /metrics shows.
-struct Answered {
-    http_status: Option<u16>,
-    certificate: Option<Arc<CertificateFacts>>,
-    handshake: Option<Handshake>,
-}
-
-/// What one probe adds to the view of its endpoint.
-struct Raw {
-    utc: UtcMs,
-    sample: Option<(Ending, u64)>,
-    cause: Option<Cause>,
-    answer: Option<Answered>,
-    last: LastProbe,
-}
-
 /// Counts for the self metrics.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
@@ -161,6 +147,7 @@ pub struct Recorder {
     log: InputLog,
     events: Vec<EventDraft>,
     outbox: Vec<OutboxDraft>,
+    blind: blind::Blind,
     touched: Vec<usize>,
     batch: u64,
     /// Settled figures of batches that are not committed yet.
@@ -219,6 +206,7 @@ impl Recorder {
             log: InputLog::new(now),
             events: Vec::new(),
             outbox: Vec::new(),
+            blind: blind::Blind::default(),
             touched: Vec::new(),
             batch: last_batch,
             uncommitted: Vec::new(),
@@ -375,10 +363,11 @@ impl Recorder {
                 let _ = self.push_event(event);
             }
         }
+        let removed = name.clone();
         let _ = self.push_event(events::of_endpoint((id, name), "endpoint_removed", now, utc, json!({})));
         for change in &changes {
             if let Change::OutageLeft { from, .. } = change {
-                self.outbox.extend(withdrawals(&self.notify, id, *from));
+                self.outbox.extend(closings(&self.notify, removed.as_str(), id, (*from, now), self.offset_ms));
             }
         }
         self.service.push(Service::Left(id));
@@ -393,6 +382,7 @@ impl Recorder {
 
     /// Hears no more results; its judge stays to be taken over.
     pub fn retire(&mut self, index: usize) {
+        self.blind.ends(index);
         self.courses[index].in_service = false;
         self.courses[index].early = Vec::new();
     }
@@ -518,6 +508,7 @@ impl Recorder {
     /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue judges hear the time.
     pub fn tick(&mut self, now: Ms, in_flight_since: impl Fn(usize) -> Option<Ms>, range: std::ops::Range<usize>) {
         self.budget = (self.budget + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
+        self.tell_of_the_blind(now);
         for index in std::mem::take(&mut self.unpublished) {
             self.publish_live(index);
         }

@@ -94,11 +94,18 @@ impl SelfMetrics {
         reasons(out, format, gauges)?;
         witnesses(out, format, board)?;
         lateness(out, format, gauges)?;
-        header(out, format, "probity_notifications_total", "counter", "Notifications by receiver and result: delivered, or failed (tried again).")?;
-        for (receiver, delivered, failed) in deliveries.snapshot() {
+        header(
+            out,
+            format,
+            "probity_notifications_total",
+            "counter",
+            "Notifications by receiver and result: delivered, failed (tried again), or given_up (the receiver refuses the message itself; see the log).",
+        )?;
+        for (receiver, counts) in deliveries.snapshot() {
             let receiver = escaped(&receiver);
-            writeln!(out, "probity_notifications_total{{receiver=\"{receiver}\",result=\"delivered\"}} {delivered}")?;
-            writeln!(out, "probity_notifications_total{{receiver=\"{receiver}\",result=\"failed\"}} {failed}")?;
+            for (result, count) in [("delivered", counts.delivered), ("failed", counts.failed), ("given_up", counts.given_up)] {
+                writeln!(out, "probity_notifications_total{{receiver=\"{receiver}\",result=\"{result}\"}} {count}")?;
+            }
         }
         Ok(())
     }

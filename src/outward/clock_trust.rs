@@ -3,7 +3,7 @@
 //! A certificate that is expired, or not valid yet, by a wrong clock is no fault of its endpoint. A verdict that rests on the date needs
 //! something that vouches for the clock: the kernel's synchronisation state (adjtimex), an unbroken run since it was last synchronised,
 //! or, against "expired", another certificate of at most 400 days that is valid by the same clock. Dates before the build of this program
-//! are past whatever the clock says. docs/decisions/020-clock.md has the cases.
+//! are past whatever the clock says. docs/decisions/021-clock.md has the cases.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;

@@ -22,24 +22,43 @@ const AT_ONCE: usize = 16;
 /// The longest time between two tries.
 const PATIENCE_MS: i64 = 300_000;
 
-/// (receiver, delivered, failed) since the start.
+/// A message that the receiver refuses for what it is ends after so many tries.
+const TRIES_OF_REFUSED: u32 = 5;
+
+/// Counts of one receiver since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivered {
+    pub delivered: u64,
+    /// Tries that failed and are repeated.
+    pub failed: u64,
+    /// Messages that were given up.
+    pub given_up: u64,
+}
+
+/// By receiver.
 #[derive(Default)]
-pub struct Deliveries(Mutex<BTreeMap<String, (u64, u64)>>);
+pub struct Deliveries(Mutex<BTreeMap<String, Delivered>>);
 
 impl Deliveries {
-    pub fn snapshot(&self) -> Vec<(String, u64, u64)> {
-        self.lock().iter().map(|(k, (d, f))| (k.clone(), *d, *f)).collect()
+    pub fn snapshot(&self) -> Vec<(String, Delivered)> {
+        self.lock().iter().map(|(name, counts)| (name.clone(), *counts)).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (u64, u64)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Delivered>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, receiver: &str, delivered: bool) {
-        let mut counts = self.lock();
-        let entry = counts.entry(receiver.to_owned()).or_default();
-        if delivered { entry.0 += 1 } else { entry.1 += 1 }
+    fn count(&self, receiver: &str, add: impl FnOnce(&mut Delivered)) {
+        add(self.lock().entry(receiver.to_owned()).or_default());
     }
+}
+
+/// Why a message was not delivered. The text is for a person and holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    pub why: String,
+    /// The same message will be refused again: the receiver refuses what it says, not who says it or when.
+    pub is_refused: bool,
 }
 
 /// A client for the daemon's own calls.
@@ -51,14 +70,27 @@ pub fn client() -> Result<reqwest::Client, String> {
     builder().build().or_else(|_| builder().tls_certs_only(std::iter::empty()).build()).map_err(|e| e.to_string())
 }
 
-/// Sends one message; the error is for a person and holds no secret.
-pub async fn send(client: &reqwest::Client, receiver: &Notify, body: String) -> Result<(), String> {
+/// Sends one message.
+pub async fn send(client: &reqwest::Client, receiver: &Notify, body: String) -> Result<(), Undelivered> {
     let mut request = client.post(receiver.url.reveal()).header("content-type", "application/json").body(body);
     for (name, value) in &receiver.headers {
         request = request.header(name, value.reveal());
     }
-    let response = request.send().await.map_err(|e| e.without_url().to_string())?;
-    if response.status().is_success() { Ok(()) } else { Err(format!("the receiver answered {}", response.status())) }
+    let response = request.send().await.map_err(|e| Undelivered { why: in_full(&e.without_url()), is_refused: false })?;
+    let status = response.status();
+    let is_refused = matches!(status.as_u16(), 400 | 404 | 410 | 413 | 422);
+    if status.is_success() { Ok(()) } else { Err(Undelivered { why: format!("the receiver answered {status}"), is_refused }) }
+}
+
+/// An error with all that lies under it.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
 }
 
 /// Delivers what is due until it is dropped.
@@ -72,13 +104,15 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
     };
     let mut held: BTreeMap<i64, i64> = BTreeMap::new();
     loop {
+        // Every receiver has its series from the start.
+        plan.load().notify.iter().for_each(|receiver| deliveries.count(receiver.name.as_str(), |_| {}));
         tokio::time::sleep(LOOK_EVERY).await;
         if plan.load().notify.is_empty() {
             continue;
         }
         let now = Clock::Real.read().utc_ms;
         held.retain(|_, until| *until > now);
-        let due = schema::open_to_read(&directory).and_then(|c| read::outbox_due(&c, now, AT_ONCE + held.len()));
+        let due = schema::open_to_read(&directory).and_then(|c| read::outbox_due(&c, now, AT_ONCE, |id| held.contains_key(&id)));
         let due = match due {
             Ok(due) => due,
             Err(error) => {
@@ -88,7 +122,6 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
         };
         let receivers = plan.load().notify.clone();
         let mut calls = tokio::task::JoinSet::new();
-        let due: Vec<_> = due.into_iter().filter(|m| !held.contains_key(&m.id)).take(AT_ONCE).collect();
         for message in due {
             let Some(receiver) = receivers.iter().find(|n| n.name.as_str() == message.receiver).cloned() else {
                 tracing::warn!(receiver = message.receiver, "a notification is dropped: its receiver is no longer configured");
@@ -101,15 +134,27 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
         }
         while let Some(Ok((result, message))) = calls.join_next().await {
             let wait = (1000_i64 << message.tries.min(9)).min(PATIENCE_MS);
-            let delivered = result.is_ok();
-            deliveries.count(&message.receiver, delivered);
-            match result {
-                Ok(()) => tracing::info!(receiver = message.receiver, "notification delivered"),
-                Err(why) => tracing::warn!(receiver = message.receiver, %why, again_in_ms = wait, "notification not delivered"),
-            }
+            let receiver = message.receiver.as_str();
+            let is_over = match result {
+                Ok(()) => {
+                    deliveries.count(receiver, |counts| counts.delivered += 1);
+                    tracing::info!(receiver, "notification delivered");
+                    true
+                }
+                Err(Undelivered { why, is_refused: true }) if message.tries + 1 >= TRIES_OF_REFUSED => {
+                    deliveries.count(receiver, |counts| counts.given_up += 1);
+                    tracing::error!(receiver, %why, tries = message.tries + 1, "notification given up: the receiver refuses this message whenever it is sent");
+                    true
+                }
+                Err(Undelivered { why, .. }) => {
+                    deliveries.count(receiver, |counts| counts.failed += 1);
+                    tracing::warn!(receiver, %why, again_in_ms = wait, "notification not delivered");
+                    false
+                }
+            };
             // Until the writer has noted it, the outbox still shows it as due.
-            held.insert(message.id, if delivered { i64::MAX } else { now + wait });
-            writer.sent(message.id, delivered, now + wait);
+            held.insert(message.id, if is_over { i64::MAX } else { now + wait });
+            writer.sent(message.id, is_over, now + wait);
         }
     }
 }

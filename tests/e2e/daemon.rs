@@ -629,9 +629,9 @@ async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_read
         tokio::task::spawn_blocking(move || std::fs::write(path, text))
     };
     feed(whole.clone()).await.expect("joined").expect("read");
-    // The reload that was asked for reads the config again, when the daemon is ready.
-    feed(whole.replace("\"a\"", "\"b\"")).await.expect("joined").expect("read");
     daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
+    // The reload that was asked for reads the config again, now that the daemon is ready.
+    feed(whole.replace("\"a\"", "\"b\"")).await.expect("joined").expect("read");
     daemon.until_state("b", "up").await;
     assert_eq!(daemon.state("a").await, "absent");
 }

@@ -14,6 +14,7 @@ mod http_answers;
 mod http_requests;
 mod icmp;
 mod makeup;
+mod notify;
 mod recorded;
 mod refusals;
 mod resolver;

@@ -29,11 +29,11 @@ pub fn run(command: &Notify) -> Exit {
         return Exit::Usage;
     };
     let body = json!({
-        "schema": "probity-notification/1", "endpoint": null, "component": null, "state": "test",
+        "schema": "probity-notification/2", "endpoint": null, "component": null, "state": "test",
         "since": format_utc(Clock::Real.read().utc_ms), "detail": format!("a test from {}", plan.daemon.vantage),
     });
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Bad };
-    let result = runtime.block_on(async { send(&client()?, receiver, body.to_string()).await });
+    let result = runtime.block_on(async { send(&client()?, receiver, body.to_string()).await.map_err(|undelivered| undelivered.why) });
     let value = json!({"schema": "probity-notify-test/1", "receiver": name, "delivered": result.is_ok(), "why": result.as_ref().err()});
     print(*json, &value, || match &result {
         Ok(()) => format!("delivered to {name}\n"),

@@ -1,6 +1,6 @@
 //! What became final of an endpoint: a line in the log, an event, a message to whoever is notified.
 
-use super::messages::{State, notifications, withdrawals};
+use super::messages::{State, notifications};
 use super::{EVENTS_WAITING_LIMIT, Recorder};
 use crate::engine::events;
 use crate::judgement::state::Change;
@@ -8,19 +8,23 @@ use crate::words::{Ms, Reason, format_utc};
 
 impl Recorder {
     pub(super) fn became_final(&mut self, index: usize, change: &Change, detail: Option<&str>, now: Ms) {
-        let course = &mut self.courses[index];
-        let endpoint = course.entry.endpoint.load_full();
+        let endpoint = self.courses[index].entry.endpoint.load_full();
         let name = &endpoint.name;
         let offset = self.offset_ms;
         let utc = |at: Ms| at as i64 + offset;
         let now_utc = utc(now);
         let mut messages = Vec::new();
+        let held_until = match change {
+            Change::Down { confirmed_at, .. } => self.maintenance_until(&endpoint, *confirmed_at),
+            _ => None,
+        };
+        let course = &mut self.courses[index];
         match *change {
             Change::Down { from, confirmed_at, cause, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
                 self.counts.transitions += 1;
                 tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
-                messages = notifications(&self.notify, &endpoint, course.id, State::Down { from, confirmed_at, cause, detail }, offset);
+                messages = notifications(&self.notify, &endpoint, course.id, State::Down { from, confirmed_at, cause, detail, held_until }, offset);
             }
             Change::Up { from, to, down, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
@@ -30,7 +34,7 @@ impl Recorder {
             }
             Change::OutageLeft { from, to, .. } => {
                 course.since_utc = utc(to);
-                messages = withdrawals(&self.notify, course.id, from);
+                messages = notifications(&self.notify, &endpoint, course.id, State::Closed { from, at: now }, offset);
             }
             Change::Proven { .. } => {}
             Change::OutOfService { to, .. } => course.since_utc = utc(to),
@@ -41,10 +45,12 @@ impl Recorder {
             Change::UnknownFrom { from, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
                 if course.judge.transitions().unknown > 0 {
+                    self.blind.begins(index, from);
                     tracing::warn!(endpoint = %name, state = "unknown", since = %format_utc(utc(from)), "unknown");
                 }
             }
             Change::UnknownUntil { from, to, reason, .. } => {
+                self.blind.ends(index);
                 course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
                 if to > from && reason != Reason::Starting {
                     tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");

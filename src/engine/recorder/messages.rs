@@ -1,60 +1,111 @@
-//! What people are told of an outage: one message for each receiver, and its withdrawal.
+//! What people are told: one message for each receiver, in a queue of its endpoint; and what takes messages back.
+//!
+//! Messages of one outage have its id in common. A message whose key names the same queue is sent after those before it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::Recorder;
+use super::windows::windows_of;
 use crate::config::plan::{Endpoint, Notify};
 use crate::outward::history::OutboxDraft;
 use crate::words::{Cause, Ms, format_utc};
 
+/// How far ahead a maintenance window is followed that holds messages back.
+const WINDOWS_AHEAD_MS: Ms = 31 * 86_400_000;
+
 pub(super) enum State<'d> {
-    Down { from: Ms, confirmed_at: Ms, cause: Cause, detail: Option<&'d str> },
-    Up { from: Ms, to: Ms, down: Ms },
+    /// `held_until`: the end of the declared maintenance that the confirmation falls into.
+    Down {
+        from: Ms,
+        confirmed_at: Ms,
+        cause: Cause,
+        detail: Option<&'d str>,
+        held_until: Option<Ms>,
+    },
+    Up {
+        from: Ms,
+        to: Ms,
+        down: Ms,
+    },
+    /// The endpoint left service with an outage open.
+    Closed {
+        from: Ms,
+        at: Ms,
+    },
 }
 
-/// One message for each receiver. An end that comes before anybody was told of the begin cancels both.
+/// An id that the messages of one outage share.
+fn outage_id(endpoint: i64, from: Ms) -> String {
+    format!("{endpoint}-{from}")
+}
+
+/// One message for each receiver. An end that comes before anybody was told of the begin takes that back and says nothing itself.
 pub(super) fn notifications(receivers: &[Notify], endpoint: &Endpoint, id: i64, state: State, offset_ms: i64) -> Vec<OutboxDraft> {
-    let utc = |at: Ms| at as i64 + offset_ms;
-    receivers
-        .iter()
-        .map(|receiver| {
-            let name = endpoint.name.as_str();
-            let common = |state: &str| {
-                json!({"schema": "probity-notification/1", "endpoint": name, "component": endpoint.component.as_str(), "state": state, "labels": &*endpoint.labels})
-            };
-            match &state {
-                State::Down { from, confirmed_at, cause, detail } => {
-                    let mut body = common("down");
-                    body["since"] = json!(format_utc(utc(*from)));
-                    body["confirmed_at"] = json!(format_utc(utc(*confirmed_at)));
-                    body["cause"] = json!(cause.as_str());
-                    body["detail"] = json!(detail.unwrap_or_default());
-                    OutboxDraft {
-                        receiver: receiver.name.clone(),
-                        key: format!("down {id} {from}"),
-                        body: body.to_string(),
-                        not_before: utc(*confirmed_at) + receiver.after as i64,
-                        cancels: None,
-                    }
-                }
-                State::Up { from, to, down } => {
-                    let mut body = common("up");
-                    body["since"] = json!(format_utc(utc(*to)));
-                    body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
-                    OutboxDraft { receiver: receiver.name.clone(), key: format!("up {id} {from}"), body: body.to_string(), not_before: utc(*to), cancels: Some(format!("down {id} {from}")) }
-                }
-            }
-        })
-        .collect()
+    let about = About { name: endpoint.name.as_str(), component: endpoint.component.as_str(), labels: json!(&*endpoint.labels) };
+    receivers.iter().filter_map(|receiver| message(receiver, &about, id, &state, offset_ms)).collect()
 }
 
-/// Takes away the begin of an outage that nobody was told of yet; says nothing itself.
-pub(super) fn withdrawals(receivers: &[Notify], id: i64, from: Ms) -> Vec<OutboxDraft> {
-    let one = |r: &Notify| OutboxDraft {
-        receiver: r.name.clone(),
-        key: format!("left {id} {from}"),
-        body: String::new(),
-        not_before: 0,
-        cancels: Some(format!("down {id} {from}")),
+/// The same for an endpoint that the config no longer has.
+pub(super) fn closings(receivers: &[Notify], name: &str, id: i64, (from, at): (Ms, Ms), offset_ms: i64) -> Vec<OutboxDraft> {
+    let about = About { name, component: name, labels: json!({}) };
+    receivers.iter().filter_map(|receiver| message(receiver, &about, id, &State::Closed { from, at }, offset_ms)).collect()
+}
+
+struct About<'e> {
+    name: &'e str,
+    component: &'e str,
+    labels: Value,
+}
+
+fn message(receiver: &Notify, about: &About, id: i64, state: &State, offset_ms: i64) -> Option<OutboxDraft> {
+    let utc = |at: Ms| at as i64 + offset_ms;
+    let common = |state: &str, from: Ms, since: Ms| {
+        json!({"schema": "probity-notification/2", "outage": outage_id(id, from), "endpoint": about.name, "component": about.component,
+               "state": state, "labels": about.labels, "since": format_utc(utc(since))})
     };
-    receivers.iter().map(one).collect()
+    let draft = |key: String, body: String, not_before, cancels| OutboxDraft { receiver: receiver.name.clone(), key, body, not_before, cancels };
+    match *state {
+        State::Down { from, confirmed_at, cause, detail, held_until } => {
+            let mut body = common("down", from, from);
+            body["confirmed_at"] = json!(format_utc(utc(confirmed_at)));
+            body["cause"] = json!(cause.as_str());
+            body["detail"] = json!(detail.unwrap_or_default());
+            let mut not_before = utc(confirmed_at) + receiver.after as i64;
+            if let Some(until) = held_until {
+                body["held_by_maintenance_until"] = json!(format_utc(utc(until)));
+                not_before = not_before.max(utc(until));
+            }
+            receiver.on.down.then(|| draft(format!("down {id} {from}"), body.to_string(), not_before, None))
+        }
+        State::Up { from, to, down } => {
+            let mut body = common("up", from, to);
+            body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
+            let text = if receiver.on.up { body.to_string() } else { String::new() };
+            Some(draft(format!("up {id} {from}"), text, utc(to), Some(format!("down {id} {from}"))))
+        }
+        State::Closed { from, at } => {
+            let mut body = common("closed", from, at);
+            body["detail"] = json!("the endpoint left service while it was down; nothing more is known of it");
+            let text = if receiver.on.down { body.to_string() } else { String::new() };
+            Some(draft(format!("left {id} {from}"), text, utc(at), Some(format!("down {id} {from}"))))
+        }
+    }
+}
+
+impl Recorder {
+    /// The end of the declared maintenance that an instant falls into, if it does.
+    pub(super) fn maintenance_until(&self, endpoint: &Endpoint, at: Ms) -> Option<Ms> {
+        let all = self.board.windows.load();
+        let mut until = None;
+        // Windows that touch each other hold as one.
+        loop {
+            let cursor = until.unwrap_or(at);
+            let spans = windows_of(&all, endpoint.name.as_str(), endpoint.component.as_str(), cursor, cursor, self.offset_ms);
+            let next = spans.iter().find(|span| span.from <= cursor as i64 && span.to > cursor as i64).map(|span| span.to.max(0) as Ms);
+            if next.is_none() || cursor > at + WINDOWS_AHEAD_MS {
+                return until;
+            }
+            until = next;
+        }
+    }
 }

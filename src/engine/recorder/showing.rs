@@ -1,10 +1,28 @@
 //! What shows on the board at once: raw counters, latency, the live state. A view that a reader holds is not waited for.
 
-use super::{Answered, Raw, Recorder, difference};
+use std::sync::Arc;
+
+use super::{Recorder, difference};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
 use crate::outward::probe::Report;
-use crate::words::{Ms, Occasion, Outcome, Phase, Reason, StateName};
+use crate::words::{Cause, CertificateFacts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName, UtcMs};
+
+/// What the endpoint answered, of what /metrics shows.
+struct Answered {
+    http_status: Option<u16>,
+    certificate: Option<Arc<CertificateFacts>>,
+    handshake: Option<Handshake>,
+}
+
+/// What one probe adds to the view of its endpoint.
+pub(super) struct Raw {
+    utc: UtcMs,
+    sample: Option<(Ending, u64)>,
+    cause: Option<Cause>,
+    answer: Option<Answered>,
+    last: LastProbe,
+}
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.

@@ -311,6 +311,9 @@ pub fn newest_checkpoint(connection: &Connection) -> Result<Option<String>, Hist
     Ok(connection.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?)
 }
 
+/// Waiting messages that are looked at for the firsts of their queues.
+const QUEUED_LOOKED_AT: i64 = 20_000;
+
 /// A message that waits to be delivered.
 #[derive(Debug, Clone)]
 pub struct Waiting {
@@ -320,15 +323,25 @@ pub struct Waiting {
     pub tries: u32,
 }
 
-/// Messages that are due at `now`, oldest first; the end of an outage waits for its begin.
-pub fn outbox_due(connection: &Connection, now: UtcMs, limit: usize) -> Result<Vec<Waiting>, HistoryError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, receiver, body, tries FROM outbox AS o WHERE done = 0 AND not_before <= ?1 AND NOT EXISTS
-             (SELECT 1 FROM outbox AS d WHERE d.receiver = o.receiver AND d.done = 0 AND o.key LIKE 'up %' AND d.key = 'down ' || substr(o.key, 4))
-         ORDER BY id LIMIT ?2",
-    )?;
-    let rows = statement.query_map(params![now, limit as i64], |r| Ok(Waiting { id: r.get(0)?, receiver: r.get(1)?, body: r.get(2)?, tries: r.get(3)? }))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// Messages that are due at `now`, oldest first. Those of one receiver and endpoint are a queue: only its first is sent, so that the last one
+/// that was accepted tells how things stand. `held`: numbers of messages under way or put off.
+pub fn outbox_due(connection: &Connection, now: UtcMs, limit: usize, held: impl Fn(i64) -> bool) -> Result<Vec<Waiting>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT id, receiver, key, body, tries, not_before FROM outbox WHERE done = 0 ORDER BY id LIMIT ?1")?;
+    let mut rows = statement.query([QUEUED_LOOKED_AT])?;
+    let (mut queues, mut due) = (std::collections::HashSet::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let (id, receiver, key): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        // "down 7 1793491200000": the second word is the endpoint's number.
+        let queue = key.split(' ').nth(1).unwrap_or_default().to_owned();
+        let is_first = queues.insert((receiver.clone(), queue));
+        if is_first && row.get::<_, i64>(5)? <= now && !held(id) {
+            due.push(Waiting { id, receiver, body: row.get(3)?, tries: row.get(4)? });
+            if due.len() >= limit {
+                break;
+            }
+        }
+    }
+    Ok(due)
 }
 
 /// Latency of one endpoint over the stored hours from `hour` on.
