@@ -1,5 +1,6 @@
 //! TLS client handshakes: full ones (no resumption), verified, with the chain's facts also when it is refused.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -196,7 +197,13 @@ pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
         return Ok(());
     }
     let what = if ends < certificate.not_after { "an authority of the certificate's path" } else { "the certificate" };
-    let detail = format!("{what} is valid for {} more hours only, until {}", left.div_euclid(3_600_000), format_utc(ends));
+    let mut detail = format!("{what} is valid for {} more hours only, until {}", left.div_euclid(3_600_000), format_utc(ends));
+    let lifetime = certificate.not_after - certificate.not_before;
+    if within >= lifetime {
+        // It would be down from its first day on.
+        let days = |ms: i64| ms / 86_400_000;
+        let _ = write!(detail, "; its whole lifetime is {} d and expiring_within asks for {} d: write a share, such as \"33%\"", days(lifetime), days(within));
+    }
     match net.clock.doubt(&certificate.sha256, Side::Expired { not_after: (ends - within) / 1000 }) {
         Some(why) => Err(Halt::unmeasured(Reason::Clock, format!("{why}; {detail}"))),
         None => Err(Halt::down(Cause::TlsCertExpiring, detail)),

@@ -297,6 +297,15 @@ async fn expiring_takes_a_share_of_the_lifetime() {
     };
     assert_up(&probe(&lines("25%")).await);
     assert_eq!(cause(&probe(&lines("33%")).await), Cause::TlsCertExpiring);
+    // A certificate of six days under 14 days is told what to write.
+    let port = https(acceptor(authority.leaf(|p| valid(p, -1, 5)), &[])).await;
+    let lines = |within: &str| {
+        format!("probe.tls.address = \"localhost:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, expiring_within = \"{within}\" }}", authority.ca_file())
+    };
+    let report = probe(&lines("14d")).await;
+    assert_eq!(cause(&report), Cause::TlsCertExpiring);
+    assert!(detail(&report).contains("its whole lifetime is 6 d and expiring_within asks for 14 d: write a share"), "{}", detail(&report));
+    assert_up(&probe(&lines("33%")).await);
 }
 
 #[tokio::test]
