@@ -1,12 +1,17 @@
-"""Odd HTTP/1 answers: what Probity and curl make of each, held against what is written here. A part of the system suite
-(run.py); `tests/system/odd_http.py --table` prints the rows for docs/compatibility.md."""
+"""Odd HTTP/1 answers: what Probity, curl and blackbox_exporter make of each, held against the rows here. A part of the
+system suite (run.py). docs/compatibility.md shows the same rows; `tests/system/odd_http.py --table` prints them."""
 import gzip
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROBITY = os.environ.get("PROBITY", os.path.join(ROOT, "target", "release", "probity"))
@@ -30,81 +35,85 @@ CHUNKED = b"Transfer-Encoding: chunked"
 UP = "up"
 MALFORMED = "http_malformed"
 TRUNCATED = "http_truncated"
-# name, answer, Probity (up, or a cause), whether it notes something odd, exit code of curl (0: it got the page), why they differ
+# What blackbox_exporter refuses: the header section (it has no status code), or the body after it.
+HEAD = "down (head)"
+BODY = "down (body)"
+# input, answer, Probity (up, or a cause), whether it notes something odd, exit code of curl (0: it got the page),
+# blackbox_exporter (UP, HEAD or BODY), why Probity and curl differ
 ROWS = [
-    ("a plain answer", head(LENGTH), UP, False, 0, ""),
-    ("a folded header", head(b"X-A: one", b" two", LENGTH), UP, True, 0, ""),
-    ("a fold of nothing", head(b"X-A: one", b" ", LENGTH), UP, True, 0, ""),
-    ("a folded length", head(b"Content-Length:", b" 5"), UP, True, 8, "RFC 9112 5.2: a fold is a blank; browsers read it"),
-    ("a blank before the first name", head(b" X-A: one", LENGTH), UP, True, 43, "browsers read it"),
-    ("two equal lengths", head(LENGTH, LENGTH), UP, True, 0, ""),
-    ("a list of equal lengths", head(b"Content-Length: 5, 5"), UP, True, 0, ""),
-    ("equal lengths, one with a zero", head(LENGTH, b"Content-Length: 05"), UP, True, 0, ""),
-    ("two differing lengths", head(LENGTH, b"Content-Length: 6"), MALFORMED, False, 18, ""),
-    ("two differing lengths, the last fits", head(b"Content-Length: 6", LENGTH), MALFORMED, False, 0, "RFC 9112 6.3: unrecoverable"),
-    ("chunked beside a length", chunks(b"Content-Length: 99", CHUNKED), UP, True, 0, ""),
-    ("chunked beside differing lengths", chunks(b"Content-Length: 99", b"Content-Length: 9", CHUNKED), UP, True, 0, ""),
-    ("chunked beside an invalid length", chunks(b"Content-Length: abc", CHUNKED), UP, True, 8, "RFC 9112 6.3: the coding overrides"),
-    ("a blank before a colon", head(b"Content-Length : 5"), UP, True, 0, ""),
-    ("a tab before a colon", head(b"Content-Length\t: 5"), UP, True, 0, ""),
-    ("a blank before the colon of Transfer-Encoding", chunks(b"Transfer-Encoding : chunked"), UP, True, 0, "curl shows the chunks' sizes as a part of the page"),
-    ("a blank in a name", head(b"X A: b", LENGTH), UP, True, 0, ""),
-    ("a name that is not a token", head(b"X(A): b", b"\xc3\xa4: b", LENGTH), UP, True, 0, ""),
-    ("an empty name", head(b": b", LENGTH), UP, True, 0, ""),
-    ("a line without a colon", head(b"nonsense", LENGTH), UP, True, 8, "browsers leave it out"),
-    ("a lone CR in a value", head(b"X-A: a\rb", LENGTH), UP, True, 0, ""),
-    ("two CRs at the ends of lines", b"HTTP/1.1 200 OK\r\nX-A: a\r\r\nContent-Length: 5\r\r\n\r\r\nhello", UP, True, 0, ""),
-    ("lone CRs as line ends", b"HTTP/1.1 200 OK\rContent-Length: 5\r\rhello", TRUNCATED, False, 52, ""),
-    ("LF as line ends", b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", UP, False, 0, ""),
-    ("control characters in a value", head(b"X-A: a\x01\x7fb", LENGTH), UP, True, 0, ""),
-    ("ISO-8859-1 in a value", head(b"X-A: a\xe4b", LENGTH), UP, False, 0, ""),
-    ("NUL in a value", head(b"X-A: a\0b", LENGTH), MALFORMED, False, 8, ""),
-    ("NUL in the reason", status(b"HTTP/1.1 200 O\0K"), MALFORMED, False, 8, ""),
-    ("http in small letters", status(b"http/1.1 200 OK"), UP, True, 0, ""),
-    ("Http", status(b"Http/1.1 200 OK"), UP, True, 0, ""),
-    ("double blanks in the status line", status(b"HTTP/1.1  200  OK"), UP, True, 0, ""),
-    ("tabs in the status line", status(b"HTTP/1.1\t200\tOK"), UP, True, 1, "browsers read it"),
-    ("no reason", status(b"HTTP/1.1 200"), UP, False, 0, ""),
-    ("no blank before the reason", status(b"HTTP/1.1 200OK"), UP, True, 0, ""),
-    ("control characters in the reason", status(b"HTTP/1.1 200 O\x01K"), UP, True, 0, ""),
-    ("HTTP/1.2", status(b"HTTP/1.2 200 OK"), UP, True, 1, "RFC 9110 2.5: read as the highest minor version that is known"),
-    ("blanks before the status line", status(b"\r\n HTTP/1.1 200 OK"), UP, True, 1, "Chromium skips up to four"),
-    ("HTTP/1.10", status(b"HTTP/1.10 200 OK"), MALFORMED, False, 1, ""),
-    ("HTTP/1", status(b"HTTP/1 200 OK"), MALFORMED, False, 1, ""),
-    ("a status of four digits", status(b"HTTP/1.1 2000 OK"), MALFORMED, False, 1, ""),
-    ("a status of two digits", status(b"HTTP/1.1 20 OK"), MALFORMED, False, 1, ""),
-    ("status 000", status(b"HTTP/1.1 000 OK"), MALFORMED, False, 1, ""),
-    ("ICY", status(b"ICY 200 OK"), MALFORMED, False, 1, ""),
-    ("no status line", b"hello", MALFORMED, False, 1, ""),
-    ("gzip, chunked", chunks(b"Transfer-Encoding: gzip, chunked", body=b"%x\r\n%s\r\n0\r\n\r\n" % (len(CODED), CODED)), UP, True, 0, ""),
-    ("gzip as the transfer coding", head(b"Transfer-Encoding: gzip", body=CODED), UP, True, 0, ""),
-    ("identity as the transfer coding", head(b"Transfer-Encoding: identity", LENGTH), UP, True, 0, ""),
-    ("chunked given twice", chunks(CHUNKED, CHUNKED), UP, True, 0, ""),
-    ("an unknown transfer coding", head(b"Transfer-Encoding: foo"), MALFORMED, False, 61, ""),
-    ("chunked, gzip", chunks(b"Transfer-Encoding: chunked, gzip"), MALFORMED, False, 61, ""),
-    ("chunked over HTTP/1.0", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", UP, False, 0, ""),
-    ("an empty length", head(b"Content-Length:"), MALFORMED, False, 8, ""),
-    ("a length of letters", head(b"Content-Length: abc"), MALFORMED, False, 8, ""),
-    ("a length below zero", head(b"Content-Length: -1"), MALFORMED, False, 8, ""),
-    ("a length with a sign", head(b"Content-Length: +5"), MALFORMED, False, 0, "RFC 9112 6.3: an invalid length is unrecoverable"),
-    ("a length with a unit", head(b"Content-Length: 5 bytes"), MALFORMED, False, 0, "RFC 9112 6.3: an invalid length is unrecoverable"),
-    ("a length beyond 64 bits", head(b"Content-Length: 99999999999999999999"), MALFORMED, False, 0, "no body can be that long"),
-    ("a length with leading zeros", head(b"Content-Length: 000000000000000000000005"), UP, False, 0, ""),
-    ("a chunk size with leading zeros", chunks(CHUNKED, body=b"00000005\r\nhello\r\n000\r\n\r\n"), UP, False, 0, ""),
-    ("a chunk size with 26 leading zeros", chunks(CHUNKED, body=b"0" * 26 + b"5\r\nhello\r\n0\r\n\r\n"), UP, False, 56, "RFC 9112 7.1 has no limit of digits"),
-    ("blanks behind a chunk size", chunks(CHUNKED, body=b"5  \r\nhello\r\n0\r\n\r\n"), UP, False, 0, ""),
-    ("a blank before a chunk size", chunks(CHUNKED, body=b" 5\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 56, ""),
-    ("a chunk size with 0x", chunks(CHUNKED, body=b"0x5\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 43, ""),
-    ("a chunk size of letters", chunks(CHUNKED, body=b"zz\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 56, ""),
-    ("a chunk longer than its size", chunks(CHUNKED, body=b"2\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 56, ""),
-    ("no last chunk", chunks(CHUNKED, body=b"5\r\nhello\r\n"), TRUNCATED, False, 18, ""),
-    ("no line end after the last chunk", chunks(CHUNKED, body=b"5\r\nhello\r\n0\r\n"), TRUNCATED, False, 18, ""),
-    ("a body shorter than its length", head(b"Content-Length: 9"), TRUNCATED, False, 18, ""),
-    ("more than the length says", head(LENGTH, body=b"hello and more"), UP, False, 0, ""),
-    ("a head without its end", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", TRUNCATED, False, 0, "RFC 9112 8: an incomplete answer"),
-    ("nothing", b"", TRUNCATED, False, 52, ""),
-    ("an unknown content coding", head(b"Content-Encoding: UTF-8", LENGTH), UP, True, 0, ""),
-    ("an unknown content coding beside gzip", head(b"Content-Encoding: gzip, aws-chunked", b"Content-Length: %d" % len(CODED), body=CODED), UP, True, 0, ""),
+    ("a plain answer", head(LENGTH), UP, False, 0, UP, ""),
+    ("a folded header", head(b"X-A: one", b" two", LENGTH), UP, True, 0, UP, ""),
+    ("a fold that holds only a space", head(b"X-A: one", b" ", LENGTH), UP, True, 0, UP, ""),
+    ("a folded Content-Length", head(b"Content-Length:", b" 5"), UP, True, 8, UP, "RFC 9112 5.2: a fold is a space"),
+    ("a space before the first header name", head(b" X-A: one", LENGTH), UP, True, 43, HEAD, "browsers read it"),
+    ("two equal Content-Length headers", head(LENGTH, LENGTH), UP, True, 0, UP, ""),
+    ("`Content-Length: 5, 5`", head(b"Content-Length: 5, 5"), UP, True, 0, HEAD, ""),
+    ("`Content-Length: 5` and `05`", head(LENGTH, b"Content-Length: 05"), UP, True, 0, HEAD, ""),
+    ("two differing Content-Length headers", head(LENGTH, b"Content-Length: 6"), MALFORMED, False, 18, HEAD, ""),
+    ("two differing Content-Length headers, the last one right", head(b"Content-Length: 6", LENGTH), MALFORMED, False, 0, HEAD, "RFC 9112 6.3: unrecoverable"),
+    ("chunked and a Content-Length", chunks(b"Content-Length: 99", CHUNKED), UP, True, 0, UP, ""),
+    ("chunked and two differing Content-Length headers", chunks(b"Content-Length: 99", b"Content-Length: 9", CHUNKED), UP, True, 0, UP, ""),
+    ("chunked and `Content-Length: abc`", chunks(b"Content-Length: abc", CHUNKED), UP, True, 8, UP, "RFC 9112 6.3: the coding overrides"),
+    ("`Content-Length : 5`", head(b"Content-Length : 5"), UP, True, 0, UP, ""),
+    ("a tab before a colon", head(b"Content-Length\t: 5"), UP, True, 0, UP, ""),
+    ("`Transfer-Encoding : chunked`", chunks(b"Transfer-Encoding : chunked"), UP, True, 0, UP, "curl shows the chunk sizes as text"),
+    ("a space in a header name", head(b"X A: b", LENGTH), UP, True, 0, UP, ""),
+    ("a header name that is not a token", head(b"X(A): b", b"\xc3\xa4: b", LENGTH), UP, True, 0, UP, ""),
+    ("an empty header name", head(b": b", LENGTH), UP, True, 0, UP, ""),
+    ("a header line without a colon", head(b"nonsense", LENGTH), UP, True, 8, HEAD, "browsers ignore the line"),
+    ("a lone CR in a value", head(b"X-A: a\rb", LENGTH), UP, True, 0, UP, ""),
+    ("CR CR LF as line ends", b"HTTP/1.1 200 OK\r\nX-A: a\r\r\nContent-Length: 5\r\r\n\r\r\nhello", UP, True, 0, HEAD, ""),
+    ("CR as line ends", b"HTTP/1.1 200 OK\rContent-Length: 5\r\rhello", TRUNCATED, False, 52, HEAD, ""),
+    ("LF as line ends", b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", UP, False, 0, UP, ""),
+    ("control characters in a value", head(b"X-A: a\x01\x7fb", LENGTH), UP, True, 0, UP, ""),
+    ("ISO-8859-1 in a value", head(b"X-A: a\xe4b", LENGTH), UP, False, 0, UP, ""),
+    ("NUL in a value", head(b"X-A: a\0b", LENGTH), MALFORMED, False, 8, UP, ""),
+    ("NUL in the reason phrase", status(b"HTTP/1.1 200 O\0K"), MALFORMED, False, 8, UP, ""),
+    ("`http/1.1 200 OK`", status(b"http/1.1 200 OK"), UP, True, 0, HEAD, ""),
+    ("`Http/1.1 200 OK`", status(b"Http/1.1 200 OK"), UP, True, 0, HEAD, ""),
+    ("two spaces in the status line", status(b"HTTP/1.1  200  OK"), UP, True, 0, UP, ""),
+    ("tabs in the status line", status(b"HTTP/1.1\t200\tOK"), UP, True, 1, HEAD, "browsers read it"),
+    ("no reason phrase", status(b"HTTP/1.1 200"), UP, False, 0, UP, ""),
+    ("`HTTP/1.1 200OK`", status(b"HTTP/1.1 200OK"), UP, True, 0, HEAD, ""),
+    ("control characters in the reason phrase", status(b"HTTP/1.1 200 O\x01K"), UP, True, 0, UP, ""),
+    ("`HTTP/1.2 200 OK`", status(b"HTTP/1.2 200 OK"), UP, True, 1, UP, "RFC 9110 2.5: read as HTTP/1.1"),
+    ("CR LF and a space before the status line", status(b"\r\n HTTP/1.1 200 OK"), UP, True, 1, HEAD, "Chromium skips up to four bytes"),
+    ("`HTTP/1.10 200 OK`", status(b"HTTP/1.10 200 OK"), MALFORMED, False, 1, HEAD, ""),
+    ("`HTTP/1 200 OK`", status(b"HTTP/1 200 OK"), MALFORMED, False, 1, HEAD, ""),
+    ("a status code of four digits", status(b"HTTP/1.1 2000 OK"), MALFORMED, False, 1, HEAD, ""),
+    ("a status code of two digits", status(b"HTTP/1.1 20 OK"), MALFORMED, False, 1, HEAD, ""),
+    ("status code 000", status(b"HTTP/1.1 000 OK"), MALFORMED, False, 1, HEAD, ""),
+    ("`ICY 200 OK`", status(b"ICY 200 OK"), MALFORMED, False, 1, HEAD, ""),
+    ("no status line", b"hello", MALFORMED, False, 1, HEAD, ""),
+    ("`Transfer-Encoding: gzip, chunked`", chunks(b"Transfer-Encoding: gzip, chunked", body=b"%x\r\n%s\r\n0\r\n\r\n" % (len(CODED), CODED)), UP, True, 0, HEAD, ""),
+    ("`Transfer-Encoding: gzip`", head(b"Transfer-Encoding: gzip", body=CODED), UP, True, 0, HEAD, ""),
+    ("`Transfer-Encoding: identity`", head(b"Transfer-Encoding: identity", LENGTH), UP, True, 0, HEAD, ""),
+    ("`Transfer-Encoding: chunked`, twice", chunks(CHUNKED, CHUNKED), UP, True, 0, HEAD, ""),
+    ("an unknown transfer coding", head(b"Transfer-Encoding: foo"), MALFORMED, False, 61, HEAD, ""),
+    ("`Transfer-Encoding: chunked, gzip`", chunks(b"Transfer-Encoding: chunked, gzip"), MALFORMED, False, 61, HEAD, ""),
+    ("chunked over HTTP/1.0", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", UP, False, 0, UP, ""),
+    ("an empty Content-Length", head(b"Content-Length:"), MALFORMED, False, 8, UP, ""),
+    ("`Content-Length: abc`", head(b"Content-Length: abc"), MALFORMED, False, 8, HEAD, ""),
+    ("`Content-Length: -1`", head(b"Content-Length: -1"), MALFORMED, False, 8, HEAD, ""),
+    ("`Content-Length: +5`", head(b"Content-Length: +5"), MALFORMED, False, 0, HEAD, "RFC 9112 6.3: unrecoverable"),
+    ("`Content-Length: 5 bytes`", head(b"Content-Length: 5 bytes"), MALFORMED, False, 0, HEAD, "RFC 9112 6.3: unrecoverable"),
+    ("a Content-Length beyond 64 bits", head(b"Content-Length: 99999999999999999999"), MALFORMED, False, 0, HEAD, "no body is that long"),
+    ("a Content-Length with leading zeros", head(b"Content-Length: 000000000000000000000005"), UP, False, 0, UP, ""),
+    ("a chunk size with leading zeros", chunks(CHUNKED, body=b"00000005\r\nhello\r\n000\r\n\r\n"), UP, False, 0, UP, ""),
+    ("a chunk size with 26 leading zeros", chunks(CHUNKED, body=b"0" * 26 + b"5\r\nhello\r\n0\r\n\r\n"), UP, False, 56, BODY, "RFC 9112 7.1: any number of digits"),
+    ("spaces after a chunk size", chunks(CHUNKED, body=b"5  \r\nhello\r\n0\r\n\r\n"), UP, False, 0, UP, ""),
+    ("a space before a chunk size", chunks(CHUNKED, body=b" 5\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 56, BODY, ""),
+    ("a chunk size with 0x", chunks(CHUNKED, body=b"0x5\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 43, BODY, ""),
+    ("a chunk size of letters", chunks(CHUNKED, body=b"zz\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 56, BODY, ""),
+    ("a chunk longer than its size", chunks(CHUNKED, body=b"2\r\nhello\r\n0\r\n\r\n"), MALFORMED, False, 56, BODY, ""),
+    ("no last chunk", chunks(CHUNKED, body=b"5\r\nhello\r\n"), TRUNCATED, False, 18, BODY, ""),
+    ("no line end after the last chunk", chunks(CHUNKED, body=b"5\r\nhello\r\n0\r\n"), TRUNCATED, False, 18, BODY, ""),
+    ("a body shorter than its Content-Length", head(b"Content-Length: 9"), TRUNCATED, False, 18, BODY, ""),
+    ("more bytes than the Content-Length", head(LENGTH, body=b"hello and more"), UP, False, 0, UP, ""),
+    ("a header section without its end", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", TRUNCATED, False, 0, HEAD, "RFC 9112 8: incomplete"),
+    ("no byte at all", b"", TRUNCATED, False, 52, HEAD, ""),
+    ("`Content-Encoding: UTF-8`", head(b"Content-Encoding: UTF-8", LENGTH), UP, True, 0, UP, ""),
+    ("`Content-Encoding: gzip, aws-chunked`", head(b"Content-Encoding: gzip, aws-chunked", b"Content-Length: %d" % len(CODED), body=CODED), UP, True, 0, BODY, ""),
 ]
 
 
@@ -157,29 +166,80 @@ def of_probity(url, d):
     return UP if report["result"] == "success" else report["cause"], odd
 
 
+class Blackbox:
+    """Debian's blackbox_exporter with one module that expects the page."""
+
+    def __init__(self, d):
+        config = os.path.join(d, "blackbox.yml")
+        with open(config, "w") as f:
+            f.write('modules: {page: {prober: http, timeout: 3s, http: {fail_if_body_not_matches_regexp: ["hello"]}}}\n')
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.at = "127.0.0.1:%d" % s.getsockname()[1]
+        self.process = subprocess.Popen(
+            ["prometheus-blackbox-exporter", "--config.file", config, "--web.listen-address", self.at], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def get(self, path):
+        return urllib.request.urlopen("http://%s%s" % (self.at, path), timeout=10).read().decode()
+
+    def __enter__(self):
+        end = time.monotonic() + 30
+        while True:
+            try:
+                self.get("/-/healthy")
+                return self
+            except urllib.error.URLError:
+                assert self.process.poll() is None and time.monotonic() < end, "blackbox_exporter did not start"
+                time.sleep(0.05)
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def of(self, url):
+        text = self.get("/probe?module=page&target=" + urllib.parse.quote(url, safe=""))
+        success, status = (int(re.search("^%s (\\d+)$" % name, text, re.M)[1]) for name in ("probe_success", "probe_http_status_code"))
+        return UP if success else BODY if status else HEAD
+
+
 def held(d):
-    for name, answer, expected, is_odd, curl, why in ROWS:
-        listener = serve(answer)
-        url = "http://127.0.0.1:%d/" % listener.getsockname()[1]
-        found, odd = of_probity(url, d)
-        yield (name, expected, is_odd, curl, why), found, odd, of_curl(url, os.path.join(d, "page"))
-        listener.close()
+    with Blackbox(d) as blackbox:
+        for name, answer, expected, is_odd, curl, peer, why in ROWS:
+            listener = serve(answer)
+            url = "http://127.0.0.1:%d/" % listener.getsockname()[1]
+            found, odd = of_probity(url, d)
+            yield (name, expected, is_odd, curl, peer, why), found, odd, of_curl(url, os.path.join(d, "page")), blackbox.of(url)
+            listener.close()
 
 
 def test_odd_http_is_read_as_curl_reads_it(d):
     wrong = []
-    for (name, expected, is_odd, curl, why), found, odd, code in held(d):
-        if (found, bool(odd), code) != (expected, is_odd, curl):
-            wrong.append("%s: %s, odd %s, curl %d; written are %s, %s, %d" % (name, found, odd, code, expected, is_odd, curl))
+    for (name, expected, is_odd, curl, peer, why), found, odd, code, other in held(d):
+        if (found, bool(odd), code, other) != (expected, is_odd, curl, peer):
+            wrong.append("%s: %s, odd %s, curl %d, blackbox_exporter %s; written are %s, %s, %d, %s" % (name, found, odd, code, other, expected, is_odd, curl, peer))
         if (found == UP) != (code == 0) and not why:
             wrong.append("%s: Probity and curl differ, and nothing says why" % name)
     assert not wrong, "\n".join(wrong)
 
 
-if __name__ == "__main__" and "--table" in sys.argv:
-    import tempfile
+def table():
+    """The rows as docs/compatibility.md shows them."""
+    for name, _, expected, is_odd, curl, peer, why in ROWS:
+        shown = "up" + (", odd" if is_odd else "") if expected == UP else "down (`%s`)" % expected
+        yield "| %s | %s | exit %d | %s | %s |" % (name, shown, curl, peer, why)
 
-    with tempfile.TemporaryDirectory() as directory:
-        for (name, _, _, _, why), found, odd, code in held(directory):
-            shown = "up" + (", odd" if odd else "") if found == UP else "down (`%s`)" % found
-            print("| %s%s | %s | %s | not run |" % (name, " (%s)" % why if why else "", shown, "gets it" if code == 0 else "error %d" % code))
+
+def test_the_table_of_odd_http_in_the_docs_is_that_of_this_suite(_):
+    with open(os.path.join(ROOT, "docs", "compatibility.md")) as f:
+        section = f.read().split("\n## HTTP answers\n")[1].split("\n## ")[0]
+    documented = [line for line in section.split("\n") if line.startswith("|")][2:]
+    rows = list(table())
+    assert len(rows) == len({row.split(" | ")[0] for row in rows}), "an input appears twice"
+    wrong = ["missing: " + row for row in rows if row not in documented] + ["not a row of the suite: " + line for line in documented if line not in rows]
+    assert not wrong, "\n".join(wrong)
+    assert documented == rows, "the rows are in another order"
+
+
+if __name__ == "__main__" and "--table" in sys.argv:
+    print("\n".join(table()))

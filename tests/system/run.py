@@ -21,7 +21,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-from odd_http import test_odd_http_is_read_as_curl_reads_it
+from odd_http import test_odd_http_is_read_as_curl_reads_it, test_the_table_of_odd_http_in_the_docs_is_that_of_this_suite
 
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROBITY = os.environ.get("PROBITY", os.path.join(ROOT, "target", "release", "probity"))
