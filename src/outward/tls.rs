@@ -126,7 +126,10 @@ pub async fn handshake<'t>(
     let asked = asked.asked.load(Ordering::Relaxed);
     let stream = result.map_err(|e| match stream_error(&e, Cause::TlsHandshake) {
         // The server wanted a certificate and broke off: whatever alert it chose, that is why.
-        Halt::Down(Cause::TlsHandshake, detail) if asked && detail.contains("alert") => Halt::Down(Cause::TlsClientAuth, detail),
+        Halt::Down(Cause::TlsHandshake, detail) if asked && detail.contains("alert") => {
+            let alert = detail.split(": the server ").next().unwrap_or_default();
+            Halt::down(Cause::TlsClientAuth, format!("{alert}: the server asked for a client certificate and ended the handshake"))
+        }
         halt => halt,
     })?;
     trace.enter(Stage::Idle);

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::args::Probe;
 use super::{given, print, waterfall};
+use crate::config::plan::ClockChoice;
 use crate::config::{Endpoint, Fault, Surroundings, load};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
@@ -16,12 +17,16 @@ use crate::outward::probe;
 use crate::words::{Outcome, Phase, format_utc};
 
 pub fn run(args: &Probe) -> Exit {
-    let endpoint = match endpoint(args) {
-        Ok(endpoint) => endpoint,
+    let (endpoint, clock) = match endpoint(args) {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Unknown };
-    let report = tokio::task::LocalSet::new().block_on(&runtime, async { probe::run(&Net::default(), &endpoint).await });
+    let report = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let net = Net::default();
+        net.clock.choose(clock);
+        probe::run(&net, &endpoint).await
+    });
     print(args.json, &as_json(&endpoint, &report), || waterfall::drawn(&endpoint, &report));
     match report.outcome {
         Outcome::Up(_) => Exit::Fine,
@@ -30,8 +35,8 @@ pub fn run(args: &Probe) -> Exit {
     }
 }
 
-/// The endpoint of that name in the config, or one made of an address.
-fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
+/// The endpoint of that name in the config, or one made of an address; and who vouches for the clock.
+fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exit> {
     let faulty = |faults: Vec<Fault>| {
         say_error(show_faults(&faults));
         Exit::Config
@@ -39,7 +44,7 @@ fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
     let Some((scheme, rest)) = args.target.split_once("://") else {
         let plan = read_config(&args.config.path()).map_err(faulty)?;
         let found = plan.endpoints.iter().find(|e| e.name.as_str() == args.target).cloned();
-        return found.ok_or_else(|| {
+        return found.map(|endpoint| (endpoint, plan.daemon.clock)).ok_or_else(|| {
             say_error(format_args!(
                 "probity: the config has no endpoint named {}; an address begins with http://, https://, tcp://, tls://, icmp:// or dns://",
                 args.target
@@ -71,7 +76,7 @@ fn endpoint(args: &Probe) -> Result<std::sync::Arc<Endpoint>, Exit> {
         faults.iter().for_each(|f| say_error(format_args!("probity: {}: {}\n    {}", args.target, f.problem, f.advice)));
         Exit::Usage
     })?;
-    plan.endpoints.first().cloned().ok_or(Exit::Usage)
+    plan.endpoints.first().cloned().map(|endpoint| (endpoint, ClockChoice::Verified)).ok_or(Exit::Usage)
 }
 
 /// A TOML string; JSON's escapes are among TOML's.
