@@ -137,14 +137,22 @@ pub struct Authorities {
     system: ArcSwap<Roots>,
     /// `ca_file`s whose content has changed since the config was read.
     files: ArcSwap<HashMap<PathBuf, Arc<Roots>>>,
+    /// `ca_file`s as the config has them.
+    parsed: Mutex<HashMap<PathBuf, Parsed>>,
     generation: AtomicU64,
     /// What the files looked like when they were last read.
     looked: Mutex<Looked>,
 }
 
+/// The text of a `ca_file`, and what it holds.
+type Parsed = (Arc<str>, Arc<Roots>);
+
 #[derive(Default)]
 struct Looked {
+    /// Nothing while the store has a problem.
     system: Option<Vec<Look>>,
+    /// The problem that was last said.
+    said: Option<String>,
     files: HashMap<PathBuf, Vec<Look>>,
 }
 
@@ -160,7 +168,14 @@ fn look_at(path: &Path) -> Look {
 impl Authorities {
     /// Reads the store at these places.
     pub fn at(places: Places) -> Self {
-        let authorities = Self { places, system: ArcSwap::default(), files: ArcSwap::default(), generation: AtomicU64::new(0), looked: Mutex::default() };
+        let authorities = Self {
+            places,
+            system: ArcSwap::default(),
+            files: ArcSwap::default(),
+            parsed: Mutex::default(),
+            generation: AtomicU64::new(0),
+            looked: Mutex::default(),
+        };
         authorities.look(&[]);
         authorities
     }
@@ -177,7 +192,19 @@ impl Authorities {
 
     /// What a `ca_file` holds now: as the config read it, unless it has changed since.
     pub fn of_file(&self, file: &CaFile) -> Arc<Roots> {
-        self.files.load().get(&file.path).cloned().unwrap_or_else(|| Arc::new(Roots::from_pem(file.pem.as_bytes())))
+        if let Some(changed) = self.files.load().get(&file.path) {
+            return changed.clone();
+        }
+        // As the config read it; parsed once, however many endpoints name it.
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        match parsed.get(&file.path).filter(|(pem, _)| **pem == *file.pem) {
+            Some((_, roots)) => roots.clone(),
+            None => {
+                let roots = Arc::new(Roots::from_pem(file.pem.as_bytes()));
+                parsed.insert(file.path.clone(), (file.pem.clone(), roots.clone()));
+                roots
+            }
+        }
     }
 
     /// Goes up with each change: what was prepared from an earlier one is stale.
@@ -193,12 +220,16 @@ impl Authorities {
         if looked.system.as_ref() != Some(&now) {
             let roots = self.places.load();
             match &roots.problem {
+                Some(why) if looked.said.as_ref() == Some(why) => {}
                 Some(why) => tracing::error!("{why}; https and tls endpoints without a ca_file can become unknown (trust_store)"),
-                None if looked.system.is_some() => tracing::info!(authorities = roots.anchors.len(), "the system's trust store has changed and was read again"),
+                None if self.generation() > 0 => tracing::info!(authorities = roots.anchors.len(), "the system's trust store has changed and was read again"),
                 None => {}
             }
+            // What could not be read is tried again, whether its file changes or not.
+            looked.system = roots.problem.is_none().then_some(now);
+            has_changed |= looked.said != roots.problem || roots.problem.is_none();
+            looked.said.clone_from(&roots.problem);
             self.system.store(Arc::new(roots));
-            (looked.system, has_changed) = (Some(now), true);
         }
         let before = self.files.load_full();
         let mut files = HashMap::new();
@@ -207,14 +238,16 @@ impl Authorities {
             let now = vec![look_at(&file.path)];
             if looked.files.get(&file.path) == Some(&now) {
                 files.extend(before.get(&file.path).map(|roots| (file.path.clone(), roots.clone())));
-            } else if let Some(roots) = read_again(file) {
-                has_changed = true;
+            } else if let Some(roots) = read_again(file, before.get(&file.path).and_then(|roots| roots.problem.as_deref())) {
+                has_changed |= before.get(&file.path).is_none_or(|known| known.problem.is_none() || known.problem != roots.problem);
                 files.insert(file.path.clone(), Arc::new(roots));
             } else {
                 // It holds what the config has read.
                 has_changed |= before.contains_key(&file.path);
             }
-            seen.insert(file.path.clone(), now);
+            if files.get(&file.path).is_none_or(|roots| roots.problem.is_none()) {
+                seen.insert(file.path.clone(), now);
+            }
         }
         looked.files = seen;
         self.files.store(Arc::new(files));
@@ -237,20 +270,26 @@ impl Authorities {
 }
 
 /// What a `ca_file` holds, if that is not what the config has read.
-fn read_again(file: &CaFile) -> Option<Roots> {
+/// `said`: the problem that it had before, which is not said again.
+fn read_again(file: &CaFile, said: Option<&str>) -> Option<Roots> {
     let text = match std::fs::read(&file.path) {
         Ok(text) if text == file.pem.as_bytes() => return None,
         Ok(text) => text,
         Err(why) => {
-            tracing::error!(path = %file.path.display(), %why, "ca_file cannot be read any more; its endpoints become unknown (trust_store)");
-            return Some(Roots { problem: Some(format!("ca_file {}: {why}", file.path.display())), ..Roots::default() });
+            let problem = format!("ca_file {}: {why}", file.path.display());
+            if said != Some(&problem) {
+                tracing::error!("{problem}; its endpoints become unknown (trust_store)");
+            }
+            return Some(Roots { problem: Some(problem), ..Roots::default() });
         }
     };
     let mut roots = Roots::from_pem(&text);
     match &mut roots.problem {
         Some(why) => {
             *why = format!("ca_file {}: {why}", file.path.display());
-            tracing::error!("{why}; its endpoints can become unknown (trust_store)");
+            if said != Some(why) {
+                tracing::error!("{why}; its endpoints can become unknown (trust_store)");
+            }
         }
         None => tracing::info!(path = %file.path.display(), authorities = roots.anchors.len(), "ca_file has changed and was read again"),
     }

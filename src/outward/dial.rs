@@ -95,10 +95,12 @@ where
         note(trace, &tried);
         match took(tried) {
             Ok(success) => return Ok(success),
-            // A cause at the endpoint tells more than this host's lack of a way to one of its addresses.
+            // A cause at the endpoint tells more than this host's lack of a way to one of its addresses. An address that was not tried for
+            // want of a descriptor or a permission might have answered: that is ours.
             Err(halt) => {
                 last = match (last, halt) {
-                    (Some(before @ Halt::Down(..)), Halt::Unmeasured(..)) => Some(before),
+                    (Some(before @ Halt::Down(..)), Halt::Unmeasured(Reason::LocalNetwork, _)) => Some(before),
+                    (Some(before @ Halt::Unmeasured(reason, _)), Halt::Down(..)) if reason != Reason::LocalNetwork => Some(before),
                     (_, halt) => Some(halt),
                 }
             }
@@ -226,6 +228,7 @@ mod tests {
                 match to.port() {
                     0 => Err(Halt::down(Cause::ConnectRefused, "refused")),
                     1 => Err(Halt::unmeasured(Reason::LocalNetwork, "no way")),
+                    2 => Err(Halt::unmeasured(Reason::LocalResource, "no descriptor")),
                     ms => {
                         tokio::time::sleep(Duration::from_millis(ms.into())).await;
                         Ok(ms)
@@ -259,6 +262,10 @@ mod tests {
             assert!(attempts.iter().all(|a| a.error.is_some()) && attempts.len() == 2);
         }
         assert!(matches!(raced(&[1, 1]).await.0, Err(Halt::Unmeasured(Reason::LocalNetwork, _))));
+        // An address that was never tried might have answered.
+        for ports in [[0, 2], [2, 0]] {
+            assert!(matches!(raced(&ports).await.0, Err(Halt::Unmeasured(Reason::LocalResource, _))), "{ports:?}");
+        }
     }
 
     #[tokio::test]

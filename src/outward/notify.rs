@@ -93,7 +93,7 @@ fn in_full(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Delivers what is due until it is dropped.
+/// Delivers what is due until it is dropped. Each receiver has its own messages under way: one that hangs holds up nobody else's.
 pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, deliveries: Arc<Deliveries>) {
     let client = match client() {
         Ok(client) => client,
@@ -102,17 +102,29 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
             return;
         }
     };
-    let mut held: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut under_way = UnderWay::default();
+    let mut calls = tokio::task::JoinSet::new();
     loop {
         // Every receiver has its series from the start.
         plan.load().notify.iter().for_each(|receiver| deliveries.count(receiver.name.as_str(), |_| {}));
-        tokio::time::sleep(LOOK_EVERY).await;
+        let next_look = tokio::time::Instant::now() + LOOK_EVERY;
+        while let Ok(Some(called)) = tokio::time::timeout_at(next_look, next(&mut calls)).await {
+            let Ok((result, message)) = called else { continue };
+            settle(result, &message, &mut under_way, &writer, &deliveries);
+        }
         if plan.load().notify.is_empty() {
             continue;
         }
         let now = Clock::Real.read().utc_ms;
-        held.retain(|_, until| *until > now);
-        let due = schema::open_to_read(&directory).and_then(|c| read::outbox_due(&c, now, AT_ONCE, |id| held.contains_key(&id)));
+        under_way.held.retain(|_, until| *until > now);
+        let due = schema::open_to_read(&directory).and_then(|connection| {
+            let mut due = Vec::new();
+            for receiver in read::outbox_receivers(&connection)? {
+                let room = AT_ONCE.saturating_sub(under_way.calls.get(&receiver).copied().unwrap_or(0));
+                due.extend(read::outbox_due(&connection, &receiver, (now, PATIENCE_MS), room, |id| under_way.held.contains_key(&id))?);
+            }
+            Ok(due)
+        });
         let due = match due {
             Ok(due) => due,
             Err(error) => {
@@ -121,40 +133,71 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
             }
         };
         let receivers = plan.load().notify.clone();
-        let mut calls = tokio::task::JoinSet::new();
         for message in due {
+            under_way.held.insert(message.id, i64::MAX);
             let Some(receiver) = receivers.iter().find(|n| n.name.as_str() == message.receiver).cloned() else {
                 tracing::warn!(receiver = message.receiver, "a notification is dropped: its receiver is no longer configured");
-                held.insert(message.id, i64::MAX);
                 writer.sent(message.id, true, now);
                 continue;
             };
+            *under_way.calls.entry(message.receiver.clone()).or_default() += 1;
             let client = client.clone();
             calls.spawn(async move { (send(&client, &receiver, message.body.clone()).await, message) });
         }
-        while let Some(Ok((result, message))) = calls.join_next().await {
-            let wait = (1000_i64 << message.tries.min(9)).min(PATIENCE_MS);
-            let receiver = message.receiver.as_str();
-            let is_over = match result {
-                Ok(()) => {
-                    deliveries.count(receiver, |counts| counts.delivered += 1);
-                    tracing::info!(receiver, "notification delivered");
-                    true
-                }
-                Err(Undelivered { why, is_refused: true }) if message.tries + 1 >= TRIES_OF_REFUSED => {
-                    deliveries.count(receiver, |counts| counts.given_up += 1);
-                    tracing::error!(receiver, %why, tries = message.tries + 1, "notification given up: the receiver refuses this message whenever it is sent");
-                    true
-                }
-                Err(Undelivered { why, .. }) => {
-                    deliveries.count(receiver, |counts| counts.failed += 1);
-                    tracing::warn!(receiver, %why, again_in_ms = wait, "notification not delivered");
-                    false
-                }
-            };
-            // Until the writer has noted it, the outbox still shows it as due.
-            held.insert(message.id, if is_over { i64::MAX } else { now + wait });
-            writer.sent(message.id, is_over, now + wait);
-        }
     }
+}
+
+/// Messages that are being sent or were put off.
+#[derive(Default)]
+struct UnderWay {
+    /// By number: not to be sent before this. Until the writer has noted it, the outbox still shows a message as due.
+    held: BTreeMap<i64, i64>,
+    /// Calls of each receiver.
+    calls: BTreeMap<String, usize>,
+    /// By number: how often it was refused for what it says.
+    refusals: BTreeMap<i64, u32>,
+}
+
+/// The next call to end; waits where there is none.
+async fn next<T: 'static>(calls: &mut tokio::task::JoinSet<T>) -> Option<Result<T, tokio::task::JoinError>> {
+    if calls.is_empty() { std::future::pending().await } else { calls.join_next().await }
+}
+
+fn settle(result: Result<(), Undelivered>, message: &read::Waiting, under_way: &mut UnderWay, writer: &Writer, deliveries: &Deliveries) {
+    let now = Clock::Real.read().utc_ms;
+    let wait = (1000_i64 << message.tries.min(9)).min(PATIENCE_MS);
+    let receiver = message.receiver.as_str();
+    if let Some(count) = under_way.calls.get_mut(receiver) {
+        *count = count.saturating_sub(1);
+    }
+    let refusals = match &result {
+        Err(Undelivered { is_refused: true, .. }) => {
+            let count = under_way.refusals.entry(message.id).or_default();
+            *count += 1;
+            *count
+        }
+        Ok(()) | Err(_) => 0,
+    };
+    let is_over = match result {
+        Ok(()) => {
+            deliveries.count(receiver, |counts| counts.delivered += 1);
+            tracing::info!(receiver, "notification delivered");
+            true
+        }
+        Err(Undelivered { why, .. }) if refusals >= TRIES_OF_REFUSED => {
+            deliveries.count(receiver, |counts| counts.given_up += 1);
+            tracing::error!(receiver, %why, tries = message.tries + 1, "notification given up: the receiver refuses this message whenever it is sent");
+            true
+        }
+        Err(Undelivered { why, .. }) => {
+            deliveries.count(receiver, |counts| counts.failed += 1);
+            tracing::warn!(receiver, %why, again_in_ms = wait, "notification not delivered");
+            false
+        }
+    };
+    if is_over {
+        under_way.refusals.remove(&message.id);
+    }
+    under_way.held.insert(message.id, if is_over { i64::MAX } else { now + wait });
+    writer.sent(message.id, is_over, now + wait);
 }

@@ -135,7 +135,7 @@ impl Resolver {
             return Ok(Prepared::Ask(vec![*server], vec![absolute(name)]));
         }
         let mut system = self.system.borrow_mut();
-        system.refresh();
+        system.refresh().map_err(|why| Halt::unmeasured(Reason::Resolver, format!("the resolver's files cannot be read: {why}")))?;
         if let Some(addresses) = system.hosts.get(&lower) {
             return Ok(Prepared::Known(addresses.clone()));
         }
@@ -223,8 +223,8 @@ impl Resolver {
                 next_at = Instant::now();
             }
             if ended >= servers.len() && open.is_empty() {
-                if let Some((cause, detail)) = failed {
-                    return Answer::Failed(cause, detail);
+                if failed.is_some() {
+                    break;
                 }
                 // Closed ports and networks that are away do not come back within a probe; once more, in case of a restart.
                 if asked >= 2 * servers.len() {
@@ -233,11 +233,15 @@ impl Resolver {
                 next_at = next_at.max(Instant::now() + next_after.min(Duration::from_millis(100)));
             }
         }
-        if let Some((cause, detail)) = failed {
-            return Answer::Failed(cause, detail);
-        }
         if control_answered.is_none() {
             control_answered = Some(timeout_at(until, control).await.unwrap_or(false));
+        }
+        if let Some((cause, detail)) = failed {
+            // A server that has lost its own way out refuses everything: that is this host's resolver, not the endpoint's name.
+            return match control_answered {
+                Some(true) => Answer::Failed(cause, detail),
+                Some(false) | None => Answer::Ours(Halt::unmeasured(Reason::Resolver, format!("{detail}; it answers no control question either"))),
+            };
         }
         let list = servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let silence = format!("no answer about {name} {kind} from {list} within {} ms", started.elapsed().as_millis());
@@ -253,7 +257,7 @@ impl Resolver {
         }
     }
 
-    /// True when any server answers a question that it should be able to answer: about a name that resolved lately, never of the
+    /// True when any server answers, and not with a failure, a question that it should be able to answer: about a name that resolved lately, never of the
     /// zone that is silent, else about the root.
     async fn control_answers(&self, servers: &[SocketAddr], silent: &Name, until: Instant, next_after: Duration) -> bool {
         let known = self.resolved.borrow().iter().rev().find(|known| zone(known) != zone(silent)).cloned();
@@ -265,7 +269,7 @@ impl Resolver {
             let next_at = until.min(Instant::now() + next_after);
             while let (false, Ok((at, heard))) = (open.is_empty(), timeout_at(next_at, first_of(&mut open)).await) {
                 drop(open.swap_remove(at));
-                if !matches!(heard, Heard::Unasked(..)) {
+                if matches!(heard, Heard::Final(_)) {
                     return true;
                 }
                 if open.is_empty() {
@@ -276,7 +280,7 @@ impl Resolver {
         while !open.is_empty() {
             let Ok((at, heard)) = timeout_at(until, first_of(&mut open)).await else { return false };
             drop(open.swap_remove(at));
-            if !matches!(heard, Heard::Unasked(..)) {
+            if matches!(heard, Heard::Final(_)) {
                 return true;
             }
         }

@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
@@ -153,9 +154,28 @@ pub fn parse_hosts(bytes: &[u8]) -> HashMap<String, Vec<IpAddr>> {
     hosts
 }
 
+/// A file as far as its metadata tells: device, inode, length, times of change; nothing where it is not there.
+type Look = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+fn look_at(path: &Path) -> Look {
+    let m = std::fs::metadata(path).ok()?;
+    Some((m.dev(), m.ino(), m.len(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()))
+}
+
+/// A file that is not there is empty. That it cannot be read now (no descriptor is left, say) tells nothing of what is in it.
+fn read_if_there(path: &Path) -> Result<Vec<u8>, String> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
 /// The system's files as they were read last.
 pub struct System {
     read_at: Option<Instant>,
+    /// What the files looked like when they were read.
+    looked: Option<(Look, Look)>,
     pub servers: Vec<SocketAddr>,
     pub search: Vec<Name>,
     pub ndots: usize,
@@ -167,15 +187,32 @@ pub struct System {
 
 impl System {
     pub fn new(paths: Paths) -> Self {
-        Self { read_at: None, servers: Vec::new(), search: Vec::new(), ndots: 1, hosts: HashMap::new(), paths, said: Vec::new() }
+        Self { read_at: None, looked: None, servers: Vec::new(), search: Vec::new(), ndots: 1, hosts: HashMap::new(), paths, said: Vec::new() }
     }
 
-    pub fn refresh(&mut self) {
+    /// The error: the files were never read, and cannot be read now.
+    pub fn refresh(&mut self) -> Result<(), String> {
         if self.read_at.is_some_and(|at| at.elapsed() < REREAD_AFTER) {
-            return;
+            return Ok(());
+        }
+        let (conf, hosts) = (look_at(&self.paths.resolv_conf), look_at(&self.paths.hosts));
+        let is_same = self.looked.as_ref() == Some(&(conf, hosts));
+        if !is_same {
+            let read = (read_if_there(&self.paths.resolv_conf), read_if_there(&self.paths.hosts));
+            let (Ok(conf_bytes), Ok(hosts_bytes)) = read else {
+                // Read again by the next probe; what was read before still counts.
+                let why = [read.0.err(), read.1.err()].into_iter().flatten().next().unwrap_or_default();
+                return if self.looked.is_some() { Ok(()) } else { Err(why) };
+            };
+            self.take(&conf_bytes, &hosts_bytes);
+            self.looked = Some((conf, hosts));
         }
         self.read_at = Some(Instant::now());
-        let found = parse_resolv_conf(&std::fs::read(&self.paths.resolv_conf).unwrap_or_default(), sys::interface_index);
+        Ok(())
+    }
+
+    fn take(&mut self, conf: &[u8], hosts: &[u8]) {
+        let found = parse_resolv_conf(conf, sys::interface_index);
         (self.servers, self.search, self.ndots) = (found.servers, found.search, found.ndots);
         if self.servers.is_empty() {
             self.servers = vec![(Ipv4Addr::LOCALHOST, DNS_PORT).into()];
@@ -185,7 +222,7 @@ impl System {
         }
         self.servers.iter_mut().for_each(|server| server.set_port(self.paths.port));
         self.said = found.unusable;
-        self.hosts = parse_hosts(&std::fs::read(&self.paths.hosts).unwrap_or_default());
+        self.hosts = parse_hosts(hosts);
     }
 
     fn say_unusable(&self, unusable: &[(usize, String)]) {

@@ -184,8 +184,21 @@ async fn every_failure_of_a_name_service_has_its_cause() {
         (ResponseCode::Refused, Cause::DnsRefused),
         (ResponseCode::NotImp, Cause::DnsInvalid),
     ] {
-        let to = plain(code, Vec::new()).await;
+        // It fails for this name and answers the control question about the root.
+        let answer: Answer = Arc::new(move |q| {
+            let code = if q.queries[0].name().is_root() { ResponseCode::NoError } else { code };
+            reply(q, code, Vec::new()).to_vec().ok()
+        });
+        let to = server(answer.clone(), answer).await;
         assert_eq!(cause(&probe(&resolving(to, 1)).await), wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_resolver_that_fails_for_everything_is_ours() {
+    for code in [ResponseCode::ServFail, ResponseCode::Refused, ResponseCode::NotImp] {
+        let to = plain(code, Vec::new()).await;
+        assert_eq!(reason(&probe(&resolving(to, 1)).await), Reason::Resolver, "{code}");
     }
 }
 

@@ -179,3 +179,25 @@ async fn a_receiver_is_told_of_what_it_asked_for() {
     daemon.until(|_| async { told(&received).len() == 1 }).await;
     assert_eq!(told(&received)[0].0, "up");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_hangs_holds_up_nobody_elses_messages() {
+    let (directory, port, closed) = (tempfile::tempdir().expect("a directory"), closed_port(), closed_port());
+    let silent = tcp(|stream| async move {
+        let _held = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let received = receiver(port, |_| 204).await;
+    let (dead, alive) = (directory.path().join("dead.url"), directory.path().join("alive.url"));
+    std::fs::write(&dead, format!("http://127.0.0.1:{silent}/")).expect("written");
+    std::fs::write(&alive, format!("http://127.0.0.1:{port}/")).expect("written");
+    let endpoints: String = (0..40).map(|n| format!("[[endpoint]]\nname = \"e{n}\"\nprobe.tcp = \"127.0.0.1:{closed}\"\n")).collect();
+    let hooks = format!("[[notify]]\nname = \"dead\"\nwebhook.url = {{ file = {dead:?} }}\n[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {alive:?} }}\n");
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{endpoints}{hooks}")).await;
+    daemon.until(|d| async move { d.json("/api/v1/outages").await["outages"].as_array().is_some_and(|list| list.len() == 40) }).await;
+    let began = tokio::time::Instant::now();
+    daemon.until(|_| async { told(&received).len() == 40 }).await;
+    // A call to the other one ends after ten seconds: nobody waited for it.
+    assert!(began.elapsed() < std::time::Duration::from_secs(9), "{:?}", began.elapsed());
+}

@@ -206,3 +206,23 @@ async fn a_redirect_to_the_unspecified_address_leads_nowhere() {
     let port = answering(format!("HTTP/1.1 302 Found\r\nLocation: http://0.0.0.0:{there}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")).await;
     assert_eq!(cause(&probe(&format!("probe.http = \"http://127.0.0.1:{port}/\"")).await), Cause::DnsNoAddress);
 }
+
+#[tokio::test]
+async fn files_that_cannot_be_read_now_are_no_verdict_about_a_name() {
+    let server = name_server(&[]).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    // A directory in its place: reading fails, and not because nothing is there.
+    let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: server.port() };
+    std::fs::write(&paths.resolv_conf, "nameserver 127.0.0.1\n").expect("written");
+    std::fs::create_dir(&paths.hosts).expect("made");
+    let net = Net::new(paths.clone(), Authorities::of_the_system(), Arc::new(ClockTrust::default()));
+    let endpoint = endpoint("probe.tcp = \"mine:1\"");
+    let local = tokio::task::LocalSet::new();
+    let report = local.run_until(run(&net, &endpoint)).await;
+    assert_eq!(reason(&report), Reason::Resolver);
+    assert!(detail(&report).contains("hosts"), "{}", detail(&report));
+    // Once it can be read, the next probe has it.
+    std::fs::remove_dir(&paths.hosts).expect("removed");
+    std::fs::write(&paths.hosts, "127.0.0.1 mine\n").expect("written");
+    assert_eq!(cause(&local.run_until(run(&net, &endpoint)).await), Cause::ConnectRefused);
+}

@@ -20,6 +20,8 @@ pub(super) struct Blind {
     since: BTreeMap<usize, Ms>,
     /// By receiver: the begin of what it was told of, and the places in it that are still blind.
     told: BTreeMap<Name, (Ms, BTreeSet<usize>)>,
+    /// Messages so far: no two have the same key.
+    messages: u64,
 }
 
 impl Blind {
@@ -39,7 +41,7 @@ impl Recorder {
             return;
         }
         let mut messages = Vec::new();
-        for receiver in self.notify.iter().filter(|receiver| receiver.on.unknown) {
+        for receiver in self.notify.clone().iter().filter(|receiver| receiver.on.unknown) {
             let wait = receiver.after.max(TOGETHER_MS);
             let known = self.blind.told.get(&receiver.name).map(|(_, places)| places);
             let is_new = |index: &usize| known.is_none_or(|places| !places.contains(index));
@@ -67,8 +69,10 @@ impl Recorder {
         self.outbox.extend(messages);
     }
 
-    fn blind_message(&self, receiver: &Name, state: &str, begun: Ms, since: Ms, (count, names): (usize, Vec<String>)) -> OutboxDraft {
-        let utc = |at: Ms| at as i64 + self.offset_ms;
+    fn blind_message(&mut self, receiver: &Name, state: &str, begun: Ms, since: Ms, (count, names): (usize, Vec<String>)) -> OutboxDraft {
+        self.blind.messages += 1;
+        let (number, offset_ms) = (self.blind.messages, self.offset_ms);
+        let utc = |at: Ms| at as i64 + offset_ms;
         let mut body = json!({
             "schema": "probity-notification/2", "outage": format!("unknown-{begun}"), "endpoint": null, "component": null, "state": state,
             "labels": {}, "since": format_utc(utc(since)),
@@ -78,7 +82,13 @@ impl Recorder {
             body["endpoints"] = json!(names);
             body["detail"] = json!("the prober could not measure these endpoints; this is no downtime of theirs");
         }
-        OutboxDraft { receiver: receiver.clone(), key: format!("{state} - {begun}-{since}"), body: body.to_string(), not_before: utc(since), cancels: None }
+        OutboxDraft {
+            receiver: receiver.clone(),
+            key: format!("{state} - {begun}-{since}-{number}"),
+            body: body.to_string(),
+            not_before: utc(since),
+            cancels: None,
+        }
     }
 }
 

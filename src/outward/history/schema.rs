@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{HistoryError, Stamp, mark_place, sealed, state_place};
 
 /// Format of the database. A newer one is refused untouched.
-pub const FORMAT: i64 = 4;
+pub const FORMAT: i64 = 5;
 /// The database's name in the state directory.
 pub const FILE: &str = "history.sqlite";
 const LOCK: &str = "lock";
@@ -155,7 +155,7 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
                 connection.execute_batch(SECOND)?;
                 reseal(&connection, path)?;
             }
-            // The fourth has the same tables; judges and tallies say more.
+            // The fourth and the fifth have the same tables: judges, tallies and input logs say more.
             let third = if found < 3 { THIRD } else { "" };
             connection.execute_batch(&format!("{third} PRAGMA user_version = {FORMAT}; COMMIT;"))?;
             tracing::info!(from = found, to = FORMAT, kept = %kept.display(), "the history has a new format; a backup of the old one is kept");

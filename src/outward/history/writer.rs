@@ -485,6 +485,10 @@ fn post(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) -> Result<
             return Ok(());
         }
     }
+    if let (true, Some(cancelled)) = (message.body.is_empty(), &message.cancels) {
+        // Nothing will follow that takes it back: what was not delivered yet is not true any more.
+        transaction.execute("DELETE FROM outbox WHERE receiver = ?1 AND key = ?2 AND done = 0", params![message.receiver.as_str(), cancelled])?;
+    }
     if !message.body.is_empty() {
         transaction.execute(
             "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, ?4)",

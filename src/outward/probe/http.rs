@@ -17,7 +17,7 @@ use super::super::halt::Halt;
 use super::super::http1::{self, Ask, Keep, Response};
 use super::super::net::{Net, alpn};
 use super::super::stream::Stream;
-use super::super::trace::{Stage, Trace};
+use super::super::trace::Trace;
 use super::super::{dial, http2, peer, tls};
 use super::expect;
 use crate::config::plan::Dial;
@@ -26,12 +26,7 @@ use crate::words::{Cause, Finding, Reason};
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, deadline: Instant) -> Result<(), Halt> {
     let result = unscrubbed(net, trace, dial, url, spec, deadline).await;
-    // An endpoint may give back what it was sent. The patterns that find it are built once, and not on the probing thread.
-    if spec.mask.is_unprepared() && (result.is_err() || !trace.facts.borrow().findings.is_empty()) {
-        trace.enter(Stage::Judging);
-        let spec = spec.clone();
-        let _ = tokio::task::spawn_blocking(move || spec.mask.prepare()).await;
-    }
+    // An endpoint may give back what it was sent.
     let mut facts = trace.facts.borrow_mut();
     facts.final_url = facts.final_url.take().map(|text| spec.mask.apply(text));
     for finding in &mut facts.findings {
