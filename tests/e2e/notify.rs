@@ -201,3 +201,24 @@ async fn a_receiver_that_hangs_holds_up_nobody_elses_messages() {
     // A call to the other one ends after ten seconds: nobody waited for it.
     assert!(began.elapsed() < std::time::Duration::from_secs(9), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_is_cancelled_releases_what_it_held_back() {
+    let (directory, server, port) = (tempfile::tempdir().expect("a directory"), Switch::new().await, closed_port());
+    let received = receiver(port, |_| 204).await;
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}{}", http("shop", server.port), hook(directory.path(), port, ""))).await;
+    daemon.until_state("shop", "up").await;
+    let state = directory.path().join("state");
+    let state = state.to_str().expect("UTF-8");
+    let start = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 1200);
+    let args = ["maintenance", "add", "--id", "works", "--endpoint", "shop", "--start", &start, "--duration", "1h", "--reason", "works", "--state-dir", state];
+    assert_eq!(super::cli::probity(&args).status.code(), Some(0));
+    daemon.until(|d| async move { d.metric("probity_endpoint_maintenance{endpoint=\"shop\"}").await == 1.0 }).await;
+    server.set(500);
+    daemon.until_state("shop", "down").await;
+    daemon.until(|d| async move { d.json("/api/v1/outages").await["outages"].as_array().is_some_and(|list| !list.is_empty()) }).await;
+    assert!(told(&received).is_empty(), "held back");
+    assert_eq!(super::cli::probity(&["maintenance", "cancel", "works", "--state-dir", state]).status.code(), Some(0));
+    daemon.until(|_| async { told(&received).len() == 1 }).await;
+    assert_eq!(told(&received)[0].0, "down");
+}

@@ -603,6 +603,30 @@ def test_a_wrong_clock_takes_no_endpoint_down_and_notifies_nobody(d):
     assert downs(posted) == [], posted
 
 
+def test_a_server_of_yesterdays_tls_is_told_as_too_old(d):
+    """Only CBC suites, only RSA key exchange, only TLS 1.1, as openssl s_server has them; openssl s_client is the second opinion."""
+    root = certificate(d, "root", -10, 100)
+    sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", os.path.join(d, "rsa.key"), "-out", os.path.join(d, "rsa.pem"), "-subj", "/CN=localhost",
+       "-addext", "subjectAltName=DNS:localhost", "-days", "9")
+    leaf = certificate(d, "leaf", -1, 50, root)
+    rsa = (os.path.join(d, "rsa.pem"), os.path.join(d, "rsa.key"))
+    cases = [("CBC suites", leaf, ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"], "too old"), ("RSA key exchange", rsa, ["-tls1_2", "-cipher", "AES128-GCM-SHA256"], "too old"),
+             ("TLS 1.1", rsa, ["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"], "TLS 1.1 or older")]
+    for what, (pem, key), options, said in cases:
+        port = free_port()
+        server = subprocess.Popen(["openssl", "s_server", "-quiet", "-accept", "127.0.0.1:%d" % port, "-cert", pem, "-key", key] + options,
+                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None, 10, "the server")
+            client = sh("openssl", "s_client", "-connect", "127.0.0.1:%d" % port, *options, ok=False, input="Q\n")
+            assert "Cipher    : " in client.stdout + client.stderr, (what, client.stdout[-500:])
+            found = json.loads(sh(PROBITY, "probe", "tls://localhost:%d" % port, "--json", ok=False).stdout)
+            assert found["cause"] == "tls_handshake" and said in found["detail"] and "ERR_SSL_VERSION_OR_CIPHER_MISMATCH" in found["detail"], (what, found)
+        finally:
+            server.kill()
+            server.wait()
+
+
 def test_rules_of_a_config_pass_promtool_with_their_own_tests(d):
     config = os.path.join(d, "c.toml")
     with open(config, "w") as f:

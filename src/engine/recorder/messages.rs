@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Recorder;
 use super::windows::windows_of;
 use crate::config::plan::{Endpoint, Notify};
-use crate::outward::history::OutboxDraft;
+use crate::outward::history::{OutboxDraft, RELEASE};
 use crate::words::{Cause, Ms, format_utc};
 
 /// How far ahead a maintenance window is followed that holds messages back.
@@ -93,6 +93,26 @@ fn message(receiver: &Notify, about: &About, id: i64, state: &State, offset_ms: 
 }
 
 impl Recorder {
+    /// A window has ended before its time: what it held back of outages that are still open may go.
+    pub(super) fn release_messages(&mut self, now: Ms) {
+        let mut drafts = Vec::new();
+        for course in self.courses.iter().filter(|course| course.in_service) {
+            let Some(outage) = course.judge.outage() else { continue };
+            let endpoint = course.entry.endpoint.load();
+            if self.maintenance_until(&endpoint, now).is_some() {
+                continue;
+            }
+            drafts.extend(self.notify.iter().map(|receiver| OutboxDraft {
+                receiver: receiver.name.clone(),
+                key: format!("{RELEASE}{} {}", course.id, outage.from),
+                body: String::new(),
+                not_before: (outage.confirmed_at + receiver.after).max(now) as i64 + self.offset_ms,
+                cancels: None,
+            }));
+        }
+        self.outbox.extend(drafts);
+    }
+
     /// The end of the declared maintenance that an instant falls into, if it does.
     pub(super) fn maintenance_until(&self, endpoint: &Endpoint, at: Ms) -> Option<Ms> {
         let all = self.board.windows.load();

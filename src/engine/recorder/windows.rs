@@ -79,6 +79,7 @@ impl Recorder {
         }
         tracing::info!(window = %id, by, "maintenance ended");
         self.change_windows(|all| all.iter_mut().filter(|s| s.window.id == *id && s.ended.is_none()).for_each(|s| s.ended = Some(at)));
+        self.release_messages(now);
         Ok(())
     }
 

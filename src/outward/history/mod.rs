@@ -159,6 +159,9 @@ pub enum Projection {
     },
 }
 
+/// The key of a draft that is no message: what follows it names an outage, whose begin may be sent from `not_before` on, not later.
+pub const RELEASE: &str = "release ";
+
 /// A message for a receiver, kept until it is delivered.
 #[derive(Debug, Clone)]
 pub struct OutboxDraft {

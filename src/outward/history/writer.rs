@@ -485,6 +485,11 @@ fn post(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) -> Result<
             return Ok(());
         }
     }
+    if let Some(outage) = message.key.strip_prefix(super::RELEASE) {
+        let sql = "UPDATE outbox SET not_before = MIN(not_before, ?3) WHERE receiver = ?1 AND key = 'down ' || ?2 AND done = 0";
+        transaction.execute(sql, params![message.receiver.as_str(), outage, message.not_before])?;
+        return Ok(());
+    }
     if let (true, Some(cancelled)) = (message.body.is_empty(), &message.cancels) {
         // Nothing will follow that takes it back: what was not delivered yet is not true any more.
         transaction.execute("DELETE FROM outbox WHERE receiver = ?1 AND key = ?2 AND done = 0", params![message.receiver.as_str(), cancelled])?;
