@@ -46,7 +46,7 @@ static SPECS: LazyLock<Vec<Arc<Http>>> = LazyLock::new(|| {
         let Probe::Http { spec, .. } = &endpoint.probe else { panic!("no http") };
         spec.clone()
     };
-    let plain = ["status = [200, \"3xx\"]\nfinal_url = \"^https?://shop\"\nversion = \"1.1\"\n".to_owned() + HEADERS, BODY.to_owned()];
+    let plain = ["status = [200, \"4xx\"]\nfinal_url = \"^https?://shop\"\nversion = \"1.1\"\n".to_owned() + HEADERS, BODY.to_owned()];
     plain.into_iter().chain(JSON.iter().map(|cel| format!("json = \"\"\"{cel}\"\"\""))).map(spec).collect()
 });
 
