@@ -66,6 +66,8 @@ enum Type {
     Counter,
     Histogram,
     Info,
+    /// Quantiles alone: without a sum and a count, which the histogram beside it has.
+    Summary,
 }
 
 /// A family of series with `endpoint` as first label.
@@ -378,7 +380,7 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "probity_probe_latency_seconds",
-        kind: Type::Gauge,
+        kind: Type::Summary,
         part: Part::Latency,
         help: "Duration of the successful probes of the last hour at three quantiles, exact to one percent; failures and timeouts are not in it. Survives restarts; absent without a success in that hour. Quantiles of several endpoints cannot be added up or averaged: the histogram can.",
         write: |line, context, _, seen| {
@@ -478,6 +480,7 @@ pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &
             Type::Counter => "counter",
             Type::Histogram => "histogram",
             Type::Info => "info",
+            Type::Summary => "summary",
         };
         header(out, format, family.name, kind, family.help)?;
         // Samples go into a small buffer while the view is held, and out of it after.
