@@ -35,9 +35,9 @@ const JSON: [&str; 16] = [
     "int(body.f) == body.n && double(body.n) < 2.5 && uint(body.n) == 3u",
     "string(body.n) == body.text && 'k' in body.map && body.map['k'] != body.n",
     "has(body.a) ? body.a == 1 : !has(body.b)",
-    "timestamp(body.at) > timestamp('2026-01-01T00:00:00Z')",
-    "duration(body.d) < duration('1h') && timestamp(body.at) + duration(body.d) != timestamp(body.to)",
-    "-body.a < 0 && !(body.flag) && max(body.a, body.b) == body.a && body.list == [1, 2.0, 'x'] && body.map == {'k': 1}",
+    "body.at > '2026-01-01T00:00:00Z' && body.at < body.to",
+    "body.d * 3600 < body.to && body.list.exists_one(x, x == body.d) && body.at.endsWith('Z')",
+    "-body.a < 0 && !(body.flag) && body.a >= body.b && body.list == [1, 2.0, 'x'] && body.map == {'k': 1}",
 ];
 
 static SPECS: LazyLock<Vec<Arc<Http>>> = LazyLock::new(|| {
