@@ -10,7 +10,8 @@ use toml::de::DeTable;
 use super::build_endpoint::{Shared, draft, group_drafts};
 use super::build_maintenance::windows;
 use super::contract::contracts;
-use super::parts::{cadence, calendar_instant, combination, dial, digest, in_zone, is_id, metrics, socket_address};
+use super::listen::listen;
+use super::parts::{cadence, calendar_instant, combination, dial, digest, in_zone, is_id, metrics};
 use super::plan::*;
 use super::source::{Fault, Source, Surroundings};
 use super::walk::{Item, Layers, Section};
@@ -137,7 +138,9 @@ impl Builder<'_> {
             }
         }
         self.look_at_unused(&defaults);
-        let daemon = self.daemon(&top.layers("daemon"));
+        let daemon = top.layers("daemon");
+        let listen = listen(&top.layers("listen"), daemon.item("listen").as_ref());
+        let daemon = self.daemon(&daemon);
         let endpoints = self.endpoints(drafts, &components);
         let mut receivers = HashSet::new();
         let mut notify: Vec<Notify> = Vec::new();
@@ -158,15 +161,13 @@ impl Builder<'_> {
         let maintenance = windows(&top, &declared, &names);
         defaults.end();
         roots.iter().for_each(Section::end);
-        Plan { daemon, metrics, components, endpoints, history, witness, contracts, maintenance, notify, deadman }
+        Plan { daemon, listen, metrics, components, endpoints, history, witness, contracts, maintenance, notify, deadman }
     }
 
     fn daemon(&self, layers: &Layers) -> Daemon {
-        let listen = layers.item("listen").and_then(|i| socket_address(&i));
         let daemon = Daemon {
             vantage: layers.item("vantage").and_then(|i| i.name()).map_or_else(|| self.surroundings.host_name(), |n| n.to_string()),
             state_dir: layers.item("state_dir").and_then(|i| i.text()).map(PathBuf::from),
-            listen: listen.unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("a constant address")),
             max_in_flight: layers.item("max_in_flight").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
             max_in_flight_per_host: layers.item("max_in_flight_per_host").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
             zone_data: self.zone_data(layers),
@@ -358,7 +359,8 @@ mod tests {
             let notify: Vec<_> = plan.notify.iter().map(|n| (n.name.clone(), n.after, n.headers.len())).collect();
             let windows: Vec<_> = plan.maintenance.iter().map(Window::to_json).collect();
             let contracts: Vec<_> = plan.contracts.list.iter().map(|c| format!("{} {} {:?} {:?}", c.name, c.objective, c.components, c.credit)).collect();
-            (plan.metrics.state_labels.clone(), plan.metrics.buckets_us.clone(), notify, windows, contracts, plan.components.len(), plan.witness.quorum)
+            let listen = format!("{:?}", plan.listen);
+            (plan.metrics.state_labels.clone(), plan.metrics.buckets_us.clone(), listen, notify, windows, contracts, plan.components.len(), plan.witness.quorum)
         };
         assert_eq!(rest(&again), rest(&plan));
     }

@@ -18,6 +18,7 @@ pub mod expression_numbers;
 pub mod expression_words;
 pub mod leaf;
 pub mod lint;
+pub mod listen;
 mod manners;
 pub mod mask;
 mod parts;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::listen::Listen;
 use super::plan_probe::Probe;
 use super::secret::Secret;
 use crate::judgement::maintenance::Window;
@@ -14,8 +15,6 @@ use crate::judgement::timeline::Combine;
 use crate::judgement::zones::ZoneSource;
 use crate::words::{Ms, Name, StateName, UtcMs};
 
-/// Default of `[daemon] listen`.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:9847";
 /// Default of `interval`.
 pub const DEFAULT_INTERVAL: Ms = 30_000;
 /// Default of `timeout`.
@@ -44,6 +43,7 @@ pub const DEFAULT_DEADMAN_EVERY: Ms = 60_000;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub daemon: Daemon,
+    pub listen: Listen,
     pub metrics: Metrics,
     pub components: BTreeMap<Name, Component>,
     /// In the order of the files; groups after single endpoints.
@@ -63,12 +63,12 @@ impl Plan {
             daemon: Daemon {
                 vantage: String::new(),
                 state_dir: None,
-                listen: DEFAULT_LISTEN.parse().expect("a constant address"),
                 max_in_flight: None,
                 max_in_flight_per_host: None,
                 clock: ClockChoice::Verified,
                 zone_data: ZoneSource::Bundled,
             },
+            listen: Listen::default(),
             metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), phases: false, state_labels: Vec::new() },
             components: BTreeMap::new(),
             endpoints: Vec::new(),
@@ -88,7 +88,6 @@ pub struct Daemon {
     pub zone_data: ZoneSource,
     pub vantage: String,
     pub state_dir: Option<PathBuf>,
-    pub listen: SocketAddr,
     /// Probes in flight at once; `None`: as many as descriptors allow.
     pub max_in_flight: Option<usize>,
     /// Probes in flight to one host at once; `None`: three quarters of the above.

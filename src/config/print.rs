@@ -22,7 +22,7 @@ pub fn effective(plan: &Plan) -> String {
 pub fn but_contracts(plan: &Plan) -> String {
     let mut out = String::new();
     let d = &plan.daemon;
-    let _ = writeln!(out, "[daemon]\nvantage = {}\nlisten = \"{}\"", quoted(&d.vantage), d.listen);
+    let _ = writeln!(out, "[daemon]\nvantage = {}", quoted(&d.vantage));
     let _ = writeln!(out, "zone_data = \"{}\"", d.zone_data.as_str());
     if let Some(dir) = &d.state_dir {
         let _ = writeln!(out, "state_dir = {}", quoted(&dir.display().to_string()));
@@ -34,6 +34,7 @@ pub fn but_contracts(plan: &Plan) -> String {
     }
     let clock = ClockChoice::WORDS.iter().find(|(_, choice)| *choice == d.clock).map_or("verified", |(word, _)| word);
     let _ = writeln!(out, "clock = \"{clock}\"");
+    super::listen::print(&mut out, &plan.listen);
     let m = &plan.metrics;
     let buckets: Vec<String> = m.buckets_us.iter().map(|us| quoted(&if us % 1000 == 0 { show_duration(us / 1000) } else { format!("{us}us") })).collect();
     let latency = match m.latency {

@@ -18,7 +18,10 @@ const NAMED: [&str; 3] = ["component", "group", "sla"];
 const HOMES: &[(&str, &str)] = &[
     ("vantage", "[daemon]"),
     ("state_dir", "[daemon]"),
-    ("listen", "[daemon]"),
+    ("listen", "[daemon], or `address` to [listen]"),
+    ("trusted", "[listen]"),
+    ("max_connections", "[listen]"),
+    ("max_connections_per_peer", "[listen]"),
     ("max_in_flight", "[daemon]"),
     ("max_in_flight_per_host", "[daemon]"),
     ("interval", "[defaults] or an [[endpoint]]"),

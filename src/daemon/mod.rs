@@ -4,6 +4,7 @@ pub mod cli;
 pub mod control;
 mod definitions;
 pub mod demo;
+mod descriptors;
 pub mod early;
 pub mod exit;
 pub mod log;

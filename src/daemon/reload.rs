@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::definitions::definitions;
-use super::start::{arrivals, limits, read_config, registration, show_faults};
+use super::descriptors::shares;
+use super::start::{arrivals, read_config, registration, show_faults};
 use super::surroundings::Surroundings;
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
@@ -29,6 +30,8 @@ pub struct Reloader {
     pub one_at_a_time: Arc<Mutex<()>>,
     pub terms: TermsKey,
     pub surroundings: Surroundings,
+    /// Connections of the listener that the descriptors allow.
+    pub places: Arc<AtomicUsize>,
 }
 
 impl Reloader {
@@ -53,24 +56,27 @@ impl Reloader {
 
     async fn attempt(&self) -> Result<ReloadSummary, String> {
         let (path, writer, terms, surroundings) = (self.path.clone(), self.writer.clone(), self.terms.clone(), self.surroundings.clone());
+        let places = self.places.clone();
         let (before, entries) = (self.board.plan.load_full(), self.board.entries());
         let prepared = tokio::task::spawn_blocking(move || {
             let plan = read_config(&path).map_err(|faults| show_faults(&faults))?;
             for (what, same) in [
-                ("listen", plan.daemon.listen == before.daemon.listen),
-                ("state_dir", plan.daemon.state_dir == before.daemon.state_dir),
-                ("zone_data", plan.daemon.zone_data == before.daemon.zone_data),
-                ("vantage", plan.daemon.vantage == before.daemon.vantage),
+                ("[listen] address", plan.listen.address == before.listen.address),
+                ("[daemon] state_dir", plan.daemon.state_dir == before.daemon.state_dir),
+                ("[daemon] zone_data", plan.daemon.zone_data == before.daemon.zone_data),
+                ("[daemon] vantage", plan.daemon.vantage == before.daemon.vantage),
             ] {
                 if !same {
-                    tracing::warn!("[daemon] {what} has changed; it takes effect with the next start");
+                    tracing::warn!("{what} has changed; it takes effect with the next start");
                 }
             }
             surroundings.look_for(&plan);
             let found = compare(&plan, &entries);
             let registered = writer.register(found.fresh.iter().map(|e| registration(e)).collect())?;
             let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
-            let (limits, definitions) = (limits(&plan), definitions(&plan, &terms));
+            let (shares, definitions) = (shares(&plan), definitions(&plan, &terms));
+            places.store(shares.connections, Ordering::Relaxed);
+            let limits = shares.limits;
             let Compared { leaving, shown, unchanged, .. } = found;
             Ok::<_, String>(NewPlan { plan: Arc::new(plan), endpoints, leaving, shown, unchanged, limits, definitions })
         });

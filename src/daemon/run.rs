@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::{self, Desk};
+use super::descriptors::shares;
 use super::early;
 use super::exit::Exit;
 use super::reload::Reloader;
@@ -24,6 +25,7 @@ use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::expose::by_component;
 use crate::expose::contracts::{Standings, standings};
 use crate::expose::figures::NotSeen;
+use crate::expose::listener::{self, Door};
 use crate::expose::self_metrics::SelfMetrics;
 use crate::expose::server::{Site, makes_progress, router, scrape_gate};
 use crate::outward::authorities::Authorities;
@@ -90,6 +92,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     }
     surroundings.look(&board);
     surroundings.say_at_start(&plan);
+    let shares = shares(&plan);
     let setup = Setup {
         clock: Clock::Real,
         timeline: begun.timeline,
@@ -97,7 +100,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         board: board.clone(),
         gauges: gauges.clone(),
         recorder: begun.recorder,
-        limits: start::limits(&plan),
+        limits: shares.limits,
         vantage: plan.daemon.vantage.clone(),
         writer: writer.clone(),
         authorities: surroundings.authorities.clone(),
@@ -135,6 +138,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         writer: writer.clone(),
         control: control.clone(),
         surroundings: surroundings.clone(),
+        places: Arc::new(AtomicUsize::new(shares.connections)),
     };
     let outer = Outer { listener, directory, board, gauges, reloader, control };
     let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending, || engine.is_finished() || writer_thread.is_finished())));
@@ -173,8 +177,7 @@ struct Outer {
 impl Outer {
     async fn serve(self, plan: &Plan, ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
         let system = |e: std::io::Error| StartError::System(e.to_string());
-        let listener = tokio::net::TcpListener::from_std(self.listener).map_err(system)?;
-        let address = listener.local_addr().map_err(system)?;
+        let address = self.listener.local_addr().map_err(system)?;
         let metrics = SelfMetrics::new(&plan.daemon.vantage).map_err(|e| StartError::System(e.to_string()))?;
         let deliveries = Arc::new(Deliveries::default());
         let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
@@ -190,8 +193,10 @@ impl Outer {
             scrapes: scrape_gate(),
             standings: standings.clone(),
         };
-        let service = router(site).into_make_service_with_connect_info::<std::net::SocketAddr>();
-        let server = tokio::task::spawn_local(async move { axum::serve(listener, service).await });
+        let refusals = site.metrics.refusals.clone();
+        let places = self.reloader.places.clone();
+        let door = Door { listener: self.listener, router: router(site), board: self.board.clone(), refusals, places };
+        let server = listener::run(door).map_err(system)?;
         let writer = self.reloader.writer.clone();
         let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone(), writer };
         let socket = control::bind(&self.directory).map_err(system)?;
@@ -220,7 +225,7 @@ impl Outer {
                 _ = interrupt.recv() => break,
                 () = &mut ending => break,
                 () = tokio::time::sleep(if is_ready { LOOK_AFTER_THREADS } else { LOOK_WHILE_STARTING }) => {
-                    if has_died() {
+                    if has_died() || server.has_died() {
                         return Err(StartError::System("a thread of the daemon has ended by itself; please report this".into()));
                     }
                 }
@@ -253,7 +258,7 @@ impl Outer {
         let (reply, ended) = oneshot::channel();
         let _ = self.control.send(Control::End { reply });
         let _ = tokio::time::timeout(END_WITHIN, ended).await;
-        server.abort();
+        server.end();
         Ok(())
     }
 }

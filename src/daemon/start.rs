@@ -18,7 +18,7 @@ use crate::engine::judged::contradicts;
 use crate::engine::recorder::Recorder;
 use crate::engine::recorder::definitions::Definitions;
 use crate::engine::replay::judges;
-use crate::engine::scheduler::Limits;
+use crate::expose::listener::bind;
 use crate::judgement::latency::hour_of;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
@@ -31,11 +31,7 @@ use crate::outward::history::restore::Restored;
 use crate::outward::history::schema::FORMAT;
 use crate::outward::history::writer::History;
 use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
-use crate::outward::sys;
 use crate::words::UtcMs;
-
-/// Descriptors that the daemon itself needs: database, listener and its clients, timers.
-const OWN_DESCRIPTORS: u64 = 40;
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +40,7 @@ pub enum StartError {
     Config(Vec<Fault>),
     #[error("{0}")]
     History(#[from] HistoryError),
-    #[error("cannot listen on {address}: {why}; free the port or set another [daemon] listen")]
+    #[error("cannot listen on {address}: {why}; free the port or set another `address` in [listen]")]
     Listen { address: String, why: String },
     #[error("the operating system refuses something that the daemon needs: {0}")]
     System(String),
@@ -80,19 +76,8 @@ pub fn state_directory(plan: &Plan) -> PathBuf {
 }
 
 pub fn listen(plan: &Plan) -> Result<TcpListener, StartError> {
-    let address = plan.daemon.listen;
-    let refused = |e: std::io::Error| StartError::Listen { address: address.to_string(), why: e.to_string() };
-    let listener = TcpListener::bind(address).map_err(refused)?;
-    listener.set_nonblocking(true).map_err(refused)?;
-    Ok(listener)
-}
-
-/// Bounds on probes in flight: the config's, else what the descriptors allow.
-pub fn limits(plan: &Plan) -> Limits {
-    let files = sys::raise_open_files();
-    let allowed = files.saturating_sub(OWN_DESCRIPTORS).max(8) as usize;
-    let total = plan.daemon.max_in_flight.unwrap_or(allowed.min(200_000));
-    Limits { total, per_host: plan.daemon.max_in_flight_per_host.unwrap_or((total * 3 / 4).max(1)) }
+    let address = plan.listen.address;
+    bind(address).map_err(|e| StartError::Listen { address: address.to_string(), why: e.to_string() })
 }
 
 pub fn boot_id() -> String {

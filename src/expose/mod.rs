@@ -7,6 +7,7 @@ pub mod by_component;
 pub mod contracts;
 pub mod exposition;
 pub mod figures;
+pub mod listener;
 pub mod openmetrics;
 pub mod page;
 pub mod recorded;

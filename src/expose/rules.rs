@@ -96,7 +96,7 @@ fn annotations(name: &str, summary: &str, description: &str, runbook: &str) -> S
 
 /// A target that was never found has no instance; the runbook is linked on the address in the config then.
 pub(super) fn runbook_without_instance(plan: &Plan, runbook: &str) -> String {
-    runbook.replace("{{ $labels.instance }}", &format!("{{{{ or $labels.instance `{}` }}}}", plan.daemon.listen))
+    runbook.replace("{{ $labels.instance }}", &format!("{{{{ or $labels.instance `{}` }}}}", plan.listen.address))
 }
 
 pub(super) const ENDPOINT_DOWN: Alert = Alert {

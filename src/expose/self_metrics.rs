@@ -1,12 +1,14 @@
 //! The daemon's own series, from the `prometheus` crate's registry, written in the format of the scrape.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use prometheus::proto::MetricType;
 use prometheus::{Gauge, GaugeVec, Opts, Registry};
 
 use super::exposition::{Format, bound_text, header};
+use super::listener::refusal::{Refusal, Refusals};
 use crate::engine::board::{Board, escaped};
 use crate::engine::drive::Gauges;
 use crate::engine::witness::Standing;
@@ -15,6 +17,8 @@ use crate::words::Reason;
 
 /// Gathers everything that is not about one endpoint.
 pub struct SelfMetrics {
+    /// The listener counts here.
+    pub refusals: Arc<Refusals>,
     registry: Registry,
     reload_ok: Gauge,
     reload_at: Gauge,
@@ -45,6 +49,7 @@ impl SelfMetrics {
         let process = prometheus::process_collector::ProcessCollector::for_self();
         registry.register(Box::new(process))?;
         Ok(Self {
+            refusals: Arc::default(),
             reload_ok: gauge(
                 "probity_config_last_reload_successful",
                 "1 when the last reading of the config succeeded; 0 when it was refused and the one before is still in force.",
@@ -107,7 +112,7 @@ impl SelfMetrics {
                 writeln!(out, "probity_notifications_total{{receiver=\"{receiver}\",result=\"{result}\"}} {count}")?;
             }
         }
-        Ok(())
+        rejected(out, format, &self.refusals)
     }
 
     fn registered(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
@@ -123,6 +128,18 @@ impl SelfMetrics {
         }
         Ok(())
     }
+}
+
+fn rejected(out: &mut dyn Write, format: Format, refusals: &Refusals) -> io::Result<()> {
+    let help = "Connections to this listener that are open, /metrics itself among them.";
+    header(out, format, "probity_http_connections", "gauge", help)?;
+    writeln!(out, "probity_http_connections {}", refusals.open.load(Ordering::Relaxed))?;
+    let help = "Connections and requests that this listener refused or cut off, by reason; docs/troubleshooting.md says what to do about each.";
+    header(out, format, "probity_http_rejected_total", "counter", help)?;
+    for refusal in Refusal::ALL {
+        writeln!(out, "probity_http_rejected_total{{reason=\"{}\"}} {}", refusal.as_str(), refusals.count(refusal))?;
+    }
+    Ok(())
 }
 
 fn reasons(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<()> {

@@ -278,6 +278,12 @@ fn switch_on(fd: BorrowedFd, level: libc::c_int, option: libc::c_int) {
     unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const on).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
 }
 
+/// Lowers the priority of the calling thread (on Linux nice(2) is about one thread): others of this process come first.
+pub fn yield_to_other_threads() {
+    // SAFETY: no pointers are passed; where it fails, the priority stays as it is.
+    unsafe { libc::nice(5) };
+}
+
 /// Raises the soft limit of open files to the hard one; returns the limit then in force.
 pub fn raise_open_files() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

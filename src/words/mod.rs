@@ -11,4 +11,4 @@ pub mod time;
 pub use endpoint::{Kind, Name, NameError, StateName, is_invisible};
 pub use observation::{Occasion, Phase, PhaseTimes};
 pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Handshake, Outcome, Reason};
-pub use time::{Ms, UtcMs, format_utc, parse_utc};
+pub use time::{Ms, UtcMs, format_utc, http_date, parse_utc};

@@ -21,6 +21,12 @@ pub fn format_utc(at: UtcMs) -> String {
 /// The first and the last instant of the years that four digits can write.
 const WRITABLE: std::ops::RangeInclusive<UtcMs> = -62_167_219_200_000..=253_402_300_799_999;
 
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, as RFC 9110, section 5.6.7 has it.
+pub fn http_date(at: UtcMs) -> String {
+    let Ok(instant) = jiff::Timestamp::from_millisecond(at) else { return String::new() };
+    instant.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Whether [`format_utc`] writes an instant so that [`parse_utc`] reads it: in the years 0000 to 9999.
 pub fn is_writable(at: UtcMs) -> bool {
     WRITABLE.contains(&at)
@@ -110,6 +116,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_of_http_is_that_of_the_rfc() {
+        assert_eq!(http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
 
     #[test]
     fn a_formatted_instant_reads_back_over_four_centuries() {

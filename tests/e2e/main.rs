@@ -13,6 +13,7 @@ mod http2;
 mod http_answers;
 mod http_requests;
 mod icmp;
+mod listener;
 mod makeup;
 mod notify;
 mod recorded;

@@ -147,7 +147,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Address of metrics, API and page.
-    #[arg(long, default_value = crate::config::plan::DEFAULT_LISTEN)]
+    #[arg(long, default_value = crate::config::listen::DEFAULT_LISTEN)]
     pub listen: std::net::SocketAddr,
     /// End by itself after this many seconds.
     #[arg(long)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::args::Status;
 use super::{is_colored, print};
-use crate::config::plan::DEFAULT_LISTEN;
+use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::{Reader, say_error};
@@ -14,7 +14,7 @@ use crate::outward::notify::client;
 
 pub fn run(args: &Status) -> Exit {
     let url = args.url.clone().unwrap_or_else(|| {
-        let listen = read_config(&args.config.path()).map_or_else(|_| DEFAULT_LISTEN.to_owned(), |p| p.daemon.listen.to_string());
+        let listen = read_config(&args.config.path()).map_or_else(|_| DEFAULT_LISTEN.to_owned(), |p| p.listen.address.to_string());
         format!("http://{listen}")
     });
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Unavailable };

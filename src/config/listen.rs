@@ -1,0 +1,193 @@
+//! `[listen]`: where the daemon's own HTTP listener is, whom it trusts, and its bounds. Read, checked and printed here.
+//!
+//! `[daemon] listen = "127.0.0.1:9847"` is the short form of `[listen] address`.
+
+use std::fmt::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+
+use super::leaf::show_duration;
+use super::parts::{DAY_MS, socket_address};
+use super::walk::{Item, Layers};
+use crate::words::Ms;
+
+/// Default of `[listen] address`.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:9847";
+/// Default of `[listen] max_connections`.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 512;
+/// Default of `[listen] head_timeout`.
+pub const DEFAULT_HEAD_TIMEOUT: Ms = 5000;
+/// Default of `[listen] idle_timeout`.
+pub const DEFAULT_IDLE_TIMEOUT: Ms = 60_000;
+/// Default of `[listen] answer_timeout`.
+pub const DEFAULT_ANSWER_TIMEOUT: Ms = 60_000;
+
+/// The listener and its bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    pub address: SocketAddr,
+    /// Networks whose peers find a place at any time, however many connections they have.
+    pub trusted: Vec<Network>,
+    pub max_connections: usize,
+    /// Of one peer address; `None`: a quarter of the above.
+    pub max_connections_per_peer: Option<usize>,
+    /// From the accept, or from the first byte of a later request, to the end of its head.
+    pub head_timeout: Ms,
+    /// How long a connection may stay open between two requests.
+    pub idle_timeout: Ms,
+    /// How long the daemon waits, in sum, for a client to take one answer.
+    pub answer_timeout: Ms,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: DEFAULT_LISTEN.parse().expect("a constant address"),
+            trusted: Vec::new(),
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_connections_per_peer: None,
+            head_timeout: DEFAULT_HEAD_TIMEOUT,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            answer_timeout: DEFAULT_ANSWER_TIMEOUT,
+        }
+    }
+}
+
+impl Listen {
+    pub fn per_peer(&self) -> usize {
+        self.max_connections_per_peer.unwrap_or((self.max_connections / 4).max(1))
+    }
+
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(peer))
+    }
+}
+
+/// Addresses that share their first bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// `10.0.0.0/8`, `fd00::/8`, or one address.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address.parse::<IpAddr>().ok()?, bits.parse().ok()?),
+            None => {
+                let address = text.parse::<IpAddr>().ok()?;
+                (address, width(address))
+            }
+        };
+        // Bits behind the prefix are a slip: `10.1.0.0/8` may be meant as /16.
+        let is_clean = bits <= width(address) && number(address) == number(address) & mask(address, bits);
+        is_clean.then_some(Self { address, bits })
+    }
+
+    pub fn contains(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        peer.is_ipv4() == self.address.is_ipv4() && number(peer) & mask(peer, self.bits) == number(self.address)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_bits()),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+fn mask(address: IpAddr, bits: u8) -> u128 {
+    let free = u32::from(width(address) - bits.min(width(address)));
+    u128::MAX.checked_shl(free).unwrap_or(0)
+}
+
+/// From `[listen]`, and from the short form that `[daemon]` may have.
+pub(super) fn listen(layers: &Layers, short: Option<&Item>) -> Listen {
+    let default = Listen::default();
+    let address = layers.item("address");
+    if let Some(short) = short.filter(|_| address.is_some()) {
+        short.fault("`daemon.listen` and `listen.address` both say where to listen", "Keep one of them.");
+    }
+    let duration = |key, least, most, default| layers.item(key).and_then(|i| i.duration(least, most)).unwrap_or(default);
+    let count = |key| layers.item(key).and_then(|i| i.integer(1, 100_000)).map(|n| n as usize);
+    let listen = Listen {
+        address: address.as_ref().or(short).and_then(socket_address).unwrap_or(default.address),
+        trusted: layers.item("trusted").iter().flat_map(Item::list).filter_map(|i| network(&i)).collect(),
+        max_connections: count("max_connections").unwrap_or(default.max_connections),
+        max_connections_per_peer: count("max_connections_per_peer"),
+        head_timeout: duration("head_timeout", 100, 300_000, default.head_timeout),
+        idle_timeout: duration("idle_timeout", 100, DAY_MS, default.idle_timeout),
+        answer_timeout: duration("answer_timeout", 100, DAY_MS, default.answer_timeout),
+    };
+    layers.end();
+    listen
+}
+
+fn network(item: &Item) -> Option<Network> {
+    let text = item.text()?;
+    let network = Network::parse(&text);
+    if network.is_none() {
+        item.fault(
+            format!("invalid network `{}` in `{}`", text.escape_debug(), item.path),
+            "Write an address or a prefix whose other bits are 0: \"192.0.2.7\", \"10.0.0.0/8\", \"fd00::/8\".",
+        );
+    }
+    network
+}
+
+pub(super) fn print(out: &mut String, listen: &Listen) {
+    let _ = writeln!(out, "\n[listen]\naddress = \"{}\"", listen.address);
+    if !listen.trusted.is_empty() {
+        let list: Vec<String> = listen.trusted.iter().map(|n| format!("\"{n}\"")).collect();
+        let _ = writeln!(out, "trusted = [{}]", list.join(", "));
+    }
+    let _ = writeln!(out, "max_connections = {}\nmax_connections_per_peer = {}", listen.max_connections, listen.per_peer());
+    for (key, ms) in [("head_timeout", listen.head_timeout), ("idle_timeout", listen.idle_timeout), ("answer_timeout", listen.answer_timeout)] {
+        let _ = writeln!(out, "{key} = \"{}\"", show_duration(ms));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_in(network: &str, peer: &str) -> bool {
+        Network::parse(network).expect("a network").contains(peer.parse().expect("an address"))
+    }
+
+    #[test]
+    fn a_network_holds_the_addresses_that_begin_as_it_does() {
+        for (network, peer, expected) in [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", true),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+            ("0.0.0.0/0", "203.0.113.1", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "2001:db8::1", true),
+            ("fd00::/8", "fdff::1", true),
+            ("fd00::/8", "fe80::1", false),
+        ] {
+            assert_eq!(is_in(network, peer), expected, "{network} {peer}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        for text in ["", "shop.example", "10.0.0.0/33", "10.1.0.0/8", "10.0.0.0/", "10.0.0.0/-1", "::/129", "10.0.0.0/8/8"] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}

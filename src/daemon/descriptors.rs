@@ -1,0 +1,107 @@
+//! Who gets how many of the process's descriptors: the daemon itself, then probing, then the listener.
+
+use crate::config::Plan;
+use crate::config::plan::Endpoint;
+use crate::engine::scheduler::Limits;
+use crate::outward::sys;
+
+/// What the daemon itself needs: database, timers, notifications, the listener and its first clients.
+const OWN: usize = 40;
+/// Connections that are among them: somebody can look at any time.
+const FIRST_CONNECTIONS: usize = 8;
+/// Of one probe: two addresses may be tried at once.
+const OF_A_PROBE: usize = 2;
+const MOST_IN_FLIGHT: usize = 200_000;
+
+/// Bounds that together stay within the limit of open files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    pub limits: Limits,
+    /// Of the listener at once.
+    pub connections: usize,
+}
+
+/// By the limit of open files, which is raised as far as this process may.
+pub fn shares(plan: &Plan) -> Shares {
+    let files = usize::try_from(sys::raise_open_files()).unwrap_or(usize::MAX);
+    let shares = shared(files, plan);
+    if shares.connections < plan.listen.max_connections {
+        tracing::warn!(
+            open_files = files,
+            max_connections = plan.listen.max_connections,
+            connections = shares.connections,
+            "the listener gets fewer connections than configured, as probing needs the descriptors; raise the limit of open files (LimitNOFILE)"
+        );
+    }
+    shares
+}
+
+fn shared(files: usize, plan: &Plan) -> Shares {
+    let left = files.saturating_sub(OWN).max(8);
+    let at_once = |list: &[std::sync::Arc<Endpoint>]| list.iter().map(|e| e.rules.overlap as usize).sum::<usize>();
+    let most = at_once(&plan.endpoints) + at_once(&plan.witness.endpoints);
+    let needed = OF_A_PROBE * plan.daemon.max_in_flight.map_or(most, |bound| bound.min(most));
+    let wanted = plan.listen.max_connections;
+    let connections = wanted.min(left.saturating_sub(needed)).max(FIRST_CONNECTIONS.min(wanted));
+    let beyond_the_first = connections.saturating_sub(FIRST_CONNECTIONS);
+    // The config's bound on probes, else what is left of the descriptors.
+    let total = plan.daemon.max_in_flight.unwrap_or((left - beyond_the_first.min(left - 8)).min(MOST_IN_FLIGHT));
+    Shares { limits: Limits { total, per_host: plan.daemon.max_in_flight_per_host.unwrap_or((total * 3 / 4).max(1)) }, connections }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::config::{Surroundings, load};
+
+    struct Memory(String);
+
+    impl Surroundings for Memory {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Ok(self.0.clone())
+        }
+        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+        fn environment(&self, _: &str) -> Option<String> {
+            None
+        }
+        fn credentials(&self) -> Option<PathBuf> {
+            None
+        }
+        fn host_name(&self) -> String {
+            "host".into()
+        }
+    }
+
+    /// Probes at most, and connections at most.
+    fn of(files: usize, endpoints: usize, more: &str) -> (usize, usize) {
+        let targets: String = (0..endpoints).map(|n| format!("e{n} = \"192.0.2.1:1\"\n")).collect();
+        let text = format!("{more}\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
+        let shares = shared(files, &load(Path::new("probity.toml"), &Memory(text)).expect("a plan"));
+        (shares.limits.total, shares.connections)
+    }
+
+    #[test]
+    fn probing_gets_its_descriptors_before_the_listener_gets_any() {
+        // Plenty: both get what they want.
+        assert_eq!(of(1 << 20, 500, ""), (MOST_IN_FLIGHT, 512));
+        // 984 beside the daemon's own; 500 endpoints with one probe at a time may need 1000.
+        assert_eq!(of(1024, 500, ""), (984, 8));
+        // 100 endpoints need 200: 512 connections fit beside them.
+        assert_eq!(of(1024, 100, ""), (984 - 504, 512));
+        assert_eq!(of(1024, 400, ""), (984 - 176, 184));
+        assert_eq!(of(64, 500, ""), (24, 8));
+        assert_eq!(of(16, 1, ""), (8, 8));
+    }
+
+    #[test]
+    fn what_the_config_bounds_is_bounded() {
+        assert_eq!(of(1024, 500, "[daemon]\nmax_in_flight = 100"), (100, 512));
+        assert_eq!(of(1024, 500, "[listen]\nmax_connections = 4"), (984, 4));
+        // The timeout is three intervals long: four probes of an endpoint may run at once.
+        assert_eq!(of(1024, 100, "[defaults]\ninterval = \"1s\"\ntimeout = \"3s\""), (984 - 176, 184));
+    }
+}

@@ -1,0 +1,84 @@
+//! Writing to a client that may take its time: what is waited for is counted, and bounded for each answer.
+
+use std::io::{self, IoSlice};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+/// Why an answer did not go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The client took too long.
+    Slow,
+    /// The client is gone.
+    Gone,
+}
+
+/// One connection, and how long its client may still be waited for.
+pub struct Wire {
+    pub stream: TcpStream,
+    patience: Duration,
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream, patience: Duration::ZERO }
+    }
+
+    /// For the next answer.
+    pub fn has_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Writes all of the parts, in order.
+    pub async fn put(&mut self, parts: &[&[u8]]) -> Result<(), Cut> {
+        let mut slices: Vec<IoSlice> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut left = slices.as_mut_slice();
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match self.stream.try_write_vectored(left) {
+                Ok(0) => return Err(Cut::Gone),
+                Ok(count) => IoSlice::advance_slices(&mut left, count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Cut::Gone),
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Result<(), Cut> {
+        let began = Instant::now();
+        let waited = timeout(self.patience, self.stream.writable()).await;
+        self.patience = self.patience.saturating_sub(began.elapsed());
+        match waited {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Cut::Gone),
+            Err(_) => Err(Cut::Slow),
+        }
+    }
+
+    /// Ends when the client has reset the connection; one that only has nothing more to ask still wants its answer.
+    pub async fn reset(&self) {
+        while self.stream.ready(Interest::ERROR).await.is_ok_and(|ready| !ready.is_error()) {}
+    }
+
+    /// Reads what is there, at most so much; 0 is the end.
+    pub async fn read(&self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        loop {
+            self.stream.readable().await?;
+            let start = into.len();
+            into.resize(start + most, 0);
+            let read = self.stream.try_read(&mut into[start..]);
+            into.truncate(start + *read.as_ref().unwrap_or(&0));
+            match read {
+                // A connection that waits with nothing in hand holds no memory for it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && start == 0 => *into = Vec::new(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+        }
+    }
+}

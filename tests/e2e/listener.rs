@@ -1,0 +1,254 @@
+//! The daemon's own listener against clients that it must bound: each cap by real sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
+
+use super::daemon::{Daemon, http};
+use super::serve::closed_port;
+
+/// Longer than any wait of these tests should be.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn daemon(directory: &std::path::Path, listen: &str) -> Daemon {
+    Daemon::start(directory, &format!("[listen]\n{listen}\n{}", http("a", closed_port()))).await
+}
+
+/// A daemon whose /metrics fills every buffer on the way to a client that does not read.
+async fn large(directory: &std::path::Path, listen: &str) -> Daemon {
+    let targets: String = (0..1500).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
+    let text = format!("[listen]\n{listen}\n[defaults]\ninterval = \"1h\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
+    Daemon::start(directory, &text).await
+}
+
+/// A connection from 127.0.0.`from`, with a small buffer.
+async fn connect(daemon: &Daemon, from: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("set");
+    socket.bind(SocketAddr::from(([127, 0, 0, from], 0))).expect("bound");
+    socket.connect(SocketAddr::from(([127, 0, 0, 1], daemon.port))).await.expect("connected")
+}
+
+/// All that comes until the end; a reset is an end as well.
+async fn rest(stream: &mut TcpStream) -> String {
+    let mut all = Vec::new();
+    let read = async {
+        let mut piece = [0; 65536];
+        while let Ok(count) = stream.read(&mut piece).await
+            && count > 0
+        {
+            all.extend_from_slice(&piece[..count]);
+        }
+    };
+    timeout(PATIENCE, read).await.expect("the listener ends the connection");
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// What comes back for these bytes from 127.0.0.`from`, until the end.
+async fn asked(daemon: &Daemon, from: u8, bytes: &[u8]) -> String {
+    let mut stream = connect(daemon, from).await;
+    let _ = stream.write_all(bytes).await;
+    rest(&mut stream).await
+}
+
+const HEALTHY: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+async fn rejected(daemon: &Daemon, reason: &str) -> f64 {
+    daemon.metric(&format!("probity_http_rejected_total{{reason=\"{reason}\"}}")).await
+}
+
+/// Asks for /metrics and reads no more than the first bytes of the answer: it is on its way then.
+async fn slow_reader(daemon: &Daemon, from: u8) -> TcpStream {
+    let mut stream = connect(daemon, from).await;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    let mut first = [0; 12];
+    timeout(PATIENCE, stream.read_exact(&mut first)).await.expect("in time").expect("an answer");
+    assert_eq!(&first, b"HTTP/1.1 200");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_of_17_kib_is_answered_431_and_a_target_of_9_kib_414() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(directory.path(), "").await;
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(17 << 10));
+    assert!(asked(&daemon, 1, head.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+    assert_eq!(rejected(&daemon, "head_size").await, 1.0);
+    for target in [9 << 10, 20 << 10] {
+        let head = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(target));
+        assert!(asked(&daemon, 1, head.as_bytes()).await.starts_with("HTTP/1.1 414 "));
+    }
+    assert_eq!(rejected(&daemon, "target_size").await, 2.0);
+    let head = format!("GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(15 << 10));
+    assert!(asked(&daemon, 1, head.as_bytes()).await.starts_with("HTTP/1.1 200 "), "15 KiB are few enough");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unfinished_head_is_given_up_after_its_time_however_its_bytes_drip() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(directory.path(), "head_timeout = \"500ms\"").await;
+    let began = Instant::now();
+    assert!(asked(&daemon, 1, b"GET / HTTP/1.1\r\nHost: a\r\n").await.starts_with("HTTP/1.1 408 "));
+    assert!(asked(&daemon, 1, b"").await.starts_with("HTTP/1.1 408 "), "nor is one waited for that sends nothing");
+    assert!((Duration::from_millis(1000)..Duration::from_millis(4000)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    let (began, (mut reader, mut writer)) = (Instant::now(), connect(&daemon, 1).await.into_split());
+    let drip = async {
+        // Written for as long as anybody takes it.
+        while writer.write_all(b"G").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let mut first = [0; 12];
+    tokio::select! {
+        () = drip => panic!("closed without an answer"),
+        read = timeout(PATIENCE, reader.read_exact(&mut first)) => assert!(read.expect("in time").is_ok()),
+    }
+    assert_eq!(&first, b"HTTP/1.1 408");
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
+    assert_eq!(rejected(&daemon, "head_timeout").await, 3.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_is_closed_after_its_time_which_is_no_refusal() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(directory.path(), "head_timeout = \"400ms\"\nidle_timeout = \"2s\"").await;
+    let mut stream = connect(&daemon, 1).await;
+    let began = Instant::now();
+    for _ in 0..2 {
+        stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+        let mut answer = vec![0; 4096];
+        let count = stream.read(&mut answer).await.expect("an answer");
+        assert!(answer[..count].ends_with(b"Healthy\n"), "{:?}", String::from_utf8_lossy(&answer[..count]));
+        // Longer than a head may take: an idle connection is another thing.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert_eq!(rest(&mut stream).await, "", "closed without a word");
+    assert!((Duration::from_millis(2600)..Duration::from_millis(6000)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(rejected(&daemon, "head_timeout").await, 0.0);
+    daemon.until(|d| async move { d.metric("probity_http_connections").await == 1.0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_has_so_many_connections_and_a_new_one_costs_it_its_own() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = large(directory.path(), "max_connections = 40\nmax_connections_per_peer = 2").await;
+    let (mut first, mut second) = (connect(&daemon, 2).await, connect(&daemon, 2).await);
+    assert!(asked(&daemon, 2, HEALTHY).await.ends_with("Healthy\n"));
+    assert_eq!(rest(&mut first).await, "", "the one that waited longest made room");
+    assert_eq!(rejected(&daemon, "displaced").await, 1.0);
+    second.write_all(HEALTHY).await.expect("sent");
+    assert!(rest(&mut second).await.ends_with("Healthy\n"));
+    // What is being answered makes no room.
+    let _readers = (slow_reader(&daemon, 2).await, slow_reader(&daemon, 2).await);
+    let refused = asked(&daemon, 2, b"").await;
+    assert!(refused.starts_with("HTTP/1.1 503 ") && refused.contains("from this address"), "{refused}");
+    assert_eq!(rejected(&daemon, "peer_connections").await, 1.0);
+    assert!(asked(&daemon, 3, HEALTHY).await.ends_with("Healthy\n"), "others are let in");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trusted_peer_finds_a_place_when_all_others_are_taken() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(directory.path(), "max_connections = 8\nmax_connections_per_peer = 8\ntrusted = [\"127.0.0.9\"]").await;
+    let mut silent = Vec::new();
+    for _ in 0..30 {
+        silent.push(connect(&daemon, 2).await);
+    }
+    let began = Instant::now();
+    assert!(asked(&daemon, 9, HEALTHY).await.ends_with("Healthy\n"));
+    assert!(asked(&daemon, 3, HEALTHY).await.ends_with("Healthy\n"), "one that is not trusted takes the place of a silent one");
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    let shown = asked(&daemon, 9, b"GET /metrics HTTP/1.0\r\n\r\n").await;
+    let open = shown.lines().find_map(|l| l.strip_prefix("probity_http_connections ")).expect("a gauge");
+    assert!(open.parse::<u32>().expect("a number") <= 8, "{open}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_is_kept_for_a_peer_that_took_an_answer_lately() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = large(directory.path(), "max_connections = 8\nmax_connections_per_peer = 8\nhead_timeout = \"300ms\"").await;
+    assert!(asked(&daemon, 5, HEALTHY).await.ends_with("Healthy\n"));
+    // Answers that are not taken take one place after the other, until only the kept one is left.
+    let mut readers = Vec::new();
+    while !asked(&daemon, 3, b"").await.starts_with("HTTP/1.1 503 ") {
+        assert!(readers.len() < 20, "all are let in");
+        let mut stream = connect(&daemon, 2).await;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+        readers.push(stream);
+    }
+    assert!(asked(&daemon, 5, HEALTHY).await.ends_with("Healthy\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_take_its_answer_is_cut_off() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = large(directory.path(), "answer_timeout = \"500ms\"").await;
+    let mut reader = slow_reader(&daemon, 2).await;
+    daemon.until(|d| async move { rejected(d, "answer_timeout").await == 1.0 }).await;
+    assert!(!rest(&mut reader).await.ends_with("0\r\n\r\n"), "what was cut off does not look whole");
+    daemon.until(|d| async move { d.metric("probity_http_connections").await == 1.0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pipelined_requests_are_answered_in_their_order() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(directory.path(), "").await;
+    let mut all = Vec::new();
+    for n in 0..200 {
+        let path = if n % 3 == 0 { "/-/healthy" } else { "/nothing" };
+        all.extend_from_slice(format!("GET {path} HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(300)).as_bytes());
+    }
+    all.extend_from_slice(HEALTHY);
+    let (mut reader, mut writer) = connect(&daemon, 1).await.into_split();
+    let sent = tokio::spawn(async move { writer.write_all(&all).await.map(|()| writer) });
+    let mut answers = String::new();
+    timeout(PATIENCE, reader.read_to_string(&mut answers)).await.expect("in time").expect("answered");
+    let status: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|a| &a[..3]).collect();
+    let expected: Vec<&str> = (0..200).map(|n| if n % 3 == 0 { "200" } else { "404" }).chain(["200"]).collect();
+    assert_eq!(status, expected);
+    assert!(sent.await.expect("joined").is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_protocols_are_told_what_this_port_speaks_and_a_warning_names_the_peer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(directory.path(), "").await;
+    // The beginning of a ClientHello; HTTP/2 with prior knowledge.
+    let answer = asked(&daemon, 7, b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03").await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("not TLS: use http://"), "{answer}");
+    let answer = asked(&daemon, 7, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00").await;
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("not HTTP/2"), "{answer}");
+    let answer = asked(&daemon, 7, b"HELO mail.example\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let answer = asked(&daemon, 7, b"POST /-/reload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    for (reason, count) in [("tls", 1.0), ("http2", 1.0), ("malformed", 1.0), ("body", 1.0)] {
+        assert_eq!(rejected(&daemon, reason).await, count, "{reason}");
+    }
+    daemon.until(|d| async move { d.log().contains("clients of the listener were refused") }).await;
+    let log = daemon.log();
+    let line = log.lines().find(|l| l.contains("clients of the listener were refused")).expect("a line");
+    assert!(line.contains("WARN") && line.contains("peer=127.0.0.7"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_framed_as_each_version_and_method_wants_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = large(directory.path(), "").await;
+    let answer = asked(&daemon, 1, b"GET /metrics?collect[]=state HTTP/1.0\r\n\r\n").await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.to_lowercase().contains("connection: close") && !head.to_lowercase().contains("chunked"), "{head}");
+    assert!(head.to_lowercase().contains("\r\ndate: "), "{head}");
+    assert!(body.ends_with('\n') && body.lines().filter(|l| l.starts_with("probity_endpoint_info{")).count() == 1500);
+    let answer = asked(&daemon, 1, b"HEAD /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.to_lowercase().contains("content-length: 8\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let chunked = daemon.get("/metrics?collect[]=state").await.expect("an answer");
+    assert_eq!(chunked.lines().filter(|l| l.starts_with("probity_endpoint_info{")).count(), 1500);
+    // A small body of a request is thrown away, and the next request is read behind it.
+    let two = b"POST /-/healthy HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let answer = asked(&daemon, 1, two).await;
+    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.ends_with("Healthy\n"), "{answer}");
+}
