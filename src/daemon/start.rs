@@ -169,6 +169,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
     recorder.restore_windows(windows);
+    recorder.restore_told_unknown(history.told_unknown()?);
     recorder.restore_recording(history.recording()?);
     recorder.restore_definitions(history.told()?.into());
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();

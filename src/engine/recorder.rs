@@ -35,7 +35,7 @@ use crate::judgement::loss::Standing;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
-use crate::outward::history::{EventDraft, OutboxDraft, Registration, Service};
+use crate::outward::history::{EventDraft, Posting, Registration, Service};
 use crate::outward::probe::Report;
 use crate::words::{Cause, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
@@ -146,7 +146,7 @@ pub struct Recorder {
     pub offset_ms: i64,
     log: InputLog,
     events: Vec<EventDraft>,
-    outbox: Vec<OutboxDraft>,
+    outbox: Vec<Posting>,
     blind: blind::Blind,
     touched: Vec<usize>,
     batch: u64,
@@ -206,7 +206,7 @@ impl Recorder {
             log: InputLog::new(now),
             events: Vec::new(),
             outbox: Vec::new(),
-            blind: blind::Blind::default(),
+            blind: blind::Blind::begun(now),
             touched: Vec::new(),
             batch: last_batch,
             uncommitted: Vec::new(),
@@ -263,6 +263,9 @@ impl Recorder {
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
         let told_outage = judge.outage().map(|o| o.from);
+        if let Some((from, _)) = judge.open_unknown().filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0) {
+            self.blind.begins(id, self.courses.len(), from);
+        }
         let since_utc = judge.outage().map(|o| o.from).or(judge.since()).map_or(now_utc, |at| self.utc(at));
         let last_transition_utc = judge.changed_at().map_or(0, |at| self.utc(at));
         self.courses.push(Course {
@@ -382,7 +385,7 @@ impl Recorder {
 
     /// Hears no more results; its judge stays to be taken over.
     pub fn retire(&mut self, index: usize) {
-        self.blind.ends(index);
+        self.blind.ends(self.courses[index].id);
         self.courses[index].in_service = false;
         self.courses[index].early = Vec::new();
     }
@@ -558,6 +561,13 @@ fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan::NotifyOn;
+    use crate::config::secret::Secret;
+    use crate::judgement::maintenance::Window;
+    use crate::outward::history::Stamp;
+    use crate::outward::history::outbox::{self, Fate};
+    use crate::outward::history::schema::open_to_read;
+    use crate::outward::history::writer::{History, Writer};
 
     /// Of one endpoint, in service since 1 ms.
     pub(super) fn recorder(interval: &str) -> Recorder {
@@ -571,6 +581,64 @@ mod tests {
         recorder.add(7, Arc::new(Entry::new(0, endpoint, 1)), Judge::default(), digest, None, 1);
         recorder.tell(0, Input::Start(1), 1);
         recorder
+    }
+
+    /// A history that takes a recorder's batches, as a daemon's does.
+    pub(super) struct Kept {
+        directory: tempfile::TempDir,
+        writer: Writer,
+    }
+
+    impl Kept {
+        pub fn new() -> Self {
+            let directory = tempfile::tempdir().expect("a directory");
+            let history = History::open(directory.path(), None).expect("a history");
+            let (writer, _) = history.start(drop).expect("a thread");
+            Self { directory, writer }
+        }
+
+        pub fn take(&self, recorder: &mut Recorder, now: Ms) {
+            let stamp = Stamp { timeline_ms: now, utc_ms: recorder.utc(now), ..Stamp::default() };
+            self.writer.commit(recorder.close_batch(stamp));
+            self.is_done();
+        }
+
+        /// The writer has done all that it was told.
+        fn is_done(&self) {
+            self.writer.register(Vec::new()).expect("an answer");
+        }
+
+        /// Messages to `ops` that may be sent then; they are not.
+        pub fn due(&self, utc: UtcMs) -> Vec<outbox::Waiting> {
+            outbox::due(&open_to_read(self.directory.path()).expect("opened"), "ops", (utc, 3_600_000), 100, |_| false).expect("read")
+        }
+
+        /// Tells that the first of those was tried.
+        pub fn try_one(&self, utc: UtcMs, fate: Fate, again_at: UtcMs) -> serde_json::Value {
+            let due = self.due(utc);
+            self.writer.sent(due[0].id, fate, again_at);
+            self.is_done();
+            serde_json::from_str(&due[0].body).expect("JSON")
+        }
+
+        pub fn told_unknown(&self) -> Vec<outbox::ToldUnknown> {
+            outbox::told_unknown(&open_to_read(self.directory.path()).expect("opened")).expect("read")
+        }
+    }
+
+    /// A receiver named `ops`.
+    pub(super) fn ops(on: &[StateName], after: Ms) -> Notify {
+        Notify { name: Name::new("ops").expect("a name"), url: Secret::new("http://127.0.0.1/"), after, on: NotifyOn::of(on), headers: Vec::new() }
+    }
+
+    /// Maintenance of everything, from a second of 1970 to another.
+    pub(super) fn window(id: &str, from: u64, to: u64) -> Window {
+        let start = format!("1970-01-01T00:{:02}:{:02}", from / 60, from % 60);
+        Window::from_json(&json!({
+            "id": id, "components": [], "endpoints": [], "start": start, "time_zone": "UTC", "every": [], "duration_ms": (to - from) * 1000,
+            "announced_at": null, "reason": "works",
+        }))
+        .expect("a window")
     }
 
     #[test]

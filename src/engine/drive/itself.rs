@@ -72,10 +72,8 @@ impl Driver {
         }
         tracing::warn!(step_ms = step, "the wall clock was set");
         let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
-        self.recorder.offset_ms = offset;
-        self.recorder.tell_windows(at);
         let projection = Some(Projection::ClockStep { at, offset_ms: offset });
-        let _ = self.recorder.push_event(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) });
+        self.recorder.clock_was_set(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) }, offset, at);
     }
 }
 

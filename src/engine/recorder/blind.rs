@@ -1,137 +1,303 @@
 //! Who is told of unknown time: one message for all endpoints that went blind together, one when all of them are measured again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Recorder;
-use crate::outward::history::OutboxDraft;
+use crate::outward::history::outbox::ToldUnknown;
+use crate::outward::history::{OutboxDraft, Posting};
 use crate::words::{Ms, Name, format_utc};
 
 /// Those that go blind within this time are told of together, whatever `after` says.
 const TOGETHER_MS: Ms = 10_000;
+/// After a start all endpoints are probed within this long: whether those that nobody measured while the daemon was away are still blind
+/// is not known before.
+const FIRST_PROBES_MS: Ms = 60_000;
 /// Names in one message.
 const LISTED: usize = 100;
 
-/// Endpoints whose time is unknown now, and what receivers were told of that.
-#[derive(Default)]
+/// Endpoints whose time is unknown now, and what receivers were told of that. The history keeps the latter.
 pub(super) struct Blind {
-    /// By place: since when.
-    since: BTreeMap<usize, Ms>,
-    /// By receiver: the begin of what it was told of, and the places in it that are still blind.
-    told: BTreeMap<Name, (Ms, BTreeSet<usize>)>,
-    /// Messages so far: no two have the same key.
+    /// When this process began.
+    started: Ms,
+    /// By the endpoint's number.
+    since: BTreeMap<i64, Stretch>,
+    told: BTreeMap<Name, Told>,
+    /// Messages so far: no two of a batch have the same key.
     messages: u64,
 }
 
+/// An open stretch of unknown time.
+#[derive(Clone, Copy)]
+struct Stretch {
+    index: usize,
+    from: Ms,
+    /// Receivers wait from here on.
+    told_from: Ms,
+    /// Declared maintenance holds it back until then, as far as was looked at.
+    held_until: Ms,
+}
+
+/// What a receiver was told.
+struct Told {
+    /// The begin that its messages have as their id.
+    begun: Ms,
+    /// Endpoints that are blind since, as it knows.
+    endpoints: BTreeMap<i64, Ms>,
+}
+
 impl Blind {
-    pub fn begins(&mut self, index: usize, at: Ms) {
-        self.since.insert(index, at);
+    pub fn begun(started: Ms) -> Self {
+        Self { started, since: BTreeMap::new(), told: BTreeMap::new(), messages: 0 }
     }
 
-    pub fn ends(&mut self, index: usize) {
-        self.since.remove(&index);
+    pub fn begins(&mut self, id: i64, index: usize, from: Ms) {
+        let told_from = if from < self.started { self.started + FIRST_PROBES_MS } else { from };
+        self.since.insert(id, Stretch { index, from, told_from, held_until: 0 });
+    }
+
+    pub fn ends(&mut self, id: i64) {
+        self.since.remove(&id);
+    }
+
+    /// What held messages back may do so no more, or longer.
+    pub fn windows_changed(&mut self) {
+        self.since.values_mut().for_each(|stretch| stretch.held_until = 0);
+    }
+
+    /// Endpoints that the receiver was not told of and that no maintenance holds back, if the first of them is due.
+    fn untold(&self, receiver: &Name, wait: Ms, now: Ms) -> Option<Vec<(i64, Stretch)>> {
+        let told = self.told.get(receiver);
+        let is_new = |id: &i64, stretch: &Stretch| told.is_none_or(|told| told.endpoints.get(id) != Some(&stretch.from));
+        let untold = || self.since.iter().filter(|(id, stretch)| stretch.held_until <= now && is_new(id, stretch));
+        let is_due = untold().any(|(_, stretch)| stretch.told_from + wait <= now);
+        is_due.then(|| untold().map(|(id, stretch)| (*id, *stretch)).collect())
     }
 }
 
 impl Recorder {
+    /// What receivers were told before this process, as the history has it.
+    pub fn restore_told_unknown(&mut self, list: Vec<ToldUnknown>) {
+        for ToldUnknown { receiver, endpoint, since, begun } in list {
+            let told = self.blind.told.entry(receiver).or_insert_with(|| Told { begun, endpoints: BTreeMap::new() });
+            told.endpoints.insert(endpoint, since);
+        }
+    }
+
     /// Messages that the passing of time asks for; called ten times a second.
     pub(super) fn tell_of_the_blind(&mut self, now: Ms) {
         if self.blind.since.is_empty() && self.blind.told.is_empty() {
             return;
         }
-        let mut messages = Vec::new();
         for receiver in self.notify.clone().iter().filter(|receiver| receiver.on.unknown) {
-            let wait = receiver.after.max(TOGETHER_MS);
-            let known = self.blind.told.get(&receiver.name).map(|(_, places)| places);
-            let is_new = |index: &usize| known.is_none_or(|places| !places.contains(index));
-            let is_due = self.blind.since.iter().any(|(index, at)| is_new(index) && *at + wait <= now);
-            if is_due {
-                let places: Vec<(usize, Ms)> = self.blind.since.iter().filter(|(index, _)| is_new(index)).map(|(index, at)| (*index, *at)).collect();
-                let from = places.iter().map(|(_, at)| *at).min().unwrap_or(now);
-                let begun = self.blind.told.get(&receiver.name).map_or(from, |(begun, _)| *begun);
-                let names = places.iter().take(LISTED).map(|(index, _)| self.courses[*index].entry.endpoint.load().name.to_string()).collect();
-                messages.push(self.blind_message(&receiver.name, "unknown", begun, from, (places.len(), names)));
-                let told = self.blind.told.entry(receiver.name.clone()).or_insert_with(|| (begun, BTreeSet::new()));
-                told.1.extend(places.iter().map(|(index, _)| *index));
-            }
+            self.tell_unknown(&receiver.name, receiver.after.max(TOGETHER_MS), now);
         }
         let since = &self.blind.since;
-        for (_, places) in self.blind.told.values_mut() {
-            places.retain(|index| since.contains_key(index));
+        for told in self.blind.told.values_mut() {
+            told.endpoints.retain(|id, from| since.get(id).is_some_and(|stretch| stretch.from == *from));
         }
-        let over: Vec<(Name, Ms)> =
-            self.blind.told.iter().filter(|(_, (_, places))| places.is_empty()).map(|(name, (from, _))| (name.clone(), *from)).collect();
+        let is_over = |told: &Told| told.endpoints.is_empty();
+        let over: Vec<(Name, Ms)> = self.blind.told.iter().filter(|(_, told)| is_over(told)).map(|(name, told)| (name.clone(), told.begun)).collect();
         for (receiver, begun) in over {
             self.blind.told.remove(&receiver);
-            messages.push(self.blind_message(&receiver, "known", begun, now, (0, Vec::new())));
+            let body = self.blind_body("known", begun, now);
+            self.post_of_the_blind(&receiver, ("known", begun, now), &body);
+            self.outbox.push(Posting::ToldKnown(receiver));
         }
-        self.outbox.extend(messages);
     }
 
-    fn blind_message(&mut self, receiver: &Name, state: &str, begun: Ms, since: Ms, (count, names): (usize, Vec<String>)) -> OutboxDraft {
-        self.blind.messages += 1;
-        let (number, offset_ms) = (self.blind.messages, self.offset_ms);
-        let utc = |at: Ms| at as i64 + offset_ms;
-        let mut body = json!({
+    /// Tells one receiver of those that it does not know to be unknown, once the first of them is due and no maintenance holds it back.
+    fn tell_unknown(&mut self, receiver: &Name, wait: Ms, now: Ms) {
+        let Some(candidates) = self.blind.untold(receiver, wait, now) else { return };
+        for (id, stretch) in candidates {
+            let until = self.maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now).unwrap_or(0);
+            self.blind.since.entry(id).and_modify(|stretch| stretch.held_until = until);
+        }
+        let Some(untold) = self.blind.untold(receiver, wait, now) else { return };
+        let endpoint = |stretch: &Stretch| self.courses[stretch.index].entry.endpoint.load();
+        let from = untold.iter().map(|(_, stretch)| stretch.from).min().unwrap_or(now);
+        let begun = self.blind.told.get(receiver).map_or(from, |told| told.begun);
+        let names: Vec<String> = untold.iter().take(LISTED).map(|(_, stretch)| endpoint(stretch).name.to_string()).collect();
+        let held_until =
+            untold.iter().filter_map(|(_, stretch)| self.maintenance_until(&endpoint(stretch), stretch.from + wait)).filter(|until| *until <= now).max();
+        let mut body = self.blind_body("unknown", begun, from);
+        body["count"] = json!(untold.len());
+        body["endpoints"] = json!(names);
+        body["detail"] = json!("the prober could not measure these endpoints; this is no downtime of theirs");
+        if let Some(until) = held_until {
+            body["held_by_maintenance_until"] = json!(format_utc(self.utc(until)));
+        }
+        self.post_of_the_blind(receiver, ("unknown", begun, from), &body);
+        let told = self.blind.told.entry(receiver.clone()).or_insert_with(|| Told { begun, endpoints: BTreeMap::new() });
+        told.endpoints.extend(untold.iter().map(|(id, stretch)| (*id, stretch.from)));
+        let row = |(id, stretch): &(i64, Stretch)| ToldUnknown { receiver: receiver.clone(), endpoint: *id, since: stretch.from, begun };
+        self.outbox.push(Posting::ToldUnknown(untold.iter().map(row).collect()));
+    }
+
+    fn blind_body(&self, state: &str, begun: Ms, since: Ms) -> Value {
+        json!({
             "schema": "probity-notification/2", "outage": format!("unknown-{begun}"), "endpoint": null, "component": null, "state": state,
-            "labels": {}, "since": format_utc(utc(since)),
-        });
-        if count > 0 {
-            body["count"] = json!(count);
-            body["endpoints"] = json!(names);
-            body["detail"] = json!("the prober could not measure these endpoints; this is no downtime of theirs");
-        }
-        OutboxDraft {
-            receiver: receiver.clone(),
-            key: format!("{state} - {begun}-{since}-{number}"),
-            body: body.to_string(),
-            not_before: utc(since),
-            cancels: None,
-        }
+            "labels": {}, "since": format_utc(self.utc(since)),
+        })
+    }
+
+    /// Keys name the batch: another process never uses one again.
+    fn post_of_the_blind(&mut self, receiver: &Name, (state, begun, since): (&str, Ms, Ms), body: &Value) {
+        self.blind.messages += 1;
+        let key = format!("{state} - {begun}-{since}-{}.{}", self.next_batch(), self.blind.messages);
+        let not_before = self.utc(since);
+        self.outbox.push(Posting::Message(OutboxDraft { receiver: receiver.clone(), key, body: body.to_string(), not_before, cancels: None }));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::recorder;
+    use std::sync::Arc;
+
+    use super::super::tests::{Kept, ops, recorder, window};
     use super::*;
-    use crate::config::plan::{Notify, NotifyOn};
-    use crate::config::secret::Secret;
     use crate::engine::inputs::Input;
     use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::outward::history::outbox::Fate;
     use crate::words::StateName;
 
-    fn receiver(name: &str, on: &[StateName]) -> Notify {
-        Notify { name: Name::new(name).expect("a name"), url: Secret::new("http://127.0.0.1/"), after: 0, on: NotifyOn::of(on), headers: Vec::new() }
+    const ALL: [StateName; 3] = [StateName::Down, StateName::Up, StateName::Unknown];
+    const NEVER: i64 = i64::MAX / 4;
+
+    fn success(recorder: &mut Recorder, at: Ms) {
+        recorder.tell(0, Input::Observe(ProbeResult { start: at, end: at + 1, verdict: Verdict::Success, slot: true }), at + 1);
     }
 
-    fn told(recorder: &mut Recorder) -> Vec<(String, String, serde_json::Value)> {
-        let read = |draft: OutboxDraft| (draft.receiver.to_string(), draft.key, serde_json::from_str(&draft.body).expect("JSON"));
-        std::mem::take(&mut recorder.outbox).into_iter().map(read).collect()
+    fn configure(recorder: &mut Recorder, receivers: Vec<crate::config::plan::Notify>) {
+        let metrics = recorder.board.plan.load().metrics.clone();
+        recorder.configure(receivers, &metrics);
+    }
+
+    /// Blind since 2 s, as is noticed at 9 s.
+    fn blind() -> (Recorder, Kept) {
+        let mut recorder = recorder("1s");
+        configure(&mut recorder, vec![ops(&ALL, 0)]);
+        success(&mut recorder, 1000);
+        recorder.tell_of_the_blind(1002);
+        recorder.tell(0, Input::Tick(9000), 9000);
+        assert_eq!(recorder.judge(0).open_unknown().map(|(from, _)| from), Some(2000));
+        (recorder, Kept::new())
+    }
+
+    /// What is posted by then, once.
+    fn told(recorder: &mut Recorder, kept: &Kept, now: Ms) -> Option<Value> {
+        recorder.tell_of_the_blind(now);
+        kept.take(recorder, now);
+        let waiting = kept.due(NEVER).len();
+        (waiting > 0).then(|| kept.try_one(NEVER, Fate::Over, now as i64))
+    }
+
+    /// Another process that begins with what the last one has left behind.
+    fn restarted(before: &Recorder, kept: &Kept, now: Ms) -> Recorder {
+        let board = Arc::new(crate::engine::board::Board::new(before.board.plan.load_full()));
+        let mut recorder = Recorder::new(board, 0, before.batch, now);
+        configure(&mut recorder, vec![ops(&ALL, 0)]);
+        recorder.restore_told_unknown(kept.told_unknown());
+        let course = &before.courses[0];
+        recorder.add(7, course.entry.clone(), course.judge.clone(), course.definition, Some(course.rules.cadence), now);
+        recorder.tell(0, Input::Start(now), now);
+        recorder
     }
 
     #[test]
     fn those_that_go_blind_together_are_one_message_and_their_return_is_another() {
+        let (mut recorder, kept) = blind();
+        assert_eq!(told(&mut recorder, &kept, 9000), None, "others may follow");
+        assert_eq!(told(&mut recorder, &kept, 11_999), None);
+        let first = told(&mut recorder, &kept, 12_000).expect("a message");
+        assert_eq!((&first["state"], &first["count"], &first["endpoints"]), (&json!("unknown"), &json!(1), &json!(["e"])));
+        assert_eq!(told(&mut recorder, &kept, 20_000), None, "once");
+        success(&mut recorder, 30_000);
+        let last = told(&mut recorder, &kept, 30_100).expect("a message");
+        assert_eq!((&last["state"], &last["outage"]), (&json!("known"), &first["outage"]));
+        assert_eq!((told(&mut recorder, &kept, 40_000), kept.told_unknown()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn who_did_not_ask_for_unknown_is_not_told_of_it() {
+        let (mut recorder, kept) = blind();
+        configure(&mut recorder, vec![ops(&ALL[..2], 0)]);
+        assert_eq!(told(&mut recorder, &kept, 60_000), None);
+    }
+
+    #[test]
+    fn what_was_told_before_a_restart_is_taken_back_after_it() {
+        let (mut recorder, kept) = blind();
+        let first = told(&mut recorder, &kept, 12_000).expect("a message");
+        let mut recorder = restarted(&recorder, &kept, 20_000);
+        assert_eq!(told(&mut recorder, &kept, 120_000), None, "it is blind as it was told");
+        success(&mut recorder, 121_000);
+        let last = told(&mut recorder, &kept, 121_002).expect("a message");
+        assert_eq!((&last["state"], &last["outage"]), (&json!("known"), &first["outage"]));
+        let mut recorder = restarted(&recorder, &kept, 121_500);
+        assert_eq!(told(&mut recorder, &kept, 122_000), None, "once");
+    }
+
+    #[test]
+    fn an_endpoint_that_left_while_nobody_was_there_is_taken_back_too() {
+        let (mut recorder, kept) = blind();
+        let first = told(&mut recorder, &kept, 12_000).expect("a message");
+        let mut recorder = restarted(&recorder, &kept, 20_000);
+        recorder.remove(0, 20_001);
+        let last = told(&mut recorder, &kept, 20_002).expect("a message");
+        assert_eq!((&last["state"], &last["outage"]), (&json!("known"), &first["outage"]));
+    }
+
+    #[test]
+    fn keys_are_used_once_over_all_processes() {
+        let (mut recorder, kept) = blind();
+        assert_eq!(told(&mut recorder, &kept, 12_000).expect("a message")["state"], "unknown");
+        // As if the receiver had been forgotten: it is told of the same stretch again.
+        let mut recorder = restarted(&recorder, &kept, 20_000);
+        recorder.blind.told.clear();
+        assert_eq!(told(&mut recorder, &kept, 120_000).expect("another message")["state"], "unknown");
+    }
+
+    #[test]
+    fn a_start_tells_nobody_of_the_time_before_it_unless_it_stays_unknown() {
         let mut recorder = recorder("1s");
-        let all = [StateName::Down, StateName::Up, StateName::Unknown];
-        let metrics = recorder.board.plan.load().metrics.clone();
-        recorder.configure(vec![receiver("ops", &all), receiver("calm", &all[..2])], &metrics);
-        let success = |at: Ms| Input::Observe(ProbeResult { start: at, end: at + 1, verdict: Verdict::Success, slot: true });
-        recorder.tell(0, success(1000), 1001);
-        assert!(told(&mut recorder).is_empty(), "not known yet is not blind");
-        recorder.tell(0, Input::Tick(9000), 9000);
-        recorder.tell_of_the_blind(9000);
-        assert!(told(&mut recorder).is_empty(), "others may follow");
-        recorder.tell_of_the_blind(13_000);
-        let first = told(&mut recorder);
-        assert_eq!(first.len(), 1, "only who asked for it: {first:?}");
-        assert_eq!((first[0].0.as_str(), first[0].2["state"].as_str(), first[0].2["endpoints"].as_array().map(Vec::len)), ("ops", Some("unknown"), Some(1)));
-        recorder.tell_of_the_blind(20_000);
-        assert!(told(&mut recorder).is_empty(), "once");
-        recorder.tell(0, success(30_000), 30_001);
-        recorder.tell_of_the_blind(30_100);
-        let last = told(&mut recorder);
-        assert_eq!((last.len(), last[0].2["state"].as_str(), &last[0].2["outage"]), (1, Some("known"), &first[0].2["outage"]));
+        success(&mut recorder, 1000);
+        let kept = Kept::new();
+        let mut recorder = restarted(&recorder, &kept, 3_600_000);
+        recorder.tell(0, Input::Tick(3_600_100), 3_600_100);
+        assert_eq!(recorder.judge(0).open_unknown().map(|(from, _)| from), Some(2000));
+        assert_eq!(told(&mut recorder, &kept, 3_600_100 + 60_000), None);
+        assert_eq!(told(&mut recorder, &kept, 3_600_100 + 70_000).expect("a message")["state"], "unknown");
+    }
+
+    #[test]
+    fn maintenance_holds_it_back_follows_what_is_declared_and_says_so() {
+        let (mut recorder, kept) = blind();
+        recorder.reconcile_windows(&[window("w", 5, 60)], 9000);
+        assert_eq!(told(&mut recorder, &kept, 30_000), None);
+        recorder.reconcile_windows(&[window("w", 5, 120)], 40_000);
+        assert_eq!(told(&mut recorder, &kept, 119_900), None, "prolonged");
+        let message = told(&mut recorder, &kept, 120_000).expect("a message");
+        assert_eq!((&message["state"], &message["held_by_maintenance_until"]), (&json!("unknown"), &json!("1970-01-01T00:02:00.000Z")));
+    }
+
+    #[test]
+    fn maintenance_that_is_cancelled_releases_what_is_still_unknown() {
+        let (mut recorder, kept) = blind();
+        recorder.reconcile_windows(&[window("w", 5, 600)], 9000);
+        assert_eq!(told(&mut recorder, &kept, 30_000), None);
+        recorder.reconcile_windows(&[], 40_000);
+        let message = told(&mut recorder, &kept, 40_100).expect("a message");
+        assert_eq!((&message["state"], &message["held_by_maintenance_until"]), (&json!("unknown"), &json!("1970-01-01T00:00:40.000Z")));
+    }
+
+    #[test]
+    fn what_is_known_again_before_its_maintenance_ends_is_told_to_nobody() {
+        let (mut recorder, kept) = blind();
+        recorder.reconcile_windows(&[window("w", 5, 60)], 9000);
+        assert_eq!(told(&mut recorder, &kept, 30_000), None);
+        success(&mut recorder, 50_000);
+        assert_eq!(told(&mut recorder, &kept, 61_000), None);
     }
 }

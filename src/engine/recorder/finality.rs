@@ -1,6 +1,6 @@
 //! What became final of an endpoint: a line in the log, an event, a message to whoever is notified.
 
-use super::messages::{State, notifications};
+use super::messages::State;
 use super::{EVENTS_WAITING_LIMIT, Recorder};
 use crate::engine::events;
 use crate::judgement::state::Change;
@@ -13,28 +13,24 @@ impl Recorder {
         let offset = self.offset_ms;
         let utc = |at: Ms| at as i64 + offset;
         let now_utc = utc(now);
-        let mut messages = Vec::new();
-        let held_until = match change {
-            Change::Down { confirmed_at, .. } => self.maintenance_until(&endpoint, *confirmed_at),
-            _ => None,
-        };
+        let mut told = None;
         let course = &mut self.courses[index];
         match *change {
             Change::Down { from, confirmed_at, cause, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
                 self.counts.transitions += 1;
                 tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
-                messages = notifications(&self.notify, &endpoint, course.id, State::Down { from, confirmed_at, cause, detail, held_until }, offset);
+                told = Some(State::Down { from, confirmed_at, cause, detail });
             }
             Change::Up { from, to, down, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
                 self.counts.transitions += 1;
                 tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(to)), down_ms = down, "up");
-                messages = notifications(&self.notify, &endpoint, course.id, State::Up { from, to, down }, offset);
+                told = Some(State::Up { from, to, down });
             }
             Change::OutageLeft { from, to, .. } => {
                 course.since_utc = utc(to);
-                messages = notifications(&self.notify, &endpoint, course.id, State::Closed { from, at: now }, offset);
+                told = Some(State::Closed { from, at: now });
             }
             Change::Proven { .. } => {}
             Change::OutOfService { to, .. } => course.since_utc = utc(to),
@@ -45,12 +41,12 @@ impl Recorder {
             Change::UnknownFrom { from, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
                 if course.judge.transitions().unknown > 0 {
-                    self.blind.begins(index, from);
+                    self.blind.begins(course.id, index, from);
                     tracing::warn!(endpoint = %name, state = "unknown", since = %format_utc(utc(from)), "unknown");
                 }
             }
             Change::UnknownUntil { from, to, reason, .. } => {
-                self.blind.ends(index);
+                self.blind.ends(course.id);
                 course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
                 if to > from && reason != Reason::Starting {
                     tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");
@@ -60,7 +56,8 @@ impl Recorder {
         }
         let who = (course.id, name.clone());
         self.keep_events(index, change, events::draft(who, change, now, self.offset_ms, now_utc));
-        if self.outbox.len() < EVENTS_WAITING_LIMIT {
+        if let Some(state) = told.filter(|_| self.outbox.len() < EVENTS_WAITING_LIMIT) {
+            let messages = self.notifications(index, state, now);
             self.outbox.extend(messages);
         }
     }

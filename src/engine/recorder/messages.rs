@@ -4,23 +4,21 @@
 
 use serde_json::{Value, json};
 
-use super::Recorder;
 use super::windows::windows_of;
+use super::{Kept, Recorder};
 use crate::config::plan::{Endpoint, Notify};
-use crate::outward::history::{OutboxDraft, RELEASE};
+use crate::outward::history::{EventDraft, OutboxDraft, Posting};
 use crate::words::{Cause, Ms, format_utc};
 
 /// How far ahead a maintenance window is followed that holds messages back.
 const WINDOWS_AHEAD_MS: Ms = 31 * 86_400_000;
 
 pub(super) enum State<'d> {
-    /// `held_until`: the end of the declared maintenance that the confirmation falls into.
     Down {
         from: Ms,
         confirmed_at: Ms,
         cause: Cause,
         detail: Option<&'d str>,
-        held_until: Option<Ms>,
     },
     Up {
         from: Ms,
@@ -34,21 +32,28 @@ pub(super) enum State<'d> {
     },
 }
 
+/// When the first message of an outage may be sent, and until when declared maintenance holds it back, if it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    at: Ms,
+    held_until: Option<Ms>,
+}
+
 /// An id that the messages of one outage share.
 fn outage_id(endpoint: i64, from: Ms) -> String {
     format!("{endpoint}-{from}")
 }
 
-/// One message for each receiver. An end that comes before anybody was told of the begin takes that back and says nothing itself.
-pub(super) fn notifications(receivers: &[Notify], endpoint: &Endpoint, id: i64, state: State, offset_ms: i64) -> Vec<OutboxDraft> {
-    let about = About { name: endpoint.name.as_str(), component: endpoint.component.as_str(), labels: json!(&*endpoint.labels) };
-    receivers.iter().filter_map(|receiver| message(receiver, &about, id, &state, offset_ms)).collect()
+/// The key of an outage's first message to a receiver.
+fn begin_key(endpoint: i64, from: Ms) -> String {
+    format!("down {endpoint} {from}")
 }
 
-/// The same for an endpoint that the config no longer has.
-pub(super) fn closings(receivers: &[Notify], name: &str, id: i64, (from, at): (Ms, Ms), offset_ms: i64) -> Vec<OutboxDraft> {
+/// An end of an outage for an endpoint that the config no longer has.
+pub(super) fn closings(receivers: &[Notify], name: &str, id: i64, (from, at): (Ms, Ms), offset_ms: i64) -> Vec<Posting> {
     let about = About { name, component: name, labels: json!({}) };
-    receivers.iter().filter_map(|receiver| message(receiver, &about, id, &State::Closed { from, at }, offset_ms)).collect()
+    let due = Due { at, held_until: None };
+    receivers.iter().filter_map(|receiver| message(receiver, &about, id, &State::Closed { from, at }, due, offset_ms)).map(Posting::Message).collect()
 }
 
 struct About<'e> {
@@ -57,7 +62,8 @@ struct About<'e> {
     labels: Value,
 }
 
-fn message(receiver: &Notify, about: &About, id: i64, state: &State, offset_ms: i64) -> Option<OutboxDraft> {
+/// `due`: of an outage's first message.
+fn message(receiver: &Notify, about: &About, id: i64, state: &State, due: Due, offset_ms: i64) -> Option<OutboxDraft> {
     let utc = |at: Ms| at as i64 + offset_ms;
     let common = |state: &str, from: Ms, since: Ms| {
         json!({"schema": "probity-notification/2", "outage": outage_id(id, from), "endpoint": about.name, "component": about.component,
@@ -65,52 +71,86 @@ fn message(receiver: &Notify, about: &About, id: i64, state: &State, offset_ms: 
     };
     let draft = |key: String, body: String, not_before, cancels| OutboxDraft { receiver: receiver.name.clone(), key, body, not_before, cancels };
     match *state {
-        State::Down { from, confirmed_at, cause, detail, held_until } => {
+        State::Down { from, confirmed_at, cause, detail } => {
             let mut body = common("down", from, from);
             body["confirmed_at"] = json!(format_utc(utc(confirmed_at)));
             body["cause"] = json!(cause.as_str());
             body["detail"] = json!(detail.unwrap_or_default());
-            let mut not_before = utc(confirmed_at) + receiver.after as i64;
-            if let Some(until) = held_until {
+            if let Some(until) = due.held_until {
                 body["held_by_maintenance_until"] = json!(format_utc(utc(until)));
-                not_before = not_before.max(utc(until));
             }
-            receiver.on.down.then(|| draft(format!("down {id} {from}"), body.to_string(), not_before, None))
+            receiver.on.down.then(|| draft(begin_key(id, from), body.to_string(), utc(due.at), None))
         }
         State::Up { from, to, down } => {
             let mut body = common("up", from, to);
             body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
             let text = if receiver.on.up { body.to_string() } else { String::new() };
-            Some(draft(format!("up {id} {from}"), text, utc(to), Some(format!("down {id} {from}"))))
+            Some(draft(format!("up {id} {from}"), text, utc(to), Some(begin_key(id, from))))
         }
         State::Closed { from, at } => {
             let mut body = common("closed", from, at);
             body["detail"] = json!("the endpoint left service while it was down; nothing more is known of it");
             let text = if receiver.on.down { body.to_string() } else { String::new() };
-            Some(draft(format!("left {id} {from}"), text, utc(at), Some(format!("down {id} {from}"))))
+            Some(draft(format!("left {id} {from}"), text, utc(at), Some(begin_key(id, from))))
         }
     }
 }
 
 impl Recorder {
-    /// A window has ended before its time: what it held back of outages that are still open may go.
-    pub(super) fn release_messages(&mut self, now: Ms) {
-        let mut drafts = Vec::new();
-        for course in self.courses.iter().filter(|course| course.in_service) {
-            let Some(outage) = course.judge.outage() else { continue };
-            let endpoint = course.entry.endpoint.load();
-            if self.maintenance_until(&endpoint, now).is_some() {
-                continue;
-            }
-            drafts.extend(self.notify.iter().map(|receiver| OutboxDraft {
-                receiver: receiver.name.clone(),
-                key: format!("{RELEASE}{} {}", course.id, outage.from),
-                body: String::new(),
-                not_before: (outage.confirmed_at + receiver.after).max(now) as i64 + self.offset_ms,
-                cancels: None,
-            }));
+    /// One message for each receiver. An end that comes before anybody was told of the begin takes that back and says nothing itself.
+    pub(super) fn notifications(&self, index: usize, state: State, now: Ms) -> Vec<Posting> {
+        let course = &self.courses[index];
+        let endpoint = course.entry.endpoint.load();
+        let about = About { name: endpoint.name.as_str(), component: endpoint.component.as_str(), labels: json!(&*endpoint.labels) };
+        let draft = |receiver: &Notify| {
+            let due = match state {
+                State::Down { confirmed_at, .. } => self.due(&endpoint, confirmed_at + receiver.after, now),
+                State::Up { .. } | State::Closed { .. } => Due { at: now, held_until: None },
+            };
+            message(receiver, &about, course.id, &state, due, self.offset_ms)
+        };
+        self.notify.iter().filter_map(draft).map(Posting::Message).collect()
+    }
+
+    /// First messages of open outages that wait for their time follow the windows as they are now.
+    pub(super) fn hold_messages(&mut self, now: Ms) {
+        // What was asked for before and is not committed yet is asked for again.
+        self.outbox.retain(|posting| !matches!(posting, Posting::Hold { .. }));
+        for index in 0..self.courses.len() {
+            self.hold_messages_of(index, now);
         }
-        self.outbox.extend(drafts);
+    }
+
+    pub(super) fn hold_messages_of(&mut self, index: usize, now: Ms) {
+        let course = &self.courses[index];
+        let Some(outage) = course.judge.outage().filter(|_| course.in_service) else { return };
+        let endpoint = course.entry.endpoint.load();
+        let hold = |receiver: &Notify| {
+            let due = self.due(&endpoint, outage.confirmed_at + receiver.after, now);
+            let (receiver, key) = (receiver.name.clone(), begin_key(course.id, outage.from));
+            Posting::Hold { receiver, key, not_before: self.utc(due.at), held_until: due.held_until.map(|until| self.utc(until)) }
+        };
+        let holds: Vec<Posting> = self.notify.iter().filter(|receiver| receiver.on.down).map(hold).collect();
+        self.outbox.extend(holds);
+    }
+
+    /// The wall clock was set. If the history can be told of it, what waits in the outbox waits as long as before; else the next start finds
+    /// the step again.
+    pub fn clock_was_set(&mut self, event: EventDraft, offset_ms: i64, now: Ms) {
+        let by = offset_ms - self.offset_ms;
+        self.offset_ms = offset_ms;
+        if self.push_event(event) == Kept::Yes {
+            self.outbox.push(Posting::ClockStep(by));
+        }
+        self.tell_windows(now);
+    }
+
+    /// A message that is due at an instant waits for the end of the maintenance that holds it there, or holds now.
+    fn due(&self, endpoint: &Endpoint, at: Ms, now: Ms) -> Due {
+        let first = self.maintenance_until(endpoint, at);
+        let second = if first.unwrap_or(at) < now { self.maintenance_until(endpoint, now) } else { None };
+        let held_until = second.or(first);
+        Due { at: held_until.unwrap_or(at), held_until }
     }
 
     /// The end of the declared maintenance that an instant falls into, if it does.
@@ -127,5 +167,158 @@ impl Recorder {
             }
             until = next;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Kept, ops, recorder, window};
+    use super::*;
+    use crate::engine::events;
+    use crate::engine::inputs::Input;
+    use crate::judgement::maintenance::Origin;
+    use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::outward::history::Projection;
+    use crate::outward::history::outbox::{Fate, Waiting};
+    use crate::words::{Name, StateName};
+
+    const ALL: [StateName; 3] = [StateName::Down, StateName::Up, StateName::Unknown];
+    const YEAR_MS: i64 = 365 * 86_400_000;
+
+    /// Down since 2.5 s, confirmed at 4.001 s. `before`: what is declared at 1.5 s.
+    fn down(receiver: Notify, before: &[crate::judgement::maintenance::Window], offset_ms: i64) -> (Recorder, Kept) {
+        let (mut recorder, kept) = (recorder("1s"), Kept::new());
+        let metrics = recorder.board.plan.load().metrics.clone();
+        recorder.offset_ms = offset_ms;
+        recorder.configure(vec![receiver], &metrics);
+        observe(&mut recorder, 1000, Verdict::Success);
+        recorder.reconcile_windows(before, 1500);
+        observe(&mut recorder, 2000, Verdict::Success);
+        observe(&mut recorder, 3000, Verdict::Failure(Cause::ConnectRefused));
+        observe(&mut recorder, 4000, Verdict::Failure(Cause::ConnectRefused));
+        assert_eq!(recorder.judge(0).outage().map(|o| (o.from, o.confirmed_at)), Some((2500, 4001)));
+        kept.take(&mut recorder, 5000);
+        (recorder, kept)
+    }
+
+    fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
+        recorder.tell(0, Input::Observe(ProbeResult { start: at, end: at + 1, verdict, slot: true }), at + 1);
+    }
+
+    /// The state and the end of the hold of what may be sent, where there is one message.
+    fn said(due: &[Waiting]) -> Option<(String, Option<String>)> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let [message] = due else { return None };
+        let body: Value = serde_json::from_str(&message.body).expect("JSON");
+        Some((text(&body["state"]).expect("a state"), text(&body["held_by_maintenance_until"])))
+    }
+
+    fn held(until: &str) -> Option<(String, Option<String>)> {
+        Some(("down".to_owned(), Some(format!("1970-01-01T00:{until}Z"))))
+    }
+
+    fn plain() -> Option<(String, Option<String>)> {
+        Some(("down".to_owned(), None))
+    }
+
+    #[test]
+    fn a_window_holds_until_its_end_as_it_was_declared() {
+        let (_, kept) = down(ops(&ALL, 0), &[window("w", 2, 20)], 0);
+        assert_eq!((said(&kept.due(19_999)), said(&kept.due(20_000))), (None, held("00:20.000")));
+    }
+
+    #[test]
+    fn a_window_that_is_prolonged_holds_longer_and_one_that_is_cut_short_less() {
+        for (end, until) in [(40, "00:40.000"), (12, "00:12.000")] {
+            let (mut recorder, kept) = down(ops(&ALL, 0), &[window("w", 2, 20)], 0);
+            recorder.reconcile_windows(&[window("w", 2, end)], 10_000);
+            kept.take(&mut recorder, 10_001);
+            let end = end as i64 * 1000;
+            assert_eq!((said(&kept.due(end - 1)), said(&kept.due(end))), (None, held(until)), "until {end}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_cancelled_or_moved_on_releases_at_that_moment() {
+        for after in [None, Some(window("w", 30, 50))] {
+            let (mut recorder, kept) = down(ops(&ALL, 0), &[window("w", 2, 20)], 0);
+            recorder.reconcile_windows(after.as_slice(), 10_000);
+            kept.take(&mut recorder, 10_001);
+            assert_eq!((said(&kept.due(9_999)), said(&kept.due(10_001))), (None, held("00:10.000")), "{after:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_that_is_declared_after_the_confirmation_holds_what_waits_and_not_what_is_due() {
+        let (mut recorder, kept) = down(ops(&ALL, 60_000), &[], 0);
+        assert_eq!(recorder.declare(window("w", 30, 120), "anna", Origin::Person, 10_000), super::super::Kept::Yes);
+        recorder.tell_windows(10_000);
+        kept.take(&mut recorder, 10_001);
+        assert_eq!((said(&kept.due(119_999)), said(&kept.due(120_000))), (None, held("02:00.000")));
+        // It ends before it has begun: it held nothing.
+        assert_eq!(recorder.end_window(&Name::new("w").expect("a name"), "anna", 20_000), Ok(()));
+        recorder.tell_windows(20_000);
+        kept.take(&mut recorder, 20_001);
+        assert_eq!((said(&kept.due(64_000)), said(&kept.due(64_001))), (None, plain()));
+
+        let (mut recorder, kept) = down(ops(&ALL, 0), &[], 0);
+        recorder.reconcile_windows(&[window("w", 2, 120)], 10_000);
+        kept.take(&mut recorder, 10_001);
+        assert_eq!(said(&kept.due(10_001)), plain(), "its time had come before");
+    }
+
+    #[test]
+    fn an_outage_that_ends_before_its_window_is_told_to_nobody() {
+        let (mut recorder, kept) = down(ops(&ALL, 0), &[window("w", 2, 20)], 0);
+        observe(&mut recorder, 5500, Verdict::Success);
+        kept.take(&mut recorder, 6000);
+        assert!(kept.due(i64::MAX / 4).is_empty());
+    }
+
+    fn set_clock(recorder: &mut Recorder, offset_ms: i64, now: Ms) {
+        let step = events::general("clock_step", now, now as i64 + offset_ms, json!({}));
+        recorder.clock_was_set(EventDraft { projection: Some(Projection::ClockStep { at: now, offset_ms }), ..step }, offset_ms, now);
+    }
+
+    #[test]
+    fn what_waits_for_its_time_follows_a_clock_that_was_set() {
+        for offset_ms in [YEAR_MS, -YEAR_MS] {
+            let (mut recorder, kept) = down(ops(&ALL, 60_000), &[], offset_ms);
+            set_clock(&mut recorder, 0, 10_000);
+            kept.take(&mut recorder, 10_001);
+            assert_eq!((said(&kept.due(64_000)), said(&kept.due(64_001))), (None, plain()), "the clock was off by {offset_ms}");
+        }
+    }
+
+    #[test]
+    fn messages_of_an_outage_that_is_over_follow_a_clock_that_was_set_back() {
+        let (mut recorder, kept) = down(ops(&ALL, 0), &[], YEAR_MS);
+        observe(&mut recorder, 5500, Verdict::Success);
+        kept.take(&mut recorder, 6000);
+        set_clock(&mut recorder, 0, 10_000);
+        kept.take(&mut recorder, 10_001);
+        let states = ["down", "up"].map(|_| kept.try_one(10_001, Fate::Over, 10_001)["state"].as_str().unwrap_or_default().to_owned());
+        assert_eq!(states, ["down", "up"]);
+    }
+
+    #[test]
+    fn a_window_is_held_against_the_calendar_after_a_clock_was_set() {
+        let (mut recorder, kept) = down(ops(&ALL, 0), &[window("w", 2, 60)], 0);
+        set_clock(&mut recorder, 20_000, 10_000);
+        kept.take(&mut recorder, 10_001);
+        assert_eq!((said(&kept.due(59_999)), said(&kept.due(60_000))), (None, held("01:00.000")));
+    }
+
+    #[test]
+    fn a_receiver_that_asks_for_down_only_is_not_told_of_an_outage_that_is_over() {
+        let (mut recorder, kept) = down(ops(&[StateName::Down], 0), &[], 0);
+        assert_eq!(kept.try_one(5000, Fate::Again, 6000)["state"], "down");
+        observe(&mut recorder, 5500, Verdict::Success);
+        kept.take(&mut recorder, 6000);
+        assert!(kept.due(i64::MAX / 4).is_empty(), "the endpoint is up");
+        observe(&mut recorder, 6500, Verdict::Failure(Cause::ConnectRefused));
+        observe(&mut recorder, 7500, Verdict::Failure(Cause::ConnectRefused));
+        kept.take(&mut recorder, 8000);
+        assert_eq!(said(&kept.due(8000)), plain(), "the next one is another");
     }
 }

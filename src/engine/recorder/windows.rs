@@ -79,7 +79,6 @@ impl Recorder {
         }
         tracing::info!(window = %id, by, "maintenance ended");
         self.change_windows(|all| all.iter_mut().filter(|s| s.window.id == *id && s.ended.is_none()).for_each(|s| s.ended = Some(at)));
-        self.release_messages(now);
         Ok(())
     }
 
@@ -96,8 +95,10 @@ impl Recorder {
         self.board.windows.store(Arc::new(all));
     }
 
-    /// Tells every judge the windows around now.
+    /// Tells every judge the windows around now; messages that wait follow them.
     pub fn tell_windows(&mut self, now: Ms) {
+        self.hold_messages(now);
+        self.blind.windows_changed();
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         if all.is_empty() {
             return;
@@ -111,6 +112,8 @@ impl Recorder {
     pub fn tell_windows_to(&mut self, index: usize, now: Ms) {
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         tell_course(&mut self.courses[index], &all, now, offset);
+        self.hold_messages_of(index, now);
+        self.blind.windows_changed();
     }
 
     /// A correction: an event beside the record, never an edit of it.

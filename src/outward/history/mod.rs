@@ -9,6 +9,7 @@ pub mod chain;
 pub mod checkpoint;
 pub mod definitions;
 pub mod makeup;
+pub mod outbox;
 pub mod past;
 pub mod prune;
 pub mod read;
@@ -66,7 +67,8 @@ pub struct Batch {
     pub states: Vec<(i64, Vec<u8>)>,
     /// Marks before this one are in every stored judge.
     pub prune_before: u64,
-    pub outbox: Vec<OutboxDraft>,
+    /// Changes of the outbox, in order.
+    pub outbox: Vec<Posting>,
     /// Coming and going of endpoints, in order.
     pub service: Vec<Service>,
     /// Slots that a contract counts one by one: endpoint, start in UTC, whether it succeeded.
@@ -159,8 +161,24 @@ pub enum Projection {
     },
 }
 
-/// The key of a draft that is no message: what follows it names an outage, whose begin may be sent from `not_before` on, not later.
-pub const RELEASE: &str = "release ";
+/// A change of the outbox.
+#[derive(Debug, Clone)]
+pub enum Posting {
+    Message(OutboxDraft),
+    /// A message that still waits for its time waits for this one; `held_until`: the end of the declared maintenance that holds it back.
+    Hold {
+        receiver: Name,
+        key: String,
+        not_before: UtcMs,
+        held_until: Option<UtcMs>,
+    },
+    /// The wall clock was set by so many milliseconds: what was put off before lasts as long as it would have.
+    ClockStep(i64),
+    /// Receivers were told that these endpoints are unknown.
+    ToldUnknown(Vec<outbox::ToldUnknown>),
+    /// The receiver was told that all of its unknown endpoints are known again.
+    ToldKnown(Name),
+}
 
 /// A message for a receiver, kept until it is delivered.
 #[derive(Debug, Clone)]

@@ -311,54 +311,6 @@ pub fn newest_checkpoint(connection: &Connection) -> Result<Option<String>, Hist
     Ok(connection.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?)
 }
 
-/// Waiting messages of one receiver that are looked at for the firsts of their queues.
-const QUEUED_LOOKED_AT: i64 = 20_000;
-
-/// A message that waits to be delivered.
-#[derive(Debug, Clone)]
-pub struct Waiting {
-    pub id: i64,
-    pub receiver: String,
-    pub body: String,
-    pub tries: u32,
-}
-
-/// Messages of one receiver that are due at `now`, oldest first. Those of one endpoint are a queue: only its first is sent, so that the last
-/// one that was accepted tells how things stand. `held`: numbers of messages under way or put off. A repetition that is due later than
-/// `patience` from now was put off by a clock that was ahead then.
-pub fn outbox_due(
-    connection: &Connection,
-    receiver: &str,
-    (now, patience): (UtcMs, i64),
-    limit: usize,
-    held: impl Fn(i64) -> bool,
-) -> Result<Vec<Waiting>, HistoryError> {
-    let mut statement =
-        connection.prepare_cached("SELECT id, key, body, tries, not_before FROM outbox WHERE done = 0 AND receiver = ?1 ORDER BY id LIMIT ?2")?;
-    let mut rows = statement.query(params![receiver, QUEUED_LOOKED_AT])?;
-    let (mut queues, mut due) = (std::collections::HashSet::new(), Vec::new());
-    while let Some(row) = rows.next()? {
-        let (id, key, tries, not_before): (i64, String, u32, i64) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
-        // "down 7 1793491200000": the second word is the endpoint's number.
-        let is_first = queues.insert(key.split(' ').nth(1).unwrap_or_default().to_owned());
-        let is_due = not_before <= now || tries > 0 && not_before > now + patience;
-        if due.len() < limit && is_first && is_due && !held(id) {
-            due.push(Waiting { id, receiver: receiver.to_owned(), body: row.get(2)?, tries });
-            if due.len() >= limit {
-                break;
-            }
-        }
-    }
-    Ok(due)
-}
-
-/// Receivers that messages wait for.
-pub fn outbox_receivers(connection: &Connection) -> Result<Vec<String>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT DISTINCT receiver FROM outbox WHERE done = 0")?;
-    let names = statement.query_map([], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
-}
-
 /// Latency of one endpoint over the stored hours from `hour` on.
 pub fn latency_since(connection: &Connection, endpoint: &str, hour: i64) -> Result<Vec<(i64, Vec<u8>)>, HistoryError> {
     let mut statement = connection

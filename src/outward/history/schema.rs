@@ -163,6 +163,7 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
         _ => {}
     }
     connection.execute_batch(super::definitions::INDEX)?;
+    connection.execute_batch(super::outbox::TABLES)?;
     Ok(connection)
 }
 

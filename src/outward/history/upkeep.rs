@@ -249,7 +249,7 @@ impl Upkeep {
                 self.tasks = next_tasks(&history.connection, &history.seals, hour)?;
             }
             let Some(task) = self.tasks.pop_front() else {
-                history.connection.execute("DELETE FROM outbox WHERE done = 1 AND not_before < ?1", [utc - DELIVERED_KEPT_MS])?;
+                super::outbox::forget(&history.connection, utc - DELIVERED_KEPT_MS)?;
                 self.over = None;
                 return Ok(());
             };

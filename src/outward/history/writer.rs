@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
 use super::append::append;
 use super::chain::{GENESIS, hex};
 use super::checkpoint::{Signer, TermsKey};
 use super::definitions::{Told, told};
+use super::outbox::{Fate, ToldUnknown};
 use super::prune::{Cut, Pruned};
 use super::registry::{Registered, register, serve};
 use super::restore::{Restored, restore};
@@ -61,7 +62,7 @@ enum Command {
     Register(Vec<Registration>, Sender<Result<Vec<Registered>, String>>),
     Sent {
         id: i64,
-        delivered: bool,
+        fate: Fate,
         again_at: UtcMs,
     },
     /// Ends once all before it is done, or has failed this long.
@@ -179,6 +180,11 @@ impl History {
         told(&self.connection)
     }
 
+    /// Whom receivers were told of that was unknown, and not of their return.
+    pub fn told_unknown(&self) -> Result<Vec<ToldUnknown>, HistoryError> {
+        outbox::told_unknown(&self.connection)
+    }
+
     /// Endpoints whose single results are recorded.
     pub fn recording(&self) -> Result<Vec<i64>, HistoryError> {
         let mut statement = self.connection.prepare("SELECT endpoint FROM recording WHERE to_at IS NULL")?;
@@ -250,9 +256,9 @@ impl Writer {
         self.send(Command::Reopen(hour));
     }
 
-    /// A message was delivered, or is to be tried again at `again_at`.
-    pub fn sent(&self, id: i64, delivered: bool, again_at: UtcMs) {
-        self.send(Command::Sent { id, delivered, again_at });
+    /// What became of a try of a message; `again_at`: when it is tried again, if it is.
+    pub fn sent(&self, id: i64, fate: Fate, again_at: UtcMs) {
+        self.send(Command::Sent { id, fate, again_at });
     }
 
     /// Registers endpoints while the daemon runs. Waits for the disk; not for the probing thread.
@@ -338,10 +344,7 @@ impl<T: Fn(Progress)> Running<T> {
             Command::Register(list, reply) => {
                 let _ = reply.send(self.history.register(&list).map_err(|e| e.to_string()));
             }
-            Command::Sent { id, delivered, again_at } => self.log_failure("updating the outbox", |h| {
-                h.connection.execute("UPDATE outbox SET tries = tries + 1, done = ?2, not_before = ?3 WHERE id = ?1", params![id, delivered, again_at])?;
-                Ok(())
-            }),
+            Command::Sent { id, fate, again_at } => self.log_failure("updating the outbox", |h| outbox::sent(&mut h.connection, id, fate, again_at)),
             Command::End(_) => return true,
         }
         false
@@ -437,8 +440,8 @@ impl History {
                 let sql = "INSERT OR IGNORE INTO result (endpoint, at, ok) VALUES (?1, ?2, ?3)";
                 transaction.prepare_cached(sql)?.execute(params![endpoint, at, ok])?;
             }
-            for message in &batch.outbox {
-                post(&transaction, message, batch.stamp.utc_ms)?;
+            for posting in &batch.outbox {
+                outbox::post(&transaction, posting, batch.stamp.utc_ms)?;
             }
         }
         let checkpoint = self.notary.due(seq, &head, batch.stamp.utc_ms, Closing::No);
@@ -475,30 +478,4 @@ impl History {
         }
         Ok(transaction.commit()?)
     }
-}
-
-/// Queues a message. One that cancels another whose time has not come takes that one away and is not sent itself.
-fn post(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) -> Result<(), HistoryError> {
-    if let Some(cancelled) = &message.cancels {
-        let sql = "DELETE FROM outbox WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?3";
-        if transaction.execute(sql, params![message.receiver.as_str(), cancelled, now])? > 0 {
-            return Ok(());
-        }
-    }
-    if let Some(outage) = message.key.strip_prefix(super::RELEASE) {
-        let sql = "UPDATE outbox SET not_before = MIN(not_before, ?3) WHERE receiver = ?1 AND key = 'down ' || ?2 AND done = 0";
-        transaction.execute(sql, params![message.receiver.as_str(), outage, message.not_before])?;
-        return Ok(());
-    }
-    if let (true, Some(cancelled)) = (message.body.is_empty(), &message.cancels) {
-        // Nothing will follow that takes it back: what was not delivered yet is not true any more.
-        transaction.execute("DELETE FROM outbox WHERE receiver = ?1 AND key = ?2 AND done = 0", params![message.receiver.as_str(), cancelled])?;
-    }
-    if !message.body.is_empty() {
-        transaction.execute(
-            "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, ?4)",
-            params![message.receiver.as_str(), message.key, message.body, message.not_before],
-        )?;
-    }
-    Ok(())
 }

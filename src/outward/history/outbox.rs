@@ -1,0 +1,184 @@
+//! The outbox: messages wait here, in the order of their queues, until their receivers have taken them.
+//!
+//! The recorder posts with each batch and the notifier tells what became of a try; only the writer's thread changes anything.
+//! Tables that came after the fifth format stand beside it: a history without them gets them, an older build does not look at them.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::{HistoryError, OutboxDraft, Posting};
+use crate::words::{Ms, Name, UtcMs, format_utc};
+
+/// `refused`: how often a message was refused for what it says. `told_unknown`: the endpoints that a receiver was told are unknown, since
+/// when, and the begin that its messages have as their id; until it is told that they are known again.
+pub(super) const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS refused (message INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS told_unknown (
+    receiver TEXT NOT NULL, endpoint INTEGER NOT NULL, since INTEGER NOT NULL, begun INTEGER NOT NULL, PRIMARY KEY (receiver, endpoint)) WITHOUT ROWID;
+";
+/// Keys of messages that may wait for their time before the first try begin with this.
+const BEGINS: &str = "down ";
+/// Waiting messages of one receiver that are looked at for the firsts of their queues.
+const QUEUED_LOOKED_AT: i64 = 20_000;
+
+/// What became of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Delivered, or given up.
+    Over,
+    Again,
+    /// Again, after the receiver has refused what the message says.
+    Refused,
+}
+
+/// A message that waits to be delivered.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub id: i64,
+    pub receiver: String,
+    pub body: String,
+    pub tries: u32,
+    /// How often it was refused for what it says.
+    pub refusals: u32,
+}
+
+/// An endpoint that a receiver was told is unknown. Instants of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldUnknown {
+    pub receiver: Name,
+    pub endpoint: i64,
+    pub since: Ms,
+    pub begun: Ms,
+}
+
+/// Makes one change. `now`: the wall clock of the batch.
+pub(super) fn post(transaction: &Transaction, posting: &Posting, now: UtcMs) -> Result<(), HistoryError> {
+    match posting {
+        Posting::Message(message) => post_message(transaction, message, now)?,
+        Posting::Hold { receiver, key, not_before, held_until } => {
+            let text = "CASE WHEN ?4 IS NULL THEN json_remove(body, '$.held_by_maintenance_until') ELSE json_set(body, '$.held_by_maintenance_until', ?4) END";
+            let waits = "receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?5";
+            let sql = format!("UPDATE outbox SET not_before = ?3, body = {text} WHERE {waits}");
+            transaction.prepare_cached(&sql)?.execute(params![receiver.as_str(), key, not_before, held_until.map(format_utc), now])?;
+        }
+        Posting::ClockStep(by) => {
+            transaction.execute("UPDATE outbox SET not_before = not_before + ?1", [by])?;
+        }
+        Posting::ToldUnknown(list) => {
+            let sql = "INSERT OR REPLACE INTO told_unknown (receiver, endpoint, since, begun) VALUES (?1, ?2, ?3, ?4)";
+            let mut put = transaction.prepare_cached(sql)?;
+            for told in list {
+                put.execute(params![told.receiver.as_str(), told.endpoint, told.since as i64, told.begun as i64])?;
+            }
+        }
+        Posting::ToldKnown(receiver) => {
+            transaction.execute("DELETE FROM told_unknown WHERE receiver = ?1", [receiver.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Queues a message. One that cancels another whose time has not come takes that one away and is not sent itself. What is taken away keeps
+/// its number, as a try of it may be under way.
+fn post_message(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) -> Result<(), HistoryError> {
+    let receiver = message.receiver.as_str();
+    if let Some(cancelled) = &message.cancels {
+        let sql = "UPDATE outbox SET done = 1 WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?3";
+        if transaction.execute(sql, params![receiver, cancelled, now])? > 0 {
+            return Ok(());
+        }
+        if message.body.is_empty() {
+            // Nothing will follow that takes it back: what was not delivered yet is not true any more.
+            transaction.execute("UPDATE outbox SET done = 1 WHERE receiver = ?1 AND key = ?2 AND done = 0", params![receiver, cancelled])?;
+        }
+    }
+    if !message.body.is_empty() {
+        transaction.execute(
+            "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, ?4)",
+            params![receiver, message.key, message.body, message.not_before],
+        )?;
+    }
+    Ok(())
+}
+
+/// Notes what became of a try.
+pub(super) fn sent(connection: &mut Connection, id: i64, fate: Fate, again_at: UtcMs) -> Result<(), HistoryError> {
+    let transaction = connection.transaction()?;
+    let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3 WHERE id = ?1";
+    transaction.execute(sql, params![id, fate == Fate::Over, again_at])?;
+    match fate {
+        Fate::Again => {}
+        Fate::Over => drop(transaction.execute("DELETE FROM refused WHERE message = ?1", [id])?),
+        Fate::Refused => {
+            let sql = "INSERT INTO refused (message, count) VALUES (?1, 1) ON CONFLICT (message) DO UPDATE SET count = count + 1";
+            transaction.execute(sql, [id])?;
+        }
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Forgets messages that were over before this; their keys are free again.
+pub(super) fn forget(connection: &Connection, before: UtcMs) -> Result<(), HistoryError> {
+    connection.execute("DELETE FROM outbox WHERE done = 1 AND not_before < ?1", [before])?;
+    connection.execute("DELETE FROM refused WHERE message NOT IN (SELECT id FROM outbox WHERE done = 0)", [])?;
+    Ok(())
+}
+
+/// Messages of one receiver that are due at `now`, oldest first. Those of one endpoint are a queue: only its first is sent, so that the last
+/// one that was accepted tells how things stand. `held`: numbers of messages under way or put off. A repetition that is due later than
+/// `patience` from now was put off by a clock that was ahead then; and only the begin of an outage waits for its first try.
+pub fn due(
+    connection: &Connection,
+    receiver: &str,
+    (now, patience): (UtcMs, i64),
+    limit: usize,
+    held: impl Fn(i64) -> bool,
+) -> Result<Vec<Waiting>, HistoryError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT o.id, o.key, o.body, o.tries, o.not_before, ifnull(r.count, 0) FROM outbox o LEFT JOIN refused r ON r.message = o.id
+         WHERE o.done = 0 AND o.receiver = ?1 ORDER BY o.id LIMIT ?2",
+    )?;
+    let mut rows = statement.query(params![receiver, QUEUED_LOOKED_AT])?;
+    let (mut queues, mut due) = (HashSet::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let (id, key, tries, not_before): (i64, String, u32, i64) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
+        // "down 7 1793491200000": the second word is the endpoint's number.
+        let is_first = queues.insert(key.split(' ').nth(1).unwrap_or_default().to_owned());
+        let waits = if tries > 0 { not_before <= now + patience } else { key.starts_with(BEGINS) };
+        if due.len() < limit && is_first && (not_before <= now || !waits) && !held(id) {
+            due.push(Waiting { id, receiver: receiver.to_owned(), body: row.get(2)?, tries, refusals: row.get(5)? });
+            if due.len() >= limit {
+                break;
+            }
+        }
+    }
+    Ok(due)
+}
+
+/// Whether a message is not over yet.
+pub fn is_waiting(connection: &Connection, id: i64) -> Result<bool, HistoryError> {
+    let found = connection.prepare_cached("SELECT 1 FROM outbox WHERE id = ?1 AND done = 0")?.query_row([id], |_| Ok(())).optional()?;
+    Ok(found.is_some())
+}
+
+/// Receivers that messages wait for.
+pub fn receivers(connection: &Connection) -> Result<Vec<String>, HistoryError> {
+    let mut statement = connection.prepare_cached("SELECT DISTINCT receiver FROM outbox WHERE done = 0")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Whom receivers were told of that was unknown, and not of their return.
+pub fn told_unknown(connection: &Connection) -> Result<Vec<ToldUnknown>, HistoryError> {
+    let mut statement = connection.prepare("SELECT receiver, endpoint, since, begun FROM told_unknown")?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get(1)?, r.get::<_, i64>(2)?, r.get::<_, i64>(3)?)))?;
+    let mut list = Vec::new();
+    for row in rows {
+        let (receiver, endpoint, since, begun) = row?;
+        if let Ok(receiver) = Name::new(&receiver) {
+            list.push(ToldUnknown { receiver, endpoint, since: since as Ms, begun: begun as Ms });
+        }
+    }
+    Ok(list)
+}
