@@ -10,6 +10,7 @@ if [ "${1:-}" = "--smoke" ]; then
   python3 benches/punctuality.py --smoke
   python3 benches/hostile.py --smoke
   python3 benches/detection.py --smoke
+  python3 benches/bodies.py --smoke
   exit 0
 fi
 $bench fleet --endpoints 10000 --interval 10 --seconds 20 --peer
@@ -30,3 +31,4 @@ python3 benches/latency_truth.py --daemon-cpus 0,1
 python3 benches/punctuality.py
 python3 benches/hostile.py
 python3 benches/detection.py
+python3 benches/bodies.py

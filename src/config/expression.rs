@@ -1,7 +1,5 @@
 //! CEL expressions whose cost is bounded: short, shallow, and no macro inside a macro (docs/decisions/007-bounded-cel.md).
 
-use std::sync::Arc;
-
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr};
 
@@ -24,7 +22,7 @@ const ADVICE: &str = "Write an expression over `body` that gives true or false: 
 pub(super) fn expression(item: &Item) -> Option<Cel> {
     let text = item.text()?;
     match compiled(&text).and_then(deciding) {
-        Ok(tree) => Some(Cel { text, tree: Arc::new(tree) }),
+        Ok(tree) => Some(Cel::new(text, tree)),
         Err((problem, advice)) => {
             item.fault(format!("`{}` {problem}", item.path), advice);
             None

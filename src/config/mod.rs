@@ -14,6 +14,7 @@ pub mod contract;
 pub mod dns_question;
 mod expression;
 mod expression_names;
+pub mod expression_needs;
 pub mod expression_numbers;
 pub mod expression_words;
 pub mod leaf;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::dns_question::type_word;
+use super::expression_needs::{self, Needs};
 use super::mask::Mask;
 use super::secret::{MaybeSecret, Secret};
 use super::zone;
@@ -193,6 +194,15 @@ pub struct Cel {
     pub text: String,
     /// Its arithmetic takes every number of JSON: `expression_numbers`.
     pub tree: Arc<cel::IdedExpr>,
+    /// What of a body it looks at: `expression_needs`.
+    pub needs: Arc<Needs>,
+}
+
+impl Cel {
+    pub fn new(text: String, tree: cel::IdedExpr) -> Self {
+        let needs = Arc::new(expression_needs::of(&tree));
+        Self { text, tree: Arc::new(tree), needs }
+    }
 }
 
 impl std::fmt::Debug for Cel {

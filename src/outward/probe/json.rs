@@ -1,15 +1,18 @@
 //! A CEL expression held against a JSON body, and why it was not met: the values that it saw.
 //!
-//! Called by [`super::expect`]. An expression that holds costs one evaluation; only one that does not is taken apart.
+//! Called by [`super::expect`]. An expression that holds costs one evaluation over what it looks at; for one that does not, all of
+//! the body is read, and the expression is taken apart.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use cel::common::ast::{ComprehensionExpr, Expr, operators};
 use cel::{Context, ExecutionError, IdedExpr, Value};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
+use crate::config::expression_needs::Needs;
 use crate::config::expression_numbers::{ARITHMETIC, RESULT, environment, number};
 use crate::config::expression_words::{macro_name, written};
 use crate::config::plan_probe::Cel;
@@ -23,32 +26,53 @@ const LEVELS: usize = 12;
 
 /// What was found, and whether the expression holds.
 pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
-    let json = match serde_json::from_slice(body) {
-        Ok(AsCel(json)) => json,
-        Err(error) => return (format!("no JSON: {error}"), false),
-    };
-    let mut context = Context::with_env(environment());
-    context.add_variable_from_value("body", json);
-    match Value::resolve(&cel.tree, &context) {
-        Ok(Value::Bool(true)) => ("true".to_owned(), true),
-        Ok(Value::Bool(false)) => (falsehood(&cel.tree, &context), false),
-        Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
-        Err(error) => (fault(&cel.tree, &context, error, LEVELS), false),
+    // Most hold: then only what the expression looks at was made into values.
+    if let Ok(body) = read(body, &cel.needs)
+        && Value::resolve(&cel.tree, &named(body)) == Ok(Value::Bool(true))
+    {
+        return ("true".to_owned(), true);
     }
+    match read(body, &Needs::whole()) {
+        Ok(body) => explained(cel, &named(body)),
+        Err(error) => (format!("no JSON: {error}"), false),
+    }
+}
+
+fn explained(cel: &Cel, context: &Context) -> (String, bool) {
+    match Value::resolve(&cel.tree, context) {
+        Ok(Value::Bool(true)) => ("true".to_owned(), true),
+        Ok(Value::Bool(false)) => (falsehood(&cel.tree, context), false),
+        Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
+        Err(error) => (fault(&cel.tree, context, error, LEVELS), false),
+    }
+}
+
+fn named(body: Value) -> Context<'static, 'static> {
+    let mut context = Context::with_env(environment());
+    context.add_variable_from_value("body", body);
+    context
 }
 
 /// JSON read as values of expressions at once: a tree in between would double what a large body takes.
-struct AsCel(Value);
+fn read(json: &[u8], needs: &Needs) -> serde_json::Result<Value> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = Reader(needs).deserialize(&mut reader)?;
+    reader.end().map(|()| value)
+}
 
-impl<'de> Deserialize<'de> for AsCel {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(Reader).map(AsCel)
+/// Reads what is needed of a value, and over the rest.
+#[derive(Clone, Copy)]
+struct Reader<'n>(&'n Needs);
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        if self.0.is_nothing() { from.deserialize_ignored_any(IgnoredAny).map(|_| Value::Null) } else { from.deserialize_any(self) }
     }
 }
 
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -86,7 +110,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(AsCel(value)) = list.next_element()? {
+        while let Some(value) = list.next_element_seed(Reader(self.0.of_element()))? {
             values.push(value);
         }
         Ok(Value::List(Arc::new(values)))
@@ -94,10 +118,40 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut values = HashMap::new();
-        while let Some((name, AsCel(value))) = map.next_entry::<String, _>()? {
-            values.insert(name, value);
+        while let Some(member) = map.next_key_seed(MemberName(self.0))? {
+            match member {
+                Some((name, needs)) => {
+                    values.insert(name, map.next_value_seed(Reader(&needs))?);
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
         Ok(Value::from(values))
+    }
+}
+
+/// The name of a member that is needed, and what of it is.
+struct MemberName<'n>(&'n Needs);
+
+impl<'de, 'n> DeserializeSeed<'de> for MemberName<'n> {
+    type Value = Option<(String, Cow<'n, Needs>)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl<'n> Visitor<'_> for MemberName<'n> {
+    type Value = Option<(String, Cow<'n, Needs>)>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.of_member(name).map(|needs| (name.to_owned(), needs)))
     }
 }
 
@@ -343,11 +397,11 @@ fn tell(value: &Value, out: &mut String) {
 mod tests {
     use super::*;
     use crate::config::expression_numbers::rewritten;
-    use std::sync::Arc;
+    use proptest::prelude::*;
 
     fn found(text: &str, body: &str) -> (String, bool) {
         let tree = rewritten(environment().compile(text).expect(text).expression().clone());
-        judged(&Cel { text: text.to_owned(), tree: Arc::new(tree) }, body.as_bytes())
+        judged(&Cel::new(text.to_owned(), tree), body.as_bytes())
     }
 
     #[test]
@@ -406,6 +460,90 @@ mod tests {
         for text in ["body.list.all(x, size(x.a) > 3) && body.text == 'a'", "body.text == 'a' || body.list == []", "body.text * 2 == 4"] {
             let (shown, met) = found(text, &body);
             assert!(!met && shown.chars().count() < 600, "{text}: {} characters", shown.chars().count());
+        }
+    }
+
+    fn bodies() -> impl Strategy<Value = serde_json::Value> {
+        use serde_json::Value as Json;
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            (0..4_i64).prop_map(Json::from),
+            Just(Json::from(1.5)),
+            "[abx]{0,2}".prop_map(Json::from)
+        ];
+        let member = prop::sample::select(vec!["a", "b", "items", "ok"]);
+        leaf.prop_recursive(4, 40, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
+                prop::collection::hash_map(member.clone().prop_map(str::to_owned), inner, 0..4).prop_map(|members| Json::Object(members.into_iter().collect()))
+            ]
+        })
+    }
+
+    /// Values, and conditions over them; no macro inside a macro, as in the config.
+    fn expressions() -> impl Strategy<Value = String> {
+        let path =
+            prop::collection::vec(prop::sample::select(vec![".a", ".b", ".items", ".ok", "['a']", ".?b.orValue(1)", "[0]", "[1]", "[body.a]", "[-1]"]), 0..4);
+        let of = move |root: &'static str| path.clone().prop_map(move |parts| format!("{root}{}", parts.concat()));
+        let simple = |of: BoxedStrategy<String>| {
+            prop_oneof![
+                of.clone(),
+                of.clone().prop_map(|p| format!("size({p})")),
+                of.clone().prop_map(|p| format!("{p}.size()")),
+                (of.clone(), of.clone()).prop_map(|(a, b)| format!("(true ? {a} : {b})")),
+                (of.clone(), of.clone()).prop_map(|(a, b)| format!("[{a}, {b}]")),
+                (of.clone(), of.clone()).prop_map(|(a, b)| format!("size([{a}, {b}])")),
+                (of.clone(), of).prop_map(|(a, b)| format!("({a} + {b})")),
+            ]
+            .boxed()
+        };
+        let test = move |of: BoxedStrategy<String>| {
+            let value = simple(of.clone());
+            prop_oneof![
+                (value.clone(), prop::sample::select(vec!["== 1", "!= null", "> 0", "== []", "== {}", "== 'a'", "in [1, 'a', true]", "== true"]))
+                    .prop_map(|(v, rest)| format!("{v} {rest}")),
+                (value.clone(), value.clone()).prop_map(|(a, b)| format!("{a} == {b}")),
+                of.clone().prop_map(|p| format!("has({p}.a)")),
+                of.clone().prop_map(|p| format!("'a' in {p}")),
+                (value.clone(), value).prop_map(|(a, b)| format!("({a} == 1 || {b} == 'a')")),
+            ]
+            .boxed()
+        };
+        let of_body = of("body").boxed();
+        let inner = prop_oneof![3 => of("i"), 1 => of("body")].boxed();
+        let in_macro = test(inner.clone());
+        let walk = (of_body.clone(), prop::sample::select(vec!["all", "exists", "exists_one"]), in_macro.clone());
+        let gathered = (of_body.clone(), in_macro.clone(), prop::sample::select(vec!["== []", "== [1]", ".size() > 0", "[0].a == 1", "[0] == true"]));
+        let mapped = (of_body.clone(), inner, in_macro, prop::sample::select(vec!["== []", "== [1]", ".size() > 1", "[0].a == 1", "[1] == 'a'"]));
+        prop_oneof![
+            test(of_body),
+            walk.prop_map(|(p, name, test)| format!("{p}.{name}(i, {test})")),
+            gathered.prop_map(|(p, test, rest)| format!("{p}.filter(i, {test}){rest}")),
+            mapped.clone().prop_map(|(p, value, _, rest)| format!("{p}.map(i, {value}){rest}")),
+            mapped.prop_map(|(p, value, test, rest)| format!("{p}.map(i, {test}, {value}){rest}")),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_read_over_changes_no_verdict(json in bodies(), text in expressions()) {
+            let tree = rewritten(environment().compile(&text).expect(&text).expression().clone());
+            let cel = Cel::new(text.clone(), tree);
+            let json = json.to_string();
+            // The names of an object come in another order each time.
+            let range = text.split_once(".map(").or(text.split_once(".filter(")).map(|(range, _)| range);
+            let is_ordered = range.is_none_or(|range| {
+                let tree = environment().compile(range).expect(range).expression().clone();
+                !matches!(Value::resolve(&tree, &named(read(json.as_bytes(), &Needs::whole()).expect("JSON"))), Ok(Value::Map(_)))
+            });
+            if !is_ordered {
+                return Ok(());
+            }
+            let found = |needs: &Needs| Value::resolve(&cel.tree, &named(read(json.as_bytes(), needs).expect("JSON"))).map_err(|_| "an error");
+            prop_assert_eq!(found(&cel.needs), found(&Needs::whole()), "{:?}", cel.needs);
         }
     }
 }

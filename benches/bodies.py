@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Memory and CPU of large answers: 60 endpoints that each get 1 MiB of JSON a second.
+
+    benches/bodies.py [--endpoints 60] [--seconds 20] [--smoke]
+
+Prints one JSON object for each expectation and build; PROBITY_BEFORE names an earlier binary that runs beside in the same run.
+`over_idle_mib` is the peak of resident memory (VmHWM) beside that of the same endpoints when they ask with HEAD. `results` counts
+slots by result: each is to be a success. nginx serves the file; it and the daemon share the cores.
+"""
+import argparse
+import gzip
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+
+import bench
+from bench import Process, get, say, wait_for
+
+SERVER, PORT = 29180, 29847
+ITEM = {"id": 123456, "name": "some product name", "price": 12.5, "tags": ["a", "b"], "ok": True}
+KINDS = {
+    "size": ("/plain.json", 'probe.http.expect.json = "size(body.items) > 10"'),
+    "all": ("/plain.json", 'probe.http.expect.json = "body.items.all(i, i.ok)"'),
+    "whole": ("/plain.json", 'probe.http.expect.json = "body.items != []"'),
+    "size, gzip": ("/coded.json", 'probe.http.expect.json = "size(body.items) > 10"'),
+    "text": ("/plain.json", 'probe.http.expect.body.contains = ["the end"]'),
+}
+
+
+def server(work):
+    line = json.dumps(ITEM)
+    body = json.dumps({"items": [ITEM] * (((1 << 20) - 40) // (len(line) + 2)), "last": "the end"}).encode()
+    for name, content in (("plain.json", body), ("coded.json", gzip.compress(body))):
+        with open(os.path.join(work, name), "wb") as f:
+            f.write(content)
+    with open(os.path.join(work, "nginx.conf"), "w") as f:
+        f.write("""daemon off; pid %(w)s/nginx.pid; worker_processes 1; error_log %(w)s/nginx.log crit;
+events { worker_connections 1000; }
+http { access_log off; types { application/json json; } client_body_temp_path %(w)s/b; proxy_temp_path %(w)s/p; fastcgi_temp_path %(w)s/f;
+ uwsgi_temp_path %(w)s/u; scgi_temp_path %(w)s/s;
+ server { listen 127.0.0.1:%(p)d backlog=1000; root %(w)s; location /coded.json { add_header Content-Encoding gzip; } } }
+""" % dict(w=work, p=SERVER))
+    process = Process(["nginx", "-p", work, "-c", os.path.join(work, "nginx.conf")])
+    os.chmod(work, 0o755)
+    wait_for(lambda: get("http://127.0.0.1:%d/plain.json" % SERVER))
+    return process
+
+
+def run(work, binary, path, lines, a):
+    config = os.path.join(work, "probity.toml")
+    with open(config, "w") as f:
+        f.write('[daemon]\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "1s"\ntimeout = "900ms"\n' % (PORT, work))
+        for n in range(a.endpoints):
+            f.write('[[endpoint]]\nname = "e%d"\nprobe.http.url = "http://127.0.0.1:%d%s"\n%s\n' % (n, SERVER, path, lines))
+    p = Process([binary, "run", "--config", config, "--log", "error"], log=os.path.join(work, "probity.log"))
+    wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PORT))
+    began, cpu = time.monotonic(), p.cpu_s()
+    time.sleep(a.seconds)
+    used, took = p.cpu_s() - cpu, time.monotonic() - began
+    page = get("http://127.0.0.1:%d/metrics" % PORT).decode()
+    peak = p.memory_mib("VmHWM")
+    p.stop()
+    shutil.rmtree(os.path.join(work, "state"))
+    results = {}
+    for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', page, re.M):
+        results[result] = results.get(result, 0) + int(n)
+    return peak, round(used / took, 3), {k: n for k, n in results.items() if n}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--endpoints", type=int, default=60)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--smoke", action="store_true")
+    a = parser.parse_args()
+    builds = {"this": bench.PROBITY, "before": os.environ.get("PROBITY_BEFORE")}
+    kinds = dict(KINDS)
+    if a.smoke:
+        a.seconds, kinds = 4, {"size": KINDS["size"], "all": KINDS["all"]}
+    work = tempfile.mkdtemp(prefix="probity-bench-")
+    nginx = server(work)
+    try:
+        for build, binary in builds.items():
+            if not binary:
+                continue
+            idle, core, results = run(work, binary, "/plain.json", 'probe.http.method = "HEAD"', a)
+            say(bench="bodies", build=build, expect="nothing, HEAD", endpoints=a.endpoints, peak_mib=round(idle, 1), core=core, results=results)
+            for kind, (path, lines) in kinds.items():
+                peak, core, results = run(work, binary, path, lines, a)
+                say(bench="bodies", build=build, expect=kind, endpoints=a.endpoints, over_idle_mib=round(peak - idle, 1), core=core, results=results)
+                if a.smoke and (peak - idle > 64 or "failure" in results):
+                    raise SystemExit("bench: more than 64 MiB over idle, or a failure that no server made")
+    finally:
+        nginx.stop()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
