@@ -108,9 +108,13 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
         }
     };
     let mut delivery = Delivery { directory, plan, writer, deliveries, client, clock: Clock::Real, under_way: UnderWay::default(), calls: JoinSet::new() };
+    let mut pause = LOOK_EVERY;
     loop {
-        delivery.hear(Instant::now() + LOOK_EVERY).await;
+        delivery.hear(Instant::now() + pause).await;
+        let began = Instant::now();
         delivery.look();
+        // A hundred thousand that wait take long to look through; the thread has other work.
+        pause = LOOK_EVERY.max(began.elapsed() * 20);
     }
 }
 

@@ -3,8 +3,6 @@
 //! The recorder posts with each batch and the notifier tells what became of a try; only the writer's thread changes anything.
 //! Tables that came after the fifth format stand beside it: a history without them gets them, an older build does not look at them.
 
-use std::collections::HashSet;
-
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{HistoryError, OutboxDraft, Posting};
@@ -19,8 +17,12 @@ CREATE TABLE IF NOT EXISTS told_unknown (
 ";
 /// Keys of messages that may wait for their time before the first try begin with this.
 const BEGINS: &str = "down ";
-/// Waiting messages of one receiver that are looked at for the firsts of their queues.
-const QUEUED_LOOKED_AT: i64 = 20_000;
+/// The first message of each queue of a receiver. "down 7 1793491200000": the second word of a key is the endpoint's number.
+const FIRSTS: &str = "
+SELECT o.id, o.key, o.body, o.tries, o.not_before, ifnull(r.count, 0)
+FROM (SELECT min(id) AS first FROM outbox WHERE done = 0 AND receiver = ?1
+      GROUP BY substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), ' ') - 1))
+JOIN outbox o ON o.id = first LEFT JOIN refused r ON r.message = o.id ORDER BY o.id";
 
 /// What became of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,22 +137,15 @@ pub fn due(
     limit: usize,
     held: impl Fn(i64) -> bool,
 ) -> Result<Vec<Waiting>, HistoryError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT o.id, o.key, o.body, o.tries, o.not_before, ifnull(r.count, 0) FROM outbox o LEFT JOIN refused r ON r.message = o.id
-         WHERE o.done = 0 AND o.receiver = ?1 ORDER BY o.id LIMIT ?2",
-    )?;
-    let mut rows = statement.query(params![receiver, QUEUED_LOOKED_AT])?;
-    let (mut queues, mut due) = (HashSet::new(), Vec::new());
-    while let Some(row) = rows.next()? {
+    let mut statement = connection.prepare_cached(FIRSTS)?;
+    let mut rows = statement.query([receiver])?;
+    let mut due = Vec::new();
+    while due.len() < limit {
+        let Some(row) = rows.next()? else { break };
         let (id, key, tries, not_before): (i64, String, u32, i64) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
-        // "down 7 1793491200000": the second word is the endpoint's number.
-        let is_first = queues.insert(key.split(' ').nth(1).unwrap_or_default().to_owned());
         let waits = if tries > 0 { not_before <= now + patience } else { key.starts_with(BEGINS) };
-        if due.len() < limit && is_first && (not_before <= now || !waits) && !held(id) {
+        if (not_before <= now || !waits) && !held(id) {
             due.push(Waiting { id, receiver: receiver.to_owned(), body: row.get(2)?, tries, refusals: row.get(5)? });
-            if due.len() >= limit {
-                break;
-            }
         }
     }
     Ok(due)
@@ -181,4 +176,26 @@ pub fn told_unknown(connection: &Connection) -> Result<Vec<ToldUnknown>, History
         }
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outward::history::schema::in_memory;
+
+    #[test]
+    fn a_long_queue_of_one_endpoint_hides_nobody_elses() {
+        let connection = in_memory().expect("a database");
+        connection.execute_batch(TABLES).expect("tables");
+        connection
+            .execute_batch(
+                "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 50000)
+                 INSERT INTO outbox (receiver, key, body, not_before) SELECT 'ops', 'up 7 ' || n, 'x', 0 FROM n;
+                 INSERT INTO outbox (receiver, key, body, not_before)
+                 VALUES ('ops', 'down 77 1', 'x', 0), ('ops', 'up 77 1', 'x', 0), ('ops', 'unknown - 1-1-1.1', 'x', 0), ('calm', 'down 8 1', 'x', 0);",
+            )
+            .expect("messages");
+        let ids = |limit: usize| due(&connection, "ops", (1, 0), limit, |_| false).expect("read").iter().map(|w| w.id).collect::<Vec<_>>();
+        assert_eq!((ids(16), ids(2)), (vec![1, 50_001, 50_003], vec![1, 50_001]), "the first of each endpoint, oldest first");
+    }
 }
