@@ -11,7 +11,7 @@ use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::Contracts;
 use probity::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate_named};
 use probity::judgement::sla::record::Timeline;
-use probity::judgement::timeline::{Combine, Record, Span};
+use probity::judgement::timeline::{Combine, Record, Span, Spans};
 use probity::words::{Name, Reason, parse_utc};
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ fn record() -> Record {
 
 fn recorded(service: Service, month: Span) -> Timeline {
     let reached = Span::new(month.from, month.to.min(at("2026-11-21T00:00:00Z")));
-    told(reached, vec![component("c", &Version::ever(Combine::Series, service), &[record()], reached)], Vec::new())
+    told(reached, vec![component("c", &Version::ever(Combine::Series, service), (&[record()], &Spans::default()), reached)], Vec::new())
 }
 
 fn judged(contracts: &Contracts, timeline: &Timeline, month: &str) -> Result<(Value, Judged), NotJudged> {

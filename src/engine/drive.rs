@@ -212,6 +212,8 @@ struct Driver {
     turns: usize,
     next_tenth_ns: u64,
     last_commit_ns: u64,
+    /// When the first event of the batch that is outstanding may have happened; 0 before there was one.
+    gathered_from_ns: u64,
     outstanding: Option<u64>,
     /// CLOCK_BOOTTIME minus CLOCK_MONOTONIC when last looked at.
     suspended_ns: u64,
@@ -258,6 +260,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         turns: 0,
         next_tenth_ns: reading.boot_ns,
         last_commit_ns: 0,
+        gathered_from_ns: 0,
         outstanding: None,
         suspended_ns: reading.boot_ns.saturating_sub(reading.monotonic_ns),
         wanted: Vec::new(),

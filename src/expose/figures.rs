@@ -15,6 +15,7 @@ use crate::judgement::rules::Rules;
 use crate::judgement::sla::record::{Declared, OPEN};
 use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, percent};
 use crate::outward::history::HistoryError;
+use crate::outward::history::lineage::{Lineage, Member};
 use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::{self, Which};
 use crate::outward::history::read::{Calendar, Exclusion, Extent, exclusions, latency_since, record, windows};
@@ -75,9 +76,14 @@ pub struct Part {
     pub former: BTreeSet<String>,
 }
 
+/// The endpoints of a part that ever were in service, with their first start.
+pub fn members(calendar: &Calendar, part: &Part) -> Vec<Member> {
+    part.endpoints.iter().filter_map(|(name, extent)| Some((name.clone(), calendar.utc(extent.first_start?)))).collect()
+}
+
 /// How a component was made, as the events tell it; where they do not, as the part says.
-fn versions_of(makeup: &Makeup, part: &Part, began: UtcMs) -> Vec<Version> {
-    let told = makeup.versions(part.component.as_str(), began);
+fn versions_of(makeup: &Makeup, lineage: &Lineage, part: &Part, members: &[Member]) -> Vec<Version> {
+    let told = lineage.versions(makeup, part.component.as_str(), members);
     let read = |(from, v): (UtcMs, Value)| Version { from, combine: combine_of(&v["combine"]), service: Service { from: v["in_service_from_ms"].as_i64() } };
     told.map_or_else(|| Version::ever(part.combine, part.service).to_vec(), |list| list.into_iter().map(read).collect())
 }
@@ -90,13 +96,16 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
     let mut recorded = Vec::new();
     let mut settled_until = period.to;
     for part in parts {
+        let members = members(&calendar, part);
+        let lineage = Lineage::of(connection, &makeup, part.component.as_str(), &members)?;
         let mut records = Vec::new();
         for (endpoint, extent) in &part.endpoints {
             let mut record = record(connection, &calendar, endpoint, *extent, period)?;
             if record.from.is_some() {
                 settled_until = settled_until.min(record.settled);
             }
-            record.outside = makeup.outside(endpoint, part.component.as_str()).as_slice().to_vec();
+            let member = members.iter().find(|m| m.0 == *endpoint);
+            record.outside = member.map_or_else(Spans::default, |m| lineage.outside(&makeup, m, part.component.as_str())).as_slice().to_vec();
             records.push(record);
         }
         let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
@@ -104,13 +113,14 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
             // Before an endpoint was there, those that were made up the component.
             record.outside.extend(record.from.filter(|from| *from > began).map(|from| Span::new(-OPEN, from)));
         }
-        recorded.push((part, versions_of(&makeup, part, began), records));
+        let versions = versions_of(&makeup, &lineage, part, &members);
+        recorded.push((part, versions, records, lineage.apart));
     }
     // What is not settled of all of them is left out of all of them.
     let period = Span::new(period.from, settled_until);
     let mut list = Vec::new();
-    for (part, versions, records) in &recorded {
-        let mut one = component(part.component.as_str(), versions, records, period);
+    for (part, versions, records, apart) in &recorded {
+        let mut one = component(part.component.as_str(), versions, (records, apart), period);
         mark_excluded(connection, &calendar, part, &mut one)?;
         (one.recorded.probes, one.recorded.probes_missing) = single_results(connection, &calendar, part, records, period, which)?;
         list.push(one);
@@ -219,8 +229,15 @@ fn single_results(
 /// The windows that were declared in a period, as contracts read them: by component.
 pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Declared>, HistoryError> {
     let mut list = Vec::new();
-    for stored in windows(connection)? {
+    let stored = windows(connection)?;
+    let renamed = if stored.is_empty() { Vec::new() } else { renamed(connection, parts)? };
+    for stored in stored {
         let w = &stored.window;
+        // What was declared for a component under an earlier name of it, for the time in which it had that.
+        for (component, span, _) in renamed.iter().filter(|(.., earlier)| w.components.contains(earlier)) {
+            let declared = stored.declared(period, Some(vec![component.to_string()]));
+            list.extend(declared.into_iter().filter_map(|d| Span::new(d.from, d.to).cut(*span).map(|s| Declared { from: s.from, to: s.to, ..d })));
+        }
         let is_all = w.components.is_empty() && w.endpoints.is_empty();
         let present = |part: &Part| part.endpoints.iter().map(|(e, _)| e.clone()).filter(|e| !part.former.contains(e)).collect::<Vec<_>>();
         let is_whole = |part: &&Part| {
@@ -230,6 +247,18 @@ pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Res
         if is_all || !named.is_empty() {
             list.extend(stored.declared(period, if is_all { None } else { Some(named) }));
         }
+    }
+    Ok(list)
+}
+
+/// Components that had another name: when, and which.
+fn renamed(connection: &Connection, parts: &[Part]) -> Result<Vec<(Name, Span, Name)>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let makeup = Makeup::read(connection, &calendar)?;
+    let mut list = Vec::new();
+    for part in parts {
+        let lineage = Lineage::of(connection, &makeup, part.component.as_str(), &members(&calendar, part))?;
+        list.extend(lineage.earlier.iter().filter_map(|(span, name)| Some((part.component.clone(), *span, Name::new(name).ok()?))));
     }
     Ok(list)
 }

@@ -42,8 +42,9 @@ fn in_force(versions: &[Version]) -> impl Iterator<Item = (&Version, Span)> {
     versions.iter().enumerate().map(move |(k, version)| (version, Span::new(version.from, until(k))))
 }
 
-/// Combines the records of a component's endpoints, at each time as it was made then. `period` ends where all of them are settled.
-pub fn component(name: &str, versions: &[Version], records: &[Record], period: Span) -> Component {
+/// Combines the records of a component's endpoints, at each time as it was made then. `period` ends where all of them are settled. `apart`:
+/// when it had none, and they were a part of something else.
+pub fn component(name: &str, versions: &[Version], (records, apart): (&[Record], &Spans), period: Span) -> Component {
     let mut combined = Timeline::default();
     let mut left = Spans::default();
     let absent = records.iter().map(Record::away).reduce(|a, b| a.both(&b)).unwrap_or_default();
@@ -55,18 +56,22 @@ pub fn component(name: &str, versions: &[Version], records: &[Record], period: S
         // Elsewhere than in a series the others decide, as long as there are any.
         left = left.union(&if version.combine == Combine::Series { gone_down.clone() } else { gone_down.both(&absent) });
     }
-    let sums = combined.sums();
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
     let ((down, possible_down), mut unknown) = match records {
-        [record] => of_one(record, &combined, period),
+        [record] if apart.as_slice().is_empty() => of_one(record, &combined, period),
         _ => (of_several(&combined, records, period), why_unknown(&combined.unknown, records)),
     };
+    let apart = apart.cut(period);
+    unknown.extend(apart.as_slice().iter().map(|s| (*s, Some(Reason::Reconfigured.as_str().to_owned()))));
+    unknown.sort_by_key(|(s, _)| s.from);
+    combined = combined.and(&Timeline { covered: apart.clone(), unknown: apart.clone(), ..Timeline::default() });
+    let sums = combined.sums();
     // In service from its first start, unless the config says since when: then time before the first start was not measured.
     let since = |v: &Version| v.service.from.unwrap_or(began);
     let served = Spans::new(in_force(versions).filter_map(|(version, span)| span.cut(Span::new(since(version), OPEN))).collect());
     let unmeasured = served.cut(Span::new(period.from, began.min(period.to).max(period.from)));
     unknown.splice(0..0, unmeasured.as_slice().iter().map(|s| (*s, Some(Reason::NotRunning.as_str().to_owned()))));
-    let mut in_service = served.minus(&absent).as_slice().to_vec();
+    let mut in_service = served.minus(&absent).union(&apart).as_slice().to_vec();
     // What goes on from before the period is what the component is by then.
     let left_while_down = left.as_slice().iter().filter(|s| s.from >= period.from && s.from < period.to).copied().collect();
     if in_service.is_empty() {
@@ -150,8 +155,16 @@ fn of_several(combined: &Timeline, records: &[Record], period: Span) -> Down {
     let (mut down, possible) = of_sets(&combined.down, &combined.down_lower, &combined.down_upper, &up, began_with);
     let settled = records.iter().filter(|r| r.from.is_some()).map(|r| r.settled).min().unwrap_or(period.to);
     let is_open = records.iter().any(|r| r.outages.iter().any(|o| o.to.is_none()));
-    if let Some(last) = down.last_mut().filter(|last| is_open && settled <= period.to && last.to == combined.end()) {
-        last.is_open = true;
+    let edge = combined.end();
+    let is_open = is_open && settled <= period.to;
+    match down.last_mut().filter(|_| is_open) {
+        Some(last) if last.to == edge => last.is_open = true,
+        // As of one endpoint: the time since is unknown, and a stretch of no length says that nothing has come up.
+        Some(last) if up.cut(Span::new(last.to, edge)).length() == 0 => {
+            let at_edge = Outage { is_open: true, from: edge, to: edge, from_earliest: edge, from_latest: edge, to_earliest: edge, to_latest: edge, ..*last };
+            down.push(at_edge);
+        }
+        _ => {}
     }
     (down, possible)
 }
@@ -289,4 +302,31 @@ fn declared_json(window: &Declared) -> Value {
         "id": window.id, "from": instant(window.from), "to": instant(window.to), "announced_at": optional(window.announced_at),
         "recorded_at": optional(window.recorded_at), "components": window.components, "reason": window.reason,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judgement::timeline::known_down;
+
+    /// In service from 0, settled until 1000, down from 100 on if it is, and unknown from a while after.
+    fn record(is_down: Option<OutageSpan>, unknown_from: i64) -> Record {
+        let unknown = Span::new(unknown_from, 1000);
+        let outages: Vec<OutageSpan> = is_down.into_iter().collect();
+        let down = known_down(&outages, &[unknown], 1000);
+        Record { from: Some(0), settled: 1000, down, outages, unknown: vec![(unknown, Reason::NotRunning)], ..Record::default() }
+    }
+
+    #[test]
+    fn an_outage_of_several_that_is_open_while_the_time_since_is_unknown_has_an_open_end() {
+        let open = OutageSpan { id: 7, from: 100, from_earliest: 90, from_latest: 110, to: None, to_earliest: None, to_latest: None };
+        let ends = |records: &[Record]| {
+            let one = component("c", &Version::ever(Combine::Series, Service::default()), (records, &Spans::default()), Span::new(0, 1000));
+            one.recorded.down.iter().map(|o| (o.outage, o.from, o.to, o.is_open)).collect::<Vec<_>>()
+        };
+        let alone = ends(&[record(Some(open), 400)]);
+        assert_eq!(alone, [(Some(7), 100, 400, false), (Some(7), 1000, 1000, true)]);
+        assert_eq!(ends(&[record(Some(open), 400), record(None, 400)]), alone, "as of one endpoint");
+        assert_eq!(ends(&[record(Some(open), 1000), record(None, 400)]), [(Some(7), 100, 1000, true)]);
+    }
 }

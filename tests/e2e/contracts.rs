@@ -298,3 +298,50 @@ fn five_nines_are_undetermined_after_a_failure_that_was_not_confirmed() {
         "{value}"
     );
 }
+
+/// What happens while the disk is full is written later, with its own times: a report of meanwhile did not leave it out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_was_issued_while_events_waited_for_the_disk_verifies_later() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), super::daemon::Switch::new().await);
+    let text = format!(
+        "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n{}{}",
+        super::daemon::http("web", switch.port),
+        "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"web\"]\n"
+    );
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("web", "up").await;
+    let recorded = |d: Value| d["recorded"] == true;
+    daemon.until(|d| async move { recorded(d.json("/api/v1/endpoints").await) }).await;
+    let state = directory.path().join("state");
+    let other = rusqlite::Connection::open(state.join(probity::outward::history::schema::FILE)).expect("opened");
+    other.execute_batch("BEGIN IMMEDIATE").expect("nobody else can write now");
+    switch.set(500);
+    daemon.until_state("web", "down").await;
+    let down = probity::outward::clock::Clock::Real.read().utc_ms;
+    daemon.until(|_| async move { probity::outward::clock::Clock::Real.read().utc_ms > down + 6000 }).await;
+    let config = directory.path().join("probity.toml");
+    let config = config.to_str().expect("UTF-8");
+    let report = || checked(&probity(&["sla", "report", "--config", config, "--period", &super::makeup::month(), "--provisional"]).stdout);
+    let meanwhile = report();
+    other.execute_batch("ROLLBACK").expect("given back");
+    let path = state.to_str().expect("UTF-8");
+    let events = || String::from_utf8(probity(&["export", "journal", "--state-dir", path]).stdout).expect("UTF-8");
+    daemon.until(|_| async move { events().contains("\"kind\":\"recorded_late\"") }).await;
+    let journal = written(directory.path(), "journal.jsonl", &events());
+    let signer = probity::outward::history::checkpoint::Signer::kept(&state).expect("a key");
+    let verified = |value: &Value| {
+        let signed = signer.signed(value.as_object().expect("an object").clone());
+        let path = written(directory.path(), "report.json", &signed.to_string());
+        let output = probity(&["sla", "verify", &path, "--events", &journal]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(meanwhile["outages"], json!([]), "nothing of it was on disk");
+    let (code, said) = verified(&meanwhile);
+    assert_eq!(code, Some(0), "{said}");
+    // The same, as if it was issued once all of it was written.
+    let mut late = meanwhile.clone();
+    daemon.until(|_| async move { report()["outages"] != json!([]) }).await;
+    late["issued_at"] = json!(probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 6000));
+    let (code, said) = verified(&late);
+    assert!(code == Some(1) && said.contains("the report leaves it out"), "{said}");
+}

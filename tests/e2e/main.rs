@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod contracts;
 mod daemon;
+mod deeds;
 mod dns;
 mod figures;
 mod http;

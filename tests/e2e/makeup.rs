@@ -11,24 +11,24 @@ use super::serve::{answering, closed_port, ok};
 const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
 
 /// The present month's figures of a component.
-async fn figures(daemon: &Daemon, component: &str) -> Value {
+pub async fn figures(daemon: &Daemon, component: &str) -> Value {
     let all = daemon.json(&format!("/api/v1/timeline?from=2020-01-01T00:00:00Z&component={component}")).await;
     let found = all["components"].as_array().into_iter().flatten().find(|c| c["name"] == component).cloned();
     found.unwrap_or_else(|| panic!("no {component} in {all}"))
 }
 
-async fn reload(daemon: &Daemon, text: &str) {
+pub async fn reload(daemon: &Daemon, text: &str) {
     write_config(&daemon.directory, daemon.port, text);
     let (status, said) = daemon.post("/-/reload").await;
     assert_eq!(status, 200, "{said}");
 }
 
-fn month() -> String {
+pub fn month() -> String {
     probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned()
 }
 
 /// A report of the present month that its events prove; with its text.
-fn proven(directory: &Path) -> (Value, String) {
+pub fn proven(directory: &Path) -> (Value, String) {
     let path = |name: &str| directory.join(name).to_str().expect("UTF-8").to_owned();
     let (config, month) = (path("probity.toml"), month());
     let report = |format: &str| {
@@ -49,7 +49,7 @@ fn text_has(text: &str, what: &str) -> bool {
 }
 
 /// A shop that was down and is up again, and how long it was down.
-async fn after_an_outage(daemon: &Daemon, switch: &Switch, name: &str) -> u64 {
+pub async fn after_an_outage(daemon: &Daemon, switch: &Switch, name: &str) -> u64 {
     daemon.until_state(name, "up").await;
     switch.set(500);
     daemon.until_state(name, "down").await;
@@ -210,4 +210,70 @@ async fn an_endpoint_that_is_disabled_while_down_is_not_covered_from_then_on() {
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     let shop = figures(&daemon, "shop").await;
     assert!(shop["left_while_down"][0]["to"].is_string(), "{shop}");
+}
+
+/// A fourth deed: the component is renamed after an outage, in its table, its endpoints and the contract at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_is_renamed_goes_on_with_its_outages() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let text = |component: &str| {
+        let web = http("web", switch.port).replace("name = \"web\"", &format!("name = \"web\"\ncomponent = \"{component}\""));
+        format!("{QUICK}[component.{component}]\ntitle = \"Shop\"\n{web}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"{component}\"]\n")
+    };
+    let daemon = Daemon::start(directory.path(), &text("shop")).await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let before = figures(&daemon, "shop").await;
+    assert_eq!(before["down_ms"], down);
+    reload(&daemon, &text("store")).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let after = figures(&daemon, "store").await;
+    assert_eq!((&after["down_ms"], &after["in_service"]), (&before["down_ms"], &before["in_service"]), "{after}");
+    let (report, _) = proven(directory.path());
+    let result = &report["evaluation"]["results"][0];
+    assert_eq!((&result["component"], &result["down_ms"]), (&Value::from("store"), &before["down_ms"]), "{result}");
+    let joined = report["changed"].as_array().and_then(|l| l.iter().find(|c| c["what"] == "joined")).expect("the change is told");
+    assert_eq!((&joined["before"], &joined["after"]), (&Value::from("shop"), &Value::from("store")), "{joined}");
+    assert_eq!(joined["figure_before"]["down_ms"], before["down_ms"], "{joined}");
+    // There and back again, and over a restart.
+    assert_eq!(daemon.end().await.0, 0);
+    let daemon = Daemon::start(directory.path(), &text("shop")).await;
+    daemon.until_state("web", "up").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
+    assert_eq!(proven(directory.path()).0["evaluation"]["results"][0]["down_ms"], down);
+}
+
+/// As before, and one stays behind: nobody knows what the rest would have been.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_is_made_of_a_part_of_another_has_no_clean_past() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let steady = answering(ok("", b"")).await;
+    let text = |component: &str| {
+        let web = http("web", switch.port).replace("name = \"web\"", "name = \"web\"\ncomponent = \"shop\"");
+        let spare = http("spare", steady).replace("name = \"spare\"", &format!("name = \"spare\"\ncomponent = \"{component}\""));
+        let since = if component == "shop" { "" } else { "in_service_from = \"2099-01-01T00:00:00Z\"\n" };
+        let shop = if component == "shop" { "" } else { "[component.shop]\n" };
+        format!(
+            "{QUICK}{shop}[component.{component}]\ntitle = \"Shop\"\n{since}{web}{spare}[sla.s]\nobjective = \"99.9\"\nmin_coverage = \"50\"\ncomponents = [\"{component}\"]\n"
+        )
+    };
+    let daemon = Daemon::start(directory.path(), &text("shop")).await;
+    daemon.until_state("spare", "up").await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let before = figures(&daemon, "shop").await;
+    assert_eq!(before["down_ms"], down);
+    reload(&daemon, &text("store")).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(figures(&daemon, "shop").await["down_ms"], down, "who stays keeps it");
+    let store = figures(&daemon, "store").await;
+    assert!(store["unknown_ms"].as_u64() >= Some(down), "{store}");
+    assert_eq!(store["unknown"][0]["reason"], "reconfigured", "{store}");
+    let (report, _) = proven(directory.path());
+    let result = &report["evaluation"]["results"][0];
+    assert_eq!((&result["component"], &result["verdict"]), (&Value::from("store"), &Value::from("undetermined")), "{result}");
+    assert!(result["unknown_ms"].as_u64() >= Some(down), "its begin of service moves nothing out: {result}");
+    let joined = report["changed"].as_array().and_then(|l| l.iter().find(|c| c["what"] == "joined")).expect("the change is told");
+    assert!(joined["before"] == "shop" && joined["figure_before"]["up_ms"].as_u64() > Some(0), "{joined}");
 }

@@ -15,7 +15,7 @@ use crate::judgement::rules::{Cadence, PPM, Rules};
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::state::{Judge, ProbeResult, Verdict};
-use crate::judgement::timeline::{Combine, Record, Span, Sums};
+use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums};
 use crate::words::time::is_writable;
 use crate::words::{Cause, Ms, Reason, format_utc, parse_utc};
 
@@ -185,7 +185,12 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
         let settled = records.iter().map(|r| r.settled).max().unwrap_or(0);
         (from, to) = (from.min(first), to.max(settled));
         let component = if records.len() == 1 && expected == 1 {
-            recorded::component(&name, &recorded::Version::ever(Combine::Series, recorded::Service::default()), &records, Span::new(first, settled))
+            recorded::component(
+                &name,
+                &recorded::Version::ever(Combine::Series, recorded::Service::default()),
+                (&records, &Spans::default()),
+                Span::new(first, settled),
+            )
         } else {
             by_quorum(&name, &records, expected, quorum)
         };
@@ -228,8 +233,12 @@ fn by_quorum(name: &str, records: &[Record], expected: usize, quorum: Option<usi
         .iter()
         .map(|record| {
             let period = Span::new(record.from.unwrap_or(record.settled), record.settled);
-            let component =
-                recorded::component(name, &recorded::Version::ever(Combine::Series, recorded::Service::default()), std::slice::from_ref(record), period);
+            let component = recorded::component(
+                name,
+                &recorded::Version::ever(Combine::Series, recorded::Service::default()),
+                (std::slice::from_ref(record), &Spans::default()),
+                period,
+            );
             recorded::told(period, vec![component], Vec::new())
         })
         .collect();

@@ -159,7 +159,9 @@ pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&s
                 true => "",
                 false => " (slots and latency were not recomputed: they are in the tallies, which `probity export journal --tallies` adds)",
             };
+            let came_later = object["changed"].as_array().into_iter().flatten().any(|c| c["what"] == "terms");
             let terms = match object["terms_recorded_at"].as_str() {
+                Some(at) if came_later => format!("its terms were recorded at {at}, after the period began"),
                 Some(at) => format!("its terms are on record since {at}"),
                 None => "its terms are on no record: they are what the signer says".to_owned(),
             };

@@ -2,11 +2,17 @@
 
 use std::sync::atomic::Ordering;
 
+use serde_json::json;
+
 use super::{COMMIT_APART_NS, Driver, RecordReply, Request, SECOND_NS};
+use crate::engine::events;
 use crate::engine::recorder::Kept;
 use crate::engine::recorder::windows::NO_ROOM;
 use crate::judgement::maintenance::Origin;
 use crate::outward::history::writer::Progress;
+
+/// A batch that takes longer, from its first event until it is on disk, was late: `sla verify` takes events of five seconds for written.
+const LATE_NS: u64 = 4 * SECOND_NS;
 
 impl Driver {
     pub(super) fn commit_if_due(&mut self) {
@@ -16,7 +22,7 @@ impl Driver {
         if self.outstanding.is_some() || !is_due {
             return;
         }
-        self.last_commit_ns = now_ns;
+        (self.gathered_from_ns, self.last_commit_ns) = (self.last_commit_ns, now_ns);
         let reading = self.clock.read();
         let batch = self.recorder.close_batch(self.stamp(&reading));
         self.outstanding = Some(batch.id);
@@ -31,6 +37,7 @@ impl Driver {
                     tracing::info!("the history takes writes again");
                 }
                 health.events_recorded.store(events, Ordering::Relaxed);
+                self.tell_if_late();
                 self.recorder.committed(batch);
                 for (_, recorded, reply) in self.promised.extract_if(.., |(id, ..)| *id <= batch) {
                     let _ = reply.send(Ok(recorded));
@@ -45,6 +52,17 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// What waited for the disk was on record later than its events say: whoever holds a report of meanwhile against them has to know.
+    fn tell_if_late(&mut self) {
+        let now_ns = self.clock.boot_ns();
+        if self.outstanding.is_none() || self.gathered_from_ns == 0 || now_ns.saturating_sub(self.gathered_from_ns) < LATE_NS {
+            return;
+        }
+        let (now, from) = (self.timeline.ms(now_ns), self.timeline.ms(self.gathered_from_ns));
+        let utc = now as i64 + self.recorder.offset_ms;
+        let _ = self.recorder.push_event(events::general("recorded_late", now, utc, json!({"from_ms": from})));
     }
 
     /// Records what somebody asked for; the answer follows with the commit.

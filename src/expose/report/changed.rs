@@ -1,18 +1,22 @@
 //! What changed in a period: definitions, cadences, members and service, with the figure of the component before and after each.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::super::figures::{Part, components, sums_json};
+use super::super::figures::{Part, components, members, sums_json};
+use super::super::recorded::Service;
 use super::super::sla::instant;
 use crate::config::leaf::show_duration;
-use crate::judgement::timeline::Span;
+use crate::judgement::timeline::{Combine, Span};
 use crate::outward::history::HistoryError;
 use crate::outward::history::definitions::{cadences, changes};
+use crate::outward::history::lineage::Lineage;
 use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::Which;
 use crate::outward::history::read::{Calendar, absent};
-use crate::words::UtcMs;
+use crate::words::{Name, UtcMs};
 
 /// Changes of one answer whose figures are computed; the rest are listed without.
 const WITH_FIGURES: usize = 100;
@@ -26,6 +30,8 @@ struct Change {
     what: &'static str,
     before: Value,
     after: Value,
+    /// The component that the endpoint came from, where the past of this one is not known: what is recorded there is shown instead.
+    left: Option<Name>,
 }
 
 /// Every change that concerns the given components in a period, in order; `reached`: how far figures go.
@@ -39,7 +45,7 @@ pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reach
     let makeup = Makeup::read(connection, &calendar)?;
     let mut all: Vec<(Change, &Part)> = Vec::new();
     for part in parts {
-        for change in of_component(&makeup, &calendar, part).into_iter().chain(of_endpoints(connection, &calendar, &makeup, part)?) {
+        for change in of_component(connection, &makeup, &calendar, part)?.into_iter().chain(of_endpoints(connection, &calendar, &makeup, part)?) {
             if (period.from..period.to).contains(&change.at) {
                 all.push((change, part));
             }
@@ -49,17 +55,22 @@ pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reach
     let first = all.len().saturating_sub(count);
     let mut list = Vec::new();
     for (k, (change, part)) in all.drain(first..).enumerate() {
-        let figure = |span: Span| -> Result<Value, HistoryError> {
+        let figure = |part: &Part, span: Span| -> Result<Value, HistoryError> {
             if k >= WITH_FIGURES || span.length() == 0 {
                 return Ok(Value::Null);
             }
             let (_, found) = components(connection, std::slice::from_ref(part), span, Which::Sealed)?;
             Ok(found.first().map_or(Value::Null, |c| sums_json(&c.sums)))
         };
+        let (own, until) = (change.endpoint.as_ref(), Span::new(period.from, change.at));
+        let there = change.left.clone().map(|component| {
+            let endpoints = part.endpoints.iter().filter(|(name, _)| Some(name) == own).cloned().collect();
+            Part { component, endpoints, former: BTreeSet::new(), combine: Combine::Series, service: Service::default() }
+        });
         list.push(json!({
             "at": instant(change.at), "event": change.event, "component": part.component.as_str(), "endpoint": change.endpoint, "what": change.what,
-            "before": change.before, "after": change.after, "figure_before": figure(Span::new(period.from, change.at))?,
-            "figure_after": figure(Span::new(change.at, reached))?,
+            "before": change.before, "after": change.after, "figure_before": figure(there.as_ref().unwrap_or(part), until)?,
+            "figure_after": figure(part, Span::new(change.at, reached))?,
         }));
     }
     Ok(list)
@@ -70,12 +81,13 @@ fn began(calendar: &Calendar, part: &Part) -> UtcMs {
 }
 
 /// Another way to combine, or another begin of service.
-fn of_component(makeup: &Makeup, calendar: &Calendar, part: &Part) -> Vec<Change> {
-    let versions = makeup.versions(part.component.as_str(), began(calendar, part)).unwrap_or_default();
+fn of_component(connection: &Connection, makeup: &Makeup, calendar: &Calendar, part: &Part) -> Result<Vec<Change>, HistoryError> {
+    let (component, members) = (part.component.as_str(), members(calendar, part));
+    let versions = Lineage::of(connection, makeup, component, &members)?.versions(makeup, component, &members).unwrap_or_default();
     let mut list = Vec::new();
     for pair in versions.windows(2) {
         let ((_, before), (at, after)) = (&pair[0], &pair[1]);
-        let one = |what, before: Value, after: Value| Change { at: *at, event: None, endpoint: None, what, before, after };
+        let one = |what, before: Value, after: Value| Change { at: *at, event: None, endpoint: None, what, before, after, left: None };
         if before["combine"] != after["combine"] {
             list.push(one("combine", before["combine"].clone(), after["combine"].clone()));
         }
@@ -84,15 +96,16 @@ fn of_component(makeup: &Makeup, calendar: &Calendar, part: &Part) -> Vec<Change
             list.push(one("in_service_from", from(before), from(after)));
         }
     }
-    list
+    Ok(list)
 }
 
 fn of_endpoints(connection: &Connection, calendar: &Calendar, makeup: &Makeup, part: &Part) -> Result<Vec<Change>, HistoryError> {
     let began = began(calendar, part);
     let mut list = Vec::new();
     let definitions = changes(connection)?;
+    let apart = Lineage::of(connection, makeup, part.component.as_str(), &members(calendar, part))?.apart;
     for (name, extent) in &part.endpoints {
-        let mut put = |at, event, what, before, after| list.push(Change { at, event, endpoint: Some(name.clone()), what, before, after });
+        let mut put = |at, event, what, before, after| list.push(Change { at, event, endpoint: Some(name.clone()), what, before, after, left: None });
         for c in definitions.iter().filter(|c| c.endpoint == *name) {
             put(calendar.utc(c.at_ms), Some(c.seq), "definition", json!(c.before), json!(c.after));
         }
@@ -108,8 +121,10 @@ fn of_endpoints(connection: &Connection, calendar: &Calendar, makeup: &Makeup, p
             put(first, None, "added", Value::Null, Value::Null);
         }
         for outside in makeup.outside(name, part.component.as_str()).as_slice() {
-            put(outside.from, None, "left", json!(part.component.as_str()), Value::Null);
-            put(outside.to, None, "joined", Value::Null, json!(part.component.as_str()));
+            // From where it came, and where it went.
+            let other = |at| makeup.component_at(name, at).map_or(Value::Null, |c| json!(c));
+            put(outside.from, None, "left", json!(part.component.as_str()), other(outside.from));
+            put(outside.to, None, "joined", other(outside.to - 1), json!(part.component.as_str()));
         }
         for span in absent(connection, name)? {
             put(calendar.utc(span.from as u64), None, "out_of_service", Value::Null, Value::Null);
@@ -118,6 +133,9 @@ fn of_endpoints(connection: &Connection, calendar: &Calendar, makeup: &Makeup, p
         if extent.is_gone {
             put(calendar.utc(extent.watermark), None, "out_of_service", Value::Null, Value::Null);
         }
+    }
+    for joined in list.iter_mut().filter(|c| c.what == "joined" && apart.as_slice().iter().any(|a| a.to == c.at)) {
+        joined.left = joined.before.as_str().and_then(|c| Name::new(c).ok());
     }
     Ok(list)
 }

@@ -14,7 +14,9 @@ use super::super::figures::{Part, components, maintenance};
 use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::{answer, instant as instant_text};
 use super::changed::changed;
-use super::{SUPERSEDED, admitted, combine_of, configs, endpoints, excluded, extents, listed, refused, slots};
+use super::issued::nothing_left_out;
+use super::terms::{SUPERSEDED, came_later, is_salt};
+use super::{admitted, combine_of, configs, endpoints, excluded, extents, listed, refused, slots, with_terms};
 use crate::config::{Plan, Surroundings, load_contracts};
 use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, PeriodKind};
@@ -43,9 +45,6 @@ pub struct Difference {
 pub(super) fn differs(place: &str, why: impl Into<String>) -> Difference {
     Difference { place: place.to_owned(), why: why.into() }
 }
-
-/// An event of this age was committed before a report was made.
-const COMMITTED_WITHIN_MS: i64 = 5000;
 
 /// The terms of a report as its only file.
 struct Terms<'t>(&'t str);
@@ -87,9 +86,11 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     }
     verify_signature(report).map_err(|why| differs("signature", why))?;
     let (stub, journal, tallies) = parted(journal)?;
-    let events = chain_of(&journal, stub.as_ref(), report, since)?;
+    let (events, later) = chain_of(&journal, stub.as_ref(), report, since)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
     let connection = Retelling::of(stub.as_ref(), &events).map_err(failed)?;
+    let issued = report["issued_at"].as_str().and_then(parse_utc).ok_or_else(|| differs("issued_at", "this is no instant"))?;
+    nothing_left_out(issued, &Calendar::read(&connection).map_err(failed)?, events.last(), &later)?;
     let with_tallies = !tallies.is_empty();
     if with_tallies {
         put_tallies(&connection, &tallies, period_of(report)?)?;
@@ -127,7 +128,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
 /// where the events do not give it.
 pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> {
     let (stub, journal, tallies) = parted(journal).ok()?;
-    let events = chain_of(&journal, stub.as_ref(), report, None).ok()?;
+    let (events, _) = chain_of(&journal, stub.as_ref(), report, None).ok()?;
     let connection = Retelling::of(stub.as_ref(), &events).ok()?;
     let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str()?)).ok()?;
     let contract = contracts.list.first()?;
@@ -221,13 +222,14 @@ fn same_hand(place: &str, what: &str, report: &Value, other: &Value, events: &[M
     Err(differs(place, format!("the report was signed by {own}, {what} by {given}, and neither vouched for the other")))
 }
 
-/// The events up to the report's last one, with the chain recomputed.
-fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option<&Value>) -> Result<Vec<Map<String, Value>>, Difference> {
+type Journal = Vec<Map<String, Value>>;
+
+/// The events up to the report's last one, and those after it, with the chain recomputed.
+fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option<&Value>) -> Result<(Journal, Journal), Difference> {
     let last = report["events"]["last"].as_u64().filter(|n| *n > 0).ok_or_else(|| differs("events.last", "the report names no events"))?;
     if since.is_some_and(|s| s["seq"].as_u64().is_none()) {
         return Err(differs("--since", "the given checkpoint names no event"));
     }
-    let issued = report["issued_at"].as_str().and_then(parse_utc).unwrap_or(i64::MIN);
     if let Some(why) = since.and_then(|s| verify_signature(s).err()) {
         return Err(differs("--since", why));
     }
@@ -238,7 +240,7 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
     {
         return Err(differs("--since", "the stub of pruned events does not have the given checkpoint"));
     }
-    let mut events = Vec::new();
+    let (mut events, mut later) = (Vec::new(), Vec::new());
     for (k, line) in journal.iter().enumerate() {
         let seq = before + k as u64 + 1;
         let place = format!("event {seq}");
@@ -252,16 +254,10 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
         if told.as_ref().and_then(Value::as_str) != Some(hex(&head).as_str()) {
             return Err(differs(&place, "its hash does not follow from its text and the event before it"));
         }
-        let recorded = event.get("recorded").and_then(Value::as_str).and_then(parse_utc).unwrap_or(i64::MAX);
-        if seq > last && recorded < issued - COMMITTED_WITHIN_MS {
-            return Err(differs(&place, "it was recorded before the report was issued, and the report leaves it out"));
-        }
         if since.is_some_and(|s| s["seq"] == seq && s["head"] != hex(&head)) {
             return Err(differs(&place, "the events up to here are not those that the given checkpoint signed"));
         }
-        if seq <= last {
-            events.push(event);
-        }
+        if seq <= last { &mut events } else { &mut later }.push(event);
         let checkpoint = &report["events"]["checkpoint"];
         if checkpoint["seq"] == seq && (checkpoint["head"] != hex(&head) || checkpoint["key"] != report["key"] || verify_signature(checkpoint).is_err()) {
             return Err(differs("events.checkpoint", "it is not what the key of the report signed of the events up to here"));
@@ -276,7 +272,7 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
     if since.is_some_and(|s| s["seq"].as_u64().unwrap_or(0) > before + journal.len() as u64) {
         return Err(differs("--since", "the given checkpoint signed more events than are given"));
     }
-    Ok(events)
+    Ok((events, later))
 }
 
 fn period_of(report: &Value) -> Result<Span, Difference> {
@@ -335,11 +331,13 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
     let outages = listed(connection, &parts, period).map_err(failed)?;
     let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
+    let changed = changed(connection, &parts, period, reached.to).map_err(failed)?.into();
+    let changed = with_terms(changed, came_later(&told_of, &calendar, period, report));
     Ok(serde_json::json!({
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
         "slots": slots(connection, &parts, vantage_of(report, events)?, period).map_err(failed)?, "configs": configs(&told_of, &calendar, period), "time_zone": contract.zone.iana_name(), "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged, &each), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
-        "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed(connection, &parts, period, reached.to).map_err(failed)?,
+        "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed,
     }))
 }
 
@@ -374,9 +372,7 @@ fn vantage_of<'r>(report: &'r Value, events: &[Map<String, Value>]) -> Result<&'
 fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
     let text = |key: &str| report[key].as_str().unwrap_or_default();
     let salt = text("terms_salt");
-    // Of a fixed length, so that nothing of the terms can move into it.
-    let is_salt = salt.len() == 64 && salt.bytes().all(|b| b.is_ascii_hexdigit());
-    let recorded = told.terms.get(&commitment(salt, text("terms"))).filter(|_| is_salt);
+    let recorded = told.terms.get(&commitment(salt, text("terms"))).filter(|_| is_salt(salt));
     if report["terms_recorded_at"].as_str() != recorded.map(String::as_str) {
         let why = match recorded {
             Some(at) => format!("these terms are on record since {at}"),

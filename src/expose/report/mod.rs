@@ -9,6 +9,8 @@ pub mod csv;
 mod expected;
 mod extents;
 pub mod html;
+mod issued;
+mod terms;
 pub mod text;
 pub mod words;
 
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 
 use self::changed::changed;
 use self::expected::expected;
+use self::terms::{SUPERSEDED, came_later, earlier_salt};
 use super::api::{Marks, outage};
 use super::contracts::{latency, latency_json};
 use super::figures::{Part, components, maintenance};
@@ -76,9 +79,6 @@ fn wanted(subject: &Subject) -> Result<Vec<Name>, NoReport> {
     let found = found.ok_or_else(|| NoReport::NoTenant(tenant.to_string()))?;
     Ok(if found.components.is_empty() { subject.contract.components.clone() } else { found.components.clone() })
 }
-
-/// The line of terms that have a later version.
-const SUPERSEDED: &str = "# superseded from ";
 
 /// The terms of a report as text, with the contract and the tenants that they say.
 fn terms_of(subject: &Subject, names: &[Name]) -> (Contract, Vec<Tenant>, String) {
@@ -153,7 +153,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
     let judged: Vec<Judged> = judged.into_iter().filter(|j| subject.tenant.is_none() || j.tenant.is_some()).collect();
     let vantage = vantage(connection)?.unwrap_or_else(|| plan.daemon.vantage.clone());
     let (salt, commitment) = (subject.terms_key.salt(&terms), subject.terms_key.commitment(&terms));
-    Ok(json!({
+    let mut report = json!({
         "schema": "probity-report/2",
         "issued_at": format_utc(now),
         "replaces": subject.replaces,
@@ -167,6 +167,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "time_zone": contract.zone.iana_name(),
         "terms": terms,
         "terms_salt": salt,
+        "terms_salt_earlier": earlier_salt(subject.terms_key, &terms),
         "terms_recorded_at": told.terms.get(&commitment),
         "configs": configs(&told, &calendar, period),
         "evaluation": answer(&contract, period, &judged, &each),
@@ -181,7 +182,14 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "changed": changed(connection, &parts, period, reached.to)?,
         "timeline": timeline,
         "events": events(connection)?,
-    }))
+    });
+    report["changed"] = with_terms(report["changed"].take(), came_later(&told, &calendar, period, &report));
+    Ok(report)
+}
+
+/// What changed, with what is to be told of the terms at its head.
+fn with_terms(changed: Value, terms: Option<Value>) -> Value {
+    terms.into_iter().chain(changed.as_array().into_iter().flatten().cloned()).collect()
 }
 
 fn refused(judged: &[Judged]) -> Vec<Value> {

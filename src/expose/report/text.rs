@@ -69,6 +69,8 @@ impl Shown<'_> {
         let credits: Vec<String> = self.results().filter_map(named).collect();
         let little = self.results().filter(|r| r["measured_less_than_half"] == true);
         let mut said: Vec<String> = little.map(|r| format!("{} ({}).", self.say(Word::LittleMeasured), self.who(r))).collect();
+        let later = self.report["changed"].as_array().into_iter().flatten().find(|c| c["what"] == "terms");
+        said.extend(later.map(|c| format!("{} ({}).", self.say(Word::TermsLater), self.at(&c["at"]))));
         if credits.is_empty() {
             said.extend(self.results().map(|r| format!("{}: {}.", self.who(r), self.verdict(r))));
         }

@@ -161,6 +161,7 @@ pub enum Word {
     NotRun,
     Config,
     TermsRecorded,
+    TermsLater,
     TermsNotRecorded,
     Outside,
 }
@@ -169,7 +170,7 @@ pub enum Word {
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 93] = [
+const WORDS: [Entry; 94] = [
     (Word::Outside, ["Outside the service time", "Palveluajan ulkopuolella", "Buiten de servicetijd", "Εκτός χρόνου υπηρεσίας", "服务时间之外", "Xizmat vaqtidan tashqari"]),
     (Word::FirstFailure, ["first failing measurement (its end)", "ensimmäinen epäonnistunut mittaus (sen loppu)", "eerste mislukte meting (einde)", "πρώτη αποτυχημένη μέτρηση (το τέλος της)", "首次失败的测量（结束时刻）", "birinchi muvaffaqiyatsiz o'lchov (tugashi)"]),
     (Word::LastFailure, ["last failing measurement (its start)", "viimeinen epäonnistunut mittaus (sen alku)", "laatste mislukte meting (begin)", "τελευταία αποτυχημένη μέτρηση (η αρχή της)", "最后一次失败的测量（开始时刻）", "oxirgi muvaffaqiyatsiz o'lchov (boshlanishi)"]),
@@ -179,6 +180,7 @@ const WORDS: [Entry; 93] = [
     (Word::NotRun, ["not run", "ei ajettu", "niet uitgevoerd", "δεν εκτελέστηκαν", "未执行", "bajarilmagan"]),
     (Word::Config, ["Configuration (SHA-256)", "Asetukset (SHA-256)", "Configuratie (SHA-256)", "Ρυθμίσεις (SHA-256)", "配置 (SHA-256)", "Sozlamalar (SHA-256)"]),
     (Word::TermsRecorded, ["The terms are on record since", "Ehdot on tallennettu alkaen", "De voorwaarden zijn vastgelegd sinds", "Οι όροι έχουν καταγραφεί από", "条款记录自", "Shartlar qayd etilgan sana"]),
+    (Word::TermsLater, ["Judged by terms that were recorded after the period began", "Arvioitu ehdoilla, jotka tallennettiin vasta kauden alettua", "Beoordeeld naar voorwaarden die pas na het begin van de periode zijn vastgelegd", "Κρίνεται με όρους που καταγράφηκαν μόνο μετά την έναρξη της περιόδου", "按本期开始后才记录的条款评定", "Davr boshlangandan keyingina qayd etilgan shartlar bo‘yicha baholandi"]),
     (Word::TermsNotRecorded, ["The terms are not on record: they are what the signer says", "Ehtoja ei ole tallennettu: ne ovat allekirjoittajan ilmoittamat", "De voorwaarden zijn niet vastgelegd: ze zijn wat de ondertekenaar zegt", "Οι όροι δεν έχουν καταγραφεί: είναι όσα δηλώνει ο υπογράφων", "条款未被记录：以签署人所述为准", "Shartlar qayd etilmagan: ular imzolovchi aytganidek"]),
     (Word::DefinitionChanged, ["Changed in this period", "Muuttunut tällä kaudella", "Gewijzigd in deze periode", "Άλλαξαν σε αυτή την περίοδο", "本期内的更改", "Bu davrda o‘zgarganlar"]),
     (Word::EachComponent, ["Each component by itself", "Kukin komponentti erikseen", "Elk onderdeel afzonderlijk", "Κάθε στοιχείο ξεχωριστά", "各组件单独统计", "Har bir komponent alohida"]),

@@ -29,6 +29,8 @@ pub struct Told {
     pub configs: Vec<(Ms, String)>,
     /// Commitments in force, with when each was recorded (RFC 3339).
     pub terms: BTreeMap<String, String>,
+    /// Every commitment that there was, with when it was recorded first.
+    pub ever: BTreeMap<String, String>,
     /// Declared components.
     pub components: BTreeMap<String, Value>,
 }
@@ -41,7 +43,10 @@ impl Told {
             "config" => self.configs.push((event["at_ms"].as_u64().unwrap_or(0), text("sha256"))),
             "terms" => {
                 list("gone").iter().for_each(|gone| drop(self.terms.remove(gone)));
-                self.terms.extend(list("added").into_iter().map(|added| (added, text("recorded"))));
+                for added in list("added") {
+                    self.ever.entry(added.clone()).or_insert_with(|| text("recorded"));
+                    self.terms.insert(added, text("recorded"));
+                }
             }
             "component" if event["gone"] == true => drop(self.components.remove(&text("component"))),
             "component" => {

@@ -16,9 +16,9 @@ use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
 
 /// Earlier and later than anything.
-const EVER: UtcMs = i64::MAX / 4;
+pub(super) const EVER: UtcMs = i64::MAX / 4;
 /// A component and its endpoints are recorded within this of each other at a start.
-const AT_ONCE_MS: i64 = 5000;
+pub(super) const AT_ONCE_MS: i64 = 5000;
 
 /// What the events tell of it. UTC.
 #[derive(Debug, Clone, Default)]
@@ -29,12 +29,14 @@ pub struct Makeup {
     versions: BTreeMap<String, Vec<(UtcMs, Value)>>,
     /// The components that an endpoint belonged to, with when that was recorded; those that never moved are left out.
     moves: BTreeMap<String, Vec<(UtcMs, String)>>,
+    /// Turns the events' timeline into UTC.
+    calendar: Calendar,
 }
 
 impl Makeup {
     pub fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
         let first_config = told(connection)?.configs.first().map(|(at, _)| calendar.utc(*at));
-        let mut makeup = Self { first_config, ..Self::default() };
+        let mut makeup = Self { first_config, calendar: calendar.clone(), ..Self::default() };
         if let Some(stub) = Stub::read(connection)? {
             stub.carried["told"].as_array().into_iter().flatten().filter(|e| e["kind"] == "component").for_each(|e| makeup.hear(e, calendar));
         }
@@ -78,6 +80,37 @@ impl Makeup {
             list[0].0 = -EVER;
         }
         Some(list)
+    }
+
+    /// When an endpoint belonged to a component, if it belongs to it at any time that is asked about.
+    pub(super) fn inside(&self, endpoint: &str, component: &str) -> Spans {
+        Spans::new(vec![Span::new(-EVER, EVER)]).minus(&self.outside(endpoint, component))
+    }
+
+    /// When an endpoint went from one component to another.
+    pub(super) fn moved(&self, endpoint: &str) -> impl Iterator<Item = UtcMs> + '_ {
+        self.moves.get(endpoint).into_iter().flatten().map(|(at, _)| *at)
+    }
+
+    /// The component of an endpoint that moved.
+    pub fn component_at(&self, endpoint: &str, at: UtcMs) -> Option<&str> {
+        self.moves.get(endpoint)?.iter().rev().find(|(from, _)| *from <= at).map(|(_, component)| component.as_str()).filter(|c| !c.is_empty())
+    }
+
+    /// Every endpoint that belonged to a component in a span; those that were taken out of service among them.
+    pub(super) fn all_members(&self, connection: &Connection, component: &str, span: Span) -> Result<BTreeSet<String>, HistoryError> {
+        let has_been = |endpoint: &&String| self.inside(endpoint, component).cut(span).length() > 0;
+        let mut all: BTreeSet<String> = self.moves.keys().filter(has_been).cloned().collect();
+        let sql = "SELECT e.name, (SELECT min(v.at) FROM event v WHERE v.endpoint = e.id AND v.kind = 'endpoint_added') FROM endpoint e WHERE e.component = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        for row in statement.query_map([component], |r| Ok((r.get::<_, String>(0)?, r.get::<_, Option<i64>>(1)?)))? {
+            let (name, added) = row?;
+            // Who came later was not there; of whom the events are pruned was.
+            if !self.moves.contains_key(&name) && added.is_none_or(|at| self.calendar.utc(at as u64) < span.to) {
+                all.insert(name);
+            }
+        }
+        Ok(all)
     }
 
     /// When an endpoint did not belong to a component.

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod chain;
 pub mod checkpoint;
 pub mod definitions;
+pub mod lineage;
 pub mod makeup;
 pub mod outbox;
 pub mod past;

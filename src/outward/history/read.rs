@@ -53,6 +53,23 @@ impl Calendar {
         Spans::new(each.filter(|s| s.from < s.to).collect())
     }
 
+    /// With steps that came later.
+    pub fn and_steps(&self, later: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        let mut calendar = self.clone();
+        calendar.steps.extend(later);
+        calendar.steps.sort_unstable_by_key(|(at, _)| *at);
+        calendar
+    }
+
+    /// The first instant of the timeline, not before `from`, at which the wall clock showed this; where it never did, at which it showed more.
+    pub fn first_at(&self, utc: UtcMs, from: i64) -> i64 {
+        let until = |k: usize| self.steps.get(k + 1).map_or(i64::MAX / 4, |(next, _)| *next);
+        let each = || self.steps.iter().enumerate().map(|(k, (at, offset))| (utc - offset, Span::new((*at).max(from), until(k))));
+        let shown = each().find(|(exact, span)| span.from <= *exact && *exact < span.to).map(|(exact, _)| exact);
+        let passed = || each().map(|(exact, span)| (exact.max(span.from), span)).find(|(at, span)| *at < span.to).map(|(at, _)| at);
+        shown.or_else(passed).unwrap_or(utc.max(from))
+    }
+
     /// An instant of the timeline that is surely not after this one of the calendar.
     pub fn surely_before(&self, utc: UtcMs) -> i64 {
         utc - self.steps.iter().map(|(_, offset)| *offset).max().unwrap_or(0)

@@ -215,6 +215,8 @@ enum Stage {
 pub struct Upkeep {
     /// Hours before this one are over, as the engine says, at a moment of both clocks.
     over: Option<(i64, Ms, UtcMs)>,
+    /// When it said so.
+    heard: Option<Instant>,
     tasks: VecDeque<Task>,
     /// Rows that a stub stands for are to be taken away.
     pub taking: bool,
@@ -229,6 +231,7 @@ impl Upkeep {
     /// Hours before `hour` are complete.
     pub fn hours_are_over(&mut self, hour: i64, at: Ms, utc: UtcMs) {
         self.over = Some((hour, at, utc));
+        self.heard = Some(Instant::now());
     }
 
     pub fn is_idle(&self) -> bool {
@@ -245,6 +248,9 @@ impl Upkeep {
                 continue;
             }
             let Some((hour, at, utc)) = self.over else { return Ok(()) };
+            // A seal is dated when it is written.
+            let since = self.heard.map_or(0, |heard| heard.elapsed().as_millis() as Ms);
+            let (at, utc) = (at + since, utc + since as i64);
             if self.tasks.is_empty() {
                 self.tasks = next_tasks(&history.connection, &history.seals, hour)?;
             }
