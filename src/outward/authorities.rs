@@ -334,6 +334,43 @@ mod tests {
         assert!(nowhere.contains("no trust store was found"), "{nowhere}");
     }
 
+    /// With the metadata of the file as it was: as a change that no metadata tells, or a disk that could not be read and now can.
+    fn written_unseen(path: &Path, text: &str, authorities: &Authorities) {
+        std::fs::write(path, text).expect("written");
+        let mut looked = authorities.looked.lock().expect("not poisoned");
+        if looked.system.is_some() {
+            looked.system = Some(authorities.look_at_system());
+        }
+        looked.files.values_mut().for_each(|looks| *looks = looks.iter().map(|(path, _)| look_at(path)).collect());
+    }
+
+    #[test]
+    fn a_store_that_could_not_be_read_is_tried_again_although_nothing_tells_of_a_change() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (system, own) = (directory.path().join("system.pem"), directory.path().join("own.pem"));
+        let whole = authority();
+        let cut = &whole[..whole.len() / 2];
+        std::fs::write(&system, cut).expect("written");
+        std::fs::write(&own, cut).expect("written");
+        let file = CaFile { path: own.clone(), pem: Arc::from(whole.as_str()) };
+        let authorities = at(&system);
+        authorities.look(std::slice::from_ref(&file));
+        let problems = || (authorities.system().problem.is_some(), authorities.of_file(&file).problem.is_some());
+        assert_eq!(problems(), (true, true));
+        let generation = authorities.generation();
+        authorities.look(std::slice::from_ref(&file));
+        assert_eq!((problems(), authorities.generation()), ((true, true), generation), "the same problem is no change");
+        written_unseen(&system, &whole, &authorities);
+        written_unseen(&own, &whole, &authorities);
+        authorities.look(std::slice::from_ref(&file));
+        assert_eq!((problems(), authorities.generation()), ((false, false), generation + 1));
+        assert_eq!((authorities.system().anchors.len(), authorities.of_file(&file).anchors.len()), (1, 1));
+        // Once it is whole, it is read no more until its metadata change.
+        written_unseen(&system, cut, &authorities);
+        authorities.look(std::slice::from_ref(&file));
+        assert_eq!((problems(), authorities.generation()), ((false, false), generation + 1));
+    }
+
     #[test]
     fn files_that_change_are_read_again_and_only_then() {
         let directory = tempfile::tempdir().expect("a directory");

@@ -349,6 +349,41 @@ mod tests {
     }
 
     #[test]
+    fn failing_at_once_is_doubted_for_ten_minutes_of_a_clock_that_is_vouched_for() {
+        let start = 1_800_000_000;
+        let at = |boot_s: u64| Point { offset_ns: i128::from(start) * 1_000_000_000, boot_ns: boot_s * 1_000_000_000 };
+        let expired = |days: i64| Side::Expired { not_after: start - days * DAY };
+        let mut seen = Seen::default();
+        let mut doubted = |certificate: &str, days: i64, boot_s: u64| {
+            seen.note(KernelSync::Synchronised, at(boot_s));
+            seen.doubt(certificate, expired(days), KernelSync::Synchronised, at(boot_s), 0).is_some()
+        };
+        assert!(!doubted("a", 3, 1000), "one alone");
+        assert!(doubted("b", 40, 1010) && doubted("a", 3, 1020));
+        assert!(doubted("a", 3, 1599), "ten minutes have not passed since it failed first");
+        assert!(!doubted("a", 3, 1600), "the clock was not set right: the certificate has expired");
+        assert!(doubted("b", 40, 1609) && !doubted("b", 40, 1610), "each by its own first failure");
+        assert!(!doubted("c", 80, 3000), "what begins to fail later does not fail at once with them");
+        assert!(!doubted("a", 3, 3000) && !doubted("b", 40, 3000));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_right_begins_the_ten_minutes_anew() {
+        let start = 1_800_000_000;
+        let at = |offset_s: i64, boot_s: u64| Point { offset_ns: i128::from(offset_s) * 1_000_000_000, boot_ns: boot_s * 1_000_000_000 };
+        let mut seen = Seen::default();
+        let mut doubted = |certificate: &str, days: i64, point: Point| {
+            seen.note(KernelSync::Synchronised, point);
+            seen.doubt(certificate, Side::Expired { not_after: start - days * DAY }, KernelSync::Synchronised, point, 0).is_some()
+        };
+        assert!(!doubted("a", 3, at(start, 1000)) && doubted("b", 40, at(start, 1000)));
+        let set = start + 2 * 3600;
+        assert!(doubted("a", 3, at(set, 1700)), "the two minutes after a step");
+        assert!(!doubted("a", 3, at(set, 1830)), "alone since then");
+        assert!(doubted("b", 40, at(set, 1840)) && doubted("a", 3, at(set, 2420)), "at once again, counted from the step");
+    }
+
+    #[test]
     fn a_clock_that_was_set_is_not_believed_until_it_has_settled() {
         let mut seen = Seen::default();
         let at = |offset_s: i128, boot_s: u64| Point { offset_ns: offset_s * 1_000_000_000, boot_ns: boot_s * 1_000_000_000 };
