@@ -635,3 +635,33 @@ async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_read
     daemon.until_state("b", "up").await;
     assert_eq!(daemon.state("a").await, "absent");
 }
+
+/// Nothing of ours runs yet while the dynamic loader works: only what started the daemon can say then that SIGHUP ends nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_was_started_with_sighup_ignored_outlives_it_from_the_start_and_reloads_by_it() {
+    let (directory, server) = (tempfile::tempdir().expect("a directory"), answering(ok("", b"ok")).await);
+    let port = closed_port();
+    let text = |name: &str| format!("{QUICK}{}", http(name, server));
+    let config = write_config(directory.path(), port, &text("a"));
+    let log = std::fs::File::create(directory.path().join("log")).expect("a log");
+    let script = "trap '' HUP; exec \"$0\" run --config \"$1\"";
+    let child = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_probity")]).arg(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
+    let daemon = Daemon { child, port, directory: directory.path().to_owned() };
+    let status = format!("/proc/{}/status", daemon.child.id());
+    let holds_hup = |set: &str| {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let mask = text.lines().find_map(|l| l.strip_prefix(set)).and_then(|m| u64::from_str_radix(m.trim_start_matches(':').trim(), 16).ok());
+        mask.is_some_and(|m| m & 1 == 1)
+    };
+    daemon.until(|_| std::future::ready(holds_hup("SigIgn") || holds_hup("SigCgt"))).await;
+    // Through the exec, the loader and the first instructions.
+    let began = Instant::now();
+    while !holds_hup("SigCgt") {
+        assert!(began.elapsed() < Duration::from_secs(30), "it never came to its first instructions, or ended");
+        daemon.signal("-HUP");
+    }
+    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
+    write_config(directory.path(), port, &text("b"));
+    daemon.signal("-HUP");
+    daemon.until_state("b", "up").await;
+}
