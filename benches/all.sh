@@ -32,3 +32,4 @@ python3 benches/punctuality.py
 python3 benches/hostile.py
 python3 benches/detection.py
 python3 benches/bodies.py
+cargo bench --locked --bench judging

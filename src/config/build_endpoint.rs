@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::address::{host, host_port, http_url_with_zone};
 use super::build::Builder;
 use super::build_probe;
-use super::parts::{cadence, dial, digest, host_port, http_url_with_zone, in_ascii, in_zone, labels, without_secrets, wrong_host};
+use super::parts::{cadence, dial, digest, in_zone, labels};
 use super::plan::*;
 use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use super::walk::{Item, Layers, Section};
-use super::zone;
 use crate::judgement::rules::Rules;
 use crate::words::{Kind, Name};
 
@@ -215,19 +215,7 @@ impl Builder<'_> {
             Shared::Tcp(spec) => host_port(&text, address, None).map(|address| Probe::Tcp { address, spec }),
             Shared::Tls(spec) => host_port(&text, address, Some(443)).map(|address| Probe::Tls { address, spec }),
             Shared::Dns(spec) => host_port(&text, address, Some(53)).map(|server| Probe::Dns { server, spec }),
-            Shared::Icmp(spec) => {
-                let plain = text.trim_start_matches('[').trim_end_matches(']');
-                if plain.is_empty() || plain.contains(['/', ' ']) || plain.contains(':') && zone::address(plain).is_none() {
-                    address.fault(format!("`{}` is no host", without_secrets(&text)), "Write a host name or an address, without a port.");
-                    return None;
-                }
-                let host = in_ascii(plain);
-                if let Some(why) = wrong_host(&host) {
-                    address.fault(format!("the host `{}` {why}", without_secrets(&text)), "Write a host name or an address, without a port.");
-                    return None;
-                }
-                Some(Probe::Icmp { host: Arc::from(&*host), spec })
-            }
+            Shared::Icmp(spec) => host(&text, address).map(|host| Probe::Icmp { host, spec }),
         }
     }
 }

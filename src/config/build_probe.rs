@@ -304,8 +304,8 @@ fn told(item: &Item) -> Option<String> {
 
 pub fn pattern(item: &Item) -> Option<Pattern> {
     let text = item.text()?;
-    match regex::bytes::RegexBuilder::new(&text).size_limit(1 << 20).build() {
-        Ok(regex) => Some(Pattern { text, regex }),
+    match compiled(&text) {
+        Ok((regex, size_kib)) => Some(Pattern { text, regex, size_kib }),
         Err(error) => {
             let last = error.to_string().lines().last().unwrap_or_default().to_owned();
             item.fault(
@@ -315,6 +315,21 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
             None
         }
     }
+}
+
+/// The smallest of the sizes that a pattern fits into, in KiB. A compiler that runs into its limit ends there, so the tries before the
+/// last cost a third of it.
+fn compiled(text: &str) -> Result<(regex::bytes::Regex, u32), regex::Error> {
+    const SIZES_KIB: [u32; 5] = [4, 16, 64, 256, 1024];
+    let within = |kib: u32| regex::bytes::RegexBuilder::new(text).size_limit((kib as usize) << 10).build();
+    let mut last = within(SIZES_KIB[0]).map(|regex| (regex, SIZES_KIB[0]));
+    for kib in &SIZES_KIB[1..] {
+        if !matches!(last, Err(regex::Error::CompiledTooBig(_))) {
+            break;
+        }
+        last = within(*kib).map(|regex| (regex, *kib));
+    }
+    last
 }
 
 pub fn tcp(layers: &Layers) -> Tcp {

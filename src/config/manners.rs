@@ -2,7 +2,8 @@
 //! servers, and a GET with a body is refused by some. docs/probes.md has the long form.
 
 use super::plan::{Endpoint, Plan};
-use super::plan_probe::Probe;
+use super::plan_probe::{DialogueStep, Probe};
+use super::usual_ports::{self, First};
 
 /// Servers by their usual port, with a dialogue that ends as their protocol wants it.
 struct Server {
@@ -67,6 +68,15 @@ pub(super) fn notes(plan: &Plan) -> Vec<String> {
             ));
         }
     }
+    let waiting: Vec<(&Endpoint, &str)> = plan.endpoints.iter().filter_map(|e| Some((e.as_ref(), waits_as_the_server_does(e)?))).collect();
+    if let Some((first, protocol)) = waiting.first() {
+        list.push(format!(
+            "{} {} for a greeting on the port of {protocol} ({}), whose server waits for the client to speak first: begin probe.tcp.dialogue with a send, or remove it",
+            counted(waiting.len(), first),
+            if waiting.len() == 1 { "waits" } else { "wait" },
+            first.probe.target(),
+        ));
+    }
     let with_body: Vec<&Endpoint> = plan.endpoints.iter().map(AsRef::as_ref).filter(|e| gets_with_a_body(e)).collect();
     if let Some(first) = with_body.first() {
         list.push(format!(
@@ -89,6 +99,15 @@ fn leaves(endpoint: &Endpoint, ports: &[u16]) -> bool {
     }
 }
 
+/// The protocol of a server that would never greet, where a dialogue begins with its greeting.
+fn waits_as_the_server_does(endpoint: &Endpoint) -> Option<&'static str> {
+    let Probe::Tcp { address, spec } = &endpoint.probe else { return None };
+    match (spec.dialogue.first(), usual_ports::usual(address.port)) {
+        (Some(DialogueStep::Expect(_)), Some((protocol, First::Client | First::Tls))) => Some(protocol),
+        _ => None,
+    }
+}
+
 fn gets_with_a_body(endpoint: &Endpoint) -> bool {
     match &endpoint.probe {
         Probe::Http { spec, .. } => spec.body.is_some() && matches!(spec.method.as_str(), "GET" | "HEAD"),
@@ -99,6 +118,50 @@ fn gets_with_a_body(endpoint: &Endpoint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dialogue_that_waits_for_a_server_that_waits_is_noted() {
+        let plan = |address: &str, step: &str| {
+            let text = format!("[[endpoint]]\nname = \"e\"\nprobe.tcp.address = \"{address}\"\nprobe.tcp.dialogue = [{{ {step} = \"x\" }}]\n");
+            crate::config::load(std::path::Path::new("one"), &One(text)).expect("valid")
+        };
+        assert_eq!(
+            notes(&plan("192.0.2.1:5432", "expect")),
+            [
+                "the endpoint e waits for a greeting on the port of PostgreSQL (192.0.2.1:5432), whose server waits for the client to speak first: begin probe.tcp.dialogue with a send, or remove it"
+            ]
+        );
+        assert_eq!(notes(&plan("192.0.2.1:993", "expect")).len(), 1);
+        assert!(
+            notes(&plan("192.0.2.1:5432", "send")).is_empty()
+                && notes(&plan("192.0.2.1:22", "expect")).is_empty()
+                && notes(&plan("192.0.2.1:7", "expect")).is_empty()
+        );
+    }
+
+    struct One(String);
+
+    impl crate::config::Surroundings for One {
+        fn read(&self, _: &std::path::Path) -> Result<String, String> {
+            Ok(self.0.clone())
+        }
+
+        fn matching(&self, _: &std::path::Path) -> Result<Vec<std::path::PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn environment(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn credentials(&self) -> Option<std::path::PathBuf> {
+            None
+        }
+
+        fn host_name(&self) -> String {
+            "host".into()
+        }
+    }
 
     #[test]
     fn the_login_of_mysql_is_one_whole_packet() {

@@ -4,6 +4,7 @@
 //! a plan that cannot be wrong afterwards. This floor opens no file: texts and secrets come through
 //! [`source::Surroundings`].
 
+mod address;
 pub mod build;
 mod build_beside;
 mod build_endpoint;
@@ -30,6 +31,7 @@ pub mod print_contract;
 pub mod secret;
 pub mod source;
 pub mod timeline_file;
+pub mod usual_ports;
 pub mod walk;
 pub mod zone;
 

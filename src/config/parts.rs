@@ -8,9 +8,8 @@ use sha2::{Digest, Sha256};
 use toml::de::DeValue;
 
 use super::plan::*;
-use super::plan_probe::{HostPort, Probe};
+use super::plan_probe::Probe;
 use super::walk::{Item, Layers};
-use super::zone;
 use crate::judgement::rules::Cadence;
 use crate::judgement::timeline::Combine;
 use crate::words::{Name, UtcMs, parse_utc};
@@ -190,70 +189,6 @@ pub(super) fn socket_address(item: &Item) -> Option<SocketAddr> {
     address
 }
 
-/// A URL, and the zone of its host.
-pub(super) fn http_url_with_zone(text: &str, item: &Item) -> Option<(url::Url, Option<Arc<str>>)> {
-    match zone::from_url(text) {
-        Some((text, zone)) => http_url(&text, Some(zone), item).map(|url| (url, Some(Arc::from(zone)))),
-        None => http_url(text, None, item).map(|url| (url, None)),
-    }
-}
-
-fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
-    const ADVICE: &str = "Write it in full: \"https://shop.example/health\".";
-    let parsed = match url::Url::parse(text) {
-        Ok(url) => url,
-        Err(error) => {
-            item.fault(format!("`{}` is no URL: {error}", without_secrets(text)), ADVICE);
-            return None;
-        }
-    };
-    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        item.fault(format!("`{}` is no http or https URL", without_secrets(text)), ADVICE);
-        return None;
-    }
-    let host = match parsed.host() {
-        Some(url::Host::Ipv6(address)) => zone.map_or_else(|| address.to_string(), |zone| format!("{address}%{zone}")),
-        Some(host) => host.to_string(),
-        None => String::new(),
-    };
-    if let Some(why) = wrong_host(&host) {
-        item.fault(format!("the host of `{}` {why}", without_secrets(text)), ADVICE);
-        return None;
-    }
-    if parsed.port() == Some(0) {
-        item.fault(format!("`{}` has the port 0", without_secrets(text)), "Write the port that the server listens on.");
-        return None;
-    }
-    if let Some((name, _)) = parsed.query_pairs().find(|(name, value)| is_secret_name(name) && !value.is_empty()) {
-        let advice = format!("Write probe.http.query = {{ {name} = {{ file = \"...\" }} }} (or env, or credential), and take it out of the URL.");
-        item.fault(format!("the URL holds a value of `{name}`, which is a secret by its name"), advice);
-        return None;
-    }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        item.fault("the URL holds a user name or a password", "Write probe.http.auth.basic = { username = \"...\", password = { file = \"...\" } }.");
-        return None;
-    }
-    Some(parsed)
-}
-
-pub(super) fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<HostPort> {
-    let with_default = default_port.map(|port| match zone::address(text) {
-        Some((IpAddr::V6(_), _)) if !text.starts_with('[') => format!("[{text}]:{port}"),
-        _ => format!("{text}:{port}"),
-    });
-    let parsed = HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
-    let Some(parsed) = parsed else {
-        item.fault(format!("`{}` is no host with a port", without_secrets(text)), "Write host:port, as in \"db.example:5432\" or \"[::1]:5432\".");
-        return None;
-    };
-    let parsed = HostPort { host: std::sync::Arc::from(&*in_ascii(&parsed.host)), ..parsed };
-    if let Some(why) = wrong_host(&parsed.host) {
-        item.fault(format!("the host of `{}` {why}", without_secrets(text)), "Write a host name or an IP address before the port.");
-        return None;
-    }
-    Some(parsed)
-}
-
 /// An internationalized name as resolvers ask for it (punycode, RFC 5891); as it stands where it cannot be one.
 pub(super) fn in_ascii(host: &str) -> std::borrow::Cow<'_, str> {
     if host.is_ascii() {
@@ -271,31 +206,6 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     const WORDS: [&str; 8] = ["key", "sig", "auth", "pwd", "cookie", "session", "jwt", "bearer"];
     let name = name.to_ascii_lowercase();
     INSIDE.iter().any(|part| name.contains(part)) || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
-}
-
-/// What no resolver could ask for: a server would be called down for it.
-pub(super) fn wrong_host(host: &str) -> Option<&'static str> {
-    if let Some((address, zone)) = zone::address(host) {
-        if zone.is_none() && zone::is_link_local(address) {
-            return Some("is a link-local address without its zone; write the interface behind it, as in fe80::1%eth0");
-        }
-        let is_nowhere = address.to_canonical().is_unspecified();
-        return is_nowhere.then_some("is the unspecified address, which the kernel leads to this host itself; write 127.0.0.1 or ::1 if that is meant");
-    }
-    let name = host.strip_suffix('.').unwrap_or(host);
-    if name.len() > 253 {
-        return Some("is longer than 253 bytes");
-    }
-    name.split('.').find_map(|label| match label {
-        "" => Some("has an empty label: two dots in a row, or one at its begin"),
-        label if label.len() > 63 => Some("has a label longer than 63 bytes"),
-        label if !label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => Some("has a character that stands in no host name"),
-        // What the resolver cannot write into a question would be our own failure at every probe.
-        label if hickory_proto::rr::Name::from_ascii(label).is_err() => {
-            Some("has a label that no name server can be asked for, such as one that starts with a hyphen")
-        }
-        _ => None,
-    })
 }
 
 /// An address as it may be printed: without user, password and query, each of which may be secret.

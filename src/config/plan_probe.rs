@@ -186,6 +186,8 @@ impl StatusSet {
 pub struct Pattern {
     pub text: String,
     pub regex: regex::bytes::Regex,
+    /// What it is compiled to takes up to this many KiB: the time that it may take on a byte grows with it.
+    pub size_kib: u32,
 }
 
 /// A CEL expression with its text; it must give true.

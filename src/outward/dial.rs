@@ -37,6 +37,7 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u1
         let zone = zone.or_else(|| dial.zone.as_deref().filter(|_| zone::is_link_local(address)));
         return Ok(vec![in_zone(address, port, zone)?]);
     }
+    Box::pin(net.resolver.refresh(&dial.resolver, deadline)).await?;
     trace.enter(Stage::Resolve);
     // Boxed, as only names need it: a probe of an address stays small.
     let addresses = Box::pin(net.resolver.addresses(host, &dial.resolver, dial.addresses, deadline)).await;
@@ -135,6 +136,7 @@ fn note<R>(trace: &Trace, tried: &Tried<R>) {
 /// A TCP connection to the first address that takes it.
 pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
     let addresses = resolve(net, trace, dial, host, port, deadline).await?;
+    trace.port.set(port);
     trace.enter(Stage::Connect);
     if let [address] = addresses.as_slice() {
         let tried = attempt(*address, dial.source).await;

@@ -64,6 +64,10 @@ impl Dialogue {
         (!self.has_matched).then_some(&self.heard)
     }
 
+    pub fn has_sent(&self) -> bool {
+        self.commands > 0
+    }
+
     /// A text is sent; each of its lines is taken for a command that is answered.
     pub fn sent(&mut self, text: &str) {
         let before = self.commands;

@@ -6,7 +6,8 @@ use std::cell::RefCell;
 
 use super::halt::Halt;
 use super::trace::{Stage, Trace};
-use crate::words::Cause;
+use crate::config::usual_ports::{self, First};
+use crate::words::{Cause, Ms};
 
 /// Bytes of a peer that are enough to know its protocol, and to show what it said.
 pub const FIRST_BYTES: usize = 160;
@@ -122,6 +123,81 @@ pub fn in_place_of_tls(trace: &Trace, port: u16, halt: Halt) -> Halt {
     }
 }
 
+/// What a peer that says nothing has left unanswered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It is waited for its greeting.
+    Connection,
+    /// What a dialogue has sent.
+    Words,
+    TlsHandshake,
+    Request,
+}
+
+/// Says of a probe whose time ran out in this stage what the peer did not do, where that is known.
+pub fn unfinished(trace: &Trace, stage: Stage, waited: Ms) -> Option<String> {
+    let first = trace.first_bytes.copied();
+    match stage {
+        Stage::Tls if first.is_empty() => Some(silence(trace.port.get(), Unanswered::TlsHandshake, waited)),
+        Stage::Tls => Some(match named(&first) {
+            Some("TLS") | None => format!("the TLS handshake began and did not end in {}", length(waited)),
+            Some(name) => format!("the peer speaks {name}, not TLS: {}", heard(&first)),
+        }),
+        Stage::FirstByte => Some(silence(trace.port.get(), Unanswered::Request, waited)),
+        Stage::Idle | Stage::Resolve | Stage::Connect | Stage::Request | Stage::Transfer | Stage::Judging | Stage::Reply(_) => None,
+    }
+}
+
+/// Says that a peer accepted the connection and said nothing, and what that means as a rule on its port.
+pub fn silence(port: u16, after: Unanswered, waited: Ms) -> String {
+    let waited = length(waited);
+    match after {
+        Unanswered::Connection => format!("the peer accepted the connection and said nothing in {waited}{}", without_greeting(port)),
+        Unanswered::Words => format!("the peer accepted the connection and said nothing in {waited}, nor to what was sent"),
+        Unanswered::TlsHandshake => format!("the peer accepted the connection and said nothing in {waited}, nor to the TLS handshake{}", without_tls(port)),
+        Unanswered::Request => format!("the peer accepted the connection and the request, and sent nothing of an answer in {waited}"),
+    }
+}
+
+fn without_greeting(port: u16) -> String {
+    match usual_ports::usual(port) {
+        Some((protocol, First::Server)) => format!(
+            "; port {port} is usually {protocol}, whose server speaks first: it may be overloaded, wait for a lookup of this host's name, or keep \
+             hosts waiting that it does not know"
+        ),
+        Some((protocol, First::Client)) => format!(
+            "; port {port} is usually {protocol}, whose server waits for the client to speak first: begin the dialogue with a send, or leave the dialogue out"
+        ),
+        Some((protocol, First::Tls)) => format!("; port {port} is usually {protocol}, whose server waits for a TLS handshake: use probe.tls or probe.http"),
+        None => "; a server that waits for the client to speak first needs a dialogue that begins with a send".into(),
+    }
+}
+
+fn without_tls(port: u16) -> String {
+    if let Some((_, name, how)) = ASKED_FOR_TLS.iter().find(|(known, ..)| *known == port) {
+        return format!("; port {port} is usually {name}, whose server begins TLS after {how} only");
+    }
+    match usual_ports::usual(port) {
+        Some((_, First::Tls)) => String::new(),
+        Some((protocol, First::Client)) => {
+            format!(
+                "; port {port} is usually {protocol} without TLS, whose server waits for the end of what it takes for a request: use probe.tcp, or its TLS port"
+            )
+        }
+        Some((protocol, First::Server)) => format!("; port {port} is usually {protocol}, whose server speaks first and not TLS: use probe.tcp"),
+        None => "; a server without TLS may take the handshake for the start of a request, and wait for its end".into(),
+    }
+}
+
+/// `10 s`, `1.5 s`, `200 ms`.
+fn length(ms: Ms) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        _ if ms % 1000 < 100 => format!("{} s", ms / 1000),
+        _ => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+    }
+}
+
 /// A server that has asked for a client certificate and ends the connection before it answers wanted another than it got.
 pub fn without_certificate(trace: &Trace, halt: Halt) -> Halt {
     let is_before_the_answer = matches!(trace.stage(), Stage::Idle | Stage::Request | Stage::FirstByte);
@@ -222,6 +298,33 @@ mod tests {
         ] {
             assert_eq!(named(bytes), Some(name), "{:?}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[test]
+    fn a_silent_peer_is_explained_by_what_is_usual_on_its_port() {
+        use Unanswered::{Connection, Request, TlsHandshake, Words};
+        const ACCEPTED: &str = "the peer accepted the connection and said nothing in ";
+        let postgresql =
+            "5 s; port 5432 is usually PostgreSQL, whose server waits for the client to speak first: begin the dialogue with a send, or leave the dialogue out";
+        assert_eq!(silence(5432, Connection, 5000), format!("{ACCEPTED}{postgresql}"));
+        for (port, after, words) in [
+            (6379, Connection, "10 s; port 6379 is usually Redis, whose server waits for the client"),
+            (389, Connection, "10 s; port 389 is usually LDAP, whose server waits for the client"),
+            (80, Connection, "10 s; port 80 is usually HTTP, whose server waits for the client"),
+            (993, Connection, "10 s; port 993 is usually IMAP over TLS, whose server waits for a TLS handshake: use probe.tls"),
+            (25, Connection, "10 s; port 25 is usually SMTP, whose server speaks first: it may be overloaded"),
+            (7, Connection, "10 s; a server that waits for the client to speak first needs a dialogue that begins with a send"),
+            (7, Words, "10 s, nor to what was sent"),
+            (5432, TlsHandshake, "10 s, nor to the TLS handshake; port 5432 is usually PostgreSQL, whose server begins TLS after an SSLRequest only"),
+            (6379, TlsHandshake, "10 s, nor to the TLS handshake; port 6379 is usually Redis without TLS"),
+            (22, TlsHandshake, "10 s, nor to the TLS handshake; port 22 is usually SSH, whose server speaks first and not TLS"),
+            (7, TlsHandshake, "10 s, nor to the TLS handshake; a server without TLS may take the handshake for the start of a request"),
+        ] {
+            let said = silence(port, after, 10_004);
+            assert!(said.starts_with(&format!("{ACCEPTED}{words}")), "{said}");
+        }
+        assert_eq!(silence(443, TlsHandshake, 1500), format!("{ACCEPTED}1.5 s, nor to the TLS handshake"));
+        assert_eq!(silence(443, Request, 200), "the peer accepted the connection and the request, and sent nothing of an answer in 200 ms");
     }
 
     #[test]

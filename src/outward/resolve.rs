@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::dns_exchange::{Exchange, exchange};
 use super::halt::Halt;
 pub use super::resolver_files::Paths;
-use super::resolver_files::System;
+use super::resolver_files::{Files, System};
 use crate::config::plan::{Addresses, Resolver as Choice};
 use crate::words::{Cause, Reason};
 
@@ -35,7 +35,7 @@ const MARGIN: Duration = Duration::from_millis(5);
 
 /// Shared by all probes of one thread.
 pub struct Resolver {
-    system: RefCell<System>,
+    system: System,
     /// Names that resolved lately, the newest last, of which one is asked about when a server is silent about another.
     resolved: RefCell<VecDeque<Name>>,
 }
@@ -66,10 +66,19 @@ enum Heard {
 
 impl Resolver {
     pub fn new(paths: Paths) -> Self {
-        Self { system: RefCell::new(System::new(paths)), resolved: RefCell::default() }
+        Self { system: System::new(paths), resolved: RefCell::default() }
     }
 
-    /// The addresses of a host, in the order in which they are to be tried. Ends before `deadline`.
+    /// Has what the system's files say now, or said lately. Time that this takes is the prober's own.
+    pub async fn refresh(&self, choice: &Choice, deadline: Instant) -> Result<(), Halt> {
+        if let Choice::Server(_) = choice {
+            return Ok(());
+        }
+        let refreshed = self.system.refresh(deadline - MARGIN).await;
+        refreshed.map_err(|why| Halt::unmeasured(Reason::Resolver, format!("the resolver's files cannot be read: {why}")))
+    }
+
+    /// The addresses of a host, in the order in which they are to be tried, after [`Resolver::refresh`]. Ends before `deadline`.
     ///
     /// The search list is walked as glibc does (res_search): on after a name that does not exist, has no address or cannot be resolved
     /// (SERVFAIL); after any other failure, silence included, only the name as it is is left. A name that is slow stays open while the
@@ -134,28 +143,8 @@ impl Resolver {
         if let Choice::Server(server) = choice {
             return Ok(Prepared::Ask(vec![*server], vec![absolute(name)]));
         }
-        let mut system = self.system.borrow_mut();
-        system.refresh().map_err(|why| Halt::unmeasured(Reason::Resolver, format!("the resolver's files cannot be read: {why}")))?;
-        if let Some(addresses) = system.hosts.get(&lower) {
-            return Ok(Prepared::Known(addresses.clone()));
-        }
-        if lower == "localhost" || lower.ends_with(".localhost") {
-            return Ok(Prepared::Known(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
-        }
-        let mut names = Vec::new();
-        let is_absolute = host.ends_with('.');
-        let searched = system.search.iter().filter(|_| !is_absolute).filter_map(|s| name.clone().append_domain(s).ok()).map(absolute);
-        if lower.matches('.').count() >= system.ndots || is_absolute {
-            names.push(absolute(name.clone()));
-            names.extend(searched);
-        } else {
-            names.extend(searched);
-            names.push(absolute(name));
-        }
-        // A search list with the root in it asks for the name as it is, too.
-        let mut seen = HashSet::new();
-        names.retain(|name| seen.insert(name.clone()));
-        Ok(Prepared::Ask(system.servers.clone(), names))
+        let prepared = self.system.with(|files| by_files(files, host, &lower, &name));
+        prepared.ok_or_else(|| Halt::unmeasured(Reason::Resolver, "the resolver's files were not read yet"))
     }
 
     async fn both_families(&self, servers: &[SocketAddr], name: &Name, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
@@ -317,6 +306,30 @@ async fn first_of<T>(open: &mut [Pin<Box<dyn Future<Output = T> + '_>>]) -> (usi
         Poll::Pending
     })
     .await
+}
+
+/// What the system's files say of a name: its addresses, or whom to ask about which names.
+fn by_files(files: &Files, host: &str, lower: &str, name: &Name) -> Prepared {
+    if let Some(addresses) = files.hosts.get(lower) {
+        return Prepared::Known(addresses.clone());
+    }
+    if lower == "localhost" || lower.ends_with(".localhost") {
+        return Prepared::Known(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let mut names = Vec::new();
+    let is_absolute = host.ends_with('.');
+    let searched = files.search.iter().filter(|_| !is_absolute).filter_map(|s| name.clone().append_domain(s).ok()).map(absolute);
+    if lower.matches('.').count() >= files.ndots || is_absolute {
+        names.push(absolute(name.clone()));
+        names.extend(searched);
+    } else {
+        names.extend(searched);
+        names.push(absolute(name.clone()));
+    }
+    // A search list with the root in it asks for the name as it is, too.
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    Prepared::Ask(files.servers.clone(), names)
 }
 
 enum Prepared {

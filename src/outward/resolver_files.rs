@@ -1,20 +1,25 @@
 //! What resolv.conf and hosts say, read as glibc reads them (resolv/res_init.c, nss/nss_files): what cannot be read costs its line only.
 //!
-//! Parsing is pure; [`System`] reads the files again when they are older than some seconds. Never asks anybody.
+//! Parsing is pure; [`System`] reads the files again, apart from the probing thread, when that was some seconds ago. Never asks anybody.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
 
 use super::sys;
 
 /// How often resolv.conf and hosts are looked at for changes.
 const REREAD_AFTER: Duration = Duration::from_secs(5);
+/// How long a probe waits for what has changed, before it goes on with what was read before.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// glibc asks three servers (MAXNS) and counts fifteen dots (RES_MAXNDOTS) at most.
 const SERVER_LIMIT: usize = 3;
 const NDOTS_LIMIT: i64 = 15;
@@ -171,65 +176,125 @@ fn read_if_there(path: &Path) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The system's files as they were read last.
-pub struct System {
-    read_at: Option<Instant>,
-    /// What the files looked like when they were read.
-    looked: Option<(Look, Look)>,
+/// What the system's files said when they were read last.
+#[derive(Default)]
+pub struct Files {
     pub servers: Vec<SocketAddr>,
     pub search: Vec<Name>,
     pub ndots: usize,
     pub hosts: HashMap<String, Vec<IpAddr>>,
+    /// What the files looked like then.
+    looked: Option<(Look, Look)>,
+    /// `nameserver` lines that name no server, as long as no other one does.
+    unusable: Vec<(usize, String)>,
+}
+
+/// What one look at the files brought.
+#[derive(Default)]
+struct Known {
+    /// The last that could be read.
+    files: Option<Files>,
+    /// When that was known to be so. A look that failed is repeated by the next probe.
+    at: Option<Instant>,
+    /// Why the last look failed.
+    error: Option<String>,
+    is_looking: bool,
+}
+
+/// The system's files. A hosts file of megabytes takes longer than a probing thread has for one probe, so they are read apart from it.
+pub struct System {
     paths: Paths,
-    /// What was last said of a file without a usable server.
-    said: Vec<(usize, String)>,
+    known: Arc<watch::Sender<Known>>,
 }
 
 impl System {
     pub fn new(paths: Paths) -> Self {
-        Self { read_at: None, looked: None, servers: Vec::new(), search: Vec::new(), ndots: 1, hosts: HashMap::new(), paths, said: Vec::new() }
+        Self { paths, known: Arc::new(watch::Sender::new(Known::default())) }
     }
 
-    /// The error: the files were never read, and cannot be read now.
-    pub fn refresh(&mut self) -> Result<(), String> {
-        if self.read_at.is_some_and(|at| at.elapsed() < REREAD_AFTER) {
-            return Ok(());
-        }
-        let (conf, hosts) = (look_at(&self.paths.resolv_conf), look_at(&self.paths.hosts));
-        let is_same = self.looked.as_ref() == Some(&(conf, hosts));
-        if !is_same {
-            let read = (read_if_there(&self.paths.resolv_conf), read_if_there(&self.paths.hosts));
-            let (Ok(conf_bytes), Ok(hosts_bytes)) = read else {
-                // Read again by the next probe; what was read before still counts.
-                let why = [read.0.err(), read.1.err()].into_iter().flatten().next().unwrap_or_default();
-                return if self.looked.is_some() { Ok(()) } else { Err(why) };
-            };
-            self.take(&conf_bytes, &hosts_bytes);
-            self.looked = Some((conf, hosts));
-        }
-        self.read_at = Some(Instant::now());
-        Ok(())
-    }
-
-    fn take(&mut self, conf: &[u8], hosts: &[u8]) {
-        let found = parse_resolv_conf(conf, sys::interface_index);
-        (self.servers, self.search, self.ndots) = (found.servers, found.search, found.ndots);
-        if self.servers.is_empty() {
-            self.servers = vec![(Ipv4Addr::LOCALHOST, DNS_PORT).into()];
-            if self.said != found.unusable {
-                self.say_unusable(&found.unusable);
+    /// Looks at the files again if that is due, and waits for it: for as long as [`PATIENCE`] where older contents are there to go on with,
+    /// else until `deadline`. The error: the files were never read, and cannot be read now.
+    pub async fn refresh(&self, deadline: Instant) -> Result<(), String> {
+        let mut known = self.known.subscribe();
+        let has_files = {
+            let known = known.borrow_and_update();
+            if known.at.is_some_and(|at| at.elapsed() < REREAD_AFTER) {
+                return Ok(());
             }
+            known.files.is_some()
+        };
+        self.look();
+        let until = if has_files { deadline.min(Instant::now() + PATIENCE) } else { deadline };
+        let looked = timeout_at(until, known.wait_for(|known| !known.is_looking)).await;
+        match looked {
+            Err(_) if has_files => Ok(()),
+            Err(_) => Err("reading them took longer than this probe may".into()),
+            Ok(known) => match known.map_err(|e| e.to_string())?.deref() {
+                Known { files: Some(_), .. } => Ok(()),
+                Known { error, .. } => Err(error.clone().unwrap_or_default()),
+            },
         }
-        self.servers.iter_mut().for_each(|server| server.set_port(self.paths.port));
-        self.said = found.unusable;
-        self.hosts = parse_hosts(hosts);
     }
 
-    fn say_unusable(&self, unusable: &[(usize, String)]) {
-        let path = self.paths.resolv_conf.display();
-        for (line, word) in unusable {
-            tracing::warn!("{path}:{line}: invalid address of a name server: `{}`; no other server is configured, so 127.0.0.1 is asked", word.escape_debug());
+    /// Begins a look unless one is under way.
+    fn look(&self) {
+        let is_begun = self.known.send_if_modified(|known| !std::mem::replace(&mut known.is_looking, true));
+        if !is_begun {
+            return;
         }
+        let (paths, sender) = (self.paths.clone(), self.known.clone());
+        tokio::task::spawn_blocking(move || {
+            let before = sender.borrow().files.as_ref().map(|files| Before { looked: files.looked, unusable: files.unusable.clone() });
+            let read = read(&paths, before.as_ref());
+            let mut old = None;
+            sender.send_modify(|known| {
+                known.is_looking = false;
+                known.error = read.as_ref().err().cloned();
+                if let Ok(read) = read {
+                    known.at = Some(Instant::now());
+                    old = read.and_then(|read| known.files.replace(read));
+                }
+            });
+            // A large file is forgotten here, where nobody waits.
+            drop(old);
+        });
+    }
+
+    /// What is known; the files must have been read once.
+    pub fn with<R>(&self, of: impl FnOnce(&Files) -> R) -> Option<R> {
+        self.known.borrow().files.as_ref().map(of)
+    }
+}
+
+/// What is known of the files that were read last.
+struct Before {
+    looked: Option<(Look, Look)>,
+    unusable: Vec<(usize, String)>,
+}
+
+/// Reads the files, or nothing where they look as they did before.
+fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<Files>, String> {
+    let looked = Some((look_at(&paths.resolv_conf), look_at(&paths.hosts)));
+    if before.is_some_and(|before| before.looked == looked) {
+        return Ok(None);
+    }
+    let (conf, hosts) = (read_if_there(&paths.resolv_conf)?, read_if_there(&paths.hosts)?);
+    let found = parse_resolv_conf(&conf, sys::interface_index);
+    let mut servers = found.servers;
+    if servers.is_empty() {
+        servers = vec![(Ipv4Addr::LOCALHOST, DNS_PORT).into()];
+        if before.is_none_or(|before| before.unusable != found.unusable) {
+            say_unusable(paths, &found.unusable);
+        }
+    }
+    servers.iter_mut().for_each(|server| server.set_port(paths.port));
+    Ok(Some(Files { servers, search: found.search, ndots: found.ndots, hosts: parse_hosts(&hosts), looked, unusable: found.unusable }))
+}
+
+fn say_unusable(paths: &Paths, unusable: &[(usize, String)]) {
+    let path = paths.resolv_conf.display();
+    for (line, word) in unusable {
+        tracing::warn!("{path}:{line}: invalid address of a name server: `{}`; no other server is configured, so 127.0.0.1 is asked", word.escape_debug());
     }
 }
 
@@ -271,6 +336,64 @@ mod tests {
         assert_eq!(search("search b.example c.example\ndomain a.example x\n"), ["a.example."]);
         assert_eq!(search("search b.example\nsearch\nsearch   \n"), ["b.example."]);
         assert_eq!((parsed("options ndots:5 ndots:2\n").ndots, parsed("options ndots:99\n").ndots, parsed("options ndots:3x\n").ndots), (2, 15, 3));
+    }
+
+    /// As if the last look had been five seconds ago.
+    fn age(system: &System) {
+        system.known.send_modify(|known| known.at = known.at.and_then(|at| at.checked_sub(REREAD_AFTER)));
+    }
+
+    fn hosts_of(system: &System) -> Vec<String> {
+        let mut names: Vec<String> = system.with(|files| files.hosts.keys().cloned().collect()).unwrap_or_default();
+        names.sort();
+        names
+    }
+
+    fn fifo(path: &Path) {
+        let _ = std::fs::remove_file(path);
+        assert!(std::process::Command::new("mkfifo").arg(path).status().expect("coreutils").success());
+    }
+
+    #[tokio::test]
+    async fn what_has_changed_is_seen_by_the_probe_that_looks_and_a_slow_file_keeps_nobody() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: 53 };
+        let soon = || Instant::now() + Duration::from_secs(60);
+        std::fs::write(&paths.hosts, "127.0.0.1 one\n").expect("written");
+        let system = System::new(paths.clone());
+        assert!(system.with(|_| ()).is_none());
+        system.refresh(soon()).await.expect("read");
+        std::fs::write(&paths.hosts, "127.0.0.1 one two\n").expect("written");
+        system.refresh(soon()).await.expect("known");
+        assert_eq!(hosts_of(&system), ["one"], "not due yet");
+        age(&system);
+        system.refresh(soon()).await.expect("read");
+        assert_eq!(hosts_of(&system), ["one", "two"]);
+        // Nobody writes into it: reading it takes until somebody does.
+        fifo(&paths.hosts);
+        age(&system);
+        let began = Instant::now();
+        system.refresh(soon()).await.expect("known");
+        assert!((PATIENCE..Duration::from_secs(30)).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert_eq!(hosts_of(&system), ["one", "two"], "what was read before counts on");
+        std::fs::write(&paths.hosts, "127.0.0.1 three\n").expect("written");
+        let mut known = system.known.subscribe();
+        drop(known.wait_for(|known| !known.is_looking).await);
+        assert_eq!(hosts_of(&system), ["three"], "read by the look that was under way");
+    }
+
+    #[tokio::test]
+    async fn files_that_were_never_read_are_waited_for_until_the_deadline() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: 53 };
+        fifo(&paths.hosts);
+        let system = System::new(paths.clone());
+        let why = system.refresh(Instant::now() + Duration::from_millis(50)).await.expect_err("nothing is known");
+        assert!(why.contains("longer than this probe may"), "{why}");
+        let writing = std::thread::spawn(move || std::fs::write(&paths.hosts, "127.0.0.1 one\n"));
+        system.refresh(Instant::now() + Duration::from_secs(60)).await.expect("read");
+        assert_eq!(hosts_of(&system), ["one"]);
+        writing.join().expect("no panic").expect("written");
     }
 
     #[test]

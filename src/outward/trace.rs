@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 
 use super::peer::FirstBytes;
 use super::sys::KernelClock;
-use crate::words::{Cause, Facts, Phase, PhaseTimes};
+use crate::words::{Cause, Facts, Ms, Phase, PhaseTimes};
 
 /// Where a probe stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub struct Trace {
     ended_ns: Cell<u64>,
     /// The TLS peer has asked for a client certificate; its verdict may come after the handshake.
     pub client_certificate_asked: Cell<bool>,
+    /// The port of the peer, once a connection stands.
+    pub port: Cell<u16>,
     /// What the peer began with in the handshake that is under way.
     pub first_bytes: FirstBytes,
 }
@@ -106,6 +108,7 @@ impl Trace {
             since_ns: Cell::new(now),
             ended_ns: Cell::new(now),
             client_certificate_asked: Cell::new(false),
+            port: Cell::new(0),
             first_bytes: FirstBytes::default(),
         }
     }
@@ -182,6 +185,11 @@ impl Trace {
 
     pub fn phases(&self) -> PhaseTimes {
         *self.phases.borrow()
+    }
+
+    /// Since the start, whoever's time it was.
+    pub fn age_ms(&self) -> Ms {
+        KernelClock::Boottime.now_ns().saturating_sub(self.started_ns) / 1_000_000
     }
 
     /// Microseconds from the start to the end of the last stage, without what was our own.

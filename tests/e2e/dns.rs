@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::Instant;
 
+use super::hold::{HOLD_LIMIT, longest_hold};
 use super::serve::*;
 
 /// What a name server does with one question; `None` is silence.
@@ -558,4 +559,25 @@ async fn a_zone_that_this_host_does_not_have_is_our_own_lack() {
     let shown = endpoint("probe.http.url = \"http://[fe80::1%eth0]:8080/a\"").probe.target();
     assert_eq!(shown, "http://[fe80::1%25eth0]:8080/a");
     assert_eq!(endpoint("probe.dns.server = \"fe80::1%eth0\"\nprobe.dns.query = \"x.example\"").probe.target(), "[fe80::1%eth0]:53 x.example A");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dear_pattern_over_long_records_is_held_against_them_apart() {
+    let mut state = 7_u32;
+    let mut text = || {
+        let mut next = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            if state >> 16 & 1 == 0 { 'a' } else { 'b' }
+        };
+        (0..250).map(|_| next()).collect::<String>()
+    };
+    let records: Vec<RData> = (0..40).map(|_| RData::TXT(TXT::new(vec![text()]))).collect();
+    let server = plain(ResponseCode::NoError, records).await;
+    let lines = format!(
+        "timeout = \"60s\"\nprobe.dns.server = \"{server}\"\nprobe.dns.query = \"shop.example\"\nprobe.dns.type = \"TXT\"\nprobe.dns.transport = \"tcp\"\n\
+         probe.dns.expect.any = \"[ab]*a[ab]{{20}}c\""
+    );
+    assert_eq!(cause(&probe(&lines).await), Cause::DnsMismatch);
+    let held = longest_hold(&lines).await;
+    assert!(held < HOLD_LIMIT, "{held:?}");
 }

@@ -1,18 +1,15 @@
 //! HTTP/2 peers that send more than an answer: interim responses and control frames are limited, what comes after a whole answer
 //! does not take it back, and nobody holds the thread.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use probity::outward::net::Net;
-use probity::outward::probe::{Report, run};
-use probity::outward::sys::KernelClock;
+use probity::outward::probe::Report;
 use probity::words::{Cause, Outcome};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::authority::{Authority, acceptor};
+use super::hold::{HOLD_LIMIT, longest_hold};
 use super::serve::*;
 
 const DATA: u8 = 0;
@@ -116,39 +113,6 @@ async fn control_frames_are_limited_in_number_and_do_not_stretch_the_timeout() {
     let began = Instant::now();
     assert_eq!(down(&probe(&lines(pinging, "timeout = \"300ms\"")).await).0, Cause::FirstByteTimeout);
     assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
-}
-
-const HOLD_LIMIT: Duration = Duration::from_millis(5);
-
-/// The most that a probe used of its thread while others waited for their turn. One good run of some counts: a page may be missing.
-async fn longest_hold(endpoint_lines: &str) -> Duration {
-    let used = || Duration::from_nanos(KernelClock::ThreadCpu.now_ns());
-    let mut best = Duration::MAX;
-    for _ in 0..5 {
-        let endpoint = endpoint(endpoint_lines);
-        let longest = Rc::new(Cell::new(Duration::ZERO));
-        let noted = longest.clone();
-        tokio::task::LocalSet::new()
-            .run_until(async move {
-                let other = tokio::task::spawn_local(async move {
-                    let mut last = used();
-                    loop {
-                        tokio::task::yield_now().await;
-                        noted.set(noted.get().max(used() - last));
-                        last = used();
-                    }
-                });
-                let net = Net::default();
-                let _ = tokio::task::spawn_local(async move { run(&net, &endpoint).await }).await;
-                other.abort();
-            })
-            .await;
-        best = best.min(longest.get());
-        if best < HOLD_LIMIT {
-            break;
-        }
-    }
-    best
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

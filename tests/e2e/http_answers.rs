@@ -92,6 +92,35 @@ async fn an_unknown_content_encoding_is_looked_at_as_it_is_with_a_finding() {
 }
 
 #[tokio::test]
+async fn a_strict_config_has_the_severity_of_odd_codings_and_long_bodies_whatever_is_expected() {
+    let coded = answering(ok("Content-Encoding: aws-chunked\r\n", b"a needle")).await;
+    assert_up(&probe(&at(coded, "")).await);
+    let report = probe(&at(coded, "probe.http.strict = true")).await;
+    assert_eq!((cause(&report), detail(&report)), (Cause::DecodeError, "unknown content coding \"aws-chunked\""));
+    // Without a body there is nothing to undo.
+    let empty = answering("HTTP/1.1 204 No Content\r\nContent-Encoding: none\r\nConnection: close\r\n\r\n").await;
+    assert_up(&probe(&at(empty, "probe.http.strict = true")).await);
+    let known = answering(ok("Content-Encoding: gzip\r\n", &gzip(b"a needle"))).await;
+    assert_up(&probe(&at(known, "probe.http.strict = true")).await);
+
+    let long = answering(ok("", &b"needle ".repeat(1000))).await;
+    for expected in ["", "\nprobe.http.expect.body.contains = \"needle\"", "\nprobe.http.expect.body.not_contains = \"hay\""] {
+        let limit = format!("probe.http.limits.body = 2000\nprobe.http.strict = true{expected}");
+        let report = probe(&at(long, &limit)).await;
+        assert_eq!(cause(&report), Cause::BodyLimit, "{expected}");
+        assert_eq!(detail(&report), "the body is longer than 2000 bytes, the limit of probe.http.limits.body");
+    }
+    assert_up(&probe(&at(long, "probe.http.limits.body = 2000")).await);
+    assert_up(&probe(&at(long, "probe.http.limits.body = 7000\nprobe.http.strict = true")).await);
+    let status = probe(&at(long, "probe.http.limits.body = 2000\nprobe.http.strict = true\nprobe.http.expect.status = 204")).await;
+    assert_eq!(cause(&status), Cause::Status, "what the answer says of itself comes first");
+    let away = format!("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{known}/\r\nContent-Length: 3000\r\nConnection: close\r\n\r\n{}", "x".repeat(3000));
+    let away = answering(away).await;
+    assert_eq!(cause(&probe(&at(away, "probe.http.limits.body = 2000\nprobe.http.strict = true")).await), Cause::BodyLimit);
+    assert_up(&probe(&at(away, "probe.http.limits.body = 2000")).await);
+}
+
+#[tokio::test]
 async fn zstd_is_asked_for_and_undone() {
     let zstd = ruzstd::encoding::compress_to_vec(&b"a needle"[..], ruzstd::encoding::CompressionLevel::Fastest);
     let port = tcp(move |mut stream| {

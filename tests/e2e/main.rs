@@ -9,6 +9,7 @@ mod daemon;
 mod deeds;
 mod dns;
 mod figures;
+mod hold;
 mod http;
 mod http2;
 mod http_answers;

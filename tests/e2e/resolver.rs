@@ -19,6 +19,7 @@ use probity::words::{Cause, Outcome, Reason};
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 
+use super::hold::{HOLD_LIMIT, longest_hold_of};
 use super::serve::*;
 
 /// What a name server does when it is asked about a name.
@@ -181,22 +182,28 @@ async fn a_server_that_cannot_be_asked_is_said_to_be_that() {
 #[test]
 fn hosts_that_can_never_be_asked_for_are_faults_of_the_config() {
     use probity::config::load;
+    let (hyphen, unspecified, zone) =
+        ("no label of a host name starts with a hyphen", "the address of the host to probe", "the network interface behind the address");
     for (line, wanted) in [
-        ("probe.tcp = \"-a.test:1\"", "hyphen"),
-        ("probe.http = \"http://-a.test/\"", "hyphen"),
-        ("probe.icmp = \"-a.test\"", "hyphen"),
-        ("probe.tcp = \"0.0.0.0:80\"", "unspecified"),
-        ("probe.tcp = \"[::]:80\"", "unspecified"),
-        ("probe.tls = \"[::ffff:0.0.0.0]:443\"", "unspecified"),
-        ("probe.http = \"http://0.0.0.0/\"", "unspecified"),
-        ("probe.http = \"http://[::]:8080/\"", "unspecified"),
-        ("probe.http = \"http://0/\"", "unspecified"),
-        ("probe.icmp = \"0.0.0.0\"", "unspecified"),
-        ("probe.dns = \"0.0.0.0\"", "unspecified"),
+        ("probe.tcp = \"-a.test:1\"", hyphen),
+        ("probe.http = \"http://-a.test/\"", hyphen),
+        ("probe.icmp = \"-a.test\"", hyphen),
+        ("probe.tcp = \"0.0.0.0:80\"", unspecified),
+        ("probe.tcp = \"[::]:80\"", unspecified),
+        ("probe.tls = \"[::ffff:0.0.0.0]:443\"", unspecified),
+        ("probe.http = \"http://0.0.0.0/\"", unspecified),
+        ("probe.http = \"http://[::]:8080/\"", unspecified),
+        ("probe.http = \"http://0/\"", unspecified),
+        ("probe.icmp = \"0.0.0.0\"", unspecified),
+        ("probe.dns = \"0.0.0.0\"", unspecified),
+        ("probe.http = \"http://[fe80::1]/\"", zone),
+        ("probe.tcp = \"[fe80::1]:80\"", zone),
+        ("probe.icmp = \"fe80::1\"", zone),
+        ("probe.dns = \"fe80::1\"", zone),
     ] {
         let text = format!("[[endpoint]]\nname = \"e\"\n{line}\n");
         let faults = load(Path::new("test.toml"), &Memory(text)).expect_err(line);
-        assert!(faults.iter().any(|f| f.to_string().contains(wanted) && f.to_string().contains(":3:")), "{line}: {faults:?}");
+        assert!(faults.iter().all(|f| f.advice.contains(wanted) && f.line == 3), "{line}: {faults:?}");
     }
 }
 
@@ -225,4 +232,23 @@ async fn files_that_cannot_be_read_now_are_no_verdict_about_a_name() {
     std::fs::remove_dir(&paths.hosts).expect("removed");
     std::fs::write(&paths.hosts, "127.0.0.1 mine\n").expect("written");
     assert_eq!(cause(&local.run_until(run(&net, &endpoint)).await), Cause::ConnectRefused);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hosts_file_of_two_megabytes_holds_no_probing_thread() {
+    let server = name_server(&[]).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: server.port() };
+    let blocked: String = (0..70_000).map(|n| format!("0.0.0.0 tracker-{n}.ads.example\n")).collect();
+    assert!(blocked.len() > 2 << 20);
+    std::fs::write(&paths.resolv_conf, "nameserver 127.0.0.1\n").expect("written");
+    std::fs::write(&paths.hosts, format!("{blocked}127.0.0.1 mine\n")).expect("written");
+    let net = || Net::new(paths.clone(), Authorities::of_the_system(), Arc::new(ClockTrust::default()));
+    let lines = format!("timeout = \"10s\"\nprobe.tcp = \"mine:{}\"", closed_port());
+    let (first, known) = (net(), endpoint(&lines));
+    let report = tokio::task::LocalSet::new().run_until(async move { run(&first, &known).await }).await;
+    assert_eq!(cause(&report), Cause::ConnectRefused, "its last line counts for the first probe");
+    assert_eq!(report.phases.us(probity::words::Phase::Resolve).map(|us| us < 20_000), Some(true), "reading it is not the endpoint's time");
+    let held = longest_hold_of(&lines, net).await;
+    assert!(held < HOLD_LIMIT, "{held:?}");
 }

@@ -145,7 +145,15 @@ async fn what_was_heard_is_reported_with_every_failure() {
 
     let silent = greeting(b"").await;
     let report = probe(&at(silent, "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]")).await;
-    assert_eq!(detail(&report), "expected a line that matches /^ready/, heard nothing until the timeout");
+    let silence = "expected a line that matches /^ready/, heard nothing until the timeout: the peer accepted the connection and said nothing in ";
+    assert!(detail(&report).starts_with(silence), "{}", detail(&report));
+    assert!(detail(&report).ends_with("; a server that waits for the client to speak first needs a dialogue that begins with a send"), "{}", detail(&report));
+    let asked = "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ send = \"PING\\r\\n\" }, { expect = \"^ready\" }]";
+    let report = probe(&at(silent, asked)).await;
+    assert!(detail(&report).ends_with(" ms, nor to what was sent"), "{}", detail(&report));
+    let only_greeting = "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^hello\" }, { send = \"x\\r\\n\" }, { expect = \"^ready\" }]";
+    let report = probe(&at(greeting(b"hello\r\n").await, only_greeting)).await;
+    assert_eq!(detail(&report), "expected a line that matches /^ready/, heard nothing until the timeout", "it has spoken");
 
     let leaving = tcp(|mut stream| async move {
         let _ = stream.write_all(b"Host '127.0.0.1' is blocked").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use probity::words::Cause;
+use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 
 use super::authority::{Authority, Leaf, acceptor, https, weak_leaf};
@@ -104,7 +104,21 @@ async fn a_peer_that_hangs_or_talks_nonsense_is_down() {
         std::future::pending::<()>().await;
     })
     .await;
-    assert_eq!(cause(&probe(&format!("timeout = \"200ms\"\nprobe.tls.address = \"127.0.0.1:{silent}\"")).await), Cause::TlsTimeout);
+    let accepted = "the peer accepted the connection and";
+    for (lines, cause, words) in [
+        ("probe.tls.address = \"127.0.0.1:PORT\"", Cause::TlsTimeout, "said nothing in 200 ms, nor to the TLS handshake; a server without TLS may take"),
+        ("probe.http.url = \"https://127.0.0.1:PORT/\"", Cause::TlsTimeout, "said nothing in 200 ms, nor to the TLS handshake; a server without TLS may take"),
+        ("probe.http.url = \"http://127.0.0.1:PORT/\"", Cause::FirstByteTimeout, "the request, and sent nothing of an answer in 200 ms"),
+    ] {
+        let report = probe(&format!("timeout = \"200ms\"\n{}", lines.replace("PORT", &silent.to_string()))).await;
+        match report.outcome {
+            Outcome::Down { cause: found, detail, .. } => {
+                assert_eq!(found, cause, "{detail}");
+                assert!(detail.starts_with(&format!("{accepted} {words}")), "{detail}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
     let garbage = tcp(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         tokio::time::sleep(Duration::from_millis(100)).await;

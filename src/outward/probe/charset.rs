@@ -14,14 +14,21 @@ pub fn in_utf_8<'b>(response: &Response, body: &'b [u8]) -> Option<(&'static str
     if let Some((encoding, length)) = Encoding::for_bom(body) {
         return Some((encoding.name(), encoding.decode_without_bom_handling(&body[length..]).0));
     }
-    let header = response.values("content-type").next().unwrap_or_default();
-    let encoding = declared(header).or_else(|| if may_declare(header) { of_page(&body[..body.len().min(DECLARED_WITHIN)]) } else { None })?;
-    if encoding == UTF_8 || encoding == REPLACEMENT || encoding == X_USER_DEFINED {
-        return None;
-    }
+    let encoding = other(response, body)?;
     let text = encoding.decode_without_bom_handling(body).0;
     // What is the same in UTF-8 was looked at already.
     (text.as_bytes() != body).then_some((encoding.name(), text))
+}
+
+/// Whether a body is looked at in UTF-8, too.
+pub fn is_recoded(response: &Response, body: &[u8]) -> bool {
+    Encoding::for_bom(body).is_some() || other(response, body).is_some()
+}
+
+fn other(response: &Response, body: &[u8]) -> Option<&'static Encoding> {
+    let header = response.values("content-type").next().unwrap_or_default();
+    let encoding = declared(header).or_else(|| if may_declare(header) { of_page(&body[..body.len().min(DECLARED_WITHIN)]) } else { None })?;
+    (encoding != UTF_8 && encoding != REPLACEMENT && encoding != X_USER_DEFINED).then_some(encoding)
 }
 
 /// The value of `charset=` in a header or an element.

@@ -66,25 +66,43 @@ pub fn is_coded(response: &Response) -> bool {
     response.values("content-encoding").next().is_some() || !response.transfer_codings.is_empty()
 }
 
+/// What a strict config holds against a body that is not looked at: a coding that nobody knows.
+pub fn unknown(response: &Response) -> Option<Halt> {
+    let unknown = named(response).into_iter().find(|coding| !is_known(coding)).filter(|_| response.body_bytes > 0)?;
+    Some(unknown_strictly(&shown(&unknown)))
+}
+
+fn unknown_strictly(coding: &str) -> Halt {
+    Halt::down(Cause::DecodeError, format!("unknown content coding \"{coding}\""))
+}
+
+fn shown(coding: &str) -> String {
+    coding.escape_debug().take(60).collect()
+}
+
+/// The content codings of a response, in lower case.
+fn named(response: &Response) -> Vec<String> {
+    let header: Vec<u8> = response.values("content-encoding").collect::<Vec<_>>().join(&b',');
+    let text = String::from_utf8_lossy(&header).to_ascii_lowercase();
+    text.split(',').map(str::trim).filter(|c| !c.is_empty() && *c != "identity").map(str::to_owned).collect()
+}
+
 /// An answer without a body has nothing to undo, whatever its header says (HEAD, 204).
 fn codings(response: &Response, reading: Reading) -> Result<Codings, Halt> {
     let mut found = Codings { known: Vec::new(), odd: None };
     if response.body.is_empty() || !is_coded(response) {
         return Ok(found);
     }
-    let header: Vec<u8> = response.values("content-encoding").collect::<Vec<_>>().join(&b',');
-    let text = String::from_utf8_lossy(&header).to_ascii_lowercase();
-    let all = text.split(',').map(str::trim).filter(|c| !c.is_empty() && *c != "identity").map(str::to_owned);
-    let (known, unknown): (Vec<String>, Vec<String>) = all.partition(|c| is_known(c));
+    let (known, unknown): (Vec<String>, Vec<String>) = named(response).into_iter().partition(|c| is_known(c));
     found.known = known;
     found.known.extend(response.transfer_codings.iter().cloned());
     if found.known.len() > CODING_LIMIT {
         return Err(Halt::down(Cause::DecodeLimit, format!("{} content codings are nested, at most {CODING_LIMIT} are undone", found.known.len())));
     }
     if let Some(first) = unknown.first() {
-        let first: String = first.escape_debug().take(60).collect();
+        let first = shown(first);
         if reading == Reading::Strict {
-            return Err(Halt::down(Cause::DecodeError, format!("unknown content coding \"{first}\"")));
+            return Err(unknown_strictly(&first));
         }
         found.odd = Some(format!("unknown content coding \"{first}\": the body is read as it is"));
     }

@@ -14,6 +14,7 @@ use super::super::dns_text::{GROUP, name_text, presented, ungrouped};
 use super::super::halt::Halt;
 use super::super::net::Net;
 use super::super::trace::{Stage, Trace};
+use super::cost::{self, apart};
 use super::expect::Verdicts;
 use crate::config::dns_question::type_word;
 use crate::config::plan::Dial;
@@ -43,7 +44,21 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spe
     trace.enter(Stage::Idle);
     super::within(trace, spec.expect.within)?;
     let answered = dns_message::read(&reply).map_err(|why| Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}")))?;
-    judge(trace, spec, &answered)
+    let seen = Seen::new(spec, &answered);
+    if cost::is_small(seen.cost(&spec.expect)) {
+        let verdicts = seen.held_against(&spec.expect);
+        return noted(trace, seen, verdicts);
+    }
+    trace.enter(Stage::Judging);
+    let expect = spec.expect.clone();
+    let judged = apart(move || {
+        let verdicts = seen.held_against(&expect);
+        (seen, verdicts)
+    })
+    .await;
+    trace.enter(Stage::Idle);
+    let (seen, verdicts) = judged?;
+    noted(trace, seen, verdicts)
 }
 
 /// What one address of the server answers.
@@ -78,28 +93,62 @@ impl Shown {
 
 /// Holds an answer against what is expected of it.
 pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), Halt> {
-    let led = answered.led(&spec.name, spec.record);
-    let answers: Vec<Shown> = led.records.iter().take(ANSWER_LIMIT).map(|r| Shown::new(answered, r)).collect();
-    let chain = names(&led.aliases);
-    let rcode = rcode_word(answered.rcode);
-    let expect = &spec.expect;
-    let mut verdicts = Verdicts::default();
-    let rcodes: Vec<&str> = if expect.rcodes.is_empty() { vec!["NOERROR"] } else { expect.rcodes.iter().map(String::as_str).collect() };
-    verdicts.add(Cause::DnsRcode, format!("rcode {}", rcodes.join(" or ")), rcode.clone(), rcodes.contains(&rcode.as_str()));
-    if let Some(wanted) = expect.authoritative {
-        let found = answered.is_authoritative;
-        verdicts.add(Cause::DnsMismatch, format!("authoritative {wanted}"), found.to_string(), found == wanted);
+    let seen = Seen::new(spec, answered);
+    let verdicts = seen.held_against(&spec.expect);
+    noted(trace, seen, verdicts)
+}
+
+/// What is looked at of an answer.
+struct Seen {
+    rcode: u8,
+    is_authoritative: bool,
+    answers: Vec<Shown>,
+    /// The aliases that lead there.
+    chain: String,
+    /// The same for a person.
+    found: String,
+}
+
+impl Seen {
+    fn new(spec: &Dns, answered: &Answered<'_>) -> Self {
+        let led = answered.led(&spec.name, spec.record);
+        let answers: Vec<Shown> = led.records.iter().take(ANSWER_LIMIT).map(|r| Shown::new(answered, r)).collect();
+        let chain = names(&led.aliases);
+        let found = found(spec, answered, &answers, &chain);
+        Self { rcode: answered.rcode, is_authoritative: answered.is_authoritative, answers, chain, found }
     }
-    for p in &expect.chain {
-        let found = if chain.is_empty() { "no alias".to_owned() } else { cut(&chain) };
-        verdicts.add(Cause::DnsMismatch, format!("the chain of aliases matches /{}/", p.text), found, p.regex.is_match(chain.as_bytes()));
+
+    /// What its patterns may take.
+    fn cost(&self, expect: &DnsExpect) -> u64 {
+        let bytes = self.answers.iter().map(|a| a.text.len() + a.ungrouped.as_ref().map_or(0, String::len)).sum();
+        let of_records = expect.any.iter().chain(&expect.all).chain(&expect.none).map(|p| cost::pattern(p, bytes));
+        cost::sum(of_records.chain(expect.chain.iter().map(|p| cost::pattern(p, self.chain.len()))))
     }
-    // NODATA, an answer without a record of the type, is no success unless it is asked for.
-    let least = expect.at_least.unwrap_or(u64::from(answered.rcode == 0));
-    records(expect, least, &answers, &found(spec, answered, &answers, &chain), &mut verdicts);
+
+    fn held_against(&self, expect: &DnsExpect) -> Verdicts {
+        let mut verdicts = Verdicts::default();
+        let rcode = rcode_word(self.rcode);
+        let rcodes: Vec<&str> = if expect.rcodes.is_empty() { vec!["NOERROR"] } else { expect.rcodes.iter().map(String::as_str).collect() };
+        verdicts.add(Cause::DnsRcode, format!("rcode {}", rcodes.join(" or ")), rcode.clone(), rcodes.contains(&rcode.as_str()));
+        if let Some(wanted) = expect.authoritative {
+            let found = self.is_authoritative;
+            verdicts.add(Cause::DnsMismatch, format!("authoritative {wanted}"), found.to_string(), found == wanted);
+        }
+        for p in &expect.chain {
+            let found = if self.chain.is_empty() { "no alias".to_owned() } else { cut(&self.chain) };
+            verdicts.add(Cause::DnsMismatch, format!("the chain of aliases matches /{}/", p.text), found, p.regex.is_match(self.chain.as_bytes()));
+        }
+        // NODATA, an answer without a record of the type, is no success unless it is asked for.
+        let least = expect.at_least.unwrap_or(u64::from(self.rcode == 0));
+        records(expect, least, &self.answers, &self.found, &mut verdicts);
+        verdicts
+    }
+}
+
+fn noted(trace: &Trace, seen: Seen, mut verdicts: Verdicts) -> Result<(), Halt> {
     let mut facts = trace.facts.borrow_mut();
-    facts.dns_rcode = Some(rcode);
-    facts.dns_answers = answers.into_iter().map(|a| a.text).collect();
+    facts.dns_rcode = Some(rcode_word(seen.rcode));
+    facts.dns_answers = seen.answers.into_iter().map(|a| a.text).collect();
     facts.findings.append(&mut verdicts.findings);
     match verdicts.first_unmet {
         Some(halt) => Err(halt),

@@ -8,6 +8,10 @@ use crate::words::{Cause, Finding};
 
 /// A found value is shown up to this many characters.
 const SHOWN: usize = 120;
+/// And so many values of one header.
+const VALUES_SHOWN: usize = 5;
+/// A title is looked for in this much of a page.
+const SAID_WITHIN: usize = 16 << 10;
 
 /// Collects findings; the first that is not met decides the cause.
 #[derive(Default)]
@@ -51,9 +55,17 @@ pub fn head(expect: &HttpExpect, response: &Response, final_url: &str, verdicts:
             HeaderTest::Matches(p) => (format!("matches /{}/", p.text), values.iter().any(|v| p.regex.is_match(v))),
             HeaderTest::NotMatches(p) => (format!("does not match /{}/", p.text), !values.iter().any(|v| p.regex.is_match(v))),
         };
-        let found = if values.is_empty() { "nothing".to_owned() } else { values.iter().map(|v| shown(v)).collect::<Vec<_>>().join(", ") };
+        let found = if values.is_empty() { "nothing".to_owned() } else { listed(&values) };
         verdicts.add(Cause::HeaderMismatch, format!("header {} {expectation}", rule.name), found, met);
     }
+}
+
+fn listed(values: &[&[u8]]) -> String {
+    let mut list = values.iter().take(VALUES_SHOWN).map(|v| shown(v)).collect::<Vec<_>>().join(", ");
+    if values.len() > VALUES_SHOWN {
+        list.push_str(", …");
+    }
+    list
 }
 
 /// What an unexpected answer says of itself: the title of a page, or the start of its text.
@@ -61,10 +73,11 @@ fn said(response: &Response) -> Option<String> {
     if response.status < 400 || response.values("content-encoding").next().is_some() {
         return None;
     }
-    let lower = response.body.to_ascii_lowercase();
+    let start = &response.body[..response.body.len().min(SAID_WITHIN)];
+    let lower = start.to_ascii_lowercase();
     let after = |tag: &[u8], from: usize| lower[from..].windows(tag.len()).position(|w| w == tag).map(|at| from + at);
     let title = after(b"<title>", 0).map(|at| at + 7).and_then(|start| after(b"</title>", start).map(|end| &response.body[start..end]));
-    let text = title.unwrap_or(&response.body).trim_ascii();
+    let text = title.unwrap_or(start).trim_ascii();
     (!text.is_empty()).then(|| shown(text))
 }
 
@@ -134,7 +147,7 @@ fn looks_ahead(pattern: &str) -> bool {
 }
 
 fn find(body: &[u8], text: &[u8]) -> bool {
-    text.is_empty() || body.windows(text.len()).any(|w| w == text)
+    memchr::memmem::find(body, text).is_some()
 }
 
 /// Bytes as text for a person: escaped, and cut.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use url::Url;
 
-use self::judge::judge;
+use self::judge::{beyond_limit, judge};
 use self::redirect::{Cookies, next_method};
 pub use self::redirect::{followed, redirect_of};
 use self::request::Step;
@@ -52,6 +52,9 @@ async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc
         let mut response = fetch(net, trace, dial, &at, spec, step, deadline).await?;
         odd.append(&mut response.odd);
         let Some(location) = redirect_of(&response).filter(|_| spec.redirects > 0) else { break response };
+        if let Some(halt) = beyond_limit(spec, &response) {
+            return Err(halt);
+        }
         redirects += 1;
         trace.facts.borrow_mut().redirects = redirects;
         if redirects > spec.redirects {

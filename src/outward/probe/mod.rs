@@ -5,6 +5,7 @@
 pub mod budget;
 pub mod charset;
 pub mod coding;
+pub mod cost;
 pub mod dns;
 pub mod expect;
 pub mod http;
@@ -19,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::halt::Halt;
 use super::net::Net;
+use super::peer;
 use super::trace::{Stage, Trace};
 use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
@@ -55,9 +57,10 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
             if is_too_late && !says_so { Some(too_late()) } else { result.err() }
         }
         Err(_) => {
+            let unfinished = |trace: &Trace, stage| peer::unfinished(trace, stage, timeout).unwrap_or_else(|| format!("no end within {timeout} ms"));
             trace.enter(Stage::Idle);
             let late = || Halt::unmeasured(Reason::Late, format!("the answer came within {timeout} ms, but the prober did not end judging it by then"));
-            Some(if stage == Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), format!("no end within {timeout} ms")) })
+            Some(if stage == Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), unfinished(&trace, stage)) })
         }
     };
     let facts = Box::new(trace.facts.take());

@@ -10,6 +10,7 @@ use super::super::net::Net;
 use super::super::peer;
 use super::super::stream::StampedTcp;
 use super::super::trace::{Stage, Trace};
+use super::cost::{self, apart};
 use super::expect::shown;
 use crate::config::plan::Dial;
 use crate::config::plan_probe::{DialogueStep, HostPort, Pattern, Tcp};
@@ -36,7 +37,7 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, sp
 async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, dialogue: &mut Dialogue, pattern: &Pattern, deadline: Instant) -> Result<(), Halt> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     loop {
-        match dialogue.look(&pattern.regex) {
+        match looked(trace, dialogue, pattern).await? {
             Step::Matched(line) => {
                 let expectation = expectation(pattern);
                 trace.facts.borrow_mut().findings.push(Finding { expectation, found: shown(&line), met: true });
@@ -63,11 +64,33 @@ async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, dialogue: &mut Dialo
                 });
             }
             Err(_) => {
-                let found = format!("{} until the timeout", peer::heard(dialogue.heard()));
+                let found = format!("{} until the timeout{}", peer::heard(dialogue.heard()), silence(trace, dialogue));
                 return Err(unmet(trace, dialogue, pattern, Cause::ExpectTimeout, &found));
             }
         }
     }
+}
+
+/// What is to be said of a peer that has said nothing at all.
+fn silence(trace: &Trace, dialogue: &Dialogue) -> String {
+    if !dialogue.unmatched_begin().is_some_and(<[u8]>::is_empty) {
+        return String::new();
+    }
+    let after = if dialogue.has_sent() { peer::Unanswered::Words } else { peer::Unanswered::Connection };
+    format!(": {}", peer::silence(trace.port.get(), after, trace.age_ms()))
+}
+
+/// What has come, held against the pattern: as lines, as the start of one, and as a whole.
+async fn looked(trace: &Trace, dialogue: &mut Dialogue, pattern: &Pattern) -> Result<Step, Halt> {
+    if cost::is_small(cost::pattern(pattern, 3 * dialogue.heard().len())) {
+        return Ok(dialogue.look(&pattern.regex));
+    }
+    trace.enter(Stage::Judging);
+    let (mut taken, regex) = (std::mem::take(dialogue), pattern.regex.clone());
+    let (step, taken) = apart(move || (taken.look(&regex), taken)).await?;
+    *dialogue = taken;
+    trace.enter(Stage::Reply(Cause::ExpectTimeout));
+    Ok(step)
 }
 
 fn expectation(pattern: &Pattern) -> String {

@@ -10,9 +10,10 @@ use super::super::super::net::Net;
 use super::super::super::trace::{Stage, Trace};
 use super::super::budget::{self, Share};
 use super::super::coding;
+use super::super::cost::{self, apart};
 use super::super::expect::{self, Seen, Verdicts};
-use crate::config::plan_probe::{Compression, Http};
-use crate::words::{Finding, Reason};
+use crate::config::plan_probe::{Compression, Http, Reading};
+use crate::words::{Cause, Finding};
 
 /// Larger bodies are held against their expectations off the probing thread.
 const INLINE_BODY: u64 = 64 << 10;
@@ -22,16 +23,20 @@ const INLINE_JSON: u64 = 4 << 10;
 /// Holds the response against what is expected of it.
 pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &str) -> Result<(), Halt> {
     let mut verdicts = Verdicts::default();
-    expect::head(&spec.expect, &response, final_url, &mut verdicts);
+    let response = judge_head(trace, spec, response, final_url, &mut verdicts).await?;
     if response.is_cut {
         let limit = spec.limits.body;
         verdicts.findings.push(Finding::odd(format!("the body is longer than {limit} bytes, the limit of probe.http.limits.body: reading stopped there")));
+    }
+    if spec.reading == Reading::Strict && verdicts.first_unmet.is_none() {
+        verdicts.first_unmet = beyond_limit(spec, &response).or_else(|| coding::unknown(&response));
     }
     let mut undecodable = None;
     if verdicts.first_unmet.is_none() && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask) {
         let inline = if spec.expect.json.is_some() { INLINE_JSON } else { INLINE_BODY };
         // A compressed body may be far larger than what was transferred.
-        if response.body_bytes <= inline && !coding::is_coded(&response) {
+        let is_small = response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
+        if is_small && !coding::is_coded(&response) {
             undecodable = see(spec, response, &mut verdicts).map(|seen| decide(spec, &seen, &mut verdicts)).err();
         } else {
             trace.enter(Stage::Judging);
@@ -45,6 +50,31 @@ pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Respons
         Some(halt) => Err(halt),
         None => Ok(()),
     }
+}
+
+/// What a strict config holds against a body that goes on where reading stopped.
+pub fn beyond_limit(spec: &Http, response: &Response) -> Option<Halt> {
+    let is_down = spec.reading == Reading::Strict && response.is_cut;
+    is_down.then(|| Halt::down(Cause::BodyLimit, format!("the body is longer than {} bytes, the limit of probe.http.limits.body", spec.limits.body)))
+}
+
+async fn judge_head(trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &str, verdicts: &mut Verdicts) -> Result<Response, Halt> {
+    if cost::is_small(cost::head(&spec.expect, &response, final_url)) {
+        expect::head(&spec.expect, &response, final_url, verdicts);
+        return Ok(response);
+    }
+    trace.enter(Stage::Judging);
+    let (spec, url) = (spec.clone(), final_url.to_owned());
+    let judged = apart(move || {
+        let mut verdicts = Verdicts::default();
+        expect::head(&spec.expect, &response, &url, &mut verdicts);
+        (response, verdicts)
+    })
+    .await;
+    trace.enter(Stage::Idle);
+    let (response, judged) = judged?;
+    *verdicts = judged;
+    Ok(response)
 }
 
 /// Undoes the codings. The body as it came is not kept.
@@ -99,8 +129,4 @@ async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdic
         (verdicts, None)
     })
     .await
-}
-
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Halt> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| Halt::unmeasured(Reason::Internal, e.to_string()))
 }
