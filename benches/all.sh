@@ -9,6 +9,7 @@ if [ "${1:-}" = "--smoke" ]; then
   python3 benches/latency_truth.py --smoke
   python3 benches/punctuality.py --smoke
   python3 benches/hostile.py --smoke
+  python3 benches/doors.py --smoke
   python3 benches/detection.py --smoke
   python3 benches/bodies.py --smoke
   exit 0
@@ -31,5 +32,6 @@ python3 benches/latency_truth.py --daemon-cpus 0,1
 python3 benches/punctuality.py
 python3 benches/hostile.py
 python3 benches/detection.py
+python3 benches/doors.py
 python3 benches/bodies.py
 cargo bench --locked --bench judging

@@ -15,7 +15,8 @@ use probity::engine::drive::{Control, Gauges, Request as Asked};
 use probity::expose::contracts::standings;
 use probity::expose::figures::NotSeen;
 use probity::expose::self_metrics::SelfMetrics;
-use probity::expose::server::{Site, parts, router, scrape_gate};
+use probity::expose::listener::head;
+use probity::expose::server::{Gates, Site, parts, router};
 use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
 use probity::outward::history::schema;
@@ -76,7 +77,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         deliveries: Arc::new(Deliveries::default()),
         state_dir: directory.path().to_owned(),
         reload,
-        scrapes: scrape_gate(),
+        gates: Gates::default(),
         standings: Arc::new(Arc::new(judged).into()),
     };
     let (control, mut asked) = mpsc::unbounded_channel();
@@ -116,6 +117,10 @@ fn recorded(request: &Asked) {
 
 fuzz_target!(|data: &[u8]| {
     let (which, rest) = choice(data);
+    // Beside the four of old, whose inputs are in the corpus.
+    if which == 255 {
+        return heads(rest);
+    }
     let Ok(text) = std::str::from_utf8(rest) else { return };
     match which % 4 {
         0 => leaves(text),
@@ -128,6 +133,14 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// A head is the same however many bytes follow it, and no beginning of it is another one.
+fn heads(bytes: &[u8]) {
+    let Ok(Some(whole)) = head::head(bytes) else { return };
+    assert!(whole.length <= head::MOST_HEAD && whole.length <= bytes.len());
+    assert!(head::head(&bytes[..whole.length]).is_ok_and(|h| h.is_some_and(|h| h.length == whole.length)));
+    assert!((0..whole.length).all(|end| !matches!(head::head(&bytes[..end]), Ok(Some(_)))));
+}
 
 fn leaves(text: &str) {
     if let Some(at) = parse_utc(text) {

@@ -27,7 +27,7 @@ use crate::expose::contracts::{Standings, standings};
 use crate::expose::figures::NotSeen;
 use crate::expose::listener::{self, Door};
 use crate::expose::self_metrics::SelfMetrics;
-use crate::expose::server::{Site, makes_progress, router, scrape_gate};
+use crate::expose::server::{Gates, Site, makes_progress, router};
 use crate::outward::authorities::Authorities;
 use crate::outward::clock::{Clock, NS_PER_MS};
 use crate::outward::clock_trust::ClockTrust;
@@ -190,7 +190,7 @@ impl Outer {
             deliveries: deliveries.clone(),
             state_dir: self.directory.clone(),
             reload,
-            scrapes: scrape_gate(),
+            gates: Gates::default(),
             standings: standings.clone(),
         };
         let refusals = site.metrics.refusals.clone();

@@ -1,11 +1,14 @@
 //! The JSON API: endpoints, outages, timeline.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::Write;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::figures::{Part, extent, latency_json, not_seen_below, of_entry, timeline_json};
-use super::recorded::Service;
+use super::figures::{Part, extent, latency_json, not_seen_below, of_entry, timeline_parts};
+use super::listener::making::{Unmade, write_list};
+use super::recorded::{self, Service};
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry};
 use crate::judgement::timeline::{Combine, Span, Spans, Sums};
@@ -17,9 +20,13 @@ use crate::outward::history::read::{Calendar, Exclusion, Extent, StoredOutage, e
 use crate::words::{Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
-pub fn endpoints(board: &Board) -> Value {
-    let list: Vec<Value> = board.entries().iter().map(|e| endpoint(e)).collect();
-    json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "zone_data": zones::in_use().to_json(), "endpoints": list})
+pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
+    write_list(out, &about_endpoints(board), "endpoints", board.entries().iter().map(|e| Ok(endpoint(e))))
+}
+
+/// What is said beside the list.
+fn about_endpoints(board: &Board) -> Value {
+    json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "zone_data": zones::in_use().to_json(), "endpoints": []})
 }
 
 fn is_recorded(board: &Board) -> bool {
@@ -49,27 +56,47 @@ fn endpoint(entry: &Entry) -> Value {
 }
 
 /// One endpoint with its latency, or nothing under that name.
-pub fn one_endpoint(connection: &rusqlite::Connection, board: &Board, name: &str, now: UtcMs) -> Result<Option<Value>, HistoryError> {
+pub fn one_endpoint(connection: &Connection, board: &Board, name: &str, now: UtcMs) -> Result<Option<Value>, HistoryError> {
     let entries = board.entries();
     let Some(entry) = entries.iter().find(|e| e.endpoint.load().name.as_str() == name) else { return Ok(None) };
     let mut value = endpoint(entry);
     value["latency"] = latency_json(connection, entry, now)?;
-    Ok(Some(json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "zone_data": zones::in_use().to_json(), "endpoints": [value]})))
+    let mut whole = about_endpoints(board);
+    whole["endpoints"] = json!([value]);
+    Ok(Some(whole))
 }
 
 /// `/api/v1/outages`, newest first, with the length below which outages since then were not seen between two probes.
 ///
 /// `extents`: all endpoints that are meant.
-pub fn outage_list(connection: &rusqlite::Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<Value, HistoryError> {
+pub fn write_outages(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages, out: &mut dyn Write) -> Result<(), Unmade> {
+    let Chosen { calendar, frame, list } = chosen(connection, extents, wanted)?;
+    let mut marks = Marks::default();
+    write_list(out, &frame, "outages", list.iter().map(|o| outage(connection, o, &calendar, &mut marks)))
+}
+
+/// The same, whole.
+pub fn outage_list(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<Value, HistoryError> {
+    let Chosen { calendar, mut frame, list } = chosen(connection, extents, wanted)?;
+    let mut marks = Marks::default();
+    frame["outages"] = list.iter().map(|o| outage(connection, o, &calendar, &mut marks)).collect::<Result<_, _>>()?;
+    Ok(frame)
+}
+
+/// Outages that are meant, and what is said beside them.
+struct Chosen {
+    calendar: Calendar,
+    frame: Value,
+    list: Vec<StoredOutage>,
+}
+
+fn chosen(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<Chosen, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let WantedOutages { endpoint, since, limit, now } = *wanted;
     let blind = not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?;
-    let mut marks = Marks::default();
-    let mut list = Vec::new();
-    for o in outages(connection, &calendar, endpoint, since, limit)? {
-        list.push(outage(connection, &o, &calendar, &mut marks)?);
-    }
-    Ok(json!({"schema": "probity-outages/1", "outages": list, "not_seen_below_ms": blind}))
+    let frame = json!({"schema": "probity-outages/1", "outages": [], "not_seen_below_ms": blind});
+    let list = outages(connection, &calendar, endpoint, since, limit)?;
+    Ok(Chosen { calendar, frame, list })
 }
 
 /// Which outages are meant.
@@ -87,7 +114,7 @@ pub struct Marks(BTreeMap<String, Vec<Exclusion>>);
 
 impl Marks {
     /// The events that exclude an outage, and whether they leave anything of it.
-    pub fn of(&mut self, connection: &rusqlite::Connection, o: &StoredOutage, calendar: &Calendar) -> Result<(Vec<u64>, bool), HistoryError> {
+    pub fn of(&mut self, connection: &Connection, o: &StoredOutage, calendar: &Calendar) -> Result<(Vec<u64>, bool), HistoryError> {
         if !self.0.contains_key(&o.endpoint) {
             self.0.insert(o.endpoint.clone(), exclusions(connection, calendar, &o.endpoint, &o.component)?);
         }
@@ -107,7 +134,7 @@ pub fn excluded_text(outage: &Value) -> Option<String> {
     (!numbers.is_empty()).then(|| format!("{partly}excluded by {}", numbers.join(", ")))
 }
 
-pub fn outage(connection: &rusqlite::Connection, o: &StoredOutage, calendar: &Calendar, marks: &mut Marks) -> Result<Value, HistoryError> {
+pub fn outage(connection: &Connection, o: &StoredOutage, calendar: &Calendar, marks: &mut Marks) -> Result<Value, HistoryError> {
     let (excluded_by, is_left) = marks.of(connection, o, calendar)?;
     let excluded = match (excluded_by.is_empty(), is_left) {
         (true, _) => Value::Null,
@@ -125,12 +152,14 @@ pub fn outage(connection: &rusqlite::Connection, o: &StoredOutage, calendar: &Ca
 }
 
 /// `/api/v1/timeline`.
-pub fn timeline(connection: &rusqlite::Connection, board: &Board, period: Span) -> Result<Value, HistoryError> {
-    timeline_json(connection, &parts_of(connection, board)?, period)
+pub fn timeline(connection: &Connection, board: &Board, period: Span, out: &mut dyn Write) -> Result<(), Unmade> {
+    let (period, components, windows) = timeline_parts(connection, &parts_of(connection, board)?, period)?;
+    let frame = recorded::timeline_json(period, &[], &windows);
+    write_list(out, &frame, "components", components.iter().map(|component| Ok(recorded::component_json(component))))
 }
 
 /// The components of a running daemon with their endpoints, those that have left among them.
-pub fn parts_of(connection: &rusqlite::Connection, board: &Board) -> Result<Vec<Part>, HistoryError> {
+pub fn parts_of(connection: &Connection, board: &Board) -> Result<Vec<Part>, HistoryError> {
     let entries = board.entries();
     let mut extents: Vec<_> = entries
         .iter()
@@ -147,13 +176,7 @@ pub fn parts_of(connection: &rusqlite::Connection, board: &Board) -> Result<Vec<
 }
 
 /// The sums of the named components' and endpoints' own records in a period, by endpoint.
-pub fn sums_of(
-    connection: &rusqlite::Connection,
-    board: &Board,
-    components: &[Name],
-    endpoints: &[Name],
-    period: Span,
-) -> Result<Vec<(String, Sums)>, HistoryError> {
+pub fn sums_of(connection: &Connection, board: &Board, components: &[Name], endpoints: &[Name], period: Span) -> Result<Vec<(String, Sums)>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
     for entry in board.entries().iter() {
@@ -167,7 +190,7 @@ pub fn sums_of(
 }
 
 /// Components with their endpoints, those that belonged to them once among them; (endpoint, component, extent) in.
-pub fn grouped(connection: &rusqlite::Connection, plan: &Plan, extents: &[(Name, Name, Extent)]) -> Result<Vec<Part>, HistoryError> {
+pub fn grouped(connection: &Connection, plan: &Plan, extents: &[(Name, Name, Extent)]) -> Result<Vec<Part>, HistoryError> {
     let makeup = Makeup::read(connection, &Calendar::read(connection)?)?;
     let mut parts: BTreeMap<Name, Part> = BTreeMap::new();
     let mut join = |component: Name, endpoint: &Name, extent: &Extent, is_former: bool| {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::api::parts_of;
 use super::exposition::{Format, header};
 use super::figures::{NotSeen, Part, components, say_not_seen};
+use super::listener::making::{Unmade, write_list};
 use super::recorded::told;
 use super::sla::{answer, spells};
 use crate::config::Plan;
@@ -77,7 +78,7 @@ pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcM
 }
 
 /// `/api/v1/components`; `only` names one, else all where they are few, else those that the config names.
-pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: UtcMs) -> Result<Value, HistoryError> {
+pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: UtcMs, out: &mut dyn Write) -> Result<(), Unmade> {
     let all: Vec<Name> = parts_of(connection, board)?.into_iter().map(|p| p.component).collect();
     let names = match only {
         Some(name) => vec![name.clone()],
@@ -85,9 +86,10 @@ pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: Ut
         None => named(&board.plan.load()),
     };
     let figures = figures(connection, board, &names, now, NotSeen::Told)?;
-    let list: Vec<Value> = figures.iter().map(one).collect();
     let blind = figures.iter().filter_map(|f| f.not_seen_below).max().unwrap_or(0);
-    Ok(json!({"schema": "probity-components/1", "zone_data": crate::judgement::zones::in_use().to_json(), "components": list, "not_seen_below_ms": blind}))
+    let frame =
+        json!({"schema": "probity-components/1", "zone_data": crate::judgement::zones::in_use().to_json(), "components": [], "not_seen_below_ms": blind});
+    write_list(out, &frame, "components", figures.iter().map(|f| Ok(one(f))))
 }
 
 fn one(f: &Figures) -> Value {

@@ -10,6 +10,7 @@ use super::api::parts_of;
 use super::by_component::{self, Figures};
 use super::exposition::{Format, header};
 use super::figures::{NotSeen, components, maintenance, say_not_seen};
+use super::listener::making::{Unmade, write_list};
 use super::recorded::told;
 use super::sla::answer;
 use crate::engine::board::{Board, escaped};
@@ -123,24 +124,29 @@ pub fn latency_json(contract: &Contract, list: &[Latency]) -> Value {
     list.iter().map(one).collect()
 }
 
+impl Standing {
+    fn json(&self) -> Value {
+        match &self.judged {
+            Ok(list) => {
+                let mut value = answer(&self.contract, self.period, list, &self.each);
+                (value["which"], value["name"], value["why"]) = (json!(self.which), json!(self.name), Value::Null);
+                value["not_seen_below_ms"] = json!(self.not_seen_below);
+                value["latency"] = latency_json(&self.contract, &self.latency);
+                value
+            }
+            Err(why) => {
+                let sla = self.contract.name.as_str();
+                json!({"schema": "probity-sla/1", "sla": sla, "which": self.which, "name": self.name, "why": why, "results": [], "components": []})
+            }
+        }
+    }
+}
+
 impl Standings {
     /// `/api/v1/sla`.
-    pub fn json(&self) -> Value {
-        let contracts: Vec<Value> = self
-            .list
-            .iter()
-            .map(|s| match &s.judged {
-                Ok(list) => {
-                    let mut value = answer(&s.contract, s.period, list, &s.each);
-                    (value["which"], value["name"], value["why"]) = (json!(s.which), json!(s.name), Value::Null);
-                    value["not_seen_below_ms"] = json!(s.not_seen_below);
-                    value["latency"] = latency_json(&s.contract, &s.latency);
-                    value
-                }
-                Err(why) => json!({"schema": "probity-sla/1", "sla": s.contract.name.as_str(), "which": s.which, "name": s.name, "why": why, "results": [], "components": []}),
-            })
-            .collect();
-        json!({"schema": "probity-sla-list/1", "zone_data": crate::judgement::zones::in_use().to_json(), "contracts": contracts})
+    pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
+        let frame = json!({"schema": "probity-sla-list/1", "zone_data": crate::judgement::zones::in_use().to_json(), "contracts": []});
+        write_list(out, &frame, "contracts", self.list.iter().map(|s| Ok(s.json())))
     }
 
     /// Each answer that is about a component or all of them together; tenants stay out of metrics.

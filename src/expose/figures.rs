@@ -265,10 +265,16 @@ fn renamed(connection: &Connection, parts: &[Part]) -> Result<Vec<(Name, Span, N
 
 /// `probity-timeline/2` of components over a period.
 pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
+    let (period, components, windows) = timeline_parts(connection, parts, period)?;
+    Ok(recorded::timeline_json(period, &components, &windows))
+}
+
+/// What it is made of: the period that is settled, its components, and the windows that were declared.
+pub fn timeline_parts(connection: &Connection, parts: &[Part], period: Span) -> Result<(Span, Vec<Component>, Vec<Declared>), HistoryError> {
     let windows = maintenance(connection, parts, period)?;
     let (period, mut components) = components(connection, parts, period, Which::All)?;
     say_not_seen(connection, parts, &mut components, period, None)?;
-    Ok(recorded::timeline_json(period, &components, &windows))
+    Ok((period, components, windows))
 }
 
 /// Latency of successes: the last hour from memory, the last day from the stored hours and memory.

@@ -1,11 +1,14 @@
 //! The operator's page: server-rendered, no script, the same figures as API and metrics.
 
+use std::io::Write;
+
 use askama::Template;
 use serde_json::Value;
 
 use super::api::{Marks, excluded_text, outage, parts_of};
 use super::contracts::{Standing as ContractStanding, Standings};
 use super::figures::{QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, not_seen_text, of_entry, sentence, today};
+use super::listener::making::Unmade;
 use super::report::changed::changed_last as changed;
 use crate::config::Endpoint;
 use crate::config::leaf::show_duration;
@@ -139,7 +142,7 @@ struct Cell {
 }
 
 /// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
-pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standings, now: UtcMs, page: usize) -> Result<String, HistoryError> {
+pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standings, now: UtcMs, page: usize, out: &mut dyn Write) -> Result<(), Unmade> {
     let entries = board.entries();
     let mut ordered: Vec<(u8, usize)> = entries
         .iter()
@@ -170,7 +173,7 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
     let all: Vec<_> = entries.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled, &e.endpoint.load().rules))).collect();
     let blind = sentence(&not_seen_text(Some(not_seen_below(connection, &calendar, &all, last_30_days(now))?)));
     let plan = board.plan.load();
-    let rendered = Page {
+    let page = Page {
         vantage: plan.daemon.vantage.clone(),
         version: env!("CARGO_PKG_VERSION"),
         headline,
@@ -188,7 +191,7 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
         witnesses: witness_line(board),
         witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
-    Ok(rendered.render().unwrap_or_else(|e| format!("the page cannot be rendered: {e}")))
+    Ok(page.write_into(out).map_err(std::io::Error::other)?)
 }
 
 fn component_rows(standings: &Standings) -> Vec<ComponentRow> {

@@ -56,6 +56,8 @@ async fn asked(daemon: &Daemon, from: u8, bytes: &[u8]) -> String {
 
 const HEALTHY: &[u8] = b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
+const GET_OWN: &[u8] = b"GET /metrics?collect[]=daemon HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
 async fn rejected(daemon: &Daemon, reason: &str) -> f64 {
     daemon.metric(&format!("probity_http_rejected_total{{reason=\"{reason}\"}}")).await
 }
@@ -169,17 +171,25 @@ async fn a_trusted_peer_finds_a_place_when_all_others_are_taken() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_is_kept_for_a_peer_that_took_an_answer_lately() {
     let directory = tempfile::tempdir().expect("a directory");
-    let daemon = large(directory.path(), "max_connections = 8\nmax_connections_per_peer = 8\nhead_timeout = \"300ms\"").await;
+    let daemon = daemon(directory.path(), "max_connections = 8\nmax_connections_per_peer = 8\nhead_timeout = \"300ms\"").await;
     assert!(asked(&daemon, 5, HEALTHY).await.ends_with("Healthy\n"));
-    // Answers that are not taken take one place after the other, until only the kept one is left.
+    // Bad manners are remembered: the answers that it takes now earn it no better place.
+    assert!(asked(&daemon, 2, b"no request\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
+    // More than the buffers on the way hold, and never taken: all places but the kept one.
     let mut readers = Vec::new();
-    while !asked(&daemon, 3, b"").await.starts_with("HTTP/1.1 503 ") {
-        assert!(readers.len() < 20, "all are let in");
+    while readers.len() < 7 {
         let mut stream = connect(&daemon, 2).await;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
-        readers.push(stream);
+        stream.write_all(&b"GET /runbook HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200)).await.expect("sent");
+        let mut first = [0; 12];
+        // The connection before it may not be over yet.
+        match timeout(PATIENCE, stream.read_exact(&mut first)).await.expect("in time") {
+            Ok(_) if &first == b"HTTP/1.1 200" => readers.push(stream),
+            Ok(_) | Err(_) => {}
+        }
     }
+    assert!(asked(&daemon, 3, b"").await.starts_with("HTTP/1.1 503 "));
     assert!(asked(&daemon, 5, HEALTHY).await.ends_with("Healthy\n"));
+    assert!(asked(&daemon, 5, GET_OWN).await.contains("probity_http_rejected_total{reason=\"connections\"} "));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,4 +261,45 @@ async fn answers_are_framed_as_each_version_and_method_wants_them() {
     let two = b"POST /-/healthy HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let answer = asked(&daemon, 1, two).await;
     assert!(answer.starts_with("HTTP/1.1 405 ") && answer.ends_with("Healthy\n"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_readers_shut_out_no_scraper_and_leave_nothing_behind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = large(directory.path(), "max_connections_per_peer = 512").await;
+    daemon.metric("probity_http_connections").await;
+    let idle = daemon.resident_kib();
+    let mut readers = Vec::new();
+    for n in 0..100 {
+        let mut stream = connect(&daemon, 2 + n % 50).await;
+        let path = if n % 2 == 0 { "/metrics" } else { "/api/v1/endpoints" };
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.expect("sent");
+        readers.push(stream);
+    }
+    assert!(daemon.metric("probity_http_connections").await > 50.0);
+    for _ in 0..5 {
+        let began = Instant::now();
+        assert!(daemon.get("/metrics").await.is_some_and(|text| text.contains("endpoint=\"e1499\"")));
+        assert_eq!(daemon.json("/api/v1/endpoints").await["endpoints"].as_array().map(Vec::len), Some(1500));
+        assert!(began.elapsed() < Duration::from_secs(8), "fifty scrapes wait before it: {:?}", began.elapsed());
+    }
+    let grown = daemon.resident_kib().saturating_sub(idle);
+    assert!(grown < 64 << 10, "{grown} KiB over {idle} KiB");
+    drop(readers);
+    let left = Instant::now();
+    daemon.until(|d| async move { d.metric("probity_http_connections").await == 1.0 }).await;
+    assert!(left.elapsed() < Duration::from_secs(3), "{:?}", left.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_takes_its_answer_slowly_makes_room_for_who_waits_and_too_many_are_told_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = large(directory.path(), "").await;
+    // Three may be in the making for peers that are not known; the fourth waits until one of them is cut off.
+    let readers = [slow_reader(&daemon, 2).await, slow_reader(&daemon, 3).await, slow_reader(&daemon, 4).await];
+    let fourth = slow_reader(&daemon, 5).await;
+    assert_eq!(rejected(&daemon, "slow_reader").await, 1.0);
+    let first = asked(&daemon, 6, GET_OWN).await;
+    assert!(first.starts_with("HTTP/1.1 200 "), "{first}");
+    drop((readers, fourth));
 }

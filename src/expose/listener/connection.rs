@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +18,7 @@ use futures_core::Stream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_service::Service;
 
+use super::gate::Line;
 use super::head::{After, Head, MOST_HEAD, head};
 use super::refusal::Refusal;
 use super::table::{Asker, Phase};
@@ -68,6 +70,7 @@ impl Connection {
                     self.hall.took_an_answer(self.asker.peer);
                     return self.linger(&wire).await;
                 }
+                Err(Cut::MadeRoom) => return self.hall.note(Refusal::SlowReader, self.asker.peer),
                 Err(Cut::Slow) => return self.hall.note(Refusal::AnswerTimeout, self.asker.peer),
                 Err(Cut::Gone) => return,
             }
@@ -127,14 +130,19 @@ impl Connection {
         let (mut parts, ()) = head.request.into_parts();
         let (method, version) = (parts.method.clone(), parts.version);
         parts.extensions.insert(ConnectInfo(self.address));
-        parts.extensions.insert(self.hall.asker(self.asker));
+        let line = Line { asker: self.hall.asker(self.asker), cut: Arc::default() };
+        let cut = line.cut.clone();
+        parts.extensions.insert(line);
         let answered = self.router.call(Request::from_parts(parts, Body::empty()));
         let response = tokio::select! {
             response = answered => response.unwrap_or_else(|never| match never {}),
             () = wire.reset() => return Err(Cut::Gone),
         };
         wire.has_patience(millis(self.hall.plan().listen.answer_timeout));
-        send(wire, response, &method, version, head.after).await
+        tokio::select! {
+            sent = send(wire, response, &method, version, head.after) => sent,
+            () = cut.notified() => Err(Cut::MadeRoom),
+        }
     }
 
     /// It makes room for others meanwhile.

@@ -6,7 +6,9 @@
 //! socket do not wait for a flood.
 
 mod connection;
+pub mod gate;
 pub mod head;
+pub mod making;
 pub mod refusal;
 mod table;
 mod thread;

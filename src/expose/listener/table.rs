@@ -15,6 +15,8 @@ use crate::words::Ms;
 const MOST_PEERS: usize = 4096;
 /// How long an answer that was taken keeps a place: longer than any usual interval of scrapes.
 const GOOD_FOR_MS: Ms = 600_000;
+/// A peer with more connections than this has no good manners: a scraper has one or two, a browser six.
+const GOOD_CONNECTIONS: usize = 8;
 /// How long bad manners are remembered.
 const BAD_FOR_MS: Ms = 60_000;
 /// One in so many places is kept.
@@ -171,7 +173,8 @@ impl<H> Table<H> {
     pub fn standing(&self, peer: Peer, now_ms: Ms) -> Standing {
         let Some(known) = self.peers.get(&peer) else { return Standing::Unknown };
         let within = |at: Option<Ms>, for_ms| at.is_some_and(|at| now_ms.saturating_sub(at) < for_ms);
-        if within(known.good_ms, GOOD_FOR_MS) && !within(known.bad_ms, BAD_FOR_MS) { Standing::Good } else { Standing::Unknown }
+        let is_good = known.open <= GOOD_CONNECTIONS && within(known.good_ms, GOOD_FOR_MS) && !within(known.bad_ms, BAD_FOR_MS);
+        if is_good { Standing::Good } else { Standing::Unknown }
     }
 
     /// One that waits makes room for another's: never one of a peer that has fewer connections, or a better standing.
@@ -289,6 +292,15 @@ mod tests {
         let (seat, _) = admit(&mut table, peer(9), None, eight, 1 + BAD_FOR_MS).expect("the kept place");
         table.leave(seat);
         assert!(admit(&mut table, peer(8), Some(Standing::Trusted), eight, 2).is_ok());
+    }
+
+    #[test]
+    fn a_peer_with_many_connections_has_no_good_manners() {
+        let many = Bounds { connections: 80, per_peer: 80 };
+        let mut table = Table::default();
+        table.behaved_well(peer(1), 0);
+        let standings: Vec<Standing> = (0..10).map(|_| table.admit(peer(1), None, many, 1).map(|a: Admitted<()>| a.standing).expect("a place")).collect();
+        assert_eq!(standings, [vec![Standing::Good; 9], vec![Standing::Unknown]].concat());
     }
 
     #[test]

@@ -12,6 +12,8 @@ use tokio::time::{Instant, timeout};
 pub enum Cut {
     /// The client took too long.
     Slow,
+    /// The client took its answer slowly while others waited.
+    MadeRoom,
     /// The client is gone.
     Gone,
 }
