@@ -139,7 +139,7 @@ impl Builder<'_> {
         }
         self.look_at_unused(&defaults);
         let daemon = top.layers("daemon");
-        let listen = listen(&top.layers("listen"), daemon.item("listen").as_ref());
+        let listen = listen(&top.layers("listen"), daemon.item("listen").as_ref(), self.surroundings);
         let daemon = self.daemon(&daemon);
         let endpoints = self.endpoints(drafts, &components);
         let mut receivers = HashSet::new();
@@ -277,6 +277,7 @@ mod tests {
                 Some("pem" | "crt") => PAIR.0.clone(),
                 Some("key") => PAIR.1.clone(),
                 _ if name.ends_with("checkpoint-key") => "07".repeat(32),
+                _ if name.ends_with("token") => "planted-planted-planted".into(),
                 _ if name.ends_with("hook.url") || name.ends_with("deadman") => "https://hooks.example/planted".into(),
                 _ => "planted".into(),
             })

@@ -93,6 +93,7 @@ fn warnings(plan: &Plan) -> Vec<String> {
     } else if plan.witness.endpoints.is_empty() {
         list.push("no witness: a loss of this host's own uplink will be booked as downtime of what it cannot reach".into());
     }
+    list.extend(plan.listen.exposure());
     let slow: Vec<&str> = plan.endpoints.iter().filter(|e| e.rules.gap > MONTH_MS / 100_000).map(|e| e.name.as_str()).collect();
     if let Some(first) = slow.first() {
         list.push(format!(

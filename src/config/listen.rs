@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::leaf::show_duration;
 use super::parts::{DAY_MS, socket_address};
+use super::secret::{MASK, Secret, secret};
+use super::source::Surroundings;
 use super::walk::{Item, Layers};
 use crate::words::Ms;
 
@@ -21,10 +23,19 @@ pub const DEFAULT_IDLE_TIMEOUT: Ms = 60_000;
 /// Default of `[listen] answer_timeout`.
 pub const DEFAULT_ANSWER_TIMEOUT: Ms = 60_000;
 
+/// A shorter token could be guessed; a longer one fits into no head.
+const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 16..=1024;
+/// In `allowed_hosts`: any name.
+pub const ANY_HOST: &str = "*";
+
 /// The listener and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     pub address: SocketAddr,
+    /// Names that requests may give in `Host`, beside the listener's own; in lower case.
+    pub allowed_hosts: Vec<String>,
+    /// What a request must show to change state.
+    pub token: Option<Secret>,
     /// Networks whose peers find a place at any time, however many connections they have.
     pub trusted: Vec<Network>,
     pub max_connections: usize,
@@ -42,6 +53,8 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             address: DEFAULT_LISTEN.parse().expect("a constant address"),
+            allowed_hosts: Vec::new(),
+            token: None,
             trusted: Vec::new(),
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_connections_per_peer: None,
@@ -55,6 +68,19 @@ impl Default for Listen {
 impl Listen {
     pub fn per_peer(&self) -> usize {
         self.max_connections_per_peer.unwrap_or((self.max_connections / 4).max(1))
+    }
+
+    /// Who can read what, where that is more than this host.
+    pub fn exposure(&self) -> Option<String> {
+        if self.address.ip().is_loopback() {
+            return None;
+        }
+        let changes =
+            if self.token.is_some() { "a reload over HTTP needs the token" } else { "nothing can be changed over HTTP, as there is no `[listen] token`" };
+        let address = self.address;
+        Some(format!(
+            "every client that reaches {address} can read metrics, endpoint names, targets, outages and contracts, without TLS and without a password; {changes}"
+        ))
     }
 
     pub fn trusts(&self, peer: IpAddr) -> bool {
@@ -113,7 +139,7 @@ fn mask(address: IpAddr, bits: u8) -> u128 {
 }
 
 /// From `[listen]`, and from the short form that `[daemon]` may have.
-pub(super) fn listen(layers: &Layers, short: Option<&Item>) -> Listen {
+pub(super) fn listen(layers: &Layers, short: Option<&Item>, surroundings: &dyn Surroundings) -> Listen {
     let default = Listen::default();
     let address = layers.item("address");
     if let Some(short) = short.filter(|_| address.is_some()) {
@@ -123,6 +149,8 @@ pub(super) fn listen(layers: &Layers, short: Option<&Item>) -> Listen {
     let count = |key| layers.item(key).and_then(|i| i.integer(1, 100_000)).map(|n| n as usize);
     let listen = Listen {
         address: address.as_ref().or(short).and_then(socket_address).unwrap_or(default.address),
+        allowed_hosts: layers.item("allowed_hosts").iter().flat_map(Item::list).filter_map(|i| allowed_host(&i)).collect(),
+        token: layers.item("token").and_then(|i| token(&i, surroundings)),
         trusted: layers.item("trusted").iter().flat_map(Item::list).filter_map(|i| network(&i)).collect(),
         max_connections: count("max_connections").unwrap_or(default.max_connections),
         max_connections_per_peer: count("max_connections_per_peer"),
@@ -132,6 +160,35 @@ pub(super) fn listen(layers: &Layers, short: Option<&Item>) -> Listen {
     };
     layers.end();
     listen
+}
+
+/// A name as it stands in `Host`, without its port.
+fn allowed_host(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
+    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    if name != ANY_HOST && !is_address && !is_host_name(&name) {
+        item.fault(
+            format!("invalid host name `{}` in `{}`", text.escape_debug(), item.path),
+            "Write the name that clients use, without scheme and port: \"probity.internal\". \"*\" allows any name.",
+        );
+        return None;
+    }
+    Some(name)
+}
+
+fn is_host_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+fn token(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
+    let token = secret(item, surroundings)?;
+    let text = token.reveal();
+    if !TOKEN_LENGTH.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        item.fault(format!("the secret `{}` is not 16 to 1024 printable characters without blanks", item.path), "Make one: openssl rand -hex 32");
+        return None;
+    }
+    Some(token)
 }
 
 fn network(item: &Item) -> Option<Network> {
@@ -148,6 +205,13 @@ fn network(item: &Item) -> Option<Network> {
 
 pub(super) fn print(out: &mut String, listen: &Listen) {
     let _ = writeln!(out, "\n[listen]\naddress = \"{}\"", listen.address);
+    if !listen.allowed_hosts.is_empty() {
+        let list: Vec<String> = listen.allowed_hosts.iter().map(|n| format!("\"{n}\"")).collect();
+        let _ = writeln!(out, "allowed_hosts = [{}]", list.join(", "));
+    }
+    if listen.token.is_some() {
+        let _ = writeln!(out, "token = \"{MASK}\"");
+    }
     if !listen.trusted.is_empty() {
         let list: Vec<String> = listen.trusted.iter().map(|n| format!("\"{n}\"")).collect();
         let _ = writeln!(out, "trusted = [{}]", list.join(", "));

@@ -20,6 +20,7 @@ const HOMES: &[(&str, &str)] = &[
     ("state_dir", "[daemon]"),
     ("listen", "[daemon], or `address` to [listen]"),
     ("trusted", "[listen]"),
+    ("allowed_hosts", "[listen]"),
     ("max_connections", "[listen]"),
     ("max_connections_per_peer", "[listen]"),
     ("max_in_flight", "[daemon]"),

@@ -31,6 +31,7 @@ use crate::outward::clock::Clock;
 use crate::outward::history::prune::prepare;
 use crate::outward::history::schema;
 use crate::outward::history::writer::Writer;
+use crate::outward::sys;
 use crate::words::{Name, UtcMs, format_utc, parse_utc};
 
 /// The socket's name in the state directory.
@@ -49,6 +50,7 @@ pub struct Desk {
     pub state_dir: PathBuf,
     pub control: mpsc::UnboundedSender<Control>,
     pub writer: Writer,
+    pub reload: mpsc::Sender<oneshot::Sender<Result<String, String>>>,
 }
 
 /// Binds the socket for its owner only.
@@ -87,8 +89,8 @@ async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
     tokio::time::timeout(PATIENCE, reading.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Value>(&line) {
         Ok(request) => {
-            // Whoever prunes waits until all that goes was looked at.
-            let patience = if request["do"] == "prune" { PRUNING_PATIENCE } else { PATIENCE };
+            // Who prunes waits until all that goes was looked at, and a large config takes its time.
+            let patience = if request["do"] == "prune" || request["do"] == "reload" { PRUNING_PATIENCE } else { PATIENCE };
             tokio::time::timeout(patience, desk.answer(&request, uid)).await.unwrap_or_else(|_| Err("it takes too long".into()))
         }
         Err(error) => Err(format!("the request is no JSON: {error}")),
@@ -115,6 +117,7 @@ impl Desk {
             "annotate" => self.annotate(request, by).await,
             "exclude" => self.exclude(request, by).await,
             "prune" => self.prune(request, by).await,
+            "reload" => self.reload(uid).await,
             other => Err(format!("there is no request `{other}`")),
         }
     }
@@ -180,6 +183,17 @@ impl Desk {
         let body = json!({"of": seq, "text": text, "by": by});
         let recorded = self.record(Request::Correct { kind: "annotation", body }).await?;
         Ok(json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null}))
+    }
+
+    /// Reads the config again. The answer quotes faults of the config, so it is for those who can read it.
+    async fn reload(&self, uid: u32) -> Result<Value, String> {
+        if uid != 0 && uid != sys::effective_user() {
+            return Err("only root and the user of the daemon can ask for a reload".into());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.reload.send(reply).await.map_err(|_| "the daemon is ending")?;
+        let summary = answer.await.map_err(|_| "the daemon ended before the config was read")??;
+        Ok(json!({"schema": "probity-reloaded/1", "summary": summary}))
     }
 
     /// Forgets events of before an instant; a signed stub stays for them.

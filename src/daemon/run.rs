@@ -159,6 +159,9 @@ fn warn_about(plan: &Plan) {
     {
         tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give CAP_NET_RAW or set net.ipv4.ping_group_range");
     }
+    if let Some(exposure) = plan.listen.exposure() {
+        tracing::info!("{exposure}");
+    }
     if plan.endpoints.is_empty() {
         tracing::warn!("no endpoint is configured");
     }
@@ -181,6 +184,7 @@ impl Outer {
         let metrics = SelfMetrics::new(&plan.daemon.vantage).map_err(|e| StartError::System(e.to_string()))?;
         let deliveries = Arc::new(Deliveries::default());
         let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
+        let asked_for = reload.clone();
         let standings = Arc::new(ArcSwap::from_pointee(Standings::default()));
         let judging = tokio::task::spawn_local(judge_contracts(self.board.clone(), self.directory.clone(), standings.clone()));
         let site = Site {
@@ -198,7 +202,7 @@ impl Outer {
         let door = Door { listener: self.listener, router: router(site), board: self.board.clone(), refusals, places };
         let server = listener::run(door).map_err(system)?;
         let writer = self.reloader.writer.clone();
-        let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone(), writer };
+        let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone(), writer, reload: asked_for };
         let socket = control::bind(&self.directory).map_err(system)?;
         let counter = tokio::task::spawn_local(control::run(socket, desk));
         let looking = tokio::task::spawn_local(surroundings::look_often(self.reloader.surroundings.clone(), self.board.clone()));

@@ -3,6 +3,7 @@
 //! Everything here reads the board and the history; nothing of it writes to either.
 
 pub mod api;
+pub mod asking;
 pub mod by_component;
 pub mod contracts;
 pub mod exposition;

@@ -22,13 +22,15 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::WantedOutages;
+use super::asking::{Asked, CONTENT_POLICY, look_at_host, may_change};
 use super::by_component;
 use super::contracts::{Standings, standings};
 use super::exposition::{self, Format, Part, takes};
 use super::figures::{NotSeen, extent};
+use super::listener::Peer;
 use super::listener::gate::{Gate, Line};
 use super::listener::making::{self, Unmade};
-use super::listener::refusal::Refusals;
+use super::listener::refusal::{Refusal, Refusals};
 use super::self_metrics::SelfMetrics;
 use super::{api, page, runbook};
 use crate::engine::board::{Board, Entry};
@@ -59,6 +61,7 @@ pub struct Site {
 }
 
 pub fn router(site: Site) -> Router {
+    let asked = Asked::new(site.board.clone(), site.metrics.refusals.clone());
     let of_endpoints = Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/endpoints", get(endpoints))
@@ -73,9 +76,10 @@ pub fn router(site: Site) -> Router {
         .route("/-/reload", post(reload))
         .route("/api/v1/outages", get(outages))
         .route("/checkpoint", get(checkpoint))
-        .route("/runbook", get(|| async { Html(runbook::page()) }))
+        .route("/runbook", get(|| async { ([(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY)], Html(runbook::page())) }))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], include_str!("page.css")) }))
         .with_state(site)
+        .layer(middleware::from_fn_with_state(asked, look_at_host))
 }
 
 /// Bounds on answers that are made at once. Who looks at the page keeps no scrape waiting.
@@ -117,18 +121,22 @@ async fn ready(State(site): State<Site>) -> Response {
     }
 }
 
-/// Reads the config again. Only from this host, and not on behalf of a web page.
+/// Reads the config again. Faults quote the config, which this client may not be able to read: they are in the log.
 async fn reload(State(site): State<Site>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
-    if !peer.ip().to_canonical().is_loopback() || headers.contains_key(header::ORIGIN) {
-        return (StatusCode::FORBIDDEN, "a reload is taken from this host only, and not from a web page\n").into_response();
+    let allowed = may_change(&headers, &site.board.plan.load().listen);
+    if let Err(denied) = allowed {
+        site.metrics.refusals.note(Refusal::Forbidden, Peer::of(peer.ip()), Clock::Real.boot_ns() / NS_PER_MS);
+        return denied.into_response();
     }
+    let forwarded = headers.get("x-forwarded-for").map(|value| String::from_utf8_lossy(value.as_bytes()).escape_debug().to_string());
+    tracing::info!(peer = %peer.ip(), forwarded_for = forwarded.as_deref().unwrap_or("-"), "a reload is asked for over HTTP");
     let (reply, answer) = oneshot::channel();
     if site.reload.send(reply).await.is_err() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending\n").into_response();
     }
     match answer.await {
         Ok(Ok(summary)) => format!("{summary}\n").into_response(),
-        Ok(Err(faults)) => (StatusCode::BAD_REQUEST, format!("{faults}\n")).into_response(),
+        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the config was refused: see the daemon's log\n").into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending\n").into_response(),
     }
 }
@@ -359,8 +367,8 @@ async fn front(State(site): State<Site>, line: Line, Query(query): Query<PageQue
     let answer = ask(site, &line, move |site, connection, out| page::html(connection, &site.board, &site.standings.load(), now(), page, out));
     match answer.await {
         Ok(body) => {
-            let policy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-            let head = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy), (header::CACHE_CONTROL, "no-store")];
+            let head =
+                [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY), (header::CACHE_CONTROL, "no-store")];
             (head, body).into_response()
         }
         Err(response) => response,

@@ -20,6 +20,7 @@ pub mod http1;
 pub mod http2;
 pub mod net;
 pub mod notify;
+pub mod own_names;
 pub mod peer;
 pub mod probe;
 pub mod resolve;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::cli::checked;
@@ -67,10 +67,20 @@ impl Daemon {
         response.text().await.ok()
     }
 
-    pub async fn post(&self, path: &str) -> (u16, String) {
-        let client = probity::outward::notify::client().expect("a client");
-        let response = client.post(format!("http://127.0.0.1:{}{path}", self.port)).send().await.expect("answered");
-        (response.status().as_u16(), response.text().await.unwrap_or_default())
+    /// Over the control socket, as `probity reload` asks for it.
+    pub async fn reload(&self) -> Result<String, String> {
+        let mut stream = tokio::net::UnixStream::connect(self.directory.join("state/control.sock")).await.expect("a control socket");
+        stream
+            .write_all(
+                b"{\"do\": \"reload\"}
+",
+            )
+            .await
+            .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        let answer: Value = serde_json::from_str(&answer).expect("JSON");
+        answer["summary"].as_str().map(str::to_owned).ok_or_else(|| answer["error"].as_str().unwrap_or_default().to_owned())
     }
 
     pub async fn json(&self, path: &str) -> Value {
@@ -367,14 +377,12 @@ async fn a_reload_touches_only_what_it_changes_and_a_bad_file_nothing() {
     let count = "probity_probe_duration_seconds_count{endpoint=\"a\",outcome=\"success\"}";
     let before = daemon.metric(count).await;
     write_config(directory.path(), daemon.port, &format!("{QUICK}{}", text(&["a", "c"])));
-    let (status, body) = daemon.post("/-/reload").await;
-    assert_eq!((status, body.as_str()), (200, "reloaded: 1 endpoints added, 1 removed, 0 changed, 1 unchanged\n"));
+    assert_eq!(daemon.reload().await, Ok("reloaded: 1 endpoints added, 1 removed, 0 changed, 1 unchanged".into()));
     daemon.until_state("c", "up").await;
     assert_eq!(daemon.state("b").await, "absent");
     assert!(daemon.metric(count).await >= before);
     write_config(directory.path(), daemon.port, "[[endpoint]]\nname = 5\n");
-    let (status, body) = daemon.post("/-/reload").await;
-    assert_eq!(status, 400);
+    let body = daemon.reload().await.expect_err("refused");
     assert!(body.contains("probity.toml:6:8: `endpoint.name` is an integer"), "{body}");
     assert_eq!(daemon.metric("probity_config_last_reload_successful").await, 0.0);
     assert_eq!(daemon.state("a").await, "up");
@@ -397,7 +405,7 @@ async fn a_changed_probe_makes_its_pending_failures_unmeasured() {
     // Another target: the failure seen there says nothing about this one.
     server.set(200);
     write_config(directory.path(), daemon.port, &format!("{defaults}{}", http("shop", server.port).replace("/\"", "/other\"")));
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     daemon.until(|d| async move { d.endpoint("shop").await["last"]["result"] == "success" }).await;
     assert_eq!(daemon.state("shop").await, "up");
     assert_eq!(daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await, 0.0);

@@ -14,13 +14,15 @@ use super::serve::closed_port;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn daemon(directory: &std::path::Path, listen: &str) -> Daemon {
-    Daemon::start(directory, &format!("[listen]\n{listen}\n{}", http("a", closed_port()))).await
+    Daemon::start(directory, &format!("[listen]\nallowed_hosts = [\"a\"]\n{listen}\n{}", http("a", closed_port()))).await
 }
 
 /// A daemon whose /metrics fills every buffer on the way to a client that does not read.
 async fn large(directory: &std::path::Path, listen: &str) -> Daemon {
     let targets: String = (0..1500).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
-    let text = format!("[listen]\n{listen}\n[defaults]\ninterval = \"1h\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
+    let text = format!(
+        "[listen]\nallowed_hosts = [\"a\"]\n{listen}\n[defaults]\ninterval = \"1h\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}"
+    );
     Daemon::start(directory, &text).await
 }
 

@@ -19,8 +19,7 @@ pub async fn figures(daemon: &Daemon, component: &str) -> Value {
 
 pub async fn reload(daemon: &Daemon, text: &str) {
     write_config(&daemon.directory, daemon.port, text);
-    let (status, said) = daemon.post("/-/reload").await;
-    assert_eq!(status, 200, "{said}");
+    daemon.reload().await.expect("reloaded");
 }
 
 pub fn month() -> String {

@@ -117,7 +117,7 @@ async fn an_endpoint_that_is_removed_or_disabled_while_down_closes_what_it_opene
     let renamed = http("new", server.port).replace("name = \"new\"", "name = \"new\"\nrenamed_from = \"old\"");
     let disabled = off.replace("name = \"off\"", "name = \"off\"\nenabled = false");
     write_config(directory.path(), daemon.port, &with(&[disabled, renamed]));
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     daemon.until(|_| async { told(&received).len() == 5 }).await;
     server.set(200);
     daemon.until(|_| async { told(&received).len() == 6 }).await;

@@ -239,7 +239,7 @@ async fn a_daemon_whose_log_nobody_reads_goes_on() {
     let text = "[[endpoint]]\nname = \"down\"\ninterval = \"500ms\"\nprobe.tcp = \"127.0.0.1:1\"\n";
     let daemon = Daemon::start_logging(directory.path(), text, writer.into(), run).await;
     daemon.until_state("down", "down").await;
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
 }
 
 #[test]

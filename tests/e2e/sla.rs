@@ -346,10 +346,10 @@ async fn slices_are_judged_on_the_own_history_from_when_their_contract_was_loade
     assert!(probes(&checked(&evaluate().stdout)["results"][1]) + 3 >= probes(web));
     // While the contract is not loaded, nothing is recorded, and the reason is said.
     super::daemon::write_config(directory.path(), daemon.port, &endpoints);
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     super::daemon::write_config(directory.path(), daemon.port, &format!("{endpoints}{contract}"));
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let refused = evaluate();
     assert_eq!(refused.status.code(), Some(3));
@@ -371,7 +371,7 @@ async fn an_endpoint_taken_out_of_the_config_keeps_its_past_in_its_component() {
     daemon.until_state("web", "up").await;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     super::daemon::write_config(directory.path(), daemon.port, &stays);
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     let shop =
         |timeline: &serde_json::Value| timeline["components"].as_array().and_then(|l| l.iter().find(|c| c["name"] == "shop")).cloned().unwrap_or_default();
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;

@@ -132,13 +132,13 @@ async fn a_history_under_another_name_keeps_its_windows_its_exclusions_and_its_c
     let before = down(daemon.json("/api/v1/timeline").await);
     // By a reload to another name, by another to another definition.
     super::daemon::write_config(directory.path(), daemon.port, &config("new", "renamed_from = \"old\"\n", ""));
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     daemon.until_state("new", "down").await;
     assert!((daemon.metric("probity_endpoint_maintenance{endpoint=\"new\"}").await - 1.0).abs() < 0.01, "the window goes on");
     let after = down(daemon.json("/api/v1/timeline").await);
     assert!(after < before + 15_000 && after >= before, "{before} ms before, {after} ms after: what was excluded stays so");
     super::daemon::write_config(directory.path(), daemon.port, &config("new", "renamed_from = \"old\"\n", "health"));
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     daemon.until(|d| async move { d.get("/").await.is_some_and(|page| page.contains("Changed in this period")) }).await;
     assert_eq!(daemon.end().await.0, 0);
     // The same over a restart, and for whoever reads the history alone.
@@ -181,7 +181,7 @@ async fn the_first_moments_are_starting_and_a_probe_of_an_old_definition_is_reco
     let daemon = Daemon::start(directory.path(), &config("")).await;
     daemon.until(|d| async move { d.metric("probity_probes_in_flight").await >= 1.0 }).await;
     super::daemon::write_config(directory.path(), daemon.port, &config("other"));
-    assert_eq!(daemon.post("/-/reload").await.0, 200);
+    daemon.reload().await.expect("reloaded");
     daemon
         .until(|d| async move {
             d.get("/metrics")

@@ -119,6 +119,9 @@ class Daemon:
     def json(self, path):
         return json.loads(get(self.url(path)))
 
+    def reload(self):
+        return sh(PROBITY, "reload", "--state-dir", self.state).stdout
+
     def endpoint(self, name):
         return [e for e in self.json("/api/v1/endpoints")["endpoints"] if e["name"] == name][0]
 
@@ -307,7 +310,7 @@ def test_reload_under_load_makes_no_false_down(d):
     until(lambda: all(e["state"] == "up" for e in daemon.json("/api/v1/endpoints")["endpoints"]))
     for k in range(10):
         write(daemon, names[: 290 + k])
-        assert urllib.request.urlopen(urllib.request.Request(daemon.url("/-/reload"), method="POST")).status == 200
+        assert daemon.reload().startswith("reloaded: ")
         time.sleep(0.2)
     assert daemon.json("/api/v1/outages")["outages"] == []
     assert daemon.metric('probity_probes_total{endpoint="e0",result="missed"}') == 0
@@ -757,7 +760,7 @@ def test_a_reload_each_second_costs_unchanged_endpoints_no_slot(d):
         with open(daemon.config + ".new", "w") as f:
             f.write(head + text(k))
         os.rename(daemon.config + ".new", daemon.config)
-        answer = urllib.request.urlopen(urllib.request.Request(daemon.url("/-/reload"), method="POST"), timeout=60).read().decode()
+        answer = daemon.reload()
         # The next in the row leaves, the one before it comes back, one is new, one has gone, one has changed.
         assert "2 endpoints added, 2 removed, 1 changed, %d unchanged" % (count - 2) in answer, answer
         time.sleep(max(0, began + k - time.monotonic()))
@@ -810,8 +813,8 @@ def test_the_service_manager_is_told(d):
         until(lambda: any("RELOADING=1" in h for h in heard), what="RELOADING")
         until(lambda: any("READY=1" in h for h in heard[[n for n, h in enumerate(heard) if "RELOADING=1" in h][0]:]), what="READY after it")
         heard.clear()
-        urllib.request.urlopen(urllib.request.Request(daemon.url("/-/reload"), method="POST")).read()
-        until(lambda: any("RELOADING=1" in h for h in heard) and any("READY=1" in h for h in heard), what="RELOADING and READY by HTTP")
+        daemon.reload()
+        until(lambda: any("RELOADING=1" in h for h in heard) and any("READY=1" in h for h in heard), what="RELOADING and READY by the control socket")
         daemon.p.send_signal(signal.SIGSTOP)
         time.sleep(0.2)
         heard.clear()

@@ -59,6 +59,16 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigArg,
     },
+    /// Make a running daemon read its config again, over its control socket. For root and the daemon's user.
+    #[command(
+        after_help = "Exit codes: 0 the new config is in force, 1 refused (the faults are printed), 69 no daemon answers, 78 the config names no state directory as it cannot be read.\n\nExample:\n  probity reload --state-dir /var/lib/probity"
+    )]
+    Reload {
+        #[command(flatten)]
+        place: Place,
+        #[arg(long, help = "Print JSON (schema probity-reloaded/1)")]
+        json: bool,
+    },
     /// Run against servers of our own on loopback, one of which fails after 20 s. Needs no config and no network.
     #[command(after_help = "Example:\n  probity demo --seconds 60")]
     Demo(Demo),

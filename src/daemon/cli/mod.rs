@@ -42,6 +42,10 @@ pub fn main() -> Exit {
     log::begin(cli.log_format, &cli.log);
     match cli.command {
         Command::Run { config } => run::run(&config.path()),
+        Command::Reload { place, json } => {
+            let request = serde_json::json!({"do": "reload"});
+            control::ask(&place, &request, json, |answer| format!("{}\n", answer["summary"].as_str().unwrap_or("-")))
+        }
         Command::Demo(demo) => demo::run(&demo),
         Command::Check(check) => check::run(&check),
         Command::Probe(probe) => probe::run(&probe),

@@ -171,7 +171,9 @@ pub fn refused(refusal: Refusal) -> Option<String> {
     let (status, text) = refusal.answer()?;
     let reason = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or_default();
     let length = text.len() + 1;
-    Some(format!("HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}\n"))
+    Some(format!(
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}\n"
+    ))
 }
 
 /// Ends our side and reads what the client still sends for a while: a reset must not overtake the answer.
@@ -260,6 +262,6 @@ fn status_and_headers(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
     }
-    head.extend_from_slice(format!("date: {}\r\n\r\n", http_date(Clock::Real.read().utc_ms)).as_bytes());
+    head.extend_from_slice(format!("x-content-type-options: nosniff\r\ndate: {}\r\n\r\n", http_date(Clock::Real.read().utc_ms)).as_bytes());
     head
 }

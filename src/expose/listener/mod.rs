@@ -14,5 +14,5 @@ mod table;
 mod thread;
 mod wire;
 
-pub use table::{Asker, Standing};
+pub use table::{Asker, Peer, Standing};
 pub use thread::{Door, Running, bind, run};

@@ -28,6 +28,10 @@ pub enum Refusal {
     Tls,
     Http2,
     AnswerTimeout,
+    /// `Host` is no name of this listener.
+    Host,
+    /// A request that changes state, without what it needs.
+    Forbidden,
     /// Too many answers were being made.
     Busy,
     /// A client that took its answer slowly made room for another.
@@ -35,7 +39,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 14] = [
+    pub const ALL: [Refusal; 16] = [
         Refusal::Connections,
         Refusal::PeerConnections,
         Refusal::Displaced,
@@ -48,6 +52,8 @@ impl Refusal {
         Refusal::Tls,
         Refusal::Http2,
         Refusal::AnswerTimeout,
+        Refusal::Host,
+        Refusal::Forbidden,
         Refusal::Busy,
         Refusal::SlowReader,
     ];
@@ -66,6 +72,8 @@ impl Refusal {
             Refusal::Tls => "tls",
             Refusal::Http2 => "http2",
             Refusal::AnswerTimeout => "answer_timeout",
+            Refusal::Host => "host",
+            Refusal::Forbidden => "forbidden",
             Refusal::Busy => "busy",
             Refusal::SlowReader => "slow_reader",
         }
@@ -83,6 +91,8 @@ impl Refusal {
             Refusal::Body => Some((413, "a request may have a body of at most 64 KiB, with a Content-Length")),
             Refusal::Tls => Some((400, "this port speaks plain HTTP/1.1, not TLS: use http://, or put a proxy before it")),
             Refusal::Http2 => Some((400, "this port speaks HTTP/1.1, not HTTP/2")),
+            Refusal::Host => Some((421, "`Host` is no name of this listener: set `[listen] allowed_hosts` to the name that clients use")),
+            Refusal::Forbidden => Some((403, "a request that changes state needs the token of `[listen] token`")),
             Refusal::Busy => Some((503, "too many answers are being made; try again later")),
             Refusal::Displaced | Refusal::Descriptors | Refusal::AnswerTimeout | Refusal::SlowReader => None,
         }
@@ -91,7 +101,7 @@ impl Refusal {
     /// Whether a peer of good manners would not do this: it loses its kept place for a while.
     pub fn is_bad_manners(self) -> bool {
         match self {
-            Refusal::Connections | Refusal::Displaced | Refusal::Descriptors | Refusal::Busy => false,
+            Refusal::Connections | Refusal::Displaced | Refusal::Descriptors | Refusal::Host | Refusal::Busy => false,
             Refusal::PeerConnections
             | Refusal::HeadTimeout
             | Refusal::HeadSize
@@ -101,6 +111,7 @@ impl Refusal {
             | Refusal::Tls
             | Refusal::Http2
             | Refusal::AnswerTimeout
+            | Refusal::Forbidden
             | Refusal::SlowReader => true,
         }
     }
