@@ -70,10 +70,10 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
     };
     let name = place.text()?;
     let text = match *from {
-        "file" => surroundings.read(Path::new(&name)).map_err(|why| format!("{name}: {why}")),
+        "file" => surroundings.read_secret(Path::new(&name)).map_err(|why| format!("{name}: {why}")),
         "env" => surroundings.environment(&name).ok_or_else(|| format!("the environment has no {name}")),
         _ => match surroundings.credentials() {
-            Some(directory) => surroundings.read(&directory.join(&name)).map_err(|why| format!("{}: {why}", directory.join(&name).display())),
+            Some(directory) => surroundings.read_secret(&directory.join(&name)).map_err(|why| format!("{}: {why}", directory.join(&name).display())),
             None => Err("there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials".into()),
         },
     };

@@ -12,6 +12,10 @@ use crate::words::is_invisible;
 pub trait Surroundings {
     /// The text of a file; the error says why not, for a person.
     fn read(&self, path: &Path) -> Result<String, String>;
+    /// The same for a file that holds a secret.
+    fn read_secret(&self, path: &Path) -> Result<String, String> {
+        self.read(path)
+    }
     /// The files that a pattern such as `conf.d/*.toml` names, sorted.
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String>;
     fn environment(&self, name: &str) -> Option<String>;

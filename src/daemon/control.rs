@@ -88,6 +88,7 @@ async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
     let mut reading = BufReader::new(reading.take(LINE_LIMIT));
     tokio::time::timeout(PATIENCE, reading.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Value>(&line) {
+        Ok(_) if !may_ask(uid, sys::effective_user()) => Err("only root and the user of the daemon may ask".into()),
         Ok(request) => {
             // Who prunes waits until all that goes was looked at, and a large config takes its time.
             let patience = if request["do"] == "prune" || request["do"] == "reload" { PRUNING_PATIENCE } else { PATIENCE };
@@ -97,6 +98,11 @@ async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
     };
     let value = answer.unwrap_or_else(|why| json!({"error": why}));
     writing.write_all(format!("{value}\n").as_bytes()).await
+}
+
+/// The mode of the socket says the same, but not between its making and its setting, and not against an access list.
+fn may_ask(uid: u32, own: u32) -> bool {
+    uid == 0 || uid == own
 }
 
 fn now() -> UtcMs {
@@ -117,7 +123,7 @@ impl Desk {
             "annotate" => self.annotate(request, by).await,
             "exclude" => self.exclude(request, by).await,
             "prune" => self.prune(request, by).await,
-            "reload" => self.reload(uid).await,
+            "reload" => self.reload().await,
             other => Err(format!("there is no request `{other}`")),
         }
     }
@@ -185,11 +191,8 @@ impl Desk {
         Ok(json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null}))
     }
 
-    /// Reads the config again. The answer quotes faults of the config, so it is for those who can read it.
-    async fn reload(&self, uid: u32) -> Result<Value, String> {
-        if uid != 0 && uid != sys::effective_user() {
-            return Err("only root and the user of the daemon can ask for a reload".into());
-        }
+    /// Reads the config again. The answer quotes faults of the config: who may ask can read it.
+    async fn reload(&self) -> Result<Value, String> {
         let (reply, answer) = oneshot::channel();
         self.reload.send(reply).await.map_err(|_| "the daemon is ending")?;
         let summary = answer.await.map_err(|_| "the daemon ended before the config was read")??;
@@ -363,4 +366,15 @@ pub fn listed(all: &[Stored], at: UtcMs) -> Vec<Value> {
             value
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_and_the_user_of_the_daemon_may_ask() {
+        assert!(may_ask(0, 7) && may_ask(7, 7) && may_ask(0, 0));
+        assert!(!may_ask(8, 7) && !may_ask(7, 0));
+    }
 }

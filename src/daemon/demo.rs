@@ -3,6 +3,7 @@
 //! One server stops after 20 s and comes back 20 s later, so that a stranger sees a transition, an outage with its
 //! bounds, a certificate's expiry and latency quantiles within a minute, without a network.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,6 +22,7 @@ use super::exit::Exit;
 use super::run::run_plan;
 use super::start::{read_config, show_faults};
 use super::streams::say_error;
+use crate::outward::files::{OwnFolder, Readers, put};
 
 const FAILS_AFTER: Duration = Duration::from_secs(20);
 const COMES_BACK_AFTER: Duration = Duration::from_secs(40);
@@ -36,14 +38,14 @@ pub fn run(demo: &Demo) -> Exit {
 }
 
 fn try_run(demo: &Demo) -> Result<Exit, String> {
-    let directory = std::env::temp_dir().join(format!("probity-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
+    let folder = OwnFolder::new(&std::env::temp_dir(), OsStr::new("probity-demo")).map_err(|e| e.to_string())?;
+    let directory = folder.path();
     let authority = Authority::new()?;
     let ca_file = directory.join("ca.pem");
-    std::fs::write(&ca_file, &authority.pem).map_err(|e| e.to_string())?;
+    put(&ca_file, authority.pem.as_bytes(), Readers::Owner).map_err(|e| e.to_string())?;
     let ports = servers(&authority)?;
     let config = directory.join("probity.toml");
-    std::fs::write(&config, config_text(demo.listen, &directory, &ca_file, &ports)).map_err(|e| e.to_string())?;
+    put(&config, config_text(demo.listen, directory, &ca_file, &ports).as_bytes(), Readers::Owner).map_err(|e| e.to_string())?;
     let plan = read_config(&config).map_err(|faults| show_faults(&faults))?;
     let shown = format!(
         "page     http://{0}/\nmetrics  http://{0}/metrics\nconfig   {1}\nThe endpoint \"checkout\" fails after 20 s and comes back after 40 s. Ctrl-C ends.\n\n",
@@ -59,7 +61,7 @@ fn try_run(demo: &Demo) -> Result<Exit, String> {
         }
     });
     let result = run_plan(plan, config, ending);
-    let _ = std::fs::remove_dir_all(&directory);
+    drop(folder);
     match result {
         Ok(()) => Ok(Exit::Fine),
         Err(error) => {

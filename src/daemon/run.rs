@@ -35,7 +35,7 @@ use crate::outward::history::writer::Progress;
 use crate::outward::history::{backup, schema};
 use crate::outward::notify::Deliveries;
 use crate::outward::probe::icmp;
-use crate::outward::{deadman, notify};
+use crate::outward::{deadman, guarded, notify};
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
@@ -158,6 +158,9 @@ fn warn_about(plan: &Plan) {
         && let Err(why) = icmp::permitted()
     {
         tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give CAP_NET_RAW or set net.ipv4.ping_group_range");
+    }
+    for note in guarded::open_secrets() {
+        tracing::warn!("{note}");
     }
     if let Some(exposure) = plan.listen.exposure() {
         tracing::info!("{exposure}");

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
 use super::exit::Exit;
+use crate::words::escaped_lines;
 
 /// Whether anybody still reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub fn wants_no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// A line on standard error; `eprintln!` would panic when nobody reads it.
+/// A line on standard error, without what a terminal would obey; `eprintln!` would panic when nobody reads it.
 pub fn say_error(line: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(&line.to_string()));
 }

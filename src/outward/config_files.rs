@@ -1,10 +1,11 @@
 //! The real surroundings of a config: files, environment, credentials, host name.
 
+use std::fs::Metadata;
 use std::io::Read;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use super::zone_data;
+use super::{guarded, zone_data};
 use crate::config::Surroundings;
 use crate::judgement::zones::Zones;
 
@@ -15,22 +16,11 @@ pub struct Files;
 
 impl Surroundings for Files {
     fn read(&self, path: &Path) -> Result<String, String> {
-        let kind = std::fs::metadata(path).map_err(|e| e.to_string())?.file_type();
-        if kind.is_char_device() || kind.is_block_device() {
-            return Err("it is a device, and no file".into());
-        }
-        let mut bytes = Vec::new();
-        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
-        file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-        if bytes.len() as u64 > FILE_LIMIT {
-            return Err(format!("it has more than {FILE_LIMIT} bytes"));
-        }
-        let text = String::from_utf8(bytes).map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))?;
-        match text.find('\0') {
-            // Told here: the parser would look for names in all that follows.
-            Some(at) => Err(format!("it is no text: there is a zero byte at {at}")),
-            None => Ok(text),
-        }
+        text(path, |_| ())
+    }
+
+    fn read_secret(&self, path: &Path) -> Result<String, String> {
+        text(path, |opened| guarded::note_readers(path, opened))
     }
 
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
@@ -41,6 +31,8 @@ impl Surroundings for Files {
         }
         let Some((before, after)) = name.split_once('*') else { return Ok(vec![pattern.to_owned()]) };
         let directory = pattern.parent().unwrap_or(Path::new("."));
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        guarded::included_folder(directory)?;
         let mut found = Vec::new();
         for entry in std::fs::read_dir(directory).map_err(|e| e.to_string())? {
             let entry = entry.map_err(|e| e.to_string())?;
@@ -70,6 +62,29 @@ impl Surroundings for Files {
     fn host_name(&self) -> String {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         if name.trim().is_empty() { "localhost".into() } else { name.trim().to_owned() }
+    }
+}
+
+/// The text of a file that nobody else can change; `look` sees what was opened.
+fn text(path: &Path, look: impl FnOnce(&Metadata)) -> Result<String, String> {
+    let kind = std::fs::metadata(path).map_err(|e| e.to_string())?.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        return Err("it is a device, and no file".into());
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
+    let opened = file.metadata().map_err(|e| e.to_string())?;
+    guarded::file(path, &opened)?;
+    look(&opened);
+    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(format!("it has more than {FILE_LIMIT} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))?;
+    match text.find('\0') {
+        // Told here: the parser would look for names in all that follows.
+        Some(at) => Err(format!("it is no text: there is a zero byte at {at}")),
+        None => Ok(text),
     }
 }
 

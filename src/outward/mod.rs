@@ -14,6 +14,8 @@ pub mod dns_exchange;
 pub mod dns_message;
 mod dns_svcb;
 pub mod dns_text;
+pub mod files;
+pub mod guarded;
 pub mod halt;
 pub mod history;
 pub mod http1;

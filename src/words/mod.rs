@@ -4,11 +4,13 @@
 //! judged and what is printed cannot drift apart.
 
 pub mod endpoint;
+pub mod escape;
 pub mod observation;
 pub mod outcome;
 pub mod time;
 
 pub use endpoint::{Kind, Name, NameError, StateName, is_invisible};
+pub use escape::{escaped, escaped_but_colors, escaped_json, escaped_lines};
 pub use observation::{Occasion, Phase, PhaseTimes};
 pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Handshake, Outcome, Reason};
 pub use time::{Ms, UtcMs, format_utc, http_date, parse_utc};

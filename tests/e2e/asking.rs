@@ -64,6 +64,7 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("token");
     std::fs::write(&file, format!("{TOKEN}\n")).expect("written");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("set");
     let text = format!("[listen]\ntoken = {{ file = {file:?} }}\n{}", http("a", closed_port()));
     let daemon = Daemon::start(directory.path(), &text).await;
     let own = format!("localhost:{}", daemon.port);
@@ -101,6 +102,7 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
     let value: Value = serde_json::from_slice(&answer.stdout).expect("JSON");
     assert_eq!(value["summary"], "reloaded: 0 endpoints added, 0 removed, 0 changed, 1 unchanged");
     assert!(!daemon.log().contains(TOKEN));
+    assert!(daemon.log().contains(&format!("every user can read the secret {0}; run: chmod o-r {0}", file.display())), "{}", daemon.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

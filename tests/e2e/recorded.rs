@@ -100,7 +100,9 @@ impl Recorded {
 
     pub fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        std::fs::write(directory.path().join("signing.key"), "5a".repeat(32)).expect("written");
+        let key = directory.path().join("signing.key");
+        std::fs::write(&key, "5a".repeat(32)).expect("written");
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
         let recorded = Self { directory };
         recorded.configure();
         recorded.fill();

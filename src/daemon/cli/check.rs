@@ -10,13 +10,14 @@ use crate::config::leaf::{show_duration, show_size};
 use crate::config::lint::{Implied, implied};
 use crate::config::print::effective;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::start::{read_config, show_faults, state_directory};
 use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
 use crate::expose::figures::not_seen_text;
 use crate::judgement::zones::{self, ZoneSource};
 use crate::outward::authorities::Authorities;
 use crate::outward::clock_trust::ClockTrust;
+use crate::outward::guarded;
 use crate::outward::probe::icmp;
 use crate::outward::zone_data;
 use crate::words::Kind;
@@ -49,6 +50,8 @@ pub fn run(check: &Check) -> Exit {
         ));
     }
     implied.warnings.extend(surroundings::notes(&plan, &Authorities::of_the_system(), &ClockTrust::default()));
+    implied.warnings.extend(guarded::open_secrets());
+    implied.warnings.extend(guarded::state_directory_refused(&state_directory(&plan)).map(|why| format!("the state directory cannot be used: {why}")));
     implied.warnings.extend(zone_note(zone_data::system_release().as_deref()));
     let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied, "zone_data": zones::in_use().to_json()});
     if check.print {

@@ -25,6 +25,7 @@ use self::args::{Cli, Command};
 use super::exit::Exit;
 use super::streams::{Reader, say, say_error, wants_no_color, written};
 use super::{demo, log, run};
+use crate::words::{escaped_but_colors, escaped_json, escaped_lines};
 
 /// Parses the arguments of the process and performs the command.
 pub fn main() -> Exit {
@@ -85,10 +86,18 @@ fn manual(path: &[String]) -> Exit {
     Exit::Fine
 }
 
-/// Prints JSON on one line, or the text for people.
+/// Prints JSON on one line, or the text for people, without what a terminal would obey.
 fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> Reader {
-    let out = if json { format!("{value}\n") } else { text() };
+    let out = if json { escaped_json(&format!("{value}\n")) } else { escaped_lines(&text()) };
     say(out.as_bytes())
+}
+
+/// The same for a text that may have colours; what others wrote must have been escaped in it.
+fn print_colored(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> Reader {
+    match json {
+        true => print(true, value, text),
+        false => say(escaped_but_colors(&text()).as_bytes()),
+    }
 }
 
 /// Whether to colour what people read.

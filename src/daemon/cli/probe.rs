@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::Probe;
-use super::{given, print, waterfall};
+use super::{given, print_colored, waterfall};
 use crate::config::plan::ClockChoice;
 use crate::config::{Endpoint, Fault, Surroundings, load};
 use crate::daemon::exit::Exit;
@@ -27,7 +27,7 @@ pub fn run(args: &Probe) -> Exit {
         net.clock.choose(clock);
         probe::run(&net, &endpoint).await
     });
-    print(args.json, &as_json(&endpoint, &report), || waterfall::drawn(&endpoint, &report));
+    print_colored(args.json, &as_json(&endpoint, &report), || waterfall::drawn(&endpoint, &report));
     match report.outcome {
         Outcome::Up(_) => Exit::Fine,
         Outcome::Down { .. } => Exit::Bad,

@@ -9,12 +9,14 @@ use super::sla::{contracts, refuse, wanted, worse};
 use super::{given, local, print};
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
+use crate::daemon::streams::say;
 use crate::expose::api::grouped;
 use crate::expose::report::check::{Difference, check, evaluation_by_zones_here};
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::zones;
 use crate::outward::clock::Clock;
+use crate::outward::files::{Readers, put};
 use crate::outward::history::checkpoint::Signer;
 use crate::outward::zone_data;
 use crate::words::{Name, UtcMs};
@@ -85,7 +87,8 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         Some(directory) => write_all(&report, args, directory, name)?,
         None => {
             let shown = rendered(&report, &args.format, args);
-            print(false, &Value::Null, || shown);
+            // A document, whose bytes count.
+            say(shown.as_bytes());
         }
     }
     let verdicts: Vec<&str> = report["evaluation"]["results"].as_array().into_iter().flatten().filter_map(|r| r["verdict"].as_str()).collect();
@@ -119,7 +122,7 @@ fn write_all(report: &Value, args: &SlaReport, directory: &Path, name: &Name) ->
     let tenant: String = args.tenant.iter().map(|t| format!("-{}", t.replace(|c: char| !c.is_ascii_alphanumeric(), "_"))).collect();
     for format in ["json", "md", "html", "csv"] {
         let path = directory.join(format!("{name}{tenant}-{start}.{format}"));
-        std::fs::write(&path, rendered(report, format, args)).map_err(failed)?;
+        put(&path, rendered(report, format, args).as_bytes(), Readers::All).map_err(failed)?;
         print(false, &Value::Null, || format!("{}\n", path.display()));
     }
     Ok(())

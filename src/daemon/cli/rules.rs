@@ -11,6 +11,7 @@ use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
 use crate::expose::rules::rules;
 use crate::outward::clock::Clock;
+use crate::outward::files::{Readers, put};
 
 pub fn run(config: &ConfigArg, output: &Path, runbook: &str, json: bool) -> Exit {
     let plan = match read_config(&config.path()) {
@@ -26,8 +27,8 @@ pub fn run(config: &ConfigArg, output: &Path, runbook: &str, json: bool) -> Exit
     }
     let rules = rules(&plan, Clock::Real.read().utc_ms, runbook.trim_end_matches('/'));
     let written = std::fs::create_dir_all(output)
-        .and_then(|()| std::fs::write(output.join("probity-rules.yml"), rules.rules))
-        .and_then(|()| std::fs::write(output.join("probity-rules-test.yml"), rules.tests));
+        .and_then(|()| put(&output.join("probity-rules.yml"), rules.rules.as_bytes(), Readers::All))
+        .and_then(|()| put(&output.join("probity-rules-test.yml"), rules.tests.as_bytes(), Readers::All));
     match written {
         Ok(()) => {
             let files = ["probity-rules.yml", "probity-rules-test.yml"].map(|name| output.join(name).display().to_string());

@@ -5,12 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::args::Status;
-use super::{is_colored, print};
+use super::{is_colored, print_colored};
 use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::{Reader, say_error};
 use crate::outward::notify::client;
+use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {
     let url = args.url.clone().unwrap_or_else(|| {
@@ -27,9 +28,9 @@ pub fn run(args: &Status) -> Exit {
             }
         };
         if args.watch && is_colored() {
-            print(false, &Value::Null, || "\u{1b}[2J\u{1b}[H".into());
+            print_colored(false, &Value::Null, || "\u{1b}[2J\u{1b}[H".into());
         }
-        let reader = print(args.json, &value, || table(&value));
+        let reader = print_colored(args.json, &value, || table(&value));
         if !args.watch || reader == Reader::Gone {
             return verdict(&value);
         }
@@ -68,7 +69,7 @@ fn table(value: &Value) -> String {
     let width = list(value).iter().filter_map(|e| e["name"].as_str()).map(|n| n.chars().count()).max().unwrap_or(8).clamp(8, 40);
     let mut out = format!("{:<width$} {:<8} {:<20} {:>12}  {}\n", "endpoint", "state", "since (UTC)", "last", "result");
     for e in list(value) {
-        let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
+        let text = |v: &Value| escaped(v.as_str().unwrap_or("-"));
         let state = text(&e["state"]);
         let padded = format!("{state:<8}");
         let shown = match (is_colored(), state.as_str()) {

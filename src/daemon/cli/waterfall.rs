@@ -6,7 +6,7 @@ use super::is_colored;
 use crate::config::Endpoint;
 use crate::outward::clock::Clock;
 use crate::outward::probe::Report;
-use crate::words::{Facts, Outcome, Phase, format_utc};
+use crate::words::{Facts, Outcome, Phase, escaped, format_utc};
 
 const WIDTH: u64 = 48;
 
@@ -18,7 +18,7 @@ pub fn drawn(endpoint: &Endpoint, report: &Report) -> String {
         Outcome::Unmeasured { .. } => ("unmeasured", "33"),
     };
     let word = if is_colored() { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() };
-    let _ = writeln!(out, "{word}  {} {}  in {}", endpoint.probe.kind().as_str(), endpoint.target(), millis(report.duration_us));
+    let _ = writeln!(out, "{word}  {} {}  in {}", endpoint.probe.kind().as_str(), escaped(&endpoint.target()), millis(report.duration_us));
     match &report.outcome {
         Outcome::Up(_) => {}
         Outcome::Down { cause, detail, .. } => {
@@ -98,19 +98,6 @@ fn show_facts(out: &mut String, facts: &Facts) {
         let mark = if f.met { "ok  " } else { "FAIL" };
         let _ = writeln!(out, "  {mark} {} (found {})", escaped(&f.expectation), escaped(&f.found));
     }
-}
-
-/// Remote text must not move a cursor or forge a line.
-fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() || matches!(u32::from(c), 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF) {
-                c.escape_default().collect::<Vec<_>>()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
 }
 
 fn millis(us: u64) -> String {

@@ -1,6 +1,6 @@
 //! Copies of the database while it is in use, through SQLite's own online backup.
 
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use rusqlite::backup::Backup;
 
 use super::HistoryError;
 use super::schema::open_file;
+use crate::outward::files::OwnFolder;
 use crate::words::{UtcMs, format_utc};
 
 /// Pages copied before the writer gets a turn.
@@ -17,11 +18,12 @@ const PAGES_AT_ONCE: i32 = 512;
 /// Writes a consistent copy to a file that must not exist; it appears under its name only when it is whole.
 pub fn backup(connection: &Connection, to: &Path) -> Result<(), HistoryError> {
     let unusable = |why: String| HistoryError::Directory { path: to.display().to_string(), why };
-    if to.exists() {
+    if to.symlink_metadata().is_ok() {
         return Err(unusable("there is such a file already; it is not overwritten".into()));
     }
-    let part = to.with_extension("part");
-    let _ = std::fs::remove_file(&part);
+    // SQLite follows links and plays back a journal that lies beside a database: here nobody else can put any.
+    let folder = OwnFolder::beside(to).map_err(|e| unusable(e.to_string()))?;
+    let part = folder.path().join("copy.sqlite");
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(|e| unusable(e.to_string()))?;
     {
         let mut copy = Connection::open(&part)?;
@@ -35,7 +37,7 @@ pub fn backup(connection: &Connection, to: &Path) -> Result<(), HistoryError> {
 /// One scheduled backup: a copy named by its time, and no more than `keep` of them.
 pub fn scheduled(state_dir: &Path, directory: &Path, keep: usize, now: UtcMs) -> Result<PathBuf, HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
-    std::fs::create_dir_all(directory).map_err(unusable)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
     let stamp: String = format_utc(now)[..19].chars().filter(|c| *c != '-' && *c != ':').collect();
     let to = directory.join(format!("history-{stamp}Z.sqlite"));
     backup(&super::schema::open_to_read(state_dir)?, &to)?;

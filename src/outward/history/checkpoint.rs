@@ -3,8 +3,6 @@
 //! `{chain, seq, head, time, key, signature}`: the signature is over the canonical JSON of the object without it. The key is
 //! made at the first start (32 random bytes as hexadecimal text, for its owner only), or given by the config as a secret.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -12,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::HistoryError;
 use super::chain::{canonical, hex, sha256};
+use crate::outward::files::{Readers, put};
 
 /// The key's file in the state directory.
 pub const KEY_FILE: &str = "checkpoint.key";
@@ -67,12 +66,7 @@ impl Signer {
                 let mut seed = [0; 32];
                 aws_lc_rs::rand::fill(&mut seed).map_err(|_| unusable("the system gives no random numbers".into()))?;
                 let text = format!("{}\n", hex(&seed));
-                let fresh = directory.join(format!("{KEY_FILE}.new"));
-                let mut file =
-                    std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(|e| unusable(e.to_string()))?;
-                file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| unusable(e.to_string()))?;
-                std::fs::rename(&fresh, &path).map_err(|e| unusable(e.to_string()))?;
-                std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(|e| unusable(e.to_string()))?;
+                put(&path, text.as_bytes(), Readers::Owner).map_err(|e| unusable(e.to_string()))?;
                 Self::from_hex(&text).map_err(unusable)
             }
             Err(error) => Err(unusable(error.to_string())),

@@ -1,5 +1,6 @@
 //! Puts a backup in the place of a history: what was there is moved aside, and the chain tells of the fork.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
@@ -34,7 +35,9 @@ impl Replacement {
         let aside = owner.path.with_extension(format!("before-{now}.sqlite"));
         let fresh = owner.path.with_extension("restoring");
         let _ = std::fs::remove_file(&fresh);
-        std::fs::copy(&self.from, &fresh).map_err(unusable)?;
+        let mut into = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(unusable)?;
+        std::fs::File::open(&self.from).and_then(|mut from| std::io::copy(&mut from, &mut into)).map_err(unusable)?;
+        drop(into);
         let restored = self.append_to(&fresh, now)?;
         for end in ["-wal", "-shm", ""] {
             match std::fs::rename(format!("{}{end}", owner.path.display()), format!("{}{end}", aside.display())) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{HistoryError, Stamp, mark_place, sealed, state_place};
+use crate::outward::guarded;
 
 /// Format of the database. A newer one is refused untouched.
 pub const FORMAT: i64 = 5;
@@ -104,10 +105,17 @@ pub fn lock_only(directory: &Path) -> Result<Owner, HistoryError> {
     Ok(Owner { _lock: lock, path: directory.join(FILE) })
 }
 
+/// What the daemon and its commands put into a state directory.
+fn is_ours(name: &str) -> bool {
+    let name = name.trim_start_matches('.');
+    ["history.", LOCK, super::checkpoint::KEY_FILE, "control.sock"].iter().any(|own| name.starts_with(own))
+}
+
 /// Takes the directory, making it if need be, and opens the database in it for writing.
 pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
+    guarded::state_directory(directory, is_ours).map_err(|why| HistoryError::Directory { path: directory.display().to_string(), why })?;
     let mut lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(directory.join(LOCK)).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}

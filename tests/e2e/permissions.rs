@@ -1,0 +1,208 @@
+//! Whose files are believed, and how files are made: modes, owners, links that somebody planted.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::cli::probity;
+use super::daemon::{Daemon, http, run, write_config};
+use super::serve::closed_port;
+
+fn mode(path: &Path) -> u32 {
+    std::fs::symlink_metadata(path).expect("there").mode() & 0o7777
+}
+
+fn set(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+}
+
+fn check(config: &Path) -> (Option<i32>, String) {
+    told(probity(&["check", "--config", config.to_str().expect("UTF-8")]))
+}
+
+fn told(output: Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn sh(line: &str) {
+    assert!(Command::new("sh").args(["-c", line]).status().expect("a shell runs").success(), "{line}");
+}
+
+/// The command that the refusal gives, as it stands there.
+fn advised(text: &str) -> String {
+    let (_, rest) = text.split_once("; run: ").unwrap_or_else(|| panic!("no advice in {text}"));
+    rest.split(['\n', ',']).next().expect("a command").to_owned()
+}
+
+/// A config with an included file and a secret, and what each is.
+fn config(directory: &Path) -> [PathBuf; 4] {
+    let (folder, secret) = (directory.join("conf.d"), directory.join("the token"));
+    std::fs::create_dir(&folder).expect("made");
+    set(&folder, 0o755);
+    let (main, part) = (directory.join("probity.toml"), folder.join("a.toml"));
+    let endpoint = format!("{}probe.http.auth.bearer = {{ file = {secret:?} }}\n", http("a", closed_port()).replace("probe.http =", "probe.http.url ="));
+    std::fs::write(&part, endpoint).expect("written");
+    std::fs::write(&secret, "hunter2-planted").expect("written");
+    let state = directory.join("state");
+    std::fs::write(&main, format!("include = [\"conf.d/*.toml\"]\n[daemon]\nstate_dir = {state:?}\nlisten = \"127.0.0.1:{}\"\n", closed_port()))
+        .expect("written");
+    [&main, &part, &secret].into_iter().for_each(|file| set(file, 0o600));
+    [main, folder, part, secret]
+}
+
+#[test]
+fn what_others_can_write_to_is_no_config_and_the_advice_mends_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [main, folder, part, secret] = config(directory.path());
+    assert_eq!(check(&main).0, Some(0), "{}", check(&main).1);
+    for (path, wrong, who) in [
+        (&main, 0o664, "its group"),
+        (&main, 0o606, "every user"),
+        (&folder, 0o775, "its group"),
+        (&folder, 0o1777, "every user"),
+        (&part, 0o620, "its group"),
+        (&secret, 0o660, "its group"),
+        (&secret, 0o602, "every user"),
+        (&directory.path().to_path_buf(), 0o770, "its group"),
+    ] {
+        set(path, wrong);
+        let (code, said) = check(&main);
+        assert_eq!(code, Some(78), "{}: {said}", path.display());
+        assert!(said.contains(&format!("mode {wrong:04o} of `{}` lets {who} change it", path.display())), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+        let started = told(run(&main).output().expect("runs"));
+        assert_eq!(started.0, Some(78), "the daemon does not start: {}", started.1);
+        sh(&advised(&said));
+        assert_eq!(mode(path), wrong & !0o022);
+        assert_eq!(check(&main).0, Some(0), "{}", check(&main).1);
+    }
+}
+
+#[test]
+fn a_config_behind_links_counts_as_its_target_and_a_readable_secret_is_only_warned_of() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [main, _, _, secret] = config(directory.path());
+    // As Kubernetes mounts a config map: a link to a file in a folder that is a link.
+    let (dated, mount) = (directory.path().join("..2026"), directory.path().join("mount"));
+    std::fs::create_dir(&dated).expect("made");
+    std::fs::create_dir(&mount).expect("made");
+    let text = std::fs::read_to_string(&main).expect("there").replace("conf.d/", &format!("{}/conf.d/", directory.path().display()));
+    std::fs::write(dated.join("probity.toml"), text).expect("written");
+    set(&dated.join("probity.toml"), 0o644);
+    symlink("../..2026", mount.join("..data")).expect("linked");
+    symlink("..data/probity.toml", mount.join("probity.toml")).expect("linked");
+    let linked = mount.join("probity.toml");
+    assert_eq!(check(&linked), (Some(0), String::new()));
+    set(&secret, 0o644);
+    let output = probity(&["check", "--config", linked.to_str().expect("UTF-8")]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let note = format!("note: every user can read the secret {0}; run: chmod o-r '{0}'", secret.display());
+    assert!(said.contains(&note), "{said}");
+    set(&secret, 0o640);
+    assert!(!String::from_utf8_lossy(&probity(&["check", "--config", linked.to_str().expect("UTF-8")]).stdout).contains("can read the secret"));
+    set(&dated.join("probity.toml"), 0o664);
+    assert_eq!(check(&linked).0, Some(78));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_state_directory_is_closed_to_others_or_the_daemon_does_not_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let state = directory.path().join("state");
+    let text = http("a", closed_port());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    assert_eq!(mode(&state), 0o700);
+    for file in ["history.sqlite", "lock", "checkpoint.key", "control.sock"] {
+        assert_eq!(mode(&state.join(file)) & 0o077, 0, "{file}");
+    }
+    daemon.end().await;
+    // Of an older version: nothing but the daemon's own is in it.
+    set(&state, 0o755);
+    let daemon = Daemon::start(directory.path(), &text).await;
+    assert_eq!(mode(&state), 0o700);
+    assert!(daemon.log().contains("the state directory has mode 0700 now"), "{}", daemon.log());
+    daemon.end().await;
+    // Somebody's own files: closing it would be no favour.
+    set(&state, 0o755);
+    std::fs::write(state.join("notes.txt"), "").expect("written");
+    let daemon = Daemon::start(directory.path(), &text).await;
+    assert_eq!(mode(&state), 0o755);
+    assert!(daemon.log().contains(&format!("run: chmod 0700 {}", state.display())), "{}", daemon.log());
+    daemon.end().await;
+    let config = write_config(directory.path(), closed_port(), &text);
+    for (wrong, who) in [(0o775, "its group"), (0o777, "every user")] {
+        set(&state, wrong);
+        let (code, said) = told(run(&config).output().expect("runs"));
+        assert_eq!(code, Some(73), "{said}");
+        assert!(said.contains(&format!("mode {wrong:04o} lets {who} change it")), "{said}");
+        let noted = probity(&["check", "--config", config.to_str().expect("UTF-8")]);
+        assert!(String::from_utf8_lossy(&noted.stdout).contains("chmod go-w"), "{}", String::from_utf8_lossy(&noted.stdout));
+        sh(&advised(&said));
+    }
+    assert_eq!(mode(&state), 0o755);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_goes_through_no_link_that_was_planted() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (victim, out) = (directory.path().join("victim"), directory.path().join("out"));
+    std::fs::create_dir(&out).expect("made");
+    std::fs::write(&victim, "kept").expect("written");
+    let plant = |name: &str| symlink(&victim, out.join(name)).expect("linked");
+    let daemon = Daemon::start(directory.path(), &http("a", closed_port())).await;
+    daemon.until_state("a", "down").await;
+    let config = directory.path().join("probity.toml");
+    let (config, shown) = (config.to_str().expect("UTF-8"), out.to_str().expect("UTF-8"));
+    plant("probity-rules.yml");
+    assert_eq!(probity(&["rules", "--config", config, "--output", shown]).status.code(), Some(0));
+    assert!(std::fs::symlink_metadata(out.join("probity-rules.yml")).expect("there").is_file());
+    assert_eq!(mode(&out.join("probity-rules.yml")) & 0o600, 0o600);
+    // A backup replaces nothing, not even a link that leads nowhere.
+    plant("taken.sqlite");
+    symlink(directory.path().join("nowhere"), out.join("dangling.sqlite")).expect("linked");
+    for name in ["taken.sqlite", "dangling.sqlite"] {
+        let to = out.join(name);
+        assert_eq!(probity(&["history", "backup", "--config", config, "--to", to.to_str().expect("UTF-8")]).status.code(), Some(73), "{name}");
+    }
+    plant("copy.part");
+    let to = out.join("copy.sqlite");
+    let copied = probity(&["history", "backup", "--config", config, "--to", to.to_str().expect("UTF-8")]);
+    assert_eq!(copied.status.code(), Some(0), "{}", String::from_utf8_lossy(&copied.stderr));
+    assert_eq!(mode(&to), 0o600);
+    assert!(out.join("copy.part").is_symlink(), "what is not ours is left");
+    assert!(!directory.path().join("nowhere").exists());
+    assert_eq!(std::fs::read_to_string(&victim).expect("there"), "kept");
+    let left: Vec<_> =
+        std::fs::read_dir(&out).expect("readable").map(|e| e.expect("an entry").file_name()).filter(|n| n.to_string_lossy().starts_with('.')).collect();
+    assert!(left.is_empty(), "{left:?}");
+    // What a restore puts in place is the daemon's alone, whatever the mode of the copy.
+    daemon.end().await;
+    set(&to, 0o644);
+    let state = directory.path().join("state");
+    let restored = probity(&["history", "restore", to.to_str().expect("UTF-8"), "--state-dir", state.to_str().expect("UTF-8")]);
+    assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert_eq!(mode(&state.join("history.sqlite")), 0o600);
+}
+
+#[test]
+fn the_demo_lives_in_a_folder_of_its_own_and_leaves_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let listen = format!("127.0.0.1:{}", closed_port());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_probity"))
+        .args(["demo", "--seconds", "2", "--listen", &listen])
+        .env("TMPDIR", directory.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("spawned");
+    let mut first = String::new();
+    let mut output = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    while !first.contains("config   ") {
+        assert!(std::io::BufRead::read_line(&mut output, &mut first).expect("readable") > 0, "{first}");
+    }
+    let entry = std::fs::read_dir(directory.path()).expect("readable").next().expect("a folder").expect("an entry").path();
+    assert_eq!(mode(&entry), 0o700);
+    assert!(first.contains(&format!("config   {}", entry.join("probity.toml").display())), "{first}");
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+    assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0);
+}
