@@ -21,7 +21,7 @@ use crate::words::{Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
-    write_list(out, &about_endpoints(board), "endpoints", board.entries().iter().map(|e| Ok(endpoint(e))))
+    write_list(out, &about_endpoints(board), "endpoints", board.entries().iter().map(|e| endpoint(e)))
 }
 
 /// What is said beside the list.
@@ -68,35 +68,44 @@ pub fn one_endpoint(connection: &Connection, board: &Board, name: &str, now: Utc
 
 /// `/api/v1/outages`, newest first, with the length below which outages since then were not seen between two probes.
 ///
-/// `extents`: all endpoints that are meant.
-pub fn write_outages(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages, out: &mut dyn Write) -> Result<(), Unmade> {
-    let Chosen { calendar, frame, list } = chosen(connection, extents, wanted)?;
-    let mut marks = Marks::default();
-    write_list(out, &frame, "outages", list.iter().map(|o| outage(connection, o, &calendar, &mut marks)))
-}
-
-/// The same, whole.
-pub fn outage_list(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<Value, HistoryError> {
-    let Chosen { calendar, mut frame, list } = chosen(connection, extents, wanted)?;
-    let mut marks = Marks::default();
-    frame["outages"] = list.iter().map(|o| outage(connection, o, &calendar, &mut marks)).collect::<Result<_, _>>()?;
-    Ok(frame)
-}
-
-/// Outages that are meant, and what is said beside them.
-struct Chosen {
-    calendar: Calendar,
-    frame: Value,
-    list: Vec<StoredOutage>,
-}
-
-fn chosen(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<Chosen, HistoryError> {
+/// `extents`: all endpoints that are meant. What is returned reads nothing more: it may be written slowly.
+pub fn chosen_outages(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<ChosenOutages, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let WantedOutages { endpoint, since, limit, now } = *wanted;
     let blind = not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?;
     let frame = json!({"schema": "probity-outages/1", "outages": [], "not_seen_below_ms": blind});
-    let list = outages(connection, &calendar, endpoint, since, limit)?;
-    Ok(Chosen { calendar, frame, list })
+    let mut marks = Marks::default();
+    let mut list = Vec::new();
+    for o in outages(connection, &calendar, endpoint, since, limit)? {
+        let excluded = marks.of(connection, &o, &calendar)?;
+        list.push((o, excluded));
+    }
+    Ok(ChosenOutages { calendar, frame, list })
+}
+
+/// Outages that are meant, each with the events that exclude it and whether they leave anything of it.
+pub struct ChosenOutages {
+    calendar: Calendar,
+    /// What is said beside them.
+    frame: Value,
+    list: Vec<(StoredOutage, (Vec<u64>, bool))>,
+}
+
+impl ChosenOutages {
+    pub fn write(&self, out: &mut dyn Write) -> Result<(), Unmade> {
+        write_list(out, &self.frame, "outages", self.values())
+    }
+
+    /// The same, whole.
+    pub fn json(&self) -> Value {
+        let mut whole = self.frame.clone();
+        whole["outages"] = self.values().collect();
+        whole
+    }
+
+    fn values(&self) -> impl Iterator<Item = Value> {
+        self.list.iter().map(|(o, excluded)| outage_json(o, &self.calendar, excluded))
+    }
 }
 
 /// Which outages are meant.
@@ -135,7 +144,10 @@ pub fn excluded_text(outage: &Value) -> Option<String> {
 }
 
 pub fn outage(connection: &Connection, o: &StoredOutage, calendar: &Calendar, marks: &mut Marks) -> Result<Value, HistoryError> {
-    let (excluded_by, is_left) = marks.of(connection, o, calendar)?;
+    Ok(outage_json(o, calendar, &marks.of(connection, o, calendar)?))
+}
+
+fn outage_json(o: &StoredOutage, calendar: &Calendar, (excluded_by, is_left): &(Vec<u64>, bool)) -> Value {
     let excluded = match (excluded_by.is_empty(), is_left) {
         (true, _) => Value::Null,
         (false, true) => json!("part"),
@@ -143,19 +155,19 @@ pub fn outage(connection: &Connection, o: &StoredOutage, calendar: &Calendar, ma
     };
     let utc = |at: u64| json!(format_utc(calendar.utc(at)));
     let optional = |at: Option<u64>| at.map_or(Value::Null, utc);
-    Ok(json!({
+    json!({
         "id": o.opened, "endpoint": o.endpoint, "component": o.component, "from": utc(o.from), "to": optional(o.to),
         "from_earliest": utc(o.from_earliest), "from_latest": utc(o.from_latest), "to_earliest": optional(o.to_earliest), "to_latest": optional(o.to_latest),
         "cause": o.cause, "confirmed_at": utc(o.confirmed_at), "seq": o.opened,
         "excluded": excluded, "excluded_by": excluded_by,
-    }))
+    })
 }
 
 /// `/api/v1/timeline`.
-pub fn timeline(connection: &Connection, board: &Board, period: Span, out: &mut dyn Write) -> Result<(), Unmade> {
+pub fn timeline(connection: &Connection, board: &Board, period: Span) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
     let (period, components, windows) = timeline_parts(connection, &parts_of(connection, board)?, period)?;
     let frame = recorded::timeline_json(period, &[], &windows);
-    write_list(out, &frame, "components", components.iter().map(|component| Ok(recorded::component_json(component))))
+    Ok(move |out: &mut dyn Write| write_list(out, &frame, "components", components.iter().map(recorded::component_json)))
 }
 
 /// The components of a running daemon with their endpoints, those that have left among them.

@@ -78,7 +78,12 @@ pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcM
 }
 
 /// `/api/v1/components`; `only` names one, else all where they are few, else those that the config names.
-pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: UtcMs, out: &mut dyn Write) -> Result<(), Unmade> {
+pub fn json(
+    connection: &Connection,
+    board: &Board,
+    only: Option<&Name>,
+    now: UtcMs,
+) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
     let all: Vec<Name> = parts_of(connection, board)?.into_iter().map(|p| p.component).collect();
     let names = match only {
         Some(name) => vec![name.clone()],
@@ -89,7 +94,7 @@ pub fn json(connection: &Connection, board: &Board, only: Option<&Name>, now: Ut
     let blind = figures.iter().filter_map(|f| f.not_seen_below).max().unwrap_or(0);
     let frame =
         json!({"schema": "probity-components/1", "zone_data": crate::judgement::zones::in_use().to_json(), "components": [], "not_seen_below_ms": blind});
-    write_list(out, &frame, "components", figures.iter().map(|f| Ok(one(f))))
+    Ok(move |out: &mut dyn Write| write_list(out, &frame, "components", figures.iter().map(one)))
 }
 
 fn one(f: &Figures) -> Value {

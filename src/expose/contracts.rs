@@ -146,7 +146,7 @@ impl Standings {
     /// `/api/v1/sla`.
     pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
         let frame = json!({"schema": "probity-sla-list/1", "zone_data": crate::judgement::zones::in_use().to_json(), "contracts": []});
-        write_list(out, &frame, "contracts", self.list.iter().map(|s| Ok(s.json())))
+        write_list(out, &frame, "contracts", self.list.iter().map(Standing::json))
     }
 
     /// Each answer that is about a component or all of them together; tenants stay out of metrics.

@@ -142,7 +142,13 @@ struct Cell {
 }
 
 /// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
-pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standings, now: UtcMs, page: usize, out: &mut dyn Write) -> Result<(), Unmade> {
+pub fn html(
+    connection: &rusqlite::Connection,
+    board: &Board,
+    standings: &Standings,
+    now: UtcMs,
+    page: usize,
+) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
     let entries = board.entries();
     let mut ordered: Vec<(u8, usize)> = entries
         .iter()
@@ -191,7 +197,7 @@ pub fn html(connection: &rusqlite::Connection, board: &Board, standings: &Standi
         witnesses: witness_line(board),
         witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
-    Ok(page.write_into(out).map_err(std::io::Error::other)?)
+    Ok(move |out: &mut dyn Write| Ok(page.write_into(out).map_err(std::io::Error::other)?))
 }
 
 fn component_rows(standings: &Standings) -> Vec<ComponentRow> {

@@ -276,10 +276,19 @@ fn wrong(why: impl Into<String>) -> Response {
     (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], serde_json::json!({"error": why.into()}).to_string()).into_response()
 }
 
-/// An answer from board and history, made off the listener's thread.
-async fn ask(site: Site, line: &Line, make: impl FnOnce(&Site, &Connection, &mut dyn Write) -> Result<(), Unmade> + Send + 'static) -> Result<Body, Response> {
+/// An answer from board and history, made off the listener's thread. `read` reads all of it and returns what writes it: a slow
+/// reader holds no view of the database open, which would keep its log from being taken in.
+async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
+    site: Site,
+    line: &Line,
+    read: impl FnOnce(&Site, &Connection) -> Result<W, Unmade> + Send + 'static,
+) -> Result<Body, Response> {
     let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
-    made(&gate, line, &refusals, move |out| make(&site, &schema::open_to_read(&site.state_dir)?, out)).await
+    made(&gate, line, &refusals, move |out| {
+        let write = read(&site, &schema::open_to_read(&site.state_dir)?)?;
+        write(out)
+    })
+    .await
 }
 
 fn json(made: Result<Body, Response>) -> Response {
@@ -289,14 +298,14 @@ fn json(made: Result<Body, Response>) -> Response {
     }
 }
 
-fn write_line(out: &mut dyn Write, value: &serde_json::Value) -> Result<(), Unmade> {
-    Ok(writeln!(out, "{value}")?)
-}
-
 async fn endpoints(State(site): State<Site>, line: Line, Query(query): Query<EndpointsQuery>) -> Response {
-    let answer = ask(site, &line, move |site, connection, out| match &query.endpoint {
-        Some(name) => write_line(out, &api::one_endpoint(connection, &site.board, name, now())?.ok_or(Unmade::Unknown)?),
-        None => api::endpoints(&site.board, out),
+    let Some(name) = query.endpoint else {
+        let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
+        return json(made(&gate, &line, &refusals, move |out| api::endpoints(&site.board, out)).await);
+    };
+    let answer = ask(site, &line, move |site, connection| {
+        let value = api::one_endpoint(connection, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+        Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
     let answer = json(answer.await);
     if answer.status() != StatusCode::NOT_FOUND {
@@ -311,12 +320,13 @@ async fn outages(State(site): State<Site>, line: Line, Query(query): Query<Outag
         since => since.flatten().unwrap_or(0),
     };
     let limit = query.limit.unwrap_or(100).min(10_000);
-    let answer = ask(site, &line, move |site, connection, out| {
+    let answer = ask(site, &line, move |site, connection| {
         let endpoint = query.endpoint.as_deref();
         let is_asked = |e: &&Arc<Entry>| endpoint.is_none_or(|name| e.endpoint.load().name.as_str() == name);
         let named = |e: &Arc<Entry>| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled, &e.endpoint.load().rules));
         let extents: Vec<_> = site.board.entries().iter().filter(is_asked).map(named).collect();
-        api::write_outages(connection, &extents, &WantedOutages { endpoint, since, limit, now: now() }, out)
+        let chosen = api::chosen_outages(connection, &extents, &WantedOutages { endpoint, since, limit, now: now() })?;
+        Ok(move |out: &mut dyn Write| chosen.write(out))
     });
     json(answer.await)
 }
@@ -329,14 +339,14 @@ async fn timeline(State(site): State<Site>, line: Line, Query(query): Query<Time
     if to <= from {
         return wrong("to is not after from");
     }
-    json(ask(site, &line, move |site, connection, out| api::timeline(connection, &site.board, Span::new(from, to), out)).await)
+    json(ask(site, &line, move |site, connection| Ok(api::timeline(connection, &site.board, Span::new(from, to))?)).await)
 }
 
 async fn sla(State(site): State<Site>, line: Line) -> Response {
-    let answer = ask(site, &line, |site, connection, out| {
+    let answer = ask(site, &line, |site, connection| {
         let fresh = Arc::new(standings(connection, &site.board, now(), NotSeen::Told)?);
         site.standings.store(fresh.clone());
-        fresh.json(out)
+        Ok(move |out: &mut dyn Write| fresh.json(out))
     });
     json(answer.await)
 }
@@ -351,11 +361,15 @@ async fn of_components(State(site): State<Site>, line: Line, Query(query): Query
         Ok(only) => only,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("component: {error}\n")).into_response(),
     };
-    json(ask(site, &line, move |site, connection, out| by_component::json(connection, &site.board, only.as_ref(), now(), out)).await)
+    json(ask(site, &line, move |site, connection| Ok(by_component::json(connection, &site.board, only.as_ref(), now())?)).await)
 }
 
 async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
-    let answer = json(ask(site, &line, |_, connection, out| Ok(writeln!(out, "{}", newest_checkpoint(connection)?.ok_or(Unmade::Unknown)?)?)).await);
+    let answer = ask(site, &line, |_, connection| {
+        let body = newest_checkpoint(connection)?.ok_or(Unmade::Unknown)?;
+        Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{body}")?))
+    });
+    let answer = json(answer.await);
     if answer.status() != StatusCode::NOT_FOUND {
         return answer;
     }
@@ -364,7 +378,7 @@ async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
 
 async fn front(State(site): State<Site>, line: Line, Query(query): Query<PageQuery>) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
-    let answer = ask(site, &line, move |site, connection, out| page::html(connection, &site.board, &site.standings.load(), now(), page, out));
+    let answer = ask(site, &line, move |site, connection| Ok(page::html(connection, &site.board, &site.standings.load(), now(), page)?));
     match answer.await {
         Ok(body) => {
             let head =

@@ -116,7 +116,8 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
     let asked = extents.iter().filter(|(name, ..)| wanted.endpoint.is_none_or(|e| e == name.as_str()));
     let asked: Vec<_> = asked.map(|(name, _, extent)| (name.to_string(), *extent)).collect();
     let now = Clock::Real.read().utc_ms;
-    let value = api::outage_list(connection, &asked, &WantedOutages { endpoint: wanted.endpoint, since: wanted.since, limit: wanted.limit, now })?;
+    let meant = WantedOutages { endpoint: wanted.endpoint, since: wanted.since, limit: wanted.limit, now };
+    let value = api::chosen_outages(connection, &asked, &meant)?.json();
     let blind = value["not_seen_below_ms"].as_u64();
     print(json, &value, || {
         let outages = value["outages"].as_array().map_or(&[][..], Vec::as_slice);

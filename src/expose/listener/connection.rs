@@ -65,11 +65,8 @@ impl Connection {
             }
             self.hall.enters(self.seat, Phase::Answering);
             match self.answer(&mut wire, head).await {
-                Ok(After::Keep) => self.hall.took_an_answer(self.asker.peer),
-                Ok(After::Close) => {
-                    self.hall.took_an_answer(self.asker.peer);
-                    return self.linger(&wire).await;
-                }
+                Ok(After::Keep) => {}
+                Ok(After::Close) => return self.linger(&wire).await,
                 Err(Cut::MadeRoom) => return self.hall.note(Refusal::SlowReader, self.asker.peer),
                 Err(Cut::Slow) => return self.hall.note(Refusal::AnswerTimeout, self.asker.peer),
                 Err(Cut::Gone) => return,
@@ -138,11 +135,17 @@ impl Connection {
             response = answered => response.unwrap_or_else(|never| match never {}),
             () = wire.reset() => return Err(Cut::Gone),
         };
+        let is_success = response.status().is_success();
         wire.has_patience(millis(self.hall.plan().listen.answer_timeout));
-        tokio::select! {
-            sent = send(wire, response, &method, version, head.after) => sent,
-            () = cut.notified() => Err(Cut::MadeRoom),
+        let after = tokio::select! {
+            sent = send(wire, response, &method, version, head.after) => sent?,
+            () = cut.notified() => return Err(Cut::MadeRoom),
+        };
+        // Who was only told to come again has taken nothing.
+        if is_success {
+            self.hall.took_an_answer(self.asker.peer);
         }
+        Ok(after)
     }
 
     /// It makes room for others meanwhile.

@@ -29,6 +29,8 @@ const QUEUE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(100);
 /// A client that kept its maker waiting for so long, in sum, makes room.
 const PATIENCE_MS: Ms = 2000;
+/// The same among peers of good manners.
+const PATIENCE_AMONG_GOOD_MS: Ms = 500;
 /// The same where a peer of better standing waits.
 const PATIENCE_FOR_BETTER_MS: Ms = 50;
 
@@ -164,7 +166,11 @@ impl Gate {
     fn cut_off(&self, standing: Standing) {
         let inside = self.inside();
         let too_long = |taking: &Taking| {
-            let patience = if taking.line.asker.standing < standing { PATIENCE_FOR_BETTER_MS } else { PATIENCE_MS };
+            let patience = match standing {
+                _ if taking.line.asker.standing < standing => PATIENCE_FOR_BETTER_MS,
+                Standing::Unknown => PATIENCE_MS,
+                Standing::Good | Standing::Trusted => PATIENCE_AMONG_GOOD_MS,
+            };
             taking.line.asker.standing <= standing && taking.waited_ms() >= patience
         };
         if let Some(slowest) = inside.running.iter().filter(|taking| too_long(taking)).max_by_key(|taking| taking.waited_ms()) {

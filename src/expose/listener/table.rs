@@ -4,6 +4,7 @@
 //! wrong since. Room is made by a connection that waits (its head is unfinished, or it is idle): the one that has waited
 //! longest, of the peer that has the most. A connection whose request is being answered never makes room.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
@@ -125,7 +126,7 @@ impl<H> Table<H> {
         let own = self.peers.get(&peer).map_or(0, |known| known.open);
         let kept = if standing == Standing::Unknown { bounds.connections / KEPT } else { 0 };
         let victim = if own >= bounds.per_peer && standing != Standing::Trusted {
-            Some(self.longest_waiting(|_, seat| seat.peer == peer).ok_or(Refusal::PeerConnections)?)
+            Some(self.longest_waiting_of(peer).ok_or(Refusal::PeerConnections)?)
         } else if self.seats.len() >= (bounds.connections - kept).max(1) {
             Some(self.who_makes_room(own, standing).ok_or(Refusal::Connections)?)
         } else {
@@ -177,19 +178,18 @@ impl<H> Table<H> {
         if is_good { Standing::Good } else { Standing::Unknown }
     }
 
-    /// One that waits makes room for another's: never one of a peer that has fewer connections, or a better standing.
+    /// One that waits makes room for another's: of the lowest standing, of the peer with the most, the one that has
+    /// waited longest. Never one of a peer that has fewer connections, or a better standing.
     fn who_makes_room(&self, own: usize, standing: Standing) -> Option<u64> {
-        let open = |peer: &Peer| self.peers.get(peer).map_or(0, |known| known.open);
-        let may = |seat: &Seat<H>| seat.standing < standing || seat.standing == standing && open(&seat.peer) >= own.max(1);
-        let waiting = || self.seats.values().filter(|seat| seat.phase != Phase::Answering && may(seat));
-        let lowest = waiting().map(|seat| seat.standing).min()?;
-        let most = waiting().filter(|seat| seat.standing == lowest).map(|seat| open(&seat.peer)).max()?;
-        self.longest_waiting(|_, seat| seat.standing == lowest && may(seat) && open(&seat.peer) == most)
+        let waiting = self.seats.iter().filter(|(_, seat)| seat.phase != Phase::Answering && seat.standing <= standing);
+        let with_open = waiting.map(|(id, seat)| (id, seat, self.peers.get(&seat.peer).map_or(0, |known| known.open)));
+        let may = with_open.filter(|(_, seat, open)| seat.standing < standing || *open >= own.max(1));
+        may.min_by_key(|(id, seat, open)| (seat.standing, Reverse(*open), seat.since_ms, **id)).map(|(id, ..)| *id)
     }
 
-    fn longest_waiting(&self, is_meant: impl Fn(u64, &Seat<H>) -> bool) -> Option<u64> {
-        let waiting = self.seats.iter().filter(|(id, seat)| seat.phase != Phase::Answering && is_meant(**id, seat));
-        waiting.min_by_key(|(id, seat)| (seat.since_ms, **id)).map(|(id, _)| *id)
+    fn longest_waiting_of(&self, peer: Peer) -> Option<u64> {
+        let own = self.seats.iter().filter(|(_, seat)| seat.peer == peer && seat.phase != Phase::Answering);
+        own.min_by_key(|(id, seat)| (seat.since_ms, **id)).map(|(id, _)| *id)
     }
 
     /// The record of a peer; one without a connection makes room, the longest unseen first.

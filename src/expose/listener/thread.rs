@@ -31,6 +31,8 @@ const SEND_BUFFER: usize = 64 << 10;
 const RECEIVE_BUFFER: usize = 16 << 10;
 /// Threads that make answers, beside the one that sends them.
 const MAKERS: usize = 16;
+/// Accepted in one turn.
+const ACCEPTS: u64 = 8;
 const WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 const LOOK_FOR_WARNINGS: Duration = Duration::from_secs(1);
 
@@ -106,7 +108,11 @@ async fn serve(door: Door) -> io::Result<()> {
             warned.warn();
         }
     });
-    loop {
+    for n in 1_u64.. {
+        if n % ACCEPTS == 0 {
+            // A flood of new connections takes turns with those that have a place.
+            tokio::task::yield_now().await;
+        }
         match listener.accept().await {
             Ok((stream, address)) => hall.welcome(stream, address, &door.router),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
@@ -117,6 +123,7 @@ async fn serve(door: Door) -> io::Result<()> {
             Err(_) => {}
         }
     }
+    Ok(())
 }
 
 fn now_ms() -> Ms {
