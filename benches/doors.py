@@ -324,7 +324,7 @@ def attacked(program, a, mode):
     row = dict(idle_mib=round(idle, 1), most_mib=round(most, 1), over_idle_mib=round(most - idle, 1), descriptors_most=most_held, **served)
     if not is_ended:
         left = time.monotonic()
-        while descriptors(program.p) > held + 10 and time.monotonic() - left < 120:
+        while descriptors(program.p) > held + 10 and time.monotonic() - left < 20:
             time.sleep(0.02)
         back = time.monotonic() - left
         time.sleep(max(0, 1 - back))
