@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::build_beside::proxies;
 use super::build_endpoint::{Shared, draft, group_drafts};
 use super::build_maintenance::windows;
 use super::contract::contracts;
@@ -151,7 +152,7 @@ impl Builder<'_> {
             }
             notify.push(receiver);
         }
-        let deadman = self.deadman(&top);
+        let (deadman, proxies) = (self.deadman(&top), proxies(&top.layers("proxy")));
         let witness = self.witness(&top.layers("witness"));
         let history = self.history(&top.layers("history"));
         let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
@@ -161,7 +162,7 @@ impl Builder<'_> {
         let maintenance = windows(&top, &declared, &names);
         defaults.end();
         roots.iter().for_each(Section::end);
-        Plan { daemon, listen, metrics, components, endpoints, history, witness, contracts, maintenance, notify, deadman }
+        Plan { daemon, listen, metrics, components, endpoints, history, witness, contracts, maintenance, notify, deadman, proxies }
     }
 
     fn daemon(&self, layers: &Layers) -> Daemon {

@@ -92,6 +92,12 @@ impl Builder<'_> {
     }
 }
 
+pub(super) fn proxies(layers: &Layers) -> Proxies {
+    let is_asked = layers.item("from_environment").and_then(|i| i.flag()).unwrap_or(false);
+    layers.end();
+    if is_asked { Proxies::Environment } else { Proxies::None }
+}
+
 /// The fault names the table only: the address is a secret.
 fn is_web_address(section: &Section, address: &Secret) -> bool {
     let is_one = url::Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));

@@ -51,7 +51,7 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
         },
         limits: built_limits,
         tls: tls(&layers.layers("tls"), tls_expect, surroundings),
-        expect: http_expect(&expect, redirects),
+        expect: http_expect(&expect, redirects.max),
     }
 }
 
@@ -82,16 +82,19 @@ fn method(item: &Item) -> Option<String> {
     Some(text)
 }
 
-fn redirects(layers: &Layers) -> (u32, CrossOrigin) {
-    let Some(item) = layers.item("redirects") else { return (DEFAULT_REDIRECTS, CrossOrigin::Follow) };
+fn redirects(layers: &Layers) -> (Redirects, CrossOrigin) {
+    let at_most = |max: u64| (Redirects { max: max as u32, to: RedirectsTo::SameNetwork }, CrossOrigin::Follow);
+    let usual = u64::from(DEFAULT_REDIRECTS);
+    let Some(item) = layers.item("redirects") else { return at_most(usual) };
     if !matches!(item.value, DeValue::Table(_)) {
-        return (item.integer(0, 50).unwrap_or(0) as u32, CrossOrigin::Follow);
+        return at_most(item.integer(0, 50).unwrap_or(0));
     }
-    let Some(section) = item.section() else { return (DEFAULT_REDIRECTS, CrossOrigin::Follow) };
-    let max = section.item("max").and_then(|i| i.integer(0, 50)).unwrap_or(u64::from(DEFAULT_REDIRECTS));
+    let Some(section) = item.section() else { return at_most(usual) };
+    let max = section.item("max").and_then(|i| i.integer(0, 50)).unwrap_or(usual);
     let cross = section.item("cross_origin").and_then(|i| i.flag()).unwrap_or(true);
+    let to = section.item("to").and_then(|i| i.word(&RedirectsTo::WORDS)).unwrap_or(RedirectsTo::SameNetwork);
     section.end();
-    (max as u32, if cross { CrossOrigin::Follow } else { CrossOrigin::Refuse })
+    (Redirects { max: max as u32, to }, if cross { CrossOrigin::Follow } else { CrossOrigin::Refuse })
 }
 
 fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(String, MaybeSecret)> {

@@ -16,8 +16,22 @@ use crate::judgement::zones;
 use crate::words::{Ms, Name};
 
 /// Tables of a daemon's config that a reader of its contracts passes over.
-const DAEMON_TABLES: [&str; 13] =
-    ["daemon", "metrics", "defaults", "component", "endpoint", "group", "witness", "maintenance", "notify", "deadman", "history", "include", "status_page"];
+const DAEMON_TABLES: [&str; 14] = [
+    "daemon",
+    "metrics",
+    "defaults",
+    "component",
+    "endpoint",
+    "group",
+    "witness",
+    "maintenance",
+    "notify",
+    "deadman",
+    "proxy",
+    "history",
+    "include",
+    "status_page",
+];
 const DAY_MS: Ms = 86_400_000;
 const YEAR_MS: Ms = 366 * DAY_MS;
 /// Days of the week as contracts and maintenance windows write them.

@@ -54,6 +54,7 @@ pub struct Plan {
     pub maintenance: Vec<Window>,
     pub notify: Vec<Notify>,
     pub deadman: Option<Deadman>,
+    pub proxies: Proxies,
 }
 
 impl Plan {
@@ -78,8 +79,17 @@ impl Plan {
             maintenance: Vec::new(),
             notify: Vec::new(),
             deadman: None,
+            proxies: Proxies::None,
         }
     }
+}
+
+/// Whether the daemon's own calls go through a proxy. Probes never do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proxies {
+    None,
+    /// Those that the environment names: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, but for NO_PROXY.
+    Environment,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -90,8 +90,7 @@ pub struct Http {
     /// Hides what is secret in `headers`, `query` and `auth` in texts that come back.
     pub mask: Mask,
     pub version: HttpVersion,
-    /// Redirects followed; 0 takes the first answer as it is.
-    pub redirects: u32,
+    pub redirects: Redirects,
     pub cross_origin: CrossOrigin,
     /// Ask for gzip, deflate, br and zstd.
     pub compression: Compression,
@@ -117,6 +116,42 @@ pub enum HttpVersion {
 
 impl HttpVersion {
     pub const WORDS: [(&'static str, HttpVersion); 3] = [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
+}
+
+/// How many redirects are followed, and whither.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Redirects {
+    /// 0 takes the first answer as it is.
+    pub max: u32,
+    pub to: RedirectsTo,
+}
+
+impl std::fmt::Debug for Redirects {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Part of an endpoint's digest: without the key a definition is what it was before there was one.
+        match self.to {
+            RedirectsTo::SameNetwork => write!(f, "{}", self.max),
+            to => write!(f, "{} to {to:?}", self.max),
+        }
+    }
+}
+
+/// To which addresses a redirect may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedirectsTo {
+    Public,
+    /// Public ones, and those of the kind of network that the first request went to.
+    SameNetwork,
+    Any,
+}
+
+impl RedirectsTo {
+    pub const WORDS: [(&'static str, RedirectsTo); 3] =
+        [("public", RedirectsTo::Public), ("same_network", RedirectsTo::SameNetwork), ("any", RedirectsTo::Any)];
+
+    pub fn as_str(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, to)| *to == self).map_or("", |(word, _)| word)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -88,6 +88,7 @@ pub fn but_contracts(plan: &Plan) -> String {
     if let Some(deadman) = &plan.deadman {
         let _ = writeln!(out, "\n[deadman]\nurl = \"{MASK}\"\nevery = \"{}\"", show_duration(deadman.every));
     }
+    let _ = writeln!(out, "\n[proxy]\nfrom_environment = {}", plan.proxies == Proxies::Environment);
     out
 }
 
@@ -175,7 +176,13 @@ fn print_http(out: &mut String, url: &str, spec: &Http) {
     let _ = writeln!(out, "probe.http.url = {}\nprobe.http.method = \"{}\"", quoted(url), spec.method);
     let version = HttpVersion::WORDS.iter().find(|(_, v)| *v == spec.version).map_or("auto", |(w, _)| w);
     let _ = writeln!(out, "probe.http.version = \"{version}\"");
-    let _ = writeln!(out, "probe.http.redirects = {{ max = {}, cross_origin = {} }}", spec.redirects, spec.cross_origin == CrossOrigin::Follow);
+    let _ = writeln!(
+        out,
+        "probe.http.redirects = {{ max = {}, cross_origin = {}, to = \"{}\" }}",
+        spec.redirects.max,
+        spec.cross_origin == CrossOrigin::Follow,
+        spec.redirects.to.as_str()
+    );
     let _ = writeln!(out, "probe.http.compression = {}\nprobe.http.strict = {}", spec.compression == Compression::Ask, spec.reading == Reading::Strict);
     for (name, value) in &spec.headers {
         let _ = writeln!(out, "probe.http.headers.{} = {}", quoted(name), quoted(value.shown()));

@@ -13,6 +13,7 @@ use crate::config::plan_probe::{CaFile, Probe, Tls, Verify};
 use crate::engine::board::Board;
 use crate::outward::authorities::Authorities;
 use crate::outward::clock_trust::ClockTrust;
+use crate::outward::own_calls;
 use crate::outward::sys::KernelSync;
 
 /// How often files and clock are looked at.
@@ -61,6 +62,7 @@ pub fn notes(plan: &Plan, authorities: &Authorities, clock: &ClockTrust) -> Vec<
                 .to_owned(),
         );
     }
+    notes.extend(own_calls::note(plan));
     notes
 }
 

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::notify::client;
+use super::own_calls::OwnCalls;
 use crate::config::Plan;
 
 /// Calls as often as the config says while `alive` holds.
 pub async fn run(plan: Arc<ArcSwap<Plan>>, alive: impl Fn() -> bool) {
-    let Ok(client) = client() else { return };
+    let Ok(own_calls) = OwnCalls::new() else { return };
     loop {
         let Some(deadman) = plan.load().deadman.clone() else {
             tokio::time::sleep(Duration::from_secs(5)).await;
             continue;
         };
         if alive() {
+            let Ok(client) = own_calls.client_for(deadman.url.reveal(), plan.load().proxies) else { return };
             match client.get(deadman.url.reveal()).send().await {
                 Ok(answer) if answer.status().is_success() => {}
                 Ok(answer) => tracing::warn!(status = answer.status().as_u16(), "the dead man's switch refuses: it will think that we are gone"),

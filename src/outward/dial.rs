@@ -135,7 +135,24 @@ fn note<R>(trace: &Trace, tried: &Tried<R>) {
 
 /// A TCP connection to the first address that takes it.
 pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
-    let addresses = resolve(net, trace, dial, host, port, deadline).await?;
+    connect_where(net, trace, dial, (host, port), &|_| Ok(()), deadline).await
+}
+
+/// The same with the addresses that `may` allows: those that a name was resolved to are looked at, and no other is connected to.
+pub async fn connect_where<'t>(
+    net: &Net,
+    trace: &'t Trace,
+    dial: &Dial,
+    (host, port): (&str, u16),
+    may: &dyn Fn(IpAddr) -> Result<(), Halt>,
+    deadline: Instant,
+) -> Result<StampedTcp<'t>, Halt> {
+    let mut addresses = resolve(net, trace, dial, host, port, deadline).await?;
+    let mut refused = None;
+    addresses.retain(|to| may(to.ip()).map_err(|why| refused = Some(why)).is_ok());
+    if let Some(why) = refused.filter(|_| addresses.is_empty()) {
+        return Err(why);
+    }
     trace.port.set(port);
     trace.enter(Stage::Connect);
     if let [address] = addresses.as_slice() {

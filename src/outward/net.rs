@@ -11,6 +11,7 @@ use super::authorities::Authorities;
 use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
 use super::probe::budget::Budget;
+use super::probe::http::Standing;
 use super::probe::icmp::Echoes;
 use super::resolve::{Paths, Resolver};
 use super::sys;
@@ -28,8 +29,8 @@ pub struct Net {
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to begin and end that with
     /// every probe would change its code each time.
     _stamping: Option<Socket>,
-    /// By the address of the spec, which is kept alive beside it.
-    prepared: RefCell<HashMap<usize, Known>>,
+    /// By the address of the spec, which is kept alive beside it, and for whom.
+    prepared: RefCell<HashMap<(usize, Standing), Known>>,
 }
 
 /// A spec with what was made of it, or why that failed.
@@ -62,15 +63,16 @@ impl Net {
         Self { resolver, certificates, echoes, authorities, clock, budget, _stamping: stamping, prepared: RefCell::default() }
     }
 
-    pub fn http_tls(&self, spec: &Arc<Http>) -> Result<Arc<Prepared>, String> {
-        self.prepared_of(Arc::as_ptr(spec) as usize, || SpecRef::Http(spec.clone()), &spec.tls, alpn(spec.version))
+    /// `tls`: what of the spec belongs to such an origin.
+    pub fn http_tls(&self, spec: &Arc<Http>, standing: Standing, tls: &Tls) -> Result<Arc<Prepared>, String> {
+        self.prepared_of((Arc::as_ptr(spec) as usize, standing), || SpecRef::Http(spec.clone()), tls, alpn(spec.version))
     }
 
     pub fn tls(&self, spec: &Arc<TlsProbe>) -> Result<Arc<Prepared>, String> {
-        self.prepared_of(Arc::as_ptr(spec) as usize, || SpecRef::Tls(spec.clone()), &spec.tls, &[])
+        self.prepared_of((Arc::as_ptr(spec) as usize, Standing::Own), || SpecRef::Tls(spec.clone()), &spec.tls, &[])
     }
 
-    fn prepared_of(&self, key: usize, keep: impl FnOnce() -> SpecRef, tls: &Tls, alpn: &[&[u8]]) -> Result<Arc<Prepared>, String> {
+    fn prepared_of(&self, key: (usize, Standing), keep: impl FnOnce() -> SpecRef, tls: &Tls, alpn: &[&[u8]]) -> Result<Arc<Prepared>, String> {
         let mut prepared = self.prepared.borrow_mut();
         let generation = self.authorities.generation();
         if let Some(known) = prepared.get(&key).filter(|known| known.generation == generation) {

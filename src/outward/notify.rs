@@ -16,11 +16,11 @@ use super::clock::{Clock, NS_PER_MS};
 use super::history::outbox::{self, Fate, Waiting};
 use super::history::schema;
 use super::history::writer::Writer;
+use super::own_calls::OwnCalls;
 use crate::config::Plan;
-use crate::config::plan::Notify;
+use crate::config::plan::{Notify, Proxies};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 16;
 /// The longest time between two tries of a message that did not arrive.
 const PATIENCE_MS: i64 = 300_000;
@@ -66,17 +66,9 @@ pub struct Undelivered {
     pub is_refused: bool,
 }
 
-/// A client for the daemon's own calls.
-pub fn client() -> Result<reqwest::Client, String> {
-    let builder = || {
-        reqwest::Client::builder().timeout(CALL_TIMEOUT).redirect(reqwest::redirect::Policy::none()).user_agent(concat!("Probity/", env!("CARGO_PKG_VERSION")))
-    };
-    // A host without any trusted authority can still call plain http; https then fails where it is tried.
-    builder().build().or_else(|_| builder().tls_certs_only(std::iter::empty()).build()).map_err(|e| e.to_string())
-}
-
 /// Sends one message.
-pub async fn send(client: &reqwest::Client, receiver: &Notify, body: String) -> Result<(), Undelivered> {
+pub async fn send(calls: &OwnCalls, proxies: Proxies, receiver: &Notify, body: String) -> Result<(), Undelivered> {
+    let client = calls.client_for(receiver.url.reveal(), proxies).map_err(|why| Undelivered { why, is_refused: false })?;
     let mut request = client.post(receiver.url.reveal()).header("content-type", "application/json").body(body);
     for (name, value) in &receiver.headers {
         request = request.header(name, value.reveal());
@@ -100,14 +92,14 @@ fn in_full(error: &dyn std::error::Error) -> String {
 
 /// Delivers what is due until it is dropped. Each receiver has its own messages under way: one that hangs holds up nobody else's.
 pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, deliveries: Arc<Deliveries>) {
-    let client = match client() {
-        Ok(client) => client,
+    let own_calls = match OwnCalls::new() {
+        Ok(own_calls) => own_calls,
         Err(why) => {
             tracing::error!(%why, "notifications cannot be sent");
             return;
         }
     };
-    let mut delivery = Delivery { directory, plan, writer, deliveries, client, clock: Clock::Real, under_way: UnderWay::default(), calls: JoinSet::new() };
+    let mut delivery = Delivery { directory, plan, writer, deliveries, own_calls, clock: Clock::Real, under_way: UnderWay::default(), calls: JoinSet::new() };
     let mut pause = LOOK_EVERY;
     loop {
         delivery.hear(Instant::now() + pause).await;
@@ -125,7 +117,7 @@ struct Delivery {
     plan: Arc<ArcSwap<Plan>>,
     writer: Writer,
     deliveries: Arc<Deliveries>,
-    client: reqwest::Client,
+    own_calls: OwnCalls,
     clock: Clock,
     under_way: UnderWay,
     calls: JoinSet<Called>,
@@ -158,7 +150,7 @@ impl Delivery {
 
     /// Sends what is due.
     fn look(&mut self) {
-        let receivers = self.plan.load().notify.clone();
+        let (receivers, proxies) = (self.plan.load().notify.clone(), self.plan.load().proxies);
         if receivers.is_empty() {
             return;
         }
@@ -180,8 +172,8 @@ impl Delivery {
             };
             self.under_way.held.insert(message.id, u64::MAX);
             *self.under_way.calls.entry(message.receiver.clone()).or_default() += 1;
-            let client = self.client.clone();
-            self.calls.spawn(async move { (send(&client, &receiver, message.body.clone()).await, message) });
+            let own_calls = self.own_calls.clone();
+            self.calls.spawn(async move { (send(&own_calls, proxies, &receiver, message.body.clone()).await, message) });
         }
     }
 
@@ -397,8 +389,8 @@ mod tests {
     }
 
     fn delivery(directory: PathBuf, plan: Arc<Plan>, writer: Writer, clock: Clock) -> Delivery {
-        let (plan, client) = (Arc::new(ArcSwap::new(plan)), client().expect("a client"));
-        Delivery { directory, plan, writer, deliveries: Arc::default(), client, clock, under_way: UnderWay::default(), calls: JoinSet::new() }
+        let (plan, own_calls) = (Arc::new(ArcSwap::new(plan)), OwnCalls::new().expect("clients"));
+        Delivery { directory, plan, writer, deliveries: Arc::default(), own_calls, clock, under_way: UnderWay::default(), calls: JoinSet::new() }
     }
 
     #[tokio::test]

@@ -141,6 +141,7 @@ pub fn unfinished(trace: &Trace, stage: Stage, waited: Ms) -> Option<String> {
         Stage::Tls if first.is_empty() => Some(silence(trace.port.get(), Unanswered::TlsHandshake, waited)),
         Stage::Tls => Some(match named(&first) {
             Some("TLS") | None => format!("the TLS handshake began and did not end in {}", length(waited)),
+            Some(name) if trace.at_stranger.get() => format!("the peer speaks {name}, not TLS"),
             Some(name) => format!("the peer speaks {name}, not TLS: {}", heard(&first)),
         }),
         Stage::FirstByte => Some(silence(trace.port.get(), Unanswered::Request, waited)),

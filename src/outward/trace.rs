@@ -84,6 +84,8 @@ pub struct Trace {
     ended_ns: Cell<u64>,
     /// The TLS peer has asked for a client certificate; its verdict may come after the handshake.
     pub client_certificate_asked: Cell<bool>,
+    /// A redirect led to another origin: what it says is not shown.
+    pub at_stranger: Cell<bool>,
     /// The port of the peer, once a connection stands.
     pub port: Cell<u16>,
     /// What the peer began with in the handshake that is under way.
@@ -108,6 +110,7 @@ impl Trace {
             since_ns: Cell::new(now),
             ended_ns: Cell::new(now),
             client_certificate_asked: Cell::new(false),
+            at_stranger: Cell::new(false),
             port: Cell::new(0),
             first_bytes: FirstBytes::default(),
         }

@@ -63,7 +63,7 @@ impl Daemon {
     }
 
     pub async fn get(&self, path: &str) -> Option<String> {
-        let response = probity::outward::notify::client().ok()?.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
+        let response = probity::outward::own_calls::client().ok()?.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
         response.text().await.ok()
     }
 
@@ -599,7 +599,7 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
     let text = format!("[defaults]\ninterval = \"60s\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
     let config = write_config(directory.path(), port, &text);
     let mut child = Command::new(PROBITY).args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawned");
-    let client = probity::outward::notify::client().expect("a client");
+    let client = probity::outward::own_calls::client().expect("a client");
     let began = Instant::now();
     let first = loop {
         assert!(began.elapsed() < Duration::from_secs(30), "it never answered");

@@ -88,7 +88,7 @@ async fn three(directory: &std::path::Path, authority: &Authority, more: &str) -
 }
 
 async fn openmetrics(daemon: &Daemon) -> String {
-    let request = probity::outward::notify::client().expect("a client").get(format!("http://127.0.0.1:{}/metrics", daemon.port));
+    let request = probity::outward::own_calls::client().expect("a client").get(format!("http://127.0.0.1:{}/metrics", daemon.port));
     let response = request.header("accept", "application/openmetrics-text; version=1.0.0").send().await.expect("answered");
     assert!(response.headers()["content-type"].to_str().is_ok_and(|t| t.starts_with("application/openmetrics-text; version=1.0.0")));
     response.text().await.expect("a text")

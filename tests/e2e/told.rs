@@ -101,7 +101,7 @@ async fn the_last_probe_of_a_slot_tells_its_moment() {
     let last = daemon.endpoint("web").await["last"].clone();
     let at = |key: &str| last[key].as_str().and_then(probity::words::parse_utc).expect("an instant");
     assert!((0..500).contains(&(at("started") - at("slot"))), "{last}");
-    let client = probity::outward::notify::client().expect("a client");
+    let client = probity::outward::own_calls::client().expect("a client");
     let asked = |name: &'static str, value: &'static str| client.get(format!("http://127.0.0.1:{}/metrics", daemon.port)).header(name, value).send();
     let plain = asked("accept", "text/plain, application/openmetrics-text;q=0").await.expect("answered");
     assert!(plain.headers()["content-type"].to_str().is_ok_and(|t| t.starts_with("text/plain")), "{plain:?}");

@@ -8,7 +8,8 @@ use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
 use crate::outward::clock::Clock;
-use crate::outward::notify::{client, send};
+use crate::outward::notify::send;
+use crate::outward::own_calls::OwnCalls;
 use crate::words::format_utc;
 
 pub fn run(command: &Notify) -> Exit {
@@ -33,7 +34,7 @@ pub fn run(command: &Notify) -> Exit {
         "since": format_utc(Clock::Real.read().utc_ms), "detail": format!("a test from {}", plan.daemon.vantage),
     });
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Exit::Bad };
-    let result = runtime.block_on(async { send(&client()?, receiver, body.to_string()).await.map_err(|undelivered| undelivered.why) });
+    let result = runtime.block_on(async { send(&OwnCalls::new()?, plan.proxies, receiver, body.to_string()).await.map_err(|undelivered| undelivered.why) });
     let value = json!({"schema": "probity-notify-test/1", "receiver": name, "delivered": result.is_ok(), "why": result.as_ref().err()});
     print(*json, &value, || match &result {
         Ok(()) => format!("delivered to {name}\n"),

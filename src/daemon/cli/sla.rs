@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::args::{Sla, SlaEvaluate, SlaExplain};
 use super::{given, local, print};
 use crate::config::leaf::show_duration;
+use crate::config::plan::Proxies;
 use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT};
 use crate::config::{load_contracts, timeline_file};
 use crate::daemon::exit::Exit;
-use crate::daemon::start::show_faults;
+use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
 use crate::expose::api::grouped;
 use crate::expose::figures::{components, maintenance, not_seen_text, say_not_seen};
@@ -30,6 +31,7 @@ use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
 use crate::outward::config_files::Files;
 use crate::outward::history::past::Which;
+use crate::outward::own_calls::OwnCalls;
 use crate::words::Name;
 
 /// Months that `explain` looks ahead.
@@ -95,8 +97,10 @@ fn timeline_for(args: &SlaEvaluate, span: Span, named: &[Name]) -> Result<Timeli
         let value = given::json(path).map_err(|why| refuse(Exit::Usage, why))?;
         all.push(timeline_file::timeline(&value).map_err(|e| refuse(Exit::Usage, format!("{}: {e}", path.display())))?);
     }
+    // Contracts can come from elsewhere: then there need be no config.
+    let proxies = read_config(&args.place.config.path()).map_or(Proxies::None, |plan| plan.proxies);
     for url in &args.url {
-        let value = fetched(&format!("{}/api/v1/timeline?from={}&to={}", url.trim_end_matches('/'), instant(span.from), instant(span.to)))
+        let value = fetched(&format!("{}/api/v1/timeline?from={}&to={}", url.trim_end_matches('/'), instant(span.from), instant(span.to)), proxies)
             .map_err(|why| refuse(Exit::Unavailable, format!("no timeline from {url}: {why}")))?;
         all.push(timeline_file::timeline(&value).map_err(|e| refuse(Exit::Unavailable, format!("{url}: {e}")))?);
     }
@@ -119,10 +123,10 @@ pub fn own_timeline(place: &super::args::Place, span: Span, named: &[Name]) -> R
     Ok(told(reached, parts, maintenance(&connection, &grouped, span).map_err(local::complain)?))
 }
 
-fn fetched(url: &str) -> Result<Value, String> {
+fn fetched(url: &str, proxies: Proxies) -> Result<Value, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     runtime.block_on(async {
-        let response = crate::outward::notify::client()?.get(url).send().await.map_err(|e| e.without_url().to_string())?;
+        let response = OwnCalls::new()?.client_for(url, proxies)?.get(url).send().await.map_err(|e| e.without_url().to_string())?;
         if !response.status().is_success() {
             return Err(format!("it answered {}", response.status()));
         }

@@ -10,7 +10,7 @@ use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::{Reader, say_error};
-use crate::outward::notify::client;
+use crate::outward::own_calls::client;
 use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {

@@ -13,11 +13,21 @@ const VALUES_SHOWN: usize = 5;
 /// A title is looked for in this much of a page.
 const SAID_WITHIN: usize = 16 << 10;
 
+/// How much of a body a finding shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Quoting {
+    #[default]
+    Text,
+    /// Its length and type: it is the text of a stranger, to whom a redirect led.
+    Length,
+}
+
 /// Collects findings; the first that is not met decides the cause.
 #[derive(Default)]
 pub struct Verdicts {
     pub findings: Vec<Finding>,
     pub first_unmet: Option<Halt>,
+    pub quoting: Quoting,
 }
 
 impl Verdicts {
@@ -37,7 +47,7 @@ pub fn needs_body(expect: &HttpExpect) -> bool {
 pub fn head(expect: &HttpExpect, response: &Response, final_url: &str, verdicts: &mut Verdicts) {
     let status = response.status;
     let is_expected = expect.status.contains(status);
-    let said = if is_expected { None } else { said(response) };
+    let said = if is_expected { None } else { said(response, verdicts.quoting) };
     let found = said.map_or_else(|| status.to_string(), |text| format!("{status}: {text}"));
     verdicts.add(Cause::Status, format!("status in {}", expect.status.shown()), found, is_expected);
     if let Some(version) = &expect.version {
@@ -69,9 +79,12 @@ fn listed(values: &[&[u8]]) -> String {
 }
 
 /// What an unexpected answer says of itself: the title of a page, or the start of its text.
-fn said(response: &Response) -> Option<String> {
+fn said(response: &Response, quoting: Quoting) -> Option<String> {
     if response.status < 400 || response.values("content-encoding").next().is_some() {
         return None;
+    }
+    if quoting == Quoting::Length {
+        return (!response.body.is_empty()).then(|| measured(response, response.body.len()));
     }
     let start = &response.body[..response.body.len().min(SAID_WITHIN)];
     let lower = start.to_ascii_lowercase();
@@ -79,6 +92,15 @@ fn said(response: &Response) -> Option<String> {
     let title = after(b"<title>", 0).map(|at| at + 7).and_then(|start| after(b"</title>", start).map(|end| &response.body[start..end]));
     let text = title.unwrap_or(start).trim_ascii();
     (!text.is_empty()).then(|| shown(text))
+}
+
+/// What may be said of a stranger's body. Its type is a word of the stranger as well: only what a type is made of is shown.
+fn measured(response: &Response, length: usize) -> String {
+    let header = response.values("content-type").next().and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+    let essence = header.split(';').next().unwrap_or_default().trim();
+    let is_type = |text: &str| text.len() <= 60 && text.contains('/') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/+-._".contains(&b));
+    let of = if is_type(essence) { essence } else { "no known type" };
+    format!("{length} bytes of {of} from another origin, not shown")
 }
 
 /// A body without its codings, and where it ends.
@@ -98,7 +120,11 @@ pub fn body(expect: &HttpExpect, response: &Response, seen: &Seen, limits: &Limi
         if is_certain {
             let body = in_charset.unwrap_or(&seen.bytes);
             let charset = text.as_ref().map(|(name, _)| format!(" of {name}")).unwrap_or_default();
-            verdicts.add(Cause::BodyMismatch, expectation, format!("{} bytes{charset}: {}", seen.bytes.len(), shown(body)), met);
+            let found = match verdicts.quoting {
+                Quoting::Text => format!("{} bytes{charset}: {}", seen.bytes.len(), shown(body)),
+                Quoting::Length => measured(response, seen.bytes.len()),
+            };
+            verdicts.add(Cause::BodyMismatch, expectation, found, met);
         } else {
             verdicts.add(Cause::BodyLimit, expectation, beyond(limits), false);
         }
@@ -112,6 +138,7 @@ pub fn body(expect: &HttpExpect, response: &Response, seen: &Seen, limits: &Limi
         // JSON is UTF-8 whatever its Content-Type says (RFC 8259 section 8.1), unless it is not.
         let is_utf_8 = std::str::from_utf8(&seen.bytes).is_ok() && !seen.bytes.starts_with(b"\xEF\xBB\xBF");
         let (found, met) = json::judged(cel, in_charset.filter(|_| !is_utf_8).unwrap_or(&seen.bytes));
+        let found = if verdicts.quoting == Quoting::Length && !met { measured(response, seen.bytes.len()) } else { found };
         verdicts.add(Cause::JsonMismatch, expectation, found, met);
     }
 }

@@ -1,5 +1,6 @@
 //! The http kind: request, redirects, response, expectations; HTTP/1.1 and HTTP/2, plain and over TLS.
 
+mod hop;
 mod judge;
 mod redirect;
 mod request;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use url::Url;
 
+use self::hop::Journey;
+pub use self::hop::Standing;
 use self::judge::{beyond_limit, judge};
 use self::redirect::{Cookies, next_method};
 pub use self::redirect::{followed, redirect_of};
@@ -45,20 +48,28 @@ async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc
     let mut cookies = Cookies::default();
     let mut redirects = 0;
     let mut odd = Vec::new();
+    let mut journey = Journey::default();
     let keep = if expect::needs_body(&spec.expect) || spec.compression == Compression::Ask { Keep::Body } else { Keep::CountOnly };
-    let response = loop {
+    let (response, standing) = loop {
+        let standing = Standing::of(url, &at);
+        trace.at_stranger.set(standing == Standing::Foreign);
         let for_here = cookies.of(&at);
-        let step = Step { method, same_origin: at.origin() == url.origin(), is_first: redirects == 0, has_body, keep, cookies: for_here.as_deref() };
-        let mut response = fetch(net, trace, dial, &at, spec, step, deadline).await?;
-        odd.append(&mut response.odd);
-        let Some(location) = redirect_of(&response).filter(|_| spec.redirects > 0) else { break response };
+        let step = Step { method, standing, is_first: redirects == 0, has_body, keep, cookies: for_here.as_deref() };
+        let way = Way { net, dial, url: &at, spec, standing, journey: &journey, deadline };
+        let answered = fetch(way, trace, step).await;
+        let mut response = answered.map_err(|halt| standing.without_words(halt))?;
+        odd.extend(response.odd.drain(..).map(|note| standing.note_without_words(note)));
+        let Some(location) = redirect_of(&response).filter(|_| spec.redirects.max > 0) else { break (response, standing) };
         if let Some(halt) = beyond_limit(spec, &response) {
             return Err(halt);
         }
         redirects += 1;
         trace.facts.borrow_mut().redirects = redirects;
-        if redirects > spec.redirects {
-            return Err(Halt::down(Cause::RedirectLimit, format!("more than {} redirects", spec.redirects)));
+        if redirects > spec.redirects.max {
+            return Err(Halt::down(Cause::RedirectLimit, format!("more than {} redirects", spec.redirects.max)));
+        }
+        if let Some(address) = trace.facts.borrow().address {
+            journey.arrived(address);
         }
         cookies.keep(&response, &at);
         at = followed(&at, &location, spec.cross_origin)?;
@@ -69,56 +80,68 @@ async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc
     trace.facts.borrow_mut().findings.extend(odd.into_iter().map(Finding::odd));
     super::within(trace, spec.expect.within)?;
     trace.facts.borrow_mut().final_url = (redirects > 0).then(|| at.to_string());
-    judge(net, trace, spec, response, at.as_str()).await?;
+    judge(net, trace, spec, response, standing, at.as_str()).await.map_err(|halt| standing.without_words(halt))?;
     tls::expiring(net, trace, &spec.tls)
 }
 
-async fn fetch(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, step: Step<'_>, deadline: Instant) -> Result<Response, Halt> {
+async fn fetch(way: Way<'_>, trace: &Trace, step: Step<'_>) -> Result<Response, Halt> {
+    let Way { url, spec, .. } = way;
     let ask = Ask { method: step.method, keep: step.keep, limits: &spec.limits, reading: spec.reading };
-    let (mut stream, second) = connected(net, trace, dial, url, spec, alpn(spec.version), deadline).await?;
+    let (mut stream, second) = connected(way, trace, alpn(spec.version)).await?;
     if second {
         let (request, content) = request::second(url, spec, step)?;
         match Box::pin(http2::exchange(stream, trace, request, content, ask)).await {
             Ok(response) => return Ok(response),
-            Err(http2::Failure::Halt(halt)) => return Err(ended_early(trace, url, spec, halt)),
+            Err(http2::Failure::Halt(halt)) => return Err(way.ended_early(trace, halt)),
             Err(http2::Failure::Http11Required(halt)) if spec.version == HttpVersion::Http2 => return Err(halt),
             Err(http2::Failure::Http11Required(_)) => {
                 trace.facts.borrow_mut().findings.push(Finding::odd("the peer offers HTTP/2 and then requires HTTP/1.1 (HTTP_1_1_REQUIRED)".into()));
-                (stream, _) = Box::pin(connected(net, trace, dial, url, spec, alpn(HttpVersion::Http11), deadline)).await?;
+                (stream, _) = Box::pin(connected(way, trace, alpn(HttpVersion::Http11))).await?;
             }
         }
     }
     let answered = http1::exchange(&mut stream, trace, &request::first(url, spec, step), ask).await;
-    answered.map_err(|halt| ended_early(trace, url, spec, halt))
+    answered.map_err(|halt| way.ended_early(trace, halt))
 }
 
-/// Where we had no certificate to show, a server that asked for one and left wanted it.
-fn ended_early(trace: &Trace, url: &Url, spec: &Http, halt: Halt) -> Halt {
-    if url.scheme() == "https" && spec.tls.client.is_none() { peer::without_certificate(trace, halt) } else { halt }
+/// How one hop is reached.
+#[derive(Clone, Copy)]
+struct Way<'w> {
+    net: &'w Net,
+    dial: &'w Dial,
+    url: &'w Url,
+    spec: &'w Arc<Http>,
+    standing: Standing,
+    /// The hops before it.
+    journey: &'w Journey,
+    deadline: Instant,
+}
+
+impl Way<'_> {
+    /// Where we had no certificate to show, a server that asked for one and left wanted it.
+    fn ended_early(&self, trace: &Trace, halt: Halt) -> Halt {
+        let shows_one = self.standing == Standing::Own && self.spec.tls.client.is_some();
+        if self.url.scheme() == "https" && !shows_one { peer::without_certificate(trace, halt) } else { halt }
+    }
 }
 
 /// A connection for one request, and whether HTTP/2 is spoken over it.
-async fn connected<'t>(
-    net: &Net,
-    trace: &'t Trace,
-    dial: &Dial,
-    url: &Url,
-    spec: &Arc<Http>,
-    offered: &[&[u8]],
-    deadline: Instant,
-) -> Result<(Stream<'t>, bool), Halt> {
+async fn connected<'t>(way: Way<'_>, trace: &'t Trace, offered: &[&[u8]]) -> Result<(Stream<'t>, bool), Halt> {
+    let Way { net, dial, url, spec, standing, journey, deadline } = way;
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
-    let stream = dial::connect(net, trace, dial, host, port, deadline).await?;
+    let may = |address| journey.allows(spec.redirects.to, address);
+    let stream = dial::connect_where(net, trace, dial, (host, port), &may, deadline).await?;
     let prior = spec.version == HttpVersion::Http2;
     if url.scheme() != "https" {
         return Ok((Stream::Plain(stream), prior));
     }
-    let mut prepared = net.http_tls(spec).map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
+    let of_hop = standing.tls(&spec.tls);
+    let mut prepared = net.http_tls(spec, standing, &of_hop).map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
     if offered != alpn(spec.version) {
         prepared = Arc::new(prepared.offering(offered));
     }
-    let stream = Box::pin(tls::handshake(net, trace, &spec.tls, &prepared, host, stream)).await;
+    let stream = Box::pin(tls::handshake(net, trace, &of_hop, &prepared, host, stream)).await;
     let stream = stream.map_err(|halt| peer::in_place_of_tls(trace, port, halt))?;
     let chosen = stream.get_ref().1.alpn_protocol();
     if chosen.is_some_and(|c| !offered.contains(&c)) {

@@ -11,7 +11,8 @@ use super::super::super::trace::{Stage, Trace};
 use super::super::budget::{self, Share};
 use super::super::coding;
 use super::super::cost::{self, apart};
-use super::super::expect::{self, Seen, Verdicts};
+use super::super::expect::{self, Quoting, Seen, Verdicts};
+use super::hop::Standing;
 use crate::config::plan_probe::{Compression, Http, Reading};
 use crate::words::{Cause, Finding};
 
@@ -21,8 +22,9 @@ const INLINE_BODY: u64 = 64 << 10;
 const INLINE_JSON: u64 = 4 << 10;
 
 /// Holds the response against what is expected of it.
-pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &str) -> Result<(), Halt> {
-    let mut verdicts = Verdicts::default();
+pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Response, standing: Standing, final_url: &str) -> Result<(), Halt> {
+    let quoting = if standing == Standing::Foreign { Quoting::Length } else { Quoting::Text };
+    let mut verdicts = Verdicts { quoting, ..Verdicts::default() };
     let response = judge_head(trace, spec, response, final_url, &mut verdicts).await?;
     if response.is_cut {
         let limit = spec.limits.body;
@@ -64,9 +66,9 @@ async fn judge_head(trace: &Trace, spec: &Arc<Http>, response: Response, final_u
         return Ok(response);
     }
     trace.enter(Stage::Judging);
-    let (spec, url) = (spec.clone(), final_url.to_owned());
+    let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
     let judged = apart(move || {
-        let mut verdicts = Verdicts::default();
+        let mut verdicts = Verdicts { quoting, ..Verdicts::default() };
         expect::head(&spec.expect, &response, &url, &mut verdicts);
         (response, verdicts)
     })

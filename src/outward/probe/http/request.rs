@@ -9,6 +9,7 @@ use url::Url;
 
 use super::super::super::halt::Halt;
 use super::super::super::http1::Keep;
+use super::hop::Standing;
 use crate::config::plan_probe::{Auth, Compression, Http};
 use crate::config::secret::MaybeSecret;
 use crate::words::Reason;
@@ -21,7 +22,7 @@ const CODINGS: &str = "gzip, deflate, br, zstd";
 pub struct Step<'m> {
     pub method: &'m str,
     /// Secrets go to the origin of the config only.
-    pub same_origin: bool,
+    pub standing: Standing,
     pub is_first: bool,
     /// The method was not changed on the way, so that the body still belongs to it.
     pub has_body: bool,
@@ -31,9 +32,13 @@ pub struct Step<'m> {
 }
 
 impl Step<'_> {
+    fn is_own(&self) -> bool {
+        self.standing == Standing::Own
+    }
+
     /// What is sent as the body. A method that wants one says so when there is none (RFC 9110 section 8.6).
     pub fn content<'s>(&self, spec: &'s Http) -> Option<&'s str> {
-        let body = spec.body.as_deref().filter(|_| self.has_body && self.same_origin);
+        let body = spec.body.as_deref().filter(|_| self.has_body && self.is_own());
         body.or_else(|| matches!(self.method, "POST" | "PUT" | "PATCH").then_some(""))
     }
 
@@ -41,9 +46,9 @@ impl Step<'_> {
         let is_secret = matches!(value, MaybeSecret::Secret(_));
         // A name for the origin of the config is none for another; a body that stays behind is not described.
         let stays = is_secret || name.eq_ignore_ascii_case("host");
-        let leaves_body = spec.body.is_some() && !(self.has_body && self.same_origin);
+        let leaves_body = spec.body.is_some() && !(self.has_body && self.is_own());
         let describes_body = name.len() > 8 && name.as_bytes()[..8].eq_ignore_ascii_case(b"content-");
-        (self.same_origin || !stays) && !(leaves_body && describes_body)
+        (self.is_own() || !stays) && !(leaves_body && describes_body)
     }
 }
 
@@ -61,7 +66,7 @@ fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, std::borrow::Cow
     if spec.compression == Compression::Ask && !given("accept-encoding") {
         list.push(("Accept-Encoding", CODINGS.into()));
     }
-    match spec.auth.as_ref().filter(|_| step.same_origin) {
+    match spec.auth.as_ref().filter(|_| step.is_own()) {
         Some(Auth::Basic { username, password }) => {
             let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal()));
             list.push(("Authorization", format!("Basic {pair}").into()));
@@ -83,7 +88,7 @@ fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, std::borrow::Cow
 
 /// The Host that the config names for its own origin, and how it writes that header's name.
 fn own_host<'s>(spec: &'s Http, step: Step<'_>) -> Option<(&'s str, &'s str)> {
-    let found = spec.headers.iter().filter(|_| step.same_origin).find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let found = spec.headers.iter().filter(|_| step.is_own()).find(|(name, _)| name.eq_ignore_ascii_case("host"));
     found.map(|(name, value)| (name.as_str(), value.reveal()))
 }
 
@@ -98,7 +103,7 @@ fn authority(url: &Url) -> String {
 fn target(url: &Url, spec: &Http, step: Step<'_>) -> String {
     let mut url = std::borrow::Cow::Borrowed(url);
     // A redirect's own query is taken as it is.
-    if step.same_origin && step.is_first && !spec.query.is_empty() {
+    if step.is_own() && step.is_first && !spec.query.is_empty() {
         url.to_mut().query_pairs_mut().extend_pairs(spec.query.iter().map(|(name, value)| (name, value.reveal())));
     }
     match url.query() {

@@ -1,0 +1,237 @@
+//! Redirects and trust: what of the config belongs to each hop of a chain, and to which addresses one may lead.
+//!
+//! What a server says in a Location is the word of a stranger. Identity and secrets stay with the origin of the config, the
+//! trust that the config lends stays with its host, and no hop leads into a network that the chain was not let into:
+//! docs/decisions/036-redirects.md.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use url::Url;
+
+use super::super::super::halt::Halt;
+use super::super::super::networks::{Network, network_of};
+use crate::config::plan_probe::{RedirectsTo, Tls, Verify};
+use crate::words::Cause;
+
+/// What the origin of a hop is to that of the config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// The origin of the config: scheme, host and port.
+    Own,
+    /// The same host, from http on port 80 to https on port 443.
+    Upgraded,
+    /// Somebody else.
+    Foreign,
+}
+
+impl Standing {
+    pub fn of(config: &Url, at: &Url) -> Self {
+        let is = |url: &Url, scheme: &str, port: u16| url.scheme() == scheme && url.port_or_known_default() == Some(port);
+        if at.origin() == config.origin() {
+            Standing::Own
+        } else if config.host() == at.host() && is(config, "http", 80) && is(at, "https", 443) {
+            Standing::Upgraded
+        } else {
+            Standing::Foreign
+        }
+    }
+
+    /// How TLS is spoken with such an origin. What the config demands of a handshake it demands of each; what it lends stays.
+    pub fn tls(self, spec: &Tls) -> Cow<'_, Tls> {
+        let lent = match self {
+            Standing::Own => return Cow::Borrowed(spec),
+            Standing::Upgraded => (spec.ca.clone(), spec.server_name.clone()),
+            Standing::Foreign => (None, None),
+        };
+        Cow::Owned(Tls {
+            ca: lent.0,
+            server_name: lent.1,
+            client: None,
+            verify: Verify::Full,
+            min_version: spec.min_version,
+            groups: spec.groups.clone(),
+            expiring_within: spec.expiring_within,
+            expect: spec.expect.clone(),
+        })
+    }
+
+    /// A halt without the words of a stranger: they stand in quotes. The causes are those that quote an answer.
+    pub fn without_words(self, halt: Halt) -> Halt {
+        match (self, halt) {
+            (
+                Standing::Foreign,
+                Halt::Down(
+                    cause @ (Cause::HttpMalformed
+                    | Cause::HttpTruncated
+                    | Cause::ProtocolError
+                    | Cause::DecodeError
+                    | Cause::ConnectReset
+                    | Cause::TlsHandshake
+                    | Cause::TlsClientAuth),
+                    detail,
+                ),
+            ) => Halt::Down(cause, unquoted(detail)),
+            (_, halt) => halt,
+        }
+    }
+
+    /// The same of a note about an answer.
+    pub fn note_without_words(self, note: String) -> String {
+        match self {
+            Standing::Foreign => unquoted(note),
+            Standing::Own | Standing::Upgraded => note,
+        }
+    }
+}
+
+fn unquoted(text: String) -> String {
+    match text.find(['"', '`']) {
+        Some(at) => format!("{}(text of another origin, not shown)", &text[..at]),
+        None => text,
+    }
+}
+
+/// Where a chain of redirects has been.
+#[derive(Debug, Default)]
+pub struct Journey {
+    first: Option<Network>,
+    been: Vec<IpAddr>,
+    was_public: bool,
+}
+
+impl Journey {
+    /// A request of the chain went to this address.
+    pub fn arrived(&mut self, address: IpAddr) {
+        let address = address.to_canonical();
+        let network = network_of(address);
+        self.first.get_or_insert(network);
+        self.was_public |= network == Network::Public;
+        if !self.been.contains(&address) {
+            self.been.push(address);
+        }
+    }
+
+    /// Whether the next request may go there. The first may go wherever the config says.
+    pub fn allows(&self, to: RedirectsTo, address: IpAddr) -> Result<(), Halt> {
+        let Some(first) = self.first else { return Ok(()) };
+        let network = network_of(address);
+        // Once a public server has had a say, only places where the chain was before it are still those of the target.
+        let is_own = network == first && (!self.was_public || self.been.contains(&address.to_canonical()));
+        let (is_allowed, key, why) = match to {
+            RedirectsTo::Any => return Ok(()),
+            RedirectsTo::Public => (network == Network::Public, "public", "only public addresses are allowed".to_owned()),
+            RedirectsTo::SameNetwork => {
+                let why = match (network == first, first) {
+                    (true, _) => "a public server led there".to_owned(),
+                    (false, first) => format!("the address of the config's URL is {}", first.as_str()),
+                };
+                (network == Network::Public || is_own, "same_network", why)
+            }
+        };
+        if is_allowed {
+            return Ok(());
+        }
+        let what = network.as_str();
+        Err(Halt::down(
+            Cause::RedirectPolicy,
+            format!("the redirect leads to {address}, a {what} address: {why} (probe.http.redirects.to = \"{key}\"; \"any\" would follow it)"),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("a URL")
+    }
+
+    #[test]
+    fn only_the_origin_is_its_own_and_only_the_usual_upgrade_keeps_the_host() {
+        use Standing::*;
+        for (config, at, standing) in [
+            ("https://x.example/a", "https://x.example:443/b", Own),
+            ("http://x.example/a", "http://X.EXAMPLE:80/b", Own),
+            ("http://x.example/", "https://x.example/login", Upgraded),
+            ("http://x.example:80/", "https://x.example:443/", Upgraded),
+            ("http://x.example/", "https://www.x.example/", Foreign),
+            ("http://x.example/", "https://x.example:8443/", Foreign),
+            ("http://x.example:8080/", "https://x.example/", Foreign),
+            ("https://x.example/", "http://x.example/", Foreign),
+            ("https://x.example/", "https://x.example:8443/", Foreign),
+            ("https://x.example/", "https://y.example/", Foreign),
+            ("http://x.example/", "http://x.example:81/", Foreign),
+        ] {
+            assert_eq!(Standing::of(&url(config), &url(at)), standing, "{config} -> {at}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_keeps_authorities_and_name_a_stranger_nothing_and_neither_the_identity() {
+        use crate::config::plan_probe::{CaFile, ClientCertificate};
+        use crate::config::secret::Secret;
+        let ca = CaFile { path: "/ca".into(), pem: "pem".into() };
+        let client = ClientCertificate { chain_pem: "chain".into(), key_pem: Secret::new("key") };
+        let spec = Tls { ca: Some(ca), server_name: Some("name".into()), client: Some(client), verify: Verify::None, ..Tls::default() };
+        for (standing, keeps_ca, keeps_client, verify) in
+            [(Standing::Own, true, true, Verify::None), (Standing::Upgraded, true, false, Verify::Full), (Standing::Foreign, false, false, Verify::Full)]
+        {
+            let tls = standing.tls(&spec);
+            assert_eq!((tls.ca.is_some(), tls.server_name.is_some()), (keeps_ca, keeps_ca), "{standing:?}");
+            assert_eq!((tls.client.is_some(), tls.verify), (keeps_client, verify), "{standing:?}");
+        }
+    }
+
+    /// Addresses that requests went to, where the next would go, and whether it may under `public` and `same_network`.
+    const JOURNEYS: [(&[&str], &str, bool, bool); 19] = [
+        (&["198.51.100.1"], "203.0.113.1", true, true),
+        (&["198.51.100.1"], "127.0.0.1", false, false),
+        (&["198.51.100.1"], "10.0.0.1", false, false),
+        (&["198.51.100.1"], "169.254.169.254", false, false),
+        (&["198.51.100.1"], "::ffff:127.0.0.1", false, false),
+        (&["198.51.100.1"], "64:ff9b::a00:1", false, false),
+        (&["198.51.100.1"], "fd00::1", false, false),
+        (&["198.51.100.1"], "0.0.0.0", false, false),
+        (&["198.51.100.1", "203.0.113.1"], "100.64.0.1", false, false),
+        (&["10.0.0.1"], "10.0.0.2", false, true),
+        (&["10.0.0.1"], "fd00::1", false, true),
+        (&["10.0.0.1"], "198.51.100.1", true, true),
+        (&["10.0.0.1"], "127.0.0.1", false, false),
+        (&["10.0.0.1"], "169.254.169.254", false, false),
+        (&["127.0.0.1"], "127.0.0.1", false, true),
+        (&["127.0.0.1"], "::1", false, true),
+        (&["127.0.0.1"], "10.0.0.1", false, false),
+        // To a login in public, and back: to where the chain was, and nowhere else.
+        (&["10.0.0.1", "198.51.100.1"], "10.0.0.1", false, true),
+        (&["10.0.0.1", "198.51.100.1"], "10.0.0.2", false, false),
+    ];
+
+    #[test]
+    fn a_chain_stays_in_the_networks_it_was_let_into() {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        for (been, next, public, same) in JOURNEYS {
+            let mut journey = Journey::default();
+            assert_eq!(journey.allows(RedirectsTo::Public, address(next)), Ok(()), "the config's own address is free");
+            been.iter().for_each(|at| journey.arrived(address(at)));
+            for (to, is_allowed) in [(RedirectsTo::Public, public), (RedirectsTo::SameNetwork, same), (RedirectsTo::Any, true)] {
+                let found = journey.allows(to, address(next));
+                assert_eq!(found.is_ok(), is_allowed, "{been:?} -> {next}, {to:?}: {found:?}");
+                let Err(Halt::Down(cause, detail)) = found else { continue };
+                assert_eq!(cause, Cause::RedirectPolicy);
+                assert!(detail.contains(next) && detail.contains("probe.http.redirects.to"), "{detail}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_stranger_said_is_left_out_of_a_halt() {
+        let halt = || Halt::down(Cause::HttpMalformed, "the peer speaks SSH, not HTTP/1: it sent \"SSH-2.0 \\\"secret\\\"\"");
+        assert_eq!(Standing::Own.without_words(halt()), halt());
+        let left = Halt::down(Cause::HttpMalformed, "the peer speaks SSH, not HTTP/1: it sent (text of another origin, not shown)");
+        assert_eq!(Standing::Foreign.without_words(halt()), left);
+        let ours = Halt::down(Cause::TlsCertName, "valid for \"x\"");
+        assert_eq!(Standing::Foreign.without_words(ours.clone()), ours);
+    }
+}
