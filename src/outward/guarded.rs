@@ -45,13 +45,28 @@ fn folder(path: &Path, sticky: Sticky) -> Result<(), String> {
     let Ok(found) = std::fs::metadata(path) else { return Ok(()) };
     match sticky {
         Sticky::Keeps if found.mode() & STICKY != 0 => Ok(()),
+        _ if found.mode() & WRITTEN_BY_OTHERS != 0 && is_mounted_read_only(path) => Ok(()),
         Sticky::Keeps | Sticky::Lets => writers(path, found.mode()),
     }
 }
 
-/// Containers mount configs and secrets read-only, in folders whose mode says otherwise.
+/// Kubernetes mounts configs read-only, at folders of mode 0777. That a path cannot be written to from here is not enough: a service manager
+/// shows the host's /etc like that, in which others go on writing.
+fn is_mounted_read_only(folder: &Path) -> bool {
+    let Ok(real) = folder.canonicalize() else { return false };
+    std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| is_read_only_mount(&mounts, &real))
+}
+
+/// Of the mounts at one place, the last covers the others.
+fn is_read_only_mount(mounts: &str, place: &Path) -> bool {
+    let place = place.display().to_string().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012");
+    let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let own = fields.rfind(|fields| fields.get(4).is_some_and(|at| *at == place));
+    own.and_then(|fields| fields.get(5).map(|options| options.split(',').any(|option| option == "ro"))).unwrap_or(false)
+}
+
 fn writers(path: &Path, mode: u32) -> Result<(), String> {
-    if mode & WRITTEN_BY_OTHERS == 0 || sys::is_read_only(path) {
+    if mode & WRITTEN_BY_OTHERS == 0 {
         return Ok(());
     }
     Err(format!("{} of `{}` lets {} change it; run: chmod go-w {}", shown(mode), path.display(), who(mode), quoted(path)))
@@ -162,6 +177,21 @@ mod tests {
             (0o41777, 0, 0, "mode 1777 lets every user change it; run: chmod go-w"),
         ] {
             assert!(matches!(of(mode, owner, user), Standing::Refused(why) if why.contains(said)), "{mode:o} {owner} {user}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_mounted_read_only_where_it_is_the_mount_itself() {
+        let mounts = "22 1 254:1 / / ro,relatime - ext4 /dev/vda ro\n\
+                      30 22 254:1 /pods/1 /config ro,relatime - ext4 /dev/vda rw\n\
+                      31 22 254:1 /pods/2 /the\\040config ro - ext4 /dev/vda rw\n\
+                      32 22 254:1 /pods/3 /data rw - ext4 /dev/vda rw\n\
+                      33 30 254:1 /pods/4 /covered ro - ext4 /dev/vda rw\n\
+                      34 33 254:1 /pods/5 /covered rw - ext4 /dev/vda rw\n";
+        for (place, expected) in
+            [("/config", true), ("/the config", true), ("/data", false), ("/covered", false), ("/etc/probity", false), ("/config/deeper", false)]
+        {
+            assert_eq!(is_read_only_mount(mounts, Path::new(place)), expected, "{place}");
         }
     }
 

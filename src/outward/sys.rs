@@ -290,15 +290,6 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Whether nothing can be written below this path, as on the mounts of configs and secrets of containers.
-pub fn is_read_only(path: &std::path::Path) -> bool {
-    use std::os::unix::ffi::OsStrExt;
-    let Ok(path) = std::ffi::CString::new(path.as_os_str().as_bytes()) else { return false };
-    let mut found = MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: `path` is a string with its end, and `found` is valid to write to; it is read only when the call has filled it.
-    unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) == 0 && found.assume_init().f_flag & libc::ST_RDONLY != 0 }
-}
-
 /// Raises the soft limit of open files to the hard one; returns the limit then in force.
 pub fn raise_open_files() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
