@@ -32,7 +32,7 @@ from bench import BLACKBOX, HTTP, PORT, PROMETHEUS
 MOST_MIB = 6 << 10
 ENDPOINTS = 500
 AGAIN_S = 2.0
-GET_METRICS = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
+GET_METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 # ---- the clients ------------------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ async def until_closed(loop, s):
 
 
 async def unfinished(loop, s):
-    await loop.sock_sendall(s, b"GET /metrics HTTP/1.1\r\nHost: a\r\n")
+    await loop.sock_sendall(s, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n")
     await until_closed(loop, s)
 
 
@@ -52,7 +52,7 @@ async def silent(loop, s):
 
 
 async def slowly(loop, s, path):
-    await loop.sock_sendall(s, b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+    await loop.sock_sendall(s, b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
     while await loop.sock_recv(s, 1):
         await asyncio.sleep(1)
 
@@ -73,7 +73,7 @@ async def bytewise(loop, s):
 
 async def pipelined(loop, s):
     while True:
-        await loop.sock_sendall(s, b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n" * 50)
+        await loop.sock_sendall(s, b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
         await asyncio.sleep(1)
         if not await loop.sock_recv(s, 65536):
             return
@@ -95,7 +95,7 @@ async def resets(loop, s):
 
 
 async def large_heads(loop, s):
-    await loop.sock_sendall(s, b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (17 << 10) + b"\r\n\r\n")
+    await loop.sock_sendall(s, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (17 << 10) + b"\r\n\r\n")
     await until_closed(loop, s)
 
 
