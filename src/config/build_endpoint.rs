@@ -196,7 +196,7 @@ impl Builder<'_> {
         let layers = tables;
         let shared = match kind {
             Kind::Http => Shared::Http(Arc::new(build_probe::http(layers, self.surroundings))),
-            Kind::Tcp => Shared::Tcp(Arc::new(build_probe::tcp(layers))),
+            Kind::Tcp => Shared::Tcp(Arc::new(build_probe::tcp(layers, self.surroundings))),
             Kind::Tls => Shared::Tls(Arc::new(build_probe::tls_probe(layers, self.surroundings))),
             Kind::Icmp => Shared::Icmp(Arc::new(build_probe::icmp(layers))),
             Kind::Dns => Shared::Dns(Arc::new(build_probe::dns(layers))),

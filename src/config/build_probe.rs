@@ -30,12 +30,13 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
     let expect = layers.layers("expect");
     let tls_expect = tls_expect(&expect.layers("tls"));
     let (headers, query, auth) = (request_headers(layers, surroundings), secret_query(layers, surroundings), auth(layers, surroundings));
-    let mask = mask(&headers, &query, auth.as_ref());
+    let body = layers.item("body").and_then(|i| maybe_secret(&i, surroundings)).map(Sent);
+    let mask = mask(&headers, &query, auth.as_ref(), body.as_ref());
     Http {
         method: layers.item("method").and_then(|i| method(&i)).unwrap_or_else(|| "GET".into()),
         headers,
         query,
-        body: layers.item("body").and_then(|i| i.text()),
+        body,
         auth,
         mask,
         version: layers.item("version").and_then(|i| i.word(&HttpVersion::WORDS)).unwrap_or(HttpVersion::Auto),
@@ -56,14 +57,14 @@ pub fn http(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
 }
 
 /// Everything that a spec keeps secret.
-fn mask(headers: &[(String, MaybeSecret)], query: &[(String, Secret)], auth: Option<&Auth>) -> Mask {
+fn mask(headers: &[(String, MaybeSecret)], query: &[(String, Secret)], auth: Option<&Auth>, body: Option<&Sent>) -> Mask {
     let mut secrets: Vec<Secret> = query.iter().map(|(_, value)| value.clone()).collect();
     match auth {
         Some(Auth::Basic { password, .. }) => secrets.push(password.clone()),
         Some(Auth::Bearer(token)) => secrets.push(token.clone()),
         None => {}
     }
-    for (_, value) in headers {
+    for value in headers.iter().map(|(_, value)| value).chain(body.map(|Sent(value)| value)) {
         match value {
             MaybeSecret::Secret(secret) => secrets.push(secret.clone()),
             MaybeSecret::Plain(_) => {}
@@ -335,11 +336,11 @@ fn compiled(text: &str) -> Result<(regex::bytes::Regex, u32), regex::Error> {
     last
 }
 
-pub fn tcp(layers: &Layers) -> Tcp {
+pub fn tcp(layers: &Layers, surroundings: &dyn Surroundings) -> Tcp {
     let mut dialogue = Vec::new();
     for step in layers.item("dialogue").iter().flat_map(Item::list) {
         let Some(section) = step.section() else { continue };
-        let send = section.item("send").and_then(|i| i.text());
+        let send = section.item("send").and_then(|i| maybe_secret(&i, surroundings)).map(Sent);
         let expect = section.item("expect").and_then(|i| pattern(&i));
         section.end();
         match (send, expect) {
@@ -352,7 +353,11 @@ pub fn tcp(layers: &Layers) -> Tcp {
             (None, None) => {}
         }
     }
-    Tcp { dialogue, within: expect_within(layers) }
+    let secrets = dialogue.iter().filter_map(|step| match step {
+        DialogueStep::Send(Sent(MaybeSecret::Secret(secret))) => Some(secret.clone()),
+        DialogueStep::Send(Sent(MaybeSecret::Plain(_))) | DialogueStep::Expect(_) => None,
+    });
+    Tcp { mask: Mask::of(secrets.collect()), dialogue, within: expect_within(layers) }
 }
 
 fn expect_within(layers: &Layers) -> Option<Ms> {

@@ -85,7 +85,7 @@ pub struct Http {
     pub headers: Vec<(String, MaybeSecret)>,
     /// Appended to the URL's query when it is sent.
     pub query: Vec<(String, Secret)>,
-    pub body: Option<String>,
+    pub body: Option<Sent>,
     pub auth: Option<Auth>,
     /// Hides what is secret in `headers`, `query` and `auth` in texts that come back.
     pub mask: Mask,
@@ -389,15 +389,35 @@ impl TlsVersion {
     pub const WORDS: [(&'static str, TlsVersion); 2] = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 }
 
-#[derive(Debug, Clone, Default)]
+/// A text that is sent: as the config has it, or from a secret's source.
+#[derive(Clone)]
+pub struct Sent(pub MaybeSecret);
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Part of an endpoint's digest: an inline text is what it was when there were no others.
+        write!(f, "{:?}", self.0.shown())
+    }
+}
+
+#[derive(Clone, Default)]
 pub struct Tcp {
+    /// Hides what is secret in the dialogue in texts that come back.
+    pub mask: Mask,
     pub dialogue: Vec<DialogueStep>,
     pub within: Option<Ms>,
 }
 
+impl std::fmt::Debug for Tcp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Part of an endpoint's digest: the mask follows from the dialogue.
+        f.debug_struct("Tcp").field("dialogue", &self.dialogue).field("within", &self.within).finish()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum DialogueStep {
-    Send(String),
+    Send(Sent),
     /// Read lines until one matches.
     Expect(Pattern),
 }
@@ -469,6 +489,15 @@ impl Probe {
             Probe::Tls { .. } => Kind::Tls,
             Probe::Icmp { .. } => Kind::Icmp,
             Probe::Dns { .. } => Kind::Dns,
+        }
+    }
+
+    /// Hides what is secret in what an endpoint gives back.
+    pub fn mask(&self) -> Option<&Mask> {
+        match self {
+            Probe::Http { spec, .. } => Some(&spec.mask),
+            Probe::Tcp { spec, .. } => Some(&spec.mask),
+            Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
         }
     }
 

@@ -150,7 +150,7 @@ fn print_probe(out: &mut String, e: &Endpoint) {
                 .dialogue
                 .iter()
                 .map(|s| match s {
-                    DialogueStep::Send(text) => format!("{{ send = {} }}", quoted(text)),
+                    DialogueStep::Send(text) => format!("{{ send = {} }}", quoted(text.0.shown())),
                     DialogueStep::Expect(p) => format!("{{ expect = {} }}", quoted(&p.text)),
                 })
                 .collect();
@@ -200,7 +200,7 @@ fn print_http(out: &mut String, url: &str, spec: &Http) {
         None => {}
     }
     if let Some(body) = &spec.body {
-        let _ = writeln!(out, "probe.http.body = {}", quoted(body));
+        let _ = writeln!(out, "probe.http.body = {}", quoted(body.0.shown()));
     }
     let l = &spec.limits;
     let _ = writeln!(

@@ -5,13 +5,22 @@ use std::path::Path;
 use super::source::Surroundings;
 use super::walk::Item;
 use toml::de::DeValue;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// A text that no surface may show. `Debug` and every printer give `<secret>`.
+/// A text that no surface may show. `Debug` and every printer give `<secret>`. Its memory is wiped when it goes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 /// What stands in place of a secret.
 pub const MASK: &str = "<secret>";
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Secret {}
 
 impl Secret {
     pub fn new(text: impl Into<String>) -> Self {
@@ -78,7 +87,7 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
         },
     };
     match text {
-        Ok(text) => Some(Secret::new(text.trim_end_matches(['\r', '\n']))),
+        Ok(text) => Some(Secret::new(Zeroizing::new(text).trim_end_matches(['\r', '\n']))),
         Err(why) => {
             place.fault(
                 format!("the secret `{}` cannot be read: {why}", item.path),
@@ -94,5 +103,18 @@ pub fn maybe_secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Mayb
     match item.value {
         DeValue::Table(_) => secret(item, surroundings).map(MaybeSecret::Secret),
         _ => item.text().map(MaybeSecret::Plain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_wiped_when_it_goes() {
+        // What a buffer holds after its end cannot be read without unsafe code: that it is wiped is a matter of types.
+        fn is_wiped<T: ZeroizeOnDrop>(_: &T) {}
+        is_wiped(&Secret::new("planted"));
+        assert!(std::mem::needs_drop::<Secret>());
     }
 }

@@ -28,6 +28,7 @@ const FAILS_AFTER: Duration = Duration::from_secs(20);
 const COMES_BACK_AFTER: Duration = Duration::from_secs(40);
 
 pub fn run(demo: &Demo) -> Exit {
+    crate::outward::sys::close_memory();
     match try_run(demo) {
         Ok(exit) => exit,
         Err(why) => {

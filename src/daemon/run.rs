@@ -51,6 +51,8 @@ pub type Ending = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// Runs the daemon of a config file until a signal ends it.
 pub fn run(config: &Path) -> Exit {
+    // Before the first secret is read.
+    crate::outward::sys::close_memory();
     let plan = match start::read_config(config) {
         Ok(plan) => plan,
         Err(faults) => {

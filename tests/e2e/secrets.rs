@@ -211,3 +211,58 @@ async fn no_secret_is_on_any_surface_of_the_daemon() {
     }
     assert!(surfaces["notifications"].contains("<secret>") && surfaces["/api/v1/endpoints"].contains("<secret>"), "they were given back");
 }
+
+#[tokio::test]
+async fn a_body_and_the_words_of_a_dialogue_can_be_secret_and_come_back_masked() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let secret = "Zebra<k3y>&more";
+    let file = directory.path().join("secret");
+    std::fs::write(&file, format!("{secret}\n")).expect("written");
+    // An http server that gives its request's body back, and one that gives back what it hears.
+    let web = tcp(move |mut stream| async move {
+        read_head(&mut stream).await;
+        let mut body = vec![0; secret.len()];
+        stream.read_exact(&mut body).await.expect("the body");
+        let body = String::from_utf8_lossy(&body).into_owned();
+        let answer = format!("HTTP/1.1 500 X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        let _ = stream.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    let words = tcp(move |mut stream| async move {
+        let mut heard = vec![0; secret.len() + 2];
+        stream.read_exact(&mut heard).await.expect("the words");
+        let _ = stream.write_all(&heard).await;
+    })
+    .await;
+    let dialogue = |last: &str| {
+        let sends = format!("{{ send = {{ file = {file:?} }} }}, {{ send = \"\\r\\n\" }}");
+        format!("probe.tcp.address = \"127.0.0.1:{words}\"\nprobe.tcp.dialogue = [{sends}, {last}]")
+    };
+    let post = format!("probe.http.url = \"http://127.0.0.1:{web}/\"\nprobe.http.method = \"POST\"\nprobe.http.body = {{ file = {file:?} }}");
+    for lines in [post, dialogue("{ expect = \"^never\" }"), dialogue("{ expect = \"^Zebra\" }, { expect = \"x\" }")] {
+        let endpoint = endpoint(&format!("timeout = \"1s\"\n{lines}"));
+        let told = tokio::task::LocalSet::new().run_until(async { format!("{:?}", run(&Net::default(), &endpoint).await.outcome) }).await;
+        assert!(told.contains("<secret>") && !told.contains("k3y"), "{told}");
+        let printed = probity::config::print::effective(&plan(&format!("[[endpoint]]\nname = \"e\"\n{lines}\n")));
+        assert!(printed.contains("\"<secret>\"") && !printed.contains("k3y"), "{printed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_leaves_no_core() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = std::fs::File::options().create(true).append(true).open(directory.path().join("log")).expect("a log");
+    let pid = directory.path().join("pid");
+    let command = |config: &std::path::Path| {
+        let mut command = std::process::Command::new("sh");
+        // As large as it may be, before.
+        let script = "ulimit -S -c $(ulimit -H -c); echo $$ > \"$2\"; exec \"$0\" run --config \"$1\"";
+        command.args(["-c", script, env!("CARGO_BIN_EXE_probity")]).arg(config).arg(&pid);
+        command
+    };
+    let _daemon = Daemon::start_logging(directory.path(), "", log.into(), command).await;
+    let pid = std::fs::read_to_string(&pid).expect("written");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", pid.trim())).expect("a process");
+    let core: Vec<&str> = limits.lines().find(|l| l.starts_with("Max core file size")).expect("a line").split_whitespace().skip(4).collect();
+    assert_eq!(core[..2], ["0", "0"], "{limits}");
+}

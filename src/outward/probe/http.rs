@@ -28,20 +28,6 @@ use crate::config::plan_probe::{Compression, Http, HttpVersion};
 use crate::words::{Cause, Finding, Reason};
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, deadline: Instant) -> Result<(), Halt> {
-    let result = unscrubbed(net, trace, dial, url, spec, deadline).await;
-    // An endpoint may give back what it was sent.
-    let mut facts = trace.facts.borrow_mut();
-    facts.final_url = facts.final_url.take().map(|text| spec.mask.apply(text));
-    for finding in &mut facts.findings {
-        finding.found = spec.mask.apply(std::mem::take(&mut finding.found));
-    }
-    result.map_err(|halt| match halt {
-        Halt::Down(cause, detail) => Halt::Down(cause, spec.mask.apply(detail)),
-        Halt::Unmeasured(reason, detail) => Halt::Unmeasured(reason, spec.mask.apply(detail)),
-    })
-}
-
-async fn unscrubbed(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<Http>, deadline: Instant) -> Result<(), Halt> {
     let mut at = url.clone();
     let mut method = spec.method.as_str();
     let mut has_body = true;

@@ -22,9 +22,10 @@ use super::halt::Halt;
 use super::net::Net;
 use super::peer;
 use super::trace::{Stage, Trace};
+use crate::config::mask::Mask;
 use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
-use crate::words::{Cause, Finding, Ms, Outcome, PhaseTimes, Reason};
+use crate::words::{Cause, Facts, Finding, Ms, Outcome, PhaseTimes, Reason};
 
 /// What one probe found and how long it took.
 #[derive(Debug, Clone)]
@@ -63,7 +64,11 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
             Some(if stage == Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), unfinished(&trace, stage)) })
         }
     };
-    let facts = Box::new(trace.facts.take());
+    let mut facts = Box::new(trace.facts.take());
+    let halt = match endpoint.probe.mask() {
+        Some(mask) => scrubbed(mask, &mut facts, halt),
+        None => halt,
+    };
     // An endpoint that let its time pass took all of it, whatever it did meanwhile.
     let least_us = if is_over { timeout * 1000 } else { 0 };
     let outcome = match halt {
@@ -72,6 +77,18 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
     };
     Report { outcome, phases: trace.phases(), duration_us: trace.duration_us().max(least_us), started_ns: trace.started_ns }
+}
+
+/// An endpoint may give back what it was sent, and then let its time pass.
+fn scrubbed(mask: &Mask, facts: &mut Facts, halt: Option<Halt>) -> Option<Halt> {
+    facts.final_url = facts.final_url.take().map(|text| mask.apply(text));
+    for finding in &mut facts.findings {
+        finding.found = mask.apply(std::mem::take(&mut finding.found));
+    }
+    halt.map(|halt| match halt {
+        Halt::Down(cause, detail) => Halt::Down(cause, mask.apply(detail)),
+        Halt::Unmeasured(reason, detail) => Halt::Unmeasured(reason, mask.apply(detail)),
+    })
 }
 
 async fn by_kind(net: &Net, trace: &Trace, endpoint: &Endpoint, deadline: Instant) -> Result<(), Halt> {

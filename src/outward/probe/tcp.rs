@@ -23,6 +23,7 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, sp
         match step {
             DialogueStep::Send(text) => {
                 trace.enter(Stage::Request);
+                let text = text.0.reveal();
                 dialogue.sent(text);
                 stream.write_all(text.as_bytes()).await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
             }

@@ -38,7 +38,7 @@ impl Step<'_> {
 
     /// What is sent as the body. A method that wants one says so when there is none (RFC 9110 section 8.6).
     pub fn content<'s>(&self, spec: &'s Http) -> Option<&'s str> {
-        let body = spec.body.as_deref().filter(|_| self.has_body && self.is_own());
+        let body = spec.body.as_ref().map(|body| body.0.reveal()).filter(|_| self.has_body && self.is_own());
         body.or_else(|| matches!(self.method, "POST" | "PUT" | "PATCH").then_some(""))
     }
 
