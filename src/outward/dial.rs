@@ -4,7 +4,7 @@
 //! attempt's address, error and time is a fact.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -208,7 +208,7 @@ async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
     }
     // Where nothing was sent again, the kernel's own round trip is when the answer came, not when we woke.
     let now_ns = KernelClock::Boottime.now_ns();
-    let known = sys::tcp_facts(stream.as_raw_fd());
+    let known = sys::tcp_facts(stream.as_fd());
     let kernel_ns = match known {
         Some(facts) if pending && facts.retransmits == 0 && facts.rtt_us > 0 => asked_ns + u64::from(facts.rtt_us) * 1000,
         _ => now_ns,

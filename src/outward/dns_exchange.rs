@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 use hickory_proto::op::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
@@ -85,7 +85,7 @@ async fn over_udp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Ex
     let mut buffer = vec![0; UDP_BUFFER];
     let mut last_wrong = None;
     loop {
-        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_raw_fd(), &mut buffer)).await;
+        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_fd(), &mut buffer)).await;
         let received = match received {
             Ok(received) => received,
             Err(error) => return arrived(&error),

@@ -123,15 +123,21 @@ impl TimerFd {
     }
 }
 
-/// Watches a descriptor that its owner keeps open and never exchanges.
-pub trait KeepsItsDescriptor: AsFd + AsRawFd {}
-impl KeepsItsDescriptor for TimerFd {}
-impl KeepsItsDescriptor for socket2::Socket {}
+/// An owner of one descriptor that stays open and the same for as long as the owner lives.
+///
+/// # Safety
+///
+/// `as_raw_fd` gives the same descriptor in every call, and the descriptor is closed by the drop of its owner and by nothing else,
+/// not even through a shared reference: the runtime goes on to watch its number, which the kernel would give to somebody else.
+pub unsafe trait KeepsItsDescriptor: AsFd + AsRawFd {}
+// SAFETY: the one field is never exchanged, and its drop closes it.
+unsafe impl KeepsItsDescriptor for TimerFd {}
+// SAFETY: a socket2::Socket owns one descriptor; no method of it closes or exchanges that, and its drop closes it.
+unsafe impl KeepsItsDescriptor for socket2::Socket {}
 
 /// Registers with the runtime that this is called in.
 pub fn watch<T: KeepsItsDescriptor>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
-    // SAFETY: the trait is implemented above only for types that own one descriptor, close it on drop, and give the
-    // same one from every call of as_fd.
+    // SAFETY: what the trait promises is what is asked for here.
     unsafe { AsyncFd::register_with_interest(owner, interest) }.map_err(io::Error::from)
 }
 
@@ -142,12 +148,12 @@ pub struct TcpFacts {
     pub retransmits: u32,
 }
 
-pub fn tcp_facts(fd: RawFd) -> Option<TcpFacts> {
+pub fn tcp_facts(fd: BorrowedFd) -> Option<TcpFacts> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes into `info`, which is zeroed and plain data.
     let info = unsafe {
-        if libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut length) < 0 {
+        if libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut length) < 0 {
             return None;
         }
         info.assume_init()
@@ -171,7 +177,7 @@ pub struct Received {
 }
 
 /// Receives without waiting; `WouldBlock` when nothing is there.
-pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
+pub fn receive(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = [0_u64; 16];
     let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -184,7 +190,7 @@ pub fn receive(fd: RawFd, buffer: &mut [u8]) -> io::Result<Received> {
         message.msg_iovlen = 1;
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(&control);
-        (libc::recvmsg(fd, &raw mut message, libc::MSG_DONTWAIT), message)
+        (libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT), message)
     };
     if length < 0 {
         return Err(io::Error::last_os_error());
@@ -351,18 +357,18 @@ mod tests {
         let before = KernelClock::Realtime.now_ns();
         sender.send_to(b"hello", receiver.local_addr().expect("bound")).expect("sent");
         let mut buffer = [0; 16];
-        let got = receive(receiver.as_raw_fd(), &mut buffer).expect("there");
+        let got = receive(receiver.as_fd(), &mut buffer).expect("there");
         assert_eq!((got.length, got.from), (5, Some([127, 0, 0, 1].into())));
         let arrived = got.arrived_ns.expect("stamped");
         assert!(arrived + 1_000_000 >= before && arrived <= KernelClock::Realtime.now_ns());
-        assert_eq!(receive(receiver.as_raw_fd(), &mut buffer).expect_err("empty").kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(receive(receiver.as_fd(), &mut buffer).expect_err("empty").kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]
     fn the_kernel_tells_the_round_trip_of_a_connection() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let stream = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
-        let facts = tcp_facts(stream.as_raw_fd()).expect("TCP_INFO");
+        let facts = tcp_facts(stream.as_fd()).expect("TCP_INFO");
         assert_eq!(facts.retransmits, 0);
     }
 
@@ -385,5 +391,93 @@ mod tests {
         assert_eq!(delay(), 1000, "mimalloc's own default, and no other option's");
         return_freed_memory();
         assert_eq!(delay(), 0);
+    }
+
+    #[test]
+    fn clocks_go_forward_and_each_has_its_own_origin() {
+        for clock in [KernelClock::Boottime, KernelClock::Monotonic, KernelClock::Realtime, KernelClock::ThreadCpu] {
+            let first = clock.now_ns();
+            assert!(clock.now_ns() >= first, "{clock:?}");
+        }
+        assert!(KernelClock::Realtime.now_ns() > KernelClock::Boottime.now_ns());
+        assert!(KernelClock::ThreadCpu.now_ns() < KernelClock::Boottime.now_ns());
+    }
+
+    #[test]
+    fn the_calendar_of_the_kernel_is_ours_or_nothing_is_said_of_it() {
+        // Which of the three it is depends on the host; that it is the same twice does not.
+        assert_eq!(kernel_sync(), kernel_sync());
+    }
+
+    #[test]
+    fn interfaces_are_known_by_name() {
+        assert!(interface_index("lo").is_some_and(|index| index > 0));
+        for name in ["", "no-such-name", "lo\0", "a-name-that-is-longer-than-any-interface"] {
+            assert_eq!(interface_index(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_says_when_what_was_read_had_come() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let mut sender = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (receiver, _) = listener.accept().expect("accepted");
+        stamp_arrivals(receiver.as_fd());
+        let mut room = [MaybeUninit::uninit(); 4];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        assert_eq!(read_stamped(receiver.as_fd(), &mut buffer).expect_err("empty").kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(buffer.filled().len(), 0);
+        let before = KernelClock::Realtime.now_ns();
+        io::Write::write_all(&mut sender, b"hello").expect("sent");
+        let stamp = read_stamped(receiver.as_fd(), &mut buffer).expect("read").expect("stamped");
+        assert_eq!(buffer.filled(), b"hell", "no more than there is room for");
+        assert!(stamp + 1_000_000 >= before && stamp <= KernelClock::Realtime.now_ns());
+        drop(sender);
+        let mut rest = ReadBuf::uninit(&mut room);
+        read_stamped(receiver.as_fd(), &mut rest).expect("the rest");
+        assert_eq!(rest.filled(), b"o");
+        let mut end = ReadBuf::uninit(&mut room);
+        assert_eq!((read_stamped(receiver.as_fd(), &mut end).expect("the end"), end.filled().len()), (None, 0));
+    }
+
+    #[test]
+    fn a_datagram_tells_its_time_to_live() {
+        for (address, tell) in [("127.0.0.1:0", tell_ttl as fn(BorrowedFd)), ("[::1]:0", tell_hop_limit)] {
+            // A host may have no IPv6.
+            let Ok(receiver) = std::net::UdpSocket::bind(address) else { continue };
+            tell(receiver.as_fd());
+            let sender = std::net::UdpSocket::bind(address).expect("bound");
+            sender.send_to(&[7; 300], receiver.local_addr().expect("bound")).expect("sent");
+            let mut buffer = [0; 16];
+            let got = receive(receiver.as_fd(), &mut buffer).expect("there");
+            assert_eq!((got.length, got.from), (16, sender.local_addr().ok().map(|a| a.ip())));
+            assert!(got.hop_limit.is_some_and(|hops| hops > 0), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_watched_timer_wakes_who_waits() {
+        let watched = watch(TimerFd::new().expect("a timerfd"), Interest::READABLE).expect("registered");
+        watched.get_ref().arm(KernelClock::Boottime.now_ns() + 1_000_000).expect("armed");
+        watched.readable().await.expect("due").clear_ready();
+        watched.get_ref().drain();
+    }
+
+    #[tokio::test]
+    async fn what_is_watched_is_closed_with_its_owner() {
+        let (ours, theirs) = socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a pair");
+        ours.set_nonblocking(true).expect("set");
+        let watched = watch(ours, Interest::READABLE).expect("registered");
+        theirs.send(b"x").expect("sent");
+        watched.readable().await.expect("there").clear_ready();
+        drop(watched);
+        assert_eq!(theirs.send(b"x").expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn the_limit_of_open_files_is_raised_and_never_lowered() {
+        let raised = raise_open_files();
+        assert_eq!(raise_open_files(), raised);
+        assert!(raised >= 256);
     }
 }

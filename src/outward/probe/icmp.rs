@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -179,7 +179,7 @@ impl EchoSocket {
 async fn read(socket: Rc<AsyncFd<Socket>>, waiting: Waiting, family: IpAddr, with_ip_header: bool) {
     let mut buffer = [0; 2048];
     loop {
-        let received = socket.async_io(Interest::READABLE, |socket| sys::receive(socket.as_raw_fd(), &mut buffer)).await;
+        let received = socket.async_io(Interest::READABLE, |socket| sys::receive(socket.as_fd(), &mut buffer)).await;
         let Ok(received) = received else { continue };
         let mut packet = buffer.get(..received.length).unwrap_or_default();
         let mut hop_limit = received.hop_limit;
