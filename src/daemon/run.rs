@@ -35,7 +35,7 @@ use crate::outward::history::writer::Progress;
 use crate::outward::history::{backup, schema};
 use crate::outward::notify::Deliveries;
 use crate::outward::probe::icmp;
-use crate::outward::{deadman, guarded, notify};
+use crate::outward::{confine, deadman, guarded, notify};
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
@@ -74,6 +74,9 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let plan = Arc::new(plan);
     let system = |e: std::io::Error| StartError::System(e.to_string());
     warn_about(&plan);
+    if let Err(why) = confine::to_probing() {
+        tracing::info!(%why, "this kernel takes no filter of system calls: a daemon that is taken over could start programs");
+    }
     let listener = start::listen(&plan)?;
     let directory = start::state_directory(&plan);
     let board = Arc::new(Board::new(plan.clone()));

@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod clock;
 pub mod clock_trust;
 pub mod config_files;
+pub mod confine;
 pub mod deadman;
 pub mod dial;
 pub mod dialogue;

@@ -36,8 +36,20 @@ pub fn write_config(directory: &Path, port: u16, text: &str) -> PathBuf {
     path
 }
 
+/// The binary; under the program that PROBITY_LOADER names, where it does (tests/system/confined.sh).
+fn probity() -> Command {
+    match std::env::var_os("PROBITY_LOADER") {
+        Some(loader) => {
+            let mut command = Command::new(loader);
+            command.arg(PROBITY);
+            command
+        }
+        None => Command::new(PROBITY),
+    }
+}
+
 pub fn run(config: &Path) -> Command {
-    let mut command = Command::new(PROBITY);
+    let mut command = probity();
     command.args(["run", "--config"]).arg(config);
     command
 }
@@ -60,6 +72,10 @@ impl Daemon {
         let daemon = Self { child, port, directory: directory.to_owned() };
         daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|t| t.starts_with("Ready")) }).await;
         daemon
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub async fn get(&self, path: &str) -> Option<String> {

@@ -5,6 +5,7 @@ mod asking;
 mod authority;
 mod cli;
 mod config;
+mod confined;
 mod contracts;
 mod daemon;
 mod deeds;

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The end-to-end suite with its daemons under the system call filter of the unit. Usage: tests/system/confined.sh [FILTER...]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+loader=$PWD/tests/system/unit_filter.py
+# The filter is there: what it does not name is refused, what it names is not.
+"$loader" true
+if "$loader" unshare --user true 2>/dev/null; then
+  echo "the filter of the unit lets unshare pass" >&2
+  exit 1
+fi
+PROBITY_LOADER=$loader cargo test --locked --test e2e -- "$@"
