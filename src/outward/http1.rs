@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use self::head::Framing;
 use super::halt::{Halt, stream_error};
+use super::probe::budget::{Budget, Incoming, Share};
 use super::trace::{Stage, Trace};
 use crate::config::plan_probe::{INTERIM_LIMIT, Limits, Reading};
 use crate::words::Cause;
@@ -40,6 +41,8 @@ pub struct Response {
     pub body_bytes: u64,
     /// The body goes on beyond `limits.body`, where reading stopped.
     pub is_cut: bool,
+    /// Room that the body takes, of that for all.
+    pub room: Share,
 }
 
 impl Response {
@@ -74,6 +77,7 @@ pub struct Ask<'a> {
     pub keep: Keep,
     pub limits: &'a Limits,
     pub reading: Reading,
+    pub budget: &'a Budget,
 }
 
 /// Sends `request` and reads the response to its end.
@@ -85,16 +89,25 @@ where
     stream.write_all(request).await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
     stream.flush().await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
     trace.enter(Stage::FirstByte);
-    let mut input = Input { stream, trace, buffer: Vec::new(), at: 0, first: true, since_turn: 0 };
+    let mut input = Input { stream, trace, buffer: Vec::new(), at: 0, first: true, since_turn: 0, budget: ask.budget };
     let mut response = read_head(&mut input, &ask).await?;
     let framing = head::framing(&mut response, ask.method, ask.reading)?;
     trace.facts.borrow_mut().http_status = Some(response.status);
     trace.facts.borrow_mut().http_version = Some(response.version);
-    let mut body = Body { most: ask.keep.most(response.status), limit: ask.limits.body, kept: Vec::new(), count: 0, is_cut: false };
+    let mut body = Body {
+        most: ask.keep.most(response.status),
+        limit: ask.limits.body,
+        kept: Vec::new(),
+        count: 0,
+        is_cut: false,
+        expected: ask.limits.body,
+        incoming: Incoming::default(),
+    };
     let result = read_body(&mut input, framing, &mut body, ask.limits).await;
     trace.facts.borrow_mut().body_bytes = Some(body.count);
     result?;
     trace.enter(Stage::Idle);
+    response.room = body.incoming.held(body.kept.len());
     response.body = body.kept;
     response.body_bytes = body.count;
     response.is_cut = body.is_cut;
@@ -110,9 +123,16 @@ struct Input<'s, S> {
     first: bool,
     /// Bytes read since others had their turn.
     since_turn: usize,
+    budget: &'s Budget,
 }
 
 impl<S: AsyncRead + Unpin> Input<'_, S> {
+    /// Reads more of a body, once there is room for it.
+    async fn more_of(&mut self, body: &mut Body) -> Result<bool, Halt> {
+        body.incoming.more(self.budget, self.trace, (body.kept.len(), body.expected)).await;
+        self.more().await
+    }
+
     fn unread(&self) -> &[u8] {
         &self.buffer[self.at..]
     }
@@ -186,6 +206,9 @@ struct Body {
     kept: Vec<u8>,
     count: u64,
     is_cut: bool,
+    /// Its length, or the most that it may have.
+    expected: u64,
+    incoming: Incoming,
 }
 
 impl Body {
@@ -204,6 +227,7 @@ async fn read_body<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, framing: Fram
     match framing {
         Framing::None => Ok(()),
         Framing::Length(length) => {
+            body.expected = length.min(body.limit);
             // Growing by doubling would hold up to twice as much.
             if body.most == usize::MAX && length > READ_START as u64 {
                 body.kept.reserve_exact(usize::try_from(length.min(body.limit)).unwrap_or(0).min(RESERVED));
@@ -216,7 +240,7 @@ async fn read_body<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, framing: Fram
                 return Ok(());
             }
             input.at = input.buffer.len();
-            if !input.more().await? {
+            if !input.more_of(body).await? {
                 return Ok(());
             }
         },
@@ -232,7 +256,7 @@ async fn pass<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, mut length: u64, b
         }
         input.at += here;
         length -= here as u64;
-        if length > 0 && !input.more().await? {
+        if length > 0 && !input.more_of(body).await? {
             return Err(Halt::down(Cause::HttpTruncated, format!("the connection ended {length} bytes before the end of the body")));
         }
     }
@@ -326,7 +350,9 @@ mod tests {
             let mut sink = Vec::new();
             let _ = far.read_to_end(&mut sink).await;
         });
-        let result = exchange(&mut near, &trace, b"GET / HTTP/1.1\r\n\r\n", Ask { method, keep: Keep::Body, limits: &LIMITS, reading }).await;
+        let result =
+            exchange(&mut near, &trace, b"GET / HTTP/1.1\r\n\r\n", Ask { method, keep: Keep::Body, limits: &LIMITS, reading, budget: &Budget::default() })
+                .await;
         drop(near);
         let _ = far_reader.await;
         result
@@ -437,7 +463,7 @@ mod tests {
                 let _ = far.read_exact(&mut request).await;
                 let _ = far.write_all(&bytes).await;
             });
-            let ask = Ask { method: "GET", keep: Keep::Body, limits: &LIMITS, reading: Reading::Lenient };
+            let ask = Ask { method: "GET", keep: Keep::Body, limits: &LIMITS, reading: Reading::Lenient, budget: &Budget::default() };
             let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask).await.unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
             assert_eq!(response.body, body.as_bytes(), "{text:?}");
             sending.await.expect("no panic");

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::watched::{Watch, Watched};
 use super::halt::Halt;
 use super::http1::{Ask, Response};
+use super::probe::budget::Incoming;
 use super::trace::{Stage, Trace};
 use crate::config::plan_probe::{HEADER_COUNT_LIMIT, INTERIM_LIMIT};
 use crate::words::Cause;
@@ -112,7 +113,10 @@ async fn read(trace: &Trace, response: http::Response<h2::RecvStream>, ask: Ask<
         facts.http_version = Some("2");
     }
     let most = ask.keep.most(out.status);
-    while let Some(data) = stream.data().await {
+    let mut incoming = Incoming::default();
+    loop {
+        incoming.more(ask.budget, trace, (out.body.len(), ask.limits.body)).await;
+        let Some(data) = stream.data().await else { break };
         let data = data.map_err(|e| failed(&e))?;
         let _ = stream.flow_control().release_capacity(data.len());
         let room = usize::try_from(ask.limits.body - out.body_bytes).unwrap_or(usize::MAX);
@@ -122,8 +126,12 @@ async fn read(trace: &Trace, response: http::Response<h2::RecvStream>, ask: Ask<
         out.body.extend_from_slice(&taken[..taken.len().min(most - out.body.len().min(most))]);
         if taken.len() < data.len() {
             out.is_cut = true;
-            return Ok(out);
+            break;
         }
+    }
+    out.room = incoming.held(out.body.len());
+    if out.is_cut {
+        return Ok(out);
     }
     stream.trailers().await.map_err(|e| failed(&e))?;
     trace.facts.borrow_mut().body_bytes = Some(out.body_bytes);

@@ -20,7 +20,7 @@ pub enum Stage {
     Request,
     FirstByte,
     Transfer,
-    /// All of the answer is there; what is yet to be done is the prober's own.
+    /// What is yet to be done is the prober's own: to judge the answer, or to find memory for the rest of it.
     Judging,
     /// A reply of a dialogue, a DNS answer or an echo is awaited.
     Reply(Cause),
@@ -71,6 +71,8 @@ pub struct Trace {
     /// CLOCK_REALTIME at the start: tells whether it was set since.
     started_realtime_ns: u64,
     own: Cell<Own>,
+    /// How long the endpoint was kept waiting by us, in nanoseconds.
+    kept_ns: Cell<u64>,
     /// When the stage that stands was entered.
     entered_ns: Cell<u64>,
     pub facts: RefCell<Facts>,
@@ -102,6 +104,7 @@ impl Trace {
             started_ns: now,
             started_realtime_ns: realtime_ns,
             own: Cell::default(),
+            kept_ns: Cell::new(0),
             entered_ns: Cell::new(now),
             facts: RefCell::default(),
             phases: RefCell::default(),
@@ -131,6 +134,9 @@ impl Trace {
     }
 
     fn enter_now(&self, stage: Stage, now_ns: u64) {
+        if self.stage.get() == Stage::Judging {
+            self.kept_ns.set(self.kept_ns.get() + now_ns.saturating_sub(self.entered_ns.get()));
+        }
         if matches!(self.stage.get(), Stage::Idle | Stage::Judging) {
             self.is_own(self.entered_ns.get(), now_ns);
         }
@@ -184,6 +190,11 @@ impl Trace {
         let (before_ns, from_ns) =
             if from_ns < own.until_ns { (own.before_ns, from_ns.max(own.from_ns)) } else { (own.total_ns, from_ns.max(self.entered_ns.get())) };
         self.own.set(Own { total_ns: before_ns + now_ns.saturating_sub(from_ns), before_ns, from_ns, until_ns: now_ns });
+    }
+
+    /// Milliseconds in which the endpoint was kept waiting by us.
+    pub fn kept_ms(&self) -> Ms {
+        self.kept_ns.get() / 1_000_000
     }
 
     pub fn phases(&self) -> PhaseTimes {

@@ -1,22 +1,34 @@
 //! Memory for bodies that are being judged: all probes of a thread share it, and wait for it in their own time.
 //!
 //! A decoded body holds its share of the first part until it is judged, and takes one of the second only after that: whoever
-//! waits for the first holds nothing.
+//! waits for the first holds nothing. A large body as it comes holds a share of the third from its 64th KiB until it is judged; a peer
+//! that sends slowly gives it back, so that it holds up nobody else's.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, Instant};
+
+use super::super::trace::{Stage, Trace};
 
 /// For what codings hide.
 const DECODED: usize = 8 << 20;
 /// For values made of JSON.
 const VALUES: usize = 40 << 20;
+/// For large bodies as they come, until they are judged.
+const BODIES: usize = 16 << 20;
+/// A body up to this is no large one.
+const SMALL_BODY: usize = 64 << 10;
+/// A body that takes longer than this from its share to its end gives the share back.
+const SLOW: Duration = Duration::from_millis(250);
 /// What a value of JSON takes, with its place in a list or a map.
 const VALUE_BYTES: usize = 64;
 /// The unit in which shares are counted.
 const UNIT: usize = 1024;
 
+#[derive(Debug)]
 pub struct Budget {
+    bodies: Arc<Semaphore>,
     decoded: Arc<Semaphore>,
     values: Arc<Semaphore>,
 }
@@ -24,7 +36,7 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         let of = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
-        Self { decoded: of(DECODED), values: of(VALUES) }
+        Self { bodies: of(BODIES), decoded: of(DECODED), values: of(VALUES) }
     }
 }
 
@@ -40,6 +52,46 @@ impl Budget {
     /// Room for what JSON text becomes.
     pub async fn values(&self, bytes: usize) -> Share {
         share(&self.values, bytes, VALUES).await
+    }
+}
+
+/// The share of one body, while it comes.
+#[derive(Debug, Default)]
+pub struct Incoming {
+    share: Share,
+    state: State,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+enum State {
+    #[default]
+    Small,
+    Held(Instant),
+    Slow,
+}
+
+impl Incoming {
+    /// Before more is read of a body that may become `most` bytes long, of which `kept` are here. Waiting is the prober's own time.
+    pub async fn more(&mut self, budget: &Budget, trace: &Trace, (kept, most): (usize, u64)) {
+        match self.state {
+            State::Small if kept > SMALL_BODY => {
+                trace.enter(Stage::Judging);
+                self.share = share(&budget.bodies, usize::try_from(most).unwrap_or(BODIES), BODIES).await;
+                self.state = State::Held(Instant::now());
+                trace.enter(Stage::Transfer);
+            }
+            State::Held(since) if since.elapsed() > SLOW => {
+                self.share = None;
+                self.state = State::Slow;
+            }
+            State::Small | State::Held(_) | State::Slow => {}
+        }
+    }
+
+    /// What is to be kept for a body of this length until it is judged.
+    pub fn held(mut self, bytes: usize) -> Share {
+        shrink(&mut self.share, bytes);
+        self.share
     }
 }
 
@@ -87,6 +139,27 @@ mod tests {
         assert!(timeout(Duration::from_millis(20), budget.decoded(1)).await.is_err());
         shrink(&mut first, 1000);
         assert!(budget.decoded(DECODED as u64 - 1024).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_large_body_waits_for_room_and_a_slow_one_gives_its_room_back() {
+        let budget = Budget::default();
+        let trace = Trace::begin();
+        let (mut first, mut second, mut small) = (Incoming::default(), Incoming::default(), Incoming::default());
+        let all = BODIES as u64;
+        first.more(&budget, &trace, (SMALL_BODY + 1, all)).await;
+        small.more(&budget, &trace, (SMALL_BODY, all)).await;
+        assert!(small.held(SMALL_BODY).is_none(), "a small one asks for nothing");
+        assert!(timeout(Duration::from_millis(20), second.more(&budget, &trace, (SMALL_BODY + 1, all))).await.is_err());
+        assert_eq!(trace.stage(), Stage::Judging, "waiting is our own");
+        first.more(&budget, &trace, (SMALL_BODY + 2, all)).await;
+        assert!(first.share.is_some(), "not slow yet");
+        tokio::time::sleep(SLOW + Duration::from_millis(5)).await;
+        first.more(&budget, &trace, (SMALL_BODY + 3, all)).await;
+        assert!(first.held(SMALL_BODY).is_none());
+        assert!(timeout(Duration::from_millis(20), second.more(&budget, &trace, (SMALL_BODY + 1, all))).await.is_ok());
+        assert!(second.held(SMALL_BODY).is_some());
+        assert_eq!(trace.stage(), Stage::Transfer);
     }
 
     #[test]

@@ -71,8 +71,8 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<
 }
 
 async fn fetch(way: Way<'_>, trace: &Trace, step: Step<'_>) -> Result<Response, Halt> {
-    let Way { url, spec, .. } = way;
-    let ask = Ask { method: step.method, keep: step.keep, limits: &spec.limits, reading: spec.reading };
+    let Way { net, url, spec, .. } = way;
+    let ask = Ask { method: step.method, keep: step.keep, limits: &spec.limits, reading: spec.reading, budget: &net.budget };
     let (mut stream, second) = connected(way, trace, alpn(spec.version)).await?;
     if second {
         let (request, content) = request::second(url, spec, step)?;

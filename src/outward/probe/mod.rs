@@ -27,6 +27,9 @@ use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
 use crate::words::{Cause, Facts, Finding, Ms, Outcome, PhaseTimes, Reason};
 
+/// An endpoint that was kept waiting by us for more than this part of its timeout is not down by it.
+const KEPT_SHARE: u64 = 20;
+
 /// What one probe found and how long it took.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -60,8 +63,14 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         Err(_) => {
             let unfinished = |trace: &Trace, stage| peer::unfinished(trace, stage, timeout).unwrap_or_else(|| format!("no end within {timeout} ms"));
             trace.enter(Stage::Idle);
-            let late = || Halt::unmeasured(Reason::Late, format!("the answer came within {timeout} ms, but the prober did not end judging it by then"));
-            Some(if stage == Stage::Judging { late() } else { Halt::down(stage.timeout_cause(), unfinished(&trace, stage)) })
+            let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));
+            if stage == Stage::Judging {
+                late(format!("the prober did not end reading and judging the answer within {timeout} ms: it was busy, or waited for memory"))
+            } else if trace.kept_ms() > timeout / KEPT_SHARE {
+                late(format!("the prober kept the endpoint waiting for {} of its {timeout} ms, for want of memory", trace.kept_ms()))
+            } else {
+                Some(Halt::down(stage.timeout_cause(), unfinished(&trace, stage)))
+            }
         }
     };
     let mut facts = Box::new(trace.facts.take());
