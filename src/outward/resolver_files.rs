@@ -212,7 +212,7 @@ impl System {
         Self { paths, known: Arc::new(watch::Sender::new(Known::default())) }
     }
 
-    /// Looks at the files again if that is due, and waits for it: for as long as [`PATIENCE`] where older contents are there to go on with,
+    /// Looks at the files again if that is due, and waits for it: for as long as `PATIENCE` where older contents are there to go on with,
     /// else until `deadline`. The error: the files were never read, and cannot be read now.
     pub async fn refresh(&self, deadline: Instant) -> Result<(), String> {
         let mut known = self.known.subscribe();
