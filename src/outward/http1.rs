@@ -130,7 +130,13 @@ impl<S: AsyncRead + Unpin> Input<'_, S> {
     /// Reads more of a body, once there is room for it.
     async fn more_of(&mut self, body: &mut Body) -> Result<bool, Halt> {
         body.incoming.more(self.budget, self.trace, (body.kept.len(), body.expected)).await;
-        self.more().await
+        loop {
+            tokio::select! {
+                biased;
+                read = self.more() => return read,
+                () = body.incoming.turns_slow() => {}
+            }
+        }
     }
 
     fn unread(&self) -> &[u8] {

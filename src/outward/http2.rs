@@ -116,7 +116,14 @@ async fn read(trace: &Trace, response: http::Response<h2::RecvStream>, ask: Ask<
     let mut incoming = Incoming::default();
     loop {
         incoming.more(ask.budget, trace, (out.body.len(), ask.limits.body)).await;
-        let Some(data) = stream.data().await else { break };
+        let data = loop {
+            tokio::select! {
+                biased;
+                data = stream.data() => break data,
+                () = incoming.turns_slow() => {}
+            }
+        };
+        let Some(data) = data else { break };
         let data = data.map_err(|e| failed(&e))?;
         let _ = stream.flow_control().release_capacity(data.len());
         let room = usize::try_from(ask.limits.body - out.body_bytes).unwrap_or(usize::MAX);

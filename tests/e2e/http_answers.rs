@@ -4,7 +4,7 @@ use std::io::Write;
 
 use probity::outward::probe::Report;
 use probity::words::Cause;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::serve::*;
 
@@ -297,6 +297,39 @@ async fn large_bodies_wait_for_memory_in_the_probers_own_time() {
     reports.iter().for_each(assert_up);
     let (wall, longest) = (began.elapsed(), reports.iter().map(|r| std::time::Duration::from_micros(r.duration_us)).max());
     assert!(longest.is_some_and(|longest| longest < wall / 2), "{longest:?} of {wall:?}: judging and waiting are not the endpoint's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_that_stop_within_a_large_body_keep_no_other_waiting() {
+    let stuck = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let told = stuck.clone();
+    let stalling = tcp(move |mut stream| {
+        let told = told.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n").await;
+            let _ = stream.write_all(&[b'x'; 200_000]).await;
+            told.add_permits(1);
+            let _ = stream.read_u8().await;
+        }
+    })
+    .await;
+    let healthy = answering(ok("", &[b'x'; 900_000])).await;
+    tokio::task::LocalSet::new()
+        .run_until(async move {
+            let net = std::rc::Rc::new(probity::outward::net::Net::default());
+            let probe = |port, lines: &str| {
+                let (net, endpoint) = (net.clone(), endpoint(&at(port, &format!("{lines}\nprobe.http.expect.body.contains = \"x\""))));
+                tokio::task::spawn_local(async move { probity::outward::probe::run(&net, &endpoint).await })
+            };
+            // More than there is room for.
+            let stalled: Vec<_> = (0..20).map(|_| probe(stalling, "timeout = \"20s\"")).collect();
+            let _ = stuck.acquire_many(16).await.expect("open");
+            assert_up(&probe(healthy, "timeout = \"4s\"").await.expect("no panic"));
+            assert!(stalled.iter().all(|probe| !probe.is_finished()));
+            stalled.iter().for_each(tokio::task::JoinHandle::abort);
+        })
+        .await;
 }
 
 #[tokio::test]

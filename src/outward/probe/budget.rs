@@ -80,12 +80,17 @@ impl Incoming {
                 self.state = State::Held(Instant::now());
                 trace.enter(Stage::Transfer);
             }
-            State::Held(since) if since.elapsed() > SLOW => {
-                self.share = None;
-                self.state = State::Slow;
-            }
             State::Small | State::Held(_) | State::Slow => {}
         }
+    }
+
+    /// Ends when the peer has taken too long for a body that holds a share, and gives that back; until then, and for every other
+    /// body, it does not end.
+    pub async fn turns_slow(&mut self) {
+        let State::Held(since) = self.state else { return std::future::pending().await };
+        tokio::time::sleep_until(since + SLOW).await;
+        self.share = None;
+        self.state = State::Slow;
     }
 
     /// What is to be kept for a body of this length until it is judged.
@@ -152,9 +157,10 @@ mod tests {
         assert!(small.held(SMALL_BODY).is_none(), "a small one asks for nothing");
         assert!(timeout(Duration::from_millis(20), second.more(&budget, &trace, (SMALL_BODY + 1, all))).await.is_err());
         assert_eq!(trace.stage(), Stage::Judging, "waiting is our own");
-        first.more(&budget, &trace, (SMALL_BODY + 2, all)).await;
+        assert!(timeout(SLOW / 2, first.turns_slow()).await.is_err());
         assert!(first.share.is_some(), "not slow yet");
-        tokio::time::sleep(SLOW + Duration::from_millis(5)).await;
+        assert!(timeout(SLOW, first.turns_slow()).await.is_ok());
+        assert!(timeout(SLOW, first.turns_slow()).await.is_err(), "once");
         first.more(&budget, &trace, (SMALL_BODY + 3, all)).await;
         assert!(first.held(SMALL_BODY).is_none());
         assert!(timeout(Duration::from_millis(20), second.more(&budget, &trace, (SMALL_BODY + 1, all))).await.is_ok());
