@@ -842,7 +842,7 @@ def test_every_example_config_is_valid(d):
     os.makedirs(secrets)
     sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", os.path.join(secrets, "client.key"), "-out", os.path.join(secrets, "client.pem"), "-subj", "/CN=x", "-days", "2")
     shutil.copy(os.path.join(secrets, "client.pem"), os.path.join(secrets, "ca.pem"))
-    for name, text in (("api-key", "k3y"), ("hook.url", "https://hooks.example/x"), ("login-token", "t0ken"), ("deadman", "https://alive.example/x"), ("checkpoint-key", "0b" * 32)):
+    for name, text in (("api-key", "k3y"), ("hook.url", "https://hooks.example/x"), ("login-token", "t0ken"), ("reload-token", "r3load-t0ken-of-16"), ("deadman", "https://alive.example/x"), ("checkpoint-key", "0b" * 32)):
         with open(os.path.join(secrets, name), "w") as f:
             f.write(text)
     env = dict(os.environ, ORDERS_PASSWORD="p4ss", HOOK_TOKEN="h00k", CREDENTIALS_DIRECTORY=secrets)
@@ -850,7 +850,7 @@ def test_every_example_config_is_valid(d):
         r = sh(PROBITY, "check", "--config", os.path.join(ROOT, "config", example), cwd=d, env=env)
         assert "is valid" in r.stdout, r.stdout
     printed = sh(PROBITY, "check", "--print", "--config", os.path.join(ROOT, "config", "example.toml"), cwd=d, env=env).stdout
-    for secret in ("k3y", "p4ss", "h00k", "t0ken", "alive.example", "hooks.example", "0b0b0b"):
+    for secret in ("k3y", "p4ss", "h00k", "t0ken", "r3load", "alive.example", "hooks.example", "0b0b0b"):
         assert secret not in printed, secret
 
 

@@ -42,13 +42,20 @@ impl Makeup {
         }
         let mut statement = connection.prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
-            makeup.hear(&serde_json::from_str(&body?).unwrap_or_default(), calendar);
+            let event: Value = serde_json::from_str(&body?).unwrap_or_default();
+            // A damaged index finds other events, too.
+            if event["kind"] == "component" {
+                makeup.hear(&event, calendar);
+            }
         }
         let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE v.kind = 'endpoint_component' ORDER BY v.seq";
         let mut statement = connection.prepare_cached(sql)?;
         for row in statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))? {
             let (endpoint, body) = row?;
             let event: Value = serde_json::from_str(&body).unwrap_or_default();
+            if event["kind"] != "endpoint_component" {
+                continue;
+            }
             let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
             let own = makeup.moves.entry(endpoint).or_default();
             if own.is_empty() {

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Map, Value, json};
 
-use super::HistoryError;
 use super::chain::{GENESIS, canonical, hex, link, sha256};
 use super::checkpoint::verify_signature;
 use super::prune::Stub;
@@ -16,6 +15,7 @@ use super::read::each_event;
 use super::retold::Retold;
 use super::trust::{Introduced, trusted};
 use super::upkeep::{Kind, Seals, tallies_digest};
+use super::{HistoryError, definitions};
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +183,9 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
     let sound: String = connection.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
     if sound != "ok" {
         return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: {sound}") });
+    }
+    if let Some(index) = definitions::index_that_misleads(connection)? {
+        return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: the index {index} finds other events than there are") });
     }
     let mut stored = Vec::new();
     let mut statement = connection.prepare("SELECT seq, body FROM checkpoint ORDER BY seq")?;
