@@ -1,20 +1,24 @@
 //! Finds secrets in texts that a peer had a hand in, in every spelling in which it can give them back.
 //!
-//! A peer that is sent a secret may answer with it: as it is, percent-encoded, escaped for JSON or HTML, in base64 of either alphabet, or any
-//! mixture. The text is walked once for each secret, and each character of the secret may stand there in any of its spellings. Nothing is
-//! built beforehand: a mask holds the secrets and no more.
+//! A peer that is sent a secret may answer with it: as it is, in capitals or small letters, percent-encoded, escaped for JSON or HTML,
+//! in base64 of either alphabet, in hexadecimal digits, as a label of a host name, or in a mixture. The text is walked once for each
+//! secret, and each character of the secret may stand there in any spelling of [`super::spelling`].
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use idna::punycode::decode_to_string as punycode;
+use zeroize::Zeroizing;
 
 use super::secret::{MASK, Secret};
+use super::spelling::{between, cut, spellings};
 
-/// Shorter secrets would mask what is none.
+/// Characters of the shortest secret that is masked, whatever its case: shorter ones would mask what is none. The same number of
+/// characters betrays a secret that was cut.
 const LEAST: usize = 4;
 /// The same of a part of a secret.
 const LEAST_PART: usize = 8;
 /// Ways through one text that are followed at most for one secret, so that no text can make it slow.
-const STEPS: usize = 100_000;
+const STEPS: usize = 20_000;
 
 /// The secrets of one spec.
 #[derive(Clone, Default)]
@@ -35,7 +39,7 @@ impl Mask {
         for secret in secrets {
             // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL may be cut at what has a meaning in it.
             let parts = secret.reveal().split([' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%']).filter(|part| part.len() >= LEAST_PART);
-            let parts: Vec<Secret> = parts.map(Secret::new).chain(in_base64(secret.reveal().as_bytes()).into_iter().map(Secret::new)).collect();
+            let parts: Vec<Secret> = parts.map(Secret::new).chain(encoded(secret.reveal()).into_iter().map(Secret::new)).collect();
             for one in std::iter::once(secret).chain(parts) {
                 if one.reveal().len() >= LEAST && !all.contains(&one) {
                     all.push(one);
@@ -51,6 +55,7 @@ impl Mask {
         if text.len() < LEAST {
             return text;
         }
+        let text = if text.contains(['-']) { without_in_labels(text, &self.secrets) } else { text };
         self.secrets.iter().fold(text, |text, secret| without(&text, secret.reveal()).unwrap_or(text))
     }
 }
@@ -58,10 +63,13 @@ impl Mask {
 /// The text without one secret; nothing where it is not in it.
 fn without(text: &str, secret: &str) -> Option<String> {
     let secret: Vec<char> = secret.chars().collect();
+    // A URL that is parsed has slashes in place of backslashes, of those of an escape, too.
+    let turned = text.contains("://").then(|| text.replace('/', "\\"));
     let (mut out, mut copied, mut steps) = (String::new(), 0, 0);
     let mut at = 0;
     while at < text.len() {
-        if let Some(end) = matched(text, at, &secret, &mut steps) {
+        let mut ends = std::iter::once(text).chain(turned.as_deref()).filter_map(|text| matched(text, at, &secret, &mut steps));
+        if let Some(end) = ends.next() {
             out.push_str(&text[copied..at]);
             out.push_str(MASK);
             (copied, at) = (end, end);
@@ -75,132 +83,51 @@ fn without(text: &str, secret: &str) -> Option<String> {
 /// Where the secret ends that begins here: its own end, or where the text was cut within it.
 fn matched(text: &str, from: usize, secret: &[char], steps: &mut usize) -> Option<usize> {
     // Ways that are still to be followed: place in the text, characters of the secret before it.
-    let mut open = vec![(from, 0)];
+    let mut open = Vec::new();
+    spellings(&text[from..], *secret.first()?, |length| open.push((from + length, 1)));
     while let Some((at, done)) = open.pop() {
-        if done == secret.len() || done >= LEAST && is_cut(&text[at..]) {
+        if done == secret.len() {
             return Some(at);
         }
+        // Of a character that was cut, a part of its escape may be there.
+        if let Some(length) = cut(&text[at..]).filter(|length| done + usize::from(*length > 0) >= LEAST) {
+            return Some(at + length);
+        }
         *steps += 1;
-        if *steps > STEPS * secret.len().max(1) {
+        if *steps > STEPS + 4 * secret.len() {
             // Nobody writes such a text by accident: what is left of it is not shown.
             return Some(text.len());
+        }
+        let filler = between(&text[at..]);
+        if filler > 0 {
+            open.push((at + filler, done));
         }
         spellings(&text[at..], secret[done], |length| open.push((at + length, done + 1)));
     }
     None
 }
 
-/// The text ends here, or was cut here.
-fn is_cut(rest: &str) -> bool {
-    rest.is_empty() || rest == "\"" || rest.starts_with('…')
-}
-
-/// Calls `found` with the length of each spelling of the character that the text begins with.
-fn spellings(text: &str, c: char, mut found: impl FnMut(usize)) {
-    let Some(first) = text.chars().next() else { return };
-    let same = |a: char| a == c || a.to_lowercase().eq(c.to_lowercase());
-    if same(first) || c == ' ' && first == '+' || u32::from(c) > 127 && first == '\u{fffd}' {
-        found(first.len_utf8());
-    }
-    match first {
-        '%' => percent(text, c).into_iter().flatten().for_each(found),
-        // A text that was escaped twice has more than one backslash.
-        '\\' => {
-            let slashes = text.bytes().take_while(|b| *b == b'\\').count();
-            for count in 1..=slashes.min(4) {
-                if let Some(length) = escaped(&text[count..], c) {
-                    found(count + length);
-                }
-            }
-        }
-        '&' => {
-            if let Some(length) = entity(text, c) {
-                found(length);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// `%C3%A4`, and `%E4` where the other side thinks in ISO-8859-1.
-fn percent(text: &str, c: char) -> [Option<usize>; 2] {
-    let byte = |at: usize| -> Option<u8> {
-        let digits = text.get(at..at + 3)?.strip_prefix('%')?;
-        u8::from_str_radix(digits, 16).ok()
+/// Host names in which a secret stands within a label that is not ASCII: `xn--zebra-7za` is `zebra` with a letter in it.
+fn without_in_labels(text: String, secrets: &[Secret]) -> String {
+    let is_of_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let holds_one = |label: &str| {
+        let decoded = label.get(4..).filter(|_| label[..4].eq_ignore_ascii_case("xn--")).and_then(punycode);
+        decoded.is_some_and(|decoded| secrets.iter().any(|secret| without(&decoded, secret.reveal()).is_some()))
     };
-    let mut buffer = [0; 4];
-    let utf8 = c.encode_utf8(&mut buffer).as_bytes();
-    let is_same = |wanted: u8, found: Option<u8>| found.is_some_and(|b| b == wanted || wanted.is_ascii() && b.eq_ignore_ascii_case(&wanted));
-    let in_utf8 = utf8.iter().enumerate().all(|(n, wanted)| is_same(*wanted, byte(3 * n))).then_some(3 * utf8.len());
-    let in_latin = (u32::from(c) > 127 && byte(0).is_some_and(|b| u32::from(b) == u32::from(c))).then_some(3);
-    [in_utf8, in_latin]
+    let labels: Vec<&str> = text.split(|c| !is_of_label(c)).filter(|label| label.len() > 4 && label.is_char_boundary(4) && holds_one(label)).collect();
+    labels.iter().fold(text.clone(), |text, label| text.replace(label, MASK))
 }
 
-/// What follows the backslashes: the character itself, `u00e4`, `u{e4}`, `xe4`, `n`, `t`.
-fn escaped(rest: &str, c: char) -> Option<usize> {
-    let code = u32::from(c);
-    let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
-    let same_code = |found: u32| found == code || char::from_u32(found).is_some_and(|f| f.to_lowercase().eq(c.to_lowercase()));
-    if let Some(inner) = rest.strip_prefix("u{") {
-        let end = inner.find('}').filter(|end| *end <= 8)?;
-        return hex(&inner[..end]).filter(|found| same_code(*found)).map(|_| end + 3);
+/// The secret as a server encodes it that looks at its bytes, perhaps after it has changed the case.
+fn encoded(secret: &str) -> Vec<String> {
+    let mut cases = vec![secret.to_owned(), secret.to_lowercase(), secret.to_uppercase()];
+    cases.dedup();
+    let mut found = Vec::new();
+    for text in cases.into_iter().map(Zeroizing::new) {
+        found.extend(in_base64(text.as_bytes()));
+        found.push(text.bytes().map(|byte| format!("{byte:02x}")).collect());
     }
-    if rest.starts_with(['u', 'U']) {
-        let mut units = [0; 2];
-        let units = c.encode_utf16(&mut units);
-        if units.len() == 1 && hex(rest.get(1..5)?).is_some_and(same_code) {
-            return Some(5);
-        }
-        let low = rest.get(5..).map(|rest| rest.trim_start_matches('\\')).filter(|rest| rest.starts_with('u'));
-        if let (2, Some(high), Some(low)) = (units.len(), hex(rest.get(1..5)?), low.and_then(|rest| hex(rest.get(1..5)?)))
-            && (high, low) == (u32::from(units[0]), u32::from(units[1]))
-        {
-            return Some(rest.len() - rest.get(5..)?.trim_start_matches('\\').len() + 5);
-        }
-    }
-    if rest.starts_with(['x', 'X']) && rest.get(1..3).and_then(hex).is_some_and(same_code) {
-        return Some(3);
-    }
-    match (c, rest.chars().next()?) {
-        ('\n', 'n') | ('\t', 't') | ('\r', 'r') => Some(1),
-        (_, first) if first == c => Some(first.len_utf8()),
-        _ => None,
-    }
-}
-
-/// `&#228;`, `&#xE4;`, `&auml;`; the semicolon may be missing.
-fn entity(text: &str, c: char) -> Option<usize> {
-    const NAMES: [(char, &str); 17] = [
-        ('&', "amp"),
-        ('<', "lt"),
-        ('>', "gt"),
-        ('"', "quot"),
-        ('\'', "apos"),
-        ('+', "plus"),
-        ('=', "equals"),
-        ('/', "sol"),
-        (' ', "nbsp"),
-        ('ä', "auml"),
-        ('ö', "ouml"),
-        ('ü', "uuml"),
-        ('Ä', "Auml"),
-        ('Ö', "Ouml"),
-        ('Ü', "Uuml"),
-        ('ß', "szlig"),
-        ('é', "eacute"),
-    ];
-    let rest = &text[1..];
-    let length = |inner: usize| 1 + inner + usize::from(rest.get(inner..).is_some_and(|rest| rest.starts_with(';')));
-    if let Some(number) = rest.strip_prefix('#') {
-        let (digits, radix, lead) = match number.strip_prefix(['x', 'X']) {
-            Some(hex) => (hex, 16, 2),
-            None => (number, 10, 1),
-        };
-        let end = digits.bytes().take(10).take_while(|b| b.is_ascii_hexdigit() && (radix == 16 || b.is_ascii_digit())).count();
-        let found = u32::from_str_radix(&digits[..end], radix).ok()?;
-        return (found == u32::from(c)).then(|| length(lead + end));
-    }
-    NAMES.iter().find(|(of, name)| *of == c && rest.starts_with(name)).map(|(_, name)| length(name.len()))
+    found
 }
 
 /// What base64 makes of it, whatever stands before and behind: the characters that only depend on the secret, for each of the three ways in
@@ -208,13 +135,13 @@ fn entity(text: &str, c: char) -> Option<usize> {
 fn in_base64(secret: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for lead in 0..3 {
-        let mut bytes = vec![0; lead];
+        let mut bytes = Zeroizing::new(vec![0; lead]);
         bytes.extend_from_slice(secret);
         let bits = bytes.len() * 8;
         // The first characters that the lead has no part in, and the last that lie wholly within the secret.
         let (from, to) = ((lead * 8).div_ceil(6), bits / 6);
         for engine in [&STANDARD, &URL_SAFE] {
-            let text = engine.encode(&bytes);
+            let text = Zeroizing::new(engine.encode(&*bytes));
             let inner = text.get(from..to).unwrap_or_default().to_owned();
             if inner.len() > LEAST && !found.contains(&inner) {
                 found.push(inner);
@@ -251,6 +178,19 @@ mod tests {
             URL_SAFE.encode(secret),
             STANDARD.encode(format!("user:{secret}")),
             URL_SAFE.encode(format!("x{secret}more")),
+            secret.to_uppercase(),
+            secret.to_lowercase().replace(' ', "%2520").replace('"', "%2522"),
+            STANDARD.encode(secret.to_uppercase()),
+            STANDARD.encode(secret).to_lowercase(),
+            STANDARD.encode(secret).as_bytes().chunks(7).map(|line| String::from_utf8_lossy(line).into_owned() + "\\n").collect::<String>(),
+            secret.bytes().map(|b| format!("{b:02X}")).collect(),
+            secret.replace('ä', "Ã¤"),
+            secret.replace('ä', "?"),
+            secret.chars().map(|c| format!("{c}\\0")).collect(),
+            "http://a/p+q/r=s&t/%22u//v%w%20/xc3/xa4%3Cz%3E".into(),
+            "p+q/r=s&amp;amp;t&amp;quot;u\\v%w &amp;auml;&amp;lt;z&amp;gt;".into(),
+            "P+Q/R=S&AMP;T&QUOT;U\\V%W &AUML;&LT;Z&GT;".into(),
+            r#"p+q/r=s\u0026amp;t\u0026quot;u\\v%w \xc3\xa4\u0026lt;z\u0026gt;"#.into(),
             STANDARD.encode(format!("xy{secret}")).replace('+', "%2B").replace('/', "%2F"),
         ] {
             let shown = masked(secret, &format!("before {text} after"));
@@ -268,6 +208,33 @@ mod tests {
         }
         assert_eq!(masked("abc", "abc"), "abc", "too short to be told from words");
         assert_eq!(masked("Key8@Zebra-Crossing", "zebra-crossing. does not exist"), format!("{MASK}. does not exist"), "as a host name of a URL");
+    }
+
+    #[test]
+    fn letters_that_differ_in_case_only_are_the_same_from_four_characters_on() {
+        for (secret, text) in [("aBcD", "AbCd"), ("größe-1", "GRÖSSE-1"), ("GRÖẞE", "größe"), ("ıstanbul", "ISTANBUL"), ("Σίσυφος", "ΣΊΣΥΦΟΣ")]
+        {
+            assert_eq!(masked(secret, text), MASK, "{secret} as {text}");
+        }
+        assert_eq!(masked("aBc", "ABC"), "ABC");
+    }
+
+    #[test]
+    fn a_label_of_a_host_name_that_holds_a_secret_is_masked() {
+        let url = url::Url::parse("http://x.preSÄcretZebra9post.example/").expect("a URL");
+        assert!(url.as_str().contains("xn--"), "{url}");
+        assert_eq!(masked("SäcretZebra9", url.as_str()), format!("http://x.{MASK}.example/"));
+        assert_eq!(masked("SäcretZebra8", url.as_str()), url.as_str());
+    }
+
+    #[test]
+    fn a_secret_that_is_cut_within_an_escape_is_masked() {
+        for (text, shown) in
+            [("\"zebra%2…\"", "…\""), ("\"zebra&quo…\"", "…\""), ("heard `zebra", ""), ("heard `zebra` until", "` until"), ("`zebra\\u00…", "…")]
+        {
+            let before = text.split("zebra").next().unwrap_or_default();
+            assert_eq!(masked("zebra\"crossing", text), format!("{before}{MASK}{shown}"));
+        }
     }
 
     #[test]

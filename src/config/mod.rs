@@ -30,6 +30,7 @@ pub mod print;
 pub mod print_contract;
 pub mod secret;
 pub mod source;
+pub mod spelling;
 pub mod timeline_file;
 pub mod usual_ports;
 pub mod walk;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::own_calls::OwnCalls;
+use super::own_calls::{OwnCalls, failure};
 use crate::config::Plan;
 
 /// Calls as often as the config says while `alive` holds.
@@ -21,7 +21,7 @@ pub async fn run(plan: Arc<ArcSwap<Plan>>, alive: impl Fn() -> bool) {
             match client.get(deadman.url.reveal()).send().await {
                 Ok(answer) if answer.status().is_success() => {}
                 Ok(answer) => tracing::warn!(status = answer.status().as_u16(), "the dead man's switch refuses: it will think that we are gone"),
-                Err(error) => tracing::warn!(error = %error.without_url(), "the dead man's switch did not answer"),
+                Err(error) => tracing::warn!(error = failure(error, vec![deadman.url.clone()]), "the dead man's switch did not answer"),
             }
         }
         tokio::time::sleep(Duration::from_millis(deadman.every)).await;

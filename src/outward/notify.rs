@@ -16,7 +16,7 @@ use super::clock::{Clock, NS_PER_MS};
 use super::history::outbox::{self, Fate, Waiting};
 use super::history::schema;
 use super::history::writer::Writer;
-use super::own_calls::OwnCalls;
+use super::own_calls::{OwnCalls, failure};
 use crate::config::Plan;
 use crate::config::plan::{Notify, Proxies};
 
@@ -73,21 +73,11 @@ pub async fn send(calls: &OwnCalls, proxies: Proxies, receiver: &Notify, body: S
     for (name, value) in &receiver.headers {
         request = request.header(name, value.reveal());
     }
-    let response = request.send().await.map_err(|e| Undelivered { why: in_full(&e.without_url()), is_refused: false })?;
+    let secrets = || std::iter::once(&receiver.url).chain(receiver.headers.iter().map(|(_, value)| value)).cloned().collect();
+    let response = request.send().await.map_err(|error| Undelivered { why: failure(error, secrets()), is_refused: false })?;
     let status = response.status();
     let is_refused = matches!(status.as_u16(), 400 | 404 | 410 | 413 | 422);
     if status.is_success() { Ok(()) } else { Err(Undelivered { why: format!("the receiver answered {status}"), is_refused }) }
-}
-
-/// An error with all that lies under it.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 /// Delivers what is due until it is dropped. Each receiver has its own messages under way: one that hangs holds up nobody else's.

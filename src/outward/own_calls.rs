@@ -10,7 +10,9 @@ use url::{Host, Url};
 
 use super::networks::{Network, network_of};
 use crate::config::Plan;
+use crate::config::mask::Mask;
 use crate::config::plan::Proxies;
+use crate::config::secret::Secret;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// What names a proxy, in capitals or in small letters.
@@ -54,6 +56,18 @@ impl OwnCalls {
         let made = built(builder)?;
         Ok(self.proxied.get_or_init(|| made).clone())
     }
+}
+
+/// Why a call failed, to the bottom of it, for a person. The text of a peer's certificate can be in it, and the host of a secret URL.
+pub fn failure(error: reqwest::Error, secrets: Vec<Secret>) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    Mask::of(secrets).apply(text)
 }
 
 /// Loopback by address or by name (RFC 6761, section 6.3).

@@ -22,6 +22,7 @@ mod listener;
 mod makeup;
 mod notify;
 mod permissions;
+mod planted;
 mod proxies;
 mod recorded;
 mod redirects;

@@ -1,215 +1,311 @@
-//! Secrets that an endpoint gives back, in every spelling: none is on any surface.
+//! Secrets that an endpoint gives back, in every spelling and every part of an answer: none is on any surface.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use probity::outward::net::Net;
 use probity::outward::probe::run;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::authority::Authority;
 use super::cli::probity;
 use super::daemon::Daemon;
+use super::planted::{Betrayal, Part, certified, echo, parrot, secrets, spelled};
 use super::serve::*;
 
-/// 40 of them, with everything that some encoding treats in its own way.
-fn secrets() -> Vec<String> {
-    let odd = ["+", "/", "=", "&", "\"", "\\", "%", " ", "ä", "ö", "ß", "'", "<", ">", "?", "#", ";", ":", "@", "+/=&"];
-    (0..40)
-        .map(|n| {
-            let (a, b) = (odd[n % odd.len()], odd[(n * 7 + 3) % odd.len()]);
-            format!("S{n}x{a}zebra{b}Q{}k", n * n + 1000)
-        })
-        .collect()
+fn secret_file(directory: &Path, n: usize, secret: &str) -> std::path::PathBuf {
+    let file = directory.join(format!("secret{n}"));
+    std::fs::write(&file, secret).expect("written");
+    file
 }
 
-fn percent(text: &str, keep: &str, form: bool, upper: bool) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        match byte {
-            b' ' if form => out.push('+'),
-            _ if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) => out.push(char::from(byte)),
-            _ if upper => drop(write!(out, "%{byte:02X}")),
-            _ => drop(write!(out, "%{byte:02x}")),
-        }
-        out
-    })
-}
-
-/// The spellings in which a server gives it back.
-fn spelled(secret: &str) -> Vec<String> {
-    let json = serde_json::to_string(secret).expect("a string");
-    let json = json.trim_matches('"').to_owned();
-    let ascii: String = json.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect();
-    let go: String = ascii.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e").replace('/', "\\/");
-    let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;");
-    let numbers: String = secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("&#x{:X};", u32::from(c)) }).collect();
-    vec![
-        secret.to_owned(),
-        percent(secret, "-._~", false, true),
-        percent(secret, "-._~", false, false),
-        percent(secret, "*-._", true, true),
-        percent(secret, "!$&'()*+,;=:@/-._~", false, false),
-        STANDARD.encode(secret),
-        URL_SAFE.encode(format!("u:{secret}")),
-        STANDARD.encode(format!("ab{secret}cd")),
-        json,
-        ascii,
-        go,
-        html,
-        numbers,
-    ]
-}
-
-/// A server that gives back the secret of the path `/N/W` in spelling W, where a header or the body would have it.
-async fn echo(secrets: Arc<Vec<String>>) -> u16 {
-    tcp(move |mut stream| {
-        let secrets = secrets.clone();
-        async move {
-            let head = read_head(&mut stream).await;
-            let mut path = head.split([' ', '?']).nth(1).unwrap_or_default().split('/').skip(1).map(|n| n.parse::<usize>().unwrap_or(0));
-            let (n, way) = (path.next().unwrap_or(0), path.next().unwrap_or(0));
-            let text = spelled(&secrets[n])[way].clone();
-            let answer = match way % 3 {
-                0 => format!("HTTP/1.1 500 Error\r\nX-Echo: {text}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len()),
-                // Cut in the middle of it.
-                1 => {
-                    let body = format!("{}{text}{text}", "x".repeat(108));
-                    format!("HTTP/1.1 200 OK\r\nX-Echo: {text}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
-                }
-                _ => format!(
-                    "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:99999/{}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-                    text.replace(' ', "%20")
-                ),
-            };
-            let _ = stream.write_all(answer.as_bytes()).await;
-            let _ = stream.shutdown().await;
-            let mut rest = [0; 64];
-            while matches!(stream.read(&mut rest).await, Ok(n) if n > 0) {}
-        }
-    })
-    .await
-}
-
-/// What would give a secret away: each spelling, and what is left of it when it is cut.
-fn betrays(text: &str, secret: &str) -> Option<String> {
-    let marked = |spelling: &str| spelling.chars().take(9).collect::<String>();
-    let first = |spelling: &str| (spelling.len() > 8).then(|| marked(spelling));
-    spelled(secret).iter().filter_map(|s| first(s)).find(|s| text.contains(s.as_str()))
-}
-
-fn config(secrets: &[String], port: u16, directory: &std::path::Path) -> String {
-    let mut text = String::from("[defaults]\ninterval = \"1s\"\ntimeout = \"900ms\"\nretry_interval = \"100ms\"\n");
-    let ways = spelled("x").len();
-    for (n, secret) in secrets.iter().enumerate() {
-        let file = directory.join(format!("secret{n}"));
-        std::fs::write(&file, secret).expect("written");
-        let what = match n % 4 {
-            0 => format!("probe.http.auth.bearer = {{ file = {file:?} }}"),
-            1 => format!("probe.http.auth.basic = {{ username = \"user\", password = {{ file = {file:?} }} }}"),
-            2 => format!("probe.http.headers = {{ \"X-Api-Key\" = {{ file = {file:?} }} }}"),
-            _ => format!("probe.http.query = {{ token = {{ file = {file:?} }} }}"),
-        };
-        let way = n % ways;
-        let _ = write!(
-            text,
-            "[[endpoint]]\nname = \"e{n}\"\nprobe.http.url = \"http://127.0.0.1:{port}/{n}/{way}\"\n{what}\nprobe.http.expect.status = [200, 500]\nprobe.http.expect.headers.x-echo = {{ equals = \"nothing\" }}\nprobe.http.expect.body.contains = \"nothing\"\n"
-        );
+/// The line that sends a secret with a request: one place after the other.
+fn sent(place: usize, file: &Path) -> String {
+    match place % 5 {
+        0 => format!("probe.http.auth.bearer = {{ file = {file:?} }}\n"),
+        1 => format!("probe.http.auth.basic = {{ username = \"user\", password = {{ file = {file:?} }} }}\n"),
+        2 => format!("probe.http.headers = {{ \"X-Api-Key\" = {{ file = {file:?} }} }}\n"),
+        3 => format!("probe.http.query = {{ token = {{ file = {file:?} }} }}\n"),
+        _ => format!("probe.http.body = {{ file = {file:?} }}\n"),
     }
-    text
+}
+
+fn dialogue(port: u16, (n, way): (usize, usize), file: &Path) -> String {
+    format!(
+        "probe.tcp.address = \"127.0.0.1:{port}\"\nprobe.tcp.dialogue = [{{ send = \"{n}/{way} \" }}, {{ send = {{ file = {file:?} }} }}, {{ send = \"\\n\" }}, {{ expect = \"^never\" }}]\n"
+    )
+}
+
+/// What every probe of a plan tells holds no spelling of the secret, and shows that it was given back.
+async fn tells_nothing(secret: &str, text: &str) -> usize {
+    let (plan, net, betrayal) = (plan(text), Net::default(), Betrayal::of(&[secret.to_owned()]));
+    let all = async {
+        for endpoint in &plan.endpoints {
+            let told = format!("{:?}", run(&net, endpoint).await.outcome);
+            // A host ends before the first character that a host cannot have, and the name of a header before a colon.
+            let name = endpoint.name.as_str();
+            let is_short = name.starts_with("Host") || name.starts_with("HeaderName") && secret.contains(':');
+            assert!(told.contains("<secret>") || is_short, "{secret} at {}: it was not even given back: {told}", endpoint.name);
+            assert_eq!(betrayal.in_text(&told), None, "{secret} at {}: {told}", endpoint.name);
+        }
+    };
+    tokio::task::LocalSet::new().run_until(all).await;
+    plan.endpoints.len()
 }
 
 #[tokio::test]
 async fn no_spelling_of_a_secret_is_in_what_a_probe_tells() {
     let secrets = Arc::new(secrets());
-    let port = echo(secrets.clone()).await;
+    let (web, words) = (echo(secrets.clone()).await, parrot(secrets.clone()).await);
     let directory = tempfile::tempdir().expect("a directory");
+    let ways = spelled("x").len();
     let mut looked = 0;
     for (n, secret) in secrets.iter().enumerate() {
-        let file = directory.path().join(format!("secret{n}"));
-        std::fs::write(&file, secret).expect("written");
-        // One spec for all ways, as the targets of a group share one.
-        let ways: String = (0..spelled(secret).len()).map(|way| format!("w{way} = \"http://127.0.0.1:{port}/{n}/{way}\"\n")).collect();
-        let group = plan(&format!(
-            "[group.g]\nprobe.http.headers = {{ \"X-Api-Key\" = {{ file = {file:?} }} }}\nprobe.http.expect.status = [200, 500]\nprobe.http.expect.headers.x-echo = {{ equals = \"nothing\" }}\nprobe.http.expect.body.contains = \"nothing\"\n[group.g.targets]\n{ways}"
-        ));
-        let net = Net::default();
-        let all = async {
-            for endpoint in &group.endpoints {
-                let told = format!("{:?}", run(&net, endpoint).await.outcome);
-                assert!(told.contains("<secret>"), "{secret} at {}: it was not even given back: {told}", endpoint.name);
-                assert_eq!(betrays(&told, secret), None, "{secret} at {}: {told}", endpoint.name);
-                looked += 1;
+        let file = secret_file(directory.path(), n, secret);
+        let mut text = String::new();
+        for (p, part) in Part::ALL.into_iter().enumerate() {
+            // One spec for all ways, as the targets of a group share one.
+            let _ = write!(text, "[group.g{p}]\n{}{}[group.g{p}.targets]\n", sent(n + p, &file), part.expectation());
+            for way in 0..ways {
+                let _ = writeln!(text, "{part:?}-w{way} = \"http://127.0.0.1:{web}/{n}/{way}/{p}\"");
             }
-        };
-        tokio::task::LocalSet::new().run_until(all).await;
+        }
+        for way in 0..ways {
+            let _ = write!(text, "[[endpoint]]\nname = \"dialogue-w{way}\"\n{}", dialogue(words, (n, way), &file));
+        }
+        looked += tells_nothing(secret, &text).await;
     }
-    assert_eq!(looked, 40 * 13);
+    assert_eq!(looked, 40 * ways * 8);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_is_on_any_surface_of_the_daemon() {
-    let secrets = Arc::new(secrets());
-    let port = echo(secrets.clone()).await;
-    let hook: Arc<Mutex<String>> = Arc::default();
-    let received = hook.clone();
-    let receiver = tcp(move |mut stream| {
+#[tokio::test]
+async fn no_spelling_of_a_secret_is_in_what_a_probe_tells_of_a_certificate() {
+    let (secrets, authority) = (secrets(), Authority::new());
+    let ways = spelled("x").len();
+    for (n, secret) in secrets.iter().enumerate() {
+        let file = secret_file(&authority.ca_file().with_file_name(""), n, secret);
+        let mut text = String::new();
+        for way in [n % ways, (n + ways / 2) % ways] {
+            let port = certified(&authority, &spelled(secret)[way]).await;
+            let _ = write!(text, "[[endpoint]]\nname = \"w{way}\"\nprobe.http.url = \"https://127.0.0.1:{port}/\"\n{}", sent(n, &file));
+            let _ = writeln!(text, "probe.http.tls.ca_file = {:?}", authority.ca_file());
+        }
+        tells_nothing(secret, &text).await;
+    }
+}
+
+/// A receiver: it refuses the first message, with the secret that it was sent, and keeps what it accepts.
+async fn receiver(received: Arc<Mutex<String>>) -> u16 {
+    tcp(move |mut stream| {
         let received = received.clone();
         async move {
             let head = read_head(&mut stream).await;
             let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").and_then(|n| n.parse().ok())).unwrap_or(0);
             let mut body = vec![0; length];
             let _ = stream.read_exact(&mut body).await;
-            received.lock().expect("a lock").push_str(&String::from_utf8_lossy(&body));
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+            let is_first = {
+                let mut all = received.lock().expect("a lock");
+                let is_first = all.is_empty();
+                all.push_str(if is_first { "first " } else { "" });
+                if !is_first {
+                    all.push_str(&String::from_utf8_lossy(&body));
+                }
+                is_first
+            };
+            let target = head.split(' ').nth(1).unwrap_or_default();
+            let status = if is_first { format!("503 {target}") } else { "200 OK".to_owned() };
+            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nX-Echo: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes()).await;
         }
     })
-    .await;
-    let directory = tempfile::tempdir().expect("a directory");
-    let url = directory.path().join("hook.url");
-    std::fs::write(&url, format!("http://127.0.0.1:{receiver}/")).expect("written");
-    let text = format!("{}[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n", config(&secrets, port, directory.path()));
-    let daemon = Daemon::start(directory.path(), &text).await;
-    daemon.until(|d| async move { d.json("/api/v1/outages").await["outages"].as_array().is_some_and(|list| list.len() == 40) }).await;
-    daemon.until(|_| async { hook.lock().expect("a lock").matches("\"down\"").count() >= 40 }).await;
-    let mut surfaces: BTreeMap<&str, String> = BTreeMap::new();
-    for path in ["/", "/metrics", "/api/v1/endpoints", "/api/v1/outages", "/api/v1/components"] {
-        surfaces.insert(path, daemon.get(path).await.expect("answered"));
-    }
-    let config = directory.path().join("probity.toml");
-    let (config, state) = (config.to_str().expect("UTF-8"), directory.path().join("state"));
-    let state = state.to_str().expect("UTF-8");
-    let base = format!("http://127.0.0.1:{}", daemon.port);
-    let told = |args: &[&str]| {
-        let output = probity(args);
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-    };
-    surfaces.insert("status", told(&["status", "--url", &base]));
-    surfaces.insert("history list", told(&["history", "list", "--state-dir", state]));
-    surfaces.insert("history list --json", told(&["history", "list", "--json", "--state-dir", state]));
-    surfaces.insert("journal", told(&["export", "journal", "--state-dir", state]));
-    surfaces.insert("check --print", told(&["check", "--print", "--config", config]));
-    for n in 0..8 {
-        let name = format!("e{n}");
-        surfaces.entry("probe").or_default().push_str(&told(&["probe", &name, "--config", config]));
-        surfaces.entry("probe --json").or_default().push_str(&told(&["probe", &name, "--json", "--config", config]));
-    }
-    surfaces.insert("log", daemon.log());
-    surfaces.insert("notifications", hook.lock().expect("a lock").clone());
-    let (status, _) = daemon.end().await;
-    assert_eq!(status, 0);
-    for file in ["history.sqlite", "history.sqlite-wal"] {
-        let bytes = std::fs::read(directory.path().join("state").join(file)).unwrap_or_default();
-        surfaces.entry("database").or_default().push_str(&String::from_utf8_lossy(&bytes));
-    }
-    for (surface, text) in &surfaces {
-        assert!(!text.is_empty(), "{surface}");
-        for secret in secrets.iter() {
-            assert_eq!(betrays(text, secret), None, "{surface} shows {secret}");
+    .await
+}
+
+/// A secret URL with the secret in its user-info, path and query.
+fn secret_url(scheme: &str, port: u16, secret: &str) -> String {
+    let mut url = url::Url::parse(&format!("{scheme}://127.0.0.1:{port}/")).expect("a URL");
+    url.set_password(Some(secret)).expect("a password");
+    url.path_segments_mut().expect("a path").push(secret);
+    url.query_pairs_mut().append_pair("token", secret);
+    url.to_string()
+}
+
+/// Each spelling in each part of an answer once, from one secret after the other.
+async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path) -> String {
+    let (web, words, authority) = (echo(secrets.clone()).await, parrot(secrets.clone()).await, Authority::new());
+    let (ways, ca) = (spelled("x").len(), directory.join("ca.pem"));
+    std::fs::copy(authority.ca_file(), &ca).expect("copied");
+    let files: Vec<_> = secrets.iter().enumerate().map(|(n, secret)| secret_file(directory, n, secret)).collect();
+    let mut text = String::from("[defaults]\ninterval = \"2s\"\ntimeout = \"1900ms\"\nretry_interval = \"100ms\"\n");
+    let mut n = 0;
+    for way in 0..ways {
+        for part in 0..Part::ALL.len() + 2 {
+            n += 1;
+            let (secret, name) = (n % secrets.len(), format!("e{n}"));
+            let file = &files[secret];
+            let _ = write!(text, "[[endpoint]]\nname = \"{name}\"\n");
+            match Part::ALL.get(part) {
+                Some(part_of) => {
+                    let _ = write!(text, "probe.http.url = \"http://127.0.0.1:{web}/{secret}/{way}/{part}\"\n{}{}", sent(n, file), part_of.expectation());
+                }
+                None if part == Part::ALL.len() => text.push_str(&dialogue(words, (secret, way), file)),
+                None => {
+                    let port = certified(&authority, &spelled(&secrets[secret])[way]).await;
+                    let _ = write!(text, "probe.http.url = \"https://127.0.0.1:{port}/\"\n{}", sent(n, file));
+                    let _ = writeln!(text, "probe.http.tls.ca_file = {ca:?}");
+                }
+            }
         }
     }
-    assert!(surfaces["notifications"].contains("<secret>") && surfaces["/api/v1/endpoints"].contains("<secret>"), "they were given back");
+    let url = |name: &str, text: String| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let unmatched = certified(&authority, &secrets[2]).await;
+    let (good, bad) = (url("good.url", secret_url("http", hook, &secrets[0])), url("bad.url", secret_url("https", unmatched, &secrets[2])));
+    let deadman = url("deadman.url", secret_url("https", unmatched, &secrets[2]));
+    let _ = write!(text, "[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {good:?} }}\nwebhook.headers.x-key = {{ file = {:?} }}\n", files[1]);
+    let _ = write!(text, "[[notify]]\nname = \"bad\"\nwebhook.url = {{ file = {bad:?} }}\n[deadman]\nurl = {{ file = {deadman:?} }}\nevery = \"1s\"\n");
+    let _ =
+        write!(text, "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"e1\", \"e2\"]\n[history.backup]\ndir = {:?}\nevery = \"1s\"\n", directory.join("backups"));
+    text
+}
+
+/// Everything that the commands print.
+fn printed(directory: &Path, base: &str, surfaces: &mut BTreeMap<String, String>) {
+    let (config, state) = (directory.join("probity.toml"), directory.join("state"));
+    let (config, state) = (config.to_str().expect("UTF-8"), state.to_str().expect("UTF-8"));
+    let (copy, reports) = (directory.join("out/copy.sqlite"), directory.join("out"));
+    let (copy, reports) = (copy.to_str().expect("UTF-8"), reports.to_str().expect("UTF-8"));
+    let period = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7];
+    let mut run = |args: &[&str]| {
+        let output = probity(args);
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        surfaces.entry(args[..args.len().min(3)].join(" ")).or_default().push_str(&text);
+    };
+    for url in [&["--url", base][..], &["--url", base, "--json"]] {
+        run(&[&["status"][..], url].concat());
+    }
+    for args in [
+        &["check"][..],
+        &["check", "--json"],
+        &["check", "--print"],
+        &["history", "backup", "--to", copy],
+        &["notify", "test", "bad"],
+        &["notify", "test", "bad", "--json"],
+        &["sla", "evaluate", "--period", period],
+        &["sla", "report", "--provisional", "--period", period, "--output", reports],
+    ] {
+        run(&[args, &["--config", config]].concat());
+    }
+    for format in ["json", "md", "html", "csv"] {
+        run(&["sla", "report", "--provisional", "--sla", "s", "--period", period, "--format", format, "--config", config]);
+    }
+    for args in [
+        &["history", "list"][..],
+        &["history", "list", "--json"],
+        &["history", "verify"],
+        &["export", "journal"],
+        &["export", "journal", "--tallies"],
+        &["export", "timeline"],
+        &["export", "openmetrics", "--step", "1d"],
+    ] {
+        run(&[args, &["--state-dir", state]].concat());
+    }
+    for n in 1..=Part::ALL.len() + 2 {
+        let name = format!("e{n}");
+        run(&["probe", &name, "--config", config]);
+        run(&["probe", &name, "--json", "--config", config]);
+    }
+}
+
+/// Every file below a directory, as it lies on disk.
+fn files(directory: &Path, surfaces: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(directory).expect("readable") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(&path, surfaces);
+        } else if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            surfaces.entry(format!("file {}", path.display())).or_default().push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_on_any_surface_of_the_daemon() {
+    let secrets = Arc::new(secrets());
+    let betrayal = Betrayal::of(&secrets);
+    for (format, level) in [("text", "trace"), ("json", "debug")] {
+        let hook: Arc<Mutex<String>> = Arc::default();
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = config(&secrets, receiver(hook.clone()).await, directory.path()).await;
+        let count = text.matches("[[endpoint]]").count();
+        let log = std::fs::File::create(directory.path().join("log")).expect("a log");
+        let command = |config: &Path| {
+            let mut command = super::daemon::run(config);
+            command.args(["--log-format", format, "--log", level]);
+            command
+        };
+        std::fs::create_dir(directory.path().join("out")).expect("made");
+        let daemon = Daemon::start_logging(directory.path(), &text, log.into(), command).await;
+        daemon.until(|d| async move { d.json("/api/v1/outages?limit=1000").await["outages"].as_array().is_some_and(|list| list.len() == count) }).await;
+        daemon.until(|_| async { hook.lock().expect("a lock").matches("\"down\"").count() >= count }).await;
+        daemon.until(|d| async move { d.directory.join("backups").read_dir().is_ok_and(|mut list| list.next().is_some()) }).await;
+        let mut surfaces: BTreeMap<String, String> = BTreeMap::new();
+        for path in [
+            "/",
+            "/metrics",
+            "/runbook",
+            "/checkpoint",
+            "/api/v1/endpoints",
+            "/api/v1/outages?limit=1000",
+            "/api/v1/timeline",
+            "/api/v1/components",
+            "/api/v1/sla",
+            "/-/healthy",
+            "/-/ready",
+        ] {
+            surfaces.insert(path.to_owned(), daemon.get(path).await.expect("answered"));
+        }
+        files(&directory.path().join("state"), &mut surfaces);
+        if format == "text" {
+            printed(directory.path(), &format!("http://127.0.0.1:{}", daemon.port), &mut surfaces);
+        }
+        surfaces.insert("notifications".to_owned(), hook.lock().expect("a lock").clone());
+        let log = daemon.log();
+        let (status, _) = daemon.end().await;
+        assert_eq!(status, 0);
+        for below in ["state", "backups", "out"] {
+            files(&directory.path().join(below), &mut surfaces);
+        }
+        surfaces.insert("log".to_owned(), log);
+        for (surface, text) in &surfaces {
+            assert!(!text.is_empty() || surface.starts_with("file"), "{surface}");
+            assert_eq!(betrayal.in_text(text), None, "{surface}");
+        }
+        for surface in ["notifications", "/api/v1/endpoints", "log", "backups"] {
+            let mut of_this = surfaces.iter().filter(|(name, _)| name.contains(surface));
+            assert!(of_this.any(|(_, text)| text.contains("<secret>")), "{surface}: they were given back");
+        }
+    }
+}
+
+/// What a TLS library says of a certificate that it refuses has the names in it, which the receiver chose, and the host of the URL.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_cannot_put_its_secret_url_into_an_error_by_its_certificate() {
+    let authority = Authority::new();
+    let leaf = authority.leaf(|params| params.subject_alt_names = vec![rcgen::SanType::DnsName("zebra-crossing-7f3a.example".try_into().expect("a name"))]);
+    let port = super::authority::https(super::authority::acceptor(leaf, &[])).await;
+    let url = authority.file("url", &format!("https://127.0.0.1:{port}/Zebra-Crossing-7F3A"));
+    let config = authority.file("probity.toml", &format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_probity"));
+    command.args(["notify", "test", "ops", "--config"]).arg(config).env("SSL_CERT_FILE", authority.ca_file());
+    let output = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("joined");
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("<secret>") && !told.to_lowercase().contains("zebra"), "{told}");
 }
 
 #[tokio::test]

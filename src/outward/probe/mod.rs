@@ -14,6 +14,7 @@ pub mod json;
 pub mod tcp;
 pub mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -25,7 +26,7 @@ use super::trace::{Stage, Trace};
 use crate::config::mask::Mask;
 use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
-use crate::words::{Cause, Facts, Finding, Ms, Outcome, PhaseTimes, Reason};
+use crate::words::{Cause, CertificateFacts, Facts, Finding, Ms, Outcome, PhaseTimes, Reason};
 
 /// An endpoint that was kept waiting by us for more than this part of its timeout is not down by it.
 const KEPT_SHARE: u64 = 20;
@@ -90,14 +91,46 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
 
 /// An endpoint may give back what it was sent, and then let its time pass.
 fn scrubbed(mask: &Mask, facts: &mut Facts, halt: Option<Halt>) -> Option<Halt> {
-    facts.final_url = facts.final_url.take().map(|text| mask.apply(text));
-    for finding in &mut facts.findings {
-        finding.found = mask.apply(std::mem::take(&mut finding.found));
+    // Each field is named, so that a new one is looked at: texts of a peer are masked, numbers and words of ours are not.
+    let Facts {
+        address: _,
+        attempts,
+        http_status: _,
+        http_version: _,
+        final_url,
+        redirects: _,
+        body_bytes: _,
+        tls_version: _,
+        tls_cipher: _,
+        tls_group: _,
+        certificate,
+        dns_rcode,
+        dns_answers,
+        icmp_hop_limit: _,
+        tcp_rtt_us: _,
+        findings,
+    } = facts;
+    let apply = |text: &mut String| *text = mask.apply(std::mem::take(text));
+    attempts.iter_mut().filter_map(|attempt| attempt.error.as_mut()).for_each(apply);
+    final_url.iter_mut().chain(dns_rcode).chain(dns_answers).for_each(apply);
+    findings.iter_mut().for_each(|finding| apply(&mut finding.found));
+    if let Some(certificate) = certificate {
+        masked_names(mask, certificate);
     }
     halt.map(|halt| match halt {
         Halt::Down(cause, detail) => Halt::Down(cause, mask.apply(detail)),
         Halt::Unmeasured(reason, detail) => Halt::Unmeasured(reason, mask.apply(detail)),
     })
+}
+
+/// The facts of a certificate are shared by all probes that met it; a copy is made where they hold a secret.
+fn masked_names(mask: &Mask, certificate: &mut Arc<CertificateFacts>) {
+    let of = |text: &String| mask.apply(text.clone());
+    let (subject, issuer) = (of(&certificate.subject), of(&certificate.issuer));
+    let names: Vec<String> = certificate.names.iter().map(of).collect();
+    if (&subject, &issuer, &names) != (&certificate.subject, &certificate.issuer, &certificate.names) {
+        *certificate = Arc::new(CertificateFacts { subject, issuer, names, ..CertificateFacts::clone(certificate) });
+    }
 }
 
 async fn by_kind(net: &Net, trace: &Trace, endpoint: &Endpoint, deadline: Instant) -> Result<(), Halt> {

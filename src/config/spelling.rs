@@ -1,0 +1,395 @@
+//! Reads one character of a text in each spelling that a server, a proxy or a log can give it: as it is, percent-encoded, escaped for
+//! JSON, HTML or a programming language, and up to three of these on top of each other.
+//!
+//! [`super::mask`] holds each character of a secret against what is read here. Pure.
+
+/// Escapes on top of each other that are undone: `%2522` is a quote that was encoded twice.
+const LAYERS: usize = 3;
+/// What an escape can begin with.
+const ESCAPES: [char; 3] = ['%', '\\', '&'];
+/// Bytes of one at most: a letter beyond ASCII, percent-encoded twice.
+const MOST_OF_AN_ESCAPE: usize = 24;
+
+/// Calls `found` with the length of each spelling of the character that the text begins with.
+pub fn spellings(text: &str, c: char, mut found: impl FnMut(usize)) {
+    let layers = if text.starts_with(ESCAPES) || !c.is_ascii() { LAYERS } else { 0 };
+    let mut last = 0;
+    for layer in 0..=layers {
+        let Some((first, length)) = read(text, layer) else { return };
+        let is_like = match c {
+            ' ' => matches!(first, '+' | '\u{a0}'),
+            '\\' => first == '/',
+            '/' => first == '\\',
+            _ => !c.is_ascii() && is_lost(first),
+        };
+        let is_same = is_like || same(first, c);
+        if is_same && length != last {
+            last = length;
+            found(length);
+        }
+        if !c.is_ascii() {
+            several(text, layer, c).into_iter().flatten().for_each(&mut found);
+        }
+    }
+}
+
+/// Bytes at the start of the text that some servers put between the characters of what they give back: the zero bytes of UTF-16, and the
+/// line ends of a text that is wrapped.
+pub fn between(text: &str) -> usize {
+    const NAMES: [&str; 9] = ["\0", "\\0", "\\u{0}", "\\u0000", "\r", "\n", "\\r", "\\n", "&#10;"];
+    NAMES.iter().find(|name| text.starts_with(**name)).map_or(0, |name| name.len())
+}
+
+/// How much of an escape stands before the place where the text ends or was cut, if that is here: mostly nothing.
+pub fn cut(rest: &str) -> Option<usize> {
+    let end = rest.find(['…', '`']).unwrap_or(rest.strip_suffix('"').unwrap_or(rest).len());
+    let left = &rest[..end];
+    let is_of_an_escape = || left.len() <= MOST_OF_AN_ESCAPE && left.bytes().all(|b| b.is_ascii_alphanumeric() || b"%\\&#;{".contains(&b));
+    (left.is_empty() || left.starts_with(ESCAPES) && is_of_an_escape()).then_some(end)
+}
+
+/// Letters that differ in their case only are the same.
+fn same(a: char, b: char) -> bool {
+    if a == b {
+        return true;
+    }
+    if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(&b) } else { folded(a).eq(folded(b)) }
+}
+
+/// By way of capitals, as `ſ` and `ς` have the capitals of `s` and `σ`, and `ß` has two.
+fn folded(c: char) -> impl Iterator<Item = char> {
+    c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+}
+
+/// In place of what its charset cannot write.
+fn is_lost(c: char) -> bool {
+    matches!(c, '\u{fffd}' | '?')
+}
+
+/// What stands for one character beyond ASCII as several: the capitals of `ß`, and the bytes of its UTF-8 taken for characters each.
+fn several(text: &str, layer: usize, c: char) -> [Option<usize>; 2] {
+    let mut buffer = [0; 4];
+    let bytes = c.encode_utf8(&mut buffer).as_bytes();
+    let is_byte = |found: char, byte: u8| {
+        // windows-1252 has other characters in place of these controls.
+        let is_control = (0x80..0xa0).contains(&byte) && !found.is_ascii();
+        is_lost(found) || is_control || same(found, char::from(byte))
+    };
+    let in_capitals = if folded(c).count() > 1 { sequence(text, layer, folded(c), same) } else { None };
+    [in_capitals, sequence(text, layer, bytes.iter().copied(), is_byte)]
+}
+
+fn sequence<T>(text: &str, layer: usize, wanted: impl Iterator<Item = T>, is: impl Fn(char, T) -> bool) -> Option<usize> {
+    let mut at = 0;
+    for one in wanted {
+        let (found, length) = read(&text[at..], layer)?;
+        if !is(found, one) {
+            return None;
+        }
+        at += length;
+    }
+    Some(at)
+}
+
+/// The first character of a text and its length there, when so many layers of escapes are undone. What is no escape is itself.
+fn read(text: &str, layer: usize) -> Option<(char, usize)> {
+    let Some(inner) = layer.checked_sub(1) else { return text.chars().next().map(|c| (c, c.len_utf8())) };
+    let (first, length) = read(text, inner)?;
+    let rest = Reader { text, at: length, layer: inner };
+    let undone = match first {
+        '%' => bytes(text, inner).or_else(|| rest.percent_u()),
+        '\\' => bytes(text, inner).or_else(|| rest.backslash()),
+        '&' => rest.entity(),
+        _ => None,
+    };
+    Some(undone.unwrap_or((first, length)))
+}
+
+/// The characters of a text from a place on, with some layers undone.
+#[derive(Clone, Copy)]
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    layer: usize,
+}
+
+impl Iterator for Reader<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        let (c, length) = read(&self.text[self.at..], self.layer)?;
+        self.at += length;
+        Some(c)
+    }
+}
+
+impl Reader<'_> {
+    /// So many digits.
+    fn digits(&mut self, count: usize, radix: u32) -> Option<u32> {
+        (0..count).try_fold(0, |number, _| Some(number * radix + self.next()?.to_digit(radix)?))
+    }
+
+    fn follows(&mut self, wanted: char) -> Option<()> {
+        (self.next()? == wanted).then_some(())
+    }
+
+    /// `%u00E4`, as old scripts write it.
+    fn percent_u(mut self) -> Option<(char, usize)> {
+        self.follows('u')?;
+        let code = self.digits(4, 16)?;
+        Some((char::from_u32(code)?, self.at))
+    }
+
+    /// What follows a backslash: `u00e4` and pairs of them, `u{e4}`, `U000000e4`, `n`, `t`, `r`, or the character itself.
+    fn backslash(mut self) -> Option<(char, usize)> {
+        let after = self;
+        let c = self.next()?;
+        let code = match c {
+            'u' | 'U' => after.code_point(),
+            'n' => Some(('\n', self.at)),
+            't' => Some(('\t', self.at)),
+            'r' => Some(('\r', self.at)),
+            _ => None,
+        };
+        Some(code.unwrap_or((c, self.at)))
+    }
+
+    fn code_point(mut self) -> Option<(char, usize)> {
+        let is_long = self.next()? == 'U';
+        let mut braced = self;
+        if braced.next() == Some('{') {
+            let mut code = 0_u32;
+            for _ in 0..7 {
+                match braced.next()? {
+                    '}' => return Some((char::from_u32(code)?, braced.at)),
+                    digit => code = code * 16 + digit.to_digit(16)?,
+                }
+            }
+            return None;
+        }
+        let mut long = self;
+        if let Some(c) = long.digits(8, 16).filter(|_| is_long).and_then(char::from_u32) {
+            return Some((c, long.at));
+        }
+        let high = self.digits(4, 16)?;
+        if !(0xd800..0xdc00).contains(&high) {
+            return Some((char::from_u32(high)?, self.at));
+        }
+        self.follows('\\')?;
+        self.next().filter(|c| matches!(c, 'u' | 'U'))?;
+        let low = self.digits(4, 16)?;
+        Some((char::decode_utf16([high as u16, low as u16]).next()?.ok()?, self.at))
+    }
+
+    /// `#228;`, `#xE4;`, `auml;`; the semicolon may be missing.
+    fn entity(self) -> Option<(char, usize)> {
+        let (c, end) = self.number().or_else(|| self.named())?;
+        let mut after = end;
+        Some((c, if after.next() == Some(';') { after.at } else { end.at }))
+    }
+
+    fn number(mut self) -> Option<(char, Self)> {
+        self.follows('#')?;
+        let mut after = self;
+        let radix = if matches!(after.next(), Some('x' | 'X')) { 16 } else { 10 };
+        if radix == 16 {
+            self = after;
+        }
+        let (mut code, mut count) = (0_u32, 0);
+        loop {
+            let mut next = self;
+            let Some(digit) = next.next().and_then(|c| c.to_digit(radix)).filter(|_| count < 10) else { break };
+            code = code.saturating_mul(radix).saturating_add(digit);
+            (self, count) = (next, count + 1);
+        }
+        char::from_u32(code).filter(|_| count > 0).map(|c| (c, self))
+    }
+
+    fn named(self) -> Option<(char, Self)> {
+        let in_latin = LATIN.split(' ').zip(0xa0..=0xff).map(|(name, code)| (char::from(code), name));
+        let all = PUNCTUATION.into_iter().chain(in_latin);
+        let matched = all.filter_map(|(c, name)| {
+            let mut reader = self;
+            name.chars().all(|wanted| reader.next().is_some_and(|found| found.eq_ignore_ascii_case(&wanted))).then_some((c, reader))
+        });
+        matched.max_by_key(|(_, reader)| reader.at)
+    }
+}
+
+/// A character that is written as the bytes of its UTF-8, `%C3%A4`, `\xc3\xa4` or `\303\244`, or as its one byte of ISO-8859-1.
+fn bytes(text: &str, inner: usize) -> Option<(char, usize)> {
+    let mut reader = Reader { text, at: 0, layer: inner };
+    let first = byte(&mut reader)?;
+    let length = match first {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return Some((char::from(first), reader.at)),
+    };
+    let (mut utf8, mut whole) = ([first, 0, 0, 0], reader);
+    let is_whole = utf8[1..length].iter_mut().all(|place| byte(&mut whole).map(|byte| *place = byte).is_some());
+    match std::str::from_utf8(&utf8[..length]).ok().filter(|_| is_whole).and_then(|c| c.chars().next()) {
+        Some(c) => Some((c, whole.at)),
+        None => Some((char::from(first), reader.at)),
+    }
+}
+
+fn byte(reader: &mut Reader<'_>) -> Option<u8> {
+    let is_percent = match reader.next()? {
+        '%' => true,
+        '\\' => false,
+        _ => return None,
+    };
+    let mut octal = *reader;
+    if !is_percent && let Some(byte) = octal.digits(3, 8) {
+        *reader = octal;
+        return u8::try_from(byte).ok();
+    }
+    if !is_percent {
+        reader.next().filter(|c| matches!(c, 'x' | 'X'))?;
+    }
+    reader.digits(2, 16).map(|byte| byte as u8)
+}
+
+/// HTML's names of ASCII characters, and of a few others.
+const PUNCTUATION: [(char, &str); 37] = [
+    ('\t', "tab"),
+    ('\n', "newline"),
+    ('!', "excl"),
+    ('"', "quot"),
+    ('#', "num"),
+    ('$', "dollar"),
+    ('%', "percnt"),
+    ('&', "amp"),
+    ('\'', "apos"),
+    ('(', "lpar"),
+    (')', "rpar"),
+    ('*', "ast"),
+    ('+', "plus"),
+    (',', "comma"),
+    ('.', "period"),
+    ('/', "sol"),
+    (':', "colon"),
+    (';', "semi"),
+    ('<', "lt"),
+    ('=', "equals"),
+    ('>', "gt"),
+    ('?', "quest"),
+    ('@', "commat"),
+    ('[', "lsqb"),
+    ('[', "lbrack"),
+    ('\\', "bsol"),
+    (']', "rsqb"),
+    (']', "rbrack"),
+    ('^', "hat"),
+    ('_', "lowbar"),
+    ('`', "grave"),
+    ('{', "lcub"),
+    ('{', "lbrace"),
+    ('|', "verbar"),
+    ('}', "rcub"),
+    ('}', "rbrace"),
+    ('€', "euro"),
+];
+
+/// HTML's names of U+00A0 to U+00FF in order; a letter and its capital differ in their case only.
+const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para middot cedil \
+                     sup1 ordm raquo frac14 frac12 frac34 iquest agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave \
+                     iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml times oslash ugrave uacute ucirc uuml yacute thorn szlig agrave \
+                     aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc \
+                     otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(text: &str, c: char) -> Vec<usize> {
+        let mut found = Vec::new();
+        spellings(text, c, |length| found.push(length));
+        found
+    }
+
+    #[test]
+    fn a_character_is_read_in_each_of_its_spellings() {
+        for (c, texts) in [
+            (
+                '"',
+                &[
+                    "\"",
+                    "%22",
+                    "%2522",
+                    "%252522",
+                    "\\\"",
+                    "\\\\\\\"",
+                    "\\u0022",
+                    "\\x22",
+                    "\\042",
+                    "&quot;",
+                    "&QUOT;",
+                    "&amp;quot;",
+                    "&#34;",
+                    "&#x22",
+                    "\\u0026quot;",
+                    "%5C%22",
+                    "%26quot%3B",
+                ][..],
+            ),
+            (
+                'ä',
+                &[
+                    "ä",
+                    "Ä",
+                    "%C3%A4",
+                    "%c3%84",
+                    "%E4",
+                    "%25C3%25A4",
+                    "%u00E4",
+                    "\\u00e4",
+                    "\\u00C4",
+                    "\\u{e4}",
+                    "\\U000000e4",
+                    "\\xc3\\xa4",
+                    "\\303\\244",
+                    "&auml;",
+                    "&AUML;",
+                    "&#228;",
+                    "&#xC4;",
+                    "?",
+                    "\u{fffd}",
+                    "\u{fffd}\u{fffd}",
+                    "Ã¤",
+                    "&Atilde;&curren;",
+                    "%C3%83%C2%A4",
+                ],
+            ),
+            ('ß', &["ß", "SS", "ss", "ẞ", "%C3%9F", "Ã\u{9f}", "Ã\\u{9f}", "ÃŸ", "&szlig;"]),
+            ('\\', &["\\", "/", "\\\\", "%5C", "&bsol;", "\\x5c"]),
+            ('&', &["&", "&amp;", "&amp;amp;", "%26", "\\u0026", "&amp"]),
+            ('%', &["%", "%25", "&percnt;"]),
+            (' ', &[" ", "+", "%20", "&nbsp;"]),
+            ('é', &["é", "É", "&eacute;", "%C3%89"]),
+            ('😀', &["😀", "\\ud83d\\ude00", "%F0%9F%98%80", "&#128512;", "\u{fffd}"]),
+            ('k', &["k", "K", "%6b", "\\x4B", "&#75;"]),
+            ('\n', &["\n", "\\n", "%0A", "&newline;"]),
+        ] {
+            for text in texts {
+                assert!(lengths(&format!("{text}zz"), c).contains(&text.len()), "{c} in {text}: {:?}", lengths(text, c));
+            }
+        }
+        for (c, text) in [('a', "b"), ('a', "%62"), ('"', "&lt;"), ('ä', "ö"), ('a', ""), ('a', "%"), ('a', "\\"), ('a', "&#;"), ('a', "\\u{"), ('x', "?")] {
+            assert_eq!(lengths(text, c), Vec::<usize>::new(), "{c} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_cut_within_an_escape_is_a_cut() {
+        for (rest, length) in
+            [("", 0), ("\"", 0), ("…\"", 0), ("%2…", 2), ("%25C3%25…", 8), ("\\u00…\"", 4), ("&amp;quo…", 8), ("\\\"", 1), ("` until", 0), ("&#x2", 4)]
+        {
+            assert_eq!(cut(rest), Some(length), "{rest}");
+        }
+        for rest in ["x", "x…", "%20 x…", "\\n, more", "a\"", " …", "\\ and more words"] {
+            assert_eq!(cut(rest), None, "{rest}");
+        }
+    }
+}
