@@ -16,6 +16,7 @@ use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
 use crate::engine::drive::{Control, NewPlan, ReloadSummary};
 use crate::outward::clock::Clock;
+use crate::outward::guarded;
 use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::writer::Writer;
 use crate::words::Name;
@@ -24,6 +25,8 @@ use crate::words::Name;
 #[derive(Clone)]
 pub struct Reloader {
     pub path: PathBuf,
+    /// The state directory.
+    pub directory: PathBuf,
     pub board: Arc<Board>,
     pub writer: Writer,
     pub control: mpsc::UnboundedSender<Control>,
@@ -56,10 +59,17 @@ impl Reloader {
 
     async fn attempt(&self) -> Result<ReloadSummary, String> {
         let (path, writer, terms, surroundings) = (self.path.clone(), self.writer.clone(), self.terms.clone(), self.surroundings.clone());
-        let places = self.places.clone();
+        let (places, directory) = (self.places.clone(), self.directory.clone());
         let (before, entries) = (self.board.plan.load_full(), self.board.entries());
         let prepared = tokio::task::spawn_blocking(move || {
             let plan = read_config(&path).map_err(|faults| show_faults(&faults))?;
+            // The directory that is in use, and not one that the config names for the next start.
+            if let Some(why) = guarded::state_directory_refused(&directory) {
+                return Err(format!("the state directory {} cannot be used: {why}", directory.display()));
+            }
+            for note in guarded::open_secrets() {
+                tracing::warn!("{note}");
+            }
             for (what, same) in [
                 ("[listen] address", plan.listen.address == before.listen.address),
                 ("[daemon] state_dir", plan.daemon.state_dir == before.daemon.state_dir),

@@ -139,6 +139,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         one_at_a_time: Arc::default(),
         terms: begun.terms,
         path: config,
+        directory: directory.clone(),
         board: board.clone(),
         writer: writer.clone(),
         control: control.clone(),

@@ -5,6 +5,7 @@
 //! [`Roots::problem`] says so, and whoever verifies against them blames no endpoint.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::guarded;
 use crate::config::plan_probe::CaFile;
 
 /// Certificates of one store, ready to verify against.
@@ -272,9 +274,9 @@ impl Authorities {
 /// What a `ca_file` holds, if that is not what the config has read.
 /// `said`: the problem that it had before, which is not said again.
 fn read_again(file: &CaFile, said: Option<&str>) -> Option<Roots> {
-    let text = match std::fs::read(&file.path) {
-        Ok(text) if text == file.pem.as_bytes() => return None,
-        Ok(text) => text,
+    let text = match read_guarded(&file.path, file.pem.as_bytes()) {
+        Ok(None) => return None,
+        Ok(Some(text)) => text,
         Err(why) => {
             let problem = format!("ca_file {}: {why}", file.path.display());
             if said != Some(&problem) {
@@ -294,6 +296,21 @@ fn read_again(file: &CaFile, said: Option<&str>) -> Option<Roots> {
         None => tracing::info!(path = %file.path.display(), authorities = roots.anchors.len(), "ca_file has changed and was read again"),
     }
     Some(roots)
+}
+
+/// What is in a file now, if that is something else: others must not be able to put it there.
+fn read_guarded(path: &Path, before: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    let read = || {
+        let mut file = std::fs::File::open(path)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok((file.metadata()?, text))
+    };
+    let (opened, text) = read().map_err(|why: std::io::Error| why.to_string())?;
+    if text == before {
+        return Ok(None);
+    }
+    guarded::file(path, &opened).map(|()| Some(text))
 }
 
 #[cfg(test)]
@@ -369,6 +386,26 @@ mod tests {
         written_unseen(&system, cut, &authorities);
         authorities.look(std::slice::from_ref(&file));
         assert_eq!((problems(), authorities.generation()), ((false, false), generation + 1));
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_to_is_not_read_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let own = directory.path().join("own.pem");
+        let (first, planted) = (authority(), authority());
+        std::fs::write(&own, &first).expect("written");
+        let file = CaFile { path: own.clone(), pem: Arc::from(first.as_str()) };
+        let authorities = at(&own);
+        authorities.look(std::slice::from_ref(&file));
+        std::fs::write(&own, format!("{first}{planted}")).expect("written");
+        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o646)).expect("set");
+        authorities.look(std::slice::from_ref(&file));
+        let roots = authorities.of_file(&file);
+        assert_eq!(roots.anchors.len(), 0);
+        assert!(roots.problem.as_ref().is_some_and(|why| why.contains("lets every user change it; run: chmod go-w")), "{:?}", roots.problem);
+        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("set");
+        authorities.look(std::slice::from_ref(&file));
+        assert_eq!((authorities.of_file(&file).anchors.len(), &authorities.of_file(&file).problem), (2, &None));
     }
 
     #[test]

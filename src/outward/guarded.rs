@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::files::folder_of;
-use super::sys;
+use super::{above, sys};
 
 const WRITTEN_BY_OTHERS: u32 = 0o022;
-const STICKY: u32 = 0o1000;
+pub(super) const STICKY: u32 = 0o1000;
 
 /// Whether a sticky folder is as good as one that nobody else writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +33,17 @@ pub fn file(path: &Path, opened: &Metadata) -> Result<(), String> {
     writers(path, opened.mode())?;
     folder(folder_of(path), Sticky::Keeps)?;
     // The file that a link leads to may be in another one.
-    path.canonicalize().map_or(Ok(()), |real| folder(folder_of(&real), Sticky::Keeps))
+    path.canonicalize().map_or(Ok(()), |real| folder(folder_of(&real), Sticky::Keeps))?;
+    // Whom the file belongs to can change it in place. Owners of files are not looked at, so that a user's own config, or one that a
+    // container is given, may lie in folders of that user.
+    above::refused(path, &[0, sys::effective_user(), opened.uid()])
 }
 
 /// Why a folder cannot be trusted whose files are included.
 pub fn included_folder(path: &Path) -> Result<(), String> {
-    folder(path, Sticky::Lets)
+    folder(path, Sticky::Lets)?;
+    let owner = std::fs::metadata(path).map_or(0, |found| found.uid());
+    above::refused(path, &[0, sys::effective_user(), owner])
 }
 
 fn folder(path: &Path, sticky: Sticky) -> Result<(), String> {
@@ -52,7 +57,7 @@ fn folder(path: &Path, sticky: Sticky) -> Result<(), String> {
 
 /// Kubernetes mounts configs read-only, at folders of mode 0777. That a path cannot be written to from here is not enough: a service manager
 /// shows the host's /etc like that, in which others go on writing.
-fn is_mounted_read_only(folder: &Path) -> bool {
+pub(super) fn is_mounted_read_only(folder: &Path) -> bool {
     let Ok(real) = folder.canonicalize() else { return false };
     std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| is_read_only_mount(&mounts, &real))
 }
@@ -72,7 +77,7 @@ fn writers(path: &Path, mode: u32) -> Result<(), String> {
     Err(format!("{} of `{}` lets {} change it; run: chmod go-w {}", shown(mode), path.display(), who(mode), quoted(path)))
 }
 
-fn shown(mode: u32) -> String {
+pub(super) fn shown(mode: u32) -> String {
     format!("mode {:04o}", mode & 0o7777)
 }
 
@@ -81,14 +86,14 @@ fn who(mode: u32) -> &'static str {
 }
 
 /// As a shell takes it.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
     if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Secrets that every user can read, as far as they were read in this process. Files are read deep inside the building of a plan, which
-/// only the start and `check` want to hear of.
+/// Secrets that every user can read, as far as they were read in this process. Files are read deep inside the building of a plan; the
+/// start, a reload and `check` ask afterwards.
 static OPEN_SECRETS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 const MOST_OPEN_SECRETS: usize = 100;
 
@@ -103,10 +108,10 @@ pub fn note_readers(path: &Path, opened: &Metadata) {
     }
 }
 
-/// What is said of them.
+/// What is said of those that were read since this was last asked for.
 pub fn open_secrets() -> Vec<String> {
-    let Ok(open) = OPEN_SECRETS.lock() else { return Vec::new() };
-    open.iter().map(|path| format!("every user can read the secret {}; run: chmod o-r {}", path.display(), quoted(path))).collect()
+    let Ok(mut open) = OPEN_SECRETS.lock() else { return Vec::new() };
+    std::mem::take(&mut *open).iter().map(|path| format!("every user can read the secret {}; run: chmod o-r {}", path.display(), quoted(path))).collect()
 }
 
 /// What is done about a state directory.
@@ -130,12 +135,13 @@ fn standing(path: &Path, (mode, owner): (u32, u32), user: u32) -> Standing {
     if mode & 0o077 != 0 { Standing::Open } else { Standing::Kept }
 }
 
-/// Why a state directory that is there cannot be used, without changing anything.
+/// Why a state directory cannot be used, without changing anything. One that is not there is made.
 pub fn state_directory_refused(path: &Path) -> Option<String> {
-    let found = std::fs::metadata(path).ok()?;
-    match standing(path, (found.mode(), found.uid()), sys::effective_user()) {
+    let user = sys::effective_user();
+    let found = std::fs::metadata(path).map_or(Standing::Kept, |found| standing(path, (found.mode(), found.uid()), user));
+    match found {
         Standing::Refused(why) => Some(why),
-        Standing::Kept | Standing::Open => None,
+        Standing::Kept | Standing::Open => above::refused(path, &[0, user]).err(),
     }
 }
 
@@ -144,6 +150,7 @@ pub fn state_directory_refused(path: &Path) -> Option<String> {
 pub fn state_directory(path: &Path, ours: impl Fn(&str) -> bool) -> Result<(), String> {
     let found = std::fs::metadata(path).map_err(|e| e.to_string())?;
     let user = sys::effective_user();
+    above::refused(path, &[0, user])?;
     match standing(path, (found.mode(), found.uid()), user) {
         Standing::Kept => return Ok(()),
         Standing::Refused(why) => return Err(why),

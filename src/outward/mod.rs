@@ -2,6 +2,7 @@
 //!
 //! A prober returns an outcome: it knows no metrics and no state, and it never fails.
 
+mod above;
 pub mod authorities;
 pub mod certificate;
 pub mod clock;

@@ -59,7 +59,7 @@ impl Daemon {
         Self::start_with(directory, text, run).await
     }
 
-    async fn start_with(directory: &Path, text: &str, command: impl Fn(&Path) -> Command) -> Self {
+    pub async fn start_with(directory: &Path, text: &str, command: impl Fn(&Path) -> Command) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).expect("a log");
         Self::start_logging(directory, text, log.into(), command).await
     }

@@ -24,6 +24,19 @@ fn told(output: Output) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+/// How a daemon ends that should not start, within ten seconds.
+fn started(config: &Path) -> (Option<i32>, String) {
+    let mut child = run(config).stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().expect("spawned");
+    for _ in 0..1000 {
+        if child.try_wait().expect("waitable").is_some() {
+            return told(child.wait_with_output().expect("ended"));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.kill().expect("killed");
+    panic!("it has started: {:?}", told(child.wait_with_output().expect("ended")));
+}
+
 fn sh(line: &str) {
     assert!(Command::new("sh").args(["-c", line]).status().expect("a shell runs").success(), "{line}");
 }
@@ -70,12 +83,93 @@ fn what_others_can_write_to_is_no_config_and_the_advice_mends_it() {
         assert_eq!(code, Some(78), "{}: {said}", path.display());
         assert!(said.contains(&format!("mode {wrong:04o} of `{}` lets {who} change it", path.display())), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
-        let started = told(run(&main).output().expect("runs"));
+        let started = started(&main);
         assert_eq!(started.0, Some(78), "the daemon does not start: {}", started.1);
         sh(&advised(&said));
         assert_eq!(mode(path), wrong & !0o022);
         assert_eq!(check(&main).0, Some(0), "{}", check(&main).1);
     }
+}
+
+/// A folder above them that every user can write to lets every user put others in their place, unless it is sticky.
+#[test]
+fn a_folder_above_what_is_believed_is_not_writable_for_every_user() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (outer, link) = (directory.path().join("outer"), directory.path().join("links/config"));
+    let inner = outer.join("middle/inner");
+    for folder in [&inner, &outer.join("vault/own"), &directory.path().join("links")] {
+        std::fs::create_dir_all(folder).expect("made");
+    }
+    let [main, ..] = config(&inner);
+    let text = std::fs::read_to_string(&main).expect("there");
+    std::fs::write(&main, text.replace(&format!("{:?}", inner.join("state")), &format!("{:?}", outer.join("vault/own/state")))).expect("written");
+    symlink(&inner, &link).expect("linked");
+    let linked = link.join("probity.toml");
+    assert_eq!(check(&linked), (Some(0), String::new()));
+    for (folder, exit) in [("outer", 78), ("outer/middle", 78), ("links", 78), ("outer/vault", 73)] {
+        let folder = directory.path().join(folder);
+        set(&folder, 0o777);
+        let said = format!("mode 0777 of `{}` lets every user replace what is in it", folder.display());
+        let started = started(&linked);
+        assert_eq!(started.0, Some(exit), "{}", started.1);
+        assert!(started.1.contains(&said), "{}", started.1);
+        let checked = probity(&["check", "--config", linked.to_str().expect("UTF-8")]);
+        let all = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+        assert!(all.contains(&said), "{all}");
+        assert_eq!(checked.status.code(), Some(if exit == 78 { 78 } else { 0 }), "{all}");
+        sh(&advised(&started.1));
+        assert_eq!(mode(&folder), 0o775);
+        assert_eq!(check(&linked), (Some(0), String::new()));
+        // As /tmp is.
+        set(&folder, 0o1777);
+        assert_eq!(check(&linked), (Some(0), String::new()));
+        set(&folder, 0o755);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_looks_at_modes_as_a_start_does() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let outer = directory.path().join("outer");
+    let inner = outer.join("inner");
+    std::fs::create_dir_all(&inner).expect("made");
+    let [main, folder, part, secret] = config(&inner);
+    let includes = format!("include = [{:?}]\n", folder.join("*.toml"));
+    let daemon = Daemon::start_with(directory.path(), "", |started| {
+        // The helper's config, with the includes of this one.
+        let own = std::fs::read_to_string(started).expect("there");
+        std::fs::write(&main, format!("{includes}{own}")).expect("written");
+        run(&main)
+    })
+    .await;
+    let state = daemon.directory.join("state");
+    for (path, wrong, said) in [
+        (&main, 0o606, "lets every user change it"),
+        (&folder, 0o777, "lets every user change it"),
+        (&part, 0o620, "lets its group change it"),
+        (&secret, 0o602, "lets every user change it"),
+        (&outer, 0o777, "lets every user replace what is in it"),
+        (&state, 0o777, "lets every user change it"),
+    ] {
+        let right = mode(path);
+        set(path, wrong);
+        let refused = daemon.reload().await.expect_err("refused");
+        assert!(refused.contains(said) && refused.contains(&format!("{}", path.display())), "{}: {refused}", path.display());
+        assert!(!refused.contains("hunter2"), "{refused}");
+        sh(&advised(&refused));
+        assert!(daemon.reload().await.is_ok(), "{}", path.display());
+        set(path, right);
+    }
+    // A secret that every user can read is warned of, as at a start, and as long as it is so.
+    let warned = || daemon.log().matches("every user can read the secret").count();
+    assert_eq!(warned(), 0, "{}", daemon.log());
+    set(&secret, 0o604);
+    assert!(daemon.reload().await.is_ok());
+    assert_eq!(warned(), 1);
+    assert!(daemon.log().contains(&format!("run: chmod o-r '{}'", secret.display())), "{}", daemon.log());
+    set(&secret, 0o600);
+    assert!(daemon.reload().await.is_ok());
+    assert_eq!(warned(), 1);
 }
 
 #[test]
@@ -132,7 +226,7 @@ async fn the_state_directory_is_closed_to_others_or_the_daemon_does_not_start() 
     let config = write_config(directory.path(), closed_port(), &text);
     for (wrong, who) in [(0o775, "its group"), (0o777, "every user")] {
         set(&state, wrong);
-        let (code, said) = told(run(&config).output().expect("runs"));
+        let (code, said) = started(&config);
         assert_eq!(code, Some(73), "{said}");
         assert!(said.contains(&format!("mode {wrong:04o} lets {who} change it")), "{said}");
         let noted = probity(&["check", "--config", config.to_str().expect("UTF-8")]);

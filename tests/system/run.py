@@ -803,6 +803,56 @@ def test_the_unit_is_valid_and_hardened(d):
     assert float(re.search(r"exposure level for probity-report.service: ([\d.]+)", said).group(1)) <= 2, said
 
 
+def test_folders_above_are_held_by_root_or_the_daemons_user(d):
+    """A config, a secret and the state directory, each below a folder of root, of the daemon's user, and of a third user."""
+    os.chmod(d, 0o755)
+    program = os.path.join(d, "probity")
+    shutil.copy(PROBITY, program)
+    stranger = 65533
+    for user in (0, 65534):
+        for owner, above in ((0, 0o755), (65534, 0o755), (stranger, 0o755), (0, 0o777), (0, 0o1777)):
+            for what in ("config", "secret", "state"):
+                top = os.path.join(d, "top")
+                shutil.rmtree(top, ignore_errors=True)
+                places = {}
+                for name in ("config", "secret", "state"):
+                    places[name] = os.path.join(top, name, "own")
+                    os.makedirs(places[name])
+                    os.chmod(os.path.join(top, name), 0o755)
+                os.chmod(top, 0o755)
+                config, secret = os.path.join(places["config"], "c.toml"), os.path.join(places["secret"], "token")
+                with open(secret, "w") as f:
+                    f.write("a token")
+                with open(config, "w") as f:
+                    f.write('[daemon]\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n' % (free_port(), places["state"]))
+                    f.write('[[endpoint]]\nname = "a"\nprobe.http.url = "http://127.0.0.1:1/"\nprobe.http.auth.bearer = { file = "%s" }\n' % secret)
+                # What is below belongs to the daemon's user, as an installation leaves it.
+                sh("chown", "-R", str(user), top)
+                os.chown(top, 0, 0)
+                for name in places:
+                    os.chown(os.path.join(top, name), 0, 0)
+                folder = os.path.join(top, what)
+                os.chown(folder, owner, owner)
+                os.chmod(folder, above)
+                fine = above != 0o777 and owner in (0, user)
+                case = "user %d, %s below a folder of %d with mode %o" % (user, what, owner, above)
+                p = subprocess.Popen([program, "run", "--config", config], stderr=subprocess.PIPE, text=True, user=user, group=user, extra_groups=[], cwd="/")
+                try:
+                    said = p.communicate(timeout=1.5)[1]
+                except subprocess.TimeoutExpired:
+                    p.kill()
+                    said = p.communicate()[1]
+                    assert fine, "%s: it started\n%s" % (case, said)
+                    continue
+                assert not fine, "%s: it did not start\n%s" % (case, said)
+                assert p.returncode == (73 if what == "state" else 78), "%s: exit %d\n%s" % (case, p.returncode, said)
+                assert folder in said and "run: ch" in said, "%s\n%s" % (case, said)
+    # Whoever owns the file may own the folders above it.
+    sh("chown", "-R", str(stranger), os.path.join(top, "config"))
+    os.chmod(os.path.join(top, "state"), 0o755)
+    assert subprocess.run([program, "check", "--config", config], user=65534, cwd="/", capture_output=True).returncode == 0
+
+
 def test_the_service_manager_is_told(d):
     """READY once the first round is scheduled, WATCHDOG while turns are taken, RELOADING, STOPPING."""
     path = os.path.join(d, "notify")
