@@ -104,11 +104,11 @@ impl SelfMetrics {
             format,
             "probity_notifications_total",
             "counter",
-            "Notifications by receiver and result: delivered, failed (tried again), or given_up (the receiver refuses the message itself; see the log).",
+            "Notifications by receiver and result: delivered, failed (tried again), given_up (the receiver refuses the message itself; see the log), or left_out (too many of one endpoint waited).",
         )?;
         for (receiver, counts) in deliveries.snapshot() {
             let receiver = escaped(&receiver);
-            for (result, count) in [("delivered", counts.delivered), ("failed", counts.failed), ("given_up", counts.given_up)] {
+            for (result, count) in [("delivered", counts.delivered), ("failed", counts.failed), ("given_up", counts.given_up), ("left_out", counts.left_out)] {
                 writeln!(out, "probity_notifications_total{{receiver=\"{receiver}\",result=\"{result}\"}} {count}")?;
             }
         }

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::clock::{Clock, NS_PER_MS};
+use super::clock::{Clock, NS_PER_MS, Reading};
 use super::history::outbox::{self, Fate, Waiting};
 use super::history::schema;
 use super::history::writer::Writer;
@@ -22,6 +22,9 @@ use crate::config::plan::{Notify, Proxies};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 16;
+/// How often the outbox is held against its bound, and how often an error says that it was.
+const BOUND_EVERY_NS: u64 = 10_000 * NS_PER_MS;
+const COMPLAIN_EVERY_NS: u64 = 3_600_000 * NS_PER_MS;
 /// The longest time between two tries of a message that did not arrive.
 const PATIENCE_MS: i64 = 300_000;
 /// How long a message waits after each refusal for what it says; the one after the last of these ends it. A receiver that refuses everything
@@ -38,6 +41,8 @@ pub struct Delivered {
     pub failed: u64,
     /// Messages that were given up.
     pub given_up: u64,
+    /// Messages that were left out, as too many of their endpoint waited.
+    pub left_out: u64,
 }
 
 /// By receiver.
@@ -125,6 +130,9 @@ struct UnderWay {
     calls: BTreeMap<String, usize>,
     /// By number: how often it was refused for what it says, as the history may not know yet.
     refusals: BTreeMap<i64, u32>,
+    /// When the outbox was last held against its bound, and by receiver when an error last said that it was too long.
+    bounded_ns: u64,
+    complained_ns: BTreeMap<String, u64>,
 }
 
 impl Delivery {
@@ -146,6 +154,12 @@ impl Delivery {
         }
         let reading = self.clock.read();
         self.under_way.held.retain(|_, until| *until > reading.boot_ns);
+        if reading.boot_ns >= self.under_way.bounded_ns + BOUND_EVERY_NS {
+            self.under_way.bounded_ns = reading.boot_ns;
+            for receiver in &receivers {
+                self.bound(receiver.name.as_str(), &reading);
+            }
+        }
         let due = match self.due(reading.utc_ms) {
             Ok(due) => due,
             Err(error) => {
@@ -164,6 +178,24 @@ impl Delivery {
             *self.under_way.calls.entry(message.receiver.clone()).or_default() += 1;
             let own_calls = self.own_calls.clone();
             self.calls.spawn(async move { (send(&own_calls, proxies, &receiver, message.body.clone()).await, message) });
+        }
+    }
+
+    /// Leaves out what is too much for a receiver that has accepted nothing for long.
+    fn bound(&mut self, receiver: &str, reading: &Reading) {
+        let under_way = &mut self.under_way;
+        let is_sent = |id| under_way.over.contains(&id) || under_way.held.get(&id) == Some(&u64::MAX);
+        let excess = schema::open_to_read(&self.directory).and_then(|connection| outbox::excess(&connection, receiver, is_sent)).unwrap_or_default();
+        for id in &excess {
+            under_way.over.insert(*id);
+            self.writer.sent(*id, Fate::Over, reading.utc_ms);
+        }
+        self.deliveries.count(receiver, |counts| counts.left_out += excess.len() as u64);
+        let last = under_way.complained_ns.get(receiver);
+        if !excess.is_empty() && last.is_none_or(|at| reading.boot_ns >= at + COMPLAIN_EVERY_NS) {
+            under_way.complained_ns.insert(receiver.to_owned(), reading.boot_ns);
+            let most = outbox::MOST_OF_A_QUEUE;
+            tracing::error!(receiver, left_out = excess.len(), most, "notifications left out: too many of one endpoint wait; the newest state is kept");
         }
     }
 
@@ -396,14 +428,14 @@ mod tests {
             let waits = [5, 30, 120, 600, 1800, 3600];
             assert!(waits.iter().sum::<i64>() >= 3600);
             for (tried, wait) in waits.into_iter().enumerate() {
-                assert_eq!(bench.counts(), Delivered { delivered: 1, failed: tried as u64 + 1, given_up: 0 }, "{status}");
+                assert_eq!(bench.counts(), Delivered { delivered: 1, failed: tried as u64 + 1, ..Delivered::default() }, "{status}");
                 bench.pass(wait * 1000 - 1);
                 bench.turn().await;
                 assert_eq!(bench.counts().failed, tried as u64 + 1, "{status}: not before {wait} s");
                 bench.pass(1);
                 bench.turn().await;
             }
-            assert_eq!(bench.counts(), Delivered { delivered: 1, failed: 6, given_up: 1 }, "{status}");
+            assert_eq!(bench.counts(), Delivered { delivered: 1, failed: 6, given_up: 1, left_out: 0 }, "{status}");
             let errors: Vec<String> = log.lines().into_iter().filter(|line| line.contains("ERROR")).collect();
             assert!(errors.len() == 1 && errors[0].contains("given up") && errors[0].contains(&status.to_string()), "{errors:?}");
             bench.receiver.status.store(204, Ordering::Relaxed);
@@ -500,6 +532,38 @@ mod tests {
         bench.is_noted();
         bench.turn().await;
         assert_eq!(bench.receiver.taken(), ["down 1 old", "down 1 new"]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_receiver_that_accepts_nothing_is_bounded_and_ends_with_the_newest_state() {
+        let log = Log::default();
+        let to = log.clone();
+        let _logs = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || to.clone()).finish());
+        let mut bench = Bench::new(410).await;
+        for n in 0..100 {
+            [format!("down 1 {n}-poison"), format!("up 1 {n}-poison")].iter().for_each(|key| bench.post(key));
+            bench.pass(10_000);
+            bench.turn().await;
+        }
+        bench.post("down 1 100-poison");
+        let waiting = || {
+            let connection = schema::open_to_read(&bench.delivery.directory).expect("opened");
+            connection.query_row("SELECT count(*) FROM outbox WHERE done = 0", [], |row| row.get::<_, i64>(0)).expect("counted")
+        };
+        assert!(waiting() <= outbox::MOST_OF_A_QUEUE as i64 + 2, "{}", waiting());
+        let left_out = bench.counts().left_out;
+        assert!((170..=190).contains(&left_out), "{left_out}");
+        let errors = log.lines().into_iter().filter(|line| line.contains("ERROR") && line.contains("left out")).count();
+        assert_eq!(errors, 1, "once an hour");
+        bench.receiver.status.store(204, Ordering::Relaxed);
+        bench.pass(LONGEST_WAIT_MS);
+        for _ in 0..30 {
+            bench.turn().await;
+        }
+        let taken = bench.receiver.taken();
+        assert_eq!((taken[0].as_str(), taken.last().map(String::as_str)), ("down 1 0-poison", Some("down 1 100-poison")));
+        // Whoever heard of a begin hears of its end.
+        assert!(taken.chunks(2).all(|pair| pair.len() == 1 || pair[0].rsplit(' ').next() == pair[1].rsplit(' ').next()), "{taken:?}");
     }
 
     #[tokio::test]

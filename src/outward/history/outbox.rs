@@ -24,6 +24,16 @@ FROM (SELECT min(id) AS first FROM outbox WHERE done = 0 AND receiver = ?1
       GROUP BY substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), ' ') - 1))
 JOIN outbox o ON o.id = first LEFT JOIN refused r ON r.message = o.id ORDER BY o.id";
 
+/// Messages of one endpoint that may wait for one receiver: ten outages that it has not accepted.
+pub const MOST_OF_A_QUEUE: usize = 20;
+/// Queues of a receiver that are longer.
+const LONG_QUEUES: &str = "
+SELECT substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), ' ') - 1) AS queue
+FROM outbox WHERE done = 0 AND receiver = ?1 GROUP BY queue HAVING count(*) > ?2";
+const OF_A_QUEUE: &str = "
+SELECT id, key, tries FROM outbox WHERE done = 0 AND receiver = ?1
+AND substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), ' ') - 1) = ?2 ORDER BY id";
+
 /// What became of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -151,6 +161,41 @@ pub fn due(
     Ok(due)
 }
 
+/// The numbers of messages that a receiver will not be sent, as more than [`MOST_OF_A_QUEUE`] of one endpoint wait for it: first those of
+/// outages of which it heard nothing and which are over, then the oldest. What was tried is kept before what was not, and the newest state
+/// always. `is_sent`: messages under way.
+pub fn excess(connection: &Connection, receiver: &str, is_sent: impl Fn(i64) -> bool) -> Result<Vec<i64>, HistoryError> {
+    let mut long = connection.prepare_cached(LONG_QUEUES)?;
+    let queues: Vec<String> = long.query_map(params![receiver, MOST_OF_A_QUEUE as i64], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut excess = Vec::new();
+    for queue in queues {
+        let mut statement = connection.prepare_cached(OF_A_QUEUE)?;
+        let rows = statement.query_map(params![receiver, queue], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+        excess.extend(beyond(&rows.collect::<Result<Vec<_>, _>>()?, &is_sent));
+    }
+    Ok(excess)
+}
+
+/// Of a queue: number, key and tries of each message, oldest first.
+fn beyond(queue: &[(i64, String, u32)], is_sent: impl Fn(i64) -> bool) -> Vec<i64> {
+    let too_many = queue.len() - MOST_OF_A_QUEUE;
+    let is_new = |(id, _, tries): &&(i64, String, u32)| *tries == 0 && !is_sent(*id);
+    let is_begin = |key: &str| key.starts_with(BEGINS) || key.starts_with("unknown ");
+    // "down 7 1793491200000", "unknown - 1793491200000-...": the third word begins with what all messages of one outage share.
+    let outage = |key: &str| key.rsplit(' ').next().and_then(|word| word.split('-').next()).map(str::to_owned);
+    let mut over: Vec<i64> = Vec::new();
+    for whole in queue.chunk_by(|a, b| outage(&a.1) == outage(&b.1)) {
+        let (Some(first), Some(last)) = (whole.first(), whole.last()) else { continue };
+        if over.len() < too_many && is_begin(&first.1) && !is_begin(&last.1) && whole.iter().all(|message| is_new(&message)) {
+            over.extend(whole.iter().map(|(id, ..)| id));
+        }
+    }
+    let rest = too_many.saturating_sub(over.len());
+    let oldest: Vec<i64> = queue[..queue.len() - 1].iter().filter(is_new).map(|(id, ..)| *id).filter(|id| !over.contains(id)).take(rest).collect();
+    over.extend(oldest);
+    over
+}
+
 /// Whether a message is not over yet.
 pub fn is_waiting(connection: &Connection, id: i64) -> Result<bool, HistoryError> {
     let found = connection.prepare_cached("SELECT 1 FROM outbox WHERE id = ?1 AND done = 0")?.query_row([id], |_| Ok(())).optional()?;
@@ -182,6 +227,20 @@ pub fn told_unknown(connection: &Connection) -> Result<Vec<ToldUnknown>, History
 mod tests {
     use super::*;
     use crate::outward::history::schema::in_memory;
+
+    #[test]
+    fn of_a_long_queue_goes_what_is_over_and_was_never_heard_of() {
+        let key = |n: usize| format!("{} 7 {}", if n.is_multiple_of(2) { "down" } else { "up" }, n / 2);
+        let queue = |count: usize| (0..count).map(|n| (n as i64, key(n), u32::from(n == 0))).collect::<Vec<_>>();
+        assert_eq!(beyond(&queue(21), |_| false), [2, 3], "the first outage was tried");
+        assert_eq!(beyond(&queue(25), |id| id == 3), [4, 5, 6, 7, 8, 9]);
+        // The receiver knows of the outage whose end waits first.
+        assert_eq!(beyond(&queue(24)[1..], |_| false), [2, 3, 4, 5]);
+        let ends: Vec<_> = (0..23).map(|n| (n, format!("up 7 {n}"), 0)).collect();
+        assert_eq!(beyond(&ends, |id| id == 1), [0, 2, 3], "of ends alone the oldest");
+        let blind: Vec<_> = (0..24).map(|n| (n, format!("{} - {}-{n}-1.{n}", ["unknown", "unknown", "known"][n as usize % 3], n / 3), 0)).collect();
+        assert_eq!(beyond(&blind, |_| false), [0, 1, 2, 3, 4, 5]);
+    }
 
     #[test]
     fn a_long_queue_of_one_endpoint_hides_nobody_elses() {
