@@ -216,7 +216,12 @@ impl Outer {
         let counter = tokio::task::spawn_local(control::run(socket, desk));
         let looking = tokio::task::spawn_local(surroundings::look_often(self.reloader.surroundings.clone(), self.board.clone()));
         let copies = tokio::task::spawn_local(backups(self.board.clone(), self.directory.clone()));
-        let sender = tokio::task::spawn_local(notify::run(self.directory.clone(), self.board.plan.clone(), self.reloader.writer.clone(), deliveries));
+        let sender = tokio::task::spawn_local(notify::run(
+            (self.directory.clone(), start::boot_id()),
+            self.board.plan.clone(),
+            self.reloader.writer.clone(),
+            deliveries,
+        ));
         let board = self.board.clone();
         let switch = tokio::task::spawn_local(deadman::run(self.board.plan.clone(), move || makes_progress(&board)));
         let watch = tokio::task::spawn_local(service_manager(self.board.clone()));

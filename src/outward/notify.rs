@@ -3,6 +3,8 @@
 //! Runs beside the probing, never on its thread. Reads the outbox on its own connection and tells the writer what was
 //! delivered, so a message survives the end of the daemon and of the receiver.
 
+mod send;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +14,13 @@ use arc_swap::ArcSwap;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+pub use self::send::{Undelivered, send};
 use super::clock::{Clock, NS_PER_MS, Reading};
 use super::history::outbox::{self, Fate, Waiting};
 use super::history::schema;
 use super::history::writer::Writer;
-use super::own_calls::{OwnCalls, failure};
+use super::own_calls::OwnCalls;
 use crate::config::Plan;
-use crate::config::plan::{Notify, Proxies};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 16;
@@ -63,30 +65,8 @@ impl Deliveries {
     }
 }
 
-/// Why a message was not delivered. The text is for a person and holds no secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undelivered {
-    pub why: String,
-    /// The same message will be refused again: the receiver refuses what it says, not who says it or when.
-    pub is_refused: bool,
-}
-
-/// Sends one message.
-pub async fn send(calls: &OwnCalls, proxies: Proxies, receiver: &Notify, body: String) -> Result<(), Undelivered> {
-    let client = calls.client_for(receiver.url.reveal(), proxies).map_err(|why| Undelivered { why, is_refused: false })?;
-    let mut request = client.post(receiver.url.reveal()).header("content-type", "application/json").body(body);
-    for (name, value) in &receiver.headers {
-        request = request.header(name, value.reveal());
-    }
-    let secrets = || std::iter::once(&receiver.url).chain(receiver.headers.iter().map(|(_, value)| value)).cloned().collect();
-    let response = request.send().await.map_err(|error| Undelivered { why: failure(error, secrets()), is_refused: false })?;
-    let status = response.status();
-    let is_refused = matches!(status.as_u16(), 400 | 404 | 410 | 413 | 422);
-    if status.is_success() { Ok(()) } else { Err(Undelivered { why: format!("the receiver answered {status}"), is_refused }) }
-}
-
 /// Delivers what is due until it is dropped. Each receiver has its own messages under way: one that hangs holds up nobody else's.
-pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, deliveries: Arc<Deliveries>) {
+pub async fn run((directory, boot_id): (PathBuf, String), plan: Arc<ArcSwap<Plan>>, writer: Writer, deliveries: Arc<Deliveries>) {
     let own_calls = match OwnCalls::new() {
         Ok(own_calls) => own_calls,
         Err(why) => {
@@ -94,7 +74,8 @@ pub async fn run(directory: PathBuf, plan: Arc<ArcSwap<Plan>>, writer: Writer, d
             return;
         }
     };
-    let mut delivery = Delivery { directory, plan, writer, deliveries, own_calls, clock: Clock::Real, under_way: UnderWay::default(), calls: JoinSet::new() };
+    let (clock, under_way, calls) = (Clock::Real, UnderWay::default(), JoinSet::new());
+    let mut delivery = Delivery { directory, boot_id, plan, writer, deliveries, own_calls, clock, under_way, calls };
     let mut pause = LOOK_EVERY;
     loop {
         delivery.hear(Instant::now() + pause).await;
@@ -109,6 +90,7 @@ type Called = (Result<(), Undelivered>, Waiting);
 
 struct Delivery {
     directory: PathBuf,
+    boot_id: String,
     plan: Arc<ArcSwap<Plan>>,
     writer: Writer,
     deliveries: Arc<Deliveries>,
@@ -160,7 +142,7 @@ impl Delivery {
                 self.bound(receiver.name.as_str(), &reading);
             }
         }
-        let due = match self.due(reading.utc_ms) {
+        let due = match self.due(&reading) {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "the outbox cannot be read");
@@ -199,8 +181,10 @@ impl Delivery {
         }
     }
 
-    fn due(&mut self, now: i64) -> Result<Vec<Waiting>, super::history::HistoryError> {
+    fn due(&mut self, reading: &Reading) -> Result<Vec<Waiting>, super::history::HistoryError> {
         let connection = schema::open_to_read(&self.directory)?;
+        // Not the wall clock itself: when it is set, the messages that wait follow a moment later.
+        let now = outbox::calendar(&connection, &self.boot_id, reading.boot_ns)?.unwrap_or(reading.utc_ms);
         let UnderWay { held, over, calls, .. } = &mut self.under_way;
         // What cannot be asked now is asked with the next look.
         over.retain(|id| outbox::is_waiting(&connection, *id).unwrap_or(true));
@@ -277,10 +261,11 @@ mod tests {
     use super::*;
     use crate::outward::clock::SimulatedClock;
     use crate::outward::history::writer::History;
-    use crate::outward::history::{Batch, OutboxDraft, Posting, Stamp};
+    use crate::outward::history::{Batch, EventDraft, OutboxDraft, Posting, Projection, Stamp};
     use crate::words::Name;
 
     const DAY_MS: u64 = 86_400_000;
+    const BOOT: &str = "this boot";
 
     /// A receiver that refuses messages of the endpoint `poison` with a status, and keeps the keys of what it takes.
     struct Receiver {
@@ -412,7 +397,8 @@ mod tests {
 
     fn delivery(directory: PathBuf, plan: Arc<Plan>, writer: Writer, clock: Clock) -> Delivery {
         let (plan, own_calls) = (Arc::new(ArcSwap::new(plan)), OwnCalls::new().expect("clients"));
-        Delivery { directory, plan, writer, deliveries: Arc::default(), own_calls, clock, under_way: UnderWay::default(), calls: JoinSet::new() }
+        let (deliveries, under_way, calls) = (Arc::default(), UnderWay::default(), JoinSet::new());
+        Delivery { directory, boot_id: BOOT.to_owned(), plan, writer, deliveries, own_calls, clock, under_way, calls }
     }
 
     #[tokio::test]
@@ -505,6 +491,27 @@ mod tests {
             bench.turn().await;
             assert_eq!(bench.receiver.taken(), ["down 1 poison"], "told: {is_told}, restarted: {is_restarted}");
         }
+    }
+
+    /// The wall clock is set a day ahead, and the recorder has not told the history of it yet.
+    #[tokio::test]
+    async fn a_message_waits_for_its_time_while_the_history_does_not_know_of_a_step() {
+        let mut bench = Bench::new(204).await;
+        let (key, not_before) = ("down 1 a".to_owned(), bench.utc() + 60_000);
+        let message = OutboxDraft { receiver: Name::new("ops").expect("a name"), body: format!("{key}."), key, not_before, cancels: None };
+        let stamp = Stamp { boot_id: BOOT.into(), utc_ms: bench.utc(), ..Stamp::default() };
+        let offset_ms = bench.utc();
+        let projection = Some(Projection::ClockStep { at: 0, offset_ms });
+        let step = EventDraft { endpoint: None, kind: "daemon_started", at: 0, utc: offset_ms, body: serde_json::Map::new(), projection };
+        bench.delivery.writer.commit(Batch { id: 1, stamp, events: vec![step], outbox: vec![Posting::Message(message)], ..Batch::default() });
+        bench.is_noted();
+        bench.clock.utc_offset_ms.fetch_add(DAY_MS, Ordering::Relaxed);
+        bench.pass(59_999);
+        bench.turn().await;
+        assert_eq!(bench.receiver.taken(), Vec::<String>::new());
+        bench.pass(1);
+        bench.turn().await;
+        assert_eq!(bench.receiver.taken(), ["down 1 a"]);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod deeds;
 mod dns;
 mod figures;
 mod foreign;
+mod formats;
 mod hold;
 mod http;
 mod http2;

@@ -276,6 +276,41 @@ async fn unknown_time_that_was_told_before_a_kill_is_taken_back_after_it() {
 }
 
 /// Formats 4 and 5 of the history, as builds wrote them that knew no more tables than these.
+/// The outage began while the witnesses answered, and both unknown time and another name came before its end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_renamed_while_the_network_is_lost_closes_its_messages() {
+    let (directory, server, witness, port) = (tempfile::tempdir().expect("a directory"), Switch::new().await, Switch::new().await, closed_port());
+    let received = receiver(port, |_| 204).await;
+    let far = format!("[[witness.endpoint]]\nname = \"far\"\nprobe.http = \"http://127.0.0.1:{}/\"\n", witness.port);
+    let hook = hook(directory.path(), port, "");
+    let with = |endpoint: &str| format!("{QUICK}{endpoint}{far}{hook}");
+    let daemon = Daemon::start(directory.path(), &with(&http("old", server.port))).await;
+    daemon.until_state("old", "up").await;
+    server.set(500);
+    daemon.until(|_| async { told(&received).len() == 1 }).await;
+    witness.set(500);
+    daemon.until_state("old", "unknown").await;
+    // Before and after the receiver was sent that it is unknown.
+    let renamed = |name: &str, before: &str| http(name, server.port).replace("probe.http", &format!("renamed_from = \"{before}\"\nprobe.http"));
+    write_config(directory.path(), daemon.port, &with(&renamed("new", "old")));
+    daemon.reload().await.expect("reloaded");
+    daemon.until(|_| async { told(&received).len() == 2 }).await;
+    write_config(directory.path(), daemon.port, &with(&renamed("newer", "new")));
+    daemon.reload().await.expect("reloaded");
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!((daemon.state("newer").await.as_str(), told(&received).len()), ("unknown", 2), "the network is still lost");
+    witness.set(200);
+    server.set(200);
+    daemon.until(|_| async { told(&received).len() == 4 }).await;
+    let all = received.lock().expect("a lock").clone();
+    let of = |state: &str| all.iter().find(|m| m["state"] == state).unwrap_or_else(|| panic!("{state} in {all:?}"));
+    assert_eq!((&of("down")["endpoint"], &of("unknown")["endpoints"][0], &of("up")["endpoint"]), (&"old".into(), &"new".into(), &"newer".into()));
+    assert_eq!(of("up")["outage"], of("down")["outage"]);
+    assert_eq!(of("known")["outage"], of("unknown")["outage"]);
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(told(&received).len(), 4, "nothing is doubled");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_of_an_older_build_opens_with_its_outbox() {
     for format in [4, 5] {

@@ -568,15 +568,7 @@ def test_a_wrong_clock_takes_no_endpoint_down_and_notifies_nobody(d):
     hook = Server()
     now = time.time()
     steps = {"1970": -now + 1000, "2020": 1577836800 - now, "400 days ahead": 400 * 86400}
-    clock = os.path.join(d, "clock")
-
-    def shift(seconds):
-        with open(clock + ".new", "w") as f:
-            f.write("%d" % seconds)
-        os.rename(clock + ".new", clock)
-    shim = os.path.join(d, "wallclock.so")
-    sh("cc", "-shared", "-fPIC", "-O1", "-o", shim, os.path.join(HERE, "wallclock.c"), "-ldl")
-    prefix = ["env", "LD_PRELOAD=" + shim, "WALLCLOCK_FILE=" + clock]
+    prefix, shift = with_a_wall_clock_of_its_own(d)
     text = QUICK + "".join('[[endpoint]]\nname = "e%d"\nprobe.http.url = "https://localhost:%d/"\nprobe.http.tls.ca_file = "%s"\n' % (n, s.port, root[0]) for n, s in enumerate(servers))
     text += '[[notify]]\nname = "n"\nwebhook.url = { file = "%s/url" }\n' % d
     with open(os.path.join(d, "url"), "w") as f:
@@ -604,6 +596,81 @@ def test_a_wrong_clock_takes_no_endpoint_down_and_notifies_nobody(d):
         assert not any(line.startswith("probity_probe_failures_total{") for line in get(daemon.url("/metrics")).splitlines()), name
         daemon.end()
     assert downs(posted) == [], posted
+
+
+def with_a_wall_clock_of_its_own(d):
+    """What puts a program under a wall clock that can be set, and what sets it, by seconds."""
+    clock, shim = os.path.join(d, "clock"), os.path.join(d, "wallclock.so")
+
+    def shift(seconds):
+        with open(clock + ".new", "w") as f:
+            f.write("%d" % seconds)
+        os.rename(clock + ".new", clock)
+    shift(0)
+    sh("cc", "-shared", "-fPIC", "-O1", "-o", shim, os.path.join(HERE, "wallclock.c"), "-ldl")
+    return ["env", "LD_PRELOAD=" + shim, "WALLCLOCK_FILE=" + clock], shift
+
+
+def test_a_day_forward_and_back_doubles_and_loses_no_message(d):
+    """The clock is set while an outage is open, one message waits for its time, and maintenance holds another back."""
+    prefix, shift = with_a_wall_clock_of_its_own(d)
+    for name, day in (("forward", 86400), ("back", -86400)):
+        place = os.path.join(d, name)
+        os.makedirs(place)
+        shift(0)
+        server, hook, posted = Server(), Server(), []
+
+        def post(self):
+            posted.append((time.monotonic(), json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        hook.httpd.RequestHandlerClass.do_POST = post
+        with open(os.path.join(place, "url"), "w") as f:
+            f.write("http://127.0.0.1:%d/hook" % hook.port)
+        receiver = '[[notify]]\nname = "%%s"\n%%swebhook.url = { file = "%s/url" }\n' % place
+        text = QUICK + endpoint("shop", server.port) + endpoint("held", server.port) + receiver % ("late", 'after = "8s"\n')
+        daemon = Daemon(place, text, prefix=prefix)
+        states = lambda: {e["name"]: e["state"] for e in daemon.json("/api/v1/endpoints")["endpoints"]}
+        until(lambda: set(states().values()) == {"up"}, 20)
+        start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 2))
+        sh(PROBITY, "maintenance", "add", "--id", "works", "--endpoint", "held", "--start", start, "--duration", "240h", "--reason", "works", "--state-dir", daemon.state)
+        until(lambda: daemon.metric('probity_endpoint_maintenance{endpoint="held"}') == 1, 20)
+        server.status = 500
+        until(lambda: set(states().values()) == {"down"}, 20)
+        began = time.monotonic()
+        # There and back again, while the first message waits for its eight seconds.
+        time.sleep(1)
+        shift(day)
+        time.sleep(2)
+        if day > 0:
+            # Still in the window, which is ten days long.
+            assert posted == [], (name, posted)
+        shift(0)
+        of = lambda endpoint: [(m["state"], m["outage"], at - began) for at, m in posted if m["endpoint"] == endpoint]
+        until(lambda: of("shop"), 20, "the message that waited")
+        [(state, outage, after)] = of("shop")
+        assert state == "down" and 6.5 < after < 12, (name, of("shop"))
+        # It is open, and has been told: neither step tells of it again. The clock ends a day off.
+        for shifted in (day, 0, day):
+            shift(shifted)
+            time.sleep(3)
+        assert len(of("shop")) == 1, (name, of("shop"))
+        if day > 0:
+            assert of("held") == [], (name, of("held"))
+            sh(PROBITY, "maintenance", "cancel", "works", "--state-dir", daemon.state)
+        # A day back, the window is to come, and holds nothing.
+        until(lambda: of("held"), 20, "the message that was held back")
+        server.status = 200
+        until(lambda: len(of("shop")) == 2 and len(of("held")) == 2, 20, "the ends")
+        time.sleep(3)
+        for endpoint_of in ("shop", "held"):
+            told = of(endpoint_of)
+            assert [state for state, _, _ in told] == ["down", "up"], (name, told)
+            assert told[0][1] == told[1][1], (name, told)
+        assert len(posted) == 4, (name, posted)
+        assert daemon.metric('probity_notifications_total{receiver="late",result="delivered"}') == 4
+        daemon.end()
 
 
 def test_a_server_of_yesterdays_tls_is_told_as_too_old(d):

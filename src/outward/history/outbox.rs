@@ -5,6 +5,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::super::clock::NS_PER_MS;
 use super::{HistoryError, OutboxDraft, Posting};
 use crate::words::{Ms, Name, UtcMs, format_utc};
 
@@ -194,6 +195,16 @@ fn beyond(queue: &[(i64, String, u32)], is_sent: impl Fn(i64) -> bool) -> Vec<i6
     let oldest: Vec<i64> = queue[..queue.len() - 1].iter().filter(is_new).map(|(id, ..)| *id).filter(|id| !over.contains(id)).take(rest).collect();
     over.extend(oldest);
     over
+}
+
+/// The wall clock as the history knows it, at an instant of the boot clock: times of messages are told by it. It follows a clock that was
+/// set in the moment in which the messages do. Nothing where nothing was recorded since this boot.
+pub fn calendar(connection: &Connection, boot_id: &str, boot_ns: u64) -> Result<Option<UtcMs>, HistoryError> {
+    let newest = "SELECT boot_ns, timeline_ms FROM mark WHERE boot_id = ?1 AND id = (SELECT max(id) FROM mark)";
+    let mark: Option<(i64, i64)> = connection.prepare_cached(newest)?.query_row([boot_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let offset = connection.prepare_cached("SELECT offset_ms FROM clock ORDER BY at DESC LIMIT 1")?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
+    let at = |(mark_ns, timeline_ms): (i64, i64)| timeline_ms + (boot_ns as i64 - mark_ns) / NS_PER_MS as i64;
+    Ok(mark.zip(offset).map(|(mark, offset)| at(mark) + offset))
 }
 
 /// Whether a message is not over yet.
