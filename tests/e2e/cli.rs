@@ -1,17 +1,18 @@
 //! The command line: exit codes, and JSON that fits its schema in docs/schemas.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
 use super::daemon::{Daemon, write_config};
+use super::program::program;
 use super::serve::{answering, closed_port, ok};
 
 pub fn probity(args: &[&str]) -> Output {
     // A newer copy of the zone data on this host would be a note in what `check` says.
     // So would a proxy that the environment names.
-    let mut command = Command::new(env!("CARGO_BIN_EXE_probity"));
+    let mut command = program();
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }

@@ -12,9 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::cli::checked;
+use super::program::{program, program_after};
 use super::serve::{answering, closed_port, ok, read_head, tcp};
-
-const PROBITY: &str = env!("CARGO_BIN_EXE_probity");
 
 pub struct Daemon {
     child: Child,
@@ -36,20 +35,8 @@ pub fn write_config(directory: &Path, port: u16, text: &str) -> PathBuf {
     path
 }
 
-/// The binary; under the program that PROBITY_LOADER names, where it does (tests/system/confined.sh).
-fn probity() -> Command {
-    match std::env::var_os("PROBITY_LOADER") {
-        Some(loader) => {
-            let mut command = Command::new(loader);
-            command.arg(PROBITY);
-            command
-        }
-        None => Command::new(PROBITY),
-    }
-}
-
 pub fn run(config: &Path) -> Command {
-    let mut command = probity();
+    let mut command = program();
     command.args(["run", "--config"]).arg(config);
     command
 }
@@ -273,7 +260,7 @@ async fn an_outage_open_at_kill_9_is_open_after_and_the_dead_time_is_unknown() {
     assert!((1.0..5.0).contains(&unknown), "about three seconds dead, less what the last failure vouched for: {unknown}");
     let timeline = daemon.json("/api/v1/timeline").await;
     assert!(timeline["components"][0]["unknown"].as_array().is_some_and(|l| l.iter().any(|u| u["reason"] == "not_running")), "{timeline}");
-    let verified = Command::new(PROBITY).args(["history", "verify", "--state-dir"]).arg(directory.path().join("state")).output().expect("runs");
+    let verified = program().args(["history", "verify", "--state-dir"]).arg(directory.path().join("state")).output().expect("runs");
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
 }
 
@@ -368,8 +355,8 @@ async fn sixty_four_descriptors_for_five_hundred_endpoints_make_no_false_down() 
     let endpoints: String = (0..500).map(|n| http(&format!("e{n}"), slow)).collect();
     let text = format!("[defaults]\ninterval = \"2s\"\ntimeout = \"1500ms\"\n{endpoints}");
     let daemon = Daemon::start_with(directory.path(), &text, |config| {
-        let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("ulimit -n 64; exec {PROBITY} run --config {}", config.display()));
+        let mut command = program_after("ulimit -n 64");
+        command.args(["run", "--config"]).arg(config);
         command
     })
     .await;
@@ -433,7 +420,7 @@ async fn a_second_daemon_on_the_same_state_and_a_taken_port_are_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let daemon = Daemon::start(directory.path(), &http("a", 1)).await;
     let other = tempfile::tempdir().expect("a directory");
-    let run = |config: &Path| Command::new(PROBITY).args(["run", "--config"]).arg(config).output().expect("runs");
+    let run = |config: &Path| program().args(["run", "--config"]).arg(config).output().expect("runs");
     let taken = write_config(other.path(), daemon.port, &http("a", 1));
     let output = run(&taken);
     assert_eq!(output.status.code(), Some(69), "{output:?}");
@@ -490,7 +477,7 @@ async fn each_transition_is_notified_once_even_when_the_receiver_was_dead_and_th
     let states: Vec<&str> = list.iter().filter_map(|v| v["state"].as_str()).collect();
     assert_eq!(states, vec!["down", "up"], "{list:?}");
     assert_eq!((list[0]["endpoint"].as_str(), list[0]["cause"].as_str()), (Some("shop"), Some("status")));
-    let test = Command::new(PROBITY).args(["notify", "test", "ops", "--json", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
+    let test = program().args(["notify", "test", "ops", "--json", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
     assert_eq!(test.status.code(), Some(0), "{test:?}");
     assert_eq!(checked(&test.stdout)["delivered"], true);
     let all = received.lock().expect("no panic").clone();
@@ -510,7 +497,7 @@ async fn secrets_and_markup_reach_no_surface() {
         "{QUICK}[[endpoint]]\nname = \"<b>\\\"quoted\\\\</b>\"\nprobe.http.url = \"http://127.0.0.1:{markup}/\"\nprobe.http.auth.bearer = {{ file = {secret:?} }}\nprobe.http.headers = {{ x-key = {{ file = {secret:?} }} }}\nprobe.http.expect.headers = {{ x-evil = \"fine\" }}\n"
     );
     let daemon = Daemon::start_with(directory.path(), &text, |config| {
-        let mut command = Command::new(PROBITY);
+        let mut command = program();
         command.args(["run", "--log", "trace", "--config"]).arg(config);
         command
     })
@@ -519,7 +506,7 @@ async fn secrets_and_markup_reach_no_surface() {
     let (page, metrics) = (daemon.get("/").await.expect("a page"), daemon.get("/metrics").await.expect("metrics"));
     assert!(!page.contains("<script>") && !page.contains("<b>") && page.contains("&#60;b&#62;"), "{page}");
     assert!(metrics.contains("endpoint=\"<b>\\\"quoted\\\\</b>\""), "{metrics}");
-    let printed = Command::new(PROBITY).args(["check", "--print", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
+    let printed = program().args(["check", "--print", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
     let surfaces =
         [page, metrics, daemon.get("/api/v1/endpoints").await.expect("answered"), daemon.log(), String::from_utf8_lossy(&printed.stdout).into_owned()];
     for surface in surfaces {
@@ -614,7 +601,7 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
     let port = closed_port();
     let text = format!("[defaults]\ninterval = \"60s\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
     let config = write_config(directory.path(), port, &text);
-    let mut child = Command::new(PROBITY).args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawned");
+    let mut child = program().args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawned");
     let client = probity::outward::own_calls::client().expect("a client");
     let began = Instant::now();
     let first = loop {
@@ -675,8 +662,7 @@ async fn a_daemon_that_was_started_with_sighup_ignored_outlives_it_from_the_star
     let text = |name: &str| format!("{QUICK}{}", http(name, server));
     let config = write_config(directory.path(), port, &text("a"));
     let log = std::fs::File::create(directory.path().join("log")).expect("a log");
-    let script = "trap '' HUP; exec \"$0\" run --config \"$1\"";
-    let child = Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_probity")]).arg(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
+    let child = program_after("trap '' HUP").args(["run", "--config"]).arg(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
     let daemon = Daemon { child, port, directory: directory.path().to_owned() };
     let status = format!("/proc/{}/status", daemon.child.id());
     let holds_hup = |set: &str| {

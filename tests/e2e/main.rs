@@ -24,6 +24,7 @@ mod makeup;
 mod notify;
 mod permissions;
 mod planted;
+mod program;
 mod proxies;
 mod recorded;
 mod redirects;

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use super::cli::probity;
 use super::daemon::{Daemon, http, run, write_config};
+use super::program::program;
 use super::serve::closed_port;
 
 fn mode(path: &Path) -> u32 {
@@ -282,7 +283,7 @@ async fn what_is_written_goes_through_no_link_that_was_planted() {
 fn the_demo_lives_in_a_folder_of_its_own_and_leaves_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let listen = format!("127.0.0.1:{}", closed_port());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_probity"))
+    let mut child = program()
         .args(["demo", "--seconds", "2", "--listen", &listen])
         .env("TMPDIR", directory.path())
         .stdout(std::process::Stdio::piped())

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::AsyncWriteExt;
 
 use super::daemon::{Daemon, run as daemon_command};
+use super::program::program;
 use super::serve::*;
 
 const VARIABLES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -36,7 +37,7 @@ fn with_proxy(command: &mut Command, port: u16) {
 }
 
 async fn probity(port: u16, args: Vec<String>) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_probity"));
+    let mut command = program();
     command.args(args);
     with_proxy(&mut command, port);
     tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("ends")

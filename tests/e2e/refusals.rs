@@ -1,12 +1,13 @@
 //! What cannot be judged is refused: files that are none, figures out of any range, two answers to one question. Each
 //! refusal says what is wrong, where and what to do, ends with a documented code, and never panics.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use serde_json::json;
 
 use super::cli::probity;
 use super::daemon::{Daemon, run};
+use super::program::program;
 use super::recorded::Recorded;
 
 struct Place(tempfile::TempDir);
@@ -188,13 +189,7 @@ const PRINTING: [(&[&str], i32); 8] = [
 ];
 
 fn with_output(args: &[&str], out: Stdio) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_probity"))
-        .args(args)
-        .stdout(out)
-        .stderr(Stdio::piped())
-        .spawn()
-        .and_then(std::process::Child::wait_with_output)
-        .expect("runs")
+    program().args(args).stdout(out).stderr(Stdio::piped()).spawn().and_then(std::process::Child::wait_with_output).expect("runs")
 }
 
 #[test]
@@ -225,7 +220,7 @@ fn a_refusal_that_nobody_reads_is_one_all_the_same() {
     for (args, code) in [(&["check", "--config", "missing.toml"][..], 78), (&["nonsense"], 64), (&["status", "--url", "http://127.0.0.1:1"], 69)] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let status = Command::new(env!("CARGO_BIN_EXE_probity")).args(args).stderr(writer).stdout(Stdio::null()).status().expect("runs");
+        let status = program().args(args).stderr(writer).stdout(Stdio::null()).status().expect("runs");
         assert_eq!(status.code(), Some(code), "{args:?}");
     }
 }
@@ -246,7 +241,7 @@ async fn a_daemon_whose_log_nobody_reads_goes_on() {
 fn what_is_not_read_on_a_terminal_has_no_escape_codes() {
     for (args, _) in PRINTING.iter().filter(|(args, _)| args != &["completions", "bash"]) {
         for color in ["CLICOLOR_FORCE", "NO_COLOR"] {
-            let output = Command::new(env!("CARGO_BIN_EXE_probity")).args(*args).env(color, "1").env("TERM", "xterm-256color").output().expect("runs");
+            let output = program().args(*args).env(color, "1").env("TERM", "xterm-256color").output().expect("runs");
             assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b), "{args:?}");
         }
     }

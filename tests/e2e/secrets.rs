@@ -13,6 +13,7 @@ use super::authority::Authority;
 use super::cli::probity;
 use super::daemon::Daemon;
 use super::planted::{Betrayal, Part, certified, echo, parrot, secrets, spelled};
+use super::program::{program, program_after};
 use super::serve::*;
 
 fn secret_file(directory: &Path, n: usize, secret: &str) -> std::path::PathBuf {
@@ -301,7 +302,7 @@ async fn a_receiver_cannot_put_its_secret_url_into_an_error_by_its_certificate()
     let port = super::authority::https(super::authority::acceptor(leaf, &[])).await;
     let url = authority.file("url", &format!("https://127.0.0.1:{port}/Zebra-Crossing-7F3A"));
     let config = authority.file("probity.toml", &format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n"));
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_probity"));
+    let mut command = program();
     command.args(["notify", "test", "ops", "--config"]).arg(config).env("SSL_CERT_FILE", authority.ca_file());
     let output = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("joined");
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -350,10 +351,9 @@ async fn a_daemon_leaves_no_core() {
     let log = std::fs::File::options().create(true).append(true).open(directory.path().join("log")).expect("a log");
     let pid = directory.path().join("pid");
     let command = |config: &std::path::Path| {
-        let mut command = std::process::Command::new("sh");
         // As large as it may be, before.
-        let script = "ulimit -S -c $(ulimit -H -c); echo $$ > \"$2\"; exec \"$0\" run --config \"$1\"";
-        command.args(["-c", script, env!("CARGO_BIN_EXE_probity")]).arg(config).arg(&pid);
+        let mut command = program_after(&format!("ulimit -S -c $(ulimit -H -c); echo $$ > '{}'", pid.display()));
+        command.args(["run", "--config"]).arg(config);
         command
     };
     let _daemon = Daemon::start_logging(directory.path(), "", log.into(), command).await;

@@ -3,17 +3,16 @@
 //! One file per surface in tests/snapshots. A change of one is read as its reader would, then accepted by running the
 //! tests with `INSTA_UPDATE=always`.
 
-use std::process::Command;
-
 use clap::CommandFactory;
 use serde_json::Value;
 
 use super::cli::{checked, probity};
+use super::program::program;
 use super::recorded::{FROM, Recorded, TO, plain, pretty, snapshot, told};
 
 /// The help of a command and of all below it.
 fn help_of(command: &clap::Command, path: &[&str], out: &mut String) {
-    let shown = Command::new(env!("CARGO_BIN_EXE_probity")).args(path).arg("--help").env("COLUMNS", "100").output().expect("runs");
+    let shown = program().args(path).arg("--help").env("COLUMNS", "100").output().expect("runs");
     assert_eq!(shown.status.code(), Some(0), "{path:?}");
     *out += &format!("$ probity {} --help\n{}\n", path.join(" "), String::from_utf8_lossy(&shown.stdout));
     for inner in command.get_subcommands() {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::authority::{Authority, acceptor, https};
 use super::cli::{checked, probity};
 use super::daemon::{Daemon, write_config};
+use super::program::program;
 use super::recorded::{FROM, Recorded, TO, plain, pretty, snapshot, told};
 use super::serve::{answering, closed_port, ok, stalling};
 
@@ -153,7 +154,7 @@ async fn status_api_and_page() {
     // Who watches through a pipe ends it by leaving.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let watching = std::process::Command::new(env!("CARGO_BIN_EXE_probity")).args(["status", "--watch", "--url", &url]).stdout(writer).status();
+    let watching = program().args(["status", "--watch", "--url", &url]).stdout(writer).status();
     assert_eq!(watching.expect("it ends").code(), Some(1));
     let mut value = checked(daemon.get("/api/v1/endpoints").await.expect("answered").as_bytes());
     for endpoint in value["endpoints"].as_array_mut().expect("a list") {

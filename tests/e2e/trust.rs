@@ -1,7 +1,6 @@
 //! Whom and what a verdict about a certificate rests on: the trust store, the clock, the path that was verified, the handshake itself.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use probity::outward::authorities::{Authorities, Places};
@@ -17,6 +16,7 @@ use rustls::pki_types::CertificateDer;
 use super::authority::{Authority, Leaf, acceptor, https, server_config};
 use super::cli::probity;
 use super::daemon::{Daemon, run as daemon_command, write_config};
+use super::program::program;
 use super::serve::*;
 
 /// Probes with this trust store and clock.
@@ -150,7 +150,7 @@ async fn a_daemon_without_a_trust_store_says_so_and_blames_nobody() {
     assert_eq!(daemon.json("/api/v1/outages").await["outages"], serde_json::json!([]));
     assert!(daemon.log().contains("/none/ca.pem") && daemon.log().contains("trust_store"), "{}", daemon.log());
     let config = write_config(directory.path(), 9847, &text);
-    let check = Command::new(env!("CARGO_BIN_EXE_probity")).args(["check", "--config"]).arg(&config).env("SSL_CERT_FILE", "/none/ca.pem").output();
+    let check = program().args(["check", "--config"]).arg(&config).env("SSL_CERT_FILE", "/none/ca.pem").output();
     let shown = String::from_utf8(check.expect("run").stdout).expect("UTF-8");
     assert!(shown.contains("/none/ca.pem") && shown.contains("unknown (trust_store)"), "{shown}");
 }

@@ -1,12 +1,13 @@
 //! Zone data: which release is in use is said wherever a figure rests on it, and a report by another release says so first.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
 use super::cli::checked;
 use super::daemon::{Daemon, http};
+use super::program::program;
 use super::serve::{answering, ok};
 
 /// A system whose Vancouver keeps the clock of another place, as an old release might.
@@ -18,7 +19,7 @@ fn system_copy(directory: &Path, release: &str, like: &str) {
 }
 
 fn run(zones: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_probity")).args(args).env("TZDIR", zones).output().expect("runs")
+    program().args(args).env("TZDIR", zones).output().expect("runs")
 }
 
 fn shown(output: &Output) -> String {

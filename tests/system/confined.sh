@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The end-to-end suite with its daemons under the system call filter of the unit. Usage: tests/system/confined.sh [FILTER...]
+# The end-to-end suite with its daemons and commands under the system call filter of the unit. Usage: tests/system/confined.sh [FILTER...]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 loader=$PWD/tests/system/unit_filter.py
@@ -9,4 +9,9 @@ if "$loader" unshare --user true 2>/dev/null; then
   echo "the filter of the unit lets unshare pass" >&2
   exit 1
 fi
-PROBITY_LOADER=$loader cargo test --locked --test e2e -- "$@"
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+"$loader" --list >"$place/calls"
+PROBITY_LOADER=$loader PROBITY_CALLS=$place/calls PROBITY_STARTED=$place/started cargo test --locked --test e2e -- "$@" || failed=$?
+echo "under the filter: $(grep -c '^run$' "$place/started") daemons, $(grep -vc '^run$' "$place/started") other commands"
+exit "${failed:-0}"

@@ -2,6 +2,10 @@
 """Runs a program under the system call filter of deploy/systemd/probity.service, as systemd would.
 
     tests/system/unit_filter.py PROGRAM [ARGUMENT...]
+    tests/system/unit_filter.py --list
+
+PROBITY_CALLS names a file with what --list prints, which takes a moment to find out. PROBITY_STARTED names a file that gets a line for
+each program.
 
 The allow-list is what `SystemCallFilter=` names and systemd's own @default group; everything else gives EPERM. Needs python3-seccomp
 and systemd-analyze. No service manager has to run.
@@ -38,8 +42,17 @@ def allowed():
 
 
 def main():
+    if sys.argv[1] == "--list":
+        print("\n".join(sorted(allowed())))
+        return
+    known = os.environ.get("PROBITY_CALLS")
+    calls = open(known).read().split() if known else sorted(allowed())
+    started = os.environ.get("PROBITY_STARTED")
+    if started:
+        with open(started, "a") as f:
+            f.write(" ".join(sys.argv[2:3]) + "\n")
     kernel = seccomp.SyscallFilter(defaction=seccomp.ERRNO(errno.EPERM))
-    for call in sorted(allowed()):
+    for call in calls:
         try:
             kernel.add_rule(seccomp.ALLOW, call)
         except RuntimeError:
