@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
-use super::daemon::{Daemon, http};
+use super::daemon::{Daemon, http, write_config};
+use super::program::program_after;
 use super::serve::closed_port;
 
 /// Longer than any wait of these tests should be.
@@ -19,11 +20,14 @@ async fn daemon(directory: &std::path::Path, listen: &str) -> Daemon {
 
 /// A daemon whose /metrics fills every buffer on the way to a client that does not read.
 async fn large(directory: &std::path::Path, listen: &str) -> Daemon {
-    let targets: String = (0..1500).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
-    let text = format!(
+    Daemon::start(directory, &with_endpoints(1500, listen)).await
+}
+
+fn with_endpoints(count: usize, listen: &str) -> String {
+    let targets: String = (0..count).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
+    format!(
         "[listen]\nallowed_hosts = [\"a\"]\n{listen}\n[defaults]\ninterval = \"1h\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}"
-    );
-    Daemon::start(directory, &text).await
+    )
 }
 
 /// A connection from 127.0.0.`from`, with a small buffer.
@@ -66,8 +70,12 @@ async fn rejected(daemon: &Daemon, reason: &str) -> f64 {
 
 /// Asks for /metrics and reads no more than the first bytes of the answer: it is on its way then.
 async fn slow_reader(daemon: &Daemon, from: u8) -> TcpStream {
+    slow_reader_of(daemon, from, "/metrics").await
+}
+
+async fn slow_reader_of(daemon: &Daemon, from: u8, path: &str) -> TcpStream {
     let mut stream = connect(daemon, from).await;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()).await.expect("sent");
     let mut first = [0; 12];
     timeout(PATIENCE, stream.read_exact(&mut first)).await.expect("in time").expect("an answer");
     assert_eq!(&first, b"HTTP/1.1 200");
@@ -175,6 +183,8 @@ async fn a_place_is_kept_for_a_peer_that_took_an_answer_lately() {
     let directory = tempfile::tempdir().expect("a directory");
     let daemon = daemon(directory.path(), "max_connections = 8\nmax_connections_per_peer = 8\nhead_timeout = \"300ms\"").await;
     assert!(asked(&daemon, 5, HEALTHY).await.ends_with("Healthy\n"));
+    // An answer that is no success earns no place.
+    assert!(asked(&daemon, 6, b"GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.starts_with("HTTP/1.1 404 "));
     // Bad manners are remembered: the answers that it takes now earn it no better place.
     assert!(asked(&daemon, 2, b"no request\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
     // More than the buffers on the way hold, and never taken: all places but the kept one.
@@ -189,9 +199,61 @@ async fn a_place_is_kept_for_a_peer_that_took_an_answer_lately() {
             Ok(_) | Err(_) => {}
         }
     }
-    assert!(asked(&daemon, 3, b"").await.starts_with("HTTP/1.1 503 "));
+    for _ in 0..30 {
+        assert!(asked(&daemon, 3, b"").await.starts_with("HTTP/1.1 503 "));
+    }
+    assert!(asked(&daemon, 6, HEALTHY).await.starts_with("HTTP/1.1 503 "), "it has taken nothing");
     assert!(asked(&daemon, 5, HEALTHY).await.ends_with("Healthy\n"));
-    assert!(asked(&daemon, 5, GET_OWN).await.contains("probity_http_rejected_total{reason=\"connections\"} "));
+    assert!(asked(&daemon, 5, GET_OWN).await.contains("probity_http_rejected_total{reason=\"connections\"} 31\n"));
+    // Whoever was refused has left no place taken.
+    drop(readers);
+    daemon.until(|d| async move { d.metric("probity_http_connections").await == 1.0 }).await;
+    let silent: Vec<_> = std::iter::repeat_with(|| connect(&daemon, 7)).take(6).collect();
+    let mut open = Vec::new();
+    for one in silent {
+        open.push(one.await);
+    }
+    assert!(asked(&daemon, 3, HEALTHY).await.ends_with("Healthy\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_reader_holds_no_view_of_the_history_open() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let daemon = Daemon::start(directory.path(), &with_endpoints(4000, "")).await;
+    let database = rusqlite::Connection::open(directory.path().join("state/history.sqlite")).expect("opened");
+    let busy = || database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).expect("asked");
+    let mut reader = slow_reader_of(&daemon, 2, "/api/v1/timeline").await;
+    // Whoever reads an older view keeps SQLite's log from being taken in; the daemon's own writes do so for moments.
+    daemon.until(|_| std::future::ready(busy() == 0)).await;
+    let all = rest(&mut reader).await;
+    assert!(all.ends_with("\r\n0\r\n\r\n"), "the answer was on its way all the time");
+    assert!(all.len() > 300_000, "{} bytes are not more than the buffers on the way hold", all.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_gets_fewer_connections_than_configured_is_warned_of() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let limited = |config: &std::path::Path| {
+        let mut command = program_after("ulimit -n 128");
+        command.args(["run", "--config"]).arg(config);
+        command
+    };
+    let daemon = Daemon::start_with(directory.path(), &with_endpoints(30, "max_connections = 64"), limited).await;
+    // 128 files, of which the daemon itself has 40 and 30 probes have two each.
+    let said = "the listener gets fewer connections than configured, as probing needs the descriptors; raise the limit of open files (LimitNOFILE)";
+    let warned = |count: usize, figures: &str| {
+        let log = daemon.log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("WARN") && line.contains(said)).collect();
+        assert_eq!(lines.len(), count, "{log}");
+        assert!(lines.last().is_none_or(|line| line.contains(figures)), "{figures}: {lines:?}");
+    };
+    warned(1, "open_files=128 max_connections=64 connections=28");
+    write_config(directory.path(), daemon.port, &with_endpoints(30, "max_connections = 28"));
+    assert!(daemon.reload().await.is_ok());
+    warned(1, "");
+    write_config(directory.path(), daemon.port, &with_endpoints(35, "max_connections = 28"));
+    assert!(daemon.reload().await.is_ok());
+    warned(2, "open_files=128 max_connections=28 connections=18");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
