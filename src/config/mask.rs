@@ -4,6 +4,8 @@
 //! in base64 of either alphabet, in hexadecimal digits, as a label of a host name, or in a mixture. The text is walked once for each
 //! secret, and each character of the secret may stand there in any spelling of [`super::spelling`].
 
+use std::fmt::Write as _;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use idna::punycode::decode_to_string as punycode;
@@ -62,13 +64,14 @@ impl Mask {
 
 /// The text without one secret; nothing where it is not in it.
 fn without(text: &str, secret: &str) -> Option<String> {
-    let secret: Vec<char> = secret.chars().collect();
+    let mut characters = Zeroizing::new(Vec::with_capacity(secret.len()));
+    characters.extend(secret.chars());
     // A URL that is parsed has slashes in place of backslashes, of those of an escape, too.
     let turned = text.contains("://").then(|| text.replace('/', "\\"));
     let (mut out, mut copied, mut steps) = (String::new(), 0, 0);
     let mut at = 0;
     while at < text.len() {
-        let mut ends = std::iter::once(text).chain(turned.as_deref()).filter_map(|text| matched(text, at, &secret, &mut steps));
+        let mut ends = std::iter::once(text).chain(turned.as_deref()).filter_map(|text| matched(text, at, &characters, &mut steps));
         if let Some(end) = ends.next() {
             out.push_str(&text[copied..at]);
             out.push_str(MASK);
@@ -120,12 +123,16 @@ fn without_in_labels(text: String, secrets: &[Secret]) -> String {
 
 /// The secret as a server encodes it that looks at its bytes, perhaps after it has changed the case.
 fn encoded(secret: &str) -> Vec<String> {
-    let mut cases = vec![secret.to_owned(), secret.to_lowercase(), secret.to_uppercase()];
+    let mut cases = [secret.to_owned(), secret.to_lowercase(), secret.to_uppercase()].map(Zeroizing::new).to_vec();
     cases.dedup();
     let mut found = Vec::new();
-    for text in cases.into_iter().map(Zeroizing::new) {
+    for text in cases {
         found.extend(in_base64(text.as_bytes()));
-        found.push(text.bytes().map(|byte| format!("{byte:02x}")).collect());
+        let mut digits = String::with_capacity(2 * text.len());
+        for byte in text.bytes() {
+            let _ = write!(digits, "{byte:02x}");
+        }
+        found.push(digits);
     }
     found
 }

@@ -100,6 +100,14 @@ pub struct Http {
     pub expect: HttpExpect,
 }
 
+impl Http {
+    fn has_secrets(&self) -> bool {
+        let is_secret = |value: &MaybeSecret| matches!(value, MaybeSecret::Secret(_));
+        let has_sent = self.headers.iter().any(|(_, value)| is_secret(value)) || self.body.as_ref().is_some_and(|Sent(value)| is_secret(value));
+        has_sent || !self.query.is_empty() || self.auth.is_some() || self.tls.client.is_some()
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Auth {
     Basic { username: String, password: Secret },
@@ -498,6 +506,29 @@ impl Probe {
             Probe::Http { spec, .. } => Some(&spec.mask),
             Probe::Tcp { spec, .. } => Some(&spec.mask),
             Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
+        }
+    }
+
+    /// The same without what nobody needs any more once the config has left; where there is no secret, the very same.
+    pub fn without_secrets(&self) -> Self {
+        let without_identity = |tls: &Tls| Tls { client: None, ..tls.clone() };
+        let is_sent = |step: &DialogueStep| matches!(step, DialogueStep::Send(Sent(MaybeSecret::Secret(_))));
+        match self {
+            Probe::Http { url, zone, spec } if spec.has_secrets() => {
+                let is_plain = |(_, value): &(String, MaybeSecret)| matches!(value, MaybeSecret::Plain(_));
+                let headers = spec.headers.iter().filter(|header| is_plain(header)).cloned().collect();
+                let (tls, rest) = (without_identity(&spec.tls), Http::clone(spec));
+                let spec = Http { headers, query: Vec::new(), body: None, auth: None, mask: Mask::default(), tls, ..rest };
+                Probe::Http { url: url.clone(), zone: zone.clone(), spec: Arc::new(spec) }
+            }
+            Probe::Tcp { address, spec } if spec.dialogue.iter().any(is_sent) => {
+                Probe::Tcp { address: address.clone(), spec: Arc::new(Tcp { within: spec.within, ..Tcp::default() }) }
+            }
+            Probe::Tls { address, spec } if spec.tls.client.is_some() => {
+                let spec = TlsProbe { tls: without_identity(&spec.tls), ..TlsProbe::clone(spec) };
+                Probe::Tls { address: address.clone(), spec: Arc::new(spec) }
+            }
+            Probe::Http { .. } | Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => self.clone(),
         }
     }
 

@@ -146,8 +146,10 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         surroundings: surroundings.clone(),
         places: Arc::new(AtomicUsize::new(shares.connections)),
     };
+    // The board has it, and after a reload another: this one's secrets must not stay.
+    drop(plan);
     let outer = Outer { listener, directory, board, gauges, reloader, control };
-    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(&plan, ending, || engine.is_finished() || writer_thread.is_finished())));
+    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(ending, || engine.is_finished() || writer_thread.is_finished())));
     runtime.shutdown_timeout(Duration::from_millis(50));
     drop(writer);
     let ended = engine.join();
@@ -187,10 +189,10 @@ struct Outer {
 }
 
 impl Outer {
-    async fn serve(self, plan: &Plan, ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
+    async fn serve(self, ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
         let system = |e: std::io::Error| StartError::System(e.to_string());
         let address = self.listener.local_addr().map_err(system)?;
-        let metrics = SelfMetrics::new(&plan.daemon.vantage).map_err(|e| StartError::System(e.to_string()))?;
+        let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage).map_err(|e| StartError::System(e.to_string()))?;
         let deliveries = Arc::new(Deliveries::default());
         let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
         let asked_for = reload.clone();
@@ -225,7 +227,9 @@ impl Outer {
         let board = self.board.clone();
         let switch = tokio::task::spawn_local(deadman::run(self.board.plan.clone(), move || makes_progress(&board)));
         let watch = tokio::task::spawn_local(service_manager(self.board.clone()));
+        let plan = self.board.plan.load();
         tracing::info!(address = %address, endpoints = plan.endpoints.len(), vantage = plan.daemon.vantage, "listening");
+        drop(plan);
         let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
         let mut hangup = signal(SignalKind::hangup()).map_err(system)?;

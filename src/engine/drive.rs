@@ -276,6 +276,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     driver.begin(setup.arrivals);
     driver.recorder.record_results_of(&plan.contracts, driver.now_ms());
     driver.recorder.reconcile_windows(&plan.maintenance, driver.now_ms());
+    drop(plan);
     driver.recorder.tell_windows(driver.now_ms());
     driver.recorder.tell_definitions(&setup.definitions, driver.now_ms());
     driver.put_back(&setup.tallies);

@@ -383,11 +383,14 @@ impl Recorder {
         self.foreign.push((id, encode_with(cadence, judge)));
     }
 
-    /// Hears no more results; its judge stays to be taken over.
+    /// Hears no more results; its judge stays to be taken over, its secrets do not.
     pub fn retire(&mut self, index: usize) {
         self.blind.ends(self.courses[index].id);
         self.courses[index].in_service = false;
         self.courses[index].early = Vec::new();
+        let entry = &self.courses[index].entry;
+        let endpoint = entry.endpoint.load_full();
+        entry.endpoint.store(Arc::new(Endpoint { probe: endpoint.probe.without_secrets(), ..Endpoint::clone(&endpoint) }));
     }
 
     /// The history is to know the endpoint by this from the next batch on.

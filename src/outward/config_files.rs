@@ -76,6 +76,8 @@ fn text(path: &Path, look: impl FnOnce(&Metadata)) -> Result<String, String> {
     let opened = file.metadata().map_err(|e| e.to_string())?;
     guarded::file(path, &opened)?;
     look(&opened);
+    // A buffer that grows leaves copies behind, and it may be a secret's.
+    bytes.reserve_exact(opened.len().min(FILE_LIMIT) as usize + 1);
     file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     if bytes.len() as u64 > FILE_LIMIT {
         return Err(format!("it has more than {FILE_LIMIT} bytes"));

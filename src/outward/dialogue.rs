@@ -5,6 +5,7 @@
 //! memcached. Elsewhere the peer has until the timeout. Pure: `probe::tcp` reads and writes.
 
 use regex::bytes::Regex;
+use zeroize::Zeroizing;
 
 /// Bytes kept while one expectation is open.
 pub const REPLY_LIMIT: usize = 64 << 10;
@@ -36,7 +37,7 @@ pub struct Dialogue {
     open_reply: Option<[u8; 3]>,
     commands: usize,
     /// The first words of the commands: the tags of IMAP.
-    words: Vec<String>,
+    words: Vec<Zeroizing<String>>,
     is_http: bool,
     answered: usize,
     is_greeted: bool,
@@ -75,7 +76,7 @@ impl Dialogue {
             self.commands += 1;
             let word = line.split(' ').next().unwrap_or_default();
             if self.words.len() < WORD_LIMIT && word.len() <= WORD_LIMIT {
-                self.words.push(word.to_owned());
+                self.words.push(Zeroizing::new(word.to_owned()));
             }
         }
         self.commands = self.commands.max(before + 1);

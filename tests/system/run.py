@@ -2,6 +2,7 @@
 """System suite: the release binary with Debian's prometheus, promtool, chromium, sqlite3, systemd-analyze and network
 namespaces. Needs root. Usage: tests/system/run.py [NAME ...]; without names, every test. Each test is a function that
 raises when it does not hold."""
+import base64
 import ctypes
 import json
 import os
@@ -918,6 +919,69 @@ def test_folders_above_are_held_by_root_or_the_daemons_user(d):
     sh("chown", "-R", str(stranger), os.path.join(top, "config"))
     os.chmod(os.path.join(top, "state"), 0o755)
     assert subprocess.run([program, "check", "--config", config], user=65534, cwd="/", capture_output=True).returncode == 0
+
+
+def in_memory(pid, texts):
+    """How often each text is in the memory that a process can write to. Needs root, as the daemon cannot be dumped."""
+    counts = dict.fromkeys(texts, 0)
+    with open("/proc/%d/maps" % pid) as maps, open("/proc/%d/mem" % pid, "rb", 0) as memory:
+        for line in maps:
+            span, mode = line.split()[:2]
+            if not mode.startswith("rw"):
+                continue
+            start, end = (int(n, 16) for n in span.split("-"))
+            try:
+                memory.seek(start)
+                content = memory.read(end - start)
+            except OSError:
+                continue
+            for text in texts:
+                counts[text] += content.count(text.encode())
+    return counts
+
+
+def test_secrets_leave_the_memory_with_their_config(d):
+    """Sent in every place of a request over HTTP/1.1 and in a dialogue; after a reload without them, none is left."""
+    server, listener = Server(), Accepting()
+    server.httpd.RequestHandlerClass.do_POST = server.httpd.RequestHandlerClass.do_GET
+    lines = {
+        "bearer": "probe.http.auth.bearer = { file = %s }",
+        "basic": 'probe.http.auth.basic = { username = "user", password = { file = %s } }',
+        "header": "probe.http.headers.X-Api-Key = { file = %s }",
+        "query": "probe.http.query.token = { file = %s }",
+        "body": 'probe.http.method = "POST"\nprobe.http.body = { file = %s }',
+        "dialogue": "probe.tcp.dialogue = [{ send = { file = %s } }]",
+    }
+    secrets, text = {}, QUICK
+    for name, line in lines.items():
+        secrets[name] = "zebra-%s-%s" % (name, os.urandom(9).hex())
+        path = os.path.join(d, name)
+        with open(path, "w") as f:
+            f.write(secrets[name])
+        target = 'probe.tcp.address = "127.0.0.1:%d"' % listener.port if name == "dialogue" else 'probe.http.url = "http://127.0.0.1:%d/"' % server.port
+        text += '[[endpoint]]\nname = "%s"\n%s\n%s\n' % (name, target, line % json.dumps(path))
+    daemon = Daemon(d, text)
+    until(lambda: all(e["state"] == "up" for e in daemon.json("/api/v1/endpoints")["endpoints"]), 20)
+    pair = base64.b64encode(("user:" + secrets["basic"]).encode()).decode()
+    wanted = list(secrets.values()) + [pair[8:-4]]
+    before = in_memory(daemon.p.pid, wanted)
+    assert all(before[secret] > 0 for secret in secrets.values()), before
+    with open(daemon.config) as f:
+        rest = f.read().split("[[endpoint]]")[0]
+    with open(daemon.config, "w") as f:
+        f.write(rest + endpoint("other", server.port))
+    daemon.reload()
+    # Probes that were under way end, and what is given back later is given back.
+    left = {}
+
+    def is_gone():
+        left.update(in_memory(daemon.p.pid, wanted))
+        return not any(left.values())
+    try:
+        until(is_gone, 20)
+    except AssertionError:
+        raise AssertionError("left in memory: %r" % left)
+    daemon.end()
 
 
 def test_the_service_manager_is_told(d):

@@ -82,16 +82,20 @@ impl Connection {
 
     /// The next head; nothing when the client has nothing more to ask or was idle for long.
     async fn next_head(&self, wire: &Wire, ahead: &mut Vec<u8>, phase: Phase) -> Result<Option<Head>, Refusal> {
-        let plan = self.hall.plan();
+        // Not the plan itself: one that has left must go while clients are idle.
+        let (idle, head_timeout) = {
+            let listen = &self.hall.plan().listen;
+            (millis(listen.idle_timeout), millis(listen.head_timeout))
+        };
         if phase == Phase::Idle && ahead.is_empty() {
             self.hall.enters(self.seat, Phase::Idle);
-            match timeout(millis(plan.listen.idle_timeout), wire.read(ahead, READ)).await {
+            match timeout(idle, wire.read(ahead, READ)).await {
                 Ok(Ok(count)) if count > 0 => {}
                 Ok(_) | Err(_) => return Ok(None),
             }
         }
         self.hall.enters(self.seat, Phase::Unfinished);
-        let deadline = Instant::now() + millis(plan.listen.head_timeout);
+        let deadline = Instant::now() + head_timeout;
         loop {
             if let Some(head) = head(ahead)? {
                 return Ok(Some(head));

@@ -1,17 +1,19 @@
 //! The requests of a probe: what of the config goes into each, and as which bytes.
 //!
 //! Names go out as the config writes them. Secrets go to the origin of the config only, and so does the body, which may hold
-//! some; plain headers go wherever a redirect leads.
+//! some; plain headers go wherever a redirect leads. Buffers that held a secret are wiped, and none grows, which would leave a copy.
 
 use base64::Engine;
 use bytes::Bytes;
 use url::Url;
+use url::form_urlencoded::byte_serialize;
+use zeroize::Zeroizing;
 
 use super::super::super::halt::Halt;
 use super::super::super::http1::Keep;
 use super::hop::Standing;
 use crate::config::plan_probe::{Auth, Compression, Http};
-use crate::config::secret::MaybeSecret;
+use crate::config::secret::{MaybeSecret, Secret};
 use crate::words::Reason;
 
 const USER_AGENT: &str = concat!("Probity/", env!("CARGO_PKG_VERSION"));
@@ -52,36 +54,69 @@ impl Step<'_> {
     }
 }
 
+/// The value of a header.
+enum Value<'s> {
+    Given(&'s str),
+    Secret(&'s str),
+    /// Made for this request, perhaps of a secret.
+    Made(Zeroizing<String>),
+}
+
+impl Value<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Value::Given(text) | Value::Secret(text) => text,
+            Value::Made(text) => text,
+        }
+    }
+
+    fn is_secret(&self) -> bool {
+        match self {
+            Value::Given(_) => false,
+            Value::Secret(_) | Value::Made(_) => true,
+        }
+    }
+}
+
+/// Texts one after the other, in a buffer that never grew.
+fn joined(parts: &[&str]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| text.push_str(part));
+    text
+}
+
 /// The headers of a request but Host, in order.
-fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, std::borrow::Cow<'s, str>)> {
-    let mut list: Vec<(&str, std::borrow::Cow<str>)> = Vec::with_capacity(spec.headers.len() + 4);
+fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, Value<'s>)> {
+    let mut list: Vec<(&str, Value)> = Vec::with_capacity(spec.headers.len() + 4);
     let own = || spec.headers.iter().filter(|(name, value)| !name.eq_ignore_ascii_case("host") && step.sends(name, value, spec));
     let given = |name: &str| own().any(|(n, _)| n.eq_ignore_ascii_case(name));
     if !given("user-agent") {
-        list.push(("User-Agent", USER_AGENT.into()));
+        list.push(("User-Agent", Value::Given(USER_AGENT)));
     }
     if !given("accept") {
-        list.push(("Accept", "*/*".into()));
+        list.push(("Accept", Value::Given("*/*")));
     }
     if spec.compression == Compression::Ask && !given("accept-encoding") {
-        list.push(("Accept-Encoding", CODINGS.into()));
+        list.push(("Accept-Encoding", Value::Given(CODINGS)));
     }
     match spec.auth.as_ref().filter(|_| step.is_own()) {
         Some(Auth::Basic { username, password }) => {
-            let pair = base64::engine::general_purpose::STANDARD.encode(format!("{username}:{}", password.reveal()));
-            list.push(("Authorization", format!("Basic {pair}").into()));
+            let pair = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(&*joined(&[username, ":", password.reveal()])));
+            list.push(("Authorization", Value::Made(joined(&["Basic ", &pair]))));
         }
-        Some(Auth::Bearer(token)) => list.push(("Authorization", format!("Bearer {}", token.reveal()).into())),
+        Some(Auth::Bearer(token)) => list.push(("Authorization", Value::Made(joined(&["Bearer ", token.reveal()])))),
         None => {}
     }
     for (name, value) in own() {
-        match step.cookies.filter(|_| name.eq_ignore_ascii_case("cookie")) {
-            Some(set) => list.push((name, format!("{}; {set}", value.reveal()).into())),
-            None => list.push((name, value.reveal().into())),
-        }
+        let sent = match (step.cookies.filter(|_| name.eq_ignore_ascii_case("cookie")), value) {
+            (Some(set), value) => Value::Made(joined(&[value.reveal(), "; ", set])),
+            (None, MaybeSecret::Secret(secret)) => Value::Secret(secret.reveal()),
+            (None, MaybeSecret::Plain(text)) => Value::Given(text),
+        };
+        list.push((name, sent));
     }
     if let Some(set) = step.cookies.filter(|_| !given("cookie")) {
-        list.push(("Cookie", set.into()));
+        list.push(("Cookie", Value::Given(set)));
     }
     list
 }
@@ -100,50 +135,63 @@ fn authority(url: &Url) -> String {
     }
 }
 
-fn target(url: &Url, spec: &Http, step: Step<'_>) -> String {
-    let mut url = std::borrow::Cow::Borrowed(url);
+fn target(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<String> {
     // A redirect's own query is taken as it is.
-    if step.is_own() && step.is_first && !spec.query.is_empty() {
-        url.to_mut().query_pairs_mut().extend_pairs(spec.query.iter().map(|(name, value)| (name, value.reveal())));
+    let secrets: &[(String, Secret)] = if step.is_own() && step.is_first { &spec.query } else { &[] };
+    // Each byte of them is three characters at most.
+    let most: usize = secrets.iter().map(|(name, value)| 3 * (name.len() + value.reveal().len()) + 2).sum();
+    let mut target = Zeroizing::new(String::with_capacity(url.path().len() + url.query().map_or(0, str::len) + 1 + most));
+    target.push_str(url.path());
+    if url.query().is_some() || !secrets.is_empty() {
+        target.push('?');
     }
-    match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
+    target.push_str(url.query().unwrap_or_default());
+    for (name, value) in secrets {
+        if !target.ends_with('?') {
+            target.push('&');
+        }
+        target.extend(byte_serialize(name.as_bytes()));
+        target.push('=');
+        target.extend(byte_serialize(value.reveal().as_bytes()));
     }
+    target
 }
 
 /// Over HTTP/1.1.
-pub fn first(url: &Url, spec: &Http, step: Step<'_>) -> Vec<u8> {
-    let mut request = Vec::with_capacity(256);
-    let mut line = |parts: &[&str]| parts.iter().for_each(|part| request.extend_from_slice(part.as_bytes()));
-    line(&[step.method, " ", &target(url, spec, step), " HTTP/1.1\r\n"]);
-    match own_host(spec, step) {
-        Some((name, host)) => line(&[name, ": ", host, "\r\n"]),
-        None => line(&["Host: ", &authority(url), "\r\n"]),
-    }
-    for (name, value) in headers(spec, step) {
-        line(&[name, ": ", &value, "\r\n"]);
-    }
+pub fn first(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<Vec<u8>> {
+    let (target, headers, authority) = (target(url, spec, step), headers(spec, step), authority(url));
     let content = step.content(spec);
-    if let Some(body) = content {
-        line(&["Content-Length: ", &body.len().to_string(), "\r\n"]);
+    let length = content.map(|body| body.len().to_string());
+    let mut parts = vec![step.method, " ", &target, " HTTP/1.1\r\n"];
+    match own_host(spec, step) {
+        Some((name, host)) => parts.extend([name, ": ", host, "\r\n"]),
+        None => parts.extend(["Host: ", &authority, "\r\n"]),
     }
-    line(&["Connection: close\r\n\r\n", content.unwrap_or_default()]);
-    request
+    for (name, value) in &headers {
+        parts.extend([name, ": ", value.text(), "\r\n"]);
+    }
+    if let Some(length) = &length {
+        parts.extend(["Content-Length: ", length, "\r\n"]);
+    }
+    parts.extend(["Connection: close\r\n\r\n", content.unwrap_or_default()]);
+    Zeroizing::new(std::mem::take(&mut *joined(&parts)).into_bytes())
 }
 
-/// Over HTTP/2, where names are in small letters.
+/// Over HTTP/2, where names are in small letters. The library keeps no copy of a secret in its table of headers; the others are its own.
 pub fn second(url: &Url, spec: &Http, step: Step<'_>) -> Result<(http::Request<()>, Option<Bytes>), Halt> {
+    let refused = |e: String| Halt::unmeasured(Reason::Internal, format!("the request cannot be built: {e}"));
     let host = own_host(spec, step).map_or_else(|| authority(url), |(_, host)| host.to_owned());
-    let mut request =
-        http::Request::builder().method(step.method).version(http::Version::HTTP_2).uri(format!("{}://{host}{}", url.scheme(), target(url, spec, step)));
+    let uri = joined(&[url.scheme(), "://", &host, &target(url, spec, step)]);
+    let mut request = http::Request::builder().method(step.method).version(http::Version::HTTP_2).uri(uri.as_str());
     for (name, value) in headers(spec, step) {
-        request = request.header(name, value.as_bytes());
+        let mut sent = http::HeaderValue::from_bytes(value.text().as_bytes()).map_err(|e| refused(e.to_string()))?;
+        sent.set_sensitive(value.is_secret());
+        request = request.header(name, sent);
     }
     let content = step.content(spec);
     if let Some(body) = content {
         request = request.header("content-length", body.len());
     }
-    let request = request.body(()).map_err(|e| Halt::unmeasured(Reason::Internal, format!("the request cannot be built: {e}")))?;
-    Ok((request, content.filter(|c| !c.is_empty()).map(|c| Bytes::copy_from_slice(c.as_bytes()))))
+    let request = request.body(()).map_err(|e| refused(e.to_string()))?;
+    Ok((request, content.filter(|c| !c.is_empty()).map(|c| Bytes::from_owner(Zeroizing::new(c.as_bytes().to_vec())))))
 }
