@@ -31,7 +31,7 @@ async fn a_history_of_a_newer_build_is_refused_by_every_command_and_not_touched(
     std::fs::create_dir(&killed).expect("made");
     for entry in std::fs::read_dir(&state).expect("readable") {
         let path = entry.expect("an entry").path();
-        if path.is_file() && !path.extension().is_some_and(|end| end == "sqlite-shm") {
+        if path.is_file() && path.extension().is_none_or(|end| end != "sqlite-shm") {
             std::fs::copy(&path, killed.join(path.file_name().expect("a name"))).expect("copied");
         }
     }

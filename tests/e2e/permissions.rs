@@ -27,15 +27,14 @@ fn told(output: Output) -> (Option<i32>, String) {
 
 /// How a daemon ends that should not start, within ten seconds.
 fn started(config: &Path) -> (Option<i32>, String) {
-    let mut child = run(config).stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().expect("spawned");
-    for _ in 0..1000 {
-        if child.try_wait().expect("waitable").is_some() {
-            return told(child.wait_with_output().expect("ended"));
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    child.kill().expect("killed");
-    panic!("it has started: {:?}", told(child.wait_with_output().expect("ended")));
+    let child = run(config).stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().expect("spawned");
+    let (pid, (sender, ended)) = (child.id(), std::sync::mpsc::channel());
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let output = ended.recv_timeout(std::time::Duration::from_secs(10)).unwrap_or_else(|_| {
+        sh(&format!("kill -9 {pid}"));
+        panic!("it has started")
+    });
+    told(output.expect("ended"))
 }
 
 fn sh(line: &str) {
@@ -277,6 +276,56 @@ async fn what_is_written_goes_through_no_link_that_was_planted() {
     let restored = probity(&["history", "restore", to.to_str().expect("UTF-8"), "--state-dir", state.to_str().expect("UTF-8")]);
     assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
     assert_eq!(mode(&state.join("history.sqlite")), 0o600);
+}
+
+/// Every argument of the command line that names a file, as `command argument`.
+fn paths_of(command: &clap::Command, above: &str, found: &mut Vec<String>) {
+    let is_path = |arg: &&clap::Arg| arg.get_value_parser().type_id() == std::any::TypeId::of::<PathBuf>();
+    found.extend(command.get_arguments().filter(is_path).map(|arg| format!("{above}{}", arg.get_id())));
+    command.get_subcommands().for_each(|inner| paths_of(inner, &format!("{above}{} ", inner.get_name()), found));
+}
+
+/// What a command only reads.
+const READ: [&str; 10] = ["config", "contract", "events", "from", "outages", "probes", "report", "since", "state_dir", "timeline"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_command_writes_an_output_file_through_a_link() {
+    let mut found = Vec::new();
+    paths_of(&<probity::daemon::cli::args::Cli as clap::CommandFactory>::command(), "", &mut found);
+    found.retain(|path| !READ.iter().any(|read| path.ends_with(&format!(" {read}"))));
+    found.sort();
+    assert_eq!(found, ["history backup to", "rules output", "sla report output"], "another one needs a line below");
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!("{}[sla.s]\nobjective = \"99\"\ncomponents = [\"a\"]\n", http("a", closed_port()));
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("a", "down").await;
+    let (out, victim) = (directory.path().join("out"), directory.path().join("victim"));
+    std::fs::write(&victim, "kept").expect("written");
+    let config = directory.path().join("probity.toml");
+    let period = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7];
+    let (shown, copy) = (out.to_str().expect("UTF-8"), out.join("copy.sqlite"));
+    for (args, replaces) in [
+        (&["history", "backup", "--to", copy.to_str().expect("UTF-8")][..], false),
+        (&["rules", "--output", shown], true),
+        (&["sla", "report", "--provisional", "--period", period, "--output", shown], true),
+    ] {
+        std::fs::create_dir(&out).expect("made");
+        let run = || probity(&[args, &["--config", config.to_str().expect("UTF-8")]].concat()).status.code();
+        run();
+        let written: Vec<PathBuf> = std::fs::read_dir(&out).expect("readable").map(|entry| entry.expect("an entry").path()).collect();
+        assert!(!written.is_empty(), "{args:?}");
+        for path in &written {
+            std::fs::remove_file(path).expect("removed");
+            symlink(&victim, path).expect("linked");
+        }
+        let code = run();
+        assert_eq!(std::fs::read_to_string(&victim).expect("there"), "kept", "{args:?}");
+        for path in &written {
+            assert_eq!(path.is_symlink(), !replaces, "{args:?}: {}", path.display());
+        }
+        assert!(replaces || code == Some(73), "{args:?}: what is there is not replaced");
+        std::fs::remove_dir_all(&out).expect("removed");
+    }
 }
 
 #[test]

@@ -99,8 +99,8 @@ impl Betrayal {
     pub fn in_text(&self, text: &str) -> Option<String> {
         let text = text.to_lowercase();
         let found = self.0.find(&text)?;
-        let (from, to) = (text.floor_char_boundary(found.start().saturating_sub(100)), text.ceil_char_boundary((found.end() + 100).min(text.len())));
-        Some(text[from..to].to_owned())
+        let before: Vec<char> = text[..found.start()].chars().rev().take(100).collect();
+        Some(before.into_iter().rev().chain(text[found.start()..].chars().take(120)).collect())
     }
 }
 
