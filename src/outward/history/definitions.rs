@@ -19,33 +19,6 @@ CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('e
 CREATE INDEX IF NOT EXISTS event_of_component ON event (seq) WHERE kind = 'component';
 CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_component';";
 
-/// Those indexes, each with its condition.
-const INDEXED: [(&str, &str); 3] = [
-    ("event_of_definitions", "kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component')"),
-    ("event_of_component", "kind = 'component'"),
-    ("event_of_move", "kind = 'endpoint_component'"),
-];
-
-/// An index that finds other events than the table has. SQLite's own check passes over some of what a swapped block does to an index
-/// with a condition: it was seen to (tests/system/crash.py, damage_is).
-pub fn index_that_misleads(connection: &Connection) -> Result<Option<&'static str>, HistoryError> {
-    for (index, condition) in INDEXED {
-        // A history of an earlier build gets it when a daemon opens it.
-        let is_there: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = ?1)", [index], |r| r.get(0))?;
-        if !is_there {
-            continue;
-        }
-        let seqs = |how: &str| -> Result<Vec<i64>, HistoryError> {
-            let mut statement = connection.prepare(&format!("SELECT seq FROM event {how} WHERE {condition} ORDER BY seq"))?;
-            Ok(statement.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?)
-        };
-        if seqs(&format!("INDEXED BY {index}"))? != seqs("NOT INDEXED")? {
-            return Ok(Some(index));
-        }
-    }
-    Ok(None)
-}
-
 /// Kinds that say what figures rest on beside the probes.
 pub const TOLD: [&str; 3] = ["config", "terms", "component"];
 

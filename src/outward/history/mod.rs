@@ -11,6 +11,7 @@ pub mod definitions;
 pub mod lineage;
 pub mod makeup;
 pub mod outbox;
+pub mod partial_indexes;
 pub mod past;
 pub mod prune;
 pub mod read;

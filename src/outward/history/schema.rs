@@ -205,8 +205,8 @@ fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
 }
 
 /// Tables that a start relies on; each is looked through with its indexes.
-const RELIED_ON: [&str; 13] =
-    ["endpoint", "state", "mark", "meta", "clock", "outage", "unknown", "doubtful", "proven", "absent", "sealed", "recording", "stub"];
+const RELIED_ON: [&str; 15] =
+    ["endpoint", "state", "mark", "meta", "clock", "outage", "unknown", "doubtful", "proven", "absent", "sealed", "recording", "stub", "window", "outbox"];
 
 /// Whether tables and indexes that figures come from fit each other, and whether the disk takes a write.
 fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
@@ -215,6 +215,10 @@ fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError
         if found != "ok" {
             return Err(HistoryError::Damaged { path: path.display().to_string(), why: format!("the table {table}: {found}; put a backup in its place") });
         }
+    }
+    if let Some(index) = super::partial_indexes::that_misleads(connection, Some(&RELIED_ON))? {
+        let why = format!("the index {index} finds other rows than its table holds; put a backup in its place");
+        return Err(HistoryError::Damaged { path: path.display().to_string(), why });
     }
     let unwritable = |e: rusqlite::Error| HistoryError::Directory {
         path: path.display().to_string(),

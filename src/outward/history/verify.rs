@@ -15,7 +15,7 @@ use super::read::each_event;
 use super::retold::Retold;
 use super::trust::{Introduced, trusted};
 use super::upkeep::{Kind, Seals, tallies_digest};
-use super::{HistoryError, definitions};
+use super::{HistoryError, partial_indexes};
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,8 +184,8 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
     if sound != "ok" {
         return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: {sound}") });
     }
-    if let Some(index) = definitions::index_that_misleads(connection)? {
-        return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: the index {index} finds other events than there are") });
+    if let Some(index) = partial_indexes::that_misleads(connection, None)? {
+        return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: the index {index} finds other rows than its table holds") });
     }
     let mut stored = Vec::new();
     let mut statement = connection.prepare("SELECT seq, body FROM checkpoint ORDER BY seq")?;
