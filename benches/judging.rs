@@ -2,12 +2,12 @@
 //! that is done on the probing thread. `cargo bench --bench judging`; exit code 1 where something holds that thread for more than 5 ms.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use probity::config::plan_probe::{Http, Probe};
-use probity::config::{Surroundings, load};
+use probity::config::{OneText, load};
 use probity::outward::http1::Response;
 use probity::outward::probe::cost;
 use probity::outward::probe::expect::{self, Seen, Verdicts};
@@ -19,34 +19,10 @@ const BODY: usize = 64 << 10;
 /// The most JSON that is judged on the probing thread.
 const JSON: usize = 4 << 10;
 
-struct Text(String);
-
-impl Surroundings for Text {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn host_name(&self) -> String {
-        "bench".into()
-    }
-}
-
 /// What a config expects, as the daemon reads it.
 fn expecting(lines: &str) -> std::sync::Arc<Http> {
     let text = format!("[[endpoint]]\nname = \"e\"\nprobe.http.url = \"http://127.0.0.1/\"\n{lines}\n");
-    let plan = load(Path::new("bench.toml"), &Text(text)).expect("a config that `probity check` accepts");
+    let plan = load(Path::new("bench.toml"), &OneText(&text)).expect("a config that `probity check` accepts");
     match &plan.endpoints[0].probe {
         Probe::Http { spec, .. } => spec.clone(),
         other => panic!("no http probe: {other:?}"),
@@ -115,6 +91,9 @@ fn main() -> ExitCode {
     let pattern = |text: &str| format!("probe.http.expect.body.not_matches = '{text}'");
     let conditions = (0..25).map(|n| format!("x != {}", n + 100)).collect::<Vec<_>>().join(" && ");
     let list = |n: usize| format!("[{}0]", "0,".repeat(n.saturating_sub(3) / 2));
+    // Whole numbers that differ, so that a look-up goes far.
+    let rising = |n: usize| format!("[{}0]", (100..).map(|i| format!("{i},")).take(n / 4).collect::<String>());
+    let letters = |n: usize| format!("[{}\"b\"]", "\"b\",".repeat(n.saturating_sub(5) / 4));
     let mut failed = false;
     let mut case = |name: &str, lines: &str, response: &dyn Fn(usize) -> Response, bytes| failed |= measured(name, lines, response, bytes);
     case("one text", "probe.http.expect.body.contains = 'status: ok'", &of_random, BODY);
@@ -136,6 +115,9 @@ fn main() -> ExitCode {
     );
     case("200 headers, 100 patterns", &header_patterns(100), &many_headers, 200);
     case("JSON, all() with 25 conditions", &format!("probe.http.expect.json = 'body.all(x, {conditions})'"), &|n| plain(list(n).as_bytes()), JSON);
+    case("JSON, all() with three conditions", "probe.http.expect.json = 'body.all(x, x >= 0 && x < 100 && x != 7)'", &|n| plain(list(n).as_bytes()), JSON);
+    case("JSON, all() that looks each up in the whole", "probe.http.expect.json = 'body.all(x, x in body)'", &|n| plain(rising(n).as_bytes()), JSON);
+    case("JSON, all() with a pattern", "probe.http.expect.json = \"body.all(x, x.matches('^[ab]*a[ab]{20}c|b$'))\"", &|n| plain(letters(n).as_bytes()), JSON);
     case("JSON, a condition that fails at the end", "probe.http.expect.json = 'size(body) == 1'", &|n| plain(list(n).as_bytes()), JSON);
     ExitCode::from(u8::from(failed))
 }

@@ -1,8 +1,8 @@
 //! What the fuzz targets (fuzz/) found, each as it was found, and small.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use probity::config::source::Surroundings;
+use probity::config::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::daemon::cli::raw;
 use probity::judgement::rules::{Cadence, Rules};
@@ -10,30 +10,6 @@ use probity::judgement::sla::evaluate::evaluate_named;
 use probity::judgement::timeline::Span;
 use probity::words::Name;
 use serde_json::{Value, json};
-
-struct OneFile(&'static str);
-
-impl Surroundings for OneFile {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.to_owned())
-    }
-
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-
-    fn host_name(&self) -> String {
-        "host".into()
-    }
-}
 
 fn rules() -> Rules {
     Rules::new(Cadence { interval: 30_000, jitter_ppm: 0, late_after: 500, timeout: 10_000, retry_interval: 1000, down_after: 1, up_after: 1 })
@@ -53,7 +29,7 @@ fn raw_results_of_no_calendar_are_refused() {
 
 /// The figures of component `a` in the first 1,000 seconds: down at least, down, down at most.
 fn down(contract: &'static str, timeline: &Value) -> [u64; 3] {
-    let contracts = load_contracts(Path::new("c.toml"), &OneFile(contract)).expect("a contract");
+    let contracts = load_contracts(Path::new("c.toml"), &OneText(contract)).expect("a contract");
     let timeline = timeline_file::timeline(timeline).expect("a timeline");
     let (_, list) = evaluate_named(&contracts, &Name::new("s").expect("a name"), &timeline, Span::new(0, 1_000_000)).expect("judged");
     let judged = &list[0];

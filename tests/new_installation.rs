@@ -1,9 +1,9 @@
 //! What contracts say of a prober that is new: a component is in service from its first start, an open verdict names what is missing, and
 //! where little was measured that comes before any figure.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use probity::config::source::Surroundings;
+use probity::config::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::expose::recorded::{Service, Version, component, told};
 use probity::expose::sla::answer;
@@ -15,29 +15,9 @@ use probity::judgement::timeline::{Combine, Record, Span, Spans};
 use probity::words::{Name, Reason, parse_utc};
 use serde_json::{Value, json};
 
-struct OneFile(String);
-
-impl Surroundings for OneFile {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-    fn host_name(&self) -> String {
-        "host".into()
-    }
-}
-
 fn contracts(more: &str) -> Contracts {
     let toml = format!("[sla.s]\nobjective = \"99.9\"\ncomponents = [\"c\"]\n{more}");
-    load_contracts(Path::new("c.toml"), &OneFile(toml.clone())).unwrap_or_else(|faults| panic!("{faults:#?}\n{toml}"))
+    load_contracts(Path::new("c.toml"), &OneText(&toml)).unwrap_or_else(|faults| panic!("{faults:#?}\n{toml}"))
 }
 
 fn at(text: &str) -> i64 {

@@ -1,9 +1,9 @@
 //! Outages are one thing in what contracts count: unknown time interrupts and does not end them, and `min_outage` looks at what is left of
 //! the merged timeline.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use probity::config::source::Surroundings;
+use probity::config::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::expose::sla::answer;
 use probity::judgement::sla::calendar::period;
@@ -11,30 +11,10 @@ use probity::judgement::sla::evaluate::evaluate_named;
 use probity::words::Name;
 use serde_json::{Value, json};
 
-struct OneFile(String);
-
-impl Surroundings for OneFile {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-    fn host_name(&self) -> String {
-        "host".into()
-    }
-}
-
 /// The only result of a contract over November 2026; `more`: keys of the contract.
 fn result(components: &[&str], combine: &str, more: &str, timeline: &Value) -> Value {
     let toml = format!("[sla.s]\nobjective = \"99.9\"\ncomponents = {}\ncombine = \"{combine}\"\n{more}", json!(components));
-    let contracts = load_contracts(Path::new("c.toml"), &OneFile(toml.clone())).unwrap_or_else(|faults| panic!("{faults:#?}\n{toml}"));
+    let contracts = load_contracts(Path::new("c.toml"), &OneText(&toml)).unwrap_or_else(|faults| panic!("{faults:#?}\n{toml}"));
     let timeline = timeline_file::timeline(timeline).expect("a timeline");
     let span = period(contracts.list[0].period, &contracts.list[0].zone, "2026-11").expect("a period");
     let (contract, judged) = evaluate_named(&contracts, &Name::new("s").expect("a name"), &timeline, span).expect("judged");

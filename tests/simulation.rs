@@ -1,10 +1,10 @@
 //! A simulated daemon against endpoints whose truth is known: time adds up, bounds hold, every long outage is there once, and the
 //! same seed gives the same bytes. `SIMULATE=month` runs the month of a thousand endpoints (use a release build).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use probity::config::source::Surroundings;
+use probity::config::source::OneText;
 use probity::config::{Plan, load};
 use probity::engine::replay::judges;
 use probity::engine::simulation::{Incident, Outcomes, World, simulate, simulate_into};
@@ -16,33 +16,13 @@ use probity::outward::history::writer::History;
 use probity::outward::history::{Registration, schema};
 use probity::words::Ms;
 
-struct Text(String);
-
-impl Surroundings for Text {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-    fn host_name(&self) -> String {
-        "simulated".into()
-    }
-}
-
 fn plan(count: usize, interval: &str) -> Arc<Plan> {
     let mut text = format!("[defaults]\ninterval = \"{interval}\"\ntimeout = \"5s\"\n[group.all.targets]\n");
     for k in 0..count {
         text += &format!("e{k} = \"127.0.0.1:{}\"\n", 1 + k % 60_000);
     }
     let text = text.replace("[group.all.targets]", "[group.all]\nprobe.tcp.expect.within = \"5s\"\n[group.all.targets]");
-    Arc::new(load(Path::new("simulated.toml"), &Text(text)).unwrap_or_else(|faults| panic!("{faults:?}")))
+    Arc::new(load(Path::new("simulated.toml"), &OneText(&text)).unwrap_or_else(|faults| panic!("{faults:?}")))
 }
 
 const BEGIN: Ms = 1_793_491_200_000;

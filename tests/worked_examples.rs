@@ -1,9 +1,9 @@
 //! The worked examples of contracts (tests/worked-examples.json, each computed by two other programs), exact to the last
 //! fraction: written as a contract in TOML and a timeline in JSON, they go the way that `probity sla evaluate` goes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use probity::config::source::Surroundings;
+use probity::config::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::expose::sla::answer;
 use probity::judgement::sla::calendar::period;
@@ -15,26 +15,6 @@ use probity::judgement::sla::statistics::{clopper_pearson_95, most_failures, one
 use probity::judgement::timeline::Span;
 use probity::words::{Name, parse_utc};
 use serde_json::{Value, json};
-
-struct OneFile(String);
-
-impl Surroundings for OneFile {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-    fn host_name(&self) -> String {
-        "host".into()
-    }
-}
 
 fn examples() -> Vec<Value> {
     let whole: Value = serde_json::from_str(include_str!("worked-examples.json")).expect("JSON");
@@ -100,7 +80,7 @@ fn component(name: &str, input: &Value) -> Value {
 }
 
 fn loaded(toml: &str) -> Contracts {
-    load_contracts(Path::new("contract.toml"), &OneFile(toml.into())).unwrap_or_else(|faults| panic!("{faults:#?}\n{toml}"))
+    load_contracts(Path::new("contract.toml"), &OneText(toml)).unwrap_or_else(|faults| panic!("{faults:#?}\n{toml}"))
 }
 
 fn results(contracts: &Contracts, timeline: &Value, month: &str) -> Vec<Value> {

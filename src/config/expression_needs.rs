@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, operators};
 
-use super::expression_numbers::{ARITHMETIC, RESULT};
+use super::expression_numbers::{REPLACED, RESULT};
 
 /// What is looked at in a value. Its default is nothing: that the value is there, but not what it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl Names {
 }
 
 fn is_sum(name: &str) -> bool {
-    name == operators::ADD || ARITHMETIC.iter().any(|(operator, function)| *operator == operators::ADD && *function == name)
+    name == operators::ADD || REPLACED.iter().any(|(operator, function)| *operator == operators::ADD && *function == name)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
 
-use super::expression_numbers::ARITHMETIC;
+use super::expression_numbers::REPLACED;
 
 /// A part longer than this is cut.
 const SHOWN: usize = 80;
@@ -125,7 +125,7 @@ fn write_literal(literal: &LiteralValue, out: &mut String) {
 }
 
 fn write_call(call: &CallExpr, out: &mut String) {
-    let name = ARITHMETIC.iter().find(|(_, function)| *function == call.func_name).map_or(call.func_name.as_str(), |(operator, _)| operator);
+    let name = REPLACED.iter().find(|(_, function)| *function == call.func_name).map_or(call.func_name.as_str(), |(operator, _)| operator);
     match (name, call.args.as_slice()) {
         (operators::CONDITIONAL, [condition, yes, no]) => {
             for (node, after) in [(condition, " ? "), (yes, " : "), (no, "")] {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::dns_question::type_word;
+use super::expression_cost::Cost;
 use super::expression_needs::{self, Needs};
 use super::mask::Mask;
 use super::secret::{MaybeSecret, Secret};
@@ -241,12 +242,14 @@ pub struct Cel {
     pub tree: Arc<cel::IdedExpr>,
     /// What of a body it looks at: `expression_needs`.
     pub needs: Arc<Needs>,
+    pub cost: Cost,
 }
 
 impl Cel {
     pub fn new(text: String, tree: cel::IdedExpr) -> Self {
         let needs = Arc::new(expression_needs::of(&tree));
-        Self { text, tree: Arc::new(tree), needs }
+        let cost = Cost::of(&tree);
+        Self { text, tree: Arc::new(tree), needs, cost }
     }
 }
 

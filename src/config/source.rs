@@ -29,6 +29,31 @@ pub trait Surroundings {
     }
 }
 
+/// A config that is one text and has nothing beside it.
+pub struct OneText<'t>(pub &'t str);
+
+impl Surroundings for OneText<'_> {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Ok(self.0.to_owned())
+    }
+
+    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn credentials(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn host_name(&self) -> String {
+        "host".into()
+    }
+}
+
 /// One thing that is wrong, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Fault {

@@ -51,36 +51,16 @@ fn shared(files: usize, plan: &Plan) -> Shares {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use super::*;
-    use crate::config::{Surroundings, load};
-
-    struct Memory(String);
-
-    impl Surroundings for Memory {
-        fn read(&self, _: &Path) -> Result<String, String> {
-            Ok(self.0.clone())
-        }
-        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-            Ok(Vec::new())
-        }
-        fn environment(&self, _: &str) -> Option<String> {
-            None
-        }
-        fn credentials(&self) -> Option<PathBuf> {
-            None
-        }
-        fn host_name(&self) -> String {
-            "host".into()
-        }
-    }
+    use crate::config::{OneText, load};
 
     /// Probes at most, and connections at most.
     fn of(files: usize, endpoints: usize, more: &str) -> (usize, usize) {
         let targets: String = (0..endpoints).map(|n| format!("e{n} = \"192.0.2.1:1\"\n")).collect();
         let text = format!("{more}\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
-        let shares = shared(files, &load(Path::new("probity.toml"), &Memory(text)).expect("a plan"));
+        let shares = shared(files, &load(Path::new("probity.toml"), &OneText(&text)).expect("a plan"));
         (shares.limits.total, shares.connections)
     }
 

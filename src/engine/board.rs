@@ -307,35 +307,11 @@ impl Drop for Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Surroundings, load};
-    use std::path::{Path, PathBuf};
-
-    struct One;
-
-    impl Surroundings for One {
-        fn read(&self, _: &Path) -> Result<String, String> {
-            Ok("[[endpoint]]\nname = \"e\"\nprobe.tcp = \"127.0.0.1:1\"\n".into())
-        }
-
-        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-            Ok(Vec::new())
-        }
-
-        fn environment(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn credentials(&self) -> Option<PathBuf> {
-            None
-        }
-
-        fn host_name(&self) -> String {
-            "host".into()
-        }
-    }
+    use crate::config::{OneText, load};
+    use std::path::Path;
 
     fn board() -> (Arc<Board>, Arc<Entry>) {
-        let plan = Arc::new(load(Path::new("one"), &One).expect("valid"));
+        let plan = Arc::new(load(Path::new("one"), &OneText("[[endpoint]]\nname = \"e\"\nprobe.tcp = \"127.0.0.1:1\"\n")).expect("valid"));
         let entry = Arc::new(Entry::new(0, plan.endpoints[0].clone(), 0));
         let board = Arc::new(Board::new(plan));
         board.set_entries(vec![entry.clone()]);

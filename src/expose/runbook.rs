@@ -54,38 +54,14 @@ fn inline(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::OneText;
     use crate::config::Plan;
-    use crate::config::source::Surroundings;
     use crate::expose::rules::{OWN_RUNBOOK, rules};
-    use std::path::{Path, PathBuf};
-
-    struct Text(&'static str);
-
-    impl Surroundings for Text {
-        fn read(&self, _: &Path) -> Result<String, String> {
-            Ok(self.0.into())
-        }
-
-        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-            Ok(Vec::new())
-        }
-
-        fn environment(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn credentials(&self) -> Option<PathBuf> {
-            None
-        }
-
-        fn host_name(&self) -> String {
-            "host".into()
-        }
-    }
+    use std::path::Path;
 
     fn plan() -> Plan {
         // A quick endpoint and a loose objective: every kind of burn-rate alert is emitted.
-        let text = Text(
+        let text = OneText(
             "[[endpoint]]\nname = \"quick\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nprobe.tcp = \"127.0.0.1:1\"\n[sla.two]\nobjective = \"99\"\ncomponents = [\"quick\"]\n",
         );
         crate::config::load(Path::new("one"), &text).expect("valid")

@@ -4,7 +4,7 @@
 //! other figure follow from it as they did for the report, and are compared one by one.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use super::changed::changed;
 use super::issued::nothing_left_out;
 use super::terms::{SUPERSEDED, came_later, is_salt};
 use super::{admitted, combine_of, configs, endpoints, excluded, extents, listed, refused, slots, with_terms};
-use crate::config::{Plan, Surroundings, load_contracts};
+use crate::config::{OneText, Plan, load_contracts};
 use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, PeriodKind};
 use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
@@ -44,27 +44,6 @@ pub struct Difference {
 
 pub(super) fn differs(place: &str, why: impl Into<String>) -> Difference {
     Difference { place: place.to_owned(), why: why.into() }
-}
-
-/// The terms of a report as its only file.
-struct Terms<'t>(&'t str);
-
-impl Surroundings for Terms<'_> {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.to_owned())
-    }
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-    fn host_name(&self) -> String {
-        String::new()
-    }
 }
 
 /// What was recomputed.
@@ -101,7 +80,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     if let Some(stub) = &stub {
         same_hand("stub", "the stub of pruned events", report, &stub.object, &events)?;
     }
-    let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str().unwrap_or_default()))
+    let contracts = load_contracts(Path::new("the report's terms"), &OneText(report["terms"].as_str().unwrap_or_default()))
         .map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))?;
     if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
         return Err(differs("events", "the contract counts single results, and those are in the tallies: export the events with --tallies"));
@@ -130,7 +109,7 @@ pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> 
     let (stub, journal, tallies) = parted(journal).ok()?;
     let (events, _) = chain_of(&journal, stub.as_ref(), report, None).ok()?;
     let connection = Retelling::of(stub.as_ref(), &events).ok()?;
-    let contracts = load_contracts(Path::new("the report's terms"), &Terms(report["terms"].as_str()?)).ok()?;
+    let contracts = load_contracts(Path::new("the report's terms"), &OneText(report["terms"].as_str()?)).ok()?;
     let contract = contracts.list.first()?;
     let told = period_of(report).ok()?;
     let here = match contract.period {

@@ -69,7 +69,9 @@ mod tests {
             // An index whose stored definition is that of another: what it has entries for and what it should have differ.
             let rewritten = |to: &str| {
                 connection.execute_batch("PRAGMA writable_schema = ON").expect("writable");
-                connection.execute("UPDATE sqlite_master SET sql = replace(sql, ?2, ?3) WHERE name = ?1", rusqlite::params![index, condition, to]).expect("rewritten");
+                connection
+                    .execute("UPDATE sqlite_master SET sql = replace(sql, ?2, ?3) WHERE name = ?1", rusqlite::params![index, condition, to])
+                    .expect("rewritten");
                 connection.execute_batch("PRAGMA writable_schema = RESET").expect("read anew");
             };
             rewritten(&format!("NOT ({condition})"));

@@ -55,8 +55,13 @@ pub fn head(expect: &HttpExpect, response: &Response, final_url: &str) -> u64 {
     headers.saturating_add(expect.final_url.as_ref().map_or(0, |p| pattern(p, final_url.len())))
 }
 
-/// Texts and patterns over a body without codings.
+/// Texts, patterns and an expression over a body without codings.
 pub fn body(expect: &HttpExpect, response: &Response) -> u64 {
+    let of_json = expect.json.as_ref().map_or(0, |expression| expression.cost.ns(response.body.len()));
+    of_json.saturating_add(texts(expect, response))
+}
+
+fn texts(expect: &HttpExpect, response: &Response) -> u64 {
     if expect.body.is_empty() {
         return 0;
     }
@@ -125,6 +130,23 @@ mod tests {
         assert!(!is_small(body(&rules(20), &answer("text/html", 64 << 10))));
         assert!(!is_small(body(&rules(9), &answer("text/html; charset=gbk", 64 << 10))));
         assert_eq!(body(&rules(0), &answer("text/html; charset=gbk", 64 << 10)), 0);
+    }
+
+    #[test]
+    fn json_counts_by_its_expression() {
+        let json = |text: &str| {
+            let line = format!("[[endpoint]]\nname = 'e'\nprobe.http.url = 'http://shop.example/'\nprobe.http.expect.json = \"{text}\"\n");
+            let plan = crate::config::load(std::path::Path::new("one"), &crate::config::OneText(&line)).expect("valid");
+            match &plan.endpoints[0].probe {
+                crate::config::plan_probe::Probe::Http { spec, .. } => spec.expect.clone(),
+                other => panic!("no http probe: {other:?}"),
+            }
+        };
+        let whole = answer("application/json", 4 << 10);
+        assert!(is_small(body(&json("body.status == 'ok'"), &whole)));
+        assert!(is_small(body(&json("body.items.all(i, i.ok)"), &whole)));
+        assert!(!is_small(body(&json("body.items.all(i, i in body.items)"), &whole)));
+        assert!(!is_small(body(&json("body.name.matches('^ok$')"), &answer("application/json", 100))));
     }
 
     #[test]

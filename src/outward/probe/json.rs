@@ -13,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Number;
 
 use crate::config::expression_needs::Needs;
-use crate::config::expression_numbers::{ARITHMETIC, RESULT, environment, number};
+use crate::config::expression_numbers::{REPLACED, RESULT, environment, number};
 use crate::config::expression_words::{macro_name, written};
 use crate::config::plan_probe::Cel;
 
@@ -249,7 +249,7 @@ fn is_made_of_its_operands(name: &str) -> bool {
         "matches",
         "type",
     ];
-    COMPARED.contains(&name) || ARITHMETIC.iter().any(|(operator, function)| *operator == name || *function == name)
+    COMPARED.contains(&name) || REPLACED.iter().any(|(operator, function)| *operator == name || *function == name)
 }
 
 /// The first item of a walk whose step is as asked for, and the names that hold there.

@@ -158,36 +158,12 @@ fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), Halt> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Surroundings, load};
-    use std::path::{Path, PathBuf};
-
-    struct One;
-
-    impl Surroundings for One {
-        fn read(&self, _: &Path) -> Result<String, String> {
-            Ok("[[endpoint]]\nname = \"e\"\nprobe.http = \"http://127.0.0.1/\"\n".into())
-        }
-
-        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-            Ok(Vec::new())
-        }
-
-        fn environment(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn credentials(&self) -> Option<PathBuf> {
-            None
-        }
-
-        fn host_name(&self) -> String {
-            "host".into()
-        }
-    }
+    use crate::config::{OneText, load};
+    use std::path::Path;
 
     #[test]
     fn a_probe_in_flight_is_small_before_it_reads() {
-        let plan = load(Path::new("one"), &One).expect("valid");
+        let plan = load(Path::new("one"), &OneText("[[endpoint]]\nname = \"e\"\nprobe.http = \"http://127.0.0.1/\"\n")).expect("valid");
         let net = Net::default();
         let size = size_of_val(&run(&net, &plan.endpoints[0]));
         assert!(size <= 4096, "{size} bytes");
