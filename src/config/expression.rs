@@ -5,6 +5,8 @@ use cel::common::ast::{EntryExpr, Expr};
 
 use super::expression_names::{Kind, Refusal, kind};
 use super::expression_numbers::{environment, rewritten};
+use super::expression_walks::{MADE_LIMIT, made, repeated};
+use super::expression_words::written;
 use super::plan_probe::Cel;
 use super::walk::Item;
 
@@ -70,6 +72,16 @@ fn parsed(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
     }
     if size.depth > DEPTH_LIMIT {
         return Err((format!("nests {} operations, more than {DEPTH_LIMIT}", size.depth), "Split it into several endpoints or conditions.".into()));
+    }
+    if let Some(part) = repeated(program.expression()) {
+        let advice =
+            "Its cost would grow with the square of the body. Compare an element with literals, with its own members, or with one member of `body` by == or <.";
+        return Err((format!("goes through the body again for each element: `{}`", written(part)), advice.into()));
+    }
+    let made = made(program.expression());
+    if made > MADE_LIMIT {
+        let advice = "Let it give what is compared, or fewer values: a long body would fill the memory.";
+        return Err((format!("makes {made} values of each element, more than {MADE_LIMIT}"), advice.into()));
     }
     let kind = kind(program.expression())?;
     Ok((rewritten(program.expression().clone()), kind))

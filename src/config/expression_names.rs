@@ -100,6 +100,8 @@ const TYPES: [&str; 10] = ["int", "uint", "double", "bool", "string", "bytes", "
 
 const SIZE: &str = "The number of elements, members or characters is size(x).";
 const DATES: &str = "Expressions know no dates. Times in RFC 3339 and UTC compare as texts: body.at > '2026-01-01T00:00:00Z'.";
+/// The largest program of a pattern, in bytes, as elsewhere.
+const PATTERN_LIMIT: usize = 1 << 20;
 const CASE: &str = "Expressions do not change the case. Match without it: body.name.matches('(?i)^ok$').";
 /// What other languages call it, and what to write here.
 const FOREIGN: &[(&str, &str)] = &[
@@ -298,9 +300,12 @@ fn taken(node: &IdedExpr, function: &Function, kinds: &[Kind], given: usize) -> 
 }
 
 fn check_regex(name: &str, pattern: Option<&IdedExpr>) -> Result<(), Refusal> {
-    if let ("matches", Some(Expr::Literal(LiteralValue::String(text)))) = (name, pattern.map(|p| &p.expr))
-        && let Err(error) = regex::Regex::new(text.inner())
-    {
+    let ("matches", Some(pattern)) = (name, pattern) else { return Ok(()) };
+    let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
+        let why = format!("takes the pattern of `matches` from a value: `{}`", written(pattern));
+        return Err((why, "Write the pattern as a text in quotes: whoever answers must not choose it.".into()));
+    };
+    if let Err(error) = regex::RegexBuilder::new(text.inner()).size_limit(PATTERN_LIMIT).build() {
         let last = error.to_string().lines().last().unwrap_or_default().to_owned();
         return Err((
             format!("has an invalid regular expression: {last}"),

@@ -5,7 +5,7 @@
 //! [`environment`] declares them, and [`number`] gives the same value the same representation. `matches` is replaced by one that
 //! compiles a pattern once. Nothing else of CEL changes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 
@@ -164,6 +164,27 @@ fn refused<'b, 'v>(sign: &'static str, args: &[CowVal<'b, 'v>]) -> Done<'b, 'v> 
     Err(ExecutionError::no_such_overload(sign, args.iter().map(|a| a.get_type().name().to_owned()).collect()))
 }
 
+/// What one evaluation may join, in bytes.
+const JOINED_LIMIT: usize = 16 << 20;
+
+thread_local! {
+    static JOINED: Cell<usize> = const { Cell::new(JOINED_LIMIT) };
+}
+
+/// An evaluation begins on this thread.
+pub fn begin() {
+    JOINED.set(JOINED_LIMIT);
+}
+
+/// The bytes of a text, and of the elements of a list.
+fn length(value: &(dyn Val + '_)) -> usize {
+    const ELEMENT: usize = 64;
+    match value.downcast_ref::<CelString<'_>>() {
+        Some(text) => text.inner().len(),
+        None => value.as_sizer().map_or(0, |sizer| usize::try_from(*sizer.size().inner()).unwrap_or(0)) * ELEMENT,
+    }
+}
+
 fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     if let Some(done) = reckoned("+", &args, |a, b| Some(a + b), |a, b| Some(a + b)) {
         return done;
@@ -171,7 +192,13 @@ fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     // Texts, lists and bytes are joined.
     match args.as_slice() {
         [a, b] => match a.as_adder() {
-            Some(adder) => Ok(CowVal::Owned(adder.add(b.as_ref())?.into_owned())),
+            Some(adder) => {
+                let left = JOINED.get().checked_sub(length(a.as_ref()) + length(b.as_ref()));
+                JOINED.set(
+                    left.ok_or_else(|| ExecutionError::function_error("+", format!("the texts and lists that are joined exceed {} MiB", JOINED_LIMIT >> 20)))?,
+                );
+                Ok(CowVal::Owned(adder.add(b.as_ref())?.into_owned()))
+            }
             None => refused("+", &args),
         },
         _ => refused("+", &args),
@@ -281,6 +308,18 @@ mod tests {
                 assert!(why.contains("division by zero"), "{text} with {json}: {why}");
             }
         }
+    }
+
+    #[test]
+    fn what_an_evaluation_joins_is_bounded() {
+        let long = format!("'{}'", "a".repeat(1000));
+        let list = format!("[{}].map(x, x + '{}')", format!("{long}, ").repeat(50).trim_end_matches(", "), "b".repeat(1000));
+        for _ in 0..JOINED_LIMIT / (50 * 2000) {
+            assert!(value(&list, "1").is_ok());
+        }
+        assert!(value(&list, "1").is_err_and(|why| why.contains("exceed 16 MiB")));
+        begin();
+        assert!(value(&list, "1").is_ok());
     }
 
     #[test]

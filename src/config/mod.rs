@@ -18,6 +18,7 @@ pub mod expression_cost;
 mod expression_names;
 pub mod expression_needs;
 pub mod expression_numbers;
+mod expression_walks;
 pub mod expression_words;
 pub mod leaf;
 pub mod lint;

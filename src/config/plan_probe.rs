@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::dns_question::type_word;
 use super::expression_cost::Cost;
 use super::expression_needs::{self, Needs};
+use super::expression_walks::made;
 use super::mask::Mask;
 use super::secret::{MaybeSecret, Secret};
 use super::zone;
@@ -243,13 +244,16 @@ pub struct Cel {
     /// What of a body it looks at: `expression_needs`.
     pub needs: Arc<Needs>,
     pub cost: Cost,
+    /// How many values it makes of each of the body's: `expression_walks`.
+    pub copies: usize,
 }
 
 impl Cel {
     pub fn new(text: String, tree: cel::IdedExpr) -> Self {
         let needs = Arc::new(expression_needs::of(&tree));
         let cost = Cost::of(&tree);
-        Self { text, tree: Arc::new(tree), needs, cost }
+        let copies = 1 + made(&tree);
+        Self { text, tree: Arc::new(tree), needs, cost, copies }
     }
 }
 

@@ -16,7 +16,7 @@ pub enum LogFormat {
 
 /// Starts logging. `level` is a filter such as `info` or `probity=debug`.
 pub fn begin(format: LogFormat, level: &str) {
-    let filter = EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(with_quiet_libraries(level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let color = io::stderr().is_terminal() && !wants_no_color();
     // When nobody reads the log any more, the daemon goes on: a complaint about it would itself have no reader, and end the thread.
@@ -28,6 +28,15 @@ pub fn begin(format: LogFormat, level: &str) {
         (LogFormat::Text, true) => builder.without_time().try_init(),
         (LogFormat::Text, false) => builder.try_init(),
     };
+}
+
+/// Libraries that log what a peer sent, secrets that it gives back among it: whoever wants to see that names them.
+const TALKATIVE: [&str; 4] = ["h2", "hyper", "reqwest", "rustls"];
+
+fn with_quiet_libraries(level: &str) -> String {
+    let is_named = |library: &str| level.split(',').any(|part| part.trim_start().starts_with(library));
+    let quiet = TALKATIVE.iter().filter(|library| !is_named(library)).map(|library| format!(",{library}=warn"));
+    format!("{level}{}", quiet.collect::<String>())
 }
 
 /// Standard error. What others wrote into a log line is shown there, and not done.
@@ -71,6 +80,15 @@ impl MakeWriter<'_> for Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libraries_that_show_what_a_peer_sent_are_quiet_until_they_are_named() {
+        assert_eq!(with_quiet_libraries("debug"), "debug,h2=warn,hyper=warn,reqwest=warn,rustls=warn");
+        assert_eq!(with_quiet_libraries("info, h2=trace"), "info, h2=trace,hyper=warn,reqwest=warn,rustls=warn");
+        for level in ["debug", "info", "probity=debug", "warn,probity::engine=trace"] {
+            EnvFilter::try_new(with_quiet_libraries(level)).expect(level);
+        }
+    }
 
     #[test]
     fn what_others_wrote_into_a_line_is_shown_in_every_format() {

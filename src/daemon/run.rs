@@ -236,11 +236,15 @@ impl Outer {
         // What came before the stream above was there; later ones come by the stream.
         let mut is_asked = early::was_asked();
         let mut ending = ending;
+        let mut reading = None;
         loop {
             // Until the first round is scheduled there is nothing to compare a new config with: reloads wait for it.
             let is_ready = self.board.health.scheduled.load(Ordering::Acquire);
-            if is_ready && std::mem::take(&mut is_asked) {
-                read_again(&self.reloader).await;
+            let is_reading = reading.as_ref().is_some_and(|task: &tokio::task::JoinHandle<()>| !task.is_finished());
+            if is_ready && !is_reading && std::mem::take(&mut is_asked) {
+                let reloader = self.reloader.clone();
+                // Beside this loop: a file that takes its time must not keep the daemon from hearing that it is to end.
+                reading = Some(tokio::task::spawn_local(async move { read_again(&reloader).await }));
             }
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -252,6 +256,7 @@ impl Outer {
                     }
                 }
                 _ = hangup.recv() => is_asked = true,
+                () = ended(&mut reading), if is_reading => {}
                 Some(reply) = reloads.recv(), if is_ready => {
                     let reloader = self.reloader.clone();
                     tokio::task::spawn_local(async move {
@@ -282,6 +287,12 @@ impl Outer {
         let _ = tokio::time::timeout(END_WITHIN, ended).await;
         server.end();
         Ok(())
+    }
+}
+
+async fn ended(task: &mut Option<tokio::task::JoinHandle<()>>) {
+    if let Some(task) = task {
+        let _ = task.await;
     }
 }
 

@@ -11,15 +11,45 @@ use x509_parser::public_key::PublicKey;
 
 use crate::words::CertificateFacts;
 
-/// Distinct chains remembered.
+/// Distinct chains remembered, and the bytes of their texts: a server that shows ever new ones costs no more.
 const REMEMBERED: usize = 20_000;
+const REMEMBERED_BYTES: usize = 16 << 20;
+/// The length of each name of a certificate, of its subject and of its issuer, in characters.
+const NAME_LENGTH: usize = 256;
+/// Names of one certificate that are kept.
+const NAMES: usize = 100;
+/// Certificates of one chain that are read.
+const READ: usize = 32;
 /// RSA keys below this are weak (CA/Browser Forum Baseline Requirements, 6.1.5).
 const RSA_LEAST_BITS: usize = 2048;
 
 /// Remembers the facts of chains that were seen, as parsing one costs more than a whole plain probe.
 #[derive(Default)]
 pub struct Certificates {
-    seen: RefCell<HashMap<[u8; 32], Arc<CertificateFacts>>>,
+    seen: RefCell<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    by_chain: HashMap<[u8; 32], Arc<CertificateFacts>>,
+    bytes: usize,
+}
+
+impl Seen {
+    fn remember(&mut self, key: [u8; 32], facts: Arc<CertificateFacts>) {
+        let bytes = size_of_facts(&facts);
+        if self.by_chain.len() >= REMEMBERED || self.bytes + bytes > REMEMBERED_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += bytes;
+        self.by_chain.insert(key, facts);
+    }
+}
+
+/// What facts take in memory, about.
+fn size_of_facts(facts: &CertificateFacts) -> usize {
+    let texts = facts.names.iter().chain([&facts.subject, &facts.issuer, &facts.key, &facts.sha256]);
+    size_of::<CertificateFacts>() + texts.map(|text| size_of::<String>() + text.len()).sum::<usize>()
 }
 
 impl Certificates {
@@ -32,15 +62,11 @@ impl Certificates {
             hash.update(certificate.as_ref());
         }
         let key: [u8; 32] = hash.finalize().into();
-        if let Some(facts) = self.seen.borrow().get(&key) {
+        if let Some(facts) = self.seen.borrow().by_chain.get(&key) {
             return Some(facts.clone());
         }
         let facts = Arc::new(parse(chain, path)?);
-        let mut seen = self.seen.borrow_mut();
-        if seen.len() >= REMEMBERED {
-            seen.clear();
-        }
-        seen.insert(key, facts.clone());
+        self.seen.borrow_mut().remember(key, facts.clone());
         Some(facts)
     }
 }
@@ -49,7 +75,7 @@ fn parse(chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<Certi
     let leaf_der = chain.first()?;
     let (_, leaf) = X509Certificate::from_der(leaf_der).ok()?;
     let (mut sent_not_before, mut sent_not_after) = (leaf.validity().not_before.timestamp(), leaf.validity().not_after.timestamp());
-    for der in &chain[1..] {
+    for der in chain[1..].iter().take(READ) {
         if let Ok((_, certificate)) = X509Certificate::from_der(der) {
             sent_not_before = sent_not_before.max(certificate.validity().not_before.timestamp());
             sent_not_after = sent_not_after.min(certificate.validity().not_after.timestamp());
@@ -57,8 +83,8 @@ fn parse(chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<Certi
     }
     let digest = Sha256::digest(leaf_der.as_ref());
     Some(CertificateFacts {
-        subject: leaf.subject().to_string(),
-        issuer: leaf.issuer().to_string(),
+        subject: cut(leaf.subject().to_string()),
+        issuer: cut(leaf.issuer().to_string()),
         names: names_of(&leaf),
         not_before: leaf.validity().not_before.timestamp() * 1000,
         not_after: leaf.validity().not_after.timestamp() * 1000,
@@ -74,7 +100,15 @@ fn parse(chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<Certi
 
 fn names_of(certificate: &X509Certificate) -> Vec<String> {
     let names = certificate.subject_alternative_name().ok().flatten();
-    names.map(|e| e.value.general_names.iter().take(100).map(shown_name).collect()).unwrap_or_default()
+    names.map(|e| e.value.general_names.iter().take(NAMES).map(|name| cut(shown_name(name))).collect()).unwrap_or_default()
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(NAME_LENGTH) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
 }
 
 /// The names that a leaf is valid for, ten at most.
@@ -94,9 +128,15 @@ pub fn subject(der: &CertificateDer<'_>) -> String {
     X509Certificate::from_der(der).map_or_else(|_| "an unreadable certificate".into(), |(_, c)| shown_subject(c.subject()))
 }
 
+/// The names of a certificate and of its issuer, as their DER.
+pub fn subject_and_issuer<'c>(der: &'c CertificateDer<'_>) -> Option<(&'c [u8], &'c [u8])> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some((certificate.tbs_certificate.subject.as_raw(), certificate.tbs_certificate.issuer.as_raw()))
+}
+
 fn shown_subject(name: &X509Name<'_>) -> String {
     let common = name.iter_common_name().next().and_then(|cn| cn.as_str().ok()).filter(|cn| !cn.is_empty());
-    common.map_or_else(|| name.to_string(), str::to_owned)
+    cut(common.map_or_else(|| name.to_string(), str::to_owned))
 }
 
 /// What a certificate says that it is for; nothing where it sets no bounds.
@@ -112,7 +152,7 @@ pub fn purposes(der: &CertificateDer<'_>) -> Option<Purposes> {
 
 /// Says which authority is missing: the issuer that neither was sent nor is trusted. `is_trusted` is asked with the DER of a name's content.
 pub fn missing_issuer(chain: &[CertificateDer<'_>], is_trusted: impl Fn(&[u8]) -> bool) -> String {
-    let parsed: Vec<X509Certificate> = chain.iter().filter_map(|der| X509Certificate::from_der(der).ok().map(|(_, c)| c)).collect();
+    let parsed: Vec<X509Certificate> = chain.iter().take(READ).filter_map(|der| X509Certificate::from_der(der).ok().map(|(_, c)| c)).collect();
     let count = match chain.len() {
         1 => "1 certificate".to_owned(),
         n => format!("{n} certificates"),
@@ -187,5 +227,28 @@ pub fn weakness(leaf: &CertificateDer<'_>) -> Option<String> {
         "1.2.840.113549.1.1.4" => Some("a signature with MD5".into()),
         "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => Some("a signature with SHA-1".into()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_bytes_and_names_are_cut() {
+        let mut seen = Seen::default();
+        for n in 0..4000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&n.to_be_bytes());
+            let facts = CertificateFacts { names: vec!["n".repeat(NAME_LENGTH); NAMES], ..CertificateFacts::default() };
+            seen.remember(key, Arc::new(facts));
+            let kept: usize = seen.by_chain.values().map(|facts| size_of_facts(facts)).sum();
+            assert!(kept == seen.bytes && kept <= REMEMBERED_BYTES);
+        }
+        assert!(seen.by_chain.len() > 100);
+        let name = "a".repeat(4000);
+        let one = rcgen::generate_simple_self_signed(vec![format!("{name}.example"); 2 * NAMES]).expect("a certificate");
+        let facts = Certificates::default().facts(&[one.cert.der().clone()], None).expect("facts");
+        assert_eq!((facts.names.len(), facts.names[0].chars().count()), (NAMES, NAME_LENGTH + 1));
     }
 }

@@ -3,7 +3,7 @@
 //! Addresses are tried in order, the next after 250 ms or a failure, all within the probe's one timeout (RFC 8305); each
 //! attempt's address, error and time is a fact.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::Poll;
@@ -184,6 +184,13 @@ pub async fn open_stream(to: SocketAddr) -> Result<TcpStream, Halt> {
     open(to, None).await.map(|opened| opened.stream)
 }
 
+/// The same error also says that no local port is free. A UDP socket sends nothing when it connects, and needs an address, too.
+fn has_no_address_for(to: SocketAddr) -> bool {
+    let any: IpAddr = if to.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0));
+    socket.is_ok_and(|socket| socket.connect(to).is_err_and(|error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL)))
+}
+
 /// Opens one connection; what connect() itself returns is told apart from what the network answers later.
 async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
     let domain = if to.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
@@ -197,6 +204,9 @@ async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
     let pending = match socket.connect(&to.into()) {
         Ok(()) => false,
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => true,
+        Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) && source.is_none() && has_no_address_for(to) => {
+            return Err(Halt::unmeasured(Reason::LocalNetwork, format!("connect: {error}: this host has no address to go there from")));
+        }
         Err(error) => return Err(ours(error, "connect")),
     };
     let stream = TcpStream::from_std(socket.into()).map_err(|e| ours(e, "register the socket"))?;

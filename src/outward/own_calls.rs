@@ -32,6 +32,25 @@ pub fn client() -> Result<reqwest::Client, String> {
     built(|| builder().no_proxy())
 }
 
+/// The most that an answer to one of them may hold: a fleet of 100,000 endpoints has 40 MiB.
+const ANSWER_LIMIT: usize = 256 << 20;
+
+/// The text of an answer, of bounded length.
+pub async fn text_of(response: reqwest::Response) -> Result<String, String> {
+    text_within(response, ANSWER_LIMIT).await
+}
+
+async fn text_within(mut response: reqwest::Response, limit: usize) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|e| e.without_url().to_string())? {
+        if bytes.len() + piece.len() > limit {
+            return Err(format!("its answer is longer than {limit} bytes"));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    String::from_utf8(bytes).map_err(|_| "its answer is not UTF-8".into())
+}
+
 /// The clients of one caller.
 #[derive(Clone)]
 pub struct OwnCalls {
@@ -111,6 +130,26 @@ fn noted(proxies: Proxies, set: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_read_up_to_a_limit() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let server = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().expect("a client");
+                let _ = stream.read(&mut [0; 1000]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+                let _ = stream.write_all(&[b'x'; 1000]);
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let read = |limit| runtime.block_on(async { text_within(client()?.get(&url).send().await.map_err(|e| e.to_string())?, limit).await });
+        assert_eq!(read(1000).map(|text| text.len()), Ok(1000));
+        assert_eq!(read(999), Err("its answer is longer than 999 bytes".into()));
+        server.join().expect("served");
+    }
 
     #[test]
     fn this_host_is_known_by_each_of_its_names() {

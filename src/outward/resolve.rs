@@ -246,15 +246,16 @@ impl Resolver {
         }
     }
 
-    /// True when any server answers, and not with a failure, a question that it should be able to answer: about a name that resolved lately, never of the
-    /// zone that is silent, else about the root.
+    /// True when any server answers, and not with a failure, a question that it should be able to answer: about names that resolved lately,
+    /// never of the zone that is silent, else about the root. Several zones are asked about, as two may be silent at once.
     async fn control_answers(&self, servers: &[SocketAddr], silent: &Name, until: Instant, next_after: Duration) -> bool {
-        let known = self.resolved.borrow().iter().rev().find(|known| zone(known) != zone(silent)).cloned();
-        let (name, kind) = known.map_or((Name::root(), RecordType::NS), |name| (name, RecordType::A));
-        let name = &name;
+        let known = self.resolved.borrow().iter().rev().filter(|known| zone(known) != zone(silent)).cloned().collect::<Vec<_>>();
+        let (names, kind) = if known.is_empty() { (vec![Name::root()], RecordType::NS) } else { (known, RecordType::A) };
         let mut open: Open<'_, Heard> = Vec::new();
         for server in servers.iter().chain(servers) {
-            open.push(Box::pin(one_question(*server, name, kind)));
+            for name in &names {
+                open.push(Box::pin(one_question(*server, name, kind)));
+            }
             let next_at = until.min(Instant::now() + next_after);
             while let (false, Ok((at, heard))) = (open.is_empty(), timeout_at(next_at, first_of(&mut open)).await) {
                 drop(open.swap_remove(at));

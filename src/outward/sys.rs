@@ -245,18 +245,20 @@ pub fn read_stamped(fd: BorrowedFd, buffer: &mut ReadBuf<'_>) -> io::Result<Opti
 /// The message's control buffer must be valid for `msg_controllen` bytes that the kernel has filled.
 unsafe fn told(message: &libc::msghdr) -> (Option<u64>, Option<u8>) {
     let (mut arrived_ns, mut hop_limit) = (None, None);
-    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer within msg_controllen; payloads are read unaligned and
-    // only for the types whose size is known.
+    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer within msg_controllen; payloads are read unaligned, and
+    // only where the message holds one of the size of its type.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while !header.is_null() {
             let data = libc::CMSG_DATA(header);
+            // The kernel cuts a message that does not fit, down to its header.
+            let holds = |size: usize| (*header).cmsg_len as usize >= libc::CMSG_LEN(size as libc::c_uint) as usize;
             match ((*header).cmsg_level, (*header).cmsg_type) {
-                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) if holds(size_of::<libc::timespec>()) => {
                     let ts: libc::timespec = std::ptr::read_unaligned(data.cast());
                     arrived_ns = Some(ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64);
                 }
-                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {
+                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) if holds(size_of::<libc::c_int>()) => {
                     let hops: libc::c_int = std::ptr::read_unaligned(data.cast());
                     hop_limit = u8::try_from(hops).ok();
                 }
@@ -438,6 +440,35 @@ mod tests {
         assert_eq!(rest.filled(), b"o");
         let mut end = ReadBuf::uninit(&mut room);
         assert_eq!((read_stamped(receiver.as_fd(), &mut end).expect("the end"), end.filled().len()), (None, 0));
+    }
+
+    #[test]
+    fn a_control_message_that_was_cut_to_its_header_says_nothing() {
+        let stamp = [5_i64, 7];
+        let cut = |bytes: usize| {
+            #[repr(C, align(8))]
+            struct Room([u8; 64]);
+            let mut room = Room([0; 64]);
+            // SAFETY: a msghdr of zeros is valid, and its control buffer is that of `room`, which outlives it.
+            let (message, header) = unsafe {
+                let mut message: libc::msghdr = std::mem::zeroed();
+                message.msg_control = room.0.as_mut_ptr().cast();
+                message.msg_controllen = 64;
+                let header = libc::CMSG_FIRSTHDR(&raw const message);
+                ((message), header)
+            };
+            // SAFETY: the first header lies at the start of 64 bytes, with room for a timespec.
+            unsafe {
+                (*header).cmsg_level = libc::SOL_SOCKET;
+                (*header).cmsg_type = libc::SCM_TIMESTAMPNS;
+                (*header).cmsg_len = libc::CMSG_LEN(bytes as libc::c_uint) as _;
+                std::ptr::copy_nonoverlapping(stamp.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), 16);
+                told(&message).0
+            }
+        };
+        assert_eq!(cut(16), Some(5_000_000_007));
+        assert_eq!(cut(0), None);
+        assert_eq!(cut(8), None);
     }
 
     #[test]

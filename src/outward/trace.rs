@@ -73,6 +73,8 @@ pub struct Trace {
     own: Cell<Own>,
     /// How long the endpoint was kept waiting by us, in nanoseconds.
     kept_ns: Cell<u64>,
+    /// The answer is there as a whole: what is yet to be done is to judge it.
+    pub is_answered: Cell<bool>,
     /// When the stage that stands was entered.
     entered_ns: Cell<u64>,
     pub facts: RefCell<Facts>,
@@ -105,6 +107,7 @@ impl Trace {
             started_realtime_ns: realtime_ns,
             own: Cell::default(),
             kept_ns: Cell::new(0),
+            is_answered: Cell::new(false),
             entered_ns: Cell::new(now),
             facts: RefCell::default(),
             phases: RefCell::default(),

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -23,6 +24,14 @@ use crate::words::Cause;
 
 /// Chains remembered for one spec; a server that shows ever new ones is verified anew each time.
 const REMEMBERED: usize = 16;
+
+/// Intermediate certificates that a path is looked for in, and those of one name among them.
+const INTERMEDIATES: usize = 8;
+const SAME_NAME: usize = 3;
+/// Certificates of a message whose names are read.
+const LOOKED_AT: usize = 64;
+/// Other instants at which a chain is looked at that is out of date now.
+const INSTANTS: usize = 4;
 
 /// The trust of one spec: roots, and what was found good under them.
 #[derive(Debug)]
@@ -96,23 +105,36 @@ impl Trust {
         let [leaf, intermediates @ ..] = chain else { return Err(Refused::new(Cause::TlsHandshake, "the server sent no certificate")) };
         let refused = |why: webpki::Error| self.refused(&why, chain, name);
         let end_entity = EndEntityCert::try_from(leaf).map_err(refused)?;
-        let path = if self.roots.is_one_of_them(leaf) {
+        let has_name = || end_entity.verify_is_valid_for_subject_name(name).map_err(refused);
+        if self.roots.is_one_of_them(leaf) {
             let (from, to) = validity(std::slice::from_ref(leaf)).ok_or_else(|| refused(webpki::Error::BadDer))?;
+            if purposes(leaf).is_some_and(|listed| !listed.server_auth) {
+                return Err(Refused::new(Cause::TlsCertPurpose, "the certificate is not for servers (its extended key usage lacks serverAuth)"));
+            }
+            has_name()?;
             let seconds = now.as_secs() as i64;
             if seconds < from || seconds > to {
                 return Err(out_of_date(leaf, seconds));
             }
-            if purposes(leaf).is_some_and(|listed| !listed.server_auth) {
-                return Err(Refused::new(Cause::TlsCertPurpose, "the certificate is not for servers (its extended key usage lacks serverAuth)"));
+            return Ok(Path { from, to, ends: to, lifetime: to - from, found: Found::Anew });
+        }
+        let intermediates = if intermediates.len() > SAME_NAME { on_the_way(leaf, intermediates) } else { intermediates.to_vec() };
+        let verified =
+            |at: UnixTime| end_entity.verify_for_usage(self.algorithms.all, &self.roots.anchors, &intermediates, at, KeyUsage::server_auth(), None, None);
+        let found = match verified(now) {
+            Ok(found) => found,
+            Err(why) if is_of_the_date(&why) => {
+                let other = on_other_dates(leaf, &intermediates, now, |at| verified(at).map(drop));
+                return Err(match other {
+                    OnOtherDates::Good => has_name().err().unwrap_or_else(|| refused(why)),
+                    OnOtherDates::Refused(other) => refused(other),
+                    OnOtherDates::NeverInDate => Refused { side: None, ..refused(why) },
+                });
             }
-            Path { from, to, ends: to, lifetime: to - from, found: Found::Anew }
-        } else {
-            let found = end_entity
-                .verify_for_usage(self.algorithms.all, &self.roots.anchors, intermediates, now, KeyUsage::server_auth(), None, None)
-                .map_err(refused)?;
-            self.dates_of(leaf, &found).ok_or_else(|| refused(webpki::Error::BadDer))?
+            Err(why) => return Err(refused(why)),
         };
-        end_entity.verify_is_valid_for_subject_name(name).map_err(refused)?;
+        let path = self.dates_of(leaf, &found).ok_or_else(|| refused(webpki::Error::BadDer))?;
+        has_name()?;
         Ok(path)
     }
 
@@ -159,6 +181,63 @@ impl Trust {
             }
         }
     }
+}
+
+/// The certificates that may belong to the leaf's path, by the names of their issuers. Who sends a whole bundle is read, and who sends many
+/// of the same name cannot make the search for a path long: it would try every order of them.
+fn on_the_way<'c>(leaf: &CertificateDer<'_>, sent: &'c [CertificateDer<'_>]) -> Vec<CertificateDer<'c>> {
+    let named: Vec<_> = sent.iter().take(LOOKED_AT).filter_map(|der| certificate::subject_and_issuer(der).map(|names| (der.as_ref(), names))).collect();
+    let Some((_, mut wanted)) = certificate::subject_and_issuer(leaf).map(|(subject, issuer)| (subject, vec![issuer])) else { return Vec::new() };
+    let mut found: Vec<&'c [u8]> = Vec::new();
+    let mut at = 0;
+    while let Some(name) = wanted.get(at).copied() {
+        at += 1;
+        let issuers = named.iter().filter(|(_, (subject, _))| *subject == name).take(SAME_NAME);
+        for (der, (_, issuer)) in issuers {
+            if found.len() < INTERMEDIATES && !found.contains(der) {
+                found.push(der);
+                if !wanted.contains(issuer) {
+                    wanted.push(issuer);
+                }
+            }
+        }
+    }
+    found.into_iter().map(CertificateDer::from).collect()
+}
+
+fn is_of_the_date(why: &webpki::Error) -> bool {
+    matches!(why, webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. })
+}
+
+/// What a chain that is out of date now is when all of it is in date.
+enum OnOtherDates {
+    Good,
+    Refused(webpki::Error),
+    /// There is no instant at which it is.
+    NeverInDate,
+}
+
+/// A verdict rests on the date only where another date would change it: what nobody trusts is refused by every clock.
+fn on_other_dates(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: UnixTime,
+    verified: impl Fn(UnixTime) -> Result<(), webpki::Error>,
+) -> OnOtherDates {
+    let spans = || std::iter::once(leaf).chain(intermediates).filter_map(|der| validity(std::slice::from_ref(der)));
+    let Some((from, to)) = spans().next() else { return OnOtherDates::NeverInDate };
+    let mut instants: Vec<i64> = spans().flat_map(|(from, to)| [from, to]).filter(|at| (from..=to).contains(at) && *at >= 0).collect();
+    instants.sort_by_key(|at| at.abs_diff(now.as_secs() as i64));
+    instants.dedup();
+    let mut other = OnOtherDates::NeverInDate;
+    for at in instants.into_iter().take(INSTANTS) {
+        match verified(UnixTime::since_unix_epoch(Duration::from_secs(at as u64))) {
+            Ok(()) => return OnOtherDates::Good,
+            Err(why) if is_of_the_date(&why) => {}
+            Err(why) => other = OnOtherDates::Refused(why),
+        }
+    }
+    other
 }
 
 /// A certificate outside of its dates.
@@ -236,7 +315,6 @@ impl ServerCertVerifier for Observing {
 mod tests {
     use super::*;
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-    use std::time::Duration;
 
     /// The unix times of 2026-01-01 and 2026-06-01, the months in which the leaf is valid.
     const FROM: u64 = 1_767_225_600;
@@ -303,6 +381,77 @@ mod tests {
         let last = flipped.len() - 1;
         flipped[last] ^= 1;
         assert!(ask(&trust, &[flipped.into()], "shop.example", FROM).is_err());
+    }
+
+    fn named(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::new(vec!["shop.example".to_owned()]).expect("names");
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+    }
+
+    fn authority(name: &str, years: (i32, i32)) -> CertificateParams {
+        let mut params = named(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(years.0, 1, 1), rcgen::date_time_ymd(years.1, 1, 1));
+        params
+    }
+
+    fn key() -> KeyPair {
+        KeyPair::generate().expect("a key")
+    }
+
+    #[test]
+    fn what_no_clock_would_trust_does_not_rest_on_the_date() {
+        let shown = shown();
+        let trust = trust(shown.roots.clone());
+        for at in [FROM - 1, TO + 1] {
+            let other = ask(&trust, &shown.chain, "other.example", at).expect_err("another name");
+            assert_eq!((other.cause, other.side), (Cause::TlsCertName, None));
+            let stranger = self::shown();
+            let untrusted = ask(&trust, &stranger.chain, "shop.example", at).expect_err("unknown issuer");
+            assert_eq!((untrusted.cause, untrusted.side), (Cause::TlsCertUntrusted, None));
+        }
+        // An intermediate that ended before the leaf began: this chain was never good.
+        let root = CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
+        let old = CertifiedIssuer::signed_by(authority("old", (2010, 2015)), key(), &root).expect("signed");
+        let mut leaf = named("leaf");
+        (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2026, 6, 1));
+        let leaf = leaf.signed_by(&key(), &old).expect("signed");
+        let trust = self::trust(Arc::new(Roots::from_pem(root.pem().as_bytes())));
+        let chain = [leaf.der().clone(), old.der().clone()];
+        let never = ask(&trust, &chain, "shop.example", FROM).expect_err("never good");
+        assert_eq!((never.cause, never.side), (Cause::TlsCertExpired, None));
+    }
+
+    #[test]
+    fn an_expired_intermediate_rests_on_the_date() {
+        let root = CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
+        let middle = CertifiedIssuer::signed_by(authority("middle", (2020, 2026)), key(), &root).expect("signed");
+        let mut leaf = named("leaf");
+        (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(2025, 1, 1), rcgen::date_time_ymd(2027, 1, 1));
+        let leaf = leaf.signed_by(&key(), &middle).expect("signed");
+        let trust = trust(Arc::new(Roots::from_pem(root.pem().as_bytes())));
+        let refused = ask(&trust, &[leaf.der().clone(), middle.der().clone()], "shop.example", FROM + 5).expect_err("expired");
+        assert_eq!((refused.cause, refused.side), (Cause::TlsCertExpired, Some(Side::Expired { not_after: FROM as i64 })));
+    }
+
+    #[test]
+    fn a_path_is_found_among_many_certificates_and_many_of_one_name_make_no_long_search() {
+        let root = CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
+        let middle = CertifiedIssuer::signed_by(authority("middle", (2020, 2030)), key(), &root).expect("signed");
+        let leaf = named("leaf").signed_by(&key(), &middle).expect("signed");
+        let trust = trust(Arc::new(Roots::from_pem(root.pem().as_bytes())));
+        let mut bundle = vec![leaf.der().clone()];
+        bundle.extend((0..20).map(|n| CertifiedIssuer::self_signed(authority(&format!("other {n}"), (2020, 2030)), key()).expect("signed").der().clone()));
+        bundle.push(middle.der().clone());
+        assert_eq!(cause(ask(&trust, &bundle, "shop.example", FROM)), None);
+        // All of them say that any other issued them, and no path ends.
+        let mut circle: Vec<_> =
+            (0..20).map(|_| CertifiedIssuer::self_signed(authority("middle", (2020, 2030)), key()).expect("signed").der().clone()).collect();
+        circle.insert(0, leaf.der().clone());
+        assert_eq!(on_the_way(&circle[0], &circle[1..]).len(), SAME_NAME);
+        let refused = ask(&trust, &circle, "shop.example", FROM).expect_err("no path");
+        assert!(refused.cause == Cause::TlsCertUntrusted && !refused.detail.contains("Calls"), "{refused:?}");
     }
 
     #[test]

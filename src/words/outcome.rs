@@ -233,7 +233,7 @@ impl Finding {
 }
 
 /// What the peer's certificate chain says, also when it was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CertificateFacts {
     pub subject: String,
     pub issuer: String,

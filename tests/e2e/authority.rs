@@ -40,6 +40,10 @@ impl Authority {
         Self { issuer, directory }
     }
 
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
     pub fn ca_file(&self) -> PathBuf {
         self.directory.path().join("ca.pem")
     }

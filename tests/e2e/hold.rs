@@ -10,6 +10,7 @@ use probity::outward::sys::KernelClock;
 use probity::words::Cause;
 use tokio::io::AsyncWriteExt;
 
+use super::authority::{Authority, acceptor, https};
 use super::serve::*;
 
 pub const HOLD_LIMIT: Duration = Duration::from_millis(5);
@@ -49,6 +50,60 @@ pub async fn longest_hold_of(endpoint_lines: &str, net: impl Fn() -> Net) -> Dur
         }
     }
     best
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folded_header_of_a_long_name_holds_the_thread_for_no_more_than_5_ms() {
+    let folded = format!("HTTP/1.1 200 OK\r\n{}: x\r\n{}\r\n", "A".repeat(30_000), " \r\n".repeat(1500));
+    let no_colon = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a\r\n".repeat(1500));
+    for (name, head) in [("folded", folded), ("without a colon", no_colon)] {
+        let port = answering(head).await;
+        let longest = longest_hold(&format!("probe.http.url = \"http://127.0.0.1:{port}/\"")).await;
+        assert!(longest < HOLD_LIMIT, "{name}: {longest:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_of_very_many_lines_is_refused() {
+    for line in [" \r\n", "a\r\n"] {
+        let port = answering(format!("HTTP/1.1 200 OK\r\nA: x\r\n{}\r\n", line.repeat(2100))).await;
+        let report = probe(&format!("probe.http.url = \"http://127.0.0.1:{port}/\"")).await;
+        assert_eq!(cause(&report), Cause::HeaderLimit, "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_certificates_of_one_name_hold_the_thread_for_no_more_than_5_ms() {
+    // All authorities of these tests have one name, and none of those that are sent is the one that is trusted.
+    let mut leaf = Authority::new().leaf(|_| {});
+    leaf.chain.extend((0..40).map(|_| Authority::new().certificate()));
+    let port = https(acceptor(leaf, &[])).await;
+    let trusted = Authority::new();
+    let lines = format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}", trusted.ca_file());
+    let report = probe(&lines).await;
+    assert_eq!(cause(&report), Cause::TlsCertUntrusted, "{report:?}");
+    let longest = longest_hold(&lines).await;
+    assert!(longest < 4 * HOLD_LIMIT, "{longest:?} without optimisation");
+}
+
+/// Half a second of work for the judge, whole just before the timeout: where the answer is a failure, it is no time of the prober's own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
+    let port = tcp(|mut stream| async move {
+        read_head(&mut stream).await;
+        let body = random(60_000);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        let _ = stream.write_all(head.as_bytes()).await;
+        let _ = stream.write_all(&body[1..]).await;
+        tokio::time::sleep(Duration::from_millis(550)).await;
+        let _ = stream.write_all(b"a").await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let lines = format!("timeout = \"600ms\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.expect.body.matches = \"{DEAR}\"");
+    let report = probe(&lines).await;
+    assert_eq!(cause(&report), Cause::BodyMismatch, "{report:?}");
+    assert!(report.duration_us < 600_000, "{}", report.duration_us);
 }
 
 /// Each byte of `random` makes a new state of its automaton.

@@ -8,7 +8,7 @@ use probity::outward::net::Net;
 use probity::outward::probe::{Report, run};
 use probity::outward::resolve::Paths;
 use probity::outward::sys::KernelSync;
-use probity::words::{Cause, Outcome};
+use probity::words::{Cause, Outcome, Reason};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
 
@@ -61,6 +61,33 @@ fn detail(report: &Report) -> &str {
         Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
         Outcome::Up(_) => panic!("up"),
     }
+}
+
+#[tokio::test]
+async fn a_target_cannot_make_its_own_failure_unknown_by_where_it_leads() {
+    let long = "a".repeat(64);
+    for (location, wanted) in [
+        (format!("http://{long}.example/"), Cause::RedirectPolicy),
+        ("http://a\"b.localhost/".to_owned(), Cause::RedirectPolicy),
+        // Broadcast: this host may not connect there. 240.0.0.1: there is no way.
+        ("http://255.255.255.255/".to_owned(), Cause::ConnectUnreachable),
+    ] {
+        let here = answering(found(&location)).await;
+        let report = probe(&format!("probe.http.url = \"http://127.0.0.1:{here}/\"\nprobe.http.redirects.to = \"any\"")).await;
+        assert_eq!(cause(&report), wanted, "{location}: {}", detail(&report));
+        assert!(detail(&report).len() < 400, "{}", detail(&report));
+    }
+    // Where the config itself leads there, it is this host that cannot measure.
+    let report = probe("probe.http.url = \"http://255.255.255.255/\"").await;
+    assert!(matches!(reason(&report), Reason::LocalNetwork | Reason::Permission), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_long_location_is_shown_in_part() {
+    let here = answering(found(&format!("http://[{}", "\\".repeat(8000)))).await;
+    let report = probe(&format!("probe.http.url = \"http://127.0.0.1:{here}/\"")).await;
+    assert_eq!(cause(&report), Cause::RedirectPolicy);
+    assert!(detail(&report).contains('…') && detail(&report).len() < 600, "{}", detail(&report).len());
 }
 
 #[tokio::test]
@@ -226,6 +253,20 @@ async fn nothing_of_a_strangers_body_is_in_what_a_probe_tells() {
         let told = format!("{:?}", report.outcome);
         assert!(!told.contains(planted), "{told}");
         assert!(detail(&report).contains(length), "{}", detail(&report));
+    }
+    // Nor of where it leads, nor of what is odd in its head.
+    for answer in [
+        found(&format!("http://[{planted}")),
+        found(&format!("http://{planted}\"x.localhost/")),
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {planted}\r\nContent-Length: 2\r\n\r\nok"),
+        format!("HTTP/1.1 200 OK\r\n{planted} : x\r\n{planted}: y\r\n z\r\nContent-Length: 2\r\n\r\nok"),
+    ] {
+        let there = answering(answer.clone()).await;
+        let lines = |port: u16| format!("probe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.expect.body.contains = \"ok\"");
+        assert!(format!("{:?}", probe(&lines(there)).await.outcome).contains(planted), "{answer}");
+        let first = answering(found(&format!("http://localhost:{there}/"))).await;
+        let told = format!("{:?}", probe(&lines(first)).await.outcome);
+        assert!(!told.contains(planted), "{answer}: {told}");
     }
     // Nor where it says something else than TLS, and then nothing until the timeout.
     let there = tcp(move |mut stream| async move {

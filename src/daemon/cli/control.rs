@@ -1,6 +1,6 @@
 //! What a command asks of a running daemon: one line over its control socket.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::daemon::streams::say_error;
 
 /// Pruning looks at all that goes.
 const PATIENCE: Duration = Duration::from_secs(610);
+
+/// The longest answer that is read, in bytes.
+const ANSWER_LIMIT: u64 = 16 << 20;
 
 /// Asks, and prints the answer; the text for people is made of it.
 pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value) -> String) -> Exit {
@@ -42,6 +45,6 @@ fn exchange(path: &std::path::Path, request: &Value) -> Result<Value, String> {
     stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
     stream.write_all(format!("{request}\n").as_bytes()).map_err(|e| e.to_string())?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).map_err(|e| e.to_string())?;
+    BufReader::new(stream).take(ANSWER_LIMIT).read_line(&mut line).map_err(|e| e.to_string())?;
     serde_json::from_str(&line).map_err(|_| "it gave no answer".to_owned())
 }

@@ -31,7 +31,7 @@ use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
 use crate::outward::config_files::Files;
 use crate::outward::history::past::Which;
-use crate::outward::own_calls::OwnCalls;
+use crate::outward::own_calls::{OwnCalls, text_of};
 use crate::words::Name;
 
 /// Months that `explain` looks ahead.
@@ -130,7 +130,7 @@ fn fetched(url: &str, proxies: Proxies) -> Result<Value, String> {
         if !response.status().is_success() {
             return Err(format!("it answered {}", response.status()));
         }
-        let text = response.text().await.map_err(|e| e.without_url().to_string())?;
+        let text = text_of(response).await?;
         serde_json::from_str(&text).map_err(|e| e.to_string())
     })
 }

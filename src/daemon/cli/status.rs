@@ -10,7 +10,7 @@ use crate::config::listen::DEFAULT_LISTEN;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
 use crate::daemon::streams::{Reader, say_error};
-use crate::outward::own_calls::client;
+use crate::outward::own_calls::{client, text_of};
 use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {
@@ -48,7 +48,7 @@ async fn ask(url: &str) -> Result<Value, String> {
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }
-    let text = response.text().await.map_err(|e| e.without_url().to_string())?;
+    let text = text_of(response).await?;
     serde_json::from_str(&text).map_err(|e| e.to_string())
 }
 

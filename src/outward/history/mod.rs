@@ -38,6 +38,8 @@ use crate::words::{Ms, Name, UtcMs};
 pub enum HistoryError {
     #[error("the state directory {path} cannot be used: {why}")]
     Directory { path: String, why: String },
+    #[error("the backup {path} cannot be made: {why}")]
+    Backup { path: String, why: String },
     #[error("the state directory {path} is owned by another running daemon")]
     Owned { path: String },
     #[error("the history {path} was written by a newer version of Probity (format {found}, this one knows {known}); it was not touched")]

@@ -340,7 +340,7 @@ impl Retold {
     }
 
     fn outages_differ(&self, connection: &Connection, cut: [i64; 2]) -> Result<Option<(u64, String)>, HistoryError> {
-        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage WHERE closed IS NULL OR NOT (closed <= ?1 AND to_latest <= ?2) ORDER BY opened";
+        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage WHERE closed IS NULL OR to_latest IS NULL OR closed <= 0 OR NOT (closed <= ?1 AND to_latest <= ?2) ORDER BY opened";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query(cut)?;
         let mut seen = 0;

@@ -208,6 +208,28 @@ fn reseal(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
 const RELIED_ON: [&str; 15] =
     ["endpoint", "state", "mark", "meta", "clock", "outage", "unknown", "doubtful", "proven", "absent", "sealed", "recording", "stub", "window", "outbox"];
 
+/// Objects that earlier builds made and this one has no use for.
+const OF_EARLIER_BUILDS: &str = "CREATE INDEX event_of_definition ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed');";
+
+/// The first thing in the database that no build of the daemon makes: a view or a trigger in place of a table could tell readers something
+/// else than what was written.
+pub fn foreign_object(connection: &Connection) -> Result<Option<String>, HistoryError> {
+    let ours = in_memory()?;
+    ours.execute_batch(&format!("{} {} {OF_EARLIER_BUILDS}", super::definitions::INDEX, super::outbox::TABLES))?;
+    // What begins with sqlite_ is SQLite's own: nobody else can make it.
+    let objects = |of: &Connection| -> Result<Vec<(String, String, String)>, HistoryError> {
+        let mut statement = of.prepare("SELECT type, name, ifnull(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")?;
+        Ok(statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.collect::<Result<_, _>>()?)
+    };
+    let known = objects(&ours)?;
+    let found = objects(connection)?;
+    let foreign = found.iter().find(|one| !known.contains(one));
+    Ok(foreign.map(|(kind, name, _)| match known.iter().any(|(_, known, _)| known == name) {
+        true => format!("the {kind} `{name}` is not as the daemon makes it"),
+        false => format!("there is a {kind} `{name}`, which the daemon does not make"),
+    }))
+}
+
 /// Whether tables and indexes that figures come from fit each other, and whether the disk takes a write.
 fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError> {
     for table in RELIED_ON {
@@ -215,6 +237,9 @@ fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError
         if found != "ok" {
             return Err(HistoryError::Damaged { path: path.display().to_string(), why: format!("the table {table}: {found}; put a backup in its place") });
         }
+    }
+    if let Some(what) = foreign_object(connection)? {
+        return Err(HistoryError::Damaged { path: path.display().to_string(), why: format!("{what}; put a backup in its place") });
     }
     if let Some(index) = super::partial_indexes::that_misleads(connection, Some(&RELIED_ON))? {
         let why = format!("the index {index} finds other rows than its table holds; put a backup in its place");
@@ -268,4 +293,41 @@ fn format_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError> 
         }
         Some(_) => HistoryError::Directory { path: path.display().to_string(), why: e.to_string() },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outward::history::verify::{Against, Verdict, verify};
+
+    #[test]
+    fn a_history_holds_the_tables_that_the_daemon_makes_and_nothing_else() {
+        for (sql, what) in [
+            ("ALTER TABLE outage RENAME TO outage_; CREATE VIEW outage AS SELECT * FROM outage_", "outage"),
+            ("CREATE TRIGGER later AFTER INSERT ON tally BEGIN UPDATE tally SET body = x'00' WHERE hour < 0; END", "a trigger `later`"),
+            (
+                "DROP INDEX outage_open; CREATE INDEX outage_open ON outage (closed) WHERE closed IS NULL",
+                "the index `outage_open` is not as the daemon makes it",
+            ),
+            ("CREATE TABLE more (id INTEGER)", "a table `more`"),
+        ] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let (owner, connection) = own(directory.path()).expect("a new history");
+            assert!(foreign_object(&connection).expect("readable").is_none());
+            connection.execute_batch("ANALYZE").expect("SQLite's own tables are no strangers");
+            connection.execute_batch(sql).expect(sql);
+            let Verdict::Altered { why, .. } = verify(&connection, &Against::default()).expect("readable") else { panic!("{sql} goes unseen") };
+            assert!(why.contains(what), "{sql}: {why}");
+            drop((owner, connection));
+            let refused = own(directory.path()).expect_err(sql).to_string();
+            assert!(refused.contains("damaged") && refused.contains(what), "{sql}: {refused}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_build_left_is_no_stranger() {
+        let connection = in_memory().expect("a database");
+        connection.execute_batch(OF_EARLIER_BUILDS).expect("an index");
+        assert_eq!(foreign_object(&connection).expect("readable"), None);
+    }
 }

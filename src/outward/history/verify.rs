@@ -15,7 +15,7 @@ use super::read::each_event;
 use super::retold::Retold;
 use super::trust::{Introduced, trusted};
 use super::upkeep::{Kind, Seals, tallies_digest};
-use super::{HistoryError, partial_indexes};
+use super::{HistoryError, partial_indexes, schema};
 
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +183,9 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
     let sound: String = connection.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
     if sound != "ok" {
         return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: {sound}") });
+    }
+    if let Some(what) = schema::foreign_object(connection)? {
+        return Ok(Verdict::Altered { seq: 0, why: format!("the database was changed: {what}") });
     }
     if let Some(index) = partial_indexes::that_misleads(connection, None)? {
         return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: the index {index} finds other rows than its table holds") });

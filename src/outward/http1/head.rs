@@ -12,6 +12,8 @@ use crate::words::Cause;
 /// Blanks and line ends before a status line that Chromium skips, too.
 const SLOP: usize = 4;
 const START: &[u8] = b"HTTP/1.";
+/// Lines of a head, folded ones and those without a colon among them.
+const LINE_LIMIT: usize = 4 * HEADER_COUNT_LIMIT;
 /// Carriage returns that may stand before a line feed.
 const RETURNS: usize = 3;
 /// Oddities that are noted of one response.
@@ -136,12 +138,17 @@ fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
     });
     let (line, _) = lines.next().unwrap_or_default();
     status_line(line, &mut response)?;
-    for (line, raw) in lines {
+    // How many headers there were when a fold was last noted.
+    let mut folded = 0;
+    for (number, (line, raw)) in lines.enumerate() {
+        if number > LINE_LIMIT {
+            return Err(Halt::down(Cause::HeaderLimit, format!("the response head has more than {LINE_LIMIT} lines")));
+        }
         if raw.contains(&b'\r') {
             note(&mut response, || "a carriage return stands alone in the head".into());
         }
         if !raw.is_empty() {
-            header_line(line, raw, &mut response)?;
+            header_line(line, raw, &mut folded, &mut response)?;
         }
     }
     Ok(response)
@@ -176,16 +183,19 @@ fn status_line(line: &[u8], response: &mut Response) -> Result<(), Halt> {
 }
 
 /// One line of the head: a header, or more of the one before it. Both without their line end, `line` without blanks at its end.
-fn header_line(line: &[u8], raw: &[u8], response: &mut Response) -> Result<(), Halt> {
+fn header_line(line: &[u8], raw: &[u8], folded: &mut usize, response: &mut Response) -> Result<(), Halt> {
     let is_indented = matches!(raw.first(), Some(b' ' | b'\t'));
-    if let (true, Some((name, value))) = (is_indented, response.headers.last_mut()) {
+    if let (true, Some((_, value))) = (is_indented, response.headers.last_mut()) {
         let more = line.trim_ascii();
         if !more.is_empty() && !value.is_empty() {
             value.push(b' ');
         }
         value.extend(more.iter().map(|b| if *b == b'\r' { b' ' } else { *b }));
-        let name = name.clone();
-        note(response, || format!("the header {} is folded", shown(name.as_bytes())));
+        if *folded < response.headers.len() {
+            *folded = response.headers.len();
+            let name = response.headers.last().map(|(name, _)| shown(name.as_bytes())).unwrap_or_default();
+            note(response, || format!("the header `{name}` is folded"));
+        }
         return Ok(());
     }
     let Some(colon) = line.iter().position(|b| *b == b':') else {
@@ -197,13 +207,13 @@ fn header_line(line: &[u8], raw: &[u8], response: &mut Response) -> Result<(), H
     let name = line[..colon].trim_ascii();
     let is_token = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b));
     if is_indented || name.len() != colon {
-        note(response, || format!("blanks stand around the header name {}", shown(name)));
+        note(response, || format!("blanks stand around the header name `{}`", shown(name)));
     } else if !is_token {
         note(response, || format!("invalid header name \"{}\"", shown(name)));
     }
     let value: Vec<u8> = line[colon + 1..].trim_ascii().iter().map(|b| if *b == b'\r' { b' ' } else { *b }).collect();
     if value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
-        note(response, || format!("the header {} has control characters", shown(name)));
+        note(response, || format!("the header `{}` has control characters", shown(name)));
     }
     if response.headers.len() == HEADER_COUNT_LIMIT {
         return Err(too_many());

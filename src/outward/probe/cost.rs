@@ -145,7 +145,8 @@ mod tests {
         let whole = answer("application/json", 4 << 10);
         assert!(is_small(body(&json("body.status == 'ok'"), &whole)));
         assert!(is_small(body(&json("body.items.all(i, i.ok)"), &whole)));
-        assert!(!is_small(body(&json("body.items.all(i, i in body.items)"), &whole)));
+        let many = (0..25).map(|n| format!("i.n != {n}")).collect::<Vec<_>>().join(" && ");
+        assert!(!is_small(body(&json(&format!("body.items.all(i, {many})")), &whole)));
         assert!(!is_small(body(&json("body.name.matches('^ok$')"), &answer("application/json", 100))));
     }
 

@@ -49,6 +49,7 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spe
         let verdicts = seen.held_against(&spec.expect);
         return noted(trace, seen, verdicts);
     }
+    trace.is_answered.set(true);
     trace.enter(Stage::Judging);
     let expect = spec.expect.clone();
     let judged = apart(move || {

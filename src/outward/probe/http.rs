@@ -43,6 +43,7 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<
         let step = Step { method, standing, is_first: redirects == 0, has_body, keep, cookies: for_here.as_deref() };
         let way = Way { net, dial, url: &at, spec, standing, journey: &journey, deadline };
         let answered = fetch(way, trace, step).await;
+        let answered = answered.map_err(|halt| if redirects > 0 { hop::led_nowhere(halt) } else { halt });
         let mut response = answered.map_err(|halt| standing.without_words(halt))?;
         odd.extend(response.odd.drain(..).map(|note| standing.note_without_words(note)));
         let Some(location) = redirect_of(&response).filter(|_| spec.redirects.max > 0) else { break (response, standing) };
@@ -58,7 +59,7 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<
             journey.arrived(address);
         }
         cookies.keep(&response, &at);
-        at = followed(&at, &location, spec.cross_origin)?;
+        at = followed(&at, &location, spec.cross_origin).map_err(|halt| standing.without_location(halt))?;
         let next = next_method(response.status, method);
         has_body &= next == method && response.status != 303;
         method = next;

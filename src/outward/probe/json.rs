@@ -13,7 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Number;
 
 use crate::config::expression_needs::Needs;
-use crate::config::expression_numbers::{REPLACED, RESULT, environment, number};
+use crate::config::expression_numbers::{REPLACED, RESULT, begin, environment, number};
 use crate::config::expression_words::{macro_name, written};
 use crate::config::plan_probe::Cel;
 
@@ -28,7 +28,7 @@ const LEVELS: usize = 12;
 pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
     // Most hold: then only what the expression looks at was made into values.
     if let Ok(body) = read(body, &cel.needs)
-        && Value::resolve(&cel.tree, &named(body)) == Ok(Value::Bool(true))
+        && resolved(&cel.tree, &named(body)) == Ok(Value::Bool(true))
     {
         return ("true".to_owned(), true);
     }
@@ -38,8 +38,14 @@ pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
     }
 }
 
+/// One evaluation.
+fn resolved(tree: &IdedExpr, context: &Context) -> Result<Value, ExecutionError> {
+    begin();
+    Value::resolve(tree, context)
+}
+
 fn explained(cel: &Cel, context: &Context) -> (String, bool) {
-    match Value::resolve(&cel.tree, context) {
+    match resolved(&cel.tree, context) {
         Ok(Value::Bool(true)) => ("true".to_owned(), true),
         Ok(Value::Bool(false)) => (falsehood(&cel.tree, context), false),
         Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
@@ -187,7 +193,7 @@ impl Seen {
         match (call.func_name.as_str(), call.args.as_slice()) {
             (operators::LOGICAL_AND, args) => {
                 for part in args {
-                    if Value::resolve(part, context) != Ok(Value::Bool(true)) {
+                    if resolved(part, context) != Ok(Value::Bool(true)) {
                         self.reasons(part, context);
                     }
                 }
@@ -195,7 +201,7 @@ impl Seen {
             (operators::LOGICAL_OR | operators::LOGICAL_NOT, args) => args.iter().for_each(|part| self.reasons(part, context)),
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 self.reasons(condition, context);
-                let is_met = Value::resolve(condition, context) == Ok(Value::Bool(true));
+                let is_met = resolved(condition, context) == Ok(Value::Bool(true));
                 self.reasons(if is_met { yes } else { no }, context);
             }
             _ => self.values(node, context),
@@ -220,7 +226,7 @@ impl Seen {
                 }
             }
             Expr::Ident(_) | Expr::Select(_) | Expr::Call(_) => {
-                if let Ok(value) = Value::resolve(node, context) {
+                if let Ok(value) = resolved(node, context) {
                     self.add(written(node), &value);
                 }
             }
@@ -261,17 +267,17 @@ fn stopped<'p, 'v>(
 where
     'v: 'p,
 {
-    let items = match Value::resolve(&walk.iter_range, context).ok()? {
+    let items = match resolved(&walk.iter_range, context).ok()? {
         Value::List(list) => list.iter().cloned().collect::<Vec<_>>(),
         Value::Map(map) => map.map.keys().map(Value::from).collect(),
         _ => return None,
     };
-    let gathered = Value::resolve(&walk.accu_init, context).ok()?;
+    let gathered = resolved(&walk.accu_init, context).ok()?;
     let mut inner = context.new_inner_scope();
     inner.add_variable_from_value(RESULT, gathered);
     for item in items {
         inner.add_variable_from_value(walk.iter_var.as_str(), item.clone());
-        if is_it(&Value::resolve(&walk.loop_step, &inner)) {
+        if is_it(&resolved(&walk.loop_step, &inner)) {
             return Some((item, inner));
         }
     }
@@ -283,14 +289,14 @@ fn fault(node: &IdedExpr, context: &Context, error: ExecutionError, levels: usiz
     if let Expr::Comprehension(walk) = &node.expr
         && levels > 0
         && let Some((_, inner)) = stopped(walk, context, Result::is_err)
-        && let Err(error) = Value::resolve(&walk.loop_step, &inner)
+        && let Err(error) = resolved(&walk.loop_step, &inner)
     {
         return fault(&walk.loop_step, &inner, error, levels.saturating_sub(1));
     }
     let operands = operands(node);
     let mut values = Vec::new();
     for operand in &operands {
-        match Value::resolve(operand, context) {
+        match resolved(operand, context) {
             Err(error) if levels > 0 => return fault(operand, context, error, levels - 1),
             Err(_) => {}
             Ok(value) if matches!(operand.expr, Expr::Literal(_)) => values.push(format!("{} ({})", told(&value), noun(&value))),

@@ -14,7 +14,10 @@ pub mod json;
 pub mod tcp;
 pub mod tls;
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +34,9 @@ use crate::words::{Cause, CertificateFacts, Facts, Finding, Ms, Outcome, PhaseTi
 /// An endpoint that was kept waiting by us for more than this part of its timeout is not down by it.
 const KEPT_SHARE: u64 = 20;
 
+/// How much longer an answer that came in time may be judged.
+const JUDGING_GRACE: Duration = Duration::from_secs(1);
+
 /// What one probe found and how long it took.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -42,11 +48,25 @@ pub struct Report {
     pub started_ns: u64,
 }
 
-/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens.
+/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens; what was answered in time may be judged for
+/// another second.
 pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let trace = Trace::begin();
     let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
-    let ended = timeout_at(deadline, by_kind(net, &trace, endpoint, deadline)).await;
+    let mut probe = pin!(by_kind(net, &trace, endpoint, deadline));
+    let mut ended = timeout_at(deadline, &mut probe).await;
+    if ended.is_err() && trace.stage() == Stage::Judging && trace.is_answered.get() {
+        // What came in time is judged, however close to the timeout: else whoever answers could choose that it is not.
+        let judged = std::future::poll_fn(|cx| match probe.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if trace.stage() == Stage::Judging => Poll::Pending,
+            // A dialogue would go on.
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Ok(Some(result)) = timeout_at(deadline + JUDGING_GRACE, judged).await {
+            ended = Ok(result);
+        }
+    }
     let stage = trace.stage();
     let timeout = endpoint.rules.cadence.timeout;
     let is_over = ended.is_err();

@@ -86,10 +86,12 @@ async fn looked(trace: &Trace, dialogue: &mut Dialogue, pattern: &Pattern) -> Re
     if cost::is_small(cost::pattern(pattern, 3 * dialogue.heard().len())) {
         return Ok(dialogue.look(&pattern.regex));
     }
+    trace.is_answered.set(true);
     trace.enter(Stage::Judging);
     let (mut taken, regex) = (std::mem::take(dialogue), pattern.regex.clone());
     let (step, taken) = apart(move || (taken.look(&regex), taken)).await?;
     *dialogue = taken;
+    trace.is_answered.set(false);
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     Ok(step)
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::super::super::halt::Halt;
 use super::super::super::networks::{Network, network_of};
 use crate::config::plan_probe::{RedirectsTo, Tls, Verify};
-use crate::words::Cause;
+use crate::words::{Cause, Reason};
 
 /// What the origin of a hop is to that of the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,12 +76,31 @@ impl Standing {
         }
     }
 
+    /// The same of where a stranger leads.
+    pub fn without_location(self, halt: Halt) -> Halt {
+        match (self, halt) {
+            (Standing::Foreign, Halt::Down(cause, detail)) => Halt::Down(cause, unquoted(detail)),
+            (_, halt) => halt,
+        }
+    }
+
     /// The same of a note about an answer.
     pub fn note_without_words(self, note: String) -> String {
         match self {
             Standing::Foreign => unquoted(note),
             Standing::Own | Standing::Upgraded => note,
         }
+    }
+}
+
+/// Where a redirect leads is the target's word: that this host has no way there, or may not go there, is no fault of the prober's. The
+/// hop before it was answered.
+pub fn led_nowhere(halt: Halt) -> Halt {
+    match halt {
+        Halt::Unmeasured(Reason::LocalNetwork | Reason::Permission, why) => {
+            Halt::down(Cause::ConnectUnreachable, format!("the redirect leads to an address that this host cannot reach: {why}"))
+        }
+        halt => halt,
     }
 }
 

@@ -25,6 +25,7 @@ const INLINE_JSON: u64 = 4 << 10;
 pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Response, standing: Standing, final_url: &str) -> Result<(), Halt> {
     let quoting = if standing == Standing::Foreign { Quoting::Length } else { Quoting::Text };
     let mut verdicts = Verdicts { quoting, ..Verdicts::default() };
+    trace.is_answered.set(true);
     let response = judge_head(trace, spec, response, final_url, &mut verdicts).await?;
     if response.is_cut {
         let limit = spec.limits.body;
@@ -46,6 +47,9 @@ pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Respons
             trace.enter(Stage::Idle);
             (verdicts, undecodable) = judged?;
         }
+    }
+    for odd in verdicts.findings.iter_mut().filter(|finding| finding.is_odd()) {
+        odd.found = standing.note_without_words(std::mem::take(&mut odd.found));
     }
     trace.facts.borrow_mut().findings.append(&mut verdicts.findings);
     match undecodable.or(verdicts.first_unmet) {
@@ -109,7 +113,7 @@ fn decide(spec: &Http, (response, seen): &(Response, Option<Seen>), verdicts: &m
 async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdicts: Verdicts) -> Result<(Verdicts, Option<Halt>), Halt> {
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded { net.budget.decoded(spec.limits.decoded).await } else { None };
-    let (spec, needs_values) = (spec.clone(), spec.expect.json.is_some());
+    let (spec, copies) = (spec.clone(), spec.expect.json.as_ref().map(|json| json.copies));
     let seeing = move || {
         let seen = see(&spec, response, &mut verdicts);
         budget::shrink(&mut share, seen.as_ref().ok().and_then(|(_, seen)| seen.as_ref()).map_or(0, |seen| seen.bytes.len()));
@@ -121,9 +125,9 @@ async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdic
         Ok(seen) => seen,
         Err(halt) => return Ok((verdicts, Some(halt))),
     };
-    let values = match seen.1.as_ref().filter(|_| needs_values) {
-        Some(seen) => net.budget.values(budget::of_json(&seen.bytes)).await,
-        None => None,
+    let values = match (seen.1.as_ref(), copies) {
+        (Some(seen), Some(copies)) => net.budget.values(copies * budget::of_json(&seen.bytes)).await,
+        (None, _) | (_, None) => None,
     };
     apart(move || {
         decide(&spec, &seen, &mut verdicts);

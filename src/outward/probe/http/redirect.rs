@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use cookie_store::{CookieStore, RawCookie};
-use url::Url;
+use hickory_proto::rr::Name;
+use url::{Host, Url};
 
 use super::super::super::halt::Halt;
 use super::super::super::http1::Response;
@@ -12,6 +13,8 @@ use crate::words::Cause;
 
 /// A redirect may not lead to a longer URL than this.
 const URL_LIMIT: usize = 8192;
+/// Characters of a Location that are shown.
+const SHOWN: usize = 200;
 /// Cookies of one probe, and the length of each (RFC 6265 section 6.1).
 const COOKIE_LIMIT: usize = 50;
 const COOKIE_LENGTH: usize = 4096;
@@ -39,14 +42,28 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
     if text.len() > URL_LIMIT {
         return Err(refused(format!("the Location is longer than {URL_LIMIT} bytes")));
     }
-    let to = from.join(&text).map_err(|e| refused(format!("the Location \"{}\" is not a URL: {e}", text.escape_debug())))?;
+    let to = from.join(&text).map_err(|e| refused(format!("the Location \"{}\" is not a URL: {e}", shown(&text))))?;
     if !matches!(to.scheme(), "http" | "https") || to.host_str().is_none() {
         return Err(refused(format!("the Location leads to {}:", to.scheme())));
+    }
+    if let Some(Host::Domain(name)) = to.host()
+        && Name::from_ascii(name).is_err()
+    {
+        return Err(refused(format!("the Location leads to a host whose name is not a valid domain name: \"{}\"", shown(name))));
     }
     if cross_origin == CrossOrigin::Refuse && to.origin() != from.origin() {
         return Err(refused(format!("the Location leads to another origin: {}", to.origin().ascii_serialization())));
     }
     Ok(to)
+}
+
+/// What a peer wrote, cut: the words of a fault need no more of it.
+fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Bytes beyond UTF-8 are those of a path in another charset, and go back as they came.
