@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use probity::config::mask::Mask;
 use probity::config::plan_probe::{Http, Probe};
+use probity::config::secret::Secret;
 use probity::config::{OneText, load};
 use probity::outward::http1::Response;
 use probity::outward::probe::cost;
@@ -116,7 +118,33 @@ fn main() -> ExitCode {
     case("JSON, all() with three conditions", "probe.http.expect.json = 'body.all(x, x >= 0 && x < 100 && x != 7)'", &|n| plain(list(n).as_bytes()), JSON);
     case("JSON, all() with a pattern", "probe.http.expect.json = \"body.all(x, x.matches('^[ab]*a[ab]{20}c|b$'))\"", &|n| plain(letters(n).as_bytes()), JSON);
     case("JSON, a condition that fails at the end", "probe.http.expect.json = 'size(body) == 1'", &|n| plain(list(n).as_bytes()), JSON);
+    for (name, text) in [
+        ("a usual text", "the server answered 401 Unauthorized: bad token"),
+        ("letters", &"a".repeat(1000)),
+        ("escapes", &"%25&a\\u{".repeat(111)),
+        ("ampersands", &"&".repeat(1000)),
+    ] {
+        masked(name, text);
+    }
     ExitCode::from(u8::from(failed))
+}
+
+/// The time to look for one secret in a text, and what it is taken for.
+fn masked(name: &str, text: &str) {
+    let mask = Mask::of(vec![Secret::new("Bearer geheim-schlüssel-%&42-abcdefgh".to_owned())]);
+    let took = |_| {
+        let began = KernelClock::ThreadCpu.now_ns();
+        std::hint::black_box(mask.apply(text.to_owned()));
+        KernelClock::ThreadCpu.now_ns() - began
+    };
+    let ns = (0..RUNS).map(took).max().unwrap_or_default();
+    let _ = writeln!(
+        std::io::stdout(),
+        "{{\"masked\":\"{name}\",\"bytes\":{},\"ms\":{:.3},\"taken_for_ms\":{:.3}}}",
+        text.len(),
+        ns as f64 / 1e6,
+        mask.cost_ns(text) as f64 / 1e6
+    );
 }
 
 /// A pattern for each of so many headers.

@@ -5,6 +5,7 @@
 //! secret, and each character of the secret may stand there in any spelling of [`super::spelling`].
 
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -13,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::secret::{MASK, Secret};
 use super::spelling::{between, cut, spellings};
+use crate::words::CertificateFacts;
 
 /// Characters of the shortest secret that is masked, whatever its case: shorter ones would mask what is none. The same number of
 /// characters betrays a secret that was cut.
@@ -27,6 +29,8 @@ const STEPS: usize = 20_000;
 pub struct Mask {
     /// Longest first: of a secret and its part, the whole is masked.
     secrets: Vec<Secret>,
+    /// The last certificate in which none of them was found, by its SHA-256.
+    clean: Arc<Mutex<String>>,
 }
 
 impl std::fmt::Debug for Mask {
@@ -49,7 +53,25 @@ impl Mask {
             }
         }
         all.sort_by_key(|secret| std::cmp::Reverse(secret.reveal().len()));
-        Self { secrets: all }
+        Self { secrets: all, clean: Arc::default() }
+    }
+
+    /// Whether the certificate that was shown is the one in which there was none.
+    pub fn has_seen(&self, certificate: &CertificateFacts) -> bool {
+        *self.clean.lock().unwrap_or_else(PoisonError::into_inner) == certificate.sha256
+    }
+
+    /// There is none in this certificate.
+    pub fn see(&self, certificate: &CertificateFacts) {
+        self.clean.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&certificate.sha256);
+    }
+
+    /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each secret anew.
+    pub fn cost_ns(&self, text: &str) -> u64 {
+        const PLACE_NS: usize = 60;
+        const ESCAPE_NS: usize = 6000;
+        let escapes = text.bytes().filter(|b| matches!(b, b'%' | b'\\' | b'&' | b'/')).count();
+        (self.secrets.len() * (PLACE_NS * text.len() + ESCAPE_NS * escapes)) as u64
     }
 
     /// The text without the secrets.

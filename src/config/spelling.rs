@@ -206,13 +206,16 @@ impl Reader<'_> {
     }
 
     fn named(self) -> Option<(char, Self)> {
+        // Read once, held against each name.
+        let (mut letters, mut ends) = (String::new(), Vec::new());
+        let mut reader = self;
+        while let Some(c) = reader.next().filter(|c| ends.len() < LONGEST_NAME && c.is_ascii_alphanumeric()) {
+            letters.push(c.to_ascii_lowercase());
+            ends.push(reader);
+        }
         let in_latin = LATIN.split(' ').zip(0xa0..=0xff).map(|(name, code)| (char::from(code), name));
-        let all = PUNCTUATION.into_iter().chain(in_latin);
-        let matched = all.filter_map(|(c, name)| {
-            let mut reader = self;
-            name.chars().all(|wanted| reader.next().is_some_and(|found| found.eq_ignore_ascii_case(&wanted))).then_some((c, reader))
-        });
-        matched.max_by_key(|(_, reader)| reader.at)
+        let matched = PUNCTUATION.into_iter().chain(in_latin).filter(|(_, name)| letters.starts_with(name));
+        matched.max_by_key(|(_, name)| name.len()).and_then(|(c, name)| Some((c, *ends.get(name.len() - 1)?)))
     }
 }
 
@@ -250,6 +253,9 @@ fn byte(reader: &mut Reader<'_>) -> Option<u8> {
     }
     reader.digits(2, 16).map(|byte| byte as u8)
 }
+
+/// Letters of the longest of these names.
+const LONGEST_NAME: usize = 7;
 
 /// HTML's names of ASCII characters, and of a few others.
 const PUNCTUATION: [(char, &str); 37] = [

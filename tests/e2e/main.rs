@@ -13,6 +13,7 @@ mod dns;
 mod figures;
 mod foreign;
 mod formats;
+mod hidden;
 mod hold;
 mod http;
 mod http2;

@@ -65,7 +65,7 @@ impl Driver {
             };
             let is_known = judge.first_start().is_some();
             let has_other_cadence = cadence.or(cadence_before).is_some_and(|before| before != e.rules.cadence);
-            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.unwrap_or(e.digest), cadence, now);
+            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.filter(|_| is_known).unwrap_or(e.digest), cadence, now);
             if let Some((slots, reprobes, hour)) = hour {
                 self.recorder.carry_hour(index, slots, reprobes);
                 self.recorder.entry(index).view().hour = hour;
@@ -76,6 +76,7 @@ impl Driver {
             } else {
                 let mut body = events::cadence(&e.rules.cadence);
                 (body["component"], body["probe"], body["target"]) = (json!(e.component.as_str()), json!(e.probe.kind().as_str()), json!(e.target()));
+                body["digest"] = json!(format!("{:016x}", e.digest));
                 self.recorder.event_of(index, "endpoint_added", now, body);
             }
             if let (true, Some(before)) = (arrival.renamed, &e.renamed_from) {
@@ -94,7 +95,8 @@ impl Driver {
                 self.recorder.tell(index, Input::ResumeService(now), now);
             }
             self.recorder.tell(index, Input::Start(now), now);
-            if arrival.digest_before.is_some_and(|d| d != e.digest) {
+            // One that was never in service is told as it is now.
+            if is_known && arrival.digest_before.is_some_and(|d| d != e.digest) {
                 self.recorder.change_definition(index, e.clone(), 1, now);
             }
             self.recorder.show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);

@@ -29,6 +29,8 @@ pub struct Retold {
     /// When each was taken into service for the first time, on the timeline.
     added: BTreeMap<i64, i64>,
     components: HashMap<i64, String>,
+    /// The digest of each definition, as far as events tell it: histories of earlier builds do so from the first change on.
+    definitions: BTreeMap<i64, String>,
     outages: BTreeMap<u64, Outage>,
     open: HashMap<i64, u64>,
     spans: HashMap<&'static str, Vec<Row1>>,
@@ -39,6 +41,8 @@ pub struct Retold {
     seals: Vec<(u64, Unit, u64, String)>,
     /// The first event whose endpoint's number is not that of its name.
     misplaced: Option<u64>,
+    /// The first change of a definition that does not follow from the one before.
+    redefined: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +103,15 @@ impl Retold {
                 self.added.entry(id).or_insert(n("at_ms"));
                 self.in_service.insert(id, true);
                 self.components.insert(id, text("component").to_owned());
+                if event.contains_key("digest") {
+                    self.definitions.insert(id, text("digest").to_owned());
+                }
+            }
+            "endpoint_changed" => {
+                let before = self.definitions.insert(id, text("digest_after").to_owned());
+                if before.is_some_and(|before| before != text("digest_before")) && self.redefined.is_none() {
+                    self.redefined = Some(seq);
+                }
             }
             "endpoint_component" => drop(self.components.insert(id, text("component").to_owned())),
             "endpoint_removed" => drop(self.in_service.insert(id, false)),
@@ -151,7 +164,7 @@ impl Retold {
         json!({
             "added": self.added, "ids": self.ids.iter().collect::<BTreeMap<_, _>>(), "names": self.names, "in_service": self.in_service.iter().collect::<BTreeMap<_, _>>(),
             "components": self.components.iter().collect::<BTreeMap<_, _>>(), "outages": open.collect::<Vec<_>>(), "seals": units.collect::<Vec<_>>(),
-            "told": self.told, "cadences": self.cadences, "clock": rows("clock"), "window": rows("window"), "correction": rows("correction"), "recording": rows("recording"),
+            "definitions": self.definitions, "told": self.told, "cadences": self.cadences, "clock": rows("clock"), "window": rows("window"), "correction": rows("correction"), "recording": rows("recording"),
         })
     }
 
@@ -164,6 +177,7 @@ impl Retold {
         told.in_service = read(&carried["in_service"])?;
         told.added = if carried["added"].is_null() { BTreeMap::new() } else { read(&carried["added"])? };
         told.components = read(&carried["components"])?;
+        told.definitions = read(&carried["definitions"]).unwrap_or_default();
         told.told = read(&carried["told"]).unwrap_or_default();
         told.cadences = read(&carried["cadences"]).unwrap_or_default();
         for (seq, endpoint, cause, begin) in read::<Vec<(u64, i64, String, [i64; 4])>>(&carried["outages"])? {
@@ -255,6 +269,9 @@ impl Retold {
         if let Some(seq) = self.misplaced {
             return Ok(Some((seq, "the endpoint that it is filed under is not the one that it names".into())));
         }
+        if let Some(seq) = self.redefined {
+            return Ok(Some((seq, "the definition that it changes is not the one that the events before tell of".into())));
+        }
         if let Some(found) = self.endpoints_differ(connection)? {
             return Ok(Some(found));
         }
@@ -320,10 +337,15 @@ impl Retold {
 
     fn endpoints_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
         for (name, id) in &self.ids {
-            let sql = "SELECT name, in_service, component FROM endpoint WHERE id = ?1";
-            let row = connection.prepare_cached(sql)?.query_row(params![id], |r| Ok((r.get::<_, String>(0)?, r.get::<_, bool>(1)?, r.get::<_, String>(2)?)));
-            let fits = row.is_ok_and(|(stored, serves, component)| {
-                stored == *name && self.in_service.get(id).is_none_or(|told| *told == serves) && self.components.get(id).is_none_or(|told| *told == component)
+            let sql = "SELECT name, in_service, component, digest FROM endpoint WHERE id = ?1";
+            let row = connection
+                .prepare_cached(sql)?
+                .query_row(params![id], |r| Ok((r.get::<_, String>(0)?, r.get::<_, bool>(1)?, r.get::<_, String>(2)?, r.get::<_, i64>(3)? as u64)));
+            let fits = row.is_ok_and(|(stored, serves, component, digest)| {
+                stored == *name
+                    && self.in_service.get(id).is_none_or(|told| *told == serves)
+                    && self.components.get(id).is_none_or(|told| *told == component)
+                    && self.definitions.get(id).is_none_or(|told| *told == format!("{digest:016x}"))
             });
             if !fits {
                 return Ok(Some((0, format!("the table of endpoints does not say of {name} what its events say"))));

@@ -95,10 +95,11 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         }
     };
     let mut facts = Box::new(trace.facts.take());
-    let halt = match endpoint.probe.mask() {
-        Some(mask) => scrubbed(mask, &mut facts, halt),
-        None => halt,
-    };
+    let mut halt = halt;
+    texts(&mut facts, &mut halt).into_iter().for_each(cut);
+    if let Some(mask) = endpoint.probe.mask() {
+        (facts, halt) = scrubbed(mask, facts, halt).await;
+    }
     // An endpoint that let its time pass took all of it, whatever it did meanwhile.
     let least_us = if is_over { timeout * 1000 } else { 0 };
     let outcome = match halt {
@@ -109,9 +110,19 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     Report { outcome, phases: trace.phases(), duration_us: trace.duration_us().max(least_us), started_ns: trace.started_ns }
 }
 
-/// An endpoint may give back what it was sent, and then let its time pass.
-fn scrubbed(mask: &Mask, facts: &mut Facts, halt: Option<Halt>) -> Option<Halt> {
-    // Each field is named, so that a new one is looked at: texts of a peer are masked, numbers and words of ours are not.
+/// Characters of a text that a peer had a hand in.
+const SHOWN: usize = 1000;
+
+fn cut(text: &mut String) {
+    if let Some((at, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(at);
+        text.push('…');
+    }
+}
+
+/// The texts that a peer had a hand in, but for those of its certificate, which are bounded by themselves. Each field is named, so that a
+/// new one is looked at.
+fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut String> {
     let Facts {
         address: _,
         attempts,
@@ -123,24 +134,46 @@ fn scrubbed(mask: &Mask, facts: &mut Facts, halt: Option<Halt>) -> Option<Halt> 
         tls_version: _,
         tls_cipher: _,
         tls_group: _,
-        certificate,
+        certificate: _,
         dns_rcode,
         dns_answers,
         icmp_hop_limit: _,
         tcp_rtt_us: _,
         findings,
     } = facts;
-    let apply = |text: &mut String| *text = mask.apply(std::mem::take(text));
-    attempts.iter_mut().filter_map(|attempt| attempt.error.as_mut()).for_each(apply);
-    final_url.iter_mut().chain(dns_rcode).chain(dns_answers).for_each(apply);
-    findings.iter_mut().for_each(|finding| apply(&mut finding.found));
-    if let Some(certificate) = certificate {
+    let attempts = attempts.iter_mut().filter_map(|attempt| attempt.error.as_mut());
+    let dns = dns_rcode.iter_mut().chain(dns_answers);
+    let details = halt.iter_mut().map(|halt| match halt {
+        Halt::Down(_, detail) | Halt::Unmeasured(_, detail) => detail,
+    });
+    attempts.chain(final_url.iter_mut()).chain(dns).chain(findings.iter_mut().map(|finding| &mut finding.found)).chain(details).collect()
+}
+
+/// An endpoint may give back what it was sent, and then let its time pass. What takes long to look through is looked through apart.
+async fn scrubbed(mask: &Mask, mut facts: Box<Facts>, mut halt: Option<Halt>) -> (Box<Facts>, Option<Halt>) {
+    let of_certificate = facts.certificate.as_ref().filter(|certificate| !mask.has_seen(certificate)).map_or(0, |certificate| cost_of_names(mask, certificate));
+    let of_texts = cost::sum(texts(&mut facts, &mut halt).into_iter().map(|text| mask.cost_ns(text)));
+    if cost::is_small(of_texts.saturating_add(of_certificate)) {
+        scrub(mask, &mut facts, &mut halt);
+        return (facts, halt);
+    }
+    let mask = mask.clone();
+    let scrubbed = cost::apart(move || {
+        scrub(&mask, &mut facts, &mut halt);
+        (facts, halt)
+    });
+    scrubbed.await.unwrap_or_else(|own| (Box::default(), Some(own)))
+}
+
+fn scrub(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) {
+    texts(facts, halt).into_iter().for_each(|text| *text = mask.apply(std::mem::take(text)));
+    if let Some(certificate) = facts.certificate.as_mut().filter(|certificate| !mask.has_seen(certificate)) {
         masked_names(mask, certificate);
     }
-    halt.map(|halt| match halt {
-        Halt::Down(cause, detail) => Halt::Down(cause, mask.apply(detail)),
-        Halt::Unmeasured(reason, detail) => Halt::Unmeasured(reason, mask.apply(detail)),
-    })
+}
+
+fn cost_of_names(mask: &Mask, certificate: &CertificateFacts) -> u64 {
+    cost::sum(certificate.names.iter().chain([&certificate.subject, &certificate.issuer]).map(|text| mask.cost_ns(text)))
 }
 
 /// The facts of a certificate are shared by all probes that met it; a copy is made where they hold a secret.
@@ -148,7 +181,9 @@ fn masked_names(mask: &Mask, certificate: &mut Arc<CertificateFacts>) {
     let of = |text: &String| mask.apply(text.clone());
     let (subject, issuer) = (of(&certificate.subject), of(&certificate.issuer));
     let names: Vec<String> = certificate.names.iter().map(of).collect();
-    if (&subject, &issuer, &names) != (&certificate.subject, &certificate.issuer, &certificate.names) {
+    if (&subject, &issuer, &names) == (&certificate.subject, &certificate.issuer, &certificate.names) {
+        mask.see(certificate);
+    } else {
         *certificate = Arc::new(CertificateFacts { subject, issuer, names, ..CertificateFacts::clone(certificate) });
     }
 }
