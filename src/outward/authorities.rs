@@ -300,8 +300,8 @@ fn read_again(file: &CaFile, said: Option<&str>) -> Option<Roots> {
 
 /// What is in a file now, if that is something else: others must not be able to put it there.
 fn read_guarded(path: &Path, before: &[u8]) -> Result<Option<Vec<u8>>, String> {
-    let read = || {
-        let mut file = std::fs::File::open(path)?;
+    let mut file = guarded::open(path)?;
+    let mut read = || {
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         Ok((file.metadata()?, text))

@@ -4,8 +4,8 @@
 //! docs/decisions/037-who-may-ask.md has the reasons.
 
 use std::collections::BTreeSet;
-use std::fs::{Metadata, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -22,6 +22,27 @@ enum Sticky {
     Keeps,
     /// For a folder whose files are all read: anybody can add one.
     Lets,
+}
+
+/// Opens a file, or a pipe that has no name, as a shell makes one for `<(…)`. A pipe with a name is refused: whoever can write to it says what
+/// is read, and where nobody does, opening it waits for ever.
+pub fn open(path: &Path) -> Result<File, String> {
+    let io = |error: std::io::Error| error.to_string();
+    let kind = std::fs::metadata(path).map_err(io)?.file_type();
+    if kind.is_char_device() || kind.is_block_device() {
+        return Err("it is a device, and no file".into());
+    }
+    if kind.is_socket() {
+        return Err("it is a socket, and no file".into());
+    }
+    if !kind.is_fifo() {
+        // What was put in its place since does not make us wait.
+        return OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io);
+    }
+    if path.canonicalize().is_ok() {
+        return Err("it is a named pipe, and no file".into());
+    }
+    File::open(path).map_err(io)
 }
 
 /// Why the file that was opened under this path cannot be trusted.

@@ -350,3 +350,25 @@ fn the_demo_lives_in_a_folder_of_its_own_and_leaves_nothing() {
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_named_pipe_is_no_file_and_makes_nobody_wait() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [main, _, part, secret] = config(directory.path());
+    for file in [&secret, &part, &main] {
+        let text = std::fs::read(file).expect("read");
+        std::fs::remove_file(file).expect("removed");
+        sh(&format!("mkfifo -m 600 '{}'", file.display()));
+        let (code, said) = started(&main);
+        assert!(code == Some(78) && said.contains("named pipe"), "{}: {code:?} {said}", file.display());
+        std::fs::remove_file(file).expect("removed");
+        std::fs::write(file, text).expect("put back");
+        set(file, 0o600);
+    }
+    // A pipe that a shell makes for the command has no name.
+    let checked = Command::new("bash")
+        .args(["-c", &format!("'{}' check --config <(printf '[[endpoint]]\\nname = \"a\"\\nprobe.tcp = \"127.0.0.1:1\"\\n')", env!("CARGO_BIN_EXE_probity"))])
+        .output()
+        .expect("a shell runs");
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+}
