@@ -13,7 +13,7 @@ use idna::punycode::decode_to_string as punycode;
 use zeroize::Zeroizing;
 
 use super::secret::{MASK, Secret};
-use super::spelling::{between, cut, spellings};
+use super::spelling::{Text, between, cut, spellings};
 use crate::words::CertificateFacts;
 
 /// Characters of the shortest secret that is masked, whatever its case: shorter ones would mask what is none. The same number of
@@ -69,7 +69,7 @@ impl Mask {
     /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each secret anew.
     pub fn cost_ns(&self, text: &str) -> u64 {
         const PLACE_NS: usize = 60;
-        const ESCAPE_NS: usize = 6000;
+        const ESCAPE_NS: usize = 300;
         let escapes = text.bytes().filter(|b| matches!(b, b'%' | b'\\' | b'&' | b'/')).count();
         (self.secrets.len() * (PLACE_NS * text.len() + ESCAPE_NS * escapes)) as u64
     }
@@ -80,54 +80,73 @@ impl Mask {
             return text;
         }
         let text = if text.contains(['-']) { without_in_labels(text, &self.secrets) } else { text };
-        self.secrets.iter().fold(text, |text, secret| without(&text, secret.reveal()).unwrap_or(text))
+        let mut text = Looked::at(text);
+        for secret in &self.secrets {
+            if let Some(masked) = text.without(secret.reveal()) {
+                text = Looked::at(masked);
+            }
+        }
+        text.text.text
     }
 }
 
-/// The text without one secret; nothing where it is not in it.
-fn without(text: &str, secret: &str) -> Option<String> {
-    let mut characters = Zeroizing::new(Vec::with_capacity(secret.len()));
-    characters.extend(secret.chars());
-    // A URL that is parsed has slashes in place of backslashes, of those of an escape, too.
-    let turned = text.contains("://").then(|| text.replace('/', "\\"));
-    let (mut out, mut copied, mut steps) = (String::new(), 0, 0);
-    let mut at = 0;
-    while at < text.len() {
-        let mut ends = std::iter::once(text).chain(turned.as_deref()).filter_map(|text| matched(text, at, &characters, &mut steps));
-        if let Some(end) = ends.next() {
-            out.push_str(&text[copied..at]);
-            out.push_str(MASK);
-            (copied, at) = (end, end);
-        } else {
-            at += text[at..].chars().next().map_or(1, char::len_utf8);
-        }
+/// A text that is looked through.
+struct Looked {
+    text: Text,
+    /// A URL that is parsed has slashes in place of backslashes, of those of an escape, too.
+    turned: Option<Text>,
+}
+
+impl Looked {
+    fn at(text: String) -> Self {
+        let turned = text.contains("://").then(|| Text::of(text.replace('/', "\\")));
+        Self { text: Text::of(text), turned }
     }
-    (copied > 0).then(|| out + &text[copied..])
+
+    /// The text without one secret; nothing where it is not in it.
+    fn without(&self, secret: &str) -> Option<String> {
+        let mut characters = Zeroizing::new(Vec::with_capacity(secret.len()));
+        characters.extend(secret.chars());
+        let text = self.text.text.as_str();
+        let (mut out, mut copied, mut steps) = (String::new(), 0, 0);
+        let mut at = 0;
+        while at < text.len() {
+            let mut ends = std::iter::once(&self.text).chain(&self.turned).filter_map(|text| matched(text, at, &characters, &mut steps));
+            if let Some(end) = ends.next() {
+                out.push_str(&text[copied..at]);
+                out.push_str(MASK);
+                (copied, at) = (end, end);
+            } else {
+                at += text[at..].chars().next().map_or(1, char::len_utf8);
+            }
+        }
+        (copied > 0).then(|| out + &text[copied..])
+    }
 }
 
 /// Where the secret ends that begins here: its own end, or where the text was cut within it.
-fn matched(text: &str, from: usize, secret: &[char], steps: &mut usize) -> Option<usize> {
+fn matched(text: &Text, from: usize, secret: &[char], steps: &mut usize) -> Option<usize> {
     // Ways that are still to be followed: place in the text, characters of the secret before it.
     let mut open = Vec::new();
-    spellings(&text[from..], *secret.first()?, |length| open.push((from + length, 1)));
+    spellings(text, from, *secret.first()?, |length| open.push((from + length, 1)));
     while let Some((at, done)) = open.pop() {
         if done == secret.len() {
             return Some(at);
         }
         // Of a character that was cut, a part of its escape may be there.
-        if let Some(length) = cut(&text[at..]).filter(|length| done + usize::from(*length > 0) >= LEAST) {
+        if let Some(length) = cut(&text.text[at..]).filter(|length| done + usize::from(*length > 0) >= LEAST) {
             return Some(at + length);
         }
         *steps += 1;
         if *steps > STEPS + 4 * secret.len() {
             // Nobody writes such a text by accident: what is left of it is not shown.
-            return Some(text.len());
+            return Some(text.text.len());
         }
-        let filler = between(&text[at..]);
+        let filler = between(&text.text[at..]);
         if filler > 0 {
             open.push((at + filler, done));
         }
-        spellings(&text[at..], secret[done], |length| open.push((at + length, done + 1)));
+        spellings(text, at, secret[done], |length| open.push((at + length, done + 1)));
     }
     None
 }
@@ -137,7 +156,7 @@ fn without_in_labels(text: String, secrets: &[Secret]) -> String {
     let is_of_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let holds_one = |label: &str| {
         let decoded = label.get(4..).filter(|_| label[..4].eq_ignore_ascii_case("xn--")).and_then(punycode);
-        decoded.is_some_and(|decoded| secrets.iter().any(|secret| without(&decoded, secret.reveal()).is_some()))
+        decoded.map(Looked::at).is_some_and(|looked| secrets.iter().any(|secret| looked.without(secret.reveal()).is_some()))
     };
     let labels: Vec<&str> = text.split(|c| !is_of_label(c)).filter(|label| label.len() > 4 && label.is_char_boundary(4) && holds_one(label)).collect();
     labels.iter().fold(text.clone(), |text, label| text.replace(label, MASK))

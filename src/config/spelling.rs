@@ -3,6 +3,8 @@
 //!
 //! [`super::mask`] holds each character of a secret against what is read here. Pure.
 
+use std::cell::RefCell;
+
 /// Escapes on top of each other that are undone: `%2522` is a quote that was encoded twice.
 const LAYERS: usize = 3;
 /// What an escape can begin with.
@@ -10,12 +12,54 @@ const ESCAPES: [char; 3] = ['%', '\\', '&'];
 /// Bytes of one at most: a letter beyond ASCII, percent-encoded twice.
 const MOST_OF_AN_ESCAPE: usize = 24;
 
-/// Calls `found` with the length of each spelling of the character that the text begins with.
-pub fn spellings(text: &str, c: char, mut found: impl FnMut(usize)) {
-    let layers = if text.starts_with(ESCAPES) || !c.is_ascii() { LAYERS } else { 0 };
+/// What was read at each place of a text, with so many layers of escapes undone: each is read once, however often it is asked for.
+type Read = Option<(char, usize)>;
+
+/// A text that is looked through for many secrets.
+pub struct Text {
+    pub text: String,
+    known: RefCell<[Vec<Option<Read>>; LAYERS]>,
+}
+
+impl Text {
+    pub fn of(text: String) -> Self {
+        Self { text, known: RefCell::default() }
+    }
+
+    /// The first character at a place and its length there, when so many layers of escapes are undone. What is no escape is itself.
+    fn read(&self, at: usize, layer: usize) -> Read {
+        let Some(inner) = layer.checked_sub(1) else { return self.text[at..].chars().next().map(|c| (c, c.len_utf8())) };
+        if let Some(known) = self.known.borrow()[inner].get(at).copied().flatten() {
+            return known;
+        }
+        let read = self.undone(at, inner);
+        let known = &mut self.known.borrow_mut()[inner];
+        if known.is_empty() {
+            known.resize(self.text.len() + 1, None);
+        }
+        known[at] = Some(read);
+        read
+    }
+
+    fn undone(&self, at: usize, inner: usize) -> Read {
+        let (first, length) = self.read(at, inner)?;
+        let rest = Reader { text: self, from: at, at: at + length, layer: inner };
+        let undone = match first {
+            '%' => bytes(self, at, inner).or_else(|| rest.percent_u()),
+            '\\' => bytes(self, at, inner).or_else(|| rest.backslash()),
+            '&' => rest.entity(),
+            _ => None,
+        };
+        Some(undone.unwrap_or((first, length)))
+    }
+}
+
+/// Calls `found` with the length of each spelling of the character that the text has at this place.
+pub fn spellings(text: &Text, at: usize, c: char, mut found: impl FnMut(usize)) {
+    let layers = if text.text[at..].starts_with(ESCAPES) || !c.is_ascii() { LAYERS } else { 0 };
     let mut last = 0;
     for layer in 0..=layers {
-        let Some((first, length)) = read(text, layer) else { return };
+        let Some((first, length)) = text.read(at, layer) else { return };
         let is_like = match c {
             ' ' => matches!(first, '+' | '\u{a0}'),
             '\\' => first == '/',
@@ -28,7 +72,7 @@ pub fn spellings(text: &str, c: char, mut found: impl FnMut(usize)) {
             found(length);
         }
         if !c.is_ascii() {
-            several(text, layer, c).into_iter().flatten().for_each(&mut found);
+            several(text, at, layer, c).into_iter().flatten().for_each(&mut found);
         }
     }
 }
@@ -42,7 +86,13 @@ pub fn between(text: &str) -> usize {
 
 /// How much of an escape stands before the place where the text ends or was cut, if that is here: mostly nothing.
 pub fn cut(rest: &str) -> Option<usize> {
-    let end = rest.find(['…', '`']).unwrap_or(rest.strip_suffix('"').unwrap_or(rest).len());
+    // No further than an escape can reach.
+    let near = rest.char_indices().map(|(at, _)| at).find(|at| *at > MOST_OF_AN_ESCAPE);
+    let end = match (rest[..near.unwrap_or(rest.len())].find(['…', '`']), near) {
+        (Some(end), _) => end,
+        (None, Some(_)) => return None,
+        (None, None) => rest.strip_suffix('"').unwrap_or(rest).len(),
+    };
     let left = &rest[..end];
     let is_of_an_escape = || left.len() <= MOST_OF_AN_ESCAPE && left.bytes().all(|b| b.is_ascii_alphanumeric() || b"%\\&#;{".contains(&b));
     (left.is_empty() || left.starts_with(ESCAPES) && is_of_an_escape()).then_some(end)
@@ -67,7 +117,7 @@ fn is_lost(c: char) -> bool {
 }
 
 /// What stands for one character beyond ASCII as several: the capitals of `ß`, and the bytes of its UTF-8 taken for characters each.
-fn several(text: &str, layer: usize, c: char) -> [Option<usize>; 2] {
+fn several(text: &Text, at: usize, layer: usize, c: char) -> [Option<usize>; 2] {
     let mut buffer = [0; 4];
     let bytes = c.encode_utf8(&mut buffer).as_bytes();
     let is_byte = |found: char, byte: u8| {
@@ -75,40 +125,28 @@ fn several(text: &str, layer: usize, c: char) -> [Option<usize>; 2] {
         let is_control = (0x80..0xa0).contains(&byte) && !found.is_ascii();
         is_lost(found) || is_control || same(found, char::from(byte))
     };
-    let in_capitals = if folded(c).count() > 1 { sequence(text, layer, folded(c), same) } else { None };
-    [in_capitals, sequence(text, layer, bytes.iter().copied(), is_byte)]
+    let in_capitals = if folded(c).count() > 1 { sequence(text, at, layer, folded(c), same) } else { None };
+    [in_capitals, sequence(text, at, layer, bytes.iter().copied(), is_byte)]
 }
 
-fn sequence<T>(text: &str, layer: usize, wanted: impl Iterator<Item = T>, is: impl Fn(char, T) -> bool) -> Option<usize> {
-    let mut at = 0;
+fn sequence<T>(text: &Text, from: usize, layer: usize, wanted: impl Iterator<Item = T>, is: impl Fn(char, T) -> bool) -> Option<usize> {
+    let mut at = from;
     for one in wanted {
-        let (found, length) = read(&text[at..], layer)?;
+        let (found, length) = text.read(at, layer)?;
         if !is(found, one) {
             return None;
         }
         at += length;
     }
-    Some(at)
-}
-
-/// The first character of a text and its length there, when so many layers of escapes are undone. What is no escape is itself.
-fn read(text: &str, layer: usize) -> Option<(char, usize)> {
-    let Some(inner) = layer.checked_sub(1) else { return text.chars().next().map(|c| (c, c.len_utf8())) };
-    let (first, length) = read(text, inner)?;
-    let rest = Reader { text, at: length, layer: inner };
-    let undone = match first {
-        '%' => bytes(text, inner).or_else(|| rest.percent_u()),
-        '\\' => bytes(text, inner).or_else(|| rest.backslash()),
-        '&' => rest.entity(),
-        _ => None,
-    };
-    Some(undone.unwrap_or((first, length)))
+    Some(at - from)
 }
 
 /// The characters of a text from a place on, with some layers undone.
 #[derive(Clone, Copy)]
 struct Reader<'t> {
-    text: &'t str,
+    text: &'t Text,
+    /// Where the character begins that is read.
+    from: usize,
     at: usize,
     layer: usize,
 }
@@ -117,13 +155,17 @@ impl Iterator for Reader<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
-        let (c, length) = read(&self.text[self.at..], self.layer)?;
+        let (c, length) = self.text.read(self.at, self.layer)?;
         self.at += length;
         Some(c)
     }
 }
 
 impl Reader<'_> {
+    fn length(&self) -> usize {
+        self.at - self.from
+    }
+
     /// So many digits.
     fn digits(&mut self, count: usize, radix: u32) -> Option<u32> {
         (0..count).try_fold(0, |number, _| Some(number * radix + self.next()?.to_digit(radix)?))
@@ -137,7 +179,7 @@ impl Reader<'_> {
     fn percent_u(mut self) -> Option<(char, usize)> {
         self.follows('u')?;
         let code = self.digits(4, 16)?;
-        Some((char::from_u32(code)?, self.at))
+        Some((char::from_u32(code)?, self.length()))
     }
 
     /// What follows a backslash: `u00e4` and pairs of them, `u{e4}`, `U000000e4`, `n`, `t`, `r`, or the character itself.
@@ -146,12 +188,12 @@ impl Reader<'_> {
         let c = self.next()?;
         let code = match c {
             'u' | 'U' => after.code_point(),
-            'n' => Some(('\n', self.at)),
-            't' => Some(('\t', self.at)),
-            'r' => Some(('\r', self.at)),
+            'n' => Some(('\n', self.length())),
+            't' => Some(('\t', self.length())),
+            'r' => Some(('\r', self.length())),
             _ => None,
         };
-        Some(code.unwrap_or((c, self.at)))
+        Some(code.unwrap_or((c, self.length())))
     }
 
     fn code_point(mut self) -> Option<(char, usize)> {
@@ -161,7 +203,7 @@ impl Reader<'_> {
             let mut code = 0_u32;
             for _ in 0..7 {
                 match braced.next()? {
-                    '}' => return Some((char::from_u32(code)?, braced.at)),
+                    '}' => return Some((char::from_u32(code)?, braced.length())),
                     digit => code = code * 16 + digit.to_digit(16)?,
                 }
             }
@@ -169,23 +211,23 @@ impl Reader<'_> {
         }
         let mut long = self;
         if let Some(c) = long.digits(8, 16).filter(|_| is_long).and_then(char::from_u32) {
-            return Some((c, long.at));
+            return Some((c, long.length()));
         }
         let high = self.digits(4, 16)?;
         if !(0xd800..0xdc00).contains(&high) {
-            return Some((char::from_u32(high)?, self.at));
+            return Some((char::from_u32(high)?, self.length()));
         }
         self.follows('\\')?;
         self.next().filter(|c| matches!(c, 'u' | 'U'))?;
         let low = self.digits(4, 16)?;
-        Some((char::decode_utf16([high as u16, low as u16]).next()?.ok()?, self.at))
+        Some((char::decode_utf16([high as u16, low as u16]).next()?.ok()?, self.length()))
     }
 
     /// `#228;`, `#xE4;`, `auml;`; the semicolon may be missing.
     fn entity(self) -> Option<(char, usize)> {
         let (c, end) = self.number().or_else(|| self.named())?;
         let mut after = end;
-        Some((c, if after.next() == Some(';') { after.at } else { end.at }))
+        Some((c, if after.next() == Some(';') { after.length() } else { end.length() }))
     }
 
     fn number(mut self) -> Option<(char, Self)> {
@@ -220,20 +262,20 @@ impl Reader<'_> {
 }
 
 /// A character that is written as the bytes of its UTF-8, `%C3%A4`, `\xc3\xa4` or `\303\244`, or as its one byte of ISO-8859-1.
-fn bytes(text: &str, inner: usize) -> Option<(char, usize)> {
-    let mut reader = Reader { text, at: 0, layer: inner };
+fn bytes(text: &Text, from: usize, inner: usize) -> Option<(char, usize)> {
+    let mut reader = Reader { text, from, at: from, layer: inner };
     let first = byte(&mut reader)?;
     let length = match first {
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,
         0xf0..=0xf4 => 4,
-        _ => return Some((char::from(first), reader.at)),
+        _ => return Some((char::from(first), reader.length())),
     };
     let (mut utf8, mut whole) = ([first, 0, 0, 0], reader);
     let is_whole = utf8[1..length].iter_mut().all(|place| byte(&mut whole).map(|byte| *place = byte).is_some());
     match std::str::from_utf8(&utf8[..length]).ok().filter(|_| is_whole).and_then(|c| c.chars().next()) {
-        Some(c) => Some((c, whole.at)),
-        None => Some((char::from(first), reader.at)),
+        Some(c) => Some((c, whole.length())),
+        None => Some((char::from(first), reader.length())),
     }
 }
 
@@ -311,7 +353,7 @@ mod tests {
 
     fn lengths(text: &str, c: char) -> Vec<usize> {
         let mut found = Vec::new();
-        spellings(text, c, |length| found.push(length));
+        spellings(&Text::of(text.to_owned()), 0, c, |length| found.push(length));
         found
     }
 
