@@ -97,13 +97,13 @@ pub(super) fn post(transaction: &Transaction, posting: &Posting, now: UtcMs) -> 
 fn post_message(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) -> Result<(), HistoryError> {
     let receiver = message.receiver.as_str();
     if let Some(cancelled) = &message.cancels {
-        let sql = "UPDATE outbox SET done = 1 WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?3";
+        let sql = "UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?3";
         if transaction.execute(sql, params![receiver, cancelled, now])? > 0 {
             return Ok(());
         }
         if message.body.is_empty() {
             // Nothing will follow that takes it back: what was not delivered yet is not true any more.
-            transaction.execute("UPDATE outbox SET done = 1 WHERE receiver = ?1 AND key = ?2 AND done = 0", params![receiver, cancelled])?;
+            transaction.execute("UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND key = ?2 AND done = 0", params![receiver, cancelled])?;
         }
     }
     if !message.body.is_empty() {
@@ -115,10 +115,10 @@ fn post_message(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) ->
     Ok(())
 }
 
-/// Notes what became of a try.
+/// Notes what became of a try. Of a message that is over only the key is kept, so that it is not sent again.
 pub(super) fn sent(connection: &mut Connection, id: i64, fate: Fate, again_at: UtcMs) -> Result<(), HistoryError> {
     let transaction = connection.transaction()?;
-    let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3 WHERE id = ?1";
+    let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3, body = iif(MAX(done, ?2), '', body) WHERE id = ?1";
     transaction.execute(sql, params![id, fate == Fate::Over, again_at])?;
     match fate {
         Fate::Again => {}
@@ -251,6 +251,22 @@ mod tests {
         assert_eq!(beyond(&ends, |id| id == 1), [0, 2, 3], "of ends alone the oldest");
         let blind: Vec<_> = (0..24).map(|n| (n, format!("{} - {}-{n}-1.{n}", ["unknown", "unknown", "known"][n as usize % 3], n / 3), 0)).collect();
         assert_eq!(beyond(&blind, |_| false), [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn of_a_message_that_is_over_only_its_key_is_kept() {
+        let mut connection = in_memory().expect("a database");
+        connection.execute_batch(TABLES).expect("tables");
+        connection.execute("INSERT INTO outbox (id, receiver, key, body, not_before) VALUES (1, 'ops', 'down 7 1', 'words', 0)", []).expect("a message");
+        let kept = |connection: &Connection| {
+            connection
+                .query_row("SELECT key, body, done FROM outbox", [], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, bool>(2)?)))
+                .expect("read")
+        };
+        sent(&mut connection, 1, Fate::Again, 5).expect("noted");
+        assert_eq!(kept(&connection), ("down 7 1".into(), "words".into(), false));
+        sent(&mut connection, 1, Fate::Over, 5).expect("noted");
+        assert_eq!(kept(&connection), ("down 7 1".into(), String::new(), true));
     }
 
     #[test]
