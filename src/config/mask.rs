@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use idna::punycode::decode_to_string as punycode;
 use zeroize::Zeroizing;
 
@@ -46,7 +47,7 @@ impl Mask {
             // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL may be cut at what has a meaning in it.
             let parts = secret.reveal().split([' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%']).filter(|part| part.len() >= LEAST_PART);
             let parts: Vec<Secret> = parts.map(Secret::new).chain(encoded(secret.reveal()).into_iter().map(Secret::new)).collect();
-            for one in std::iter::once(secret).chain(parts) {
+            for one in composed(&secret).into_iter().chain(std::iter::once(secret)).chain(parts) {
                 if one.reveal().len() >= LEAST && !all.contains(&one) {
                     all.push(one);
                 }
@@ -162,6 +163,16 @@ fn without_in_labels(text: String, secrets: &[Secret]) -> String {
     labels.iter().fold(text.clone(), |text, label| text.replace(label, MASK))
 }
 
+/// The secret as it is in the other Unicode normalization forms: with letters and their marks apart, and as one.
+fn composed(secret: &Secret) -> Vec<Secret> {
+    let text = secret.reveal();
+    if text.is_ascii() {
+        return Vec::new();
+    }
+    let forms = [DecomposingNormalizerBorrowed::new_nfd().normalize(text), ComposingNormalizerBorrowed::new_nfc().normalize(text)];
+    forms.into_iter().filter(|form| form != text).map(|form| Secret::new(form.into_owned())).collect()
+}
+
 /// The secret as a server encodes it that looks at its bytes, perhaps after it has changed the case.
 fn encoded(secret: &str) -> Vec<String> {
     let mut cases = [secret.to_owned(), secret.to_lowercase(), secret.to_uppercase()].map(Zeroizing::new).to_vec();
@@ -191,7 +202,7 @@ fn in_base64(secret: &[u8]) -> Vec<String> {
         for engine in [&STANDARD, &URL_SAFE] {
             let text = Zeroizing::new(engine.encode(&*bytes));
             let inner = text.get(from..to).unwrap_or_default().to_owned();
-            if inner.len() > LEAST && !found.contains(&inner) {
+            if inner.len() >= LEAST && !found.contains(&inner) {
                 found.push(inner);
             }
         }
@@ -265,6 +276,15 @@ mod tests {
             assert_eq!(masked(secret, text), MASK, "{secret} as {text}");
         }
         assert_eq!(masked("aBc", "ABC"), "ABC");
+    }
+
+    #[test]
+    fn letters_with_their_marks_apart_and_a_short_password_in_base64_are_masked() {
+        assert_eq!(masked("geheim-schlüssel", "bad geheim-schlu\u{308}ssel!"), format!("bad {MASK}!"));
+        assert_eq!(masked("geheim-schlüssel", r"bad geheim-schlu\u{308}ssel!"), format!("bad {MASK}!"));
+        assert_eq!(masked("geheim-schlu\u{308}ssel", "bad geheim-schlüssel!"), format!("bad {MASK}!"));
+        let shown = masked("a1b2", &STANDARD.encode("bob:a1b2"));
+        assert!(shown.contains(MASK), "{shown}");
     }
 
     #[test]
