@@ -156,3 +156,28 @@ fn bounds_of_whole_minutes_are_whole_minutes() {
     let found = result(&["a"], "each", WHOLE, &beside);
     assert_eq!((&found["down_ms"], &found["down_upper_ms"], &found["unknown_ms"]), (&json!(0), &json!(60_000), &json!(30_000)));
 }
+
+#[test]
+fn an_outage_of_a_parallel_contract_that_has_just_begun_counts_with_length_0() {
+    let down = |list: &[(u64, i64)]| -> Value { list.iter().map(|(outage, from)| json!({"outage": outage, "from": at(*from), "to": null})).collect() };
+    let of = |components: Value| {
+        let whole = json!({"schema": "probity-timeline/2", "from": "2026-11-01T00:00:00Z", "to": at(600), "components": components});
+        result(&["a", "b"], "parallel", "", &whole)
+    };
+    let begun = json!({"name": "b", "down": down(&[(9, 600)])});
+    for since in [0, 600] {
+        let found = of(json!([{"name": "a", "down": down(&[(7, since)])}, begun]));
+        let one = &found["outages"][0];
+        assert_eq!(
+            (&found["spells"]["count"], &one["from"], &one["to"], &one["down_ms"]),
+            (&json!(1), &json!(at(600).replace(".000Z", "Z")), &Value::Null, &json!(0)),
+            "{found}"
+        );
+    }
+    assert_eq!(of(json!([{"name": "a"}, begun]))["spells"]["count"], 0, "the other keeps it up");
+    let lost = json!({"name": "a", "unknown": spans(&[(300, 600)])});
+    assert_eq!(of(json!([lost, begun]))["spells"]["count"], 0, "of the other nothing is known");
+    // Down before, and unknown since: the end of no length says that nothing has come up.
+    let interrupted = json!({"name": "a", "down": [{"outage": 7, "from": at(0), "to": at(300)}, {"outage": 7, "from": at(600), "to": null}], "unknown": spans(&[(300, 600)])});
+    assert_eq!(of(json!([interrupted, begun]))["spells"]["count"], 0);
+}

@@ -19,7 +19,7 @@ use crate::config::build_maintenance::civil;
 use crate::engine::board::Board;
 use crate::engine::drive::{Control, Request};
 use crate::expose::api;
-use crate::expose::figures::sums_json;
+use crate::expose::figures::{called_now, sums_json};
 use crate::judgement::maintenance::{Origin, Stored, Window};
 use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Announcement, Contract, PeriodKind};
@@ -135,7 +135,9 @@ impl Desk {
     }
 
     async fn declare(&self, request: &Value, by: String) -> Result<Value, String> {
-        let window = window(request)?;
+        let mut window = window(request)?;
+        let renamed = self.renamed(&window.components).await?;
+        renamed.iter().for_each(|(before, now)| replace(&mut window.components, before, now));
         let at = now();
         let next = window.occurrences(Span::new(at, OPEN.min(at + 400 * 86_400_000))).into_iter().next();
         let next = next.filter(|s| s.from >= at).ok_or("the window begins in the past: maintenance is declared before it begins, never for time past")?;
@@ -154,8 +156,26 @@ impl Desk {
         let recorded = self.record(Request::DeclareWindow { window, by }).await?;
         Ok(json!({
             "schema": "probity-maintenance-added/1", "id": id.as_str(), "recorded_at": format_utc(recorded),
-            "next": {"from": format_utc(next.from), "to": format_utc(next.to)}, "contracts": contracts, "note": note,
+            "next": {"from": format_utc(next.from), "to": format_utc(next.to)}, "contracts": contracts, "note": note, "renamed": renamed_json(&renamed),
         }))
+    }
+
+    fn has_component(&self, name: &Name) -> bool {
+        self.board.plan.load().components.contains_key(name) || self.board.entries().iter().any(|e| e.endpoint.load().component == *name)
+    }
+
+    /// The components among these that have another name now, with that name.
+    async fn renamed(&self, components: &[Name]) -> Result<Vec<(Name, Name)>, String> {
+        let unknown: Vec<Name> = components.iter().filter(|name| !self.has_component(name)).cloned().collect();
+        if unknown.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (board, directory) = (self.board.clone(), self.state_dir.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let connection = schema::open_to_read(&directory)?;
+            called_now(&connection, &api::parts_of(&connection, &board)?, &unknown)
+        });
+        found.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
     }
 
     /// A window names what the config has.
@@ -164,13 +184,9 @@ impl Desk {
     }
 
     fn knows_all(&self, components: &[Name], endpoints: &[Name]) -> Result<(), String> {
-        let plan = self.board.plan.load();
         let entries = self.board.entries();
-        for name in components {
-            let is_known = plan.components.contains_key(name) || entries.iter().any(|e| e.endpoint.load().component == *name);
-            if !is_known {
-                return Err(format!("there is no component `{name}`"));
-            }
+        if let Some(name) = components.iter().find(|name| !self.has_component(name)) {
+            return Err(format!("there is no component `{name}`"));
         }
         for name in endpoints {
             if !entries.iter().any(|e| e.endpoint.load().name == *name) {
@@ -188,7 +204,7 @@ impl Desk {
         }
         let body = json!({"of": seq, "text": text, "by": by});
         let recorded = self.record(Request::Correct { kind: "annotation", body }).await?;
-        Ok(json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null}))
+        Ok(json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null, "renamed": {}}))
     }
 
     /// Reads the config again. The answer quotes faults of the config: who may ask can read it.
@@ -218,7 +234,7 @@ impl Desk {
 
     /// Takes time out of the accounting, with what it was before and after. Raw counters stay.
     async fn exclude(&self, request: &Value, by: String) -> Result<Value, String> {
-        let (components, endpoints) = (list(request, "components")?, list(request, "endpoints")?);
+        let (mut components, endpoints) = (list(request, "components")?, list(request, "endpoints")?);
         if components.is_empty() && endpoints.is_empty() {
             return Err("name what is excluded: --component or --endpoint".into());
         }
@@ -230,6 +246,8 @@ impl Desk {
         if to > now() {
             return Err("--to lies in the future: a correction speaks of what is recorded; declare maintenance for time to come".into());
         }
+        let renamed = self.renamed(&components).await?;
+        renamed.iter().for_each(|(before, now)| replace(&mut components, before, now));
         self.knows_all(&components, &endpoints)?;
         let reason = said(request, "reason")?;
         let (board, directory) = (self.board.clone(), self.state_dir.clone());
@@ -249,12 +267,26 @@ impl Desk {
             "components": names(&components), "endpoints": names(&endpoints), "from": format_utc(from), "to": format_utc(to), "reason": reason, "by": by,
             "before": sums, "after": nothing,
         });
-        let answer = json!({"before": body["before"], "after": body["after"]});
+        let (before, after) = (body["before"].clone(), body["after"].clone());
         let recorded = self.record(Request::Correct { kind: "exclusion", body }).await?;
-        Ok(
-            json!({"schema": "probity-correction/1", "kind": "exclusion", "recorded_at": format_utc(recorded), "before": answer["before"], "after": answer["after"]}),
-        )
+        Ok(json!({
+            "schema": "probity-correction/1", "kind": "exclusion", "recorded_at": format_utc(recorded), "before": before, "after": after,
+            "renamed": renamed_json(&renamed),
+        }))
     }
+}
+
+/// A component by the name that it has now, once.
+fn replace(list: &mut Vec<Name>, before: &Name, now: &Name) {
+    let has_it = list.contains(now);
+    list.retain(|name| name != before);
+    if !has_it {
+        list.push(now.clone());
+    }
+}
+
+fn renamed_json(renamed: &[(Name, Name)]) -> Value {
+    renamed.iter().map(|(before, now)| (before.to_string(), json!(now.as_str()))).collect::<serde_json::Map<_, _>>().into()
 }
 
 fn said(request: &Value, key: &str) -> Result<String, String> {

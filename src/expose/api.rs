@@ -221,7 +221,7 @@ pub fn grouped(connection: &Connection, plan: &Plan, extents: &[(Name, Name, Ext
     };
     for (endpoint, component, extent) in extents {
         join(component.clone(), endpoint, extent, false);
-        for earlier in makeup.earlier(endpoint.as_str(), component.as_str()).into_iter().filter_map(|c| Name::new(c).ok()) {
+        for earlier in makeup.moves().earlier(endpoint.as_str(), component.as_str()).into_iter().filter_map(|c| Name::new(c).ok()) {
             join(earlier, endpoint, extent, true);
         }
     }

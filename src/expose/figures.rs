@@ -214,7 +214,8 @@ fn single_results(
         let why = "it has several endpoints; give each a component of its own, and let the contract combine them";
         return Ok((None, Some(why.to_owned())));
     };
-    let served = Spans::new(vec![Span::new(record.from.unwrap_or(period.to), period.to)]).minus(&Spans::new(record.absent.clone())).cut(period);
+    // Time in which it belonged to another component is not served here, and its results of then are not this component's.
+    let served = Spans::new(vec![Span::new(record.from.unwrap_or(period.to), period.to)]).minus(&record.away()).cut(period);
     if let Some(hole) = served.minus(spans).as_slice().first() {
         let why = format!(
             "those from {} to {} were not recorded, as no contract that counts slices was loaded then; a period that begins later can be judged",
@@ -223,7 +224,12 @@ fn single_results(
         );
         return Ok((None, Some(why)));
     }
-    Ok((Some(past::results(connection, endpoint, period, which)?), None))
+    let mut results = past::results(connection, endpoint, period, which)?;
+    let elsewhere = Spans::new(record.outside.clone());
+    if !elsewhere.as_slice().is_empty() {
+        results.retain(|(at, _)| elsewhere.cut(Span::new(*at, at + 1)).length() == 0);
+    }
+    Ok((Some(results), None))
 }
 
 /// The windows that were declared in a period, as contracts read them: by component.
@@ -261,6 +267,13 @@ fn renamed(connection: &Connection, parts: &[Part]) -> Result<Vec<(Name, Span, N
         list.extend(lineage.earlier.iter().filter_map(|(span, name)| Some((part.component.clone(), *span, Name::new(name).ok()?))));
     }
     Ok(list)
+}
+
+/// Of components that are not there under these names, those that go on under another, with that name.
+pub fn called_now(connection: &Connection, parts: &[Part], names: &[Name]) -> Result<Vec<(Name, Name)>, HistoryError> {
+    let renamed = renamed(connection, parts)?;
+    let latest = |name: &Name| renamed.iter().filter(|(.., earlier)| earlier == name).max_by_key(|(_, span, _)| span.to).map(|(now, ..)| now.clone());
+    Ok(names.iter().filter_map(|name| Some((name.clone(), latest(name)?))).collect())
 }
 
 /// `probity-timeline/2` of components over a period.

@@ -59,7 +59,10 @@ pub fn component(name: &str, versions: &[Version], (records, apart): (&[Record],
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
     let ((down, possible_down), mut unknown) = match records {
         [record] if apart.as_slice().is_empty() => of_one(record, &combined, period),
-        _ => (of_several(&combined, records, period), why_unknown(&combined.unknown, records)),
+        _ => {
+            let combine = versions.last().map_or(Combine::Series, |last| last.combine);
+            (of_several(&combined, (records, combine), period), why_unknown(&combined.unknown, records))
+        }
     };
     let apart = apart.cut(period);
     unknown.extend(apart.as_slice().iter().map(|s| (*s, Some(Reason::Reconfigured.as_str().to_owned()))));
@@ -144,15 +147,16 @@ fn stretches_of(o: &OutageSpan, record: &Record, proven: &Spans, period: Span) -
     list
 }
 
-/// Outages of several endpoints together: numbered after the endpoint's outage with which each began.
-fn of_several(combined: &Timeline, records: &[Record], period: Span) -> Down {
+/// Outages of several endpoints together: numbered after the endpoint's outage with which each began. `combine`: as they are combined at the
+/// end of the record.
+fn of_several(combined: &Timeline, (records, combine): (&[Record], Combine), period: Span) -> Down {
     let up = combined.covered.minus(&combined.down).minus(&combined.unknown);
     let began_with = |at: i64| {
         let all = records.iter().flat_map(|r| r.outages.iter().map(move |o| (o, r)));
         let touching = all.filter(|(o, r)| o.from <= at && at <= o.to.unwrap_or(r.settled));
         touching.max_by_key(|(o, _)| (o.from, o.id)).map(|(o, _)| o.id)
     };
-    let (mut down, possible) = of_sets(&combined.down, &combined.down_lower, &combined.down_upper, &up, began_with);
+    let (mut down, mut possible) = of_sets(&combined.down, &combined.down_lower, &combined.down_upper, &up, began_with);
     let settled = records.iter().filter(|r| r.from.is_some()).map(|r| r.settled).min().unwrap_or(period.to);
     let is_open = records.iter().any(|r| r.outages.iter().any(|o| o.to.is_none()));
     let edge = combined.end();
@@ -164,9 +168,50 @@ fn of_several(combined: &Timeline, records: &[Record], period: Span) -> Down {
             let at_edge = Outage { is_open: true, from: edge, to: edge, from_earliest: edge, from_latest: edge, to_earliest: edge, to_latest: edge, ..*last };
             down.push(at_edge);
         }
+        _ if settled <= period.to => {
+            if let Some(mut begun) = just_begun(records, combine, settled) {
+                // Until it is longer, what possibly was down before it is its own doubt.
+                begun.from_earliest = possible.iter().filter(|s| s.to == settled).map(|s| s.from).fold(begun.from_earliest, i64::min);
+                possible.retain(|s| s.to != settled);
+                down.push(begun);
+            }
+        }
         _ => {}
     }
     (down, possible)
+}
+
+/// The outage of several endpoints that begins as their record ends: a stretch of no length with an open end.
+fn just_begun(records: &[Record], combine: Combine, at: i64) -> Option<Outage> {
+    let begins = |o: &&OutageSpan| o.to.is_none() && o.from == at;
+    let newest = records.iter().flat_map(|r| &r.outages).filter(begins).max_by_key(|o| o.id)?;
+    let after: Vec<Timeline> = records.iter().map(|r| just_after(r, at)).collect();
+    let is_down = Timeline::combined(&after, combine).down.length() > 0;
+    is_down.then_some(Outage {
+        outage: Some(newest.id),
+        is_open: true,
+        excluded_by: None,
+        from: at,
+        to: at,
+        from_earliest: newest.from_earliest,
+        from_latest: newest.from_latest,
+        to_earliest: at,
+        to_latest: at,
+    })
+}
+
+/// The first millisecond after the end of a record, as far as it is known: an outage that is open there goes on.
+fn just_after(record: &Record, at: i64) -> Timeline {
+    let span = Span::new(at, at + 1);
+    if record.settled > at || record.from.is_none_or(|from| from > at) {
+        return record.timeline(span);
+    }
+    let absent = record.away().cut(span);
+    let covered = Spans::new(vec![span]).minus(&absent);
+    let is_unknown = record.unknown.iter().any(|(u, _)| u.from < at && at <= u.to);
+    let is_down = record.outages.iter().any(|o| o.to.is_none() && (o.from == at || o.from < at && !is_unknown));
+    let only = |holds: bool| if holds { covered.clone() } else { Spans::default() };
+    Timeline { down: only(is_down), unknown: only(is_unknown && !is_down), absent, covered, ..Timeline::default() }
 }
 
 /// Unknown time of several endpoints together, with the reason of one that was unknown then; where they differ, the first in the
@@ -328,5 +373,31 @@ mod tests {
         assert_eq!(alone, [(Some(7), 100, 400, false), (Some(7), 1000, 1000, true)]);
         assert_eq!(ends(&[record(Some(open), 400), record(None, 400)]), alone, "as of one endpoint");
         assert_eq!(ends(&[record(Some(open), 1000), record(None, 400)]), [(Some(7), 100, 1000, true)]);
+    }
+
+    #[test]
+    fn an_outage_of_several_that_has_just_begun_is_listed_with_length_0_and_an_open_end() {
+        let open = |from: i64| OutageSpan { id: 7, from, from_earliest: from - 10, from_latest: from + 1, to: None, to_earliest: None, to_latest: None };
+        // Nothing of them is unknown.
+        let up = || Record { unknown: Vec::new(), ..record(None, 1000) };
+        let down = |from: i64| Record { unknown: Vec::new(), ..record(Some(open(from)), 1000) };
+        let of = |records: &[Record], combine: Combine| {
+            let one = component("c", &Version::ever(combine, Service::default()), (records, &Spans::default()), Span::new(0, 1000));
+            assert_eq!(one.sums.down, one.recorded.down.iter().map(|o| (o.to - o.from) as u64).sum::<u64>());
+            let is_its_doubt_apart = !one.recorded.down.is_empty() && !one.recorded.possible_down.is_empty();
+            assert!(!is_its_doubt_apart, "{:?}", one.recorded);
+            one.recorded.down.iter().map(|o| (o.outage, o.from_earliest, o.from, o.to, o.is_open)).collect::<Vec<_>>()
+        };
+        let begun = [(Some(7), 990, 1000, 1000, true)];
+        assert_eq!(of(&[down(1000)], Combine::Series), begun, "of one endpoint");
+        assert_eq!(of(&[down(1000), up()], Combine::Series), begun);
+        assert_eq!(of(&[down(1000), up()], Combine::Parallel), [], "the other keeps it up");
+        assert_eq!(of(&[down(1000), down(1000)], Combine::Parallel), begun);
+        let since: Vec<_> = of(&[down(1000), down(400)], Combine::Parallel).iter().map(|o| (o.2, o.3, o.4)).collect();
+        assert_eq!(since, [(1000, 1000, true)], "the first is down since before, the second only now");
+        assert_eq!(of(&[down(1000), up()], Combine::AtLeast(2)), begun);
+        assert_eq!(of(&[down(1000), up()], Combine::AtLeast(1)), []);
+        let lost = record(None, 900);
+        assert_eq!(of(&[down(1000), lost], Combine::Parallel).len(), 0, "of the other nothing is known");
     }
 }

@@ -276,3 +276,186 @@ async fn a_component_that_is_made_of_a_part_of_another_has_no_clean_past() {
     let joined = report["changed"].as_array().and_then(|l| l.iter().find(|c| c["what"] == "joined")).expect("the change is told");
     assert!(joined["before"] == "shop" && joined["figure_before"]["up_ms"].as_u64() > Some(0), "{joined}");
 }
+
+fn said(output: &std::process::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn corrections_and_windows_follow_a_component_that_is_renamed() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let text = |component: &str| {
+        let web = http("web", switch.port).replace("name = \"web\"", &format!("name = \"web\"\ncomponent = \"{component}\""));
+        format!("{QUICK}[component.{component}]\n{web}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"{component}\"]\n")
+    };
+    let state = directory.path().join("state").to_str().expect("UTF-8").to_owned();
+    let daemon = Daemon::start(directory.path(), &text("shop")).await;
+    // An outage that is excluded under the component's first name before it is renamed, and one after.
+    for component in ["shop", "store"] {
+        if component == "store" {
+            reload(&daemon, &text(component)).await;
+        }
+        let down = after_an_outage(&daemon, &switch, "web").await;
+        daemon.until(|d| async move { figures(d, component).await["down_ms"] == down }).await;
+        let outage = daemon.json("/api/v1/outages").await["outages"][0].clone();
+        let (from, to) = (outage["from"].as_str().expect("a start"), outage["to"].as_str().expect("an end"));
+        let done = probity(&["history", "exclude", "--state-dir", &state, "--component", "shop", "--from", from, "--to", to, "--reason", "agreed"]);
+        assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+        assert_eq!(said(&done).contains("the component shop is called store now"), component == "store", "{}", said(&done));
+        assert_eq!(figures(&daemon, component).await["down_ms"], 0);
+    }
+    assert_eq!(figures(&daemon, "store").await["down_ms"], 0, "both are excluded");
+    let (report, _) = proven(directory.path());
+    assert_eq!(report["evaluation"]["results"][0]["down_ms"], 0, "{report}");
+    assert_eq!(report["excluded"].as_array().map(Vec::len), Some(2), "{}", report["excluded"]);
+    let tomorrow = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 86_400_000);
+    let start = ["--start", &tomorrow, "--duration", "1h", "--reason", "x", "--state-dir", &state];
+    let added = probity(&[&["maintenance", "add", "--component", "shop"], &start[..]].concat());
+    assert_eq!(added.status.code(), Some(0), "{}", said(&added));
+    let list = super::cli::checked(&probity(&["maintenance", "list", "--json", "--state-dir", &state]).stdout);
+    assert_eq!(list["windows"][0]["components"], serde_json::json!(["store"]), "{list}");
+    let unknown = probity(&[&["maintenance", "add", "--component", "attic"], &start[..]].concat());
+    assert_eq!((unknown.status.code(), said(&unknown).contains("there is no component `attic`")), (Some(1), true), "{}", said(&unknown));
+}
+
+/// A correction of a component concerns those who belonged to it: it takes nothing out of another to which an endpoint belonged then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_moves_into_an_excluded_component_keeps_its_outage_where_it_was() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let steady = answering(ok("", b"")).await;
+    let text = |of_web: &str| {
+        let of = |name: &str, port: u16, component: &str| http(name, port).replace("probe.http", &format!("component = \"{component}\"\nprobe.http"));
+        let (web, spare) = (of("web", switch.port, of_web), of("spare", steady, "attic"));
+        format!("{QUICK}[component.shop]\n[component.attic]\n{web}{spare}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\n")
+    };
+    let daemon = Daemon::start(directory.path(), &text("shop")).await;
+    daemon.until_state("spare", "up").await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    daemon.until(|d| async move { figures(d, "shop").await["down_ms"] == down }).await;
+    let outage = daemon.json("/api/v1/outages").await["outages"][0].clone();
+    let (from, to) = (outage["from"].as_str().expect("a start"), outage["to"].as_str().expect("an end"));
+    let state = directory.path().join("state").to_str().expect("UTF-8").to_owned();
+    let done = probity(&["history", "exclude", "--state-dir", &state, "--component", "attic", "--from", from, "--to", to, "--reason", "agreed"]);
+    assert_eq!(done.status.code(), Some(0), "{}", said(&done));
+    reload(&daemon, &text("attic")).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
+    assert_eq!(proven(directory.path()).0["evaluation"]["results"][0]["down_ms"], down);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenants_report_names_no_component_of_another() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let steady = answering(ok("", b"")).await;
+    let text = |of_web: &str| {
+        let of = |name: &str, port: u16, component: &str| http(name, port).replace("probe.http", &format!("component = \"{component}\"\nprobe.http"));
+        let endpoints = of("one", switch.port, of_web) + &of("two", steady, "attic") + &of("three", steady, "shop");
+        let tenants = ["shop", "attic"].map(|c| format!("[[tenant]]\nname = \"of-{}\"\nsla = \"s\"\ncomponents = [\"{c}\"]\nfee = \"1.00\"\n", &c[..1]));
+        format!(
+            "{QUICK}[component.shop]\n[component.attic]\n[component.cellar]\n{endpoints}[sla.s]\nobjective = \"99.9\"\ncurrency = \"EUR\"\ncomponents = [\"shop\", \"attic\"]\n{}",
+            tenants.concat()
+        )
+    };
+    let daemon = Daemon::start(directory.path(), &text("shop")).await;
+    for name in ["one", "two", "three"] {
+        daemon.until_state(name, "up").await;
+    }
+    after_an_outage(&daemon, &switch, "one").await;
+    reload(&daemon, &text("attic")).await;
+    after_an_outage(&daemon, &switch, "one").await;
+    // What is made of a part of another shows what is recorded there, to who may see it.
+    reload(&daemon, &text("cellar").replace("components = [\"attic\"]", "components = [\"attic\", \"cellar\"]")).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (config, month) = (path("probity.toml"), month());
+    let journal = probity(&["export", "journal", "--tallies", "--config", &config]);
+    std::fs::write(path("journal.jsonl"), &journal.stdout).expect("written");
+    for (tenant, own, foreign, outages) in [("of-s", "shop", ["attic", "cellar"], 1), ("of-a", "attic", ["shop", "Shop"], 1)] {
+        let report = ["sla", "report", "--provisional", "--period", &month, "--config", &config, "--tenant", tenant];
+        for format in ["json", "md", "html", "csv"] {
+            let shown = String::from_utf8(probity(&[&report[..], &["--format", format]].concat()).stdout).expect("UTF-8");
+            for name in foreign {
+                assert!(!shown.contains(name), "{tenant} {format} has {name}: {shown}");
+            }
+            if format == "json" {
+                let object: Value = super::cli::checked(shown.as_bytes());
+                assert!(shown.contains(own));
+                assert_eq!(object["outages"].as_array().map(Vec::len), Some(outages), "{}", object["outages"]);
+                let moves: Vec<_> = object["changed"].as_array().into_iter().flatten().filter(|c| c["what"] == "left" || c["what"] == "joined").collect();
+                assert!(!moves.is_empty(), "{}", object["changed"]);
+                std::fs::write(path("report.json"), &shown).expect("written");
+                let verified = probity(&["sla", "verify", &path("report.json"), "--events", &path("journal.jsonl")]);
+                assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+            }
+        }
+    }
+}
+
+/// Time of which nothing says what a component would have been is unknown for a contract that counts slices as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slices_of_a_component_that_is_made_of_a_part_of_another_are_unknown_before() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let steady = answering(ok("", b"")).await;
+    let text = |of_web: &str| {
+        let of = |name: &str, port: u16, component: &str| http(name, port).replace("probe.http", &format!("component = \"{component}\"\nprobe.http"));
+        let endpoints = of("web", switch.port, of_web) + &of("spare", steady, "shop");
+        let measure = "measure = { slices = \"1s\", down_if = \"any_fail\" }\n";
+        // Results are recorded from the start, whatever is judged.
+        let old = format!("[sla.old]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\n{measure}");
+        format!("{QUICK}[component.shop]\n[component.store]\n{endpoints}{old}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"{of_web}\"]\n{measure}")
+    };
+    let daemon = Daemon::start(directory.path(), &text("shop")).await;
+    daemon.until_state("spare", "up").await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    reload(&daemon, &text("store")).await;
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    let config = directory.path().join("probity.toml");
+    let judged = probity(&["sla", "evaluate", "--config", config.to_str().expect("UTF-8"), "--sla", "s", "--period", &month(), "--json"]);
+    assert!(!judged.stdout.is_empty(), "{}", said(&judged));
+    let judged = super::cli::checked(&judged.stdout);
+    let result = &judged["results"][0];
+    assert_eq!(
+        (&result["component"], &result["down_ms"], &result["verdict"]),
+        (&Value::from("store"), &Value::from(0), &Value::from("undetermined")),
+        "{result}"
+    );
+    assert!(result["unknown_ms"].as_u64() >= Some(down) && result["up_ms"].as_u64() >= Some(1000), "{result}");
+    // As for a contract that counts time, but for the slices at the ends.
+    let store = figures(&daemon, "store").await;
+    let (by_time, by_slices) = (store["unknown_ms"].as_u64().expect("a number"), result["unknown_ms"].as_u64().expect("a number"));
+    assert!(by_time.abs_diff(by_slices) <= 2000, "{by_time} {by_slices}");
+}
+
+/// A component's outage is there from the moment it begins, with length 0 and an open end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_of_a_component_that_has_just_begun_is_listed_everywhere() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let steady = answering(ok("", b"")).await;
+    // Down at once, and not probed again for a while: nothing is settled after its first failure.
+    let slow = "component = \"shop\"\ninterval = \"1h\"\nretry_interval = \"1m\"\ndown_after = 1\nprobe.http";
+    let db = http("db", closed_port()).replace("probe.http", slow);
+    let web = http("web", steady).replace("probe.http", "component = \"shop\"\nprobe.http");
+    let text = format!("{QUICK}[component.shop]\n{db}{web}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\n");
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("db", "down").await;
+    daemon.until_state("web", "up").await;
+    let outage = daemon.json("/api/v1/outages").await["outages"][0].clone();
+    // The other is settled further.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let shop = figures(&daemon, "shop").await;
+    assert_eq!(shop["down"].as_array().map(Vec::len), Some(1), "{shop}");
+    let begun = &shop["down"][0];
+    assert_eq!((&begun["outage"], &begun["from"], &begun["to"]), (&outage["id"], &outage["from"], &Value::Null), "{shop}");
+    assert_eq!(shop["down_ms"], 0, "{shop}");
+    let (report, _) = proven(directory.path());
+    let result = &report["evaluation"]["results"][0];
+    assert_eq!(
+        (&result["spells"]["count"], &result["outages"][0]["to"], &result["outages"][0]["down_ms"]),
+        (&Value::from(1), &Value::Null, &Value::from(0)),
+        "{result}"
+    );
+    assert_eq!(report["timeline"]["components"][0]["down"][0]["to"], Value::Null, "{}", report["timeline"]);
+    let month = daemon.json("/api/v1/components?component=shop").await;
+    assert_eq!(month["components"][0]["spells"]["count"], 1, "{month}");
+}

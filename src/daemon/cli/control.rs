@@ -40,6 +40,12 @@ pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value)
     Exit::Fine
 }
 
+/// A line for each component that the request named by an earlier name.
+pub fn renamed(answer: &Value) -> String {
+    let renamed = answer["renamed"].as_object().into_iter().flatten();
+    renamed.map(|(before, now)| format!("  the component {before} is called {} now\n", now.as_str().unwrap_or("-"))).collect()
+}
+
 fn exchange(path: &std::path::Path, request: &Value) -> Result<Value, String> {
     let mut stream = UnixStream::connect(path).map_err(|e| e.to_string())?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;

@@ -46,6 +46,7 @@ pub fn run(command: &History) -> Exit {
             let request = json!({"do": "exclude", "components": component, "endpoints": endpoint, "from": from, "to": to, "reason": reason, "by": by});
             control::ask(place, &request, *json, |a| {
                 let mut out = format!("excluded from reports, page and API as of {}; raw counters and events stay\n", a["recorded_at"].as_str().unwrap_or("-"));
+                out.push_str(&control::renamed(a));
                 for (name, sums) in a["before"].as_object().into_iter().flatten() {
                     out.push_str(&format!("  {name}: {} ms down, {} ms unknown, {} ms up\n", sums["down_ms"], sums["unknown_ms"], sums["up_ms"]));
                 }

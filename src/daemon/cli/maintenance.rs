@@ -57,6 +57,7 @@ fn add(args: &MaintenanceAdd) -> Exit {
             text(&next["from"]),
             text(&next["to"])
         );
+        out.push_str(&control::renamed(answer));
         if let Some(note) = answer["note"].as_str() {
             out.push_str(&format!("note: {note}\n"));
         }

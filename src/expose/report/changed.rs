@@ -9,7 +9,7 @@ use super::super::figures::{Part, components, members, sums_json};
 use super::super::recorded::Service;
 use super::super::sla::instant;
 use crate::config::leaf::show_duration;
-use crate::judgement::timeline::{Combine, Span};
+use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::outward::history::HistoryError;
 use crate::outward::history::definitions::{cadences, changes};
 use crate::outward::history::lineage::Lineage;
@@ -34,13 +34,18 @@ struct Change {
     left: Option<Name>,
 }
 
-/// Every change that concerns the given components in a period, in order; `reached`: how far figures go.
-pub fn changed(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs) -> Result<Vec<Value>, HistoryError> {
-    changed_last(connection, parts, period, reached, usize::MAX)
+/// Every change that concerns the given components in a period, in order; `reached`: how far figures go. A reader of some components is told
+/// of no other: `only` these are named.
+pub fn changed(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs, only: Option<&[Name]>) -> Result<Vec<Value>, HistoryError> {
+    listed(connection, parts, (period, reached), usize::MAX, only)
 }
 
 /// The last so many of them.
 pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs, count: usize) -> Result<Vec<Value>, HistoryError> {
+    listed(connection, parts, (period, reached), count, None)
+}
+
+fn listed(connection: &Connection, parts: &[Part], (period, reached): (Span, UtcMs), count: usize, only: Option<&[Name]>) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let makeup = Makeup::read(connection, &calendar)?;
     let mut all: Vec<(Change, &Part)> = Vec::new();
@@ -62,6 +67,11 @@ pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reach
             let (_, found) = components(connection, std::slice::from_ref(part), span, Which::Sealed)?;
             Ok(found.first().map_or(Value::Null, |c| sums_json(&c.sums)))
         };
+        let is_told = |name: &str| only.is_none_or(|only| only.iter().any(|own| own.as_str() == name));
+        let moves = matches!(change.what, "joined" | "left");
+        let named = |value: &Value| if moves && !value.as_str().is_none_or(is_told) { Value::Null } else { value.clone() };
+        // What is recorded of it elsewhere is another reader's.
+        let is_hidden = change.left.as_ref().is_some_and(|component| !is_told(component.as_str()));
         let (own, until) = (change.endpoint.as_ref(), Span::new(period.from, change.at));
         let there = change.left.clone().map(|component| {
             let endpoints = part.endpoints.iter().filter(|(name, _)| Some(name) == own).cloned().collect();
@@ -69,7 +79,8 @@ pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reach
         });
         list.push(json!({
             "at": instant(change.at), "event": change.event, "component": part.component.as_str(), "endpoint": change.endpoint, "what": change.what,
-            "before": change.before, "after": change.after, "figure_before": figure(there.as_ref().unwrap_or(part), until)?,
+            "before": named(&change.before), "after": named(&change.after),
+            "figure_before": if is_hidden { Value::Null } else { figure(there.as_ref().unwrap_or(part), until)? },
             "figure_after": figure(part, Span::new(change.at, reached))?,
         }));
     }
@@ -103,8 +114,10 @@ fn of_endpoints(connection: &Connection, calendar: &Calendar, makeup: &Makeup, p
     let began = began(calendar, part);
     let mut list = Vec::new();
     let definitions = changes(connection)?;
-    let apart = Lineage::of(connection, makeup, part.component.as_str(), &members(calendar, part))?.apart;
+    let members = members(calendar, part);
+    let lineage = Lineage::of(connection, makeup, part.component.as_str(), &members)?;
     for (name, extent) in &part.endpoints {
+        let first = list.len();
         let mut put = |at, event, what, before, after| list.push(Change { at, event, endpoint: Some(name.clone()), what, before, after, left: None });
         for c in definitions.iter().filter(|c| c.endpoint == *name) {
             put(calendar.utc(c.at_ms), Some(c.seq), "definition", json!(c.before), json!(c.after));
@@ -120,9 +133,9 @@ fn of_endpoints(connection: &Connection, calendar: &Calendar, makeup: &Makeup, p
         if let Some(first) = extent.first_start.map(|at| calendar.utc(at)).filter(|at| *at > began + AT_ONCE_MS) {
             put(first, None, "added", Value::Null, Value::Null);
         }
-        for outside in makeup.outside(name, part.component.as_str()).as_slice() {
+        for outside in makeup.moves().outside(name, part.component.as_str()).as_slice() {
             // From where it came, and where it went.
-            let other = |at| makeup.component_at(name, at).map_or(Value::Null, |c| json!(c));
+            let other = |at| makeup.moves().component_at(name, at).map_or(Value::Null, |c| json!(c));
             put(outside.from, None, "left", json!(part.component.as_str()), other(outside.from));
             put(outside.to, None, "joined", other(outside.to - 1), json!(part.component.as_str()));
         }
@@ -133,7 +146,13 @@ fn of_endpoints(connection: &Connection, calendar: &Calendar, makeup: &Makeup, p
         if extent.is_gone {
             put(calendar.utc(extent.watermark), None, "out_of_service", Value::Null, Value::Null);
         }
+        // What it was while it belonged to another is told there.
+        let outside = members.iter().find(|m| m.0 == *name).map_or_else(Spans::default, |m| lineage.outside(makeup, m, part.component.as_str()));
+        let own: Vec<Change> = list.drain(first..).collect();
+        let is_elsewhere = |c: &Change| !matches!(c.what, "joined" | "left") && outside.cut(Span::new(c.at, c.at + 1)).length() > 0;
+        list.extend(own.into_iter().filter(|c| !is_elsewhere(c)));
     }
+    let apart = lineage.apart;
     for joined in list.iter_mut().filter(|c| c.what == "joined" && apart.as_slice().iter().any(|a| a.to == c.at)) {
         joined.left = joined.before.as_str().and_then(|c| Name::new(c).ok());
     }

@@ -284,7 +284,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     for (part, e) in report["extents"].as_array().into_iter().flatten().filter_map(|e| Some((e["component"].as_str()?, e))) {
         // Who belongs to another component now.
         let name = e["endpoint"].as_str().unwrap_or_default();
-        let is_former = makeup.outside(name, part).as_slice().last().is_some_and(|s| s.to >= i64::MAX / 4);
+        let is_former = makeup.moves().outside(name, part).as_slice().last().is_some_and(|s| s.to >= i64::MAX / 4);
         if let Some(part) = parts.iter_mut().find(|p| is_former && p.component.as_str() == part) {
             part.former.insert(name.to_owned());
         }
@@ -310,7 +310,8 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
     let outages = listed(connection, &parts, period).map_err(failed)?;
     let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
-    let changed = changed(connection, &parts, period, reached.to).map_err(failed)?.into();
+    let only = only_tenants.then_some(&contract.components[..]);
+    let changed = changed(connection, &parts, period, reached.to, only).map_err(failed)?.into();
     let changed = with_terms(changed, came_later(&told_of, &calendar, period, report));
     Ok(serde_json::json!({
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,

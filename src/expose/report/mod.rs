@@ -24,7 +24,7 @@ use self::expected::expected;
 use self::terms::{SUPERSEDED, came_later, earlier_salt};
 use super::api::{Marks, outage};
 use super::contracts::{latency, latency_json};
-use super::figures::{Part, components, maintenance};
+use super::figures::{Part, components, maintenance, members};
 use super::recorded::{Service, timeline_json, told as told_record};
 use super::sla::{answer, instant};
 use crate::config::Plan;
@@ -37,9 +37,11 @@ use crate::judgement::zones;
 use crate::outward::history::HistoryError;
 use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::definitions::{Told, cadences, told as told_definitions};
+use crate::outward::history::lineage::Lineage;
+use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::{Which, longest_blind, not_seen_below, sealed_until, tallies};
 use crate::outward::history::prune::Stub;
-use crate::outward::history::read::{Calendar, exclusions, outages};
+use crate::outward::history::read::{Calendar, StoredOutage, exclusions, outages};
 use crate::outward::history::tally::{tally_hours, tally_slots};
 use crate::words::{Name, UtcMs, format_utc};
 
@@ -179,7 +181,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "extents": extents_of(connection, &parts, period)?,
         "outages": listed(connection, &parts, period)?,
         "excluded": excluded(connection, &parts, period)?,
-        "changed": changed(connection, &parts, period, reached.to)?,
+        "changed": changed(connection, &parts, period, reached.to, subject.tenant.map(|_| &names[..]))?,
         "timeline": timeline,
         "events": events(connection)?,
     });
@@ -330,19 +332,30 @@ pub fn combine_text(combine: Combine) -> Value {
     }
 }
 
-/// Every outage of the endpoints that touches the period, with its bounds and its cause.
+/// Every outage of the endpoints that touches the period, with its bounds and its cause; of an endpoint that moved, those of the time in which
+/// it belonged to the component.
 fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
+    let makeup = Makeup::read(connection, &calendar)?;
     let (mut list, mut marks) = (Vec::new(), Marks::default());
-    for (name, _) in parts.iter().flat_map(|p| &p.endpoints) {
-        let own = outages(connection, &calendar, Some(name), period.from, 100_000)?;
-        let inside = own.iter().filter(|o| calendar.utc(o.from_earliest) < period.to);
-        for o in inside {
-            let mut value = outage(connection, o, &calendar, &mut marks)?;
-            // The ends that are surely inside the outage are those of its first and of its last failing probe.
-            value["first_failure_ended"] = value["from_latest"].clone();
-            value["last_failure_started"] = value["to_earliest"].clone();
-            list.push(value);
+    for part in parts {
+        let (component, members) = (part.component.as_str(), members(&calendar, part));
+        let lineage = Lineage::of(connection, &makeup, component, &members)?;
+        for member in &members {
+            let outside = lineage.outside(&makeup, member, component);
+            let utc = |at: u64| calendar.utc(at);
+            let is_of_it = |o: &StoredOutage| {
+                let whole = Span::new(utc(o.from), o.to.map_or(i64::MAX / 4, utc).max(utc(o.from) + 1));
+                utc(o.from_earliest) < period.to && Spans::new(vec![whole]).minus(&outside).length() > 0
+            };
+            for o in outages(connection, &calendar, Some(&member.0), period.from, 100_000)?.iter().filter(|o| is_of_it(o)) {
+                let mut value = outage(connection, o, &calendar, &mut marks)?;
+                value["component"] = json!(component);
+                // The ends that are surely inside the outage are those of its first and of its last failing probe.
+                value["first_failure_ended"] = value["from_latest"].clone();
+                value["last_failure_started"] = value["to_earliest"].clone();
+                list.push(value);
+            }
         }
     }
     list.sort_by_key(|o| o["seq"].as_u64());

@@ -291,6 +291,8 @@ impl Case<'_> {
             let apart = |o: &Outage| o.from == o.to && touches(o) && !sets.down.as_slice().iter().any(|s| s.from <= o.from && o.from <= s.to);
             pieces.extend(parts.iter().flat_map(|p| whole_outages(&p.down)).filter(apart));
             pieces.sort_by_key(|o| (o.from, o.to));
+        } else if by_time {
+            pieces.extend(self.just_begun(parts, sets));
         }
         let mut number = 0;
         for k in 0..pieces.len() {
@@ -300,6 +302,24 @@ impl Case<'_> {
         }
         // A number tells outages of one component apart; those of several together have none.
         whole_outages(&pieces).into_iter().map(|o| Outage { outage: None, ..o }).collect()
+    }
+
+    /// The outage that begins as the record ends, where all that take part are down from then on.
+    fn just_begun(&self, parts: &[&Recorded], sets: &Measured) -> Option<Outage> {
+        let at = self.timeline.to?;
+        let takes_part = |p: &&&Recorded| p.in_service.is_empty() || p.in_service.iter().any(|s| s.from <= at && at < s.to);
+        let is_down = |o: &Outage| o.is_open && o.to == at && o.from < at;
+        // What unknown time interrupts has an end of no length as well, and began before.
+        let begun = |p: &Recorded| whole_outages(&p.down).into_iter().rfind(|o| o.is_open && o.from == at && o.to == at);
+        let mut newest: Option<Outage> = None;
+        for part in parts.iter().filter(takes_part) {
+            match begun(part) {
+                Some(outage) => newest = Some(outage),
+                None if part.down.iter().any(is_down) => {}
+                None => return None,
+            }
+        }
+        newest.filter(|_| self.counts_at(sets, at) && !sets.down.as_slice().iter().any(|s| s.to == at))
     }
 
     /// Whether an outage that begins at an instant, and has no length yet, is one of the contract's.

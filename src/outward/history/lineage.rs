@@ -28,10 +28,10 @@ pub struct Lineage {
 impl Lineage {
     /// What became of the time in which a component had no member, as far as its members were in service then.
     pub fn of(connection: &Connection, makeup: &Makeup, component: &str, members: &[Member]) -> Result<Self, HistoryError> {
-        if !members.iter().any(|m| makeup.moved(&m.0).next().is_some()) {
+        if !members.iter().any(|m| makeup.moves().times(&m.0).next().is_some()) {
             return Ok(Self::default());
         }
-        let own: Vec<(&Member, Spans)> = members.iter().map(|m| (m, makeup.inside(&m.0, component).cut(Span::new(m.1, EVER)))).collect();
+        let own: Vec<(&Member, Spans)> = members.iter().map(|m| (m, makeup.moves().inside(&m.0, component).cut(Span::new(m.1, EVER)))).collect();
         let Some(first) = members.iter().map(|m| m.1).min() else { return Ok(Self::default()) };
         let has_some = own.iter().fold(Spans::default(), |sum, (_, spans)| sum.union(spans));
         let gaps = Spans::new(vec![Span::new(first, EVER)]).minus(&has_some);
@@ -53,8 +53,8 @@ impl Lineage {
 
     /// When an endpoint belonged neither to the component nor to what the component was before.
     pub fn outside(&self, makeup: &Makeup, (endpoint, first): &Member, component: &str) -> Spans {
-        let before = self.earlier.iter().map(|(span, source)| makeup.inside(endpoint, source).cut(*span));
-        let mut inside = before.fold(makeup.inside(endpoint, component), |sum, spans| sum.union(&spans));
+        let before = self.earlier.iter().map(|(span, source)| makeup.moves().inside(endpoint, source).cut(*span));
+        let mut inside = before.fold(makeup.moves().inside(endpoint, component), |sum, spans| sum.union(&spans));
         if inside.cut(Span::new(*first, first + 1)).length() > 0 {
             // Before its first start it was of nothing else.
             inside = inside.union(&Spans::new(vec![Span::new(-EVER, *first)]));
@@ -65,7 +65,8 @@ impl Lineage {
     /// The definitions of a component, each from when it counts on: those of what it was before among them.
     pub fn versions(&self, makeup: &Makeup, component: &str, members: &[Member]) -> Option<Vec<(UtcMs, Value)>> {
         let began = |name: &str| {
-            let starts = members.iter().filter_map(|(endpoint, first)| makeup.inside(endpoint, name).cut(Span::new(*first, EVER)).as_slice().first().copied());
+            let starts =
+                members.iter().filter_map(|(endpoint, first)| makeup.moves().inside(endpoint, name).cut(Span::new(*first, EVER)).as_slice().first().copied());
             starts.map(|span| span.from).min().unwrap_or(EVER)
         };
         let own = makeup.versions(component, began(component))?;
@@ -93,7 +94,7 @@ impl Lineage {
 /// A gap cut where one of the joiners came into service or moved; before the first start of any there is none.
 fn pieces(makeup: &Makeup, joiners: &[&Member], gap: Span) -> Vec<Span> {
     let Some(first) = joiners.iter().map(|m| m.1).min() else { return Vec::new() };
-    let mut cuts: BTreeSet<i64> = joiners.iter().flat_map(|(endpoint, first)| makeup.moved(endpoint).chain([*first])).collect();
+    let mut cuts: BTreeSet<i64> = joiners.iter().flat_map(|(endpoint, first)| makeup.moves().times(endpoint).chain([*first])).collect();
     cuts.extend([gap.from.max(first), gap.to]);
     let inside: Vec<i64> = cuts.into_iter().filter(|at| (gap.from.max(first)..=gap.to).contains(at)).collect();
     inside.windows(2).map(|pair| Span::new(pair[0], pair[1])).collect()
@@ -102,7 +103,7 @@ fn pieces(makeup: &Makeup, joiners: &[&Member], gap: Span) -> Vec<Span> {
 /// The component that all of the joiners made up in a span, with nobody else.
 fn only_source(connection: &Connection, makeup: &Makeup, joiners: &[&Member], span: Span) -> Result<Option<String>, HistoryError> {
     let there = joiners.iter().filter(|(_, first)| *first < span.to);
-    let sources: BTreeSet<Option<&str>> = there.map(|(endpoint, _)| makeup.component_at(endpoint, span.from)).collect();
+    let sources: BTreeSet<Option<&str>> = there.map(|(endpoint, _)| makeup.moves().component_at(endpoint, span.from)).collect();
     let [Some(source)] = sources.into_iter().collect::<Vec<_>>()[..] else { return Ok(None) };
     let names: BTreeSet<&str> = joiners.iter().map(|m| m.0.as_str()).collect();
     let is_alone = makeup.all_members(connection, source, span)?.iter().all(|name| names.contains(name.as_str()));

@@ -27,8 +27,7 @@ pub struct Makeup {
     first_config: Option<UtcMs>,
     /// Definitions of a component, with when each was recorded.
     versions: BTreeMap<String, Vec<(UtcMs, Value)>>,
-    /// The components that an endpoint belonged to, with when that was recorded; those that never moved are left out.
-    moves: BTreeMap<String, Vec<(UtcMs, String)>>,
+    moves: Moves,
     /// Turns the events' timeline into UTC.
     calendar: Calendar,
 }
@@ -48,21 +47,7 @@ impl Makeup {
                 makeup.hear(&event, calendar);
             }
         }
-        let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE v.kind = 'endpoint_component' ORDER BY v.seq";
-        let mut statement = connection.prepare_cached(sql)?;
-        for row in statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))? {
-            let (endpoint, body) = row?;
-            let event: Value = serde_json::from_str(&body).unwrap_or_default();
-            if event["kind"] != "endpoint_component" {
-                continue;
-            }
-            let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-            let own = makeup.moves.entry(endpoint).or_default();
-            if own.is_empty() {
-                own.push((-EVER, text("before")));
-            }
-            own.push((calendar.utc(event["at_ms"].as_u64().unwrap_or(0)), text("component")));
-        }
+        makeup.moves = Moves::read(connection, calendar)?;
         Ok(makeup)
     }
 
@@ -89,48 +74,89 @@ impl Makeup {
         Some(list)
     }
 
+    pub fn moves(&self) -> &Moves {
+        &self.moves
+    }
+
+    /// Every endpoint that belonged to a component in a span; those that were taken out of service among them.
+    pub(super) fn all_members(&self, connection: &Connection, component: &str, span: Span) -> Result<BTreeSet<String>, HistoryError> {
+        let has_been = |endpoint: &&String| self.moves.inside(endpoint, component).cut(span).length() > 0;
+        let mut all: BTreeSet<String> = self.moves.0.keys().filter(has_been).cloned().collect();
+        let sql = "SELECT e.name, (SELECT min(v.at) FROM event v WHERE v.endpoint = e.id AND v.kind = 'endpoint_added') FROM endpoint e WHERE e.component = ?1";
+        let mut statement = connection.prepare_cached(sql)?;
+        for row in statement.query_map([component], |r| Ok((r.get::<_, String>(0)?, r.get::<_, Option<i64>>(1)?)))? {
+            let (name, added) = row?;
+            // Who came later was not there; of whom the events are pruned was.
+            if !self.moves.0.contains_key(&name) && added.is_none_or(|at| self.calendar.utc(at as u64) < span.to) {
+                all.insert(name);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The components that endpoints belonged to, with when each was recorded; endpoints that never moved are left out. UTC.
+#[derive(Debug, Clone, Default)]
+pub struct Moves(BTreeMap<String, Vec<(UtcMs, String)>>);
+
+impl Moves {
+    pub(super) fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
+        let mut moves: BTreeMap<String, Vec<(UtcMs, String)>> = BTreeMap::new();
+        let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE v.kind = 'endpoint_component' ORDER BY v.seq";
+        let mut statement = connection.prepare_cached(sql)?;
+        for row in statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))? {
+            let (endpoint, body) = row?;
+            let event: Value = serde_json::from_str(&body).unwrap_or_default();
+            if event["kind"] != "endpoint_component" {
+                continue;
+            }
+            let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+            let own = moves.entry(endpoint).or_default();
+            if own.is_empty() {
+                own.push((-EVER, text("before")));
+            }
+            own.push((calendar.utc(event["at_ms"].as_u64().unwrap_or(0)), text("component")));
+        }
+        Ok(Self(moves))
+    }
+
     /// When an endpoint belonged to a component, if it belongs to it at any time that is asked about.
     pub(super) fn inside(&self, endpoint: &str, component: &str) -> Spans {
         Spans::new(vec![Span::new(-EVER, EVER)]).minus(&self.outside(endpoint, component))
     }
 
     /// When an endpoint went from one component to another.
-    pub(super) fn moved(&self, endpoint: &str) -> impl Iterator<Item = UtcMs> + '_ {
-        self.moves.get(endpoint).into_iter().flatten().map(|(at, _)| *at)
+    pub(super) fn times(&self, endpoint: &str) -> impl Iterator<Item = UtcMs> + '_ {
+        self.0.get(endpoint).into_iter().flatten().map(|(at, _)| *at)
     }
 
     /// The component of an endpoint that moved.
     pub fn component_at(&self, endpoint: &str, at: UtcMs) -> Option<&str> {
-        self.moves.get(endpoint)?.iter().rev().find(|(from, _)| *from <= at).map(|(_, component)| component.as_str()).filter(|c| !c.is_empty())
-    }
-
-    /// Every endpoint that belonged to a component in a span; those that were taken out of service among them.
-    pub(super) fn all_members(&self, connection: &Connection, component: &str, span: Span) -> Result<BTreeSet<String>, HistoryError> {
-        let has_been = |endpoint: &&String| self.inside(endpoint, component).cut(span).length() > 0;
-        let mut all: BTreeSet<String> = self.moves.keys().filter(has_been).cloned().collect();
-        let sql = "SELECT e.name, (SELECT min(v.at) FROM event v WHERE v.endpoint = e.id AND v.kind = 'endpoint_added') FROM endpoint e WHERE e.component = ?1";
-        let mut statement = connection.prepare_cached(sql)?;
-        for row in statement.query_map([component], |r| Ok((r.get::<_, String>(0)?, r.get::<_, Option<i64>>(1)?)))? {
-            let (name, added) = row?;
-            // Who came later was not there; of whom the events are pruned was.
-            if !self.moves.contains_key(&name) && added.is_none_or(|at| self.calendar.utc(at as u64) < span.to) {
-                all.insert(name);
-            }
-        }
-        Ok(all)
+        self.0.get(endpoint)?.iter().rev().find(|(from, _)| *from <= at).map(|(_, component)| component.as_str()).filter(|c| !c.is_empty())
     }
 
     /// When an endpoint did not belong to a component.
     pub fn outside(&self, endpoint: &str, component: &str) -> Spans {
-        let Some(moves) = self.moves.get(endpoint) else { return Spans::default() };
+        let Some(moves) = self.0.get(endpoint) else { return Spans::default() };
         let until = |k: usize| moves.get(k + 1).map_or(EVER, |(at, _)| *at);
         Spans::new(moves.iter().enumerate().filter(|(_, (_, of))| of != component).map(|(k, (from, _))| Span::new(*from, until(k))).collect())
     }
 
     /// The components that an endpoint belonged to before the present one.
     pub fn earlier(&self, endpoint: &str, present: &str) -> BTreeSet<&str> {
-        let moves = self.moves.get(endpoint).map_or(&[][..], Vec::as_slice);
+        let moves = self.0.get(endpoint).map_or(&[][..], Vec::as_slice);
         moves.iter().map(|(_, component)| component.as_str()).filter(|component| *component != present && !component.is_empty()).collect()
+    }
+
+    /// Of a span, what a correction that names a component takes out of the accounting of an endpoint. Recorded at `at`, while the
+    /// endpoint belonged to that component, all of it; else the time in which it did. `present`: its component now. Of a correction whose event
+    /// is pruned only this is known: it is older than every move.
+    pub(super) fn excluded(&self, (endpoint, present): (&str, &str), component: &str, span: Span, at: Option<UtcMs>) -> Spans {
+        let then = self.component_at(endpoint, at.unwrap_or(-EVER)).unwrap_or(present);
+        if then == component {
+            return Spans::new(vec![span]);
+        }
+        if self.0.contains_key(endpoint) { self.inside(endpoint, component).cut(span) } else { Spans::default() }
     }
 }
 
@@ -168,10 +194,23 @@ mod tests {
     #[test]
     fn an_endpoint_that_moves_is_outside_where_it_does_not_belong() {
         let moves = vec![(-EVER, "shop".to_owned()), (5000, "attic".to_owned()), (9000, "shop".to_owned())];
-        let makeup = Makeup { moves: [("web".to_owned(), moves)].into(), ..Makeup::default() };
-        assert_eq!(makeup.outside("web", "shop").as_slice(), [Span::new(5000, 9000)]);
-        assert_eq!(makeup.outside("web", "attic").as_slice(), [Span::new(-EVER, 5000), Span::new(9000, EVER)]);
-        assert_eq!(makeup.outside("db", "shop").as_slice(), []);
-        assert_eq!(makeup.earlier("web", "shop"), ["attic"].into());
+        let moves = Moves([("web".to_owned(), moves)].into());
+        assert_eq!(moves.outside("web", "shop").as_slice(), [Span::new(5000, 9000)]);
+        assert_eq!(moves.outside("web", "attic").as_slice(), [Span::new(-EVER, 5000), Span::new(9000, EVER)]);
+        assert_eq!(moves.outside("db", "shop").as_slice(), []);
+        assert_eq!(moves.earlier("web", "shop"), ["attic"].into());
+    }
+
+    #[test]
+    fn a_correction_concerns_who_belonged_to_its_component() {
+        let moves = Moves([("web".to_owned(), vec![(-EVER, "shop".to_owned()), (5000, "store".to_owned())])].into());
+        let of = |component: &str, at: UtcMs| moves.excluded(("web", "store"), component, Span::new(1000, 8000), Some(at)).as_slice().to_vec();
+        assert_eq!(of("shop", 4000), [Span::new(1000, 8000)], "recorded while it belonged to it");
+        assert_eq!(of("shop", 9000), [Span::new(1000, 5000)], "recorded under the name of then");
+        assert_eq!(of("store", 9000), [Span::new(1000, 8000)], "under the name of now, it concerns what it was before as well");
+        assert_eq!(of("store", 4000), [Span::new(5000, 8000)], "another component was called so then");
+        assert_eq!(of("attic", 9000), []);
+        let never = |component: &str| moves.excluded(("db", "shop"), component, Span::new(1000, 8000), None).length();
+        assert_eq!([never("shop"), never("store")], [7000, 0]);
     }
 }

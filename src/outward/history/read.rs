@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::HistoryError;
 use super::definitions::{Renames, renames};
+use super::makeup::Moves;
 use crate::judgement::maintenance::{Origin, Stored, Window};
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
@@ -15,6 +16,8 @@ pub struct Calendar {
     steps: Vec<(i64, i64)>,
     /// What endpoints are called now that corrections know by an earlier name.
     renames: Renames,
+    /// The components that endpoints belonged to, which corrections name.
+    moves: Moves,
 }
 
 impl Calendar {
@@ -22,8 +25,12 @@ impl Calendar {
         let mut statement = connection.prepare_cached("SELECT at, offset_ms FROM clock ORDER BY at")?;
         let steps = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
         let has_corrections: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM correction)", [], |r| r.get(0))?;
-        let renames = if has_corrections { renames(connection)? } else { Renames::default() };
-        Ok(Self { steps, renames })
+        let calendar = Self { steps, ..Self::default() };
+        if !has_corrections {
+            return Ok(calendar);
+        }
+        let moves = Moves::read(connection, &calendar)?;
+        Ok(Self { renames: renames(connection)?, moves, ..calendar })
     }
 
     pub fn utc(&self, at: Ms) -> UtcMs {
@@ -297,28 +304,23 @@ pub struct Exclusion {
     pub reason: String,
 }
 
-/// Time that corrections take out of the accounting of an endpoint, under whatever name they knew it, or of its component. UTC.
+/// Time that corrections take out of the accounting of an endpoint, under whatever name they knew it, or of a component that it belonged
+/// to. `component`: its present one. UTC.
 pub fn exclusions(connection: &Connection, calendar: &Calendar, endpoint: &str, component: &str) -> Result<Vec<Exclusion>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT body, seq FROM correction ORDER BY seq")?;
-    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)? as u64)))?;
+    let mut statement = connection.prepare_cached("SELECT c.body, c.seq, e.at FROM correction c LEFT JOIN event e ON e.seq = c.seq ORDER BY c.seq")?;
+    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)? as u64, r.get::<_, Option<i64>>(2)?)))?;
     let mut list = Vec::new();
     for row in rows {
-        let (body, seq) = row?;
+        let (body, seq, at) = row?;
         let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        let names = |key: &str, name: &str| {
-            let is_it = |n: &serde_json::Value| match key {
-                "endpoints" => calendar.renames.now(seq, n.as_str().unwrap_or_default()) == name,
-                _ => n == name,
-            };
-            value[key].as_array().is_some_and(|l| l.iter().any(is_it))
-        };
+        let names = |key: &str| value[key].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        let ends = (value["from"].as_str().and_then(parse_utc), value["to"].as_str().and_then(parse_utc));
-        if let (Some(from), Some(to)) = ends
-            && (names("endpoints", endpoint) || names("components", component))
-        {
-            list.push(Exclusion { span: Span::new(from, to), seq, by: text("by"), reason: text("reason") });
-        }
+        let (Some(from), Some(to)) = (value["from"].as_str().and_then(parse_utc), value["to"].as_str().and_then(parse_utc)) else { continue };
+        let (span, at) = (Span::new(from, to), at.map(|at| calendar.utc(at as Ms)));
+        let is_named = names("endpoints").any(|name| calendar.renames.now(seq, name) == endpoint);
+        let of_components = names("components").map(|name| calendar.moves.excluded((endpoint, component), name, span, at));
+        let spans = if is_named { Spans::new(vec![span]) } else { of_components.fold(Spans::default(), |all, spans| all.union(&spans)) };
+        list.extend(spans.as_slice().iter().map(|span| Exclusion { span: *span, seq, by: text("by"), reason: text("reason") }));
     }
     Ok(list)
 }

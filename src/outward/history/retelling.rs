@@ -56,7 +56,14 @@ impl Retelling {
             }
             let is_read = matches!(
                 text("kind"),
-                "endpoint_renamed" | "endpoint_changed" | "endpoint_added" | "endpoint_cadence" | "endpoint_component" | "endpoint_removed" | "out_of_service"
+                "endpoint_renamed"
+                    | "endpoint_changed"
+                    | "endpoint_added"
+                    | "endpoint_cadence"
+                    | "endpoint_component"
+                    | "endpoint_removed"
+                    | "out_of_service"
+                    | "exclusion"
             );
             if is_read || TOLD.contains(&text("kind")) {
                 let body = Value::Object(event.clone()).to_string();
