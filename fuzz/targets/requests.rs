@@ -19,6 +19,7 @@ use probity::expose::listener::head;
 use probity::expose::server::{Gates, Site, parts, router};
 use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
+use probity::outward::history::checkpoint::TermsKey;
 use probity::outward::history::schema;
 use probity::outward::history::writer::History;
 use probity::outward::notify::Deliveries;
@@ -69,7 +70,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     board.set_entries(entries);
     board.health.scheduled.store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
-    let judged = standings(&connection, &board, 1_793_800_000_000, NotSeen::Told).expect("standings");
+    let judged = standings(&connection, &board, &TermsKey::nobodys(), 1_793_800_000_000, NotSeen::Told).expect("standings");
     let site = Site {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
@@ -78,6 +79,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         state_dir: directory.path().to_owned(),
         reload,
         gates: Gates::default(),
+        terms: TermsKey::nobodys(),
         standings: Arc::new(Arc::new(judged).into()),
     };
     let (control, mut asked) = mpsc::unbounded_channel();

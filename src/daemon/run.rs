@@ -31,6 +31,7 @@ use crate::expose::server::{Gates, Site, makes_progress, router};
 use crate::outward::authorities::Authorities;
 use crate::outward::clock::{Clock, NS_PER_MS};
 use crate::outward::clock_trust::ClockTrust;
+use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::writer::Progress;
 use crate::outward::history::{backup, schema};
 use crate::outward::notify::Deliveries;
@@ -197,7 +198,7 @@ impl Outer {
         let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
         let asked_for = reload.clone();
         let standings = Arc::new(ArcSwap::from_pointee(Standings::default()));
-        let judging = tokio::task::spawn_local(judge_contracts(self.board.clone(), self.directory.clone(), standings.clone()));
+        let judging = tokio::task::spawn_local(judge_contracts(self.board.clone(), self.directory.clone(), self.reloader.terms.clone(), standings.clone()));
         let site = Site {
             board: self.board.clone(),
             gauges: self.gauges,
@@ -206,6 +207,7 @@ impl Outer {
             state_dir: self.directory.clone(),
             reload,
             gates: Gates::default(),
+            terms: self.reloader.terms.clone(),
             standings: standings.clone(),
         };
         let refusals = site.metrics.refusals.clone();
@@ -303,7 +305,7 @@ async fn read_again(reloader: &Reloader) {
 }
 
 /// Judges the contracts every few seconds, for metrics and page.
-async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, kept: Arc<ArcSwap<Standings>>) {
+async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, terms: TermsKey, kept: Arc<ArcSwap<Standings>>) {
     let mut took = Duration::ZERO;
     loop {
         // Large contracts are judged less often: this may cost a tenth of a core at most.
@@ -315,10 +317,11 @@ async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, kept: Arc<ArcSwa
             continue;
         }
         let began = tokio::time::Instant::now();
-        let (board, directory, now) = (board.clone(), state_dir.clone(), Clock::Real.read().utc_ms);
-        let judged =
-            tokio::task::spawn_blocking(move || schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, now, NotSeen::Untold)))
-                .await;
+        let (board, directory, terms, now) = (board.clone(), state_dir.clone(), terms.clone(), Clock::Real.read().utc_ms);
+        let judged = tokio::task::spawn_blocking(move || {
+            schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, &terms, now, NotSeen::Untold))
+        })
+        .await;
         match judged {
             Ok(Ok(fresh)) => kept.store(Arc::new(fresh)),
             Ok(Err(error)) => tracing::warn!(%error, "the contracts could not be judged"),

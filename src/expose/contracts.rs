@@ -9,20 +9,27 @@ use serde_json::{Value, json};
 use super::api::parts_of;
 use super::by_component::{self, Figures};
 use super::exposition::{Format, header};
-use super::figures::{NotSeen, components, maintenance, say_not_seen};
+use super::figures::{NotSeen, Part, components, maintenance, say_not_seen};
 use super::listener::making::{Unmade, write_list};
 use super::recorded::told;
-use super::sla::answer;
+use super::report::changed::changed;
+use super::report::ruling::{earlier, is_in_force, under_present_names};
+use super::report::terms::{self, Of};
+use super::sla::{answer, instant};
 use crate::engine::board::{Board, escaped};
 use crate::judgement::latency::{Ending, Series};
-use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{Judged, Verdict, evaluate, evaluate_components};
 use crate::judgement::sla::exact::{Exact, plain, truncated, whole};
+use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
 use crate::outward::history::HistoryError;
+use crate::outward::history::checkpoint::TermsKey;
+use crate::outward::history::definitions::{Told, told as told_definitions};
 use crate::outward::history::past::{Which, tallies};
+use crate::outward::history::read::Calendar;
 use crate::outward::history::tally::{tally_hours, tally_latency, tally_slots};
-use crate::words::{Ms, UtcMs};
+use crate::words::{Ms, Name, UtcMs};
 
 /// One contract over one period.
 pub struct Standing {
@@ -39,6 +46,22 @@ pub struct Standing {
     pub latency: Vec<Latency>,
     /// Outages shorter than this, between two probes, are not seen.
     pub not_seen_below: Option<Ms>,
+    /// What reports say of the terms: that they came late, and each change of them.
+    pub of_terms: Vec<Value>,
+    /// Since when the terms are on record.
+    pub recorded_at: Option<String>,
+    /// By terms that came into force later.
+    pub later: Option<Later>,
+    /// What reports have under "Changed in this period"; only where it is asked for.
+    pub changed: Option<Vec<Value>>,
+}
+
+/// What terms that came into force later make of the same period.
+pub struct Later {
+    pub contract: Contract,
+    pub period: Span,
+    pub recorded_at: Option<String>,
+    pub judged: Result<Vec<Judged>, String>,
 }
 
 /// How many probes answered within the bound of a contract. Failed slots did not.
@@ -58,30 +81,105 @@ pub struct Standings {
     pub components: Vec<Figures>,
 }
 
-/// Judges every contract in force.
-pub fn standings(connection: &Connection, board: &Board, now: UtcMs, not_seen: NotSeen) -> Result<Standings, HistoryError> {
+/// Judges every contract in force, by the terms that count for each period.
+pub fn standings(connection: &Connection, board: &Board, key: &TermsKey, now: UtcMs, not_seen: NotSeen) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
-    let parts = parts_of(connection, board)?;
+    let told = told_definitions(connection)?;
+    let sight = Sight { connection, parts: &parts_of(connection, board)?, calendar: &Calendar::read(connection)?, told: &told, key, now, not_seen };
     let mut list = Vec::new();
     for name in plan.contracts.names() {
-        for (contract, text, period, which) in plan.contracts.present(&name, now) {
-            let until = Span::new(period.from, period.to.min(now).max(period.from));
-            let windows = maintenance(connection, &parts, period)?;
-            let named = contract.all_components(&plan.contracts.tenants);
-            let (reached, mut recorded) = components(connection, &parts, until, Which::All)?;
-            if not_seen == NotSeen::Told {
-                say_not_seen(connection, &parts, &mut recorded, reached, Some(&named))?;
-            }
-            let record = told(reached, recorded, windows);
-            let judged = evaluate(contract, &plan.contracts.tenants, &record, period).map_err(|e| e.to_string());
-            let each = evaluate_components(contract, &plan.contracts.tenants, &record, period).unwrap_or_default();
-            let latency = latency(connection, contract, &parts, period, Which::All)?;
-            let not_seen_below = record.not_seen_below(&named);
-            list.push(Standing { contract: contract.clone(), which, name: text, period, judged, each, latency, not_seen_below });
+        for which in ["current", "previous"] {
+            list.extend(sight.standing(&plan.contracts, &name, which)?);
         }
     }
     let components = by_component::figures(connection, board, &by_component::named(&plan), now, NotSeen::Untold)?;
     Ok(Standings { list, components })
+}
+
+/// What judging a contract reads.
+struct Sight<'s> {
+    connection: &'s Connection,
+    parts: &'s [Part],
+    calendar: &'s Calendar,
+    told: &'s Told,
+    key: &'s TermsKey,
+    now: UtcMs,
+    not_seen: NotSeen,
+}
+
+impl Sight<'_> {
+    /// Nothing where no terms of the contract are in force when the period begins.
+    fn standing(&self, contracts: &Contracts, name: &Name, which: &'static str) -> Result<Option<Standing>, HistoryError> {
+        let now = self.now;
+        let of_now = |contracts: &Contracts, name: &Name| {
+            let found = contracts.present(name, now).into_iter().find(|(.., w)| *w == which);
+            found.map(|(contract, text, span, _)| (contract.clone(), text, span))
+        };
+        let asked = |contracts: &Contracts, name: &Name| of_now(contracts, name).map(|(contract, _, span)| (contract, span));
+        let own = of_now(contracts, name);
+        let present = own.as_ref().map(|(contract, _, span)| (Of { contract, contracts, tenant: None }, *span));
+        let before = earlier(self.told, self.key, (name, None), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+        let Some(before) = before else {
+            let Some((of, period)) = present else { return Ok(None) };
+            let text = own.as_ref().map_or(String::new(), |(_, text, _)| text.clone());
+            return self.by_terms(&of, (text, period, which), None).map(Some);
+        };
+        let of = Of { contract: &before.contract, contracts: &before.contracts, tenant: None };
+        let text = of_now(&before.contracts, &before.contract.name).map_or(String::new(), |(_, text, _)| text);
+        // One that is not in force yet makes nothing of the period.
+        let first = contracts.list.iter().find(|c| c.name == *name);
+        let later = present.or(first.map(|contract| (Of { contract, contracts, tenant: None }, before.period)));
+        self.by_terms(&of, (text, before.period, which), later).map(Some)
+    }
+
+    fn later(&self, of: &Of, period: Span, recorded_at: Option<String>) -> Result<Later, HistoryError> {
+        let record = self.record(&of.contract.all_components(&of.contracts.tenants), period)?.1;
+        let judged = is_in_force(of.contract, period).and_then(|()| evaluate(of.contract, &of.contracts.tenants, &record, period));
+        Ok(Later { contract: of.contract.clone(), period, recorded_at, judged: judged.map_err(|e| e.to_string()) })
+    }
+
+    fn by_terms(&self, of: &Of, (name, period, which): (String, Span, &'static str), later: Option<(Of, Span)>) -> Result<Standing, HistoryError> {
+        let shown = terms::shown(self.told, self.key, of, later.as_ref().map(|(of, _)| of));
+        let recorded_at = |shown: &Value| shown["terms_recorded_at"].as_str().map(str::to_owned);
+        let later = later.map(|(of, span)| self.later(&of, span, recorded_at(&shown["later_terms"]))).transpose()?;
+        let own = (of.contract.clone(), of.contracts.tenants.iter().filter(|t| t.sla == of.contract.name).cloned().collect());
+        let (contract, tenants) = under_present_names(self.connection, self.parts, own)?;
+        let named = contract.all_components(&tenants);
+        let (reached, record) = self.record(&named, period)?;
+        let of_terms = terms::rows(self.told, self.calendar, period, &shown);
+        let changed = match self.not_seen {
+            NotSeen::Untold => None,
+            NotSeen::Told => {
+                let meant: Vec<Part> = self.parts.iter().filter(|p| named.contains(&p.component)).cloned().collect();
+                Some(of_terms.iter().cloned().chain(changed(self.connection, &meant, period, reached.to, None)?).collect())
+            }
+        };
+        Ok(Standing {
+            which,
+            name,
+            period,
+            judged: evaluate(&contract, &tenants, &record, period).map_err(|e| e.to_string()),
+            each: evaluate_components(&contract, &tenants, &record, period).unwrap_or_default(),
+            latency: latency(self.connection, &contract, self.parts, period, Which::All)?,
+            contract,
+            not_seen_below: record.not_seen_below(&named),
+            of_terms,
+            recorded_at: recorded_at(&shown),
+            later,
+            changed,
+        })
+    }
+
+    /// What is recorded of all components in a period.
+    fn record(&self, named: &[Name], period: Span) -> Result<(Span, Timeline), HistoryError> {
+        let until = Span::new(period.from, period.to.min(self.now).max(period.from));
+        let windows = maintenance(self.connection, self.parts, period)?;
+        let (reached, mut recorded) = components(self.connection, self.parts, until, Which::All)?;
+        if self.not_seen == NotSeen::Told {
+            say_not_seen(self.connection, self.parts, &mut recorded, reached, Some(named))?;
+        }
+        Ok((reached, told(reached, recorded, windows)))
+    }
 }
 
 /// Counts from the stored histograms of each component's endpoints, to their resolution of one percent.
@@ -124,6 +222,16 @@ pub fn latency_json(contract: &Contract, list: &[Latency]) -> Value {
     list.iter().map(one).collect()
 }
 
+impl Later {
+    fn json(&self) -> Value {
+        let evaluation = match &self.judged {
+            Ok(list) => answer(&self.contract, self.period, list, &[]),
+            Err(why) => json!({"period": {"start": instant(self.period.from), "end": instant(self.period.to)}, "why": why, "results": []}),
+        };
+        json!({"terms_recorded_at": self.recorded_at, "evaluation": evaluation})
+    }
+}
+
 impl Standing {
     fn json(&self) -> Value {
         match &self.judged {
@@ -132,12 +240,25 @@ impl Standing {
                 (value["which"], value["name"], value["why"]) = (json!(self.which), json!(self.name), Value::Null);
                 value["not_seen_below_ms"] = json!(self.not_seen_below);
                 value["latency"] = latency_json(&self.contract, &self.latency);
+                self.say_terms(&mut value);
                 value
             }
             Err(why) => {
                 let sla = self.contract.name.as_str();
-                json!({"schema": "probity-sla/1", "sla": sla, "which": self.which, "name": self.name, "why": why, "results": [], "components": []})
+                let mut value =
+                    json!({"schema": "probity-sla/1", "sla": sla, "which": self.which, "name": self.name, "why": why, "results": [], "components": []});
+                self.say_terms(&mut value);
+                value
             }
+        }
+    }
+
+    /// What a report says of its terms, and under "Changed in this period".
+    fn say_terms(&self, value: &mut Value) {
+        value["terms_recorded_at"] = json!(self.recorded_at);
+        value["later_terms"] = json!(self.later.as_ref().map(Later::json));
+        if let Some(changed) = &self.changed {
+            value["changed"] = json!(changed);
         }
     }
 }

@@ -52,6 +52,8 @@ struct Page {
     components: Vec<ComponentRow>,
     outages: Vec<OutageRow>,
     changes: Vec<ChangeRow>,
+    /// What of them is only in report and API; empty where all are here.
+    more_changes: String,
 }
 
 /// One of the last changes of the month.
@@ -102,6 +104,8 @@ struct ContractRow {
     budget_left: String,
     /// Said before any figure where it is so.
     little: &'static str,
+    /// That the terms came late, or were changed, and the verdict by the later ones.
+    terms: String,
     /// How many outages, the longest, and the means of and between them.
     outages: String,
     spells: String,
@@ -179,6 +183,7 @@ pub fn html(
     let all: Vec<_> = entries.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled, &e.endpoint.load().rules))).collect();
     let blind = sentence(&not_seen_text(Some(not_seen_below(connection, &calendar, &all, last_30_days(now))?)));
     let plan = board.plan.load();
+    let (changes, more_changes) = change_rows(connection, board, standings, &calendar, now)?;
     let page = Page {
         vantage: plan.daemon.vantage.clone(),
         version: env!("CARGO_PKG_VERSION"),
@@ -193,7 +198,8 @@ pub fn html(
         contracts: contract_rows(standings),
         components: component_rows(standings),
         outages: outage_rows(connection, &calendar)?,
-        changes: change_rows(connection, board, &calendar, now)?,
+        changes,
+        more_changes,
         witnesses: witness_line(board),
         witnesses_silent: board.witnesses.load().quorum_met == Some(false),
     };
@@ -240,7 +246,16 @@ fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result
 }
 
 /// The last changes of the present month, with the figure of the component before and after each.
-fn change_rows(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, now: UtcMs) -> Result<Vec<ChangeRow>, HistoryError> {
+///
+/// Terms of contracts come first: they judge more than a component. Beside them, how many more there are.
+fn change_rows(
+    connection: &rusqlite::Connection,
+    board: &Board,
+    standings: &Standings,
+    calendar: &Calendar,
+    now: UtcMs,
+) -> Result<(Vec<ChangeRow>, String), HistoryError> {
+    let mut rows: Vec<ChangeRow> = standings.list.iter().filter(|s| s.which == "current").flat_map(terms_rows).collect();
     let month = current_and_previous(PeriodKind::CalendarMonth, &jiff::tz::TimeZone::UTC, now)[0].1;
     if board.entries().len() > ROWS * 10 {
         // Of a fleet only what has another definition, which costs no look at every endpoint.
@@ -252,9 +267,10 @@ fn change_rows(connection: &rusqlite::Connection, board: &Board, calendar: &Cale
             step: format!("{} → {}", c.before, c.after),
             figures: String::new(),
         };
-        return Ok(last.map(row).collect());
+        rows.extend(last.map(row));
+        return Ok((rows, String::new()));
     }
-    let all = changed(connection, &parts_of(connection, board)?, Span::new(month.from, month.to.min(now)), now, OUTAGES)?;
+    let (all, count) = changed(connection, &parts_of(connection, board)?, Span::new(month.from, month.to.min(now)), now, OUTAGES)?;
     let text = |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "–".to_owned() } else { v.to_string() }, str::to_owned);
     let figure = |v: &Value| v["availability_percent"].as_str().map_or("–".to_owned(), |p| format!("{p} %"));
     let row = |c: &Value| ChangeRow {
@@ -264,7 +280,56 @@ fn change_rows(connection: &rusqlite::Connection, board: &Board, calendar: &Cale
         step: if c["before"].is_null() && c["after"].is_null() { String::new() } else { format!("{} → {}", text(&c["before"]), text(&c["after"])) },
         figures: format!("{} → {}", figure(&c["figure_before"]), figure(&c["figure_after"])),
     };
-    Ok(all.iter().rev().map(row).collect())
+    rows.extend(all.iter().rev().map(row));
+    let more = match count.saturating_sub(all.len()) {
+        0 => String::new(),
+        1 => "1 earlier change of this month is in the report and in /api/v1/sla.".to_owned(),
+        n => format!("{n} earlier changes of this month are in the report and in /api/v1/sla."),
+    };
+    Ok((rows, more))
+}
+
+/// What a report says of the terms of a contract, with verdict and availability by the terms before and after a change.
+fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
+    let row = |c: &Value, who: String, step: String, figures: String| ChangeRow {
+        who,
+        at: c["at"].as_str().and_then(parse_utc).map_or(String::new(), clock),
+        what: if c["what"] == "terms" { "terms recorded after the period began".to_owned() } else { "terms changed".to_owned() },
+        step,
+        figures,
+    };
+    let name = &s.contract.name;
+    let mut rows: Vec<ChangeRow> = s.of_terms.iter().rev().map(|c| row(c, name.to_string(), String::new(), String::new())).collect();
+    let (Some(last), Some(later)) = (s.of_terms.iter().rfind(|c| c["what"] == "terms_changed"), &s.later) else { return rows };
+    let share = |j: &Judged| if j.availability.is_some() { format!("{} %", five(&j.availability)) } else { five(&None) };
+    let pairs: Vec<(&Judged, &Judged)> = s
+        .judged
+        .iter()
+        .flatten()
+        .zip(later.judged.iter().flatten())
+        .filter(|(j, l)| j.component.is_some() == l.component.is_some() && j.tenant.is_none())
+        .collect();
+    if !pairs.is_empty() {
+        rows.remove(0);
+    }
+    let one = |(j, l): &(&Judged, &Judged)| {
+        let who = j.component.as_ref().map_or(name.to_string(), |c| format!("{name}: {c}"));
+        row(last, who, format!("{} → {}", j.verdict.as_str(), l.verdict.as_str()), format!("{} → {}", share(j), share(l)))
+    };
+    rows.splice(0..0, pairs.iter().map(one));
+    rows
+}
+
+/// What stands beside the verdict of a contract.
+fn terms_note(s: &ContractStanding, k: usize) -> String {
+    let at = |what: &str| s.of_terms.iter().rfind(|c| c["what"] == what).and_then(|c| c["at"].as_str()).and_then(parse_utc).map(clock);
+    let mut notes: Vec<String> = at("terms").map(|at| format!("by terms recorded {at}, after the period began")).into_iter().collect();
+    if let Some(later) = &s.later {
+        let verdict = later.judged.as_ref().ok().and_then(|list| list.get(k)).map_or("no verdict", |j| j.verdict.as_str());
+        let when = at("terms_changed").map_or("not recorded".to_owned(), |at| format!("of {at}"));
+        notes.push(format!("by the terms before a change; by the later terms ({when}): {verdict}"));
+    }
+    notes.join("; ")
 }
 
 /// The bounds of a period; while it is not over, those of the time so far.
@@ -282,8 +347,9 @@ fn five(share: &Option<Exact>) -> String {
 fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
     let current = standings.list.iter().filter(|s| s.which == "current");
     current
-        .flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none() && j.was_in_service()).map(move |j| (s, j)))
-        .map(|(s, j)| ContractRow {
+        .flat_map(|s| s.judged.iter().flatten().enumerate().filter(|(_, j)| j.tenant.is_none() && j.was_in_service()).map(move |(k, j)| (s, k, j)))
+        .map(|(s, k, j)| ContractRow {
+            terms: terms_note(s, k),
             name: s.contract.name.to_string(),
             who: j.component.as_ref().map_or("all together".to_owned(), ToString::to_string),
             period: s.name.clone(),

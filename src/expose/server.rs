@@ -38,6 +38,7 @@ use crate::engine::drive::Gauges;
 use crate::judgement::maintenance::Window;
 use crate::judgement::timeline::Span;
 use crate::outward::clock::{Clock, NS_PER_MS};
+use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::read::newest_checkpoint;
 use crate::outward::history::schema;
 use crate::outward::notify::Deliveries;
@@ -56,6 +57,8 @@ pub struct Site {
     pub state_dir: PathBuf,
     pub reload: mpsc::Sender<oneshot::Sender<Result<String, String>>>,
     pub gates: Gates,
+    /// Opens the terms that were in force before.
+    pub terms: TermsKey,
     /// Contracts as they were judged last.
     pub standings: Arc<ArcSwap<Standings>>,
 }
@@ -344,7 +347,7 @@ async fn timeline(State(site): State<Site>, line: Line, Query(query): Query<Time
 
 async fn sla(State(site): State<Site>, line: Line) -> Response {
     let answer = ask(site, &line, |site, connection| {
-        let fresh = Arc::new(standings(connection, &site.board, now(), NotSeen::Told)?);
+        let fresh = Arc::new(standings(connection, &site.board, &site.terms, now(), NotSeen::Told)?);
         site.standings.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))
     });

@@ -1,5 +1,7 @@
 //! Deeds that need neither key nor file: after an outage the config is changed, and no figure of the time before gets better in silence.
 
+use std::time::Duration;
+
 use super::cli::probity;
 use super::daemon::{Daemon, Switch, http};
 use super::makeup::{after_an_outage, figures, month, proven, reload};
@@ -25,13 +27,11 @@ fn both(ports: Ports) -> String {
     format!("{QUICK}{SHOP}{}{}", endpoint("web", "shop", ports.web, ""), endpoint("spare", "spare", ports.steady, ""))
 }
 
-/// What a deed leaves of the outage in the contract's figure.
+/// What the later terms leave of the outage.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// All of it.
     Whole,
-    /// Other terms count otherwise: a report says first that they came later.
-    ByTheTerms,
+    Nothing,
 }
 
 struct Deed {
@@ -39,13 +39,19 @@ struct Deed {
     before: fn(Ports) -> String,
     /// Configs that are loaded one after the other.
     after: &'static [fn(Ports) -> String],
-    left: Left,
+    /// What is left of it by the terms that came later.
+    after_terms: Option<Left>,
     /// What "Changed in this period" has of it.
     told: &'static [&'static str],
 }
 
 fn usual(ports: Ports) -> String {
     both(ports) + CONTRACT
+}
+
+/// Another component with an endpoint of its own.
+fn store(ports: Ports) -> String {
+    format!("[component.store]\n{}", endpoint("fresh", "store", ports.steady, ""))
 }
 
 fn of_two(ports: Ports) -> String {
@@ -70,48 +76,48 @@ fn named(web: &str, renamed_from: &str, spare: &str, ports: Ports) -> String {
     format!("{QUICK}{SHOP}{}{}{CONTRACT}", endpoint(web, of_web, ports.web, &before), endpoint(spare, of_spare, ports.steady, ""))
 }
 
-const DEEDS: [Deed; 16] = [
-    Deed { name: "two endpoints swap what they probe", before: usual, after: &[|p| swapped(["", ""], p)], left: Left::Whole, told: &["definition"] },
+const DEEDS: [Deed; 22] = [
+    Deed { name: "two endpoints swap what they probe", before: usual, after: &[|p| swapped(["", ""], p)], after_terms: None, told: &["definition"] },
     Deed {
         name: "two endpoints swap names",
         before: usual,
         after: &[|p| named("away", "web", "spare", p), |p| named("away", "", "web\"\nrenamed_from = \"spare", p), |p| named("spare", "away", "web", p)],
-        left: Left::Whole,
+        after_terms: None,
         told: &["joined", "left"],
     },
     Deed {
         name: "the endpoint moves and another takes its place",
         before: usual,
         after: &[|p| format!("{QUICK}{SHOP}{}{}{CONTRACT}", endpoint("web", "spare", p.web, ""), endpoint("spare", "shop", p.steady, ""))],
-        left: Left::Whole,
+        after_terms: None,
         told: &["joined", "left"],
     },
     Deed {
         name: "the endpoint goes and comes again",
         before: usual,
         after: &[|p| format!("{QUICK}{SHOP}{}{CONTRACT}", endpoint("spare", "shop", p.steady, "")), usual],
-        left: Left::Whole,
+        after_terms: None,
         told: &["back_in_service", "joined", "left", "out_of_service"],
     },
     Deed {
         name: "the endpoint is renamed",
         before: usual,
         after: &[|p| usual(p).replace("name = \"web\"", "name = \"shop-web\"\nrenamed_from = \"web\"")],
-        left: Left::Whole,
+        after_terms: None,
         told: &[],
     },
     Deed {
         name: "the endpoint goes, and one of another name is there",
         before: usual,
         after: &[|p| usual(p).replace("name = \"web\"", "name = \"web-2\"")],
-        left: Left::Whole,
+        after_terms: None,
         told: &["out_of_service"],
     },
     Deed {
         name: "it takes longer to confirm",
         before: usual,
         after: &[|p| usual(p).replace("[defaults]", "[defaults]\ndown_after = 5").replace("500ms", "900ms")],
-        left: Left::Whole,
+        after_terms: None,
         told: &["cadence"],
     },
     Deed {
@@ -121,7 +127,7 @@ const DEEDS: [Deed; 16] = [
             let every = "every = [\"Mon\", \"Tue\", \"Wed\", \"Thu\", \"Fri\", \"Sat\", \"Sun\"]";
             usual(p) + "[[maintenance]]\nid = \"w\"\ncomponents = [\"shop\"]\nstart = \"2020-01-01T00:00\"\nduration = \"1d\"\nreason = \"x\"\n" + every + "\n"
         }],
-        left: Left::Whole,
+        after_terms: None,
         told: &[],
     },
     Deed {
@@ -134,31 +140,112 @@ const DEEDS: [Deed; 16] = [
             );
             format!("{QUICK}{SHOP}{}{group}{CONTRACT}", endpoint("spare", "spare", p.steady, ""))
         }],
-        left: Left::Whole,
+        after_terms: None,
         told: &["cadence"],
     },
-    Deed { name: "the contract is renamed", before: usual, after: &[|p| usual(p).replace("[sla.s]", "[sla.t]")], left: Left::Whole, told: &["terms"] },
-    Deed { name: "another fee", before: usual, after: &[|p| usual(p) + "fee = \"1.00\"\ncurrency = \"EUR\"\n"], left: Left::Whole, told: &["terms"] },
-    Deed { name: "another time zone", before: usual, after: &[|p| usual(p) + "time_zone = \"Europe/Helsinki\"\n"], left: Left::Whole, told: &["terms"] },
+    Deed {
+        name: "the contract is renamed",
+        before: usual,
+        after: &[|p| usual(p).replace("[sla.s]", "[sla.t]")],
+        after_terms: Some(Left::Whole),
+        told: &["terms_changed"],
+    },
+    Deed {
+        name: "another fee",
+        before: usual,
+        after: &[|p| usual(p) + "fee = \"1.00\"\ncurrency = \"EUR\"\n"],
+        after_terms: Some(Left::Whole),
+        told: &["terms_changed"],
+    },
+    Deed {
+        name: "another time zone",
+        before: usual,
+        after: &[|p| usual(p) + "time_zone = \"Europe/Helsinki\"\n"],
+        after_terms: Some(Left::Whole),
+        told: &["terms_changed"],
+    },
     Deed {
         name: "one component is dropped",
         before: of_two,
         after: &[|p| both(p) + &CONTRACT.replace("shop", "spare")],
-        left: Left::ByTheTerms,
-        told: &["terms"],
+        after_terms: Some(Left::Nothing),
+        told: &["terms_changed"],
     },
-    Deed { name: "short outages do not count", before: usual, after: &[|p| usual(p) + "min_outage = \"1h\"\n"], left: Left::ByTheTerms, told: &["terms"] },
-    Deed { name: "other weights", before: |p| weighted("0.9", "0.1", p), after: &[|p| weighted("0.1", "0.9", p)], left: Left::Whole, told: &["terms"] },
+    Deed {
+        name: "short outages do not count",
+        before: usual,
+        after: &[|p| usual(p) + "min_outage = \"1h\"\n"],
+        after_terms: Some(Left::Nothing),
+        told: &["terms_changed"],
+    },
+    Deed {
+        name: "other weights",
+        before: |p| weighted("0.9", "0.1", p),
+        after: &[|p| weighted("0.1", "0.9", p)],
+        after_terms: Some(Left::Whole),
+        told: &["terms_changed"],
+    },
     Deed {
         name: "the contract goes and comes again otherwise",
         before: usual,
         after: &[both, |p| usual(p) + "min_outage = \"1h\"\n"],
-        left: Left::ByTheTerms,
-        told: &["terms"],
+        after_terms: Some(Left::Nothing),
+        told: &["terms_changed"],
+    },
+    Deed { name: "a lower objective", before: usual, after: &[|p| usual(p).replace("99.9", "50")], after_terms: Some(Left::Whole), told: &["terms_changed"] },
+    Deed {
+        name: "the contract gets another name, and short outages do not count",
+        before: usual,
+        after: &[|p| usual(p).replace("[sla.s]", "[sla.t]") + "min_outage = \"1h\"\n"],
+        after_terms: Some(Left::Nothing),
+        told: &["terms_changed"],
+    },
+    Deed {
+        name: "a version that is said to be in force since long ago",
+        before: usual,
+        after: &[|p| {
+            let both = CONTRACT.replace("[sla.s]", "[[sla.s]]");
+            format!("{}{both}{both}valid_from = \"2020-01-01\"\nmin_outage = \"1h\"\n", self::both(p))
+        }],
+        after_terms: Some(Left::Nothing),
+        told: &["terms_changed"],
+    },
+    Deed {
+        name: "slices of which no results are recorded",
+        before: usual,
+        after: &[|p| usual(p) + "measure = { slices = \"1m\", down_if = \"all_fail\" }\n"],
+        after_terms: None,
+        told: &["terms_changed"],
+    },
+    Deed {
+        name: "service hours that leave it out",
+        before: usual,
+        after: &[|p| usual(p) + "service_hours = { days = [\"Mon\"], from = \"03:00\", to = \"03:01\" }\n"],
+        after_terms: None,
+        told: &["terms_changed"],
+    },
+    Deed {
+        name: "the contract names the spare component",
+        before: usual,
+        after: &[|p| usual(p).replace("[\"shop\"]", "[\"spare\"]")],
+        after_terms: Some(Left::Nothing),
+        told: &["terms_changed"],
     },
 ];
 
-async fn done(deed: &Deed) {
+/// In two steps, so that the component is another's for a while.
+const TWO_STEPS: Deed = Deed {
+    name: "the contract names a component that a fresh endpoint filled before the old one came",
+    before: usual,
+    after: &[
+        |p| usual(p) + &store(p),
+        |p| (usual(p) + &store(p)).replace("component = \"shop\"", "component = \"store\"").replace("[\"shop\"]", "[\"store\"]"),
+    ],
+    after_terms: Some(Left::Nothing),
+    told: &["joined", "left", "terms_changed"],
+};
+
+async fn done(deed: &Deed, pause: Duration) {
     let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
     let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
     let daemon = Daemon::start(directory.path(), &(deed.before)(ports)).await;
@@ -167,6 +254,7 @@ async fn done(deed: &Deed) {
     daemon.until(|d| async move { figures(d, "shop").await["down_ms"].as_u64() >= Some(outage) }).await;
     let down = figures(&daemon, "shop").await["down_ms"].as_u64().expect("a number");
     for text in deed.after {
+        tokio::time::sleep(pause).await;
         reload(&daemon, &text(ports)).await;
         // What settles after it is not before it.
         let now = probity::outward::clock::Clock::Real.read().utc_ms;
@@ -177,11 +265,14 @@ async fn done(deed: &Deed) {
     let told: std::collections::BTreeSet<&str> = report["changed"].as_array().into_iter().flatten().filter_map(|c| c["what"].as_str()).collect();
     let missing: Vec<_> = deed.told.iter().filter(|what| !told.contains(*what)).collect();
     assert!(missing.is_empty(), "{}: no {missing:?} in {}", deed.name, report["changed"]);
-    let left = if deed.left == Left::Whole { down } else { 0 };
-    assert_eq!(result["down_ms"], left, "{}: {result}", deed.name);
-    let comes_later = "Judged by terms that were recorded after the period began";
+    assert_eq!(result["down_ms"], down, "{}: {result}", deed.name);
+    let (later, is_changed) = (&report["later_terms"], deed.told.contains(&"terms_changed"));
+    assert_eq!((later.is_null(), told.contains("terms")), (!is_changed, false), "{}: {later}", deed.name);
+    let comes_later = "Judged by the terms that were in force before they were changed";
     let head = shown.lines().find(|line| !line.is_empty() && !line.starts_with('#')).expect("a first line");
-    assert_eq!(head.starts_with(comes_later), deed.told.contains(&"terms"), "{}: {head}", deed.name);
+    assert_eq!(head.starts_with(comes_later), is_changed, "{}: {head}", deed.name);
+    let after = later["evaluation"]["results"][0]["down_ms"].as_u64();
+    assert!(deed.after_terms.is_none_or(|expected| after == Some(if expected == Left::Whole { down } else { 0 })), "{}: {later}", deed.name);
 }
 
 /// Up to when all that is in service is settled.
@@ -195,12 +286,18 @@ async fn no_line_of_config_makes_the_past_better_in_silence() {
     // A few at a time: each has a daemon of its own.
     let mut failed = Vec::new();
     for some in DEEDS.chunks(4) {
-        let all: Vec<_> = some.iter().map(|deed| (deed.name, tokio::spawn(done(deed)))).collect();
+        let all: Vec<_> = some.iter().map(|deed| (deed.name, tokio::spawn(done(deed, Duration::ZERO)))).collect();
         for (name, one) in all {
             failed.extend(one.await.err().map(|_| name));
         }
     }
     assert_eq!(failed, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_that_others_filled_before_gives_the_contract_no_clean_past() {
+    // What comes within five seconds comes at once.
+    done(&TWO_STEPS, Duration::from_millis(5500)).await;
 }
 
 /// Deeds while it is down: what is done ends the outage at most, and begins time of which nothing is measured.
@@ -228,16 +325,127 @@ async fn what_is_changed_while_it_is_down_hides_nothing_that_was() {
     }
 }
 
-/// A version that is in force from today on judges no period that began before.
+/// A version that is in force from tomorrow on judges no period that began before: the terms of then do, whether they stay beside it or not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_that_begins_after_the_outage_judges_no_period_of_before() {
+    for stays in [false, true] {
+        let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+        let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
+        let daemon = Daemon::start(directory.path(), &usual(ports)).await;
+        let down = after_an_outage(&daemon, &switch, "web").await;
+        let tomorrow = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 86_400_000)[..10];
+        let version = |more: &str| CONTRACT.replace("[sla.s]", "[[sla.s]]") + more;
+        let later = version(&format!("valid_from = \"{tomorrow}\"\nmin_outage = \"1h\"\n"));
+        let before = if stays { version("") } else { String::new() };
+        reload(&daemon, &format!("{}{before}{later}", both(ports))).await;
+        daemon.until(|d| async move { figures(d, "shop").await["down_ms"] == down }).await;
+        let (report, _) = proven(directory.path());
+        assert_eq!(report["evaluation"]["results"][0]["down_ms"], down, "{report}");
+        let what: Vec<&str> = report["changed"].as_array().into_iter().flatten().filter_map(|c| c["what"].as_str()).collect();
+        let shown = daemon.json("/api/v1/sla").await["contracts"][0].clone();
+        assert_eq!((&shown["which"], &shown["results"][0]["down_ms"]), (&"current".into(), &down.into()), "{shown}");
+        if stays {
+            assert_eq!((&report["later_terms"], &what[..]), (&serde_json::Value::Null, &[][..]), "{report}");
+        } else {
+            let why = report["later_terms"]["evaluation"]["why"].as_str().expect("why there is no verdict");
+            assert!(why.starts_with("no version of the contract `s` is in force") && what == ["terms_changed"], "{why} {what:?}");
+            assert_eq!(shown["later_terms"]["evaluation"]["why"], why, "{shown}");
+        }
+    }
+}
+
+/// What a report of the present month says of terms, page and API say as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn page_and_api_say_of_terms_what_the_report_says() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
+    // Terms that come later than the first config.
+    let daemon = Daemon::start(directory.path(), &both(ports)).await;
+    daemon.until_state("spare", "up").await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    reload(&daemon, &usual(ports)).await;
+    daemon.until(|d| async move { figures(d, "shop").await["down_ms"] == down }).await;
+    let said = |report: &serde_json::Value| -> Vec<(String, String)> {
+        let text = |c: &serde_json::Value, key: &str| c[key].as_str().unwrap_or_default().to_owned();
+        report["changed"].as_array().into_iter().flatten().map(|c| (text(c, "what"), text(c, "at"))).collect()
+    };
+    let answer = || async {
+        let all = daemon.json("/api/v1/sla").await;
+        super::cli::checked(all.to_string().as_bytes());
+        all["contracts"][0].clone()
+    };
+    let (shown, page) = (answer().await, daemon.get("/").await.expect("a page"));
+    let (report, _) = proven(directory.path());
+    assert_eq!(said(&shown), said(&report), "{shown}");
+    assert_eq!(said(&shown)[0].0, "terms");
+    assert_eq!(shown["terms_recorded_at"], report["terms_recorded_at"]);
+    assert!(page.contains("terms recorded after the period began") && page.contains("by terms recorded"), "{page}");
+    assert!(!page.contains("terms changed"), "{page}");
+    // Others after those, and another change beside them.
+    let other = usual(ports).replace("title = \"Shop\"", "title = \"Shop\"\ncombine = \"parallel\"") + "min_outage = \"1h\"\n";
+    reload(&daemon, &other).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (shown, page) = (answer().await, daemon.get("/").await.expect("a page"));
+    let (report, _) = proven(directory.path());
+    assert_eq!(said(&shown), said(&report), "{shown}");
+    assert_eq!(said(&shown).into_iter().map(|(what, _)| what).collect::<Vec<_>>(), ["terms", "terms_changed", "combine"]);
+    let by = |value: &serde_json::Value| value["results"][0]["down_ms"].as_u64();
+    assert_eq!((by(&shown), by(&shown["later_terms"]["evaluation"])), (Some(down), Some(0)), "{shown}");
+    assert_eq!(shown["later_terms"]["terms_recorded_at"], report["later_terms"]["terms_recorded_at"]);
+    for words in ["terms changed", "by the terms before a change; by the later terms (of ", "undetermined → undetermined", "series → parallel"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let config = directory.path().join("probity.toml").to_str().expect("UTF-8").to_owned();
+    let evaluated = |more: &[&str]| probity(&[&["sla", "evaluate", "--config", &config, "--period", &month()], more].concat());
+    let judged = super::cli::checked(&evaluated(&["--json"]).stdout);
+    assert_eq!((by(&judged), by(&judged["later_terms"]["evaluation"])), (Some(down), Some(0)), "{judged}");
+    let text = String::from_utf8_lossy(&evaluated(&[]).stdout).into_owned();
+    assert!(text.starts_with("judged by the terms that were in force before they were changed; by the later terms: shop UNDETERMINED"), "{text}");
+    // A file of contracts is judged as it is.
+    let file = directory.path().join("contract.toml");
+    std::fs::write(&file, CONTRACT.to_owned() + "min_outage = \"1h\"\n").expect("written");
+    let of_file = super::cli::checked(&evaluated(&["--json", "--contract", file.to_str().expect("UTF-8")]).stdout);
+    assert_eq!((by(&of_file), &of_file["later_terms"]), (Some(0), &serde_json::Value::Null), "{of_file}");
+    let metric = daemon.metric("probity_sla_outages{sla=\"s\",component=\"shop\",period=\"current\"}").await;
+    assert!((metric - 1.0).abs() < 1e-9, "{metric}");
+}
+
+/// A report by the later terms, or without what they make of the period, does not follow from the events.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_by_other_terms_than_those_that_count_does_not_verify() {
     let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
     let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
     let daemon = Daemon::start(directory.path(), &usual(ports)).await;
     after_an_outage(&daemon, &switch, "web").await;
-    let tomorrow = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 86_400_000)[..10];
-    reload(&daemon, &(usual(ports) + &format!("valid_from = \"{tomorrow}\"\n"))).await;
-    let config = directory.path().join("probity.toml");
-    let output = probity(&["sla", "report", "--provisional", "--period", &month(), "--config", config.to_str().expect("UTF-8")]);
-    assert_eq!((output.status.success(), output.stdout.len()), (false, 0), "{}", String::from_utf8_lossy(&output.stdout));
+    reload(&daemon, &(usual(ports) + "min_outage = \"1h\"\n")).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (report, _) = proven(directory.path());
+    let path = |name: &str| directory.path().join(name);
+    let signer = probity::outward::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
+    let verified = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut forged = report.clone();
+        change(&mut forged);
+        let serde_json::Value::Object(mut object) = forged else { panic!("no object") };
+        object.remove("key");
+        std::fs::write(path("forged.json"), signer.signed(object).to_string()).expect("written");
+        let [forged, journal] = ["forged.json", "journal.jsonl"].map(|name| path(name).to_str().expect("UTF-8").to_owned());
+        let output = probity(&["sla", "verify", &forged, "--events", &journal]);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(verified(&|_| {}).0, Some(0));
+    let (code, said) = verified(&|r| {
+        let later = r["later_terms"].take();
+        for key in ["terms", "terms_salt", "terms_recorded_at", "evaluation"] {
+            r[key] = later[key].clone();
+        }
+    });
+    assert!(code == Some(1) && said.starts_with("terms: other terms of this contract were on record before these"), "{said}");
+    let (code, said) = verified(&|r| r["later_terms"] = serde_json::Value::Null);
+    assert!(code == Some(1) && said.starts_with("later_terms: "), "{said}");
+    let (code, said) = verified(&|r| r["later_terms"]["evaluation"]["results"][0]["down_ms"] = 5.into());
+    assert!(code == Some(1) && said.starts_with("later_terms.evaluation.results[0].down_ms: "), "{said}");
+    let (code, said) = verified(&|r| r["changed"].as_array_mut().expect("a list").retain(|c| c["what"] != "terms_changed"));
+    assert!(code == Some(1) && said.starts_with("changed"), "{said}");
+    let (code, said) = verified(&|r| r["later_terms"]["terms"] = (r["later_terms"]["terms"].as_str().unwrap_or_default().replace("1h", "2h")).into());
+    assert!(code == Some(1) && said.starts_with("later_terms.terms_recorded_at: "), "{said}");
 }

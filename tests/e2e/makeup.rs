@@ -270,7 +270,10 @@ async fn a_component_that_is_made_of_a_part_of_another_has_no_clean_past() {
     assert!(store["unknown_ms"].as_u64() >= Some(down), "{store}");
     assert_eq!(store["unknown"][0]["reason"], "reconfigured", "{store}");
     let (report, _) = proven(directory.path());
-    let result = &report["evaluation"]["results"][0];
+    // The contract named the shop when it was recorded: its outage stays in the verdict.
+    let own = &report["evaluation"]["results"][0];
+    assert_eq!((&own["component"], &own["down_ms"]), (&Value::from("shop"), &before["down_ms"]), "{own}");
+    let result = &report["later_terms"]["evaluation"]["results"][0];
     assert_eq!((&result["component"], &result["verdict"]), (&Value::from("store"), &Value::from("undetermined")), "{result}");
     assert!(result["unknown_ms"].as_u64() >= Some(down), "its begin of service moves nothing out: {result}");
     let joined = report["changed"].as_array().and_then(|l| l.iter().find(|c| c["what"] == "joined")).expect("the change is told");
@@ -410,8 +413,10 @@ async fn slices_of_a_component_that_is_made_of_a_part_of_another_are_unknown_bef
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     reload(&daemon, &text("store")).await;
     tokio::time::sleep(std::time::Duration::from_secs(4)).await;
-    let config = directory.path().join("probity.toml");
-    let judged = probity(&["sla", "evaluate", "--config", config.to_str().expect("UTF-8"), "--sla", "s", "--period", &month(), "--json"]);
+    // By terms of today, whatever the contract named before.
+    let [config, file] = ["probity.toml", "contract.toml"].map(|name| directory.path().join(name).to_str().expect("UTF-8").to_owned());
+    std::fs::write(&file, "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"store\"]\nmeasure = { slices = \"1s\", down_if = \"any_fail\" }\n").expect("written");
+    let judged = probity(&["sla", "evaluate", "--config", &config, "--contract", &file, "--period", &month(), "--json"]);
     assert!(!judged.stdout.is_empty(), "{}", said(&judged));
     let judged = super::cli::checked(&judged.stdout);
     let result = &judged["results"][0];

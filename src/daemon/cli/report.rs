@@ -12,12 +12,16 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::say;
 use crate::expose::api::grouped;
 use crate::expose::report::check::{Difference, check, evaluation_by_zones_here};
+use crate::expose::report::ruling::earlier;
+use crate::expose::report::terms::Of;
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
-use crate::judgement::sla::contract::Contracts;
+use crate::judgement::sla::contract::{Contract, Contracts};
+use crate::judgement::timeline::Span;
 use crate::judgement::zones;
 use crate::outward::clock::Clock;
 use crate::outward::files::{Readers, put};
 use crate::outward::history::checkpoint::Signer;
+use crate::outward::history::definitions::told;
 use crate::outward::zone_data;
 use crate::words::{Name, UtcMs};
 
@@ -54,9 +58,8 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
 fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Result<Exit, Exit> {
     let found = match &args.period {
         Some(text) => contracts.version_of(name, text).map_err(|e| refuse(Exit::Usage, e))?,
-        None => contracts.present(name, now).into_iter().find(|(.., which)| *which == "previous").map(|(c, _, span, _)| (c, span)),
+        None => previous(contracts, name, now),
     };
-    let (contract, span) = found.ok_or_else(|| refuse(Exit::Unknown, format!("no version of the contract `{name}` is in force when the period begins")))?;
     let is_signature = |text: &String| text.len() == 128 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if args.replaces.as_ref().is_some_and(|text| !is_signature(text)) {
         return Err(refuse(Exit::Usage, "--replaces: this is no signature of a report: 128 hexadecimal digits"));
@@ -66,10 +69,31 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
     let plan = local::plan_or_empty(&args.place);
     let extents = local::extents(&connection).map_err(local::complain)?;
     let signer = signer(&args.place, &plan)?;
+    let told = told(&connection).map_err(local::complain)?;
+    let present = found.map(|(contract, span)| (Of { contract, contracts, tenant: tenant.as_ref() }, span));
+    let asked = |contracts: &Contracts, name: &Name| {
+        let found = match &args.period {
+            Some(text) => contracts.version_of(name, text).ok().flatten(),
+            None => previous(contracts, name, now),
+        };
+        found.map(|(contract, span)| (contract.clone(), span))
+    };
+    let before = earlier(&told, signer.terms_key(), (name, tenant.as_ref()), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+    let not_in_force = || refuse(Exit::Unknown, format!("no version of the contract `{name}` is in force when the period begins"));
+    let (judged, later) = match (&before, found) {
+        (Some(before), found) => {
+            // One that is not in force yet makes nothing of the period, and the report says so.
+            let (contract, span) = found.or_else(|| Some((contracts.list.iter().find(|c| c.name == *name)?, before.period))).ok_or_else(not_in_force)?;
+            ((&before.contract, &before.contracts, before.period), Some((contract, contracts, span)))
+        }
+        (None, Some((contract, span))) => ((contract, contracts, span), None),
+        (None, None) => return Err(not_in_force()),
+    };
     let subject = Subject {
-        contract,
-        contracts,
-        period: span,
+        contract: judged.0,
+        contracts: judged.1,
+        period: judged.2,
+        later,
         tenant: tenant.as_ref(),
         provisional: args.provisional,
         replaces: args.replaces.clone(),
@@ -91,12 +115,20 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
             say(shown.as_bytes());
         }
     }
-    let verdicts: Vec<&str> = report["evaluation"]["results"].as_array().into_iter().flatten().filter_map(|r| r["verdict"].as_str()).collect();
+    // Terms that came later may be the stricter ones.
+    let evaluations = [&report["evaluation"], &report["later_terms"]["evaluation"]];
+    let results = evaluations.into_iter().flat_map(|e| e["results"].as_array().into_iter().flatten());
+    let verdicts: Vec<&str> = results.filter_map(|r| r["verdict"].as_str()).collect();
     Ok(match (verdicts.contains(&"missed"), verdicts.contains(&"undetermined")) {
         (true, _) => Exit::Bad,
         (false, true) => Exit::Unknown,
         (false, false) => Exit::Fine,
     })
+}
+
+/// The version of a contract that is in force when the period before this one begins.
+fn previous<'c>(contracts: &'c Contracts, name: &Name, now: UtcMs) -> Option<(&'c Contract, Span)> {
+    contracts.present(name, now).into_iter().find(|(.., which)| *which == "previous").map(|(contract, _, span, _)| (contract, span))
 }
 
 fn signer(place: &super::args::Place, plan: &Plan) -> Result<Signer, Exit> {
@@ -165,7 +197,10 @@ pub fn verify(report: &Path, events: &Path, since: Option<&Path>, key: Option<&s
             let came_later = object["changed"].as_array().into_iter().flatten().any(|c| c["what"] == "terms");
             let terms = match object["terms_recorded_at"].as_str() {
                 Some(at) if came_later => format!("its terms were recorded at {at}, after the period began"),
-                Some(at) => format!("its terms are on record since {at}"),
+                Some(at) => match object["later_terms"]["terms_recorded_at"].as_str() {
+                    Some(later) => format!("its terms are on record since {at}, and were changed at {later}"),
+                    None => format!("its terms are on record since {at}"),
+                },
                 None => "its terms are on no record: they are what the signer says".to_owned(),
             };
             print(json, &value, || format!("every figure follows from the {last} events{but}; {terms}; signed by {signed_by}\n"));

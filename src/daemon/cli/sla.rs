@@ -18,6 +18,8 @@ use crate::daemon::streams::say_error;
 use crate::expose::api::grouped;
 use crate::expose::figures::{components, maintenance, not_seen_text, say_not_seen};
 use crate::expose::recorded::{of_sets, told};
+use crate::expose::report::ruling::{Earlier, earlier, under_present_names};
+use crate::expose::report::terms::Of;
 use crate::expose::sla::{answer, instant};
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::sla::calendar::current_and_previous;
@@ -30,6 +32,7 @@ use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
 use crate::outward::clock::Clock;
 use crate::outward::config_files::Files;
+use crate::outward::history::definitions::told as told_definitions;
 use crate::outward::history::past::Which;
 use crate::outward::own_calls::{OwnCalls, text_of};
 use crate::words::Name;
@@ -140,21 +143,58 @@ fn evaluate(args: &SlaEvaluate) -> Result<Exit, Exit> {
     let mut exit = Exit::Fine;
     let mut answers = Vec::new();
     for name in wanted(&contracts, args.sla.as_deref())? {
-        let (contract, span) = period_of(&contracts, &name, args.period.as_deref())?;
-        let named = contract.all_components(&contracts.tenants);
+        let (contract, asked) = period_of(&contracts, &name, args.period.as_deref())?;
+        let present = Of { contract, contracts: &contracts, tenant: None };
+        let before = terms_before(args, &present, asked)?;
+        let is_changed = before.is_some();
+        let (contract_then, tenants, span) = match before {
+            Some(b) => (b.contract, b.contracts.tenants, b.period),
+            None => (contract.clone(), contracts.tenants.clone(), asked),
+        };
+        let named = contract_then.all_components(&tenants);
         let timeline = timeline_for(args, span, &named)?;
         let unjudged = |error: NotJudged| refuse(Exit::Unknown, error);
-        let list = evaluate_contract(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
-        let each = evaluate_components(contract, &contracts.tenants, &timeline, span).map_err(unjudged)?;
+        let list = evaluate_contract(&contract_then, &tenants, &timeline, span).map_err(unjudged)?;
+        let each = evaluate_components(&contract_then, &tenants, &timeline, span).map_err(unjudged)?;
         exit = worse(exit, verdict_of(&list));
-        let mut value = answer(contract, span, &list, &each);
+        let mut value = answer(&contract_then, span, &list, &each);
         value["not_seen_below_ms"] = json!(timeline.not_seen_below(&named));
-        answers.push((value, contract, list));
+        if is_changed {
+            let timeline = timeline_for(args, asked, &contract.all_components(&contracts.tenants))?;
+            let later = evaluate_contract(contract, &contracts.tenants, &timeline, asked).map_err(unjudged)?;
+            exit = worse(exit, verdict_of(&later));
+            value["later_terms"] = json!({"evaluation": answer(contract, asked, &later, &[])});
+        }
+        answers.push((value, contract_then, list));
     }
     for (value, contract, list) in &answers {
         print(args.json, value, || shown(value, contract, list));
     }
     Ok(exit)
+}
+
+/// The terms that the period is judged by on this host's history, where they are not those of the config. A file of contracts, and a timeline
+/// that somebody sent, are judged as they are.
+fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option<Earlier>, Exit> {
+    if args.contract.is_some() || !args.timeline.is_empty() || !args.url.is_empty() {
+        return Ok(None);
+    }
+    let connection = local::open(&args.place)?;
+    let told = told_definitions(&connection).map_err(local::complain)?;
+    let asked = |contracts: &Contracts, name: &Name| {
+        let found = match &args.period {
+            Some(text) => contracts.version_of(name, text).ok().flatten(),
+            None => contracts.present(name, Clock::Real.read().utc_ms).into_iter().find(|(.., which)| *which == "current").map(|(c, _, span, _)| (c, span)),
+        };
+        found.map(|(contract, span)| (contract.clone(), span))
+    };
+    let name = &present.contract.name;
+    let found = local::signer(&args.place).and_then(|signer| earlier(&told, signer.terms_key(), (name, None), Some((present, period)), &asked));
+    let Some(mut found) = found else { return Ok(None) };
+    let parts = grouped(&connection, &local::plan_or_empty(&args.place), &local::extents(&connection).map_err(local::complain)?).map_err(local::complain)?;
+    let of_it = found.contracts.tenants.into_iter().filter(|t| t.sla == found.contract.name).collect();
+    (found.contract, found.contracts.tenants) = under_present_names(&connection, &parts, (found.contract, of_it)).map_err(local::complain)?;
+    Ok(Some(found))
 }
 
 fn verdict_of(list: &[Judged]) -> Exit {
@@ -187,6 +227,15 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
     // Before any figure.
     for j in list.iter().filter(|j| j.is_little_measured()) {
         let _ = writeln!(out, "{LITTLE} ({}): the figures below rest on what was", whom(j));
+    }
+    let later: Vec<String> = value["later_terms"]["evaluation"]["results"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|r| format!("{} {}", r["tenant"].as_str().or(r["component"].as_str()).unwrap_or("all together"), text(&r["verdict"]).to_uppercase()))
+        .collect();
+    if !later.is_empty() {
+        let _ = writeln!(out, "judged by the terms that were in force before they were changed; by the later terms: {}", later.join(", "));
     }
     let _ = writeln!(
         out,

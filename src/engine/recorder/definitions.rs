@@ -18,6 +18,10 @@ pub struct Definitions {
     pub config: String,
     /// A commitment to the terms of each report that could be asked for.
     pub terms: BTreeSet<String>,
+    /// Which report each commitment is about, in a form that gives nothing away.
+    pub identities: BTreeMap<String, String>,
+    /// The text of all contracts, encrypted; none without contracts.
+    pub sealed: Option<String>,
     /// How each declared component combines, and from when on it is in service.
     pub components: BTreeMap<String, Value>,
 }
@@ -25,7 +29,8 @@ pub struct Definitions {
 impl From<Told> for Definitions {
     fn from(told: Told) -> Self {
         let config = told.configs.last().map_or_else(String::new, |(_, sum)| sum.clone());
-        Self { config, terms: told.terms.into_keys().collect(), components: told.components }
+        let sealed = told.sealed.into_iter().next_back().map(|(_, sealed)| sealed).filter(|sealed| !sealed.is_empty());
+        Self { config, terms: told.terms.into_keys().collect(), identities: told.identities, sealed, components: told.components }
     }
 }
 
@@ -40,11 +45,21 @@ impl Recorder {
         if self.told.config != present.config && self.tell_of("config", json!({"sha256": present.config}), now) == Kept::Yes {
             self.told.config.clone_from(&present.config);
         }
-        if self.told.terms != present.terms {
+        if self.told.terms != present.terms || self.told.sealed != present.sealed {
             let added: Vec<&String> = present.terms.difference(&self.told.terms).collect();
             let gone: Vec<&String> = self.told.terms.difference(&present.terms).collect();
-            if self.tell_of("terms", json!({"added": added, "gone": gone}), now) == Kept::Yes {
+            let mut body = json!({"added": added, "gone": gone});
+            let fresh: BTreeMap<&String, &String> = present.identities.iter().filter(|(c, _)| !self.told.identities.contains_key(*c)).collect();
+            if !fresh.is_empty() {
+                body["of"] = json!(fresh);
+            }
+            if let Some(sealed) = &present.sealed {
+                body["sealed"] = json!(sealed);
+            }
+            if self.tell_of("terms", body, now) == Kept::Yes {
                 self.told.terms.clone_from(&present.terms);
+                self.told.sealed.clone_from(&present.sealed);
+                self.told.identities.extend(present.identities.clone());
             }
         }
         let gone: Vec<String> = self.told.components.keys().filter(|id| !present.components.contains_key(*id)).cloned().collect();
@@ -101,8 +116,12 @@ mod tests {
             events.into_iter().filter(|e| ["config", "terms", "component"].contains(&e.kind)).map(|e| Value::Object(e.body)).collect::<Vec<_>>()
         };
         let series = json!({"combine": "series", "in_service_from_ms": null});
-        let mut present =
-            Definitions { config: "c1".into(), terms: ["t1".to_owned(), "t2".to_owned()].into(), components: [("shop".to_owned(), series.clone())].into() };
+        let mut present = Definitions {
+            config: "c1".into(),
+            terms: ["t1".to_owned(), "t2".to_owned()].into(),
+            components: [("shop".to_owned(), series.clone())].into(),
+            ..Definitions::default()
+        };
         let first = told(&mut recorder, &present);
         assert_eq!(
             first,
@@ -119,5 +138,10 @@ mod tests {
         assert_eq!(second[0], json!({"added": ["t3"], "gone": ["t1"]}));
         assert_eq!(second[1], json!({"component": "shop", "gone": true}));
         assert_eq!(second.len(), 3);
+        // A build that carries the text tells it once of terms that are on record already.
+        present.sealed = Some("s1".into());
+        present.identities = [("t2".to_owned(), "i".to_owned()), ("t3".to_owned(), "j".to_owned())].into();
+        assert_eq!(told(&mut recorder, &present), [json!({"added": [], "gone": [], "of": {"t2": "i", "t3": "j"}, "sealed": "s1"})]);
+        assert!(told(&mut recorder, &present).is_empty());
     }
 }

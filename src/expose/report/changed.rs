@@ -37,15 +37,21 @@ struct Change {
 /// Every change that concerns the given components in a period, in order; `reached`: how far figures go. A reader of some components is told
 /// of no other: `only` these are named.
 pub fn changed(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs, only: Option<&[Name]>) -> Result<Vec<Value>, HistoryError> {
-    listed(connection, parts, (period, reached), usize::MAX, only)
+    Ok(listed(connection, parts, (period, reached), usize::MAX, only)?.0)
 }
 
-/// The last so many of them.
-pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs, count: usize) -> Result<Vec<Value>, HistoryError> {
+/// The last so many of them, and how many there are.
+pub fn changed_last(connection: &Connection, parts: &[Part], period: Span, reached: UtcMs, count: usize) -> Result<(Vec<Value>, usize), HistoryError> {
     listed(connection, parts, (period, reached), count, None)
 }
 
-fn listed(connection: &Connection, parts: &[Part], (period, reached): (Span, UtcMs), count: usize, only: Option<&[Name]>) -> Result<Vec<Value>, HistoryError> {
+fn listed(
+    connection: &Connection,
+    parts: &[Part],
+    (period, reached): (Span, UtcMs),
+    count: usize,
+    only: Option<&[Name]>,
+) -> Result<(Vec<Value>, usize), HistoryError> {
     let calendar = Calendar::read(connection)?;
     let makeup = Makeup::read(connection, &calendar)?;
     let mut all: Vec<(Change, &Part)> = Vec::new();
@@ -57,7 +63,7 @@ fn listed(connection: &Connection, parts: &[Part], (period, reached): (Span, Utc
         }
     }
     all.sort_by(|(a, p), (b, q)| (a.at, &p.component, &a.endpoint, a.what).cmp(&(b.at, &q.component, &b.endpoint, b.what)));
-    let first = all.len().saturating_sub(count);
+    let (whole, first) = (all.len(), all.len().saturating_sub(count));
     let mut list = Vec::new();
     for (k, (change, part)) in all.drain(first..).enumerate() {
         let figure = |part: &Part, span: Span| -> Result<Value, HistoryError> {
@@ -84,7 +90,7 @@ fn listed(connection: &Connection, parts: &[Part], (period, reached): (Span, Utc
             "figure_after": figure(part, Span::new(change.at, reached))?,
         }));
     }
-    Ok(list)
+    Ok((list, whole))
 }
 
 fn began(calendar: &Calendar, part: &Part) -> UtcMs {

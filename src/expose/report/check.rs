@@ -4,7 +4,6 @@
 //! other figure follow from it as they did for the report, and are compared one by one.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rusqlite::Connection;
 use serde_json::{Map, Value};
@@ -15,9 +14,10 @@ use super::super::recorded::{Service, timeline_json, told};
 use super::super::sla::{answer, instant as instant_text};
 use super::changed::changed;
 use super::issued::nothing_left_out;
-use super::terms::{SUPERSEDED, came_later, is_salt};
-use super::{admitted, combine_of, configs, endpoints, excluded, extents, listed, refused, slots, with_terms};
-use crate::config::{OneText, Plan, load_contracts};
+use super::ruling::{read as read_terms, under_present_names};
+use super::terms::{SUPERSEDED, is_salt};
+use super::{admitted, combine_of, configs, endpoints, evaluated, excluded, extents, listed, refused, slots, terms, with_terms};
+use crate::config::Plan;
 use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, PeriodKind};
 use crate::judgement::sla::evaluate::{NotJudged, evaluate, evaluate_components};
@@ -80,8 +80,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     if let Some(stub) = &stub {
         same_hand("stub", "the stub of pruned events", report, &stub.object, &events)?;
     }
-    let contracts = load_contracts(Path::new("the report's terms"), &OneText(report["terms"].as_str().unwrap_or_default()))
-        .map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))?;
+    let contracts = contracts_of(report)?;
     if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
         return Err(differs("events", "the contract counts single results, and those are in the tallies: export the events with --tallies"));
     }
@@ -89,7 +88,8 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     if report["provisional"] != true && again["complete"] != true {
         return Err(differs("provisional", "the period is not settled, and the report says that it is"));
     }
-    let told = ["settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded", "changed", "configs", "time_zone"];
+    let told =
+        ["later_terms", "settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded", "changed", "configs", "time_zone"];
     let counted = if with_tallies { &["slots", "latency"][..] } else { &[] };
     for key in told.iter().chain(counted) {
         if let Some(difference) = first_difference(key, &again[*key], &report[*key]) {
@@ -109,7 +109,7 @@ pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> 
     let (stub, journal, tallies) = parted(journal).ok()?;
     let (events, _) = chain_of(&journal, stub.as_ref(), report, None).ok()?;
     let connection = Retelling::of(stub.as_ref(), &events).ok()?;
-    let contracts = load_contracts(Path::new("the report's terms"), &OneText(report["terms"].as_str()?)).ok()?;
+    let contracts = contracts_of(report).ok()?;
     let contract = contracts.list.first()?;
     let told = period_of(report).ok()?;
     let here = match contract.period {
@@ -123,6 +123,11 @@ pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> 
     let mut moved = report.clone();
     moved["evaluation"]["period"] = serde_json::json!({"start": instant_text(here.from), "end": instant_text(here.to)});
     recomputed(&moved, &contracts, &connection, (stub.as_ref(), &events)).ok().map(|mut again| again["evaluation"].take())
+}
+
+/// The contract of terms as a report shows them.
+fn contracts_of(shown: &Value) -> Result<Contracts, Difference> {
+    read_terms(shown["terms"].as_str().unwrap_or_default()).map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))
 }
 
 type Parted<'j> = (Option<Stub>, Vec<&'j str>, Vec<Value>);
@@ -255,10 +260,11 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
 }
 
 fn period_of(report: &Value) -> Result<Span, Difference> {
-    let instant = |key: &str| {
-        let text = report["evaluation"]["period"][key].as_str().and_then(parse_utc);
-        text.ok_or_else(|| differs(&format!("evaluation.period.{key}"), "this is no instant"))
-    };
+    span_of(&report["evaluation"]["period"], "evaluation.period")
+}
+
+fn span_of(period: &Value, place: &str) -> Result<Span, Difference> {
+    let instant = |key: &str| period[key].as_str().and_then(parse_utc).ok_or_else(|| differs(&format!("{place}.{key}"), "this is no instant"));
     Ok(Span::new(instant("start")?, instant("end")?))
 }
 
@@ -268,11 +274,14 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let contract = contracts.list.first().ok_or_else(|| differs("terms", "there is no contract in them"))?;
     let instant = |value: &Value, place: &str| value.as_str().and_then(parse_utc).ok_or_else(|| differs(place, "this is no instant"));
     let period = period_of(report)?;
-    let is_one = match contract.period {
-        PeriodKind::Rolling(length) => period.length() == length,
-        kind => current_and_previous(kind, &contract.zone, period.from)[0].1 == period,
+    // Where the kind of period was changed, earlier terms judge a period of the later ones.
+    let later = match &report["later_terms"] {
+        Value::Null => None,
+        shown => Some((contracts_of(shown)?, span_of(&shown["evaluation"]["period"], "later_terms.evaluation.period")?)),
     };
-    if !is_one {
+    let is_changed =
+        later.as_ref().is_some_and(|(later, span)| later.list.iter().any(|l| l.period != contract.period && is_period(l, *span)) && *span == period);
+    if !is_period(contract, period) && !is_changed {
         return Err(differs("evaluation.period", "this is no period of the contract"));
     }
     in_force(report, contract, period)?;
@@ -292,6 +301,12 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     extents::held(report, stub, events, &calendar, (period, issued))?;
     let told_of = told_definitions(connection).map_err(failed)?;
     definitions_held(report, &told_of)?;
+    if let Some(why) = terms::wrong(&told_of, period, report) {
+        return Err(differs("terms", why));
+    }
+    if later.is_none() && terms::has_later(&told_of, report) {
+        return Err(differs("later_terms", "other terms of this contract are in force by now, and the report does not say what they make of the period"));
+    }
     endpoints_held(report, &parts, connection, period)?;
     not_seen_held(report, &parts, connection, &calendar, period)?;
     let until = match contract.measure {
@@ -304,21 +319,49 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let timeline = timeline_json(reached, &recorded, &windows);
     let record = told(reached, recorded, windows);
     let unfit = |e: NotJudged| differs("evaluation", e.to_string());
-    let each = evaluate_components(contract, &contracts.tenants, &record, period).map_err(unfit)?;
-    let judged = evaluate(contract, &contracts.tenants, &record, period).map_err(unfit)?;
+    let mut named = contract.components.clone();
+    let (contract, tenants) = under_present_names(connection, &parts, (contract.clone(), contracts.tenants.clone())).map_err(failed)?;
+    let contract = &contract;
+    named.extend(contract.components.clone());
+    let each = evaluate_components(contract, &tenants, &record, period).map_err(unfit)?;
+    let judged = evaluate(contract, &tenants, &record, period).map_err(unfit)?;
     let only_tenants = report["tenant"].is_string();
     let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
+    let later = match later {
+        None => Value::Null,
+        Some((later, span)) => {
+            let shown = &report["later_terms"];
+            let contract = later.list.first().ok_or_else(|| differs("later_terms.terms", "there is no contract in them"))?;
+            named.extend(contract.components.clone());
+            let until = match contract.measure {
+                Measure::Time => span.to.min(issued).max(span.from),
+                Measure::Slices { .. } | Measure::MeanErrorRatio { .. } => instant(&shown["until"], "later_terms.until")?,
+            };
+            let tenant = report["tenant"].as_str().and_then(|name| Name::new(name).ok());
+            let mut again = shown.clone();
+            again["until"] = instant_text(until).into();
+            again["evaluation"] = evaluated(connection, &parts, (contract, &later.tenants, tenant.as_ref()), (span, until)).map_err(failed)?;
+            again
+        }
+    };
     let outages = listed(connection, &parts, period).map_err(failed)?;
     let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
-    let only = only_tenants.then_some(&contract.components[..]);
+    let only = only_tenants.then_some(&named[..]);
     let changed = changed(connection, &parts, period, reached.to, only).map_err(failed)?.into();
-    let changed = with_terms(changed, came_later(&told_of, &calendar, period, report));
+    let changed = with_terms(changed, terms::rows(&told_of, &calendar, period, report));
     Ok(serde_json::json!({
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
         "slots": slots(connection, &parts, vantage_of(report, events)?, period).map_err(failed)?, "configs": configs(&told_of, &calendar, period), "time_zone": contract.zone.iana_name(), "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged, &each), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
-        "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed,
+        "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed, "later_terms": later,
     }))
+}
+
+fn is_period(contract: &Contract, span: Span) -> bool {
+    match contract.period {
+        PeriodKind::Rolling(length) => span.length() == length,
+        kind => current_and_previous(kind, &contract.zone, span.from)[0].1 == span,
+    }
 }
 
 /// The terms are in force when the period begins.
@@ -350,15 +393,17 @@ fn vantage_of<'r>(report: &'r Value, events: &[Map<String, Value>]) -> Result<&'
 
 /// Terms and components are what the events committed to.
 fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
-    let text = |key: &str| report[key].as_str().unwrap_or_default();
-    let salt = text("terms_salt");
-    let recorded = told.terms.get(&commitment(salt, text("terms"))).filter(|_| is_salt(salt));
-    if report["terms_recorded_at"].as_str() != recorded.map(String::as_str) {
-        let why = match recorded {
-            Some(at) => format!("these terms are on record since {at}"),
-            None => "no event commits to these terms".to_owned(),
-        };
-        return Err(differs("terms_recorded_at", format!("{why}, the report says {}", report["terms_recorded_at"])));
+    for (place, shown) in [("", report), ("later_terms.", &report["later_terms"])] {
+        let text = |key: &str| shown[key].as_str().unwrap_or_default();
+        let salt = text("terms_salt");
+        let recorded = told.on_record(&commitment(salt, text("terms"))).filter(|_| is_salt(salt));
+        if shown["terms_recorded_at"].as_str() != recorded.map(String::as_str) {
+            let why = match recorded {
+                Some(at) => format!("these terms are on record since {at}"),
+                None => "no event commits to these terms".to_owned(),
+            };
+            return Err(differs(&format!("{place}terms_recorded_at"), format!("{why}, the report says {}", shown["terms_recorded_at"])));
+        }
     }
     if told.configs.is_empty() {
         // Written by a version that told nothing of components.

@@ -10,7 +10,8 @@ mod expected;
 mod extents;
 pub mod html;
 mod issued;
-mod terms;
+pub mod ruling;
+pub mod terms;
 pub mod text;
 pub mod words;
 
@@ -21,16 +22,16 @@ use serde_json::{Value, json};
 
 use self::changed::changed;
 use self::expected::expected;
-use self::terms::{SUPERSEDED, came_later, earlier_salt};
+use self::ruling::{is_in_force, under_present_names};
+use self::terms::{Of, Terms, earlier_salt};
 use super::api::{Marks, outage};
 use super::contracts::{latency, latency_json};
 use super::figures::{Part, components, maintenance, members};
 use super::recorded::{Service, timeline_json, told as told_record};
 use super::sla::{answer, instant};
 use crate::config::Plan;
-use crate::config::print_contract;
 use crate::judgement::rules::Rules;
-use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant, Together};
+use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
 use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::judgement::zones;
@@ -57,6 +58,14 @@ pub struct Subject<'s> {
     pub replaces: Option<String>,
     /// Of whoever signs: tells the salt that the terms were committed to with.
     pub terms_key: &'s TermsKey,
+    /// Terms that came into force after those of the report, with their own period.
+    pub later: Option<(&'s Contract, &'s Contracts, Span)>,
+}
+
+impl Subject<'_> {
+    fn of(&self) -> Of<'_> {
+        Of { contract: self.contract, contracts: self.contracts, tenant: self.tenant }
+    }
 }
 
 /// Why there is no report.
@@ -72,45 +81,6 @@ pub enum NoReport {
     NoTenant(String),
 }
 
-/// The components that a report may speak of.
-fn wanted(subject: &Subject) -> Result<Vec<Name>, NoReport> {
-    let Some(tenant) = subject.tenant else {
-        return Ok(subject.contract.all_components(&subject.contracts.tenants));
-    };
-    let found = subject.contracts.tenants.iter().find(|t| t.name == *tenant && t.sla == subject.contract.name);
-    let found = found.ok_or_else(|| NoReport::NoTenant(tenant.to_string()))?;
-    Ok(if found.components.is_empty() { subject.contract.components.clone() } else { found.components.clone() })
-}
-
-/// The terms of a report as text, with the contract and the tenants that they say.
-fn terms_of(subject: &Subject, names: &[Name]) -> (Contract, Vec<Tenant>, String) {
-    let contract = terms_for(subject, names);
-    let is_of_it = |t: &&Tenant| t.sla == contract.name && subject.tenant.is_none_or(|name| t.name == *name);
-    let tenants: Vec<Tenant> = subject.contracts.tenants.iter().filter(is_of_it).cloned().collect();
-    let mut text = String::new();
-    print_contract::contracts(&mut text, &Contracts { list: vec![contract.clone()], tenants: tenants.clone() });
-    // What is committed to says as well until when it is in force.
-    let later = subject.contracts.list.iter().filter(|c| c.name == contract.name && c.valid_from > contract.valid_from).filter_map(|c| c.valid_from).min();
-    if let Some(day) = later {
-        text += &format!("{SUPERSEDED}{day}\n");
-    }
-    (contract, tenants, text)
-}
-
-/// The terms of every report that could be asked for: of each version of each contract, whole and for each tenant.
-pub fn terms_of_all(contracts: &Contracts) -> Vec<String> {
-    let nobody = TermsKey::nobodys();
-    let mut list = Vec::new();
-    for contract in &contracts.list {
-        let tenants = contracts.tenants.iter().filter(|t| t.sla == contract.name).map(|t| Some(&t.name));
-        for tenant in std::iter::once(None).chain(tenants) {
-            let subject = Subject { contract, contracts, period: Span::new(0, 0), tenant, provisional: false, replaces: None, terms_key: &nobody };
-            list.extend(wanted(&subject).ok().map(|names| terms_of(&subject, &names).2));
-        }
-    }
-    list
-}
-
 /// The config in force when the period began, and those that came into force in it.
 fn configs(told: &Told, calendar: &Calendar, period: Span) -> Vec<Value> {
     let all: Vec<(UtcMs, &String)> = told.configs.iter().map(|(at, sum)| (calendar.utc(*at), sum)).collect();
@@ -118,19 +88,18 @@ fn configs(told: &Told, calendar: &Calendar, period: Span) -> Vec<Value> {
     all.iter().skip(before).filter(|(at, _)| *at < period.to).map(|(at, sum)| json!({"from": instant(*at), "sha256": sum})).collect()
 }
 
-/// The contract as far as it concerns who reads the report: a customer sees neither other components nor another fee.
-fn terms_for(subject: &Subject, names: &[Name]) -> Contract {
-    let contract = subject.contract.clone();
-    match subject.tenant {
-        None => contract,
-        Some(_) => Contract { components: names.to_vec(), together: Together::Series, fee: None, ..contract },
-    }
-}
-
 /// The unsigned object.
 pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Subject, now: UtcMs) -> Result<Value, NoReport> {
-    let names = wanted(subject)?;
+    let no_tenant = || NoReport::NoTenant(subject.tenant.map_or(String::new(), Name::to_string));
+    let of = subject.of();
+    let later = subject.later.map(|(contract, contracts, period)| (Of { contract, contracts, tenant: subject.tenant }, period));
+    let Terms { contract, tenants, text: terms } = of.terms().ok_or_else(no_tenant)?;
+    let raw = contract.components.clone();
+    let (contract, tenants) = under_present_names(connection, parts, (contract, tenants))?;
+    let mut names = contract.all_components(&tenants);
+    names.extend(later.iter().filter_map(|(of, _)| of.components()).flatten());
     let mut parts: Vec<Part> = parts.iter().filter(|p| names.contains(&p.component)).cloned().collect();
+    names.extend(raw);
     let period = subject.period;
     let told = told_definitions(connection)?;
     as_told(&told, &mut parts);
@@ -148,7 +117,6 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         return Err(NoReport::NotSettled(instant(reached.to)));
     }
     let timeline = timeline_json(reached, &recorded, &windows);
-    let (contract, tenants, terms) = terms_of(subject, &names);
     let record = told_record(reached, recorded, windows);
     let each = evaluate_components(&contract, &tenants, &record, period)?;
     let judged = evaluate(&contract, &tenants, &record, period)?;
@@ -170,7 +138,8 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "terms": terms,
         "terms_salt": salt,
         "terms_salt_earlier": earlier_salt(subject.terms_key, &terms),
-        "terms_recorded_at": told.terms.get(&commitment),
+        "terms_recorded_at": told.on_record(&commitment),
+        "later_terms": later.map(|(of, period)| later_terms(connection, &parts, (subject, &told), &of, (period, now))).transpose()?,
         "configs": configs(&told, &calendar, period),
         "evaluation": answer(&contract, period, &judged, &each),
         "latency": latency_json(&contract, &latency(connection, &contract, &parts, period, Which::Sealed)?),
@@ -185,13 +154,49 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "timeline": timeline,
         "events": events(connection)?,
     });
-    report["changed"] = with_terms(report["changed"].take(), came_later(&told, &calendar, period, &report));
+    report["changed"] = with_terms(report["changed"].take(), terms::rows(&told, &calendar, period, &report));
     Ok(report)
 }
 
 /// What changed, with what is to be told of the terms at its head.
-fn with_terms(changed: Value, terms: Option<Value>) -> Value {
+fn with_terms(changed: Value, terms: Vec<Value>) -> Value {
     terms.into_iter().chain(changed.as_array().into_iter().flatten().cloned()).collect()
+}
+
+/// Terms that came into force later, with what they would make of the period.
+fn later_terms(connection: &Connection, parts: &[Part], (subject, told): (&Subject, &Told), of: &Of, (period, now): (Span, UtcMs)) -> Result<Value, NoReport> {
+    let Some(Terms { contract, tenants, text }) = of.terms() else { return Ok(Value::Null) };
+    let (salt, commitment) = (subject.terms_key.salt(&text), subject.terms_key.commitment(&text));
+    let mut until = period.to.min(now).max(period.from);
+    if contract.measure != Measure::Time {
+        until = until.min(sealed_until(connection, period)?);
+    }
+    let evaluation = evaluated(connection, parts, (&contract, &tenants, subject.tenant), (period, until))?;
+    Ok(json!({
+        "terms": text, "terms_salt": salt, "terms_recorded_at": told.on_record(&commitment), "until": instant(until), "evaluation": evaluation,
+    }))
+}
+
+/// What terms make of a period, beside those that a report is about; why they give no answer, where they give none.
+fn evaluated(
+    connection: &Connection,
+    parts: &[Part],
+    (contract, tenants, tenant): (&Contract, &[Tenant], Option<&Name>),
+    (period, until): (Span, UtcMs),
+) -> Result<Value, HistoryError> {
+    let windows = maintenance(connection, parts, period)?;
+    let (reached, recorded) = components(connection, parts, Span::new(period.from, until), Which::Sealed)?;
+    let record = told_record(reached, recorded, windows);
+    let judged = is_in_force(contract, period)
+        .and_then(|()| evaluate(contract, tenants, &record, period))
+        .and_then(|list| Ok((list, evaluate_components(contract, tenants, &record, period)?)));
+    Ok(match judged {
+        Ok((mut list, each)) => {
+            list.retain(|j| tenant.is_none() || j.tenant.is_some());
+            answer(contract, period, &list, &each)
+        }
+        Err(why) => json!({"period": {"start": instant(period.from), "end": instant(period.to)}, "why": why.to_string(), "results": []}),
+    })
 }
 
 fn refused(judged: &[Judged]) -> Vec<Value> {

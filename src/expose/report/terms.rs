@@ -1,13 +1,76 @@
-//! Since when a report's terms are on record. Terms that came after the period began judge the time before as well: a report says so first.
+//! The terms of a report as text, and since when they are on record.
+//!
+//! Terms count from when they are recorded. Where the first ones came after the period began, a report says so first; where others came
+//! into force later, it says so and has their verdict beside its own ([`super::ruling`]).
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::super::sla::instant;
+use crate::config::print_contract;
+use crate::judgement::sla::contract::{Contract, Contracts, Tenant, Together};
 use crate::judgement::timeline::Span;
 use crate::outward::history::checkpoint::{TermsKey, commitment};
 use crate::outward::history::definitions::Told;
 use crate::outward::history::read::Calendar;
-use crate::words::{UtcMs, parse_utc};
+use crate::words::{Name, UtcMs, parse_utc};
+
+/// What a report is about: a contract, whole or for a tenant.
+#[derive(Clone, Copy)]
+pub struct Of<'c> {
+    pub contract: &'c Contract,
+    pub contracts: &'c Contracts,
+    pub tenant: Option<&'c Name>,
+}
+
+/// The terms that a report shows.
+pub struct Terms {
+    /// As far as it concerns who reads the report: a customer sees neither other components nor another fee.
+    pub contract: Contract,
+    pub tenants: Vec<Tenant>,
+    pub text: String,
+}
+
+impl Of<'_> {
+    /// The components that a report may speak of; nothing where the contract has no such tenant.
+    pub fn components(&self) -> Option<Vec<Name>> {
+        let Some(tenant) = self.tenant else { return Some(self.contract.all_components(&self.contracts.tenants)) };
+        let found = self.contracts.tenants.iter().find(|t| t.name == *tenant && t.sla == self.contract.name)?;
+        Some(if found.components.is_empty() { self.contract.components.clone() } else { found.components.clone() })
+    }
+
+    pub fn terms(&self) -> Option<Terms> {
+        let contract = self.contract.clone();
+        let contract = match self.tenant {
+            None => contract,
+            Some(_) => Contract { components: self.components()?, together: Together::Series, fee: None, ..contract },
+        };
+        let is_of_it = |t: &&Tenant| t.sla == contract.name && self.tenant.is_none_or(|name| t.name == *name);
+        let tenants: Vec<Tenant> = self.contracts.tenants.iter().filter(is_of_it).cloned().collect();
+        let mut text = String::new();
+        print_contract::contracts(&mut text, &Contracts { list: vec![contract.clone()], tenants: tenants.clone() });
+        // What is committed to says as well until when it is in force.
+        let later = self.contracts.list.iter().filter(|c| c.name == contract.name && c.valid_from > contract.valid_from).filter_map(|c| c.valid_from).min();
+        if let Some(day) = later {
+            text += &format!("{SUPERSEDED}{day}\n");
+        }
+        Some(Terms { contract, tenants, text })
+    }
+}
+
+/// The terms of every report that could be asked for: of each version of each contract, whole and for each tenant.
+pub fn terms_of_all(contracts: &Contracts) -> Vec<(Name, Option<Name>, String)> {
+    let mut list = Vec::new();
+    for contract in &contracts.list {
+        let tenants = contracts.tenants.iter().filter(|t| t.sla == contract.name).map(|t| Some(&t.name));
+        for tenant in std::iter::once(None).chain(tenants) {
+            let terms = Of { contract, contracts, tenant }.terms();
+            list.extend(terms.map(|terms| (contract.name.clone(), tenant.cloned(), terms.text)));
+        }
+    }
+    list
+}
 
 /// The line of terms that have a later version.
 pub const SUPERSEDED: &str = "# superseded from ";
@@ -16,7 +79,12 @@ const AT_ONCE_MS: i64 = 1000;
 
 /// The same terms before a later version was added to them.
 fn earlier(terms: &str) -> Option<String> {
-    terms.contains(SUPERSEDED).then(|| terms.split_inclusive('\n').filter(|line| !line.starts_with(SUPERSEDED)).collect())
+    terms.contains(SUPERSEDED).then(|| alone(terms))
+}
+
+/// Without the line that names a later version, which changes nothing of this one.
+pub fn alone(terms: &str) -> String {
+    terms.split_inclusive('\n').filter(|line| !line.starts_with(SUPERSEDED)).collect()
 }
 
 /// What goes before the terms as they were before a later version was added.
@@ -29,23 +97,85 @@ pub fn is_salt(salt: &str) -> bool {
     salt.len() == 64 && salt.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// The commitments to a report's terms that are on record: to the terms as they are, and as they were before a later version was added.
+fn commitments(told: &Told, report: &Value) -> Vec<String> {
+    let text = |key: &str| report[key].as_str().unwrap_or_default();
+    let of = |salt: &str, terms: &str| Some(commitment(salt, terms)).filter(|c| is_salt(salt) && told.ever.contains_key(c));
+    let before = earlier(text("terms")).and_then(|terms| of(text("terms_salt_earlier"), &terms));
+    of(text("terms_salt"), text("terms")).into_iter().chain(before).collect()
+}
+
 /// When the terms of a report first came on record.
 fn since(told: &Told, report: &Value) -> Option<UtcMs> {
-    let text = |key: &str| report[key].as_str().unwrap_or_default();
-    let of = |salt: &str, terms: &str| told.ever.get(&commitment(salt, terms)).filter(|_| is_salt(salt));
-    let own = of(text("terms_salt"), text("terms"));
-    let before = earlier(text("terms")).and_then(|terms| of(text("terms_salt_earlier"), &terms));
-    own.into_iter().chain(before).filter_map(|at| parse_utc(at)).min()
+    commitments(told, report).iter().filter_map(|c| parse_utc(told.ever.get(c)?)).min()
+}
+
+/// What a report shows of its terms, and when those came on record that were in force later.
+pub fn shown(told: &Told, key: &TermsKey, of: &Of, later: Option<&Of>) -> Value {
+    let recorded = |of: &Of| of.terms().map(|terms| told.on_record(&key.commitment(&terms.text)));
+    let text = of.terms().map(|terms| terms.text).unwrap_or_default();
+    json!({
+        "terms": text, "terms_salt": key.salt(&text), "terms_salt_earlier": earlier_salt(key, &text), "terms_recorded_at": recorded(of),
+        "later_terms": later.map(|later| json!({"terms_recorded_at": recorded(later)})),
+    })
+}
+
+/// What "Changed in this period" has of a report's terms: that they came late, and each change of them.
+pub fn rows(told: &Told, calendar: &Calendar, period: Span, report: &Value) -> Vec<Value> {
+    // Beside terms that are in force still, others that are as well are those of another version.
+    let own_is_present = commitments(told, report).iter().any(|c| told.terms.contains_key(c));
+    let others = others(told, report).into_iter().filter(|c| !own_is_present || !told.terms.contains_key(*c));
+    let others = others.flat_map(|c| told.stays.get(c).into_iter().flatten().map(|(from, _)| *from));
+    let known = report["later_terms"]["terms_recorded_at"].as_str().and_then(parse_utc);
+    let first = since(told, report).unwrap_or(i64::MAX).max(period.from);
+    let at: BTreeSet<UtcMs> = others.filter(|at| *at > first).chain(known).filter(|at| (period.from..period.to).contains(at)).collect();
+    came_later(told, calendar, period, report).into_iter().chain(at.into_iter().map(|at| row("terms_changed", at))).collect()
+}
+
+/// Commitments to other terms of the same report.
+fn others<'t>(told: &'t Told, report: &Value) -> Vec<&'t String> {
+    let own = commitments(told, report);
+    let Some(identity) = own.iter().find_map(|c| told.identities.get(c)) else { return Vec::new() };
+    // That a later version was added is no other terms, but only who has the key knows of which.
+    told.identities.iter().filter(|(c, i)| *i == identity && !own.contains(c)).map(|(c, _)| c).collect()
+}
+
+/// Why a period is not judged by the terms of a report: others of the same contract were on record when it began, or before these.
+pub fn wrong(told: &Told, period: Span, report: &Value) -> Option<String> {
+    let stays = |c: &str| told.stays.get(c).map_or(&[][..], Vec::as_slice);
+    let was_in_force = |c: &str| stays(c).iter().any(|(from, until)| *from <= period.from && until.is_none_or(|until| until > period.from));
+    let own = commitments(told, report);
+    if own.iter().any(|c| was_in_force(c)) {
+        return None;
+    }
+    let others = others(told, report);
+    if let Some(at) = others.iter().find(|c| was_in_force(c)).and_then(|c| told.ever.get(*c)) {
+        return Some(format!("other terms of this contract, recorded at {at}, were in force when the period began"));
+    }
+    let first = since(told, report)?;
+    let from = |c: &str| stays(c).iter().map(|(from, _)| *from).filter(|from| *from > period.from).min();
+    let before = others.iter().filter_map(|c| from(c)).min().filter(|at| *at < first)?;
+    Some(format!("other terms of this contract were on record before these, since {}", instant(before)))
+}
+
+/// Whether other terms of the same report are in force at the end of the events, and a report has to show what they make of its period.
+pub fn has_later(told: &Told, report: &Value) -> bool {
+    let is_present = |c: &String| told.terms.contains_key(c);
+    !commitments(told, report).iter().any(is_present) && others(told, report).into_iter().any(is_present)
+}
+
+fn row(what: &str, at: UtcMs) -> Value {
+    json!({
+        "at": instant(at), "event": null, "component": null, "endpoint": null, "what": what, "before": null, "after": null,
+        "figure_before": null, "figure_after": null,
+    })
 }
 
 /// What a report tells of terms that came on record only after its period began, although something was recorded before them.
 pub fn came_later(told: &Told, calendar: &Calendar, period: Span, report: &Value) -> Option<Value> {
     let began = told.configs.first().map(|(at, _)| calendar.utc(*at))?;
     let since = since(told, report).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
-    Some(json!({
-        "at": instant(since), "event": null, "component": null, "endpoint": null, "what": "terms", "before": null, "after": null,
-        "figure_before": null, "figure_after": null,
-    }))
+    Some(row("terms", since))
 }
 
 #[cfg(test)]

@@ -29,6 +29,10 @@ pub struct Shown<'r> {
     pub language: Language,
 }
 
+fn results_of(evaluation: &Value) -> impl Iterator<Item = &Value> {
+    evaluation["results"].as_array().into_iter().flatten()
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("–")
 }
@@ -71,6 +75,7 @@ impl Shown<'_> {
         let mut said: Vec<String> = little.map(|r| format!("{} ({}).", self.say(Word::LittleMeasured), self.who(r))).collect();
         let later = self.report["changed"].as_array().into_iter().flatten().find(|c| c["what"] == "terms");
         said.extend(later.map(|c| format!("{} ({}).", self.say(Word::TermsLater), self.at(&c["at"]))));
+        said.extend(self.said_of_later_terms());
         if credits.is_empty() {
             said.extend(self.results().map(|r| format!("{}: {}.", self.who(r), self.verdict(r))));
         }
@@ -78,8 +83,45 @@ impl Shown<'_> {
         said.join(" ")
     }
 
+    /// That the terms were changed after those of the report, and the verdict by the terms of then.
+    fn said_of_later_terms(&self) -> Option<String> {
+        let later = self.report["later_terms"].as_object()?;
+        let verdicts: Vec<String> = results_of(&later["evaluation"]).map(|r| format!("{}: {}", self.who(r), self.verdict(r))).collect();
+        let verdicts = if verdicts.is_empty() { text(&later["evaluation"]["why"]).to_owned() } else { verdicts.join("; ") };
+        Some(format!("{} ({}). {}: {verdicts}.", self.say(Word::TermsChanged), self.at(&later["terms_recorded_at"]), self.say(Word::ByLaterTerms)))
+    }
+
+    /// The figures by terms that came into force later.
+    fn later_terms(&self) -> Option<Block> {
+        let later = self.report["later_terms"].as_object()?;
+        let e = &later["evaluation"];
+        let mut block = Block::new(self.say(Word::ByLaterTerms));
+        block.lines.push(format!("{}: {}", self.say(Word::TermsRecorded), self.at(&later["terms_recorded_at"])));
+        block.lines.push(format!("{}: {} – {}", self.say(Word::Period), self.at(&e["period"]["start"]), self.at(&e["period"]["end"])));
+        block.lines.extend(e["objective_percent"].as_str().map(|objective| format!("{}: {} %", self.say(Word::Objective), self.number(objective))));
+        let words = [Word::Component, Word::Verdict, Word::Availability, Word::Between, Word::Down, Word::Unknown, Word::CreditDue];
+        block.header = words.iter().map(|w| self.say(*w)).collect();
+        for r in results_of(e) {
+            let percent = |key: &str| r[key].as_str().map_or("–".to_owned(), |p| format!("{} %", self.number(p)));
+            let bounds = format!("{} … {}", percent("lower_bound_percent"), percent("upper_bound_percent"));
+            let credit = &r["credit"];
+            let due = credit["amount"].as_str().map_or("–".to_owned(), |a| format!("{} {}", self.number(a), text(&credit["currency"])));
+            let due = if r["verdict"] == "undetermined" { "–".to_owned() } else { due };
+            block.rows.push(vec![
+                self.who(r),
+                self.verdict(r),
+                percent("availability_percent"),
+                bounds,
+                self.seconds(&r["down_ms"]),
+                self.seconds(&r["unknown_ms"]),
+                due,
+            ]);
+        }
+        Some(self.or_none(block))
+    }
+
     pub fn results(&self) -> impl Iterator<Item = &Value> {
-        self.report["evaluation"]["results"].as_array().into_iter().flatten()
+        results_of(&self.report["evaluation"])
     }
 
     pub fn who(&self, result: &Value) -> String {
@@ -122,6 +164,7 @@ impl Shown<'_> {
         let mut all = vec![self.head()];
         all.extend(self.results().map(|r| self.result(r)));
         all.extend(self.each_component());
+        all.extend(self.later_terms());
         all.extend(self.latency());
         all.push(self.outages());
         all.push(self.spans(Word::UnknownTime, &self.unknown(), Word::Reason));

@@ -162,6 +162,8 @@ pub enum Word {
     Config,
     TermsRecorded,
     TermsLater,
+    TermsChanged,
+    ByLaterTerms,
     TermsNotRecorded,
     Outside,
 }
@@ -170,7 +172,9 @@ pub enum Word {
 type Entry = (Word, [&'static str; 6]);
 
 #[rustfmt::skip]
-const WORDS: [Entry; 94] = [
+const WORDS: [Entry; 96] = [
+    (Word::TermsChanged, ["Judged by the terms that were in force before they were changed", "Arvioitu ehdoilla, jotka olivat voimassa ennen niiden muuttamista", "Beoordeeld naar de voorwaarden die golden voordat ze werden gewijzigd", "Κρίνεται με τους όρους που ίσχυαν πριν από την αλλαγή τους", "按条款更改前有效的条款评定", "Shartlar o‘zgartirilishidan oldin amalda bo‘lgan shartlar bo‘yicha baholandi"]),
+    (Word::ByLaterTerms, ["By the later terms", "Myöhempien ehtojen mukaan", "Naar de latere voorwaarden", "Με τους μεταγενέστερους όρους", "按更改后的条款", "Keyingi shartlar bo‘yicha"]),
     (Word::Outside, ["Outside the service time", "Palveluajan ulkopuolella", "Buiten de servicetijd", "Εκτός χρόνου υπηρεσίας", "服务时间之外", "Xizmat vaqtidan tashqari"]),
     (Word::FirstFailure, ["first failing measurement (its end)", "ensimmäinen epäonnistunut mittaus (sen loppu)", "eerste mislukte meting (einde)", "πρώτη αποτυχημένη μέτρηση (το τέλος της)", "首次失败的测量（结束时刻）", "birinchi muvaffaqiyatsiz o'lchov (tugashi)"]),
     (Word::LastFailure, ["last failing measurement (its start)", "viimeinen epäonnistunut mittaus (sen alku)", "laatste mislukte meting (begin)", "τελευταία αποτυχημένη μέτρηση (η αρχή της)", "最后一次失败的测量（开始时刻）", "oxirgi muvaffaqiyatsiz o'lchov (boshlanishi)"]),

@@ -32,6 +32,10 @@ impl TermsKey {
         Self([0; 32])
     }
 
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// What goes before the terms: nobody without the key can try fees one after the other.
     pub fn salt(&self, terms: &str) -> String {
         hex(&sha256(&[&self.0[..], terms.as_bytes()].concat()))
@@ -105,7 +109,7 @@ pub fn verify_signature(value: &Value) -> Result<(), &'static str> {
     UnparsedPublicKey::new(&ED25519, key).verify(canonical(&object).as_bytes(), &signature).map_err(|_| "its signature is not of its content and key")
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

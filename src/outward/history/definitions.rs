@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::HistoryError;
 use super::prune::Stub;
 use crate::judgement::rules::Cadence;
-use crate::words::Ms;
+use crate::words::{Ms, UtcMs, parse_utc};
 
 /// The events that this file reads, by an index of their own: they are few among many.
 pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
@@ -31,6 +31,12 @@ pub struct Told {
     pub terms: BTreeMap<String, String>,
     /// Every commitment that there was, with when it was recorded first.
     pub ever: BTreeMap<String, String>,
+    /// When each commitment was in force: from when, and until when if it is not any more. UTC.
+    pub stays: BTreeMap<String, Vec<(UtcMs, Option<UtcMs>)>>,
+    /// Which commitments are to terms of the same report: each with an identity. Those of earlier versions have none.
+    pub identities: BTreeMap<String, String>,
+    /// The text of all contracts, encrypted, with when it came into force; empty where it is not carried, or where there is no contract. UTC.
+    pub sealed: Vec<(UtcMs, String)>,
     /// Declared components.
     pub components: BTreeMap<String, Value>,
 }
@@ -42,8 +48,18 @@ impl Told {
         match event["kind"].as_str().unwrap_or_default() {
             "config" => self.configs.push((event["at_ms"].as_u64().unwrap_or(0), text("sha256"))),
             "terms" => {
-                list("gone").iter().for_each(|gone| drop(self.terms.remove(gone)));
+                let at = parse_utc(&text("recorded")).unwrap_or(0);
+                for gone in list("gone") {
+                    self.terms.remove(&gone);
+                    self.stays.entry(gone).or_default().iter_mut().filter(|(_, until)| until.is_none()).for_each(|(_, until)| *until = Some(at));
+                }
+                for (commitment, identity) in event["of"].as_object().into_iter().flatten() {
+                    self.identities.insert(commitment.clone(), identity.as_str().unwrap_or_default().to_owned());
+                }
+                let carried = event["sealed"].as_str().map(str::to_owned);
+                self.sealed.extend(carried.or_else(|| (!self.sealed.is_empty()).then(String::new)).map(|sealed| (at, sealed)));
                 for added in list("added") {
+                    self.stays.entry(added.clone()).or_default().push((at, None));
                     self.ever.entry(added.clone()).or_insert_with(|| text("recorded"));
                     self.terms.insert(added, text("recorded"));
                 }
@@ -54,6 +70,13 @@ impl Told {
             }
             _ => {}
         }
+    }
+}
+
+impl Told {
+    /// Since when terms are on record, by their commitment: those that are not in force any more since they were first.
+    pub fn on_record(&self, commitment: &str) -> Option<&String> {
+        self.terms.get(commitment).or_else(|| self.ever.get(commitment))
     }
 }
 

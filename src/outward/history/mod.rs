@@ -21,6 +21,7 @@ pub mod restore;
 pub mod retelling;
 pub mod retold;
 pub mod schema;
+pub mod sealed_terms;
 pub mod tally;
 pub mod trust;
 pub mod upkeep;

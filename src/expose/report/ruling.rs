@@ -1,0 +1,254 @@
+//! By which terms a period is judged: those that were in force when it began, else the first of the contract that came on record.
+//!
+//! Terms count from when they are recorded. Others that came into force later judge later periods; of this one, their verdict is shown
+//! beside the verdict. The earlier text is in the events, encrypted for the daemon itself.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::super::figures::{Part, called_now};
+use super::terms::{Of, alone};
+use crate::config::{Fault, Surroundings, load_contracts};
+use crate::judgement::sla::calendar::day_of;
+use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
+use crate::judgement::sla::evaluate::NotJudged;
+use crate::judgement::timeline::Span;
+use crate::outward::history::HistoryError;
+use crate::outward::history::checkpoint::TermsKey;
+use crate::outward::history::definitions::Told;
+use crate::words::{Name, UtcMs};
+
+/// A start records its config and its terms within this of the first endpoint.
+const AT_ONCE_MS: i64 = 1000;
+
+/// Terms as their only file.
+struct OneText<'t>(&'t str);
+
+impl Surroundings for OneText<'_> {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Ok(self.0.to_owned())
+    }
+    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+    fn environment(&self, _: &str) -> Option<String> {
+        None
+    }
+    fn credentials(&self) -> Option<PathBuf> {
+        None
+    }
+    fn host_name(&self) -> String {
+        String::new()
+    }
+}
+
+/// The contracts that a text of terms says.
+pub fn read(text: &str) -> Result<Contracts, Vec<Fault>> {
+    load_contracts(Path::new("the report's terms"), &OneText(text))
+}
+
+/// Terms of a contract that were in force before those of now, with the period that they mean.
+pub struct Earlier {
+    pub contracts: Contracts,
+    pub contract: Contract,
+    pub period: Span,
+}
+
+/// A period as it is asked for: of contracts, the version of one that is in force when it begins.
+pub type Asked<'a> = &'a dyn Fn(&Contracts, &Name) -> Option<(Contract, Span)>;
+
+/// The terms that a period is judged by, where they are not those of now. `present`: those of now with their period, if a version of them is in
+/// force when it begins.
+pub fn earlier(told: &Told, key: &TermsKey, (name, tenant): (&Name, Option<&Name>), present: Option<(&Of, Span)>, asked: Asked) -> Option<Earlier> {
+    let newest = || told.sealed.iter().rev().find_map(|book| asked(&opened(key, book), name)).map(|(_, span)| span);
+    let period = present.map(|(_, span)| span).or_else(newest)?;
+    let first = told.sealed.iter().rposition(|(at, _)| *at <= period.from + AT_ONCE_MS).unwrap_or(0);
+    let books: Vec<Contracts> = told.sealed[first.min(told.sealed.len())..].iter().map(|book| opened(key, book)).collect();
+    let (contracts, name) = first_of(&books, name, period)?;
+    let (contract, span) = match asked(contracts, &name) {
+        Some(found) => found,
+        // They know no such period, or one that did not begin under them.
+        None => (in_force(contracts, &name, period)?.clone(), period),
+    };
+    let own = Of { contract: &contract, contracts, tenant }.terms()?.text;
+    let is_same = |(of, span_of_now): (&Of, Span)| span == span_of_now && of.terms().is_some_and(|terms| alone(&terms.text) == alone(&own));
+    (!present.is_some_and(is_same)).then(|| Earlier { contracts: contracts.clone(), contract, period: span })
+}
+
+/// That terms are in force when a period begins.
+pub fn is_in_force(contract: &Contract, period: Span) -> Result<(), NotJudged> {
+    let day = day_of(period.from, &contract.zone);
+    if contract.valid_from.is_some_and(|from| from > day) { Err(NotJudged::NotInForce(contract.name.to_string())) } else { Ok(()) }
+}
+
+/// Terms whose components are called as they are now: one that was renamed since goes on with its past under its name of now.
+pub fn under_present_names(
+    connection: &Connection,
+    parts: &[Part],
+    (mut contract, mut tenants): (Contract, Vec<Tenant>),
+) -> Result<(Contract, Vec<Tenant>), HistoryError> {
+    let has_members = |name: &Name| parts.iter().any(|p| p.component == *name && p.endpoints.iter().any(|(endpoint, _)| !p.former.contains(endpoint)));
+    let gone: Vec<Name> = contract.all_components(&tenants).into_iter().filter(|name| !has_members(name)).collect();
+    if gone.is_empty() {
+        return Ok((contract, tenants));
+    }
+    let renamed = called_now(connection, parts, &gone)?;
+    for list in std::iter::once(&mut contract.components).chain(tenants.iter_mut().map(|t| &mut t.components)) {
+        for (before, now) in &renamed {
+            if !list.contains(now) {
+                list.iter_mut().filter(|name| *name == before).for_each(|name| name.clone_from(now));
+            }
+        }
+    }
+    Ok((contract, tenants))
+}
+
+fn opened(key: &TermsKey, (_, sealed): &(UtcMs, String)) -> Contracts {
+    key.open(sealed).and_then(|text| read(&text).ok()).unwrap_or_default()
+}
+
+fn in_force<'c>(contracts: &'c Contracts, name: &Name, period: Span) -> Option<&'c Contract> {
+    let zone = &contracts.list.iter().find(|c| c.name == *name)?.zone;
+    contracts.in_force(name, day_of(period.from, zone))
+}
+
+/// The first contracts that have this one, under whatever name.
+fn first_of<'b>(books: &'b [Contracts], name: &Name, period: Span) -> Option<(&'b Contracts, Name)> {
+    let mut name = name.clone();
+    let mut at = books.iter().position(|book| in_force(book, &name, period).is_some())?;
+    // Renamed: it came when another went.
+    while let Some(before) = at.checked_sub(1).and_then(|k| former(&books[k], &books[at], &name)) {
+        let Some(k) = books[..at].iter().position(|book| in_force(book, &before, period).is_some()) else { break };
+        (at, name) = (k, before);
+    }
+    Some((&books[at], name))
+}
+
+/// What a contract was called before: the one that went when it came; of several, the one with the same components.
+fn former(before: &Contracts, after: &Contracts, name: &Name) -> Option<Name> {
+    let (old, new) = (before.names(), after.names());
+    let gone: Vec<&Name> = old.iter().filter(|n| !new.contains(n)).collect();
+    let came = new.iter().filter(|n| !old.contains(n)).count();
+    if old.contains(name) || gone.is_empty() {
+        return None;
+    }
+    let components = |contracts: &Contracts, name: &Name| contracts.list.iter().find(|c| c.name == *name).map(|c| c.components.clone());
+    let alike: Vec<&&Name> = gone.iter().filter(|n| components(before, n) == components(after, name)).collect();
+    match (&gone[..], came, &alike[..]) {
+        ([only], 1, _) => Some((*only).clone()),
+        (_, _, [only]) => Some((**only).clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::print_contract;
+    use crate::judgement::sla::calendar::period;
+    use crate::judgement::sla::exact::plain;
+
+    const DAY: UtcMs = 86_400_000;
+    const NOVEMBER: &str = "2026-11";
+
+    fn contracts(text: &str) -> Contracts {
+        read(text).unwrap_or_else(|faults| panic!("{faults:?}\n{text}"))
+    }
+
+    fn sla(name: &str, objective: &str, more: &str) -> String {
+        format!("[[sla.{name}]]\nobjective = \"{objective}\"\ncomponents = [\"c\"]\n{more}")
+    }
+
+    fn november() -> Span {
+        let own = contracts(&sla("s", "99", ""));
+        period(own.list[0].period, &own.list[0].zone, NOVEMBER).expect("a month")
+    }
+
+    /// Contracts that came into force so many days after November began.
+    fn told(key: &TermsKey, books: &[(i64, &str)]) -> Told {
+        let sealed = |text: &str| {
+            let mut printed = String::new();
+            if !text.is_empty() {
+                print_contract::contracts(&mut printed, &contracts(text));
+            }
+            key.seal(&printed).unwrap_or_default()
+        };
+        Told { sealed: books.iter().map(|(day, text)| (november().from + day * DAY, sealed(text))).collect(), ..Told::default() }
+    }
+
+    /// The objective and the length of the period that November is judged by, where it is not by the terms of now.
+    fn judged(told: &Told, key: &TermsKey, present: &str, name: &str, tenant: Option<&str>) -> Option<(String, i64)> {
+        let present = contracts(present);
+        let (name, tenant) = (Name::new(name).expect("a name"), tenant.map(|t| Name::new(t).expect("a name")));
+        let found = present.version_of(&name, NOVEMBER).expect("a month");
+        let of = found.map(|(contract, span)| (Of { contract, contracts: &present, tenant: tenant.as_ref() }, span));
+        let asked = |contracts: &Contracts, name: &Name| contracts.version_of(name, NOVEMBER).ok().flatten().map(|(c, span)| (c.clone(), span));
+        let found = earlier(told, key, (&name, tenant.as_ref()), of.as_ref().map(|(of, span)| (of, *span)), &asked);
+        found.map(|e| (plain(&e.contract.objective), (e.period.to - e.period.from) / 3_600_000))
+    }
+
+    #[test]
+    fn a_period_is_judged_by_the_terms_that_were_in_force_when_it_began() {
+        let key = TermsKey::nobodys();
+        let [high, low, other] = ["99.99", "99", "98"].map(|objective| sla("s", objective, ""));
+        let by = |books: &[(i64, &str)], present: &str| judged(&told(&key, books), &key, present, "s", None).map(|(objective, _)| objective);
+        assert_eq!(by(&[(-20, &high)], &high), None, "by those of now");
+        assert_eq!(by(&[(-20, &high), (14, &low)], &low).as_deref(), Some("99.99"));
+        assert_eq!(by(&[(-20, &high), (14, &low), (20, &other)], &other).as_deref(), Some("99.99"));
+        assert_eq!(by(&[(-20, &other), (-5, &high), (14, &low)], &low).as_deref(), Some("99.99"), "the last ones before");
+        assert_eq!(by(&[(-20, &low), (-5, &high)], &high), None);
+        assert_eq!(by(&[(5, &high), (14, &low)], &low).as_deref(), Some("99.99"), "the first ones, where none were in force");
+        assert_eq!(by(&[(-20, &high), (14, &low), (20, &high)], &high), None, "there and back again");
+        assert_eq!(by(&[(-20, &high)], &low).as_deref(), Some("99.99"), "of now, and on no record");
+        assert_eq!(by(&[(40, &high)], &low).as_deref(), Some("99.99"), "a period that was over when terms were recorded");
+        assert_eq!(by(&[], &low), None, "of a history of before nothing earlier is known");
+        assert_eq!(judged(&told(&key, &[(-20, &high)]), &other_key(), &low, "s", None), None, "nor with another key");
+    }
+
+    fn other_key() -> TermsKey {
+        crate::outward::history::checkpoint::Signer::from_hex(&"07".repeat(32)).expect("a key").terms_key().clone()
+    }
+
+    #[test]
+    fn a_contract_that_goes_and_comes_again_or_gets_another_name_is_the_same() {
+        let key = TermsKey::nobodys();
+        let (high, low, renamed, beside) = (sla("s", "99.99", ""), sla("s", "99", ""), sla("t", "99", ""), sla("u", "95", ""));
+        let gone = "";
+        assert_eq!(judged(&told(&key, &[(5, &high), (8, gone), (9, &low)]), &key, &low, "s", None), Some(("99.99".to_owned(), 720)));
+        assert_eq!(judged(&told(&key, &[(-5, &high), (8, &renamed)]), &key, &renamed, "t", None), Some(("99.99".to_owned(), 720)));
+        let both = [high.clone(), renamed.clone()].concat();
+        assert_eq!(judged(&told(&key, &[(-5, &high), (8, &both)]), &key, &both, "t", None), None, "another one beside it is another");
+        let [before, after] = [&high, &renamed].map(|one| [one.clone(), beside.clone()].concat());
+        assert_eq!(judged(&told(&key, &[(-5, &before), (8, &after)]), &key, &after, "t", None), Some(("99.99".to_owned(), 720)));
+    }
+
+    #[test]
+    fn a_version_for_later_changes_nothing_of_before_and_one_for_time_past_does_not_count() {
+        let key = TermsKey::nobodys();
+        let first = sla("s", "99.99", "");
+        let with = |day: &str| first.clone() + &sla("s", "99", &format!("valid_from = \"{day}\"\n"));
+        let (next, past) = (with("2026-12-01"), with("2026-10-01"));
+        assert_eq!(judged(&told(&key, &[(-20, &first), (14, &next)]), &key, &next, "s", None), None);
+        assert_eq!(judged(&told(&key, &[(-20, &first), (14, &past)]), &key, &past, "s", None), Some(("99.99".to_owned(), 720)));
+        let only_next = sla("s", "99", "valid_from = \"2026-12-01\"\n");
+        assert_eq!(judged(&told(&key, &[(-20, &first), (14, &only_next)]), &key, &only_next, "s", None), Some(("99.99".to_owned(), 720)));
+        assert_eq!(judged(&told(&key, &[(-20, &only_next)]), &key, &only_next, "s", None), None, "nothing was in force");
+        // The zone moves the ends of the month.
+        let elsewhere = sla("s", "99.99", "time_zone = \"America/New_York\"\n");
+        assert_eq!(judged(&told(&key, &[(-20, &elsewhere), (14, &first)]), &key, &first, "s", None), Some(("99.99".to_owned(), 721)));
+    }
+
+    #[test]
+    fn a_tenants_terms_are_its_own() {
+        let key = TermsKey::nobodys();
+        let tenant = |name: &str, fee: &str| format!("[[tenant]]\nname = \"{name}\"\nsla = \"s\"\nfee = \"{fee}\"\n");
+        let head = sla("s", "99", "currency = \"EUR\"\n");
+        let before = format!("{head}{}", tenant("A", "5.00"));
+        let after = format!("{head}{}{}", tenant("A", "5.00"), tenant("B", "7.00"));
+        let told = told(&key, &[(-20, &before), (14, &after)]);
+        assert_eq!(judged(&told, &key, &after, "s", Some("A")), None, "nothing of A was changed");
+        assert_eq!(judged(&told, &key, &after, "s", Some("B")), None, "B has no other terms");
+        assert!(judged(&told, &key, &after, "s", None).is_some(), "a report of all shows both");
+    }
+}
