@@ -84,7 +84,7 @@ impl Reloader {
             let found = compare(&plan, &entries);
             let registered = writer.register(found.fresh.iter().map(|e| registration(e)).collect())?;
             let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
-            let (shares, definitions) = (shares(&plan), definitions(&plan, &terms));
+            let (shares, definitions) = (shares(&plan), definitions(&plan, &terms, Clock::Real.read().utc_ms));
             places.store(shares.connections, Ordering::Relaxed);
             let limits = shares.limits;
             let Compared { leaving, shown, unchanged, .. } = found;

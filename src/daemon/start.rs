@@ -194,7 +194,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     }
     let tallies = history.tallies_since(hour_of(reading.utc_ms) - 1)?;
     let terms = history.terms_key();
-    let definitions = definitions(plan, &terms);
+    let definitions = definitions(plan, &terms, reading.utc_ms);
     Ok(Begun { history, timeline, boot_id, recorder, arrivals, parked, tallies, definitions, terms, newest_utc_ms, has_date_outage })
 }
 

@@ -13,7 +13,7 @@ use super::figures::{NotSeen, Part, components, maintenance, say_not_seen};
 use super::listener::making::{Unmade, write_list};
 use super::recorded::told;
 use super::report::changed::changed;
-use super::report::ruling::{earlier, is_in_force, under_present_names};
+use super::report::ruling::{Books, is_in_force, under_present_names};
 use super::report::terms::{self, Of};
 use super::sla::{answer, instant};
 use crate::engine::board::{Board, escaped};
@@ -30,6 +30,9 @@ use crate::outward::history::past::{Which, tallies};
 use crate::outward::history::read::Calendar;
 use crate::outward::history::tally::{tally_hours, tally_latency, tally_slots};
 use crate::words::{Ms, Name, UtcMs};
+
+/// Endpoints of a contract whose changes are listed beside those of its terms: it costs a look at each.
+const LISTED: usize = 1000;
 
 /// One contract over one period.
 pub struct Standing {
@@ -84,8 +87,17 @@ pub struct Standings {
 /// Judges every contract in force, by the terms that count for each period.
 pub fn standings(connection: &Connection, board: &Board, key: &TermsKey, now: UtcMs, not_seen: NotSeen) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
-    let told = told_definitions(connection)?;
-    let sight = Sight { connection, parts: &parts_of(connection, board)?, calendar: &Calendar::read(connection)?, told: &told, key, now, not_seen };
+    let told = if plan.contracts.list.is_empty() { Told::default() } else { told_definitions(connection)? };
+    let sight = Sight {
+        connection,
+        parts: &parts_of(connection, board)?,
+        calendar: &Calendar::read(connection)?,
+        told: &told,
+        key,
+        books: Books::new(&told, key),
+        now,
+        not_seen,
+    };
     let mut list = Vec::new();
     for name in plan.contracts.names() {
         for which in ["current", "previous"] {
@@ -103,6 +115,7 @@ struct Sight<'s> {
     calendar: &'s Calendar,
     told: &'s Told,
     key: &'s TermsKey,
+    books: Books<'s>,
     now: UtcMs,
     not_seen: NotSeen,
 }
@@ -118,7 +131,7 @@ impl Sight<'_> {
         let asked = |contracts: &Contracts, name: &Name| of_now(contracts, name).map(|(contract, _, span)| (contract, span));
         let own = of_now(contracts, name);
         let present = own.as_ref().map(|(contract, _, span)| (Of { contract, contracts, tenant: None }, *span));
-        let before = earlier(self.told, self.key, (name, None), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+        let before = self.books.earlier((name, None), present.as_ref().map(|(of, span)| (of, *span)), &asked);
         let Some(before) = before else {
             let Some((of, period)) = present else { return Ok(None) };
             let text = own.as_ref().map_or(String::new(), |(_, text, _)| text.clone());
@@ -151,7 +164,9 @@ impl Sight<'_> {
             NotSeen::Untold => None,
             NotSeen::Told => {
                 let meant: Vec<Part> = self.parts.iter().filter(|p| named.contains(&p.component)).cloned().collect();
-                Some(of_terms.iter().cloned().chain(changed(self.connection, &meant, period, reached.to, None)?).collect())
+                let is_fleet = meant.iter().map(|p| p.endpoints.len()).sum::<usize>() > LISTED;
+                let changed = if is_fleet { Vec::new() } else { changed(self.connection, &meant, period, reached.to, None)? };
+                Some(of_terms.iter().cloned().chain(changed).collect())
             }
         };
         Ok(Standing {

@@ -354,6 +354,22 @@ async fn a_version_that_begins_after_the_outage_judges_no_period_of_before() {
     }
 }
 
+/// A version for next month that was recorded before the one for this month is no other terms of this month's report.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_for_later_that_was_recorded_first_judges_nothing_of_now() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
+    let tomorrow = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 86_400_000)[..10];
+    let version = |more: &str| CONTRACT.replace("[sla.s]", "[[sla.s]]") + more;
+    let later = version(&format!("valid_from = \"{tomorrow}\"\nmin_outage = \"1h\"\n"));
+    let daemon = Daemon::start(directory.path(), &format!("{}{later}", both(ports))).await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    reload(&daemon, &format!("{}{}{later}", both(ports), version(""))).await;
+    daemon.until(|d| async move { figures(d, "shop").await["down_ms"] == down }).await;
+    let (report, _) = proven(directory.path());
+    assert_eq!((&report["evaluation"]["results"][0]["down_ms"], &report["later_terms"]), (&down.into(), &serde_json::Value::Null), "{report}");
+}
+
 /// What a report of the present month says of terms, page and API say as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn page_and_api_say_of_terms_what_the_report_says() {

@@ -365,6 +365,8 @@ async fn a_tenants_report_names_no_component_of_another() {
     }
     after_an_outage(&daemon, &switch, "one").await;
     reload(&daemon, &text("attic")).await;
+    // The next outage is estimated to begin after the move.
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     after_an_outage(&daemon, &switch, "one").await;
     // What is made of a part of another shows what is recorded there, to who may see it.
     reload(&daemon, &text("cellar").replace("components = [\"attic\"]", "components = [\"attic\", \"cellar\"]")).await;

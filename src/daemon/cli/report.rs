@@ -12,7 +12,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::say;
 use crate::expose::api::grouped;
 use crate::expose::report::check::{Difference, check, evaluation_by_zones_here};
-use crate::expose::report::ruling::earlier;
+use crate::expose::report::ruling::Books;
 use crate::expose::report::terms::Of;
 use crate::expose::report::{NoReport, Subject, build, csv, html, text};
 use crate::judgement::sla::contract::{Contract, Contracts};
@@ -78,7 +78,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         };
         found.map(|(contract, span)| (contract.clone(), span))
     };
-    let before = earlier(&told, signer.terms_key(), (name, tenant.as_ref()), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+    let before = Books::new(&told, signer.terms_key()).earlier((name, tenant.as_ref()), present.as_ref().map(|(of, span)| (of, *span)), &asked);
     let not_in_force = || refuse(Exit::Unknown, format!("no version of the contract `{name}` is in force when the period begins"));
     let (judged, later) = match (&before, found) {
         (Some(before), found) => {

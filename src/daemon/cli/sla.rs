@@ -18,7 +18,7 @@ use crate::daemon::streams::say_error;
 use crate::expose::api::grouped;
 use crate::expose::figures::{components, maintenance, not_seen_text, say_not_seen};
 use crate::expose::recorded::{of_sets, told};
-use crate::expose::report::ruling::{Earlier, earlier, under_present_names};
+use crate::expose::report::ruling::{Books, Earlier, under_present_names};
 use crate::expose::report::terms::Of;
 use crate::expose::sla::{answer, instant};
 use crate::judgement::rules::{Cadence, Rules};
@@ -189,7 +189,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
         found.map(|(contract, span)| (contract.clone(), span))
     };
     let name = &present.contract.name;
-    let found = local::signer(&args.place).and_then(|signer| earlier(&told, signer.terms_key(), (name, None), Some((present, period)), &asked));
+    let found = local::signer(&args.place).and_then(|signer| Books::new(&told, signer.terms_key()).earlier((name, None), Some((present, period)), &asked));
     let Some(mut found) = found else { return Ok(None) };
     let parts = grouped(&connection, &local::plan_or_empty(&args.place), &local::extents(&connection).map_err(local::complain)?).map_err(local::complain)?;
     let of_it = found.contracts.tenants.into_iter().filter(|t| t.sla == found.contract.name).collect();

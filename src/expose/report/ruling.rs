@@ -3,6 +3,7 @@
 //! Terms count from when they are recorded. Others that came into force later judge later periods; of this one, their verdict is shown
 //! beside the verdict. The earlier text is in the events, encrypted for the daemon itself.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -58,22 +59,52 @@ pub struct Earlier {
 /// A period as it is asked for: of contracts, the version of one that is in force when it begins.
 pub type Asked<'a> = &'a dyn Fn(&Contracts, &Name) -> Option<(Contract, Span)>;
 
-/// The terms that a period is judged by, where they are not those of now. `present`: those of now with their period, if a version of them is in
-/// force when it begins.
-pub fn earlier(told: &Told, key: &TermsKey, (name, tenant): (&Name, Option<&Name>), present: Option<(&Of, Span)>, asked: Asked) -> Option<Earlier> {
-    let newest = || told.sealed.iter().rev().find_map(|book| asked(&opened(key, book), name)).map(|(_, span)| span);
-    let period = present.map(|(_, span)| span).or_else(newest)?;
-    let first = told.sealed.iter().rposition(|(at, _)| *at <= period.from + AT_ONCE_MS).unwrap_or(0);
-    let books: Vec<Contracts> = told.sealed[first.min(told.sealed.len())..].iter().map(|book| opened(key, book)).collect();
-    let (contracts, name) = first_of(&books, name, period)?;
-    let (contract, span) = match asked(contracts, &name) {
-        Some(found) => found,
-        // They know no such period, or one that did not begin under them.
-        None => (in_force(contracts, &name, period)?.clone(), period),
-    };
-    let own = Of { contract: &contract, contracts, tenant }.terms()?.text;
-    let is_same = |(of, span_of_now): (&Of, Span)| span == span_of_now && of.terms().is_some_and(|terms| alone(&terms.text) == alone(&own));
-    (!present.is_some_and(is_same)).then(|| Earlier { contracts: contracts.clone(), contract, period: span })
+/// The contracts that were in force, from when on; each is decrypted when it is asked for.
+pub struct Books<'t> {
+    key: &'t TermsKey,
+    list: Vec<(UtcMs, &'t str, OnceCell<Contracts>)>,
+}
+
+impl<'t> Books<'t> {
+    pub fn new(told: &'t Told, key: &'t TermsKey) -> Self {
+        Self { key, list: told.sealed.iter().map(|(at, sealed)| (*at, sealed.as_str(), OnceCell::new())).collect() }
+    }
+
+    fn get(&self, k: usize) -> &Contracts {
+        let (_, sealed, opened) = &self.list[k];
+        opened.get_or_init(|| self.key.open(sealed).and_then(|text| read(&text).ok()).unwrap_or_default())
+    }
+
+    /// The terms that a period is judged by, where they are not those of now. `present`: those of now with their period, if a version of them
+    /// is in force when it begins.
+    pub fn earlier(&self, (name, tenant): (&Name, Option<&Name>), present: Option<(&Of, Span)>, asked: Asked) -> Option<Earlier> {
+        let newest = || (0..self.list.len()).rev().find_map(|k| asked(self.get(k), name)).map(|(_, span)| span);
+        let period = present.map(|(_, span)| span).or_else(newest)?;
+        let (contracts, name) = self.first_of(name, period)?;
+        let (contract, span) = match asked(contracts, &name) {
+            Some(found) => found,
+            // They know no such period, or one that did not begin under them.
+            None => (in_force(contracts, &name, period)?.clone(), period),
+        };
+        let own = Of { contract: &contract, contracts, tenant }.terms()?.text;
+        let is_same = |(of, span_of_now): (&Of, Span)| span == span_of_now && of.terms().is_some_and(|terms| alone(&terms.text) == alone(&own));
+        (!present.is_some_and(is_same)).then(|| Earlier { contracts: contracts.clone(), contract, period: span })
+    }
+
+    /// The first contracts that have this one, under whatever name: of those in force when a period began and of later ones.
+    fn first_of(&self, name: &Name, period: Span) -> Option<(&Contracts, Name)> {
+        let mut name = name.clone();
+        let start = self.list.iter().rposition(|(at, ..)| *at <= period.from + AT_ONCE_MS).unwrap_or(0);
+        let first = |until: usize, name: &Name| (start..until).find(|k| in_force(self.get(*k), name, period).is_some());
+        let mut at = first(self.list.len(), &name)?;
+        // Renamed: it came when another went.
+        while at > start {
+            let Some(before) = former(self.get(at - 1), self.get(at), &name) else { break };
+            let Some(k) = first(at, &before) else { break };
+            (at, name) = (k, before);
+        }
+        Some((self.get(at), name))
+    }
 }
 
 /// That terms are in force when a period begins.
@@ -104,25 +135,9 @@ pub fn under_present_names(
     Ok((contract, tenants))
 }
 
-fn opened(key: &TermsKey, (_, sealed): &(UtcMs, String)) -> Contracts {
-    key.open(sealed).and_then(|text| read(&text).ok()).unwrap_or_default()
-}
-
 fn in_force<'c>(contracts: &'c Contracts, name: &Name, period: Span) -> Option<&'c Contract> {
     let zone = &contracts.list.iter().find(|c| c.name == *name)?.zone;
     contracts.in_force(name, day_of(period.from, zone))
-}
-
-/// The first contracts that have this one, under whatever name.
-fn first_of<'b>(books: &'b [Contracts], name: &Name, period: Span) -> Option<(&'b Contracts, Name)> {
-    let mut name = name.clone();
-    let mut at = books.iter().position(|book| in_force(book, &name, period).is_some())?;
-    // Renamed: it came when another went.
-    while let Some(before) = at.checked_sub(1).and_then(|k| former(&books[k], &books[at], &name)) {
-        let Some(k) = books[..at].iter().position(|book| in_force(book, &before, period).is_some()) else { break };
-        (at, name) = (k, before);
-    }
-    Some((&books[at], name))
 }
 
 /// What a contract was called before: the one that went when it came; of several, the one with the same components.
@@ -184,7 +199,7 @@ mod tests {
         let found = present.version_of(&name, NOVEMBER).expect("a month");
         let of = found.map(|(contract, span)| (Of { contract, contracts: &present, tenant: tenant.as_ref() }, span));
         let asked = |contracts: &Contracts, name: &Name| contracts.version_of(name, NOVEMBER).ok().flatten().map(|(c, span)| (c.clone(), span));
-        let found = earlier(told, key, (&name, tenant.as_ref()), of.as_ref().map(|(of, span)| (of, *span)), &asked);
+        let found = Books::new(told, key).earlier((&name, tenant.as_ref()), of.as_ref().map(|(of, span)| (of, *span)), &asked);
         found.map(|e| (plain(&e.contract.objective), (e.period.to - e.period.from) / 3_600_000))
     }
 

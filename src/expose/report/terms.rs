@@ -60,13 +60,13 @@ impl Of<'_> {
 }
 
 /// The terms of every report that could be asked for: of each version of each contract, whole and for each tenant.
-pub fn terms_of_all(contracts: &Contracts) -> Vec<(Name, Option<Name>, String)> {
+pub fn terms_of_all(contracts: &Contracts) -> Vec<(&Contract, Option<&Name>, String)> {
     let mut list = Vec::new();
     for contract in &contracts.list {
         let tenants = contracts.tenants.iter().filter(|t| t.sla == contract.name).map(|t| Some(&t.name));
         for tenant in std::iter::once(None).chain(tenants) {
             let terms = Of { contract, contracts, tenant }.terms();
-            list.extend(terms.map(|terms| (contract.name.clone(), tenant.cloned(), terms.text)));
+            list.extend(terms.map(|terms| (contract, tenant, terms.text)));
         }
     }
     list
