@@ -131,18 +131,19 @@ impl Sight<'_> {
         let asked = |contracts: &Contracts, name: &Name| of_now(contracts, name).map(|(contract, _, span)| (contract, span));
         let own = of_now(contracts, name);
         let present = own.as_ref().map(|(contract, _, span)| (Of { contract, contracts, tenant: None }, *span));
-        let before = self.books.earlier((name, None), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+        let ruling = self.books.ruling((name, None), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+        let (before, fewer_tenants) = ruling.parts();
         let Some(before) = before else {
             let Some((of, period)) = present else { return Ok(None) };
             let text = own.as_ref().map_or(String::new(), |(_, text, _)| text.clone());
-            return self.by_terms(&of, (text, period, which), None).map(Some);
+            return self.by_terms((&of, fewer_tenants.as_deref()), (text, period, which), None).map(Some);
         };
         let of = Of { contract: &before.contract, contracts: &before.contracts, tenant: None };
         let text = of_now(&before.contracts, &before.contract.name).map_or(String::new(), |(_, text, _)| text);
         // One that is not in force yet makes nothing of the period.
         let first = contracts.list.iter().find(|c| c.name == *name);
         let later = present.or(first.map(|contract| (Of { contract, contracts, tenant: None }, before.period)));
-        self.by_terms(&of, (text, before.period, which), later).map(Some)
+        self.by_terms((&of, None), (text, before.period, which), later).map(Some)
     }
 
     fn later(&self, of: &Of, period: Span, recorded_at: Option<String>) -> Result<Later, HistoryError> {
@@ -151,8 +152,13 @@ impl Sight<'_> {
         Ok(Later { contract: of.contract.clone(), period, recorded_at, judged: judged.map_err(|e| e.to_string()) })
     }
 
-    fn by_terms(&self, of: &Of, (name, period, which): (String, Span, &'static str), later: Option<(Of, Span)>) -> Result<Standing, HistoryError> {
-        let shown = terms::shown(self.told, self.key, of, later.as_ref().map(|(of, _)| of));
+    fn by_terms(
+        &self,
+        (of, before): (&Of, Option<&str>),
+        (name, period, which): (String, Span, &'static str),
+        later: Option<(Of, Span)>,
+    ) -> Result<Standing, HistoryError> {
+        let shown = terms::shown(self.told, self.key, (of, before), later.as_ref().map(|(of, _)| of));
         let recorded_at = |shown: &Value| shown["terms_recorded_at"].as_str().map(str::to_owned);
         let later = later.map(|(of, span)| self.later(&of, span, recorded_at(&shown["later_terms"]))).transpose()?;
         let own = (of.contract.clone(), of.contracts.tenants.iter().filter(|t| t.sla == of.contract.name).cloned().collect());

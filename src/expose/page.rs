@@ -301,32 +301,36 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
     let name = &s.contract.name;
     let mut rows: Vec<ChangeRow> = s.of_terms.iter().rev().map(|c| row(c, name.to_string(), String::new(), String::new())).collect();
     let (Some(last), Some(later)) = (s.of_terms.iter().rfind(|c| c["what"] == "terms_changed"), &s.later) else { return rows };
-    let share = |j: &Judged| if j.availability.is_some() { format!("{} %", five(&j.availability)) } else { five(&None) };
-    let pairs: Vec<(&Judged, &Judged)> = s
-        .judged
-        .iter()
-        .flatten()
-        .zip(later.judged.iter().flatten())
-        .filter(|(j, l)| j.component.is_some() == l.component.is_some() && j.tenant.is_none())
-        .collect();
+    let all = |list: &Result<Vec<Judged>, String>| -> Vec<Judged> { list.iter().flatten().filter(|j| j.tenant.is_none()).cloned().collect() };
+    let (own, by_later) = (all(&s.judged), all(&later.judged));
+    let is_same = |a: &Judged, b: &Judged| a.component == b.component;
+    let mut pairs: Vec<(Option<&Judged>, Option<&Judged>)> = own.iter().map(|j| (Some(j), by_later.iter().find(|l| is_same(j, l)))).collect();
+    pairs.extend(by_later.iter().filter(|l| !own.iter().any(|j| is_same(j, l))).map(|l| (None, Some(l))));
     if !pairs.is_empty() {
         rows.remove(0);
     }
-    let one = |(j, l): &(&Judged, &Judged)| {
-        let who = j.component.as_ref().map_or(name.to_string(), |c| format!("{name}: {c}"));
-        row(last, who, format!("{} → {}", j.verdict.as_str(), l.verdict.as_str()), format!("{} → {}", share(j), share(l)))
+    let verdict = |j: Option<&Judged>| j.map_or("–", |j| j.verdict.as_str());
+    let share = |j: Option<&Judged>| match j.filter(|j| j.availability.is_some()) {
+        Some(j) => format!("{} %", five(&j.availability)),
+        None => "–".to_owned(),
+    };
+    let one = |(j, l): &(Option<&Judged>, Option<&Judged>)| {
+        let component = j.or(*l).and_then(|one| one.component.as_ref());
+        let who = component.map_or(name.to_string(), |c| format!("{name}: {c}"));
+        row(last, who, format!("{} → {}", verdict(*j), verdict(*l)), format!("{} → {}", share(*j), share(*l)))
     };
     rows.splice(0..0, pairs.iter().map(one));
     rows
 }
 
 /// What stands beside the verdict of a contract.
-fn terms_note(s: &ContractStanding, k: usize) -> String {
+fn terms_note(s: &ContractStanding, j: &Judged) -> String {
     let at = |what: &str| s.of_terms.iter().rfind(|c| c["what"] == what).and_then(|c| c["at"].as_str()).and_then(parse_utc).map(clock);
     let mut notes: Vec<String> = at("terms").map(|at| format!("by terms recorded {at}, after the period began")).into_iter().collect();
     if let Some(later) = &s.later {
-        let verdict = later.judged.as_ref().ok().and_then(|list| list.get(k)).map_or("no verdict", |j| j.verdict.as_str());
+        let same = later.judged.iter().flatten().find(|l| (&l.component, &l.tenant) == (&j.component, &j.tenant));
         let when = at("terms_changed").map_or("not recorded".to_owned(), |at| format!("of {at}"));
+        let verdict = same.map_or("no verdict on it", |l| l.verdict.as_str());
         notes.push(format!("by the terms before a change; by the later terms ({when}): {verdict}"));
     }
     notes.join("; ")
@@ -347,9 +351,9 @@ fn five(share: &Option<Exact>) -> String {
 fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
     let current = standings.list.iter().filter(|s| s.which == "current");
     current
-        .flat_map(|s| s.judged.iter().flatten().enumerate().filter(|(_, j)| j.tenant.is_none() && j.was_in_service()).map(move |(k, j)| (s, k, j)))
-        .map(|(s, k, j)| ContractRow {
-            terms: terms_note(s, k),
+        .flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none() && j.was_in_service()).map(move |j| (s, j)))
+        .map(|(s, j)| ContractRow {
+            terms: terms_note(s, j),
             name: s.contract.name.to_string(),
             who: j.component.as_ref().map_or("all together".to_owned(), ToString::to_string),
             period: s.name.clone(),

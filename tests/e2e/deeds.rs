@@ -370,6 +370,37 @@ async fn a_version_for_later_that_was_recorded_first_judges_nothing_of_now() {
     assert_eq!((&report["evaluation"]["results"][0]["down_ms"], &report["later_terms"]), (&down.into(), &serde_json::Value::Null), "{report}");
 }
 
+/// A tenant that is added changes nothing of what the terms say of the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_that_is_added_is_in_the_report_of_all() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
+    let tenant = |name: &str| format!("[[tenant]]\nname = \"{name}\"\nsla = \"s\"\nfee = \"1.00\"\n");
+    let text = |tenants: &[&str]| format!("{}currency = \"EUR\"\n{}", usual(ports), tenants.iter().map(|name| tenant(name)).collect::<String>());
+    let daemon = Daemon::start(directory.path(), &text(&["B"])).await;
+    let down = after_an_outage(&daemon, &switch, "web").await;
+    reload(&daemon, &text(&["A", "B", "C"])).await;
+    daemon.until(|d| async move { figures(d, "shop").await["down_ms"] == down }).await;
+    let (report, _) = proven(directory.path());
+    let whose: Vec<&str> = report["evaluation"]["results"].as_array().into_iter().flatten().filter_map(|r| r["tenant"].as_str()).collect();
+    assert_eq!(whose, ["A", "B", "C"], "{report}");
+    assert_eq!((&report["later_terms"], &report["changed"]), (&serde_json::Value::Null, &serde_json::json!([])), "{report}");
+    assert_eq!(daemon.json("/api/v1/sla").await["contracts"][0]["changed"], serde_json::json!([]));
+    // One that leaves is still owed what this period is.
+    reload(&daemon, &text(&["A", "C"])).await;
+    let now = probity::outward::clock::Clock::Real.read().utc_ms;
+    daemon.until(|d| async move { settled(d).await > now }).await;
+    let (report, _) = proven(directory.path());
+    let whose = |e: &serde_json::Value| -> Vec<String> {
+        e["results"].as_array().into_iter().flatten().filter_map(|r| Some(r["tenant"].as_str()?.to_owned())).collect()
+    };
+    assert_eq!(
+        (whose(&report["evaluation"]), whose(&report["later_terms"]["evaluation"])),
+        (vec!["B".to_owned()], vec!["A".to_owned(), "C".to_owned()]),
+        "{report}"
+    );
+}
+
 /// What a report of the present month says of terms, page and API say as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn page_and_api_say_of_terms_what_the_report_says() {
@@ -424,6 +455,13 @@ async fn page_and_api_say_of_terms_what_the_report_says() {
     assert_eq!((by(&of_file), &of_file["later_terms"]), (Some(0), &serde_json::Value::Null), "{of_file}");
     let metric = daemon.metric("probity_sla_outages{sla=\"s\",component=\"shop\",period=\"current\"}").await;
     assert!((metric - 1.0).abs() < 1e-9, "{metric}");
+    // Terms that name another component have no verdict on this one.
+    reload(&daemon, &other.replace("[\"shop\"]", "[\"spare\"]")).await;
+    answer().await;
+    let page = daemon.get("/").await.expect("a page");
+    for words in ["no verdict on it", "undetermined → –", "– → undetermined", "s: spare"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }
 
 /// A report by the later terms, or without what they make of the period, does not follow from the events.

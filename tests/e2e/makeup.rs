@@ -428,6 +428,11 @@ async fn slices_of_a_component_that_is_made_of_a_part_of_another_are_unknown_bef
         "{result}"
     );
     assert!(result["unknown_ms"].as_u64() >= Some(down) && result["up_ms"].as_u64() >= Some(1000), "{result}");
+    let mean = "measure = { slices = \"1s\", value = \"mean_error_ratio\", no_probe = \"0\" }\n";
+    std::fs::write(&file, format!("[sla.s]\nobjective = \"99.9\"\ncomponents = [\"store\"]\n{mean}")).expect("written");
+    let judged = probity(&["sla", "evaluate", "--config", &config, "--contract", &file, "--period", &month(), "--json"]);
+    let of_mean = super::cli::checked(&judged.stdout)["results"][0].clone();
+    assert_eq!((&of_mean["availability"], &of_mean["verdict"]), (&Value::from("1/1"), &Value::from("undetermined")), "{of_mean}");
     // As for a contract that counts time, but for the slices at the ends.
     let store = figures(&daemon, "store").await;
     let (by_time, by_slices) = (store["unknown_ms"].as_u64().expect("a number"), result["unknown_ms"].as_u64().expect("a number"));

@@ -78,7 +78,8 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         };
         found.map(|(contract, span)| (contract.clone(), span))
     };
-    let before = Books::new(&told, signer.terms_key()).earlier((name, tenant.as_ref()), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+    let ruling = Books::new(&told, signer.terms_key()).ruling((name, tenant.as_ref()), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+    let (before, fewer_tenants) = ruling.parts();
     let not_in_force = || refuse(Exit::Unknown, format!("no version of the contract `{name}` is in force when the period begins"));
     let (judged, later) = match (&before, found) {
         (Some(before), found) => {
@@ -94,6 +95,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         contracts: judged.1,
         period: judged.2,
         later,
+        before: fewer_tenants,
         tenant: tenant.as_ref(),
         provisional: args.provisional,
         replaces: args.replaces.clone(),

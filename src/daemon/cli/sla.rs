@@ -189,7 +189,8 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
         found.map(|(contract, span)| (contract.clone(), span))
     };
     let name = &present.contract.name;
-    let found = local::signer(&args.place).and_then(|signer| Books::new(&told, signer.terms_key()).earlier((name, None), Some((present, period)), &asked));
+    let found =
+        local::signer(&args.place).and_then(|signer| Books::new(&told, signer.terms_key()).ruling((name, None), Some((present, period)), &asked).parts().0);
     let Some(mut found) = found else { return Ok(None) };
     let parts = grouped(&connection, &local::plan_or_empty(&args.place), &local::extents(&connection).map_err(local::complain)?).map_err(local::complain)?;
     let of_it = found.contracts.tenants.into_iter().filter(|t| t.sla == found.contract.name).collect();

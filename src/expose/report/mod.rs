@@ -60,6 +60,8 @@ pub struct Subject<'s> {
     pub terms_key: &'s TermsKey,
     /// Terms that came into force after those of the report, with their own period.
     pub later: Option<(&'s Contract, &'s Contracts, Span)>,
+    /// The text of the terms before tenants were added, where that was on record first.
+    pub before: Option<String>,
 }
 
 impl Subject<'_> {
@@ -139,6 +141,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "terms_salt": salt,
         "terms_salt_earlier": earlier_salt(subject.terms_key, &terms),
         "terms_recorded_at": told.on_record(&commitment),
+        "terms_before": terms::before_tenants(subject.terms_key, subject.before.as_deref()),
         "later_terms": later.map(|(of, period)| later_terms(connection, &parts, (subject, &told), &of, (period, now))).transpose()?,
         "configs": configs(&told, &calendar, period),
         "evaluation": answer(&contract, period, &judged, &each),

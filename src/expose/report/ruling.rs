@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::super::figures::{Part, called_now};
-use super::terms::{Of, alone};
+use super::terms::{Of, adds_only_tenants, alone};
 use crate::config::{Fault, Surroundings, load_contracts};
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
@@ -49,6 +49,23 @@ pub fn read(text: &str) -> Result<Contracts, Vec<Fault>> {
     load_contracts(Path::new("the report's terms"), &OneText(text))
 }
 
+/// The terms that a period is judged by.
+pub enum Ruling {
+    /// Those of now; with their text before tenants were added, where that was on record first.
+    Present(Option<String>),
+    Earlier(Box<Earlier>),
+}
+
+impl Ruling {
+    /// The earlier terms, else the text of those of now before tenants were added.
+    pub fn parts(self) -> (Option<Earlier>, Option<String>) {
+        match self {
+            Ruling::Present(before) => (None, before),
+            Ruling::Earlier(earlier) => (Some(*earlier), None),
+        }
+    }
+}
+
 /// Terms of a contract that were in force before those of now, with the period that they mean.
 pub struct Earlier {
     pub contracts: Contracts,
@@ -75,9 +92,19 @@ impl<'t> Books<'t> {
         opened.get_or_init(|| self.key.open(sealed).and_then(|text| read(&text).ok()).unwrap_or_default())
     }
 
-    /// The terms that a period is judged by, where they are not those of now. `present`: those of now with their period, if a version of them
-    /// is in force when it begins.
-    pub fn earlier(&self, (name, tenant): (&Name, Option<&Name>), present: Option<(&Of, Span)>, asked: Asked) -> Option<Earlier> {
+    /// The terms that a period is judged by. `present`: those of now with their period, if a version of them is in force when it begins.
+    pub fn ruling(&self, who: (&Name, Option<&Name>), present: Option<(&Of, Span)>, asked: Asked) -> Ruling {
+        let Some((earlier, text)) = self.on_record(who, present, asked) else { return Ruling::Present(None) };
+        let Some((of, _)) = present.filter(|(_, span)| *span == earlier.period) else { return Ruling::Earlier(Box::new(earlier)) };
+        match of.terms() {
+            Some(now) if alone(&now.text) == alone(&text) => Ruling::Present(None),
+            Some(now) if adds_only_tenants(&text, &now.text) => Ruling::Present(Some(text)),
+            _ => Ruling::Earlier(Box::new(earlier)),
+        }
+    }
+
+    /// The terms that were in force when a period began, else the first, with their text.
+    fn on_record(&self, (name, tenant): (&Name, Option<&Name>), present: Option<(&Of, Span)>, asked: Asked) -> Option<(Earlier, String)> {
         let newest = || (0..self.list.len()).rev().find_map(|k| asked(self.get(k), name)).map(|(_, span)| span);
         let period = present.map(|(_, span)| span).or_else(newest)?;
         let (contracts, name) = self.first_of(name, period)?;
@@ -86,9 +113,8 @@ impl<'t> Books<'t> {
             // They know no such period, or one that did not begin under them.
             None => (in_force(contracts, &name, period)?.clone(), period),
         };
-        let own = Of { contract: &contract, contracts, tenant }.terms()?.text;
-        let is_same = |(of, span_of_now): (&Of, Span)| span == span_of_now && of.terms().is_some_and(|terms| alone(&terms.text) == alone(&own));
-        (!present.is_some_and(is_same)).then(|| Earlier { contracts: contracts.clone(), contract, period: span })
+        let text = Of { contract: &contract, contracts, tenant }.terms()?.text;
+        Some((Earlier { contracts: contracts.clone(), contract, period: span }, text))
     }
 
     /// The first contracts that have this one, under whatever name: of those in force when a period began and of later ones.
@@ -199,7 +225,7 @@ mod tests {
         let found = present.version_of(&name, NOVEMBER).expect("a month");
         let of = found.map(|(contract, span)| (Of { contract, contracts: &present, tenant: tenant.as_ref() }, span));
         let asked = |contracts: &Contracts, name: &Name| contracts.version_of(name, NOVEMBER).ok().flatten().map(|(c, span)| (c.clone(), span));
-        let found = Books::new(told, key).earlier((&name, tenant.as_ref()), of.as_ref().map(|(of, span)| (of, *span)), &asked);
+        let (found, _) = Books::new(told, key).ruling((&name, tenant.as_ref()), of.as_ref().map(|(of, span)| (of, *span)), &asked).parts();
         found.map(|e| (plain(&e.contract.objective), (e.period.to - e.period.from) / 3_600_000))
     }
 
@@ -264,6 +290,9 @@ mod tests {
         let told = told(&key, &[(-20, &before), (14, &after)]);
         assert_eq!(judged(&told, &key, &after, "s", Some("A")), None, "nothing of A was changed");
         assert_eq!(judged(&told, &key, &after, "s", Some("B")), None, "B has no other terms");
-        assert!(judged(&told, &key, &after, "s", None).is_some(), "a report of all shows both");
+        assert_eq!(judged(&told, &key, &after, "s", None), None, "of all, there is only more");
+        let cheaper = after.replace("5.00", "4.00");
+        assert!(judged(&told, &key, &cheaper, "s", None).is_some() && judged(&told, &key, &cheaper, "s", Some("A")).is_some(), "A had another fee");
+        assert!(judged(&told, &key, &head, "s", None).is_some(), "A went");
     }
 }

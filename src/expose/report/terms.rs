@@ -72,6 +72,8 @@ pub fn terms_of_all(contracts: &Contracts) -> Vec<(&Contract, Option<&Name>, Str
     list
 }
 
+/// How the table of a tenant begins in a text of terms.
+const TENANT: &str = "\n[[tenant]]\n";
 /// The line of terms that have a later version.
 pub const SUPERSEDED: &str = "# superseded from ";
 /// The terms of a config and the config itself are recorded within this of each other.
@@ -87,6 +89,15 @@ pub fn alone(terms: &str) -> String {
     terms.split_inclusive('\n').filter(|line| !line.starts_with(SUPERSEDED)).collect()
 }
 
+/// Whether later terms say of everybody what earlier ones said, and only have more tenants: nothing of the past is judged otherwise by them.
+pub fn adds_only_tenants(before: &str, after: &str) -> bool {
+    let (before, after) = (alone(before), alone(after));
+    let parts = |text: &str| text.split(TENANT).map(str::to_owned).collect::<Vec<_>>();
+    let (before, after) = (parts(before.trim_end()), parts(after.trim_end()));
+    let has = |part: &String| after[1..].iter().any(|other| other.trim_end() == part.trim_end());
+    before.len() < after.len() && before[0].trim_end() == after[0].trim_end() && before[1..].iter().all(has)
+}
+
 /// What goes before the terms as they were before a later version was added.
 pub fn earlier_salt(key: &TermsKey, terms: &str) -> Option<String> {
     earlier(terms).map(|terms| key.salt(&terms))
@@ -97,12 +108,15 @@ pub fn is_salt(salt: &str) -> bool {
     salt.len() == 64 && salt.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The commitments to a report's terms that are on record: to the terms as they are, and as they were before a later version was added.
+/// The commitments to a report's terms that are on record: to the terms as they are, and as they were before a later version or a tenant was
+/// added.
 fn commitments(told: &Told, report: &Value) -> Vec<String> {
     let text = |key: &str| report[key].as_str().unwrap_or_default();
     let of = |salt: &str, terms: &str| Some(commitment(salt, terms)).filter(|c| is_salt(salt) && told.ever.contains_key(c));
     let before = earlier(text("terms")).and_then(|terms| of(text("terms_salt_earlier"), &terms));
-    of(text("terms_salt"), text("terms")).into_iter().chain(before).collect()
+    let fewer = &report["terms_before"];
+    let fewer = fewer["terms"].as_str().filter(|fewer| adds_only_tenants(fewer, text("terms"))).zip(fewer["terms_salt"].as_str());
+    of(text("terms_salt"), text("terms")).into_iter().chain(before).chain(fewer.and_then(|(terms, salt)| of(salt, terms))).collect()
 }
 
 /// When the terms of a report first came on record.
@@ -110,12 +124,17 @@ fn since(told: &Told, report: &Value) -> Option<UtcMs> {
     commitments(told, report).iter().filter_map(|c| parse_utc(told.ever.get(c)?)).min()
 }
 
+/// The terms of a report before tenants were added to them, for who holds it against the events.
+pub fn before_tenants(key: &TermsKey, before: Option<&str>) -> Value {
+    before.map_or(Value::Null, |terms| json!({"terms": terms, "terms_salt": key.salt(terms)}))
+}
+
 /// What a report shows of its terms, and when those came on record that were in force later.
-pub fn shown(told: &Told, key: &TermsKey, of: &Of, later: Option<&Of>) -> Value {
+pub fn shown(told: &Told, key: &TermsKey, (of, before): (&Of, Option<&str>), later: Option<&Of>) -> Value {
     let recorded = |of: &Of| of.terms().map(|terms| told.on_record(&key.commitment(&terms.text)));
     let text = of.terms().map(|terms| terms.text).unwrap_or_default();
     json!({
-        "terms": text, "terms_salt": key.salt(&text), "terms_salt_earlier": earlier_salt(key, &text), "terms_recorded_at": recorded(of),
+        "terms": text, "terms_salt": key.salt(&text), "terms_salt_earlier": earlier_salt(key, &text), "terms_recorded_at": recorded(of), "terms_before": before_tenants(key, before),
         "later_terms": later.map(|later| json!({"terms_recorded_at": recorded(later)})),
     })
 }
@@ -196,6 +215,25 @@ mod tests {
         let report = json!({"terms": terms, "terms_salt": key.salt(terms), "terms_salt_earlier": earlier_salt(key, terms)});
         let row = came_later(told, &Calendar::default(), Span::new(period.0 * DAY, period.1 * DAY), &report)?;
         parse_utc(row["at"].as_str()?).map(|at| at / DAY)
+    }
+
+    #[test]
+    fn terms_that_only_have_more_tenants_say_the_same_of_the_others() {
+        let (head, a, b, c) = ("\n[[sla.s]]\nfee = \"1\"\n", "\n[[tenant]]\nname = \"A\"\n", "\n[[tenant]]\nname = \"B\"\n", "\n[[tenant]]\nname = \"C\"\n");
+        let text = |parts: &[&str]| parts.concat();
+        assert!(adds_only_tenants(&text(&[head]), &text(&[head, a])));
+        assert!(adds_only_tenants(&text(&[head, b]), &text(&[head, a, b, c])));
+        assert!(adds_only_tenants(&text(&[head, b]), &text(&[head, a, b, SUPERSEDED, "2027-01-01\n"])));
+        for (before, after) in [
+            (text(&[head, a]), text(&[head, a])),
+            (text(&[head, a]), text(&[head, b])),
+            (text(&[head, a]), text(&[head, b, c])),
+            (text(&[head, a, b]), text(&[head, a])),
+            (text(&[head, a]), text(&[&head.replace('1', "2"), a, b])),
+            (text(&[head, a]), text(&[head, &a.replace('A', "AA"), b])),
+        ] {
+            assert!(!adds_only_tenants(&before, &after), "{before} {after}");
+        }
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! The text of contracts inside an event, for whoever has the daemon's key and for no other reader of the events.
 //!
 //! Events commit to the terms of each report and give nothing of them away. To judge a period by the terms that were in force when it began,
-//! the daemon needs those terms again: the event carries the text of all contracts, encrypted (AES-256-GCM). The same text is always the
-//! same bytes, so that a text that did not change is not told again.
+//! the daemon needs those terms again: the event carries the text of all contracts, compressed and encrypted (AES-256-GCM). The same text is
+//! always the same bytes, so that a text that did not change is not told again.
+
+use std::io::{Read, Write};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 
 use super::chain::{hex, sha256};
 use super::checkpoint::{TermsKey, unhex};
 
-/// Longer texts are not carried.
-const LONGEST: usize = 256 << 10;
+/// Longer texts are not carried: a thousand tenants have a tenth of it.
+const LONGEST: usize = 1 << 20;
 /// Hexadecimal digits of an identity.
 const IDENTITY: usize = 32;
 
@@ -30,7 +35,9 @@ impl TermsKey {
         }
         // Of the text: no two texts have the same.
         let nonce: [u8; NONCE_LEN] = self.derived("probity terms nonce", text)[..NONCE_LEN].try_into().ok()?;
-        let mut sealed = text.as_bytes().to_vec();
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text.as_bytes()).ok()?;
+        let mut sealed = encoder.finish().ok()?;
         self.cipher()?.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed).ok()?;
         Some(hex(&[&nonce[..], &sealed].concat()))
     }
@@ -42,8 +49,10 @@ impl TermsKey {
             return None;
         }
         let nonce: [u8; NONCE_LEN] = bytes[..NONCE_LEN].try_into().ok()?;
-        let text = self.cipher()?.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes[NONCE_LEN..]).ok()?;
-        String::from_utf8(text.to_vec()).ok()
+        let packed = self.cipher()?.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes[NONCE_LEN..]).ok()?;
+        let mut text = String::new();
+        DeflateDecoder::new(&*packed).take(LONGEST as u64).read_to_string(&mut text).ok()?;
+        Some(text)
     }
 
     /// What tells the terms of one report from those of others, whatever they say: of a contract, whole or for a tenant. It gives away neither
