@@ -4,13 +4,13 @@
 //! beside the verdict. The earlier text is in the events, encrypted for the daemon itself.
 
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::super::figures::{Part, called_now};
 use super::terms::{Of, adds_only_tenants, alone};
-use crate::config::{Fault, Surroundings, load_contracts};
+use crate::config::{Fault, OneText, load_contracts};
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
 use crate::judgement::sla::evaluate::NotJudged;
@@ -22,27 +22,6 @@ use crate::words::{Name, UtcMs};
 
 /// A start records its config and its terms within this of the first endpoint.
 const AT_ONCE_MS: i64 = 1000;
-
-/// Terms as their only file.
-struct OneText<'t>(&'t str);
-
-impl Surroundings for OneText<'_> {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.to_owned())
-    }
-    fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
-    }
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-    fn credentials(&self) -> Option<PathBuf> {
-        None
-    }
-    fn host_name(&self) -> String {
-        String::new()
-    }
-}
 
 /// The contracts that a text of terms says.
 pub fn read(text: &str) -> Result<Contracts, Vec<Fault>> {
