@@ -334,6 +334,7 @@ async fn a_stopped_process_is_suspended_and_no_endpoint_is_down_for_it() {
     daemon.signal("-STOP");
     tokio::time::sleep(Duration::from_secs(3)).await;
     daemon.signal("-CONT");
+    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     for n in 0..20 {
         assert_eq!(daemon.state(&format!("e{n}")).await, "up");
@@ -622,12 +623,11 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
 async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_ready() {
     let (directory, server) = (tempfile::tempdir().expect("a directory"), answering(ok("", b"ok")).await);
     let port = closed_port();
-    let text = |name: &str| format!("{QUICK}{}", http(name, server));
+    // So many that a start takes its time.
+    let many: String = (0..4000).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
+    let text = |name: &str| format!("{QUICK}{}[group.many]\ninterval = \"1h\"\nprobe.tcp.expect = {{}}\n[group.many.targets]\n{many}", http(name, server));
     let config = write_config(directory.path(), port, &text("a"));
     let whole = std::fs::read_to_string(&config).expect("a config");
-    std::fs::remove_file(&config).expect("removed");
-    // A pipe in its place: the daemon waits there, before it has done anything else.
-    assert!(Command::new("mkfifo").arg(&config).status().expect("run").success());
     let log = std::fs::File::create(directory.path().join("log")).expect("a log");
     let child = run(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
     let daemon = Daemon { child, port, directory: directory.path().to_owned() };
@@ -642,14 +642,16 @@ async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_read
     for _ in 0..5 {
         daemon.signal("-HUP");
     }
-    let feed = |text: String| {
-        let path = config.clone();
-        tokio::task::spawn_blocking(move || std::fs::write(path, text))
-    };
-    feed(whole.clone()).await.expect("joined").expect("read");
-    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
-    // The reload that was asked for reads the config again, now that the daemon is ready.
-    feed(whole.replace("\"a\"", "\"b\"")).await.expect("joined").expect("read");
+    // The config was read when the state directory is taken. The reload that was asked for reads it again, when the daemon is ready.
+    daemon
+        .until(|d| {
+            let lock = d.directory.join("state/lock");
+            async move { lock.exists() }
+        })
+        .await;
+    daemon.signal("-STOP");
+    std::fs::write(&config, whole.replace("\"a\"", "\"b\"")).expect("written");
+    daemon.signal("-CONT");
     daemon.until_state("b", "up").await;
     assert_eq!(daemon.state("a").await, "absent");
 }
