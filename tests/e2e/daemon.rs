@@ -334,7 +334,6 @@ async fn a_stopped_process_is_suspended_and_no_endpoint_is_down_for_it() {
     daemon.signal("-STOP");
     tokio::time::sleep(Duration::from_secs(3)).await;
     daemon.signal("-CONT");
-    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     for n in 0..20 {
         assert_eq!(daemon.state(&format!("e{n}")).await, "up");
@@ -652,6 +651,7 @@ async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_read
     daemon.signal("-STOP");
     std::fs::write(&config, whole.replace("\"a\"", "\"b\"")).expect("written");
     daemon.signal("-CONT");
+    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
     daemon.until_state("b", "up").await;
     assert_eq!(daemon.state("a").await, "absent");
 }
