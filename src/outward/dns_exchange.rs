@@ -1,13 +1,11 @@
 //! One DNS question and its answer over a fresh socket: UDP, and TCP where asked for or where the answer was truncated.
 //!
-//! Used by the resolver, which has hickory read the message, and by the dns probe, which reads it itself. The caller bounds the time
-//! and enters the stages.
+//! Used by the resolver and by the dns probe. The caller bounds the time, enters the stages and reads the answer.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 
-use hickory_proto::op::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UdpSocket;
 
@@ -25,8 +23,8 @@ const UDP_BUFFER: usize = 4096;
 const TRUNCATED: u8 = 0x02;
 
 /// What an exchange brought.
-pub enum Exchange<R = Box<Reply>> {
-    Answer(R),
+pub enum Exchange {
+    Answer(Vec<u8>),
     /// Something came that is no answer to the question.
     Invalid(String),
     /// Nobody listens there.
@@ -35,29 +33,8 @@ pub enum Exchange<R = Box<Reply>> {
     Local(Halt),
 }
 
-pub struct Reply {
-    pub message: Message,
-}
-
-/// Asks over UDP, and again over TCP when the answer says that it was cut short; the answer is read as a whole.
-pub async fn exchange(server: SocketAddr, query: &Message, trace: Option<&Trace>) -> Exchange {
-    let bytes = match query.to_vec() {
-        Ok(bytes) => bytes,
-        Err(error) => return Exchange::Invalid(error.to_string()),
-    };
-    match ask(server, &bytes, Transport::Udp, trace).await {
-        Exchange::Answer(reply) => match Message::from_vec(&reply) {
-            Ok(message) => Exchange::Answer(Box::new(Reply { message })),
-            Err(error) => Exchange::Invalid(error.to_string()),
-        },
-        Exchange::Invalid(why) => Exchange::Invalid(why),
-        Exchange::Refused => Exchange::Refused,
-        Exchange::Local(halt) => Exchange::Local(halt),
-    }
-}
-
-/// Asks a question that is ready to be sent; the answer's bytes are to this question, and not looked at further.
-pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, trace: Option<&Trace>) -> Exchange<Vec<u8>> {
+/// Asks a question that is ready to be sent, and again over TCP when the answer says that it was cut short. The answer's bytes are to this question, and not looked at further.
+pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, trace: Option<&Trace>) -> Exchange {
     if transport == Transport::Udp {
         match over_udp(server, query, trace).await {
             Exchange::Answer(reply) if reply.get(2).is_some_and(|flags| flags & TRUNCATED != 0) => {}
@@ -67,7 +44,7 @@ pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, trace: 
     over_tcp(server, query, trace).await
 }
 
-async fn over_udp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Exchange<Vec<u8>> {
+async fn over_udp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Exchange {
     let any: SocketAddr = if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
     let socket = match std::net::UdpSocket::bind(any).and_then(|s| {
         s.set_nonblocking(true)?;
@@ -106,7 +83,7 @@ async fn over_udp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Ex
     }
 }
 
-async fn over_tcp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Exchange<Vec<u8>> {
+async fn over_tcp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Exchange {
     let mut stream = match open_stream(server).await {
         Ok(stream) => stream,
         Err(Halt::Down(Cause::ConnectRefused, _)) => return Exchange::Refused,
@@ -139,12 +116,12 @@ async fn framed<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, question: &[u
 }
 
 /// A call of our own returned it.
-fn failed<R>(error: &io::Error) -> Exchange<R> {
+fn failed(error: &io::Error) -> Exchange {
     own_call(error, "asking the name server").map_or_else(|| arrived(error), Exchange::Local)
 }
 
 /// The network brought it.
-fn arrived<R>(error: &io::Error) -> Exchange<R> {
+fn arrived(error: &io::Error) -> Exchange {
     if error.raw_os_error() == Some(libc::ECONNREFUSED) {
         return Exchange::Refused;
     }

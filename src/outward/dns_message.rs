@@ -1,4 +1,4 @@
-//! Reads a DNS message as far as the dns probe looks at it: header, question, answers, and the chain of aliases in them.
+//! Reads a DNS message as far as the dns probe and the resolver look at it: header, question, answers, and the chain of aliases in them.
 //!
 //! Every record's data stays raw, so that one that no library knows is no fault of the message; `dns_text` writes it out. All of it
 //! may be hostile: names are bounded, pointers only lead backwards, and counts are not believed.
@@ -7,10 +7,14 @@ use crate::config::dns_question::{ANY, CNAME, DNAME};
 use crate::config::plan_probe::Recursion;
 
 const HEADER: usize = 12;
+/// A question about the root.
+const SHORTEST_ENTRY: usize = 5;
 /// A name's bytes, its labels' lengths and the root included (RFC 1035, section 2.3.4).
 const NAME_LIMIT: usize = 255;
 /// Aliases that are followed: BIND follows as many.
 pub const CHAIN_LIMIT: usize = 16;
+/// Pointers that one name is followed over. It has at most 127 labels, so more pointers than that lead from pointer to pointer.
+const POINTER_LIMIT: usize = 127;
 const CLASS_IN: u16 = 1;
 
 /// A message whose sections could be read.
@@ -50,6 +54,11 @@ pub fn question(name: &[u8], kind: u16, recursion: Recursion) -> Vec<u8> {
     bytes
 }
 
+/// The name that a question asks about.
+pub fn asked(question: &[u8]) -> &[u8] {
+    question.get(HEADER..question.len().saturating_sub(4)).unwrap_or_default()
+}
+
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]))
 }
@@ -57,7 +66,7 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 /// A name, decompressed, and where the message goes on after it.
 pub fn name_at(message: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
     let mut name = Vec::with_capacity(32);
-    let (mut at, mut after) = (at, None);
+    let (mut at, mut after, mut pointers) = (at, None, 0);
     loop {
         let length = usize::from(*message.get(at)?);
         match length {
@@ -75,8 +84,9 @@ pub fn name_at(message: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
             0xc0..=0xff => {
                 let to = usize::from(u16_at(message, at)? & 0x3fff);
                 after.get_or_insert(at + 2);
-                // Backwards only: so it ends.
-                if to >= at {
+                pointers += 1;
+                // Backwards only, and not for long: a chain of pointers may be as long as the message.
+                if to >= at || pointers > POINTER_LIMIT {
                     return None;
                 }
                 at = to;
@@ -115,11 +125,25 @@ pub fn answers(question: &[u8], reply: &[u8]) -> Result<(), Wrong> {
     if same { Ok(()) } else { Err(Wrong::Message("it answers another question")) }
 }
 
+/// How many questions and records a message can have in its first two sections: what its header says, as far as there is room for it.
+pub fn most_entries(bytes: &[u8]) -> usize {
+    let count = |at| usize::from(u16_at(bytes, at).unwrap_or(0));
+    (count(4) + count(6)).min(bytes.len() / SHORTEST_ENTRY)
+}
+
 /// The message in these bytes.
 pub fn read(bytes: &[u8]) -> Result<Answered<'_>, &'static str> {
+    read_some(bytes, u16::MAX)
+}
+
+/// The same with no more than the first so many records of its answer section, and with no more questions than that.
+pub fn read_some(bytes: &[u8], most: u16) -> Result<Answered<'_>, &'static str> {
     let count = |at| u16_at(bytes, at).ok_or("it is shorter than a header");
-    let (questions, answers) = (count(4)?, count(6)?);
+    let (questions, answers) = (count(4)?, count(6)?.min(most));
     let flags = count(2)?;
+    if questions > most {
+        return Err("it repeats too many questions");
+    }
     let mut at = HEADER;
     for _ in 0..questions {
         at = name_at(bytes, at).ok_or("its question cannot be read")?.1 + 4;
@@ -269,9 +293,22 @@ mod tests {
         assert!(name_at(&[1, b'a', 0xc0, 0], 0).is_none(), "to its own begin, for ever");
         assert!(name_at(&[0x40, 0], 0).is_none(), "a label of an unknown kind");
         assert!(name_at(&[5, b'a'], 0).is_none(), "cut short");
+        let pointers = |count: u8| [vec![0, 0], (0..count).flat_map(|n| [0xc0, 2 * n]).collect::<Vec<u8>>()].concat();
+        assert_eq!(name_at(&pointers(127), 254), Some((vec![0], 256)));
+        assert!(name_at(&[pointers(127), vec![0xc0, 254]].concat(), 256).is_none(), "128 pointers");
         let long: Vec<u8> = std::iter::repeat_n([1, b'a'], 128).flatten().chain([0]).collect();
         assert!(name_at(&long, 0).is_none(), "257 bytes");
         assert_eq!(name_at(&[0, 1, b'a', 0xc0, 0], 1), Some((vec![1, b'a', 0], 5)));
+    }
+
+    #[test]
+    fn of_many_records_the_first_are_read_and_many_questions_are_refused() {
+        let mut bytes = message(&vec![("www.shop.example", 1, 1, vec![192, 0, 2, 1]); 120]);
+        assert_eq!((read(&bytes).map(|m| m.records.len()), read_some(&bytes, 100).map(|m| m.records.len())), (Ok(120), Ok(100)));
+        assert_eq!(most_entries(&bytes), 121);
+        bytes[4..8].copy_from_slice(&[0xff; 4]);
+        assert_eq!(most_entries(&bytes), bytes.len() / 5);
+        assert_eq!(read_some(&bytes, 100).map(|m| m.records.len()), Err("it repeats too many questions"));
     }
 
     #[test]

@@ -12,14 +12,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RecordType};
 use tokio::time::{Instant, timeout_at};
 
-use super::dns_exchange::{Exchange, exchange};
+use super::dns_exchange::{Exchange, ask};
+use super::dns_message::{self, Answered};
 use super::halt::Halt;
 pub use super::resolver_files::Paths;
 use super::resolver_files::{Files, System};
 use crate::config::plan::{Addresses, Resolver as Choice};
+use crate::config::plan_probe::Transport;
 use crate::words::{Cause, Reason};
 
 /// How long one server may take before the next is asked, too.
@@ -29,6 +31,8 @@ const OPEN_LIMIT: usize = 8;
 /// How long the other family may take once one has addresses.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
+/// Records of an answer that are read: reading them takes well below a millisecond, whatever they are.
+const READ_LIMIT: u16 = 100;
 const NAMES_REMEMBERED: usize = 4;
 /// What is left to end in before the probe's own timeout ends it.
 const MARGIN: Duration = Duration::from_millis(5);
@@ -47,12 +51,21 @@ type Open<'f, T> = Vec<Pin<Box<dyn Future<Output = T> + 'f>>>;
 enum Answer {
     Addresses(Vec<IpAddr>),
     Nothing,
+    /// Records, none of which leads from the name to an address.
+    NoneOfName,
     Nxdomain,
     Failed(Cause, String),
     /// Nobody answered in time, although a control question was answered.
     Silent(String),
     /// Nobody answered anything, or could be asked.
     Ours(Halt),
+}
+
+/// Why a name has no addresses.
+struct Without {
+    halt: Halt,
+    /// Whether glibc leaves out the rest of the search list, the name as it is included.
+    ends_search: bool,
 }
 
 /// One question to one server: what came, and whether another server may know better.
@@ -81,8 +94,8 @@ impl Resolver {
     /// The addresses of a host, in the order in which they are to be tried, after [`Resolver::refresh`]. Ends before `deadline`.
     ///
     /// The search list is walked as glibc does (res_search): on after a name that does not exist, has no address or cannot be resolved
-    /// (SERVFAIL); after any other failure, silence included, only the name as it is is left. A name that is slow stays open while the
-    /// next is asked; the first that has addresses counts.
+    /// (SERVFAIL); after any other failure, silence included, only the name as it is is left. Records that lead to no address end the
+    /// list. A name that is slow stays open while the next is asked; the first that has addresses counts.
     pub async fn addresses(&self, host: &str, choice: &Choice, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
         let (servers, names) = match self.prepare(host, choice)? {
             Prepared::Known(addresses) => return chosen(addresses, wanted, host),
@@ -90,7 +103,7 @@ impl Resolver {
         };
         let patience = (deadline - Instant::now()) / 2;
         let mut waiting: VecDeque<&Name> = names.iter().collect();
-        let mut open: Open<'_, Result<Vec<IpAddr>, Halt>> = Vec::new();
+        let mut open: Open<'_, Result<Vec<IpAddr>, Without>> = Vec::new();
         let (mut order, mut failures): (Vec<&Name>, Vec<(bool, Halt)>) = (Vec::new(), Vec::new());
         loop {
             if let Some(name) = waiting.pop_front() {
@@ -115,8 +128,10 @@ impl Resolver {
                     self.remember(name.clone());
                     return chosen(addresses, wanted, host);
                 }
-                Err(halt) => {
-                    if !matches!(halt, Halt::Down(Cause::DnsNxdomain | Cause::DnsNoAddress | Cause::DnsServfail, _)) && !is_as_asked(name, host) {
+                Err(Without { halt, ends_search }) => {
+                    if ends_search {
+                        waiting.clear();
+                    } else if !matches!(halt, Halt::Down(Cause::DnsNxdomain | Cause::DnsNoAddress | Cause::DnsServfail, _)) && !is_as_asked(name, host) {
                         waiting.retain(|name| is_as_asked(name, host));
                     }
                     failures.push((is_as_asked(&names[0], host) && *name == names[0], halt));
@@ -147,16 +162,18 @@ impl Resolver {
         prepared.ok_or_else(|| Halt::unmeasured(Reason::Resolver, "the resolver's files were not read yet"))
     }
 
-    async fn both_families(&self, servers: &[SocketAddr], name: &Name, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
+    async fn both_families(&self, servers: &[SocketAddr], name: &Name, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Without> {
         let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::A, deadline)).await } };
         let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::AAAA, deadline)).await } };
         let (v4, v6) = both_or_patience(v4, v6).await;
         let mut addresses = Vec::new();
         let mut worst: Option<Halt> = None;
+        let mut ends_search = false;
         for answer in [v6, v4] {
             match answer {
                 Answer::Addresses(list) => addresses.extend(list),
                 Answer::Nothing => {}
+                Answer::NoneOfName => ends_search = true,
                 Answer::Nxdomain => worst = worst.or_else(|| Some(Halt::down(Cause::DnsNxdomain, format!("{name} does not exist")))),
                 Answer::Failed(cause, detail) => worst = Some(Halt::down(cause, detail)),
                 Answer::Silent(detail) => worst = Some(Halt::down(Cause::DnsTimeout, detail)),
@@ -166,7 +183,8 @@ impl Resolver {
         if !addresses.is_empty() {
             return Ok(addresses);
         }
-        Err(worst.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{name} exists but has no address"))))
+        let halt = worst.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{name} exists but has no address")));
+        Err(Without { halt, ends_search })
     }
 
     /// One question to the servers in turn. Earlier questions stay open while the next server is asked, and the first answer counts: a
@@ -359,34 +377,52 @@ async fn one_question(server: SocketAddr, name: &Name, kind: RecordType) -> Hear
     let mut query = Message::query();
     query.metadata.recursion_desired = true;
     query.add_query(Query::query(name.clone(), kind));
-    let reply = match exchange(server, &query, None).await {
-        Exchange::Answer(reply) => reply.message,
-        Exchange::Invalid(why) => return Heard::Failed(Cause::DnsInvalid, format!("{server} sent no valid answer about {name}: {why}")),
+    let invalid = |why: &str| Heard::Failed(Cause::DnsInvalid, format!("{server} sent no valid answer about {name}: {why}"));
+    let query = match query.to_vec() {
+        Ok(query) => query,
+        Err(error) => return Heard::Unasked(format!("{name} cannot be asked about: {error}"), None),
+    };
+    let reply = match ask(server, &query, Transport::Udp, None).await {
+        Exchange::Answer(reply) => reply,
+        Exchange::Invalid(why) => return invalid(&why),
         Exchange::Refused => return Heard::Unasked(format!("the name server {server} could not be asked: its port is closed"), None),
         Exchange::Local(halt) => {
             let (Halt::Down(_, why) | Halt::Unmeasured(_, why)) = &halt;
             return Heard::Unasked(format!("the name server {server} could not be asked: {why}"), Some(halt));
         }
     };
-    match reply.metadata.response_code {
+    let answered = match dns_message::read_some(&reply, READ_LIMIT) {
+        Ok(answered) => answered,
+        Err(why) => return invalid(why),
+    };
+    match ResponseCode::from(0, answered.rcode) {
         ResponseCode::NoError => {
-            let list: Vec<IpAddr> = reply
-                .answers
-                .iter()
-                .take(ANSWER_LIMIT)
-                .filter_map(|r| match &r.data {
-                    RData::A(a) => Some(IpAddr::V4(a.0)),
-                    RData::AAAA(a) => Some(IpAddr::V6(a.0)),
-                    _ => None,
-                })
-                .collect();
-            Heard::Final(if list.is_empty() { Answer::Nothing } else { Answer::Addresses(list) })
+            let list = addresses_in(&answered, dns_message::asked(&query), kind);
+            Heard::Final(match (list.is_empty(), answered.records.is_empty()) {
+                (false, _) => Answer::Addresses(list),
+                (true, true) => Answer::Nothing,
+                (true, false) => Answer::NoneOfName,
+            })
         }
         ResponseCode::NXDomain => Heard::Final(Answer::Nxdomain),
         ResponseCode::Refused => Heard::Failed(Cause::DnsRefused, format!("{server} refuses to answer about {name}")),
         ResponseCode::ServFail => Heard::Failed(Cause::DnsServfail, format!("{server} cannot resolve {name} (SERVFAIL)")),
         other => Heard::Failed(Cause::DnsInvalid, format!("{server} answered {other} about {name}")),
     }
+}
+
+/// The addresses that the name or its aliases lead to. What an answer says of other names is no answer, as for glibc.
+fn addresses_in(answered: &Answered<'_>, name: &[u8], kind: RecordType) -> Vec<IpAddr> {
+    let led = answered.led(name, kind.into());
+    let addresses = led.records.iter().filter_map(|record| {
+        let data = answered.bytes.get(record.from..record.to)?;
+        match kind {
+            RecordType::A => <[u8; 4]>::try_from(data).ok().map(IpAddr::from),
+            RecordType::AAAA => <[u8; 16]>::try_from(data).ok().map(IpAddr::from),
+            _ => None,
+        }
+    });
+    addresses.take(ANSWER_LIMIT).collect()
 }
 
 /// The last two labels: names that differ in them have other servers as a rule.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA};
-use hickory_proto::rr::{RData, Record, RecordType};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use probity::outward::authorities::Authorities;
 use probity::outward::clock_trust::ClockTrust;
 use probity::outward::net::Net;
@@ -26,6 +26,8 @@ use super::serve::*;
 #[derive(Clone)]
 enum Does {
     Addresses(Vec<std::net::IpAddr>),
+    /// Records of these owners, whatever the name in the question is.
+    Records(Vec<(&'static str, RData)>),
     Code(ResponseCode),
     Silence,
     /// Answers after so many milliseconds.
@@ -80,7 +82,14 @@ fn answer(question: &Message, does: &Does) -> Vec<u8> {
             reply.add_answer(Record::from_rdata(query.name().clone(), 60, data));
         }
     }
+    if let Does::Records(list) = does {
+        reply.add_answers(list.iter().map(|(owner, data)| Record::from_rdata(name(owner), 60, data.clone())));
+    }
     reply.to_vec().expect("bytes")
+}
+
+fn name(text: &str) -> Name {
+    Name::from_ascii(text).expect("a name")
 }
 
 /// One probe with this resolv.conf and hosts. `{}` in the first stands for nothing: its servers listen at the port given.
@@ -138,6 +147,11 @@ async fn the_search_list_goes_on_as_glibcs_does() {
         let report = probe_by(conf, "", server.port(), &format!("timeout = \"1s\"\nprobe.tcp = \"web:{port}\"")).await;
         assert!(matches!(report.outcome, Outcome::Up(_)), "{what}: {:?}", report.outcome);
     }
+    // glibc counts the records of an answer here, and does not look at their names.
+    let other = Does::Records(vec![("other.test.", RData::A(A::new(127, 0, 0, 1)))]);
+    let server = name_server(&[("web.one.test", other), ("web.two.test", loopback()), ("web", loopback())]).await;
+    let report = probe_by("search one.test two.test\nnameserver 127.0.0.1\n", "", server.port(), &format!("probe.tcp = \"web:{port}\"")).await;
+    assert_eq!(cause(&report), Cause::DnsNoAddress, "{:?}", report.outcome);
     // Nothing is left: what is told is what decides, not the last answer.
     let server = name_server(&[("web.one.test", nodata())]).await;
     let report = probe_by("search one.test two.test\nnameserver 127.0.0.1\n", "", server.port(), "probe.tcp = \"web:1\"").await;
@@ -177,6 +191,39 @@ async fn a_server_that_cannot_be_asked_is_said_to_be_that() {
     let report = probe_by("nameserver fe80::1%none0\n", "", closed, "timeout = \"500ms\"\nprobe.tcp = \"shop.example:1\"").await;
     assert!(matches!(reason(&report), Reason::LocalNetwork | Reason::Resolver), "{:?}", report.outcome);
     assert!(detail(&report).contains("could not be asked") && !detail(&report).contains("within 0 ms"), "{}", detail(&report));
+}
+
+#[tokio::test]
+async fn an_address_counts_only_where_the_name_or_its_aliases_lead_to_it() {
+    let port = tcp(|stream| async move { drop(stream) }).await;
+    let a = || RData::A(A::new(127, 0, 0, 1));
+    let alias = |to: &str| RData::CNAME(CNAME(name(to)));
+    for (what, records, is_found) in [
+        ("its own", vec![("shop.example.", a())], true),
+        ("in capitals", vec![("SHOP.example.", a())], true),
+        ("over aliases", vec![("shop.example.", alias("b.example.")), ("b.example.", alias("C.example.")), ("c.example.", a())], true),
+        ("another name's", vec![("other.example.", a())], false),
+        ("a name above it", vec![("example.", a())], false),
+        ("beside its alias", vec![("shop.example.", alias("b.example.")), ("other.example.", a())], false),
+        ("over another name's alias", vec![("other.example.", alias("b.example.")), ("b.example.", a())], false),
+        ("in a circle", vec![("shop.example.", alias("b.example.")), ("b.example.", alias("shop.example."))], false),
+    ] {
+        let server = name_server(&[("shop.example", Does::Records(records))]).await;
+        let report = probe(&format!("resolver = \"{server}\"\nprobe.tcp = \"shop.example:{port}\"")).await;
+        if is_found {
+            assert_up(&report);
+        } else {
+            assert!(!matches!(report.outcome, Outcome::Up(_)), "{what}");
+            assert_eq!((cause(&report), detail(&report)), (Cause::DnsNoAddress, "shop.example. exists but has no address"), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_very_many_addresses_resolves() {
+    let port = tcp(|stream| async move { drop(stream) }).await;
+    let server = name_server(&[("shop.example", Does::Addresses(vec![std::net::Ipv4Addr::LOCALHOST.into(); 120]))]).await;
+    assert_up(&probe(&format!("resolver = \"{server}\"\nprobe.tcp = \"shop.example:{port}\"")).await);
 }
 
 #[test]

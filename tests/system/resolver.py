@@ -26,6 +26,11 @@ ZONE = {
     "web.corp.example": ["127.9.0.3"], "web.lab.example": ["127.9.0.4"], "a.b.corp.example": ["127.9.0.5"], "web": ["127.9.0.6"], "a.b": ["127.9.0.7"],
     "nodata.example": "nodata", "web.nodata.test": "nodata", "web.servfail.test": "servfail", "web.refused.test": "refused", "web.notimp.test": "notimp",
     "web.silent.test": "silent", "servfail.example": "servfail", "refused.example": "refused", "silent.example": "silent",
+    "alias.example": [("alias.example", "=end.example"), ("end.example", "127.9.0.11")],
+    "aliases.example": [("aliases.example", "=b.example"), ("b.example", "=END.example"), ("end.example", "127.9.0.11")],
+    "dangling.example": [("dangling.example", "=gone.example")], "beside.example": [("beside.example", "=gone.example"), ("end.example", "127.9.0.11")],
+    "stranger.example": [("other.example", "127.9.0.12")], "both.stranger.example": [("other.example", "127.9.0.12"), ("both.stranger.example", "127.9.0.11")],
+    "web.dangling.test": [("web.dangling.test", "=gone.example")], "web.stranger.test": [("other.example", "127.9.0.12")],
     "x.y.z.corp.example": ["127.9.0.8"], "x.y.z": "nodata", "x.y": "servfail", "x.y.corp.example": ["127.9.0.9"], "up.example": ["127.9.0.10"],
 }
 # Servers that do one thing whatever they are asked.
@@ -45,11 +50,20 @@ def reply(query, does):
         return None
     answers = b""
     n = 0
+    wire = lambda name: b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
     for address in known if isinstance(known, list) else []:
+        owner = b"\xc0\x0c"
+        if isinstance(address, tuple):
+            owner, address = wire(address[0]), address[1]
+        if address.startswith("="):
+            data = wire(address[1:])
+            answers += owner + struct.pack(">HHIH", 5, 1, 60, len(data)) + data
+            n += 1
+            continue
         family, of = (socket.AF_INET6, AAAA) if ":" in address else (socket.AF_INET, A)
         if of == kind:
             data = socket.inet_pton(family, address)
-            answers += struct.pack(">HHHIH", 0xC00C, of, 1, 60, len(data)) + data
+            answers += owner + struct.pack(">HHIH", of, 1, 60, len(data)) + data
             n += 1
     return struct.pack(">HHHHHH", ident, 0x8180 | CODES.get(known if isinstance(known, str) else "", 0), 1, n, 0, 0) + question + answers
 
@@ -82,6 +96,14 @@ def cases():
     yield conf("both families", ONE, "both.example")
     yield conf("IPv6 only", ONE, "six.example")
     yield conf("no data", ONE, "nodata.example")
+    yield conf("an alias", ONE, "alias.example")
+    yield conf("aliases of aliases", ONE, "aliases.example")
+    yield conf("an alias that leads nowhere", ONE, "dangling.example")
+    yield conf("an address beside the alias", ONE, "beside.example")
+    yield conf("another name's address", ONE, "stranger.example")
+    yield conf("another name's address beside its own", ONE, "both.stranger.example")
+    yield conf("an alias that leads nowhere: no further", "search dangling.test corp.example\noptions ndots:5\n" + ONE, "web")
+    yield conf("another name's address: no further", "search stranger.test corp.example\noptions ndots:5\n" + ONE, "web")
     yield conf("servfail", ONE + QUICK, "servfail.example")
     yield conf("refused", ONE + QUICK, "refused.example")
     yield conf("silence", ONE + QUICK, "silent.example")
