@@ -11,10 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::dns_message::name_at;
-use crate::config::dns_question::type_word;
+use crate::config::dns_question::{ANY, type_word};
 
 /// Characters of hexadecimal or base64 between two blanks.
-pub const GROUP: usize = 56;
+const GROUP: usize = 56;
+/// Where names and bitmaps of one record are longer, the record is written as that of an unknown type. Text is never longer.
+const TEXT_LIMIT: usize = 256 << 10;
 
 /// What stands in the data of a type, one after the other.
 #[derive(Clone, Copy)]
@@ -110,9 +112,26 @@ pub fn presented(message: &[u8], kind: u16, from: usize, to: usize) -> String {
     written(message, kind, from, to, GROUP)
 }
 
-/// The same without the blanks inside hexadecimal and base64.
-pub fn ungrouped(message: &[u8], kind: u16, from: usize, to: usize) -> String {
-    written(message, kind, from, to, usize::MAX)
+/// The same without the blanks inside hexadecimal and base64, where `shown`, what [`presented`] wrote, can have some.
+pub fn ungrouped(message: &[u8], kind: u16, from: usize, to: usize, shown: &str) -> Option<String> {
+    let is_grouped = shown.len() > GROUP && (has_groups(kind) || shown.starts_with("\\# "));
+    is_grouped.then(|| written(message, kind, from, to, usize::MAX)).filter(|plain| plain != shown)
+}
+
+fn has_groups(kind: u16) -> bool {
+    let is_one = |field: &Field| matches!(field, Hex | Base64 | MaybeHex | MaybeBase64);
+    // Three of those with a form of their own end in base64.
+    matches!(kind, 25 | 37 | 45) || fields(kind).is_some_and(|fields| fields.iter().any(is_one))
+}
+
+/// What a byte of a record's data takes at most to be written out, in nanoseconds. A bit of a bitmap is a word; a name of any length may
+/// take two bytes.
+pub fn ns_per_byte(kind: u16) -> u64 {
+    match kind {
+        55 | ANY => 4_000,
+        11 | 47 | 50 | 62 => 700,
+        _ => 100,
+    }
 }
 
 fn written(message: &[u8], kind: u16, from: usize, to: usize, group: usize) -> String {
@@ -270,13 +289,13 @@ pub fn name_text(out: &mut String, wire: &[u8]) {
     while let Some((length, after)) = rest.split_first().filter(|(length, _)| **length > 0) {
         let (label, next) = after.split_at_checked(usize::from(*length)).unwrap_or((after, &[]));
         for byte in label {
-            match byte {
+            match *byte {
                 b'"' | b'(' | b')' | b'.' | b';' | b'\\' | b'@' | b'$' => {
                     out.push('\\');
                     out.push(char::from(*byte));
                 }
                 0x21..=0x7e => out.push(char::from(*byte)),
-                _ => push(out, format_args!("\\{byte:03}")),
+                byte => decimal(out, byte),
             }
         }
         out.push('.');
@@ -294,10 +313,16 @@ pub(super) fn quoted(out: &mut String, bytes: &[u8]) {
                 out.push(char::from(*byte));
             }
             0x20..=0x7e => out.push(char::from(*byte)),
-            _ => push(out, format_args!("\\{byte:03}")),
+            _ => decimal(out, *byte),
         }
     }
     out.push('"');
+}
+
+/// A byte as an escape: a backslash and three digits.
+fn decimal(out: &mut String, byte: u8) {
+    out.push('\\');
+    out.extend([byte / 100, byte / 10 % 10, byte % 10].map(|digit| char::from(b'0' + digit)));
 }
 
 fn hex_upper(bytes: &[u8]) -> String {
@@ -346,6 +371,7 @@ fn date(seconds: u32) -> String {
 fn types(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let mut least = 0;
     while !reader.is_at_end() {
+        (out.len() <= TEXT_LIMIT).then_some(())?;
         let window = reader.u8()?;
         let bitmap = reader.string().filter(|b| (1..=32).contains(&b.len()) && least <= u16::from(window))?;
         least = u16::from(window) + 1;
@@ -517,6 +543,7 @@ fn host_identity(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let (tag, algorithm, key) = (reader.u8()?, reader.u8()?, reader.u16()?);
     push(out, format_args!("{algorithm} {} {}", hex_upper(reader.take(usize::from(tag))?), STANDARD.encode(reader.take(usize::from(key))?)));
     while !reader.is_at_end() {
+        (out.len() <= TEXT_LIMIT).then_some(())?;
         one(Name, reader, out)?;
     }
     Some(())
@@ -551,6 +578,8 @@ mod tests {
             let (kind, data) = (number.parse().expect("a type"), bytes(data));
             kinds.insert(kind);
             let found = presented(&data, kind, 0, data.len());
+            let plain = written(&data, kind, 0, data.len(), usize::MAX);
+            assert_eq!(ungrouped(&data, kind, 0, data.len(), &found).unwrap_or(found.clone()), plain, "{word}");
             if found != text || type_word(kind) != word {
                 differing.push(format!("{word} {line}\n  ours: {found}"));
             }
@@ -585,7 +614,13 @@ mod tests {
     #[test]
     fn groups_can_be_left_out() {
         let data = [&[0x4f, 0x66, 8, 2][..], &[0xab; 32]].concat();
-        assert_eq!(ungrouped(&data, 43, 0, data.len()), format!("20326 8 2 {}", "AB".repeat(32)));
+        let shown = presented(&data, 43, 0, data.len());
+        assert_eq!(ungrouped(&data, 43, 0, data.len(), &shown), Some(format!("20326 8 2 {}", "AB".repeat(32))));
+        // A type without them, and its data where it does not fit the type.
+        let text = [&[60][..], &[b'a'; 60]].concat();
+        assert_eq!(ungrouped(&text, 16, 0, text.len(), &presented(&text, 16, 0, text.len())), None);
+        let odd = ungrouped(&data, 16, 0, data.len(), &presented(&data, 16, 0, data.len()));
+        assert_eq!(odd, Some(format!("\\# 36 4F660802{}", "AB".repeat(32))));
         assert_eq!(presented(&data, 43, 0, data.len()), format!("20326 8 2 {} {}", "AB".repeat(28), "AB".repeat(4)));
     }
 }

@@ -20,10 +20,10 @@ use super::hold::{HOLD_LIMIT, longest_hold};
 use super::serve::*;
 
 /// What a name server does with one question; `None` is silence.
-type Answer = Arc<dyn Fn(&Message) -> Option<Vec<u8>> + Send + Sync>;
+pub type Answer = Arc<dyn Fn(&Message) -> Option<Vec<u8>> + Send + Sync>;
 
 /// A name server on UDP and TCP; over TCP it always gives the whole answer of `whole`.
-async fn server(udp: Answer, whole: Answer) -> SocketAddr {
+pub async fn server(udp: Answer, whole: Answer) -> SocketAddr {
     // The same port over both; another test may hold the one that was found.
     let (socket, listener) = loop {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
@@ -57,7 +57,7 @@ async fn server(udp: Answer, whole: Answer) -> SocketAddr {
     address
 }
 
-fn reply(question: &Message, code: ResponseCode, records: Vec<RData>) -> Message {
+pub fn reply(question: &Message, code: ResponseCode, records: Vec<RData>) -> Message {
     let mut message = Message::query();
     message.metadata = question.metadata;
     message.metadata.message_type = MessageType::Response;
@@ -81,7 +81,7 @@ async fn plain(code: ResponseCode, records: Vec<RData>) -> SocketAddr {
     server(answer.clone(), answer).await
 }
 
-fn ask(server: SocketAddr, more: &str) -> String {
+pub fn ask(server: SocketAddr, more: &str) -> String {
     format!("timeout = \"800ms\"\nprobe.dns.server = \"{server}\"\nprobe.dns.query = \"shop.example\"\n{more}")
 }
 

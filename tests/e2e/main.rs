@@ -10,6 +10,7 @@ mod contracts;
 mod daemon;
 mod deeds;
 mod dns;
+mod dns_hold;
 mod figures;
 mod foreign;
 mod formats;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::super::dial;
 use super::super::dns_exchange::{Exchange, ask};
 use super::super::dns_message::{self, Answered, Record};
-use super::super::dns_text::{GROUP, name_text, presented, ungrouped};
+use super::super::dns_text::{self, name_text, presented, ungrouped};
 use super::super::halt::Halt;
 use super::super::net::Net;
 use super::super::trace::{Stage, Trace};
@@ -23,6 +23,10 @@ use crate::words::Cause;
 
 /// Records that are kept as facts and looked at.
 const ANSWER_LIMIT: usize = 500;
+/// Characters of all records together. A message of 64 KB has more only where its names or bitmaps were made for that.
+const TEXT_LIMIT: usize = 1 << 20;
+/// A question or a record: its name is read, held against the aliases, and two names of its data are written out.
+const ENTRY_NS: u64 = 25_000;
 /// Characters of a found value.
 const SHOWN: usize = 240;
 
@@ -43,33 +47,45 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spe
     };
     trace.enter(Stage::Idle);
     super::within(trace, spec.expect.within)?;
-    let answered = dns_message::read(&reply).map_err(|why| Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}")))?;
-    let seen = Seen::new(spec, &answered);
-    if cost::is_small(seen.cost(&spec.expect)) {
-        let verdicts = seen.held_against(&spec.expect);
-        return noted(trace, seen, verdicts);
-    }
+    let seen = if cost::is_small(cost_of_reading(spec.record, &reply)) { Some(Seen::read(spec, &reply)?) } else { None };
+    let seen = match seen {
+        Some(seen) if cost::is_small(seen.cost(&spec.expect)) => {
+            let verdicts = seen.held_against(&spec.expect);
+            return noted(trace, seen, verdicts);
+        }
+        seen => seen,
+    };
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
-    let expect = spec.expect.clone();
+    let spec = spec.clone();
     let judged = apart(move || {
-        let verdicts = seen.held_against(&expect);
-        (seen, verdicts)
+        let seen = seen.map_or_else(|| Seen::read(&spec, &reply), Ok)?;
+        let verdicts = seen.held_against(&spec.expect);
+        Ok((seen, verdicts))
     })
     .await;
     trace.enter(Stage::Idle);
-    let (seen, verdicts) = judged?;
+    let (seen, verdicts) = judged??;
     noted(trace, seen, verdicts)
+}
+
+/// What it may take at most to read an answer and to write out its records, in nanoseconds, known before either.
+fn cost_of_reading(kind: u16, reply: &[u8]) -> u64 {
+    ENTRY_NS * dns_message::most_entries(reply) as u64 + dns_text::ns_per_byte(kind) * reply.len() as u64
 }
 
 /// What one address of the server answers.
 async fn answer(trace: &Trace, server: SocketAddr, query: &[u8], spec: &Dns) -> Result<Vec<u8>, Halt> {
     match ask(server, query, spec.transport, Some(trace)).await {
         Exchange::Answer(reply) => Ok(reply),
-        Exchange::Invalid(why) => Err(Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}"))),
+        Exchange::Invalid(why) => Err(invalid(&why)),
         Exchange::Refused => Err(Halt::down(Cause::ConnectRefused, "nobody listens on the name server's port")),
         Exchange::Local(halt) => Err(halt),
     }
+}
+
+fn invalid(why: &str) -> Halt {
+    Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}"))
 }
 
 /// The data of one record as dig shows it, and once more without the blanks inside hexadecimal and base64: a pattern may be
@@ -82,8 +98,7 @@ struct Shown {
 impl Shown {
     fn new(answered: &Answered<'_>, record: &Record) -> Self {
         let text = presented(answered.bytes, record.kind, record.from, record.to);
-        let plain = (text.len() > GROUP).then(|| ungrouped(answered.bytes, record.kind, record.from, record.to));
-        Self { ungrouped: plain.filter(|plain| *plain != text), text }
+        Self { ungrouped: ungrouped(answered.bytes, record.kind, record.from, record.to, &text), text }
     }
 
     fn matches(&self, pattern: &Pattern) -> bool {
@@ -94,7 +109,7 @@ impl Shown {
 
 /// Holds an answer against what is expected of it.
 pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), Halt> {
-    let seen = Seen::new(spec, answered);
+    let seen = Seen::new(spec, answered)?;
     let verdicts = seen.held_against(&spec.expect);
     noted(trace, seen, verdicts)
 }
@@ -111,12 +126,24 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(spec: &Dns, answered: &Answered<'_>) -> Self {
+    fn read(spec: &Dns, reply: &[u8]) -> Result<Self, Halt> {
+        Self::new(spec, &dns_message::read(reply).map_err(invalid)?)
+    }
+
+    fn new(spec: &Dns, answered: &Answered<'_>) -> Result<Self, Halt> {
         let led = answered.led(&spec.name, spec.record);
-        let answers: Vec<Shown> = led.records.iter().take(ANSWER_LIMIT).map(|r| Shown::new(answered, r)).collect();
+        let (mut answers, mut length) = (Vec::new(), 0);
+        for record in led.records.iter().take(ANSWER_LIMIT) {
+            let shown = Shown::new(answered, record);
+            length += shown.text.len();
+            if length > TEXT_LIMIT {
+                return Err(invalid("its records are longer than 1 MiB of text"));
+            }
+            answers.push(shown);
+        }
         let chain = names(&led.aliases);
         let found = found(spec, answered, &answers, &chain);
-        Self { rcode: answered.rcode, is_authoritative: answered.is_authoritative, answers, chain, found }
+        Ok(Self { rcode: answered.rcode, is_authoritative: answered.is_authoritative, answers, chain, found })
     }
 
     /// What its patterns may take.

@@ -114,7 +114,10 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
 const SHOWN: usize = 1000;
 
 fn cut(text: &mut String) {
-    if let Some((at, _)) = text.char_indices().nth(SHOWN) {
+    // Most texts are ASCII, and an answer of a name server may have hundreds of long ones.
+    let is_plain = text.as_bytes().get(..=SHOWN).is_some_and(<[u8]>::is_ascii);
+    let at = if is_plain { Some(SHOWN) } else { text.char_indices().nth(SHOWN).map(|(at, _)| at) };
+    if let Some(at) = at {
         text.truncate(at);
         text.push('…');
     }
