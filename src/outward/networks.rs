@@ -1,9 +1,10 @@
-//! Which kind of network an address belongs to. Pure: a table of ranges, for the redirects of the http kind.
+//! Which kind of network an address belongs to, for the redirects of the http kind: a table of ranges, and one question to the kernel
+//! about addresses of this host.
 //!
 //! An IPv6 address that carries an IPv4 one (mapped, translated, NAT64, 6to4, Teredo) is what that one is: whoever connects to it ends
 //! up there.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// Where an address leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +40,31 @@ pub fn network_of(address: IpAddr) -> Network {
     }
 }
 
+/// Whether connections to an address end up at this host: it is one of an interface. Sends nothing.
+///
+/// A socket can be bound only to such an address. Where the kernel allows every address (`ip_nonlocal_bind`), it is known by the source
+/// address that the kernel chooses for it.
+pub fn is_of_this_host(address: IpAddr) -> bool {
+    let carried = match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(v6) => embedded(v6).map(IpAddr::V4),
+    };
+    [Some(address), carried].into_iter().flatten().any(|address| {
+        let (unspecified, nobodys): (IpAddr, IpAddr) = match address {
+            IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(240, 0, 0, 1).into()),
+            IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1).into()),
+        };
+        let can_bind = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+        let source = || UdpSocket::bind((unspecified, 0)).and_then(|s| s.connect((address, 9)).and_then(|()| s.local_addr()));
+        can_bind(address) && (!can_bind(nobodys) || source().is_ok_and(|source| source.ip() == address))
+    })
+}
+
 fn of_v4(v4: Ipv4Addr) -> Network {
     match v4.octets() {
         [127, ..] => Network::Loopback,
-        [169, 254, ..] => Network::LinkLocal,
+        // The second is what Azure answers each of its machines at.
+        [169, 254, ..] | [168, 63, 129, 16] => Network::LinkLocal,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18 | 19, ..] | [192, 0, 0, _] => Network::Private,
         [0 | 224..=255, ..] => Network::Reserved,
         _ => Network::Public,
@@ -108,6 +130,10 @@ mod tests {
             ("2002:7f00:1::", Loopback),
             ("2001:0:53aa:64c::80ff:fffe", Loopback),
             ("169.254.169.254", LinkLocal),
+            ("168.63.129.16", LinkLocal),
+            ("168.63.129.15", Public),
+            ("168.63.129.17", Public),
+            ("64:ff9b::a83f:8110", LinkLocal),
             ("::ffff:169.254.169.254", LinkLocal),
             ("64:ff9b::169.254.169.254", LinkLocal),
             ("2002:a9fe:a9fe::1", LinkLocal),
@@ -145,6 +171,21 @@ mod tests {
             ("2002:808:808::1", Public),
         ] {
             assert_eq!(network_of(text.parse().expect("an address")), network, "{text}");
+        }
+    }
+    #[test]
+    fn an_address_of_an_interface_is_of_this_host_and_no_other() {
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        for own in ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"] {
+            assert!(is_of_this_host(address(own)), "{own}");
+        }
+        // The source address towards others, where there is a way to them.
+        let source = UdpSocket::bind("0.0.0.0:0").and_then(|s| s.connect("192.0.2.1:9").and_then(|()| s.local_addr()));
+        if let Ok(own) = source {
+            assert!(is_of_this_host(own.ip()), "{own}");
+        }
+        for other in ["192.0.2.1", "198.51.100.7", "2001:db8::7", "64:ff9b::c000:201", "::ffff:192.0.2.1"] {
+            assert!(!is_of_this_host(address(other)), "{other}");
         }
     }
 }

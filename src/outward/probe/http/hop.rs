@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use url::Url;
 
 use super::super::super::halt::Halt;
-use super::super::super::networks::{Network, network_of};
+use super::super::super::networks::{Network, is_of_this_host, network_of};
 use crate::config::plan_probe::{RedirectsTo, Tls, Verify};
 use crate::words::{Cause, Reason};
 
@@ -112,11 +112,18 @@ fn unquoted(text: String) -> String {
 }
 
 /// Where a chain of redirects has been.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Journey {
     first: Option<Network>,
     been: Vec<IpAddr>,
     was_public: bool,
+    is_of_this_host: fn(IpAddr) -> bool,
+}
+
+impl Default for Journey {
+    fn default() -> Self {
+        Self { first: None, been: Vec::new(), was_public: false, is_of_this_host }
+    }
 }
 
 impl Journey {
@@ -129,6 +136,10 @@ impl Journey {
         if !self.been.contains(&address) {
             self.been.push(address);
         }
+    }
+
+    fn is_hidden_loopback(&self, address: IpAddr) -> bool {
+        (self.is_of_this_host)(address) && !self.been.iter().any(|at| (self.is_of_this_host)(*at))
     }
 
     /// Whether the next request may go there. The first may go wherever the config says.
@@ -148,10 +159,13 @@ impl Journey {
                 (network == Network::Public || is_own, "same_network", why)
             }
         };
-        if is_allowed {
-            return Ok(());
-        }
-        let what = network.as_str();
+        // A public address of this host's own is its loopback in all but the number, unless the chain was at this host before.
+        let leads_here = is_allowed && self.was_public && network == Network::Public && self.is_hidden_loopback(address);
+        let (what, why) = match (is_allowed, leads_here) {
+            (true, false) => return Ok(()),
+            (_, true) => (Network::Loopback.as_str(), "it is an address of this host, and a public server led there".to_owned()),
+            (false, false) => (network.as_str(), why),
+        };
         Err(Halt::down(
             Cause::RedirectPolicy,
             format!("the redirect leads to {address}, a {what} address: {why} (probe.http.redirects.to = \"{key}\"; \"any\" would follow it)"),
@@ -204,11 +218,13 @@ mod tests {
     }
 
     /// Addresses that requests went to, where the next would go, and whether it may under `public` and `same_network`.
-    const JOURNEYS: [(&[&str], &str, bool, bool); 19] = [
+    const JOURNEYS: [(&[&str], &str, bool, bool); 30] = [
         (&["198.51.100.1"], "203.0.113.1", true, true),
         (&["198.51.100.1"], "127.0.0.1", false, false),
         (&["198.51.100.1"], "10.0.0.1", false, false),
         (&["198.51.100.1"], "169.254.169.254", false, false),
+        (&["198.51.100.1"], "168.63.129.16", false, false),
+        (&["198.51.100.1"], "::ffff:168.63.129.16", false, false),
         (&["198.51.100.1"], "::ffff:127.0.0.1", false, false),
         (&["198.51.100.1"], "64:ff9b::a00:1", false, false),
         (&["198.51.100.1"], "fd00::1", false, false),
@@ -225,13 +241,28 @@ mod tests {
         // To a login in public, and back: to where the chain was, and nowhere else.
         (&["10.0.0.1", "198.51.100.1"], "10.0.0.1", false, true),
         (&["10.0.0.1", "198.51.100.1"], "10.0.0.2", false, false),
+        // Public addresses of this host.
+        (&["198.51.100.1"], "203.0.113.80", false, false),
+        (&["198.51.100.1"], "2001:db8::80", false, false),
+        (&["198.51.100.1"], "203.0.113.81", true, true),
+        (&["198.51.100.1", "203.0.113.1"], "203.0.113.80", false, false),
+        (&["10.0.0.1", "198.51.100.1"], "203.0.113.80", false, false),
+        // The config's own target, and the other family of the same host.
+        (&["203.0.113.80"], "203.0.113.80", true, true),
+        (&["203.0.113.80", "198.51.100.1"], "2001:db8::80", true, true),
+        (&["203.0.113.80"], "127.0.0.1", false, false),
+        (&["10.0.0.1"], "203.0.113.80", true, true),
     ];
+
+    fn of_this_host(address: IpAddr) -> bool {
+        ["203.0.113.80", "2001:db8::80"].iter().any(|own| address.to_string() == *own)
+    }
 
     #[test]
     fn a_chain_stays_in_the_networks_it_was_let_into() {
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         for (been, next, public, same) in JOURNEYS {
-            let mut journey = Journey::default();
+            let mut journey = Journey { is_of_this_host: of_this_host, ..Journey::default() };
             assert_eq!(journey.allows(RedirectsTo::Public, address(next)), Ok(()), "the config's own address is free");
             been.iter().for_each(|at| journey.arrived(address(at)));
             for (to, is_allowed) in [(RedirectsTo::Public, public), (RedirectsTo::SameNetwork, same), (RedirectsTo::Any, true)] {
