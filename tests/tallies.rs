@@ -26,8 +26,14 @@ fn name(text: &str) -> Name {
 /// A history with two endpoints, and its writer.
 fn begun(directory: &Path) -> (Writer, std::thread::JoinHandle<()>, Vec<Registered>) {
     let mut history = History::open(directory, None).expect("opened");
-    let registration =
-        |text: &str| Registration { name: name(text), renamed_from: None, component: name(text), kind: "tcp", target: "127.0.0.1:1".into(), digest: 1 };
+    let registration = |text: &str| Registration {
+        name: name(text),
+        renamed_from: None,
+        component: name(text),
+        kind: "tcp",
+        target: "127.0.0.1:1".into(),
+        digest: probity::words::Digest::from_short(1),
+    };
     let registered = history.register(&[registration("a"), registration("b")]).expect("registered");
     let (tell, told) = std::sync::mpsc::channel();
     let (writer, thread) = history.start(move |progress| drop(tell.send(progress))).expect("started");

@@ -75,7 +75,14 @@ fn a_file_cut_at_any_offset_is_an_earlier_state_or_refused() {
     let live = directory.path().join("live");
     let mut history = History::open(&live, Some(&"11".repeat(32))).expect("opened");
     let name = Name::new("e").expect("a name");
-    let registration = Registration { name: name.clone(), renamed_from: None, component: name, kind: "tcp", target: "127.0.0.1:1".into(), digest: 1 };
+    let registration = Registration {
+        name: name.clone(),
+        renamed_from: None,
+        component: name,
+        kind: "tcp",
+        target: "127.0.0.1:1".into(),
+        digest: probity::words::Digest::from_short(1),
+    };
     history.register(&[registration]).expect("registered");
     let (tell, told) = std::sync::mpsc::channel();
     let (writer, thread) = history.start(move |progress| drop(tell.send(progress))).expect("started");

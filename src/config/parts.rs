@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use toml::de::DeValue;
 
 use super::plan::*;
@@ -12,7 +12,7 @@ use super::plan_probe::Probe;
 use super::walk::{Item, Layers};
 use crate::judgement::rules::Cadence;
 use crate::judgement::timeline::Combine;
-use crate::words::{Name, UtcMs, parse_utc};
+use crate::words::{Digest, Name, UtcMs, parse_utc};
 
 pub(super) const DAY_MS: u64 = 86_400_000;
 
@@ -232,11 +232,11 @@ pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
-/// The first eight bytes of SHA-256 over the shown form of probe and dial: secrets are masked in it.
-pub(super) fn digest(probe: &Probe, dial: &Dial) -> u64 {
+/// SHA-256 over the shown form of probe and dial: secrets are masked in it.
+pub(super) fn digest(probe: &Probe, dial: &Dial) -> Digest {
     let text = match probe {
         Probe::Http { url, zone: _, spec } => format!("http {url} {spec:?} {dial:?}"),
         Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => format!("{probe:?} {dial:?}"),
     };
-    Sha256::digest(text.as_bytes()).iter().take(8).fold(0, |n, b| n << 8 | u64::from(*b))
+    Digest::new(Sha256::digest(text.as_bytes()).into())
 }

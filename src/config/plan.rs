@@ -13,7 +13,7 @@ use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::timeline::Combine;
 use crate::judgement::zones::ZoneSource;
-use crate::words::{Ms, Name, StateName, UtcMs};
+use crate::words::{Digest, Ms, Name, StateName, UtcMs};
 
 /// Default of `interval`.
 pub const DEFAULT_INTERVAL: Ms = 30_000;
@@ -155,7 +155,7 @@ pub struct Endpoint {
     pub dial: Arc<Dial>,
     pub probe: Probe,
     /// Of everything that decides what is probed and expected; the history records when it changes.
-    pub digest: u64,
+    pub digest: Digest,
 }
 
 impl Endpoint {

@@ -80,14 +80,18 @@ impl Reloader {
                     tracing::warn!("{what} has changed; it takes effect with the next start");
                 }
             }
-            surroundings.look_for(&plan);
             let found = compare(&plan, &entries);
             let registered = writer.register(found.fresh.iter().map(|e| registration(e)).collect())?;
+            // From here on nothing can fail. Endpoints that are the same get the new plan's copy, so that files that they name are read
+            // again and the old plan can go.
+            surroundings.look_for(&plan);
+            let unchanged = found.same.len();
+            found.same.into_iter().for_each(|(entry, after)| entry.endpoint.store(after));
             let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
             let (shares, definitions) = (shares(&plan), definitions(&plan, &terms, Clock::Real.read().utc_ms));
             places.store(shares.connections, Ordering::Relaxed);
             let limits = shares.limits;
-            let Compared { leaving, shown, unchanged, .. } = found;
+            let (leaving, shown) = (found.leaving, found.shown);
             Ok::<_, String>(NewPlan { plan: Arc::new(plan), endpoints, leaving, shown, unchanged, limits, definitions })
         });
         let plan = prepared.await.map_err(|e| e.to_string())??;
@@ -104,21 +108,20 @@ struct Compared {
     leaving: Vec<Name>,
     /// What is on the board already, in the order of the plan.
     shown: Vec<Option<Arc<Entry>>>,
-    unchanged: usize,
+    /// Of those that are the same: what runs, and the new plan's copy.
+    same: Vec<(Arc<Entry>, Arc<Endpoint>)>,
 }
 
-/// Compares where no probe waits for it. An endpoint whose definition is the same gets the new plan's copy of it at once, so that files
-/// that it names are read again and the old plan can go.
+/// Compares where no probe waits for it; nothing that runs is changed by it.
 fn compare(plan: &Plan, entries: &[Arc<Entry>]) -> Compared {
     let mut running: HashMap<Name, &Arc<Entry>> = entries.iter().map(|entry| (entry.endpoint.load().name.clone(), entry)).collect();
-    let mut found = Compared { fresh: Vec::new(), leaving: Vec::new(), shown: Vec::with_capacity(plan.endpoints.len()), unchanged: 0 };
+    let mut found = Compared { fresh: Vec::new(), leaving: Vec::new(), shown: Vec::with_capacity(plan.endpoints.len()), same: Vec::new() };
     for after in &plan.endpoints {
         let entry = running.remove(&after.name);
         found.shown.push(entry.cloned());
         match entry {
             Some(entry) if entry.endpoint.load().is_as(after) => {
-                entry.endpoint.store(after.clone());
-                found.unchanged += 1;
+                found.same.push((entry.clone(), after.clone()));
             }
             Some(_) | None => found.fresh.push(after.clone()),
         }

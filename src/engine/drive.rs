@@ -39,7 +39,7 @@ use crate::outward::history::{Registration, Stamp};
 use crate::outward::net::Net;
 use crate::outward::probe::{self, Report};
 use crate::outward::resolve::Paths;
-use crate::words::{Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
+use crate::words::{Digest, Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
 const TURN_NS: u64 = 100 * NS_PER_MS;
@@ -107,7 +107,7 @@ pub struct Arrival {
     pub judge: Option<Judge>,
     /// The cadence that the history stored with it.
     pub cadence: Option<Cadence>,
-    pub digest_before: Option<u64>,
+    pub digest_before: Option<Digest>,
     pub was_in_service: bool,
     pub renamed: bool,
     /// The component it had before, if it is another now.

@@ -37,7 +37,7 @@ use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
 use crate::outward::history::{EventDraft, Posting, Registration, Service};
 use crate::outward::probe::Report;
-use crate::words::{Cause, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
+use crate::words::{Cause, Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -121,7 +121,7 @@ struct Course {
     since_utc: UtcMs,
     /// Begin of the open outage as the events tell it.
     told_outage: Option<Ms>,
-    definition: u64,
+    definition: Digest,
     /// Starts of an older definition are not the endpoint's any more.
     void_before: u64,
 }
@@ -251,7 +251,7 @@ impl Recorder {
     // ---- endpoints come and go --------------------------------------------------------------------------------
 
     /// Adds an endpoint with the judge that the history restored, or a new one. Its index is its place on the board.
-    pub fn add(&mut self, id: i64, entry: Arc<Entry>, judge: Judge, definition: u64, stored_cadence: Option<Cadence>, now: Ms) {
+    pub fn add(&mut self, id: i64, entry: Arc<Entry>, judge: Judge, definition: Digest, stored_cadence: Option<Cadence>, now: Ms) {
         let rules = entry.endpoint.load().rules;
         let mut judge = judge;
         if stored_cadence != Some(rules.cadence) {
@@ -342,7 +342,7 @@ impl Recorder {
             self.courses[index].definition = after;
             self.courses[index].void_before = next_seq;
             self.tell(index, Input::Reconfigure(now), now);
-            let body = json!({"digest_before": format!("{before:016x}"), "digest_after": format!("{after:016x}")});
+            let body = json!({"digest_before": before.to_string(), "digest_after": after.to_string()});
             self.event_of(index, "endpoint_changed", now, body);
         }
     }

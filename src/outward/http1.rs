@@ -153,7 +153,7 @@ impl<S: AsyncRead + Unpin> Input<'_, S> {
             self.at = 0;
         }
         // Small chunks cost far more than their bytes; the thread is everybody's.
-        if self.since_turn >= TURN {
+        if self.trace.is_turn_over.take() || self.since_turn >= TURN {
             self.since_turn = 0;
             tokio::task::yield_now().await;
         }

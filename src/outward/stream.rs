@@ -3,9 +3,10 @@
 //! Both read through [`StampedTcp`], which tells the probe's trace when the kernel received what is read: what this thread had
 //! to do meanwhile is not the endpoint's latency.
 
+use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -19,23 +20,37 @@ use super::trace::{Stage, Trace};
 pub struct StampedTcp<'t> {
     tcp: TcpStream,
     trace: &'t Trace,
+    /// Bytes that were read since others had their turn.
+    since_turn: usize,
 }
+
+/// Bytes that are read before others have their turn: inside TLS, a reader goes on until it has something for the one above it, and a peer
+/// may send tickets and records that hold nothing.
+const TURN: usize = 32 << 10;
 
 impl<'t> StampedTcp<'t> {
     pub fn new(tcp: TcpStream, trace: &'t Trace) -> Self {
         sys::stamp_arrivals(tcp.as_fd());
-        Self { tcp, trace }
+        Self { tcp, trace, since_turn: 0 }
     }
 }
 
 impl AsyncRead for StampedTcp<'_> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        if self.since_turn >= TURN {
+            self.since_turn = 0;
+            // TLS passes on what it has, and no wait: its reader must know.
+            self.trace.is_turn_over.set(true);
+            // After others, and after what the kernel has for them: a task that wakes itself would go on at once.
+            return pin!(tokio::task::yield_now()).poll(cx).map(|()| Ok(()));
+        }
         loop {
             ready!(self.tcp.poll_read_ready(cx))?;
             match self.tcp.try_io(Interest::READABLE, || sys::read_stamped(self.tcp.as_fd(), buf)) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => {
+                    self.since_turn += buf.filled().len() - before;
                     if self.trace.stage() == Stage::Tls {
                         self.trace.first_bytes.add(&buf.filled()[before..]);
                     }

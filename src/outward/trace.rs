@@ -75,6 +75,8 @@ pub struct Trace {
     kept_ns: Cell<u64>,
     /// The answer is there as a whole: what is yet to be done is to judge it.
     pub is_answered: Cell<bool>,
+    /// So much was read of the connection that others are to have their turn.
+    pub is_turn_over: Cell<bool>,
     /// When the stage that stands was entered.
     entered_ns: Cell<u64>,
     pub facts: RefCell<Facts>,
@@ -108,6 +110,7 @@ impl Trace {
             own: Cell::default(),
             kept_ns: Cell::new(0),
             is_answered: Cell::new(false),
+            is_turn_over: Cell::new(false),
             entered_ns: Cell::new(now),
             facts: RefCell::default(),
             phases: RefCell::default(),

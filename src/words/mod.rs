@@ -3,12 +3,14 @@
 //! Everything above speaks in these types. They hold no clock, do no IO and know no file format, so that what is
 //! judged and what is printed cannot drift apart.
 
+pub mod digest;
 pub mod endpoint;
 pub mod escape;
 pub mod observation;
 pub mod outcome;
 pub mod time;
 
+pub use digest::{Digest, is_same_digest};
 pub use endpoint::{Kind, Name, NameError, StateName, is_invisible};
 pub use escape::{escaped, escaped_but_colors, escaped_json, escaped_lines};
 pub use observation::{Occasion, Phase, PhaseTimes};

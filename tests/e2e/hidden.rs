@@ -35,10 +35,18 @@ async fn what_is_changed_beside_the_events_is_found() {
     assert_eq!(verified().0, Some(0), "{:?}", verified());
     run(shop(port, 404), "down").await;
     assert_eq!(verified().0, Some(0), "{:?}", verified());
+    // A history of an earlier build has the first eight bytes alone, and the next start adds the rest.
+    open().execute("DELETE FROM definition", []).expect("deleted");
+    assert_eq!(verified().0, Some(0), "{:?}", verified());
+    run(shop(port, 404), "down").await;
+    assert_eq!(open().query_row("SELECT count(*) FROM definition", [], |r| r.get::<_, i64>(0)).expect("counted"), 1);
+    assert_eq!(verified().0, Some(0), "{:?}", verified());
     let kept = std::fs::read(&file).expect("read");
     for deed in [
         format!("UPDATE endpoint SET digest = {lax}"),
         format!("UPDATE endpoint SET digest = {}", strict ^ 1),
+        // Another definition whose digest begins with the same eight bytes.
+        "UPDATE definition SET sha256 = CAST(substr(sha256, 1, 31) || CASE WHEN substr(sha256, 32) = x'00' THEN x'01' ELSE x'00' END AS BLOB)".to_owned(),
         "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, closed, to_at, to_earliest, to_latest)
          SELECT 0, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, 0, from_at + 9000, from_at + 9000, 0 FROM outage LIMIT 1"
             .to_owned(),

@@ -40,6 +40,10 @@ pub async fn longest_hold_of(endpoint_lines: &str, net: impl Fn() -> Net) -> Dur
                     }
                 });
                 let _ = tokio::task::spawn_local(async move { run(&net, &endpoint).await }).await;
+                // The other has its turn after the probe's last one, too.
+                for _ in 0..5 {
+                    tokio::task::yield_now().await;
+                }
                 other.abort();
             })
             .await;
@@ -84,6 +88,45 @@ async fn many_certificates_of_one_name_hold_the_thread_for_no_more_than_5_ms() {
     assert_eq!(cause(&report), Cause::TlsCertUntrusted, "{report:?}");
     let longest = longest_hold(&lines).await;
     assert!(longest < 4 * HOLD_LIMIT, "{longest:?} without optimisation");
+}
+
+/// On one thread, as the engine has it: the server has another.
+#[tokio::test]
+async fn tls_records_of_one_byte_hold_the_thread_for_no_more_than_5_ms() {
+    let authority = Authority::new();
+    let acceptor = acceptor(authority.leaf(|_| {}), &[]);
+    let (started, port) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let port = tcp(move |stream| {
+                let acceptor = acceptor.clone();
+                async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    read_head(&mut stream).await;
+                    let answer = ok("", &[b'x'; 10_000]);
+                    let (mut tcp, mut tls) = stream.into_inner();
+                    tls.set_buffer_limit(None);
+                    answer.chunks(1).for_each(|byte| std::io::Write::write_all(&mut tls.writer(), byte).expect("buffered"));
+                    tls.send_close_notify();
+                    let mut records = Vec::new();
+                    while tls.wants_write() {
+                        tls.write_tls(&mut records).expect("written to memory");
+                    }
+                    let _ = tcp.write_all(&records).await;
+                    let _ = tcp.shutdown().await;
+                }
+            })
+            .await;
+            started.send(port).expect("awaited");
+            std::future::pending::<()>().await;
+        });
+    });
+    let port = port.recv().expect("a port");
+    let lines = format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file());
+    assert_up(&probe(&lines).await);
+    let longest = longest_hold(&lines).await;
+    assert!(longest < HOLD_LIMIT, "{longest:?}");
 }
 
 /// Half a second of work for the judge, whole just before the timeout: where the answer is a failure, it is no time of the prober's own.

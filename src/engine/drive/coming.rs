@@ -76,7 +76,7 @@ impl Driver {
             } else {
                 let mut body = events::cadence(&e.rules.cadence);
                 (body["component"], body["probe"], body["target"]) = (json!(e.component.as_str()), json!(e.probe.kind().as_str()), json!(e.target()));
-                body["digest"] = json!(format!("{:016x}", e.digest));
+                body["digest"] = json!(e.digest.to_string());
                 self.recorder.event_of(index, "endpoint_added", now, body);
             }
             if let (true, Some(before)) = (arrival.renamed, &e.renamed_from) {

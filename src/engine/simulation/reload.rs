@@ -7,7 +7,7 @@ use crate::engine::drive::registration;
 use crate::engine::inputs::Input;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::timeline::{Span, Spans};
-use crate::words::Ms;
+use crate::words::{Digest, Ms};
 
 /// Runs of failures of one endpoint in which probes were lost.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +90,7 @@ impl Simulation<'_> {
         let other = after.rules.cadence.retry_interval == retry_interval;
         let pace = if other { (timeout / 2, 2 * retry_interval) } else { (timeout, retry_interval) };
         after.rules = Rules::new(Cadence { timeout: pace.0, retry_interval: pace.1, ..after.rules.cadence });
-        after.digest = draw;
+        after.digest = Digest::from_short(draw);
         self.present[k] = Arc::new(after);
         let (index, after) = (self.places[k], self.present[k].clone());
         self.scheduler.change(index, &after.name, &self.plan.daemon.vantage, after.host(), after.rules, now * NS_PER_MS);

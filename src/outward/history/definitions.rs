@@ -17,6 +17,7 @@ use crate::words::{Ms, UtcMs, parse_utc};
 pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
 CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component');
 CREATE INDEX IF NOT EXISTS event_of_component ON event (seq) WHERE kind = 'component';
+CREATE TABLE IF NOT EXISTS definition (endpoint INTEGER PRIMARY KEY, sha256 BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_component';";
 
 /// Kinds that say what figures rest on beside the probes.

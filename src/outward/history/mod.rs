@@ -32,7 +32,7 @@ use serde_json::{Map, Value};
 
 use crate::judgement::latency::Series;
 use crate::judgement::state::Slots;
-use crate::words::{Ms, Name, UtcMs};
+use crate::words::{Digest, Ms, Name, UtcMs};
 
 /// Why the history cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -220,7 +220,7 @@ pub struct TallyDraft {
 pub struct StoredEndpoint {
     pub id: i64,
     pub component: Name,
-    pub digest: u64,
+    pub digest: Digest,
     pub in_service: bool,
     /// Cadence and judge, encoded.
     pub judge: Option<Vec<u8>>,
@@ -236,7 +236,7 @@ pub struct Registration {
     pub component: Name,
     pub kind: &'static str,
     pub target: String,
-    pub digest: u64,
+    pub digest: Digest,
 }
 
 /// Bytes with eight bytes of a SHA-256 behind them, over themselves and the place they belong to, so that damage and exchange

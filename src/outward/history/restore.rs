@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{HistoryError, Stamp, StoredEndpoint, mark_place, state_place, unsealed};
-use crate::words::Name;
+use crate::words::{Digest, Name};
 
 /// Everything but the endpoints' figures themselves, which [`Restored::marks`] are replayed for.
 pub struct Restored {
@@ -83,7 +83,7 @@ pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
         let stored = StoredEndpoint {
             id: row.get(0)?,
             component: as_name(&component)?,
-            digest: row.get::<_, i64>(3)? as u64,
+            digest: Digest::from_short(row.get::<_, i64>(3)? as u64),
             in_service: row.get(4)?,
             judge,
             judged_through: row.get::<_, Option<i64>>(5)?.unwrap_or(0) as u64,

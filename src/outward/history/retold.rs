@@ -10,7 +10,7 @@ use super::definitions::TOLD;
 use super::prune::Stub;
 use super::upkeep::Unit;
 use super::{HistoryError, Projection};
-use crate::words::{Cause, Reason, parse_utc};
+use crate::words::{Cause, Digest, Reason, is_same_digest, parse_utc};
 
 /// A change becomes final some moments after the time that it is about, and never before.
 const COMMITTED_WITHIN_MS: i64 = 1000;
@@ -109,7 +109,7 @@ impl Retold {
             }
             "endpoint_changed" => {
                 let before = self.definitions.insert(id, text("digest_after").to_owned());
-                if before.is_some_and(|before| before != text("digest_before")) && self.redefined.is_none() {
+                if before.is_some_and(|before| !is_same_digest(&before, text("digest_before"))) && self.redefined.is_none() {
                     self.redefined = Some(seq);
                 }
             }
@@ -337,15 +337,19 @@ impl Retold {
 
     fn endpoints_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
         for (name, id) in &self.ids {
-            let sql = "SELECT name, in_service, component, digest FROM endpoint WHERE id = ?1";
-            let row = connection
-                .prepare_cached(sql)?
-                .query_row(params![id], |r| Ok((r.get::<_, String>(0)?, r.get::<_, bool>(1)?, r.get::<_, String>(2)?, r.get::<_, i64>(3)? as u64)));
+            let sql =
+                "SELECT e.name, e.in_service, e.component, e.digest, d.sha256 FROM endpoint e LEFT JOIN definition d ON d.endpoint = e.id WHERE e.id = ?1";
+            let row = connection.prepare_cached(sql)?.query_row(params![id], |r| {
+                let short = r.get::<_, i64>(3)? as u64;
+                let whole = r.get::<_, Option<[u8; 32]>>(4)?.map(Digest::new).filter(|whole| whole.short() == short);
+                let digest = whole.map_or_else(|| format!("{short:016x}"), |whole| whole.to_string());
+                Ok((r.get::<_, String>(0)?, r.get::<_, bool>(1)?, r.get::<_, String>(2)?, digest))
+            });
             let fits = row.is_ok_and(|(stored, serves, component, digest)| {
                 stored == *name
                     && self.in_service.get(id).is_none_or(|told| *told == serves)
                     && self.components.get(id).is_none_or(|told| *told == component)
-                    && self.definitions.get(id).is_none_or(|told| *told == format!("{digest:016x}"))
+                    && self.definitions.get(id).is_none_or(|told| is_same_digest(told, &digest))
             });
             if !fits {
                 return Ok(Some((0, format!("the table of endpoints does not say of {name} what its events say"))));

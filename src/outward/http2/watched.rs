@@ -4,8 +4,9 @@
 //! them, so that no peer holds the thread. What follows the end of the answer is not read: it cannot take the answer back.
 
 use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -129,13 +130,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
                 return Poll::Ready(Ok(()));
             }
             self.turns_after += 1;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return pin!(tokio::task::yield_now()).poll(cx).map(|()| Ok(()));
         }
         if self.turn_frames >= TURN_FRAMES || self.turn_bytes >= TURN_BYTES {
             (self.turn_frames, self.turn_bytes) = (0, 0);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return pin!(tokio::task::yield_now()).poll(cx).map(|()| Ok(()));
         }
         let room = self.room().min(buf.remaining());
         let mut piece = ReadBuf::new(buf.initialize_unfilled_to(room));
