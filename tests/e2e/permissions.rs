@@ -366,8 +366,10 @@ async fn a_named_pipe_is_no_file_and_makes_nobody_wait() {
         set(file, 0o600);
     }
     // A pipe that a shell makes for the command has no name.
+    let words: Vec<_> = std::iter::once(program().get_program().to_owned()).chain(program().get_args().map(ToOwned::to_owned)).collect();
     let checked = Command::new("bash")
-        .args(["-c", &format!("'{}' check --config <(printf '[[endpoint]]\\nname = \"a\"\\nprobe.tcp = \"127.0.0.1:1\"\\n')", env!("CARGO_BIN_EXE_probity"))])
+        .args(["-c", "exec \"$@\" check --config <(printf '[[endpoint]]\\nname = \"a\"\\nprobe.tcp = \"127.0.0.1:1\"\\n')", "bash"])
+        .args(words)
         .output()
         .expect("a shell runs");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");

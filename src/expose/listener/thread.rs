@@ -1,6 +1,6 @@
 //! The thread of the listener: accepts, finds or refuses a place, and warns.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -31,10 +31,15 @@ const SEND_BUFFER: usize = 64 << 10;
 const RECEIVE_BUFFER: usize = 16 << 10;
 /// Threads that make answers, beside the one that sends them.
 const MAKERS: usize = 16;
+/// How long one waits for the next answer: what it has freed goes back to the kernel when it ends.
+const MAKER_IDLE: Duration = Duration::from_millis(250);
+/// After a crowd of so many connections, when three in four of them left so long ago, freed memory is given back.
+const CROWD: usize = 64;
+const AFTER_A_CROWD_MS: Ms = 300;
 /// Accepted in one turn.
 const ACCEPTS: u64 = 8;
 const WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
-const LOOK_FOR_WARNINGS: Duration = Duration::from_secs(1);
+const LOOK_FOR_WARNINGS: Duration = Duration::from_millis(500);
 
 /// What the listener needs.
 pub struct Door {
@@ -83,7 +88,7 @@ pub fn run(door: Door) -> io::Result<Running> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(MAKERS)
-            .thread_keep_alive(Duration::from_secs(2))
+            .thread_keep_alive(MAKER_IDLE)
             .on_thread_start(sys::yield_to_other_threads)
             .build()?;
         let served = LocalSet::new().block_on(&runtime, async {
@@ -100,12 +105,20 @@ pub fn run(door: Door) -> io::Result<Running> {
 
 async fn serve(door: Door) -> io::Result<()> {
     let listener = TcpListener::from_std(door.listener)?;
-    let hall = Rc::new(Hall { table: RefCell::default(), board: door.board, refusals: door.refusals, places: door.places });
+    let hall = Rc::new(Hall {
+        table: RefCell::default(),
+        board: door.board,
+        refusals: door.refusals,
+        places: door.places,
+        crowd: Cell::default(),
+        left_at: Cell::default(),
+    });
     let warned = hall.clone();
     tokio::task::spawn_local(async move {
         loop {
             tokio::time::sleep(LOOK_FOR_WARNINGS).await;
             warned.warn();
+            warned.tidy_up();
         }
     });
     for n in 1_u64.. {
@@ -136,6 +149,9 @@ pub struct Hall {
     board: Arc<Board>,
     refusals: Arc<Refusals>,
     places: Arc<AtomicUsize>,
+    /// The most connections since memory was given back, and when most of them had left.
+    crowd: Cell<usize>,
+    left_at: Cell<Option<Ms>>,
 }
 
 impl Hall {
@@ -176,10 +192,25 @@ impl Hall {
     pub fn leaves(&self, seat: u64) {
         self.table.borrow_mut().leave(seat);
         self.count_open();
+        let open = self.table.borrow().open();
+        if self.crowd.get() >= CROWD && 4 * open <= self.crowd.get() && self.left_at.get().is_none() {
+            self.left_at.set(Some(now_ms()));
+        }
+    }
+
+    /// Gives back what a crowd has used that has left.
+    fn tidy_up(&self) {
+        if self.left_at.get().is_some_and(|at| now_ms() >= at + AFTER_A_CROWD_MS) {
+            self.left_at.set(None);
+            self.crowd.set(self.table.borrow().open());
+            sys::collect_freed_memory();
+        }
     }
 
     fn count_open(&self) {
-        self.refusals.open.store(self.table.borrow().open() as u64, Ordering::Relaxed);
+        let open = self.table.borrow().open();
+        self.refusals.open.store(open as u64, Ordering::Relaxed);
+        self.crowd.set(self.crowd.get().max(open));
     }
 
     pub fn took_an_answer(&self, peer: Peer) {
