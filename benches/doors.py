@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Ten kinds of hostile clients at the daemon's own listener while it probes 500 endpoints each second, beside blackbox_exporter.
 
-    benches/doors.py [--each 1000] [--seconds 25] [--smoke]
+    benches/doors.py [--each 1000] [--seconds 25] [--smoke | --apart]
 
 PROBITY is the binary, PROBITY_BEFORE an older one to compare with (left out without it). Needs nginx and, but for --smoke,
 prometheus and prometheus-blackbox-exporter. Each kind is a process of this file with `--each` clients on loopback, scheduled
 behind all others, as real ones have machines of their own; a client that is turned away comes again after two seconds. They come from two
 hundred addresses, then all from one. A scraper of good manners, from an address of its own, reads /metrics ten times a second.
 A program that holds more than 6 GiB is ended and reported as such.
+
+--apart: the program has CPU 0 to itself, and clients, servers and scraper share CPU 1. It shows what the load does to the
+program alone: hostile clients do not run on its host. The scraper waits for the clients' CPU then, so its times say nothing.
 """
 import argparse
 import asyncio
@@ -32,6 +35,8 @@ from bench import BLACKBOX, HTTP, PORT, PROMETHEUS
 MOST_MIB = 6 << 10
 ENDPOINTS = 500
 AGAIN_S = 2.0
+# What puts a program on a CPU of its own.
+ALONE = []
 GET_METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -197,7 +202,7 @@ class Daemon:
     def __init__(self, work, ca, binary, name):
         path = config(work, ca, ENDPOINTS, 1000, 1000)
         self.name, self.port = name, PORT
-        self.p = Process([binary, "run", "--config", path, "--log", "error"], log=os.path.join(work, "probity.log"))
+        self.p = Process(ALONE + [binary, "run", "--config", path, "--log", "error"], log=os.path.join(work, "probity.log"))
         wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PORT))
 
     def page(self):
@@ -250,7 +255,7 @@ scrape_configs:
   - {source_labels: [__param_target], target_label: instance}
   - {target_label: __address__, replacement: "127.0.0.1:%d"}
 """ % BLACKBOX)
-        self.p = Process(["prometheus-blackbox-exporter", "--config.file=" + os.path.join(d, "blackbox.yml"), "--web.listen-address=127.0.0.1:%d" % BLACKBOX, "--log.level=error"])
+        self.p = Process(ALONE + ["prometheus-blackbox-exporter", "--config.file=" + os.path.join(d, "blackbox.yml"), "--web.listen-address=127.0.0.1:%d" % BLACKBOX, "--log.level=error"])
         self.prometheus = Process(["prometheus", "--config.file=" + os.path.join(d, "prometheus.yml"), "--storage.tsdb.path=" + os.path.join(d, "data"),
                                    "--log.level=error", "--web.listen-address=127.0.0.1:%d" % PROMETHEUS])
         wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PROMETHEUS))
@@ -358,6 +363,7 @@ def main():
     ap.add_argument("--client", choices=KINDS, help=argparse.SUPPRESS)
     ap.add_argument("--mode", default="many", help=argparse.SUPPRESS)
     ap.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    ap.add_argument("--apart", action="store_true", help="the program on CPU 0, all else on CPU 1")
     a = ap.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -365,6 +371,9 @@ def main():
         return asyncio.run(clients(a))
     if a.smoke:
         a.each, a.seconds = min(a.each, 50), 6
+    if a.apart:
+        os.sched_setaffinity(0, {1})
+        ALONE.extend(["taskset", "-c", "0"])
     work = tempfile.mkdtemp(prefix="probity-doors-")
     server, ca = nginx(work)
     rows = []
