@@ -24,7 +24,7 @@ use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::definitions::{Changed, changes};
 use crate::outward::history::read::{Calendar, outages};
-use crate::words::{Ms, StateName, UtcMs, format_utc, parse_utc};
+use crate::words::{Ms, StateName, UtcMs, format_utc, parse_utc, shortened};
 
 /// Endpoints on one page.
 const ROWS: usize = 100;
@@ -264,14 +264,14 @@ fn change_rows(
             who: c.endpoint,
             at: clock(calendar.utc(c.at_ms)),
             what: "definition".to_owned(),
-            step: format!("{} → {}", c.before, c.after),
+            step: format!("{} → {}", shortened(&c.before), shortened(&c.after)),
             figures: String::new(),
         };
         rows.extend(last.map(row));
         return Ok((rows, String::new()));
     }
     let (all, count) = changed(connection, &parts_of(connection, board)?, Span::new(month.from, month.to.min(now)), now, OUTAGES)?;
-    let text = |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "–".to_owned() } else { v.to_string() }, str::to_owned);
+    let text = |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "–".to_owned() } else { v.to_string() }, |text| shortened(text).to_owned());
     let figure = |v: &Value| v["availability_percent"].as_str().map_or("–".to_owned(), |p| format!("{p} %"));
     let row = |c: &Value| ChangeRow {
         who: c["endpoint"].as_str().unwrap_or_else(|| c["component"].as_str().unwrap_or_default()).to_owned(),

@@ -34,6 +34,12 @@ impl fmt::Display for Digest {
     }
 }
 
+/// The beginning of a digest, as people compare it; any other text as it is.
+pub fn shortened(text: &str) -> &str {
+    let is_digest = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_digest { &text[..16] } else { text }
+}
+
 /// Whether what an event says of a definition can be what is stored: a part that an earlier build wrote is the beginning of the whole.
 pub fn is_same_digest(told: &str, stored: &str) -> bool {
     told.len().min(stored.len()) >= 16 && (told.starts_with(stored) || stored.starts_with(told))
@@ -50,6 +56,14 @@ mod tests {
         assert!(whole.to_string().starts_with(&format!("{:016x}", whole.short())));
         assert_eq!(Digest::from_short(whole.short()).short(), whole.short());
         assert_ne!(Digest::from_short(whole.short()), whole);
+    }
+
+    #[test]
+    fn only_a_digest_is_shortened() {
+        assert_eq!(shortened(&Digest::new([0xab; 32]).to_string()), "abababababababab");
+        for text in ["30s", "", &"x".repeat(64), &"a".repeat(63)] {
+            assert_eq!(shortened(text), text);
+        }
     }
 
     #[test]

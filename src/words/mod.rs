@@ -10,7 +10,7 @@ pub mod observation;
 pub mod outcome;
 pub mod time;
 
-pub use digest::{Digest, is_same_digest};
+pub use digest::{Digest, is_same_digest, shortened};
 pub use endpoint::{Kind, Name, NameError, StateName, is_invisible};
 pub use escape::{escaped, escaped_but_colors, escaped_json, escaped_lines};
 pub use observation::{Occasion, Phase, PhaseTimes};

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::api::excluded_text;
 use super::super::figures::{not_seen_text, sentence};
 use super::words::{Language, Word};
+use crate::words::shortened;
 
 /// A part of a report.
 pub struct Block {
@@ -373,7 +374,7 @@ impl Shown<'_> {
         block.rows = list
             .iter()
             .map(|c| {
-                let value = |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "–".to_owned() } else { v.to_string() }, str::to_owned);
+                let value = |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "–".to_owned() } else { v.to_string() }, |text| shortened(text).to_owned());
                 let is_step = !c["before"].is_null() || !c["after"].is_null();
                 let step = if is_step { format!("{} → {}", value(&c["before"]), value(&c["after"])) } else { String::new() };
                 let figure = |key: &str| c[key]["availability_percent"].as_str().map_or("–".to_owned(), |p| format!("{} %", self.number(p)));
