@@ -31,7 +31,7 @@ const JSON: [&str; 16] = [
     "body.list.exists(x, x.name == 'a' && x.n >= 1)",
     "body.list.map(x, x * 2).size() == 3 && body.list.filter(x, x != null).size() > 1",
     "body.text.matches('^a+b?') || body.text.contains(body.part) || body.text.startsWith('x')",
-    "body.text.matches(body.pattern)",
+    "body.list.filter(x, x.matches('^(a|ab)+$')).size() > 1 && body.text + 'x' != body.part",
     "int(body.f) == body.n && double(body.n) < 2.5 && uint(body.n) == 3u",
     "string(body.n) == body.text && 'k' in body.map && body.map['k'] != body.n",
     "has(body.a) ? body.a == 1 : !has(body.b)",

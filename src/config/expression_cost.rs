@@ -40,9 +40,21 @@ impl Cost {
         self.once.saturating_add(self.once_for_each_byte.saturating_mul(bytes)).saturating_add(each.saturating_mul(elements))
     }
 
+    /// One evaluation over a body that is read, with so many elements at most.
+    pub fn evaluation_ns(&self, elements: usize, bytes: usize) -> u64 {
+        let (elements, bytes) = (elements as u64, bytes as u64);
+        let each = self.each.saturating_add(self.each_for_each_byte.saturating_mul(bytes / (elements + 1)));
+        let once = self.once.saturating_add((self.once_for_each_byte - READ_NS).saturating_mul(bytes));
+        once.saturating_add(each.saturating_mul(elements))
+    }
+
     fn add(&mut self, node: &IdedExpr, at: At) {
         let (fixed, for_each_byte) = match &node.expr {
-            Expr::Call(call) => (NODE_NS + fixed(call), if goes_through(call) { THROUGH_NS } else { 0 }),
+            Expr::Call(call) => {
+                // Compiled once, however many elements it is held against.
+                self.once = self.once.saturating_add(fixed(call));
+                (NODE_NS, if goes_through(call) { THROUGH_NS } else { 0 })
+            }
             Expr::Unspecified
             | Expr::Ident(_)
             | Expr::Literal(_)

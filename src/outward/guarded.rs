@@ -37,10 +37,13 @@ pub fn open(path: &Path) -> Result<File, String> {
     }
     if !kind.is_fifo() {
         // What was put in its place since does not make us wait.
-        return OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io);
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io)?;
+        return if opened.metadata().map_err(io)?.file_type().is_fifo() { Err("it is a pipe, and no file".into()) } else { Ok(opened) };
     }
-    if path.canonicalize().is_ok() {
-        return Err("it is a named pipe, and no file".into());
+    // Of a link to somebody else's pipe, the path is another.
+    let is_our_own = ["/dev/fd", "/proc/self/fd"].iter().any(|own| path.parent() == Some(Path::new(own))) || path == Path::new("/dev/stdin");
+    if !is_our_own || path.canonicalize().is_ok() {
+        return Err("it is a named pipe, or another program's, and no file".into());
     }
     File::open(path).map_err(io)
 }

@@ -33,7 +33,7 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
 /// Records of an answer that are read: reading them takes well below a millisecond, whatever they are.
 const READ_LIMIT: u16 = 100;
-const NAMES_REMEMBERED: usize = 4;
+const NAMES_REMEMBERED: usize = 8;
 /// What is left to end in before the probe's own timeout ends it.
 const MARGIN: Duration = Duration::from_millis(5);
 
@@ -296,6 +296,12 @@ impl Resolver {
     }
 }
 
+/// Unspecified, multicast or limited broadcast: no host has such an address.
+fn is_of_no_host(address: IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    address.is_unspecified() || address.is_multicast() || is_broadcast
+}
+
 /// Whether a name is the host itself, not what a search list made of it.
 fn is_as_asked(name: &Name, host: &str) -> bool {
     name.to_ascii().trim_end_matches('.').eq_ignore_ascii_case(host.trim_end_matches('.'))
@@ -443,13 +449,19 @@ fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<Vec<I
         Addresses::Ipv4 => a.is_ipv4(),
         Addresses::Ipv6 => a.is_ipv6(),
     };
-    // What filters answer for names that they block; the kernel would lead it to this host.
-    let count = addresses.len();
-    let addresses: Vec<IpAddr> = addresses.into_iter().filter(|a| !a.to_canonical().is_unspecified()).collect();
-    if addresses.is_empty() && count > 0 {
-        let why = "the answer is 0.0.0.0 or ::, which is no address of a host: a filter of the name server, or a line of /etc/hosts, blocks this name";
+    // What filters answer for names that they block; the kernel would lead it to this host. And what leads to no host at all: that this host
+    // cannot connect there is no fault of its own.
+    let (of_hosts, others): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(|a| !is_of_no_host(a.to_canonical()));
+    if let (true, Some(other)) = (of_hosts.is_empty(), others.first()) {
+        let why = match other.to_canonical().is_unspecified() {
+            true => {
+                "the answer is 0.0.0.0 or ::, which is no address of a host: a filter of the name server, or a line of /etc/hosts, blocks this name".to_owned()
+            }
+            false => format!("the answer is {other}, a broadcast or multicast address, and no address of a host"),
+        };
         return Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address: {why}")));
     }
+    let addresses = of_hosts;
     let (v6, v4): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().filter(fits).partition(IpAddr::is_ipv6);
     let (first, second) = if v6.first().is_some_and(has_route) || v4.is_empty() { (v6, v4) } else { (v4, v6) };
     let (mut first, mut second) = (first.into_iter(), second.into_iter());

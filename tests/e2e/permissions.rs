@@ -365,6 +365,15 @@ async fn a_named_pipe_is_no_file_and_makes_nobody_wait() {
         std::fs::write(file, text).expect("put back");
         set(file, 0o600);
     }
+    // Nor is a link to a pipe that somebody else holds.
+    let holder = Command::new("sleep").arg("60").stdin(std::process::Stdio::piped()).spawn().expect("spawned");
+    std::fs::remove_file(&secret).expect("removed");
+    symlink(format!("/proc/{}/fd/0", holder.id()), &secret).expect("linked");
+    let (code, said) = check(&main);
+    let mut holder = holder;
+    holder.kill().expect("killed");
+    holder.wait().expect("ended");
+    assert!(code == Some(78) && said.contains("another program's"), "{code:?} {said}");
     // A pipe that a shell makes for the command has no name.
     let words: Vec<_> = std::iter::once(program().get_program().to_owned()).chain(program().get_args().map(ToOwned::to_owned)).collect();
     let checked = Command::new("bash")

@@ -83,6 +83,14 @@ async fn a_target_cannot_make_its_own_failure_unknown_by_where_it_leads() {
 }
 
 #[tokio::test]
+async fn a_name_of_no_host_is_the_zones_fault() {
+    for address in ["255.255.255.255", "224.0.0.1", "ff02::1", "::ffff:224.0.0.1", "0.0.0.0"] {
+        let report = probe_with_hosts(&format!("{address} shop.example\n"), "probe.http.url = \"http://shop.example/\"").await;
+        assert_eq!(cause(&report), Cause::DnsNoAddress, "{address}: {}", detail(&report));
+    }
+}
+
+#[tokio::test]
 async fn a_long_location_is_shown_in_part() {
     let here = answering(found(&format!("http://[{}", "\\".repeat(8000)))).await;
     let report = probe(&format!("probe.http.url = \"http://127.0.0.1:{here}/\"")).await;

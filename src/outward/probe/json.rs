@@ -21,20 +21,36 @@ use crate::config::plan_probe::Cel;
 const VALUES: usize = 5;
 /// Characters that are shown of one value.
 const VALUE_LENGTH: usize = 80;
+/// What an evaluation may take at most where its parts are evaluated again to find the one that decided.
+const EXPLAINED_NS: u64 = 50_000_000;
 /// How far down the part that fails is looked for: each level evaluates what is below it once more.
 const LEVELS: usize = 12;
 
 /// What was found, and whether the expression holds.
 pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
     // Most hold: then only what the expression looks at was made into values.
-    if let Ok(body) = read(body, &cel.needs)
-        && resolved(&cel.tree, &named(body)) == Ok(Value::Bool(true))
-    {
+    let first = read(body, &cel.needs).map(|body| resolved(&cel.tree, &named(body)));
+    if let Ok(Ok(Value::Bool(true))) = first {
         return ("true".to_owned(), true);
+    }
+    // Why it does not hold is found by evaluating its parts again. A verdict that took long is not kept waiting for that.
+    let elements = body.iter().filter(|b| **b == b',').count() + 1;
+    if cel.cost.evaluation_ns(elements, body.len()) > EXPLAINED_NS {
+        return first.map_or_else(|error| (format!("no JSON: {error}"), false), briefly);
     }
     match read(body, &Needs::whole()) {
         Ok(body) => explained(cel, &named(body)),
         Err(error) => (format!("no JSON: {error}"), false),
+    }
+}
+
+/// What was found, without the values that decided it.
+fn briefly(result: Result<Value, ExecutionError>) -> (String, bool) {
+    match result {
+        Ok(Value::Bool(true)) => ("true".to_owned(), true),
+        Ok(Value::Bool(false)) => ("false (the body is too large to show why)".to_owned(), false),
+        Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
+        Err(error) => (format!("an error: {error}"), false),
     }
 }
 
@@ -458,6 +474,21 @@ mod tests {
             assert!(!met && parts.iter().all(|p| shown.contains(p)), "{text}: {shown}");
         }
         assert!(found("body.a == 1", "<html>").0.starts_with("no JSON"));
+    }
+
+    #[test]
+    fn a_verdict_over_a_large_list_is_not_kept_waiting_for_its_reasons() {
+        let list = |n: usize| format!("[{}0]", "1,".repeat(n));
+        let (found, holds) = self::found("body.all(x, x == 1 && x < 5)", &list(100));
+        assert!(!holds && found.contains("0"), "{found}");
+        let (found, holds) = self::found("body.all(x, x == 1 && x < 5)", &list(300_000));
+        assert_eq!((found.as_str(), holds), ("false (the body is too large to show why)", false));
+        let (found, holds) = self::found("body.filter(x, x > 0).all(x, x.a == 1)", &list(300_000));
+        assert!(!holds && found.starts_with("an error: "), "{found}");
+        // A member of a large body is shown as ever.
+        let large = format!("{{\"status\": \"down\", \"list\": {}}}", list(300_000));
+        let (found, holds) = self::found("body.status == 'ok'", &large);
+        assert!(!holds && found.contains("down"), "{found}");
     }
 
     #[test]
