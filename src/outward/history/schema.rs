@@ -216,9 +216,10 @@ const OF_EARLIER_BUILDS: &str = "CREATE INDEX event_of_definition ON event (seq)
 pub fn foreign_object(connection: &Connection) -> Result<Option<String>, HistoryError> {
     let ours = in_memory()?;
     ours.execute_batch(&format!("{} {} {OF_EARLIER_BUILDS}", super::definitions::INDEX, super::outbox::TABLES))?;
-    // What begins with sqlite_ is SQLite's own: nobody else can make it.
+    // SQLite makes these itself. It refuses others such names in SQL, but not where the schema table was written to.
+    let own = "type IN ('table', 'index') AND (name LIKE 'sqlite\\_autoindex\\_%' ESCAPE '\\' OR name IN ('sqlite_sequence', 'sqlite_stat1', 'sqlite_stat4'))";
     let objects = |of: &Connection| -> Result<Vec<(String, String, String)>, HistoryError> {
-        let mut statement = of.prepare("SELECT type, name, ifnull(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")?;
+        let mut statement = of.prepare(&format!("SELECT type, name, ifnull(sql, '') FROM sqlite_master WHERE NOT ({own}) ORDER BY name"))?;
         Ok(statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.collect::<Result<_, _>>()?)
     };
     let known = objects(&ours)?;
@@ -310,6 +311,12 @@ mod tests {
                 "the index `outage_open` is not as the daemon makes it",
             ),
             ("CREATE TABLE more (id INTEGER)", "a table `more`"),
+            (
+                "PRAGMA writable_schema = ON;
+                 INSERT INTO sqlite_master VALUES ('trigger', 'sqlite_own', 'tally', 0, 'CREATE TRIGGER sqlite_own AFTER INSERT ON tally BEGIN SELECT 1; END');
+                 PRAGMA writable_schema = OFF",
+                "a trigger `sqlite_own`",
+            ),
         ] {
             let directory = tempfile::tempdir().expect("a directory");
             let (owner, connection) = own(directory.path()).expect("a new history");
