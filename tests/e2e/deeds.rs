@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cli::probity;
 use super::daemon::{Daemon, Switch, http};
-use super::makeup::{after_an_outage, figures, month, proven, reload};
+use super::makeup::{after_an_outage, figures, month, proven, reload, settled};
 use super::serve::{answering, ok};
 
 /// Where the two endpoints are: one that fails when it is told to, and one that answers.
@@ -257,8 +257,7 @@ async fn done(deed: &Deed, pause: Duration) {
         tokio::time::sleep(pause).await;
         reload(&daemon, &text(ports)).await;
         // What settles after it is not before it.
-        let now = probity::outward::clock::Clock::Real.read().utc_ms;
-        daemon.until(|d| async move { settled(d).await > now }).await;
+        settled(&daemon).await;
     }
     let (report, shown) = proven(directory.path());
     let result = &report["evaluation"]["results"][0];
@@ -273,12 +272,6 @@ async fn done(deed: &Deed, pause: Duration) {
     assert_eq!(head.starts_with(comes_later), is_changed, "{}: {head}", deed.name);
     let after = later["evaluation"]["results"][0]["down_ms"].as_u64();
     assert!(deed.after_terms.is_none_or(|expected| after == Some(if expected == Left::Whole { down } else { 0 })), "{}: {later}", deed.name);
-}
-
-/// Up to when all that is in service is settled.
-async fn settled(daemon: &Daemon) -> i64 {
-    let timeline = daemon.json("/api/v1/timeline").await;
-    timeline["to"].as_str().and_then(probity::words::parse_utc).unwrap_or(0)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -314,8 +307,7 @@ async fn what_is_changed_while_it_is_down_hides_nothing_that_was() {
         let before = figures(&daemon, "shop").await["down_ms"].as_u64();
         let changed = if moves { usual(ports).replace("component = \"shop\"", "component = \"spare\"") } else { swapped(["", ""], ports) };
         reload(&daemon, &changed.replace("[sla.s]", "[sla.s]\nmin_coverage = \"1\"")).await;
-        let now = probity::outward::clock::Clock::Real.read().utc_ms;
-        daemon.until(|d| async move { settled(d).await > now }).await;
+        settled(&daemon).await;
         let (report, _) = proven(directory.path());
         let result = &report["evaluation"]["results"][0];
         assert!(result["down_ms"].as_u64() >= before, "moves: {moves}: {result}");
@@ -388,8 +380,7 @@ async fn a_tenant_that_is_added_is_in_the_report_of_all() {
     assert_eq!(daemon.json("/api/v1/sla").await["contracts"][0]["changed"], serde_json::json!([]));
     // One that leaves is still owed what this period is.
     reload(&daemon, &text(&["A", "C"])).await;
-    let now = probity::outward::clock::Clock::Real.read().utc_ms;
-    daemon.until(|d| async move { settled(d).await > now }).await;
+    settled(&daemon).await;
     let (report, _) = proven(directory.path());
     let whose = |e: &serde_json::Value| -> Vec<String> {
         e["results"].as_array().into_iter().flatten().filter_map(|r| Some(r["tenant"].as_str()?.to_owned())).collect()
@@ -431,7 +422,7 @@ async fn page_and_api_say_of_terms_what_the_report_says() {
     // Others after those, and another change beside them.
     let other = usual(ports).replace("title = \"Shop\"", "title = \"Shop\"\ncombine = \"parallel\"") + "min_outage = \"1h\"\n";
     reload(&daemon, &other).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let (shown, page) = (answer().await, daemon.get("/").await.expect("a page"));
     let (report, _) = proven(directory.path());
     assert_eq!(said(&shown), said(&report), "{shown}");
@@ -472,7 +463,7 @@ async fn a_report_by_other_terms_than_those_that_count_does_not_verify() {
     let daemon = Daemon::start(directory.path(), &usual(ports)).await;
     after_an_outage(&daemon, &switch, "web").await;
     reload(&daemon, &(usual(ports) + "min_outage = \"1h\"\n")).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let (report, _) = proven(directory.path());
     let path = |name: &str| directory.path().join(name);
     let signer = probity::outward::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");

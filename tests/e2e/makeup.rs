@@ -11,6 +11,18 @@ use super::serve::{answering, closed_port, ok};
 const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
 
 /// The present month's figures of a component.
+/// Waits until all that is in service is settled up to now.
+pub async fn settled(daemon: &Daemon) {
+    settled_for(daemon, 0).await;
+}
+
+/// The same up to so many milliseconds from now.
+pub async fn settled_for(daemon: &Daemon, ms: i64) {
+    let until = probity::outward::clock::Clock::Real.read().utc_ms + ms;
+    let reached = |timeline: Value| timeline["to"].as_str().and_then(probity::words::parse_utc).unwrap_or(0);
+    daemon.until(|d| async move { reached(d.json("/api/v1/timeline").await) > until }).await;
+}
+
 pub async fn figures(daemon: &Daemon, component: &str) -> Value {
     let all = daemon.json(&format!("/api/v1/timeline?from=2020-01-01T00:00:00Z&component={component}")).await;
     let found = all["components"].as_array().into_iter().flatten().find(|c| c["name"] == component).cloned();
@@ -75,7 +87,7 @@ async fn service_that_is_said_to_begin_later_moves_no_outage_out_of_it() {
     let before = figures(&daemon, "shop").await;
     reload(&daemon, &text(&format!("in_service_from = \"{now}\"\n"))).await;
     daemon.until(|d| async move { !d.json("/api/v1/timeline").await.is_null() && d.json("/api/v1/endpoints").await["recorded"] == true }).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let after = figures(&daemon, "shop").await;
     assert_eq!((&after["down_ms"], &after["in_service"]), (&before["down_ms"], &before["in_service"]), "{after}");
     let (report, _) = proven(directory.path());
@@ -105,19 +117,18 @@ async fn another_combination_or_membership_counts_from_then_on() {
     let daemon = Daemon::start(directory.path(), &text("series", "shop")).await;
     daemon.until_state("spare", "up").await;
     let down = after_an_outage(&daemon, &switch, "web").await;
-    let settled = std::time::Duration::from_millis(1500);
-    tokio::time::sleep(settled).await;
+    settled(&daemon).await;
     assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
     reload(&daemon, &text("parallel", "shop")).await;
-    tokio::time::sleep(settled).await;
+    settled(&daemon).await;
     assert_eq!(figures(&daemon, "shop").await["down_ms"], down, "it was a series then");
     // Now one of two is not enough.
     let longer = after_an_outage(&daemon, &switch, "web").await;
     assert!(longer > 0);
-    tokio::time::sleep(settled).await;
+    settled(&daemon).await;
     assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
     reload(&daemon, &text("series", "attic")).await;
-    tokio::time::sleep(settled).await;
+    settled(&daemon).await;
     let shop = figures(&daemon, "shop").await;
     assert_eq!(shop["down_ms"], down, "who moved leaves its past: {shop}");
     assert_eq!(figures(&daemon, "attic").await["down_ms"], 0, "and brings none");
@@ -142,7 +153,7 @@ async fn a_report_without_its_endpoints_slots_or_changes_does_not_verify() {
     let daemon = Daemon::start(directory.path(), &text("500ms")).await;
     daemon.until_state("web", "up").await;
     reload(&daemon, &text("700ms")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let (report, shown) = proven(directory.path());
     let cadences = report["endpoints"][0]["cadences"].as_array().expect("a list");
     assert_eq!(cadences.iter().map(|c| c["interval_ms"].as_u64()).collect::<Vec<_>>(), [Some(500), Some(700)]);
@@ -206,7 +217,7 @@ async fn an_endpoint_that_is_disabled_while_down_is_not_covered_from_then_on() {
     switch.set(200);
     reload(&daemon, &text(true)).await;
     daemon.until_state("web", "up").await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let shop = figures(&daemon, "shop").await;
     assert!(shop["left_while_down"][0]["to"].is_string(), "{shop}");
 }
@@ -221,11 +232,11 @@ async fn a_component_that_is_renamed_goes_on_with_its_outages() {
     };
     let daemon = Daemon::start(directory.path(), &text("shop")).await;
     let down = after_an_outage(&daemon, &switch, "web").await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let before = figures(&daemon, "shop").await;
     assert_eq!(before["down_ms"], down);
     reload(&daemon, &text("store")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let after = figures(&daemon, "store").await;
     assert_eq!((&after["down_ms"], &after["in_service"]), (&before["down_ms"], &before["in_service"]), "{after}");
     let (report, _) = proven(directory.path());
@@ -238,7 +249,7 @@ async fn a_component_that_is_renamed_goes_on_with_its_outages() {
     assert_eq!(daemon.end().await.0, 0);
     let daemon = Daemon::start(directory.path(), &text("shop")).await;
     daemon.until_state("web", "up").await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
     assert_eq!(proven(directory.path()).0["evaluation"]["results"][0]["down_ms"], down);
 }
@@ -260,11 +271,11 @@ async fn a_component_that_is_made_of_a_part_of_another_has_no_clean_past() {
     let daemon = Daemon::start(directory.path(), &text("shop")).await;
     daemon.until_state("spare", "up").await;
     let down = after_an_outage(&daemon, &switch, "web").await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let before = figures(&daemon, "shop").await;
     assert_eq!(before["down_ms"], down);
     reload(&daemon, &text("store")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     assert_eq!(figures(&daemon, "shop").await["down_ms"], down, "who stays keeps it");
     let store = figures(&daemon, "store").await;
     assert!(store["unknown_ms"].as_u64() >= Some(down), "{store}");
@@ -341,7 +352,7 @@ async fn an_endpoint_that_moves_into_an_excluded_component_keeps_its_outage_wher
     let done = probity(&["history", "exclude", "--state-dir", &state, "--component", "attic", "--from", from, "--to", to, "--reason", "agreed"]);
     assert_eq!(done.status.code(), Some(0), "{}", said(&done));
     reload(&daemon, &text("attic")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     assert_eq!(figures(&daemon, "shop").await["down_ms"], down);
     assert_eq!(proven(directory.path()).0["evaluation"]["results"][0]["down_ms"], down);
 }
@@ -366,11 +377,11 @@ async fn a_tenants_report_names_no_component_of_another() {
     after_an_outage(&daemon, &switch, "one").await;
     reload(&daemon, &text("attic")).await;
     // The next outage is estimated to begin after the move.
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     after_an_outage(&daemon, &switch, "one").await;
     // What is made of a part of another shows what is recorded there, to who may see it.
     reload(&daemon, &text("cellar").replace("components = [\"attic\"]", "components = [\"attic\", \"cellar\"]")).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     let path = |name: &str| directory.path().join(name).to_str().expect("UTF-8").to_owned();
     let (config, month) = (path("probity.toml"), month());
     let journal = probity(&["export", "journal", "--tallies", "--config", &config]);
@@ -412,9 +423,9 @@ async fn slices_of_a_component_that_is_made_of_a_part_of_another_are_unknown_bef
     let daemon = Daemon::start(directory.path(), &text("shop")).await;
     daemon.until_state("spare", "up").await;
     let down = after_an_outage(&daemon, &switch, "web").await;
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    settled(&daemon).await;
     reload(&daemon, &text("store")).await;
-    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+    settled_for(&daemon, 3000).await;
     // By terms of today, whatever the contract named before.
     let [config, file] = ["probity.toml", "contract.toml"].map(|name| directory.path().join(name).to_str().expect("UTF-8").to_owned());
     std::fs::write(&file, "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"store\"]\nmeasure = { slices = \"1s\", down_if = \"any_fail\" }\n").expect("written");
@@ -454,7 +465,9 @@ async fn an_outage_of_a_component_that_has_just_begun_is_listed_everywhere() {
     daemon.until_state("web", "up").await;
     let outage = daemon.json("/api/v1/outages").await["outages"][0].clone();
     // The other is settled further.
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let settled_at = |endpoint: Value| endpoint["settled"].as_str().and_then(probity::words::parse_utc);
+    let begun_at = outage["from"].as_str().and_then(probity::words::parse_utc);
+    daemon.until(|d| async move { settled_at(d.endpoint("web").await) > begun_at.map(|at| at + 1000) }).await;
     let shop = figures(&daemon, "shop").await;
     assert_eq!(shop["down"].as_array().map(Vec::len), Some(1), "{shop}");
     let begun = &shop["down"][0];
