@@ -7,11 +7,10 @@ use serde_json::json;
 use super::args::Probe;
 use super::{given, print_colored, waterfall};
 use crate::config::plan::ClockChoice;
-use crate::config::{Endpoint, Fault, Surroundings, load};
+use crate::config::{Endpoint, Fault, OneText, load};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
-use crate::outward::config_files::Files;
 use crate::outward::net::Net;
 use crate::outward::probe;
 use crate::words::{Outcome, Phase, format_utc};
@@ -72,7 +71,7 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
     };
     let text = format!("[[endpoint]]\nname = \"probe\"\ntimeout = {:?}\n{line}\n", args.timeout);
     // The config that stands for the address is ours: its lines and columns would say nothing.
-    let plan = load(Path::new("command line"), &Inline(text)).map_err(|faults| {
+    let plan = load(Path::new("command line"), &OneText(&text)).map_err(|faults| {
         faults.iter().for_each(|f| say_error(format_args!("probity: {}: {}\n    {}", args.target, f.problem, f.advice)));
         Exit::Usage
     })?;
@@ -82,31 +81,6 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
 /// A TOML string; JSON's escapes are among TOML's.
 fn toml(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// A config that stands in memory.
-struct Inline(String);
-
-impl Surroundings for Inline {
-    fn read(&self, _: &Path) -> Result<String, String> {
-        Ok(self.0.clone())
-    }
-
-    fn matching(&self, _: &Path) -> Result<Vec<std::path::PathBuf>, String> {
-        Ok(Vec::new())
-    }
-
-    fn environment(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn credentials(&self) -> Option<std::path::PathBuf> {
-        None
-    }
-
-    fn host_name(&self) -> String {
-        Files.host_name()
-    }
 }
 
 fn as_json(endpoint: &Endpoint, report: &probe::Report) -> serde_json::Value {
