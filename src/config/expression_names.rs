@@ -303,7 +303,7 @@ fn check_regex(name: &str, pattern: Option<&IdedExpr>) -> Result<(), Refusal> {
     let ("matches", Some(pattern)) = (name, pattern) else { return Ok(()) };
     let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
         let why = format!("takes the pattern of `matches` from a value: `{}`", written(pattern));
-        return Err((why, "Write the pattern as a text in quotes: whoever answers must not choose it.".into()));
+        return Err((why, "Write the pattern as a text in quotes: the server that is probed must not choose the pattern.".into()));
     };
     if let Err(error) = regex::RegexBuilder::new(text.inner()).size_limit(PATTERN_LIMIT).build() {
         let last = error.to_string().lines().last().unwrap_or_default().to_owned();

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_file_without_an_end_is_refused() {
-        assert_eq!(Files.read(Path::new("/dev/zero")), Err("it is a device, and no file".into()));
+        assert_eq!(Files.read(Path::new("/dev/zero")), Err("it is a device, not a file".into()));
     }
 
     #[test]

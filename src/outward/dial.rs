@@ -32,7 +32,7 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u1
     if let Some((address, zone)) = zone::address(host) {
         // A redirect may lead here; the config may not.
         if address.to_canonical().is_unspecified() {
-            return Err(Halt::down(Cause::DnsNoAddress, format!("{host} is no address of a host")));
+            return Err(Halt::down(Cause::DnsNoAddress, format!("{host} is not the address of a host")));
         }
         let zone = zone.or_else(|| dial.zone.as_deref().filter(|_| zone::is_link_local(address)));
         return Ok(vec![in_zone(address, port, zone)?]);

@@ -30,20 +30,20 @@ pub fn open(path: &Path) -> Result<File, String> {
     let io = |error: std::io::Error| error.to_string();
     let kind = std::fs::metadata(path).map_err(io)?.file_type();
     if kind.is_char_device() || kind.is_block_device() {
-        return Err("it is a device, and no file".into());
+        return Err("it is a device, not a file".into());
     }
     if kind.is_socket() {
-        return Err("it is a socket, and no file".into());
+        return Err("it is a socket, not a file".into());
     }
     if !kind.is_fifo() {
         // What was put in its place since does not make us wait.
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io)?;
-        return if opened.metadata().map_err(io)?.file_type().is_fifo() { Err("it is a pipe, and no file".into()) } else { Ok(opened) };
+        return if opened.metadata().map_err(io)?.file_type().is_fifo() { Err("it is a pipe, not a file".into()) } else { Ok(opened) };
     }
     // Of a link to somebody else's pipe, the path is another.
     let is_our_own = ["/dev/fd", "/proc/self/fd"].iter().any(|own| path.parent() == Some(Path::new(own))) || path == Path::new("/dev/stdin");
     if !is_our_own || path.canonicalize().is_ok() {
-        return Err("it is a named pipe, or another program's, and no file".into());
+        return Err("it is a named pipe or another program's pipe, not a file".into());
     }
     File::open(path).map_err(io)
 }

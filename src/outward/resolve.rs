@@ -454,10 +454,9 @@ fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<Vec<I
     let (of_hosts, others): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(|a| !is_of_no_host(a.to_canonical()));
     if let (true, Some(other)) = (of_hosts.is_empty(), others.first()) {
         let why = match other.to_canonical().is_unspecified() {
-            true => {
-                "the answer is 0.0.0.0 or ::, which is no address of a host: a filter of the name server, or a line of /etc/hosts, blocks this name".to_owned()
-            }
-            false => format!("the answer is {other}, a broadcast or multicast address, and no address of a host"),
+            true => "the answer is 0.0.0.0 or ::, which is not the address of a host: a filter in the name server or a line in /etc/hosts blocks this name"
+                .to_owned(),
+            false => format!("the answer is {other}, which is a broadcast or multicast address and not the address of a host"),
         };
         return Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address: {why}")));
     }

@@ -68,7 +68,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     let (events, later) = chain_of(&journal, stub.as_ref(), report, since)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
     let connection = Retelling::of(stub.as_ref(), &events).map_err(failed)?;
-    let issued = report["issued_at"].as_str().and_then(parse_utc).ok_or_else(|| differs("issued_at", "this is no instant"))?;
+    let issued = report["issued_at"].as_str().and_then(parse_utc).ok_or_else(|| differs("issued_at", "this is not a valid time"))?;
     nothing_left_out(issued, &Calendar::read(&connection).map_err(failed)?, events.last(), &later)?;
     let with_tallies = !tallies.is_empty();
     if with_tallies {
@@ -264,7 +264,7 @@ fn period_of(report: &Value) -> Result<Span, Difference> {
 }
 
 fn span_of(period: &Value, place: &str) -> Result<Span, Difference> {
-    let instant = |key: &str| period[key].as_str().and_then(parse_utc).ok_or_else(|| differs(&format!("{place}.{key}"), "this is no instant"));
+    let instant = |key: &str| period[key].as_str().and_then(parse_utc).ok_or_else(|| differs(&format!("{place}.{key}"), "this is not a valid time"));
     Ok(Span::new(instant("start")?, instant("end")?))
 }
 
@@ -272,7 +272,7 @@ type Events<'e> = (Option<&'e Stub>, &'e [Map<String, Value>]);
 
 fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (stub, events): Events) -> Result<Value, Difference> {
     let contract = contracts.list.first().ok_or_else(|| differs("terms", "there is no contract in them"))?;
-    let instant = |value: &Value, place: &str| value.as_str().and_then(parse_utc).ok_or_else(|| differs(place, "this is no instant"));
+    let instant = |value: &Value, place: &str| value.as_str().and_then(parse_utc).ok_or_else(|| differs(place, "this is not a valid time"));
     let period = period_of(report)?;
     // Where the kind of period was changed, earlier terms judge a period of the later ones.
     let later = match &report["later_terms"] {

@@ -270,7 +270,7 @@ impl Retold {
             return Ok(Some((seq, "the endpoint that it is filed under is not the one that it names".into())));
         }
         if let Some(seq) = self.redefined {
-            return Ok(Some((seq, "the definition that it changes is not the one that the events before tell of".into())));
+            return Ok(Some((seq, "it changes another definition than the one that earlier events recorded".into())));
         }
         if let Some(found) = self.endpoints_differ(connection)? {
             return Ok(Some(found));

@@ -226,8 +226,8 @@ pub fn foreign_object(connection: &Connection) -> Result<Option<String>, History
     let found = objects(connection)?;
     let foreign = found.iter().find(|one| !known.contains(one));
     Ok(foreign.map(|(kind, name, _)| match known.iter().any(|(_, known, _)| known == name) {
-        true => format!("the {kind} `{name}` is not as the daemon makes it"),
-        false => format!("there is a {kind} `{name}`, which the daemon does not make"),
+        true => format!("the {kind} `{name}` differs from the one that the daemon creates"),
+        false => format!("it has a {kind} `{name}`, which the daemon does not create"),
     }))
 }
 
@@ -308,7 +308,7 @@ mod tests {
             ("CREATE TRIGGER later AFTER INSERT ON tally BEGIN UPDATE tally SET body = x'00' WHERE hour < 0; END", "a trigger `later`"),
             (
                 "DROP INDEX outage_open; CREATE INDEX outage_open ON outage (closed) WHERE closed IS NULL",
-                "the index `outage_open` is not as the daemon makes it",
+                "the index `outage_open` differs from the one that the daemon creates",
             ),
             ("CREATE TABLE more (id INTEGER)", "a table `more`"),
             (

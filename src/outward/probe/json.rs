@@ -48,7 +48,7 @@ pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
 fn briefly(result: Result<Value, ExecutionError>) -> (String, bool) {
     match result {
         Ok(Value::Bool(true)) => ("true".to_owned(), true),
-        Ok(Value::Bool(false)) => ("false (the body is too large to show why)".to_owned(), false),
+        Ok(Value::Bool(false)) => ("false (the body is too large to show the values that decided it)".to_owned(), false),
         Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
         Err(error) => (format!("an error: {error}"), false),
     }
@@ -482,7 +482,7 @@ mod tests {
         let (found, holds) = self::found("body.all(x, x == 1 && x < 5)", &list(100));
         assert!(!holds && found.contains("0"), "{found}");
         let (found, holds) = self::found("body.all(x, x == 1 && x < 5)", &list(300_000));
-        assert_eq!((found.as_str(), holds), ("false (the body is too large to show why)", false));
+        assert_eq!((found.as_str(), holds), ("false (the body is too large to show the values that decided it)", false));
         let (found, holds) = self::found("body.filter(x, x > 0).all(x, x.a == 1)", &list(300_000));
         assert!(!holds && found.starts_with("an error: "), "{found}");
         // A member of a large body is shown as ever.

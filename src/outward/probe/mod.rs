@@ -86,9 +86,9 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
             trace.enter(Stage::Idle);
             let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));
             if stage == Stage::Judging {
-                late(format!("the prober did not end reading and judging the answer within {timeout} ms: it was busy, or waited for memory"))
+                late(format!("the prober did not finish reading and checking the answer within {timeout} ms: it was busy or waited for memory"))
             } else if trace.kept_ms() > timeout / KEPT_SHARE {
-                late(format!("the prober kept the endpoint waiting for {} of its {timeout} ms, for want of memory", trace.kept_ms()))
+                late(format!("the prober delayed this probe for {} of its {timeout} ms while it waited for memory", trace.kept_ms()))
             } else {
                 Some(Halt::down(stage.timeout_cause(), unfinished(&trace, stage)))
             }
