@@ -165,14 +165,14 @@ impl Sight<'_> {
         let (contract, tenants) = under_present_names(self.connection, self.parts, own)?;
         let named = contract.all_components(&tenants);
         let (reached, record) = self.record(&named, period)?;
-        let of_terms = terms::rows(self.told, self.calendar, period, &shown);
+        let of_terms = terms::rows(self.told, period, &shown);
         let changed = match self.not_seen {
             NotSeen::Untold => None,
             NotSeen::Told => {
                 let meant: Vec<Part> = self.parts.iter().filter(|p| named.contains(&p.component)).cloned().collect();
                 let is_fleet = meant.iter().map(|p| p.endpoints.len()).sum::<usize>() > LISTED;
                 let changed = if is_fleet { Vec::new() } else { changed(self.connection, &meant, period, reached.to, None)? };
-                Some(of_terms.iter().cloned().chain(changed).collect())
+                Some(of_terms.iter().cloned().chain(terms::clock_rows(self.calendar, period)).chain(changed).collect())
             }
         };
         Ok(Standing {

@@ -257,6 +257,7 @@ fn change_rows(
 ) -> Result<(Vec<ChangeRow>, String), HistoryError> {
     let mut rows: Vec<ChangeRow> = standings.list.iter().filter(|s| s.which == "current").flat_map(terms_rows).collect();
     let month = current_and_previous(PeriodKind::CalendarMonth, &jiff::tz::TimeZone::UTC, now)[0].1;
+    rows.extend(calendar.sets().filter(|set| [set.0, set.1].iter().any(|at| (month.from..month.to).contains(at))).map(clock_row));
     if board.entries().len() > ROWS * 10 {
         // Of a fleet only what has another definition, which costs no look at every endpoint.
         let last = changes(connection)?.into_iter().rev().take(OUTAGES);
@@ -287,6 +288,17 @@ fn change_rows(
         n => format!("{n} earlier changes of this month are in the report and in /api/v1/sla."),
     };
     Ok((rows, more))
+}
+
+/// That the host's clock was set.
+fn clock_row((before, after): (UtcMs, UtcMs)) -> ChangeRow {
+    ChangeRow {
+        who: "this host".to_owned(),
+        at: clock(before),
+        what: "clock set".to_owned(),
+        step: format!("{} → {}", clock(before), clock(after)),
+        figures: String::new(),
+    }
 }
 
 /// What a report says of the terms of a contract, with verdict and availability by the terms before and after a change.

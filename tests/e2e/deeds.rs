@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cli::probity;
 use super::daemon::{Daemon, Switch, http};
-use super::makeup::{after_an_outage, figures, month, proven, reload, settled};
+use super::makeup::{after_an_outage, figures, month, proven, proven_of, reload, settled};
 use super::serve::{answering, ok};
 
 /// Where the two endpoints are: one that fails when it is told to, and one that answers.
@@ -390,6 +390,12 @@ async fn a_tenant_that_is_added_is_in_the_report_of_all() {
         (vec!["B".to_owned()], vec!["A".to_owned(), "C".to_owned()]),
         "{report}"
     );
+    // It has its own report as well, by the terms that it had.
+    reload(&daemon, &text(&["A", "C"]).replace("99.9", "50")).await;
+    settled(&daemon).await;
+    let (report, _) = proven_of(directory.path(), &["--tenant", "B"]);
+    let own = &report["evaluation"];
+    assert_eq!((whose(own), &own["results"][0]["down_ms"], &own["objective_percent"]), (vec!["B".to_owned()], &down.into(), &"99.9".into()), "{report}");
 }
 
 /// What a report of the present month says of terms, page and API say as well.

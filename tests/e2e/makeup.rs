@@ -40,10 +40,16 @@ pub fn month() -> String {
 
 /// A report of the present month that its events prove; with its text.
 pub fn proven(directory: &Path) -> (Value, String) {
+    proven_of(directory, &[])
+}
+
+/// The same of a tenant, or of whatever else a report can be asked for.
+pub fn proven_of(directory: &Path, more: &[&str]) -> (Value, String) {
     let path = |name: &str| directory.join(name).to_str().expect("UTF-8").to_owned();
     let (config, month) = (path("probity.toml"), month());
     let report = |format: &str| {
-        let output = probity(&["sla", "report", "--provisional", "--period", &month, "--config", &config, "--format", format]);
+        let asked = ["sla", "report", "--provisional", "--period", &month, "--config", &config, "--format", format];
+        let output = probity(&[&asked[..], more].concat());
         String::from_utf8(output.stdout).expect("UTF-8")
     };
     let object = report("json");

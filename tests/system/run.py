@@ -674,6 +674,53 @@ def test_a_day_forward_and_back_doubles_and_loses_no_message(d):
         daemon.end()
 
 
+def test_what_is_recorded_while_the_clock_is_set_back_counts_from_when_it_was(d):
+    """Root sets the clock back after an outage, reloads with lower terms, a window over it and another way to combine, and sets it right."""
+    prefix, shift = with_a_wall_clock_of_its_own(d)
+    server, steady = Server(), Server()
+    of = lambda name, port: endpoint(name, port) + 'component = "shop"\n'
+    text = lambda objective, combine, more="": QUICK + '[component.shop]\ncombine = "%s"\n' % combine + of("web", server.port) + of("spare", steady.port) + '[sla.s]\nobjective = "%s"\ncomponents = ["shop"]\n[sla.s.maintenance]\ntreat = "exclude"\n' % objective + more
+    daemon = Daemon(d, text("99.999", "series"), prefix=prefix)
+    until(lambda: daemon.endpoint("web")["state"] == "up", 20)
+    time.sleep(8)
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    server.status = 500
+    until(lambda: daemon.endpoint("web")["state"] == "down", 20)
+    time.sleep(1)
+    server.status = 200
+    until(lambda: daemon.endpoint("web")["state"] == "up", 20)
+    time.sleep(1)
+    figures = lambda: [c for c in daemon.json("/api/v1/sla")["contracts"] if c["which"] == "current"][0]
+    down = figures()["results"][0]["down_ms"]
+    assert down > 1000, figures()
+    shift(-40 * 86400)
+    time.sleep(1)
+    window = '[[maintenance]]\nid = "works"\nstart = "%s"\nduration = "1h"\nreason = "works"\nannounced_at = "2026-01-01T00:00:00Z"\n' % start
+    write = open(daemon.config).read().split("[defaults]")[0] + text("1", "parallel", window)
+    with open(daemon.config, "w") as f:
+        f.write(write)
+    os.kill(daemon.p.pid, signal.SIGHUP)
+    until(lambda: "reloaded" in open(os.path.join(d, "log")).read(), 10)
+    time.sleep(2)
+    shift(0)
+    time.sleep(2)
+    report, journal = os.path.join(d, "report.json"), os.path.join(d, "journal.jsonl")
+    found = until(lambda: sh(PROBITY, "sla", "report", "--sla", "s", "--period", time.strftime("%Y-%m"), "--provisional", "--state-dir", daemon.state, "--config", daemon.config, ok=False).stdout, 10)
+    told = json.loads(found)
+    assert told["evaluation"]["results"][0]["down_ms"] >= down, told["evaluation"]
+    assert told["evaluation"]["results"][0]["verdict"] != "met", told["evaluation"]
+    what = [c["what"] for c in told["changed"]]
+    assert what.count("clock_set") == 2 and "terms_changed" in what and "combine" in what, told["changed"]
+    with open(report, "w") as f:
+        f.write(found)
+    with open(journal, "w") as f:
+        f.write(sh(PROBITY, "export", "journal", "--tallies", "--state-dir", daemon.state).stdout)
+    assert sh(PROBITY, "sla", "verify", report, "--events", journal)
+    page = get(daemon.url("/"))
+    assert "clock set" in page and figures()["results"][0]["down_ms"] >= down
+    daemon.end()
+
+
 def test_a_server_of_yesterdays_tls_is_told_as_too_old(d):
     """Only CBC suites, only RSA key exchange, only TLS 1.1, as openssl s_server has them; openssl s_client is the second opinion."""
     root = certificate(d, "root", -10, 100)

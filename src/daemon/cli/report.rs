@@ -29,7 +29,17 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
     let contracts = contracts(args.contract.as_deref(), &args.place)?;
     let mut names = wanted(&contracts, args.sla.as_deref())?;
     if let Some(tenant) = &args.tenant {
-        names.retain(|name| contracts.tenants.iter().any(|t| t.sla == *name && t.name.as_str() == tenant));
+        let is_of = |name: &Name, contracts: &Contracts| contracts.tenants.iter().any(|t| t.sla == *name && t.name.as_str() == tenant);
+        let all = names.clone();
+        names.retain(|name| is_of(name, &contracts));
+        if names.is_empty() {
+            // One that left has a report of the periods in which it was there.
+            let connection = local::open(&args.place)?;
+            let signer = signer(&args.place, &local::plan_or_empty(&args.place))?;
+            let told = told(&connection).map_err(local::complain)?;
+            let books = Books::new(&told, signer.terms_key());
+            names.extend(all.into_iter().filter(|name| books.all().any(|contracts| is_of(name, contracts))));
+        }
         if names.is_empty() {
             return Err(refuse(Exit::Usage, format!("no contract that is meant has a tenant `{tenant}`")));
         }

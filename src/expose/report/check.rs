@@ -348,10 +348,10 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
     let only = only_tenants.then_some(&named[..]);
     let changed = changed(connection, &parts, period, reached.to, only).map_err(failed)?.into();
-    let changed = with_terms(changed, terms::rows(&told_of, &calendar, period, report));
+    let changed = with_terms(changed, terms::rows(&told_of, period, report).into_iter().chain(terms::clock_rows(&calendar, period)));
     Ok(serde_json::json!({
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
-        "slots": slots(connection, &parts, vantage_of(report, events)?, period).map_err(failed)?, "configs": configs(&told_of, &calendar, period), "time_zone": contract.zone.iana_name(), "latency": latency_json(contract, &latency),
+        "slots": slots(connection, &parts, vantage_of(report, events)?, period).map_err(failed)?, "configs": configs(&told_of, period), "time_zone": contract.zone.iana_name(), "latency": latency_json(contract, &latency),
         "timeline": timeline, "evaluation": answer(contract, period, &judged, &each), "outages": outages, "refused": refused(&judged), "admitted": admitted(&judged),
         "excluded": excluded(connection, &parts, period).map_err(failed)?, "changed": changed, "later_terms": later,
     }))

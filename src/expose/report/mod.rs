@@ -84,8 +84,8 @@ pub enum NoReport {
 }
 
 /// The config in force when the period began, and those that came into force in it.
-fn configs(told: &Told, calendar: &Calendar, period: Span) -> Vec<Value> {
-    let all: Vec<(UtcMs, &String)> = told.configs.iter().map(|(at, sum)| (calendar.utc(*at), sum)).collect();
+fn configs(told: &Told, period: Span) -> Vec<Value> {
+    let all = &told.configs;
     let before = all.iter().rposition(|(at, _)| *at <= period.from).unwrap_or(0);
     all.iter().skip(before).filter(|(at, _)| *at < period.to).map(|(at, sum)| json!({"from": instant(*at), "sha256": sum})).collect()
 }
@@ -143,7 +143,7 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "terms_recorded_at": told.on_record(&commitment),
         "terms_before": terms::before_tenants(subject.terms_key, subject.before.as_deref()),
         "later_terms": later.map(|(of, period)| later_terms(connection, &parts, (subject, &told), &of, (period, now))).transpose()?,
-        "configs": configs(&told, &calendar, period),
+        "configs": configs(&told, period),
         "evaluation": answer(&contract, period, &judged, &each),
         "latency": latency_json(&contract, &latency(connection, &contract, &parts, period, Which::Sealed)?),
         "refused": refused(&judged),
@@ -157,13 +157,13 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "timeline": timeline,
         "events": events(connection)?,
     });
-    report["changed"] = with_terms(report["changed"].take(), terms::rows(&told, &calendar, period, &report));
+    report["changed"] = with_terms(report["changed"].take(), terms::rows(&told, period, &report).into_iter().chain(terms::clock_rows(&calendar, period)));
     Ok(report)
 }
 
-/// What changed, with what is to be told of the terms at its head.
-fn with_terms(changed: Value, terms: Vec<Value>) -> Value {
-    terms.into_iter().chain(changed.as_array().into_iter().flatten().cloned()).collect()
+/// What changed, with what is to be told of the terms and the clock at its head.
+fn with_terms(changed: Value, terms: impl Iterator<Item = Value>) -> Value {
+    terms.chain(changed.as_array().into_iter().flatten().cloned()).collect()
 }
 
 /// Terms that came into force later, with what they would make of the period.

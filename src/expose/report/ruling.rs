@@ -4,6 +4,7 @@
 //! beside the verdict. The earlier text is in the events, encrypted for the daemon itself.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -69,6 +70,11 @@ impl<'t> Books<'t> {
     fn get(&self, k: usize) -> &Contracts {
         let (_, sealed, opened) = &self.list[k];
         opened.get_or_init(|| self.key.open(sealed).and_then(|text| read(&text).ok()).unwrap_or_default())
+    }
+
+    /// All that were ever in force.
+    pub fn all(&self) -> impl Iterator<Item = &Contracts> {
+        (0..self.list.len()).map(|k| self.get(k))
     }
 
     /// The terms that a period is judged by. `present`: those of now with their period, if a version of them is in force when it begins.
@@ -145,21 +151,22 @@ fn in_force<'c>(contracts: &'c Contracts, name: &Name, period: Span) -> Option<&
     contracts.in_force(name, day_of(period.from, zone))
 }
 
-/// What a contract was called before: the one that went when it came; of several, the one with the same components.
+/// What a contract was called before: of those that went when it came, the one with which it shares most components; else the only one.
+/// Several that came may go on with the same.
 fn former(before: &Contracts, after: &Contracts, name: &Name) -> Option<Name> {
     let (old, new) = (before.names(), after.names());
-    let gone: Vec<&Name> = old.iter().filter(|n| !new.contains(n)).collect();
-    let came = new.iter().filter(|n| !old.contains(n)).count();
-    if old.contains(name) || gone.is_empty() {
+    if old.contains(name) {
         return None;
     }
-    let components = |contracts: &Contracts, name: &Name| contracts.list.iter().find(|c| c.name == *name).map(|c| c.components.clone());
-    let alike: Vec<&&Name> = gone.iter().filter(|n| components(before, n) == components(after, name)).collect();
-    match (&gone[..], came, &alike[..]) {
-        ([only], 1, _) => Some((*only).clone()),
-        (_, _, [only]) => Some((**only).clone()),
-        _ => None,
-    }
+    let gone: Vec<&Name> = old.iter().filter(|n| !new.contains(n)).collect();
+    let components = |contracts: &Contracts, name: &Name| -> BTreeSet<Name> {
+        contracts.list.iter().filter(|c| c.name == *name).flat_map(|c| c.all_components(&contracts.tenants)).collect()
+    };
+    let own = components(after, name);
+    let shared = |n: &&&Name| components(before, n).intersection(&own).count();
+    let most = gone.iter().rev().max_by_key(shared).filter(|n| shared(n) > 0);
+    let is_only = gone.len() == 1 && new.iter().filter(|n| !old.contains(n)).count() == 1;
+    most.or_else(|| gone.first().filter(|_| is_only)).map(|n| (*n).clone())
 }
 
 #[cfg(test)]
@@ -239,6 +246,13 @@ mod tests {
         assert_eq!(judged(&told(&key, &[(-5, &high), (8, &renamed)]), &key, &renamed, "t", None), Some(("99.99".to_owned(), 720)));
         let both = [high.clone(), renamed.clone()].concat();
         assert_eq!(judged(&told(&key, &[(-5, &high), (8, &both)]), &key, &both, "t", None), None, "another one beside it is another");
+        // A third one, other components and others that go hide it no better.
+        let wider = renamed.replace("[\"c\"]", "[\"c\", \"d\"]") + &sla("dummy", "50", "").replace("[\"c\"]", "[\"e\"]");
+        assert_eq!(judged(&told(&key, &[(-5, &high), (8, &wider)]), &key, &wider, "t", None), Some(("99.99".to_owned(), 720)));
+        let elsewhere = beside.replace("[\"c\"]", "[\"x\"]");
+        let two = [elsewhere.clone(), high.clone()].concat();
+        assert_eq!(judged(&told(&key, &[(-5, &two), (8, &wider)]), &key, &wider, "t", None), Some(("99.99".to_owned(), 720)));
+        assert_eq!(judged(&told(&key, &[(-5, &two), (8, &wider)]), &key, &wider, "dummy", None), None, "it shares nothing with either");
         let [before, after] = [&high, &renamed].map(|one| [one.clone(), beside.clone()].concat());
         assert_eq!(judged(&told(&key, &[(-5, &before), (8, &after)]), &key, &after, "t", None), Some(("99.99".to_owned(), 720)));
     }

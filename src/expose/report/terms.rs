@@ -140,7 +140,7 @@ pub fn shown(told: &Told, key: &TermsKey, (of, before): (&Of, Option<&str>), lat
 }
 
 /// What "Changed in this period" has of a report's terms: that they came late, and each change of them.
-pub fn rows(told: &Told, calendar: &Calendar, period: Span, report: &Value) -> Vec<Value> {
+pub fn rows(told: &Told, period: Span, report: &Value) -> Vec<Value> {
     // Beside terms that are in force still, others that are as well are those of another version.
     let own_is_present = commitments(told, report).iter().any(|c| told.terms.contains_key(c));
     let others = others(told, report).into_iter().filter(|c| !own_is_present || !told.terms.contains_key(*c));
@@ -148,7 +148,18 @@ pub fn rows(told: &Told, calendar: &Calendar, period: Span, report: &Value) -> V
     let known = report["later_terms"]["terms_recorded_at"].as_str().and_then(parse_utc);
     let first = since(told, report).unwrap_or(i64::MAX).max(period.from);
     let at: BTreeSet<UtcMs> = others.filter(|at| *at > first).chain(known).filter(|at| (period.from..period.to).contains(at)).collect();
-    came_later(told, calendar, period, report).into_iter().chain(at.into_iter().map(|at| row("terms_changed", at))).collect()
+    let changes = at.into_iter().map(|at| row("terms_changed", at));
+    came_later(told, period, report).into_iter().chain(changes).collect()
+}
+
+/// What it has of the host's clock: each time that it was set within a period, or to a time within it.
+pub fn clock_rows(calendar: &Calendar, period: Span) -> impl Iterator<Item = Value> + '_ {
+    let is_in = move |at: &UtcMs| (period.from..period.to).contains(at);
+    calendar.sets().filter(move |(before, after)| is_in(before) || is_in(after)).map(|(before, after)| {
+        let mut set = row("clock_set", before);
+        (set["before"], set["after"]) = (json!(instant(before)), json!(instant(after)));
+        set
+    })
 }
 
 /// Commitments to other terms of the same report.
@@ -191,8 +202,8 @@ fn row(what: &str, at: UtcMs) -> Value {
 }
 
 /// What a report tells of terms that came on record only after its period began, although something was recorded before them.
-pub fn came_later(told: &Told, calendar: &Calendar, period: Span, report: &Value) -> Option<Value> {
-    let began = told.configs.first().map(|(at, _)| calendar.utc(*at))?;
+pub fn came_later(told: &Told, period: Span, report: &Value) -> Option<Value> {
+    let began = told.configs.first().map(|(at, _)| *at)?;
     let since = since(told, report).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
     Some(row("terms", since))
 }
@@ -206,14 +217,14 @@ mod tests {
 
     /// Told of a config on day 10, and of the given terms on the given days.
     fn told(terms: &[(&str, UtcMs)], key: &TermsKey) -> Told {
-        let configs = vec![((10 * DAY) as u64, String::new())];
+        let configs = vec![(10 * DAY, String::new())];
         let ever = terms.iter().map(|(text, day)| (key.commitment(text), format_utc(day * DAY))).collect();
         Told { configs, ever, ..Told::default() }
     }
 
     fn day(told: &Told, period: (UtcMs, UtcMs), terms: &str, key: &TermsKey) -> Option<UtcMs> {
         let report = json!({"terms": terms, "terms_salt": key.salt(terms), "terms_salt_earlier": earlier_salt(key, terms)});
-        let row = came_later(told, &Calendar::default(), Span::new(period.0 * DAY, period.1 * DAY), &report)?;
+        let row = came_later(told, Span::new(period.0 * DAY, period.1 * DAY), &report)?;
         parse_utc(row["at"].as_str()?).map(|at| at / DAY)
     }
 

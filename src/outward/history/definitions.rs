@@ -9,9 +9,10 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::{Value, json};
 
 use super::HistoryError;
+use super::dates::Dates;
 use super::prune::Stub;
 use crate::judgement::rules::Cadence;
-use crate::words::{Ms, UtcMs, parse_utc};
+use crate::words::{Ms, UtcMs, format_utc, parse_utc};
 
 /// The events that this file reads, by an index of their own: they are few among many.
 pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
@@ -26,8 +27,8 @@ pub const TOLD: [&str; 3] = ["config", "terms", "component"];
 /// What the events tell of config, terms and components.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
-    /// Each config that came into force: when (timeline), and its SHA-256.
-    pub configs: Vec<(Ms, String)>,
+    /// Each config that came into force: from when on, and its SHA-256. UTC.
+    pub configs: Vec<(UtcMs, String)>,
     /// Commitments in force, with when each was recorded (RFC 3339).
     pub terms: BTreeMap<String, String>,
     /// Every commitment that there was, with when it was recorded first.
@@ -43,13 +44,13 @@ pub struct Told {
 }
 
 impl Told {
-    fn hear(&mut self, event: &Value) {
+    fn hear(&mut self, event: &Value, dates: &Dates) {
         let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
         let list = |key: &str| event[key].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+        let at = dates.counts_from(event["at_ms"].as_u64().unwrap_or(0), parse_utc(&text("recorded")).unwrap_or(0));
         match event["kind"].as_str().unwrap_or_default() {
-            "config" => self.configs.push((event["at_ms"].as_u64().unwrap_or(0), text("sha256"))),
+            "config" => self.configs.push((at, text("sha256"))),
             "terms" => {
-                let at = parse_utc(&text("recorded")).unwrap_or(0);
                 for gone in list("gone") {
                     self.terms.remove(&gone);
                     self.stays.entry(gone).or_default().iter_mut().filter(|(_, until)| until.is_none()).for_each(|(_, until)| *until = Some(at));
@@ -61,8 +62,8 @@ impl Told {
                 self.sealed.extend(carried.or_else(|| (!self.sealed.is_empty()).then(String::new)).map(|sealed| (at, sealed)));
                 for added in list("added") {
                     self.stays.entry(added.clone()).or_default().push((at, None));
-                    self.ever.entry(added.clone()).or_insert_with(|| text("recorded"));
-                    self.terms.insert(added, text("recorded"));
+                    self.ever.entry(added.clone()).or_insert_with(|| format_utc(at));
+                    self.terms.insert(added, format_utc(at));
                 }
             }
             "component" if event["gone"] == true => drop(self.components.remove(&text("component"))),
@@ -83,11 +84,11 @@ impl Told {
 
 /// Config, terms and components as told, those that a stub stands for among them.
 pub fn told(connection: &Connection) -> Result<Told, HistoryError> {
-    let mut told = Told::default();
+    let (mut told, dates) = (Told::default(), Dates::read(connection)?);
     if let Some(stub) = Stub::read(connection)? {
-        stub.carried["told"].as_array().into_iter().flatten().for_each(|event| told.hear(event));
+        stub.carried["told"].as_array().into_iter().flatten().for_each(|event| told.hear(event, &dates));
     }
-    events(connection)?.iter().for_each(|(_, event)| told.hear(event));
+    events(connection)?.iter().for_each(|(_, event)| told.hear(event, &dates));
     Ok(told)
 }
 

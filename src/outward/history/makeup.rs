@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::HistoryError;
+use super::dates::Dates;
 use super::definitions::told;
 use super::prune::Stub;
 use super::read::Calendar;
@@ -34,25 +35,26 @@ pub struct Makeup {
 
 impl Makeup {
     pub fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
-        let first_config = told(connection)?.configs.first().map(|(at, _)| calendar.utc(*at));
-        let mut makeup = Self { first_config, calendar: calendar.clone(), ..Self::default() };
+        let dates = Dates::read(connection)?;
+        let mut makeup = Self { first_config: told(connection)?.configs.first().map(|(at, _)| *at), calendar: calendar.clone(), ..Self::default() };
         if let Some(stub) = Stub::read(connection)? {
-            stub.carried["told"].as_array().into_iter().flatten().filter(|e| e["kind"] == "component").for_each(|e| makeup.hear(e, calendar));
+            stub.carried["told"].as_array().into_iter().flatten().filter(|e| e["kind"] == "component").for_each(|e| makeup.hear(e, (calendar, &dates)));
         }
         let mut statement = connection.prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
             let event: Value = serde_json::from_str(&body?).unwrap_or_default();
             // A damaged index finds other events, too.
             if event["kind"] == "component" {
-                makeup.hear(&event, calendar);
+                makeup.hear(&event, (calendar, &dates));
             }
         }
         makeup.moves = Moves::read(connection, calendar)?;
         Ok(makeup)
     }
 
-    fn hear(&mut self, event: &Value, calendar: &Calendar) {
-        let at = calendar.utc(event["at_ms"].as_u64().unwrap_or(0));
+    fn hear(&mut self, event: &Value, (calendar, dates): (&Calendar, &Dates)) {
+        let at = event["at_ms"].as_u64().unwrap_or(0);
+        let at = dates.counts_from(at, calendar.utc(at));
         let definition =
             if event["gone"] == true { undeclared() } else { json!({"combine": event["combine"], "in_service_from_ms": event["in_service_from_ms"]}) };
         self.versions.entry(event["component"].as_str().unwrap_or_default().to_owned()).or_default().push((at, definition));
@@ -102,6 +104,7 @@ pub struct Moves(BTreeMap<String, Vec<(UtcMs, String)>>);
 impl Moves {
     pub(super) fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
         let mut moves: BTreeMap<String, Vec<(UtcMs, String)>> = BTreeMap::new();
+        let dates = Dates::read(connection)?;
         let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE v.kind = 'endpoint_component' ORDER BY v.seq";
         let mut statement = connection.prepare_cached(sql)?;
         for row in statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))? {
@@ -115,7 +118,8 @@ impl Moves {
             if own.is_empty() {
                 own.push((-EVER, text("before")));
             }
-            own.push((calendar.utc(event["at_ms"].as_u64().unwrap_or(0)), text("component")));
+            let at = event["at_ms"].as_u64().unwrap_or(0);
+            own.push((dates.counts_from(at, calendar.utc(at)), text("component")));
         }
         Ok(Self(moves))
     }

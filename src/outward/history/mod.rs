@@ -7,6 +7,7 @@ pub mod append;
 pub mod backup;
 pub mod chain;
 pub mod checkpoint;
+pub mod dates;
 pub mod definitions;
 pub mod lineage;
 pub mod makeup;

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::HistoryError;
+use super::dates::{Dates, STEP_MS};
 use super::definitions::{Renames, renames};
 use super::makeup::Moves;
 use crate::judgement::maintenance::{Origin, Stored, Window};
@@ -82,12 +83,23 @@ impl Calendar {
         utc - self.steps.iter().map(|(_, offset)| *offset).max().unwrap_or(0)
     }
 
-    /// Calendar time that a forward step has skipped.
-    fn skipped(&self) -> impl Iterator<Item = Span> + '_ {
-        self.steps.windows(2).filter_map(|w| {
+    /// How the clock was set, by more than a correction: what it showed, and what it was set to.
+    pub fn sets(&self) -> impl Iterator<Item = (UtcMs, UtcMs)> + '_ {
+        let each = self.steps.windows(2).map(|w| (w[1].0 + w[0].1, w[1].0 + w[1].1));
+        each.filter(|(before, after)| (after - before).abs() > STEP_MS)
+    }
+
+    /// Calendar time that a forward step has skipped, and that the clock had not shown before.
+    fn skipped(&self) -> Spans {
+        let mut skipped = Vec::new();
+        for (k, w) in self.steps.windows(2).enumerate() {
             let ((_, before), (at, after)) = (w[0], w[1]);
-            (after - before > 500).then(|| Span::new(at + before, at + after))
-        })
+            if after - before > 500 {
+                let shown = self.steps[..=k].iter().zip(&self.steps[1..]).map(|((from, offset), (to, _))| Span::new(from + offset, to + offset));
+                skipped.extend_from_slice(Spans::new(vec![Span::new(at + before, at + after)]).minus(&Spans::new(shown.collect())).as_slice());
+            }
+        }
+        Spans::new(skipped)
     }
 }
 
@@ -185,7 +197,7 @@ pub fn record(connection: &Connection, calendar: &Calendar, endpoint: &str, exte
     proven.extend(extent.open_run.map(|(a, b)| calendar.span(a as i64, b as i64)));
     let unknown_spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
     let down = known_down(&outages, &unknown_spans, extent.watermark as i64);
-    let skipped = calendar.skipped().map(|s| (s, Reason::Clock));
+    let skipped = calendar.skipped().as_slice().iter().map(|s| (*s, Reason::Clock)).collect::<Vec<_>>();
     let mut absent = [spans("absent")?, exclusions(connection, calendar, endpoint, &component)?.into_iter().map(|e| e.span).collect()].concat();
     let settled = calendar.utc(extent.watermark);
     if extent.is_gone {
@@ -273,12 +285,16 @@ pub fn each_event(connection: &Connection, seq: u64, mut visit: impl FnMut(Store
 
 /// Every window that was ever declared, in the order of its declaration.
 pub fn windows(connection: &Connection) -> Result<Vec<Stored>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT body, recorded, ended, seq FROM window ORDER BY seq")?;
-    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?, r.get::<_, Option<i64>>(2)?, r.get::<_, i64>(3)?)))?;
+    let dates = Dates::read(connection)?;
+    let sql = "SELECT w.body, w.recorded, w.ended, w.seq, e.at FROM window w LEFT JOIN event e ON e.seq = w.seq ORDER BY w.seq";
+    let mut statement = connection.prepare_cached(sql)?;
+    type Row = (String, i64, Option<i64>, i64, Option<i64>);
+    let rows = statement.query_map([], |r| Ok::<Row, _>((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?)))?;
     let mut list = Vec::new();
     let mut renamed = None;
     for row in rows {
-        let (body, recorded, ended, seq) = row?;
+        let (body, shown, ended, seq, at) = row?;
+        let recorded = at.map_or(shown, |at| dates.counts_from(at as Ms, shown));
         let mut value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
         for name in value["endpoints"].as_array_mut().into_iter().flatten() {
             let renames = match &renamed {
@@ -307,6 +323,7 @@ pub struct Exclusion {
 /// Time that corrections take out of the accounting of an endpoint, under whatever name they knew it, or of a component that it belonged
 /// to. `component`: its present one. UTC.
 pub fn exclusions(connection: &Connection, calendar: &Calendar, endpoint: &str, component: &str) -> Result<Vec<Exclusion>, HistoryError> {
+    let dates = Dates::read(connection)?;
     let mut statement = connection.prepare_cached("SELECT c.body, c.seq, e.at FROM correction c LEFT JOIN event e ON e.seq = c.seq ORDER BY c.seq")?;
     let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)? as u64, r.get::<_, Option<i64>>(2)?)))?;
     let mut list = Vec::new();
@@ -316,7 +333,7 @@ pub fn exclusions(connection: &Connection, calendar: &Calendar, endpoint: &str, 
         let names = |key: &str| value[key].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
         let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
         let (Some(from), Some(to)) = (value["from"].as_str().and_then(parse_utc), value["to"].as_str().and_then(parse_utc)) else { continue };
-        let (span, at) = (Span::new(from, to), at.map(|at| calendar.utc(at as Ms)));
+        let (span, at) = (Span::new(from, to), at.map(|at| dates.counts_from(at as Ms, calendar.utc(at as Ms))));
         let is_named = names("endpoints").any(|name| calendar.renames.now(seq, name) == endpoint);
         let of_components = names("components").map(|name| calendar.moves.excluded((endpoint, component), name, span, at));
         let spans = if is_named { Spans::new(vec![span]) } else { of_components.fold(Spans::default(), |all, spans| all.union(&spans)) };
@@ -350,14 +367,23 @@ mod tests {
         assert_eq!(calendar.span(900, 1100), Span::new(700, 1000), "up to the step, and again from 700 to 800");
         assert_eq!(calendar.span(900, 1500), Span::new(700, 1200));
         assert_eq!(calendar.span(1000, 1500), Span::new(700, 1200));
-        assert_eq!(calendar.skipped().count(), 0);
+        assert_eq!(calendar.skipped().as_slice(), []);
         assert_eq!(calendar.timeline(Span::new(600, 900)).as_slice(), [Span::new(600, 900), Span::new(1000, 1200)], "from 700 on it was called so twice");
+    }
+
+    #[test]
+    fn what_the_clock_had_shown_before_it_was_set_back_is_not_skipped_when_it_is_set_right() {
+        let calendar = |steps: &[(i64, i64)]| Calendar { steps: steps.to_vec(), ..Calendar::default() };
+        let back = calendar(&[(0, 0), (5000, -4000), (6000, 0)]);
+        assert_eq!(back.skipped().as_slice(), [Span::new(5000, 6000)], "from where it was set back to where it was set right");
+        let ahead = calendar(&[(0, 0), (5000, 4000), (6000, 0), (20_000, 1000)]);
+        assert_eq!(ahead.skipped().as_slice(), [Span::new(5000, 9000), Span::new(20_000, 21_000)]);
     }
 
     #[test]
     fn a_forward_step_over_half_a_second_is_unknown_time() {
         let calendar = Calendar { steps: vec![(0, 0), (1000, 400), (2000, 5000)], ..Calendar::default() };
-        assert_eq!(calendar.skipped().collect::<Vec<_>>(), vec![Span::new(2400, 7000)]);
+        assert_eq!(calendar.skipped().as_slice(), [Span::new(2400, 7000)]);
         assert_eq!(calendar.span(900, 1100), Span::new(900, 1500), "a small step belongs to what it interrupts");
     }
 }

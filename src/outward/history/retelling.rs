@@ -26,7 +26,7 @@ impl Retelling {
             let sql = "INSERT INTO stub (last, body, carried) VALUES (?1, ?2, ?3)";
             transaction.execute(sql, params![stub.last as i64, stub.object.to_string(), stub.carried.to_string()])?;
         }
-        for event in events {
+        for (k, event) in events.iter().enumerate() {
             let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
             let seq = event.get("seq").and_then(Value::as_i64).unwrap_or(0);
             if text("kind") == "endpoint_renamed"
@@ -64,7 +64,10 @@ impl Retelling {
                     | "endpoint_removed"
                     | "out_of_service"
                     | "exclusion"
+                    | "maintenance_declared"
             );
+            // The last one says how far the timeline is known.
+            let is_read = is_read || k + 1 == events.len();
             if is_read || TOLD.contains(&text("kind")) {
                 let body = Value::Object(event.clone()).to_string();
                 let at = event.get("at_ms").and_then(Value::as_i64).unwrap_or(0);

@@ -14,8 +14,8 @@ use flate2::write::DeflateEncoder;
 use super::chain::{hex, sha256};
 use super::checkpoint::{TermsKey, unhex};
 
-/// Longer texts are not carried: a thousand tenants have a tenth of it.
-const LONGEST: usize = 1 << 20;
+/// Longer texts are not carried: a thousand tenants have a hundredth of it.
+const LONGEST: usize = 8 << 20;
 /// Hexadecimal digits of an identity.
 const IDENTITY: usize = 32;
 
