@@ -158,15 +158,19 @@ async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, began: Instant, 
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let tls = tls.clone();
-        let failing = behaviour == Behaviour::Fails && (FAILS_AFTER..COMES_BACK_AFTER).contains(&began.elapsed());
+        let content = if behaviour == Behaviour::Fails && (FAILS_AFTER..COMES_BACK_AFTER).contains(&began.elapsed()) {
+            ("503 Service Unavailable", "the payment service is gone\n")
+        } else {
+            ("200 OK", "{\"status\":\"ok\"}\n")
+        };
         tokio::spawn(async move {
             // Some spread, so that the quantiles have something to show.
             tokio::time::sleep(Duration::from_micros(fastrand::u64(200..4000))).await;
             match tls {
-                None => answer(stream, failing).await,
+                None => answer(stream, content).await,
                 Some(acceptor) => {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        answer(stream, failing).await;
+                        answer(stream, content).await;
                     }
                 }
             }
@@ -174,12 +178,11 @@ async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, began: Instant, 
     }
 }
 
-async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, failing: bool) {
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, (status, body): (&str, &str)) {
     let mut request = [0; 2048];
     if stream.read(&mut request).await.is_err() {
         return;
     }
-    let (status, body) = if failing { ("503 Service Unavailable", "the payment service is gone\n") } else { ("200 OK", "{\"status\":\"ok\"}\n") };
     let response = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
     let _ = stream.write_all(response.as_bytes()).await;
     let _ = stream.shutdown().await;

@@ -137,11 +137,15 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn an_alarm_rings_at_its_instant_and_not_before() {
         let alarm = Alarm::new(&Clock::Real).expect("a timerfd");
-        for wait_us in [200, 900, 2500] {
+        let mut late = Vec::new();
+        for wait_us in [200, 900, 2500].repeat(5) {
             let at = Clock::Real.boot_ns() + wait_us * 1000;
             alarm.until(at).await;
-            assert!(Clock::Real.boot_ns() >= at);
+            late.push(Clock::Real.boot_ns().checked_sub(at).expect("not before"));
         }
+        // A busy machine delays some, an alarm that is wrong all.
+        late.sort_unstable();
+        assert!(late[0] < 1_000_000, "{late:?}");
     }
 
     #[tokio::test(flavor = "current_thread")]

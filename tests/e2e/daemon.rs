@@ -583,9 +583,11 @@ async fn the_dead_mans_switch_is_told_while_the_scheduler_lives() {
         }
     })
     .await;
+    // Another server than the endpoint's: probes are no calls of the switch.
+    let probed = answering(ok("", b"")).await;
     let url = directory.path().join("deadman");
     std::fs::write(&url, format!("http://127.0.0.1:{port}/")).expect("written");
-    let daemon = Daemon::start(directory.path(), &format!("[deadman]\nurl = {{ file = {url:?} }}\nevery = \"1s\"\n{}", http("a", port))).await;
+    let daemon = Daemon::start(directory.path(), &format!("[deadman]\nurl = {{ file = {url:?} }}\nevery = \"1s\"\n{}", http("a", probed))).await;
     daemon
         .until(|_| {
             let calls = calls.clone();

@@ -3,7 +3,7 @@
 use num_bigint::BigInt;
 use num_traits::{One, ToPrimitive};
 
-use super::contract::{Contract, Credit, MeasuredFrom, Model, PeriodKind, Rounding};
+use super::contract::{Contract, Credit, MeasuredFrom, Model, Rounding};
 use super::credit::{Basis, Due, due};
 use super::exact::{Exact, share, whole};
 use super::statistics::{most_failures, probes_needed};
@@ -79,14 +79,4 @@ pub fn three_readings(objective: &Exact, step: &Exact, per_step: &Exact, measure
             Reading { down_ms, readings: readings.collect() }
         })
         .collect()
-}
-
-/// How a period is called for a person.
-pub fn kind_text(kind: PeriodKind) -> &'static str {
-    match kind {
-        PeriodKind::CalendarMonth => "calendar month",
-        PeriodKind::CalendarQuarter => "calendar quarter",
-        PeriodKind::CalendarYear => "calendar year",
-        PeriodKind::Rolling(_) => "rolling window",
-    }
 }

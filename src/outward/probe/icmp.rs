@@ -154,8 +154,7 @@ impl EchoSocket {
         }
         let socket = Rc::new(sys::watch(socket, Interest::READABLE | Interest::WRITABLE)?);
         let waiting = Waiting::default();
-        let with_ip_header = kind == Type::RAW && address.is_ipv4();
-        let reader = tokio::task::spawn_local(read(socket.clone(), waiting.clone(), address, with_ip_header));
+        let reader = tokio::task::spawn_local(read(socket.clone(), kind, waiting.clone(), address));
         Ok(Rc::new(Self { socket, waiting, sequence: Cell::new(fastrand::u16(..)), reader }))
     }
 
@@ -176,14 +175,15 @@ impl EchoSocket {
 }
 
 /// Reads all that comes and gives it to the probe that waits for it.
-async fn read(socket: Rc<AsyncFd<Socket>>, waiting: Waiting, family: IpAddr, with_ip_header: bool) {
+async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: Waiting, family: IpAddr) {
     let mut buffer = [0; 2048];
     loop {
         let received = socket.async_io(Interest::READABLE, |socket| sys::receive(socket.as_fd(), &mut buffer)).await;
         let Ok(received) = received else { continue };
         let mut packet = buffer.get(..received.length).unwrap_or_default();
         let mut hop_limit = received.hop_limit;
-        if with_ip_header {
+        // A raw socket gives the header of IPv4 as well.
+        if kind == Type::RAW && family.is_ipv4() {
             hop_limit = packet.get(8).copied();
             packet = ip_payload(packet);
         }
