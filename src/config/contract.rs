@@ -64,7 +64,7 @@ pub fn load_contracts(path: &Path, surroundings: &dyn Surroundings) -> Result<Co
         root.end();
         faults = source.take_faults();
         if contracts.list.is_empty() && faults.is_empty() {
-            source.fault(&(0..0), "there is no contract in this file", "Write one as [sla.NAME], with objective and components.");
+            source.fault(&(0..0), "no contract in this file", "Add [sla.NAME] with objective and components.");
         }
         faults.extend(source.take_faults());
         if faults.is_empty() {
@@ -164,7 +164,7 @@ fn tenant(section: &Section, contracts: &[Contract], declared: Option<&[&str]>) 
     let sla = required(section, "sla", "sla = \"standard\", the id of a contract").and_then(|i| {
         let name = i.name()?;
         if !contracts.iter().any(|c| c.name == name) {
-            i.fault(format!("there is no contract `{name}`"), format!("Declare it: [sla.{name}]."));
+            i.fault(format!("unknown contract `{name}`"), format!("Declare it: [sla.{name}]."));
         }
         Some(name)
     });
@@ -283,7 +283,7 @@ fn names(item: &Item, declared: Option<&[&str]>) -> Vec<Name> {
                 Some(near) => format!("Did you mean \"{near}\"?"),
                 None => format!("Declare it: [component.{name}], or name an endpoint that is a component of its own."),
             };
-            one.fault(format!("there is no component `{name}`"), advice);
+            one.fault(format!("unknown component `{name}`"), advice);
         }
         if list.contains(&name) {
             one.fault(format!("`{name}` stands twice"), "Name each component once.");

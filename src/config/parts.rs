@@ -223,7 +223,7 @@ pub(super) fn calendar_instant(item: &Item) -> Option<UtcMs> {
     let text = item.text()?;
     let at = parse_utc(&text);
     if at.is_none() {
-        item.fault(format!("`{}` = \"{}\" is no instant", item.path, text.escape_debug()), "Write it with its offset: \"2026-11-16T00:00:00Z\".");
+        item.fault(format!("`{}` = \"{}\" is not a valid time", item.path, text.escape_debug()), "Write it with its offset: \"2026-11-16T00:00:00Z\".");
     }
     at
 }

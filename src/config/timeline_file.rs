@@ -65,11 +65,11 @@ impl<'v> At<'v> {
 
     fn instant(&self) -> Result<UtcMs, NoTimeline> {
         match self.value {
-            Value::String(text) => parse_utc(text).map_or_else(|| wrong(&self.path, format!("`{text}` is no instant; write 2026-11-01T00:00:00Z")), Ok),
+            Value::String(text) => parse_utc(text).map_or_else(|| wrong(&self.path, format!("invalid time `{text}`; write 2026-11-01T00:00:00Z")), Ok),
             Value::Number(n) => n
                 .as_i64()
                 .filter(|at| is_writable(*at))
-                .map_or_else(|| wrong(&self.path, format!("{n} is no instant; write whole milliseconds since 1970, in the years 0000 to 9999")), Ok),
+                .map_or_else(|| wrong(&self.path, format!("invalid time {n}; write whole milliseconds since 1970, in the years 0000 to 9999")), Ok),
             _ => wrong(&self.path, "this should be an instant such as \"2026-11-01T00:00:00Z\""),
         }
     }

@@ -92,9 +92,9 @@ async fn serve(stream: UnixStream, desk: Desk) -> std::io::Result<()> {
         Ok(request) => {
             // Who prunes waits until all that goes was looked at, and a large config takes its time.
             let patience = if request["do"] == "prune" || request["do"] == "reload" { PRUNING_PATIENCE } else { PATIENCE };
-            tokio::time::timeout(patience, desk.answer(&request, uid)).await.unwrap_or_else(|_| Err("it takes too long".into()))
+            tokio::time::timeout(patience, desk.answer(&request, uid)).await.unwrap_or_else(|_| Err("the daemon did not answer in time".into()))
         }
-        Err(error) => Err(format!("the request is no JSON: {error}")),
+        Err(error) => Err(format!("invalid JSON in the request: {error}")),
     };
     let value = answer.unwrap_or_else(|why| json!({"error": why}));
     writing.write_all(format!("{value}\n").as_bytes()).await
@@ -116,7 +116,7 @@ impl Desk {
         match request["do"].as_str().unwrap_or_default() {
             "maintenance add" => self.declare(request, by).await,
             "maintenance cancel" => {
-                let id = Name::new(request["id"].as_str().unwrap_or_default()).map_err(|e| format!("this is no id: {e}"))?;
+                let id = Name::new(request["id"].as_str().unwrap_or_default()).map_err(|e| format!("invalid id: {e}"))?;
                 let recorded = self.record(Request::EndWindow { id: id.clone(), by }).await?;
                 Ok(json!({"schema": "probity-maintenance-cancelled/1", "id": id.as_str(), "recorded_at": format_utc(recorded)}))
             }
@@ -124,7 +124,7 @@ impl Desk {
             "exclude" => self.exclude(request, by).await,
             "prune" => self.prune(request, by).await,
             "reload" => self.reload().await,
-            other => Err(format!("there is no request `{other}`")),
+            other => Err(format!("unknown request `{other}`")),
         }
     }
 
@@ -186,11 +186,11 @@ impl Desk {
     fn knows_all(&self, components: &[Name], endpoints: &[Name]) -> Result<(), String> {
         let entries = self.board.entries();
         if let Some(name) = components.iter().find(|name| !self.has_component(name)) {
-            return Err(format!("there is no component `{name}`"));
+            return Err(format!("unknown component `{name}`"));
         }
         for name in endpoints {
             if !entries.iter().any(|e| e.endpoint.load().name == *name) {
-                return Err(format!("there is no endpoint `{name}` in service"));
+                return Err(format!("unknown endpoint `{name}`, or it is out of service"));
             }
         }
         Ok(())
@@ -200,7 +200,7 @@ impl Desk {
         let (seq, text) = (request["seq"].as_u64().ok_or("name the event with --seq")?, said(request, "text")?);
         let newest = self.board.health.events_recorded.load(Ordering::Relaxed);
         if !(1..=newest).contains(&seq) {
-            return Err(format!("there is no event {seq}; the newest is {newest}"));
+            return Err(format!("unknown event {seq}; the newest is {newest}"));
         }
         let body = json!({"of": seq, "text": text, "by": by});
         let recorded = self.record(Request::Correct { kind: "annotation", body }).await?;
@@ -217,7 +217,7 @@ impl Desk {
 
     /// Forgets events of before an instant; a signed stub stays for them.
     async fn prune(&self, request: &Value, by: String) -> Result<Value, String> {
-        let before = request["before"].as_str().and_then(parse_utc).ok_or("--before is no instant; write it as 2025-01-01T00:00:00Z")?;
+        let before = request["before"].as_str().and_then(parse_utc).ok_or("invalid time in --before; write it as 2025-01-01T00:00:00Z")?;
         if before > now() {
             return Err("--before lies in the future".into());
         }
@@ -227,7 +227,7 @@ impl Desk {
             cut.map(|cut| writer.prune(cut, by, now())).transpose()
         });
         let Some(pruned) = pruned.await.map_err(|e| e.to_string())?? else {
-            return Err("there is no event before that".into());
+            return Err("no event before this time".into());
         };
         Ok(json!({"schema": "probity-pruned/1", "last": pruned.last, "until": format_utc(pruned.until)}))
     }
@@ -238,7 +238,7 @@ impl Desk {
         if components.is_empty() && endpoints.is_empty() {
             return Err("name what is excluded: --component or --endpoint".into());
         }
-        let instant = |key: &str| request[key].as_str().and_then(parse_utc).ok_or(format!("--{key} is no instant; write it as 2026-11-01T00:00:00Z"));
+        let instant = |key: &str| request[key].as_str().and_then(parse_utc).ok_or(format!("invalid time in --{key}; write it as 2026-11-01T00:00:00Z"));
         let (from, to) = (instant("from")?, instant("to")?);
         if to <= from {
             return Err("--to is not after --from".into());
@@ -292,7 +292,7 @@ fn renamed_json(renamed: &[(Name, Name)]) -> Value {
 fn said(request: &Value, key: &str) -> Result<String, String> {
     let text = request[key].as_str().unwrap_or_default().trim();
     if text.is_empty() || text.len() > 2000 || text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(format!("say why with --{key}: some printable words, at most 2000 bytes"));
+        return Err(format!("missing or invalid --{key}: printable text of at most 2000 bytes"));
     }
     Ok(text.to_owned())
 }
@@ -314,7 +314,7 @@ fn window(request: &Value) -> Result<Window, String> {
         None => Name::new(&format!("window-{}", now())).map_err(|e| e.to_string())?,
     };
     let announced_at = match text("announced_at") {
-        Some(t) => Some(parse_utc(t).ok_or("--announced-at is no instant")?),
+        Some(t) => Some(parse_utc(t).ok_or("invalid time in --announced-at; write it as 2026-11-01T00:00:00Z")?),
         None => None,
     };
     let mut definition = json!({

@@ -158,7 +158,7 @@ async fn metrics(State(site): State<Site>, line: Line, headers: HeaderMap, RawQu
     let parts = match parts(query.as_deref().unwrap_or_default()) {
         Ok(parts) => parts,
         Err(unknown) => {
-            return (StatusCode::BAD_REQUEST, format!("collect[] does not know \"{unknown}\"; it takes state, accounting, latency, daemon\n")).into_response();
+            return (StatusCode::BAD_REQUEST, format!("unknown collect[] \"{unknown}\". Allowed: state, accounting, latency, daemon\n")).into_response();
         }
     };
     let text = |name| headers.get(name).and_then(|v: &header::HeaderValue| v.to_str().ok()).unwrap_or_default();
@@ -319,7 +319,7 @@ async fn endpoints(State(site): State<Site>, line: Line, Query(query): Query<End
 
 async fn outages(State(site): State<Site>, line: Line, Query(query): Query<OutagesQuery>) -> Response {
     let since = match query.since.as_deref().map(parse_utc) {
-        Some(None) => return wrong("since is no instant; write it as 2026-11-01T00:00:00Z"),
+        Some(None) => return wrong("invalid time in since; write it as 2026-11-01T00:00:00Z"),
         since => since.flatten().unwrap_or(0),
     };
     let limit = query.limit.unwrap_or(100).min(10_000);

@@ -75,12 +75,12 @@ fn text(path: &Path, look: impl FnOnce(&Metadata)) -> Result<String, String> {
     bytes.reserve_exact(opened.len().min(FILE_LIMIT) as usize + 1);
     file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     if bytes.len() as u64 > FILE_LIMIT {
-        return Err(format!("it has more than {FILE_LIMIT} bytes"));
+        return Err(format!("the limit is {FILE_LIMIT} bytes"));
     }
     let text = String::from_utf8(bytes).map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))?;
     match text.find('\0') {
         // Told here: the parser would look for names in all that follows.
-        Some(at) => Err(format!("it is no text: there is a zero byte at {at}")),
+        Some(at) => Err(format!("not a text file: zero byte at offset {at}")),
         None => Ok(text),
     }
 }

@@ -239,7 +239,7 @@ fn every_contract_has_its_report_where_no_single_one_is_named() {
     let of = |more: &[&str]| recorded.probity(&[&["sla", "report", "--contract", &contract, "--period", super::recorded::TO][..], more].concat());
     let refused = of(&[]);
     assert_eq!(refused.status.code(), Some(64));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("there are several contracts (a, b): name one with --sla, or a directory for all with --output"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("several contracts (a, b): choose one with --sla, or write all of them with --output DIRECTORY"));
     let output = directory.path().join("reports");
     let all = of(&["--output", output.to_str().expect("UTF-8")]);
     assert_eq!(all.status.code(), Some(1), "the worse of the two: {all:?}");

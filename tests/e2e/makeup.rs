@@ -335,7 +335,7 @@ async fn corrections_and_windows_follow_a_component_that_is_renamed() {
     let list = super::cli::checked(&probity(&["maintenance", "list", "--json", "--state-dir", &state]).stdout);
     assert_eq!(list["windows"][0]["components"], serde_json::json!(["store"]), "{list}");
     let unknown = probity(&[&["maintenance", "add", "--component", "attic"], &start[..]].concat());
-    assert_eq!((unknown.status.code(), said(&unknown).contains("there is no component `attic`")), (Some(1), true), "{}", said(&unknown));
+    assert_eq!((unknown.status.code(), said(&unknown).contains("unknown component `attic`")), (Some(1), true), "{}", said(&unknown));
 }
 
 /// A correction of a component concerns those who belonged to it: it takes nothing out of another to which an endpoint belonged then.

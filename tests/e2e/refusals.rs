@@ -76,16 +76,16 @@ fn durations_of_flags_have_bounds() {
             if flag != "--interval" {
                 args.extend(["--interval", "30s"]);
             }
-            refused(&probity(&args), 64, &[flag, &format!("`{value}`"), "it takes"]);
+            refused(&probity(&args), 64, &[flag, &format!("`{value}`"), "Allowed: "]);
         }
     }
     for value in ["0s", "50ms", "367d", most] {
-        refused(&probity(&["sla", "explain", "--objective", "99.9", "--interval", value]), 64, &["--interval", "it takes"]);
+        refused(&probity(&["sla", "explain", "--objective", "99.9", "--interval", value]), 64, &["--interval", "Allowed: "]);
     }
     let recorded = Recorded::shared();
     let openmetrics = |more: &[&str]| recorded.probity(&[&["export", "openmetrics"], more].concat());
     for value in ["0s", "999ms", "367d", most] {
-        refused(&openmetrics(&["--step", value]), 64, &["--step", "it takes"]);
+        refused(&openmetrics(&["--step", value]), 64, &["--step", "Allowed: "]);
     }
     refused(&openmetrics(&["--from", "0000-01-01T00:00:00Z", "--to", "9999-12-31T00:00:00Z", "--step", "1s"]), 64, &["--step", "samples"]);
 }
@@ -97,7 +97,7 @@ fn a_result_that_says_two_things_is_refused() {
         (json!({"at": 0, "start": 0, "end": 1, "ok": false, "result": "success"}), "both `ok` and `result`"),
         (json!({"at": 0, "ok": "false"}), "`ok` should be true or false"),
         (json!({"at": 0, "event": "start", "ok": true}), "both an event and a result"),
-        (json!({"start": 0, "end": 1, "result": "unmeasured", "reason": "weather"}), "no reason `weather`"),
+        (json!({"start": 0, "end": 1, "result": "unmeasured", "reason": "weather"}), "unknown reason `weather`"),
     ] {
         let file = place.file("p.json", json!([{"at": 0, "ok": true}, item]).to_string());
         refused(&probity(&["export", "timeline", "--probes", &file, "--interval", "30s"]), 64, &["p.json: item 1: ", words]);
@@ -140,7 +140,7 @@ fn a_file_that_is_none_says_what_is_wrong() {
         (&directory, "directory"),
         (&place.file("utf-16", utf_16), "UTF-8"),
         (&zeros, "zero byte"),
-        (&vast("vast", 2 << 30), "more than"),
+        (&vast("vast", 2 << 30), "the limit is"),
         (&format!("{directory}/missing"), "No such file"),
     ] {
         let name = file.rsplit('/').next().expect("a name");
@@ -156,7 +156,7 @@ fn a_file_that_is_none_says_what_is_wrong() {
     refused(&probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &empty, "--period", "2026-11"]), 64, &["empty: it is empty"]);
     refused(&probity(&["export", "timeline", "--probes", &empty, "--interval", "30s"]), 64, &["empty: it is empty"]);
     let torn = place.file("torn", "{\"components\": [");
-    refused(&probity(&["export", "timeline", "--probes", &torn, "--interval", "30s"]), 64, &["torn: it is no JSON", "line 1"]);
+    refused(&probity(&["export", "timeline", "--probes", &torn, "--interval", "30s"]), 64, &["torn: invalid JSON", "line 1"]);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn an_address_that_is_none_is_a_usage_error() {
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!error.contains("command line:") && !error.contains("config"), "{error}");
     }
-    refused(&probity(&["probe", "tcp://127.0.0.1:1", "--timeout", "99999999d"]), 64, &["--timeout", "it takes"]);
+    refused(&probity(&["probe", "tcp://127.0.0.1:1", "--timeout", "99999999d"]), 64, &["--timeout", "Allowed: "]);
 }
 
 /// A name that was never recorded has no outages, and that is no answer.

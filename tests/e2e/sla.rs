@@ -84,7 +84,7 @@ fn what_a_contract_must_not_say_is_refused_with_line_and_column() {
         (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nperiod = \"monthly\"\n", "no kind of period"),
         (1, "[sla.s]\ncomponents = [\"c\"]\n", "no `objective`"),
         (4, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nobjectiv = \"98\"\n", "unknown key"),
-        (6, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[[tenant]]\nname = \"B\"\nsla = \"t\"\nfee = \"1\"\n", "no contract `t`"),
+        (6, "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\n[[tenant]]\nname = \"B\"\nsla = \"t\"\nfee = \"1\"\n", "unknown contract `t`"),
         (1, "[slaa.s]\nobjective = \"99\"\n", "unknown key"),
     ] {
         let contract = written(directory.path(), "c.toml", text);

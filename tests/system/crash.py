@@ -364,7 +364,7 @@ def command(*argv):
 
 def is_whole(state):
     code, said = command("history", "verify", "--state-dir", state)
-    assert code == 0 and said.startswith("whole"), "verify: %d %s" % (code, said)
+    assert code == 0 and said.startswith("intact"), "verify: %d %s" % (code, said)
 
 
 def in_parallel(work, items):

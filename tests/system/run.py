@@ -242,7 +242,7 @@ def test_kill_9_loses_doubles_and_invents_nothing(d):
     transitions = {k: v for k, v in pattern.findall(get(daemon.url("/metrics")))}
     code, took = daemon.end()
     assert code == 0 and took < 2, (code, took)
-    assert sh(PROBITY, "history", "verify", "--state-dir", daemon.state).stdout.startswith("whole")
+    assert sh(PROBITY, "history", "verify", "--state-dir", daemon.state).stdout.startswith("intact")
     # Every confirmed outage is one event and one counted transition.
     for n in range(10):
         rows = sh("sqlite3", os.path.join(daemon.state, "history.sqlite"), "SELECT count(*) FROM event e JOIN endpoint p ON p.id = e.endpoint WHERE p.name = 'e%d' AND e.kind = 'down'" % n).stdout.strip()
@@ -277,7 +277,7 @@ def test_a_full_disk_stops_the_figures_and_not_the_probing(d):
         until(lambda: daemon.metric('probity_endpoint_state_seconds_total{endpoint="shop",state="down"}') > 0.5, what="catching up")
         assert len(daemon.json("/api/v1/outages")["outages"]) == 1
         assert daemon.end()[0] == 0
-        assert sh(PROBITY, "history", "verify", "--state-dir", daemon.state).stdout.startswith("whole")
+        assert sh(PROBITY, "history", "verify", "--state-dir", daemon.state).stdout.startswith("intact")
     finally:
         sh("umount", "-l", state)
 

@@ -16,29 +16,29 @@ fn version() -> &'static str {
     &TEXT
 }
 
-/// Probes endpoints on a fixed schedule and keeps an availability history that survives a dispute.
+/// Probes endpoints on a fixed schedule and keeps a tamper-evident availability record.
 #[derive(Debug, Parser)]
 #[command(
     name = "probity",
     version = version(),
     about,
     propagate_version = true,
-    after_help = "Examples:\n  probity demo                      see it work in a minute, without a config\n  probity check --config my.toml    what is wrong with a config, and what it implies\n  probity run --config my.toml      the daemon\n  probity probe https://example.com one probe now, drawn as a waterfall\n\nExit codes of every command beside its own: 64 usage, 74 the output cannot be written."
+    after_help = "Examples:\n  probity demo                      a self-contained demo on loopback\n  probity check --config my.toml    validate a config and show what it implies\n  probity run --config my.toml      run the daemon\n  probity probe https://example.com probe once and show where the time went\n\nExit codes common to all commands: 64 usage error, 74 output could not be written."
 )]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
-    /// Format of the log on standard error.
+    /// Log format on standard error.
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// What to log: error, warn, info, debug, trace.
+    /// Log level: error, warn, info, debug, trace.
     #[arg(long, global = true, default_value = "info")]
     pub log: String,
 }
 
 #[derive(Debug, Args, Clone)]
 pub struct ConfigArg {
-    /// The config file [default: /etc/probity/probity.toml].
+    /// Config file [default: /etc/probity/probity.toml].
     #[arg(long, short = 'c')]
     pub config: Option<PathBuf>,
 }
@@ -51,17 +51,17 @@ impl ConfigArg {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the daemon until SIGTERM or SIGINT. SIGHUP reads the config again.
+    /// Run the daemon until SIGTERM or SIGINT. SIGHUP reloads the config.
     #[command(
-        after_help = "Exit codes: 0 ended by a signal, 69 port in use, 73 state directory unusable, 75 owned by another daemon, 78 config refused.\n\nExample:\n  probity run --config /etc/probity/probity.toml"
+        after_help = "Exit codes: 0 ended by a signal, 69 port in use, 73 state directory unusable, 75 state directory in use by another daemon, 78 invalid config.\n\nExample:\n  probity run --config /etc/probity/probity.toml"
     )]
     Run {
         #[command(flatten)]
         config: ConfigArg,
     },
-    /// Make a running daemon read its config again, over its control socket. For root and the daemon's user.
+    /// Reload the config of a running daemon over its control socket. Only root and the daemon's user may.
     #[command(
-        after_help = "Exit codes: 0 the new config is in force, 1 refused (the faults are printed), 69 no daemon answers, 78 the config names no state directory as it cannot be read.\n\nExample:\n  probity reload --state-dir /var/lib/probity"
+        after_help = "Exit codes: 0 reloaded, 1 refused (the errors are printed), 69 no running daemon, 78 the config cannot be read and --state-dir is missing.\n\nExample:\n  probity reload --state-dir /var/lib/probity"
     )]
     Reload {
         #[command(flatten)]
@@ -69,31 +69,31 @@ pub enum Command {
         #[arg(long, help = "Print JSON (schema probity-reloaded/1)")]
         json: bool,
     },
-    /// Run against servers of our own on loopback, one of which fails after 20 s. Needs no config and no network.
+    /// Run a self-contained demo on loopback. One endpoint fails after 20 s and recovers after 40 s.
     #[command(after_help = "Example:\n  probity demo --seconds 60")]
     Demo(Demo),
-    /// Check a config: every fault with line and column, then what it implies.
+    /// Validate a config: all errors with line and column, then detection times, series and disk use.
     #[command(
-        after_help = "Exit codes: 0 valid, 78 refused.\n\nExamples:\n  probity check --config my.toml\n  probity check --config my.toml --print   the effective config, secrets masked"
+        after_help = "Exit codes: 0 valid, 78 invalid.\n\nExamples:\n  probity check --config my.toml\n  probity check --config my.toml --print   show the effective config, secrets masked"
     )]
     Check(Check),
-    /// Probe one endpoint or URL now and show where the time went.
+    /// Probe one endpoint or URL once and show where the time went.
     #[command(
-        after_help = "Exit codes: 0 up, 1 down, 3 unmeasured, 64 no such endpoint or address, 78 config refused.\n\nExamples:\n  probity probe https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe --config my.toml shop-health"
+        after_help = "Exit codes: 0 up, 1 down, 3 unmeasured, 64 unknown endpoint or invalid address, 78 invalid config.\n\nExamples:\n  probity probe https://example.com/\n  probity probe tcp://db.example:5432\n  probity probe --config my.toml shop-health"
     )]
     Probe(Probe),
     /// Show the endpoints of a running daemon.
     #[command(
-        after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 69 no daemon answers.\n\nExample:\n  probity status --url http://127.0.0.1:9847"
+        after_help = "Exit codes: 0 all up, 1 some down, 3 some unknown, 69 no running daemon.\n\nExample:\n  probity status --url http://127.0.0.1:9847"
     )]
     Status(Status),
-    /// Read the history: outages, transitions, and whether it is whole.
+    /// List outages and state changes; verify, annotate, back up, restore and prune the history.
     #[command(after_help = "Examples:\n  probity history list --endpoint shop\n  probity history verify --since checkpoint.json")]
     History {
         #[command(subcommand)]
         command: History,
     },
-    /// Declare, list and cancel maintenance at run time. Probing goes on; contracts decide what they admit.
+    /// Schedule, list and cancel maintenance windows. Probing continues; contracts decide what counts.
     #[command(
         after_help = "Examples:\n  probity maintenance add --component checkout --start 2026-12-06T02:00 --duration 2h --reason \"PostgreSQL 18\"\n  probity maintenance list"
     )]
@@ -101,43 +101,43 @@ pub enum Command {
         #[command(subcommand)]
         command: Maintenance,
     },
-    /// Contracts: met, missed or undetermined, and the credit that is due.
+    /// Evaluate contracts (SLAs): met, missed or undetermined, and the credit due.
     #[command(after_help = "Examples:\n  probity sla explain --objective 99.999 --interval 30s\n  probity sla evaluate --period 2026-11")]
     Sla {
         #[command(subcommand)]
         command: Sla,
     },
-    /// Write Prometheus rules for a config, with promtool's unit tests of them.
+    /// Write Prometheus rules for a config, with promtool unit tests.
     #[command(
-        after_help = "Exit codes: 0 written, 73 the directory cannot be written, 78 config refused.\n\nExamples:\n  probity rules --config my.toml --output /etc/prometheus/rules\n  promtool check rules /etc/prometheus/rules/probity-rules.yml\n  promtool test rules /etc/prometheus/rules/probity-rules-test.yml"
+        after_help = "Exit codes: 0 written, 73 the directory cannot be written, 78 invalid config.\n\nExamples:\n  probity rules --config my.toml --output /etc/prometheus/rules\n  promtool check rules /etc/prometheus/rules/probity-rules.yml\n  promtool test rules /etc/prometheus/rules/probity-rules-test.yml"
     )]
     Rules {
         #[command(flatten)]
         config: ConfigArg,
-        #[arg(long, help = "The directory to write probity-rules.yml and probity-rules-test.yml into")]
+        #[arg(long, help = "Directory for probity-rules.yml and probity-rules-test.yml")]
         output: PathBuf,
         #[arg(
             long,
             value_name = "URL",
             default_value = crate::expose::rules::OWN_RUNBOOK,
-            help = "The runbook that alerts link to, without #; the default is the page that the daemon itself serves"
+            help = "Runbook that alerts link to, without #; by default the page that the daemon serves"
         )]
         runbook_url: String,
         #[arg(long, help = "Print JSON (schema probity-rules/1)")]
         json: bool,
     },
-    /// What this config would have shown for given outages, in simulated time.
+    /// Simulate what this config would report for given outages.
     #[command(
-        after_help = "Exit codes: 0 simulated, 64 usage or outages that cannot be read, 78 config refused.\n\nExamples:\n  probity simulate --config my.toml --days 30 --outages outages.json\n  probity simulate --config my.toml --days 30 --seed 7    random outages\n\noutages.json: [{\"endpoint\": \"shop\", \"from\": \"2026-11-03T10:00:00Z\", \"to\": \"2026-11-03T10:00:40Z\"}]"
+        after_help = "Exit codes: 0 simulated, 64 usage error or unreadable outages, 78 invalid config.\n\nExamples:\n  probity simulate --config my.toml --days 30 --outages outages.json\n  probity simulate --config my.toml --days 30 --seed 7    random outages\n\noutages.json: [{\"endpoint\": \"shop\", \"from\": \"2026-11-03T10:00:00Z\", \"to\": \"2026-11-03T10:00:40Z\"}]"
     )]
     Simulate(Simulate),
-    /// Write out what is recorded.
+    /// Export the record as a timeline, as events or for Prometheus.
     #[command(after_help = "Examples:\n  probity export timeline > timeline.json\n  probity export journal --tallies > journal.jsonl")]
     Export {
         #[command(subcommand)]
         command: Export,
     },
-    /// Notifications.
+    /// Test notifications.
     #[command(after_help = "Example:\n  probity notify test ops")]
     Notify {
         #[command(subcommand)]
@@ -146,7 +146,7 @@ pub enum Command {
     /// Print shell completions.
     #[command(after_help = "Example:\n  probity completions bash > /etc/bash_completion.d/probity")]
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page, of all or of one command.
+    /// Print the manual page of probity or of one command.
     #[command(after_help = "Examples:\n  probity man > probity.1\n  probity man sla report > probity-sla-report.1")]
     Man {
         /// The command, such as `sla report`.
@@ -156,10 +156,10 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Address of metrics, API and page.
+    /// Listen address of metrics, API and page.
     #[arg(long, default_value = crate::config::listen::DEFAULT_LISTEN)]
     pub listen: std::net::SocketAddr,
-    /// End by itself after this many seconds.
+    /// Stop after this many seconds.
     #[arg(long)]
     pub seconds: Option<u64>,
 }
@@ -168,7 +168,7 @@ pub struct Demo {
 pub struct Check {
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Print the effective config with all defaults, secrets masked.
+    /// Print the effective config with all defaults; secrets are masked.
     #[arg(long)]
     pub print: bool,
     #[arg(long, help = "Print JSON (schema probity-check/1)")]
@@ -177,11 +177,11 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Probe {
-    /// A name from the config, or an address: http://, https://, tcp://, tls://, icmp://, dns://SERVER/NAME/TYPE.
+    /// An endpoint name from the config, or an address: http://, https://, tcp://, tls://, icmp://, dns://SERVER/NAME/TYPE.
     pub target: String,
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Timeout of an address given here, such as 5s.
+    /// Timeout for an address, such as 5s.
     #[arg(long, default_value = "10s")]
     pub timeout: String,
     #[arg(long, help = "Print JSON (schema probity-probe/1)")]
@@ -190,12 +190,12 @@ pub struct Probe {
 
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Where the daemon listens [default: as in the config, else http://127.0.0.1:9847].
+    /// URL of the daemon [default: as in the config, else http://127.0.0.1:9847].
     #[arg(long)]
     pub url: Option<String>,
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Show again every two seconds until interrupted.
+    /// Refresh every two seconds until interrupted.
     #[arg(long)]
     pub watch: bool,
     #[arg(long, help = "Print JSON (schema probity-endpoints/1)")]
@@ -204,7 +204,7 @@ pub struct Status {
 
 #[derive(Debug, Args, Clone)]
 pub struct Place {
-    /// The state directory [default: as in the config].
+    /// State directory [default: as in the config].
     #[arg(long)]
     pub state_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -213,114 +213,114 @@ pub struct Place {
 
 #[derive(Debug, Subcommand)]
 pub enum History {
-    /// List outages, or transitions, newest first.
+    /// List outages or state changes, newest first.
     #[command(
-        after_help = "Exit codes: 0 listed, 64 no such endpoint, 73 no history there.\n\nExamples:\n  probity history list --endpoint shop --since 2026-11-01T00:00:00Z\n  probity history list --transitions"
+        after_help = "Exit codes: 0 listed, 64 unknown endpoint, 73 no history found.\n\nExamples:\n  probity history list --endpoint shop --since 2026-11-01T00:00:00Z\n  probity history list --transitions"
     )]
     List {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Only of this endpoint")]
+        #[arg(long, help = "Only this endpoint")]
         endpoint: Option<String>,
-        #[arg(long, help = "Only what was not over before this instant (RFC 3339)")]
+        #[arg(long, help = "Only what ended after this time, or has not ended (RFC 3339)")]
         since: Option<String>,
-        #[arg(long, default_value_t = 100, help = "At most so many")]
+        #[arg(long, default_value_t = 100, help = "Maximum number of rows")]
         limit: usize,
-        #[arg(long, help = "Every event that changed a state, in place of outages")]
+        #[arg(long, help = "List state changes instead of outages")]
         transitions: bool,
         #[arg(long, help = "Print JSON (schema probity-outages/1 or probity-transitions/1)")]
         json: bool,
     },
-    /// Recompute every hash of the history and check every signature.
+    /// Recompute every hash of the history and verify every signature.
     #[command(
-        after_help = "Exit codes: 0 whole, 1 altered, 3 not provable or forked by restore, 73 no history there.\n\nExamples:\n  probity history verify --state-dir /var/lib/probity\n  curl -s http://127.0.0.1:9847/checkpoint > today.json    keep it elsewhere; later:\n  probity history verify --since today.json"
+        after_help = "Exit codes: 0 intact, 1 altered, 3 not provable or forked by a restore, 73 no history found.\n\nExamples:\n  probity history verify --state-dir /var/lib/probity\n  curl -s http://127.0.0.1:9847/checkpoint > today.json    store it on another machine; later:\n  probity history verify --since today.json"
     )]
     Verify {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "A checkpoint that left the machine earlier (a file)")]
+        #[arg(long, help = "Checkpoint file that was stored elsewhere earlier")]
         since: Option<PathBuf>,
-        #[arg(long, help = "The public key that must have signed, in hexadecimal [default: the state directory's, else any one]")]
+        #[arg(long, help = "Public key that must have signed, in hexadecimal [default: the state directory's, else any]")]
         key: Option<String>,
         #[arg(long, help = "Print JSON (schema probity-verify/1)")]
         json: bool,
     },
-    /// Add words to an event of a running daemon's history. Nothing is changed by them.
+    /// Attach a note to an event of a running daemon. No figure changes.
     #[command(
-        after_help = "Exit codes: 0 recorded, 1 refused, 69 no daemon answers.\n\nExample:\n  probity history annotate --seq 41 --text \"caused by the storage upgrade\" --by anna"
+        after_help = "Exit codes: 0 recorded, 1 refused, 69 no running daemon.\n\nExample:\n  probity history annotate --seq 41 --text \"caused by the storage upgrade\" --by anna"
     )]
     Annotate {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "The event's number")]
+        #[arg(long, help = "Number of the event")]
         seq: u64,
-        #[arg(long, help = "The words")]
+        #[arg(long, help = "Text of the note")]
         text: String,
-        #[arg(long, help = "Who says so; the user id is recorded anyway")]
+        #[arg(long, help = "Your name for the record; the Unix user id is always recorded")]
         by: Option<String>,
         #[arg(long, help = "Print JSON (schema probity-correction/1)")]
         json: bool,
     },
-    /// Take time out of reports, page and API of a running daemon by a new event. Raw counters and events stay.
+    /// Exclude a time range from reports, page and API. The exclusion is an event; raw data is kept.
     #[command(
-        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage, 69 no daemon answers.\n\nExample:\n  probity history exclude --component checkout --from 2026-11-10T12:00:00Z --to 2026-11-10T12:30:00Z --reason \"both sides agreed: a test\" --by anna"
+        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage error, 69 no running daemon.\n\nExample:\n  probity history exclude --component checkout --from 2026-11-10T12:00:00Z --to 2026-11-10T12:30:00Z --reason \"both sides agreed: a test\" --by anna"
     )]
     Exclude {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "A component; may be given several times")]
+        #[arg(long, help = "Component; can be repeated")]
         component: Vec<String>,
-        #[arg(long, help = "An endpoint; may be given several times")]
+        #[arg(long, help = "Endpoint; can be repeated")]
         endpoint: Vec<String>,
-        #[arg(long, help = "Begin (RFC 3339)")]
+        #[arg(long, help = "Start (RFC 3339)")]
         from: String,
         #[arg(long, help = "End (RFC 3339)")]
         to: String,
-        #[arg(long, help = "Why")]
+        #[arg(long, help = "Reason")]
         reason: String,
-        #[arg(long, help = "Who says so; the user id is recorded anyway")]
+        #[arg(long, help = "Your name for the record; the Unix user id is always recorded")]
         by: Option<String>,
         #[arg(long, help = "Print JSON (schema probity-correction/1)")]
         json: bool,
     },
-    /// Forget events of long ago in a running daemon's history; a signed stub keeps every checkpoint. Time before is unknown from then on.
+    /// Delete events older than a date. Checkpoints stay verifiable; figures before the date become unknown.
     #[command(
-        after_help = "Exit codes: 0 pruned, 1 refused, 64 usage, 69 no daemon answers.\n\nExample:\n  probity history prune --before 2025-01-01T00:00:00Z --by anna"
+        after_help = "Exit codes: 0 pruned, 1 refused, 64 usage error, 69 no running daemon.\n\nExample:\n  probity history prune --before 2025-01-01T00:00:00Z --by anna"
     )]
     Prune {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Events of before this instant go (RFC 3339)")]
+        #[arg(long, help = "Delete events before this time (RFC 3339)")]
         before: String,
-        #[arg(long, help = "Who says so; the user id is recorded anyway")]
+        #[arg(long, help = "Your name for the record; the Unix user id is always recorded")]
         by: Option<String>,
         #[arg(long, help = "Print JSON (schema probity-pruned/1)")]
         json: bool,
     },
-    /// Copy the history to a file, while the daemon runs or not.
+    /// Copy the history to a file. The daemon may be running.
     #[command(
-        after_help = "Exit codes: 0 copied, 73 the history or the file cannot be used.\n\nExample:\n  probity history backup --to /var/backups/probity.sqlite"
+        after_help = "Exit codes: 0 copied, 73 the history cannot be read or the file cannot be written.\n\nExample:\n  probity history backup --to /var/backups/probity.sqlite"
     )]
     Backup {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "The file; it must not exist")]
+        #[arg(long, help = "New file; an existing file is never overwritten")]
         to: PathBuf,
         #[arg(long, help = "Print JSON (schema probity-backup/1)")]
         json: bool,
     },
-    /// Put a backup in place of the history of a stopped daemon. What came after it becomes unknown time; the chain says so.
+    /// Replace the history of a stopped daemon with a backup. Time after the backup becomes unknown.
     #[command(
-        after_help = "Exit codes: 0 restored, 73 cannot be used, 75 a daemon runs on it.\n\nExample:\n  probity history restore /var/backups/probity.sqlite --state-dir /var/lib/probity"
+        after_help = "Exit codes: 0 restored, 73 the backup or the directory cannot be used, 75 a daemon is running.\n\nExample:\n  probity history restore /var/backups/probity.sqlite --state-dir /var/lib/probity"
     )]
     Restore {
-        /// The backup.
+        /// Backup file.
         from: PathBuf,
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Who says so")]
+        #[arg(long, help = "Your name for the record")]
         by: Option<String>,
-        #[arg(long, help = "Take a backup that does not verify: what is wrong in it stays wrong")]
+        #[arg(long, help = "Accept a backup that fails verification; its errors stay in the history")]
         unverified: bool,
         #[arg(long, help = "Print JSON (schema probity-restored/1)")]
         json: bool,
@@ -331,15 +331,15 @@ pub enum History {
 pub struct Simulate {
     #[command(flatten)]
     pub config: ConfigArg,
-    #[arg(long, default_value_t = 30, help = "Days to simulate")]
+    #[arg(long, default_value_t = 30, help = "Number of days to simulate")]
     pub days: u64,
-    #[arg(long, default_value = "2026-11-01T00:00:00Z", help = "When the simulation begins (RFC 3339)")]
+    #[arg(long, default_value = "2026-11-01T00:00:00Z", help = "Start of the simulation (RFC 3339)")]
     pub from: String,
-    #[arg(long, help = "True outages (a JSON file); left out: random ones from the seed")]
+    #[arg(long, help = "True outages, as a JSON file [default: random ones from the seed]")]
     pub outages: Option<PathBuf>,
-    #[arg(long, default_value_t = 1, help = "Of everything random: response times, loss, outages")]
+    #[arg(long, default_value_t = 1, help = "Random seed for response times, loss and outages")]
     pub seed: u64,
-    #[arg(long, default_value_t = 0.0, help = "Share of probes that fail by themselves")]
+    #[arg(long, default_value_t = 0.0, help = "Fraction of probes lost at random (0 to 1)")]
     pub loss: f64,
     #[arg(long, help = "Print JSON (schema probity-simulation/1)")]
     pub json: bool,
@@ -347,27 +347,27 @@ pub struct Simulate {
 
 #[derive(Debug, Subcommand)]
 pub enum Maintenance {
-    /// Declare a window of a running daemon; never for time past. Says what each contract will admit.
+    /// Schedule a maintenance window, never retroactively. Shows how each contract will count it.
     #[command(
-        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage, 69 no daemon answers.\n\nExamples:\n  probity maintenance add --component checkout --start 2026-12-06T02:00 --time-zone Europe/Helsinki --duration 2h --reason \"PostgreSQL 18\" --by anna\n  probity maintenance add --id patching --endpoint db --start 2026-12-01T22:00 --every Tue --duration 30m --reason \"kernel updates\""
+        after_help = "Exit codes: 0 recorded, 1 refused, 64 usage error, 69 no running daemon.\n\nExamples:\n  probity maintenance add --component checkout --start 2026-12-06T02:00 --time-zone Europe/Helsinki --duration 2h --reason \"PostgreSQL 18\" --by anna\n  probity maintenance add --id patching --endpoint db --start 2026-12-01T22:00 --every Tue --duration 30m --reason \"kernel updates\""
     )]
     Add(MaintenanceAdd),
-    /// List every window that was declared.
-    #[command(after_help = "Exit codes: 0 listed, 73 no history there.\n\nExample:\n  probity maintenance list --state-dir /var/lib/probity")]
+    /// List all maintenance windows.
+    #[command(after_help = "Exit codes: 0 listed, 73 no history found.\n\nExample:\n  probity maintenance list --state-dir /var/lib/probity")]
     List {
         #[command(flatten)]
         place: Place,
         #[arg(long, help = "Print JSON (schema probity-maintenance/1)")]
         json: bool,
     },
-    /// End a window of a running daemon from now on.
-    #[command(after_help = "Exit codes: 0 recorded, 1 refused, 69 no daemon answers.\n\nExample:\n  probity maintenance cancel patching --by anna")]
+    /// End a maintenance window now.
+    #[command(after_help = "Exit codes: 0 recorded, 1 refused, 69 no running daemon.\n\nExample:\n  probity maintenance cancel patching --by anna")]
     Cancel {
-        /// Its id.
+        /// Id of the window.
         id: String,
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Who says so; the user id is recorded anyway")]
+        #[arg(long, help = "Your name for the record; the Unix user id is always recorded")]
         by: Option<String>,
         #[arg(long, help = "Print JSON (schema probity-maintenance-cancelled/1)")]
         json: bool,
@@ -378,25 +378,25 @@ pub enum Maintenance {
 pub struct MaintenanceAdd {
     #[command(flatten)]
     pub place: Place,
-    #[arg(long, help = "The window's id [default: made of the time]")]
+    #[arg(long, help = "Id of the window [default: derived from the time]")]
     pub id: Option<String>,
-    #[arg(long, help = "A component that it concerns; may be given several times. Neither this nor --endpoint: everything")]
+    #[arg(long, help = "Affected component; can be repeated [default: everything, unless --endpoint is given]")]
     pub component: Vec<String>,
-    #[arg(long, help = "An endpoint that it concerns; may be given several times")]
+    #[arg(long, help = "Affected endpoint; can be repeated")]
     pub endpoint: Vec<String>,
-    #[arg(long, help = "When it begins: 2026-12-06T02:00 on the clock of --time-zone, or with Z or an offset")]
+    #[arg(long, help = "Start: 2026-12-06T02:00 in --time-zone, or with Z or an offset")]
     pub start: String,
-    #[arg(long, help = "How long: 2h")]
+    #[arg(long, help = "Duration, such as 2h")]
     pub duration: String,
-    #[arg(long, help = "A name of the IANA database [default: UTC]")]
+    #[arg(long, help = "IANA time zone [default: UTC]")]
     pub time_zone: Option<String>,
-    #[arg(long, help = "Repeat on this weekday (Mon to Sun); may be given several times")]
+    #[arg(long, help = "Repeat on this weekday (Mon to Sun); can be repeated")]
     pub every: Vec<String>,
-    #[arg(long, help = "When it was announced (RFC 3339): a claim; the moment it is recorded is kept beside it")]
+    #[arg(long, help = "When it was announced (RFC 3339). This is recorded as a claim, beside the time of recording")]
     pub announced_at: Option<String>,
-    #[arg(long, help = "Why")]
+    #[arg(long, help = "Reason")]
     pub reason: String,
-    #[arg(long, help = "Who says so; the user id is recorded anyway")]
+    #[arg(long, help = "Your name for the record; the Unix user id is always recorded")]
     pub by: Option<String>,
     #[arg(long, help = "Print JSON (schema probity-maintenance-added/1)")]
     pub json: bool,
@@ -404,35 +404,35 @@ pub struct MaintenanceAdd {
 
 #[derive(Debug, Subcommand)]
 pub enum Sla {
-    /// Judge contracts over a period, on this host's history, on timeline files, or on a running daemon.
+    /// Evaluate contracts over a period, from this host's history, timeline files or a running daemon.
     #[command(
-        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined or not recorded, 64 usage, 69 no daemon answers, 73 no history there, 78 contract refused.\n\nExamples:\n  probity sla evaluate --period 2026-11\n  probity sla evaluate --contract contract.toml --timeline timeline.json --period 2026-11 --json\n  probity sla evaluate --contract contract.toml --url http://127.0.0.1:9847 --period 2026-11"
+        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined or not recorded, 64 usage error, 69 no running daemon, 73 no history found, 78 invalid contract. If terms changed during the period, the code is the worse one of both verdicts.\n\nExamples:\n  probity sla evaluate --period 2026-11\n  probity sla evaluate --contract contract.toml --timeline timeline.json --period 2026-11 --json\n  probity sla evaluate --contract contract.toml --url http://127.0.0.1:9847 --period 2026-11"
     )]
     Evaluate(SlaEvaluate),
-    /// The signed report of a period: figures, outages, arithmetic and proof, in the language of its reader.
+    /// Create the signed report of a period, with outages, calculation and proof, in six languages.
     #[command(
-        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined, not recorded or not settled, 64 usage, 73 no history there, 78 config refused.\n\nExamples:\n  probity sla report --sla standard --period 2026-11 --format html --lang fi > report.html\n  probity sla report --sla standard --period 2026-11 --tenant B --output /srv/reports"
+        after_help = "Exit codes: 0 met, 1 missed, 3 undetermined, not recorded or not settled, 64 usage error, 73 no history found, 78 invalid config. If terms changed during the period, the code is the worse one of both verdicts.\n\nExamples:\n  probity sla report --sla standard --period 2026-11 --format html --lang fi > report.html\n  probity sla report --sla standard --period 2026-11 --tenant B --output /srv/reports"
     )]
     Report(SlaReport),
-    /// Recompute a report offline from exported events, and name the first figure that differs.
+    /// Recompute a report offline from exported events and name the first difference.
     #[command(
-        after_help = "Exit codes: 0 every figure follows from the events, 1 something differs, 64 a file cannot be read.\n\nExample:\n  probity export journal --tallies > journal.jsonl\n  probity sla verify report.json --events journal.jsonl"
+        after_help = "Exit codes: 0 every figure follows from the events, 1 a difference was found, 64 a file cannot be read.\n\nExample:\n  probity export journal --tallies > journal.jsonl\n  probity sla verify report.json --events journal.jsonl"
     )]
     Verify {
-        /// The report (JSON).
+        /// Report (JSON).
         report: PathBuf,
-        #[arg(long, help = "The exported events (probity export journal --tallies)")]
+        #[arg(long, help = "Exported events (probity export journal --tallies)")]
         events: PathBuf,
-        #[arg(long, help = "A checkpoint that left the machine earlier: nothing before it was rewritten")]
+        #[arg(long, help = "Checkpoint file that was stored elsewhere earlier; shows that nothing before it was rewritten")]
         since: Option<PathBuf>,
-        #[arg(long, help = "The public key that must have signed the report, in hexadecimal")]
+        #[arg(long, help = "Public key that must have signed the report, in hexadecimal")]
         key: Option<String>,
         #[arg(long, help = "Print JSON (schema probity-report-verified/1)")]
         json: bool,
     },
-    /// What an objective means in time, and what an interval can and cannot prove of it.
+    /// Show what an objective (SLO) means in time, and what a probe interval can prove.
     #[command(
-        after_help = "Exit codes: 0 explained, 64 usage, 78 contract refused.\n\nExamples:\n  probity sla explain --objective 99.999 --interval 30s\n  probity sla explain --contract contract.toml"
+        after_help = "Exit codes: 0 explained, 64 usage error, 78 invalid contract.\n\nExamples:\n  probity sla explain --objective 99.999 --interval 30s\n  probity sla explain --contract contract.toml"
     )]
     Explain(SlaExplain),
 }
@@ -441,15 +441,15 @@ pub enum Sla {
 pub struct SlaEvaluate {
     #[command(flatten)]
     pub place: Place,
-    #[arg(long, help = "The contracts [default: those of the config]")]
+    #[arg(long, help = "File with contracts [default: the config]")]
     pub contract: Option<PathBuf>,
-    #[arg(long, help = "A timeline file (probity-timeline/2 or /1); given several times, they are merged by quorum")]
+    #[arg(long, help = "Timeline file (probity-timeline/2 or /1); several are merged by quorum")]
     pub timeline: Vec<PathBuf>,
-    #[arg(long, help = "A running daemon to take the timeline from; may be given several times")]
+    #[arg(long, help = "URL of a running daemon to read the timeline from; can be repeated")]
     pub url: Vec<String>,
-    #[arg(long, help = "How many timelines must say down [default: more than half of those present, at least 2]")]
+    #[arg(long, help = "Number of timelines that must agree on down [default: more than half of those present, at least 2]")]
     pub quorum: Option<usize>,
-    #[arg(long, help = "2026-11, 2026-Q4, 2026, or for rolling windows the instant it ends [default: the present one]")]
+    #[arg(long, help = "2026-11, 2026-Q4, 2026, or the end of a rolling window [default: the current period]")]
     pub period: Option<String>,
     #[arg(long, help = "Only this contract")]
     pub sla: Option<String>,
@@ -461,33 +461,33 @@ pub struct SlaEvaluate {
 pub struct SlaReport {
     #[command(flatten)]
     pub place: Place,
-    #[arg(long, help = "The contracts [default: those of the config]")]
+    #[arg(long, help = "File with contracts [default: the config]")]
     pub contract: Option<PathBuf>,
-    #[arg(long, help = "Only this contract [default: all, with --output; else the only one]")]
+    #[arg(long, help = "Only this contract [default: all with --output, else the only one]")]
     pub sla: Option<String>,
-    #[arg(long, help = "2026-11, 2026-Q4, 2026, or for rolling windows the instant it ends [default: the period before the present one]")]
+    #[arg(long, help = "2026-11, 2026-Q4, 2026, or the end of a rolling window [default: the previous period]")]
     pub period: Option<String>,
     #[arg(long, help = "json, md, html or csv (the outages)", default_value = "json", value_parser = ["json", "md", "html", "csv"])]
     pub format: String,
-    #[arg(long, value_enum, default_value = "en", help = "Language of words, numbers and dates")]
+    #[arg(long, value_enum, default_value = "en", help = "Language of text, numbers and dates")]
     pub lang: crate::expose::report::words::Language,
-    #[arg(long, help = "Only this tenant, with nobody else's figures")]
+    #[arg(long, help = "Only this tenant, without any other customer's data")]
     pub tenant: Option<String>,
-    #[arg(long, help = "Write every format into this directory, of every contract unless --sla names one")]
+    #[arg(long, help = "Write all formats into this directory, for all contracts unless --sla names one")]
     pub output: Option<PathBuf>,
-    #[arg(long, help = "Also when the period is not settled to its end")]
+    #[arg(long, help = "Allow a report of a period that is not settled to its end")]
     pub provisional: bool,
-    #[arg(long, help = "The signature of the report that this one replaces")]
+    #[arg(long, help = "Signature of the report that this one replaces")]
     pub replaces: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct SlaExplain {
-    #[arg(long, help = "The objective in percent, without a contract")]
+    #[arg(long, help = "Objective (SLO) in percent, without a contract")]
     pub objective: Option<String>,
-    #[arg(long, help = "How often is probed [default: 30s, or the config's]")]
+    #[arg(long, help = "Probe interval [default: 30s, or as in the config]")]
     pub interval: Option<String>,
-    #[arg(long, help = "Contracts to explain")]
+    #[arg(long, help = "File with contracts to explain")]
     pub contract: Option<PathBuf>,
     #[arg(long, help = "Only this contract")]
     pub sla: Option<String>,
@@ -497,66 +497,66 @@ pub struct SlaExplain {
 
 #[derive(Debug, Subcommand)]
 pub enum Export {
-    /// Outages and unknown time of every component as JSON (schema probity-timeline/2).
+    /// Export outages and unknown time of every component as JSON (schema probity-timeline/2).
     #[command(
-        after_help = "Exit codes: 0 written, 64 usage or results that cannot be judged, 73 no history there.\n\nExamples:\n  probity export timeline --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"
+        after_help = "Exit codes: 0 written, 64 usage error or invalid results, 73 no history found.\n\nExamples:\n  probity export timeline --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"
     )]
     Timeline {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Begin of the period (RFC 3339) [default: 30 days before its end]")]
+        #[arg(long, help = "Start of the period (RFC 3339) [default: 30 days before its end]")]
         from: Option<String>,
         #[arg(long, help = "End of the period (RFC 3339) [default: now]")]
         to: Option<String>,
         #[command(flatten)]
         raw: Box<RawProbes>,
     },
-    /// States and seconds of every endpoint with time stamps, for `promtool tsdb create-blocks-from openmetrics`.
+    /// Export states and seconds with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
     #[command(
-        after_help = "Exit codes: 0 written, 73 no history there.\n\nExample:\n  probity export openmetrics --from 2026-10-01T00:00:00Z --step 60s > past.om\n  promtool tsdb create-blocks-from openmetrics past.om /var/lib/prometheus/data"
+        after_help = "Exit codes: 0 written, 73 no history found.\n\nExample:\n  probity export openmetrics --from 2026-10-01T00:00:00Z --step 60s > past.om\n  promtool tsdb create-blocks-from openmetrics past.om /var/lib/prometheus/data"
     )]
     Openmetrics {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Begin of the period (RFC 3339) [default: 30 days before its end]")]
+        #[arg(long, help = "Start of the period (RFC 3339) [default: 30 days before its end]")]
         from: Option<String>,
         #[arg(long, help = "End of the period (RFC 3339) [default: now]")]
         to: Option<String>,
         #[arg(long, default_value = "60s", help = "Time between two samples")]
         step: String,
     },
-    /// Every event as a line of JSON, with its hash.
-    #[command(after_help = "Exit codes: 0 written, 73 no history there.\n\nExample:\n  probity export journal --state-dir /var/lib/probity > journal.jsonl")]
+    /// Export every event as a line of JSON, with its hash.
+    #[command(after_help = "Exit codes: 0 written, 73 no history found.\n\nExample:\n  probity export journal --state-dir /var/lib/probity > journal.jsonl")]
     Journal {
         #[command(flatten)]
         place: Place,
-        #[arg(long, default_value_t = 1, help = "Begin with this event")]
+        #[arg(long, default_value_t = 1, help = "Start at this event")]
         seq: u64,
-        #[arg(long, help = "Let the sealed tallies follow: slots, latency and single results, which `sla verify` recomputes from them")]
+        #[arg(long, help = "Also export the sealed hourly aggregates (`sla verify` needs them for slots and latency)")]
         tallies: bool,
     },
 }
 
-/// Raw results to judge in place of a history.
+/// Raw results to evaluate instead of a history.
 #[derive(Debug, Args)]
 pub struct RawProbes {
-    #[arg(long, help = "Judge raw results from this JSON file in place of the history", requires = "interval")]
+    #[arg(long, help = "Evaluate raw results from this JSON file instead of the history", requires = "interval")]
     pub probes: Option<PathBuf>,
-    #[arg(long, help = "How often they were probed, such as 30s")]
+    #[arg(long, help = "Interval of the raw results, such as 30s")]
     pub interval: Option<String>,
-    #[arg(long, default_value = "0", help = "Share of the interval by which slots are moved")]
+    #[arg(long, default_value = "0", help = "Fraction of the interval by which probes are spread")]
     pub jitter: String,
-    #[arg(long, default_value = "500ms", help = "How late a probe may start")]
+    #[arg(long, default_value = "500ms", help = "Maximum start delay of a probe")]
     pub late_after: String,
     #[arg(long, default_value = "10s", help = "Timeout of a probe")]
     pub timeout: String,
-    #[arg(long, default_value = "1s", help = "Time from a failed probe to its re-probe")]
+    #[arg(long, default_value = "1s", help = "Delay between a failed probe and its retry")]
     pub retry_interval: String,
-    #[arg(long, default_value_t = 1, help = "Failures in a row that confirm an outage")]
+    #[arg(long, default_value_t = 1, help = "Consecutive failures that confirm an outage")]
     pub down_after: u32,
-    #[arg(long, default_value_t = 1, help = "Successes in a row that end one")]
+    #[arg(long, default_value_t = 1, help = "Consecutive successes that end an outage")]
     pub up_after: u32,
-    #[arg(long, help = "How many vantages must say down")]
+    #[arg(long, help = "Number of vantages that must agree on down")]
     pub quorum: Option<usize>,
 }
 
@@ -564,10 +564,10 @@ pub struct RawProbes {
 pub enum Notify {
     /// Send a test notification to one receiver of the config.
     #[command(
-        after_help = "Exit codes: 0 delivered, 1 not delivered, 64 no such receiver, 78 config refused.\n\nExample:\n  probity notify test ops --config my.toml"
+        after_help = "Exit codes: 0 delivered, 1 not delivered, 64 unknown receiver, 78 invalid config.\n\nExample:\n  probity notify test ops --config my.toml"
     )]
     Test {
-        /// The receiver, as the config names it.
+        /// Name of the receiver in the config.
         name: String,
         #[command(flatten)]
         config: ConfigArg,

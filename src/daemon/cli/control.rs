@@ -28,7 +28,10 @@ pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value)
     let answer = match exchange(&path, request) {
         Ok(answer) => answer,
         Err(why) => {
-            say_error(format_args!("probity: no daemon answers at {}: {why}; this is recorded by a running daemon only", path.display()));
+            say_error(format_args!(
+                "probity: no running daemon at {}: {why}. Only a running daemon can do this; start it, or name its state directory with --state-dir",
+                path.display()
+            ));
             return Exit::Unavailable;
         }
     };

@@ -101,7 +101,7 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
 }
 
 fn usage(option: &str) -> Exit {
-    say_error(format_args!("probity: {option} is no instant; write it as 2026-11-01T00:00:00Z"));
+    say_error(format_args!("probity: invalid time in {option}; write it as 2026-11-01T00:00:00Z"));
     Exit::Usage
 }
 

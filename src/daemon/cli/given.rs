@@ -18,19 +18,19 @@ pub const LONGEST: Ms = 366 * 86_400_000;
 /// The text of a file.
 pub fn text(path: &Path) -> Result<String, String> {
     let told = |why: String| format!("{}: {why}", path.display());
-    let file = std::fs::File::open(path).map_err(|e| told(format!("it cannot be read: {e}")))?;
+    let file = std::fs::File::open(path).map_err(|e| told(format!("cannot be read: {e}")))?;
     let mut bytes = Vec::new();
     let size = file.metadata().map_err(|e| told(e.to_string()))?.len();
     if size > FILE_LIMIT {
-        return Err(told(format!("it has {size} bytes, more than {FILE_LIMIT}; give the part that is meant")));
+        return Err(told(format!("the file has {size} bytes; the limit is {FILE_LIMIT}")));
     }
-    file.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(|e| told(format!("it cannot be read: {e}")))?;
+    file.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(|e| told(format!("cannot be read: {e}")))?;
     if bytes.is_empty() {
         return Err(told("it is empty".into()));
     }
     let text = String::from_utf8(bytes).map_err(|_| told("it is no UTF-8 text; save it as UTF-8".into()))?;
     match text.find('\0') {
-        Some(at) => Err(told(format!("it is no text: there is a zero byte at {at}"))),
+        Some(at) => Err(told(format!("not a text file: zero byte at offset {at}"))),
         None => Ok(text),
     }
 }
@@ -38,7 +38,7 @@ pub fn text(path: &Path) -> Result<String, String> {
 /// The JSON in a file.
 pub fn json(path: &Path) -> Result<Value, String> {
     let text = text(path)?;
-    serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| format!("{}: it is no JSON: {e}", path.display()))
+    serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|e| format!("{}: invalid JSON: {e}", path.display()))
 }
 
 /// A length within bounds; the refusal names the flag.
@@ -51,7 +51,7 @@ pub fn duration(flag: &str, text: &str, least: Ms) -> Result<Ms, Exit> {
 
 /// Says what a flag takes in place of what it was given.
 pub fn out_of_range(flag: &str, found: impl std::fmt::Display, takes: impl std::fmt::Display) -> Exit {
-    say_error(format_args!("probity: --{flag} `{found}`: it takes {takes}"));
+    say_error(format_args!("probity: invalid --{flag} `{found}`. Allowed: {takes}"));
     Exit::Usage
 }
 

@@ -25,7 +25,7 @@ pub fn run(command: &History) -> Exit {
         History::List { place, endpoint, since, limit, transitions, json } => {
             let since = match since.as_deref().map(parse_utc) {
                 Some(None) => {
-                    say_error(format_args!("probity: --since is no instant; write it as 2026-11-01T00:00:00Z"));
+                    say_error(format_args!("probity: invalid time in --since; write it as 2026-11-01T00:00:00Z"));
                     return Exit::Usage;
                 }
                 since => since.flatten().unwrap_or(0),
@@ -40,12 +40,12 @@ pub fn run(command: &History) -> Exit {
         }
         History::Annotate { place, seq, text, by, json } => {
             let request = json!({"do": "annotate", "seq": seq, "text": text, "by": by});
-            control::ask(place, &request, *json, |a| format!("the annotation of event {seq} is recorded as of {}\n", a["recorded_at"].as_str().unwrap_or("-")))
+            control::ask(place, &request, *json, |a| format!("note on event {seq} recorded at {}\n", a["recorded_at"].as_str().unwrap_or("-")))
         }
         History::Exclude { place, component, endpoint, from, to, reason, by, json } => {
             let request = json!({"do": "exclude", "components": component, "endpoints": endpoint, "from": from, "to": to, "reason": reason, "by": by});
             control::ask(place, &request, *json, |a| {
-                let mut out = format!("excluded from reports, page and API as of {}; raw counters and events stay\n", a["recorded_at"].as_str().unwrap_or("-"));
+                let mut out = format!("excluded from reports, page and API, recorded at {}. Raw data is kept\n", a["recorded_at"].as_str().unwrap_or("-"));
                 out.push_str(&control::renamed(a));
                 for (name, sums) in a["before"].as_object().into_iter().flatten() {
                     out.push_str(&format!("  {name}: {} ms down, {} ms unknown, {} ms up\n", sums["down_ms"], sums["unknown_ms"], sums["up_ms"]));
@@ -57,7 +57,7 @@ pub fn run(command: &History) -> Exit {
             let request = json!({"do": "prune", "before": before, "by": by});
             control::ask(place, &request, *json, |a| {
                 let until = a["until"].as_str().unwrap_or("-");
-                format!("events 1 to {} are gone, a signed stub stands for them; time before {until} is unknown from now on\n", a["last"])
+                format!("deleted events 1 to {}; a signed summary replaces them. Time before {until} is unknown from now on\n", a["last"])
             })
         }
         History::Backup { place, to, json } => match local::open(place).map(|connection| backup::backup(&connection, to)) {
@@ -102,7 +102,7 @@ fn known(connection: &rusqlite::Connection, endpoint: Option<&str>) -> Result<()
     names.sort_unstable();
     let more = if names.len() > NAMED { ", ..." } else { "" };
     names.truncate(NAMED);
-    say_error(format_args!("probity: the history has no endpoint `{name}`; it has {}{more}", names.join(", ")));
+    say_error(format_args!("probity: no endpoint `{name}` in the history. It has {}{more}", names.join(", ")));
     Err(Exit::Usage)
 }
 
@@ -136,7 +136,7 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
             out.push('\n');
         }
         if outages.len() == wanted.limit {
-            out.push_str(&format!("these are the newest {}; --limit takes more\n", wanted.limit));
+            out.push_str(&format!("showing the newest {}; --limit shows more\n", wanted.limit));
         }
         out.push_str(&format!("{}\n", not_seen_text(blind)));
         out
@@ -184,7 +184,7 @@ fn transition(event: &Value) -> String {
     let (when, became, why) = match event["kind"].as_str().unwrap_or_default() {
         "down" => (text("from"), "down", text("cause")),
         "unknown" => (text("from"), "unknown", String::new()),
-        "known" => (text("to"), "known", format!("it was unknown: {}", text("reason"))),
+        "known" => (text("to"), "measured", format!("before: unknown ({})", text("reason"))),
         "first_up" => (text("at"), "up", "for the first time".into()),
         _ => (text("to"), "up", String::new()),
     };
@@ -210,9 +210,9 @@ fn verify(connection: &rusqlite::Connection, against: &Against, json: bool) -> E
         Ok(Verdict::Whole { events, head, checkpoints, restores }) => {
             let mut value = told("whole", Some(events), Some(&head), None, None);
             (value["checkpoints"], value["restores"]) = (json!(checkpoints), json!(restores));
-            let forks = if restores > 0 { format!(", forked by restore {restores} times") } else { String::new() };
+            let forks = if restores > 0 { format!(", restored from a backup {restores} times") } else { String::new() };
             let since = if against.since.is_some() { "; nothing before the given checkpoint was rewritten" } else { "" };
-            print(json, &value, || format!("whole: {events} events, {checkpoints} signed checkpoints{forks}, head {head}{since}\n"));
+            print(json, &value, || format!("intact: {events} events, {checkpoints} signed checkpoints{forks}, head {head}{since}\n"));
             Exit::Fine
         }
         Ok(Verdict::Altered { seq, why }) => {

@@ -30,7 +30,7 @@ pub fn run(command: &Maintenance) -> Exit {
         }
         Maintenance::Cancel { id, place, by, json } => {
             let request = json!({"do": "maintenance cancel", "id": id, "by": by});
-            control::ask(place, &request, *json, |a| format!("the window {id} is ended as of {}\n", text(&a["recorded_at"])))
+            control::ask(place, &request, *json, |a| format!("window {id} ended at {}\n", text(&a["recorded_at"])))
         }
     }
 }
@@ -51,7 +51,7 @@ fn add(args: &MaintenanceAdd) -> Exit {
     control::ask(&args.place, &request, args.json, |answer| {
         let next = &answer["next"];
         let mut out = format!(
-            "the window {} is recorded as of {}; it begins {} and ends {}\n",
+            "window {} recorded at {}; starts {}, ends {}\n",
             text(&answer["id"]),
             text(&answer["recorded_at"]),
             text(&next["from"]),

@@ -75,7 +75,7 @@ fn manual(path: &[String]) -> Exit {
     let mut found = &command;
     for name in path {
         let Some(inner) = found.find_subcommand(name) else {
-            say_error(format_args!("probity: there is no command `{}`", path.join(" ")));
+            say_error(format_args!("probity: unknown command `{}`", path.join(" ")));
             return Exit::Usage;
         };
         found = inner;

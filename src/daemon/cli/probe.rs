@@ -65,7 +65,7 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
             format!("probe.dns.server = {}\nprobe.dns.query = {}\nprobe.dns.type = {}", toml(server), toml(name), toml(kind))
         }
         other => {
-            say_error(format_args!("probity: {other}:// is no kind of probe; write http://, https://, tcp://, tls://, icmp:// or dns://SERVER/NAME/TYPE"));
+            say_error(format_args!("probity: unknown probe kind {other}://. Use http://, https://, tcp://, tls://, icmp:// or dns://SERVER/NAME/TYPE"));
             return Err(Exit::Usage);
         }
     };

@@ -87,16 +87,16 @@ fn instant(value: &Value, place: usize) -> Result<Ms, String> {
         _ => None,
     };
     let at = at.filter(|at| i64::try_from(*at).is_ok_and(is_writable));
-    at.ok_or_else(|| format!("item {place}: an instant is missing, or is neither RFC 3339 nor a whole number of milliseconds before the year 10000"))
+    at.ok_or_else(|| format!("item {place}: a time is missing, or is neither RFC 3339 nor whole milliseconds before the year 10000"))
 }
 
 fn happened(item: &Value, place: usize) -> Result<Happened, String> {
     let has = |key: &str| !item[key].is_null();
     if has("event") && (has("ok") || has("result")) {
-        return Err(format!("item {place}: it is both an event and a result; make two of it"));
+        return Err(format!("item {place}: both an event and a result; write two items"));
     }
     if has("ok") && has("result") {
-        return Err(format!("item {place}: it has both `ok` and `result`; keep the one that is true"));
+        return Err(format!("item {place}: both `ok` and `result`; keep one"));
     }
     if has("ok") && !item["ok"].is_boolean() {
         return Err(format!("item {place}: `ok` should be true or false, without quotes"));
@@ -108,7 +108,7 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
             "stop" => Ok(Happened::Stop(at)),
             "busy" => Ok(Happened::Busy(at)),
             "tick" => Ok(Happened::Tick(at)),
-            other => Err(format!("item {place}: there is no event `{other}`; write start, stop, busy or tick")),
+            other => Err(format!("item {place}: unknown event `{other}`. Allowed: start, stop, busy, tick")),
         };
     }
     let failure = Verdict::Failure(Cause::ProtocolError);
@@ -121,7 +121,7 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
             Some("success") => Verdict::Success,
             Some("failure") => failure,
             Some("unmeasured") => Verdict::Unmeasured(reason(item, place)?),
-            _ => return Err(format!("item {place}: it has neither `ok` nor a `result` of success, failure or unmeasured")),
+            _ => return Err(format!("item {place}: neither `ok` nor a `result` of success, failure or unmeasured")),
         };
         (start, end, verdict)
     };
@@ -137,7 +137,7 @@ fn reason(item: &Value, place: usize) -> Result<Reason, String> {
         Value::Null => Ok(Reason::Late),
         Value::String(text) => Reason::parse(text).ok_or_else(|| {
             let known: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
-            format!("item {place}: there is no reason `{text}`; write one of {}", known.join(", "))
+            format!("item {place}: unknown reason `{text}`. Allowed: {}", known.join(", "))
         }),
         _ => Err(format!("item {place}: `reason` should be a text")),
     }
@@ -158,7 +158,7 @@ fn results(value: &Value) -> Result<Items, String> {
         // What is required is missed anyway; a key that may be left out must not be missed for a slip. Others say nothing that is judged.
         for key in item.as_object().into_iter().flat_map(|o| o.keys()) {
             if let Some(near) = OPTIONAL.iter().find(|known| item[**known].is_null() && distance(key, known) == 1) {
-                return Err(format!("item {place}: there is no key `{key}`; did you mean `{near}`?"));
+                return Err(format!("item {place}: unknown key `{key}`; did you mean `{near}`?"));
             }
         }
         all.entry(component).or_default().entry(text("vantage")).or_default().push(happened(item, place)?);

@@ -41,7 +41,7 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
             names.extend(all.into_iter().filter(|name| books.all().any(|contracts| is_of(name, contracts))));
         }
         if names.is_empty() {
-            return Err(refuse(Exit::Usage, format!("no contract that is meant has a tenant `{tenant}`")));
+            return Err(refuse(Exit::Usage, format!("unknown tenant `{tenant}`: neither the config nor the history has one of this contract")));
         }
     }
     let now = Clock::Real.read().utc_ms;
@@ -49,7 +49,7 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
         let all: Vec<&str> = names.iter().map(Name::as_str).collect();
         return Err(refuse(
             Exit::Usage,
-            format!("there are several contracts ({}): name one with --sla, or a directory for all with --output", all.join(", ")),
+            format!("several contracts ({}): choose one with --sla, or write all of them with --output DIRECTORY", all.join(", ")),
         ));
     }
     let mut exit = Exit::Fine;
@@ -72,7 +72,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
     };
     let is_signature = |text: &String| text.len() == 128 && text.bytes().all(|b| b.is_ascii_hexdigit());
     if args.replaces.as_ref().is_some_and(|text| !is_signature(text)) {
-        return Err(refuse(Exit::Usage, "--replaces: this is no signature of a report: 128 hexadecimal digits"));
+        return Err(refuse(Exit::Usage, "invalid --replaces: a signature has 128 hexadecimal digits"));
     }
     let tenant = args.tenant.as_deref().map(Name::new).transpose().map_err(|e| refuse(Exit::Usage, format!("--tenant: {e}")))?;
     let connection = local::open(&args.place)?;

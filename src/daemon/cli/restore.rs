@@ -34,7 +34,7 @@ pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust, json: boo
     match put_in_place(from, &directory, by, trust, local::signer(place)) {
         Ok((events, aside)) => {
             let value = serde_json::json!({"schema": "probity-restored/1", "events": events, "kept": aside});
-            super::print(json, &value, || format!("restored: {events} events; the history before is kept as {aside}\n"));
+            super::print(json, &value, || format!("restored {events} events; the previous history is kept as {aside}\n"));
             Exit::Fine
         }
         Err(error @ HistoryError::Owned { .. }) => {
@@ -49,7 +49,7 @@ fn put_in_place(from: &Path, directory: &Path, by: Option<&str>, trust: Trust, s
     // Everything that can fail on the backup fails before anything is touched.
     let copy = backup::open_backup(from)?;
     if trust == Trust::Verified {
-        let damaged = |why: String| HistoryError::Damaged { path: from.display().to_string(), why: format!("{why}; --unverified takes it all the same") };
+        let damaged = |why: String| HistoryError::Damaged { path: from.display().to_string(), why: format!("{why}; --unverified accepts it anyway") };
         match verified(&copy, &Against::default())? {
             Verdict::Whole { .. } => {}
             Verdict::Altered { seq, why } => return Err(damaged(format!("event {seq}: {why}"))),

@@ -22,7 +22,7 @@ pub fn run(config: &ConfigArg, output: &Path, runbook: &str, json: bool) -> Exit
         }
     };
     if runbook.contains(['"', '\\', '\n', '#']) {
-        say_error("probity: invalid --runbook-url: quotes, backslashes, line feeds and # have no place in it");
+        say_error("probity: invalid --runbook-url: quotes, backslashes, line feeds and # are not allowed");
         return Exit::Usage;
     }
     let rules = rules(&plan, Clock::Real.read().utc_ms, runbook.trim_end_matches('/'));

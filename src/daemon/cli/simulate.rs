@@ -30,7 +30,7 @@ pub fn run(args: &Simulate) -> Exit {
     };
     let begin = parse_utc(&args.from).and_then(|at| u64::try_from(at).ok());
     let (Some(begin), 1..=MOST_DAYS, true) = (begin, args.days, (0.0..=1.0).contains(&args.loss)) else {
-        say_error(format_args!("probity: --from is an instant such as 2026-11-01T00:00:00Z, --days goes from 1 to {MOST_DAYS}, --loss from 0 to 1"));
+        say_error(format_args!("probity: invalid option. Allowed: --from a time such as 2026-11-01T00:00:00Z, --days 1 to {MOST_DAYS}, --loss 0 to 1"));
         return Exit::Usage;
     };
     let end = begin + args.days * DAY_MS;
@@ -57,8 +57,8 @@ fn outages(value: &Value, plan: &Plan) -> Result<Vec<Spans>, String> {
     let mut down: Vec<Vec<Span>> = vec![Vec::new(); plan.endpoints.len()];
     for (k, one) in value.as_array().ok_or("this should be a list of outages")?.iter().enumerate() {
         let name = one["endpoint"].as_str().unwrap_or_default();
-        let place = plan.endpoints.iter().position(|e| e.name.as_str() == name).ok_or(format!("entry {k}: there is no endpoint `{name}`"))?;
-        let instant = |key: &str| one[key].as_str().and_then(parse_utc).ok_or(format!("entry {k}: `{key}` is no instant"));
+        let place = plan.endpoints.iter().position(|e| e.name.as_str() == name).ok_or(format!("entry {k}: unknown endpoint `{name}`"))?;
+        let instant = |key: &str| one[key].as_str().and_then(parse_utc).ok_or(format!("entry {k}: invalid time in `{key}`"));
         let (from, to) = (instant("from")?, instant("to")?);
         if to <= from {
             return Err(format!("entry {k}: it ends before it begins"));

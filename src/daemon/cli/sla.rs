@@ -69,7 +69,7 @@ pub fn contracts(file: Option<&Path>, place: &super::args::Place) -> Result<Cont
         None => local::plan(place)?.contracts,
     };
     if found.list.is_empty() {
-        return Err(refuse(Exit::Usage, "there is no contract: name a file with --contract, or write [sla.NAME] into the config"));
+        return Err(refuse(Exit::Usage, "no contract found: name a file with --contract, or add [sla.NAME] to the config"));
     }
     Ok(found)
 }
@@ -78,7 +78,7 @@ pub fn contracts(file: Option<&Path>, place: &super::args::Place) -> Result<Cont
 pub fn wanted(contracts: &Contracts, only: Option<&str>) -> Result<Vec<Name>, Exit> {
     let names: Vec<Name> = contracts.names().into_iter().filter(|n| only.is_none_or(|o| o == n.as_str())).collect();
     match only {
-        Some(name) if names.is_empty() => Err(refuse(Exit::Usage, format!("there is no contract `{name}`"))),
+        Some(name) if names.is_empty() => Err(refuse(Exit::Usage, format!("unknown contract `{name}`"))),
         _ => Ok(names),
     }
 }
@@ -381,7 +381,7 @@ fn explain(args: &SlaExplain) -> Result<Exit, Exit> {
                 ));
             }
         }
-        _ => return Err(refuse(Exit::Usage, "say what to explain: --objective 99.999, or --contract FILE")),
+        _ => return Err(refuse(Exit::Usage, "missing option: use --objective 99.999, or --contract FILE")),
     }
     for value in &values {
         print(args.json, value, || told_to_a_person(value));

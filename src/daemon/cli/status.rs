@@ -23,7 +23,7 @@ pub fn run(args: &Status) -> Exit {
         let value = match runtime.block_on(ask(&url)) {
             Ok(value) => value,
             Err(why) => {
-                say_error(format_args!("probity: no daemon answers at {url}: {why}"));
+                say_error(format_args!("probity: no running daemon at {url}: {why}"));
                 return Exit::Unavailable;
             }
         };

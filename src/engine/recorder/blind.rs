@@ -124,7 +124,7 @@ impl Recorder {
         let mut body = self.blind_body("unknown", begun, from);
         body["count"] = json!(untold.len());
         body["endpoints"] = json!(names);
-        body["detail"] = json!("the prober could not measure these endpoints; this is no downtime of theirs");
+        body["detail"] = json!("the prober could not measure these endpoints; this is not downtime of the endpoints");
         if let Some(until) = held_until {
             body["held_by_maintenance_until"] = json!(format_utc(self.utc(until)));
         }

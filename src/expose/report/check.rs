@@ -61,7 +61,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
         return Err(differs("schema", "this report was made by an earlier version (probity-report/1): verify it with that version, or issue it anew"));
     }
     if report["schema"] != "probity-report/2" {
-        return Err(differs("schema", "this is no probity-report/2"));
+        return Err(differs("schema", "not a report of schema probity-report/2"));
     }
     verify_signature(report).map_err(|why| differs("signature", why))?;
     let (stub, journal, tallies) = parted(journal)?;
@@ -229,7 +229,7 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
         let seq = before + k as u64 + 1;
         let place = format!("event {seq}");
         let parsed: Option<Map<String, Value>> = serde_json::from_str(line).ok();
-        let mut event = parsed.ok_or_else(|| differs(&place, "this line is no JSON object"))?;
+        let mut event = parsed.ok_or_else(|| differs(&place, "this line is not a JSON object"))?;
         let told = event.remove("hash");
         if event.get("seq").and_then(Value::as_u64) != Some(seq) {
             return Err(differs(&place, "its number does not follow from the one before"));
@@ -271,7 +271,7 @@ fn span_of(period: &Value, place: &str) -> Result<Span, Difference> {
 type Events<'e> = (Option<&'e Stub>, &'e [Map<String, Value>]);
 
 fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (stub, events): Events) -> Result<Value, Difference> {
-    let contract = contracts.list.first().ok_or_else(|| differs("terms", "there is no contract in them"))?;
+    let contract = contracts.list.first().ok_or_else(|| differs("terms", "no contract in them"))?;
     let instant = |value: &Value, place: &str| value.as_str().and_then(parse_utc).ok_or_else(|| differs(place, "this is not a valid time"));
     let period = period_of(report)?;
     // Where the kind of period was changed, earlier terms judge a period of the later ones.
@@ -282,7 +282,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let is_changed =
         later.as_ref().is_some_and(|(later, span)| later.list.iter().any(|l| l.period != contract.period && is_period(l, *span)) && *span == period);
     if !is_period(contract, period) && !is_changed {
-        return Err(differs("evaluation.period", "this is no period of the contract"));
+        return Err(differs("evaluation.period", "not a period of the contract"));
     }
     in_force(report, contract, period)?;
     let issued = instant(&report["issued_at"], "issued_at")?;
@@ -331,7 +331,7 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
         None => Value::Null,
         Some((later, span)) => {
             let shown = &report["later_terms"];
-            let contract = later.list.first().ok_or_else(|| differs("later_terms.terms", "there is no contract in them"))?;
+            let contract = later.list.first().ok_or_else(|| differs("later_terms.terms", "no contract in them"))?;
             named.extend(contract.components.clone());
             let until = match contract.measure {
                 Measure::Time => span.to.min(issued).max(span.from),
@@ -464,7 +464,7 @@ fn same_list(place: &str, key: &str, own: &[Value], said: &Value) -> Result<(), 
 fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
     let mut parts: Vec<Part> = Vec::new();
     for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
-        let wrong = || differs(&format!("extents[{k}]"), "it cannot be read");
+        let wrong = || differs(&format!("extents[{k}]"), "cannot be read");
         let component = e["component"].as_str().and_then(|n| Name::new(n).ok()).ok_or_else(wrong)?;
         let combine = combine_of(&e["combine"]);
         let unknown = &e["open_unknown"];

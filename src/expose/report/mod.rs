@@ -79,7 +79,7 @@ pub enum NoReport {
     NotJudged(#[from] NotJudged),
     #[error("the period is settled only until {0}; wait, or ask for a provisional report")]
     NotSettled(String),
-    #[error("there is no tenant `{0}` of this contract")]
+    #[error("unknown tenant `{0}` of this contract")]
     NoTenant(String),
 }
 

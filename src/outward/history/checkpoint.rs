@@ -55,7 +55,7 @@ impl Signer {
     /// Of 64 hexadecimal digits.
     pub fn from_hex(text: &str) -> Result<Self, String> {
         let seed = unhex(text.trim()).filter(|s| s.len() == 32).ok_or("a checkpoint key is 64 hexadecimal digits")?;
-        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| "this is no Ed25519 seed")?;
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| "not a valid Ed25519 seed")?;
         let terms = TermsKey(sha256(&[b"probity terms", &seed[..]].concat()));
         Ok(Self { pair, terms })
     }
@@ -103,7 +103,7 @@ impl Signer {
 
 /// Why a signed object is not what its key's owner signed.
 pub fn verify_signature(value: &Value) -> Result<(), &'static str> {
-    let mut object = value.as_object().ok_or("it is no JSON object")?.clone();
+    let mut object = value.as_object().ok_or("not a JSON object")?.clone();
     let signature = object.remove("signature").and_then(|s| s.as_str().and_then(unhex)).ok_or("it carries no signature")?;
     let key = object.get("key").and_then(Value::as_str).and_then(unhex).ok_or("it carries no key")?;
     UnparsedPublicKey::new(&ED25519, key).verify(canonical(&object).as_bytes(), &signature).map_err(|_| "its signature is not of its content and key")

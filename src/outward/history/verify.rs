@@ -124,7 +124,7 @@ pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until:
         }
         let parsed: Option<Map<String, Value>> = serde_json::from_str(&event.body).ok();
         let Some(parsed) = parsed else {
-            altered = wrong("its text is no JSON object");
+            altered = wrong("its text is not a JSON object");
             return false;
         };
         let text = |key: &str| parsed.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -307,7 +307,7 @@ fn signed_by_others(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option
 /// Whether a checkpoint from outside is among those that the stub keeps.
 fn pruned_differs(given: &Signed, stub: &Stub, walked: &Walked, proof: &Proof) -> Option<Verdict> {
     if let Some((last, restored)) = walked.restores.get(&given.chain).filter(|(last, _)| given.chain != proof.chain && given.seq > *last) {
-        let why = format!("forked by restore: a backup that ended with event {last} was restored, and what followed up to {} is gone", given.seq);
+        let why = format!("forked by restore: a backup that ended with event {last} was restored; later events up to {} are missing", given.seq);
         return Some(Verdict::Forked { seq: *restored, why });
     }
     let kept = stub.checkpoints().iter().find(|c| c["seq"].as_u64() == Some(given.seq) && c["chain"] == given.chain);
@@ -382,7 +382,7 @@ fn given_differs(given: &Signed, walked: &Walked, stored: &[Signed], proof: &Pro
             }
             Some((last, restored)) if given.seq > *last => Some(Verdict::Forked {
                 seq: *restored,
-                why: format!("forked by restore: a backup that ended with event {last} was restored, and what followed up to {} is gone", given.seq),
+                why: format!("forked by restore: a backup that ended with event {last} was restored; later events up to {} are missing", given.seq),
             }),
             Some(_) => differs(given, 0, walked).map(|why| Verdict::Altered { seq: given.seq, why }),
             None => Some(Verdict::NotProvable { why: format!("the given checkpoint is of another chain, {}, that this history does not name", given.chain) }),
