@@ -385,6 +385,6 @@ fn status_line(board: &Board) -> String {
     use crate::words::StateName;
     let entries = board.entries();
     let count = |state| entries.iter().filter(|e| e.view().shown.state == state).count();
-    let recorded = if board.health.history_writable.load(Ordering::Relaxed) { "" } else { "; not recorded: the history takes no writes" };
+    let recorded = if board.health.history_writable.load(Ordering::Relaxed) { "" } else { "; not recorded: the history is not writable" };
     format!("{} endpoints: {} up, {} down, {} unknown{recorded}", entries.len(), count(StateName::Up), count(StateName::Down), count(StateName::Unknown))
 }

@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::config::leaf::show_duration;
-
 use super::recorded::{self, Component, Service, Version, component};
 use super::report::combine_of;
 use crate::engine::board::{Entry, Settled};
@@ -20,7 +18,7 @@ use crate::outward::history::makeup::Makeup;
 use crate::outward::history::past::{self, Which};
 use crate::outward::history::read::{Calendar, Exclusion, Extent, exclusions, latency_since, record, windows};
 use crate::outward::history::tally::tally_latency;
-use crate::words::{Ms, Name, UtcMs, format_utc};
+use crate::words::{Ms, Name, UtcMs, format_utc, people};
 
 /// The quantiles that are shown, in parts per million.
 pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
@@ -162,8 +160,10 @@ pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &
 
 /// What every surface says of it.
 pub fn not_seen_text(ms: Option<Ms>) -> String {
-    let length = ms.filter(|ms| *ms > 0).map_or("the time between two probes".to_owned(), |ms| format!("{} between probes", show_duration(ms)));
-    format!("outages shorter than {length} are not seen")
+    match ms.filter(|ms| *ms > 0) {
+        Some(ms) => format!("outages shorter than {} can fall between two probes and go unseen", people::duration(ms)),
+        None => "short outages can fall between two probes and go unseen".to_owned(),
+    }
 }
 
 /// With a capital and a full stop.

@@ -10,8 +10,9 @@ use super::contracts::{Standing as ContractStanding, Standings};
 use super::figures::{QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, not_seen_text, of_entry, sentence, today};
 use super::listener::making::Unmade;
 use super::report::changed::changed_last as changed;
+use num_traits::ToPrimitive;
+
 use crate::config::Endpoint;
-use crate::config::leaf::show_duration;
 use crate::engine::board::{Board, Entry, View};
 use crate::engine::witness::Standing;
 use crate::judgement::latency::{Ending, Series, quantile};
@@ -24,7 +25,7 @@ use crate::judgement::timeline::{Span, Sums, percent};
 use crate::outward::history::HistoryError;
 use crate::outward::history::definitions::{Changed, changes};
 use crate::outward::history::read::{Calendar, outages};
-use crate::words::{Ms, StateName, UtcMs, format_utc, parse_utc, shortened};
+use crate::words::{Ms, StateName, UtcMs, format_utc, parse_utc, people, shortened};
 
 /// Endpoints on one page.
 const ROWS: usize = 100;
@@ -215,7 +216,7 @@ fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
             id: f.judged.component.as_ref().map_or(String::new(), ToString::to_string),
             month: f.month.clone(),
             availability: Cell {
-                point: if f.judged.availability.is_some() { format!("{} %", five(&f.judged.availability)) } else { five(&None) },
+                point: shown_percent(&f.judged.availability, measured(&f.judged)),
                 bounds: each.as_ref().map_or(String::new(), |each| bounds(each, &f.judged)),
             },
             outages: f.judged.spells.count.to_string(),
@@ -323,7 +324,7 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
     }
     let verdict = |j: Option<&Judged>| j.map_or("–", |j| j.verdict.as_str());
     let share = |j: Option<&Judged>| match j.filter(|j| j.availability.is_some()) {
-        Some(j) => format!("{} %", five(&j.availability)),
+        Some(j) => shown_percent(&j.availability, measured(j)),
         None => "–".to_owned(),
     };
     let one = |(j, l): &(Option<&Judged>, Option<&Judged>)| {
@@ -351,13 +352,24 @@ fn terms_note(s: &ContractStanding, j: &Judged) -> String {
 /// The bounds of a period; while it is not over, those of the time so far.
 fn bounds(contract: &Contract, j: &Judged) -> String {
     match j.so_far(contract) {
-        Some([lower, upper]) => format!("so far {} … {} %", five(&Some(lower)), five(&Some(upper))),
-        None => format!("{} … {} %", five(&j.lower), five(&j.upper)),
+        Some([lower, upper]) => format!("so far {} … {} %", shown(&Some(lower), measured(j)), shown(&Some(upper), measured(j))),
+        None => format!("{} … {} %", shown(&j.lower, measured(j)), shown(&j.upper, measured(j))),
     }
 }
 
-fn five(share: &Option<Exact>) -> String {
-    share.as_ref().map_or("–".to_owned(), |s| truncated(&(s * whole(100)), 5))
+/// A share with as many decimals as the measured time supports.
+fn shown(share: &Option<Exact>, measured: Ms) -> String {
+    share.as_ref().map_or("–".to_owned(), |s| truncated(&(s * whole(100)), people::decimals(measured)))
+}
+
+fn shown_percent(share: &Option<Exact>, measured: Ms) -> String {
+    let text = shown(share, measured);
+    if share.is_some() { format!("{text} %") } else { text }
+}
+
+/// What of the service time was measured.
+fn measured(j: &Judged) -> Ms {
+    j.times.up + j.times.down
 }
 
 fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
@@ -375,10 +387,13 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
                 Verdict::Missed => "down",
                 Verdict::Undetermined => "unknown",
             },
-            availability: if j.availability.is_some() { format!("{} %", five(&j.availability)) } else { five(&None) },
+            availability: shown_percent(&j.availability, measured(j)),
             bounds: bounds(&s.contract, j),
-            budget: format!("{} s", truncated(&(&j.budget / whole(1000)), 3)),
-            budget_left: format!("{} s left", truncated(&((&j.budget - &j.spent) / whole(1000)), 3)),
+            budget: length(&j.budget),
+            budget_left: match &j.budget - &j.spent {
+                left if left < whole(0) => format!("exceeded by {}", length(&-left)),
+                left => format!("{} left", length(&left)),
+            },
             little: if j.is_little_measured() { "less than half of the service time was measured" } else { "" },
             outages: j.spells.count.to_string(),
             spells: spells(j),
@@ -390,7 +405,7 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
 fn spells(j: &Judged) -> String {
     match (j.spells.mean_to_recover, j.spells.mean_between_failures) {
         (Some(recover), Some(between)) => {
-            let [longest, recover, between] = [j.spells.longest, recover, between].map(show_duration);
+            let [longest, recover, between] = [j.spells.longest, recover, between].map(people::duration);
             format!("longest {longest}, mean time to recover {recover}, between failures {between}")
         }
         _ => String::new(),
@@ -468,8 +483,8 @@ fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, en
         spark: spark(&hourly_medians(connection, entry, now)?),
         latency: quantiles(&hour),
         latency_day: quantiles(&day_of(connection, entry, now)?),
-        detected: show_duration(endpoint.rules.detection_bound()),
-        interval: show_duration(endpoint.rules.cadence.interval),
+        detected: people::duration(endpoint.rules.detection_bound()),
+        interval: people::duration(endpoint.rules.cadence.interval),
         certificate: certificate.map_or(String::new(), |at| clock(at)[..10].to_owned()),
         expires_soon: certificate.is_some_and(|at| at - now < SOON_MS),
         last,
@@ -478,13 +493,21 @@ fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, en
     })
 }
 
+/// Fractions of a millisecond are dropped.
+fn length(ms: &Exact) -> String {
+    people::duration(ms.to_integer().to_u64().unwrap_or(u64::MAX))
+}
+
 fn cell(sums: &Sums) -> Cell {
     let a = sums.availability();
+    let percent = |share: u64| people::percent(&percent(share), sums.up + sums.down);
     match (a.point, a.lower, a.upper) {
         (Some(point), Some(lower), Some(upper)) => {
-            Cell { point: format!("{} %", percent(point)), bounds: format!("{} … {} %", percent(lower), percent(upper)) }
+            Cell { point: percent(point), bounds: format!("{} … {}", percent(lower).trim_end_matches(" %"), percent(upper)) }
         }
-        (None, Some(lower), Some(upper)) => Cell { point: "unknown".into(), bounds: format!("{} … {} %", percent(lower), percent(upper)) },
+        (None, Some(lower), Some(upper)) => {
+            Cell { point: "unknown".into(), bounds: format!("{} … {}", percent(lower).trim_end_matches(" %"), percent(upper)) }
+        }
         _ => Cell { point: "–".into(), bounds: "nothing settled yet".into() },
     }
 }

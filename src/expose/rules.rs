@@ -144,7 +144,7 @@ pub(super) const NOT_RECORDING: Alert = Alert {
     expr: &["probity_history_writable == 0"],
     wait: "1m",
     severity: "page",
-    summary: "the history takes no writes; figures stand still",
+    summary: "the history is not writable; figures are frozen",
     description: "The disk of {{ $labels.instance }} is full, read-only or failing. Probing goes on, and up to 100,000 events wait in memory; what is lost beyond that is unknown time.",
 };
 const CONFIG_REFUSED: Alert = Alert {

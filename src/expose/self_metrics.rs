@@ -57,7 +57,7 @@ impl SelfMetrics {
             reload_at: gauge("probity_config_last_reload_success_timestamp_seconds", "When the config that is in force was read.")?,
             history_writable: gauge(
                 "probity_history_writable",
-                "1 while the history takes writes; while 0, settled counters stand still and live states go on.",
+                "1 while the history is writable. While 0, settled counters are frozen and live states go on.",
             )?,
             events_waiting: gauge(
                 "probity_history_events_waiting",

@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod escape;
 pub mod observation;
 pub mod outcome;
+pub mod people;
 pub mod time;
 
 pub use digest::{Digest, is_same_digest, shortened};

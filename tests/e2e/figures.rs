@@ -31,7 +31,7 @@ async fn what_is_not_seen_is_one_figure_on_every_surface() {
     daemon.until_state("shop", "down").await;
     let (config, state) = place(directory.path());
     // An interval and a half second that a probe may be late, its timeout, and 50 ms until its outcome.
-    let (ms, words) = (Value::from(1000 + 300 + 50), "utages shorter than 1s350ms between probes are not seen");
+    let (ms, words) = (Value::from(1000 + 300 + 50), "utages shorter than 1.35 s can fall between two probes and go unseen");
     let check = checked(&probity(&["check", "--json", "--config", &config]).stdout);
     assert_eq!(check["implied"]["detection"][0]["unseen_below_ms"], ms);
     assert!(told(&["check", "--config", &config]).contains(words));
@@ -45,7 +45,9 @@ async fn what_is_not_seen_is_one_figure_on_every_surface() {
     let place = ["--config", &config];
     assert!(told(&[&["history", "list"], &place[..]].concat()).contains(words));
     assert!(told(&[&["sla", "evaluate"], &place[..]].concat()).contains(words));
-    assert!(told(&["sla", "explain", "--objective", "99.9", "--interval", "30s"]).contains("utages shorter than 43s50ms between probes are not seen"));
+    assert!(
+        told(&["sla", "explain", "--objective", "99.9", "--interval", "30s"]).contains("utages shorter than 43.05 s can fall between two probes and go unseen")
+    );
     let now = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms);
     let report = [&["sla", "report", "--provisional", "--period", &now[..7]], &place[..]].concat();
     let object: Value = serde_json::from_str(&told(&[&report[..], &["--format", "json"]].concat())).expect("a report");

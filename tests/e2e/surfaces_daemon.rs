@@ -172,15 +172,15 @@ async fn status_api_and_page() {
         .await;
     let page = daemon.get("/").await.expect("a page");
     let figures = [
-        (r"-?\d+\.\d+ (…|%)", "_ $1"),
+        (r"longest [^,<]+, mean time to recover [^,<]+, between failures [^<]+<", "longest _, mean time to recover _, between failures _<"),
+        (r"(\d+ m )?(\d+(\.\d+)? s|\d+ m) left", "_ left"),
+        (r"-?\d+(\.\d+)? (…|%)", "_ $2"),
         (r"points=.[\d, ]+.", "points=_"),
         (r"\d+h\d\S*", "_"),
         (r"\d+(\.\d+)? s\b", "_ s"),
         // A daemon of some seconds has measured more or less than half of them.
         ("<span class=\"bounds\">less than half of the service time was measured</span>", ""),
         (r"\d{4}-\d\d", "MONTH"),
-        (r"than \S+ between", "than _ between"),
-        (r"longest \S+, mean time to recover \S+, between failures \S+?<", "longest _, mean time to recover _, between failures _<"),
     ];
     snapshot("page", &plain(&plain(&page, &MOMENT), &figures));
     let checkpoint: Value = serde_json::from_str(&daemon.get("/checkpoint").await.expect("answered")).expect("JSON");

@@ -655,7 +655,7 @@ def test_a_disk_that_is_read_only_for_a_while_stops_the_figures_and_loses_nothin
         assert prober.figures() == settled, "settled figures moved"
         assert live >= {"up", "down"}, "the live plane stood still: %s" % live
         assert not prober.json("/api/v1/endpoints")["recorded"] and prober.readiness().startswith("Not ready"), prober.readiness()
-        assert "takes no writes" in open(prober.log).read(), prober.last_words()
+        assert "is not writable" in open(prober.log).read(), prober.last_words()
         if ending == "killed":
             prober.kill()
             os.remove(mark)
@@ -737,7 +737,7 @@ def commits(path):
     return page, ends
 
 
-REFUSED, TOOK_NOTHING, RAN = "refused", "ran, but not ready: the history takes no writes", "ran"
+REFUSED, TOOK_NOTHING, RAN = "refused", "ran, but not ready: the history is not writable", "ran"
 
 
 class Damage:

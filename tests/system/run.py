@@ -414,7 +414,7 @@ def test_without_a_quorum_of_witnesses_failures_are_unknown_and_with_one_a_third
         until(lambda: set(states().values()) == {"unknown"}, 20, "all unknown")
         page = fetch("/metrics")
         assert "probity_witness_quorum_met 0" in page and 'probity_witness_up{witness="w10"} 0' in page, page
-        assert "our own network seems lost" in fetch("/")
+        assert "witness quorum lost" in fetch("/")
         time.sleep(2)
         ns("probity-wr", "ip", "link", "set", "rb", "up")
         until(lambda: set(states().values()) == {"up"}, 20, "all up again")

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::Check;
 use super::print;
-use crate::config::leaf::{show_duration, show_size};
+use crate::config::leaf::show_size;
 use crate::config::lint::{Implied, implied};
 use crate::config::print::effective;
 use crate::daemon::exit::Exit;
@@ -20,7 +20,7 @@ use crate::outward::clock_trust::ClockTrust;
 use crate::outward::guarded;
 use crate::outward::probe::icmp;
 use crate::outward::zone_data;
-use crate::words::Kind;
+use crate::words::{Kind, people};
 
 /// Endpoints whose detection bounds are listed.
 const LISTED: usize = 20;
@@ -63,20 +63,20 @@ pub fn run(check: &Check) -> Exit {
 
 fn shown(path: &str, implied: &Implied) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{path} is valid: {} endpoints, {} probes per second", implied.endpoints, implied.probes_per_second);
+    let _ = writeln!(out, "{path} is valid: {}, {} probes per second", people::count(implied.endpoints as u64, "endpoint"), implied.probes_per_second);
     let _ = writeln!(
         out,
-        "about {} series of endpoints while nothing fails, {} per scrape, {} of disk after a month and some outages",
+        "estimate: {} series, {} per scrape, {} on disk after 30 days with some outages",
         implied.series,
         rough(implied.scrape_bytes),
         rough(implied.disk_bytes_per_month)
     );
     let _ = writeln!(out, "zone data: {}", zones::in_use());
     if !implied.detection.is_empty() {
-        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "not seen if shorter than");
+        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "can go unseen if below");
     }
     for d in implied.detection.iter().take(LISTED) {
-        let _ = writeln!(out, "{:<32} {:>16} {:>26}", d.endpoint, show_duration(d.bound_ms), show_duration(d.unseen_below_ms));
+        let _ = writeln!(out, "{:<32} {:>16} {:>26}", d.endpoint, people::duration(d.bound_ms), people::duration(d.unseen_below_ms));
     }
     if implied.detection.len() > LISTED {
         let _ = writeln!(out, "... and {} more (--json lists all)", implied.detection.len() - LISTED);
@@ -108,5 +108,7 @@ fn zone_note(system: Option<&str>) -> Option<String> {
 
 fn rough(bytes: u64) -> String {
     let unit = [1 << 30, 1 << 20, 1 << 10].into_iter().find(|u| bytes >= *u).unwrap_or(1);
-    show_size(bytes / unit * unit)
+    let text = show_size(bytes / unit * unit);
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    format!("{} {}", &text[..digits], &text[digits..])
 }

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::args::{Maintenance, MaintenanceAdd};
 use super::{control, given, local, print};
-use crate::config::leaf::show_duration;
 use crate::daemon::control::listed;
 use crate::daemon::exit::Exit;
 use crate::outward::clock::Clock;
 use crate::outward::history::read;
+use crate::words::people;
 
 pub fn run(command: &Maintenance) -> Exit {
     match command {
@@ -87,7 +87,7 @@ fn table(value: &Value) -> String {
         };
         let days = w["every"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
         let often = if days.is_empty() { "once".to_owned() } else { format!("every {days}") };
-        let times = format!("{often} at {} {} for {}", text(&w["start"]), text(&w["time_zone"]), show_duration(w["duration_ms"].as_u64().unwrap_or(0)));
+        let times = format!("{often} at {} {} for {}", text(&w["start"]), text(&w["time_zone"]), people::duration(w["duration_ms"].as_u64().unwrap_or(0)));
         out.push_str(&format!(
             "{:<20} {:<25} {:<25} {:<25} {concerns}; {times}; {}; {}\n",
             text(&w["id"]),

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::args::Simulate;
 use super::{given, print};
 use crate::config::Plan;
-use crate::config::leaf::show_duration;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
@@ -15,7 +14,7 @@ use crate::engine::simulation::{Outcomes, World, random_outages, simulate};
 use crate::expose::figures::sums_json;
 use crate::judgement::timeline::{Span, Spans};
 use crate::outward::history::chain::hex;
-use crate::words::parse_utc;
+use crate::words::{parse_utc, people};
 
 const DAY_MS: u64 = 86_400_000;
 const MOST_DAYS: u64 = 400;
@@ -88,7 +87,7 @@ fn told(plan: &Plan, world: &World, outcomes: &Outcomes) -> Value {
 }
 
 fn table(value: &Value) -> String {
-    let ms = |v: &Value| show_duration(v.as_u64().unwrap_or(0));
+    let ms = |v: &Value| people::duration(v.as_u64().unwrap_or(0));
     let mut out = format!("{:<24} {:>14} {:>14} {:>26} {:>14} {:>14}\n", "endpoint", "truly down", "point", "between", "unknown", "outages seen");
     for e in value["endpoints"].as_array().into_iter().flatten() {
         let s = &e["sums"];
@@ -98,7 +97,7 @@ fn table(value: &Value) -> String {
             e["name"].as_str().unwrap_or_default(),
             ms(&e["true_down_ms"]),
             ms(&s["down_ms"]),
-            format!("{} … {}", ms(&s["down_lower_ms"]), show_duration(worst)),
+            format!("{} … {}", ms(&s["down_lower_ms"]), people::duration(worst)),
             ms(&s["unknown_ms"]),
             format!("{} of {}", e["true_outages_seen"], e["true_outages"])
         ));

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::args::{Sla, SlaEvaluate, SlaExplain};
 use super::{given, local, print};
-use crate::config::leaf::show_duration;
 use crate::config::plan::Proxies;
 use crate::config::plan::{DEFAULT_LATE_AFTER, DEFAULT_RETRY_INTERVAL, DEFAULT_TIMEOUT};
 use crate::config::{load_contracts, timeline_file};
@@ -35,7 +34,7 @@ use crate::outward::config_files::Files;
 use crate::outward::history::definitions::told as told_definitions;
 use crate::outward::history::past::Which;
 use crate::outward::own_calls::{OwnCalls, text_of};
-use crate::words::Name;
+use crate::words::{Name, people};
 
 /// Months that `explain` looks ahead.
 const MONTHS_AHEAD: usize = 12;
@@ -218,10 +217,6 @@ pub fn worse(a: Exit, b: Exit) -> Exit {
     if rank(b) > rank(a) { b } else { a }
 }
 
-fn seconds(ms: u64) -> String {
-    show_duration(ms)
-}
-
 fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
     let mut out = String::new();
     let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
@@ -254,20 +249,19 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
         }
         let _ =
             writeln!(out, "\n  {who}: {}{}", j.verdict.as_str().to_uppercase(), if j.complete { "" } else { " (the period is not over, or not all recorded)" });
-        let availability = result["availability_percent"].as_str().map_or("unknown".to_owned(), |p| format!("{p} %"));
-        let [lower, upper] = ["lower", "upper"].map(|end| text(&result[format!("{end}_bound_percent")]));
+        let [availability, lower, upper] = shares(result);
         match j.so_far(contract) {
             Some(bounds) => {
-                let [low, high] = bounds.map(|share| truncated(&(share * whole(100)), 10));
-                let _ = writeln!(out, "    availability {availability}, so far between {low} % (all unknown time down) and {high} % (all of it up)");
+                let [low, high] = bounds.map(|share| people::percent(&truncated(&(share * whole(100)), 10), measured(result)));
+                let _ = writeln!(out, "    availability {availability}, so far between {low} (all unknown time down) and {high} (all of it up)");
                 let _ = writeln!(
                     out,
-                    "    over the whole period between {lower} % and {upper} %: {} of it are still to come or not settled",
-                    seconds(j.times.future)
+                    "    over the whole period between {lower} and {upper}: {} of it are still to come or not settled",
+                    people::duration(j.times.future)
                 );
             }
             None => {
-                let _ = writeln!(out, "    availability {availability}, between {lower} % (all unknown time down) and {upper} % (all of it up)");
+                let _ = writeln!(out, "    availability {availability}, between {lower} (all unknown time down) and {upper} (all of it up)");
             }
         }
         let (least, measured) = (contract.min_coverage.as_ref(), &result["coverage_percent"]);
@@ -280,13 +274,13 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
         let _ = writeln!(
             out,
             "    up {}, down {} (between {} and {}), unknown {}, maintenance {}, of a service time of {}",
-            seconds(t.up),
-            seconds(t.down),
-            seconds(t.down_lower),
-            seconds(t.down_upper),
-            seconds(t.unknown),
-            seconds(t.maintenance),
-            seconds(t.service)
+            people::duration(t.up),
+            people::duration(t.down),
+            people::duration(t.down_lower),
+            people::duration(t.down_upper),
+            people::duration(t.unknown),
+            people::duration(t.maintenance),
+            people::duration(t.service)
         );
         let _ = writeln!(out, "    {}", spent(&j.budget, &j.spent));
         let _ = writeln!(out, "    {}", told_spells(&result["spells"]));
@@ -295,13 +289,23 @@ fn shown(value: &Value, contract: &Contract, list: &[Judged]) -> String {
         }
     }
     for result in value["components"].as_array().into_iter().flatten() {
-        let percent = result["availability_percent"].as_str().map_or("unknown".to_owned(), |p| format!("{p} %"));
-        let (lower, upper) = (text(&result["lower_bound_percent"]), text(&result["upper_bound_percent"]));
-        let _ = writeln!(out, "\n  {} by itself: availability {percent}, between {lower} % and {upper} %", text(&result["component"]));
+        let [percent, lower, upper] = shares(result);
+        let _ = writeln!(out, "\n  {} by itself: availability {percent}, between {lower} and {upper}", text(&result["component"]));
         let _ = writeln!(out, "    {}", told_spells(&result["spells"]));
     }
     let _ = writeln!(out, "\n{}", not_seen_text(value["not_seen_below_ms"].as_u64()));
     out
+}
+
+/// What was measured of a result.
+fn measured(result: &Value) -> u64 {
+    result["up_ms"].as_u64().unwrap_or(0) + result["down_ms"].as_u64().unwrap_or(0)
+}
+
+/// The availability of a result and its bounds.
+fn shares(result: &Value) -> [String; 3] {
+    ["availability_percent", "lower_bound_percent", "upper_bound_percent"]
+        .map(|key| result[key].as_str().map_or("unknown".to_owned(), |text| people::percent(text, measured(result))))
 }
 
 /// What the first line says where it is so.
@@ -317,7 +321,7 @@ fn whom(j: &Judged) -> String {
 
 /// How many outages, the longest, and the means.
 fn told_spells(spells: &Value) -> String {
-    let ms = |key: &str| spells[key].as_u64().map(show_duration);
+    let ms = |key: &str| spells[key].as_u64().map(people::duration);
     let count = spells["count"].as_u64().unwrap_or(0);
     match (ms("longest_ms"), ms("mean_time_to_recover_ms"), ms("mean_time_between_failures_ms")) {
         (Some(longest), Some(recover), Some(between)) => {
@@ -330,7 +334,7 @@ fn told_spells(spells: &Value) -> String {
 
 /// What became of an error budget, in lengths like those beside it; fractions of a millisecond are dropped.
 fn spent(budget: &Exact, down: &Exact) -> String {
-    let millis = |exact: &Exact| show_duration(exact.to_integer().to_u64().unwrap_or(u64::MAX));
+    let millis = |exact: &Exact| people::duration(exact.to_integer().to_u64().unwrap_or(u64::MAX));
     if budget >= down {
         return format!("error budget {}, of which {} is left", millis(budget), millis(&(budget - down)));
     }
@@ -455,7 +459,7 @@ fn explained(contract: Option<&Contract>, objective: &str, interval: u64, months
 fn told_to_a_person(value: &Value) -> String {
     let mut out = String::new();
     let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
-    let ms = |v: &Value| show_duration(v.as_u64().unwrap_or(0));
+    let ms = |v: &Value| people::duration(v.as_u64().unwrap_or(0));
     let _ = writeln!(out, "{}objective {} %", value["sla"].as_str().map_or(String::new(), |s| format!("{s}: ")), text(&value["objective_percent"]));
     let _ = writeln!(out, "\nDowntime that it allows:");
     for month in value["budgets"].as_array().into_iter().flatten() {

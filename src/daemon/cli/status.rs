@@ -85,7 +85,7 @@ fn table(value: &Value) -> String {
         out.push_str(&format!("{:<width$} {shown} {:<20} {took:>12}  {why}\n", text(&e["name"]), since.get(..19).unwrap_or("-")));
     }
     if value["recorded"] == false {
-        out.push_str("not recorded: the history takes no writes\n");
+        out.push_str("not recorded: the history is not writable\n");
     }
     out
 }

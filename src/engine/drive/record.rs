@@ -48,7 +48,7 @@ impl Driver {
             }
             Progress::Failing(why) => {
                 if health.history_writable.swap(false, Ordering::Relaxed) {
-                    tracing::error!(%why, "the history takes no writes: figures stand still until it does, nothing is forgotten");
+                    tracing::error!(%why, "the history is not writable: figures are frozen until it is, nothing is forgotten");
                 }
             }
         }

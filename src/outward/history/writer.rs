@@ -377,8 +377,8 @@ impl<T: Fn(Progress)> Running<T> {
                 match commands.recv_timeout(again_at.saturating_duration_since(Instant::now())) {
                     Ok(Command::End(patience)) => give_up_at = Some(Instant::now() + patience),
                     Ok(Command::Tallies(list)) => self.keep(list),
-                    Ok(Command::Prune(.., reply)) => drop(reply.send(Err("the history takes no writes".into()))),
-                    Ok(Command::Register(_, reply)) => drop(reply.send(Err("the history takes no writes".into()))),
+                    Ok(Command::Prune(.., reply)) => drop(reply.send(Err("the history is not writable".into()))),
+                    Ok(Command::Register(_, reply)) => drop(reply.send(Err("the history is not writable".into()))),
                     Ok(other) => waiting.push_back(other),
                     Err(_) => break,
                 }
