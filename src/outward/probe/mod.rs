@@ -2,7 +2,6 @@
 //!
 //! The engine calls [`run`]; it gets back a [`Report`]. A kind is one file here and knows one protocol.
 
-pub mod budget;
 pub mod charset;
 pub mod coding;
 pub mod cost;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant};
 
-use super::super::trace::{Stage, Trace};
+use super::trace::{Stage, Trace};
 
 /// For what codings hide.
 const DECODED: usize = 8 << 20;
