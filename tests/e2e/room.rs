@@ -91,19 +91,21 @@ async fn a_peer_that_is_slower_than_its_timeout_is_down_although_it_waited_for_r
 async fn endpoints_that_stall_with_large_bodies_make_nothing_unknown() {
     let (stalling, healthy) = (stalling().await, healthy(Duration::ZERO).await);
     let directory = tempfile::tempdir().expect("a directory");
-    let mut text = "[defaults]\ninterval = \"2s\"\nretry_interval = \"100ms\"\n".to_owned();
-    for (name, port) in [("a", stalling), ("b", stalling), ("c", stalling), ("up", healthy)] {
-        text += &format!("[[endpoint]]\nname = \"{name}\"\n{}", lines(port, 600));
+    let mut text = "[defaults]\ninterval = \"1s\"\nretry_interval = \"100ms\"\n".to_owned();
+    let names: Vec<String> = (0..6).map(|n| format!("stalls{n}")).chain(["up".to_owned()]).collect();
+    for name in &names {
+        text += &format!("[[endpoint]]\nname = \"{name}\"\n{}", lines(if name == "up" { healthy } else { stalling }, 600));
     }
     let daemon = Daemon::start(directory.path(), &text).await;
-    for (name, state) in [("a", "down"), ("b", "down"), ("c", "down"), ("up", "up")] {
-        daemon.until_state(name, state).await;
+    for name in &names {
+        daemon.until_state(name, if name == "up" { "up" } else { "down" }).await;
     }
-    // Two more rounds of slots.
-    daemon.until(|d| async move { d.metric("probity_probes_total{endpoint=\"up\",result=\"success\"}").await >= 3.0 }).await;
-    for name in ["a", "b", "c", "up"] {
-        let unmeasured = daemon.metric(&format!("probity_probes_total{{endpoint=\"{name}\",result=\"unmeasured\"}}")).await;
-        // One may be a fault of the host that runs this.
-        assert!(unmeasured <= 1.0, "{name}: {unmeasured} {:#}\n{}", daemon.endpoint(name).await, daemon.log());
+    // Some rounds of slots, of which several find others that stall.
+    daemon.until(|d| async move { d.metric("probity_probes_total{endpoint=\"up\",result=\"success\"}").await >= 6.0 }).await;
+    let mut unmeasured = 0.0;
+    for name in &names {
+        unmeasured += daemon.metric(&format!("probity_probes_total{{endpoint=\"{name}\",result=\"unmeasured\"}}")).await;
     }
+    // One or two may be a fault of the host that runs this.
+    assert!(unmeasured <= 2.0, "{unmeasured}\n{}", daemon.log());
 }
