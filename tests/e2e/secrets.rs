@@ -139,7 +139,7 @@ async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path) -> Stri
     let (ways, ca) = (spelled("x").len(), directory.join("ca.pem"));
     std::fs::copy(authority.ca_file(), &ca).expect("copied");
     let files: Vec<_> = secrets.iter().enumerate().map(|(n, secret)| secret_file(directory, n, secret)).collect();
-    let mut text = String::from("[defaults]\ninterval = \"4s\"\ntimeout = \"3900ms\"\nretry_interval = \"100ms\"\n");
+    let mut text = String::from("[defaults]\ninterval = \"8s\"\ntimeout = \"7900ms\"\nretry_interval = \"100ms\"\n");
     let mut n = 0;
     for way in 0..ways {
         for part in 0..Part::ALL.len() + 2 {
