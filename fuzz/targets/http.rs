@@ -55,14 +55,14 @@ static URL: LazyLock<Url> = LazyLock::new(|| Url::parse("http://shop.example/a/b
 fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
     let reading = if bytes.len() % 2 == 0 { Reading::Lenient } else { Reading::Strict };
-    let ask = Ask { method, keep: Keep::Body, limits: &spec.limits, reading, budget: &probity::outward::probe::budget::Budget::default() };
+    let ask = Ask { method, keep: Keep::Body, limits: &spec.limits, reading, budget: &probity::outward::budget::Budget::default() };
     run(http1::exchange(&mut Played::new(bytes, step), &trace, b"", ask))
 }
 
 fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
     let request = http::Request::builder().uri("http://shop.example/").version(http::Version::HTTP_2).body(()).expect("a request");
-    let ask = Ask { method: "GET", keep: Keep::Body, limits: &spec.limits, reading: Reading::Lenient, budget: &probity::outward::probe::budget::Budget::default() };
+    let ask = Ask { method: "GET", keep: Keep::Body, limits: &spec.limits, reading: Reading::Lenient, budget: &probity::outward::budget::Budget::default() };
     run(http2::exchange(Played::new(bytes, step), &trace, request, None, ask)).map_err(|failure| match failure {
         http2::Failure::Halt(halt) | http2::Failure::Http11Required(halt) => halt,
     })

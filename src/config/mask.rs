@@ -1,20 +1,19 @@
 //! Finds secrets in texts that a peer had a hand in, in every spelling in which it can give them back.
 //!
 //! A peer that is sent a secret may answer with it: as it is, in capitals or small letters, percent-encoded, escaped for JSON or HTML,
-//! in base64 of either alphabet, in hexadecimal digits, as a label of a host name, or in a mixture. The text is walked once for each
-//! secret, and each character of the secret may stand there in any spelling of [`super::spelling`].
+//! in one of the forms of [`super::encoded`], as a label of a host name, or in a mixture. The text is walked once for each form of a
+//! secret. Each character may stand there in any spelling of [`super::spelling`], with [`super::fillers`] between.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use idna::punycode::decode_to_string as punycode;
 use zeroize::Zeroizing;
 
+use super::encoded::{Shape, encoded};
+use super::fillers::{fillers, gaps};
 use super::secret::{MASK, Secret};
-use super::spelling::{Text, between, cut, spellings};
+use super::spelling::{Text, cut, lead, spellings};
 use crate::words::CertificateFacts;
 
 /// Characters of the shortest secret that is masked, whatever its case: shorter ones would mask what is none. The same number of
@@ -22,16 +21,25 @@ use crate::words::CertificateFacts;
 const LEAST: usize = 4;
 /// The same of a part of a secret.
 const LEAST_PART: usize = 8;
-/// Ways through one text that are followed at most for one secret, so that no text can make it slow.
+/// Places of one text that are looked at at most for one form of a secret, so that no text can make it slow.
 const STEPS: usize = 20_000;
+/// Places at which one character of a secret can begin at most: more fillers in a row are not passed over.
+const PLACES: usize = 256;
 
 /// The secrets of one spec.
 #[derive(Clone, Default)]
 pub struct Mask {
     /// Longest first: of a secret and its part, the whole is masked.
-    secrets: Vec<Secret>,
+    forms: Vec<Form>,
     /// The last certificate in which none of them was found, by its SHA-256.
     clean: Arc<Mutex<String>>,
+}
+
+/// A secret, a part of it, or what an encoding makes of it.
+#[derive(Clone, PartialEq, Eq)]
+struct Form {
+    text: Secret,
+    shape: Shape,
 }
 
 impl std::fmt::Debug for Mask {
@@ -42,19 +50,22 @@ impl std::fmt::Debug for Mask {
 
 impl Mask {
     pub fn of(secrets: Vec<Secret>) -> Self {
-        let mut all: Vec<Secret> = Vec::new();
+        let mut all: Vec<Form> = Vec::new();
         for secret in secrets {
             // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL may be cut at what has a meaning in it.
             let parts = secret.reveal().split([' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%']).filter(|part| part.len() >= LEAST_PART);
-            let parts: Vec<Secret> = parts.map(Secret::new).chain(encoded(secret.reveal()).into_iter().map(Secret::new)).collect();
-            for one in composed(&secret).into_iter().chain(std::iter::once(secret)).chain(parts) {
-                if one.reveal().len() >= LEAST && !all.contains(&one) {
+            let parts: Vec<Secret> = parts.map(Secret::new).collect();
+            let encoded = encoded(secret.reveal(), LEAST);
+            let texts = composed(&secret).into_iter().chain(std::iter::once(secret)).chain(parts).map(|text| (text, Shape::Text));
+            for (text, shape) in texts.chain(encoded) {
+                let one = Form { text, shape };
+                if one.text.reveal().len() >= LEAST && !all.contains(&one) {
                     all.push(one);
                 }
             }
         }
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.reveal().len()));
-        Self { secrets: all, clean: Arc::default() }
+        all.sort_by_key(|form| std::cmp::Reverse(form.text.reveal().len()));
+        Self { forms: all, clean: Arc::default() }
     }
 
     /// Whether the certificate that was shown is the one in which there was none.
@@ -67,12 +78,17 @@ impl Mask {
         self.clean.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&certificate.sha256);
     }
 
-    /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each secret anew.
+    /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each form anew.
     pub fn cost_ns(&self, text: &str) -> u64 {
-        const PLACE_NS: usize = 60;
-        const ESCAPE_NS: usize = 300;
-        let escapes = text.bytes().filter(|b| matches!(b, b'%' | b'\\' | b'&' | b'/')).count();
-        (self.secrets.len() * (PLACE_NS * text.len() + ESCAPE_NS * escapes)) as u64
+        const PLACE_NS: usize = 25;
+        const SIGN_NS: usize = 130;
+        const ESCAPE_NS: usize = 500;
+        let of_byte = |byte: u8| match byte {
+            b'%' | b'\\' | b'&' | b'/' => ESCAPE_NS,
+            byte if byte.is_ascii_punctuation() || !byte.is_ascii() => SIGN_NS,
+            _ => PLACE_NS,
+        };
+        (self.forms.len() * text.bytes().map(of_byte).sum::<usize>()) as u64
     }
 
     /// The text without the secrets.
@@ -80,10 +96,10 @@ impl Mask {
         if text.len() < LEAST {
             return text;
         }
-        let text = if text.contains(['-']) { without_in_labels(text, &self.secrets) } else { text };
+        let text = if text.contains(['-']) { without_in_labels(text, &self.forms) } else { text };
         let mut text = Looked::at(text);
-        for secret in &self.secrets {
-            if let Some(masked) = text.without(secret.reveal()) {
+        for form in &self.forms {
+            if let Some(masked) = text.without(form) {
                 text = Looked::at(masked);
             }
         }
@@ -104,15 +120,18 @@ impl Looked {
         Self { text: Text::of(text), turned }
     }
 
-    /// The text without one secret; nothing where it is not in it.
-    fn without(&self, secret: &str) -> Option<String> {
-        let mut characters = Zeroizing::new(Vec::with_capacity(secret.len()));
-        characters.extend(secret.chars());
+    /// The text without one form of a secret; nothing where it is not in it.
+    fn without(&self, form: &Form) -> Option<String> {
+        let mut characters = Zeroizing::new(Vec::with_capacity(form.text.reveal().len()));
+        characters.extend(form.text.reveal().chars());
+        let lead = characters.first().and_then(|first| lead(*first));
+        let mut walk = Walk { characters: &characters, shape: form.shape, lead, here: Vec::new(), next: Vec::new(), steps: 0 };
         let text = self.text.text.as_str();
-        let (mut out, mut copied, mut steps) = (String::new(), 0, 0);
+        let (mut out, mut copied) = (String::new(), 0);
         let mut at = 0;
         while at < text.len() {
-            let mut ends = std::iter::once(&self.text).chain(&self.turned).filter_map(|text| matched(text, at, &characters, &mut steps));
+            let both = std::iter::once(&self.text).chain(&self.turned);
+            let mut ends = both.filter_map(|text| if walk.may_begin(text.text.as_bytes()[at]) { walk.end(text, at) } else { None });
             if let Some(end) = ends.next() {
                 out.push_str(&text[copied..at]);
                 out.push_str(MASK);
@@ -125,39 +144,77 @@ impl Looked {
     }
 }
 
-/// Where the secret ends that begins here: its own end, or where the text was cut within it.
-fn matched(text: &Text, from: usize, secret: &[char], steps: &mut usize) -> Option<usize> {
-    // Ways that are still to be followed: place in the text, characters of the secret before it.
-    let mut open = Vec::new();
-    spellings(text, from, *secret.first()?, |length| open.push((from + length, 1)));
-    while let Some((at, done)) = open.pop() {
-        if done == secret.len() {
-            return Some(at);
-        }
-        // Of a character that was cut, a part of its escape may be there.
-        if let Some(length) = cut(&text.text[at..]).filter(|length| done + usize::from(*length > 0) >= LEAST) {
-            return Some(at + length);
-        }
-        *steps += 1;
-        if *steps > STEPS + 4 * secret.len() {
-            // Nobody writes such a text by accident: what is left of it is not shown.
-            return Some(text.text.len());
-        }
-        let filler = between(&text.text[at..]);
-        if filler > 0 {
-            open.push((at + filler, done));
-        }
-        spellings(text, at, secret[done], |length| open.push((at + length, done + 1)));
+/// Follows all ways at once in which one form of a secret can stand in a text.
+struct Walk<'c> {
+    characters: &'c [char],
+    shape: Shape,
+    /// What a text that has the first character in ASCII begins with.
+    lead: Option<u8>,
+    /// Places at which the next character can begin, and the one after it.
+    here: Vec<usize>,
+    next: Vec<usize>,
+    steps: usize,
+}
+
+impl Walk<'_> {
+    /// Whether a spelling of the first character can begin with this byte. Most places of a text are passed by this alone.
+    fn may_begin(&self, byte: u8) -> bool {
+        byte.is_ascii_punctuation() || !byte.is_ascii() || self.lead.is_some_and(|lead| byte.eq_ignore_ascii_case(&lead))
     }
-    None
+
+    /// Where the secret ends that begins here: its own end, or where the text was cut within it.
+    fn end(&mut self, text: &Text, from: usize) -> Option<usize> {
+        let Self { characters, shape, here, next, steps, lead: _ } = self;
+        here.clear();
+        spellings(text, from, *characters.first()?, |length| add(here, from + length));
+        let mut was_cut = None;
+        for (before, done) in characters.iter().zip(1..characters.len()) {
+            let after = characters[done];
+            next.clear();
+            let mut looked_at = 0;
+            while let Some(at) = here.get(looked_at).copied() {
+                looked_at += 1;
+                // Of a character that was cut, a part of its escape may be there.
+                let left = cut(&text.text[at..]).filter(|length| done + usize::from(*length > 0) >= LEAST);
+                was_cut = was_cut.max(left.map(|length| at + length));
+                *steps += 1;
+                if *steps > STEPS + 4 * characters.len() {
+                    // Nobody writes such a text by accident: what is left of it is not shown.
+                    return Some(text.text.len());
+                }
+                fillers(text, at, (*before, after), |length| add(here, at + length));
+                let is_separator = *shape == Shape::Numbers && after == ',';
+                match shape {
+                    Shape::Pairs if done % 2 == 0 => gaps(text, at, |length| add(here, at + length)),
+                    Shape::Numbers if is_separator => gaps(text, at, |length| add(next, at + length)),
+                    Shape::Numbers if *before == ',' => gaps(text, at, |length| add(here, at + length)),
+                    Shape::Text | Shape::Pairs | Shape::Numbers => {}
+                }
+                if !is_separator {
+                    spellings(text, at, after, |length| add(next, at + length));
+                }
+            }
+            if next.is_empty() {
+                return was_cut;
+            }
+            std::mem::swap(here, next);
+        }
+        here.iter().copied().max().or(was_cut)
+    }
+}
+
+fn add(places: &mut Vec<usize>, place: usize) {
+    if places.len() < PLACES && !places.contains(&place) {
+        places.push(place);
+    }
 }
 
 /// Host names in which a secret stands within a label that is not ASCII: `xn--zebra-7za` is `zebra` with a letter in it.
-fn without_in_labels(text: String, secrets: &[Secret]) -> String {
+fn without_in_labels(text: String, forms: &[Form]) -> String {
     let is_of_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let holds_one = |label: &str| {
         let decoded = label.get(4..).filter(|_| label[..4].eq_ignore_ascii_case("xn--")).and_then(punycode);
-        decoded.map(Looked::at).is_some_and(|looked| secrets.iter().any(|secret| looked.without(secret.reveal()).is_some()))
+        decoded.map(Looked::at).is_some_and(|looked| forms.iter().any(|form| looked.without(form).is_some()))
     };
     let labels: Vec<&str> = text.split(|c| !is_of_label(c)).filter(|label| label.len() > 4 && label.is_char_boundary(4) && holds_one(label)).collect();
     labels.iter().fold(text.clone(), |text, label| text.replace(label, MASK))
@@ -173,49 +230,27 @@ fn composed(secret: &Secret) -> Vec<Secret> {
     forms.into_iter().filter(|form| form != text).map(|form| Secret::new(form.into_owned())).collect()
 }
 
-/// The secret as a server encodes it that looks at its bytes, perhaps after it has changed the case.
-fn encoded(secret: &str) -> Vec<String> {
-    let mut cases = [secret.to_owned(), secret.to_lowercase(), secret.to_uppercase()].map(Zeroizing::new).to_vec();
-    cases.dedup();
-    let mut found = Vec::new();
-    for text in cases {
-        found.extend(in_base64(text.as_bytes()));
-        let mut digits = String::with_capacity(2 * text.len());
-        for byte in text.bytes() {
-            let _ = write!(digits, "{byte:02x}");
-        }
-        found.push(digits);
-    }
-    found
-}
-
-/// What base64 makes of it, whatever stands before and behind: the characters that only depend on the secret, for each of the three ways in
-/// which its bytes can lie, in both alphabets.
-fn in_base64(secret: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
-    for lead in 0..3 {
-        let mut bytes = Zeroizing::new(vec![0; lead]);
-        bytes.extend_from_slice(secret);
-        let bits = bytes.len() * 8;
-        // The first characters that the lead has no part in, and the last that lie wholly within the secret.
-        let (from, to) = ((lead * 8).div_ceil(6), bits / 6);
-        for engine in [&STANDARD, &URL_SAFE] {
-            let text = Zeroizing::new(engine.encode(&*bytes));
-            let inner = text.get(from..to).unwrap_or_default().to_owned();
-            if inner.len() >= LEAST && !found.contains(&inner) {
-                found.push(inner);
-            }
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
     fn masked(secret: &str, text: &str) -> String {
         Mask::of(vec![Secret::new(secret.to_owned())]).apply(text.to_owned())
+    }
+
+    fn dumped(secret: &str, gap: &str, byte: impl Fn(u8) -> String) -> String {
+        secret.bytes().map(byte).collect::<Vec<_>>().join(gap)
+    }
+
+    fn base32(text: &str) -> String {
+        let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+        let character = |five: &[u8]| {
+            let five = format!("{:0<5}", String::from_utf8_lossy(five));
+            char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from_str_radix(&five, 2).expect("five bits")])
+        };
+        bits.as_bytes().chunks(5).map(character).collect()
     }
 
     #[test]
@@ -251,6 +286,31 @@ mod tests {
             "P+Q/R=S&AMP;T&QUOT;U\\V%W &AUML;&LT;Z&GT;".into(),
             r#"p+q/r=s\u0026amp;t\u0026quot;u\\v%w \xc3\xa4\u0026lt;z\u0026gt;"#.into(),
             STANDARD.encode(format!("xy{secret}")).replace('+', "%2B").replace('/', "%2F"),
+            secret.replace('"', "\"\""),
+            secret.replace('"', "&quot;&quot;"),
+            "p+q/r=3Ds&t\"u\\v%w=20=C3=A4<z>".into(),
+            "p=2Bq/r=\r\n=3Ds&t=22u\\v=\n%w =E4<z=3E".into(),
+            "p=2Bq/r=3Ds&t=22u\\v%w=20=C3=\r\n=A4<z=\\r\\n>".into(),
+            r"p\x{2b}q/r=s&t\x{22}u\x{5c}v%w \x{e4}<z>".into(),
+            r"p+q/r=s&t\x{22}u\\v%w\x{20}\x{c3}\x{a4}<z>".into(),
+            r"p\2bq\2fr=s&t\22u\5cv%w \c3\a4\3cz>".into(),
+            r#"p+q/r=s&t\"u\\v%w \195\164<z>"#.into(),
+            dumped(secret, " ", |byte| format!("{byte:02x}")),
+            dumped(secret, ":", |byte| format!("{byte:02X}")),
+            dumped(secret, ",\n  ", |byte| format!("0x{byte:02x}")),
+            dumped(secret, "\\n", |byte| format!("{byte:02x}")),
+            dumped(secret, "%20", |byte| format!("{byte:02x}")),
+            dumped(secret, ", ", |byte| byte.to_string()),
+            dumped(secret, " ", |byte| byte.to_string()),
+            base32(&format!("ab{secret}cd")),
+            base32(secret).to_lowercase(),
+            format!("{}===", base32(&secret.to_uppercase())),
+            r"http://a/p+q/r=s&t%22u/x%7B5c%7Dv%w%20/x%7Be4%7D%3Cz%3E".replace("%w", "%25w"),
+            secret.chars().map(|c| format!("{c}\u{200b}")).collect(),
+            secret.chars().map(|c| format!("{c}&shy;")).collect(),
+            secret.chars().map(|c| format!("{c}\\u{{2060}}")).collect(),
+            secret.chars().map(|c| format!("{c}\u{200d}\u{feff}")).collect(),
+            STANDARD.encode(secret).as_bytes().chunks(8).map(|line| String::from_utf8_lossy(line).into_owned() + "\r\n    ").collect::<String>(),
         ] {
             let shown = masked(secret, &format!("before {text} after"));
             assert!(shown.contains(MASK) && shown.starts_with("before ") && shown.ends_with(" after"), "{text}: {shown}");
@@ -315,6 +375,20 @@ mod tests {
             let cut: String = token.chars().take(length.clamp(5, 109) - 1).collect();
             if cut.len() >= LEAST {
                 assert_eq!(masked(&token, &format!("\"denied key {cut}…\"")), format!("\"denied key {MASK}…\""), "{length}, cut");
+            }
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_doubled_is_masked_and_words_and_rulers_stay() {
+        assert_eq!(masked("it's-Zebra", "VALUES ('it''s-Zebra')"), format!("VALUES ('{MASK}')"));
+        assert_eq!(masked("it's-Zebra", r"run 'it'\''s-Zebra' now"), format!("run '{MASK}' now"));
+        assert_eq!(masked("it's-Zebra", r#"run 'it'"'"'s-Zebra' now"#), format!("run '{MASK}' now"));
+        assert_eq!(masked("50%-Zebra", "printf 50%%-Zebra"), format!("printf {MASK}"));
+        for ruler in ["-".repeat(900), "=".repeat(900), "\n".repeat(900), "--\0\0".repeat(200), "it's ze bra".to_owned(), "61 62 63 64".to_owned()] {
+            let text = ruler + " end";
+            for secret in ["-----BEGIN KEY-----", "==zebra", "it's-Zebra", "abcde"] {
+                assert_eq!(masked(secret, &text), text, "{secret}");
             }
         }
     }

@@ -1,14 +1,17 @@
 //! Reads one character of a text in each spelling that a server, a proxy or a log can give it: as it is, percent-encoded, escaped for
-//! JSON, HTML or a programming language, and up to three of these on top of each other.
+//! JSON, HTML or a programming language, and up to three of these on top of each other; or as the numbers of its bytes, each behind the
+//! same sign, as quoted-printable and LDAP write them.
 //!
 //! [`super::mask`] holds each character of a secret against what is read here. Pure.
 
 use std::cell::RefCell;
 
 /// Escapes on top of each other that are undone: `%2522` is a quote that was encoded twice.
-const LAYERS: usize = 3;
+pub(super) const LAYERS: usize = 3;
 /// What an escape can begin with.
-const ESCAPES: [char; 3] = ['%', '\\', '&'];
+pub(super) const ESCAPES: [char; 3] = ['%', '\\', '&'];
+/// The same, with the sign of quoted-printable, which is read without layers.
+const ESCAPES_AND_QUOTED_PRINTABLE: [char; 4] = ['%', '\\', '&', '='];
 /// Bytes of one at most: a letter beyond ASCII, percent-encoded twice.
 const MOST_OF_AN_ESCAPE: usize = 24;
 
@@ -27,7 +30,7 @@ impl Text {
     }
 
     /// The first character at a place and its length there, when so many layers of escapes are undone. What is no escape is itself.
-    fn read(&self, at: usize, layer: usize) -> Read {
+    pub(super) fn read(&self, at: usize, layer: usize) -> Read {
         let Some(inner) = layer.checked_sub(1) else { return self.text[at..].chars().next().map(|c| (c, c.len_utf8())) };
         if let Some(known) = self.known.borrow()[inner].get(at).copied().flatten() {
             return known;
@@ -74,14 +77,16 @@ pub fn spellings(text: &Text, at: usize, c: char, mut found: impl FnMut(usize)) 
         if !c.is_ascii() {
             several(text, at, layer, c).into_iter().flatten().for_each(&mut found);
         }
+        if first.is_ascii_punctuation() {
+            numbered(Reader { text, from: at, at, layer }, first, c, &mut found);
+        }
     }
 }
 
-/// Bytes at the start of the text that some servers put between the characters of what they give back: the zero bytes of UTF-16, and the
-/// line ends of a text that is wrapped.
-pub fn between(text: &str) -> usize {
-    const NAMES: [&str; 9] = ["\0", "\\0", "\\u{0}", "\\u0000", "\r", "\n", "\\r", "\\n", "&#10;"];
-    NAMES.iter().find(|name| text.starts_with(**name)).map_or(0, |name| name.len())
+/// What each spelling of a character begins with that begins with neither a sign nor a character beyond ASCII: the capitals of `ß` do.
+pub fn lead(c: char) -> Option<u8> {
+    let c = if c.is_ascii() { Some(c) } else { folded(c).next() };
+    c.and_then(|c| u8::try_from(c).ok()).filter(u8::is_ascii)
 }
 
 /// How much of an escape stands before the place where the text ends or was cut, if that is here: mostly nothing.
@@ -94,8 +99,8 @@ pub fn cut(rest: &str) -> Option<usize> {
         (None, None) => rest.strip_suffix('"').unwrap_or(rest).len(),
     };
     let left = &rest[..end];
-    let is_of_an_escape = || left.len() <= MOST_OF_AN_ESCAPE && left.bytes().all(|b| b.is_ascii_alphanumeric() || b"%\\&#;{".contains(&b));
-    (left.is_empty() || left.starts_with(ESCAPES) && is_of_an_escape()).then_some(end)
+    let is_of_an_escape = || left.len() <= MOST_OF_AN_ESCAPE && left.bytes().all(|b| b.is_ascii_alphanumeric() || b"%\\&#;{=".contains(&b));
+    (left.is_empty() || left.starts_with(ESCAPES_AND_QUOTED_PRINTABLE) && is_of_an_escape()).then_some(end)
 }
 
 /// Letters that differ in their case only are the same.
@@ -129,6 +134,32 @@ fn several(text: &Text, at: usize, layer: usize, c: char) -> [Option<usize>; 2] 
     [in_capitals, sequence(text, at, layer, bytes.iter().copied(), is_byte)]
 }
 
+/// A character as the numbers of its bytes, in UTF-8 or ISO-8859-1, each behind the same sign: `=C3=A4`, `\c3\a4`, `#e4`; behind a
+/// backslash in decimal digits, too: `\195\164`.
+fn numbered(from: Reader<'_>, sign: char, c: char, found: &mut impl FnMut(usize)) {
+    let is_next = |reader: &mut Reader<'_>, byte: u8, (count, radix)| {
+        if sign == '=' && reader.at > from.at {
+            reader.soft_break();
+        }
+        reader.follows(sign).and_then(|()| reader.number_is(byte, count, radix)).is_some()
+    };
+    let mut has = |bytes: &[u8], digits| {
+        let mut reader = from;
+        if bytes.iter().all(|byte| is_next(&mut reader, *byte, digits)) {
+            found(reader.length());
+        }
+    };
+    let other_case = if c.is_uppercase() { c.to_lowercase().next() } else { c.to_uppercase().next().filter(|upper| *upper != c) };
+    for c in std::iter::once(c).chain(other_case) {
+        let (mut buffer, in_latin) = ([0; 4], u8::try_from(u32::from(c)).ok().filter(|_| !c.is_ascii()));
+        let in_utf8 = c.encode_utf8(&mut buffer).as_bytes();
+        for digits in [(2, 16), (3, 10)].into_iter().take(if sign == '\\' { 2 } else { 1 }) {
+            has(in_utf8, digits);
+            in_latin.into_iter().for_each(|byte| has(&[byte], digits));
+        }
+    }
+}
+
 fn sequence<T>(text: &Text, from: usize, layer: usize, wanted: impl Iterator<Item = T>, is: impl Fn(char, T) -> bool) -> Option<usize> {
     let mut at = from;
     for one in wanted {
@@ -143,12 +174,12 @@ fn sequence<T>(text: &Text, from: usize, layer: usize, wanted: impl Iterator<Ite
 
 /// The characters of a text from a place on, with some layers undone.
 #[derive(Clone, Copy)]
-struct Reader<'t> {
-    text: &'t Text,
+pub(super) struct Reader<'t> {
+    pub text: &'t Text,
     /// Where the character begins that is read.
-    from: usize,
-    at: usize,
-    layer: usize,
+    pub from: usize,
+    pub at: usize,
+    pub layer: usize,
 }
 
 impl Iterator for Reader<'_> {
@@ -162,8 +193,43 @@ impl Iterator for Reader<'_> {
 }
 
 impl Reader<'_> {
-    fn length(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.at - self.from
+    }
+
+    /// Passes the end of a line of quoted-printable, where there is one: `=` and a line feed, or the like.
+    pub fn soft_break(&mut self) -> Option<()> {
+        let mut reader = *self;
+        reader.follows('=')?;
+        let end = reader.next().filter(|c| matches!(c, '\r' | '\n'))?;
+        *self = reader;
+        if end == '\r' && reader.follows('\n').is_some() {
+            *self = reader;
+        }
+        Some(())
+    }
+
+    /// Whether the next digits are those of this number; no further than to the first that is not.
+    fn number_is(&mut self, number: u8, count: u32, radix: u32) -> Option<()> {
+        let digit = |place| u32::from(number) / radix.pow(place) % radix;
+        (0..count).rev().try_for_each(|place| (self.next()?.to_digit(radix)? == digit(place)).then_some(()))
+    }
+
+    /// `{e4}`, and `{U+E4}` as Perl writes it.
+    fn braced(&mut self, radix: u32) -> Option<u32> {
+        self.follows('{')?;
+        let mut named = *self;
+        if named.next() == Some('U') && named.next() == Some('+') {
+            *self = named;
+        }
+        let mut code = None;
+        for _ in 0..8 {
+            match self.next()? {
+                '}' => return code,
+                digit => code = Some(code.unwrap_or(0) * radix + digit.to_digit(radix)?),
+            }
+        }
+        None
     }
 
     /// So many digits.
@@ -182,32 +248,34 @@ impl Reader<'_> {
         Some((char::from_u32(code)?, self.length()))
     }
 
-    /// What follows a backslash: `u00e4` and pairs of them, `u{e4}`, `U000000e4`, `n`, `t`, `r`, or the character itself.
+    /// What follows a backslash: `u00e4` and pairs of them, `u{e4}`, `x{e4}`, `o{344}`, `N{U+E4}`, `U000000e4`, `n`, `t`, `r`, or the
+    /// character itself.
     fn backslash(mut self) -> Option<(char, usize)> {
         let after = self;
         let c = self.next()?;
-        let code = match c {
-            'u' | 'U' => after.code_point(),
-            'n' => Some(('\n', self.length())),
-            't' => Some(('\t', self.length())),
-            'r' => Some(('\r', self.length())),
-            _ => None,
+        let c = match c {
+            // What has no number behind it may have one once another layer is undone.
+            'u' | 'U' => return after.code_point(),
+            'x' | 'X' | 'N' => return self.braced_character(16),
+            'o' => return self.braced_character(8),
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            c => c,
         };
-        Some(code.unwrap_or((c, self.length())))
+        Some((c, self.length()))
+    }
+
+    fn braced_character(mut self, radix: u32) -> Option<(char, usize)> {
+        let code = self.braced(radix)?;
+        Some((char::from_u32(code)?, self.length()))
     }
 
     fn code_point(mut self) -> Option<(char, usize)> {
         let is_long = self.next()? == 'U';
         let mut braced = self;
-        if braced.next() == Some('{') {
-            let mut code = 0_u32;
-            for _ in 0..7 {
-                match braced.next()? {
-                    '}' => return Some((char::from_u32(code)?, braced.length())),
-                    digit => code = code * 16 + digit.to_digit(16)?,
-                }
-            }
-            return None;
+        if let Some(code) = braced.braced(16) {
+            return Some((char::from_u32(code)?, braced.length()));
         }
         let mut long = self;
         if let Some(c) = long.digits(8, 16).filter(|_| is_long).and_then(char::from_u32) {
@@ -261,7 +329,7 @@ impl Reader<'_> {
     }
 }
 
-/// A character that is written as the bytes of its UTF-8, `%C3%A4`, `\xc3\xa4` or `\303\244`, or as its one byte of ISO-8859-1.
+/// A character that is written as the bytes of its UTF-8, `%C3%A4`, `\xc3\xa4`, `\x{c3}\x{a4}` or `\303\244`, or as its one byte of ISO-8859-1.
 fn bytes(text: &Text, from: usize, inner: usize) -> Option<(char, usize)> {
     let mut reader = Reader { text, from, at: from, layer: inner };
     let first = byte(&mut reader)?;
@@ -292,6 +360,11 @@ fn byte(reader: &mut Reader<'_>) -> Option<u8> {
     }
     if !is_percent {
         reader.next().filter(|c| matches!(c, 'x' | 'X'))?;
+        let mut braced = *reader;
+        if let Some(byte) = braced.braced(16) {
+            *reader = braced;
+            return u8::try_from(byte).ok();
+        }
     }
     reader.digits(2, 16).map(|byte| byte as u8)
 }
@@ -395,6 +468,18 @@ mod tests {
                     "\\u00e4",
                     "\\u00C4",
                     "\\u{e4}",
+                    "\\x{e4}",
+                    "\\x{c3}\\x{A4}",
+                    "\\o{344}",
+                    "\\N{U+E4}",
+                    "\\x%7Be4%7D",
+                    "=C3=A4",
+                    "=c3=84",
+                    "=C3=\r\n=A4",
+                    "=E4",
+                    "%3DC3%3DA4",
+                    "\\c3\\a4",
+                    "\\195\\164",
                     "\\U000000e4",
                     "\\xc3\\xa4",
                     "\\303\\244",
@@ -415,6 +500,8 @@ mod tests {
             ('&', &["&", "&amp;", "&amp;amp;", "%26", "\\u0026", "&amp"]),
             ('%', &["%", "%25", "&percnt;"]),
             (' ', &[" ", "+", "%20", "&nbsp;"]),
+            ('€', &["€", "\\x{20ac}", "\\u{20AC}", "=E2=82=AC", "&euro;"]),
+            ('=', &["=", "=3D", "%3D", "\\3d", "\\061"]),
             ('é', &["é", "É", "&eacute;", "%C3%89"]),
             ('😀', &["😀", "\\ud83d\\ude00", "%F0%9F%98%80", "&#128512;", "\u{fffd}"]),
             ('k', &["k", "K", "%6b", "\\x4B", "&#75;"]),
@@ -424,19 +511,44 @@ mod tests {
                 assert!(lengths(&format!("{text}zz"), c).contains(&text.len()), "{c} in {text}: {:?}", lengths(text, c));
             }
         }
-        for (c, text) in [('a', "b"), ('a', "%62"), ('"', "&lt;"), ('ä', "ö"), ('a', ""), ('a', "%"), ('a', "\\"), ('a', "&#;"), ('a', "\\u{"), ('x', "?")] {
+        for (c, text) in [
+            ('a', "b"),
+            ('a', "%62"),
+            ('"', "&lt;"),
+            ('ä', "ö"),
+            ('a', ""),
+            ('a', "%"),
+            ('a', "\\"),
+            ('a', "&#;"),
+            ('a', "\\u{"),
+            ('x', "?"),
+            ('+', "=3C"),
+            ('ä', "=C3=A5"),
+            ('a', "\\x{"),
+        ] {
             assert_eq!(lengths(text, c), Vec::<usize>::new(), "{c} in {text}");
         }
     }
 
     #[test]
     fn a_cut_within_an_escape_is_a_cut() {
-        for (rest, length) in
-            [("", 0), ("\"", 0), ("…\"", 0), ("%2…", 2), ("%25C3%25…", 8), ("\\u00…\"", 4), ("&amp;quo…", 8), ("\\\"", 1), ("` until", 0), ("&#x2", 4)]
-        {
+        for (rest, length) in [
+            ("", 0),
+            ("\"", 0),
+            ("…\"", 0),
+            ("%2…", 2),
+            ("%25C3%25…", 8),
+            ("\\u00…\"", 4),
+            ("&amp;quo…", 8),
+            ("\\\"", 1),
+            ("` until", 0),
+            ("&#x2", 4),
+            ("=C3=…", 4),
+            ("\\x{20…", 5),
+        ] {
             assert_eq!(cut(rest), Some(length), "{rest}");
         }
-        for rest in ["x", "x…", "%20 x…", "\\n, more", "a\"", " …", "\\ and more words"] {
+        for rest in ["x", "x…", "%20 x…", "\\n, more", "a\"", " …", "\\ and more words", "= x", ")"] {
             assert_eq!(cut(rest), None, "{rest}");
         }
     }

@@ -413,7 +413,7 @@ impl Driver {
         }
         // An outcome that came later than its timeout and the slack was held up by ourselves: the thread had too much to do.
         let cadence = self.recorder.entry(done.endpoint).endpoint.load().rules.cadence;
-        let limit_ms = cadence.timeout + OUTCOME_SLACK_MS;
+        let limit_ms = cadence.timeout + done.report.moved_ms + OUTCOME_SLACK_MS;
         let is_overrun = done.ended_ns.saturating_sub(started_ns) > limit_ms * NS_PER_MS;
         let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns), cadence.late_after).or(is_overrun.then_some(Reason::Late));
         // Rounded apart: what lies between two results must never look shorter than it was.
@@ -496,7 +496,7 @@ impl Driver {
         for ((endpoint, seq), r) in running {
             r.abort.abort();
             let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: "the daemon ended".into() };
-            let report = Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns: 0 };
+            let report = Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns: 0, moved_ms: 0 };
             let happening = Happening::Probe {
                 occasion: r.occasion,
                 due: None,
@@ -551,7 +551,7 @@ impl<F: Future<Output = Report>> Future for Guarded<F> {
             Err(_) => {
                 let outcome = Outcome::Unmeasured { reason: Reason::Internal, detail: "the probe's code panicked; please report this".into() };
                 let started_ns = Clock::Real.boot_ns();
-                std::task::Poll::Ready(Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns })
+                std::task::Poll::Ready(Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns, moved_ms: 0 })
             }
         }
     }

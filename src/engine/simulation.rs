@@ -345,7 +345,7 @@ impl Simulation<'_> {
     }
 
     fn tell(&mut self, endpoint: usize, seq: u64, start_ns: u64, end_ns: u64, outcome: Outcome, occasion: Occasion) {
-        let report = Report { outcome, phases: PhaseTimes::default(), duration_us: (end_ns - start_ns) / 1000, started_ns: start_ns };
+        let report = Report { outcome, phases: PhaseTimes::default(), duration_us: (end_ns - start_ns) / 1000, started_ns: start_ns, moved_ms: 0 };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
         let happening = Happening::Probe { occasion, due: None, start, end, report: Box::new(report), stalled: None, confirming: Confirming::NotYet };
         self.recorder.step(endpoint, seq, happening, end, &mut self.wanted);

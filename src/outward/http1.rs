@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use self::head::Framing;
+use super::budget::{Budget, Incoming, Share};
 use super::halt::{Halt, stream_error};
-use super::probe::budget::{Budget, Incoming, Share};
 use super::trace::{Stage, Trace};
 use crate::config::plan_probe::{INTERIM_LIMIT, Limits, Reading};
 use crate::words::Cause;

@@ -14,9 +14,9 @@ use h2::client::{Builder, ResponseFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::watched::{Watch, Watched};
+use super::budget::Incoming;
 use super::halt::Halt;
 use super::http1::{Ask, Response};
-use super::probe::budget::Incoming;
 use super::trace::{Stage, Trace};
 use crate::config::plan_probe::{HEADER_COUNT_LIMIT, INTERIM_LIMIT};
 use crate::words::Cause;

@@ -4,6 +4,7 @@
 
 mod above;
 pub mod authorities;
+pub mod budget;
 pub mod certificate;
 pub mod clock;
 pub mod clock_trust;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use socket2::{Domain, Socket, Type};
 
 use super::authorities::Authorities;
+use super::budget::Budget;
 use super::certificate::Certificates;
 use super::clock_trust::ClockTrust;
-use super::probe::budget::Budget;
 use super::probe::http::Standing;
 use super::probe::icmp::Echoes;
 use super::resolve::{Paths, Resolver};

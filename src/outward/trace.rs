@@ -6,6 +6,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use tokio::time::{Duration, Instant};
+
 use super::peer::FirstBytes;
 use super::sys::KernelClock;
 use crate::words::{Cause, Facts, Ms, Phase, PhaseTimes};
@@ -54,6 +56,8 @@ impl Stage {
 
 /// A clock that is moved by more between two readings, a thousandth of their distance aside, was set meanwhile.
 const STEP_NS: u64 = 200_000;
+/// By how much a deadline moves at most: a probe has an end also where there is never room.
+pub const MOST_GIVEN_BACK: Duration = Duration::from_secs(1);
 
 /// What was the prober's own doing.
 #[derive(Clone, Copy, Default)]
@@ -162,6 +166,18 @@ impl Trace {
         self.ended_ns.set(at_ns);
     }
 
+    /// Enters a stage after a wait in which nothing was read. The peer could send no more than the kernel takes by itself: what came late in
+    /// the wait, as the peer's own kernel tried again, was not waited for.
+    pub fn reads_again(&self, stage: Stage) {
+        self.reads_again_now(stage, KernelClock::Boottime.now_ns());
+    }
+
+    fn reads_again_now(&self, stage: Stage, now_ns: u64) {
+        self.enter_now(stage, now_ns);
+        let own = self.own.get();
+        self.own.set(Own { before_ns: own.total_ns, from_ns: own.until_ns, ..own });
+    }
+
     /// The stage that stands has begun at this moment only: what was before was our own.
     pub fn began_at(&self, at_ns: u64) {
         self.is_own(self.entered_ns.get(), at_ns);
@@ -198,9 +214,19 @@ impl Trace {
         self.own.set(Own { total_ns: before_ns + now_ns.saturating_sub(from_ns), before_ns, from_ns, until_ns: now_ns });
     }
 
-    /// Milliseconds in which the endpoint was kept waiting by us.
+    /// Milliseconds in which the endpoint was kept waiting by us, until now.
     pub fn kept_ms(&self) -> Ms {
-        self.kept_ns.get() / 1_000_000
+        self.kept().as_millis() as Ms
+    }
+
+    fn kept(&self) -> Duration {
+        let still_ns = if self.stage.get() == Stage::Judging { KernelClock::Boottime.now_ns().saturating_sub(self.entered_ns.get()) } else { 0 };
+        Duration::from_nanos(self.kept_ns.get() + still_ns)
+    }
+
+    /// A deadline of the endpoint, moved by the time in which it was kept waiting by us, and by [`MOST_GIVEN_BACK`] at most.
+    pub fn moved(&self, deadline: Instant) -> Instant {
+        deadline + self.kept().min(MOST_GIVEN_BACK)
     }
 
     pub fn phases(&self) -> PhaseTimes {
@@ -271,6 +297,33 @@ mod tests {
         trace.enters(Stage::Idle, 90);
         assert_eq!((trace.phase_ms(Phase::Connect), trace.phase_ms(Phase::FirstByte)), (Some(5), Some(10)));
         assert_eq!(trace.duration_us(), 15_000);
+    }
+
+    #[test]
+    fn what_comes_while_nothing_is_read_was_not_waited_for() {
+        let trace = trace();
+        trace.enters(Stage::Transfer, 0);
+        trace.hears(10, 10);
+        trace.enters(Stage::Judging, 10);
+        trace.reads_again_now(Stage::Transfer, 510 * MS + 500 * MS);
+        // The peer's kernel tried again while the window was closed, and went on when it opened.
+        trace.hears(450, 511);
+        trace.hears(515, 516);
+        trace.enters(Stage::Idle, 516);
+        assert_eq!(trace.kept_ms(), 500);
+        // To 10 and from 511 to 515.
+        assert_eq!(trace.duration_us(), 14_000);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_moves_by_the_time_in_which_the_endpoint_was_kept_waiting() {
+        let (trace, deadline) = (trace(), Instant::now());
+        trace.enters(Stage::Judging, 0);
+        trace.enters(Stage::Transfer, 400);
+        assert_eq!(trace.moved(deadline), deadline + Duration::from_millis(400));
+        trace.enters(Stage::Judging, 500);
+        trace.enters(Stage::Transfer, 5000);
+        assert_eq!(trace.moved(deadline), deadline + MOST_GIVEN_BACK);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod recorded;
 mod redirects;
 mod refusals;
 mod resolver;
+mod room;
 mod secrets;
 mod serve;
 mod sla;

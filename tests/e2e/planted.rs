@@ -34,6 +34,40 @@ fn percent(text: &str, keep: &str, form: bool, upper: bool) -> String {
     })
 }
 
+fn dumped(text: &str, gap: &str, byte: impl Fn(u8) -> String) -> String {
+    text.bytes().map(byte).collect::<Vec<_>>().join(gap)
+}
+
+/// RFC 4648, section 6.
+fn base32(text: &str) -> String {
+    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+    let character = |five: &[u8]| {
+        let five = format!("{:0<5}", String::from_utf8_lossy(five));
+        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from_str_radix(&five, 2).expect("five bits")])
+    };
+    let text: String = bits.as_bytes().chunks(5).map(character).collect();
+    format!("{text}{}", "=".repeat(text.len().next_multiple_of(8) - text.len()))
+}
+
+/// RFC 2045, section 6.7, in lines of 12 characters at most.
+fn quoted_printable(text: &str) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for byte in text.bytes() {
+        let one = if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("={byte:02X}") };
+        if column + one.len() > 11 {
+            out.push_str("=\r\n");
+            column = 0;
+        }
+        column += one.len();
+        out.push_str(&one);
+    }
+    out
+}
+
+fn lines(text: &str, length: usize) -> String {
+    text.as_bytes().chunks(length).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\r\n")
+}
+
 fn in_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
@@ -81,8 +115,30 @@ pub fn spelled(secret: &str) -> Vec<String> {
         // UTF-8 that was taken for ISO-8859-1.
         secret.bytes().map(char::from).collect(),
         bytes,
+        secret.replace('\'', "''").replace('"', "\"\""),
+        quoted_printable(secret),
+        secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("\\x{{{:x}}}", u32::from(c)) }).collect(),
+        dumped(secret, " ", |byte| format!("{byte:02x}")),
+        dumped(secret, ":", |byte| format!("{byte:02X}")),
+        dumped(secret, ", ", |byte| format!("0x{byte:02x}")),
+        dumped(secret, ", ", |byte| byte.to_string()),
+        base32(secret),
+        base32(secret).to_lowercase().replace('=', ""),
+        base32(&format!("u:{secret}")),
+        lines(&STANDARD.encode(secret), 8),
+        secret.chars().map(|c| format!("{c}\u{200b}")).collect(),
+        in_html(secret).replace("zebra", "z&shy;e&#8203;b&#x200D;r\u{2060}a"),
+        secret.chars().zip("\u{ad}\u{200c}\u{200d}\u{2060}\u{feff}".chars().cycle()).flat_map(|(c, unseen)| [unseen, c]).collect(),
     ]
 }
+
+/// Without the ends of lines, where there can be none.
+pub fn in_a_line(text: &str) -> String {
+    text.replace("=\r\n", "").replace("\r\n", "")
+}
+
+/// Characters without a width that the daemon shows as they are, or as their numbers.
+const UNSEEN: [char; 6] = ['\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'];
 
 /// Finds what would give a secret away, whatever its case: each spelling, and what is left of it when it is cut.
 pub struct Betrayal(regex::Regex);
@@ -97,10 +153,15 @@ impl Betrayal {
 
     /// What was found, with what stands around it.
     pub fn in_text(&self, text: &str) -> Option<String> {
-        let text = text.to_lowercase();
-        let found = self.0.find(&text)?;
-        let before: Vec<char> = text[..found.start()].chars().rev().take(100).collect();
-        Some(before.into_iter().rev().chain(text[found.start()..].chars().take(120)).collect())
+        let seen = UNSEEN.iter().fold(text.to_lowercase(), |text, unseen| {
+            let number = u32::from(*unseen);
+            [unseen.to_string(), format!("\\u{{{number:x}}}"), format!("\\u{number:04x}")].iter().fold(text, |text, spelling| text.replace(spelling, ""))
+        });
+        // What has them in its own spelling is found in the text itself.
+        let lower = text.to_lowercase();
+        let (text, found) = [lower, seen].into_iter().find_map(|text| self.0.find(&text).map(|found| found.range()).map(|range| (text.clone(), range)))?;
+        let before: Vec<char> = text[..found.start].chars().rev().take(100).collect();
+        Some(before.into_iter().rev().chain(text[found.start..].chars().take(120)).collect())
     }
 }
 
@@ -133,6 +194,9 @@ impl Part {
     }
 
     fn answer(self, text: &str, path: &str) -> String {
+        // Only a body has lines.
+        let line = in_a_line(text);
+        let (body, text) = (text, line.as_str());
         let moved = |to: String| format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         match self {
             Part::StatusLine => format!("HTTP/1.1 5 {text}\r\nContent-Length: 0\r\n\r\n"),
@@ -140,7 +204,7 @@ impl Part {
             Part::HeaderName => format!("HTTP/1.1 200 OK\r\n{text} : x\r\nContent-Length: 1\r\n\r\nx"),
             // Cut in the middle of it.
             Part::Body => {
-                let body = format!("{}{text}{text}", "x".repeat(108));
+                let body = format!("{}{body}{body}", "x".repeat(108));
                 format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
             }
             Part::Location => moved(format!("http://127.0.0.1:99999/{text}")),
@@ -183,7 +247,7 @@ pub async fn parrot(secrets: Arc<Vec<String>>) -> u16 {
             let heard = String::from_utf8_lossy(&heard).into_owned();
             let mut numbers = heard.split(['/', ' ']).map(|n| n.parse::<usize>().unwrap_or(0));
             let (n, way) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-            let _ = stream.write_all(format!("no: {}\r\n", spelled(&secrets[n])[way]).as_bytes()).await;
+            let _ = stream.write_all(format!("no: {}\r\n", in_a_line(&spelled(&secrets[n])[way])).as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     })

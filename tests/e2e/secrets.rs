@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::authority::Authority;
 use super::cli::probity;
 use super::daemon::Daemon;
-use super::planted::{Betrayal, Part, certified, echo, parrot, secrets, spelled};
+use super::planted::{Betrayal, Part, certified, echo, in_a_line, parrot, secrets, spelled};
 use super::program::{program, program_after};
 use super::serve::*;
 
@@ -47,7 +47,8 @@ async fn tells_nothing(secret: &str, text: &str) -> usize {
             let told = format!("{:?}", run(&net, endpoint).await.outcome);
             // A host ends before the first character that a host cannot have, and the name of a header before a colon.
             let name = endpoint.name.as_str();
-            let is_short = name.starts_with("Host") || name.starts_with("HeaderName") && secret.contains(':');
+            let way = name.rsplit('w').next().and_then(|way| way.parse::<usize>().ok()).unwrap_or(0);
+            let is_short = name.starts_with("Host") || name.starts_with("HeaderName") && spelled(secret)[way].contains(':');
             assert!(told.contains("<secret>") || is_short, "{secret} at {}: it was not even given back: {told}", endpoint.name);
             assert_eq!(betrayal.in_text(&told), None, "{secret} at {}: {told}", endpoint.name);
         }
@@ -89,7 +90,7 @@ async fn no_spelling_of_a_secret_is_in_what_a_probe_tells_of_a_certificate() {
         let file = secret_file(&authority.ca_file().with_file_name(""), n, secret);
         let mut text = String::new();
         for way in [n % ways, (n + ways / 2) % ways] {
-            let port = certified(&authority, &spelled(secret)[way]).await;
+            let port = certified(&authority, &in_a_line(&spelled(secret)[way])).await;
             let _ = write!(text, "[[endpoint]]\nname = \"w{way}\"\nprobe.http.url = \"https://127.0.0.1:{port}/\"\n{}", sent(n, &file));
             let _ = writeln!(text, "probe.http.tls.ca_file = {:?}", authority.ca_file());
         }
@@ -138,7 +139,7 @@ async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path) -> Stri
     let (ways, ca) = (spelled("x").len(), directory.join("ca.pem"));
     std::fs::copy(authority.ca_file(), &ca).expect("copied");
     let files: Vec<_> = secrets.iter().enumerate().map(|(n, secret)| secret_file(directory, n, secret)).collect();
-    let mut text = String::from("[defaults]\ninterval = \"2s\"\ntimeout = \"1900ms\"\nretry_interval = \"100ms\"\n");
+    let mut text = String::from("[defaults]\ninterval = \"8s\"\ntimeout = \"7900ms\"\nretry_interval = \"100ms\"\n");
     let mut n = 0;
     for way in 0..ways {
         for part in 0..Part::ALL.len() + 2 {
@@ -152,7 +153,7 @@ async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path) -> Stri
                 }
                 None if part == Part::ALL.len() => text.push_str(&dialogue(words, (secret, way), file)),
                 None => {
-                    let port = certified(&authority, &spelled(&secrets[secret])[way]).await;
+                    let port = certified(&authority, &in_a_line(&spelled(&secrets[secret])[way])).await;
                     let _ = write!(text, "probe.http.url = \"https://127.0.0.1:{port}/\"\n{}", sent(n, file));
                     let _ = writeln!(text, "probe.http.tls.ca_file = {ca:?}");
                 }

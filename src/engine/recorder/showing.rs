@@ -155,7 +155,7 @@ mod tests {
     use crate::words::{Cause, Facts, PhaseTimes};
 
     fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {
-        let report = Box::new(Report { outcome, phases: PhaseTimes::default(), duration_us: 1000, started_ns: 0 });
+        let report = Box::new(Report { outcome, phases: PhaseTimes::default(), duration_us: 1000, started_ns: 0, moved_ms: 0 });
         Happening::Probe { occasion: Occasion::Slot, due: Some(start), start, end: start + 1, report, stalled, confirming: Confirming::NotYet }
     }
 

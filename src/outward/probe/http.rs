@@ -41,7 +41,7 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<
         trace.at_stranger.set(standing == Standing::Foreign);
         let for_here = cookies.of(&at);
         let step = Step { method, standing, is_first: redirects == 0, has_body, keep, cookies: for_here.as_deref() };
-        let way = Way { net, dial, url: &at, spec, standing, journey: &journey, deadline };
+        let way = Way { net, dial, url: &at, spec, standing, journey: &journey, deadline: trace.moved(deadline) };
         let answered = fetch(way, trace, step).await;
         let answered = answered.map_err(|halt| if redirects > 0 { hop::led_nowhere(halt) } else { halt });
         let mut response = answered.map_err(|halt| standing.without_words(halt))?;

@@ -2,7 +2,6 @@
 //!
 //! The engine calls [`run`]; it gets back a [`Report`]. A kind is one file here and knows one protocol.
 
-pub mod budget;
 pub mod charset;
 pub mod coding;
 pub mod cost;
@@ -31,7 +30,7 @@ use crate::config::plan::Endpoint;
 use crate::config::plan_probe::Probe;
 use crate::words::{Cause, CertificateFacts, Facts, Finding, Ms, Outcome, PhaseTimes, Reason};
 
-/// An endpoint that was kept waiting by us for more than this part of its timeout is not down by it.
+/// An endpoint that was kept waiting by us for more than this part of its timeout, and did not get that back, is not down by it.
 const KEPT_SHARE: u64 = 20;
 
 /// How much longer an answer that came in time may be judged.
@@ -46,15 +45,24 @@ pub struct Report {
     pub duration_us: u64,
     /// CLOCK_BOOTTIME at which the probe began, in nanoseconds.
     pub started_ns: u64,
+    /// By how much the deadline moved, as the endpoint was kept waiting by us.
+    pub moved_ms: Ms,
 }
 
-/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens; what was answered in time may be judged for
-/// another second.
+/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in which the endpoint was kept waiting by
+/// us is given back to it, up to a second; what was answered in time may be judged for another second.
 pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let trace = Trace::begin();
     let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
     let mut probe = pin!(by_kind(net, &trace, endpoint, deadline));
-    let mut ended = timeout_at(deadline, &mut probe).await;
+    let mut until = deadline;
+    let mut ended = loop {
+        match timeout_at(until, &mut probe).await {
+            // What is still to be judged has its own time below.
+            Err(_) if !(trace.stage() == Stage::Judging && trace.is_answered.get()) && trace.moved(deadline) > until => until = trace.moved(deadline),
+            ended => break ended,
+        }
+    };
     if ended.is_err() && trace.stage() == Stage::Judging && trace.is_answered.get() {
         // What came in time is judged, however close to the timeout: else whoever answers could choose that it is not.
         let judged = std::future::poll_fn(|cx| match probe.as_mut().poll(cx) {
@@ -63,13 +71,14 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
             // A dialogue would go on.
             Poll::Pending => Poll::Ready(None),
         });
-        if let Ok(Some(result)) = timeout_at(deadline + JUDGING_GRACE, judged).await {
+        if let Ok(Some(result)) = timeout_at(until + JUDGING_GRACE, judged).await {
             ended = Ok(result);
         }
     }
     let stage = trace.stage();
     let timeout = endpoint.rules.cadence.timeout;
     let is_over = ended.is_err();
+    let moved_ms = (until - deadline).as_millis() as Ms;
     let halt = match ended {
         Ok(result) => {
             trace.enter(Stage::Idle);
@@ -87,7 +96,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
             let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));
             if stage == Stage::Judging {
                 late(format!("the prober did not finish reading and checking the answer within {timeout} ms: it was busy or waited for memory"))
-            } else if trace.kept_ms() > timeout / KEPT_SHARE {
+            } else if trace.kept_ms().saturating_sub(moved_ms) > timeout / KEPT_SHARE {
                 late(format!("the prober delayed this probe for {} of its {timeout} ms while it waited for memory", trace.kept_ms()))
             } else {
                 Some(Halt::down(stage.timeout_cause(), unfinished(&trace, stage)))
@@ -107,7 +116,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         Some(Halt::Down(cause, detail)) => Outcome::Down { cause, detail, facts },
         Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
     };
-    Report { outcome, phases: trace.phases(), duration_us: trace.duration_us().max(least_us), started_ns: trace.started_ns }
+    Report { outcome, phases: trace.phases(), duration_us: trace.duration_us().max(least_us), started_ns: trace.started_ns, moved_ms }
 }
 
 /// Characters of a text that a peer had a hand in.

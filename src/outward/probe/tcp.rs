@@ -52,7 +52,7 @@ async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, dialogue: &mut Dialo
             return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));
         }
         // Bounded here, too, so that what was heard is told.
-        match timeout_at(deadline, stream.read_buf(dialogue.buffer())).await {
+        match timeout_at(trace.moved(deadline), stream.read_buf(dialogue.buffer())).await {
             Ok(Ok(0)) => {
                 let found = format!("{} before the peer closed the connection", peer::heard(dialogue.heard()));
                 return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));

@@ -4,11 +4,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::super::super::budget::{self, Share};
 use super::super::super::halt::Halt;
 use super::super::super::http1::Response;
 use super::super::super::net::Net;
 use super::super::super::trace::{Stage, Trace};
-use super::super::budget::{self, Share};
 use super::super::coding;
 use super::super::cost::{self, apart};
 use super::super::expect::{self, Quoting, Seen, Verdicts};

@@ -2,14 +2,14 @@
 //!
 //! A decoded body holds its share of the first part until it is judged, and takes one of the second only after that: whoever
 //! waits for the first holds nothing. A large body as it comes holds a share of the third from its 64th KiB until it is judged; a peer
-//! that sends slowly gives it back, so that it holds up nobody else's.
+//! that sends slowly gives it back, so that it holds up nobody else's. Where there is a queue, one that sends nothing gives it back at once.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant};
 
-use super::super::trace::{Stage, Trace};
+use super::trace::{Stage, Trace};
 
 /// For what codings hide.
 const DECODED: usize = 8 << 20;
@@ -21,6 +21,8 @@ const BODIES: usize = 16 << 20;
 const SMALL_BODY: usize = 64 << 10;
 /// A body that takes longer than this from its share to its end gives the share back.
 const SLOW: Duration = Duration::from_millis(250);
+/// So does one that had to wait for its share, and of which nothing comes for so long: what a peer sent in the meantime is here already.
+const SILENT: Duration = Duration::from_millis(50);
 /// What a value of JSON takes, with its place in a list or a map.
 const VALUE_BYTES: usize = 64;
 /// The unit in which shares are counted.
@@ -66,7 +68,8 @@ pub struct Incoming {
 enum State {
     #[default]
     Small,
-    Held(Instant),
+    /// Until when the share is held, and how long nothing may come.
+    Held(Instant, Duration),
     Slow,
 }
 
@@ -76,19 +79,21 @@ impl Incoming {
         match self.state {
             State::Small if kept > SMALL_BODY => {
                 trace.enter(Stage::Judging);
+                let began = Instant::now();
                 self.share = share(&budget.bodies, usize::try_from(most).unwrap_or(BODIES), BODIES).await;
-                self.state = State::Held(Instant::now());
-                trace.enter(Stage::Transfer);
+                let has_waited = began.elapsed() >= SILENT;
+                self.state = State::Held(Instant::now() + SLOW, if has_waited { SILENT } else { SLOW });
+                trace.reads_again(Stage::Transfer);
             }
-            State::Small | State::Held(_) | State::Slow => {}
+            State::Small | State::Held(..) | State::Slow => {}
         }
     }
 
-    /// Ends when the peer has taken too long for a body that holds a share, and gives that back; until then, and for every other
-    /// body, it does not end.
+    /// Ends when the peer has taken too long for a body that holds a share, or for the next part of it, and gives that back; until then,
+    /// and for every other body, it does not end.
     pub async fn turns_slow(&mut self) {
-        let State::Held(since) = self.state else { return std::future::pending().await };
-        tokio::time::sleep_until(since + SLOW).await;
+        let State::Held(until, silent) = self.state else { return std::future::pending().await };
+        tokio::time::sleep_until(until.min(Instant::now() + silent)).await;
         self.share = None;
         self.state = State::Slow;
     }
@@ -166,6 +171,23 @@ mod tests {
         assert!(timeout(Duration::from_millis(20), second.more(&budget, &trace, (SMALL_BODY + 1, all))).await.is_ok());
         assert!(second.held(SMALL_BODY).is_some());
         assert_eq!(trace.stage(), Stage::Transfer);
+    }
+
+    #[tokio::test]
+    async fn peers_that_send_nothing_hold_up_a_queue_for_a_moment_each() {
+        let (budget, all) = (Budget::default(), BODIES as u64);
+        let began = Instant::now();
+        let mut held = Vec::new();
+        for _ in 0..5 {
+            let (trace, mut incoming) = (Trace::begin(), Incoming::default());
+            let waits = incoming.more(&budget, &trace, (SMALL_BODY + 1, all));
+            match held.last_mut() {
+                Some(last) => drop(tokio::join!(waits, Incoming::turns_slow(last))),
+                None => waits.await,
+            }
+            held.push(incoming);
+        }
+        assert!((SLOW + 3 * SILENT..3 * SLOW).contains(&began.elapsed()), "{:?}", began.elapsed());
     }
 
     #[test]

@@ -1,0 +1,111 @@
+//! Large bodies wait for room in the memory that all probes share. That wait is the prober's own time: no verdict about a peer changes by it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use probity::outward::net::Net;
+use probity::outward::probe::{Report, run};
+use probity::words::{Cause, Outcome};
+use tokio::io::AsyncWriteExt;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+use super::daemon::Daemon;
+use super::serve::*;
+
+/// The room for all bodies as they come.
+const ALL: usize = 16 << 20;
+const LARGE: usize = 4 << 20;
+
+/// Sends the start of a body that announces the most that there is room for, and then nothing more.
+async fn stalling() -> u16 {
+    tcp(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {ALL}\r\n\r\n").as_bytes()).await;
+        let _ = stream.write_all(&vec![b'a'; 256 << 10]).await;
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+/// Sends a large body; the last part of it after `pause`.
+async fn healthy(pause: Duration) -> u16 {
+    tcp(move |mut stream| async move {
+        read_head(&mut stream).await;
+        let body = vec![b'b'; LARGE];
+        let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes()).await;
+        let _ = stream.write_all(&body[..LARGE - 9]).await;
+        tokio::time::sleep(pause).await;
+        let _ = stream.write_all(&body[LARGE - 9..]).await;
+        let _ = stream.shutdown().await;
+        std::future::pending::<()>().await;
+    })
+    .await
+}
+
+fn lines(port: u16, timeout_ms: u64) -> String {
+    format!(
+        "timeout = \"{timeout_ms}ms\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.limits.body = \"16MiB\"\nprobe.http.expect.body.not_contains = \"x\"\n"
+    )
+}
+
+fn start(net: &Rc<Net>, port: u16, timeout_ms: u64) -> JoinHandle<Report> {
+    let (net, endpoint) = (net.clone(), endpoint(&lines(port, timeout_ms)));
+    spawn_local(async move { run(&net, &endpoint).await })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_that_stall_within_a_large_body_are_down_and_others_up_however_many_stall() {
+    let (stalling, healthy) = (stalling().await, healthy(Duration::ZERO).await);
+    let net = Rc::new(Net::default());
+    let all = async {
+        let stalled: Vec<_> = (0..4).map(|_| start(&net, stalling, 800)).collect();
+        // Behind all of them.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let late = start(&net, healthy, 300);
+        let report = late.await.expect("no panic");
+        assert!(matches!(report.outcome, Outcome::Up(_)), "{report:?}");
+        assert!(report.duration_us < 300_000, "{report:?}");
+        for stalled in stalled {
+            let report = stalled.await.expect("no panic");
+            assert_eq!(cause(&report), Cause::BodyTimeout, "{report:?}");
+        }
+    };
+    LocalSet::new().run_until(all).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_is_slower_than_its_timeout_is_down_although_it_waited_for_room() {
+    let (stalling, slow) = (stalling().await, healthy(Duration::from_millis(900)).await);
+    let net = Rc::new(Net::default());
+    let all = async {
+        let first = start(&net, stalling, 1000);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // It had its whole timeout apart from the wait, and no more.
+        assert_eq!(cause(&start(&net, slow, 600).await.expect("no panic")), Cause::BodyTimeout);
+        assert_eq!(cause(&first.await.expect("no panic")), Cause::BodyTimeout);
+    };
+    LocalSet::new().run_until(all).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_stall_with_large_bodies_make_nothing_unknown() {
+    let (stalling, healthy) = (stalling().await, healthy(Duration::ZERO).await);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut text = "[defaults]\ninterval = \"1s\"\nretry_interval = \"100ms\"\n".to_owned();
+    let names: Vec<String> = (0..6).map(|n| format!("stalls{n}")).chain(["up".to_owned()]).collect();
+    for name in &names {
+        text += &format!("[[endpoint]]\nname = \"{name}\"\n{}", lines(if name == "up" { healthy } else { stalling }, 600));
+    }
+    let daemon = Daemon::start(directory.path(), &text).await;
+    for name in &names {
+        daemon.until_state(name, if name == "up" { "up" } else { "down" }).await;
+    }
+    // Some rounds of slots, of which several find others that stall.
+    daemon.until(|d| async move { d.metric("probity_probes_total{endpoint=\"up\",result=\"success\"}").await >= 6.0 }).await;
+    let mut unmeasured = 0.0;
+    for name in &names {
+        unmeasured += daemon.metric(&format!("probity_probes_total{{endpoint=\"{name}\",result=\"unmeasured\"}}")).await;
+    }
+    // One or two may be a fault of the host that runs this.
+    assert!(unmeasured <= 2.0, "{unmeasured}\n{}", daemon.log());
+}
