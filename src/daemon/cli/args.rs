@@ -290,7 +290,7 @@ pub enum History {
     Prune {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Events of before this instant go (RFC 3339)")]
+        #[arg(long, help = "Events before this instant are deleted (RFC 3339). It is refused inside a running period")]
         before: String,
         #[arg(long, help = "Who says so; the user id is recorded anyway")]
         by: Option<String>,
