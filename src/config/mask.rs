@@ -125,7 +125,7 @@ impl Looked {
         let mut characters = Zeroizing::new(Vec::with_capacity(form.text.reveal().len()));
         characters.extend(form.text.reveal().chars());
         let lead = characters.first().and_then(|first| lead(*first));
-        let mut walk = Walk { characters: &characters, shape: form.shape, lead, here: Vec::new(), next: Vec::new(), steps: 0 };
+        let mut walk = SpellingWalk { characters: &characters, shape: form.shape, lead, here: Vec::new(), next: Vec::new(), steps: 0 };
         let text = self.text.text.as_str();
         let (mut out, mut copied) = (String::new(), 0);
         let mut at = 0;
@@ -145,7 +145,7 @@ impl Looked {
 }
 
 /// Follows all ways at once in which one form of a secret can stand in a text.
-struct Walk<'c> {
+struct SpellingWalk<'c> {
     characters: &'c [char],
     shape: Shape,
     /// What a text that has the first character in ASCII begins with.
@@ -156,7 +156,7 @@ struct Walk<'c> {
     steps: usize,
 }
 
-impl Walk<'_> {
+impl SpellingWalk<'_> {
     /// Whether a spelling of the first character can begin with this byte. Most places of a text are passed by this alone.
     fn may_begin(&self, byte: u8) -> bool {
         byte.is_ascii_punctuation() || !byte.is_ascii() || self.lead.is_some_and(|lead| byte.eq_ignore_ascii_case(&lead))

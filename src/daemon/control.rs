@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use super::pruning::may_prune;
 use crate::config::build_maintenance::civil;
 use crate::engine::board::Board;
 use crate::engine::drive::{Control, Request};
@@ -28,6 +29,8 @@ use crate::judgement::sla::record::{OPEN, Recorded, Timeline};
 use crate::judgement::timeline::{Span, Spans};
 use crate::judgement::zones;
 use crate::outward::clock::Clock;
+use crate::outward::history::checkpoint::TermsKey;
+use crate::outward::history::definitions::told;
 use crate::outward::history::prune::prepare;
 use crate::outward::history::schema;
 use crate::outward::history::writer::Writer;
@@ -50,6 +53,8 @@ pub struct Desk {
     pub state_dir: PathBuf,
     pub control: mpsc::UnboundedSender<Control>,
     pub writer: Writer,
+    /// Opens the terms that were in force before.
+    pub terms: TermsKey,
     pub reload: mpsc::Sender<oneshot::Sender<Result<String, String>>>,
 }
 
@@ -218,12 +223,11 @@ impl Desk {
     /// Forgets events of before an instant; a signed stub stays for them.
     async fn prune(&self, request: &Value, by: String) -> Result<Value, String> {
         let before = request["before"].as_str().and_then(parse_utc).ok_or("invalid time in --before; write it as 2025-01-01T00:00:00Z")?;
-        if before > now() {
-            return Err("--before lies in the future".into());
-        }
-        let (directory, writer) = (self.state_dir.clone(), self.writer.clone());
+        let (directory, writer, terms, plan) = (self.state_dir.clone(), self.writer.clone(), self.terms.clone(), self.board.plan.load_full());
         let pruned = tokio::task::spawn_blocking(move || {
-            let cut = prepare(&schema::open_to_read(&directory).map_err(|e| e.to_string())?, before).map_err(|e| e.to_string())?;
+            let connection = schema::open_to_read(&directory).map_err(|e| e.to_string())?;
+            may_prune(before, &plan.contracts, &told(&connection).map_err(|e| e.to_string())?, &terms, now())?;
+            let cut = prepare(&connection, before).map_err(|e| e.to_string())?;
             cut.map(|cut| writer.prune(cut, by, now())).transpose()
         });
         let Some(pruned) = pruned.await.map_err(|e| e.to_string())?? else {

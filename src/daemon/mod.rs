@@ -8,6 +8,7 @@ mod descriptors;
 pub mod early;
 pub mod exit;
 pub mod log;
+mod pruning;
 pub mod reload;
 pub mod run;
 pub mod start;

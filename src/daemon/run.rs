@@ -215,7 +215,14 @@ impl Outer {
         let door = Door { listener: self.listener, router: router(site), board: self.board.clone(), refusals, places };
         let server = listener::run(door).map_err(system)?;
         let writer = self.reloader.writer.clone();
-        let desk = Desk { board: self.board.clone(), state_dir: self.directory.clone(), control: self.control.clone(), writer, reload: asked_for };
+        let desk = Desk {
+            board: self.board.clone(),
+            state_dir: self.directory.clone(),
+            control: self.control.clone(),
+            writer,
+            terms: self.reloader.terms.clone(),
+            reload: asked_for,
+        };
         let socket = control::bind(&self.directory).map_err(system)?;
         let counter = tokio::task::spawn_local(control::run(socket, desk));
         let looking = tokio::task::spawn_local(surroundings::look_often(self.reloader.surroundings.clone(), self.board.clone()));

@@ -15,45 +15,84 @@ use super::serve::*;
 
 pub const HOLD_LIMIT: Duration = Duration::from_millis(5);
 
-/// The most that a probe used of its thread while others waited for their turn. One good run of some counts: a page may be missing.
+/// One that holds its thread now and then is to be seen, so one good run proves nothing.
+const RUNS: usize = 5;
+/// After a bad run: a busy machine makes one in hundreds, and seldom another so soon.
+const RUNS_AGAIN: usize = 15;
+/// Other programs take caches and the other half of the core: CPU time of the same work was 1.7 times the least at most,
+/// with three programs beside the tests that only wrote to memory.
+const STRETCHED_PERCENT: u32 = 175;
+
+/// The most that a probe used of its thread while others waited for their turn: CPU time, of the worst of five probes
+/// where it stands out from the best by more than a busy machine explains. A bad one counts when there is another.
 pub async fn longest_hold(endpoint_lines: &str) -> Duration {
     longest_hold_of(endpoint_lines, Net::default).await
 }
 
 pub async fn longest_hold_of(endpoint_lines: &str, net: impl Fn() -> Net) -> Duration {
-    let used = || Duration::from_nanos(KernelClock::ThreadCpu.now_ns());
-    let mut best = Duration::MAX;
-    for _ in 0..5 {
-        let endpoint = endpoint(endpoint_lines);
-        let longest = Rc::new(Cell::new(Duration::ZERO));
-        let (noted, net) = (longest.clone(), Rc::new(net()));
-        // What it holds is given back after the probe.
-        let kept = net.clone();
-        tokio::task::LocalSet::new()
-            .run_until(async move {
-                let other = tokio::task::spawn_local(async move {
-                    let mut last = used();
-                    loop {
-                        tokio::task::yield_now().await;
-                        noted.set(noted.get().max(used() - last));
-                        last = used();
-                    }
-                });
-                let _ = tokio::task::spawn_local(async move { run(&net, &endpoint).await }).await;
-                // The other has its turn after the probe's last one, too.
-                for _ in 0..5 {
-                    tokio::task::yield_now().await;
-                }
-                other.abort();
-            })
-            .await;
-        drop(kept);
-        best = best.min(longest.get());
-        if best < HOLD_LIMIT {
-            break;
-        }
+    let mut holds = Vec::new();
+    while holds.len() < RUNS || holds.len() < RUNS + RUNS_AGAIN && standing_out(&holds) >= HOLD_LIMIT {
+        holds.push(hold_of_one(endpoint_lines, net()).await);
     }
-    best
+    without_one_outlier(holds)
+}
+
+fn without_one_outlier(mut holds: Vec<Duration>) -> Duration {
+    if holds.len() > RUNS {
+        holds.sort_unstable();
+        holds.pop();
+    }
+    standing_out(&holds)
+}
+
+fn standing_out(holds: &[Duration]) -> Duration {
+    let (least, most) = (holds.iter().min().expect("a run"), holds.iter().max().expect("a run"));
+    if *most > *least * STRETCHED_PERCENT / 100 { *most } else { *least }
+}
+
+#[test]
+fn a_hold_of_one_run_in_five_is_seen_and_a_slow_machine_is_none() {
+    let of = |ms: &[u64]| without_one_outlier(ms.iter().copied().map(Duration::from_millis).collect());
+    for sometimes in [[1, 1, 8, 1, 1], [8, 1, 1, 1, 1], [4, 8, 8, 8, 8], [8, 8, 8, 8, 8]] {
+        assert!(of(&sometimes) >= HOLD_LIMIT, "{sometimes:?}");
+        assert!(of(&sometimes.repeat(4)) >= HOLD_LIMIT, "{sometimes:?}");
+    }
+    assert!(of(&[4, 6, 5, 4, 7]) < HOLD_LIMIT);
+    let once = [&[8][..], &[1; 19]].concat();
+    assert!(of(&once) < HOLD_LIMIT, "the machine was busy");
+}
+
+async fn hold_of_one(endpoint_lines: &str, net: Net) -> Duration {
+    let endpoint = endpoint(endpoint_lines);
+    let longest = Rc::new(Cell::new(Duration::ZERO));
+    let (noted, net) = (longest.clone(), Rc::new(net));
+    // What it holds is given back after the probe.
+    let kept = net.clone();
+    tokio::task::LocalSet::new()
+        .run_until(async move {
+            let other = tokio::task::spawn_local(async move {
+                let mut last = cpu_time();
+                loop {
+                    tokio::task::yield_now().await;
+                    noted.set(noted.get().max(cpu_time() - last));
+                    last = cpu_time();
+                }
+            });
+            let _ = tokio::task::spawn_local(async move { run(&net, &endpoint).await }).await;
+            // The other has its turn after the probe's last one, too.
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+            other.abort();
+        })
+        .await;
+    drop(kept);
+    longest.get()
+}
+
+/// Of this thread: what others do meanwhile is not in it.
+fn cpu_time() -> Duration {
+    Duration::from_nanos(KernelClock::ThreadCpu.now_ns())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

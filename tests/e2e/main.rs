@@ -28,6 +28,7 @@ mod permissions;
 mod planted;
 mod program;
 mod proxies;
+mod pruning;
 mod recorded;
 mod redirects;
 mod refusals;

@@ -290,7 +290,7 @@ pub enum History {
     Prune {
         #[command(flatten)]
         place: Place,
-        #[arg(long, help = "Delete events before this time (RFC 3339)")]
+        #[arg(long, help = "Delete events before this time (RFC 3339); never inside a running period")]
         before: String,
         #[arg(long, help = "Your name for the record; the Unix user id is always recorded")]
         by: Option<String>,

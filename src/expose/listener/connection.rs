@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -131,8 +130,8 @@ impl Connection {
         let (mut parts, ()) = head.request.into_parts();
         let (method, version) = (parts.method.clone(), parts.version);
         parts.extensions.insert(ConnectInfo(self.address));
-        let line = Line { asker: self.hall.asker(self.asker), cut: Arc::default() };
-        let cut = line.cut.clone();
+        let line = Line { asker: self.hall.asker(self.asker), ..Line::default() };
+        let (cut, wait) = (line.cut.clone(), line.wait.clone());
         parts.extensions.insert(line);
         let answered = self.router.call(Request::from_parts(parts, Body::empty()));
         let response = tokio::select! {
@@ -147,7 +146,7 @@ impl Connection {
         };
         // Who was only told to come again has taken nothing.
         if is_success {
-            self.hall.took_an_answer(self.asker.peer);
+            self.hall.took_an_answer(self.asker.peer, &wait);
         }
         Ok(after)
     }

@@ -2,11 +2,12 @@
 //!
 //! The gate is for making, not for taking. An answer that fits into its buffers leaves it before the client has taken
 //! any of it; the maker of a larger one waits for its client, and while others wait for the place, the client that has
-//! kept its maker waiting longest is cut off.
+//! kept its maker waiting longest is cut off. A place is kept for peers that take their answers promptly: one that only
+//! asked for something small has shown nothing of how it takes a large answer.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,11 +23,13 @@ use crate::words::Ms;
 
 /// Answers that are made at once.
 const PLACES: usize = 4;
-/// Of them for peers of good manners.
+/// Of them for peers that are prompt, and for trusted ones.
 const KEPT: usize = 1;
 const QUEUE: Duration = Duration::from_secs(10);
 /// How often one that waits looks for a client to cut off.
 const LOOK: Duration = Duration::from_millis(100);
+/// The same for one that is prompt or trusted: a scrape is to be answered within 100 ms.
+const LOOK_OF_BETTER: Duration = Duration::from_millis(20);
 /// A client that kept its maker waiting for so long, in sum, makes room.
 const PATIENCE_MS: Ms = 2000;
 /// The same among peers of good manners.
@@ -34,19 +37,47 @@ const PATIENCE_AMONG_GOOD_MS: Ms = 500;
 /// The same where a peer of better standing waits.
 const PATIENCE_FOR_BETTER_MS: Ms = 50;
 
+/// A client that kept its maker waiting for less, in sum, was prompt.
+const PROMPT_MS: Ms = 500;
+
 /// A request's way back to its client.
 #[derive(Debug, Clone)]
 pub struct Line {
     pub asker: Asker,
     /// Cuts the client off.
     pub cut: Arc<Notify>,
+    pub wait: Arc<Wait>,
+}
+
+/// How long a client keeps its maker waiting.
+#[derive(Debug, Default)]
+pub struct Wait {
+    /// The answer went through a gate.
+    is_made: AtomicBool,
+    /// When the maker began to wait for its client; 0 while it does not.
+    since_ms: AtomicU64,
+    /// How long it has waited before.
+    waited_ms: AtomicU64,
+}
+
+impl Wait {
+    /// Whether the client, which has taken all of its answer, took one that was made for it, and was prompt.
+    pub fn was_prompt(&self) -> bool {
+        self.is_made.load(Ordering::Relaxed) && self.in_sum_ms() < PROMPT_MS
+    }
+
+    fn in_sum_ms(&self) -> Ms {
+        let since = self.since_ms.load(Ordering::Relaxed);
+        let now = if since > 0 { now_ms().saturating_sub(since) } else { 0 };
+        self.waited_ms.load(Ordering::Relaxed) + now
+    }
 }
 
 /// Of a request that came without a connection, as tests send one.
 impl Default for Line {
     fn default() -> Self {
         let nobody = Peer::of(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        Self { asker: Asker { peer: nobody, standing: Standing::Unknown }, cut: Arc::default() }
+        Self { asker: Asker { peer: nobody, standing: Standing::Unknown }, cut: Arc::default(), wait: Arc::default() }
     }
 }
 
@@ -61,27 +92,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Line {
 /// An answer that is being made.
 pub struct Taking {
     line: Line,
-    /// When the maker began to wait for its client; 0 while it does not.
-    since_ms: AtomicU64,
-    /// How long it has waited before.
-    waited_ms: AtomicU64,
 }
 
 impl Taking {
     /// The client takes nothing for the moment.
     pub fn waits(&self) {
-        self.since_ms.store(now_ms().max(1), Ordering::Relaxed);
+        self.line.wait.since_ms.store(now_ms().max(1), Ordering::Relaxed);
     }
 
     pub fn goes_on(&self) {
-        let since = self.since_ms.swap(0, Ordering::Relaxed);
-        self.waited_ms.fetch_add(now_ms().saturating_sub(since), Ordering::Relaxed);
+        let wait = &self.line.wait;
+        let since = wait.since_ms.swap(0, Ordering::Relaxed);
+        wait.waited_ms.fetch_add(now_ms().saturating_sub(since), Ordering::Relaxed);
     }
 
     fn waited_ms(&self) -> Ms {
-        let since = self.since_ms.load(Ordering::Relaxed);
-        let now = if since > 0 { now_ms().saturating_sub(since) } else { 0 };
-        self.waited_ms.load(Ordering::Relaxed) + now
+        self.line.wait.in_sum_ms()
     }
 }
 
@@ -137,11 +163,15 @@ impl Gate {
         let (place, mut called) = oneshot::channel();
         self.inside().waiting.push(Waiter { line: line.clone(), place });
         self.call_in();
-        let began = Instant::now();
+        let (began, standing) = (Instant::now(), line.asker.standing);
+        let is_better = standing >= Standing::Prompt;
+        if is_better && called.is_empty() {
+            self.cut_off(standing);
+        }
         while began.elapsed() < self.queue {
-            match timeout(LOOK, &mut called).await {
+            match timeout(if is_better { LOOK_OF_BETTER } else { LOOK }, &mut called).await {
                 Ok(place) => return place.map_err(|_| Refusal::Busy),
-                Err(_) => self.cut_off(line.asker.standing),
+                Err(_) => self.cut_off(standing),
             }
         }
         Err(Refusal::Busy)
@@ -154,7 +184,8 @@ impl Gate {
             inside.waiting.retain(|waiter| !waiter.place.is_closed());
             let Some(next) = inside.next() else { return };
             let waiter = inside.waiting.remove(next);
-            let taking = Arc::new(Taking { line: waiter.line, since_ms: AtomicU64::new(0), waited_ms: AtomicU64::new(0) });
+            waiter.line.wait.is_made.store(true, Ordering::Relaxed);
+            let taking = Arc::new(Taking { line: waiter.line });
             inside.running.push(taking.clone());
             drop(inside);
             // Who has gone in this moment gives the place back, by its drop.
@@ -169,7 +200,7 @@ impl Gate {
             let patience = match standing {
                 _ if taking.line.asker.standing < standing => PATIENCE_FOR_BETTER_MS,
                 Standing::Unknown => PATIENCE_MS,
-                Standing::Good | Standing::Trusted => PATIENCE_AMONG_GOOD_MS,
+                Standing::Good | Standing::Prompt | Standing::Trusted => PATIENCE_AMONG_GOOD_MS,
             };
             taking.line.asker.standing <= standing && taking.waited_ms() >= patience
         };
@@ -186,7 +217,7 @@ impl Inside {
         for waiter in &self.waiting {
             *requests.entry(waiter.line.asker.peer).or_default() += 1;
         }
-        let may = |standing| self.running.len() < if standing == Standing::Unknown { PLACES - KEPT } else { PLACES };
+        let may = |standing| self.running.len() < if standing < Standing::Prompt { PLACES - KEPT } else { PLACES };
         let waiting = self.waiting.iter().enumerate().filter(|(_, waiter)| may(waiter.line.asker.standing));
         waiting.min_by_key(|(n, w)| (std::cmp::Reverse(w.line.asker.standing), requests[&w.line.asker.peer], *n)).map(|(n, _)| n)
     }
@@ -197,7 +228,7 @@ mod tests {
     use super::*;
 
     fn line(n: u8, standing: Standing) -> Line {
-        Line { asker: Asker { peer: Peer::of([192, 0, 2, n].into()), standing }, cut: Arc::default() }
+        Line { asker: Asker { peer: Peer::of([192, 0, 2, n].into()), standing }, ..Line::default() }
     }
 
     #[tokio::test]
@@ -208,10 +239,11 @@ mod tests {
             places.push(gate.enter(&line(n, Standing::Unknown)).await.unwrap_or_else(|refusal| panic!("{refusal:?}")));
         }
         assert_eq!(gate.enter(&line(4, Standing::Unknown)).await.err(), Some(Refusal::Busy));
-        let good = gate.enter(&line(5, Standing::Good)).await;
-        assert!(good.is_ok(), "the kept place");
+        assert_eq!(gate.enter(&line(5, Standing::Good)).await.err(), Some(Refusal::Busy), "it may be slow all the same");
+        let prompt = gate.enter(&line(5, Standing::Prompt)).await;
+        assert!(prompt.is_ok(), "the kept place");
         assert_eq!(gate.enter(&line(6, Standing::Trusted)).await.err(), Some(Refusal::Busy), "nobody takes its answer slowly");
-        drop(good);
+        drop(prompt);
         places.pop();
         assert!(gate.enter(&line(4, Standing::Unknown)).await.is_ok());
         assert!(gate.inside().waiting.len() <= 2, "those that gave up are forgotten");
@@ -225,7 +257,7 @@ mod tests {
             places.push(gate.enter(&line(0, Standing::Trusted)).await.unwrap_or_else(|refusal| panic!("{refusal:?}")));
         }
         let (sender, mut entered) = tokio::sync::mpsc::unbounded_channel();
-        for (n, standing) in [(1, Standing::Good), (1, Standing::Good), (2, Standing::Good), (3, Standing::Trusted)] {
+        for (n, standing) in [(1, Standing::Prompt), (1, Standing::Prompt), (2, Standing::Prompt), (3, Standing::Trusted)] {
             let (gate, sender) = (gate.clone(), sender.clone());
             tokio::spawn(async move {
                 let place = gate.enter(&line(n, standing)).await;
@@ -243,8 +275,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_prompt_client_waits_for_no_slow_one_of_good_manners() {
+        let gate = Arc::new(Gate::default());
+        let mut slow = Vec::new();
+        while slow.len() < PLACES - KEPT {
+            let place = gate.enter(&line(slow.len() as u8, Standing::Good)).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+            place.taking.waits();
+            slow.push(place);
+        }
+        let others: Vec<_> = (10..20).map(|n| (gate.clone(), line(n, Standing::Good))).collect();
+        others.into_iter().for_each(|(gate, line)| drop(tokio::spawn(async move { drop(gate.enter(&line).await) })));
+        tokio::task::yield_now().await;
+        let began = Instant::now();
+        let first = gate.enter(&line(30, Standing::Prompt)).await;
+        assert!(first.is_ok() && began.elapsed() < LOOK_OF_BETTER, "the kept place");
+        // A second one at the same time: a slow one makes room for it.
+        let cut: Vec<Arc<Notify>> = slow.iter().map(|place| place.taking.line.cut.clone()).collect();
+        for (cut, place) in cut.into_iter().zip(slow) {
+            tokio::spawn(async move {
+                cut.notified().await;
+                drop(place);
+            });
+        }
+        assert!(gate.enter(&line(31, Standing::Prompt)).await.is_ok());
+        assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
+    async fn only_who_took_a_made_answer_without_delay_was_prompt() {
+        let gate = Arc::new(Gate::default());
+        let line = line(1, Standing::Unknown);
+        assert!(!line.wait.was_prompt(), "nothing was made for it");
+        let place = gate.enter(&line).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        assert!(line.wait.was_prompt());
+        place.taking.line.wait.waited_ms.store(PROMPT_MS, Ordering::Relaxed);
+        assert!(!line.wait.was_prompt());
+    }
+
+    #[tokio::test]
     async fn who_waits_has_the_slowest_reader_cut_off_and_a_better_standing_sooner() {
-        for (standing, least_ms, most_ms) in [(Standing::Good, 50, 1000), (Standing::Unknown, 2000, 3500)] {
+        for (standing, least_ms, most_ms) in [(Standing::Prompt, 50, 1000), (Standing::Good, 50, 1000), (Standing::Unknown, 2000, 3500)] {
             let gate = Arc::new(Gate::default());
             let mut places = Vec::new();
             while places.len() < PLACES {
@@ -260,7 +330,7 @@ mod tests {
                 is_cut.notified().await;
                 drop(slow);
             });
-            if standing == Standing::Unknown {
+            if standing < Standing::Prompt {
                 places.pop();
             }
             assert!(gate.enter(&line(2, standing)).await.is_ok());

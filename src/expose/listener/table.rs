@@ -51,6 +51,8 @@ pub enum Standing {
     Unknown,
     /// Took an answer lately.
     Good,
+    /// Took one lately that was made for it (metrics, API or page), and kept its maker waiting for no longer than a moment.
+    Prompt,
     /// Named by the config.
     Trusted,
 }
@@ -92,6 +94,7 @@ struct Seat<H> {
 struct Known {
     open: usize,
     good_ms: Option<Ms>,
+    prompt_ms: Option<Ms>,
     bad_ms: Option<Ms>,
 }
 
@@ -167,15 +170,29 @@ impl<H> Table<H> {
         self.remember(peer, now_ms).good_ms = Some(now_ms);
     }
 
+    pub fn was_prompt(&mut self, peer: Peer, now_ms: Ms) {
+        let known = self.remember(peer, now_ms);
+        (known.good_ms, known.prompt_ms) = (Some(now_ms), Some(now_ms));
+    }
+
+    /// To be prompt again it has to take an answer again.
     pub fn behaved_badly(&mut self, peer: Peer, now_ms: Ms) {
-        self.remember(peer, now_ms).bad_ms = Some(now_ms);
+        let known = self.remember(peer, now_ms);
+        (known.bad_ms, known.prompt_ms) = (Some(now_ms), None);
     }
 
     pub fn standing(&self, peer: Peer, now_ms: Ms) -> Standing {
         let Some(known) = self.peers.get(&peer) else { return Standing::Unknown };
         let within = |at: Option<Ms>, for_ms| at.is_some_and(|at| now_ms.saturating_sub(at) < for_ms);
-        let is_good = known.open <= GOOD_CONNECTIONS && within(known.good_ms, GOOD_FOR_MS) && !within(known.bad_ms, BAD_FOR_MS);
-        if is_good { Standing::Good } else { Standing::Unknown }
+        if known.open > GOOD_CONNECTIONS || within(known.bad_ms, BAD_FOR_MS) {
+            Standing::Unknown
+        } else if within(known.prompt_ms, GOOD_FOR_MS) {
+            Standing::Prompt
+        } else if within(known.good_ms, GOOD_FOR_MS) {
+            Standing::Good
+        } else {
+            Standing::Unknown
+        }
     }
 
     /// One that waits makes room for another's: of the lowest standing, of the peer with the most, the one that has
@@ -301,6 +318,19 @@ mod tests {
         table.behaved_well(peer(1), 0);
         let standings: Vec<Standing> = (0..10).map(|_| table.admit(peer(1), None, many, 1).map(|a: Admitted<()>| a.standing).expect("a place")).collect();
         assert_eq!(standings, [vec![Standing::Good; 9], vec![Standing::Unknown]].concat());
+    }
+
+    #[test]
+    fn who_took_its_answer_promptly_is_prompt_until_it_behaves_badly() {
+        let mut table: Table<()> = Table::default();
+        table.behaved_well(peer(1), 0);
+        assert_eq!(table.standing(peer(1), 1), Standing::Good);
+        table.was_prompt(peer(1), 1);
+        assert_eq!(table.standing(peer(1), GOOD_FOR_MS), Standing::Prompt);
+        assert_eq!(table.standing(peer(1), 1 + GOOD_FOR_MS), Standing::Unknown);
+        table.behaved_badly(peer(1), 2);
+        assert_eq!(table.standing(peer(1), 3), Standing::Unknown);
+        assert_eq!(table.standing(peer(1), 2 + BAD_FOR_MS), Standing::Good, "promptness is to be shown again");
     }
 
     #[test]

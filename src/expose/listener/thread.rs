@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, LocalSet};
 
 use super::connection::{Connection, refused};
+use super::gate::Wait;
 use super::refusal::{Refusal, Refusals};
 use super::table::{Asker, Bounds, Peer, Phase, Standing, Table};
 use crate::config::Plan;
@@ -213,8 +214,9 @@ impl Hall {
         self.crowd.set(self.crowd.get().max(open));
     }
 
-    pub fn took_an_answer(&self, peer: Peer) {
-        self.table.borrow_mut().behaved_well(peer, now_ms());
+    pub fn took_an_answer(&self, peer: Peer, wait: &Wait) {
+        let mut table = self.table.borrow_mut();
+        if wait.was_prompt() { table.was_prompt(peer, now_ms()) } else { table.behaved_well(peer, now_ms()) }
     }
 
     /// With the standing that the peer has by now.

@@ -77,6 +77,18 @@ impl<'t> Books<'t> {
         (0..self.list.len()).map(|k| self.get(k))
     }
 
+    /// The contract whose period that has not ended began first, with that period: of the contracts of now, and of those that
+    /// were in force at any time in it.
+    pub fn first_running(&self, present: &Contracts, now: UtcMs) -> Option<(Name, Span)> {
+        let of_now = present.running(now).map(|(contract, period)| (contract.name.clone(), period));
+        let ends = self.list.iter().skip(1).map(|(at, ..)| *at).chain([UtcMs::MAX]);
+        let on_record = ends.enumerate().take(self.list.len()).flat_map(|(k, end)| {
+            let running = self.get(k).running(now).filter(move |(_, period)| end > period.from);
+            running.map(|(contract, period)| (contract.name.clone(), period)).collect::<Vec<_>>()
+        });
+        of_now.chain(on_record).min_by_key(|(_, period)| period.from)
+    }
+
     /// The terms that a period is judged by. `present`: those of now with their period, if a version of them is in force when it begins.
     pub fn ruling(&self, who: (&Name, Option<&Name>), present: Option<(&Of, Span)>, asked: Asked) -> Ruling {
         let Some((earlier, text)) = self.on_record(who, present, asked) else { return Ruling::Present(None) };
@@ -271,6 +283,29 @@ mod tests {
         // The zone moves the ends of the month.
         let elsewhere = sla("s", "99.99", "time_zone = \"America/New_York\"\n");
         assert_eq!(judged(&told(&key, &[(-20, &elsewhere), (14, &first)]), &key, &first, "s", None), Some(("99.99".to_owned(), 721)));
+    }
+
+    #[test]
+    fn the_running_period_that_began_first_is_that_of_any_contract_in_force_in_it() {
+        let key = TermsKey::nobodys();
+        let now = november().from + 15 * DAY;
+        let (month, quarter) = (sla("s", "99", ""), sla("q", "99", "period = \"calendar_quarter\"\n"));
+        let rolling = sla("r", "99", "period = \"rolling 7d\"\n");
+        let first = |books: &[(i64, &str)], present: &str| {
+            let present = if present.is_empty() { Contracts::default() } else { contracts(present) };
+            let found = Books::new(&told(&key, books), &key).first_running(&present, now);
+            found.map(|(name, period)| (name.to_string(), (period.from - november().from) / DAY))
+        };
+        assert_eq!(first(&[], ""), None);
+        assert_eq!(first(&[], &month), Some(("s".into(), 0)), "of now, and on no record");
+        assert_eq!(first(&[(-20, &rolling)], &rolling), Some(("r".into(), 8)));
+        assert_eq!(first(&[(-20, &month)], &[rolling.clone(), month.clone()].concat()), Some(("s".into(), 0)));
+        assert_eq!(first(&[(-40, &quarter), (-20, &month)], &month), Some(("q".into(), -31)), "its quarter goes on");
+        assert_eq!(first(&[(-40, &quarter), (-32, &month)], &month), Some(("s".into(), 0)), "it went before its quarter began");
+        assert_eq!(first(&[(-20, &month), (-1, "")], ""), None, "it went before its month began");
+        assert_eq!(first(&[(-20, &month), (1, "")], ""), Some(("s".into(), 0)));
+        let later = sla("s", "99", "valid_from = \"2026-12-01\"\n");
+        assert_eq!(first(&[(-20, &later)], &later), None, "it is not in force yet");
     }
 
     #[test]

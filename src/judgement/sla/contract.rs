@@ -324,6 +324,14 @@ impl Contracts {
         list
     }
 
+    /// Each contract that is in force with its period that has not ended.
+    pub fn running(&self, now: UtcMs) -> impl Iterator<Item = (&Contract, Span)> {
+        let names = self.names().into_iter();
+        names
+            .filter_map(move |name| self.present(&name, now).into_iter().find(|(.., which)| *which == "current"))
+            .map(|(contract, _, period, _)| (contract, period))
+    }
+
     /// The version in force on a day: the latest that is valid from that day or earlier.
     pub fn in_force(&self, name: &Name, day: Date) -> Option<&Contract> {
         self.list.iter().rfind(|c| c.name == *name && c.valid_from.is_none_or(|from| from <= day))

@@ -14,7 +14,7 @@ use crate::words::{Ms, UtcMs};
 pub const STEP_MS: i64 = 60_000;
 
 /// The clock showed `at + offset` from this instant of the timeline on.
-struct Stretch {
+struct ClockRun {
     at: i64,
     offset: i64,
     /// Calendar time at its end.
@@ -22,7 +22,7 @@ struct Stretch {
     is_right: bool,
 }
 
-impl Stretch {
+impl ClockRun {
     fn from(&self) -> UtcMs {
         self.at + self.offset
     }
@@ -30,7 +30,7 @@ impl Stretch {
 
 /// Stretches of the timeline between steps of the clock, in order.
 #[derive(Default)]
-pub struct Dates(Vec<Stretch>);
+pub struct Dates(Vec<ClockRun>);
 
 impl Dates {
     pub fn read(connection: &Connection) -> Result<Self, HistoryError> {
@@ -45,10 +45,10 @@ impl Dates {
 
     /// `steps`: (timeline from here on, UTC minus timeline), ascending. `last`: how far the timeline is known.
     fn new(steps: &[(i64, i64)], last: i64) -> Self {
-        let mut list: Vec<Stretch> = Vec::new();
+        let mut list: Vec<ClockRun> = Vec::new();
         for (at, offset) in steps {
             if list.last().is_none_or(|s| (s.offset - offset).abs() > STEP_MS) {
-                list.push(Stretch { at: *at, offset: *offset, until: 0, is_right: false });
+                list.push(ClockRun { at: *at, offset: *offset, until: 0, is_right: false });
             }
         }
         // A history begins with its first event, wherever its timeline has its zero.
@@ -63,7 +63,7 @@ impl Dates {
     /// When what was recorded at `at` of the timeline counts from, while the clock showed `shown`.
     pub fn counts_from(&self, at: Ms, shown: UtcMs) -> UtcMs {
         let Some(k) = self.0.partition_point(|s| s.at <= at as i64).checked_sub(1).filter(|k| !self.0[*k].is_right) else { return shown };
-        let latest = self.0[k..].iter().find(|s| s.is_right).map_or(i64::MAX, Stretch::from);
+        let latest = self.0[k..].iter().find(|s| s.is_right).map_or(i64::MAX, ClockRun::from);
         // What came before in this gap has its date by the same rule, and none is later than what follows it.
         let before = self.0[..k].iter().rposition(|s| s.is_right).unwrap_or(0);
         let earliest = self.0[before..k].iter().map(|s| s.until.min(latest)).max().unwrap_or(i64::MIN);
@@ -72,7 +72,7 @@ impl Dates {
 }
 
 /// Finds the stretches that follow on one another and are longest in sum; of equal sums, the ones that came first.
-fn right(list: &mut [Stretch]) {
+fn right(list: &mut [ClockRun]) {
     let mut best: Vec<(i64, Option<usize>)> = Vec::with_capacity(list.len());
     for (k, stretch) in list.iter().enumerate() {
         let before = (0..k).filter(|b| list[*b].until <= stretch.from() + STEP_MS).map(|b| (best[b].0, Some(b)));
