@@ -86,7 +86,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     // Only pruning asks the writer, and a history that does not verify, as this one, is never pruned.
     let beside = tempfile::tempdir().expect("a directory");
     let (writer, _thread) = History::open(beside.path(), None).expect("a history").start(drop).expect("a writer");
-    let desk = Desk { board, state_dir: directory.path().to_owned(), control, writer, reload: site.reload.clone() };
+    let desk = Desk { board, state_dir: directory.path().to_owned(), control, writer, reload: site.reload.clone(), terms: TermsKey::nobodys() };
     std::thread::spawn(move || {
         while let Some(one) = asked.blocking_recv() {
             let Control::Record { request, reply } = one else { continue };
