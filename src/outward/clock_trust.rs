@@ -30,6 +30,7 @@ const AFTER_STEP_NS: u64 = 120_000_000_000;
 const AT_ONCE_NS: u64 = 600_000_000_000;
 /// Failing certificates that are remembered.
 const FAILING_LIMIT: usize = 1000;
+const OF_ONE_HOST: usize = 4;
 
 /// What systemd-timesyncd touches at each synchronisation, the time of its file being the clock's.
 const TIMESYNC_FILE: &str = "/run/systemd/timesync/synchronized";
@@ -74,6 +75,17 @@ impl Side {
     }
 }
 
+/// A certificate, and who showed it: a hash of the host that the endpoint of the config is at, whose certificates are related.
+pub type Shown<'c> = (u64, &'c str);
+
+struct Failing {
+    whose: u64,
+    certificate: String,
+    side: Side,
+    /// CLOCK_BOOTTIME.
+    since: u64,
+}
+
 /// Whether a chain was verified in this handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -102,7 +114,7 @@ struct Seen {
     valid: [Option<(String, Point)>; 2],
     /// Certificates that this process has seen valid.
     once_valid: HashSet<String>,
-    failing: Vec<(String, Side, u64)>,
+    failing: Vec<Failing>,
     /// The history says that certificates failed on this side before this process began.
     known_failing: bool,
 }
@@ -167,11 +179,11 @@ impl ClockTrust {
     }
 
     /// A certificate was verified and is valid now. `lifetime` in seconds.
-    pub fn valid(&self, certificate: &str, lifetime: i64, found: Found) {
+    pub fn valid(&self, (whose, certificate): Shown, lifetime: i64, found: Found) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if found == Found::Anew && seen.once_valid.len() < 100_000 {
             seen.once_valid.insert(certificate.to_owned());
-            seen.failing.retain(|(known, ..)| known != certificate);
+            seen.failing.retain(|f| f.certificate != certificate && f.whose != whose);
         }
         if lifetime > TELLING_LIFETIME {
             return;
@@ -192,7 +204,7 @@ impl ClockTrust {
     }
 
     /// Why the date of this host may not be held against a certificate; nothing where it may.
-    pub fn doubt(&self, certificate: &str, side: Side) -> Option<String> {
+    pub fn doubt(&self, shown: Shown, side: Side) -> Option<String> {
         if self.is_trusted.load(Ordering::Relaxed) {
             return None;
         }
@@ -203,7 +215,7 @@ impl ClockTrust {
         let now = Point::now();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.note(state, now);
-        let why = seen.doubt(certificate, side, state, now, self.built_at)?;
+        let why = seen.doubt(shown, side, state, now, self.built_at)?;
         let mut text = format!("this host's clock says {}, and {why}", format_utc(now.utc_seconds() * 1000));
         if now.utc_seconds() * 1000 + 3_600_000 < self.newest_recorded_ms.load(Ordering::Relaxed) {
             text.push_str("; its own history has a later time");
@@ -224,7 +236,7 @@ impl Seen {
         }
     }
 
-    fn doubt(&mut self, certificate: &str, side: Side, state: KernelSync, now: Point, built_at: i64) -> Option<String> {
+    fn doubt(&mut self, shown: Shown, side: Side, state: KernelSync, now: Point, built_at: i64) -> Option<String> {
         if now.utc_seconds() < built_at - DAY {
             return Some("that is before this program was built".into());
         }
@@ -233,7 +245,7 @@ impl Seen {
         }
         let is_vouched = self.vouched.is_some_and(|point| point.leads_to(now));
         if !is_vouched {
-            if self.another_is_valid(certificate, now) && matches!(side, Side::Expired { .. }) {
+            if self.another_is_valid(shown.1, now) && matches!(side, Side::Expired { .. }) {
                 return None;
             }
             return Some(match state {
@@ -243,7 +255,7 @@ impl Seen {
                 }
             });
         }
-        self.all_at_once(certificate, side, now)
+        self.all_at_once(shown, side, now)
     }
 
     /// A certificate that tells of the clock was valid within the last hour, by the clock as it runs.
@@ -253,16 +265,19 @@ impl Seen {
     }
 
     /// Certificates that have nothing to do with each other do not fail to the same side at once by themselves.
-    fn all_at_once(&mut self, certificate: &str, side: Side, now: Point) -> Option<String> {
+    fn all_at_once(&mut self, (whose, certificate): Shown, side: Side, now: Point) -> Option<String> {
         if self.once_valid.contains(certificate) || self.known_failing {
             return None;
         }
-        if !self.failing.iter().any(|(known, ..)| known == certificate) && self.failing.len() < FAILING_LIMIT {
-            self.failing.push((certificate.to_owned(), side, now.boot_ns));
+        let own = || self.failing.iter().filter(|f| f.whose == whose);
+        // Whoever shows another certificate each time gains no time by it, and takes no place from others.
+        let first = own().map(|f| f.since).min().unwrap_or(now.boot_ns);
+        if !self.failing.iter().any(|f| f.certificate == certificate) && own().count() < OF_ONE_HOST && self.failing.len() < FAILING_LIMIT {
+            self.failing.push(Failing { whose, certificate: certificate.to_owned(), side, since: now.boot_ns });
         }
-        let first = self.failing.iter().find(|(known, ..)| known == certificate).map_or(now.boot_ns, |(.., at)| *at);
-        let others = self.failing.iter().filter(|(known, other, at)| {
-            known != certificate && other.is_like(side) && other.edge().abs_diff(side.edge()) > DAY as u64 && at.abs_diff(first) < AT_ONCE_NS
+        let others = self.failing.iter().filter(|f| {
+            let is_unrelated = f.whose != whose && f.certificate != certificate && f.side.edge().abs_diff(side.edge()) > DAY as u64;
+            is_unrelated && f.side.is_like(side) && f.since.abs_diff(first) < AT_ONCE_NS
         });
         let count = others.count();
         // A clock that the kernel vouches for and that is wrong all the same is soon set right.
@@ -277,6 +292,11 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each certificate by a host of its own.
+    fn of(certificate: &str) -> Shown<'_> {
+        (certificate.bytes().map(u64::from).sum(), certificate)
+    }
 
     /// Built long ago.
     fn by(kernel: fn() -> KernelSync) -> ClockTrust {
@@ -297,55 +317,55 @@ mod tests {
 
     #[test]
     fn a_synchronised_clock_may_be_held_against_a_certificate() {
-        assert_eq!(synchronised().doubt("a", Side::Expired { not_after: now() - 5 }), None);
-        assert_eq!(synchronised().doubt("a", Side::NotYetValid { not_before: now() + 5 }), None);
+        assert_eq!(synchronised().doubt(of("a"), Side::Expired { not_after: now() - 5 }), None);
+        assert_eq!(synchronised().doubt(of("a"), Side::NotYetValid { not_before: now() + 5 }), None);
     }
 
     #[test]
     fn a_clock_that_nothing_vouches_for_may_not() {
         for clock in [unsynchronised(), by(|| KernelSync::Unavailable)] {
-            assert!(clock.doubt("a", Side::Expired { not_after: now() - 5 }).is_some());
-            assert!(clock.doubt("a", Side::NotYetValid { not_before: now() + 5 }).is_some());
-            assert_eq!(clock.doubt("a", Side::Expired { not_after: 1_600_000_000 }), None, "past before this program was built");
+            assert!(clock.doubt(of("a"), Side::Expired { not_after: now() - 5 }).is_some());
+            assert!(clock.doubt(of("a"), Side::NotYetValid { not_before: now() + 5 }).is_some());
+            assert_eq!(clock.doubt(of("a"), Side::Expired { not_after: 1_600_000_000 }), None, "past before this program was built");
             clock.choose(ClockChoice::Trusted);
-            assert_eq!(clock.doubt("a", Side::NotYetValid { not_before: now() + 5 }), None, "the config vouches");
+            assert_eq!(clock.doubt(of("a"), Side::NotYetValid { not_before: now() + 5 }), None, "the config vouches");
         }
     }
 
     #[test]
     fn another_certificate_vouches_against_expired_and_no_more() {
         let clock = unsynchronised();
-        clock.valid("a", 90 * DAY, Found::Anew);
-        assert!(clock.doubt("a", Side::Expired { not_after: now() - 5 }).is_some(), "not for itself");
-        clock.valid("long", 3650 * DAY, Found::Anew);
-        assert!(clock.doubt("a", Side::Expired { not_after: now() - 5 }).is_some(), "a long life says little");
-        clock.valid("b", 90 * DAY, Found::Anew);
-        assert_eq!(clock.doubt("a", Side::Expired { not_after: now() - 5 }), None);
-        assert!(clock.doubt("a", Side::NotYetValid { not_before: now() + 5 }).is_some(), "a clock that is behind shows others as valid");
+        clock.valid(of("a"), 90 * DAY, Found::Anew);
+        assert!(clock.doubt(of("a"), Side::Expired { not_after: now() - 5 }).is_some(), "not for itself");
+        clock.valid(of("long"), 3650 * DAY, Found::Anew);
+        assert!(clock.doubt(of("a"), Side::Expired { not_after: now() - 5 }).is_some(), "a long life says little");
+        clock.valid(of("b"), 90 * DAY, Found::Anew);
+        assert_eq!(clock.doubt(of("a"), Side::Expired { not_after: now() - 5 }), None);
+        assert!(clock.doubt(of("a"), Side::NotYetValid { not_before: now() + 5 }).is_some(), "a clock that is behind shows others as valid");
     }
 
     #[test]
     fn unrelated_certificates_that_fail_at_once_tell_of_the_clock() {
         let clock = synchronised();
         let expired = |days: i64| Side::Expired { not_after: now() - days * DAY };
-        assert_eq!(clock.doubt("a", expired(3)), None, "one alone");
-        assert_eq!(clock.doubt("same authority", expired(3)), None, "the same certificate of the chain");
-        assert!(clock.doubt("b", expired(40)).is_some());
-        assert!(clock.doubt("a", expired(3)).is_some());
-        clock.valid("c", 90 * DAY, Found::Anew);
-        assert_eq!(clock.doubt("b", expired(40)), None, "one is valid");
+        assert_eq!(clock.doubt(of("a"), expired(3)), None, "one alone");
+        assert_eq!(clock.doubt(of("same authority"), expired(3)), None, "the same certificate of the chain");
+        assert!(clock.doubt(of("b"), expired(40)).is_some());
+        assert!(clock.doubt(of("a"), expired(3)).is_some());
+        clock.valid(of("c"), 90 * DAY, Found::Anew);
+        assert_eq!(clock.doubt(of("b"), expired(40)), None, "one is valid");
     }
 
     #[test]
     fn what_expired_under_our_eyes_or_had_failed_before_is_believed() {
         let clock = synchronised();
         let expired = |days: i64| Side::Expired { not_after: now() - days * DAY };
-        clock.valid("a", 3650 * DAY, Found::Anew);
-        assert_eq!(clock.doubt("b", expired(40)), None);
-        assert_eq!(clock.doubt("a", expired(3)), None, "it was valid by this clock before");
+        clock.valid(of("a"), 3650 * DAY, Found::Anew);
+        assert_eq!(clock.doubt(of("b"), expired(40)), None);
+        assert_eq!(clock.doubt(of("a"), expired(3)), None, "it was valid by this clock before");
         let clock = synchronised();
         clock.has_date_outage();
-        assert_eq!((clock.doubt("a", expired(3)), clock.doubt("b", expired(40))), (None, None), "the history has such an outage");
+        assert_eq!((clock.doubt(of("a"), expired(3)), clock.doubt(of("b"), expired(40))), (None, None), "the history has such an outage");
     }
 
     #[test]
@@ -356,7 +376,7 @@ mod tests {
         let mut seen = Seen::default();
         let mut doubted = |certificate: &str, days: i64, boot_s: u64| {
             seen.note(KernelSync::Synchronised, at(boot_s));
-            seen.doubt(certificate, expired(days), KernelSync::Synchronised, at(boot_s), 0).is_some()
+            seen.doubt(of(certificate), expired(days), KernelSync::Synchronised, at(boot_s), 0).is_some()
         };
         assert!(!doubted("a", 3, 1000), "one alone");
         assert!(doubted("b", 40, 1010) && doubted("a", 3, 1020));
@@ -374,7 +394,7 @@ mod tests {
         let mut seen = Seen::default();
         let mut doubted = |certificate: &str, days: i64, point: Point| {
             seen.note(KernelSync::Synchronised, point);
-            seen.doubt(certificate, Side::Expired { not_after: start - days * DAY }, KernelSync::Synchronised, point, 0).is_some()
+            seen.doubt(of(certificate), Side::Expired { not_after: start - days * DAY }, KernelSync::Synchronised, point, 0).is_some()
         };
         assert!(!doubted("a", 3, at(start, 1000)) && doubted("b", 40, at(start, 1000)));
         let set = start + 2 * 3600;
@@ -392,10 +412,25 @@ mod tests {
         let side = Side::Expired { not_after: start as i64 + 100 * DAY };
         let stepped = start + 400 * i128::from(DAY);
         seen.note(KernelSync::Synchronised, at(stepped, 20));
-        assert!(seen.doubt("a", side, KernelSync::Synchronised, at(stepped, 21), 0).is_some());
+        assert!(seen.doubt(of("a"), side, KernelSync::Synchronised, at(stepped, 21), 0).is_some());
         seen.note(KernelSync::Unsynchronised, at(stepped, 1000));
-        assert_eq!(seen.doubt("a", side, KernelSync::Unsynchronised, at(stepped, 1000), 0), None, "it was synchronised at this time");
+        assert_eq!(seen.doubt(of("a"), side, KernelSync::Unsynchronised, at(stepped, 1000), 0), None, "it was synchronised at this time");
         seen.note(KernelSync::Unsynchronised, at(start, 2000));
-        assert!(seen.doubt("a", side, KernelSync::Unsynchronised, at(start + 60, 3000), 0).is_some(), "it was set since");
+        assert!(seen.doubt(of("a"), side, KernelSync::Unsynchronised, at(start + 60, 3000), 0).is_some(), "it was set since");
+    }
+
+    #[test]
+    fn another_certificate_each_time_gains_a_host_no_time() {
+        let clock = synchronised();
+        // Valid from days ahead, each another day: one host, many certificates.
+        for day in 0..100 {
+            let certificate = format!("of one host, day {day}");
+            let side = Side::NotYetValid { not_before: now() + (day + 2) * 2 * DAY };
+            assert_eq!(clock.doubt((7, &certificate), side), None, "day {day}");
+        }
+        // Of another host, one more is unrelated, and both begin at once.
+        let side = Side::NotYetValid { not_before: now() + 1000 * DAY };
+        assert!(clock.doubt((8, "of another"), side).is_some());
+        assert!(clock.doubt((7, "of one host, day 3"), Side::NotYetValid { not_before: now() + 10 * DAY }).is_some());
     }
 }

@@ -194,7 +194,7 @@ fn has_no_address_for(to: SocketAddr) -> bool {
 /// Opens one connection; what connect() itself returns is told apart from what the network answers later.
 async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
     let domain = if to.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
-    let ours = |error: std::io::Error, what: &str| own_call(&error, what).unwrap_or_else(|| connect_error(&error));
+    let ours = |error: std::io::Error, what: &str| own_call(&error, what, to).unwrap_or_else(|| connect_error(&error));
     let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|e| ours(e, "socket"))?;
     let _ = socket.set_tcp_nodelay(true);
     if let Some(source) = source {

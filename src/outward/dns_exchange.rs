@@ -52,11 +52,11 @@ async fn over_udp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Ex
         UdpSocket::from_std(s)
     }) {
         Ok(socket) => socket,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&error, server),
     };
     sys::stamp_arrivals(socket.as_fd());
     if let Err(error) = socket.send(query).await {
-        return failed(&error);
+        return failed(&error, server);
     }
     // On the heap, so that a waiting question is small.
     let mut buffer = vec![0; UDP_BUFFER];
@@ -116,8 +116,8 @@ async fn framed<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, question: &[u
 }
 
 /// A call of our own returned it.
-fn failed(error: &io::Error) -> Exchange {
-    own_call(error, "asking the name server").map_or_else(|| arrived(error), Exchange::Local)
+fn failed(error: &io::Error, server: SocketAddr) -> Exchange {
+    own_call(error, "asking the name server", server).map_or_else(|| arrived(error), Exchange::Local)
 }
 
 /// The network brought it.

@@ -118,10 +118,10 @@ pub async fn handshake<'t>(
     let certificate = witness.chain.get().and_then(|chain| net.certificates.facts(chain, path.map(|path| (path.from, path.ends))));
     trace.facts.borrow_mut().certificate = certificate.clone();
     if let Some(Err(refused)) = witness.verdict.get() {
-        return Err(refusal(net, refused, certificate.as_deref()));
+        return Err(refusal(net, trace, refused, certificate.as_deref()));
     }
     if let (Some(path), Some(certificate)) = (path, &certificate) {
-        net.clock.valid(&certificate.sha256, path.lifetime, path.found);
+        net.clock.valid((trace.whose.get(), &certificate.sha256), path.lifetime, path.found);
     }
     let asked = asked.asked.load(Ordering::Relaxed);
     let stream = result.map_err(|e| match stream_error(&e, Cause::TlsHandshake) {
@@ -150,11 +150,11 @@ fn iana_group(name: NamedGroup) -> Option<&'static str> {
 }
 
 /// Whose fault it is that a chain was refused: the trust store's, the clock's, or the endpoint's.
-fn refusal(net: &Net, refused: &Refused, certificate: Option<&CertificateFacts>) -> Halt {
+fn refusal(net: &Net, trace: &Trace, refused: &Refused, certificate: Option<&CertificateFacts>) -> Halt {
     if let Some(why) = &refused.store {
         return Halt::unmeasured(Reason::TrustStore, format!("{why}; {}", refused.detail));
     }
-    let doubt = refused.side.and_then(|side| net.clock.doubt(certificate.map_or("", |c| c.sha256.as_str()), side));
+    let doubt = refused.side.and_then(|side| net.clock.doubt((trace.whose.get(), certificate.map_or("", |c| c.sha256.as_str())), side));
     match doubt {
         Some(why) => Halt::unmeasured(Reason::Clock, format!("{why}; {}", refused.detail)),
         None => Halt::down(refused.cause, refused.detail.clone()),
@@ -207,7 +207,7 @@ pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
         let days = |ms: i64| ms / 86_400_000;
         let _ = write!(detail, "; its whole lifetime is {} d and expiring_within asks for {} d: write a share, such as \"33%\"", days(lifetime), days(within));
     }
-    match net.clock.doubt(&certificate.sha256, Side::Expired { not_after: (ends - within) / 1000 }) {
+    match net.clock.doubt((trace.whose.get(), &certificate.sha256), Side::Expired { not_after: (ends - within) / 1000 }) {
         Some(why) => Err(Halt::unmeasured(Reason::Clock, format!("{why}; {detail}"))),
         None => Err(Halt::down(Cause::TlsCertExpiring, detail)),
     }

@@ -5,6 +5,7 @@
 //! kernel's receipt of something and our look at it, is in no phase and not in the duration.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tokio::time::{Duration, Instant};
 
@@ -77,6 +78,8 @@ pub struct Trace {
     own: Cell<Own>,
     /// How long the endpoint was kept waiting by us, in nanoseconds.
     kept_ns: Cell<u64>,
+    /// A hash of the host that the endpoint of the config is at: whose certificates are related.
+    pub whose: Cell<u64>,
     /// The answer is there as a whole: what is yet to be done is to judge it.
     pub is_answered: Cell<bool>,
     /// So much was read of the connection that others are to have their turn.
@@ -107,12 +110,21 @@ impl Trace {
         Self::begun(KernelClock::Boottime.now_ns(), KernelClock::Realtime.now_ns())
     }
 
+    /// The trace of a probe of a host.
+    pub fn of(self, host: &str) -> Self {
+        let mut hash = DefaultHasher::new();
+        host.hash(&mut hash);
+        self.whose.set(hash.finish());
+        self
+    }
+
     fn begun(now: u64, realtime_ns: u64) -> Self {
         Self {
             started_ns: now,
             started_realtime_ns: realtime_ns,
             own: Cell::default(),
             kept_ns: Cell::new(0),
+            whose: Cell::new(0),
             is_answered: Cell::new(false),
             is_turn_over: Cell::new(false),
             entered_ns: Cell::new(now),

@@ -110,7 +110,7 @@ fn check_tells_faults_and_what_a_config_implies() {
     assert_eq!(value["implied"]["detection"][0]["bound_ms"], 54_200);
     assert!(value["effective"].as_str().is_some_and(|t| t.contains("interval = \"30s\"")));
     let text = probity(&["check", "--config", good]);
-    assert!(String::from_utf8_lossy(&text.stdout).contains("54s200ms"));
+    assert!(String::from_utf8_lossy(&text.stdout).contains("54.2 s"));
     let bad = directory.path().join("bad.toml");
     std::fs::write(&bad, "[[endpoint]]\nname = 1\n").expect("written");
     let output = probity(&["check", "--config", bad.to_str().expect("UTF-8"), "--json"]);

@@ -209,6 +209,16 @@ async fn a_redirect_leads_to_no_network_that_the_config_does_not_allow() {
     assert_up(&probe(&format!("probe.http.url = \"http://127.0.0.1:{last}/\"\nprobe.http.redirects = {{ to = \"public\" }}")).await);
 }
 
+/// Each one is relative, and its escapes are three times as long as what was written.
+#[tokio::test]
+async fn a_redirect_to_an_ever_longer_url_is_the_targets_fault() {
+    let longer = format!("HTTP/1.1 302 Found\r\nLocation: {}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "é".repeat(1500));
+    let first = answering(longer).await;
+    let report = probe(&format!("probe.http.url = \"http://127.0.0.1:{first}/\"")).await;
+    assert_eq!(cause(&report), Cause::RedirectPolicy, "{report:?}");
+    assert!(detail(&report).contains("a URL of more than 8192 bytes"), "{}", detail(&report));
+}
+
 #[tokio::test]
 async fn what_a_name_is_resolved_to_counts_and_nothing_else_is_connected_to() {
     let last = answering(ok("", b"ok")).await;

@@ -368,6 +368,13 @@ def test_unreachable_is_the_endpoints_from_a_router_and_ours_from_the_kernel(d):
         for target in ("tcp://10.77.2.2:8099", "icmp://10.77.2.2", "http://10.77.2.2:8099/"):
             found = probe(target)
             assert (found["result"], found["cause"]) == ("unmeasured", "local_network"), found
+        # A route of this host that swallows everything, as a tunnel's kill switch has it, for every kind.
+        for route in ("blackhole", "unreachable", "prohibit", "throw"):
+            ns("probity-a", "ip", "route", "replace", route, "default")
+            for ask in (lambda: probe("tcp://10.77.2.2:8099"), lambda: probe("icmp://10.77.2.2"), lambda: probe("http://10.77.2.2:8099/"), lambda: named("udp"), lambda: named("tcp")):
+                found = ask()
+                assert found["result"] == "unmeasured" and found["cause"] in ("local_network", "permission"), (route, found)
+            ns("probity-a", "ip", "route", "del", route, "default")
         # Nobody may open an ICMP socket here.
         ns("probity-a", "sysctl", "-q", "-w", "net.ipv4.ping_group_range=1 0")
         found = json.loads(ns("probity-a", "setpriv", "--reuid", "65534", "--clear-groups", "--bounding-set=-net_raw", PROBITY, "probe", "icmp://127.0.0.1", "--json", ok=False).stdout)
@@ -376,6 +383,46 @@ def test_unreachable_is_the_endpoints_from_a_router_and_ours_from_the_kernel(d):
     finally:
         for n in names:
             sh("ip", "netns", "del", n, ok=False)
+
+
+def test_without_a_free_local_port_every_kind_is_unmeasured(d):
+    """Four ports in a namespace, all of them held by somebody else."""
+    held = """
+import socket, sys
+held = []
+for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+    for port in range(40000, 40004):
+        for family, any_address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            s = socket.socket(family, kind)
+            if family == socket.AF_INET6:
+                s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            s.bind((any_address, port))
+            held.append(s)
+print("held", flush=True)
+sys.stdin.read()
+"""
+    config = os.path.join(d, "ports.toml")
+    with open(config, "w") as f:
+        f.write("[defaults]\ntimeout = \"1s\"\n")
+        f.write('[[endpoint]]\nname = "tcp"\nprobe.tcp = "127.0.0.1:22"\n')
+        f.write('[[endpoint]]\nname = "source"\nsource_address = "127.0.0.1"\nprobe.tcp = "127.0.0.1:22"\n')
+        f.write('[[endpoint]]\nname = "http"\nsource_address = "127.0.0.1"\nprobe.http = "http://127.0.0.1:22/"\n')
+        f.write('[[endpoint]]\nname = "dns"\nprobe.dns = { server = "127.0.0.1:53", query = "a.test", type = "A" }\n')
+    sh("ip", "netns", "del", "probity-p", ok=False)
+    sh("ip", "netns", "add", "probity-p")
+    try:
+        ns = ["ip", "netns", "exec", "probity-p"]
+        sh(*ns, "ip", "link", "set", "lo", "up")
+        sh(*ns, "sysctl", "-q", "-w", "net.ipv4.ip_local_port_range=40000 40003")
+        holder = subprocess.Popen(ns + [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert holder.stdout.readline() == "held\n"
+        for name in ("tcp", "source", "http", "dns"):
+            found = json.loads(sh(*ns, PROBITY, "probe", name, "--config", config, "--json", ok=False).stdout)
+            assert (found["result"], found["cause"]) == ("unmeasured", "local_resource"), (name, found)
+        holder.stdin.close()
+        holder.wait(10)
+    finally:
+        sh("ip", "netns", "del", "probity-p", ok=False)
 
 
 def test_without_a_quorum_of_witnesses_failures_are_unknown_and_with_one_a_third_down_is_down(d):

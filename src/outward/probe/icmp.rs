@@ -60,7 +60,7 @@ async fn echo(net: &Net, trace: &Trace, to: SocketAddr, spec: &Icmp) -> Result<R
         trace.enter(Stage::Reply(Cause::IcmpTimeout));
     }
     if let Err(error) = socket.send(&request, to).await {
-        return Err(own_call(&error, "sending an echo request").unwrap_or_else(|| Halt::down(Cause::IcmpUnreachable, format!("echo request: {error}"))));
+        return Err(own_call(&error, "sending an echo request", to).unwrap_or_else(|| Halt::down(Cause::IcmpUnreachable, format!("echo request: {error}"))));
     }
     match receiver.await {
         Ok(Heard::Reply(reply)) => Ok(reply),
@@ -83,7 +83,7 @@ impl Echoes {
             return Ok(socket.clone());
         }
         // A failure is not kept: what was lacking, a descriptor perhaps, may be there next time.
-        let opened = EchoSocket::open(address).map_err(|e| match own_call(&e, "opening an ICMP socket") {
+        let opened = EchoSocket::open(address).map_err(|e| match own_call(&e, "opening an ICMP socket", (address, 0).into()) {
             Some(halt @ Halt::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _)) => halt,
             _ => Halt::unmeasured(Reason::Permission, format!("no ICMP socket: {e}; allow it with CAP_NET_RAW or net.ipv4.ping_group_range")),
         })?;

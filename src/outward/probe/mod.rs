@@ -52,7 +52,7 @@ pub struct Report {
 /// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in which the endpoint was kept waiting by
 /// us is given back to it, up to a second; what was answered in time may be judged for another second.
 pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
-    let trace = Trace::begin();
+    let trace = Trace::begin().of(endpoint.host());
     let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
     let mut probe = pin!(by_kind(net, &trace, endpoint, deadline));
     let mut until = deadline;

@@ -100,6 +100,8 @@ pub fn led_nowhere(halt: Halt) -> Halt {
         Halt::Unmeasured(Reason::LocalNetwork | Reason::Permission, why) => {
             Halt::down(Cause::ConnectUnreachable, format!("the redirect leads to an address that this host cannot reach: {why}"))
         }
+        // What cannot be asked for at all is what the target wrote.
+        Halt::Unmeasured(Reason::Internal, why) => Halt::down(Cause::RedirectPolicy, format!("the redirect cannot be followed: {why}")),
         halt => halt,
     }
 }

@@ -43,6 +43,10 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
         return Err(refused(format!("the Location is longer than {URL_LIMIT} bytes")));
     }
     let to = from.join(&text).map_err(|e| refused(format!("the Location \"{}\" is not a URL: {e}", shown(&text))))?;
+    // Escapes make it longer, and so does each one that is relative to the one before.
+    if to.as_str().len() > URL_LIMIT {
+        return Err(refused(format!("the Location leads to a URL of more than {URL_LIMIT} bytes")));
+    }
     if !matches!(to.scheme(), "http" | "https") || to.host_str().is_none() {
         return Err(refused(format!("the Location leads to {}:", to.scheme())));
     }
