@@ -105,10 +105,15 @@ impl Daemon {
     }
 
     /// Waits for something to become true, for half a minute at most.
-    pub async fn until<'d, F: Future<Output = bool>>(&'d self, mut holds: impl FnMut(&'d Self) -> F) {
+    pub async fn until<'d, F: Future<Output = bool>>(&'d self, holds: impl FnMut(&'d Self) -> F) {
+        self.until_within(30, holds).await;
+    }
+
+    /// The same, for so many seconds at most.
+    pub async fn until_within<'d, F: Future<Output = bool>>(&'d self, seconds: u64, mut holds: impl FnMut(&'d Self) -> F) {
         let began = Instant::now();
         while !holds(self).await {
-            assert!(began.elapsed() < Duration::from_secs(30), "it never became true\n{}", self.log());
+            assert!(began.elapsed() < Duration::from_secs(seconds), "it never became true\n{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use probity::outward::net::Net;
 use probity::outward::probe::run;
 use probity::outward::sys::KernelClock;
-use probity::words::Cause;
+use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 
 use super::authority::{Authority, acceptor, https};
@@ -17,14 +17,15 @@ pub const HOLD_LIMIT: Duration = Duration::from_millis(5);
 
 /// One that holds its thread now and then is to be seen, so one good run proves nothing.
 const RUNS: usize = 5;
-/// After a bad run: a busy machine makes one in hundreds, and seldom another so soon.
+/// After a bad run. A hold in one run of five is in four of all these; a busy machine explains up to three.
 const RUNS_AGAIN: usize = 15;
+const OUTLIERS: usize = 3;
 /// Other programs take caches and the other half of the core: CPU time of the same work was 1.7 times the least at most,
 /// with three programs beside the tests that only wrote to memory.
 const STRETCHED_PERCENT: u32 = 175;
 
 /// The most that a probe used of its thread while others waited for their turn: CPU time, of the worst of five probes
-/// where it stands out from the best by more than a busy machine explains. A bad one counts when there is another.
+/// where it stands out from the best by more than a busy machine explains. A bad one counts when there are more.
 pub async fn longest_hold(endpoint_lines: &str) -> Duration {
     longest_hold_of(endpoint_lines, Net::default).await
 }
@@ -34,13 +35,13 @@ pub async fn longest_hold_of(endpoint_lines: &str, net: impl Fn() -> Net) -> Dur
     while holds.len() < RUNS || holds.len() < RUNS + RUNS_AGAIN && standing_out(&holds) >= HOLD_LIMIT {
         holds.push(hold_of_one(endpoint_lines, net()).await);
     }
-    without_one_outlier(holds)
+    without_outliers(holds)
 }
 
-fn without_one_outlier(mut holds: Vec<Duration>) -> Duration {
+fn without_outliers(mut holds: Vec<Duration>) -> Duration {
     if holds.len() > RUNS {
         holds.sort_unstable();
-        holds.pop();
+        holds.truncate(holds.len() - OUTLIERS);
     }
     standing_out(&holds)
 }
@@ -52,7 +53,7 @@ fn standing_out(holds: &[Duration]) -> Duration {
 
 #[test]
 fn a_hold_of_one_run_in_five_is_seen_and_a_slow_machine_is_none() {
-    let of = |ms: &[u64]| without_one_outlier(ms.iter().copied().map(Duration::from_millis).collect());
+    let of = |ms: &[u64]| without_outliers(ms.iter().copied().map(Duration::from_millis).collect());
     for sometimes in [[1, 1, 8, 1, 1], [8, 1, 1, 1, 1], [4, 8, 8, 8, 8], [8, 8, 8, 8, 8]] {
         assert!(of(&sometimes) >= HOLD_LIMIT, "{sometimes:?}");
         assert!(of(&sometimes.repeat(4)) >= HOLD_LIMIT, "{sometimes:?}");
@@ -183,7 +184,13 @@ async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
     })
     .await;
     let lines = format!("timeout = \"600ms\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.expect.body.matches = \"{DEAR}\"");
-    let report = probe(&lines).await;
+    // Without optimisation, on a busy machine, the judge may need more than the second that it has.
+    let mut report = probe(&lines).await;
+    for _ in 0..4 {
+        if matches!(report.outcome, Outcome::Unmeasured { .. }) {
+            report = probe(&lines).await;
+        }
+    }
     assert_eq!(cause(&report), Cause::BodyMismatch, "{report:?}");
     assert!(report.duration_us < 600_000, "{}", report.duration_us);
 }
