@@ -1,11 +1,13 @@
 //! What a config implies, said before it costs anything: the lints and figures of `probity check`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::leaf::show_duration;
 use super::plan::{Endpoint, LatencyMetrics, Plan};
 use crate::judgement::timeline::Combine;
-use crate::words::{Kind, Ms};
+use crate::words::{Kind, Ms, people};
 
 /// Bytes of one line of /metrics, on average: 2,264,315 for 30,367 series of 1,000 endpoints (`benches/bench.py scrape`).
 const BYTES_PER_SERIES: u64 = 75;
@@ -143,6 +145,12 @@ fn warnings(plan: &Plan) -> Vec<String> {
             show_duration(e.rules.cadence.timeout),
             show_duration(e.rules.cadence.interval)
         ));
+    }
+    let unused = |e: &&Arc<Endpoint>| e.dial.source.is_some() && matches!(e.probe.kind(), Kind::Icmp | Kind::Dns);
+    let without_source: Vec<&str> = plan.endpoints.iter().filter(unused).map(|e| e.name.as_str()).collect();
+    if let Some(first) = without_source.first() {
+        let count = people::count(without_source.len() as u64, "endpoint");
+        list.push(format!("source_address is not used by icmp and dns probes ({count}, such as {first}): the kernel chooses their address"));
     }
     list.extend(super::manners::notes(plan));
     list

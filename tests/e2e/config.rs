@@ -368,3 +368,14 @@ fn what_a_probe_does_to_known_servers_is_noted_with_a_polite_dialogue() {
     assert!(!notes("probe.http.url = \"http://192.0.2.1/\"\nprobe.http.method = \"POST\"\nprobe.http.body = \"{}\"").contains("with a body"));
     assert!(!notes("probe.http.url = \"http://192.0.2.1/\"").contains("with a body"));
 }
+
+#[test]
+fn a_source_address_that_a_kind_does_not_use_is_noted() {
+    let noted = |probe: &str| {
+        let text = format!("[defaults]\nsource_address = \"127.0.0.1\"\n[[endpoint]]\nname = \"a\"\n{probe}\n");
+        probity::config::lint::implied(&super::serve::plan(&text)).warnings.iter().any(|note| note.contains("source_address is not used"))
+    };
+    assert!(noted("probe.icmp = \"127.0.0.1\""));
+    assert!(noted("probe.dns = { server = \"127.0.0.1:53\", query = \"a.test\", type = \"A\" }"));
+    assert!(!noted("probe.tcp = \"127.0.0.1:1\""));
+}
