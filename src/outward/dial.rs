@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::halt::{Halt, connect_error, own_call};
 use super::net::Net;
+use super::resolve::Sought;
 use super::stream::StampedTcp;
 use super::sys::{self, KernelClock};
 use super::trace::{Stage, Trace};
@@ -28,7 +29,8 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 const ATTEMPT_LIMIT: usize = 16;
 
 /// The addresses of a host, with a port. An address is its own; a name is resolved, as a phase of the probe.
-pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Halt> {
+pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, sought: Sought<'_>, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Halt> {
+    let host = sought.host;
     if let Some((address, zone)) = zone::address(host) {
         // A redirect may lead here; the config may not.
         if address.to_canonical().is_unspecified() {
@@ -40,7 +42,7 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u1
     Box::pin(net.resolver.refresh(&dial.resolver, deadline)).await?;
     trace.enter(Stage::Resolve);
     // Boxed, as only names need it: a probe of an address stays small.
-    let addresses = Box::pin(net.resolver.addresses(host, &dial.resolver, dial.addresses, deadline)).await;
+    let addresses = Box::pin(net.resolver.addresses(sought, &dial.resolver, dial.addresses, deadline)).await;
     trace.enter(Stage::Idle);
     let addresses: Vec<SocketAddr> = addresses?.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     if addresses.is_empty() { Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address"))) } else { Ok(addresses) }
@@ -135,7 +137,7 @@ fn note<R>(trace: &Trace, tried: &Tried<R>) {
 
 /// A TCP connection to the first address that takes it.
 pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
-    connect_where(net, trace, dial, (host, port), &|_| Ok(()), deadline).await
+    connect_where(net, trace, dial, (host.into(), port), &|_| Ok(()), deadline).await
 }
 
 /// The same with the addresses that `may` allows: those that a name was resolved to are looked at, and no other is connected to.
@@ -143,11 +145,11 @@ pub async fn connect_where<'t>(
     net: &Net,
     trace: &'t Trace,
     dial: &Dial,
-    (host, port): (&str, u16),
+    (sought, port): (Sought<'_>, u16),
     may: &dyn Fn(IpAddr) -> Result<(), Halt>,
     deadline: Instant,
 ) -> Result<StampedTcp<'t>, Halt> {
-    let mut addresses = resolve(net, trace, dial, host, port, deadline).await?;
+    let mut addresses = resolve(net, trace, dial, sought, port, deadline).await?;
     let mut refused = None;
     addresses.retain(|to| may(to.ip()).map_err(|why| refused = Some(why)).is_ok());
     if let Some(why) = refused.filter(|_| addresses.is_empty()) {

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod clock_trust;
 pub mod config_files;
 pub mod confine;
+mod control_names;
 pub mod deadman;
 pub mod dial;
 pub mod dialogue;

@@ -15,6 +15,8 @@ use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
 use tokio::time::{Instant, timeout_at};
 
+use super::control_names::ControlNames;
+pub use super::control_names::Sought;
 use super::dns_exchange::{Exchange, ask};
 use super::dns_message::{self, Answered};
 use super::halt::Halt;
@@ -33,15 +35,14 @@ const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
 /// Records of an answer that are read: reading them takes well below a millisecond, whatever they are.
 const READ_LIMIT: u16 = 100;
-const NAMES_REMEMBERED: usize = 8;
 /// What is left to end in before the probe's own timeout ends it.
 const MARGIN: Duration = Duration::from_millis(5);
 
 /// Shared by all probes of one thread.
 pub struct Resolver {
     system: System,
-    /// Names that resolved lately, the newest last, of which one is asked about when a server is silent about another.
-    resolved: RefCell<VecDeque<Name>>,
+    /// Names that are asked about when a server is silent about another.
+    resolved: RefCell<ControlNames>,
 }
 
 /// Futures that run side by side.
@@ -96,7 +97,8 @@ impl Resolver {
     /// The search list is walked as glibc does (res_search): on after a name that does not exist, has no address or cannot be resolved
     /// (SERVFAIL); after any other failure, silence included, only the name as it is is left. Records that lead to no address end the
     /// list. A name that is slow stays open while the next is asked; the first that has addresses counts.
-    pub async fn addresses(&self, host: &str, choice: &Choice, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
+    pub async fn addresses(&self, sought: Sought<'_>, choice: &Choice, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
+        let Sought { host, led_from } = sought;
         let (servers, names) = match self.prepare(host, choice)? {
             Prepared::Known(addresses) => return chosen(addresses, wanted, host),
             Prepared::Ask(servers, names) => (servers, names),
@@ -107,7 +109,7 @@ impl Resolver {
         let (mut order, mut failures): (Vec<&Name>, Vec<(bool, Halt)>) = (Vec::new(), Vec::new());
         loop {
             if let Some(name) = waiting.pop_front() {
-                open.push(Box::pin(self.both_families(&servers, name, wanted, deadline)));
+                open.push(Box::pin(self.both_families(&servers, (name, led_from), wanted, deadline)));
                 order.push(name);
             }
             if open.is_empty() {
@@ -125,7 +127,9 @@ impl Resolver {
             let name = order.swap_remove(at);
             match result {
                 Ok(addresses) => {
-                    self.remember(name.clone());
+                    if led_from.is_none() {
+                        self.resolved.borrow_mut().remember(name);
+                    }
                     return chosen(addresses, wanted, host);
                 }
                 Err(Without { halt, ends_search }) => {
@@ -141,17 +145,6 @@ impl Resolver {
         Err(worst(failures).unwrap_or_else(|| Halt::down(Cause::DnsNxdomain, format!("{host} does not exist"))))
     }
 
-    fn remember(&self, name: Name) {
-        let mut resolved = self.resolved.borrow_mut();
-        if resolved.back() != Some(&name) {
-            resolved.retain(|known| zone(known) != zone(&name));
-            resolved.push_back(name);
-            if resolved.len() > NAMES_REMEMBERED {
-                resolved.pop_front();
-            }
-        }
-    }
-
     fn prepare(&self, host: &str, choice: &Choice) -> Result<Prepared, Halt> {
         let lower = host.trim_end_matches('.').to_ascii_lowercase();
         let name = Name::from_ascii(host).map_err(|e| Halt::unmeasured(Reason::Internal, format!("invalid domain name {host}: {e}")))?;
@@ -162,9 +155,16 @@ impl Resolver {
         prepared.ok_or_else(|| Halt::unmeasured(Reason::Resolver, "the resolver's files were not read yet"))
     }
 
-    async fn both_families(&self, servers: &[SocketAddr], name: &Name, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Without> {
-        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::A, deadline)).await } };
-        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::AAAA, deadline)).await } };
+    async fn both_families(
+        &self,
+        servers: &[SocketAddr],
+        (name, led_from): (&Name, Option<&str>),
+        wanted: Addresses,
+        deadline: Instant,
+    ) -> Result<Vec<IpAddr>, Without> {
+        let ask = |kind| Box::pin(self.ask(servers, (name, led_from), kind, deadline));
+        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { ask(RecordType::A).await } };
+        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { ask(RecordType::AAAA).await } };
         let (v4, v6) = both_or_patience(v4, v6).await;
         let mut addresses = Vec::new();
         let mut worst: Option<Halt> = None;
@@ -189,11 +189,11 @@ impl Resolver {
 
     /// One question to the servers in turn. Earlier questions stay open while the next server is asked, and the first answer counts: a
     /// server that takes longer than a second is slow, not silent.
-    async fn ask(&self, servers: &[SocketAddr], name: &Name, kind: RecordType, deadline: Instant) -> Answer {
+    async fn ask(&self, servers: &[SocketAddr], (name, led_from): (&Name, Option<&str>), kind: RecordType, deadline: Instant) -> Answer {
         let started = Instant::now();
         let until = deadline - MARGIN;
         let next_after = NEXT_AFTER.min((deadline - started) / 3);
-        let control = self.control_answers(servers, name, until, next_after);
+        let control = self.control_answers(servers, (name, led_from), until, next_after);
         tokio::pin!(control);
         let mut control_answered = None;
         let mut open: Open<'_, Heard> = Vec::new();
@@ -266,8 +266,8 @@ impl Resolver {
 
     /// True when any server answers, and not with a failure, a question that it should be able to answer: about names that resolved lately,
     /// never of the zone that is silent, else about the root. Several zones are asked about, as two may be silent at once.
-    async fn control_answers(&self, servers: &[SocketAddr], silent: &Name, until: Instant, next_after: Duration) -> bool {
-        let known = self.resolved.borrow().iter().rev().filter(|known| zone(known) != zone(silent)).cloned().collect::<Vec<_>>();
+    async fn control_answers(&self, servers: &[SocketAddr], (silent, led_from): (&Name, Option<&str>), until: Instant, next_after: Duration) -> bool {
+        let known = self.resolved.borrow().beside(silent, led_from);
         let (names, kind) = if known.is_empty() { (vec![Name::root()], RecordType::NS) } else { (known, RecordType::A) };
         let mut open: Open<'_, Heard> = Vec::new();
         for server in servers.iter().chain(servers) {
@@ -429,11 +429,6 @@ fn addresses_in(answered: &Answered<'_>, name: &[u8], kind: RecordType) -> Vec<I
         }
     });
     addresses.take(ANSWER_LIMIT).collect()
-}
-
-/// The last two labels: names that differ in them have other servers as a rule.
-fn zone(name: &Name) -> Name {
-    name.to_lowercase().trim_to(2)
 }
 
 fn absolute(mut name: Name) -> Name {
