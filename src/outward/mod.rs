@@ -3,6 +3,7 @@
 //! A prober returns an outcome: it knows no metrics and no state, and it never fails.
 
 mod above;
+pub mod apart;
 pub mod authorities;
 pub mod budget;
 pub mod certificate;
