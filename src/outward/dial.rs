@@ -27,6 +27,8 @@ use crate::words::{Attempt, Cause, Reason};
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// Addresses tried at most.
 const ATTEMPT_LIMIT: usize = 16;
+/// Addresses that are tried side by side: each holds a descriptor. Where more are silent, the oldest is given up, after 1.5 s at least.
+const OPEN_LIMIT: usize = 6;
 
 /// The addresses of a host, with a port. An address is its own; a name is resolved, as a phase of the probe.
 pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, sought: Sought<'_>, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Halt> {
@@ -87,6 +89,9 @@ where
     let mut last = None;
     loop {
         if let Some(address) = waiting.next() {
+            if attempts.len() == OPEN_LIMIT {
+                drop(attempts.remove(0));
+            }
             attempts.push(Box::pin(begin(*address)));
         } else if attempts.is_empty() {
             break;
@@ -117,7 +122,7 @@ async fn first_of<F: Future>(futures: &mut Vec<Pin<Box<F>>>) -> F::Output {
     std::future::poll_fn(|cx| {
         for at in 0..futures.len() {
             if let Poll::Ready(output) = futures[at].as_mut().poll(cx) {
-                drop(futures.swap_remove(at));
+                drop(futures.remove(at));
                 return Poll::Ready(output);
             }
         }
@@ -243,6 +248,8 @@ fn finish(trace: &Trace, tried: Tried<Opened>) -> Result<StampedTcp<'_>, Halt> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn address(last: u8, port: u16) -> SocketAddr {
@@ -297,6 +304,34 @@ mod tests {
         for ports in [[0, 2], [2, 0]] {
             assert!(matches!(raced(&ports).await.0, Err(Halt::Unmeasured(Reason::LocalResource, _))), "{ports:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_bounded_number_of_addresses_is_open_at_once_and_each_is_tried() {
+        struct Open<'o>(&'o Cell<usize>);
+        impl Drop for Open<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        let (open, most, begun) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        let addresses: Vec<SocketAddr> = (1..=10).map(|last| address(last, 1)).collect();
+        let attempt = |to: SocketAddr| {
+            open.set(open.get() + 1);
+            most.set(most.get().max(open.get()));
+            begun.set(begun.get() + 1);
+            let held = Open(&open);
+            let is_last = begun.get() == addresses.len();
+            timed(to, async move {
+                let _held = held;
+                if !is_last {
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            })
+        };
+        assert_eq!(race(&Trace::begin(), &addresses, attempt, |tried| tried.result).await, Ok(()));
+        assert_eq!((begun.get(), most.get(), open.get()), (addresses.len(), OPEN_LIMIT, 0));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
-//! Control questions of the resolver: which names they are about, and what a target can do to them.
+//! Control questions of the resolver: which names they are about, what a target can do to them, and what a silent name server costs.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use probity::outward::net::Net;
 use probity::outward::probe::{Report, run};
 use probity::words::{Cause, Reason};
 use tokio::io::AsyncWriteExt;
+use tokio::net::UdpSocket;
 
 use super::dns::{Answer, reply, server};
 use super::serve::*;
@@ -110,4 +112,33 @@ async fn a_resolver_that_lost_its_way_out_is_ours_also_where_all_names_are_under
         let reasons: Vec<Reason> = one_after_another(&net, &both).await.iter().map(reason).collect();
         assert_eq!(reasons, [Reason::Resolver, Reason::Resolver], "{first}");
     }
+}
+
+#[tokio::test]
+async fn a_silent_name_server_costs_a_probe_few_sockets() {
+    let port = tcp(|stream| async move { drop(stream) }).await;
+    let others = deciding(|_| ResponseCode::NoError).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+    let silent = socket.local_addr().expect("bound");
+    let counting = tokio::spawn(async move {
+        let (mut peers, mut questions, mut buffer) = (HashSet::new(), 0, [0; 1500]);
+        loop {
+            let (_, from) = socket.recv_from(&mut buffer).await.expect("received");
+            questions += 1;
+            peers.insert(from);
+            if buffer[12] == 3 && buffer[13..16] == *b"end" {
+                return (peers.len(), questions);
+            }
+        }
+    });
+    let net = Net::default();
+    let known: Vec<Arc<Endpoint>> = (0..7).map(|n| endpoint(&format!("resolver = \"{others}\"\nprobe.tcp = \"www.zone{n}.test:{port}\""))).collect();
+    one_after_another(&net, &known).await.iter().for_each(assert_up);
+    let slow = endpoint(&format!("timeout = \"4s\"\nresolver = \"{silent}\"\nprobe.tcp = \"shop.example:{port}\""));
+    assert_eq!(reason(&one_after_another(&net, &[slow]).await[0]), Reason::Resolver);
+    let last = endpoint(&format!("timeout = \"100ms\"\nresolver = \"{silent}\"\nprobe.dns.server = \"{silent}\"\nprobe.dns.query = \"end.example\""));
+    one_after_another(&net, &[last]).await;
+    let (sockets, questions) = counting.await.expect("counted");
+    assert!(sockets <= 4, "one for each family, one for control questions, and the last: {sockets}");
+    assert!(questions >= 12, "each question is asked again: {questions}");
 }

@@ -76,7 +76,7 @@ fn cost_of_reading(kind: u16, reply: &[u8]) -> u64 {
 
 /// What one address of the server answers.
 async fn answer(trace: &Trace, server: SocketAddr, query: &[u8], spec: &Dns) -> Result<Vec<u8>, Halt> {
-    match ask(server, query, spec.transport, Some(trace)).await {
+    match ask(server, query, spec.transport, None, Some(trace)).await {
         Exchange::Answer(reply) => Ok(reply),
         Exchange::Invalid(why) => Err(invalid(&why)),
         Exchange::Refused => Err(Halt::down(Cause::ConnectRefused, "nobody listens on the name server's port")),
