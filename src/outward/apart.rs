@@ -3,8 +3,9 @@
 //! A host can have no thread for a moment (TasksMax, a pids cgroup, `ulimit -u`). tokio's own call then panics and ends the task that made
 //! it, for ever. Here that is a failure, which the caller reports and tries again.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
@@ -25,7 +26,7 @@ pub fn begin(work: impl FnOnce() + Send + 'static) -> Result<(), NotDone> {
 /// Begins it now, or with the next thread that there is.
 pub fn sometime(work: impl FnOnce() + Send + 'static) {
     // tokio has put it into its queue before it looks for a thread.
-    drop(catch_unwind(AssertUnwindSafe(|| spawn_blocking(work))));
+    drop(in_pool(work));
 }
 
 /// Does it, and goes on with it where nobody waits any more.
@@ -52,11 +53,32 @@ fn begun<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result
         let place = place.clone();
         move || place.lock().unwrap_or_else(PoisonError::into_inner).take()
     };
-    let in_pool = taken.clone();
-    catch_unwind(AssertUnwindSafe(|| spawn_blocking(move || in_pool().map(|work| work())))).map_err(|_| {
-        drop(taken());
-        NotDone::NoThread
-    })
+    let take = taken.clone();
+    in_pool(move || take().map(|work| work())).inspect_err(|_| drop(taken()))
+}
+
+thread_local! {
+    static IS_HANDING_OVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// tokio's panic is a failure here, so it is no message on standard error either.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that catches its panic")]
+fn in_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, NotDone> {
+    static HOOKED: Once = Once::new();
+    if !std::thread::panicking() {
+        HOOKED.call_once(|| {
+            let others = take_hook();
+            set_hook(Box::new(move |panic| {
+                if !IS_HANDING_OVER.get() {
+                    others(panic)
+                }
+            }));
+        });
+    }
+    IS_HANDING_OVER.set(true);
+    let begun = catch_unwind(AssertUnwindSafe(|| spawn_blocking(work)));
+    IS_HANDING_OVER.set(false);
+    begun.map_err(|_| NotDone::NoThread)
 }
 
 /// Runs it on a thread of its own that can start no other one.
