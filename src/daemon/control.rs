@@ -28,6 +28,7 @@ use crate::judgement::sla::measure::windows;
 use crate::judgement::sla::record::{OPEN, Recorded, Timeline};
 use crate::judgement::timeline::{Span, Spans};
 use crate::judgement::zones;
+use crate::outward::apart;
 use crate::outward::clock::Clock;
 use crate::outward::history::checkpoint::TermsKey;
 use crate::outward::history::definitions::told;
@@ -176,7 +177,7 @@ impl Desk {
             return Ok(Vec::new());
         }
         let (board, directory) = (self.board.clone(), self.state_dir.clone());
-        let found = tokio::task::spawn_blocking(move || {
+        let found = apart::run(move || {
             let connection = schema::open_to_read(&directory)?;
             called_now(&connection, &api::parts_of(&connection, &board)?, &unknown)
         });
@@ -224,7 +225,7 @@ impl Desk {
     async fn prune(&self, request: &Value, by: String) -> Result<Value, String> {
         let before = request["before"].as_str().and_then(parse_utc).ok_or("invalid time in --before; write it as 2025-01-01T00:00:00Z")?;
         let (directory, writer, terms, plan) = (self.state_dir.clone(), self.writer.clone(), self.terms.clone(), self.board.plan.load_full());
-        let pruned = tokio::task::spawn_blocking(move || {
+        let pruned = apart::run(move || {
             let connection = schema::open_to_read(&directory).map_err(|e| e.to_string())?;
             may_prune(before, &plan.contracts, &told(&connection).map_err(|e| e.to_string())?, &terms, now())?;
             let cut = prepare(&connection, before).map_err(|e| e.to_string())?;
@@ -256,7 +257,7 @@ impl Desk {
         let reason = said(request, "reason")?;
         let (board, directory) = (self.board.clone(), self.state_dir.clone());
         let (c, e) = (components.clone(), endpoints.clone());
-        let before = tokio::task::spawn_blocking(move || {
+        let before = apart::run(move || {
             let connection = schema::open_to_read(&directory)?;
             api::sums_of(&connection, &board, &c, &e, Span::new(from, to))
         });

@@ -2,6 +2,8 @@
 
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
+use crate::config::plan_probe::Probe;
+use crate::config::zone;
 use crate::engine::scheduler::Limits;
 use crate::outward::sys;
 
@@ -9,8 +11,13 @@ use crate::outward::sys;
 const OWN: usize = 40;
 /// Connections that are among them: somebody can look at any time.
 const FIRST_CONNECTIONS: usize = 8;
-/// Of one probe: two addresses may be tried at once.
+/// Of one probe: two addresses may be tried at once, or two families be asked for.
 const OF_A_PROBE: usize = 2;
+/// And of one by name that hangs: six addresses are tried at once; two silent name servers have a socket for each family and one for
+/// control questions.
+const MORE_OF_A_NAME: usize = 4;
+/// So many are counted to hang at once.
+const HANGING: usize = 256;
 const MOST_IN_FLIGHT: usize = 200_000;
 
 /// Bounds that together stay within the limit of open files.
@@ -40,13 +47,20 @@ fn shared(files: usize, plan: &Plan) -> Shares {
     let left = files.saturating_sub(OWN).max(8);
     let at_once = |list: &[std::sync::Arc<Endpoint>]| list.iter().map(|e| e.rules.overlap as usize).sum::<usize>();
     let most = at_once(&plan.endpoints) + at_once(&plan.witness.endpoints);
-    let needed = OF_A_PROBE * plan.daemon.max_in_flight.map_or(most, |bound| bound.min(most));
+    let bounded = |probes: usize| plan.daemon.max_in_flight.map_or(probes, |bound| bound.min(probes));
+    let by_name: usize = plan.endpoints.iter().chain(&plan.witness.endpoints).filter(|e| may_resolve(e)).map(|e| e.rules.overlap as usize).sum();
+    let needed = OF_A_PROBE * bounded(most) + MORE_OF_A_NAME * bounded(by_name).min(HANGING);
     let wanted = plan.listen.max_connections;
     let connections = wanted.min(left.saturating_sub(needed)).max(FIRST_CONNECTIONS.min(wanted));
     let beyond_the_first = connections.saturating_sub(FIRST_CONNECTIONS);
     // The config's bound on probes, else what is left of the descriptors.
     let total = plan.daemon.max_in_flight.unwrap_or((left - beyond_the_first.min(left - 8)).min(MOST_IN_FLIGHT));
     Shares { limits: Limits { total, per_host: plan.daemon.max_in_flight_per_host.unwrap_or((total * 3 / 4).max(1)) }, connections }
+}
+
+/// A redirect can lead from an address to a name.
+fn may_resolve(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.probe, Probe::Http { .. }) || zone::address(endpoint.host()).is_none()
 }
 
 #[cfg(test)]
@@ -58,7 +72,11 @@ mod tests {
 
     /// Probes at most, and connections at most.
     fn of(files: usize, endpoints: usize, more: &str) -> (usize, usize) {
-        let targets: String = (0..endpoints).map(|n| format!("e{n} = \"192.0.2.1:1\"\n")).collect();
+        of_host("192.0.2.1", files, endpoints, more)
+    }
+
+    fn of_host(host: &str, files: usize, endpoints: usize, more: &str) -> (usize, usize) {
+        let targets: String = (0..endpoints).map(|n| format!("e{n} = \"{host}:1\"\n")).collect();
         let text = format!("{more}\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
         let shares = shared(files, &load(Path::new("probity.toml"), &OneText(&text)).expect("a plan"));
         (shares.limits.total, shares.connections)
@@ -75,6 +93,15 @@ mod tests {
         assert_eq!(of(1024, 400, ""), (984 - 176, 184));
         assert_eq!(of(64, 500, ""), (24, 8));
         assert_eq!(of(16, 1, ""), (8, 8));
+    }
+
+    #[test]
+    fn names_that_hang_get_what_they_may_hold() {
+        // Eight endpoints with eight probes each at once: 384 descriptors beside the first connections.
+        assert_eq!(of_host("shop.example", 512, 8, "[defaults]\ninterval = \"1s\"\ntimeout = \"7s\""), (472 - 80, 88));
+        assert_eq!(of_host("shop.example", 1024, 100, ""), (984 - 376, 384));
+        // A large fleet does not hang all at once.
+        assert_eq!(of_host("shop.example", 1 << 14, 5000, ""), ((1 << 14) - 40 - 504, 512));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::config::Plan;
 use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
 use crate::engine::drive::{Control, NewPlan, ReloadSummary};
+use crate::outward::apart;
 use crate::outward::clock::Clock;
 use crate::outward::guarded;
 use crate::outward::history::checkpoint::TermsKey;
@@ -61,7 +62,7 @@ impl Reloader {
         let (path, writer, terms, surroundings) = (self.path.clone(), self.writer.clone(), self.terms.clone(), self.surroundings.clone());
         let (places, directory) = (self.places.clone(), self.directory.clone());
         let (before, entries) = (self.board.plan.load_full(), self.board.entries());
-        let prepared = tokio::task::spawn_blocking(move || {
+        let prepared = apart::run(move || {
             let plan = read_config(&path).map_err(|faults| show_faults(&faults))?;
             // The directory that is in use, and not one that the config names for the next start.
             if let Some(why) = guarded::state_directory_refused(&directory) {

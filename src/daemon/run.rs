@@ -28,6 +28,7 @@ use crate::expose::figures::NotSeen;
 use crate::expose::listener::{self, Door};
 use crate::expose::self_metrics::SelfMetrics;
 use crate::expose::server::{Gates, Site, makes_progress, router};
+use crate::outward::apart;
 use crate::outward::authorities::Authorities;
 use crate::outward::clock::{Clock, NS_PER_MS};
 use crate::outward::clock_trust::ClockTrust;
@@ -40,6 +41,8 @@ use crate::outward::{confine, deadman, guarded, notify};
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
+/// When a backup is tried again for which there was no thread.
+const BACKUP_AGAIN_NS: u64 = 10_000 * NS_PER_MS;
 /// A daemon has this long to end.
 const END_WITHIN: Duration = Duration::from_millis(1800);
 
@@ -325,10 +328,8 @@ async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, terms: TermsKey,
         }
         let began = tokio::time::Instant::now();
         let (board, directory, terms, now) = (board.clone(), state_dir.clone(), terms.clone(), Clock::Real.read().utc_ms);
-        let judged = tokio::task::spawn_blocking(move || {
-            schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, &terms, now, NotSeen::Untold))
-        })
-        .await;
+        let judged =
+            apart::run(move || schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, &terms, now, NotSeen::Untold))).await;
         match judged {
             Ok(Ok(fresh)) => kept.store(Arc::new(fresh)),
             Ok(Err(error)) => tracing::warn!(%error, "the contracts could not be judged"),
@@ -341,18 +342,23 @@ async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, terms: TermsKey,
 /// Copies the history as often as the config says.
 async fn backups(board: Arc<Board>, state_dir: PathBuf) {
     let mut last = Clock::Real.boot_ns();
+    let mut again_at = None;
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let Some(plan) = board.plan.load().history.backup.clone() else { continue };
-        if Clock::Real.boot_ns().saturating_sub(last) < plan.every * NS_PER_MS {
+        let now_ns = Clock::Real.boot_ns();
+        if again_at.map_or(now_ns.saturating_sub(last) < plan.every * NS_PER_MS, |at| now_ns < at) {
             continue;
         }
-        last = Clock::Real.boot_ns();
+        (last, again_at) = (now_ns, None);
         let (state_dir, now) = (state_dir.clone(), Clock::Real.read().utc_ms);
-        match tokio::task::spawn_blocking(move || backup::scheduled(&state_dir, &plan.dir, plan.keep, now)).await {
+        match apart::run(move || backup::scheduled(&state_dir, &plan.dir, plan.keep, now)).await {
             Ok(Ok(path)) => tracing::info!(path = %path.display(), "the history was backed up"),
             Ok(Err(error)) => tracing::error!(%error, "the history could not be backed up"),
-            Err(error) => tracing::error!(%error, "the history could not be backed up"),
+            Err(error) => {
+                tracing::error!(%error, "the history could not be backed up; it is tried again soon");
+                again_at = Some(now_ns + BACKUP_AGAIN_NS);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::config::Plan;
 use crate::config::plan::ClockChoice;
 use crate::config::plan_probe::{CaFile, Probe, Tls, Verify};
 use crate::engine::board::Board;
+use crate::outward::apart;
 use crate::outward::authorities::Authorities;
 use crate::outward::clock_trust::ClockTrust;
 use crate::outward::own_calls;
@@ -94,7 +95,7 @@ pub async fn look_often(surroundings: Surroundings, board: Arc<Board>) {
     loop {
         tokio::time::sleep(EVERY).await;
         let (surroundings, board) = (surroundings.clone(), board.clone());
-        if let Err(error) = tokio::task::spawn_blocking(move || surroundings.look(&board)).await {
+        if let Err(error) = apart::run(move || surroundings.look(&board)).await {
             tracing::error!(%error, "the trust store could not be looked at");
         }
     }

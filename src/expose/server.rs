@@ -210,6 +210,7 @@ async fn made(
             (StatusCode::SERVICE_UNAVAILABLE, "the history cannot be read right now\n").into_response()
         }
         Unmade::Gone(_) | Unmade::Died => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Unmade::Unbegun(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     })
 }
 

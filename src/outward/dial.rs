@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::halt::{Halt, connect_error, own_call};
 use super::net::Net;
+use super::resolve::Sought;
 use super::stream::StampedTcp;
 use super::sys::{self, KernelClock};
 use super::trace::{Stage, Trace};
@@ -26,9 +27,12 @@ use crate::words::{Attempt, Cause, Reason};
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// Addresses tried at most.
 const ATTEMPT_LIMIT: usize = 16;
+/// Addresses that are tried side by side: each holds a descriptor. Where more are silent, the oldest is given up, after 1.5 s at least.
+const OPEN_LIMIT: usize = 6;
 
 /// The addresses of a host, with a port. An address is its own; a name is resolved, as a phase of the probe.
-pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Halt> {
+pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, sought: Sought<'_>, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Halt> {
+    let host = sought.host;
     if let Some((address, zone)) = zone::address(host) {
         // A redirect may lead here; the config may not.
         if address.to_canonical().is_unspecified() {
@@ -40,7 +44,7 @@ pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, host: &str, port: u1
     Box::pin(net.resolver.refresh(&dial.resolver, deadline)).await?;
     trace.enter(Stage::Resolve);
     // Boxed, as only names need it: a probe of an address stays small.
-    let addresses = Box::pin(net.resolver.addresses(host, &dial.resolver, dial.addresses, deadline)).await;
+    let addresses = Box::pin(net.resolver.addresses(sought, &dial.resolver, dial.addresses, deadline)).await;
     trace.enter(Stage::Idle);
     let addresses: Vec<SocketAddr> = addresses?.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     if addresses.is_empty() { Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address"))) } else { Ok(addresses) }
@@ -85,6 +89,9 @@ where
     let mut last = None;
     loop {
         if let Some(address) = waiting.next() {
+            if attempts.len() == OPEN_LIMIT {
+                drop(attempts.remove(0));
+            }
             attempts.push(Box::pin(begin(*address)));
         } else if attempts.is_empty() {
             break;
@@ -115,7 +122,7 @@ async fn first_of<F: Future>(futures: &mut Vec<Pin<Box<F>>>) -> F::Output {
     std::future::poll_fn(|cx| {
         for at in 0..futures.len() {
             if let Poll::Ready(output) = futures[at].as_mut().poll(cx) {
-                drop(futures.swap_remove(at));
+                drop(futures.remove(at));
                 return Poll::Ready(output);
             }
         }
@@ -135,7 +142,7 @@ fn note<R>(trace: &Trace, tried: &Tried<R>) {
 
 /// A TCP connection to the first address that takes it.
 pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
-    connect_where(net, trace, dial, (host, port), &|_| Ok(()), deadline).await
+    connect_where(net, trace, dial, (host.into(), port), &|_| Ok(()), deadline).await
 }
 
 /// The same with the addresses that `may` allows: those that a name was resolved to are looked at, and no other is connected to.
@@ -143,11 +150,11 @@ pub async fn connect_where<'t>(
     net: &Net,
     trace: &'t Trace,
     dial: &Dial,
-    (host, port): (&str, u16),
+    (sought, port): (Sought<'_>, u16),
     may: &dyn Fn(IpAddr) -> Result<(), Halt>,
     deadline: Instant,
 ) -> Result<StampedTcp<'t>, Halt> {
-    let mut addresses = resolve(net, trace, dial, host, port, deadline).await?;
+    let mut addresses = resolve(net, trace, dial, sought, port, deadline).await?;
     let mut refused = None;
     addresses.retain(|to| may(to.ip()).map_err(|why| refused = Some(why)).is_ok());
     if let Some(why) = refused.filter(|_| addresses.is_empty()) {
@@ -241,6 +248,8 @@ fn finish(trace: &Trace, tried: Tried<Opened>) -> Result<StampedTcp<'_>, Halt> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn address(last: u8, port: u16) -> SocketAddr {
@@ -295,6 +304,34 @@ mod tests {
         for ports in [[0, 2], [2, 0]] {
             assert!(matches!(raced(&ports).await.0, Err(Halt::Unmeasured(Reason::LocalResource, _))), "{ports:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_bounded_number_of_addresses_is_open_at_once_and_each_is_tried() {
+        struct Open<'o>(&'o Cell<usize>);
+        impl Drop for Open<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        let (open, most, begun) = (Cell::new(0), Cell::new(0), Cell::new(0));
+        let addresses: Vec<SocketAddr> = (1..=10).map(|last| address(last, 1)).collect();
+        let attempt = |to: SocketAddr| {
+            open.set(open.get() + 1);
+            most.set(most.get().max(open.get()));
+            begun.set(begun.get() + 1);
+            let held = Open(&open);
+            let is_last = begun.get() == addresses.len();
+            timed(to, async move {
+                let _held = held;
+                if !is_last {
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            })
+        };
+        assert_eq!(race(&Trace::begin(), &addresses, attempt, |tried| tried.result).await, Ok(()));
+        assert_eq!((begun.get(), most.get(), open.get()), (addresses.len(), OPEN_LIMIT, 0));
     }
 
     #[tokio::test]

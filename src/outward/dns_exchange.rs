@@ -5,9 +5,11 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UdpSocket;
+use tokio::time::{Instant, timeout};
 
 use super::dial::open_stream;
 use super::dns_message::{Wrong, answers};
@@ -19,6 +21,10 @@ use crate::config::plan_probe::Transport;
 use crate::words::Cause;
 
 const UDP_BUFFER: usize = 4096;
+/// How often a question over UDP is sent at most.
+const SENT_LIMIT: u32 = 8;
+/// Datagrams that answer no question which is open.
+const STRAY_LIMIT: usize = 64;
 /// The bit of a message's third byte that says that it was cut short.
 const TRUNCATED: u8 = 0x02;
 
@@ -33,10 +39,11 @@ pub enum Exchange {
     Local(Halt),
 }
 
-/// Asks a question that is ready to be sent, and again over TCP when the answer says that it was cut short. The answer's bytes are to this question, and not looked at further.
-pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, trace: Option<&Trace>) -> Exchange {
+/// Asks a question that is ready to be sent, and again over TCP when the answer says that it was cut short. The answer's bytes are to this
+/// question, and not looked at further. `again_after`: how often it is sent again over UDP, from the same socket.
+pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, again_after: Option<Duration>, trace: Option<&Trace>) -> Exchange {
     if transport == Transport::Udp {
-        match over_udp(server, query, trace).await {
+        match over_udp(server, query, again_after, trace).await {
             Exchange::Answer(reply) if reply.get(2).is_some_and(|flags| flags & TRUNCATED != 0) => {}
             other => return other,
         }
@@ -44,13 +51,47 @@ pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, trace: 
     over_tcp(server, query, trace).await
 }
 
-async fn over_udp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Exchange {
+fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr = if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
-    let socket = match std::net::UdpSocket::bind(any).and_then(|s| {
-        s.set_nonblocking(true)?;
-        s.connect(server)?;
-        UdpSocket::from_std(s)
-    }) {
+    let socket = std::net::UdpSocket::bind(any)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(server)?;
+    UdpSocket::from_std(socket)
+}
+
+/// Whether the server answers one of these questions as `is_answer` wants it. All are sent from one socket, over UDP, until each has failed.
+pub async fn any_answer(server: SocketAddr, queries: &[Vec<u8>], again_after: Duration, is_answer: impl Fn(&[u8]) -> bool) -> bool {
+    let Ok(socket) = connected(server) else { return false };
+    let mut open: Vec<&Vec<u8>> = queries.iter().collect();
+    let (mut buffer, mut sent, mut strays) = (vec![0; UDP_BUFFER], 0, 0);
+    let mut send_at = Instant::now();
+    while !open.is_empty() && strays < STRAY_LIMIT {
+        if sent < SENT_LIMIT && Instant::now() >= send_at {
+            for query in &open {
+                if socket.send(query).await.is_err() {
+                    return false;
+                }
+            }
+            sent += 1;
+            send_at = Instant::now() + again_after;
+        }
+        let received = tokio::select! {
+            received = socket.recv(&mut buffer) => received,
+            () = tokio::time::sleep_until(send_at), if sent < SENT_LIMIT => continue,
+        };
+        let Ok(length) = received else { return false };
+        let reply = buffer.get(..length).unwrap_or_default();
+        match open.iter().position(|query| answers(query, reply).is_ok()) {
+            Some(_) if is_answer(reply) => return true,
+            Some(at) => drop(open.swap_remove(at)),
+            None => strays += 1,
+        }
+    }
+    false
+}
+
+async fn over_udp(server: SocketAddr, query: &[u8], again_after: Option<Duration>, trace: Option<&Trace>) -> Exchange {
+    let socket = match connected(server) {
         Ok(socket) => socket,
         Err(error) => return failed(&error, server),
     };
@@ -60,9 +101,22 @@ async fn over_udp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Ex
     }
     // On the heap, so that a waiting question is small.
     let mut buffer = vec![0; UDP_BUFFER];
-    let mut last_wrong = None;
+    let (mut last_wrong, mut sent) = (None, 1);
     loop {
-        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_fd(), &mut buffer)).await;
+        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_fd(), &mut buffer));
+        let received = match again_after.filter(|_| sent < SENT_LIMIT) {
+            None => received.await,
+            Some(after) => match timeout(after, received).await {
+                Ok(received) => received,
+                Err(_) => {
+                    sent += 1;
+                    match socket.send(query).await {
+                        Ok(_) => continue,
+                        Err(error) => return failed(&error),
+                    }
+                }
+            },
+        };
         let received = match received {
             Ok(received) => received,
             Err(error) => return arrived(&error),

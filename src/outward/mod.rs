@@ -3,6 +3,7 @@
 //! A prober returns an outcome: it knows no metrics and no state, and it never fails.
 
 mod above;
+pub mod apart;
 pub mod authorities;
 pub mod budget;
 pub mod certificate;
@@ -10,6 +11,7 @@ pub mod clock;
 pub mod clock_trust;
 pub mod config_files;
 pub mod confine;
+mod control_names;
 pub mod deadman;
 pub mod dial;
 pub mod dialogue;

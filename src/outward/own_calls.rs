@@ -3,11 +3,14 @@
 //! A proxy that the environment names is used only where the config says so, and never for this host itself.
 
 use std::env::var_os;
-use std::sync::OnceLock;
+use std::net::ToSocketAddrs;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
+use super::apart;
 use super::networks::{Network, network_of};
 use crate::config::Plan;
 use crate::config::mask::Mask;
@@ -18,8 +21,24 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// What names a proxy, in capitals or in small letters.
 const VARIABLES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
+/// The system's way from a name to addresses. The library's own ends its task where the host has no thread for it.
+struct SystemNames;
+
+impl Resolve for SystemNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = apart::run(move || (name.as_str(), 0).to_socket_addrs()).await??;
+            Ok(Box::new(found) as Addrs)
+        })
+    }
+}
+
 fn builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().timeout(CALL_TIMEOUT).redirect(reqwest::redirect::Policy::none()).user_agent(concat!("Probity/", env!("CARGO_PKG_VERSION")))
+    reqwest::Client::builder()
+        .dns_resolver(Arc::new(SystemNames))
+        .timeout(CALL_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("Probity/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A host without any trusted authority can still call plain http; https then fails where it is tried.
@@ -149,6 +168,15 @@ mod tests {
         assert_eq!(read(1000).map(|text| text.len()), Ok(1000));
         assert_eq!(read(999), Err("its answer is longer than 999 bytes".into()));
         server.join().expect("served");
+    }
+
+    #[test]
+    fn a_name_that_no_thread_can_resolve_fails_its_call_and_ends_nothing() {
+        let failed = apart::without_threads(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async { client().expect("a client").get("http://localhost:1/").send().await.map(drop).map_err(|e| failure(e, Vec::new())) })
+        });
+        assert!(failed.as_ref().is_err_and(|why| why.contains("no thread")), "{failed:?}");
     }
 
     #[test]

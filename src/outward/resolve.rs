@@ -13,9 +13,12 @@ use std::time::Duration;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
-use super::dns_exchange::{Exchange, ask};
+use super::control_names::ControlNames;
+pub use super::control_names::Sought;
+use super::dns_exchange::{Exchange, any_answer, ask};
 use super::dns_message::{self, Answered};
 use super::halt::Halt;
 pub use super::resolver_files::Paths;
@@ -26,26 +29,32 @@ use crate::words::{Cause, Reason};
 
 /// How long one server may take before the next is asked, too.
 const NEXT_AFTER: Duration = Duration::from_millis(1000);
-/// Questions about one name and type that are open at once.
-const OPEN_LIMIT: usize = 8;
 /// How long the other family may take once one has addresses.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
 /// Records of an answer that are read: reading them takes well below a millisecond, whatever they are.
 const READ_LIMIT: u16 = 100;
-const NAMES_REMEMBERED: usize = 8;
 /// What is left to end in before the probe's own timeout ends it.
 const MARGIN: Duration = Duration::from_millis(5);
 
 /// Shared by all probes of one thread.
 pub struct Resolver {
     system: System,
-    /// Names that resolved lately, the newest last, of which one is asked about when a server is silent about another.
-    resolved: RefCell<VecDeque<Name>>,
+    /// Names that are asked about when a server is silent about another.
+    resolved: RefCell<ControlNames>,
 }
 
 /// Futures that run side by side.
 type Open<'f, T> = Vec<Pin<Box<dyn Future<Output = T> + 'f>>>;
+
+/// What is asked about one name, of both families.
+struct Inquiry<'q> {
+    servers: &'q [SocketAddr],
+    name: &'q Name,
+    led_from: Option<&'q str>,
+    /// Asked once for both.
+    control_answered: OnceCell<bool>,
+}
 
 /// What one question brought.
 enum Answer {
@@ -96,7 +105,8 @@ impl Resolver {
     /// The search list is walked as glibc does (res_search): on after a name that does not exist, has no address or cannot be resolved
     /// (SERVFAIL); after any other failure, silence included, only the name as it is is left. Records that lead to no address end the
     /// list. A name that is slow stays open while the next is asked; the first that has addresses counts.
-    pub async fn addresses(&self, host: &str, choice: &Choice, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
+    pub async fn addresses(&self, sought: Sought<'_>, choice: &Choice, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
+        let Sought { host, led_from } = sought;
         let (servers, names) = match self.prepare(host, choice)? {
             Prepared::Known(addresses) => return chosen(addresses, wanted, host),
             Prepared::Ask(servers, names) => (servers, names),
@@ -107,7 +117,7 @@ impl Resolver {
         let (mut order, mut failures): (Vec<&Name>, Vec<(bool, Halt)>) = (Vec::new(), Vec::new());
         loop {
             if let Some(name) = waiting.pop_front() {
-                open.push(Box::pin(self.both_families(&servers, name, wanted, deadline)));
+                open.push(Box::pin(self.both_families(&servers, (name, led_from), wanted, deadline)));
                 order.push(name);
             }
             if open.is_empty() {
@@ -125,7 +135,9 @@ impl Resolver {
             let name = order.swap_remove(at);
             match result {
                 Ok(addresses) => {
-                    self.remember(name.clone());
+                    if led_from.is_none() {
+                        self.resolved.borrow_mut().remember(name);
+                    }
                     return chosen(addresses, wanted, host);
                 }
                 Err(Without { halt, ends_search }) => {
@@ -141,17 +153,6 @@ impl Resolver {
         Err(worst(failures).unwrap_or_else(|| Halt::down(Cause::DnsNxdomain, format!("{host} does not exist"))))
     }
 
-    fn remember(&self, name: Name) {
-        let mut resolved = self.resolved.borrow_mut();
-        if resolved.back() != Some(&name) {
-            resolved.retain(|known| zone(known) != zone(&name));
-            resolved.push_back(name);
-            if resolved.len() > NAMES_REMEMBERED {
-                resolved.pop_front();
-            }
-        }
-    }
-
     fn prepare(&self, host: &str, choice: &Choice) -> Result<Prepared, Halt> {
         let lower = host.trim_end_matches('.').to_ascii_lowercase();
         let name = Name::from_ascii(host).map_err(|e| Halt::unmeasured(Reason::Internal, format!("invalid domain name {host}: {e}")))?;
@@ -162,9 +163,17 @@ impl Resolver {
         prepared.ok_or_else(|| Halt::unmeasured(Reason::Resolver, "the resolver's files were not read yet"))
     }
 
-    async fn both_families(&self, servers: &[SocketAddr], name: &Name, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Without> {
-        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::A, deadline)).await } };
-        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { Box::pin(self.ask(servers, name, RecordType::AAAA, deadline)).await } };
+    async fn both_families(
+        &self,
+        servers: &[SocketAddr],
+        (name, led_from): (&Name, Option<&str>),
+        wanted: Addresses,
+        deadline: Instant,
+    ) -> Result<Vec<IpAddr>, Without> {
+        let inquiry = Inquiry { servers, name, led_from, control_answered: OnceCell::new() };
+        let ask = |kind| Box::pin(self.ask(&inquiry, kind, deadline));
+        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { ask(RecordType::A).await } };
+        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { ask(RecordType::AAAA).await } };
         let (v4, v6) = both_or_patience(v4, v6).await;
         let mut addresses = Vec::new();
         let mut worst: Option<Halt> = None;
@@ -188,29 +197,35 @@ impl Resolver {
     }
 
     /// One question to the servers in turn. Earlier questions stay open while the next server is asked, and the first answer counts: a
-    /// server that takes longer than a second is slow, not silent.
-    async fn ask(&self, servers: &[SocketAddr], name: &Name, kind: RecordType, deadline: Instant) -> Answer {
+    /// server that takes longer than a second is slow, not silent. At most one is open for each server, which is sent again meanwhile:
+    /// a silent one costs one socket.
+    async fn ask(&self, inquiry: &Inquiry<'_>, kind: RecordType, deadline: Instant) -> Answer {
+        let Inquiry { servers, name, .. } = *inquiry;
         let started = Instant::now();
         let until = deadline - MARGIN;
         let next_after = NEXT_AFTER.min((deadline - started) / 3);
-        let control = self.control_answers(servers, name, until, next_after);
+        let again_after = next_after * servers.len() as u32;
+        let control = inquiry.control_answered.get_or_init(|| self.control_answers(inquiry, until, next_after));
         tokio::pin!(control);
         let mut control_answered = None;
         let mut open: Open<'_, Heard> = Vec::new();
         let mut failed: Option<(Cause, String)> = None;
         let (mut unasked, mut refusal) = (Vec::new(), None);
-        let (mut asked, mut ended) = (0, 0);
+        let (mut asked, mut ended, mut is_slow) = (0, 0, false);
         let mut next_at = started;
         while Instant::now() < until {
-            if Instant::now() >= next_at && open.len() < OPEN_LIMIT {
-                open.push(Box::pin(one_question(servers[asked % servers.len()], name, kind)));
-                asked += 1;
+            if Instant::now() >= next_at {
+                is_slow |= asked > 0;
+                if open.len() < servers.len() {
+                    open.push(Box::pin(one_question(servers[asked % servers.len()], name, kind, again_after)));
+                    asked += 1;
+                }
                 next_at = Instant::now() + next_after;
             }
             let heard = tokio::select! {
                 heard = first_of(&mut open), if !open.is_empty() => heard,
-                // From the second question on, the control question is asked at the same time.
-                answered = &mut control, if control_answered.is_none() && asked > 1 => { control_answered = Some(answered); continue; }
+                // As soon as the first question should have been answered, the control question is asked at the same time.
+                answered = &mut control, if control_answered.is_none() && is_slow => { control_answered = Some(*answered); continue; }
                 () = tokio::time::sleep_until(next_at.min(until)) => continue,
             };
             drop(open.swap_remove(heard.0));
@@ -241,7 +256,7 @@ impl Resolver {
             }
         }
         if control_answered.is_none() {
-            control_answered = Some(timeout_at(until, control).await.unwrap_or(false));
+            control_answered = Some(timeout_at(until, control).await.is_ok_and(|answered| *answered));
         }
         if let Some((cause, detail)) = failed {
             // A server that has lost its own way out refuses everything: that is this host's resolver, not the endpoint's name.
@@ -266,33 +281,27 @@ impl Resolver {
 
     /// True when any server answers, and not with a failure, a question that it should be able to answer: about names that resolved lately,
     /// never of the zone that is silent, else about the root. Several zones are asked about, as two may be silent at once.
-    async fn control_answers(&self, servers: &[SocketAddr], silent: &Name, until: Instant, next_after: Duration) -> bool {
-        let known = self.resolved.borrow().iter().rev().filter(|known| zone(known) != zone(silent)).cloned().collect::<Vec<_>>();
+    async fn control_answers(&self, inquiry: &Inquiry<'_>, until: Instant, next_after: Duration) -> bool {
+        let known = self.resolved.borrow().beside(inquiry.name, inquiry.led_from);
         let (names, kind) = if known.is_empty() { (vec![Name::root()], RecordType::NS) } else { (known, RecordType::A) };
-        let mut open: Open<'_, Heard> = Vec::new();
-        for server in servers.iter().chain(servers) {
-            for name in &names {
-                open.push(Box::pin(one_question(*server, name, kind)));
+        let queries: Vec<Vec<u8>> = names.iter().filter_map(|name| query(name, kind).ok()).collect();
+        let again_after = next_after * inquiry.servers.len() as u32;
+        let mut open: Open<'_, bool> = Vec::new();
+        let mut waiting = inquiry.servers.iter();
+        loop {
+            match waiting.next() {
+                Some(server) => open.push(Box::pin(any_answer(*server, &queries, again_after, is_final))),
+                None if open.is_empty() => return false,
+                None => {}
             }
-            let next_at = until.min(Instant::now() + next_after);
-            while let (false, Ok((at, heard))) = (open.is_empty(), timeout_at(next_at, first_of(&mut open)).await) {
-                drop(open.swap_remove(at));
-                if matches!(heard, Heard::Final(_)) {
-                    return true;
-                }
-                if open.is_empty() {
-                    break;
-                }
-            }
-        }
-        while !open.is_empty() {
-            let Ok((at, heard)) = timeout_at(until, first_of(&mut open)).await else { return false };
-            drop(open.swap_remove(at));
-            if matches!(heard, Heard::Final(_)) {
-                return true;
+            let next_at = if waiting.len() > 0 { until.min(Instant::now() + next_after) } else { until };
+            match timeout_at(next_at, first_of(&mut open)).await {
+                Ok((_, true)) => return true,
+                Ok((at, false)) => drop(open.swap_remove(at)),
+                Err(_) if waiting.len() == 0 => return false,
+                Err(_) => {}
             }
         }
-        false
     }
 }
 
@@ -379,16 +388,26 @@ async fn both_or_patience(v4: impl Future<Output = Answer>, v6: impl Future<Outp
     }
 }
 
-async fn one_question(server: SocketAddr, name: &Name, kind: RecordType) -> Heard {
+fn query(name: &Name, kind: RecordType) -> Result<Vec<u8>, String> {
     let mut query = Message::query();
     query.metadata.recursion_desired = true;
     query.add_query(Query::query(name.clone(), kind));
+    query.to_vec().map_err(|error| format!("{name} cannot be asked about: {error}"))
+}
+
+/// Whether a server says something, other than that it cannot say.
+fn is_final(reply: &[u8]) -> bool {
+    let rcode = dns_message::read_some(reply, READ_LIMIT).map(|answered| ResponseCode::from(0, answered.rcode));
+    matches!(rcode, Ok(ResponseCode::NoError | ResponseCode::NXDomain))
+}
+
+async fn one_question(server: SocketAddr, name: &Name, kind: RecordType, again_after: Duration) -> Heard {
     let invalid = |why: &str| Heard::Failed(Cause::DnsInvalid, format!("{server} sent no valid answer about {name}: {why}"));
-    let query = match query.to_vec() {
+    let query = match query(name, kind) {
         Ok(query) => query,
-        Err(error) => return Heard::Unasked(format!("{name} cannot be asked about: {error}"), None),
+        Err(why) => return Heard::Unasked(why, None),
     };
-    let reply = match ask(server, &query, Transport::Udp, None).await {
+    let reply = match ask(server, &query, Transport::Udp, Some(again_after), None).await {
         Exchange::Answer(reply) => reply,
         Exchange::Invalid(why) => return invalid(&why),
         Exchange::Refused => return Heard::Unasked(format!("the name server {server} could not be asked: its port is closed"), None),
@@ -429,11 +448,6 @@ fn addresses_in(answered: &Answered<'_>, name: &[u8], kind: RecordType) -> Vec<I
         }
     });
     addresses.take(ANSWER_LIMIT).collect()
-}
-
-/// The last two labels: names that differ in them have other servers as a rule.
-fn zone(name: &Name) -> Name {
-    name.to_lowercase().trim_to(2)
 }
 
 fn absolute(mut name: Name) -> Name {

@@ -14,7 +14,7 @@ use hickory_proto::rr::Name;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::sys;
+use super::{apart, sys};
 
 /// How often resolv.conf and hosts are looked at for changes.
 const REREAD_AFTER: Duration = Duration::from_secs(5);
@@ -201,6 +201,21 @@ struct Known {
     is_looking: bool,
 }
 
+/// A look under way. However it ends, another may begin.
+struct Looking(Arc<watch::Sender<Known>>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.send_if_modified(|known| {
+            let has_ended_early = std::mem::take(&mut known.is_looking);
+            if has_ended_early {
+                known.error = Some("the look at them ended by itself".into());
+            }
+            has_ended_early
+        });
+    }
+}
+
 /// The system's files. A hosts file of megabytes takes longer than a probing thread has for one probe, so they are read apart from it.
 pub struct System {
     paths: Paths,
@@ -243,7 +258,10 @@ impl System {
             return;
         }
         let (paths, sender) = (self.paths.clone(), self.known.clone());
-        tokio::task::spawn_blocking(move || {
+        // Where there is no thread for it, this ends here, and the next probe tries again.
+        let looking = Looking(sender.clone());
+        let begun = apart::begin(move || {
+            let _looking = looking;
             let before = sender.borrow().files.as_ref().map(|files| Before { looked: files.looked, unusable: files.unusable.clone() });
             let read = read(&paths, before.as_ref());
             let mut old = None;
@@ -258,6 +276,9 @@ impl System {
             // A large file is forgotten here, where nobody waits.
             drop(old);
         });
+        if let Err(error) = begun {
+            self.known.send_modify(|known| known.error = Some(error.to_string()));
+        }
     }
 
     /// What is known; the files must have been read once.
@@ -380,6 +401,20 @@ mod tests {
         let mut known = system.known.subscribe();
         drop(known.wait_for(|known| !known.is_looking).await);
         assert_eq!(hosts_of(&system), ["three"], "read by the look that was under way");
+    }
+
+    #[test]
+    fn a_moment_without_threads_ends_no_look_for_ever() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: 53 };
+        std::fs::write(&paths.hosts, "127.0.0.1 one\n").expect("written");
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let system = Arc::new(System::new(paths));
+        let (other, soon) = (system.clone(), Duration::from_secs(20));
+        let failed = apart::without_threads(move || runtime().block_on(async { other.refresh(Instant::now() + soon).await }));
+        assert!(failed.as_ref().is_err_and(|why| why.contains("no thread")), "{failed:?}");
+        runtime().block_on(async { system.refresh(Instant::now() + soon).await }).expect("read by the next probe");
+        assert_eq!(hosts_of(&system), ["one"]);
     }
 
     #[tokio::test]

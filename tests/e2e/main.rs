@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod confined;
 mod contracts;
+mod control;
 mod daemon;
 mod deeds;
 mod dns;

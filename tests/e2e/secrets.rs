@@ -309,7 +309,7 @@ async fn a_receiver_cannot_put_its_secret_url_into_an_error_by_its_certificate()
     let config = authority.file("probity.toml", &format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n"));
     let mut command = program();
     command.args(["notify", "test", "ops", "--config"]).arg(config).env("SSL_CERT_FILE", authority.ca_file());
-    let output = tokio::task::spawn_blocking(move || command.output().expect("runs")).await.expect("joined");
+    let output = probity::outward::apart::run(move || command.output().expect("runs")).await.expect("joined");
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("<secret>") && !told.to_lowercase().contains("zebra"), "{told}");
 }

@@ -14,6 +14,7 @@ use crate::engine::events;
 use crate::engine::inputs::Input;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::{Judge, Slots};
+use crate::outward::apart;
 use crate::outward::clock::NS_PER_MS;
 use crate::outward::history::Registration;
 use crate::outward::history::tally::{tally_counts, tally_latency, tally_longest_blind};
@@ -204,7 +205,7 @@ impl Driver {
         self.recorder.tell_definitions(&definitions, now);
         // A hundred thousand old endpoints are given back where nobody waits for it.
         let old = self.board.plan.swap(plan);
-        drop(tokio::task::spawn_blocking(move || drop(old)));
+        apart::sometime(move || drop(old));
         let utc = now as i64 + self.recorder.offset_ms;
         let _ = self.recorder.push_event(events::general(
             "reloaded",

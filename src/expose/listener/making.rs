@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::gate::Place;
+use crate::outward::apart;
 use crate::outward::history::HistoryError;
 
 /// Of an answer.
@@ -33,6 +34,8 @@ pub enum Unmade {
     Gone(#[from] io::Error),
     #[error("the thread that made the answer ended by itself")]
     Died,
+    #[error(transparent)]
+    Unbegun(#[from] apart::NotDone),
 }
 
 impl From<serde_json::Error> for Unmade {
@@ -51,10 +54,10 @@ enum Event {
 pub async fn body(place: Place, make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static) -> Result<Body, Unmade> {
     let (sender, mut events) = mpsc::channel(PIECES_WAITING);
     let mut pieces = Pieces { sender, buffer: Vec::new(), runtime: Handle::current(), place };
-    tokio::task::spawn_blocking(move || {
+    apart::begin(move || {
         let made = make(&mut pieces);
         pieces.end(made);
-    });
+    })?;
     match events.recv().await {
         Some(Event::Last(all)) => Ok(Body::from(all)),
         Some(Event::More(first)) => Ok(Body::from_stream(Streamed { first: Some(first), events, state: State::Open })),

@@ -4,8 +4,7 @@
 //! A regular expression is linear in the text, but the factor is that of its program: 15 bytes of pattern can take half
 //! a microsecond for each byte, the largest that a config may have 40. `benches/judging.rs` measures the factors.
 
-use tokio::task::JoinHandle;
-
+use super::super::apart::{NotDone, run_if_wanted};
 use super::super::halt::Halt;
 use super::super::http1::Response;
 use super::charset;
@@ -84,14 +83,10 @@ pub fn sum(costs: impl Iterator<Item = u64>) -> u64 {
 /// Work that must not hold the probing thread. What nobody waits for any more is not begun: a queue of it is never longer than the
 /// probes in flight.
 pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Halt> {
-    struct Waited<T>(JoinHandle<T>);
-    impl<T> Drop for Waited<T> {
-        fn drop(&mut self) {
-            self.0.abort();
-        }
-    }
-    let mut waited = Waited(tokio::task::spawn_blocking(work));
-    (&mut waited.0).await.map_err(|e| Halt::unmeasured(Reason::Internal, e.to_string()))
+    run_if_wanted(work).await.map_err(|error| match error {
+        NotDone::NoThread => Halt::unmeasured(Reason::LocalResource, format!("the answer could not be checked: {error}")),
+        NotDone::Ended(_) => Halt::unmeasured(Reason::Internal, error.to_string()),
+    })
 }
 
 #[cfg(test)]

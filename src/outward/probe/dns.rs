@@ -31,7 +31,7 @@ const ENTRY_NS: u64 = 25_000;
 const SHOWN: usize = 240;
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spec: &Dns, deadline: Instant) -> Result<(), Halt> {
-    let addresses = dial::resolve(net, trace, dial, &server.host, server.port, deadline).await?;
+    let addresses = dial::resolve(net, trace, dial, (&*server.host).into(), server.port, deadline).await?;
     let mut query = dns_message::question(&spec.name, spec.record, spec.recursion);
     query[..2].copy_from_slice(&fastrand::u16(..).to_be_bytes());
     trace.enter(Stage::Reply(Cause::DnsTimeout));
@@ -76,7 +76,7 @@ fn cost_of_reading(kind: u16, reply: &[u8]) -> u64 {
 
 /// What one address of the server answers.
 async fn answer(trace: &Trace, server: SocketAddr, query: &[u8], spec: &Dns) -> Result<Vec<u8>, Halt> {
-    match ask(server, query, spec.transport, Some(trace)).await {
+    match ask(server, query, spec.transport, None, Some(trace)).await {
         Exchange::Answer(reply) => Ok(reply),
         Exchange::Invalid(why) => Err(invalid(&why)),
         Exchange::Refused => Err(Halt::down(Cause::ConnectRefused, "nobody listens on the name server's port")),

@@ -19,6 +19,7 @@ use self::request::Step;
 use super::super::halt::Halt;
 use super::super::http1::{self, Ask, Keep, Response};
 use super::super::net::{Net, alpn};
+use super::super::resolve::Sought;
 use super::super::stream::Stream;
 use super::super::trace::Trace;
 use super::super::{dial, http2, peer, tls};
@@ -41,7 +42,8 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, url: &Url, spec: &Arc<
         trace.at_stranger.set(standing == Standing::Foreign);
         let for_here = cookies.of(&at);
         let step = Step { method, standing, is_first: redirects == 0, has_body, keep, cookies: for_here.as_deref() };
-        let way = Way { net, dial, url: &at, spec, standing, journey: &journey, deadline: trace.moved(deadline) };
+        let led_from = url.host_str().filter(|_| redirects > 0);
+        let way = Way { net, dial, url: &at, led_from, spec, standing, journey: &journey, deadline: trace.moved(deadline) };
         let answered = fetch(way, trace, step).await;
         let answered = answered.map_err(|halt| if redirects > 0 { hop::led_nowhere(halt) } else { halt });
         let mut response = answered.map_err(|halt| standing.without_words(halt))?;
@@ -97,6 +99,8 @@ struct Way<'w> {
     net: &'w Net,
     dial: &'w Dial,
     url: &'w Url,
+    /// The config's host, where a redirect led here.
+    led_from: Option<&'w str>,
     spec: &'w Arc<Http>,
     standing: Standing,
     /// The hops before it.
@@ -114,11 +118,11 @@ impl Way<'_> {
 
 /// A connection for one request, and whether HTTP/2 is spoken over it.
 async fn connected<'t>(way: Way<'_>, trace: &'t Trace, offered: &[&[u8]]) -> Result<(Stream<'t>, bool), Halt> {
-    let Way { net, dial, url, spec, standing, journey, deadline } = way;
+    let Way { net, dial, url, led_from, spec, standing, journey, deadline } = way;
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(80);
     let may = |address| journey.allows(spec.redirects.to, address);
-    let stream = dial::connect_where(net, trace, dial, (host, port), &may, deadline).await?;
+    let stream = dial::connect_where(net, trace, dial, (Sought { host, led_from }, port), &may, deadline).await?;
     let prior = spec.version == HttpVersion::Http2;
     if url.scheme() != "https" {
         return Ok((Stream::Plain(stream), prior));

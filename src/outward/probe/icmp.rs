@@ -30,7 +30,7 @@ const HEADER: usize = 8;
 const TOKEN: usize = 8;
 
 pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, host: &str, spec: &Icmp, deadline: Instant) -> Result<(), Halt> {
-    let addresses = dial::resolve(net, trace, dial, host, 0, deadline).await?;
+    let addresses = dial::resolve(net, trace, dial, host.into(), 0, deadline).await?;
     let reply = if let [address] = addresses.as_slice() {
         // What its socket costs before the request is our own.
         trace.facts.borrow_mut().address = Some(address.ip());
