@@ -108,11 +108,18 @@ pub(super) struct Notes {
     pub reason: Option<Reason>,
     /// A probe was unmeasured: busy slots no longer count.
     pub unmeasured: bool,
+    /// A failure was dropped before it was confirmed: the last measured result was no success.
+    pub failed: bool,
 }
 
 impl Notes {
     pub(super) fn and(self, later: Notes) -> Notes {
-        Notes { started_at: later.started_at.or(self.started_at), reason: self.reason.or(later.reason), unmeasured: self.unmeasured || later.unmeasured }
+        Notes {
+            started_at: later.started_at.or(self.started_at),
+            reason: self.reason.or(later.reason),
+            unmeasured: self.unmeasured || later.unmeasured,
+            failed: self.failed || later.failed,
+        }
     }
 }
 
@@ -209,7 +216,7 @@ impl Judge {
         self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
     }
 
-    /// The endpoint leaves service: what is open is dropped, nothing more is settled. An open outage ends where it is
+    /// The endpoint has left service: what is open is dropped, nothing more is settled. An open outage ends where it is
     /// known to have lasted.
     pub fn leave_service(&mut self, out: &mut Vec<Change>) {
         self.drop_pending();
@@ -222,6 +229,22 @@ impl Judge {
         self.last = None;
         self.known_up = None;
         self.notes = Notes::default();
+    }
+
+    /// The endpoint leaves service at `at`. Failures that are not confirmed yet, or were dropped since the last success, make the time
+    /// up to `at` unknown: nobody will ever know whether an outage had begun.
+    pub fn leave_service_at(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
+        if let Some(first) = self.pending.first().copied().filter(|p| p.cause.is_some()) {
+            self.link(rules, first.vouch.start, first.before, None, out);
+        }
+        self.drop_pending();
+        if self.notes.failed {
+            let from = self.unknown_from.take().unwrap_or(self.ledger.watermark);
+            self.ledger.settle(at, StateName::Unknown, Doubt::Carried);
+            let to = self.ledger.watermark;
+            out.push(Change::UnknownUntil { from, to, reason: Reason::Reconfigured, doubt_until: None });
+        }
+        self.leave_service(out);
     }
 
     /// The rules are about to change: what vouches now goes on to vouch from `at` by the new ones.
@@ -563,7 +586,8 @@ impl Judge {
         }
         self.slots.unmeasured += pending.iter().filter(|p| p.slot && p.cause.is_some()).count() as u64;
         let merged = pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
-        self.notes = Notes { unmeasured: true, ..merged };
+        let failed = merged.failed || pending.iter().any(|p| p.cause.is_some());
+        self.notes = Notes { unmeasured: true, failed, ..merged };
     }
 
     fn extend_run(&mut self, failure: Vouch) {

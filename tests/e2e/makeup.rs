@@ -228,6 +228,33 @@ async fn an_endpoint_that_is_disabled_while_down_is_not_covered_from_then_on() {
     assert!(shop["left_while_down"][0]["to"].is_string(), "{shop}");
 }
 
+/// As above, between the first failure and the one that would confirm it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_disabled_before_its_outage_is_confirmed_is_not_covered_either() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let text = |enabled: bool| {
+        let web = http("web", switch.port).replace("name = \"web\"", &format!("name = \"web\"\ncomponent = \"shop\"\nenabled = {enabled}"));
+        let slow = QUICK.replace("retry_interval = \"100ms\"", "retry_interval = \"30s\"\ndown_after = 50");
+        format!("{slow}[component.shop]\ntitle = \"Shop\"\n{web}[sla.s]\nobjective = \"99.9\"\nmin_coverage = \"99\"\ncomponents = [\"shop\"]\n")
+    };
+    let daemon = Daemon::start(directory.path(), &text(true)).await;
+    daemon.until_state("web", "up").await;
+    switch.set(500);
+    daemon.until(|d| async move { d.endpoint("web").await["last"]["result"] == "failure" }).await;
+    assert_eq!(daemon.endpoint("web").await["state"], "up", "nothing is confirmed");
+    reload(&daemon, &text(false)).await;
+    daemon.until(|d| async move { figures(d, "shop").await["left_while_down"][0]["from"].is_string() }).await;
+    switch.set(200);
+    reload(&daemon, &text(true)).await;
+    daemon.until_state("web", "up").await;
+    settled(&daemon).await;
+    let (report, _) = proven(directory.path());
+    let result = &report["evaluation"]["results"][0];
+    assert!(result["left_while_down_ms"].as_u64() > Some(0), "{result}");
+    let unknown = &figures(&daemon, "shop").await["unknown"];
+    assert!(unknown.as_array().into_iter().flatten().any(|u| u["reason"] == "reconfigured"), "{unknown}");
+}
+
 /// A fourth deed: the component is renamed after an outage, in its table, its endpoints and the contract at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_component_that_is_renamed_goes_on_with_its_outages() {
