@@ -96,7 +96,8 @@ pub fn decode_with(bytes: &[u8]) -> Result<(Cadence, Judge), Unreadable> {
     let (interval, jitter_ppm, late_after, timeout, retry_interval) = (r.number()?, r.number()?, r.number()?, r.number()?, r.number()?);
     let (down_after, up_after) = (r.number()? as u32, r.number()? as u32);
     let judge = Judge::decode(&bytes[r.at..])?;
-    Ok((Cadence { interval, jitter_ppm, late_after, timeout, retry_interval, down_after, up_after }, judge))
+    let cadence = Cadence { interval, jitter_ppm, late_after, timeout, retry_interval, down_after, up_after };
+    if cadence.is_possible() { Ok((cadence, judge)) } else { Err(Unreadable(0)) }
 }
 
 impl Judge {
