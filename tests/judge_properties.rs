@@ -148,7 +148,7 @@ fn run(seed: u64) -> Result<Life, TestCaseError> {
             life.verify()?;
         }
         if rng.u32(0..60) == 0 {
-            // As builds of before logged it, and as it is today.
+            // As earlier builds logged it, and as it is today.
             match seed % 2 {
                 0 => life.judge.leave_service(&mut life.changes),
                 _ => life.judge.leave_service_at(&life.rules, now, &mut life.changes),

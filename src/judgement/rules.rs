@@ -31,7 +31,7 @@ pub const RETRY_INTERVAL_LIMIT: Ms = 600_000;
 pub const CONFIRMATIONS_LIMIT: u32 = 100;
 
 impl Cadence {
-    /// Whether rules can be made of it. A config has no other; what a record says is asked, as anybody may have written that.
+    /// Whether rules can be made of it. The cadence of a config always passes; that of a record is checked, as a record can be forged.
     pub fn is_possible(&self) -> bool {
         (1..=INTERVAL_LIMIT).contains(&self.interval)
             && self.jitter_ppm <= PPM

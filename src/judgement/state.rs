@@ -176,7 +176,7 @@ pub struct Judge {
 
 /// Whether two measured results are within the gap.
 #[derive(PartialEq, Eq)]
-enum Link {
+pub(super) enum Link {
     Whole,
     Broken,
 }
@@ -202,49 +202,6 @@ impl Judge {
     /// The daemon ended, or was last seen alive, at `at`.
     pub fn stop(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
         self.tick(rules, at, out);
-    }
-
-    /// The endpoint comes back after having been out of service since it was last judged.
-    pub fn resume_service(&mut self, at: Ms, out: &mut Vec<Change>) {
-        self.leave_service(out);
-        let from = self.ledger.watermark;
-        if at > from {
-            out.push(Change::OutOfService { from, to: at });
-        }
-        self.ledger.skip(at);
-        self.unknown_from = Some(self.ledger.watermark);
-        self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
-    }
-
-    /// The endpoint has left service: what is open is dropped, nothing more is settled. An open outage ends where it is
-    /// known to have lasted.
-    pub fn leave_service(&mut self, out: &mut Vec<Change>) {
-        self.drop_pending();
-        self.close_unknown(self.ledger.watermark, None, out);
-        self.close_run(out);
-        if let Some(o) = self.outage.take() {
-            let (lower, down) = (self.lower_closed - o.lower_before, self.ledger.down - o.down_before);
-            out.push(Change::OutageLeft { from: o.from, to: self.ledger.watermark, lower, down });
-        }
-        self.last = None;
-        self.known_up = None;
-        self.notes = Notes::default();
-    }
-
-    /// The endpoint leaves service at `at`. Failures that are not confirmed yet, or were dropped since the last success, make the time
-    /// up to `at` unknown: nobody will ever know whether an outage had begun.
-    pub fn leave_service_at(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
-        if let Some(first) = self.pending.first().copied().filter(|p| p.cause.is_some()) {
-            self.link(rules, first.vouch.start, first.before, None, out);
-        }
-        self.drop_pending();
-        if self.notes.failed {
-            let from = self.unknown_from.take().unwrap_or(self.ledger.watermark);
-            self.ledger.settle(at, StateName::Unknown, Doubt::Carried);
-            let to = self.ledger.watermark;
-            out.push(Change::UnknownUntil { from, to, reason: Reason::Reconfigured, doubt_until: None });
-        }
-        self.leave_service(out);
     }
 
     /// The rules are about to change: what vouches now goes on to vouch from `at` by the new ones.
@@ -527,7 +484,7 @@ impl Judge {
 
     /// Looks at the time between the last settled result and the next at `start`. Where it is broken, settles all of it
     /// (known part, unknown part) and closes the unknown stretch; where it is whole, settles nothing.
-    fn link(&mut self, rules: &Rules, start: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) -> Link {
+    pub(super) fn link(&mut self, rules: &Rules, start: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) -> Link {
         if self.unknown_from.is_none() {
             match self.last {
                 Some(last) if start > last.until_from + rules.gap => self.open_unknown_after(rules, last, out),
@@ -560,7 +517,7 @@ impl Judge {
         }
     }
 
-    fn close_unknown(&mut self, to: Ms, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
+    pub(super) fn close_unknown(&mut self, to: Ms, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
         let notes = self.notes;
         self.notes_close_unknown(to, notes, doubt_until, out);
     }
@@ -579,7 +536,7 @@ impl Judge {
     }
 
     /// Pending failures become unmeasured: as if they had never been.
-    fn drop_pending(&mut self) {
+    pub(super) fn drop_pending(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         if pending.is_empty() {
             return;
@@ -597,7 +554,7 @@ impl Judge {
         }
     }
 
-    fn close_run(&mut self, out: &mut Vec<Change>) {
+    pub(super) fn close_run(&mut self, out: &mut Vec<Change>) {
         let Some(run) = self.run.take() else { return };
         self.lower_closed += run.lower();
         if run.lower() > 0 {
