@@ -122,11 +122,32 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
                     item.fault(format!("the value of header `{name}` has control characters"), "Take printable characters.");
                     continue;
                 }
+                if name.eq_ignore_ascii_case("host") && !is_authority(value.reveal()) {
+                    item.fault(
+                        "the value of the header `Host` is not a valid authority",
+                        "Give a host name or an address, with a port if need be, such as \"shop.example:8443\" or \"[::1]\". Names beyond ASCII are written as xn--.",
+                    );
+                    continue;
+                }
                 headers.push((name.to_owned(), value));
             }
         }
     }
     headers
+}
+
+/// `host` or `host:port` (RFC 3986 section 3.2), without user information.
+fn is_authority(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(None) => return false,
+        Some(Some((address, rest))) if address.parse::<std::net::Ipv6Addr>().is_ok() => {
+            ("address", rest.strip_prefix(':').or((!rest.is_empty()).then_some("")))
+        }
+        Some(Some(_)) => return false,
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b));
+    is_name && port.is_none_or(|port| port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 pub(super) fn is_header_name(name: &str) -> bool {

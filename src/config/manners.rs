@@ -2,7 +2,7 @@
 //! servers, and a GET with a body is refused by some. docs/probes.md has the long form.
 
 use super::plan::{Endpoint, Plan};
-use super::plan_probe::{DialogueStep, Probe};
+use super::plan_probe::{DialogueStep, HttpVersion, Probe, is_of_connection};
 use super::usual_ports::{self, First};
 
 /// Servers by their usual port, with a dialogue that ends as their protocol wants it.
@@ -85,7 +85,24 @@ pub(super) fn notes(plan: &Plan) -> Vec<String> {
             if with_body.len() == 1 { "sends" } else { "send" },
         ));
     }
+    let left_out: Vec<(&Endpoint, &str)> = plan.endpoints.iter().filter_map(|e| Some((e.as_ref(), header_that_http_2_forbids(e)?))).collect();
+    if let Some((first, name)) = left_out.first() {
+        let others = if left_out.len() == 1 { String::new() } else { format!("; {} other endpoints have such headers", left_out.len() - 1) };
+        list.push(format!("{}: the header `{name}` is left out of requests over HTTP/2, which forbids it (RFC 9113, 8.2.2){others}", first.name));
+    }
     list
+}
+
+/// One that is configured where HTTP/2 may be spoken.
+fn header_that_http_2_forbids(endpoint: &Endpoint) -> Option<&str> {
+    let Probe::Http { url, spec, .. } = &endpoint.probe else { return None };
+    let may_speak_it = match spec.version {
+        HttpVersion::Auto => url.scheme() == "https",
+        HttpVersion::Http11 => false,
+        HttpVersion::Http2 => true,
+    };
+    let forbidden = spec.headers.iter().filter(|_| may_speak_it).find(|(name, value)| is_of_connection(name, value.reveal().trim()));
+    forbidden.map(|(name, _)| name.as_str())
 }
 
 fn counted(count: usize, first: &Endpoint) -> String {

@@ -10,7 +10,7 @@ use toml::de::DeValue;
 use super::plan::*;
 use super::plan_probe::Probe;
 use super::walk::{Item, Layers};
-use crate::judgement::rules::Cadence;
+use crate::judgement::rules::{CONFIRMATIONS_LIMIT, Cadence, INTERVAL_LIMIT, LATE_AFTER_LIMIT, RETRY_INTERVAL_LIMIT, TIMEOUT_LIMIT};
 use crate::judgement::timeline::Combine;
 use crate::words::{Digest, Name, UtcMs, parse_utc};
 
@@ -18,13 +18,13 @@ pub(super) const DAY_MS: u64 = 86_400_000;
 
 pub(super) fn cadence(layers: &Layers) -> Cadence {
     let duration = |key, least, most, default| layers.item(key).and_then(|i| i.duration(least, most)).unwrap_or(default);
-    let count = |key, default: u32| layers.item(key).and_then(|i| i.integer(1, 100)).map_or(default, |n| n as u32);
+    let count = |key, default: u32| layers.item(key).and_then(|i| i.integer(1, u64::from(CONFIRMATIONS_LIMIT))).map_or(default, |n| n as u32);
     Cadence {
-        interval: duration("interval", 100, DAY_MS, DEFAULT_INTERVAL),
+        interval: duration("interval", 100, INTERVAL_LIMIT, DEFAULT_INTERVAL),
         jitter_ppm: layers.item("jitter").and_then(|i| i.share_ppm()).unwrap_or(0),
-        late_after: duration("late_after", 10, 60_000, DEFAULT_LATE_AFTER),
-        timeout: duration("timeout", 10, 300_000, DEFAULT_TIMEOUT),
-        retry_interval: duration("retry_interval", 100, 600_000, DEFAULT_RETRY_INTERVAL),
+        late_after: duration("late_after", 10, LATE_AFTER_LIMIT, DEFAULT_LATE_AFTER),
+        timeout: duration("timeout", 10, TIMEOUT_LIMIT, DEFAULT_TIMEOUT),
+        retry_interval: duration("retry_interval", 100, RETRY_INTERVAL_LIMIT, DEFAULT_RETRY_INTERVAL),
         down_after: count("down_after", DEFAULT_DOWN_AFTER),
         up_after: count("up_after", DEFAULT_UP_AFTER),
     }

@@ -128,6 +128,12 @@ impl HttpVersion {
     pub const WORDS: [(&'static str, HttpVersion); 3] = [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
 }
 
+/// Whether HTTP/2 forbids a header: what concerns the connection (RFC 9113 section 8.2.2).
+pub fn is_of_connection(name: &str, value: &str) -> bool {
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"].iter().any(|n| name.eq_ignore_ascii_case(n))
+        || name.eq_ignore_ascii_case("te") && value != "trailers"
+}
+
 /// How many redirects are followed, and whither.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Redirects {

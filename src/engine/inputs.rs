@@ -16,6 +16,8 @@ pub enum Input {
     Start(Ms),
     Stop(Ms),
     Reconfigure(Ms),
+    /// As builds up to this rule logged it: failures that were not confirmed are dropped with the time in which they were.
+    LeaveDropping(Ms),
     LeaveService(Ms),
     ResumeService(Ms),
     /// The rules change after this.
@@ -35,7 +37,8 @@ impl Input {
             Input::Start(at) => judge.start(rules, at, out),
             Input::Stop(at) => judge.stop(rules, at, out),
             Input::Reconfigure(_) => judge.reconfigure(out),
-            Input::LeaveService(_) => judge.leave_service(out),
+            Input::LeaveDropping(_) => judge.leave_service(out),
+            Input::LeaveService(at) => judge.leave_service_at(rules, at, out),
             Input::ResumeService(at) => judge.resume_service(at, out),
         }
         judge.note(&out[before..]);
@@ -86,9 +89,10 @@ impl InputLog {
             Input::Start(at) => (9, at, [None, None]),
             Input::Stop(at) => (10, at, [None, None]),
             Input::Reconfigure(at) => (11, at, [None, None]),
-            Input::LeaveService(at) => (12, at, [None, None]),
+            Input::LeaveDropping(at) => (12, at, [None, None]),
             Input::ResumeService(at) => (13, at, [None, None]),
             Input::Extend(at) => (14, at, [None, None]),
+            Input::LeaveService(at) => (15, at, [None, None]),
         };
         let delta = at as i64 - self.base as i64;
         self.writer.number(endpoint << 4 | code);
@@ -150,9 +154,10 @@ fn read_one(r: &mut Reader, code: u64, at: Ms) -> Result<Input, Unreadable> {
         9 => Input::Start(at),
         10 => Input::Stop(at),
         11 => Input::Reconfigure(at),
-        12 => Input::LeaveService(at),
+        12 => Input::LeaveDropping(at),
         13 => Input::ResumeService(at),
         14 => Input::Extend(at),
+        15 => Input::LeaveService(at),
         _ => return Err(Unreadable(0)),
     })
 }
@@ -179,6 +184,7 @@ mod tests {
             (3, Input::Tick(6)),
             (3, Input::Stop(7)),
             (3, Input::Reconfigure(8)),
+            (3, Input::LeaveDropping(9)),
             (3, Input::LeaveService(9)),
             (3, Input::ResumeService(10)),
         ];

@@ -359,7 +359,7 @@ impl Recorder {
     /// Takes an endpoint out of service that the config no longer has when the daemon starts.
     pub fn leave_foreign(&mut self, id: i64, name: Name, cadence: &Cadence, mut judge: Judge, now: Ms) -> Judge {
         let mut changes = Vec::new();
-        judge.leave_service(&mut changes);
+        judge.leave_service_at(&Rules::new(*cadence), now, &mut changes);
         let utc = self.utc(now);
         for change in &changes {
             for event in events::draft((id, name.clone()), change, now, self.offset_ms, utc) {

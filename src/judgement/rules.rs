@@ -23,6 +23,25 @@ pub struct Cadence {
     pub up_after: u32,
 }
 
+/// The longest times and the most repetitions of any cadence. In milliseconds.
+pub const INTERVAL_LIMIT: Ms = 86_400_000;
+pub const LATE_AFTER_LIMIT: Ms = 60_000;
+pub const TIMEOUT_LIMIT: Ms = 300_000;
+pub const RETRY_INTERVAL_LIMIT: Ms = 600_000;
+pub const CONFIRMATIONS_LIMIT: u32 = 100;
+
+impl Cadence {
+    /// Whether rules can be made of it. The cadence of a config always passes; that of a record is checked, as a record can be forged.
+    pub fn is_possible(&self) -> bool {
+        (1..=INTERVAL_LIMIT).contains(&self.interval)
+            && self.jitter_ppm <= PPM
+            && self.late_after <= LATE_AFTER_LIMIT
+            && self.timeout <= TIMEOUT_LIMIT
+            && self.retry_interval <= RETRY_INTERVAL_LIMIT
+            && self.down_after.max(self.up_after) <= CONFIRMATIONS_LIMIT
+    }
+}
+
 /// Which instant of the first failure the start of an outage is estimated from: in the middle between the last success and it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Onset {

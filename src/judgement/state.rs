@@ -108,11 +108,18 @@ pub(super) struct Notes {
     pub reason: Option<Reason>,
     /// A probe was unmeasured: busy slots no longer count.
     pub unmeasured: bool,
+    /// A failure was dropped before it was confirmed: the last measured result was no success.
+    pub failed: bool,
 }
 
 impl Notes {
     pub(super) fn and(self, later: Notes) -> Notes {
-        Notes { started_at: later.started_at.or(self.started_at), reason: self.reason.or(later.reason), unmeasured: self.unmeasured || later.unmeasured }
+        Notes {
+            started_at: later.started_at.or(self.started_at),
+            reason: self.reason.or(later.reason),
+            unmeasured: self.unmeasured || later.unmeasured,
+            failed: self.failed || later.failed,
+        }
     }
 }
 
@@ -169,7 +176,7 @@ pub struct Judge {
 
 /// Whether two measured results are within the gap.
 #[derive(PartialEq, Eq)]
-enum Link {
+pub(super) enum Link {
     Whole,
     Broken,
 }
@@ -195,33 +202,6 @@ impl Judge {
     /// The daemon ended, or was last seen alive, at `at`.
     pub fn stop(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
         self.tick(rules, at, out);
-    }
-
-    /// The endpoint comes back after having been out of service since it was last judged.
-    pub fn resume_service(&mut self, at: Ms, out: &mut Vec<Change>) {
-        self.leave_service(out);
-        let from = self.ledger.watermark;
-        if at > from {
-            out.push(Change::OutOfService { from, to: at });
-        }
-        self.ledger.skip(at);
-        self.unknown_from = Some(self.ledger.watermark);
-        self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
-    }
-
-    /// The endpoint leaves service: what is open is dropped, nothing more is settled. An open outage ends where it is
-    /// known to have lasted.
-    pub fn leave_service(&mut self, out: &mut Vec<Change>) {
-        self.drop_pending();
-        self.close_unknown(self.ledger.watermark, None, out);
-        self.close_run(out);
-        if let Some(o) = self.outage.take() {
-            let (lower, down) = (self.lower_closed - o.lower_before, self.ledger.down - o.down_before);
-            out.push(Change::OutageLeft { from: o.from, to: self.ledger.watermark, lower, down });
-        }
-        self.last = None;
-        self.known_up = None;
-        self.notes = Notes::default();
     }
 
     /// The rules are about to change: what vouches now goes on to vouch from `at` by the new ones.
@@ -504,7 +484,7 @@ impl Judge {
 
     /// Looks at the time between the last settled result and the next at `start`. Where it is broken, settles all of it
     /// (known part, unknown part) and closes the unknown stretch; where it is whole, settles nothing.
-    fn link(&mut self, rules: &Rules, start: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) -> Link {
+    pub(super) fn link(&mut self, rules: &Rules, start: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) -> Link {
         if self.unknown_from.is_none() {
             match self.last {
                 Some(last) if start > last.until_from + rules.gap => self.open_unknown_after(rules, last, out),
@@ -537,7 +517,7 @@ impl Judge {
         }
     }
 
-    fn close_unknown(&mut self, to: Ms, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
+    pub(super) fn close_unknown(&mut self, to: Ms, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
         let notes = self.notes;
         self.notes_close_unknown(to, notes, doubt_until, out);
     }
@@ -556,14 +536,15 @@ impl Judge {
     }
 
     /// Pending failures become unmeasured: as if they had never been.
-    fn drop_pending(&mut self) {
+    pub(super) fn drop_pending(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         if pending.is_empty() {
             return;
         }
         self.slots.unmeasured += pending.iter().filter(|p| p.slot && p.cause.is_some()).count() as u64;
         let merged = pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
-        self.notes = Notes { unmeasured: true, ..merged };
+        let failed = merged.failed || pending.iter().any(|p| p.cause.is_some());
+        self.notes = Notes { unmeasured: true, failed, ..merged };
     }
 
     fn extend_run(&mut self, failure: Vouch) {
@@ -573,7 +554,7 @@ impl Judge {
         }
     }
 
-    fn close_run(&mut self, out: &mut Vec<Change>) {
+    pub(super) fn close_run(&mut self, out: &mut Vec<Change>) {
         let Some(run) = self.run.take() else { return };
         self.lower_closed += run.lower();
         if run.lower() > 0 {

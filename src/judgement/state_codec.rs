@@ -96,7 +96,8 @@ pub fn decode_with(bytes: &[u8]) -> Result<(Cadence, Judge), Unreadable> {
     let (interval, jitter_ppm, late_after, timeout, retry_interval) = (r.number()?, r.number()?, r.number()?, r.number()?, r.number()?);
     let (down_after, up_after) = (r.number()? as u32, r.number()? as u32);
     let judge = Judge::decode(&bytes[r.at..])?;
-    Ok((Cadence { interval, jitter_ppm, late_after, timeout, retry_interval, down_after, up_after }, judge))
+    let cadence = Cadence { interval, jitter_ppm, late_after, timeout, retry_interval, down_after, up_after };
+    if cadence.is_possible() { Ok((cadence, judge)) } else { Err(Unreadable(0)) }
 }
 
 impl Judge {
@@ -219,11 +220,13 @@ fn read_vouch(r: &mut Reader) -> Result<Vouch, Unreadable> {
 fn write_notes(w: &mut Writer, notes: Notes) {
     w.option(notes.started_at);
     w.option(notes.reason.map(|r| r as u64));
-    w.number(u64::from(notes.unmeasured));
+    // The second bit came later, and is not set in what earlier builds wrote.
+    w.number(u64::from(notes.unmeasured) | u64::from(notes.failed) << 1);
 }
 
 fn read_notes(r: &mut Reader) -> Result<Notes, Unreadable> {
-    Ok(Notes { started_at: r.option()?, reason: r.code(Reason::from_code)?, unmeasured: r.number()? == 1 })
+    let (started_at, reason, bits) = (r.option()?, r.code(Reason::from_code)?, r.number()?);
+    Ok(Notes { started_at, reason, unmeasured: bits & 1 != 0, failed: bits & 2 != 0 })
 }
 
 fn read_outage(r: &mut Reader) -> Result<OpenOutage, Unreadable> {

@@ -206,14 +206,16 @@ impl Record {
         Spans::new(self.absent.iter().chain(&self.outside).copied().collect())
     }
 
-    /// Time away that begins while it is down, or while it is unknown and was down before.
+    /// Time away that begins while it is down, or while it is unknown and was down before. Failures that were not confirmed when it left
+    /// service leave unknown time of that reason right before.
     pub fn left_while_down(&self) -> Spans {
         let unknown = Spans::new(self.unknown.iter().map(|u| u.0).collect());
         let before = |at: i64| unknown.as_slice().iter().find(|u| u.from < at && at <= u.to).map_or(at, |u| u.from);
         let absent = Spans::new(self.absent.clone());
         let ends_at = |at: i64| self.down.as_slice().iter().any(|d| d.to == at);
         let is_down_at = |at: i64| self.down.as_slice().iter().any(|d| d.from < at && at <= d.to);
-        let left = absent.as_slice().iter().filter(|h| ends_at(h.from) || ends_at(before(h.from)));
+        let failed_at = |at: i64| self.unknown.iter().any(|(u, why)| u.to == at && *why == Reason::Reconfigured);
+        let left = absent.as_slice().iter().filter(|h| ends_at(h.from) || ends_at(before(h.from)) || failed_at(h.from));
         let moved = self.outside.iter().filter(|h| is_down_at(h.from) || is_down_at(before(h.from)));
         Spans::new(left.chain(moved).copied().collect())
     }

@@ -19,7 +19,7 @@ use super::halt::Halt;
 use super::http1::{Ask, Response};
 use super::trace::{Stage, Trace};
 use crate::config::plan_probe::{HEADER_COUNT_LIMIT, INTERIM_LIMIT};
-use crate::words::Cause;
+use crate::words::{Cause, Reason};
 
 /// How an exchange ends without an answer.
 pub enum Failure {
@@ -164,6 +164,8 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
     let code = reason.map_or_else(|| error.to_string(), |reason| format!("{reason:?}"));
     let down = |what: String| Halt::down(Cause::ProtocolError, what);
     match (error.is_remote(), error.is_go_away(), error.is_reset()) {
+        // Without reason and frame it is of the library's user: a call that it refuses, whatever the peer does.
+        (false, false, false) if reason.is_none() => Halt::unmeasured(Reason::Internal, format!("the HTTP/2 library refuses the request: {code}")).into(),
         (true, ..) if reason == Some(h2::Reason::HTTP_1_1_REQUIRED) => Failure::Http11Required(down(format!("the peer requires HTTP/1.1 ({code})"))),
         (true, true, _) => down(format!("the peer ended the HTTP/2 connection: GOAWAY {code}{}", said(error))).into(),
         (true, false, true) => down(format!("the peer reset the HTTP/2 stream of the request: RST_STREAM {code}")).into(),
@@ -180,4 +182,21 @@ fn said(error: &h2::Error) -> String {
     let text = error.to_string();
     let data: String = text.split_once("b\"").map(|(_, data)| data.trim_end_matches([')', '"'])).unwrap_or_default().chars().take(120).collect();
     if data.is_empty() { String::new() } else { format!(", \"{data}\"") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outward::halt::Halt;
+
+    #[tokio::test]
+    async fn a_request_that_the_library_refuses_is_no_fault_of_the_peer() {
+        let (ours, _theirs) = tokio::io::duplex(1 << 16);
+        let (send, _connection) = h2::client::handshake(ours).await.expect("a client");
+        let mut send = send.ready().await.expect("ready");
+        let request = http::Request::builder().uri("http://h/").version(http::Version::HTTP_2).header("keep-alive", "x").body(()).expect("a request");
+        let error = send.send_request(request, true).expect_err("such a header is refused");
+        let Failure::Halt(halt) = failure_of(&error, &Watch::default(), 1000) else { panic!("HTTP/1.1 is not asked for") };
+        assert!(matches!(&halt, Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")), "{halt:?}");
+    }
 }

@@ -90,6 +90,8 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     ("[deadman]\nevery = \"1m\"\n", 1, "no url", "file"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.method = \"get\"\n", 4, "no HTTP method", "capitals"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.headers = { \"a b\" = \"c\" }\n", 4, "no header name", "letters"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.headers = { host = \"a b\" }\n", 4, "not a valid authority", "port"),
+    ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.headers = { Host = \"\u{e9}.example\" }\n", 4, "not a valid authority", "xn--"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.headers = { authorization = \"Bearer x\" }\n", 4, "is a secret", "file"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.auth.bearer = \"x\"\n", 4, "is a secret", "env"),
     ("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.auth.bearer = { env = \"NOT_THERE\" }\n", 4, "cannot be read", "readable"),
@@ -271,6 +273,35 @@ fn numbers_in_other_digits_mean_what_they_say() {
         super::serve::plan("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 0o311\nprobe.http.limits.body = 0x20\n");
     let probity::config::plan_probe::Probe::Http { spec, .. } = &plan.endpoints[0].probe else { panic!("no http") };
     assert_eq!((spec.expect.status.0.as_slice(), spec.limits.body), ([(201, 201)].as_slice(), 32));
+}
+
+#[test]
+fn a_header_that_http_2_forbids_is_noted_where_http_2_may_be_spoken() {
+    let of = |url: &str, version: &str, headers: &str| {
+        let text =
+            format!("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"{url}\"\nprobe.http.version = \"{version}\"\nprobe.http.headers = {{ {headers} }}\n");
+        probity::config::lint::implied(&super::serve::plan(&text)).warnings.join("\n")
+    };
+    for (url, version) in [("https://h/", "auto"), ("https://h/", "2"), ("http://h/", "2")] {
+        let told = of(url, version, "Keep-Alive = \"x\"");
+        assert!(told.contains("a: the header `Keep-Alive` is left out of requests over HTTP/2"), "{told}");
+        assert!(!of(url, version, "te = \"trailers\"").contains("left out"));
+    }
+    for (url, version) in [("http://h/", "auto"), ("https://h/", "1.1")] {
+        assert!(!of(url, version, "Keep-Alive = \"x\"").contains("left out"), "{url} {version}");
+    }
+}
+
+#[test]
+fn a_host_header_is_a_name_or_an_address_with_or_without_a_port() {
+    for host in ["shop.example", "a_b:8443", "127.0.0.1:80", "[::1]", "[fe80::1]:443", "xn--9ca.example"] {
+        let text = format!("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.headers = {{ host = \"{host}\" }}\n");
+        assert_eq!(faults(&text).len(), 0, "{host}");
+    }
+    for host in ["", "a b", "a:", "a:65536", "a:80:80", "user@a", "a/b", "[::1", "[a]", "::1", "a%20b"] {
+        let text = format!("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.headers = {{ host = \"{host}\" }}\n");
+        assert_eq!(faults(&text).len(), 1, "{host}");
+    }
 }
 
 #[test]

@@ -315,6 +315,35 @@ async fn http_2_is_spoken_with_prior_knowledge() {
     assert_eq!(cause(&probe(&at(long, &format!("{limit}\nprobe.http.expect.body.contains = \"y\""))).await), Cause::BodyLimit);
 }
 
+/// RFC 9113, section 8.2.2: the fields of a connection; and 8.2.1: no blanks around a value.
+#[tokio::test]
+async fn headers_that_http_2_forbids_stay_out_of_its_requests() {
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let port = tcp(move |stream| {
+        let noted = noted.clone();
+        async move {
+            let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                let headers = request.headers().iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v.as_bytes())));
+                noted.lock().expect("no panic").extend(headers);
+                let _ = respond.send_response(http::Response::new(()), true);
+            }
+        }
+    })
+    .await;
+    let headers = "probe.http.version = \"2\"\nprobe.http.headers = { keep-alive = \"timeout=5\", Upgrade = \"h2c\", Proxy-Connection = \"x\", te = \"gzip\", x-a = \" b \" }";
+    assert_up(&probe(&at(port, headers)).await);
+    let sent = std::mem::take(&mut *seen.lock().expect("no panic"));
+    assert!(sent.contains(&"x-a: b".to_owned()), "{sent:?}");
+    for name in ["keep-alive", "upgrade", "proxy-connection", "te"] {
+        assert!(!sent.iter().any(|line| line.starts_with(&format!("{name}:"))), "{name}: {sent:?}");
+    }
+    assert_up(&probe(&at(port, "probe.http.version = \"2\"\nprobe.http.headers = { TE = \"trailers\" }")).await);
+    let sent = std::mem::take(&mut *seen.lock().expect("no panic"));
+    assert!(sent.contains(&"te: trailers".to_owned()), "{sent:?}");
+}
+
 #[tokio::test]
 async fn secret_query_values_are_sent_and_an_endpoint_that_reflects_secrets_does_not_show_them() {
     let port = tcp(|mut stream| async move {

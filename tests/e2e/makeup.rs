@@ -193,6 +193,58 @@ async fn a_report_without_its_endpoints_slots_or_changes_does_not_verify() {
     }
 }
 
+/// A journal whose numbers were changed, chained and signed anew, is refused without a panic.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_with_numbers_that_no_record_has_does_not_verify() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let text =
+        |interval: &str| format!("{}{}[sla.s]\nobjective = \"99.9\"\ncomponents = [\"web\"]\n", QUICK.replace("500ms", interval), http("web", switch.port));
+    let daemon = Daemon::start(directory.path(), &text("500ms")).await;
+    daemon.until_state("web", "up").await;
+    reload(&daemon, &text("700ms")).await;
+    settled(&daemon).await;
+    let (report, _) = proven(directory.path());
+    let path = |name: &str| directory.path().join(name);
+    let signer = probity::outward::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
+    let text = std::fs::read_to_string(path("journal.jsonl")).expect("read");
+    let events: Vec<Value> = text.lines().filter(|l| !l.starts_with("{\"tally\"")).map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    use probity::outward::history::chain::{GENESIS, canonical, hex, link};
+    let mut changed = 0;
+    for (k, event) in events.iter().enumerate() {
+        let numbers = event.as_object().expect("an object").iter().filter(|(key, value)| value.is_u64() && *key != "seq");
+        for (key, value) in numbers {
+            for number in [i64::MAX as u64, u64::MAX, 1 << 48, 0] {
+                if value.as_u64() == Some(number) {
+                    continue;
+                }
+                let (mut lines, mut head) = (Vec::new(), GENESIS);
+                for (n, event) in events.iter().enumerate() {
+                    let mut map = event.as_object().expect("an object").clone();
+                    map.remove("hash");
+                    if n == k {
+                        map[key] = number.into();
+                    }
+                    head = link(&head, &canonical(&map));
+                    map.insert("hash".into(), hex(&head).into());
+                    lines.push(Value::Object(map).to_string());
+                }
+                let mut forged = report.clone();
+                forged["events"]["head"] = hex(&head).into();
+                forged["events"].as_object_mut().expect("an object").remove("checkpoint");
+                let Value::Object(mut object) = forged else { panic!("no object") };
+                object.remove("signature");
+                object.remove("key");
+                let forged: Value = serde_json::from_str(&signer.signed(object).to_string()).expect("JSON");
+                // Called here: a panic would end the test.
+                let found = probity::expose::report::check::check(&forged, &lines.join("\n"), None);
+                assert!(found.is_err() || !key.ends_with("_ms") || number <= 1 << 48, "{key} = {number}: {event}");
+                changed += 1;
+            }
+        }
+    }
+    assert!(changed > 50, "{changed}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_is_disabled_while_down_is_not_covered_from_then_on() {
     let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
@@ -226,6 +278,33 @@ async fn an_endpoint_that_is_disabled_while_down_is_not_covered_from_then_on() {
     settled(&daemon).await;
     let shop = figures(&daemon, "shop").await;
     assert!(shop["left_while_down"][0]["to"].is_string(), "{shop}");
+}
+
+/// As above, between the first failure and the one that would confirm it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_is_disabled_before_its_outage_is_confirmed_is_not_covered_either() {
+    let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
+    let text = |enabled: bool| {
+        let web = http("web", switch.port).replace("name = \"web\"", &format!("name = \"web\"\ncomponent = \"shop\"\nenabled = {enabled}"));
+        let slow = QUICK.replace("retry_interval = \"100ms\"", "retry_interval = \"30s\"\ndown_after = 50");
+        format!("{slow}[component.shop]\ntitle = \"Shop\"\n{web}[sla.s]\nobjective = \"99.9\"\nmin_coverage = \"99\"\ncomponents = [\"shop\"]\n")
+    };
+    let daemon = Daemon::start(directory.path(), &text(true)).await;
+    daemon.until_state("web", "up").await;
+    switch.set(500);
+    daemon.until(|d| async move { d.endpoint("web").await["last"]["result"] == "failure" }).await;
+    assert_eq!(daemon.endpoint("web").await["state"], "up", "nothing is confirmed");
+    reload(&daemon, &text(false)).await;
+    daemon.until(|d| async move { figures(d, "shop").await["left_while_down"][0]["from"].is_string() }).await;
+    switch.set(200);
+    reload(&daemon, &text(true)).await;
+    daemon.until_state("web", "up").await;
+    settled(&daemon).await;
+    let (report, _) = proven(directory.path());
+    let result = &report["evaluation"]["results"][0];
+    assert!(result["left_while_down_ms"].as_u64() > Some(0), "{result}");
+    let unknown = &figures(&daemon, "shop").await["unknown"];
+    assert!(unknown.as_array().into_iter().flatten().any(|u| u["reason"] == "reconfigured"), "{unknown}");
 }
 
 /// A fourth deed: the component is renamed after an outage, in its table, its endpoints and the contract at once.

@@ -451,6 +451,52 @@ async fn a_restored_backup_says_what_it_is_and_counters_begin_again() {
     assert_eq!((found.0, &found.1["restores"]), (Some(0), &json!(1)), "{}", found.1);
 }
 
+/// As a snapshot or rsync takes it: the newest events lie in SQLite's log beside the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_of_copied_files_brings_the_events_that_lie_in_the_log_as_well() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!("{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    let copies = directory.path().join("copies");
+    std::fs::create_dir(&copies).expect("a directory");
+    let from = copies.join("history.sqlite");
+    let copied = |end: &str| std::fs::copy(directory.path().join(format!("state/history.sqlite{end}")), format!("{}{end}", from.display())).expect("copied");
+    assert!(copied("-wal") > 0 && copied("") > 0);
+    let events: i64 = rusqlite::Connection::open(&from).and_then(|db| db.query_row("SELECT max(seq) FROM event", [], |r| r.get(0))).expect("events");
+    // Closing it has played the log back: once more as it was.
+    copied("-wal");
+    copied("");
+    let into = directory.path().join("restored");
+    let restored = probity(&["history", "restore", from.to_str().expect("UTF-8"), "--state-dir", into.to_str().expect("UTF-8"), "--json"]);
+    assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert!(checked(&restored.stdout)["events"].as_i64() > Some(events), "{restored:?}");
+    let found = probity(&["history", "verify", "--state-dir", into.to_str().expect("UTF-8"), "--json"]);
+    assert_eq!(found.status.code(), Some(0), "{}", String::from_utf8_lossy(&found.stdout));
+    assert_eq!(daemon.end().await.0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_fails_leaves_the_directory_as_one_that_was_never_used() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = format!("{QUICK}[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    let copy = directory.path().join("copy.sqlite");
+    let copy = copy.to_str().expect("UTF-8");
+    assert_eq!(probity(&["history", "backup", "--to", copy, "--state-dir", &state(directory.path())]).status.code(), Some(0));
+    assert_eq!(daemon.end().await.0, 0);
+    rusqlite::Connection::open(copy).expect("opened").execute_batch("DELETE FROM meta WHERE key = 'chain'").expect("done");
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let refused = probity(&["history", "restore", copy, "--unverified", "--state-dir", &state(elsewhere.path())]);
+    assert_ne!(refused.status.code(), Some(0));
+    let left: Vec<_> = std::fs::read_dir(elsewhere.path().join("state")).expect("readable").map(|e| e.expect("an entry").file_name()).collect();
+    assert_eq!(left, ["lock"], "no part of the copy");
+    let daemon = Daemon::start(elsewhere.path(), &text).await;
+    daemon.until_state("down", "down").await;
+    assert_eq!(daemon.end().await.0, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backups_are_made_as_often_as_the_config_says_and_old_ones_go() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -63,9 +63,8 @@ fn put_in_place(from: &Path, directory: &Path, by: Option<&str>, trust: Trust, s
         judge.rebase();
         states.push((id, encode_with(&cadence, &judge)));
     }
-    drop(copy);
     states.sort_by_key(|s| s.0);
     let now = Clock::Real.read();
     let by = by.unwrap_or("the command line").to_owned();
-    Replacement { from: from.to_owned(), states, last_batch: restored.last_batch, last: restored.last, by, signer }.put(directory, now.utc_ms)
+    Replacement { from: copy, states, last_batch: restored.last_batch, last: restored.last, by, signer }.put(directory, now.utc_ms)
 }

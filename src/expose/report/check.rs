@@ -66,6 +66,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     verify_signature(report).map_err(|why| differs("signature", why))?;
     let (stub, journal, tallies) = parted(journal)?;
     let (events, later) = chain_of(&journal, stub.as_ref(), report, since)?;
+    times_within_reach(report, stub.as_ref(), &events)?;
     let failed = |e: crate::outward::history::HistoryError| differs("events", e.to_string());
     let connection = Retelling::of(stub.as_ref(), &events).map_err(failed)?;
     let issued = report["issued_at"].as_str().and_then(parse_utc).ok_or_else(|| differs("issued_at", "this is not a valid time"))?;
@@ -108,6 +109,7 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
 pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> {
     let (stub, journal, tallies) = parted(journal).ok()?;
     let (events, _) = chain_of(&journal, stub.as_ref(), report, None).ok()?;
+    times_within_reach(report, stub.as_ref(), &events).ok()?;
     let connection = Retelling::of(stub.as_ref(), &events).ok()?;
     let contracts = contracts_of(report).ok()?;
     let contract = contracts.list.first()?;
@@ -123,6 +125,38 @@ pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> 
     let mut moved = report.clone();
     moved["evaluation"]["period"] = serde_json::json!({"start": instant_text(here.from), "end": instant_text(here.to)});
     recomputed(&moved, &contracts, &connection, (stub.as_ref(), &events)).ok().map(|mut again| again["evaluation"].take())
+}
+
+/// Times of more milliseconds are later than the year 9999: no record has them, and no sum of them goes beyond what is computed with.
+const FARTHEST_MS: u64 = 1 << 48;
+
+/// All times of the report and of what it rests on can be added up, whoever wrote them.
+fn times_within_reach(report: &Value, stub: Option<&Stub>, events: &[Map<String, Value>]) -> Result<(), Difference> {
+    let beyond = |key: &str, place: &str| differs(place, format!("{key} is further away than any time of a record"));
+    if let Some(key) = report.get("extents").and_then(beyond_reach) {
+        return Err(beyond(&key, "extents"));
+    }
+    if let Some(key) = stub.and_then(|stub| beyond_reach(&stub.carried)) {
+        return Err(beyond(&key, "stub"));
+    }
+    let seq = |event: &Map<String, Value>| event.get("seq").and_then(Value::as_u64).unwrap_or(0);
+    let found = events.iter().find_map(|event| event.iter().find_map(|(key, value)| reach_of(key, value)).map(|key| (seq(event), key)));
+    found.map_or(Ok(()), |(seq, key)| Err(beyond(&key, &format!("event {seq}"))))
+}
+
+/// The first key within a value whose time is too far away.
+fn beyond_reach(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(map) => map.iter().find_map(|(key, value)| reach_of(key, value)),
+        Value::Array(list) => list.iter().find_map(beyond_reach),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+fn reach_of(key: &str, value: &Value) -> Option<String> {
+    let length = value.as_u64().or_else(|| value.as_i64().map(i64::unsigned_abs));
+    let is_beyond = key.ends_with("_ms") && length.is_some_and(|length| length > FARTHEST_MS);
+    if is_beyond { Some(key.to_owned()) } else { beyond_reach(value) }
 }
 
 /// The contract of terms as a report shows them.

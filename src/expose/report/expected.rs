@@ -40,11 +40,16 @@ pub fn expected(
         let Ok(name) = Name::new(name) else { continue };
         let slots = Slots::new(&name, vantage, cadence);
         for span in counted.cut(Span::new(*from as i64, until)).as_slice() {
-            all += slots.first_from(span.to as u64 * NS_PER_MS).saturating_sub(slots.first_from(span.from as u64 * NS_PER_MS));
+            all += slots.first_from(ns(span.to)).saturating_sub(slots.first_from(ns(span.from)));
         }
     }
     let is_told = told.first().is_some_and(|(from, ..)| *from as i64 <= counted.as_slice()[0].from);
     Ok(is_told.then_some(all))
+}
+
+/// Nanoseconds of an instant of the timeline. Half of what fits leaves room for a slot beyond it, whatever an event says.
+fn ns(at: i64) -> u64 {
+    u64::try_from(at).unwrap_or(0).saturating_mul(NS_PER_MS).min(u64::MAX / 2)
 }
 
 #[cfg(test)]

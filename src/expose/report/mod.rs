@@ -293,20 +293,21 @@ fn slots(connection: &Connection, parts: &[Part], vantage: &str, period: Span) -
     let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
     for (name, extent) in parts.iter().flat_map(|p| &p.endpoints) {
-        let mut sum = [0; 5];
-        let mut hours = 0;
+        let mut sum = [0_u64; 5];
+        let mut hours = 0_u64;
         for tally in tallies(connection, name, period, Which::Sealed)? {
             let Some(slots) = tally_slots(&tally.body) else { continue };
             let own = [slots.success, slots.failure, slots.unconfirmed, slots.unmeasured, slots.missed];
-            sum.iter_mut().zip(own).for_each(|(all, n)| *all += n);
-            hours += tally_hours(&tally.body);
+            sum.iter_mut().zip(own).for_each(|(all, n)| *all = n.saturating_add(*all));
+            hours = tally_hours(&tally.body).saturating_add(hours);
         }
         let [success, failure, unconfirmed, unmeasured, missed] = sum;
-        let counted = sum.iter().sum::<u64>();
+        let of = |counts: &[u64]| counts.iter().fold(0, |all: u64, n| all.saturating_add(*n));
+        let counted = of(&sum);
         // What is decided just after an hour's end is counted in the next one.
         let due = expected(connection, &calendar, vantage, (name, extent), period)?;
         list.push(json!({
-            "endpoint": name, "hours": hours, "expected": due, "counted": counted, "not_run": due.map(|due| due.saturating_sub(counted)), "probed": success + failure + unconfirmed, "success": success, "failure": failure,
+            "endpoint": name, "hours": hours, "expected": due, "counted": counted, "not_run": due.map(|due| due.saturating_sub(counted)), "probed": of(&[success, failure, unconfirmed]), "success": success, "failure": failure,
             "unconfirmed": unconfirmed, "unmeasured": unmeasured, "missed": missed,
         }));
     }

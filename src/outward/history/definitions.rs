@@ -112,18 +112,19 @@ pub fn cadences(connection: &Connection, endpoint: &str) -> Result<Vec<(Ms, Stri
     Ok(list)
 }
 
-/// A cadence as an event tells it.
+/// A cadence as an event tells it; nothing where no config could have it.
 fn cadence_of(event: &Value) -> Option<Cadence> {
     let n = |key: &str| event[key].as_u64();
-    Some(Cadence {
-        interval: n("interval_ms").filter(|i| *i > 0)?,
+    let cadence = Cadence {
+        interval: n("interval_ms")?,
         jitter_ppm: n("jitter_ppm")?,
         late_after: n("late_after_ms")?,
         timeout: n("timeout_ms")?,
         retry_interval: n("retry_interval_ms")?,
-        down_after: n("down_after")? as u32,
-        up_after: n("up_after")? as u32,
-    })
+        down_after: u32::try_from(n("down_after")?).ok()?,
+        up_after: u32::try_from(n("up_after")?).ok()?,
+    };
+    cadence.is_possible().then_some(cadence)
 }
 
 /// Another definition under the same name.

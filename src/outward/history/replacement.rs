@@ -1,12 +1,12 @@
 //! Puts a backup in the place of a history: what was there is moved aside, and the chain tells of the fork.
 
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use super::append::append;
+use super::backup::backup;
 use super::chain::hex;
 use super::checkpoint::Signer;
 use super::read::newest_checkpoint;
@@ -16,7 +16,8 @@ use crate::words::{UtcMs, format_utc};
 
 /// A backup that takes the place of a history.
 pub struct Replacement {
-    pub from: std::path::PathBuf,
+    /// The connection through which it was verified. All that is copied comes from here, also what lies in a log beside the file.
+    pub from: Connection,
     /// Every judge, brought up to date, with its counters set back.
     pub states: Vec<(i64, Vec<u8>)>,
     pub last_batch: u64,
@@ -30,15 +31,14 @@ impl Replacement {
     /// Number of events, and where the history before is kept.
     pub fn put(self, directory: &Path, now: UtcMs) -> Result<(u64, String), HistoryError> {
         // What lies there may be damaged or gone: it is moved aside unopened, with its log.
-        let owner = schema::lock_only(directory)?;
+        let mut owner = schema::lock_only(directory)?;
         let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
         let aside = owner.path.with_extension(format!("before-{now}.sqlite"));
         let fresh = owner.path.with_extension("restoring");
-        let _ = std::fs::remove_file(&fresh);
-        let mut into = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(unusable)?;
-        std::fs::File::open(&self.from).and_then(|mut from| std::io::copy(&mut from, &mut into)).map_err(unusable)?;
-        drop(into);
-        let restored = self.append_to(&fresh, now)?;
+        // An earlier try that was interrupted may have left a journal, which SQLite would play back into the copy.
+        let forget = || ["", "-journal", "-wal", "-shm"].iter().for_each(|end| drop(std::fs::remove_file(format!("{}{end}", fresh.display()))));
+        forget();
+        let restored = backup(&self.from, &fresh).and_then(|()| self.append_to(&fresh, now)).inspect_err(|_| forget())?;
         for end in ["-wal", "-shm", ""] {
             match std::fs::rename(format!("{}{end}", owner.path.display()), format!("{}{end}", aside.display())) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(unusable(error)),
@@ -47,6 +47,7 @@ impl Replacement {
         }
         std::fs::rename(&fresh, &owner.path).map_err(unusable)?;
         std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(unusable)?;
+        owner.mark_used().map_err(unusable)?;
         Ok((restored, aside.display().to_string()))
     }
 

@@ -1,7 +1,7 @@
 //! The tables, and opening the database as its one owner.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -83,26 +83,31 @@ CREATE INDEX outbox_waiting ON outbox (not_before) WHERE done = 0;
 /// Holds the state directory for this process; the lock goes with it.
 #[derive(Debug)]
 pub struct Owner {
-    _lock: File,
+    lock: File,
     pub path: PathBuf,
+}
+
+impl Owner {
+    /// There is a history here from now on. Without it, a directory that lacks one is empty; with it, its history is gone.
+    pub fn mark_used(&mut self) -> std::io::Result<()> {
+        let mut mark = String::new();
+        self.lock.rewind()?;
+        self.lock.read_to_string(&mut mark)?;
+        if mark.starts_with(USED) { Ok(()) } else { self.lock.write_all(USED.as_bytes()) }
+    }
 }
 
 /// Takes the directory without looking at what lies in it.
 pub fn lock_only(directory: &Path) -> Result<Owner, HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
-    let mut lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(directory.join(LOCK)).map_err(unusable)?;
+    let lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(directory.join(LOCK)).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => return Err(HistoryError::Owned { path: directory.display().to_string() }),
         Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
     }
-    let mut mark = String::new();
-    lock.read_to_string(&mut mark).map_err(unusable)?;
-    if !mark.starts_with(USED) {
-        lock.write_all(USED.as_bytes()).map_err(unusable)?;
-    }
-    Ok(Owner { _lock: lock, path: directory.join(FILE) })
+    Ok(Owner { lock, path: directory.join(FILE) })
 }
 
 /// What the daemon and its commands put into a state directory.
@@ -134,10 +139,9 @@ pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
     let connection = open(&path)?;
     look_through(&connection, &path)?;
-    if !is_used {
-        lock.write_all(USED.as_bytes()).map_err(unusable)?;
-    }
-    Ok((Owner { _lock: lock, path }, connection))
+    let mut owner = Owner { lock, path };
+    owner.mark_used().map_err(unusable)?;
+    Ok((owner, connection))
 }
 
 fn open(path: &Path) -> Result<Connection, HistoryError> {

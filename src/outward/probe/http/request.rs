@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::super::super::halt::Halt;
 use super::super::super::http1::Keep;
 use super::hop::Standing;
-use crate::config::plan_probe::{Auth, Compression, Http};
+use crate::config::plan_probe::{Auth, Compression, Http, is_of_connection};
 use crate::config::secret::{MaybeSecret, Secret};
 use crate::words::Reason;
 
@@ -184,7 +184,12 @@ pub fn second(url: &Url, spec: &Http, step: Step<'_>) -> Result<(http::Request<(
     let uri = joined(&[url.scheme(), "://", &host, &target(url, spec, step)]);
     let mut request = http::Request::builder().method(step.method).version(http::Version::HTTP_2).uri(uri.as_str());
     for (name, value) in headers(spec, step) {
-        let mut sent = http::HeaderValue::from_bytes(value.text().as_bytes()).map_err(|e| refused(e.to_string()))?;
+        // Blanks around a value are none of it in HTTP/1.1, and forbidden here (RFC 9113 section 8.2.1).
+        let text = value.text().trim_matches([' ', '\t']);
+        if is_of_connection(name, text) {
+            continue;
+        }
+        let mut sent = http::HeaderValue::from_bytes(text.as_bytes()).map_err(|e| refused(e.to_string()))?;
         sent.set_sensitive(value.is_secret());
         request = request.header(name, sent);
     }
