@@ -112,7 +112,7 @@ async fn over_udp(server: SocketAddr, query: &[u8], again_after: Option<Duration
                     sent += 1;
                     match socket.send(query).await {
                         Ok(_) => continue,
-                        Err(error) => return failed(&error),
+                        Err(error) => return failed(&error, server),
                     }
                 }
             },

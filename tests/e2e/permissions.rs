@@ -276,6 +276,18 @@ async fn what_is_written_goes_through_no_link_that_was_planted() {
     let restored = probity(&["history", "restore", to.to_str().expect("UTF-8"), "--state-dir", state.to_str().expect("UTF-8")]);
     assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
     assert_eq!(mode(&state.join("history.sqlite")), 0o600);
+    // It looks at a state directory as the daemon does, and follows no link in it.
+    let other = directory.path().join("other");
+    std::fs::create_dir(&other).expect("made");
+    set(&other, 0o777);
+    let into = |place: &Path| probity(&["history", "restore", to.to_str().expect("UTF-8"), "--state-dir", place.to_str().expect("UTF-8")]);
+    let refused = into(&other);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(73) && said.contains("chmod"), "{said}");
+    set(&other, 0o700);
+    symlink(&victim, other.join("lock")).expect("linked");
+    assert_eq!(into(&other).status.code(), Some(73));
+    assert_eq!(std::fs::read_to_string(&victim).expect("there"), "kept");
 }
 
 /// Every argument of the command line that names a file, as `command argument`.

@@ -97,11 +97,14 @@ impl Owner {
     }
 }
 
-/// Takes the directory without looking at what lies in it.
+/// Takes the directory, making it if need be, without looking at the history in it.
 pub fn lock_only(directory: &Path) -> Result<Owner, HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
-    let lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(directory.join(LOCK)).map_err(unusable)?;
+    guarded::state_directory(directory, is_ours).map_err(|why| HistoryError::Directory { path: directory.display().to_string(), why })?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let lock = options.open(directory.join(LOCK)).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => return Err(HistoryError::Owned { path: directory.display().to_string() }),
@@ -119,17 +122,10 @@ fn is_ours(name: &str) -> bool {
 /// Takes the directory, making it if need be, and opens the database in it for writing.
 pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
-    guarded::state_directory(directory, is_ours).map_err(|why| HistoryError::Directory { path: directory.display().to_string(), why })?;
-    let mut lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(directory.join(LOCK)).map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => return Err(HistoryError::Owned { path: directory.display().to_string() }),
-        Err(std::fs::TryLockError::Error(why)) => return Err(unusable(why)),
-    }
-    let path = directory.join(FILE);
+    let mut owner = lock_only(directory)?;
+    let path = owner.path.clone();
     let mut mark = String::new();
-    lock.read_to_string(&mut mark).map_err(unusable)?;
+    owner.lock.read_to_string(&mut mark).map_err(unusable)?;
     let is_used = mark.starts_with(USED);
     let is_new = std::fs::metadata(&path).map_or(true, |m| m.len() == 0);
     if is_used && is_new {
@@ -139,7 +135,6 @@ pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
     let connection = open(&path)?;
     look_through(&connection, &path)?;
-    let mut owner = Owner { lock, path };
     owner.mark_used().map_err(unusable)?;
     Ok((owner, connection))
 }
