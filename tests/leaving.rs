@@ -80,3 +80,12 @@ fn a_failure_that_a_pause_of_the_prober_left_open_counts_when_the_endpoint_leave
     assert_eq!(record.left_while_down().as_slice(), [Span::new(75_000, 100_000)]);
     assert_eq!(judge.ledger().unknown, 17_000);
 }
+
+#[test]
+fn an_endpoint_that_moves_before_it_leaves_service_failing_left_both_components_while_down() {
+    let (_, mut record) = left_after_one_failure(|_, _| {});
+    record.outside = vec![Span::new(72_000, i64::MAX / 4)];
+    assert_eq!(record.left_while_down().as_slice(), [Span::new(72_000, i64::MAX / 4)]);
+    record.outside = vec![Span::new(55_000, 58_000)];
+    assert_eq!(record.left_while_down().as_slice(), [Span::new(75_000, 100_000)], "a move while it answered is none");
+}

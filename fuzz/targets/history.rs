@@ -71,7 +71,7 @@ fn instant(input: Input) -> u64 {
     match input {
         Input::Observe(r) => r.start,
         Input::Missed(at, ..) | Input::Busy(at) | Input::Tick(at) | Input::Start(at) | Input::Stop(at) | Input::Reconfigure(at) => at,
-        Input::LeaveService(at) | Input::ResumeService(at) | Input::Extend(at) => at,
+        Input::LeaveDropping(at) | Input::LeaveService(at) | Input::ResumeService(at) | Input::Extend(at) => at,
     }
 }
 
@@ -102,7 +102,7 @@ fn replayed(bytes: &[u8]) {
         if !(begins || in_service) {
             continue;
         }
-        in_service = !matches!(input, Input::LeaveService(_));
+        in_service = !matches!(input, Input::LeaveDropping(_) | Input::LeaveService(_));
         before = at;
         input.apply(&mut judge, &rules, &mut changes);
         let l = judge.ledger();

@@ -214,9 +214,12 @@ impl Record {
         let absent = Spans::new(self.absent.clone());
         let ends_at = |at: i64| self.down.as_slice().iter().any(|d| d.to == at);
         let is_down_at = |at: i64| self.down.as_slice().iter().any(|d| d.from < at && at <= d.to);
-        let failed_at = |at: i64| self.unknown.iter().any(|(u, why)| u.to == at && *why == Reason::Reconfigured);
-        let left = absent.as_slice().iter().filter(|h| ends_at(h.from) || ends_at(before(h.from)) || failed_at(h.from));
-        let moved = self.outside.iter().filter(|h| is_down_at(h.from) || is_down_at(before(h.from)));
+        // What is unknown as failures were not confirmed when it left service, perhaps after it had moved.
+        let leaves_at = |at: i64| self.absent.iter().any(|a| a.from == at);
+        let failing: Vec<Span> = self.unknown.iter().filter(|(u, why)| *why == Reason::Reconfigured && leaves_at(u.to)).map(|u| u.0).collect();
+        let is_failing_at = |at: i64| failing.iter().any(|u| u.from < at && at <= u.to);
+        let left = absent.as_slice().iter().filter(|h| ends_at(h.from) || ends_at(before(h.from)) || failing.iter().any(|u| u.to == h.from));
+        let moved = self.outside.iter().filter(|h| is_down_at(h.from) || is_down_at(before(h.from)) || is_failing_at(h.from));
         Spans::new(left.chain(moved).copied().collect())
     }
 
