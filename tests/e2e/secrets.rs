@@ -404,3 +404,25 @@ async fn a_secret_in_which_a_segment_of_a_dialogue_ends_is_not_told() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_secret_that_is_cut_within_a_text_is_not_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = secret_file(directory.path(), 0, LONG_TOKEN);
+    for head in [
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {LONG_TOKEN}\r\nContent-Length: 1\r\n\r\nx"),
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\r\n{}\r\n", &LONG_TOKEN[..3], &LONG_TOKEN[3..]),
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{LONG_TOKEN}\r\n"),
+    ] {
+        for strict in ["", "probe.http.strict = true\n"] {
+            let port = answering(head.clone()).await;
+            let told = all_told(&format!(
+                "[[endpoint]]\nname = \"e\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.auth.bearer = {{ file = {file:?} }}\nprobe.http.expect.body.contains = \"ok\"\n{strict}"
+            ))
+            .await;
+            let lower = told[0].to_lowercase();
+            let rest = LONG_TOKEN.as_bytes().windows(8).find(|part| lower.contains(&String::from_utf8_lossy(part).to_lowercase()));
+            assert_eq!(rest.map(String::from_utf8_lossy), None, "{head}: {}", told[0]);
+        }
+    }
+}

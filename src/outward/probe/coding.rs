@@ -9,6 +9,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::super::halt::Halt;
 use super::super::http1::Response;
+use super::expect::shown;
 use super::work::Work;
 use crate::config::plan_probe::{Limits, Reading};
 use crate::words::Cause;
@@ -70,15 +71,11 @@ pub fn is_coded(response: &Response) -> bool {
 /// What a strict config holds against a body that is not looked at: a coding that nobody knows.
 pub fn unknown(response: &Response) -> Option<Halt> {
     let unknown = named(response).into_iter().find(|coding| !is_known(coding)).filter(|_| response.body_bytes > 0)?;
-    Some(unknown_strictly(&shown(&unknown)))
+    Some(unknown_strictly(&unknown))
 }
 
 fn unknown_strictly(coding: &str) -> Halt {
-    Halt::down(Cause::DecodeError, format!("unknown content coding \"{coding}\""))
-}
-
-fn shown(coding: &str) -> String {
-    coding.escape_debug().take(60).collect()
+    Halt::down(Cause::DecodeError, format!("unknown content coding {}", shown(coding.as_bytes())))
 }
 
 /// The content codings of a response, in lower case.
@@ -101,11 +98,10 @@ fn codings(response: &Response, reading: Reading) -> Result<Codings, Halt> {
         return Err(Halt::down(Cause::DecodeLimit, format!("{} content codings are nested, at most {CODING_LIMIT} are undone", found.known.len())));
     }
     if let Some(first) = unknown.first() {
-        let first = shown(first);
         if reading == Reading::Strict {
-            return Err(unknown_strictly(&first));
+            return Err(unknown_strictly(first));
         }
-        found.odd = Some(format!("unknown content coding \"{first}\": the body is read as it is"));
+        found.odd = Some(format!("unknown content coding {}: the body is read as it is", shown(first.as_bytes())));
     }
     Ok(found)
 }
