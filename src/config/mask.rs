@@ -25,6 +25,8 @@ const LEAST_PART: usize = 8;
 const STEPS: usize = 20_000;
 /// Places at which one character of a secret can begin at most: more fillers in a row are not passed over.
 const PLACES: usize = 256;
+/// Places of one text at which it is known to have lost its beginning: there the end of a secret is one, too.
+const CUT_BEGINS: usize = 4;
 
 /// The secrets of one spec.
 #[derive(Clone, Default)]
@@ -53,7 +55,7 @@ impl Mask {
         let mut all: Vec<Form> = Vec::new();
         for secret in secrets {
             // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL may be cut at what has a meaning in it.
-            let parts = secret.reveal().split([' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%']).filter(|part| part.len() >= LEAST_PART);
+            let parts = secret.reveal().split([' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%', '\r', '\n']).filter(|part| part.len() >= LEAST_PART);
             let parts: Vec<Secret> = parts.map(Secret::new).collect();
             let encoded = encoded(secret.reveal(), LEAST);
             let texts = composed(&secret).into_iter().chain(std::iter::once(secret)).chain(parts).map(|text| (text, Shape::Text));
@@ -88,7 +90,9 @@ impl Mask {
             byte if byte.is_ascii_punctuation() || !byte.is_ascii() => SIGN_NS,
             _ => PLACE_NS,
         };
-        (self.forms.len() * text.bytes().map(of_byte).sum::<usize>()) as u64
+        let cut_begins = text.match_indices('…').filter(|(at, cut)| is_cut_begin(&text[..at + cut.len()])).count().min(CUT_BEGINS);
+        let of_ends = if cut_begins > 0 { cut_begins * PLACE_NS * self.forms.iter().map(|form| form.text.reveal().len()).sum::<usize>() } else { 0 };
+        (self.forms.len() * text.bytes().map(of_byte).sum::<usize>() + of_ends) as u64
     }
 
     /// The text without the secrets.
@@ -128,11 +132,14 @@ impl Looked {
         let mut walk = SpellingWalk { characters: &characters, shape: form.shape, lead, here: Vec::new(), next: Vec::new(), steps: 0 };
         let text = self.text.text.as_str();
         let (mut out, mut copied) = (String::new(), 0);
-        let mut at = 0;
+        let (mut at, mut cut_begins) = (0, 0);
         while at < text.len() {
-            let both = std::iter::once(&self.text).chain(&self.turned);
-            let mut ends = both.filter_map(|text| if walk.may_begin(text.text.as_bytes()[at]) { walk.end(text, at) } else { None });
-            if let Some(end) = ends.next() {
+            let mut end = self.end(&mut walk, at);
+            if end.is_none() && cut_begins < CUT_BEGINS && is_cut_begin(&text[..at]) {
+                cut_begins += 1;
+                end = self.end_of_part(&mut walk, at);
+            }
+            if let Some(end) = end {
                 out.push_str(&text[copied..at]);
                 out.push_str(MASK);
                 (copied, at) = (end, end);
@@ -142,6 +149,33 @@ impl Looked {
         }
         (copied > 0).then(|| out + &text[copied..])
     }
+
+    fn end(&self, walk: &mut SpellingWalk<'_>, at: usize) -> Option<usize> {
+        let mut both = std::iter::once(&self.text).chain(&self.turned);
+        both.find_map(|text| if walk.may_begin(text.text.as_bytes()[at]) { walk.end(text, at) } else { None })
+    }
+
+    /// Where the secret ends of which only the end, of some length, is here.
+    fn end_of_part(&self, walk: &mut SpellingWalk<'_>, at: usize) -> Option<usize> {
+        let (all, lead_of_all) = (walk.characters, walk.lead);
+        let step = match walk.shape {
+            Shape::Text => 1,
+            Shape::Pairs => 2,
+            Shape::Numbers => return None,
+        };
+        let ends = (step..(all.len() + 1).saturating_sub(LEAST_PART)).step_by(step);
+        let end = ends.into_iter().find_map(|from| {
+            (walk.characters, walk.lead) = (&all[from..], lead(all[from]));
+            self.end(walk, at)
+        });
+        (walk.characters, walk.lead) = (all, lead_of_all);
+        end
+    }
+}
+
+/// Whether what stands behind this is the rest of a text that was cut: the sign of it is the first of what is quoted.
+fn is_cut_begin(before: &str) -> bool {
+    before.strip_suffix('…').is_some_and(|before| before.is_empty() || before.ends_with(['"', '`']))
 }
 
 /// Follows all ways at once in which one form of a secret can stand in a text.
@@ -327,6 +361,26 @@ mod tests {
         }
         assert_eq!(masked("abc", "abc"), "abc", "too short to be told from words");
         assert_eq!(masked("Key8@Zebra-Crossing", "zebra-crossing. does not exist"), format!("{MASK}. does not exist"), "as a host name of a URL");
+    }
+
+    #[test]
+    fn the_end_of_a_secret_is_masked_where_a_text_has_lost_its_beginning() {
+        let secret = "correct horse battery";
+        for (text, shown) in [
+            ("found \"…rse battery\"", format!("found \"…{MASK}\"")),
+            ("heard `…ORSE%20battery is` no", format!("heard `…{MASK} is` no")),
+            ("…ect horse bat", format!("…{MASK}")),
+            ("size \"…ect horse b…\"", format!("size \"…{MASK}…\"")),
+            ("\"…6f727365206261747465727920\"", format!("\"…{MASK}20\"")),
+        ] {
+            assert_eq!(masked(secret, text), shown);
+        }
+        for text in ["found \"…battery\"", "found \"rse battery\"", "found … rse battery", "\"…is correct now\""] {
+            assert_eq!(masked(secret, text), text, "too short, or not known to be cut");
+        }
+        assert_eq!(masked("LOGIN a\nzebra-crossing\nQUIT", "heard `zebra-crossing`"), format!("heard `{MASK}`"), "a line of it");
+        let (secret, text) = ("ab".repeat(2000) + "cd", "x\"…".to_owned() + &"ab".repeat(400) + " ");
+        assert!(masked(&secret, &text.repeat(3)).len() <= 3 * text.len(), "it ends");
     }
 
     #[test]

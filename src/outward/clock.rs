@@ -64,6 +64,11 @@ impl Clock {
     }
 }
 
+/// What the calling thread has used of a processor, in nanoseconds: for what may cost so much and no more.
+pub fn thread_cpu_ns() -> u64 {
+    KernelClock::ThreadCpu.now_ns()
+}
+
 /// Waits for absolute instants of CLOCK_BOOTTIME, some microseconds fine.
 pub enum Alarm {
     /// The timer, and for when it is armed.

@@ -13,6 +13,8 @@ pub const REPLY_LIMIT: usize = 64 << 10;
 const SCAN_BUDGET: usize = 16 << 20;
 /// Words of commands that are remembered, and bytes of one.
 const WORD_LIMIT: usize = 32;
+/// Bytes kept of the beginning of a line that has matched: more than a text shows of it.
+const BEGUN_LIMIT: usize = 1024;
 
 /// How a pattern stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +33,8 @@ pub struct Dialogue {
     line_at: usize,
     /// So far no line feed was found behind `line_at`.
     searched: usize,
-    /// What comes first is the rest of a line that has matched already.
-    is_within_line: bool,
+    /// How the line began whose rest comes first: it has matched already. A secret that stands in it is only known as a whole.
+    begun: Vec<u8>,
     /// The code of a reply of several lines whose last has not come.
     open_reply: Option<[u8; 3]>,
     commands: usize,
@@ -58,6 +60,11 @@ impl Dialogue {
     /// What came since the last match.
     pub fn heard(&self) -> &[u8] {
         &self.heard
+    }
+
+    /// The same for people, from the beginning of its first line on.
+    pub fn said(&self) -> Vec<u8> {
+        if self.heard.trim_ascii().is_empty() { Vec::new() } else { [&*self.begun, &*self.heard].concat() }
     }
 
     /// What the peer began with, while nothing of it has matched.
@@ -89,10 +96,9 @@ impl Dialogue {
             let line = trimmed(&self.heard[self.line_at..end]);
             let is_matched = pattern.is_match(line);
             let line = line.to_vec();
-            let was_within = std::mem::take(&mut self.is_within_line);
-            let is_last = !was_within && self.is_last_answer(&line, pattern);
+            let is_last = !self.is_within_line() && self.is_last_answer(&line, pattern);
             if is_matched {
-                return self.matched(line, end + 1);
+                return self.matched(self.line_at..self.line_at + line.len(), end + 1);
             }
             self.line_at = end + 1;
             self.searched = self.line_at;
@@ -127,22 +133,33 @@ impl Dialogue {
         }
         if !partial.is_empty() && pattern.is_match(partial) {
             let line = partial.to_vec();
-            if !self.is_within_line {
+            if !self.is_within_line() {
                 self.is_last_answer(&line, pattern);
             }
-            self.is_within_line = true;
-            return Some(self.matched(line, self.heard.len()));
+            return Some(self.matched(self.line_at..self.line_at + line.len(), self.heard.len()));
         }
         // Over several lines, or over a byte of a binary greeting that happens to be a line feed.
         let found = pattern.find(&self.heard).filter(|_| self.line_at > 0)?;
         let rest = &self.heard[found.end()..];
         let end = rest.iter().position(|b| *b == b'\n').map_or(self.heard.len(), |at| found.end() + at + 1);
-        self.is_within_line = !self.heard[..end].ends_with(b"\n");
-        let text = trimmed(&self.heard[found.start()..found.end()]).to_vec();
-        Some(self.matched(text, end))
+        let from = begin_of_line(&self.heard[..found.start()]);
+        let text = trimmed(&self.heard[from..found.end()]);
+        Some(self.matched(from..from + text.len(), end))
     }
 
-    fn matched(&mut self, text: Vec<u8>, end: usize) -> Step {
+    /// Whether the line that is looked at is the rest of one that has matched already.
+    fn is_within_line(&self) -> bool {
+        self.line_at == 0 && !self.begun.is_empty()
+    }
+
+    /// The text is shown from the beginning of its line on.
+    fn matched(&mut self, text: std::ops::Range<usize>, end: usize) -> Step {
+        let begun = if text.start == 0 { std::mem::take(&mut self.begun) } else { Vec::new() };
+        let text = [&*begun, &self.heard[text]].concat();
+        let from = begin_of_line(&self.heard[..end]);
+        self.begun = if from == 0 { begun } else { Vec::new() };
+        self.begun.extend_from_slice(&self.heard[from..end]);
+        self.begun.truncate(BEGUN_LIMIT);
         self.heard.drain(..end);
         self.line_at = 0;
         self.searched = 0;
@@ -198,6 +215,11 @@ impl Dialogue {
             _ => is_error(line) || self.is_tagged(line),
         }
     }
+}
+
+/// Where the last line of these begins.
+fn begin_of_line(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
 }
 
 /// Without the end of a line.
@@ -259,6 +281,21 @@ mod tests {
         smtp.sent("QUIT\r\n");
         assert_eq!(looks(&mut smtp, b"il 554 x\r\n", "^221"), Step::More);
         assert_eq!(looks(&mut smtp, b"221 bye\r\n", "^221"), matched(b"221 bye"));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_line_is_shown_from_its_beginning() {
+        let mut echo = Dialogue::default();
+        assert_eq!(looks(&mut echo, b"220 hello sec", "^220 "), matched(b"220 hello sec"));
+        assert!(echo.said().is_empty());
+        assert_eq!(looks(&mut echo, b"r", "^221"), Step::More);
+        assert_eq!((echo.heard(), echo.said()), (&b"r"[..], b"220 hello secr".to_vec()));
+        assert_eq!(looks(&mut echo, b"et", "ret$"), matched(b"220 hello secret"));
+        assert_eq!(looks(&mut echo, b" it is\nnext\n", "^next"), matched(b"next"));
+        assert!(echo.begun.is_empty());
+        assert_eq!(looks(&mut echo, b"a\nb secret", "a\nb s"), matched(b"a\nb s"));
+        assert_eq!(looks(&mut echo, b"!\n", "!"), matched(b"b secret!"));
+        assert_eq!((looks(&mut echo, &[b'x'; 5000], "x"), echo.begun.len()), (matched(&[b'x'; 5000]), BEGUN_LIMIT));
     }
 
     #[test]

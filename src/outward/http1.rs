@@ -275,13 +275,16 @@ async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut 
     loop {
         let line = read_line(input, CHUNK_LINE_LIMIT).await?;
         // Small chunks with long extensions would carry far more than the body.
+        let is_first = framing_bytes == 0;
         framing_bytes += line.len() as u64;
         if framing_bytes > limits.body + limits.header {
             return Err(Halt::down(Cause::BodyLimit, "the framing of the chunks is longer than limits.body and limits.header together"));
         }
         let size = chunk_size(&line).ok_or_else(|| {
             let shown = head::begin_of(&line, 40);
-            Halt::down(Cause::HttpMalformed, format!("invalid size of a chunk \"{shown}\""))
+            // What came before it, as a chunk, may have begun what this is the end of.
+            let sign = if is_first { "" } else { "…" };
+            Halt::down(Cause::HttpMalformed, format!("invalid size of a chunk \"{sign}{shown}\""))
         })?;
         if size == 0 {
             break;

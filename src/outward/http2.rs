@@ -180,7 +180,11 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
 /// The debug data of a GOAWAY, which the library shows as a part of its text only.
 fn said(error: &h2::Error) -> String {
     let text = error.to_string();
-    let data: String = text.split_once("b\"").map(|(_, data)| data.trim_end_matches([')', '"'])).unwrap_or_default().chars().take(120).collect();
+    let data = text.split_once("b\"").map(|(_, data)| data.trim_end_matches([')', '"'])).unwrap_or_default();
+    let data = match data.char_indices().nth(120) {
+        Some((end, _)) => format!("{}…", &data[..end]),
+        None => data.to_owned(),
+    };
     if data.is_empty() { String::new() } else { format!(", \"{data}\"") }
 }
 

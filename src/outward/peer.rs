@@ -88,7 +88,7 @@ pub fn heard(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
     let escaped = |c: char| if matches!(c, '"' | '\'') { c.to_string() } else { c.escape_debug().to_string() };
     let mut shown: String = text.chars().take(SHOWN).map(escaped).collect();
-    if text.chars().count() > SHOWN {
+    if text.chars().count() > SHOWN || bytes.len() > SHOWN * 4 {
         shown.push('…');
     }
     format!("heard `{shown}`")

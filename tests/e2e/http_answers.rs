@@ -134,6 +134,30 @@ async fn zstd_is_asked_for_and_undone() {
     assert_up(&probe(&at(port, "probe.http.compression = true\nprobe.http.expect.body.contains = \"a needle\"")).await);
 }
 
+/// A frame of zstd of blocks that each have a table of 2048 entries, and one byte.
+fn many_tables(blocks: usize) -> Vec<u8> {
+    let block = |is_last: u8| [0x3C | is_last, 0, 0, 0x12, 0xC0, 0, 0x80, 0xB0, 2, 0];
+    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0, 0x68];
+    (1..blocks).for_each(|_| frame.extend(block(0)));
+    frame.extend(block(1));
+    frame
+}
+
+#[tokio::test]
+async fn a_short_answer_that_takes_long_to_decode_is_down_and_holds_up_nobody() {
+    let few = answering(ok("Content-Encoding: zstd, gzip\r\n", &gzip(&many_tables(100)))).await;
+    let many = answering(ok("Content-Encoding: zstd, gzip\r\n", &gzip(&many_tables(200_000)))).await;
+    let page = answering(ok("Content-Encoding: gzip\r\n", &gzip(b"a needle"))).await;
+    let expected = "timeout = \"1s\"\nprobe.http.expect.body.contains = \"a needle\"";
+    assert_eq!(cause(&probe(&at(few, expected)).await), Cause::BodyMismatch);
+    for expected in [expected, "timeout = \"1s\"\nprobe.http.compression = true"] {
+        let report = probe(&at(many, expected)).await;
+        assert_eq!(cause(&report), Cause::DecodeLimit);
+        assert_eq!(detail(&report), "decoding the body takes more than 250 ms of processor time: Probity stopped there");
+    }
+    assert_up(&probe(&at(page, expected)).await);
+}
+
 #[tokio::test]
 async fn keywords_are_found_in_the_charset_of_the_page() {
     let utf_16 = |mark: u16, text: &str, write: fn(u16) -> [u8; 2]| std::iter::once(mark).chain(text.encode_utf16()).flat_map(write).collect::<Vec<u8>>();

@@ -367,3 +367,66 @@ async fn a_daemon_leaves_no_core() {
     let core: Vec<&str> = limits.lines().find(|l| l.starts_with("Max core file size")).expect("a line").split_whitespace().skip(4).collect();
     assert_eq!(core[..2], ["0", "0"], "{limits}");
 }
+
+/// What a probe of each endpoint of a config tells.
+async fn all_told(text: &str) -> Vec<String> {
+    let (plan, net) = (plan(text), Net::default());
+    let mut told = Vec::new();
+    let all = async {
+        for endpoint in &plan.endpoints {
+            told.push(format!("{:?}", run(&net, endpoint).await.outcome));
+        }
+    };
+    tokio::task::LocalSet::new().run_until(all).await;
+    told
+}
+
+const LONG_TOKEN: &str = "NqVwYS81VP7Hb1dx8pPd5kHXe3PyIGkpAuNaRl63xYkwZeInNCiiA3ANxN9kqhTb0o2sVgLmE4uZrXcJ7fWdKtBiQyMLaMRTveX0";
+
+#[tokio::test]
+async fn a_secret_in_which_a_segment_of_a_dialogue_ends_is_not_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = secret_file(directory.path(), 0, LONG_TOKEN);
+    // The rest comes once what came first has matched.
+    for (first, at) in [("220 hello ", 3), ("220 hello ", 60), ("220 hello\n", 7)] {
+        for (last, end) in [("^221 ", "\n221 no"), ("[a-z]{3}", "\n")] {
+            let port = tcp(move |mut stream| async move {
+                let mut line = [0; 256];
+                let _ = stream.write_all([first, &LONG_TOKEN[..at]].concat().as_bytes()).await;
+                while let Ok(1..) = stream.read(&mut line).await {
+                    if line.contains(&b'!') {
+                        let _ = stream.write_all([&LONG_TOKEN[at..], end].concat().as_bytes()).await;
+                        return;
+                    }
+                }
+            })
+            .await;
+            let dialogue = format!("{{ send = {{ file = {file:?} }} }}, {{ expect = \"^220 \" }}, {{ send = \"!\" }}, {{ expect = \"{last}\" }}");
+            let told = all_told(&format!("[[endpoint]]\nname = \"e\"\nprobe.tcp.address = \"127.0.0.1:{port}\"\nprobe.tcp.dialogue = [{dialogue}]\n")).await;
+            let rest = LONG_TOKEN.as_bytes().windows(8).find(|part| told[0].contains(&*String::from_utf8_lossy(part)));
+            assert_eq!(rest.map(String::from_utf8_lossy), None, "{first:?} {at} {last}: {}", told[0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_cut_within_a_text_is_not_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = secret_file(directory.path(), 0, LONG_TOKEN);
+    for head in [
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {LONG_TOKEN}\r\nContent-Length: 1\r\n\r\nx"),
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\r\n{}\r\n", &LONG_TOKEN[..3], &LONG_TOKEN[3..]),
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{LONG_TOKEN}\r\n"),
+    ] {
+        for strict in ["", "probe.http.strict = true\n"] {
+            let port = answering(head.clone()).await;
+            let told = all_told(&format!(
+                "[[endpoint]]\nname = \"e\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.auth.bearer = {{ file = {file:?} }}\nprobe.http.expect.body.contains = \"ok\"\n{strict}"
+            ))
+            .await;
+            let lower = told[0].to_lowercase();
+            let rest = LONG_TOKEN.as_bytes().windows(8).find(|part| lower.contains(&String::from_utf8_lossy(part).to_lowercase()));
+            assert_eq!(rest.map(String::from_utf8_lossy), None, "{head}: {}", told[0]);
+        }
+    }
+}

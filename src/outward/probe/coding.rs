@@ -9,13 +9,15 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::super::halt::Halt;
 use super::super::http1::Response;
+use super::expect::shown;
+use super::work::Work;
 use crate::config::plan_probe::{Limits, Reading};
 use crate::words::Cause;
 
 /// Codings that may be nested in one response.
 const CODING_LIMIT: usize = 3;
-/// As much of a decoded body is kept before it is known to be within the limit.
-const AT_FIRST: usize = 256 << 10;
+/// As much of a decoded body is kept before it is known to be within the limit: with the usual limit it is undone once.
+const AT_FIRST: usize = 4 << 20;
 /// What a decoder of zstd must offer, and may ask for at most, when it is a content coding (RFC 9659 section 3).
 const ZSTD_WINDOW: u64 = 8 << 20;
 
@@ -29,13 +31,13 @@ pub struct Plain<'r> {
 }
 
 /// Undoes the codings, within the limit.
-pub fn decoded<'r>(response: &'r Response, limits: &Limits, reading: Reading) -> Result<Plain<'r>, Halt> {
+pub fn decoded<'r>(response: &'r Response, limits: &Limits, reading: Reading, work: &Work) -> Result<Plain<'r>, Halt> {
     let as_it_is = |odd| Plain { bytes: Cow::Borrowed(response.body.as_slice()), odd };
     let codings = codings(response, reading)?;
     if codings.known.is_empty() {
         return Ok(as_it_is(codings.odd));
     }
-    match undone_whole(response, &codings.known, limits) {
+    match undone_whole(response, &codings.known, (limits, work)) {
         Ok(bytes) => Ok(Plain { bytes: Cow::Owned(bytes), odd: codings.odd }),
         // Beside a coding that nobody knows, nothing is known of the others.
         Err(Halt::Down(Cause::DecodeError, _)) if codings.odd.is_some() => Ok(as_it_is(codings.odd)),
@@ -44,12 +46,12 @@ pub fn decoded<'r>(response: &'r Response, limits: &Limits, reading: Reading) ->
 }
 
 /// Whether the codings can be undone within the limit, for a body that nobody looks at; what is odd about them.
-pub fn decodable(response: &Response, limits: &Limits, reading: Reading) -> Result<Option<String>, Halt> {
+pub fn decodable(response: &Response, limits: &Limits, reading: Reading, work: &Work) -> Result<Option<String>, Halt> {
     let codings = codings(response, reading)?;
     if codings.known.is_empty() {
         return Ok(codings.odd);
     }
-    match undone(response, &codings.known, limits, 0) {
+    match undone(response, &codings.known, (limits, work), 0) {
         Err(Halt::Down(Cause::DecodeError, _)) if codings.odd.is_some() => Ok(codings.odd),
         result => result.map(|_| codings.odd),
     }
@@ -69,15 +71,11 @@ pub fn is_coded(response: &Response) -> bool {
 /// What a strict config holds against a body that is not looked at: a coding that nobody knows.
 pub fn unknown(response: &Response) -> Option<Halt> {
     let unknown = named(response).into_iter().find(|coding| !is_known(coding)).filter(|_| response.body_bytes > 0)?;
-    Some(unknown_strictly(&shown(&unknown)))
+    Some(unknown_strictly(&unknown))
 }
 
 fn unknown_strictly(coding: &str) -> Halt {
-    Halt::down(Cause::DecodeError, format!("unknown content coding \"{coding}\""))
-}
-
-fn shown(coding: &str) -> String {
-    coding.escape_debug().take(60).collect()
+    Halt::down(Cause::DecodeError, format!("unknown content coding {}", shown(coding.as_bytes())))
 }
 
 /// The content codings of a response, in lower case.
@@ -100,11 +98,10 @@ fn codings(response: &Response, reading: Reading) -> Result<Codings, Halt> {
         return Err(Halt::down(Cause::DecodeLimit, format!("{} content codings are nested, at most {CODING_LIMIT} are undone", found.known.len())));
     }
     if let Some(first) = unknown.first() {
-        let first = shown(first);
         if reading == Reading::Strict {
-            return Err(unknown_strictly(&first));
+            return Err(unknown_strictly(first));
         }
-        found.odd = Some(format!("unknown content coding \"{first}\": the body is read as it is"));
+        found.odd = Some(format!("unknown content coding {}: the body is read as it is", shown(first.as_bytes())));
     }
     Ok(found)
 }
@@ -113,22 +110,23 @@ fn is_known(coding: &str) -> bool {
     matches!(coding, "gzip" | "x-gzip" | "deflate" | "br" | "zstd")
 }
 
-fn undone_whole(response: &Response, codings: &[String], limits: &Limits) -> Result<Vec<u8>, Halt> {
-    let (body, length) = undone(response, codings, limits, AT_FIRST)?;
+fn undone_whole(response: &Response, codings: &[String], within: (&Limits, &Work)) -> Result<Vec<u8>, Halt> {
+    let (mut body, length) = undone(response, codings, within, AT_FIRST)?;
     if body.len() == length {
+        body.shrink_to_fit();
         return Ok(body);
     }
     // Known to be within the limit, it is undone again into as much as it takes: a bomb is never held.
     drop(body);
-    Ok(undone(response, codings, limits, length)?.0)
+    Ok(undone(response, codings, within, length)?.0)
 }
 
 /// The first `kept` bytes of what the codings hide, and its whole length.
-fn undone(response: &Response, codings: &[String], limits: &Limits, kept: usize) -> Result<(Vec<u8>, usize), Halt> {
+fn undone(response: &Response, codings: &[String], (limits, work): (&Limits, &Work), kept: usize) -> Result<(Vec<u8>, usize), Halt> {
     let (is_over, is_read) = (Cell::new(false), Cell::new(false));
-    let mut layers: Source<'_> = Box::new(Whole { bytes: response.body.as_slice(), is_read: &is_read });
+    let mut layers: Source<'_> = Box::new(Whole { bytes: response.body.as_slice(), is_read: &is_read, work });
     for coding in codings.iter().rev() {
-        layers = Box::new(Bounded { inner: without(layers, coding)?, left: limits.decoded, is_over: &is_over });
+        layers = Box::new(Bounded { inner: without(layers, coding, work)?, left: limits.decoded, is_over: &is_over, work });
     }
     let mut out = Vec::new();
     if kept > AT_FIRST {
@@ -149,27 +147,31 @@ fn undone(response: &Response, codings: &[String], limits: &Limits, kept: usize)
                 ));
             }
             // Reading stopped at limits.body: the codings end where it did.
-            Err(_) if response.is_cut && is_read.get() => return Ok((out, length)),
-            Err(error) => return Err(Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}"))),
+            Err(_) if response.is_cut && is_read.get() && work.ended().is_none() => return Ok((out, length)),
+            Err(error) => return Err(undecodable(&error, work)),
         }
     }
 }
 
+fn undecodable(error: &std::io::Error, work: &Work) -> Halt {
+    work.ended().unwrap_or_else(|| Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}")))
+}
+
 /// Undoes one coding while it is read.
-fn without<'r>(mut coded: Source<'r>, coding: &str) -> Result<Source<'r>, Halt> {
+fn without<'r>(mut coded: Source<'r>, coding: &str, work: &'r Work) -> Result<Source<'r>, Halt> {
     match coding {
         "gzip" | "x-gzip" => Ok(Box::new(flate2::read::MultiGzDecoder::new(coded))),
         "deflate" => {
             let mut start = Vec::new();
             let read = (&mut coded).take(2).read_to_end(&mut start);
-            read.map_err(|error| Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}")))?;
+            read.map_err(|error| undecodable(&error, work))?;
             // Many servers send it without the zlib wrapper (RFC 1950) that RFC 9110 asks for.
             let is_wrapped = matches!(start[..], [cmf, flags] if cmf & 0x0F == 8 && (u16::from(cmf) << 8 | u16::from(flags)) % 31 == 0);
             let whole = std::io::Cursor::new(start).chain(coded);
             if is_wrapped { Ok(Box::new(flate2::read::ZlibDecoder::new(whole))) } else { Ok(Box::new(flate2::read::DeflateDecoder::new(whole))) }
         }
         "br" => Ok(Box::new(brotli_decompressor::Decompressor::new(coded, 4096))),
-        "zstd" => Ok(Box::new(Zstd { state: Some(Frame::Between(Ahead { byte: None, inner: coded })) })),
+        "zstd" => Ok(Box::new(Zstd { state: Some(Frame::Between(Ahead { byte: None, inner: coded })), work })),
         other => Err(Halt::down(Cause::DecodeError, format!("unknown content coding \"{}\"", other.escape_debug()))),
     }
 }
@@ -177,6 +179,7 @@ fn without<'r>(mut coded: Source<'r>, coding: &str) -> Result<Source<'r>, Halt> 
 /// Frames of zstd one after the other, those that are to be skipped among them (RFC 8878 section 3).
 struct Zstd<'r> {
     state: Option<Frame<'r>>,
+    work: &'r Work,
 }
 
 enum Frame<'r> {
@@ -187,6 +190,7 @@ enum Frame<'r> {
 impl Read for Zstd<'_> {
     fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
         loop {
+            self.work.goes_on(0)?;
             match self.state.take() {
                 None => return Ok(0),
                 Some(Frame::Between(mut source)) => {
@@ -207,6 +211,7 @@ impl Read for Zstd<'_> {
                 }
                 Some(Frame::Within(mut decoder, mut source)) => {
                     while decoder.can_collect() == 0 && !decoder.is_finished() {
+                        self.work.goes_on(0)?;
                         decoder.decode_blocks(&mut source, BlockDecodingStrategy::UptoBlocks(1)).map_err(std::io::Error::other)?;
                     }
                     let n = decoder.read(piece)?;
@@ -257,25 +262,29 @@ impl Read for Ahead<'_> {
 struct Whole<'r> {
     bytes: &'r [u8],
     is_read: &'r Cell<bool>,
+    work: &'r Work,
 }
 
 impl Read for Whole<'_> {
     fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
+        self.work.goes_on(piece.len().min(self.bytes.len()))?;
         self.is_read.set(self.bytes.len() <= piece.len());
         self.bytes.read(piece)
     }
 }
 
-/// Ends with an error when more comes than may.
+/// Ends with an error when more comes than may, or comes by more work.
 struct Bounded<'r> {
     inner: Source<'r>,
     left: u64,
     is_over: &'r Cell<bool>,
+    work: &'r Work,
 }
 
 impl Read for Bounded<'_> {
     fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
         let n = self.inner.read(piece)?;
+        self.work.goes_on(n)?;
         match self.left.checked_sub(n as u64) {
             Some(left) => self.left = left,
             None => {
@@ -292,8 +301,14 @@ mod tests {
     use super::*;
     use flate2::Compression;
     use std::io::Write;
+    use std::sync::Arc;
+    use std::time::Duration;
 
     const LIMITS: Limits = Limits { body: 1 << 20, decoded: 1 << 20, header: 65_536 };
+
+    fn ample() -> Work {
+        Work::of(Duration::from_secs(60), Arc::default())
+    }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
@@ -335,9 +350,12 @@ mod tests {
 
     #[test]
     fn a_body_is_undone_whole_whatever_its_codings_and_length() {
-        let lengths = [0, 1, AT_FIRST - 1, AT_FIRST, AT_FIRST + 1, 1 << 20];
+        let limits = Limits { decoded: 5 << 20, ..LIMITS };
+        let lengths = [0, 1, 1 << 20, AT_FIRST, AT_FIRST + 1];
         for plain in lengths.map(|n| (0..n).map(|k| (k * k / 7) as u8).collect::<Vec<_>>()) {
-            for coded in [
+            // The longest are the same for all of them.
+            let codings = if plain.len() < AT_FIRST { 8 } else { 1 };
+            let all = [
                 response("gzip", gzip(&plain)),
                 response("x-gzip", [gzip(&plain[..plain.len() / 2]), gzip(&plain[plain.len() / 2..])].concat()),
                 response("deflate", zlib(&plain)),
@@ -346,10 +364,11 @@ mod tests {
                 response("gzip, deflate", deflate(&gzip(&plain))),
                 response("zstd", zstd(&plain)),
                 response("gzip, zstd", [zstd(&gzip(&plain)), SKIPPED.to_vec(), zstd(b"")].concat()),
-            ] {
-                let body = decoded(&coded, &LIMITS, Reading::Lenient).expect("within the limit").bytes;
+            ];
+            for coded in all.iter().take(codings) {
+                let body = decoded(coded, &limits, Reading::Lenient, &ample()).expect("within the limit").bytes;
                 assert!(*body == *plain, "{} bytes of {}", plain.len(), String::from_utf8_lossy(&coded.headers[0].1));
-                assert!(decodable(&coded, &LIMITS, Reading::Lenient).is_ok());
+                assert!(decodable(coded, &limits, Reading::Lenient, &ample()).is_ok());
             }
         }
     }
@@ -373,7 +392,7 @@ mod tests {
             (response("compress", b"x".to_vec()), Cause::DecodeError),
             (response("gzip,gzip,gzip,gzip", b"x".to_vec()), Cause::DecodeLimit),
         ] {
-            for result in [decoded(&coded, &LIMITS, Reading::Strict).map(|_| ()), decodable(&coded, &LIMITS, Reading::Strict).map(|_| ())] {
+            for result in [decoded(&coded, &LIMITS, Reading::Strict, &ample()).map(|_| ()), decodable(&coded, &LIMITS, Reading::Strict, &ample()).map(|_| ())] {
                 assert!(matches!(&result, Err(Halt::Down(found, _)) if *found == cause), "{result:?}, not {cause:?}");
             }
         }
@@ -383,16 +402,16 @@ mod tests {
     fn an_unknown_coding_is_read_as_it_is_unless_the_config_is_strict() {
         for coding in ["UTF-8", "none", "binary", "aws-chunked", "utf8", "8bit", "x-nothing"] {
             let coded = response(coding, b"hello".to_vec());
-            let plain = decoded(&coded, &LIMITS, Reading::Lenient).expect("as it is");
+            let plain = decoded(&coded, &LIMITS, Reading::Lenient, &ample()).expect("as it is");
             assert_eq!((&*plain.bytes, plain.odd.is_some()), (&b"hello"[..], true), "{coding}");
-            assert!(matches!(decodable(&coded, &LIMITS, Reading::Lenient), Ok(Some(_))), "{coding}");
-            assert!(matches!(decoded(&coded, &LIMITS, Reading::Strict), Err(Halt::Down(Cause::DecodeError, _))), "{coding}");
+            assert!(matches!(decodable(&coded, &LIMITS, Reading::Lenient, &ample()), Ok(Some(_))), "{coding}");
+            assert!(matches!(decoded(&coded, &LIMITS, Reading::Strict, &ample()), Err(Halt::Down(Cause::DecodeError, _))), "{coding}");
         }
         for coding in ["gzip, aws-chunked", "aws-chunked, gzip"] {
-            assert_eq!(&*decoded(&response(coding, gzip(b"hello")), &LIMITS, Reading::Lenient).expect("undone").bytes, b"hello", "{coding}");
+            assert_eq!(&*decoded(&response(coding, gzip(b"hello")), &LIMITS, Reading::Lenient, &ample()).expect("undone").bytes, b"hello", "{coding}");
         }
         let hidden = response("gzip, x-nothing", b"neither".to_vec());
-        assert_eq!(&*decoded(&hidden, &LIMITS, Reading::Lenient).expect("as it is").bytes, b"neither");
+        assert_eq!(&*decoded(&hidden, &LIMITS, Reading::Lenient, &ample()).expect("as it is").bytes, b"neither");
     }
 
     #[test]
@@ -401,10 +420,49 @@ mod tests {
         for (coding, coded) in [("gzip", gzip(&plain)), ("deflate", zlib(&plain)), ("deflate", deflate(&plain)), ("zstd", zstd(&plain))] {
             let half = coded.len() / 2;
             let cut = Response { is_cut: true, ..response(coding, coded[..half].to_vec()) };
-            let seen = decoded(&cut, &LIMITS, Reading::Lenient).expect("as far as it goes").bytes;
+            let seen = decoded(&cut, &LIMITS, Reading::Lenient, &ample()).expect("as far as it goes").bytes;
             assert!(seen.len() > 100_000 && plain.starts_with(&seen), "{coding}: {} bytes", seen.len());
             let whole = response(coding, coded[..half].to_vec());
-            assert!(matches!(decoded(&whole, &LIMITS, Reading::Lenient), Err(Halt::Down(Cause::DecodeError, _))), "{coding}");
+            assert!(matches!(decoded(&whole, &LIMITS, Reading::Lenient, &ample()), Err(Halt::Down(Cause::DecodeError, _))), "{coding}");
+        }
+    }
+
+    /// A frame of zstd of blocks that each have a table of 2048 entries, and one byte.
+    fn many_tables(blocks: usize) -> Vec<u8> {
+        let block = |is_last: u8| [0x3C | is_last, 0, 0, 0x12, 0xC0, 0, 0x80, 0xB0, 2, 0];
+        let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0, 0x68];
+        (1..blocks).for_each(|_| frame.extend(block(0)));
+        frame.extend(block(1));
+        frame
+    }
+
+    /// Members of gzip without a byte in them.
+    fn many_members(count: usize) -> Vec<u8> {
+        gzip(b"").repeat(count)
+    }
+
+    /// Blocks of brotli that have nothing in them, of one byte each (RFC 7932 section 9.2).
+    fn many_empty_blocks(count: usize) -> Vec<u8> {
+        [vec![0x0C], vec![0x06; count], vec![0x03]].concat()
+    }
+
+    #[test]
+    fn an_answer_that_costs_more_work_than_may_be_is_down_in_whichever_layer_it_does() {
+        let few = response("zstd", many_tables(50));
+        assert_eq!(decoded(&few, &LIMITS, Reading::Lenient, &ample()).expect("little work").bytes.len(), 50);
+        for coded in [
+            response("zstd", many_tables(20_000)),
+            response("zstd, gzip", gzip(&many_tables(20_000))),
+            response("deflate, zstd, gzip", gzip(&many_tables(20_000))),
+            response("zstd", SKIPPED.repeat(20_000)),
+            response("gzip", many_members(10_000)),
+            response("gzip, deflate", zlib(&many_members(10_000))),
+            response("br", many_empty_blocks(200_000)),
+            response("gzip, br", many_empty_blocks(200_000)),
+        ] {
+            let little = Work::of(Duration::from_micros(500), Arc::default());
+            let body = decoded(&coded, &LIMITS, Reading::Lenient, &little).map(|plain| plain.bytes.len());
+            assert!(matches!(&body, Err(Halt::Down(Cause::DecodeLimit, why)) if why.contains("processor time")), "{body:?}");
         }
     }
 }

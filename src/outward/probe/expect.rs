@@ -181,7 +181,7 @@ fn find(body: &[u8], text: &[u8]) -> bool {
 pub fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
     let mut out: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().count() > SHOWN {
+    if text.chars().count() > SHOWN || bytes.len() > SHOWN * 4 {
         out.push('…');
     }
     format!("\"{out}\"")

@@ -12,6 +12,7 @@ pub mod icmp;
 pub mod json;
 pub mod tcp;
 pub mod tls;
+pub mod work;
 
 use std::future::Future;
 use std::pin::pin;

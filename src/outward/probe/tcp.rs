@@ -48,24 +48,24 @@ async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, dialogue: &mut Dialo
             Step::More => {}
         }
         if dialogue.is_full() {
-            let found = format!("{} bytes without it, {}", dialogue.heard().len(), peer::heard(dialogue.heard()));
+            let found = format!("{} bytes without it, {}", dialogue.heard().len(), peer::heard(&dialogue.said()));
             return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));
         }
         // Bounded here, too, so that what was heard is told.
         match timeout_at(trace.moved(deadline), stream.read_buf(dialogue.buffer())).await {
             Ok(Ok(0)) => {
-                let found = format!("{} before the peer closed the connection", peer::heard(dialogue.heard()));
+                let found = format!("{} before the peer closed the connection", peer::heard(&dialogue.said()));
                 return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));
             }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 return Err(match stream_error(&error, Cause::ExpectMismatch) {
-                    Halt::Down(cause, detail) => unmet(trace, dialogue, pattern, cause, &format!("{} before the {detail}", peer::heard(dialogue.heard()))),
+                    Halt::Down(cause, detail) => unmet(trace, dialogue, pattern, cause, &format!("{} before the {detail}", peer::heard(&dialogue.said()))),
                     ours @ Halt::Unmeasured(..) => ours,
                 });
             }
             Err(_) => {
-                let found = format!("{} until the timeout{}", peer::heard(dialogue.heard()), silence(trace, dialogue));
+                let found = format!("{} until the timeout{}", peer::heard(&dialogue.said()), silence(trace, dialogue));
                 return Err(unmet(trace, dialogue, pattern, Cause::ExpectTimeout, &found));
             }
         }

@@ -12,6 +12,7 @@ use super::super::super::trace::{Stage, Trace};
 use super::super::coding;
 use super::super::cost::{self, apart};
 use super::super::expect::{self, Quoting, Seen, Verdicts};
+use super::super::work::{Wanted, Work};
 use super::hop::Standing;
 use crate::config::plan_probe::{Compression, Http, Reading};
 use crate::words::{Cause, Finding};
@@ -40,7 +41,7 @@ pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Respons
         // A compressed body may be far larger than what was transferred.
         let is_small = response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
         if is_small && !coding::is_coded(&response) {
-            undecodable = see(spec, response, &mut verdicts).map(|seen| decide(spec, &seen, &mut verdicts)).err();
+            undecodable = see(spec, response, &Wanted::default().work(&spec.limits), &mut verdicts).map(|seen| decide(spec, &seen, &mut verdicts)).err();
         } else {
             trace.enter(Stage::Judging);
             let judged = judge_large(net, spec, response, verdicts).await;
@@ -84,11 +85,11 @@ async fn judge_head(trace: &Trace, spec: &Arc<Http>, response: Response, final_u
 }
 
 /// Undoes the codings. The body as it came is not kept.
-fn see(spec: &Http, mut response: Response, verdicts: &mut Verdicts) -> Result<(Response, Option<Seen>), Halt> {
+fn see(spec: &Http, mut response: Response, work: &Work, verdicts: &mut Verdicts) -> Result<(Response, Option<Seen>), Halt> {
     let odd;
     let mut seen = None;
     if expect::needs_body(&spec.expect) {
-        let plain = coding::decoded(&response, &spec.limits, spec.reading)?;
+        let plain = coding::decoded(&response, &spec.limits, spec.reading, work)?;
         odd = plain.odd;
         let undone = match plain.bytes {
             Cow::Owned(bytes) => Some(bytes),
@@ -97,7 +98,7 @@ fn see(spec: &Http, mut response: Response, verdicts: &mut Verdicts) -> Result<(
         let body = std::mem::take(&mut response.body);
         seen = Some(Seen { bytes: undone.unwrap_or(body), is_cut: response.is_cut });
     } else {
-        odd = coding::decodable(&response, &spec.limits, spec.reading)?;
+        odd = coding::decodable(&response, &spec.limits, spec.reading, work)?;
     }
     verdicts.findings.extend(odd.map(Finding::odd));
     Ok((response, seen))
@@ -114,13 +115,17 @@ async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdic
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded { net.budget.decoded(spec.limits.decoded).await } else { None };
     let (spec, copies) = (spec.clone(), spec.expect.json.as_ref().map(|json| json.copies));
+    // Until this ends, by an answer or by the probe that is given up.
+    let wanted = Wanted::default();
+    let work = wanted.work(&spec.limits);
     let seeing = move || {
-        let seen = see(&spec, response, &mut verdicts);
+        let seen = see(&spec, response, &work, &mut verdicts);
         budget::shrink(&mut share, seen.as_ref().ok().and_then(|(_, seen)| seen.as_ref()).map_or(0, |seen| seen.bytes.len()));
         (spec, seen, verdicts, share)
     };
     // Without codings nothing is done yet: a thread for each that waits would cost more than it spares.
     let (spec, seen, mut verdicts, share) = if is_coded { apart(seeing).await? } else { seeing() };
+    drop(wanted);
     let seen = match seen {
         Ok(seen) => seen,
         Err(halt) => return Ok((verdicts, Some(halt))),
