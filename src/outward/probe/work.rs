@@ -58,7 +58,7 @@ pub struct Work {
 }
 
 impl Work {
-    pub(super) fn of(limit: Duration, is_left: Arc<AtomicBool>) -> Self {
+    pub fn of(limit: Duration, is_left: Arc<AtomicBool>) -> Self {
         Self { limit, is_left, began_ns: Cell::new(None), steps: Cell::new(0), bytes: Cell::new(0), is_over: Cell::new(false) }
     }
 
