@@ -236,8 +236,9 @@ impl Builder<'_> {
             }
             let Some(probe) = probe else { continue };
             let dial = in_zone(Arc::new(dial), &probe);
-            let digest = digest(&probe, &dial);
-            let endpoint = Endpoint { component: draft.name.clone(), name: draft.name, labels: Arc::default(), renamed_from: None, rules, dial, probe, digest };
+            let (digest, mask) = (digest(&probe, &dial), probe.mask().cloned().unwrap_or_default());
+            let endpoint =
+                Endpoint { component: draft.name.clone(), name: draft.name, labels: Arc::default(), renamed_from: None, rules, dial, probe, mask, digest };
             witness.endpoints.push(Arc::new(endpoint));
         }
         if let Some(item) = quorum {

@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::address::{host, host_port, http_url_with_zone};
 use super::build::Builder;
 use super::build_probe;
+use super::mask::Mask;
 use super::parts::{cadence, dial, digest, in_zone, labels};
 use super::plan::*;
 use super::plan_probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
@@ -88,10 +89,11 @@ impl Builder<'_> {
                 draft.at.fault(format!("the name `{}` stands twice", draft.name), "Each endpoint needs a name of its own; it is the identity of its history.");
             }
             if let Some(endpoint) = self.endpoint(&draft, components, &mut labels_of, &mut dials) {
-                endpoints.push(Arc::new(endpoint));
+                endpoints.push(endpoint);
             }
         }
-        endpoints
+        mask_by_host(&mut endpoints);
+        endpoints.into_iter().map(Arc::new).collect()
     }
 
     fn endpoint(
@@ -134,8 +136,8 @@ impl Builder<'_> {
         }
         let probe = probe?;
         let dial = in_zone(dial, &probe);
-        let digest = digest(&probe, &dial);
-        enabled.then_some(Endpoint { name: draft.name.clone(), component, labels, renamed_from, rules, dial, probe, digest })
+        let (digest, mask) = (digest(&probe, &dial), probe.mask().cloned().unwrap_or_default());
+        enabled.then_some(Endpoint { name: draft.name.clone(), component, labels, renamed_from, rules, dial, probe, mask, digest })
     }
 
     /// The probe of a draft: its kind is that of its own table, else its group's, else the defaults'.
@@ -295,4 +297,31 @@ pub(super) fn group_drafts<'a>(section: Section<'a>, defaults: &Layers<'a>) -> V
     }
     section.end();
     drafts
+}
+
+/// Gives the endpoints of each host the secrets of all of them. Where only their own are known, there is nothing to add.
+fn mask_by_host(endpoints: &mut [Endpoint]) {
+    let mut of_hosts: HashMap<String, Vec<Mask>> = HashMap::new();
+    for endpoint in endpoints.iter() {
+        if let Some(own) = endpoint.probe.mask().filter(|own| !own.is_empty()) {
+            let masks = of_hosts.entry(endpoint.probe.host().to_ascii_lowercase()).or_default();
+            // The targets of a group have one spec, and follow each other.
+            if !masks.last().is_some_and(|last| last.is_same(own)) {
+                masks.push(own.clone());
+            }
+        }
+    }
+    let joined: HashMap<String, Mask> = of_hosts
+        .into_iter()
+        .map(|(host, masks)| match &*masks {
+            [only] => (host, only.clone()),
+            several => (host, Mask::joined(several)),
+        })
+        .collect();
+    for endpoint in endpoints {
+        let of_host = joined.get(&endpoint.probe.host().to_ascii_lowercase());
+        if let Some(all) = of_host.filter(|all| !all.is_same(&endpoint.mask)) {
+            endpoint.mask = endpoint.mask.beside(all);
+        }
+    }
 }

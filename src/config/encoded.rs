@@ -50,6 +50,12 @@ pub fn encoded(secret: &str, least: usize) -> Vec<(Secret, Shape)> {
     found
 }
 
+/// The secret in base64, as `Authorization: Basic` has it.
+pub fn in_base64(secret: &str, least: usize) -> impl Iterator<Item = Secret> {
+    let forms = within(secret.as_bytes(), 6, |bytes| STANDARD.encode(bytes));
+    forms.map(Secret::new).filter(move |form| form.reveal().len() >= least)
+}
+
 /// What an encoding of so many bits for a character makes of bytes, whatever stands before and behind them: the characters that only
 /// depend on these bytes, for each of the ways in which they can lie.
 fn within(bytes: &[u8], bits: usize, encode: impl Fn(&[u8]) -> String) -> impl Iterator<Item = String> {

@@ -10,7 +10,7 @@ use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed}
 use idna::punycode::decode_to_string as punycode;
 use zeroize::Zeroizing;
 
-use super::encoded::{Shape, encoded};
+use super::encoded::{Shape, encoded, in_base64};
 use super::fillers::{fillers, gaps};
 use super::secret::{MASK, Secret};
 use super::spelling::{Text, cut, lead, spellings};
@@ -27,21 +27,41 @@ const STEPS: usize = 20_000;
 const PLACES: usize = 256;
 /// Places of one text at which it is known to have lost its beginning: there the end of a secret is one, too.
 const CUT_BEGINS: usize = 4;
+/// Forms of the secrets of all specs of one host at most, so that a text costs a bounded time: those of some ten secrets.
+const JOINED: usize = 60;
 
-/// The secrets of one spec.
+/// The secrets of one spec, or of several. A copy shares them.
 #[derive(Clone, Default)]
 pub struct Mask {
     /// Longest first: of a secret and its part, the whole is masked.
-    forms: Vec<Form>,
+    forms: Arc<Vec<Form>>,
+    /// Those of other specs at the same host, in the same order.
+    of_host: Arc<Vec<Form>>,
     /// The last certificate in which none of them was found, by its SHA-256.
     clean: Arc<Mutex<String>>,
 }
 
 /// A secret, a part of it, or what an encoding makes of it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 struct Form {
     text: Secret,
     shape: Shape,
+    spread: Spread,
+}
+
+/// In the texts of which endpoints a form is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spread {
+    /// Of those at the same host, too: a log or a page shows what was sent, as it was sent.
+    Host,
+    /// Of those that send it.
+    Own,
+}
+
+impl Form {
+    fn is_like(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.text == other.text
+    }
 }
 
 impl std::fmt::Debug for Mask {
@@ -57,17 +77,57 @@ impl Mask {
             // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL may be cut at what has a meaning in it.
             let parts = secret.reveal().split([' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%', '\r', '\n']).filter(|part| part.len() >= LEAST_PART);
             let parts: Vec<Secret> = parts.map(Secret::new).collect();
-            let encoded = encoded(secret.reveal(), LEAST);
-            let texts = composed(&secret).into_iter().chain(std::iter::once(secret)).chain(parts).map(|text| (text, Shape::Text));
-            for (text, shape) in texts.chain(encoded) {
-                let one = Form { text, shape };
-                if one.text.reveal().len() >= LEAST && !all.contains(&one) {
+            let base64 = in_base64(secret.reveal(), LEAST).collect::<Vec<_>>();
+            let encoded = encoded(secret.reveal(), LEAST).into_iter().map(|(text, shape)| Form { text, shape, spread: Spread::Own });
+            let texts = composed(&secret).into_iter().chain(std::iter::once(secret)).chain(parts).chain(base64);
+            for one in texts.map(|text| Form { text, shape: Shape::Text, spread: Spread::Host }).chain(encoded) {
+                if one.text.reveal().len() >= LEAST && !all.iter().any(|known| known.is_like(&one)) {
                     all.push(one);
                 }
             }
         }
-        all.sort_by_key(|form| std::cmp::Reverse(form.text.reveal().len()));
-        Self { forms: all, clean: Arc::default() }
+        Self::of_forms(all)
+    }
+
+    /// The secrets of several specs for each of them: those of the first ones where there are too many.
+    pub fn joined<'m>(masks: impl IntoIterator<Item = &'m Mask>) -> Self {
+        let mut all: Vec<Form> = Vec::new();
+        for mask in masks {
+            let of_host = mask.forms.iter().filter(|form| form.spread == Spread::Host);
+            let new: Vec<Form> = of_host.filter(|form| !all.iter().any(|known| known.is_like(form))).cloned().collect();
+            if all.len() + new.len() > JOINED {
+                break;
+            }
+            all.extend(new);
+        }
+        Self::of_forms(all)
+    }
+
+    fn of_forms(mut forms: Vec<Form>) -> Self {
+        forms.sort_by_key(|form| std::cmp::Reverse(form.text.reveal().len()));
+        Self { forms: Arc::new(forms), ..Self::default() }
+    }
+
+    /// With the secrets of several specs at its host.
+    pub fn beside(&self, joined: &Self) -> Self {
+        Self { forms: self.forms.clone(), of_host: joined.forms.clone(), clean: Arc::default() }
+    }
+
+    fn all(&self) -> Vec<&Form> {
+        let mut all: Vec<&Form> = self.forms.iter().chain(&*self.of_host).collect();
+        if !self.of_host.is_empty() {
+            all.sort_by_key(|form| std::cmp::Reverse(form.text.reveal().len()));
+        }
+        all
+    }
+
+    /// Whether both are copies of one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.forms, &other.forms)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.forms.is_empty() && self.of_host.is_empty()
     }
 
     /// Whether the certificate that was shown is the one in which there was none.
@@ -91,8 +151,8 @@ impl Mask {
             _ => PLACE_NS,
         };
         let cut_begins = text.match_indices('…').filter(|(at, cut)| is_cut_begin(&text[..at + cut.len()])).count().min(CUT_BEGINS);
-        let of_ends = if cut_begins > 0 { cut_begins * PLACE_NS * self.forms.iter().map(|form| form.text.reveal().len()).sum::<usize>() } else { 0 };
-        (self.forms.len() * text.bytes().map(of_byte).sum::<usize>() + of_ends) as u64
+        let of_ends = if cut_begins > 0 { cut_begins * PLACE_NS * self.all().iter().map(|form| form.text.reveal().len()).sum::<usize>() } else { 0 };
+        ((self.forms.len() + self.of_host.len()) * text.bytes().map(of_byte).sum::<usize>() + of_ends) as u64
     }
 
     /// The text without the secrets.
@@ -100,9 +160,10 @@ impl Mask {
         if text.len() < LEAST {
             return text;
         }
-        let text = if text.contains(['-']) { without_in_labels(text, &self.forms) } else { text };
+        let forms = self.all();
+        let text = if text.contains(['-']) { without_in_labels(text, &forms) } else { text };
         let mut text = Looked::at(text);
-        for form in &self.forms {
+        for form in forms {
             if let Some(masked) = text.without(form) {
                 text = Looked::at(masked);
             }
@@ -244,7 +305,7 @@ fn add(places: &mut Vec<usize>, place: usize) {
 }
 
 /// Host names in which a secret stands within a label that is not ASCII: `xn--zebra-7za` is `zebra` with a letter in it.
-fn without_in_labels(text: String, forms: &[Form]) -> String {
+fn without_in_labels(text: String, forms: &[&Form]) -> String {
     let is_of_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let holds_one = |label: &str| {
         let decoded = label.get(4..).filter(|_| label[..4].eq_ignore_ascii_case("xn--")).and_then(punycode);
@@ -381,6 +442,21 @@ mod tests {
         assert_eq!(masked("LOGIN a\nzebra-crossing\nQUIT", "heard `zebra-crossing`"), format!("heard `{MASK}`"), "a line of it");
         let (secret, text) = ("ab".repeat(2000) + "cd", "x\"…".to_owned() + &"ab".repeat(400) + " ");
         assert!(masked(&secret, &text.repeat(3)).len() <= 3 * text.len(), "it ends");
+    }
+
+    #[test]
+    fn masks_are_joined_while_they_are_few() {
+        let masks: Vec<Mask> = (0..100).map(|n| Mask::of(vec![Secret::new(format!("secret-number-{n}!"))])).collect();
+        let joined = Mask::joined(&masks);
+        assert!(joined.forms.len() <= JOINED && joined.apply("secret-number-0! secret-number-9!".into()) == format!("{MASK} {MASK}"));
+        let basic = STANDARD.encode("user:secret-number-1!");
+        assert!(joined.apply(basic.clone()).contains(MASK) && !joined.apply(basic).contains(&STANDARD.encode("user:secret-number-1!")[8..24]));
+        assert_eq!(Mask::joined(&masks[..2]).apply("secret-number-1! secret-number-0!".into()), format!("{MASK} {MASK}"));
+        let longer = Mask::joined(&[Mask::of(vec![Secret::new("zebra-cross")]), Mask::of(vec![Secret::new("zebra-crossing")])]);
+        assert_eq!(longer.apply("zebra-crossing".into()), MASK, "the longer one as a whole");
+        let beside = Mask::of(vec![Secret::new("zebra-crossing is own")]).beside(&longer);
+        assert_eq!(beside.apply("zebra-crossing is own, zebra-crossing".into()), format!("{MASK}, {MASK}"));
+        assert!(masks[0].is_same(&masks[0].clone()) && !masks[0].is_same(&masks[1]) && Mask::default().is_empty());
     }
 
     #[test]

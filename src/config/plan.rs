@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::listen::Listen;
+use super::mask::Mask;
 use super::plan_probe::Probe;
 use super::secret::Secret;
 use crate::judgement::maintenance::Window;
@@ -154,6 +155,8 @@ pub struct Endpoint {
     pub rules: Rules,
     pub dial: Arc<Dial>,
     pub probe: Probe,
+    /// Hides its secrets and those of the other endpoints at the same host: what a server was sent for one, it may give back to another.
+    pub mask: Mask,
     /// Of everything that decides what is probed and expected; the history records when it changes.
     pub digest: Digest,
 }

@@ -29,6 +29,7 @@ use super::board::{Board, Entry, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
 use super::witness::Witnesses;
+use crate::config::mask::Mask;
 use crate::config::plan::{Endpoint, Metrics, Notify};
 use crate::judgement::latency::LastHour;
 use crate::judgement::loss::Standing;
@@ -390,7 +391,7 @@ impl Recorder {
         self.courses[index].early = Vec::new();
         let entry = &self.courses[index].entry;
         let endpoint = entry.endpoint.load_full();
-        entry.endpoint.store(Arc::new(Endpoint { probe: endpoint.probe.without_secrets(), ..Endpoint::clone(&endpoint) }));
+        entry.endpoint.store(Arc::new(Endpoint { probe: endpoint.probe.without_secrets(), mask: Mask::default(), ..Endpoint::clone(&endpoint) }));
     }
 
     /// The history is to know the endpoint by this from the next batch on.

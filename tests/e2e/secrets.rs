@@ -430,3 +430,25 @@ async fn a_secret_that_is_cut_within_a_text_is_not_told() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_secret_of_another_endpoint_at_the_same_host_is_not_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = secret_file(directory.path(), 0, LONG_TOKEN);
+    let page = answering(format!("HTTP/1.1 503 No\r\nContent-Length: 130\r\n\r\nlast seen: Bearer {LONG_TOKEN} {:>11}", "")).await;
+    let words = tcp(|mut stream| async move {
+        let _ = stream.write_all(format!("421 {LONG_TOKEN}\r\n").as_bytes()).await;
+    })
+    .await;
+    let told = all_told(&format!(
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://127.0.0.1:{page}/\"\nprobe.http.auth.bearer = {{ file = {file:?} }}\n\
+         [[endpoint]]\nname = \"b\"\nprobe.http.url = \"http://127.0.0.1:{page}/\"\n\
+         [[endpoint]]\nname = \"c\"\nprobe.http.url = \"http://127.0.0.1:{page}/\"\nprobe.http.headers = {{ X-Key = {{ env = \"TEST_SECRET\" }} }}\n\
+         [[endpoint]]\nname = \"d\"\nprobe.tcp.address = \"127.0.0.1:{words}\"\nprobe.tcp.dialogue = [{{ expect = \"^220\" }}]\n"
+    ))
+    .await;
+    assert_eq!(told.len(), 4);
+    for told in told {
+        assert!(told.contains("<secret>") && !told.contains(&LONG_TOKEN[..8]), "{told}");
+    }
+}

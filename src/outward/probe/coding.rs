@@ -10,9 +10,9 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::super::halt::Halt;
 use super::super::http1::Response;
 use super::expect::shown;
-use super::work::Work;
+use super::work::{Ended, Work};
 use crate::config::plan_probe::{Limits, Reading};
-use crate::words::Cause;
+use crate::words::{Cause, Reason};
 
 /// Codings that may be nested in one response.
 const CODING_LIMIT: usize = 3;
@@ -154,7 +154,14 @@ fn undone(response: &Response, codings: &[String], (limits, work): (&Limits, &Wo
 }
 
 fn undecodable(error: &std::io::Error, work: &Work) -> Halt {
-    work.ended().unwrap_or_else(|| Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}")))
+    match work.ended() {
+        None => Halt::down(Cause::DecodeError, format!("the body cannot be decoded: {error}")),
+        Some(Ended::Spent { limit_ms }) => {
+            Halt::down(Cause::DecodeLimit, format!("decoding the body takes more than {limit_ms} ms of processor time: Probity stopped there"))
+        }
+        // Read by nobody.
+        Some(Ended::Left) => Halt::unmeasured(Reason::Internal, "the probe ended while its answer was decoded"),
+    }
 }
 
 /// Undoes one coding while it is read.

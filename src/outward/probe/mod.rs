@@ -107,8 +107,8 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let mut facts = Box::new(trace.facts.take());
     let mut halt = halt;
     texts(&mut facts, &mut halt).into_iter().for_each(cut);
-    if let Some(mask) = endpoint.probe.mask() {
-        (facts, halt) = scrubbed(mask, facts, halt).await;
+    if !endpoint.mask.is_empty() {
+        (facts, halt) = scrubbed(&endpoint.mask, facts, halt).await;
     }
     // An endpoint that let its time pass took all of it, whatever it did meanwhile.
     let least_us = if is_over { timeout * 1000 } else { 0 };

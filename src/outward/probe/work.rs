@@ -1,7 +1,7 @@
 //! How much decoding one answer may cost. Its length does not say it: a few kilobytes can have hundreds of thousands of blocks, each
 //! with tables of its own.
 //!
-//! `http::judge` makes a [`Wanted`] for each coded answer; [`super::coding`] asks its [`Work`] between pieces and blocks. What counts is
+//! `http::judge` makes a [`Awaited`] for each coded answer; [`super::coding`] asks its [`Work`] between pieces and blocks. What counts is
 //! the processor time of the decoding thread: a prober that is held up by others is not the endpoint's fault.
 
 use std::cell::Cell;
@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::super::clock;
-use super::super::halt::Halt;
+use super::super::clock::thread_cpu_ns;
 use crate::config::plan_probe::{DEFAULT_DECODED_LIMIT, Limits};
-use crate::words::{Cause, Reason};
 
 /// For an answer with the usual limit of its length.
 const USUAL: Duration = Duration::from_millis(250);
@@ -24,19 +22,29 @@ const BYTES: usize = 16 << 10;
 
 /// Held by the probe that waits. Decoding ends soon after it is dropped.
 #[derive(Default)]
-pub struct Wanted(Arc<AtomicBool>);
+pub struct Awaited(Arc<AtomicBool>);
 
-impl Drop for Wanted {
+impl Drop for Awaited {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
-impl Wanted {
+impl Awaited {
     pub fn work(&self, limits: &Limits) -> Work {
         let longer = USUAL.as_nanos() as u64 * (limits.decoded / DEFAULT_DECODED_LIMIT).clamp(1, 3);
         Work::of(Duration::from_nanos(longer).min(MOST), self.0.clone())
     }
+}
+
+/// Why decoding ended before the end of the answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The probe has gone.
+    Left,
+    Spent {
+        limit_ms: u128,
+    },
 }
 
 /// What the decoding of one answer has cost so far. It begins with the first step, on the thread that decodes.
@@ -50,7 +58,7 @@ pub struct Work {
 }
 
 impl Work {
-    pub(super) fn of(limit: Duration, is_left: Arc<AtomicBool>) -> Self {
+    pub fn of(limit: Duration, is_left: Arc<AtomicBool>) -> Self {
         Self { limit, is_left, began_ns: Cell::new(None), steps: Cell::new(0), bytes: Cell::new(0), is_over: Cell::new(false) }
     }
 
@@ -61,28 +69,23 @@ impl Work {
         self.steps.set(if is_due { 0 } else { steps });
         self.bytes.set(if is_due { 0 } else { bytes });
         let began_ns = self.began_ns.get().unwrap_or_else(|| {
-            let now_ns = clock::thread_cpu_ns();
+            let now_ns = thread_cpu_ns();
             self.began_ns.set(Some(now_ns));
             now_ns
         });
         if is_due && !self.is_over.get() {
-            let is_spent = clock::thread_cpu_ns().saturating_sub(began_ns) > self.limit.as_nanos() as u64;
+            let is_spent = thread_cpu_ns().saturating_sub(began_ns) > self.limit.as_nanos() as u64;
             self.is_over.set(is_spent || self.is_left.load(Ordering::Relaxed));
         }
         if self.is_over.get() { Err(std::io::Error::other("more work than may be")) } else { Ok(()) }
     }
 
     /// Why decoding ended, where it ended here.
-    pub fn ended(&self) -> Option<Halt> {
+    pub fn ended(&self) -> Option<Ended> {
         if !self.is_over.get() {
             return None;
         }
-        // Read by nobody: the probe has gone.
-        if self.is_left.load(Ordering::Relaxed) {
-            return Some(Halt::unmeasured(Reason::Internal, "the probe ended while its answer was decoded"));
-        }
-        let limit_ms = self.limit.as_millis();
-        Some(Halt::down(Cause::DecodeLimit, format!("decoding the body takes more than {limit_ms} ms of processor time: Probity stopped there")))
+        Some(if self.is_left.load(Ordering::Relaxed) { Ended::Left } else { Ended::Spent { limit_ms: self.limit.as_millis() } })
     }
 }
 
@@ -93,17 +96,17 @@ mod tests {
     #[test]
     fn a_longer_answer_may_cost_more_and_each_less_than_the_time_to_judge_it() {
         for (decoded, limit_ms) in [(1, 250), (4 << 20, 250), (8 << 20, 500), (12 << 20, 750), (1 << 30, 750)] {
-            assert_eq!(Wanted::default().work(&Limits { body: 1, decoded, header: 1 }).limit.as_millis(), limit_ms, "{decoded}");
+            assert_eq!(Awaited::default().work(&Limits { body: 1, decoded, header: 1 }).limit.as_millis(), limit_ms, "{decoded}");
         }
     }
 
     #[test]
     fn work_that_nobody_waits_for_ends() {
-        let wanted = Wanted::default();
-        let work = wanted.work(&Limits { body: 1, decoded: 1, header: 1 });
+        let awaited = Awaited::default();
+        let work = awaited.work(&Limits { body: 1, decoded: 1, header: 1 });
         assert!((0..100).all(|_| work.goes_on(BYTES).is_ok()) && work.ended().is_none());
-        drop(wanted);
+        drop(awaited);
         assert!((0..STEPS).any(|_| work.goes_on(1).is_err()));
-        assert!(matches!(work.ended(), Some(Halt::Unmeasured(..))));
+        assert_eq!(work.ended(), Some(Ended::Left));
     }
 }

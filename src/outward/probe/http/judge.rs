@@ -12,7 +12,7 @@ use super::super::super::trace::{Stage, Trace};
 use super::super::coding;
 use super::super::cost::{self, apart};
 use super::super::expect::{self, Quoting, Seen, Verdicts};
-use super::super::work::{Wanted, Work};
+use super::super::work::{Awaited, Work};
 use super::hop::Standing;
 use crate::config::plan_probe::{Compression, Http, Reading};
 use crate::words::{Cause, Finding};
@@ -41,7 +41,7 @@ pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Respons
         // A compressed body may be far larger than what was transferred.
         let is_small = response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
         if is_small && !coding::is_coded(&response) {
-            undecodable = see(spec, response, &Wanted::default().work(&spec.limits), &mut verdicts).map(|seen| decide(spec, &seen, &mut verdicts)).err();
+            undecodable = see(spec, response, &Awaited::default().work(&spec.limits), &mut verdicts).map(|seen| decide(spec, &seen, &mut verdicts)).err();
         } else {
             trace.enter(Stage::Judging);
             let judged = judge_large(net, spec, response, verdicts).await;
@@ -116,8 +116,8 @@ async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdic
     let mut share: Share = if is_coded { net.budget.decoded(spec.limits.decoded).await } else { None };
     let (spec, copies) = (spec.clone(), spec.expect.json.as_ref().map(|json| json.copies));
     // Until this ends, by an answer or by the probe that is given up.
-    let wanted = Wanted::default();
-    let work = wanted.work(&spec.limits);
+    let awaited = Awaited::default();
+    let work = awaited.work(&spec.limits);
     let seeing = move || {
         let seen = see(&spec, response, &work, &mut verdicts);
         budget::shrink(&mut share, seen.as_ref().ok().and_then(|(_, seen)| seen.as_ref()).map_or(0, |seen| seen.bytes.len()));
@@ -125,7 +125,7 @@ async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdic
     };
     // Without codings nothing is done yet: a thread for each that waits would cost more than it spares.
     let (spec, seen, mut verdicts, share) = if is_coded { apart(seeing).await? } else { seeing() };
-    drop(wanted);
+    drop(awaited);
     let seen = match seen {
         Ok(seen) => seen,
         Err(halt) => return Ok((verdicts, Some(halt))),
