@@ -12,6 +12,7 @@ use probity::outward::http2;
 use probity::outward::probe::coding;
 use probity::outward::probe::expect::{self, Seen, Verdicts};
 use probity::outward::probe::http::{followed, redirect_of};
+use probity::outward::probe::work::Awaited;
 use probity::outward::trace::Trace;
 use probity_fuzz::{Played, choice, endpoint, run};
 use url::Url;
@@ -132,7 +133,8 @@ fn redirected(location: &[u8]) {
 fn judged(response: &Response, spec: &Http) {
     let mut verdicts = Verdicts::default();
     expect::head(&spec.expect, response, URL.as_str(), &mut verdicts);
-    if let Ok(plain) = coding::decoded(response, &spec.limits, spec.reading) {
+    let awaited = Awaited::default();
+    if let Ok(plain) = coding::decoded(response, &spec.limits, spec.reading, &awaited.work(&spec.limits)) {
         assert!(plain.bytes.len() as u64 <= spec.limits.decoded);
         let seen = Seen { bytes: plain.bytes.into_owned(), is_cut: response.is_cut };
         expect::body(&spec.expect, response, &seen, &spec.limits, &mut verdicts);

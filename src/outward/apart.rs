@@ -36,13 +36,13 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 
 /// Does it as long as somebody waits: what nobody waits for any more is not begun.
 pub async fn run_if_wanted<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotDone> {
-    struct Wanted<T>(JoinHandle<T>);
-    impl<T> Drop for Wanted<T> {
+    struct WantedWork<T>(JoinHandle<T>);
+    impl<T> Drop for WantedWork<T> {
         fn drop(&mut self) {
             self.0.abort();
         }
     }
-    let mut wanted = Wanted(begun(work)?);
+    let mut wanted = WantedWork(begun(work)?);
     (&mut wanted.0).await?.ok_or(NotDone::NoThread)
 }
 
