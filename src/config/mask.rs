@@ -1,8 +1,8 @@
 //! Finds secrets in texts that a peer had a hand in, in every spelling in which it can give them back.
 //!
 //! A peer that is sent a secret may answer with it: as it is, in capitals or small letters, percent-encoded, escaped for JSON or HTML,
-//! in one of the forms of [`super::encoded`], as a label of a host name, or in a mixture. The text is walked once for each form of a
-//! secret. Each character may stand there in any spelling of [`super::spelling`], with [`super::fillers`] between.
+//! in one of the forms of `encoded`, as a label of a host name, or in a mixture. The text is walked once for each form of a
+//! secret. Each character may stand there in any spelling of [`super::spelling`], with `fillers` between.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
