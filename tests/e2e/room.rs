@@ -106,6 +106,6 @@ async fn endpoints_that_stall_with_large_bodies_make_nothing_unknown() {
     for name in &names {
         unmeasured += daemon.metric(&format!("probity_probes_total{{endpoint=\"{name}\",result=\"unmeasured\"}}")).await;
     }
-    // One or two may be a fault of the host that runs this.
+    // In one of sixteen runs one probe was late, and why is not known.
     assert!(unmeasured <= 2.0, "{unmeasured}\n{}", daemon.log());
 }

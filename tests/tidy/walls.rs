@@ -14,6 +14,11 @@ fn floor(module: &[String]) -> Option<usize> {
     FLOORS.iter().position(|f| Some(*f) == module.first().map(String::as_str))
 }
 
+/// File and line of what is found in each.
+fn places<'s>(sources: impl IntoIterator<Item = &'s Source>, lines: impl Fn(&Source) -> Vec<usize>) -> Vec<String> {
+    sources.into_iter().flat_map(|source| lines(source).into_iter().map(|line| format!("{}:{line}", source.name()))).collect()
+}
+
 /// A file uses its own floor and those below.
 pub fn upward(sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
@@ -86,12 +91,11 @@ pub fn calls(sources: &[Source], end: &[&str]) -> Vec<String> {
             visit::visit_expr_call(self, call);
         }
     }
-    let of = |source: &Source| {
+    places(sources, |source| {
         let mut calls = Calls(end, Vec::new());
         calls.visit_file(&source.code);
-        calls.1.into_iter().map(|line| format!("{}:{line}", source.name())).collect::<Vec<_>>()
-    };
-    sources.iter().flat_map(of).collect()
+        calls.1
+    })
 }
 
 /// Values that are indexed by a text: a misspelt key is a null at run time.
@@ -105,12 +109,11 @@ pub fn indexed_by_text(sources: &[Source]) -> Vec<String> {
             visit::visit_expr_index(self, index);
         }
     }
-    let of = |source: &Source| {
+    places(sources, |source| {
         let mut indexed = Indexed(Vec::new());
         indexed.visit_file(&source.code);
-        indexed.0.into_iter().map(|line| format!("{}:{line}", source.name())).collect::<Vec<_>>()
-    };
-    sources.iter().flat_map(of).collect()
+        indexed.0
+    })
 }
 
 /// Names of types that are defined more than once.
@@ -211,12 +214,11 @@ pub fn unsafe_code(sources: &[Source], place: &str) -> Vec<String> {
             visit::visit_item_impl(self, i);
         }
     }
-    let of = |source: &Source| {
+    places(sources.iter().filter(|s| !s.path.ends_with(place)), |source| {
         let mut found = Unsafe(Vec::new());
         found.visit_file(&source.code);
-        found.0.into_iter().map(|line| format!("{}:{line}: unsafe", source.name())).collect::<Vec<_>>()
-    };
-    sources.iter().filter(|s| !s.path.ends_with(place)).flat_map(of).collect()
+        found.0
+    })
 }
 
 /// What is public and named nowhere else: the compiler cannot see that it is dead. `users`: texts that may name it.
