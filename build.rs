@@ -1,4 +1,5 @@
-//! When the program was built: no date before it is in the future. SOURCE_DATE_EPOCH makes builds reproducible.
+//! When the program was built: no date before it is in the future. SOURCE_DATE_EPOCH makes builds
+//! reproducible.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

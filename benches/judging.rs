@@ -1,19 +1,20 @@
-//! How long it takes to hold one answer against what is expected of it, in the worst cases that a config may ask for, and whether
-//! that is done on the probing thread. `cargo bench --bench judging`; exit code 1 where something holds that thread for more than 5 ms.
+//! How long it takes to hold one answer against what is expected of it, in the worst cases that a
+//! config may ask for, and whether that is done on the probing thread. `cargo bench --bench
+//! judging`; exit code 1 where something holds that thread for more than 5 ms.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use probity::config::mask::Mask;
-use probity::config::plan_probe::{Http, Probe};
-use probity::config::secret::Secret;
+use probity::config::document::secret::Secret;
+use probity::config::document::secret::mask::Mask;
+use probity::config::plan::probe::{Http, Probe};
 use probity::config::{OneText, load};
-use probity::outward::http1::Response;
-use probity::outward::probe::cost;
-use probity::outward::probe::expect::{self, Seen, Verdicts};
-use probity::outward::sys::KernelClock;
+use probity::kind::cost;
+use probity::kind::expect::{self, Seen, Verdicts};
+use probity::net::http1::Response;
+use probity::net::sys::KernelClock;
 
 const LIMIT: Duration = Duration::from_millis(5);
 const RUNS: usize = 5;
@@ -66,7 +67,8 @@ fn is_inline(lines: &str, response: &Response) -> bool {
     is_small_json && cost::is_small(cost::head(&spec.expect, response, "http://127.0.0.1/")) && cost::is_small(cost::body(&spec.expect, response))
 }
 
-/// Prints a case, and the largest body of its kind that is judged on the probing thread. True where that thread is held too long.
+/// Prints a case, and the largest body of its kind that is judged on the probing thread. True where
+/// that thread is held too long.
 fn measured(name: &str, lines: &str, response: impl Fn(usize) -> Response, bytes: usize) -> bool {
     let whole = longest(lines, response(bytes));
     let (mut least, mut most) = (0, bytes);

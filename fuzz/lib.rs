@@ -64,7 +64,8 @@ pub fn endpoint(lines: &str) -> Arc<Endpoint> {
     plan(&format!("[[endpoint]]\nname = \"e\"\n{lines}\n")).endpoints[0].clone()
 }
 
-/// A connection whose peer sends these bytes, at most `step` at a time, and then ends; what is written is taken.
+/// A connection whose peer sends these bytes, at most `step` at a time, and then ends; what is
+/// written is taken.
 pub struct Played<'b> {
     bytes: &'b [u8],
     step: usize,

@@ -5,6 +5,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     probity::daemon::early::watch();
-    probity::outward::sys::return_freed_memory();
-    probity::daemon::cli::main().into()
+    probity::net::sys::return_freed_memory();
+    probity::cli::main().into()
 }

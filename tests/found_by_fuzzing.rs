@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use probity::config::source::OneText;
+use probity::cli::raw;
+use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
-use probity::daemon::cli::raw;
 use probity::judgement::rules::{Cadence, Rules};
 use probity::judgement::sla::evaluate::evaluate_named;
 use probity::judgement::timeline::Span;

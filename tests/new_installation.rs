@@ -3,15 +3,15 @@
 
 use std::path::Path;
 
-use probity::config::source::OneText;
+use probity::account::recorded::{Service, Version, component, told};
+use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
-use probity::expose::recorded::{Service, Version, component, told};
-use probity::expose::sla::answer;
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::Contracts;
 use probity::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate_named};
 use probity::judgement::sla::record::Timeline;
 use probity::judgement::timeline::{Combine, Record, Span, Spans};
+use probity::report::sla::answer;
 use probity::words::{Name, Reason, parse_utc};
 use serde_json::{Value, json};
 

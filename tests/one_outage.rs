@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use probity::config::source::OneText;
+use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
-use probity::expose::sla::answer;
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::evaluate::evaluate_named;
+use probity::report::sla::answer;
 use probity::words::Name;
 use serde_json::{Value, json};
 

@@ -4,16 +4,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use probity::config::source::OneText;
+use probity::config::document::source::OneText;
 use probity::config::{Plan, load};
 use probity::engine::replay::judges;
 use probity::engine::simulation::{Incident, Outcomes, World, simulate, simulate_into};
+use probity::history::read::{Calendar, Extent, record};
+use probity::history::restore::restore;
+use probity::history::verify::{Against, Verdict, verify};
+use probity::history::writer::History;
+use probity::history::{Registration, schema};
 use probity::judgement::timeline::{Span, Spans};
-use probity::outward::history::read::{Calendar, Extent, record};
-use probity::outward::history::restore::restore;
-use probity::outward::history::verify::{Against, Verdict, verify};
-use probity::outward::history::writer::History;
-use probity::outward::history::{Registration, schema};
 use probity::words::Ms;
 
 fn plan(count: usize, interval: &str) -> Arc<Plan> {

@@ -3,17 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
+use probity::history::past::{Which, longest_blind, tallies};
+use probity::history::read::{Calendar, Extent};
+use probity::history::registry::Registered;
+use probity::history::schema::open_to_read;
+use probity::history::tally::{tally_hours, tally_latency, tally_slots};
+use probity::history::verify::{Against, Verdict, verify};
+use probity::history::writer::{History, Writer};
+use probity::history::{Batch, EventDraft, Registration, Stamp, TallyDraft};
 use probity::judgement::latency::{Ending, Series};
 use probity::judgement::state::Slots;
 use probity::judgement::timeline::Span;
-use probity::outward::history::past::{Which, longest_blind, tallies};
-use probity::outward::history::read::{Calendar, Extent};
-use probity::outward::history::registry::Registered;
-use probity::outward::history::schema::open_to_read;
-use probity::outward::history::tally::{tally_hours, tally_latency, tally_slots};
-use probity::outward::history::verify::{Against, Verdict, verify};
-use probity::outward::history::writer::{History, Writer};
-use probity::outward::history::{Batch, EventDraft, Registration, Stamp, TallyDraft};
 use probity::words::{Name, parse_utc};
 use tokio::time::Instant;
 

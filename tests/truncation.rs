@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use probity::outward::history::schema::open_to_read;
-use probity::outward::history::verify::{Against, Verdict, verify};
-use probity::outward::history::writer::History;
-use probity::outward::history::{Batch, EventDraft, Projection, Registration, Stamp};
+use probity::history::schema::open_to_read;
+use probity::history::verify::{Against, Verdict, verify};
+use probity::history::writer::History;
+use probity::history::{Batch, EventDraft, Projection, Registration, Stamp};
 use probity::words::Name;
 use rusqlite::types::Value;
 

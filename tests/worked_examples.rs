@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use probity::config::source::OneText;
+use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
-use probity::expose::sla::answer;
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::{Contracts, DownIf};
 use probity::judgement::sla::evaluate::evaluate_named;
@@ -13,6 +12,7 @@ use probity::judgement::sla::exact::Exact;
 use probity::judgement::sla::slices::{down_and_unknown, slices};
 use probity::judgement::sla::statistics::{clopper_pearson_95, most_failures, one_sided_95_lower, probes_needed, wilson_95};
 use probity::judgement::timeline::Span;
+use probity::report::sla::answer;
 use probity::words::{Name, parse_utc};
 use serde_json::{Value, json};
 

@@ -1,10 +1,11 @@
-//! The least that can be between a clock and a server: blocking sockets, one thread, a fresh connection for each request.
+//! The least that can be between a clock and a server: blocking sockets, one thread, a fresh
+//! connection for each request.
 //!
 //!     bare_client PORT RATE SECONDS
 //!
-//! Asks `/b/N` RATE times a second, on 127.0.0.1 to 127.0.0.8 in turn. Prints a line for each: Unix time of its begin in
-//! microseconds, nanoseconds from right before the connect to right after the last byte, and the nanoseconds that the
-//! server says it took.
+//! Asks `/b/N` RATE times a second, on 127.0.0.1 to 127.0.0.8 in turn. Prints a line for each: Unix
+//! time of its begin in microseconds, nanoseconds from right before the connect to right after the
+//! last byte, and the nanoseconds that the server says it took.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,7 +36,8 @@ fn main() {
         let slot = begin + Duration::from_nanos(n * 1_000_000_000 / rate);
         std::thread::sleep(slot.saturating_duration_since(Instant::now()));
         let address = format!("127.0.0.{}:{port}", n % 8 + 1);
-        let request = format!("GET /b/{n} HTTP/1.1\r\nhost: {address}\r\nuser-agent: bare\r\naccept: */*\r\nconnection: close\r\n\r\n");
+        let request = format!("GET /b/{n} HTTP/1.1\r\nhost: {address}\r\nuser-agent: \
+            bare\r\naccept: */*\r\nconnection: close\r\n\r\n");
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         match ask(&address, request.as_bytes(), &mut buffer) {
             Ok((took_ns, length)) => {

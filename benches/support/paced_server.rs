@@ -1,13 +1,16 @@
-//! Answers each HTTP/1.1 request a known time after it was read, and writes down how long each answer took.
+//! Answers each HTTP/1.1 request a known time after it was read, and writes down how long each
+//! answer took.
 //!
 //!     paced_server DELAY_US RECORDS
 //!
-//! Prints its port; it listens there on 127.0.0.1 to 127.0.0.8. A request of `/t/N` or `/b/N` is answered and recorded, `/end`
-//! writes the file RECORDS and ends. One line per answer: t or b, N, Unix time in microseconds at which the request was
-//! read, nanoseconds from then to the write of the answer. The answer carries the same nanoseconds as its body.
+//! Prints its port; it listens there on 127.0.0.1 to 127.0.0.8. A request of `/t/N` or `/b/N` is
+//! answered and recorded, `/end` writes the file RECORDS and ends. One line per answer: t or b, N,
+//! Unix time in microseconds at which the request was read, nanoseconds from then to the write of
+//! the answer. The answer carries the same nanoseconds as its body.
 //!
-//! One thread over epoll, because a thread per request would itself be what is measured at 12,000 requests a second.
-//! Standard library only; the three calls of epoll come from the C library that it is linked with anyway.
+//! One thread over epoll, because a thread per request would itself be what is measured at 12,000
+//! requests a second. Standard library only; the three calls of epoll come from the C library that
+//! it is linked with anyway.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
@@ -94,7 +97,8 @@ fn named(head: &[u8]) -> Option<(char, u32)> {
 fn answer(mut asked: Asked, answered: &mut Vec<Answered>) {
     // The clock is read before the write: loopback delivers within that call.
     let service_ns = asked.read_at.elapsed().as_nanos();
-    let text = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 25\r\nconnection: close\r\n\r\n{service_ns:020}\nend\n");
+    let text = format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: \
+        25\r\nconnection: close\r\n\r\n{service_ns:020}\nend\n");
     let _ = asked.stream.write_all(text.as_bytes());
     answered.push(Answered { unix_us: asked.unix_us, service_ns, kind: asked.kind, number: asked.number });
 }

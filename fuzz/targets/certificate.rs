@@ -3,14 +3,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan_probe::{Expiring, Tls};
-use probity::outward::certificate::{Certificates, missing_issuer, names, subject, weakness};
-use probity::outward::net::Net;
-use probity::outward::tls::expiring;
-use probity::outward::trace::Trace;
+use probity::config::plan::probe::{Expiring, Tls};
+use probity::net::certificate::{Certificates, missing_issuer, names, subject, weakness};
+use probity::net::shared::Net;
+use probity::net::tls::expiring;
+use probity::net::trace::Trace;
 use rustls::pki_types::CertificateDer;
 
-/// The rest of the input, or what its DER head says; so that a chain is the concatenation of its certificates.
+/// The rest of the input, or what its DER head says; so that a chain is the concatenation of its
+/// certificates.
 fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     let length = match bytes {
         [0x30, 0x82, a, b, ..] => 4 + usize::from(u16::from_be_bytes([*a, *b])),

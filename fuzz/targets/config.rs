@@ -1,4 +1,5 @@
-//! Config text to a plan, and to contracts: never a panic, a refusal names a line, and what was accepted can be printed and used.
+//! Config text to a plan, and to contracts: never a panic, a refusal names a line, and what was
+//! accepted can be printed and used.
 
 #![no_main]
 

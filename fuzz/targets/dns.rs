@@ -5,15 +5,17 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan_probe::{Dns, Probe};
-use probity::outward::dns_message::{Wrong, answers, question, read};
-use probity::outward::probe::dns::judge;
-use probity::outward::trace::Trace;
+use probity::config::plan::probe::{Dns, Probe};
+use probity::net::dns_message::{Wrong, answers, question, read};
+use probity::kind::dns::judge;
+use probity::net::trace::Trace;
 use probity_fuzz::{choice, endpoint};
 
 const SPECS: [&str; 6] = [
-    "query = \"shop.example\"\ntype = \"A\"\nexpect = { any = \"^192\\\\.0\\\\.2\\\\.\", none = \"^127\", at_least = 1, authoritative = true }",
-    "query = \"shop.example\"\ntype = \"MX\"\nexpect = { all = \"mail\", rcode = [\"NOERROR\", \"NXDOMAIN\"] }",
+    "query = \"shop.example\"\ntype = \"A\"\nexpect = { any = \"^192\\\\.0\\\\.2\\\\.\", none \
+        = \"^127\", at_least = 1, authoritative = true }",
+    "query = \"shop.example\"\ntype = \"MX\"\nexpect = { all = \"mail\", rcode = \
+        [\"NOERROR\", \"NXDOMAIN\"] }",
     "query = \"shop.example\"\ntype = \"TXT\"\nexpect = { any = [\"v=spf1\", \"x\"] }",
     "query = \"example\"\ntype = \"SOA\"\nrecursion = false",
     "query = \"_x._tcp.shop.example\"\ntype = \"SRV\"\nexpect = { all = \".\" }",

@@ -12,12 +12,12 @@ use probity::judgement::rules::Rules;
 use probity::judgement::state::Judge;
 use probity::judgement::state_codec::{decode_with, encode_with};
 use probity::judgement::timeline::Span;
-use probity::outward::history::chain::{GENESIS, canonical, link};
-use probity::outward::history::checkpoint::{Signer, verify_signature};
-use probity::outward::history::retold::Retold;
-use probity::outward::history::schema;
-use probity::outward::history::tally::{tally_counts, tally_latency};
-use probity::outward::history::verify::{Against, verify};
+use probity::history::chain::{GENESIS, canonical, link};
+use probity::history::checkpoint::{Signer, verify_signature};
+use probity::history::retold::Retold;
+use probity::history::schema;
+use probity::history::tally::{tally_counts, tally_latency};
+use probity::history::verify::{Against, verify};
 use probity_fuzz::choice;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
@@ -75,7 +75,8 @@ fn instant(input: Input) -> u64 {
     }
 }
 
-/// A start: the judge as stored, then what it was told since. Damage is refused by seals before this; what is left is sane.
+/// A start: the judge as stored, then what it was told since. Damage is refused by seals before
+/// this; what is left is sane.
 fn replayed(bytes: &[u8]) {
     let (length, rest) = choice(bytes);
     let (stored, mark) = rest.split_at(length.min(rest.len()));
@@ -120,7 +121,8 @@ fn tally(bytes: &[u8]) {
     }
 }
 
-/// A line of JSON each, as they stand in a chain; then the tables that should follow from them (an empty history's).
+/// A line of JSON each, as they stand in a chain; then the tables that should follow from them (an
+/// empty history's).
 fn events(bytes: &[u8], stored: bool) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     EMPTY.with_borrow_mut(|(_, connection)| {
@@ -137,7 +139,8 @@ fn events(bytes: &[u8], stored: bool) {
                 assert_eq!(serde_json::from_str::<Map<String, Value>>(&body).map(|again| canonical(&again)).expect("JSON"), body);
                 head = link(&head, &body);
                 let row = params![k as i64 + 1, head.as_slice(), body, endpoint];
-                work.execute("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, ?2, ?3, ?4, '', 0)", row).expect("written");
+                work.execute("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, \
+                    ?2, ?3, ?4, '', 0)", row).expect("written");
             }
         }
         let _ = told.differs(&work, None).expect("readable");

@@ -1,26 +1,30 @@
-//! What a web server sends: heads, framing, bodies, codings, redirects, and the assertions over them; HTTP/1 and HTTP/2.
+//! What a web server sends: heads, framing, bodies, codings, redirects, and the assertions over
+//! them; HTTP/1 and HTTP/2.
 
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan_probe::{CrossOrigin, Http, Probe, Reading};
-use probity::outward::halt::Halt;
-use probity::outward::http1::{self, Ask, Keep, Response};
-use probity::outward::http2;
-use probity::outward::probe::coding;
-use probity::outward::probe::expect::{self, Seen, Verdicts};
-use probity::outward::probe::http::{followed, redirect_of};
-use probity::outward::probe::work::Awaited;
-use probity::outward::trace::Trace;
+use probity::config::plan::probe::{CrossOrigin, Http, Probe, Reading};
+use probity::net::halt::Halt;
+use probity::net::http1::{self, Ask, Keep, Response};
+use probity::net::http2;
+use probity::kind::coding;
+use probity::kind::expect::{self, Seen, Verdicts};
+use probity::kind::http::{followed, redirect_of};
+use probity::kind::work::Awaited;
+use probity::net::trace::Trace;
 use probity_fuzz::{Played, choice, endpoint, run};
 use url::Url;
 
-const HEAD: &str = "url = \"http://shop.example/a/b?c=d\"\nlimits = { body = \"64KiB\", decoded = \"256KiB\", header = \"8KiB\" }\n";
+const HEAD: &str = "url = \"http://shop.example/a/b?c=d\"\nlimits = { body = \"64KiB\", decoded \
+    = \"256KiB\", header = \"8KiB\" }\n";
 const BODY: &str =
-    "body = { contains = [\"ok\", \"ä\"], not_contains = \"error\", matches = \"(?i)^\\\\s*<html|^\\\\{|[[:^alpha:]]{3,}\", not_matches = \"(a+)+$\" }";
-const HEADERS: &str = "headers = { content-type = { matches = \"^text/\", not_matches = \"latin1\" }, server = false, etag = true, x = \"y\" }";
+    "body = { contains = [\"ok\", \"ä\"], not_contains = \"error\", matches \
+        = \"(?i)^\\\\s*<html|^\\\\{|[[:^alpha:]]{3,}\", not_matches = \"(a+)+$\" }";
+const HEADERS: &str = "headers = { content-type = { matches = \"^text/\", not_matches \
+    = \"latin1\" }, server = false, etag = true, x = \"y\" }";
 /// Each over what the server sent, and with whatever it may make fail.
 const JSON: [&str; 16] = [
     "body.status == 'ok'",
@@ -38,7 +42,8 @@ const JSON: [&str; 16] = [
     "has(body.a) ? body.a == 1 : !has(body.b)",
     "body.at > '2026-01-01T00:00:00Z' && body.at < body.to",
     "body.d * 3600 < body.to && body.list.exists_one(x, x == body.d) && body.at.endsWith('Z')",
-    "-body.a < 0 && !(body.flag) && body.a >= body.b && body.list == [1, 2.0, 'x'] && body.map == {'k': 1}",
+    "-body.a < 0 && !(body.flag) && body.a >= body.b && body.list == [1, 2.0, 'x'] && body.map == \
+        {'k': 1}",
 ];
 
 static SPECS: LazyLock<Vec<Arc<Http>>> = LazyLock::new(|| {
@@ -56,14 +61,14 @@ static URL: LazyLock<Url> = LazyLock::new(|| Url::parse("http://shop.example/a/b
 fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
     let reading = if bytes.len() % 2 == 0 { Reading::Lenient } else { Reading::Strict };
-    let ask = Ask { method, keep: Keep::Body, limits: &spec.limits, reading, budget: &probity::outward::budget::Budget::default() };
+    let ask = Ask { method, keep: Keep::Body, limits: &spec.limits, reading, budget: &probity::net::budget::Budget::default() };
     run(http1::exchange(&mut Played::new(bytes, step), &trace, b"", ask))
 }
 
 fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
     let request = http::Request::builder().uri("http://shop.example/").version(http::Version::HTTP_2).body(()).expect("a request");
-    let ask = Ask { method: "GET", keep: Keep::Body, limits: &spec.limits, reading: Reading::Lenient, budget: &probity::outward::budget::Budget::default() };
+    let ask = Ask { method: "GET", keep: Keep::Body, limits: &spec.limits, reading: Reading::Lenient, budget: &probity::net::budget::Budget::default() };
     run(http2::exchange(Played::new(bytes, step), &trace, request, None, ask)).map_err(|failure| match failure {
         http2::Failure::Halt(halt) | http2::Failure::Http11Required(halt) => halt,
     })

@@ -8,21 +8,21 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use libfuzzer_sys::fuzz_target;
-use probity::config::leaf::{parse_duration, show_duration};
+use probity::config::document::value::{parse_duration, show_duration};
 use probity::daemon::control::Desk;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
-use probity::expose::contracts::standings;
-use probity::expose::figures::NotSeen;
-use probity::expose::self_metrics::SelfMetrics;
-use probity::expose::listener::head;
-use probity::expose::server::{Gates, Site, parts, router};
+use probity::serve::contracts::standings;
+use probity::account::figures::NotSeen;
+use probity::serve::self_metrics::SelfMetrics;
+use probity::serve::listener::head;
+use probity::serve::server::{Gates, Site, parts, router};
 use probity::judgement::maintenance::Window;
 use probity::judgement::timeline::Span;
-use probity::outward::history::checkpoint::TermsKey;
-use probity::outward::history::schema;
-use probity::outward::history::writer::History;
-use probity::outward::notify::Deliveries;
+use probity::history::checkpoint::TermsKey;
+use probity::history::schema;
+use probity::history::writer::History;
+use probity::notify::Deliveries;
 use probity::words::{Name, format_utc, parse_utc};
 use probity_fuzz::{choice, plan, run};
 use serde_json::Value;
@@ -30,21 +30,27 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 
-const PLAN: &str = "[component.shop]\ncombine = \"parallel\"\n[[endpoint]]\nname = \"a\"\ncomponent = \"shop\"\nprobe.tcp = \"192.0.2.1:1\"\n\
+const PLAN: &str = "[component.shop]\ncombine = \"parallel\"\n[[endpoint]]\nname \
+    = \"a\"\ncomponent = \"shop\"\nprobe.tcp = \"192.0.2.1:1\"\n\
 [[endpoint]]\nname = \"b b\"\ncomponent = \"shop\"\nprobe.tcp = \"192.0.2.1:2\"\n\
-[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\nmaintenance = { notice = \"48h\", allowance = \"1h\" }\n";
+[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\nmaintenance = { notice = \"48h\", \
+allowance = \"1h\" }\n";
 
 /// Two endpoints with some past.
 const PAST: &str = "
-INSERT INTO endpoint VALUES (1, 'a', 'shop', 'tcp', 't', 1, 1), (2, 'b b', 'shop', 'tcp', 't', 1, 1);
+INSERT INTO endpoint VALUES (1, 'a', 'shop', 'tcp', 't', 1, 1), (2, 'b b', 'shop', 'tcp', 't', 1, \
+1);
 INSERT INTO clock VALUES (0, 0), (1793500000000, 86400000), (1793700000000, -50);
-INSERT INTO outage VALUES (3, 4, 1, 'timeout', 1793491300000, 1793491200000, 1793491100000, 1793491250000, 1793491500000, 1793491400000, 1793491600000),
-    (5, NULL, 2, 'reset', 1793600300000, 1793600200000, 1793600100000, 1793600250000, NULL, NULL, NULL);
+INSERT INTO outage VALUES (3, 4, 1, 'timeout', 1793491300000, 1793491200000, 1793491100000, \
+1793491250000, 1793491500000, 1793491400000, 1793491600000),
+    (5, NULL, 2, 'reset', 1793600300000, 1793600200000, 1793600100000, 1793600250000, NULL, NULL, \
+    NULL);
 INSERT INTO unknown VALUES (6, 1, 1793550000000, 1793550100000, 'late');
 INSERT INTO doubtful VALUES (7, 2, 1793550000000, 1793550100000);
 INSERT INTO proven VALUES (8, 1, 1793491260000, 1793491390000);
 INSERT INTO absent VALUES (9, 2, 1793540000000, 1793541000000);
-INSERT INTO correction VALUES (10, '{\"components\":[\"shop\"],\"from\":\"2026-11-02T00:00:00Z\",\"to\":\"2026-11-02T01:00:00Z\"}');
+INSERT INTO correction VALUES (10, \
+'{\"components\":[\"shop\"],\"from\":\"2026-11-02T00:00:00Z\",\"to\":\"2026-11-02T01:00:00Z\"}');
 INSERT INTO tally VALUES (1, 498000, x'7B7D');
 INSERT INTO checkpoint VALUES (2, '{\"seq\":2}');
 ";
@@ -83,7 +89,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         standings: Arc::new(Arc::new(judged).into()),
     };
     let (control, mut asked) = mpsc::unbounded_channel();
-    // Only pruning asks the writer, and a history that does not verify, as this one, is never pruned.
+    // Only pruning asks the writer, and a history that does not verify, as this one, is never
+    // pruned.
     let beside = tempfile::tempdir().expect("a directory");
     let (writer, _thread) = History::open(beside.path(), None).expect("a history").start(drop).expect("a writer");
     let desk = Desk { board, state_dir: directory.path().to_owned(), control, writer, reload: site.reload.clone(), terms: TermsKey::nobodys() };

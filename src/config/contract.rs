@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 use num_traits::{One, Zero};
 use toml::de::{DeTable, DeValue};
 
-use super::source::{Fault, Source, Surroundings};
-use super::walk::{Item, Layers, Section};
+use super::document::source::{Fault, Source, Surroundings};
+use super::document::tree::{Item, Layers, Section};
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::{Exact, decimal, plain, whole};
 use crate::judgement::zones;
@@ -80,7 +80,7 @@ pub(super) fn contracts(top: &Layers, declared: Option<&[&str]>) -> Contracts {
     let mut by_name: BTreeMap<Name, Vec<Contract>> = BTreeMap::new();
     for table in top.layers("sla").0 {
         for (id, span, item) in table.entries() {
-            let name = Name::new(id).ok().filter(|_| super::parts::is_id(id));
+            let name = Name::new(id).ok().filter(|_| super::document::common::is_id(id));
             if name.is_none() {
                 table.source.fault(&span, format!("`{}` cannot be a contract's id", id.escape_debug()), "Ids are made of a-z, 0-9, _ and -.");
             }
@@ -279,7 +279,7 @@ fn names(item: &Item, declared: Option<&[&str]>) -> Vec<Name> {
     for one in item.list() {
         let Some(name) = one.name() else { continue };
         if let Some(known) = declared.filter(|known| !known.contains(&name.as_str())) {
-            let advice = match super::walk::nearest(name.as_str(), known) {
+            let advice = match super::document::tree::nearest(name.as_str(), known) {
                 Some(near) => format!("Did you mean \"{near}\"?"),
                 None => format!("Declare it: [component.{name}], or name an endpoint that is a component of its own."),
             };
@@ -352,7 +352,7 @@ fn period_kind(item: &Item) -> Option<PeriodKind> {
         "calendar_quarter" => Some(PeriodKind::CalendarQuarter),
         "calendar_year" => Some(PeriodKind::CalendarYear),
         _ => {
-            let length = text.strip_prefix("rolling ").and_then(super::leaf::parse_duration).filter(|ms| (3_600_000..=YEAR_MS).contains(ms));
+            let length = text.strip_prefix("rolling ").and_then(super::document::value::parse_duration).filter(|ms| (3_600_000..=YEAR_MS).contains(ms));
             if length.is_none() {
                 item.fault(
                     format!("`{}` is no kind of period", text.escape_debug()),
@@ -419,7 +419,9 @@ fn down_rule(item: &Item) -> Option<DownIf> {
 
 fn min_outage(item: &Item) -> MinOutage {
     if matches!(item.value, DeValue::Table(_)) {
-        let Some(section) = item.section() else { return MinOutage::default() };
+        let Some(section) = item.section() else {
+            return MinOutage::default();
+        };
         let length = section.item("length").and_then(|i| i.duration(0, DAY_MS)).unwrap_or(0);
         let whole_minutes = section.item("count").and_then(|i| i.word(&[("whole", false), ("whole_minutes", true)])).unwrap_or(false);
         section.end();
@@ -498,7 +500,9 @@ fn tiers(item: &Item) -> Option<Vec<(Exact, Exact)>> {
             one.fault("a tier is a pair", "Write [\"99.99\", \"10\"]: below this percentage, this credit.");
             continue;
         };
-        let (Some(below), Some(percent)) = (percentage(below), number(percent)) else { continue };
+        let (Some(below), Some(percent)) = (percentage(below), number(percent)) else {
+            continue;
+        };
         if list.last().is_some_and(|(last, _)| below >= *last) {
             one.fault("the tiers do not descend", "Write them from the highest percentage to the lowest.");
         }

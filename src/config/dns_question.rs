@@ -1,7 +1,7 @@
 //! The words of DNS that a config uses: record types, names in presentation form, and the question that they make.
 //!
 //! Read once when a config is loaded, so that a probe sends bytes that are ready. Names follow RFC 1035, section 5.1: `\DDD` is
-//! decimal. Never the answer's side: `outward::dns_message` reads, `outward::dns_text` writes.
+//! decimal. Never the answer's side: `net::dns_message` reads, `net::dns_text` writes.
 
 use std::net::IpAddr;
 
@@ -145,7 +145,9 @@ pub fn name_to_wire(text: &str) -> Result<Vec<u8>, &'static str> {
             }
             b'\\' => escaped(&mut bytes)?,
             byte if byte.is_ascii() => byte,
-            _ => return Err("it has a character outside ASCII: write it in punycode, as in xn--bcher-kva.example"),
+            _ => {
+                return Err("it has a character outside ASCII: write it in punycode, as in xn--bcher-kva.example");
+            }
         };
         if wire.len() - label_at > 63 {
             return Err("it has a label longer than 63 bytes");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::leaf::show_duration;
+use super::document::value::show_duration;
 use super::plan::{Endpoint, LatencyMetrics, Plan};
 use crate::judgement::timeline::Combine;
 use crate::words::{Kind, Ms, people};

@@ -5,11 +5,11 @@
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
-use super::leaf::show_duration;
-use super::parts::{DAY_MS, socket_address};
-use super::secret::{MASK, Secret, secret};
-use super::source::Surroundings;
-use super::walk::{Item, Layers};
+use super::document::common::{DAY_MS, socket_address};
+use super::document::secret::{MASK, Secret, secret};
+use super::document::source::Surroundings;
+use super::document::tree::{Item, Layers};
+use super::document::value::show_duration;
 use crate::words::Ms;
 
 /// Default of `[listen] address`.

@@ -1,8 +1,8 @@
 //! What a probe does to the server that it asks, said by `probity check`: a connection that leaves without a word is counted by some
 //! servers, and a GET with a body is refused by some. docs/probes.md has the long form.
 
+use super::plan::probe::{DialogueStep, HttpVersion, Probe, is_of_connection};
 use super::plan::{Endpoint, Plan};
-use super::plan_probe::{DialogueStep, HttpVersion, Probe, is_of_connection};
 use super::usual_ports::{self, First};
 
 /// Servers by their usual port, with a dialogue that ends as their protocol wants it.
@@ -95,7 +95,9 @@ pub(super) fn notes(plan: &Plan) -> Vec<String> {
 
 /// One that is configured where HTTP/2 may be spoken.
 fn header_that_http_2_forbids(endpoint: &Endpoint) -> Option<&str> {
-    let Probe::Http { url, spec, .. } = &endpoint.probe else { return None };
+    let Probe::Http { url, spec, .. } = &endpoint.probe else {
+        return None;
+    };
     let may_speak_it = match spec.version {
         HttpVersion::Auto => url.scheme() == "https",
         HttpVersion::Http11 => false,
@@ -118,7 +120,9 @@ fn leaves(endpoint: &Endpoint, ports: &[u16]) -> bool {
 
 /// The protocol of a server that would never greet, where a dialogue begins with its greeting.
 fn waits_as_the_server_does(endpoint: &Endpoint) -> Option<&'static str> {
-    let Probe::Tcp { address, spec } = &endpoint.probe else { return None };
+    let Probe::Tcp { address, spec } = &endpoint.probe else {
+        return None;
+    };
     match (spec.dialogue.first(), usual_ports::usual(address.port)) {
         (Some(DialogueStep::Expect(_)), Some((protocol, First::Client | First::Tls))) => Some(protocol),
         _ => None,

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::walk::nearest;
+use super::document::tree::nearest;
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded, Timeline};
 use crate::judgement::timeline::Span;
 use crate::words::time::is_writable;
@@ -38,8 +38,12 @@ impl<'v> At<'v> {
 
     /// No keys but these, and notes.
     fn only(&self, known: &[&str]) -> Result<(), NoTimeline> {
-        let Some(object) = self.value.as_object() else { return wrong(&self.path, "this should be a JSON object") };
-        let Some(key) = object.keys().find(|key| !known.contains(&key.as_str()) && !key.starts_with("x_")) else { return Ok(()) };
+        let Some(object) = self.value.as_object() else {
+            return wrong(&self.path, "this should be a JSON object");
+        };
+        let Some(key) = object.keys().find(|key| !known.contains(&key.as_str()) && !key.starts_with("x_")) else {
+            return Ok(());
+        };
         let path = if self.path.is_empty() { "the timeline" } else { &self.path };
         let advice = nearest(key, known).map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
         wrong(path, format!("there is no key `{key}`; {advice} (a note of your own begins with x_)"))
@@ -54,8 +58,12 @@ impl<'v> At<'v> {
 
     /// The elements of a list; none when the field is missing.
     fn list(&self, key: &str) -> Result<Vec<At<'v>>, NoTimeline> {
-        let Some(at) = self.field(key) else { return Ok(Vec::new()) };
-        let Some(array) = at.value.as_array() else { return wrong(&at.path, "this should be a list") };
+        let Some(at) = self.field(key) else {
+            return Ok(Vec::new());
+        };
+        let Some(array) = at.value.as_array() else {
+            return wrong(&at.path, "this should be a list");
+        };
         Ok(array.iter().enumerate().map(|(k, value)| At { value, path: format!("{}[{k}]", at.path) }).collect())
     }
 
@@ -88,7 +96,9 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
     root.only(&["schema", "from", "to", "components", "maintenance"])?;
     let schema = match root.field("schema") {
         Some(s) if s.value == "probity-timeline/2" => Schema::Second,
-        Some(s) if s.value != "probity-timeline/1" => return wrong("schema", format!("{} is not \"probity-timeline/2\" or \"probity-timeline/1\"", s.value)),
+        Some(s) if s.value != "probity-timeline/1" => {
+            return wrong("schema", format!("{} is not \"probity-timeline/2\" or \"probity-timeline/1\"", s.value));
+        }
         _ => Schema::First,
     };
     let (from, to) = (root.optional_instant("from")?, root.optional_instant("to")?);
@@ -172,7 +182,9 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
             for p in at.list("probes")? {
                 p.only(&["at", "ok"])?;
                 let ok = p.required("ok")?;
-                let Some(flag) = ok.value.as_bool() else { return wrong(&ok.path, "this should be true or false") };
+                let Some(flag) = ok.value.as_bool() else {
+                    return wrong(&ok.path, "this should be true or false");
+                };
                 probes.push((p.required("at")?.instant()?, flag));
             }
             Some(probes)

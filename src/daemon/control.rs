@@ -16,11 +16,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::pruning::may_prune;
-use crate::config::build_maintenance::civil;
+use crate::account::figures::{self, called_now, sums_json};
+use crate::config::build::maintenance::civil;
 use crate::engine::board::Board;
 use crate::engine::drive::{Control, Request};
-use crate::expose::api;
-use crate::expose::figures::{called_now, sums_json};
+use crate::history::checkpoint::TermsKey;
+use crate::history::definitions::told;
+use crate::history::prune::prepare;
+use crate::history::schema;
+use crate::history::writer::Writer;
 use crate::judgement::maintenance::{Origin, Stored, Window};
 use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Announcement, Contract, PeriodKind};
@@ -28,14 +32,10 @@ use crate::judgement::sla::measure::windows;
 use crate::judgement::sla::record::{OPEN, Recorded, Timeline};
 use crate::judgement::timeline::{Span, Spans};
 use crate::judgement::zones;
-use crate::outward::apart;
-use crate::outward::clock::Clock;
-use crate::outward::history::checkpoint::TermsKey;
-use crate::outward::history::definitions::told;
-use crate::outward::history::prune::prepare;
-use crate::outward::history::schema;
-use crate::outward::history::writer::Writer;
-use crate::outward::sys;
+use crate::net::apart;
+use crate::net::clock::Clock;
+use crate::net::sys;
+use crate::serve::api;
 use crate::words::{Name, UtcMs, format_utc, parse_utc};
 
 /// The socket's name in the state directory.
@@ -179,7 +179,7 @@ impl Desk {
         let (board, directory) = (self.board.clone(), self.state_dir.clone());
         let found = apart::run(move || {
             let connection = schema::open_to_read(&directory)?;
-            called_now(&connection, &api::parts_of(&connection, &board)?, &unknown)
+            called_now(&connection, &figures::parts_of(&connection, &board)?, &unknown)
         });
         found.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
     }
@@ -386,7 +386,7 @@ fn admission(contract: &Contract, of: &Membership, all: &[Stored], fresh: &Store
         all if all == occurrence.length() => told(true, None),
         0 if is_late => told(false, Some("it is announced later than the contract's notice before it begins".to_owned())),
         0 => told(false, Some("the allowance of its period is used up by other windows, or they cover it".to_owned())),
-        part => told(true, Some(format!("only {} of it fit the allowance of a period", crate::config::leaf::show_duration(part)))),
+        part => told(true, Some(format!("only {} of it fit the allowance of a period", crate::config::document::value::show_duration(part)))),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::config::{Plan, print, print_contract};
+use crate::config::{Plan, print};
 use crate::engine::recorder::definitions::Definitions;
-use crate::expose::report::combine_text;
-use crate::expose::report::terms::terms_of_all;
+use crate::history::chain::{hex, sha256};
+use crate::history::checkpoint::TermsKey;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::Contract;
-use crate::outward::history::chain::{hex, sha256};
-use crate::outward::history::checkpoint::TermsKey;
+use crate::report::combine_text;
+use crate::report::terms::terms_of_all;
 use crate::words::{Name, UtcMs};
 
 /// The definitions of a plan, as of today. Terms are committed to with a key that whoever signs reports has as well.
@@ -18,7 +18,7 @@ pub fn definitions(plan: &Plan, key: &TermsKey, now: UtcMs) -> Definitions {
         plan.components.iter().map(|(id, c)| (id.to_string(), json!({"combine": combine_text(c.combine), "in_service_from_ms": c.in_service_from})));
     let all = terms_of_all(&plan.contracts);
     let mut text = String::new();
-    print_contract::contracts(&mut text, &plan.contracts);
+    print::contract::contracts(&mut text, &plan.contracts);
     // A version that is not in force yet judges no period that has begun: it is no other terms of a report until then.
     let is_in_force = |contract: &Contract| contract.valid_from.is_none_or(|from| from <= day_of(now, &contract.zone));
     let in_force = all.iter().filter(|(contract, ..)| is_in_force(contract));

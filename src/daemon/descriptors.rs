@@ -1,11 +1,11 @@
 //! Who gets how many of the process's descriptors: the daemon itself, then probing, then the listener.
 
 use crate::config::Plan;
+use crate::config::document::zone;
 use crate::config::plan::Endpoint;
-use crate::config::plan_probe::Probe;
-use crate::config::zone;
+use crate::config::plan::probe::Probe;
 use crate::engine::scheduler::Limits;
-use crate::outward::sys;
+use crate::net::sys;
 
 /// What the daemon itself needs: database, timers, notifications, the listener and its first clients.
 const OWN: usize = 40;

@@ -1,9 +1,7 @@
-//! Floor 6: the wiring of the daemon, and the command line.
+//! The daemon: start, run, reload, control socket, and the files and the clock that probes rest on.
 
-pub mod cli;
 pub mod control;
 mod definitions;
-pub mod demo;
 mod descriptors;
 pub mod early;
 pub mod exit;

@@ -5,11 +5,11 @@
 
 use jiff::tz::TimeZone;
 
-use crate::expose::report::ruling::Books;
+use crate::history::checkpoint::TermsKey;
+use crate::history::definitions::Told;
 use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Contracts, PeriodKind};
-use crate::outward::history::checkpoint::TermsKey;
-use crate::outward::history::definitions::Told;
+use crate::report::ruling::Books;
 use crate::words::{UtcMs, format_utc};
 
 /// Refuses an instant inside a period that has not ended, with the latest one that is allowed.
@@ -31,7 +31,7 @@ pub fn may_prune(before: UtcMs, contracts: &Contracts, told: &Told, key: &TermsK
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expose::report::ruling::read;
+    use crate::report::ruling::read;
     use crate::words::parse_utc;
 
     fn at(text: &str) -> UtcMs {

@@ -15,11 +15,11 @@ use crate::config::Plan;
 use crate::config::plan::Endpoint;
 use crate::engine::board::{Board, Entry};
 use crate::engine::drive::{Control, NewPlan, ReloadSummary};
-use crate::outward::apart;
-use crate::outward::clock::Clock;
-use crate::outward::guarded;
-use crate::outward::history::checkpoint::TermsKey;
-use crate::outward::history::writer::Writer;
+use crate::history::checkpoint::TermsKey;
+use crate::history::writer::Writer;
+use crate::net::apart;
+use crate::net::clock::Clock;
+use crate::net::guarded;
 use crate::words::Name;
 
 /// What a reload needs.

@@ -18,26 +18,28 @@ use super::reload::Reloader;
 use super::start::{self, StartError};
 use super::streams::say_error;
 use super::surroundings::{self, Surroundings};
+use crate::account::figures::NotSeen;
 use crate::config::Plan;
-use crate::config::plan_probe::Probe;
+use crate::config::plan::probe::Probe;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
-use crate::expose::by_component;
-use crate::expose::contracts::{Standings, standings};
-use crate::expose::figures::NotSeen;
-use crate::expose::listener::{self, Door};
-use crate::expose::self_metrics::SelfMetrics;
-use crate::expose::server::{Gates, Site, makes_progress, router};
-use crate::outward::apart;
-use crate::outward::authorities::Authorities;
-use crate::outward::clock::{Clock, NS_PER_MS};
-use crate::outward::clock_trust::ClockTrust;
-use crate::outward::history::checkpoint::TermsKey;
-use crate::outward::history::writer::Progress;
-use crate::outward::history::{backup, schema};
-use crate::outward::notify::Deliveries;
-use crate::outward::probe::icmp;
-use crate::outward::{confine, deadman, guarded, notify};
+use crate::history::checkpoint::TermsKey;
+use crate::history::writer::Progress;
+use crate::history::{backup, schema};
+use crate::net::apart;
+use crate::net::authorities::Authorities;
+use crate::net::clock::{Clock, NS_PER_MS};
+use crate::net::clock_trust::ClockTrust;
+use crate::net::echo;
+use crate::net::{confine, guarded};
+use crate::notify;
+use crate::notify::Deliveries;
+use crate::notify::deadman;
+use crate::serve::by_component;
+use crate::serve::contracts::{Standings, standings};
+use crate::serve::listener::{self, Door};
+use crate::serve::self_metrics::SelfMetrics;
+use crate::serve::server::{Gates, Site, makes_progress, router};
 
 /// How old the contracts' figures on metrics and page may be.
 const JUDGE_EVERY: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ pub type Ending = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 /// Runs the daemon of a config file until a signal ends it.
 pub fn run(config: &Path) -> Exit {
     // Before the first secret is read.
-    crate::outward::sys::close_memory();
+    crate::net::sys::close_memory();
     let plan = match start::read_config(config) {
         Ok(plan) => plan,
         Err(faults) => {
@@ -167,7 +169,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
 /// What a person should know before it costs anything.
 fn warn_about(plan: &Plan) {
     if plan.endpoints.iter().any(|e| matches!(e.probe, Probe::Icmp { .. }))
-        && let Err(why) = icmp::permitted()
+        && let Err(why) = echo::permitted()
     {
         tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give CAP_NET_RAW or set net.ipv4.ping_group_range");
     }
@@ -345,7 +347,9 @@ async fn backups(board: Arc<Board>, state_dir: PathBuf) {
     let mut again_at = None;
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let Some(plan) = board.plan.load().history.backup.clone() else { continue };
+        let Some(plan) = board.plan.load().history.backup.clone() else {
+            continue;
+        };
         let now_ns = Clock::Real.boot_ns();
         if again_at.map_or(now_ns.saturating_sub(last) < plan.every * NS_PER_MS, |at| now_ns < at) {
             continue;

@@ -18,19 +18,19 @@ use crate::engine::judged::contradicts;
 use crate::engine::recorder::Recorder;
 use crate::engine::recorder::definitions::Definitions;
 use crate::engine::replay::judges;
-use crate::expose::listener::bind;
+use crate::history::checkpoint::TermsKey;
+use crate::history::registry::Registered;
+use crate::history::restore::Restored;
+use crate::history::schema::FORMAT;
+use crate::history::writer::History;
+use crate::history::{EventDraft, HistoryError, Projection, Registration};
 use crate::judgement::latency::hour_of;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::zones;
-use crate::outward::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
-use crate::outward::config_files::Files;
-use crate::outward::history::checkpoint::TermsKey;
-use crate::outward::history::registry::Registered;
-use crate::outward::history::restore::Restored;
-use crate::outward::history::schema::FORMAT;
-use crate::outward::history::writer::History;
-use crate::outward::history::{EventDraft, HistoryError, Projection, Registration};
+use crate::net::clock::{Clock, NS_PER_MS, Reading, TimelineClock};
+use crate::net::config_files::Files;
+use crate::serve::listener::bind;
 use crate::words::UtcMs;
 
 /// Why a daemon does not start.
@@ -183,7 +183,9 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let arrivals = arrivals(&plan.endpoints, registered, &mut judges);
     let mut parked = HashMap::new();
     for (name, endpoint) in &restored.endpoints {
-        let Some((cadence, judge)) = judges.remove(&endpoint.id) else { continue };
+        let Some((cadence, judge)) = judges.remove(&endpoint.id) else {
+            continue;
+        };
         let judge = if endpoint.in_service {
             recorder.leave_foreign(endpoint.id, name.clone(), &cadence, judge, now)
         } else {

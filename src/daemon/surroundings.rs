@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use crate::config::Plan;
 use crate::config::plan::ClockChoice;
-use crate::config::plan_probe::{CaFile, Probe, Tls, Verify};
+use crate::config::plan::probe::{CaFile, Probe, Tls, Verify};
 use crate::engine::board::Board;
-use crate::outward::apart;
-use crate::outward::authorities::Authorities;
-use crate::outward::clock_trust::ClockTrust;
-use crate::outward::own_calls;
-use crate::outward::sys::KernelSync;
+use crate::net::apart;
+use crate::net::authorities::Authorities;
+use crate::net::clock_trust::ClockTrust;
+use crate::net::own_calls;
+use crate::net::sys::KernelSync;
 
 /// How often files and clock are looked at.
 const EVERY: Duration = Duration::from_secs(5);

@@ -237,7 +237,9 @@ impl Board {
 
     /// Changes a view for good; false when a reader holds it and the engine should come back.
     pub fn change(&self, entry: &Entry, change: impl FnOnce(&mut View)) -> bool {
-        let Some(mut view) = entry.try_view() else { return false };
+        let Some(mut view) = entry.try_view() else {
+            return false;
+        };
         if self.picture_count.load(Ordering::Acquire) == 0 {
             change(&mut view);
             return true;

@@ -28,17 +28,17 @@ use super::recorder::definitions::Definitions;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
+use crate::history::writer::{Progress, Writer};
+use crate::history::{Registration, Stamp};
 use crate::judgement::maintenance::Window;
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::state::Judge;
-use crate::outward::authorities::Authorities;
-use crate::outward::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
-use crate::outward::clock_trust::ClockTrust;
-use crate::outward::history::writer::{Progress, Writer};
-use crate::outward::history::{Registration, Stamp};
-use crate::outward::net::Net;
-use crate::outward::probe::{self, Report};
-use crate::outward::resolve::Paths;
+use crate::kind::{self, Report};
+use crate::net::authorities::Authorities;
+use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
+use crate::net::clock_trust::ClockTrust;
+use crate::net::resolve::Paths;
+use crate::net::shared::Net;
 use crate::words::{Digest, Ms, Name, Occasion, Outcome, PhaseTimes, Reason, UtcMs};
 
 /// The longest time between two turns of the driver.
@@ -377,7 +377,7 @@ impl Driver {
         let (clock, timeline) = (self.clock.clone(), self.timeline);
         let start = self.now_ms();
         let task = tokio::task::spawn_local(async move {
-            let report = Guarded(Box::pin(probe::run(&net, &target))).await;
+            let report = Guarded(Box::pin(kind::run(&net, &target))).await;
             let ended_ns = timeline.ns(clock.boot_ns());
             let _ = reports.send(Finished::Probe(Done { endpoint, seq, due_ns, occasion, report, ended_ns }));
         });
@@ -394,11 +394,13 @@ impl Driver {
 
     /// Asks all witnesses at once when a round of them is due.
     fn ask_witnesses(&mut self) {
-        let Some(round) = self.recorder.begin_round(self.now_ms()) else { return };
+        let Some(round) = self.recorder.begin_round(self.now_ms()) else {
+            return;
+        };
         for (witness, endpoint) in self.board.plan.load().witness.endpoints.iter().cloned().enumerate() {
             let (net, reports) = (self.net.clone(), self.reports.clone());
             tokio::task::spawn_local(async move {
-                let report = Guarded(Box::pin(probe::run(&net, &endpoint))).await;
+                let report = Guarded(Box::pin(kind::run(&net, &endpoint))).await;
                 let _ = reports.send(Finished::Witness { round, witness, outcome: report.outcome });
             });
         }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::history::{EventDraft, Projection};
 use crate::judgement::rules::Cadence;
 use crate::judgement::state::Change;
-use crate::outward::history::{EventDraft, Projection};
 use crate::words::{Ms, Name, UtcMs, format_utc};
 
 /// The event of a change, if it is one that the history keeps.

@@ -10,12 +10,12 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
 use super::replay::judges;
+use crate::history::HistoryError;
+use crate::history::prune::Stub;
+use crate::history::read::{newest_checkpoint, outages_of, windows};
+use crate::history::restore::restore;
 use crate::judgement::state::Judge;
 use crate::judgement::timeline::{Span, Spans, known_down};
-use crate::outward::history::HistoryError;
-use crate::outward::history::prune::Stub;
-use crate::outward::history::read::{newest_checkpoint, outages_of, windows};
-use crate::outward::history::restore::restore;
 use crate::words::{Ms, parse_utc};
 
 /// A signature follows within an hour, and with the next commit.
@@ -49,7 +49,9 @@ pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
     let mut names: Vec<_> = restored.endpoints.iter().collect();
     names.sort_by_key(|(name, _)| name.as_str());
     for (name, endpoint) in names {
-        let Some((_, judge)) = judges.get(&endpoint.id) else { continue };
+        let Some((_, judge)) = judges.get(&endpoint.id) else {
+            continue;
+        };
         let why = contradicts(judge).map_or_else(|| told.parts_from(connection, endpoint.id, judge), |why| Ok(Some(why)))?;
         let ahead = restored.last.as_ref().is_some_and(|last| judge.ledger().watermark > last.timeline_ms);
         let why = why.or_else(|| ahead.then(|| "it is settled beyond the last mark".to_owned()));
@@ -89,7 +91,9 @@ impl Told {
 
     /// Where a judge's sums part from those of the events.
     fn parts_from(&self, connection: &Connection, id: i64, judge: &Judge) -> Result<Option<String>, HistoryError> {
-        let Some(first) = judge.first_start() else { return Ok(None) };
+        let Some(first) = judge.first_start() else {
+            return Ok(None);
+        };
         if let Some(added) = self.added.get(&id).filter(|added| **added != first) {
             return Ok(Some(format!("it was taken into service at {added} ms, and counts from {first} ms")));
         }

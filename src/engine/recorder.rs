@@ -29,15 +29,15 @@ use super::board::{Board, Entry, Settled};
 use super::events;
 use super::inputs::{Input, InputLog};
 use super::witness::Witnesses;
-use crate::config::mask::Mask;
+use crate::config::document::secret::mask::Mask;
 use crate::config::plan::{Endpoint, Metrics, Notify};
+use crate::history::{EventDraft, Posting, Registration, Service};
 use crate::judgement::latency::LastHour;
 use crate::judgement::loss::Standing;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
-use crate::outward::history::{EventDraft, Posting, Registration, Service};
-use crate::outward::probe::Report;
+use crate::kind::Report;
 use crate::words::{Cause, Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
@@ -428,7 +428,9 @@ impl Recorder {
     fn advance(&mut self, index: usize, now: Ms, wanted: &mut Vec<Reprobe>) {
         loop {
             let course = &self.courses[index];
-            let Some((seq, happening)) = course.early.first().filter(|(s, _)| *s == course.expected) else { break };
+            let Some((seq, happening)) = course.early.first().filter(|(s, _)| *s == course.expected) else {
+                break;
+            };
             if self.is_held(course, *seq, happening) {
                 self.held.insert(index);
                 break;
@@ -565,20 +567,20 @@ fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::document::secret::Secret;
     use crate::config::plan::NotifyOn;
-    use crate::config::secret::Secret;
+    use crate::history::Stamp;
+    use crate::history::outbox::{self, Fate};
+    use crate::history::schema::open_to_read;
+    use crate::history::writer::{History, Writer};
     use crate::judgement::maintenance::Window;
-    use crate::outward::history::Stamp;
-    use crate::outward::history::outbox::{self, Fate};
-    use crate::outward::history::schema::open_to_read;
-    use crate::outward::history::writer::{History, Writer};
 
     /// Of one endpoint, in service since 1 ms.
     pub(super) fn recorder(interval: &str) -> Recorder {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("c.toml");
         std::fs::write(&path, format!("[[endpoint]]\nname = \"e\"\ninterval = \"{interval}\"\nprobe.tcp = \"127.0.0.1:1\"\n")).expect("written");
-        let plan = Arc::new(crate::config::load(&path, &crate::outward::config_files::Files).expect("a plan"));
+        let plan = Arc::new(crate::config::load(&path, &crate::net::config_files::Files).expect("a plan"));
         let mut recorder = Recorder::new(Arc::new(Board::new(plan.clone())), 0, 0, 1);
         let endpoint = plan.endpoints[0].clone();
         let digest = endpoint.digest;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use super::inputs;
 use super::recorder::windows::windows_of;
+use crate::history::HistoryError;
+use crate::history::restore::Restored;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
 use crate::judgement::state_codec::decode_with;
-use crate::outward::history::HistoryError;
-use crate::outward::history::restore::Restored;
 
 /// Cadence and judge of each endpoint by its number in the history, exactly as they were at the last mark.
 ///

@@ -299,7 +299,9 @@ impl Scheduler {
             if self.in_flight >= self.limits.total {
                 return;
             }
-            let Some(wish) = self.waiting_again.pop_front() else { break };
+            let Some(wish) = self.waiting_again.pop_front() else {
+                break;
+            };
             let entry = &mut self.entries[wish.endpoint];
             entry.is_waiting_again = false;
             if entry.in_service && entry.in_flight < entry.rules.overlap {
@@ -310,7 +312,9 @@ impl Scheduler {
             if self.in_flight >= self.limits.total {
                 return;
             }
-            let Some(wish) = self.waiting.pop_front() else { break };
+            let Some(wish) = self.waiting.pop_front() else {
+                break;
+            };
             let entry = &self.entries[wish.endpoint];
             if wish.until_ns <= now_ns || entry.in_flight >= entry.rules.overlap {
                 self.expire(wish, out);

@@ -17,13 +17,13 @@ use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::{Endpoint, Plan};
+use crate::history::{Batch, Projection, Stamp};
 use crate::judgement::rules::Cadence;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::judgement::state_codec::{decode_with, encode_with};
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
-use crate::outward::history::{Batch, Projection, Stamp};
-use crate::outward::probe::Report;
+use crate::kind::Report;
 use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes, Reason};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -330,7 +330,9 @@ impl Simulation<'_> {
     }
 
     fn land(&mut self) {
-        let Some(Reverse(flight)) = self.flying.pop() else { return };
+        let Some(Reverse(flight)) = self.flying.pop() else {
+            return;
+        };
         let Flight { end_ns, endpoint, seq, start_ns, fails, slot, .. } = flight;
         self.note_loss(&flight);
         self.scheduler.ended(endpoint);
@@ -385,7 +387,9 @@ impl Simulation<'_> {
             self.hash.update(event.kind.as_bytes());
             self.hash.update(event.at.to_le_bytes());
             self.hash.update(serde_json::to_string(&event.body).unwrap_or_default().as_bytes());
-            let Some((id, _)) = &event.endpoint else { continue };
+            let Some((id, _)) = &event.endpoint else {
+                continue;
+            };
             let tables = &mut self.tables[*id as usize - 1];
             let span = |from: Ms, to: Ms| Span::new(from as i64, to as i64);
             match &event.projection {

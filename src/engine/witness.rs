@@ -142,14 +142,20 @@ impl Witnesses {
             Outcome::Down { .. } | Outcome::Unmeasured { .. } => Standing::Silent,
         };
         let quorum = self.quorum;
-        let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else { return Heard::Nothing };
-        let Some(slot) = round.standings.get_mut(witness) else { return Heard::Nothing };
+        let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else {
+            return Heard::Nothing;
+        };
+        let Some(slot) = round.standings.get_mut(witness) else {
+            return Heard::Nothing;
+        };
         *slot = Some(standing);
         self.latest[witness] = Some(standing);
         if round.decided.is_some() {
             return Heard::Nothing;
         }
-        let Some(vouched) = decided(&round.standings, quorum) else { return Heard::Nothing };
+        let Some(vouched) = decided(&round.standings, quorum) else {
+            return Heard::Nothing;
+        };
         round.decided = Some(vouched);
         // Where none can be measured the rule is off, and no quorum is met or missed.
         let is_off = round.standings.iter().all(|s| *s == Some(Standing::LeftOut));

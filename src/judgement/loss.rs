@@ -42,7 +42,9 @@ impl Judge {
     /// The record lacks what became final since `before`: that time becomes unknown (`history`) up to the watermark, and the changes are
     /// what the record needs to go on from there, but for the end of an outage that is over and the begin of one that is open.
     pub fn lose_since(&mut self, before: &Standing, out: &mut Vec<Change>) {
-        let Some(first) = self.first_start else { return };
+        let Some(first) = self.first_start else {
+            return;
+        };
         let to = self.ledger.watermark;
         let mut ledger = before.ledger.clone();
         ledger.share_windows(&self.ledger);

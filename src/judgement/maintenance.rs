@@ -87,7 +87,9 @@ impl Window {
             if self.every.contains(&day.weekday()) {
                 list.extend(Some(at(day.to_datetime(self.start.time()))).filter(|s| s.cut(within).is_some()));
             }
-            let Ok(next) = day.checked_add(1.day()) else { break };
+            let Ok(next) = day.checked_add(1.day()) else {
+                break;
+            };
             day = next;
         }
         list

@@ -383,7 +383,9 @@ impl Judge {
     /// endpoint down when it started, so the estimate lies in the middle between the last success and that start.
     fn confirm(&mut self, rules: &Rules, confirmed_at: Ms, out: &mut Vec<Change>) {
         let pending = std::mem::take(&mut self.pending);
-        let Some(first) = pending.first().copied() else { return };
+        let Some(first) = pending.first().copied() else {
+            return;
+        };
         let earliest = self.last.map(|v| v.start).or(self.unknown_from).or(self.first_start).unwrap_or(first.vouch.start);
         self.slots.failure += pending.iter().filter(|p| p.slot).count() as u64;
         let mut from = first.vouch.start;
@@ -426,7 +428,9 @@ impl Judge {
     /// The pending successes end the outage, at the first of them.
     fn release_up_within(&mut self, rules: &Rules, out: &mut Vec<Change>) {
         let successes = std::mem::take(&mut self.pending);
-        let Some((first, rest)) = successes.split_first() else { return };
+        let Some((first, rest)) = successes.split_first() else {
+            return;
+        };
         let later = std::mem::take(&mut self.notes);
         let last_failure = self.last.map_or(first.vouch.start, |v| v.start);
         let unknown_since = self.unknown_from;

@@ -225,7 +225,9 @@ impl Record {
 
     /// Cut to a period. Where a clock that was set back repeats an interval, it counts once: down before unknown before up.
     pub fn timeline(&self, period: Span) -> Timeline {
-        let Some(from) = self.from else { return Timeline::default() };
+        let Some(from) = self.from else {
+            return Timeline::default();
+        };
         let absent = self.away();
         let served = Spans::new(vec![Span::new(from, self.settled)]).minus(&absent);
         let covered = served.cut(period);

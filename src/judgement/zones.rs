@@ -1,7 +1,7 @@
 //! Which copy of the IANA time zone database counts: the one that comes with the program, or the system's.
 //!
 //! One process uses one copy, chosen before the first zone is looked up: a period that is a month by one release and an hour more by
-//! another is two figures. Nothing here looks for the system's copy; `outward::zone_data` does.
+//! another is two figures. Nothing here looks for the system's copy; `net::zone_data` does.
 
 use std::sync::{Arc, OnceLock};
 

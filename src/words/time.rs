@@ -2,7 +2,7 @@
 //!
 //! [`Ms`] is a length, or an instant of the daemon's own timeline: milliseconds that run with CLOCK_BOOTTIME and are
 //! carried over restarts and reboots by the history, so that they never go back. [`UtcMs`] is a calendar label.
-//! Nothing here reads a clock; `outward::clock` does.
+//! Nothing here reads a clock; `net::clock` does.
 
 /// Milliseconds of the daemon's timeline (an instant) or a length in milliseconds.
 pub type Ms = u64;
@@ -23,7 +23,9 @@ const WRITABLE: std::ops::RangeInclusive<UtcMs> = -62_167_219_200_000..=253_402_
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, as RFC 9110, section 5.6.7 has it.
 pub fn http_date(at: UtcMs) -> String {
-    let Ok(instant) = jiff::Timestamp::from_millisecond(at) else { return String::new() };
+    let Ok(instant) = jiff::Timestamp::from_millisecond(at) else {
+        return String::new();
+    };
     instant.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 

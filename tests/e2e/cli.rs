@@ -55,7 +55,9 @@ fn fits(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
     for (key, inner) in value.as_object().into_iter().flatten() {
         match (schema["properties"].get(key), schema.get("additionalProperties")) {
             (Some(property), _) => fits(inner, property, &format!("{path}.{key}"))?,
-            (None, Some(Value::Bool(false))) => return Err(format!("{path}: {key} is not in the schema")),
+            (None, Some(Value::Bool(false))) => {
+                return Err(format!("{path}: {key} is not in the schema"));
+            }
             (None, Some(more @ Value::Object(_))) => fits(inner, more, &format!("{path}.{key}"))?,
             (None, _) => {}
         }

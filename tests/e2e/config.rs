@@ -271,7 +271,7 @@ fn no_fault_shows_a_secret_or_a_control_character() {
 fn numbers_in_other_digits_mean_what_they_say() {
     let plan =
         super::serve::plan("[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = 0o311\nprobe.http.limits.body = 0x20\n");
-    let probity::config::plan_probe::Probe::Http { spec, .. } = &plan.endpoints[0].probe else { panic!("no http") };
+    let probity::config::plan::probe::Probe::Http { spec, .. } = &plan.endpoints[0].probe else { panic!("no http") };
     assert_eq!((spec.expect.status.0.as_slice(), spec.limits.body), ([(201, 201)].as_slice(), 32));
 }
 

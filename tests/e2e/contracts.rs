@@ -123,7 +123,7 @@ fn raw_results_of_one_component_do_not_stretch_anothers() {
 }
 
 /// A daemon that has seen an outage and a component of two, its report, and its events.
-async fn reported(directory: &std::path::Path) -> (Value, String, probity::outward::history::checkpoint::Signer) {
+async fn reported(directory: &std::path::Path) -> (Value, String, probity::history::checkpoint::Signer) {
     let web = answering(ok("", b"")).await;
     let text = format!(
         "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n[component.shop]\ntitle = \"Shop\"\n[[endpoint]]\nname = \"db\"\ncomponent = \"shop\"\nprobe.tcp = \"127.0.0.1:{}\"\n[[endpoint]]\nname = \"web\"\ncomponent = \"shop\"\nprobe.http = \"http://127.0.0.1:{web}/\"\n[sla.s]\nobjective = \"99.999\"\ncomponents = [\"shop\"]\nfee = \"1000.00\"\ncurrency = \"EUR\"\n[sla.s.credit]\nmodel = \"linear\"\nstep = \"1\"\nper_step = \"10\"\nrounding = \"pro_rata\"\n",
@@ -158,11 +158,11 @@ async fn reported(directory: &std::path::Path) -> (Value, String, probity::outwa
         .replace("title = \"Shop\"", "title = \"Shop\"\ncombine = \"parallel\"");
     std::fs::write(&config, edited).expect("written");
     let config = config.to_str().expect("UTF-8");
-    let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+    let month = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7].to_owned();
     let output = probity(&["sla", "report", "--config", config, "--period", &month, "--provisional"]);
     let state = directory.join("state");
     let events = probity(&["export", "journal", "--state-dir", state.to_str().expect("UTF-8")]).stdout;
-    let signer = probity::outward::history::checkpoint::Signer::kept(&state).expect("a key");
+    let signer = probity::history::checkpoint::Signer::kept(&state).expect("a key");
     (checked(&output.stdout), written(directory, "journal.jsonl", &String::from_utf8_lossy(&events)), signer)
 }
 
@@ -219,7 +219,7 @@ async fn whatever_a_report_rests_on_follows_from_the_events_too() {
         assert!(code == Some(1) && said.contains(place), "{place}: {said}");
     }
     // A report by another hand does not stand against a checkpoint of before.
-    let mine = probity::outward::history::checkpoint::Signer::from_hex(&"77".repeat(32)).expect("a key");
+    let mine = probity::history::checkpoint::Signer::from_hex(&"77".repeat(32)).expect("a key");
     let outside = written(directory.path(), "outside.json", &report["events"]["checkpoint"].to_string());
     assert_eq!(verified(&report, &["--since", &outside]).0, Some(0));
     let mut foreign = report.clone();
@@ -313,12 +313,12 @@ async fn a_report_that_was_issued_while_events_waited_for_the_disk_verifies_late
     let recorded = |d: Value| d["recorded"] == true;
     daemon.until(|d| async move { recorded(d.json("/api/v1/endpoints").await) }).await;
     let state = directory.path().join("state");
-    let other = rusqlite::Connection::open(state.join(probity::outward::history::schema::FILE)).expect("opened");
+    let other = rusqlite::Connection::open(state.join(probity::history::schema::FILE)).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("nobody else can write now");
     switch.set(500);
     daemon.until_state("web", "down").await;
-    let down = probity::outward::clock::Clock::Real.read().utc_ms;
-    daemon.until(|_| async move { probity::outward::clock::Clock::Real.read().utc_ms > down + 6000 }).await;
+    let down = probity::net::clock::Clock::Real.read().utc_ms;
+    daemon.until(|_| async move { probity::net::clock::Clock::Real.read().utc_ms > down + 6000 }).await;
     let config = directory.path().join("probity.toml");
     let config = config.to_str().expect("UTF-8");
     let report = || checked(&probity(&["sla", "report", "--config", config, "--period", &super::makeup::month(), "--provisional"]).stdout);
@@ -328,7 +328,7 @@ async fn a_report_that_was_issued_while_events_waited_for_the_disk_verifies_late
     let events = || String::from_utf8(probity(&["export", "journal", "--state-dir", path]).stdout).expect("UTF-8");
     daemon.until(|_| async move { events().contains("\"kind\":\"recorded_late\"") }).await;
     let journal = written(directory.path(), "journal.jsonl", &events());
-    let signer = probity::outward::history::checkpoint::Signer::kept(&state).expect("a key");
+    let signer = probity::history::checkpoint::Signer::kept(&state).expect("a key");
     let verified = |value: &Value| {
         let signed = signer.signed(value.as_object().expect("an object").clone());
         let path = written(directory.path(), "report.json", &signed.to_string());
@@ -341,7 +341,7 @@ async fn a_report_that_was_issued_while_events_waited_for_the_disk_verifies_late
     // The same, as if it was issued once all of it was written.
     let mut late = meanwhile.clone();
     daemon.until(|_| async move { report()["outages"] != json!([]) }).await;
-    late["issued_at"] = json!(probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 6000));
+    late["issued_at"] = json!(probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + 6000));
     let (code, said) = verified(&late);
     assert!(code == Some(1) && said.contains("the report leaves it out"), "{said}");
 }

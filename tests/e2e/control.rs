@@ -9,8 +9,8 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, RecordType};
 use probity::config::Endpoint;
-use probity::outward::net::Net;
-use probity::outward::probe::{Report, run};
+use probity::kind::{Report, run};
+use probity::net::shared::Net;
 use probity::words::{Cause, Reason};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UdpSocket;
@@ -103,7 +103,9 @@ async fn a_resolver_that_lost_its_way_out_is_ours_also_where_all_names_are_under
         let is_lost = Arc::new(AtomicBool::new(false));
         let lost = is_lost.clone();
         // Its cache still has the root.
-        let code = move |name: &str| if name != "." && lost.load(Ordering::SeqCst) { ResponseCode::ServFail } else { ResponseCode::NoError };
+        let code = move |name: &str| {
+            if name != "." && lost.load(Ordering::SeqCst) { ResponseCode::ServFail } else { ResponseCode::NoError }
+        };
         let resolver = deciding(code).await;
         let at = |host: &str| endpoint(&format!("timeout = \"1500ms\"\nresolver = \"{resolver}\"\nprobe.tcp = \"{host}:{port}\""));
         let (net, both) = (Net::default(), [at(first), at(second)]);

@@ -66,7 +66,7 @@ impl Daemon {
     }
 
     pub async fn get(&self, path: &str) -> Option<String> {
-        let response = probity::outward::own_calls::client().ok()?.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
+        let response = probity::net::own_calls::client().ok()?.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
         response.text().await.ok()
     }
 
@@ -198,7 +198,7 @@ fn utc(value: &Value) -> i64 {
 }
 
 fn now() -> i64 {
-    probity::outward::clock::Clock::Real.read().utc_ms
+    probity::net::clock::Clock::Real.read().utc_ms
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -609,11 +609,13 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
     let text = format!("[defaults]\ninterval = \"60s\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
     let config = write_config(directory.path(), port, &text);
     let mut child = program().args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawned");
-    let client = probity::outward::own_calls::client().expect("a client");
+    let client = probity::net::own_calls::client().expect("a client");
     let began = Instant::now();
     let first = loop {
         assert!(began.elapsed() < Duration::from_secs(30), "it never answered");
-        let Ok(answer) = client.get(format!("http://127.0.0.1:{port}/metrics?collect[]=state")).send().await else { continue };
+        let Ok(answer) = client.get(format!("http://127.0.0.1:{port}/metrics?collect[]=state")).send().await else {
+            continue;
+        };
         let status = answer.status().as_u16();
         if status == 200 {
             break answer.text().await.expect("a page");

@@ -325,7 +325,7 @@ async fn a_version_that_begins_after_the_outage_judges_no_period_of_before() {
         let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
         let daemon = Daemon::start(directory.path(), &usual(ports)).await;
         let down = after_an_outage(&daemon, &switch, "web").await;
-        let tomorrow = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 86_400_000)[..10];
+        let tomorrow = &probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + 86_400_000)[..10];
         let version = |more: &str| CONTRACT.replace("[sla.s]", "[[sla.s]]") + more;
         let later = version(&format!("valid_from = \"{tomorrow}\"\nmin_outage = \"1h\"\n"));
         let before = if stays { version("") } else { String::new() };
@@ -351,7 +351,7 @@ async fn a_version_that_begins_after_the_outage_judges_no_period_of_before() {
 async fn a_version_for_later_that_was_recorded_first_judges_nothing_of_now() {
     let (directory, switch) = (tempfile::tempdir().expect("a directory"), Switch::new().await);
     let ports = Ports { web: switch.port, steady: answering(ok("", b"")).await };
-    let tomorrow = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 86_400_000)[..10];
+    let tomorrow = &probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + 86_400_000)[..10];
     let version = |more: &str| CONTRACT.replace("[sla.s]", "[[sla.s]]") + more;
     let later = version(&format!("valid_from = \"{tomorrow}\"\nmin_outage = \"1h\"\n"));
     let daemon = Daemon::start(directory.path(), &format!("{}{later}", both(ports))).await;
@@ -472,7 +472,7 @@ async fn a_report_by_other_terms_than_those_that_count_does_not_verify() {
     settled(&daemon).await;
     let (report, _) = proven(directory.path());
     let path = |name: &str| directory.path().join(name);
-    let signer = probity::outward::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
+    let signer = probity::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
     let verified = |change: &dyn Fn(&mut serde_json::Value)| {
         let mut forged = report.clone();
         change(&mut forged);

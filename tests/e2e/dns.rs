@@ -9,8 +9,8 @@ use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, TXT};
 use hickory_proto::rr::{RData, Record, RecordType};
 use probity::config::Endpoint;
-use probity::outward::net::Net;
-use probity::outward::probe::run;
+use probity::kind::run;
+use probity::net::shared::Net;
 use probity::words::{Cause, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -35,7 +35,9 @@ pub async fn server(udp: Answer, whole: Answer) -> SocketAddr {
     tokio::spawn(async move {
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-            let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
+            let Ok(question) = Message::from_vec(&buffer[..length]) else {
+                continue;
+            };
             if let Some(answer) = udp(&question) {
                 let _ = socket.send_to(&answer, from).await;
             }
@@ -43,7 +45,9 @@ pub async fn server(udp: Answer, whole: Answer) -> SocketAddr {
     });
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let Ok(length) = stream.read_u16().await else { continue };
+            let Ok(length) = stream.read_u16().await else {
+                continue;
+            };
             let mut bytes = vec![0; usize::from(length)];
             if stream.read_exact(&mut bytes).await.is_err() {
                 continue;
@@ -446,7 +450,7 @@ async fn naming(v4: &'static [[u8; 4]]) -> SocketAddr {
     server(answer.clone(), answer).await
 }
 
-fn attempts(report: &probity::outward::probe::Report) -> Vec<(String, bool)> {
+fn attempts(report: &probity::kind::Report) -> Vec<(String, bool)> {
     let facts = report.outcome.facts().expect("facts");
     facts.attempts.iter().map(|a| (a.address.to_string(), a.error.is_none())).collect()
 }
@@ -480,7 +484,7 @@ async fn the_next_address_is_asked_for_an_echo_when_one_fails() {
     // An echo to a broadcast address is refused by the system at once.
     let resolver = naming(&[[127, 255, 255, 255], [127, 0, 0, 1]]).await;
     let report = probe(&format!("resolver = \"{resolver}\"\nprobe.icmp = \"gateway.example\"")).await;
-    if probity::outward::probe::icmp::permitted().is_err() {
+    if probity::net::echo::permitted().is_err() {
         assert_eq!(reason(&report), Reason::Permission);
         return;
     }
@@ -510,7 +514,9 @@ async fn every_kind_takes_an_address_with_a_zone() {
     tokio::spawn(async move {
         let mut buffer = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-            let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
+            let Ok(question) = Message::from_vec(&buffer[..length]) else {
+                continue;
+            };
             let answer = reply(&question, ResponseCode::NoError, vec![a(1)]).to_vec().expect("an answer");
             let _ = socket.send_to(&answer, from).await;
         }
@@ -523,7 +529,7 @@ async fn every_kind_takes_an_address_with_a_zone() {
         assert_up(&probe(&format!("probe.dns.server = \"[::1%{zone}]:{server}\"\nprobe.dns.query = \"shop.example\"")).await);
         assert_eq!(cause(&probe(&format!("probe.tls.address = \"[::1%{zone}]:{}\"", closed_port())).await), Cause::ConnectRefused);
         let echoed = probe(&format!("probe.icmp = \"::1%{zone}\"")).await;
-        if probity::outward::probe::icmp::permitted().is_ok() {
+        if probity::net::echo::permitted().is_ok() {
             assert_up(&echoed);
         } else {
             assert_eq!(reason(&echoed), Reason::Permission);

@@ -48,7 +48,7 @@ async fn what_is_not_seen_is_one_figure_on_every_surface() {
     assert!(
         told(&["sla", "explain", "--objective", "99.9", "--interval", "30s"]).contains("utages shorter than 43.05 s can fall between two probes and go unseen")
     );
-    let now = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms);
+    let now = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms);
     let report = [&["sla", "report", "--provisional", "--period", &now[..7]], &place[..]].concat();
     let object: Value = serde_json::from_str(&told(&[&report[..], &["--format", "json"]].concat())).expect("a report");
     assert_eq!(object["extents"][0]["not_seen_below_ms"], ms);
@@ -84,7 +84,7 @@ async fn an_excluded_outage_is_marked_wherever_it_is_listed() {
     assert!(page.contains(&words) && !page.contains(&format!("partly {words}")), "{page}");
     let place = ["--config", &config];
     assert!(told(&[&["history", "list"], &place[..]].concat()).contains(&words));
-    let now = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms);
+    let now = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms);
     let report = [&["sla", "report", "--provisional", "--period", &now[..7]], &place[..]].concat();
     let rendered = |format: &str| told(&[&report[..], &["--format", format]].concat());
     assert!(rendered("md").replace('\\', "").contains(&words), "{}", rendered("md"));

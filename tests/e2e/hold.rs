@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use probity::outward::net::Net;
-use probity::outward::probe::run;
-use probity::outward::sys::KernelClock;
+use probity::kind::run;
+use probity::net::shared::Net;
+use probity::net::sys::KernelClock;
 use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 
@@ -142,7 +142,9 @@ async fn tls_records_of_one_byte_hold_the_thread_for_no_more_than_5_ms() {
             let port = tcp(move |stream| {
                 let acceptor = acceptor.clone();
                 async move {
-                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let Ok(mut stream) = acceptor.accept(stream).await else {
+                        return;
+                    };
                     read_head(&mut stream).await;
                     let answer = ok("", &[b'x'; 10_000]);
                     let (mut tcp, mut tls) = stream.into_inner();

@@ -288,7 +288,9 @@ async fn method_body_headers_and_basic_auth_arrive() {
 /// An HTTP/2 server without TLS.
 async fn h2c(status: u16, body: &'static [u8]) -> u16 {
     tcp(move |stream| async move {
-        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+        let Ok(mut connection) = h2::server::handshake(stream).await else {
+            return;
+        };
         while let Some(Ok((_, mut respond))) = connection.accept().await {
             let response = http::Response::builder().status(status).body(()).expect("a response");
             if let Ok(mut send) = respond.send_response(response, false) {
@@ -323,7 +325,9 @@ async fn headers_that_http_2_forbids_stay_out_of_its_requests() {
     let port = tcp(move |stream| {
         let noted = noted.clone();
         async move {
-            let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+            let Ok(mut connection) = h2::server::handshake(stream).await else {
+                return;
+            };
             while let Some(Ok((request, mut respond))) = connection.accept().await {
                 let headers = request.headers().iter().map(|(n, v)| format!("{n}: {}", String::from_utf8_lossy(v.as_bytes())));
                 noted.lock().expect("no panic").extend(headers);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use probity::outward::probe::Report;
+use probity::kind::Report;
 use probity::words::{Cause, Outcome};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
@@ -180,7 +180,9 @@ async fn wanting_http_1(authority: &Authority, refusal: Vec<u8>) -> u16 {
     tcp(move |stream| {
         let (acceptor, refusal) = (acceptor.clone(), refusal.clone());
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
             if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                 play(&mut stream, &refusal).await;
             } else {

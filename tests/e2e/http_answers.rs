@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use probity::outward::probe::Report;
+use probity::kind::Report;
 use probity::words::Cause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -306,10 +306,10 @@ async fn large_bodies_wait_for_memory_in_the_probers_own_time() {
     let began = tokio::time::Instant::now();
     let reports = tokio::task::LocalSet::new()
         .run_until(async move {
-            let net = std::rc::Rc::new(probity::outward::net::Net::default());
+            let net = std::rc::Rc::new(probity::net::shared::Net::default());
             let probe = |k: usize| {
                 let (net, endpoint) = (net.clone(), endpoint(&at(if k.is_multiple_of(2) { plain } else { coded }, expect)));
-                tokio::task::spawn_local(async move { probity::outward::probe::run(&net, &endpoint).await })
+                tokio::task::spawn_local(async move { probity::kind::run(&net, &endpoint).await })
             };
             let mut reports = Vec::new();
             for running in (0..12).map(probe).collect::<Vec<_>>() {
@@ -341,10 +341,10 @@ async fn peers_that_stop_within_a_large_body_keep_no_other_waiting() {
     let healthy = answering(ok("", &[b'x'; 900_000])).await;
     tokio::task::LocalSet::new()
         .run_until(async move {
-            let net = std::rc::Rc::new(probity::outward::net::Net::default());
+            let net = std::rc::Rc::new(probity::net::shared::Net::default());
             let probe = |port, lines: &str| {
                 let (net, endpoint) = (net.clone(), endpoint(&at(port, &format!("{lines}\nprobe.http.expect.body.contains = \"x\""))));
-                tokio::task::spawn_local(async move { probity::outward::probe::run(&net, &endpoint).await })
+                tokio::task::spawn_local(async move { probity::kind::run(&net, &endpoint).await })
             };
             // More than there is room for.
             let stalled: Vec<_> = (0..20).map(|_| probe(stalling, "timeout = \"20s\"")).collect();
@@ -365,7 +365,9 @@ async fn what_came_in_time_and_is_not_judged_by_then_is_not_the_endpoints_fault(
     // A debug build needs seconds for it; a quick one may end in time.
     match &report.outcome {
         probity::words::Outcome::Up(_) => assert!(report.duration_us < 100_000),
-        probity::words::Outcome::Unmeasured { reason, .. } => assert_eq!(*reason, probity::words::Reason::Late),
+        probity::words::Outcome::Unmeasured { reason, .. } => {
+            assert_eq!(*reason, probity::words::Reason::Late)
+        }
         down => panic!("{down:?}"),
     }
 }

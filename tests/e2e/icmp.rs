@@ -1,7 +1,7 @@
 //! The icmp kind. Where the test may open no ICMP socket, the endpoint must be unknown with `permission`: both are shown.
 
-use probity::outward::probe::Report;
-use probity::outward::probe::icmp::permitted;
+use probity::kind::Report;
+use probity::net::echo::permitted;
 use probity::words::{Phase, Reason};
 
 use super::serve::*;
@@ -41,12 +41,12 @@ async fn a_hundred_echoes_at_once_find_their_own_probe() {
     let is_permitted = is_permitted();
     let reports = tokio::task::LocalSet::new()
         .run_until(async {
-            let net = std::rc::Rc::new(probity::outward::net::Net::default());
+            let net = std::rc::Rc::new(probity::net::shared::Net::default());
             let mut tasks = tokio::task::JoinSet::new();
             for n in 0..100 {
                 let endpoint = endpoint(&format!("probe.icmp = \"127.0.0.{}\"", n % 50 + 1));
                 let net = net.clone();
-                tasks.spawn_local(async move { probity::outward::probe::run(&net, &endpoint).await });
+                tasks.spawn_local(async move { probity::kind::run(&net, &endpoint).await });
             }
             tasks.join_all().await
         })

@@ -18,7 +18,7 @@ pub async fn settled(daemon: &Daemon) {
 
 /// The same up to so many milliseconds from now.
 pub async fn settled_for(daemon: &Daemon, ms: i64) {
-    let until = probity::outward::clock::Clock::Real.read().utc_ms + ms;
+    let until = probity::net::clock::Clock::Real.read().utc_ms + ms;
     let reached = |timeline: Value| timeline["to"].as_str().and_then(probity::words::parse_utc).unwrap_or(0);
     daemon.until(|d| async move { reached(d.json("/api/v1/timeline").await) > until }).await;
 }
@@ -35,7 +35,7 @@ pub async fn reload(daemon: &Daemon, text: &str) {
 }
 
 pub fn month() -> String {
-    probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned()
+    probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7].to_owned()
 }
 
 /// A report of the present month that its events prove; with its text.
@@ -89,7 +89,7 @@ async fn service_that_is_said_to_begin_later_moves_no_outage_out_of_it() {
     let daemon = Daemon::start(directory.path(), &text("")).await;
     let down = after_an_outage(&daemon, &switch, "web").await;
     assert!(down > 500, "{down}");
-    let now = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms);
+    let now = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms);
     let before = figures(&daemon, "shop").await;
     reload(&daemon, &text(&format!("in_service_from = \"{now}\"\n"))).await;
     daemon.until(|d| async move { !d.json("/api/v1/timeline").await.is_null() && d.json("/api/v1/endpoints").await["recorded"] == true }).await;
@@ -165,7 +165,7 @@ async fn a_report_without_its_endpoints_slots_or_changes_does_not_verify() {
     assert_eq!(cadences.iter().map(|c| c["interval_ms"].as_u64()).collect::<Vec<_>>(), [Some(500), Some(700)]);
     assert!(text_has(&shown, "every 500ms, timeout 300ms, 2 to confirm → every 700ms"), "{shown}");
     let path = |name: &str| directory.path().join(name);
-    let signer = probity::outward::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
+    let signer = probity::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
     let journal = path("journal.jsonl");
     let bare = path("bare.jsonl");
     let without: Vec<String> = std::fs::read_to_string(&journal).expect("read").lines().filter(|l| !l.starts_with("{\"tally\"")).map(str::to_owned).collect();
@@ -205,10 +205,10 @@ async fn a_journal_with_numbers_that_no_record_has_does_not_verify() {
     settled(&daemon).await;
     let (report, _) = proven(directory.path());
     let path = |name: &str| directory.path().join(name);
-    let signer = probity::outward::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
+    let signer = probity::history::checkpoint::Signer::kept(&path("state")).expect("the daemon's key");
     let text = std::fs::read_to_string(path("journal.jsonl")).expect("read");
     let events: Vec<Value> = text.lines().filter(|l| !l.starts_with("{\"tally\"")).map(|l| serde_json::from_str(l).expect("JSON")).collect();
-    use probity::outward::history::chain::{GENESIS, canonical, hex, link};
+    use probity::history::chain::{GENESIS, canonical, hex, link};
     let mut changed = 0;
     for (k, event) in events.iter().enumerate() {
         let numbers = event.as_object().expect("an object").iter().filter(|(key, value)| value.is_u64() && *key != "seq");
@@ -236,7 +236,7 @@ async fn a_journal_with_numbers_that_no_record_has_does_not_verify() {
                 object.remove("key");
                 let forged: Value = serde_json::from_str(&signer.signed(object).to_string()).expect("JSON");
                 // Called here: a panic would end the test.
-                let found = probity::expose::report::check::check(&forged, &lines.join("\n"), None);
+                let found = probity::report::check::check(&forged, &lines.join("\n"), None);
                 assert!(found.is_err() || !key.ends_with("_ms") || number <= 1 << 48, "{key} = {number}: {event}");
                 changed += 1;
             }
@@ -407,7 +407,7 @@ async fn corrections_and_windows_follow_a_component_that_is_renamed() {
     let (report, _) = proven(directory.path());
     assert_eq!(report["evaluation"]["results"][0]["down_ms"], 0, "{report}");
     assert_eq!(report["excluded"].as_array().map(Vec::len), Some(2), "{}", report["excluded"]);
-    let tomorrow = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 86_400_000);
+    let tomorrow = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + 86_400_000);
     let start = ["--start", &tomorrow, "--duration", "1h", "--reason", "x", "--state-dir", &state];
     let added = probity(&[&["maintenance", "add", "--component", "shop"], &start[..]].concat());
     assert_eq!(added.status.code(), Some(0), "{}", said(&added));

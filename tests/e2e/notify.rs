@@ -142,7 +142,7 @@ async fn maintenance_holds_messages_back_and_releases_what_still_holds_at_its_en
     let daemon = Daemon::start(directory.path(), &text).await;
     daemon.until_state("shop", "up").await;
     let state = directory.path().join("state");
-    let start = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 1500);
+    let start = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + 1500);
     let added = super::cli::probity(&[
         "maintenance",
         "add",
@@ -215,7 +215,7 @@ async fn a_window_that_is_cancelled_releases_what_it_held_back() {
     daemon.until_state("shop", "up").await;
     let state = directory.path().join("state");
     let state = state.to_str().expect("UTF-8");
-    let start = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 1200);
+    let start = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + 1200);
     let args = ["maintenance", "add", "--id", "works", "--endpoint", "shop", "--start", &start, "--duration", "1h", "--reason", "works", "--state-dir", state];
     assert_eq!(super::cli::probity(&args).status.code(), Some(0));
     daemon.until(|d| async move { d.metric("probity_endpoint_maintenance{endpoint=\"shop\"}").await == 1.0 }).await;

@@ -303,7 +303,7 @@ const READ: [&str; 10] = ["config", "contract", "events", "from", "outages", "pr
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_command_writes_an_output_file_through_a_link() {
     let mut found = Vec::new();
-    paths_of(&<probity::daemon::cli::args::Cli as clap::CommandFactory>::command(), "", &mut found);
+    paths_of(&<probity::cli::args::Cli as clap::CommandFactory>::command(), "", &mut found);
     found.retain(|path| !READ.iter().any(|read| path.ends_with(&format!(" {read}"))));
     found.sort();
     assert_eq!(found, ["history backup to", "rules output", "sla report output"], "another one needs a line below");
@@ -314,7 +314,7 @@ async fn no_command_writes_an_output_file_through_a_link() {
     let (out, victim) = (directory.path().join("out"), directory.path().join("victim"));
     std::fs::write(&victim, "kept").expect("written");
     let config = directory.path().join("probity.toml");
-    let period = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7];
+    let period = &probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7];
     let (shown, copy) = (out.to_str().expect("UTF-8"), out.join("copy.sqlite"));
     for (args, replaces) in [
         (&["history", "backup", "--to", copy.to_str().expect("UTF-8")][..], false),

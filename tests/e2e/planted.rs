@@ -200,8 +200,12 @@ impl Part {
         let moved = |to: String| format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         match self {
             Part::StatusLine => format!("HTTP/1.1 5 {text}\r\nContent-Length: 0\r\n\r\n"),
-            Part::Header => format!("HTTP/1.1 200 OK\r\nX-Echo: {text}\r\nContent-Length: 0\r\n\r\n"),
-            Part::HeaderName => format!("HTTP/1.1 200 OK\r\n{text} : x\r\nContent-Length: 1\r\n\r\nx"),
+            Part::Header => {
+                format!("HTTP/1.1 200 OK\r\nX-Echo: {text}\r\nContent-Length: 0\r\n\r\n")
+            }
+            Part::HeaderName => {
+                format!("HTTP/1.1 200 OK\r\n{text} : x\r\nContent-Length: 1\r\n\r\nx")
+            }
             // Cut in the middle of it.
             Part::Body => {
                 let body = format!("{}{body}{body}", "x".repeat(108));

@@ -40,7 +40,7 @@ async fn probity(port: u16, args: Vec<String>) -> Output {
     let mut command = program();
     command.args(args);
     with_proxy(&mut command, port);
-    probity::outward::apart::run(move || command.output().expect("runs")).await.expect("ends")
+    probity::net::apart::run(move || command.output().expect("runs")).await.expect("ends")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use probity::outward::clock::Clock;
-use probity::outward::history::prune::{Pruned, prepare};
-use probity::outward::history::schema::open_to_read;
-use probity::outward::history::writer::History;
+use probity::history::prune::{Pruned, prepare};
+use probity::history::schema::open_to_read;
+use probity::history::writer::History;
+use probity::net::clock::Clock;
 use probity::words::{UtcMs, format_utc};
 
 use super::cli::{checked, probity};

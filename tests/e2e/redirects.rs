@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use probity::outward::authorities::{Authorities, Places};
-use probity::outward::clock_trust::ClockTrust;
-use probity::outward::net::Net;
-use probity::outward::probe::{Report, run};
-use probity::outward::resolve::Paths;
-use probity::outward::sys::KernelSync;
+use probity::kind::{Report, run};
+use probity::net::authorities::{Authorities, Places};
+use probity::net::clock_trust::ClockTrust;
+use probity::net::resolve::Paths;
+use probity::net::shared::Net;
+use probity::net::sys::KernelSync;
 use probity::words::{Cause, Outcome, Reason};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsAcceptor;
@@ -24,7 +24,9 @@ async fn https_answering(acceptor: TlsAcceptor, answer: String) -> u16 {
     tcp(move |stream| {
         let (acceptor, answer) = (acceptor.clone(), answer.clone());
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
             read_head(&mut stream).await;
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
@@ -127,12 +129,16 @@ async fn authorities_name_and_certificate_of_the_config_are_for_its_origin_alone
         }
     }
     // The origin itself has them also after a redirect within it.
-    let answer = |head: &str| if head.starts_with("GET /last") { String::from_utf8(ok("", b"ok")).expect("text") } else { found("/last") };
+    let answer = |head: &str| {
+        if head.starts_with("GET /last") { String::from_utf8(ok("", b"ok")).expect("text") } else { found("/last") }
+    };
     let acceptor = own.demanding(own.leaf(dns_only));
     let port = tcp(move |stream| {
         let acceptor = acceptor.clone();
         async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
             let head = read_head(&mut stream).await;
             let _ = stream.write_all(answer(&head).as_bytes()).await;
             let _ = stream.shutdown().await;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use probity::outward::net::Net;
-use probity::outward::probe::{Report, run};
+use probity::kind::{Report, run};
+use probity::net::shared::Net;
 use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use probity::outward::net::Net;
-use probity::outward::probe::run;
+use probity::kind::run;
+use probity::net::shared::Net;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::authority::Authority;
@@ -182,7 +182,7 @@ fn printed(directory: &Path, base: &str, surfaces: &mut BTreeMap<String, String>
     let (config, state) = (config.to_str().expect("UTF-8"), state.to_str().expect("UTF-8"));
     let (copy, reports) = (directory.join("out/copy.sqlite"), directory.join("out"));
     let (copy, reports) = (copy.to_str().expect("UTF-8"), reports.to_str().expect("UTF-8"));
-    let period = &probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7];
+    let period = &probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7];
     let mut run = |args: &[&str]| {
         let output = probity(args);
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -309,7 +309,7 @@ async fn a_receiver_cannot_put_its_secret_url_into_an_error_by_its_certificate()
     let config = authority.file("probity.toml", &format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n"));
     let mut command = program();
     command.args(["notify", "test", "ops", "--config"]).arg(config).env("SSL_CERT_FILE", authority.ca_file());
-    let output = probity::outward::apart::run(move || command.output().expect("runs")).await.expect("joined");
+    let output = probity::net::apart::run(move || command.output().expect("runs")).await.expect("joined");
     let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("<secret>") && !told.to_lowercase().contains("zebra"), "{told}");
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use probity::config::{Endpoint, Plan, Surroundings, load};
-use probity::outward::authorities::Authorities;
-use probity::outward::clock_trust::ClockTrust;
-use probity::outward::net::Net;
-use probity::outward::probe::{Report, run};
-use probity::outward::resolve::Paths;
-use probity::outward::sys::KernelSync;
+use probity::kind::{Report, run};
+use probity::net::authorities::Authorities;
+use probity::net::clock_trust::ClockTrust;
+use probity::net::resolve::Paths;
+use probity::net::shared::Net;
+use probity::net::sys::KernelSync;
 use probity::words::{Cause, Outcome, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -195,7 +195,7 @@ async fn a_report_shows_one_object_in_every_format_and_its_figures_follow_from_t
     let config = seen_an_outage(directory.path()).await;
     let report = |extra: &[&str]| {
         let mut args = vec!["sla", "report", "--config", &config, "--sla", "s", "--period"];
-        let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+        let month = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7].to_owned();
         args.push(&month);
         args.extend(extra);
         probity(&args)
@@ -232,7 +232,7 @@ async fn a_report_shows_one_object_in_every_format_and_its_figures_follow_from_t
     let whole = verify(&output.stdout, &journal);
     assert_eq!(whole.status.code(), Some(0), "{}", String::from_utf8_lossy(&whole.stdout));
     // A figure that somebody with the key has changed.
-    let signer = probity::outward::history::checkpoint::Signer::of_directory(&state).expect("a key");
+    let signer = probity::history::checkpoint::Signer::of_directory(&state).expect("a key");
     let mut forged = object.clone();
     forged["evaluation"]["results"][0]["down_ms"] = json!(1);
     let forged = signer.signed(forged.as_object().expect("an object").clone());
@@ -256,7 +256,7 @@ async fn a_customers_report_has_nothing_of_another_customer() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = seen_an_outage(directory.path()).await;
     let out = directory.path().join("out");
-    let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+    let month = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7].to_owned();
     let args =
         ["sla", "report", "--config", &config, "--sla", "s", "--period", &month, "--provisional", "--tenant", "A", "--output", out.to_str().expect("UTF-8")];
     let output = probity(&args);
@@ -322,7 +322,7 @@ async fn slices_are_judged_on_the_own_history_from_when_their_contract_was_loade
     daemon.until_state("shop", "down").await;
     daemon.until_state("web", "up").await;
     let config = directory.path().join("probity.toml");
-    let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+    let month = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7].to_owned();
     let evaluate = || probity(&["sla", "evaluate", "--config", config.to_str().expect("UTF-8"), "--period", &month, "--json"]);
     // Two slices can be as few as two slots: how many results there are is waited for apart.
     let probes = |result: &Value| result["statistics"]["probes"].as_u64().unwrap_or(0);
@@ -335,7 +335,7 @@ async fn slices_are_judged_on_the_own_history_from_when_their_contract_was_loade
     let (shop, web) = (&judged["results"][0], &judged["results"][1]);
     let from = shop["outages"][0]["from"].as_str().expect("a begin");
     let month_began = probity::words::parse_utc(&format!("{month}-01T00:00:00Z")).expect("an instant");
-    let first_start = probity::expose::sla::instant(month_began + shop["outside_ms"].as_i64().expect("a length"));
+    let first_start = probity::report::sla::instant(month_began + shop["outside_ms"].as_i64().expect("a length"));
     assert!(!from.contains('.') || from == first_start, "it begins with a slice, or in the slice in which the first start was: {shop}");
     assert_eq!((web["down_ms"].as_u64(), shop["availability"].as_str()), (Some(0), Some("0/1")), "{web}");
     // While it is down it is probed every 100 ms, five times as often as it has slots.
@@ -388,7 +388,7 @@ async fn an_endpoint_taken_out_of_the_config_keeps_its_past_in_its_component() {
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     let live = shop(&daemon.json("/api/v1/timeline").await);
     assert_eq!(live["down_ms"].as_u64(), Some(down), "{live}");
-    let month = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms)[..7].to_owned();
+    let month = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7].to_owned();
     let judged = checked(&probity(&["sla", "evaluate", "--config", config.to_str().expect("UTF-8"), "--period", &month, "--json"]).stdout);
     assert_eq!(judged["results"][0]["down_ms"].as_u64(), Some(down), "{judged}");
 }

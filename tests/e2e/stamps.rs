@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use probity::outward::clock::Clock;
-use probity::outward::net::Net;
-use probity::outward::probe::run;
+use probity::kind::run;
+use probity::net::clock::Clock;
+use probity::net::shared::Net;
 
 use super::authority::{Authority, acceptor, https};
 use super::serve::*;

@@ -23,7 +23,7 @@ fn help_of(command: &clap::Command, path: &[&str], out: &mut String) {
 #[test]
 fn help() {
     let mut out = String::new();
-    help_of(&probity::daemon::cli::args::Cli::command(), &[], &mut out);
+    help_of(&probity::cli::args::Cli::command(), &[], &mut out);
     // Said once, at the top: every command has them.
     let (first, rest) = out.split_once("$ probity run --help").expect("the first command");
     let everywhere = regex::Regex::new(

@@ -89,7 +89,7 @@ async fn three(directory: &std::path::Path, authority: &Authority, more: &str) -
 }
 
 async fn openmetrics(daemon: &Daemon) -> String {
-    let request = probity::outward::own_calls::client().expect("a client").get(format!("http://127.0.0.1:{}/metrics", daemon.port));
+    let request = probity::net::own_calls::client().expect("a client").get(format!("http://127.0.0.1:{}/metrics", daemon.port));
     let response = request.header("accept", "application/openmetrics-text; version=1.0.0").send().await.expect("answered");
     assert!(response.headers()["content-type"].to_str().is_ok_and(|t| t.starts_with("application/openmetrics-text; version=1.0.0")));
     response.text().await.expect("a text")
@@ -256,7 +256,7 @@ async fn windows_of_a_running_daemon() {
     let state = directory.path().join("state");
     let state = state.to_str().expect("UTF-8");
     // A whole second: fractions are shown as short as they are.
-    let soon = probity::words::format_utc((probity::outward::clock::Clock::Real.read().utc_ms / 1000 + 3600) * 1000);
+    let soon = probity::words::format_utc((probity::net::clock::Clock::Real.read().utc_ms / 1000 + 3600) * 1000);
     let mut out = String::new();
     let mut tell = |what: &str, args: &[&str]| {
         let text = told(&probity(&[args, &["--state-dir", state]].concat()));
@@ -270,7 +270,7 @@ async fn windows_of_a_running_daemon() {
     tell("maintenance add (in the past)", &[&add("late", "shop")[..], &["2020-01-01T00:00Z"]].concat());
     tell("maintenance add (nobody's component)", &[&add("other", "nobody")[..], &[&soon]].concat());
     // Days from now: a window that is open at this moment would be one declared in the past.
-    let days = (probity::outward::clock::Clock::Real.read().utc_ms / 86_400_000) as usize;
+    let days = (probity::net::clock::Clock::Real.read().utc_ms / 86_400_000) as usize;
     let day = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(days + 3) % 7];
     tell("maintenance add (once a week)", &[&add("weekly", "db")[..], &["2026-01-04T02:00", "--every", day, "--time-zone", "Europe/Helsinki"]].concat());
     tell("maintenance list", &["maintenance", "list"]);

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use super::authority::{Authority, Leaf, acceptor, https, weak_leaf};
 use super::serve::*;
 
-async fn judged(authority: &Authority, leaf: Leaf, host: &str) -> probity::outward::probe::Report {
+async fn judged(authority: &Authority, leaf: Leaf, host: &str) -> probity::kind::Report {
     let port = https(acceptor(leaf, &[])).await;
     probe(&format!("probe.tls.address = \"{host}:{port}\"\nprobe.tls.tls.ca_file = {:?}", authority.ca_file())).await
 }
@@ -58,7 +58,7 @@ async fn a_certificate_with_two_days_left_is_expiring_when_that_is_asked_for() {
     let short = authority.leaf(|p| p.not_after = rcgen::date_time_ymd(2099, 1, 1));
     assert_up(&judged(&authority, short, "127.0.0.1").await);
     let soon = {
-        let now = probity::outward::clock::Clock::Real.read().utc_ms;
+        let now = probity::net::clock::Clock::Real.read().utc_ms;
         let text = probity::words::format_utc(now + 2 * 86_400_000);
         let part = |a: usize, b: usize| text[a..b].parse::<i32>().expect("digits");
         authority.leaf(|p| p.not_after = rcgen::date_time_ymd(part(0, 4), part(5, 7) as u8, part(8, 10) as u8))
@@ -137,8 +137,12 @@ async fn http_2_is_chosen_by_alpn() {
     let port = tcp(move |stream| {
         let accept = accept.clone();
         async move {
-            let Ok(stream) = accept.accept(stream).await else { return };
-            let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+            let Ok(stream) = accept.accept(stream).await else {
+                return;
+            };
+            let Ok(mut connection) = h2::server::handshake(stream).await else {
+                return;
+            };
             while let Some(Ok((_, mut respond))) = connection.accept().await {
                 let _ = respond.send_response(http::Response::new(()), true);
             }
@@ -162,7 +166,7 @@ async fn answering_once(bytes: &'static [u8]) -> u16 {
     .await
 }
 
-fn detail(report: &probity::outward::probe::Report) -> &str {
+fn detail(report: &probity::kind::Report) -> &str {
     match &report.outcome {
         probity::words::Outcome::Down { detail, .. } => detail,
         other => panic!("not down: {other:?}"),
@@ -201,7 +205,9 @@ async fn asking_and_leaving(authority: &Authority, politely: fn() -> bool) -> u1
     tcp(move |stream| {
         let accept = accept.clone();
         async move {
-            let Ok(mut stream) = accept.accept(stream).await else { return };
+            let Ok(mut stream) = accept.accept(stream).await else {
+                return;
+            };
             if politely() {
                 let _ = stream.shutdown().await;
             }

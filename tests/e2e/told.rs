@@ -73,7 +73,7 @@ async fn a_window_is_held_against_the_notice_the_allowance_and_the_windows_befor
         "[sla.s]\nobjective = \"99.9\"\nperiod = \"calendar_year\"\ncomponents = [\"shop\"]\n[sla.s.maintenance]\nnotice = \"10m\"\nallowance = \"90m\"\n";
     let daemon = Daemon::start(directory.path(), &format!("{QUICK}[component.shop]\n{}{}{contract}", of("a"), of("b"))).await;
     let state = directory.path().join("state");
-    let now = probity::outward::clock::Clock::Real.read().utc_ms / 1000 * 1000;
+    let now = probity::net::clock::Clock::Real.read().utc_ms / 1000 * 1000;
     let add = |id: &str, ahead_min: i64, whom: &[&str]| {
         let start = probity::words::format_utc(now + ahead_min * 60_000);
         let args = ["maintenance", "add", "--id", id, "--start", &start, "--duration", "1h", "--reason", "x", "--json", "--state-dir"];
@@ -101,7 +101,7 @@ async fn the_last_probe_of_a_slot_tells_its_moment() {
     let last = daemon.endpoint("web").await["last"].clone();
     let at = |key: &str| last[key].as_str().and_then(probity::words::parse_utc).expect("an instant");
     assert!((0..500).contains(&(at("started") - at("slot"))), "{last}");
-    let client = probity::outward::own_calls::client().expect("a client");
+    let client = probity::net::own_calls::client().expect("a client");
     let asked = |name: &'static str, value: &'static str| client.get(format!("http://127.0.0.1:{}/metrics", daemon.port)).header(name, value).send();
     let plain = asked("accept", "text/plain, application/openmetrics-text;q=0").await.expect("answered");
     assert!(plain.headers()["content-type"].to_str().is_ok_and(|t| t.starts_with("text/plain")), "{plain:?}");
@@ -121,7 +121,7 @@ async fn a_history_under_another_name_keeps_its_windows_its_exclusions_and_its_c
     let daemon = Daemon::start(directory.path(), &config("old", "", "")).await;
     daemon.until_state("old", "down").await;
     daemon.until(|d| async move { d.endpoint("old").await["ledger"]["down_ms"].as_u64().is_some_and(|ms| ms > 2000) }).await;
-    let now = probity::outward::clock::Clock::Real.read().utc_ms;
+    let now = probity::net::clock::Clock::Real.read().utc_ms;
     let (from, to) = (probity::words::format_utc(now - 60_000), probity::words::format_utc(now - 100));
     let state = directory.path().join("state");
     let state = state.to_str().expect("UTF-8");

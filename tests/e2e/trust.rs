@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use probity::outward::authorities::{Authorities, Places};
-use probity::outward::clock_trust::ClockTrust;
-use probity::outward::net::Net;
-use probity::outward::probe::{Report, run};
-use probity::outward::resolve::Paths;
-use probity::outward::sys::KernelSync;
+use probity::kind::{Report, run};
+use probity::net::authorities::{Authorities, Places};
+use probity::net::clock_trust::ClockTrust;
+use probity::net::resolve::Paths;
+use probity::net::shared::Net;
+use probity::net::sys::KernelSync;
 use probity::words::{Cause, Outcome, Reason};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -47,7 +47,7 @@ fn detail(report: &Report) -> &str {
 
 /// Midnight so many days from now, as rcgen wants it.
 fn days_from_now(days: i64) -> (i32, u8, u8) {
-    let text = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + days * 86_400_000);
+    let text = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + days * 86_400_000);
     let part = |a: usize, b: usize| text[a..b].parse::<i32>().expect("digits");
     (part(0, 4), part(5, 7) as u8, part(8, 10) as u8)
 }
@@ -107,7 +107,7 @@ async fn an_authority_that_is_added_is_trusted_and_one_that_is_removed_is_not() 
     let by_file = endpoint(&format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {own:?}"));
     let net = Net::new(Paths::default(), authorities.clone(), synchronised());
     let local = tokio::task::LocalSet::new();
-    let file = probity::config::plan_probe::CaFile { path: own.clone(), pem: text(&other).into() };
+    let file = probity::config::plan::probe::CaFile { path: own.clone(), pem: text(&other).into() };
     local
         .run_until(async {
             for (holds, expected) in [(&other, false), (&authority, true), (&other, false)] {
@@ -163,7 +163,7 @@ async fn a_date_counts_only_where_something_vouches_for_the_clock() {
     // Two seconds ago: after the build, before which everything is past for certain.
     let over = |p: &mut CertificateParams, days: i64| {
         valid(p, -60, days);
-        let today = probity::outward::clock::Clock::Real.read().utc_ms.rem_euclid(86_400_000) / 1000;
+        let today = probity::net::clock::Clock::Real.read().utc_ms.rem_euclid(86_400_000) / 1000;
         p.not_after += std::time::Duration::from_secs(today.max(2) as u64 - 2);
     };
     let expired = https(acceptor(authority.leaf(|p| over(p, 0)), &[])).await;
@@ -336,7 +336,9 @@ async fn with_groups(authority: &Authority, groups: Vec<&'static dyn rustls::cry
     let port = tcp(move |stream| {
         let (config, told) = (config.clone(), told.clone());
         async move {
-            let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(config).accept(stream).await else { return };
+            let Ok(mut stream) = tokio_rustls::TlsAcceptor::from(config).accept(stream).await else {
+                return;
+            };
             let _ = told.send(format!("{:?}", stream.get_ref().1.handshake_kind()));
             let _ = tokio::io::AsyncWriteExt::shutdown(&mut stream).await;
         }

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use probity::history::chain::{GENESIS, canonical, link};
+use probity::history::checkpoint::Signer;
 use probity::judgement::rules::Rules;
 use probity::judgement::state::{Judge, ProbeResult, Verdict};
 use probity::judgement::state_codec::{decode_with, encode_with};
-use probity::outward::history::chain::{GENESIS, canonical, link};
-use probity::outward::history::checkpoint::Signer;
 use serde_json::{Value, json};
 
 use super::cli::{checked, probity};
@@ -195,7 +195,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
     let pruned = |db: &rusqlite::Connection| {
         let carried = json!({"added": {}, "ids": {"down": 1}, "names": {"1": ["down"]}, "in_service": {"1": true}, "components": {"1": "down"}, "outages": [], "seals": [],
                              "clock": [], "window": [], "correction": [], "recording": [], "keeps_from": 1, "restores": {}, "keys": [], "cut": {}});
-        let sha = |text: &str| probity::outward::history::chain::hex(&probity::outward::history::chain::sha256(text.as_bytes()));
+        let sha = |text: &str| probity::history::chain::hex(&probity::history::chain::sha256(text.as_bytes()));
         let carried_text = canonical(carried.as_object().expect("an object"));
         let Value::Object(object) = json!({"schema": "probity-stub/1", "chain": published["chain"], "first": 1, "last": published["seq"], "head": signed_head,
                                            "until": "2026-01-01T00:00:00.000Z", "until_ms": 1, "checkpoints": [published], "carried_sha256": sha(&carried_text)})
@@ -220,8 +220,8 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
     // A judge that is sealed rightly, in service since `earlier` before the real one and never down.
     let judge_of = |earlier: u64, db: &rusqlite::Connection| {
         let (mark, bytes): (i64, Vec<u8>) = db.query_row("SELECT mark, judge FROM state", [], |r| Ok((r.get(0)?, r.get(1)?))).expect("a state");
-        let place = probity::outward::history::state_place(1, mark);
-        let (cadence, real) = decode_with(probity::outward::history::unsealed(&bytes, &place).expect("sealed")).expect("a judge");
+        let place = probity::history::state_place(1, mark);
+        let (cadence, real) = decode_with(probity::history::unsealed(&bytes, &place).expect("sealed")).expect("a judge");
         let (rules, mut out) = (Rules::new(cadence), Vec::new());
         let (mut judge, first) = (Judge::default(), real.first_start().expect("started") - earlier);
         judge.start(&rules, first, &mut out);
@@ -229,7 +229,7 @@ async fn who_owns_the_file_and_not_the_key_is_found() {
         for at in (first..settled).step_by(400).chain([settled]) {
             judge.observe(&rules, ProbeResult { start: at, end: at, verdict: Verdict::Success, slot: true }, &mut out);
         }
-        db.execute("UPDATE state SET judge = ?1", [probity::outward::history::sealed(encode_with(&cadence, &judge), &place)]).expect("put");
+        db.execute("UPDATE state SET judge = ?1", [probity::history::sealed(encode_with(&cadence, &judge), &place)]).expect("put");
     };
     let always_up = |db: &rusqlite::Connection| judge_of(20_000, db);
     let never_down = |db: &rusqlite::Connection| judge_of(0, db);
@@ -343,7 +343,7 @@ async fn maintenance_is_declared_ahead_by_an_event_and_counted_beside_the_raw_st
     assert!(String::from_utf8_lossy(&past.stderr).contains("never for time past"));
     let soon = add(&["--id", "later", "--component", "down", "--start", "2031-01-01T00:00Z"]);
     assert_eq!(soon.status.code(), Some(1), "more than 400 days ahead");
-    let next_hour = probity::words::format_utc(probity::outward::clock::Clock::Real.read().utc_ms + 3_600_000);
+    let next_hour = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms + 3_600_000);
     let soon = add(&["--id", "later", "--component", "down", "--start", &next_hour]);
     let answer = checked(&soon.stdout);
     assert_eq!((soon.status.code(), &answer["contracts"][0]["admitted"]), (Some(0), &json!(false)), "{answer}");
@@ -381,7 +381,7 @@ async fn a_correction_changes_reports_and_never_the_raw_counters() {
     let component = |timeline: Value| timeline["components"][0].clone();
     let before = component(daemon.json("/api/v1/timeline").await);
     assert!(before["down_ms"].as_u64().is_some_and(|ms| ms > 1000), "{before}");
-    let now = probity::outward::clock::Clock::Real.read().utc_ms;
+    let now = probity::net::clock::Clock::Real.read().utc_ms;
     let (from, to) = (probity::words::format_utc(now - 60_000), probity::words::format_utc(now - 1000));
     let state = state(directory.path());
     let exclude = |extra: &[&str]| {
@@ -527,7 +527,7 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
     assert_eq!(daemon.end().await.0, 0);
     let outside = directory.path().join("outside.json");
     std::fs::write(&outside, &published).expect("written");
-    let now = || probity::outward::clock::Clock::Real.read().utc_ms;
+    let now = || probity::net::clock::Clock::Real.read().utc_ms;
     let state = state(directory.path());
     let last = cut(directory.path(), now()).last as i64;
     let daemon = Daemon::start(directory.path(), &text).await;
@@ -587,7 +587,7 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
         }
         std::fs::write(&file, &original).expect("put back");
     }
-    let signer = probity::outward::history::checkpoint::Signer::of_directory(&directory.path().join("state")).expect("a key");
+    let signer = probity::history::checkpoint::Signer::of_directory(&directory.path().join("state")).expect("a key");
     let mut forged: Value = serde_json::from_str(&published).expect("JSON");
     forged["head"] = json!("00".repeat(32));
     let forged = signer.signed(forged.as_object().expect("an object").clone());

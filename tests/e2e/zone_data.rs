@@ -111,7 +111,7 @@ async fn events_api_and_reports_have_the_release_and_verify_says_first_that_its_
     };
     let events = file("journal.jsonl", &journal);
     let config = directory.path().join("probity.toml");
-    let now = probity::outward::clock::Clock::Real.read().utc_ms;
+    let now = probity::net::clock::Clock::Real.read().utc_ms;
     let month = probity::judgement::zones::zone("America/Vancouver")
         .map(|zone| probity::judgement::sla::calendar::day_of(now, &zone).to_string()[..7].to_owned())
         .expect("a zone");

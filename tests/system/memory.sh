@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 binary=$(cargo test --lib --no-run --locked --message-format=json 2>/dev/null | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! valgrind --quiet --suppressions=tests/system/valgrind.supp --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect --fair-sched=yes "$binary" outward::sys:: --test-threads=1 >"$log" 2>&1; then
+if ! valgrind --quiet --suppressions=tests/system/valgrind.supp --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect --fair-sched=yes "$binary" net::sys:: --test-threads=1 >"$log" 2>&1; then
   cat "$log"
   exit 1
 fi

@@ -12,8 +12,8 @@ use walls::*;
 
 // What there is today of each debt.
 const CIRCLES: usize = 19;
-const IN_CIRCLES: usize = 81;
-const RUSQLITE_OUTSIDE: usize = 15;
+const IN_CIRCLES: usize = 62;
+const RUSQLITE_OUTSIDE: usize = 17;
 const INDEXED_BY_TEXT: usize = 508;
 const TYPES_TWICE: usize = 56;
 const LONG_FUNCTIONS: usize = 14;
@@ -44,7 +44,7 @@ fn circles_of_files_get_fewer() {
 
 #[test]
 fn the_database_is_named_in_few_files_outside_the_history() {
-    no_more_than(RUSQLITE_OUTSIDE, &outside(&sources(), "src/outward/history", "rusqlite"));
+    no_more_than(RUSQLITE_OUTSIDE, &outside(&sources(), "src/history", "rusqlite"));
 }
 
 #[test]
@@ -66,13 +66,13 @@ fn functions_are_short() {
 fn functions_take_no_bool_where_two_functions_or_an_enum_would_say_more() {
     // Flags that are data: a signal delivered or not, printing as JSON, what serde gives a visitor.
     let data = ["sent", "count", "print", "count_raw", "visit_bool", "slot", "met", "json"];
-    let list: Vec<Source> = sources().into_iter().filter(|s| !s.path.starts_with("src/daemon/cli")).collect();
+    let list: Vec<Source> = sources().into_iter().filter(|s| !s.path.starts_with("src/cli")).collect();
     none(&bool_parameters(&list, &data));
 }
 
 #[test]
 fn unsafe_code_is_in_one_file() {
-    none(&unsafe_code(&sources(), "outward/sys.rs"));
+    none(&unsafe_code(&sources(), "net/sys.rs"));
 }
 
 #[test]

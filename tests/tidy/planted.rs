@@ -15,9 +15,9 @@ fn lines(check: impl Fn(&[Source]) -> Vec<String>, path: &str, text: &str) -> Ve
 
 #[test]
 fn uses_of_a_higher_floor_are_found_in_every_form() {
-    let text = "use crate::words::Ms;\nuse crate::{judgement::state::Judge, engine::{board::Board, events}};\nuse super::super::expose::page as p;\n\
+    let text = "use crate::words::Ms;\nuse crate::{judgement::state::Judge, engine::{board::Board, events}};\nuse super::super::super::serve::page as p;\n\
         fn f() { crate::daemon::run::go(); }\n// crate::daemon::x\nconst S: &str = \"crate::daemon::x\";\n#[cfg(test)]\nmod tests { use crate::daemon::run; }\n";
-    assert_eq!(lines(upward, "src/config/leaf.rs", text), [2, 2, 3, 4]);
+    assert_eq!(lines(upward, "src/config/document/value.rs", text), [2, 2, 3, 4]);
     assert_eq!(lines(upward, "src/daemon/leaf.rs", text), [0; 0]);
 }
 
@@ -32,9 +32,8 @@ fn a_circle_of_files_is_found() {
 #[test]
 fn a_crate_outside_its_folder_is_found() {
     let [by_use, by_path, not] = ["use rusqlite::Connection;\n", "fn f(c: &rusqlite::Connection) {}\n", "// rusqlite\nfn rusqlite_like() {}\n"];
-    let all =
-        [source("src/expose/a.rs", by_use), source("src/expose/b.rs", by_path), source("src/expose/c.rs", not), source("src/outward/history/d.rs", by_use)];
-    assert_eq!(outside(&all, "src/outward/history", "rusqlite"), ["src/expose/a.rs", "src/expose/b.rs"]);
+    let all = [source("src/serve/a.rs", by_use), source("src/serve/b.rs", by_path), source("src/serve/c.rs", not), source("src/history/d.rs", by_use)];
+    assert_eq!(outside(&all, "src/history", "rusqlite"), ["src/serve/a.rs", "src/serve/b.rs"]);
 }
 
 #[test]

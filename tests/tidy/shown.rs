@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use probity::engine::board::Board;
 use probity::engine::drive::Gauges;
-use probity::expose::by_component;
-use probity::expose::contracts::Standings;
-use probity::expose::exposition::{FAMILIES, Format};
-use probity::expose::self_metrics::SelfMetrics;
-use probity::outward::notify::Deliveries;
+use probity::notify::Deliveries;
+use probity::serve::by_component;
+use probity::serve::contracts::Standings;
+use probity::serve::exposition::{FAMILIES, Format};
+use probity::serve::self_metrics::SelfMetrics;
 
 use super::tree::{Source, sources};
 use super::walls::FLOORS;
@@ -38,7 +38,7 @@ fn the_floors_that_decide_touch_no_clock_and_no_world() {
         }
         if !path.ends_with("clock.rs") && !path.ends_with("sys.rs") {
             for word in ["SystemTime::now", "std::time::Instant", "UNIX_EPOCH"] {
-                assert!(!text.contains(word), "{}: time comes from outward::clock", path.display());
+                assert!(!text.contains(word), "{}: time comes from net::clock", path.display());
             }
         }
     }
@@ -122,7 +122,7 @@ fn every_metric_has_a_help_text_a_stranger_can_act_on() {
     // Whatever the sources name as a series is among them.
     let mut named = 0;
     for Source { path, text, .. } in &sources() {
-        if !path.starts_with("src/expose") || path.ends_with("rules.rs") || path.starts_with("src/expose/rules") {
+        if !(path.starts_with("src/serve") || path.starts_with("src/account")) || path.ends_with("rules.rs") || path.starts_with("src/serve/rules") {
             continue;
         }
         for name in

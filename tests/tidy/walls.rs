@@ -8,7 +8,7 @@ use syn::visit::{self, Visit};
 use super::tree::{Source, edges};
 
 /// From the lowest to the highest.
-pub const FLOORS: [&str; 7] = ["words", "judgement", "config", "outward", "engine", "expose", "daemon"];
+pub const FLOORS: [&str; 13] = ["words", "judgement", "config", "net", "kind", "history", "notify", "engine", "account", "report", "serve", "daemon", "cli"];
 
 fn floor(module: &[String]) -> Option<usize> {
     FLOORS.iter().position(|f| Some(*f) == module.first().map(String::as_str))
@@ -23,7 +23,9 @@ fn places<'s>(sources: impl IntoIterator<Item = &'s Source>, lines: impl Fn(&Sou
 pub fn upward(sources: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources {
-        let Some(own) = floor(&source.module()) else { continue };
+        let Some(own) = floor(&source.module()) else {
+            continue;
+        };
         let above = |path: &[String]| floor(path).filter(|other| *other > own);
         found.extend(
             source.references().iter().filter_map(|(path, line)| {
@@ -181,7 +183,9 @@ pub fn bool_parameters(sources: &[Source], data: &[&str]) -> Vec<String> {
         let note = |sig: &syn::Signature, line: usize, _| {
             let is_bool = |ty: &syn::Type| matches!(ty, syn::Type::Path(p) if p.path.is_ident("bool"));
             for input in &sig.inputs {
-                let syn::FnArg::Typed(typed) = input else { continue };
+                let syn::FnArg::Typed(typed) = input else {
+                    continue;
+                };
                 let name = if let syn::Pat::Ident(p) = &*typed.pat { p.ident.to_string() } else { String::new() };
                 let is_data = data.contains(&name.as_str()) || data.contains(&sig.ident.to_string().as_str());
                 if is_bool(&typed.ty) && !is_data {

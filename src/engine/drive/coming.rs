@@ -12,12 +12,12 @@ use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::Entry;
 use crate::engine::events;
 use crate::engine::inputs::Input;
+use crate::history::Registration;
+use crate::history::tally::{tally_counts, tally_latency, tally_longest_blind};
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::{Judge, Slots};
-use crate::outward::apart;
-use crate::outward::clock::NS_PER_MS;
-use crate::outward::history::Registration;
-use crate::outward::history::tally::{tally_counts, tally_latency, tally_longest_blind};
+use crate::net::apart;
+use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Name};
 
 /// What the history knows of an endpoint.
@@ -134,7 +134,9 @@ impl Driver {
         let present = tallies.iter().filter(|(_, hour, _)| *hour == self.hour);
         let began: HashMap<i64, Slots> = present.filter_map(|(id, _, body)| Some((*id, tally_counts(body)?.0))).collect();
         for (id, hour, body) in tallies {
-            let Some(index) = by_id.get(id).copied() else { continue };
+            let Some(index) = by_id.get(id).copied() else {
+                continue;
+            };
             let at = hour * 3_600_000;
             let mut view = self.recorder.entry(index).view();
             for (series, buckets) in tally_latency(body) {
@@ -143,7 +145,9 @@ impl Driver {
                 }
             }
             drop(view);
-            let Some((slots_before, reprobes)) = tally_counts(body) else { continue };
+            let Some((slots_before, reprobes)) = tally_counts(body) else {
+                continue;
+            };
             match self.hour - hour {
                 0 => self.recorder.carry_hour(index, slots_before, reprobes),
                 1 => {
@@ -190,7 +194,9 @@ impl Driver {
         }
         for name in leaving {
             // One that goes on under another name has left already.
-            let Some(index) = self.by_name.remove(&name) else { continue };
+            let Some(index) = self.by_name.remove(&name) else {
+                continue;
+            };
             summary.removed += 1;
             self.scheduler.remove(index);
             self.recorder.remove(index, now);

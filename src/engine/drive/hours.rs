@@ -1,7 +1,7 @@
 //! Tallies by the hour of the calendar: written a few at a time, complete when the hour is over, then sealed.
 
 use super::Driver;
-use crate::outward::clock::NS_PER_MS;
+use crate::net::clock::NS_PER_MS;
 
 /// Turns in which the tallies of an hour that has ended are written: four minutes.
 const CLOSING_TURNS: usize = 2400;

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{Driver, Stall, TURN_NS};
 use crate::engine::events;
-use crate::outward::clock::NS_PER_MS;
-use crate::outward::history::{EventDraft, Projection};
+use crate::history::{EventDraft, Projection};
+use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Reason};
 
 /// A turn that comes later than this is a stall that the log tells of; shorter ones count where an endpoint's `late_after` is shorter.

@@ -8,8 +8,8 @@ use super::{COMMIT_APART_NS, Driver, RecordReply, Request, SECOND_NS};
 use crate::engine::events;
 use crate::engine::recorder::Kept;
 use crate::engine::recorder::windows::NO_ROOM;
+use crate::history::writer::Progress;
 use crate::judgement::maintenance::Origin;
-use crate::outward::history::writer::Progress;
 
 /// A batch that takes longer, from its first event until it is on disk, was late: `sla verify` takes events of five seconds for written.
 const LATE_NS: u64 = 4 * SECOND_NS;

@@ -6,9 +6,9 @@
 use super::{Course, Recorder};
 use crate::engine::board::Settled;
 use crate::engine::inputs::InputLog;
+use crate::history::{Batch, Stamp};
 use crate::judgement::state::{Judge, Transitions};
 use crate::judgement::state_codec::encode_with;
-use crate::outward::history::{Batch, Stamp};
 
 /// Rounds of batches in which every judge is stored once.
 const STATE_ROUNDS: usize = 300;
@@ -97,7 +97,9 @@ impl Recorder {
     /// Takes the figures of the last batch down, a few endpoints at a time, so that no probe waits for all of them.
     pub fn settle_some(&mut self, limit: usize) {
         for _ in 0..limit {
-            let Some(index) = self.settling.pop() else { return };
+            let Some(index) = self.settling.pop() else {
+                return;
+            };
             self.settle(index);
         }
     }
@@ -128,7 +130,9 @@ impl Recorder {
             return;
         }
         for _ in 0..limit.min(self.to_show.len()) {
-            let Some((index, settled)) = self.to_show.pop_front() else { return };
+            let Some((index, settled)) = self.to_show.pop_front() else {
+                return;
+            };
             let shown = self.board.change(&self.courses[index].entry, |view| {
                 // An older figure that a reader had held up must not replace a newer one.
                 if settled.watermark >= view.shown.settled.watermark {

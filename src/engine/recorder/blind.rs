@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Recorder;
-use crate::outward::history::outbox::ToldUnknown;
-use crate::outward::history::{OutboxDraft, Posting};
+use crate::history::outbox::ToldUnknown;
+use crate::history::{OutboxDraft, Posting};
 use crate::words::{Ms, Name, format_utc};
 
 /// Those that go blind within this time are told of together, whatever `after` says.
@@ -109,12 +109,16 @@ impl Recorder {
 
     /// Tells one receiver of those that it does not know to be unknown, once the first of them is due and no maintenance holds it back.
     fn tell_unknown(&mut self, receiver: &Name, wait: Ms, now: Ms) {
-        let Some(candidates) = self.blind.untold(receiver, wait, now) else { return };
+        let Some(candidates) = self.blind.untold(receiver, wait, now) else {
+            return;
+        };
         for (id, stretch) in candidates {
             let until = self.maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now).unwrap_or(0);
             self.blind.since.entry(id).and_modify(|stretch| stretch.held_until = until);
         }
-        let Some(untold) = self.blind.untold(receiver, wait, now) else { return };
+        let Some(untold) = self.blind.untold(receiver, wait, now) else {
+            return;
+        };
         let endpoint = |stretch: &Stretch| self.courses[stretch.index].entry.endpoint.load();
         let from = untold.iter().map(|(_, stretch)| stretch.from).min().unwrap_or(now);
         let begun = self.blind.told.get(receiver).map_or(from, |told| told.begun);
@@ -158,8 +162,8 @@ mod tests {
     use super::super::tests::{Kept, ops, recorder, window};
     use super::*;
     use crate::engine::inputs::Input;
+    use crate::history::outbox::Fate;
     use crate::judgement::state::{ProbeResult, Verdict};
-    use crate::outward::history::outbox::Fate;
     use crate::words::StateName;
 
     const ALL: [StateName; 3] = [StateName::Down, StateName::Up, StateName::Unknown];

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Kept, Recorder};
 use crate::engine::events;
+use crate::history::definitions::Told;
 use crate::judgement::rules::Cadence;
-use crate::outward::history::definitions::Told;
 use crate::words::Ms;
 
 /// As told last, or as it is now.
@@ -105,7 +105,7 @@ impl Recorder {
 mod tests {
     use super::super::tests::recorder;
     use super::*;
-    use crate::outward::history::Stamp;
+    use crate::history::Stamp;
 
     #[test]
     fn only_what_is_not_as_it_was_told_is_told() {

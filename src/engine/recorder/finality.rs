@@ -52,7 +52,9 @@ impl Recorder {
                     tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");
                 }
             }
-            Change::Unconfirmed { .. } => tracing::info!(endpoint = %name, "a failure was not confirmed"),
+            Change::Unconfirmed { .. } => {
+                tracing::info!(endpoint = %name, "a failure was not confirmed")
+            }
         }
         let who = (course.id, name.clone());
         self.keep_events(index, change, events::draft(who, change, now, self.offset_ms, now_utc));

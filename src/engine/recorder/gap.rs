@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{EVENTS_WAITING_LIMIT, Kept, Recorder};
 use crate::engine::events;
+use crate::history::{EventDraft, Projection};
 use crate::judgement::state::Change;
-use crate::outward::history::{EventDraft, Projection};
 use crate::words::{Ms, Reason, UtcMs, format_utc};
 
 /// As many more for each endpoint.
@@ -113,11 +113,11 @@ mod tests {
     use super::super::tests::recorder;
     use super::*;
     use crate::engine::inputs::Input;
+    use crate::history::Stamp;
+    use crate::history::read::{Calendar, Extent, record};
+    use crate::history::retelling::Retelling;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::judgement::timeline::Span;
-    use crate::outward::history::Stamp;
-    use crate::outward::history::read::{Calendar, Extent, record};
-    use crate::outward::history::retelling::Retelling;
     use crate::words::Cause;
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {

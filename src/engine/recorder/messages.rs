@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::windows::windows_of;
 use super::{Kept, Recorder};
 use crate::config::plan::{Endpoint, Notify};
-use crate::outward::history::{EventDraft, OutboxDraft, Posting};
+use crate::history::{EventDraft, OutboxDraft, Posting};
 use crate::words::{Cause, Ms, format_utc};
 
 /// How far ahead a maintenance window is followed that holds messages back.
@@ -123,7 +123,9 @@ impl Recorder {
 
     pub(super) fn hold_messages_of(&mut self, index: usize, now: Ms) {
         let course = &self.courses[index];
-        let Some(outage) = course.judge.outage().filter(|_| course.in_service) else { return };
+        let Some(outage) = course.judge.outage().filter(|_| course.in_service) else {
+            return;
+        };
         let endpoint = course.entry.endpoint.load();
         let hold = |receiver: &Notify| {
             let due = self.due(&endpoint, outage.confirmed_at + receiver.after, now);
@@ -176,10 +178,10 @@ mod tests {
     use super::*;
     use crate::engine::events;
     use crate::engine::inputs::Input;
+    use crate::history::Projection;
+    use crate::history::outbox::{Fate, Waiting};
     use crate::judgement::maintenance::Origin;
     use crate::judgement::state::{ProbeResult, Verdict};
-    use crate::outward::history::Projection;
-    use crate::outward::history::outbox::{Fate, Waiting};
     use crate::words::{Name, StateName};
 
     const ALL: [StateName; 3] = [StateName::Down, StateName::Up, StateName::Unknown];

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::{EVENTS_WAITING_LIMIT, Kept, Recorder};
 use crate::engine::events;
+use crate::history::{EventDraft, Projection};
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::state::{ProbeResult, Verdict};
-use crate::outward::history::{EventDraft, Projection};
 use crate::words::Ms;
 
 impl Recorder {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Recorder, difference};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
-use crate::outward::probe::Report;
+use crate::kind::Report;
 use crate::words::{Cause, CertificateFacts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName, UtcMs};
 
 /// What the endpoint answered, of what /metrics shows.
@@ -106,7 +106,9 @@ impl Recorder {
                 view.hour.record(raw.utc, Series::Whole(ending), us);
                 view.shown.last_duration_us = Some(us);
                 for phase in Phase::ALL.into_iter().filter(|_| with_phases) {
-                    let Some(us) = raw.last.phases.us(phase).map(u64::from) else { continue };
+                    let Some(us) = raw.last.phases.us(phase).map(u64::from) else {
+                        continue;
+                    };
                     view.shown.phases.get_or_insert_default()[phase as usize].record(buckets, us);
                     view.hour.record(raw.utc, Series::Phase(phase), us);
                 }
@@ -151,7 +153,7 @@ mod tests {
     use super::super::tests::recorder;
     use super::super::{Confirming, Happening};
     use super::*;
-    use crate::outward::probe::Report;
+    use crate::kind::Report;
     use crate::words::{Cause, Facts, PhaseTimes};
 
     fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {

@@ -1,9 +1,9 @@
 //! The recorder's counts by the hour of the calendar, for the history's tallies.
 
 use super::Recorder;
+use crate::history::TallyDraft;
 use crate::judgement::latency::Series;
 use crate::judgement::state::Slots;
-use crate::outward::history::TallyDraft;
 use crate::words::Ms;
 
 /// Slots and re-probes by the hour of the calendar.

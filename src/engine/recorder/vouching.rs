@@ -42,7 +42,9 @@ impl Recorder {
         let view = self.board.witnesses.load();
         let met = self.witnesses.quorum_met.map(|v| v == Vouched::Yes);
         self.board.witnesses.store(Arc::new(WitnessView { names: view.names.clone(), standings: self.witnesses.latest().to_vec(), quorum_met: met }));
-        let Heard::Decided(vouched) = heard else { return };
+        let Heard::Decided(vouched) = heard else {
+            return;
+        };
         if vouched == Vouched::No && before != Some(Vouched::No) {
             tracing::warn!("no quorum of witnesses answers: failures count as our own network's");
             self.tell_quorum("witnesses_silent", now);
@@ -81,7 +83,9 @@ impl Recorder {
             return;
         }
         let course = &self.courses[index];
-        let Happening::Probe { end, report, stalled, confirming, .. } = happening else { return };
+        let Happening::Probe { end, report, stalled, confirming, .. } = happening else {
+            return;
+        };
         if seq < course.void_before || !matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_)) {
             return;
         }
@@ -95,7 +99,9 @@ impl Recorder {
     }
 
     pub(super) fn is_held(&self, course: &Course, seq: u64, happening: &Happening) -> bool {
-        let Happening::Probe { start, end, report, stalled, .. } = happening else { return false };
+        let Happening::Probe { start, end, report, stalled, .. } = happening else {
+            return false;
+        };
         seq >= course.void_before && matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_)) && self.witnesses.verdict(*start, *end).is_none()
     }
 

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::{Course, Kept, Recorder};
 use crate::engine::events;
+use crate::history::{EventDraft, Projection};
 use crate::judgement::maintenance::{Origin, Stored, Window, spans_for};
 use crate::judgement::timeline::Span;
-use crate::outward::history::{EventDraft, Projection};
 use crate::words::{Ms, Name, format_utc};
 
 /// Why something that a person asks for is not recorded.

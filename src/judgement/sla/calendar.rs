@@ -66,7 +66,9 @@ pub fn days(span: Span, zone: &TimeZone) -> impl Iterator<Item = (Date, Span)> +
 /// The period that a text names: `2026-11`, `2026-Q4`, `2026`, or for rolling windows the instant it ends.
 pub fn period(kind: PeriodKind, zone: &TimeZone, text: &str) -> Result<Span, NoPeriod> {
     let wrong = |advice| NoPeriod { text: text.to_owned(), advice };
-    let number = |t: &str| if t.bytes().all(|b| b.is_ascii_digit()) { t.parse::<i16>().ok() } else { None };
+    let number = |t: &str| {
+        if t.bytes().all(|b| b.is_ascii_digit()) { t.parse::<i16>().ok() } else { None }
+    };
     let year = text.get(..4).and_then(number);
     let rest = text.get(4..).unwrap_or_default();
     let first = match kind {
@@ -108,7 +110,9 @@ pub fn current_and_previous(kind: PeriodKind, zone: &TimeZone, now: UtcMs) -> [(
     let name = |day: Date| match kind {
         PeriodKind::CalendarQuarter => format!("{:04}-Q{}", day.year(), (day.month() - 1) / 3 + 1),
         PeriodKind::CalendarYear => format!("{:04}", day.year()),
-        PeriodKind::CalendarMonth | PeriodKind::Rolling(_) => format!("{:04}-{:02}", day.year(), day.month()),
+        PeriodKind::CalendarMonth | PeriodKind::Rolling(_) => {
+            format!("{:04}-{:02}", day.year(), day.month())
+        }
     };
     let current = name(today);
     let span = period(kind, zone, &current).unwrap_or(Span::new(now, now));
@@ -123,7 +127,9 @@ pub fn service_spans(hours: &ServiceHours, within: Span) -> Spans {
     let mut day = day_of(within.from, &hours.zone).checked_sub(1.day()).unwrap_or(Date::MIN);
     let last = day_of(within.to, &hours.zone);
     while day <= last {
-        let Ok(next) = day.checked_add(1.day()) else { break };
+        let Ok(next) = day.checked_add(1.day()) else {
+            break;
+        };
         if hours.days.contains(&day.weekday()) && !hours.holidays.contains(&day) {
             let end_day = if hours.to <= hours.from { next } else { day };
             let span = Span::new(instant(day.to_datetime(hours.from), &hours.zone), instant(end_day.to_datetime(hours.to), &hours.zone));

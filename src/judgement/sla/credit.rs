@@ -45,7 +45,9 @@ fn counted(units: &Exact, rounding: Rounding) -> Exact {
 /// What is due for a basis. Nothing is due where there was no service to judge.
 pub fn due(credit: &Credit, objective: &Exact, basis: &Basis) -> Due {
     let nothing = Due { percent: Exact::zero(), capped: false, steps: Vec::new() };
-    let Some(availability) = basis.availability.as_ref().map(|a| a * whole(100)) else { return nothing };
+    let Some(availability) = basis.availability.as_ref().map(|a| a * whole(100)) else {
+        return nothing;
+    };
     let mut steps = vec![Step { what: "availability", value: availability.clone(), unit: "%" }];
     let mut step = |what, value: &Exact, unit| steps.push(Step { what, value: value.clone(), unit });
     let percent = match &credit.model {

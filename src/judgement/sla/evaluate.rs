@@ -330,7 +330,9 @@ impl Case<'_> {
 
     /// Point, lower and upper of a contract that averages error ratios; several components answer for the worst of them in each slice.
     fn mean_figures(&self, parts: &[&Recorded], sets: &Measured) -> Option<[Option<Exact>; 3]> {
-        let Measure::MeanErrorRatio { length, no_probe } = &self.contract.measure else { return None };
+        let Measure::MeanErrorRatio { length, no_probe } = &self.contract.measure else {
+            return None;
+        };
         let lists: Vec<_> = parts.iter().filter_map(|p| p.probes.as_ref()).map(|p| slices(p, self.period, *length)).collect();
         let list = worst_of(&lists);
         let past = sets.service.minus(&sets.future);
@@ -374,7 +376,9 @@ impl Case<'_> {
 
     /// What is due at the point and at both bounds; where the lower bound decides, downtime is the worst case.
     fn due(&self, figures: &Figures, sets: &Measured, times: &Times, outages: &[Outage]) -> Vec<(DecideBy, Due)> {
-        let Some(credit) = &self.contract.credit else { return Vec::new() };
+        let Some(credit) = &self.contract.credit else {
+            return Vec::new();
+        };
         let mut point = lengths(outages, &sets.down);
         if self.contract.unknown == Unknown::Down {
             // Down and the unknown time that touches it are one stretch.

@@ -78,7 +78,9 @@ pub fn windows(contract: &Contract, part: &Recorded, timeline: &Timeline, scope:
         }
     }
     let united = Spans::new(admitted).both(scope);
-    let Some(allowance) = rules.allowance else { return Windows { admitted: united, refused, ..Windows::default() } };
+    let Some(allowance) = rules.allowance else {
+        return Windows { admitted: united, refused, ..Windows::default() };
+    };
     let mut left = allowance as i64;
     let mut kept = Vec::new();
     for span in united.as_slice() {

@@ -60,7 +60,9 @@ impl Stretch {
 
     /// How much of a set touches it or lies between its pieces.
     fn touched(&self, set: &Spans) -> Ms {
-        let Some(first) = self.0.first() else { return 0 };
+        let Some(first) = self.0.first() else {
+            return 0;
+        };
         let touching = set.as_slice().iter().filter(|s| s.to >= first.from && s.from <= self.end());
         touching.map(|s| s.length()).sum()
     }

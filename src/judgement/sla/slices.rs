@@ -36,7 +36,9 @@ pub fn slices(probes: &[(UtcMs, bool)], period: Span, length: Ms) -> Vec<Slice> 
 
 /// In each slice the component with the largest share of failures.
 pub fn worst_of(lists: &[Vec<Slice>]) -> Vec<Slice> {
-    let Some((first, rest)) = lists.split_first() else { return Vec::new() };
+    let Some((first, rest)) = lists.split_first() else {
+        return Vec::new();
+    };
     let mut worst = first.clone();
     for list in rest {
         for (kept, other) in worst.iter_mut().zip(list) {

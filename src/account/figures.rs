@@ -1,0 +1,390 @@
+//! Figures over a period from board and history: the one place where page, API and command line get them from.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::recorded::{self, Component, Service, Version, component};
+use crate::config::Plan;
+use crate::engine::board::{Board, Entry, Settled};
+use crate::history::HistoryError;
+use crate::history::lineage::{Lineage, Member};
+use crate::history::makeup::Makeup;
+use crate::history::past::{self, Which, gone};
+use crate::history::read::{Calendar, Exclusion, Extent, exclusions, latency_since, record, windows};
+use crate::history::tally::tally_latency;
+use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
+use crate::judgement::rules::Rules;
+use crate::judgement::sla::record::{Declared, OPEN};
+use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, percent};
+use crate::words::{Ms, Name, UtcMs, format_utc, people};
+
+/// The quantiles that are shown, in parts per million.
+pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
+
+pub fn extent(settled: &Settled, rules: &Rules) -> Extent {
+    Extent {
+        first_start: settled.first_start,
+        watermark: settled.watermark,
+        open_unknown: settled.open_unknown,
+        open_run: settled.open_run,
+        longest_blind: settled.longest_blind,
+        blind_lately: settled.blind_lately,
+        not_seen_below: rules.not_seen_below(),
+        is_gone: false,
+    }
+}
+
+/// Today so far, UTC.
+pub fn today(now: UtcMs) -> Span {
+    Span::new(now - now.rem_euclid(86_400_000), now)
+}
+
+pub fn last_30_days(now: UtcMs) -> Span {
+    Span::new(now - 30 * 86_400_000, now)
+}
+
+/// One endpoint's recorded past, cut to the period.
+pub fn of_entry(connection: &Connection, calendar: &Calendar, entry: &Entry, period: Span) -> Result<(Record, Settled), HistoryError> {
+    let settled = entry.view().shown.settled;
+    let endpoint = entry.endpoint.load_full();
+    Ok((record(connection, calendar, endpoint.name.as_str(), extent(&settled, &endpoint.rules), period)?, settled))
+}
+
+/// Sums and availability as JSON: integers of milliseconds and percentages that are never rounded up.
+pub fn sums_json(sums: &Sums) -> Value {
+    let a = sums.availability();
+    json!({
+        "covered_ms": sums.covered, "up_ms": sums.up, "down_ms": sums.down, "unknown_ms": sums.unknown,
+        "down_lower_ms": sums.down_lower, "down_upper_ms": sums.down_upper,
+        "availability_percent": a.point.map(percent), "lower_percent": a.lower.map(percent), "upper_percent": a.upper.map(percent),
+    })
+}
+
+/// A component with its endpoints.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub component: Name,
+    pub combine: Combine,
+    pub service: Service,
+    /// Those that belonged to it once are among them.
+    pub endpoints: Vec<(String, Extent)>,
+    /// Of those, who belongs to another now.
+    pub former: BTreeSet<String>,
+}
+
+/// The endpoints of a part that ever were in service, with their first start.
+pub fn members(calendar: &Calendar, part: &Part) -> Vec<Member> {
+    part.endpoints.iter().filter_map(|(name, extent)| Some((name.clone(), calendar.utc(extent.first_start?)))).collect()
+}
+
+/// How a component was made, as the events tell it; where they do not, as the part says.
+fn versions_of(makeup: &Makeup, lineage: &Lineage, part: &Part, members: &[Member]) -> Vec<Version> {
+    let told = lineage.versions(makeup, part.component.as_str(), members);
+    let read = |(from, v): (UtcMs, Value)| Version { from, combine: combine_of(&v["combine"]), service: Service { from: v["in_service_from_ms"].as_i64() } };
+    told.map_or_else(|| Version::ever(part.combine, part.service).to_vec(), |list| list.into_iter().map(read).collect())
+}
+
+/// Components over a period, cut to what is settled of all of them; an endpoint without a component is one of its own.
+/// `which`: the single results that come with them.
+pub fn components(connection: &Connection, parts: &[Part], period: Span, which: Which) -> Result<(Span, Vec<Component>), HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let makeup = Makeup::read(connection, &calendar)?;
+    let mut recorded = Vec::new();
+    let mut settled_until = period.to;
+    for part in parts {
+        let members = members(&calendar, part);
+        let lineage = Lineage::of(connection, &makeup, part.component.as_str(), &members)?;
+        let mut records = Vec::new();
+        for (endpoint, extent) in &part.endpoints {
+            let mut record = record(connection, &calendar, endpoint, *extent, period)?;
+            if record.from.is_some() {
+                settled_until = settled_until.min(record.settled);
+            }
+            let member = members.iter().find(|m| m.0 == *endpoint);
+            record.outside = member.map_or_else(Spans::default, |m| lineage.outside(&makeup, m, part.component.as_str())).as_slice().to_vec();
+            records.push(record);
+        }
+        let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
+        for record in &mut records {
+            // Before an endpoint was there, those that were made up the component.
+            record.outside.extend(record.from.filter(|from| *from > began).map(|from| Span::new(-OPEN, from)));
+        }
+        let versions = versions_of(&makeup, &lineage, part, &members);
+        recorded.push((part, versions, records, lineage.apart));
+    }
+    // What is not settled of all of them is left out of all of them.
+    let period = Span::new(period.from, settled_until);
+    let mut list = Vec::new();
+    for (part, versions, records, apart) in &recorded {
+        let mut one = component(part.component.as_str(), versions, (records, apart), period);
+        mark_excluded(connection, &calendar, part, &mut one)?;
+        (one.recorded.probes, one.recorded.probes_missing) = single_results(connection, &calendar, part, records, period, which)?;
+        list.push(one);
+    }
+    Ok((period, list))
+}
+
+/// Says which stretches a correction takes out of the figures: of a component of several endpoints, one that concerns all of them.
+fn mark_excluded(connection: &Connection, calendar: &Calendar, part: &Part, one: &mut Component) -> Result<(), HistoryError> {
+    if one.recorded.down.is_empty() {
+        return Ok(());
+    }
+    let mut all: Option<Vec<Exclusion>> = None;
+    for (endpoint, _) in &part.endpoints {
+        let own = exclusions(connection, calendar, endpoint, part.component.as_str())?;
+        all = Some(match all {
+            None => own,
+            Some(all) => all.into_iter().filter(|e| own.iter().any(|o| o.seq == e.seq)).collect(),
+        });
+    }
+    for stretch in &mut one.recorded.down {
+        let span = Span::new(stretch.from, stretch.to.max(stretch.from + 1));
+        stretch.excluded_by = all.iter().flatten().find(|e| e.span.cut(span).is_some()).map(|e| e.seq);
+    }
+    Ok(())
+}
+
+/// Endpoints whose cadences of then are read for one answer.
+const TOLD_FROM_EVENTS: usize = 1000;
+
+/// Outages shorter than this are not seen: by the cadences in force in a period; of many endpoints, by those of now. `check` says the same
+/// of a config, and every surface says it by [`not_seen_text`].
+pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &[(String, Extent)], period: Span) -> Result<Ms, HistoryError> {
+    if endpoints.len() > TOLD_FROM_EVENTS {
+        return Ok(endpoints.iter().map(|(_, extent)| extent.not_seen_below).max().unwrap_or(0));
+    }
+    endpoints.iter().try_fold(0, |longest, (endpoint, extent)| Ok(longest.max(past::not_seen_below(connection, calendar, endpoint, extent, period)?)))
+}
+
+/// What every surface says of it.
+pub fn not_seen_text(ms: Option<Ms>) -> String {
+    match ms.filter(|ms| *ms > 0) {
+        Some(ms) => format!("outages shorter than {} can fall between two probes and go unseen", people::duration(ms)),
+        None => "short outages can fall between two probes and go unseen".to_owned(),
+    }
+}
+
+/// With a capital and a full stop.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+}
+
+/// Whether it is wanted how short an outage has to be not to be seen: it costs a look at the cadences of every endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSeen {
+    Told,
+    Untold,
+}
+
+/// Says of components how short an outage has to be not to be seen; of those that are named, else of all.
+pub fn say_not_seen(connection: &Connection, parts: &[Part], list: &mut [Component], period: Span, named: Option<&[Name]>) -> Result<(), HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let is_meant = |part: &Part| named.is_none_or(|names| names.contains(&part.component));
+    let count: usize = parts.iter().filter(|p| is_meant(p)).map(|p| p.endpoints.len()).sum();
+    for (one, part) in list.iter_mut().zip(parts).filter(|(_, part)| is_meant(part)) {
+        let present = part.endpoints.iter().map(|(_, extent)| extent.not_seen_below).max().unwrap_or(0);
+        let told = if count > TOLD_FROM_EVENTS { present } else { not_seen_below(connection, &calendar, &part.endpoints, period)? };
+        one.recorded.not_seen_below = Some(told);
+    }
+    Ok(())
+}
+
+type SingleResults = (Option<Vec<(UtcMs, bool)>>, Option<String>);
+
+/// The results of a component's slots, or why they are not all there.
+fn single_results(
+    connection: &Connection,
+    calendar: &Calendar,
+    part: &Part,
+    records: &[Record],
+    period: Span,
+    which: Which,
+) -> Result<SingleResults, HistoryError> {
+    let mut spans = Vec::new();
+    for (endpoint, _) in &part.endpoints {
+        spans.push(past::recorded(connection, calendar, endpoint)?);
+    }
+    if spans.iter().all(|s| s.as_slice().is_empty()) {
+        return Ok((None, None));
+    }
+    let ([(endpoint, _)], [spans], [record]) = (part.endpoints.as_slice(), spans.as_slice(), records) else {
+        let why = "it has several endpoints; give each a component of its own, and let the contract combine them";
+        return Ok((None, Some(why.to_owned())));
+    };
+    // Time in which it belonged to another component is not served here, and its results of then are not this component's.
+    let served = Spans::new(vec![Span::new(record.from.unwrap_or(period.to), period.to)]).minus(&record.away()).cut(period);
+    if let Some(hole) = served.minus(spans).as_slice().first() {
+        let why = format!(
+            "those from {} to {} were not recorded, as no contract that counts slices was loaded then; a period that begins later can be judged",
+            format_utc(hole.from),
+            format_utc(hole.to)
+        );
+        return Ok((None, Some(why)));
+    }
+    let mut results = past::results(connection, endpoint, period, which)?;
+    let elsewhere = Spans::new(record.outside.clone());
+    if !elsewhere.as_slice().is_empty() {
+        results.retain(|(at, _)| elsewhere.cut(Span::new(*at, at + 1)).length() == 0);
+    }
+    Ok((Some(results), None))
+}
+
+/// The windows that were declared in a period, as contracts read them: by component.
+pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Declared>, HistoryError> {
+    let mut list = Vec::new();
+    let stored = windows(connection)?;
+    let renamed = if stored.is_empty() { Vec::new() } else { renamed(connection, parts)? };
+    for stored in stored {
+        let w = &stored.window;
+        // What was declared for a component under an earlier name of it, for the time in which it had that.
+        for (component, span, _) in renamed.iter().filter(|(.., earlier)| w.components.contains(earlier)) {
+            let declared = stored.declared(period, Some(vec![component.to_string()]));
+            list.extend(declared.into_iter().filter_map(|d| Span::new(d.from, d.to).cut(*span).map(|s| Declared { from: s.from, to: s.to, ..d })));
+        }
+        let is_all = w.components.is_empty() && w.endpoints.is_empty();
+        let present = |part: &Part| part.endpoints.iter().map(|(e, _)| e.clone()).filter(|e| !part.former.contains(e)).collect::<Vec<_>>();
+        let is_whole = |part: &&Part| {
+            w.components.contains(&part.component) || !present(part).is_empty() && present(part).iter().all(|e| w.endpoints.iter().any(|n| n.as_str() == *e))
+        };
+        let named: Vec<String> = parts.iter().filter(is_whole).map(|p| p.component.to_string()).collect();
+        if is_all || !named.is_empty() {
+            list.extend(stored.declared(period, if is_all { None } else { Some(named) }));
+        }
+    }
+    Ok(list)
+}
+
+/// Components that had another name: when, and which.
+fn renamed(connection: &Connection, parts: &[Part]) -> Result<Vec<(Name, Span, Name)>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let makeup = Makeup::read(connection, &calendar)?;
+    let mut list = Vec::new();
+    for part in parts {
+        let lineage = Lineage::of(connection, &makeup, part.component.as_str(), &members(&calendar, part))?;
+        list.extend(lineage.earlier.iter().filter_map(|(span, name)| Some((part.component.clone(), *span, Name::new(name).ok()?))));
+    }
+    Ok(list)
+}
+
+/// Of components that are not there under these names, those that go on under another, with that name.
+pub fn called_now(connection: &Connection, parts: &[Part], names: &[Name]) -> Result<Vec<(Name, Name)>, HistoryError> {
+    let renamed = renamed(connection, parts)?;
+    let latest = |name: &Name| renamed.iter().filter(|(.., earlier)| earlier == name).max_by_key(|(_, span, _)| span.to).map(|(now, ..)| now.clone());
+    Ok(names.iter().filter_map(|name| Some((name.clone(), latest(name)?))).collect())
+}
+
+/// `probity-timeline/2` of components over a period.
+pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
+    let (period, components, windows) = timeline_parts(connection, parts, period)?;
+    Ok(recorded::timeline_json(period, &components, &windows))
+}
+
+/// What it is made of: the period that is settled, its components, and the windows that were declared.
+pub fn timeline_parts(connection: &Connection, parts: &[Part], period: Span) -> Result<(Span, Vec<Component>, Vec<Declared>), HistoryError> {
+    let windows = maintenance(connection, parts, period)?;
+    let (period, mut components) = components(connection, parts, period, Which::All)?;
+    say_not_seen(connection, parts, &mut components, period, None)?;
+    Ok((period, components, windows))
+}
+
+/// Latency of successes: the last hour from memory, the last day from the stored hours and memory.
+pub fn latency_json(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Value, HistoryError> {
+    let hour = entry.view().hour.since(now - 3_600_000, Series::Whole(Ending::Success));
+    let day = day_of(connection, entry, now)?;
+    Ok(json!({"hour": quantiles_json(&hour), "day": quantiles_json(&day)}))
+}
+
+/// Latency of successes of the last day.
+pub fn day_of(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Vec<(u64, u64)>, HistoryError> {
+    let this_hour = hour_of(now);
+    let mut all = entry.view().hour.since(this_hour * 3_600_000, Series::Whole(Ending::Success));
+    let name = entry.endpoint.load().name.clone();
+    for (hour, body) in latency_since(connection, name.as_str(), this_hour - 24)? {
+        if hour < this_hour {
+            all.extend(tally_latency(&body).into_iter().filter(|(e, _)| *e == Series::Whole(Ending::Success)).flat_map(|(_, b)| b));
+        }
+    }
+    merge(&mut all);
+    Ok(all)
+}
+
+/// The median of each of the last 24 hours in microseconds, oldest first; `None` where nothing was measured.
+pub fn hourly_medians(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Vec<Option<u64>>, HistoryError> {
+    let this_hour = hour_of(now);
+    let name = entry.endpoint.load().name.clone();
+    let stored: BTreeMap<i64, Vec<u8>> = latency_since(connection, name.as_str(), this_hour - 23)?.into_iter().collect();
+    let median = |pairs: &[(u64, u64)]| quantile(pairs, 500_000);
+    Ok((this_hour - 23..=this_hour)
+        .map(|hour| {
+            if hour == this_hour {
+                return median(&entry.view().hour.since(hour * 3_600_000, Series::Whole(Ending::Success)));
+            }
+            let list = tally_latency(stored.get(&hour)?);
+            list.iter().find(|(e, _)| *e == Series::Whole(Ending::Success)).and_then(|(_, b)| median(b))
+        })
+        .collect())
+}
+
+fn quantiles_json(pairs: &[(u64, u64)]) -> Value {
+    let mut object = json!({"count": pairs.iter().map(|p| p.1).sum::<u64>()});
+    for (name, ppm) in QUANTILES {
+        object[format!("{name}_us")] = json!(quantile(pairs, ppm));
+    }
+    object
+}
+
+/// The inverse of [`combine_text`].
+pub fn combine_of(value: &Value) -> Combine {
+    match (value.as_str(), value["at_least"].as_u64()) {
+        (Some("parallel"), _) => Combine::Parallel,
+        (_, Some(n)) => Combine::AtLeast(n as usize),
+        _ => Combine::Series,
+    }
+}
+
+/// The components of a running daemon with their endpoints, those that have left among them.
+pub fn parts_of(connection: &Connection, board: &Board) -> Result<Vec<Part>, HistoryError> {
+    let entries = board.entries();
+    let mut extents: Vec<_> = entries
+        .iter()
+        .map(|e| {
+            let endpoint = e.endpoint.load();
+            (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled, &e.endpoint.load().rules))
+        })
+        .collect();
+    // One that left a moment ago may still be on the board.
+    let known: HashSet<Name> = extents.iter().map(|(name, ..)| name.clone()).collect();
+    let left: Vec<_> = gone(connection)?.into_iter().filter(|(name, ..)| !known.contains(name)).collect();
+    extents.extend(left);
+    grouped(connection, &board.plan.load(), &extents)
+}
+
+/// Components with their endpoints, those that belonged to them once among them; (endpoint, component, extent) in.
+pub fn grouped(connection: &Connection, plan: &Plan, extents: &[(Name, Name, Extent)]) -> Result<Vec<Part>, HistoryError> {
+    let makeup = Makeup::read(connection, &Calendar::read(connection)?)?;
+    let mut parts: BTreeMap<Name, Part> = BTreeMap::new();
+    let mut join = |component: Name, endpoint: &Name, extent: &Extent, is_former: bool| {
+        let known = plan.components.get(&component);
+        let part = parts.entry(component.clone()).or_insert_with(|| Part {
+            component,
+            combine: known.map_or(Combine::Series, |c| c.combine),
+            service: Service { from: known.and_then(|c| c.in_service_from) },
+            endpoints: Vec::new(),
+            former: BTreeSet::new(),
+        });
+        part.endpoints.push((endpoint.to_string(), *extent));
+        if is_former {
+            part.former.insert(endpoint.to_string());
+        }
+    };
+    for (endpoint, component, extent) in extents {
+        join(component.clone(), endpoint, extent, false);
+        for earlier in makeup.moves().earlier(endpoint.as_str(), component.as_str()).into_iter().filter_map(|c| Name::new(c).ok()) {
+            join(earlier, endpoint, extent, true);
+        }
+    }
+    Ok(parts.into_values().collect())
+}

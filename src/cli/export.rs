@@ -1,0 +1,160 @@
+//! `probity export`: the timeline of components, and the journal of events.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::args::{Export, Place};
+use super::{given, local, print, raw};
+use crate::account::figures::grouped;
+use crate::account::figures::timeline_json;
+use crate::config::document::value::show_duration;
+use crate::daemon::exit::Exit;
+use crate::daemon::streams::{say_error, written};
+use crate::history::HistoryError;
+use crate::history::chain::hex;
+use crate::history::prune::Stub;
+use crate::history::{past, read};
+use crate::judgement::timeline::Span;
+use crate::net::clock::Clock;
+use crate::serve::openmetrics::{Past, write};
+use crate::words::{Name, parse_utc};
+
+/// Samples of one series in an export: three years at a second.
+const MOST_SAMPLES: u64 = 100_000_000;
+
+pub fn run(command: &Export) -> Exit {
+    match command {
+        Export::Timeline { raw, .. } if raw.probes.is_some() => raw::run(raw),
+        Export::Timeline { place, from, to, .. } => timeline(place, from.as_deref(), to.as_deref()),
+        Export::Openmetrics { place, from, to, step } => openmetrics(place, from.as_deref(), to.as_deref(), step),
+        Export::Journal { place, seq, tallies } => journal(place, *seq, if *tallies { Tallies::Sealed } else { Tallies::Left }),
+    }
+}
+
+fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
+    let now = Clock::Real.read().utc_ms;
+    let Some(to) = to.map_or(Some(now), parse_utc) else {
+        return usage("--to");
+    };
+    let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else {
+        return usage("--from");
+    };
+    if to <= from {
+        say_error(format_args!("probity: --to is not after --from"));
+        return Exit::Usage;
+    }
+    let connection = match local::open(place) {
+        Ok(connection) => connection,
+        Err(exit) => return exit,
+    };
+    // How endpoints combine stands in the config; without one every component is a series.
+    let plan = if place.state_dir.is_some() && place.config.config.is_none() { None } else { local::plan(place).ok() };
+    let value = local::extents(&connection).and_then(|extents| {
+        let parts = match &plan {
+            Some(plan) => grouped(&connection, plan, &extents),
+            None => grouped(&connection, &crate::config::plan::Plan::empty(), &extents),
+        }?;
+        timeline_json(&connection, &parts, Span::new(from, to))
+    });
+    match value {
+        Ok(value) => {
+            print(true, &value, String::new);
+            Exit::Fine
+        }
+        Err(error) => local::complain(error),
+    }
+}
+
+fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) -> Exit {
+    let now = Clock::Real.read().utc_ms;
+    let Some(to) = to.map_or(Some(now), parse_utc) else {
+        return usage("--to");
+    };
+    let Some(from) = from.map_or(Some(to - 30 * 86_400_000), parse_utc) else {
+        return usage("--from");
+    };
+    if to <= from {
+        say_error("probity: --to is not after --from");
+        return Exit::Usage;
+    }
+    let step = match given::duration("step", step, 1000) {
+        Ok(step) => step,
+        Err(exit) => return exit,
+    };
+    let samples = (to - from).unsigned_abs() / step;
+    if samples > MOST_SAMPLES {
+        return given::out_of_range("step", show_duration(step), format_args!("a longer one, or a shorter period: these are {samples} samples of each series"));
+    }
+    let connection = match local::open(place) {
+        Ok(connection) => connection,
+        Err(exit) => return exit,
+    };
+    let period = Span::new(from, to);
+    let past = local::extents(&connection).and_then(|extents| {
+        let calendar = read::Calendar::read(&connection)?;
+        let one = |(name, _, extent): (Name, Name, read::Extent)| {
+            Ok(Past { record: read::record(&connection, &calendar, name.as_str(), extent, period)?, name: name.to_string() })
+        };
+        extents.into_iter().map(one).collect::<Result<Vec<_>, HistoryError>>()
+    });
+    match past {
+        Ok(past) => {
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            written(write(&mut out, &past, period, step as i64).and_then(|()| out.flush()));
+            Exit::Fine
+        }
+        Err(error) => local::complain(error),
+    }
+}
+
+fn usage(option: &str) -> Exit {
+    say_error(format_args!("probity: invalid time in {option}; write it as 2026-11-01T00:00:00Z"));
+    Exit::Usage
+}
+
+/// Whether tallies follow the events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tallies {
+    Sealed,
+    Left,
+}
+
+fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
+    let connection = match local::open(place) {
+        Ok(connection) => connection,
+        Err(exit) => return exit,
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut wrote = Ok(());
+    let result = write_journal(&connection, seq, tallies, |line| {
+        if wrote.is_ok() {
+            wrote = writeln!(out, "{line}");
+        }
+        wrote.is_ok()
+    });
+    written(wrote.and_then(|()| out.flush()));
+    result.map_or_else(local::complain, |()| Exit::Fine)
+}
+
+/// Each line goes to `put`, which says whether more is wanted.
+fn write_journal(connection: &rusqlite::Connection, seq: u64, tallies: Tallies, mut put: impl FnMut(Value) -> bool) -> Result<(), HistoryError> {
+    if let Some(stub) = Stub::read(connection)?.filter(|stub| seq <= stub.last)
+        && !put(json!({"stub": stub.object, "carried": stub.carried}))
+    {
+        return Ok(());
+    }
+    read::each_event(connection, seq, |event| {
+        let Ok(mut body) = serde_json::from_str::<Value>(&event.body) else {
+            return false;
+        };
+        body["hash"] = json!(hex(&event.hash));
+        put(body)
+    })?;
+    if tallies == Tallies::Sealed {
+        past::each_sealed(connection, |name, unit, body| {
+            put(json!({"tally": {"endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(), "body": String::from_utf8_lossy(&body)}}))
+        })?;
+    }
+    Ok(())
+}

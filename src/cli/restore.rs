@@ -1,0 +1,70 @@
+//! `probity history restore`: a backup takes the place of the history of a stopped daemon.
+//!
+//! The chain goes on under a new id that names the old one, exported counters begin at 0 again, and what came after the
+//! backup is unknown time, as the next start finds nothing that vouches for it.
+
+use std::path::Path;
+
+use super::args::Place;
+use super::history::verified;
+use super::local;
+use crate::daemon::exit::Exit;
+use crate::daemon::streams::say_error;
+use crate::engine::replay::judges;
+use crate::history::checkpoint::Signer;
+use crate::history::replacement::Replacement;
+use crate::history::restore::restore;
+use crate::history::verify::{Against, Verdict};
+use crate::history::{HistoryError, backup, read};
+use crate::judgement::state_codec::encode_with;
+use crate::net::clock::Clock;
+
+/// Whether a backup is looked through before it is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    Verified,
+    Blind,
+}
+
+pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust, json: bool) -> Exit {
+    let directory = match local::directory(place) {
+        Ok(directory) => directory,
+        Err(exit) => return exit,
+    };
+    match put_in_place(from, &directory, by, trust, local::signer(place)) {
+        Ok((events, aside)) => {
+            let value = serde_json::json!({"schema": "probity-restored/1", "events": events, "kept": aside});
+            super::print(json, &value, || format!("restored {events} events; the previous history is kept as {aside}\n"));
+            Exit::Fine
+        }
+        Err(error @ HistoryError::Owned { .. }) => {
+            say_error(format_args!("probity: {error}; stop it first"));
+            Exit::Owned
+        }
+        Err(error) => local::complain(error),
+    }
+}
+
+fn put_in_place(from: &Path, directory: &Path, by: Option<&str>, trust: Trust, signer: Option<Signer>) -> Result<(u64, String), HistoryError> {
+    // Everything that can fail on the backup fails before anything is touched.
+    let copy = backup::open_backup(from)?;
+    if trust == Trust::Verified {
+        let damaged = |why: String| HistoryError::Damaged { path: from.display().to_string(), why: format!("{why}; --unverified accepts it anyway") };
+        match verified(&copy, &Against::default())? {
+            Verdict::Whole { .. } => {}
+            Verdict::Altered { seq, why } => return Err(damaged(format!("event {seq}: {why}"))),
+            Verdict::Forked { why, .. } | Verdict::NotProvable { why } => return Err(damaged(why)),
+        }
+    }
+    let restored = restore(&copy)?;
+    let windows = read::windows(&copy)?;
+    let mut states = Vec::new();
+    for (id, (cadence, mut judge)) in judges(&restored, &windows)? {
+        judge.rebase();
+        states.push((id, encode_with(&cadence, &judge)));
+    }
+    states.sort_by_key(|s| s.0);
+    let now = Clock::Real.read();
+    let by = by.unwrap_or("the command line").to_owned();
+    Replacement { from: copy, states, last_batch: restored.last_batch, last: restored.last, by, signer }.put(directory, now.utc_ms)
+}

@@ -1,0 +1,105 @@
+//! One probe drawn for a person: its phases as a waterfall, the certificate, each expectation with what was found.
+
+use std::fmt::Write;
+
+use super::is_colored;
+use crate::config::Endpoint;
+use crate::kind::Report;
+use crate::net::clock::Clock;
+use crate::words::{Facts, Outcome, Phase, escaped, format_utc};
+
+const WIDTH: u64 = 48;
+
+pub fn drawn(endpoint: &Endpoint, report: &Report) -> String {
+    let mut out = String::new();
+    let (word, color) = match &report.outcome {
+        Outcome::Up(_) => ("up", "32"),
+        Outcome::Down { .. } => ("down", "31"),
+        Outcome::Unmeasured { .. } => ("unmeasured", "33"),
+    };
+    let word = if is_colored() { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() };
+    let _ = writeln!(out, "{word}  {} {}  in {}", endpoint.probe.kind().as_str(), escaped(&endpoint.target()), millis(report.duration_us));
+    match &report.outcome {
+        Outcome::Up(_) => {}
+        Outcome::Down { cause, detail, .. } => {
+            let _ = writeln!(out, "      {}: {}", cause.as_str(), escaped(detail));
+        }
+        Outcome::Unmeasured { reason, detail } => {
+            let _ = writeln!(out, "      {}: {}", reason.as_str(), escaped(detail));
+        }
+    }
+    phases(&mut out, report);
+    if let Some(facts) = report.outcome.facts() {
+        show_facts(&mut out, facts);
+    }
+    out
+}
+
+fn phases(out: &mut String, report: &Report) {
+    let list: Vec<(&str, u64)> = Phase::ALL.iter().filter_map(|p| report.phases.us(*p).map(|us| (p.as_str(), u64::from(us)))).collect();
+    let total: u64 = list.iter().map(|(_, us)| us).sum::<u64>().max(1);
+    let mut begun = 0;
+    out.push('\n');
+    for (name, us) in list {
+        let (from, to) = (begun * WIDTH / total, (begun + us) * WIDTH / total);
+        let bar = format!("{}{}", " ".repeat(from as usize), "█".repeat(to.saturating_sub(from).max(1) as usize));
+        let _ = writeln!(out, "  {name:<10} {:>10}  {bar}", millis(us));
+        begun += us;
+    }
+}
+
+fn show_facts(out: &mut String, facts: &Facts) {
+    out.push('\n');
+    for a in &facts.attempts {
+        let _ = writeln!(
+            out,
+            "  {:<12} {} {}",
+            "address",
+            a.address,
+            a.error.as_ref().map_or_else(|| format!("connected in {}", millis(a.duration_us)), |e| format!("failed: {}", escaped(e)))
+        );
+    }
+    if let Some(status) = facts.http_status {
+        let _ = writeln!(
+            out,
+            "  {:<12} {status} HTTP/{}, {} bytes, {} redirects",
+            "response",
+            facts.http_version.unwrap_or("?"),
+            facts.body_bytes.unwrap_or(0),
+            facts.redirects
+        );
+    }
+    if let Some(url) = &facts.final_url {
+        let _ = writeln!(out, "  {:<12} {}", "final URL", escaped(url));
+    }
+    if let (Some(version), Some(cipher)) = (facts.tls_version, facts.tls_cipher) {
+        let _ = writeln!(out, "  {:<12} {version} {cipher} {}", "tls", facts.tls_group.unwrap_or_default());
+    }
+    if let Some(c) = &facts.certificate {
+        let days = (c.not_after - Clock::Real.read().utc_ms).div_euclid(86_400_000);
+        let _ = writeln!(out, "  {:<12} {} issued by {}", "certificate", escaped(&c.subject), escaped(&c.issuer));
+        let _ = writeln!(out, "  {:<12} for {}", "", escaped(&c.names.join(", ")));
+        let _ = writeln!(out, "  {:<12} {}, valid {} to {} ({days} days left)", "", c.key, &format_utc(c.not_before)[..10], &format_utc(c.not_after)[..10]);
+    }
+    if let Some(rcode) = &facts.dns_rcode {
+        let _ = writeln!(out, "  {:<12} {rcode}: {}", "dns", escaped(&facts.dns_answers.join(", ")));
+    }
+    if let Some(hops) = facts.icmp_hop_limit {
+        let _ = writeln!(out, "  {:<12} {hops}", "hop limit");
+    }
+    if !facts.findings.is_empty() {
+        out.push('\n');
+    }
+    for f in &facts.findings {
+        if f.is_odd() {
+            let _ = writeln!(out, "  odd  {}", escaped(&f.found));
+            continue;
+        }
+        let mark = if f.met { "ok  " } else { "FAIL" };
+        let _ = writeln!(out, "  {mark} {} (found {})", escaped(&f.expectation), escaped(&f.found));
+    }
+}
+
+fn millis(us: u64) -> String {
+    format!("{}.{:03} ms", us / 1000, us % 1000)
+}

@@ -1,0 +1,386 @@
+//! Builds the [`Plan`] from the config's files, and gathers every fault of all of them.
+
+mod beside;
+mod endpoint;
+pub mod maintenance;
+pub mod probe;
+pub mod tls;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use self::beside::proxies;
+use self::endpoint::{Shared, draft, group_drafts};
+use self::maintenance::windows;
+use super::contract::contracts;
+use super::document::common::{cadence, calendar_instant, combination, dial, digest, in_zone, is_id, metrics};
+use super::document::source::{Fault, Source, Surroundings};
+use super::document::tree::{Item, Layers, Section};
+use super::listen::listen;
+use super::plan::*;
+use crate::judgement::rules::{Cadence, Rules};
+use crate::judgement::timeline::Combine;
+use crate::judgement::zones::{self, ZoneSource};
+use crate::words::{Kind, Name};
+
+/// Reads the config at `path` with all that it includes. Either a plan that is right, or every fault at once.
+pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fault>> {
+    let sources = read_all(path, surroundings)?;
+    let mut faults = Vec::new();
+    let parsed: Vec<(usize, Spanned<DeTable>)> = sources
+        .iter()
+        .enumerate()
+        .map(|(k, source)| {
+            let (tree, errors) = DeTable::parse_recoverable(&source.text);
+            for error in errors {
+                let span = error.span().unwrap_or(0..0);
+                let (problem, advice) = explained(error.message(), source, span.start);
+                source.fault(&span, problem, advice);
+            }
+            (k, tree)
+        })
+        .collect();
+    let roots: Vec<Section> = parsed.iter().map(|(k, tree)| Section::new(&sources[*k], String::new(), tree.get_ref(), tree.span())).collect();
+    let broken = sources.iter().any(|s| {
+        let f = s.take_faults();
+        let any = !f.is_empty();
+        faults.extend(f);
+        any
+    });
+    let plan = if broken { None } else { Some(Builder { surroundings, specs: HashMap::new() }.plan(&roots)) };
+    for source in &sources {
+        faults.extend(source.take_faults());
+    }
+    faults.sort();
+    match plan {
+        Some(plan) if faults.is_empty() => Ok(plan),
+        _ => Err(faults),
+    }
+}
+
+/// The main file and the files that its `include` names.
+fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>, Vec<Fault>> {
+    let text = surroundings.read(path).map_err(|why| {
+        let advice = "Name another with --config, or start from config/quickstart.toml.".to_owned();
+        vec![Fault { file: path.display().to_string(), line: 0, column: 0, problem: format!("the config cannot be read: {why}"), advice }]
+    })?;
+    let main = Source::new(path, text);
+    let included = included(&main, surroundings);
+    Ok(std::iter::once(main).chain(included).collect())
+}
+
+fn included(main: &Source, surroundings: &dyn Surroundings) -> Vec<Source> {
+    let (tree, _) = DeTable::parse_recoverable(&main.text);
+    let root = Section::new(main, String::new(), tree.get_ref(), tree.span());
+    let mut sources: Vec<Source> = Vec::new();
+    for pattern in root.item("include").iter().flat_map(Item::list) {
+        let Some(text) = pattern.text() else { continue };
+        let found = match surroundings.matching(&main.path.parent().unwrap_or(Path::new(".")).join(&text)) {
+            Ok(found) => found,
+            Err(why) => {
+                pattern.fault(format!("`{text}` cannot be included: {why}"), "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file.");
+                continue;
+            }
+        };
+        for one in found {
+            if one == main.path || sources.iter().any(|s| s.path == one) {
+                pattern.fault(format!("`{}` is read twice", one.display()), "Include each file once, and not the main file.");
+                continue;
+            }
+            match surroundings.read(&one) {
+                Ok(text) => sources.push(Source::new(&one, text)),
+                Err(why) => pattern.fault(format!("`{}` cannot be included: {why}", one.display()), "Make it readable, or take it out."),
+            }
+        }
+    }
+    sources
+}
+
+/// The parser's message in our words where a common slip is behind it.
+fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
+    let line_start = source.text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |n| n + 1);
+    let line = source.text.get(line_start..).and_then(|t| t.lines().next()).unwrap_or_default().trim();
+    if message.contains("duplicate key") || message.contains("cannot extend value of type") {
+        let advice = if line.starts_with("probe.") {
+            "`probe.http = \"...\"` is short for `probe.http.url = \"...\"`; beside other keys write the long form."
+        } else {
+            "Keep one of them."
+        };
+        return (format!("this key stands twice ({message})"), advice.into());
+    }
+    (format!("this is not TOML: {message}"), "Texts stand in quotes, names with dots too; each key on a line of its own.".into())
+}
+
+pub(in crate::config) struct Builder<'s> {
+    pub(in crate::config) surroundings: &'s dyn Surroundings,
+    /// Specs that endpoints share, by the tables that they were built from.
+    pub(in crate::config) specs: HashMap<(usize, usize, Kind), Shared>,
+}
+
+impl Builder<'_> {
+    fn plan(&mut self, roots: &[Section]) -> Plan {
+        let main = &roots[0];
+        main.item("include");
+        let top = Layers(roots.to_vec());
+        let defaults = top.layers("defaults");
+        let components = self.components(&top.layers("component"));
+        let metrics = metrics(&top.layers("metrics"));
+        let mut drafts = Vec::new();
+        for root in roots {
+            for section in root.tables("endpoint") {
+                drafts.extend(draft(section, &defaults));
+            }
+        }
+        for group in top.layers("group").0 {
+            for (id, span, item) in group.entries() {
+                let Some(section) = item.section() else {
+                    continue;
+                };
+                if !is_id(id) {
+                    group.source.fault(&span, format!("`{}` cannot be a group's id", id.escape_debug()), "Ids are made of a-z, 0-9, _ and -.");
+                }
+                drafts.extend(group_drafts(section, &defaults));
+            }
+        }
+        self.look_at_unused(&defaults);
+        let daemon = top.layers("daemon");
+        let listen = listen(&top.layers("listen"), daemon.item("listen").as_ref(), self.surroundings);
+        let daemon = self.daemon(&daemon);
+        let endpoints = self.endpoints(drafts, &components);
+        let mut receivers = HashSet::new();
+        let mut notify: Vec<Notify> = Vec::new();
+        for section in roots.iter().flat_map(|r| r.tables("notify")) {
+            let Some(receiver) = self.notify(&section) else {
+                continue;
+            };
+            if !receivers.insert(receiver.name.clone()) {
+                section.source.fault(&section.span, format!("the receiver `{}` stands twice", receiver.name), "Give each [[notify]] a name of its own.");
+            }
+            notify.push(receiver);
+        }
+        let (deadman, proxies) = (self.deadman(&top), proxies(&top.layers("proxy")));
+        let witness = self.witness(&top.layers("witness"));
+        let history = self.history(&top.layers("history"));
+        let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
+        declared.extend(endpoints.iter().map(|e| e.component.as_str()));
+        let contracts = contracts(&top, Some(&declared));
+        let names: Vec<&str> = endpoints.iter().map(|e| e.name.as_str()).collect();
+        let maintenance = windows(&top, &declared, &names);
+        defaults.end();
+        roots.iter().for_each(Section::end);
+        Plan { daemon, listen, metrics, components, endpoints, history, witness, contracts, maintenance, notify, deadman, proxies }
+    }
+
+    fn daemon(&self, layers: &Layers) -> Daemon {
+        let daemon = Daemon {
+            vantage: layers.item("vantage").and_then(|i| i.name()).map_or_else(|| self.surroundings.host_name(), |n| n.to_string()),
+            state_dir: layers.item("state_dir").and_then(|i| i.text()).map(PathBuf::from),
+            max_in_flight: layers.item("max_in_flight").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
+            max_in_flight_per_host: layers.item("max_in_flight_per_host").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
+            zone_data: self.zone_data(layers),
+            clock: layers.item("clock").and_then(|i| i.word(&ClockChoice::WORDS)).unwrap_or_default(),
+        };
+        layers.end();
+        daemon
+    }
+
+    /// Chosen before the first zone is looked up.
+    fn zone_data(&self, layers: &Layers) -> ZoneSource {
+        let Some(item) = layers.item("zone_data") else {
+            return ZoneSource::default();
+        };
+        let source = item.word(&ZoneSource::WORDS).unwrap_or_default();
+        if source == ZoneSource::System {
+            match self.surroundings.system_zones() {
+                Ok(found) => zones::choose(found),
+                Err(why) => item.fault(
+                    format!("the system's zone data cannot be used: {why}"),
+                    "Install the system's time zone database (tzdata), or set zone_data = \"bundled\".",
+                ),
+            }
+        }
+        source
+    }
+
+    fn components(&self, layers: &Layers) -> BTreeMap<Name, Component> {
+        let mut components = BTreeMap::new();
+        for section in &layers.0 {
+            for (id, span, item) in section.entries() {
+                let Some(table) = item.section() else {
+                    continue;
+                };
+                let title = table.item("title").and_then(|i| i.name()).map_or_else(|| id.to_owned(), |n| n.to_string());
+                let combine = table.item("combine").and_then(|i| combination(&i)).unwrap_or(Combine::Series);
+                let in_service_from = table.item("in_service_from").and_then(|i| calendar_instant(&i));
+                table.end();
+                match Name::new(id) {
+                    Ok(name) if is_id(id) && components.contains_key(&name) => {
+                        section.source.fault(&span, format!("the component `{id}` stands twice"), "Keep one of its tables: they do not mix.");
+                    }
+                    Ok(name) if is_id(id) => {
+                        components.insert(name, Component { title, combine, in_service_from });
+                    }
+                    _ => section.source.fault(
+                        &span,
+                        format!("`{}` cannot be a component's id", id.escape_debug()),
+                        "Ids are made of a-z, 0-9, _ and -; the text for people is `title`.",
+                    ),
+                }
+            }
+        }
+        components
+    }
+
+    fn witness(&mut self, layers: &Layers) -> Witness {
+        let quorum = layers.item("quorum");
+        let mut witness = Witness::default();
+        for section in layers.0.iter().flat_map(|l| l.tables("endpoint")) {
+            let Some(draft) = draft(section.clone(), &Layers(Vec::new())) else {
+                continue;
+            };
+            let (own, dial) = (&draft.layers, dial(&draft.layers));
+            let timeout = own.item("timeout").and_then(|i| i.duration(10, 5000)).unwrap_or(DEFAULT_WITNESS_TIMEOUT);
+            let rules = Rules::new(Cadence { timeout, ..cadence(&Layers(Vec::new())) });
+            let probe = self.probe(&draft);
+            section.end();
+            if witness.endpoints.iter().any(|e: &Arc<Endpoint>| e.name == draft.name) {
+                draft.at.fault(format!("the witness `{}` stands twice", draft.name), "Give each witness a name of its own.");
+            }
+            let Some(probe) = probe else { continue };
+            let dial = in_zone(Arc::new(dial), &probe);
+            let (digest, mask) = (digest(&probe, &dial), probe.mask().cloned().unwrap_or_default());
+            let endpoint =
+                Endpoint { component: draft.name.clone(), name: draft.name, labels: Arc::default(), renamed_from: None, rules, dial, probe, mask, digest };
+            witness.endpoints.push(Arc::new(endpoint));
+        }
+        if let Some(item) = quorum {
+            witness.quorum = item.integer(1, 1000).map(|n| n as usize);
+            if witness.quorum.is_some_and(|q| q > witness.endpoints.len()) {
+                item.fault("the quorum is larger than the number of witnesses", "Take fewer, or add another [[witness.endpoint]].");
+            }
+        }
+        layers.end();
+        witness
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use toml::de::DeValue;
+
+    use super::*;
+    use crate::config::document::tree::LOOKED_UP;
+    use crate::judgement::maintenance::Window;
+
+    /// The example's text; every file that it names is there.
+    struct Example;
+
+    impl Surroundings for Example {
+        fn read(&self, path: &Path) -> Result<String, String> {
+            if path == Path::new("example.toml") {
+                return Ok(include_str!("../../../config/example.toml").into());
+            }
+            static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
+                let one = rcgen::generate_simple_self_signed(vec!["a.example".into()]).expect("a certificate");
+                (one.cert.pem(), one.signing_key.serialize_pem())
+            });
+            let name = path.to_string_lossy();
+            Ok(match path.extension().and_then(|e| e.to_str()) {
+                Some("pem" | "crt") => PAIR.0.clone(),
+                Some("key") => PAIR.1.clone(),
+                _ if name.ends_with("checkpoint-key") => "07".repeat(32),
+                _ if name.ends_with("token") => "planted-planted-planted".into(),
+                _ if name.ends_with("hook.url") || name.ends_with("deadman") => "https://hooks.example/planted".into(),
+                _ => "planted".into(),
+            })
+        }
+
+        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn environment(&self, _: &str) -> Option<String> {
+            Some("planted".into())
+        }
+
+        fn credentials(&self) -> Option<PathBuf> {
+            Some("/run/credentials".into())
+        }
+
+        fn host_name(&self) -> String {
+            "host".into()
+        }
+    }
+
+    fn keys(value: &DeValue, into: &mut HashSet<String>) {
+        match value {
+            DeValue::Table(table) => {
+                for (key, value) in table {
+                    into.insert(key.get_ref().to_string());
+                    keys(value.get_ref(), into);
+                }
+            }
+            DeValue::Array(array) => array.iter().for_each(|v| keys(v.get_ref(), into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn the_example_config_is_valid_and_shows_every_key() {
+        let plan = load(Path::new("example.toml"), &Example).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        assert_eq!(plan.endpoints.len(), 9);
+        let mut shown = HashSet::new();
+        let text = include_str!("../../../config/example.toml");
+        let tree = DeTable::parse(text).expect("valid TOML");
+        keys(&DeValue::Table(tree.into_inner()), &mut shown);
+        let known = LOOKED_UP.with_borrow(|all| all.clone());
+        let missing: Vec<_> = known.iter().filter(|k| !shown.contains(**k)).collect();
+        assert!(missing.is_empty(), "config/example.toml lacks {missing:?}");
+    }
+
+    #[test]
+    fn what_check_prints_is_a_config_of_the_same_meaning() {
+        let plan = load(Path::new("example.toml"), &Example).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let printed = super::super::print::effective(&plan);
+        assert!(!printed.contains("planted"), "secrets are masked");
+        let again = printed.replace("\nkey = \"<secret>\"", "\nkey = { env = \"KEY\" }").replace("\"<secret>\"", "{ env = \"ANY\" }");
+        struct Printed(String);
+        impl Surroundings for Printed {
+            fn read(&self, _: &Path) -> Result<String, String> {
+                Ok(self.0.clone())
+            }
+            fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+                Ok(Vec::new())
+            }
+            fn environment(&self, name: &str) -> Option<String> {
+                Some(if name == "KEY" { "0b".repeat(32) } else { "http://127.0.0.1/planted".into() })
+            }
+            fn credentials(&self) -> Option<PathBuf> {
+                None
+            }
+            fn host_name(&self) -> String {
+                "other".into()
+            }
+        }
+        let again = load(Path::new("printed.toml"), &Printed(again)).unwrap_or_else(|faults| panic!("{faults:#?}\n{printed}"));
+        let endpoints = |plan: &Plan| -> Vec<String> {
+            let shown = |e: &Arc<Endpoint>| format!("{} {} {:?} {:?} {:?} {} {:?}", e.name, e.component, e.labels, e.rules, e.dial, e.target(), e.renamed_from);
+            plan.endpoints.iter().map(shown).collect()
+        };
+        assert_eq!(endpoints(&again), endpoints(&plan));
+        let rest = |plan: &Plan| {
+            let notify: Vec<_> = plan.notify.iter().map(|n| (n.name.clone(), n.after, n.headers.len())).collect();
+            let windows: Vec<_> = plan.maintenance.iter().map(Window::to_json).collect();
+            let contracts: Vec<_> = plan.contracts.list.iter().map(|c| format!("{} {} {:?} {:?}", c.name, c.objective, c.components, c.credit)).collect();
+            let listen = format!("{:?}", plan.listen);
+            (plan.metrics.state_labels.clone(), plan.metrics.buckets_us.clone(), listen, notify, windows, contracts, plan.components.len(), plan.witness.quorum)
+        };
+        assert_eq!(rest(&again), rest(&plan));
+    }
+}

@@ -1,0 +1,187 @@
+//! One DNS question and its answer over a fresh socket: UDP, and TCP where asked for or where the answer was truncated.
+//!
+//! Used by the resolver and by the dns probe. The caller bounds the time, enters the stages and reads the answer.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, timeout};
+
+use super::dial::open_stream;
+use super::dns_message::{Wrong, answers};
+use super::halt::{Halt, connect_error, own_call};
+use super::stream::StampedTcp;
+use super::sys;
+use super::trace::Trace;
+use crate::config::plan::probe::Transport;
+use crate::words::Cause;
+
+const UDP_BUFFER: usize = 4096;
+/// How often a question over UDP is sent at most.
+const SENT_LIMIT: u32 = 8;
+/// Datagrams that answer no question which is open.
+const STRAY_LIMIT: usize = 64;
+/// The bit of a message's third byte that says that it was cut short.
+const TRUNCATED: u8 = 0x02;
+
+/// What an exchange brought.
+pub enum Exchange {
+    Answer(Vec<u8>),
+    /// Something came that is no answer to the question.
+    Invalid(String),
+    /// Nobody listens there.
+    Refused,
+    /// This host could not ask, or the network said no.
+    Local(Halt),
+}
+
+/// Asks a question that is ready to be sent, and again over TCP when the answer says that it was cut short. The answer's bytes are to this
+/// question, and not looked at further. `again_after`: how often it is sent again over UDP, from the same socket.
+pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, again_after: Option<Duration>, trace: Option<&Trace>) -> Exchange {
+    if transport == Transport::Udp {
+        match over_udp(server, query, again_after, trace).await {
+            Exchange::Answer(reply) if reply.get(2).is_some_and(|flags| flags & TRUNCATED != 0) => {}
+            other => return other,
+        }
+    }
+    over_tcp(server, query, trace).await
+}
+
+fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+    let socket = std::net::UdpSocket::bind(any)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(server)?;
+    UdpSocket::from_std(socket)
+}
+
+/// Whether the server answers one of these questions as `is_answer` wants it. All are sent from one socket, over UDP, until each has failed.
+pub async fn any_answer(server: SocketAddr, queries: &[Vec<u8>], again_after: Duration, is_answer: impl Fn(&[u8]) -> bool) -> bool {
+    let Ok(socket) = connected(server) else {
+        return false;
+    };
+    let mut open: Vec<&Vec<u8>> = queries.iter().collect();
+    let (mut buffer, mut sent, mut strays) = (vec![0; UDP_BUFFER], 0, 0);
+    let mut send_at = Instant::now();
+    while !open.is_empty() && strays < STRAY_LIMIT {
+        if sent < SENT_LIMIT && Instant::now() >= send_at {
+            for query in &open {
+                if socket.send(query).await.is_err() {
+                    return false;
+                }
+            }
+            sent += 1;
+            send_at = Instant::now() + again_after;
+        }
+        let received = tokio::select! {
+            received = socket.recv(&mut buffer) => received,
+            () = tokio::time::sleep_until(send_at), if sent < SENT_LIMIT => continue,
+        };
+        let Ok(length) = received else { return false };
+        let reply = buffer.get(..length).unwrap_or_default();
+        match open.iter().position(|query| answers(query, reply).is_ok()) {
+            Some(_) if is_answer(reply) => return true,
+            Some(at) => drop(open.swap_remove(at)),
+            None => strays += 1,
+        }
+    }
+    false
+}
+
+async fn over_udp(server: SocketAddr, query: &[u8], again_after: Option<Duration>, trace: Option<&Trace>) -> Exchange {
+    let socket = match connected(server) {
+        Ok(socket) => socket,
+        Err(error) => return failed(&error, server),
+    };
+    sys::stamp_arrivals(socket.as_fd());
+    if let Err(error) = socket.send(query).await {
+        return failed(&error, server);
+    }
+    // On the heap, so that a waiting question is small.
+    let mut buffer = vec![0; UDP_BUFFER];
+    let (mut last_wrong, mut sent) = (None, 1);
+    loop {
+        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_fd(), &mut buffer));
+        let received = match again_after.filter(|_| sent < SENT_LIMIT) {
+            None => received.await,
+            Some(after) => match timeout(after, received).await {
+                Ok(received) => received,
+                Err(_) => {
+                    sent += 1;
+                    match socket.send(query).await {
+                        Ok(_) => continue,
+                        Err(error) => return failed(&error, server),
+                    }
+                }
+            },
+        };
+        let received = match received {
+            Ok(received) => received,
+            Err(error) => return arrived(&error),
+        };
+        match answers(query, buffer.get(..received.length).unwrap_or_default()) {
+            Ok(()) => {
+                if let Some(trace) = trace {
+                    trace.arrived(received.arrived_ns);
+                }
+                buffer.truncate(received.length);
+                return Exchange::Answer(buffer);
+            }
+            // A datagram with another id may be forged or late: keep listening, but not for ever.
+            Err(Wrong::Id) if last_wrong < Some(16) => last_wrong = Some(last_wrong.unwrap_or(0) + 1),
+            Err(Wrong::Id) => {
+                return Exchange::Invalid("only answers to other questions came".into());
+            }
+            Err(Wrong::Message(why)) => return Exchange::Invalid(why.into()),
+        }
+    }
+}
+
+async fn over_tcp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Exchange {
+    let mut stream = match open_stream(server).await {
+        Ok(stream) => stream,
+        Err(Halt::Down(Cause::ConnectRefused, _)) => return Exchange::Refused,
+        Err(halt) => return Exchange::Local(halt),
+    };
+    let run = async {
+        match trace {
+            None => framed(&mut stream, query).await,
+            Some(trace) => framed(&mut StampedTcp::new(stream, trace), query).await,
+        }
+    };
+    match run.await {
+        Ok(reply) => match answers(query, &reply) {
+            Ok(()) => Exchange::Answer(reply),
+            Err(Wrong::Id) => Exchange::Invalid("the answer is to another question".into()),
+            Err(Wrong::Message(why)) => Exchange::Invalid(why.into()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Exchange::Invalid("the connection ended within the answer".into()),
+        Err(error) => arrived(&error),
+    }
+}
+
+/// A question and its answer, each behind its length (RFC 1035 section 4.2.2).
+async fn framed<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, question: &[u8]) -> io::Result<Vec<u8>> {
+    stream.write_all(&[&(question.len() as u16).to_be_bytes(), question].concat()).await?;
+    let length = stream.read_u16().await?;
+    let mut reply = vec![0; usize::from(length)];
+    stream.read_exact(&mut reply).await?;
+    Ok(reply)
+}
+
+/// A call of our own returned it.
+fn failed(error: &io::Error, server: SocketAddr) -> Exchange {
+    own_call(error, "asking the name server", server).map_or_else(|| arrived(error), Exchange::Local)
+}
+
+/// The network brought it.
+fn arrived(error: &io::Error) -> Exchange {
+    if error.raw_os_error() == Some(libc::ECONNREFUSED) {
+        return Exchange::Refused;
+    }
+    Exchange::Local(connect_error(error))
+}

@@ -1,0 +1,40 @@
+//! What touches the network and the operating system: clocks, sockets, names, TLS, HTTP, files, system calls.
+//!
+//! It knows no probe kind, no history and no state; what fails here is said as a [`halt::Halt`].
+
+mod above;
+pub mod apart;
+pub mod authorities;
+pub mod budget;
+pub mod certificate;
+pub mod clock;
+pub mod clock_trust;
+pub mod config_files;
+pub mod confine;
+mod control_names;
+pub mod dial;
+pub mod dialogue;
+pub mod dns_exchange;
+pub mod dns_message;
+mod dns_svcb;
+pub mod dns_text;
+pub mod echo;
+pub mod files;
+pub mod guarded;
+pub mod halt;
+pub mod http1;
+pub mod http2;
+pub mod networks;
+pub mod origin;
+pub mod own_calls;
+pub mod own_names;
+pub mod peer;
+pub mod resolve;
+pub mod resolver_files;
+pub mod shared;
+pub mod stream;
+pub mod sys;
+pub mod tls;
+pub mod trace;
+pub mod verifier;
+pub mod zone_data;

@@ -1,0 +1,141 @@
+//! What a report says of how far its record reaches, held against the events: when each endpoint began and left, what is open, and that
+//! none is left out.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::check::{Difference, differs};
+use crate::history::prune::Stub;
+use crate::history::read::Calendar;
+use crate::judgement::timeline::Span;
+use crate::words::{Ms, UtcMs};
+
+/// What the events tell of one endpoint. Instants of the timeline.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    component: Option<String>,
+    /// The components that it belonged to, the present one among them.
+    was_of: BTreeSet<String>,
+    /// When it was taken into service for the first time.
+    added: Option<i64>,
+    /// When it left, if it is gone.
+    gone_at: Option<i64>,
+    /// Where unknown time began that is not over; nothing where events of before are pruned.
+    open_unknown: Option<Option<i64>>,
+    /// The latest instant that is settled for certain.
+    settled: i64,
+}
+
+fn hear(told: &mut Told, event: &Map<String, Value>) {
+    let n = |key: &str| event.get(key).and_then(Value::as_i64);
+    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+    match text("kind") {
+        "endpoint_added" => {
+            told.component = Some(text("component").to_owned());
+            told.was_of.insert(text("component").to_owned());
+            told.added = told.added.or(n("at_ms"));
+            told.open_unknown = Some(n("at_ms"));
+            told.gone_at = None;
+        }
+        "endpoint_component" => {
+            told.component = Some(text("component").to_owned());
+            told.was_of.extend([text("component").to_owned(), text("before").to_owned()]);
+        }
+        "endpoint_removed" => (told.gone_at, told.open_unknown) = (n("at_ms"), Some(None)),
+        "out_of_service" => (told.gone_at, told.open_unknown) = (None, Some(n("to_ms"))),
+        "unknown" => told.open_unknown = Some(n("from_ms")),
+        // A record with a hole says nothing of what is open.
+        "known" if text("reason") == "history" => told.open_unknown = None,
+        "known" | "first_up" | "down" | "up" | "outage_left" | "doubt" => told.open_unknown = Some(None),
+        _ => {}
+    }
+    if matches!(text("kind"), "down" | "up" | "unknown" | "known" | "outage_left" | "proven" | "first_up") {
+        let latest = ["from_ms", "to_ms"].into_iter().filter_map(n).max().unwrap_or(0);
+        told.settled = told.settled.max(latest);
+    }
+}
+
+/// By the name that each endpoint has at the end.
+fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, Told> {
+    let mut all: HashMap<String, Told> = HashMap::new();
+    if let Some(stub) = stub {
+        for (name, id) in stub.carried["ids"].as_object().into_iter().flatten() {
+            let id = id.to_string();
+            let gone = stub.carried["in_service"][&id] == false;
+            let component = stub.carried["components"][&id].as_str().map(str::to_owned);
+            let told = Told {
+                was_of: component.clone().into_iter().collect(),
+                component: stub.carried["components"][&id].as_str().map(str::to_owned),
+                added: stub.carried["added"][&id].as_i64(),
+                gone_at: gone.then_some(stub.until_ms as i64),
+                ..Told::default()
+            };
+            all.insert(name.clone(), told);
+        }
+    }
+    for event in events {
+        let text = |key: &str| event.get(key).and_then(Value::as_str);
+        let Some(name) = text("endpoint") else {
+            continue;
+        };
+        if text("kind") == Some("endpoint_renamed")
+            && let Some(before) = text("from").and_then(|from| all.remove(from))
+        {
+            all.insert(name.to_owned(), before);
+        }
+        hear(all.entry(name.to_owned()).or_default(), event);
+    }
+    all
+}
+
+/// The first extent that does not follow from the events.
+pub(super) fn held(
+    report: &Value,
+    stub: Option<&Stub>,
+    events: &[Map<String, Value>],
+    calendar: &Calendar,
+    (period, issued): (Span, UtcMs),
+) -> Result<(), Difference> {
+    let all = told(stub, events);
+    let mut seen = BTreeSet::new();
+    let mut components = Vec::new();
+    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+        let place = |key: &str| format!("extents[{k}].{key}");
+        let name = e["endpoint"].as_str().unwrap_or_default();
+        let component = e["component"].as_str().unwrap_or_default();
+        components.push(component.to_owned());
+        seen.insert((name.to_owned(), component.to_owned()));
+        let Some(told) = all.get(name) else {
+            return Err(differs(&place("endpoint"), format!("no event tells of {name}")));
+        };
+        let watermark = e["watermark_ms"].as_u64().unwrap_or(0);
+        if (watermark as i64) < told.settled {
+            return Err(differs(&place("watermark_ms"), format!("the events settle {name} up to {}, the report says {watermark}", told.settled)));
+        }
+        if calendar.utc(watermark as Ms) > issued {
+            return Err(differs(&place("watermark_ms"), "it is later than the report"));
+        }
+        let Some(added) = told.added else { continue };
+        if !told.was_of.contains(component) {
+            return Err(differs(&place("component"), format!("by the events {name} belongs to {}", told.component.clone().unwrap_or_default())));
+        }
+        if e["first_start_ms"].as_i64() != Some(added) {
+            return Err(differs(&place("first_start_ms"), format!("{added} follows from the events, the report says {}", e["first_start_ms"])));
+        }
+        if (e["gone"] == true) != told.gone_at.is_some() {
+            return Err(differs(&place("gone"), format!("by the events {name} is {}", if told.gone_at.is_some() { "gone" } else { "in service" })));
+        }
+        let open = e["open_unknown"]["from_ms"].as_i64();
+        if told.open_unknown.is_some_and(|told| told != open) {
+            return Err(differs(&place("open_unknown"), format!("what is unknown of {name} at the end of the record is not what the events say")));
+        }
+    }
+    let left_out = |name: &str, told: &Told| {
+        let concerned = told.was_of.iter().any(|c| components.contains(c) && !seen.contains(&(name.to_owned(), c.clone())));
+        concerned && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
+    };
+    let mut missing: Vec<&String> = all.iter().filter(|(name, told)| left_out(name, told)).map(|(name, _)| name).collect();
+    missing.sort();
+    missing.first().map_or(Ok(()), |name| Err(differs("extents", format!("{name} belongs to a component of the report and is left out"))))
+}

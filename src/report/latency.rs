@@ -1,0 +1,66 @@
+//! How many probes answered within the bound of a contract, from the stored histograms.
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::account::figures::Part;
+use crate::history::HistoryError;
+use crate::history::past::{Which, tallies};
+use crate::history::tally::{tally_hours, tally_latency, tally_slots};
+use crate::judgement::latency::{Ending, Series};
+use crate::judgement::sla::contract::Contract;
+use crate::judgement::sla::exact::{plain, truncated, whole};
+use crate::judgement::timeline::Span;
+
+/// How many probes answered within the bound of a contract. Failed slots did not.
+pub struct Latency {
+    pub component: String,
+    pub within: u64,
+    pub probes: u64,
+    /// Hours of the period of which there are tallies.
+    pub hours: u64,
+}
+
+/// Counts from the stored histograms of each component's endpoints, to their resolution of one percent.
+pub fn latency(connection: &Connection, contract: &Contract, parts: &[Part], period: Span, which: Which) -> Result<Vec<Latency>, HistoryError> {
+    let Some(objective) = &contract.latency else {
+        return Ok(Vec::new());
+    };
+    let mut list = Vec::new();
+    for part in parts.iter().filter(|p| contract.components.contains(&p.component)) {
+        // Failures count once a slot: their repetitions come close together and would weigh them more.
+        let (mut within, mut probes) = (0, 0);
+        let mut hours = 0;
+        for (endpoint, _) in &part.endpoints {
+            let mut own = 0;
+            for tally in tallies(connection, endpoint, period, which)? {
+                own += tally_hours(&tally.body);
+                probes += tally_slots(&tally.body).map_or(0, |s| s.failure + s.unconfirmed);
+                for (series, buckets) in tally_latency(&tally.body) {
+                    if series == Series::Whole(Ending::Success) {
+                        probes += buckets.iter().map(|(_, count)| count).sum::<u64>();
+                        within += buckets.iter().filter(|(value, _)| *value <= objective.within_us).map(|(_, count)| count).sum::<u64>();
+                    }
+                }
+            }
+            hours = hours.max(own);
+        }
+        list.push(Latency { component: part.component.to_string(), within, probes, hours });
+    }
+    Ok(list)
+}
+
+/// A contract's latency as JSON.
+pub fn latency_json(contract: &Contract, list: &[Latency]) -> Value {
+    let Some(objective) = &contract.latency else {
+        return Value::Null;
+    };
+    let one = |l: &Latency| {
+        let share = crate::judgement::sla::exact::share(l.within, l.probes).map(|s| s * whole(100));
+        json!({
+            "component": l.component, "within_ms": objective.within_us / 1000, "objective_percent": plain(&objective.share), "probes": l.probes, "within": l.within,
+            "share_percent": share.as_ref().map(|s| truncated(s, 5)), "met": share.map(|s| s >= objective.share), "hours": l.hours, "resolution_percent": 1,
+        })
+    };
+    list.iter().map(one).collect()
+}

@@ -1,0 +1,181 @@
+//! `probity-sla/1`: the answer of a contract as JSON, the one object that reports, API and metrics render.
+
+use serde_json::{Value, json};
+
+use crate::config::document::value::show_duration;
+use crate::judgement::sla::contract::{Contract, DecideBy};
+use crate::judgement::sla::credit::Due;
+use crate::judgement::sla::evaluate::{Judged, Spells, Verdict};
+use crate::judgement::sla::exact::{Exact, currency_digits, decimal, fraction, money, plain, truncated, whole};
+use crate::judgement::sla::record::{OPEN, Outage};
+use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
+use crate::judgement::timeline::Span;
+use crate::words::format_utc;
+
+/// Decimals of a printed percentage; the same everywhere, so that a miss never reads as the objective.
+const PERCENT_DIGITS: usize = 10;
+const CREDIT_DIGITS: usize = 8;
+
+/// `2026-11-01T00:00:00Z`: without milliseconds where there are none.
+pub fn instant(at: i64) -> String {
+    let text = format_utc(at);
+    text.strip_suffix(".000Z").map_or(text.clone(), |seconds| format!("{seconds}Z"))
+}
+
+/// The whole answer for one contract and period; `each`: its components by themselves, where the answer is about several together.
+pub fn answer(contract: &Contract, period: Span, list: &[Judged], each: &[Judged]) -> Value {
+    let alone = contract.by_component(Vec::new());
+    json!({
+        "schema": "probity-sla/1",
+        "sla": contract.name.as_str(),
+        "valid_from": contract.valid_from.map(|d| d.to_string()),
+        "objective_percent": plain(&contract.objective),
+        "decide_by": contract.decide_by.as_str(),
+        "min_coverage_percent": contract.min_coverage.as_ref().map(plain),
+        "period": {"start": instant(period.from), "end": instant(period.to)},
+        "results": list.iter().map(|j| judged(contract, j)).collect::<Vec<_>>(),
+        "components": each.iter().map(|j| judged(&alone, j)).collect::<Vec<_>>(),
+    })
+}
+
+fn percent(share: &Option<Exact>) -> Option<String> {
+    share.as_ref().map(|s| truncated(&(s * whole(100)), PERCENT_DIGITS))
+}
+
+fn judged(contract: &Contract, j: &Judged) -> Value {
+    let t = &j.times;
+    let exact = |share: &Option<Exact>| share.as_ref().map(fraction);
+    let remaining = &j.budget - &j.spent;
+    let mut value = json!({
+        "component": j.component.as_ref().map(|n| n.as_str()),
+        "tenant": j.tenant.as_ref().map(|n| n.as_str()),
+        "period_ms": t.period, "maintenance_ms": t.maintenance, "service_ms": t.service, "outside_ms": t.outside,
+        "down_ms": t.down, "unknown_ms": t.unknown, "up_ms": t.up, "future_ms": t.future,
+        "down_lower_ms": t.down_lower, "down_upper_ms": t.down_upper, "left_while_down_ms": t.left,
+        "availability": exact(&j.availability), "availability_percent": percent(&j.availability),
+        "lower_bound": exact(&j.lower), "lower_bound_percent": percent(&j.lower),
+        "upper_bound": exact(&j.upper), "upper_bound_percent": percent(&j.upper),
+        "coverage_percent": percent(&j.coverage),
+        "budget_ms": fraction(&j.budget), "budget_remaining_ms": fraction(&remaining),
+        "verdict": j.verdict.as_str(), "point_meets_target": j.point_meets_target,
+        "open_because": why_open(contract, j), "measured_less_than_half": j.is_little_measured(),
+        "credit": credit(contract, j),
+        "complete": j.complete,
+        "outages": j.outages.iter().map(|o| outage(o, j)).collect::<Vec<_>>(),
+        "spells": spells(&j.spells),
+    });
+    if let Some((probes, failures)) = j.probes.filter(|(probes, _)| *probes > 0) {
+        let pair = |(a, b): (f64, f64)| json!([format!("{a:.8}"), format!("{b:.8}")]);
+        value["statistics"] = json!({
+            "probes": probes, "failures": failures,
+            "wilson_95_percent": pair(wilson_95(failures, probes)),
+            "clopper_pearson_95_percent": pair(clopper_pearson_95(failures, probes)),
+            "one_sided_95_lower_percent": format!("{:.8}", one_sided_95_lower(failures, probes)),
+        });
+    }
+    value
+}
+
+pub fn spells(s: &Spells) -> Value {
+    json!({"count": s.count, "longest_ms": s.longest, "mean_time_to_recover_ms": s.mean_to_recover, "mean_time_between_failures_ms": s.mean_between_failures})
+}
+
+fn outage(o: &Outage, j: &Judged) -> Value {
+    let at = |at: i64| (at < OPEN).then(|| instant(at));
+    let down_ms = j.sets.down.cut(Span::new(o.from, o.to)).length();
+    let end = |at: i64| {
+        if o.is_open { Value::Null } else { json!((at < OPEN).then(|| instant(at))) }
+    };
+    json!({
+        "outage": o.outage, "from": at(o.from), "to": end(o.to), "from_earliest": at(o.from_earliest), "from_latest": at(o.from_latest),
+        "to_earliest": end(o.to_earliest), "to_latest": end(o.to_latest), "down_ms": down_ms,
+    })
+}
+
+/// The credit by the figure that decides, and what it would be at the other two.
+fn credit(contract: &Contract, j: &Judged) -> Value {
+    let Some((_, decided)) = j.due.iter().find(|(by, _)| *by == contract.decide_by) else {
+        return Value::Null;
+    };
+    let amount = |due: &Due| amount_of(contract, j, due);
+    let at: serde_json::Map<String, Value> =
+        j.due.iter().map(|(by, due)| (by.as_str().to_owned(), json!({"percent": fraction(&due.percent), "amount": amount(due)}))).collect();
+    let mut steps: Vec<Value> = decided
+        .steps
+        .iter()
+        .map(|s| json!({"what": s.what, "value": fraction(&s.value), "decimal": truncated(&s.value, CREDIT_DIGITS), "unit": s.unit}))
+        .collect();
+    if let (Some(fee), Some(currency), Some(rounded)) = (&j.fee, &contract.currency, amount(decided)) {
+        let exact = fee * &decided.percent / whole(100);
+        let rounded_exact: Exact = decimal(&rounded).unwrap_or_default();
+        let mut step =
+            |what: &str, value: &Exact, shown: String| steps.push(json!({"what": what, "value": fraction(value), "decimal": shown, "unit": currency}));
+        step("fee", fee, plain(fee));
+        step("credit of the fee", &exact, truncated(&exact, CREDIT_DIGITS));
+        step("rounded half up", &rounded_exact, rounded);
+    }
+    json!({
+        "percent": fraction(&decided.percent), "percent_decimal": truncated(&decided.percent, CREDIT_DIGITS), "capped": decided.capped,
+        "amount": amount(decided), "currency": contract.currency, "decided_by": contract.decide_by.as_str(), "at": at, "steps": steps,
+        "sentence": sentence(contract, j, decided),
+    })
+}
+
+fn amount_of(contract: &Contract, j: &Judged, due: &Due) -> Option<String> {
+    let (fee, currency) = (j.fee.as_ref()?, contract.currency.as_deref()?);
+    Some(money(&(fee * &due.percent / whole(100)), currency_digits(currency)))
+}
+
+/// "Credit due: 0.13 EUR, decided by the point estimate; between 0.00 and 0.31 at the bounds." While the verdict is open: what it would be
+/// at each bound, and why it is open.
+pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
+    let by = |which| j.due.iter().find(|(by, _)| *by == which).map(|(_, due)| due);
+    let figure = match contract.decide_by {
+        DecideBy::Point => "the point estimate",
+        DecideBy::Lower => "the lower bound",
+        DecideBy::Upper => "the upper bound",
+    };
+    let (Some(least), Some(most)) = (by(DecideBy::Upper), by(DecideBy::Lower)) else {
+        return String::new();
+    };
+    let share = |due: &Due| format!("{} %", truncated(&due.percent, CREDIT_DIGITS));
+    let amount = |due: &Due| amount_of(contract, j, due).unwrap_or_else(|| share(due));
+    let unit = contract.currency.as_ref().filter(|_| j.fee.is_some()).map_or_else(|| "of the fee".to_owned(), Clone::clone);
+    if j.verdict == Verdict::Undetermined {
+        let point = by(DecideBy::Point).map_or(String::new(), |due| format!(", {} {unit} by the point estimate", amount(due)));
+        let why = why_open(contract, j).join("; ");
+        return format!(
+            "No credit is decided yet: it would be {} {unit} at the upper bound, {} {unit} at the lower bound{point}. Open: {why}.",
+            amount(least),
+            amount(most)
+        );
+    }
+    format!("Credit due: {} {unit}, decided by {figure}; between {} and {} at the bounds.", amount(decided), amount(least), amount(most))
+}
+
+/// Why a verdict is open: what is missing.
+pub fn why_open(contract: &Contract, j: &Judged) -> Vec<String> {
+    if j.verdict != Verdict::Undetermined {
+        return Vec::new();
+    }
+    let t = &j.times;
+    let mut list = Vec::new();
+    if t.future > 0 {
+        list.push(format!("{} of the service time are still to come or not settled", show_duration(t.future)));
+    }
+    if t.unknown > 0 {
+        list.push(format!("{} are unknown", show_duration(t.unknown)));
+    }
+    if let (Some(least), Some(measured)) = (&contract.min_coverage, &j.coverage)
+        && measured * whole(100) < *least
+    {
+        list.push(format!("{} % of the service time are measured, and the contract asks for {} %", truncated(&(measured * whole(100)), 3), plain(least)));
+    }
+    if list.is_empty() {
+        list.push(match t.service {
+            0 => "there is no service time".to_owned(),
+            _ => format!("downtime is between {} and {}", show_duration(t.down_lower), show_duration(t.down_upper)),
+        });
+    }
+    list
+}

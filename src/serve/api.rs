@@ -1,0 +1,139 @@
+//! The JSON API: endpoints, outages, timeline.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::listener::making::{Unmade, write_list};
+use crate::account::figures::{latency_json, not_seen_below, of_entry, parts_of, timeline_parts};
+use crate::account::recorded;
+use crate::engine::board::{Board, Entry};
+use crate::history::HistoryError;
+use crate::history::read::{Calendar, Extent, StoredOutage, outages};
+use crate::judgement::timeline::{Span, Sums};
+use crate::judgement::zones;
+use crate::report::outages::{Marks, outage_json};
+use crate::words::{Name, Phase, UtcMs, format_utc};
+
+/// `/api/v1/endpoints`.
+pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
+    write_list(out, &about_endpoints(board), "endpoints", board.entries().iter().map(|e| endpoint(e)))
+}
+
+/// What is said beside the list.
+fn about_endpoints(board: &Board) -> Value {
+    json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "zone_data": zones::in_use().to_json(), "endpoints": []})
+}
+
+fn is_recorded(board: &Board) -> bool {
+    board.health.history_writable.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+fn endpoint(entry: &Entry) -> Value {
+    let endpoint = entry.endpoint.load();
+    let view = entry.view().clone();
+    let last = view.last.as_ref().map(|last| {
+        let phases: BTreeMap<&str, f64> = Phase::ALL.iter().filter_map(|p| last.phases.us(*p).map(|us| (p.as_str(), f64::from(us) / 1000.0))).collect();
+        json!({
+            "slot": last.slot_utc.map(format_utc), "started": format_utc(last.started_utc), "duration_ms": last.duration_us as f64 / 1000.0,
+            "result": last.result, "cause": last.why, "detail": last.detail, "phases_ms": phases,
+        })
+    });
+    let s = &view.shown.settled;
+    json!({
+        "name": endpoint.name.as_str(), "component": endpoint.component.as_str(), "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
+        "labels": &*endpoint.labels, "state": view.shown.state.as_str(), "since": format_utc(view.shown.since_utc),
+        "settled": format_utc(s.watermark_utc), "next_slot": format_utc(view.next_slot_utc), "last": last,
+        "ledger": {"first_start_ms": s.counted_from, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
+                   "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper},
+        "detection_bound_ms": endpoint.rules.detection_bound(),
+        "outages_shorter_than_ms_are_not_seen": endpoint.rules.not_seen_below(),
+    })
+}
+
+/// One endpoint with its latency, or nothing under that name.
+pub fn one_endpoint(connection: &Connection, board: &Board, name: &str, now: UtcMs) -> Result<Option<Value>, HistoryError> {
+    let entries = board.entries();
+    let Some(entry) = entries.iter().find(|e| e.endpoint.load().name.as_str() == name) else {
+        return Ok(None);
+    };
+    let mut value = endpoint(entry);
+    value["latency"] = latency_json(connection, entry, now)?;
+    let mut whole = about_endpoints(board);
+    whole["endpoints"] = json!([value]);
+    Ok(Some(whole))
+}
+
+/// `/api/v1/outages`, newest first, with the length below which outages since then were not seen between two probes.
+///
+/// `extents`: all endpoints that are meant. What is returned reads nothing more: it may be written slowly.
+pub fn chosen_outages(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<ChosenOutages, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let WantedOutages { endpoint, since, limit, now } = *wanted;
+    let blind = not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?;
+    let frame = json!({"schema": "probity-outages/1", "outages": [], "not_seen_below_ms": blind});
+    let mut marks = Marks::default();
+    let mut list = Vec::new();
+    for o in outages(connection, &calendar, endpoint, since, limit)? {
+        let excluded = marks.of(connection, &o, &calendar)?;
+        list.push((o, excluded));
+    }
+    Ok(ChosenOutages { calendar, frame, list })
+}
+
+/// Outages that are meant, each with the events that exclude it and whether they leave anything of it.
+pub struct ChosenOutages {
+    calendar: Calendar,
+    /// What is said beside them.
+    frame: Value,
+    list: Vec<(StoredOutage, (Vec<u64>, bool))>,
+}
+
+impl ChosenOutages {
+    pub fn write(&self, out: &mut dyn Write) -> Result<(), Unmade> {
+        write_list(out, &self.frame, "outages", self.values())
+    }
+
+    /// The same, whole.
+    pub fn json(&self) -> Value {
+        let mut whole = self.frame.clone();
+        whole["outages"] = self.values().collect();
+        whole
+    }
+
+    fn values(&self) -> impl Iterator<Item = Value> {
+        self.list.iter().map(|(o, excluded)| outage_json(o, &self.calendar, excluded))
+    }
+}
+
+/// Which outages are meant.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedOutages<'w> {
+    pub endpoint: Option<&'w str>,
+    pub since: UtcMs,
+    pub limit: usize,
+    pub now: UtcMs,
+}
+
+/// `/api/v1/timeline`.
+pub fn timeline(connection: &Connection, board: &Board, period: Span) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
+    let (period, components, windows) = timeline_parts(connection, &parts_of(connection, board)?, period)?;
+    let frame = recorded::timeline_json(period, &[], &windows);
+    Ok(move |out: &mut dyn Write| write_list(out, &frame, "components", components.iter().map(recorded::component_json)))
+}
+
+/// The sums of the named components' and endpoints' own records in a period, by endpoint.
+pub fn sums_of(connection: &Connection, board: &Board, components: &[Name], endpoints: &[Name], period: Span) -> Result<Vec<(String, Sums)>, HistoryError> {
+    let calendar = Calendar::read(connection)?;
+    let mut list = Vec::new();
+    for entry in board.entries().iter() {
+        let endpoint = entry.endpoint.load_full();
+        if components.contains(&endpoint.component) || endpoints.contains(&endpoint.name) {
+            let (record, _) = of_entry(connection, &calendar, entry, period)?;
+            list.push((endpoint.name.to_string(), record.timeline(period).sums()));
+        }
+    }
+    Ok(list)
+}

@@ -1,0 +1,379 @@
+//! Who has a place at the listener, and who makes room when all are taken. Pure: the time is an argument.
+//!
+//! An eighth of the places is kept for peers that `[listen] trusted` names or that took an answer lately and did nothing
+//! wrong since. Room is made by a connection that waits (its head is unfinished, or it is idle): the one that has waited
+//! longest, of the peer that has the most. A connection whose request is being answered never makes room.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+
+use super::refusal::Refusal;
+use crate::words::Ms;
+
+/// Peers that are remembered without a connection.
+const MOST_PEERS: usize = 4096;
+/// How long an answer that was taken keeps a place: longer than any usual interval of scrapes.
+const GOOD_FOR_MS: Ms = 600_000;
+/// A peer with more connections than this has no good manners: a scraper has one or two, a browser six.
+const GOOD_CONNECTIONS: usize = 8;
+/// How long bad manners are remembered.
+const BAD_FOR_MS: Ms = 60_000;
+/// One in so many places is kept.
+const KEPT: usize = 8;
+
+/// An address, or the /64 of one, which is what one subscriber of IPv6 has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Peer(IpAddr);
+
+impl Peer {
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(v6) => Self(IpAddr::V6((v6.to_bits() & (u128::MAX << 64)).into())),
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => v4.fmt(f),
+            IpAddr::V6(v6) => write!(f, "{v6}/64"),
+        }
+    }
+}
+
+/// What a peer may expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    Unknown,
+    /// Took an answer lately.
+    Good,
+    /// Took one lately that was made for it (metrics, API or page), and kept its maker waiting for no longer than a moment.
+    Prompt,
+    /// Named by the config.
+    Trusted,
+}
+
+/// Who asks; routes get it as an extension of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    pub peer: Peer,
+    pub standing: Standing,
+}
+
+/// What a connection does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Between two requests.
+    Idle,
+    /// Has not sent a whole head yet.
+    Unfinished,
+    /// Its request is being answered.
+    Answering,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub connections: usize,
+    pub per_peer: usize,
+}
+
+struct Seat<H> {
+    peer: Peer,
+    standing: Standing,
+    phase: Phase,
+    since_ms: Ms,
+    /// What ends the connection.
+    handle: Option<H>,
+}
+
+#[derive(Default)]
+struct Known {
+    open: usize,
+    good_ms: Option<Ms>,
+    prompt_ms: Option<Ms>,
+    bad_ms: Option<Ms>,
+}
+
+pub struct Table<H> {
+    /// By number, which ascends: the first of two that have waited equally long is the older.
+    seats: BTreeMap<u64, Seat<H>>,
+    peers: HashMap<Peer, Known>,
+    next: u64,
+}
+
+impl<H> Default for Table<H> {
+    fn default() -> Self {
+        Self { seats: BTreeMap::new(), peers: HashMap::new(), next: 0 }
+    }
+}
+
+/// A connection that was let in, and one that made room for it.
+pub struct Admitted<H> {
+    pub seat: u64,
+    pub standing: Standing,
+    pub displaced: Option<(Peer, H)>,
+}
+
+impl<H> Table<H> {
+    pub fn open(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// A place for a new connection, or why there is none. `trusted` is what the config says of the peer.
+    pub fn admit(&mut self, peer: Peer, trusted: Option<Standing>, bounds: Bounds, now_ms: Ms) -> Result<Admitted<H>, Refusal> {
+        let standing = trusted.unwrap_or_else(|| self.standing(peer, now_ms));
+        let own = self.peers.get(&peer).map_or(0, |known| known.open);
+        let kept = if standing == Standing::Unknown { bounds.connections / KEPT } else { 0 };
+        let victim = if own >= bounds.per_peer && standing != Standing::Trusted {
+            Some(self.longest_waiting_of(peer).ok_or(Refusal::PeerConnections)?)
+        } else if self.seats.len() >= (bounds.connections - kept).max(1) {
+            Some(self.who_makes_room(own, standing).ok_or(Refusal::Connections)?)
+        } else {
+            None
+        };
+        let displaced = victim.and_then(|seat| self.leave(seat));
+        self.next += 1;
+        self.seats.insert(self.next, Seat { peer, standing, phase: Phase::Unfinished, since_ms: now_ms, handle: None });
+        self.remember(peer, now_ms).open += 1;
+        Ok(Admitted { seat: self.next, standing, displaced })
+    }
+
+    pub fn holds(&mut self, seat: u64, handle: H) {
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            seat.handle = Some(handle);
+        }
+    }
+
+    /// The connection does something else from now on; its peer may have another standing by now.
+    pub fn enters(&mut self, seat: u64, phase: Phase, now_ms: Ms) {
+        let Some((peer, before)) = self.seats.get(&seat).map(|seat| (seat.peer, seat.standing)) else {
+            return;
+        };
+        let standing = if before == Standing::Trusted { before } else { self.standing(peer, now_ms) };
+        if let Some(seat) = self.seats.get_mut(&seat) {
+            (seat.phase, seat.since_ms, seat.standing) = (phase, now_ms, standing);
+        }
+    }
+
+    /// The connection is over, or makes room.
+    pub fn leave(&mut self, seat: u64) -> Option<(Peer, H)> {
+        let seat = self.seats.remove(&seat)?;
+        if let Some(known) = self.peers.get_mut(&seat.peer) {
+            known.open -= 1;
+        }
+        Some((seat.peer, seat.handle?))
+    }
+
+    pub fn behaved_well(&mut self, peer: Peer, now_ms: Ms) {
+        self.remember(peer, now_ms).good_ms = Some(now_ms);
+    }
+
+    pub fn was_prompt(&mut self, peer: Peer, now_ms: Ms) {
+        let known = self.remember(peer, now_ms);
+        (known.good_ms, known.prompt_ms) = (Some(now_ms), Some(now_ms));
+    }
+
+    /// To be prompt again it has to take an answer again.
+    pub fn behaved_badly(&mut self, peer: Peer, now_ms: Ms) {
+        let known = self.remember(peer, now_ms);
+        (known.bad_ms, known.prompt_ms) = (Some(now_ms), None);
+    }
+
+    pub fn standing(&self, peer: Peer, now_ms: Ms) -> Standing {
+        let Some(known) = self.peers.get(&peer) else {
+            return Standing::Unknown;
+        };
+        let within = |at: Option<Ms>, for_ms| at.is_some_and(|at| now_ms.saturating_sub(at) < for_ms);
+        if known.open > GOOD_CONNECTIONS || within(known.bad_ms, BAD_FOR_MS) {
+            Standing::Unknown
+        } else if within(known.prompt_ms, GOOD_FOR_MS) {
+            Standing::Prompt
+        } else if within(known.good_ms, GOOD_FOR_MS) {
+            Standing::Good
+        } else {
+            Standing::Unknown
+        }
+    }
+
+    /// One that waits makes room for another's: of the lowest standing, of the peer with the most, the one that has
+    /// waited longest. Never one of a peer that has fewer connections, or a better standing.
+    fn who_makes_room(&self, own: usize, standing: Standing) -> Option<u64> {
+        let waiting = self.seats.iter().filter(|(_, seat)| seat.phase != Phase::Answering && seat.standing <= standing);
+        let with_open = waiting.map(|(id, seat)| (id, seat, self.peers.get(&seat.peer).map_or(0, |known| known.open)));
+        let may = with_open.filter(|(_, seat, open)| seat.standing < standing || *open >= own.max(1));
+        may.min_by_key(|(id, seat, open)| (seat.standing, Reverse(*open), seat.since_ms, **id)).map(|(id, ..)| *id)
+    }
+
+    fn longest_waiting_of(&self, peer: Peer) -> Option<u64> {
+        let own = self.seats.iter().filter(|(_, seat)| seat.peer == peer && seat.phase != Phase::Answering);
+        own.min_by_key(|(id, seat)| (seat.since_ms, **id)).map(|(id, _)| *id)
+    }
+
+    /// The record of a peer; one without a connection makes room, the longest unseen first.
+    fn remember(&mut self, peer: Peer, now_ms: Ms) -> &mut Known {
+        if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&peer) {
+            let useless = |known: &Known| known.open == 0 && known.good_ms.is_none_or(|at| now_ms.saturating_sub(at) >= GOOD_FOR_MS);
+            self.peers.retain(|_, known| !useless(known));
+            let oldest = self.peers.iter().filter(|(_, known)| known.open == 0).min_by_key(|(peer, known)| (known.good_ms, **peer));
+            if self.peers.len() >= MOST_PEERS
+                && let Some(oldest) = oldest.map(|(peer, _)| *peer)
+            {
+                self.peers.remove(&oldest);
+            }
+        }
+        self.peers.entry(peer).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOUR: Bounds = Bounds { connections: 4, per_peer: 3 };
+
+    fn peer(n: u32) -> Peer {
+        Peer::of(IpAddr::V4((0xC000_0200 + n).into()))
+    }
+
+    /// The seat, and the peer that made room.
+    fn admit(table: &mut Table<()>, who: Peer, trusted: Option<Standing>, bounds: Bounds, now_ms: Ms) -> Result<(u64, Option<Peer>), Refusal> {
+        let admitted = table.admit(who, trusted, bounds, now_ms)?;
+        table.holds(admitted.seat, ());
+        Ok((admitted.seat, admitted.displaced.map(|(peer, ())| peer)))
+    }
+
+    fn seated(table: &mut Table<()>, who: Peer, now_ms: Ms) -> u64 {
+        admit(table, who, None, FOUR, now_ms).expect("a place").0
+    }
+
+    #[test]
+    fn a_full_table_takes_a_newcomer_in_place_of_what_the_busiest_peer_left_waiting_longest() {
+        let mut table = Table::default();
+        seated(&mut table, peer(2), 0);
+        let answered = seated(&mut table, peer(1), 1);
+        table.enters(answered, Phase::Answering, 1);
+        let oldest = seated(&mut table, peer(1), 2);
+        seated(&mut table, peer(1), 3);
+        let (_, displaced) = admit(&mut table, peer(3), None, FOUR, 4).expect("a place");
+        assert_eq!(displaced, Some(peer(1)), "it has three, peer 2 only one");
+        assert!(table.leave(oldest).is_none(), "the one that waited longest is gone");
+        assert!(table.leave(answered).is_some(), "the one that is being answered is not");
+        assert_eq!(table.open(), 3);
+    }
+
+    #[test]
+    fn nobody_makes_room_while_all_are_being_answered_or_have_fewer() {
+        let mut table = Table::default();
+        for n in 1..=4 {
+            let seat = seated(&mut table, peer(n), 0);
+            table.enters(seat, Phase::Answering, 0);
+        }
+        assert_eq!(admit(&mut table, peer(5), None, FOUR, 1), Err(Refusal::Connections));
+        let mut table = Table::default();
+        seated(&mut table, peer(1), 0);
+        let seats: Vec<u64> = (0..3).map(|_| seated(&mut table, peer(2), 0)).collect();
+        seats.iter().for_each(|seat| table.enters(*seat, Phase::Answering, 0));
+        let bounds = Bounds { per_peer: 10, ..FOUR };
+        assert_eq!(admit(&mut table, peer(2), None, bounds, 1), Err(Refusal::Connections), "a peer with three takes nothing from one with one");
+    }
+
+    #[test]
+    fn one_peer_has_so_many_and_then_gives_up_its_own() {
+        let mut table = Table::default();
+        let seats: Vec<u64> = (0..3).map(|n| seated(&mut table, peer(1), n)).collect();
+        assert_eq!(admit(&mut table, peer(1), None, FOUR, 5).expect("a place").1, Some(peer(1)));
+        assert!(table.leave(seats[0]).is_none());
+        let mut table = Table::default();
+        for n in 0..3 {
+            let seat = seated(&mut table, peer(1), n);
+            table.enters(seat, Phase::Answering, n);
+        }
+        assert_eq!(admit(&mut table, peer(1), None, FOUR, 5), Err(Refusal::PeerConnections));
+        assert!(admit(&mut table, peer(1), Some(Standing::Trusted), FOUR, 5).is_ok(), "a trusted one is bound by the sum alone");
+        assert!(admit(&mut table, peer(2), None, Bounds { connections: 8, ..FOUR }, 5).is_ok());
+    }
+
+    #[test]
+    fn an_eighth_is_kept_for_peers_that_are_trusted_or_took_an_answer() {
+        let eight = Bounds { connections: 8, per_peer: 8 };
+        let mut table = Table::default();
+        table.behaved_well(peer(9), 0);
+        for n in 1..=7 {
+            let seat = admit(&mut table, peer(n), None, eight, 0).expect("a place").0;
+            table.enters(seat, Phase::Answering, 0);
+        }
+        assert_eq!(admit(&mut table, peer(8), None, eight, 0), Err(Refusal::Connections), "the eighth place is kept");
+        assert_eq!(admit(&mut table, peer(9), None, eight, GOOD_FOR_MS), Err(Refusal::Connections), "it was too long ago");
+        table.behaved_badly(peer(9), 1);
+        assert_eq!(admit(&mut table, peer(9), None, eight, 2), Err(Refusal::Connections), "it behaved badly since");
+        let (seat, _) = admit(&mut table, peer(9), None, eight, 1 + BAD_FOR_MS).expect("the kept place");
+        table.leave(seat);
+        assert!(admit(&mut table, peer(8), Some(Standing::Trusted), eight, 2).is_ok());
+    }
+
+    #[test]
+    fn a_peer_with_many_connections_has_no_good_manners() {
+        let many = Bounds { connections: 80, per_peer: 80 };
+        let mut table = Table::default();
+        table.behaved_well(peer(1), 0);
+        let standings: Vec<Standing> = (0..10).map(|_| table.admit(peer(1), None, many, 1).map(|a: Admitted<()>| a.standing).expect("a place")).collect();
+        assert_eq!(standings, [vec![Standing::Good; 9], vec![Standing::Unknown]].concat());
+    }
+
+    #[test]
+    fn who_took_its_answer_promptly_is_prompt_until_it_behaves_badly() {
+        let mut table: Table<()> = Table::default();
+        table.behaved_well(peer(1), 0);
+        assert_eq!(table.standing(peer(1), 1), Standing::Good);
+        table.was_prompt(peer(1), 1);
+        assert_eq!(table.standing(peer(1), GOOD_FOR_MS), Standing::Prompt);
+        assert_eq!(table.standing(peer(1), 1 + GOOD_FOR_MS), Standing::Unknown);
+        table.behaved_badly(peer(1), 2);
+        assert_eq!(table.standing(peer(1), 3), Standing::Unknown);
+        assert_eq!(table.standing(peer(1), 2 + BAD_FOR_MS), Standing::Good, "promptness is to be shown again");
+    }
+
+    #[test]
+    fn one_that_waits_makes_room_for_a_better_standing_and_never_for_a_worse() {
+        let mut table = Table::default();
+        table.behaved_well(peer(1), 0);
+        let good = seated(&mut table, peer(1), 0);
+        table.enters(good, Phase::Idle, 0);
+        for n in 2..=4 {
+            let seat = seated(&mut table, peer(n), 1);
+            table.enters(seat, Phase::Answering, 1);
+        }
+        assert_eq!(admit(&mut table, peer(5), None, FOUR, 2), Err(Refusal::Connections), "the idle one took an answer lately");
+        assert_eq!(admit(&mut table, peer(6), Some(Standing::Trusted), FOUR, 2).expect("a place").1, Some(peer(1)));
+    }
+
+    #[test]
+    fn peers_of_a_moment_are_forgotten_before_those_that_behaved_well() {
+        let mut table: Table<()> = Table::default();
+        table.behaved_well(peer(1), 0);
+        for n in 0..2 * MOST_PEERS as u32 {
+            let seat = seated(&mut table, peer(100 + n), 1);
+            table.leave(seat);
+        }
+        assert!(table.peers.len() <= MOST_PEERS);
+        assert_eq!(table.standing(peer(1), 2), Standing::Good);
+        for n in 0..2 * MOST_PEERS as u32 {
+            table.behaved_well(peer(100 + n), 3);
+        }
+        assert!(table.peers.len() <= MOST_PEERS);
+    }
+
+    #[test]
+    fn addresses_of_one_64_are_one_peer() {
+        let peer = |text: &str| Peer::of(text.parse().expect("an address"));
+        assert_eq!(peer("2001:db8::1"), peer("2001:db8::ffff:0:0:1"));
+        assert_ne!(peer("2001:db8::1"), peer("2001:db8:0:1::1"));
+        assert_eq!(peer("::ffff:192.0.2.1"), peer("192.0.2.1"));
+        assert_eq!(peer("2001:db8::1").to_string(), "2001:db8::/64");
+        assert_eq!(peer("192.0.2.1").to_string(), "192.0.2.1");
+    }
+}
