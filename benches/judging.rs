@@ -24,8 +24,14 @@ const JSON: usize = 4 << 10;
 
 /// What a config expects, as the daemon reads it.
 fn expecting(lines: &str) -> std::sync::Arc<Http> {
-    let text = format!("[[endpoint]]\nname = \"e\"\nprobe.http.url = \"http://127.0.0.1/\"\n{lines}\n");
-    let plan = load(Path::new("bench.toml"), &OneText(&text)).expect("a config that `probity check` accepts");
+    let text = format!(
+        "[[endpoint]]\nname = \"e\"\nprobe.http.url \
+        = \"http://127.0.0.1/\"\n{lines}\n"
+    );
+    let plan = load(Path::new("bench.toml"), &OneText(&text)).expect(
+        "a config that `probity \
+        check` accepts",
+    );
     match &plan.endpoints[0].probe {
         Probe::Http { spec, .. } => spec.clone(),
         other => panic!("no http probe: {other:?}"),
@@ -33,14 +39,26 @@ fn expecting(lines: &str) -> std::sync::Arc<Http> {
 }
 
 fn answer(headers: &[(&str, &str)], body: &[u8]) -> Response {
-    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    Response { status: 200, version: "1.1", headers, body: body.to_vec(), body_bytes: body.len() as u64, ..Response::default() }
+    let headers = headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect();
+    Response {
+        status: 200,
+        version: "1.1",
+        headers,
+        body: body.to_vec(),
+        body_bytes: body.len() as u64,
+        ..Response::default()
+    }
 }
 
 fn random(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         if state >> 40 & 1 == 0 { b'a' } else { b'b' }
     };
     (0..length).map(|_| next()).collect()
@@ -51,7 +69,10 @@ fn longest(lines: &str, mut response: Response) -> Duration {
     let body = std::mem::take(&mut response.body);
     let run = |_| {
         let spec = expecting(lines);
-        let seen = Seen { bytes: body.clone(), is_cut: false };
+        let seen = Seen {
+            bytes: body.clone(),
+            is_cut: false,
+        };
         let mut verdicts = Verdicts::default();
         let began = KernelClock::ThreadCpu.now_ns();
         expect::head(&spec.expect, &response, "http://127.0.0.1/", &mut verdicts);
@@ -64,7 +85,9 @@ fn longest(lines: &str, mut response: Response) -> Duration {
 fn is_inline(lines: &str, response: &Response) -> bool {
     let spec = expecting(lines);
     let is_small_json = spec.expect.json.is_none() || response.body.len() <= JSON;
-    is_small_json && cost::is_small(cost::head(&spec.expect, response, "http://127.0.0.1/")) && cost::is_small(cost::body(&spec.expect, response))
+    is_small_json
+        && cost::is_small(cost::head(&spec.expect, response, "http://127.0.0.1/"))
+        && cost::is_small(cost::body(&spec.expect, response))
 }
 
 /// Prints a case, and the largest body of its kind that is judged on the probing thread. True where
@@ -74,10 +97,18 @@ fn measured(name: &str, lines: &str, response: impl Fn(usize) -> Response, bytes
     let (mut least, mut most) = (0, bytes);
     while least < most {
         let middle = (least + most).div_ceil(2);
-        if is_inline(lines, &response(middle)) { least = middle } else { most = middle - 1 }
+        if is_inline(lines, &response(middle)) {
+            least = middle
+        } else {
+            most = middle - 1
+        }
     }
     // Where even nothing is too much, nothing holds the thread.
-    let held = if is_inline(lines, &response(least)) { longest(lines, response(least)) } else { Duration::ZERO };
+    let held = if is_inline(lines, &response(least)) {
+        longest(lines, response(least))
+    } else {
+        Duration::ZERO
+    };
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let _ = writeln!(
         std::io::stdout(),
@@ -89,39 +120,140 @@ fn measured(name: &str, lines: &str, response: impl Fn(usize) -> Response, bytes
 }
 
 fn main() -> ExitCode {
-    let (plain, gbk) = (|body: &[u8]| answer(&[], body), |body: &[u8]| answer(&[("content-type", "text/html; charset=gbk")], body));
+    let (plain, gbk) = (
+        |body: &[u8]| answer(&[], body),
+        |body: &[u8]| answer(&[("content-type", "text/html; charset=gbk")], body),
+    );
     let of_random = |n| plain(&random(n));
-    let many = |key: &str, one: &str, count: usize| format!("probe.http.expect.body.{key} = [{}]", format!("{one},").repeat(count));
+    let many = |key: &str, one: &str, count: usize| {
+        format!(
+            "probe.http.expect.body.{key} = [{}]",
+            format!("{one},").repeat(count)
+        )
+    };
     let pattern = |text: &str| format!("probe.http.expect.body.not_matches = '{text}'");
-    let conditions = (0..25).map(|n| format!("x != {}", n + 100)).collect::<Vec<_>>().join(" && ");
+    let conditions = (0..25)
+        .map(|n| format!("x != {}", n + 100))
+        .collect::<Vec<_>>()
+        .join(" && ");
     let list = |n: usize| format!("[{}0]", "0,".repeat(n.saturating_sub(3) / 2));
     let letters = |n: usize| format!("[{}\"b\"]", "\"b\",".repeat(n.saturating_sub(5) / 4));
     let mut failed = false;
-    let mut case = |name: &str, lines: &str, response: &dyn Fn(usize) -> Response, bytes| failed |= measured(name, lines, response, bytes);
-    case("one text", "probe.http.expect.body.contains = 'status: ok'", &of_random, BODY);
-    case("a text of 32 KiB in a body like it", &many("contains", &format!("'{}b'", "a".repeat(BODY / 2)), 1), &|n| plain(&vec![b'a'; n]), BODY);
-    case("1,000 texts", &many("not_contains", "'down'", 1000), &of_random, BODY);
-    case("a pattern that is usual", &pattern(r#""status":\s*"(ok|up)""#), &|n| plain(&br#""status": "unknown" "#.repeat(n / 20)), BODY);
-    case("a dear pattern of 15 bytes", &pattern("[ab]*a[ab]{20}c"), &of_random, BODY);
-    case("a dear pattern of 16 bytes", &pattern("[ab]*a[ab]{200}c"), &of_random, BODY);
-    case("the largest pattern that is accepted", &pattern("[ab]*a[ab]{8000}c"), &of_random, BODY);
-    case("words of Unicode", &pattern(r"\w+\d\w+-\w+"), &|n| plain("für中文ж".repeat(n / 14).as_bytes()), BODY);
-    case("100 patterns", &many("not_matches", r"'fail(ed|ure)\s'", 100), &of_random, BODY);
-    case("GBK, one text", "probe.http.expect.body.not_contains = '中文'", &|n| gbk(&[0xc4, 0xe3].repeat(n / 2)), BODY);
-    case("GBK, a dear pattern", &pattern("[ab]*a[ab]{20}c"), &|n| gbk(&random(n)), BODY);
+    let mut case = |name: &str, lines: &str, response: &dyn Fn(usize) -> Response, bytes| {
+        failed |= measured(name, lines, response, bytes)
+    };
+    case(
+        "one text",
+        "probe.http.expect.body.contains = 'status: ok'",
+        &of_random,
+        BODY,
+    );
+    case(
+        "a text of 32 KiB in a body like it",
+        &many("contains", &format!("'{}b'", "a".repeat(BODY / 2)), 1),
+        &|n| plain(&vec![b'a'; n]),
+        BODY,
+    );
+    case(
+        "1,000 texts",
+        &many("not_contains", "'down'", 1000),
+        &of_random,
+        BODY,
+    );
+    case(
+        "a pattern that is usual",
+        &pattern(r#""status":\s*"(ok|up)""#),
+        &|n| plain(&br#""status": "unknown" "#.repeat(n / 20)),
+        BODY,
+    );
+    case(
+        "a dear pattern of 15 bytes",
+        &pattern("[ab]*a[ab]{20}c"),
+        &of_random,
+        BODY,
+    );
+    case(
+        "a dear pattern of 16 bytes",
+        &pattern("[ab]*a[ab]{200}c"),
+        &of_random,
+        BODY,
+    );
+    case(
+        "the largest pattern that is accepted",
+        &pattern("[ab]*a[ab]{8000}c"),
+        &of_random,
+        BODY,
+    );
+    case(
+        "words of Unicode",
+        &pattern(r"\w+\d\w+-\w+"),
+        &|n| plain("für中文ж".repeat(n / 14).as_bytes()),
+        BODY,
+    );
+    case(
+        "100 patterns",
+        &many("not_matches", r"'fail(ed|ure)\s'", 100),
+        &of_random,
+        BODY,
+    );
+    case(
+        "GBK, one text",
+        "probe.http.expect.body.not_contains = '中文'",
+        &|n| gbk(&[0xc4, 0xe3].repeat(n / 2)),
+        BODY,
+    );
+    case(
+        "GBK, a dear pattern",
+        &pattern("[ab]*a[ab]{20}c"),
+        &|n| gbk(&random(n)),
+        BODY,
+    );
     case(
         "a header, a dear pattern",
         "probe.http.expect.headers.x-a = { not_matches = '[ab]*a[ab]{20}c' }",
         &|n| answer(&[("x-a", &String::from_utf8_lossy(&random(n)))], b""),
         60_000,
     );
-    case("200 headers, 100 patterns", &header_patterns(100), &many_headers, 200);
-    case("JSON, all() with 25 conditions", &format!("probe.http.expect.json = 'body.all(x, {conditions})'"), &|n| plain(list(n).as_bytes()), JSON);
-    case("JSON, all() with three conditions", "probe.http.expect.json = 'body.all(x, x >= 0 && x < 100 && x != 7)'", &|n| plain(list(n).as_bytes()), JSON);
-    case("JSON, all() with a pattern", "probe.http.expect.json = \"body.all(x, x.matches('^[ab]*a[ab]{20}c|b$'))\"", &|n| plain(letters(n).as_bytes()), JSON);
-    case("JSON, a condition that fails at the end", "probe.http.expect.json = 'size(body) == 1'", &|n| plain(list(n).as_bytes()), JSON);
+    case(
+        "200 headers, 100 patterns",
+        &header_patterns(100),
+        &many_headers,
+        200,
+    );
+    case(
+        "JSON, all() with 25 conditions",
+        &format!(
+            "probe.http.expect.json = 'body.all(x, \
+        {conditions})'"
+        ),
+        &|n| plain(list(n).as_bytes()),
+        JSON,
+    );
+    case(
+        "JSON, all() with three conditions",
+        "probe.http.expect.json = 'body.all(x, x >= 0 && x \
+        < 100 && x != 7)'",
+        &|n| plain(list(n).as_bytes()),
+        JSON,
+    );
+    case(
+        "JSON, all() with a pattern",
+        "probe.http.expect.json = \"body.all(x, \
+        x.matches('^[ab]*a[ab]{20}c|b$'))\"",
+        &|n| plain(letters(n).as_bytes()),
+        JSON,
+    );
+    case(
+        "JSON, a condition that fails at the end",
+        "probe.http.expect.json = 'size(body) == 1'",
+        &|n| plain(list(n).as_bytes()),
+        JSON,
+    );
     for (name, text) in [
-        ("a usual text", "the server answered 401 Unauthorized: bad token"),
+        (
+            "a usual text",
+            "the server answered 401 Unauthorized: bad token",
+        ),
         ("letters", &"a".repeat(1000)),
         ("escapes", &"%25&a\\u{".repeat(111)),
         ("ampersands", &"&".repeat(1000)),
@@ -133,7 +265,9 @@ fn main() -> ExitCode {
 
 /// The time to look for one secret in a text, and what it is taken for.
 fn masked(name: &str, text: &str) {
-    let mask = Mask::of(vec![Secret::new("Bearer geheim-schlüssel-%&42-abcdefgh".to_owned())]);
+    let mask = Mask::of(vec![Secret::new(
+        "Bearer geheim-schlüssel-%&42-abcdefgh".to_owned(),
+    )]);
     let took = |_| {
         let began = KernelClock::ThreadCpu.now_ns();
         std::hint::black_box(mask.apply(text.to_owned()));
@@ -151,10 +285,22 @@ fn masked(name: &str, text: &str) {
 
 /// A pattern for each of so many headers.
 fn header_patterns(count: usize) -> String {
-    (0..count).map(|n| format!("probe.http.expect.headers.x-{n} = {{ not_matches = 'fail(ed|ure)' }}\n")).collect()
+    (0..count)
+        .map(|n| {
+            format!(
+                "probe.http.expect.headers.x-{n} = {{ not_matches = 'fail(ed|ure)' \
+        }}\n"
+            )
+        })
+        .collect()
 }
 
 fn many_headers(count: usize) -> Response {
-    let headers = (0..count).map(|n| (format!("x-{}", n % 100), b"a value of some length".to_vec())).collect();
-    Response { headers, ..answer(&[], b"") }
+    let headers = (0..count)
+        .map(|n| (format!("x-{}", n % 100), b"a value of some length".to_vec()))
+        .collect();
+    Response {
+        headers,
+        ..answer(&[], b"")
+    }
 }

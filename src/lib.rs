@@ -1,7 +1,7 @@
 //! Probity: a synthetic uptime probe daemon whose availability figures survive a dispute.
 //!
-//! The library consists of rooms on floors. A file uses its own floor and those below, never one above; tests/tidy
-//! proves it.
+//! The library consists of rooms on floors. A file uses its own floor and those below, never one
+//! above; tests/tidy proves it.
 //!
 //! | floor | room | what it holds |
 //! |---|---|---|
@@ -19,8 +19,8 @@
 //! | 11 | [`daemon`] | start, run, reload, control socket |
 //! | 12 | [`cli`] | the command line, one file for each command |
 //!
-//! Start reading at [`judgement::state`], the heart; then [`engine::recorder`] and [`engine::drive`]. ARCHITECTURE.md
-//! follows one observation through all floors.
+//! Start reading at [`judgement::state`], the heart; then [`engine::recorder`] and
+//! [`engine::drive`]. ARCHITECTURE.md follows one observation through all floors.
 
 pub mod account;
 pub mod cli;

@@ -1,4 +1,5 @@
-//! Random lives of an endpoint, of which the truth is known: time adds up, counters never go back, the bounds hold.
+//! Random lives of an endpoint, of which the truth is known: time adds up, counters never go back,
+//! the bounds hold.
 
 use probity::judgement::rules::{Cadence, Rules};
 use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
@@ -26,7 +27,17 @@ impl Truth {
     }
 
     fn down(&self, until: Ms) -> Spans {
-        Spans::new(self.0.chunks(2).map(|c| Span::new(c[0] as i64, c.get(1).copied().unwrap_or(until).min(until) as i64)).collect())
+        Spans::new(
+            self.0
+                .chunks(2)
+                .map(|c| {
+                    Span::new(
+                        c[0] as i64,
+                        c.get(1).copied().unwrap_or(until).min(until) as i64,
+                    )
+                })
+                .collect(),
+        )
     }
 }
 
@@ -56,7 +67,14 @@ impl Life {
         // Longer than any time between the start of one measured result and the end of the next.
         let shortest = 2 * (rules.window + timeout + rules.gap);
         let truth = Truth::random(rng, shortest, interval * 500);
-        Self { rules, truth, judge: Judge::default(), changes: Vec::new(), previous: [0; 14], longest_answer: timeout }
+        Self {
+            rules,
+            truth,
+            judge: Judge::default(),
+            changes: Vec::new(),
+            previous: [0; 14],
+            longest_answer: timeout,
+        }
     }
 
     fn numbers(&self) -> [u64; 14] {
@@ -88,7 +106,10 @@ impl Life {
         self.previous = now;
         let ledger = self.judge.ledger();
         let first = self.judge.first_start().unwrap_or(ledger.watermark);
-        prop_assert_eq!(ledger.up + ledger.down + ledger.unknown + ledger.out_of_service, ledger.watermark - first);
+        prop_assert_eq!(
+            ledger.up + ledger.down + ledger.unknown + ledger.out_of_service,
+            ledger.watermark - first
+        );
         prop_assert!(self.judge.down_lower() <= ledger.down_upper);
         prop_assert!(ledger.down <= ledger.down_upper);
         prop_assert!(ledger.down_upper + ledger.unknown <= ledger.watermark - first);
@@ -99,7 +120,11 @@ impl Life {
 
     /// One probe of the truth: it sees one instant between its start and its end.
     fn probe(&mut self, rng: &mut fastrand::Rng, start: Ms, slot: bool, loss: f64) -> (Ms, bool) {
-        let length = if rng.bool() { rng.u64(0..20) } else { rng.u64(0..self.longest_answer) };
+        let length = if rng.bool() {
+            rng.u64(0..20)
+        } else {
+            rng.u64(0..self.longest_answer)
+        };
         let seen = start + rng.u64(0..=length);
         let end = start + length;
         let lost = rng.f64() < loss;
@@ -109,7 +134,16 @@ impl Life {
             (false, true) => Verdict::Success,
             (false, false) => Verdict::Failure(Cause::ConnectRefused),
         };
-        self.judge.observe(&self.rules, ProbeResult { start, end, verdict, slot }, &mut self.changes);
+        self.judge.observe(
+            &self.rules,
+            ProbeResult {
+                start,
+                end,
+                verdict,
+                slot,
+            },
+            &mut self.changes,
+        );
         (end, lost || !up)
     }
 
@@ -118,7 +152,9 @@ impl Life {
             .changes
             .iter()
             .filter_map(|c| match c {
-                Change::UnknownUntil { from, to, .. } | Change::OutOfService { from, to } => Some(Span::new(*from as i64, *to as i64)),
+                Change::UnknownUntil { from, to, .. } | Change::OutOfService { from, to } => {
+                    Some(Span::new(*from as i64, *to as i64))
+                }
                 _ => None,
             })
             .collect();
@@ -151,7 +187,9 @@ fn run(seed: u64) -> Result<Life, TestCaseError> {
             // As earlier builds logged it, and as it is today.
             match seed % 2 {
                 0 => life.judge.leave_service(&mut life.changes),
-                _ => life.judge.leave_service_at(&life.rules, now, &mut life.changes),
+                _ => life
+                    .judge
+                    .leave_service_at(&life.rules, now, &mut life.changes),
             }
             life.verify()?;
             now += rng.u64(1..life.rules.gap * 2);
@@ -192,7 +230,8 @@ proptest! {
         prop_assert!(life.judge.down_lower() <= truly_down, "lower {} > true {}", life.judge.down_lower(), truly_down);
         let proven: u64 = life.changes.iter().map(|c| if let Change::Proven { from, to } = c { to - from } else { 0 }).sum();
         let open = life.judge.open_run().map_or(0, |(from, to)| to - from);
-        prop_assert_eq!(proven + open, life.judge.down_lower(), "changes and judge tell the same lower bound");
+        prop_assert_eq!(proven + open, life.judge.down_lower(), "changes and judge tell the same \
+            lower bound");
         prop_assert!(truly_down <= ledger.down_upper, "true {} > upper {}", truly_down, ledger.down_upper);
     }
 

@@ -1,5 +1,5 @@
-//! The 92 worked sequences of the meaning of time, outage and bound: after every step all counters must agree, and so must the timeline
-//! that `probity export timeline` makes of each.
+//! The 92 worked sequences of the meaning of time, outage and bound: after every step all counters
+//! must agree, and so must the timeline that `probity export timeline` makes of each.
 
 use probity::judgement::rules::{Cadence, PPM, Rules};
 use probity::judgement::state::{Change, Judge, ProbeResult, Verdict};
@@ -46,10 +46,20 @@ fn step(judge: &mut Judge, rules: &Rules, item: &Value, changes: &mut Vec<Change
     let verdict = match item["result"].as_str() {
         Some("success") => Verdict::Success,
         Some("failure") => Verdict::Failure(Cause::ConnectRefused),
-        Some("unmeasured") => Verdict::Unmeasured(item["reason"].as_str().and_then(Reason::parse).unwrap_or(Reason::Late)),
+        Some("unmeasured") => Verdict::Unmeasured(
+            item["reason"]
+                .as_str()
+                .and_then(Reason::parse)
+                .unwrap_or(Reason::Late),
+        ),
         other => panic!("unknown result {other:?}"),
     };
-    let result = ProbeResult { start: ms(&item["start"]), end: ms(&item["end"]), verdict, slot: item["kind"] == "slot" };
+    let result = ProbeResult {
+        start: ms(&item["start"]),
+        end: ms(&item["end"]),
+        verdict,
+        slot: item["kind"] == "slot",
+    };
     judge.observe(rules, result, changes);
 }
 
@@ -98,11 +108,16 @@ fn unknown(judge: &Judge, changes: &[Change]) -> Value {
     let mut list: Vec<Value> = changes
         .iter()
         .filter_map(|c| match c {
-            Change::UnknownUntil { from, to, reason, .. } if to > from => Some(json!({"from": from, "to": to, "reason": reason.as_str()})),
+            Change::UnknownUntil {
+                from, to, reason, ..
+            } if to > from => Some(json!({"from": from, "to": to, "reason": reason.as_str()})),
             _ => None,
         })
         .collect();
-    if let Some((from, reason)) = judge.open_unknown().filter(|(from, _)| judge.ledger().watermark > *from) {
+    if let Some((from, reason)) = judge
+        .open_unknown()
+        .filter(|(from, _)| judge.ledger().watermark > *from)
+    {
         list.push(json!({"from": from, "to": judge.ledger().watermark, "reason": reason.as_str()}));
     }
     Value::Array(list)
@@ -128,7 +143,10 @@ fn every_worked_sequence_agrees_after_every_step() {
                 differs = Some(format!("after {item}\n  want {want}\n  got  {got}"));
             }
         }
-        for (what, got) in [("outages", outages(&judge, &changes)), ("unknown", unknown(&judge, &changes))] {
+        for (what, got) in [
+            ("outages", outages(&judge, &changes)),
+            ("unknown", unknown(&judge, &changes)),
+        ] {
             if differs.is_none() && got != expected[what] {
                 differs = Some(format!("{what}\n  want {}\n  got  {got}", expected[what]));
             }
@@ -136,7 +154,13 @@ fn every_worked_sequence_agrees_after_every_step() {
         assert_eq!(judge.first_start(), expected["first_start"].as_u64());
         wrong.extend(differs.map(|d| format!("{}: {d}", vector["name"])));
     }
-    assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), vectors.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} differ\n{}",
+        wrong.len(),
+        vectors.len(),
+        wrong.join("\n")
+    );
 }
 
 /// A set of spans without overlaps, in order.
@@ -158,35 +182,61 @@ fn length(spans: &[(i64, i64)]) -> i64 {
 }
 
 fn minus(spans: &[(i64, i64)], holes: &[(i64, i64)]) -> i64 {
-    let both: Vec<(i64, i64)> = spans.iter().flat_map(|a| holes.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1)))).collect();
+    let both: Vec<(i64, i64)> = spans
+        .iter()
+        .flat_map(|a| holes.iter().map(move |b| (a.0.max(b.0), a.1.min(b.1))))
+        .collect();
     length(spans) - length(&united(both))
 }
 
 /// The timeline that the command makes of a sequence.
 fn exported(vector: &Value, directory: &std::path::Path) -> Value {
     let mut items: Vec<Value> = vector["events"].as_array().expect("a list").clone();
-    items.extend(vector["observations"].as_array().expect("a list").iter().cloned());
+    items.extend(
+        vector["observations"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .cloned(),
+    );
     let path = directory.join("probes.json");
     std::fs::write(&path, Value::Array(items).to_string()).expect("written");
     let p = &vector["parameters"];
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_probity"));
     command.args(["export", "timeline", "--probes"]).arg(&path);
-    for (flag, key) in [("--interval", "interval"), ("--late-after", "late_after"), ("--timeout", "timeout"), ("--retry-interval", "retry_interval")] {
+    for (flag, key) in [
+        ("--interval", "interval"),
+        ("--late-after", "late_after"),
+        ("--timeout", "timeout"),
+        ("--retry-interval", "retry_interval"),
+    ] {
         command.args([flag, &format!("{}ms", p[key])]);
     }
-    for (flag, key) in [("--jitter", "jitter"), ("--down-after", "down_after"), ("--up-after", "up_after")] {
+    for (flag, key) in [
+        ("--jitter", "jitter"),
+        ("--down-after", "down_after"),
+        ("--up-after", "up_after"),
+    ] {
         command.args([flag, &p[key].to_string()]);
     }
     let out = command.output().expect("it runs");
-    assert!(out.status.success(), "{}: {}", vector["name"], String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{}: {}",
+        vector["name"],
+        String::from_utf8_lossy(&out.stderr)
+    );
     serde_json::from_slice(&out.stdout).expect("JSON")
 }
 
 fn at(value: &Value) -> Option<i64> {
-    value.as_str().map(|text| probity::words::parse_utc(text).expect("an instant"))
+    value
+        .as_str()
+        .map(|text| probity::words::parse_utc(text).expect("an instant"))
 }
 
-/// The outages of an exported component as the sequences write them: stretches of one number together.
+/// The outages of an exported component as the sequences write them: stretches of one number
+/// together.
 fn told_outages(component: &Value, watermark: i64) -> Vec<Value> {
     let mut list: Vec<(u64, Vec<&Value>)> = Vec::new();
     for stretch in component["down"].as_array().expect("a list") {
@@ -198,8 +248,18 @@ fn told_outages(component: &Value, watermark: i64) -> Vec<Value> {
     }
     let one = |own: &Vec<&Value>| {
         let (first, last) = (own[0], own[own.len() - 1]);
-        let ends = |s: &Value| (at(&s["from"]).expect("a begin"), at(&s["to"]).unwrap_or(watermark));
-        let sure = |s: &Value| (at(&s["from_latest"]).expect("an instant").max(ends(s).0), at(&s["to_earliest"]).unwrap_or(watermark).min(ends(s).1));
+        let ends = |s: &Value| {
+            (
+                at(&s["from"]).expect("a begin"),
+                at(&s["to"]).unwrap_or(watermark),
+            )
+        };
+        let sure = |s: &Value| {
+            (
+                at(&s["from_latest"]).expect("an instant").max(ends(s).0),
+                at(&s["to_earliest"]).unwrap_or(watermark).min(ends(s).1),
+            )
+        };
         let earliest = at(&first["from_earliest"]).expect("an instant");
         json!({
             "from": at(&first["from"]), "to": at(&last["to"]), "from_earliest": earliest, "from_latest": at(&first["from_latest"]),
@@ -223,7 +283,16 @@ fn every_worked_sequence_is_exact_in_the_timeline_that_is_exported() {
         let watermark = at(&component["watermark"]).expect("a watermark");
         let first = at(&component["first_start"]).expect("a first start");
         let spans = |list: &Value, a: &str, b: &str| -> Vec<(i64, i64)> {
-            list.as_array().expect("a list").iter().map(|s| (at(&s[a]).expect("an instant"), at(&s[b]).unwrap_or(watermark))).collect()
+            list.as_array()
+                .expect("a list")
+                .iter()
+                .map(|s| {
+                    (
+                        at(&s[a]).expect("an instant"),
+                        at(&s[b]).unwrap_or(watermark),
+                    )
+                })
+                .collect()
         };
         let unknown = spans(&component["unknown"], "from", "to");
         let unknown_told: Vec<Value> = component["unknown"]
@@ -235,7 +304,10 @@ fn every_worked_sequence_is_exact_in_the_timeline_that_is_exported() {
         let mut upper = spans(&component["down"], "from_earliest", "to_latest");
         upper.extend(spans(&component["down"], "from", "to"));
         upper.extend(spans(&component["possible_down"], "from", "to"));
-        let upper: Vec<(i64, i64)> = united(upper).into_iter().map(|(a, b)| (a.max(first), b.min(watermark))).collect();
+        let upper: Vec<(i64, i64)> = united(upper)
+            .into_iter()
+            .map(|(a, b)| (a.max(first), b.min(watermark)))
+            .collect();
         let told = json!({
             "outages": told_outages(component, watermark), "unknown": unknown_told, "up_ms": component["up_ms"], "down_ms": component["down_ms"],
             "unknown_ms": component["unknown_ms"], "down_lower_ms": component["down_lower_ms"], "down_upper_ms": component["down_upper_ms"],
@@ -243,12 +315,33 @@ fn every_worked_sequence_is_exact_in_the_timeline_that_is_exported() {
         });
         for (key, value) in told.as_object().expect("an object") {
             if *value != expected[key] {
-                wrong.push(format!("{}: {key}\n  want {}\n  got  {value}", vector["name"], expected[key]));
+                wrong.push(format!(
+                    "{}: {key}\n  want {}\n  got  {value}",
+                    vector["name"], expected[key]
+                ));
             }
         }
         // Who computes from the spans comes to the sums.
-        assert_eq!(json!(minus(&united(upper), &united(unknown))), expected["down_upper_ms"], "{}", vector["name"]);
-        assert!(component["down"].as_array().expect("a list").iter().all(|s| s["outage"].is_u64()), "{}", vector["name"]);
+        assert_eq!(
+            json!(minus(&united(upper), &united(unknown))),
+            expected["down_upper_ms"],
+            "{}",
+            vector["name"]
+        );
+        assert!(
+            component["down"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .all(|s| s["outage"].is_u64()),
+            "{}",
+            vector["name"]
+        );
     }
-    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} differ\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

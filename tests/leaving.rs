@@ -1,4 +1,5 @@
-//! An endpoint that leaves service with failures that are not confirmed: neither up, nor out of service from its last success on.
+//! An endpoint that leaves service with failures that are not confirmed: neither up, nor out of
+//! service from its last success on.
 
 use probity::judgement::recording::Recording;
 use probity::judgement::rules::{Cadence, Rules};
@@ -7,18 +8,38 @@ use probity::judgement::timeline::{Record, Span};
 use probity::words::{Cause, Ms, Reason};
 
 fn rules(interval: Ms) -> Rules {
-    Rules::new(Cadence { interval, jitter_ppm: 0, late_after: 500, timeout: 10_000, retry_interval: 1000, down_after: 2, up_after: 1 })
+    Rules::new(Cadence {
+        interval,
+        jitter_ppm: 0,
+        late_after: 500,
+        timeout: 10_000,
+        retry_interval: 1000,
+        down_after: 2,
+        up_after: 1,
+    })
 }
 
-/// What is recorded of an endpoint that answers until 60 s, fails at 70 s once, and then leaves service at 75 s until 100 s.
-fn left_after_one_failure(before_leaving: impl Fn(&mut Judge, &mut Vec<Change>)) -> (Judge, Record) {
+/// What is recorded of an endpoint that answers until 60 s, fails at 70 s once, and then leaves
+/// service at 75 s until 100 s.
+fn left_after_one_failure(
+    before_leaving: impl Fn(&mut Judge, &mut Vec<Change>),
+) -> (Judge, Record) {
     let (rules, mut judge, mut changes) = (rules(10_000), Judge::default(), Vec::new());
     judge.start(&rules, 0, &mut changes);
-    let result = |at: Ms, verdict| ProbeResult { start: at, end: at + 10, verdict, slot: true };
+    let result = |at: Ms, verdict| ProbeResult {
+        start: at,
+        end: at + 10,
+        verdict,
+        slot: true,
+    };
     for at in [1000, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000] {
         judge.observe(&rules, result(at, Verdict::Success), &mut changes);
     }
-    judge.observe(&rules, result(70_000, Verdict::Failure(Cause::ConnectRefused)), &mut changes);
+    judge.observe(
+        &rules,
+        result(70_000, Verdict::Failure(Cause::ConnectRefused)),
+        &mut changes,
+    );
     before_leaving(&mut judge, &mut changes);
     judge.leave_service_at(&rules, 75_000, &mut changes);
     judge.resume_service(100_000, &mut changes);
@@ -31,42 +52,101 @@ fn left_after_one_failure(before_leaving: impl Fn(&mut Judge, &mut Vec<Change>))
 }
 
 #[test]
-fn an_endpoint_that_leaves_service_before_its_failure_is_confirmed_is_unknown_since_its_last_success() {
+fn an_endpoint_that_leaves_service_before_its_failure_is_confirmed_is_unknown_since_its_last_success()
+ {
     // As it is, and where a reload that changes its definition comes first.
-    let ways: [fn(&mut Judge, &mut Vec<Change>); 2] = [|_, _| {}, |judge, changes| judge.reconfigure(changes)];
+    let ways: [fn(&mut Judge, &mut Vec<Change>); 2] =
+        [|_, _| {}, |judge, changes| judge.reconfigure(changes)];
     for way in ways {
         let (judge, record) = left_after_one_failure(way);
-        let expected = [(0, 1000, Reason::Starting), (60_000, 75_000, Reason::Reconfigured), (100_000, 101_000, Reason::Starting)];
-        assert_eq!(record.unknown, expected.map(|(from, to, why)| (Span::new(from, to), why)));
+        let expected = [
+            (0, 1000, Reason::Starting),
+            (60_000, 75_000, Reason::Reconfigured),
+            (100_000, 101_000, Reason::Starting),
+        ];
+        assert_eq!(
+            record.unknown,
+            expected.map(|(from, to, why)| (Span::new(from, to), why))
+        );
         assert_eq!(record.absent, [Span::new(75_000, 100_000)]);
-        assert_eq!(record.left_while_down().as_slice(), [Span::new(75_000, 100_000)], "it counts as left while down");
+        assert_eq!(
+            record.left_while_down().as_slice(),
+            [Span::new(75_000, 100_000)],
+            "it counts as left while down"
+        );
         let ledger = judge.ledger();
-        assert_eq!((ledger.up, ledger.down, ledger.unknown, ledger.out_of_service), (59_000, 0, 17_000, 25_000));
-        assert_eq!((judge.slots().unmeasured, judge.slots().unconfirmed), (1, 0));
+        assert_eq!(
+            (
+                ledger.up,
+                ledger.down,
+                ledger.unknown,
+                ledger.out_of_service
+            ),
+            (59_000, 0, 17_000, 25_000)
+        );
+        assert_eq!(
+            (judge.slots().unmeasured, judge.slots().unconfirmed),
+            (1, 0)
+        );
     }
 }
 
 #[test]
-fn an_endpoint_that_leaves_service_while_it_answers_is_up_until_its_last_success_and_was_not_down() {
+fn an_endpoint_that_leaves_service_while_it_answers_is_up_until_its_last_success_and_was_not_down()
+{
     let (judge, record) = left_after_one_failure(|judge, changes| {
-        judge.observe(&rules(10_000), ProbeResult { start: 72_000, end: 72_010, verdict: Verdict::Success, slot: false }, changes);
+        judge.observe(
+            &rules(10_000),
+            ProbeResult {
+                start: 72_000,
+                end: 72_010,
+                verdict: Verdict::Success,
+                slot: false,
+            },
+            changes,
+        );
     });
     assert_eq!(record.left_while_down().as_slice(), []);
-    assert_eq!((judge.ledger().up, judge.ledger().unknown, judge.ledger().out_of_service), (71_000, 2000, 28_000));
+    assert_eq!(
+        (
+            judge.ledger().up,
+            judge.ledger().unknown,
+            judge.ledger().out_of_service
+        ),
+        (71_000, 2000, 28_000)
+    );
 }
 
 #[test]
 fn an_endpoint_that_never_answered_and_leaves_service_failing_counts_as_left_while_down() {
     let (rules, mut judge, mut changes) = (rules(10_000), Judge::default(), Vec::new());
     judge.start(&rules, 0, &mut changes);
-    judge.observe(&rules, ProbeResult { start: 5000, end: 5010, verdict: Verdict::Failure(Cause::ConnectRefused), slot: true }, &mut changes);
+    judge.observe(
+        &rules,
+        ProbeResult {
+            start: 5000,
+            end: 5010,
+            verdict: Verdict::Failure(Cause::ConnectRefused),
+            slot: true,
+        },
+        &mut changes,
+    );
     judge.leave_service_at(&rules, 8000, &mut changes);
     judge.resume_service(20_000, &mut changes);
     let mut recording = Recording::default();
     changes.iter().for_each(|change| recording.hear(change));
     let record = recording.record(&judge);
-    assert_eq!(record.unknown[..2], [(Span::new(0, 5000), Reason::Starting), (Span::new(5000, 8000), Reason::Reconfigured)]);
-    assert_eq!(record.left_while_down().as_slice(), [Span::new(8000, 20_000)]);
+    assert_eq!(
+        record.unknown[..2],
+        [
+            (Span::new(0, 5000), Reason::Starting),
+            (Span::new(5000, 8000), Reason::Reconfigured)
+        ]
+    );
+    assert_eq!(
+        record.left_while_down().as_slice(),
+        [Span::new(8000, 20_000)]
+    );
 }
 
 #[test]
@@ -77,7 +157,10 @@ fn a_failure_that_a_pause_of_the_prober_left_open_counts_when_the_endpoint_leave
         judge.reconfigure(changes);
         *judge = Judge::decode(&judge.encode()).expect("own bytes");
     });
-    assert_eq!(record.left_while_down().as_slice(), [Span::new(75_000, 100_000)]);
+    assert_eq!(
+        record.left_while_down().as_slice(),
+        [Span::new(75_000, 100_000)]
+    );
     assert_eq!(judge.ledger().unknown, 17_000);
 }
 
@@ -85,7 +168,14 @@ fn a_failure_that_a_pause_of_the_prober_left_open_counts_when_the_endpoint_leave
 fn an_endpoint_that_moves_before_it_leaves_service_failing_left_both_components_while_down() {
     let (_, mut record) = left_after_one_failure(|_, _| {});
     record.outside = vec![Span::new(72_000, i64::MAX / 4)];
-    assert_eq!(record.left_while_down().as_slice(), [Span::new(72_000, i64::MAX / 4)]);
+    assert_eq!(
+        record.left_while_down().as_slice(),
+        [Span::new(72_000, i64::MAX / 4)]
+    );
     record.outside = vec![Span::new(55_000, 58_000)];
-    assert_eq!(record.left_while_down().as_slice(), [Span::new(75_000, 100_000)], "a move while it answered is none");
+    assert_eq!(
+        record.left_while_down().as_slice(),
+        [Span::new(75_000, 100_000)],
+        "a move while it answered is none"
+    );
 }

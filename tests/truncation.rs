@@ -1,6 +1,8 @@
-//! The log and the database cut at every offset: what is left is an earlier commit, or it is refused; never anything else.
+//! The log and the database cut at every offset: what is left is an earlier commit, or it is
+//! refused; never anything else.
 //!
-//! `TRUNCATE=every` takes every single offset (minutes, with --release); else those around the edges of blocks, and some between.
+//! `TRUNCATE=every` takes every single offset (minutes, with --release); else those around the
+//! edges of blocks, and some between.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,14 +17,22 @@ use rusqlite::types::Value;
 /// Of SQLite's log: https://www.sqlite.org/fileformat2.html#walformat
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
-/// Offsets on both sides of an edge that are tried without `TRUNCATE=every`, and the step between the others.
+/// Offsets on both sides of an edge that are tried without `TRUNCATE=every`, and the step between
+/// the others.
 const AROUND: usize = 3;
 const STEP: usize = 331;
 
 fn event(kind: &'static str, at: u64, projection: Option<Projection>) -> EventDraft {
     let name = Name::new("e").expect("a name");
     let body = [("from_ms".to_owned(), at.into())].into_iter().collect();
-    EventDraft { endpoint: Some((1, name)), kind, at, utc: at as i64, body, projection }
+    EventDraft {
+        endpoint: Some((1, name)),
+        kind,
+        at,
+        utc: at as i64,
+        body,
+        projection,
+    }
 }
 
 /// Every row of every table, in order, or why it is refused.
@@ -35,15 +45,26 @@ fn state_of(directory: &Path) -> State {
         other => return Err(format!("{other:?}")),
     }
     let failed = |e: rusqlite::Error| e.to_string();
-    let mut statement = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").map_err(failed)?;
-    let tables: Vec<String> = statement.query_map([], |r| r.get(0)).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+    let mut statement = connection
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        .map_err(failed)?;
+    let tables: Vec<String> = statement
+        .query_map([], |r| r.get(0))
+        .map_err(failed)?
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
     let mut rows = Vec::new();
     for table in tables {
-        let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).map_err(failed)?;
+        let mut statement = connection
+            .prepare(&format!("SELECT * FROM {table}"))
+            .map_err(failed)?;
         let columns = statement.column_count();
         let mut found = statement.query([]).map_err(failed)?;
         while let Some(r) = found.next().map_err(failed)? {
-            let cells = (0..columns).map(|k| r.get::<_, Value>(k)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let cells = (0..columns)
+                .map(|k| r.get::<_, Value>(k))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(failed)?;
             rows.push([vec![Value::Text(table.clone())], cells].concat());
         }
     }
@@ -65,7 +86,12 @@ fn commits(log: &[u8]) -> (Vec<usize>, usize) {
 /// All offsets up to `length`, or those near a multiple of `block` past `head`, and some more.
 fn offsets(length: usize, head: usize, block: usize) -> Vec<usize> {
     let every = std::env::var("TRUNCATE").is_ok_and(|t| t == "every");
-    let is_near = |at: usize| at <= head + AROUND || (at - head) % block <= AROUND || (at - head) % block >= block - AROUND || at.is_multiple_of(STEP);
+    let is_near = |at: usize| {
+        at <= head + AROUND
+            || (at - head) % block <= AROUND
+            || (at - head) % block >= block - AROUND
+            || at.is_multiple_of(STEP)
+    };
     (0..length).filter(|at| every || is_near(*at)).collect()
 }
 
@@ -85,29 +111,64 @@ fn a_file_cut_at_any_offset_is_an_earlier_state_or_refused() {
     };
     history.register(&[registration]).expect("registered");
     let (tell, told) = std::sync::mpsc::channel();
-    let (writer, thread) = history.start(move |progress| drop(tell.send(progress))).expect("started");
+    let (writer, thread) = history
+        .start(move |progress| drop(tell.send(progress)))
+        .expect("started");
     let commit = |id: u64, events: Vec<EventDraft>| {
         writer.commit(Batch {
             id,
-            stamp: Stamp { timeline_ms: id * 1000, utc_ms: id as i64 * 1000, ..Stamp::default() },
+            stamp: Stamp {
+                timeline_ms: id * 1000,
+                utc_ms: id as i64 * 1000,
+                ..Stamp::default()
+            },
             events,
             prune_before: 0,
             ..Batch::default()
         });
-        told.recv_timeout(Duration::from_secs(20)).expect("committed");
+        told.recv_timeout(Duration::from_secs(20))
+            .expect("committed");
     };
     let start = EventDraft {
         endpoint: None,
-        body: [("format".to_owned(), 3.into()), ("last_mark_ms".to_owned(), 0.into())].into_iter().collect(),
+        body: [
+            ("format".to_owned(), 3.into()),
+            ("last_mark_ms".to_owned(), 0.into()),
+        ]
+        .into_iter()
+        .collect(),
         ..event("daemon_started", 1, None)
     };
     let added = [("component".to_owned(), "e".into())].into_iter().collect();
-    commit(1, vec![start, EventDraft { body: added, ..event("endpoint_added", 1, None) }]);
+    commit(
+        1,
+        vec![
+            start,
+            EventDraft {
+                body: added,
+                ..event("endpoint_added", 1, None)
+            },
+        ],
+    );
     for id in 2..=4 {
-        let unknown = Projection::Unknown { from: id * 1000 - 500, to: id * 1000, reason: "late" };
-        let body = [("from_ms", id * 1000 - 500), ("to_ms", id * 1000)].map(|(key, at)| (key.to_owned(), at.into()));
-        let body = body.into_iter().chain([("reason".to_owned(), "late".into())]).collect();
-        commit(id, vec![EventDraft { body, ..event("known", id * 1000, Some(unknown)) }]);
+        let unknown = Projection::Unknown {
+            from: id * 1000 - 500,
+            to: id * 1000,
+            reason: "late",
+        };
+        let body = [("from_ms", id * 1000 - 500), ("to_ms", id * 1000)]
+            .map(|(key, at)| (key.to_owned(), at.into()));
+        let body = body
+            .into_iter()
+            .chain([("reason".to_owned(), "late".into())])
+            .collect();
+        commit(
+            id,
+            vec![EventDraft {
+                body,
+                ..event("known", id * 1000, Some(unknown))
+            }],
+        );
     }
     let names = ["history.sqlite", "history.sqlite-wal"];
     let [database, log] = names.map(|file| std::fs::read(live.join(file)).expect("read"));
@@ -126,14 +187,25 @@ fn a_file_cut_at_any_offset_is_an_earlier_state_or_refused() {
     assert!(ends.len() >= 4, "{ends:?}");
     let whole = with(&database, &log);
     assert!(whole.is_ok(), "{whole:?}");
-    let at_commit: Vec<(usize, State)> = ends.iter().map(|end| (*end, with(&database, &log[..*end]))).collect();
+    let at_commit: Vec<(usize, State)> = ends
+        .iter()
+        .map(|end| (*end, with(&database, &log[..*end])))
+        .collect();
     assert_eq!(at_commit.last().map(|(_, state)| state), Some(&whole));
     let before = with(&database, &[]);
 
     let (mut cuts, mut earlier) = (0, 0);
     for at in offsets(log.len(), LOG_HEADER, frame) {
-        let expected = at_commit.iter().rfind(|(end, _)| *end <= at).map_or(&before, |(_, state)| state);
-        assert_eq!(&with(&database, &log[..at]), expected, "the log cut at {at} of {}", log.len());
+        let expected = at_commit
+            .iter()
+            .rfind(|(end, _)| *end <= at)
+            .map_or(&before, |(_, state)| state);
+        assert_eq!(
+            &with(&database, &log[..at]),
+            expected,
+            "the log cut at {at} of {}",
+            log.len()
+        );
         cuts += 1;
         earlier += usize::from(expected != &whole);
     }
@@ -146,11 +218,17 @@ fn a_file_cut_at_any_offset_is_an_earlier_state_or_refused() {
         cut += 1;
         match with(&database[..at], &[]) {
             Err(_) => refused += 1,
-            state => assert_eq!(state, settled, "the database cut at {at} of {}", database.len()),
+            state => assert_eq!(
+                state,
+                settled,
+                "the database cut at {at} of {}",
+                database.len()
+            ),
         }
     }
     eprintln!(
-        "{cuts} cuts of the log of {} bytes ({earlier} to an earlier commit), {cut} of the database of {} bytes ({refused} refused)",
+        "{cuts} cuts of the log of {} bytes ({earlier} to an earlier commit), {cut} of the \
+            database of {} bytes ({refused} refused)",
         log.len(),
         database.len()
     );

@@ -1,4 +1,5 @@
-//! Figures over a period from board and history: the one place where page, API and command line get them from.
+//! Figures over a period from board and history: the one place where page, API and command line get
+//! them from.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -12,7 +13,9 @@ use crate::history::HistoryError;
 use crate::history::lineage::{Lineage, Member};
 use crate::history::makeup::Makeup;
 use crate::history::past::{self, Which, gone};
-use crate::history::read::{Calendar, Exclusion, Extent, exclusions, latency_since, record, windows};
+use crate::history::read::{
+    Calendar, Exclusion, Extent, exclusions, latency_since, record, windows,
+};
 use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::rules::Rules;
@@ -21,7 +24,12 @@ use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, percent};
 use crate::words::{Ms, Name, UtcMs, format_utc, people};
 
 /// The quantiles that are shown, in parts per million.
-pub const QUANTILES: [(&str, u64); 4] = [("p50", 500_000), ("p90", 900_000), ("p99", 990_000), ("p99.9", 999_000)];
+pub const QUANTILES: [(&str, u64); 4] = [
+    ("p50", 500_000),
+    ("p90", 900_000),
+    ("p99", 990_000),
+    ("p99.9", 999_000),
+];
 
 pub fn extent(settled: &Settled, rules: &Rules) -> Extent {
     Extent {
@@ -46,13 +54,28 @@ pub fn last_30_days(now: UtcMs) -> Span {
 }
 
 /// One endpoint's recorded past, cut to the period.
-pub fn of_entry(connection: &Connection, calendar: &Calendar, entry: &Entry, period: Span) -> Result<(Record, Settled), HistoryError> {
+pub fn of_entry(
+    connection: &Connection,
+    calendar: &Calendar,
+    entry: &Entry,
+    period: Span,
+) -> Result<(Record, Settled), HistoryError> {
     let settled = entry.view().shown.settled;
     let endpoint = entry.endpoint.load_full();
-    Ok((record(connection, calendar, endpoint.name.as_str(), extent(&settled, &endpoint.rules), period)?, settled))
+    Ok((
+        record(
+            connection,
+            calendar,
+            endpoint.name.as_str(),
+            extent(&settled, &endpoint.rules),
+            period,
+        )?,
+        settled,
+    ))
 }
 
-/// Sums and availability as JSON: integers of milliseconds and percentages that are never rounded up.
+/// Sums and availability as JSON: integers of milliseconds and percentages that are never rounded
+/// up.
 pub fn sums_json(sums: &Sums) -> Value {
     let a = sums.availability();
     json!({
@@ -76,19 +99,41 @@ pub struct Part {
 
 /// The endpoints of a part that ever were in service, with their first start.
 pub fn members(calendar: &Calendar, part: &Part) -> Vec<Member> {
-    part.endpoints.iter().filter_map(|(name, extent)| Some((name.clone(), calendar.utc(extent.first_start?)))).collect()
+    part.endpoints
+        .iter()
+        .filter_map(|(name, extent)| Some((name.clone(), calendar.utc(extent.first_start?))))
+        .collect()
 }
 
 /// How a component was made, as the events tell it; where they do not, as the part says.
-fn versions_of(makeup: &Makeup, lineage: &Lineage, part: &Part, members: &[Member]) -> Vec<Version> {
+fn versions_of(
+    makeup: &Makeup,
+    lineage: &Lineage,
+    part: &Part,
+    members: &[Member],
+) -> Vec<Version> {
     let told = lineage.versions(makeup, part.component.as_str(), members);
-    let read = |(from, v): (UtcMs, Value)| Version { from, combine: combine_of(&v["combine"]), service: Service { from: v["in_service_from_ms"].as_i64() } };
-    told.map_or_else(|| Version::ever(part.combine, part.service).to_vec(), |list| list.into_iter().map(read).collect())
+    let read = |(from, v): (UtcMs, Value)| Version {
+        from,
+        combine: combine_of(&v["combine"]),
+        service: Service {
+            from: v["in_service_from_ms"].as_i64(),
+        },
+    };
+    told.map_or_else(
+        || Version::ever(part.combine, part.service).to_vec(),
+        |list| list.into_iter().map(read).collect(),
+    )
 }
 
-/// Components over a period, cut to what is settled of all of them; an endpoint without a component is one of its own.
-/// `which`: the single results that come with them.
-pub fn components(connection: &Connection, parts: &[Part], period: Span, which: Which) -> Result<(Span, Vec<Component>), HistoryError> {
+/// Components over a period, cut to what is settled of all of them; an endpoint without a component
+/// is one of its own. `which`: the single results that come with them.
+pub fn components(
+    connection: &Connection,
+    parts: &[Part],
+    period: Span,
+    which: Which,
+) -> Result<(Span, Vec<Component>), HistoryError> {
     let calendar = Calendar::read(connection)?;
     let makeup = Makeup::read(connection, &calendar)?;
     let mut recorded = Vec::new();
@@ -103,13 +148,23 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
                 settled_until = settled_until.min(record.settled);
             }
             let member = members.iter().find(|m| m.0 == *endpoint);
-            record.outside = member.map_or_else(Spans::default, |m| lineage.outside(&makeup, m, part.component.as_str())).as_slice().to_vec();
+            record.outside = member
+                .map_or_else(Spans::default, |m| {
+                    lineage.outside(&makeup, m, part.component.as_str())
+                })
+                .as_slice()
+                .to_vec();
             records.push(record);
         }
         let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
         for record in &mut records {
             // Before an endpoint was there, those that were made up the component.
-            record.outside.extend(record.from.filter(|from| *from > began).map(|from| Span::new(-OPEN, from)));
+            record.outside.extend(
+                record
+                    .from
+                    .filter(|from| *from > began)
+                    .map(|from| Span::new(-OPEN, from)),
+            );
         }
         let versions = versions_of(&makeup, &lineage, part, &members);
         recorded.push((part, versions, records, lineage.apart));
@@ -120,14 +175,21 @@ pub fn components(connection: &Connection, parts: &[Part], period: Span, which: 
     for (part, versions, records, apart) in &recorded {
         let mut one = component(part.component.as_str(), versions, (records, apart), period);
         mark_excluded(connection, &calendar, part, &mut one)?;
-        (one.recorded.probes, one.recorded.probes_missing) = single_results(connection, &calendar, part, records, period, which)?;
+        (one.recorded.probes, one.recorded.probes_missing) =
+            single_results(connection, &calendar, part, records, period, which)?;
         list.push(one);
     }
     Ok((period, list))
 }
 
-/// Says which stretches a correction takes out of the figures: of a component of several endpoints, one that concerns all of them.
-fn mark_excluded(connection: &Connection, calendar: &Calendar, part: &Part, one: &mut Component) -> Result<(), HistoryError> {
+/// Says which stretches a correction takes out of the figures: of a component of several endpoints,
+/// one that concerns all of them.
+fn mark_excluded(
+    connection: &Connection,
+    calendar: &Calendar,
+    part: &Part,
+    one: &mut Component,
+) -> Result<(), HistoryError> {
     if one.recorded.down.is_empty() {
         return Ok(());
     }
@@ -136,12 +198,19 @@ fn mark_excluded(connection: &Connection, calendar: &Calendar, part: &Part, one:
         let own = exclusions(connection, calendar, endpoint, part.component.as_str())?;
         all = Some(match all {
             None => own,
-            Some(all) => all.into_iter().filter(|e| own.iter().any(|o| o.seq == e.seq)).collect(),
+            Some(all) => all
+                .into_iter()
+                .filter(|e| own.iter().any(|o| o.seq == e.seq))
+                .collect(),
         });
     }
     for stretch in &mut one.recorded.down {
         let span = Span::new(stretch.from, stretch.to.max(stretch.from + 1));
-        stretch.excluded_by = all.iter().flatten().find(|e| e.span.cut(span).is_some()).map(|e| e.seq);
+        stretch.excluded_by = all
+            .iter()
+            .flatten()
+            .find(|e| e.span.cut(span).is_some())
+            .map(|e| e.seq);
     }
     Ok(())
 }
@@ -149,19 +218,36 @@ fn mark_excluded(connection: &Connection, calendar: &Calendar, part: &Part, one:
 /// Endpoints whose cadences of then are read for one answer.
 const TOLD_FROM_EVENTS: usize = 1000;
 
-/// Outages shorter than this are not seen: by the cadences in force in a period; of many endpoints, by those of now. `check` says the same
-/// of a config, and every surface says it by [`not_seen_text`].
-pub fn not_seen_below(connection: &Connection, calendar: &Calendar, endpoints: &[(String, Extent)], period: Span) -> Result<Ms, HistoryError> {
+/// Outages shorter than this are not seen: by the cadences in force in a period; of many endpoints,
+/// by those of now. `check` says the same of a config, and every surface says it by
+/// [`not_seen_text`].
+pub fn not_seen_below(
+    connection: &Connection,
+    calendar: &Calendar,
+    endpoints: &[(String, Extent)],
+    period: Span,
+) -> Result<Ms, HistoryError> {
     if endpoints.len() > TOLD_FROM_EVENTS {
-        return Ok(endpoints.iter().map(|(_, extent)| extent.not_seen_below).max().unwrap_or(0));
+        return Ok(endpoints
+            .iter()
+            .map(|(_, extent)| extent.not_seen_below)
+            .max()
+            .unwrap_or(0));
     }
-    endpoints.iter().try_fold(0, |longest, (endpoint, extent)| Ok(longest.max(past::not_seen_below(connection, calendar, endpoint, extent, period)?)))
+    endpoints.iter().try_fold(0, |longest, (endpoint, extent)| {
+        Ok(longest.max(past::not_seen_below(
+            connection, calendar, endpoint, extent, period,
+        )?))
+    })
 }
 
 /// What every surface says of it.
 pub fn not_seen_text(ms: Option<Ms>) -> String {
     match ms.filter(|ms| *ms > 0) {
-        Some(ms) => format!("outages shorter than {} can fall between two probes and go unseen", people::duration(ms)),
+        Some(ms) => format!(
+            "outages shorter than {} can fall between two probes and go unseen",
+            people::duration(ms)
+        ),
         None => "short outages can fall between two probes and go unseen".to_owned(),
     }
 }
@@ -169,24 +255,51 @@ pub fn not_seen_text(ms: Option<Ms>) -> String {
 /// With a capital and a full stop.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
+    letters.next().map_or(String::new(), |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
+    })
 }
 
-/// Whether it is wanted how short an outage has to be not to be seen: it costs a look at the cadences of every endpoint.
+/// Whether it is wanted how short an outage has to be not to be seen: it costs a look at the
+/// cadences of every endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotSeen {
     Told,
     Untold,
 }
 
-/// Says of components how short an outage has to be not to be seen; of those that are named, else of all.
-pub fn say_not_seen(connection: &Connection, parts: &[Part], list: &mut [Component], period: Span, named: Option<&[Name]>) -> Result<(), HistoryError> {
+/// Says of components how short an outage has to be not to be seen; of those that are named, else
+/// of all.
+pub fn say_not_seen(
+    connection: &Connection,
+    parts: &[Part],
+    list: &mut [Component],
+    period: Span,
+    named: Option<&[Name]>,
+) -> Result<(), HistoryError> {
     let calendar = Calendar::read(connection)?;
     let is_meant = |part: &Part| named.is_none_or(|names| names.contains(&part.component));
-    let count: usize = parts.iter().filter(|p| is_meant(p)).map(|p| p.endpoints.len()).sum();
-    for (one, part) in list.iter_mut().zip(parts).filter(|(_, part)| is_meant(part)) {
-        let present = part.endpoints.iter().map(|(_, extent)| extent.not_seen_below).max().unwrap_or(0);
-        let told = if count > TOLD_FROM_EVENTS { present } else { not_seen_below(connection, &calendar, &part.endpoints, period)? };
+    let count: usize = parts
+        .iter()
+        .filter(|p| is_meant(p))
+        .map(|p| p.endpoints.len())
+        .sum();
+    for (one, part) in list
+        .iter_mut()
+        .zip(parts)
+        .filter(|(_, part)| is_meant(part))
+    {
+        let present = part
+            .endpoints
+            .iter()
+            .map(|(_, extent)| extent.not_seen_below)
+            .max()
+            .unwrap_or(0);
+        let told = if count > TOLD_FROM_EVENTS {
+            present
+        } else {
+            not_seen_below(connection, &calendar, &part.endpoints, period)?
+        };
         one.recorded.not_seen_below = Some(told);
     }
     Ok(())
@@ -210,15 +323,22 @@ fn single_results(
     if spans.iter().all(|s| s.as_slice().is_empty()) {
         return Ok((None, None));
     }
-    let ([(endpoint, _)], [spans], [record]) = (part.endpoints.as_slice(), spans.as_slice(), records) else {
-        let why = "it has several endpoints; give each a component of its own, and let the contract combine them";
+    let ([(endpoint, _)], [spans], [record]) =
+        (part.endpoints.as_slice(), spans.as_slice(), records)
+    else {
+        let why = "it has several endpoints; give each a component of its own, and let the \
+            contract combine them";
         return Ok((None, Some(why.to_owned())));
     };
-    // Time in which it belonged to another component is not served here, and its results of then are not this component's.
-    let served = Spans::new(vec![Span::new(record.from.unwrap_or(period.to), period.to)]).minus(&record.away()).cut(period);
+    // Time in which it belonged to another component is not served here, and its results of then
+    // are not this component's.
+    let served = Spans::new(vec![Span::new(record.from.unwrap_or(period.to), period.to)])
+        .minus(&record.away())
+        .cut(period);
     if let Some(hole) = served.minus(spans).as_slice().first() {
         let why = format!(
-            "those from {} to {} were not recorded, as no contract that counts slices was loaded then; a period that begins later can be judged",
+            "those from {} to {} were not recorded, as no contract that counts slices was loaded \
+                then; a period that begins later can be judged",
             format_utc(hole.from),
             format_utc(hole.to)
         );
@@ -233,23 +353,55 @@ fn single_results(
 }
 
 /// The windows that were declared in a period, as contracts read them: by component.
-pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Declared>, HistoryError> {
+pub fn maintenance(
+    connection: &Connection,
+    parts: &[Part],
+    period: Span,
+) -> Result<Vec<Declared>, HistoryError> {
     let mut list = Vec::new();
     let stored = windows(connection)?;
-    let renamed = if stored.is_empty() { Vec::new() } else { renamed(connection, parts)? };
+    let renamed = if stored.is_empty() {
+        Vec::new()
+    } else {
+        renamed(connection, parts)?
+    };
     for stored in stored {
         let w = &stored.window;
-        // What was declared for a component under an earlier name of it, for the time in which it had that.
-        for (component, span, _) in renamed.iter().filter(|(.., earlier)| w.components.contains(earlier)) {
+        // What was declared for a component under an earlier name of it, for the time in which it
+        // had that.
+        for (component, span, _) in renamed
+            .iter()
+            .filter(|(.., earlier)| w.components.contains(earlier))
+        {
             let declared = stored.declared(period, Some(vec![component.to_string()]));
-            list.extend(declared.into_iter().filter_map(|d| Span::new(d.from, d.to).cut(*span).map(|s| Declared { from: s.from, to: s.to, ..d })));
+            list.extend(declared.into_iter().filter_map(|d| {
+                Span::new(d.from, d.to).cut(*span).map(|s| Declared {
+                    from: s.from,
+                    to: s.to,
+                    ..d
+                })
+            }));
         }
         let is_all = w.components.is_empty() && w.endpoints.is_empty();
-        let present = |part: &Part| part.endpoints.iter().map(|(e, _)| e.clone()).filter(|e| !part.former.contains(e)).collect::<Vec<_>>();
-        let is_whole = |part: &&Part| {
-            w.components.contains(&part.component) || !present(part).is_empty() && present(part).iter().all(|e| w.endpoints.iter().any(|n| n.as_str() == *e))
+        let present = |part: &Part| {
+            part.endpoints
+                .iter()
+                .map(|(e, _)| e.clone())
+                .filter(|e| !part.former.contains(e))
+                .collect::<Vec<_>>()
         };
-        let named: Vec<String> = parts.iter().filter(is_whole).map(|p| p.component.to_string()).collect();
+        let is_whole = |part: &&Part| {
+            w.components.contains(&part.component)
+                || !present(part).is_empty()
+                    && present(part)
+                        .iter()
+                        .all(|e| w.endpoints.iter().any(|n| n.as_str() == *e))
+        };
+        let named: Vec<String> = parts
+            .iter()
+            .filter(is_whole)
+            .map(|p| p.component.to_string())
+            .collect();
         if is_all || !named.is_empty() {
             list.extend(stored.declared(period, if is_all { None } else { Some(named) }));
         }
@@ -258,32 +410,65 @@ pub fn maintenance(connection: &Connection, parts: &[Part], period: Span) -> Res
 }
 
 /// Components that had another name: when, and which.
-fn renamed(connection: &Connection, parts: &[Part]) -> Result<Vec<(Name, Span, Name)>, HistoryError> {
+fn renamed(
+    connection: &Connection,
+    parts: &[Part],
+) -> Result<Vec<(Name, Span, Name)>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let makeup = Makeup::read(connection, &calendar)?;
     let mut list = Vec::new();
     for part in parts {
-        let lineage = Lineage::of(connection, &makeup, part.component.as_str(), &members(&calendar, part))?;
-        list.extend(lineage.earlier.iter().filter_map(|(span, name)| Some((part.component.clone(), *span, Name::new(name).ok()?))));
+        let lineage = Lineage::of(
+            connection,
+            &makeup,
+            part.component.as_str(),
+            &members(&calendar, part),
+        )?;
+        list.extend(lineage.earlier.iter().filter_map(|(span, name)| {
+            Some((part.component.clone(), *span, Name::new(name).ok()?))
+        }));
     }
     Ok(list)
 }
 
-/// Of components that are not there under these names, those that go on under another, with that name.
-pub fn called_now(connection: &Connection, parts: &[Part], names: &[Name]) -> Result<Vec<(Name, Name)>, HistoryError> {
+/// Of components that are not there under these names, those that go on under another, with that
+/// name.
+pub fn called_now(
+    connection: &Connection,
+    parts: &[Part],
+    names: &[Name],
+) -> Result<Vec<(Name, Name)>, HistoryError> {
     let renamed = renamed(connection, parts)?;
-    let latest = |name: &Name| renamed.iter().filter(|(.., earlier)| earlier == name).max_by_key(|(_, span, _)| span.to).map(|(now, ..)| now.clone());
-    Ok(names.iter().filter_map(|name| Some((name.clone(), latest(name)?))).collect())
+    let latest = |name: &Name| {
+        renamed
+            .iter()
+            .filter(|(.., earlier)| earlier == name)
+            .max_by_key(|(_, span, _)| span.to)
+            .map(|(now, ..)| now.clone())
+    };
+    Ok(names
+        .iter()
+        .filter_map(|name| Some((name.clone(), latest(name)?)))
+        .collect())
 }
 
 /// `probity-timeline/2` of components over a period.
-pub fn timeline_json(connection: &Connection, parts: &[Part], period: Span) -> Result<Value, HistoryError> {
+pub fn timeline_json(
+    connection: &Connection,
+    parts: &[Part],
+    period: Span,
+) -> Result<Value, HistoryError> {
     let (period, components, windows) = timeline_parts(connection, parts, period)?;
     Ok(recorded::timeline_json(period, &components, &windows))
 }
 
-/// What it is made of: the period that is settled, its components, and the windows that were declared.
-pub fn timeline_parts(connection: &Connection, parts: &[Part], period: Span) -> Result<(Span, Vec<Component>, Vec<Declared>), HistoryError> {
+/// What it is made of: the period that is settled, its components, and the windows that were
+/// declared.
+pub fn timeline_parts(
+    connection: &Connection,
+    parts: &[Part],
+    period: Span,
+) -> Result<(Span, Vec<Component>, Vec<Declared>), HistoryError> {
     let windows = maintenance(connection, parts, period)?;
     let (period, mut components) = components(connection, parts, period, Which::All)?;
     say_not_seen(connection, parts, &mut components, period, None)?;
@@ -291,39 +476,72 @@ pub fn timeline_parts(connection: &Connection, parts: &[Part], period: Span) -> 
 }
 
 /// Latency of successes: the last hour from memory, the last day from the stored hours and memory.
-pub fn latency_json(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Value, HistoryError> {
-    let hour = entry.view().hour.since(now - 3_600_000, Series::Whole(Ending::Success));
+pub fn latency_json(
+    connection: &Connection,
+    entry: &Entry,
+    now: UtcMs,
+) -> Result<Value, HistoryError> {
+    let hour = entry
+        .view()
+        .hour
+        .since(now - 3_600_000, Series::Whole(Ending::Success));
     let day = day_of(connection, entry, now)?;
     Ok(json!({"hour": quantiles_json(&hour), "day": quantiles_json(&day)}))
 }
 
 /// Latency of successes of the last day.
-pub fn day_of(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Vec<(u64, u64)>, HistoryError> {
+pub fn day_of(
+    connection: &Connection,
+    entry: &Entry,
+    now: UtcMs,
+) -> Result<Vec<(u64, u64)>, HistoryError> {
     let this_hour = hour_of(now);
-    let mut all = entry.view().hour.since(this_hour * 3_600_000, Series::Whole(Ending::Success));
+    let mut all = entry
+        .view()
+        .hour
+        .since(this_hour * 3_600_000, Series::Whole(Ending::Success));
     let name = entry.endpoint.load().name.clone();
     for (hour, body) in latency_since(connection, name.as_str(), this_hour - 24)? {
         if hour < this_hour {
-            all.extend(tally_latency(&body).into_iter().filter(|(e, _)| *e == Series::Whole(Ending::Success)).flat_map(|(_, b)| b));
+            all.extend(
+                tally_latency(&body)
+                    .into_iter()
+                    .filter(|(e, _)| *e == Series::Whole(Ending::Success))
+                    .flat_map(|(_, b)| b),
+            );
         }
     }
     merge(&mut all);
     Ok(all)
 }
 
-/// The median of each of the last 24 hours in microseconds, oldest first; `None` where nothing was measured.
-pub fn hourly_medians(connection: &Connection, entry: &Entry, now: UtcMs) -> Result<Vec<Option<u64>>, HistoryError> {
+/// The median of each of the last 24 hours in microseconds, oldest first; `None` where nothing was
+/// measured.
+pub fn hourly_medians(
+    connection: &Connection,
+    entry: &Entry,
+    now: UtcMs,
+) -> Result<Vec<Option<u64>>, HistoryError> {
     let this_hour = hour_of(now);
     let name = entry.endpoint.load().name.clone();
-    let stored: BTreeMap<i64, Vec<u8>> = latency_since(connection, name.as_str(), this_hour - 23)?.into_iter().collect();
+    let stored: BTreeMap<i64, Vec<u8>> = latency_since(connection, name.as_str(), this_hour - 23)?
+        .into_iter()
+        .collect();
     let median = |pairs: &[(u64, u64)]| quantile(pairs, 500_000);
     Ok((this_hour - 23..=this_hour)
         .map(|hour| {
             if hour == this_hour {
-                return median(&entry.view().hour.since(hour * 3_600_000, Series::Whole(Ending::Success)));
+                return median(
+                    &entry
+                        .view()
+                        .hour
+                        .since(hour * 3_600_000, Series::Whole(Ending::Success)),
+                );
             }
             let list = tally_latency(stored.get(&hour)?);
-            list.iter().find(|(e, _)| *e == Series::Whole(Ending::Success)).and_then(|(_, b)| median(b))
+            list.iter()
+                .find(|(e, _)| *e == Series::Whole(Ending::Success))
+                .and_then(|(_, b)| median(b))
         })
         .collect())
 }
@@ -352,18 +570,30 @@ pub fn parts_of(connection: &Connection, board: &Board) -> Result<Vec<Part>, His
         .iter()
         .map(|e| {
             let endpoint = e.endpoint.load();
-            (endpoint.name.clone(), endpoint.component.clone(), extent(&e.view().shown.settled, &e.endpoint.load().rules))
+            (
+                endpoint.name.clone(),
+                endpoint.component.clone(),
+                extent(&e.view().shown.settled, &e.endpoint.load().rules),
+            )
         })
         .collect();
     // One that left a moment ago may still be on the board.
     let known: HashSet<Name> = extents.iter().map(|(name, ..)| name.clone()).collect();
-    let left: Vec<_> = gone(connection)?.into_iter().filter(|(name, ..)| !known.contains(name)).collect();
+    let left: Vec<_> = gone(connection)?
+        .into_iter()
+        .filter(|(name, ..)| !known.contains(name))
+        .collect();
     extents.extend(left);
     grouped(connection, &board.plan.load(), &extents)
 }
 
-/// Components with their endpoints, those that belonged to them once among them; (endpoint, component, extent) in.
-pub fn grouped(connection: &Connection, plan: &Plan, extents: &[(Name, Name, Extent)]) -> Result<Vec<Part>, HistoryError> {
+/// Components with their endpoints, those that belonged to them once among them; (endpoint,
+/// component, extent) in.
+pub fn grouped(
+    connection: &Connection,
+    plan: &Plan,
+    extents: &[(Name, Name, Extent)],
+) -> Result<Vec<Part>, HistoryError> {
     let makeup = Makeup::read(connection, &Calendar::read(connection)?)?;
     let mut parts: BTreeMap<Name, Part> = BTreeMap::new();
     let mut join = |component: Name, endpoint: &Name, extent: &Extent, is_former: bool| {
@@ -371,7 +601,9 @@ pub fn grouped(connection: &Connection, plan: &Plan, extents: &[(Name, Name, Ext
         let part = parts.entry(component.clone()).or_insert_with(|| Part {
             component,
             combine: known.map_or(Combine::Series, |c| c.combine),
-            service: Service { from: known.and_then(|c| c.in_service_from) },
+            service: Service {
+                from: known.and_then(|c| c.in_service_from),
+            },
             endpoints: Vec::new(),
             former: BTreeSet::new(),
         });
@@ -382,7 +614,12 @@ pub fn grouped(connection: &Connection, plan: &Plan, extents: &[(Name, Name, Ext
     };
     for (endpoint, component, extent) in extents {
         join(component.clone(), endpoint, extent, false);
-        for earlier in makeup.moves().earlier(endpoint.as_str(), component.as_str()).into_iter().filter_map(|c| Name::new(c).ok()) {
+        for earlier in makeup
+            .moves()
+            .earlier(endpoint.as_str(), component.as_str())
+            .into_iter()
+            .filter_map(|c| Name::new(c).ok())
+        {
             join(earlier, endpoint, extent, true);
         }
     }

@@ -1,4 +1,5 @@
-//! From endpoints' records to the timeline of components that contracts, exports and the API speak of.
+//! From endpoints' records to the timeline of components that contracts, exports and the API speak
+//! of.
 
 use std::collections::BTreeSet;
 
@@ -32,23 +33,42 @@ pub struct Version {
 impl Version {
     /// The only one.
     pub fn ever(combine: Combine, service: Service) -> [Self; 1] {
-        [Self { from: -OPEN, combine, service }]
+        [Self {
+            from: -OPEN,
+            combine,
+            service,
+        }]
     }
 }
 
 /// Each version over the time for which it counts.
 fn in_force(versions: &[Version]) -> impl Iterator<Item = (&Version, Span)> {
     let until = |k: usize| versions.get(k + 1).map_or(OPEN, |next| next.from);
-    versions.iter().enumerate().map(move |(k, version)| (version, Span::new(version.from, until(k))))
+    versions
+        .iter()
+        .enumerate()
+        .map(move |(k, version)| (version, Span::new(version.from, until(k))))
 }
 
-/// Combines the records of a component's endpoints, at each time as it was made then. `period` ends where all of them are settled. `apart`:
-/// when it had none, and they were a part of something else.
-pub fn component(name: &str, versions: &[Version], (records, apart): (&[Record], &Spans), period: Span) -> Component {
+/// Combines the records of a component's endpoints, at each time as it was made then. `period` ends
+/// where all of them are settled. `apart`: when it had none, and they were a part of something
+/// else.
+pub fn component(
+    name: &str,
+    versions: &[Version],
+    (records, apart): (&[Record], &Spans),
+    period: Span,
+) -> Component {
     let mut combined = Timeline::default();
     let mut left = Spans::default();
-    let absent = records.iter().map(Record::away).reduce(|a, b| a.both(&b)).unwrap_or_default();
-    let gone_down = records.iter().fold(Spans::default(), |sum, r| sum.union(&r.left_while_down()));
+    let absent = records
+        .iter()
+        .map(Record::away)
+        .reduce(|a, b| a.both(&b))
+        .unwrap_or_default();
+    let gone_down = records
+        .iter()
+        .fold(Spans::default(), |sum, r| sum.union(&r.left_while_down()));
     for (version, span) in in_force(versions) {
         let Some(span) = span.cut(period) else {
             continue;
@@ -56,52 +76,113 @@ pub fn component(name: &str, versions: &[Version], (records, apart): (&[Record],
         let timelines: Vec<Timeline> = records.iter().map(|r| r.timeline(span)).collect();
         combined = combined.and(&Timeline::combined(&timelines, version.combine));
         // Elsewhere than in a series the others decide, as long as there are any.
-        left = left.union(&if version.combine == Combine::Series { gone_down.clone() } else { gone_down.both(&absent) });
+        left = left.union(&if version.combine == Combine::Series {
+            gone_down.clone()
+        } else {
+            gone_down.both(&absent)
+        });
     }
     let began = records.iter().filter_map(|r| r.from).min().unwrap_or(OPEN);
     let ((down, possible_down), mut unknown) = match records {
         [record] if apart.as_slice().is_empty() => of_one(record, &combined, period),
         _ => {
             let combine = versions.last().map_or(Combine::Series, |last| last.combine);
-            (of_several(&combined, (records, combine), period), why_unknown(&combined.unknown, records))
+            (
+                of_several(&combined, (records, combine), period),
+                why_unknown(&combined.unknown, records),
+            )
         }
     };
     let apart = apart.cut(period);
-    unknown.extend(apart.as_slice().iter().map(|s| (*s, Some(Reason::Reconfigured.as_str().to_owned()))));
+    unknown.extend(
+        apart
+            .as_slice()
+            .iter()
+            .map(|s| (*s, Some(Reason::Reconfigured.as_str().to_owned()))),
+    );
     unknown.sort_by_key(|(s, _)| s.from);
-    combined = combined.and(&Timeline { covered: apart.clone(), unknown: apart.clone(), ..Timeline::default() });
+    combined = combined.and(&Timeline {
+        covered: apart.clone(),
+        unknown: apart.clone(),
+        ..Timeline::default()
+    });
     let sums = combined.sums();
-    // In service from its first start, unless the config says since when: then time before the first start was not measured.
+    // In service from its first start, unless the config says since when: then time before the
+    // first start was not measured.
     let since = |v: &Version| v.service.from.unwrap_or(began);
-    let served = Spans::new(in_force(versions).filter_map(|(version, span)| span.cut(Span::new(since(version), OPEN))).collect());
-    let unmeasured = served.cut(Span::new(period.from, began.min(period.to).max(period.from)));
-    unknown.splice(0..0, unmeasured.as_slice().iter().map(|s| (*s, Some(Reason::NotRunning.as_str().to_owned()))));
+    let served = Spans::new(
+        in_force(versions)
+            .filter_map(|(version, span)| span.cut(Span::new(since(version), OPEN)))
+            .collect(),
+    );
+    let unmeasured = served.cut(Span::new(
+        period.from,
+        began.min(period.to).max(period.from),
+    ));
+    unknown.splice(
+        0..0,
+        unmeasured
+            .as_slice()
+            .iter()
+            .map(|s| (*s, Some(Reason::NotRunning.as_str().to_owned()))),
+    );
     let mut in_service = served.minus(&absent).union(&apart).as_slice().to_vec();
     // What goes on from before the period is what the component is by then.
-    let left_while_down = left.as_slice().iter().filter(|s| s.from >= period.from && s.from < period.to).copied().collect();
+    let left_while_down = left
+        .as_slice()
+        .iter()
+        .filter(|s| s.from >= period.from && s.from < period.to)
+        .copied()
+        .collect();
     if in_service.is_empty() {
         // An empty list would say: always.
         in_service.push(Span::new(0, 0));
     }
-    Component { recorded: Recorded { name: name.to_owned(), in_service, left_while_down, down, possible_down, unknown, ..Recorded::default() }, sums }
+    Component {
+        recorded: Recorded {
+            name: name.to_owned(),
+            in_service,
+            left_while_down,
+            down,
+            possible_down,
+            unknown,
+            ..Recorded::default()
+        },
+        sums,
+    }
 }
 
 /// Stretches of outages, and the time that may hold others.
 type Down = (Vec<Outage>, Vec<Span>);
 type Unknown = Vec<(Span, Option<String>)>;
 
-/// One endpoint keeps its outages' own numbers and bounds; unknown time cuts an outage into stretches.
+/// One endpoint keeps its outages' own numbers and bounds; unknown time cuts an outage into
+/// stretches.
 fn of_one(record: &Record, timeline: &Timeline, period: Span) -> (Down, Unknown) {
     let proven = Spans::new(record.proven.clone());
-    let mut down: Vec<Outage> = record.outages.iter().flat_map(|o| stretches_of(o, record, &proven, period)).collect();
-    let possible_down = record.doubtful.iter().filter_map(|s| s.cut(period)).collect();
+    let mut down: Vec<Outage> = record
+        .outages
+        .iter()
+        .flat_map(|o| stretches_of(o, record, &proven, period))
+        .collect();
+    let possible_down = record
+        .doubtful
+        .iter()
+        .filter_map(|s| s.cut(period))
+        .collect();
     let known = |span: &Span| timeline.unknown.cut(*span).length() > 0;
-    let unknown = record.unknown.iter().filter(|(s, _)| known(s)).filter_map(|(s, why)| s.cut(period).map(|s| (s, Some(why.as_str().to_owned())))).collect();
+    let unknown = record
+        .unknown
+        .iter()
+        .filter(|(s, _)| known(s))
+        .filter_map(|(s, why)| s.cut(period).map(|s| (s, Some(why.as_str().to_owned()))))
+        .collect();
     down.sort_by_key(|o| (o.from, o.to));
     ((down, possible_down), unknown)
 }
 
-/// The stretches of one outage that touch a period. One that has just begun, or of which nothing is known to be down, has one of no length.
+/// The stretches of one outage that touch a period. One that has just begun, or of which nothing is
+/// known to be down, has one of no length.
 fn stretches_of(o: &OutageSpan, record: &Record, proven: &Spans, period: Span) -> Vec<Outage> {
     let end = o.to.unwrap_or(record.settled).max(o.from);
     let is_at_end = o.to.is_none() && record.settled <= period.to;
@@ -113,14 +194,28 @@ fn stretches_of(o: &OutageSpan, record: &Record, proven: &Spans, period: Span) -
     let mut list = Vec::new();
     for (k, piece) in pieces.iter().enumerate() {
         let (begins, ends) = (k == 0, k == last);
-        let wide = Span::new(if begins { o.from_earliest } else { piece.from }, if ends { o.to_latest.unwrap_or(piece.to) } else { piece.to });
-        // The end of the first failure and the start of the last one are bounds of the outage also where no run of failures begins or ends there.
+        let wide = Span::new(
+            if begins { o.from_earliest } else { piece.from },
+            if ends {
+                o.to_latest.unwrap_or(piece.to)
+            } else {
+                piece.to
+            },
+        );
+        // The end of the first failure and the start of the last one are bounds of the outage also
+        // where no run of failures begins or ends there.
         let mut runs = proven.cut(*piece).as_slice().to_vec();
         let within = |at: i64| piece.from <= at && at <= piece.to;
-        if begins && runs.first().is_none_or(|r| within(o.from_latest) && o.from_latest < r.from) {
+        if begins
+            && runs
+                .first()
+                .is_none_or(|r| within(o.from_latest) && o.from_latest < r.from)
+        {
             runs.insert(0, Span::new(o.from_latest, o.from_latest));
         }
-        let closed_by = o.to_earliest.filter(|at| ends && within(*at) && runs.last().is_some_and(|r| r.to < *at));
+        let closed_by = o
+            .to_earliest
+            .filter(|at| ends && within(*at) && runs.last().is_some_and(|r| r.to < *at));
         runs.extend(closed_by.map(|at| Span::new(at, at)));
         let mut own = in_pieces(*piece, wide, &runs);
         if let (true, Some(first)) = (begins, own.first_mut()) {
@@ -138,42 +233,87 @@ fn stretches_of(o: &OutageSpan, record: &Record, proven: &Spans, period: Span) -
     match list.last_mut() {
         // Down now, as far as it is settled.
         Some(open) if is_at_end && open.to == edge => open.is_open = true,
-        // Open, and the time since is unknown: a stretch of no length says that nothing has come up.
+        // Open, and the time since is unknown: a stretch of no length says that nothing has come
+        // up.
         Some(before) if is_at_end => {
-            let at_edge = Outage { is_open: true, from: edge, to: edge, from_earliest: edge, from_latest: edge, to_earliest: edge, to_latest: edge, ..*before };
+            let at_edge = Outage {
+                is_open: true,
+                from: edge,
+                to: edge,
+                from_earliest: edge,
+                from_latest: edge,
+                to_earliest: edge,
+                to_latest: edge,
+                ..*before
+            };
             list.push(at_edge);
         }
         _ => {}
     }
-    list.iter_mut().for_each(|stretch| stretch.outage = Some(o.id));
+    list.iter_mut()
+        .for_each(|stretch| stretch.outage = Some(o.id));
     list
 }
 
-/// Outages of several endpoints together: numbered after the endpoint's outage with which each began. `combine`: as they are combined at the
-/// end of the record.
+/// Outages of several endpoints together: numbered after the endpoint's outage with which each
+/// began. `combine`: as they are combined at the end of the record.
 fn of_several(combined: &Timeline, (records, combine): (&[Record], Combine), period: Span) -> Down {
-    let up = combined.covered.minus(&combined.down).minus(&combined.unknown);
+    let up = combined
+        .covered
+        .minus(&combined.down)
+        .minus(&combined.unknown);
     let began_with = |at: i64| {
-        let all = records.iter().flat_map(|r| r.outages.iter().map(move |o| (o, r)));
+        let all = records
+            .iter()
+            .flat_map(|r| r.outages.iter().map(move |o| (o, r)));
         let touching = all.filter(|(o, r)| o.from <= at && at <= o.to.unwrap_or(r.settled));
-        touching.max_by_key(|(o, _)| (o.from, o.id)).map(|(o, _)| o.id)
+        touching
+            .max_by_key(|(o, _)| (o.from, o.id))
+            .map(|(o, _)| o.id)
     };
-    let (mut down, mut possible) = of_sets(&combined.down, &combined.down_lower, &combined.down_upper, &up, began_with);
-    let settled = records.iter().filter(|r| r.from.is_some()).map(|r| r.settled).min().unwrap_or(period.to);
-    let is_open = records.iter().any(|r| r.outages.iter().any(|o| o.to.is_none()));
+    let (mut down, mut possible) = of_sets(
+        &combined.down,
+        &combined.down_lower,
+        &combined.down_upper,
+        &up,
+        began_with,
+    );
+    let settled = records
+        .iter()
+        .filter(|r| r.from.is_some())
+        .map(|r| r.settled)
+        .min()
+        .unwrap_or(period.to);
+    let is_open = records
+        .iter()
+        .any(|r| r.outages.iter().any(|o| o.to.is_none()));
     let edge = combined.end();
     let is_open = is_open && settled <= period.to;
     match down.last_mut().filter(|_| is_open) {
         Some(last) if last.to == edge => last.is_open = true,
-        // As of one endpoint: the time since is unknown, and a stretch of no length says that nothing has come up.
+        // As of one endpoint: the time since is unknown, and a stretch of no length says that
+        // nothing has come up.
         Some(last) if up.cut(Span::new(last.to, edge)).length() == 0 => {
-            let at_edge = Outage { is_open: true, from: edge, to: edge, from_earliest: edge, from_latest: edge, to_earliest: edge, to_latest: edge, ..*last };
+            let at_edge = Outage {
+                is_open: true,
+                from: edge,
+                to: edge,
+                from_earliest: edge,
+                from_latest: edge,
+                to_earliest: edge,
+                to_latest: edge,
+                ..*last
+            };
             down.push(at_edge);
         }
         _ if settled <= period.to => {
             if let Some(mut begun) = just_begun(records, combine, settled) {
                 // Until it is longer, what possibly was down before it is its own doubt.
-                begun.from_earliest = possible.iter().filter(|s| s.to == settled).map(|s| s.from).fold(begun.from_earliest, i64::min);
+                begun.from_earliest = possible
+                    .iter()
+                    .filter(|s| s.to == settled)
+                    .map(|s| s.from)
+                    .fold(begun.from_earliest, i64::min);
                 possible.retain(|s| s.to != settled);
                 down.push(begun);
             }
@@ -183,10 +323,15 @@ fn of_several(combined: &Timeline, (records, combine): (&[Record], Combine), per
     (down, possible)
 }
 
-/// The outage of several endpoints that begins as their record ends: a stretch of no length with an open end.
+/// The outage of several endpoints that begins as their record ends: a stretch of no length with an
+/// open end.
 fn just_begun(records: &[Record], combine: Combine, at: i64) -> Option<Outage> {
     let begins = |o: &&OutageSpan| o.to.is_none() && o.from == at;
-    let newest = records.iter().flat_map(|r| &r.outages).filter(begins).max_by_key(|o| o.id)?;
+    let newest = records
+        .iter()
+        .flat_map(|r| &r.outages)
+        .filter(begins)
+        .max_by_key(|o| o.id)?;
     let after: Vec<Timeline> = records.iter().map(|r| just_after(r, at)).collect();
     let is_down = Timeline::combined(&after, combine).down.length() > 0;
     is_down.then_some(Outage {
@@ -202,7 +347,8 @@ fn just_begun(records: &[Record], combine: Combine, at: i64) -> Option<Outage> {
     })
 }
 
-/// The first millisecond after the end of a record, as far as it is known: an outage that is open there goes on.
+/// The first millisecond after the end of a record, as far as it is known: an outage that is open
+/// there goes on.
 fn just_after(record: &Record, at: i64) -> Timeline {
     let span = Span::new(at, at + 1);
     if record.settled > at || record.from.is_none_or(|from| from > at) {
@@ -210,41 +356,80 @@ fn just_after(record: &Record, at: i64) -> Timeline {
     }
     let absent = record.away().cut(span);
     let covered = Spans::new(vec![span]).minus(&absent);
-    let is_unknown = record.unknown.iter().any(|(u, _)| u.from < at && at <= u.to);
-    let is_down = record.outages.iter().any(|o| o.to.is_none() && (o.from == at || o.from < at && !is_unknown));
+    let is_unknown = record
+        .unknown
+        .iter()
+        .any(|(u, _)| u.from < at && at <= u.to);
+    let is_down = record
+        .outages
+        .iter()
+        .any(|o| o.to.is_none() && (o.from == at || o.from < at && !is_unknown));
     let only = |holds: bool| {
-        if holds { covered.clone() } else { Spans::default() }
+        if holds {
+            covered.clone()
+        } else {
+            Spans::default()
+        }
     };
-    Timeline { down: only(is_down), unknown: only(is_unknown && !is_down), absent, covered, ..Timeline::default() }
+    Timeline {
+        down: only(is_down),
+        unknown: only(is_unknown && !is_down),
+        absent,
+        covered,
+        ..Timeline::default()
+    }
 }
 
-/// Unknown time of several endpoints together, with the reason of one that was unknown then; where they differ, the first in the
-/// order of the reasons.
+/// Unknown time of several endpoints together, with the reason of one that was unknown then; where
+/// they differ, the first in the order of the reasons.
 fn why_unknown(unknown: &Spans, records: &[Record]) -> Vec<(Span, Option<String>)> {
     let mut rest = unknown.clone();
     let mut list = Vec::new();
     for reason in Reason::ALL {
-        let own = records.iter().flat_map(|r| &r.unknown).filter(|(_, why)| why == reason).map(|(s, _)| *s);
+        let own = records
+            .iter()
+            .flat_map(|r| &r.unknown)
+            .filter(|(_, why)| why == reason)
+            .map(|(s, _)| *s);
         let told = Spans::new(own.collect()).both(&rest);
         rest = rest.minus(&told);
-        list.extend(told.as_slice().iter().map(|s| (*s, Some(reason.as_str().to_owned()))));
+        list.extend(
+            told.as_slice()
+                .iter()
+                .map(|s| (*s, Some(reason.as_str().to_owned()))),
+        );
     }
     list.extend(rest.as_slice().iter().map(|s| (*s, None)));
     list.sort_by_key(|(s, _)| s.from);
     list
 }
 
-/// Outages of merged sets: each stretch that is down, with what surely and what possibly was around it, and beside them what possibly was
-/// down alone. What is not known to have been up between is one outage. `number`: of the outage that begins at an instant, where it has one.
-pub fn of_sets(down: &Spans, lower: &Spans, upper: &Spans, up: &Spans, number: impl Fn(i64) -> Option<u64>) -> Down {
+/// Outages of merged sets: each stretch that is down, with what surely and what possibly was around
+/// it, and beside them what possibly was down alone. What is not known to have been up between is
+/// one outage. `number`: of the outage that begins at an instant, where it has one.
+pub fn of_sets(
+    down: &Spans,
+    lower: &Spans,
+    upper: &Spans,
+    up: &Spans,
+    number: impl Fn(i64) -> Option<u64>,
+) -> Down {
     let stretches = down.as_slice();
     let mut list: Vec<Outage> = Vec::new();
     let (mut used, mut current) = (BTreeSet::new(), 0);
     for (k, s) in stretches.iter().enumerate() {
         let (before, after) = (k.checked_sub(1).map(|k| stretches[k]), stretches.get(k + 1));
-        let whole = upper.as_slice().iter().find(|u| u.from <= s.from && s.to <= u.to).copied().unwrap_or(*s);
+        let whole = upper
+            .as_slice()
+            .iter()
+            .find(|u| u.from <= s.from && s.to <= u.to)
+            .copied()
+            .unwrap_or(*s);
         // Where the widest ends of two stretches meet, each has its own side.
-        let wide = Span::new(before.map_or(whole.from, |b| whole.from.max(b.to)), after.map_or(whole.to, |a| whole.to.min(a.from)));
+        let wide = Span::new(
+            before.map_or(whole.from, |b| whole.from.max(b.to)),
+            after.map_or(whole.to, |a| whole.to.min(a.from)),
+        );
         if before.is_none_or(|b| up.cut(Span::new(b.to, s.from)).length() > 0) {
             current = number(s.from).unwrap_or(k as u64 + 1);
             while !used.insert(current) {
@@ -252,21 +437,31 @@ pub fn of_sets(down: &Spans, lower: &Spans, upper: &Spans, up: &Spans, number: i
             }
         }
         let mut own = in_pieces(*s, wide, lower.cut(*s).as_slice());
-        own.iter_mut().for_each(|stretch| stretch.outage = Some(current));
+        own.iter_mut()
+            .for_each(|stretch| stretch.outage = Some(current));
         list.extend(own);
     }
-    let possible = upper.as_slice().iter().filter(|u| down.cut(**u).length() == 0).copied().collect();
+    let possible = upper
+        .as_slice()
+        .iter()
+        .filter(|u| down.cut(**u).length() == 0)
+        .copied()
+        .collect();
     (list, possible)
 }
 
-/// A stretch that is down, cut where more than one run of failures proves it: what lies between two runs is not proven. The pieces
-/// touch, so that whoever unites them has the stretch again.
+/// A stretch that is down, cut where more than one run of failures proves it: what lies between two
+/// runs is not proven. The pieces touch, so that whoever unites them has the stretch again.
 fn in_pieces(stretch: Span, wide: Span, runs: &[Span]) -> Vec<Outage> {
     let last = runs.len().saturating_sub(1);
     (0..runs.len().max(1))
         .map(|k| {
             let from = if k == 0 { stretch.from } else { runs[k].from };
-            let to = if k == last { stretch.to } else { runs[k + 1].from };
+            let to = if k == last {
+                stretch.to
+            } else {
+                runs[k + 1].from
+            };
             Outage {
                 outage: None,
                 is_open: false,
@@ -294,11 +489,20 @@ pub fn timeline_json(period: Span, components: &[Component], maintenance: &[Decl
 }
 
 pub fn told(period: Span, components: Vec<Component>, maintenance: Vec<Declared>) -> Told {
-    Told { from: Some(period.from), to: Some(period.to), components: components.into_iter().map(|c| c.recorded).collect(), maintenance }
+    Told {
+        from: Some(period.from),
+        to: Some(period.to),
+        components: components.into_iter().map(|c| c.recorded).collect(),
+        maintenance,
+    }
 }
 
 fn instant(at: UtcMs) -> Value {
-    if at.abs() >= OPEN { Value::Null } else { json!(format_utc(at)) }
+    if at.abs() >= OPEN {
+        Value::Null
+    } else {
+        json!(format_utc(at))
+    }
 }
 
 pub fn component_json(component: &Component) -> Value {
@@ -316,7 +520,11 @@ pub fn component_json(component: &Component) -> Value {
             stretch
         })
         .collect();
-    let possible: Vec<Value> = r.possible_down.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();
+    let possible: Vec<Value> = r
+        .possible_down
+        .iter()
+        .map(|s| json!({"from": instant(s.from), "to": instant(s.to)}))
+        .collect();
     let unknown: Vec<Value> = r
         .unknown
         .iter()
@@ -331,16 +539,27 @@ pub fn component_json(component: &Component) -> Value {
         "up_ms": sums.up, "down_ms": sums.down, "unknown_ms": sums.unknown, "down_lower_ms": sums.down_lower, "down_upper_ms": sums.down_upper,
     });
     if !r.in_service.is_empty() {
-        value["in_service"] = r.in_service.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();
+        value["in_service"] = r
+            .in_service
+            .iter()
+            .map(|s| json!({"from": instant(s.from), "to": instant(s.to)}))
+            .collect();
     }
     if !r.left_while_down.is_empty() {
-        value["left_while_down"] = r.left_while_down.iter().map(|s| json!({"from": instant(s.from), "to": instant(s.to)})).collect();
+        value["left_while_down"] = r
+            .left_while_down
+            .iter()
+            .map(|s| json!({"from": instant(s.from), "to": instant(s.to)}))
+            .collect();
     }
     if let Some(ms) = r.not_seen_below {
         value["not_seen_below_ms"] = json!(ms);
     }
     if let Some(probes) = &r.probes {
-        value["probes"] = probes.iter().map(|(at, ok)| json!({"at": instant(*at), "ok": ok})).collect();
+        value["probes"] = probes
+            .iter()
+            .map(|(at, ok)| json!({"at": instant(*at), "ok": ok}))
+            .collect();
     }
     value
 }
@@ -358,50 +577,131 @@ mod tests {
     use super::*;
     use crate::judgement::timeline::known_down;
 
-    /// In service from 0, settled until 1000, down from 100 on if it is, and unknown from a while after.
+    /// In service from 0, settled until 1000, down from 100 on if it is, and unknown from a while
+    /// after.
     fn record(is_down: Option<OutageSpan>, unknown_from: i64) -> Record {
         let unknown = Span::new(unknown_from, 1000);
         let outages: Vec<OutageSpan> = is_down.into_iter().collect();
         let down = known_down(&outages, &[unknown], 1000);
-        Record { from: Some(0), settled: 1000, down, outages, unknown: vec![(unknown, Reason::NotRunning)], ..Record::default() }
+        Record {
+            from: Some(0),
+            settled: 1000,
+            down,
+            outages,
+            unknown: vec![(unknown, Reason::NotRunning)],
+            ..Record::default()
+        }
     }
 
     #[test]
     fn an_outage_of_several_that_is_open_while_the_time_since_is_unknown_has_an_open_end() {
-        let open = OutageSpan { id: 7, from: 100, from_earliest: 90, from_latest: 110, to: None, to_earliest: None, to_latest: None };
+        let open = OutageSpan {
+            id: 7,
+            from: 100,
+            from_earliest: 90,
+            from_latest: 110,
+            to: None,
+            to_earliest: None,
+            to_latest: None,
+        };
         let ends = |records: &[Record]| {
-            let one = component("c", &Version::ever(Combine::Series, Service::default()), (records, &Spans::default()), Span::new(0, 1000));
-            one.recorded.down.iter().map(|o| (o.outage, o.from, o.to, o.is_open)).collect::<Vec<_>>()
+            let one = component(
+                "c",
+                &Version::ever(Combine::Series, Service::default()),
+                (records, &Spans::default()),
+                Span::new(0, 1000),
+            );
+            one.recorded
+                .down
+                .iter()
+                .map(|o| (o.outage, o.from, o.to, o.is_open))
+                .collect::<Vec<_>>()
         };
         let alone = ends(&[record(Some(open), 400)]);
-        assert_eq!(alone, [(Some(7), 100, 400, false), (Some(7), 1000, 1000, true)]);
-        assert_eq!(ends(&[record(Some(open), 400), record(None, 400)]), alone, "as of one endpoint");
-        assert_eq!(ends(&[record(Some(open), 1000), record(None, 400)]), [(Some(7), 100, 1000, true)]);
+        assert_eq!(
+            alone,
+            [(Some(7), 100, 400, false), (Some(7), 1000, 1000, true)]
+        );
+        assert_eq!(
+            ends(&[record(Some(open), 400), record(None, 400)]),
+            alone,
+            "as of one endpoint"
+        );
+        assert_eq!(
+            ends(&[record(Some(open), 1000), record(None, 400)]),
+            [(Some(7), 100, 1000, true)]
+        );
     }
 
     #[test]
     fn an_outage_of_several_that_has_just_begun_is_listed_with_length_0_and_an_open_end() {
-        let open = |from: i64| OutageSpan { id: 7, from, from_earliest: from - 10, from_latest: from + 1, to: None, to_earliest: None, to_latest: None };
+        let open = |from: i64| OutageSpan {
+            id: 7,
+            from,
+            from_earliest: from - 10,
+            from_latest: from + 1,
+            to: None,
+            to_earliest: None,
+            to_latest: None,
+        };
         // Nothing of them is unknown.
-        let up = || Record { unknown: Vec::new(), ..record(None, 1000) };
-        let down = |from: i64| Record { unknown: Vec::new(), ..record(Some(open(from)), 1000) };
+        let up = || Record {
+            unknown: Vec::new(),
+            ..record(None, 1000)
+        };
+        let down = |from: i64| Record {
+            unknown: Vec::new(),
+            ..record(Some(open(from)), 1000)
+        };
         let of = |records: &[Record], combine: Combine| {
-            let one = component("c", &Version::ever(combine, Service::default()), (records, &Spans::default()), Span::new(0, 1000));
-            assert_eq!(one.sums.down, one.recorded.down.iter().map(|o| (o.to - o.from) as u64).sum::<u64>());
-            let is_its_doubt_apart = !one.recorded.down.is_empty() && !one.recorded.possible_down.is_empty();
+            let one = component(
+                "c",
+                &Version::ever(combine, Service::default()),
+                (records, &Spans::default()),
+                Span::new(0, 1000),
+            );
+            assert_eq!(
+                one.sums.down,
+                one.recorded
+                    .down
+                    .iter()
+                    .map(|o| (o.to - o.from) as u64)
+                    .sum::<u64>()
+            );
+            let is_its_doubt_apart =
+                !one.recorded.down.is_empty() && !one.recorded.possible_down.is_empty();
             assert!(!is_its_doubt_apart, "{:?}", one.recorded);
-            one.recorded.down.iter().map(|o| (o.outage, o.from_earliest, o.from, o.to, o.is_open)).collect::<Vec<_>>()
+            one.recorded
+                .down
+                .iter()
+                .map(|o| (o.outage, o.from_earliest, o.from, o.to, o.is_open))
+                .collect::<Vec<_>>()
         };
         let begun = [(Some(7), 990, 1000, 1000, true)];
         assert_eq!(of(&[down(1000)], Combine::Series), begun, "of one endpoint");
         assert_eq!(of(&[down(1000), up()], Combine::Series), begun);
-        assert_eq!(of(&[down(1000), up()], Combine::Parallel), [], "the other keeps it up");
+        assert_eq!(
+            of(&[down(1000), up()], Combine::Parallel),
+            [],
+            "the other keeps it up"
+        );
         assert_eq!(of(&[down(1000), down(1000)], Combine::Parallel), begun);
-        let since: Vec<_> = of(&[down(1000), down(400)], Combine::Parallel).iter().map(|o| (o.2, o.3, o.4)).collect();
-        assert_eq!(since, [(1000, 1000, true)], "the first is down since before, the second only now");
+        let since: Vec<_> = of(&[down(1000), down(400)], Combine::Parallel)
+            .iter()
+            .map(|o| (o.2, o.3, o.4))
+            .collect();
+        assert_eq!(
+            since,
+            [(1000, 1000, true)],
+            "the first is down since before, the second only now"
+        );
         assert_eq!(of(&[down(1000), up()], Combine::AtLeast(2)), begun);
         assert_eq!(of(&[down(1000), up()], Combine::AtLeast(1)), []);
         let lost = record(None, 900);
-        assert_eq!(of(&[down(1000), lost], Combine::Parallel).len(), 0, "of the other nothing is known");
+        assert_eq!(
+            of(&[down(1000), lost], Combine::Parallel).len(),
+            0,
+            "of the other nothing is known"
+        );
     }
 }

@@ -31,7 +31,11 @@ pub fn run(check: &Check) -> Exit {
         Ok(plan) => plan,
         Err(faults) => {
             if check.json {
-                print(true, &json!({"schema": "probity-check/1", "valid": false, "faults": faults, "implied": null}), String::new);
+                print(
+                    true,
+                    &json!({"schema": "probity-check/1", "valid": false, "faults": faults, "implied": null}),
+                    String::new,
+                );
             } else {
                 say_error(show_faults(&faults));
             }
@@ -43,27 +47,48 @@ pub fn run(check: &Check) -> Exit {
         return Exit::Fine;
     }
     let mut implied = implied(&plan);
-    let asks_icmp = plan.endpoints.iter().chain(&plan.witness.endpoints).any(|e| e.probe.kind() == Kind::Icmp);
+    let asks_icmp = plan
+        .endpoints
+        .iter()
+        .chain(&plan.witness.endpoints)
+        .any(|e| e.probe.kind() == Kind::Icmp);
     if let Some(Err(why)) = asks_icmp.then(echo::permitted) {
         implied.warnings.push(format!(
-            "whoever runs this may send no ICMP here ({why}): icmp endpoints would be unknown (permission); allow it with CAP_NET_RAW or net.ipv4.ping_group_range"
+            "whoever runs this may send no ICMP here ({why}): icmp endpoints would be unknown \
+                (permission); allow it with CAP_NET_RAW or net.ipv4.ping_group_range"
         ));
     }
-    implied.warnings.extend(surroundings::notes(&plan, &Authorities::of_the_system(), &ClockTrust::default()));
+    implied.warnings.extend(surroundings::notes(
+        &plan,
+        &Authorities::of_the_system(),
+        &ClockTrust::default(),
+    ));
     implied.warnings.extend(guarded::open_secrets());
-    implied.warnings.extend(guarded::state_directory_refused(&state_directory(&plan)).map(|why| format!("the state directory cannot be used: {why}")));
-    implied.warnings.extend(zone_note(zone_data::system_release().as_deref()));
+    implied.warnings.extend(
+        guarded::state_directory_refused(&state_directory(&plan))
+            .map(|why| format!("the state directory cannot be used: {why}")),
+    );
+    implied
+        .warnings
+        .extend(zone_note(zone_data::system_release().as_deref()));
     let mut value = json!({"schema": "probity-check/1", "valid": true, "faults": [], "implied": implied, "zone_data": zones::in_use().to_json()});
     if check.print {
         value["effective"] = json!(effective(&plan));
     }
-    print(check.json, &value, || shown(&path.display().to_string(), &implied));
+    print(check.json, &value, || {
+        shown(&path.display().to_string(), &implied)
+    });
     Exit::Fine
 }
 
 fn shown(path: &str, implied: &Implied) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{path} is valid: {}, {} probes per second", people::count(implied.endpoints as u64, "endpoint"), implied.probes_per_second);
+    let _ = writeln!(
+        out,
+        "{path} is valid: {}, {} probes per second",
+        people::count(implied.endpoints as u64, "endpoint"),
+        implied.probes_per_second
+    );
     let _ = writeln!(
         out,
         "estimate: {} series, {} per scrape, {} on disk after 30 days with some outages",
@@ -73,13 +98,27 @@ fn shown(path: &str, implied: &Implied) -> String {
     );
     let _ = writeln!(out, "zone data: {}", zones::in_use());
     if !implied.detection.is_empty() {
-        let _ = writeln!(out, "\n{:<32} {:>16} {:>26}", "endpoint", "detected within", "can go unseen if below");
+        let _ = writeln!(
+            out,
+            "\n{:<32} {:>16} {:>26}",
+            "endpoint", "detected within", "can go unseen if below"
+        );
     }
     for d in implied.detection.iter().take(LISTED) {
-        let _ = writeln!(out, "{:<32} {:>16} {:>26}", d.endpoint, people::duration(d.bound_ms), people::duration(d.unseen_below_ms));
+        let _ = writeln!(
+            out,
+            "{:<32} {:>16} {:>26}",
+            d.endpoint,
+            people::duration(d.bound_ms),
+            people::duration(d.unseen_below_ms)
+        );
     }
     if implied.detection.len() > LISTED {
-        let _ = writeln!(out, "... and {} more (--json lists all)", implied.detection.len() - LISTED);
+        let _ = writeln!(
+            out,
+            "... and {} more (--json lists all)",
+            implied.detection.len() - LISTED
+        );
     }
     if let Some(longest) = implied.detection.iter().map(|d| d.unseen_below_ms).max() {
         let _ = writeln!(out, "{}", not_seen_text(Some(longest)));
@@ -95,11 +134,15 @@ fn zone_note(system: Option<&str>) -> Option<String> {
     let (used, system) = (zones::in_use(), system?);
     match used.source {
         ZoneSource::Bundled if used.release.as_str() < system => Some(format!(
-            "the bundled zone data (IANA {}) is older than this system's ({system}): months and windows follow the older rules; set [daemon] zone_data = \"system\", or update Probity",
+            "the bundled zone data (IANA {}) is older than this system's ({system}): months and \
+                windows follow the older rules; set [daemon] zone_data = \"system\", or update \
+                Probity",
             used.release
         )),
         ZoneSource::System if system < zones::BUNDLED => Some(format!(
-            "this system's zone data (IANA {system}) is older than the bundled one ({}): months and windows follow the older rules; update tzdata, or set [daemon] zone_data = \"bundled\"",
+            "this system's zone data (IANA {system}) is older than the bundled one ({}): months \
+                and windows follow the older rules; update tzdata, or set [daemon] zone_data \
+                = \"bundled\"",
             zones::BUNDLED
         )),
         ZoneSource::Bundled | ZoneSource::System => None,
@@ -107,7 +150,10 @@ fn zone_note(system: Option<&str>) -> Option<String> {
 }
 
 fn rough(bytes: u64) -> String {
-    let unit = [1 << 30, 1 << 20, 1 << 10].into_iter().find(|u| bytes >= *u).unwrap_or(1);
+    let unit = [1 << 30, 1 << 20, 1 << 10]
+        .into_iter()
+        .find(|u| bytes >= *u)
+        .unwrap_or(1);
     let text = show_size(bytes / unit * unit);
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     format!("{} {}", &text[..digits], &text[digits..])

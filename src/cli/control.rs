@@ -19,7 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(610);
 const ANSWER_LIMIT: u64 = 16 << 20;
 
 /// Asks, and prints the answer; the text for people is made of it.
-pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value) -> String) -> Exit {
+pub fn ask(
+    place: &Place,
+    request: &Value,
+    json: bool,
+    text: impl FnOnce(&Value) -> String,
+) -> Exit {
     let directory = match local::directory(place) {
         Ok(directory) => directory,
         Err(exit) => return exit,
@@ -29,7 +34,8 @@ pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value)
         Ok(answer) => answer,
         Err(why) => {
             say_error(format_args!(
-                "probity: no running daemon at {}: {why}. Only a running daemon can do this; start it, or name its state directory with --state-dir",
+                "probity: no running daemon at {}: {why}. Only a running daemon can do this; \
+                    start it, or name its state directory with --state-dir",
                 path.display()
             ));
             return Exit::Unavailable;
@@ -46,14 +52,28 @@ pub fn ask(place: &Place, request: &Value, json: bool, text: impl FnOnce(&Value)
 /// A line for each component that the request named by an earlier name.
 pub fn renamed(answer: &Value) -> String {
     let renamed = answer["renamed"].as_object().into_iter().flatten();
-    renamed.map(|(before, now)| format!("  the component {before} is called {} now\n", now.as_str().unwrap_or("-"))).collect()
+    renamed
+        .map(|(before, now)| {
+            format!(
+                "  the component {before} is called {} now\n",
+                now.as_str().unwrap_or("-")
+            )
+        })
+        .collect()
 }
 
 fn exchange(path: &std::path::Path, request: &Value) -> Result<Value, String> {
     let mut stream = UnixStream::connect(path).map_err(|e| e.to_string())?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
-    stream.write_all(format!("{request}\n").as_bytes()).map_err(|e| e.to_string())?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(|e| e.to_string())?;
+    stream
+        .write_all(format!("{request}\n").as_bytes())
+        .map_err(|e| e.to_string())?;
     let mut line = String::new();
-    BufReader::new(stream).take(ANSWER_LIMIT).read_line(&mut line).map_err(|e| e.to_string())?;
+    BufReader::new(stream)
+        .take(ANSWER_LIMIT)
+        .read_line(&mut line)
+        .map_err(|e| e.to_string())?;
     serde_json::from_str(&line).map_err(|_| "it gave no answer".to_owned())
 }

@@ -1,7 +1,9 @@
-//! `probity demo`: servers of our own on loopback, and the daemon against them, on a temporary state.
+//! `probity demo`: servers of our own on loopback, and the daemon against them, on a temporary
+//! state.
 //!
-//! One server stops after 20 s and comes back 20 s later, so that a stranger sees a transition, an outage with its
-//! bounds, a certificate's expiry and latency quantiles within a minute, without a network.
+//! One server stops after 20 s and comes back 20 s later, so that a stranger sees a transition, an
+//! outage with its bounds, a certificate's expiry and latency quantiles within a minute, without a
+//! network.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -39,17 +41,24 @@ pub fn run(demo: &Demo) -> Exit {
 }
 
 fn try_run(demo: &Demo) -> Result<Exit, String> {
-    let folder = OwnFolder::new(&std::env::temp_dir(), OsStr::new("probity-demo")).map_err(|e| e.to_string())?;
+    let folder = OwnFolder::new(&std::env::temp_dir(), OsStr::new("probity-demo"))
+        .map_err(|e| e.to_string())?;
     let directory = folder.path();
     let authority = Authority::new()?;
     let ca_file = directory.join("ca.pem");
     put(&ca_file, authority.pem.as_bytes(), Readers::Owner).map_err(|e| e.to_string())?;
     let ports = servers(&authority)?;
     let config = directory.join("probity.toml");
-    put(&config, config_text(demo.listen, directory, &ca_file, &ports).as_bytes(), Readers::Owner).map_err(|e| e.to_string())?;
+    put(
+        &config,
+        config_text(demo.listen, directory, &ca_file, &ports).as_bytes(),
+        Readers::Owner,
+    )
+    .map_err(|e| e.to_string())?;
     let plan = read_config(&config).map_err(|faults| show_faults(&faults))?;
     let shown = format!(
-        "page     http://{0}/\nmetrics  http://{0}/metrics\nconfig   {1}\nThe endpoint \"checkout\" fails after 20 s and comes back after 40 s. Ctrl-C ends.\n\n",
+        "page     http://{0}/\nmetrics  http://{0}/metrics\nconfig   {1}\nThe \
+            endpoint \"checkout\" fails after 20 s and comes back after 40 s. Ctrl-C ends.\n\n",
         demo.listen,
         config.display()
     );
@@ -84,11 +93,16 @@ impl Authority {
         let text = |e: rcgen::Error| e.to_string();
         let mut params = CertificateParams::new(Vec::<String>::new()).map_err(text)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Probity demo authority");
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(text)?).map_err(text)?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Probity demo authority");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(text)?)
+            .map_err(text)?;
         let key = KeyPair::generate().map_err(text)?;
-        let mut leaf = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).map_err(text)?;
-        leaf.distinguished_name.push(DnType::CommonName, "localhost");
+        let mut leaf = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+            .map_err(text)?;
+        leaf.distinguished_name
+            .push(DnType::CommonName, "localhost");
         let now = crate::net::clock::Clock::Real.read().utc_ms / 1000;
         let day = |seconds: i64| {
             let text = crate::words::format_utc(seconds * 1000);
@@ -97,7 +111,11 @@ impl Authority {
         };
         (leaf.not_before, leaf.not_after) = (day(now - 86_400), day(now + 30 * 86_400));
         let certificate = leaf.signed_by(&key, &issuer).map_err(text)?;
-        Ok(Self { pem: issuer.pem(), chain: vec![certificate.der().clone()], key: key.serialize_der() })
+        Ok(Self {
+            pem: issuer.pem(),
+            chain: vec![certificate.der().clone()],
+            key: key.serialize_der(),
+        })
     }
 
     fn acceptor(&self) -> Result<TlsAcceptor, String> {
@@ -127,18 +145,24 @@ fn servers(authority: &Authority) -> Result<Ports, String> {
         let port = listener.local_addr().map_err(|e| e.to_string())?.port();
         Ok::<_, String>((listener, port))
     };
-    let ((backend, backend_port), (frontend, frontend_port), (checkout, checkout_port)) = (bind()?, bind()?, bind()?);
+    let ((backend, backend_port), (frontend, frontend_port), (checkout, checkout_port)) =
+        (bind()?, bind()?, bind()?);
     let acceptor = authority.acceptor()?;
     std::thread::Builder::new()
         .name("demo".into())
         .spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            else {
                 return;
             };
             runtime.block_on(async {
                 let began = Instant::now();
                 let listen = |l| TcpListener::from_std(l);
-                let (Ok(backend), Ok(frontend), Ok(checkout)) = (listen(backend), listen(frontend), listen(checkout)) else {
+                let (Ok(backend), Ok(frontend), Ok(checkout)) =
+                    (listen(backend), listen(frontend), listen(checkout))
+                else {
                     return;
                 };
                 tokio::join!(
@@ -149,7 +173,11 @@ fn servers(authority: &Authority) -> Result<Ports, String> {
             });
         })
         .map_err(|e| e.to_string())?;
-    Ok(Ports { backend: backend_port, frontend: frontend_port, checkout: checkout_port })
+    Ok(Ports {
+        backend: backend_port,
+        frontend: frontend_port,
+        checkout: checkout_port,
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -158,13 +186,20 @@ enum Behaviour {
     Fails,
 }
 
-async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, began: Instant, behaviour: Behaviour) {
+async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    began: Instant,
+    behaviour: Behaviour,
+) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
         let tls = tls.clone();
-        let content = if behaviour == Behaviour::Fails && (FAILS_AFTER..COMES_BACK_AFTER).contains(&began.elapsed()) {
+        let content = if behaviour == Behaviour::Fails
+            && (FAILS_AFTER..COMES_BACK_AFTER).contains(&began.elapsed())
+        {
             ("503 Service Unavailable", "the payment service is gone\n")
         } else {
             ("200 OK", "{\"status\":\"ok\"}\n")
@@ -189,7 +224,11 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, (status, body):
     if stream.read(&mut request).await.is_err() {
         return;
     }
-    let response = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+    let response = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
+            close\r\n\r\n{body}",
+        body.len()
+    );
     let _ = stream.write_all(response.as_bytes()).await;
     let _ = stream.shutdown().await;
 }

@@ -26,9 +26,28 @@ const MOST_SAMPLES: u64 = 100_000_000;
 pub fn run(command: &Export) -> Exit {
     match command {
         Export::Timeline { raw, .. } if raw.probes.is_some() => raw::run(raw),
-        Export::Timeline { place, from, to, .. } => timeline(place, from.as_deref(), to.as_deref()),
-        Export::Openmetrics { place, from, to, step } => openmetrics(place, from.as_deref(), to.as_deref(), step),
-        Export::Journal { place, seq, tallies } => journal(place, *seq, if *tallies { Tallies::Sealed } else { Tallies::Left }),
+        Export::Timeline {
+            place, from, to, ..
+        } => timeline(place, from.as_deref(), to.as_deref()),
+        Export::Openmetrics {
+            place,
+            from,
+            to,
+            step,
+        } => openmetrics(place, from.as_deref(), to.as_deref(), step),
+        Export::Journal {
+            place,
+            seq,
+            tallies,
+        } => journal(
+            place,
+            *seq,
+            if *tallies {
+                Tallies::Sealed
+            } else {
+                Tallies::Left
+            },
+        ),
     }
 }
 
@@ -49,7 +68,11 @@ fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
         Err(exit) => return exit,
     };
     // How endpoints combine stands in the config; without one every component is a series.
-    let plan = if place.state_dir.is_some() && place.config.config.is_none() { None } else { local::plan(place).ok() };
+    let plan = if place.state_dir.is_some() && place.config.config.is_none() {
+        None
+    } else {
+        local::plan(place).ok()
+    };
     let value = local::extents(&connection).and_then(|extents| {
         let parts = match &plan {
             Some(plan) => grouped(&connection, plan, &extents),
@@ -84,7 +107,13 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
     };
     let samples = (to - from).unsigned_abs() / step;
     if samples > MOST_SAMPLES {
-        return given::out_of_range("step", show_duration(step), format_args!("a longer one, or a shorter period: these are {samples} samples of each series"));
+        return given::out_of_range(
+            "step",
+            show_duration(step),
+            format_args!(
+                "a longer one, or a shorter period: these are {samples} samples of each series"
+            ),
+        );
     }
     let connection = match local::open(place) {
         Ok(connection) => connection,
@@ -94,9 +123,15 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
     let past = local::extents(&connection).and_then(|extents| {
         let calendar = read::Calendar::read(&connection)?;
         let one = |(name, _, extent): (Name, Name, read::Extent)| {
-            Ok(Past { record: read::record(&connection, &calendar, name.as_str(), extent, period)?, name: name.to_string() })
+            Ok(Past {
+                record: read::record(&connection, &calendar, name.as_str(), extent, period)?,
+                name: name.to_string(),
+            })
         };
-        extents.into_iter().map(one).collect::<Result<Vec<_>, HistoryError>>()
+        extents
+            .into_iter()
+            .map(one)
+            .collect::<Result<Vec<_>, HistoryError>>()
     });
     match past {
         Ok(past) => {
@@ -109,7 +144,9 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
 }
 
 fn usage(option: &str) -> Exit {
-    say_error(format_args!("probity: invalid time in {option}; write it as 2026-11-01T00:00:00Z"));
+    say_error(format_args!(
+        "probity: invalid time in {option}; write it as 2026-11-01T00:00:00Z"
+    ));
     Exit::Usage
 }
 
@@ -138,7 +175,12 @@ fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
 }
 
 /// Each line goes to `put`, which says whether more is wanted.
-fn write_journal(connection: &rusqlite::Connection, seq: u64, tallies: Tallies, mut put: impl FnMut(Value) -> bool) -> Result<(), HistoryError> {
+fn write_journal(
+    connection: &rusqlite::Connection,
+    seq: u64,
+    tallies: Tallies,
+    mut put: impl FnMut(Value) -> bool,
+) -> Result<(), HistoryError> {
     if let Some(stub) = Stub::read(connection)?.filter(|stub| seq <= stub.last)
         && !put(json!({"stub": stub.object, "carried": stub.carried}))
     {
@@ -153,7 +195,9 @@ fn write_journal(connection: &rusqlite::Connection, seq: u64, tallies: Tallies, 
     })?;
     if tallies == Tallies::Sealed {
         past::each_sealed(connection, |name, unit, body| {
-            put(json!({"tally": {"endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(), "body": String::from_utf8_lossy(&body)}}))
+            put(
+                json!({"tally": {"endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(), "body": String::from_utf8_lossy(&body)}}),
+            )
         })?;
     }
     Ok(())

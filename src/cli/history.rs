@@ -23,58 +23,133 @@ const NAMED: usize = 20;
 
 pub fn run(command: &History) -> Exit {
     match command {
-        History::List { place, endpoint, since, limit, transitions, json } => {
+        History::List {
+            place,
+            endpoint,
+            since,
+            limit,
+            transitions,
+            json,
+        } => {
             let since = match since.as_deref().map(parse_utc) {
                 Some(None) => {
-                    say_error(format_args!("probity: invalid time in --since; write it as 2026-11-01T00:00:00Z"));
+                    say_error(format_args!(
+                        "probity: invalid time in --since; write it as 2026-11-01T00:00:00Z"
+                    ));
                     return Exit::Usage;
                 }
                 since => since.flatten().unwrap_or(0),
             };
-            let connection = match local::open(place).and_then(|connection| known(&connection, endpoint.as_deref()).map(|()| connection)) {
+            let connection = match local::open(place)
+                .and_then(|connection| known(&connection, endpoint.as_deref()).map(|()| connection))
+            {
                 Ok(connection) => connection,
                 Err(exit) => return exit,
             };
-            let wanted = Wanted { endpoint: endpoint.as_deref(), since, limit: *limit };
-            let listed = if *transitions { list_transitions(&connection, &wanted, *json) } else { list_outages(&connection, &wanted, *json) };
+            let wanted = Wanted {
+                endpoint: endpoint.as_deref(),
+                since,
+                limit: *limit,
+            };
+            let listed = if *transitions {
+                list_transitions(&connection, &wanted, *json)
+            } else {
+                list_outages(&connection, &wanted, *json)
+            };
             listed.map_or_else(local::complain, |()| Exit::Fine)
         }
-        History::Annotate { place, seq, text, by, json } => {
+        History::Annotate {
+            place,
+            seq,
+            text,
+            by,
+            json,
+        } => {
             let request = json!({"do": "annotate", "seq": seq, "text": text, "by": by});
-            control::ask(place, &request, *json, |a| format!("note on event {seq} recorded at {}\n", a["recorded_at"].as_str().unwrap_or("-")))
+            control::ask(place, &request, *json, |a| {
+                format!(
+                    "note on event {seq} recorded at {}\n",
+                    a["recorded_at"].as_str().unwrap_or("-")
+                )
+            })
         }
-        History::Exclude { place, component, endpoint, from, to, reason, by, json } => {
+        History::Exclude {
+            place,
+            component,
+            endpoint,
+            from,
+            to,
+            reason,
+            by,
+            json,
+        } => {
             let request = json!({"do": "exclude", "components": component, "endpoints": endpoint, "from": from, "to": to, "reason": reason, "by": by});
             control::ask(place, &request, *json, |a| {
-                let mut out = format!("excluded from reports, page and API, recorded at {}. Raw data is kept\n", a["recorded_at"].as_str().unwrap_or("-"));
+                let mut out = format!(
+                    "excluded from reports, page and API, recorded at {}. Raw data is kept\n",
+                    a["recorded_at"].as_str().unwrap_or("-")
+                );
                 out.push_str(&control::renamed(a));
                 for (name, sums) in a["before"].as_object().into_iter().flatten() {
-                    out.push_str(&format!("  {name}: {} ms down, {} ms unknown, {} ms up\n", sums["down_ms"], sums["unknown_ms"], sums["up_ms"]));
+                    out.push_str(&format!(
+                        "  {name}: {} ms down, {} ms unknown, {} ms up\n",
+                        sums["down_ms"], sums["unknown_ms"], sums["up_ms"]
+                    ));
                 }
                 out
             })
         }
-        History::Prune { place, before, by, json } => {
+        History::Prune {
+            place,
+            before,
+            by,
+            json,
+        } => {
             let request = json!({"do": "prune", "before": before, "by": by});
             control::ask(place, &request, *json, |a| {
                 let until = a["until"].as_str().unwrap_or("-");
-                format!("deleted events 1 to {}; a signed summary replaces them. Time before {until} is unknown from now on\n", a["last"])
+                format!(
+                    "deleted events 1 to {}; a signed summary replaces them. Time before {until} \
+                        is unknown from now on\n",
+                    a["last"]
+                )
             })
         }
-        History::Backup { place, to, json } => match local::open(place).map(|connection| backup::backup(&connection, to)) {
-            Ok(Ok(())) => {
-                let file = to.display().to_string();
-                print(*json, &json!({"schema": "probity-backup/1", "file": file}), || format!("{file}\n"));
-                Exit::Fine
+        History::Backup { place, to, json } => {
+            match local::open(place).map(|connection| backup::backup(&connection, to)) {
+                Ok(Ok(())) => {
+                    let file = to.display().to_string();
+                    print(
+                        *json,
+                        &json!({"schema": "probity-backup/1", "file": file}),
+                        || format!("{file}\n"),
+                    );
+                    Exit::Fine
+                }
+                Ok(Err(error)) => local::complain(error),
+                Err(exit) => exit,
             }
-            Ok(Err(error)) => local::complain(error),
-            Err(exit) => exit,
-        },
-        History::Restore { from, place, by, unverified, json } => {
-            let trust = if *unverified { restore::Trust::Blind } else { restore::Trust::Verified };
+        }
+        History::Restore {
+            from,
+            place,
+            by,
+            unverified,
+            json,
+        } => {
+            let trust = if *unverified {
+                restore::Trust::Blind
+            } else {
+                restore::Trust::Verified
+            };
             restore::run(from, place, by.as_deref(), trust, *json)
         }
-        History::Verify { place, since, key, json } => {
+        History::Verify {
+            place,
+            since,
+            key,
+            json,
+        } => {
             let since = match since.as_deref().map(given::json) {
                 Some(Err(why)) => {
                     say_error(format_args!("probity: --since: {why}"));
@@ -83,7 +158,10 @@ pub fn run(command: &History) -> Exit {
                 since => since.and_then(Result::ok),
             };
             let own = || local::signer(place).map(|s| s.key());
-            let against = Against { since, key: key.clone().or_else(own) };
+            let against = Against {
+                since,
+                key: key.clone().or_else(own),
+            };
             match local::open(place) {
                 Ok(connection) => verify(&connection, &against, *json),
                 Err(exit) => exit,
@@ -92,7 +170,8 @@ pub fn run(command: &History) -> Exit {
     }
 }
 
-/// That an endpoint of this name was ever recorded: no outages of one that was not would be no answer.
+/// That an endpoint of this name was ever recorded: no outages of one that was not would be no
+/// answer.
 fn known(connection: &rusqlite::Connection, endpoint: Option<&str>) -> Result<(), Exit> {
     let Some(name) = endpoint else { return Ok(()) };
     let all = recorded(connection).map_err(local::complain)?.endpoints;
@@ -103,7 +182,10 @@ fn known(connection: &rusqlite::Connection, endpoint: Option<&str>) -> Result<()
     names.sort_unstable();
     let more = if names.len() > NAMED { ", ..." } else { "" };
     names.truncate(NAMED);
-    say_error(format_args!("probity: no endpoint `{name}` in the history. It has {}{more}", names.join(", ")));
+    say_error(format_args!(
+        "probity: no endpoint `{name}` in the history. It has {}{more}",
+        names.join(", ")
+    ));
     Err(Exit::Usage)
 }
 
@@ -113,12 +195,25 @@ struct Wanted<'a> {
     limit: usize,
 }
 
-fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) -> Result<(), HistoryError> {
+fn list_outages(
+    connection: &rusqlite::Connection,
+    wanted: &Wanted,
+    json: bool,
+) -> Result<(), HistoryError> {
     let extents = local::extents(connection)?;
-    let asked = extents.iter().filter(|(name, ..)| wanted.endpoint.is_none_or(|e| e == name.as_str()));
-    let asked: Vec<_> = asked.map(|(name, _, extent)| (name.to_string(), *extent)).collect();
+    let asked = extents
+        .iter()
+        .filter(|(name, ..)| wanted.endpoint.is_none_or(|e| e == name.as_str()));
+    let asked: Vec<_> = asked
+        .map(|(name, _, extent)| (name.to_string(), *extent))
+        .collect();
     let now = Clock::Real.read().utc_ms;
-    let meant = WantedOutages { endpoint: wanted.endpoint, since: wanted.since, limit: wanted.limit, now };
+    let meant = WantedOutages {
+        endpoint: wanted.endpoint,
+        since: wanted.since,
+        limit: wanted.limit,
+        now,
+    };
     let value = api::chosen_outages(connection, &asked, &meant)?.json();
     let blind = value["not_seen_below_ms"].as_u64();
     print(json, &value, || {
@@ -126,18 +221,42 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
         if outages.is_empty() {
             return "no such outage is recorded\n".into();
         }
-        let mut out = format!("{:<24} {:<27} {:<27} {:<20} {}\n", "endpoint", "from (between)", "to (between)", "cause", "event");
+        let mut out = format!(
+            "{:<24} {:<27} {:<27} {:<20} {}\n",
+            "endpoint", "from (between)", "to (between)", "cause", "event"
+        );
         for o in outages {
             let text = |key: &str| o[key].as_str().unwrap_or("still down").to_owned();
             let mark = outages::excluded_text(o).map_or(String::new(), |mark| format!("  {mark}"));
-            out.push_str(&format!("{:<24} {:<27} {:<27} {:<20} {}{mark}\n", text("endpoint"), text("from"), text("to"), text("cause"), o["seq"]));
+            out.push_str(&format!(
+                "{:<24} {:<27} {:<27} {:<20} {}{mark}\n",
+                text("endpoint"),
+                text("from"),
+                text("to"),
+                text("cause"),
+                o["seq"]
+            ));
             let bounds = |a: &str, b: &str| format!("{} … {}", clock(&o[a]), clock(&o[b]));
-            let to = if o["to"].is_null() { String::new() } else { bounds("to_earliest", "to_latest") };
-            out.push_str(format!("{:<24} {:<27} {to}", "", bounds("from_earliest", "from_latest")).trim_end());
+            let to = if o["to"].is_null() {
+                String::new()
+            } else {
+                bounds("to_earliest", "to_latest")
+            };
+            out.push_str(
+                format!(
+                    "{:<24} {:<27} {to}",
+                    "",
+                    bounds("from_earliest", "from_latest")
+                )
+                .trim_end(),
+            );
             out.push('\n');
         }
         if outages.len() == wanted.limit {
-            out.push_str(&format!("showing the newest {}; --limit shows more\n", wanted.limit));
+            out.push_str(&format!(
+                "showing the newest {}; --limit shows more\n",
+                wanted.limit
+            ));
         }
         out.push_str(&format!("{}\n", not_seen_text(blind)));
         out
@@ -147,10 +266,18 @@ fn list_outages(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) 
 
 /// `12:00:00.000` of an instant.
 fn clock(value: &Value) -> String {
-    value.as_str().and_then(|t| t.get(11..23)).unwrap_or_default().to_owned()
+    value
+        .as_str()
+        .and_then(|t| t.get(11..23))
+        .unwrap_or_default()
+        .to_owned()
 }
 
-fn list_transitions(connection: &rusqlite::Connection, wanted: &Wanted, json: bool) -> Result<(), HistoryError> {
+fn list_transitions(
+    connection: &rusqlite::Connection,
+    wanted: &Wanted,
+    json: bool,
+) -> Result<(), HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut events = Vec::new();
     read::each_event(connection, 1, |event| {
@@ -159,7 +286,9 @@ fn list_transitions(connection: &rusqlite::Connection, wanted: &Wanted, json: bo
             let kind = parsed["kind"].as_str().unwrap_or_default();
             let fits = matches!(kind, "down" | "up" | "unknown" | "known" | "first_up")
                 && wanted.endpoint.is_none_or(|e| parsed["endpoint"] == e)
-                && parsed["at_ms"].as_u64().is_some_and(|at| calendar.utc(at) >= wanted.since);
+                && parsed["at_ms"]
+                    .as_u64()
+                    .is_some_and(|at| calendar.utc(at) >= wanted.since);
             if fits {
                 events.push(parsed);
             }
@@ -173,8 +302,13 @@ fn list_transitions(connection: &rusqlite::Connection, wanted: &Wanted, json: bo
         if events.is_empty() {
             return "no such transition is recorded\n".into();
         }
-        let head = format!("{:<25} {:<24} {:<9} {}\n", "at", "endpoint", "became", "why");
-        events.iter().fold(head, |out, event| out + &transition(event))
+        let head = format!(
+            "{:<25} {:<24} {:<9} {}\n",
+            "at", "endpoint", "became", "why"
+        );
+        events
+            .iter()
+            .fold(head, |out, event| out + &transition(event))
     });
     Ok(())
 }
@@ -185,15 +319,25 @@ fn transition(event: &Value) -> String {
     let (when, became, why) = match event["kind"].as_str().unwrap_or_default() {
         "down" => (text("from"), "down", text("cause")),
         "unknown" => (text("from"), "unknown", String::new()),
-        "known" => (text("to"), "measured", format!("before: unknown ({})", text("reason"))),
+        "known" => (
+            text("to"),
+            "measured",
+            format!("before: unknown ({})", text("reason")),
+        ),
         "first_up" => (text("at"), "up", "for the first time".into()),
         _ => (text("to"), "up", String::new()),
     };
-    format!("{}\n", format!("{when:<25} {:<24} {became:<9} {why}", text("endpoint")).trim_end())
+    format!(
+        "{}\n",
+        format!("{when:<25} {:<24} {became:<9} {why}", text("endpoint")).trim_end()
+    )
 }
 
 /// The events and the tables that follow from them, then the judges.
-pub fn verified(connection: &rusqlite::Connection, against: &Against) -> Result<Verdict, HistoryError> {
+pub fn verified(
+    connection: &rusqlite::Connection,
+    against: &Against,
+) -> Result<Verdict, HistoryError> {
     let verdict = verify::verify(connection, against)?;
     if !matches!(verdict, Verdict::Whole { .. }) {
         return Ok(verdict);
@@ -206,31 +350,69 @@ pub fn verified(connection: &rusqlite::Connection, against: &Against) -> Result<
 }
 
 fn verify(connection: &rusqlite::Connection, against: &Against, json: bool) -> Exit {
-    let told = |verdict: &str, events: Option<u64>, head: Option<&str>, seq: Option<u64>, why: Option<&str>| json!({"schema": "probity-verify/1", "verdict": verdict, "events": events, "head": head, "seq": seq, "why": why});
+    let told = |verdict: &str,
+                events: Option<u64>,
+                head: Option<&str>,
+                seq: Option<u64>,
+                why: Option<&str>| json!({"schema": "probity-verify/1", "verdict": verdict, "events": events, "head": head, "seq": seq, "why": why});
     match verified(connection, against) {
-        Ok(Verdict::Whole { events, head, checkpoints, restores }) => {
+        Ok(Verdict::Whole {
+            events,
+            head,
+            checkpoints,
+            restores,
+        }) => {
             let mut value = told("whole", Some(events), Some(&head), None, None);
             (value["checkpoints"], value["restores"]) = (json!(checkpoints), json!(restores));
-            let forks = if restores > 0 { format!(", restored from a backup {restores} times") } else { String::new() };
-            let since = if against.since.is_some() { "; nothing before the given checkpoint was rewritten" } else { "" };
-            print(json, &value, || format!("intact: {events} events, {checkpoints} signed checkpoints{forks}, head {head}{since}\n"));
+            let forks = if restores > 0 {
+                format!(", restored from a backup {restores} times")
+            } else {
+                String::new()
+            };
+            let since = if against.since.is_some() {
+                "; nothing before the given checkpoint was rewritten"
+            } else {
+                ""
+            };
+            print(json, &value, || {
+                format!(
+                    "intact: {events} events, {checkpoints} signed checkpoints{forks}, head \
+                        {head}{since}\n"
+                )
+            });
             Exit::Fine
         }
         Ok(Verdict::Altered { seq, why }) => {
-            print(json, &told("altered", None, None, Some(seq), Some(&why)), || format!("altered: event {seq}: {why}\n"));
+            print(
+                json,
+                &told("altered", None, None, Some(seq), Some(&why)),
+                || format!("altered: event {seq}: {why}\n"),
+            );
             Exit::Bad
         }
         Ok(Verdict::Forked { seq, why }) => {
-            print(json, &told("forked by restore", None, None, Some(seq), Some(&why)), || format!("{why} (event {seq})\n"));
+            print(
+                json,
+                &told("forked by restore", None, None, Some(seq), Some(&why)),
+                || format!("{why} (event {seq})\n"),
+            );
             Exit::Unknown
         }
         Ok(Verdict::NotProvable { why }) => {
-            print(json, &told("not provable", None, None, None, Some(&why)), || format!("not provable: {why}\n"));
+            print(
+                json,
+                &told("not provable", None, None, None, Some(&why)),
+                || format!("not provable: {why}\n"),
+            );
             Exit::Unknown
         }
         Err(error) => {
             let why = error.to_string();
-            print(json, &told("not provable", None, None, None, Some(&why)), || format!("not provable: {why}\n"));
+            print(
+                json,
+                &told("not provable", None, None, None, Some(&why)),
+                || format!("not provable: {why}\n"),
+            );
             Exit::Unknown
         }
     }

@@ -1,4 +1,5 @@
-//! What commands read without a daemon: the history's database, and the figures that follow from it.
+//! What commands read without a daemon: the history's database, and the figures that follow from
+//! it.
 
 use std::path::PathBuf;
 
@@ -47,7 +48,9 @@ pub fn signer(place: &Place) -> Option<Signer> {
     {
         return Signer::from_hex(secret.reveal()).ok();
     }
-    directory(place).ok().and_then(|directory| Signer::kept(&directory))
+    directory(place)
+        .ok()
+        .and_then(|directory| Signer::kept(&directory))
 }
 
 pub fn open(place: &Place) -> Result<Connection, Exit> {

@@ -28,9 +28,16 @@ pub fn run(command: &Maintenance) -> Exit {
                 Err(error) => local::complain(error),
             }
         }
-        Maintenance::Cancel { id, place, by, json } => {
+        Maintenance::Cancel {
+            id,
+            place,
+            by,
+            json,
+        } => {
             let request = json!({"do": "maintenance cancel", "id": id, "by": by});
-            control::ask(place, &request, *json, |a| format!("window {id} ended at {}\n", text(&a["recorded_at"])))
+            control::ask(place, &request, *json, |a| {
+                format!("window {id} ended at {}\n", text(&a["recorded_at"]))
+            })
         }
     }
 }
@@ -62,9 +69,18 @@ fn add(args: &MaintenanceAdd) -> Exit {
             out.push_str(&format!("note: {note}\n"));
         }
         for c in answer["contracts"].as_array().into_iter().flatten() {
-            let verdict = if c["admitted"] == true { "admits it" } else { "refuses it" };
-            let why = c["why"].as_str().map_or(String::new(), |w| format!(": {w}"));
-            out.push_str(&format!("the contract {} {verdict}{why}\n", text(&c["sla"])));
+            let verdict = if c["admitted"] == true {
+                "admits it"
+            } else {
+                "refuses it"
+            };
+            let why = c["why"]
+                .as_str()
+                .map_or(String::new(), |w| format!(": {w}"));
+            out.push_str(&format!(
+                "the contract {} {verdict}{why}\n",
+                text(&c["sla"])
+            ));
         }
         out
     })
@@ -75,19 +91,53 @@ fn table(value: &Value) -> String {
     if windows.is_empty() {
         return "no window was ever declared\n".into();
     }
-    let mut out = format!("{:<20} {:<25} {:<25} {:<25} {}\n", "id", "next from", "next to", "recorded", "concerns; when; why; by");
+    let mut out = format!(
+        "{:<20} {:<25} {:<25} {:<25} {}\n",
+        "id", "next from", "next to", "recorded", "concerns; when; why; by"
+    );
     for w in windows {
-        let names = |key: &str| w[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-        let concerns = [names("components"), names("endpoints")].into_iter().filter(|n| !n.is_empty()).collect::<Vec<_>>().join(", ");
-        let concerns = if concerns.is_empty() { "everything".to_owned() } else { concerns };
+        let names = |key: &str| {
+            w[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let concerns = [names("components"), names("endpoints")]
+            .into_iter()
+            .filter(|n| !n.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let concerns = if concerns.is_empty() {
+            "everything".to_owned()
+        } else {
+            concerns
+        };
         let next = |key: &str| match (w["ended_at"].is_null(), w["next"].is_null()) {
             (false, _) => "ended".into(),
             (true, true) => "over".into(),
             (true, false) => text(&w["next"][key]),
         };
-        let days = w["every"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
-        let often = if days.is_empty() { "once".to_owned() } else { format!("every {days}") };
-        let times = format!("{often} at {} {} for {}", text(&w["start"]), text(&w["time_zone"]), people::duration(w["duration_ms"].as_u64().unwrap_or(0)));
+        let days = w["every"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let often = if days.is_empty() {
+            "once".to_owned()
+        } else {
+            format!("every {days}")
+        };
+        let times = format!(
+            "{often} at {} {} for {}",
+            text(&w["start"]),
+            text(&w["time_zone"]),
+            people::duration(w["duration_ms"].as_u64().unwrap_or(0))
+        );
         out.push_str(&format!(
             "{:<20} {:<25} {:<25} {:<25} {concerns}; {times}; {}; {}\n",
             text(&w["id"]),

@@ -46,7 +46,9 @@ pub fn main() -> Exit {
         Command::Run { config } => run::run(&config.path()),
         Command::Reload { place, json } => {
             let request = serde_json::json!({"do": "reload"});
-            control::ask(&place, &request, json, |answer| format!("{}\n", answer["summary"].as_str().unwrap_or("-")))
+            control::ask(&place, &request, json, |answer| {
+                format!("{}\n", answer["summary"].as_str().unwrap_or("-"))
+            })
         }
         Command::Demo(demo) => demo::run(&demo),
         Command::Check(check) => check::run(&check),
@@ -54,7 +56,12 @@ pub fn main() -> Exit {
         Command::Status(status) => status::run(&status),
         Command::History { command } => history::run(&command),
         Command::Maintenance { command } => maintenance::run(&command),
-        Command::Rules { config, output, runbook_url, json } => rules::run(&config, &output, &runbook_url, json),
+        Command::Rules {
+            config,
+            output,
+            runbook_url,
+            json,
+        } => rules::run(&config, &output, &runbook_url, json),
         Command::Simulate(args) => simulate::run(&args),
         Command::Sla { command } => sla::run(&command),
         Command::Export { command } => export::run(&command),
@@ -76,7 +83,10 @@ fn manual(path: &[String]) -> Exit {
     let mut found = &command;
     for name in path {
         let Some(inner) = found.find_subcommand(name) else {
-            say_error(format_args!("probity: unknown command `{}`", path.join(" ")));
+            say_error(format_args!(
+                "probity: unknown command `{}`",
+                path.join(" ")
+            ));
             return Exit::Usage;
         };
         found = inner;
@@ -89,7 +99,11 @@ fn manual(path: &[String]) -> Exit {
 
 /// Prints JSON on one line, or the text for people, without what a terminal would obey.
 fn print(json: bool, value: &serde_json::Value, text: impl FnOnce() -> String) -> Reader {
-    let out = if json { escaped_json(&format!("{value}\n")) } else { escaped_lines(&text()) };
+    let out = if json {
+        escaped_json(&format!("{value}\n"))
+    } else {
+        escaped_lines(&text())
+    };
     say(out.as_bytes())
 }
 

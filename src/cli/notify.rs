@@ -25,7 +25,11 @@ pub fn run(command: &Notify) -> Exit {
         let known: Vec<&str> = plan.notify.iter().map(|n| n.name.as_str()).collect();
         say_error(format_args!(
             "probity: the config has no [[notify]] named {name}; it has: {}",
-            if known.is_empty() { "none".into() } else { known.join(", ") }
+            if known.is_empty() {
+                "none".into()
+            } else {
+                known.join(", ")
+            }
         ));
         return Exit::Usage;
     };
@@ -33,14 +37,25 @@ pub fn run(command: &Notify) -> Exit {
         "schema": "probity-notification/2", "endpoint": null, "component": null, "state": "test",
         "since": format_utc(Clock::Real.read().utc_ms), "detail": format!("a test from {}", plan.daemon.vantage),
     });
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         return Exit::Bad;
     };
-    let result = runtime.block_on(async { send(&OwnCalls::new()?, plan.proxies, receiver, body.to_string()).await.map_err(|undelivered| undelivered.why) });
+    let result = runtime.block_on(async {
+        send(&OwnCalls::new()?, plan.proxies, receiver, body.to_string())
+            .await
+            .map_err(|undelivered| undelivered.why)
+    });
     let value = json!({"schema": "probity-notify-test/1", "receiver": name, "delivered": result.is_ok(), "why": result.as_ref().err()});
     print(*json, &value, || match &result {
         Ok(()) => format!("delivered to {name}\n"),
         Err(why) => format!("not delivered to {name}: {why}\n"),
     });
-    if result.is_ok() { Exit::Fine } else { Exit::Bad }
+    if result.is_ok() {
+        Exit::Fine
+    } else {
+        Exit::Bad
+    }
 }

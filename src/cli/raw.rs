@@ -1,4 +1,5 @@
-//! `probity export timeline --probes`: raw results of any prober, judged by our rules, as a timeline.
+//! `probity export timeline --probes`: raw results of any prober, judged by our rules, as a
+//! timeline.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,9 @@ pub fn run(raw: &RawProbes) -> Exit {
         Ok(rules) => rules,
         Err(exit) => return exit,
     };
-    let items = match given::json(path).and_then(|value| results(&value).map_err(|why| format!("{}: {why}", path.display()))) {
+    let items = match given::json(path)
+        .and_then(|value| results(&value).map_err(|why| format!("{}: {why}", path.display())))
+    {
         Ok(items) => items,
         Err(why) => {
             say_error(format_args!("probity: {why}"));
@@ -48,10 +51,28 @@ const MOST_IN_A_ROW: u32 = 100;
 fn rules(raw: &RawProbes) -> Result<Rules, Exit> {
     let in_a_row = |flag: &str, n: u32| {
         let fits = (1..=MOST_IN_A_ROW).contains(&n);
-        if fits { Ok(n) } else { Err(given::out_of_range(flag, n, format_args!("a whole number from 1 to {MOST_IN_A_ROW}"))) }
+        if fits {
+            Ok(n)
+        } else {
+            Err(given::out_of_range(
+                flag,
+                n,
+                format_args!("a whole number from 1 to {MOST_IN_A_ROW}"),
+            ))
+        }
     };
-    let jitter = raw.jitter.parse().ok().filter(|share| (0.0..1.0).contains(share));
-    let jitter: f64 = jitter.ok_or_else(|| given::out_of_range("jitter", &raw.jitter, "a share from 0 to less than 1, such as 0.1"))?;
+    let jitter = raw
+        .jitter
+        .parse()
+        .ok()
+        .filter(|share| (0.0..1.0).contains(share));
+    let jitter: f64 = jitter.ok_or_else(|| {
+        given::out_of_range(
+            "jitter",
+            &raw.jitter,
+            "a share from 0 to less than 1, such as 0.1",
+        )
+    })?;
     Ok(Rules::new(Cadence {
         interval: given::duration("interval", raw.interval.as_deref().unwrap_or_default(), 1)?,
         jitter_ppm: (jitter * PPM as f64).round() as u64,
@@ -77,7 +98,9 @@ impl Happened {
     fn order(&self) -> (Ms, u8) {
         match self {
             Happened::Result(r) => (r.start, 1),
-            Happened::Start(at) | Happened::Stop(at) | Happened::Busy(at) | Happened::Tick(at) => (*at, 0),
+            Happened::Start(at) | Happened::Stop(at) | Happened::Busy(at) | Happened::Tick(at) => {
+                (*at, 0)
+            }
         }
     }
 }
@@ -89,19 +112,28 @@ fn instant(value: &Value, place: usize) -> Result<Ms, String> {
         _ => None,
     };
     let at = at.filter(|at| i64::try_from(*at).is_ok_and(is_writable));
-    at.ok_or_else(|| format!("item {place}: a time is missing, or is neither RFC 3339 nor whole milliseconds before the year 10000"))
+    at.ok_or_else(|| {
+        format!(
+            "item {place}: a time is missing, or is neither RFC 3339 nor whole \
+        milliseconds before the year 10000"
+        )
+    })
 }
 
 fn happened(item: &Value, place: usize) -> Result<Happened, String> {
     let has = |key: &str| !item[key].is_null();
     if has("event") && (has("ok") || has("result")) {
-        return Err(format!("item {place}: both an event and a result; write two items"));
+        return Err(format!(
+            "item {place}: both an event and a result; write two items"
+        ));
     }
     if has("ok") && has("result") {
         return Err(format!("item {place}: both `ok` and `result`; keep one"));
     }
     if has("ok") && !item["ok"].is_boolean() {
-        return Err(format!("item {place}: `ok` should be true or false, without quotes"));
+        return Err(format!(
+            "item {place}: `ok` should be true or false, without quotes"
+        ));
     }
     if let Some(event) = item["event"].as_str() {
         let at = instant(&item["at"], place)?;
@@ -110,7 +142,9 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
             "stop" => Ok(Happened::Stop(at)),
             "busy" => Ok(Happened::Busy(at)),
             "tick" => Ok(Happened::Tick(at)),
-            other => Err(format!("item {place}: unknown event `{other}`. Allowed: start, stop, busy, tick")),
+            other => Err(format!(
+                "item {place}: unknown event `{other}`. Allowed: start, stop, busy, tick"
+            )),
         };
     }
     let failure = Verdict::Failure(Cause::ProtocolError);
@@ -118,13 +152,18 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
         let at = instant(&item["at"], place)?;
         (at, at, if ok { Verdict::Success } else { failure })
     } else {
-        let (start, end) = (instant(&item["start"], place)?, instant(&item["end"], place)?);
+        let (start, end) = (
+            instant(&item["start"], place)?,
+            instant(&item["end"], place)?,
+        );
         let verdict = match item["result"].as_str() {
             Some("success") => Verdict::Success,
             Some("failure") => failure,
             Some("unmeasured") => Verdict::Unmeasured(reason(item, place)?),
             _ => {
-                return Err(format!("item {place}: neither `ok` nor a `result` of success, failure or unmeasured"));
+                return Err(format!(
+                    "item {place}: neither `ok` nor a `result` of success, failure or unmeasured"
+                ));
             }
         };
         (start, end, verdict)
@@ -132,7 +171,12 @@ fn happened(item: &Value, place: usize) -> Result<Happened, String> {
     if end < start {
         return Err(format!("item {place}: it ends before it starts"));
     }
-    Ok(Happened::Result(ProbeResult { start, end, verdict, slot: item["kind"] != "reprobe" }))
+    Ok(Happened::Result(ProbeResult {
+        start,
+        end,
+        verdict,
+        slot: item["kind"] != "reprobe",
+    }))
 }
 
 /// Why a probe could not be measured; late when it is not said.
@@ -141,7 +185,10 @@ fn reason(item: &Value, place: usize) -> Result<Reason, String> {
         Value::Null => Ok(Reason::Late),
         Value::String(text) => Reason::parse(text).ok_or_else(|| {
             let known: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
-            format!("item {place}: unknown reason `{text}`. Allowed: {}", known.join(", "))
+            format!(
+                "item {place}: unknown reason `{text}`. Allowed: {}",
+                known.join(", ")
+            )
         }),
         _ => Err(format!("item {place}: `reason` should be a text")),
     }
@@ -154,27 +201,52 @@ type Items = BTreeMap<String, BTreeMap<String, Vec<Happened>>>;
 const OPTIONAL: [&str; 4] = ["component", "vantage", "reason", "kind"];
 
 fn results(value: &Value) -> Result<Items, String> {
-    let items = value.as_array().or_else(|| value["probes"].as_array()).ok_or("this should be a list of results")?;
+    let items = value
+        .as_array()
+        .or_else(|| value["probes"].as_array())
+        .ok_or("this should be a list of results")?;
     let mut all = Items::new();
     for (place, item) in items.iter().enumerate() {
         let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
-        let component = if item["component"].is_string() { text("component") } else { "component".to_owned() };
-        // What is required is missed anyway; a key that may be left out must not be missed for a slip. Others say nothing that is judged.
+        let component = if item["component"].is_string() {
+            text("component")
+        } else {
+            "component".to_owned()
+        };
+        // What is required is missed anyway; a key that may be left out must not be missed for a
+        // slip. Others say nothing that is judged.
         for key in item.as_object().into_iter().flat_map(|o| o.keys()) {
-            if let Some(near) = OPTIONAL.iter().find(|known| item[**known].is_null() && distance(key, known) == 1) {
-                return Err(format!("item {place}: unknown key `{key}`; did you mean `{near}`?"));
+            if let Some(near) = OPTIONAL
+                .iter()
+                .find(|known| item[**known].is_null() && distance(key, known) == 1)
+            {
+                return Err(format!(
+                    "item {place}: unknown key `{key}`; did you mean `{near}`?"
+                ));
             }
         }
-        all.entry(component).or_default().entry(text("vantage")).or_default().push(happened(item, place)?);
+        all.entry(component)
+            .or_default()
+            .entry(text("vantage"))
+            .or_default()
+            .push(happened(item, place)?);
     }
-    if all.is_empty() { Err("there is no result in it".into()) } else { Ok(all) }
+    if all.is_empty() {
+        Err("there is no result in it".into())
+    } else {
+        Ok(all)
+    }
 }
 
 fn vantages(all: &Items) -> usize {
-    all.values().flat_map(BTreeMap::keys).collect::<std::collections::BTreeSet<_>>().len()
+    all.values()
+        .flat_map(BTreeMap::keys)
+        .collect::<std::collections::BTreeSet<_>>()
+        .len()
 }
 
-/// Judges every component at every vantage, merges vantages by quorum, and tells the sums beside each.
+/// Judges every component at every vantage, merges vantages by quorum, and tells the sums beside
+/// each.
 pub fn timeline(value: &Value, rules: &Rules, quorum: Option<usize>) -> Result<Value, String> {
     Ok(told(results(value)?, rules, quorum))
 }
@@ -184,7 +256,10 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
     let (mut from, mut to) = (i64::MAX, i64::MIN);
     let mut parts = Vec::new();
     for (name, mut by_vantage) in all {
-        let records: Vec<Record> = by_vantage.values_mut().map(|list| judged(list, rules)).collect();
+        let records: Vec<Record> = by_vantage
+            .values_mut()
+            .map(|list| judged(list, rules))
+            .collect();
         let first = records.iter().filter_map(|r| r.from).min().unwrap_or(0);
         let settled = records.iter().map(|r| r.settled).max().unwrap_or(0);
         (from, to) = (from.min(first), to.max(settled));
@@ -202,22 +277,31 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
     }
     let beyond = |mut component: Component, own: Span| {
         // Where another component's record reaches further, nothing is known of this one.
-        let around = [Span::new(from, own.from), Span::new(own.to, to)].into_iter().filter(|s| s.length() > 0);
+        let around = [Span::new(from, own.from), Span::new(own.to, to)]
+            .into_iter()
+            .filter(|s| s.length() > 0);
         component.recorded.in_service.clear();
-        component.recorded.unknown.extend(around.map(|s| (s, Some(Reason::NotRunning.as_str().to_owned()))));
+        component
+            .recorded
+            .unknown
+            .extend(around.map(|s| (s, Some(Reason::NotRunning.as_str().to_owned()))));
         component.recorded.unknown.sort_by_key(|u| u.0.from);
         let mut value = component_json(&component);
         value["first_start"] = json!(format_utc(own.from));
         value["watermark"] = json!(format_utc(own.to));
         value
     };
-    let components: Vec<Value> = parts.into_iter().map(|(component, own)| beyond(component, own)).collect();
+    let components: Vec<Value> = parts
+        .into_iter()
+        .map(|(component, own)| beyond(component, own))
+        .collect();
     json!({"schema": "probity-timeline/2", "from": format_utc(from), "to": format_utc(to), "components": components, "maintenance": []})
 }
 
 fn judged(list: &mut [Happened], rules: &Rules) -> Record {
     list.sort_by_key(Happened::order);
-    let (mut judge, mut recording, mut changes) = (Judge::default(), Recording::default(), Vec::new());
+    let (mut judge, mut recording, mut changes) =
+        (Judge::default(), Recording::default(), Vec::new());
     for one in list.iter() {
         match *one {
             Happened::Result(result) => judge.observe(rules, result, &mut changes),
@@ -231,7 +315,8 @@ fn judged(list: &mut [Happened], rules: &Rules) -> Record {
     recording.record(&judge)
 }
 
-/// Several vantages: each is a timeline of its own; one that is missing for this component is an absent vote.
+/// Several vantages: each is a timeline of its own; one that is missing for this component is an
+/// absent vote.
 fn by_quorum(name: &str, records: &[Record], expected: usize, quorum: Option<usize>) -> Component {
     let mut timelines: Vec<Timeline> = records
         .iter()
@@ -246,15 +331,25 @@ fn by_quorum(name: &str, records: &[Record], expected: usize, quorum: Option<usi
             recorded::told(period, vec![component], Vec::new())
         })
         .collect();
-    timelines.resize_with(expected.max(timelines.len()), || Timeline { from: Some(0), to: Some(0), ..Timeline::default() });
-    let span = Span::new(records.iter().filter_map(|r| r.from).min().unwrap_or(0), records.iter().map(|r| r.settled).max().unwrap_or(0));
+    timelines.resize_with(expected.max(timelines.len()), || Timeline {
+        from: Some(0),
+        to: Some(0),
+        ..Timeline::default()
+    });
+    let span = Span::new(
+        records.iter().filter_map(|r| r.from).min().unwrap_or(0),
+        records.iter().map(|r| r.settled).max().unwrap_or(0),
+    );
     for absent in timelines.iter_mut().filter(|t| t.components.is_empty()) {
         (absent.from, absent.to) = (Some(span.from), Some(span.from));
     }
     let mut sums = Sums::default();
     let merged = std::cell::RefCell::new(Sums::default());
     let mut whole = merge(&timelines, quorum, |sets| {
-        let (down, unknown) = (sets.down.cut(span).length(), sets.unknown.cut(span).length());
+        let (down, unknown) = (
+            sets.down.cut(span).length(),
+            sets.unknown.cut(span).length(),
+        );
         *merged.borrow_mut() = Sums {
             covered: span.length(),
             down,

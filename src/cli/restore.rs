@@ -1,7 +1,7 @@
 //! `probity history restore`: a backup takes the place of the history of a stopped daemon.
 //!
-//! The chain goes on under a new id that names the old one, exported counters begin at 0 again, and what came after the
-//! backup is unknown time, as the next start finds nothing that vouches for it.
+//! The chain goes on under a new id that names the old one, exported counters begin at 0 again, and
+//! what came after the backup is unknown time, as the next start finds nothing that vouches for it.
 
 use std::path::Path;
 
@@ -34,7 +34,9 @@ pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust, json: boo
     match put_in_place(from, &directory, by, trust, local::signer(place)) {
         Ok((events, aside)) => {
             let value = serde_json::json!({"schema": "probity-restored/1", "events": events, "kept": aside});
-            super::print(json, &value, || format!("restored {events} events; the previous history is kept as {aside}\n"));
+            super::print(json, &value, || {
+                format!("restored {events} events; the previous history is kept as {aside}\n")
+            });
             Exit::Fine
         }
         Err(error @ HistoryError::Owned { .. }) => {
@@ -45,11 +47,20 @@ pub fn run(from: &Path, place: &Place, by: Option<&str>, trust: Trust, json: boo
     }
 }
 
-fn put_in_place(from: &Path, directory: &Path, by: Option<&str>, trust: Trust, signer: Option<Signer>) -> Result<(u64, String), HistoryError> {
+fn put_in_place(
+    from: &Path,
+    directory: &Path,
+    by: Option<&str>,
+    trust: Trust,
+    signer: Option<Signer>,
+) -> Result<(u64, String), HistoryError> {
     // Everything that can fail on the backup fails before anything is touched.
     let copy = backup::open_backup(from)?;
     if trust == Trust::Verified {
-        let damaged = |why: String| HistoryError::Damaged { path: from.display().to_string(), why: format!("{why}; --unverified accepts it anyway") };
+        let damaged = |why: String| HistoryError::Damaged {
+            path: from.display().to_string(),
+            why: format!("{why}; --unverified accepts it anyway"),
+        };
         match verified(&copy, &Against::default())? {
             Verdict::Whole { .. } => {}
             Verdict::Altered { seq, why } => return Err(damaged(format!("event {seq}: {why}"))),
@@ -66,5 +77,13 @@ fn put_in_place(from: &Path, directory: &Path, by: Option<&str>, trust: Trust, s
     states.sort_by_key(|s| s.0);
     let now = Clock::Real.read();
     let by = by.unwrap_or("the command line").to_owned();
-    Replacement { from: copy, states, last_batch: restored.last_batch, last: restored.last, by, signer }.put(directory, now.utc_ms)
+    Replacement {
+        from: copy,
+        states,
+        last_batch: restored.last_batch,
+        last: restored.last,
+        by,
+        signer,
+    }
+    .put(directory, now.utc_ms)
 }

@@ -22,17 +22,40 @@ pub fn run(config: &ConfigArg, output: &Path, runbook: &str, json: bool) -> Exit
         }
     };
     if runbook.contains(['"', '\\', '\n', '#']) {
-        say_error("probity: invalid --runbook-url: quotes, backslashes, line feeds and # are not allowed");
+        say_error(
+            "probity: invalid --runbook-url: quotes, backslashes, line feeds and # are not allowed",
+        );
         return Exit::Usage;
     }
-    let rules = rules(&plan, Clock::Real.read().utc_ms, runbook.trim_end_matches('/'));
+    let rules = rules(
+        &plan,
+        Clock::Real.read().utc_ms,
+        runbook.trim_end_matches('/'),
+    );
     let written = std::fs::create_dir_all(output)
-        .and_then(|()| put(&output.join("probity-rules.yml"), rules.rules.as_bytes(), Readers::All))
-        .and_then(|()| put(&output.join("probity-rules-test.yml"), rules.tests.as_bytes(), Readers::All));
+        .and_then(|()| {
+            put(
+                &output.join("probity-rules.yml"),
+                rules.rules.as_bytes(),
+                Readers::All,
+            )
+        })
+        .and_then(|()| {
+            put(
+                &output.join("probity-rules-test.yml"),
+                rules.tests.as_bytes(),
+                Readers::All,
+            )
+        });
     match written {
         Ok(()) => {
-            let files = ["probity-rules.yml", "probity-rules-test.yml"].map(|name| output.join(name).display().to_string());
-            print(json, &json!({"schema": "probity-rules/1", "files": files}), || files.iter().map(|file| format!("{file}\n")).collect());
+            let files = ["probity-rules.yml", "probity-rules-test.yml"]
+                .map(|name| output.join(name).display().to_string());
+            print(
+                json,
+                &json!({"schema": "probity-rules/1", "files": files}),
+                || files.iter().map(|file| format!("{file}\n")).collect(),
+            );
             Exit::Fine
         }
         Err(error) => {

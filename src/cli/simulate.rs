@@ -28,14 +28,20 @@ pub fn run(args: &Simulate) -> Exit {
         }
     };
     let begin = parse_utc(&args.from).and_then(|at| u64::try_from(at).ok());
-    let (Some(begin), 1..=MOST_DAYS, true) = (begin, args.days, (0.0..=1.0).contains(&args.loss)) else {
-        say_error(format_args!("probity: invalid option. Allowed: --from a time such as 2026-11-01T00:00:00Z, --days 1 to {MOST_DAYS}, --loss 0 to 1"));
+    let (Some(begin), 1..=MOST_DAYS, true) = (begin, args.days, (0.0..=1.0).contains(&args.loss))
+    else {
+        say_error(format_args!(
+            "probity: invalid option. Allowed: --from a time such as 2026-11-01T00:00:00Z, --days \
+                1 to {MOST_DAYS}, --loss 0 to 1"
+        ));
         return Exit::Usage;
     };
     let end = begin + args.days * DAY_MS;
     let down = match &args.outages {
         None => random_outages(plan.endpoints.len(), begin, end, args.seed),
-        Some(path) => match given::json(path).and_then(|value| outages(&value, &plan).map_err(|why| format!("{}: {why}", path.display()))) {
+        Some(path) => match given::json(path).and_then(|value| {
+            outages(&value, &plan).map_err(|why| format!("{}: {why}", path.display()))
+        }) {
             Ok(down) => down,
             Err(why) => {
                 say_error(format_args!("probity: {why}"));
@@ -43,9 +49,19 @@ pub fn run(args: &Simulate) -> Exit {
             }
         },
     };
-    let world = World { begin, end, down, loss_ppm: (args.loss * 1e6) as u64, incidents: Vec::new(), seed: args.seed };
+    let world = World {
+        begin,
+        end,
+        down,
+        loss_ppm: (args.loss * 1e6) as u64,
+        incidents: Vec::new(),
+        seed: args.seed,
+    };
     // A month of transitions is no news of this machine.
-    let outcomes = tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || simulate(&plan, &world));
+    let outcomes =
+        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), || {
+            simulate(&plan, &world)
+        });
     let value = told(&plan, &world, &outcomes);
     print(args.json, &value, || table(&value));
     Exit::Fine
@@ -54,10 +70,24 @@ pub fn run(args: &Simulate) -> Exit {
 /// True outages by endpoint, in the order of the plan.
 fn outages(value: &Value, plan: &Plan) -> Result<Vec<Spans>, String> {
     let mut down: Vec<Vec<Span>> = vec![Vec::new(); plan.endpoints.len()];
-    for (k, one) in value.as_array().ok_or("this should be a list of outages")?.iter().enumerate() {
+    for (k, one) in value
+        .as_array()
+        .ok_or("this should be a list of outages")?
+        .iter()
+        .enumerate()
+    {
         let name = one["endpoint"].as_str().unwrap_or_default();
-        let place = plan.endpoints.iter().position(|e| e.name.as_str() == name).ok_or(format!("entry {k}: unknown endpoint `{name}`"))?;
-        let instant = |key: &str| one[key].as_str().and_then(parse_utc).ok_or(format!("entry {k}: invalid time in `{key}`"));
+        let place = plan
+            .endpoints
+            .iter()
+            .position(|e| e.name.as_str() == name)
+            .ok_or(format!("entry {k}: unknown endpoint `{name}`"))?;
+        let instant = |key: &str| {
+            one[key]
+                .as_str()
+                .and_then(parse_utc)
+                .ok_or(format!("entry {k}: invalid time in `{key}`"))
+        };
         let (from, to) = (instant("from")?, instant("to")?);
         if to <= from {
             return Err(format!("entry {k}: it ends before it begins"));
@@ -88,10 +118,14 @@ fn told(plan: &Plan, world: &World, outcomes: &Outcomes) -> Value {
 
 fn table(value: &Value) -> String {
     let ms = |v: &Value| people::duration(v.as_u64().unwrap_or(0));
-    let mut out = format!("{:<24} {:>14} {:>14} {:>26} {:>14} {:>14}\n", "endpoint", "truly down", "point", "between", "unknown", "outages seen");
+    let mut out = format!(
+        "{:<24} {:>14} {:>14} {:>26} {:>14} {:>14}\n",
+        "endpoint", "truly down", "point", "between", "unknown", "outages seen"
+    );
     for e in value["endpoints"].as_array().into_iter().flatten() {
         let s = &e["sums"];
-        let worst = s["down_upper_ms"].as_u64().unwrap_or(0) + s["unknown_ms"].as_u64().unwrap_or(0);
+        let worst =
+            s["down_upper_ms"].as_u64().unwrap_or(0) + s["unknown_ms"].as_u64().unwrap_or(0);
         out.push_str(&format!(
             "{:<24} {:>14} {:>14} {:>26} {:>14} {:>14}\n",
             e["name"].as_str().unwrap_or_default(),
@@ -102,6 +136,9 @@ fn table(value: &Value) -> String {
             format!("{} of {}", e["true_outages_seen"], e["true_outages"])
         ));
     }
-    out.push_str(&format!("{} probes, {} events\n", value["probes"], value["events"]));
+    out.push_str(&format!(
+        "{} probes, {} events\n",
+        value["probes"], value["events"]
+    ));
     out
 }

@@ -15,10 +15,16 @@ use crate::words::escaped;
 
 pub fn run(args: &Status) -> Exit {
     let url = args.url.clone().unwrap_or_else(|| {
-        let listen = read_config(&args.config.path()).map_or_else(|_| DEFAULT_LISTEN.to_owned(), |p| p.listen.address.to_string());
+        let listen = read_config(&args.config.path()).map_or_else(
+            |_| DEFAULT_LISTEN.to_owned(),
+            |p| p.listen.address.to_string(),
+        );
         format!("http://{listen}")
     });
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
         return Exit::Unavailable;
     };
     loop {
@@ -46,7 +52,11 @@ fn pause() {
 }
 
 async fn ask(url: &str) -> Result<Value, String> {
-    let response = client()?.get(format!("{}/api/v1/endpoints", url.trim_end_matches('/'))).send().await.map_err(|e| e.without_url().to_string())?;
+    let response = client()?
+        .get(format!("{}/api/v1/endpoints", url.trim_end_matches('/')))
+        .send()
+        .await
+        .map_err(|e| e.without_url().to_string())?;
     if !response.status().is_success() {
         return Err(format!("it answered {}", response.status()));
     }
@@ -68,8 +78,17 @@ fn verdict(value: &Value) -> Exit {
 }
 
 fn table(value: &Value) -> String {
-    let width = list(value).iter().filter_map(|e| e["name"].as_str()).map(|n| n.chars().count()).max().unwrap_or(8).clamp(8, 40);
-    let mut out = format!("{:<width$} {:<8} {:<20} {:>12}  {}\n", "endpoint", "state", "since (UTC)", "last", "result");
+    let width = list(value)
+        .iter()
+        .filter_map(|e| e["name"].as_str())
+        .map(|n| n.chars().count())
+        .max()
+        .unwrap_or(8)
+        .clamp(8, 40);
+    let mut out = format!(
+        "{:<width$} {:<8} {:<20} {:>12}  {}\n",
+        "endpoint", "state", "since (UTC)", "last", "result"
+    );
     for e in list(value) {
         let text = |v: &Value| escaped(v.as_str().unwrap_or("-"));
         let state = text(&e["state"]);
@@ -81,10 +100,20 @@ fn table(value: &Value) -> String {
             (true, _) => format!("\u{1b}[33m{padded}\u{1b}[0m"),
         };
         let last = &e["last"];
-        let took = last["duration_ms"].as_f64().map_or("-".into(), |ms| format!("{ms:.2} ms"));
-        let why = if last["cause"].is_null() { text(&last["result"]) } else { format!("{}: {}", text(&last["result"]), text(&last["cause"])) };
+        let took = last["duration_ms"]
+            .as_f64()
+            .map_or("-".into(), |ms| format!("{ms:.2} ms"));
+        let why = if last["cause"].is_null() {
+            text(&last["result"])
+        } else {
+            format!("{}: {}", text(&last["result"]), text(&last["cause"]))
+        };
         let since = text(&e["since"]);
-        out.push_str(&format!("{:<width$} {shown} {:<20} {took:>12}  {why}\n", text(&e["name"]), since.get(..19).unwrap_or("-")));
+        out.push_str(&format!(
+            "{:<width$} {shown} {:<20} {took:>12}  {why}\n",
+            text(&e["name"]),
+            since.get(..19).unwrap_or("-")
+        ));
     }
     if value["recorded"] == false {
         out.push_str("not recorded: the history is not writable\n");

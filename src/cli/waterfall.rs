@@ -1,4 +1,5 @@
-//! One probe drawn for a person: its phases as a waterfall, the certificate, each expectation with what was found.
+//! One probe drawn for a person: its phases as a waterfall, the certificate, each expectation with
+//! what was found.
 
 use std::fmt::Write;
 
@@ -17,8 +18,18 @@ pub fn drawn(endpoint: &Endpoint, report: &Report) -> String {
         Outcome::Down { .. } => ("down", "31"),
         Outcome::Unmeasured { .. } => ("unmeasured", "33"),
     };
-    let word = if is_colored() { format!("\u{1b}[1;{color}m{word}\u{1b}[0m") } else { word.to_owned() };
-    let _ = writeln!(out, "{word}  {} {}  in {}", endpoint.probe.kind().as_str(), escaped(&endpoint.target()), millis(report.duration_us));
+    let word = if is_colored() {
+        format!("\u{1b}[1;{color}m{word}\u{1b}[0m")
+    } else {
+        word.to_owned()
+    };
+    let _ = writeln!(
+        out,
+        "{word}  {} {}  in {}",
+        endpoint.probe.kind().as_str(),
+        escaped(&endpoint.target()),
+        millis(report.duration_us)
+    );
     match &report.outcome {
         Outcome::Up(_) => {}
         Outcome::Down { cause, detail, .. } => {
@@ -36,13 +47,20 @@ pub fn drawn(endpoint: &Endpoint, report: &Report) -> String {
 }
 
 fn phases(out: &mut String, report: &Report) {
-    let list: Vec<(&str, u64)> = Phase::ALL.iter().filter_map(|p| report.phases.us(*p).map(|us| (p.as_str(), u64::from(us)))).collect();
+    let list: Vec<(&str, u64)> = Phase::ALL
+        .iter()
+        .filter_map(|p| report.phases.us(*p).map(|us| (p.as_str(), u64::from(us))))
+        .collect();
     let total: u64 = list.iter().map(|(_, us)| us).sum::<u64>().max(1);
     let mut begun = 0;
     out.push('\n');
     for (name, us) in list {
         let (from, to) = (begun * WIDTH / total, (begun + us) * WIDTH / total);
-        let bar = format!("{}{}", " ".repeat(from as usize), "█".repeat(to.saturating_sub(from).max(1) as usize));
+        let bar = format!(
+            "{}{}",
+            " ".repeat(from as usize),
+            "█".repeat(to.saturating_sub(from).max(1) as usize)
+        );
         let _ = writeln!(out, "  {name:<10} {:>10}  {bar}", millis(us));
         begun += us;
     }
@@ -56,7 +74,10 @@ fn show_facts(out: &mut String, facts: &Facts) {
             "  {:<12} {} {}",
             "address",
             a.address,
-            a.error.as_ref().map_or_else(|| format!("connected in {}", millis(a.duration_us)), |e| format!("failed: {}", escaped(e)))
+            a.error.as_ref().map_or_else(
+                || format!("connected in {}", millis(a.duration_us)),
+                |e| format!("failed: {}", escaped(e))
+            )
         );
     }
     if let Some(status) = facts.http_status {
@@ -73,16 +94,39 @@ fn show_facts(out: &mut String, facts: &Facts) {
         let _ = writeln!(out, "  {:<12} {}", "final URL", escaped(url));
     }
     if let (Some(version), Some(cipher)) = (facts.tls_version, facts.tls_cipher) {
-        let _ = writeln!(out, "  {:<12} {version} {cipher} {}", "tls", facts.tls_group.unwrap_or_default());
+        let _ = writeln!(
+            out,
+            "  {:<12} {version} {cipher} {}",
+            "tls",
+            facts.tls_group.unwrap_or_default()
+        );
     }
     if let Some(c) = &facts.certificate {
         let days = (c.not_after - Clock::Real.read().utc_ms).div_euclid(86_400_000);
-        let _ = writeln!(out, "  {:<12} {} issued by {}", "certificate", escaped(&c.subject), escaped(&c.issuer));
+        let _ = writeln!(
+            out,
+            "  {:<12} {} issued by {}",
+            "certificate",
+            escaped(&c.subject),
+            escaped(&c.issuer)
+        );
         let _ = writeln!(out, "  {:<12} for {}", "", escaped(&c.names.join(", ")));
-        let _ = writeln!(out, "  {:<12} {}, valid {} to {} ({days} days left)", "", c.key, &format_utc(c.not_before)[..10], &format_utc(c.not_after)[..10]);
+        let _ = writeln!(
+            out,
+            "  {:<12} {}, valid {} to {} ({days} days left)",
+            "",
+            c.key,
+            &format_utc(c.not_before)[..10],
+            &format_utc(c.not_after)[..10]
+        );
     }
     if let Some(rcode) = &facts.dns_rcode {
-        let _ = writeln!(out, "  {:<12} {rcode}: {}", "dns", escaped(&facts.dns_answers.join(", ")));
+        let _ = writeln!(
+            out,
+            "  {:<12} {rcode}: {}",
+            "dns",
+            escaped(&facts.dns_answers.join(", "))
+        );
     }
     if let Some(hops) = facts.icmp_hop_limit {
         let _ = writeln!(out, "  {:<12} {hops}", "hop limit");
@@ -96,7 +140,12 @@ fn show_facts(out: &mut String, facts: &Facts) {
             continue;
         }
         let mark = if f.met { "ok  " } else { "FAIL" };
-        let _ = writeln!(out, "  {mark} {} (found {})", escaped(&f.expectation), escaped(&f.found));
+        let _ = writeln!(
+            out,
+            "  {mark} {} (found {})",
+            escaped(&f.expectation),
+            escaped(&f.found)
+        );
     }
 }
 

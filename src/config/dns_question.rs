@@ -1,7 +1,9 @@
-//! The words of DNS that a config uses: record types, names in presentation form, and the question that they make.
+//! The words of DNS that a config uses: record types, names in presentation form, and the question
+//! that they make.
 //!
-//! Read once when a config is loaded, so that a probe sends bytes that are ready. Names follow RFC 1035, section 5.1: `\DDD` is
-//! decimal. Never the answer's side: `net::dns_message` reads, `net::dns_text` writes.
+//! Read once when a config is loaded, so that a probe sends bytes that are ready. Names follow RFC
+//! 1035, section 5.1: `\DDD` is decimal. Never the answer's side: `net::dns_message` reads,
+//! `net::dns_text` writes.
 
 use std::net::IpAddr;
 
@@ -108,8 +110,15 @@ const NOT_ASKED: [u16; 5] = [41, 249, 250, 251, 252];
 
 /// The number of a record type: its word, or `TYPEnnn` (RFC 3597).
 pub fn type_number(text: &str) -> Option<u16> {
-    let known = TYPES.iter().find(|(_, word)| *word == text).map(|(number, _)| *number);
-    let number = known.or_else(|| text.strip_prefix("TYPE").filter(|n| n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse().ok()));
+    let known = TYPES
+        .iter()
+        .find(|(_, word)| *word == text)
+        .map(|(number, _)| *number);
+    let number = known.or_else(|| {
+        text.strip_prefix("TYPE")
+            .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|n| n.parse().ok())
+    });
     number.filter(|number| *number != 0 && !NOT_ASKED.contains(number))
 }
 
@@ -146,7 +155,10 @@ pub fn name_to_wire(text: &str) -> Result<Vec<u8>, &'static str> {
             b'\\' => escaped(&mut bytes)?,
             byte if byte.is_ascii() => byte,
             _ => {
-                return Err("it has a character outside ASCII: write it in punycode, as in xn--bcher-kva.example");
+                return Err(
+                    "it has a character outside ASCII: write it in punycode, as in \
+                        xn--bcher-kva.example",
+                );
             }
         };
         if wire.len() - label_at > 63 {
@@ -159,14 +171,23 @@ pub fn name_to_wire(text: &str) -> Result<Vec<u8>, &'static str> {
         wire[label_at] = (wire.len() - label_at - 1) as u8;
         wire.push(0);
     }
-    if wire.len() > 255 { Err("it is longer than 255 bytes") } else { Ok(wire) }
+    if wire.len() > 255 {
+        Err("it is longer than 255 bytes")
+    } else {
+        Ok(wire)
+    }
 }
 
 fn escaped(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Result<u8, &'static str> {
-    const WRONG: &str = "it has a backslash without one character or three decimal digits from 000 to 255 behind it";
+    const WRONG: &str = "it has a backslash without one character or three decimal digits from \
+        000 to 255 behind it";
     let first = bytes.next().ok_or(WRONG)?;
     if !first.is_ascii_digit() {
-        return if first.is_ascii() { Ok(first) } else { Err(WRONG) };
+        return if first.is_ascii() {
+            Ok(first)
+        } else {
+            Err(WRONG)
+        };
     }
     let mut value = u32::from(first - b'0');
     for _ in 0..2 {
@@ -176,7 +197,8 @@ fn escaped(bytes: &mut std::iter::Peekable<std::str::Bytes<'_>>) -> Result<u8, &
     u8::try_from(value).map_err(|_| WRONG)
 }
 
-/// The name under which an address has its PTR record (RFC 1035, section 3.5; RFC 3596, section 2.5).
+/// The name under which an address has its PTR record (RFC 1035, section 3.5; RFC 3596, section
+/// 2.5).
 pub fn reversed(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => {
@@ -184,7 +206,12 @@ pub fn reversed(address: IpAddr) -> String {
             format!("{d}.{c}.{b}.{a}.in-addr.arpa")
         }
         IpAddr::V6(v6) => {
-            let nibbles: String = v6.octets().iter().rev().map(|b| format!("{:x}.{:x}.", b & 15, b >> 4)).collect();
+            let nibbles: String = v6
+                .octets()
+                .iter()
+                .rev()
+                .map(|b| format!("{:x}.{:x}.", b & 15, b >> 4))
+                .collect();
             format!("{nibbles}ip6.arpa")
         }
     }
@@ -199,18 +226,49 @@ mod tests {
         assert!(TYPES.is_sorted_by_key(|(n, _)| *n));
         for (number, word) in TYPES {
             assert_eq!(type_word(*number), *word);
-            assert_eq!(type_number(word), Some(*number).filter(|n| !NOT_ASKED.contains(n)), "{word}");
+            assert_eq!(
+                type_number(word),
+                Some(*number).filter(|n| !NOT_ASKED.contains(n)),
+                "{word}"
+            );
         }
-        assert_eq!((type_number("TYPE65280"), type_number("TYPE1"), &*type_word(65280)), (Some(65280), Some(1), "TYPE65280"));
-        for text in ["", "a", "AXFR", "TYPE", "TYPE0", "TYPE65536", "TYPE+1", "TYPE-1", "A ", "TSIG", "OPT", "TYPE250", "TYPE252"] {
+        assert_eq!(
+            (
+                type_number("TYPE65280"),
+                type_number("TYPE1"),
+                &*type_word(65280)
+            ),
+            (Some(65280), Some(1), "TYPE65280")
+        );
+        for text in [
+            "",
+            "a",
+            "AXFR",
+            "TYPE",
+            "TYPE0",
+            "TYPE65536",
+            "TYPE+1",
+            "TYPE-1",
+            "A ",
+            "TSIG",
+            "OPT",
+            "TYPE250",
+            "TYPE252",
+        ] {
             assert_eq!(type_number(text), None, "{text}");
         }
     }
 
     #[test]
     fn escapes_in_names_are_decimal() {
-        assert_eq!(name_to_wire("Web\\032Server._ipp.a\\.b").as_deref(), Ok(&b"\x0aWeb Server\x04_ipp\x03a.b\0"[..]));
-        assert_eq!(name_to_wire("\\255\\000\\\\.").as_deref(), Ok(&b"\x03\xff\0\\\0"[..]));
+        assert_eq!(
+            name_to_wire("Web\\032Server._ipp.a\\.b").as_deref(),
+            Ok(&b"\x0aWeb Server\x04_ipp\x03a.b\0"[..])
+        );
+        assert_eq!(
+            name_to_wire("\\255\\000\\\\.").as_deref(),
+            Ok(&b"\x03\xff\0\\\0"[..])
+        );
         assert_eq!(name_to_wire(".").as_deref(), Ok(&b"\0"[..]));
         assert_eq!(name_to_wire("shop.example"), name_to_wire("shop.example."));
     }
@@ -218,7 +276,20 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused_with_its_reason() {
         let long = ["a".repeat(60).as_str(); 5].join(".");
-        for text in ["", "..", ".a", "a..b", "a\\", "a\\1", "a\\25", "a\\256", "a\\2x5", "bücher", &"a".repeat(64), &long] {
+        for text in [
+            "",
+            "..",
+            ".a",
+            "a..b",
+            "a\\",
+            "a\\1",
+            "a\\25",
+            "a\\256",
+            "a\\2x5",
+            "bücher",
+            &"a".repeat(64),
+            &long,
+        ] {
             assert!(name_to_wire(text).is_err(), "{text}");
         }
         assert!(name_to_wire(&"a".repeat(63)).is_ok());
@@ -228,6 +299,9 @@ mod tests {
     fn an_address_has_its_name_in_the_reverse_tree() {
         assert_eq!(reversed([192, 0, 2, 1].into()), "1.2.0.192.in-addr.arpa");
         let v6: IpAddr = "2001:db8::567:89ab".parse().expect("an address");
-        assert_eq!(reversed(v6), "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
+        assert_eq!(
+            reversed(v6),
+            "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"
+        );
     }
 }

@@ -9,7 +9,8 @@ use super::plan::{Endpoint, LatencyMetrics, Plan};
 use crate::judgement::timeline::Combine;
 use crate::words::{Kind, Ms, people};
 
-/// Bytes of one line of /metrics, on average: 2,264,315 for 30,367 series of 1,000 endpoints (`benches/bench.py scrape`).
+/// Bytes of one line of /metrics, on average: 2,264,315 for 30,367 series of 1,000 endpoints
+/// (`benches/bench.py scrape`).
 const BYTES_PER_SERIES: u64 = 75;
 /// Bytes of what stands on /metrics without any endpoint: help texts, and the daemon's own series.
 const OWN_BYTES: u64 = 10_000;
@@ -50,19 +51,33 @@ pub struct Detection {
 /// Series of one endpoint on /metrics while nothing fails.
 pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
     let histogram = plan.metrics.buckets_us.len() as u64 + 3;
-    // Successes have a histogram and three quantiles; failures and timeouts have theirs on first use.
+    // Successes have a histogram and three quantiles; failures and timeouts have theirs on first
+    // use.
     let latency = match plan.metrics.latency {
         LatencyMetrics::Classic => histogram + 3,
         LatencyMetrics::Off => 0,
     };
     // Each phase is a histogram of its own; five happen in an exchange over TLS, four without.
-    let phases = if plan.metrics.phases { histogram * if endpoint.probe.is_secured() { 6 } else { 4 } } else { 0 };
-    let status = if endpoint.probe.kind() == Kind::Http { 1 } else { 0 };
+    let phases = if plan.metrics.phases {
+        histogram * if endpoint.probe.is_secured() { 6 } else { 4 }
+    } else {
+        0
+    };
+    let status = if endpoint.probe.kind() == Kind::Http {
+        1
+    } else {
+        0
+    };
     25 + status + latency + phases + if endpoint.probe.is_secured() { 8 } else { 0 }
 }
 
 pub fn implied(plan: &Plan) -> Implied {
-    let per_second: f64 = plan.endpoints.iter().map(|e| 1000.0 / e.rules.cadence.interval as f64).sum::<f64>() + 0.0;
+    let per_second: f64 = plan
+        .endpoints
+        .iter()
+        .map(|e| 1000.0 / e.rules.cadence.interval as f64)
+        .sum::<f64>()
+        + 0.0;
     let series: u64 = plan.endpoints.iter().map(|e| series_of(e, plan)).sum();
     let detection: Vec<Detection> = plan
         .endpoints
@@ -93,13 +108,24 @@ fn warnings(plan: &Plan) -> Vec<String> {
     if plan.endpoints.is_empty() {
         list.push("no endpoint is configured: there is nothing to probe".into());
     } else if plan.witness.endpoints.is_empty() {
-        list.push("no witness: a loss of this host's own uplink will be booked as downtime of what it cannot reach".into());
+        list.push(
+            "no witness: a loss of this host's own uplink will be booked as downtime of \
+            what it cannot reach"
+                .into(),
+        );
     }
     list.extend(plan.listen.exposure());
-    let slow: Vec<&str> = plan.endpoints.iter().filter(|e| e.rules.gap > MONTH_MS / 100_000).map(|e| e.name.as_str()).collect();
+    let slow: Vec<&str> = plan
+        .endpoints
+        .iter()
+        .filter(|e| e.rules.gap > MONTH_MS / 100_000)
+        .map(|e| e.name.as_str())
+        .collect();
     if let Some(first) = slow.first() {
         list.push(format!(
-            "{} of {} endpoints (such as {first}) cannot prove 99.999 % of a month: its budget is {}, and an outage of that length can pass between two probes; an interval of 10s or less is needed",
+            "{} of {} endpoints (such as {first}) cannot prove 99.999 % of a month: its budget is \
+                {}, and an outage of that length can pass between two probes; an interval of 10s \
+                or less is needed",
             slow.len(),
             plan.endpoints.len(),
             show_duration(MONTH_MS / 100_000),
@@ -107,7 +133,11 @@ fn warnings(plan: &Plan) -> Vec<String> {
     }
     for c in &plan.contracts.list {
         if c.min_coverage.is_none() {
-            list.push(format!("the contract {} has no min_coverage: a prober that is stopped in an outage would be rewarded with a better figure", c.name));
+            list.push(format!(
+                "the contract {} has no min_coverage: a prober that is stopped in \
+                an outage would be rewarded with a better figure",
+                c.name
+            ));
         }
         let budget = crate::judgement::sla::explain::budget(&c.objective, MONTH_MS);
         let blind = plan.endpoints.iter().find(|e| {
@@ -116,7 +146,9 @@ fn warnings(plan: &Plan) -> Vec<String> {
         });
         if let Some(e) = blind {
             list.push(format!(
-                "the contract {} allows {} ms of downtime in 30 days, and an outage of that length can pass between two probes of {}: its verdict will rest on bounds that wide",
+                "the contract {} allows {} ms of downtime in 30 days, and an outage of that \
+                    length can pass between two probes of {}: its verdict will rest on bounds \
+                    that wide",
                 c.name,
                 budget.to_integer(),
                 e.name
@@ -128,29 +160,58 @@ fn warnings(plan: &Plan) -> Vec<String> {
         if let Combine::AtLeast(least) = component.combine
             && least > parts
         {
-            list.push(format!("the component {id} wants {least} endpoints up and has {parts}: it can never be up"));
+            list.push(format!(
+                "the component {id} wants {least} endpoints up and has {parts}: it can never be up"
+            ));
         }
     }
-    for label in plan.metrics.state_labels.iter().filter(|l| !plan.endpoints.is_empty() && !plan.endpoints.iter().any(|e| e.labels.contains_key(*l))) {
-        list.push(format!("metrics.state_labels names {label}, a label that no endpoint has"));
-    }
-    list.extend(plan.maintenance.iter().filter_map(|w| w.clock_note().map(|note| format!("the window {}: {note}", w.id))));
-    if let [only] = plan.witness.endpoints.as_slice() {
-        list.push(format!("one witness only: while {} itself is gone, every outage will be unknown; take two or three unrelated ones", only.name));
-    }
-    for e in plan.endpoints.iter().filter(|e| e.rules.cadence.timeout > 7 * e.rules.cadence.interval).take(5) {
+    for label in plan.metrics.state_labels.iter().filter(|l| {
+        !plan.endpoints.is_empty() && !plan.endpoints.iter().any(|e| e.labels.contains_key(*l))
+    }) {
         list.push(format!(
-            "{}: a timeout of {} is more than seven intervals of {}: while it hangs, slots are missed",
+            "metrics.state_labels names {label}, a label that no endpoint has"
+        ));
+    }
+    list.extend(plan.maintenance.iter().filter_map(|w| {
+        w.clock_note()
+            .map(|note| format!("the window {}: {note}", w.id))
+    }));
+    if let [only] = plan.witness.endpoints.as_slice() {
+        list.push(format!(
+            "one witness only: while {} itself is gone, every outage will be \
+            unknown; take two or three unrelated ones",
+            only.name
+        ));
+    }
+    for e in plan
+        .endpoints
+        .iter()
+        .filter(|e| e.rules.cadence.timeout > 7 * e.rules.cadence.interval)
+        .take(5)
+    {
+        list.push(format!(
+            "{}: a timeout of {} is more than seven intervals of {}: while it hangs, slots are \
+                missed",
             e.name,
             show_duration(e.rules.cadence.timeout),
             show_duration(e.rules.cadence.interval)
         ));
     }
-    let unused = |e: &&Arc<Endpoint>| e.dial.source.is_some() && matches!(e.probe.kind(), Kind::Icmp | Kind::Dns);
-    let without_source: Vec<&str> = plan.endpoints.iter().filter(unused).map(|e| e.name.as_str()).collect();
+    let unused = |e: &&Arc<Endpoint>| {
+        e.dial.source.is_some() && matches!(e.probe.kind(), Kind::Icmp | Kind::Dns)
+    };
+    let without_source: Vec<&str> = plan
+        .endpoints
+        .iter()
+        .filter(unused)
+        .map(|e| e.name.as_str())
+        .collect();
     if let Some(first) = without_source.first() {
         let count = people::count(without_source.len() as u64, "endpoint");
-        list.push(format!("source_address is not used by icmp and dns probes ({count}, such as {first}): the kernel chooses their address"));
+        list.push(format!(
+            "source_address is not used by icmp and dns probes ({count}, such as \
+            {first}): the kernel chooses their address"
+        ));
     }
     list.extend(super::manners::notes(plan));
     list

@@ -1,4 +1,5 @@
-//! `[listen]`: where the daemon's own HTTP listener is, whom it trusts, and its bounds. Read, checked and printed here.
+//! `[listen]`: where the daemon's own HTTP listener is, whom it trusts, and its bounds. Read,
+//! checked and printed here.
 //!
 //! `[daemon] listen = "127.0.0.1:9847"` is the short form of `[listen] address`.
 
@@ -67,7 +68,8 @@ impl Default for Listen {
 
 impl Listen {
     pub fn per_peer(&self) -> usize {
-        self.max_connections_per_peer.unwrap_or((self.max_connections / 4).max(1))
+        self.max_connections_per_peer
+            .unwrap_or((self.max_connections / 4).max(1))
     }
 
     /// Who can read what, where that is more than this host.
@@ -75,11 +77,15 @@ impl Listen {
         if self.address.ip().is_loopback() {
             return None;
         }
-        let changes =
-            if self.token.is_some() { "a reload over HTTP needs the token" } else { "nothing can be changed over HTTP, as there is no `[listen] token`" };
+        let changes = if self.token.is_some() {
+            "a reload over HTTP needs the token"
+        } else {
+            "nothing can be changed over HTTP, as there is no `[listen] token`"
+        };
         let address = self.address;
         Some(format!(
-            "every client that reaches {address} can read metrics, endpoint names, targets, outages and contracts, without TLS and without a password; {changes}"
+            "every client that reaches {address} can read metrics, endpoint names, targets, \
+                outages and contracts, without TLS and without a password; {changes}"
         ))
     }
 
@@ -106,13 +112,15 @@ impl Network {
             }
         };
         // Bits behind the prefix are a slip: `10.1.0.0/8` may be meant as /16.
-        let is_clean = bits <= width(address) && number(address) == number(address) & mask(address, bits);
+        let is_clean =
+            bits <= width(address) && number(address) == number(address) & mask(address, bits);
         is_clean.then_some(Self { address, bits })
     }
 
     pub fn contains(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
-        peer.is_ipv4() == self.address.is_ipv4() && number(peer) & mask(peer, self.bits) == number(self.address)
+        peer.is_ipv4() == self.address.is_ipv4()
+            && number(peer) & mask(peer, self.bits) == number(self.address)
     }
 }
 
@@ -139,19 +147,50 @@ fn mask(address: IpAddr, bits: u8) -> u128 {
 }
 
 /// From `[listen]`, and from the short form that `[daemon]` may have.
-pub(super) fn listen(layers: &Layers, short: Option<&Item>, surroundings: &dyn Surroundings) -> Listen {
+pub(super) fn listen(
+    layers: &Layers,
+    short: Option<&Item>,
+    surroundings: &dyn Surroundings,
+) -> Listen {
     let default = Listen::default();
     let address = layers.item("address");
     if let Some(short) = short.filter(|_| address.is_some()) {
-        short.fault("`daemon.listen` and `listen.address` both say where to listen", "Keep one of them.");
+        short.fault(
+            "`daemon.listen` and `listen.address` both say where to listen",
+            "Keep one of them.",
+        );
     }
-    let duration = |key, least, most, default| layers.item(key).and_then(|i| i.duration(least, most)).unwrap_or(default);
-    let count = |key| layers.item(key).and_then(|i| i.integer(1, 100_000)).map(|n| n as usize);
+    let duration = |key, least, most, default| {
+        layers
+            .item(key)
+            .and_then(|i| i.duration(least, most))
+            .unwrap_or(default)
+    };
+    let count = |key| {
+        layers
+            .item(key)
+            .and_then(|i| i.integer(1, 100_000))
+            .map(|n| n as usize)
+    };
     let listen = Listen {
-        address: address.as_ref().or(short).and_then(socket_address).unwrap_or(default.address),
-        allowed_hosts: layers.item("allowed_hosts").iter().flat_map(Item::list).filter_map(|i| allowed_host(&i)).collect(),
+        address: address
+            .as_ref()
+            .or(short)
+            .and_then(socket_address)
+            .unwrap_or(default.address),
+        allowed_hosts: layers
+            .item("allowed_hosts")
+            .iter()
+            .flat_map(Item::list)
+            .filter_map(|i| allowed_host(&i))
+            .collect(),
         token: layers.item("token").and_then(|i| token(&i, surroundings)),
-        trusted: layers.item("trusted").iter().flat_map(Item::list).filter_map(|i| network(&i)).collect(),
+        trusted: layers
+            .item("trusted")
+            .iter()
+            .flat_map(Item::list)
+            .filter_map(|i| network(&i))
+            .collect(),
         max_connections: count("max_connections").unwrap_or(default.max_connections),
         max_connections_per_peer: count("max_connections_per_peer"),
         head_timeout: duration("head_timeout", 100, 300_000, default.head_timeout),
@@ -169,8 +208,13 @@ fn allowed_host(item: &Item) -> Option<String> {
     let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
     if name != ANY_HOST && !is_address && !is_host_name(&name) {
         item.fault(
-            format!("invalid host name `{}` in `{}`", text.escape_debug(), item.path),
-            "Write the name that clients use, without scheme and port: \"probity.internal\". \"*\" allows any name.",
+            format!(
+                "invalid host name `{}` in `{}`",
+                text.escape_debug(),
+                item.path
+            ),
+            "Write the name that clients use, without scheme and \
+                port: \"probity.internal\". \"*\" allows any name.",
         );
         return None;
     }
@@ -178,14 +222,23 @@ fn allowed_host(item: &Item) -> Option<String> {
 }
 
 fn is_host_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 fn token(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
     let token = secret(item, surroundings)?;
     let text = token.reveal();
     if !TOKEN_LENGTH.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
-        item.fault(format!("the secret `{}` is not 16 to 1024 printable characters without blanks", item.path), "Make one: openssl rand -hex 32");
+        item.fault(
+            format!(
+                "the secret `{}` is not 16 to 1024 printable characters without blanks",
+                item.path
+            ),
+            "Make one: openssl rand -hex 32",
+        );
         return None;
     }
     Some(token)
@@ -196,8 +249,13 @@ fn network(item: &Item) -> Option<Network> {
     let network = Network::parse(&text);
     if network.is_none() {
         item.fault(
-            format!("invalid network `{}` in `{}`", text.escape_debug(), item.path),
-            "Write an address or a prefix whose other bits are 0: \"192.0.2.7\", \"10.0.0.0/8\", \"fd00::/8\".",
+            format!(
+                "invalid network `{}` in `{}`",
+                text.escape_debug(),
+                item.path
+            ),
+            "Write an address or a prefix whose other bits are \
+                0: \"192.0.2.7\", \"10.0.0.0/8\", \"fd00::/8\".",
         );
     }
     network
@@ -206,7 +264,11 @@ fn network(item: &Item) -> Option<Network> {
 pub(super) fn print(out: &mut String, listen: &Listen) {
     let _ = writeln!(out, "\n[listen]\naddress = \"{}\"", listen.address);
     if !listen.allowed_hosts.is_empty() {
-        let list: Vec<String> = listen.allowed_hosts.iter().map(|n| format!("\"{n}\"")).collect();
+        let list: Vec<String> = listen
+            .allowed_hosts
+            .iter()
+            .map(|n| format!("\"{n}\""))
+            .collect();
         let _ = writeln!(out, "allowed_hosts = [{}]", list.join(", "));
     }
     if listen.token.is_some() {
@@ -216,8 +278,17 @@ pub(super) fn print(out: &mut String, listen: &Listen) {
         let list: Vec<String> = listen.trusted.iter().map(|n| format!("\"{n}\"")).collect();
         let _ = writeln!(out, "trusted = [{}]", list.join(", "));
     }
-    let _ = writeln!(out, "max_connections = {}\nmax_connections_per_peer = {}", listen.max_connections, listen.per_peer());
-    for (key, ms) in [("head_timeout", listen.head_timeout), ("idle_timeout", listen.idle_timeout), ("answer_timeout", listen.answer_timeout)] {
+    let _ = writeln!(
+        out,
+        "max_connections = {}\nmax_connections_per_peer = {}",
+        listen.max_connections,
+        listen.per_peer()
+    );
+    for (key, ms) in [
+        ("head_timeout", listen.head_timeout),
+        ("idle_timeout", listen.idle_timeout),
+        ("answer_timeout", listen.answer_timeout),
+    ] {
         let _ = writeln!(out, "{key} = \"{}\"", show_duration(ms));
     }
 }
@@ -227,7 +298,9 @@ mod tests {
     use super::*;
 
     fn is_in(network: &str, peer: &str) -> bool {
-        Network::parse(network).expect("a network").contains(peer.parse().expect("an address"))
+        Network::parse(network)
+            .expect("a network")
+            .contains(peer.parse().expect("an address"))
     }
 
     #[test]
@@ -250,7 +323,16 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in ["", "shop.example", "10.0.0.0/33", "10.1.0.0/8", "10.0.0.0/", "10.0.0.0/-1", "::/129", "10.0.0.0/8/8"] {
+        for text in [
+            "",
+            "shop.example",
+            "10.0.0.0/33",
+            "10.1.0.0/8",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "::/129",
+            "10.0.0.0/8/8",
+        ] {
             assert_eq!(Network::parse(text), None, "{text}");
         }
     }

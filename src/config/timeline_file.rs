@@ -1,6 +1,7 @@
 //! Reads `probity-timeline/2` and `/1`: what our own exports write, and what anybody else may.
 //!
-//! Keys that are not known are refused: what somebody wrote as `unknwon` must not count as up. Those that begin with `x_` are for notes.
+//! Keys that are not known are refused: what somebody wrote as `unknwon` must not count as up.
+//! Those that begin with `x_` are for notes.
 
 use serde_json::Value;
 
@@ -20,7 +21,10 @@ pub struct NoTimeline {
 }
 
 fn wrong<T>(place: &str, problem: impl Into<String>) -> Result<T, NoTimeline> {
-    Err(NoTimeline { place: place.to_owned(), problem: problem.into() })
+    Err(NoTimeline {
+        place: place.to_owned(),
+        problem: problem.into(),
+    })
 }
 
 /// A value with the path to it.
@@ -32,7 +36,11 @@ struct At<'v> {
 impl<'v> At<'v> {
     fn field(&self, key: &str) -> Option<At<'v>> {
         let value = self.value.get(key).filter(|v| !v.is_null())?;
-        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        let path = if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        };
         Some(At { value, path })
     }
 
@@ -41,12 +49,25 @@ impl<'v> At<'v> {
         let Some(object) = self.value.as_object() else {
             return wrong(&self.path, "this should be a JSON object");
         };
-        let Some(key) = object.keys().find(|key| !known.contains(&key.as_str()) && !key.starts_with("x_")) else {
+        let Some(key) = object
+            .keys()
+            .find(|key| !known.contains(&key.as_str()) && !key.starts_with("x_"))
+        else {
             return Ok(());
         };
-        let path = if self.path.is_empty() { "the timeline" } else { &self.path };
-        let advice = nearest(key, known).map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        wrong(path, format!("there is no key `{key}`; {advice} (a note of your own begins with x_)"))
+        let path = if self.path.is_empty() {
+            "the timeline"
+        } else {
+            &self.path
+        };
+        let advice = nearest(key, known).map_or_else(
+            || format!("known are {}", known.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        wrong(
+            path,
+            format!("there is no key `{key}`; {advice} (a note of your own begins with x_)"),
+        )
     }
 
     fn required(&self, key: &str) -> Result<At<'v>, NoTimeline> {
@@ -64,21 +85,49 @@ impl<'v> At<'v> {
         let Some(array) = at.value.as_array() else {
             return wrong(&at.path, "this should be a list");
         };
-        Ok(array.iter().enumerate().map(|(k, value)| At { value, path: format!("{}[{k}]", at.path) }).collect())
+        Ok(array
+            .iter()
+            .enumerate()
+            .map(|(k, value)| At {
+                value,
+                path: format!("{}[{k}]", at.path),
+            })
+            .collect())
     }
 
     fn text(&self) -> Result<&'v str, NoTimeline> {
-        self.value.as_str().map_or_else(|| wrong(&self.path, "this should be a text"), Ok)
+        self.value
+            .as_str()
+            .map_or_else(|| wrong(&self.path, "this should be a text"), Ok)
     }
 
     fn instant(&self) -> Result<UtcMs, NoTimeline> {
         match self.value {
-            Value::String(text) => parse_utc(text).map_or_else(|| wrong(&self.path, format!("invalid time `{text}`; write 2026-11-01T00:00:00Z")), Ok),
-            Value::Number(n) => n
-                .as_i64()
-                .filter(|at| is_writable(*at))
-                .map_or_else(|| wrong(&self.path, format!("invalid time {n}; write whole milliseconds since 1970, in the years 0000 to 9999")), Ok),
-            _ => wrong(&self.path, "this should be an instant such as \"2026-11-01T00:00:00Z\""),
+            Value::String(text) => parse_utc(text).map_or_else(
+                || {
+                    wrong(
+                        &self.path,
+                        format!("invalid time `{text}`; write 2026-11-01T00:00:00Z"),
+                    )
+                },
+                Ok,
+            ),
+            Value::Number(n) => n.as_i64().filter(|at| is_writable(*at)).map_or_else(
+                || {
+                    wrong(
+                        &self.path,
+                        format!(
+                            "invalid time {n}; write whole \
+                    milliseconds since 1970, in the years 0000 to 9999"
+                        ),
+                    )
+                },
+                Ok,
+            ),
+            _ => wrong(
+                &self.path,
+                "this should be an instant such as \"2026-11-01T00:00:00Z\"",
+            ),
         }
     }
 
@@ -89,15 +138,27 @@ impl<'v> At<'v> {
 
 /// Reads a timeline from its JSON.
 pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
-    let root = At { value, path: String::new() };
+    let root = At {
+        value,
+        path: String::new(),
+    };
     if !value.is_object() {
-        return wrong("the timeline", "this should be a JSON object with `schema` \"probity-timeline/2\"");
+        return wrong(
+            "the timeline",
+            "this should be a JSON object with `schema` \"probity-timeline/2\"",
+        );
     }
     root.only(&["schema", "from", "to", "components", "maintenance"])?;
     let schema = match root.field("schema") {
         Some(s) if s.value == "probity-timeline/2" => Schema::Second,
         Some(s) if s.value != "probity-timeline/1" => {
-            return wrong("schema", format!("{} is not \"probity-timeline/2\" or \"probity-timeline/1\"", s.value));
+            return wrong(
+                "schema",
+                format!(
+                    "{} is not \"probity-timeline/2\" or \"probity-timeline/1\"",
+                    s.value
+                ),
+            );
         }
         _ => Schema::First,
     };
@@ -109,12 +170,24 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
     for at in root.list("components")? {
         let one = component(&at, to, schema)?;
         if components.iter().any(|c| c.name == one.name) {
-            return wrong(&at.path, format!("the component `{}` stands twice", one.name));
+            return wrong(
+                &at.path,
+                format!("the component `{}` stands twice", one.name),
+            );
         }
         components.push(one);
     }
-    let maintenance = root.list("maintenance")?.iter().map(declared).collect::<Result<_, _>>()?;
-    Ok(Timeline { from, to, components, maintenance })
+    let maintenance = root
+        .list("maintenance")?
+        .iter()
+        .map(declared)
+        .collect::<Result<_, _>>()?;
+    Ok(Timeline {
+        from,
+        to,
+        components,
+        maintenance,
+    })
 }
 
 /// What a component may say; sums are for readers, and are computed anew.
@@ -136,8 +209,8 @@ const COMPONENT: [&str; 15] = [
     "watermark",
 ];
 
-/// How doubt without an outage is written: among `down` with a `to` equal to `from` in the first, which files without a schema follow as
-/// well; in `possible_down` in both.
+/// How doubt without an outage is written: among `down` with a `to` equal to `from` in the first,
+/// which files without a schema follow as well; in `possible_down` in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Schema {
     First,
@@ -151,19 +224,33 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
         None => Vec::new(),
         Some(one) if one.value.is_object() => vec![service(&one)?],
         // A list without a span says: never. An empty one in memory would say: always.
-        Some(_) => match at.list("in_service")?.iter().map(service).collect::<Result<Vec<_>, _>>()? {
+        Some(_) => match at
+            .list("in_service")?
+            .iter()
+            .map(service)
+            .collect::<Result<Vec<_>, _>>()?
+        {
             none if none.is_empty() => vec![Span::new(0, 0)],
             some => some,
         },
     };
-    let left_while_down = at.list("left_while_down")?.iter().map(service).collect::<Result<Vec<_>, _>>()?;
+    let left_while_down = at
+        .list("left_while_down")?
+        .iter()
+        .map(service)
+        .collect::<Result<Vec<_>, _>>()?;
     let mut possible_down = Vec::new();
     for p in at.list("possible_down")? {
         p.only(&["from", "to"])?;
         possible_down.push(span(&p, end.unwrap_or(OPEN))?);
     }
-    let all = at.list("down")?.iter().map(|o| outage(o, end)).collect::<Result<Vec<_>, _>>()?;
-    let is_doubt = |o: &Outage| schema == Schema::First && o.from == o.to && !o.is_open && o.outage.is_none();
+    let all = at
+        .list("down")?
+        .iter()
+        .map(|o| outage(o, end))
+        .collect::<Result<Vec<_>, _>>()?;
+    let is_doubt =
+        |o: &Outage| schema == Schema::First && o.from == o.to && !o.is_open && o.outage.is_none();
     let (doubt, down): (Vec<Outage>, Vec<Outage>) = all.into_iter().partition(is_doubt);
     possible_down.extend(doubt.iter().map(Outage::widest));
     let unknown = at
@@ -171,7 +258,10 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
         .iter()
         .map(|u| {
             u.only(&["from", "to", "reason"])?;
-            let reason = u.field("reason").map(|r| r.text().map(str::to_owned)).transpose()?;
+            let reason = u
+                .field("reason")
+                .map(|r| r.text().map(str::to_owned))
+                .transpose()?;
             Ok((span(u, end.unwrap_or(OPEN))?, reason))
         })
         .collect::<Result<_, _>>()?;
@@ -192,14 +282,32 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
     };
     let not_seen_below = at
         .field("not_seen_below_ms")
-        .map(|at| at.value.as_u64().map_or_else(|| wrong(&at.path, "this should be a whole number of milliseconds"), Ok))
+        .map(|at| {
+            at.value.as_u64().map_or_else(
+                || wrong(&at.path, "this should be a whole number of milliseconds"),
+                Ok,
+            )
+        })
         .transpose()?;
-    Ok(Recorded { name, in_service, left_while_down, down, possible_down, unknown, probes, probes_missing: None, not_seen_below })
+    Ok(Recorded {
+        name,
+        in_service,
+        left_while_down,
+        down,
+        possible_down,
+        unknown,
+        probes,
+        probes_missing: None,
+        not_seen_below,
+    })
 }
 
 fn service(at: &At) -> Result<Span, NoTimeline> {
     at.only(&["from", "to"])?;
-    let (from, to) = (at.optional_instant("from")?.unwrap_or(-OPEN), at.optional_instant("to")?.unwrap_or(OPEN));
+    let (from, to) = (
+        at.optional_instant("from")?.unwrap_or(-OPEN),
+        at.optional_instant("to")?.unwrap_or(OPEN),
+    );
     if to < from {
         return wrong(&at.path, "it ends before it begins");
     }
@@ -207,7 +315,10 @@ fn service(at: &At) -> Result<Span, NoTimeline> {
 }
 
 fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {
-    let (from, to) = (at.required("from")?.instant()?, at.optional_instant("to")?.unwrap_or(open));
+    let (from, to) = (
+        at.required("from")?.instant()?,
+        at.optional_instant("to")?.unwrap_or(open),
+    );
     if to < from {
         return wrong(&at.path, "it ends before it begins");
     }
@@ -215,11 +326,30 @@ fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {
 }
 
 fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
-    at.only(&["outage", "excluded_by", "from", "to", "from_earliest", "from_latest", "to_earliest", "to_latest", "cause", "reason"])?;
+    at.only(&[
+        "outage",
+        "excluded_by",
+        "from",
+        "to",
+        "from_earliest",
+        "from_latest",
+        "to_earliest",
+        "to_latest",
+        "cause",
+        "reason",
+    ])?;
     let is_open = at.field("to").is_none();
     let point = span(at, end.unwrap_or(OPEN).max(at.required("from")?.instant()?))?;
-    let end_of = |key: &str, exact: UtcMs| Ok::<_, NoTimeline>(at.optional_instant(key)?.unwrap_or(exact));
-    let number = at.field("outage").map(|n| n.value.as_u64().map_or_else(|| wrong(&n.path, "this should be a whole number"), Ok)).transpose()?;
+    let end_of =
+        |key: &str, exact: UtcMs| Ok::<_, NoTimeline>(at.optional_instant(key)?.unwrap_or(exact));
+    let number = at
+        .field("outage")
+        .map(|n| {
+            n.value
+                .as_u64()
+                .map_or_else(|| wrong(&n.path, "this should be a whole number"), Ok)
+        })
+        .transpose()?;
     let one = Outage {
         outage: number,
         is_open,
@@ -238,13 +368,30 @@ fn outage(at: &At, end: Option<UtcMs>) -> Result<Outage, NoTimeline> {
 }
 
 fn declared(at: &At) -> Result<Declared, NoTimeline> {
-    at.only(&["id", "from", "to", "announced_at", "recorded_at", "components", "reason"])?;
+    at.only(&[
+        "id",
+        "from",
+        "to",
+        "announced_at",
+        "recorded_at",
+        "components",
+        "reason",
+    ])?;
     let span = span(at, OPEN)?;
     let components = match at.field("components") {
         None => None,
-        Some(_) => Some(at.list("components")?.iter().map(|c| c.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()?),
+        Some(_) => Some(
+            at.list("components")?
+                .iter()
+                .map(|c| c.text().map(str::to_owned))
+                .collect::<Result<Vec<_>, _>>()?,
+        ),
     };
-    let text = |key: &str| at.field(key).map(|t| t.text().map(str::to_owned)).transpose();
+    let text = |key: &str| {
+        at.field(key)
+            .map(|t| t.text().map(str::to_owned))
+            .transpose()
+    };
     Ok(Declared {
         id: text("id")?,
         from: span.from,
@@ -265,7 +412,15 @@ mod tests {
     fn what_may_be_missing_may_be_missing() {
         let read = timeline(&json!({"components": [{"name": "a", "down": [{"from": "1970-01-01T00:00:01Z", "to": 2000}]}]})).expect("a timeline");
         let outage = read.components[0].down[0];
-        assert_eq!((outage.from, outage.to, outage.from_latest, outage.to_earliest), (1000, 2000, 1000, 2000));
+        assert_eq!(
+            (
+                outage.from,
+                outage.to,
+                outage.from_latest,
+                outage.to_earliest
+            ),
+            (1000, 2000, 1000, 2000)
+        );
         assert_eq!((read.from, read.to), (None, None));
     }
 
@@ -275,27 +430,59 @@ mod tests {
         assert_eq!(place(json!([])), "the timeline");
         assert_eq!(place(json!({"schema": "other/1"})), "schema");
         assert_eq!(place(json!({"components": [{}]})), "components[0]");
-        assert_eq!(place(json!({"components": [{"name": "a", "down": [{"from": "yesterday"}]}]})), "components[0].down[0].from");
-        assert_eq!(place(json!({"components": [{"name": "a", "unknown": [{"from": 5, "to": 4}]}]})), "components[0].unknown[0]");
-        assert_eq!(place(json!({"components": [{"name": "a"}, {"name": "a"}]})), "components[1]");
+        assert_eq!(
+            place(json!({"components": [{"name": "a", "down": [{"from": "yesterday"}]}]})),
+            "components[0].down[0].from"
+        );
+        assert_eq!(
+            place(json!({"components": [{"name": "a", "unknown": [{"from": 5, "to": 4}]}]})),
+            "components[0].unknown[0]"
+        );
+        assert_eq!(
+            place(json!({"components": [{"name": "a"}, {"name": "a"}]})),
+            "components[1]"
+        );
         assert_eq!(place(json!({"maintenance": [{"to": 4}]})), "maintenance[0]");
-        assert_eq!(place(json!({"components": [{"name": "a", "not_seen_below_ms": "1s"}]})), "components[0].not_seen_below_ms");
+        assert_eq!(
+            place(json!({"components": [{"name": "a", "not_seen_below_ms": "1s"}]})),
+            "components[0].not_seen_below_ms"
+        );
     }
 
     #[test]
     fn a_misspelled_key_is_no_missing_one() {
         let said = |value: Value| timeline(&value).expect_err("a fault").to_string();
         let told = said(json!({"components": [{"name": "a", "unknwon": []}]}));
-        assert_eq!(told, "components[0]: there is no key `unknwon`; did you mean `unknown`? (a note of your own begins with x_)");
-        assert!(said(json!({"components": [{"name": "a", "outages": []}]})).contains("known are name, in_service, down"));
-        assert!(said(json!({"form": 5})).starts_with("the timeline: there is no key `form`; did you mean `from`?"));
-        for (key, list) in
-            [("down", json!([{"from": 1, "too": 2}])), ("unknown", json!([{"from": 1, "untill": 2}])), ("probes", json!([{"at": 1, "okay": true}]))]
-        {
+        assert_eq!(
+            told,
+            "components[0]: there is no key `unknwon`; did you mean `unknown`? (a note of your \
+                own begins with x_)"
+        );
+        assert!(
+            said(json!({"components": [{"name": "a", "outages": []}]}))
+                .contains("known are name, in_service, down")
+        );
+        assert!(
+            said(json!({"form": 5}))
+                .starts_with("the timeline: there is no key `form`; did you mean `from`?")
+        );
+        for (key, list) in [
+            ("down", json!([{"from": 1, "too": 2}])),
+            ("unknown", json!([{"from": 1, "untill": 2}])),
+            ("probes", json!([{"at": 1, "okay": true}])),
+        ] {
             let mut value = json!({"components": [{"name": "a"}]});
             value["components"][0][key] = list;
-            assert!(said(value).starts_with(&format!("components[0].{key}[0]: there is no key")), "{key}");
+            assert!(
+                said(value).starts_with(&format!("components[0].{key}[0]: there is no key")),
+                "{key}"
+            );
         }
-        assert!(timeline(&json!({"x_made_by": "hand", "components": [{"name": "a", "x_why": "a note"}]})).is_ok());
+        assert!(
+            timeline(
+                &json!({"x_made_by": "hand", "components": [{"name": "a", "x_why": "a note"}]})
+            )
+            .is_ok()
+        );
     }
 }

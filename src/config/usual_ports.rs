@@ -1,4 +1,5 @@
-//! Which server is usual on a port, and whether it speaks first: what a silence there means, as a rule. Words only, never a verdict.
+//! Which server is usual on a port, and whether it speaks first: what a silence there means, as a
+//! rule. Words only, never a verdict.
 
 /// Who begins, once a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,5 +52,8 @@ const SERVERS: [(u16, &str, First); 36] = [
 
 /// The protocol that is usual on a port, and who begins.
 pub fn usual(port: u16) -> Option<(&'static str, First)> {
-    SERVERS.iter().find(|(known, ..)| *known == port).map(|(_, protocol, first)| (*protocol, *first))
+    SERVERS
+        .iter()
+        .find(|(known, ..)| *known == port)
+        .map(|(_, protocol, first)| (*protocol, *first))
 }

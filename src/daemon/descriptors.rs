@@ -1,4 +1,5 @@
-//! Who gets how many of the process's descriptors: the daemon itself, then probing, then the listener.
+//! Who gets how many of the process's descriptors: the daemon itself, then probing, then the
+//! listener.
 
 use crate::config::Plan;
 use crate::config::document::zone;
@@ -7,14 +8,15 @@ use crate::config::plan::probe::Probe;
 use crate::engine::scheduler::Limits;
 use crate::net::sys;
 
-/// What the daemon itself needs: database, timers, notifications, the listener and its first clients.
+/// What the daemon itself needs: database, timers, notifications, the listener and its first
+/// clients.
 const OWN: usize = 40;
 /// Connections that are among them: somebody can look at any time.
 const FIRST_CONNECTIONS: usize = 8;
 /// Of one probe: two addresses may be tried at once, or two families be asked for.
 const OF_A_PROBE: usize = 2;
-/// And of one by name that hangs: six addresses are tried at once; two silent name servers have a socket for each family and one for
-/// control questions.
+/// And of one by name that hangs: six addresses are tried at once; two silent name servers have a
+/// socket for each family and one for control questions.
 const MORE_OF_A_NAME: usize = 4;
 /// So many are counted to hang at once.
 const HANGING: usize = 256;
@@ -37,7 +39,8 @@ pub fn shares(plan: &Plan) -> Shares {
             open_files = files,
             max_connections = plan.listen.max_connections,
             connections = shares.connections,
-            "the listener gets fewer connections than configured, as probing needs the descriptors; raise the limit of open files (LimitNOFILE)"
+            "the listener gets fewer connections than configured, as probing needs the \
+                descriptors; raise the limit of open files (LimitNOFILE)"
         );
     }
     shares
@@ -45,17 +48,43 @@ pub fn shares(plan: &Plan) -> Shares {
 
 fn shared(files: usize, plan: &Plan) -> Shares {
     let left = files.saturating_sub(OWN).max(8);
-    let at_once = |list: &[std::sync::Arc<Endpoint>]| list.iter().map(|e| e.rules.overlap as usize).sum::<usize>();
+    let at_once = |list: &[std::sync::Arc<Endpoint>]| {
+        list.iter().map(|e| e.rules.overlap as usize).sum::<usize>()
+    };
     let most = at_once(&plan.endpoints) + at_once(&plan.witness.endpoints);
-    let bounded = |probes: usize| plan.daemon.max_in_flight.map_or(probes, |bound| bound.min(probes));
-    let by_name: usize = plan.endpoints.iter().chain(&plan.witness.endpoints).filter(|e| may_resolve(e)).map(|e| e.rules.overlap as usize).sum();
+    let bounded = |probes: usize| {
+        plan.daemon
+            .max_in_flight
+            .map_or(probes, |bound| bound.min(probes))
+    };
+    let by_name: usize = plan
+        .endpoints
+        .iter()
+        .chain(&plan.witness.endpoints)
+        .filter(|e| may_resolve(e))
+        .map(|e| e.rules.overlap as usize)
+        .sum();
     let needed = OF_A_PROBE * bounded(most) + MORE_OF_A_NAME * bounded(by_name).min(HANGING);
     let wanted = plan.listen.max_connections;
-    let connections = wanted.min(left.saturating_sub(needed)).max(FIRST_CONNECTIONS.min(wanted));
+    let connections = wanted
+        .min(left.saturating_sub(needed))
+        .max(FIRST_CONNECTIONS.min(wanted));
     let beyond_the_first = connections.saturating_sub(FIRST_CONNECTIONS);
     // The config's bound on probes, else what is left of the descriptors.
-    let total = plan.daemon.max_in_flight.unwrap_or((left - beyond_the_first.min(left - 8)).min(MOST_IN_FLIGHT));
-    Shares { limits: Limits { total, per_host: plan.daemon.max_in_flight_per_host.unwrap_or((total * 3 / 4).max(1)) }, connections }
+    let total = plan
+        .daemon
+        .max_in_flight
+        .unwrap_or((left - beyond_the_first.min(left - 8)).min(MOST_IN_FLIGHT));
+    Shares {
+        limits: Limits {
+            total,
+            per_host: plan
+                .daemon
+                .max_in_flight_per_host
+                .unwrap_or((total * 3 / 4).max(1)),
+        },
+        connections,
+    }
 }
 
 /// A redirect can lead from an address to a name.
@@ -76,9 +105,16 @@ mod tests {
     }
 
     fn of_host(host: &str, files: usize, endpoints: usize, more: &str) -> (usize, usize) {
-        let targets: String = (0..endpoints).map(|n| format!("e{n} = \"{host}:1\"\n")).collect();
-        let text = format!("{more}\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
-        let shares = shared(files, &load(Path::new("probity.toml"), &OneText(&text)).expect("a plan"));
+        let targets: String = (0..endpoints)
+            .map(|n| format!("e{n} = \"{host}:1\"\n"))
+            .collect();
+        let text = format!(
+            "{more}\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}"
+        );
+        let shares = shared(
+            files,
+            &load(Path::new("probity.toml"), &OneText(&text)).expect("a plan"),
+        );
         (shares.limits.total, shares.connections)
     }
 
@@ -97,11 +133,23 @@ mod tests {
 
     #[test]
     fn names_that_hang_get_what_they_may_hold() {
-        // Eight endpoints with eight probes each at once: 384 descriptors beside the first connections.
-        assert_eq!(of_host("shop.example", 512, 8, "[defaults]\ninterval = \"1s\"\ntimeout = \"7s\""), (472 - 80, 88));
+        // Eight endpoints with eight probes each at once: 384 descriptors beside the first
+        // connections.
+        assert_eq!(
+            of_host(
+                "shop.example",
+                512,
+                8,
+                "[defaults]\ninterval = \"1s\"\ntimeout = \"7s\""
+            ),
+            (472 - 80, 88)
+        );
         assert_eq!(of_host("shop.example", 1024, 100, ""), (984 - 376, 384));
         // A large fleet does not hang all at once.
-        assert_eq!(of_host("shop.example", 1 << 14, 5000, ""), ((1 << 14) - 40 - 504, 512));
+        assert_eq!(
+            of_host("shop.example", 1 << 14, 5000, ""),
+            ((1 << 14) - 40 - 504, 512)
+        );
     }
 
     #[test]
@@ -109,6 +157,9 @@ mod tests {
         assert_eq!(of(1024, 500, "[daemon]\nmax_in_flight = 100"), (100, 512));
         assert_eq!(of(1024, 500, "[listen]\nmax_connections = 4"), (984, 4));
         // The timeout is three intervals long: four probes of an endpoint may run at once.
-        assert_eq!(of(1024, 100, "[defaults]\ninterval = \"1s\"\ntimeout = \"3s\""), (984 - 176, 184));
+        assert_eq!(
+            of(1024, 100, "[defaults]\ninterval = \"1s\"\ntimeout = \"3s\""),
+            (984 - 176, 184)
+        );
     }
 }

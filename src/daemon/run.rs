@@ -81,7 +81,8 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let system = |e: std::io::Error| StartError::System(e.to_string());
     warn_about(&plan);
     if let Err(why) = confine::to_probing() {
-        tracing::info!(%why, "this kernel takes no filter of system calls: a daemon that is taken over could start programs");
+        tracing::info!(%why, "this kernel takes no filter of system calls: a daemon that is taken \
+            over could start programs");
     }
     let listener = start::listen(&plan)?;
     let directory = start::state_directory(&plan);
@@ -89,14 +90,23 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let begun = start::begin(&plan, &directory, &board)?;
     let gauges = Arc::new(Gauges::default());
     let (tell, progress) = mpsc::unbounded_channel();
-    let (writer, writer_thread) = begun.history.start(move |p: Progress| drop(tell.send(p))).map_err(system)?;
+    let (writer, writer_thread) = begun
+        .history
+        .start(move |p: Progress| drop(tell.send(p)))
+        .map_err(system)?;
     let (control, controls) = mpsc::unbounded_channel();
     let continued = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGCONT, continued.clone()).map_err(system)?;
     // A limit on file sizes is a write error like others, not the end.
     signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(system)?;
-    board.health.reload_utc_ms.store(Clock::Real.read().utc_ms as u64, Ordering::Relaxed);
-    let surroundings = Surroundings { authorities: Authorities::of_the_system(), clock: Arc::new(ClockTrust::default()) };
+    board
+        .health
+        .reload_utc_ms
+        .store(Clock::Real.read().utc_ms as u64, Ordering::Relaxed);
+    let surroundings = Surroundings {
+        authorities: Authorities::of_the_system(),
+        clock: Arc::new(ClockTrust::default()),
+    };
     surroundings.clock.recorded(begun.newest_utc_ms);
     if begun.has_date_outage {
         surroundings.clock.has_date_outage();
@@ -127,8 +137,11 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let engine = std::thread::Builder::new()
         .name("engine".into())
         .spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).thread_keep_alive(Duration::from_secs(2)).build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(4)
+                .thread_keep_alive(Duration::from_secs(2))
+                .build()?;
             let ended = tokio::task::LocalSet::new().block_on(&runtime, drive::run(setup));
             // What still looks at a large body is not waited for.
             runtime.shutdown_timeout(Duration::from_millis(50));
@@ -154,24 +167,41 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     };
     // The board has it, and after a reload another: this one's secrets must not stay.
     drop(plan);
-    let outer = Outer { listener, directory, board, gauges, reloader, control };
-    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(outer.serve(ending, || engine.is_finished() || writer_thread.is_finished())));
+    let outer = Outer {
+        listener,
+        directory,
+        board,
+        gauges,
+        reloader,
+        control,
+    };
+    let served = runtime.block_on(tokio::task::LocalSet::new().run_until(
+        outer.serve(ending, || {
+            engine.is_finished() || writer_thread.is_finished()
+        }),
+    ));
     runtime.shutdown_timeout(Duration::from_millis(50));
     drop(writer);
     let ended = engine.join();
     let _ = writer_thread.join();
     if !matches!(ended, Ok(Ok(()))) {
-        return Err(StartError::System("the probing thread ended by itself; please report this".into()));
+        return Err(StartError::System(
+            "the probing thread ended by itself; please report this".into(),
+        ));
     }
     served
 }
 
 /// What a person should know before it costs anything.
 fn warn_about(plan: &Plan) {
-    if plan.endpoints.iter().any(|e| matches!(e.probe, Probe::Icmp { .. }))
+    if plan
+        .endpoints
+        .iter()
+        .any(|e| matches!(e.probe, Probe::Icmp { .. }))
         && let Err(why) = echo::permitted()
     {
-        tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give CAP_NET_RAW or set net.ipv4.ping_group_range");
+        tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give \
+            CAP_NET_RAW or set net.ipv4.ping_group_range");
     }
     for note in guarded::open_secrets() {
         tracing::warn!("{note}");
@@ -198,12 +228,18 @@ impl Outer {
     async fn serve(self, ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
         let system = |e: std::io::Error| StartError::System(e.to_string());
         let address = self.listener.local_addr().map_err(system)?;
-        let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage).map_err(|e| StartError::System(e.to_string()))?;
+        let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage)
+            .map_err(|e| StartError::System(e.to_string()))?;
         let deliveries = Arc::new(Deliveries::default());
         let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
         let asked_for = reload.clone();
         let standings = Arc::new(ArcSwap::from_pointee(Standings::default()));
-        let judging = tokio::task::spawn_local(judge_contracts(self.board.clone(), self.directory.clone(), self.reloader.terms.clone(), standings.clone()));
+        let judging = tokio::task::spawn_local(judge_contracts(
+            self.board.clone(),
+            self.directory.clone(),
+            self.reloader.terms.clone(),
+            standings.clone(),
+        ));
         let site = Site {
             board: self.board.clone(),
             gauges: self.gauges,
@@ -217,7 +253,13 @@ impl Outer {
         };
         let refusals = site.metrics.refusals.clone();
         let places = self.reloader.places.clone();
-        let door = Door { listener: self.listener, router: router(site), board: self.board.clone(), refusals, places };
+        let door = Door {
+            listener: self.listener,
+            router: router(site),
+            board: self.board.clone(),
+            refusals,
+            places,
+        };
         let server = listener::run(door).map_err(system)?;
         let writer = self.reloader.writer.clone();
         let desk = Desk {
@@ -230,7 +272,10 @@ impl Outer {
         };
         let socket = control::bind(&self.directory).map_err(system)?;
         let counter = tokio::task::spawn_local(control::run(socket, desk));
-        let looking = tokio::task::spawn_local(surroundings::look_often(self.reloader.surroundings.clone(), self.board.clone()));
+        let looking = tokio::task::spawn_local(surroundings::look_often(
+            self.reloader.surroundings.clone(),
+            self.board.clone(),
+        ));
         let copies = tokio::task::spawn_local(backups(self.board.clone(), self.directory.clone()));
         let sender = tokio::task::spawn_local(notify::run(
             (self.directory.clone(), start::boot_id()),
@@ -239,7 +284,9 @@ impl Outer {
             deliveries,
         ));
         let board = self.board.clone();
-        let switch = tokio::task::spawn_local(deadman::run(self.board.plan.clone(), move || makes_progress(&board)));
+        let switch = tokio::task::spawn_local(deadman::run(self.board.plan.clone(), move || {
+            makes_progress(&board)
+        }));
         let watch = tokio::task::spawn_local(service_manager(self.board.clone()));
         let plan = self.board.plan.load();
         tracing::info!(address = %address, endpoints = plan.endpoints.len(), vantage = plan.daemon.vantage, "listening");
@@ -252,13 +299,19 @@ impl Outer {
         let mut ending = ending;
         let mut reading = None;
         loop {
-            // Until the first round is scheduled there is nothing to compare a new config with: reloads wait for it.
+            // Until the first round is scheduled there is nothing to compare a new config with:
+            // reloads wait for it.
             let is_ready = self.board.health.scheduled.load(Ordering::Acquire);
-            let is_reading = reading.as_ref().is_some_and(|task: &tokio::task::JoinHandle<()>| !task.is_finished());
+            let is_reading = reading
+                .as_ref()
+                .is_some_and(|task: &tokio::task::JoinHandle<()>| !task.is_finished());
             if is_ready && !is_reading && std::mem::take(&mut is_asked) {
                 let reloader = self.reloader.clone();
-                // Beside this loop: a file that takes its time must not keep the daemon from hearing that it is to end.
-                reading = Some(tokio::task::spawn_local(async move { read_again(&reloader).await }));
+                // Beside this loop: a file that takes its time must not keep the daemon from
+                // hearing that it is to end.
+                reading = Some(tokio::task::spawn_local(async move {
+                    read_again(&reloader).await
+                }));
             }
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -266,7 +319,8 @@ impl Outer {
                 () = &mut ending => break,
                 () = tokio::time::sleep(if is_ready { LOOK_AFTER_THREADS } else { LOOK_WHILE_STARTING }) => {
                     if has_died() || server.has_died() {
-                        return Err(StartError::System("a thread of the daemon has ended by itself; please report this".into()));
+                        return Err(StartError::System("a thread of the daemon has ended by \
+                            itself; please report this".into()));
                     }
                 }
                 _ = hangup.recv() => is_asked = true,
@@ -317,21 +371,37 @@ async fn read_again(reloader: &Reloader) {
 }
 
 /// Judges the contracts every few seconds, for metrics and page.
-async fn judge_contracts(board: Arc<Board>, state_dir: PathBuf, terms: TermsKey, kept: Arc<ArcSwap<Standings>>) {
+async fn judge_contracts(
+    board: Arc<Board>,
+    state_dir: PathBuf,
+    terms: TermsKey,
+    kept: Arc<ArcSwap<Standings>>,
+) {
     let mut took = Duration::ZERO;
     loop {
         // Large contracts are judged less often: this may cost a tenth of a core at most.
         tokio::time::sleep(JUDGE_EVERY.max(took * 10)).await;
-        let is_asked = { by_component::named(&board.plan.load()).len() + board.plan.load().contracts.list.len() > 0 };
+        let is_asked = {
+            by_component::named(&board.plan.load()).len() + board.plan.load().contracts.list.len()
+                > 0
+        };
         if !is_asked {
             // A reload may have taken the last of them away.
             kept.store(Arc::default());
             continue;
         }
         let began = tokio::time::Instant::now();
-        let (board, directory, terms, now) = (board.clone(), state_dir.clone(), terms.clone(), Clock::Real.read().utc_ms);
-        let judged =
-            apart::run(move || schema::open_to_read(&directory).and_then(|connection| standings(&connection, &board, &terms, now, NotSeen::Untold))).await;
+        let (board, directory, terms, now) = (
+            board.clone(),
+            state_dir.clone(),
+            terms.clone(),
+            Clock::Real.read().utc_ms,
+        );
+        let judged = apart::run(move || {
+            schema::open_to_read(&directory)
+                .and_then(|connection| standings(&connection, &board, &terms, now, NotSeen::Untold))
+        })
+        .await;
         match judged {
             Ok(Ok(fresh)) => kept.store(Arc::new(fresh)),
             Ok(Err(error)) => tracing::warn!(%error, "the contracts could not be judged"),
@@ -351,7 +421,9 @@ async fn backups(board: Arc<Board>, state_dir: PathBuf) {
             continue;
         };
         let now_ns = Clock::Real.boot_ns();
-        if again_at.map_or(now_ns.saturating_sub(last) < plan.every * NS_PER_MS, |at| now_ns < at) {
+        if again_at.map_or(now_ns.saturating_sub(last) < plan.every * NS_PER_MS, |at| {
+            now_ns < at
+        }) {
             continue;
         }
         (last, again_at) = (now_ns, None);
@@ -360,7 +432,8 @@ async fn backups(board: Arc<Board>, state_dir: PathBuf) {
             Ok(Ok(path)) => tracing::info!(path = %path.display(), "the history was backed up"),
             Ok(Err(error)) => tracing::error!(%error, "the history could not be backed up"),
             Err(error) => {
-                tracing::error!(%error, "the history could not be backed up; it is tried again soon");
+                tracing::error!(%error, "the history could not be backed up; it is tried again \
+                    soon");
                 again_at = Some(now_ns + BACKUP_AGAIN_NS);
             }
         }
@@ -380,13 +453,16 @@ fn tell_reloading() {
     }
 }
 
-/// READY once the first round is scheduled; then STATUS, and WATCHDOG only while the scheduler makes progress.
+/// READY once the first round is scheduled; then STATUS, and WATCHDOG only while the scheduler
+/// makes progress.
 async fn service_manager(board: Arc<Board>) {
     while !board.health.scheduled.load(Ordering::Acquire) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     tell(&[NotifyState::Ready]);
-    let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(5), |limit| (limit / 3).min(Duration::from_secs(5)));
+    let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(5), |limit| {
+        (limit / 3).min(Duration::from_secs(5))
+    });
     loop {
         let status = status_line(&board);
         if makes_progress(&board) {
@@ -401,7 +477,22 @@ async fn service_manager(board: Arc<Board>) {
 fn status_line(board: &Board) -> String {
     use crate::words::StateName;
     let entries = board.entries();
-    let count = |state| entries.iter().filter(|e| e.view().shown.state == state).count();
-    let recorded = if board.health.history_writable.load(Ordering::Relaxed) { "" } else { "; not recorded: the history is not writable" };
-    format!("{} endpoints: {} up, {} down, {} unknown{recorded}", entries.len(), count(StateName::Up), count(StateName::Down), count(StateName::Unknown))
+    let count = |state| {
+        entries
+            .iter()
+            .filter(|e| e.view().shown.state == state)
+            .count()
+    };
+    let recorded = if board.health.history_writable.load(Ordering::Relaxed) {
+        ""
+    } else {
+        "; not recorded: the history is not writable"
+    };
+    format!(
+        "{} endpoints: {} up, {} down, {} unknown{recorded}",
+        entries.len(),
+        count(StateName::Up),
+        count(StateName::Down),
+        count(StateName::Unknown)
+    )
 }

@@ -1,4 +1,5 @@
-//! The start of a daemon: config, state directory, port, and what the history says of every endpoint.
+//! The start of a daemon: config, state directory, port, and what the history says of every
+//! endpoint.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -40,7 +41,9 @@ pub enum StartError {
     Config(Vec<Fault>),
     #[error("{0}")]
     History(#[from] HistoryError),
-    #[error("cannot listen on {address}: {why}; free the port or set another `address` in [listen]")]
+    #[error(
+        "cannot listen on {address}: {why}; free the port or set another `address` in [listen]"
+    )]
     Listen { address: String, why: String },
     #[error("the operating system refuses something that the daemon needs: {0}")]
     System(String),
@@ -72,19 +75,29 @@ pub fn read_config(path: &Path) -> Result<Plan, Vec<Fault>> {
 
 /// Where the state is: the config's, else the service manager's, else beside us.
 pub fn state_directory(plan: &Plan) -> PathBuf {
-    plan.daemon.state_dir.clone().or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from)).unwrap_or_else(|| "probity-state".into())
+    plan.daemon
+        .state_dir
+        .clone()
+        .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
+        .unwrap_or_else(|| "probity-state".into())
 }
 
 pub fn listen(plan: &Plan) -> Result<TcpListener, StartError> {
     let address = plan.listen.address;
-    bind(address).map_err(|e| StartError::Listen { address: address.to_string(), why: e.to_string() })
+    bind(address).map_err(|e| StartError::Listen {
+        address: address.to_string(),
+        why: e.to_string(),
+    })
 }
 
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|s| s.trim().to_owned())
+        .unwrap_or_default()
 }
 
-/// The timeline goes on: over a restart by CLOCK_BOOTTIME, over a reboot by the calendar, and never back.
+/// The timeline goes on: over a restart by CLOCK_BOOTTIME, over a reboot by the calendar, and never
+/// back.
 pub fn timeline(restored: &Restored, boot_id: &str, now: &Reading) -> TimelineClock {
     let at_ns: i128 = match &restored.last {
         None => i128::from(now.utc_ms) * i128::from(NS_PER_MS),
@@ -98,17 +111,25 @@ pub fn timeline(restored: &Restored, boot_id: &str, now: &Reading) -> TimelineCl
             base + dead
         }
     };
-    TimelineClock { offset_ns: at_ns - i128::from(now.boot_ns) }
+    TimelineClock {
+        offset_ns: at_ns - i128::from(now.boot_ns),
+    }
 }
 
 pub use crate::engine::drive::registration;
 
-pub fn arrivals(endpoints: &[Arc<Endpoint>], registered: Vec<Registered>, judges: &mut HashMap<i64, (Cadence, Judge)>) -> Vec<Arrival> {
+pub fn arrivals(
+    endpoints: &[Arc<Endpoint>],
+    registered: Vec<Registered>,
+    judges: &mut HashMap<i64, (Cadence, Judge)>,
+) -> Vec<Arrival> {
     endpoints
         .iter()
         .zip(registered)
         .map(|(endpoint, r)| {
-            let (cadence, judge) = judges.remove(&r.id).map_or((None, None), |(c, j)| (Some(c), Some(j)));
+            let (cadence, judge) = judges
+                .remove(&r.id)
+                .map_or((None, None), |(c, j)| (Some(c), Some(j)));
             Arrival {
                 endpoint: endpoint.clone(),
                 id: r.id,
@@ -150,21 +171,43 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let restored = history.restore()?;
     let windows = history.windows()?;
     let mut judges = judges(&restored, &windows)?;
-    if let Some((id, why)) = judges.iter().find_map(|(id, (_, judge))| contradicts(judge).map(|why| (id, why))) {
-        let name = restored.endpoints.iter().find(|(_, e)| e.id == *id).map_or_else(String::new, |(name, _)| name.to_string());
+    if let Some((id, why)) = judges
+        .iter()
+        .find_map(|(id, (_, judge))| contradicts(judge).map(|why| (id, why)))
+    {
+        let name = restored
+            .endpoints
+            .iter()
+            .find(|(_, e)| e.id == *id)
+            .map_or_else(String::new, |(name, _)| name.to_string());
         let path = directory.display().to_string();
-        return Err(HistoryError::Damaged { path, why: format!("the state of {name} is none that was written: {why}") }.into());
+        return Err(HistoryError::Damaged {
+            path,
+            why: format!("the state of {name} is none that was written: {why}"),
+        }
+        .into());
     }
     let reading = Clock::Real.read();
     let boot_id = boot_id();
     let timeline = timeline(&restored, &boot_id, &reading);
     let now = timeline.ms(reading.boot_ns);
     // The tallies of the last hour but one, and of those before, are not written any more.
-    if restored.last.as_ref().is_some_and(|last| hour_of(last.utc_ms) < hour_of(reading.utc_ms) - 1) {
-        let longest: Vec<_> = judges.iter_mut().map(|(id, (cadence, judge))| (*id, judge.begin_blind(&Rules::new(*cadence), now))).collect();
+    if restored
+        .last
+        .as_ref()
+        .is_some_and(|last| hour_of(last.utc_ms) < hour_of(reading.utc_ms) - 1)
+    {
+        let longest: Vec<_> = judges
+            .iter_mut()
+            .map(|(id, (cadence, judge))| (*id, judge.begin_blind(&Rules::new(*cadence), now)))
+            .collect();
         history.amend_last_tallies(&longest)?;
     }
-    let has_date_outage = judges.values().any(|(_, judge)| judge.outage().is_some_and(|outage| outage.cause.is_of_the_date()));
+    let has_date_outage = judges.values().any(|(_, judge)| {
+        judge
+            .outage()
+            .is_some_and(|outage| outage.cause.is_of_the_date())
+    });
     let newest_utc_ms = restored.last.as_ref().map_or(0, |last| last.utc_ms);
     let mut recorder = Recorder::new(board.clone(), restored.offset_ms, restored.last_batch, now);
     recorder.configure(plan.notify.clone(), &plan.metrics);
@@ -174,10 +217,21 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     recorder.restore_definitions(history.told()?.into());
     let registrations: Vec<Registration> = plan.endpoints.iter().map(|e| registration(e)).collect();
     let registered = history.register(&registrations)?;
-    started(&mut recorder, (&restored, &plan.daemon.vantage), &boot_id, &reading, now);
+    started(
+        &mut recorder,
+        (&restored, &plan.daemon.vantage),
+        &boot_id,
+        &reading,
+        now,
+    );
     if let Some(before) = &history.key_before {
         let body = json!({"key_before": before, "key": history.key(), "vouch": history.vouch});
-        let _ = recorder.push_event(events::general("checkpoint_key_changed", now, reading.utc_ms, body));
+        let _ = recorder.push_event(events::general(
+            "checkpoint_key_changed",
+            now,
+            reading.utc_ms,
+            body,
+        ));
         tracing::warn!("another key signs checkpoints from now on; the history says so");
     }
     let arrivals = arrivals(&plan.endpoints, registered, &mut judges);
@@ -197,10 +251,28 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
     let tallies = history.tallies_since(hour_of(reading.utc_ms) - 1)?;
     let terms = history.terms_key();
     let definitions = definitions(plan, &terms, reading.utc_ms);
-    Ok(Begun { history, timeline, boot_id, recorder, arrivals, parked, tallies, definitions, terms, newest_utc_ms, has_date_outage })
+    Ok(Begun {
+        history,
+        timeline,
+        boot_id,
+        recorder,
+        arrivals,
+        parked,
+        tallies,
+        definitions,
+        terms,
+        newest_utc_ms,
+        has_date_outage,
+    })
 }
 
-fn started(recorder: &mut Recorder, (restored, vantage): (&Restored, &str), boot_id: &str, reading: &Reading, now: u64) {
+fn started(
+    recorder: &mut Recorder,
+    (restored, vantage): (&Restored, &str),
+    boot_id: &str,
+    reading: &Reading,
+    now: u64,
+) {
     let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "format": FORMAT, "boot_id": boot_id, "boot_ns": reading.boot_ns, "vantage": vantage, "zone_data": zones::in_use().to_json()});
     if let Some(last) = &restored.last {
         body["last_mark_ms"] = json!(last.timeline_ms);
@@ -208,6 +280,12 @@ fn started(recorder: &mut Recorder, (restored, vantage): (&Restored, &str), boot
     }
     let event = events::general("daemon_started", now, reading.utc_ms, body);
     // The first event of a history says how its timeline and the calendar lie to each other.
-    let projection = restored.last.is_none().then_some(Projection::ClockStep { at: 0, offset_ms: 0 });
-    let _ = recorder.push_event(EventDraft { projection, ..event });
+    let projection = restored.last.is_none().then_some(Projection::ClockStep {
+        at: 0,
+        offset_ms: 0,
+    });
+    let _ = recorder.push_event(EventDraft {
+        projection,
+        ..event
+    });
 }

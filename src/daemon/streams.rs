@@ -1,7 +1,8 @@
 //! Standard output and standard error, whose readers may leave.
 //!
-//! A reader that has seen enough (head, less) is no failure and changes no exit code. Output that is lost for another
-//! reason, such as a full disk, ends the command: half an export must not look whole.
+//! A reader that has seen enough (head, less) is no failure and changes no exit code. Output that
+//! is lost for another reason, such as a full disk, ends the command: half an export must not look
+//! whole.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -28,7 +29,9 @@ pub fn written(result: io::Result<()>) -> Reader {
         Ok(()) => Reader::There,
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Reader::Gone,
         Err(error) => {
-            say_error(format_args!("probity: the output cannot be written: {error}"));
+            say_error(format_args!(
+                "probity: the output cannot be written: {error}"
+            ));
             std::process::exit(Exit::Output.code().into());
         }
     }
@@ -39,7 +42,8 @@ pub fn wants_no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// A line on standard error, without what a terminal would obey; `eprintln!` would panic when nobody reads it.
+/// A line on standard error, without what a terminal would obey; `eprintln!` would panic when
+/// nobody reads it.
 pub fn say_error(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", escaped_lines(&line.to_string()));
 }

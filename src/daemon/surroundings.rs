@@ -1,4 +1,5 @@
-//! Looks after what probes rest on and the config does not hold: authorities, `ca_file`s, and what vouches for the clock.
+//! Looks after what probes rest on and the config does not hold: authorities, `ca_file`s, and what
+//! vouches for the clock.
 //!
 //! Beside the probing thread: files are read here, and the board gets what metrics show of them.
 
@@ -31,8 +32,14 @@ impl Surroundings {
     pub fn look(&self, board: &Board) {
         self.look_for(&board.plan.load());
         let state = self.clock.look();
-        board.health.authorities.store(self.authorities.system().anchors.len() as u64, Ordering::Relaxed);
-        board.health.clock_synchronised.store(state == KernelSync::Synchronised, Ordering::Relaxed);
+        board.health.authorities.store(
+            self.authorities.system().anchors.len() as u64,
+            Ordering::Relaxed,
+        );
+        board
+            .health
+            .clock_synchronised
+            .store(state == KernelSync::Synchronised, Ordering::Relaxed);
     }
 
     /// The same for a plan that is about to come into force.
@@ -52,14 +59,29 @@ impl Surroundings {
 /// What this host lacks that the plan's endpoints rest on.
 pub fn notes(plan: &Plan, authorities: &Authorities, clock: &ClockTrust) -> Vec<String> {
     let mut notes = Vec::new();
-    let verified: Vec<&Tls> = specs(plan).filter(|tls| tls.verify == Verify::Full).collect();
-    if let Some(why) = authorities.system().problem.clone().filter(|_| verified.iter().any(|tls| tls.ca.is_none())) {
-        notes.push(format!("{why}: endpoints that it does not vouch for will be unknown (trust_store); install ca-certificates or set tls.ca_file"));
+    let verified: Vec<&Tls> = specs(plan)
+        .filter(|tls| tls.verify == Verify::Full)
+        .collect();
+    if let Some(why) = authorities
+        .system()
+        .problem
+        .clone()
+        .filter(|_| verified.iter().any(|tls| tls.ca.is_none()))
+    {
+        notes.push(format!(
+            "{why}: endpoints that it does not vouch for will be unknown \
+            (trust_store); install ca-certificates or set tls.ca_file"
+        ));
     }
-    if !verified.is_empty() && plan.daemon.clock == ClockChoice::Verified && clock.look() != KernelSync::Synchronised {
+    if !verified.is_empty()
+        && plan.daemon.clock == ClockChoice::Verified
+        && clock.look() != KernelSync::Synchronised
+    {
         notes.push(
-            "the kernel does not report its clock as synchronised (adjtimex): a certificate's dates count only where another certificate vouches for the \
-             clock, else its endpoint is unknown (clock). Run an NTP client, or set [daemon] clock = \"trusted\" if something else keeps the clock right"
+            "the kernel does not report its clock as synchronised (adjtimex): a certificate's \
+                dates count only where another certificate vouches for the \
+             clock, else its endpoint is unknown (clock). Run an NTP client, or set [daemon] \
+             clock = \"trusted\" if something else keeps the clock right"
                 .to_owned(),
         );
     }
@@ -68,11 +90,15 @@ pub fn notes(plan: &Plan, authorities: &Authorities, clock: &ClockTrust) -> Vec<
 }
 
 fn specs(plan: &Plan) -> impl Iterator<Item = &Tls> {
-    plan.endpoints.iter().chain(&plan.witness.endpoints).filter(|e| e.probe.is_secured()).filter_map(|e| match &e.probe {
-        Probe::Http { spec, .. } => Some(&spec.tls),
-        Probe::Tls { spec, .. } => Some(&spec.tls),
-        Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
-    })
+    plan.endpoints
+        .iter()
+        .chain(&plan.witness.endpoints)
+        .filter(|e| e.probe.is_secured())
+        .filter_map(|e| match &e.probe {
+            Probe::Http { spec, .. } => Some(&spec.tls),
+            Probe::Tls { spec, .. } => Some(&spec.tls),
+            Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
+        })
 }
 
 /// Each file once. Redirects may lead from http to https, so files of plain endpoints count, too.

@@ -1,8 +1,9 @@
 //! The board: what readers see of every endpoint, without ever making the engine wait.
 //!
-//! The engine writes one endpoint's view at a time and comes back later where a reader holds it. A reader that needs one
-//! picture of all endpoints over many passes (a scrape) takes a [`Picture`]: while it is held, the engine puts the old
-//! view of what it changes aside, so memory grows only with what changes meanwhile.
+//! The engine writes one endpoint's view at a time and comes back later where a reader holds it. A
+//! reader that needs one picture of all endpoints over many passes (a scrape) takes a [`Picture`]:
+//! while it is held, the engine puts the old view of what it changes aside, so memory grows only
+//! with what changes meanwhile.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -15,7 +16,9 @@ use crate::config::plan::{Endpoint, Plan};
 use crate::judgement::latency::{Classic, LastHour};
 use crate::judgement::maintenance::Stored;
 use crate::judgement::state::{Slots, Transitions};
-use crate::words::{Cause, CertificateFacts, Handshake, Ms, Name, PhaseTimes, Reason, StateName, UtcMs};
+use crate::words::{
+    Cause, CertificateFacts, Handshake, Ms, Name, PhaseTimes, Reason, StateName, UtcMs,
+};
 
 /// What is settled and committed of an endpoint. Milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,9 +129,19 @@ impl Entry {
             latency: Default::default(),
             phases: None,
         };
-        let view = View { shown, last: None, next_slot_utc: now_utc, hour: LastHour::default() };
+        let view = View {
+            shown,
+            last: None,
+            next_slot_utc: now_utc,
+            hour: LastHour::default(),
+        };
         let label = format!("endpoint=\"{}\"", escaped(endpoint.name.as_str())).into_boxed_str();
-        Self { index, label, endpoint: ArcSwap::new(endpoint), view: Mutex::new(view) }
+        Self {
+            index,
+            label,
+            endpoint: ArcSwap::new(endpoint),
+            view: Mutex::new(view),
+        }
     }
 
     /// For readers: waits for the engine, which never holds it long.
@@ -213,7 +226,11 @@ pub struct Board {
 
 impl Board {
     pub fn new(plan: Arc<Plan>) -> Self {
-        let health = Health { history_writable: AtomicBool::new(true), reload_ok: AtomicBool::new(true), ..Health::default() };
+        let health = Health {
+            history_writable: AtomicBool::new(true),
+            reload_ok: AtomicBool::new(true),
+            ..Health::default()
+        };
         Self {
             witnesses: ArcSwap::default(),
             windows: ArcSwap::default(),
@@ -248,30 +265,51 @@ impl Board {
         change(&mut view);
         // Much of what is told to a view changes nothing that a scrape shows.
         if old != view.shown {
-            for aside in self.pictures.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            for aside in self
+                .pictures
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+            {
                 let mut aside = aside.lock().unwrap_or_else(PoisonError::into_inner);
-                aside.entry(entry.index).or_insert_with(|| Box::new(old.clone()));
+                aside
+                    .entry(entry.index)
+                    .or_insert_with(|| Box::new(old.clone()));
             }
         }
         true
     }
 
-    /// Whether figures that can wait should: a scrape has just begun, and they would be put aside for it.
+    /// Whether figures that can wait should: a scrape has just begun, and they would be put aside
+    /// for it.
     pub fn is_pictured(&self) -> bool {
-        self.picture_count.load(Ordering::Acquire) > 0 && self.health.progress_ns.load(Ordering::Relaxed) < self.wait_until_ns.load(Ordering::Relaxed)
+        self.picture_count.load(Ordering::Acquire) > 0
+            && self.health.progress_ns.load(Ordering::Relaxed)
+                < self.wait_until_ns.load(Ordering::Relaxed)
     }
 
     /// Begins one consistent picture of each endpoint.
     pub fn picture(self: &Arc<Self>) -> Picture {
-        let (now_ns, waited_ns) = (self.health.progress_ns.load(Ordering::Relaxed), self.wait_until_ns.load(Ordering::Relaxed));
+        let (now_ns, waited_ns) = (
+            self.health.progress_ns.load(Ordering::Relaxed),
+            self.wait_until_ns.load(Ordering::Relaxed),
+        );
         // However many scrapes follow each other, what waits is shown half of the time.
         if now_ns >= waited_ns + PICTURE_NS {
-            self.wait_until_ns.store(now_ns + PICTURE_NS, Ordering::Relaxed);
+            self.wait_until_ns
+                .store(now_ns + PICTURE_NS, Ordering::Relaxed);
         }
         let aside = Aside::default();
-        self.pictures.lock().unwrap_or_else(PoisonError::into_inner).push(aside.clone());
+        self.pictures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(aside.clone());
         self.picture_count.fetch_add(1, Ordering::AcqRel);
-        Picture { board: self.clone(), entries: self.entries(), aside }
+        Picture {
+            board: self.clone(),
+            entries: self.entries(),
+            aside,
+        }
     }
 }
 
@@ -292,7 +330,10 @@ impl Picture {
             Some(old) => look(&Seen { shown: old, hour }),
             None => {
                 drop(aside);
-                look(&Seen { shown: &view.shown, hour })
+                look(&Seen {
+                    shown: &view.shown,
+                    hour,
+                })
             }
         }
     }
@@ -300,7 +341,11 @@ impl Picture {
 
 impl Drop for Picture {
     fn drop(&mut self) {
-        let mut pictures = self.board.pictures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pictures = self
+            .board
+            .pictures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         pictures.retain(|aside| !Arc::ptr_eq(aside, &self.aside));
         self.board.picture_count.fetch_sub(1, Ordering::AcqRel);
     }
@@ -313,7 +358,13 @@ mod tests {
     use std::path::Path;
 
     fn board() -> (Arc<Board>, Arc<Entry>) {
-        let plan = Arc::new(load(Path::new("one"), &OneText("[[endpoint]]\nname = \"e\"\nprobe.tcp = \"127.0.0.1:1\"\n")).expect("valid"));
+        let plan = Arc::new(
+            load(
+                Path::new("one"),
+                &OneText("[[endpoint]]\nname = \"e\"\nprobe.tcp = \"127.0.0.1:1\"\n"),
+            )
+            .expect("valid"),
+        );
         let entry = Arc::new(Entry::new(0, plan.endpoints[0].clone(), 0));
         let board = Arc::new(Board::new(plan));
         board.set_entries(vec![entry.clone()]);
@@ -328,14 +379,25 @@ mod tests {
         assert!(picture.aside.lock().expect("whole").is_empty());
         assert!(board.change(&entry, |view| view.shown.state = StateName::Up));
         assert!(board.change(&entry, |view| view.shown.state = StateName::Down));
-        assert_eq!(picture.look(&entry, |shown| shown.state), StateName::Unknown);
-        assert_eq!(board.picture().look(&entry, |shown| shown.state), StateName::Down);
+        assert_eq!(
+            picture.look(&entry, |shown| shown.state),
+            StateName::Unknown
+        );
+        assert_eq!(
+            board.picture().look(&entry, |shown| shown.state),
+            StateName::Down
+        );
     }
 
     #[test]
     fn figures_that_can_wait_do_so_for_young_pictures_and_not_for_ever() {
         let (board, _) = board();
-        let at = |ns: u64| board.health.progress_ns.store(10 * PICTURE_NS + ns, Ordering::Relaxed);
+        let at = |ns: u64| {
+            board
+                .health
+                .progress_ns
+                .store(10 * PICTURE_NS + ns, Ordering::Relaxed)
+        };
         at(0);
         assert!(!board.is_pictured());
         let slow = board.picture();

@@ -1,8 +1,8 @@
-//! The driver: the one task that turns the scheduler's wishes into running probes and their reports into the recorder's
-//! steps. It only performs; what to do is decided by the synchronous parts.
+//! The driver: the one task that turns the scheduler's wishes into running probes and their reports
+//! into the recorder's steps. It only performs; what to do is decided by the synchronous parts.
 //!
-//! It also measures the prober itself: turns that came too late are stalls, and what failed during one is not held
-//! against an endpoint.
+//! It also measures the prober itself: turns that came too late are stalls, and what failed during
+//! one is not held against an endpoint.
 
 mod coming;
 mod hours;
@@ -48,7 +48,9 @@ const FIGURES_AT_ONCE: usize = 200;
 /// Events are committed at once, but not more often than this.
 const COMMIT_APART_NS: u64 = 20 * NS_PER_MS;
 const SECOND_NS: u64 = 1_000_000_000;
-const LATENESS_BOUNDS_US: [u64; 10] = [50, 100, 250, 500, 1000, 2500, 10_000, 50_000, 250_000, 1_000_000];
+const LATENESS_BOUNDS_US: [u64; 10] = [
+    50, 100, 250, 500, 1000, 2500, 10_000, 50_000, 250_000, 1_000_000,
+];
 
 /// What the daemon asks of the engine while it runs.
 pub enum Control {
@@ -178,7 +180,11 @@ struct Done {
 /// What a task of the driver found.
 enum Finished {
     Probe(Done),
-    Witness { round: u64, witness: usize, outcome: Outcome },
+    Witness {
+        round: u64,
+        witness: usize,
+        outcome: Outcome,
+    },
 }
 
 struct Running {
@@ -212,7 +218,8 @@ struct Driver {
     turns: usize,
     next_tenth_ns: u64,
     last_commit_ns: u64,
-    /// When the first event of the batch that is outstanding may have happened; 0 before there was one.
+    /// When the first event of the batch that is outstanding may have happened; 0 before there was
+    /// one.
     gathered_from_ns: u64,
     outstanding: Option<u64>,
     /// CLOCK_BOOTTIME minus CLOCK_MONOTONIC when last looked at.
@@ -246,13 +253,18 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         boot_id: setup.boot_id,
         board: setup.board,
         gauges: setup.gauges,
-        hour: (setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms).div_euclid(3_600_000),
+        hour: (setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms)
+            .div_euclid(3_600_000),
         hour_entered_ns: reading.boot_ns,
         sealed: 0,
         recorder: setup.recorder,
         vantage: setup.vantage,
         writer: setup.writer,
-        net: Rc::new(Net::new(Paths::default(), setup.authorities, setup.clock_trust)),
+        net: Rc::new(Net::new(
+            Paths::default(),
+            setup.authorities,
+            setup.clock_trust,
+        )),
         continued: setup.continued,
         running: BTreeMap::new(),
         stalls: VecDeque::new(),
@@ -272,13 +284,21 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         promised: Vec::new(),
     };
     let plan = driver.board.plan.load_full();
-    driver.recorder.set_witnesses(&plan.witness, driver.now_ms(), &mut driver.wanted);
+    driver
+        .recorder
+        .set_witnesses(&plan.witness, driver.now_ms(), &mut driver.wanted);
     driver.begin(setup.arrivals);
-    driver.recorder.record_results_of(&plan.contracts, driver.now_ms());
-    driver.recorder.reconcile_windows(&plan.maintenance, driver.now_ms());
+    driver
+        .recorder
+        .record_results_of(&plan.contracts, driver.now_ms());
+    driver
+        .recorder
+        .reconcile_windows(&plan.maintenance, driver.now_ms());
     drop(plan);
     driver.recorder.tell_windows(driver.now_ms());
-    driver.recorder.tell_definitions(&setup.definitions, driver.now_ms());
+    driver
+        .recorder
+        .tell_definitions(&setup.definitions, driver.now_ms());
     driver.put_back(&setup.tallies);
     driver.last_turn = driver.clock.read();
     driver.board.health.scheduled.store(true, Ordering::Release);
@@ -317,7 +337,12 @@ impl Driver {
     }
 
     fn stamp(&self, reading: &Reading) -> Stamp {
-        Stamp { boot_id: self.boot_id.clone(), boot_ns: reading.boot_ns, timeline_ms: self.timeline.ms(reading.boot_ns), utc_ms: reading.utc_ms }
+        Stamp {
+            boot_id: self.boot_id.clone(),
+            boot_ns: reading.boot_ns,
+            timeline_ms: self.timeline.ms(reading.boot_ns),
+            utc_ms: reading.utc_ms,
+        }
     }
 
     fn next_wake_ns(&self) -> u64 {
@@ -356,17 +381,55 @@ impl Driver {
 
     fn act(&mut self, due: Due) {
         match due {
-            Due::Launch { endpoint, seq, due_ns, occasion } => self.launch(endpoint, seq, due_ns, occasion),
-            Due::Busy { endpoint, seq, due_ns } => {
+            Due::Launch {
+                endpoint,
+                seq,
+                due_ns,
+                occasion,
+            } => self.launch(endpoint, seq, due_ns, occasion),
+            Due::Busy {
+                endpoint,
+                seq,
+                due_ns,
+            } => {
                 let at = due_ns / NS_PER_MS;
-                self.recorder.step(endpoint, seq, Happening::Busy { at }, self.now_ms(), &mut self.wanted);
+                self.recorder.step(
+                    endpoint,
+                    seq,
+                    Happening::Busy { at },
+                    self.now_ms(),
+                    &mut self.wanted,
+                );
             }
-            Due::Missed { endpoint, seq, due_ns, reason, count } => {
+            Due::Missed {
+                endpoint,
+                seq,
+                due_ns,
+                reason,
+                count,
+            } => {
                 let at = due_ns / NS_PER_MS;
-                let late_after = self.recorder.entry(endpoint).endpoint.load().rules.cadence.late_after;
-                let stalled = self.stalled(self.timeline.boot_ns(due_ns), self.clock.boot_ns(), late_after);
+                let late_after = self
+                    .recorder
+                    .entry(endpoint)
+                    .endpoint
+                    .load()
+                    .rules
+                    .cadence
+                    .late_after;
+                let stalled = self.stalled(
+                    self.timeline.boot_ns(due_ns),
+                    self.clock.boot_ns(),
+                    late_after,
+                );
                 let reason = stalled.filter(|_| reason == Reason::Late).unwrap_or(reason);
-                self.recorder.step(endpoint, seq, Happening::Missed { at, reason, count }, self.now_ms(), &mut self.wanted);
+                self.recorder.step(
+                    endpoint,
+                    seq,
+                    Happening::Missed { at, reason, count },
+                    self.now_ms(),
+                    &mut self.wanted,
+                );
             }
         }
     }
@@ -379,16 +442,39 @@ impl Driver {
         let task = tokio::task::spawn_local(async move {
             let report = Guarded(Box::pin(kind::run(&net, &target))).await;
             let ended_ns = timeline.ns(clock.boot_ns());
-            let _ = reports.send(Finished::Probe(Done { endpoint, seq, due_ns, occasion, report, ended_ns }));
+            let _ = reports.send(Finished::Probe(Done {
+                endpoint,
+                seq,
+                due_ns,
+                occasion,
+                report,
+                ended_ns,
+            }));
         });
-        self.running.insert((endpoint, seq), Running { start, occasion, abort: task.abort_handle() });
-        self.board.health.in_flight.store(self.scheduler.in_flight(), Ordering::Relaxed);
+        self.running.insert(
+            (endpoint, seq),
+            Running {
+                start,
+                occasion,
+                abort: task.abort_handle(),
+            },
+        );
+        self.board
+            .health
+            .in_flight
+            .store(self.scheduler.in_flight(), Ordering::Relaxed);
     }
 
     fn finished(&mut self, finished: Finished) {
         match finished {
             Finished::Probe(done) => self.done(done),
-            Finished::Witness { round, witness, outcome } => self.recorder.witnessed(round, witness, &outcome, self.now_ms(), &mut self.wanted),
+            Finished::Witness {
+                round,
+                witness,
+                outcome,
+            } => self
+                .recorder
+                .witnessed(round, witness, &outcome, self.now_ms(), &mut self.wanted),
         }
     }
 
@@ -397,11 +483,24 @@ impl Driver {
         let Some(round) = self.recorder.begin_round(self.now_ms()) else {
             return;
         };
-        for (witness, endpoint) in self.board.plan.load().witness.endpoints.iter().cloned().enumerate() {
+        for (witness, endpoint) in self
+            .board
+            .plan
+            .load()
+            .witness
+            .endpoints
+            .iter()
+            .cloned()
+            .enumerate()
+        {
             let (net, reports) = (self.net.clone(), self.reports.clone());
             tokio::task::spawn_local(async move {
                 let report = Guarded(Box::pin(kind::run(&net, &endpoint))).await;
-                let _ = reports.send(Finished::Witness { round, witness, outcome: report.outcome });
+                let _ = reports.send(Finished::Witness {
+                    round,
+                    witness,
+                    outcome: report.outcome,
+                });
             });
         }
     }
@@ -413,11 +512,24 @@ impl Driver {
         if done.occasion == Occasion::Slot {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
-        // An outcome that came later than its timeout and the slack was held up by ourselves: the thread had too much to do.
-        let cadence = self.recorder.entry(done.endpoint).endpoint.load().rules.cadence;
+        // An outcome that came later than its timeout and the slack was held up by ourselves: the
+        // thread had too much to do.
+        let cadence = self
+            .recorder
+            .entry(done.endpoint)
+            .endpoint
+            .load()
+            .rules
+            .cadence;
         let limit_ms = cadence.timeout + done.report.moved_ms + OUTCOME_SLACK_MS;
         let is_overrun = done.ended_ns.saturating_sub(started_ns) > limit_ms * NS_PER_MS;
-        let stalled = self.stalled(done.report.started_ns, self.timeline.boot_ns(done.ended_ns), cadence.late_after).or(is_overrun.then_some(Reason::Late));
+        let stalled = self
+            .stalled(
+                done.report.started_ns,
+                self.timeline.boot_ns(done.ended_ns),
+                cadence.late_after,
+            )
+            .or(is_overrun.then_some(Reason::Late));
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
         let happening = Happening::Probe {
@@ -429,8 +541,12 @@ impl Driver {
             stalled,
             confirming: Confirming::NotYet,
         };
-        self.recorder.step(done.endpoint, done.seq, happening, end_ms, &mut self.wanted);
-        self.recorder.show_next_slot(done.endpoint, self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS);
+        self.recorder
+            .step(done.endpoint, done.seq, happening, end_ms, &mut self.wanted);
+        self.recorder.show_next_slot(
+            done.endpoint,
+            self.scheduler.next_slot_ns(done.endpoint) / NS_PER_MS,
+        );
     }
 
     fn place_wishes(&mut self) {
@@ -445,7 +561,8 @@ impl Driver {
         self.gauges.lateness_sum_us.fetch_add(us, Ordering::Relaxed);
     }
 
-    // ---- the prober itself ----------------------------------------------------------------------------------------
+    // ---- the prober itself
+    // ----------------------------------------------------------------------------------------
 
     /// Ten times a second.
     fn tenth(&mut self) {
@@ -458,7 +575,12 @@ impl Driver {
         let part = self.turns % 10;
         let range = count * part / 10..count * (part + 1) / 10;
         let running = &self.running;
-        let in_flight_since = |endpoint: usize| running.range((endpoint, 0)..(endpoint + 1, 0)).next().map(|(_, r)| r.start);
+        let in_flight_since = |endpoint: usize| {
+            running
+                .range((endpoint, 0)..(endpoint + 1, 0))
+                .next()
+                .map(|(_, r)| r.start)
+        };
         self.recorder.tick(now, in_flight_since, range);
         self.tell_gauges();
         if part == 0 {
@@ -469,11 +591,23 @@ impl Driver {
 
     fn tell_gauges(&self) {
         let (g, c) = (&self.gauges, &self.recorder.counts);
-        for (to, from) in g.unmeasured.iter().zip(c.unmeasured).chain(g.unknown_ms.iter().zip(c.unknown_ms)).chain(g.reprobes.iter().zip(c.reprobes)) {
+        for (to, from) in g
+            .unmeasured
+            .iter()
+            .zip(c.unmeasured)
+            .chain(g.unknown_ms.iter().zip(c.unknown_ms))
+            .chain(g.reprobes.iter().zip(c.reprobes))
+        {
             to.store(from, Ordering::Relaxed);
         }
-        self.board.health.events_waiting.store(self.recorder.events_waiting() as u64, Ordering::Relaxed);
-        self.board.health.in_flight.store(self.scheduler.in_flight(), Ordering::Relaxed);
+        self.board
+            .health
+            .events_waiting
+            .store(self.recorder.events_waiting() as u64, Ordering::Relaxed);
+        self.board
+            .health
+            .in_flight
+            .store(self.scheduler.in_flight(), Ordering::Relaxed);
     }
 
     fn control(&mut self, control: Control) -> Option<oneshot::Sender<()>> {
@@ -497,8 +631,17 @@ impl Driver {
         let running = std::mem::take(&mut self.running);
         for ((endpoint, seq), r) in running {
             r.abort.abort();
-            let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: "the daemon ended".into() };
-            let report = Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns: 0, moved_ms: 0 };
+            let outcome = Outcome::Unmeasured {
+                reason: Reason::NotRunning,
+                detail: "the daemon ended".into(),
+            };
+            let report = Report {
+                outcome,
+                phases: PhaseTimes::default(),
+                duration_us: 0,
+                started_ns: 0,
+                moved_ms: 0,
+            };
             let happening = Happening::Probe {
                 occasion: r.occasion,
                 due: None,
@@ -508,14 +651,20 @@ impl Driver {
                 stalled: None,
                 confirming: Confirming::NotYet,
             };
-            self.recorder.step(endpoint, seq, happening, now, &mut self.wanted);
+            self.recorder
+                .step(endpoint, seq, happening, now, &mut self.wanted);
         }
         self.recorder.give_up_waiting(now, &mut self.wanted);
         for index in 0..self.recorder.endpoints() {
             self.recorder.tell(index, Input::Stop(now), now);
         }
         let reading = self.clock.read();
-        let _ = self.recorder.push_event(events::general("daemon_stopped", now, reading.utc_ms, json!({"boot_ns": reading.boot_ns})));
+        let _ = self.recorder.push_event(events::general(
+            "daemon_stopped",
+            now,
+            reading.utc_ms,
+            json!({"boot_ns": reading.boot_ns}),
+        ));
         self.recorder.store_all();
         let batch = self.recorder.close_batch(self.stamp(&reading));
         let last = batch.id;
@@ -529,11 +678,17 @@ impl Driver {
                 }
             }
         };
-        if tokio::time::timeout(Duration::from_millis(1200), wait).await.is_err() {
+        if tokio::time::timeout(Duration::from_millis(1200), wait)
+            .await
+            .is_err()
+        {
             tracing::error!("the last events could not be committed in time");
         }
         let count = self.recorder.endpoints();
-        let left = self.closing.map_or(0..0, |(_, from)| from..count).filter_map(|index| self.recorder.tally(index, self.closing?.0));
+        let left = self
+            .closing
+            .map_or(0..0, |(_, from)| from..count)
+            .filter_map(|index| self.recorder.tally(index, self.closing?.0));
         let present = (0..count).filter_map(|index| self.recorder.tally(index, self.hour));
         self.writer.tallies(left.chain(present).collect());
         self.writer.end(Duration::from_millis(200));
@@ -546,14 +701,26 @@ struct Guarded<F>(std::pin::Pin<Box<F>>);
 impl<F: Future<Output = Report>> Future for Guarded<F> {
     type Output = Report;
 
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Report> {
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Report> {
         let inner = &mut self.0;
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.as_mut().poll(cx))) {
             Ok(poll) => poll,
             Err(_) => {
-                let outcome = Outcome::Unmeasured { reason: Reason::Internal, detail: "the probe's code panicked; please report this".into() };
+                let outcome = Outcome::Unmeasured {
+                    reason: Reason::Internal,
+                    detail: "the probe's code panicked; please report this".into(),
+                };
                 let started_ns = Clock::Real.boot_ns();
-                std::task::Poll::Ready(Report { outcome, phases: PhaseTimes::default(), duration_us: 0, started_ns, moved_ms: 0 })
+                std::task::Poll::Ready(Report {
+                    outcome,
+                    phases: PhaseTimes::default(),
+                    duration_us: 0,
+                    started_ns,
+                    moved_ms: 0,
+                })
             }
         }
     }
@@ -565,8 +732,16 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_probe_is_an_outcome_of_our_own_fault() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
         let report = runtime.block_on(Guarded(Box::pin(async { panic!("a bug in a prober") })));
-        assert!(matches!(report.outcome, Outcome::Unmeasured { reason: Reason::Internal, .. }));
+        assert!(matches!(
+            report.outcome,
+            Outcome::Unmeasured {
+                reason: Reason::Internal,
+                ..
+            }
+        ));
     }
 }

@@ -1,4 +1,5 @@
-//! What the judges were told, in order, as bytes: the body of a mark, from which a restart replays them.
+//! What the judges were told, in order, as bytes: the body of a mark, from which a restart replays
+//! them.
 
 use crate::judgement::rules::{Onset, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
@@ -16,7 +17,8 @@ pub enum Input {
     Start(Ms),
     Stop(Ms),
     Reconfigure(Ms),
-    /// As builds up to this rule logged it: failures that were not confirmed are dropped with the time in which they were.
+    /// As builds up to this rule logged it: failures that were not confirmed are dropped with the
+    /// time in which they were.
     LeaveDropping(Ms),
     LeaveService(Ms),
     ResumeService(Ms),
@@ -45,8 +47,9 @@ impl Input {
     }
 }
 
-/// Version 2 came with the estimate of an outage's start from the start of the first failure. What version 1 holds is replayed as it
-/// was judged then, so that the judge still equals the events that were written beside it.
+/// Version 2 came with the estimate of an outage's start from the start of the first failure. What
+/// version 1 holds is replayed as it was judged then, so that the judge still equals the events
+/// that were written beside it.
 const VERSION: u8 = 2;
 
 /// The inputs of one mark; `base` is an instant that its times are counted from.
@@ -61,7 +64,11 @@ impl InputLog {
         let mut writer = Writer::default();
         writer.0.push(VERSION);
         writer.number(base);
-        Self { writer, base, count: 0 }
+        Self {
+            writer,
+            base,
+            count: 0,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -81,7 +88,11 @@ impl InputLog {
                     Verdict::Failure(cause) => (1, Some(cause as u64)),
                     Verdict::Unmeasured(reason) => (2, Some(reason as u64)),
                 };
-                (kind + if r.slot { 0 } else { 3 }, r.start, [Some(r.end - r.start), detail])
+                (
+                    kind + if r.slot { 0 } else { 3 },
+                    r.start,
+                    [Some(r.end - r.start), detail],
+                )
             }
             Input::Busy(at) => (6, at, [None, None]),
             Input::Missed(at, reason, count) => (7, at, [Some(reason as u64), Some(count)]),
@@ -107,7 +118,8 @@ impl InputLog {
     }
 }
 
-/// The inputs of one mark, each with the number of its endpoint, and the rule that they were judged by.
+/// The inputs of one mark, each with the number of its endpoint, and the rule that they were judged
+/// by.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Logged {
     pub onset: Onset,
@@ -119,7 +131,10 @@ pub fn read(bytes: &[u8]) -> Result<Logged, Unreadable> {
     let mut r = Reader::new(bytes);
     let mut inputs = Vec::new();
     if bytes.is_empty() {
-        return Ok(Logged { onset: Onset::FailureStart, inputs });
+        return Ok(Logged {
+            onset: Onset::FailureStart,
+            inputs,
+        });
     }
     let onset = match r.number()? {
         1 => Onset::FailureEnd,
@@ -146,7 +161,12 @@ fn read_one(r: &mut Reader, code: u64, at: Ms) -> Result<Input, Unreadable> {
                 1 => Verdict::Failure(code_of(r.number()?, Cause::from_code)?),
                 _ => Verdict::Unmeasured(code_of(r.number()?, Reason::from_code)?),
             };
-            Input::Observe(ProbeResult { start: at, end, verdict, slot: code < 3 })
+            Input::Observe(ProbeResult {
+                start: at,
+                end,
+                verdict,
+                slot: code < 3,
+            })
         }
         6 => Input::Busy(at),
         7 => Input::Missed(at, code_of(r.number()?, Reason::from_code)?, r.number()?),
@@ -163,7 +183,10 @@ fn read_one(r: &mut Reader, code: u64, at: Ms) -> Result<Input, Unreadable> {
 }
 
 fn code_of<T>(code: u64, decode: fn(u8) -> Option<T>) -> Result<T, Unreadable> {
-    u8::try_from(code).ok().and_then(decode).ok_or(Unreadable(0))
+    u8::try_from(code)
+        .ok()
+        .and_then(decode)
+        .ok_or(Unreadable(0))
 }
 
 #[cfg(test)]
@@ -172,7 +195,14 @@ mod tests {
 
     #[test]
     fn inputs_read_back_in_order() {
-        let result = |verdict, slot| Input::Observe(ProbeResult { start: 1_700_000_000_123, end: 1_700_000_000_456, verdict, slot });
+        let result = |verdict, slot| {
+            Input::Observe(ProbeResult {
+                start: 1_700_000_000_123,
+                end: 1_700_000_000_456,
+                verdict,
+                slot,
+            })
+        };
         let inputs = vec![
             (0, Input::Start(1_700_000_000_000)),
             (7, result(Verdict::Success, true)),
@@ -193,11 +223,28 @@ mod tests {
             log.push(*endpoint, *input);
         }
         let bytes = log.into_bytes();
-        assert_eq!(read(&bytes), Ok(Logged { onset: Onset::FailureStart, inputs: inputs.clone() }));
+        assert_eq!(
+            read(&bytes),
+            Ok(Logged {
+                onset: Onset::FailureStart,
+                inputs: inputs.clone()
+            })
+        );
         // As the build before wrote them.
-        let old: Vec<u8> = std::iter::once(1).chain(bytes[1..].iter().copied()).collect();
-        assert_eq!(read(&old), Ok(Logged { onset: Onset::FailureEnd, inputs: inputs.clone() }));
-        assert!(read(&[VERSION + 1, 0]).is_err(), "a log of a later build is not guessed at");
+        let old: Vec<u8> = std::iter::once(1)
+            .chain(bytes[1..].iter().copied())
+            .collect();
+        assert_eq!(
+            read(&old),
+            Ok(Logged {
+                onset: Onset::FailureEnd,
+                inputs: inputs.clone()
+            })
+        );
+        assert!(
+            read(&[VERSION + 1, 0]).is_err(),
+            "a log of a later build is not guessed at"
+        );
         for cut in 1..bytes.len() {
             // Cut anywhere, it is shorter or refused, never something else.
             if let Ok(short) = read(&bytes[..cut]) {

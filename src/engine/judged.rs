@@ -1,8 +1,9 @@
 //! Whether the stored judges are those that the events tell of.
 //!
-//! Events, marks and judges are committed together, but only events are chained and signed. What a judge says of the past must follow from
-//! them; `history verify`, a restore and a start ask here. How long an endpoint has been up since the last event stands in the judge
-//! alone: no longer than an hour after the newest signature, as there is one in every hour.
+//! Events, marks and judges are committed together, but only events are chained and signed. What a
+//! judge says of the past must follow from them; `history verify`, a restore and a start ask here.
+//! How long an endpoint has been up since the last event stands in the judge alone: no longer than
+//! an hour after the newest signature, as there is one in every hour.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,11 +28,18 @@ pub fn contradicts(judge: &Judge) -> Option<String> {
     let first = judge.first_start()?;
     let all = ledger.up + ledger.down + ledger.unknown + ledger.out_of_service;
     if all != ledger.watermark.saturating_sub(first) {
-        return Some(format!("its time adds up to {all} ms, and {} ms have passed", ledger.watermark.saturating_sub(first)));
+        return Some(format!(
+            "its time adds up to {all} ms, and {} ms have passed",
+            ledger.watermark.saturating_sub(first)
+        ));
     }
     let (lower, upper) = (judge.down_lower(), ledger.down_upper);
-    (lower > ledger.down || ledger.down > upper || upper > ledger.up + ledger.down)
-        .then(|| format!("its downtime of {} ms is not between its bounds, {lower} and {upper}", ledger.down))
+    (lower > ledger.down || ledger.down > upper || upper > ledger.up + ledger.down).then(|| {
+        format!(
+            "its downtime of {} ms is not between its bounds, {lower} and {upper}",
+            ledger.down
+        )
+    })
 }
 
 /// The first judge that does not follow from the events.
@@ -40,9 +48,15 @@ pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
     let judges = judges(&restored, &windows(connection)?)?;
     if let (Some(last), Some(signed)) = (&restored.last, newest_checkpoint(connection)?) {
         let signed: Value = serde_json::from_str(&signed).unwrap_or_default();
-        let time = signed["time"].as_str().and_then(parse_utc).unwrap_or(i64::MIN / 4);
+        let time = signed["time"]
+            .as_str()
+            .and_then(parse_utc)
+            .unwrap_or(i64::MIN / 4);
         if last.utc_ms - time > SIGNED_WITHIN_MS {
-            return Ok(Some(format!("the last mark is {} s after the newest signature, and there is one in every hour", (last.utc_ms - time) / 1000)));
+            return Ok(Some(format!(
+                "the last mark is {} s after the newest signature, and there is one in every hour",
+                (last.utc_ms - time) / 1000
+            )));
         }
     }
     let told = Told::read(connection)?;
@@ -52,11 +66,19 @@ pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
         let Some((_, judge)) = judges.get(&endpoint.id) else {
             continue;
         };
-        let why = contradicts(judge).map_or_else(|| told.parts_from(connection, endpoint.id, judge), |why| Ok(Some(why)))?;
-        let ahead = restored.last.as_ref().is_some_and(|last| judge.ledger().watermark > last.timeline_ms);
+        let why = contradicts(judge).map_or_else(
+            || told.parts_from(connection, endpoint.id, judge),
+            |why| Ok(Some(why)),
+        )?;
+        let ahead = restored
+            .last
+            .as_ref()
+            .is_some_and(|last| judge.ledger().watermark > last.timeline_ms);
         let why = why.or_else(|| ahead.then(|| "it is settled beyond the last mark".to_owned()));
         if let Some(why) = why {
-            return Ok(Some(format!("the state of {name} does not follow from the events: {why}")));
+            return Ok(Some(format!(
+                "the state of {name} does not follow from the events: {why}"
+            )));
         }
     }
     Ok(None)
@@ -66,7 +88,8 @@ pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
 struct Told {
     /// When each was taken into service for the first time.
     added: HashMap<i64, Ms>,
-    /// Nothing is missing among the events: neither pruned, nor dropped by a version whose judges did not hear of it.
+    /// Nothing is missing among the events: neither pruned, nor dropped by a version whose judges
+    /// did not hear of it.
     is_whole: bool,
 }
 
@@ -75,47 +98,83 @@ impl Told {
         let stub = Stub::read(connection)?;
         let mut added = HashMap::new();
         if let Some(stub) = &stub {
-            let carried: BTreeMap<i64, Ms> = serde_json::from_value(stub.carried["added"].clone()).unwrap_or_default();
+            let carried: BTreeMap<i64, Ms> =
+                serde_json::from_value(stub.carried["added"].clone()).unwrap_or_default();
             added.extend(carried);
         }
-        let mut statement = connection.prepare("SELECT endpoint, min(at) FROM event WHERE kind = 'endpoint_added' GROUP BY endpoint")?;
+        let mut statement = connection.prepare(
+            "SELECT endpoint, min(at) FROM event WHERE kind = 'endpoint_added' GROUP BY endpoint",
+        )?;
         let mut rows = statement.query([])?;
         while let Some(r) = rows.next()? {
             added.entry(r.get(0)?).or_insert(r.get::<_, i64>(1)? as Ms);
         }
         let gap: Option<i64> = connection
-            .query_row("SELECT seq FROM event WHERE kind = 'history_gap' AND json_extract(body, '$.unknown_in_counters') IS NULL LIMIT 1", [], |r| r.get(0))
+            .query_row(
+                "SELECT seq FROM event WHERE kind = 'history_gap' AND json_extract(body, \
+                '$.unknown_in_counters') IS NULL LIMIT 1",
+                [],
+                |r| r.get(0),
+            )
             .optional()?;
-        Ok(Self { added, is_whole: stub.is_none() && gap.is_none() })
+        Ok(Self {
+            added,
+            is_whole: stub.is_none() && gap.is_none(),
+        })
     }
 
     /// Where a judge's sums part from those of the events.
-    fn parts_from(&self, connection: &Connection, id: i64, judge: &Judge) -> Result<Option<String>, HistoryError> {
+    fn parts_from(
+        &self,
+        connection: &Connection,
+        id: i64,
+        judge: &Judge,
+    ) -> Result<Option<String>, HistoryError> {
         let Some(first) = judge.first_start() else {
             return Ok(None);
         };
         if let Some(added) = self.added.get(&id).filter(|added| **added != first) {
-            return Ok(Some(format!("it was taken into service at {added} ms, and counts from {first} ms")));
+            return Ok(Some(format!(
+                "it was taken into service at {added} ms, and counts from {first} ms"
+            )));
         }
         if !self.is_whole {
             return Ok(None);
         }
         let (ledger, settled) = (judge.ledger(), judge.ledger().watermark as i64);
         let spans = |table: &str| -> Result<Vec<Span>, HistoryError> {
-            let mut statement = connection.prepare_cached(&format!("SELECT from_at, to_at FROM {table} WHERE endpoint = ?1"))?;
-            Ok(statement.query_map([id], |r| Ok(Span::new(r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?)
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT from_at, to_at FROM {table} WHERE endpoint = ?1"
+            ))?;
+            Ok(statement
+                .query_map([id], |r| Ok(Span::new(r.get(0)?, r.get(1)?)))?
+                .collect::<Result<_, _>>()?)
         };
         let mut unknown = spans("unknown")?;
-        unknown.extend(judge.open_unknown().map(|(from, _)| Span::new(from as i64, settled)));
+        unknown.extend(
+            judge
+                .open_unknown()
+                .map(|(from, _)| Span::new(from as i64, settled)),
+        );
         let down = known_down(&outages_of(connection, id, i64::MIN)?, &unknown, settled);
         // What is told of the time before the first start is in no ledger.
         let counted = Span::new(first as i64, settled);
         let sums = [
-            ("unknown", Spans::new(unknown).cut(counted).length(), ledger.unknown),
+            (
+                "unknown",
+                Spans::new(unknown).cut(counted).length(),
+                ledger.unknown,
+            ),
             ("down", down.cut(counted).length(), ledger.down),
-            ("out of service", Spans::new(spans("absent")?).cut(counted).length(), ledger.out_of_service),
+            (
+                "out of service",
+                Spans::new(spans("absent")?).cut(counted).length(),
+                ledger.out_of_service,
+            ),
         ];
         let differs = sums.iter().find(|(_, told, counted)| told != counted);
-        Ok(differs.map(|(what, told, counted)| format!("{what} are {told} ms by the events, and {counted} by its ledger")))
+        Ok(differs.map(|(what, told, counted)| {
+            format!("{what} are {told} ms by the events, and {counted} by its ledger")
+        }))
     }
 }

@@ -1,7 +1,9 @@
-//! Floor 4: the engine. The scheduler says when, probers find out, the recorder judges, the board shows.
+//! Floor 4: the engine. The scheduler says when, probers find out, the recorder judges, the board
+//! shows.
 //!
-//! Everything here but [`drive`] is synchronous: time is an argument. One thread owns all of it; readers look at the
-//! [`board`] only, and the history's writer gets batches and gives back what it has committed.
+//! Everything here but [`drive`] is synchronous: time is an argument. One thread owns all of it;
+//! readers look at the [`board`] only, and the history's writer gets batches and gives back what it
+//! has committed.
 
 pub mod board;
 pub mod drive;

@@ -1,8 +1,8 @@
 //! The recorder: sole owner of every endpoint's state. Results go in, effects come out.
 //!
-//! Synchronous: it knows no runtime and reads no clock. It puts results into the order of their starts, lets the judges
-//! judge, gathers what is to be committed into batches, and shows on the board what is live at once and what is settled
-//! once it is committed.
+//! Synchronous: it knows no runtime and reads no clock. It puts results into the order of their
+//! starts, lets the judges judge, gathers what is to be committed into batches, and shows on the
+//! board what is live at once and what is settled once it is committed.
 
 mod batches;
 mod blind;
@@ -44,7 +44,8 @@ use crate::words::{Cause, Digest, Ms, Name, Occasion, Outcome, Reason, StateName
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
 /// Re-probes go on this long after an outage was confirmed.
 const QUICK_WHILE_DOWN_MS: Ms = 60_000;
-/// Re-probes per second, over all endpoints, of what is down or was unmeasured; those that confirm are not bounded.
+/// Re-probes per second, over all endpoints, of what is down or was unmeasured; those that confirm
+/// are not bounded.
 pub const REPROBES_PER_SECOND: f64 = 500.0;
 /// While the disk fails, inputs beyond this are dropped and all judges stored instead.
 const INPUT_BYTES_LIMIT: usize = 32 << 20;
@@ -249,10 +250,20 @@ impl Recorder {
         at as i64 + self.offset_ms
     }
 
-    // ---- endpoints come and go --------------------------------------------------------------------------------
+    // ---- endpoints come and go
+    // --------------------------------------------------------------------------------
 
-    /// Adds an endpoint with the judge that the history restored, or a new one. Its index is its place on the board.
-    pub fn add(&mut self, id: i64, entry: Arc<Entry>, judge: Judge, definition: Digest, stored_cadence: Option<Cadence>, now: Ms) {
+    /// Adds an endpoint with the judge that the history restored, or a new one. Its index is its
+    /// place on the board.
+    pub fn add(
+        &mut self,
+        id: i64,
+        entry: Arc<Entry>,
+        judge: Judge,
+        definition: Digest,
+        stored_cadence: Option<Cadence>,
+        now: Ms,
+    ) {
         let rules = entry.endpoint.load().rules;
         let mut judge = judge;
         if stored_cadence != Some(rules.cadence) {
@@ -264,17 +275,28 @@ impl Recorder {
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
         let told_outage = judge.outage().map(|o| o.from);
-        if let Some((from, _)) = judge.open_unknown().filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0) {
+        if let Some((from, _)) = judge
+            .open_unknown()
+            .filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0)
+        {
             self.blind.begins(id, self.courses.len(), from);
         }
-        let since_utc = judge.outage().map(|o| o.from).or(judge.since()).map_or(now_utc, |at| self.utc(at));
+        let since_utc = judge
+            .outage()
+            .map(|o| o.from)
+            .or(judge.since())
+            .map_or(now_utc, |at| self.utc(at));
         let last_transition_utc = judge.changed_at().map_or(0, |at| self.utc(at));
         self.courses.push(Course {
             id,
             entry,
             rules,
             slots_before: *judge.slots(),
-            hour: HourCount { number: hour, slots_before: *judge.slots(), ..HourCount::default() },
+            hour: HourCount {
+                number: hour,
+                slots_before: *judge.slots(),
+                ..HourCount::default()
+            },
             judge,
             expected: 1,
             early: Vec::new(),
@@ -298,22 +320,31 @@ impl Recorder {
         self.publish_live(index);
     }
 
-    /// Publishes figures that the history already holds: those of a restored judge, or those that were shown before.
+    /// Publishes figures that the history already holds: those of a restored judge, or those that
+    /// were shown before.
     pub fn publish_restored(&mut self, index: usize, shown: Option<Settled>) {
         let settled = shown.unwrap_or_else(|| self.settled(index));
         let entry = self.courses[index].entry.clone();
-        let _ = self.board.change(&entry, |view| view.shown.settled = settled);
+        let _ = self
+            .board
+            .change(&entry, |view| view.shown.settled = settled);
         self.publish_live(index);
     }
 
-    /// The judge of a retired course with what it has counted in this hour, for the course that goes on with it.
+    /// The judge of a retired course with what it has counted in this hour, for the course that
+    /// goes on with it.
     pub fn take_over(&mut self, index: usize) -> (Judge, Slots, u64, LastHour) {
         self.settle(index);
         let course = &mut self.courses[index];
         course.is_taken_over = true;
         let hour = std::mem::take(&mut course.entry.view().hour);
         let reprobes = course.reprobes - course.hour.reprobes_before + course.hour.reprobes_carried;
-        (std::mem::take(&mut course.judge), course.hour.slots_before, reprobes, hour)
+        (
+            std::mem::take(&mut course.judge),
+            course.hour.slots_before,
+            reprobes,
+            hour,
+        )
     }
 
     /// Failures or successes wait for a decision.
@@ -327,8 +358,15 @@ impl Recorder {
         course.judge.needs_first_probe(&course.rules, next_slot)
     }
 
-    /// The endpoint has another definition from now on. `next_seq` is the first start of the new one.
-    pub fn change_definition(&mut self, index: usize, endpoint: Arc<Endpoint>, next_seq: u64, now: Ms) {
+    /// The endpoint has another definition from now on. `next_seq` is the first start of the new
+    /// one.
+    pub fn change_definition(
+        &mut self,
+        index: usize,
+        endpoint: Arc<Endpoint>,
+        next_seq: u64,
+        now: Ms,
+    ) {
         let (before, after) = (self.courses[index].definition, endpoint.digest);
         if self.courses[index].rules.cadence != endpoint.rules.cadence {
             self.tell_cadence(index, &endpoint.rules.cadence, now);
@@ -343,7 +381,8 @@ impl Recorder {
             self.courses[index].definition = after;
             self.courses[index].void_before = next_seq;
             self.tell(index, Input::Reconfigure(now), now);
-            let body = json!({"digest_before": before.to_string(), "digest_after": after.to_string()});
+            let body =
+                json!({"digest_before": before.to_string(), "digest_after": after.to_string()});
             self.event_of(index, "endpoint_changed", now, body);
         }
     }
@@ -358,7 +397,14 @@ impl Recorder {
     }
 
     /// Takes an endpoint out of service that the config no longer has when the daemon starts.
-    pub fn leave_foreign(&mut self, id: i64, name: Name, cadence: &Cadence, mut judge: Judge, now: Ms) -> Judge {
+    pub fn leave_foreign(
+        &mut self,
+        id: i64,
+        name: Name,
+        cadence: &Cadence,
+        mut judge: Judge,
+        now: Ms,
+    ) -> Judge {
         let mut changes = Vec::new();
         judge.leave_service_at(&Rules::new(*cadence), now, &mut changes);
         let utc = self.utc(now);
@@ -368,10 +414,22 @@ impl Recorder {
             }
         }
         let removed = name.clone();
-        let _ = self.push_event(events::of_endpoint((id, name), "endpoint_removed", now, utc, json!({})));
+        let _ = self.push_event(events::of_endpoint(
+            (id, name),
+            "endpoint_removed",
+            now,
+            utc,
+            json!({}),
+        ));
         for change in &changes {
             if let Change::OutageLeft { from, .. } = change {
-                self.outbox.extend(closings(&self.notify, removed.as_str(), id, (*from, now), self.offset_ms));
+                self.outbox.extend(closings(
+                    &self.notify,
+                    removed.as_str(),
+                    id,
+                    (*from, now),
+                    self.offset_ms,
+                ));
             }
         }
         self.service.push(Service::Left(id));
@@ -379,7 +437,8 @@ impl Recorder {
         judge
     }
 
-    /// A judge of an endpoint out of service that was brought up to date by a replay: it is stored, as its marks will go.
+    /// A judge of an endpoint out of service that was brought up to date by a replay: it is stored,
+    /// as its marks will go.
     pub fn store_foreign(&mut self, id: i64, cadence: &Cadence, judge: &Judge) {
         self.foreign.push((id, encode_with(cadence, judge)));
     }
@@ -391,7 +450,11 @@ impl Recorder {
         self.courses[index].early = Vec::new();
         let entry = &self.courses[index].entry;
         let endpoint = entry.endpoint.load_full();
-        entry.endpoint.store(Arc::new(Endpoint { probe: endpoint.probe.without_secrets(), mask: Mask::default(), ..Endpoint::clone(&endpoint) }));
+        entry.endpoint.store(Arc::new(Endpoint {
+            probe: endpoint.probe.without_secrets(),
+            mask: Mask::default(),
+            ..Endpoint::clone(&endpoint)
+        }));
     }
 
     /// The history is to know the endpoint by this from the next batch on.
@@ -406,12 +469,34 @@ impl Recorder {
         let _ = self.push_event(events::of_endpoint(who, kind, now, utc, body));
     }
 
-    // ---- results ------------------------------------------------------------------------------------------------
+    // ---- results
+    // ------------------------------------------------------------------------------------------------
 
     /// Takes what happened to start number `seq` of an endpoint; judges it when its turn has come.
-    pub fn step(&mut self, index: usize, seq: u64, happening: Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
-        if let Happening::Probe { occasion, due, start, report, stalled, .. } = &happening {
-            self.count_raw(index, (*occasion, *due), report, stalled.is_some(), (*start, now));
+    pub fn step(
+        &mut self,
+        index: usize,
+        seq: u64,
+        happening: Happening,
+        now: Ms,
+        wanted: &mut Vec<Reprobe>,
+    ) {
+        if let Happening::Probe {
+            occasion,
+            due,
+            start,
+            report,
+            stalled,
+            ..
+        } = &happening
+        {
+            self.count_raw(
+                index,
+                (*occasion, *due),
+                report,
+                stalled.is_some(),
+                (*start, now),
+            );
         }
         if !self.courses[index].in_service {
             return;
@@ -428,7 +513,9 @@ impl Recorder {
     fn advance(&mut self, index: usize, now: Ms, wanted: &mut Vec<Reprobe>) {
         loop {
             let course = &self.courses[index];
-            let Some((seq, happening)) = course.early.first().filter(|(s, _)| *s == course.expected) else {
+            let Some((seq, happening)) =
+                course.early.first().filter(|(s, _)| *s == course.expected)
+            else {
                 break;
             };
             if self.is_held(course, *seq, happening) {
@@ -441,7 +528,14 @@ impl Recorder {
         self.publish_live(index);
     }
 
-    fn judge_one(&mut self, index: usize, seq: u64, happening: Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
+    fn judge_one(
+        &mut self,
+        index: usize,
+        seq: u64,
+        happening: Happening,
+        now: Ms,
+        wanted: &mut Vec<Reprobe>,
+    ) {
         self.courses[index].expected = seq + 1;
         let is_void = seq < self.courses[index].void_before;
         match happening {
@@ -449,22 +543,45 @@ impl Recorder {
             Happening::Missed { at, reason, count } => {
                 self.counts.unmeasured[reason as usize] += count;
                 self.apply(index, Input::Missed(at, reason, count), None, now);
-                // It may still vouch, if it is probed within the gap. Where places are lacking, another probe would take a slot's.
+                // It may still vouch, if it is probed within the gap. Where places are lacking,
+                // another probe would take a slot's.
                 if reason != Reason::LocalResource || self.courses[index].judge.undecided() {
                     self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
                 }
             }
-            Happening::Probe { occasion, due, start, end, report, stalled, confirming, .. } => {
-                let verdict = if is_void { Verdict::Unmeasured(Reason::Reconfigured) } else { self.vouched(verdict(&report.outcome, stalled), start, end) };
-                if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) = (&verdict, &report.outcome) {
+            Happening::Probe {
+                occasion,
+                due,
+                start,
+                end,
+                report,
+                stalled,
+                confirming,
+                ..
+            } => {
+                let verdict = if is_void {
+                    Verdict::Unmeasured(Reason::Reconfigured)
+                } else {
+                    self.vouched(verdict(&report.outcome, stalled), start, end)
+                };
+                if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) =
+                    (&verdict, &report.outcome)
+                {
                     self.counts.unmeasured[*reason as usize] += 1;
                     self.show_what_became(index, (occasion, due), &report, *reason, (start, now));
                 }
-                let result = ProbeResult { start, end, verdict, slot: occasion == Occasion::Slot };
+                let result = ProbeResult {
+                    start,
+                    end,
+                    verdict,
+                    slot: occasion == Occasion::Slot,
+                };
                 self.keep_result(index, &result);
                 let detail = match &report.outcome {
                     Outcome::Up(_) => None,
-                    Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => Some(detail.as_str()),
+                    Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => {
+                        Some(detail.as_str())
+                    }
                 };
                 self.apply(index, Input::Observe(result), detail, now);
                 if confirming == Confirming::NotYet {
@@ -475,18 +592,33 @@ impl Recorder {
     }
 
     /// What follows from a result: confirmation, repetition, or narrowing the end of an outage.
-    fn want_reprobe(&mut self, index: usize, verdict: &Verdict, end: Ms, wanted: &mut Vec<Reprobe>) {
+    fn want_reprobe(
+        &mut self,
+        index: usize,
+        verdict: &Verdict,
+        end: Ms,
+        wanted: &mut Vec<Reprobe>,
+    ) {
         let course = &self.courses[index];
         let at = end + course.rules.cadence.retry_interval;
         if course.judge.undecided() {
-            wanted.push(Reprobe { endpoint: index, at });
+            wanted.push(Reprobe {
+                endpoint: index,
+                at,
+            });
             return;
         }
-        let is_quick = course.judge.outage().is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
+        let is_quick = course
+            .judge
+            .outage()
+            .is_some_and(|o| end < o.confirmed_at + QUICK_WHILE_DOWN_MS);
         let is_worth_it = is_quick || matches!(verdict, Verdict::Unmeasured(_));
         if is_worth_it && self.budget >= 1.0 {
             self.budget -= 1.0;
-            wanted.push(Reprobe { endpoint: index, at });
+            wanted.push(Reprobe {
+                endpoint: index,
+                at,
+            });
         }
     }
 
@@ -514,8 +646,14 @@ impl Recorder {
         self.standing = None;
     }
 
-    /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue judges hear the time.
-    pub fn tick(&mut self, now: Ms, in_flight_since: impl Fn(usize) -> Option<Ms>, range: std::ops::Range<usize>) {
+    /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue
+    /// judges hear the time.
+    pub fn tick(
+        &mut self,
+        now: Ms,
+        in_flight_since: impl Fn(usize) -> Option<Ms>,
+        range: std::ops::Range<usize>,
+    ) {
         self.budget = (self.budget + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
         self.tell_of_the_blind(now);
         for index in std::mem::take(&mut self.unpublished) {
@@ -531,10 +669,12 @@ impl Recorder {
             if !course.in_service || !course.early.is_empty() {
                 continue;
             }
-            // Every probe that started before is judged: time passes up to the oldest one in flight only.
+            // Every probe that started before is judged: time passes up to the oldest one in flight
+            // only.
             let until = in_flight_since(index).map_or(now, |since| since.min(now));
-            let overdue =
-                course.judge.undecided() || course.judge.state() == StateName::Unknown || until > course.judge.ledger().watermark + course.rules.window;
+            let overdue = course.judge.undecided()
+                || course.judge.state() == StateName::Unknown
+                || until > course.judge.ledger().watermark + course.rules.window;
             if overdue && until > course.judge.ledger().watermark {
                 self.apply(index, Input::Tick(until), None, now);
                 self.publish_live(index);
@@ -558,7 +698,12 @@ fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
         Outcome::Up(_) => Verdict::Success,
         Outcome::Unmeasured { reason, .. } => Verdict::Unmeasured(*reason),
         Outcome::Down { cause, .. } => match stalled {
-            Some(reason) if cause.is_timeout() || matches!(cause, Cause::ConnectReset | Cause::HttpTruncated) => Verdict::Unmeasured(reason),
+            Some(reason)
+                if cause.is_timeout()
+                    || matches!(cause, Cause::ConnectReset | Cause::HttpTruncated) =>
+            {
+                Verdict::Unmeasured(reason)
+            }
             _ => Verdict::Failure(*cause),
         },
     }
@@ -579,12 +724,27 @@ mod tests {
     pub(super) fn recorder(interval: &str) -> Recorder {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("c.toml");
-        std::fs::write(&path, format!("[[endpoint]]\nname = \"e\"\ninterval = \"{interval}\"\nprobe.tcp = \"127.0.0.1:1\"\n")).expect("written");
-        let plan = Arc::new(crate::config::load(&path, &crate::net::config_files::Files).expect("a plan"));
+        std::fs::write(
+            &path,
+            format!(
+                "[[endpoint]]\nname = \"e\"\ninterval \
+            = \"{interval}\"\nprobe.tcp = \"127.0.0.1:1\"\n"
+            ),
+        )
+        .expect("written");
+        let plan =
+            Arc::new(crate::config::load(&path, &crate::net::config_files::Files).expect("a plan"));
         let mut recorder = Recorder::new(Arc::new(Board::new(plan.clone())), 0, 0, 1);
         let endpoint = plan.endpoints[0].clone();
         let digest = endpoint.digest;
-        recorder.add(7, Arc::new(Entry::new(0, endpoint, 1)), Judge::default(), digest, None, 1);
+        recorder.add(
+            7,
+            Arc::new(Entry::new(0, endpoint, 1)),
+            Judge::default(),
+            digest,
+            None,
+            1,
+        );
         recorder.tell(0, Input::Start(1), 1);
         recorder
     }
@@ -604,7 +764,11 @@ mod tests {
         }
 
         pub fn take(&self, recorder: &mut Recorder, now: Ms) {
-            let stamp = Stamp { timeline_ms: now, utc_ms: recorder.utc(now), ..Stamp::default() };
+            let stamp = Stamp {
+                timeline_ms: now,
+                utc_ms: recorder.utc(now),
+                ..Stamp::default()
+            };
             self.writer.commit(recorder.close_batch(stamp));
             self.is_done();
         }
@@ -616,7 +780,14 @@ mod tests {
 
         /// Messages to `ops` that may be sent then; they are not.
         pub fn due(&self, utc: UtcMs) -> Vec<outbox::Waiting> {
-            outbox::due(&open_to_read(self.directory.path()).expect("opened"), "ops", (utc, 3_600_000), 100, |_| false).expect("read")
+            outbox::due(
+                &open_to_read(self.directory.path()).expect("opened"),
+                "ops",
+                (utc, 3_600_000),
+                100,
+                |_| false,
+            )
+            .expect("read")
         }
 
         /// Tells that the first of those was tried.
@@ -628,13 +799,20 @@ mod tests {
         }
 
         pub fn told_unknown(&self) -> Vec<outbox::ToldUnknown> {
-            outbox::told_unknown(&open_to_read(self.directory.path()).expect("opened")).expect("read")
+            outbox::told_unknown(&open_to_read(self.directory.path()).expect("opened"))
+                .expect("read")
         }
     }
 
     /// A receiver named `ops`.
     pub(super) fn ops(on: &[StateName], after: Ms) -> Notify {
-        Notify { name: Name::new("ops").expect("a name"), url: Secret::new("http://127.0.0.1/"), after, on: NotifyOn::of(on), headers: Vec::new() }
+        Notify {
+            name: Name::new("ops").expect("a name"),
+            url: Secret::new("http://127.0.0.1/"),
+            after,
+            on: NotifyOn::of(on),
+            headers: Vec::new(),
+        }
     }
 
     /// Maintenance of everything, from a second of 1970 to another.
@@ -651,13 +829,35 @@ mod tests {
     fn a_slot_that_came_too_late_is_repeated_and_costs_nothing_within_the_gap() {
         let mut recorder = recorder("1h");
         let hour = 3_600_000;
-        let success = |at: Ms| Input::Observe(ProbeResult { start: at, end: at + 1, verdict: Verdict::Success, slot: true });
+        let success = |at: Ms| {
+            Input::Observe(ProbeResult {
+                start: at,
+                end: at + 1,
+                verdict: Verdict::Success,
+                slot: true,
+            })
+        };
         recorder.tell(0, success(1000), 1001);
         let mut wanted = Vec::new();
-        let late = Happening::Missed { at: 1000 + hour, reason: Reason::Late, count: 1 };
+        let late = Happening::Missed {
+            at: 1000 + hour,
+            reason: Reason::Late,
+            count: 1,
+        };
         recorder.step(0, 1, late, 2000 + hour, &mut wanted);
-        assert_eq!(wanted, [Reprobe { endpoint: 0, at: 3000 + hour }], "after the retry interval");
+        assert_eq!(
+            wanted,
+            [Reprobe {
+                endpoint: 0,
+                at: 3000 + hour
+            }],
+            "after the retry interval"
+        );
         recorder.tell(0, success(3000 + hour), 3001 + hour);
-        assert_eq!(recorder.judge(0).ledger().unknown, 999, "only what was before the first success");
+        assert_eq!(
+            recorder.judge(0).ledger().unknown,
+            999,
+            "only what was before the first success"
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! The queue of all due times: slots, re-probes and first looks of every endpoint, and the limits on what runs at once.
+//! The queue of all due times: slots, re-probes and first looks of every endpoint, and the limits
+//! on what runs at once.
 //!
-//! Synchronous; the driver asks for what is due and tells what has ended. Every slot becomes exactly one of a launch, a
-//! busy slot or a missed one. A hung probe holds its own place and nobody else's turn.
+//! Synchronous; the driver asks for what is due and tells what has ended. Every slot becomes
+//! exactly one of a launch, a busy slot or a missed one. A hung probe holds its own place and
+//! nobody else's turn.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -10,12 +12,13 @@ use crate::judgement::rules::Rules;
 use crate::judgement::schedule::Slots;
 use crate::words::{Name, Occasion, Reason};
 
-/// A re-probe that is due this long before a slot is left to the slot, which would else find it under way; what it adds to a detection
-/// is part of the bound's slack.
+/// A re-probe that is due this long before a slot is left to the slot, which would else find it
+/// under way; what it adds to a detection is part of the bound's slack.
 const GIVES_WAY_NS: u64 = 50_000_000;
 
 const NS_PER_MS: u64 = 1_000_000;
-/// Waiting launches that are looked at when a place has become free; the first may wait for a full host.
+/// Waiting launches that are looked at when a place has become free; the first may wait for a full
+/// host.
 const WAITING_LOOKED_AT: usize = 256;
 
 /// Bounds on probes in flight.
@@ -29,11 +32,26 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
     /// Start a probe now. `seq` numbers the starts of the endpoint.
-    Launch { endpoint: usize, seq: u64, due_ns: u64, occasion: Occasion },
+    Launch {
+        endpoint: usize,
+        seq: u64,
+        due_ns: u64,
+        occasion: Occasion,
+    },
     /// A slot while as many probes of the endpoint as allowed are in flight.
-    Busy { endpoint: usize, seq: u64, due_ns: u64 },
+    Busy {
+        endpoint: usize,
+        seq: u64,
+        due_ns: u64,
+    },
     /// Slots that could not be done in time, the last of them due at `due_ns`.
-    Missed { endpoint: usize, seq: u64, due_ns: u64, reason: Reason, count: u64 },
+    Missed {
+        endpoint: usize,
+        seq: u64,
+        due_ns: u64,
+        reason: Reason,
+        count: u64,
+    },
 }
 
 struct Entry {
@@ -99,12 +117,20 @@ impl Scheduler {
     }
 
     /// Takes an endpoint into service; returns its index.
-    pub fn add(&mut self, name: &Name, vantage: &str, host: &str, rules: Rules, now_ns: u64) -> usize {
+    pub fn add(
+        &mut self,
+        name: &Name,
+        vantage: &str,
+        host: &str,
+        rules: Rules,
+        now_ns: u64,
+    ) -> usize {
         let slots = Slots::new(name, vantage, &rules.cadence);
         let host = self.host(host);
         let next_slot = slots.first_from(now_ns);
         let index = self.entries.len();
-        self.queue.push(Reverse((slots.due_ns(next_slot), What::Slot, index)));
+        self.queue
+            .push(Reverse((slots.due_ns(next_slot), What::Slot, index)));
         self.entries.push(Entry {
             slots,
             rules,
@@ -125,7 +151,11 @@ impl Scheduler {
         let entry = &mut self.entries[endpoint];
         if entry.slots.due_ns(entry.next_slot) < now_ns {
             entry.next_slot = entry.slots.first_from(now_ns);
-            self.queue.push(Reverse((entry.slots.due_ns(entry.next_slot), What::Slot, endpoint)));
+            self.queue.push(Reverse((
+                entry.slots.due_ns(entry.next_slot),
+                What::Slot,
+                endpoint,
+            )));
         }
     }
 
@@ -139,15 +169,28 @@ impl Scheduler {
     }
 
     /// Gives an endpoint another cadence or host; its sequence of starts goes on.
-    pub fn change(&mut self, endpoint: usize, name: &Name, vantage: &str, host: &str, rules: Rules, now_ns: u64) {
+    pub fn change(
+        &mut self,
+        endpoint: usize,
+        name: &Name,
+        vantage: &str,
+        host: &str,
+        rules: Rules,
+        now_ns: u64,
+    ) {
         let host = self.host(host);
         let entry = &mut self.entries[endpoint];
         let slots = Slots::new(name, vantage, &rules.cadence);
         if slots != entry.slots {
             entry.next_slot = slots.first_from(now_ns);
-            self.queue.push(Reverse((slots.due_ns(entry.next_slot), What::Slot, endpoint)));
+            self.queue.push(Reverse((
+                slots.due_ns(entry.next_slot),
+                What::Slot,
+                endpoint,
+            )));
         }
-        // Probes in flight were counted on the old host; a probe that ends gives its place back there.
+        // Probes in flight were counted on the old host; a probe that ends gives its place back
+        // there.
         entry.next_host = host;
         if entry.in_flight == 0 {
             entry.host = host;
@@ -181,8 +224,8 @@ impl Scheduler {
         self.in_flight
     }
 
-    /// Asks for a probe outside the slots; replaces one asked for before. Nothing when a slot is due sooner, or so soon after
-    /// that it would find the re-probe in its place.
+    /// Asks for a probe outside the slots; replaces one asked for before. Nothing when a slot is
+    /// due sooner, or so soon after that it would find the re-probe in its place.
     pub fn reprobe(&mut self, endpoint: usize, due_ns: u64) {
         let entry = &mut self.entries[endpoint];
         if !entry.in_service || entry.slots.due_ns(entry.next_slot) <= due_ns + GIVES_WAY_NS {
@@ -229,7 +272,15 @@ impl Scheduler {
                     if is_current {
                         entry.reprobe_ns = None;
                         if entry.in_flight < entry.rules.overlap {
-                            self.admit(Waiting { endpoint, due_ns, until_ns: now_ns, occasion: Occasion::Reprobe }, out);
+                            self.admit(
+                                Waiting {
+                                    endpoint,
+                                    due_ns,
+                                    until_ns: now_ns,
+                                    occasion: Occasion::Reprobe,
+                                },
+                                out,
+                            );
                         }
                     }
                 }
@@ -247,21 +298,47 @@ impl Scheduler {
         // Too late to be this slot's probe: no burst makes up for a stall.
         if now_ns - due_ns > late_after_ns {
             let seq = next(entry);
-            let resumed = entry.slots.first_from(now_ns - late_after_ns).max(entry.next_slot);
+            let resumed = entry
+                .slots
+                .first_from(now_ns - late_after_ns)
+                .max(entry.next_slot);
             let count = 1 + resumed - entry.next_slot;
             let due_ns = entry.slots.due_ns(resumed - 1);
             entry.next_slot = resumed;
-            self.queue.push(Reverse((entry.slots.due_ns(resumed), What::Slot, endpoint)));
-            out.push(Due::Missed { endpoint, seq, due_ns, reason: Reason::Late, count });
+            self.queue
+                .push(Reverse((entry.slots.due_ns(resumed), What::Slot, endpoint)));
+            out.push(Due::Missed {
+                endpoint,
+                seq,
+                due_ns,
+                reason: Reason::Late,
+                count,
+            });
             return;
         }
-        self.queue.push(Reverse((entry.slots.due_ns(entry.next_slot), What::Slot, endpoint)));
+        self.queue.push(Reverse((
+            entry.slots.due_ns(entry.next_slot),
+            What::Slot,
+            endpoint,
+        )));
         if entry.in_flight >= entry.rules.overlap {
             let seq = next(entry);
-            out.push(Due::Busy { endpoint, seq, due_ns });
+            out.push(Due::Busy {
+                endpoint,
+                seq,
+                due_ns,
+            });
         } else {
             entry.reprobe_ns = None;
-            self.admit(Waiting { endpoint, due_ns, until_ns: due_ns + late_after_ns, occasion: Occasion::Slot }, out);
+            self.admit(
+                Waiting {
+                    endpoint,
+                    due_ns,
+                    until_ns: due_ns + late_after_ns,
+                    occasion: Occasion::Slot,
+                },
+                out,
+            );
         }
     }
 
@@ -269,9 +346,14 @@ impl Scheduler {
     fn admit(&mut self, wish: Waiting, out: &mut Vec<Due>) {
         let entry = &mut self.entries[wish.endpoint];
         let host = &mut self.host_in_flight[entry.host as usize];
-        // The last quarter of all places is for hosts that hold few: several that hang leave the others theirs.
-        let is_crowded = self.in_flight >= self.limits.total - self.limits.total / 4 && *host as usize >= (self.limits.total / FEW).max(1);
-        if self.in_flight >= self.limits.total || *host as usize >= self.limits.per_host || is_crowded {
+        // The last quarter of all places is for hosts that hold few: several that hang leave the
+        // others theirs.
+        let is_crowded = self.in_flight >= self.limits.total - self.limits.total / 4
+            && *host as usize >= (self.limits.total / FEW).max(1);
+        if self.in_flight >= self.limits.total
+            || *host as usize >= self.limits.per_host
+            || is_crowded
+        {
             match wish.occasion {
                 Occasion::Slot => self.waiting.push_back(wish),
                 Occasion::Reprobe if entry.is_waiting_again => {}
@@ -286,7 +368,12 @@ impl Scheduler {
         *host += 1;
         self.in_flight += 1;
         let seq = next(entry);
-        out.push(Due::Launch { endpoint: wish.endpoint, seq, due_ns: wish.due_ns, occasion: wish.occasion });
+        out.push(Due::Launch {
+            endpoint: wish.endpoint,
+            seq,
+            due_ns: wish.due_ns,
+            occasion: wish.occasion,
+        });
     }
 
     fn serve_waiting(&mut self, now_ns: u64, out: &mut Vec<Due>) {
@@ -328,7 +415,13 @@ impl Scheduler {
         let entry = &mut self.entries[wish.endpoint];
         if entry.in_service {
             let seq = next(entry);
-            out.push(Due::Missed { endpoint: wish.endpoint, seq, due_ns: wish.due_ns, reason: Reason::LocalResource, count: 1 });
+            out.push(Due::Missed {
+                endpoint: wish.endpoint,
+                seq,
+                due_ns: wish.due_ns,
+                reason: Reason::LocalResource,
+                count: 1,
+            });
         }
     }
 }
@@ -346,18 +439,35 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn rules(interval: u64, timeout: u64) -> Rules {
-        Rules::new(Cadence { interval, jitter_ppm: 0, late_after: 500, timeout, retry_interval: 1000, down_after: 2, up_after: 1 })
+        Rules::new(Cadence {
+            interval,
+            jitter_ppm: 0,
+            late_after: 500,
+            timeout,
+            retry_interval: 1000,
+            down_after: 2,
+            up_after: 1,
+        })
     }
 
     fn scheduler(count: usize, rules: Rules, limits: Limits) -> Scheduler {
         let mut scheduler = Scheduler::new(limits);
         for n in 0..count {
-            scheduler.add(&Name::new(&format!("e{n}")).expect("a name"), "v", &format!("h{n}"), rules, 0);
+            scheduler.add(
+                &Name::new(&format!("e{n}")).expect("a name"),
+                "v",
+                &format!("h{n}"),
+                rules,
+                0,
+            );
         }
         scheduler
     }
 
-    const MANY: Limits = Limits { total: 1_000_000, per_host: 1_000_000 };
+    const MANY: Limits = Limits {
+        total: 1_000_000,
+        per_host: 1_000_000,
+    };
 
     /// Runs until `end`, probes ending after `hold`; returns (launches, busy, missed).
     fn run(scheduler: &mut Scheduler, end: u64, hold: impl Fn(usize) -> u64) -> (u64, u64, u64) {
@@ -366,7 +476,11 @@ mod tests {
         let mut out = Vec::new();
         let mut now = 0;
         while now < end {
-            while let Some(Reverse((at, endpoint))) = running.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            while let Some(Reverse((at, endpoint))) = running
+                .peek()
+                .copied()
+                .filter(|Reverse((at, _))| *at <= now)
+            {
                 let _ = at;
                 running.pop();
                 scheduler.ended(endpoint);
@@ -383,7 +497,11 @@ mod tests {
                 }
             }
             let ending = running.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
-            now = scheduler.next_due_ns().unwrap_or(end).min(ending).max(now + 1);
+            now = scheduler
+                .next_due_ns()
+                .unwrap_or(end)
+                .min(ending)
+                .max(now + 1);
         }
         counts
     }
@@ -391,13 +509,18 @@ mod tests {
     #[test]
     fn a_day_of_slots_is_launched_to_the_last_one() {
         let mut scheduler = scheduler(3, rules(30_000, 10_000), MANY);
-        assert_eq!(run(&mut scheduler, 86_400 * SECOND, |_| SECOND), (3 * 2880, 0, 0));
+        assert_eq!(
+            run(&mut scheduler, 86_400 * SECOND, |_| SECOND),
+            (3 * 2880, 0, 0)
+        );
     }
 
     #[test]
     fn every_slot_is_accounted_for_when_probes_hang_longer_than_the_interval() {
         let mut scheduler = scheduler(10, rules(1000, 3000), MANY);
-        let (launched, busy, missed) = run(&mut scheduler, 1000 * SECOND, |n| if n < 5 { 9 * SECOND } else { 1000 });
+        let (launched, busy, missed) = run(&mut scheduler, 1000 * SECOND, |n| {
+            if n < 5 { 9 * SECOND } else { 1000 }
+        });
         assert_eq!(launched + busy + missed, 10_000);
         assert_eq!(missed, 0);
         assert!(busy > 0, "the hanging ones are busy");
@@ -406,12 +529,26 @@ mod tests {
 
     #[test]
     fn what_finds_no_place_waits_and_is_missed_when_none_comes_in_time() {
-        let limits = Limits { total: 2, per_host: 2 };
-        let (launched, busy, missed) = run(&mut scheduler(10, rules(1000, 900), limits), 100 * SECOND, |_| SECOND / 1000);
-        assert_eq!((launched, busy, missed), (1000, 0, 0), "two places are enough for ten quick probes");
+        let limits = Limits {
+            total: 2,
+            per_host: 2,
+        };
+        let (launched, busy, missed) = run(
+            &mut scheduler(10, rules(1000, 900), limits),
+            100 * SECOND,
+            |_| SECOND / 1000,
+        );
+        assert_eq!(
+            (launched, busy, missed),
+            (1000, 0, 0),
+            "two places are enough for ten quick probes"
+        );
         let mut crowded = scheduler(10, rules(1000, 900), limits);
         let (launched, busy, missed) = run(&mut crowded, 100 * SECOND, |_| 900 * SECOND / 1000);
-        assert_eq!(launched + busy + missed + crowded.waiting.len() as u64, 1000);
+        assert_eq!(
+            launched + busy + missed + crowded.waiting.len() as u64,
+            1000
+        );
         assert!(missed > 500, "{launched} {busy} {missed}");
     }
 
@@ -420,37 +557,97 @@ mod tests {
         let mut scheduler = scheduler(1000, rules(1000, 900), MANY);
         let mut out = Vec::new();
         scheduler.take_due(10 * SECOND, &mut out);
-        let launched = out.iter().filter(|d| matches!(d, Due::Launch { .. })).count();
-        let missed: u64 = out.iter().map(|d| if let Due::Missed { reason: Reason::Late, count, .. } = d { *count } else { 0 }).sum();
+        let launched = out
+            .iter()
+            .filter(|d| matches!(d, Due::Launch { .. }))
+            .count();
+        let missed: u64 = out
+            .iter()
+            .map(|d| {
+                if let Due::Missed {
+                    reason: Reason::Late,
+                    count,
+                    ..
+                } = d
+                {
+                    *count
+                } else {
+                    0
+                }
+            })
+            .sum();
         assert_eq!(launched as u64 + missed, 10_000);
-        assert!(out.len() <= 2000, "one item for all that an endpoint has missed");
-        assert!((400..600).contains(&launched), "only the slots of the last half second: {launched}");
+        assert!(
+            out.len() <= 2000,
+            "one item for all that an endpoint has missed"
+        );
+        assert!(
+            (400..600).contains(&launched),
+            "only the slots of the last half second: {launched}"
+        );
     }
 
     #[test]
     fn several_hosts_that_hang_leave_the_others_their_places() {
-        let mut scheduler = Scheduler::new(Limits { total: 40, per_host: 30 });
+        let mut scheduler = Scheduler::new(Limits {
+            total: 40,
+            per_host: 30,
+        });
         for n in 0..70 {
-            let host = if n < 60 { format!("hanging{}", n % 3) } else { "healthy".to_owned() };
-            scheduler.add(&Name::new(&format!("e{n}")).expect("a name"), "v", &host, rules(2000, 1900), 0);
+            let host = if n < 60 {
+                format!("hanging{}", n % 3)
+            } else {
+                "healthy".to_owned()
+            };
+            scheduler.add(
+                &Name::new(&format!("e{n}")).expect("a name"),
+                "v",
+                &host,
+                rules(2000, 1900),
+                0,
+            );
         }
-        let (mut out, mut now, mut running) = (Vec::new(), 0, BinaryHeap::<Reverse<(u64, usize)>>::new());
+        let (mut out, mut now, mut running) =
+            (Vec::new(), 0, BinaryHeap::<Reverse<(u64, usize)>>::new());
         let (mut hanging, mut healthy) = (0, 0);
         while now < 100 * SECOND {
-            while let Some(Reverse((_, endpoint))) = running.peek().copied().filter(|Reverse((at, _))| *at <= now) {
+            while let Some(Reverse((_, endpoint))) = running
+                .peek()
+                .copied()
+                .filter(|Reverse((at, _))| *at <= now)
+            {
                 running.pop();
                 scheduler.ended(endpoint);
             }
             scheduler.take_due(now, &mut out);
             for due in out.drain(..) {
                 match due {
-                    Due::Launch { endpoint, .. } => running.push(Reverse((now + if endpoint < 60 { 1900 * SECOND / 1000 } else { SECOND / 1000 }, endpoint))),
-                    Due::Missed { endpoint, count, .. } => *(if endpoint < 60 { &mut hanging } else { &mut healthy }) += count,
+                    Due::Launch { endpoint, .. } => running.push(Reverse((
+                        now + if endpoint < 60 {
+                            1900 * SECOND / 1000
+                        } else {
+                            SECOND / 1000
+                        },
+                        endpoint,
+                    ))),
+                    Due::Missed {
+                        endpoint, count, ..
+                    } => {
+                        *(if endpoint < 60 {
+                            &mut hanging
+                        } else {
+                            &mut healthy
+                        }) += count
+                    }
                     Due::Busy { .. } => {}
                 }
             }
             let ending = running.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
-            now = scheduler.next_due_ns().unwrap_or(u64::MAX).min(ending).max(now + 1);
+            now = scheduler
+                .next_due_ns()
+                .unwrap_or(u64::MAX)
+                .min(ending)
+                .max(now + 1);
         }
         assert_eq!(healthy, 0, "slots of healthy endpoints that found no place");
         assert!(hanging > 400, "the hanging ones are too many: {hanging}");
@@ -458,14 +655,24 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_moves_to_another_host_takes_its_places_there() {
-        let limits = Limits { total: 10, per_host: 1 };
+        let limits = Limits {
+            total: 10,
+            per_host: 1,
+        };
         let mut scheduler = scheduler(2, rules(60_000, 900), limits);
         let mut out = Vec::new();
         scheduler.reprobe(0, 1);
         scheduler.take_due(1, &mut out);
         assert_eq!(out.len(), 1, "one probe of the first is in flight");
         // It moves to the second's host while its probe runs.
-        scheduler.change(0, &Name::new("e0").expect("a name"), "v", "h1", rules(60_000, 900), 2);
+        scheduler.change(
+            0,
+            &Name::new("e0").expect("a name"),
+            "v",
+            "h1",
+            rules(60_000, 900),
+            2,
+        );
         scheduler.ended(0);
         scheduler.reprobe(1, 3);
         scheduler.reprobe(0, 4);
@@ -474,7 +681,11 @@ mod tests {
         assert_eq!(out.len(), 1, "one place for the two of one host");
         scheduler.reprobe(0, 5);
         scheduler.take_due(5, &mut out);
-        assert_eq!((out.len(), scheduler.waiting_again.len()), (1, 1), "it waits once, however often it is asked for");
+        assert_eq!(
+            (out.len(), scheduler.waiting_again.len()),
+            (1, 1),
+            "it waits once, however often it is asked for"
+        );
     }
 
     #[test]
@@ -492,6 +703,16 @@ mod tests {
         scheduler.ended(0);
         scheduler.reprobe(0, slot + 2 * SECOND);
         scheduler.take_due(slot + 2 * SECOND, &mut out);
-        assert!(matches!(out.as_slice(), [Due::Launch { seq: 2, occasion: Occasion::Reprobe, .. }]), "{out:?}");
+        assert!(
+            matches!(
+                out.as_slice(),
+                [Due::Launch {
+                    seq: 2,
+                    occasion: Occasion::Reprobe,
+                    ..
+                }]
+            ),
+            "{out:?}"
+        );
     }
 }

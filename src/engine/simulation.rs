@@ -1,7 +1,9 @@
-//! A daemon in simulated time: the real scheduler, recorder and judges against endpoints whose truth is known.
+//! A daemon in simulated time: the real scheduler, recorder and judges against endpoints whose
+//! truth is known.
 //!
-//! Nothing here waits, probes or writes: outcomes follow from the truth and from a seed, the journal is kept in memory, and
-//! the same seed gives the same bytes. `probity simulate` shows it to people; tests hold every figure against the truth.
+//! Nothing here waits, probes or writes: outcomes follow from the truth and from a seed, the
+//! journal is kept in memory, and the same seed gives the same bytes. `probity simulate` shows it
+//! to people; tests hold every figure against the truth.
 
 mod reload;
 
@@ -27,7 +29,8 @@ use crate::kind::Report;
 use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes, Reason};
 
 const NS_PER_MS: u64 = 1_000_000;
-/// Simulated time between two closings of a batch, and between two looks at judges that hear nothing.
+/// Simulated time between two closings of a batch, and between two looks at judges that hear
+/// nothing.
 const BATCH_MS: Ms = 60_000;
 
 /// Something that happens to the daemon itself.
@@ -41,21 +44,26 @@ pub enum Incident {
     Suspended { from: Ms, to: Ms },
     /// The wall clock is set by so many milliseconds.
     ClockStep { at: Ms, by: i64 },
-    /// The config is read again: some endpoints leave, some come back, some have another definition.
+    /// The config is read again: some endpoints leave, some come back, some have another
+    /// definition.
     Reload { at: Ms },
 }
 
 impl Incident {
     fn at(&self) -> Ms {
         match *self {
-            Incident::Killed { from, .. } | Incident::Stopped { from, .. } | Incident::Suspended { from, .. } => from,
+            Incident::Killed { from, .. }
+            | Incident::Stopped { from, .. }
+            | Incident::Suspended { from, .. } => from,
             Incident::ClockStep { at, .. } | Incident::Reload { at } => at,
         }
     }
 
     fn over(&self) -> Ms {
         match *self {
-            Incident::Killed { to, .. } | Incident::Stopped { to, .. } | Incident::Suspended { to, .. } => to,
+            Incident::Killed { to, .. }
+            | Incident::Stopped { to, .. }
+            | Incident::Suspended { to, .. } => to,
             Incident::ClockStep { at, .. } | Incident::Reload { at } => at,
         }
     }
@@ -127,7 +135,8 @@ struct Simulation<'w> {
     /// The definitions in force, in the order of the plan.
     present: Vec<Arc<Endpoint>>,
     serves: Vec<bool>,
-    /// Where recorder and scheduler keep an endpoint of the plan, and whose each of their places is.
+    /// Where recorder and scheduler keep an endpoint of the plan, and whose each of their places
+    /// is.
     places: Vec<usize>,
     whose: Vec<usize>,
     /// Judges of those that were out of service when the daemon started.
@@ -154,14 +163,19 @@ struct Simulation<'w> {
 
 /// A number from a seed and what it is for.
 fn mixed(seed: u64, a: u64, b: u64) -> u64 {
-    let mut x = seed ^ a.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ b.wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
+    let mut x =
+        seed ^ a.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ b.wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)
 }
 
 fn occasion_of(slot: bool) -> Occasion {
-    if slot { Occasion::Slot } else { Occasion::Reprobe }
+    if slot {
+        Occasion::Slot
+    } else {
+        Occasion::Reprobe
+    }
 }
 
 fn truly_down(down: &Spans, at: Ms) -> bool {
@@ -175,7 +189,8 @@ pub fn simulate(plan: &Arc<Plan>, world: &World) -> Outcomes {
     simulate_into(plan, world, &mut drop)
 }
 
-/// The same; every batch is handed over once it is kept, as to a history. Endpoints are numbered from 1 in the order of the plan.
+/// The same; every batch is handed over once it is kept, as to a history. Endpoints are numbered
+/// from 1 in the order of the plan.
 pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch)) -> Outcomes {
     let board = Arc::new(Board::new(plan.clone()));
     let recorder = Recorder::new(board.clone(), 0, 0, world.begin);
@@ -190,7 +205,10 @@ pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch
         losses: vec![Losses::default(); count],
         world,
         board,
-        scheduler: Scheduler::new(Limits { total: usize::MAX, per_host: usize::MAX }),
+        scheduler: Scheduler::new(Limits {
+            total: usize::MAX,
+            per_host: usize::MAX,
+        }),
         recorder,
         flying: BinaryHeap::new(),
         wanted: Vec::new(),
@@ -214,7 +232,12 @@ pub fn simulate_into(plan: &Arc<Plan>, world: &World, sink: &mut dyn FnMut(Batch
     s.run_until(world.end);
     s.close(world.end);
     let seen = (0..count).map(|k| s.seen(k)).collect();
-    Outcomes { seen, events: s.events, probes: s.probes, digest: s.hash.finalize().into() }
+    Outcomes {
+        seen,
+        events: s.events,
+        probes: s.probes,
+        digest: s.hash.finalize().into(),
+    }
 }
 
 impl Simulation<'_> {
@@ -238,9 +261,20 @@ impl Simulation<'_> {
     /// Gives an endpoint its place in scheduler and recorder.
     fn place(&mut self, k: usize, judge: Judge, cadence: Option<Cadence>, now: Ms) -> usize {
         let endpoint = self.present[k].clone();
-        let index = self.scheduler.add(&endpoint.name, &self.plan.daemon.vantage, endpoint.host(), endpoint.rules, now * NS_PER_MS);
-        let entry = Arc::new(Entry::new(index, endpoint.clone(), now as i64 + self.offset_ms));
-        self.recorder.add(k as i64 + 1, entry, judge, endpoint.digest, cadence, now);
+        let index = self.scheduler.add(
+            &endpoint.name,
+            &self.plan.daemon.vantage,
+            endpoint.host(),
+            endpoint.rules,
+            now * NS_PER_MS,
+        );
+        let entry = Arc::new(Entry::new(
+            index,
+            endpoint.clone(),
+            now as i64 + self.offset_ms,
+        ));
+        self.recorder
+            .add(k as i64 + 1, entry, judge, endpoint.digest, cadence, now);
         // Starts are counted anew.
         self.losses[k].void_before = 0;
         self.places[k] = index;
@@ -251,9 +285,16 @@ impl Simulation<'_> {
     /// First probes of those that nothing vouches for, and repetitions of what is undecided.
     fn look_first(&mut self, places: std::ops::Range<usize>, now: Ms) {
         let next = |s: &Self, index: usize| s.scheduler.next_slot_ns(index) / NS_PER_MS;
-        let unvouched: Vec<usize> = places.clone().filter(|index| self.recorder.needs_first_probe(*index, next(self, *index))).collect();
+        let unvouched: Vec<usize> = places
+            .clone()
+            .filter(|index| self.recorder.needs_first_probe(*index, next(self, *index)))
+            .collect();
         for (rank, index) in unvouched.iter().enumerate() {
-            let delay = first_probe_delay_ns(self.at(*index).rules.cadence.interval, rank, unvouched.len());
+            let delay = first_probe_delay_ns(
+                self.at(*index).rules.cadence.interval,
+                rank,
+                unvouched.len(),
+            );
             self.scheduler.reprobe(*index, now * NS_PER_MS + delay);
         }
         for index in places {
@@ -300,13 +341,46 @@ impl Simulation<'_> {
         self.scheduler.take_due(at_ns, &mut due);
         for item in due.drain(..) {
             match item {
-                Due::Launch { endpoint, seq, due_ns, occasion } => self.launch(endpoint, seq, due_ns.max(at_ns), occasion),
-                Due::Busy { endpoint, seq, due_ns } => {
-                    self.recorder.step(endpoint, seq, Happening::Busy { at: due_ns / NS_PER_MS }, at_ns / NS_PER_MS, &mut self.wanted);
+                Due::Launch {
+                    endpoint,
+                    seq,
+                    due_ns,
+                    occasion,
+                } => self.launch(endpoint, seq, due_ns.max(at_ns), occasion),
+                Due::Busy {
+                    endpoint,
+                    seq,
+                    due_ns,
+                } => {
+                    self.recorder.step(
+                        endpoint,
+                        seq,
+                        Happening::Busy {
+                            at: due_ns / NS_PER_MS,
+                        },
+                        at_ns / NS_PER_MS,
+                        &mut self.wanted,
+                    );
                 }
-                Due::Missed { endpoint, seq, due_ns, reason, count } => {
-                    let happening = Happening::Missed { at: due_ns / NS_PER_MS, reason, count };
-                    self.recorder.step(endpoint, seq, happening, at_ns / NS_PER_MS, &mut self.wanted);
+                Due::Missed {
+                    endpoint,
+                    seq,
+                    due_ns,
+                    reason,
+                    count,
+                } => {
+                    let happening = Happening::Missed {
+                        at: due_ns / NS_PER_MS,
+                        reason,
+                        count,
+                    };
+                    self.recorder.step(
+                        endpoint,
+                        seq,
+                        happening,
+                        at_ns / NS_PER_MS,
+                        &mut self.wanted,
+                    );
                 }
             }
         }
@@ -321,36 +395,90 @@ impl Simulation<'_> {
         let timeout_ns = self.at(endpoint).rules.cadence.timeout * NS_PER_MS;
         let answer_ns = (1 + draw % 40) * NS_PER_MS + draw % 999_983;
         // An endpoint answers by what it is when the answer leaves.
-        let down = truly_down(&self.world.down[k], (start_ns + answer_ns.min(timeout_ns) / 2) / NS_PER_MS);
+        let down = truly_down(
+            &self.world.down[k],
+            (start_ns + answer_ns.min(timeout_ns) / 2) / NS_PER_MS,
+        );
         let is_lost = !down && (draw >> 20) % 1_000_000 < self.world.loss_ppm;
         let fails = down || is_lost;
         let hangs = fails && (draw >> 40).is_multiple_of(4);
-        let took = if hangs { timeout_ns } else { answer_ns.min(timeout_ns) };
-        self.flying.push(Reverse(Flight { end_ns: start_ns + took, endpoint, seq, start_ns, fails, is_lost, slot: occasion == Occasion::Slot }));
+        let took = if hangs {
+            timeout_ns
+        } else {
+            answer_ns.min(timeout_ns)
+        };
+        self.flying.push(Reverse(Flight {
+            end_ns: start_ns + took,
+            endpoint,
+            seq,
+            start_ns,
+            fails,
+            is_lost,
+            slot: occasion == Occasion::Slot,
+        }));
     }
 
     fn land(&mut self) {
         let Some(Reverse(flight)) = self.flying.pop() else {
             return;
         };
-        let Flight { end_ns, endpoint, seq, start_ns, fails, slot, .. } = flight;
+        let Flight {
+            end_ns,
+            endpoint,
+            seq,
+            start_ns,
+            fails,
+            slot,
+            ..
+        } = flight;
         self.note_loss(&flight);
         self.scheduler.ended(endpoint);
         let timeout_ns = self.at(endpoint).rules.cadence.timeout * NS_PER_MS;
         let outcome = match (fails, end_ns - start_ns >= timeout_ns) {
             (false, _) => Outcome::Up(Box::default()),
-            (true, true) => Outcome::Down { cause: Cause::ConnectTimeout, detail: String::new(), facts: Box::default() },
-            (true, false) => Outcome::Down { cause: Cause::ConnectRefused, detail: String::new(), facts: Box::default() },
+            (true, true) => Outcome::Down {
+                cause: Cause::ConnectTimeout,
+                detail: String::new(),
+                facts: Box::default(),
+            },
+            (true, false) => Outcome::Down {
+                cause: Cause::ConnectRefused,
+                detail: String::new(),
+                facts: Box::default(),
+            },
         };
         self.tell(endpoint, seq, start_ns, end_ns, outcome, occasion_of(slot));
         self.place_wishes();
     }
 
-    fn tell(&mut self, endpoint: usize, seq: u64, start_ns: u64, end_ns: u64, outcome: Outcome, occasion: Occasion) {
-        let report = Report { outcome, phases: PhaseTimes::default(), duration_us: (end_ns - start_ns) / 1000, started_ns: start_ns, moved_ms: 0 };
+    fn tell(
+        &mut self,
+        endpoint: usize,
+        seq: u64,
+        start_ns: u64,
+        end_ns: u64,
+        outcome: Outcome,
+        occasion: Occasion,
+    ) {
+        let report = Report {
+            outcome,
+            phases: PhaseTimes::default(),
+            duration_us: (end_ns - start_ns) / 1000,
+            started_ns: start_ns,
+            moved_ms: 0,
+        };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
-        let happening = Happening::Probe { occasion, due: None, start, end, report: Box::new(report), stalled: None, confirming: Confirming::NotYet };
-        self.recorder.step(endpoint, seq, happening, end, &mut self.wanted);
+        let happening = Happening::Probe {
+            occasion,
+            due: None,
+            start,
+            end,
+            report: Box::new(report),
+            stalled: None,
+            confirming: Confirming::NotYet,
+        };
+        self.recorder
+            .step(endpoint, seq, happening, end, &mut self.wanted);
     }
 
     fn place_wishes(&mut self) {
@@ -364,15 +492,27 @@ impl Simulation<'_> {
         let mut oldest: BTreeMap<usize, Ms> = BTreeMap::new();
         for Reverse(f) in &self.flying {
             let start = f.start_ns / NS_PER_MS;
-            oldest.entry(f.endpoint).and_modify(|s| *s = start.min(*s)).or_insert(start);
+            oldest
+                .entry(f.endpoint)
+                .and_modify(|s| *s = start.min(*s))
+                .or_insert(start);
         }
-        self.recorder.tick(now, |k| oldest.get(&k).copied(), 0..self.recorder.endpoints());
+        self.recorder.tick(
+            now,
+            |k| oldest.get(&k).copied(),
+            0..self.recorder.endpoints(),
+        );
         self.close(now);
         self.batch += 1;
     }
 
     fn close(&mut self, now: Ms) {
-        let stamp = Stamp { boot_id: String::new(), boot_ns: now * NS_PER_MS, timeline_ms: now, utc_ms: now as i64 + self.offset_ms };
+        let stamp = Stamp {
+            boot_id: String::new(),
+            boot_ns: now * NS_PER_MS,
+            timeline_ms: now,
+            utc_ms: now as i64 + self.offset_ms,
+        };
         let batch = self.recorder.close_batch(stamp);
         self.keep(&batch);
         self.last_batch = batch.id;
@@ -386,14 +526,23 @@ impl Simulation<'_> {
             self.events += 1;
             self.hash.update(event.kind.as_bytes());
             self.hash.update(event.at.to_le_bytes());
-            self.hash.update(serde_json::to_string(&event.body).unwrap_or_default().as_bytes());
+            self.hash.update(
+                serde_json::to_string(&event.body)
+                    .unwrap_or_default()
+                    .as_bytes(),
+            );
             let Some((id, _)) = &event.endpoint else {
                 continue;
             };
             let tables = &mut self.tables[*id as usize - 1];
             let span = |from: Ms, to: Ms| Span::new(from as i64, to as i64);
             match &event.projection {
-                Some(Projection::OutageOpened { from, from_earliest, from_latest, .. }) => tables.outages.push(OutageSpan {
+                Some(Projection::OutageOpened {
+                    from,
+                    from_earliest,
+                    from_latest,
+                    ..
+                }) => tables.outages.push(OutageSpan {
                     id: self.events,
                     from: *from as i64,
                     from_earliest: *from_earliest as i64,
@@ -402,13 +551,24 @@ impl Simulation<'_> {
                     to_earliest: None,
                     to_latest: None,
                 }),
-                Some(Projection::OutageClosed { to, to_earliest, to_latest }) => {
+                Some(Projection::OutageClosed {
+                    to,
+                    to_earliest,
+                    to_latest,
+                }) => {
                     if let Some(open) = tables.outages.last_mut().filter(|o| o.to.is_none()) {
-                        (open.to, open.to_earliest, open.to_latest) = (Some(*to as i64), Some(*to_earliest as i64), Some(*to_latest as i64));
+                        (open.to, open.to_earliest, open.to_latest) = (
+                            Some(*to as i64),
+                            Some(*to_earliest as i64),
+                            Some(*to_latest as i64),
+                        );
                     }
                 }
                 Some(Projection::Unknown { from, to, reason }) => {
-                    tables.unknown.push((span(*from, *to), Reason::parse(reason).unwrap_or(Reason::Internal)));
+                    tables.unknown.push((
+                        span(*from, *to),
+                        Reason::parse(reason).unwrap_or(Reason::Internal),
+                    ));
                 }
                 Some(Projection::Doubtful { from, to }) => tables.doubtful.push(span(*from, *to)),
                 Some(Projection::Proven { from, to }) => tables.proven.push(span(*from, *to)),
@@ -425,12 +585,30 @@ impl Simulation<'_> {
                 self.recorder.offset_ms = self.offset_ms;
             }
             Incident::Suspended { to, .. } => {
-                // What was in flight ends late, by its own timeout; the scheduler finds its slots missed.
+                // What was in flight ends late, by its own timeout; the scheduler finds its slots
+                // missed.
                 let flying = std::mem::take(&mut self.flying).into_sorted_vec();
-                for Reverse(Flight { endpoint, seq, start_ns, slot, .. }) in flying.into_iter().rev() {
+                for Reverse(Flight {
+                    endpoint,
+                    seq,
+                    start_ns,
+                    slot,
+                    ..
+                }) in flying.into_iter().rev()
+                {
                     self.scheduler.ended(endpoint);
-                    let outcome = Outcome::Unmeasured { reason: Reason::Suspended, detail: String::new() };
-                    self.tell(endpoint, seq, start_ns, (to * NS_PER_MS).max(start_ns), outcome, occasion_of(slot));
+                    let outcome = Outcome::Unmeasured {
+                        reason: Reason::Suspended,
+                        detail: String::new(),
+                    };
+                    self.tell(
+                        endpoint,
+                        seq,
+                        start_ns,
+                        (to * NS_PER_MS).max(start_ns),
+                        outcome,
+                        occasion_of(slot),
+                    );
                 }
                 self.place_wishes();
                 self.depart(to * NS_PER_MS);
@@ -448,9 +626,26 @@ impl Simulation<'_> {
     fn restart(&mut self, from: Ms, to: Ms, ending: Ending) {
         if ending == Ending::InOrder {
             let flying = std::mem::take(&mut self.flying).into_sorted_vec();
-            for Reverse(Flight { endpoint, seq, start_ns, slot, .. }) in flying.into_iter().rev() {
-                let outcome = Outcome::Unmeasured { reason: Reason::NotRunning, detail: String::new() };
-                self.tell(endpoint, seq, start_ns, (from * NS_PER_MS).max(start_ns), outcome, occasion_of(slot));
+            for Reverse(Flight {
+                endpoint,
+                seq,
+                start_ns,
+                slot,
+                ..
+            }) in flying.into_iter().rev()
+            {
+                let outcome = Outcome::Unmeasured {
+                    reason: Reason::NotRunning,
+                    detail: String::new(),
+                };
+                self.tell(
+                    endpoint,
+                    seq,
+                    start_ns,
+                    (from * NS_PER_MS).max(start_ns),
+                    outcome,
+                    occasion_of(slot),
+                );
             }
             for k in (0..self.present.len()).filter(|k| self.serves[*k]) {
                 self.recorder.tell(self.places[k], Input::Stop(from), from);
@@ -459,23 +654,34 @@ impl Simulation<'_> {
         self.close(from);
         self.flying.clear();
         self.wanted.clear();
-        let stored = (0..self.present.len()).map(|k| Some(encode_with(&self.present[k].rules.cadence, self.judge(k)))).collect();
+        let stored = (0..self.present.len())
+            .map(|k| Some(encode_with(&self.present[k].rules.cadence, self.judge(k))))
+            .collect();
         self.board = Arc::new(Board::new(self.board.plan.load_full()));
         self.recorder = Recorder::new(self.board.clone(), self.offset_ms, self.last_batch, to);
-        self.scheduler = Scheduler::new(Limits { total: usize::MAX, per_host: usize::MAX });
+        self.scheduler = Scheduler::new(Limits {
+            total: usize::MAX,
+            per_host: usize::MAX,
+        });
         self.start(stored, to);
     }
 
     /// The judge of an endpoint, in service or not.
     fn judge(&self, k: usize) -> &Judge {
-        self.parked[k].as_ref().map_or_else(|| self.recorder.judge(self.places[k]), |(_, judge)| judge)
+        self.parked[k]
+            .as_ref()
+            .map_or_else(|| self.recorder.judge(self.places[k]), |(_, judge)| judge)
     }
 
     fn seen(&self, k: usize) -> Seen {
         let (judge, tables) = (self.judge(k).clone(), &self.tables[k]);
         let settled = judge.ledger().watermark;
         let mut unknown = tables.unknown.clone();
-        unknown.extend(judge.open_unknown().map(|(from, why)| (Span::new(from as i64, settled as i64), why)));
+        unknown.extend(
+            judge
+                .open_unknown()
+                .map(|(from, why)| (Span::new(from as i64, settled as i64), why)),
+        );
         let mut proven = tables.proven.clone();
         proven.extend(judge.open_run().map(|(a, b)| Span::new(a as i64, b as i64)));
         let spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();
@@ -494,7 +700,12 @@ impl Simulation<'_> {
             absent,
             outside: Vec::new(),
         };
-        Seen { record, judge, is_gone: !self.serves[k], lost: self.losses[k].spans() }
+        Seen {
+            record,
+            judge,
+            is_gone: !self.serves[k],
+            lost: self.losses[k].spans(),
+        }
     }
 }
 
@@ -507,7 +718,8 @@ pub fn random_outages(count: usize, begin: Ms, end: Ms, seed: u64) -> Vec<Spans>
             let number = rng.u64(0..=(6 * month / (30 * 86_400_000)).max(1));
             let spans = (0..number).map(|_| {
                 let from = begin + rng.u64(0..month);
-                let length = [2000, 20_000, 90_000, 600_000, 3_600_000][rng.usize(0..5)] + rng.u64(0..30_000);
+                let length = [2000, 20_000, 90_000, 600_000, 3_600_000][rng.usize(0..5)]
+                    + rng.u64(0..30_000);
                 Span::new(from as i64, (from + length).min(end) as i64)
             });
             Spans::new(spans.collect())

@@ -1,7 +1,9 @@
-//! Is it us? Rounds of witnesses, and which failures they vouch for (docs/decisions/008-witnesses.md).
+//! Is it us? Rounds of witnesses, and which failures they vouch for
+//! (docs/decisions/008-witnesses.md).
 //!
-//! The recorder holds each failure back until a round that began after it is decided; the driver starts the rounds that
-//! are wanted and brings their results. Synchronous: time is an argument, nothing here probes.
+//! The recorder holds each failure back until a round that began after it is decided; the driver
+//! starts the rounds that are wanted and brings their results. Synchronous: time is an argument,
+//! nothing here probes.
 
 use std::collections::VecDeque;
 
@@ -12,7 +14,8 @@ use crate::words::{Ms, Outcome, Reason};
 const ROUNDS_KEPT: usize = 2048;
 /// Rounds for failures begin at least this far apart, whatever the config's retry intervals.
 const APART_LEAST_MS: Ms = 200;
-/// A round goes out this often even when nothing fails, so that the metrics tell how the witnesses stand.
+/// A round goes out this often even when nothing fails, so that the metrics tell how the witnesses
+/// stand.
 const ROUTINE_MS: Ms = 30_000;
 /// Between rounds while no quorum answers.
 const WHILE_LOST_MS: Ms = 500;
@@ -71,12 +74,21 @@ pub enum Heard {
 impl Witnesses {
     /// `quorum` of the config; left out: a majority of those that can be measured.
     pub fn new(count: usize, quorum: Option<usize>) -> Self {
-        Self { count, quorum, latest: vec![None; count], wanted_at: (count > 0).then_some(0), ..Self::default() }
+        Self {
+            count,
+            quorum,
+            latest: vec![None; count],
+            wanted_at: (count > 0).then_some(0),
+            ..Self::default()
+        }
     }
 
     /// Takes another config's witnesses; what is held waits for a round of the new ones.
     pub fn replace(&mut self, count: usize, quorum: Option<usize>) {
-        *self = Self { next_number: self.next_number, ..Self::new(count, quorum) };
+        *self = Self {
+            next_number: self.next_number,
+            ..Self::new(count, quorum)
+        };
     }
 
     /// What is still held is nobody's failure.
@@ -94,18 +106,28 @@ impl Witnesses {
 
     /// Why a failure that nobody vouches for is none.
     pub fn reason_against(&self) -> Reason {
-        if self.has_ended { Reason::NotRunning } else { Reason::LocalNetwork }
+        if self.has_ended {
+            Reason::NotRunning
+        } else {
+            Reason::LocalNetwork
+        }
     }
 
     pub fn latest(&self) -> &[Option<Standing>] {
         &self.latest
     }
 
-    /// A failure ended at `at`: a round is wanted at once, but not sooner than `apart` after the one before.
+    /// A failure ended at `at`: a round is wanted at once, but not sooner than `apart` after the
+    /// one before.
     pub fn want(&mut self, at: Ms, apart: Ms) {
-        let due = self.last_began.map_or(at, |last| at.max(last + apart.max(APART_LEAST_MS)));
+        let due = self
+            .last_began
+            .map_or(at, |last| at.max(last + apart.max(APART_LEAST_MS)));
         self.wanted_at = Some(self.wanted_at.map_or(due, |other| other.min(due)));
-        self.last_wanted = Some(self.last_wanted.map_or((at, apart), |(other, its)| (other.max(at), its.min(apart))));
+        self.last_wanted = Some(
+            self.last_wanted
+                .map_or((at, apart), |(other, its)| (other.max(at), its.min(apart))),
+        );
     }
 
     /// The number of the round that is to begin now, if one is due.
@@ -116,13 +138,19 @@ impl Witnesses {
         }
         self.wanted_at = None;
         self.last_began = Some(now);
-        // A failure that ends after this moment is not served by this round: ends are rounded up to a millisecond.
+        // A failure that ends after this moment is not served by this round: ends are rounded up to
+        // a millisecond.
         if let Some((at, apart)) = self.last_wanted.take().filter(|(at, _)| *at > now) {
             self.want(at, apart);
         }
         self.next_number += 1;
         let number = self.next_number;
-        self.rounds.push_back(Round { number, began: now, standings: vec![None; self.count], decided: None });
+        self.rounds.push_back(Round {
+            number,
+            began: now,
+            standings: vec![None; self.count],
+            decided: None,
+        });
         if self.rounds.len() > ROUNDS_KEPT {
             self.rounds.pop_front();
         }
@@ -138,7 +166,10 @@ impl Witnesses {
     pub fn hear(&mut self, number: u64, witness: usize, outcome: &Outcome, now: Ms) -> Heard {
         let standing = match outcome {
             Outcome::Up(_) => Standing::Answers,
-            Outcome::Unmeasured { reason: Reason::Permission, .. } => Standing::LeftOut,
+            Outcome::Unmeasured {
+                reason: Reason::Permission,
+                ..
+            } => Standing::LeftOut,
             Outcome::Down { .. } | Outcome::Unmeasured { .. } => Standing::Silent,
         };
         let quorum = self.quorum;
@@ -158,7 +189,10 @@ impl Witnesses {
         };
         round.decided = Some(vouched);
         // Where none can be measured the rule is off, and no quorum is met or missed.
-        let is_off = round.standings.iter().all(|s| *s == Some(Standing::LeftOut));
+        let is_off = round
+            .standings
+            .iter()
+            .all(|s| *s == Some(Standing::LeftOut));
         self.quorum_met = (!is_off).then_some(vouched);
         if vouched == Vouched::No {
             // Asked on until somebody answers, so that the loss does not outlive itself.
@@ -167,10 +201,12 @@ impl Witnesses {
         Heard::Decided(vouched)
     }
 
-    /// What the rounds say of a failure that ran from `start` to `end`; nothing while one of them is open.
+    /// What the rounds say of a failure that ran from `start` to `end`; nothing while one of them
+    /// is open.
     ///
-    /// It counts when a round that began after it has a quorum, and the network was not known to be lost while it ran: a link
-    /// that comes back just before a probe ends must not turn that probe into downtime.
+    /// It counts when a round that began after it has a quorum, and the network was not known to be
+    /// lost while it ran: a link that comes back just before a probe ends must not turn that probe
+    /// into downtime.
     pub fn verdict(&self, start: Ms, end: Ms) -> Option<Vouched> {
         if self.count == 0 {
             return Some(Vouched::Yes);
@@ -178,13 +214,20 @@ impl Witnesses {
         if self.has_ended {
             return Some(Vouched::No);
         }
-        let first = self.rounds.iter().rposition(|r| r.began <= start).unwrap_or(0);
+        let first = self
+            .rounds
+            .iter()
+            .rposition(|r| r.began <= start)
+            .unwrap_or(0);
         for round in self.rounds.iter().skip(first).take_while(|r| r.began < end) {
             if round.decided? == Vouched::No {
                 return Some(Vouched::No);
             }
         }
-        self.rounds.iter().filter(|r| r.began >= end).find_map(|r| r.decided)
+        self.rounds
+            .iter()
+            .filter(|r| r.began >= end)
+            .find_map(|r| r.decided)
     }
 }
 
@@ -210,11 +253,18 @@ mod tests {
     }
 
     fn down() -> Outcome {
-        Outcome::Down { cause: Cause::ConnectTimeout, detail: String::new(), facts: Box::default() }
+        Outcome::Down {
+            cause: Cause::ConnectTimeout,
+            detail: String::new(),
+            facts: Box::default(),
+        }
     }
 
     fn forbidden() -> Outcome {
-        Outcome::Unmeasured { reason: Reason::Permission, detail: String::new() }
+        Outcome::Unmeasured {
+            reason: Reason::Permission,
+            detail: String::new(),
+        }
     }
 
     #[test]
@@ -224,7 +274,11 @@ mod tests {
         assert_eq!(w.hear(early, 0, &up(), 0), Heard::Decided(Vouched::Yes));
         assert_eq!(w.verdict(11, 11), None, "that round began before");
         w.want(11, 1000);
-        assert_eq!(w.begin_due(500), None, "at most one round in a retry interval");
+        assert_eq!(
+            w.begin_due(500),
+            None,
+            "at most one round in a retry interval"
+        );
         let later = w.begin_due(1010).expect("due");
         assert_eq!(w.verdict(11, 11), None);
         assert_eq!(w.hear(later, 0, &down(), 1020), Heard::Decided(Vouched::No));
@@ -232,7 +286,8 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_ran_while_the_network_was_lost_is_no_failure_though_witnesses_answer_after_it() {
+    fn a_probe_that_ran_while_the_network_was_lost_is_no_failure_though_witnesses_answer_after_it()
+    {
         let mut w = Witnesses::new(1, None);
         let lost = w.begin_due(100).expect("due");
         assert_eq!(w.verdict(150, 200), None, "the round before it is open");
@@ -240,11 +295,19 @@ mod tests {
         w.want(200, 0);
         assert_eq!(w.begin_due(300), Some(2), "due at 300");
         assert_eq!(w.hear(2, 0, &up(), 310), Heard::Decided(Vouched::Yes));
-        assert_eq!(w.verdict(150, 250), Some(Vouched::No), "it began while the network was lost");
+        assert_eq!(
+            w.verdict(150, 250),
+            Some(Vouched::No),
+            "it began while the network was lost"
+        );
         w.want(700, 0);
         assert_eq!(w.begin_due(700), Some(3));
         let _ = w.hear(3, 0, &up(), 710);
-        assert_eq!(w.verdict(400, 600), Some(Vouched::Yes), "this one began after it had come back");
+        assert_eq!(
+            w.verdict(400, 600),
+            Some(Vouched::Yes),
+            "this one began after it had come back"
+        );
     }
 
     #[test]
@@ -252,13 +315,21 @@ mod tests {
         let mut w = Witnesses::new(3, None);
         let round = w.begin_due(0).expect("due");
         assert_eq!(w.hear(round, 0, &up(), 0), Heard::Nothing);
-        assert_eq!(w.hear(round, 1, &up(), 0), Heard::Decided(Vouched::Yes), "the third is not waited for");
+        assert_eq!(
+            w.hear(round, 1, &up(), 0),
+            Heard::Decided(Vouched::Yes),
+            "the third is not waited for"
+        );
         assert_eq!(w.hear(round, 2, &down(), 0), Heard::Nothing);
         w.want(500, 0);
         let round = w.begin_due(500).expect("due");
         assert_eq!(w.hear(round, 0, &forbidden(), 0), Heard::Nothing);
         assert_eq!(w.hear(round, 1, &down(), 0), Heard::Nothing);
-        assert_eq!(w.hear(round, 2, &up(), 0), Heard::Decided(Vouched::No), "one of two is no majority");
+        assert_eq!(
+            w.hear(round, 2, &up(), 0),
+            Heard::Decided(Vouched::No),
+            "one of two is no majority"
+        );
     }
 
     #[test]
@@ -266,7 +337,10 @@ mod tests {
         let mut w = Witnesses::new(2, Some(2));
         let round = w.begin_due(0).expect("due");
         assert_eq!(w.hear(round, 0, &forbidden(), 0), Heard::Nothing);
-        assert_eq!(w.hear(round, 1, &forbidden(), 0), Heard::Decided(Vouched::Yes));
+        assert_eq!(
+            w.hear(round, 1, &forbidden(), 0),
+            Heard::Decided(Vouched::Yes)
+        );
         assert_eq!(Witnesses::new(0, None).verdict(5, 5), Some(Vouched::Yes));
     }
 }

@@ -8,7 +8,12 @@ use super::{EventDraft, HistoryError, Projection};
 use crate::words::{Ms, format_utc};
 
 /// Appends one event with its number and hash, and what it means for the reading tables.
-pub fn append(transaction: &Transaction, draft: &EventDraft, seq: u64, previous: &[u8; 32]) -> Result<[u8; 32], HistoryError> {
+pub fn append(
+    transaction: &Transaction,
+    draft: &EventDraft,
+    seq: u64,
+    previous: &[u8; 32],
+) -> Result<[u8; 32], HistoryError> {
     let mut event: Map<String, Value> = draft.body.clone();
     event.insert("v".into(), json!(1));
     event.insert("seq".into(), json!(seq));
@@ -21,76 +26,147 @@ pub fn append(transaction: &Transaction, draft: &EventDraft, seq: u64, previous:
     let body = canonical(&event);
     let hash = link(previous, &body);
     let endpoint = draft.endpoint.as_ref().map(|(id, _)| *id);
-    transaction.prepare_cached("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
-        seq as i64,
-        hash.as_slice(),
-        body,
-        endpoint,
-        draft.kind,
-        draft.at as i64
-    ])?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES \
+        (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            seq as i64,
+            hash.as_slice(),
+            body,
+            endpoint,
+            draft.kind,
+            draft.at as i64
+        ])?;
     if let Some(projection) = &draft.projection {
         project(transaction, projection, seq as i64, endpoint)?;
     }
     Ok(hash)
 }
 
-pub fn project(transaction: &Transaction, projection: &Projection, seq: i64, endpoint: Option<i64>) -> Result<(), HistoryError> {
+pub fn project(
+    transaction: &Transaction,
+    projection: &Projection,
+    seq: i64,
+    endpoint: Option<i64>,
+) -> Result<(), HistoryError> {
     match projection.clone() {
-        Projection::OutageOpened { from, from_earliest, from_latest, confirmed_at, cause } => {
+        Projection::OutageOpened {
+            from,
+            from_earliest,
+            from_latest,
+            confirmed_at,
+            cause,
+        } => {
             transaction
                 .prepare_cached(
-                    "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, \
+                        from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute(params![seq, endpoint, cause, confirmed_at as i64, from as i64, from_earliest as i64, from_latest as i64])?;
+                .execute(params![
+                    seq,
+                    endpoint,
+                    cause,
+                    confirmed_at as i64,
+                    from as i64,
+                    from_earliest as i64,
+                    from_latest as i64
+                ])?;
         }
-        Projection::OutageClosed { to, to_earliest, to_latest } => {
+        Projection::OutageClosed {
+            to,
+            to_earliest,
+            to_latest,
+        } => {
             transaction
-                .prepare_cached("UPDATE outage SET closed = ?1, to_at = ?2, to_earliest = ?3, to_latest = ?4 WHERE endpoint = ?5 AND closed IS NULL")?
-                .execute(params![seq, to as i64, to_earliest as i64, to_latest as i64, endpoint])?;
+                .prepare_cached(
+                    "UPDATE outage SET closed = ?1, to_at = ?2, to_earliest = ?3, \
+                    to_latest = ?4 WHERE endpoint = ?5 AND closed IS NULL",
+                )?
+                .execute(params![
+                    seq,
+                    to as i64,
+                    to_earliest as i64,
+                    to_latest as i64,
+                    endpoint
+                ])?;
         }
         Projection::Unknown { from, to, reason } => {
-            transaction.prepare_cached("INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-                seq,
-                endpoint,
-                from as i64,
-                to as i64,
-                reason
-            ])?;
+            transaction
+                .prepare_cached(
+                    "INSERT INTO unknown (seq, endpoint, from_at, to_at, \
+                reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![seq, endpoint, from as i64, to as i64, reason])?;
         }
         Projection::Doubtful { from, to } => put_span(transaction, "doubtful", endpoint, from, to)?,
         Projection::Proven { from, to } => put_span(transaction, "proven", endpoint, from, to)?,
         Projection::Absent { from, to } => put_span(transaction, "absent", endpoint, from, to)?,
         Projection::WindowDeclared { id, body, recorded } => {
-            transaction.execute("INSERT INTO window (seq, id, body, recorded) VALUES (?1, ?2, ?3, ?4)", params![seq, id, body, recorded])?;
+            transaction.execute(
+                "INSERT INTO window (seq, id, body, recorded) VALUES (?1, ?2, ?3, ?4)",
+                params![seq, id, body, recorded],
+            )?;
         }
         Projection::WindowEnded { id, at } => {
-            transaction.execute("UPDATE window SET ended = ?2 WHERE id = ?1 AND ended IS NULL", params![id, at])?;
+            transaction.execute(
+                "UPDATE window SET ended = ?2 WHERE id = ?1 AND ended IS NULL",
+                params![id, at],
+            )?;
         }
         Projection::Corrected { body } => {
-            transaction.execute("INSERT INTO correction (seq, body) VALUES (?1, ?2)", params![seq, body])?;
+            transaction.execute(
+                "INSERT INTO correction (seq, body) VALUES (?1, ?2)",
+                params![seq, body],
+            )?;
         }
-        Projection::Sealed { unit, tallies, sha256 } => {
-            let sql = "INSERT OR REPLACE INTO sealed (kind, number, tallies, sha256) VALUES (?1, ?2, ?3, ?4)";
-            transaction.prepare_cached(sql)?.execute(params![unit.kind.as_str(), unit.number, tallies as i64, sha256])?;
+        Projection::Sealed {
+            unit,
+            tallies,
+            sha256,
+        } => {
+            let sql = "INSERT OR REPLACE INTO sealed (kind, number, tallies, sha256) VALUES (?1, \
+                ?2, ?3, ?4)";
+            transaction.prepare_cached(sql)?.execute(params![
+                unit.kind.as_str(),
+                unit.number,
+                tallies as i64,
+                sha256
+            ])?;
         }
         Projection::ResultsFrom { at } => {
             let sql = "INSERT INTO recording (seq, endpoint, from_at) VALUES (?1, ?2, ?3)";
-            transaction.prepare_cached(sql)?.execute(params![seq, endpoint, at as i64])?;
+            transaction
+                .prepare_cached(sql)?
+                .execute(params![seq, endpoint, at as i64])?;
         }
         Projection::ResultsUntil { at } => {
             let sql = "UPDATE recording SET to_at = ?2 WHERE endpoint = ?1 AND to_at IS NULL";
-            transaction.prepare_cached(sql)?.execute(params![endpoint, at as i64])?;
+            transaction
+                .prepare_cached(sql)?
+                .execute(params![endpoint, at as i64])?;
         }
         Projection::ClockStep { at, offset_ms } => {
-            transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", params![at as i64, offset_ms])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)",
+                params![at as i64, offset_ms],
+            )?;
         }
     }
     Ok(())
 }
 
-fn put_span(transaction: &Transaction, table: &'static str, endpoint: Option<i64>, from: Ms, to: Ms) -> Result<(), HistoryError> {
+fn put_span(
+    transaction: &Transaction,
+    table: &'static str,
+    endpoint: Option<i64>,
+    from: Ms,
+    to: Ms,
+) -> Result<(), HistoryError> {
     let sql = format!("INSERT INTO {table} (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)");
-    transaction.prepare_cached(&sql)?.execute(params![endpoint, from as i64, to as i64])?;
+    transaction
+        .prepare_cached(&sql)?
+        .execute(params![endpoint, from as i64, to as i64])?;
     Ok(())
 }

@@ -15,39 +15,86 @@ use crate::words::{UtcMs, format_utc};
 /// Pages copied before the writer gets a turn.
 const PAGES_AT_ONCE: i32 = 512;
 
-/// Writes a consistent copy to a file that must not exist; it appears under its name only when it is whole.
+/// Writes a consistent copy to a file that must not exist; it appears under its name only when it
+/// is whole.
 pub fn backup(connection: &Connection, to: &Path) -> Result<(), HistoryError> {
-    let unusable = |why: String| HistoryError::Backup { path: to.display().to_string(), why };
+    let unusable = |why: String| HistoryError::Backup {
+        path: to.display().to_string(),
+        why,
+    };
     if to.symlink_metadata().is_ok() {
-        return Err(unusable("there is such a file already; it is not overwritten".into()));
+        return Err(unusable(
+            "there is such a file already; it is not overwritten".into(),
+        ));
     }
-    // SQLite follows links and plays back a journal that lies beside a database: here nobody else can put any.
+    // SQLite follows links and plays back a journal that lies beside a database: here nobody else
+    // can put any.
     let folder = OwnFolder::beside(to).map_err(|e| unusable(e.to_string()))?;
     let part = folder.path().join("copy.sqlite");
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part).map_err(|e| unusable(e.to_string()))?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&part)
+        .map_err(|e| unusable(e.to_string()))?;
     {
         let mut copy = Connection::open(&part)?;
-        Backup::new(connection, &mut copy)?.run_to_completion(PAGES_AT_ONCE, Duration::from_millis(2), None)?;
+        Backup::new(connection, &mut copy)?.run_to_completion(
+            PAGES_AT_ONCE,
+            Duration::from_millis(2),
+            None,
+        )?;
         copy.pragma_update(None, "journal_mode", "DELETE")?;
     }
-    std::fs::File::open(&part).and_then(|f| f.sync_all()).map_err(|e| unusable(e.to_string()))?;
+    std::fs::File::open(&part)
+        .and_then(|f| f.sync_all())
+        .map_err(|e| unusable(e.to_string()))?;
     std::fs::rename(&part, to).map_err(|e| unusable(e.to_string()))
 }
 
 /// One scheduled backup: a copy named by its time, and no more than `keep` of them.
-pub fn scheduled(state_dir: &Path, directory: &Path, keep: usize, now: UtcMs) -> Result<PathBuf, HistoryError> {
-    let unusable = |why: std::io::Error| HistoryError::Backup { path: directory.display().to_string(), why: why.to_string() };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(unusable)?;
-    let stamp: String = format_utc(now)[..19].chars().filter(|c| *c != '-' && *c != ':').collect();
+pub fn scheduled(
+    state_dir: &Path,
+    directory: &Path,
+    keep: usize,
+    now: UtcMs,
+) -> Result<PathBuf, HistoryError> {
+    let unusable = |why: std::io::Error| HistoryError::Backup {
+        path: directory.display().to_string(),
+        why: why.to_string(),
+    };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(unusable)?;
+    let stamp: String = format_utc(now)[..19]
+        .chars()
+        .filter(|c| *c != '-' && *c != ':')
+        .collect();
     let to = directory.join(format!("history-{stamp}Z.sqlite"));
     let mode = std::fs::metadata(directory).map_err(unusable)?.mode();
     if mode & 0o022 != 0 {
-        tracing::warn!("other users can put files into the backup folder {0} (mode {1:04o}); run: chmod go-w {0}", directory.display(), mode & 0o7777);
+        tracing::warn!(
+            "other users can put files into the backup folder {0} (mode {1:04o}); run: chmod go-w \
+                {0}",
+            directory.display(),
+            mode & 0o7777
+        );
     }
     backup(&super::schema::open_to_read(state_dir)?, &to)?;
-    let is_ours = |p: &PathBuf| p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with("history-2") && n.ends_with("Z.sqlite"));
-    let mut all: Vec<PathBuf> = std::fs::read_dir(directory).map_err(unusable)?.filter_map(|e| e.ok().map(|e| e.path())).filter(is_ours).collect();
-    // Names later than this one are of a clock that ran ahead, or of somebody else: they take no place of the others.
+    let is_ours = |p: &PathBuf| {
+        p.file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.starts_with("history-2") && n.ends_with("Z.sqlite"))
+    };
+    let mut all: Vec<PathBuf> = std::fs::read_dir(directory)
+        .map_err(unusable)?
+        .filter_map(|e| e.ok().map(|e| e.path()))
+        .filter(is_ours)
+        .collect();
+    // Names later than this one are of a clock that ran ahead, or of somebody else: they take no
+    // place of the others.
     all.retain(|path| *path <= to && path.symlink_metadata().is_ok_and(|found| found.is_file()));
     all.sort();
     for old in all.iter().rev().skip(keep.max(1)) {
@@ -69,22 +116,45 @@ mod tests {
 
     #[test]
     fn a_backup_that_was_just_made_stays_whatever_else_lies_there() {
-        let (state, kept) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let (state, kept) = (
+            tempfile::tempdir().expect("a directory"),
+            tempfile::tempdir().expect("a directory"),
+        );
         drop(schema::own(state.path()).expect("a history"));
         let names = || {
-            let mut names: Vec<_> =
-                std::fs::read_dir(kept.path()).expect("readable").map(|e| e.expect("an entry").file_name().into_string().expect("a name")).collect();
+            let mut names: Vec<_> = std::fs::read_dir(kept.path())
+                .expect("readable")
+                .map(|e| {
+                    e.expect("an entry")
+                        .file_name()
+                        .into_string()
+                        .expect("a name")
+                })
+                .collect();
             names.sort();
             names
         };
         // A clock that ran ahead, or somebody else, left these.
-        let ahead = ["history-29990101T000000Z.sqlite", "history-29990102T000000Z.sqlite"];
-        ahead.iter().for_each(|name| std::fs::write(kept.path().join(name), "").expect("written"));
+        let ahead = [
+            "history-29990101T000000Z.sqlite",
+            "history-29990102T000000Z.sqlite",
+        ];
+        ahead
+            .iter()
+            .for_each(|name| std::fs::write(kept.path().join(name), "").expect("written"));
         for day in 1..=4 {
             let now = parse_utc(&format!("2026-11-0{day}T00:00:00Z")).expect("an instant");
             let made = scheduled(state.path(), kept.path(), 2, now).expect("made");
             assert!(made.exists(), "{}", made.display());
         }
-        assert_eq!(names(), ["history-20261103T000000Z.sqlite", "history-20261104T000000Z.sqlite", ahead[0], ahead[1]]);
+        assert_eq!(
+            names(),
+            [
+                "history-20261103T000000Z.sqlite",
+                "history-20261104T000000Z.sqlite",
+                ahead[0],
+                ahead[1]
+            ]
+        );
     }
 }

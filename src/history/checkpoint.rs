@@ -1,7 +1,9 @@
-//! Signed checkpoints of the chain (Ed25519, RFC 8032): whoever keeps one can prove later that nothing before it was rewritten.
+//! Signed checkpoints of the chain (Ed25519, RFC 8032): whoever keeps one can prove later that
+//! nothing before it was rewritten.
 //!
-//! `{chain, seq, head, time, key, signature}`: the signature is over the canonical JSON of the object without it. The key is
-//! made at the first start (32 random bytes as hexadecimal text, for its owner only), or given by the config as a secret.
+//! `{chain, seq, head, time, key, signature}`: the signature is over the canonical JSON of the
+//! object without it. The key is made at the first start (32 random bytes as hexadecimal text, for
+//! its owner only), or given by the config as a secret.
 
 use std::path::Path;
 
@@ -21,8 +23,8 @@ pub struct Signer {
     terms: TermsKey,
 }
 
-/// Commits to the terms of contracts: events that customers may read give away neither names nor fees, and whoever is shown terms with
-/// their salt can tell that they were on record.
+/// Commits to the terms of contracts: events that customers may read give away neither names nor
+/// fees, and whoever is shown terms with their salt can tell that they were on record.
 #[derive(Clone)]
 pub struct TermsKey([u8; 32]);
 
@@ -54,8 +56,11 @@ pub fn commitment(salt: &str, terms: &str) -> String {
 impl Signer {
     /// Of 64 hexadecimal digits.
     pub fn from_hex(text: &str) -> Result<Self, String> {
-        let seed = unhex(text.trim()).filter(|s| s.len() == 32).ok_or("a checkpoint key is 64 hexadecimal digits")?;
-        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| "not a valid Ed25519 seed")?;
+        let seed = unhex(text.trim())
+            .filter(|s| s.len() == 32)
+            .ok_or("a checkpoint key is 64 hexadecimal digits")?;
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(&seed).map_err(|_| "not a valid Ed25519 seed")?;
         let terms = TermsKey(sha256(&[b"probity terms", &seed[..]].concat()));
         Ok(Self { pair, terms })
     }
@@ -63,12 +68,16 @@ impl Signer {
     /// The key of a state directory; made when there is none.
     pub fn of_directory(directory: &Path) -> Result<Self, HistoryError> {
         let path = directory.join(KEY_FILE);
-        let unusable = |why: String| HistoryError::Directory { path: path.display().to_string(), why };
+        let unusable = |why: String| HistoryError::Directory {
+            path: path.display().to_string(),
+            why,
+        };
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::from_hex(&text).map_err(unusable),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut seed = [0; 32];
-                aws_lc_rs::rand::fill(&mut seed).map_err(|_| unusable("the system gives no random numbers".into()))?;
+                aws_lc_rs::rand::fill(&mut seed)
+                    .map_err(|_| unusable("the system gives no random numbers".into()))?;
                 let text = format!("{}\n", hex(&seed));
                 put(&path, text.as_bytes(), Readers::Owner).map_err(|e| unusable(e.to_string()))?;
                 Self::from_hex(&text).map_err(unusable)
@@ -79,7 +88,9 @@ impl Signer {
 
     /// The key that a state directory keeps, if it has one.
     pub fn kept(directory: &Path) -> Option<Self> {
-        std::fs::read_to_string(directory.join(KEY_FILE)).ok().and_then(|text| Self::from_hex(&text).ok())
+        std::fs::read_to_string(directory.join(KEY_FILE))
+            .ok()
+            .and_then(|text| Self::from_hex(&text).ok())
     }
 
     pub fn terms_key(&self) -> &TermsKey {
@@ -104,16 +115,28 @@ impl Signer {
 /// Why a signed object is not what its key's owner signed.
 pub fn verify_signature(value: &Value) -> Result<(), &'static str> {
     let mut object = value.as_object().ok_or("not a JSON object")?.clone();
-    let signature = object.remove("signature").and_then(|s| s.as_str().and_then(unhex)).ok_or("it carries no signature")?;
-    let key = object.get("key").and_then(Value::as_str).and_then(unhex).ok_or("it carries no key")?;
-    UnparsedPublicKey::new(&ED25519, key).verify(canonical(&object).as_bytes(), &signature).map_err(|_| "its signature is not of its content and key")
+    let signature = object
+        .remove("signature")
+        .and_then(|s| s.as_str().and_then(unhex))
+        .ok_or("it carries no signature")?;
+    let key = object
+        .get("key")
+        .and_then(Value::as_str)
+        .and_then(unhex)
+        .ok_or("it carries no key")?;
+    UnparsedPublicKey::new(&ED25519, key)
+        .verify(canonical(&object).as_bytes(), &signature)
+        .map_err(|_| "its signature is not of its content and key")
 }
 
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
 }
 
 #[cfg(test)]
@@ -123,20 +146,35 @@ mod tests {
     #[test]
     fn a_signature_is_of_the_whole_content_and_of_its_key() {
         let signer = Signer::from_hex(&"07".repeat(32)).expect("a key");
-        let Value::Object(object) = json!({"chain": "c", "seq": 5, "head": "00"}) else { panic!() };
+        let Value::Object(object) = json!({"chain": "c", "seq": 5, "head": "00"}) else {
+            panic!()
+        };
         let signed = signer.signed(object);
         assert_eq!(verify_signature(&signed), Ok(()));
-        for (field, value) in [("seq", json!(6)), ("head", json!("01")), ("key", json!("07".repeat(32)))] {
+        for (field, value) in [
+            ("seq", json!(6)),
+            ("head", json!("01")),
+            ("key", json!("07".repeat(32))),
+        ] {
             let mut forged = signed.clone();
             forged[field] = value;
             assert!(verify_signature(&forged).is_err(), "{field}");
         }
         let other = Signer::from_hex(&"08".repeat(32)).expect("a key");
         let committed = signer.terms_key().commitment("fee = 5");
-        assert_eq!(committed, commitment(&signer.terms_key().salt("fee = 5"), "fee = 5"));
-        assert!(committed != signer.terms_key().commitment("fee = 6") && committed != other.terms_key().commitment("fee = 5"));
+        assert_eq!(
+            committed,
+            commitment(&signer.terms_key().salt("fee = 5"), "fee = 5")
+        );
+        assert!(
+            committed != signer.terms_key().commitment("fee = 6")
+                && committed != other.terms_key().commitment("fee = 5")
+        );
         assert!(verify_signature(&json!({"seq": 5})).is_err());
-        assert!(verify_signature(&json!({"ä": 5, "key": "07".repeat(32), "signature": "00"})).is_err(), "foreign keys are no panic");
+        assert!(
+            verify_signature(&json!({"ä": 5, "key": "07".repeat(32), "signature": "00"})).is_err(),
+            "foreign keys are no panic"
+        );
         assert!(Signer::from_hex("07").is_err());
     }
 
@@ -144,7 +182,10 @@ mod tests {
     fn a_directory_keeps_its_key() {
         let directory = tempfile::tempdir().expect("a directory");
         let first = Signer::of_directory(directory.path()).expect("made").key();
-        assert_eq!(Signer::of_directory(directory.path()).expect("read").key(), first);
+        assert_eq!(
+            Signer::of_directory(directory.path()).expect("read").key(),
+            first
+        );
         std::fs::write(directory.path().join(KEY_FILE), "short").expect("written");
         assert!(Signer::of_directory(directory.path()).is_err());
     }

@@ -1,7 +1,9 @@
-//! What became of endpoints' names and definitions: who was renamed, and when another probe or expectation took the place of one.
+//! What became of endpoints' names and definitions: who was renamed, and when another probe or
+//! expectation took the place of one.
 //!
-//! Windows and corrections name endpoints as they were called then. Who reads them asks here what each is called now, so that a history
-//! that goes on under another name keeps its maintenance and its exclusions.
+//! Windows and corrections name endpoints as they were called then. Who reads them asks here what
+//! each is called now, so that a history that goes on under another name keeps its maintenance and
+//! its exclusions.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,8 @@ use crate::words::{Ms, UtcMs, format_utc, parse_utc};
 
 /// The events that this file reads, by an index of their own: they are few among many.
 pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
-CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component');
+CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', \
+'endpoint_changed', 'config', 'terms', 'component');
 CREATE INDEX IF NOT EXISTS event_of_component ON event (seq) WHERE kind = 'component';
 CREATE TABLE IF NOT EXISTS definition (endpoint INTEGER PRIMARY KEY, sha256 BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_component';";
@@ -35,9 +38,11 @@ pub struct Told {
     pub ever: BTreeMap<String, String>,
     /// When each commitment was in force: from when, and until when if it is not any more. UTC.
     pub stays: BTreeMap<String, Vec<(UtcMs, Option<UtcMs>)>>,
-    /// Which commitments are to terms of the same report: each with an identity. Those of earlier versions have none.
+    /// Which commitments are to terms of the same report: each with an identity. Those of earlier
+    /// versions have none.
     pub identities: BTreeMap<String, String>,
-    /// The text of all contracts, encrypted, with when it came into force; empty where it is not carried, or where there is no contract. UTC.
+    /// The text of all contracts, encrypted, with when it came into force; empty where it is not
+    /// carried, or where there is no contract. UTC.
     pub sealed: Vec<(UtcMs, String)>,
     /// Declared components.
     pub components: BTreeMap<String, Value>,
@@ -46,8 +51,19 @@ pub struct Told {
 impl Told {
     fn hear(&mut self, event: &Value, dates: &Dates) {
         let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-        let list = |key: &str| event[key].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
-        let at = dates.counts_from(event["at_ms"].as_u64().unwrap_or(0), parse_utc(&text("recorded")).unwrap_or(0));
+        let list = |key: &str| {
+            event[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let at = dates.counts_from(
+            event["at_ms"].as_u64().unwrap_or(0),
+            parse_utc(&text("recorded")).unwrap_or(0),
+        );
         match event["kind"].as_str().unwrap_or_default() {
             "config" => self.configs.push((at, text("sha256"))),
             "terms" => {
@@ -76,9 +92,12 @@ impl Told {
 }
 
 impl Told {
-    /// Since when terms are on record, by their commitment: those that are not in force any more since they were first.
+    /// Since when terms are on record, by their commitment: those that are not in force any more
+    /// since they were first.
     pub fn on_record(&self, commitment: &str) -> Option<&String> {
-        self.terms.get(commitment).or_else(|| self.ever.get(commitment))
+        self.terms
+            .get(commitment)
+            .or_else(|| self.ever.get(commitment))
     }
 }
 
@@ -86,26 +105,49 @@ impl Told {
 pub fn told(connection: &Connection) -> Result<Told, HistoryError> {
     let (mut told, dates) = (Told::default(), Dates::read(connection)?);
     if let Some(stub) = Stub::read(connection)? {
-        stub.carried["told"].as_array().into_iter().flatten().for_each(|event| told.hear(event, &dates));
+        stub.carried["told"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|event| told.hear(event, &dates));
     }
-    events(connection)?.iter().for_each(|(_, event)| told.hear(event, &dates));
+    events(connection)?
+        .iter()
+        .for_each(|(_, event)| told.hear(event, &dates));
     Ok(told)
 }
 
-/// The cadences that an endpoint had, with the name that it had then and from when on (timeline), as far as events tell.
-pub fn cadences(connection: &Connection, endpoint: &str) -> Result<Vec<(Ms, String, Cadence)>, HistoryError> {
-    let id: Option<i64> = connection.prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?.query_row([endpoint], |r| r.get(0)).optional()?;
+/// The cadences that an endpoint had, with the name that it had then and from when on (timeline),
+/// as far as events tell.
+pub fn cadences(
+    connection: &Connection,
+    endpoint: &str,
+) -> Result<Vec<(Ms, String, Cadence)>, HistoryError> {
+    let id: Option<i64> = connection
+        .prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?
+        .query_row([endpoint], |r| r.get(0))
+        .optional()?;
     let Some(id) = id else { return Ok(Vec::new()) };
     let mut list: Vec<(Ms, String, Cadence)> = Vec::new();
     if let Some(stub) = Stub::read(connection)? {
         let carried = &stub.carried["cadences"][id.to_string()];
-        list.extend(cadence_of(carried).map(|c| (carried["at_ms"].as_u64().unwrap_or(0), carried["endpoint"].as_str().unwrap_or(endpoint).to_owned(), c)));
+        list.extend(cadence_of(carried).map(|c| {
+            (
+                carried["at_ms"].as_u64().unwrap_or(0),
+                carried["endpoint"].as_str().unwrap_or(endpoint).to_owned(),
+                c,
+            )
+        }));
     }
-    let sql = "SELECT body FROM event WHERE endpoint = ?1 AND kind IN ('endpoint_added', 'endpoint_cadence', 'endpoint_renamed') ORDER BY seq";
+    let sql = "SELECT body FROM event WHERE endpoint = ?1 AND kind IN ('endpoint_added', \
+        'endpoint_cadence', 'endpoint_renamed') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
     for body in statement.query_map([id], |r| r.get::<_, String>(0))? {
         let event: Value = serde_json::from_str(&body?).unwrap_or_default();
-        let (at, name) = (event["at_ms"].as_u64().unwrap_or(0), event["endpoint"].as_str().unwrap_or(endpoint).to_owned());
+        let (at, name) = (
+            event["at_ms"].as_u64().unwrap_or(0),
+            event["endpoint"].as_str().unwrap_or(endpoint).to_owned(),
+        );
         let last = list.last().map(|(.., c)| *c);
         list.extend(cadence_of(&event).or(last).map(|c| (at, name, c)));
     }
@@ -146,14 +188,19 @@ impl Renames {
     /// What an endpoint is called now that was called so when event `seq` was recorded.
     pub fn now(&self, seq: u64, name: &str) -> String {
         let later = self.0.iter().filter(|(at, ..)| *at > seq);
-        later.fold(name.to_owned(), |name, (_, from, to)| if name == *from { to.clone() } else { name })
+        later.fold(name.to_owned(), |name, (_, from, to)| {
+            if name == *from { to.clone() } else { name }
+        })
     }
 }
 
 fn events(connection: &Connection) -> Result<Vec<(u64, Value)>, HistoryError> {
-    let sql = "SELECT seq, body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed', 'config', 'terms', 'component') ORDER BY seq";
+    let sql = "SELECT seq, body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed', \
+        'config', 'terms', 'component') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([], |r| Ok((r.get::<_, i64>(0)? as u64, r.get::<_, String>(1)?)))?;
+    let rows = statement.query_map([], |r| {
+        Ok((r.get::<_, i64>(0)? as u64, r.get::<_, String>(1)?))
+    })?;
     let mut list = Vec::new();
     for row in rows {
         let (seq, body) = row?;
@@ -169,12 +216,20 @@ pub fn renames(connection: &Connection) -> Result<Renames, HistoryError> {
         let ids = stub.carried["ids"].as_object();
         for (now, id) in ids.into_iter().flatten() {
             let names = stub.carried["names"][id.to_string()].as_array();
-            let earlier = names.into_iter().flatten().filter_map(Value::as_str).filter(|name| ids.is_some_and(|ids| !ids.contains_key(*name)));
+            let earlier = names
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .filter(|name| ids.is_some_and(|ids| !ids.contains_key(*name)));
             list.extend(earlier.map(|name| (stub.last, name.to_owned(), now.clone())));
         }
     }
     for (seq, event) in events(connection)? {
-        if let ("endpoint_renamed", Some(from), Some(to)) = (event["kind"].as_str().unwrap_or_default(), event["from"].as_str(), event["endpoint"].as_str()) {
+        if let ("endpoint_renamed", Some(from), Some(to)) = (
+            event["kind"].as_str().unwrap_or_default(),
+            event["from"].as_str(),
+            event["endpoint"].as_str(),
+        ) {
             list.push((seq, from.to_owned(), to.to_owned()));
         }
     }
@@ -185,7 +240,9 @@ pub fn renames(connection: &Connection) -> Result<Renames, HistoryError> {
 pub fn changes(connection: &Connection) -> Result<Vec<Changed>, HistoryError> {
     let renames = renames(connection)?;
     let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
-    let changed = events(connection)?.into_iter().filter(|(_, event)| event["kind"] == "endpoint_changed");
+    let changed = events(connection)?
+        .into_iter()
+        .filter(|(_, event)| event["kind"] == "endpoint_changed");
     Ok(changed
         .map(|(seq, event)| Changed {
             seq,
@@ -204,8 +261,20 @@ mod tests {
     #[test]
     fn a_name_of_then_is_followed_to_that_of_now() {
         let rename = |seq: u64, from: &str, to: &str| (seq, from.to_owned(), to.to_owned());
-        let renames = Renames(vec![rename(10, "a", "b"), rename(20, "b", "c"), rename(30, "x", "a")]);
-        assert_eq!([renames.now(5, "a"), renames.now(15, "a"), renames.now(15, "b"), renames.now(40, "a")], ["c", "a", "c", "a"].map(str::to_owned));
+        let renames = Renames(vec![
+            rename(10, "a", "b"),
+            rename(20, "b", "c"),
+            rename(30, "x", "a"),
+        ]);
+        assert_eq!(
+            [
+                renames.now(5, "a"),
+                renames.now(15, "a"),
+                renames.now(15, "b"),
+                renames.now(40, "a")
+            ],
+            ["c", "a", "c", "a"].map(str::to_owned)
+        );
         assert_eq!(renames.now(25, "x"), "a");
     }
 }

@@ -1,7 +1,9 @@
-//! What a component was while none of its endpoints belonged to it: a component that was renamed goes on with its past.
+//! What a component was while none of its endpoints belonged to it: a component that was renamed
+//! goes on with its past.
 //!
-//! An endpoint that moves brings no past where others made up the component. Where nobody did, its past is that of the component which it
-//! came from, if all of that came along; else it is time of which nothing is known, and it stays in service.
+//! An endpoint that moves brings no past where others made up the component. Where nobody did, its
+//! past is that of the component which it came from, if all of that came along; else it is time of
+//! which nothing is known, and it stays in service.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,22 +28,53 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// What became of the time in which a component had no member, as far as its members were in service then.
-    pub fn of(connection: &Connection, makeup: &Makeup, component: &str, members: &[Member]) -> Result<Self, HistoryError> {
-        if !members.iter().any(|m| makeup.moves().times(&m.0).next().is_some()) {
+    /// What became of the time in which a component had no member, as far as its members were in
+    /// service then.
+    pub fn of(
+        connection: &Connection,
+        makeup: &Makeup,
+        component: &str,
+        members: &[Member],
+    ) -> Result<Self, HistoryError> {
+        if !members
+            .iter()
+            .any(|m| makeup.moves().times(&m.0).next().is_some())
+        {
             return Ok(Self::default());
         }
-        let own: Vec<(&Member, Spans)> = members.iter().map(|m| (m, makeup.moves().inside(&m.0, component).cut(Span::new(m.1, EVER)))).collect();
+        let own: Vec<(&Member, Spans)> = members
+            .iter()
+            .map(|m| {
+                (
+                    m,
+                    makeup
+                        .moves()
+                        .inside(&m.0, component)
+                        .cut(Span::new(m.1, EVER)),
+                )
+            })
+            .collect();
         let Some(first) = members.iter().map(|m| m.1).min() else {
             return Ok(Self::default());
         };
-        let has_some = own.iter().fold(Spans::default(), |sum, (_, spans)| sum.union(spans));
+        let has_some = own
+            .iter()
+            .fold(Spans::default(), |sum, (_, spans)| sum.union(spans));
         let gaps = Spans::new(vec![Span::new(first, EVER)]).minus(&has_some);
         let mut lineage = Self::default();
         let mut apart = Vec::new();
         for gap in gaps.as_slice().iter().filter(|gap| gap.to < EVER) {
-            let joins = |spans: &Spans| spans.as_slice().iter().any(|s| s.from >= gap.to && s.from <= gap.to + AT_ONCE_MS);
-            let joiners: Vec<&Member> = own.iter().filter(|(m, spans)| m.1 < gap.to && joins(spans)).map(|(m, _)| *m).collect();
+            let joins = |spans: &Spans| {
+                spans
+                    .as_slice()
+                    .iter()
+                    .any(|s| s.from >= gap.to && s.from <= gap.to + AT_ONCE_MS)
+            };
+            let joiners: Vec<&Member> = own
+                .iter()
+                .filter(|(m, spans)| m.1 < gap.to && joins(spans))
+                .map(|(m, _)| *m)
+                .collect();
             for span in pieces(makeup, &joiners, *gap) {
                 match only_source(connection, makeup, &joiners, span)? {
                     Some(source) => lineage.earlier.push((span, source)),
@@ -55,8 +88,13 @@ impl Lineage {
 
     /// When an endpoint belonged neither to the component nor to what the component was before.
     pub fn outside(&self, makeup: &Makeup, (endpoint, first): &Member, component: &str) -> Spans {
-        let before = self.earlier.iter().map(|(span, source)| makeup.moves().inside(endpoint, source).cut(*span));
-        let mut inside = before.fold(makeup.moves().inside(endpoint, component), |sum, spans| sum.union(&spans));
+        let before = self
+            .earlier
+            .iter()
+            .map(|(span, source)| makeup.moves().inside(endpoint, source).cut(*span));
+        let mut inside = before.fold(makeup.moves().inside(endpoint, component), |sum, spans| {
+            sum.union(&spans)
+        });
         if inside.cut(Span::new(*first, first + 1)).length() > 0 {
             // Before its first start it was of nothing else.
             inside = inside.union(&Spans::new(vec![Span::new(-EVER, *first)]));
@@ -64,15 +102,33 @@ impl Lineage {
         Spans::new(vec![Span::new(-EVER, EVER)]).minus(&inside)
     }
 
-    /// The definitions of a component, each from when it counts on: those of what it was before among them.
-    pub fn versions(&self, makeup: &Makeup, component: &str, members: &[Member]) -> Option<Vec<(UtcMs, Value)>> {
+    /// The definitions of a component, each from when it counts on: those of what it was before
+    /// among them.
+    pub fn versions(
+        &self,
+        makeup: &Makeup,
+        component: &str,
+        members: &[Member],
+    ) -> Option<Vec<(UtcMs, Value)>> {
         let began = |name: &str| {
-            let starts =
-                members.iter().filter_map(|(endpoint, first)| makeup.moves().inside(endpoint, name).cut(Span::new(*first, EVER)).as_slice().first().copied());
+            let starts = members.iter().filter_map(|(endpoint, first)| {
+                makeup
+                    .moves()
+                    .inside(endpoint, name)
+                    .cut(Span::new(*first, EVER))
+                    .as_slice()
+                    .first()
+                    .copied()
+            });
             starts.map(|span| span.from).min().unwrap_or(EVER)
         };
         let own = makeup.versions(component, began(component))?;
-        let in_force = |list: &[(UtcMs, Value)], at: UtcMs| list.iter().rev().find(|(from, _)| *from <= at).map(|(_, v)| v.clone());
+        let in_force = |list: &[(UtcMs, Value)], at: UtcMs| {
+            list.iter()
+                .rev()
+                .find(|(from, _)| *from <= at)
+                .map(|(_, v)| v.clone())
+        };
         let mut all: BTreeMap<UtcMs, Value> = own.iter().cloned().collect();
         let first = members.iter().map(|m| m.1).min().unwrap_or(EVER);
         for (span, source) in &self.earlier {
@@ -80,7 +136,12 @@ impl Lineage {
             let after = in_force(&own, span.to);
             // Before the first start nothing was made up of anything.
             all.retain(|at, _| *at < span.from && span.from > first || *at >= span.to);
-            all.extend(before.iter().filter(|(at, _)| (span.from..span.to).contains(at)).cloned());
+            all.extend(
+                before
+                    .iter()
+                    .filter(|(at, _)| (span.from..span.to).contains(at))
+                    .cloned(),
+            );
             all.extend(in_force(&before, span.from).map(|v| (span.from, v)));
             if !all.contains_key(&span.to) {
                 all.extend(after.map(|v| (span.to, v)));
@@ -93,26 +154,46 @@ impl Lineage {
     }
 }
 
-/// A gap cut where one of the joiners came into service or moved; before the first start of any there is none.
+/// A gap cut where one of the joiners came into service or moved; before the first start of any
+/// there is none.
 fn pieces(makeup: &Makeup, joiners: &[&Member], gap: Span) -> Vec<Span> {
     let Some(first) = joiners.iter().map(|m| m.1).min() else {
         return Vec::new();
     };
-    let mut cuts: BTreeSet<i64> = joiners.iter().flat_map(|(endpoint, first)| makeup.moves().times(endpoint).chain([*first])).collect();
+    let mut cuts: BTreeSet<i64> = joiners
+        .iter()
+        .flat_map(|(endpoint, first)| makeup.moves().times(endpoint).chain([*first]))
+        .collect();
     cuts.extend([gap.from.max(first), gap.to]);
-    let inside: Vec<i64> = cuts.into_iter().filter(|at| (gap.from.max(first)..=gap.to).contains(at)).collect();
-    inside.windows(2).map(|pair| Span::new(pair[0], pair[1])).collect()
+    let inside: Vec<i64> = cuts
+        .into_iter()
+        .filter(|at| (gap.from.max(first)..=gap.to).contains(at))
+        .collect();
+    inside
+        .windows(2)
+        .map(|pair| Span::new(pair[0], pair[1]))
+        .collect()
 }
 
 /// The component that all of the joiners made up in a span, with nobody else.
-fn only_source(connection: &Connection, makeup: &Makeup, joiners: &[&Member], span: Span) -> Result<Option<String>, HistoryError> {
+fn only_source(
+    connection: &Connection,
+    makeup: &Makeup,
+    joiners: &[&Member],
+    span: Span,
+) -> Result<Option<String>, HistoryError> {
     let there = joiners.iter().filter(|(_, first)| *first < span.to);
-    let sources: BTreeSet<Option<&str>> = there.map(|(endpoint, _)| makeup.moves().component_at(endpoint, span.from)).collect();
+    let sources: BTreeSet<Option<&str>> = there
+        .map(|(endpoint, _)| makeup.moves().component_at(endpoint, span.from))
+        .collect();
     let [Some(source)] = sources.into_iter().collect::<Vec<_>>()[..] else {
         return Ok(None);
     };
     let names: BTreeSet<&str> = joiners.iter().map(|m| m.0.as_str()).collect();
-    let is_alone = makeup.all_members(connection, source, span)?.iter().all(|name| names.contains(name.as_str()));
+    let is_alone = makeup
+        .all_members(connection, source, span)?
+        .iter()
+        .all(|name| names.contains(name.as_str()));
     Ok(is_alone.then(|| source.to_owned()))
 }
 
@@ -128,7 +209,10 @@ mod tests {
 
     /// `list`: (when, kind, endpoint, component or what it was before -> component).
     fn told(list: &[(UtcMs, &str, &str, &str)]) -> (Connection, Makeup) {
-        let mut events = vec![json!({"kind": "daemon_started", "at_ms": 1}), json!({"kind": "config", "at_ms": 1, "sha256": "x"})];
+        let mut events = vec![
+            json!({"kind": "daemon_started", "at_ms": 1}),
+            json!({"kind": "config", "at_ms": 1, "sha256": "x"}),
+        ];
         for (at, kind, name, more) in list {
             events.push(match *kind {
                 "component" => json!({"kind": kind, "at_ms": at, "component": name, "combine": more, "in_service_from_ms": null}),
@@ -144,13 +228,24 @@ mod tests {
             event.as_object().expect("an object").clone()
         });
         let connection = Retelling::of(None, &numbered.collect::<Vec<Map<_, _>>>()).expect("told");
-        let makeup = Makeup::read(&connection, &Calendar::read(&connection).expect("read")).expect("read");
+        let makeup =
+            Makeup::read(&connection, &Calendar::read(&connection).expect("read")).expect("read");
         (connection, makeup)
     }
 
-    fn of(told: &(Connection, Makeup), component: &str, members: &[(&str, UtcMs)]) -> (Lineage, Vec<Member>) {
-        let members: Vec<Member> = members.iter().map(|(name, first)| ((*name).to_owned(), *first)).collect();
-        (Lineage::of(&told.0, &told.1, component, &members).expect("read"), members)
+    fn of(
+        told: &(Connection, Makeup),
+        component: &str,
+        members: &[(&str, UtcMs)],
+    ) -> (Lineage, Vec<Member>) {
+        let members: Vec<Member> = members
+            .iter()
+            .map(|(name, first)| ((*name).to_owned(), *first))
+            .collect();
+        (
+            Lineage::of(&told.0, &told.1, component, &members).expect("read"),
+            members,
+        )
     }
 
     #[test]
@@ -167,9 +262,16 @@ mod tests {
         ]);
         let (lineage, members) = of(&told, "store", &[("a", FIRST), ("b", FIRST)]);
         assert_eq!(lineage.apart.as_slice(), []);
-        assert_eq!(lineage.outside(&told.1, &members[0], "store").as_slice(), [], "what is later called shop is another");
+        assert_eq!(
+            lineage.outside(&told.1, &members[0], "store").as_slice(),
+            [],
+            "what is later called shop is another"
+        );
         let versions = lineage.versions(&told.1, "store", &members).expect("told");
-        let combines: Vec<_> = versions.iter().map(|(at, v)| (*at, v["combine"].as_str().expect("a word"))).collect();
+        let combines: Vec<_> = versions
+            .iter()
+            .map(|(at, v)| (*at, v["combine"].as_str().expect("a word")))
+            .collect();
         assert_eq!(combines, [(-EVER, "parallel"), (moved, "series")]);
     }
 
@@ -184,7 +286,11 @@ mod tests {
         let (lineage, members) = of(&told, "shop", &[("a", FIRST)]);
         assert_eq!(lineage.outside(&told.1, &members[0], "shop").as_slice(), []);
         let (lineage, members) = of(&told, "store", &[("a", FIRST)]);
-        assert_eq!(lineage.outside(&told.1, &members[0], "store").as_slice(), [Span::new(back, EVER)], "it was, until it left");
+        assert_eq!(
+            lineage.outside(&told.1, &members[0], "store").as_slice(),
+            [Span::new(back, EVER)],
+            "it was, until it left"
+        );
     }
 
     #[test]
@@ -192,29 +298,65 @@ mod tests {
         let moved = FIRST + 900_000;
         for (why, more) in [
             ("one stays", (FIRST, "endpoint_added", "b", "shop")),
-            ("one was there once", (FIRST, "endpoint_removed", "b", "shop")),
-            ("another came from the attic", (moved, "endpoint_component", "b", "attic -> store")),
+            (
+                "one was there once",
+                (FIRST, "endpoint_removed", "b", "shop"),
+            ),
+            (
+                "another came from the attic",
+                (moved, "endpoint_component", "b", "attic -> store"),
+            ),
         ] {
-            let mut list = vec![(FIRST, "endpoint_added", "a", "shop"), (FIRST, "endpoint_added", "b", if why.contains("attic") { "attic" } else { "shop" })];
+            let mut list = vec![
+                (FIRST, "endpoint_added", "a", "shop"),
+                (
+                    FIRST,
+                    "endpoint_added",
+                    "b",
+                    if why.contains("attic") {
+                        "attic"
+                    } else {
+                        "shop"
+                    },
+                ),
+            ];
             list.push((moved, "endpoint_component", "a", "shop -> store"));
             list.extend([more].into_iter().filter(|m| m.1 != "endpoint_added"));
             let told = told(&list);
-            let members: &[(&str, UtcMs)] = if why.contains("attic") { &[("a", FIRST), ("b", FIRST)] } else { &[("a", FIRST)] };
+            let members: &[(&str, UtcMs)] = if why.contains("attic") {
+                &[("a", FIRST), ("b", FIRST)]
+            } else {
+                &[("a", FIRST)]
+            };
             let (lineage, members) = of(&told, "store", members);
             assert_eq!(lineage.apart.as_slice(), [Span::new(FIRST, moved)], "{why}");
-            assert_eq!(lineage.outside(&told.1, &members[0], "store").as_slice(), [Span::new(-EVER, moved)], "{why}");
+            assert_eq!(
+                lineage.outside(&told.1, &members[0], "store").as_slice(),
+                [Span::new(-EVER, moved)],
+                "{why}"
+            );
         }
     }
 
     #[test]
     fn who_joins_others_brings_no_past_and_a_component_that_is_new_has_none() {
         let moved = FIRST + 900_000;
-        let told =
-            told(&[(FIRST, "endpoint_added", "a", "shop"), (FIRST + 10, "endpoint_added", "b", "attic"), (moved, "endpoint_component", "a", "shop -> attic")]);
+        let told = told(&[
+            (FIRST, "endpoint_added", "a", "shop"),
+            (FIRST + 10, "endpoint_added", "b", "attic"),
+            (moved, "endpoint_component", "a", "shop -> attic"),
+        ]);
         let (lineage, members) = of(&told, "attic", &[("a", FIRST), ("b", FIRST + 10)]);
-        assert_eq!(lineage.outside(&told.1, &members[0], "attic").as_slice(), [Span::new(-EVER, moved)]);
+        assert_eq!(
+            lineage.outside(&told.1, &members[0], "attic").as_slice(),
+            [Span::new(-EVER, moved)]
+        );
         assert_eq!(lineage.apart.as_slice(), [], "others made it up");
         let (lineage, _) = of(&told, "shop", &[("a", FIRST)]);
-        assert_eq!((lineage.earlier.len(), lineage.apart.as_slice()), (0, &[][..]), "a gap that nobody ends is the end");
+        assert_eq!(
+            (lineage.earlier.len(), lineage.apart.as_slice()),
+            (0, &[][..]),
+            "a gap that nobody ends is the end"
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! What components were made of, and when: how they combine, since when they are in service, and which endpoints belonged to them.
+//! What components were made of, and when: how they combine, since when they are in service, and
+//! which endpoints belonged to them.
 //!
-//! A line of the config counts from the moment it is recorded, for the time after it. So a component is judged by the versions that were in
-//! force, and an endpoint that moved keeps its past where it was.
+//! A line of the config counts from the moment it is recorded, for the time after it. So a
+//! component is judged by the versions that were in force, and an endpoint that moved keeps its
+//! past where it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,11 +38,21 @@ pub struct Makeup {
 impl Makeup {
     pub fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
         let dates = Dates::read(connection)?;
-        let mut makeup = Self { first_config: told(connection)?.configs.first().map(|(at, _)| *at), calendar: calendar.clone(), ..Self::default() };
+        let mut makeup = Self {
+            first_config: told(connection)?.configs.first().map(|(at, _)| *at),
+            calendar: calendar.clone(),
+            ..Self::default()
+        };
         if let Some(stub) = Stub::read(connection)? {
-            stub.carried["told"].as_array().into_iter().flatten().filter(|e| e["kind"] == "component").for_each(|e| makeup.hear(e, (calendar, &dates)));
+            stub.carried["told"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|e| e["kind"] == "component")
+                .for_each(|e| makeup.hear(e, (calendar, &dates)));
         }
-        let mut statement = connection.prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
+        let mut statement = connection
+            .prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
             let event: Value = serde_json::from_str(&body?).unwrap_or_default();
             // A damaged index finds other events, too.
@@ -55,14 +67,22 @@ impl Makeup {
     fn hear(&mut self, event: &Value, (calendar, dates): (&Calendar, &Dates)) {
         let at = event["at_ms"].as_u64().unwrap_or(0);
         let at = dates.counts_from(at, calendar.utc(at));
-        let definition =
-            if event["gone"] == true { undeclared() } else { json!({"combine": event["combine"], "in_service_from_ms": event["in_service_from_ms"]}) };
-        self.versions.entry(event["component"].as_str().unwrap_or_default().to_owned()).or_default().push((at, definition));
+        let definition = if event["gone"] == true {
+            undeclared()
+        } else {
+            json!({"combine": event["combine"], "in_service_from_ms": event["in_service_from_ms"]})
+        };
+        self.versions
+            .entry(event["component"].as_str().unwrap_or_default().to_owned())
+            .or_default()
+            .push((at, definition));
     }
 
-    /// The definitions of a component, each from when it counts on; nothing where the events do not tell. `began`: its first start.
+    /// The definitions of a component, each from when it counts on; nothing where the events do not
+    /// tell. `began`: its first start.
     ///
-    /// The first counts for the time before it as well, unless the component was there before it was declared.
+    /// The first counts for the time before it as well, unless the component was there before it
+    /// was declared.
     pub fn versions(&self, component: &str, began: UtcMs) -> Option<Vec<(UtcMs, Value)>> {
         let first_config = self.first_config?;
         let Some(own) = self.versions.get(component).filter(|own| !own.is_empty()) else {
@@ -82,16 +102,28 @@ impl Makeup {
         &self.moves
     }
 
-    /// Every endpoint that belonged to a component in a span; those that were taken out of service among them.
-    pub(super) fn all_members(&self, connection: &Connection, component: &str, span: Span) -> Result<BTreeSet<String>, HistoryError> {
-        let has_been = |endpoint: &&String| self.moves.inside(endpoint, component).cut(span).length() > 0;
+    /// Every endpoint that belonged to a component in a span; those that were taken out of service
+    /// among them.
+    pub(super) fn all_members(
+        &self,
+        connection: &Connection,
+        component: &str,
+        span: Span,
+    ) -> Result<BTreeSet<String>, HistoryError> {
+        let has_been =
+            |endpoint: &&String| self.moves.inside(endpoint, component).cut(span).length() > 0;
         let mut all: BTreeSet<String> = self.moves.0.keys().filter(has_been).cloned().collect();
-        let sql = "SELECT e.name, (SELECT min(v.at) FROM event v WHERE v.endpoint = e.id AND v.kind = 'endpoint_added') FROM endpoint e WHERE e.component = ?1";
+        let sql = "SELECT e.name, (SELECT min(v.at) FROM event v WHERE v.endpoint = e.id AND \
+            v.kind = 'endpoint_added') FROM endpoint e WHERE e.component = ?1";
         let mut statement = connection.prepare_cached(sql)?;
-        for row in statement.query_map([component], |r| Ok((r.get::<_, String>(0)?, r.get::<_, Option<i64>>(1)?)))? {
+        for row in statement.query_map([component], |r| {
+            Ok((r.get::<_, String>(0)?, r.get::<_, Option<i64>>(1)?))
+        })? {
             let (name, added) = row?;
             // Who came later was not there; of whom the events are pruned was.
-            if !self.moves.0.contains_key(&name) && added.is_none_or(|at| self.calendar.utc(at as u64) < span.to) {
+            if !self.moves.0.contains_key(&name)
+                && added.is_none_or(|at| self.calendar.utc(at as u64) < span.to)
+            {
                 all.insert(name);
             }
         }
@@ -99,7 +131,8 @@ impl Makeup {
     }
 }
 
-/// The components that endpoints belonged to, with when each was recorded; endpoints that never moved are left out. UTC.
+/// The components that endpoints belonged to, with when each was recorded; endpoints that never
+/// moved are left out. UTC.
 #[derive(Debug, Clone, Default)]
 pub struct Moves(BTreeMap<String, Vec<(UtcMs, String)>>);
 
@@ -107,9 +140,12 @@ impl Moves {
     pub(super) fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
         let mut moves: BTreeMap<String, Vec<(UtcMs, String)>> = BTreeMap::new();
         let dates = Dates::read(connection)?;
-        let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE v.kind = 'endpoint_component' ORDER BY v.seq";
+        let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE \
+            v.kind = 'endpoint_component' ORDER BY v.seq";
         let mut statement = connection.prepare_cached(sql)?;
-        for row in statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))? {
+        for row in
+            statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))?
+        {
             let (endpoint, body) = row?;
             let event: Value = serde_json::from_str(&body).unwrap_or_default();
             if event["kind"] != "endpoint_component" {
@@ -126,19 +162,30 @@ impl Moves {
         Ok(Self(moves))
     }
 
-    /// When an endpoint belonged to a component, if it belongs to it at any time that is asked about.
+    /// When an endpoint belonged to a component, if it belongs to it at any time that is asked
+    /// about.
     pub(super) fn inside(&self, endpoint: &str, component: &str) -> Spans {
         Spans::new(vec![Span::new(-EVER, EVER)]).minus(&self.outside(endpoint, component))
     }
 
     /// When an endpoint went from one component to another.
     pub(super) fn times(&self, endpoint: &str) -> impl Iterator<Item = UtcMs> + '_ {
-        self.0.get(endpoint).into_iter().flatten().map(|(at, _)| *at)
+        self.0
+            .get(endpoint)
+            .into_iter()
+            .flatten()
+            .map(|(at, _)| *at)
     }
 
     /// The component of an endpoint that moved.
     pub fn component_at(&self, endpoint: &str, at: UtcMs) -> Option<&str> {
-        self.0.get(endpoint)?.iter().rev().find(|(from, _)| *from <= at).map(|(_, component)| component.as_str()).filter(|c| !c.is_empty())
+        self.0
+            .get(endpoint)?
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= at)
+            .map(|(_, component)| component.as_str())
+            .filter(|c| !c.is_empty())
     }
 
     /// When an endpoint did not belong to a component.
@@ -147,24 +194,48 @@ impl Moves {
             return Spans::default();
         };
         let until = |k: usize| moves.get(k + 1).map_or(EVER, |(at, _)| *at);
-        Spans::new(moves.iter().enumerate().filter(|(_, (_, of))| of != component).map(|(k, (from, _))| Span::new(*from, until(k))).collect())
+        Spans::new(
+            moves
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, of))| of != component)
+                .map(|(k, (from, _))| Span::new(*from, until(k)))
+                .collect(),
+        )
     }
 
     /// The components that an endpoint belonged to before the present one.
     pub fn earlier(&self, endpoint: &str, present: &str) -> BTreeSet<&str> {
         let moves = self.0.get(endpoint).map_or(&[][..], Vec::as_slice);
-        moves.iter().map(|(_, component)| component.as_str()).filter(|component| *component != present && !component.is_empty()).collect()
+        moves
+            .iter()
+            .map(|(_, component)| component.as_str())
+            .filter(|component| *component != present && !component.is_empty())
+            .collect()
     }
 
-    /// Of a span, what a correction that names a component takes out of the accounting of an endpoint. Recorded at `at`, while the
-    /// endpoint belonged to that component, all of it; else the time in which it did. `present`: its component now. Of a correction whose event
-    /// is pruned only this is known: it is older than every move.
-    pub(super) fn excluded(&self, (endpoint, present): (&str, &str), component: &str, span: Span, at: Option<UtcMs>) -> Spans {
-        let then = self.component_at(endpoint, at.unwrap_or(-EVER)).unwrap_or(present);
+    /// Of a span, what a correction that names a component takes out of the accounting of an
+    /// endpoint. Recorded at `at`, while the endpoint belonged to that component, all of it; else
+    /// the time in which it did. `present`: its component now. Of a correction whose event is
+    /// pruned only this is known: it is older than every move.
+    pub(super) fn excluded(
+        &self,
+        (endpoint, present): (&str, &str),
+        component: &str,
+        span: Span,
+        at: Option<UtcMs>,
+    ) -> Spans {
+        let then = self
+            .component_at(endpoint, at.unwrap_or(-EVER))
+            .unwrap_or(present);
         if then == component {
             return Spans::new(vec![span]);
         }
-        if self.0.contains_key(endpoint) { self.inside(endpoint, component).cut(span) } else { Spans::default() }
+        if self.0.contains_key(endpoint) {
+            self.inside(endpoint, component).cut(span)
+        } else {
+            Spans::default()
+        }
     }
 }
 
@@ -178,47 +249,121 @@ mod tests {
     use super::*;
 
     fn makeup(first_config: UtcMs, shop: &[(UtcMs, &str)]) -> Makeup {
-        let list = shop.iter().map(|(at, combine)| (*at, json!({"combine": combine, "in_service_from_ms": null}))).collect();
-        Makeup { first_config: Some(first_config), versions: [("shop".to_owned(), list)].into(), ..Makeup::default() }
+        let list = shop
+            .iter()
+            .map(|(at, combine)| (*at, json!({"combine": combine, "in_service_from_ms": null})))
+            .collect();
+        Makeup {
+            first_config: Some(first_config),
+            versions: [("shop".to_owned(), list)].into(),
+            ..Makeup::default()
+        }
     }
 
     fn combines(makeup: &Makeup, began: UtcMs) -> Vec<(UtcMs, String)> {
         let list = makeup.versions("shop", began).expect("told");
-        list.into_iter().map(|(at, v)| (at, v["combine"].as_str().unwrap_or_default().to_owned())).collect()
+        list.into_iter()
+            .map(|(at, v)| (at, v["combine"].as_str().unwrap_or_default().to_owned()))
+            .collect()
     }
 
     #[test]
     fn a_definition_counts_from_when_it_was_recorded() {
         let told = |at: UtcMs, combine: &str| (at, combine.to_owned());
         let two = makeup(1000, &[(1000, "parallel"), (90_000, "series")]);
-        assert_eq!(combines(&two, 1000), [told(-EVER, "parallel"), told(90_000, "series")], "the first for the time before it as well");
+        assert_eq!(
+            combines(&two, 1000),
+            [told(-EVER, "parallel"), told(90_000, "series")],
+            "the first for the time before it as well"
+        );
         let declared_later = makeup(1000, &[(90_000, "parallel")]);
-        assert_eq!(combines(&declared_later, 1000), [told(-EVER, "series"), told(90_000, "parallel")], "it was there before it was declared");
-        assert_eq!(combines(&declared_later, 90_000), [told(-EVER, "parallel")], "it came with its declaration");
-        assert_eq!(combines(&Makeup { first_config: Some(1), ..Makeup::default() }, 0), [told(-EVER, "series")]);
-        assert!(Makeup::default().versions("shop", 0).is_none(), "histories of before tell nothing");
+        assert_eq!(
+            combines(&declared_later, 1000),
+            [told(-EVER, "series"), told(90_000, "parallel")],
+            "it was there before it was declared"
+        );
+        assert_eq!(
+            combines(&declared_later, 90_000),
+            [told(-EVER, "parallel")],
+            "it came with its declaration"
+        );
+        assert_eq!(
+            combines(
+                &Makeup {
+                    first_config: Some(1),
+                    ..Makeup::default()
+                },
+                0
+            ),
+            [told(-EVER, "series")]
+        );
+        assert!(
+            Makeup::default().versions("shop", 0).is_none(),
+            "histories of before tell nothing"
+        );
     }
 
     #[test]
     fn an_endpoint_that_moves_is_outside_where_it_does_not_belong() {
-        let moves = vec![(-EVER, "shop".to_owned()), (5000, "attic".to_owned()), (9000, "shop".to_owned())];
+        let moves = vec![
+            (-EVER, "shop".to_owned()),
+            (5000, "attic".to_owned()),
+            (9000, "shop".to_owned()),
+        ];
         let moves = Moves([("web".to_owned(), moves)].into());
-        assert_eq!(moves.outside("web", "shop").as_slice(), [Span::new(5000, 9000)]);
-        assert_eq!(moves.outside("web", "attic").as_slice(), [Span::new(-EVER, 5000), Span::new(9000, EVER)]);
+        assert_eq!(
+            moves.outside("web", "shop").as_slice(),
+            [Span::new(5000, 9000)]
+        );
+        assert_eq!(
+            moves.outside("web", "attic").as_slice(),
+            [Span::new(-EVER, 5000), Span::new(9000, EVER)]
+        );
         assert_eq!(moves.outside("db", "shop").as_slice(), []);
         assert_eq!(moves.earlier("web", "shop"), ["attic"].into());
     }
 
     #[test]
     fn a_correction_concerns_who_belonged_to_its_component() {
-        let moves = Moves([("web".to_owned(), vec![(-EVER, "shop".to_owned()), (5000, "store".to_owned())])].into());
-        let of = |component: &str, at: UtcMs| moves.excluded(("web", "store"), component, Span::new(1000, 8000), Some(at)).as_slice().to_vec();
-        assert_eq!(of("shop", 4000), [Span::new(1000, 8000)], "recorded while it belonged to it");
-        assert_eq!(of("shop", 9000), [Span::new(1000, 5000)], "recorded under the name of then");
-        assert_eq!(of("store", 9000), [Span::new(1000, 8000)], "under the name of now, it concerns what it was before as well");
-        assert_eq!(of("store", 4000), [Span::new(5000, 8000)], "another component was called so then");
+        let moves = Moves(
+            [(
+                "web".to_owned(),
+                vec![(-EVER, "shop".to_owned()), (5000, "store".to_owned())],
+            )]
+            .into(),
+        );
+        let of = |component: &str, at: UtcMs| {
+            moves
+                .excluded(("web", "store"), component, Span::new(1000, 8000), Some(at))
+                .as_slice()
+                .to_vec()
+        };
+        assert_eq!(
+            of("shop", 4000),
+            [Span::new(1000, 8000)],
+            "recorded while it belonged to it"
+        );
+        assert_eq!(
+            of("shop", 9000),
+            [Span::new(1000, 5000)],
+            "recorded under the name of then"
+        );
+        assert_eq!(
+            of("store", 9000),
+            [Span::new(1000, 8000)],
+            "under the name of now, it concerns what it was before as well"
+        );
+        assert_eq!(
+            of("store", 4000),
+            [Span::new(5000, 8000)],
+            "another component was called so then"
+        );
         assert_eq!(of("attic", 9000), []);
-        let never = |component: &str| moves.excluded(("db", "shop"), component, Span::new(1000, 8000), None).length();
+        let never = |component: &str| {
+            moves
+                .excluded(("db", "shop"), component, Span::new(1000, 8000), None)
+                .length()
+        };
         assert_eq!([never("shop"), never("store")], [7000, 0]);
     }
 }

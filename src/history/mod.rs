@@ -1,7 +1,8 @@
 //! The history: one SQLite database in the state directory, owned by one process.
 //!
-//! The engine hands batches to the writer's thread ([`writer`]) and hears when they are committed; readers open the
-//! database on their own ([`read`]). Events are append-only and chained by hashes ([`chain`]).
+//! The engine hands batches to the writer's thread ([`writer`]) and hears when they are committed;
+//! readers open the database on their own ([`read`]). Events are append-only and chained by hashes
+//! ([`chain`]).
 
 pub mod append;
 pub mod backup;
@@ -44,8 +45,15 @@ pub enum HistoryError {
     Backup { path: String, why: String },
     #[error("the state directory {path} is owned by another running daemon")]
     Owned { path: String },
-    #[error("the history {path} was written by a newer version of Probity (format {found}, this one knows {known}); it was not touched")]
-    Newer { path: String, found: i64, known: i64 },
+    #[error(
+        "the history {path} was written by a newer version of Probity (format {found}, this one \
+            knows {known}); it was not touched"
+    )]
+    Newer {
+        path: String,
+        found: i64,
+        known: i64,
+    },
     #[error("the history {path} is damaged: {why}")]
     Damaged { path: String, why: String },
     #[error("the history cannot be read or written: {0}")]
@@ -61,7 +69,8 @@ pub struct Stamp {
     pub utc_ms: UtcMs,
 }
 
-/// What is committed together: all that the judges were told since the last, and what became final by it.
+/// What is committed together: all that the judges were told since the last, and what became final
+/// by it.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Ascending by one.
@@ -171,14 +180,16 @@ pub enum Projection {
 #[derive(Debug, Clone)]
 pub enum Posting {
     Message(OutboxDraft),
-    /// A message that still waits for its time waits for this one; `held_until`: the end of the declared maintenance that holds it back.
+    /// A message that still waits for its time waits for this one; `held_until`: the end of the
+    /// declared maintenance that holds it back.
     Hold {
         receiver: Name,
         key: String,
         not_before: UtcMs,
         held_until: Option<UtcMs>,
     },
-    /// The wall clock was set by so many milliseconds: what was put off before lasts as long as it would have.
+    /// The wall clock was set by so many milliseconds: what was put off before lasts as long as it
+    /// would have.
     ClockStep(i64),
     /// Receivers were told that these endpoints are unknown.
     ToldUnknown(Vec<outbox::ToldUnknown>),
@@ -207,10 +218,12 @@ pub struct TallyDraft {
     /// UTC hour since 1970.
     pub hour: i64,
     pub slots: Slots,
-    /// The endpoint's slots when the hour began: after a kill the judge's own count tells the hour's from it.
+    /// The endpoint's slots when the hour began: after a kill the judge's own count tells the
+    /// hour's from it.
     pub slots_before: Slots,
     pub reprobes: u64,
-    /// The longest time from the start of a success or failure to the end of the next; at the hour's end what was open is cut.
+    /// The longest time from the start of a success or failure to the end of the next; at the
+    /// hour's end what was open is cut.
     pub longest_blind: Ms,
     /// (highest value of the bucket in us, count) by series.
     pub latency: Vec<(Series, Vec<(u64, u64)>)>,
@@ -240,8 +253,8 @@ pub struct Registration {
     pub digest: Digest,
 }
 
-/// Bytes with eight bytes of a SHA-256 behind them, over themselves and the place they belong to, so that damage and exchange
-/// are seen.
+/// Bytes with eight bytes of a SHA-256 behind them, over themselves and the place they belong to,
+/// so that damage and exchange are seen.
 pub fn sealed(mut bytes: Vec<u8>, place: &str) -> Vec<u8> {
     let seal = seal_of(&bytes, place);
     bytes.extend_from_slice(&seal);
@@ -265,9 +278,13 @@ pub fn state_place(endpoint: i64, mark: i64) -> String {
     format!("state {endpoint} {mark}")
 }
 
-/// The place of a mark's inputs: the mark with all its clocks, and the last event that was committed with it.
+/// The place of a mark's inputs: the mark with all its clocks, and the last event that was
+/// committed with it.
 pub fn mark_place(id: i64, stamp: &Stamp, events: i64) -> String {
-    format!("mark {id} {} {} {} {} {events}", stamp.boot_id, stamp.boot_ns, stamp.timeline_ms, stamp.utc_ms)
+    format!(
+        "mark {id} {} {} {} {} {events}",
+        stamp.boot_id, stamp.boot_ns, stamp.timeline_ms, stamp.utc_ms
+    )
 }
 
 #[cfg(test)]
@@ -278,7 +295,11 @@ mod tests {
     fn any_flipped_bit_breaks_a_seal() {
         let whole = sealed(b"some state".to_vec(), "state 1 2");
         assert_eq!(unsealed(&whole, "state 1 2"), Some(&b"some state"[..]));
-        assert_eq!(unsealed(&whole, "state 2 2"), None, "it is another endpoint's");
+        assert_eq!(
+            unsealed(&whole, "state 2 2"),
+            None,
+            "it is another endpoint's"
+        );
         for bit in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);

@@ -1,7 +1,9 @@
-//! The outbox: messages wait here, in the order of their queues, until their receivers have taken them.
+//! The outbox: messages wait here, in the order of their queues, until their receivers have taken
+//! them.
 //!
-//! The recorder posts with each batch and the notifier tells what became of a try; only the writer's thread changes anything.
-//! Tables that came after the fifth format stand beside it: a history without them gets them, an older build does not look at them.
+//! The recorder posts with each batch and the notifier tells what became of a try; only the
+//! writer's thread changes anything. Tables that came after the fifth format stand beside it: a
+//! history without them gets them, an older build does not look at them.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -9,16 +11,19 @@ use super::{HistoryError, OutboxDraft, Posting};
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Name, UtcMs, format_utc};
 
-/// `refused`: how often a message was refused for what it says. `told_unknown`: the endpoints that a receiver was told are unknown, since
-/// when, and the begin that its messages have as their id; until it is told that they are known again.
+/// `refused`: how often a message was refused for what it says. `told_unknown`: the endpoints that
+/// a receiver was told are unknown, since when, and the begin that its messages have as their id;
+/// until it is told that they are known again.
 pub(super) const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS refused (message INTEGER PRIMARY KEY, count INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS told_unknown (
-    receiver TEXT NOT NULL, endpoint INTEGER NOT NULL, since INTEGER NOT NULL, begun INTEGER NOT NULL, PRIMARY KEY (receiver, endpoint)) WITHOUT ROWID;
+    receiver TEXT NOT NULL, endpoint INTEGER NOT NULL, since INTEGER NOT NULL, begun INTEGER NOT \
+    NULL, PRIMARY KEY (receiver, endpoint)) WITHOUT ROWID;
 ";
 /// Keys of messages that may wait for their time before the first try begin with this.
 const BEGINS: &str = "down ";
-/// The first message of each queue of a receiver. "down 7 1793491200000": the second word of a key is the endpoint's number.
+/// The first message of each queue of a receiver. "down 7 1793491200000": the second word of a key
+/// is the endpoint's number.
 const FIRSTS: &str = "
 SELECT o.id, o.key, o.body, o.tries, o.not_before, ifnull(r.count, 0)
 FROM (SELECT min(id) AS first FROM outbox WHERE done = 0 AND receiver = ?1
@@ -33,7 +38,8 @@ SELECT substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), 
 FROM outbox WHERE done = 0 AND receiver = ?1 GROUP BY queue HAVING count(*) > ?2";
 const OF_A_QUEUE: &str = "
 SELECT id, key, tries FROM outbox WHERE done = 0 AND receiver = ?1
-AND substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), ' ') - 1) = ?2 ORDER BY id";
+AND substr(key, instr(key, ' ') + 1, instr(substr(key, instr(key, ' ') + 1), ' ') - 1) = ?2 ORDER \
+BY id";
 
 /// What became of a try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,65 +72,110 @@ pub struct ToldUnknown {
 }
 
 /// Makes one change. `now`: the wall clock of the batch.
-pub(super) fn post(transaction: &Transaction, posting: &Posting, now: UtcMs) -> Result<(), HistoryError> {
+pub(super) fn post(
+    transaction: &Transaction,
+    posting: &Posting,
+    now: UtcMs,
+) -> Result<(), HistoryError> {
     match posting {
         Posting::Message(message) => post_message(transaction, message, now)?,
-        Posting::Hold { receiver, key, not_before, held_until } => {
-            let text = "CASE WHEN ?4 IS NULL THEN json_remove(body, '$.held_by_maintenance_until') ELSE json_set(body, '$.held_by_maintenance_until', ?4) END";
+        Posting::Hold {
+            receiver,
+            key,
+            not_before,
+            held_until,
+        } => {
+            let text = "CASE WHEN ?4 IS NULL THEN json_remove(body, \
+                '$.held_by_maintenance_until') ELSE json_set(body, '$.held_by_maintenance_until', \
+                ?4) END";
             let waits = "receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?5";
             let sql = format!("UPDATE outbox SET not_before = ?3, body = {text} WHERE {waits}");
-            transaction.prepare_cached(&sql)?.execute(params![receiver.as_str(), key, not_before, held_until.map(format_utc), now])?;
+            transaction.prepare_cached(&sql)?.execute(params![
+                receiver.as_str(),
+                key,
+                not_before,
+                held_until.map(format_utc),
+                now
+            ])?;
         }
         Posting::ClockStep(by) => {
             transaction.execute("UPDATE outbox SET not_before = not_before + ?1", [by])?;
         }
         Posting::ToldUnknown(list) => {
-            let sql = "INSERT OR REPLACE INTO told_unknown (receiver, endpoint, since, begun) VALUES (?1, ?2, ?3, ?4)";
+            let sql = "INSERT OR REPLACE INTO told_unknown (receiver, endpoint, since, begun) \
+                VALUES (?1, ?2, ?3, ?4)";
             let mut put = transaction.prepare_cached(sql)?;
             for told in list {
-                put.execute(params![told.receiver.as_str(), told.endpoint, told.since as i64, told.begun as i64])?;
+                put.execute(params![
+                    told.receiver.as_str(),
+                    told.endpoint,
+                    told.since as i64,
+                    told.begun as i64
+                ])?;
             }
         }
         Posting::ToldKnown(receiver) => {
-            transaction.execute("DELETE FROM told_unknown WHERE receiver = ?1", [receiver.as_str()])?;
+            transaction.execute(
+                "DELETE FROM told_unknown WHERE receiver = ?1",
+                [receiver.as_str()],
+            )?;
         }
     }
     Ok(())
 }
 
-/// Queues a message. One that cancels another whose time has not come takes that one away and is not sent itself. What is taken away keeps
-/// its number, as a try of it may be under way.
-fn post_message(transaction: &Transaction, message: &OutboxDraft, now: UtcMs) -> Result<(), HistoryError> {
+/// Queues a message. One that cancels another whose time has not come takes that one away and is
+/// not sent itself. What is taken away keeps its number, as a try of it may be under way.
+fn post_message(
+    transaction: &Transaction,
+    message: &OutboxDraft,
+    now: UtcMs,
+) -> Result<(), HistoryError> {
     let receiver = message.receiver.as_str();
     if let Some(cancelled) = &message.cancels {
-        let sql = "UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND key = ?2 AND done = 0 AND tries = 0 AND not_before > ?3";
+        let sql = "UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND key = ?2 AND \
+            done = 0 AND tries = 0 AND not_before > ?3";
         if transaction.execute(sql, params![receiver, cancelled, now])? > 0 {
             return Ok(());
         }
         if message.body.is_empty() {
-            // Nothing will follow that takes it back: what was not delivered yet is not true any more.
-            transaction.execute("UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND key = ?2 AND done = 0", params![receiver, cancelled])?;
+            // Nothing will follow that takes it back: what was not delivered yet is not true any
+            // more.
+            transaction.execute(
+                "UPDATE outbox SET done = 1, body = '' WHERE receiver = ?1 AND \
+                key = ?2 AND done = 0",
+                params![receiver, cancelled],
+            )?;
         }
     }
     if !message.body.is_empty() {
         transaction.execute(
-            "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR IGNORE INTO outbox (receiver, key, body, not_before) VALUES (?1, ?2, ?3, \
+                ?4)",
             params![receiver, message.key, message.body, message.not_before],
         )?;
     }
     Ok(())
 }
 
-/// Notes what became of a try. Of a message that is over only the key is kept, so that it is not sent again.
-pub(super) fn sent(connection: &mut Connection, id: i64, fate: Fate, again_at: UtcMs) -> Result<(), HistoryError> {
+/// Notes what became of a try. Of a message that is over only the key is kept, so that it is not
+/// sent again.
+pub(super) fn sent(
+    connection: &mut Connection,
+    id: i64,
+    fate: Fate,
+    again_at: UtcMs,
+) -> Result<(), HistoryError> {
     let transaction = connection.transaction()?;
-    let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3, body = iif(MAX(done, ?2), '', body) WHERE id = ?1";
+    let sql = "UPDATE outbox SET tries = tries + 1, done = MAX(done, ?2), not_before = ?3, body = \
+        iif(MAX(done, ?2), '', body) WHERE id = ?1";
     transaction.execute(sql, params![id, fate == Fate::Over, again_at])?;
     match fate {
         Fate::Again => {}
         Fate::Over => drop(transaction.execute("DELETE FROM refused WHERE message = ?1", [id])?),
         Fate::Refused => {
-            let sql = "INSERT INTO refused (message, count) VALUES (?1, 1) ON CONFLICT (message) DO UPDATE SET count = count + 1";
+            let sql = "INSERT INTO refused (message, count) VALUES (?1, 1) ON CONFLICT (message) \
+                DO UPDATE SET count = count + 1";
             transaction.execute(sql, [id])?;
         }
     }
@@ -133,14 +184,22 @@ pub(super) fn sent(connection: &mut Connection, id: i64, fate: Fate, again_at: U
 
 /// Forgets messages that were over before this; their keys are free again.
 pub(super) fn forget(connection: &Connection, before: UtcMs) -> Result<(), HistoryError> {
-    connection.execute("DELETE FROM outbox WHERE done = 1 AND not_before < ?1", [before])?;
-    connection.execute("DELETE FROM refused WHERE message NOT IN (SELECT id FROM outbox WHERE done = 0)", [])?;
+    connection.execute(
+        "DELETE FROM outbox WHERE done = 1 AND not_before < ?1",
+        [before],
+    )?;
+    connection.execute(
+        "DELETE FROM refused WHERE message NOT IN (SELECT id FROM outbox WHERE done = 0)",
+        [],
+    )?;
     Ok(())
 }
 
-/// Messages of one receiver that are due at `now`, oldest first. Those of one endpoint are a queue: only its first is sent, so that the last
-/// one that was accepted tells how things stand. `held`: numbers of messages under way or put off. A repetition that is due later than
-/// `patience` from now was put off by a clock that was ahead then; and only the begin of an outage waits for its first try.
+/// Messages of one receiver that are due at `now`, oldest first. Those of one endpoint are a queue:
+/// only its first is sent, so that the last one that was accepted tells how things stand. `held`:
+/// numbers of messages under way or put off. A repetition that is due later than `patience` from
+/// now was put off by a clock that was ahead then; and only the begin of an outage waits for its
+/// first try.
 pub fn due(
     connection: &Connection,
     receiver: &str,
@@ -153,25 +212,45 @@ pub fn due(
     let mut due = Vec::new();
     while due.len() < limit {
         let Some(row) = rows.next()? else { break };
-        let (id, key, tries, not_before): (i64, String, u32, i64) = (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
-        let waits = if tries > 0 { not_before <= now + patience } else { key.starts_with(BEGINS) };
+        let (id, key, tries, not_before): (i64, String, u32, i64) =
+            (row.get(0)?, row.get(1)?, row.get(3)?, row.get(4)?);
+        let waits = if tries > 0 {
+            not_before <= now + patience
+        } else {
+            key.starts_with(BEGINS)
+        };
         if (not_before <= now || !waits) && !held(id) {
-            due.push(Waiting { id, receiver: receiver.to_owned(), body: row.get(2)?, tries, refusals: row.get(5)? });
+            due.push(Waiting {
+                id,
+                receiver: receiver.to_owned(),
+                body: row.get(2)?,
+                tries,
+                refusals: row.get(5)?,
+            });
         }
     }
     Ok(due)
 }
 
-/// The numbers of messages that a receiver will not be sent, as more than [`MOST_OF_A_QUEUE`] of one endpoint wait for it: first those of
-/// outages of which it heard nothing and which are over, then the oldest. What was tried is kept before what was not, and the newest state
-/// always. `is_sent`: messages under way.
-pub fn excess(connection: &Connection, receiver: &str, is_sent: impl Fn(i64) -> bool) -> Result<Vec<i64>, HistoryError> {
+/// The numbers of messages that a receiver will not be sent, as more than [`MOST_OF_A_QUEUE`] of
+/// one endpoint wait for it: first those of outages of which it heard nothing and which are over,
+/// then the oldest. What was tried is kept before what was not, and the newest state always.
+/// `is_sent`: messages under way.
+pub fn excess(
+    connection: &Connection,
+    receiver: &str,
+    is_sent: impl Fn(i64) -> bool,
+) -> Result<Vec<i64>, HistoryError> {
     let mut long = connection.prepare_cached(LONG_QUEUES)?;
-    let queues: Vec<String> = long.query_map(params![receiver, MOST_OF_A_QUEUE as i64], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let queues: Vec<String> = long
+        .query_map(params![receiver, MOST_OF_A_QUEUE as i64], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
     let mut excess = Vec::new();
     for queue in queues {
         let mut statement = connection.prepare_cached(OF_A_QUEUE)?;
-        let rows = statement.query_map(params![receiver, queue], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+        let rows = statement.query_map(params![receiver, queue], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        })?;
         excess.extend(beyond(&rows.collect::<Result<Vec<_>, _>>()?, &is_sent));
     }
     Ok(excess)
@@ -182,55 +261,102 @@ fn beyond(queue: &[(i64, String, u32)], is_sent: impl Fn(i64) -> bool) -> Vec<i6
     let too_many = queue.len() - MOST_OF_A_QUEUE;
     let is_new = |(id, _, tries): &&(i64, String, u32)| *tries == 0 && !is_sent(*id);
     let is_begin = |key: &str| key.starts_with(BEGINS) || key.starts_with("unknown ");
-    // "down 7 1793491200000", "unknown - 1793491200000-...": the third word begins with what all messages of one outage share.
-    let outage = |key: &str| key.rsplit(' ').next().and_then(|word| word.split('-').next()).map(str::to_owned);
+    // "down 7 1793491200000", "unknown - 1793491200000-...": the third word begins with what all
+    // messages of one outage share.
+    let outage = |key: &str| {
+        key.rsplit(' ')
+            .next()
+            .and_then(|word| word.split('-').next())
+            .map(str::to_owned)
+    };
     let mut over: Vec<i64> = Vec::new();
     for whole in queue.chunk_by(|a, b| outage(&a.1) == outage(&b.1)) {
         let (Some(first), Some(last)) = (whole.first(), whole.last()) else {
             continue;
         };
-        if over.len() < too_many && is_begin(&first.1) && !is_begin(&last.1) && whole.iter().all(|message| is_new(&message)) {
+        if over.len() < too_many
+            && is_begin(&first.1)
+            && !is_begin(&last.1)
+            && whole.iter().all(|message| is_new(&message))
+        {
             over.extend(whole.iter().map(|(id, ..)| id));
         }
     }
     let rest = too_many.saturating_sub(over.len());
-    let oldest: Vec<i64> = queue[..queue.len() - 1].iter().filter(is_new).map(|(id, ..)| *id).filter(|id| !over.contains(id)).take(rest).collect();
+    let oldest: Vec<i64> = queue[..queue.len() - 1]
+        .iter()
+        .filter(is_new)
+        .map(|(id, ..)| *id)
+        .filter(|id| !over.contains(id))
+        .take(rest)
+        .collect();
     over.extend(oldest);
     over
 }
 
-/// The wall clock as the history knows it, at an instant of the boot clock: times of messages are told by it. It follows a clock that was
-/// set in the moment in which the messages do. Nothing where nothing was recorded since this boot.
-pub fn calendar(connection: &Connection, boot_id: &str, boot_ns: u64) -> Result<Option<UtcMs>, HistoryError> {
-    let newest = "SELECT boot_ns, timeline_ms FROM mark WHERE boot_id = ?1 AND id = (SELECT max(id) FROM mark)";
-    let mark: Option<(i64, i64)> = connection.prepare_cached(newest)?.query_row([boot_id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let offset = connection.prepare_cached("SELECT offset_ms FROM clock ORDER BY at DESC LIMIT 1")?.query_row([], |row| row.get::<_, i64>(0)).optional()?;
-    let at = |(mark_ns, timeline_ms): (i64, i64)| timeline_ms + (boot_ns as i64 - mark_ns) / NS_PER_MS as i64;
+/// The wall clock as the history knows it, at an instant of the boot clock: times of messages are
+/// told by it. It follows a clock that was set in the moment in which the messages do. Nothing
+/// where nothing was recorded since this boot.
+pub fn calendar(
+    connection: &Connection,
+    boot_id: &str,
+    boot_ns: u64,
+) -> Result<Option<UtcMs>, HistoryError> {
+    let newest = "SELECT boot_ns, timeline_ms FROM mark WHERE boot_id = ?1 AND id = (SELECT \
+        max(id) FROM mark)";
+    let mark: Option<(i64, i64)> = connection
+        .prepare_cached(newest)?
+        .query_row([boot_id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let offset = connection
+        .prepare_cached("SELECT offset_ms FROM clock ORDER BY at DESC LIMIT 1")?
+        .query_row([], |row| row.get::<_, i64>(0))
+        .optional()?;
+    let at = |(mark_ns, timeline_ms): (i64, i64)| {
+        timeline_ms + (boot_ns as i64 - mark_ns) / NS_PER_MS as i64
+    };
     Ok(mark.zip(offset).map(|(mark, offset)| at(mark) + offset))
 }
 
 /// Whether a message is not over yet.
 pub fn is_waiting(connection: &Connection, id: i64) -> Result<bool, HistoryError> {
-    let found = connection.prepare_cached("SELECT 1 FROM outbox WHERE id = ?1 AND done = 0")?.query_row([id], |_| Ok(())).optional()?;
+    let found = connection
+        .prepare_cached("SELECT 1 FROM outbox WHERE id = ?1 AND done = 0")?
+        .query_row([id], |_| Ok(()))
+        .optional()?;
     Ok(found.is_some())
 }
 
 /// Receivers that messages wait for.
 pub fn receivers(connection: &Connection) -> Result<Vec<String>, HistoryError> {
-    let mut statement = connection.prepare_cached("SELECT DISTINCT receiver FROM outbox WHERE done = 0")?;
+    let mut statement =
+        connection.prepare_cached("SELECT DISTINCT receiver FROM outbox WHERE done = 0")?;
     let names = statement.query_map([], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
 }
 
 /// Whom receivers were told of that was unknown, and not of their return.
 pub fn told_unknown(connection: &Connection) -> Result<Vec<ToldUnknown>, HistoryError> {
-    let mut statement = connection.prepare("SELECT receiver, endpoint, since, begun FROM told_unknown")?;
-    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get(1)?, r.get::<_, i64>(2)?, r.get::<_, i64>(3)?)))?;
+    let mut statement =
+        connection.prepare("SELECT receiver, endpoint, since, begun FROM told_unknown")?;
+    let rows = statement.query_map([], |r| {
+        Ok((
+            r.get::<_, String>(0)?,
+            r.get(1)?,
+            r.get::<_, i64>(2)?,
+            r.get::<_, i64>(3)?,
+        ))
+    })?;
     let mut list = Vec::new();
     for row in rows {
         let (receiver, endpoint, since, begun) = row?;
         if let Ok(receiver) = Name::new(&receiver) {
-            list.push(ToldUnknown { receiver, endpoint, since: since as Ms, begun: begun as Ms });
+            list.push(ToldUnknown {
+                receiver,
+                endpoint,
+                since: since as Ms,
+                begun: begun as Ms,
+            });
         }
     }
     Ok(list)
@@ -243,15 +369,45 @@ mod tests {
 
     #[test]
     fn of_a_long_queue_goes_what_is_over_and_was_never_heard_of() {
-        let key = |n: usize| format!("{} 7 {}", if n.is_multiple_of(2) { "down" } else { "up" }, n / 2);
-        let queue = |count: usize| (0..count).map(|n| (n as i64, key(n), u32::from(n == 0))).collect::<Vec<_>>();
-        assert_eq!(beyond(&queue(21), |_| false), [2, 3], "the first outage was tried");
+        let key = |n: usize| {
+            format!(
+                "{} 7 {}",
+                if n.is_multiple_of(2) { "down" } else { "up" },
+                n / 2
+            )
+        };
+        let queue = |count: usize| {
+            (0..count)
+                .map(|n| (n as i64, key(n), u32::from(n == 0)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            beyond(&queue(21), |_| false),
+            [2, 3],
+            "the first outage was tried"
+        );
         assert_eq!(beyond(&queue(25), |id| id == 3), [4, 5, 6, 7, 8, 9]);
         // The receiver knows of the outage whose end waits first.
         assert_eq!(beyond(&queue(24)[1..], |_| false), [2, 3, 4, 5]);
         let ends: Vec<_> = (0..23).map(|n| (n, format!("up 7 {n}"), 0)).collect();
-        assert_eq!(beyond(&ends, |id| id == 1), [0, 2, 3], "of ends alone the oldest");
-        let blind: Vec<_> = (0..24).map(|n| (n, format!("{} - {}-{n}-1.{n}", ["unknown", "unknown", "known"][n as usize % 3], n / 3), 0)).collect();
+        assert_eq!(
+            beyond(&ends, |id| id == 1),
+            [0, 2, 3],
+            "of ends alone the oldest"
+        );
+        let blind: Vec<_> = (0..24)
+            .map(|n| {
+                (
+                    n,
+                    format!(
+                        "{} - {}-{n}-1.{n}",
+                        ["unknown", "unknown", "known"][n as usize % 3],
+                        n / 3
+                    ),
+                    0,
+                )
+            })
+            .collect();
         assert_eq!(beyond(&blind, |_| false), [0, 1, 2, 3, 4, 5]);
     }
 
@@ -259,14 +415,29 @@ mod tests {
     fn of_a_message_that_is_over_only_its_key_is_kept() {
         let mut connection = in_memory().expect("a database");
         connection.execute_batch(TABLES).expect("tables");
-        connection.execute("INSERT INTO outbox (id, receiver, key, body, not_before) VALUES (1, 'ops', 'down 7 1', 'words', 0)", []).expect("a message");
+        connection
+            .execute(
+                "INSERT INTO outbox (id, receiver, key, body, not_before) VALUES (1, \
+            'ops', 'down 7 1', 'words', 0)",
+                [],
+            )
+            .expect("a message");
         let kept = |connection: &Connection| {
             connection
-                .query_row("SELECT key, body, done FROM outbox", [], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, bool>(2)?)))
+                .query_row("SELECT key, body, done FROM outbox", [], |r| {
+                    Ok((
+                        r.get::<_, String>(0)?,
+                        r.get::<_, String>(1)?,
+                        r.get::<_, bool>(2)?,
+                    ))
+                })
                 .expect("read")
         };
         sent(&mut connection, 1, Fate::Again, 5).expect("noted");
-        assert_eq!(kept(&connection), ("down 7 1".into(), "words".into(), false));
+        assert_eq!(
+            kept(&connection),
+            ("down 7 1".into(), "words".into(), false)
+        );
         sent(&mut connection, 1, Fate::Over, 5).expect("noted");
         assert_eq!(kept(&connection), ("down 7 1".into(), String::new(), true));
     }
@@ -278,12 +449,24 @@ mod tests {
         connection
             .execute_batch(
                 "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 50000)
-                 INSERT INTO outbox (receiver, key, body, not_before) SELECT 'ops', 'up 7 ' || n, 'x', 0 FROM n;
+                 INSERT INTO outbox (receiver, key, body, not_before) SELECT 'ops', 'up 7 ' || n, \
+                 'x', 0 FROM n;
                  INSERT INTO outbox (receiver, key, body, not_before)
-                 VALUES ('ops', 'down 77 1', 'x', 0), ('ops', 'up 77 1', 'x', 0), ('ops', 'unknown - 1-1-1.1', 'x', 0), ('calm', 'down 8 1', 'x', 0);",
+                 VALUES ('ops', 'down 77 1', 'x', 0), ('ops', 'up 77 1', 'x', 0), ('ops', \
+                 'unknown - 1-1-1.1', 'x', 0), ('calm', 'down 8 1', 'x', 0);",
             )
             .expect("messages");
-        let ids = |limit: usize| due(&connection, "ops", (1, 0), limit, |_| false).expect("read").iter().map(|w| w.id).collect::<Vec<_>>();
-        assert_eq!((ids(16), ids(2)), (vec![1, 50_001, 50_003], vec![1, 50_001]), "the first of each endpoint, oldest first");
+        let ids = |limit: usize| {
+            due(&connection, "ops", (1, 0), limit, |_| false)
+                .expect("read")
+                .iter()
+                .map(|w| w.id)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (ids(16), ids(2)),
+            (vec![1, 50_001, 50_003], vec![1, 50_001]),
+            "the first of each endpoint, oldest first"
+        );
     }
 }

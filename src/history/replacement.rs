@@ -1,4 +1,5 @@
-//! Puts a backup in the place of a history: what was there is moved aside, and the chain tells of the fork.
+//! Puts a backup in the place of a history: what was there is moved aside, and the chain tells of
+//! the fork.
 
 use std::path::Path;
 
@@ -16,7 +17,8 @@ use crate::words::{UtcMs, format_utc};
 
 /// A backup that takes the place of a history.
 pub struct Replacement {
-    /// The connection through which it was verified. All that is copied comes from here, also what lies in a log beside the file.
+    /// The connection through which it was verified. All that is copied comes from here, also what
+    /// lies in a log beside the file.
     pub from: Connection,
     /// Every judge, brought up to date, with its counters set back.
     pub states: Vec<(i64, Vec<u8>)>,
@@ -32,15 +34,28 @@ impl Replacement {
     pub fn put(self, directory: &Path, now: UtcMs) -> Result<(u64, String), HistoryError> {
         // What lies there may be damaged or gone: it is moved aside unopened, with its log.
         let mut owner = schema::lock_only(directory)?;
-        let unusable = |why: std::io::Error| HistoryError::Directory { path: directory.display().to_string(), why: why.to_string() };
+        let unusable = |why: std::io::Error| HistoryError::Directory {
+            path: directory.display().to_string(),
+            why: why.to_string(),
+        };
         let aside = owner.path.with_extension(format!("before-{now}.sqlite"));
         let fresh = owner.path.with_extension("restoring");
-        // An earlier try that was interrupted may have left a journal, which SQLite would play back into the copy.
-        let forget = || ["", "-journal", "-wal", "-shm"].iter().for_each(|end| drop(std::fs::remove_file(format!("{}{end}", fresh.display()))));
+        // An earlier try that was interrupted may have left a journal, which SQLite would play back
+        // into the copy.
+        let forget = || {
+            ["", "-journal", "-wal", "-shm"]
+                .iter()
+                .for_each(|end| drop(std::fs::remove_file(format!("{}{end}", fresh.display()))))
+        };
         forget();
-        let restored = backup(&self.from, &fresh).and_then(|()| self.append_to(&fresh, now)).inspect_err(|_| forget())?;
+        let restored = backup(&self.from, &fresh)
+            .and_then(|()| self.append_to(&fresh, now))
+            .inspect_err(|_| forget())?;
         for end in ["-wal", "-shm", ""] {
-            match std::fs::rename(format!("{}{end}", owner.path.display()), format!("{}{end}", aside.display())) {
+            match std::fs::rename(
+                format!("{}{end}", owner.path.display()),
+                format!("{}{end}", aside.display()),
+            ) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(unusable(error));
                 }
@@ -48,7 +63,9 @@ impl Replacement {
             }
         }
         std::fs::rename(&fresh, &owner.path).map_err(unusable)?;
-        std::fs::File::open(directory).and_then(|d| d.sync_all()).map_err(unusable)?;
+        std::fs::File::open(directory)
+            .and_then(|d| d.sync_all())
+            .map_err(unusable)?;
         owner.mark_used().map_err(unusable)?;
         Ok((restored, aside.display().to_string()))
     }
@@ -58,12 +75,30 @@ impl Replacement {
         let mut connection = Connection::open(path)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         let transaction = connection.transaction()?;
-        let damaged = |why: &str| HistoryError::Damaged { path: path.display().to_string(), why: why.into() };
-        let (seq, hash): (i64, Vec<u8>) = transaction.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
-        let head: [u8; 32] = hash.try_into().map_err(|_| damaged("the last event's hash is no hash"))?;
-        let old_chain: String = transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0))?;
-        transaction.execute("UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'chain'", [])?;
-        let new_chain: String = transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0))?;
+        let damaged = |why: &str| HistoryError::Damaged {
+            path: path.display().to_string(),
+            why: why.into(),
+        };
+        let (seq, hash): (i64, Vec<u8>) = transaction.query_row(
+            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
+            [],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )?;
+        let head: [u8; 32] = hash
+            .try_into()
+            .map_err(|_| damaged("the last event's hash is no hash"))?;
+        let old_chain: String =
+            transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| {
+                r.get(0)
+            })?;
+        transaction.execute(
+            "UPDATE meta SET value = lower(hex(randomblob(16))) WHERE key = 'chain'",
+            [],
+        )?;
+        let new_chain: String =
+            transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| {
+                r.get(0)
+            })?;
         let at = self.last.as_ref().map_or(0, |s| s.timeline_ms);
         let body = json!({
             "old_chain": old_chain, "old_seq": seq, "old_head": hex(&head), "new_chain": new_chain, "by": self.by,
@@ -72,21 +107,43 @@ impl Replacement {
         let Value::Object(body) = body else {
             return Err(damaged("no event can be made"));
         };
-        let draft = EventDraft { endpoint: None, kind: "restored", at, utc: now, body, projection: None };
+        let draft = EventDraft {
+            endpoint: None,
+            kind: "restored",
+            at,
+            utc: now,
+            body,
+            projection: None,
+        };
         let head = append(&transaction, &draft, seq as u64 + 1, &head)?;
-        // A restore that nobody signed proves nothing; another key signs at the next start, which tells of it.
-        let newest = newest_checkpoint(&transaction)?.and_then(|body| serde_json::from_str::<Value>(&body).ok());
-        let signer = self.signer.as_ref().filter(|s| newest.is_none_or(|c| c["key"] == s.key()));
-        if let (Some(signer), Value::Object(object)) = (signer, json!({"chain": new_chain, "seq": seq + 1, "head": hex(&head), "time": format_utc(now)})) {
+        // A restore that nobody signed proves nothing; another key signs at the next start, which
+        // tells of it.
+        let newest = newest_checkpoint(&transaction)?
+            .and_then(|body| serde_json::from_str::<Value>(&body).ok());
+        let signer = self
+            .signer
+            .as_ref()
+            .filter(|s| newest.is_none_or(|c| c["key"] == s.key()));
+        if let (Some(signer), Value::Object(object)) = (
+            signer,
+            json!({"chain": new_chain, "seq": seq + 1, "head": hex(&head), "time": format_utc(now)}),
+        ) {
             let body = signer.signed(object).to_string();
-            transaction.execute("INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)", params![seq + 1, body])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
+                params![seq + 1, body],
+            )?;
         }
         for (id, judge) in &self.states {
-            transaction.prepare_cached("INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)")?.execute(params![
-                id,
-                self.last_batch as i64,
-                sealed(judge.clone(), &state_place(*id, self.last_batch as i64))
-            ])?;
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![
+                    id,
+                    self.last_batch as i64,
+                    sealed(judge.clone(), &state_place(*id, self.last_batch as i64))
+                ])?;
         }
         transaction.commit()?;
         Ok(seq as u64 + 1)

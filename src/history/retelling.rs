@@ -12,19 +12,34 @@ use super::retold::Retold;
 use super::upkeep::{Unit, column};
 use super::{HistoryError, schema};
 
-/// A history in memory, told again by exported events: what readers ask of it follows from the events alone.
+/// A history in memory, told again by exported events: what readers ask of it follows from the
+/// events alone.
 pub struct Retelling;
 
 impl Retelling {
-    /// Each event as exported, without its hash, in order; what came before them as a stub tells it.
-    pub fn of(stub: Option<&Stub>, events: &[Map<String, Value>]) -> Result<Connection, HistoryError> {
+    /// Each event as exported, without its hash, in order; what came before them as a stub tells
+    /// it.
+    pub fn of(
+        stub: Option<&Stub>,
+        events: &[Map<String, Value>],
+    ) -> Result<Connection, HistoryError> {
         let mut connection = schema::in_memory()?;
         let transaction = connection.transaction()?;
         let mut ids: HashMap<String, i64> = HashMap::new();
         if let Some(stub) = stub {
-            ids = Retold::resting_on(&stub.carried).map(|told| told.put(&transaction)).transpose()?.unwrap_or_default();
+            ids = Retold::resting_on(&stub.carried)
+                .map(|told| told.put(&transaction))
+                .transpose()?
+                .unwrap_or_default();
             let sql = "INSERT INTO stub (last, body, carried) VALUES (?1, ?2, ?3)";
-            transaction.execute(sql, params![stub.last as i64, stub.object.to_string(), stub.carried.to_string()])?;
+            transaction.execute(
+                sql,
+                params![
+                    stub.last as i64,
+                    stub.object.to_string(),
+                    stub.carried.to_string()
+                ],
+            )?;
         }
         for (k, event) in events.iter().enumerate() {
             let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -33,16 +48,24 @@ impl Retelling {
                 && let Some(id) = ids.remove(text("from"))
             {
                 ids.insert(text("endpoint").to_owned(), id);
-                transaction.execute("UPDATE endpoint SET name = ?2 WHERE id = ?1", params![id, text("endpoint")])?;
+                transaction.execute(
+                    "UPDATE endpoint SET name = ?2 WHERE id = ?1",
+                    params![id, text("endpoint")],
+                )?;
             }
             let endpoint = match event.get("endpoint").and_then(Value::as_str) {
                 None => None,
                 Some(name) => Some(match ids.get(name) {
                     Some(id) => *id,
                     None => {
-                        let component = if text("component").is_empty() { name } else { text("component") };
+                        let component = if text("component").is_empty() {
+                            name
+                        } else {
+                            text("component")
+                        };
                         transaction.execute(
-                            "INSERT INTO endpoint (name, component, kind, target, digest, in_service) VALUES (?1, ?2, '', '', 0, 1)",
+                            "INSERT INTO endpoint (name, component, kind, target, digest, \
+                                in_service) VALUES (?1, ?2, '', '', 0, 1)",
                             params![name, component],
                         )?;
                         let id = transaction.last_insert_rowid();
@@ -52,7 +75,10 @@ impl Retelling {
                 }),
             };
             if let (Some(id), "endpoint_component") = (endpoint, text("kind")) {
-                transaction.execute("UPDATE endpoint SET component = ?2 WHERE id = ?1", params![id, text("component")])?;
+                transaction.execute(
+                    "UPDATE endpoint SET component = ?2 WHERE id = ?1",
+                    params![id, text("component")],
+                )?;
             }
             let is_read = matches!(
                 text("kind"),
@@ -71,7 +97,8 @@ impl Retelling {
             if is_read || TOLD.contains(&text("kind")) {
                 let body = Value::Object(event.clone()).to_string();
                 let at = event.get("at_ms").and_then(Value::as_i64).unwrap_or(0);
-                let sql = "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, x'', ?2, ?3, ?4, ?5)";
+                let sql = "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, \
+                    x'', ?2, ?3, ?4, ?5)";
                 transaction.execute(sql, params![seq, body, endpoint, text("kind"), at])?;
             }
             for projection in super::retold::projections(event) {
@@ -85,14 +112,28 @@ impl Retelling {
     /// Puts an exported tally into its place; whether it has one.
     pub fn put_tally(connection: &Connection, tally: &Value) -> Result<bool, HistoryError> {
         let text = |key: &str| tally[key].as_str();
-        let unit = Unit::of_seal(|key| text("kind").filter(|kind| *kind == key).and(text("of")).map(str::to_owned));
+        let unit = Unit::of_seal(|key| {
+            text("kind")
+                .filter(|kind| *kind == key)
+                .and(text("of"))
+                .map(str::to_owned)
+        });
         let (Some(unit), Some(name), Some(body)) = (unit, text("endpoint"), text("body")) else {
             return Ok(false);
         };
-        let id: Option<i64> = connection.prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?.query_row([name], |r| r.get(0)).optional()?;
+        let id: Option<i64> = connection
+            .prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?
+            .query_row([name], |r| r.get(0))
+            .optional()?;
         let Some(id) = id else { return Ok(false) };
-        let sql = format!("INSERT OR REPLACE INTO {} (endpoint, {}, body) VALUES (?1, ?2, ?3)", unit.kind.table(), column(unit.kind));
-        connection.prepare_cached(&sql)?.execute(params![id, unit.number, body.as_bytes()])?;
+        let sql = format!(
+            "INSERT OR REPLACE INTO {} (endpoint, {}, body) VALUES (?1, ?2, ?3)",
+            unit.kind.table(),
+            column(unit.kind)
+        );
+        connection
+            .prepare_cached(&sql)?
+            .execute(params![id, unit.number, body.as_bytes()])?;
         Ok(true)
     }
 }

@@ -1,5 +1,5 @@
-//! The reading tables once more, told by the events alone: whatever stands in them and does not follow from an event was
-//! written by somebody else.
+//! The reading tables once more, told by the events alone: whatever stands in them and does not
+//! follow from an event was written by somebody else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -29,7 +29,8 @@ pub struct Retold {
     /// When each was taken into service for the first time, on the timeline.
     added: BTreeMap<i64, i64>,
     components: HashMap<i64, String>,
-    /// The digest of each definition, as far as events tell it: histories of earlier builds do so from the first change on.
+    /// The digest of each definition, as far as events tell it: histories of earlier builds do so
+    /// from the first change on.
     definitions: BTreeMap<i64, String>,
     outages: BTreeMap<u64, Outage>,
     open: HashMap<i64, u64>,
@@ -67,7 +68,10 @@ impl Retold {
             self.ids.insert(text("endpoint").to_owned(), id);
         }
         if let Some(id) = endpoint {
-            self.names.entry(id).or_default().insert(text("endpoint").to_owned());
+            self.names
+                .entry(id)
+                .or_default()
+                .insert(text("endpoint").to_owned());
             let known = *self.ids.entry(text("endpoint").to_owned()).or_insert(id);
             if known != id && self.misplaced.is_none() {
                 self.misplaced = Some(seq);
@@ -75,24 +79,54 @@ impl Retold {
         }
         let id = endpoint.unwrap_or(-1);
         let mut span = |table: &'static str, from: i64, to: i64, what: &str| {
-            self.spans.entry(table).or_default().push((seq, vec![id, from, to], what.to_owned()));
+            self.spans
+                .entry(table)
+                .or_default()
+                .push((seq, vec![id, from, to], what.to_owned()));
         };
         if TOLD.contains(&kind) {
             self.told.push(Value::Object(event.clone()));
         }
-        if matches!(kind, "endpoint_added" | "endpoint_cadence") && event.contains_key("interval_ms") {
+        if matches!(kind, "endpoint_added" | "endpoint_cadence")
+            && event.contains_key("interval_ms")
+        {
             self.cadences.insert(id, Value::Object(event.clone()));
         }
         match kind {
             "down" => {
-                let begin = [n("confirmed_at_ms"), n("from_ms"), n("from_earliest_ms"), n("from_latest_ms")];
-                self.outages.insert(seq, Outage { endpoint: id, cause: text("cause").to_owned(), begin, end: None });
+                let begin = [
+                    n("confirmed_at_ms"),
+                    n("from_ms"),
+                    n("from_earliest_ms"),
+                    n("from_latest_ms"),
+                ];
+                self.outages.insert(
+                    seq,
+                    Outage {
+                        endpoint: id,
+                        cause: text("cause").to_owned(),
+                        begin,
+                        end: None,
+                    },
+                );
                 self.open.insert(id, seq);
             }
-            "up" => self.close(id, [n("to_ms"), n("to_earliest_ms"), n("to_latest_ms"), seq as i64]),
-            "outage_left" | "outage_lost" => self.close(id, [n("to_ms"), n("to_ms"), n("to_ms"), seq as i64]),
+            "up" => self.close(
+                id,
+                [
+                    n("to_ms"),
+                    n("to_earliest_ms"),
+                    n("to_latest_ms"),
+                    seq as i64,
+                ],
+            ),
+            "outage_left" | "outage_lost" => {
+                self.close(id, [n("to_ms"), n("to_ms"), n("to_ms"), seq as i64])
+            }
             "known" => span("unknown", n("from_ms"), n("to_ms"), text("reason")),
-            "unknown" if event.contains_key("doubt_from_ms") => span("doubtful", n("doubt_from_ms"), n("from_ms"), ""),
+            "unknown" if event.contains_key("doubt_from_ms") => {
+                span("doubtful", n("doubt_from_ms"), n("from_ms"), "")
+            }
             "doubt" | "unconfirmed" => span("doubtful", n("from_ms"), n("to_ms"), ""),
             "proven" => span("proven", n("from_ms"), n("to_ms"), ""),
             "out_of_service" => {
@@ -109,38 +143,83 @@ impl Retold {
             }
             "endpoint_changed" => {
                 let before = self.definitions.insert(id, text("digest_after").to_owned());
-                if before.is_some_and(|before| !is_same_digest(&before, text("digest_before"))) && self.redefined.is_none() {
+                if before.is_some_and(|before| !is_same_digest(&before, text("digest_before")))
+                    && self.redefined.is_none()
+                {
                     self.redefined = Some(seq);
                 }
             }
             "endpoint_component" => drop(self.components.insert(id, text("component").to_owned())),
             "endpoint_removed" => drop(self.in_service.insert(id, false)),
-            "clock_step" => self.spans.entry("clock").or_default().push((seq, vec![n("at_ms"), n("offset_after_ms")], String::new())),
+            "clock_step" => self.spans.entry("clock").or_default().push((
+                seq,
+                vec![n("at_ms"), n("offset_after_ms")],
+                String::new(),
+            )),
             "daemon_started" if !event.contains_key("last_mark_ms") => {
-                self.spans.entry("clock").or_default().push((seq, vec![0, 0], String::new()));
+                self.spans
+                    .entry("clock")
+                    .or_default()
+                    .push((seq, vec![0, 0], String::new()));
             }
             "maintenance_declared" => {
-                let recorded = event.get("recorded").and_then(Value::as_str).and_then(parse_utc).unwrap_or(-1);
-                self.spans.entry("window").or_default().push((seq, vec![recorded, -1], content(event)));
+                let recorded = event
+                    .get("recorded")
+                    .and_then(Value::as_str)
+                    .and_then(parse_utc)
+                    .unwrap_or(-1);
+                self.spans.entry("window").or_default().push((
+                    seq,
+                    vec![recorded, -1],
+                    content(event),
+                ));
             }
             "maintenance_ended" => {
-                let at = event.get("from").and_then(Value::as_str).and_then(parse_utc).unwrap_or(-1);
+                let at = event
+                    .get("from")
+                    .and_then(Value::as_str)
+                    .and_then(parse_utc)
+                    .unwrap_or(-1);
                 let windows = self.spans.entry("window").or_default();
-                let is_it = |body: &str| serde_json::from_str::<Value>(body).is_ok_and(|b| b["id"] == text("id"));
-                windows.iter_mut().filter(|(_, row, body)| row[1] == -1 && is_it(body)).for_each(|(_, row, _)| row[1] = at);
+                let is_it = |body: &str| {
+                    serde_json::from_str::<Value>(body).is_ok_and(|b| b["id"] == text("id"))
+                };
+                windows
+                    .iter_mut()
+                    .filter(|(_, row, body)| row[1] == -1 && is_it(body))
+                    .for_each(|(_, row, _)| row[1] = at);
             }
             "tallies" => {
-                let unit = Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
-                self.seals.extend(unit.map(|unit| (seq, unit, n("tallies").max(0) as u64, text("sha256").to_owned())));
+                let unit =
+                    Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
+                self.seals.extend(unit.map(|unit| {
+                    (
+                        seq,
+                        unit,
+                        n("tallies").max(0) as u64,
+                        text("sha256").to_owned(),
+                    )
+                }));
             }
-            "results_from" => self.spans.entry("recording").or_default().push((seq, vec![id, n("from_ms"), -1], String::new())),
+            "results_from" => self.spans.entry("recording").or_default().push((
+                seq,
+                vec![id, n("from_ms"), -1],
+                String::new(),
+            )),
             "results_until" => {
                 let recordings = self.spans.entry("recording").or_default();
-                recordings.iter_mut().filter(|(_, row, _)| row[0] == id && row[2] == -1).for_each(|(_, row, _)| row[2] = n("to_ms"));
+                recordings
+                    .iter_mut()
+                    .filter(|(_, row, _)| row[0] == id && row[2] == -1)
+                    .for_each(|(_, row, _)| row[2] = n("to_ms"));
             }
             "exclusion" => {
                 let ends = [text("from"), text("to")].map(|t| parse_utc(t).unwrap_or(-1));
-                self.spans.entry("correction").or_default().push((seq, ends.to_vec(), content(event)));
+                self.spans.entry("correction").or_default().push((
+                    seq,
+                    ends.to_vec(),
+                    content(event),
+                ));
             }
             _ => {}
         }
@@ -153,14 +232,22 @@ impl Retold {
 
     /// Whether a number ever stood for this name.
     pub fn stood_for(&self, endpoint: i64, name: &str) -> bool {
-        self.names.get(&endpoint).is_some_and(|names| names.contains(name))
+        self.names
+            .get(&endpoint)
+            .is_some_and(|names| names.contains(name))
     }
 
     /// What later events rest on: everything but spans and outages that are over.
     pub fn carried(&self) -> Value {
         let rows = |table: &str| self.spans.get(table).cloned().unwrap_or_default();
-        let open = self.outages.iter().filter(|(_, o)| o.end.is_none()).map(|(seq, o)| json!([seq, o.endpoint, o.cause, o.begin]));
-        let units = self.seals.iter().map(|(seq, unit, tallies, sum)| json!([seq, unit.kind.as_str(), unit.label(), tallies, sum]));
+        let open = self
+            .outages
+            .iter()
+            .filter(|(_, o)| o.end.is_none())
+            .map(|(seq, o)| json!([seq, o.endpoint, o.cause, o.begin]));
+        let units = self.seals.iter().map(|(seq, unit, tallies, sum)| {
+            json!([seq, unit.kind.as_str(), unit.label(), tallies, sum])
+        });
         json!({
             "added": self.added, "ids": self.ids.iter().collect::<BTreeMap<_, _>>(), "names": self.names, "in_service": self.in_service.iter().collect::<BTreeMap<_, _>>(),
             "components": self.components.iter().collect::<BTreeMap<_, _>>(), "outages": open.collect::<Vec<_>>(), "seals": units.collect::<Vec<_>>(),
@@ -173,19 +260,44 @@ impl Retold {
         fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
             serde_json::from_value(value.clone()).ok()
         }
-        let mut told = Self { ids: read(&carried["ids"])?, names: read(&carried["names"])?, ..Self::default() };
+        let mut told = Self {
+            ids: read(&carried["ids"])?,
+            names: read(&carried["names"])?,
+            ..Self::default()
+        };
         told.in_service = read(&carried["in_service"])?;
-        told.added = if carried["added"].is_null() { BTreeMap::new() } else { read(&carried["added"])? };
+        told.added = if carried["added"].is_null() {
+            BTreeMap::new()
+        } else {
+            read(&carried["added"])?
+        };
         told.components = read(&carried["components"])?;
         told.definitions = read(&carried["definitions"]).unwrap_or_default();
         told.told = read(&carried["told"]).unwrap_or_default();
         told.cadences = read(&carried["cadences"]).unwrap_or_default();
-        for (seq, endpoint, cause, begin) in read::<Vec<(u64, i64, String, [i64; 4])>>(&carried["outages"])? {
-            told.outages.insert(seq, Outage { endpoint, cause, begin, end: None });
+        for (seq, endpoint, cause, begin) in
+            read::<Vec<(u64, i64, String, [i64; 4])>>(&carried["outages"])?
+        {
+            told.outages.insert(
+                seq,
+                Outage {
+                    endpoint,
+                    cause,
+                    begin,
+                    end: None,
+                },
+            );
             told.open.insert(endpoint, seq);
         }
-        for (seq, kind, label, tallies, sum) in read::<Vec<(u64, String, String, u64, String)>>(&carried["seals"])? {
-            told.seals.push((seq, Unit::of_seal(|key| (key == kind).then(|| label.clone()))?, tallies, sum));
+        for (seq, kind, label, tallies, sum) in
+            read::<Vec<(u64, String, String, u64, String)>>(&carried["seals"])?
+        {
+            told.seals.push((
+                seq,
+                Unit::of_seal(|key| (key == kind).then(|| label.clone()))?,
+                tallies,
+                sum,
+            ));
         }
         for table in ["clock", "window", "correction", "recording"] {
             told.spans.insert(table, read(&carried[table])?);
@@ -198,33 +310,60 @@ impl Retold {
         for (name, id) in &self.ids {
             let component = self.components.get(id).unwrap_or(name);
             let serves = self.in_service.get(id).copied().unwrap_or(true);
-            let sql = "INSERT INTO endpoint (id, name, component, kind, target, digest, in_service) VALUES (?1, ?2, ?3, '', '', 0, ?4)";
+            let sql = "INSERT INTO endpoint (id, name, component, kind, target, digest, \
+                in_service) VALUES (?1, ?2, ?3, '', '', 0, ?4)";
             transaction.execute(sql, params![id, name, component, serves])?;
         }
         for (seq, o) in &self.outages {
             let [confirmed, from, earliest, latest] = o.begin;
-            let sql = "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-            transaction.execute(sql, params![*seq as i64, o.endpoint, o.cause, confirmed, from, earliest, latest])?;
+            let sql = "INSERT INTO outage (opened, endpoint, cause, confirmed_at, from_at, \
+                from_earliest, from_latest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            transaction.execute(
+                sql,
+                params![
+                    *seq as i64,
+                    o.endpoint,
+                    o.cause,
+                    confirmed,
+                    from,
+                    earliest,
+                    latest
+                ],
+            )?;
         }
         for (_, unit, tallies, sum) in &self.seals {
             let sql = "INSERT INTO sealed (kind, number, tallies, sha256) VALUES (?1, ?2, ?3, ?4)";
-            transaction.execute(sql, params![unit.kind.as_str(), unit.number, *tallies as i64, sum])?;
+            transaction.execute(
+                sql,
+                params![unit.kind.as_str(), unit.number, *tallies as i64, sum],
+            )?;
         }
         let rows = |table: &str| self.spans.get(table).map_or(&[][..], Vec::as_slice).iter();
         let ended = |at: i64| (at != -1).then_some(at);
         for (_, row, _) in rows("clock") {
-            transaction.execute("INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)", [row[0], row[1]])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO clock (at, offset_ms) VALUES (?1, ?2)",
+                [row[0], row[1]],
+            )?;
         }
         for (seq, row, body) in rows("window") {
-            let id = serde_json::from_str::<Value>(body).ok().and_then(|b| b["id"].as_str().map(str::to_owned)).unwrap_or_default();
-            let sql = "INSERT INTO window (seq, id, body, recorded, ended) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let id = serde_json::from_str::<Value>(body)
+                .ok()
+                .and_then(|b| b["id"].as_str().map(str::to_owned))
+                .unwrap_or_default();
+            let sql =
+                "INSERT INTO window (seq, id, body, recorded, ended) VALUES (?1, ?2, ?3, ?4, ?5)";
             transaction.execute(sql, params![*seq as i64, id, body, row[0], ended(row[1])])?;
         }
         for (seq, _, body) in rows("correction") {
-            transaction.execute("INSERT INTO correction (seq, body) VALUES (?1, ?2)", params![*seq as i64, body])?;
+            transaction.execute(
+                "INSERT INTO correction (seq, body) VALUES (?1, ?2)",
+                params![*seq as i64, body],
+            )?;
         }
         for (seq, row, _) in rows("recording") {
-            let sql = "INSERT INTO recording (seq, endpoint, from_at, to_at) VALUES (?1, ?2, ?3, ?4)";
+            let sql =
+                "INSERT INTO recording (seq, endpoint, from_at, to_at) VALUES (?1, ?2, ?3, ?4)";
             transaction.execute(sql, params![*seq as i64, row[0], row[1], ended(row[2])])?;
         }
         Ok(self.ids)
@@ -235,7 +374,8 @@ impl Retold {
         &self.added
     }
 
-    /// What is sealed, in the order of the events: the event, the unit, how many tallies, their hash.
+    /// What is sealed, in the order of the events: the event, the unit, how many tallies, their
+    /// hash.
     pub fn seals(&self) -> &[(u64, Unit, u64, String)] {
         &self.seals
     }
@@ -244,33 +384,66 @@ impl Retold {
     fn seals_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
         let mut stored: HashMap<(String, i64), (u64, String)> = connection
             .prepare("SELECT kind, number, tallies, sha256 FROM sealed")?
-            .query_map([], |r| Ok(((r.get(0)?, r.get(1)?), (r.get::<_, i64>(2)? as u64, r.get(3)?))))?
+            .query_map([], |r| {
+                Ok((
+                    (r.get(0)?, r.get(1)?),
+                    (r.get::<_, i64>(2)? as u64, r.get(3)?),
+                ))
+            })?
             .collect::<Result<_, _>>()?;
-        let wrong = |seq: u64| Some((seq, "the table of seals does not say what this and the other events say".to_owned()));
+        let wrong = |seq: u64| {
+            Some((
+                seq,
+                "the table of seals does not say what this and the other events say".to_owned(),
+            ))
+        };
         for (seq, unit, tallies, sum) in &self.seals {
-            if stored.remove(&(unit.kind.as_str().to_owned(), unit.number)) != Some((*tallies, sum.clone())) {
+            if stored.remove(&(unit.kind.as_str().to_owned(), unit.number))
+                != Some((*tallies, sum.clone()))
+            {
                 return Ok(wrong(*seq));
             }
         }
-        Ok(if stored.is_empty() { None } else { wrong(self.seals.last().map_or(0, |s| s.0)) })
+        Ok(if stored.is_empty() {
+            None
+        } else {
+            wrong(self.seals.last().map_or(0, |s| s.0))
+        })
     }
 
     fn close(&mut self, endpoint: i64, end: [i64; 4]) {
-        if let Some(outage) = self.open.remove(&endpoint).and_then(|seq| self.outages.get_mut(&seq)) {
+        if let Some(outage) = self
+            .open
+            .remove(&endpoint)
+            .and_then(|seq| self.outages.get_mut(&seq))
+        {
             outage.end = Some(end);
         }
     }
 
-    /// The first difference between the tables and what the events tell. Rows that a stub stands for may be there yet.
-    pub fn differs(&self, connection: &Connection, stub: Option<&Stub>) -> Result<Option<(u64, String)>, HistoryError> {
+    /// The first difference between the tables and what the events tell. Rows that a stub stands
+    /// for may be there yet.
+    pub fn differs(
+        &self,
+        connection: &Connection,
+        stub: Option<&Stub>,
+    ) -> Result<Option<(u64, String)>, HistoryError> {
         // Only what lies before the cut as well: a row that speaks of later time is nobody's.
-        let (last, cut) = stub.map_or((0, Value::Null), |s| (s.last as i64, s.carried["cut"].clone()));
+        let (last, cut) = stub.map_or((0, Value::Null), |s| {
+            (s.last as i64, s.carried["cut"].clone())
+        });
         let until = stub.map_or(0, |s| s.until_ms as i64 + COMMITTED_WITHIN_MS);
         if let Some(seq) = self.misplaced {
-            return Ok(Some((seq, "the endpoint that it is filed under is not the one that it names".into())));
+            return Ok(Some((
+                seq,
+                "the endpoint that it is filed under is not the one that it names".into(),
+            )));
         }
         if let Some(seq) = self.redefined {
-            return Ok(Some((seq, "it changes another definition than the one that earlier events recorded".into())));
+            return Ok(Some((
+                seq,
+                "it changes another definition than the one that earlier events recorded".into(),
+            )));
         }
         if let Some(found) = self.endpoints_differ(connection)? {
             return Ok(Some(found));
@@ -284,44 +457,104 @@ impl Retold {
         let span = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?, r.get(2)?], String::new()));
         let with_reason = |r: &Row| {
             let reason: String = r.get(3)?;
-            Ok((vec![r.get(0)?, r.get(1)?, r.get(2)?], Reason::parse(&reason).map_or(reason.clone(), |known| known.as_str().to_owned())))
+            Ok((
+                vec![r.get(0)?, r.get(1)?, r.get(2)?],
+                Reason::parse(&reason).map_or(reason.clone(), |known| known.as_str().to_owned()),
+            ))
         };
         let clock = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?], String::new()));
         let window = |r: &Row| {
             let (id, body): (String, String) = (r.get(2)?, r.get(3)?);
             let value: Value = serde_json::from_str(&body).unwrap_or_default();
-            let body = if value["id"] == id { canonical_text(&value) } else { id };
-            Ok((vec![r.get(0)?, r.get::<_, Option<i64>>(1)?.unwrap_or(-1)], body))
+            let body = if value["id"] == id {
+                canonical_text(&value)
+            } else {
+                id
+            };
+            Ok((
+                vec![r.get(0)?, r.get::<_, Option<i64>>(1)?.unwrap_or(-1)],
+                body,
+            ))
         };
         let correction = |r: &Row| {
             let body: String = r.get(0)?;
             let value: Value = serde_json::from_str(&body).unwrap_or_default();
-            Ok((["from", "to"].map(|k| value[k].as_str().and_then(parse_utc).unwrap_or(-1)).to_vec(), canonical_text(&value)))
+            Ok((
+                ["from", "to"]
+                    .map(|k| value[k].as_str().and_then(parse_utc).unwrap_or(-1))
+                    .to_vec(),
+                canonical_text(&value),
+            ))
         };
         type Read = dyn Fn(&Row) -> rusqlite::Result<(Vec<i64>, String)>;
-        let recording = |r: &Row| Ok((vec![r.get(0)?, r.get(1)?, r.get::<_, Option<i64>>(2)?.unwrap_or(-1)], String::new()));
+        let recording = |r: &Row| {
+            Ok((
+                vec![
+                    r.get(0)?,
+                    r.get(1)?,
+                    r.get::<_, Option<i64>>(2)?.unwrap_or(-1),
+                ],
+                String::new(),
+            ))
+        };
         let tables: [(&'static str, &str, &Read); 8] = [
-            ("recording", "SELECT endpoint, from_at, to_at FROM recording", &recording),
-            ("unknown", "SELECT endpoint, from_at, to_at, reason FROM unknown", &with_reason),
-            ("doubtful", "SELECT endpoint, from_at, to_at FROM doubtful", &span),
-            ("proven", "SELECT endpoint, from_at, to_at FROM proven", &span),
-            ("absent", "SELECT endpoint, from_at, to_at FROM absent", &span),
+            (
+                "recording",
+                "SELECT endpoint, from_at, to_at FROM recording",
+                &recording,
+            ),
+            (
+                "unknown",
+                "SELECT endpoint, from_at, to_at, reason FROM unknown",
+                &with_reason,
+            ),
+            (
+                "doubtful",
+                "SELECT endpoint, from_at, to_at FROM doubtful",
+                &span,
+            ),
+            (
+                "proven",
+                "SELECT endpoint, from_at, to_at FROM proven",
+                &span,
+            ),
+            (
+                "absent",
+                "SELECT endpoint, from_at, to_at FROM absent",
+                &span,
+            ),
             ("clock", "SELECT at, offset_ms FROM clock", &clock),
-            ("window", "SELECT recorded, ended, id, body FROM window", &window),
+            (
+                "window",
+                "SELECT recorded, ended, id, body FROM window",
+                &window,
+            ),
             ("correction", "SELECT body FROM correction", &correction),
         ];
         for (table, sql, read) in tables {
             let left = match table {
                 "unknown" => format!(" WHERE NOT (seq <= {last} AND to_at <= {until})"),
-                "doubtful" | "proven" | "absent" => format!(" WHERE NOT (id <= {} AND to_at <= {until})", cut[table].as_i64().unwrap_or(0)),
+                "doubtful" | "proven" | "absent" => format!(
+                    " WHERE NOT (id <= {} AND to_at <= {until})",
+                    cut[table].as_i64().unwrap_or(0)
+                ),
                 _ => String::new(),
             };
-            let mut stored: Vec<(Vec<i64>, String)> = connection.prepare(&format!("{sql}{left}"))?.query_map([], |r| read(r))?.collect::<Result<_, _>>()?;
+            let mut stored: Vec<(Vec<i64>, String)> = connection
+                .prepare(&format!("{sql}{left}"))?
+                .query_map([], |r| read(r))?
+                .collect::<Result<_, _>>()?;
             let told = self.spans.get(table).map_or(&[][..], Vec::as_slice);
-            let mut expected: Vec<(Vec<i64>, String, u64)> = told.iter().map(|(seq, row, what)| (row.clone(), what.clone(), *seq)).collect();
+            let mut expected: Vec<(Vec<i64>, String, u64)> = told
+                .iter()
+                .map(|(seq, row, what)| (row.clone(), what.clone(), *seq))
+                .collect();
             stored.sort_unstable();
             expected.sort_unstable();
-            let first = stored.iter().zip(&expected).find(|(s, e)| (&s.0, &s.1) != (&e.0, &e.1));
+            let first = stored
+                .iter()
+                .zip(&expected)
+                .find(|(s, e)| (&s.0, &s.1) != (&e.0, &e.1));
             let odd = match first {
                 Some((_, e)) => Some(e.2),
                 None if stored.len() < expected.len() => expected.get(stored.len()).map(|e| e.2),
@@ -329,76 +562,135 @@ impl Retold {
                 None => None,
             };
             if let Some(seq) = odd {
-                return Ok(Some((seq, format!("the table {table} does not say what this and the other events say"))));
+                return Ok(Some((
+                    seq,
+                    format!("the table {table} does not say what this and the other events say"),
+                )));
             }
         }
         Ok(None)
     }
 
-    fn endpoints_differ(&self, connection: &Connection) -> Result<Option<(u64, String)>, HistoryError> {
+    fn endpoints_differ(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<(u64, String)>, HistoryError> {
         for (name, id) in &self.ids {
-            let sql =
-                "SELECT e.name, e.in_service, e.component, e.digest, d.sha256 FROM endpoint e LEFT JOIN definition d ON d.endpoint = e.id WHERE e.id = ?1";
+            let sql = "SELECT e.name, e.in_service, e.component, e.digest, d.sha256 FROM endpoint \
+                e LEFT JOIN definition d ON d.endpoint = e.id WHERE e.id = ?1";
             let row = connection.prepare_cached(sql)?.query_row(params![id], |r| {
                 let short = r.get::<_, i64>(3)? as u64;
-                let whole = r.get::<_, Option<[u8; 32]>>(4)?.map(Digest::new).filter(|whole| whole.short() == short);
-                let digest = whole.map_or_else(|| format!("{short:016x}"), |whole| whole.to_string());
-                Ok((r.get::<_, String>(0)?, r.get::<_, bool>(1)?, r.get::<_, String>(2)?, digest))
+                let whole = r
+                    .get::<_, Option<[u8; 32]>>(4)?
+                    .map(Digest::new)
+                    .filter(|whole| whole.short() == short);
+                let digest =
+                    whole.map_or_else(|| format!("{short:016x}"), |whole| whole.to_string());
+                Ok((
+                    r.get::<_, String>(0)?,
+                    r.get::<_, bool>(1)?,
+                    r.get::<_, String>(2)?,
+                    digest,
+                ))
             });
             let fits = row.is_ok_and(|(stored, serves, component, digest)| {
                 stored == *name
                     && self.in_service.get(id).is_none_or(|told| *told == serves)
-                    && self.components.get(id).is_none_or(|told| *told == component)
-                    && self.definitions.get(id).is_none_or(|told| told.len() <= digest.len() && is_same_digest(told, &digest))
+                    && self
+                        .components
+                        .get(id)
+                        .is_none_or(|told| *told == component)
+                    && self.definitions.get(id).is_none_or(|told| {
+                        told.len() <= digest.len() && is_same_digest(told, &digest)
+                    })
             });
             if !fits {
-                return Ok(Some((0, format!("the table of endpoints does not say of {name} what its events say"))));
+                return Ok(Some((
+                    0,
+                    format!("the table of endpoints does not say of {name} what its events say"),
+                )));
             }
         }
-        let mut statement = connection.prepare("SELECT e.id, e.name FROM endpoint e JOIN state s ON s.endpoint = e.id")?;
+        let mut statement = connection
+            .prepare("SELECT e.id, e.name FROM endpoint e JOIN state s ON s.endpoint = e.id")?;
         let mut rows = statement.query([])?;
         while let Some(r) = rows.next()? {
             if !self.names.contains_key(&r.get(0)?) {
-                return Ok(Some((0, format!("there is a state of {}, of which no event tells", r.get::<_, String>(1)?))));
+                return Ok(Some((
+                    0,
+                    format!(
+                        "there is a state of {}, of which no event tells",
+                        r.get::<_, String>(1)?
+                    ),
+                )));
             }
         }
         Ok(None)
     }
 
-    fn outages_differ(&self, connection: &Connection, cut: [i64; 2]) -> Result<Option<(u64, String)>, HistoryError> {
-        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest, closed FROM outage WHERE closed IS NULL OR to_latest IS NULL OR closed <= 0 OR NOT (closed <= ?1 AND to_latest <= ?2) ORDER BY opened";
+    fn outages_differ(
+        &self,
+        connection: &Connection,
+        cut: [i64; 2],
+    ) -> Result<Option<(u64, String)>, HistoryError> {
+        let sql = "SELECT opened, endpoint, cause, confirmed_at, from_at, from_earliest, \
+            from_latest, to_at, to_earliest, to_latest, closed FROM outage WHERE closed IS NULL \
+            OR to_latest IS NULL OR closed <= 0 OR NOT (closed <= ?1 AND to_latest <= ?2) ORDER \
+            BY opened";
         let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query(cut)?;
         let mut seen = 0;
         while let Some(r) = rows.next()? {
             let opened = r.get::<_, i64>(0)? as u64;
             let end = match r.get::<_, Option<i64>>(7)? {
-                Some(to) => {
-                    Some([to, r.get::<_, Option<i64>>(8)?.unwrap_or(-1), r.get::<_, Option<i64>>(9)?.unwrap_or(-1), r.get::<_, Option<i64>>(10)?.unwrap_or(-1)])
-                }
+                Some(to) => Some([
+                    to,
+                    r.get::<_, Option<i64>>(8)?.unwrap_or(-1),
+                    r.get::<_, Option<i64>>(9)?.unwrap_or(-1),
+                    r.get::<_, Option<i64>>(10)?.unwrap_or(-1),
+                ]),
                 None => None,
             };
-            let stored = Outage { endpoint: r.get(1)?, cause: r.get(2)?, begin: [r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?], end };
+            let stored = Outage {
+                endpoint: r.get(1)?,
+                cause: r.get(2)?,
+                begin: [r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?],
+                end,
+            };
             if self.outages.get(&opened) != Some(&stored) {
-                return Ok(Some((opened, "the table of outages does not say what this event says".into())));
+                return Ok(Some((
+                    opened,
+                    "the table of outages does not say what this event says".into(),
+                )));
             }
             seen += 1;
         }
         if seen == self.outages.len() {
             return Ok(None);
         }
-        Ok(Some((self.outages.keys().next().copied().unwrap_or(0), "an outage that the events tell of is not in the table of outages".into())))
+        Ok(Some((
+            self.outages.keys().next().copied().unwrap_or(0),
+            "an outage that the events tell of is not in the table of outages".into(),
+        )))
     }
 }
 
 /// An event without what every event has: what its row in a reading table says.
 fn content(event: &Map<String, Value>) -> String {
-    let own = event.iter().filter(|(key, _)| !["v", "seq", "kind", "at_ms", "recorded"].contains(&key.as_str()));
-    canonical_text(&Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect()))
+    let own = event
+        .iter()
+        .filter(|(key, _)| !["v", "seq", "kind", "at_ms", "recorded"].contains(&key.as_str()));
+    canonical_text(&Value::Object(
+        own.map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    ))
 }
 
 fn canonical_text(value: &Value) -> String {
-    value.as_object().map(super::chain::canonical).unwrap_or_default()
+    value
+        .as_object()
+        .map(super::chain::canonical)
+        .unwrap_or_default()
 }
 
 /// What an event means for the reading tables, told by its text alone.
@@ -412,29 +704,82 @@ pub fn projections(event: &Map<String, Value>) -> Vec<Projection> {
             from_earliest: n("from_earliest_ms"),
             from_latest: n("from_latest_ms"),
             confirmed_at: n("confirmed_at_ms"),
-            cause: Cause::ALL.iter().map(|c| c.as_str()).find(|c| *c == text("cause")).unwrap_or("protocol_error"),
+            cause: Cause::ALL
+                .iter()
+                .map(|c| c.as_str())
+                .find(|c| *c == text("cause"))
+                .unwrap_or("protocol_error"),
         }],
-        "up" => vec![Projection::OutageClosed { to: n("to_ms"), to_earliest: n("to_earliest_ms"), to_latest: n("to_latest_ms") }],
-        "outage_left" | "outage_lost" => vec![Projection::OutageClosed { to: n("to_ms"), to_earliest: n("to_ms"), to_latest: n("to_ms") }],
+        "up" => vec![Projection::OutageClosed {
+            to: n("to_ms"),
+            to_earliest: n("to_earliest_ms"),
+            to_latest: n("to_latest_ms"),
+        }],
+        "outage_left" | "outage_lost" => vec![Projection::OutageClosed {
+            to: n("to_ms"),
+            to_earliest: n("to_ms"),
+            to_latest: n("to_ms"),
+        }],
         "known" => {
-            let reason = Reason::parse(text("reason")).unwrap_or(Reason::Internal).as_str();
-            vec![Projection::Unknown { from: n("from_ms"), to: n("to_ms"), reason }]
+            let reason = Reason::parse(text("reason"))
+                .unwrap_or(Reason::Internal)
+                .as_str();
+            vec![Projection::Unknown {
+                from: n("from_ms"),
+                to: n("to_ms"),
+                reason,
+            }]
         }
-        "unknown" if event.contains_key("doubt_from_ms") => vec![Projection::Doubtful { from: n("doubt_from_ms"), to: n("from_ms") }],
-        "doubt" | "unconfirmed" => vec![Projection::Doubtful { from: n("from_ms"), to: n("to_ms") }],
-        "proven" => vec![Projection::Proven { from: n("from_ms"), to: n("to_ms") }],
-        "out_of_service" => vec![Projection::Absent { from: n("from_ms"), to: n("to_ms") }],
-        "clock_step" => vec![Projection::ClockStep { at: n("at_ms"), offset_ms: event.get("offset_after_ms").and_then(Value::as_i64).unwrap_or(0) }],
-        "daemon_started" if !event.contains_key("last_mark_ms") => vec![Projection::ClockStep { at: 0, offset_ms: 0 }],
+        "unknown" if event.contains_key("doubt_from_ms") => vec![Projection::Doubtful {
+            from: n("doubt_from_ms"),
+            to: n("from_ms"),
+        }],
+        "doubt" | "unconfirmed" => vec![Projection::Doubtful {
+            from: n("from_ms"),
+            to: n("to_ms"),
+        }],
+        "proven" => vec![Projection::Proven {
+            from: n("from_ms"),
+            to: n("to_ms"),
+        }],
+        "out_of_service" => vec![Projection::Absent {
+            from: n("from_ms"),
+            to: n("to_ms"),
+        }],
+        "clock_step" => vec![Projection::ClockStep {
+            at: n("at_ms"),
+            offset_ms: event
+                .get("offset_after_ms")
+                .and_then(Value::as_i64)
+                .unwrap_or(0),
+        }],
+        "daemon_started" if !event.contains_key("last_mark_ms") => vec![Projection::ClockStep {
+            at: 0,
+            offset_ms: 0,
+        }],
         "maintenance_declared" => {
             let recorded = parse_utc(text("recorded")).unwrap_or(0);
-            vec![Projection::WindowDeclared { id: text("id").to_owned(), body: body(), recorded }]
+            vec![Projection::WindowDeclared {
+                id: text("id").to_owned(),
+                body: body(),
+                recorded,
+            }]
         }
-        "maintenance_ended" => vec![Projection::WindowEnded { id: text("id").to_owned(), at: parse_utc(text("from")).unwrap_or(0) }],
+        "maintenance_ended" => vec![Projection::WindowEnded {
+            id: text("id").to_owned(),
+            at: parse_utc(text("from")).unwrap_or(0),
+        }],
         "exclusion" => vec![Projection::Corrected { body: body() }],
         "tallies" => {
-            let unit = Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
-            unit.map(|unit| Projection::Sealed { unit, tallies: n("tallies"), sha256: text("sha256").to_owned() }).into_iter().collect()
+            let unit =
+                Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
+            unit.map(|unit| Projection::Sealed {
+                unit,
+                tallies: n("tallies"),
+                sha256: text("sha256").to_owned(),
+            })
+            .into_iter()
+            .collect()
         }
         "results_from" => vec![Projection::ResultsFrom { at: n("from_ms") }],
         "results_until" => vec![Projection::ResultsUntil { at: n("to_ms") }],

@@ -1,7 +1,9 @@
-//! The text of contracts inside an event, for whoever has the daemon's key and for no other reader of the events.
+//! The text of contracts inside an event, for whoever has the daemon's key and for no other reader
+//! of the events.
 //!
-//! Events commit to the terms of each report and give nothing of them away. To judge a period by the terms that were in force when it began,
-//! the daemon needs those terms again: the event carries the text of all contracts, compressed and encrypted (AES-256-GCM). The same text is
+//! Events commit to the terms of each report and give nothing of them away. To judge a period by
+//! the terms that were in force when it began, the daemon needs those terms again: the event
+//! carries the text of all contracts, compressed and encrypted (AES-256-GCM). The same text is
 //! always the same bytes, so that a text that did not change is not told again.
 
 use std::io::{Read, Write};
@@ -25,7 +27,9 @@ impl TermsKey {
     }
 
     fn cipher(&self) -> Option<LessSafeKey> {
-        UnboundKey::new(&AES_256_GCM, &self.derived("probity terms sealed", "")).ok().map(LessSafeKey::new)
+        UnboundKey::new(&AES_256_GCM, &self.derived("probity terms sealed", ""))
+            .ok()
+            .map(LessSafeKey::new)
     }
 
     /// The text of contracts for an event; nothing where it is empty or too long.
@@ -34,11 +38,19 @@ impl TermsKey {
             return None;
         }
         // Of the text: no two texts have the same.
-        let nonce: [u8; NONCE_LEN] = self.derived("probity terms nonce", text)[..NONCE_LEN].try_into().ok()?;
+        let nonce: [u8; NONCE_LEN] = self.derived("probity terms nonce", text)[..NONCE_LEN]
+            .try_into()
+            .ok()?;
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(text.as_bytes()).ok()?;
         let mut sealed = encoder.finish().ok()?;
-        self.cipher()?.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed).ok()?;
+        self.cipher()?
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::empty(),
+                &mut sealed,
+            )
+            .ok()?;
         Some(hex(&[&nonce[..], &sealed].concat()))
     }
 
@@ -49,14 +61,24 @@ impl TermsKey {
             return None;
         }
         let nonce: [u8; NONCE_LEN] = bytes[..NONCE_LEN].try_into().ok()?;
-        let packed = self.cipher()?.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes[NONCE_LEN..]).ok()?;
+        let packed = self
+            .cipher()?
+            .open_in_place(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::empty(),
+                &mut bytes[NONCE_LEN..],
+            )
+            .ok()?;
         let mut text = String::new();
-        DeflateDecoder::new(&*packed).take(LONGEST as u64).read_to_string(&mut text).ok()?;
+        DeflateDecoder::new(&*packed)
+            .take(LONGEST as u64)
+            .read_to_string(&mut text)
+            .ok()?;
         Some(text)
     }
 
-    /// What tells the terms of one report from those of others, whatever they say: of a contract, whole or for a tenant. It gives away neither
-    /// name.
+    /// What tells the terms of one report from those of others, whatever they say: of a contract,
+    /// whole or for a tenant. It gives away neither name.
     pub fn identity(&self, sla: &str, tenant: Option<&str>) -> String {
         let text = tenant.map_or_else(|| sla.to_owned(), |tenant| format!("{sla}\n{tenant}"));
         hex(&self.derived("probity terms identity", &text))[..IDENTITY].to_owned()
@@ -70,23 +92,51 @@ mod tests {
 
     #[test]
     fn the_text_of_contracts_opens_with_its_key_only() {
-        let key = |byte: &str| Signer::from_hex(&byte.repeat(32)).expect("a key").terms_key().clone();
+        let key = |byte: &str| {
+            Signer::from_hex(&byte.repeat(32))
+                .expect("a key")
+                .terms_key()
+                .clone()
+        };
         let (own, other) = (key("07"), key("08"));
         let sealed = own.seal("fee = 5").expect("sealed");
         assert_eq!(own.open(&sealed).as_deref(), Some("fee = 5"));
-        assert_eq!(own.seal("fee = 5").as_deref(), Some(&*sealed), "the same text is told once");
+        assert_eq!(
+            own.seal("fee = 5").as_deref(),
+            Some(&*sealed),
+            "the same text is told once"
+        );
         assert_ne!(own.seal("fee = 6"), Some(sealed.clone()));
         assert_eq!(other.open(&sealed), None);
         let mut altered = sealed.clone();
         altered.replace_range(40..41, if &sealed[40..41] == "0" { "1" } else { "0" });
-        assert_eq!((own.open(&altered), own.open("00"), own.open("no digits")), (None, None, None));
-        assert_eq!((own.seal(""), own.seal(&"x".repeat(LONGEST + 1))), (None, None));
+        assert_eq!(
+            (own.open(&altered), own.open("00"), own.open("no digits")),
+            (None, None, None)
+        );
+        assert_eq!(
+            (own.seal(""), own.seal(&"x".repeat(LONGEST + 1))),
+            (None, None)
+        );
     }
 
     #[test]
     fn an_identity_is_of_a_contract_and_a_tenant_and_of_a_key() {
-        let key = Signer::from_hex(&"07".repeat(32)).expect("a key").terms_key().clone();
-        let all = [key.identity("s", None), key.identity("t", None), key.identity("s", Some("t")), TermsKey::nobodys().identity("s", None)];
-        assert!(all.iter().enumerate().all(|(k, one)| one.len() == IDENTITY && !all[..k].contains(one)), "{all:?}");
+        let key = Signer::from_hex(&"07".repeat(32))
+            .expect("a key")
+            .terms_key()
+            .clone();
+        let all = [
+            key.identity("s", None),
+            key.identity("t", None),
+            key.identity("s", Some("t")),
+            TermsKey::nobodys().identity("s", None),
+        ];
+        assert!(
+            all.iter()
+                .enumerate()
+                .all(|(k, one)| one.len() == IDENTITY && !all[..k].contains(one)),
+            "{all:?}"
+        );
     }
 }

@@ -13,21 +13,37 @@ const LONGEST_BLIND: &str = "longest_blind_ms";
 
 /// A tally as JSON: slots, re-probes, and HDR histograms in V2 encoding, base64.
 pub fn tally_body(tally: &TallyDraft) -> Vec<u8> {
-    let mut body = body_of(tally.name.as_str(), &tally.slots, &tally.slots_before, tally.reprobes, &tally.latency);
+    let mut body = body_of(
+        tally.name.as_str(),
+        &tally.slots,
+        &tally.slots_before,
+        tally.reprobes,
+        &tally.latency,
+    );
     body[LONGEST_BLIND] = json!(tally.longest_blind);
     body.to_string().into_bytes()
 }
 
-fn body_of(name: &str, slots: &Slots, slots_before: &Slots, reprobes: u64, series: &[(Series, Vec<(u64, u64)>)]) -> Value {
+fn body_of(
+    name: &str,
+    slots: &Slots,
+    slots_before: &Slots,
+    reprobes: u64,
+    series: &[(Series, Vec<(u64, u64)>)],
+) -> Value {
     use base64::Engine;
     let (mut latency, mut phases) = (Map::new(), Map::new());
     for (series, buckets) in series.iter().filter(|(_, b)| !b.is_empty()) {
-        let mut histogram: Histogram<u64> = Histogram::new_with_bounds(1, HIGHEST_US, 2).expect("constant bounds are valid");
+        let mut histogram: Histogram<u64> =
+            Histogram::new_with_bounds(1, HIGHEST_US, 2).expect("constant bounds are valid");
         for (value, count) in buckets {
             let _ = histogram.record_n(*value, *count);
         }
         let mut bytes = Vec::new();
-        if V2Serializer::new().serialize(&histogram, &mut bytes).is_ok() {
+        if V2Serializer::new()
+            .serialize(&histogram, &mut bytes)
+            .is_ok()
+        {
             let text = json!(base64::engine::general_purpose::STANDARD.encode(bytes));
             match series {
                 Series::Whole(ending) => latency.insert(ending.as_str().into(), text),
@@ -48,7 +64,8 @@ fn body_of(name: &str, slots: &Slots, slots_before: &Slots, reprobes: u64, serie
     body
 }
 
-/// The latency in a stored tally: (highest value of the bucket in us, count) by series. Nothing where it cannot be read.
+/// The latency in a stored tally: (highest value of the bucket in us, count) by series. Nothing
+/// where it cannot be read.
 pub fn tally_latency(body: &[u8]) -> Vec<(Series, Vec<(u64, u64)>)> {
     use base64::Engine;
     use hdrhistogram::serialization::Deserializer;
@@ -61,25 +78,51 @@ pub fn tally_latency(body: &[u8]) -> Vec<(Series, Vec<(u64, u64)>)> {
             Series::Whole(ending) => ("latency_us_hdr_v2", ending.as_str()),
             Series::Phase(phase) => ("phase_us_hdr_v2", phase.as_str()),
         };
-        let Some(text) = tally.get(key).and_then(|m| m.get(word)).and_then(Value::as_str) else {
+        let Some(text) = tally
+            .get(key)
+            .and_then(|m| m.get(word))
+            .and_then(Value::as_str)
+        else {
             continue;
         };
         let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(text) else {
             continue;
         };
-        let histogram: Result<Histogram<u64>, _> = Deserializer::new().deserialize(&mut bytes.as_slice());
+        let histogram: Result<Histogram<u64>, _> =
+            Deserializer::new().deserialize(&mut bytes.as_slice());
         if let Ok(histogram) = histogram {
-            list.push((series, histogram.iter_recorded().map(|v| (histogram.highest_equivalent(v.value_iterated_to()), v.count_at_value())).collect()));
+            list.push((
+                series,
+                histogram
+                    .iter_recorded()
+                    .map(|v| {
+                        (
+                            histogram.highest_equivalent(v.value_iterated_to()),
+                            v.count_at_value(),
+                        )
+                    })
+                    .collect(),
+            ));
         }
     }
     list
 }
 
-/// Several tallies of one endpoint as one, in the order of time: counts and histograms add up. `None` without any that can be read.
+/// Several tallies of one endpoint as one, in the order of time: counts and histograms add up.
+/// `None` without any that can be read.
 pub fn merged(bodies: &[Vec<u8>]) -> Option<Vec<u8>> {
-    let read: Vec<Value> = bodies.iter().filter_map(|b| serde_json::from_slice::<Value>(b).ok()).filter(Value::is_object).collect();
+    let read: Vec<Value> = bodies
+        .iter()
+        .filter_map(|b| serde_json::from_slice::<Value>(b).ok())
+        .filter(Value::is_object)
+        .collect();
     let (first, last) = (read.first()?, read.last()?);
-    let sum = |pick: fn(&Slots) -> u64| read.iter().filter_map(|t| slots_of(&t["slots"])).map(|s| pick(&s)).sum();
+    let sum = |pick: fn(&Slots) -> u64| {
+        read.iter()
+            .filter_map(|t| slots_of(&t["slots"]))
+            .map(|s| pick(&s))
+            .sum()
+    };
     let slots = Slots {
         success: sum(|s| s.success),
         failure: sum(|s| s.failure),
@@ -87,16 +130,38 @@ pub fn merged(bodies: &[Vec<u8>]) -> Option<Vec<u8>> {
         unmeasured: sum(|s| s.unmeasured),
         missed: sum(|s| s.missed),
     };
-    let mut buckets: Vec<(Series, Vec<(u64, u64)>)> = Series::all().map(|s| (s, Vec::new())).collect();
+    let mut buckets: Vec<(Series, Vec<(u64, u64)>)> =
+        Series::all().map(|s| (s, Vec::new())).collect();
     for (series, own) in bodies.iter().flat_map(|b| tally_latency(b)) {
-        buckets.iter_mut().filter(|(s, _)| *s == series).for_each(|(_, all)| all.extend(&own));
+        buckets
+            .iter_mut()
+            .filter(|(s, _)| *s == series)
+            .for_each(|(_, all)| all.extend(&own));
     }
     buckets.iter_mut().for_each(|(_, all)| merge(all));
-    let mut body = body_of(last["endpoint"].as_str()?, &slots, &slots_of(&first["slots_before"]).unwrap_or_default(), 0, &buckets);
-    body["reprobes"] = json!(read.iter().filter_map(|t| t["reprobes"].as_u64()).sum::<u64>());
-    body["hours"] = json!(read.iter().map(|t| t["hours"].as_u64().unwrap_or(1)).sum::<u64>());
+    let mut body = body_of(
+        last["endpoint"].as_str()?,
+        &slots,
+        &slots_of(&first["slots_before"]).unwrap_or_default(),
+        0,
+        &buckets,
+    );
+    body["reprobes"] = json!(
+        read.iter()
+            .filter_map(|t| t["reprobes"].as_u64())
+            .sum::<u64>()
+    );
+    body["hours"] = json!(
+        read.iter()
+            .map(|t| t["hours"].as_u64().unwrap_or(1))
+            .sum::<u64>()
+    );
     // One that does not say leaves the whole without it.
-    if let Some(longest) = read.iter().map(|t| t[LONGEST_BLIND].as_u64()).try_fold(0, |longest, one| one.map(|one| longest.max(one))) {
+    if let Some(longest) = read
+        .iter()
+        .map(|t| t[LONGEST_BLIND].as_u64())
+        .try_fold(0, |longest, one| one.map(|one| longest.max(one)))
+    {
         body[LONGEST_BLIND] = json!(longest);
     }
     let mut results: Vec<(UtcMs, bool)> = bodies.iter().flat_map(|b| tally_results(b)).collect();
@@ -108,10 +173,11 @@ pub fn merged(bodies: &[Vec<u8>]) -> Option<Vec<u8>> {
     Some(body.to_string().into_bytes())
 }
 
-/// What was counted in an hour before the clock left it, and what was since it came back: the slots before the hour are such that
-/// the endpoint's own count still tells the hour's from them.
+/// What was counted in an hour before the clock left it, and what was since it came back: the slots
+/// before the hour are such that the endpoint's own count still tells the hour's from them.
 pub fn continued(before: &[u8], since: &[u8]) -> Option<Vec<u8>> {
-    let mut body: Value = serde_json::from_slice(&merged(&[before.to_vec(), since.to_vec()])?).ok()?;
+    let mut body: Value =
+        serde_json::from_slice(&merged(&[before.to_vec(), since.to_vec()])?).ok()?;
     let (own, begun) = (tally_slots(before)?, tally_counts(since)?.0);
     let left = Slots {
         success: begun.success.saturating_sub(own.success),
@@ -125,8 +191,8 @@ pub fn continued(before: &[u8], since: &[u8]) -> Option<Vec<u8>> {
     Some(body.to_string().into_bytes())
 }
 
-/// Results of slots as text: base64 of numbers of seven bits a byte, the first instant and then the steps, each doubled, plus one
-/// for a success.
+/// Results of slots as text: base64 of numbers of seven bits a byte, the first instant and then the
+/// steps, each doubled, plus one for a success.
 pub fn pack_results(results: &[(UtcMs, bool)]) -> String {
     use base64::Engine;
     let mut bytes = Vec::new();
@@ -149,7 +215,10 @@ pub fn tally_results(body: &[u8]) -> Vec<(UtcMs, bool)> {
     let Ok(tally) = serde_json::from_slice::<Value>(body) else {
         return Vec::new();
     };
-    let Some(bytes) = tally["results"].as_str().and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok()) else {
+    let Some(bytes) = tally["results"]
+        .as_str()
+        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
+    else {
         return Vec::new();
     };
     let (mut list, mut last, mut n, mut shift) = (Vec::new(), 0_i64, 0_u64, 0);
@@ -167,8 +236,11 @@ pub fn tally_results(body: &[u8]) -> Vec<(UtcMs, bool)> {
 
 /// A tally with the results of its hour, made anew where there is none.
 pub fn with_results(stored: Option<&[u8]>, name: &str, packed: &str) -> Vec<u8> {
-    let stored: Option<Value> = stored.and_then(|body| serde_json::from_slice(body).ok()).filter(Value::is_object);
-    let mut body = stored.unwrap_or_else(|| body_of(name, &Slots::default(), &Slots::default(), 0, &[]));
+    let stored: Option<Value> = stored
+        .and_then(|body| serde_json::from_slice(body).ok())
+        .filter(Value::is_object);
+    let mut body =
+        stored.unwrap_or_else(|| body_of(name, &Slots::default(), &Slots::default(), 0, &[]));
     body["results"] = json!(packed);
     body.to_string().into_bytes()
 }
@@ -194,7 +266,10 @@ pub fn with_longest_blind(stored: &[u8], longest: Ms) -> Option<Vec<u8>> {
 
 /// How many hours a stored tally is of.
 pub fn tally_hours(body: &[u8]) -> u64 {
-    serde_json::from_slice::<Value>(body).ok().and_then(|t| t["hours"].as_u64()).unwrap_or(1)
+    serde_json::from_slice::<Value>(body)
+        .ok()
+        .and_then(|t| t["hours"].as_u64())
+        .unwrap_or(1)
 }
 
 fn slots_json(s: &Slots) -> Value {
@@ -204,7 +279,10 @@ fn slots_json(s: &Slots) -> Value {
 /// The slots before the hour and its re-probes in a stored tally.
 pub fn tally_counts(body: &[u8]) -> Option<(Slots, u64)> {
     let tally: Value = serde_json::from_slice(body).ok()?;
-    Some((slots_of(&tally["slots_before"])?, tally["reprobes"].as_u64()?))
+    Some((
+        slots_of(&tally["slots_before"])?,
+        tally["reprobes"].as_u64()?,
+    ))
 }
 
 /// The hour's own slots in a stored tally.
@@ -215,7 +293,13 @@ pub fn tally_slots(body: &[u8]) -> Option<Slots> {
 
 fn slots_of(value: &Value) -> Option<Slots> {
     let n = |key: &str| value[key].as_u64();
-    Some(Slots { success: n("success")?, failure: n("failure")?, unconfirmed: n("unconfirmed")?, unmeasured: n("unmeasured")?, missed: n("missed")? })
+    Some(Slots {
+        success: n("success")?,
+        failure: n("failure")?,
+        unconfirmed: n("unconfirmed")?,
+        unmeasured: n("unmeasured")?,
+        missed: n("missed")?,
+    })
 }
 
 #[cfg(test)]
@@ -236,28 +320,55 @@ mod tests {
             slots_before: Slots::default(),
             reprobes: 0,
             longest_blind: 31_000,
-            latency: vec![(Series::Whole(Ending::Success), buckets.clone()), (Series::Phase(Phase::Tls), vec![(5, 2)])],
+            latency: vec![
+                (Series::Whole(Ending::Success), buckets.clone()),
+                (Series::Phase(Phase::Tls), vec![(5, 2)]),
+            ],
         };
         assert_eq!(tally_longest_blind(&tally_body(&tally)), Some(31_000));
         let read = tally_latency(&tally_body(&tally));
         assert_eq!(read.len(), 2);
         assert_eq!(read[1], (Series::Phase(Phase::Tls), vec![(5, 2)]));
-        assert_eq!(read[0].1.iter().map(|b| b.1).collect::<Vec<_>>(), vec![3, 1, 2]);
+        assert_eq!(
+            read[0].1.iter().map(|b| b.1).collect::<Vec<_>>(),
+            vec![3, 1, 2]
+        );
         assert_eq!(read[0].1[0].0, 120);
     }
     fn hour(success: u64, before: u64, latency: &[(u64, u64)]) -> Vec<u8> {
-        let slots = |success| Slots { success, ..Slots::default() };
-        body_of("e", &slots(success), &slots(before), 2, &[(Series::Whole(Ending::Success), latency.to_vec())]).to_string().into_bytes()
+        let slots = |success| Slots {
+            success,
+            ..Slots::default()
+        };
+        body_of(
+            "e",
+            &slots(success),
+            &slots(before),
+            2,
+            &[(Series::Whole(Ending::Success), latency.to_vec())],
+        )
+        .to_string()
+        .into_bytes()
     }
 
     #[test]
     fn tallies_add_up() {
-        let all = merged(&[hour(10, 100, &[(100, 4), (120, 6)]), hour(5, 110, &[(120, 5)])]).expect("a tally");
+        let all = merged(&[
+            hour(10, 100, &[(100, 4), (120, 6)]),
+            hour(5, 110, &[(120, 5)]),
+        ])
+        .expect("a tally");
         assert_eq!(tally_slots(&all).map(|s| s.success), Some(15));
-        assert_eq!(tally_counts(&all).map(|(before, reprobes)| (before.success, reprobes)), Some((100, 4)));
+        assert_eq!(
+            tally_counts(&all).map(|(before, reprobes)| (before.success, reprobes)),
+            Some((100, 4))
+        );
         assert_eq!(tally_latency(&all)[0].1, vec![(100, 4), (120, 11)]);
         assert_eq!(tally_hours(&all), 2);
-        assert_eq!(tally_hours(&merged(&[all, hour(1, 115, &[])]).expect("a tally")), 3);
+        assert_eq!(
+            tally_hours(&merged(&[all, hour(1, 115, &[])]).expect("a tally")),
+            3
+        );
         assert_eq!(merged(&[]), None);
     }
 
@@ -266,14 +377,32 @@ mod tests {
         // Ten slots before it left, ninety elsewhere, five since it is back.
         let whole = continued(&hour(10, 100, &[]), &hour(5, 200, &[])).expect("a tally");
         assert_eq!(tally_slots(&whole).map(|s| s.success), Some(15));
-        assert_eq!(tally_counts(&whole).map(|(before, _)| before.success), Some(190), "the endpoint's own count, 205, is fifteen more");
+        assert_eq!(
+            tally_counts(&whole).map(|(before, _)| before.success),
+            Some(190),
+            "the endpoint's own count, 205, is fifteen more"
+        );
     }
 
     #[test]
     fn results_read_back() {
-        let results = vec![(1_700_000_000_123, true), (1_700_000_030_123, false), (1_700_000_030_124, true)];
+        let results = vec![
+            (1_700_000_000_123, true),
+            (1_700_000_030_123, false),
+            (1_700_000_030_124, true),
+        ];
         let body = with_results(None, "e", &pack_results(&results));
         assert_eq!(tally_results(&body), results);
-        assert_eq!(tally_results(&merged(&[with_results(Some(&body), "e", &pack_results(&results[1..])), body]).expect("a tally")), results, "each once");
+        assert_eq!(
+            tally_results(
+                &merged(&[
+                    with_results(Some(&body), "e", &pack_results(&results[1..])),
+                    body
+                ])
+                .expect("a tally")
+            ),
+            results,
+            "each once"
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Whose signatures count when a history is verified: the keys that are trusted from outside, and those that they have vouched for.
+//! Whose signatures count when a history is verified: the keys that are trusted from outside, and
+//! those that they have vouched for.
 //!
-//! Whoever owns the file can write any event, also one that tells of another key, of a restore or of pruned events. So what an event says
-//! counts against a checkpoint from outside only where a checkpoint by a trusted key covers it.
+//! Whoever owns the file can write any event, also one that tells of another key, of a restore or
+//! of pruned events. So what an event says counts against a checkpoint from outside only where a
+//! checkpoint by a trusted key covers it.
 
 use std::collections::BTreeSet;
 
@@ -21,21 +23,39 @@ pub struct Introduced {
 
 /// The signed sentence of a key that another one follows it.
 pub fn vouch(before: &Signer, chain: &str, key: &str) -> Value {
-    let sentence: Map<String, Value> = [("chain".to_owned(), json!(chain)), ("follows".to_owned(), json!(key))].into_iter().collect();
+    let sentence: Map<String, Value> = [
+        ("chain".to_owned(), json!(chain)),
+        ("follows".to_owned(), json!(key)),
+    ]
+    .into_iter()
+    .collect();
     before.signed(sentence)
 }
 
 impl Introduced {
     /// Of a `checkpoint_key_changed` event.
     pub fn by_event(seq: u64, event: &Map<String, Value>) -> Self {
-        let key = event.get("key").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let sentence = event.get("vouch").filter(|v| v["follows"] == key && verify_signature(v).is_ok());
-        Self { seq, by: sentence.and_then(|v| v["key"].as_str().map(str::to_owned)), key }
+        let key = event
+            .get("key")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let sentence = event
+            .get("vouch")
+            .filter(|v| v["follows"] == key && verify_signature(v).is_ok());
+        Self {
+            seq,
+            by: sentence.and_then(|v| v["key"].as_str().map(str::to_owned)),
+            key,
+        }
     }
 }
 
 /// The given keys, and all that follow from them by their own signatures.
-pub fn trusted<'k>(given: impl IntoIterator<Item = &'k str>, introduced: &[Introduced]) -> BTreeSet<String> {
+pub fn trusted<'k>(
+    given: impl IntoIterator<Item = &'k str>,
+    introduced: &[Introduced],
+) -> BTreeSet<String> {
     let mut keys: BTreeSet<String> = given.into_iter().map(str::to_owned).collect();
     for one in introduced {
         if one.by.as_ref().is_some_and(|by| keys.contains(by)) {
@@ -51,19 +71,36 @@ mod tests {
 
     #[test]
     fn a_key_follows_another_only_by_its_signature() {
-        let [first, second, third] = ["01", "02", "03"].map(|seed| Signer::from_hex(&seed.repeat(32)).expect("a key"));
+        let [first, second, third] =
+            ["01", "02", "03"].map(|seed| Signer::from_hex(&seed.repeat(32)).expect("a key"));
         let event = |key: &Signer, vouch: Value| {
-            let Value::Object(event) = json!({"key": key.key(), "key_before": "claimed", "vouch": vouch}) else { panic!() };
+            let Value::Object(event) =
+                json!({"key": key.key(), "key_before": "claimed", "vouch": vouch})
+            else {
+                panic!()
+            };
             event
         };
         let signed = Introduced::by_event(5, &event(&second, vouch(&first, "c", &second.key())));
         assert_eq!(signed.by, Some(first.key()));
-        for other in [Value::Null, vouch(&first, "c", &third.key()), json!({"follows": second.key(), "key": first.key(), "signature": "00"})] {
+        for other in [
+            Value::Null,
+            vouch(&first, "c", &third.key()),
+            json!({"follows": second.key(), "key": first.key(), "signature": "00"}),
+        ] {
             assert_eq!(Introduced::by_event(5, &event(&second, other)).by, None);
         }
-        let claimed = Introduced { seq: 9, key: third.key(), by: None };
+        let claimed = Introduced {
+            seq: 9,
+            key: third.key(),
+            by: None,
+        };
         let keys = trusted([first.key().as_str()], &[signed.clone(), claimed]);
         assert_eq!(keys, [first.key(), second.key()].into_iter().collect());
-        assert_eq!(trusted([third.key().as_str()], &[signed]).len(), 1, "never backwards");
+        assert_eq!(
+            trusted([third.key().as_str()], &[signed]).len(),
+            1,
+            "never backwards"
+        );
     }
 }

@@ -1,10 +1,12 @@
-//! What the history does for itself, in slices between batches: seals hours, rolls days and months up, forgets what is rolled up.
+//! What the history does for itself, in slices between batches: seals hours, rolls days and months
+//! up, forgets what is rolled up.
 //!
-//! An hour's tallies are sealed by an event that holds their hash. Once a week of later hours is sealed, a day's hours become one
-//! tally of the day, once thirteen months of later days are, a month's days become one of the month: sealed in the same way, and
-//! kept for ever. What counts is how many later ones are sealed, not what the wall clock says: one that runs ahead makes nothing
-//! disappear. Hours of the first and the last day of a month stay as long as its days, so that months of other time zones are
-//! whole hours.
+//! An hour's tallies are sealed by an event that holds their hash. Once a week of later hours is
+//! sealed, a day's hours become one tally of the day, once thirteen months of later days are, a
+//! month's days become one of the month: sealed in the same way, and kept for ever. What counts is
+//! how many later ones are sealed, not what the wall clock says: one that runs ahead makes nothing
+//! disappear. Hours of the first and the last day of a month stay as long as its days, so that
+//! months of other time zones are whole hours.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -29,10 +31,12 @@ const HOURS_KEPT: usize = 24 * 7;
 const DAYS_KEPT: usize = 396;
 /// Rows that are looked at before the time is.
 const AT_ONCE: i64 = 32;
-/// Endpoints whose hours or days are added up before the time is: each costs the reading of a day or a month.
+/// Endpoints whose hours or days are added up before the time is: each costs the reading of a day
+/// or a month.
 const ADDED_AT_ONCE: i64 = 8;
 /// The name in a tally's body; nothing in one that is no tally any more.
-const NAME_IN_BODY: &str = "CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(ifnull(json_extract(CAST(body AS TEXT), '$.endpoint'), '') AS TEXT) ELSE '' END";
+const NAME_IN_BODY: &str = "CASE WHEN json_valid(CAST(body AS TEXT)) THEN \
+    CAST(ifnull(json_extract(CAST(body AS TEXT), '$.endpoint'), '') AS TEXT) ELSE '' END";
 /// Delivered messages are remembered this long.
 const DELIVERED_KEPT_MS: i64 = 30 * 86_400_000;
 
@@ -91,12 +95,21 @@ impl Unit {
         match self.kind {
             Kind::Hour => self.number * 3_600_000,
             Kind::Day => self.number * 86_400_000,
-            Kind::Month => parse_utc(&format!("{:04}-{:02}-01T00:00:00Z", self.number.div_euclid(12), self.number.rem_euclid(12) + 1)).unwrap_or(UtcMs::MAX),
+            Kind::Month => parse_utc(&format!(
+                "{:04}-{:02}-01T00:00:00Z",
+                self.number.div_euclid(12),
+                self.number.rem_euclid(12) + 1
+            ))
+            .unwrap_or(UtcMs::MAX),
         }
     }
 
     pub fn to(self) -> UtcMs {
-        Unit { number: self.number + 1, ..self }.from()
+        Unit {
+            number: self.number + 1,
+            ..self
+        }
+        .from()
     }
 
     /// As its seal writes it: `2026-11-22T05:00:00.000Z`, `2026-11-22`, `2026-11`.
@@ -145,7 +158,11 @@ impl Unit {
 
 fn month_of(utc: UtcMs) -> i64 {
     let text = format_utc(utc);
-    let number = |range: std::ops::Range<usize>| text.get(range).and_then(|t| t.parse::<i64>().ok()).unwrap_or(0);
+    let number = |range: std::ops::Range<usize>| {
+        text.get(range)
+            .and_then(|t| t.parse::<i64>().ok())
+            .unwrap_or(0)
+    };
     number(0..4) * 12 + number(5..7) - 1
 }
 
@@ -160,7 +177,12 @@ impl Seals {
         let mut rows = statement.query([])?;
         while let Some(r) = rows.next()? {
             let (kind, number): (String, i64) = (r.get(0)?, r.get(1)?);
-            seals.extend(Kind::ALL.into_iter().filter(|k| k.as_str() == kind).map(|k| Unit::new(k, number)));
+            seals.extend(
+                Kind::ALL
+                    .into_iter()
+                    .filter(|k| k.as_str() == kind)
+                    .map(|k| Unit::new(k, number)),
+            );
         }
         Ok(Self(seals))
     }
@@ -174,12 +196,18 @@ impl Seals {
     }
 
     pub fn newest_hour(&self) -> Option<Unit> {
-        self.0.range(..Unit::new(Kind::Day, i64::MIN)).next_back().copied()
+        self.0
+            .range(..Unit::new(Kind::Day, i64::MIN))
+            .next_back()
+            .copied()
     }
 
     /// How many of a kind are sealed that begin at or after an instant.
     fn since(&self, kind: Kind, utc: UtcMs) -> usize {
-        self.0.range(Unit::new(kind, i64::MIN)..=Unit::new(kind, i64::MAX)).filter(|u| u.from() >= utc).count()
+        self.0
+            .range(Unit::new(kind, i64::MIN)..=Unit::new(kind, i64::MAX))
+            .filter(|u| u.from() >= utc)
+            .count()
     }
 
     /// Whether its tallies may be gone: what they were rolled up into is sealed.
@@ -205,9 +233,16 @@ enum Stage {
     /// Brings the tallies of endpoints after this one into their final form.
     Gather { after: i64 },
     /// Learns the order of the names.
-    Order { after: i64, names: Vec<(String, i64)> },
+    Order {
+        after: i64,
+        names: Vec<(String, i64)>,
+    },
     /// Hashes the tallies in that order.
-    Digest { names: Vec<(String, i64)>, next: usize, hash: Sha256 },
+    Digest {
+        names: Vec<(String, i64)>,
+        next: usize,
+        hash: Sha256,
+    },
 }
 
 /// The history's own work; asked for a slice of it when nothing else is to be done.
@@ -225,7 +260,10 @@ pub struct Upkeep {
 impl Upkeep {
     /// After a start: rows that a stub stands for may be left.
     pub fn begun() -> Self {
-        Self { taking: true, ..Self::default() }
+        Self {
+            taking: true,
+            ..Self::default()
+        }
     }
 
     /// Hours before `hour` are complete.
@@ -238,7 +276,8 @@ impl Upkeep {
         self.over.is_none() && !self.taking
     }
 
-    /// Works until the time is over or nothing is left. After an error the rest waits for the next hour.
+    /// Works until the time is over or nothing is left. After an error the rest waits for the next
+    /// hour.
     pub fn work(&mut self, history: &mut History, limit: Duration) -> Result<(), HistoryError> {
         let began = Instant::now();
         while began.elapsed() < limit {
@@ -251,7 +290,9 @@ impl Upkeep {
                 return Ok(());
             };
             // A seal is dated when it is written.
-            let since = self.heard.map_or(0, |heard| heard.elapsed().as_millis() as Ms);
+            let since = self
+                .heard
+                .map_or(0, |heard| heard.elapsed().as_millis() as Ms);
             let (at, utc) = (at + since, utc + since as i64);
             if self.tasks.is_empty() {
                 self.tasks = next_tasks(&history.connection, &history.seals, hour)?;
@@ -262,8 +303,10 @@ impl Upkeep {
                 return Ok(());
             };
             let done = match task {
-                Task::Close(unit, stage) => close_some(history, unit, stage, (at, utc)).map(|next| next.map(|stage| Task::Close(unit, stage))),
-                Task::Drop(unit) => drop_some(&history.connection, unit).map(|more| more.then_some(Task::Drop(unit))),
+                Task::Close(unit, stage) => close_some(history, unit, stage, (at, utc))
+                    .map(|next| next.map(|stage| Task::Close(unit, stage))),
+                Task::Drop(unit) => drop_some(&history.connection, unit)
+                    .map(|more| more.then_some(Task::Drop(unit))),
             };
             match done {
                 Ok(Some(rest)) => self.tasks.push_front(rest),
@@ -281,7 +324,10 @@ impl Upkeep {
 /// Units of a kind that have tallies, ascending.
 fn present(connection: &Connection, kind: Kind) -> Result<Vec<Unit>, HistoryError> {
     let column = column(kind);
-    let sql = format!("SELECT min({column}) FROM {} WHERE {column} > ?1", kind.table());
+    let sql = format!(
+        "SELECT min({column}) FROM {} WHERE {column} > ?1",
+        kind.table()
+    );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut list = Vec::new();
     let mut last = i64::MIN;
@@ -301,45 +347,84 @@ pub fn column(kind: Kind) -> &'static str {
 }
 
 /// What is to be done next: hours are sealed first, then rolled up, and only then forgotten.
-fn next_tasks(connection: &Connection, seals: &Seals, over: i64) -> Result<VecDeque<Task>, HistoryError> {
-    let close = |units: BTreeSet<Unit>| units.into_iter().map(|unit| Task::Close(unit, Stage::Gather { after: i64::MIN })).collect::<VecDeque<_>>();
+fn next_tasks(
+    connection: &Connection,
+    seals: &Seals,
+    over: i64,
+) -> Result<VecDeque<Task>, HistoryError> {
+    let close = |units: BTreeSet<Unit>| {
+        units
+            .into_iter()
+            .map(|unit| Task::Close(unit, Stage::Gather { after: i64::MIN }))
+            .collect::<VecDeque<_>>()
+    };
     let hours = present(connection, Kind::Hour)?;
-    let unsealed: BTreeSet<Unit> = hours.iter().filter(|h| h.number < over && !seals.has(**h)).copied().collect();
+    let unsealed: BTreeSet<Unit> = hours
+        .iter()
+        .filter(|h| h.number < over && !seals.has(**h))
+        .copied()
+        .collect();
     if !unsealed.is_empty() {
         return Ok(close(unsealed));
     }
     let old_days: BTreeSet<Unit> = hours.iter().map(|h| h.day()).collect();
-    let ripe: BTreeSet<Unit> = old_days.into_iter().filter(|d| !seals.has(*d) && seals.since(Kind::Hour, d.to()) >= HOURS_KEPT).collect();
+    let ripe: BTreeSet<Unit> = old_days
+        .into_iter()
+        .filter(|d| !seals.has(*d) && seals.since(Kind::Hour, d.to()) >= HOURS_KEPT)
+        .collect();
     if !ripe.is_empty() {
         return Ok(close(ripe));
     }
     let days = present(connection, Kind::Day)?;
     let old_months: BTreeSet<Unit> = days.iter().map(|d| d.month()).collect();
-    let ripe: BTreeSet<Unit> = old_months.into_iter().filter(|m| !seals.has(*m) && seals.since(Kind::Day, m.to()) >= DAYS_KEPT).collect();
+    let ripe: BTreeSet<Unit> = old_months
+        .into_iter()
+        .filter(|m| !seals.has(*m) && seals.since(Kind::Day, m.to()) >= DAYS_KEPT)
+        .collect();
     if !ripe.is_empty() {
         return Ok(close(ripe));
     }
-    Ok(hours.into_iter().chain(days).filter(|unit| seals.may_be_gone(*unit)).map(Task::Drop).collect())
+    Ok(hours
+        .into_iter()
+        .chain(days)
+        .filter(|unit| seals.may_be_gone(*unit))
+        .map(Task::Drop)
+        .collect())
 }
 
 /// Some rows of a stage; the next stage, or nothing once the seal is committed.
-fn close_some(history: &mut History, unit: Unit, stage: Stage, moment: (Ms, UtcMs)) -> Result<Option<Stage>, HistoryError> {
+fn close_some(
+    history: &mut History,
+    unit: Unit,
+    stage: Stage,
+    moment: (Ms, UtcMs),
+) -> Result<Option<Stage>, HistoryError> {
     match stage {
         Stage::Gather { after } => {
             let transaction = history.connection.transaction()?;
             let last = gather(&transaction, unit, after)?;
             transaction.commit()?;
-            Ok(Some(last.map_or(Stage::Order { after: i64::MIN, names: Vec::new() }, |after| Stage::Gather { after })))
+            Ok(Some(last.map_or(
+                Stage::Order {
+                    after: i64::MIN,
+                    names: Vec::new(),
+                },
+                |after| Stage::Gather { after },
+            )))
         }
         Stage::Order { after, mut names } => {
             let sql = format!(
-                "SELECT endpoint, {NAME_IN_BODY} FROM {} WHERE {} = ?1 AND endpoint > ?2 ORDER BY endpoint LIMIT ?3",
+                "SELECT endpoint, {NAME_IN_BODY} FROM {} WHERE {} = ?1 AND endpoint > ?2 ORDER BY \
+                    endpoint LIMIT ?3",
                 unit.kind.table(),
                 column(unit.kind)
             );
             let mut statement = history.connection.prepare_cached(&sql)?;
-            let found: Vec<(String, i64)> =
-                statement.query_map(params![unit.number, after, AT_ONCE * 4], |r| Ok((r.get(1)?, r.get(0)?)))?.collect::<Result<_, _>>()?;
+            let found: Vec<(String, i64)> = statement
+                .query_map(params![unit.number, after, AT_ONCE * 4], |r| {
+                    Ok((r.get(1)?, r.get(0)?))
+                })?
+                .collect::<Result<_, _>>()?;
             match found.last() {
                 Some((_, last)) => {
                     let after = *last;
@@ -348,16 +433,29 @@ fn close_some(history: &mut History, unit: Unit, stage: Stage, moment: (Ms, UtcM
                 }
                 None => {
                     names.sort_unstable();
-                    Ok(Some(Stage::Digest { names, next: 0, hash: Sha256::new() }))
+                    Ok(Some(Stage::Digest {
+                        names,
+                        next: 0,
+                        hash: Sha256::new(),
+                    }))
                 }
             }
         }
-        Stage::Digest { names, mut next, mut hash } => {
+        Stage::Digest {
+            names,
+            mut next,
+            mut hash,
+        } => {
             {
-                let sql = format!("SELECT body FROM {} WHERE endpoint = ?1 AND {} = ?2", unit.kind.table(), column(unit.kind));
+                let sql = format!(
+                    "SELECT body FROM {} WHERE endpoint = ?1 AND {} = ?2",
+                    unit.kind.table(),
+                    column(unit.kind)
+                );
                 let mut statement = history.connection.prepare_cached(&sql)?;
                 for (name, endpoint) in names.iter().skip(next).take(AT_ONCE as usize) {
-                    let body: Vec<u8> = statement.query_row([*endpoint, unit.number], |r| r.get(0))?;
+                    let body: Vec<u8> =
+                        statement.query_row([*endpoint, unit.number], |r| r.get(0))?;
                     add_to(&mut hash, name, &body);
                     next += 1;
                 }
@@ -365,13 +463,20 @@ fn close_some(history: &mut History, unit: Unit, stage: Stage, moment: (Ms, UtcM
             if next < names.len() {
                 return Ok(Some(Stage::Digest { names, next, hash }));
             }
-            seal(history, unit, names.len() as u64, &hash.finalize().into(), moment)?;
+            seal(
+                history,
+                unit,
+                names.len() as u64,
+                &hash.finalize().into(),
+                moment,
+            )?;
             Ok(None)
         }
     }
 }
 
-/// One name and tally of a seal's hash: the name, a zero byte, the body's length in eight bytes and the body.
+/// One name and tally of a seal's hash: the name, a zero byte, the body's length in eight bytes and
+/// the body.
 fn add_to(hash: &mut Sha256, name: &str, body: &[u8]) {
     hash.update(name.as_bytes());
     hash.update([0]);
@@ -381,9 +486,14 @@ fn add_to(hash: &mut Sha256, name: &str, body: &[u8]) {
 
 /// SHA-256 over the tallies of a unit in the order of their names, and how many there are.
 /// `see` is shown each with the number it is filed under.
-pub fn tallies_digest(connection: &Connection, unit: Unit, mut see: impl FnMut(i64, &str)) -> Result<([u8; 32], u64), HistoryError> {
+pub fn tallies_digest(
+    connection: &Connection,
+    unit: Unit,
+    mut see: impl FnMut(i64, &str),
+) -> Result<([u8; 32], u64), HistoryError> {
     let sql = format!(
-        "SELECT endpoint, {NAME_IN_BODY} AS name, CAST(body AS BLOB) FROM {} WHERE {} = ?1 ORDER BY name, endpoint",
+        "SELECT endpoint, {NAME_IN_BODY} AS name, CAST(body AS BLOB) FROM {} WHERE {} = ?1 ORDER \
+            BY name, endpoint",
         unit.kind.table(),
         column(unit.kind)
     );
@@ -392,7 +502,8 @@ pub fn tallies_digest(connection: &Connection, unit: Unit, mut see: impl FnMut(i
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([unit.number])?;
     while let Some(row) = rows.next()? {
-        let (endpoint, name, body): (i64, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (endpoint, name, body): (i64, String, Vec<u8>) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
         see(endpoint, &name);
         add_to(&mut hash, &name, &body);
         count += 1;
@@ -400,12 +511,16 @@ pub fn tallies_digest(connection: &Connection, unit: Unit, mut see: impl FnMut(i
     Ok((hash.finalize().into(), count))
 }
 
-/// Brings some tallies into their final form; the last endpoint that was looked at, or nothing when all are.
+/// Brings some tallies into their final form; the last endpoint that was looked at, or nothing when
+/// all are.
 fn gather(transaction: &Transaction, unit: Unit, after: i64) -> Result<Option<i64>, HistoryError> {
     let endpoints: Vec<i64> = match unit.kind {
         // Only results that were recorded one by one are yet to be put into an hour's tallies.
         Kind::Hour => transaction
-            .prepare_cached("SELECT DISTINCT endpoint FROM result WHERE endpoint > ?1 ORDER BY endpoint LIMIT ?2")?
+            .prepare_cached(
+                "SELECT DISTINCT endpoint FROM result WHERE endpoint > ?1 ORDER BY \
+                endpoint LIMIT ?2",
+            )?
             .query_map(params![after, AT_ONCE], |r| r.get(0))?
             .collect::<Result<_, _>>()?,
         Kind::Day | Kind::Month => transaction
@@ -424,62 +539,128 @@ fn gather(transaction: &Transaction, unit: Unit, after: i64) -> Result<Option<i6
 }
 
 /// The results of an hour go into its tally; their rows go once the hour is sealed.
-fn gather_results(transaction: &Transaction, unit: Unit, endpoint: i64) -> Result<(), HistoryError> {
+fn gather_results(
+    transaction: &Transaction,
+    unit: Unit,
+    endpoint: i64,
+) -> Result<(), HistoryError> {
     let results: Vec<(UtcMs, bool)> = transaction
-        .prepare_cached("SELECT at, ok FROM result WHERE endpoint = ?1 AND at >= ?2 AND at < ?3 ORDER BY at")?
-        .query_map([endpoint, unit.from(), unit.to()], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .prepare_cached(
+            "SELECT at, ok FROM result WHERE endpoint = ?1 AND at >= ?2 AND at < ?3 ORDER BY at",
+        )?
+        .query_map([endpoint, unit.from(), unit.to()], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })?
         .collect::<Result<_, _>>()?;
     if results.is_empty() {
         return Ok(());
     }
     let sql = "SELECT body FROM tally WHERE endpoint = ?1 AND hour = ?2";
-    let stored: Option<Vec<u8>> = transaction.prepare_cached(sql)?.query_row([endpoint, unit.number], |r| r.get(0)).optional()?;
-    let name: String = transaction.query_row("SELECT name FROM endpoint WHERE id = ?1", [endpoint], |r| r.get(0))?;
+    let stored: Option<Vec<u8>> = transaction
+        .prepare_cached(sql)?
+        .query_row([endpoint, unit.number], |r| r.get(0))
+        .optional()?;
+    let name: String =
+        transaction.query_row("SELECT name FROM endpoint WHERE id = ?1", [endpoint], |r| {
+            r.get(0)
+        })?;
     let body = with_results(stored.as_deref(), &name, &pack_results(&results));
-    transaction.prepare_cached("INSERT OR REPLACE INTO tally (endpoint, hour, body) VALUES (?1, ?2, ?3)")?.execute(params![endpoint, unit.number, body])?;
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO tally (endpoint, hour, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![endpoint, unit.number, body])?;
     Ok(())
 }
 
 /// The tallies of a day's hours, or of a month's days, as one.
-fn roll_up(transaction: &Transaction, from: Kind, unit: Unit, endpoint: i64) -> Result<(), HistoryError> {
+fn roll_up(
+    transaction: &Transaction,
+    from: Kind,
+    unit: Unit,
+    endpoint: i64,
+) -> Result<(), HistoryError> {
     let column_from = column(from);
-    let sql = format!("SELECT body FROM {} WHERE endpoint = ?1 AND {column_from} >= ?2 AND {column_from} < ?3 ORDER BY {column_from}", from.table());
-    let range = [Unit::of(from, unit.from()).number, Unit::of(from, unit.to()).number];
-    let bodies: Vec<Vec<u8>> = transaction.prepare_cached(&sql)?.query_map([endpoint, range[0], range[1]], |r| r.get(0))?.collect::<Result<_, _>>()?;
+    let sql = format!(
+        "SELECT body FROM {} WHERE endpoint = ?1 AND {column_from} >= ?2 AND {column_from} < ?3 \
+            ORDER BY {column_from}",
+        from.table()
+    );
+    let range = [
+        Unit::of(from, unit.from()).number,
+        Unit::of(from, unit.to()).number,
+    ];
+    let bodies: Vec<Vec<u8>> = transaction
+        .prepare_cached(&sql)?
+        .query_map([endpoint, range[0], range[1]], |r| r.get(0))?
+        .collect::<Result<_, _>>()?;
     let Some(body) = merged(&bodies) else {
         return Ok(());
     };
-    let sql = format!("INSERT OR REPLACE INTO {} (endpoint, {}, body) VALUES (?1, ?2, ?3)", unit.kind.table(), column(unit.kind));
-    transaction.prepare_cached(&sql)?.execute(params![endpoint, unit.number, body])?;
+    let sql = format!(
+        "INSERT OR REPLACE INTO {} (endpoint, {}, body) VALUES (?1, ?2, ?3)",
+        unit.kind.table(),
+        column(unit.kind)
+    );
+    transaction
+        .prepare_cached(&sql)?
+        .execute(params![endpoint, unit.number, body])?;
     Ok(())
 }
 
 /// Commits the event that vouches for a unit's tallies.
-fn seal(history: &mut History, unit: Unit, count: u64, digest: &[u8; 32], (at, utc): (Ms, UtcMs)) -> Result<(), HistoryError> {
+fn seal(
+    history: &mut History,
+    unit: Unit,
+    count: u64,
+    digest: &[u8; 32],
+    (at, utc): (Ms, UtcMs),
+) -> Result<(), HistoryError> {
     let sum = hex(digest);
-    let Value::Object(body) = json!({unit.kind.as_str(): unit.label(), "tallies": count, "sha256": sum}) else {
+    let Value::Object(body) =
+        json!({unit.kind.as_str(): unit.label(), "tallies": count, "sha256": sum})
+    else {
         return Ok(());
     };
-    let projection = Some(Projection::Sealed { unit, tallies: count, sha256: sum });
-    let draft = EventDraft { endpoint: None, kind: "tallies", at, utc, body, projection };
+    let projection = Some(Projection::Sealed {
+        unit,
+        tallies: count,
+        sha256: sum,
+    });
+    let draft = EventDraft {
+        endpoint: None,
+        kind: "tallies",
+        at,
+        utc,
+        body,
+        projection,
+    };
     let transaction = history.connection.transaction()?;
     let head = append(&transaction, &draft, history.next_seq, &history.head)?;
     if unit.kind == Kind::Hour {
-        transaction.execute("DELETE FROM result WHERE at >= ?1 AND at < ?2", [unit.from(), unit.to()])?;
+        transaction.execute(
+            "DELETE FROM result WHERE at >= ?1 AND at < ?2",
+            [unit.from(), unit.to()],
+        )?;
     }
     transaction.commit()?;
     history.head = head;
     history.next_seq += 1;
     history.seals.add(unit);
-    history.reopened.retain(|(hour, _), _| Unit::new(Kind::Hour, *hour) != unit);
+    history
+        .reopened
+        .retain(|(hour, _), _| Unit::new(Kind::Hour, *hour) != unit);
     Ok(())
 }
 
 /// Forgets some tallies of a unit; whether more are left.
 fn drop_some(connection: &Connection, unit: Unit) -> Result<bool, HistoryError> {
     let (table, column) = (unit.kind.table(), column(unit.kind));
-    let sql = format!("DELETE FROM {table} WHERE {column} = ?1 AND endpoint IN (SELECT endpoint FROM {table} WHERE {column} = ?1 LIMIT ?2)");
-    let gone = connection.prepare_cached(&sql)?.execute(params![unit.number, AT_ONCE * 4])?;
+    let sql = format!(
+        "DELETE FROM {table} WHERE {column} = ?1 AND endpoint IN (SELECT endpoint FROM {table} \
+            WHERE {column} = ?1 LIMIT ?2)"
+    );
+    let gone = connection
+        .prepare_cached(&sql)?
+        .execute(params![unit.number, AT_ONCE * 4])?;
     Ok(gone as i64 == AT_ONCE * 4)
 }
 
@@ -504,10 +685,20 @@ mod tests {
     #[test]
     fn units_know_their_ends_and_labels() {
         let one = hour("2026-12-31T23:30:00Z");
-        assert_eq!((one.label().as_str(), one.day().label().as_str(), one.month().label().as_str()), ("2026-12-31T23:00:00.000Z", "2026-12-31", "2026-12"));
+        assert_eq!(
+            (
+                one.label().as_str(),
+                one.day().label().as_str(),
+                one.month().label().as_str()
+            ),
+            ("2026-12-31T23:00:00.000Z", "2026-12-31", "2026-12")
+        );
         assert_eq!(format_utc(one.month().to()), "2027-01-01T00:00:00.000Z");
         for unit in [one, one.day(), one.month()] {
-            assert_eq!(Unit::of_seal(|key| (key == unit.kind.as_str()).then(|| unit.label())), Some(unit));
+            assert_eq!(
+                Unit::of_seal(|key| (key == unit.kind.as_str()).then(|| unit.label())),
+                Some(unit)
+            );
         }
     }
 
@@ -517,8 +708,14 @@ mod tests {
         let (inner, edge) = (hour("2026-11-15T03:00:00Z"), hour("2026-11-30T22:00:00Z"));
         seals.add(inner.day());
         seals.add(edge.day());
-        assert!(seals.may_be_gone(inner) && !seals.may_be_gone(edge) && !seals.may_be_gone(inner.day()));
+        assert!(
+            seals.may_be_gone(inner) && !seals.may_be_gone(edge) && !seals.may_be_gone(inner.day())
+        );
         seals.add(edge.month());
-        assert!(seals.may_be_gone(edge) && seals.may_be_gone(inner.day()) && !seals.may_be_gone(inner.month()));
+        assert!(
+            seals.may_be_gone(edge)
+                && seals.may_be_gone(inner.day())
+                && !seals.may_be_gone(inner.month())
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Whether the history is what was written: hashes, signed checkpoints, and the tables that readers ask.
+//! Whether the history is what was written: hashes, signed checkpoints, and the tables that readers
+//! ask.
 //!
-//! A chain alone proves only that it fits itself; checkpoints signed by the daemon, and above all one that left the machine
-//! earlier, prove that nothing before them was rewritten, removed or cut off.
+//! A chain alone proves only that it fits itself; checkpoints signed by the daemon, and above all
+//! one that left the machine earlier, prove that nothing before them was rewritten, removed or cut
+//! off.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -30,7 +32,8 @@ pub enum Verdict {
     },
     /// The first event that is not what was written, and why.
     Altered { seq: u64, why: String },
-    /// The checkpoint is of a chain that ended when a backup was restored; what it signed beyond the backup is gone.
+    /// The checkpoint is of a chain that ended when a backup was restored; what it signed beyond
+    /// the backup is gone.
     Forked { seq: u64, why: String },
     /// What was given proves nothing either way.
     NotProvable { why: String },
@@ -56,8 +59,19 @@ struct Signed {
 
 fn signed(value: &Value) -> Result<Signed, String> {
     verify_signature(value)?;
-    let text = |key: &str| value[key].as_str().map(str::to_owned).ok_or(format!("it has no {key}"));
-    Ok(Signed { seq: value["seq"].as_u64().ok_or("it has no seq")?, head: text("head")?, chain: text("chain")?, time: text("time")?, key: text("key")? })
+    let text = |key: &str| {
+        value[key]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or(format!("it has no {key}"))
+    };
+    Ok(Signed {
+        seq: value["seq"].as_u64().ok_or("it has no seq")?,
+        head: text("head")?,
+        chain: text("chain")?,
+        time: text("time")?,
+        key: text("key")?,
+    })
 }
 
 /// What the events say of the chain as a whole.
@@ -103,14 +117,26 @@ impl Walked {
     }
 }
 
-/// Recomputes every hash in order up to the event `until`; the first event that does not fit, else what was learnt.
-pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until: u64) -> Result<Result<Walked, Verdict>, HistoryError> {
+/// Recomputes every hash in order up to the event `until`; the first event that does not fit, else
+/// what was learnt.
+pub fn walk(
+    connection: &Connection,
+    stub: Option<&Stub>,
+    wanted: &[u64],
+    until: u64,
+) -> Result<Result<Walked, Verdict>, HistoryError> {
     let mut walked = match stub {
-        None => Walked { head: GENESIS, ..Walked::default() },
+        None => Walked {
+            head: GENESIS,
+            ..Walked::default()
+        },
         Some(stub) => match Walked::resting_on(stub) {
             Some(walked) => walked,
             None => {
-                return Ok(Err(Verdict::Altered { seq: stub.last, why: "what the stub of the events before carries cannot be read".into() }));
+                return Ok(Err(Verdict::Altered {
+                    seq: stub.last,
+                    why: "what the stub of the events before carries cannot be read".into(),
+                }));
             }
         },
     };
@@ -119,9 +145,17 @@ pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until:
         if event.seq > until {
             return false;
         }
-        let wrong = |why: &str| Some(Verdict::Altered { seq: event.seq, why: why.to_owned() });
+        let wrong = |why: &str| {
+            Some(Verdict::Altered {
+                seq: event.seq,
+                why: why.to_owned(),
+            })
+        };
         if event.seq != walked.events + 1 {
-            altered = Some(Verdict::Altered { seq: walked.events + 1, why: format!("the event is missing; the next is {}", event.seq) });
+            altered = Some(Verdict::Altered {
+                seq: walked.events + 1,
+                why: format!("the event is missing; the next is {}", event.seq),
+            });
             return false;
         }
         let parsed: Option<Map<String, Value>> = serde_json::from_str(&event.body).ok();
@@ -130,12 +164,16 @@ pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until:
             return false;
         };
         let text = |key: &str| parsed.get(key).and_then(Value::as_str).unwrap_or_default();
-        if event.kind != text("kind") || parsed.get("at_ms").and_then(Value::as_i64) != Some(event.at) {
+        if event.kind != text("kind")
+            || parsed.get("at_ms").and_then(Value::as_i64) != Some(event.at)
+        {
             altered = wrong("it is filed under another kind or time than its text says");
             return false;
         }
         let before = walked.head;
-        if canonical(&parsed) != event.body || parsed.get("seq").and_then(Value::as_u64) != Some(event.seq) {
+        if canonical(&parsed) != event.body
+            || parsed.get("seq").and_then(Value::as_u64) != Some(event.seq)
+        {
             altered = wrong("its text is not in canonical form or carries another number");
             return false;
         }
@@ -145,19 +183,26 @@ pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until:
             return false;
         }
         match text("kind") {
-            "daemon_started" if parsed.contains_key("format") => walked.keeps_from = walked.keeps_from.or(Some(event.seq)),
+            "daemon_started" if parsed.contains_key("format") => {
+                walked.keeps_from = walked.keeps_from.or(Some(event.seq))
+            }
             "checkpoint_key_changed" => walked.keys.push(Introduced::by_event(event.seq, &parsed)),
             "pruned" => {
                 let last = parsed.get("last").and_then(Value::as_u64).unwrap_or(0);
-                walked.prunings.push((event.seq, last, text("stub_sha256").to_owned()));
+                walked
+                    .prunings
+                    .push((event.seq, last, text("stub_sha256").to_owned()));
             }
             "restored" => {
                 let last = parsed.get("old_seq").and_then(Value::as_u64).unwrap_or(0);
                 if last + 1 != event.seq || text("old_head") != hex(&before) {
-                    altered = wrong("the restore that it tells of does not follow the event before it");
+                    altered =
+                        wrong("the restore that it tells of does not follow the event before it");
                     return false;
                 }
-                walked.restores.insert(text("old_chain").to_owned(), (last, event.seq));
+                walked
+                    .restores
+                    .insert(text("old_chain").to_owned(), (last, event.seq));
             }
             _ => {}
         }
@@ -175,7 +220,13 @@ pub fn walk(connection: &Connection, stub: Option<&Stub>, wanted: &[u64], until:
 pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, HistoryError> {
     match looked_through(connection, against) {
         Err(HistoryError::Sqlite(rusqlite::Error::InvalidColumnType(_, column, found))) => {
-            Ok(Verdict::Altered { seq: 0, why: format!("a column `{column}` holds a value of type {found}, which was never written there") })
+            Ok(Verdict::Altered {
+                seq: 0,
+                why: format!(
+                    "a column `{column}` holds a value of type {found}, which was never written \
+                        there"
+                ),
+            })
         }
         verdict => verdict,
     }
@@ -184,27 +235,47 @@ pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, His
 fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict, HistoryError> {
     let sound: String = connection.query_row("PRAGMA integrity_check(1)", [], |r| r.get(0))?;
     if sound != "ok" {
-        return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: {sound}") });
+        return Ok(Verdict::Altered {
+            seq: 0,
+            why: format!("the database file is damaged: {sound}"),
+        });
     }
     if let Some(what) = schema::foreign_object(connection)? {
-        return Ok(Verdict::Altered { seq: 0, why: format!("the database was changed: {what}") });
+        return Ok(Verdict::Altered {
+            seq: 0,
+            why: format!("the database was changed: {what}"),
+        });
     }
     if let Some(index) = partial_indexes::that_misleads(connection, None)? {
-        return Ok(Verdict::Altered { seq: 0, why: format!("the database file is damaged: the index {index} finds other rows than its table holds") });
+        return Ok(Verdict::Altered {
+            seq: 0,
+            why: format!(
+                "the database file is damaged: the index {index} finds other rows than its table \
+                    holds"
+            ),
+        });
     }
     let mut stored = Vec::new();
     let mut statement = connection.prepare("SELECT seq, body FROM checkpoint ORDER BY seq")?;
     let mut rows = statement.query([])?;
     while let Some(r) = rows.next()? {
         let (seq, body): (i64, String) = (r.get(0)?, r.get(1)?);
-        let checked = serde_json::from_str(&body).map_err(|e| e.to_string()).and_then(|value| signed(&value));
+        let checked = serde_json::from_str(&body)
+            .map_err(|e| e.to_string())
+            .and_then(|value| signed(&value));
         match checked {
             Ok(one) if one.seq == seq as u64 => stored.push(one),
             Ok(_) => {
-                return Ok(Verdict::Altered { seq: seq as u64, why: "the checkpoint at this event was signed for another".into() });
+                return Ok(Verdict::Altered {
+                    seq: seq as u64,
+                    why: "the checkpoint at this event was signed for another".into(),
+                });
             }
             Err(why) => {
-                return Ok(Verdict::Altered { seq: seq as u64, why: format!("the checkpoint at this event is not what was signed: {why}") });
+                return Ok(Verdict::Altered {
+                    seq: seq as u64,
+                    why: format!("the checkpoint at this event is not what was signed: {why}"),
+                });
             }
         }
     }
@@ -212,7 +283,9 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
         None => None,
         Some(Ok(one)) => Some(one),
         Some(Err(why)) => {
-            return Ok(Verdict::NotProvable { why: format!("the given checkpoint is none: {why}") });
+            return Ok(Verdict::NotProvable {
+                why: format!("the given checkpoint is none: {why}"),
+            });
         }
     };
     let mut wanted: Vec<u64> = stored.iter().chain(&given).map(|c| c.seq).collect();
@@ -230,15 +303,28 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
         Ok(walked) => walked,
         Err(altered) => return Ok(altered),
     };
-    let chain: Option<String> = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0)).optional()?;
-    let proof = Proof::of(&stored, given.as_ref(), &walked, chain.unwrap_or_default(), against);
+    let chain: Option<String> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| {
+            r.get(0)
+        })
+        .optional()?;
+    let proof = Proof::of(
+        &stored,
+        given.as_ref(),
+        &walked,
+        chain.unwrap_or_default(),
+        against,
+    );
     if let Some(verdict) = stored_differ(&stored, &walked, &proof) {
         return Ok(verdict);
     }
     if let Some(stub) = &stub
         && let Some(why) = stub_differs(connection, stub, &walked, &proof)?
     {
-        return Ok(Verdict::Altered { seq: stub.last, why });
+        return Ok(Verdict::Altered {
+            seq: stub.last,
+            why,
+        });
     }
     if let Some(given) = &given {
         let verdict = match stub.as_ref().filter(|s| given.seq <= s.last) {
@@ -253,7 +339,9 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
         return Ok(verdict);
     }
     if against.key.is_some() && stored.is_empty() && walked.events > 0 {
-        return Ok(Verdict::NotProvable { why: "there are events and no signed checkpoint of them".into() });
+        return Ok(Verdict::NotProvable {
+            why: "there are events and no signed checkpoint of them".into(),
+        });
     }
     if let Some((seq, why)) = walked.told.differs(connection, stub.as_ref())? {
         return Ok(Verdict::Altered { seq, why });
@@ -261,52 +349,107 @@ fn looked_through(connection: &Connection, against: &Against) -> Result<Verdict,
     if let Some((seq, why)) = tallies_differ(connection, &walked)? {
         return Ok(Verdict::Altered { seq, why });
     }
-    Ok(Verdict::Whole { events: walked.events, head: hex(&walked.head), checkpoints: stored.len() as u64, restores: walked.restores.len() as u64 })
+    Ok(Verdict::Whole {
+        events: walked.events,
+        head: hex(&walked.head),
+        checkpoints: stored.len() as u64,
+        restores: walked.restores.len() as u64,
+    })
 }
 
 /// What the history is held against.
 struct Proof {
     chain: String,
-    /// Keys that somebody outside trusts, with those that they vouched for; else the one that signed last.
+    /// Keys that somebody outside trusts, with those that they vouched for; else the one that
+    /// signed last.
     trusted: BTreeSet<String>,
     /// The last event that a checkpoint of one of them covers: up to here nothing was rewritten.
     covered: u64,
 }
 
 impl Proof {
-    fn of(stored: &[Signed], given: Option<&Signed>, walked: &Walked, chain: String, against: &Against) -> Self {
+    fn of(
+        stored: &[Signed],
+        given: Option<&Signed>,
+        walked: &Walked,
+        chain: String,
+        against: &Against,
+    ) -> Self {
         let outside = against.key.iter().chain(given.map(|g| &g.key));
-        let own = stored.last().map(|c| &c.key).filter(|_| against.key.is_none() && given.is_none());
+        let own = stored
+            .last()
+            .map(|c| &c.key)
+            .filter(|_| against.key.is_none() && given.is_none());
         let trusted = trusted(outside.chain(own).map(String::as_str), &walked.keys);
-        let fits = |c: &&Signed| trusted.contains(&c.key) && walked.heads.get(&c.seq) == Some(&c.head);
-        let covered = stored.iter().chain(given).filter(fits).map(|c| c.seq).max().unwrap_or(0);
-        Self { chain, trusted, covered }
+        let fits =
+            |c: &&Signed| trusted.contains(&c.key) && walked.heads.get(&c.seq) == Some(&c.head);
+        let covered = stored
+            .iter()
+            .chain(given)
+            .filter(fits)
+            .map(|c| c.seq)
+            .max()
+            .unwrap_or(0);
+        Self {
+            chain,
+            trusted,
+            covered,
+        }
     }
 }
 
 /// Why the stub of pruned events is not what the daemon made.
-fn stub_differs(connection: &Connection, stub: &Stub, walked: &Walked, proof: &Proof) -> Result<Option<String>, HistoryError> {
-    let body: String = connection.query_row("SELECT body FROM stub ORDER BY last DESC LIMIT 1", [], |r| r.get(0))?;
-    let told = walked.prunings.last().filter(|(_, last, hash)| *last == stub.last && *hash == hex(&sha256(body.as_bytes())));
+fn stub_differs(
+    connection: &Connection,
+    stub: &Stub,
+    walked: &Walked,
+    proof: &Proof,
+) -> Result<Option<String>, HistoryError> {
+    let body: String = connection.query_row(
+        "SELECT body FROM stub ORDER BY last DESC LIMIT 1",
+        [],
+        |r| r.get(0),
+    )?;
+    let told = walked
+        .prunings
+        .last()
+        .filter(|(_, last, hash)| *last == stub.last && *hash == hex(&sha256(body.as_bytes())));
     let Some((pruned, ..)) = told else {
-        return Ok(Some("no event tells of the stub that stands for the events before".into()));
+        return Ok(Some(
+            "no event tells of the stub that stands for the events before".into(),
+        ));
     };
     let key = stub.object["key"].as_str().unwrap_or_default();
     if !(proof.trusted.contains(key) || proof.covered >= *pruned || proof.trusted.is_empty()) {
-        return Ok(Some(format!("the stub of the events before was signed by another key, {key}")));
+        return Ok(Some(format!(
+            "the stub of the events before was signed by another key, {key}"
+        )));
     }
     Ok(None)
 }
 
 /// What a key signed that nobody trusts, and no trusted one covers.
 fn signed_by_others(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option<Verdict> {
-    let other = stored.iter().find(|c| c.seq > proof.covered && !proof.trusted.contains(&c.key))?;
+    let other = stored
+        .iter()
+        .find(|c| c.seq > proof.covered && !proof.trusted.contains(&c.key))?;
     if proof.covered == 0 {
-        return Some(Verdict::Altered { seq: other.seq, why: format!("the checkpoint at this event was signed by another key, {}", other.key) });
+        return Some(Verdict::Altered {
+            seq: other.seq,
+            why: format!(
+                "the checkpoint at this event was signed by another key, {}",
+                other.key
+            ),
+        });
     }
-    let since = walked.keys.iter().find(|k| k.key == other.key).map_or(other.seq, |k| k.seq);
+    let since = walked
+        .keys
+        .iter()
+        .find(|k| k.key == other.key)
+        .map_or(other.seq, |k| k.seq);
     let why = format!(
-        "up to event {} nothing was rewritten; from event {since} on another key signs, {}, and the one before did not vouch for it",
+        "up to event {} nothing was rewritten; from event {since} on another key signs, {}, and \
+            the one before did not vouch for it",
         proof.covered, other.key
     );
     Some(Verdict::NotProvable { why })
@@ -314,33 +457,70 @@ fn signed_by_others(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option
 
 /// Whether a checkpoint from outside is among those that the stub keeps.
 fn pruned_differs(given: &Signed, stub: &Stub, walked: &Walked, proof: &Proof) -> Option<Verdict> {
-    if let Some((last, restored)) = walked.restores.get(&given.chain).filter(|(last, _)| given.chain != proof.chain && given.seq > *last) {
-        let why = format!("forked by restore: a backup that ended with event {last} was restored; later events up to {} are missing", given.seq);
-        return Some(Verdict::Forked { seq: *restored, why });
+    if let Some((last, restored)) = walked
+        .restores
+        .get(&given.chain)
+        .filter(|(last, _)| given.chain != proof.chain && given.seq > *last)
+    {
+        let why = format!(
+            "forked by restore: a backup that ended with event {last} was restored; later events \
+                up to {} are missing",
+            given.seq
+        );
+        return Some(Verdict::Forked {
+            seq: *restored,
+            why,
+        });
     }
-    let kept = stub.checkpoints().iter().find(|c| c["seq"].as_u64() == Some(given.seq) && c["chain"] == given.chain);
+    let kept = stub
+        .checkpoints()
+        .iter()
+        .find(|c| c["seq"].as_u64() == Some(given.seq) && c["chain"] == given.chain);
     match kept {
         Some(kept) if kept["head"] == given.head => None,
-        Some(_) => Some(Verdict::Altered { seq: given.seq, why: "the stub of the events before has another head for the given checkpoint".into() }),
-        None => Some(Verdict::Altered { seq: given.seq, why: "the stub of the events before does not have the given checkpoint".into() }),
+        Some(_) => Some(Verdict::Altered {
+            seq: given.seq,
+            why: "the stub of the events before has another head for the given checkpoint".into(),
+        }),
+        None => Some(Verdict::Altered {
+            seq: given.seq,
+            why: "the stub of the events before does not have the given checkpoint".into(),
+        }),
     }
 }
 
 /// The first seal whose tallies are not what they were, or are gone before their time.
-fn tallies_differ(connection: &Connection, walked: &Walked) -> Result<Option<(u64, String)>, HistoryError> {
+fn tallies_differ(
+    connection: &Connection,
+    walked: &Walked,
+) -> Result<Option<(u64, String)>, HistoryError> {
     let mut seals = Seals::default();
-    walked.told.seals().iter().for_each(|(_, unit, ..)| seals.add(*unit));
+    walked
+        .told
+        .seals()
+        .iter()
+        .for_each(|(_, unit, ..)| seals.add(*unit));
     for (seq, unit, told, sum) in walked.told.seals().iter().rev() {
         if seals.may_be_gone(*unit) {
             continue;
         }
         let mut is_misfiled = false;
-        let (digest, count) = tallies_digest(connection, *unit, |endpoint, name| is_misfiled |= !walked.told.stood_for(endpoint, name))?;
+        let (digest, count) = tallies_digest(connection, *unit, |endpoint, name| {
+            is_misfiled |= !walked.told.stood_for(endpoint, name)
+        })?;
         // Versions before kept an hour's tallies for seven days and had nothing longer.
-        let is_forgotten = count == 0 && unit.kind == Kind::Hour && walked.keeps_from.is_none_or(|first| *seq < first);
+        let is_forgotten = count == 0
+            && unit.kind == Kind::Hour
+            && walked.keeps_from.is_none_or(|first| *seq < first);
         if !is_forgotten && (count != *told || hex(&digest) != *sum || is_misfiled) {
             let kind = unit.kind.as_str();
-            return Ok(Some((*seq, format!("the tallies of the {kind} {}, which it vouches for, are not what they were", unit.label()))));
+            return Ok(Some((
+                *seq,
+                format!(
+                    "the tallies of the {kind} {}, which it vouches for, are not what they were",
+                    unit.label()
+                ),
+            )));
         }
     }
     Ok(None)
@@ -351,16 +531,31 @@ fn stored_differ(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option<Ve
     let mut good = 0;
     let first_key = stored.first().map(|c| c.key.as_str());
     for one in stored {
-        let is_introduced = walked.keys.iter().any(|k| k.key == one.key && k.seq <= one.seq);
+        let is_introduced = walked
+            .keys
+            .iter()
+            .any(|k| k.key == one.key && k.seq <= one.seq);
         if Some(one.key.as_str()) != first_key && !is_introduced {
-            let why = format!("the checkpoint at this event was signed by another key, {}", one.key);
+            let why = format!(
+                "the checkpoint at this event was signed by another key, {}",
+                one.key
+            );
             return Some(Verdict::Altered { seq: one.seq, why });
         }
         if one.chain != proof.chain && !walked.restores.contains_key(&one.chain) {
-            return Some(Verdict::Altered { seq: one.seq, why: format!("the checkpoint at this event is of another chain, {}", one.chain) });
+            return Some(Verdict::Altered {
+                seq: one.seq,
+                why: format!(
+                    "the checkpoint at this event is of another chain, {}",
+                    one.chain
+                ),
+            });
         }
         if let Some(why) = differs(one, good, walked) {
-            return Some(Verdict::Altered { seq: (good + 1).min(one.seq), why });
+            return Some(Verdict::Altered {
+                seq: (good + 1).min(one.seq),
+                why,
+            });
         }
         good = one.seq;
     }
@@ -369,34 +564,88 @@ fn stored_differ(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option<Ve
 
 fn differs(one: &Signed, good: u64, walked: &Walked) -> Option<String> {
     if one.seq > walked.events {
-        return Some(format!("{} events were signed at {}, and only {} are left: the end is cut off", one.seq, one.time, walked.events));
+        return Some(format!(
+            "{} events were signed at {}, and only {} are left: the end is cut off",
+            one.seq, one.time, walked.events
+        ));
     }
-    (walked.heads.get(&one.seq) != Some(&one.head)).then(|| format!("the events {} to {} are not those that were signed at {}", good + 1, one.seq, one.time))
+    (walked.heads.get(&one.seq) != Some(&one.head)).then(|| {
+        format!(
+            "the events {} to {} are not those that were signed at {}",
+            good + 1,
+            one.seq,
+            one.time
+        )
+    })
 }
 
 /// Whether a checkpoint from outside fits.
-fn given_differs(given: &Signed, walked: &Walked, stored: &[Signed], proof: &Proof) -> Option<Verdict> {
-    let is_here = stored.iter().any(|c| c.key == given.key || proof.trusted.contains(&c.key)) || stored.is_empty();
+fn given_differs(
+    given: &Signed,
+    walked: &Walked,
+    stored: &[Signed],
+    proof: &Proof,
+) -> Option<Verdict> {
+    let is_here = stored
+        .iter()
+        .any(|c| c.key == given.key || proof.trusted.contains(&c.key))
+        || stored.is_empty();
     if !is_here && walked.heads.get(&given.seq) != Some(&given.head) {
         if given.chain == proof.chain {
-            return Some(Verdict::Altered { seq: 1, why: format!("this chain was signed by the key {} and is signed by another now", given.key) });
+            return Some(Verdict::Altered {
+                seq: 1,
+                why: format!(
+                    "this chain was signed by the key {} and is signed by another now",
+                    given.key
+                ),
+            });
         }
-        return Some(Verdict::NotProvable { why: format!("the given checkpoint was signed by another key, {}: it is not of this history", given.key) });
+        return Some(Verdict::NotProvable {
+            why: format!(
+                "the given checkpoint was signed by another key, {}: it is not of this history",
+                given.key
+            ),
+        });
     }
     if given.chain != proof.chain {
         return match walked.restores.get(&given.chain) {
-            Some((_, restored)) if proof.covered < *restored => {
-                Some(Verdict::NotProvable { why: format!("event {restored} tells of a restore, and no checkpoint that is trusted covers it") })
-            }
+            Some((_, restored)) if proof.covered < *restored => Some(Verdict::NotProvable {
+                why: format!(
+                    "event {restored} tells of a restore, and no checkpoint that is trusted \
+                        covers it"
+                ),
+            }),
             Some((last, restored)) if given.seq > *last => Some(Verdict::Forked {
                 seq: *restored,
-                why: format!("forked by restore: a backup that ended with event {last} was restored; later events up to {} are missing", given.seq),
+                why: format!(
+                    "forked by restore: a backup that ended with event {last} was restored; later \
+                        events up to {} are missing",
+                    given.seq
+                ),
             }),
-            Some(_) => differs(given, 0, walked).map(|why| Verdict::Altered { seq: given.seq, why }),
-            None => Some(Verdict::NotProvable { why: format!("the given checkpoint is of another chain, {}, that this history does not name", given.chain) }),
+            Some(_) => differs(given, 0, walked).map(|why| Verdict::Altered {
+                seq: given.seq,
+                why,
+            }),
+            None => Some(Verdict::NotProvable {
+                why: format!(
+                    "the given checkpoint is of another chain, {}, that this history does not name",
+                    given.chain
+                ),
+            }),
         };
     }
-    let good = stored.iter().map(|c| c.seq).filter(|seq| *seq < given.seq && given.seq <= walked.events).max().unwrap_or(0);
-    let good = if walked.heads.get(&given.seq) == Some(&given.head) { given.seq } else { good.min(given.seq.saturating_sub(1)) };
-    differs(given, good.min(given.seq.saturating_sub(1)), walked).map(|why| Verdict::Altered { seq: good + 1, why })
+    let good = stored
+        .iter()
+        .map(|c| c.seq)
+        .filter(|seq| *seq < given.seq && given.seq <= walked.events)
+        .max()
+        .unwrap_or(0);
+    let good = if walked.heads.get(&given.seq) == Some(&given.head) {
+        given.seq
+    } else {
+        good.min(given.seq.saturating_sub(1))
+    };
+    differs(given, good.min(given.seq.saturating_sub(1)), walked)
+        .map(|why| Verdict::Altered { seq: good + 1, why })
 }

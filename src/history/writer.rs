@@ -1,7 +1,8 @@
 //! The writer's thread: sole user of the owning connection.
 //!
-//! Batches come first and are tried until they are committed; tallies go in slices of at most ten milliseconds between
-//! them. What was committed, and whether the disk takes anything, is told through a callback.
+//! Batches come first and are tried until they are committed; tallies go in slices of at most ten
+//! milliseconds between them. What was committed, and whether the disk takes anything, is told
+//! through a callback.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -103,14 +104,22 @@ pub(super) struct Notary {
 
 impl Notary {
     /// The number of the last event and the signed checkpoint over it, if one is due.
-    pub(super) fn due(&self, next_seq: u64, head: &[u8; 32], now: UtcMs, closing: Closing) -> Option<(u64, String)> {
+    pub(super) fn due(
+        &self,
+        next_seq: u64,
+        head: &[u8; 32],
+        now: UtcMs,
+        closing: Closing,
+    ) -> Option<(u64, String)> {
         let (seq, at) = self.checkpointed;
         let (last, age) = (next_seq - 1, (now - at).abs());
         let is_news = last > seq && (age >= CHECKPOINT_AFTER_MS || closing == Closing::Yes);
         if last == 0 || !is_news && age < CHECKPOINT_AT_LEAST_MS {
             return None;
         }
-        let Value::Object(object) = json!({"chain": self.chain, "seq": last, "head": hex(head), "time": format_utc(now)}) else {
+        let Value::Object(object) =
+            json!({"chain": self.chain, "seq": last, "head": hex(head), "time": format_utc(now)})
+        else {
             return None;
         };
         Some((last, self.signer.signed(object).to_string()))
@@ -123,27 +132,62 @@ impl History {
     /// `key`: what signs checkpoints, if it is not the directory's own.
     pub fn open(directory: &Path, key: Option<&str>) -> Result<Self, HistoryError> {
         let (owner, connection) = schema::own(directory)?;
-        let last: Option<(i64, Vec<u8>)> =
-            connection.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
-        let damaged = |why: &str| HistoryError::Damaged { path: owner.path.display().to_string(), why: why.into() };
+        let last: Option<(i64, Vec<u8>)> = connection
+            .query_row(
+                "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
+                [],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )
+            .optional()?;
+        let damaged = |why: &str| HistoryError::Damaged {
+            path: owner.path.display().to_string(),
+            why: why.into(),
+        };
         let (head, next_seq) = match last {
             None => (GENESIS, 1),
-            Some((seq, hash)) => (hash.try_into().map_err(|_| damaged("the last event's hash is no hash"))?, seq as u64 + 1),
+            Some((seq, hash)) => (
+                hash.try_into()
+                    .map_err(|_| damaged("the last event's hash is no hash"))?,
+                seq as u64 + 1,
+            ),
         };
         let seals = Seals::read(&connection)?;
         let signer = match key {
-            Some(text) => Signer::from_hex(text).map_err(|why| HistoryError::Directory { path: "[history] key".into(), why })?,
+            Some(text) => Signer::from_hex(text).map_err(|why| HistoryError::Directory {
+                path: "[history] key".into(),
+                why,
+            })?,
             None => Signer::of_directory(directory)?,
         };
-        let chain: String = connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| r.get(0))?;
-        let newest: Option<String> = connection.query_row("SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1", [], |r| r.get(0)).optional()?;
+        let chain: String =
+            connection.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| {
+                r.get(0)
+            })?;
+        let newest: Option<String> = connection
+            .query_row(
+                "SELECT body FROM checkpoint ORDER BY seq DESC LIMIT 1",
+                [],
+                |r| r.get(0),
+            )
+            .optional()?;
         let newest: Option<Value> = newest.and_then(|body| serde_json::from_str(&body).ok());
-        let key_before = newest.as_ref().and_then(|c| c["key"].as_str()).filter(|key| *key != signer.key()).map(str::to_owned);
-        let before = key_before.as_ref().and_then(|key| Signer::kept(directory).filter(|s| s.key() == *key));
+        let key_before = newest
+            .as_ref()
+            .and_then(|c| c["key"].as_str())
+            .filter(|key| *key != signer.key())
+            .map(str::to_owned);
+        let before = key_before
+            .as_ref()
+            .and_then(|key| Signer::kept(directory).filter(|s| s.key() == *key));
         let vouch = before.map(|before| vouch(&before, &chain, &signer.key()));
         // A new key signs at once.
         let newest = newest.filter(|_| key_before.is_none());
-        let checkpointed = newest.map_or((0, 0), |c| (c["seq"].as_u64().unwrap_or(0), c["time"].as_str().and_then(parse_utc).unwrap_or(0)));
+        let checkpointed = newest.map_or((0, 0), |c| {
+            (
+                c["seq"].as_u64().unwrap_or(0),
+                c["time"].as_str().and_then(parse_utc).unwrap_or(0),
+            )
+        });
         Ok(Self {
             connection,
             _owner: owner,
@@ -151,7 +195,11 @@ impl History {
             next_seq,
             seals,
             reopened: Reopened::new(),
-            notary: Notary { signer, chain, checkpointed },
+            notary: Notary {
+                signer,
+                chain,
+                checkpointed,
+            },
             key_before,
             vouch,
         })
@@ -189,30 +237,43 @@ impl History {
 
     /// Endpoints whose single results are recorded.
     pub fn recording(&self) -> Result<Vec<i64>, HistoryError> {
-        let mut statement = self.connection.prepare("SELECT endpoint FROM recording WHERE to_at IS NULL")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT endpoint FROM recording WHERE to_at IS NULL")?;
         let rows = statement.query_map([], |r| r.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Latency of the last hours, to fill the histograms of pages after a start: (endpoint, hour, body).
+    /// Latency of the last hours, to fill the histograms of pages after a start: (endpoint, hour,
+    /// body).
     pub fn tallies_since(&self, hour: i64) -> Result<Vec<(i64, i64, Vec<u8>)>, HistoryError> {
-        let mut statement = self.connection.prepare("SELECT endpoint, hour, body FROM tally WHERE hour >= ?1")?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT endpoint, hour, body FROM tally WHERE hour >= ?1")?;
         let rows = statement.query_map([hour], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// What endpoints' last tallies are to say at least of the longest time between two probes: a kill may have kept it from them.
+    /// What endpoints' last tallies are to say at least of the longest time between two probes: a
+    /// kill may have kept it from them.
     pub fn amend_last_tallies(&mut self, longest_blind: &[(i64, Ms)]) -> Result<(), HistoryError> {
         let transaction = self.connection.transaction()?;
         for (endpoint, longest) in longest_blind {
             let sql = "SELECT hour, body FROM tally WHERE endpoint = ?1 ORDER BY hour DESC LIMIT 1";
-            let last: Option<(i64, Vec<u8>)> = transaction.prepare_cached(sql)?.query_row([endpoint], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
-            let Some((hour, body)) = last.filter(|(hour, _)| !self.seals.has(Unit::new(Kind::Hour, *hour))) else {
+            let last: Option<(i64, Vec<u8>)> = transaction
+                .prepare_cached(sql)?
+                .query_row([endpoint], |r| Ok((r.get(0)?, r.get(1)?)))
+                .optional()?;
+            let Some((hour, body)) =
+                last.filter(|(hour, _)| !self.seals.has(Unit::new(Kind::Hour, *hour)))
+            else {
                 continue;
             };
             if let Some(more) = with_longest_blind(&body, *longest) {
                 let sql = "UPDATE tally SET body = ?3 WHERE endpoint = ?1 AND hour = ?2";
-                transaction.prepare_cached(sql)?.execute(params![endpoint, hour, more])?;
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![endpoint, hour, more])?;
             }
         }
         transaction.commit()?;
@@ -227,11 +288,22 @@ impl History {
     }
 
     /// Starts the thread. `tell` is called from it.
-    pub fn start(self, tell: impl Fn(Progress) + Send + 'static) -> std::io::Result<(Writer, std::thread::JoinHandle<()>)> {
+    pub fn start(
+        self,
+        tell: impl Fn(Progress) + Send + 'static,
+    ) -> std::io::Result<(Writer, std::thread::JoinHandle<()>)> {
         let (commands, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("history".into())
-            .spawn(move || Running { history: self, tell, tallies: BTreeMap::new(), upkeep: Upkeep::begun() }.run(&receiver))?;
+            .spawn(move || {
+                Running {
+                    history: self,
+                    tell,
+                    tallies: BTreeMap::new(),
+                    upkeep: Upkeep::begun(),
+                }
+                .run(&receiver)
+            })?;
         Ok((Writer { commands }, thread))
     }
 }
@@ -255,7 +327,8 @@ impl Writer {
         self.send(Command::HoursAreOver { hour, at, utc });
     }
 
-    /// The wall clock came back to an hour that was left already: what is counted now is added to what was.
+    /// The wall clock came back to an hour that was left already: what is counted now is added to
+    /// what was.
     pub fn reopen(&self, hour: i64) {
         self.send(Command::Reopen(hour));
     }
@@ -269,14 +342,18 @@ impl Writer {
     pub fn register(&self, list: Vec<Registration>) -> Result<Vec<Registered>, String> {
         let (reply, answer) = channel();
         self.send(Command::Register(list, reply));
-        answer.recv_timeout(Duration::from_secs(10)).map_err(|_| "the history does not answer".to_owned())?
+        answer
+            .recv_timeout(Duration::from_secs(10))
+            .map_err(|_| "the history does not answer".to_owned())?
     }
 
     /// Cuts the history where it was looked at. Waits for the disk.
     pub fn prune(&self, cut: Cut, by: String, utc: UtcMs) -> Result<Pruned, String> {
         let (reply, answer) = channel();
         self.send(Command::Prune(Box::new(cut), by, utc, reply));
-        answer.recv_timeout(Duration::from_secs(10)).map_err(|_| "the history does not answer".to_owned())?
+        answer
+            .recv_timeout(Duration::from_secs(10))
+            .map_err(|_| "the history does not answer".to_owned())?
     }
 
     pub fn end(&self, patience: Duration) {
@@ -303,7 +380,11 @@ impl<T: Fn(Progress)> Running<T> {
     fn run(mut self, commands: &Receiver<Command>) {
         loop {
             let is_idle = self.tallies.is_empty() && self.upkeep.is_idle();
-            let wait = if is_idle { Duration::from_secs(3600) } else { Duration::ZERO };
+            let wait = if is_idle {
+                Duration::from_secs(3600)
+            } else {
+                Duration::ZERO
+            };
             match commands.recv_timeout(wait) {
                 Ok(Command::End(_)) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(command) => {
@@ -314,7 +395,8 @@ impl<T: Fn(Progress)> Running<T> {
                 Err(RecvTimeoutError::Timeout) if self.tallies.is_empty() => {
                     let upkeep = &mut self.upkeep;
                     if let Err(error) = upkeep.work(&mut self.history, SLICE) {
-                        tracing::warn!(%error, "tallies could not be sealed or rolled up; it is tried again with the next hour");
+                        tracing::warn!(%error, "tallies could not be sealed or rolled up; it is \
+                            tried again with the next hour");
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.write_tallies(SLICE),
@@ -323,7 +405,10 @@ impl<T: Fn(Progress)> Running<T> {
         self.write_tallies(Duration::from_millis(500));
         let now = Clock::Real.read().utc_ms;
         self.log_failure("signing the last checkpoint", |h| h.last_checkpoint(now));
-        let _ = self.history.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        let _ = self
+            .history
+            .connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
     /// True when it is time to end.
@@ -342,13 +427,19 @@ impl<T: Fn(Progress)> Running<T> {
                 });
             }
             Command::Prune(cut, by, utc, reply) => {
-                let _ = reply.send(self.history.prune(&cut, &by, utc).map_err(|e| e.to_string()));
+                let _ = reply.send(
+                    self.history
+                        .prune(&cut, &by, utc)
+                        .map_err(|e| e.to_string()),
+                );
                 self.upkeep.taking = true;
             }
             Command::Register(list, reply) => {
                 let _ = reply.send(self.history.register(&list).map_err(|e| e.to_string()));
             }
-            Command::Sent { id, fate, again_at } => self.log_failure("updating the outbox", |h| outbox::sent(&mut h.connection, id, fate, again_at)),
+            Command::Sent { id, fate, again_at } => self.log_failure("updating the outbox", |h| {
+                outbox::sent(&mut h.connection, id, fate, again_at)
+            }),
             Command::End(_) => return true,
         }
         false
@@ -360,13 +451,18 @@ impl<T: Fn(Progress)> Running<T> {
         }
     }
 
-    fn log_failure(&mut self, what: &str, work: impl FnOnce(&mut History) -> Result<(), HistoryError>) {
+    fn log_failure(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&mut History) -> Result<(), HistoryError>,
+    ) {
         if let Err(error) = work(&mut self.history) {
             tracing::error!(%error, "{what} failed");
         }
     }
 
-    /// Tries until it is done. While the disk fails, later commands wait in the channel; an end is still heard.
+    /// Tries until it is done. While the disk fails, later commands wait in the channel; an end is
+    /// still heard.
     fn commit(&mut self, batch: Batch, commands: &Receiver<Command>) -> bool {
         let events = batch.events.len() as u64;
         let mut waiting = VecDeque::new();
@@ -381,19 +477,31 @@ impl<T: Fn(Progress)> Running<T> {
                 match commands.recv_timeout(again_at.saturating_duration_since(Instant::now())) {
                     Ok(Command::End(patience)) => give_up_at = Some(Instant::now() + patience),
                     Ok(Command::Tallies(list)) => self.keep(list),
-                    Ok(Command::Prune(.., reply)) => drop(reply.send(Err("the history is not writable".into()))),
-                    Ok(Command::Register(_, reply)) => drop(reply.send(Err("the history is not writable".into()))),
+                    Ok(Command::Prune(.., reply)) => {
+                        drop(reply.send(Err("the history is not writable".into())))
+                    }
+                    Ok(Command::Register(_, reply)) => {
+                        drop(reply.send(Err("the history is not writable".into())))
+                    }
                     Ok(other) => waiting.push_back(other),
                     Err(_) => break,
                 }
             }
             if give_up_at.is_some_and(|at| Instant::now() >= at) {
-                tracing::error!(events, "the history took nothing until the end; what was not recorded is lost");
+                tracing::error!(
+                    events,
+                    "the history took nothing until the end; what was not recorded is lost"
+                );
                 return true;
             }
         }
-        (self.tell)(Progress::Committed { batch: batch.id, events: self.history.next_seq - 1 });
-        let ended = waiting.into_iter().any(|command| self.perform(command, commands));
+        (self.tell)(Progress::Committed {
+            batch: batch.id,
+            events: self.history.next_seq - 1,
+        });
+        let ended = waiting
+            .into_iter()
+            .any(|command| self.perform(command, commands));
         ended || give_up_at.is_some()
     }
 
@@ -410,7 +518,9 @@ impl<T: Fn(Progress)> Running<T> {
             if let Err(error) = self.history.write_tallies(&slice) {
                 tracing::warn!(%error, "tallies could not be written; they are tried again");
                 for tally in slice {
-                    self.tallies.entry((tally.hour, tally.endpoint)).or_insert(tally);
+                    self.tallies
+                        .entry((tally.hour, tally.endpoint))
+                        .or_insert(tally);
                 }
                 return;
             }
@@ -424,25 +534,49 @@ impl History {
         let transaction = self.connection.transaction()?;
         {
             let (s, events) = (&batch.stamp, (seq + batch.events.len() as u64) as i64 - 1);
-            let inputs = sealed(batch.inputs.clone(), &mark_place(batch.id as i64, s, events));
+            let inputs = sealed(
+                batch.inputs.clone(),
+                &mark_place(batch.id as i64, s, events),
+            );
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO mark (id, boot_id, boot_ns, timeline_ms, utc_ms, events, inputs) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-                .execute(params![batch.id as i64, s.boot_id, s.boot_ns as i64, s.timeline_ms as i64, s.utc_ms, events, inputs])?;
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO mark (id, boot_id, boot_ns, timeline_ms, \
+                    utc_ms, events, inputs) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    batch.id as i64,
+                    s.boot_id,
+                    s.boot_ns as i64,
+                    s.timeline_ms as i64,
+                    s.utc_ms,
+                    events,
+                    inputs
+                ])?;
             for draft in &batch.events {
                 head = append(&transaction, draft, seq, &head)?;
                 seq += 1;
             }
-            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)")?;
+            let mut put = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO state (endpoint, mark, judge) VALUES (?1, ?2, ?3)",
+            )?;
             for (endpoint, judge) in &batch.states {
-                put.execute(params![endpoint, batch.id as i64, sealed(judge.clone(), &state_place(*endpoint, batch.id as i64))])?;
+                put.execute(params![
+                    endpoint,
+                    batch.id as i64,
+                    sealed(judge.clone(), &state_place(*endpoint, batch.id as i64))
+                ])?;
             }
-            transaction.prepare_cached("DELETE FROM mark WHERE id < ?1")?.execute([batch.prune_before as i64])?;
+            transaction
+                .prepare_cached("DELETE FROM mark WHERE id < ?1")?
+                .execute([batch.prune_before as i64])?;
             for service in &batch.service {
                 serve(&transaction, service)?;
             }
             for (endpoint, at, ok) in &batch.results {
                 let sql = "INSERT OR IGNORE INTO result (endpoint, at, ok) VALUES (?1, ?2, ?3)";
-                transaction.prepare_cached(sql)?.execute(params![endpoint, at, ok])?;
+                transaction
+                    .prepare_cached(sql)?
+                    .execute(params![endpoint, at, ok])?;
             }
             for posting in &batch.outbox {
                 outbox::post(&transaction, posting, batch.stamp.utc_ms)?;
@@ -450,7 +584,10 @@ impl History {
         }
         let checkpoint = self.notary.due(seq, &head, batch.stamp.utc_ms, Closing::No);
         if let Some((last, body)) = &checkpoint {
-            transaction.execute("INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)", params![*last as i64, body])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
+                params![*last as i64, body],
+            )?;
         }
         transaction.commit()?;
         self.head = head;
@@ -463,8 +600,14 @@ impl History {
 
     /// The last events are signed before the daemon ends.
     fn last_checkpoint(&mut self, now: UtcMs) -> Result<(), HistoryError> {
-        if let Some((last, body)) = self.notary.due(self.next_seq, &self.head, now, Closing::Yes) {
-            self.connection.execute("INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)", params![last as i64, body])?;
+        if let Some((last, body)) = self
+            .notary
+            .due(self.next_seq, &self.head, now, Closing::Yes)
+        {
+            self.connection.execute(
+                "INSERT OR REPLACE INTO checkpoint (seq, body) VALUES (?1, ?2)",
+                params![last as i64, body],
+            )?;
             self.notary.checkpointed = (last, now);
         }
         Ok(())
@@ -473,10 +616,19 @@ impl History {
     fn write_tallies(&mut self, slice: &[TallyDraft]) -> Result<(), HistoryError> {
         let transaction = self.connection.transaction()?;
         {
-            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO tally (endpoint, hour, body) VALUES (?1, ?2, ?3)")?;
-            for tally in slice.iter().filter(|t| !self.seals.has(Unit::new(Kind::Hour, t.hour))) {
+            let mut put = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO tally (endpoint, hour, body) VALUES (?1, ?2, ?3)",
+            )?;
+            for tally in slice
+                .iter()
+                .filter(|t| !self.seals.has(Unit::new(Kind::Hour, t.hour)))
+            {
                 let own = tally_body(tally);
-                let body = self.reopened.get(&(tally.hour, tally.endpoint)).and_then(|before| continued(before, &own)).unwrap_or(own);
+                let body = self
+                    .reopened
+                    .get(&(tally.hour, tally.endpoint))
+                    .and_then(|before| continued(before, &own))
+                    .unwrap_or(own);
                 put.execute(params![tally.endpoint, tally.hour, body])?;
             }
         }

@@ -1,8 +1,8 @@
 //! Latency of one endpoint, small: HDR buckets of which only those in use are stored.
 //!
-//! The bucket layout is that of an HdrHistogram with two significant digits from 1 us (256 sub-buckets), so values keep
-//! to within 1 %, parts merge exactly, and the V2 encoding of the history reads anywhere. The recorder records, pages
-//! and metrics read. Values are microseconds.
+//! The bucket layout is that of an HdrHistogram with two significant digits from 1 us (256
+//! sub-buckets), so values keep to within 1 %, parts merge exactly, and the V2 encoding of the
+//! history reads anywhere. The recorder records, pages and metrics read. Values are microseconds.
 
 use crate::words::{Phase, UtcMs};
 
@@ -45,7 +45,10 @@ pub enum Series {
 
 impl Series {
     pub fn all() -> impl Iterator<Item = Series> {
-        Ending::ALL.into_iter().map(Series::Whole).chain(Phase::ALL.into_iter().map(Series::Phase))
+        Ending::ALL
+            .into_iter()
+            .map(Series::Whole)
+            .chain(Phase::ALL.into_iter().map(Series::Phase))
     }
 
     fn number(self) -> u16 {
@@ -102,7 +105,10 @@ impl Sparse {
 
     /// (highest value of the bucket in us, count) of one series, ascending.
     pub fn of(&self, series: Series) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.0.iter().filter(move |(key, _)| key >> 12 == series.number()).map(|(key, count)| (highest_of(key & 0xFFF), u64::from(*count)))
+        self.0
+            .iter()
+            .filter(move |(key, _)| key >> 12 == series.number())
+            .map(|(key, count)| (highest_of(key & 0xFFF), u64::from(*count)))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -129,8 +135,12 @@ impl LastHour {
     pub fn advance(&mut self, utc: UtcMs) {
         let number = utc.div_euclid(PART_MS);
         if self.newest - number >= PARTS as i64 {
-            // The clock was set back by more than is kept: what it called by later times goes, this is the present.
-            *self = Self { newest: number, ..Self::default() };
+            // The clock was set back by more than is kept: what it called by later times goes, this
+            // is the present.
+            *self = Self {
+                newest: number,
+                ..Self::default()
+            };
             return;
         }
         if number <= self.newest {
@@ -150,11 +160,15 @@ impl LastHour {
         let age = self.newest - utc.div_euclid(PART_MS);
         if (0..PARTS as i64).contains(&age) {
             let at = (self.newest - age).rem_euclid(PARTS as i64) as usize;
-            self.parts[at].add(Sparse::key(series, bucket_of(highest_us)), u16::try_from(count).unwrap_or(u16::MAX));
+            self.parts[at].add(
+                Sparse::key(series, bucket_of(highest_us)),
+                u16::try_from(count).unwrap_or(u16::MAX),
+            );
         }
     }
 
-    /// The buckets of one series over the parts that begin at or after `from`, merged and ascending.
+    /// The buckets of one series over the parts that begin at or after `from`, merged and
+    /// ascending.
     pub fn since(&self, from: UtcMs, series: Series) -> Vec<(u64, u64)> {
         self.between(from, UtcMs::MAX, series)
     }
@@ -185,7 +199,8 @@ pub fn merge(pairs: &mut Vec<(u64, u64)>) {
     });
 }
 
-/// The value below or at which the share `quantile_ppm` of all counts lies, in microseconds; `None` without counts.
+/// The value below or at which the share `quantile_ppm` of all counts lies, in microseconds; `None`
+/// without counts.
 pub fn quantile(pairs: &[(u64, u64)], quantile_ppm: u64) -> Option<u64> {
     let total: u64 = pairs.iter().map(|p| p.1).sum();
     let rank = (total * quantile_ppm).div_ceil(1_000_000).max(1);
@@ -252,17 +267,29 @@ mod tests {
         let mut hour = LastHour::default();
         let mut value = 7_u64;
         for k in 0..5000_u64 {
-            value = value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) % 9_000_000;
+            value = value
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407)
+                % 9_000_000;
             reference.record(value.max(1)).expect("in range");
-            hour.record(1_000_000 + (k as i64) * 500, Series::Whole(Ending::Success), value);
+            hour.record(
+                1_000_000 + (k as i64) * 500,
+                Series::Whole(Ending::Success),
+                value,
+            );
         }
         let pairs = hour.since(0, Series::Whole(Ending::Success));
         for ppm in [1000, 500_000, 900_000, 990_000, 999_000, 1_000_000] {
-            assert_eq!(quantile(&pairs, ppm), Some(reference.value_at_quantile(ppm as f64 / 1e6)), "{ppm}");
+            assert_eq!(
+                quantile(&pairs, ppm),
+                Some(reference.value_at_quantile(ppm as f64 / 1e6)),
+                "{ppm}"
+            );
         }
     }
 
-    /// As PromQL's histogram_quantile reads classic buckets: linear within the bucket that the rank falls into.
+    /// As PromQL's histogram_quantile reads classic buckets: linear within the bucket that the rank
+    /// falls into.
     fn histogram_quantile(bounds: &[u64], classic: &Classic, quantile: f64) -> f64 {
         let rank = quantile * f64::from(classic.counts.iter().sum::<u32>());
         let (mut below, mut lower) = (0.0, 0.0);
@@ -277,13 +304,17 @@ mod tests {
     }
 
     #[test]
-    fn the_p99_is_within_ten_percent_from_fifth_of_a_millisecond_to_thirty_seconds_where_buckets_are_not() {
-        const BOUNDS: [u64; 15] =
-            [500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000];
+    fn the_p99_is_within_ten_percent_from_fifth_of_a_millisecond_to_thirty_seconds_where_buckets_are_not()
+     {
+        const BOUNDS: [u64; 15] = [
+            500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+            2_500_000, 5_000_000, 10_000_000, 30_000_000,
+        ];
         let mut worst = (1.0_f64, 1.0_f64);
         let mut center = 200.0_f64;
         while center < 29_000_000.0 {
-            let (mut hour, mut classic, mut exact) = (LastHour::default(), Classic::default(), Vec::new());
+            let (mut hour, mut classic, mut exact) =
+                (LastHour::default(), Classic::default(), Vec::new());
             for k in 0..1000_u64 {
                 // A narrow distribution, as most endpoints have: five percent around its center.
                 let us = (center * (0.95 + 0.1 * ((k * 617) % 1000) as f64 / 1000.0)) as u64;
@@ -293,13 +324,27 @@ mod tests {
                 exact.push(us);
             }
             exact.sort_unstable();
-            let own = quantile(&hour.since(0, Series::Whole(Ending::Success)), 990_000).expect("counted") as f64;
+            let own = quantile(&hour.since(0, Series::Whole(Ending::Success)), 990_000)
+                .expect("counted") as f64;
             let off = |found: f64| (found / exact[989] as f64).max(exact[989] as f64 / found);
-            worst = (worst.0.max(off(own)), worst.1.max(off(histogram_quantile(&BOUNDS, &classic, 0.99))));
+            worst = (
+                worst.0.max(off(own)),
+                worst
+                    .1
+                    .max(off(histogram_quantile(&BOUNDS, &classic, 0.99))),
+            );
             center *= 1.07;
         }
-        assert!(worst.0 <= 1.01, "the quantiles of record are off by a factor of {}", worst.0);
-        assert!(worst.1 > 1.5, "buckets alone are good enough by now: {}", worst.1);
+        assert!(
+            worst.0 <= 1.01,
+            "the quantiles of record are off by a factor of {}",
+            worst.0
+        );
+        assert!(
+            worst.1 > 1.5,
+            "buckets alone are good enough by now: {}",
+            worst.1
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The ledger of one endpoint: how much of its time was up, down and unknown, to the millisecond.
 //!
-//! Time enters it only forwards, segment by segment, so `up + down + unknown = watermark - first start - out of service`
-//! holds after every call. The worst-case downtime (`down_upper`) is counted in the same stride, so it can never exceed
-//! what has elapsed.
+//! Time enters it only forwards, segment by segment, so `up + down + unknown = watermark - first
+//! start - out of service` holds after every call. The worst-case downtime (`down_upper`) is
+//! counted in the same stride, so it can never exceed what has elapsed.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ pub struct Ledger {
     pub up: Ms,
     pub down: Ms,
     pub unknown: Ms,
-    /// Worst-case downtime: the length of the union of all spans that may have been down, without unknown time.
+    /// Worst-case downtime: the length of the union of all spans that may have been down, without
+    /// unknown time.
     pub down_upper: Ms,
     /// Time during which the endpoint was out of service; in none of the other sums.
     pub out_of_service: Ms,
@@ -52,7 +53,8 @@ impl Ledger {
         self.watermark = at;
     }
 
-    /// Settles the time from the watermark to `to`; nothing when that is not ahead. Returns the length settled.
+    /// Settles the time from the watermark to `to`; nothing when that is not ahead. Returns the
+    /// length settled.
     pub fn settle(&mut self, to: Ms, state: StateName, doubt: Doubt) -> Ms {
         let length = to.saturating_sub(self.watermark);
         if length == 0 {
@@ -73,7 +75,12 @@ impl Ledger {
             }
         };
         let settled = Span::new(self.watermark as i64, to as i64);
-        self.maintenance[place] += self.windows.iter().filter_map(|w| w.cut(settled)).map(Span::length).sum::<Ms>();
+        self.maintenance[place] += self
+            .windows
+            .iter()
+            .filter_map(|w| w.cut(settled))
+            .map(Span::length)
+            .sum::<Ms>();
         if state != StateName::Unknown {
             self.down_upper += match doubt {
                 Doubt::Whole => length,
@@ -102,19 +109,53 @@ impl Ledger {
 
     /// Knows the windows that another one knows as well.
     pub(super) fn share_windows(&mut self, other: &Ledger) {
-        self.windows = Spans::new([&self.windows[..], &other.windows[..]].concat()).as_slice().into();
+        self.windows = Spans::new([&self.windows[..], &other.windows[..]].concat())
+            .as_slice()
+            .into();
     }
 
     /// Everything that is stored.
     pub(super) fn fields(&self) -> [Ms; 10] {
         let [up, down, unknown] = self.maintenance;
-        [self.up, self.down, self.unknown, self.down_upper, self.out_of_service, self.watermark, self.doubt_until, up, down, unknown]
+        [
+            self.up,
+            self.down,
+            self.unknown,
+            self.down_upper,
+            self.out_of_service,
+            self.watermark,
+            self.doubt_until,
+            up,
+            down,
+            unknown,
+        ]
     }
 
     pub(super) fn restored(fields: [Ms; 10]) -> Self {
-        let [up, down, unknown, down_upper, out_of_service, watermark, doubt_until, m_up, m_down, m_unknown] = fields;
+        let [
+            up,
+            down,
+            unknown,
+            down_upper,
+            out_of_service,
+            watermark,
+            doubt_until,
+            m_up,
+            m_down,
+            m_unknown,
+        ] = fields;
         let maintenance = [m_up, m_down, m_unknown];
-        Self { up, down, unknown, down_upper, out_of_service, watermark, maintenance, doubt_until, windows: Arc::default() }
+        Self {
+            up,
+            down,
+            unknown,
+            down_upper,
+            out_of_service,
+            watermark,
+            maintenance,
+            doubt_until,
+            windows: Arc::default(),
+        }
     }
 }
 
@@ -131,10 +172,16 @@ mod tests {
         ledger.settle(25, StateName::Unknown, Doubt::Carried);
         ledger.settle(40, StateName::Down, Doubt::Whole);
         ledger.settle(30, StateName::Down, Doubt::Whole);
-        assert_eq!((ledger.up, ledger.unknown, ledger.down, ledger.watermark), (10, 10, 15, 40));
+        assert_eq!(
+            (ledger.up, ledger.unknown, ledger.down, ledger.watermark),
+            (10, 10, 15, 40)
+        );
         assert_eq!(ledger.down_upper, 25);
         ledger.skip(50);
         ledger.settle(51, StateName::Up, Doubt::Carried);
-        assert_eq!(ledger.up + ledger.down + ledger.unknown + ledger.out_of_service, ledger.watermark - 5);
+        assert_eq!(
+            ledger.up + ledger.down + ledger.unknown + ledger.out_of_service,
+            ledger.watermark - 5
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Maintenance windows: when they lie, whom they concern, and since when they were known.
 //!
-//! A window never hides the raw state; contracts decide what they admit. Pure: zones are those of [`super::zones`].
+//! A window never hides the raw state; contracts decide what they admit. Pure: zones are those of
+//! [`super::zones`].
 
 use jiff::ToSpan;
 use jiff::civil::{DateTime, Weekday};
@@ -23,7 +24,8 @@ pub struct Window {
     /// The first begin, on the clock of `zone`.
     pub start: DateTime,
     pub zone: TimeZone,
-    /// The first begin where it was given as an instant that `start` cannot name: the second time that the clock shows it.
+    /// The first begin where it was given as an instant that `start` cannot name: the second time
+    /// that the clock shows it.
     pub start_instant: Option<UtcMs>,
     /// Left empty: once.
     pub every: Vec<Weekday>,
@@ -66,26 +68,39 @@ const DAYS: [(&str, Weekday); 7] = [
 impl Window {
     pub fn concerns(&self, endpoint: &str, component: &str) -> bool {
         let names = |list: &[Name], name: &str| list.iter().any(|n| n.as_str() == name);
-        (self.components.is_empty() && self.endpoints.is_empty()) || names(&self.components, component) || names(&self.endpoints, endpoint)
+        (self.components.is_empty() && self.endpoints.is_empty())
+            || names(&self.components, component)
+            || names(&self.endpoints, endpoint)
     }
 
     /// Every occurrence that touches a span.
     pub fn occurrences(&self, within: Span) -> Vec<Span> {
         let at = |start: DateTime| {
-            let from = self.start_instant.filter(|_| start == self.start).unwrap_or_else(|| instant(start, &self.zone));
+            let from = self
+                .start_instant
+                .filter(|_| start == self.start)
+                .unwrap_or_else(|| instant(start, &self.zone));
             Span::new(from, from + self.duration as i64)
         };
         if self.every.is_empty() {
-            return vec![at(self.start)].into_iter().filter(|s| s.cut(within).is_some()).collect();
+            return vec![at(self.start)]
+                .into_iter()
+                .filter(|s| s.cut(within).is_some())
+                .collect();
         }
         let reach = (self.duration / 86_400_000 + 2) as i64;
-        let earliest = day_of(within.from, &self.zone).checked_sub(reach.days()).unwrap_or(self.start.date());
+        let earliest = day_of(within.from, &self.zone)
+            .checked_sub(reach.days())
+            .unwrap_or(self.start.date());
         let mut day = earliest.max(self.start.date());
         let last = day_of(within.to, &self.zone);
         let mut list = Vec::new();
         while day <= last {
             if self.every.contains(&day.weekday()) {
-                list.extend(Some(at(day.to_datetime(self.start.time()))).filter(|s| s.cut(within).is_some()));
+                list.extend(
+                    Some(at(day.to_datetime(self.start.time())))
+                        .filter(|s| s.cut(within).is_some()),
+                );
             }
             let Ok(next) = day.checked_add(1.day()) else {
                 break;
@@ -97,8 +112,16 @@ impl Window {
 
     /// The definition as JSON, as events and tables keep it.
     pub fn to_json(&self) -> Value {
-        let days: Vec<&str> = self.every.iter().filter_map(|d| DAYS.iter().find(|(_, w)| w == d).map(|(word, _)| *word)).collect();
-        let names = |list: &[Name]| list.iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>();
+        let days: Vec<&str> = self
+            .every
+            .iter()
+            .filter_map(|d| DAYS.iter().find(|(_, w)| w == d).map(|(word, _)| *word))
+            .collect();
+        let names = |list: &[Name]| {
+            list.iter()
+                .map(|n| n.as_str().to_owned())
+                .collect::<Vec<_>>()
+        };
         let mut value = json!({
             "id": self.id.as_str(), "components": names(&self.components), "endpoints": names(&self.endpoints), "start": self.start.to_string(),
             "time_zone": self.zone.iana_name().unwrap_or("UTC"), "every": days, "duration_ms": self.duration,
@@ -116,15 +139,33 @@ impl Window {
         let zone = self.zone.iana_name().unwrap_or("UTC");
         match (found, self.start_instant) {
             (OnClock::Once, _) | (OnClock::Twice, Some(_)) => None,
-            (OnClock::Twice, None) => Some(format!("{} is twice on the clock of {zone}: the window starts at the first, {}", self.start, format_utc(at))),
-            (OnClock::Never, _) => Some(format!("the clock of {zone} skips {}: the window starts when it goes on, {}", self.start, format_utc(at))),
+            (OnClock::Twice, None) => Some(format!(
+                "{} is twice on the clock of {zone}: the window starts at the first, {}",
+                self.start,
+                format_utc(at)
+            )),
+            (OnClock::Never, _) => Some(format!(
+                "the clock of {zone} skips {}: the window starts when it goes on, {}",
+                self.start,
+                format_utc(at)
+            )),
         }
     }
 
     /// The inverse of [`Window::to_json`].
     pub fn from_json(value: &Value) -> Option<Self> {
-        let names = |key: &str| -> Option<Vec<Name>> { value[key].as_array()?.iter().map(|n| Name::new(n.as_str()?).ok()).collect() };
-        let every = value["every"].as_array()?.iter().map(|d| DAYS.iter().find(|(word, _)| Some(*word) == d.as_str()).map(|(_, w)| *w));
+        let names = |key: &str| -> Option<Vec<Name>> {
+            value[key]
+                .as_array()?
+                .iter()
+                .map(|n| Name::new(n.as_str()?).ok())
+                .collect()
+        };
+        let every = value["every"].as_array()?.iter().map(|d| {
+            DAYS.iter()
+                .find(|(word, _)| Some(*word) == d.as_str())
+                .map(|(_, w)| *w)
+        });
         Some(Self {
             id: Name::new(value["id"].as_str()?).ok()?,
             components: names("components")?,
@@ -141,16 +182,26 @@ impl Window {
 }
 
 impl Stored {
-    /// Its occurrences in a span, as far as it was declared before and not ended by then: never time past.
+    /// Its occurrences in a span, as far as it was declared before and not ended by then: never
+    /// time past.
     pub fn in_force(&self, within: Span) -> Vec<Span> {
         let force = Span::new(self.recorded, self.ended.unwrap_or(OPEN));
-        self.window.occurrences(within).into_iter().filter_map(|s| s.cut(force)?.cut(within)).collect()
+        self.window
+            .occurrences(within)
+            .into_iter()
+            .filter_map(|s| s.cut(force)?.cut(within))
+            .collect()
     }
 
-    /// Its occurrences as contracts read them. `components`: those whose every endpoint the window concerns.
+    /// Its occurrences as contracts read them. `components`: those whose every endpoint the window
+    /// concerns.
     pub fn declared(&self, within: Span, components: Option<Vec<String>>) -> Vec<Declared> {
         let force = Span::new(self.recorded, self.ended.unwrap_or(OPEN));
-        let whole = self.window.occurrences(within).into_iter().filter_map(|s| s.cut(force));
+        let whole = self
+            .window
+            .occurrences(within)
+            .into_iter()
+            .filter_map(|s| s.cut(force));
         whole
             .map(|s| Declared {
                 id: Some(self.window.id.to_string()),
@@ -167,7 +218,12 @@ impl Stored {
 
 /// The windows in force for one endpoint in a span, united.
 pub fn spans_for(all: &[Stored], endpoint: &str, component: &str, within: Span) -> Spans {
-    Spans::new(all.iter().filter(|s| s.window.concerns(endpoint, component)).flat_map(|s| s.in_force(within)).collect())
+    Spans::new(
+        all.iter()
+            .filter(|s| s.window.concerns(endpoint, component))
+            .flat_map(|s| s.in_force(within))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -195,18 +251,39 @@ mod tests {
 
     #[test]
     fn a_weekly_window_keeps_its_local_time_over_daylight_saving() {
-        let sundays = window("2026-10-04T02:00", "Europe/Helsinki", &[Weekday::Sunday], 120);
-        let found = sundays.occurrences(Span::new(utc("2026-10-01T00:00:00Z"), utc("2026-11-10T00:00:00Z")));
+        let sundays = window(
+            "2026-10-04T02:00",
+            "Europe/Helsinki",
+            &[Weekday::Sunday],
+            120,
+        );
+        let found = sundays.occurrences(Span::new(
+            utc("2026-10-01T00:00:00Z"),
+            utc("2026-11-10T00:00:00Z"),
+        ));
         let starts: Vec<String> = found.iter().map(|s| format_utc(s.from)).collect();
-        let expected = ["2026-10-03T23", "2026-10-10T23", "2026-10-17T23", "2026-10-24T23", "2026-11-01T00", "2026-11-08T00"];
+        let expected = [
+            "2026-10-03T23",
+            "2026-10-10T23",
+            "2026-10-17T23",
+            "2026-10-24T23",
+            "2026-11-01T00",
+            "2026-11-08T00",
+        ];
         assert_eq!(starts.len(), expected.len(), "{starts:?}");
         for (start, hour) in starts.iter().zip(expected) {
             assert!(start.starts_with(hour), "{starts:?}");
         }
-        assert!(found.iter().all(|s| s.length() == 7_200_000), "two hours also in the night of 25 hours");
+        assert!(
+            found.iter().all(|s| s.length() == 7_200_000),
+            "two hours also in the night of 25 hours"
+        );
         // A start that the spring night skips begins when the clock goes on.
         let skipped = window("2026-03-29T03:30", "Europe/Helsinki", &[], 60);
-        assert_eq!(format_utc(skipped.occurrences(Span::new(0, utc("2027-01-01T00:00:00Z")))[0].from), "2026-03-29T01:00:00.000Z");
+        assert_eq!(
+            format_utc(skipped.occurrences(Span::new(0, utc("2027-01-01T00:00:00Z")))[0].from),
+            "2026-03-29T01:00:00.000Z"
+        );
     }
 
     /// (zone, start on its clock, first day of three, their starts in UTC), by IANA 2026f.
@@ -214,22 +291,87 @@ mod tests {
 
     const NIGHTS: &[Night] = &[
         // Half an hour is skipped, and half an hour is there twice.
-        ("Australia/Lord_Howe", "02:15", "2026-10-03", ["2026-10-02T15:45", "2026-10-03T15:30", "2026-10-04T15:15"]),
-        ("Australia/Lord_Howe", "01:45", "2026-04-04", ["2026-04-03T14:45", "2026-04-04T14:45", "2026-04-05T15:15"]),
-        ("Europe/Dublin", "01:30", "2026-03-28", ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"]),
-        ("Europe/Dublin", "01:30", "2026-10-24", ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"]),
+        (
+            "Australia/Lord_Howe",
+            "02:15",
+            "2026-10-03",
+            ["2026-10-02T15:45", "2026-10-03T15:30", "2026-10-04T15:15"],
+        ),
+        (
+            "Australia/Lord_Howe",
+            "01:45",
+            "2026-04-04",
+            ["2026-04-03T14:45", "2026-04-04T14:45", "2026-04-05T15:15"],
+        ),
+        (
+            "Europe/Dublin",
+            "01:30",
+            "2026-03-28",
+            ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"],
+        ),
+        (
+            "Europe/Dublin",
+            "01:30",
+            "2026-10-24",
+            ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"],
+        ),
         // Into Ramadan, out of it, and to UTC for good.
-        ("Africa/Casablanca", "02:30", "2026-02-14", ["2026-02-14T01:30", "2026-02-15T01:30", "2026-02-16T02:30"]),
-        ("Africa/Casablanca", "02:30", "2026-03-21", ["2026-03-21T02:30", "2026-03-22T02:00", "2026-03-23T01:30"]),
-        ("Africa/Casablanca", "01:30", "2026-09-19", ["2026-09-19T00:30", "2026-09-20T00:30", "2026-09-21T01:30"]),
+        (
+            "Africa/Casablanca",
+            "02:30",
+            "2026-02-14",
+            ["2026-02-14T01:30", "2026-02-15T01:30", "2026-02-16T02:30"],
+        ),
+        (
+            "Africa/Casablanca",
+            "02:30",
+            "2026-03-21",
+            ["2026-03-21T02:30", "2026-03-22T02:00", "2026-03-23T01:30"],
+        ),
+        (
+            "Africa/Casablanca",
+            "01:30",
+            "2026-09-19",
+            ["2026-09-19T00:30", "2026-09-20T00:30", "2026-09-21T01:30"],
+        ),
         // Midnight itself is skipped; the clock stays on summer time in November 2026.
-        ("America/Havana", "00:30", "2026-03-07", ["2026-03-07T05:30", "2026-03-08T05:00", "2026-03-09T04:30"]),
-        ("America/Havana", "00:30", "2026-10-31", ["2026-10-31T04:30", "2026-11-01T04:30", "2026-11-02T04:30"]),
-        ("Europe/Berlin", "02:30", "2026-03-28", ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"]),
-        ("Europe/Berlin", "02:30", "2026-10-24", ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"]),
+        (
+            "America/Havana",
+            "00:30",
+            "2026-03-07",
+            ["2026-03-07T05:30", "2026-03-08T05:00", "2026-03-09T04:30"],
+        ),
+        (
+            "America/Havana",
+            "00:30",
+            "2026-10-31",
+            ["2026-10-31T04:30", "2026-11-01T04:30", "2026-11-02T04:30"],
+        ),
+        (
+            "Europe/Berlin",
+            "02:30",
+            "2026-03-28",
+            ["2026-03-28T01:30", "2026-03-29T01:00", "2026-03-30T00:30"],
+        ),
+        (
+            "Europe/Berlin",
+            "02:30",
+            "2026-10-24",
+            ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"],
+        ),
         // The hour before midnight is there twice, the one after it is skipped.
-        ("America/Santiago", "23:30", "2026-04-03", ["2026-04-04T02:30", "2026-04-05T02:30", "2026-04-06T03:30"]),
-        ("America/Santiago", "00:30", "2026-09-05", ["2026-09-05T04:30", "2026-09-06T04:00", "2026-09-07T03:30"]),
+        (
+            "America/Santiago",
+            "23:30",
+            "2026-04-03",
+            ["2026-04-04T02:30", "2026-04-05T02:30", "2026-04-06T03:30"],
+        ),
+        (
+            "America/Santiago",
+            "00:30",
+            "2026-09-05",
+            ["2026-09-05T04:30", "2026-09-06T04:00", "2026-09-07T03:30"],
+        ),
     ];
 
     #[test]
@@ -239,30 +381,61 @@ mod tests {
             let daily = window(&format!("2026-01-01T{time}"), zone, &every, 60);
             let first = utc(&format!("{}:00Z", expected[0]));
             let found = daily.occurrences(Span::new(first - 3_600_000, first + 58 * 3_600_000));
-            let starts: Vec<String> = found.iter().map(|s| format_utc(s.from)[..16].to_owned()).collect();
+            let starts: Vec<String> = found
+                .iter()
+                .map(|s| format_utc(s.from)[..16].to_owned())
+                .collect();
             assert_eq!(starts, *expected, "{zone}, {time} from {day}");
-            assert!(found.iter().all(|s| s.length() == 3_600_000), "an hour is an hour");
+            assert!(
+                found.iter().all(|s| s.length() == 3_600_000),
+                "an hour is an hour"
+            );
             // The same night alone says what it makes of the clock.
             let date: jiff::civil::Date = day.parse().expect("a day");
-            let night = window(&format!("{}T{time}", date.tomorrow().expect("a day")), zone, &[], 60);
+            let night = window(
+                &format!("{}T{time}", date.tomorrow().expect("a day")),
+                zone,
+                &[],
+                60,
+            );
             let note = night.clock_note();
             let (at, found) = on_clock(night.start, &night.zone);
             assert_eq!(note.is_some(), found != OnClock::Once, "{zone}, {time}");
-            assert!(note.is_none_or(|n| n.contains(&format_utc(at)) && n.contains(zone)), "{zone}, {time}");
+            assert!(
+                note.is_none_or(|n| n.contains(&format_utc(at)) && n.contains(zone)),
+                "{zone}, {time}"
+            );
         }
     }
 
     #[test]
     fn the_second_of_two_times_is_meant_only_by_an_instant() {
         let second = utc("2027-10-31T01:30:00Z");
-        let named = Window { start_instant: Some(second), every: vec![Weekday::Sunday], ..window("2027-10-31T02:30", "Europe/Berlin", &[], 60) };
-        let found = named.occurrences(Span::new(utc("2027-10-30T00:00:00Z"), utc("2027-11-08T00:00:00Z")));
-        assert_eq!(found.iter().map(|s| format_utc(s.from)).collect::<Vec<_>>(), ["2027-10-31T01:30:00.000Z", "2027-11-07T01:30:00.000Z"]);
+        let named = Window {
+            start_instant: Some(second),
+            every: vec![Weekday::Sunday],
+            ..window("2027-10-31T02:30", "Europe/Berlin", &[], 60)
+        };
+        let found = named.occurrences(Span::new(
+            utc("2027-10-30T00:00:00Z"),
+            utc("2027-11-08T00:00:00Z"),
+        ));
+        assert_eq!(
+            found.iter().map(|s| format_utc(s.from)).collect::<Vec<_>>(),
+            ["2027-10-31T01:30:00.000Z", "2027-11-07T01:30:00.000Z"]
+        );
         assert_eq!(Window::from_json(&named.to_json()), Some(named.clone()));
         assert_eq!(named.clock_note(), None);
         let first = window("2027-10-31T02:30", "Europe/Berlin", &[], 60);
-        assert!(first.clock_note().is_some_and(|n| n.contains("twice") && n.contains("2027-10-31T00:30:00.000Z")));
-        assert!(!first.to_json().to_string().contains("start_instant"), "windows that need none are written as before");
+        assert!(
+            first
+                .clock_note()
+                .is_some_and(|n| n.contains("twice") && n.contains("2027-10-31T00:30:00.000Z"))
+        );
+        assert!(
+            !first.to_json().to_string().contains("start_instant"),
+            "windows that need none are written as before"
+        );
     }
 
     #[test]
@@ -276,15 +449,38 @@ mod tests {
         };
         let all = Span::new(0, utc("2027-01-01T00:00:00Z"));
         assert_eq!(stored("2026-12-01T00:00:00Z", None).in_force(all).len(), 1);
-        assert_eq!(stored("2026-12-06T03:00:00Z", None).in_force(all)[0].length(), 3_600_000, "from when it was recorded");
-        assert!(stored("2026-12-06T05:00:00Z", None).in_force(all).is_empty());
-        assert_eq!(stored("2026-12-01T00:00:00Z", Some("2026-12-06T02:30:00Z")).in_force(all)[0].length(), 1_800_000);
-        assert!(stored("2026-12-01T00:00:00Z", Some("2026-12-02T00:00:00Z")).in_force(all).is_empty());
+        assert_eq!(
+            stored("2026-12-06T03:00:00Z", None).in_force(all)[0].length(),
+            3_600_000,
+            "from when it was recorded"
+        );
+        assert!(
+            stored("2026-12-06T05:00:00Z", None)
+                .in_force(all)
+                .is_empty()
+        );
+        assert_eq!(
+            stored("2026-12-01T00:00:00Z", Some("2026-12-06T02:30:00Z")).in_force(all)[0].length(),
+            1_800_000
+        );
+        assert!(
+            stored("2026-12-01T00:00:00Z", Some("2026-12-02T00:00:00Z"))
+                .in_force(all)
+                .is_empty()
+        );
     }
 
     #[test]
     fn a_definition_survives_its_json() {
-        let one = Window { announced_at: Some(5000), ..window("2026-10-04T02:00", "Europe/Helsinki", &[Weekday::Sunday, Weekday::Monday], 90) };
+        let one = Window {
+            announced_at: Some(5000),
+            ..window(
+                "2026-10-04T02:00",
+                "Europe/Helsinki",
+                &[Weekday::Sunday, Weekday::Monday],
+                90,
+            )
+        };
         assert_eq!(Window::from_json(&one.to_json()), Some(one));
     }
 }

@@ -22,13 +22,52 @@ pub struct Base {
 impl Base {
     pub(super) fn fields(&self) -> [Ms; 12] {
         let ([m_up, m_down, m_unknown], t) = (self.maintenance, self.transitions);
-        [self.at, self.up, self.down, self.unknown, self.down_lower, self.down_upper, m_up, m_down, m_unknown, t.up, t.down, t.unknown]
+        [
+            self.at,
+            self.up,
+            self.down,
+            self.unknown,
+            self.down_lower,
+            self.down_upper,
+            m_up,
+            m_down,
+            m_unknown,
+            t.up,
+            t.down,
+            t.unknown,
+        ]
     }
 
     pub(super) fn restored(fields: [Ms; 12]) -> Self {
-        let [at, up, down, unknown, down_lower, down_upper, m_up, m_down, m_unknown, t_up, t_down, t_unknown] = fields;
-        let transitions = Transitions { up: t_up, down: t_down, unknown: t_unknown };
-        Self { at, up, down, unknown, down_lower, down_upper, maintenance: [m_up, m_down, m_unknown], transitions }
+        let [
+            at,
+            up,
+            down,
+            unknown,
+            down_lower,
+            down_upper,
+            m_up,
+            m_down,
+            m_unknown,
+            t_up,
+            t_down,
+            t_unknown,
+        ] = fields;
+        let transitions = Transitions {
+            up: t_up,
+            down: t_down,
+            unknown: t_unknown,
+        };
+        Self {
+            at,
+            up,
+            down,
+            unknown,
+            down_lower,
+            down_upper,
+            maintenance: [m_up, m_down, m_unknown],
+            transitions,
+        }
     }
 }
 
@@ -57,11 +96,18 @@ impl Judge {
     pub fn note(&mut self, changes: &[Change]) {
         for change in changes {
             match *change {
-                Change::Down { from: at, .. } | Change::Up { to: at, .. } | Change::FirstUp { at } | Change::UnknownFrom { from: at, .. } => {
+                Change::Down { from: at, .. }
+                | Change::Up { to: at, .. }
+                | Change::FirstUp { at }
+                | Change::UnknownFrom { from: at, .. } => {
                     (self.since, self.changed_at) = (Some(at), Some(at));
                 }
-                Change::OutageLeft { to, .. } | Change::OutOfService { to, .. } => self.since = Some(to),
-                Change::UnknownUntil { to, .. } => self.since = Some(self.outage.map_or(to, |o| o.from)),
+                Change::OutageLeft { to, .. } | Change::OutOfService { to, .. } => {
+                    self.since = Some(to)
+                }
+                Change::UnknownUntil { to, .. } => {
+                    self.since = Some(self.outage.map_or(to, |o| o.from))
+                }
                 Change::Proven { .. } | Change::Unconfirmed { .. } => {}
             }
         }
@@ -95,13 +141,22 @@ impl Judge {
     /// Where the time that is unknown now began, with the reason as known so far.
     pub fn open_unknown(&self) -> Option<(Ms, Reason)> {
         let from = self.unknown_from?;
-        let notes = self.pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
+        let notes = self
+            .pending
+            .iter()
+            .fold(Notes::default(), |n, p| n.and(p.before))
+            .and(self.notes);
         Some((from, self.reason_of(from, notes)))
     }
 
     /// Known downtime inside the open outage, and its lower bound, in milliseconds.
     pub fn open_outage_sums(&self) -> (Ms, Ms) {
-        self.outage.map_or((0, 0), |o| (self.ledger.down - o.down_before, self.down_lower() - o.lower_before))
+        self.outage.map_or((0, 0), |o| {
+            (
+                self.ledger.down - o.down_before,
+                self.down_lower() - o.lower_before,
+            )
+        })
     }
 
     /// The longest time from the start of a success or failure to the end of the next, so far.
@@ -114,9 +169,14 @@ impl Judge {
         self.blind_lately
     }
 
-    /// The longest blind time of a stretch of the calendar that ends at `at`; what is open at its end is cut there.
+    /// The longest blind time of a stretch of the calendar that ends at `at`; what is open at its
+    /// end is cut there.
     pub fn blind_until(&self, rules: &Rules, at: Ms) -> Ms {
-        let open = self.last.map_or(0, |last| at.min(self.unknown_from.unwrap_or(at)).saturating_sub(last.start).min(rules.gap));
+        let open = self.last.map_or(0, |last| {
+            at.min(self.unknown_from.unwrap_or(at))
+                .saturating_sub(last.start)
+                .min(rules.gap)
+        });
         self.blind_lately.max(open)
     }
 
@@ -129,7 +189,9 @@ impl Judge {
 
     /// The run of failures that is open: surely down between these instants.
     pub fn open_run(&self) -> Option<(Ms, Ms)> {
-        self.run.filter(|r| r.lower() > 0).map(|r| (r.first_end, r.last_start))
+        self.run
+            .filter(|r| r.lower() > 0)
+            .map(|r| (r.first_end, r.last_start))
     }
 
     /// True while a re-probe may still decide something: failures or successes are pending.
@@ -147,7 +209,8 @@ impl Judge {
         &self.base
     }
 
-    /// Exported counters begin at 0 again from here: a backup was restored, and what followed it is gone.
+    /// Exported counters begin at 0 again from here: a backup was restored, and what followed it is
+    /// gone.
     pub fn rebase(&mut self) {
         self.base = Base {
             at: self.ledger.watermark,

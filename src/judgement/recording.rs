@@ -1,4 +1,5 @@
-//! What became final of one endpoint, gathered into a [`Record`], where no history database does it: simulations, raw results.
+//! What became final of one endpoint, gathered into a [`Record`], where no history database does
+//! it: simulations, raw results.
 
 use super::state::{Change, Judge};
 use super::timeline::{OutageSpan, Record, Span, known_down};
@@ -21,7 +22,12 @@ fn span(from: Ms, to: Ms) -> Span {
 impl Recording {
     pub fn hear(&mut self, change: &Change) {
         match *change {
-            Change::Down { from, from_earliest, from_latest, .. } => self.outages.push(OutageSpan {
+            Change::Down {
+                from,
+                from_earliest,
+                from_latest,
+                ..
+            } => self.outages.push(OutageSpan {
                 id: self.outages.len() as u64 + 1,
                 from: from as i64,
                 from_earliest: from_earliest as i64,
@@ -30,17 +36,33 @@ impl Recording {
                 to_earliest: None,
                 to_latest: None,
             }),
-            Change::Up { to, to_earliest, to_latest, .. } => self.close(to, to_earliest, to_latest),
+            Change::Up {
+                to,
+                to_earliest,
+                to_latest,
+                ..
+            } => self.close(to, to_earliest, to_latest),
             Change::OutageLeft { to, .. } => self.close(to, to, to),
             Change::Proven { from, to } => self.proven.push(span(from, to)),
             Change::OutOfService { from, to } => self.absent.push(span(from, to)),
             Change::FirstUp { .. } => {}
-            Change::UnknownFrom { from, doubt_from } => self.doubtful.extend(doubt_from.map(|success| span(success, from))),
-            Change::UnknownUntil { from, to, reason, doubt_until } => {
+            Change::UnknownFrom { from, doubt_from } => self
+                .doubtful
+                .extend(doubt_from.map(|success| span(success, from))),
+            Change::UnknownUntil {
+                from,
+                to,
+                reason,
+                doubt_until,
+            } => {
                 if to > from {
                     self.unknown.push((span(from, to), reason));
                 }
-                self.doubtful.extend(doubt_until.filter(|until| *until > to).map(|until| span(to, until)));
+                self.doubtful.extend(
+                    doubt_until
+                        .filter(|until| *until > to)
+                        .map(|until| span(to, until)),
+                );
             }
             Change::Unconfirmed { from, to } => self.doubtful.push(span(from, to)),
         }
@@ -48,7 +70,11 @@ impl Recording {
 
     fn close(&mut self, to: Ms, to_earliest: Ms, to_latest: Ms) {
         if let Some(open) = self.outages.last_mut().filter(|o| o.to.is_none()) {
-            (open.to, open.to_earliest, open.to_latest) = (Some(to as i64), Some(to_earliest as i64), Some(to_latest as i64));
+            (open.to, open.to_earliest, open.to_latest) = (
+                Some(to as i64),
+                Some(to_earliest as i64),
+                Some(to_latest as i64),
+            );
         }
     }
 
@@ -56,7 +82,11 @@ impl Recording {
     pub fn record(&self, judge: &Judge) -> Record {
         let settled = judge.ledger().watermark;
         let mut unknown = self.unknown.clone();
-        unknown.extend(judge.open_unknown().map(|(from, reason)| (span(from, settled), reason)));
+        unknown.extend(
+            judge
+                .open_unknown()
+                .map(|(from, reason)| (span(from, settled), reason)),
+        );
         let mut proven = self.proven.clone();
         proven.extend(judge.open_run().map(|(from, to)| span(from, to)));
         let unknown_spans: Vec<Span> = unknown.iter().map(|u| u.0).collect();

@@ -1,14 +1,16 @@
-//! The slots of one endpoint: absolute due times that come from its name and the vantage, never from "now".
+//! The slots of one endpoint: absolute due times that come from its name and the vantage, never
+//! from "now".
 //!
-//! Times are nanoseconds of the daemon's timeline. The engine's scheduler keeps the queue over all endpoints; this file
-//! only knows the arithmetic of one.
+//! Times are nanoseconds of the daemon's timeline. The engine's scheduler keeps the queue over all
+//! endpoints; this file only knows the arithmetic of one.
 
 use sha2::{Digest, Sha256};
 
 use super::rules::{Cadence, PPM};
 use crate::words::{Ms, Name};
 
-/// An endpoint that nothing vouches for is probed within this time after a start, if its interval is not shorter.
+/// An endpoint that nothing vouches for is probed within this time after a start, if its interval
+/// is not shorter.
 pub const FIRST_PROBE_WITHIN_MS: Ms = 60_000;
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -25,13 +27,23 @@ impl Slots {
     pub fn new(name: &Name, vantage: &str, cadence: &Cadence) -> Self {
         let seed = seed(name, vantage);
         let interval_ns = cadence.interval * NS_PER_MS;
-        let jitter_ns = (u128::from(interval_ns) * u128::from(cadence.jitter_ppm) / u128::from(PPM)) as u64;
-        Self { phase_ns: scaled(seed, interval_ns), interval_ns, jitter_ns, seed }
+        let jitter_ns =
+            (u128::from(interval_ns) * u128::from(cadence.jitter_ppm) / u128::from(PPM)) as u64;
+        Self {
+            phase_ns: scaled(seed, interval_ns),
+            interval_ns,
+            jitter_ns,
+            seed,
+        }
     }
 
     /// When slot `k` is due.
     pub fn due_ns(&self, k: u64) -> u64 {
-        let moved = if self.jitter_ns == 0 { 0 } else { scaled(mixed(self.seed ^ k), self.jitter_ns) };
+        let moved = if self.jitter_ns == 0 {
+            0
+        } else {
+            scaled(mixed(self.seed ^ k), self.jitter_ns)
+        };
         self.phase_ns + k * self.interval_ns + moved
     }
 
@@ -45,20 +57,25 @@ impl Slots {
     }
 }
 
-/// When the first look at the endpoint of rank `rank` among `count` unvouched ones is due, after the start.
+/// When the first look at the endpoint of rank `rank` among `count` unvouched ones is due, after
+/// the start.
 pub fn first_probe_delay_ns(interval: Ms, rank: usize, count: usize) -> u64 {
     let within_ns = interval.min(FIRST_PROBE_WITHIN_MS) * NS_PER_MS;
     (u128::from(within_ns) * rank as u128 / count.max(1) as u128) as u64
 }
 
-/// The first eight bytes of SHA-256 over name, a zero byte and vantage: the same on every machine, for ever.
+/// The first eight bytes of SHA-256 over name, a zero byte and vantage: the same on every machine,
+/// for ever.
 fn seed(name: &Name, vantage: &str) -> u64 {
     let mut hash = Sha256::new();
     hash.update(name.as_str().as_bytes());
     hash.update([0]);
     hash.update(vantage.as_bytes());
     let digest = hash.finalize();
-    digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
 /// A share of `range` that is proportional to where `seed` lies among all 64-bit numbers.
@@ -79,7 +96,15 @@ mod tests {
     use super::*;
 
     fn slots(name: &str, vantage: &str, jitter_ppm: u64) -> Slots {
-        let cadence = Cadence { interval: 10_000, jitter_ppm, late_after: 500, timeout: 1000, retry_interval: 1000, down_after: 2, up_after: 1 };
+        let cadence = Cadence {
+            interval: 10_000,
+            jitter_ppm,
+            late_after: 500,
+            timeout: 1000,
+            retry_interval: 1000,
+            down_after: 2,
+            up_after: 1,
+        };
         Slots::new(&Name::new(name).expect("a name"), vantage, &cadence)
     }
 
@@ -93,7 +118,10 @@ mod tests {
 
     #[test]
     fn vantages_and_names_are_staggered_evenly() {
-        assert_ne!(slots("shop", "hel1", 0).phase_ns, slots("shop", "ams1", 0).phase_ns);
+        assert_ne!(
+            slots("shop", "hel1", 0).phase_ns,
+            slots("shop", "ams1", 0).phase_ns
+        );
         let mut tenths = [0; 10];
         for n in 0..10_000 {
             tenths[(slots(&format!("e{n}"), "v", 0).phase_ns / (1000 * NS_PER_MS)) as usize] += 1;

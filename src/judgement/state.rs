@@ -1,12 +1,14 @@
-//! The judge of one endpoint: turns its probe results, in order of their starts, into states, outages, bounds and
-//! settled time.
+//! The judge of one endpoint: turns its probe results, in order of their starts, into states,
+//! outages, bounds and settled time.
 //!
-//! The recorder calls [`Judge::observe`], [`Judge::busy`], [`Judge::tick`], [`Judge::start`] and [`Judge::stop`] with
-//! times of the daemon's timeline that never go back. What must be told to the world comes back as [`Change`]s.
-//! Nothing here reads a clock, and the same calls give the same answers.
+//! The recorder calls [`Judge::observe`], [`Judge::busy`], [`Judge::tick`], [`Judge::start`] and
+//! [`Judge::stop`] with times of the daemon's timeline that never go back. What must be told to the
+//! world comes back as [`Change`]s. Nothing here reads a clock, and the same calls give the same
+//! answers.
 //!
-//! The idea: results whose meaning is open (failures not yet confirmed, successes that do not yet end an outage) wait
-//! in `pending`; everything before them is settled into the ledger for good, and nothing after is.
+//! The idea: results whose meaning is open (failures not yet confirmed, successes that do not yet
+//! end an outage) wait in `pending`; everything before them is settled into the ledger for good,
+//! and nothing after is.
 
 use super::ledger::{Doubt, Ledger};
 pub use super::reading::Base;
@@ -34,22 +36,49 @@ pub struct ProbeResult {
 /// Something that became final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// An outage is confirmed. `from` is the point estimate; it began between `from_earliest` and `from_latest`.
-    Down { from: Ms, from_earliest: Ms, from_latest: Ms, confirmed_at: Ms, cause: Cause },
+    /// An outage is confirmed. `from` is the point estimate; it began between `from_earliest` and
+    /// `from_latest`.
+    Down {
+        from: Ms,
+        from_earliest: Ms,
+        from_latest: Ms,
+        confirmed_at: Ms,
+        cause: Cause,
+    },
     /// The outage that had begun at `from` has ended.
-    Up { from: Ms, to: Ms, to_earliest: Ms, to_latest: Ms, lower: Ms, down: Ms },
-    /// The endpoint left service while an outage was open: it is known to have lasted until `to`, and nothing came up.
-    OutageLeft { from: Ms, to: Ms, lower: Ms, down: Ms },
+    Up {
+        from: Ms,
+        to: Ms,
+        to_earliest: Ms,
+        to_latest: Ms,
+        lower: Ms,
+        down: Ms,
+    },
+    /// The endpoint left service while an outage was open: it is known to have lasted until `to`,
+    /// and nothing came up.
+    OutageLeft {
+        from: Ms,
+        to: Ms,
+        lower: Ms,
+        down: Ms,
+    },
     /// A run of failures has ended: surely down between these instants.
     Proven { from: Ms, to: Ms },
     /// The endpoint was out of service in this time, which counts nowhere.
     OutOfService { from: Ms, to: Ms },
     /// The first success of all.
     FirstUp { at: Ms },
-    /// Time has become unknown from here; `doubt_from` is the start of the success that vouched last, if one did.
+    /// Time has become unknown from here; `doubt_from` is the start of the success that vouched
+    /// last, if one did.
     UnknownFrom { from: Ms, doubt_from: Option<Ms> },
-    /// The unknown stretch is over; known time after it is doubtful until `doubt_until` if a success ended it.
-    UnknownUntil { from: Ms, to: Ms, reason: Reason, doubt_until: Option<Ms> },
+    /// The unknown stretch is over; known time after it is doubtful until `doubt_until` if a
+    /// success ended it.
+    UnknownUntil {
+        from: Ms,
+        to: Ms,
+        reason: Reason,
+        doubt_until: Option<Ms>,
+    },
     /// Failures that were not confirmed: the time between may have been down.
     Unconfirmed { from: Ms, to: Ms },
 }
@@ -100,7 +129,8 @@ pub(super) struct Vouch {
     pub until_from: Ms,
 }
 
-/// What is known of the time between two measured results, for naming the reason should it become unknown.
+/// What is known of the time between two measured results, for naming the reason should it become
+/// unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Notes {
     /// The latest start of the daemon in that time.
@@ -165,11 +195,13 @@ pub struct Judge {
     pub(super) outage: Option<OpenOutage>,
     pub(super) slots: Slots,
     pub(super) transitions: Transitions,
-    /// The longest time from the start of a measured result to the end of the next, over whole gaps.
+    /// The longest time from the start of a measured result to the end of the next, over whole
+    /// gaps.
     pub(super) longest_blind: Ms,
     /// The same since [`Judge::begin_blind`]; a restart may reach further back.
     pub(super) blind_lately: Ms,
-    /// Since when the state is what it is, and when it last changed, by the point estimate; unlike outages these say nothing that settles.
+    /// Since when the state is what it is, and when it last changed, by the point estimate; unlike
+    /// outages these say nothing that settles.
     pub(super) since: Option<Ms>,
     pub(super) changed_at: Option<Ms>,
 }
@@ -182,7 +214,8 @@ pub(super) enum Link {
 }
 
 impl Judge {
-    // ---- what happens -------------------------------------------------------------------------------------------
+    // ---- what happens
+    // -------------------------------------------------------------------------------------------
 
     /// The daemon runs and has the endpoint in service from `at` on.
     pub fn start(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
@@ -206,7 +239,11 @@ impl Judge {
 
     /// The rules are about to change: what vouches now goes on to vouch from `at` by the new ones.
     pub fn extend(&mut self, rules: &Rules, at: Ms) {
-        let vouch = self.pending.last_mut().map(|p| &mut p.vouch).or(self.last.as_mut());
+        let vouch = self
+            .pending
+            .last_mut()
+            .map(|p| &mut p.vouch)
+            .or(self.last.as_mut());
         if let Some(vouch) = vouch.filter(|v| at <= v.until_from + rules.gap) {
             vouch.until_from = vouch.until_from.max(at);
         }
@@ -244,21 +281,34 @@ impl Judge {
         }
     }
 
-    /// A slot was missed because as many probes as allowed were in flight: it counts like the start before it.
+    /// A slot was missed because as many probes as allowed were in flight: it counts like the start
+    /// before it.
     pub fn busy(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
         self.tick(rules, at, out);
         self.slots.missed += 1;
         if self.notes.unmeasured || self.unknown_from.is_some() && self.pending.is_empty() {
             return;
         }
-        let vouch = self.pending.last_mut().map(|p| &mut p.vouch).or(self.last.as_mut());
+        let vouch = self
+            .pending
+            .last_mut()
+            .map(|p| &mut p.vouch)
+            .or(self.last.as_mut());
         if let Some(vouch) = vouch {
             vouch.until_from = vouch.until_from.max(at);
         }
     }
 
-    /// Slots were missed for the daemon's own limits, the last of them at `at`; that time is unknown unless the next result is within the gap.
-    pub fn missed(&mut self, rules: &Rules, at: Ms, reason: Reason, count: u64, out: &mut Vec<Change>) {
+    /// Slots were missed for the daemon's own limits, the last of them at `at`; that time is
+    /// unknown unless the next result is within the gap.
+    pub fn missed(
+        &mut self,
+        rules: &Rules,
+        at: Ms,
+        reason: Reason,
+        count: u64,
+        out: &mut Vec<Change>,
+    ) {
         self.tick(rules, at, out);
         self.slots.missed += count;
         self.note_unmeasured(reason);
@@ -270,7 +320,11 @@ impl Judge {
             self.begin(result.start, out);
         }
         self.tick(rules, result.start, out);
-        let vouch = Vouch { start: result.start, end: result.end.max(result.start), until_from: result.start };
+        let vouch = Vouch {
+            start: result.start,
+            end: result.end.max(result.start),
+            until_from: result.start,
+        };
         match result.verdict {
             Verdict::Unmeasured(reason) => {
                 self.slots.unmeasured += u64::from(result.slot);
@@ -284,14 +338,21 @@ impl Judge {
         }
     }
 
-    // ---- how it is judged ---------------------------------------------------------------------------------------
+    // ---- how it is judged
+    // ---------------------------------------------------------------------------------------
 
     fn begin(&mut self, at: Ms, out: &mut Vec<Change>) {
         self.first_start = Some(at);
         self.ledger.begin(at);
         self.unknown_from = Some(at);
-        self.notes = Notes { reason: Some(Reason::Starting), ..Notes::default() };
-        out.push(Change::UnknownFrom { from: at, doubt_from: None });
+        self.notes = Notes {
+            reason: Some(Reason::Starting),
+            ..Notes::default()
+        };
+        out.push(Change::UnknownFrom {
+            from: at,
+            doubt_from: None,
+        });
     }
 
     fn note_unmeasured(&mut self, reason: Reason) {
@@ -318,7 +379,8 @@ impl Judge {
     /// A success while up, or the first after unknown time.
     fn stay_up(&mut self, rules: &Rules, vouch: Vouch, before: Notes, out: &mut Vec<Change>) {
         if self.link(rules, vouch.start, before, Some(vouch.end), out) == Link::Whole {
-            self.ledger.settle(vouch.start, StateName::Up, Doubt::Carried);
+            self.ledger
+                .settle(vouch.start, StateName::Up, Doubt::Carried);
             self.saw_whole_gap(vouch.end);
         } else {
             self.ledger.doubt(vouch.end);
@@ -333,13 +395,24 @@ impl Judge {
 
     /// A success after failures that were too few: no outage, but doubt.
     fn unconfirm(&mut self, rules: &Rules, vouch: Vouch, out: &mut Vec<Change>) {
-        let from = self.last.map(|v| v.start).or(self.unknown_from).or(self.first_start).unwrap_or(vouch.start);
+        let from = self
+            .last
+            .map(|v| v.start)
+            .or(self.unknown_from)
+            .or(self.first_start)
+            .unwrap_or(vouch.start);
         let pending = std::mem::take(&mut self.pending);
         let before = std::mem::take(&mut self.notes);
         self.slots.unconfirmed += pending.iter().filter(|p| p.slot).count() as u64;
-        out.push(Change::Unconfirmed { from, to: vouch.end });
+        out.push(Change::Unconfirmed {
+            from,
+            to: vouch.end,
+        });
         if self.last.is_none() {
-            let all = pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(before);
+            let all = pending
+                .iter()
+                .fold(Notes::default(), |n, p| n.and(p.before))
+                .and(before);
             self.stay_up(rules, vouch, all, out);
             return;
         }
@@ -352,7 +425,14 @@ impl Judge {
     }
 
     /// Settles to a result inside an unconfirmed span: up, but doubtful.
-    fn pass_doubtful(&mut self, rules: &Rules, vouch: Vouch, before: Notes, doubt: Option<Ms>, out: &mut Vec<Change>) {
+    fn pass_doubtful(
+        &mut self,
+        rules: &Rules,
+        vouch: Vouch,
+        before: Notes,
+        doubt: Option<Ms>,
+        out: &mut Vec<Change>,
+    ) {
         if self.link(rules, vouch.start, before, doubt, out) == Link::Whole {
             self.ledger.settle(vouch.start, StateName::Up, Doubt::Whole);
             self.saw_whole_gap(vouch.end);
@@ -360,7 +440,14 @@ impl Judge {
         self.last = Some(vouch);
     }
 
-    fn failure(&mut self, rules: &Rules, vouch: Vouch, cause: Cause, slot: bool, out: &mut Vec<Change>) {
+    fn failure(
+        &mut self,
+        rules: &Rules,
+        vouch: Vouch,
+        cause: Cause,
+        slot: bool,
+        out: &mut Vec<Change>,
+    ) {
         if self.known_up == Some(false) {
             self.slots.failure += u64::from(slot);
             let successes = std::mem::take(&mut self.pending);
@@ -379,18 +466,27 @@ impl Judge {
         }
     }
 
-    /// As many failures in a row as `down_after`: the outage began before the first of them. A probe that fails slowly found the
-    /// endpoint down when it started, so the estimate lies in the middle between the last success and that start.
+    /// As many failures in a row as `down_after`: the outage began before the first of them. A
+    /// probe that fails slowly found the endpoint down when it started, so the estimate lies in the
+    /// middle between the last success and that start.
     fn confirm(&mut self, rules: &Rules, confirmed_at: Ms, out: &mut Vec<Change>) {
         let pending = std::mem::take(&mut self.pending);
         let Some(first) = pending.first().copied() else {
             return;
         };
-        let earliest = self.last.map(|v| v.start).or(self.unknown_from).or(self.first_start).unwrap_or(first.vouch.start);
+        let earliest = self
+            .last
+            .map(|v| v.start)
+            .or(self.unknown_from)
+            .or(self.first_start)
+            .unwrap_or(first.vouch.start);
         self.slots.failure += pending.iter().filter(|p| p.slot).count() as u64;
         let mut from = first.vouch.start;
         if self.link(rules, first.vouch.start, first.before, None, out) == Link::Whole {
-            from = from.min(midpoint(earliest, rules.onset.of(first.vouch.start, first.vouch.end)));
+            from = from.min(midpoint(
+                earliest,
+                rules.onset.of(first.vouch.start, first.vouch.end),
+            ));
             self.ledger.settle(from, StateName::Up, Doubt::Whole);
             self.saw_whole_gap(first.vouch.end);
         }
@@ -406,8 +502,15 @@ impl Judge {
             down_before: self.ledger.down,
             lower_before: self.lower_closed,
         });
-        out.push(Change::Down { from, from_earliest: earliest, from_latest: first.vouch.end, confirmed_at, cause });
-        self.ledger.settle(first.vouch.start, StateName::Down, Doubt::Whole);
+        out.push(Change::Down {
+            from,
+            from_earliest: earliest,
+            from_latest: first.vouch.end,
+            confirmed_at,
+            cause,
+        });
+        self.ledger
+            .settle(first.vouch.start, StateName::Down, Doubt::Whole);
         self.last = Some(first.vouch);
         self.extend_run(first.vouch);
         for p in &pending[1..] {
@@ -419,7 +522,8 @@ impl Judge {
     /// Settles to a result inside an outage.
     fn pass_down(&mut self, rules: &Rules, vouch: Vouch, before: Notes, out: &mut Vec<Change>) {
         if self.link(rules, vouch.start, before, None, out) == Link::Whole {
-            self.ledger.settle(vouch.start, StateName::Down, Doubt::Whole);
+            self.ledger
+                .settle(vouch.start, StateName::Down, Doubt::Whole);
             self.saw_whole_gap(vouch.end);
         }
         self.last = Some(vouch);
@@ -434,19 +538,29 @@ impl Judge {
         let later = std::mem::take(&mut self.notes);
         let last_failure = self.last.map_or(first.vouch.start, |v| v.start);
         let unknown_since = self.unknown_from;
-        let whole = self.link(rules, first.vouch.start, first.before, Some(first.vouch.end), out) == Link::Whole;
+        let whole = self.link(
+            rules,
+            first.vouch.start,
+            first.before,
+            Some(first.vouch.end),
+            out,
+        ) == Link::Whole;
         let to = if whole {
             let to = midpoint(last_failure, first.vouch.end).min(first.vouch.start);
             self.ledger.settle(to, StateName::Down, Doubt::Whole);
             self.saw_whole_gap(first.vouch.end);
             to
         } else {
-            unknown_since.unwrap_or(self.last.map_or(first.vouch.start, |v| v.until_from + rules.reach))
+            unknown_since.unwrap_or(
+                self.last
+                    .map_or(first.vouch.start, |v| v.until_from + rules.reach),
+            )
         };
         self.end_outage(to, last_failure, first.vouch.end, out);
         self.transitions.up += 1;
         self.known_up = Some(true);
-        self.ledger.settle(first.vouch.start, StateName::Up, Doubt::Whole);
+        self.ledger
+            .settle(first.vouch.start, StateName::Up, Doubt::Whole);
         self.ledger.doubt(first.vouch.end);
         self.last = Some(first.vouch);
         for p in rest {
@@ -455,7 +569,8 @@ impl Judge {
         self.notes = later;
     }
 
-    /// As [`Self::release_up_within`], where no rules are at hand because the definition changes: gaps stay whole.
+    /// As [`Self::release_up_within`], where no rules are at hand because the definition changes:
+    /// gaps stay whole.
     fn release_up(&mut self, out: &mut Vec<Change>) {
         let unlimited = Rules {
             gap: Ms::MAX / 4,
@@ -486,17 +601,28 @@ impl Judge {
         }
     }
 
-    /// Looks at the time between the last settled result and the next at `start`. Where it is broken, settles all of it
-    /// (known part, unknown part) and closes the unknown stretch; where it is whole, settles nothing.
-    pub(super) fn link(&mut self, rules: &Rules, start: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) -> Link {
+    /// Looks at the time between the last settled result and the next at `start`. Where it is
+    /// broken, settles all of it (known part, unknown part) and closes the unknown stretch; where
+    /// it is whole, settles nothing.
+    pub(super) fn link(
+        &mut self,
+        rules: &Rules,
+        start: Ms,
+        before: Notes,
+        doubt_until: Option<Ms>,
+        out: &mut Vec<Change>,
+    ) -> Link {
         if self.unknown_from.is_none() {
             match self.last {
-                Some(last) if start > last.until_from + rules.gap => self.open_unknown_after(rules, last, out),
+                Some(last) if start > last.until_from + rules.gap => {
+                    self.open_unknown_after(rules, last, out)
+                }
                 Some(_) => return Link::Whole,
                 None => self.unknown_from = Some(self.ledger.watermark),
             }
         }
-        self.ledger.settle(start, StateName::Unknown, Doubt::Carried);
+        self.ledger
+            .settle(start, StateName::Unknown, Doubt::Carried);
         self.notes_close_unknown(start, before, doubt_until, out);
         Link::Broken
     }
@@ -504,7 +630,11 @@ impl Judge {
     /// The result before has vouched as far as it can; unknown time begins there.
     fn open_unknown_after(&mut self, rules: &Rules, last: Vouch, out: &mut Vec<Change>) {
         let from = last.until_from + rules.reach;
-        let state = if self.known_up == Some(false) { StateName::Down } else { StateName::Up };
+        let state = if self.known_up == Some(false) {
+            StateName::Down
+        } else {
+            StateName::Up
+        };
         self.ledger.settle(from, state, Doubt::Whole);
         self.unknown_from = Some(from);
         self.transitions.unknown += 1;
@@ -513,11 +643,22 @@ impl Judge {
         out.push(Change::UnknownFrom { from, doubt_from });
     }
 
-    fn notes_close_unknown(&mut self, to: Ms, before: Notes, doubt_until: Option<Ms>, out: &mut Vec<Change>) {
+    fn notes_close_unknown(
+        &mut self,
+        to: Ms,
+        before: Notes,
+        doubt_until: Option<Ms>,
+        out: &mut Vec<Change>,
+    ) {
         if let Some(from) = self.unknown_from.take() {
             self.close_run(out);
             let reason = self.reason_of(from, before);
-            out.push(Change::UnknownUntil { from, to, reason, doubt_until });
+            out.push(Change::UnknownUntil {
+                from,
+                to,
+                reason,
+                doubt_until,
+            });
         }
     }
 
@@ -526,7 +667,8 @@ impl Judge {
         self.notes_close_unknown(to, notes, doubt_until, out);
     }
 
-    /// One reason per stretch: a start of the daemon inside it, else the first unmeasured probe's, else late.
+    /// One reason per stretch: a start of the daemon inside it, else the first unmeasured probe's,
+    /// else late.
     pub(super) fn reason_of(&self, from: Ms, notes: Notes) -> Reason {
         match notes.started_at {
             Some(at) if at > from => Reason::NotRunning,
@@ -536,7 +678,12 @@ impl Judge {
 
     fn push_pending(&mut self, vouch: Vouch, slot: bool, cause: Option<Cause>) {
         let before = std::mem::take(&mut self.notes);
-        self.pending.push(Pending { vouch, slot, cause, before });
+        self.pending.push(Pending {
+            vouch,
+            slot,
+            cause,
+            before,
+        });
     }
 
     /// Pending failures become unmeasured: as if they had never been.
@@ -545,16 +692,31 @@ impl Judge {
         if pending.is_empty() {
             return;
         }
-        self.slots.unmeasured += pending.iter().filter(|p| p.slot && p.cause.is_some()).count() as u64;
-        let merged = pending.iter().fold(Notes::default(), |n, p| n.and(p.before)).and(self.notes);
+        self.slots.unmeasured += pending
+            .iter()
+            .filter(|p| p.slot && p.cause.is_some())
+            .count() as u64;
+        let merged = pending
+            .iter()
+            .fold(Notes::default(), |n, p| n.and(p.before))
+            .and(self.notes);
         let failed = merged.failed || pending.iter().any(|p| p.cause.is_some());
-        self.notes = Notes { unmeasured: true, failed, ..merged };
+        self.notes = Notes {
+            unmeasured: true,
+            failed,
+            ..merged
+        };
     }
 
     fn extend_run(&mut self, failure: Vouch) {
         match &mut self.run {
             Some(run) => run.last_start = failure.start,
-            None => self.run = Some(Run { first_end: failure.end, last_start: failure.start }),
+            None => {
+                self.run = Some(Run {
+                    first_end: failure.end,
+                    last_start: failure.start,
+                })
+            }
         }
     }
 
@@ -562,7 +724,10 @@ impl Judge {
         let Some(run) = self.run.take() else { return };
         self.lower_closed += run.lower();
         if run.lower() > 0 {
-            out.push(Change::Proven { from: run.first_end, to: run.last_start });
+            out.push(Change::Proven {
+                from: run.first_end,
+                to: run.last_start,
+            });
         }
     }
 

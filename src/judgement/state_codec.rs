@@ -1,15 +1,15 @@
 //! A judge as bytes: the compact record from which the history restores it, exactly.
 //!
-//! Little-endian base-128 numbers in a fixed order behind a version byte. Pure: the history stores and fetches the
-//! bytes, this file only knows their meaning.
+//! Little-endian base-128 numbers in a fixed order behind a version byte. Pure: the history stores
+//! and fetches the bytes, this file only knows their meaning.
 
 use super::ledger::Ledger;
 use super::rules::Cadence;
 use super::state::{Base, Judge, Notes, OpenOutage, Pending, Run, Slots, Transitions, Vouch};
 use crate::words::{Cause, Ms, Reason};
 
-/// The second version added maintenance and the base of the counters to the first, the third since when, the fourth the longest blind
-/// time of the hour.
+/// The second version added maintenance and the base of the counters to the first, the third since
+/// when, the fourth the longest blind time of the hour.
 const VERSION: u8 = 4;
 
 /// The bytes are not a judge that this version wrote.
@@ -83,7 +83,15 @@ impl<'a> Reader<'a> {
 pub fn encode_with(cadence: &Cadence, judge: &Judge) -> Vec<u8> {
     let mut w = Writer(Vec::with_capacity(128));
     let c = cadence;
-    for n in [c.interval, c.jitter_ppm, c.late_after, c.timeout, c.retry_interval, u64::from(c.down_after), u64::from(c.up_after)] {
+    for n in [
+        c.interval,
+        c.jitter_ppm,
+        c.late_after,
+        c.timeout,
+        c.retry_interval,
+        u64::from(c.down_after),
+        u64::from(c.up_after),
+    ] {
         w.number(n);
     }
     w.0.extend(judge.encode());
@@ -93,11 +101,29 @@ pub fn encode_with(cadence: &Cadence, judge: &Judge) -> Vec<u8> {
 /// The inverse of [`encode_with`].
 pub fn decode_with(bytes: &[u8]) -> Result<(Cadence, Judge), Unreadable> {
     let mut r = Reader::new(bytes);
-    let (interval, jitter_ppm, late_after, timeout, retry_interval) = (r.number()?, r.number()?, r.number()?, r.number()?, r.number()?);
+    let (interval, jitter_ppm, late_after, timeout, retry_interval) = (
+        r.number()?,
+        r.number()?,
+        r.number()?,
+        r.number()?,
+        r.number()?,
+    );
     let (down_after, up_after) = (r.number()? as u32, r.number()? as u32);
     let judge = Judge::decode(&bytes[r.at..])?;
-    let cadence = Cadence { interval, jitter_ppm, late_after, timeout, retry_interval, down_after, up_after };
-    if cadence.is_possible() { Ok((cadence, judge)) } else { Err(Unreadable(0)) }
+    let cadence = Cadence {
+        interval,
+        jitter_ppm,
+        late_after,
+        timeout,
+        retry_interval,
+        down_after,
+        up_after,
+    };
+    if cadence.is_possible() {
+        Ok((cadence, judge))
+    } else {
+        Err(Unreadable(0))
+    }
 }
 
 impl Judge {
@@ -120,12 +146,30 @@ impl Judge {
         w.option(self.unknown_from);
         w.option(self.outage.map(|_| 0));
         if let Some(o) = self.outage {
-            for n in [o.from, o.from_earliest, o.from_latest, o.confirmed_at, o.cause as u64, o.down_before, o.lower_before] {
+            for n in [
+                o.from,
+                o.from_earliest,
+                o.from_latest,
+                o.confirmed_at,
+                o.cause as u64,
+                o.down_before,
+                o.lower_before,
+            ] {
                 w.number(n);
             }
         }
         let (s, t) = (&self.slots, &self.transitions);
-        for n in [s.success, s.failure, s.unconfirmed, s.unmeasured, s.missed, t.up, t.down, t.unknown, self.longest_blind] {
+        for n in [
+            s.success,
+            s.failure,
+            s.unconfirmed,
+            s.unmeasured,
+            s.missed,
+            t.up,
+            t.down,
+            t.unknown,
+            self.longest_blind,
+        ] {
             w.number(n);
         }
         w.number(self.pending.len() as u64);
@@ -156,15 +200,39 @@ impl Judge {
             *n = r.number()?;
         }
         let lower_closed = r.number()?;
-        let run = r.option()?.zip(r.option()?).map(|(first_end, last_start)| Run { first_end, last_start });
+        let run = r
+            .option()?
+            .zip(r.option()?)
+            .map(|(first_end, last_start)| Run {
+                first_end,
+                last_start,
+            });
         let known_up = r.option()?.map(|n| n == 1);
-        let last = if r.option()?.is_some() { Some(read_vouch(&mut r)?) } else { None };
+        let last = if r.option()?.is_some() {
+            Some(read_vouch(&mut r)?)
+        } else {
+            None
+        };
         let notes = read_notes(&mut r)?;
         let unknown_from = r.option()?;
-        let outage = if r.option()?.is_some() { Some(read_outage(&mut r)?) } else { None };
+        let outage = if r.option()?.is_some() {
+            Some(read_outage(&mut r)?)
+        } else {
+            None
+        };
         let mut n = || r.number();
-        let slots = Slots { success: n()?, failure: n()?, unconfirmed: n()?, unmeasured: n()?, missed: n()? };
-        let transitions = Transitions { up: n()?, down: n()?, unknown: n()? };
+        let slots = Slots {
+            success: n()?,
+            failure: n()?,
+            unconfirmed: n()?,
+            unmeasured: n()?,
+            missed: n()?,
+        };
+        let transitions = Transitions {
+            up: n()?,
+            down: n()?,
+            unknown: n()?,
+        };
         let longest_blind = n()?;
         let count = n()?;
         let mut pending = Vec::new();
@@ -172,11 +240,24 @@ impl Judge {
             let vouch = read_vouch(&mut r)?;
             let slot = r.number()? == 1;
             let cause = r.code(Cause::from_code)?;
-            pending.push(Pending { vouch, slot, cause, before: read_notes(&mut r)? });
+            pending.push(Pending {
+                vouch,
+                slot,
+                cause,
+                before: read_notes(&mut r)?,
+            });
         }
-        let (since, changed_at) = if version < 3 { (None, None) } else { (r.option()?, r.option()?) };
+        let (since, changed_at) = if version < 3 {
+            (None, None)
+        } else {
+            (r.option()?, r.option()?)
+        };
         // One from before may have seen its longest lately.
-        let blind_lately = if version < 4 { longest_blind } else { r.number()? };
+        let blind_lately = if version < 4 {
+            longest_blind
+        } else {
+            r.number()?
+        };
         if !r.is_at_end() {
             return Err(Unreadable(r.at));
         }
@@ -214,7 +295,11 @@ fn read_vouch(r: &mut Reader) -> Result<Vouch, Unreadable> {
     let start: Ms = r.number()?;
     let end = start.checked_add(r.number()?).ok_or(Unreadable(r.at))?;
     let until_from = start.checked_add(r.number()?).ok_or(Unreadable(r.at))?;
-    Ok(Vouch { start, end, until_from })
+    Ok(Vouch {
+        start,
+        end,
+        until_from,
+    })
 }
 
 fn write_notes(w: &mut Writer, notes: Notes) {
@@ -226,13 +311,29 @@ fn write_notes(w: &mut Writer, notes: Notes) {
 
 fn read_notes(r: &mut Reader) -> Result<Notes, Unreadable> {
     let (started_at, reason, bits) = (r.option()?, r.code(Reason::from_code)?, r.number()?);
-    Ok(Notes { started_at, reason, unmeasured: bits & 1 != 0, failed: bits & 2 != 0 })
+    Ok(Notes {
+        started_at,
+        reason,
+        unmeasured: bits & 1 != 0,
+        failed: bits & 2 != 0,
+    })
 }
 
 fn read_outage(r: &mut Reader) -> Result<OpenOutage, Unreadable> {
     let mut n = || r.number();
     let (from, from_earliest, from_latest, confirmed_at, code) = (n()?, n()?, n()?, n()?, n()?);
     let (down_before, lower_before) = (n()?, n()?);
-    let cause = u8::try_from(code).ok().and_then(Cause::from_code).ok_or(Unreadable(0))?;
-    Ok(OpenOutage { from, from_earliest, from_latest, confirmed_at, cause, down_before, lower_before })
+    let cause = u8::try_from(code)
+        .ok()
+        .and_then(Cause::from_code)
+        .ok_or(Unreadable(0))?;
+    Ok(OpenOutage {
+        from,
+        from_earliest,
+        from_latest,
+        confirmed_at,
+        cause,
+        down_before,
+        lower_before,
+    })
 }

@@ -1,7 +1,8 @@
-//! A recorded history cut to a period: sums per state with their bounds, for one endpoint or a combination.
+//! A recorded history cut to a period: sums per state with their bounds, for one endpoint or a
+//! combination.
 //!
-//! Page, API and exports ask this file, so that they show one and the same figure. Times are milliseconds of one axis
-//! (the daemon's or UTC), intervals are half-open `[from, to)`.
+//! Page, API and exports ask this file, so that they show one and the same figure. Times are
+//! milliseconds of one axis (the daemon's or UTC), intervals are half-open `[from, to)`.
 
 use crate::words::{Ms, Reason};
 
@@ -14,7 +15,10 @@ pub struct Span {
 
 impl Span {
     pub fn new(from: i64, to: i64) -> Self {
-        Self { from, to: to.max(from) }
+        Self {
+            from,
+            to: to.max(from),
+        }
     }
 
     pub fn length(self) -> Ms {
@@ -64,7 +68,13 @@ impl Spans {
 
     pub fn cut(&self, to: Span) -> Spans {
         let first = self.0.partition_point(|s| s.to <= to.from);
-        Spans(self.0[first..].iter().take_while(|s| s.from < to.to).filter_map(|s| s.cut(to)).collect())
+        Spans(
+            self.0[first..]
+                .iter()
+                .take_while(|s| s.from < to.to)
+                .filter_map(|s| s.cut(to))
+                .collect(),
+        )
     }
 
     pub fn minus(&self, other: &Spans) -> Spans {
@@ -81,7 +91,10 @@ impl Spans {
                     break;
                 }
                 if hole.from > from {
-                    left.push(Span { from, to: hole.from });
+                    left.push(Span {
+                        from,
+                        to: hole.from,
+                    });
                 }
                 from = hole.to;
                 if hole.to >= span.to {
@@ -124,7 +137,8 @@ impl Spans {
 /// One outage; `to` fields are `None` while it is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutageSpan {
-    /// What tells it from the others of its endpoint: the event that opened it, where there are events.
+    /// What tells it from the others of its endpoint: the event that opened it, where there are
+    /// events.
     pub id: u64,
     pub from: i64,
     pub from_earliest: i64,
@@ -145,7 +159,8 @@ pub struct Record {
     /// Known down: the outages without the unknown time inside them.
     pub down: Spans,
     pub unknown: Vec<(Span, Reason)>,
-    /// Spans that may hold an outage that was not confirmed, or lie between a success and unknown time.
+    /// Spans that may hold an outage that was not confirmed, or lie between a success and unknown
+    /// time.
     pub doubtful: Vec<Span>,
     /// Runs of failures: surely down.
     pub proven: Vec<Span>,
@@ -193,7 +208,13 @@ pub struct Sums {
 
 /// What of the outages is known to be down, where one that is open lasts until `settled`.
 pub fn known_down(outages: &[OutageSpan], unknown: &[Span], settled: i64) -> Spans {
-    Spans::new(outages.iter().map(|o| Span::new(o.from, end_of(o, o.to, settled))).collect()).minus(&Spans::new(unknown.to_vec()))
+    Spans::new(
+        outages
+            .iter()
+            .map(|o| Span::new(o.from, end_of(o, o.to, settled)))
+            .collect(),
+    )
+    .minus(&Spans::new(unknown.to_vec()))
 }
 
 fn end_of(outage: &OutageSpan, to: Option<i64>, settled: i64) -> i64 {
@@ -206,24 +227,47 @@ impl Record {
         Spans::new(self.absent.iter().chain(&self.outside).copied().collect())
     }
 
-    /// Time away that begins while it is down, or while it is unknown and was down before. Failures that were not confirmed when it left
-    /// service leave unknown time of that reason right before.
+    /// Time away that begins while it is down, or while it is unknown and was down before. Failures
+    /// that were not confirmed when it left service leave unknown time of that reason right before.
     pub fn left_while_down(&self) -> Spans {
         let unknown = Spans::new(self.unknown.iter().map(|u| u.0).collect());
-        let before = |at: i64| unknown.as_slice().iter().find(|u| u.from < at && at <= u.to).map_or(at, |u| u.from);
+        let before = |at: i64| {
+            unknown
+                .as_slice()
+                .iter()
+                .find(|u| u.from < at && at <= u.to)
+                .map_or(at, |u| u.from)
+        };
         let absent = Spans::new(self.absent.clone());
         let ends_at = |at: i64| self.down.as_slice().iter().any(|d| d.to == at);
-        let is_down_at = |at: i64| self.down.as_slice().iter().any(|d| d.from < at && at <= d.to);
-        // What is unknown as failures were not confirmed when it left service, perhaps after it had moved.
+        let is_down_at = |at: i64| {
+            self.down
+                .as_slice()
+                .iter()
+                .any(|d| d.from < at && at <= d.to)
+        };
+        // What is unknown as failures were not confirmed when it left service, perhaps after it had
+        // moved.
         let leaves_at = |at: i64| self.absent.iter().any(|a| a.from == at);
-        let failing: Vec<Span> = self.unknown.iter().filter(|(u, why)| *why == Reason::Reconfigured && leaves_at(u.to)).map(|u| u.0).collect();
+        let failing: Vec<Span> = self
+            .unknown
+            .iter()
+            .filter(|(u, why)| *why == Reason::Reconfigured && leaves_at(u.to))
+            .map(|u| u.0)
+            .collect();
         let is_failing_at = |at: i64| failing.iter().any(|u| u.from < at && at <= u.to);
-        let left = absent.as_slice().iter().filter(|h| ends_at(h.from) || ends_at(before(h.from)) || failing.iter().any(|u| u.to == h.from));
-        let moved = self.outside.iter().filter(|h| is_down_at(h.from) || is_down_at(before(h.from)) || is_failing_at(h.from));
+        let left = absent.as_slice().iter().filter(|h| {
+            ends_at(h.from) || ends_at(before(h.from)) || failing.iter().any(|u| u.to == h.from)
+        });
+        let moved = self
+            .outside
+            .iter()
+            .filter(|h| is_down_at(h.from) || is_down_at(before(h.from)) || is_failing_at(h.from));
         Spans::new(left.chain(moved).copied().collect())
     }
 
-    /// Cut to a period. Where a clock that was set back repeats an interval, it counts once: down before unknown before up.
+    /// Cut to a period. Where a clock that was set back repeats an interval, it counts once: down
+    /// before unknown before up.
     pub fn timeline(&self, period: Span) -> Timeline {
         let Some(from) = self.from else {
             return Timeline::default();
@@ -236,15 +280,27 @@ impl Record {
         let down = self.down.minus(&outside);
         let unknown = within(self.unknown.iter().map(|u| u.0).collect()).minus(&down);
         let down_lower = within(self.proven.clone()).minus(&unknown);
-        let mut widest: Vec<Span> = self.outages.iter().map(|o| Span::new(o.from_earliest, end_of(o, o.to_latest, self.settled))).collect();
+        let mut widest: Vec<Span> = self
+            .outages
+            .iter()
+            .map(|o| Span::new(o.from_earliest, end_of(o, o.to_latest, self.settled)))
+            .collect();
         widest.extend(&self.doubtful);
         let absent = absent.cut(period);
-        Timeline { down, down_lower, down_upper: within(widest).minus(&unknown), covered, unknown, absent }
+        Timeline {
+            down,
+            down_lower,
+            down_upper: within(widest).minus(&unknown),
+            covered,
+            unknown,
+            absent,
+        }
     }
 }
 
 impl Timeline {
-    /// Three-valued: what is certain of the endpoints makes the component certain, whatever the others are.
+    /// Three-valued: what is certain of the endpoints makes the component certain, whatever the
+    /// others are.
     pub fn combined(all: &[Timeline], combine: Combine) -> Timeline {
         if all.len() == 1 && combine != Combine::AtLeast(0) {
             return all[0].clone();
@@ -256,24 +312,61 @@ impl Timeline {
             Combine::AtLeast(up) => (all.len() + 1).saturating_sub(up).max(1),
         };
         let covered = Spans::in_at_least(&all.iter().map(|t| &t.covered).collect::<Vec<_>>(), 1);
-        // In a series an endpoint takes no part while it is not in service. Elsewhere one that was taken out keeps nothing up, and one
-        // that was not there yet could be either.
+        // In a series an endpoint takes no part while it is not in service. Elsewhere one that was
+        // taken out keeps nothing up, and one that was not there yet could be either.
         let is_series = combine == Combine::Series;
-        let outside: Vec<Spans> =
-            all.iter().map(|t| if is_series { t.unknown.clone() } else { t.unknown.union(&covered.minus(&t.covered).minus(&t.absent)) }).collect();
-        let gone: Vec<Spans> = all.iter().map(|t| if is_series { Spans::default() } else { t.absent.both(&covered) }).collect();
+        let outside: Vec<Spans> = all
+            .iter()
+            .map(|t| {
+                if is_series {
+                    t.unknown.clone()
+                } else {
+                    t.unknown.union(&covered.minus(&t.covered).minus(&t.absent))
+                }
+            })
+            .collect();
+        let gone: Vec<Spans> = all
+            .iter()
+            .map(|t| {
+                if is_series {
+                    Spans::default()
+                } else {
+                    t.absent.both(&covered)
+                }
+            })
+            .collect();
         let count = |pick: fn(&Timeline) -> &Spans| {
-            let sets: Vec<Spans> = all.iter().zip(&gone).map(|(t, g)| pick(t).union(g)).collect();
+            let sets: Vec<Spans> = all
+                .iter()
+                .zip(&gone)
+                .map(|(t, g)| pick(t).union(g))
+                .collect();
             Spans::in_at_least(&sets.iter().collect::<Vec<_>>(), needed)
         };
         let possible = |pick: fn(&Timeline) -> &Spans| {
-            let sets: Vec<Spans> = all.iter().zip(&outside).zip(&gone).map(|((t, o), g)| pick(t).union(o).union(g)).collect();
+            let sets: Vec<Spans> = all
+                .iter()
+                .zip(&outside)
+                .zip(&gone)
+                .map(|((t, o), g)| pick(t).union(o).union(g))
+                .collect();
             Spans::in_at_least(&sets.iter().collect::<Vec<_>>(), needed)
         };
         let down = count(|t| &t.down);
         let unknown = possible(|t| &t.down).minus(&down);
-        let absent = all.iter().map(|t| t.absent.clone()).reduce(|a, b| a.both(&b)).unwrap_or_default();
-        Timeline { down_lower: count(|t| &t.down_lower), down_upper: possible(|t| &t.down_upper).minus(&unknown), covered, down, unknown, absent }
+        let absent = all
+            .iter()
+            .map(|t| t.absent.clone())
+            .reduce(|a, b| a.both(&b))
+            .unwrap_or_default();
+        Timeline {
+            down_lower: count(|t| &t.down_lower),
+            down_upper: possible(|t| &t.down_upper).minus(&unknown),
+            covered,
+            down,
+            unknown,
+            absent,
+        }
     }
 
     /// Two that follow each other in time.
@@ -294,12 +387,24 @@ impl Timeline {
     }
 
     pub fn sums(&self) -> Sums {
-        let (covered, down, unknown) = (self.covered.length(), self.down.length(), self.unknown.length());
-        Sums { covered, down, unknown, up: covered - down - unknown, down_lower: self.down_lower.length(), down_upper: self.down_upper.length() }
+        let (covered, down, unknown) = (
+            self.covered.length(),
+            self.down.length(),
+            self.unknown.length(),
+        );
+        Sums {
+            covered,
+            down,
+            unknown,
+            up: covered - down - unknown,
+            down_lower: self.down_lower.length(),
+            down_upper: self.down_upper.length(),
+        }
     }
 }
 
-/// Availability as exact parts per ten million, rounded down, with the bounds; `None` without known time.
+/// Availability as exact parts per ten million, rounded down, with the bounds; `None` without known
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Availability {
     pub point: Option<u64>,
@@ -311,12 +416,18 @@ pub struct Availability {
 pub const WHOLE: u64 = 10_000_000;
 
 impl Sums {
-    /// Point: unknown time left out. Bounds: all unknown time down, all unknown time up, at the ends of each outage.
+    /// Point: unknown time left out. Bounds: all unknown time down, all unknown time up, at the
+    /// ends of each outage.
     pub fn availability(&self) -> Availability {
-        let share = |part: Ms, whole: Ms| (whole > 0).then(|| (u128::from(part) * u128::from(WHOLE) / u128::from(whole)) as u64);
+        let share = |part: Ms, whole: Ms| {
+            (whole > 0).then(|| (u128::from(part) * u128::from(WHOLE) / u128::from(whole)) as u64)
+        };
         Availability {
             point: share(self.up, self.up + self.down),
-            lower: share(self.covered.saturating_sub(self.down_upper + self.unknown), self.covered),
+            lower: share(
+                self.covered.saturating_sub(self.down_upper + self.unknown),
+                self.covered,
+            ),
             upper: share(self.covered.saturating_sub(self.down_lower), self.covered),
         }
     }
@@ -355,9 +466,15 @@ mod tests {
             settled: 1000,
             down: known_down(&spans, &unknown, 1000),
             outages: spans,
-            unknown: unknown.into_iter().map(|span| (span, Reason::Late)).collect(),
+            unknown: unknown
+                .into_iter()
+                .map(|span| (span, Reason::Late))
+                .collect(),
             doubtful: vec![Span::new(900, 910)],
-            proven: outages.iter().map(|(a, b)| Span::new(a + 10, b - 10)).collect(),
+            proven: outages
+                .iter()
+                .map(|(a, b)| Span::new(a + 10, b - 10))
+                .collect(),
             absent: Vec::new(),
             outside: Vec::new(),
         }
@@ -367,7 +484,9 @@ mod tests {
     fn sets_of_spans_behave_like_sets_of_milliseconds() {
         let mut seed = 1_u64;
         let mut random = |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % below
         };
         for _ in 0..500 {
@@ -393,8 +512,13 @@ mod tests {
 
     #[test]
     fn a_period_adds_up_and_its_bounds_enclose_the_point() {
-        let sums = record(&[(100, 200)], &[(150, 160), (500, 600)]).timeline(Span::new(50, 950)).sums();
-        assert_eq!((sums.covered, sums.down, sums.unknown, sums.up), (900, 90, 110, 700));
+        let sums = record(&[(100, 200)], &[(150, 160), (500, 600)])
+            .timeline(Span::new(50, 950))
+            .sums();
+        assert_eq!(
+            (sums.covered, sums.down, sums.unknown, sums.up),
+            (900, 90, 110, 700)
+        );
         assert_eq!((sums.down_lower, sums.down_upper), (70, 120));
         let a = sums.availability();
         assert!(a.lower <= a.point && a.point <= a.upper);
@@ -403,7 +527,10 @@ mod tests {
     #[test]
     fn series_is_down_when_any_is_and_parallel_when_all_are() {
         let period = Span::new(0, 1000);
-        let all = [record(&[(100, 200)], &[]).timeline(period), record(&[(150, 300)], &[(180, 190)]).timeline(period)];
+        let all = [
+            record(&[(100, 200)], &[]).timeline(period),
+            record(&[(150, 300)], &[(180, 190)]).timeline(period),
+        ];
         let series = Timeline::combined(&all, Combine::Series);
         assert_eq!(series.down, spans(&[(100, 300)]));
         assert_eq!(series.unknown, spans(&[]), "one certain outage decides");
@@ -421,17 +548,32 @@ mod tests {
         let mut left = record(&[(150, 300)], &[]);
         left.absent = vec![Span::new(500, 2000)];
         let all = [stays.timeline(period), left.timeline(period)];
-        assert_eq!(Timeline::combined(&all, Combine::Series).down, spans(&[(100, 300), (700, 800)]));
+        assert_eq!(
+            Timeline::combined(&all, Combine::Series).down,
+            spans(&[(100, 300), (700, 800)])
+        );
         let parallel = Timeline::combined(&all, Combine::Parallel);
-        assert_eq!(parallel.down, spans(&[(150, 200), (700, 800)]), "from 500 on the one that stays is all there is");
+        assert_eq!(
+            parallel.down,
+            spans(&[(150, 200), (700, 800)]),
+            "from 500 on the one that stays is all there is"
+        );
         assert_eq!(parallel.unknown, spans(&[]));
         assert_eq!(Timeline::combined(&all, Combine::AtLeast(1)), parallel);
     }
 
     #[test]
     fn printed_percentages_are_never_rounded_up() {
-        let sums = Sums { covered: 2_592_000_000, up: 2_591_999_999, down: 1, ..Sums::default() };
-        assert_eq!(sums.availability().point.map(percent).as_deref(), Some("99.99999"));
+        let sums = Sums {
+            covered: 2_592_000_000,
+            up: 2_591_999_999,
+            down: 1,
+            ..Sums::default()
+        };
+        assert_eq!(
+            sums.availability().point.map(percent).as_deref(),
+            Some("99.99999")
+        );
         assert_eq!(percent(WHOLE), "100.00000");
     }
 }

@@ -1,7 +1,9 @@
-//! Which copy of the IANA time zone database counts: the one that comes with the program, or the system's.
+//! Which copy of the IANA time zone database counts: the one that comes with the program, or the
+//! system's.
 //!
-//! One process uses one copy, chosen before the first zone is looked up: a period that is a month by one release and an hour more by
-//! another is two figures. Nothing here looks for the system's copy; `net::zone_data` does.
+//! One process uses one copy, chosen before the first zone is looked up: a period that is a month
+//! by one release and an hour more by another is two figures. Nothing here looks for the system's
+//! copy; `net::zone_data` does.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,7 +19,10 @@ pub enum ZoneSource {
 }
 
 impl ZoneSource {
-    pub const WORDS: [(&'static str, ZoneSource); 2] = [("bundled", ZoneSource::Bundled), ("system", ZoneSource::System)];
+    pub const WORDS: [(&'static str, ZoneSource); 2] = [
+        ("bundled", ZoneSource::Bundled),
+        ("system", ZoneSource::System),
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -41,15 +46,27 @@ pub struct Zones {
 
 impl Zones {
     pub fn bundled() -> Self {
-        Self { source: ZoneSource::Bundled, release: BUNDLED.to_owned(), database: TimeZoneDatabase::bundled() }
+        Self {
+            source: ZoneSource::Bundled,
+            release: BUNDLED.to_owned(),
+            database: TimeZoneDatabase::bundled(),
+        }
     }
 
     pub fn of_system(release: String, database: TimeZoneDatabase) -> Self {
-        Self { source: ZoneSource::System, release, database }
+        Self {
+            source: ZoneSource::System,
+            release,
+            database,
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<TimeZone> {
-        if name == "UTC" { Some(TimeZone::UTC) } else { self.database.get(name).ok() }
+        if name == "UTC" {
+            Some(TimeZone::UTC)
+        } else {
+            self.database.get(name).ok()
+        }
     }
 
     /// As events, reports and the API tell it.
@@ -88,9 +105,15 @@ mod tests {
     #[test]
     fn the_release_that_is_told_is_that_of_the_data() {
         assert!(BUNDLED >= "2026f", "{BUNDLED}");
-        // What is told to differ between releases is as this one has it: Vancouver stays at UTC-7 after the summer of 2026.
-        let winter = "2026-12-01T00:00:00Z".parse::<jiff::Timestamp>().expect("an instant");
-        assert_eq!(zone("America/Vancouver").expect("a zone").to_offset(winter), jiff::tz::offset(-7));
+        // What is told to differ between releases is as this one has it: Vancouver stays at UTC-7
+        // after the summer of 2026.
+        let winter = "2026-12-01T00:00:00Z"
+            .parse::<jiff::Timestamp>()
+            .expect("an instant");
+        assert_eq!(
+            zone("America/Vancouver").expect("a zone").to_offset(winter),
+            jiff::tz::offset(-7)
+        );
         assert_eq!(zone("UTC"), Some(TimeZone::UTC));
         assert_eq!(zone("Europe/Atlantis"), None);
     }

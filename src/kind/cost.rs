@@ -1,8 +1,9 @@
-//! What it may take at most to hold an answer against its expectations, known before that begins: what may take longer than the
-//! probing thread can give to one endpoint is done apart from it.
+//! What it may take at most to hold an answer against its expectations, known before that begins:
+//! what may take longer than the probing thread can give to one endpoint is done apart from it.
 //!
-//! A regular expression is linear in the text, but the factor is that of its program: 15 bytes of pattern can take half
-//! a microsecond for each byte, the largest that a config may have 40. `benches/judging.rs` measures the factors.
+//! A regular expression is linear in the text, but the factor is that of its program: 15 bytes of
+//! pattern can take half a microsecond for each byte, the largest that a config may have 40.
+//! `benches/judging.rs` measures the factors.
 
 use super::charset;
 use crate::config::plan::probe::{HeaderTest, HttpExpect, Pattern, TextRule};
@@ -11,7 +12,8 @@ use crate::net::halt::Halt;
 use crate::net::http1::Response;
 use crate::words::Reason;
 
-/// What one judgement may take on the probing thread, in nanoseconds. A machine of half the speed stays below 5 ms.
+/// What one judgement may take on the probing thread, in nanoseconds. A machine of half the speed
+/// stays below 5 ms.
 const INLINE_NS: u64 = 2_000_000;
 /// A finding: its words, and the text that it shows.
 const FINDING_NS: u64 = 3_000;
@@ -33,7 +35,11 @@ pub fn is_small(cost_ns: u64) -> bool {
 
 /// A pattern that looks at so many bytes.
 pub fn pattern(pattern: &Pattern, bytes: usize) -> u64 {
-    let for_each = if is_literal(&pattern.text) { TEXT_NS } else { STATE_NS + PLACES_NS * u64::from(pattern.size_kib) };
+    let for_each = if is_literal(&pattern.text) {
+        TEXT_NS
+    } else {
+        STATE_NS + PLACES_NS * u64::from(pattern.size_kib)
+    };
     FINDING_NS + WORDS_NS * pattern.text.len() as u64 + for_each.saturating_mul(bytes as u64)
 }
 
@@ -47,16 +53,29 @@ pub fn head(expect: &HttpExpect, response: &Response, final_url: &str) -> u64 {
     let of_rule = |name: &str, test: &HeaderTest| match test {
         HeaderTest::Present | HeaderTest::Absent => FINDING_NS,
         HeaderTest::Equals(text) => FINDING_NS + WORDS_NS * text.len() as u64,
-        HeaderTest::Matches(p) | HeaderTest::NotMatches(p) => pattern(p, response.values(name).map(<[u8]>::len).sum()),
+        HeaderTest::Matches(p) | HeaderTest::NotMatches(p) => {
+            pattern(p, response.values(name).map(<[u8]>::len).sum())
+        }
     };
     let each_name = response.headers.len() as u64 * WORDS_NS;
-    let headers = sum(expect.headers.iter().map(|rule| each_name + of_rule(&rule.name, &rule.rule)));
-    headers.saturating_add(expect.final_url.as_ref().map_or(0, |p| pattern(p, final_url.len())))
+    let headers = sum(expect
+        .headers
+        .iter()
+        .map(|rule| each_name + of_rule(&rule.name, &rule.rule)));
+    headers.saturating_add(
+        expect
+            .final_url
+            .as_ref()
+            .map_or(0, |p| pattern(p, final_url.len())),
+    )
 }
 
 /// Texts, patterns and an expression over a body without codings.
 pub fn body(expect: &HttpExpect, response: &Response) -> u64 {
-    let of_json = expect.json.as_ref().map_or(0, |expression| expression.cost.ns(response.body.len()));
+    let of_json = expect
+        .json
+        .as_ref()
+        .map_or(0, |expression| expression.cost.ns(response.body.len()));
     of_json.saturating_add(texts(expect, response))
 }
 
@@ -70,7 +89,9 @@ fn texts(expect: &HttpExpect, response: &Response) -> u64 {
         false => (0, bytes),
     };
     let of_rule = |rule: &TextRule| match rule {
-        TextRule::Contains(text) | TextRule::NotContains(text) => FINDING_NS + WORDS_NS * text.len() as u64 + TEXT_NS * looked_at as u64,
+        TextRule::Contains(text) | TextRule::NotContains(text) => {
+            FINDING_NS + WORDS_NS * text.len() as u64 + TEXT_NS * looked_at as u64
+        }
         TextRule::Matches(p) | TextRule::NotMatches(p) => pattern(p, looked_at),
     };
     recoding.saturating_add(sum(expect.body.iter().map(of_rule)))
@@ -80,11 +101,16 @@ pub fn sum(costs: impl Iterator<Item = u64>) -> u64 {
     costs.fold(0, u64::saturating_add)
 }
 
-/// Work that must not hold the probing thread. What nobody waits for any more is not begun: a queue of it is never longer than the
-/// probes in flight.
-pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Halt> {
+/// Work that must not hold the probing thread. What nobody waits for any more is not begun: a queue
+/// of it is never longer than the probes in flight.
+pub async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Halt> {
     run_if_wanted(work).await.map_err(|error| match error {
-        NotDone::NoThread => Halt::unmeasured(Reason::LocalResource, format!("the answer could not be checked: {error}")),
+        NotDone::NoThread => Halt::unmeasured(
+            Reason::LocalResource,
+            format!("the answer could not be checked: {error}"),
+        ),
         NotDone::Ended(_) => Halt::unmeasured(Reason::Internal, error.to_string()),
     })
 }
@@ -96,22 +122,39 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn one(text: &str, size_kib: u32) -> Pattern {
-        Pattern { text: text.into(), regex: regex::bytes::Regex::new(text).expect("a pattern"), size_kib }
+        Pattern {
+            text: text.into(),
+            regex: regex::bytes::Regex::new(text).expect("a pattern"),
+            size_kib,
+        }
     }
 
     fn expecting(body: Vec<TextRule>) -> HttpExpect {
-        HttpExpect { body, ..HttpExpect::default() }
+        HttpExpect {
+            body,
+            ..HttpExpect::default()
+        }
     }
 
     fn answer(content_type: &str, bytes: usize) -> Response {
-        Response { headers: vec![("content-type".into(), content_type.into())], body: vec![b'a'; bytes], ..Response::default() }
+        Response {
+            headers: vec![("content-type".into(), content_type.into())],
+            body: vec![b'a'; bytes],
+            ..Response::default()
+        }
     }
 
     #[test]
     fn a_text_in_a_page_is_small_and_what_a_pattern_costs_depends_on_its_program() {
         let text = || expecting(vec![TextRule::Contains("status: ok".into())]);
         assert!(is_small(body(&text(), &answer("text/html", 64 << 10))));
-        assert!(is_small(body(&expecting(vec![TextRule::Matches(one("healthy", 4))]), &answer("text/html", 64 << 10))), "a pattern that is a text");
+        assert!(
+            is_small(body(
+                &expecting(vec![TextRule::Matches(one("healthy", 4))]),
+                &answer("text/html", 64 << 10)
+            )),
+            "a pattern that is a text"
+        );
         let dense = |size_kib| expecting(vec![TextRule::Matches(one("[ab]*a[ab]{20}c", size_kib))]);
         assert!(is_small(body(&dense(4), &answer("text/html", 500))));
         assert!(!is_small(body(&dense(4), &answer("text/html", 1000))));
@@ -120,18 +163,35 @@ mod tests {
 
     #[test]
     fn many_rules_add_up_and_another_charset_counts_for_more() {
-        let rules = |count| expecting((0..count).map(|_| TextRule::NotContains("down".into())).collect());
+        let rules = |count| {
+            expecting(
+                (0..count)
+                    .map(|_| TextRule::NotContains("down".into()))
+                    .collect(),
+            )
+        };
         assert!(is_small(body(&rules(9), &answer("text/html", 64 << 10))));
         assert!(!is_small(body(&rules(20), &answer("text/html", 64 << 10))));
-        assert!(!is_small(body(&rules(9), &answer("text/html; charset=gbk", 64 << 10))));
-        assert_eq!(body(&rules(0), &answer("text/html; charset=gbk", 64 << 10)), 0);
+        assert!(!is_small(body(
+            &rules(9),
+            &answer("text/html; charset=gbk", 64 << 10)
+        )));
+        assert_eq!(
+            body(&rules(0), &answer("text/html; charset=gbk", 64 << 10)),
+            0
+        );
     }
 
     #[test]
     fn json_counts_by_its_expression() {
         let json = |text: &str| {
-            let line = format!("[[endpoint]]\nname = 'e'\nprobe.http.url = 'http://shop.example/'\nprobe.http.expect.json = \"{text}\"\n");
-            let plan = crate::config::load(std::path::Path::new("one"), &crate::config::OneText(&line)).expect("valid");
+            let line = format!(
+                "[[endpoint]]\nname = 'e'\nprobe.http.url = \
+                    'http://shop.example/'\nprobe.http.expect.json = \"{text}\"\n"
+            );
+            let plan =
+                crate::config::load(std::path::Path::new("one"), &crate::config::OneText(&line))
+                    .expect("valid");
             match &plan.endpoints[0].probe {
                 crate::config::plan::probe::Probe::Http { spec, .. } => spec.expect.clone(),
                 other => panic!("no http probe: {other:?}"),
@@ -140,27 +200,54 @@ mod tests {
         let whole = answer("application/json", 4 << 10);
         assert!(is_small(body(&json("body.status == 'ok'"), &whole)));
         assert!(is_small(body(&json("body.items.all(i, i.ok)"), &whole)));
-        let many = (0..25).map(|n| format!("i.n != {n}")).collect::<Vec<_>>().join(" && ");
-        assert!(!is_small(body(&json(&format!("body.items.all(i, {many})")), &whole)));
-        assert!(!is_small(body(&json("body.name.matches('^ok$')"), &answer("application/json", 100))));
+        let many = (0..25)
+            .map(|n| format!("i.n != {n}"))
+            .collect::<Vec<_>>()
+            .join(" && ");
+        assert!(!is_small(body(
+            &json(&format!("body.items.all(i, {many})")),
+            &whole
+        )));
+        assert!(!is_small(body(
+            &json("body.name.matches('^ok$')"),
+            &answer("application/json", 100)
+        )));
     }
 
     #[test]
     fn a_long_header_and_a_long_url_count_by_their_patterns() {
-        let response = Response { headers: vec![("x-a".into(), vec![b'a'; 60_000])], ..Response::default() };
-        let rule = |name: &str| crate::config::plan::probe::HeaderRule { name: name.into(), rule: HeaderTest::Matches(one("a+b", 4)) };
-        let with = |name| HttpExpect { headers: vec![rule(name)], ..HttpExpect::default() };
+        let response = Response {
+            headers: vec![("x-a".into(), vec![b'a'; 60_000])],
+            ..Response::default()
+        };
+        let rule = |name: &str| crate::config::plan::probe::HeaderRule {
+            name: name.into(),
+            rule: HeaderTest::Matches(one("a+b", 4)),
+        };
+        let with = |name| HttpExpect {
+            headers: vec![rule(name)],
+            ..HttpExpect::default()
+        };
         assert!(is_small(head(&with("x-b"), &response, "")));
         assert!(!is_small(head(&with("x-a"), &response, "")));
-        let url = HttpExpect { final_url: Some(one("a+b", 4)), ..HttpExpect::default() };
+        let url = HttpExpect {
+            final_url: Some(one("a+b", 4)),
+            ..HttpExpect::default()
+        };
         assert!(is_small(head(&url, &response, "http://shop.example/")));
         assert!(!is_small(head(&url, &response, &"a".repeat(8000))));
     }
 
     #[test]
     fn what_nobody_waits_for_any_more_is_not_begun() {
-        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().expect("a runtime");
-        let (done, begun) = (Arc::new(AtomicUsize::new(0)), Arc::new(std::sync::Barrier::new(2)));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .expect("a runtime");
+        let (done, begun) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(std::sync::Barrier::new(2)),
+        );
         runtime.block_on(async {
             let (first, gate) = (done.clone(), begun.clone());
             let busy = tokio::spawn(apart(move || {
@@ -172,12 +259,19 @@ mod tests {
             begun.wait();
             let second = done.clone();
             let mut given_up = Box::pin(apart(move || second.fetch_add(10, Ordering::SeqCst)));
-            assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(given_up.as_mut().poll(cx).is_pending())).await);
+            assert!(
+                std::future::poll_fn(|cx| std::task::Poll::Ready(
+                    given_up.as_mut().poll(cx).is_pending()
+                ))
+                .await
+            );
             drop(given_up);
             begun.wait();
             busy.await.expect("joined").expect("run");
             let third = done.clone();
-            apart(move || third.fetch_add(100, Ordering::SeqCst)).await.expect("run");
+            apart(move || third.fetch_add(100, Ordering::SeqCst))
+                .await
+                .expect("run");
         });
         assert_eq!(done.load(Ordering::SeqCst), 101);
     }

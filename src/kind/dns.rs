@@ -1,7 +1,8 @@
 //! The dns kind: one question to one name server, and rules for its answer.
 //!
-//! What is expected is held against records of the asked type that the name, or the chain of its aliases, leads to: a TXT beside
-//! them, another name's record, or an alias that leads nowhere meets nothing.
+//! What is expected is held against records of the asked type that the name, or the chain of its
+//! aliases, leads to: a TXT beside them, another name's record, or an alias that leads nowhere
+//! meets nothing.
 
 use std::net::SocketAddr;
 
@@ -23,15 +24,32 @@ use crate::words::Cause;
 
 /// Records that are kept as facts and looked at.
 const ANSWER_LIMIT: usize = 500;
-/// Characters of all records together. A message of 64 KB has more only where its names or bitmaps were made for that.
+/// Characters of all records together. A message of 64 KB has more only where its names or bitmaps
+/// were made for that.
 const TEXT_LIMIT: usize = 1 << 20;
-/// A question or a record: its name is read, held against the aliases, and two names of its data are written out.
+/// A question or a record: its name is read, held against the aliases, and two names of its data
+/// are written out.
 const ENTRY_NS: u64 = 25_000;
 /// Characters of a found value.
 const SHOWN: usize = 240;
 
-pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spec: &Dns, deadline: Instant) -> Result<(), Halt> {
-    let addresses = dial::resolve(net, trace, dial, (&*server.host).into(), server.port, deadline).await?;
+pub async fn probe(
+    net: &Net,
+    trace: &Trace,
+    dial: &Dial,
+    server: &HostPort,
+    spec: &Dns,
+    deadline: Instant,
+) -> Result<(), Halt> {
+    let addresses = dial::resolve(
+        net,
+        trace,
+        dial,
+        (&*server.host).into(),
+        server.port,
+        deadline,
+    )
+    .await?;
     let mut query = dns_message::question(&spec.name, spec.record, spec.recursion);
     query[..2].copy_from_slice(&fastrand::u16(..).to_be_bytes());
     trace.enter(Stage::Reply(Cause::DnsTimeout));
@@ -43,11 +61,21 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spe
             trace.facts.borrow_mut().address = Some(tried.address);
             tried.result
         };
-        Box::pin(dial::race(trace, &addresses, |to| dial::timed(to, answer(trace, to, &query, spec)), answered)).await?
+        Box::pin(dial::race(
+            trace,
+            &addresses,
+            |to| dial::timed(to, answer(trace, to, &query, spec)),
+            answered,
+        ))
+        .await?
     };
     trace.enter(Stage::Idle);
     super::within(trace, spec.expect.within)?;
-    let seen = if cost::is_small(cost_of_reading(spec.record, &reply)) { Some(Seen::read(spec, &reply)?) } else { None };
+    let seen = if cost::is_small(cost_of_reading(spec.record, &reply)) {
+        Some(Seen::read(spec, &reply)?)
+    } else {
+        None
+    };
     let seen = match seen {
         Some(seen) if cost::is_small(seen.cost(&spec.expect)) => {
             let verdicts = seen.held_against(&spec.expect);
@@ -69,17 +97,27 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, server: &HostPort, spe
     noted(trace, seen, verdicts)
 }
 
-/// What it may take at most to read an answer and to write out its records, in nanoseconds, known before either.
+/// What it may take at most to read an answer and to write out its records, in nanoseconds, known
+/// before either.
 fn cost_of_reading(kind: u16, reply: &[u8]) -> u64 {
-    ENTRY_NS * dns_message::most_entries(reply) as u64 + dns_text::ns_per_byte(kind) * reply.len() as u64
+    ENTRY_NS * dns_message::most_entries(reply) as u64
+        + dns_text::ns_per_byte(kind) * reply.len() as u64
 }
 
 /// What one address of the server answers.
-async fn answer(trace: &Trace, server: SocketAddr, query: &[u8], spec: &Dns) -> Result<Vec<u8>, Halt> {
+async fn answer(
+    trace: &Trace,
+    server: SocketAddr,
+    query: &[u8],
+    spec: &Dns,
+) -> Result<Vec<u8>, Halt> {
     match ask(server, query, spec.transport, None, Some(trace)).await {
         Exchange::Answer(reply) => Ok(reply),
         Exchange::Invalid(why) => Err(invalid(&why)),
-        Exchange::Refused => Err(Halt::down(Cause::ConnectRefused, "nobody listens on the name server's port")),
+        Exchange::Refused => Err(Halt::down(
+            Cause::ConnectRefused,
+            "nobody listens on the name server's port",
+        )),
         Exchange::Local(halt) => Err(halt),
     }
 }
@@ -88,8 +126,8 @@ fn invalid(why: &str) -> Halt {
     Halt::down(Cause::DnsInvalid, format!("no valid answer: {why}"))
 }
 
-/// The data of one record as dig shows it, and once more without the blanks inside hexadecimal and base64: a pattern may be
-/// written for either.
+/// The data of one record as dig shows it, and once more without the blanks inside hexadecimal and
+/// base64: a pattern may be written for either.
 struct Shown {
     text: String,
     ungrouped: Option<String>,
@@ -98,7 +136,10 @@ struct Shown {
 impl Shown {
     fn new(answered: &Answered<'_>, record: &Record) -> Self {
         let text = presented(answered.bytes, record.kind, record.from, record.to);
-        Self { ungrouped: ungrouped(answered.bytes, record.kind, record.from, record.to, &text), text }
+        Self {
+            ungrouped: ungrouped(answered.bytes, record.kind, record.from, record.to, &text),
+            text,
+        }
     }
 
     fn matches(&self, pattern: &Pattern) -> bool {
@@ -143,28 +184,73 @@ impl Seen {
         }
         let chain = names(&led.aliases);
         let found = found(spec, answered, &answers, &chain);
-        Ok(Self { rcode: answered.rcode, is_authoritative: answered.is_authoritative, answers, chain, found })
+        Ok(Self {
+            rcode: answered.rcode,
+            is_authoritative: answered.is_authoritative,
+            answers,
+            chain,
+            found,
+        })
     }
 
     /// What its patterns may take.
     fn cost(&self, expect: &DnsExpect) -> u64 {
-        let bytes = self.answers.iter().map(|a| a.text.len() + a.ungrouped.as_ref().map_or(0, String::len)).sum();
-        let of_records = expect.any.iter().chain(&expect.all).chain(&expect.none).map(|p| cost::pattern(p, bytes));
-        cost::sum(of_records.chain(expect.chain.iter().map(|p| cost::pattern(p, self.chain.len()))))
+        let bytes = self
+            .answers
+            .iter()
+            .map(|a| a.text.len() + a.ungrouped.as_ref().map_or(0, String::len))
+            .sum();
+        let of_records = expect
+            .any
+            .iter()
+            .chain(&expect.all)
+            .chain(&expect.none)
+            .map(|p| cost::pattern(p, bytes));
+        cost::sum(
+            of_records.chain(
+                expect
+                    .chain
+                    .iter()
+                    .map(|p| cost::pattern(p, self.chain.len())),
+            ),
+        )
     }
 
     fn held_against(&self, expect: &DnsExpect) -> Verdicts {
         let mut verdicts = Verdicts::default();
         let rcode = rcode_word(self.rcode);
-        let rcodes: Vec<&str> = if expect.rcodes.is_empty() { vec!["NOERROR"] } else { expect.rcodes.iter().map(String::as_str).collect() };
-        verdicts.add(Cause::DnsRcode, format!("rcode {}", rcodes.join(" or ")), rcode.clone(), rcodes.contains(&rcode.as_str()));
+        let rcodes: Vec<&str> = if expect.rcodes.is_empty() {
+            vec!["NOERROR"]
+        } else {
+            expect.rcodes.iter().map(String::as_str).collect()
+        };
+        verdicts.add(
+            Cause::DnsRcode,
+            format!("rcode {}", rcodes.join(" or ")),
+            rcode.clone(),
+            rcodes.contains(&rcode.as_str()),
+        );
         if let Some(wanted) = expect.authoritative {
             let found = self.is_authoritative;
-            verdicts.add(Cause::DnsMismatch, format!("authoritative {wanted}"), found.to_string(), found == wanted);
+            verdicts.add(
+                Cause::DnsMismatch,
+                format!("authoritative {wanted}"),
+                found.to_string(),
+                found == wanted,
+            );
         }
         for p in &expect.chain {
-            let found = if self.chain.is_empty() { "no alias".to_owned() } else { cut(&self.chain) };
-            verdicts.add(Cause::DnsMismatch, format!("the chain of aliases matches /{}/", p.text), found, p.regex.is_match(self.chain.as_bytes()));
+            let found = if self.chain.is_empty() {
+                "no alias".to_owned()
+            } else {
+                cut(&self.chain)
+            };
+            verdicts.add(
+                Cause::DnsMismatch,
+                format!("the chain of aliases matches /{}/", p.text),
+                found,
+                p.regex.is_match(self.chain.as_bytes()),
+            );
         }
         // NODATA, an answer without a record of the type, is no success unless it is asked for.
         let least = expect.at_least.unwrap_or(u64::from(self.rcode == 0));
@@ -184,27 +270,54 @@ fn noted(trace: &Trace, seen: Seen, mut verdicts: Verdicts) -> Result<(), Halt> 
     }
 }
 
-fn records(expect: &DnsExpect, least: u64, answers: &[Shown], found: &str, verdicts: &mut Verdicts) {
-    let mut add = |expectation: String, met: bool| verdicts.add(Cause::DnsMismatch, expectation, found.to_owned(), met);
+fn records(
+    expect: &DnsExpect,
+    least: u64,
+    answers: &[Shown],
+    found: &str,
+    verdicts: &mut Verdicts,
+) {
+    let mut add = |expectation: String, met: bool| {
+        verdicts.add(Cause::DnsMismatch, expectation, found.to_owned(), met)
+    };
     if least > 0 {
-        add(format!("at least {least} {}", if least == 1 { "record" } else { "records" }), answers.len() as u64 >= least);
+        add(
+            format!(
+                "at least {least} {}",
+                if least == 1 { "record" } else { "records" }
+            ),
+            answers.len() as u64 >= least,
+        );
     }
     for p in &expect.any {
-        add(format!("some record matches /{}/", p.text), answers.iter().any(|a| a.matches(p)));
+        add(
+            format!("some record matches /{}/", p.text),
+            answers.iter().any(|a| a.matches(p)),
+        );
     }
     for p in &expect.all {
         let may_be_none = expect.at_least == Some(0);
-        add(format!("every record matches /{}/", p.text), (may_be_none || !answers.is_empty()) && answers.iter().all(|a| a.matches(p)));
+        add(
+            format!("every record matches /{}/", p.text),
+            (may_be_none || !answers.is_empty()) && answers.iter().all(|a| a.matches(p)),
+        );
     }
     for p in &expect.none {
-        add(format!("no record matches /{}/", p.text), !answers.iter().any(|a| a.matches(p)));
+        add(
+            format!("no record matches /{}/", p.text),
+            !answers.iter().any(|a| a.matches(p)),
+        );
     }
 }
 
 /// The records of the asked type, or what there is in their place.
 fn found(spec: &Dns, answered: &Answered<'_>, answers: &[Shown], chain: &str) -> String {
     if !answers.is_empty() {
-        return cut(&answers.iter().map(|a| a.text.as_str()).collect::<Vec<_>>().join(", "));
+        return cut(&answers
+            .iter()
+            .map(|a| a.text.as_str())
+            .collect::<Vec<_>>()
+            .join(", "));
     }
     let mut text = format!("no {} record", type_word(spec.record));
     if !chain.is_empty() {
@@ -212,7 +325,9 @@ fn found(spec: &Dns, answered: &Answered<'_>, answers: &[Shown], chain: &str) ->
     }
     let other = answered.records.len();
     if other > 0 && chain.is_empty() {
-        text.push_str(&format!(" of the name, but {other} of other types, names or classes"));
+        text.push_str(&format!(
+            " of the name, but {other} of other types, names or classes"
+        ));
     }
     text
 }
@@ -231,11 +346,20 @@ fn names(wire: &[Vec<u8>]) -> String {
 
 /// Presentation forms are printable ASCII; only their length needs a bound.
 fn cut(text: &str) -> String {
-    if text.len() > SHOWN { format!("{}…", text.get(..SHOWN).unwrap_or_default()) } else { text.to_owned() }
+    if text.len() > SHOWN {
+        format!("{}…", text.get(..SHOWN).unwrap_or_default())
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The mnemonic of RFC 6895, or the number.
 fn rcode_word(rcode: u8) -> String {
-    const WORDS: [&str; 11] = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE"];
-    WORDS.get(usize::from(rcode)).map_or_else(|| format!("RCODE{rcode}"), |word| (*word).to_owned())
+    const WORDS: [&str; 11] = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+        "NXRRSET", "NOTAUTH", "NOTZONE",
+    ];
+    WORDS
+        .get(usize::from(rcode))
+        .map_or_else(|| format!("RCODE{rcode}"), |word| (*word).to_owned())
 }

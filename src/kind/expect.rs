@@ -1,4 +1,5 @@
-//! What an http endpoint is expected to answer, held against what it answered. Every expectation leaves a finding.
+//! What an http endpoint is expected to answer, held against what it answered. Every expectation
+//! leaves a finding.
 
 use super::{charset, json};
 use crate::config::plan::probe::{HeaderTest, HttpExpect, Limits, Pattern, TextRule};
@@ -33,9 +34,16 @@ pub struct Verdicts {
 impl Verdicts {
     pub fn add(&mut self, cause: Cause, expectation: String, found: String, met: bool) {
         if !met && self.first_unmet.is_none() {
-            self.first_unmet = Some(Halt::down(cause, format!("expected {expectation}, found {found}")));
+            self.first_unmet = Some(Halt::down(
+                cause,
+                format!("expected {expectation}, found {found}"),
+            ));
         }
-        self.findings.push(Finding { expectation, found, met });
+        self.findings.push(Finding {
+            expectation,
+            found,
+            met,
+        });
     }
 }
 
@@ -47,31 +55,73 @@ pub fn needs_body(expect: &HttpExpect) -> bool {
 pub fn head(expect: &HttpExpect, response: &Response, final_url: &str, verdicts: &mut Verdicts) {
     let status = response.status;
     let is_expected = expect.status.contains(status);
-    let said = if is_expected { None } else { said(response, verdicts.quoting) };
+    let said = if is_expected {
+        None
+    } else {
+        said(response, verdicts.quoting)
+    };
     let found = said.map_or_else(|| status.to_string(), |text| format!("{status}: {text}"));
-    verdicts.add(Cause::Status, format!("status in {}", expect.status.shown()), found, is_expected);
+    verdicts.add(
+        Cause::Status,
+        format!("status in {}", expect.status.shown()),
+        found,
+        is_expected,
+    );
     if let Some(version) = &expect.version {
-        verdicts.add(Cause::VersionMismatch, format!("HTTP/{version}"), format!("HTTP/{}", response.version), response.version == version);
+        verdicts.add(
+            Cause::VersionMismatch,
+            format!("HTTP/{version}"),
+            format!("HTTP/{}", response.version),
+            response.version == version,
+        );
     }
     if let Some(pattern) = &expect.final_url {
-        verdicts.add(Cause::UrlMismatch, format!("final URL matches /{}/", pattern.text), final_url.to_owned(), pattern.regex.is_match(final_url.as_bytes()));
+        verdicts.add(
+            Cause::UrlMismatch,
+            format!("final URL matches /{}/", pattern.text),
+            final_url.to_owned(),
+            pattern.regex.is_match(final_url.as_bytes()),
+        );
     }
     for rule in &expect.headers {
         let values: Vec<&[u8]> = response.values(&rule.name).collect();
         let (expectation, met) = match &rule.rule {
             HeaderTest::Present => ("is there".to_owned(), !values.is_empty()),
             HeaderTest::Absent => ("is absent".to_owned(), values.is_empty()),
-            HeaderTest::Equals(text) => (format!("is \"{}\"", text.escape_debug()), values.contains(&text.as_bytes())),
-            HeaderTest::Matches(p) => (format!("matches /{}/", p.text), values.iter().any(|v| p.regex.is_match(v))),
-            HeaderTest::NotMatches(p) => (format!("does not match /{}/", p.text), !values.iter().any(|v| p.regex.is_match(v))),
+            HeaderTest::Equals(text) => (
+                format!("is \"{}\"", text.escape_debug()),
+                values.contains(&text.as_bytes()),
+            ),
+            HeaderTest::Matches(p) => (
+                format!("matches /{}/", p.text),
+                values.iter().any(|v| p.regex.is_match(v)),
+            ),
+            HeaderTest::NotMatches(p) => (
+                format!("does not match /{}/", p.text),
+                !values.iter().any(|v| p.regex.is_match(v)),
+            ),
         };
-        let found = if values.is_empty() { "nothing".to_owned() } else { listed(&values) };
-        verdicts.add(Cause::HeaderMismatch, format!("header {} {expectation}", rule.name), found, met);
+        let found = if values.is_empty() {
+            "nothing".to_owned()
+        } else {
+            listed(&values)
+        };
+        verdicts.add(
+            Cause::HeaderMismatch,
+            format!("header {} {expectation}", rule.name),
+            found,
+            met,
+        );
     }
 }
 
 fn listed(values: &[&[u8]]) -> String {
-    let mut list = values.iter().take(VALUES_SHOWN).map(|v| shown(v)).collect::<Vec<_>>().join(", ");
+    let mut list = values
+        .iter()
+        .take(VALUES_SHOWN)
+        .map(|v| shown(v))
+        .collect::<Vec<_>>()
+        .join(", ");
     if values.len() > VALUES_SHOWN {
         list.push_str(", …");
     }
@@ -88,18 +138,40 @@ fn said(response: &Response, quoting: Quoting) -> Option<String> {
     }
     let start = &response.body[..response.body.len().min(SAID_WITHIN)];
     let lower = start.to_ascii_lowercase();
-    let after = |tag: &[u8], from: usize| lower[from..].windows(tag.len()).position(|w| w == tag).map(|at| from + at);
-    let title = after(b"<title>", 0).map(|at| at + 7).and_then(|start| after(b"</title>", start).map(|end| &response.body[start..end]));
+    let after = |tag: &[u8], from: usize| {
+        lower[from..]
+            .windows(tag.len())
+            .position(|w| w == tag)
+            .map(|at| from + at)
+    };
+    let title = after(b"<title>", 0)
+        .map(|at| at + 7)
+        .and_then(|start| after(b"</title>", start).map(|end| &response.body[start..end]));
     let text = title.unwrap_or(start).trim_ascii();
     (!text.is_empty()).then(|| shown(text))
 }
 
-/// What may be said of a stranger's body. Its type is a word of the stranger as well: only what a type is made of is shown.
+/// What may be said of a stranger's body. Its type is a word of the stranger as well: only what a
+/// type is made of is shown.
 fn measured(response: &Response, length: usize) -> String {
-    let header = response.values("content-type").next().and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+    let header = response
+        .values("content-type")
+        .next()
+        .and_then(|value| std::str::from_utf8(value).ok())
+        .unwrap_or_default();
     let essence = header.split(';').next().unwrap_or_default().trim();
-    let is_type = |text: &str| text.len() <= 60 && text.contains('/') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/+-._".contains(&b));
-    let of = if is_type(essence) { essence } else { "no known type" };
+    let is_type = |text: &str| {
+        text.len() <= 60
+            && text.contains('/')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/+-._".contains(&b))
+    };
+    let of = if is_type(essence) {
+        essence
+    } else {
+        "no known type"
+    };
     format!("{length} bytes of {of} from another origin, not shown")
 }
 
@@ -111,15 +183,25 @@ pub struct Seen {
     pub is_cut: bool,
 }
 
-/// Text, regular expressions and JSON over the decoded body: as it is, and as its charset says. May take long on a large one.
-pub fn body(expect: &HttpExpect, response: &Response, seen: &Seen, limits: &Limits, verdicts: &mut Verdicts) {
+/// Text, regular expressions and JSON over the decoded body: as it is, and as its charset says. May
+/// take long on a large one.
+pub fn body(
+    expect: &HttpExpect,
+    response: &Response,
+    seen: &Seen,
+    limits: &Limits,
+    verdicts: &mut Verdicts,
+) {
     let text = charset::in_utf_8(response, &seen.bytes);
     let in_charset = text.as_ref().map(|(_, text)| text.as_bytes());
     for rule in &expect.body {
         let (expectation, met, is_certain) = held(rule, seen, in_charset);
         if is_certain {
             let body = in_charset.unwrap_or(&seen.bytes);
-            let charset = text.as_ref().map(|(name, _)| format!(" of {name}")).unwrap_or_default();
+            let charset = text
+                .as_ref()
+                .map(|(name, _)| format!(" of {name}"))
+                .unwrap_or_default();
             let found = match verdicts.quoting {
                 Quoting::Text => format!("{} bytes{charset}: {}", seen.bytes.len(), shown(body)),
                 Quoting::Length => measured(response, seen.bytes.len()),
@@ -136,15 +218,25 @@ pub fn body(expect: &HttpExpect, response: &Response, seen: &Seen, limits: &Limi
             return;
         }
         // JSON is UTF-8 whatever its Content-Type says (RFC 8259 section 8.1), unless it is not.
-        let is_utf_8 = std::str::from_utf8(&seen.bytes).is_ok() && !seen.bytes.starts_with(b"\xEF\xBB\xBF");
-        let (found, met) = json::judged(cel, in_charset.filter(|_| !is_utf_8).unwrap_or(&seen.bytes));
-        let found = if verdicts.quoting == Quoting::Length && !met { measured(response, seen.bytes.len()) } else { found };
+        let is_utf_8 =
+            std::str::from_utf8(&seen.bytes).is_ok() && !seen.bytes.starts_with(b"\xEF\xBB\xBF");
+        let (found, met) =
+            json::judged(cel, in_charset.filter(|_| !is_utf_8).unwrap_or(&seen.bytes));
+        let found = if verdicts.quoting == Quoting::Length && !met {
+            measured(response, seen.bytes.len())
+        } else {
+            found
+        };
         verdicts.add(Cause::JsonMismatch, expectation, found, met);
     }
 }
 
 fn beyond(limits: &Limits) -> String {
-    format!("that it is not decided by the first {} bytes, where reading stopped: raise probe.http.limits.body", limits.body)
+    format!(
+        "that it is not decided by the first {} bytes, where reading stopped: raise \
+            probe.http.limits.body",
+        limits.body
+    )
 }
 
 /// The expectation, whether it is met, and whether what lies beyond a cut could not change that.
@@ -160,17 +252,31 @@ fn held(rule: &TextRule, seen: &Seen, in_charset: Option<&[u8]>) -> (String, boo
         })
     };
     let (expectation, is_found, is_wanted) = match rule {
-        TextRule::Contains(text) => (format!("body contains \"{}\"", text.escape_debug()), contains(text), true),
-        TextRule::NotContains(text) => (format!("body does not contain \"{}\"", text.escape_debug()), contains(text), false),
+        TextRule::Contains(text) => (
+            format!("body contains \"{}\"", text.escape_debug()),
+            contains(text),
+            true,
+        ),
+        TextRule::NotContains(text) => (
+            format!("body does not contain \"{}\"", text.escape_debug()),
+            contains(text),
+            false,
+        ),
         TextRule::Matches(p) => (format!("body matches /{}/", p.text), matches(p), true),
-        TextRule::NotMatches(p) => (format!("body does not match /{}/", p.text), matches(p), false),
+        TextRule::NotMatches(p) => (
+            format!("body does not match /{}/", p.text),
+            matches(p),
+            false,
+        ),
     };
     (expectation, is_found == is_wanted, is_found || !is_cut)
 }
 
 /// Whether a pattern may ask what follows its match.
 fn looks_ahead(pattern: &str) -> bool {
-    ["$", "\\z", "\\b", "\\B"].iter().any(|anchor| pattern.contains(anchor))
+    ["$", "\\z", "\\b", "\\B"]
+        .iter()
+        .any(|anchor| pattern.contains(anchor))
 }
 
 fn find(body: &[u8], text: &[u8]) -> bool {
@@ -180,7 +286,11 @@ fn find(body: &[u8], text: &[u8]) -> bool {
 /// Bytes as text for a person: escaped, and cut.
 pub fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
-    let mut out: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let mut out: String = text
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().count() > SHOWN || bytes.len() > SHOWN * 4 {
         out.push('…');
     }

@@ -1,7 +1,7 @@
 //! A CEL expression held against a JSON body, and why it was not met: the values that it saw.
 //!
-//! Called by [`super::expect`]. An expression that holds costs one evaluation over what it looks at; for one that does not, all of
-//! the body is read, and the expression is taken apart.
+//! Called by [`super::expect`]. An expression that holds costs one evaluation over what it looks
+//! at; for one that does not, all of the body is read, and the expression is taken apart.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,7 +21,8 @@ use crate::config::plan::probe::Cel;
 const VALUES: usize = 5;
 /// Characters that are shown of one value.
 const VALUE_LENGTH: usize = 80;
-/// What an evaluation may take at most where its parts are evaluated again to find the one that decided.
+/// What an evaluation may take at most where its parts are evaluated again to find the one that
+/// decided.
 const EXPLAINED_NS: u64 = 50_000_000;
 /// How far down the part that fails is looked for: each level evaluates what is below it once more.
 const LEVELS: usize = 12;
@@ -33,7 +34,8 @@ pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
     if let Ok(Ok(Value::Bool(true))) = first {
         return ("true".to_owned(), true);
     }
-    // Why it does not hold is found by evaluating its parts again. A verdict that took long is not kept waiting for that.
+    // Why it does not hold is found by evaluating its parts again. A verdict that took long is not
+    // kept waiting for that.
     let elements = body.iter().filter(|b| **b == b',').count() + 1;
     if cel.cost.evaluation_ns(elements, body.len()) > EXPLAINED_NS {
         return first.map_or_else(|error| (format!("no JSON: {error}"), false), briefly);
@@ -48,8 +50,18 @@ pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
 fn briefly(result: Result<Value, ExecutionError>) -> (String, bool) {
     match result {
         Ok(Value::Bool(true)) => ("true".to_owned(), true),
-        Ok(Value::Bool(false)) => ("false (the body is too large to show the values that decided it)".to_owned(), false),
-        Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
+        Ok(Value::Bool(false)) => (
+            "false (the body is too large to show the values that decided it)".to_owned(),
+            false,
+        ),
+        Ok(other) => (
+            format!(
+                "{} ({}), which is neither true nor false",
+                told(&other),
+                noun(&other)
+            ),
+            false,
+        ),
         Err(error) => (format!("an error: {error}"), false),
     }
 }
@@ -64,7 +76,14 @@ fn explained(cel: &Cel, context: &Context) -> (String, bool) {
     match resolved(&cel.tree, context) {
         Ok(Value::Bool(true)) => ("true".to_owned(), true),
         Ok(Value::Bool(false)) => (falsehood(&cel.tree, context), false),
-        Ok(other) => (format!("{} ({}), which is neither true nor false", told(&other), noun(&other)), false),
+        Ok(other) => (
+            format!(
+                "{} ({}), which is neither true nor false",
+                told(&other),
+                noun(&other)
+            ),
+            false,
+        ),
         Err(error) => (fault(&cel.tree, context, error, LEVELS), false),
     }
 }
@@ -75,7 +94,8 @@ fn named(body: Value) -> Context<'static, 'static> {
     context
 }
 
-/// JSON read as values of expressions at once: a tree in between would double what a large body takes.
+/// JSON read as values of expressions at once: a tree in between would double what a large body
+/// takes.
 fn read(json: &[u8], needs: &Needs) -> serde_json::Result<Value> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     let value = Reader(needs).deserialize(&mut reader)?;
@@ -90,7 +110,12 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        if self.0.is_nothing() { from.deserialize_ignored_any(IgnoredAny).map(|_| Value::Null) } else { from.deserialize_any(self) }
+        if self.0.is_nothing() {
+            from.deserialize_ignored_any(IgnoredAny)
+                .map(|_| Value::Null)
+        } else {
+            from.deserialize_any(self)
+        }
     }
 }
 
@@ -181,7 +206,11 @@ impl<'n> Visitor<'_> for MemberName<'n> {
 fn falsehood(tree: &IdedExpr, context: &Context) -> String {
     let mut seen = Seen::default();
     seen.reasons(tree, context);
-    if seen.0.is_empty() { "false".into() } else { format!("false; {}", seen.shown()) }
+    if seen.0.is_empty() {
+        "false".into()
+    } else {
+        format!("false; {}", seen.shown())
+    }
 }
 
 /// The parts of an expression that mattered, as written, with their values.
@@ -190,7 +219,13 @@ struct Seen(Vec<(String, String)>);
 
 impl Seen {
     fn shown(&self) -> String {
-        let mut out = self.0.iter().take(VALUES).map(|(part, value)| format!("{part} = {value}")).collect::<Vec<_>>().join(", ");
+        let mut out = self
+            .0
+            .iter()
+            .take(VALUES)
+            .map(|(part, value)| format!("{part} = {value}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         if self.0.len() > VALUES {
             out.push_str(", …");
         }
@@ -216,7 +251,9 @@ impl Seen {
                     }
                 }
             }
-            (operators::LOGICAL_OR | operators::LOGICAL_NOT, args) => args.iter().for_each(|part| self.reasons(part, context)),
+            (operators::LOGICAL_OR | operators::LOGICAL_NOT, args) => {
+                args.iter().for_each(|part| self.reasons(part, context))
+            }
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 self.reasons(condition, context);
                 let is_met = resolved(condition, context) == Ok(Value::Bool(true));
@@ -233,12 +270,17 @@ impl Seen {
             Expr::List(list) => list.elements.iter().for_each(|e| self.values(e, context)),
             Expr::Select(select) if select.test => self.values(&select.operand, context),
             Expr::Call(call) if is_made_of_its_operands(&call.func_name) => {
-                call.target.as_deref().into_iter().chain(&call.args).for_each(|part| self.values(part, context));
+                call.target
+                    .as_deref()
+                    .into_iter()
+                    .chain(&call.args)
+                    .for_each(|part| self.values(part, context));
             }
             Expr::Comprehension(walk) => {
                 self.values(&walk.iter_range, context);
                 if macro_name(walk) == "all"
-                    && let Some((item, _)) = stopped(walk, context, |step| step == &Ok(Value::Bool(false)))
+                    && let Some((item, _)) =
+                        stopped(walk, context, |step| step == &Ok(Value::Bool(false)))
                 {
                     self.add(format!("the first {} that fails", walk.iter_var), &item);
                 }
@@ -273,7 +315,10 @@ fn is_made_of_its_operands(name: &str) -> bool {
         "matches",
         "type",
     ];
-    COMPARED.contains(&name) || REPLACED.iter().any(|(operator, function)| *operator == name || *function == name)
+    COMPARED.contains(&name)
+        || REPLACED
+            .iter()
+            .any(|(operator, function)| *operator == name || *function == name)
 }
 
 /// The first item of a walk whose step is as asked for, and the names that hold there.
@@ -317,19 +362,39 @@ fn fault(node: &IdedExpr, context: &Context, error: ExecutionError, levels: usiz
         match resolved(operand, context) {
             Err(error) if levels > 0 => return fault(operand, context, error, levels - 1),
             Err(_) => {}
-            Ok(value) if matches!(operand.expr, Expr::Literal(_)) => values.push(format!("{} ({})", told(&value), noun(&value))),
-            Ok(value) => values.push(format!("{} = {} ({})", written(operand), told(&value), noun(&value))),
+            Ok(value) if matches!(operand.expr, Expr::Literal(_)) => {
+                values.push(format!("{} ({})", told(&value), noun(&value)))
+            }
+            Ok(value) => values.push(format!(
+                "{} = {} ({})",
+                written(operand),
+                told(&value),
+                noun(&value)
+            )),
         }
     }
-    format!("an error in `{}`: {}; {}", written(node), reason(&error), values.join(", "))
+    format!(
+        "an error in `{}`: {}; {}",
+        written(node),
+        reason(&error),
+        values.join(", ")
+    )
 }
 
 /// What a node is evaluated from.
 fn operands(node: &IdedExpr) -> Vec<&IdedExpr> {
     match &node.expr {
-        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) | Expr::Struct(_) | Expr::Map(_) => Vec::new(),
+        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) | Expr::Struct(_) | Expr::Map(_) => {
+            Vec::new()
+        }
         Expr::Select(select) => vec![&select.operand],
-        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).filter(|a| !matches!(&a.expr, Expr::Ident(name) if name == RESULT)).collect(),
+        Expr::Call(call) => call
+            .target
+            .as_deref()
+            .into_iter()
+            .chain(&call.args)
+            .filter(|a| !matches!(&a.expr, Expr::Ident(name) if name == RESULT))
+            .collect(),
         Expr::List(list) => list.elements.iter().collect(),
         Expr::Comprehension(walk) => vec![&walk.iter_range],
     }
@@ -337,7 +402,10 @@ fn operands(node: &IdedExpr) -> Vec<&IdedExpr> {
 
 fn reason(error: &ExecutionError) -> String {
     match error {
-        ExecutionError::NoSuchKey(key) => format!("there is no member `{}`", cut(&key.escape_debug().to_string())),
+        ExecutionError::NoSuchKey(key) => format!(
+            "there is no member `{}`",
+            cut(&key.escape_debug().to_string())
+        ),
         ExecutionError::IndexOutOfBounds(at) => format!("there is no element {}", told(at)),
         ExecutionError::FunctionError { message, .. } => cut(message),
         ExecutionError::NoSuchOverload(_)
@@ -424,7 +492,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn found(text: &str, body: &str) -> (String, bool) {
-        let tree = rewritten(environment().compile(text).expect(text).expression().clone());
+        let tree = rewritten(
+            environment()
+                .compile(text)
+                .expect(text)
+                .expression()
+                .clone(),
+        );
         judged(&Cel::new(text.to_owned(), tree), body.as_bytes())
     }
 
@@ -433,19 +507,38 @@ mod tests {
         let body = r#"{"status":"degraded","queue":17,"db":{"ok":true,"lag":0.5},"items":[{"id":1,"live":true},{"id":2,"live":false}],"name":"shop"}"#;
         for (text, shown) in [
             ("body.status == 'ok'", "false; body.status = \"degraded\""),
-            ("body.db.ok && body.status == 'ok'", "false; body.status = \"degraded\""),
-            ("body.db.ok && body.queue * 2 + 1 < 10", "false; body.queue = 17"),
-            ("body.status == 'ok' || body.queue < 10", "false; body.status = \"degraded\", body.queue = 17"),
+            (
+                "body.db.ok && body.status == 'ok'",
+                "false; body.status = \"degraded\"",
+            ),
+            (
+                "body.db.ok && body.queue * 2 + 1 < 10",
+                "false; body.queue = 17",
+            ),
+            (
+                "body.status == 'ok' || body.queue < 10",
+                "false; body.status = \"degraded\", body.queue = 17",
+            ),
             ("!body.db.ok", "false; body.db.ok = true"),
             ("body.name.startsWith('x')", "false; body.name = \"shop\""),
             ("size(body.items) > 2", "false; size(body.items) = 2"),
             (
                 "body.items.all(i, i.live)",
-                "false; body.items = [{\"id\": 1, \"live\": true}, {\"id\": 2, \"live\": false}], the first i that fails = {\"id\": 2, \"live\": false}",
+                "false; body.items = [{\"id\": 1, \"live\": true}, {\"id\": 2, \"live\": false}], \
+                    the first i that fails = {\"id\": 2, \"live\": false}",
             ),
-            ("has(body.db.rows)", "false; body.db = {\"lag\": 0.5, \"ok\": true}"),
-            ("body.db.ok ? body.queue < 5 : false", "false; body.db.ok = true, body.queue = 17"),
-            ("body.status in ['ok', 'fine']", "false; body.status = \"degraded\""),
+            (
+                "has(body.db.rows)",
+                "false; body.db = {\"lag\": 0.5, \"ok\": true}",
+            ),
+            (
+                "body.db.ok ? body.queue < 5 : false",
+                "false; body.db.ok = true, body.queue = 17",
+            ),
+            (
+                "body.status in ['ok', 'fine']",
+                "false; body.status = \"degraded\"",
+            ),
             ("body.items[1].id == 3", "false; body.items[1].id = 2"),
             ("false", "false"),
         ] {
@@ -457,23 +550,68 @@ mod tests {
     fn an_error_names_the_part_its_values_and_their_types() {
         let body = r#"{"queue":"17","name":5,"list":[1,2],"items":[{"n":1},{"n":"x"}],"zero":0,"text":"abc"}"#;
         for (text, parts) in [
-            ("body.queue * 2 < 40", &["`body.queue * 2`", "body.queue = \"17\" (string)", "2 (number)"][..]),
-            ("body.queue < 40", &["`body.queue < 40`", "body.queue = \"17\" (string)", "40 (number)", "these types"]),
-            ("body.name.startsWith('a')", &["body.name = 5 (number)", "\"a\" (string)"]),
+            (
+                "body.queue * 2 < 40",
+                &[
+                    "`body.queue * 2`",
+                    "body.queue = \"17\" (string)",
+                    "2 (number)",
+                ][..],
+            ),
+            (
+                "body.queue < 40",
+                &[
+                    "`body.queue < 40`",
+                    "body.queue = \"17\" (string)",
+                    "40 (number)",
+                    "these types",
+                ],
+            ),
+            (
+                "body.name.startsWith('a')",
+                &["body.name = 5 (number)", "\"a\" (string)"],
+            ),
             ("body.nome == 'a'", &["no member `nome`", "body = {"]),
-            ("body.name.first == 'a'", &["`body.name.first`", "body.name = 5 (number)"]),
-            ("body.list[2] == 3", &["no element 2", "body.list = [1, 2] (list)"]),
-            ("body.items.all(i, i.n < 3)", &["`i.n < 3`", "i.n = \"x\" (string)"]),
-            ("body.items.map(i, i.n * 2) == [2]", &["`i.n * 2`", "i.n = \"x\" (string)"]),
-            ("5 / body.zero > 1", &["division by zero", "body.zero = 0 (number)"]),
-            ("int(body.text) > 1", &["`int(body.text)`", "body.text = \"abc\" (string)", "parse"]),
-            ("body.list.all(x, x > 0) && body.text && true", &["body.text = \"abc\" (string)"]),
+            (
+                "body.name.first == 'a'",
+                &["`body.name.first`", "body.name = 5 (number)"],
+            ),
+            (
+                "body.list[2] == 3",
+                &["no element 2", "body.list = [1, 2] (list)"],
+            ),
+            (
+                "body.items.all(i, i.n < 3)",
+                &["`i.n < 3`", "i.n = \"x\" (string)"],
+            ),
+            (
+                "body.items.map(i, i.n * 2) == [2]",
+                &["`i.n * 2`", "i.n = \"x\" (string)"],
+            ),
+            (
+                "5 / body.zero > 1",
+                &["division by zero", "body.zero = 0 (number)"],
+            ),
+            (
+                "int(body.text) > 1",
+                &["`int(body.text)`", "body.text = \"abc\" (string)", "parse"],
+            ),
+            (
+                "body.list.all(x, x > 0) && body.text && true",
+                &["body.text = \"abc\" (string)"],
+            ),
             ("body.name.exists(x, x > 0)", &["body.name = 5 (number)"]),
             ("!body.text", &["body.text = \"abc\" (string)"]),
-            ("body.text", &["\"abc\" (string), which is neither true nor false"]),
+            (
+                "body.text",
+                &["\"abc\" (string), which is neither true nor false"],
+            ),
         ] {
             let (shown, met) = found(text, body);
-            assert!(!met && parts.iter().all(|p| shown.contains(p)), "{text}: {shown}");
+            assert!(
+                !met && parts.iter().all(|p| shown.contains(p)),
+                "{text}: {shown}"
+            );
         }
         assert!(found("body.a == 1", "<html>").0.starts_with("no JSON"));
     }
@@ -484,7 +622,13 @@ mod tests {
         let (found, holds) = self::found("body.all(x, x == 1 && x < 5)", &list(100));
         assert!(!holds && found.contains("0"), "{found}");
         let (found, holds) = self::found("body.all(x, x == 1 && x < 5)", &list(300_000));
-        assert_eq!((found.as_str(), holds), ("false (the body is too large to show the values that decided it)", false));
+        assert_eq!(
+            (found.as_str(), holds),
+            (
+                "false (the body is too large to show the values that decided it)",
+                false
+            )
+        );
         let (found, holds) = self::found("body.filter(x, x > 0).all(x, x.a == 1)", &list(300_000));
         assert!(!holds && found.starts_with("an error: "), "{found}");
         // A member of a large body is shown as ever.
@@ -495,10 +639,22 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_large_values_is_cut() {
-        let body = format!("{{\"list\":[{}],\"text\":\"{}\"}}", vec!["{\"a\":[1,2,3]}"; 5000].join(","), "x".repeat(10_000));
-        for text in ["body.list.all(x, size(x.a) > 3) && body.text == 'a'", "body.text == 'a' || body.list == []", "body.text * 2 == 4"] {
+        let body = format!(
+            "{{\"list\":[{}],\"text\":\"{}\"}}",
+            vec!["{\"a\":[1,2,3]}"; 5000].join(","),
+            "x".repeat(10_000)
+        );
+        for text in [
+            "body.list.all(x, size(x.a) > 3) && body.text == 'a'",
+            "body.text == 'a' || body.list == []",
+            "body.text * 2 == 4",
+        ] {
             let (shown, met) = found(text, &body);
-            assert!(!met && shown.chars().count() < 600, "{text}: {} characters", shown.chars().count());
+            assert!(
+                !met && shown.chars().count() < 600,
+                "{text}: {} characters",
+                shown.chars().count()
+            );
         }
     }
 
@@ -515,16 +671,33 @@ mod tests {
         leaf.prop_recursive(4, 40, 5, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Json::from),
-                prop::collection::hash_map(member.clone().prop_map(str::to_owned), inner, 0..4).prop_map(|members| Json::Object(members.into_iter().collect()))
+                prop::collection::hash_map(member.clone().prop_map(str::to_owned), inner, 0..4)
+                    .prop_map(|members| Json::Object(members.into_iter().collect()))
             ]
         })
     }
 
     /// Values, and conditions over them; no macro inside a macro, as in the config.
     fn expressions() -> impl Strategy<Value = String> {
-        let path =
-            prop::collection::vec(prop::sample::select(vec![".a", ".b", ".items", ".ok", "['a']", ".?b.orValue(1)", "[0]", "[1]", "[body.a]", "[-1]"]), 0..4);
-        let of = move |root: &'static str| path.clone().prop_map(move |parts| format!("{root}{}", parts.concat()));
+        let path = prop::collection::vec(
+            prop::sample::select(vec![
+                ".a",
+                ".b",
+                ".items",
+                ".ok",
+                "['a']",
+                ".?b.orValue(1)",
+                "[0]",
+                "[1]",
+                "[body.a]",
+                "[-1]",
+            ]),
+            0..4,
+        );
+        let of = move |root: &'static str| {
+            path.clone()
+                .prop_map(move |parts| format!("{root}{}", parts.concat()))
+        };
         let simple = |of: BoxedStrategy<String>| {
             prop_oneof![
                 of.clone(),
@@ -540,7 +713,19 @@ mod tests {
         let test = move |of: BoxedStrategy<String>| {
             let value = simple(of.clone());
             prop_oneof![
-                (value.clone(), prop::sample::select(vec!["== 1", "!= null", "> 0", "== []", "== {}", "== 'a'", "in [1, 'a', true]", "== true"]))
+                (
+                    value.clone(),
+                    prop::sample::select(vec![
+                        "== 1",
+                        "!= null",
+                        "> 0",
+                        "== []",
+                        "== {}",
+                        "== 'a'",
+                        "in [1, 'a', true]",
+                        "== true"
+                    ])
+                )
                     .prop_map(|(v, rest)| format!("{v} {rest}")),
                 (value.clone(), value.clone()).prop_map(|(a, b)| format!("{a} == {b}")),
                 of.clone().prop_map(|p| format!("has({p}.a)")),
@@ -552,14 +737,41 @@ mod tests {
         let of_body = of("body").boxed();
         let inner = prop_oneof![3 => of("i"), 1 => of("body")].boxed();
         let in_macro = test(inner.clone());
-        let walk = (of_body.clone(), prop::sample::select(vec!["all", "exists", "exists_one"]), in_macro.clone());
-        let gathered = (of_body.clone(), in_macro.clone(), prop::sample::select(vec!["== []", "== [1]", ".size() > 0", "[0].a == 1", "[0] == true"]));
-        let mapped = (of_body.clone(), inner, in_macro, prop::sample::select(vec!["== []", "== [1]", ".size() > 1", "[0].a == 1", "[1] == 'a'"]));
+        let walk = (
+            of_body.clone(),
+            prop::sample::select(vec!["all", "exists", "exists_one"]),
+            in_macro.clone(),
+        );
+        let gathered = (
+            of_body.clone(),
+            in_macro.clone(),
+            prop::sample::select(vec![
+                "== []",
+                "== [1]",
+                ".size() > 0",
+                "[0].a == 1",
+                "[0] == true",
+            ]),
+        );
+        let mapped = (
+            of_body.clone(),
+            inner,
+            in_macro,
+            prop::sample::select(vec![
+                "== []",
+                "== [1]",
+                ".size() > 1",
+                "[0].a == 1",
+                "[1] == 'a'",
+            ]),
+        );
         prop_oneof![
             test(of_body),
             walk.prop_map(|(p, name, test)| format!("{p}.{name}(i, {test})")),
             gathered.prop_map(|(p, test, rest)| format!("{p}.filter(i, {test}){rest}")),
-            mapped.clone().prop_map(|(p, value, _, rest)| format!("{p}.map(i, {value}){rest}")),
+            mapped
+                .clone()
+                .prop_map(|(p, value, _, rest)| format!("{p}.map(i, {value}){rest}")),
             mapped.prop_map(|(p, value, test, rest)| format!("{p}.map(i, {test}, {value}){rest}")),
         ]
     }

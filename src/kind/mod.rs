@@ -1,6 +1,8 @@
-//! One probe from start to outcome, whatever its kind: bounded in time, never failing, never counting.
+//! One probe from start to outcome, whatever its kind: bounded in time, never failing, never
+//! counting.
 //!
-//! The engine calls [`run`]; it gets back a [`Report`]. A kind is one file here and knows one protocol.
+//! The engine calls [`run`]; it gets back a [`Report`]. A kind is one file here and knows one
+//! protocol.
 
 pub mod charset;
 pub mod coding;
@@ -31,7 +33,8 @@ use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
 use crate::words::{Cause, CertificateFacts, Facts, Finding, Ms, Outcome, PhaseTimes, Reason};
 
-/// An endpoint that was kept waiting by us for more than this part of its timeout, and did not get that back, is not down by it.
+/// An endpoint that was kept waiting by us for more than this part of its timeout, and did not get
+/// that back, is not down by it.
 const KEPT_SHARE: u64 = 20;
 
 /// How much longer an answer that came in time may be judged.
@@ -50,8 +53,9 @@ pub struct Report {
     pub moved_ms: Ms,
 }
 
-/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in which the endpoint was kept waiting by
-/// us is given back to it, up to a second; what was answered in time may be judged for another second.
+/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in
+/// which the endpoint was kept waiting by us is given back to it, up to a second; what was answered
+/// in time may be judged for another second.
 pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let trace = Trace::begin().of(endpoint.host());
     let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
@@ -60,12 +64,18 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let mut ended = loop {
         match timeout_at(until, &mut probe).await {
             // What is still to be judged has its own time below.
-            Err(_) if !(trace.stage() == Stage::Judging && trace.is_answered.get()) && trace.moved(deadline) > until => until = trace.moved(deadline),
+            Err(_)
+                if !(trace.stage() == Stage::Judging && trace.is_answered.get())
+                    && trace.moved(deadline) > until =>
+            {
+                until = trace.moved(deadline)
+            }
             ended => break ended,
         }
     };
     if ended.is_err() && trace.stage() == Stage::Judging && trace.is_answered.get() {
-        // What came in time is judged, however close to the timeout: else whoever answers could choose that it is not.
+        // What came in time is judged, however close to the timeout: else whoever answers could
+        // choose that it is not.
         let judged = std::future::poll_fn(|cx| match probe.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending if trace.stage() == Stage::Judging => Poll::Pending,
@@ -83,22 +93,48 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let halt = match ended {
         Ok(result) => {
             trace.enter(Stage::Idle);
-            // Where we stood still, an answer and the timeout are both there when we look; the kernel's stamps say which came first.
+            // Where we stood still, an answer and the timeout are both there when we look; the
+            // kernel's stamps say which came first.
             let took_us = trace.duration_us();
             let is_too_late = took_us > timeout * 1000;
-            let too_late = || Halt::down(trace.last_stage().timeout_cause(), format!("the answer came after {} ms, later than the timeout", took_us / 1000));
+            let too_late = || {
+                Halt::down(
+                    trace.last_stage().timeout_cause(),
+                    format!(
+                        "the answer came after {} ms, later than the timeout",
+                        took_us / 1000
+                    ),
+                )
+            };
             // A dialogue that ended at the timeout says what was heard until then.
-            let says_so = matches!(result, Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _)));
-            if is_too_late && !says_so { Some(too_late()) } else { result.err() }
+            let says_so = matches!(
+                result,
+                Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _))
+            );
+            if is_too_late && !says_so {
+                Some(too_late())
+            } else {
+                result.err()
+            }
         }
         Err(_) => {
-            let unfinished = |trace: &Trace, stage| peer::unfinished(trace, stage, timeout).unwrap_or_else(|| format!("no end within {timeout} ms"));
+            let unfinished = |trace: &Trace, stage| {
+                peer::unfinished(trace, stage, timeout)
+                    .unwrap_or_else(|| format!("no end within {timeout} ms"))
+            };
             trace.enter(Stage::Idle);
             let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));
             if stage == Stage::Judging {
-                late(format!("the prober did not finish reading and checking the answer within {timeout} ms: it was busy or waited for memory"))
+                late(format!(
+                    "the prober did not finish reading and checking the answer within {timeout} \
+                        ms: it was busy or waited for memory"
+                ))
             } else if trace.kept_ms().saturating_sub(moved_ms) > timeout / KEPT_SHARE {
-                late(format!("the prober delayed this probe for {} of its {timeout} ms while it waited for memory", trace.kept_ms()))
+                late(format!(
+                    "the prober delayed this probe for {} of its {timeout} ms while it waited for \
+                        memory",
+                    trace.kept_ms()
+                ))
             } else {
                 Some(Halt::down(stage.timeout_cause(), unfinished(&trace, stage)))
             }
@@ -114,10 +150,20 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let least_us = if is_over { timeout * 1000 } else { 0 };
     let outcome = match halt {
         None => Outcome::Up(facts),
-        Some(Halt::Down(cause, detail)) => Outcome::Down { cause, detail, facts },
+        Some(Halt::Down(cause, detail)) => Outcome::Down {
+            cause,
+            detail,
+            facts,
+        },
         Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
     };
-    Report { outcome, phases: trace.phases(), duration_us: trace.duration_us().max(least_us), started_ns: trace.started_ns, moved_ms }
+    Report {
+        outcome,
+        phases: trace.phases(),
+        duration_us: trace.duration_us().max(least_us),
+        started_ns: trace.started_ns,
+        moved_ms,
+    }
 }
 
 /// Characters of a text that a peer had a hand in.
@@ -126,15 +172,19 @@ const SHOWN: usize = 1000;
 fn cut(text: &mut String) {
     // Most texts are ASCII, and an answer of a name server may have hundreds of long ones.
     let is_plain = text.as_bytes().get(..=SHOWN).is_some_and(<[u8]>::is_ascii);
-    let at = if is_plain { Some(SHOWN) } else { text.char_indices().nth(SHOWN).map(|(at, _)| at) };
+    let at = if is_plain {
+        Some(SHOWN)
+    } else {
+        text.char_indices().nth(SHOWN).map(|(at, _)| at)
+    };
     if let Some(at) = at {
         text.truncate(at);
         text.push('…');
     }
 }
 
-/// The texts that a peer had a hand in, but for those of its certificate, which are bounded by themselves. Each field is named, so that a
-/// new one is looked at.
+/// The texts that a peer had a hand in, but for those of its certificate, which are bounded by
+/// themselves. Each field is named, so that a new one is looked at.
 fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut String> {
     let Facts {
         address: _,
@@ -154,18 +204,38 @@ fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut St
         tcp_rtt_us: _,
         findings,
     } = facts;
-    let attempts = attempts.iter_mut().filter_map(|attempt| attempt.error.as_mut());
+    let attempts = attempts
+        .iter_mut()
+        .filter_map(|attempt| attempt.error.as_mut());
     let dns = dns_rcode.iter_mut().chain(dns_answers);
     let details = halt.iter_mut().map(|halt| match halt {
         Halt::Down(_, detail) | Halt::Unmeasured(_, detail) => detail,
     });
-    attempts.chain(final_url.iter_mut()).chain(dns).chain(findings.iter_mut().map(|finding| &mut finding.found)).chain(details).collect()
+    attempts
+        .chain(final_url.iter_mut())
+        .chain(dns)
+        .chain(findings.iter_mut().map(|finding| &mut finding.found))
+        .chain(details)
+        .collect()
 }
 
-/// An endpoint may give back what it was sent, and then let its time pass. What takes long to look through is looked through apart.
-async fn scrubbed(mask: &Mask, mut facts: Box<Facts>, mut halt: Option<Halt>) -> (Box<Facts>, Option<Halt>) {
-    let of_certificate = facts.certificate.as_ref().filter(|certificate| !mask.has_seen(certificate)).map_or(0, |certificate| cost_of_names(mask, certificate));
-    let of_texts = cost::sum(texts(&mut facts, &mut halt).into_iter().map(|text| mask.cost_ns(text)));
+/// An endpoint may give back what it was sent, and then let its time pass. What takes long to look
+/// through is looked through apart.
+async fn scrubbed(
+    mask: &Mask,
+    mut facts: Box<Facts>,
+    mut halt: Option<Halt>,
+) -> (Box<Facts>, Option<Halt>) {
+    let of_certificate = facts
+        .certificate
+        .as_ref()
+        .filter(|certificate| !mask.has_seen(certificate))
+        .map_or(0, |certificate| cost_of_names(mask, certificate));
+    let of_texts = cost::sum(
+        texts(&mut facts, &mut halt)
+            .into_iter()
+            .map(|text| mask.cost_ns(text)),
+    );
     if cost::is_small(of_texts.saturating_add(of_certificate)) {
         scrub(mask, &mut facts, &mut halt);
         return (facts, halt);
@@ -175,40 +245,75 @@ async fn scrubbed(mask: &Mask, mut facts: Box<Facts>, mut halt: Option<Halt>) ->
         scrub(&mask, &mut facts, &mut halt);
         (facts, halt)
     });
-    scrubbed.await.unwrap_or_else(|own| (Box::default(), Some(own)))
+    scrubbed
+        .await
+        .unwrap_or_else(|own| (Box::default(), Some(own)))
 }
 
 fn scrub(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) {
-    texts(facts, halt).into_iter().for_each(|text| *text = mask.apply(std::mem::take(text)));
-    if let Some(certificate) = facts.certificate.as_mut().filter(|certificate| !mask.has_seen(certificate)) {
+    texts(facts, halt)
+        .into_iter()
+        .for_each(|text| *text = mask.apply(std::mem::take(text)));
+    if let Some(certificate) = facts
+        .certificate
+        .as_mut()
+        .filter(|certificate| !mask.has_seen(certificate))
+    {
         masked_names(mask, certificate);
     }
 }
 
 fn cost_of_names(mask: &Mask, certificate: &CertificateFacts) -> u64 {
-    cost::sum(certificate.names.iter().chain([&certificate.subject, &certificate.issuer]).map(|text| mask.cost_ns(text)))
+    cost::sum(
+        certificate
+            .names
+            .iter()
+            .chain([&certificate.subject, &certificate.issuer])
+            .map(|text| mask.cost_ns(text)),
+    )
 }
 
-/// The facts of a certificate are shared by all probes that met it; a copy is made where they hold a secret.
+/// The facts of a certificate are shared by all probes that met it; a copy is made where they hold
+/// a secret.
 fn masked_names(mask: &Mask, certificate: &mut Arc<CertificateFacts>) {
     let of = |text: &String| mask.apply(text.clone());
     let (subject, issuer) = (of(&certificate.subject), of(&certificate.issuer));
     let names: Vec<String> = certificate.names.iter().map(of).collect();
-    if (&subject, &issuer, &names) == (&certificate.subject, &certificate.issuer, &certificate.names) {
+    if (&subject, &issuer, &names)
+        == (
+            &certificate.subject,
+            &certificate.issuer,
+            &certificate.names,
+        )
+    {
         mask.see(certificate);
     } else {
-        *certificate = Arc::new(CertificateFacts { subject, issuer, names, ..CertificateFacts::clone(certificate) });
+        *certificate = Arc::new(CertificateFacts {
+            subject,
+            issuer,
+            names,
+            ..CertificateFacts::clone(certificate)
+        });
     }
 }
 
-async fn by_kind(net: &Net, trace: &Trace, endpoint: &Endpoint, deadline: Instant) -> Result<(), Halt> {
+async fn by_kind(
+    net: &Net,
+    trace: &Trace,
+    endpoint: &Endpoint,
+    deadline: Instant,
+) -> Result<(), Halt> {
     let dial = &*endpoint.dial;
     match &endpoint.probe {
         Probe::Http { url, spec, .. } => http::probe(net, trace, dial, url, spec, deadline).await,
         Probe::Tcp { address, spec } => tcp::probe(net, trace, dial, address, spec, deadline).await,
-        Probe::Tls { address, spec } => Box::pin(tls::probe(net, trace, dial, address, spec, deadline)).await,
+        Probe::Tls { address, spec } => {
+            Box::pin(tls::probe(net, trace, dial, address, spec, deadline)).await
+        }
         Probe::Icmp { host, spec } => icmp::probe(net, trace, dial, host, spec, deadline).await,
-        Probe::Dns { server, spec } => Box::pin(dns::probe(net, trace, dial, server, spec, deadline)).await,
+        Probe::Dns { server, spec } => {
+            Box::pin(dns::probe(net, trace, dial, server, spec, deadline)).await
+        }
     }
 }
 
@@ -219,8 +324,19 @@ fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), Halt> {
     let took_us = trace.duration_us();
     let met = took_us <= limit * 1000;
     let found = format!("{}.{:03} ms", took_us / 1000, took_us % 1000);
-    trace.facts.borrow_mut().findings.push(Finding { expectation: format!("within {limit} ms"), found: found.clone(), met });
-    if met { Ok(()) } else { Err(Halt::down(Cause::TooSlow, format!("it took {found}, the limit is {limit} ms"))) }
+    trace.facts.borrow_mut().findings.push(Finding {
+        expectation: format!("within {limit} ms"),
+        found: found.clone(),
+        met,
+    });
+    if met {
+        Ok(())
+    } else {
+        Err(Halt::down(
+            Cause::TooSlow,
+            format!("it took {found}, the limit is {limit} ms"),
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +347,11 @@ mod tests {
 
     #[test]
     fn a_probe_in_flight_is_small_before_it_reads() {
-        let plan = load(Path::new("one"), &OneText("[[endpoint]]\nname = \"e\"\nprobe.http = \"http://127.0.0.1/\"\n")).expect("valid");
+        let plan = load(
+            Path::new("one"),
+            &OneText("[[endpoint]]\nname = \"e\"\nprobe.http = \"http://127.0.0.1/\"\n"),
+        )
+        .expect("valid");
         let net = Net::default();
         let size = size_of_val(&run(&net, &plan.endpoints[0]));
         assert!(size <= 4096, "{size} bytes");

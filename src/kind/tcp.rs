@@ -16,7 +16,14 @@ use crate::net::stream::StampedTcp;
 use crate::net::trace::{Stage, Trace};
 use crate::words::{Cause, Finding};
 
-pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, spec: &Tcp, deadline: Instant) -> Result<(), Halt> {
+pub async fn probe(
+    net: &Net,
+    trace: &Trace,
+    dial: &Dial,
+    address: &HostPort,
+    spec: &Tcp,
+    deadline: Instant,
+) -> Result<(), Halt> {
     let mut stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let mut dialogue = Dialogue::default();
     for step in &spec.dialogue {
@@ -25,9 +32,14 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, sp
                 trace.enter(Stage::Request);
                 let text = text.0.reveal();
                 dialogue.sent(text);
-                stream.write_all(text.as_bytes()).await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
+                stream
+                    .write_all(text.as_bytes())
+                    .await
+                    .map_err(|e| stream_error(&e, Cause::ConnectReset))?;
             }
-            DialogueStep::Expect(pattern) => expect(trace, &mut stream, &mut dialogue, pattern, deadline).await?,
+            DialogueStep::Expect(pattern) => {
+                expect(trace, &mut stream, &mut dialogue, pattern, deadline).await?
+            }
         }
     }
     trace.enter(Stage::Idle);
@@ -35,40 +47,91 @@ pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, sp
 }
 
 /// Reads until the pattern matches, or cannot match any more.
-async fn expect(trace: &Trace, stream: &mut StampedTcp<'_>, dialogue: &mut Dialogue, pattern: &Pattern, deadline: Instant) -> Result<(), Halt> {
+async fn expect(
+    trace: &Trace,
+    stream: &mut StampedTcp<'_>,
+    dialogue: &mut Dialogue,
+    pattern: &Pattern,
+    deadline: Instant,
+) -> Result<(), Halt> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     loop {
         match looked(trace, dialogue, pattern).await? {
             Step::Matched(line) => {
                 let expectation = expectation(pattern);
-                trace.facts.borrow_mut().findings.push(Finding { expectation, found: shown(&line), met: true });
+                trace.facts.borrow_mut().findings.push(Finding {
+                    expectation,
+                    found: shown(&line),
+                    met: true,
+                });
                 return Ok(());
             }
             Step::Cannot(line) => {
-                return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &peer::heard(&line)));
+                return Err(unmet(
+                    trace,
+                    dialogue,
+                    pattern,
+                    Cause::ExpectMismatch,
+                    &peer::heard(&line),
+                ));
             }
             Step::More => {}
         }
         if dialogue.is_full() {
-            let found = format!("{} bytes without it, {}", dialogue.heard().len(), peer::heard(&dialogue.said()));
-            return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));
+            let found = format!(
+                "{} bytes without it, {}",
+                dialogue.heard().len(),
+                peer::heard(&dialogue.said())
+            );
+            return Err(unmet(
+                trace,
+                dialogue,
+                pattern,
+                Cause::ExpectMismatch,
+                &found,
+            ));
         }
         // Bounded here, too, so that what was heard is told.
         match timeout_at(trace.moved(deadline), stream.read_buf(dialogue.buffer())).await {
             Ok(Ok(0)) => {
-                let found = format!("{} before the peer closed the connection", peer::heard(&dialogue.said()));
-                return Err(unmet(trace, dialogue, pattern, Cause::ExpectMismatch, &found));
+                let found = format!(
+                    "{} before the peer closed the connection",
+                    peer::heard(&dialogue.said())
+                );
+                return Err(unmet(
+                    trace,
+                    dialogue,
+                    pattern,
+                    Cause::ExpectMismatch,
+                    &found,
+                ));
             }
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 return Err(match stream_error(&error, Cause::ExpectMismatch) {
-                    Halt::Down(cause, detail) => unmet(trace, dialogue, pattern, cause, &format!("{} before the {detail}", peer::heard(&dialogue.said()))),
+                    Halt::Down(cause, detail) => unmet(
+                        trace,
+                        dialogue,
+                        pattern,
+                        cause,
+                        &format!("{} before the {detail}", peer::heard(&dialogue.said())),
+                    ),
                     ours @ Halt::Unmeasured(..) => ours,
                 });
             }
             Err(_) => {
-                let found = format!("{} until the timeout{}", peer::heard(&dialogue.said()), silence(trace, dialogue));
-                return Err(unmet(trace, dialogue, pattern, Cause::ExpectTimeout, &found));
+                let found = format!(
+                    "{} until the timeout{}",
+                    peer::heard(&dialogue.said()),
+                    silence(trace, dialogue)
+                );
+                return Err(unmet(
+                    trace,
+                    dialogue,
+                    pattern,
+                    Cause::ExpectTimeout,
+                    &found,
+                ));
             }
         }
     }
@@ -79,8 +142,15 @@ fn silence(trace: &Trace, dialogue: &Dialogue) -> String {
     if !dialogue.unmatched_begin().is_some_and(<[u8]>::is_empty) {
         return String::new();
     }
-    let after = if dialogue.has_sent() { peer::Unanswered::Words } else { peer::Unanswered::Connection };
-    format!(": {}", peer::silence(trace.port.get(), after, trace.age_ms()))
+    let after = if dialogue.has_sent() {
+        peer::Unanswered::Words
+    } else {
+        peer::Unanswered::Connection
+    };
+    format!(
+        ": {}",
+        peer::silence(trace.port.get(), after, trace.age_ms())
+    )
 }
 
 /// What has come, held against the pattern: as lines, as the start of one, and as a whole.
@@ -103,10 +173,17 @@ fn expectation(pattern: &Pattern) -> String {
 }
 
 fn unmet(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, cause: Cause, found: &str) -> Halt {
-    let protocol = dialogue.unmatched_begin().and_then(peer::named).map(|name| format!("; the peer speaks {name}"));
+    let protocol = dialogue
+        .unmatched_begin()
+        .and_then(peer::named)
+        .map(|name| format!("; the peer speaks {name}"));
     let found = format!("{found}{}", protocol.unwrap_or_default());
     let expectation = expectation(pattern);
     let detail = format!("expected {expectation}, {found}");
-    trace.facts.borrow_mut().findings.push(Finding { expectation, found: found.trim_start_matches("heard ").to_owned(), met: false });
+    trace.facts.borrow_mut().findings.push(Finding {
+        expectation,
+        found: found.trim_start_matches("heard ").to_owned(),
+        met: false,
+    });
     Halt::down(cause, detail)
 }

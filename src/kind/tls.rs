@@ -14,22 +14,44 @@ use crate::net::trace::Trace;
 use crate::net::{dial, peer, tls};
 use crate::words::{Cause, Reason};
 
-pub async fn probe(net: &Net, trace: &Trace, dial: &Dial, address: &HostPort, spec: &Arc<TlsProbe>, deadline: Instant) -> Result<(), Halt> {
+pub async fn probe(
+    net: &Net,
+    trace: &Trace,
+    dial: &Dial,
+    address: &HostPort,
+    spec: &Arc<TlsProbe>,
+    deadline: Instant,
+) -> Result<(), Halt> {
     let stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
-    let prepared = net.tls(spec).map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
-    let mut stream = tls::handshake(net, trace, &spec.tls, &prepared, zone::without(&address.host), stream)
-        .await
-        .map_err(|halt| peer::in_place_of_tls(trace, address.port, halt))?;
+    let prepared = net
+        .tls(spec)
+        .map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
+    let mut stream = tls::handshake(
+        net,
+        trace,
+        &spec.tls,
+        &prepared,
+        zone::without(&address.host),
+        stream,
+    )
+    .await
+    .map_err(|halt| peer::in_place_of_tls(trace, address.port, halt))?;
     if trace.client_certificate_asked.get() {
-        // In TLS 1.3 the server judges the client's certificate after the handshake: it ends the connection or talks.
+        // In TLS 1.3 the server judges the client's certificate after the handshake: it ends the
+        // connection or talks.
         let mut first = [0];
         let patience = (deadline - Instant::now()) / 2;
         let ended = match tokio::time::timeout(patience, stream.read(&mut first)).await {
-            Ok(Ok(0)) => Some(Halt::down(Cause::ConnectReset, "connection: closed by the peer")),
+            Ok(Ok(0)) => Some(Halt::down(
+                Cause::ConnectReset,
+                "connection: closed by the peer",
+            )),
             Ok(Err(error)) => Some(stream_error(&error, Cause::TlsClientAuth)),
             Ok(Ok(_)) | Err(_) => None,
         };
-        if let Some(halt @ Halt::Down(Cause::TlsClientAuth, _)) = ended.map(|halt| peer::without_certificate(trace, halt)) {
+        if let Some(halt @ Halt::Down(Cause::TlsClientAuth, _)) =
+            ended.map(|halt| peer::without_certificate(trace, halt))
+        {
             return Err(halt);
         }
     }

@@ -1,8 +1,9 @@
-//! How much decoding one answer may cost. Its length does not say it: a few kilobytes can have hundreds of thousands of blocks, each
-//! with tables of its own.
+//! How much decoding one answer may cost. Its length does not say it: a few kilobytes can have
+//! hundreds of thousands of blocks, each with tables of its own.
 //!
-//! `http::judge` makes a [`Awaited`] for each coded answer; [`super::coding`] asks its [`Work`] between pieces and blocks. What counts is
-//! the processor time of the decoding thread: a prober that is held up by others is not the endpoint's fault.
+//! `http::judge` makes a [`Awaited`] for each coded answer; [`super::coding`] asks its [`Work`]
+//! between pieces and blocks. What counts is the processor time of the decoding thread: a prober
+//! that is held up by others is not the endpoint's fault.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -47,7 +48,8 @@ pub enum Ended {
     },
 }
 
-/// What the decoding of one answer has cost so far. It begins with the first step, on the thread that decodes.
+/// What the decoding of one answer has cost so far. It begins with the first step, on the thread
+/// that decodes.
 pub struct Work {
     limit: Duration,
     is_left: Arc<AtomicBool>,
@@ -59,7 +61,14 @@ pub struct Work {
 
 impl Work {
     pub fn of(limit: Duration, is_left: Arc<AtomicBool>) -> Self {
-        Self { limit, is_left, began_ns: Cell::new(None), steps: Cell::new(0), bytes: Cell::new(0), is_over: Cell::new(false) }
+        Self {
+            limit,
+            is_left,
+            began_ns: Cell::new(None),
+            steps: Cell::new(0),
+            bytes: Cell::new(0),
+            is_over: Cell::new(false),
+        }
     }
 
     /// Another step that had so many bytes; an error where no further one may follow.
@@ -75,9 +84,14 @@ impl Work {
         });
         if is_due && !self.is_over.get() {
             let is_spent = thread_cpu_ns().saturating_sub(began_ns) > self.limit.as_nanos() as u64;
-            self.is_over.set(is_spent || self.is_left.load(Ordering::Relaxed));
+            self.is_over
+                .set(is_spent || self.is_left.load(Ordering::Relaxed));
         }
-        if self.is_over.get() { Err(std::io::Error::other("more work than may be")) } else { Ok(()) }
+        if self.is_over.get() {
+            Err(std::io::Error::other("more work than may be"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Why decoding ended, where it ended here.
@@ -85,7 +99,13 @@ impl Work {
         if !self.is_over.get() {
             return None;
         }
-        Some(if self.is_left.load(Ordering::Relaxed) { Ended::Left } else { Ended::Spent { limit_ms: self.limit.as_millis() } })
+        Some(if self.is_left.load(Ordering::Relaxed) {
+            Ended::Left
+        } else {
+            Ended::Spent {
+                limit_ms: self.limit.as_millis(),
+            }
+        })
     }
 }
 
@@ -95,15 +115,36 @@ mod tests {
 
     #[test]
     fn a_longer_answer_may_cost_more_and_each_less_than_the_time_to_judge_it() {
-        for (decoded, limit_ms) in [(1, 250), (4 << 20, 250), (8 << 20, 500), (12 << 20, 750), (1 << 30, 750)] {
-            assert_eq!(Awaited::default().work(&Limits { body: 1, decoded, header: 1 }).limit.as_millis(), limit_ms, "{decoded}");
+        for (decoded, limit_ms) in [
+            (1, 250),
+            (4 << 20, 250),
+            (8 << 20, 500),
+            (12 << 20, 750),
+            (1 << 30, 750),
+        ] {
+            assert_eq!(
+                Awaited::default()
+                    .work(&Limits {
+                        body: 1,
+                        decoded,
+                        header: 1
+                    })
+                    .limit
+                    .as_millis(),
+                limit_ms,
+                "{decoded}"
+            );
         }
     }
 
     #[test]
     fn work_that_nobody_waits_for_ends() {
         let awaited = Awaited::default();
-        let work = awaited.work(&Limits { body: 1, decoded: 1, header: 1 });
+        let work = awaited.work(&Limits {
+            body: 1,
+            decoded: 1,
+            header: 1,
+        });
         assert!((0..100).all(|_| work.goes_on(BYTES).is_ok()) && work.ended().is_none());
         drop(awaited);
         assert!((0..STEPS).any(|_| work.goes_on(1).is_err()));

@@ -1,7 +1,9 @@
-//! The folders above a file: a user who can write to one of them can put another file, or another folder, in its place.
+//! The folders above a file: a user who can write to one of them can put another file, or another
+//! folder, in its place.
 //!
-//! [`super::guarded`] calls it for everything that the daemon believes. It looks at each folder that the kernel goes through when it opens
-//! the path, those of symbolic links among them, as sshd does with StrictModes. docs/decisions/037-who-may-ask.md has the reasons.
+//! [`super::guarded`] calls it for everything that the daemon believes. It looks at each folder
+//! that the kernel goes through when it opens the path, those of symbolic links among them, as sshd
+//! does with StrictModes. docs/decisions/037-who-may-ask.md has the reasons.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -18,7 +20,8 @@ const MOST_LINKS: usize = 40;
 /// Mode and owner of a folder or link.
 type Access = (u32, u32);
 
-/// Why what stands under this path can be replaced by others. `owners`: users that may own the folders above it.
+/// Why what stands under this path can be replaced by others. `owners`: users that may own the
+/// folders above it.
 pub fn refused(path: &Path, owners: &[u32]) -> Result<(), String> {
     let mut walk = Walk::of(path);
     let mut seen = HashSet::new();
@@ -59,13 +62,22 @@ fn is_shared(folder: &Metadata) -> bool {
 
 fn held(folder: &Path, (mode, owner): Access, owners: &[u32]) -> Result<(), String> {
     if mode & WRITTEN_BY_ALL != 0 && mode & STICKY == 0 && !is_mounted_read_only(folder) {
-        return Err(format!("{} of `{}` lets every user replace what is in it; run: chmod o-w {}", shown(mode), folder.display(), quoted(folder)));
+        return Err(format!(
+            "{} of `{}` lets every user replace what is in it; run: chmod o-w {}",
+            shown(mode),
+            folder.display(),
+            quoted(folder)
+        ));
     }
     if owners.contains(&owner) {
         return Ok(());
     }
     let path = quoted(folder);
-    Err(format!("user {owner} owns `{}` and can replace what is in it; run: chown root {path}, or use another folder", folder.display()))
+    Err(format!(
+        "user {owner} owns `{}` and can replace what is in it; run: chown root {path}, or use \
+            another folder",
+        folder.display()
+    ))
 }
 
 /// A link in a folder to which every user can add one.
@@ -73,7 +85,10 @@ fn of_link(link: &Path, owner: u32, owners: &[u32]) -> Result<(), String> {
     if owners.contains(&owner) {
         return Ok(());
     }
-    Err(format!("user {owner} owns the link `{}` and can lead it elsewhere; name what it leads to", link.display()))
+    Err(format!(
+        "user {owner} owns the link `{}` and can lead it elsewhere; name what it leads to",
+        link.display()
+    ))
 }
 
 /// What of a path is still to be gone, last part first.
@@ -85,7 +100,11 @@ struct Walk {
 
 impl Walk {
     fn of(path: &Path) -> Self {
-        let mut walk = Self { at: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")), left: Vec::new(), links: 0 };
+        let mut walk = Self {
+            at: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            left: Vec::new(),
+            links: 0,
+        };
         walk.push(path);
         // Of a relative path, the folders above the working directory count, too.
         let from = walk.at.clone();
@@ -96,7 +115,11 @@ impl Walk {
     }
 
     fn push(&mut self, path: &Path) {
-        self.left.extend(path.components().rev().map(|part| part.as_os_str().to_owned()));
+        self.left.extend(
+            path.components()
+                .rev()
+                .map(|part| part.as_os_str().to_owned()),
+        );
     }
 
     fn goes_to(&mut self, target: &Path) {
@@ -136,12 +159,31 @@ mod tests {
             ((0o41777, 0), Ok(())),
             (
                 (0o40755, 8),
-                Err("user 8 owns `/not/there/the folder` and can replace what is in it; run: chown root '/not/there/the folder', or use another folder"),
+                Err(
+                    "user 8 owns `/not/there/the folder` and can replace what is in it; run: \
+                        chown root '/not/there/the folder', or use another folder",
+                ),
             ),
-            ((0o40777, 0), Err("mode 0777 of `/not/there/the folder` lets every user replace what is in it; run: chmod o-w '/not/there/the folder'")),
-            ((0o40777, 7), Err("mode 0777 of `/not/there/the folder` lets every user replace what is in it; run: chmod o-w '/not/there/the folder'")),
+            (
+                (0o40777, 0),
+                Err(
+                    "mode 0777 of `/not/there/the folder` lets every user replace what is in it; \
+                        run: chmod o-w '/not/there/the folder'",
+                ),
+            ),
+            (
+                (0o40777, 7),
+                Err(
+                    "mode 0777 of `/not/there/the folder` lets every user replace what is in it; \
+                        run: chmod o-w '/not/there/the folder'",
+                ),
+            ),
         ] {
-            assert_eq!(held(folder, access, &[0, 7]), expected.map_err(str::to_owned), "{access:?}");
+            assert_eq!(
+                held(folder, access, &[0, 7]),
+                expected.map_err(str::to_owned),
+                "{access:?}"
+            );
         }
     }
 
@@ -158,20 +200,39 @@ mod tests {
         symlink("../../c/../a/b", at("links/more/two")).expect("linked");
         let path = at("links/one/file");
         let owners = [0, sys::effective_user()];
-        let set = |name: &str, mode| std::fs::set_permissions(at(name), Permissions::from_mode(mode)).expect("set");
+        let set = |name: &str, mode| {
+            std::fs::set_permissions(at(name), Permissions::from_mode(mode)).expect("set")
+        };
         assert_eq!(refused(&path, &owners), Ok(()));
-        for (name, counts) in [("a", true), ("a/b", true), ("links", true), ("links/more", true), ("c", false), (".", true)] {
+        for (name, counts) in [
+            ("a", true),
+            ("a/b", true),
+            ("links", true),
+            ("links/more", true),
+            ("c", false),
+            (".", true),
+        ] {
             set(name, 0o777);
             let found = refused(&path, &owners);
-            assert_eq!(found.is_err_and(|why| why.contains("chmod o-w")), counts, "{name}");
+            assert_eq!(
+                found.is_err_and(|why| why.contains("chmod o-w")),
+                counts,
+                "{name}"
+            );
             set(name, 0o1777);
             assert_eq!(refused(&path, &owners), Ok(()), "{name} is sticky");
             set(name, 0o755);
         }
         let mine = sys::effective_user();
-        assert!(refused(&path, &[mine + 1]).is_err_and(|why| why.contains("owns `/`") || mine != 0));
+        assert!(
+            refused(&path, &[mine + 1]).is_err_and(|why| why.contains("owns `/`") || mine != 0)
+        );
         set("links", 0o1777);
-        assert_eq!(of_link(&at("links/one"), 12, &owners).map_err(|why| why.contains("user 12 owns the link")), Err(true));
+        assert_eq!(
+            of_link(&at("links/one"), 12, &owners)
+                .map_err(|why| why.contains("user 12 owns the link")),
+            Err(true)
+        );
         // A circle ends.
         symlink("circle", at("circle")).expect("linked");
         assert_eq!(refused(&at("circle/file"), &owners), Ok(()));

@@ -1,7 +1,8 @@
 //! Work apart from the thread that asks for it, on the runtime's pool of threads.
 //!
-//! A host can have no thread for a moment (TasksMax, a pids cgroup, `ulimit -u`). tokio's own call then panics and ends the task that made
-//! it, for ever. Here that is a failure, which the caller reports and tries again.
+//! A host can have no thread for a moment (TasksMax, a pids cgroup, `ulimit -u`). tokio's own call
+//! then panics and ends the task that made it, for ever. Here that is a failure, which the caller
+//! reports and tries again.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -30,12 +31,16 @@ pub fn sometime(work: impl FnOnce() + Send + 'static) {
 }
 
 /// Does it, and goes on with it where nobody waits any more.
-pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotDone> {
+pub async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NotDone> {
     begun(work)?.await?.ok_or(NotDone::NoThread)
 }
 
 /// Does it as long as somebody waits: what nobody waits for any more is not begun.
-pub async fn run_if_wanted<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotDone> {
+pub async fn run_if_wanted<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NotDone> {
     struct WantedWork<T>(JoinHandle<T>);
     impl<T> Drop for WantedWork<T> {
         fn drop(&mut self) {
@@ -46,8 +51,11 @@ pub async fn run_if_wanted<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
     (&mut wanted.0).await?.ok_or(NotDone::NoThread)
 }
 
-/// The pool keeps what it found no thread for. Such work is taken back: with each try there would be more of it.
-fn begun<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<Option<T>>, NotDone> {
+/// The pool keeps what it found no thread for. Such work is taken back: with each try there would
+/// be more of it.
+fn begun<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<Option<T>>, NotDone> {
     let place = Arc::new(Mutex::new(Some(work)));
     let taken = {
         let place = place.clone();
@@ -62,8 +70,13 @@ thread_local! {
 }
 
 /// tokio's panic is a failure here, so it is no message on standard error either.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that catches its panic")]
-fn in_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, NotDone> {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that catches its panic"
+)]
+fn in_pool<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, NotDone> {
     static HOOKED: Once = Once::new();
     if !std::thread::panicking() {
         HOOKED.call_once(|| {
@@ -86,10 +99,20 @@ fn in_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Resu
 pub fn without_threads<T: Send + 'static>(of: impl FnOnce() -> T + Send + 'static) -> T {
     use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
     let confined = move || {
-        let calls = [libc::SYS_clone, libc::SYS_clone3].into_iter().map(|call| (call, Vec::new())).collect();
+        let calls = [libc::SYS_clone, libc::SYS_clone3]
+            .into_iter()
+            .map(|call| (call, Vec::new()))
+            .collect();
         let arch = std::env::consts::ARCH.try_into().expect("known");
-        let filter = SeccompFilter::new(calls, SeccompAction::Allow, SeccompAction::Errno(libc::EAGAIN as u32), arch).expect("a filter");
-        seccompiler::apply_filter(&BpfProgram::try_from(filter).expect("a program")).expect("applied");
+        let filter = SeccompFilter::new(
+            calls,
+            SeccompAction::Allow,
+            SeccompAction::Errno(libc::EAGAIN as u32),
+            arch,
+        )
+        .expect("a filter");
+        seccompiler::apply_filter(&BpfProgram::try_from(filter).expect("a program"))
+            .expect("applied");
         of()
     };
     std::thread::spawn(confined).join().expect("no panic")
@@ -104,12 +127,19 @@ mod tests {
 
     #[test]
     fn without_a_thread_work_fails_and_is_given_back_and_works_again_later() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let (handle, done, held) = (runtime.handle().clone(), Arc::new(AtomicUsize::new(0)), Arc::new(()));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let (handle, done, held) = (
+            runtime.handle().clone(),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(()),
+        );
         let (count, kept) = (done.clone(), held.clone());
         let failed = without_threads(move || {
             handle.block_on(async {
-                let (once, twice, later, mine) = (count.clone(), count.clone(), count.clone(), kept.clone());
+                let (once, twice, later, mine) =
+                    (count.clone(), count.clone(), count.clone(), kept.clone());
                 let of_run = run(move || once.fetch_add(1, Ordering::SeqCst)).await;
                 let of_begin = begin(move || {
                     twice.fetch_add(10, Ordering::SeqCst);
@@ -120,19 +150,35 @@ mod tests {
                     later.fetch_add(100, Ordering::SeqCst);
                 });
                 drop(kept);
-                [of_run.map(drop).err(), of_begin.err(), of_wanted.err()].map(|error| matches!(error, Some(NotDone::NoThread)))
+                [of_run.map(drop).err(), of_begin.err(), of_wanted.err()]
+                    .map(|error| matches!(error, Some(NotDone::NoThread)))
             })
         });
         assert_eq!(failed, [true; 3]);
-        assert_eq!((done.load(Ordering::SeqCst), Arc::strong_count(&held)), (0, 1), "what failed is not kept");
-        assert_eq!(runtime.block_on(run(|| 7)).expect("there are threads again"), 7);
+        assert_eq!(
+            (done.load(Ordering::SeqCst), Arc::strong_count(&held)),
+            (0, 1),
+            "what failed is not kept"
+        );
+        assert_eq!(
+            runtime
+                .block_on(run(|| 7))
+                .expect("there are threads again"),
+            7
+        );
         runtime.shutdown_timeout(Duration::from_secs(60));
-        assert_eq!(done.load(Ordering::SeqCst), 100, "what was taken back is never done");
+        assert_eq!(
+            done.load(Ordering::SeqCst),
+            100,
+            "what was taken back is never done"
+        );
     }
 
     #[test]
     fn a_panic_of_the_work_is_a_failure() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
         let failed: Result<(), NotDone> = runtime.block_on(run(|| panic!("a bug")));
         assert!(matches!(failed, Err(NotDone::Ended(_))));
     }

@@ -1,8 +1,10 @@
-//! The authorities that certificates are verified against: the system's trust store, and every `ca_file` of the config.
+//! The authorities that certificates are verified against: the system's trust store, and every
+//! `ca_file` of the config.
 //!
-//! Both are read again when their files change. The daemon calls [`Authorities::look`] every few seconds and at each reload; probes
-//! compare [`Authorities::generation`], which is all that a healthy probe pays. What cannot be read is a problem of this host:
-//! [`Roots::problem`] says so, and whoever verifies against them blames no endpoint.
+//! Both are read again when their files change. The daemon calls [`Authorities::look`] every few
+//! seconds and at each reload; probes compare [`Authorities::generation`], which is all that a
+//! healthy probe pays. What cannot be read is a problem of this host: [`Roots::problem`] says so,
+//! and whoever verifies against them blames no endpoint.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -26,7 +28,8 @@ pub struct Roots {
     pub anchors: Vec<TrustAnchor<'static>>,
     /// SHA-256 of each certificate: a leaf that is one of them is trusted as it is.
     whole: HashSet<[u8; 32]>,
-    /// The latest end of validity of each key under each name, in seconds of UTC: webpki does not look at that of its anchors.
+    /// The latest end of validity of each key under each name, in seconds of UTC: webpki does not
+    /// look at that of its anchors.
     ends: HashMap<[u8; 32], i64>,
     /// Why the store is not what it should be, for a person.
     pub problem: Option<String>,
@@ -40,7 +43,11 @@ impl Roots {
                 Ok(anchor) => {
                     if let Ok((_, certificate)) = X509Certificate::from_der(der) {
                         let end = certificate.validity().not_after.timestamp();
-                        roots.ends.entry(key_of(&anchor)).and_modify(|known| *known = end.max(*known)).or_insert(end);
+                        roots
+                            .ends
+                            .entry(key_of(&anchor))
+                            .and_modify(|known| *known = end.max(*known))
+                            .or_insert(end);
                     }
                     roots.whole.insert(Sha256::digest(der.as_ref()).into());
                     roots.anchors.push(anchor.to_owned());
@@ -65,7 +72,10 @@ impl Roots {
         for one in CertificateDer::pem_slice_iter(text) {
             match one {
                 Ok(certificate) => certificates.push(certificate),
-                Err(why) => problems.push(format!("certificate {} is damaged: {why}", certificates.len() + 1)),
+                Err(why) => problems.push(format!(
+                    "certificate {} is damaged: {why}",
+                    certificates.len() + 1
+                )),
             }
         }
         Self::of(&certificates, problems)
@@ -82,12 +92,18 @@ impl Roots {
 
     /// Whether there is an authority of that name (the DER content of its subject).
     pub fn have_name(&self, subject: &[u8]) -> bool {
-        self.anchors.iter().any(|anchor| anchor.subject.as_ref() == subject)
+        self.anchors
+            .iter()
+            .any(|anchor| anchor.subject.as_ref() == subject)
     }
 }
 
 fn key_of(anchor: &TrustAnchor<'_>) -> [u8; 32] {
-    Sha256::new().chain_update(anchor.subject.as_ref()).chain_update(anchor.subject_public_key_info.as_ref()).finalize().into()
+    Sha256::new()
+        .chain_update(anchor.subject.as_ref())
+        .chain_update(anchor.subject_public_key_info.as_ref())
+        .finalize()
+        .into()
 }
 
 /// Where the system keeps its authorities, as OpenSSL would find them.
@@ -98,28 +114,54 @@ pub struct Places {
 }
 
 impl Places {
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` where one of them is set, else the usual places of Linux distributions.
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` where one of them is set, else the usual places of Linux
+    /// distributions.
     pub fn of_the_system() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let (file, directories) = (set("SSL_CERT_FILE"), set("SSL_CERT_DIR"));
         if file.is_some() || directories.is_some() {
-            let directories = directories.map(|list| std::env::split_paths(&list).filter(|p| !p.as_os_str().is_empty()).collect()).unwrap_or_default();
-            return Self { file: file.map(PathBuf::from), directories };
+            let directories = directories
+                .map(|list| {
+                    std::env::split_paths(&list)
+                        .filter(|p| !p.as_os_str().is_empty())
+                        .collect()
+                })
+                .unwrap_or_default();
+            return Self {
+                file: file.map(PathBuf::from),
+                directories,
+            };
         }
         let found = openssl_probe::probe();
-        Self { file: found.cert_file, directories: found.cert_dir.into_iter().collect() }
+        Self {
+            file: found.cert_file,
+            directories: found.cert_dir.into_iter().collect(),
+        }
     }
 
     fn shown(&self) -> String {
-        let all: Vec<String> = self.file.iter().chain(&self.directories).map(|p| p.display().to_string()).collect();
-        if all.is_empty() { "no trust store was found on this system".into() } else { all.join(", ") }
+        let all: Vec<String> = self
+            .file
+            .iter()
+            .chain(&self.directories)
+            .map(|p| p.display().to_string())
+            .collect();
+        if all.is_empty() {
+            "no trust store was found on this system".into()
+        } else {
+            all.join(", ")
+        }
     }
 
     fn load(&self) -> Roots {
         let (mut certificates, mut problems) = (Vec::new(), Vec::new());
-        // A bundle and a directory hold the same as a rule: each is read by itself, so that one that is missing does not count where
-        // the other is whole.
-        let places = self.file.iter().map(|f| (Some(f.as_path()), None)).chain(self.directories.iter().map(|d| (None, Some(d.as_path()))));
+        // A bundle and a directory hold the same as a rule: each is read by itself, so that one
+        // that is missing does not count where the other is whole.
+        let places = self
+            .file
+            .iter()
+            .map(|f| (Some(f.as_path()), None))
+            .chain(self.directories.iter().map(|d| (None, Some(d.as_path()))));
         for (file, directory) in places {
             let found = rustls_native_certs::load_certs_from_paths(file, directory);
             problems.extend(found.errors.iter().map(ToString::to_string));
@@ -128,7 +170,9 @@ impl Places {
         certificates.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
         certificates.dedup();
         let mut roots = Roots::of(&certificates, problems);
-        roots.problem = roots.problem.map(|why| format!("the system's trust store ({}): {why}", self.shown()));
+        roots.problem = roots
+            .problem
+            .map(|why| format!("the system's trust store ({}): {why}", self.shown()));
         roots
     }
 }
@@ -158,13 +202,26 @@ struct Looked {
     files: HashMap<PathBuf, Vec<Look>>,
 }
 
-/// A file as far as its metadata tells: device, inode, length, and both times of change in nanoseconds.
+/// A file as far as its metadata tells: device, inode, length, and both times of change in
+/// nanoseconds.
 type Look = (PathBuf, Option<(u64, u64, u64, i128, i128)>);
 
 fn look_at(path: &Path) -> Look {
-    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    let nanoseconds =
+        |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     let seen = std::fs::metadata(path).ok();
-    (path.to_owned(), seen.map(|m| (m.dev(), m.ino(), m.len(), nanoseconds(m.mtime(), m.mtime_nsec()), nanoseconds(m.ctime(), m.ctime_nsec()))))
+    (
+        path.to_owned(),
+        seen.map(|m| {
+            (
+                m.dev(),
+                m.ino(),
+                m.len(),
+                nanoseconds(m.mtime(), m.mtime_nsec()),
+                nanoseconds(m.ctime(), m.ctime_nsec()),
+            )
+        }),
+    )
 }
 
 impl Authorities {
@@ -185,7 +242,9 @@ impl Authorities {
     /// Those of this system, read once for each process that only looks once.
     pub fn of_the_system() -> Arc<Self> {
         static SYSTEM: std::sync::OnceLock<Arc<Authorities>> = std::sync::OnceLock::new();
-        SYSTEM.get_or_init(|| Arc::new(Self::at(Places::of_the_system()))).clone()
+        SYSTEM
+            .get_or_init(|| Arc::new(Self::at(Places::of_the_system())))
+            .clone()
     }
 
     pub fn system(&self) -> Arc<Roots> {
@@ -214,7 +273,8 @@ impl Authorities {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Looks whether files have changed, and reads those that have. Blocks; not for the probing thread.
+    /// Looks whether files have changed, and reads those that have. Blocks; not for the probing
+    /// thread.
     pub fn look(&self, ca_files: &[CaFile]) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut has_changed = false;
@@ -223,8 +283,14 @@ impl Authorities {
             let roots = self.places.load();
             match &roots.problem {
                 Some(why) if looked.said.as_ref() == Some(why) => {}
-                Some(why) => tracing::error!("{why}; https and tls endpoints without a ca_file can become unknown (trust_store)"),
-                None if self.generation() > 0 => tracing::info!(authorities = roots.anchors.len(), "the system's trust store has changed and was read again"),
+                Some(why) => tracing::error!(
+                    "{why}; https and tls endpoints without a ca_file can become unknown \
+                        (trust_store)"
+                ),
+                None if self.generation() > 0 => tracing::info!(
+                    authorities = roots.anchors.len(),
+                    "the system's trust store has changed and was read again"
+                ),
                 None => {}
             }
             // What could not be read is tried again, whether its file changes or not.
@@ -239,15 +305,29 @@ impl Authorities {
         for file in ca_files {
             let now = vec![look_at(&file.path)];
             if looked.files.get(&file.path) == Some(&now) {
-                files.extend(before.get(&file.path).map(|roots| (file.path.clone(), roots.clone())));
-            } else if let Some(roots) = read_again(file, before.get(&file.path).and_then(|roots| roots.problem.as_deref())) {
-                has_changed |= before.get(&file.path).is_none_or(|known| known.problem.is_none() || known.problem != roots.problem);
+                files.extend(
+                    before
+                        .get(&file.path)
+                        .map(|roots| (file.path.clone(), roots.clone())),
+                );
+            } else if let Some(roots) = read_again(
+                file,
+                before
+                    .get(&file.path)
+                    .and_then(|roots| roots.problem.as_deref()),
+            ) {
+                has_changed |= before
+                    .get(&file.path)
+                    .is_none_or(|known| known.problem.is_none() || known.problem != roots.problem);
                 files.insert(file.path.clone(), Arc::new(roots));
             } else {
                 // It holds what the config has read.
                 has_changed |= before.contains_key(&file.path);
             }
-            if files.get(&file.path).is_none_or(|roots| roots.problem.is_none()) {
+            if files
+                .get(&file.path)
+                .is_none_or(|roots| roots.problem.is_none())
+            {
                 seen.insert(file.path.clone(), now);
             }
         }
@@ -282,7 +362,10 @@ fn read_again(file: &CaFile, said: Option<&str>) -> Option<Roots> {
             if said != Some(&problem) {
                 tracing::error!("{problem}; its endpoints become unknown (trust_store)");
             }
-            return Some(Roots { problem: Some(problem), ..Roots::default() });
+            return Some(Roots {
+                problem: Some(problem),
+                ..Roots::default()
+            });
         }
     };
     let mut roots = Roots::from_pem(&text);
@@ -323,11 +406,17 @@ mod tests {
     fn authority() -> String {
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.self_signed(&KeyPair::generate().expect("a key")).expect("signed").pem()
+        params
+            .self_signed(&KeyPair::generate().expect("a key"))
+            .expect("signed")
+            .pem()
     }
 
     fn at(file: &Path) -> Authorities {
-        Authorities::at(Places { file: Some(file.to_owned()), directories: Vec::new() })
+        Authorities::at(Places {
+            file: Some(file.to_owned()),
+            directories: Vec::new(),
+        })
     }
 
     #[test]
@@ -343,51 +432,99 @@ mod tests {
         };
         assert_eq!(problem(Some(authority())), None);
         let missing = problem(None).expect("a problem");
-        assert!(missing.contains("No such file") && missing.contains("ca.pem"), "{missing}");
-        assert!(problem(Some(String::new())).expect("a problem").contains("holds no certificate authority"));
-        let damaged = format!("{}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", authority());
+        assert!(
+            missing.contains("No such file") && missing.contains("ca.pem"),
+            "{missing}"
+        );
+        assert!(
+            problem(Some(String::new()))
+                .expect("a problem")
+                .contains("holds no certificate authority")
+        );
+        let damaged = format!(
+            "{}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            authority()
+        );
         assert!(problem(Some(damaged)).is_some());
         let cut = authority();
-        assert!(problem(Some(format!("{}{}", authority(), &cut[..cut.len() / 2]))).is_some(), "cut off in the middle");
-        let nowhere = Authorities::at(Places::default()).system().problem.clone().expect("a problem");
+        assert!(
+            problem(Some(format!("{}{}", authority(), &cut[..cut.len() / 2]))).is_some(),
+            "cut off in the middle"
+        );
+        let nowhere = Authorities::at(Places::default())
+            .system()
+            .problem
+            .clone()
+            .expect("a problem");
         assert!(nowhere.contains("no trust store was found"), "{nowhere}");
     }
 
-    /// With the metadata of the file as it was: as a change that no metadata tells, or a disk that could not be read and now can.
+    /// With the metadata of the file as it was: as a change that no metadata tells, or a disk that
+    /// could not be read and now can.
     fn written_unseen(path: &Path, text: &str, authorities: &Authorities) {
         std::fs::write(path, text).expect("written");
         let mut looked = authorities.looked.lock().expect("not poisoned");
         if looked.system.is_some() {
             looked.system = Some(authorities.look_at_system());
         }
-        looked.files.values_mut().for_each(|looks| *looks = looks.iter().map(|(path, _)| look_at(path)).collect());
+        looked
+            .files
+            .values_mut()
+            .for_each(|looks| *looks = looks.iter().map(|(path, _)| look_at(path)).collect());
     }
 
     #[test]
     fn a_store_that_could_not_be_read_is_tried_again_although_nothing_tells_of_a_change() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (system, own) = (directory.path().join("system.pem"), directory.path().join("own.pem"));
+        let (system, own) = (
+            directory.path().join("system.pem"),
+            directory.path().join("own.pem"),
+        );
         let whole = authority();
         let cut = &whole[..whole.len() / 2];
         std::fs::write(&system, cut).expect("written");
         std::fs::write(&own, cut).expect("written");
-        let file = CaFile { path: own.clone(), pem: Arc::from(whole.as_str()) };
+        let file = CaFile {
+            path: own.clone(),
+            pem: Arc::from(whole.as_str()),
+        };
         let authorities = at(&system);
         authorities.look(std::slice::from_ref(&file));
-        let problems = || (authorities.system().problem.is_some(), authorities.of_file(&file).problem.is_some());
+        let problems = || {
+            (
+                authorities.system().problem.is_some(),
+                authorities.of_file(&file).problem.is_some(),
+            )
+        };
         assert_eq!(problems(), (true, true));
         let generation = authorities.generation();
         authorities.look(std::slice::from_ref(&file));
-        assert_eq!((problems(), authorities.generation()), ((true, true), generation), "the same problem is no change");
+        assert_eq!(
+            (problems(), authorities.generation()),
+            ((true, true), generation),
+            "the same problem is no change"
+        );
         written_unseen(&system, &whole, &authorities);
         written_unseen(&own, &whole, &authorities);
         authorities.look(std::slice::from_ref(&file));
-        assert_eq!((problems(), authorities.generation()), ((false, false), generation + 1));
-        assert_eq!((authorities.system().anchors.len(), authorities.of_file(&file).anchors.len()), (1, 1));
+        assert_eq!(
+            (problems(), authorities.generation()),
+            ((false, false), generation + 1)
+        );
+        assert_eq!(
+            (
+                authorities.system().anchors.len(),
+                authorities.of_file(&file).anchors.len()
+            ),
+            (1, 1)
+        );
         // Once it is whole, it is read no more until its metadata change.
         written_unseen(&system, cut, &authorities);
         authorities.look(std::slice::from_ref(&file));
-        assert_eq!((problems(), authorities.generation()), ((false, false), generation + 1));
+        assert_eq!(
+            (problems(), authorities.generation()),
+            ((false, false), generation + 1)
+        );
     }
 
     #[test]
@@ -396,30 +533,60 @@ mod tests {
         let own = directory.path().join("own.pem");
         let (first, planted) = (authority(), authority());
         std::fs::write(&own, &first).expect("written");
-        let file = CaFile { path: own.clone(), pem: Arc::from(first.as_str()) };
+        let file = CaFile {
+            path: own.clone(),
+            pem: Arc::from(first.as_str()),
+        };
         let authorities = at(&own);
         authorities.look(std::slice::from_ref(&file));
         std::fs::write(&own, format!("{first}{planted}")).expect("written");
-        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o646)).expect("set");
+        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o646))
+            .expect("set");
         authorities.look(std::slice::from_ref(&file));
         let roots = authorities.of_file(&file);
         assert_eq!(roots.anchors.len(), 0);
-        assert!(roots.problem.as_ref().is_some_and(|why| why.contains("lets every user change it; run: chmod go-w")), "{:?}", roots.problem);
-        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("set");
+        assert!(
+            roots
+                .problem
+                .as_ref()
+                .is_some_and(|why| why.contains("lets every user change it; run: chmod go-w")),
+            "{:?}",
+            roots.problem
+        );
+        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .expect("set");
         authorities.look(std::slice::from_ref(&file));
-        assert_eq!((authorities.of_file(&file).anchors.len(), &authorities.of_file(&file).problem), (2, &None));
+        assert_eq!(
+            (
+                authorities.of_file(&file).anchors.len(),
+                &authorities.of_file(&file).problem
+            ),
+            (2, &None)
+        );
     }
 
     #[test]
     fn files_that_change_are_read_again_and_only_then() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (system, own) = (directory.path().join("system.pem"), directory.path().join("own.pem"));
+        let (system, own) = (
+            directory.path().join("system.pem"),
+            directory.path().join("own.pem"),
+        );
         let first = authority();
         std::fs::write(&system, format!("{first}{}", authority())).expect("written");
         std::fs::write(&own, &first).expect("written");
-        let file = CaFile { path: own.clone(), pem: Arc::from(first.as_str()) };
+        let file = CaFile {
+            path: own.clone(),
+            pem: Arc::from(first.as_str()),
+        };
         let authorities = at(&system);
-        let count = || (authorities.system().anchors.len(), authorities.of_file(&file).anchors.len(), authorities.generation());
+        let count = || {
+            (
+                authorities.system().anchors.len(),
+                authorities.of_file(&file).anchors.len(),
+                authorities.generation(),
+            )
+        };
         authorities.look(std::slice::from_ref(&file));
         assert_eq!(count(), (2, 1, 1));
         authorities.look(std::slice::from_ref(&file));
@@ -432,7 +599,13 @@ mod tests {
         std::fs::remove_file(&own).expect("removed");
         authorities.look(std::slice::from_ref(&file));
         assert_eq!(count(), (1, 0, 3));
-        assert!(authorities.of_file(&file).problem.as_ref().is_some_and(|why| why.contains("own.pem")));
+        assert!(
+            authorities
+                .of_file(&file)
+                .problem
+                .as_ref()
+                .is_some_and(|why| why.contains("own.pem"))
+        );
         std::fs::write(&own, &first).expect("written");
         authorities.look(std::slice::from_ref(&file));
         assert_eq!(count(), (1, 1, 4));

@@ -1,8 +1,11 @@
-//! Memory for bodies that are being judged: all probes of a thread share it, and wait for it in their own time.
+//! Memory for bodies that are being judged: all probes of a thread share it, and wait for it in
+//! their own time.
 //!
-//! A decoded body holds its share of the first part until it is judged, and takes one of the second only after that: whoever
-//! waits for the first holds nothing. A large body as it comes holds a share of the third from its 64th KiB until it is judged; a peer
-//! that sends slowly gives it back, so that it holds up nobody else's. Where there is a queue, one that sends nothing gives it back at once.
+//! A decoded body holds its share of the first part until it is judged, and takes one of the second
+//! only after that: whoever waits for the first holds nothing. A large body as it comes holds a
+//! share of the third from its 64th KiB until it is judged; a peer that sends slowly gives it back,
+//! so that it holds up nobody else's. Where there is a queue, one that sends nothing gives it back
+//! at once.
 
 use std::sync::Arc;
 
@@ -21,7 +24,8 @@ const BODIES: usize = 16 << 20;
 const SMALL_BODY: usize = 64 << 10;
 /// A body that takes longer than this from its share to its end gives the share back.
 const SLOW: Duration = Duration::from_millis(250);
-/// So does one that had to wait for its share, and of which nothing comes for so long: what a peer sent in the meantime is here already.
+/// So does one that had to wait for its share, and of which nothing comes for so long: what a peer
+/// sent in the meantime is here already.
 const SILENT: Duration = Duration::from_millis(50);
 /// What a value of JSON takes, with its place in a list or a map.
 const VALUE_BYTES: usize = 64;
@@ -38,17 +42,27 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         let of = |bytes: usize| Arc::new(Semaphore::new(bytes / UNIT));
-        Self { bodies: of(BODIES), decoded: of(DECODED), values: of(VALUES) }
+        Self {
+            bodies: of(BODIES),
+            decoded: of(DECODED),
+            values: of(VALUES),
+        }
     }
 }
 
-/// A share of the memory, given back when it is dropped. Nothing where the budget is gone, which ends with its thread.
+/// A share of the memory, given back when it is dropped. Nothing where the budget is gone, which
+/// ends with its thread.
 pub type Share = Option<OwnedSemaphorePermit>;
 
 impl Budget {
     /// Room for a body of at most `limit` bytes to be undone in.
     pub async fn decoded(&self, limit: u64) -> Share {
-        share(&self.decoded, usize::try_from(limit).unwrap_or(DECODED), DECODED).await
+        share(
+            &self.decoded,
+            usize::try_from(limit).unwrap_or(DECODED),
+            DECODED,
+        )
+        .await
     }
 
     /// Room for what JSON text becomes.
@@ -74,23 +88,32 @@ enum State {
 }
 
 impl Incoming {
-    /// Before more is read of a body that may become `most` bytes long, of which `kept` are here. Waiting is the prober's own time.
+    /// Before more is read of a body that may become `most` bytes long, of which `kept` are here.
+    /// Waiting is the prober's own time.
     pub async fn more(&mut self, budget: &Budget, trace: &Trace, (kept, most): (usize, u64)) {
         match self.state {
             State::Small if kept > SMALL_BODY => {
                 trace.enter(Stage::Judging);
                 let began = Instant::now();
-                self.share = share(&budget.bodies, usize::try_from(most).unwrap_or(BODIES), BODIES).await;
+                self.share = share(
+                    &budget.bodies,
+                    usize::try_from(most).unwrap_or(BODIES),
+                    BODIES,
+                )
+                .await;
                 let has_waited = began.elapsed() >= SILENT;
-                self.state = State::Held(Instant::now() + SLOW, if has_waited { SILENT } else { SLOW });
+                self.state = State::Held(
+                    Instant::now() + SLOW,
+                    if has_waited { SILENT } else { SLOW },
+                );
                 trace.reads_again(Stage::Transfer);
             }
             State::Small | State::Held(..) | State::Slow => {}
         }
     }
 
-    /// Ends when the peer has taken too long for a body that holds a share, or for the next part of it, and gives that back; until then,
-    /// and for every other body, it does not end.
+    /// Ends when the peer has taken too long for a body that holds a share, or for the next part of
+    /// it, and gives that back; until then, and for every other body, it does not end.
     pub async fn turns_slow(&mut self) {
         let State::Held(until, silent) = self.state else {
             return std::future::pending().await;
@@ -110,7 +133,10 @@ impl Incoming {
 /// What asks for more than there is gets all of it, and runs alone.
 async fn share(of: &Arc<Semaphore>, bytes: usize, all: usize) -> Share {
     let units = bytes.min(all).div_ceil(UNIT);
-    of.clone().acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).await.ok()
+    of.clone()
+        .acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX))
+        .await
+        .ok()
 }
 
 /// Gives back what `bytes` do not need.
@@ -120,9 +146,15 @@ pub fn shrink(share: &mut Share, bytes: usize) {
     }
 }
 
-/// What JSON text becomes in memory, at most: its texts, and a value for each comma, colon and bracket.
+/// What JSON text becomes in memory, at most: its texts, and a value for each comma, colon and
+/// bracket.
 pub fn of_json(text: &[u8]) -> usize {
-    text.len() + VALUE_BYTES * text.iter().filter(|b| matches!(b, b',' | b':' | b'[' | b'{')).count()
+    text.len()
+        + VALUE_BYTES
+            * text
+                .iter()
+                .filter(|b| matches!(b, b',' | b':' | b'[' | b'{'))
+                .count()
 }
 
 #[cfg(test)]
@@ -136,10 +168,18 @@ mod tests {
         let budget = Budget::default();
         let first = budget.values(VALUES / 2).await;
         let second = budget.values(VALUES / 2).await;
-        assert!(timeout(Duration::from_millis(20), budget.values(1)).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(20), budget.values(1))
+                .await
+                .is_err()
+        );
         drop(first);
         assert!(budget.values(1).await.is_some());
-        assert!(timeout(Duration::from_millis(20), budget.values(usize::MAX)).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(20), budget.values(usize::MAX))
+                .await
+                .is_err()
+        );
         drop(second);
         assert!(budget.values(usize::MAX).await.is_some());
     }
@@ -148,7 +188,11 @@ mod tests {
     async fn what_turns_out_small_leaves_room_for_others() {
         let budget = Budget::default();
         let mut first = budget.decoded(u64::MAX).await;
-        assert!(timeout(Duration::from_millis(20), budget.decoded(1)).await.is_err());
+        assert!(
+            timeout(Duration::from_millis(20), budget.decoded(1))
+                .await
+                .is_err()
+        );
         shrink(&mut first, 1000);
         assert!(budget.decoded(DECODED as u64 - 1024).await.is_some());
     }
@@ -157,12 +201,26 @@ mod tests {
     async fn a_large_body_waits_for_room_and_a_slow_one_gives_its_room_back() {
         let budget = Budget::default();
         let trace = Trace::begin();
-        let (mut first, mut second, mut small) = (Incoming::default(), Incoming::default(), Incoming::default());
+        let (mut first, mut second, mut small) = (
+            Incoming::default(),
+            Incoming::default(),
+            Incoming::default(),
+        );
         let all = BODIES as u64;
         first.more(&budget, &trace, (SMALL_BODY + 1, all)).await;
         small.more(&budget, &trace, (SMALL_BODY, all)).await;
-        assert!(small.held(SMALL_BODY).is_none(), "a small one asks for nothing");
-        assert!(timeout(Duration::from_millis(20), second.more(&budget, &trace, (SMALL_BODY + 1, all))).await.is_err());
+        assert!(
+            small.held(SMALL_BODY).is_none(),
+            "a small one asks for nothing"
+        );
+        assert!(
+            timeout(
+                Duration::from_millis(20),
+                second.more(&budget, &trace, (SMALL_BODY + 1, all))
+            )
+            .await
+            .is_err()
+        );
         assert_eq!(trace.stage(), Stage::Judging, "waiting is our own");
         assert!(timeout(SLOW / 2, first.turns_slow()).await.is_err());
         assert!(first.share.is_some(), "not slow yet");
@@ -170,7 +228,14 @@ mod tests {
         assert!(timeout(SLOW, first.turns_slow()).await.is_err(), "once");
         first.more(&budget, &trace, (SMALL_BODY + 3, all)).await;
         assert!(first.held(SMALL_BODY).is_none());
-        assert!(timeout(Duration::from_millis(20), second.more(&budget, &trace, (SMALL_BODY + 1, all))).await.is_ok());
+        assert!(
+            timeout(
+                Duration::from_millis(20),
+                second.more(&budget, &trace, (SMALL_BODY + 1, all))
+            )
+            .await
+            .is_ok()
+        );
         assert!(second.held(SMALL_BODY).is_some());
         assert_eq!(trace.stage(), Stage::Transfer);
     }
@@ -189,7 +254,11 @@ mod tests {
             }
             held.push(incoming);
         }
-        assert!((SLOW + 3 * SILENT..3 * SLOW).contains(&began.elapsed()), "{:?}", began.elapsed());
+        assert!(
+            (SLOW + 3 * SILENT..3 * SLOW).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use x509_parser::public_key::PublicKey;
 
 use crate::words::CertificateFacts;
 
-/// Distinct chains remembered, and the bytes of their texts: a server that shows ever new ones costs no more.
+/// Distinct chains remembered, and the bytes of their texts: a server that shows ever new ones
+/// costs no more.
 const REMEMBERED: usize = 20_000;
 const REMEMBERED_BYTES: usize = 16 << 20;
 /// The length of each name of a certificate, of its subject and of its issuer, in characters.
@@ -23,7 +24,8 @@ const READ: usize = 32;
 /// RSA keys below this are weak (CA/Browser Forum Baseline Requirements, 6.1.5).
 const RSA_LEAST_BITS: usize = 2048;
 
-/// Remembers the facts of chains that were seen, as parsing one costs more than a whole plain probe.
+/// Remembers the facts of chains that were seen, as parsing one costs more than a whole plain
+/// probe.
 #[derive(Default)]
 pub struct Certificates {
     seen: RefCell<Seen>,
@@ -48,13 +50,25 @@ impl Seen {
 
 /// What facts take in memory, about.
 fn size_of_facts(facts: &CertificateFacts) -> usize {
-    let texts = facts.names.iter().chain([&facts.subject, &facts.issuer, &facts.key, &facts.sha256]);
-    size_of::<CertificateFacts>() + texts.map(|text| size_of::<String>() + text.len()).sum::<usize>()
+    let texts =
+        facts
+            .names
+            .iter()
+            .chain([&facts.subject, &facts.issuer, &facts.key, &facts.sha256]);
+    size_of::<CertificateFacts>()
+        + texts
+            .map(|text| size_of::<String>() + text.len())
+            .sum::<usize>()
 }
 
 impl Certificates {
-    /// `path`: when the verified path begins and ends, in seconds of UTC, if the chain was verified.
-    pub fn facts(&self, chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<Arc<CertificateFacts>> {
+    /// `path`: when the verified path begins and ends, in seconds of UTC, if the chain was
+    /// verified.
+    pub fn facts(
+        &self,
+        chain: &[CertificateDer<'_>],
+        path: Option<(i64, i64)>,
+    ) -> Option<Arc<CertificateFacts>> {
         let mut hash = Sha256::new();
         let (from, to) = path.unwrap_or((0, i64::MAX));
         hash.update([from.to_be_bytes(), to.to_be_bytes()].concat());
@@ -74,7 +88,10 @@ impl Certificates {
 fn parse(chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<CertificateFacts> {
     let leaf_der = chain.first()?;
     let (_, leaf) = X509Certificate::from_der(leaf_der).ok()?;
-    let (mut sent_not_before, mut sent_not_after) = (leaf.validity().not_before.timestamp(), leaf.validity().not_after.timestamp());
+    let (mut sent_not_before, mut sent_not_after) = (
+        leaf.validity().not_before.timestamp(),
+        leaf.validity().not_after.timestamp(),
+    );
     for der in chain[1..].iter().take(READ) {
         if let Ok((_, certificate)) = X509Certificate::from_der(der) {
             sent_not_before = sent_not_before.max(certificate.validity().not_before.timestamp());
@@ -100,7 +117,16 @@ fn parse(chain: &[CertificateDer<'_>], path: Option<(i64, i64)>) -> Option<Certi
 
 fn names_of(certificate: &X509Certificate) -> Vec<String> {
     let names = certificate.subject_alternative_name().ok().flatten();
-    names.map(|e| e.value.general_names.iter().take(NAMES).map(|name| cut(shown_name(name))).collect()).unwrap_or_default()
+    names
+        .map(|e| {
+            e.value
+                .general_names
+                .iter()
+                .take(NAMES)
+                .map(|name| cut(shown_name(name)))
+                .collect()
+        })
+        .unwrap_or_default()
 }
 
 fn cut(mut text: String) -> String {
@@ -127,17 +153,27 @@ pub fn names(der: &CertificateDer<'_>) -> Vec<String> {
 
 /// Whom a certificate is for.
 pub fn subject(der: &CertificateDer<'_>) -> String {
-    X509Certificate::from_der(der).map_or_else(|_| "an unreadable certificate".into(), |(_, c)| shown_subject(c.subject()))
+    X509Certificate::from_der(der).map_or_else(
+        |_| "an unreadable certificate".into(),
+        |(_, c)| shown_subject(c.subject()),
+    )
 }
 
 /// The names of a certificate and of its issuer, as their DER.
 pub fn subject_and_issuer<'c>(der: &'c CertificateDer<'_>) -> Option<(&'c [u8], &'c [u8])> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some((certificate.tbs_certificate.subject.as_raw(), certificate.tbs_certificate.issuer.as_raw()))
+    Some((
+        certificate.tbs_certificate.subject.as_raw(),
+        certificate.tbs_certificate.issuer.as_raw(),
+    ))
 }
 
 fn shown_subject(name: &X509Name<'_>) -> String {
-    let common = name.iter_common_name().next().and_then(|cn| cn.as_str().ok()).filter(|cn| !cn.is_empty());
+    let common = name
+        .iter_common_name()
+        .next()
+        .and_then(|cn| cn.as_str().ok())
+        .filter(|cn| !cn.is_empty());
     cut(common.map_or_else(|| name.to_string(), str::to_owned))
 }
 
@@ -149,12 +185,19 @@ pub struct Purposes {
 pub fn purposes(der: &CertificateDer<'_>) -> Option<Purposes> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let usage = certificate.extended_key_usage().ok().flatten()?;
-    Some(Purposes { server_auth: usage.value.server_auth || usage.value.any })
+    Some(Purposes {
+        server_auth: usage.value.server_auth || usage.value.any,
+    })
 }
 
-/// Says which authority is missing: the issuer that neither was sent nor is trusted. `is_trusted` is asked with the DER of a name's content.
+/// Says which authority is missing: the issuer that neither was sent nor is trusted. `is_trusted`
+/// is asked with the DER of a name's content.
 pub fn missing_issuer(chain: &[CertificateDer<'_>], is_trusted: impl Fn(&[u8]) -> bool) -> String {
-    let parsed: Vec<X509Certificate> = chain.iter().take(READ).filter_map(|der| X509Certificate::from_der(der).ok().map(|(_, c)| c)).collect();
+    let parsed: Vec<X509Certificate> = chain
+        .iter()
+        .take(READ)
+        .filter_map(|der| X509Certificate::from_der(der).ok().map(|(_, c)| c))
+        .collect();
     let count = match chain.len() {
         1 => "1 certificate".to_owned(),
         n => format!("{n} certificates"),
@@ -164,18 +207,30 @@ pub fn missing_issuer(chain: &[CertificateDer<'_>], is_trusted: impl Fn(&[u8]) -
     };
     // At most one step for each certificate that was sent.
     for _ in 1..parsed.len() {
-        let next = parsed.iter().find(|c| c.subject().as_raw() == last.issuer().as_raw() && c.subject().as_raw() != last.subject().as_raw());
+        let next = parsed.iter().find(|c| {
+            c.subject().as_raw() == last.issuer().as_raw()
+                && c.subject().as_raw() != last.subject().as_raw()
+        });
         let Some(next) = next else { break };
         last = next;
     }
     let issuer = shown_subject(last.issuer());
     if last.issuer().as_raw() == last.subject().as_raw() {
-        return format!("the server sent {count}; the last one, {issuer}, is self-signed and not among the trusted authorities");
+        return format!(
+            "the server sent {count}; the last one, {issuer}, is self-signed and not among the \
+                trusted authorities"
+        );
     }
     if is_trusted(content(last.issuer().as_raw())) {
-        return format!("the server sent {count}, issued by {issuer}; the trusted authority of that name has another key and did not sign it");
+        return format!(
+            "the server sent {count}, issued by {issuer}; the trusted authority of that name has \
+                another key and did not sign it"
+        );
     }
-    format!("the server sent {count}, issued by {issuer}; no trusted authority of that name: an intermediate may be missing")
+    format!(
+        "the server sent {count}, issued by {issuer}; no trusted authority of that name: an \
+            intermediate may be missing"
+    )
 }
 
 /// What is inside the outer SEQUENCE of a DER value, as webpki keeps names.
@@ -187,13 +242,17 @@ fn content(der: &[u8]) -> &[u8] {
     der.get(length..).unwrap_or_default()
 }
 
-/// When all certificates of a chain are valid at once, in seconds of UTC, both ends included; nothing when one cannot be read.
+/// When all certificates of a chain are valid at once, in seconds of UTC, both ends included;
+/// nothing when one cannot be read.
 pub fn validity(chain: &[CertificateDer<'_>]) -> Option<(i64, i64)> {
     let mut span = (i64::MIN, i64::MAX);
     for der in chain {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let own = certificate.validity();
-        span = (span.0.max(own.not_before.timestamp()), span.1.min(own.not_after.timestamp()));
+        span = (
+            span.0.max(own.not_before.timestamp()),
+            span.1.min(own.not_after.timestamp()),
+        );
     }
     Some(span)
 }
@@ -201,11 +260,13 @@ pub fn validity(chain: &[CertificateDer<'_>]) -> Option<(i64, i64)> {
 fn shown_name(name: &GeneralName) -> String {
     match name {
         GeneralName::DNSName(name) => (*name).to_owned(),
-        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
-            (Ok(v4), _) => std::net::Ipv4Addr::from(v4).to_string(),
-            (_, Ok(v6)) => std::net::Ipv6Addr::from(v6).to_string(),
-            _ => "invalid address".into(),
-        },
+        GeneralName::IPAddress(bytes) => {
+            match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+                (Ok(v4), _) => std::net::Ipv4Addr::from(v4).to_string(),
+                (_, Ok(v6)) => std::net::Ipv6Addr::from(v6).to_string(),
+                _ => "invalid address".into(),
+            }
+        }
         other => other.to_string(),
     }
 }
@@ -244,15 +305,28 @@ mod tests {
         for n in 0..4000_u32 {
             let mut key = [0; 32];
             key[..4].copy_from_slice(&n.to_be_bytes());
-            let facts = CertificateFacts { names: vec!["n".repeat(NAME_LENGTH); NAMES], ..CertificateFacts::default() };
+            let facts = CertificateFacts {
+                names: vec!["n".repeat(NAME_LENGTH); NAMES],
+                ..CertificateFacts::default()
+            };
             seen.remember(key, Arc::new(facts));
-            let kept: usize = seen.by_chain.values().map(|facts| size_of_facts(facts)).sum();
+            let kept: usize = seen
+                .by_chain
+                .values()
+                .map(|facts| size_of_facts(facts))
+                .sum();
             assert!(kept == seen.bytes && kept <= REMEMBERED_BYTES);
         }
         assert!(seen.by_chain.len() > 100);
         let name = "a".repeat(4000);
-        let one = rcgen::generate_simple_self_signed(vec![format!("{name}.example"); 2 * NAMES]).expect("a certificate");
-        let facts = Certificates::default().facts(&[one.cert.der().clone()], None).expect("facts");
-        assert_eq!((facts.names.len(), facts.names[0].chars().count()), (NAMES, NAME_LENGTH + 1));
+        let one = rcgen::generate_simple_self_signed(vec![format!("{name}.example"); 2 * NAMES])
+            .expect("a certificate");
+        let facts = Certificates::default()
+            .facts(&[one.cert.der().clone()], None)
+            .expect("facts");
+        assert_eq!(
+            (facts.names.len(), facts.names[0].chars().count()),
+            (NAMES, NAME_LENGTH + 1)
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! The only source of time: the daemon's timeline (CLOCK_BOOTTIME plus an offset that the history carries over
-//! restarts), the calendar, and waiting for an absolute instant.
+//! The only source of time: the daemon's timeline (CLOCK_BOOTTIME plus an offset that the history
+//! carries over restarts), the calendar, and waiting for an absolute instant.
 //!
-//! A simulated clock stands still until somebody waits, and then jumps; everything that decides gets its time from one
-//! of the two and cannot tell which.
+//! A simulated clock stands still until somebody waits, and then jumps; everything that decides
+//! gets its time from one of the two and cannot tell which.
 
 use std::cell::Cell;
 use std::io;
@@ -51,7 +51,11 @@ impl Clock {
             Clock::Simulated(clock) => {
                 let boot_ns = clock.boot_ns.load(Ordering::Relaxed);
                 let utc = boot_ns / NS_PER_MS + clock.utc_offset_ms.load(Ordering::Relaxed);
-                Reading { boot_ns, monotonic_ns: boot_ns, utc_ms: utc as UtcMs }
+                Reading {
+                    boot_ns,
+                    monotonic_ns: boot_ns,
+                    utc_ms: utc as UtcMs,
+                }
             }
         }
     }
@@ -64,7 +68,8 @@ impl Clock {
     }
 }
 
-/// What the calling thread has used of a processor, in nanoseconds: for what may cost so much and no more.
+/// What the calling thread has used of a processor, in nanoseconds: for what may cost so much and
+/// no more.
 pub fn thread_cpu_ns() -> u64 {
     KernelClock::ThreadCpu.now_ns()
 }
@@ -80,7 +85,10 @@ impl Alarm {
     /// Must be made inside the runtime that waits on it.
     pub fn new(clock: &Clock) -> io::Result<Self> {
         match clock {
-            Clock::Real => Ok(Alarm::Real(sys::watch(TimerFd::new()?, Interest::READABLE)?, Cell::new(0))),
+            Clock::Real => Ok(Alarm::Real(
+                sys::watch(TimerFd::new()?, Interest::READABLE)?,
+                Cell::new(0),
+            )),
             Clock::Simulated(clock) => Ok(Alarm::Simulated(clock.clone())),
         }
     }
@@ -93,9 +101,13 @@ impl Alarm {
                 }
                 if armed.get() != boot_ns {
                     if timer.get_ref().arm(boot_ns).is_err() {
-                        // Without the timer the runtime's own will do, to a millisecond; never a loop that lets nobody else run.
+                        // Without the timer the runtime's own will do, to a millisecond; never a
+                        // loop that lets nobody else run.
                         armed.set(0);
-                        tokio::time::sleep(Duration::from_nanos(boot_ns.saturating_sub(KernelClock::Boottime.now_ns()))).await;
+                        tokio::time::sleep(Duration::from_nanos(
+                            boot_ns.saturating_sub(KernelClock::Boottime.now_ns()),
+                        ))
+                        .await;
                         return;
                     }
                     armed.set(boot_ns);
@@ -165,7 +177,9 @@ mod tests {
 
     #[test]
     fn the_timeline_maps_both_ways() {
-        let timeline = TimelineClock { offset_ns: 1_700_000_000_000 * 1_000_000 - 5 };
+        let timeline = TimelineClock {
+            offset_ns: 1_700_000_000_000 * 1_000_000 - 5,
+        };
         assert_eq!(timeline.boot_ns(timeline.ns(123_456_789)), 123_456_789);
     }
 }

@@ -23,23 +23,42 @@ impl Surroundings for Files {
     }
 
     fn matching(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
-        let name = pattern.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let directories = pattern.parent().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.matches('*').count() > 1 || name.contains(['?', '[', '{']) || directories.contains('*') {
-            return Err("a pattern has one * in its last part and no other wildcard; list several patterns".into());
+        let name = pattern
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
+        let directories = pattern
+            .parent()
+            .map(|p| p.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if name.matches('*').count() > 1
+            || name.contains(['?', '[', '{'])
+            || directories.contains('*')
+        {
+            return Err(
+                "a pattern has one * in its last part and no other wildcard; list several patterns"
+                    .into(),
+            );
         }
         let Some((before, after)) = name.split_once('*') else {
             return Ok(vec![pattern.to_owned()]);
         };
         let directory = pattern.parent().unwrap_or(Path::new("."));
-        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        let directory = if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
+        };
         guarded::included_folder(directory)?;
         let mut found = Vec::new();
         for entry in std::fs::read_dir(directory).map_err(|e| e.to_string())? {
             let entry = entry.map_err(|e| e.to_string())?;
             let file = entry.file_name();
             let file = file.to_string_lossy();
-            let fits = file.len() >= before.len() + after.len() && file.starts_with(before) && file.ends_with(after) && !file.starts_with('.');
+            let fits = file.len() >= before.len() + after.len()
+                && file.starts_with(before)
+                && file.ends_with(after)
+                && !file.starts_with('.');
             if fits {
                 found.push(entry.path());
             }
@@ -62,7 +81,11 @@ impl Surroundings for Files {
 
     fn host_name(&self) -> String {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        if name.trim().is_empty() { "localhost".into() } else { name.trim().to_owned() }
+        if name.trim().is_empty() {
+            "localhost".into()
+        } else {
+            name.trim().to_owned()
+        }
     }
 }
 
@@ -75,11 +98,14 @@ fn text(path: &Path, look: impl FnOnce(&Metadata)) -> Result<String, String> {
     look(&opened);
     // A buffer that grows leaves copies behind, and it may be a secret's.
     bytes.reserve_exact(opened.len().min(FILE_LIMIT) as usize + 1);
-    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    file.take(FILE_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| e.to_string())?;
     if bytes.len() as u64 > FILE_LIMIT {
         return Err(format!("the limit is {FILE_LIMIT} bytes"));
     }
-    let text = String::from_utf8(bytes).map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| no_text(error.as_bytes(), error.utf8_error().valid_up_to()))?;
     match text.find('\0') {
         // Told here: the parser would look for names in all that follows.
         Some(at) => Err(format!("not a text file: zero byte at offset {at}")),
@@ -93,7 +119,10 @@ fn no_text(bytes: &[u8], valid: usize) -> String {
         return "it is UTF-16 text; save it as UTF-8".into();
     }
     let before = String::from_utf8_lossy(&bytes[..valid]);
-    let (line, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1);
+    let (line, column) = (
+        before.matches('\n').count() + 1,
+        before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1,
+    );
     format!("it is no UTF-8 text from line {line}, column {column} on")
 }
 
@@ -103,12 +132,21 @@ mod tests {
 
     #[test]
     fn a_file_without_an_end_is_refused() {
-        assert_eq!(Files.read(Path::new("/dev/zero")), Err("it is a device, not a file".into()));
+        assert_eq!(
+            Files.read(Path::new("/dev/zero")),
+            Err("it is a device, not a file".into())
+        );
     }
 
     #[test]
     fn what_is_no_text_is_told_with_its_place() {
-        assert_eq!(no_text(b"a = 1\n\xc3\xa4 = \"\xff", 12), "it is no UTF-8 text from line 2, column 6 on");
-        assert_eq!(no_text(b"\xff\xfea\0", 0), "it is UTF-16 text; save it as UTF-8");
+        assert_eq!(
+            no_text(b"a = 1\n\xc3\xa4 = \"\xff", 12),
+            "it is no UTF-8 text from line 2, column 6 on"
+        );
+        assert_eq!(
+            no_text(b"\xff\xfea\0", 0),
+            "it is UTF-16 text; save it as UTF-8"
+        );
     }
 }

@@ -1,8 +1,9 @@
-//! What a running daemon can never do again: start a program, reach into another process, leave the filter of system calls by
-//! way of io_uring.
+//! What a running daemon can never do again: start a program, reach into another process, leave the
+//! filter of system calls by way of io_uring.
 //!
-//! The unit's `SystemCallFilter=` cannot refuse execve: systemd applies it first and executes the daemon under it. So the daemon
-//! does it itself, and where no service manager is at work, too. Not inherited away: a filter holds for all threads and what they make.
+//! The unit's `SystemCallFilter=` cannot refuse execve: systemd applies it first and executes the
+//! daemon under it. So the daemon does it itself, and where no service manager is at work, too. Not
+//! inherited away: a filter holds for all threads and what they make.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +20,29 @@ const NEVER: [i64; 8] = [
     libc::SYS_io_uring_register,
 ];
 
-/// From here on those calls are refused with EPERM, in every thread. The error says why a kernel does not take the filter.
+/// From here on those calls are refused with EPERM, in every thread. The error says why a kernel
+/// does not take the filter.
 pub fn to_probing() -> Result<(), String> {
     apply_filter_all_threads(&filter()?).map_err(|e| e.to_string())
 }
 
 fn filter() -> Result<BpfProgram, String> {
-    let refused = NEVER.iter().map(|call| (*call, Vec::new())).collect::<BTreeMap<_, _>>();
-    let arch = std::env::consts::ARCH.try_into().map_err(|e: seccompiler::BackendError| e.to_string())?;
-    let filter = SeccompFilter::new(refused, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), arch);
-    filter.and_then(TryInto::try_into).map_err(|e| e.to_string())
+    let refused = NEVER
+        .iter()
+        .map(|call| (*call, Vec::new()))
+        .collect::<BTreeMap<_, _>>();
+    let arch = std::env::consts::ARCH
+        .try_into()
+        .map_err(|e: seccompiler::BackendError| e.to_string())?;
+    let filter = SeccompFilter::new(
+        refused,
+        SeccompAction::Allow,
+        SeccompAction::Errno(libc::EPERM as u32),
+        arch,
+    );
+    filter
+        .and_then(TryInto::try_into)
+        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -40,12 +54,17 @@ mod tests {
         let confined = || {
             // Of this thread alone: the other tests go on.
             seccompiler::apply_filter(&filter().expect("a filter")).expect("applied");
-            let started = std::process::Command::new("/bin/true").status().map_err(|e| e.kind());
+            let started = std::process::Command::new("/bin/true")
+                .status()
+                .map_err(|e| e.kind());
             let file = std::fs::read("/proc/self/status").is_ok();
             let socket = std::net::TcpListener::bind("127.0.0.1:0").is_ok();
             (started.map(|s| s.success()), file, socket)
         };
         let (started, file, socket) = std::thread::spawn(confined).join().expect("ended");
-        assert_eq!((started, file, socket), (Err(std::io::ErrorKind::PermissionDenied), true, true));
+        assert_eq!(
+            (started, file, socket),
+            (Err(std::io::ErrorKind::PermissionDenied), true, true)
+        );
     }
 }

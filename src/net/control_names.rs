@@ -1,7 +1,8 @@
 //! What control questions are about: names of the config that resolved lately, one of each zone.
 //!
-//! The resolver remembers them, and asks about them when a name server fails at another name. Where a redirect leads is a server's word:
-//! such names are not remembered, else a target could choose what the resolver is tested with. Nothing is asked here.
+//! The resolver remembers them, and asks about them when a name server fails at another name. Where
+//! a redirect leads is a server's word: such names are not remembered, else a target could choose
+//! what the resolver is tested with. Nothing is asked here.
 
 use std::collections::VecDeque;
 
@@ -20,7 +21,10 @@ pub struct Sought<'h> {
 impl<'h> From<&'h str> for Sought<'h> {
     /// A name of the config.
     fn from(host: &'h str) -> Self {
-        Self { host, led_from: None }
+        Self {
+            host,
+            led_from: None,
+        }
     }
 }
 
@@ -33,7 +37,11 @@ impl ControlNames {
         if self.0.back().is_some_and(|(known, _)| known == name) {
             return;
         }
-        let known = self.0.iter().position(|(known, _)| known == name).and_then(|at| self.0.remove(at));
+        let known = self
+            .0
+            .iter()
+            .position(|(known, _)| known == name)
+            .and_then(|at| self.0.remove(at));
         let (name, zone) = known.unwrap_or_else(|| (name.clone(), zone(&name.to_ascii())));
         self.0.retain(|(_, known)| *known != zone);
         self.0.push_back((name, zone));
@@ -42,22 +50,31 @@ impl ControlNames {
         }
     }
 
-    /// Those that say something about the resolver when it fails at `name`, the newest first: none of its zone, and none of the zone whose
-    /// redirect led there.
+    /// Those that say something about the resolver when it fails at `name`, the newest first: none
+    /// of its zone, and none of the zone whose redirect led there.
     pub fn beside(&self, name: &Name, led_from: Option<&str>) -> Vec<Name> {
         let (of_name, of_config) = (zone(&name.to_ascii()), led_from.map(zone));
         // A short name of the config became a longer one by the search list.
-        let begin = led_from.map(|host| format!("{}.", host.trim_end_matches('.').to_ascii_lowercase()));
+        let begin =
+            led_from.map(|host| format!("{}.", host.trim_end_matches('.').to_ascii_lowercase()));
         let is_beside = |known: &Name, zone: &String| {
             *zone != of_name
                 && of_config.as_ref() != Some(zone)
-                && !begin.as_ref().is_some_and(|begin| known.to_ascii().to_ascii_lowercase().starts_with(begin))
+                && !begin
+                    .as_ref()
+                    .is_some_and(|begin| known.to_ascii().to_ascii_lowercase().starts_with(begin))
         };
-        self.0.iter().rev().filter(|(known, zone)| is_beside(known, zone)).map(|(known, _)| known.clone()).collect()
+        self.0
+            .iter()
+            .rev()
+            .filter(|(known, zone)| is_beside(known, zone))
+            .map(|(known, _)| known.clone())
+            .collect()
     }
 }
 
-/// The registrable domain, by the public suffix list: names that differ in it have other servers as a rule. A public suffix is its own.
+/// The registrable domain, by the public suffix list: names that differ in it have other servers as
+/// a rule. A public suffix is its own.
 fn zone(name: &str) -> String {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     psl::domain_str(&name).map(str::to_owned).unwrap_or(name)
@@ -78,7 +95,11 @@ mod tests {
     }
 
     fn beside(known: &ControlNames, silent: &str, led_from: Option<&str>) -> Vec<String> {
-        known.beside(&name(silent), led_from).iter().map(ToString::to_string).collect()
+        known
+            .beside(&name(silent), led_from)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -100,8 +121,16 @@ mod tests {
 
     #[test]
     fn the_newest_of_each_zone_is_remembered_and_a_bounded_number_of_them() {
-        let known = knowing(&["a.one.example.", "b.two.example.", "c.one.example.", "b.two.example."]);
-        assert_eq!(beside(&known, "x.test.", None), ["b.two.example.", "c.one.example."]);
+        let known = knowing(&[
+            "a.one.example.",
+            "b.two.example.",
+            "c.one.example.",
+            "b.two.example.",
+        ]);
+        assert_eq!(
+            beside(&known, "x.test.", None),
+            ["b.two.example.", "c.one.example."]
+        );
         assert_eq!(beside(&known, "x.ONE.example.", None), ["b.two.example."]);
         let many: Vec<String> = (0..20).map(|n| format!("www.zone{n}.example.")).collect();
         let known = knowing(&many.iter().map(String::as_str).collect::<Vec<_>>());
@@ -110,8 +139,19 @@ mod tests {
 
     #[test]
     fn a_redirect_is_not_judged_by_the_zone_that_led_there() {
-        let known = knowing(&["good.other.example.", "web.corp.example.", "own.shop.example."]);
-        assert_eq!(beside(&known, "dead.evil.test.", Some("www.shop.example")), ["web.corp.example.", "good.other.example."]);
-        assert_eq!(beside(&known, "dead.evil.test.", Some("Web")), ["own.shop.example.", "good.other.example."], "by the search list");
+        let known = knowing(&[
+            "good.other.example.",
+            "web.corp.example.",
+            "own.shop.example.",
+        ]);
+        assert_eq!(
+            beside(&known, "dead.evil.test.", Some("www.shop.example")),
+            ["web.corp.example.", "good.other.example."]
+        );
+        assert_eq!(
+            beside(&known, "dead.evil.test.", Some("Web")),
+            ["own.shop.example.", "good.other.example."],
+            "by the search list"
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! The one dial of all kinds: name to addresses, addresses to a connected TCP stream, an echo, an answer.
+//! The one dial of all kinds: name to addresses, addresses to a connected TCP stream, an echo, an
+//! answer.
 //!
-//! Addresses are tried in order, the next after 250 ms or a failure, all within the probe's one timeout (RFC 8305); each
-//! attempt's address, error and time is a fact.
+//! Addresses are tried in order, the next after 250 ms or a failure, all within the probe's one
+//! timeout (RFC 8305); each attempt's address, error and time is a fact.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::os::fd::AsFd;
@@ -27,27 +28,58 @@ use crate::words::{Attempt, Cause, Reason};
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 /// Addresses tried at most.
 const ATTEMPT_LIMIT: usize = 16;
-/// Addresses that are tried side by side: each holds a descriptor. Where more are silent, the oldest is given up, after 1.5 s at least.
+/// Addresses that are tried side by side: each holds a descriptor. Where more are silent, the
+/// oldest is given up, after 1.5 s at least.
 const OPEN_LIMIT: usize = 6;
 
-/// The addresses of a host, with a port. An address is its own; a name is resolved, as a phase of the probe.
-pub async fn resolve(net: &Net, trace: &Trace, dial: &Dial, sought: Sought<'_>, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, Halt> {
+/// The addresses of a host, with a port. An address is its own; a name is resolved, as a phase of
+/// the probe.
+pub async fn resolve(
+    net: &Net,
+    trace: &Trace,
+    dial: &Dial,
+    sought: Sought<'_>,
+    port: u16,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, Halt> {
     let host = sought.host;
     if let Some((address, zone)) = zone::address(host) {
         // A redirect may lead here; the config may not.
         if address.to_canonical().is_unspecified() {
-            return Err(Halt::down(Cause::DnsNoAddress, format!("{host} is not the address of a host")));
+            return Err(Halt::down(
+                Cause::DnsNoAddress,
+                format!("{host} is not the address of a host"),
+            ));
         }
-        let zone = zone.or_else(|| dial.zone.as_deref().filter(|_| zone::is_link_local(address)));
+        let zone = zone.or_else(|| {
+            dial.zone
+                .as_deref()
+                .filter(|_| zone::is_link_local(address))
+        });
         return Ok(vec![in_zone(address, port, zone)?]);
     }
     Box::pin(net.resolver.refresh(&dial.resolver, deadline)).await?;
     trace.enter(Stage::Resolve);
     // Boxed, as only names need it: a probe of an address stays small.
-    let addresses = Box::pin(net.resolver.addresses(sought, &dial.resolver, dial.addresses, deadline)).await;
+    let addresses =
+        Box::pin(
+            net.resolver
+                .addresses(sought, &dial.resolver, dial.addresses, deadline),
+        )
+        .await;
     trace.enter(Stage::Idle);
-    let addresses: Vec<SocketAddr> = addresses?.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    if addresses.is_empty() { Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address"))) } else { Ok(addresses) }
+    let addresses: Vec<SocketAddr> = addresses?
+        .into_iter()
+        .map(|ip| SocketAddr::new(ip, port))
+        .collect();
+    if addresses.is_empty() {
+        Err(Halt::down(
+            Cause::DnsNoAddress,
+            format!("{host} has no address"),
+        ))
+    } else {
+        Ok(addresses)
+    }
 }
 
 /// An interface that this host does not have (any more) is its own lack, not the endpoint's.
@@ -56,7 +88,12 @@ fn in_zone(address: IpAddr, port: u16, zone: Option<&str>) -> Result<SocketAddr,
         return Ok(SocketAddr::new(address, port));
     };
     let index = zone.parse().ok().or_else(|| sys::interface_index(zone));
-    let index = index.ok_or_else(|| Halt::unmeasured(Reason::LocalNetwork, format!("this host has no interface {zone} (the zone of {v6}%{zone})")))?;
+    let index = index.ok_or_else(|| {
+        Halt::unmeasured(
+            Reason::LocalNetwork,
+            format!("this host has no interface {zone} (the zone of {v6}%{zone})"),
+        )
+    })?;
     Ok(SocketAddrV6::new(v6, port, 0, index).into())
 }
 
@@ -72,11 +109,16 @@ pub struct Tried<R> {
 pub async fn timed<R>(to: SocketAddr, attempt: impl Future<Output = Result<R, Halt>>) -> Tried<R> {
     let began_ns = KernelClock::Boottime.now_ns();
     let result = attempt.await;
-    Tried { address: to.ip(), result, began_ns, ended_ns: KernelClock::Boottime.now_ns() }
+    Tried {
+        address: to.ip(),
+        result,
+        began_ns,
+        ended_ns: KernelClock::Boottime.now_ns(),
+    }
 }
 
-/// Tries addresses in order, the next 250 ms after the one before or when that fails, until one succeeds; each is a fact. `took` sees
-/// each that has ended, and may refuse it.
+/// Tries addresses in order, the next 250 ms after the one before or when that fails, until one
+/// succeeds; each is a fact. `took` sees each that has ended, and may refuse it.
 pub async fn race<R, S, F>(
     trace: &Trace,
     addresses: &[SocketAddr],
@@ -105,12 +147,19 @@ where
         note(trace, &tried);
         match took(tried) {
             Ok(success) => return Ok(success),
-            // A cause at the endpoint tells more than this host's lack of a way to one of its addresses. An address that was not tried for
-            // want of a descriptor or a permission might have answered: that is ours.
+            // A cause at the endpoint tells more than this host's lack of a way to one of its
+            // addresses. An address that was not tried for want of a descriptor or a permission
+            // might have answered: that is ours.
             Err(halt) => {
                 last = match (last, halt) {
-                    (Some(before @ Halt::Down(..)), Halt::Unmeasured(Reason::LocalNetwork, _)) => Some(before),
-                    (Some(before @ Halt::Unmeasured(reason, _)), Halt::Down(..)) if reason != Reason::LocalNetwork => Some(before),
+                    (Some(before @ Halt::Down(..)), Halt::Unmeasured(Reason::LocalNetwork, _)) => {
+                        Some(before)
+                    }
+                    (Some(before @ Halt::Unmeasured(reason, _)), Halt::Down(..))
+                        if reason != Reason::LocalNetwork =>
+                    {
+                        Some(before)
+                    }
                     (_, halt) => Some(halt),
                 }
             }
@@ -139,15 +188,27 @@ fn note<R>(trace: &Trace, tried: &Tried<R>) {
         Err(Halt::Down(_, detail) | Halt::Unmeasured(_, detail)) => Some(detail.clone()),
     };
     let duration_us = (tried.ended_ns - tried.began_ns) / 1000;
-    trace.facts.borrow_mut().attempts.push(Attempt { address: tried.address, error, duration_us });
+    trace.facts.borrow_mut().attempts.push(Attempt {
+        address: tried.address,
+        error,
+        duration_us,
+    });
 }
 
 /// A TCP connection to the first address that takes it.
-pub async fn connect<'t>(net: &Net, trace: &'t Trace, dial: &Dial, host: &str, port: u16, deadline: Instant) -> Result<StampedTcp<'t>, Halt> {
+pub async fn connect<'t>(
+    net: &Net,
+    trace: &'t Trace,
+    dial: &Dial,
+    host: &str,
+    port: u16,
+    deadline: Instant,
+) -> Result<StampedTcp<'t>, Halt> {
     connect_where(net, trace, dial, (host.into(), port), &|_| Ok(()), deadline).await
 }
 
-/// The same with the addresses that `may` allows: those that a name was resolved to are looked at, and no other is connected to.
+/// The same with the addresses that `may` allows: those that a name was resolved to are looked at,
+/// and no other is connected to.
 pub async fn connect_where<'t>(
     net: &Net,
     trace: &'t Trace,
@@ -169,7 +230,13 @@ pub async fn connect_where<'t>(
         note(trace, &tried);
         return finish(trace, tried);
     }
-    Box::pin(race(trace, &addresses, |to| attempt(to, dial.source), |tried| finish(trace, tried))).await
+    Box::pin(race(
+        trace,
+        &addresses,
+        |to| attempt(to, dial.source),
+        |tried| finish(trace, tried),
+    ))
+    .await
 }
 
 struct Opened {
@@ -193,28 +260,58 @@ pub async fn open_stream(to: SocketAddr) -> Result<TcpStream, Halt> {
     open(to, None).await.map(|opened| opened.stream)
 }
 
-/// The same error also says that no local port is free. A UDP socket sends nothing when it connects, and needs an address, too.
+/// The same error also says that no local port is free. A UDP socket sends nothing when it
+/// connects, and needs an address, too.
 fn has_no_address_for(to: SocketAddr) -> bool {
-    let any: IpAddr = if to.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+    let any: IpAddr = if to.is_ipv6() {
+        Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind(SocketAddr::new(any, 0));
-    socket.is_ok_and(|socket| socket.connect(to).is_err_and(|error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL)))
+    socket.is_ok_and(|socket| {
+        socket
+            .connect(to)
+            .is_err_and(|error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL))
+    })
 }
 
-/// Opens one connection; what connect() itself returns is told apart from what the network answers later.
+/// Opens one connection; what connect() itself returns is told apart from what the network answers
+/// later.
 async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
-    let domain = if to.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
-    let ours = |error: std::io::Error, what: &str| own_call(&error, what, to).unwrap_or_else(|| connect_error(&error));
-    let socket = Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|e| ours(e, "socket"))?;
+    let domain = if to.is_ipv6() {
+        Domain::IPV6
+    } else {
+        Domain::IPV4
+    };
+    let ours = |error: std::io::Error, what: &str| {
+        own_call(&error, what, to).unwrap_or_else(|| connect_error(&error))
+    };
+    let socket = Socket::new(
+        domain,
+        Type::STREAM.nonblocking().cloexec(),
+        Some(Protocol::TCP),
+    )
+    .map_err(|e| ours(e, "socket"))?;
     let _ = socket.set_tcp_nodelay(true);
     if let Some(source) = source {
-        socket.bind(&SocketAddr::new(source, 0).into()).map_err(|e| ours(e, "bind to the source address"))?;
+        socket
+            .bind(&SocketAddr::new(source, 0).into())
+            .map_err(|e| ours(e, "bind to the source address"))?;
     }
     let asked_ns = KernelClock::Boottime.now_ns();
     let pending = match socket.connect(&to.into()) {
         Ok(()) => false,
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => true,
-        Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) && source.is_none() && has_no_address_for(to) => {
-            return Err(Halt::unmeasured(Reason::LocalNetwork, format!("connect: {error}: this host has no address to go there from")));
+        Err(error)
+            if error.raw_os_error() == Some(libc::EADDRNOTAVAIL)
+                && source.is_none()
+                && has_no_address_for(to) =>
+        {
+            return Err(Halt::unmeasured(
+                Reason::LocalNetwork,
+                format!("connect: {error}: this host has no address to go there from"),
+            ));
         }
         Err(error) => return Err(ours(error, "connect")),
     };
@@ -225,14 +322,22 @@ async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
             return Err(connect_error(&error));
         }
     }
-    // Where nothing was sent again, the kernel's own round trip is when the answer came, not when we woke.
+    // Where nothing was sent again, the kernel's own round trip is when the answer came, not when
+    // we woke.
     let now_ns = KernelClock::Boottime.now_ns();
     let known = sys::tcp_facts(stream.as_fd());
     let kernel_ns = match known {
-        Some(facts) if pending && facts.retransmits == 0 && facts.rtt_us > 0 => asked_ns + u64::from(facts.rtt_us) * 1000,
+        Some(facts) if pending && facts.retransmits == 0 && facts.rtt_us > 0 => {
+            asked_ns + u64::from(facts.rtt_us) * 1000
+        }
         _ => now_ns,
     };
-    Ok(Opened { stream, asked_ns, at_ns: kernel_ns.min(now_ns), rtt_us: known.map(|facts| facts.rtt_us) })
+    Ok(Opened {
+        stream,
+        asked_ns,
+        at_ns: kernel_ns.min(now_ns),
+        rtt_us: known.map(|facts| facts.rtt_us),
+    })
 }
 
 fn finish(trace: &Trace, tried: Tried<Opened>) -> Result<StampedTcp<'_>, Halt> {
@@ -261,7 +366,11 @@ mod tests {
     /// Port `n` answers after `n` ms; port 0 fails at once, and port 1 fails for a lack of our own.
     async fn raced(ports: &[u16]) -> (Result<u16, Halt>, u128, Vec<Attempt>) {
         let trace = Trace::begin();
-        let addresses: Vec<SocketAddr> = ports.iter().zip(1..).map(|(port, last)| address(last, *port)).collect();
+        let addresses: Vec<SocketAddr> = ports
+            .iter()
+            .zip(1..)
+            .map(|(port, last)| address(last, *port))
+            .collect();
         let began = Instant::now();
         let attempt = |to: SocketAddr| {
             timed(to, async move {
@@ -277,7 +386,11 @@ mod tests {
             })
         };
         let result = race(&trace, &addresses, attempt, |tried| tried.result).await;
-        (result, began.elapsed().as_millis(), trace.facts.take().attempts)
+        (
+            result,
+            began.elapsed().as_millis(),
+            trace.facts.take().attempts,
+        )
     }
 
     #[tokio::test]
@@ -286,9 +399,17 @@ mod tests {
         assert_eq!((result, attempts.len()), (Ok(10), 2));
         assert!(took < 240, "{took} ms");
         let (result, took, attempts) = raced(&[60_000, 10]).await;
-        assert_eq!((result, attempts.len()), (Ok(10), 1), "only what has ended is a fact");
+        assert_eq!(
+            (result, attempts.len()),
+            (Ok(10), 1),
+            "only what has ended is a fact"
+        );
         assert!((255..20_000).contains(&took), "{took} ms");
-        assert_eq!(raced(&[500, 30_000]).await.0, Ok(500), "the one before is still waited for");
+        assert_eq!(
+            raced(&[500, 30_000]).await.0,
+            Ok(500),
+            "the one before is still waited for"
+        );
         let (result, took, _) = raced(&[60_000, 60_000, 0, 10]).await;
         assert_eq!(result, Ok(10));
         assert!((505..20_000).contains(&took), "{took} ms");
@@ -298,13 +419,25 @@ mod tests {
     async fn when_all_fail_the_endpoints_fault_is_told_before_our_own() {
         for ports in [[0, 1], [1, 0]] {
             let (result, _, attempts) = raced(&ports).await;
-            assert!(matches!(result, Err(Halt::Down(Cause::ConnectRefused, _))), "{ports:?}");
+            assert!(
+                matches!(result, Err(Halt::Down(Cause::ConnectRefused, _))),
+                "{ports:?}"
+            );
             assert!(attempts.iter().all(|a| a.error.is_some()) && attempts.len() == 2);
         }
-        assert!(matches!(raced(&[1, 1]).await.0, Err(Halt::Unmeasured(Reason::LocalNetwork, _))));
+        assert!(matches!(
+            raced(&[1, 1]).await.0,
+            Err(Halt::Unmeasured(Reason::LocalNetwork, _))
+        ));
         // An address that was never tried might have answered.
         for ports in [[0, 2], [2, 0]] {
-            assert!(matches!(raced(&ports).await.0, Err(Halt::Unmeasured(Reason::LocalResource, _))), "{ports:?}");
+            assert!(
+                matches!(
+                    raced(&ports).await.0,
+                    Err(Halt::Unmeasured(Reason::LocalResource, _))
+                ),
+                "{ports:?}"
+            );
         }
     }
 
@@ -332,8 +465,14 @@ mod tests {
                 Ok(())
             })
         };
-        assert_eq!(race(&Trace::begin(), &addresses, attempt, |tried| tried.result).await, Ok(()));
-        assert_eq!((begun.get(), most.get(), open.get()), (addresses.len(), OPEN_LIMIT, 0));
+        assert_eq!(
+            race(&Trace::begin(), &addresses, attempt, |tried| tried.result).await,
+            Ok(())
+        );
+        assert_eq!(
+            (begun.get(), most.get(), open.get()),
+            (addresses.len(), OPEN_LIMIT, 0)
+        );
     }
 
     #[tokio::test]
@@ -348,7 +487,13 @@ mod tests {
             Ok(SocketAddr::V6(v6)) => Some(v6.scope_id()),
             Ok(SocketAddr::V4(_)) | Err(_) => None,
         };
-        assert_eq!((scope(Some("lo")), scope(Some("7")), scope(None)), (sys::interface_index("lo"), Some(7), Some(0)));
-        assert!(matches!(in_zone(local, 53, Some("no-such-if")), Err(Halt::Unmeasured(Reason::LocalNetwork, _))));
+        assert_eq!(
+            (scope(Some("lo")), scope(Some("7")), scope(None)),
+            (sys::interface_index("lo"), Some(7), Some(0))
+        );
+        assert!(matches!(
+            in_zone(local, 53, Some("no-such-if")),
+            Err(Halt::Unmeasured(Reason::LocalNetwork, _))
+        ));
     }
 }

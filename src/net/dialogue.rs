@@ -1,15 +1,17 @@
 //! What a peer has said in a dialogue, held against the pattern that is expected next.
 //!
-//! A pattern is tried on each line, on what has arrived of a line without its end, and on all that came since the last match. Whether
-//! more can still come is known for protocols that answer a command with a reply of a known form: SMTP, FTP, NNTP, POP3, IMAP, Redis,
-//! memcached. Elsewhere the peer has until the timeout. Pure: `probe::tcp` reads and writes.
+//! A pattern is tried on each line, on what has arrived of a line without its end, and on all that
+//! came since the last match. Whether more can still come is known for protocols that answer a
+//! command with a reply of a known form: SMTP, FTP, NNTP, POP3, IMAP, Redis, memcached. Elsewhere
+//! the peer has until the timeout. Pure: `probe::tcp` reads and writes.
 
 use regex::bytes::Regex;
 use zeroize::Zeroizing;
 
 /// Bytes kept while one expectation is open.
 pub const REPLY_LIMIT: usize = 64 << 10;
-/// Bytes of unfinished lines that are looked at again and again in one dialogue, as they trickle in.
+/// Bytes of unfinished lines that are looked at again and again in one dialogue, as they trickle
+/// in.
 const SCAN_BUDGET: usize = 16 << 20;
 /// Words of commands that are remembered, and bytes of one.
 const WORD_LIMIT: usize = 32;
@@ -33,7 +35,8 @@ pub struct Dialogue {
     line_at: usize,
     /// So far no line feed was found behind `line_at`.
     searched: usize,
-    /// How the line began whose rest comes first: it has matched already. A secret that stands in it is only known as a whole.
+    /// How the line began whose rest comes first: it has matched already. A secret that stands in
+    /// it is only known as a whole.
     begun: Vec<u8>,
     /// The code of a reply of several lines whose last has not come.
     open_reply: Option<[u8; 3]>,
@@ -64,7 +67,11 @@ impl Dialogue {
 
     /// The same for people, from the beginning of its first line on.
     pub fn said(&self) -> Vec<u8> {
-        if self.heard.trim_ascii().is_empty() { Vec::new() } else { [&*self.begun, &*self.heard].concat() }
+        if self.heard.trim_ascii().is_empty() {
+            Vec::new()
+        } else {
+            [&*self.begun, &*self.heard].concat()
+        }
     }
 
     /// What the peer began with, while nothing of it has matched.
@@ -115,12 +122,21 @@ impl Dialogue {
     /// `a1 OK`, `a1 NO`, `a1 BAD`: the answer to the IMAP command that was sent as `a1`.
     fn is_tagged(&self, line: &[u8]) -> bool {
         let mut words = line.split(|b| *b == b' ');
-        let (tag, state) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        [&b"OK"[..], b"NO", b"BAD"].contains(&state) && self.words.iter().any(|word| word.as_bytes() == tag)
+        let (tag, state) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        [&b"OK"[..], b"NO", b"BAD"].contains(&state)
+            && self.words.iter().any(|word| word.as_bytes() == tag)
     }
 
     fn end_of_line(&mut self) -> Option<usize> {
-        let found = self.heard.get(self.searched..)?.iter().position(|b| *b == b'\n').map(|at| self.searched + at);
+        let found = self
+            .heard
+            .get(self.searched..)?
+            .iter()
+            .position(|b| *b == b'\n')
+            .map(|at| self.searched + at);
         self.searched = found.unwrap_or(self.heard.len());
         found
     }
@@ -141,7 +157,10 @@ impl Dialogue {
         // Over several lines, or over a byte of a binary greeting that happens to be a line feed.
         let found = pattern.find(&self.heard).filter(|_| self.line_at > 0)?;
         let rest = &self.heard[found.end()..];
-        let end = rest.iter().position(|b| *b == b'\n').map_or(self.heard.len(), |at| found.end() + at + 1);
+        let end = rest
+            .iter()
+            .position(|b| *b == b'\n')
+            .map_or(self.heard.len(), |at| found.end() + at + 1);
         let from = begin_of_line(&self.heard[..found.start()]);
         let text = trimmed(&self.heard[from..found.end()]);
         Some(self.matched(from..from + text.len(), end))
@@ -154,7 +173,11 @@ impl Dialogue {
 
     /// The text is shown from the beginning of its line on.
     fn matched(&mut self, text: std::ops::Range<usize>, end: usize) -> Step {
-        let begun = if text.start == 0 { std::mem::take(&mut self.begun) } else { Vec::new() };
+        let begun = if text.start == 0 {
+            std::mem::take(&mut self.begun)
+        } else {
+            Vec::new()
+        };
         let text = [&*begun, &self.heard[text]].concat();
         let from = begin_of_line(&self.heard[..end]);
         self.begun = if from == 0 { begun } else { Vec::new() };
@@ -177,14 +200,19 @@ impl Dialogue {
             return true;
         }
         // Commands were sent before the greeting was there.
-        if !was_greeted && [&b"220"[..], b"200", b"201", b"* OK", b"* PREAUTH", b"+OK"].iter().any(|start| line.starts_with(start)) {
+        if !was_greeted
+            && [&b"220"[..], b"200", b"201", b"* OK", b"* PREAUTH", b"+OK"]
+                .iter()
+                .any(|start| line.starts_with(start))
+        {
             return false;
         }
         self.answered += 1;
         self.answered == self.commands
     }
 
-    /// In doubt it does not: a healthy peer of a protocol that is not known here must not be taken for one that has refused.
+    /// In doubt it does not: a healthy peer of a protocol that is not known here must not be taken
+    /// for one that has refused.
     fn ends_a_reply(&mut self, line: &[u8], pattern: &Regex) -> bool {
         self.is_http |= line.starts_with(b"HTTP/");
         if self.is_http {
@@ -219,12 +247,18 @@ impl Dialogue {
 
 /// Where the last line of these begins.
 fn begin_of_line(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
+    bytes
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1)
 }
 
 /// Without the end of a line.
 fn trimmed(line: &[u8]) -> &[u8] {
-    let end = line.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |at| at + 1);
+    let end = line
+        .iter()
+        .rposition(|b| !matches!(b, b'\r' | b'\n'))
+        .map_or(0, |at| at + 1);
     &line[..end]
 }
 
@@ -234,7 +268,10 @@ fn is_error(line: &[u8]) -> bool {
         let word = rest.iter().take_while(|b| b.is_ascii_uppercase()).count();
         word >= 3 && matches!(rest.get(word), None | Some(b' '))
     });
-    is_coded || line == b"ERROR" || line.starts_with(b"CLIENT_ERROR ") || line.starts_with(b"SERVER_ERROR ")
+    is_coded
+        || line == b"ERROR"
+        || line.starts_with(b"CLIENT_ERROR ")
+        || line.starts_with(b"SERVER_ERROR ")
 }
 
 /// Whether a pattern speaks of a reply's code, as `^220` and `^2\\d\\d` do.
@@ -243,7 +280,16 @@ fn expects_a_code(pattern: &Regex) -> bool {
 }
 
 fn is_greeting(line: &[u8]) -> bool {
-    [&b"* OK"[..], b"* PREAUTH", b"* BYE", b"+OK", b"-ERR", b"SSH-"].iter().any(|start| line.starts_with(start))
+    [
+        &b"* OK"[..],
+        b"* PREAUTH",
+        b"* BYE",
+        b"+OK",
+        b"-ERR",
+        b"SSH-",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
 }
 
 #[cfg(test)]
@@ -266,9 +312,23 @@ mod tests {
     #[test]
     fn what_has_arrived_is_matched_without_a_line_feed() {
         let mut mariadb = Dialogue::default();
-        assert_eq!(looks(&mut mariadb, b"n\0\0\0\x0a5.5.5-10.11.6-MariaDB\0\x01", "MariaDB"), matched(b"5.5.5-10.11.6-MariaDB\0\x01"));
+        assert_eq!(
+            looks(
+                &mut mariadb,
+                b"n\0\0\0\x0a5.5.5-10.11.6-MariaDB\0\x01",
+                "MariaDB"
+            ),
+            matched(b"5.5.5-10.11.6-MariaDB\0\x01")
+        );
         let mut spanning = Dialogue::default();
-        assert_eq!(looks(&mut spanning, b"n\0\0\0\x0a8.0.36\0", "(?s-u)^.\\x00\\x00\\x00\\n8\\."), matched(b"n\0\0\0\x0a8."));
+        assert_eq!(
+            looks(
+                &mut spanning,
+                b"n\0\0\0\x0a8.0.36\0",
+                "(?s-u)^.\\x00\\x00\\x00\\n8\\."
+            ),
+            matched(b"n\0\0\0\x0a8.")
+        );
         let mut telnet = Dialogue::default();
         assert_eq!(looks(&mut telnet, b"log", "login: $"), Step::More);
         assert_eq!(looks(&mut telnet, b"in: ", "login: $"), matched(b"login: "));
@@ -280,22 +340,43 @@ mod tests {
         assert_eq!(looks(&mut smtp, b"220 ma", "^220 "), matched(b"220 ma"));
         smtp.sent("QUIT\r\n");
         assert_eq!(looks(&mut smtp, b"il 554 x\r\n", "^221"), Step::More);
-        assert_eq!(looks(&mut smtp, b"221 bye\r\n", "^221"), matched(b"221 bye"));
+        assert_eq!(
+            looks(&mut smtp, b"221 bye\r\n", "^221"),
+            matched(b"221 bye")
+        );
     }
 
     #[test]
     fn what_is_shown_of_a_line_is_shown_from_its_beginning() {
         let mut echo = Dialogue::default();
-        assert_eq!(looks(&mut echo, b"220 hello sec", "^220 "), matched(b"220 hello sec"));
+        assert_eq!(
+            looks(&mut echo, b"220 hello sec", "^220 "),
+            matched(b"220 hello sec")
+        );
         assert!(echo.said().is_empty());
         assert_eq!(looks(&mut echo, b"r", "^221"), Step::More);
-        assert_eq!((echo.heard(), echo.said()), (&b"r"[..], b"220 hello secr".to_vec()));
-        assert_eq!(looks(&mut echo, b"et", "ret$"), matched(b"220 hello secret"));
-        assert_eq!(looks(&mut echo, b" it is\nnext\n", "^next"), matched(b"next"));
+        assert_eq!(
+            (echo.heard(), echo.said()),
+            (&b"r"[..], b"220 hello secr".to_vec())
+        );
+        assert_eq!(
+            looks(&mut echo, b"et", "ret$"),
+            matched(b"220 hello secret")
+        );
+        assert_eq!(
+            looks(&mut echo, b" it is\nnext\n", "^next"),
+            matched(b"next")
+        );
         assert!(echo.begun.is_empty());
-        assert_eq!(looks(&mut echo, b"a\nb secret", "a\nb s"), matched(b"a\nb s"));
+        assert_eq!(
+            looks(&mut echo, b"a\nb secret", "a\nb s"),
+            matched(b"a\nb s")
+        );
         assert_eq!(looks(&mut echo, b"!\n", "!"), matched(b"b secret!"));
-        assert_eq!((looks(&mut echo, &[b'x'; 5000], "x"), echo.begun.len()), (matched(&[b'x'; 5000]), BEGUN_LIMIT));
+        assert_eq!(
+            (looks(&mut echo, &[b'x'; 5000], "x"), echo.begun.len()),
+            (matched(&[b'x'; 5000]), BEGUN_LIMIT)
+        );
     }
 
     #[test]
@@ -308,17 +389,35 @@ mod tests {
             (b"421\r\n", "^220"),
             (b"554-no\r\n and no\r\n554 no\r\n", "^220"),
         ] {
-            assert!(matches!(looks(&mut Dialogue::default(), line, pattern), Step::Cannot(_)), "{pattern}");
+            assert!(
+                matches!(
+                    looks(&mut Dialogue::default(), line, pattern),
+                    Step::Cannot(_)
+                ),
+                "{pattern}"
+            );
         }
         for (command, line, pattern) in [
-            ("PING\r\n", &b"-NOAUTH Authentication required.\r\n"[..], "^\\+PONG"),
+            (
+                "PING\r\n",
+                &b"-NOAUTH Authentication required.\r\n"[..],
+                "^\\+PONG",
+            ),
             ("a1 NOOP\r\n", b"a1 BAD what\r\n", "^a1 OK"),
             ("version\r\n", b"ERROR\r\n", "^VERSION"),
-            ("EHLO x\r\n", b"502 5.5.1 Error: command not implemented\r\n", "^250 "),
+            (
+                "EHLO x\r\n",
+                b"502 5.5.1 Error: command not implemented\r\n",
+                "^250 ",
+            ),
         ] {
             let mut dialogue = Dialogue::default();
             dialogue.sent(command);
-            assert_eq!(looks(&mut dialogue, line, pattern), cannot(trimmed(line)), "{command}");
+            assert_eq!(
+                looks(&mut dialogue, line, pattern),
+                cannot(trimmed(line)),
+                "{command}"
+            );
         }
     }
 
@@ -328,21 +427,42 @@ mod tests {
         let mut smtp = Dialogue::default();
         assert_eq!(looks(&mut smtp, b"220-first\r\n", "^220 "), Step::More);
         assert_eq!(looks(&mut smtp, b"220-554 second\r\n", "^220 "), Step::More);
-        assert_eq!(looks(&mut smtp, b"220 last\r\n", "^220 "), matched(b"220 last"));
+        assert_eq!(
+            looks(&mut smtp, b"220 last\r\n", "^220 "),
+            matched(b"220 last")
+        );
         let mut ftp = Dialogue::default();
-        assert_eq!(looks(&mut ftp, b"230-welcome\r\n550 is a number in its text\r\n", "^230 "), Step::More);
+        assert_eq!(
+            looks(
+                &mut ftp,
+                b"230-welcome\r\n550 is a number in its text\r\n",
+                "^230 "
+            ),
+            Step::More
+        );
         // The greeting was not waited for, and two commands went out together.
         let mut early = Dialogue::default();
         early.sent("EHLO x\r\nQUIT\r\n");
         assert_eq!(looks(&mut early, b"220 mail\r\n", "^221"), Step::More);
-        assert_eq!(looks(&mut early, b"250-mail\r\n250 HELP\r\n", "^221"), Step::More);
-        assert_eq!(looks(&mut early, b"221 bye\r\n", "^221"), matched(b"221 bye"));
-        // Preliminary replies, untagged answers, the BYE before the answer to LOGOUT, lines behind +OK.
+        assert_eq!(
+            looks(&mut early, b"250-mail\r\n250 HELP\r\n", "^221"),
+            Step::More
+        );
+        assert_eq!(
+            looks(&mut early, b"221 bye\r\n", "^221"),
+            matched(b"221 bye")
+        );
+        // Preliminary replies, untagged answers, the BYE before the answer to LOGOUT, lines behind
+        // +OK.
         for (command, line, pattern) in [
             ("LIST\r\n", &b"150 here it comes\r\n"[..], "^226"),
             ("a1 LOGOUT\r\n", b"* BYE\r\n", "^a1 OK"),
             ("CAPA\r\n", b"+OK\r\n", "^STLS"),
-            ("GET / HTTP/1.0\r\n\r\n", b"HTTP/1.0 404 Not Found\r\n", "ready"),
+            (
+                "GET / HTTP/1.0\r\n\r\n",
+                b"HTTP/1.0 404 Not Found\r\n",
+                "ready",
+            ),
         ] {
             let mut dialogue = Dialogue::default();
             dialogue.sent(command);
@@ -361,24 +481,46 @@ mod tests {
             b"HTTP/1.0 200 OK\r\n\r\n500 items\r\n",
         ] {
             let mut peer = Dialogue::default();
-            assert_eq!(looks(&mut peer, text, "^ready"), Step::More, "{:?}", String::from_utf8_lossy(text));
+            assert_eq!(
+                looks(&mut peer, text, "^ready"),
+                Step::More,
+                "{:?}",
+                String::from_utf8_lossy(text)
+            );
             assert_eq!(looks(&mut peer, b"ready\r\n", "^ready"), matched(b"ready"));
         }
         let mut http = Dialogue::default();
         http.sent("GET / HTTP/1.0\r\n\r\n");
-        assert_eq!(looks(&mut http, b"HTTP/1.0 200 OK\r\n\r\n500 items\r\n", "^501 items"), Step::More);
+        assert_eq!(
+            looks(
+                &mut http,
+                b"HTTP/1.0 200 OK\r\n\r\n500 items\r\n",
+                "^501 items"
+            ),
+            Step::More
+        );
         let mut imap = Dialogue::default();
         imap.sent("a1 NOOP\r\n");
-        assert_eq!(looks(&mut imap, b"b7 BAD x\r\n", "^a1 OK"), Step::More, "to nothing that was sent");
+        assert_eq!(
+            looks(&mut imap, b"b7 BAD x\r\n", "^a1 OK"),
+            Step::More,
+            "to nothing that was sent"
+        );
     }
 
     #[test]
     fn a_line_of_a_reply_that_matched_leaves_the_rest_of_it_in_place() {
         let mut smtp = Dialogue::default();
-        assert_eq!(looks(&mut smtp, b"220-first\r\n220 last\r\n", "^220"), matched(b"220-first"));
+        assert_eq!(
+            looks(&mut smtp, b"220-first\r\n220 last\r\n", "^220"),
+            matched(b"220-first")
+        );
         smtp.sent("QUIT\r\n");
         assert_eq!(looks(&mut smtp, b"", "^221"), Step::More);
-        assert_eq!(looks(&mut smtp, b"221 bye\r\n", "^221"), matched(b"221 bye"));
+        assert_eq!(
+            looks(&mut smtp, b"221 bye\r\n", "^221"),
+            matched(b"221 bye")
+        );
     }
 
     #[test]

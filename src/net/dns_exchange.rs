@@ -1,6 +1,8 @@
-//! One DNS question and its answer over a fresh socket: UDP, and TCP where asked for or where the answer was truncated.
+//! One DNS question and its answer over a fresh socket: UDP, and TCP where asked for or where the
+//! answer was truncated.
 //!
-//! Used by the resolver and by the dns probe. The caller bounds the time, enters the stages and reads the answer.
+//! Used by the resolver and by the dns probe. The caller bounds the time, enters the stages and
+//! reads the answer.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -39,12 +41,20 @@ pub enum Exchange {
     Local(Halt),
 }
 
-/// Asks a question that is ready to be sent, and again over TCP when the answer says that it was cut short. The answer's bytes are to this
-/// question, and not looked at further. `again_after`: how often it is sent again over UDP, from the same socket.
-pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, again_after: Option<Duration>, trace: Option<&Trace>) -> Exchange {
+/// Asks a question that is ready to be sent, and again over TCP when the answer says that it was
+/// cut short. The answer's bytes are to this question, and not looked at further. `again_after`:
+/// how often it is sent again over UDP, from the same socket.
+pub async fn ask(
+    server: SocketAddr,
+    query: &[u8],
+    transport: Transport,
+    again_after: Option<Duration>,
+    trace: Option<&Trace>,
+) -> Exchange {
     if transport == Transport::Udp {
         match over_udp(server, query, again_after, trace).await {
-            Exchange::Answer(reply) if reply.get(2).is_some_and(|flags| flags & TRUNCATED != 0) => {}
+            Exchange::Answer(reply) if reply.get(2).is_some_and(|flags| flags & TRUNCATED != 0) => {
+            }
             other => return other,
         }
     }
@@ -52,15 +62,25 @@ pub async fn ask(server: SocketAddr, query: &[u8], transport: Transport, again_a
 }
 
 fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = if server.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
+    let any: SocketAddr = if server.is_ipv6() {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    };
     let socket = std::net::UdpSocket::bind(any)?;
     socket.set_nonblocking(true)?;
     socket.connect(server)?;
     UdpSocket::from_std(socket)
 }
 
-/// Whether the server answers one of these questions as `is_answer` wants it. All are sent from one socket, over UDP, until each has failed.
-pub async fn any_answer(server: SocketAddr, queries: &[Vec<u8>], again_after: Duration, is_answer: impl Fn(&[u8]) -> bool) -> bool {
+/// Whether the server answers one of these questions as `is_answer` wants it. All are sent from one
+/// socket, over UDP, until each has failed.
+pub async fn any_answer(
+    server: SocketAddr,
+    queries: &[Vec<u8>],
+    again_after: Duration,
+    is_answer: impl Fn(&[u8]) -> bool,
+) -> bool {
     let Ok(socket) = connected(server) else {
         return false;
     };
@@ -92,7 +112,12 @@ pub async fn any_answer(server: SocketAddr, queries: &[Vec<u8>], again_after: Du
     false
 }
 
-async fn over_udp(server: SocketAddr, query: &[u8], again_after: Option<Duration>, trace: Option<&Trace>) -> Exchange {
+async fn over_udp(
+    server: SocketAddr,
+    query: &[u8],
+    again_after: Option<Duration>,
+    trace: Option<&Trace>,
+) -> Exchange {
     let socket = match connected(server) {
         Ok(socket) => socket,
         Err(error) => return failed(&error, server),
@@ -105,7 +130,9 @@ async fn over_udp(server: SocketAddr, query: &[u8], again_after: Option<Duration
     let mut buffer = vec![0; UDP_BUFFER];
     let (mut last_wrong, mut sent) = (None, 1);
     loop {
-        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || sys::receive(socket.as_fd(), &mut buffer));
+        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || {
+            sys::receive(socket.as_fd(), &mut buffer)
+        });
         let received = match again_after.filter(|_| sent < SENT_LIMIT) {
             None => received.await,
             Some(after) => match timeout(after, received).await {
@@ -132,7 +159,9 @@ async fn over_udp(server: SocketAddr, query: &[u8], again_after: Option<Duration
                 return Exchange::Answer(buffer);
             }
             // A datagram with another id may be forged or late: keep listening, but not for ever.
-            Err(Wrong::Id) if last_wrong < Some(16) => last_wrong = Some(last_wrong.unwrap_or(0) + 1),
+            Err(Wrong::Id) if last_wrong < Some(16) => {
+                last_wrong = Some(last_wrong.unwrap_or(0) + 1)
+            }
             Err(Wrong::Id) => {
                 return Exchange::Invalid("only answers to other questions came".into());
             }
@@ -159,14 +188,21 @@ async fn over_tcp(server: SocketAddr, query: &[u8], trace: Option<&Trace>) -> Ex
             Err(Wrong::Id) => Exchange::Invalid("the answer is to another question".into()),
             Err(Wrong::Message(why)) => Exchange::Invalid(why.into()),
         },
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Exchange::Invalid("the connection ended within the answer".into()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Exchange::Invalid("the connection ended within the answer".into())
+        }
         Err(error) => arrived(&error),
     }
 }
 
 /// A question and its answer, each behind its length (RFC 1035 section 4.2.2).
-async fn framed<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, question: &[u8]) -> io::Result<Vec<u8>> {
-    stream.write_all(&[&(question.len() as u16).to_be_bytes(), question].concat()).await?;
+async fn framed<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    question: &[u8],
+) -> io::Result<Vec<u8>> {
+    stream
+        .write_all(&[&(question.len() as u16).to_be_bytes(), question].concat())
+        .await?;
     let length = stream.read_u16().await?;
     let mut reply = vec![0; usize::from(length)];
     stream.read_exact(&mut reply).await?;
@@ -175,7 +211,8 @@ async fn framed<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, question: &[u
 
 /// A call of our own returned it.
 fn failed(error: &io::Error, server: SocketAddr) -> Exchange {
-    own_call(error, "asking the name server", server).map_or_else(|| arrived(error), Exchange::Local)
+    own_call(error, "asking the name server", server)
+        .map_or_else(|| arrived(error), Exchange::Local)
 }
 
 /// The network brought it.

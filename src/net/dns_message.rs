@@ -1,7 +1,9 @@
-//! Reads a DNS message as far as the dns probe and the resolver look at it: header, question, answers, and the chain of aliases in them.
+//! Reads a DNS message as far as the dns probe and the resolver look at it: header, question,
+//! answers, and the chain of aliases in them.
 //!
-//! Every record's data stays raw, so that one that no library knows is no fault of the message; `dns_text` writes it out. All of it
-//! may be hostile: names are bounded, pointers only lead backwards, and counts are not believed.
+//! Every record's data stays raw, so that one that no library knows is no fault of the message;
+//! `dns_text` writes it out. All of it may be hostile: names are bounded, pointers only lead
+//! backwards, and counts are not believed.
 
 use crate::config::dns_question::{ANY, CNAME, DNAME};
 use crate::config::plan::probe::Recursion;
@@ -13,7 +15,8 @@ const SHORTEST_ENTRY: usize = 5;
 const NAME_LIMIT: usize = 255;
 /// Aliases that are followed: BIND follows as many.
 pub const CHAIN_LIMIT: usize = 16;
-/// Pointers that one name is followed over. It has at most 127 labels, so more pointers than that lead from pointer to pointer.
+/// Pointers that one name is followed over. It has at most 127 labels, so more pointers than that
+/// lead from pointer to pointer.
 const POINTER_LIMIT: usize = 127;
 const CLASS_IN: u16 = 1;
 
@@ -47,7 +50,20 @@ pub struct Led<'a> {
 
 /// A question, ready to be sent with an id of its own in place of 0.
 pub fn question(name: &[u8], kind: u16, recursion: Recursion) -> Vec<u8> {
-    let mut bytes = vec![0, 0, u8::from(recursion == Recursion::Desired), 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    let mut bytes = vec![
+        0,
+        0,
+        u8::from(recursion == Recursion::Desired),
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ];
     bytes.extend_from_slice(name);
     bytes.extend_from_slice(&kind.to_be_bytes());
     bytes.extend_from_slice(&CLASS_IN.to_be_bytes());
@@ -56,11 +72,15 @@ pub fn question(name: &[u8], kind: u16, recursion: Recursion) -> Vec<u8> {
 
 /// The name that a question asks about.
 pub fn asked(question: &[u8]) -> &[u8] {
-    question.get(HEADER..question.len().saturating_sub(4)).unwrap_or_default()
+    question
+        .get(HEADER..question.len().saturating_sub(4))
+        .unwrap_or_default()
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+    bytes
+        .get(at..at + 2)
+        .map(|b| u16::from_be_bytes([b[0], b[1]]))
 }
 
 /// A name, decompressed, and where the message goes on after it.
@@ -85,7 +105,8 @@ pub fn name_at(message: &[u8], at: usize) -> Option<(Vec<u8>, usize)> {
                 let to = usize::from(u16_at(message, at)? & 0x3fff);
                 after.get_or_insert(at + 2);
                 pointers += 1;
-                // Backwards only, and not for long: a chain of pointers may be as long as the message.
+                // Backwards only, and not for long: a chain of pointers may be as long as the
+                // message.
                 if to >= at || pointers > POINTER_LIMIT {
                     return None;
                 }
@@ -119,13 +140,23 @@ pub fn answers(question: &[u8], reply: &[u8]) -> Result<(), Wrong> {
         return Ok(());
     }
     let asked = question.get(HEADER..).unwrap_or_default();
-    let (name, after) = name_at(reply, HEADER).ok_or(Wrong::Message("its question cannot be read"))?;
-    let kind_and_class = reply.get(after..after + 4).ok_or(Wrong::Message("its question is cut short"))?;
-    let same = asked.len() == name.len() + 4 && asked[..name.len()].eq_ignore_ascii_case(&name) && &asked[name.len()..] == kind_and_class;
-    if same { Ok(()) } else { Err(Wrong::Message("it answers another question")) }
+    let (name, after) =
+        name_at(reply, HEADER).ok_or(Wrong::Message("its question cannot be read"))?;
+    let kind_and_class = reply
+        .get(after..after + 4)
+        .ok_or(Wrong::Message("its question is cut short"))?;
+    let same = asked.len() == name.len() + 4
+        && asked[..name.len()].eq_ignore_ascii_case(&name)
+        && &asked[name.len()..] == kind_and_class;
+    if same {
+        Ok(())
+    } else {
+        Err(Wrong::Message("it answers another question"))
+    }
 }
 
-/// How many questions and records a message can have in its first two sections: what its header says, as far as there is room for it.
+/// How many questions and records a message can have in its first two sections: what its header
+/// says, as far as there is room for it.
 pub fn most_entries(bytes: &[u8]) -> usize {
     let count = |at| usize::from(u16_at(bytes, at).unwrap_or(0));
     (count(4) + count(6)).min(bytes.len() / SHORTEST_ENTRY)
@@ -136,7 +167,8 @@ pub fn read(bytes: &[u8]) -> Result<Answered<'_>, &'static str> {
     read_some(bytes, u16::MAX)
 }
 
-/// The same with no more than the first so many records of its answer section, and with no more questions than that.
+/// The same with no more than the first so many records of its answer section, and with no more
+/// questions than that.
 pub fn read_some(bytes: &[u8], most: u16) -> Result<Answered<'_>, &'static str> {
     let count = |at| u16_at(bytes, at).ok_or("it is shorter than a header");
     let (questions, answers) = (count(4)?, count(6)?.min(most));
@@ -161,7 +193,13 @@ pub fn read_some(bytes: &[u8], most: u16) -> Result<Answered<'_>, &'static str> 
             None => return Err("a record of its answer section cannot be read"),
         }
     }
-    Ok(Answered { bytes, rcode: (flags & 15) as u8, is_authoritative: flags & 0x0400 != 0, is_truncated, records })
+    Ok(Answered {
+        bytes,
+        rcode: (flags & 15) as u8,
+        is_authoritative: flags & 0x0400 != 0,
+        is_truncated,
+        records,
+    })
 }
 
 fn record_at(bytes: &[u8], at: usize) -> Option<Record> {
@@ -169,20 +207,42 @@ fn record_at(bytes: &[u8], at: usize) -> Option<Record> {
     let (kind, class) = (u16_at(bytes, at)?, u16_at(bytes, at + 2)?);
     let from = at + 10;
     let to = from + usize::from(u16_at(bytes, at + 8)?);
-    (to <= bytes.len()).then_some(Record { owner, kind, class, from, to })
+    (to <= bytes.len()).then_some(Record {
+        owner,
+        kind,
+        class,
+        from,
+        to,
+    })
 }
 
 impl Answered<'_> {
-    /// Follows the aliases from the question's name to the records of the asked type (RFC 1034, section 3.6.2; RFC 6672).
+    /// Follows the aliases from the question's name to the records of the asked type (RFC 1034,
+    /// section 3.6.2; RFC 6672).
     pub fn led(&self, name: &[u8], kind: u16) -> Led<'_> {
         let mut aliases: Vec<Vec<u8>> = Vec::new();
         loop {
             let at = aliases.last().map_or(name, Vec::as_slice);
-            let records: Vec<&Record> =
-                self.records.iter().filter(|r| r.class == CLASS_IN && (r.kind == kind || kind == ANY) && r.owner.eq_ignore_ascii_case(at)).collect();
-            let next = if records.is_empty() { self.alias_of(at) } else { None };
+            let records: Vec<&Record> = self
+                .records
+                .iter()
+                .filter(|r| {
+                    r.class == CLASS_IN
+                        && (r.kind == kind || kind == ANY)
+                        && r.owner.eq_ignore_ascii_case(at)
+                })
+                .collect();
+            let next = if records.is_empty() {
+                self.alias_of(at)
+            } else {
+                None
+            };
             match next {
-                Some(next) if aliases.len() < CHAIN_LIMIT && !next.eq_ignore_ascii_case(name) && !aliases.iter().any(|a| a.eq_ignore_ascii_case(&next)) => {
+                Some(next)
+                    if aliases.len() < CHAIN_LIMIT
+                        && !next.eq_ignore_ascii_case(name)
+                        && !aliases.iter().any(|a| a.eq_ignore_ascii_case(&next)) =>
+                {
                     aliases.push(next);
                 }
                 _ => return Led { aliases, records },
@@ -192,18 +252,27 @@ impl Answered<'_> {
 
     /// Where a name's alias leads: its CNAME, or the DNAME of a name above it.
     fn alias_of(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let own = self.records.iter().find(|r| r.class == CLASS_IN && r.kind == CNAME && r.owner.eq_ignore_ascii_case(name));
+        let own = self
+            .records
+            .iter()
+            .find(|r| r.class == CLASS_IN && r.kind == CNAME && r.owner.eq_ignore_ascii_case(name));
         if let Some(own) = own {
             return self.name_of(own);
         }
-        let above = self.records.iter().filter(|r| r.class == CLASS_IN && r.kind == DNAME).find_map(|r| Some((r, prefix_of(name, &r.owner)?)));
+        let above = self
+            .records
+            .iter()
+            .filter(|r| r.class == CLASS_IN && r.kind == DNAME)
+            .find_map(|r| Some((r, prefix_of(name, &r.owner)?)));
         let (record, prefix) = above?;
         let to = [prefix, &self.name_of(record)?].concat();
         (to.len() <= NAME_LIMIT).then_some(to)
     }
 
     fn name_of(&self, record: &Record) -> Option<Vec<u8>> {
-        name_at(self.bytes, record.from).filter(|(_, end)| *end <= record.to).map(|(name, _)| name)
+        name_at(self.bytes, record.from)
+            .filter(|(_, end)| *end <= record.to)
+            .map(|(name, _)| name)
     }
 }
 
@@ -236,7 +305,16 @@ mod tests {
         bytes[7] = records.len() as u8;
         for (owner, kind, class, data) in records {
             bytes.extend(wire(owner));
-            bytes.extend([kind.to_be_bytes(), class.to_be_bytes(), [0, 0], [0, 60], (data.len() as u16).to_be_bytes()].concat());
+            bytes.extend(
+                [
+                    kind.to_be_bytes(),
+                    class.to_be_bytes(),
+                    [0, 0],
+                    [0, 60],
+                    (data.len() as u16).to_be_bytes(),
+                ]
+                .concat(),
+            );
             bytes.extend(data);
         }
         bytes
@@ -252,21 +330,70 @@ mod tests {
     #[test]
     fn only_records_that_the_chain_leads_to_are_found() {
         let a = || vec![192, 0, 2, 1];
-        assert_eq!(found(&[("www.shop.example", 1, 1, a()), ("www.shop.example", 16, 1, vec![1, b'x']), ("other.example", 1, 1, a())]), (0, 1));
-        assert_eq!(found(&[("www.shop.example", 1, 3, a())]), (0, 0), "another class");
+        assert_eq!(
+            found(&[
+                ("www.shop.example", 1, 1, a()),
+                ("www.shop.example", 16, 1, vec![1, b'x']),
+                ("other.example", 1, 1, a())
+            ]),
+            (0, 1)
+        );
+        assert_eq!(
+            found(&[("www.shop.example", 1, 3, a())]),
+            (0, 0),
+            "another class"
+        );
         // In any order, over a DNAME, and never round and round.
-        assert_eq!(found(&[("b.example", 1, 1, a()), ("a.example", 5, 1, wire("b.example")), ("www.shop.example", 5, 1, wire("A.example"))]), (2, 1));
-        assert_eq!(found(&[("shop.example", 39, 1, wire("store.example")), ("www.store.example", 1, 1, a())]), (1, 1));
-        assert_eq!(found(&[("www.shop.example", 39, 1, wire("store.example"))]), (0, 0), "a DNAME does not speak of its own name");
-        assert_eq!(found(&[("www.shop.example", 5, 1, wire("b.example")), ("b.example", 5, 1, wire("www.shop.example"))]), (1, 0));
-        assert_eq!(found(&[("www.shop.example", 5, 1, wire("gone.example"))]), (1, 0), "it dangles");
+        assert_eq!(
+            found(&[
+                ("b.example", 1, 1, a()),
+                ("a.example", 5, 1, wire("b.example")),
+                ("www.shop.example", 5, 1, wire("A.example"))
+            ]),
+            (2, 1)
+        );
+        assert_eq!(
+            found(&[
+                ("shop.example", 39, 1, wire("store.example")),
+                ("www.store.example", 1, 1, a())
+            ]),
+            (1, 1)
+        );
+        assert_eq!(
+            found(&[("www.shop.example", 39, 1, wire("store.example"))]),
+            (0, 0),
+            "a DNAME does not speak of its own name"
+        );
+        assert_eq!(
+            found(&[
+                ("www.shop.example", 5, 1, wire("b.example")),
+                ("b.example", 5, 1, wire("www.shop.example"))
+            ]),
+            (1, 0)
+        );
+        assert_eq!(
+            found(&[("www.shop.example", 5, 1, wire("gone.example"))]),
+            (1, 0),
+            "it dangles"
+        );
     }
 
     #[test]
     fn a_chain_is_followed_for_a_bounded_number_of_names() {
-        let mut records: Vec<(String, u16, u16, Vec<u8>)> = vec![("www.shop.example".into(), 5, 1, wire("n0.example"))];
-        records.extend((0..CHAIN_LIMIT + 2).map(|n| (format!("n{n}.example"), 5, 1, wire(&format!("n{}.example", n + 1)))));
-        let borrowed: Vec<(&str, u16, u16, Vec<u8>)> = records.iter().map(|(o, k, c, d)| (o.as_str(), *k, *c, d.clone())).collect();
+        let mut records: Vec<(String, u16, u16, Vec<u8>)> =
+            vec![("www.shop.example".into(), 5, 1, wire("n0.example"))];
+        records.extend((0..CHAIN_LIMIT + 2).map(|n| {
+            (
+                format!("n{n}.example"),
+                5,
+                1,
+                wire(&format!("n{}.example", n + 1)),
+            )
+        }));
+        let borrowed: Vec<(&str, u16, u16, Vec<u8>)> = records
+            .iter()
+            .map(|(o, k, c, d)| (o.as_str(), *k, *c, d.clone()))
+            .collect();
         assert_eq!(found(&borrowed).0, CHAIN_LIMIT);
     }
 
@@ -275,7 +402,10 @@ mod tests {
         let mut asked = question(&wire("shop.example"), 1, Recursion::Desired);
         asked[..2].copy_from_slice(&[7, 9]);
         let mut reply = asked.clone();
-        assert_eq!(answers(&asked, &reply), Err(Wrong::Message("it is a question, not an answer")));
+        assert_eq!(
+            answers(&asked, &reply),
+            Err(Wrong::Message("it is a question, not an answer"))
+        );
         reply[2] |= 0x80;
         assert_eq!(answers(&asked, &reply), Ok(()));
         reply[13] = b'S';
@@ -290,25 +420,55 @@ mod tests {
     fn hostile_names_end() {
         assert!(name_at(&[0xc0, 0], 0).is_none(), "to itself");
         assert!(name_at(&[0xc0, 2, 0xc0, 0], 0).is_none(), "forwards");
-        assert!(name_at(&[1, b'a', 0xc0, 0], 0).is_none(), "to its own begin, for ever");
-        assert!(name_at(&[0x40, 0], 0).is_none(), "a label of an unknown kind");
+        assert!(
+            name_at(&[1, b'a', 0xc0, 0], 0).is_none(),
+            "to its own begin, for ever"
+        );
+        assert!(
+            name_at(&[0x40, 0], 0).is_none(),
+            "a label of an unknown kind"
+        );
         assert!(name_at(&[5, b'a'], 0).is_none(), "cut short");
-        let pointers = |count: u8| [vec![0, 0], (0..count).flat_map(|n| [0xc0, 2 * n]).collect::<Vec<u8>>()].concat();
+        let pointers = |count: u8| {
+            [
+                vec![0, 0],
+                (0..count).flat_map(|n| [0xc0, 2 * n]).collect::<Vec<u8>>(),
+            ]
+            .concat()
+        };
         assert_eq!(name_at(&pointers(127), 254), Some((vec![0], 256)));
-        assert!(name_at(&[pointers(127), vec![0xc0, 254]].concat(), 256).is_none(), "128 pointers");
-        let long: Vec<u8> = std::iter::repeat_n([1, b'a'], 128).flatten().chain([0]).collect();
+        assert!(
+            name_at(&[pointers(127), vec![0xc0, 254]].concat(), 256).is_none(),
+            "128 pointers"
+        );
+        let long: Vec<u8> = std::iter::repeat_n([1, b'a'], 128)
+            .flatten()
+            .chain([0])
+            .collect();
         assert!(name_at(&long, 0).is_none(), "257 bytes");
-        assert_eq!(name_at(&[0, 1, b'a', 0xc0, 0], 1), Some((vec![1, b'a', 0], 5)));
+        assert_eq!(
+            name_at(&[0, 1, b'a', 0xc0, 0], 1),
+            Some((vec![1, b'a', 0], 5))
+        );
     }
 
     #[test]
     fn of_many_records_the_first_are_read_and_many_questions_are_refused() {
         let mut bytes = message(&vec![("www.shop.example", 1, 1, vec![192, 0, 2, 1]); 120]);
-        assert_eq!((read(&bytes).map(|m| m.records.len()), read_some(&bytes, 100).map(|m| m.records.len())), (Ok(120), Ok(100)));
+        assert_eq!(
+            (
+                read(&bytes).map(|m| m.records.len()),
+                read_some(&bytes, 100).map(|m| m.records.len())
+            ),
+            (Ok(120), Ok(100))
+        );
         assert_eq!(most_entries(&bytes), 121);
         bytes[4..8].copy_from_slice(&[0xff; 4]);
         assert_eq!(most_entries(&bytes), bytes.len() / 5);
-        assert_eq!(read_some(&bytes, 100).map(|m| m.records.len()), Err("it repeats too many questions"));
+        assert_eq!(
+            read_some(&bytes, 100).map(|m| m.records.len()),
+            Err("it repeats too many questions")
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The parameters of SVCB and HTTPS records (RFC 9460) as `dig` shows them. Called by `dns_text` only.
+//! The parameters of SVCB and HTTPS records (RFC 9460) as `dig` shows them. Called by `dns_text`
+//! only.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -9,7 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use super::dns_text::{Reader, V6Text, quoted};
 
 /// The words of keys that dig 9.18 knows.
-const KEYS: [&str; 7] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"];
+const KEYS: [&str; 7] = [
+    "mandatory",
+    "alpn",
+    "no-default-alpn",
+    "port",
+    "ipv4hint",
+    "ech",
+    "ipv6hint",
+];
 
 pub(super) fn parameters(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let mut least = 0;
@@ -23,12 +32,20 @@ pub(super) fn parameters(reader: &mut Reader<'_>, out: &mut String) -> Option<()
             0 => list(out, value, 2, |b| word(u16::from_be_bytes([b[0], b[1]])))?,
             1 => alpn(out, value)?,
             2 => value.is_empty().then_some(())?,
-            3 => list(out, Some(value).filter(|v| v.len() == 2)?, 2, |b| u16::from_be_bytes([b[0], b[1]]).to_string())?,
-            4 => list(out, value, 4, |b| Ipv4Addr::new(b[0], b[1], b[2], b[3]).to_string())?,
+            3 => list(out, Some(value).filter(|v| v.len() == 2)?, 2, |b| {
+                u16::from_be_bytes([b[0], b[1]]).to_string()
+            })?,
+            4 => list(out, value, 4, |b| {
+                Ipv4Addr::new(b[0], b[1], b[2], b[3]).to_string()
+            })?,
             5 => {
                 let _ = write!(out, "={}", STANDARD.encode(value));
             }
-            6 => list(out, value, 16, |b| b.try_into().map(|b: [u8; 16]| V6Text(b.into()).to_string()).unwrap_or_default())?,
+            6 => list(out, value, 16, |b| {
+                b.try_into()
+                    .map(|b: [u8; 16]| V6Text(b.into()).to_string())
+                    .unwrap_or_default()
+            })?,
             _ if value.is_empty() => {}
             _ => {
                 out.push('=');
@@ -40,7 +57,8 @@ pub(super) fn parameters(reader: &mut Reader<'_>, out: &mut String) -> Option<()
 }
 
 fn word(key: u16) -> String {
-    KEYS.get(usize::from(key)).map_or_else(|| format!("key{key}"), |word| (*word).to_owned())
+    KEYS.get(usize::from(key))
+        .map_or_else(|| format!("key{key}"), |word| (*word).to_owned())
 }
 
 /// `=a,b`: pieces of one size, at least one.
@@ -53,12 +71,15 @@ fn list(out: &mut String, value: &[u8], size: usize, show: impl Fn(&[u8]) -> Str
     Some(())
 }
 
-/// Names in one string: commas and backslashes within them are escaped for the list, and then for the string.
+/// Names in one string: commas and backslashes within them are escaped for the list, and then for
+/// the string.
 fn alpn(out: &mut String, value: &[u8]) -> Option<()> {
     out.push_str("=\"");
     let mut rest = value;
     while let Some((length, after)) = rest.split_first() {
-        let (name, next) = after.split_at_checked(usize::from(*length)).filter(|(name, _)| !name.is_empty())?;
+        let (name, next) = after
+            .split_at_checked(usize::from(*length))
+            .filter(|(name, _)| !name.is_empty())?;
         for byte in name {
             match byte {
                 b',' => out.push_str("\\\\,"),

@@ -1,8 +1,10 @@
-//! Writes the data of DNS records as `dig` shows it, for every type that dig 9.18 knows; others as RFC 3597 has it.
+//! Writes the data of DNS records as `dig` shows it, for every type that dig 9.18 knows; others as
+//! RFC 3597 has it.
 //!
-//! Names end in a dot and escape as RFC 1035 says, in decimal; hexadecimal and base64 stand in groups of 56 characters. The data
-//! may be hostile: what does not fit its type is written as that of an unknown type. Called by the dns probe; the table of
-//! tests/fixtures/dns-presentation.txt is dig's own output.
+//! Names end in a dot and escape as RFC 1035 says, in decimal; hexadecimal and base64 stand in
+//! groups of 56 characters. The data may be hostile: what does not fit its type is written as that
+//! of an unknown type. Called by the dns probe; the table of tests/fixtures/dns-presentation.txt is
+//! dig's own output.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -15,7 +17,8 @@ use crate::config::dns_question::{ANY, type_word};
 
 /// Characters of hexadecimal or base64 between two blanks.
 const GROUP: usize = 56;
-/// Where names and bitmaps of one record are longer, the record is written as that of an unknown type. Text is never longer.
+/// Where names and bitmaps of one record are longer, the record is written as that of an unknown
+/// type. Text is never longer.
 const TEXT_LIMIT: usize = 256 << 10;
 
 /// What stands in the data of a type, one after the other.
@@ -112,10 +115,13 @@ pub fn presented(message: &[u8], kind: u16, from: usize, to: usize) -> String {
     written(message, kind, from, to, GROUP)
 }
 
-/// The same without the blanks inside hexadecimal and base64, where `shown`, what [`presented`] wrote, can have some.
+/// The same without the blanks inside hexadecimal and base64, where `shown`, what [`presented`]
+/// wrote, can have some.
 pub fn ungrouped(message: &[u8], kind: u16, from: usize, to: usize, shown: &str) -> Option<String> {
     let is_grouped = shown.len() > GROUP && (has_groups(kind) || shown.starts_with("\\# "));
-    is_grouped.then(|| written(message, kind, from, to, usize::MAX)).filter(|plain| plain != shown)
+    is_grouped
+        .then(|| written(message, kind, from, to, usize::MAX))
+        .filter(|plain| plain != shown)
 }
 
 fn has_groups(kind: u16) -> bool {
@@ -124,8 +130,8 @@ fn has_groups(kind: u16) -> bool {
     matches!(kind, 25 | 37 | 45) || fields(kind).is_some_and(|fields| fields.iter().any(is_one))
 }
 
-/// What a byte of a record's data takes at most to be written out, in nanoseconds. A bit of a bitmap is a word; a name of any length may
-/// take two bytes.
+/// What a byte of a record's data takes at most to be written out, in nanoseconds. A bit of a
+/// bitmap is a word; a name of any length may take two bytes.
 pub fn ns_per_byte(kind: u16) -> u64 {
     match kind {
         55 | ANY => 4_000,
@@ -135,7 +141,12 @@ pub fn ns_per_byte(kind: u16) -> u64 {
 }
 
 fn written(message: &[u8], kind: u16, from: usize, to: usize, group: usize) -> String {
-    let mut reader = Reader { message, at: from, end: to.min(message.len()), group };
+    let mut reader = Reader {
+        message,
+        at: from,
+        end: to.min(message.len()),
+        group,
+    };
     let mut out = String::new();
     if fields(kind).is_some_and(|fields| all(fields, &mut reader, &mut out).is_some()) {
         return out;
@@ -183,17 +194,32 @@ fn one(field: Field, reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
                 V6 => push(out, reader.v6()?),
                 Text => quoted(out, reader.string()?),
                 Quoted => quoted(out, reader.rest()),
-                Tag => out.push_str(std::str::from_utf8(reader.string()?).ok().filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric()))?),
+                Tag => {
+                    out.push_str(std::str::from_utf8(reader.string()?).ok().filter(|t| {
+                        !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric())
+                    })?)
+                }
                 Salt => match reader.string()? {
                     [] => out.push('-'),
                     salt => out.push_str(&hex_upper(salt)),
                 },
                 Hash => base32(out, reader.string().filter(|h| !h.is_empty())?),
                 Groups => {
-                    let groups: Vec<String> = reader.take(8)?.chunks(2).map(|b| format!("{:x}", u16::from(b[0]) << 8 | u16::from(b[1]))).collect();
+                    let groups: Vec<String> = reader
+                        .take(8)?
+                        .chunks(2)
+                        .map(|b| format!("{:x}", u16::from(b[0]) << 8 | u16::from(b[1])))
+                        .collect();
                     out.push_str(&groups.join(":"));
                 }
-                Hyphens => out.push_str(&reader.rest_or_none()?.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join("-")),
+                Hyphens => out.push_str(
+                    &reader
+                        .rest_or_none()?
+                        .iter()
+                        .map(|b| format!("{b:02x}"))
+                        .collect::<Vec<_>>()
+                        .join("-"),
+                ),
                 Hex | Base64 | MaybeHex | MaybeBase64 | Types | Texts | Special(_) => {}
             }
         }
@@ -218,7 +244,8 @@ impl<'m> Reader<'m> {
     }
 
     pub(super) fn rest(&mut self) -> &'m [u8] {
-        self.take(self.end.saturating_sub(self.at)).unwrap_or_default()
+        self.take(self.end.saturating_sub(self.at))
+            .unwrap_or_default()
     }
 
     fn rest_or_none(&mut self) -> Option<&'m [u8]> {
@@ -238,7 +265,8 @@ impl<'m> Reader<'m> {
     }
 
     fn u32(&mut self) -> Option<u32> {
-        self.take(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        self.take(4)
+            .map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
     }
 
     fn string(&mut self) -> Option<&'m [u8]> {
@@ -251,7 +279,9 @@ impl<'m> Reader<'m> {
     }
 
     fn v6(&mut self) -> Option<V6Text> {
-        self.take(16).and_then(|b| b.try_into().ok()).map(|b: [u8; 16]| V6Text(b.into()))
+        self.take(16)
+            .and_then(|b| b.try_into().ok())
+            .map(|b: [u8; 16]| V6Text(b.into()))
     }
 
     fn name(&mut self) -> Option<Vec<u8>> {
@@ -268,7 +298,14 @@ impl std::fmt::Display for V6Text {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0.segments() {
             [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
-                write!(f, "::{}.{}.{}.{}", high >> 8, high & 255, low >> 8, low & 255)
+                write!(
+                    f,
+                    "::{}.{}.{}.{}",
+                    high >> 8,
+                    high & 255,
+                    low >> 8,
+                    low & 255
+                )
             }
             _ => write!(f, "{}", self.0),
         }
@@ -287,7 +324,9 @@ pub fn name_text(out: &mut String, wire: &[u8]) {
     }
     let mut rest = wire;
     while let Some((length, after)) = rest.split_first().filter(|(length, _)| **length > 0) {
-        let (label, next) = after.split_at_checked(usize::from(*length)).unwrap_or((after, &[]));
+        let (label, next) = after
+            .split_at_checked(usize::from(*length))
+            .unwrap_or((after, &[]));
         for byte in label {
             match *byte {
                 b'"' | b'(' | b')' | b'.' | b';' | b'\\' | b'@' | b'$' => {
@@ -326,17 +365,20 @@ fn decimal(out: &mut String, byte: u8) {
 }
 
 fn hex_upper(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
-        push(&mut out, format_args!("{b:02X}"));
-        out
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, b| {
+            push(&mut out, format_args!("{b:02X}"));
+            out
+        })
 }
 
 fn hex_lower(bytes: &[u8]) -> String {
     hex_upper(bytes).to_ascii_lowercase()
 }
 
-/// Groups of so many characters, each behind a blank where something stands before it. `text` is ASCII.
+/// Groups of so many characters, each behind a blank where something stands before it. `text` is
+/// ASCII.
 fn grouped(out: &mut String, text: &str, group: usize) {
     let mut rest = text;
     while !rest.is_empty() {
@@ -357,7 +399,9 @@ fn base32(out: &mut String, bytes: &[u8]) {
         block[3..3 + chunk.len()].copy_from_slice(chunk);
         let value = u64::from_be_bytes(block);
         for digit in 0..(chunk.len() * 8).div_ceil(5) {
-            out.push(char::from(ALPHABET[(value >> (35 - 5 * digit)) as usize & 31]));
+            out.push(char::from(
+                ALPHABET[(value >> (35 - 5 * digit)) as usize & 31],
+            ));
         }
     }
 }
@@ -373,7 +417,9 @@ fn types(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     while !reader.is_at_end() {
         (out.len() <= TEXT_LIMIT).then_some(())?;
         let window = reader.u8()?;
-        let bitmap = reader.string().filter(|b| (1..=32).contains(&b.len()) && least <= u16::from(window))?;
+        let bitmap = reader
+            .string()
+            .filter(|b| (1..=32).contains(&b.len()) && least <= u16::from(window))?;
         least = u16::from(window) + 1;
         for (at, byte) in bitmap.iter().enumerate() {
             for bit in (0..8).filter(|bit| byte & (0x80 >> bit) != 0) {
@@ -403,7 +449,15 @@ fn nsap(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
 fn atm(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     match reader.u8()? {
         0 => out.push_str(&hex_lower(reader.rest_or_none()?)),
-        1 => push(out, format_args!("+{}", std::str::from_utf8(reader.rest_or_none()?).ok().filter(|t| t.bytes().all(|b| b.is_ascii_digit()))?)),
+        1 => push(
+            out,
+            format_args!(
+                "+{}",
+                std::str::from_utf8(reader.rest_or_none()?)
+                    .ok()
+                    .filter(|t| t.bytes().all(|b| b.is_ascii_digit()))?
+            ),
+        ),
         _ => return None,
     }
     Some(())
@@ -411,7 +465,10 @@ fn atm(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
 
 fn key(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let flags = reader.u16()?;
-    push(out, format_args!("{flags} {} {}", reader.u8()?, reader.u8()?));
+    push(
+        out,
+        format_args!("{flags} {} {}", reader.u8()?, reader.u8()?),
+    );
     let key = reader.rest();
     let has_none = flags & 0xc000 == 0xc000;
     if has_none == key.is_empty() {
@@ -426,8 +483,20 @@ fn location(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let sizes = reader.take(4).filter(|b| b[0] == 0)?;
     let (latitude, longitude, altitude) = (reader.u32()?, reader.u32()?, reader.u32()?);
     let angle = |value: u32, degrees: u32, sides: [char; 2]| {
-        let (off, side) = if value >= 1 << 31 { (value - (1 << 31), sides[0]) } else { ((1 << 31) - value, sides[1]) };
-        (off <= degrees * 3_600_000).then(|| format!("{} {} {}.{:03} {side}", off / 3_600_000, off / 60_000 % 60, off / 1000 % 60, off % 1000))
+        let (off, side) = if value >= 1 << 31 {
+            (value - (1 << 31), sides[0])
+        } else {
+            ((1 << 31) - value, sides[1])
+        };
+        (off <= degrees * 3_600_000).then(|| {
+            format!(
+                "{} {} {}.{:03} {side}",
+                off / 3_600_000,
+                off / 60_000 % 60,
+                off / 1000 % 60,
+                off % 1000
+            )
+        })
     };
     let size = |byte: u8| {
         let (base, power) = (u64::from(byte >> 4), u32::from(byte & 15));
@@ -436,8 +505,21 @@ fn location(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
             _ => format!("{}m", base * 10_u64.pow(power - 2)),
         })
     };
-    let (sign, height) = if altitude < 10_000_000 { ("-", 10_000_000 - altitude) } else { ("", altitude - 10_000_000) };
-    push(out, format_args!("{} {} {sign}{}.{:02}m", angle(latitude, 90, ['N', 'S'])?, angle(longitude, 180, ['E', 'W'])?, height / 100, height % 100));
+    let (sign, height) = if altitude < 10_000_000 {
+        ("-", 10_000_000 - altitude)
+    } else {
+        ("", altitude - 10_000_000)
+    };
+    push(
+        out,
+        format_args!(
+            "{} {} {sign}{}.{:02}m",
+            angle(latitude, 90, ['N', 'S'])?,
+            angle(longitude, 180, ['E', 'W'])?,
+            height / 100,
+            height % 100
+        ),
+    );
     for byte in &sizes[1..] {
         push(out, format_args!(" {}", size(*byte)?));
     }
@@ -445,8 +527,18 @@ fn location(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
 }
 
 fn certificate(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
-    const KINDS: [(u16, &str); 10] =
-        [(1, "PKIX"), (2, "SPKI"), (3, "PGP"), (4, "IPKIX"), (5, "ISPKI"), (6, "IPGP"), (7, "ACPKIX"), (8, "IACPKIX"), (253, "URI"), (254, "OID")];
+    const KINDS: [(u16, &str); 10] = [
+        (1, "PKIX"),
+        (2, "SPKI"),
+        (3, "PGP"),
+        (4, "IPKIX"),
+        (5, "ISPKI"),
+        (6, "IPGP"),
+        (7, "ACPKIX"),
+        (8, "IACPKIX"),
+        (253, "URI"),
+        (254, "OID"),
+    ];
     const ALGORITHMS: [(u8, &str); 16] = [
         (1, "RSAMD5"),
         (2, "DH"),
@@ -490,14 +582,20 @@ fn a6(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
         // Dig leaves the blank before the suffix that is not there.
         out.push(' ');
     }
-    if prefix > 0 { one(Name, reader, out) } else { Some(()) }
+    if prefix > 0 {
+        one(Name, reader, out)
+    } else {
+        Some(())
+    }
 }
 
 /// RFC 3123.
 fn prefixes(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     while !reader.is_at_end() {
         let (family, prefix, length) = (reader.u16()?, reader.u8()?, reader.u8()?);
-        let given = reader.take(usize::from(length & 0x7f)).filter(|g| g.last() != Some(&0))?;
+        let given = reader
+            .take(usize::from(length & 0x7f))
+            .filter(|g| g.last() != Some(&0))?;
         let mut address = [0; 16];
         address.get_mut(..given.len())?.copy_from_slice(given);
         if !out.is_empty() {
@@ -506,9 +604,18 @@ fn prefixes(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
         let not = if length & 0x80 != 0 { "!" } else { "" };
         match family {
             1 if given.len() <= 4 && prefix <= 32 => {
-                push(out, format_args!("{not}1:{}/{prefix}", Ipv4Addr::new(address[0], address[1], address[2], address[3])));
+                push(
+                    out,
+                    format_args!(
+                        "{not}1:{}/{prefix}",
+                        Ipv4Addr::new(address[0], address[1], address[2], address[3])
+                    ),
+                );
             }
-            2 if prefix <= 128 => push(out, format_args!("{not}2:{}/{prefix}", V6Text(address.into()))),
+            2 if prefix <= 128 => push(
+                out,
+                format_args!("{not}2:{}/{prefix}", V6Text(address.into())),
+            ),
             _ => return None,
         }
     }
@@ -519,7 +626,11 @@ fn ipsec_key(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let (precedence, gateway, algorithm) = (reader.u8()?, reader.u8()?, reader.u8()?);
     push(out, format_args!("{precedence} {gateway} {algorithm}"));
     self::gateway(gateway, reader, out)?;
-    if reader.is_at_end() { Some(()) } else { one(Base64, reader, out) }
+    if reader.is_at_end() {
+        Some(())
+    } else {
+        one(Base64, reader, out)
+    }
 }
 
 fn gateway(kind: u8, reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
@@ -535,13 +646,23 @@ fn gateway(kind: u8, reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
 
 fn relay(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let (precedence, kind) = (reader.u8()?, reader.u8()?);
-    push(out, format_args!("{precedence} {} {}", kind >> 7, kind & 0x7f));
+    push(
+        out,
+        format_args!("{precedence} {} {}", kind >> 7, kind & 0x7f),
+    );
     gateway(kind & 0x7f, reader, out)
 }
 
 fn host_identity(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let (tag, algorithm, key) = (reader.u8()?, reader.u8()?, reader.u16()?);
-    push(out, format_args!("{algorithm} {} {}", hex_upper(reader.take(usize::from(tag))?), STANDARD.encode(reader.take(usize::from(key))?)));
+    push(
+        out,
+        format_args!(
+            "{algorithm} {} {}",
+            hex_upper(reader.take(usize::from(tag))?),
+            STANDARD.encode(reader.take(usize::from(key))?)
+        ),
+    );
     while !reader.is_at_end() {
         (out.len() <= TEXT_LIMIT).then_some(())?;
         one(Name, reader, out)?;
@@ -563,7 +684,9 @@ mod tests {
     use super::*;
 
     fn bytes(hex: &str) -> Vec<u8> {
-        (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hexadecimal")).collect()
+        (0..hex.len() / 2)
+            .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hexadecimal"))
+            .collect()
     }
 
     #[test]
@@ -573,35 +696,67 @@ mod tests {
         let mut differing = Vec::new();
         for line in table.lines().filter(|l| !l.starts_with('#')) {
             let mut parts = line.splitn(4, '\t');
-            let (number, data, word, text) = (parts.next(), parts.next(), parts.next(), parts.next());
-            let (Some(number), Some(data), Some(word), Some(text)) = (number, data, word, text) else { panic!("not four columns: {line}") };
+            let (number, data, word, text) =
+                (parts.next(), parts.next(), parts.next(), parts.next());
+            let (Some(number), Some(data), Some(word), Some(text)) = (number, data, word, text)
+            else {
+                panic!("not four columns: {line}")
+            };
             let (kind, data) = (number.parse().expect("a type"), bytes(data));
             kinds.insert(kind);
             let found = presented(&data, kind, 0, data.len());
             let plain = written(&data, kind, 0, data.len(), usize::MAX);
-            assert_eq!(ungrouped(&data, kind, 0, data.len(), &found).unwrap_or(found.clone()), plain, "{word}");
+            assert_eq!(
+                ungrouped(&data, kind, 0, data.len(), &found).unwrap_or(found.clone()),
+                plain,
+                "{word}"
+            );
             if found != text || type_word(kind) != word {
                 differing.push(format!("{word} {line}\n  ours: {found}"));
             }
         }
-        assert!(differing.is_empty(), "{} of {}:\n{}", differing.len(), table.lines().count(), differing.join("\n"));
+        assert!(
+            differing.is_empty(),
+            "{} of {}:\n{}",
+            differing.len(),
+            table.lines().count(),
+            differing.join("\n")
+        );
         for kind in 1..=300_u16 {
-            assert!(fields(kind).is_none() || kinds.contains(&kind), "{} has no line in the table", type_word(kind));
+            assert!(
+                fields(kind).is_none() || kinds.contains(&kind),
+                "{} has no line in the table",
+                type_word(kind)
+            );
         }
     }
 
     #[test]
     fn data_that_does_not_fit_its_type_is_written_as_unknown() {
-        for (kind, data) in [(1, "c00002"), (15, "00"), (28, "00"), (29, "00ff1111"), (43, "000108"), (6, "c000"), (16, "05aa"), (64, "000100000100")] {
+        for (kind, data) in [
+            (1, "c00002"),
+            (15, "00"),
+            (28, "00"),
+            (29, "00ff1111"),
+            (43, "000108"),
+            (6, "c000"),
+            (16, "05aa"),
+            (64, "000100000100"),
+        ] {
             let data = bytes(data);
-            assert!(presented(&data, kind, 0, data.len()).starts_with(&format!("\\# {} ", data.len())), "{kind}");
+            assert!(
+                presented(&data, kind, 0, data.len()).starts_with(&format!("\\# {} ", data.len())),
+                "{kind}"
+            );
         }
         assert_eq!(presented(&[], 1, 0, 0), "\\# 0");
     }
 
     #[test]
     fn every_cut_and_every_byte_of_any_type_is_written_without_a_panic() {
-        let data: Vec<u8> = (0..=255).chain((0..64_u8).map(|n| n.wrapping_mul(37))).collect();
+        let data: Vec<u8> = (0..=255)
+            .chain((0..64_u8).map(|n| n.wrapping_mul(37)))
+            .collect();
         for kind in 1..=300 {
             for end in 0..data.len() {
                 for from in [0, 1, 5, 200] {
@@ -615,12 +770,33 @@ mod tests {
     fn groups_can_be_left_out() {
         let data = [&[0x4f, 0x66, 8, 2][..], &[0xab; 32]].concat();
         let shown = presented(&data, 43, 0, data.len());
-        assert_eq!(ungrouped(&data, 43, 0, data.len(), &shown), Some(format!("20326 8 2 {}", "AB".repeat(32))));
+        assert_eq!(
+            ungrouped(&data, 43, 0, data.len(), &shown),
+            Some(format!("20326 8 2 {}", "AB".repeat(32)))
+        );
         // A type without them, and its data where it does not fit the type.
         let text = [&[60][..], &[b'a'; 60]].concat();
-        assert_eq!(ungrouped(&text, 16, 0, text.len(), &presented(&text, 16, 0, text.len())), None);
-        let odd = ungrouped(&data, 16, 0, data.len(), &presented(&data, 16, 0, data.len()));
+        assert_eq!(
+            ungrouped(
+                &text,
+                16,
+                0,
+                text.len(),
+                &presented(&text, 16, 0, text.len())
+            ),
+            None
+        );
+        let odd = ungrouped(
+            &data,
+            16,
+            0,
+            data.len(),
+            &presented(&data, 16, 0, data.len()),
+        );
         assert_eq!(odd, Some(format!("\\# 36 4F660802{}", "AB".repeat(32))));
-        assert_eq!(presented(&data, 43, 0, data.len()), format!("20326 8 2 {} {}", "AB".repeat(28), "AB".repeat(4)));
+        assert_eq!(
+            presented(&data, 43, 0, data.len()),
+            format!("20326 8 2 {} {}", "AB".repeat(28), "AB".repeat(4))
+        );
     }
 }

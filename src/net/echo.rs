@@ -1,8 +1,8 @@
 //! ICMP echo: one socket for each family, requests and the replies that belong to them.
 //!
-//! A datagram ICMP socket is taken where the system allows it, else a raw one. Replies are matched by a random token in the
-//! payload, so that neither a reused sequence number nor another process can answer for an endpoint. Arrival is stamped by
-//! the kernel.
+//! A datagram ICMP socket is taken where the system allows it, else a raw one. Replies are matched
+//! by a random token in the payload, so that neither a reused sequence number nor another process
+//! can answer for an endpoint. Arrival is stamped by the kernel.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -43,24 +43,51 @@ impl Echoes {
             trace.enter(Stage::Reply(Cause::IcmpTimeout));
         }
         if let Err(error) = socket.send(&request, to).await {
-            return Err(own_call(&error, "sending an echo request", to).unwrap_or_else(|| Halt::down(Cause::IcmpUnreachable, format!("echo request: {error}"))));
+            return Err(
+                own_call(&error, "sending an echo request", to).unwrap_or_else(|| {
+                    Halt::down(Cause::IcmpUnreachable, format!("echo request: {error}"))
+                }),
+            );
         }
         match receiver.await {
             Ok(Heard::Reply(reply)) => Ok(reply),
             Ok(Heard::Unreachable(what)) => Err(Halt::down(Cause::IcmpUnreachable, what)),
-            Err(_) => Err(Halt::unmeasured(Reason::Internal, "the echo socket was closed")),
+            Err(_) => Err(Halt::unmeasured(
+                Reason::Internal,
+                "the echo socket was closed",
+            )),
         }
     }
 
     fn socket(&self, address: IpAddr) -> Result<Rc<EchoSocket>, Halt> {
-        let mut place = if address.is_ipv4() { &self.v4 } else { &self.v6 }.borrow_mut();
+        let mut place = if address.is_ipv4() {
+            &self.v4
+        } else {
+            &self.v6
+        }
+        .borrow_mut();
         if let Some(socket) = &*place {
             return Ok(socket.clone());
         }
         // A failure is not kept: what was lacking, a descriptor perhaps, may be there next time.
-        let opened = EchoSocket::open(address).map_err(|e| match own_call(&e, "opening an ICMP socket", (address, 0).into()) {
-            Some(halt @ Halt::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _)) => halt,
-            _ => Halt::unmeasured(Reason::Permission, format!("no ICMP socket: {e}; allow it with CAP_NET_RAW or net.ipv4.ping_group_range")),
+        let opened = EchoSocket::open(address).map_err(|e| {
+            match own_call(
+                &e,
+                "opening an ICMP \
+            socket",
+                (address, 0).into(),
+            ) {
+                Some(halt @ Halt::Unmeasured(Reason::LocalResource | Reason::LocalNetwork, _)) => {
+                    halt
+                }
+                _ => Halt::unmeasured(
+                    Reason::Permission,
+                    format!(
+                        "no ICMP socket: {e}; allow it with \
+                CAP_NET_RAW or net.ipv4.ping_group_range"
+                    ),
+                ),
+            }
         })?;
         *place = Some(opened.clone());
         Ok(opened)
@@ -69,7 +96,9 @@ impl Echoes {
 
 /// Whether this process may send echo requests at all; the error says why not.
 pub fn permitted() -> Result<(), String> {
-    open_socket(IpAddr::from([127, 0, 0, 1])).map(|_| ()).map_err(|e| e.to_string())
+    open_socket(IpAddr::from([127, 0, 0, 1]))
+        .map(|_| ())
+        .map_err(|e| e.to_string())
 }
 
 enum Heard {
@@ -110,10 +139,15 @@ impl Drop for Forget {
 }
 
 fn open_socket(address: IpAddr) -> io::Result<(Socket, Type)> {
-    let (domain, protocol) = if address.is_ipv4() { (Domain::IPV4, Protocol::ICMPV4) } else { (Domain::IPV6, Protocol::ICMPV6) };
+    let (domain, protocol) = if address.is_ipv4() {
+        (Domain::IPV4, Protocol::ICMPV4)
+    } else {
+        (Domain::IPV6, Protocol::ICMPV6)
+    };
     match Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(protocol)) {
         Ok(socket) => Ok((socket, Type::DGRAM)),
-        Err(_) => Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(protocol)).map(|s| (s, Type::RAW)),
+        Err(_) => Socket::new(domain, Type::RAW.nonblocking().cloexec(), Some(protocol))
+            .map(|s| (s, Type::RAW)),
     }
 }
 
@@ -130,12 +164,20 @@ impl EchoSocket {
         let socket = Rc::new(sys::watch(socket, Interest::READABLE | Interest::WRITABLE)?);
         let waiting = Waiting::default();
         let reader = tokio::task::spawn_local(read(socket.clone(), kind, waiting.clone(), address));
-        Ok(Rc::new(Self { socket, waiting, sequence: Cell::new(fastrand::u16(..)), reader }))
+        Ok(Rc::new(Self {
+            socket,
+            waiting,
+            sequence: Cell::new(fastrand::u16(..)),
+            reader,
+        }))
     }
 
     fn wait(&self, token: u64, sender: oneshot::Sender<Heard>) -> Forget {
         self.waiting.borrow_mut().insert(token, sender);
-        Forget { waiting: self.waiting.clone(), token }
+        Forget {
+            waiting: self.waiting.clone(),
+            token,
+        }
     }
 
     fn next_sequence(&self) -> u16 {
@@ -145,7 +187,10 @@ impl EchoSocket {
 
     async fn send(&self, request: &[u8], to: SocketAddr) -> io::Result<()> {
         let to = to.into();
-        self.socket.async_io(Interest::WRITABLE, |socket| socket.send_to(request, &to)).await.map(|_| ())
+        self.socket
+            .async_io(Interest::WRITABLE, |socket| socket.send_to(request, &to))
+            .await
+            .map(|_| ())
     }
 }
 
@@ -153,7 +198,11 @@ impl EchoSocket {
 async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: Waiting, family: IpAddr) {
     let mut buffer = [0; 2048];
     loop {
-        let received = socket.async_io(Interest::READABLE, |socket| sys::receive(socket.as_fd(), &mut buffer)).await;
+        let received = socket
+            .async_io(Interest::READABLE, |socket| {
+                sys::receive(socket.as_fd(), &mut buffer)
+            })
+            .await;
         let Ok(received) = received else { continue };
         let mut packet = buffer.get(..received.length).unwrap_or_default();
         let mut hop_limit = received.hop_limit;
@@ -177,18 +226,49 @@ fn ip_payload(packet: &[u8]) -> &[u8] {
 }
 
 /// The token and meaning of an ICMP message (RFC 792, RFC 4443), if it is one for us.
-fn understood(packet: &[u8], family: IpAddr, arrived_ns: Option<u64>, hop_limit: Option<u8>) -> Option<(u64, Heard)> {
-    let token_at = |bytes: &[u8], at: usize| bytes.get(at..at + TOKEN)?.try_into().ok().map(u64::from_be_bytes);
+fn understood(
+    packet: &[u8],
+    family: IpAddr,
+    arrived_ns: Option<u64>,
+    hop_limit: Option<u8>,
+) -> Option<(u64, Heard)> {
+    let token_at = |bytes: &[u8], at: usize| {
+        bytes
+            .get(at..at + TOKEN)?
+            .try_into()
+            .ok()
+            .map(u64::from_be_bytes)
+    };
     match (*packet.first()?, family) {
-        (0, IpAddr::V4(_)) | (129, IpAddr::V6(_)) => Some((token_at(packet, HEADER)?, Heard::Reply(Reply { arrived_ns, hop_limit }))),
+        (0, IpAddr::V4(_)) | (129, IpAddr::V6(_)) => Some((
+            token_at(packet, HEADER)?,
+            Heard::Reply(Reply {
+                arrived_ns,
+                hop_limit,
+            }),
+        )),
         (kind @ (3 | 11), IpAddr::V4(_)) => {
             let inner = ip_payload(packet.get(HEADER..)?);
-            let what = if kind == 3 { "unreachable" } else { "time exceeded" };
-            Some((token_at(inner, HEADER)?, Heard::Unreachable(format!("{what}, code {}", packet.get(1)?))))
+            let what = if kind == 3 {
+                "unreachable"
+            } else {
+                "time exceeded"
+            };
+            Some((
+                token_at(inner, HEADER)?,
+                Heard::Unreachable(format!("{what}, code {}", packet.get(1)?)),
+            ))
         }
         (kind @ (1 | 3), IpAddr::V6(_)) => {
-            let what = if kind == 1 { "unreachable" } else { "time exceeded" };
-            Some((token_at(packet, HEADER + 40 + HEADER)?, Heard::Unreachable(format!("{what}, code {}", packet.get(1)?))))
+            let what = if kind == 1 {
+                "unreachable"
+            } else {
+                "time exceeded"
+            };
+            Some((
+                token_at(packet, HEADER + 40 + HEADER)?,
+                Heard::Unreachable(format!("{what}, code {}", packet.get(1)?)),
+            ))
         }
         _ => None,
     }
@@ -209,7 +289,10 @@ fn request(address: IpAddr, sequence: u16, token: u64, size: usize) -> Vec<u8> {
 
 /// The Internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> u16 {
-    let mut sum: u32 = bytes.chunks(2).map(|c| u32::from(c[0]) << 8 | u32::from(c.get(1).copied().unwrap_or(0))).sum();
+    let mut sum: u32 = bytes
+        .chunks(2)
+        .map(|c| u32::from(c[0]) << 8 | u32::from(c.get(1).copied().unwrap_or(0)))
+        .sum();
     while sum > 0xFFFF {
         sum = (sum & 0xFFFF) + (sum >> 16);
     }
@@ -232,9 +315,21 @@ mod tests {
         let v4 = IpAddr::from([127, 0, 0, 1]);
         let mut reply = request(v4, 7, 42, 56);
         let unreachable = [&[3, 1, 0, 0, 0, 0, 0, 0][..], &[0x45; 20], &reply].concat();
-        assert!(matches!(understood(&unreachable, v4, None, None), Some((42, Heard::Unreachable(_)))));
+        assert!(matches!(
+            understood(&unreachable, v4, None, None),
+            Some((42, Heard::Unreachable(_)))
+        ));
         reply[0] = 0;
-        assert!(matches!(understood(&reply, v4, None, Some(64)), Some((42, Heard::Reply(Reply { hop_limit: Some(64), .. })))));
+        assert!(matches!(
+            understood(&reply, v4, None, Some(64)),
+            Some((
+                42,
+                Heard::Reply(Reply {
+                    hop_limit: Some(64),
+                    ..
+                })
+            ))
+        ));
         assert!(understood(&[0, 0, 0], v4, None, None).is_none());
         assert!(understood(&[], v4, None, None).is_none());
     }

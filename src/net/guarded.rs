@@ -1,7 +1,8 @@
-//! Who else could change what this program believes: the modes and owners of config files, their folders, secrets and the state directory.
+//! Who else could change what this program believes: the modes and owners of config files, their
+//! folders, secrets and the state directory.
 //!
-//! A file that others can write to is no config of the one who starts the daemon. Each refusal names the command that mends it.
-//! docs/decisions/037-who-may-ask.md has the reasons.
+//! A file that others can write to is no config of the one who starts the daemon. Each refusal
+//! names the command that mends it. docs/decisions/037-who-may-ask.md has the reasons.
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
@@ -24,8 +25,9 @@ enum Sticky {
     Lets,
 }
 
-/// Opens a file, or a pipe that has no name, as a shell makes one for `<(…)`. A pipe with a name is refused: whoever can write to it says what
-/// is read, and where nobody does, opening it waits for ever.
+/// Opens a file, or a pipe that has no name, as a shell makes one for `<(…)`. A pipe with a name is
+/// refused: whoever can write to it says what is read, and where nobody does, opening it waits for
+/// ever.
 pub fn open(path: &Path) -> Result<File, String> {
     let io = |error: std::io::Error| error.to_string();
     let kind = std::fs::metadata(path).map_err(io)?.file_type();
@@ -37,11 +39,22 @@ pub fn open(path: &Path) -> Result<File, String> {
     }
     if !kind.is_fifo() {
         // What was put in its place since does not make us wait.
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(io)?;
-        return if opened.metadata().map_err(io)?.file_type().is_fifo() { Err("it is a pipe, not a file".into()) } else { Ok(opened) };
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(io)?;
+        return if opened.metadata().map_err(io)?.file_type().is_fifo() {
+            Err("it is a pipe, not a file".into())
+        } else {
+            Ok(opened)
+        };
     }
     // Of a link to somebody else's pipe, the path is another.
-    let is_our_own = ["/dev/fd", "/proc/self/fd"].iter().any(|own| path.parent() == Some(Path::new(own))) || path == Path::new("/dev/stdin");
+    let is_our_own = ["/dev/fd", "/proc/self/fd"]
+        .iter()
+        .any(|own| path.parent() == Some(Path::new(own)))
+        || path == Path::new("/dev/stdin");
     if !is_our_own || path.canonicalize().is_ok() {
         return Err("it is a named pipe or another program's pipe, not a file".into());
     }
@@ -57,9 +70,10 @@ pub fn file(path: &Path, opened: &Metadata) -> Result<(), String> {
     writers(path, opened.mode())?;
     folder(folder_of(path), Sticky::Keeps)?;
     // The file that a link leads to may be in another one.
-    path.canonicalize().map_or(Ok(()), |real| folder(folder_of(&real), Sticky::Keeps))?;
-    // Whom the file belongs to can change it in place. Owners of files are not looked at, so that a user's own config, or one that a
-    // container is given, may lie in folders of that user.
+    path.canonicalize()
+        .map_or(Ok(()), |real| folder(folder_of(&real), Sticky::Keeps))?;
+    // Whom the file belongs to can change it in place. Owners of files are not looked at, so that a
+    // user's own config, or one that a container is given, may lie in folders of that user.
     above::refused(path, &[0, sys::effective_user(), opened.uid()])
 }
 
@@ -81,28 +95,49 @@ fn folder(path: &Path, sticky: Sticky) -> Result<(), String> {
     }
 }
 
-/// Kubernetes mounts configs read-only, at folders of mode 0777. That a path cannot be written to from here is not enough: a service manager
-/// shows the host's /etc like that, in which others go on writing.
+/// Kubernetes mounts configs read-only, at folders of mode 0777. That a path cannot be written to
+/// from here is not enough: a service manager shows the host's /etc like that, in which others go
+/// on writing.
 pub(super) fn is_mounted_read_only(folder: &Path) -> bool {
     let Ok(real) = folder.canonicalize() else {
         return false;
     };
-    std::fs::read_to_string("/proc/self/mountinfo").is_ok_and(|mounts| is_read_only_mount(&mounts, &real))
+    std::fs::read_to_string("/proc/self/mountinfo")
+        .is_ok_and(|mounts| is_read_only_mount(&mounts, &real))
 }
 
 /// Of the mounts at one place, the last covers the others.
 fn is_read_only_mount(mounts: &str, place: &Path) -> bool {
-    let place = place.display().to_string().replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011").replace('\n', "\\012");
-    let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let place = place
+        .display()
+        .to_string()
+        .replace('\\', "\\134")
+        .replace(' ', "\\040")
+        .replace('\t', "\\011")
+        .replace('\n', "\\012");
+    let mut fields = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
     let own = fields.rfind(|fields| fields.get(4).is_some_and(|at| *at == place));
-    own.and_then(|fields| fields.get(5).map(|options| options.split(',').any(|option| option == "ro"))).unwrap_or(false)
+    own.and_then(|fields| {
+        fields
+            .get(5)
+            .map(|options| options.split(',').any(|option| option == "ro"))
+    })
+    .unwrap_or(false)
 }
 
 fn writers(path: &Path, mode: u32) -> Result<(), String> {
     if mode & WRITTEN_BY_OTHERS == 0 {
         return Ok(());
     }
-    Err(format!("{} of `{}` lets {} change it; run: chmod go-w {}", shown(mode), path.display(), who(mode), quoted(path)))
+    Err(format!(
+        "{} of `{}` lets {} change it; run: chmod go-w {}",
+        shown(mode),
+        path.display(),
+        who(mode),
+        quoted(path)
+    ))
 }
 
 pub(super) fn shown(mode: u32) -> String {
@@ -110,22 +145,33 @@ pub(super) fn shown(mode: u32) -> String {
 }
 
 fn who(mode: u32) -> &'static str {
-    if mode & 0o002 != 0 { "every user" } else { "its group" }
+    if mode & 0o002 != 0 {
+        "every user"
+    } else {
+        "its group"
+    }
 }
 
 /// As a shell takes it.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
-    let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
-    if is_plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    let is_plain = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
+    if is_plain {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
-/// Secrets that every user can read, as far as they were read in this process. Files are read deep inside the building of a plan; the
-/// start, a reload and `check` ask afterwards.
+/// Secrets that every user can read, as far as they were read in this process. Files are read deep
+/// inside the building of a plan; the start, a reload and `check` ask afterwards.
 static OPEN_SECRETS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 const MOST_OPEN_SECRETS: usize = 100;
 
-/// Remembers a secret that every user can read. It may be meant so, as in a container: it is only said.
+/// Remembers a secret that every user can read. It may be meant so, as in a container: it is only
+/// said.
 pub fn note_readers(path: &Path, opened: &Metadata) {
     if !opened.is_file() || opened.mode() & 0o004 == 0 {
         return;
@@ -143,7 +189,16 @@ pub fn open_secrets() -> Vec<String> {
     let Ok(mut open) = OPEN_SECRETS.lock() else {
         return Vec::new();
     };
-    std::mem::take(&mut *open).iter().map(|path| format!("every user can read the secret {}; run: chmod o-r {}", path.display(), quoted(path))).collect()
+    std::mem::take(&mut *open)
+        .iter()
+        .map(|path| {
+            format!(
+                "every user can read the secret {}; run: chmod o-r {}",
+                path.display(),
+                quoted(path)
+            )
+        })
+        .collect()
 }
 
 /// What is done about a state directory.
@@ -158,27 +213,42 @@ enum Standing {
 fn standing(path: &Path, (mode, owner): (u32, u32), user: u32) -> Standing {
     if owner != user && owner != 0 {
         let own = "or name another `[daemon] state_dir`";
-        return Standing::Refused(format!("it belongs to user {owner}, and the daemon runs as user {user}; run: chown -R {user} {}, {own}", quoted(path)));
+        return Standing::Refused(format!(
+            "it belongs to user {owner}, and the daemon runs as user {user}; run: chown -R {user} \
+                {}, {own}",
+            quoted(path)
+        ));
     }
     if mode & WRITTEN_BY_OTHERS != 0 {
         let own = "or name a directory inside it, which the daemon makes";
-        return Standing::Refused(format!("its {} lets {} change it; run: chmod go-w {}, {own}", shown(mode), who(mode), quoted(path)));
+        return Standing::Refused(format!(
+            "its {} lets {} change it; run: chmod go-w {}, {own}",
+            shown(mode),
+            who(mode),
+            quoted(path)
+        ));
     }
-    if mode & 0o077 != 0 { Standing::Open } else { Standing::Kept }
+    if mode & 0o077 != 0 {
+        Standing::Open
+    } else {
+        Standing::Kept
+    }
 }
 
 /// Why a state directory cannot be used, without changing anything. One that is not there is made.
 pub fn state_directory_refused(path: &Path) -> Option<String> {
     let user = sys::effective_user();
-    let found = std::fs::metadata(path).map_or(Standing::Kept, |found| standing(path, (found.mode(), found.uid()), user));
+    let found = std::fs::metadata(path).map_or(Standing::Kept, |found| {
+        standing(path, (found.mode(), found.uid()), user)
+    });
     match found {
         Standing::Refused(why) => Some(why),
         Standing::Kept | Standing::Open => above::refused(path, &[0, user]).err(),
     }
 }
 
-/// Looks at the state directory before anything in it is believed. One of an older version becomes 0700 if it holds nothing that is not
-/// known to be the daemon's: `ours` tells that by the name.
+/// Looks at the state directory before anything in it is believed. One of an older version becomes
+/// 0700 if it holds nothing that is not known to be the daemon's: `ours` tells that by the name.
 pub fn state_directory(path: &Path, ours: impl Fn(&str) -> bool) -> Result<(), String> {
     let found = std::fs::metadata(path).map_err(|e| e.to_string())?;
     let user = sys::effective_user();
@@ -189,11 +259,16 @@ pub fn state_directory(path: &Path, ours: impl Fn(&str) -> bool) -> Result<(), S
         Standing::Open => {}
     }
     let entries = std::fs::read_dir(path).map_err(|e| e.to_string())?;
-    let is_ours = found.uid() == user && entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(&ours));
+    let is_ours = found.uid() == user
+        && entries
+            .flatten()
+            .all(|entry| entry.file_name().to_str().is_some_and(&ours));
     if is_ours && std::fs::set_permissions(path, Permissions::from_mode(0o700)).is_ok() {
-        tracing::info!(path = %path.display(), was = shown(found.mode()), "the state directory has mode 0700 now");
+        tracing::info!(path = %path.display(), was = shown(found.mode()), "the state directory \
+            has mode 0700 now");
     } else {
-        tracing::warn!(path = %path.display(), "other users can look into the state directory; run: chmod 0700 {}", quoted(path));
+        tracing::warn!(path = %path.display(), "other users can look into the state directory; \
+            run: chmod 0700 {}", quoted(path));
     }
     Ok(())
 }
@@ -212,10 +287,23 @@ mod tests {
         for (mode, owner, user, said) in [
             (0o40700, 8, 7, "chown -R 7 '/var/lib/the state'"),
             (0o40700, 8, 0, "chown -R 0 '/var/lib/the state'"),
-            (0o40770, 7, 7, "mode 0770 lets its group change it; run: chmod go-w '/var/lib/the state'"),
-            (0o41777, 0, 0, "mode 1777 lets every user change it; run: chmod go-w"),
+            (
+                0o40770,
+                7,
+                7,
+                "mode 0770 lets its group change it; run: chmod go-w '/var/lib/the state'",
+            ),
+            (
+                0o41777,
+                0,
+                0,
+                "mode 1777 lets every user change it; run: chmod go-w",
+            ),
         ] {
-            assert!(matches!(of(mode, owner, user), Standing::Refused(why) if why.contains(said)), "{mode:o} {owner} {user}");
+            assert!(
+                matches!(of(mode, owner, user), Standing::Refused(why) if why.contains(said)),
+                "{mode:o} {owner} {user}"
+            );
         }
     }
 
@@ -227,23 +315,38 @@ mod tests {
                       32 22 254:1 /pods/3 /data rw - ext4 /dev/vda rw\n\
                       33 30 254:1 /pods/4 /covered ro - ext4 /dev/vda rw\n\
                       34 33 254:1 /pods/5 /covered rw - ext4 /dev/vda rw\n";
-        for (place, expected) in
-            [("/config", true), ("/the config", true), ("/data", false), ("/covered", false), ("/etc/probity", false), ("/config/deeper", false)]
-        {
-            assert_eq!(is_read_only_mount(mounts, Path::new(place)), expected, "{place}");
+        for (place, expected) in [
+            ("/config", true),
+            ("/the config", true),
+            ("/data", false),
+            ("/covered", false),
+            ("/etc/probity", false),
+            ("/config/deeper", false),
+        ] {
+            assert_eq!(
+                is_read_only_mount(mounts, Path::new(place)),
+                expected,
+                "{place}"
+            );
         }
     }
 
     #[test]
     fn a_file_is_trusted_by_its_own_mode_and_that_of_its_folder() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (inner, path) = (directory.path().join("conf.d"), directory.path().join("conf.d/a.toml"));
+        let (inner, path) = (
+            directory.path().join("conf.d"),
+            directory.path().join("conf.d/a.toml"),
+        );
         std::fs::create_dir(&inner).expect("made");
         std::fs::write(&path, "").expect("written");
         let looked = |folder_mode, file_mode| {
             std::fs::set_permissions(&inner, Permissions::from_mode(folder_mode)).expect("set");
             std::fs::set_permissions(&path, Permissions::from_mode(file_mode)).expect("set");
-            (file(&path, &std::fs::metadata(&path).expect("there")).is_ok(), included_folder(&inner).is_ok())
+            (
+                file(&path, &std::fs::metadata(&path).expect("there")).is_ok(),
+                included_folder(&inner).is_ok(),
+            )
         };
         for (folder_mode, file_mode, expected) in [
             (0o755, 0o644, (true, true)),
@@ -253,14 +356,25 @@ mod tests {
             (0o1777, 0o644, (true, false)),
             (0o1777, 0o666, (false, false)),
         ] {
-            assert_eq!(looked(folder_mode, file_mode), expected, "{folder_mode:o} {file_mode:o}");
+            assert_eq!(
+                looked(folder_mode, file_mode),
+                expected,
+                "{folder_mode:o} {file_mode:o}"
+            );
         }
         looked(0o755, 0o664);
         let link = directory.path().join("link.toml");
         std::os::unix::fs::symlink(&path, &link).expect("linked");
-        let why = file(&link, &std::fs::metadata(&link).expect("there")).expect_err("the target counts");
-        assert!(why.ends_with(&format!("run: chmod go-w {}", link.display())), "{why}");
+        let why =
+            file(&link, &std::fs::metadata(&link).expect("there")).expect_err("the target counts");
+        assert!(
+            why.ends_with(&format!("run: chmod go-w {}", link.display())),
+            "{why}"
+        );
         looked(0o777, 0o644);
-        assert!(file(&link, &std::fs::metadata(&link).expect("there")).is_err(), "so does the folder of the target");
+        assert!(
+            file(&link, &std::fs::metadata(&link).expect("there")).is_err(),
+            "so does the folder of the target"
+        );
     }
 }

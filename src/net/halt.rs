@@ -1,4 +1,5 @@
-//! How a probe ends early: the endpoint is to blame (a cause) or the prober is (a reason). The errno tables stand here.
+//! How a probe ends early: the endpoint is to blame (a cause) or the prober is (a reason). The
+//! errno tables stand here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,43 +27,72 @@ impl Halt {
 pub fn local_reason(error: &io::Error) -> Option<Reason> {
     match error.raw_os_error()? {
         // bind() says EADDRINUSE where no local port is free.
-        libc::EMFILE | libc::ENFILE | libc::EADDRNOTAVAIL | libc::EADDRINUSE | libc::ENOBUFS | libc::ENOMEM | libc::EAGAIN | libc::ENOSPC => {
-            Some(Reason::LocalResource)
-        }
+        libc::EMFILE
+        | libc::ENFILE
+        | libc::EADDRNOTAVAIL
+        | libc::EADDRINUSE
+        | libc::ENOBUFS
+        | libc::ENOMEM
+        | libc::EAGAIN
+        | libc::ENOSPC => Some(Reason::LocalResource),
         _ => None,
     }
 }
 
-/// A link-local address that a name has: without a zone no host can use it, and the name is the endpoint's. The config's own have their zone.
+/// A link-local address that a name has: without a zone no host can use it, and the name is the
+/// endpoint's. The config's own have their zone.
 fn has_no_zone(to: SocketAddr) -> bool {
     matches!(to, SocketAddr::V6(to) if to.ip().is_unicast_link_local() && to.scope_id() == 0)
 }
 
-/// An error that socket(), bind(), connect() or send() itself returned for a peer. What the network answered is left to the caller: on
-/// loopback, a call returns that as well.
+/// An error that socket(), bind(), connect() or send() itself returned for a peer. What the network
+/// answered is left to the caller: on loopback, a call returns that as well.
 pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
     if let Some(reason) = local_reason(error) {
         return Some(Halt::unmeasured(reason, format!("{what}: {error}")));
     }
     match error.raw_os_error()? {
-        libc::EPERM | libc::EACCES => Some(Halt::unmeasured(Reason::Permission, format!("{what}: {error}"))),
-        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN => {
-            Some(Halt::unmeasured(Reason::LocalNetwork, format!("{what}: {error}: this host has no way there")))
-        }
-        libc::EAFNOSUPPORT | libc::EPFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ESOCKTNOSUPPORT | libc::ENODEV | libc::ENXIO => {
-            Some(Halt::unmeasured(Reason::LocalNetwork, format!("{what}: {error}: this host does not support such an address")))
-        }
+        libc::EPERM | libc::EACCES => Some(Halt::unmeasured(
+            Reason::Permission,
+            format!("{what}: {error}"),
+        )),
+        libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN => Some(Halt::unmeasured(
+            Reason::LocalNetwork,
+            format!("{what}: {error}: this host has no way there"),
+        )),
+        libc::EAFNOSUPPORT
+        | libc::EPFNOSUPPORT
+        | libc::EPROTONOSUPPORT
+        | libc::ESOCKTNOSUPPORT
+        | libc::ENODEV
+        | libc::ENXIO => Some(Halt::unmeasured(
+            Reason::LocalNetwork,
+            format!("{what}: {error}: this host does not support such an address"),
+        )),
         // A blackhole route, or a source address from which no way leads there.
-        libc::EINVAL if !has_no_zone(to) => {
-            Some(Halt::unmeasured(Reason::LocalNetwork, format!("{what}: {error}: a route or the source address of this host forbids it")))
-        }
+        libc::EINVAL if !has_no_zone(to) => Some(Halt::unmeasured(
+            Reason::LocalNetwork,
+            format!("{what}: {error}: a route or the source address of this host forbids it"),
+        )),
         _ => None,
     }
 }
 
-/// What Linux makes of ICMP errors (net/ipv4/icmp.c, net/ipv6/icmp.c): "administratively prohibited" of ICMPv6 is EACCES.
+/// What Linux makes of ICMP errors (net/ipv4/icmp.c, net/ipv6/icmp.c): "administratively
+/// prohibited" of ICMPv6 is EACCES.
 fn is_unreachable(errno: Option<i32>) -> bool {
-    matches!(errno, Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN | libc::EPROTO | libc::EACCES | libc::EPERM))
+    matches!(
+        errno,
+        Some(
+            libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::ENETDOWN
+                | libc::EPROTO
+                | libc::EACCES
+                | libc::EPERM
+        )
+    )
 }
 
 /// An error that arrived from the network for a connection attempt.
@@ -81,12 +111,16 @@ pub fn connect_error(error: &io::Error) -> Halt {
     Halt::down(cause, format!("connect: {error}"))
 }
 
-/// An error while reading from or writing to a connection that stood; `end` names what a clean end of stream means.
+/// An error while reading from or writing to a connection that stood; `end` names what a clean end
+/// of stream means.
 pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
     if let Some(reason) = local_reason(error) {
         return Halt::unmeasured(reason, format!("connection: {error}"));
     }
-    if let Some(inner) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+    if let Some(inner) = error
+        .get_ref()
+        .and_then(|e| e.downcast_ref::<rustls::Error>())
+    {
         return super::tls::halt_of(inner);
     }
     let cause = match error.kind() {
@@ -106,10 +140,27 @@ mod tests {
 
     #[test]
     fn a_local_errno_is_never_the_endpoints_fault() {
-        for errno in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::EADDRINUSE, libc::ENOBUFS, libc::ENOMEM, libc::ENOSPC] {
+        for errno in [
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::EADDRNOTAVAIL,
+            libc::EADDRINUSE,
+            libc::ENOBUFS,
+            libc::ENOMEM,
+            libc::ENOSPC,
+        ] {
             let error = io::Error::from_raw_os_error(errno);
-            assert!(matches!(own_call(&error, "socket", peer()), Some(Halt::Unmeasured(..))), "{error}");
-            assert!(matches!(connect_error(&error), Halt::Unmeasured(..)), "{error}");
+            assert!(
+                matches!(
+                    own_call(&error, "socket", peer()),
+                    Some(Halt::Unmeasured(..))
+                ),
+                "{error}"
+            );
+            assert!(
+                matches!(connect_error(&error), Halt::Unmeasured(..)),
+                "{error}"
+            );
         }
     }
 
@@ -119,16 +170,39 @@ mod tests {
 
     #[test]
     fn a_call_that_this_host_cannot_do_is_ours_but_for_a_link_local_address_without_a_zone() {
-        for errno in [libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::ENODEV, libc::EINVAL] {
+        for errno in [
+            libc::EAFNOSUPPORT,
+            libc::EPROTONOSUPPORT,
+            libc::ENODEV,
+            libc::EINVAL,
+        ] {
             let error = io::Error::from_raw_os_error(errno);
-            assert!(matches!(own_call(&error, "connect", peer()), Some(Halt::Unmeasured(Reason::LocalNetwork, _))), "{error}");
+            assert!(
+                matches!(
+                    own_call(&error, "connect", peer()),
+                    Some(Halt::Unmeasured(Reason::LocalNetwork, _))
+                ),
+                "{error}"
+            );
         }
         let invalid = io::Error::from_raw_os_error(libc::EINVAL);
-        let link_local = |scope| SocketAddrV6::new("fe80::1".parse().expect("an address"), 80, 0, scope).into();
+        let link_local =
+            |scope| SocketAddrV6::new("fe80::1".parse().expect("an address"), 80, 0, scope).into();
         assert_eq!(own_call(&invalid, "connect", link_local(0)), None);
-        assert!(matches!(connect_error(&invalid), Halt::Down(Cause::ConnectUnreachable, _)));
+        assert!(matches!(
+            connect_error(&invalid),
+            Halt::Down(Cause::ConnectUnreachable, _)
+        ));
         assert!(own_call(&invalid, "connect", link_local(2)).is_some());
-        assert_eq!(own_call(&io::Error::from_raw_os_error(libc::ECONNREFUSED), "connect", peer()), None, "loopback answers at once");
+        assert_eq!(
+            own_call(
+                &io::Error::from_raw_os_error(libc::ECONNREFUSED),
+                "connect",
+                peer()
+            ),
+            None,
+            "loopback answers at once"
+        );
     }
 
     #[test]
@@ -140,9 +214,24 @@ mod tests {
             (libc::EPERM, Reason::Permission),
         ] {
             let error = io::Error::from_raw_os_error(errno);
-            assert!(matches!(own_call(&error, "connect", peer()), Some(Halt::Unmeasured(found, _)) if found == reason), "{error}");
-            assert!(matches!(connect_error(&error), Halt::Down(Cause::ConnectUnreachable, _)), "{error}");
-            assert!(matches!(stream_error(&error, Cause::ConnectReset), Halt::Down(Cause::ConnectUnreachable, _)), "{error}");
+            assert!(
+                matches!(own_call(&error, "connect", peer()), Some(Halt::Unmeasured(found, _)) if found == reason),
+                "{error}"
+            );
+            assert!(
+                matches!(
+                    connect_error(&error),
+                    Halt::Down(Cause::ConnectUnreachable, _)
+                ),
+                "{error}"
+            );
+            assert!(
+                matches!(
+                    stream_error(&error, Cause::ConnectReset),
+                    Halt::Down(Cause::ConnectUnreachable, _)
+                ),
+                "{error}"
+            );
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One HTTP/1.1 exchange over a connected stream: a request out, a bounded response in (RFC 9112).
 //!
-//! The framing is our own because it is what is measured: every way in which a server breaks it has its own cause,
-//! nothing is buffered beyond its limit, and the first byte is stamped where it is read. Heads are parsed by httparse.
+//! The framing is our own because it is what is measured: every way in which a server breaks it has
+//! its own cause, nothing is buffered beyond its limit, and the first byte is stamped where it is
+//! read. Heads are parsed by httparse.
 
 mod head;
 
@@ -34,9 +35,11 @@ pub struct Response {
     pub headers: Vec<(String, Vec<u8>)>,
     /// What the head has beyond the grammar, and was read all the same.
     pub odd: Vec<String>,
-    /// Transfer codings that are yet to be undone, in lower case, in the order in which they were applied.
+    /// Transfer codings that are yet to be undone, in lower case, in the order in which they were
+    /// applied.
     pub transfer_codings: Vec<String>,
-    /// As transferred; kept only when asked for, and its start where the status is that of an error.
+    /// As transferred; kept only when asked for, and its start where the status is that of an
+    /// error.
     pub body: Vec<u8>,
     pub body_bytes: u64,
     /// The body goes on beyond `limits.body`, where reading stopped.
@@ -48,7 +51,10 @@ pub struct Response {
 impl Response {
     /// All values of a header.
     pub fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-        self.headers.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_slice())
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n == name)
+            .map(|(_, v)| v.as_slice())
     }
 }
 
@@ -81,15 +87,34 @@ pub struct Ask<'a> {
 }
 
 /// Sends `request` and reads the response to its end.
-pub async fn exchange<S>(stream: &mut S, trace: &Trace, request: &[u8], ask: Ask<'_>) -> Result<Response, Halt>
+pub async fn exchange<S>(
+    stream: &mut S,
+    trace: &Trace,
+    request: &[u8],
+    ask: Ask<'_>,
+) -> Result<Response, Halt>
 where
     S: AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     trace.enter(Stage::Request);
-    stream.write_all(request).await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
-    stream.flush().await.map_err(|e| stream_error(&e, Cause::ConnectReset))?;
+    stream
+        .write_all(request)
+        .await
+        .map_err(|e| stream_error(&e, Cause::ConnectReset))?;
+    stream
+        .flush()
+        .await
+        .map_err(|e| stream_error(&e, Cause::ConnectReset))?;
     trace.enter(Stage::FirstByte);
-    let mut input = Input { stream, trace, buffer: Vec::new(), at: 0, first: true, since_turn: 0, budget: ask.budget };
+    let mut input = Input {
+        stream,
+        trace,
+        buffer: Vec::new(),
+        at: 0,
+        first: true,
+        since_turn: 0,
+        budget: ask.budget,
+    };
     let mut response = read_head(&mut input, &ask).await?;
     let framing = head::framing(&mut response, ask.method, ask.reading)?;
     trace.facts.borrow_mut().http_status = Some(response.status);
@@ -129,7 +154,9 @@ struct Input<'s, S> {
 impl<S: AsyncRead + Unpin> Input<'_, S> {
     /// Reads more of a body, once there is room for it.
     async fn more_of(&mut self, body: &mut Body) -> Result<bool, Halt> {
-        body.incoming.more(self.budget, self.trace, (body.kept.len(), body.expected)).await;
+        body.incoming
+            .more(self.budget, self.trace, (body.kept.len(), body.expected))
+            .await;
         loop {
             tokio::select! {
                 biased;
@@ -159,7 +186,12 @@ impl<S: AsyncRead + Unpin> Input<'_, S> {
         }
         self.buffer.reserve(READ_START);
         let room = (self.buffer.capacity() - self.buffer.len()).min(16_384);
-        let count = self.stream.take(room as u64).read_buf(&mut self.buffer).await.map_err(|e| stream_error(&e, Cause::HttpTruncated))?;
+        let count = self
+            .stream
+            .take(room as u64)
+            .read_buf(&mut self.buffer)
+            .await
+            .map_err(|e| stream_error(&e, Cause::HttpTruncated))?;
         self.since_turn += count;
         if self.first && count > 0 {
             self.first = false;
@@ -169,19 +201,33 @@ impl<S: AsyncRead + Unpin> Input<'_, S> {
     }
 }
 
-async fn read_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, ask: &Ask<'_>) -> Result<Response, Halt> {
+async fn read_head<S: AsyncRead + Unpin>(
+    input: &mut Input<'_, S>,
+    ask: &Ask<'_>,
+) -> Result<Response, Halt> {
     for _ in 0..=INTERIM_LIMIT {
         let response = read_one_head(input, ask).await?;
         if response.status == 101 || response.status >= 200 {
             return Ok(response);
         }
     }
-    Err(Halt::down(Cause::ProtocolError, format!("more than {INTERIM_LIMIT} interim responses")))
+    Err(Halt::down(
+        Cause::ProtocolError,
+        format!("more than {INTERIM_LIMIT} interim responses"),
+    ))
 }
 
-async fn read_one_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, ask: &Ask<'_>) -> Result<Response, Halt> {
+async fn read_one_head<S: AsyncRead + Unpin>(
+    input: &mut Input<'_, S>,
+    ask: &Ask<'_>,
+) -> Result<Response, Halt> {
     let limit = ask.limits.header;
-    let too_long = || Halt::down(Cause::HeaderLimit, format!("the response head is longer than {limit} bytes, the limit of limits.header"));
+    let too_long = || {
+        Halt::down(
+            Cause::HeaderLimit,
+            format!("the response head is longer than {limit} bytes, the limit of limits.header"),
+        )
+    };
     let mut searched = 0;
     loop {
         let unread = input.unread();
@@ -200,7 +246,11 @@ async fn read_one_head<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, ask: &Ask
         }
         if !input.more().await? {
             let cause = Cause::HttpTruncated;
-            let what = if searched == 0 { "the connection ended without a response" } else { "the connection ended within the response head" };
+            let what = if searched == 0 {
+                "the connection ended without a response"
+            } else {
+                "the connection ended within the response head"
+            };
             return Err(Halt::down(cause, what));
         }
     }
@@ -223,20 +273,35 @@ impl Body {
         let room = usize::try_from(self.limit - self.count).unwrap_or(usize::MAX);
         let taken = &bytes[..bytes.len().min(room)];
         self.count += taken.len() as u64;
-        self.kept.extend_from_slice(&taken[..taken.len().min(self.most - self.kept.len().min(self.most))]);
+        self.kept.extend_from_slice(
+            &taken[..taken.len().min(self.most - self.kept.len().min(self.most))],
+        );
         self.is_cut = taken.len() < bytes.len();
-        if self.is_cut { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.is_cut {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
-async fn read_body<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, framing: Framing, body: &mut Body, limits: &Limits) -> Result<(), Halt> {
+async fn read_body<S: AsyncRead + Unpin>(
+    input: &mut Input<'_, S>,
+    framing: Framing,
+    body: &mut Body,
+    limits: &Limits,
+) -> Result<(), Halt> {
     match framing {
         Framing::None => Ok(()),
         Framing::Length(length) => {
             body.expected = length.min(body.limit);
             // Growing by doubling would hold up to twice as much.
             if body.most == usize::MAX && length > READ_START as u64 {
-                body.kept.reserve_exact(usize::try_from(length.min(body.limit)).unwrap_or(0).min(RESERVED));
+                body.kept.reserve_exact(
+                    usize::try_from(length.min(body.limit))
+                        .unwrap_or(0)
+                        .min(RESERVED),
+                );
             }
             pass(input, length, body).await.map(|_| ())
         }
@@ -254,7 +319,11 @@ async fn read_body<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, framing: Fram
 }
 
 /// Passes exactly `length` bytes on to the body, or as many as it takes.
-async fn pass<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, mut length: u64, body: &mut Body) -> Result<ControlFlow<()>, Halt> {
+async fn pass<S: AsyncRead + Unpin>(
+    input: &mut Input<'_, S>,
+    mut length: u64,
+    body: &mut Body,
+) -> Result<ControlFlow<()>, Halt> {
     while length > 0 {
         let here = (input.unread().len() as u64).min(length) as usize;
         if body.take(&input.unread()[..here]).is_break() {
@@ -263,14 +332,21 @@ async fn pass<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, mut length: u64, b
         input.at += here;
         length -= here as u64;
         if length > 0 && !input.more_of(body).await? {
-            return Err(Halt::down(Cause::HttpTruncated, format!("the connection ended {length} bytes before the end of the body")));
+            return Err(Halt::down(
+                Cause::HttpTruncated,
+                format!("the connection ended {length} bytes before the end of the body"),
+            ));
         }
     }
     Ok(ControlFlow::Continue(()))
 }
 
 /// RFC 9112 section 7.1.
-async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut Body, limits: &Limits) -> Result<(), Halt> {
+async fn read_chunks<S: AsyncRead + Unpin>(
+    input: &mut Input<'_, S>,
+    body: &mut Body,
+    limits: &Limits,
+) -> Result<(), Halt> {
     let mut framing_bytes = 0;
     loop {
         let line = read_line(input, CHUNK_LINE_LIMIT).await?;
@@ -278,13 +354,19 @@ async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut 
         let is_first = framing_bytes == 0;
         framing_bytes += line.len() as u64;
         if framing_bytes > limits.body + limits.header {
-            return Err(Halt::down(Cause::BodyLimit, "the framing of the chunks is longer than limits.body and limits.header together"));
+            return Err(Halt::down(
+                Cause::BodyLimit,
+                "the framing of the chunks is longer than limits.body and limits.header together",
+            ));
         }
         let size = chunk_size(&line).ok_or_else(|| {
             let shown = head::begin_of(&line, 40);
             // What came before it, as a chunk, may have begun what this is the end of.
             let sign = if is_first { "" } else { "…" };
-            Halt::down(Cause::HttpMalformed, format!("invalid size of a chunk \"{sign}{shown}\""))
+            Halt::down(
+                Cause::HttpMalformed,
+                format!("invalid size of a chunk \"{sign}{shown}\""),
+            )
         })?;
         if size == 0 {
             break;
@@ -293,7 +375,10 @@ async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut 
             return Ok(());
         }
         if !read_line(input, 2).await?.is_empty() {
-            return Err(Halt::down(Cause::HttpMalformed, "a chunk is longer than its size"));
+            return Err(Halt::down(
+                Cause::HttpMalformed,
+                "a chunk is longer than its size",
+            ));
         }
     }
     let mut trailer_bytes = 0;
@@ -304,15 +389,25 @@ async fn read_chunks<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, body: &mut 
             return Ok(());
         }
         if trailer_bytes > limits.header {
-            return Err(Halt::down(Cause::HeaderLimit, format!("the trailers are longer than {} bytes", limits.header)));
+            return Err(Halt::down(
+                Cause::HeaderLimit,
+                format!("the trailers are longer than {} bytes", limits.header),
+            ));
         }
     }
 }
 
-/// Hexadecimal digits before any extension. Zeros before them say nothing; what needs more than 15 is no size.
+/// Hexadecimal digits before any extension. Zeros before them say nothing; what needs more than 15
+/// is no size.
 fn chunk_size(line: &[u8]) -> Option<u64> {
-    let digits = line.split(|b| *b == b';').next().unwrap_or_default().trim_ascii_end();
-    let digits = std::str::from_utf8(digits).ok().filter(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let digits = line
+        .split(|b| *b == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii_end();
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_hexdigit()))?;
     match digits.trim_start_matches('0') {
         "" => Some(0),
         digits if digits.len() <= 15 => u64::from_str_radix(digits, 16).ok(),
@@ -321,10 +416,17 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 }
 
 /// One line without its end.
-async fn read_line<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, limit: usize) -> Result<Vec<u8>, Halt> {
+async fn read_line<S: AsyncRead + Unpin>(
+    input: &mut Input<'_, S>,
+    limit: usize,
+) -> Result<Vec<u8>, Halt> {
     let mut searched = 0;
     loop {
-        if let Some(end) = input.unread()[searched..].iter().position(|b| *b == b'\n').map(|p| p + searched) {
+        if let Some(end) = input.unread()[searched..]
+            .iter()
+            .position(|b| *b == b'\n')
+            .map(|p| p + searched)
+        {
             let line = &input.unread()[..end];
             let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
             input.at += end + 1;
@@ -332,10 +434,16 @@ async fn read_line<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, limit: usize)
         }
         searched = input.unread().len();
         if searched > limit {
-            return Err(Halt::down(Cause::HttpMalformed, "a line between chunks is too long"));
+            return Err(Halt::down(
+                Cause::HttpMalformed,
+                "a line between chunks is too long",
+            ));
         }
         if !input.more().await? {
-            return Err(Halt::down(Cause::HttpTruncated, "the connection ended within a chunked body"));
+            return Err(Halt::down(
+                Cause::HttpTruncated,
+                "the connection ended within a chunked body",
+            ));
         }
     }
 }
@@ -344,7 +452,11 @@ async fn read_line<S: AsyncRead + Unpin>(input: &mut Input<'_, S>, limit: usize)
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { body: 100_000, decoded: 100_000, header: 65_536 };
+    const LIMITS: Limits = Limits {
+        body: 100_000,
+        decoded: 100_000,
+        header: 65_536,
+    };
 
     async fn read(response: &[u8], method: &str) -> Result<Response, Halt> {
         read_as(response, method, Reading::Lenient).await
@@ -359,9 +471,19 @@ mod tests {
             let mut sink = Vec::new();
             let _ = far.read_to_end(&mut sink).await;
         });
-        let result =
-            exchange(&mut near, &trace, b"GET / HTTP/1.1\r\n\r\n", Ask { method, keep: Keep::Body, limits: &LIMITS, reading, budget: &Budget::default() })
-                .await;
+        let result = exchange(
+            &mut near,
+            &trace,
+            b"GET / HTTP/1.1\r\n\r\n",
+            Ask {
+                method,
+                keep: Keep::Body,
+                limits: &LIMITS,
+                reading,
+                budget: &Budget::default(),
+            },
+        )
+        .await;
         drop(near);
         let _ = far_reader.await;
         result
@@ -382,83 +504,267 @@ mod tests {
     async fn bodies_of_all_framings_are_read_to_their_end() {
         for (text, body) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: x\r\n\r\n", "hello"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: \
+                    chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: x\r\n\r\n",
+                "hello",
+            ),
             ("HTTP/1.0 200 OK\n\nhello", "hello"),
-            ("HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\n\r\n", ""),
+            (
+                "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+                "",
+            ),
         ] {
             let response = read(text.as_bytes(), "GET").await.expect(text);
             assert_eq!(response.body, body.as_bytes(), "{text}");
         }
-        let head = read(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD").await.expect("no body follows HEAD");
+        let head = read(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD")
+            .await
+            .expect("no body follows HEAD");
         assert_eq!(head.body_bytes, 0);
     }
 
-    /// What browsers or curl read, and how often it is noted as odd. Compared with curl in tests/system/odd_http.py.
+    /// What browsers or curl read, and how often it is noted as odd. Compared with curl in
+    /// tests/system/odd_http.py.
     const ODD: &[(&str, &str, usize)] = &[
-        ("HTTP/1.1 200 OK\r\nX-A: one\r\n two\r\n\tthree\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nX-A: one\r\n \r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\n X-A: one\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 05\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length\t: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nX(A): b\r\n\u{e4}: b\r\n: b\r\nContent-Length: 5\r\n\r\nhello", "hello", 3),
-        ("HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nX-A: a\rb\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\r\n\r\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nX-A: a\u{1}\u{7f}b\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("http/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("Http/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1  200  OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1\t200\tOK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 O\u{1}K\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("\r\n HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", 1),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n", "coded", 1),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n", "coded", 1),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\ncoded", "coded", 1),
+        (
+            "HTTP/1.1 200 OK\r\nX-A: one\r\n two\r\n\tthree\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX-A: one\r\n \r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\n X-A: one\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 05\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: \
+                chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: x\r\nContent-Length: 9\r\nTransfer-Encoding: \
+                chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length\t: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX(A): b\r\n\u{e4}: b\r\n: b\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            3,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX-A: a\rb\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\r\n\r\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX-A: a\u{1}\u{7f}b\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "http/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "Http/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1  200  OK\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1\t200\tOK\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200OK\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 O\u{1}K\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.2 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "\r\n HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: \
+                Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "hello",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n",
+            "coded",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: \
+                chunked\r\n\r\n5\r\ncoded\r\n0\r\n\r\n",
+            "coded",
+            1,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\ncoded",
+            "coded",
+            1,
+        ),
     ];
 
     /// Not odd at all, or not worth a word.
     const PLAIN: &[(&str, &str)] = &[
         ("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", "hello"),
-        ("HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello and more", "hello"),
-        ("HTTP/1.1 200 \u{e4}\r\nContent-Length:5\r\n\r\nhello", "hello"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 000000000000000000000005\r\n\r\nhello", "hello"),
-        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000000000000005  \r\nhello\r\n000\r\n\r\n", "hello"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n", "hello"),
+        (
+            "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello and more",
+            "hello",
+        ),
+        (
+            "HTTP/1.1 200 \u{e4}\r\nContent-Length:5\r\n\r\nhello",
+            "hello",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 000000000000000000000005\r\n\r\nhello",
+            "hello",
+        ),
+        (
+            "HTTP/1.0 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "hello",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: \
+                chunked\r\n\r\n00000000000000000000000005  \r\nhello\r\n000\r\n\r\n",
+            "hello",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n",
+            "hello",
+        ),
     ];
 
     #[tokio::test]
     async fn what_browsers_or_curl_read_is_read_and_noted_unless_the_config_is_strict() {
         for (text, body, odd) in ODD {
-            let response = read(text.as_bytes(), "GET").await.unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
-            assert_eq!((response.status, response.body.as_slice(), response.odd.len()), (200, body.as_bytes(), *odd), "{text:?}: {:?}", response.odd);
-            assert!(matches!(cause_as(text.as_bytes(), Reading::Strict).await, Cause::HttpMalformed | Cause::HttpTruncated), "{text:?}");
+            let response = read(text.as_bytes(), "GET")
+                .await
+                .unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
+            assert_eq!(
+                (
+                    response.status,
+                    response.body.as_slice(),
+                    response.odd.len()
+                ),
+                (200, body.as_bytes(), *odd),
+                "{text:?}: {:?}",
+                response.odd
+            );
+            assert!(
+                matches!(
+                    cause_as(text.as_bytes(), Reading::Strict).await,
+                    Cause::HttpMalformed | Cause::HttpTruncated
+                ),
+                "{text:?}"
+            );
         }
         for (text, body) in PLAIN {
             for reading in [Reading::Lenient, Reading::Strict] {
-                let response = read_as(text.as_bytes(), "GET", reading).await.unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
-                assert_eq!((response.body.as_slice(), response.odd.len()), (body.as_bytes(), 0), "{text:?}: {:?}", response.odd);
+                let response = read_as(text.as_bytes(), "GET", reading)
+                    .await
+                    .unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
+                assert_eq!(
+                    (response.body.as_slice(), response.odd.len()),
+                    (body.as_bytes(), 0),
+                    "{text:?}: {:?}",
+                    response.odd
+                );
             }
         }
     }
 
     #[tokio::test]
     async fn a_folded_value_is_one_value_and_a_name_has_no_blanks() {
-        let text = "HTTP/1.1 200 OK\r\nX-A: one\r\n  two \r\n\tthree\r\nX-B : b\rc\r\nX-C:\r\n d\r\nContent-Length: 0\r\n\r\n";
-        let response = read(text.as_bytes(), "GET").await.expect("read as others read it");
+        let text = "HTTP/1.1 200 OK\r\nX-A: one\r\n  two \r\n\tthree\r\nX-B : b\rc\r\nX-C:\r\n \
+            d\r\nContent-Length: 0\r\n\r\n";
+        let response = read(text.as_bytes(), "GET")
+            .await
+            .expect("read as others read it");
         for (name, value) in [("x-a", "one two three"), ("x-b", "b c"), ("x-c", "d")] {
-            assert_eq!(response.values(name).collect::<Vec<_>>(), [value.as_bytes()], "{name}");
+            assert_eq!(
+                response.values(name).collect::<Vec<_>>(),
+                [value.as_bytes()],
+                "{name}"
+            );
         }
     }
 
@@ -472,8 +778,16 @@ mod tests {
                 let _ = far.read_exact(&mut request).await;
                 let _ = far.write_all(&bytes).await;
             });
-            let ask = Ask { method: "GET", keep: Keep::Body, limits: &LIMITS, reading: Reading::Lenient, budget: &Budget::default() };
-            let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask).await.unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
+            let ask = Ask {
+                method: "GET",
+                keep: Keep::Body,
+                limits: &LIMITS,
+                reading: Reading::Lenient,
+                budget: &Budget::default(),
+            };
+            let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask)
+                .await
+                .unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
             assert_eq!(response.body, body.as_bytes(), "{text:?}");
             sending.await.expect("no panic");
         }
@@ -484,8 +798,14 @@ mod tests {
         for (text, expected) in [
             ("", Cause::HttpTruncated),
             ("HTTP/1.1 200", Cause::HttpTruncated),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", Cause::HttpTruncated),
-            ("HTTP/1.1 200 OK\rContent-Length: 5\r\rhello", Cause::HttpTruncated),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+                Cause::HttpTruncated,
+            ),
+            (
+                "HTTP/1.1 200 OK\rContent-Length: 5\r\rhello",
+                Cause::HttpTruncated,
+            ),
             ("<html>", Cause::HttpMalformed),
             ("hello", Cause::HttpMalformed),
             ("ICY 200 OK\r\n\r\n", Cause::HttpMalformed),
@@ -500,31 +820,99 @@ mod tests {
             ("HTTP/1.1 2000 OK\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 OK\r\n\r\n", Cause::HttpMalformed),
             ("HTTP/1.1 000 X\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nA: b\u{0}c\r\n\r\n", Cause::HttpMalformed),
+            (
+                "HTTP/1.1 200 OK\r\nA: b\u{0}c\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
             ("HTTP/1.1 200 O\u{0}K\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhello", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5 bytes\r\n\r\nhello", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 6, 5\r\n\r\nhello", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\nhello", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: foo, chunked\r\n\r\n0\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", Cause::HttpTruncated),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000000000000000\r\nhello\r\n0\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n", Cause::HttpMalformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", Cause::HttpTruncated),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", Cause::HttpTruncated),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhello",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5 bytes\r\n\r\nhello",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 6, 5\r\n\r\nhello",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\nhello",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: foo, chunked\r\n\r\n0\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+                Cause::HttpTruncated,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 5\r\nhello\r\n0\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: \
+                    chunked\r\n\r\n1000000000000000\r\nhello\r\n0\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello0\r\n\r\n",
+                Cause::HttpMalformed,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+                Cause::HttpTruncated,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+                Cause::HttpTruncated,
+            ),
         ] {
             for reading in [Reading::Lenient, Reading::Strict] {
-                assert_eq!(cause_as(text.as_bytes(), reading).await, expected, "{text:?}");
+                assert_eq!(
+                    cause_as(text.as_bytes(), reading).await,
+                    expected,
+                    "{text:?}"
+                );
             }
         }
     }
@@ -536,10 +924,19 @@ mod tests {
             format!("HTTP/1.1 200 OK\r\nContent-Length: 150000\r\n\r\n{long}"),
             format!("HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n{long}"),
             format!("HTTP/1.1 200 OK\r\n\r\n{long}"),
-            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n249f0\r\n{long}\r\n0\r\n\r\n"),
+            format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n249f0\r\n{long}\r\n0\r\n\r\n"
+            ),
         ] {
-            let response = read(text.as_bytes(), "GET").await.expect("read to the limit");
-            assert_eq!((response.body.len(), response.body_bytes, response.is_cut), (100_000, 100_000, true), "{}", &text[..40]);
+            let response = read(text.as_bytes(), "GET")
+                .await
+                .expect("read to the limit");
+            assert_eq!(
+                (response.body.len(), response.body_bytes, response.is_cut),
+                (100_000, 100_000, true),
+                "{}",
+                &text[..40]
+            );
         }
         let exact = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(100_000));
         assert!(!read(exact.as_bytes(), "GET").await.expect("within").is_cut);
@@ -547,8 +944,20 @@ mod tests {
 
     #[tokio::test]
     async fn heads_are_bounded_in_length_and_count_but_150_headers_are_fine() {
-        let with = |count: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X-A: b\r\n".repeat(count));
-        assert_eq!(read(with(150).as_bytes(), "GET").await.expect("healthy").headers.len(), 151);
+        let with = |count: usize| {
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n",
+                "X-A: b\r\n".repeat(count)
+            )
+        };
+        assert_eq!(
+            read(with(150).as_bytes(), "GET")
+                .await
+                .expect("healthy")
+                .headers
+                .len(),
+            151
+        );
         assert_eq!(cause(with(1000).as_bytes()).await, Cause::HeaderLimit);
         let long = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(100_000));
         assert_eq!(cause(long.as_bytes()).await, Cause::HeaderLimit);

@@ -1,5 +1,5 @@
-//! One HTTP/2 exchange over a connected stream (RFC 9113), through the h2 crate, with the same limits and phases as
-//! HTTP/1.1.
+//! One HTTP/2 exchange over a connected stream (RFC 9113), through the h2 crate, with the same
+//! limits and phases as HTTP/1.1.
 
 mod watched;
 
@@ -35,7 +35,13 @@ impl From<Halt> for Failure {
 }
 
 /// Sends one request and reads the response to its end.
-pub async fn exchange<S>(stream: S, trace: &Trace, request: http::Request<()>, content: Option<Bytes>, ask: Ask<'_>) -> Result<Response, Failure>
+pub async fn exchange<S>(
+    stream: S,
+    trace: &Trace,
+    request: http::Request<()>,
+    content: Option<Bytes>,
+    ask: Ask<'_>,
+) -> Result<Response, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -52,7 +58,9 @@ where
         .map_err(|e| failed(&e))?;
     let run = async {
         let mut send = send.ready().await.map_err(|e| failed(&e))?;
-        let (mut response, mut body) = send.send_request(request, content.is_none()).map_err(|e| failed(&e))?;
+        let (mut response, mut body) = send
+            .send_request(request, content.is_none())
+            .map_err(|e| failed(&e))?;
         if let Some(content) = content {
             body.send_data(content, true).map_err(|e| failed(&e))?;
         }
@@ -79,13 +87,18 @@ where
 }
 
 /// The head that is not interim.
-async fn final_head(response: &mut ResponseFuture) -> Result<Result<http::Response<h2::RecvStream>, h2::Error>, Halt> {
+async fn final_head(
+    response: &mut ResponseFuture,
+) -> Result<Result<http::Response<h2::RecvStream>, h2::Error>, Halt> {
     let mut interim = 0;
     poll_fn(|cx| {
         loop {
             match response.poll_informational(cx) {
                 Poll::Ready(Some(Ok(_))) if interim == INTERIM_LIMIT => {
-                    return Poll::Ready(Err(Halt::down(Cause::ProtocolError, format!("the peer sent more than {INTERIM_LIMIT} interim responses"))));
+                    return Poll::Ready(Err(Halt::down(
+                        Cause::ProtocolError,
+                        format!("the peer sent more than {INTERIM_LIMIT} interim responses"),
+                    )));
                 }
                 Poll::Ready(Some(Ok(_))) => interim += 1,
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Ok(Err(error))),
@@ -98,16 +111,29 @@ async fn final_head(response: &mut ResponseFuture) -> Result<Result<http::Respon
     .await
 }
 
-async fn read(trace: &Trace, response: http::Response<h2::RecvStream>, ask: Ask<'_>, failed: &impl Fn(&h2::Error) -> Failure) -> Result<Response, Failure> {
+async fn read(
+    trace: &Trace,
+    response: http::Response<h2::RecvStream>,
+    ask: Ask<'_>,
+    failed: &impl Fn(&h2::Error) -> Failure,
+) -> Result<Response, Failure> {
     let (head, mut stream) = response.into_parts();
     let mut out = Response {
         status: head.status.as_u16(),
         version: "2",
-        headers: head.headers.iter().map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec())).collect(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(n, v)| (n.as_str().to_owned(), v.as_bytes().to_vec()))
+            .collect(),
         ..Response::default()
     };
     if out.headers.len() > HEADER_COUNT_LIMIT {
-        return Err(Halt::down(Cause::HeaderLimit, format!("the response has more than {HEADER_COUNT_LIMIT} headers")).into());
+        return Err(Halt::down(
+            Cause::HeaderLimit,
+            format!("the response has more than {HEADER_COUNT_LIMIT} headers"),
+        )
+        .into());
     }
     {
         let mut facts = trace.facts.borrow_mut();
@@ -117,7 +143,9 @@ async fn read(trace: &Trace, response: http::Response<h2::RecvStream>, ask: Ask<
     let most = ask.keep.most(out.status);
     let mut incoming = Incoming::default();
     loop {
-        incoming.more(ask.budget, trace, (out.body.len(), ask.limits.body)).await;
+        incoming
+            .more(ask.budget, trace, (out.body.len(), ask.limits.body))
+            .await;
         let data = loop {
             tokio::select! {
                 biased;
@@ -132,7 +160,8 @@ async fn read(trace: &Trace, response: http::Response<h2::RecvStream>, ask: Ask<
         let taken = &data[..data.len().min(room)];
         out.body_bytes += taken.len() as u64;
         trace.facts.borrow_mut().body_bytes = Some(out.body_bytes);
-        out.body.extend_from_slice(&taken[..taken.len().min(most - out.body.len().min(most))]);
+        out.body
+            .extend_from_slice(&taken[..taken.len().min(most - out.body.len().min(most))]);
         if taken.len() < data.len() {
             out.is_cut = true;
             break;
@@ -153,12 +182,20 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
         return Halt::down(Cause::ProtocolError, flood).into();
     }
     if let Some(name) = watch.other_protocol() {
-        return Halt::down(Cause::ProtocolError, format!("the peer speaks {name}, not HTTP/2")).into();
+        return Halt::down(
+            Cause::ProtocolError,
+            format!("the peer speaks {name}, not HTTP/2"),
+        )
+        .into();
     }
     if let Some(io) = error.get_io() {
         // The library's own word for an end of the stream.
         if io.kind() == ErrorKind::BrokenPipe && io.raw_os_error().is_none() {
-            return Halt::down(Cause::HttpTruncated, "the peer closed the HTTP/2 connection before the end of its answer").into();
+            return Halt::down(
+                Cause::HttpTruncated,
+                "the peer closed the HTTP/2 connection before the end of its answer",
+            )
+            .into();
         }
         return super::halt::stream_error(io, Cause::HttpTruncated).into();
     }
@@ -166,15 +203,33 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
     let code = reason.map_or_else(|| error.to_string(), |reason| format!("{reason:?}"));
     let down = |what: String| Halt::down(Cause::ProtocolError, what);
     match (error.is_remote(), error.is_go_away(), error.is_reset()) {
-        // Without reason and frame it is of the library's user: a call that it refuses, whatever the peer does.
-        (false, false, false) if reason.is_none() => Halt::unmeasured(Reason::Internal, format!("the HTTP/2 library refuses the request: {code}")).into(),
-        (true, ..) if reason == Some(h2::Reason::HTTP_1_1_REQUIRED) => Failure::Http11Required(down(format!("the peer requires HTTP/1.1 ({code})"))),
-        (true, true, _) => down(format!("the peer ended the HTTP/2 connection: GOAWAY {code}{}", said(error))).into(),
-        (true, false, true) => down(format!("the peer reset the HTTP/2 stream of the request: RST_STREAM {code}")).into(),
-        // How the library answers a head beyond its limit.
-        (false, false, true) if reason == Some(h2::Reason::REFUSED_STREAM) => {
-            Halt::down(Cause::HeaderLimit, format!("the response head is longer than {header_limit} bytes, the limit of limits.header")).into()
+        // Without reason and frame it is of the library's user: a call that it refuses, whatever
+        // the peer does.
+        (false, false, false) if reason.is_none() => Halt::unmeasured(
+            Reason::Internal,
+            format!("the HTTP/2 library refuses the request: {code}"),
+        )
+        .into(),
+        (true, ..) if reason == Some(h2::Reason::HTTP_1_1_REQUIRED) => {
+            Failure::Http11Required(down(format!("the peer requires HTTP/1.1 ({code})")))
         }
+        (true, true, _) => down(format!(
+            "the peer ended the HTTP/2 connection: GOAWAY {code}{}",
+            said(error)
+        ))
+        .into(),
+        (true, false, true) => down(format!(
+            "the peer reset the HTTP/2 stream of the request: RST_STREAM {code}"
+        ))
+        .into(),
+        // How the library answers a head beyond its limit.
+        (false, false, true) if reason == Some(h2::Reason::REFUSED_STREAM) => Halt::down(
+            Cause::HeaderLimit,
+            format!(
+                "the response head is longer than {header_limit} bytes, the limit of limits.header"
+            ),
+        )
+        .into(),
         _ => down(format!("the peer broke the rules of HTTP/2: {code}")).into(),
     }
 }
@@ -182,12 +237,19 @@ fn failure_of(error: &h2::Error, watch: &Watch, header_limit: u64) -> Failure {
 /// The debug data of a GOAWAY, which the library shows as a part of its text only.
 fn said(error: &h2::Error) -> String {
     let text = error.to_string();
-    let data = text.split_once("b\"").map(|(_, data)| data.trim_end_matches([')', '"'])).unwrap_or_default();
+    let data = text
+        .split_once("b\"")
+        .map(|(_, data)| data.trim_end_matches([')', '"']))
+        .unwrap_or_default();
     let data = match data.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", &data[..end]),
         None => data.to_owned(),
     };
-    if data.is_empty() { String::new() } else { format!(", \"{data}\"") }
+    if data.is_empty() {
+        String::new()
+    } else {
+        format!(", \"{data}\"")
+    }
 }
 
 #[cfg(test)]
@@ -200,9 +262,21 @@ mod tests {
         let (ours, _theirs) = tokio::io::duplex(1 << 16);
         let (send, _connection) = h2::client::handshake(ours).await.expect("a client");
         let mut send = send.ready().await.expect("ready");
-        let request = http::Request::builder().uri("http://h/").version(http::Version::HTTP_2).header("keep-alive", "x").body(()).expect("a request");
-        let error = send.send_request(request, true).expect_err("such a header is refused");
-        let Failure::Halt(halt) = failure_of(&error, &Watch::default(), 1000) else { panic!("HTTP/1.1 is not asked for") };
-        assert!(matches!(&halt, Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")), "{halt:?}");
+        let request = http::Request::builder()
+            .uri("http://h/")
+            .version(http::Version::HTTP_2)
+            .header("keep-alive", "x")
+            .body(())
+            .expect("a request");
+        let error = send
+            .send_request(request, true)
+            .expect_err("such a header is refused");
+        let Failure::Halt(halt) = failure_of(&error, &Watch::default(), 1000) else {
+            panic!("HTTP/1.1 is not asked for")
+        };
+        assert!(
+            matches!(&halt, Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")),
+            "{halt:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What touches the network and the operating system: clocks, sockets, names, TLS, HTTP, files, system calls.
+//! What touches the network and the operating system: clocks, sockets, names, TLS, HTTP, files,
+//! system calls.
 //!
 //! It knows no probe kind, no history and no state; what fails here is said as a [`halt::Halt`].
 

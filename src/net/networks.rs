@@ -1,8 +1,8 @@
-//! Which kind of network an address belongs to, for the redirects of the http kind: a table of ranges, and one question to the kernel
-//! about addresses of this host.
+//! Which kind of network an address belongs to, for the redirects of the http kind: a table of
+//! ranges, and one question to the kernel about addresses of this host.
 //!
-//! An IPv6 address that carries an IPv4 one (mapped, translated, NAT64, 6to4, Teredo) is what that one is: whoever connects to it ends
-//! up there.
+//! An IPv6 address that carries an IPv4 one (mapped, translated, NAT64, 6to4, Teredo) is what that
+//! one is: whoever connects to it ends up there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
@@ -13,7 +13,8 @@ pub enum Network {
     Public,
     /// This host itself.
     Loopback,
-    /// The wire that this host is on; services of clouds that answer each machine for itself are there, too.
+    /// The wire that this host is on; services of clouds that answer each machine for itself are
+    /// there, too.
     LinkLocal,
     /// RFC 1918, unique local IPv6, shared (100.64.0.0/10) and benchmarking addresses.
     Private,
@@ -42,22 +43,35 @@ pub fn network_of(address: IpAddr) -> Network {
 
 /// Whether connections to an address end up at this host: it is one of an interface. Sends nothing.
 ///
-/// A socket can be bound only to such an address. Where the kernel allows every address (`ip_nonlocal_bind`), it is known by the source
-/// address that the kernel chooses for it.
+/// A socket can be bound only to such an address. Where the kernel allows every address
+/// (`ip_nonlocal_bind`), it is known by the source address that the kernel chooses for it.
 pub fn is_of_this_host(address: IpAddr) -> bool {
     let carried = match address {
         IpAddr::V4(_) => None,
         IpAddr::V6(v6) => embedded(v6).map(IpAddr::V4),
     };
-    [Some(address), carried].into_iter().flatten().any(|address| {
-        let (unspecified, nobodys): (IpAddr, IpAddr) = match address {
-            IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(240, 0, 0, 1).into()),
-            IpAddr::V6(_) => (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1).into()),
-        };
-        let can_bind = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
-        let source = || UdpSocket::bind((unspecified, 0)).and_then(|s| s.connect((address, 9)).and_then(|()| s.local_addr()));
-        can_bind(address) && (!can_bind(nobodys) || source().is_ok_and(|source| source.ip() == address))
-    })
+    [Some(address), carried]
+        .into_iter()
+        .flatten()
+        .any(|address| {
+            let (unspecified, nobodys): (IpAddr, IpAddr) = match address {
+                IpAddr::V4(_) => (
+                    Ipv4Addr::UNSPECIFIED.into(),
+                    Ipv4Addr::new(240, 0, 0, 1).into(),
+                ),
+                IpAddr::V6(_) => (
+                    Ipv6Addr::UNSPECIFIED.into(),
+                    Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1).into(),
+                ),
+            };
+            let can_bind = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+            let source = || {
+                UdpSocket::bind((unspecified, 0))
+                    .and_then(|s| s.connect((address, 9)).and_then(|()| s.local_addr()))
+            };
+            can_bind(address)
+                && (!can_bind(nobodys) || source().is_ok_and(|source| source.ip() == address))
+        })
 }
 
 fn of_v4(v4: Ipv4Addr) -> Network {
@@ -65,7 +79,12 @@ fn of_v4(v4: Ipv4Addr) -> Network {
         [127, ..] => Network::Loopback,
         // The second is what Azure answers each of its machines at.
         [169, 254, ..] | [168, 63, 129, 16] => Network::LinkLocal,
-        [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18 | 19, ..] | [192, 0, 0, _] => Network::Private,
+        [10, ..]
+        | [172, 16..=31, ..]
+        | [192, 168, ..]
+        | [100, 64..=127, ..]
+        | [198, 18 | 19, ..]
+        | [192, 0, 0, _] => Network::Private,
         [0 | 224..=255, ..] => Network::Reserved,
         _ => Network::Public,
     }
@@ -88,7 +107,9 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     match v6.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         // Mapped, translated (SIIT), and the compatible form of old.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => of(high, low),
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0, 0, 0, 0, 0, 0, high, low] => of(high, low),
         // NAT64 (RFC 6052) and 6to4 (RFC 3056).
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => of(high, low),
         // Teredo: the client's address, inverted (RFC 4380).
@@ -170,21 +191,38 @@ mod tests {
             ("64:ff9b::808:808", Public),
             ("2002:808:808::1", Public),
         ] {
-            assert_eq!(network_of(text.parse().expect("an address")), network, "{text}");
+            assert_eq!(
+                network_of(text.parse().expect("an address")),
+                network,
+                "{text}"
+            );
         }
     }
     #[test]
     fn an_address_of_an_interface_is_of_this_host_and_no_other() {
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
-        for own in ["127.0.0.1", "127.0.0.2", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"] {
+        for own in [
+            "127.0.0.1",
+            "127.0.0.2",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+        ] {
             assert!(is_of_this_host(address(own)), "{own}");
         }
         // The source address towards others, where there is a way to them.
-        let source = UdpSocket::bind("0.0.0.0:0").and_then(|s| s.connect("192.0.2.1:9").and_then(|()| s.local_addr()));
+        let source = UdpSocket::bind("0.0.0.0:0")
+            .and_then(|s| s.connect("192.0.2.1:9").and_then(|()| s.local_addr()));
         if let Ok(own) = source {
             assert!(is_of_this_host(own.ip()), "{own}");
         }
-        for other in ["192.0.2.1", "198.51.100.7", "2001:db8::7", "64:ff9b::c000:201", "::ffff:192.0.2.1"] {
+        for other in [
+            "192.0.2.1",
+            "198.51.100.7",
+            "2001:db8::7",
+            "64:ff9b::c000:201",
+            "::ffff:192.0.2.1",
+        ] {
             assert!(!is_of_this_host(address(other)), "{other}");
         }
     }

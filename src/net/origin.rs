@@ -19,7 +19,9 @@ pub enum HopOrigin {
 
 impl HopOrigin {
     pub fn of(config: &Url, at: &Url) -> Self {
-        let is = |url: &Url, scheme: &str, port: u16| url.scheme() == scheme && url.port_or_known_default() == Some(port);
+        let is = |url: &Url, scheme: &str, port: u16| {
+            url.scheme() == scheme && url.port_or_known_default() == Some(port)
+        };
         if at.origin() == config.origin() {
             HopOrigin::Own
         } else if config.host() == at.host() && is(config, "http", 80) && is(at, "https", 443) {
@@ -29,7 +31,8 @@ impl HopOrigin {
         }
     }
 
-    /// How TLS is spoken with such an origin. What the config demands of a handshake it demands of each; what it lends stays.
+    /// How TLS is spoken with such an origin. What the config demands of a handshake it demands of
+    /// each; what it lends stays.
     pub fn tls(self, spec: &Tls) -> Cow<'_, Tls> {
         let lent = match self {
             HopOrigin::Own => return Cow::Borrowed(spec),
@@ -73,7 +76,11 @@ mod tests {
             ("https://x.example/", "https://y.example/", Foreign),
             ("http://x.example/", "http://x.example:81/", Foreign),
         ] {
-            assert_eq!(HopOrigin::of(&url(config), &url(at)), standing, "{config} -> {at}");
+            assert_eq!(
+                HopOrigin::of(&url(config), &url(at)),
+                standing,
+                "{config} -> {at}"
+            );
         }
     }
 
@@ -81,15 +88,37 @@ mod tests {
     fn an_upgrade_keeps_authorities_and_name_a_stranger_nothing_and_neither_the_identity() {
         use crate::config::document::secret::Secret;
         use crate::config::plan::probe::{CaFile, ClientCertificate};
-        let ca = CaFile { path: "/ca".into(), pem: "pem".into() };
-        let client = ClientCertificate { chain_pem: "chain".into(), key_pem: Secret::new("key") };
-        let spec = Tls { ca: Some(ca), server_name: Some("name".into()), client: Some(client), verify: Verify::None, ..Tls::default() };
-        for (standing, keeps_ca, keeps_client, verify) in
-            [(HopOrigin::Own, true, true, Verify::None), (HopOrigin::Upgraded, true, false, Verify::Full), (HopOrigin::Foreign, false, false, Verify::Full)]
-        {
+        let ca = CaFile {
+            path: "/ca".into(),
+            pem: "pem".into(),
+        };
+        let client = ClientCertificate {
+            chain_pem: "chain".into(),
+            key_pem: Secret::new("key"),
+        };
+        let spec = Tls {
+            ca: Some(ca),
+            server_name: Some("name".into()),
+            client: Some(client),
+            verify: Verify::None,
+            ..Tls::default()
+        };
+        for (standing, keeps_ca, keeps_client, verify) in [
+            (HopOrigin::Own, true, true, Verify::None),
+            (HopOrigin::Upgraded, true, false, Verify::Full),
+            (HopOrigin::Foreign, false, false, Verify::Full),
+        ] {
             let tls = standing.tls(&spec);
-            assert_eq!((tls.ca.is_some(), tls.server_name.is_some()), (keeps_ca, keeps_ca), "{standing:?}");
-            assert_eq!((tls.client.is_some(), tls.verify), (keeps_client, verify), "{standing:?}");
+            assert_eq!(
+                (tls.ca.is_some(), tls.server_name.is_some()),
+                (keeps_ca, keeps_ca),
+                "{standing:?}"
+            );
+            assert_eq!(
+                (tls.client.is_some(), tls.verify),
+                (keeps_client, verify),
+                "{standing:?}"
+            );
         }
     }
 }

@@ -1,6 +1,8 @@
-//! The daemon's own calls over HTTP, beside its probes: notifications, the dead man's switch, a timeline from another daemon.
+//! The daemon's own calls over HTTP, beside its probes: notifications, the dead man's switch, a
+//! timeline from another daemon.
 //!
-//! A proxy that the environment names is used only where the config says so, and never for this host itself.
+//! A proxy that the environment names is used only where the config says so, and never for this
+//! host itself.
 
 use std::env::var_os;
 use std::net::ToSocketAddrs;
@@ -19,9 +21,17 @@ use crate::config::plan::Proxies;
 
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// What names a proxy, in capitals or in small letters.
-const VARIABLES: [&str; 6] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+const VARIABLES: [&str; 6] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
 
-/// The system's way from a name to addresses. The library's own ends its task where the host has no thread for it.
+/// The system's way from a name to addresses. The library's own ends its task where the host has no
+/// thread for it.
 struct SystemNames;
 
 impl Resolve for SystemNames {
@@ -41,9 +51,13 @@ fn builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("Probity/", env!("CARGO_PKG_VERSION")))
 }
 
-/// A host without any trusted authority can still call plain http; https then fails where it is tried.
+/// A host without any trusted authority can still call plain http; https then fails where it is
+/// tried.
 fn built(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, String> {
-    builder().build().or_else(|_| builder().tls_certs_only(std::iter::empty()).build()).map_err(|e| e.to_string())
+    builder()
+        .build()
+        .or_else(|_| builder().tls_certs_only(std::iter::empty()).build())
+        .map_err(|e| e.to_string())
 }
 
 /// A client that uses no proxy.
@@ -61,7 +75,11 @@ pub async fn text_of(response: reqwest::Response) -> Result<String, String> {
 
 async fn text_within(mut response: reqwest::Response, limit: usize) -> Result<String, String> {
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|e| e.without_url().to_string())? {
+    while let Some(piece) = response
+        .chunk()
+        .await
+        .map_err(|e| e.without_url().to_string())?
+    {
         if bytes.len() + piece.len() > limit {
             return Err(format!("its answer is longer than {limit} bytes"));
         }
@@ -80,7 +98,10 @@ pub struct OwnCalls {
 
 impl OwnCalls {
     pub fn new() -> Result<Self, String> {
-        Ok(Self { direct: client()?, proxied: OnceLock::new() })
+        Ok(Self {
+            direct: client()?,
+            proxied: OnceLock::new(),
+        })
     }
 
     /// The client for a call to this URL.
@@ -96,7 +117,8 @@ impl OwnCalls {
     }
 }
 
-/// Why a call failed, to the bottom of it, for a person. The text of a peer's certificate can be in it, and the host of a secret URL.
+/// Why a call failed, to the bottom of it, for a person. The text of a peer's certificate can be in
+/// it, and the host of a secret URL.
 pub fn failure(error: reqwest::Error, secrets: Vec<Secret>) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -121,12 +143,16 @@ fn is_this_host(url: &str) -> bool {
     }
 }
 
-/// What a person should know of proxies: the names of the variables, never their values, which can hold passwords.
+/// What a person should know of proxies: the names of the variables, never their values, which can
+/// hold passwords.
 pub fn note(plan: &Plan) -> Option<String> {
     if plan.notify.is_empty() && plan.deadman.is_none() {
         return None;
     }
-    let set: Vec<&str> = VARIABLES.into_iter().filter(|name| var_os(name).is_some_and(|value| !value.is_empty())).collect();
+    let set: Vec<&str> = VARIABLES
+        .into_iter()
+        .filter(|name| var_os(name).is_some_and(|value| !value.is_empty()))
+        .collect();
     noted(plan.proxies, &set)
 }
 
@@ -135,13 +161,17 @@ fn noted(proxies: Proxies, set: &[&str]) -> Option<String> {
     match (proxies, set.is_empty()) {
         (Proxies::None, true) => None,
         (Proxies::None, false) => Some(format!(
-            "the environment sets {names}: notifications and the dead man's switch do not use it; set [proxy] from_environment = true if they should"
+            "the environment sets {names}: notifications and the dead man's switch do not use it; \
+                set [proxy] from_environment = true if they should"
         )),
-        (Proxies::Environment, true) => {
-            Some("[proxy] from_environment = true, but this environment names no proxy: notifications and the dead man's switch call directly".into())
-        }
+        (Proxies::Environment, true) => Some(
+            "[proxy] from_environment = true, but this environment names no proxy: \
+                notifications and the dead man's switch call directly"
+                .into(),
+        ),
         (Proxies::Environment, false) => Some(format!(
-            "notifications and the dead man's switch use the proxy of {names} ([proxy] from_environment = true); probes and calls to loopback never do"
+            "notifications and the dead man's switch use the proxy of {names} ([proxy] \
+                from_environment = true); probes and calls to loopback never do"
         )),
     }
 }
@@ -163,8 +193,23 @@ mod tests {
                 let _ = stream.write_all(&[b'x'; 1000]);
             }
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let read = |limit| runtime.block_on(async { text_within(client()?.get(&url).send().await.map_err(|e| e.to_string())?, limit).await });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let read = |limit| {
+            runtime.block_on(async {
+                text_within(
+                    client()?
+                        .get(&url)
+                        .send()
+                        .await
+                        .map_err(|e| e.to_string())?,
+                    limit,
+                )
+                .await
+            })
+        };
         assert_eq!(read(1000).map(|text| text.len()), Ok(1000));
         assert_eq!(read(999), Err("its answer is longer than 999 bytes".into()));
         server.join().expect("served");
@@ -173,10 +218,24 @@ mod tests {
     #[test]
     fn a_name_that_no_thread_can_resolve_fails_its_call_and_ends_nothing() {
         let failed = apart::without_threads(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async { client().expect("a client").get("http://localhost:1/").send().await.map(drop).map_err(|e| failure(e, Vec::new())) })
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                client()
+                    .expect("a client")
+                    .get("http://localhost:1/")
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|e| failure(e, Vec::new()))
+            })
         });
-        assert!(failed.as_ref().is_err_and(|why| why.contains("no thread")), "{failed:?}");
+        assert!(
+            failed.as_ref().is_err_and(|why| why.contains("no thread")),
+            "{failed:?}"
+        );
     }
 
     #[test]
@@ -202,8 +261,16 @@ mod tests {
     #[test]
     fn a_proxy_is_said_where_it_is_used_and_where_it_is_not() {
         assert_eq!(noted(Proxies::None, &[]), None);
-        assert!(noted(Proxies::None, &["HTTPS_PROXY"]).is_some_and(|note| note.contains("HTTPS_PROXY") && note.contains("do not use it")));
-        assert!(noted(Proxies::Environment, &[]).is_some_and(|note| note.contains("call directly")));
-        assert!(noted(Proxies::Environment, &["http_proxy"]).is_some_and(|note| note.contains("use the proxy of http_proxy")));
+        assert!(
+            noted(Proxies::None, &["HTTPS_PROXY"])
+                .is_some_and(|note| note.contains("HTTPS_PROXY") && note.contains("do not use it"))
+        );
+        assert!(
+            noted(Proxies::Environment, &[]).is_some_and(|note| note.contains("call directly"))
+        );
+        assert!(
+            noted(Proxies::Environment, &["http_proxy"])
+                .is_some_and(|note| note.contains("use the proxy of http_proxy"))
+        );
     }
 }

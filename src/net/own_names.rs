@@ -1,4 +1,5 @@
-//! The names under which other hosts know this one, as far as its own files tell them: asked once, when the listener starts.
+//! The names under which other hosts know this one, as far as its own files tell them: asked once,
+//! when the listener starts.
 //!
 //! No name server is asked: an answer of one could be forged, and a start would wait for it.
 
@@ -6,11 +7,16 @@ use super::config_files::Files;
 use super::resolver_files::{Paths, parse_hosts, parse_resolv_conf};
 use crate::config::Surroundings;
 
-/// The host's name, its names in the hosts file, and the name with each search domain; in lower case, without a dot at the end.
+/// The host's name, its names in the hosts file, and the name with each search domain; in lower
+/// case, without a dot at the end.
 pub fn own_names() -> Vec<String> {
     let paths = Paths::default();
     let read = |path| std::fs::read(path).unwrap_or_default();
-    names(&Files.host_name(), &read(&paths.hosts), &read(&paths.resolv_conf))
+    names(
+        &Files.host_name(),
+        &read(&paths.hosts),
+        &read(&paths.resolv_conf),
+    )
 }
 
 fn names(host: &str, hosts: &[u8], resolv_conf: &[u8]) -> Vec<String> {
@@ -19,9 +25,22 @@ fn names(host: &str, hosts: &[u8], resolv_conf: &[u8]) -> Vec<String> {
     let mut names = vec![host.clone()];
     if domain.is_empty() {
         let prefix = format!("{short}.");
-        names.extend(parse_hosts(hosts).into_keys().map(|name| name.trim_end_matches('.').to_ascii_lowercase()).filter(|name| name.starts_with(&prefix)));
+        names.extend(
+            parse_hosts(hosts)
+                .into_keys()
+                .map(|name| name.trim_end_matches('.').to_ascii_lowercase())
+                .filter(|name| name.starts_with(&prefix)),
+        );
         let search = parse_resolv_conf(resolv_conf, |_| None).search;
-        names.extend(search.iter().map(|domain| format!("{prefix}{}", domain.to_string().trim_end_matches('.').to_ascii_lowercase())));
+        names.extend(search.iter().map(|domain| {
+            format!(
+                "{prefix}{}",
+                domain
+                    .to_string()
+                    .trim_end_matches('.')
+                    .to_ascii_lowercase()
+            )
+        }));
     } else {
         names.push(short.to_owned());
     }
@@ -38,8 +57,19 @@ mod tests {
     #[test]
     fn the_names_are_those_that_this_hosts_files_tell() {
         let hosts = b"127.0.0.1 localhost ads.example\n127.0.1.1 Prober.corp.example prober\n";
-        assert_eq!(names("prober", hosts, b"search lan. b.example\n"), ["prober", "prober.b.example", "prober.corp.example", "prober.lan"]);
-        assert_eq!(names("Prober.corp.example", b"", b"search lan\n"), ["prober", "prober.corp.example"]);
+        assert_eq!(
+            names("prober", hosts, b"search lan. b.example\n"),
+            [
+                "prober",
+                "prober.b.example",
+                "prober.corp.example",
+                "prober.lan"
+            ]
+        );
+        assert_eq!(
+            names("Prober.corp.example", b"", b"search lan\n"),
+            ["prober", "prober.corp.example"]
+        );
         assert_eq!(names("localhost", b"", b""), [] as [&str; 0]);
     }
 }

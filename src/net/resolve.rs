@@ -1,8 +1,8 @@
 //! The stub resolver: hosts file, then DNS over UDP (TCP when truncated) to the configured servers.
 //!
-//! It is our own for two reasons: every way in which a name service fails has its own cause, and silence is held against
-//! the endpoint only when the same servers answer a control question asked meanwhile. There is no cache: a probe
-//! measures what a new client would meet.
+//! It is our own for two reasons: every way in which a name service fails has its own cause, and
+//! silence is held against the endpoint only when the same servers answer a control question asked
+//! meanwhile. There is no cache: a probe measures what a new client would meet.
 
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
@@ -32,7 +32,8 @@ const NEXT_AFTER: Duration = Duration::from_millis(1000);
 /// How long the other family may take once one has addresses.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 const ANSWER_LIMIT: usize = 64;
-/// Records of an answer that are read: reading them takes well below a millisecond, whatever they are.
+/// Records of an answer that are read: reading them takes well below a millisecond, whatever they
+/// are.
 const READ_LIMIT: u16 = 100;
 /// What is left to end in before the probe's own timeout ends it.
 const MARGIN: Duration = Duration::from_millis(5);
@@ -88,24 +89,41 @@ enum Heard {
 
 impl Resolver {
     pub fn new(paths: Paths) -> Self {
-        Self { system: System::new(paths), resolved: RefCell::default() }
+        Self {
+            system: System::new(paths),
+            resolved: RefCell::default(),
+        }
     }
 
-    /// Has what the system's files say now, or said lately. Time that this takes is the prober's own.
+    /// Has what the system's files say now, or said lately. Time that this takes is the prober's
+    /// own.
     pub async fn refresh(&self, choice: &Choice, deadline: Instant) -> Result<(), Halt> {
         if let Choice::Server(_) = choice {
             return Ok(());
         }
         let refreshed = self.system.refresh(deadline - MARGIN).await;
-        refreshed.map_err(|why| Halt::unmeasured(Reason::Resolver, format!("the resolver's files cannot be read: {why}")))
+        refreshed.map_err(|why| {
+            Halt::unmeasured(
+                Reason::Resolver,
+                format!("the resolver's files cannot be read: {why}"),
+            )
+        })
     }
 
-    /// The addresses of a host, in the order in which they are to be tried, after [`Resolver::refresh`]. Ends before `deadline`.
+    /// The addresses of a host, in the order in which they are to be tried, after
+    /// [`Resolver::refresh`]. Ends before `deadline`.
     ///
-    /// The search list is walked as glibc does (res_search): on after a name that does not exist, has no address or cannot be resolved
-    /// (SERVFAIL); after any other failure, silence included, only the name as it is is left. Records that lead to no address end the
-    /// list. A name that is slow stays open while the next is asked; the first that has addresses counts.
-    pub async fn addresses(&self, sought: Sought<'_>, choice: &Choice, wanted: Addresses, deadline: Instant) -> Result<Vec<IpAddr>, Halt> {
+    /// The search list is walked as glibc does (res_search): on after a name that does not exist,
+    /// has no address or cannot be resolved (SERVFAIL); after any other failure, silence included,
+    /// only the name as it is is left. Records that lead to no address end the list. A name that is
+    /// slow stays open while the next is asked; the first that has addresses counts.
+    pub async fn addresses(
+        &self,
+        sought: Sought<'_>,
+        choice: &Choice,
+        wanted: Addresses,
+        deadline: Instant,
+    ) -> Result<Vec<IpAddr>, Halt> {
         let Sought { host, led_from } = sought;
         let (servers, names) = match self.prepare(host, choice)? {
             Prepared::Known(addresses) => return chosen(addresses, wanted, host),
@@ -117,13 +135,22 @@ impl Resolver {
         let (mut order, mut failures): (Vec<&Name>, Vec<(bool, Halt)>) = (Vec::new(), Vec::new());
         loop {
             if let Some(name) = waiting.pop_front() {
-                open.push(Box::pin(self.both_families(&servers, (name, led_from), wanted, deadline)));
+                open.push(Box::pin(self.both_families(
+                    &servers,
+                    (name, led_from),
+                    wanted,
+                    deadline,
+                )));
                 order.push(name);
             }
             if open.is_empty() {
                 break;
             }
-            let next_at = if waiting.is_empty() { deadline } else { (Instant::now() + patience).min(deadline) };
+            let next_at = if waiting.is_empty() {
+                deadline
+            } else {
+                (Instant::now() + patience).min(deadline)
+            };
             let Ok((at, result)) = timeout_at(next_at, first_of(&mut open)).await else {
                 if waiting.is_empty() {
                     break;
@@ -143,24 +170,38 @@ impl Resolver {
                 Err(Without { halt, ends_search }) => {
                     if ends_search {
                         waiting.clear();
-                    } else if !matches!(halt, Halt::Down(Cause::DnsNxdomain | Cause::DnsNoAddress | Cause::DnsServfail, _)) && !is_as_asked(name, host) {
+                    } else if !matches!(
+                        halt,
+                        Halt::Down(
+                            Cause::DnsNxdomain | Cause::DnsNoAddress | Cause::DnsServfail,
+                            _
+                        )
+                    ) && !is_as_asked(name, host)
+                    {
                         waiting.retain(|name| is_as_asked(name, host));
                     }
                     failures.push((is_as_asked(&names[0], host) && *name == names[0], halt));
                 }
             }
         }
-        Err(worst(failures).unwrap_or_else(|| Halt::down(Cause::DnsNxdomain, format!("{host} does not exist"))))
+        Err(worst(failures)
+            .unwrap_or_else(|| Halt::down(Cause::DnsNxdomain, format!("{host} does not exist"))))
     }
 
     fn prepare(&self, host: &str, choice: &Choice) -> Result<Prepared, Halt> {
         let lower = host.trim_end_matches('.').to_ascii_lowercase();
-        let name = Name::from_ascii(host).map_err(|e| Halt::unmeasured(Reason::Internal, format!("invalid domain name {host}: {e}")))?;
+        let name = Name::from_ascii(host).map_err(|e| {
+            Halt::unmeasured(Reason::Internal, format!("invalid domain name {host}: {e}"))
+        })?;
         if let Choice::Server(server) = choice {
             return Ok(Prepared::Ask(vec![*server], vec![absolute(name)]));
         }
-        let prepared = self.system.with(|files| by_files(files, host, &lower, &name));
-        prepared.ok_or_else(|| Halt::unmeasured(Reason::Resolver, "the resolver's files were not read yet"))
+        let prepared = self
+            .system
+            .with(|files| by_files(files, host, &lower, &name));
+        prepared.ok_or_else(|| {
+            Halt::unmeasured(Reason::Resolver, "the resolver's files were not read yet")
+        })
     }
 
     async fn both_families(
@@ -170,10 +211,27 @@ impl Resolver {
         wanted: Addresses,
         deadline: Instant,
     ) -> Result<Vec<IpAddr>, Without> {
-        let inquiry = Inquiry { servers, name, led_from, control_answered: OnceCell::new() };
+        let inquiry = Inquiry {
+            servers,
+            name,
+            led_from,
+            control_answered: OnceCell::new(),
+        };
         let ask = |kind| Box::pin(self.ask(&inquiry, kind, deadline));
-        let v4 = async { if wanted == Addresses::Ipv6 { Answer::Nothing } else { ask(RecordType::A).await } };
-        let v6 = async { if wanted == Addresses::Ipv4 { Answer::Nothing } else { ask(RecordType::AAAA).await } };
+        let v4 = async {
+            if wanted == Addresses::Ipv6 {
+                Answer::Nothing
+            } else {
+                ask(RecordType::A).await
+            }
+        };
+        let v6 = async {
+            if wanted == Addresses::Ipv4 {
+                Answer::Nothing
+            } else {
+                ask(RecordType::AAAA).await
+            }
+        };
         let (v4, v6) = both_or_patience(v4, v6).await;
         let mut addresses = Vec::new();
         let mut worst: Option<Halt> = None;
@@ -183,7 +241,14 @@ impl Resolver {
                 Answer::Addresses(list) => addresses.extend(list),
                 Answer::Nothing => {}
                 Answer::NoneOfName => ends_search = true,
-                Answer::Nxdomain => worst = worst.or_else(|| Some(Halt::down(Cause::DnsNxdomain, format!("{name} does not exist")))),
+                Answer::Nxdomain => {
+                    worst = worst.or_else(|| {
+                        Some(Halt::down(
+                            Cause::DnsNxdomain,
+                            format!("{name} does not exist"),
+                        ))
+                    })
+                }
                 Answer::Failed(cause, detail) => worst = Some(Halt::down(cause, detail)),
                 Answer::Silent(detail) => worst = Some(Halt::down(Cause::DnsTimeout, detail)),
                 Answer::Ours(halt) => worst = Some(halt),
@@ -192,20 +257,28 @@ impl Resolver {
         if !addresses.is_empty() {
             return Ok(addresses);
         }
-        let halt = worst.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, format!("{name} exists but has no address")));
+        let halt = worst.unwrap_or_else(|| {
+            Halt::down(
+                Cause::DnsNoAddress,
+                format!("{name} exists but has no address"),
+            )
+        });
         Err(Without { halt, ends_search })
     }
 
-    /// One question to the servers in turn. Earlier questions stay open while the next server is asked, and the first answer counts: a
-    /// server that takes longer than a second is slow, not silent. At most one is open for each server, which is sent again meanwhile:
-    /// a silent one costs one socket.
+    /// One question to the servers in turn. Earlier questions stay open while the next server is
+    /// asked, and the first answer counts: a server that takes longer than a second is slow, not
+    /// silent. At most one is open for each server, which is sent again meanwhile: a silent one
+    /// costs one socket.
     async fn ask(&self, inquiry: &Inquiry<'_>, kind: RecordType, deadline: Instant) -> Answer {
         let Inquiry { servers, name, .. } = *inquiry;
         let started = Instant::now();
         let until = deadline - MARGIN;
         let next_after = NEXT_AFTER.min((deadline - started) / 3);
         let again_after = next_after * servers.len() as u32;
-        let control = inquiry.control_answered.get_or_init(|| self.control_answers(inquiry, until, next_after));
+        let control = inquiry
+            .control_answered
+            .get_or_init(|| self.control_answers(inquiry, until, next_after));
         tokio::pin!(control);
         let mut control_answered = None;
         let mut open: Open<'_, Heard> = Vec::new();
@@ -217,14 +290,20 @@ impl Resolver {
             if Instant::now() >= next_at {
                 is_slow |= asked > 0;
                 if open.len() < servers.len() {
-                    open.push(Box::pin(one_question(servers[asked % servers.len()], name, kind, again_after)));
+                    open.push(Box::pin(one_question(
+                        servers[asked % servers.len()],
+                        name,
+                        kind,
+                        again_after,
+                    )));
                     asked += 1;
                 }
                 next_at = Instant::now() + next_after;
             }
             let heard = tokio::select! {
                 heard = first_of(&mut open), if !open.is_empty() => heard,
-                // As soon as the first question should have been answered, the control question is asked at the same time.
+                // As soon as the first question should have been answered, the control question is
+                // asked at the same time.
                 answered = &mut control, if control_answered.is_none() && is_slow => { control_answered = Some(*answered); continue; }
                 () = tokio::time::sleep_until(next_at.min(until)) => continue,
             };
@@ -240,7 +319,8 @@ impl Resolver {
                     refusal = refusal.or(halt);
                 }
             }
-            // Whoever cannot say is not waited for: the next is asked at once, as long as there is one that was not.
+            // Whoever cannot say is not waited for: the next is asked at once, as long as there is
+            // one that was not.
             if asked < servers.len() {
                 next_at = Instant::now();
             }
@@ -248,7 +328,8 @@ impl Resolver {
                 if failed.is_some() {
                     break;
                 }
-                // Closed ports and networks that are away do not come back within a probe; once more, in case of a restart.
+                // Closed ports and networks that are away do not come back within a probe; once
+                // more, in case of a restart.
                 if asked >= 2 * servers.len() {
                     break;
                 }
@@ -256,45 +337,90 @@ impl Resolver {
             }
         }
         if control_answered.is_none() {
-            control_answered = Some(timeout_at(until, control).await.is_ok_and(|answered| *answered));
+            control_answered = Some(
+                timeout_at(until, control)
+                    .await
+                    .is_ok_and(|answered| *answered),
+            );
         }
         if let Some((cause, detail)) = failed {
-            // A server that has lost its own way out refuses everything: that is this host's resolver, not the endpoint's name.
+            // A server that has lost its own way out refuses everything: that is this host's
+            // resolver, not the endpoint's name.
             return match control_answered {
                 Some(true) => Answer::Failed(cause, detail),
-                Some(false) | None => Answer::Ours(Halt::unmeasured(Reason::Resolver, format!("{detail}; it answers no control question either"))),
+                Some(false) | None => Answer::Ours(Halt::unmeasured(
+                    Reason::Resolver,
+                    format!("{detail}; it answers no control question either"),
+                )),
             };
         }
-        let list = servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let silence = format!("no answer about {name} {kind} from {list} within {} ms", started.elapsed().as_millis());
+        let list = servers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let silence = format!(
+            "no answer about {name} {kind} from {list} within {} ms",
+            started.elapsed().as_millis()
+        );
         match (control_answered, unasked.is_empty()) {
             (Some(true), true) => Answer::Silent(silence),
             (Some(true), false) => Answer::Silent(format!("{silence}; {}", unasked.join("; "))),
             // No server could be asked at all: that is what to say, not how long it took.
             (_, false) if ended == asked => Answer::Ours(match refusal {
                 Some(Halt::Unmeasured(reason, _)) => Halt::unmeasured(reason, unasked.join("; ")),
-                Some(Halt::Down(..)) | None => Halt::unmeasured(Reason::Resolver, unasked.join("; ")),
+                Some(Halt::Down(..)) | None => {
+                    Halt::unmeasured(Reason::Resolver, unasked.join("; "))
+                }
             }),
-            _ => Answer::Ours(Halt::unmeasured(Reason::Resolver, format!("{silence}; also silent to a control question"))),
+            _ => Answer::Ours(Halt::unmeasured(
+                Reason::Resolver,
+                format!("{silence}; also silent to a control question"),
+            )),
         }
     }
 
-    /// True when any server answers, and not with a failure, a question that it should be able to answer: about names that resolved lately,
-    /// never of the zone that is silent, else about the root. Several zones are asked about, as two may be silent at once.
-    async fn control_answers(&self, inquiry: &Inquiry<'_>, until: Instant, next_after: Duration) -> bool {
-        let known = self.resolved.borrow().beside(inquiry.name, inquiry.led_from);
-        let (names, kind) = if known.is_empty() { (vec![Name::root()], RecordType::NS) } else { (known, RecordType::A) };
-        let queries: Vec<Vec<u8>> = names.iter().filter_map(|name| query(name, kind).ok()).collect();
+    /// True when any server answers, and not with a failure, a question that it should be able to
+    /// answer: about names that resolved lately, never of the zone that is silent, else about the
+    /// root. Several zones are asked about, as two may be silent at once.
+    async fn control_answers(
+        &self,
+        inquiry: &Inquiry<'_>,
+        until: Instant,
+        next_after: Duration,
+    ) -> bool {
+        let known = self
+            .resolved
+            .borrow()
+            .beside(inquiry.name, inquiry.led_from);
+        let (names, kind) = if known.is_empty() {
+            (vec![Name::root()], RecordType::NS)
+        } else {
+            (known, RecordType::A)
+        };
+        let queries: Vec<Vec<u8>> = names
+            .iter()
+            .filter_map(|name| query(name, kind).ok())
+            .collect();
         let again_after = next_after * inquiry.servers.len() as u32;
         let mut open: Open<'_, bool> = Vec::new();
         let mut waiting = inquiry.servers.iter();
         loop {
             match waiting.next() {
-                Some(server) => open.push(Box::pin(any_answer(*server, &queries, again_after, is_final))),
+                Some(server) => open.push(Box::pin(any_answer(
+                    *server,
+                    &queries,
+                    again_after,
+                    is_final,
+                ))),
                 None if open.is_empty() => return false,
                 None => {}
             }
-            let next_at = if waiting.len() > 0 { until.min(Instant::now() + next_after) } else { until };
+            let next_at = if waiting.len() > 0 {
+                until.min(Instant::now() + next_after)
+            } else {
+                until
+            };
             match timeout_at(next_at, first_of(&mut open)).await {
                 Ok((_, true)) => return true,
                 Ok((at, false)) => drop(open.swap_remove(at)),
@@ -313,11 +439,14 @@ fn is_of_no_host(address: IpAddr) -> bool {
 
 /// Whether a name is the host itself, not what a search list made of it.
 fn is_as_asked(name: &Name, host: &str) -> bool {
-    name.to_ascii().trim_end_matches('.').eq_ignore_ascii_case(host.trim_end_matches('.'))
+    name.to_ascii()
+        .trim_end_matches('.')
+        .eq_ignore_ascii_case(host.trim_end_matches('.'))
 }
 
-/// Which of the failures of a search list is told: our own before all, as it leaves open whether the name exists; then that of the name as
-/// it was asked for first, then a name without addresses, then a server that failed, then that there is no such name.
+/// Which of the failures of a search list is told: our own before all, as it leaves open whether
+/// the name exists; then that of the name as it was asked for first, then a name without addresses,
+/// then a server that failed, then that there is no such name.
 fn worst(failures: Vec<(bool, Halt)>) -> Option<Halt> {
     let rank = |(is_first, halt): &(bool, Halt)| match halt {
         Halt::Unmeasured(..) => 0,
@@ -352,7 +481,12 @@ fn by_files(files: &Files, host: &str, lower: &str, name: &Name) -> Prepared {
     }
     let mut names = Vec::new();
     let is_absolute = host.ends_with('.');
-    let searched = files.search.iter().filter(|_| !is_absolute).filter_map(|s| name.clone().append_domain(s).ok()).map(absolute);
+    let searched = files
+        .search
+        .iter()
+        .filter(|_| !is_absolute)
+        .filter_map(|s| name.clone().append_domain(s).ok())
+        .map(absolute);
     if lower.matches('.').count() >= files.ndots || is_absolute {
         names.push(absolute(name.clone()));
         names.extend(searched);
@@ -371,8 +505,12 @@ enum Prepared {
     Ask(Vec<SocketAddr>, Vec<Name>),
 }
 
-/// Both answers; once one family has addresses, the other gets a little longer only (RFC 8305 section 3).
-async fn both_or_patience(v4: impl Future<Output = Answer>, v6: impl Future<Output = Answer>) -> (Answer, Answer) {
+/// Both answers; once one family has addresses, the other gets a little longer only (RFC 8305
+/// section 3).
+async fn both_or_patience(
+    v4: impl Future<Output = Answer>,
+    v6: impl Future<Output = Answer>,
+) -> (Answer, Answer) {
     tokio::pin!(v4);
     tokio::pin!(v6);
     let late = || Answer::Nothing;
@@ -392,17 +530,30 @@ fn query(name: &Name, kind: RecordType) -> Result<Vec<u8>, String> {
     let mut query = Message::query();
     query.metadata.recursion_desired = true;
     query.add_query(Query::query(name.clone(), kind));
-    query.to_vec().map_err(|error| format!("{name} cannot be asked about: {error}"))
+    query
+        .to_vec()
+        .map_err(|error| format!("{name} cannot be asked about: {error}"))
 }
 
 /// Whether a server says something, other than that it cannot say.
 fn is_final(reply: &[u8]) -> bool {
-    let rcode = dns_message::read_some(reply, READ_LIMIT).map(|answered| ResponseCode::from(0, answered.rcode));
+    let rcode = dns_message::read_some(reply, READ_LIMIT)
+        .map(|answered| ResponseCode::from(0, answered.rcode));
     matches!(rcode, Ok(ResponseCode::NoError | ResponseCode::NXDomain))
 }
 
-async fn one_question(server: SocketAddr, name: &Name, kind: RecordType, again_after: Duration) -> Heard {
-    let invalid = |why: &str| Heard::Failed(Cause::DnsInvalid, format!("{server} sent no valid answer about {name}: {why}"));
+async fn one_question(
+    server: SocketAddr,
+    name: &Name,
+    kind: RecordType,
+    again_after: Duration,
+) -> Heard {
+    let invalid = |why: &str| {
+        Heard::Failed(
+            Cause::DnsInvalid,
+            format!("{server} sent no valid answer about {name}: {why}"),
+        )
+    };
     let query = match query(name, kind) {
         Ok(query) => query,
         Err(why) => return Heard::Unasked(why, None),
@@ -411,11 +562,17 @@ async fn one_question(server: SocketAddr, name: &Name, kind: RecordType, again_a
         Exchange::Answer(reply) => reply,
         Exchange::Invalid(why) => return invalid(&why),
         Exchange::Refused => {
-            return Heard::Unasked(format!("the name server {server} could not be asked: its port is closed"), None);
+            return Heard::Unasked(
+                format!("the name server {server} could not be asked: its port is closed"),
+                None,
+            );
         }
         Exchange::Local(halt) => {
             let (Halt::Down(_, why) | Halt::Unmeasured(_, why)) = &halt;
-            return Heard::Unasked(format!("the name server {server} could not be asked: {why}"), Some(halt));
+            return Heard::Unasked(
+                format!("the name server {server} could not be asked: {why}"),
+                Some(halt),
+            );
         }
     };
     let answered = match dns_message::read_some(&reply, READ_LIMIT) {
@@ -432,13 +589,23 @@ async fn one_question(server: SocketAddr, name: &Name, kind: RecordType, again_a
             })
         }
         ResponseCode::NXDomain => Heard::Final(Answer::Nxdomain),
-        ResponseCode::Refused => Heard::Failed(Cause::DnsRefused, format!("{server} refuses to answer about {name}")),
-        ResponseCode::ServFail => Heard::Failed(Cause::DnsServfail, format!("{server} cannot resolve {name} (SERVFAIL)")),
-        other => Heard::Failed(Cause::DnsInvalid, format!("{server} answered {other} about {name}")),
+        ResponseCode::Refused => Heard::Failed(
+            Cause::DnsRefused,
+            format!("{server} refuses to answer about {name}"),
+        ),
+        ResponseCode::ServFail => Heard::Failed(
+            Cause::DnsServfail,
+            format!("{server} cannot resolve {name} (SERVFAIL)"),
+        ),
+        other => Heard::Failed(
+            Cause::DnsInvalid,
+            format!("{server} answered {other} about {name}"),
+        ),
     }
 }
 
-/// The addresses that the name or its aliases lead to. What an answer says of other names is no answer, as for glibc.
+/// The addresses that the name or its aliases lead to. What an answer says of other names is no
+/// answer, as for glibc.
 fn addresses_in(answered: &Answered<'_>, name: &[u8], kind: RecordType) -> Vec<IpAddr> {
     let led = answered.led(name, kind.into());
     let addresses = led.records.iter().filter_map(|record| {
@@ -457,28 +624,45 @@ fn absolute(mut name: Name) -> Name {
     name
 }
 
-/// The addresses of the wanted family. Both families are ordered as RFC 6724 does for a host with both kinds of
-/// address: IPv6 before IPv4 where this host has a way to it, interleaved as in RFC 8305.
+/// The addresses of the wanted family. Both families are ordered as RFC 6724 does for a host with
+/// both kinds of address: IPv6 before IPv4 where this host has a way to it, interleaved as in RFC
+/// 8305.
 fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<Vec<IpAddr>, Halt> {
     let fits = |a: &IpAddr| match wanted {
         Addresses::Any | Addresses::First => true,
         Addresses::Ipv4 => a.is_ipv4(),
         Addresses::Ipv6 => a.is_ipv6(),
     };
-    // What filters answer for names that they block; the kernel would lead it to this host. And what leads to no host at all: that this host
-    // cannot connect there is no fault of its own.
-    let (of_hosts, others): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(|a| !is_of_no_host(a.to_canonical()));
+    // What filters answer for names that they block; the kernel would lead it to this host. And
+    // what leads to no host at all: that this host cannot connect there is no fault of its own.
+    let (of_hosts, others): (Vec<IpAddr>, Vec<IpAddr>) = addresses
+        .into_iter()
+        .partition(|a| !is_of_no_host(a.to_canonical()));
     if let (true, Some(other)) = (of_hosts.is_empty(), others.first()) {
         let why = match other.to_canonical().is_unspecified() {
-            true => "the answer is 0.0.0.0 or ::, which is not the address of a host: a filter in the name server or a line in /etc/hosts blocks this name"
+            true => "the answer is 0.0.0.0 or ::, which is not the address of a host: a filter in \
+                the name server or a line in /etc/hosts blocks this name"
                 .to_owned(),
-            false => format!("the answer is {other}, which is a broadcast or multicast address and not the address of a host"),
+            false => format!(
+                "the answer is {other}, which is a broadcast or multicast address \
+                and not the address of a host"
+            ),
         };
-        return Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address: {why}")));
+        return Err(Halt::down(
+            Cause::DnsNoAddress,
+            format!("{host} has no address: {why}"),
+        ));
     }
     let addresses = of_hosts;
-    let (v6, v4): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().filter(fits).partition(IpAddr::is_ipv6);
-    let (first, second) = if v6.first().is_some_and(has_route) || v4.is_empty() { (v6, v4) } else { (v4, v6) };
+    let (v6, v4): (Vec<IpAddr>, Vec<IpAddr>) = addresses
+        .into_iter()
+        .filter(fits)
+        .partition(IpAddr::is_ipv6);
+    let (first, second) = if v6.first().is_some_and(has_route) || v4.is_empty() {
+        (v6, v4)
+    } else {
+        (v4, v6)
+    };
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut ordered = Vec::new();
     loop {
@@ -491,13 +675,22 @@ fn chosen(addresses: Vec<IpAddr>, wanted: Addresses, host: &str) -> Result<Vec<I
         ordered.truncate(1);
     }
     if ordered.is_empty() {
-        return Err(Halt::down(Cause::DnsNoAddress, format!("{host} has no address of the wanted family")));
+        return Err(Halt::down(
+            Cause::DnsNoAddress,
+            format!("{host} has no address of the wanted family"),
+        ));
     }
     Ok(ordered)
 }
 
 /// Whether this host has a source address for it: connecting a datagram socket sends nothing.
 fn has_route(address: &IpAddr) -> bool {
-    let any: SocketAddr = if address.is_ipv6() { (Ipv6Addr::UNSPECIFIED, 0).into() } else { (Ipv4Addr::UNSPECIFIED, 0).into() };
-    std::net::UdpSocket::bind(any).and_then(|s| s.connect((*address, 53))).is_ok()
+    let any: SocketAddr = if address.is_ipv6() {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    };
+    std::net::UdpSocket::bind(any)
+        .and_then(|s| s.connect((*address, 53)))
+        .is_ok()
 }

@@ -1,6 +1,8 @@
-//! What resolv.conf and hosts say, read as glibc reads them (resolv/res_init.c, nss/nss_files): what cannot be read costs its line only.
+//! What resolv.conf and hosts say, read as glibc reads them (resolv/res_init.c, nss/nss_files):
+//! what cannot be read costs its line only.
 //!
-//! Parsing is pure; [`System`] reads the files again, apart from the probing thread, when that was some seconds ago. Never asks anybody.
+//! Parsing is pure; [`System`] reads the files again, apart from the probing thread, when that was
+//! some seconds ago. Never asks anybody.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -36,7 +38,11 @@ pub struct Paths {
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { resolv_conf: "/etc/resolv.conf".into(), hosts: "/etc/hosts".into(), port: DNS_PORT }
+        Self {
+            resolv_conf: "/etc/resolv.conf".into(),
+            hosts: "/etc/hosts".into(),
+            port: DNS_PORT,
+        }
     }
 }
 
@@ -52,7 +58,12 @@ pub struct ResolvConf {
 
 /// Reads a resolv.conf. `interface` gives the index of a network interface by its name.
 pub fn parse_resolv_conf(bytes: &[u8], interface: impl Fn(&str) -> Option<u32>) -> ResolvConf {
-    let mut found = ResolvConf { servers: Vec::new(), search: Vec::new(), ndots: 1, unusable: Vec::new() };
+    let mut found = ResolvConf {
+        servers: Vec::new(),
+        search: Vec::new(),
+        ndots: 1,
+        unusable: Vec::new(),
+    };
     for (number, line) in bytes.split(|b| *b == b'\n').enumerate() {
         if matches!(line.first(), Some(b';' | b'#')) {
             continue;
@@ -83,7 +94,9 @@ pub fn parse_resolv_conf(bytes: &[u8], interface: impl Fn(&str) -> Option<u32>) 
                     found.search = words.filter_map(domain).collect();
                 }
             }
-            "options" => words.filter_map(|word| word.strip_prefix("ndots:")).for_each(|value| found.ndots = ndots(value)),
+            "options" => words
+                .filter_map(|word| word.strip_prefix("ndots:"))
+                .for_each(|value| found.ndots = ndots(value)),
             _ => {}
         }
     }
@@ -92,12 +105,20 @@ pub fn parse_resolv_conf(bytes: &[u8], interface: impl Fn(&str) -> Option<u32>) 
 
 /// As atoi() reads it: digits as far as they go, nothing is zero.
 fn ndots(text: &str) -> usize {
-    let digits: String = text.chars().take_while(char::is_ascii_digit).take(6).collect();
+    let digits: String = text
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .take(6)
+        .collect();
     digits.parse::<i64>().unwrap_or(0).min(NDOTS_LIMIT) as usize
 }
 
 fn domain(word: &str) -> Option<Name> {
-    let mut name = if word == "." { Name::root() } else { Name::from_ascii(word).ok()? };
+    let mut name = if word == "." {
+        Name::root()
+    } else {
+        Name::from_ascii(word).ok()?
+    };
     name.set_fqdn(true);
     Some(name)
 }
@@ -106,7 +127,9 @@ fn server(word: &str, interface: &impl Fn(&str) -> Option<u32>) -> Option<Socket
     if let Some(address) = inet_aton(word) {
         return Some(SocketAddr::new(address.into(), DNS_PORT));
     }
-    let (address, zone) = word.split_once('%').map_or((word, None), |(address, zone)| (address, Some(zone)));
+    let (address, zone) = word
+        .split_once('%')
+        .map_or((word, None), |(address, zone)| (address, Some(zone)));
     let address: Ipv6Addr = address.parse().ok()?;
     let scope = match zone {
         None => 0,
@@ -116,7 +139,8 @@ fn server(word: &str, interface: &impl Fn(&str) -> Option<u32>) -> Option<Socket
     Some(SocketAddrV6::new(address, DNS_PORT, 0, scope).into())
 }
 
-/// inet_aton(3): one to four numbers, each decimal, octal (0) or hexadecimal (0x); the last fills what is left.
+/// inet_aton(3): one to four numbers, each decimal, octal (0) or hexadecimal (0x); the last fills
+/// what is left.
 fn inet_aton(text: &str) -> Option<Ipv4Addr> {
     let parts: Vec<&str> = text.split('.').collect();
     if parts.len() > 4 {
@@ -148,11 +172,18 @@ pub fn parse_hosts(bytes: &[u8]) -> HashMap<String, Vec<IpAddr>> {
     let mut hosts: HashMap<String, Vec<IpAddr>> = HashMap::new();
     for line in bytes.split(|b| *b == b'\n') {
         let line = line.split(|b| *b == b'#').next().unwrap_or_default();
-        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let address = words.next().and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| word.parse::<IpAddr>().ok());
+        let mut words = line
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        let address = words
+            .next()
+            .and_then(|word| std::str::from_utf8(word).ok())
+            .and_then(|word| word.parse::<IpAddr>().ok());
         let Some(address) = address else { continue };
         for name in words {
-            let list = hosts.entry(String::from_utf8_lossy(name).to_ascii_lowercase()).or_default();
+            let list = hosts
+                .entry(String::from_utf8_lossy(name).to_ascii_lowercase())
+                .or_default();
             if !list.contains(&address) {
                 list.push(address);
             }
@@ -161,15 +192,25 @@ pub fn parse_hosts(bytes: &[u8]) -> HashMap<String, Vec<IpAddr>> {
     hosts
 }
 
-/// A file as far as its metadata tells: device, inode, length, times of change; nothing where it is not there.
+/// A file as far as its metadata tells: device, inode, length, times of change; nothing where it is
+/// not there.
 type Look = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 fn look_at(path: &Path) -> Look {
     let m = std::fs::metadata(path).ok()?;
-    Some((m.dev(), m.ino(), m.len(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()))
+    Some((
+        m.dev(),
+        m.ino(),
+        m.len(),
+        m.mtime(),
+        m.mtime_nsec(),
+        m.ctime(),
+        m.ctime_nsec(),
+    ))
 }
 
-/// A file that is not there is empty. That it cannot be read now (no descriptor is left, say) tells nothing of what is in it.
+/// A file that is not there is empty. That it cannot be read now (no descriptor is left, say) tells
+/// nothing of what is in it.
 fn read_if_there(path: &Path) -> Result<Vec<u8>, String> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(bytes),
@@ -218,7 +259,8 @@ impl Drop for Looking {
     }
 }
 
-/// The system's files. A hosts file of megabytes takes longer than a probing thread has for one probe, so they are read apart from it.
+/// The system's files. A hosts file of megabytes takes longer than a probing thread has for one
+/// probe, so they are read apart from it.
 pub struct System {
     paths: Paths,
     known: Arc<watch::Sender<Known>>,
@@ -226,11 +268,15 @@ pub struct System {
 
 impl System {
     pub fn new(paths: Paths) -> Self {
-        Self { paths, known: Arc::new(watch::Sender::new(Known::default())) }
+        Self {
+            paths,
+            known: Arc::new(watch::Sender::new(Known::default())),
+        }
     }
 
-    /// Looks at the files again if that is due, and waits for it: for as long as `PATIENCE` where older contents are there to go on with,
-    /// else until `deadline`. The error: the files were never read, and cannot be read now.
+    /// Looks at the files again if that is due, and waits for it: for as long as `PATIENCE` where
+    /// older contents are there to go on with, else until `deadline`. The error: the files were
+    /// never read, and cannot be read now.
     pub async fn refresh(&self, deadline: Instant) -> Result<(), String> {
         let mut known = self.known.subscribe();
         let has_files = {
@@ -241,7 +287,11 @@ impl System {
             known.files.is_some()
         };
         self.look();
-        let until = if has_files { deadline.min(Instant::now() + PATIENCE) } else { deadline };
+        let until = if has_files {
+            deadline.min(Instant::now() + PATIENCE)
+        } else {
+            deadline
+        };
         let looked = timeout_at(until, known.wait_for(|known| !known.is_looking)).await;
         match looked {
             Err(_) if has_files => Ok(()),
@@ -255,7 +305,9 @@ impl System {
 
     /// Begins a look unless one is under way.
     fn look(&self) {
-        let is_begun = self.known.send_if_modified(|known| !std::mem::replace(&mut known.is_looking, true));
+        let is_begun = self
+            .known
+            .send_if_modified(|known| !std::mem::replace(&mut known.is_looking, true));
         if !is_begun {
             return;
         }
@@ -264,7 +316,10 @@ impl System {
         let looking = Looking(sender.clone());
         let begun = apart::begin(move || {
             let _looking = looking;
-            let before = sender.borrow().files.as_ref().map(|files| Before { looked: files.looked, unusable: files.unusable.clone() });
+            let before = sender.borrow().files.as_ref().map(|files| Before {
+                looked: files.looked,
+                unusable: files.unusable.clone(),
+            });
             let read = read(&paths, before.as_ref());
             let mut old = None;
             sender.send_modify(|known| {
@@ -279,7 +334,8 @@ impl System {
             drop(old);
         });
         if let Err(error) = begun {
-            self.known.send_modify(|known| known.error = Some(error.to_string()));
+            self.known
+                .send_modify(|known| known.error = Some(error.to_string()));
         }
     }
 
@@ -301,7 +357,10 @@ fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<Files>, String>
     if before.is_some_and(|before| before.looked == looked) {
         return Ok(None);
     }
-    let (conf, hosts) = (read_if_there(&paths.resolv_conf)?, read_if_there(&paths.hosts)?);
+    let (conf, hosts) = (
+        read_if_there(&paths.resolv_conf)?,
+        read_if_there(&paths.hosts)?,
+    );
     let found = parse_resolv_conf(&conf, sys::interface_index);
     let mut servers = found.servers;
     if servers.is_empty() {
@@ -310,14 +369,27 @@ fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<Files>, String>
             say_unusable(paths, &found.unusable);
         }
     }
-    servers.iter_mut().for_each(|server| server.set_port(paths.port));
-    Ok(Some(Files { servers, search: found.search, ndots: found.ndots, hosts: parse_hosts(&hosts), looked, unusable: found.unusable }))
+    servers
+        .iter_mut()
+        .for_each(|server| server.set_port(paths.port));
+    Ok(Some(Files {
+        servers,
+        search: found.search,
+        ndots: found.ndots,
+        hosts: parse_hosts(&hosts),
+        looked,
+        unusable: found.unusable,
+    }))
 }
 
 fn say_unusable(paths: &Paths, unusable: &[(usize, String)]) {
     let path = paths.resolv_conf.display();
     for (line, word) in unusable {
-        tracing::warn!("{path}:{line}: invalid address of a name server: `{}`; no other server is configured, so 127.0.0.1 is asked", word.escape_debug());
+        tracing::warn!(
+            "{path}:{line}: invalid address of a name server: `{}`; no other server is \
+                configured, so 127.0.0.1 is asked",
+            word.escape_debug()
+        );
     }
 }
 
@@ -330,12 +402,17 @@ mod tests {
     }
 
     fn servers(text: &str) -> Vec<String> {
-        parsed(text).servers.iter().map(ToString::to_string).collect()
+        parsed(text)
+            .servers
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn what_cannot_be_read_costs_its_line_only() {
-        let text = "\u{feff}nameserver 192.0.2.9\nnameservers 192.0.2.8\n nameserver 192.0.2.7\nfoo bar\nnameserver\nnameserver 300.1.1.1\nnameserver 192.0.2.1 # first\n\
+        let text = "\u{feff}nameserver 192.0.2.9\nnameservers 192.0.2.8\n nameserver \
+            192.0.2.7\nfoo bar\nnameserver\nnameserver 300.1.1.1\nnameserver 192.0.2.1 # first\n\
                     options ndots:x nonsense:5 rotate\nnameserver\t2001:db8::1\n";
         assert_eq!(servers(text), ["192.0.2.1:53", "[2001:db8::1]:53"]);
         assert_eq!(parsed(text).unusable, [(6, "300.1.1.1".to_owned())]);
@@ -344,43 +421,101 @@ mod tests {
 
     #[test]
     fn addresses_are_those_of_inet_aton_and_a_zone_is_kept() {
-        assert_eq!(servers("nameserver 127.1\nnameserver 0x7f000001\nnameserver 010.0.0.1\n"), ["127.0.0.1:53", "127.0.0.1:53", "8.0.0.1:53"]);
-        assert_eq!(servers("nameserver fe80::1%eth0\nnameserver fe80::1%3\nnameserver fe80::2%gone\n"), ["[fe80::1%7]:53", "[fe80::1%3]:53", "[fe80::2]:53"]);
-        for word in ["1.2.3.4.5", "1.2.3.256", "1.2.65536", "4294967296", "0x", "1..2", "08.0.0.1", "::g"] {
+        assert_eq!(
+            servers("nameserver 127.1\nnameserver 0x7f000001\nnameserver 010.0.0.1\n"),
+            ["127.0.0.1:53", "127.0.0.1:53", "8.0.0.1:53"]
+        );
+        assert_eq!(
+            servers("nameserver fe80::1%eth0\nnameserver fe80::1%3\nnameserver fe80::2%gone\n"),
+            ["[fe80::1%7]:53", "[fe80::1%3]:53", "[fe80::2]:53"]
+        );
+        for word in [
+            "1.2.3.4.5",
+            "1.2.3.256",
+            "1.2.65536",
+            "4294967296",
+            "0x",
+            "1..2",
+            "08.0.0.1",
+            "::g",
+        ] {
             assert_eq!(servers(&format!("nameserver {word}\n")), [""; 0], "{word}");
         }
     }
 
     #[test]
     fn three_servers_are_asked_and_the_last_of_domain_and_search_counts() {
-        assert_eq!(servers("nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\n").len(), 3);
-        let search = |text: &str| parsed(text).search.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(search("domain a.example\nsearch b.example c.example\n"), ["b.example.", "c.example."]);
-        assert_eq!(search("search b.example c.example\ndomain a.example x\n"), ["a.example."]);
-        assert_eq!(search("search b.example\nsearch\nsearch   \n"), ["b.example."]);
-        assert_eq!((parsed("options ndots:5 ndots:2\n").ndots, parsed("options ndots:99\n").ndots, parsed("options ndots:3x\n").ndots), (2, 15, 3));
+        assert_eq!(
+            servers(
+                "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver \
+            192.0.2.3\nnameserver 192.0.2.4\n"
+            )
+            .len(),
+            3
+        );
+        let search = |text: &str| {
+            parsed(text)
+                .search
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            search("domain a.example\nsearch b.example c.example\n"),
+            ["b.example.", "c.example."]
+        );
+        assert_eq!(
+            search("search b.example c.example\ndomain a.example x\n"),
+            ["a.example."]
+        );
+        assert_eq!(
+            search("search b.example\nsearch\nsearch   \n"),
+            ["b.example."]
+        );
+        assert_eq!(
+            (
+                parsed("options ndots:5 ndots:2\n").ndots,
+                parsed("options ndots:99\n").ndots,
+                parsed("options ndots:3x\n").ndots
+            ),
+            (2, 15, 3)
+        );
     }
 
     /// As if the last look had been five seconds ago.
     fn age(system: &System) {
-        system.known.send_modify(|known| known.at = known.at.and_then(|at| at.checked_sub(REREAD_AFTER)));
+        system
+            .known
+            .send_modify(|known| known.at = known.at.and_then(|at| at.checked_sub(REREAD_AFTER)));
     }
 
     fn hosts_of(system: &System) -> Vec<String> {
-        let mut names: Vec<String> = system.with(|files| files.hosts.keys().cloned().collect()).unwrap_or_default();
+        let mut names: Vec<String> = system
+            .with(|files| files.hosts.keys().cloned().collect())
+            .unwrap_or_default();
         names.sort();
         names
     }
 
     fn fifo(path: &Path) {
         let _ = std::fs::remove_file(path);
-        assert!(std::process::Command::new("mkfifo").arg(path).status().expect("coreutils").success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(path)
+                .status()
+                .expect("coreutils")
+                .success()
+        );
     }
 
     #[tokio::test]
     async fn what_has_changed_is_seen_by_the_probe_that_looks_and_a_slow_file_keeps_nobody() {
         let directory = tempfile::tempdir().expect("a directory");
-        let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: 53 };
+        let paths = Paths {
+            resolv_conf: directory.path().join("resolv.conf"),
+            hosts: directory.path().join("hosts"),
+            port: 53,
+        };
         let soon = || Instant::now() + Duration::from_secs(60);
         std::fs::write(&paths.hosts, "127.0.0.1 one\n").expect("written");
         let system = System::new(paths.clone());
@@ -397,38 +532,76 @@ mod tests {
         age(&system);
         let began = Instant::now();
         system.refresh(soon()).await.expect("known");
-        assert!((PATIENCE..Duration::from_secs(30)).contains(&began.elapsed()), "{:?}", began.elapsed());
-        assert_eq!(hosts_of(&system), ["one", "two"], "what was read before counts on");
+        assert!(
+            (PATIENCE..Duration::from_secs(30)).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
+        assert_eq!(
+            hosts_of(&system),
+            ["one", "two"],
+            "what was read before counts on"
+        );
         std::fs::write(&paths.hosts, "127.0.0.1 three\n").expect("written");
         let mut known = system.known.subscribe();
         drop(known.wait_for(|known| !known.is_looking).await);
-        assert_eq!(hosts_of(&system), ["three"], "read by the look that was under way");
+        assert_eq!(
+            hosts_of(&system),
+            ["three"],
+            "read by the look that was under way"
+        );
     }
 
     #[test]
     fn a_moment_without_threads_ends_no_look_for_ever() {
         let directory = tempfile::tempdir().expect("a directory");
-        let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: 53 };
+        let paths = Paths {
+            resolv_conf: directory.path().join("resolv.conf"),
+            hosts: directory.path().join("hosts"),
+            port: 53,
+        };
         std::fs::write(&paths.hosts, "127.0.0.1 one\n").expect("written");
-        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime")
+        };
         let system = Arc::new(System::new(paths));
         let (other, soon) = (system.clone(), Duration::from_secs(20));
-        let failed = apart::without_threads(move || runtime().block_on(async { other.refresh(Instant::now() + soon).await }));
-        assert!(failed.as_ref().is_err_and(|why| why.contains("no thread")), "{failed:?}");
-        runtime().block_on(async { system.refresh(Instant::now() + soon).await }).expect("read by the next probe");
+        let failed = apart::without_threads(move || {
+            runtime().block_on(async { other.refresh(Instant::now() + soon).await })
+        });
+        assert!(
+            failed.as_ref().is_err_and(|why| why.contains("no thread")),
+            "{failed:?}"
+        );
+        runtime()
+            .block_on(async { system.refresh(Instant::now() + soon).await })
+            .expect("read by the next probe");
         assert_eq!(hosts_of(&system), ["one"]);
     }
 
     #[tokio::test]
     async fn files_that_were_never_read_are_waited_for_until_the_deadline() {
         let directory = tempfile::tempdir().expect("a directory");
-        let paths = Paths { resolv_conf: directory.path().join("resolv.conf"), hosts: directory.path().join("hosts"), port: 53 };
+        let paths = Paths {
+            resolv_conf: directory.path().join("resolv.conf"),
+            hosts: directory.path().join("hosts"),
+            port: 53,
+        };
         fifo(&paths.hosts);
         let system = System::new(paths.clone());
-        let why = system.refresh(Instant::now() + Duration::from_millis(50)).await.expect_err("nothing is known");
+        let why = system
+            .refresh(Instant::now() + Duration::from_millis(50))
+            .await
+            .expect_err("nothing is known");
         assert!(why.contains("longer than this probe may"), "{why}");
         let writing = std::thread::spawn(move || std::fs::write(&paths.hosts, "127.0.0.1 one\n"));
-        system.refresh(Instant::now() + Duration::from_secs(60)).await.expect("read");
+        system
+            .refresh(Instant::now() + Duration::from_secs(60))
+            .await
+            .expect("read");
         assert_eq!(hosts_of(&system), ["one"]);
         writing.join().expect("no panic").expect("written");
     }
@@ -436,10 +609,28 @@ mod tests {
     #[test]
     fn bytes_beyond_utf_8_cost_nothing_in_hosts() {
         let hosts = parse_hosts(
-            b"192.0.2.1 one \xff\xfe two\n# 192.0.2.2 three\n192.0.2.3\tThree.Example # four\n\xff\xff five\n300.0.0.1 six\n::1 one\n192.0.2.1 one\n",
+            b"192.0.2.1 one \xff\xfe two\n# 192.0.2.2 three\n192.0.2.3\tThree.Example # \
+                four\n\xff\xff five\n300.0.0.1 six\n::1 one\n192.0.2.1 one\n",
         );
-        let of = |name: &str| hosts.get(name).map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default();
-        assert_eq!((of("one"), of("two"), of("three.example")), (vec!["192.0.2.1".into(), "::1".into()], vec!["192.0.2.1".into()], vec!["192.0.2.3".into()]));
-        assert!(of("three").is_empty() && of("four").is_empty() && of("five").is_empty() && of("six").is_empty());
+        let of = |name: &str| {
+            hosts
+                .get(name)
+                .map(|list| list.iter().map(ToString::to_string).collect::<Vec<_>>())
+                .unwrap_or_default()
+        };
+        assert_eq!(
+            (of("one"), of("two"), of("three.example")),
+            (
+                vec!["192.0.2.1".into(), "::1".into()],
+                vec!["192.0.2.1".into()],
+                vec!["192.0.2.3".into()]
+            )
+        );
+        assert!(
+            of("three").is_empty()
+                && of("four").is_empty()
+                && of("five").is_empty()
+                && of("six").is_empty()
+        );
     }
 }

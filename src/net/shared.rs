@@ -1,4 +1,5 @@
-//! What the probes of one thread share: resolver, certificate facts, prepared TLS specs, echo sockets.
+//! What the probes of one thread share: resolver, certificate facts, prepared TLS specs, echo
+//! sockets.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,8 +27,8 @@ pub struct Net {
     pub authorities: Arc<Authorities>,
     pub clock: Arc<ClockTrust>,
     pub budget: Budget,
-    /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to begin and end that with
-    /// every probe would change its code each time.
+    /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
+    /// begin and end that with every probe would change its code each time.
     _stamping: Option<Socket>,
     /// By the address of the spec, which is kept alive beside it, and for whom.
     prepared: RefCell<HashMap<(usize, HopOrigin), Known>>,
@@ -48,39 +49,88 @@ enum SpecRef {
 
 impl Default for Net {
     fn default() -> Self {
-        Self::new(Paths::default(), Authorities::of_the_system(), Arc::default())
+        Self::new(
+            Paths::default(),
+            Authorities::of_the_system(),
+            Arc::default(),
+        )
     }
 }
 
 impl Net {
     pub fn new(paths: Paths, authorities: Arc<Authorities>, clock: Arc<ClockTrust>) -> Self {
-        let stamping = [Domain::IPV4, Domain::IPV6].into_iter().find_map(|domain| Socket::new(domain, Type::DGRAM.cloexec(), None).ok());
+        let stamping = [Domain::IPV4, Domain::IPV6]
+            .into_iter()
+            .find_map(|domain| Socket::new(domain, Type::DGRAM.cloexec(), None).ok());
         if let Some(socket) = &stamping {
             sys::stamp_arrivals(socket.as_fd());
         }
         let (resolver, certificates) = (Resolver::new(paths), Certificates::default());
         let (echoes, budget) = (Echoes::default(), Budget::default());
-        Self { resolver, certificates, echoes, authorities, clock, budget, _stamping: stamping, prepared: RefCell::default() }
+        Self {
+            resolver,
+            certificates,
+            echoes,
+            authorities,
+            clock,
+            budget,
+            _stamping: stamping,
+            prepared: RefCell::default(),
+        }
     }
 
     /// `tls`: what of the spec belongs to such an origin.
-    pub fn http_tls(&self, spec: &Arc<Http>, standing: HopOrigin, tls: &Tls) -> Result<Arc<Prepared>, String> {
-        self.prepared_of((Arc::as_ptr(spec) as usize, standing), || SpecRef::Http(spec.clone()), tls, alpn(spec.version))
+    pub fn http_tls(
+        &self,
+        spec: &Arc<Http>,
+        standing: HopOrigin,
+        tls: &Tls,
+    ) -> Result<Arc<Prepared>, String> {
+        self.prepared_of(
+            (Arc::as_ptr(spec) as usize, standing),
+            || SpecRef::Http(spec.clone()),
+            tls,
+            alpn(spec.version),
+        )
     }
 
     pub fn tls(&self, spec: &Arc<TlsProbe>) -> Result<Arc<Prepared>, String> {
-        self.prepared_of((Arc::as_ptr(spec) as usize, HopOrigin::Own), || SpecRef::Tls(spec.clone()), &spec.tls, &[])
+        self.prepared_of(
+            (Arc::as_ptr(spec) as usize, HopOrigin::Own),
+            || SpecRef::Tls(spec.clone()),
+            &spec.tls,
+            &[],
+        )
     }
 
-    fn prepared_of(&self, key: (usize, HopOrigin), keep: impl FnOnce() -> SpecRef, tls: &Tls, alpn: &[&[u8]]) -> Result<Arc<Prepared>, String> {
+    fn prepared_of(
+        &self,
+        key: (usize, HopOrigin),
+        keep: impl FnOnce() -> SpecRef,
+        tls: &Tls,
+        alpn: &[&[u8]],
+    ) -> Result<Arc<Prepared>, String> {
         let mut prepared = self.prepared.borrow_mut();
         let generation = self.authorities.generation();
-        if let Some(known) = prepared.get(&key).filter(|known| known.generation == generation) {
+        if let Some(known) = prepared
+            .get(&key)
+            .filter(|known| known.generation == generation)
+        {
             return known.made.clone();
         }
-        let roots = tls.ca.as_ref().map_or_else(|| self.authorities.system(), |file| self.authorities.of_file(file));
+        let roots = tls.ca.as_ref().map_or_else(
+            || self.authorities.system(),
+            |file| self.authorities.of_file(file),
+        );
         let made = tls::prepare(tls, roots, alpn).map(Arc::new);
-        prepared.insert(key, Known { _spec: keep(), generation, made: made.clone() });
+        prepared.insert(
+            key,
+            Known {
+                _spec: keep(),
+                generation,
+                made: made.clone(),
+            },
+        );
         made
     }
 

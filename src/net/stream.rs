@@ -1,7 +1,7 @@
 //! A connection as the kinds above TCP see it: plain or inside TLS.
 //!
-//! Both read through [`StampedTcp`], which tells the probe's trace when the kernel received what is read: what this thread had
-//! to do meanwhile is not the endpoint's latency.
+//! Both read through [`StampedTcp`], which tells the probe's trace when the kernel received what is
+//! read: what this thread had to do meanwhile is not the endpoint's latency.
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
@@ -24,30 +24,41 @@ pub struct StampedTcp<'t> {
     since_turn: usize,
 }
 
-/// Bytes that are read before others have their turn: inside TLS, a reader goes on until it has something for the one above it, and a peer
-/// may send tickets and records that hold nothing.
+/// Bytes that are read before others have their turn: inside TLS, a reader goes on until it has
+/// something for the one above it, and a peer may send tickets and records that hold nothing.
 const TURN: usize = 32 << 10;
 
 impl<'t> StampedTcp<'t> {
     pub fn new(tcp: TcpStream, trace: &'t Trace) -> Self {
         sys::stamp_arrivals(tcp.as_fd());
-        Self { tcp, trace, since_turn: 0 }
+        Self {
+            tcp,
+            trace,
+            since_turn: 0,
+        }
     }
 }
 
 impl AsyncRead for StampedTcp<'_> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         if self.since_turn >= TURN {
             self.since_turn = 0;
             // TLS passes on what it has, and no wait: its reader must know.
             self.trace.is_turn_over.set(true);
-            // After others, and after what the kernel has for them: a task that wakes itself would go on at once.
+            // After others, and after what the kernel has for them: a task that wakes itself would
+            // go on at once.
             return pin!(tokio::task::yield_now()).poll(cx).map(|()| Ok(()));
         }
         loop {
             ready!(self.tcp.poll_read_ready(cx))?;
-            match self.tcp.try_io(Interest::READABLE, || sys::read_stamped(self.tcp.as_fd(), buf)) {
+            match self.tcp.try_io(Interest::READABLE, || {
+                sys::read_stamped(self.tcp.as_fd(), buf)
+            }) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 read => {
                     self.since_turn += buf.filled().len() - before;
@@ -62,7 +73,11 @@ impl AsyncRead for StampedTcp<'_> {
 }
 
 impl AsyncWrite for StampedTcp<'_> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 
@@ -81,7 +96,11 @@ pub enum Stream<'t> {
 }
 
 impl AsyncRead for Stream<'_> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -90,7 +109,11 @@ impl AsyncRead for Stream<'_> {
 }
 
 impl AsyncWrite for Stream<'_> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -1,7 +1,12 @@
-//! The one place with unsafe code: thin, checked wrappers of system calls that no safe crate gives us.
+//! The one place with unsafe code: thin, checked wrappers of system calls that no safe crate gives
+//! us.
 //!
-//! Clocks, timerfd, TCP_INFO, receive time stamps, the limit of open files, an option of the allocator. Each function states what it relies on.
-#![expect(unsafe_code, reason = "system calls without a safe wrapper; everything else in the crate denies unsafe code")]
+//! Clocks, timerfd, TCP_INFO, receive time stamps, the limit of open files, an option of the
+//! allocator. Each function states what it relies on.
+#![expect(
+    unsafe_code,
+    reason = "system calls without a safe wrapper; everything else in the crate denies unsafe code"
+)]
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -35,8 +40,12 @@ impl KernelClock {
 
     /// Nanoseconds.
     pub fn now_ns(self) -> u64 {
-        let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `ts` is a valid timespec to write to; these clock ids exist on every Linux that this runs on.
+        let mut ts = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: `ts` is a valid timespec to write to; these clock ids exist on every Linux that
+        // this runs on.
         unsafe { libc::clock_gettime(self.id(), &raw mut ts) };
         ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
     }
@@ -61,12 +70,21 @@ pub fn kernel_sync() -> KernelSync {
     if state < 0 {
         return KernelSync::Unavailable;
     }
-    let per_second = if timex.status & libc::STA_NANO == 0 { 1_000_000 } else { 1_000_000_000 };
-    let kernel_ns = timex.time.tv_sec as u64 * 1_000_000_000 + timex.time.tv_usec as u64 * (1_000_000_000 / per_second);
+    let per_second = if timex.status & libc::STA_NANO == 0 {
+        1_000_000
+    } else {
+        1_000_000_000
+    };
+    let kernel_ns = timex.time.tv_sec as u64 * 1_000_000_000
+        + timex.time.tv_usec as u64 * (1_000_000_000 / per_second);
     // A clock that something between us and the kernel has moved is not the one it vouches for.
     let is_ours = kernel_ns.abs_diff(KernelClock::Realtime.now_ns()) < 1_000_000_000;
     let is_synchronised = state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0;
-    if is_synchronised && is_ours { KernelSync::Synchronised } else { KernelSync::Unsynchronised }
+    if is_synchronised && is_ours {
+        KernelSync::Synchronised
+    } else {
+        KernelSync::Unsynchronised
+    }
 }
 
 /// The index of a network interface of this name.
@@ -95,7 +113,9 @@ impl AsFd for TimerFd {
 impl TimerFd {
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are passed; the result is checked before it is owned.
-        let fd = unsafe { libc::timerfd_create(libc::CLOCK_BOOTTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC) };
+        let fd = unsafe {
+            libc::timerfd_create(libc::CLOCK_BOOTTIME, libc::TFD_NONBLOCK | libc::TFD_CLOEXEC)
+        };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -107,12 +127,29 @@ impl TimerFd {
     pub fn arm(&self, at_ns: u64) -> io::Result<()> {
         let at_ns = at_ns.max(1);
         let spec = libc::itimerspec {
-            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
-            it_value: libc::timespec { tv_sec: (at_ns / 1_000_000_000) as libc::time_t, tv_nsec: (at_ns % 1_000_000_000) as libc::c_long },
+            it_interval: libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
+            it_value: libc::timespec {
+                tv_sec: (at_ns / 1_000_000_000) as libc::time_t,
+                tv_nsec: (at_ns % 1_000_000_000) as libc::c_long,
+            },
         };
         // SAFETY: `spec` outlives the call; a null old value is allowed.
-        let rc = unsafe { libc::timerfd_settime(self.0.as_raw_fd(), libc::TFD_TIMER_ABSTIME, &raw const spec, std::ptr::null_mut()) };
-        if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        let rc = unsafe {
+            libc::timerfd_settime(
+                self.0.as_raw_fd(),
+                libc::TFD_TIMER_ABSTIME,
+                &raw const spec,
+                std::ptr::null_mut(),
+            )
+        };
+        if rc < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes the count of expirations, so that the descriptor is no longer readable.
@@ -127,12 +164,14 @@ impl TimerFd {
 ///
 /// # Safety
 ///
-/// `as_raw_fd` gives the same descriptor in every call, and the descriptor is closed by the drop of its owner and by nothing else,
-/// not even through a shared reference: the runtime goes on to watch its number, which the kernel would give to somebody else.
+/// `as_raw_fd` gives the same descriptor in every call, and the descriptor is closed by the drop of
+/// its owner and by nothing else, not even through a shared reference: the runtime goes on to watch
+/// its number, which the kernel would give to somebody else.
 pub unsafe trait KeepsItsDescriptor: AsFd + AsRawFd {}
 // SAFETY: the one field is never exchanged, and its drop closes it.
 unsafe impl KeepsItsDescriptor for TimerFd {}
-// SAFETY: a socket2::Socket owns one descriptor; no method of it closes or exchanges that, and its drop closes it.
+// SAFETY: a socket2::Socket owns one descriptor; no method of it closes or exchanges that, and its
+// drop closes it.
 unsafe impl KeepsItsDescriptor for socket2::Socket {}
 
 /// Registers with the runtime that this is called in.
@@ -153,12 +192,22 @@ pub fn tcp_facts(fd: BorrowedFd) -> Option<TcpFacts> {
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes into `info`, which is zeroed and plain data.
     let info = unsafe {
-        if libc::getsockopt(fd.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, info.as_mut_ptr().cast(), &raw mut length) < 0 {
+        if libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        ) < 0
+        {
             return None;
         }
         info.assume_init()
     };
-    Some(TcpFacts { rtt_us: info.tcpi_rtt, retransmits: info.tcpi_total_retrans })
+    Some(TcpFacts {
+        rtt_us: info.tcpi_rtt,
+        retransmits: info.tcpi_total_retrans,
+    })
 }
 
 /// Asks the kernel to stamp what this socket receives with the time of arrival (SO_TIMESTAMPNS).
@@ -166,7 +215,8 @@ pub fn stamp_arrivals(fd: BorrowedFd) {
     switch_on(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
 }
 
-/// One datagram or piece of a stream: its length, its sender when the socket is unconnected, its arrival (CLOCK_REALTIME, ns).
+/// One datagram or piece of a stream: its length, its sender when the socket is unconnected, its
+/// arrival (CLOCK_REALTIME, ns).
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
     pub length: usize,
@@ -180,8 +230,12 @@ pub struct Received {
 pub fn receive(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = [0_u64; 16];
     let mut address = MaybeUninit::<libc::sockaddr_storage>::zeroed();
-    let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    // SAFETY: msghdr is plain data; every pointer in it outlives the call and its length is given beside it.
+    let mut iov = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: msghdr is plain data; every pointer in it outlives the call and its length is given
+    // beside it.
     let (length, message) = unsafe {
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_name = address.as_mut_ptr().cast();
@@ -190,14 +244,18 @@ pub fn receive(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<Received> {
         message.msg_iovlen = 1;
         message.msg_control = control.as_mut_ptr().cast();
         message.msg_controllen = size_of_val(&control);
-        (libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT), message)
+        (
+            libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT),
+            message,
+        )
     };
     if length < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has filled the control buffer of this message, which is still there.
     let (arrived_ns, hop_limit) = unsafe { told(&message) };
-    // SAFETY: the storage is zeroed plain data; the family says which of its layouts the kernel wrote.
+    // SAFETY: the storage is zeroed plain data; the family says which of its layouts the kernel
+    // wrote.
     let from = unsafe {
         let storage = address.assume_init();
         match i32::from(storage.ss_family) {
@@ -212,17 +270,27 @@ pub fn receive(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<Received> {
             _ => None,
         }
     };
-    Ok(Received { length: length as usize, from, arrived_ns, hop_limit })
+    Ok(Received {
+        length: length as usize,
+        from,
+        arrived_ns,
+        hop_limit,
+    })
 }
 
-/// Reads from a stream without waiting; the arrival (CLOCK_REALTIME, ns) of the last of what was read, if the kernel stamped it.
+/// Reads from a stream without waiting; the arrival (CLOCK_REALTIME, ns) of the last of what was
+/// read, if the kernel stamped it.
 pub fn read_stamped(fd: BorrowedFd, buffer: &mut ReadBuf<'_>) -> io::Result<Option<u64>> {
     let mut control = [0_u64; 8];
-    // SAFETY: msghdr is plain data; every pointer in it outlives the call and its length is given beside it. The kernel
-    // writes only initialised bytes into the unfilled part, and says how many.
+    // SAFETY: msghdr is plain data; every pointer in it outlives the call and its length is given
+    // beside it. The kernel writes only initialised bytes into the unfilled part, and says how
+    // many.
     unsafe {
         let unfilled = buffer.unfilled_mut();
-        let mut iov = libc::iovec { iov_base: unfilled.as_mut_ptr().cast(), iov_len: unfilled.len() };
+        let mut iov = libc::iovec {
+            iov_base: unfilled.as_mut_ptr().cast(),
+            iov_len: unfilled.len(),
+        };
         let mut message: libc::msghdr = std::mem::zeroed();
         message.msg_iov = &raw mut iov;
         message.msg_iovlen = 1;
@@ -242,23 +310,28 @@ pub fn read_stamped(fd: BorrowedFd, buffer: &mut ReadBuf<'_>) -> io::Result<Opti
 ///
 /// # Safety
 ///
-/// The message's control buffer must be valid for `msg_controllen` bytes that the kernel has filled.
+/// The message's control buffer must be valid for `msg_controllen` bytes that the kernel has
+/// filled.
 unsafe fn told(message: &libc::msghdr) -> (Option<u64>, Option<u8>) {
     let (mut arrived_ns, mut hop_limit) = (None, None);
-    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer within msg_controllen; payloads are read unaligned, and
-    // only where the message holds one of the size of its type.
+    // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR walk the control buffer within msg_controllen; payloads
+    // are read unaligned, and only where the message holds one of the size of its type.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while !header.is_null() {
             let data = libc::CMSG_DATA(header);
             // The kernel cuts a message that does not fit, down to its header.
-            let holds = |size: usize| (*header).cmsg_len as usize >= libc::CMSG_LEN(size as libc::c_uint) as usize;
+            let holds = |size: usize| {
+                (*header).cmsg_len as usize >= libc::CMSG_LEN(size as libc::c_uint) as usize
+            };
             match ((*header).cmsg_level, (*header).cmsg_type) {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) if holds(size_of::<libc::timespec>()) => {
                     let ts: libc::timespec = std::ptr::read_unaligned(data.cast());
                     arrived_ns = Some(ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64);
                 }
-                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) if holds(size_of::<libc::c_int>()) => {
+                (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT)
+                    if holds(size_of::<libc::c_int>()) =>
+                {
                     let hops: libc::c_int = std::ptr::read_unaligned(data.cast());
                     hop_limit = u8::try_from(hops).ok();
                 }
@@ -283,19 +356,33 @@ pub fn tell_hop_limit(fd: BorrowedFd) {
 fn switch_on(fd: BorrowedFd, level: libc::c_int, option: libc::c_int) {
     let on: libc::c_int = 1;
     // SAFETY: `on` is a c_int that outlives the call.
-    unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, (&raw const on).cast(), size_of::<libc::c_int>() as libc::socklen_t) };
+    unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            option,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
 }
 
-/// Lowers the priority of the calling thread (on Linux nice(2) is about one thread): others of this process come first.
+/// Lowers the priority of the calling thread (on Linux nice(2) is about one thread): others of this
+/// process come first.
 pub fn yield_to_other_threads() {
     // SAFETY: no pointers are passed; where it fails, the priority stays as it is.
     unsafe { libc::nice(5) };
 }
 
-/// Nobody reads this process's memory: no core is dumped, and no process of the same user may attach (PR_SET_DUMPABLE).
+/// Nobody reads this process's memory: no core is dumped, and no process of the same user may
+/// attach (PR_SET_DUMPABLE).
 pub fn close_memory() {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `none` is valid to read, and no other pointer is passed; where one fails, the other still holds.
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `none` is valid to read, and no other pointer is passed; where one fails, the other
+    // still holds.
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -310,13 +397,20 @@ pub fn effective_user() -> u32 {
 
 /// Raises the soft limit of open files to the hard one; returns the limit then in force.
 pub fn raise_open_files() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is valid to read and write; failures leave the old limit in force, which is then returned.
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is valid to read and write; failures leave the old limit in force, which is
+    // then returned.
     unsafe {
         if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) < 0 {
             return 1024;
         }
-        let wanted = libc::rlimit { rlim_cur: limit.rlim_max.min(1 << 20), rlim_max: limit.rlim_max };
+        let wanted = libc::rlimit {
+            rlim_cur: limit.rlim_max.min(1 << 20),
+            rlim_max: limit.rlim_max,
+        };
         if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) == 0 {
             limit = wanted;
         }
@@ -324,18 +418,19 @@ pub fn raise_open_files() -> u64 {
     limit.rlim_cur
 }
 
-/// `mi_option_purge_delay` of mimalloc.h, the same in its versions 2 and 3; the crate has no name for it.
+/// `mi_option_purge_delay` of mimalloc.h, the same in its versions 2 and 3; the crate has no name
+/// for it.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// Freed memory goes back to the kernel at once. By default the allocator keeps it for a second and more, in which bodies of a
-/// megabyte leave tens of them.
+/// Freed memory goes back to the kernel at once. By default the allocator keeps it for a second and
+/// more, in which bodies of a megabyte leave tens of them.
 pub fn return_freed_memory() {
     // SAFETY: sets a number inside the allocator, which takes it at any time.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) };
 }
 
-/// Gives back what this thread has freed, and what threads left that have ended: the allocator keeps pages that are in use in part, and
-/// looks at those of others when it needs some.
+/// Gives back what this thread has freed, and what threads left that have ended: the allocator
+/// keeps pages that are in use in part, and looks at those of others when it needs some.
 pub fn collect_freed_memory() {
     // SAFETY: no pointers are passed; it looks through the allocator's own lists.
     unsafe { libmimalloc_sys::mi_collect(true) };
@@ -349,7 +444,11 @@ mod tests {
     fn an_armed_timer_becomes_readable_and_drains() {
         let timer = TimerFd::new().expect("a timerfd");
         timer.arm(KernelClock::Boottime.now_ns()).expect("armed");
-        let mut poll = libc::pollfd { fd: timer.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: timer.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         // SAFETY: one pollfd that outlives the call.
         let ready = unsafe { libc::poll(&raw mut poll, 1, 1000) };
         assert_eq!(ready, 1);
@@ -364,19 +463,27 @@ mod tests {
         stamp_arrivals(receiver.as_fd());
         let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
         let before = KernelClock::Realtime.now_ns();
-        sender.send_to(b"hello", receiver.local_addr().expect("bound")).expect("sent");
+        sender
+            .send_to(b"hello", receiver.local_addr().expect("bound"))
+            .expect("sent");
         let mut buffer = [0; 16];
         let got = receive(receiver.as_fd(), &mut buffer).expect("there");
         assert_eq!((got.length, got.from), (5, Some([127, 0, 0, 1].into())));
         let arrived = got.arrived_ns.expect("stamped");
         assert!(arrived + 1_000_000 >= before && arrived <= KernelClock::Realtime.now_ns());
-        assert_eq!(receive(receiver.as_fd(), &mut buffer).expect_err("empty").kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            receive(receiver.as_fd(), &mut buffer)
+                .expect_err("empty")
+                .kind(),
+            io::ErrorKind::WouldBlock
+        );
     }
 
     #[test]
     fn the_kernel_tells_the_round_trip_of_a_connection() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-        let stream = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let stream =
+            std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
         let facts = tcp_facts(stream.as_fd()).expect("TCP_INFO");
         assert_eq!(facts.retransmits, 0);
     }
@@ -384,7 +491,10 @@ mod tests {
     #[test]
     fn memory_that_is_closed_is_not_dumped() {
         close_memory();
-        let mut limit = libc::rlimit { rlim_cur: 1, rlim_max: 1 };
+        let mut limit = libc::rlimit {
+            rlim_cur: 1,
+            rlim_max: 1,
+        };
         // SAFETY: `limit` is valid to write; the other call passes no pointer.
         let dumpable = unsafe {
             assert_eq!(libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit), 0);
@@ -397,14 +507,23 @@ mod tests {
     fn the_option_of_the_allocator_is_the_one_meant() {
         // SAFETY: reads a number inside the allocator.
         let delay = || unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
-        assert_eq!(delay(), 1000, "mimalloc's own default, and no other option's");
+        assert_eq!(
+            delay(),
+            1000,
+            "mimalloc's own default, and no other option's"
+        );
         return_freed_memory();
         assert_eq!(delay(), 0);
     }
 
     #[test]
     fn clocks_go_forward_and_each_has_its_own_origin() {
-        for clock in [KernelClock::Boottime, KernelClock::Monotonic, KernelClock::Realtime, KernelClock::ThreadCpu] {
+        for clock in [
+            KernelClock::Boottime,
+            KernelClock::Monotonic,
+            KernelClock::Realtime,
+            KernelClock::ThreadCpu,
+        ] {
             let first = clock.now_ns();
             assert!(clock.now_ns() >= first, "{clock:?}");
         }
@@ -421,7 +540,12 @@ mod tests {
     #[test]
     fn interfaces_are_known_by_name() {
         assert!(interface_index("lo").is_some_and(|index| index > 0));
-        for name in ["", "no-such-name", "lo\0", "a-name-that-is-longer-than-any-interface"] {
+        for name in [
+            "",
+            "no-such-name",
+            "lo\0",
+            "a-name-that-is-longer-than-any-interface",
+        ] {
             assert_eq!(interface_index(name), None, "{name:?}");
         }
     }
@@ -429,20 +553,29 @@ mod tests {
     #[test]
     fn a_stream_says_when_what_was_read_had_come() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
-        let mut sender = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let mut sender =
+            std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
         let (receiver, _) = listener.accept().expect("accepted");
         stamp_arrivals(receiver.as_fd());
         let mut room = [MaybeUninit::uninit(); 4];
         let mut buffer = ReadBuf::uninit(&mut room);
-        assert_eq!(read_stamped(receiver.as_fd(), &mut buffer).expect_err("empty").kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            read_stamped(receiver.as_fd(), &mut buffer)
+                .expect_err("empty")
+                .kind(),
+            io::ErrorKind::WouldBlock
+        );
         assert_eq!(buffer.filled().len(), 0);
-        // The kernel begins to stamp some moments after the first socket of the host asks for it, and nothing before.
+        // The kernel begins to stamp some moments after the first socket of the host asks for it,
+        // and nothing before.
         let (before, stamp) = (0..10_000)
             .find_map(|_| {
                 buffer.clear();
                 let before = KernelClock::Realtime.now_ns();
                 io::Write::write_all(&mut sender, b"hell").expect("sent");
-                read_stamped(receiver.as_fd(), &mut buffer).expect("read").map(|stamp| (before, stamp))
+                read_stamped(receiver.as_fd(), &mut buffer)
+                    .expect("read")
+                    .map(|stamp| (before, stamp))
             })
             .expect("stamped at last");
         assert_eq!(buffer.filled(), b"hell");
@@ -456,7 +589,13 @@ mod tests {
         read_stamped(receiver.as_fd(), &mut rest).expect("the rest");
         assert_eq!(rest.filled(), b"o");
         let mut end = ReadBuf::uninit(&mut room);
-        assert_eq!((read_stamped(receiver.as_fd(), &mut end).expect("the end"), end.filled().len()), (None, 0));
+        assert_eq!(
+            (
+                read_stamped(receiver.as_fd(), &mut end).expect("the end"),
+                end.filled().len()
+            ),
+            (None, 0)
+        );
     }
 
     #[test]
@@ -466,7 +605,8 @@ mod tests {
             #[repr(C, align(8))]
             struct Room([u8; 64]);
             let mut room = Room([0; 64]);
-            // SAFETY: a msghdr of zeros is valid, and its control buffer is that of `room`, which outlives it.
+            // SAFETY: a msghdr of zeros is valid, and its control buffer is that of `room`, which
+            // outlives it.
             let (message, header) = unsafe {
                 let mut message: libc::msghdr = std::mem::zeroed();
                 message.msg_control = room.0.as_mut_ptr().cast();
@@ -479,7 +619,11 @@ mod tests {
                 (*header).cmsg_level = libc::SOL_SOCKET;
                 (*header).cmsg_type = libc::SCM_TIMESTAMPNS;
                 (*header).cmsg_len = libc::CMSG_LEN(bytes as libc::c_uint) as _;
-                std::ptr::copy_nonoverlapping(stamp.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), 16);
+                std::ptr::copy_nonoverlapping(
+                    stamp.as_ptr().cast::<u8>(),
+                    libc::CMSG_DATA(header),
+                    16,
+                );
                 told(&message).0
             }
         };
@@ -490,38 +634,55 @@ mod tests {
 
     #[test]
     fn a_datagram_tells_its_time_to_live() {
-        for (address, tell) in [("127.0.0.1:0", tell_ttl as fn(BorrowedFd)), ("[::1]:0", tell_hop_limit)] {
+        for (address, tell) in [
+            ("127.0.0.1:0", tell_ttl as fn(BorrowedFd)),
+            ("[::1]:0", tell_hop_limit),
+        ] {
             // A host may have no IPv6.
             let Ok(receiver) = std::net::UdpSocket::bind(address) else {
                 continue;
             };
             tell(receiver.as_fd());
             let sender = std::net::UdpSocket::bind(address).expect("bound");
-            sender.send_to(&[7; 300], receiver.local_addr().expect("bound")).expect("sent");
+            sender
+                .send_to(&[7; 300], receiver.local_addr().expect("bound"))
+                .expect("sent");
             let mut buffer = [0; 16];
             let got = receive(receiver.as_fd(), &mut buffer).expect("there");
-            assert_eq!((got.length, got.from), (16, sender.local_addr().ok().map(|a| a.ip())));
+            assert_eq!(
+                (got.length, got.from),
+                (16, sender.local_addr().ok().map(|a| a.ip()))
+            );
             assert!(got.hop_limit.is_some_and(|hops| hops > 0), "{address}");
         }
     }
 
     #[tokio::test]
     async fn a_watched_timer_wakes_who_waits() {
-        let watched = watch(TimerFd::new().expect("a timerfd"), Interest::READABLE).expect("registered");
-        watched.get_ref().arm(KernelClock::Boottime.now_ns() + 1_000_000).expect("armed");
+        let watched =
+            watch(TimerFd::new().expect("a timerfd"), Interest::READABLE).expect("registered");
+        watched
+            .get_ref()
+            .arm(KernelClock::Boottime.now_ns() + 1_000_000)
+            .expect("armed");
         watched.readable().await.expect("due").clear_ready();
         watched.get_ref().drain();
     }
 
     #[tokio::test]
     async fn what_is_watched_is_closed_with_its_owner() {
-        let (ours, theirs) = socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a pair");
+        let (ours, theirs) =
+            socket2::Socket::pair(socket2::Domain::UNIX, socket2::Type::STREAM, None)
+                .expect("a pair");
         ours.set_nonblocking(true).expect("set");
         let watched = watch(ours, Interest::READABLE).expect("registered");
         theirs.send(b"x").expect("sent");
         watched.readable().await.expect("there").clear_ready();
         drop(watched);
-        assert_eq!(theirs.send(b"x").expect_err("nobody is there").kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            theirs.send(b"x").expect_err("nobody is there").kind(),
+            io::ErrorKind::BrokenPipe
+        );
     }
 
     #[test]

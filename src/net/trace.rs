@@ -1,8 +1,10 @@
-//! The trace of one running probe: what it has learnt, where its time went, and where it stands now.
+//! The trace of one running probe: what it has learnt, where its time went, and where it stands
+//! now.
 //!
-//! It outlives the probe's future, so that a probe that is cut off by its timeout still tells its phases and facts, and
-//! the stage in which it hung names the cause. What the prober itself took while nothing was awaited, or between the
-//! kernel's receipt of something and our look at it, is in no phase and not in the duration.
+//! It outlives the probe's future, so that a probe that is cut off by its timeout still tells its
+//! phases and facts, and the stage in which it hung names the cause. What the prober itself took
+//! while nothing was awaited, or between the kernel's receipt of something and our look at it, is
+//! in no phase and not in the duration.
 
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,7 +25,8 @@ pub enum Stage {
     Request,
     FirstByte,
     Transfer,
-    /// What is yet to be done is the prober's own: to judge the answer, or to find memory for the rest of it.
+    /// What is yet to be done is the prober's own: to judge the answer, or to find memory for the
+    /// rest of it.
     Judging,
     /// A reply of a dialogue, a DNS answer or an echo is awaited.
     Reply(Cause),
@@ -55,7 +58,8 @@ impl Stage {
     }
 }
 
-/// A clock that is moved by more between two readings, a thousandth of their distance aside, was set meanwhile.
+/// A clock that is moved by more between two readings, a thousandth of their distance aside, was
+/// set meanwhile.
 const STEP_NS: u64 = 200_000;
 /// By how much a deadline moves at most: a probe has an end also where there is never room.
 pub const MOST_GIVEN_BACK: Duration = Duration::from_secs(1);
@@ -107,7 +111,10 @@ pub struct Trace {
 
 impl Trace {
     pub fn begin() -> Self {
-        Self::begun(KernelClock::Boottime.now_ns(), KernelClock::Realtime.now_ns())
+        Self::begun(
+            KernelClock::Boottime.now_ns(),
+            KernelClock::Realtime.now_ns(),
+        )
     }
 
     /// The trace of a probe of a host.
@@ -157,14 +164,19 @@ impl Trace {
 
     fn enter_now(&self, stage: Stage, now_ns: u64) {
         if self.stage.get() == Stage::Judging {
-            self.kept_ns.set(self.kept_ns.get() + now_ns.saturating_sub(self.entered_ns.get()));
+            self.kept_ns
+                .set(self.kept_ns.get() + now_ns.saturating_sub(self.entered_ns.get()));
         }
         if matches!(self.stage.get(), Stage::Idle | Stage::Judging) {
             self.is_own(self.entered_ns.get(), now_ns);
         }
-        let at_ns = now_ns.saturating_sub(self.own.get().total_ns).max(self.since_ns.get());
+        let at_ns = now_ns
+            .saturating_sub(self.own.get().total_ns)
+            .max(self.since_ns.get());
         if let Some(phase) = self.stage.get().phase() {
-            self.phases.borrow_mut().add(phase, (at_ns - self.since_ns.get()) / 1000);
+            self.phases
+                .borrow_mut()
+                .add(phase, (at_ns - self.since_ns.get()) / 1000);
         }
         self.stage.set(stage);
         if !matches!(stage, Stage::Idle | Stage::Judging) {
@@ -178,8 +190,9 @@ impl Trace {
         self.ended_ns.set(at_ns);
     }
 
-    /// Enters a stage after a wait in which nothing was read. The peer could send no more than the kernel takes by itself: what came late in
-    /// the wait, as the peer's own kernel tried again, was not waited for.
+    /// Enters a stage after a wait in which nothing was read. The peer could send no more than the
+    /// kernel takes by itself: what came late in the wait, as the peer's own kernel tried again,
+    /// was not waited for.
     pub fn reads_again(&self, stage: Stage) {
         self.reads_again_now(stage, KernelClock::Boottime.now_ns());
     }
@@ -187,7 +200,11 @@ impl Trace {
     fn reads_again_now(&self, stage: Stage, now_ns: u64) {
         self.enter_now(stage, now_ns);
         let own = self.own.get();
-        self.own.set(Own { before_ns: own.total_ns, from_ns: own.until_ns, ..own });
+        self.own.set(Own {
+            before_ns: own.total_ns,
+            from_ns: own.until_ns,
+            ..own
+        });
     }
 
     /// The stage that stands has begun at this moment only: what was before was our own.
@@ -195,23 +212,31 @@ impl Trace {
         self.is_own(self.entered_ns.get(), at_ns);
     }
 
-    /// Enters a stage after what has ended at a moment that the kernel tells: the time since then was our own.
+    /// Enters a stage after what has ended at a moment that the kernel tells: the time since then
+    /// was our own.
     pub fn enter_at(&self, stage: Stage, at_ns: u64) {
         let now_ns = KernelClock::Boottime.now_ns();
         self.is_own(at_ns, now_ns);
         self.enter_now(stage, now_ns);
     }
 
-    /// Something has come that the kernel stamped with CLOCK_REALTIME: the time since then was our own. Without a stamp, or with
-    /// one that cannot be true, it came now.
+    /// Something has come that the kernel stamped with CLOCK_REALTIME: the time since then was our
+    /// own. Without a stamp, or with one that cannot be true, it came now.
     pub fn arrived(&self, stamp_ns: Option<u64>) {
         if let Some(stamp_ns) = stamp_ns {
-            self.arrived_before(stamp_ns, KernelClock::Boottime.now_ns(), KernelClock::Realtime.now_ns());
+            self.arrived_before(
+                stamp_ns,
+                KernelClock::Boottime.now_ns(),
+                KernelClock::Realtime.now_ns(),
+            );
         }
     }
 
     fn arrived_before(&self, stamp_ns: u64, now_ns: u64, realtime_ns: u64) {
-        let (took, took_realtime) = (now_ns.saturating_sub(self.started_ns), realtime_ns.saturating_sub(self.started_realtime_ns));
+        let (took, took_realtime) = (
+            now_ns.saturating_sub(self.started_ns),
+            realtime_ns.saturating_sub(self.started_realtime_ns),
+        );
         let was_set = took.abs_diff(took_realtime) > STEP_NS + took / 1000;
         if !was_set && (self.started_realtime_ns..=realtime_ns).contains(&stamp_ns) {
             self.is_own(now_ns - (realtime_ns - stamp_ns), now_ns);
@@ -220,10 +245,19 @@ impl Trace {
 
     fn is_own(&self, from_ns: u64, now_ns: u64) {
         let own = self.own.get();
-        // What came during the last stretch was waited for until then, although we hear of it after the stretch.
-        let (before_ns, from_ns) =
-            if from_ns < own.until_ns { (own.before_ns, from_ns.max(own.from_ns)) } else { (own.total_ns, from_ns.max(self.entered_ns.get())) };
-        self.own.set(Own { total_ns: before_ns + now_ns.saturating_sub(from_ns), before_ns, from_ns, until_ns: now_ns });
+        // What came during the last stretch was waited for until then, although we hear of it after
+        // the stretch.
+        let (before_ns, from_ns) = if from_ns < own.until_ns {
+            (own.before_ns, from_ns.max(own.from_ns))
+        } else {
+            (own.total_ns, from_ns.max(self.entered_ns.get()))
+        };
+        self.own.set(Own {
+            total_ns: before_ns + now_ns.saturating_sub(from_ns),
+            before_ns,
+            from_ns,
+            until_ns: now_ns,
+        });
     }
 
     /// Milliseconds in which the endpoint was kept waiting by us, until now.
@@ -232,11 +266,18 @@ impl Trace {
     }
 
     fn kept(&self) -> Duration {
-        let still_ns = if self.stage.get() == Stage::Judging { KernelClock::Boottime.now_ns().saturating_sub(self.entered_ns.get()) } else { 0 };
+        let still_ns = if self.stage.get() == Stage::Judging {
+            KernelClock::Boottime
+                .now_ns()
+                .saturating_sub(self.entered_ns.get())
+        } else {
+            0
+        };
         Duration::from_nanos(self.kept_ns.get() + still_ns)
     }
 
-    /// A deadline of the endpoint, moved by the time in which it was kept waiting by us, and by [`MOST_GIVEN_BACK`] at most.
+    /// A deadline of the endpoint, moved by the time in which it was kept waiting by us, and by
+    /// [`MOST_GIVEN_BACK`] at most.
     pub fn moved(&self, deadline: Instant) -> Instant {
         deadline + self.kept().min(MOST_GIVEN_BACK)
     }
@@ -247,7 +288,10 @@ impl Trace {
 
     /// Since the start, whoever's time it was.
     pub fn age_ms(&self) -> Ms {
-        KernelClock::Boottime.now_ns().saturating_sub(self.started_ns) / 1_000_000
+        KernelClock::Boottime
+            .now_ns()
+            .saturating_sub(self.started_ns)
+            / 1_000_000
     }
 
     /// Microseconds from the start to the end of the last stage, without what was our own.
@@ -293,7 +337,13 @@ mod tests {
         trace.hears(40, 45);
         trace.enters(Stage::Idle, 46);
         trace.enters(Stage::Idle, 60);
-        assert_eq!((trace.phase_ms(Phase::FirstByte), trace.phase_ms(Phase::Transfer)), (Some(10), Some(25)));
+        assert_eq!(
+            (
+                trace.phase_ms(Phase::FirstByte),
+                trace.phase_ms(Phase::Transfer)
+            ),
+            (Some(10), Some(25))
+        );
         // Ours: from 10 to 30, in which the endpoint sent on until 25; to 31; from 40 to 45.
         assert_eq!(trace.duration_us(), 35_000);
     }
@@ -307,7 +357,13 @@ mod tests {
         trace.enters(Stage::Reply(Cause::ExpectTimeout), 80);
         trace.hears(40, 90);
         trace.enters(Stage::Idle, 90);
-        assert_eq!((trace.phase_ms(Phase::Connect), trace.phase_ms(Phase::FirstByte)), (Some(5), Some(10)));
+        assert_eq!(
+            (
+                trace.phase_ms(Phase::Connect),
+                trace.phase_ms(Phase::FirstByte)
+            ),
+            (Some(5), Some(10))
+        );
         assert_eq!(trace.duration_us(), 15_000);
     }
 

@@ -1,9 +1,11 @@
-//! Verifies the chain that a peer sends as a spec asks for it, and keeps the chain whatever comes of it.
+//! Verifies the chain that a peer sends as a spec asks for it, and keeps the chain whatever comes
+//! of it.
 //!
-//! `tls` puts one into each handshake. A chain that was found good for a name is remembered: of what RFC 5280, section 6.1 looks at, only
-//! the time changes, so the answer stays the same while all certificates of its path are valid. The signature over the handshake, which
-//! proves that the peer holds the key, is never remembered. A leaf that is byte for byte one of the trusted certificates is trusted as it
-//! is; its dates, name and purpose count as ever.
+//! `tls` puts one into each handshake. A chain that was found good for a name is remembered: of
+//! what RFC 5280, section 6.1 looks at, only the time changes, so the answer stays the same while
+//! all certificates of its path are valid. The signature over the handshake, which proves that the
+//! peer holds the key, is never remembered. A leaf that is byte for byte one of the trusted
+//! certificates is trusted as it is; its dates, name and purpose count as ever.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -39,8 +41,8 @@ pub struct Trust {
     roots: Arc<Roots>,
     algorithms: WebPkiSupportedAlgorithms,
     verify: Verify,
-    /// By name and chain. A lock, because the trait of verifiers asks for one that threads could share; there is one probing thread, so
-    /// it is never waited for.
+    /// By name and chain. A lock, because the trait of verifiers asks for one that threads could
+    /// share; there is one probing thread, so it is never waited for.
     good: Mutex<HashMap<[u8; 32], Path>>,
 }
 
@@ -70,30 +72,57 @@ pub struct Refused {
 
 impl Refused {
     fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), side: None, store: None }
+        Self {
+            cause,
+            detail: detail.into(),
+            side: None,
+            store: None,
+        }
     }
 }
 
 impl Trust {
     pub fn new(roots: Arc<Roots>, algorithms: WebPkiSupportedAlgorithms, verify: Verify) -> Self {
-        Self { roots, algorithms, verify, good: Mutex::default() }
+        Self {
+            roots,
+            algorithms,
+            verify,
+            good: Mutex::default(),
+        }
     }
 
     /// `None`: nothing was to be verified.
-    fn verified(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>, now: UnixTime) -> Result<Option<Path>, Refused> {
+    fn verified(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<Option<Path>, Refused> {
         if self.verify == Verify::None {
             return Ok(None);
         }
         let Some(leaf) = chain.first() else {
-            return Err(Refused::new(Cause::TlsHandshake, "the server sent no certificate"));
+            return Err(Refused::new(
+                Cause::TlsHandshake,
+                "the server sent no certificate",
+            ));
         };
         let (key, seconds) = (identity(chain, name), now.as_secs() as i64);
         let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(path) = good.get(&key).filter(|path| (path.from..=path.to).contains(&seconds)) {
-            return Ok(Some(Path { found: Found::Remembered, ..*path }));
+        if let Some(path) = good
+            .get(&key)
+            .filter(|path| (path.from..=path.to).contains(&seconds))
+        {
+            return Ok(Some(Path {
+                found: Found::Remembered,
+                ..*path
+            }));
         }
         if let Some(why) = weakness(leaf) {
-            return Err(Refused::new(Cause::TlsCertWeak, format!("weak certificate: {why}")));
+            return Err(Refused::new(
+                Cause::TlsCertWeak,
+                format!("weak certificate: {why}"),
+            ));
         }
         let path = self.path(chain, name, now)?;
         if good.len() >= REMEMBERED {
@@ -103,28 +132,63 @@ impl Trust {
         Ok(Some(path))
     }
 
-    fn path(&self, chain: &[CertificateDer<'_>], name: &ServerName<'_>, now: UnixTime) -> Result<Path, Refused> {
+    fn path(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<Path, Refused> {
         let [leaf, intermediates @ ..] = chain else {
-            return Err(Refused::new(Cause::TlsHandshake, "the server sent no certificate"));
+            return Err(Refused::new(
+                Cause::TlsHandshake,
+                "the server sent no certificate",
+            ));
         };
         let refused = |why: webpki::Error| self.refused(&why, chain, name);
         let end_entity = EndEntityCert::try_from(leaf).map_err(refused)?;
-        let has_name = || end_entity.verify_is_valid_for_subject_name(name).map_err(refused);
+        let has_name = || {
+            end_entity
+                .verify_is_valid_for_subject_name(name)
+                .map_err(refused)
+        };
         if self.roots.is_one_of_them(leaf) {
-            let (from, to) = validity(std::slice::from_ref(leaf)).ok_or_else(|| refused(webpki::Error::BadDer))?;
+            let (from, to) = validity(std::slice::from_ref(leaf))
+                .ok_or_else(|| refused(webpki::Error::BadDer))?;
             if purposes(leaf).is_some_and(|listed| !listed.server_auth) {
-                return Err(Refused::new(Cause::TlsCertPurpose, "the certificate is not for servers (its extended key usage lacks serverAuth)"));
+                return Err(Refused::new(
+                    Cause::TlsCertPurpose,
+                    "the certificate is not for servers (its extended key usage lacks serverAuth)",
+                ));
             }
             has_name()?;
             let seconds = now.as_secs() as i64;
             if seconds < from || seconds > to {
                 return Err(out_of_date(leaf, seconds));
             }
-            return Ok(Path { from, to, ends: to, lifetime: to - from, found: Found::Anew });
+            return Ok(Path {
+                from,
+                to,
+                ends: to,
+                lifetime: to - from,
+                found: Found::Anew,
+            });
         }
-        let intermediates = if intermediates.len() > SAME_NAME { on_the_way(leaf, intermediates) } else { intermediates.to_vec() };
-        let verified =
-            |at: UnixTime| end_entity.verify_for_usage(self.algorithms.all, &self.roots.anchors, &intermediates, at, KeyUsage::server_auth(), None, None);
+        let intermediates = if intermediates.len() > SAME_NAME {
+            on_the_way(leaf, intermediates)
+        } else {
+            intermediates.to_vec()
+        };
+        let verified = |at: UnixTime| {
+            end_entity.verify_for_usage(
+                self.algorithms.all,
+                &self.roots.anchors,
+                &intermediates,
+                at,
+                KeyUsage::server_auth(),
+                None,
+                None,
+            )
+        };
         let found = match verified(now) {
             Ok(found) => found,
             Err(why) if is_of_the_date(&why) => {
@@ -132,12 +196,17 @@ impl Trust {
                 return Err(match other {
                     OnOtherDates::Good => has_name().err().unwrap_or_else(|| refused(why)),
                     OnOtherDates::Refused(other) => refused(other),
-                    OnOtherDates::NeverInDate => Refused { side: None, ..refused(why) },
+                    OnOtherDates::NeverInDate => Refused {
+                        side: None,
+                        ..refused(why)
+                    },
                 });
             }
             Err(why) => return Err(refused(why)),
         };
-        let path = self.dates_of(leaf, &found).ok_or_else(|| refused(webpki::Error::BadDer))?;
+        let path = self
+            .dates_of(leaf, &found)
+            .ok_or_else(|| refused(webpki::Error::BadDer))?;
         has_name()?;
         Ok(path)
     }
@@ -149,56 +218,110 @@ impl Trust {
             let next = validity(&[intermediate.der()])?;
             span = (span.0.max(next.0), span.1.min(next.1));
         }
-        let ends = self.roots.end_of(path.anchor()).map_or(span.1, |end| end.min(span.1));
-        Some(Path { from: span.0, to: span.1, ends, lifetime: own.1 - own.0, found: Found::Anew })
+        let ends = self
+            .roots
+            .end_of(path.anchor())
+            .map_or(span.1, |end| end.min(span.1));
+        Some(Path {
+            from: span.0,
+            to: span.1,
+            ends,
+            lifetime: own.1 - own.0,
+            found: Found::Anew,
+        })
     }
 
-    fn refused(&self, why: &webpki::Error, chain: &[CertificateDer<'_>], name: &ServerName<'_>) -> Refused {
+    fn refused(
+        &self,
+        why: &webpki::Error,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+    ) -> Refused {
         use webpki::Error as E;
         match why {
             E::CertExpired { time, .. } | E::CertNotValidYet { time, .. } => {
                 let seconds = time.as_secs() as i64;
-                let culprit = chain.iter().find(|der| validity(std::slice::from_ref(der)).is_some_and(|(from, to)| seconds < from || seconds > to));
-                culprit.map_or_else(|| Refused::new(Cause::TlsCertExpired, why.to_string()), |der| out_of_date(der, seconds))
+                let culprit = chain.iter().find(|der| {
+                    validity(std::slice::from_ref(der))
+                        .is_some_and(|(from, to)| seconds < from || seconds > to)
+                });
+                culprit.map_or_else(
+                    || Refused::new(Cause::TlsCertExpired, why.to_string()),
+                    |der| out_of_date(der, seconds),
+                )
             }
             E::CertNotValidForName(_) => {
                 let names = certificate::names(&chain[0]);
-                let valid_for = if names.is_empty() { "no name".to_owned() } else { names.join(", ") };
-                Refused::new(Cause::TlsCertName, format!("the certificate is not valid for {}; it is valid for {valid_for}", name.to_str()))
+                let valid_for = if names.is_empty() {
+                    "no name".to_owned()
+                } else {
+                    names.join(", ")
+                };
+                Refused::new(
+                    Cause::TlsCertName,
+                    format!(
+                        "the certificate is not valid for {}; it is valid for {valid_for}",
+                        name.to_str()
+                    ),
+                )
             }
-            E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => {
-                Refused::new(Cause::TlsCertPurpose, "a certificate of the chain is not for servers (its extended key usage lacks serverAuth)")
-            }
+            E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension => Refused::new(
+                Cause::TlsCertPurpose,
+                "a certificate of the chain is not for servers (its extended key usage lacks \
+                    serverAuth)",
+            ),
             E::CaUsedAsEndEntity => Refused {
                 store: self.roots.problem.clone(),
                 ..Refused::new(
                     Cause::TlsCertUntrusted,
-                    "the server's certificate is that of an authority (CA:TRUE) and none of the trusted ones; put it into ca_file to trust it as it is",
+                    "the server's certificate is that of an authority (CA:TRUE) and none of the \
+                        trusted ones; put it into ca_file to trust it as it is",
                 )
             },
             E::UnknownIssuer => {
-                let detail = certificate::missing_issuer(chain, |subject| self.roots.have_name(subject));
-                Refused { store: self.roots.problem.clone(), ..Refused::new(Cause::TlsCertUntrusted, detail) }
+                let detail =
+                    certificate::missing_issuer(chain, |subject| self.roots.have_name(subject));
+                Refused {
+                    store: self.roots.problem.clone(),
+                    ..Refused::new(Cause::TlsCertUntrusted, detail)
+                }
             }
-            other => {
-                Refused { store: self.roots.problem.clone(), ..Refused::new(Cause::TlsCertUntrusted, format!("the certificate chain is invalid: {other}")) }
-            }
+            other => Refused {
+                store: self.roots.problem.clone(),
+                ..Refused::new(
+                    Cause::TlsCertUntrusted,
+                    format!("the certificate chain is invalid: {other}"),
+                )
+            },
         }
     }
 }
 
-/// The certificates that may belong to the leaf's path, by the names of their issuers. Who sends a whole bundle is read, and who sends many
-/// of the same name cannot make the search for a path long: it would try every order of them.
-fn on_the_way<'c>(leaf: &CertificateDer<'_>, sent: &'c [CertificateDer<'_>]) -> Vec<CertificateDer<'c>> {
-    let named: Vec<_> = sent.iter().take(LOOKED_AT).filter_map(|der| certificate::subject_and_issuer(der).map(|names| (der.as_ref(), names))).collect();
-    let Some((_, mut wanted)) = certificate::subject_and_issuer(leaf).map(|(subject, issuer)| (subject, vec![issuer])) else {
+/// The certificates that may belong to the leaf's path, by the names of their issuers. Who sends a
+/// whole bundle is read, and who sends many of the same name cannot make the search for a path
+/// long: it would try every order of them.
+fn on_the_way<'c>(
+    leaf: &CertificateDer<'_>,
+    sent: &'c [CertificateDer<'_>],
+) -> Vec<CertificateDer<'c>> {
+    let named: Vec<_> = sent
+        .iter()
+        .take(LOOKED_AT)
+        .filter_map(|der| certificate::subject_and_issuer(der).map(|names| (der.as_ref(), names)))
+        .collect();
+    let Some((_, mut wanted)) =
+        certificate::subject_and_issuer(leaf).map(|(subject, issuer)| (subject, vec![issuer]))
+    else {
         return Vec::new();
     };
     let mut found: Vec<&'c [u8]> = Vec::new();
     let mut at = 0;
     while let Some(name) = wanted.get(at).copied() {
         at += 1;
-        let issuers = named.iter().filter(|(_, (subject, _))| *subject == name).take(SAME_NAME);
+        let issuers = named
+            .iter()
+            .filter(|(_, (subject, _))| *subject == name)
+            .take(SAME_NAME);
         for (der, (_, issuer)) in issuers {
             if found.len() < INTERMEDIATES && !found.contains(der) {
                 found.push(der);
@@ -212,7 +335,10 @@ fn on_the_way<'c>(leaf: &CertificateDer<'_>, sent: &'c [CertificateDer<'_>]) -> 
 }
 
 fn is_of_the_date(why: &webpki::Error) -> bool {
-    matches!(why, webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. })
+    matches!(
+        why,
+        webpki::Error::CertExpired { .. } | webpki::Error::CertNotValidYet { .. }
+    )
 }
 
 /// What a chain that is out of date now is when all of it is in date.
@@ -223,18 +349,26 @@ enum OnOtherDates {
     NeverInDate,
 }
 
-/// A verdict rests on the date only where another date would change it: what nobody trusts is refused by every clock.
+/// A verdict rests on the date only where another date would change it: what nobody trusts is
+/// refused by every clock.
 fn on_other_dates(
     leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     now: UnixTime,
     verified: impl Fn(UnixTime) -> Result<(), webpki::Error>,
 ) -> OnOtherDates {
-    let spans = || std::iter::once(leaf).chain(intermediates).filter_map(|der| validity(std::slice::from_ref(der)));
+    let spans = || {
+        std::iter::once(leaf)
+            .chain(intermediates)
+            .filter_map(|der| validity(std::slice::from_ref(der)))
+    };
     let Some((from, to)) = spans().next() else {
         return OnOtherDates::NeverInDate;
     };
-    let mut instants: Vec<i64> = spans().flat_map(|(from, to)| [from, to]).filter(|at| (from..=to).contains(at) && *at >= 0).collect();
+    let mut instants: Vec<i64> = spans()
+        .flat_map(|(from, to)| [from, to])
+        .filter(|at| (from..=to).contains(at) && *at >= 0)
+        .collect();
     instants.sort_by_key(|at| at.abs_diff(now.as_secs() as i64));
     instants.dedup();
     let mut other = OnOtherDates::NeverInDate;
@@ -255,11 +389,23 @@ fn out_of_date(der: &CertificateDer<'_>, seconds: i64) -> Refused {
     let shown = |at: i64| crate::words::format_utc(at.saturating_mul(1000));
     let now = shown(seconds);
     if seconds > to {
-        let detail = format!("the certificate of {whose} expired at {} (this host's clock says {now})", shown(to));
-        Refused { side: Some(Side::Expired { not_after: to }), ..Refused::new(Cause::TlsCertExpired, detail) }
+        let detail = format!(
+            "the certificate of {whose} expired at {} (this host's clock says {now})",
+            shown(to)
+        );
+        Refused {
+            side: Some(Side::Expired { not_after: to }),
+            ..Refused::new(Cause::TlsCertExpired, detail)
+        }
     } else {
-        let detail = format!("the certificate of {whose} is not valid before {} (this host's clock says {now})", shown(from));
-        Refused { side: Some(Side::NotYetValid { not_before: from }), ..Refused::new(Cause::TlsCertNotYetValid, detail) }
+        let detail = format!(
+            "the certificate of {whose} is not valid before {} (this host's clock says {now})",
+            shown(from)
+        );
+        Refused {
+            side: Some(Side::NotYetValid { not_before: from }),
+            ..Refused::new(Cause::TlsCertNotYetValid, detail)
+        }
     }
 }
 
@@ -292,8 +438,16 @@ impl ServerCertVerifier for Observing {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain = self.chain.get_or_init(|| std::iter::once(end_entity).chain(intermediates).map(|c| c.clone().into_owned()).collect());
-        match self.verdict.get_or_init(|| self.trust.verified(chain, server_name, now)) {
+        let chain = self.chain.get_or_init(|| {
+            std::iter::once(end_entity)
+                .chain(intermediates)
+                .map(|c| c.clone().into_owned())
+                .collect()
+        });
+        match self
+            .verdict
+            .get_or_init(|| self.trust.verified(chain, server_name, now))
+        {
             Ok(_) => Ok(ServerCertVerified::assertion()),
             // The alert that the peer gets; what a person reads is in the verdict.
             Err(refused) => Err(match refused.cause {
@@ -306,11 +460,21 @@ impl ServerCertVerifier for Observing {
         }
     }
 
-    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         rustls::crypto::verify_tls12_signature(message, cert, dss, &self.trust.algorithms)
     }
 
-    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         rustls::crypto::verify_tls13_signature(message, cert, dss, &self.trust.algorithms)
     }
 
@@ -336,20 +500,42 @@ mod tests {
     fn shown() -> Shown {
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+            .expect("signed");
         let mut params = CertificateParams::new(vec!["shop.example".to_owned()]).expect("names");
-        (params.not_before, params.not_after) = (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2026, 6, 1));
-        let leaf = params.signed_by(&KeyPair::generate().expect("a key"), &issuer).expect("signed");
-        Shown { chain: vec![leaf.der().clone()], roots: Arc::new(Roots::from_pem(issuer.pem().as_bytes())) }
+        (params.not_before, params.not_after) = (
+            rcgen::date_time_ymd(2026, 1, 1),
+            rcgen::date_time_ymd(2026, 6, 1),
+        );
+        let leaf = params
+            .signed_by(&KeyPair::generate().expect("a key"), &issuer)
+            .expect("signed");
+        Shown {
+            chain: vec![leaf.der().clone()],
+            roots: Arc::new(Roots::from_pem(issuer.pem().as_bytes())),
+        }
     }
 
     fn trust(roots: Arc<Roots>) -> Trust {
-        Trust::new(roots, rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms, Verify::Full)
+        Trust::new(
+            roots,
+            rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms,
+            Verify::Full,
+        )
     }
 
-    fn ask(trust: &Trust, chain: &[CertificateDer<'_>], name: &str, at: u64) -> Result<Option<Path>, Refused> {
+    fn ask(
+        trust: &Trust,
+        chain: &[CertificateDer<'_>],
+        name: &str,
+        at: u64,
+    ) -> Result<Option<Path>, Refused> {
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        trust.verified(chain, &name, UnixTime::since_unix_epoch(Duration::from_secs(at)))
+        trust.verified(
+            chain,
+            &name,
+            UnixTime::since_unix_epoch(Duration::from_secs(at)),
+        )
     }
 
     fn cause(result: Result<Option<Path>, Refused>) -> Option<Cause> {
@@ -365,9 +551,25 @@ mod tests {
             assert_eq!(trust.good.lock().expect("a lock").len(), 1);
         }
         let late = ask(&trust, &shown.chain, "shop.example", TO + 1).expect_err("expired");
-        assert_eq!((late.cause, late.side), (Cause::TlsCertExpired, Some(Side::Expired { not_after: TO as i64 })));
+        assert_eq!(
+            (late.cause, late.side),
+            (
+                Cause::TlsCertExpired,
+                Some(Side::Expired {
+                    not_after: TO as i64
+                })
+            )
+        );
         let early = ask(&trust, &shown.chain, "shop.example", FROM - 1).expect_err("not valid yet");
-        assert_eq!((early.cause, early.side), (Cause::TlsCertNotYetValid, Some(Side::NotYetValid { not_before: FROM as i64 })));
+        assert_eq!(
+            (early.cause, early.side),
+            (
+                Cause::TlsCertNotYetValid,
+                Some(Side::NotYetValid {
+                    not_before: FROM as i64
+                })
+            )
+        );
     }
 
     #[test]
@@ -376,7 +578,13 @@ mod tests {
         let trust = trust(shown.roots.clone());
         assert_eq!(cause(ask(&trust, &shown.chain, "shop.example", FROM)), None);
         let other = ask(&trust, &shown.chain, "other.example", FROM).expect_err("another name");
-        assert_eq!((other.cause, other.detail.as_str()), (Cause::TlsCertName, "the certificate is not valid for other.example; it is valid for shop.example"));
+        assert_eq!(
+            (other.cause, other.detail.as_str()),
+            (
+                Cause::TlsCertName,
+                "the certificate is not valid for other.example; it is valid for shop.example"
+            )
+        );
     }
 
     #[test]
@@ -393,14 +601,19 @@ mod tests {
 
     fn named(name: &str) -> CertificateParams {
         let mut params = CertificateParams::new(vec!["shop.example".to_owned()]).expect("names");
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         params
     }
 
     fn authority(name: &str, years: (i32, i32)) -> CertificateParams {
         let mut params = named(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        (params.not_before, params.not_after) = (rcgen::date_time_ymd(years.0, 1, 1), rcgen::date_time_ymd(years.1, 1, 1));
+        (params.not_before, params.not_after) = (
+            rcgen::date_time_ymd(years.0, 1, 1),
+            rcgen::date_time_ymd(years.1, 1, 1),
+        );
         params
     }
 
@@ -416,14 +629,23 @@ mod tests {
             let other = ask(&trust, &shown.chain, "other.example", at).expect_err("another name");
             assert_eq!((other.cause, other.side), (Cause::TlsCertName, None));
             let stranger = self::shown();
-            let untrusted = ask(&trust, &stranger.chain, "shop.example", at).expect_err("unknown issuer");
-            assert_eq!((untrusted.cause, untrusted.side), (Cause::TlsCertUntrusted, None));
+            let untrusted =
+                ask(&trust, &stranger.chain, "shop.example", at).expect_err("unknown issuer");
+            assert_eq!(
+                (untrusted.cause, untrusted.side),
+                (Cause::TlsCertUntrusted, None)
+            );
         }
         // An intermediate that ended before the leaf began: this chain was never good.
-        let root = CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
-        let old = CertifiedIssuer::signed_by(authority("old", (2010, 2015)), key(), &root).expect("signed");
+        let root =
+            CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
+        let old = CertifiedIssuer::signed_by(authority("old", (2010, 2015)), key(), &root)
+            .expect("signed");
         let mut leaf = named("leaf");
-        (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(2026, 1, 1), rcgen::date_time_ymd(2026, 6, 1));
+        (leaf.not_before, leaf.not_after) = (
+            rcgen::date_time_ymd(2026, 1, 1),
+            rcgen::date_time_ymd(2026, 6, 1),
+        );
         let leaf = leaf.signed_by(&key(), &old).expect("signed");
         let trust = self::trust(Arc::new(Roots::from_pem(root.pem().as_bytes())));
         let chain = [leaf.der().clone(), old.der().clone()];
@@ -433,33 +655,68 @@ mod tests {
 
     #[test]
     fn an_expired_intermediate_rests_on_the_date() {
-        let root = CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
-        let middle = CertifiedIssuer::signed_by(authority("middle", (2020, 2026)), key(), &root).expect("signed");
+        let root =
+            CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
+        let middle = CertifiedIssuer::signed_by(authority("middle", (2020, 2026)), key(), &root)
+            .expect("signed");
         let mut leaf = named("leaf");
-        (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(2025, 1, 1), rcgen::date_time_ymd(2027, 1, 1));
+        (leaf.not_before, leaf.not_after) = (
+            rcgen::date_time_ymd(2025, 1, 1),
+            rcgen::date_time_ymd(2027, 1, 1),
+        );
         let leaf = leaf.signed_by(&key(), &middle).expect("signed");
         let trust = trust(Arc::new(Roots::from_pem(root.pem().as_bytes())));
-        let refused = ask(&trust, &[leaf.der().clone(), middle.der().clone()], "shop.example", FROM + 5).expect_err("expired");
-        assert_eq!((refused.cause, refused.side), (Cause::TlsCertExpired, Some(Side::Expired { not_after: FROM as i64 })));
+        let refused = ask(
+            &trust,
+            &[leaf.der().clone(), middle.der().clone()],
+            "shop.example",
+            FROM + 5,
+        )
+        .expect_err("expired");
+        assert_eq!(
+            (refused.cause, refused.side),
+            (
+                Cause::TlsCertExpired,
+                Some(Side::Expired {
+                    not_after: FROM as i64
+                })
+            )
+        );
     }
 
     #[test]
     fn a_path_is_found_among_many_certificates_and_many_of_one_name_make_no_long_search() {
-        let root = CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
-        let middle = CertifiedIssuer::signed_by(authority("middle", (2020, 2030)), key(), &root).expect("signed");
+        let root =
+            CertifiedIssuer::self_signed(authority("root", (2000, 2040)), key()).expect("signed");
+        let middle = CertifiedIssuer::signed_by(authority("middle", (2020, 2030)), key(), &root)
+            .expect("signed");
         let leaf = named("leaf").signed_by(&key(), &middle).expect("signed");
         let trust = trust(Arc::new(Roots::from_pem(root.pem().as_bytes())));
         let mut bundle = vec![leaf.der().clone()];
-        bundle.extend((0..20).map(|n| CertifiedIssuer::self_signed(authority(&format!("other {n}"), (2020, 2030)), key()).expect("signed").der().clone()));
+        bundle.extend((0..20).map(|n| {
+            CertifiedIssuer::self_signed(authority(&format!("other {n}"), (2020, 2030)), key())
+                .expect("signed")
+                .der()
+                .clone()
+        }));
         bundle.push(middle.der().clone());
         assert_eq!(cause(ask(&trust, &bundle, "shop.example", FROM)), None);
         // All of them say that any other issued them, and no path ends.
-        let mut circle: Vec<_> =
-            (0..20).map(|_| CertifiedIssuer::self_signed(authority("middle", (2020, 2030)), key()).expect("signed").der().clone()).collect();
+        let mut circle: Vec<_> = (0..20)
+            .map(|_| {
+                CertifiedIssuer::self_signed(authority("middle", (2020, 2030)), key())
+                    .expect("signed")
+                    .der()
+                    .clone()
+            })
+            .collect();
         circle.insert(0, leaf.der().clone());
         assert_eq!(on_the_way(&circle[0], &circle[1..]).len(), SAME_NAME);
         let refused = ask(&trust, &circle, "shop.example", FROM).expect_err("no path");
-        assert!(refused.cause == Cause::TlsCertUntrusted && !refused.detail.contains("Calls"), "{refused:?}");
+        assert!(
+            refused.cause == Cause::TlsCertUntrusted && !refused.detail.contains("Calls"),
+            "{refused:?}"
+        );
     }
 
     #[test]

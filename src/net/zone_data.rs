@@ -19,7 +19,8 @@ fn directory() -> Option<PathBuf> {
     .filter(|d| d.is_dir())
 }
 
-/// The system's release, without reading its zones; `None` where there is no copy or it does not say.
+/// The system's release, without reading its zones; `None` where there is no copy or it does not
+/// say.
 pub fn system_release() -> Option<String> {
     release_in(&directory()?)
 }
@@ -34,20 +35,34 @@ fn release_in(directory: &std::path::Path) -> Option<String> {
         let text = String::from_utf8_lossy(&bytes);
         let first = text.lines().next()?.trim();
         let release = first.strip_prefix("# version ").unwrap_or(first).trim();
-        let is_release =
-            release.len() <= 20 && release.starts_with(|c: char| c.is_ascii_digit()) && release.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let is_release = release.len() <= 20
+            && release.starts_with(|c: char| c.is_ascii_digit())
+            && release
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-');
         is_release.then(|| release.to_owned())
     })
 }
 
 /// The system's copy.
 pub fn system() -> Result<Zones, String> {
-    let directory = directory().ok_or_else(|| format!("there is no time zone database in {} nor where TZDIR says", DIRECTORIES.join(", ")))?;
+    let directory = directory().ok_or_else(|| {
+        format!(
+            "there is no time zone database in {} nor where TZDIR says",
+            DIRECTORIES.join(", ")
+        )
+    })?;
     let database = TimeZoneDatabase::from_dir(&directory).map_err(|e| e.to_string())?;
     if database.is_definitively_empty() {
-        return Err(format!("there are no time zones in {}", directory.display()));
+        return Err(format!(
+            "there are no time zones in {}",
+            directory.display()
+        ));
     }
-    Ok(Zones::of_system(release_in(&directory).unwrap_or_else(|| "unknown".into()), database))
+    Ok(Zones::of_system(
+        release_in(&directory).unwrap_or_else(|| "unknown".into()),
+        database,
+    ))
 }
 
 #[cfg(test)]
@@ -62,8 +77,18 @@ mod tests {
             release_in(directory.path())
         };
         assert_eq!(told("+VERSION", "2025c\n"), Some("2025c".into()));
-        assert_eq!(told("tzdata.zi", "# version 2026f\n# This zic input file is in the public domain.\n"), Some("2026f".into()));
-        assert_eq!(told("tzdata.zi", "# redo posix_only\n"), Some("2025c".into()), "the other file says it");
+        assert_eq!(
+            told(
+                "tzdata.zi",
+                "# version 2026f\n# This zic input file is in the public domain.\n"
+            ),
+            Some("2026f".into())
+        );
+        assert_eq!(
+            told("tzdata.zi", "# redo posix_only\n"),
+            Some("2025c".into()),
+            "the other file says it"
+        );
         assert_eq!(told("+VERSION", "\u{1b}[31m2025c"), None);
     }
 }

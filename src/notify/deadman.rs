@@ -1,4 +1,5 @@
-//! The dead man's switch: tells an outside service that we live, only while the scheduler makes progress.
+//! The dead man's switch: tells an outside service that we live, only while the scheduler makes
+//! progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,14 @@ pub async fn run(plan: Arc<ArcSwap<Plan>>, alive: impl Fn() -> bool) {
             };
             match client.get(deadman.url.reveal()).send().await {
                 Ok(answer) if answer.status().is_success() => {}
-                Ok(answer) => tracing::warn!(status = answer.status().as_u16(), "the dead man's switch refuses: it will think that we are gone"),
-                Err(error) => tracing::warn!(error = failure(error, vec![deadman.url.clone()]), "the dead man's switch did not answer"),
+                Ok(answer) => tracing::warn!(
+                    status = answer.status().as_u16(),
+                    "the dead man's switch refuses: it will think that we are gone"
+                ),
+                Err(error) => tracing::warn!(
+                    error = failure(error, vec![deadman.url.clone()]),
+                    "the dead man's switch did not answer"
+                ),
             }
         }
         tokio::time::sleep(Duration::from_millis(deadman.every)).await;
@@ -51,11 +58,20 @@ mod tests {
             std::fs::write(&path, text).expect("written");
             path
         };
-        let url = file("url", &format!("http://{}/", listener.local_addr().expect("bound")));
-        let config = file("c.toml", &format!("[deadman]\nurl = {{ file = {url:?} }}\nevery = \"1s\"\n"));
+        let url = file(
+            "url",
+            &format!("http://{}/", listener.local_addr().expect("bound")),
+        );
+        let config = file(
+            "c.toml",
+            &format!("[deadman]\nurl = {{ file = {url:?} }}\nevery = \"1s\"\n"),
+        );
         let plan = load(Path::new(&config), &Files).unwrap_or_else(|faults| panic!("{faults:#?}"));
         listener.set_nonblocking(true).expect("set");
-        let (lives, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (lives, asked) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let (alive, times) = (lives.clone(), asked.clone());
         let switch = tokio::spawn(run(Arc::new(ArcSwap::from_pointee(plan)), move || {
             times.fetch_add(1, Ordering::SeqCst);
@@ -78,7 +94,12 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        assert!(tokio::time::timeout(Duration::from_secs(10), called).await.is_ok(), "it is called once there is progress");
+        assert!(
+            tokio::time::timeout(Duration::from_secs(10), called)
+                .await
+                .is_ok(),
+            "it is called once there is progress"
+        );
         switch.abort();
     }
 }

@@ -1,7 +1,8 @@
-//! Notifications: messages go from the history's outbox to their webhooks, each until it is delivered.
+//! Notifications: messages go from the history's outbox to their webhooks, each until it is
+//! delivered.
 //!
-//! Runs beside the probing, never on its thread. Reads the outbox on its own connection and tells the writer what was
-//! delivered, so a message survives the end of the daemon and of the receiver.
+//! Runs beside the probing, never on its thread. Reads the outbox on its own connection and tells
+//! the writer what was delivered, so a message survives the end of the daemon and of the receiver.
 
 pub mod deadman;
 mod send;
@@ -30,8 +31,9 @@ const BOUND_EVERY_NS: u64 = 10_000 * NS_PER_MS;
 const COMPLAIN_EVERY_NS: u64 = 3_600_000 * NS_PER_MS;
 /// The longest time between two tries of a message that did not arrive.
 const PATIENCE_MS: i64 = 300_000;
-/// How long a message waits after each refusal for what it says; the one after the last of these ends it. A receiver that refuses everything
-/// for an hour and a half, as while it is being deployed, loses nothing.
+/// How long a message waits after each refusal for what it says; the one after the last of these
+/// ends it. A receiver that refuses everything for an hour and a half, as while it is being
+/// deployed, loses nothing.
 const AFTER_REFUSAL_MS: [i64; 6] = [5_000, 30_000, 120_000, 600_000, 1_800_000, LONGEST_WAIT_MS];
 /// No repetition waits longer; one that seems to was put off by another clock.
 const LONGEST_WAIT_MS: i64 = 3_600_000;
@@ -54,7 +56,10 @@ pub struct Deliveries(Mutex<BTreeMap<String, Delivered>>);
 
 impl Deliveries {
     pub fn snapshot(&self) -> Vec<(String, Delivered)> {
-        self.lock().iter().map(|(name, counts)| (name.clone(), *counts)).collect()
+        self.lock()
+            .iter()
+            .map(|(name, counts)| (name.clone(), *counts))
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Delivered>> {
@@ -66,8 +71,14 @@ impl Deliveries {
     }
 }
 
-/// Delivers what is due until it is dropped. Each receiver has its own messages under way: one that hangs holds up nobody else's.
-pub async fn run((directory, boot_id): (PathBuf, String), plan: Arc<ArcSwap<Plan>>, writer: Writer, deliveries: Arc<Deliveries>) {
+/// Delivers what is due until it is dropped. Each receiver has its own messages under way: one that
+/// hangs holds up nobody else's.
+pub async fn run(
+    (directory, boot_id): (PathBuf, String),
+    plan: Arc<ArcSwap<Plan>>,
+    writer: Writer,
+    deliveries: Arc<Deliveries>,
+) {
     let own_calls = match OwnCalls::new() {
         Ok(own_calls) => own_calls,
         Err(why) => {
@@ -76,7 +87,17 @@ pub async fn run((directory, boot_id): (PathBuf, String), plan: Arc<ArcSwap<Plan
         }
     };
     let (clock, under_way, calls) = (Clock::Real, UnderWay::default(), JoinSet::new());
-    let mut delivery = Delivery { directory, boot_id, plan, writer, deliveries, own_calls, clock, under_way, calls };
+    let mut delivery = Delivery {
+        directory,
+        boot_id,
+        plan,
+        writer,
+        deliveries,
+        own_calls,
+        clock,
+        under_way,
+        calls,
+    };
     let mut pause = LOOK_EVERY;
     loop {
         delivery.hear(Instant::now() + pause).await;
@@ -104,8 +125,8 @@ struct Delivery {
 /// Messages that are being sent or were put off.
 #[derive(Default)]
 struct UnderWay {
-    /// By number: not to be sent before this, by the clock that nobody sets. Until the writer has noted it, the outbox still shows a message
-    /// as due.
+    /// By number: not to be sent before this, by the clock that nobody sets. Until the writer has
+    /// noted it, the outbox still shows a message as due.
     held: BTreeMap<i64, u64>,
     /// Delivered or given up, but the writer has not noted it.
     over: BTreeSet<i64>,
@@ -113,7 +134,8 @@ struct UnderWay {
     calls: BTreeMap<String, usize>,
     /// By number: how often it was refused for what it says, as the history may not know yet.
     refusals: BTreeMap<i64, u32>,
-    /// When the outbox was last held against its bound, and by receiver when an error last said that it was too long.
+    /// When the outbox was last held against its bound, and by receiver when an error last said
+    /// that it was too long.
     bounded_ns: u64,
     complained_ns: BTreeMap<String, u64>,
 }
@@ -122,7 +144,11 @@ impl Delivery {
     /// Settles the calls that end until then.
     async fn hear(&mut self, until: Instant) {
         // Every receiver has its series from the start.
-        self.plan.load().notify.iter().for_each(|receiver| self.deliveries.count(receiver.name.as_str(), |_| {}));
+        self.plan
+            .load()
+            .notify
+            .iter()
+            .for_each(|receiver| self.deliveries.count(receiver.name.as_str(), |_| {}));
         while let Ok(Some(called)) = tokio::time::timeout_at(until, next(&mut self.calls)).await {
             let Ok((result, message)) = called else {
                 continue;
@@ -138,7 +164,9 @@ impl Delivery {
             return;
         }
         let reading = self.clock.read();
-        self.under_way.held.retain(|_, until| *until > reading.boot_ns);
+        self.under_way
+            .held
+            .retain(|_, until| *until > reading.boot_ns);
         if reading.boot_ns >= self.under_way.bounded_ns + BOUND_EVERY_NS {
             self.under_way.bounded_ns = reading.boot_ns;
             for receiver in &receivers {
@@ -153,49 +181,85 @@ impl Delivery {
             }
         };
         for message in due {
-            let Some(receiver) = receivers.iter().find(|n| n.name.as_str() == message.receiver).cloned() else {
-                tracing::warn!(receiver = message.receiver, "a notification is dropped: its receiver is no longer configured");
+            let Some(receiver) = receivers
+                .iter()
+                .find(|n| n.name.as_str() == message.receiver)
+                .cloned()
+            else {
+                tracing::warn!(
+                    receiver = message.receiver,
+                    "a notification is dropped: its receiver is no longer configured"
+                );
                 self.under_way.over.insert(message.id);
                 self.writer.sent(message.id, Fate::Over, reading.utc_ms);
                 continue;
             };
             self.under_way.held.insert(message.id, u64::MAX);
-            *self.under_way.calls.entry(message.receiver.clone()).or_default() += 1;
+            *self
+                .under_way
+                .calls
+                .entry(message.receiver.clone())
+                .or_default() += 1;
             let own_calls = self.own_calls.clone();
-            self.calls.spawn(async move { (send(&own_calls, proxies, &receiver, message.body.clone()).await, message) });
+            self.calls.spawn(async move {
+                (
+                    send(&own_calls, proxies, &receiver, message.body.clone()).await,
+                    message,
+                )
+            });
         }
     }
 
     /// Leaves out what is too much for a receiver that has accepted nothing for long.
     fn bound(&mut self, receiver: &str, reading: &Reading) {
         let under_way = &mut self.under_way;
-        let is_sent = |id| under_way.over.contains(&id) || under_way.held.get(&id) == Some(&u64::MAX);
-        let excess = schema::open_to_read(&self.directory).and_then(|connection| outbox::excess(&connection, receiver, is_sent)).unwrap_or_default();
+        let is_sent =
+            |id| under_way.over.contains(&id) || under_way.held.get(&id) == Some(&u64::MAX);
+        let excess = schema::open_to_read(&self.directory)
+            .and_then(|connection| outbox::excess(&connection, receiver, is_sent))
+            .unwrap_or_default();
         for id in &excess {
             under_way.over.insert(*id);
             self.writer.sent(*id, Fate::Over, reading.utc_ms);
         }
-        self.deliveries.count(receiver, |counts| counts.left_out += excess.len() as u64);
+        self.deliveries
+            .count(receiver, |counts| counts.left_out += excess.len() as u64);
         let last = under_way.complained_ns.get(receiver);
         if !excess.is_empty() && last.is_none_or(|at| reading.boot_ns >= at + COMPLAIN_EVERY_NS) {
-            under_way.complained_ns.insert(receiver.to_owned(), reading.boot_ns);
+            under_way
+                .complained_ns
+                .insert(receiver.to_owned(), reading.boot_ns);
             let most = outbox::MOST_OF_A_QUEUE;
-            tracing::error!(receiver, left_out = excess.len(), most, "notifications left out: too many of one endpoint wait; the newest state is kept");
+            tracing::error!(
+                receiver,
+                left_out = excess.len(),
+                most,
+                "notifications left out: too many of one endpoint wait; the newest state is kept"
+            );
         }
     }
 
     fn due(&mut self, reading: &Reading) -> Result<Vec<Waiting>, crate::history::HistoryError> {
         let connection = schema::open_to_read(&self.directory)?;
         // Not the wall clock itself: when it is set, the messages that wait follow a moment later.
-        let now = outbox::calendar(&connection, &self.boot_id, reading.boot_ns)?.unwrap_or(reading.utc_ms);
-        let UnderWay { held, over, calls, .. } = &mut self.under_way;
+        let now = outbox::calendar(&connection, &self.boot_id, reading.boot_ns)?
+            .unwrap_or(reading.utc_ms);
+        let UnderWay {
+            held, over, calls, ..
+        } = &mut self.under_way;
         // What cannot be asked now is asked with the next look.
         over.retain(|id| outbox::is_waiting(&connection, *id).unwrap_or(true));
         let mut due = Vec::new();
         for receiver in outbox::receivers(&connection)? {
             let room = AT_ONCE.saturating_sub(calls.get(&receiver).copied().unwrap_or(0));
             let is_held = |id| held.contains_key(&id) || over.contains(&id);
-            due.extend(outbox::due(&connection, &receiver, (now, LONGEST_WAIT_MS), room, is_held)?);
+            due.extend(outbox::due(
+                &connection,
+                &receiver,
+                (now, LONGEST_WAIT_MS),
+                room,
+                is_held,
+            )?);
         }
         Ok(due)
     }
@@ -206,14 +270,24 @@ impl Delivery {
         if let Some(count) = under_way.calls.get_mut(receiver) {
             *count = count.saturating_sub(1);
         }
-        let refusals = under_way.refusals.get(&message.id).copied().unwrap_or(0).max(message.refusals);
+        let refusals = under_way
+            .refusals
+            .get(&message.id)
+            .copied()
+            .unwrap_or(0)
+            .max(message.refusals);
         let (fate, wait) = match &result {
             Ok(()) => (Fate::Over, 0),
-            Err(Undelivered { is_refused: true, .. }) => match AFTER_REFUSAL_MS.get(refusals as usize) {
+            Err(Undelivered {
+                is_refused: true, ..
+            }) => match AFTER_REFUSAL_MS.get(refusals as usize) {
                 Some(wait) => (Fate::Refused, *wait),
                 None => (Fate::Over, 0),
             },
-            Err(_) => (Fate::Again, (1000_i64 << message.tries.min(9)).min(PATIENCE_MS)),
+            Err(_) => (
+                Fate::Again,
+                (1000_i64 << message.tries.min(9)).min(PATIENCE_MS),
+            ),
         };
         let reading = self.clock.read();
         match fate {
@@ -225,7 +299,9 @@ impl Delivery {
             Fate::Again => {}
         }
         if fate != Fate::Over {
-            under_way.held.insert(message.id, reading.boot_ns + wait as u64 * NS_PER_MS);
+            under_way
+                .held
+                .insert(message.id, reading.boot_ns + wait as u64 * NS_PER_MS);
         }
         self.tell(result, message, (fate, wait));
         self.writer.sent(message.id, fate, reading.utc_ms + wait);
@@ -235,12 +311,15 @@ impl Delivery {
         let (receiver, tries) = (message.receiver.as_str(), message.tries + 1);
         match result {
             Ok(()) => {
-                self.deliveries.count(receiver, |counts| counts.delivered += 1);
+                self.deliveries
+                    .count(receiver, |counts| counts.delivered += 1);
                 tracing::info!(receiver, "notification delivered");
             }
             Err(Undelivered { why, .. }) if fate == Fate::Over => {
-                self.deliveries.count(receiver, |counts| counts.given_up += 1);
-                tracing::error!(receiver, %why, tries, "notification given up: the receiver refuses this message whenever it is sent");
+                self.deliveries
+                    .count(receiver, |counts| counts.given_up += 1);
+                tracing::error!(receiver, %why, tries, "notification given up: the receiver \
+                    refuses this message whenever it is sent");
             }
             Err(Undelivered { why, .. }) => {
                 self.deliveries.count(receiver, |counts| counts.failed += 1);
@@ -252,7 +331,11 @@ impl Delivery {
 
 /// The next call to end; waits where there is none.
 async fn next<T: 'static>(calls: &mut JoinSet<T>) -> Option<Result<T, tokio::task::JoinError>> {
-    if calls.is_empty() { std::future::pending().await } else { calls.join_next().await }
+    if calls.is_empty() {
+        std::future::pending().await
+    } else {
+        calls.join_next().await
+    }
 }
 
 #[cfg(test)]
@@ -270,7 +353,8 @@ mod tests {
     const DAY_MS: u64 = 86_400_000;
     const BOOT: &str = "this boot";
 
-    /// A receiver that refuses messages of the endpoint `poison` with a status, and keeps the keys of what it takes.
+    /// A receiver that refuses messages of the endpoint `poison` with a status, and keeps the keys
+    /// of what it takes.
     struct Receiver {
         port: u16,
         status: Arc<AtomicU16>,
@@ -279,9 +363,15 @@ mod tests {
 
     impl Receiver {
         async fn new(status: u16) -> Self {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .expect("bound");
             let port = listener.local_addr().expect("an address").port();
-            let receiver = Self { port, status: Arc::new(AtomicU16::new(status)), taken: Arc::default() };
+            let receiver = Self {
+                port,
+                status: Arc::new(AtomicU16::new(status)),
+                taken: Arc::default(),
+            };
             let (status, taken) = (receiver.status.clone(), receiver.taken.clone());
             tokio::spawn(async move {
                 while let Ok((mut stream, _)) = listener.accept().await {
@@ -292,12 +382,29 @@ mod tests {
                         let count = stream.read(&mut some).await.expect("read");
                         text.push_str(&String::from_utf8_lossy(&some[..count]));
                     }
-                    let body = text.split("\r\n\r\n").nth(1).unwrap_or_default().trim_end_matches('.').to_owned();
-                    let code = if body.contains("poison") { status.load(Ordering::Relaxed) } else { 204 };
+                    let body = text
+                        .split("\r\n\r\n")
+                        .nth(1)
+                        .unwrap_or_default()
+                        .trim_end_matches('.')
+                        .to_owned();
+                    let code = if body.contains("poison") {
+                        status.load(Ordering::Relaxed)
+                    } else {
+                        204
+                    };
                     if code < 300 {
                         taken.lock().expect("a lock").push(body);
                     }
-                    let _ = stream.write_all(format!("HTTP/1.1 {code} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes()).await;
+                    let _ = stream
+                        .write_all(
+                            format!(
+                                "HTTP/1.1 {code} X\r\nContent-Length: \
+                        0\r\nConnection: close\r\n\r\n"
+                            )
+                            .as_bytes(),
+                        )
+                        .await;
                 }
             });
             receiver
@@ -325,7 +432,10 @@ mod tests {
 
     impl Log {
         fn lines(&self) -> Vec<String> {
-            String::from_utf8_lossy(&self.0.lock().expect("a lock")).lines().map(str::to_owned).collect()
+            String::from_utf8_lossy(&self.0.lock().expect("a lock"))
+                .lines()
+                .map(str::to_owned)
+                .collect()
         }
     }
 
@@ -337,19 +447,40 @@ mod tests {
     }
 
     impl Bench {
-        /// A receiver that answers so to what it refuses, and an outbox; it is the first of January 1980.
+        /// A receiver that answers so to what it refuses, and an outbox; it is the first of January
+        /// 1980.
         async fn new(status: u16) -> Self {
-            let (directory, receiver) = (tempfile::tempdir().expect("a directory"), Receiver::new(status).await);
-            let (config, url) = (directory.path().join("c.toml"), directory.path().join("url"));
+            let (directory, receiver) = (
+                tempfile::tempdir().expect("a directory"),
+                Receiver::new(status).await,
+            );
+            let (config, url) = (
+                directory.path().join("c.toml"),
+                directory.path().join("url"),
+            );
             std::fs::write(&url, format!("http://127.0.0.1:{}/", receiver.port)).expect("written");
-            std::fs::write(&config, format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n")).expect("written");
-            let plan = Arc::new(crate::config::load(&config, &crate::net::config_files::Files).expect("a plan"));
+            std::fs::write(
+                &config,
+                format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n"),
+            )
+            .expect("written");
+            let plan = Arc::new(
+                crate::config::load(&config, &crate::net::config_files::Files).expect("a plan"),
+            );
             let state = directory.path().join("state");
-            let (writer, _) = History::open(&state, None).expect("a history").start(drop).expect("a thread");
+            let (writer, _) = History::open(&state, None)
+                .expect("a history")
+                .start(drop)
+                .expect("a thread");
             let clock = Arc::new(SimulatedClock::default());
             clock.utc_offset_ms.store(3652 * DAY_MS, Ordering::Relaxed);
             let delivery = delivery(state, plan, writer, Clock::Simulated(clock.clone()));
-            Self { _directory: directory, clock, receiver, delivery }
+            Self {
+                _directory: directory,
+                clock,
+                receiver,
+                delivery,
+            }
         }
 
         fn utc(&self) -> i64 {
@@ -359,18 +490,35 @@ mod tests {
         /// The message of a key, due now.
         fn post(&mut self, key: &str) {
             let not_before = self.utc();
-            let message = OutboxDraft { receiver: Name::new("ops").expect("a name"), key: key.to_owned(), body: format!("{key}."), not_before, cancels: None };
+            let message = OutboxDraft {
+                receiver: Name::new("ops").expect("a name"),
+                key: key.to_owned(),
+                body: format!("{key}."),
+                not_before,
+                cancels: None,
+            };
             self.commit(Posting::Message(message));
         }
 
         fn commit(&self, posting: Posting) {
-            let stamp = Stamp { utc_ms: self.utc(), ..Stamp::default() };
-            self.delivery.writer.commit(Batch { id: 1, stamp, outbox: vec![posting], ..Batch::default() });
+            let stamp = Stamp {
+                utc_ms: self.utc(),
+                ..Stamp::default()
+            };
+            self.delivery.writer.commit(Batch {
+                id: 1,
+                stamp,
+                outbox: vec![posting],
+                ..Batch::default()
+            });
             self.is_noted();
         }
 
         fn is_noted(&self) {
-            self.delivery.writer.register(Vec::new()).expect("an answer");
+            self.delivery
+                .writer
+                .register(Vec::new())
+                .expect("an answer");
         }
 
         /// Sends what is due, and hears what becomes of it.
@@ -384,59 +532,131 @@ mod tests {
         }
 
         fn pass(&self, ms: i64) {
-            self.clock.boot_ns.fetch_add(ms as u64 * NS_PER_MS, Ordering::Relaxed);
+            self.clock
+                .boot_ns
+                .fetch_add(ms as u64 * NS_PER_MS, Ordering::Relaxed);
         }
 
         fn counts(&self) -> Delivered {
-            self.delivery.deliveries.snapshot().first().map(|(_, counts)| *counts).unwrap_or_default()
+            self.delivery
+                .deliveries
+                .snapshot()
+                .first()
+                .map(|(_, counts)| *counts)
+                .unwrap_or_default()
         }
 
         /// Another process goes on with the same outbox.
         fn restart(&mut self) {
             let old = &self.delivery;
-            self.delivery = delivery(old.directory.clone(), old.plan.load_full(), old.writer.clone(), old.clock.clone());
+            self.delivery = delivery(
+                old.directory.clone(),
+                old.plan.load_full(),
+                old.writer.clone(),
+                old.clock.clone(),
+            );
         }
     }
 
     fn delivery(directory: PathBuf, plan: Arc<Plan>, writer: Writer, clock: Clock) -> Delivery {
-        let (plan, own_calls) = (Arc::new(ArcSwap::new(plan)), OwnCalls::new().expect("clients"));
+        let (plan, own_calls) = (
+            Arc::new(ArcSwap::new(plan)),
+            OwnCalls::new().expect("clients"),
+        );
         let (deliveries, under_way, calls) = (Arc::default(), UnderWay::default(), JoinSet::new());
-        Delivery { directory, boot_id: BOOT.to_owned(), plan, writer, deliveries, own_calls, clock, under_way, calls }
+        Delivery {
+            directory,
+            boot_id: BOOT.to_owned(),
+            plan,
+            writer,
+            deliveries,
+            own_calls,
+            clock,
+            under_way,
+            calls,
+        }
     }
 
     #[tokio::test]
-    async fn a_message_that_is_refused_for_what_it_says_ends_after_seven_tries_over_an_hour_and_a_half() {
+    async fn a_message_that_is_refused_for_what_it_says_ends_after_seven_tries_over_an_hour_and_a_half()
+     {
         for status in [400, 404, 410, 413, 422] {
             let log = Log::default();
             let to = log.clone();
-            let _logs = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || to.clone()).finish());
+            let _logs = tracing::subscriber::set_default(
+                tracing_subscriber::fmt()
+                    .with_writer(move || to.clone())
+                    .finish(),
+            );
             let mut bench = Bench::new(status).await;
-            ["down 1 poison", "up 1 poison", "down 2 other"].iter().for_each(|key| bench.post(key));
+            ["down 1 poison", "up 1 poison", "down 2 other"]
+                .iter()
+                .for_each(|key| bench.post(key));
             bench.turn().await;
-            assert_eq!(bench.receiver.taken(), ["down 2 other"], "{status}: nobody else's waits");
+            assert_eq!(
+                bench.receiver.taken(),
+                ["down 2 other"],
+                "{status}: nobody else's waits"
+            );
             let waits = [5, 30, 120, 600, 1800, 3600];
             assert!(waits.iter().sum::<i64>() >= 3600);
             for (tried, wait) in waits.into_iter().enumerate() {
-                assert_eq!(bench.counts(), Delivered { delivered: 1, failed: tried as u64 + 1, ..Delivered::default() }, "{status}");
+                assert_eq!(
+                    bench.counts(),
+                    Delivered {
+                        delivered: 1,
+                        failed: tried as u64 + 1,
+                        ..Delivered::default()
+                    },
+                    "{status}"
+                );
                 bench.pass(wait * 1000 - 1);
                 bench.turn().await;
-                assert_eq!(bench.counts().failed, tried as u64 + 1, "{status}: not before {wait} s");
+                assert_eq!(
+                    bench.counts().failed,
+                    tried as u64 + 1,
+                    "{status}: not before {wait} s"
+                );
                 bench.pass(1);
                 bench.turn().await;
             }
-            assert_eq!(bench.counts(), Delivered { delivered: 1, failed: 6, given_up: 1, left_out: 0 }, "{status}");
-            let errors: Vec<String> = log.lines().into_iter().filter(|line| line.contains("ERROR")).collect();
-            assert!(errors.len() == 1 && errors[0].contains("given up") && errors[0].contains(&status.to_string()), "{errors:?}");
+            assert_eq!(
+                bench.counts(),
+                Delivered {
+                    delivered: 1,
+                    failed: 6,
+                    given_up: 1,
+                    left_out: 0
+                },
+                "{status}"
+            );
+            let errors: Vec<String> = log
+                .lines()
+                .into_iter()
+                .filter(|line| line.contains("ERROR"))
+                .collect();
+            assert!(
+                errors.len() == 1
+                    && errors[0].contains("given up")
+                    && errors[0].contains(&status.to_string()),
+                "{errors:?}"
+            );
             bench.receiver.status.store(204, Ordering::Relaxed);
             bench.turn().await;
-            assert_eq!(bench.receiver.taken(), ["down 2 other", "up 1 poison"], "{status}: what came after it had waited");
+            assert_eq!(
+                bench.receiver.taken(),
+                ["down 2 other", "up 1 poison"],
+                "{status}: what came after it had waited"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_receiver_that_refuses_everything_for_a_while_loses_nothing() {
         let mut bench = Bench::new(404).await;
-        ["down 1 poison", "up 1 poison"].iter().for_each(|key| bench.post(key));
+        ["down 1 poison", "up 1 poison"]
+            .iter()
+            .for_each(|key| bench.post(key));
         for _ in 0..60 {
             bench.turn().await;
             bench.pass(1000);
@@ -445,7 +665,13 @@ mod tests {
         bench.pass(120_000);
         bench.turn().await;
         bench.turn().await;
-        assert_eq!((bench.receiver.taken(), bench.counts().given_up), (vec!["down 1 poison".to_owned(), "up 1 poison".to_owned()], 0));
+        assert_eq!(
+            (bench.receiver.taken(), bench.counts().given_up),
+            (
+                vec!["down 1 poison".to_owned(), "up 1 poison".to_owned()],
+                0
+            )
+        );
     }
 
     #[tokio::test]
@@ -458,7 +684,13 @@ mod tests {
             bench.restart();
             bench.turn().await;
         }
-        assert_eq!(bench.counts(), Delivered { given_up: 1, ..Delivered::default() });
+        assert_eq!(
+            bench.counts(),
+            Delivered {
+                given_up: 1,
+                ..Delivered::default()
+            }
+        );
     }
 
     #[tokio::test]
@@ -471,13 +703,21 @@ mod tests {
         }
         bench.receiver.status.store(422, Ordering::Relaxed);
         bench.turn().await;
-        assert_eq!(bench.counts(), Delivered { failed: 21, ..Delivered::default() });
+        assert_eq!(
+            bench.counts(),
+            Delivered {
+                failed: 21,
+                ..Delivered::default()
+            }
+        );
     }
 
-    /// The wall clock goes back by ten years. The recorder tells of it in every daemon but one that ends just then.
+    /// The wall clock goes back by ten years. The recorder tells of it in every daemon but one that
+    /// ends just then.
     #[tokio::test]
     async fn a_repetition_that_a_wrong_clock_put_off_goes_out_after_the_step() {
-        for (is_told, is_restarted) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (is_told, is_restarted) in [(false, false), (false, true), (true, false), (true, true)]
+        {
             let mut bench = Bench::new(503).await;
             bench.post("down 1 poison");
             bench.turn().await;
@@ -492,7 +732,11 @@ mod tests {
             bench.receiver.status.store(204, Ordering::Relaxed);
             bench.pass(1000);
             bench.turn().await;
-            assert_eq!(bench.receiver.taken(), ["down 1 poison"], "told: {is_told}, restarted: {is_restarted}");
+            assert_eq!(
+                bench.receiver.taken(),
+                ["down 1 poison"],
+                "told: {is_told}, restarted: {is_restarted}"
+            );
         }
     }
 
@@ -501,14 +745,40 @@ mod tests {
     async fn a_message_waits_for_its_time_while_the_history_does_not_know_of_a_step() {
         let mut bench = Bench::new(204).await;
         let (key, not_before) = ("down 1 a".to_owned(), bench.utc() + 60_000);
-        let message = OutboxDraft { receiver: Name::new("ops").expect("a name"), body: format!("{key}."), key, not_before, cancels: None };
-        let stamp = Stamp { boot_id: BOOT.into(), utc_ms: bench.utc(), ..Stamp::default() };
+        let message = OutboxDraft {
+            receiver: Name::new("ops").expect("a name"),
+            body: format!("{key}."),
+            key,
+            not_before,
+            cancels: None,
+        };
+        let stamp = Stamp {
+            boot_id: BOOT.into(),
+            utc_ms: bench.utc(),
+            ..Stamp::default()
+        };
         let offset_ms = bench.utc();
         let projection = Some(Projection::ClockStep { at: 0, offset_ms });
-        let step = EventDraft { endpoint: None, kind: "daemon_started", at: 0, utc: offset_ms, body: serde_json::Map::new(), projection };
-        bench.delivery.writer.commit(Batch { id: 1, stamp, events: vec![step], outbox: vec![Posting::Message(message)], ..Batch::default() });
+        let step = EventDraft {
+            endpoint: None,
+            kind: "daemon_started",
+            at: 0,
+            utc: offset_ms,
+            body: serde_json::Map::new(),
+            projection,
+        };
+        bench.delivery.writer.commit(Batch {
+            id: 1,
+            stamp,
+            events: vec![step],
+            outbox: vec![Posting::Message(message)],
+            ..Batch::default()
+        });
         bench.is_noted();
-        bench.clock.utc_offset_ms.fetch_add(DAY_MS, Ordering::Relaxed);
+        bench
+            .clock
+            .utc_offset_ms
+            .fetch_add(DAY_MS, Ordering::Relaxed);
         bench.pass(59_999);
         bench.turn().await;
         assert_eq!(bench.receiver.taken(), Vec::<String>::new());
@@ -520,7 +790,9 @@ mod tests {
     #[tokio::test]
     async fn only_the_begin_of_an_outage_waits_for_its_time() {
         let mut bench = Bench::new(204).await;
-        ["down 1 a", "up 2 b", "left 3 c", "unknown - d"].iter().for_each(|key| bench.post(key));
+        ["down 1 a", "up 2 b", "left 3 c", "unknown - d"]
+            .iter()
+            .for_each(|key| bench.post(key));
         bench.clock.utc_offset_ms.store(0, Ordering::Relaxed);
         bench.turn().await;
         let mut taken = bench.receiver.taken();
@@ -533,9 +805,21 @@ mod tests {
         let mut bench = Bench::new(204).await;
         bench.post("down 1 old");
         bench.delivery.look();
-        let (result, message) = bench.delivery.calls.join_next().await.expect("a call").expect("no panic");
+        let (result, message) = bench
+            .delivery
+            .calls
+            .join_next()
+            .await
+            .expect("a call")
+            .expect("no panic");
         let receiver = Name::new("ops").expect("a name");
-        let up = OutboxDraft { receiver, key: "up 1 old".into(), body: String::new(), not_before: 0, cancels: Some("down 1 old".into()) };
+        let up = OutboxDraft {
+            receiver,
+            key: "up 1 old".into(),
+            body: String::new(),
+            not_before: 0,
+            cancels: Some("down 1 old".into()),
+        };
         bench.commit(Posting::Message(up));
         bench.post("down 1 new");
         bench.delivery.settle(result, &message);
@@ -545,25 +829,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_waits_for_a_receiver_that_accepts_nothing_is_bounded_and_ends_with_the_newest_state() {
+    async fn what_waits_for_a_receiver_that_accepts_nothing_is_bounded_and_ends_with_the_newest_state()
+     {
         let log = Log::default();
         let to = log.clone();
-        let _logs = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || to.clone()).finish());
+        let _logs = tracing::subscriber::set_default(
+            tracing_subscriber::fmt()
+                .with_writer(move || to.clone())
+                .finish(),
+        );
         let mut bench = Bench::new(410).await;
         for n in 0..100 {
-            [format!("down 1 {n}-poison"), format!("up 1 {n}-poison")].iter().for_each(|key| bench.post(key));
+            [format!("down 1 {n}-poison"), format!("up 1 {n}-poison")]
+                .iter()
+                .for_each(|key| bench.post(key));
             bench.pass(10_000);
             bench.turn().await;
         }
         bench.post("down 1 100-poison");
         let waiting = || {
             let connection = schema::open_to_read(&bench.delivery.directory).expect("opened");
-            connection.query_row("SELECT count(*) FROM outbox WHERE done = 0", [], |row| row.get::<_, i64>(0)).expect("counted")
+            connection
+                .query_row("SELECT count(*) FROM outbox WHERE done = 0", [], |row| {
+                    row.get::<_, i64>(0)
+                })
+                .expect("counted")
         };
-        assert!(waiting() <= outbox::MOST_OF_A_QUEUE as i64 + 2, "{}", waiting());
+        assert!(
+            waiting() <= outbox::MOST_OF_A_QUEUE as i64 + 2,
+            "{}",
+            waiting()
+        );
         let left_out = bench.counts().left_out;
         assert!((170..=190).contains(&left_out), "{left_out}");
-        let errors = log.lines().into_iter().filter(|line| line.contains("ERROR") && line.contains("left out")).count();
+        let errors = log
+            .lines()
+            .into_iter()
+            .filter(|line| line.contains("ERROR") && line.contains("left out"))
+            .count();
         assert_eq!(errors, 1, "once an hour");
         bench.receiver.status.store(204, Ordering::Relaxed);
         bench.pass(LONGEST_WAIT_MS);
@@ -571,20 +874,39 @@ mod tests {
             bench.turn().await;
         }
         let taken = bench.receiver.taken();
-        assert_eq!((taken[0].as_str(), taken.last().map(String::as_str)), ("down 1 0-poison", Some("down 1 100-poison")));
+        assert_eq!(
+            (taken[0].as_str(), taken.last().map(String::as_str)),
+            ("down 1 0-poison", Some("down 1 100-poison"))
+        );
         // Whoever heard of a begin hears of its end.
-        assert!(taken.chunks(2).all(|pair| pair.len() == 1 || pair[0].rsplit(' ').next() == pair[1].rsplit(' ').next()), "{taken:?}");
+        assert!(
+            taken
+                .chunks(2)
+                .all(|pair| pair.len() == 1
+                    || pair[0].rsplit(' ').next() == pair[1].rsplit(' ').next()),
+            "{taken:?}"
+        );
     }
 
     #[tokio::test]
     async fn nothing_is_kept_of_what_is_over() {
         let mut bench = Bench::new(422).await;
-        ["down 1 poison", "down 2 other"].iter().for_each(|key| bench.post(key));
+        ["down 1 poison", "down 2 other"]
+            .iter()
+            .for_each(|key| bench.post(key));
         for wait in [0, 5, 30, 120, 600, 1800, 3600, 1] {
             bench.pass(wait * 1000);
             bench.turn().await;
         }
-        let UnderWay { held, over, refusals, .. } = &bench.delivery.under_way;
-        assert!(held.is_empty() && over.is_empty() && refusals.is_empty(), "{held:?} {over:?} {refusals:?}");
+        let UnderWay {
+            held,
+            over,
+            refusals,
+            ..
+        } = &bench.delivery.under_way;
+        assert!(
+            held.is_empty() && over.is_empty() && refusals.is_empty(),
+            "{held:?} {over:?} {refusals:?}"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Recomputes a report offline: from its own terms, and from the events that somebody exported.
 //!
-//! The events are told into a history in memory by the code that wrote the real one; the timeline, the evaluation and every
-//! other figure follow from it as they did for the report, and are compared one by one.
+//! The events are told into a history in memory by the code that wrote the real one; the timeline,
+//! the evaluation and every other figure follow from it as they did for the report, and are
+//! compared one by one.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,10 @@ use super::latency::{latency, latency_json};
 use super::ruling::{read as read_terms, under_present_names};
 use super::sla::{answer, instant as instant_text};
 use super::terms::{SUPERSEDED, is_salt};
-use super::{admitted, combine_of, configs, endpoints, evaluated, excluded, extents, listed, refused, slots, terms, with_terms};
+use super::{
+    admitted, combine_of, configs, endpoints, evaluated, excluded, extents, listed, refused, slots,
+    terms, with_terms,
+};
 use crate::account::figures::{Part, components, maintenance};
 use crate::account::recorded::{Service, timeline_json, told};
 use crate::config::Plan;
@@ -43,7 +47,10 @@ pub struct Difference {
 }
 
 pub(super) fn differs(place: &str, why: impl Into<String>) -> Difference {
-    Difference { place: place.to_owned(), why: why.into() }
+    Difference {
+        place: place.to_owned(),
+        why: why.into(),
+    }
 }
 
 /// What was recomputed.
@@ -56,9 +63,17 @@ pub struct Recomputed {
 }
 
 /// `journal`: lines of JSON as exported. `since`: a checkpoint that left the machine earlier.
-pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Recomputed, Difference> {
+pub fn check(
+    report: &Value,
+    journal: &str,
+    since: Option<&Value>,
+) -> Result<Recomputed, Difference> {
     if report["schema"] == "probity-report/1" {
-        return Err(differs("schema", "this report was made by an earlier version (probity-report/1): verify it with that version, or issue it anew"));
+        return Err(differs(
+            "schema",
+            "this report was made by an earlier version (probity-report/1): verify it with that \
+                version, or issue it anew",
+        ));
     }
     if report["schema"] != "probity-report/2" {
         return Err(differs("schema", "not a report of schema probity-report/2"));
@@ -69,8 +84,16 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     times_within_reach(report, stub.as_ref(), &events)?;
     let failed = |e: crate::history::HistoryError| differs("events", e.to_string());
     let connection = Retelling::of(stub.as_ref(), &events).map_err(failed)?;
-    let issued = report["issued_at"].as_str().and_then(parse_utc).ok_or_else(|| differs("issued_at", "this is not a valid time"))?;
-    nothing_left_out(issued, &Calendar::read(&connection).map_err(failed)?, events.last(), &later)?;
+    let issued = report["issued_at"]
+        .as_str()
+        .and_then(parse_utc)
+        .ok_or_else(|| differs("issued_at", "this is not a valid time"))?;
+    nothing_left_out(
+        issued,
+        &Calendar::read(&connection).map_err(failed)?,
+        events.last(),
+        &later,
+    )?;
     let with_tallies = !tallies.is_empty();
     if with_tallies {
         put_tallies(&connection, &tallies, period_of(report)?)?;
@@ -79,19 +102,48 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
         same_hand("key", "the given checkpoint", report, since, &events)?;
     }
     if let Some(stub) = &stub {
-        same_hand("stub", "the stub of pruned events", report, &stub.object, &events)?;
+        same_hand(
+            "stub",
+            "the stub of pruned events",
+            report,
+            &stub.object,
+            &events,
+        )?;
     }
     let contracts = contracts_of(report)?;
     if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
-        return Err(differs("events", "the contract counts single results, and those are in the tallies: export the events with --tallies"));
+        return Err(differs(
+            "events",
+            "the contract counts single results, and those are in the tallies: export the events \
+                with --tallies",
+        ));
     }
     let again = recomputed(report, &contracts, &connection, (stub.as_ref(), &events))?;
     if report["provisional"] != true && again["complete"] != true {
-        return Err(differs("provisional", "the period is not settled, and the report says that it is"));
+        return Err(differs(
+            "provisional",
+            "the period is not settled, and the report says that it is",
+        ));
     }
-    let told =
-        ["later_terms", "settled_until", "complete", "timeline", "evaluation", "outages", "refused", "admitted", "excluded", "changed", "configs", "time_zone"];
-    let counted = if with_tallies { &["slots", "latency"][..] } else { &[] };
+    let told = [
+        "later_terms",
+        "settled_until",
+        "complete",
+        "timeline",
+        "evaluation",
+        "outages",
+        "refused",
+        "admitted",
+        "excluded",
+        "changed",
+        "configs",
+        "time_zone",
+    ];
+    let counted = if with_tallies {
+        &["slots", "latency"][..]
+    } else {
+        &[]
+    };
     for key in told.iter().chain(counted) {
         if let Some(difference) = first_difference(key, &again[*key], &report[*key]) {
             return Err(difference);
@@ -101,11 +153,14 @@ pub fn check(report: &Value, journal: &str, since: Option<&Value>) -> Result<Rec
     if with_tallies {
         blind_held(report, &connection)?;
     }
-    Ok(Recomputed { tallies: with_tallies, terms: report["terms_recorded_at"].is_string() })
+    Ok(Recomputed {
+        tallies: with_tallies,
+        terms: report["terms_recorded_at"].is_string(),
+    })
 }
 
-/// The evaluation of the same month, quarter or year by the zone data in use here, whatever release the report was computed by; `None`
-/// where the events do not give it.
+/// The evaluation of the same month, quarter or year by the zone data in use here, whatever release
+/// the report was computed by; `None` where the events do not give it.
 pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> {
     let (stub, journal, tallies) = parted(journal).ok()?;
     let (events, _) = chain_of(&journal, stub.as_ref(), report, None).ok()?;
@@ -123,16 +178,29 @@ pub fn evaluation_by_zones_here(report: &Value, journal: &str) -> Option<Value> 
         put_tallies(&connection, &tallies, here).ok()?;
     }
     let mut moved = report.clone();
-    moved["evaluation"]["period"] = serde_json::json!({"start": instant_text(here.from), "end": instant_text(here.to)});
-    recomputed(&moved, &contracts, &connection, (stub.as_ref(), &events)).ok().map(|mut again| again["evaluation"].take())
+    moved["evaluation"]["period"] =
+        serde_json::json!({"start": instant_text(here.from), "end": instant_text(here.to)});
+    recomputed(&moved, &contracts, &connection, (stub.as_ref(), &events))
+        .ok()
+        .map(|mut again| again["evaluation"].take())
 }
 
-/// Times of more milliseconds are later than the year 9999: no record has them, and no sum of them goes beyond what is computed with.
+/// Times of more milliseconds are later than the year 9999: no record has them, and no sum of them
+/// goes beyond what is computed with.
 const FARTHEST_MS: u64 = 1 << 48;
 
 /// All times of the report and of what it rests on can be added up, whoever wrote them.
-fn times_within_reach(report: &Value, stub: Option<&Stub>, events: &[Map<String, Value>]) -> Result<(), Difference> {
-    let beyond = |key: &str, place: &str| differs(place, format!("{key} is further away than any time of a record"));
+fn times_within_reach(
+    report: &Value,
+    stub: Option<&Stub>,
+    events: &[Map<String, Value>],
+) -> Result<(), Difference> {
+    let beyond = |key: &str, place: &str| {
+        differs(
+            place,
+            format!("{key} is further away than any time of a record"),
+        )
+    };
     if let Some(key) = report.get("extents").and_then(beyond_reach) {
         return Err(beyond(&key, "extents"));
     }
@@ -140,8 +208,15 @@ fn times_within_reach(report: &Value, stub: Option<&Stub>, events: &[Map<String,
         return Err(beyond(&key, "stub"));
     }
     let seq = |event: &Map<String, Value>| event.get("seq").and_then(Value::as_u64).unwrap_or(0);
-    let found = events.iter().find_map(|event| event.iter().find_map(|(key, value)| reach_of(key, value)).map(|key| (seq(event), key)));
-    found.map_or(Ok(()), |(seq, key)| Err(beyond(&key, &format!("event {seq}"))))
+    let found = events.iter().find_map(|event| {
+        event
+            .iter()
+            .find_map(|(key, value)| reach_of(key, value))
+            .map(|key| (seq(event), key))
+    });
+    found.map_or(Ok(()), |(seq, key)| {
+        Err(beyond(&key, &format!("event {seq}")))
+    })
 }
 
 /// The first key within a value whose time is too far away.
@@ -154,14 +229,25 @@ fn beyond_reach(value: &Value) -> Option<String> {
 }
 
 fn reach_of(key: &str, value: &Value) -> Option<String> {
-    let length = value.as_u64().or_else(|| value.as_i64().map(i64::unsigned_abs));
+    let length = value
+        .as_u64()
+        .or_else(|| value.as_i64().map(i64::unsigned_abs));
     let is_beyond = key.ends_with("_ms") && length.is_some_and(|length| length > FARTHEST_MS);
-    if is_beyond { Some(key.to_owned()) } else { beyond_reach(value) }
+    if is_beyond {
+        Some(key.to_owned())
+    } else {
+        beyond_reach(value)
+    }
 }
 
 /// The contract of terms as a report shows them.
 fn contracts_of(shown: &Value) -> Result<Contracts, Difference> {
-    read_terms(shown["terms"].as_str().unwrap_or_default()).map_err(|faults| differs("terms", faults.first().map(ToString::to_string).unwrap_or_default()))
+    read_terms(shown["terms"].as_str().unwrap_or_default()).map_err(|faults| {
+        differs(
+            "terms",
+            faults.first().map(ToString::to_string).unwrap_or_default(),
+        )
+    })
 }
 
 type Parted<'j> = (Option<Stub>, Vec<&'j str>, Vec<Value>);
@@ -171,11 +257,14 @@ fn parted<'j>(journal: &'j str) -> Result<Parted<'j>, Difference> {
     let (mut stub, mut events, mut tallies) = (None, Vec::new(), Vec::new());
     for (k, line) in journal.lines().enumerate() {
         if k == 0 && line.starts_with(r#"{"carried":"#) {
-            let mut value: Value = serde_json::from_str(line).map_err(|e| differs("stub", e.to_string()))?;
-            let read = Stub::parse(value["stub"].take(), value["carried"].take()).map_err(|why| differs("stub", why))?;
+            let mut value: Value =
+                serde_json::from_str(line).map_err(|e| differs("stub", e.to_string()))?;
+            let read = Stub::parse(value["stub"].take(), value["carried"].take())
+                .map_err(|why| differs("stub", why))?;
             stub = Some(read);
         } else if line.starts_with(r#"{"tally":"#) {
-            let mut value: Value = serde_json::from_str(line).map_err(|e| differs("tallies", e.to_string()))?;
+            let mut value: Value =
+                serde_json::from_str(line).map_err(|e| differs("tallies", e.to_string()))?;
             tallies.push(value["tally"].take());
         } else {
             events.push(line);
@@ -192,61 +281,141 @@ fn put_tallies(connection: &Connection, tallies: &[Value], period: Span) -> Resu
         let text = |key: &str| tally[key].as_str();
         if !Retelling::put_tally(connection, tally).map_err(failed)? {
             let whose = text("endpoint").unwrap_or("-").to_owned();
-            return Err(differs("tallies", format!("a tally of {whose} belongs to no endpoint of the events, or says of no time that it is of")));
+            return Err(differs(
+                "tallies",
+                format!(
+                    "a tally of {whose} belongs to no endpoint of the events, or says of no time \
+                        that it is of"
+                ),
+            ));
         }
-        units.extend(Unit::of_seal(|key| text("kind").filter(|kind| *kind == key).and(text("of")).map(str::to_owned)));
+        units.extend(Unit::of_seal(|key| {
+            text("kind")
+                .filter(|kind| *kind == key)
+                .and(text("of"))
+                .map(str::to_owned)
+        }));
     }
     for unit in &units {
         let unit = *unit;
         let sql = "SELECT tallies, sha256 FROM sealed WHERE kind = ?1 AND number = ?2";
-        let told: Option<(i64, String)> = connection.query_row(sql, rusqlite::params![unit.kind.as_str(), unit.number], |r| Ok((r.get(0)?, r.get(1)?))).ok();
+        let told: Option<(i64, String)> = connection
+            .query_row(
+                sql,
+                rusqlite::params![unit.kind.as_str(), unit.number],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )
+            .ok();
         let (digest, count) = tallies_digest(connection, unit, |_, _| {}).map_err(failed)?;
         // Later than the report's last event: no figure of it rests on them.
         let Some((tallies, sum)) = told else {
-            let sql = format!("DELETE FROM {} WHERE {} = ?1", unit.kind.table(), column(unit.kind));
-            connection.execute(&sql, [unit.number]).map_err(|e| failed(e.into()))?;
+            let sql = format!(
+                "DELETE FROM {} WHERE {} = ?1",
+                unit.kind.table(),
+                column(unit.kind)
+            );
+            connection
+                .execute(&sql, [unit.number])
+                .map_err(|e| failed(e.into()))?;
             continue;
         };
         if tallies as u64 != count || sum != hex(&digest) {
-            return Err(differs("tallies", format!("those of the {} {} are not what its seal vouches for", unit.kind.as_str(), unit.label())));
+            return Err(differs(
+                "tallies",
+                format!(
+                    "those of the {} {} are not what its seal vouches for",
+                    unit.kind.as_str(),
+                    unit.label()
+                ),
+            ));
         }
     }
     // What the events vouch for and nothing longer stands for is there.
     let seals = Seals::read(connection).map_err(failed)?;
-    let mut statement = connection.prepare("SELECT kind, number, tallies FROM sealed WHERE tallies > 0").map_err(|e| failed(e.into()))?;
-    let rows = statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, i64>(1)?, r.get::<_, i64>(2)?))).map_err(|e| failed(e.into()))?;
+    let mut statement = connection
+        .prepare("SELECT kind, number, tallies FROM sealed WHERE tallies > 0")
+        .map_err(|e| failed(e.into()))?;
+    let rows = statement
+        .query_map([], |r| {
+            Ok((
+                r.get::<_, String>(0)?,
+                r.get::<_, i64>(1)?,
+                r.get::<_, i64>(2)?,
+            ))
+        })
+        .map_err(|e| failed(e.into()))?;
     for row in rows {
         let (kind, number, told) = row.map_err(|e| failed(e.into()))?;
         // What later seals stand for may have been rolled up since the report.
-        let Some(unit) = Kind::ALL.into_iter().find(|k| k.as_str() == kind).map(|kind| Unit::new(kind, number)) else {
+        let Some(unit) = Kind::ALL
+            .into_iter()
+            .find(|k| k.as_str() == kind)
+            .map(|kind| Unit::new(kind, number))
+        else {
             continue;
         };
         let (_, count) = tallies_digest(connection, unit, |_, _| {}).map_err(failed)?;
-        let is_rolled_up = seals.may_be_gone(unit) || units.contains(&unit.day()) || units.contains(&unit.month());
-        if unit.span().cut(period).is_some() && count != told as u64 && !(count == 0 && is_rolled_up) {
-            return Err(differs("tallies", format!("those of the {} {} are not all there", unit.kind.as_str(), unit.label())));
+        let is_rolled_up =
+            seals.may_be_gone(unit) || units.contains(&unit.day()) || units.contains(&unit.month());
+        if unit.span().cut(period).is_some()
+            && count != told as u64
+            && !(count == 0 && is_rolled_up)
+        {
+            return Err(differs(
+                "tallies",
+                format!(
+                    "those of the {} {} are not all there",
+                    unit.kind.as_str(),
+                    unit.label()
+                ),
+            ));
         }
     }
     Ok(())
 }
 
-/// The report and something else are signed by one key, or by two of which one vouched for the other.
-fn same_hand(place: &str, what: &str, report: &Value, other: &Value, events: &[Map<String, Value>]) -> Result<(), Difference> {
-    let (own, given) = (report["key"].as_str().unwrap_or_default(), other["key"].as_str().unwrap_or_default());
+/// The report and something else are signed by one key, or by two of which one vouched for the
+/// other.
+fn same_hand(
+    place: &str,
+    what: &str,
+    report: &Value,
+    other: &Value,
+    events: &[Map<String, Value>],
+) -> Result<(), Difference> {
+    let (own, given) = (
+        report["key"].as_str().unwrap_or_default(),
+        other["key"].as_str().unwrap_or_default(),
+    );
     let seq = |e: &Map<String, Value>| e.get("seq").and_then(Value::as_u64).unwrap_or(0);
-    let changes = events.iter().filter(|e| e.get("kind").and_then(Value::as_str) == Some("checkpoint_key_changed"));
+    let changes = events
+        .iter()
+        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("checkpoint_key_changed"));
     let introduced: Vec<Introduced> = changes.map(|e| Introduced::by_event(seq(e), e)).collect();
     if trusted([given], &introduced).contains(own) || trusted([own], &introduced).contains(given) {
         return Ok(());
     }
-    Err(differs(place, format!("the report was signed by {own}, {what} by {given}, and neither vouched for the other")))
+    Err(differs(
+        place,
+        format!(
+            "the report was signed by {own}, {what} by {given}, and neither vouched for the other"
+        ),
+    ))
 }
 
 type Journal = Vec<Map<String, Value>>;
 
 /// The events up to the report's last one, and those after it, with the chain recomputed.
-fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option<&Value>) -> Result<(Journal, Journal), Difference> {
-    let last = report["events"]["last"].as_u64().filter(|n| *n > 0).ok_or_else(|| differs("events.last", "the report names no events"))?;
+fn chain_of(
+    journal: &[&str],
+    stub: Option<&Stub>,
+    report: &Value,
+    since: Option<&Value>,
+) -> Result<(Journal, Journal), Difference> {
+    let last = report["events"]["last"]
+        .as_u64()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| differs("events.last", "the report names no events"))?;
     if since.is_some_and(|s| s["seq"].as_u64().is_none()) {
         return Err(differs("--since", "the given checkpoint names no event"));
     }
@@ -256,9 +425,15 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
     let (before, mut head) = stub.map_or((0, GENESIS), |s| (s.last, s.head));
     if let (Some(stub), Some(since)) = (stub, since)
         && since["seq"].as_u64().is_some_and(|seq| seq <= before)
-        && !stub.checkpoints().iter().any(|c| c["seq"] == since["seq"] && c["head"] == since["head"])
+        && !stub
+            .checkpoints()
+            .iter()
+            .any(|c| c["seq"] == since["seq"] && c["head"] == since["head"])
     {
-        return Err(differs("--since", "the stub of pruned events does not have the given checkpoint"));
+        return Err(differs(
+            "--since",
+            "the stub of pruned events does not have the given checkpoint",
+        ));
     }
     let (mut events, mut later) = (Vec::new(), Vec::new());
     for (k, line) in journal.iter().enumerate() {
@@ -268,29 +443,57 @@ fn chain_of(journal: &[&str], stub: Option<&Stub>, report: &Value, since: Option
         let mut event = parsed.ok_or_else(|| differs(&place, "this line is not a JSON object"))?;
         let told = event.remove("hash");
         if event.get("seq").and_then(Value::as_u64) != Some(seq) {
-            return Err(differs(&place, "its number does not follow from the one before"));
+            return Err(differs(
+                &place,
+                "its number does not follow from the one before",
+            ));
         }
         head = link(&head, &canonical(&event));
         if told.as_ref().and_then(Value::as_str) != Some(hex(&head).as_str()) {
-            return Err(differs(&place, "its hash does not follow from its text and the event before it"));
+            return Err(differs(
+                &place,
+                "its hash does not follow from its text and the event before it",
+            ));
         }
         if since.is_some_and(|s| s["seq"] == seq && s["head"] != hex(&head)) {
-            return Err(differs(&place, "the events up to here are not those that the given checkpoint signed"));
+            return Err(differs(
+                &place,
+                "the events up to here are not those that the given checkpoint signed",
+            ));
         }
         if seq <= last { &mut events } else { &mut later }.push(event);
         let checkpoint = &report["events"]["checkpoint"];
-        if checkpoint["seq"] == seq && (checkpoint["head"] != hex(&head) || checkpoint["key"] != report["key"] || verify_signature(checkpoint).is_err()) {
-            return Err(differs("events.checkpoint", "it is not what the key of the report signed of the events up to here"));
+        if checkpoint["seq"] == seq
+            && (checkpoint["head"] != hex(&head)
+                || checkpoint["key"] != report["key"]
+                || verify_signature(checkpoint).is_err())
+        {
+            return Err(differs(
+                "events.checkpoint",
+                "it is not what the key of the report signed of the events up to here",
+            ));
         }
         if seq == last && report["events"]["head"] != hex(&head) {
-            return Err(differs("events.head", "the events up to the report's last one have another head"));
+            return Err(differs(
+                "events.head",
+                "the events up to the report's last one have another head",
+            ));
         }
     }
     if before + (events.len() as u64) < last {
-        return Err(differs("events.last", format!("the report rests on {last} events, and {} are given", before + events.len() as u64)));
+        return Err(differs(
+            "events.last",
+            format!(
+                "the report rests on {last} events, and {} are given",
+                before + events.len() as u64
+            ),
+        ));
     }
     if since.is_some_and(|s| s["seq"].as_u64().unwrap_or(0) > before + journal.len() as u64) {
-        return Err(differs("--since", "the given checkpoint signed more events than are given"));
+        return Err(differs(
+            "--since",
+            "the given checkpoint signed more events than are given",
+        ));
     }
     Ok((events, later))
 }
@@ -300,23 +503,52 @@ fn period_of(report: &Value) -> Result<Span, Difference> {
 }
 
 fn span_of(period: &Value, place: &str) -> Result<Span, Difference> {
-    let instant = |key: &str| period[key].as_str().and_then(parse_utc).ok_or_else(|| differs(&format!("{place}.{key}"), "this is not a valid time"));
+    let instant = |key: &str| {
+        period[key]
+            .as_str()
+            .and_then(parse_utc)
+            .ok_or_else(|| differs(&format!("{place}.{key}"), "this is not a valid time"))
+    };
     Ok(Span::new(instant("start")?, instant("end")?))
 }
 
 type Events<'e> = (Option<&'e Stub>, &'e [Map<String, Value>]);
 
-fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (stub, events): Events) -> Result<Value, Difference> {
-    let contract = contracts.list.first().ok_or_else(|| differs("terms", "no contract in them"))?;
-    let instant = |value: &Value, place: &str| value.as_str().and_then(parse_utc).ok_or_else(|| differs(place, "this is not a valid time"));
+fn recomputed(
+    report: &Value,
+    contracts: &Contracts,
+    connection: &Connection,
+    (stub, events): Events,
+) -> Result<Value, Difference> {
+    let contract = contracts
+        .list
+        .first()
+        .ok_or_else(|| differs("terms", "no contract in them"))?;
+    let instant = |value: &Value, place: &str| {
+        value
+            .as_str()
+            .and_then(parse_utc)
+            .ok_or_else(|| differs(place, "this is not a valid time"))
+    };
     let period = period_of(report)?;
     // Where the kind of period was changed, earlier terms judge a period of the later ones.
     let later = match &report["later_terms"] {
         Value::Null => None,
-        shown => Some((contracts_of(shown)?, span_of(&shown["evaluation"]["period"], "later_terms.evaluation.period")?)),
+        shown => Some((
+            contracts_of(shown)?,
+            span_of(
+                &shown["evaluation"]["period"],
+                "later_terms.evaluation.period",
+            )?,
+        )),
     };
-    let is_changed =
-        later.as_ref().is_some_and(|(later, span)| later.list.iter().any(|l| l.period != contract.period && is_period(l, *span)) && *span == period);
+    let is_changed = later.as_ref().is_some_and(|(later, span)| {
+        later
+            .list
+            .iter()
+            .any(|l| l.period != contract.period && is_period(l, *span))
+            && *span == period
+    });
     if !is_period(contract, period) && !is_changed {
         return Err(differs("evaluation.period", "not a period of the contract"));
     }
@@ -326,11 +558,24 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
     let failed = |e: crate::history::HistoryError| differs("events", e.to_string());
     let calendar = Calendar::read(connection).map_err(failed)?;
     let makeup = Makeup::read(connection, &calendar).map_err(failed)?;
-    for (part, e) in report["extents"].as_array().into_iter().flatten().filter_map(|e| Some((e["component"].as_str()?, e))) {
+    for (part, e) in report["extents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|e| Some((e["component"].as_str()?, e)))
+    {
         // Who belongs to another component now.
         let name = e["endpoint"].as_str().unwrap_or_default();
-        let is_former = makeup.moves().outside(name, part).as_slice().last().is_some_and(|s| s.to >= i64::MAX / 4);
-        if let Some(part) = parts.iter_mut().find(|p| is_former && p.component.as_str() == part) {
+        let is_former = makeup
+            .moves()
+            .outside(name, part)
+            .as_slice()
+            .last()
+            .is_some_and(|s| s.to >= i64::MAX / 4);
+        if let Some(part) = parts
+            .iter_mut()
+            .find(|p| is_former && p.component.as_str() == part)
+        {
             part.former.insert(name.to_owned());
         }
     }
@@ -341,50 +586,90 @@ fn recomputed(report: &Value, contracts: &Contracts, connection: &Connection, (s
         return Err(differs("terms", why));
     }
     if later.is_none() && terms::has_later(&told_of, report) {
-        return Err(differs("later_terms", "other terms of this contract are in force by now, and the report does not say what they make of the period"));
+        return Err(differs(
+            "later_terms",
+            "other terms of this contract are in force by now, and the report does not say what \
+                they make of the period",
+        ));
     }
     endpoints_held(report, &parts, connection, period)?;
     not_seen_held(report, &parts, connection, &calendar, period)?;
     let until = match contract.measure {
         Measure::Time => period.to.min(issued).max(period.from),
         // Single results reach as far as the hours that were sealed.
-        Measure::Slices { .. } | Measure::MeanErrorRatio { .. } => instant(&report["timeline"]["to"], "timeline.to")?,
+        Measure::Slices { .. } | Measure::MeanErrorRatio { .. } => {
+            instant(&report["timeline"]["to"], "timeline.to")?
+        }
     };
     let windows = maintenance(connection, &parts, period).map_err(failed)?;
-    let (reached, recorded) = components(connection, &parts, Span::new(period.from, until), Which::Sealed).map_err(failed)?;
+    let (reached, recorded) = components(
+        connection,
+        &parts,
+        Span::new(period.from, until),
+        Which::Sealed,
+    )
+    .map_err(failed)?;
     let timeline = timeline_json(reached, &recorded, &windows);
     let record = told(reached, recorded, windows);
     let unfit = |e: NotJudged| differs("evaluation", e.to_string());
     let mut named = contract.components.clone();
-    let (contract, tenants) = under_present_names(connection, &parts, (contract.clone(), contracts.tenants.clone())).map_err(failed)?;
+    let (contract, tenants) = under_present_names(
+        connection,
+        &parts,
+        (contract.clone(), contracts.tenants.clone()),
+    )
+    .map_err(failed)?;
     let contract = &contract;
     named.extend(contract.components.clone());
     let each = evaluate_components(contract, &tenants, &record, period).map_err(unfit)?;
     let judged = evaluate(contract, &tenants, &record, period).map_err(unfit)?;
     let only_tenants = report["tenant"].is_string();
-    let judged: Vec<_> = judged.into_iter().filter(|j| !only_tenants || j.tenant.is_some()).collect();
+    let judged: Vec<_> = judged
+        .into_iter()
+        .filter(|j| !only_tenants || j.tenant.is_some())
+        .collect();
     let later = match later {
         None => Value::Null,
         Some((later, span)) => {
             let shown = &report["later_terms"];
-            let contract = later.list.first().ok_or_else(|| differs("later_terms.terms", "no contract in them"))?;
+            let contract = later
+                .list
+                .first()
+                .ok_or_else(|| differs("later_terms.terms", "no contract in them"))?;
             named.extend(contract.components.clone());
             let until = match contract.measure {
                 Measure::Time => span.to.min(issued).max(span.from),
-                Measure::Slices { .. } | Measure::MeanErrorRatio { .. } => instant(&shown["until"], "later_terms.until")?,
+                Measure::Slices { .. } | Measure::MeanErrorRatio { .. } => {
+                    instant(&shown["until"], "later_terms.until")?
+                }
             };
-            let tenant = report["tenant"].as_str().and_then(|name| Name::new(name).ok());
+            let tenant = report["tenant"]
+                .as_str()
+                .and_then(|name| Name::new(name).ok());
             let mut again = shown.clone();
             again["until"] = instant_text(until).into();
-            again["evaluation"] = evaluated(connection, &parts, (contract, &later.tenants, tenant.as_ref()), (span, until)).map_err(failed)?;
+            again["evaluation"] = evaluated(
+                connection,
+                &parts,
+                (contract, &later.tenants, tenant.as_ref()),
+                (span, until),
+            )
+            .map_err(failed)?;
             again
         }
     };
     let outages = listed(connection, &parts, period).map_err(failed)?;
     let latency = latency(connection, contract, &parts, period, Which::Sealed).map_err(failed)?;
     let only = only_tenants.then_some(&named[..]);
-    let changed = changed(connection, &parts, period, reached.to, only).map_err(failed)?.into();
-    let changed = with_terms(changed, terms::rows(&told_of, period, report).into_iter().chain(terms::clock_rows(&calendar, period)));
+    let changed = changed(connection, &parts, period, reached.to, only)
+        .map_err(failed)?
+        .into();
+    let changed = with_terms(
+        changed,
+        terms::rows(&told_of, period, report)
+            .into_iter()
+            .chain(terms::clock_rows(&calendar, period)),
+    );
     Ok(serde_json::json!({
         "settled_until": instant_text(reached.to), "complete": reached.to >= period.to,
         "slots": slots(connection, &parts, vantage_of(report, events)?, period).map_err(failed)?, "configs": configs(&told_of, period), "time_zone": contract.zone.iana_name(), "latency": latency_json(contract, &latency),
@@ -404,12 +689,24 @@ fn is_period(contract: &Contract, span: Span) -> bool {
 fn in_force(report: &Value, contract: &Contract, period: Span) -> Result<(), Difference> {
     let day = day_of(period.from, &contract.zone);
     if contract.valid_from.is_some_and(|from| from > day) {
-        return Err(differs("terms", format!("they are in force from {} on, and the period begins before", contract.valid_from.unwrap_or(day))));
+        return Err(differs(
+            "terms",
+            format!(
+                "they are in force from {} on, and the period begins before",
+                contract.valid_from.unwrap_or(day)
+            ),
+        ));
     }
-    let later: Option<jiff::civil::Date> =
-        report["terms"].as_str().into_iter().flat_map(str::lines).find_map(|line| line.strip_prefix(SUPERSEDED)?.parse().ok());
+    let later: Option<jiff::civil::Date> = report["terms"]
+        .as_str()
+        .into_iter()
+        .flat_map(str::lines)
+        .find_map(|line| line.strip_prefix(SUPERSEDED)?.parse().ok());
     match later {
-        Some(from) if from <= day => Err(differs("terms", format!("a later version is in force from {from} on, and the period begins after"))),
+        Some(from) if from <= day => Err(differs(
+            "terms",
+            format!("a later version is in force from {from} on, and the period begins after"),
+        )),
         _ => Ok(()),
     }
 }
@@ -417,12 +714,23 @@ fn in_force(report: &Value, contract: &Contract, period: Span) -> Result<(), Dif
 /// The place that was measured from, as the events have it where they say.
 fn vantage_of<'r>(report: &'r Value, events: &[Map<String, Value>]) -> Result<&'r str, Difference> {
     let said = report["vantages"][0].as_str().unwrap_or_default();
-    if report["vantages"].as_array().is_none_or(|all| all.len() != 1) {
+    if report["vantages"]
+        .as_array()
+        .is_none_or(|all| all.len() != 1)
+    {
         return Err(differs("vantages", "a daemon measures from one place"));
     }
-    let starts = events.iter().filter(|e| e.get("kind").and_then(Value::as_str) == Some("daemon_started"));
-    match starts.filter_map(|e| e.get("vantage").and_then(Value::as_str)).next_back() {
-        Some(told) if told != said => Err(differs("vantages", format!("the daemon of these events measured from {told}, the report says {said}"))),
+    let starts = events
+        .iter()
+        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("daemon_started"));
+    match starts
+        .filter_map(|e| e.get("vantage").and_then(Value::as_str))
+        .next_back()
+    {
+        Some(told) if told != said => Err(differs(
+            "vantages",
+            format!("the daemon of these events measured from {told}, the report says {said}"),
+        )),
         _ => Ok(said),
     }
 }
@@ -432,27 +740,44 @@ fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
     for (place, shown) in [("", report), ("later_terms.", &report["later_terms"])] {
         let text = |key: &str| shown[key].as_str().unwrap_or_default();
         let salt = text("terms_salt");
-        let recorded = told.on_record(&commitment(salt, text("terms"))).filter(|_| is_salt(salt));
+        let recorded = told
+            .on_record(&commitment(salt, text("terms")))
+            .filter(|_| is_salt(salt));
         if shown["terms_recorded_at"].as_str() != recorded.map(String::as_str) {
             let why = match recorded {
                 Some(at) => format!("these terms are on record since {at}"),
                 None => "no event commits to these terms".to_owned(),
             };
-            return Err(differs(&format!("{place}terms_recorded_at"), format!("{why}, the report says {}", shown["terms_recorded_at"])));
+            return Err(differs(
+                &format!("{place}terms_recorded_at"),
+                format!("{why}, the report says {}", shown["terms_recorded_at"]),
+            ));
         }
     }
     if told.configs.is_empty() {
         // Written by a version that told nothing of components.
         return Ok(());
     }
-    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
-        let known = told.components.get(e["component"].as_str().unwrap_or_default());
-        let (combine, from) = known.map_or((&Value::Null, &Value::Null), |c| (&c["combine"], &c["in_service_from_ms"]));
+    for (k, e) in report["extents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let known = told
+            .components
+            .get(e["component"].as_str().unwrap_or_default());
+        let (combine, from) = known.map_or((&Value::Null, &Value::Null), |c| {
+            (&c["combine"], &c["in_service_from_ms"])
+        });
         let series = Value::from("series");
         let combine = if combine.is_null() { &series } else { combine };
         for (key, is) in [("combine", combine), ("in_service_from", from)] {
             if e[key] != *is {
-                return Err(differs(&format!("extents[{k}].{key}"), format!("{is} by the events, the report says {}", e[key])));
+                return Err(differs(
+                    &format!("extents[{k}].{key}"),
+                    format!("{is} by the events, the report says {}", e[key]),
+                ));
             }
         }
     }
@@ -460,13 +785,31 @@ fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
 }
 
 /// How endpoints were probed, and when, is what the events tell; none is left out.
-fn endpoints_held(report: &Value, parts: &[Part], connection: &Connection, period: Span) -> Result<(), Difference> {
-    let expected = endpoints(connection, &Plan::empty(), parts, period).map_err(|e| differs("events", e.to_string()))?;
+fn endpoints_held(
+    report: &Value,
+    parts: &[Part],
+    connection: &Connection,
+    period: Span,
+) -> Result<(), Difference> {
+    let expected = endpoints(connection, &Plan::empty(), parts, period)
+        .map_err(|e| differs("events", e.to_string()))?;
     same_list("endpoints", "name", &expected, &report["endpoints"])?;
-    for (k, (own, said)) in expected.iter().zip(report["endpoints"].as_array().into_iter().flatten()).enumerate() {
-        // What kind of probe it is, and the cadence of a history that does not tell it, is in no event.
-        for (key, is) in own.as_object().into_iter().flatten().filter(|(key, _)| *key != "kind") {
-            if let Some(difference) = first_difference(&format!("endpoints[{k}].{key}"), is, &said[key]) {
+    for (k, (own, said)) in expected
+        .iter()
+        .zip(report["endpoints"].as_array().into_iter().flatten())
+        .enumerate()
+    {
+        // What kind of probe it is, and the cadence of a history that does not tell it, is in no
+        // event.
+        for (key, is) in own
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| *key != "kind")
+        {
+            if let Some(difference) =
+                first_difference(&format!("endpoints[{k}].{key}"), is, &said[key])
+            {
                 return Err(difference);
             }
         }
@@ -478,9 +821,19 @@ fn endpoints_held(report: &Value, parts: &[Part], connection: &Connection, perio
 fn slots_held(report: &Value, again: &Value) -> Result<(), Difference> {
     let own = again.as_array().map_or(&[][..], Vec::as_slice);
     same_list("slots", "endpoint", own, &report["slots"])?;
-    for (k, (own, said)) in own.iter().zip(report["slots"].as_array().into_iter().flatten()).enumerate() {
+    for (k, (own, said)) in own
+        .iter()
+        .zip(report["slots"].as_array().into_iter().flatten())
+        .enumerate()
+    {
         if own["expected"] != said["expected"] {
-            return Err(differs(&format!("slots[{k}].expected"), format!("{} follows from the events, the report says {}", own["expected"], said["expected"])));
+            return Err(differs(
+                &format!("slots[{k}].expected"),
+                format!(
+                    "{} follows from the events, the report says {}",
+                    own["expected"], said["expected"]
+                ),
+            ));
         }
     }
     Ok(())
@@ -488,26 +841,49 @@ fn slots_held(report: &Value, again: &Value) -> Result<(), Difference> {
 
 /// Two lists about the same, in the same order.
 fn same_list(place: &str, key: &str, own: &[Value], said: &Value) -> Result<(), Difference> {
-    let names = |list: &[Value]| list.iter().map(|e| e[key].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>();
-    let (own, said) = (names(own), names(said.as_array().map_or(&[][..], Vec::as_slice)));
+    let names = |list: &[Value]| {
+        list.iter()
+            .map(|e| e[key].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (own, said) = (
+        names(own),
+        names(said.as_array().map_or(&[][..], Vec::as_slice)),
+    );
     if own == said {
         return Ok(());
     }
     let missing = own.iter().find(|name| !said.contains(name));
-    Err(differs(place, missing.map_or_else(|| "it has what does not follow from the events".to_owned(), |name| format!("{name} is left out"))))
+    Err(differs(
+        place,
+        missing.map_or_else(
+            || "it has what does not follow from the events".to_owned(),
+            |name| format!("{name} is left out"),
+        ),
+    ))
 }
 
 fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
     let mut parts: Vec<Part> = Vec::new();
-    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+    for (k, e) in report["extents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let wrong = || differs(&format!("extents[{k}]"), "cannot be read");
-        let component = e["component"].as_str().and_then(|n| Name::new(n).ok()).ok_or_else(wrong)?;
+        let component = e["component"]
+            .as_str()
+            .and_then(|n| Name::new(n).ok())
+            .ok_or_else(wrong)?;
         let combine = combine_of(&e["combine"]);
         let unknown = &e["open_unknown"];
         let extent = Extent {
             first_start: e["first_start_ms"].as_u64(),
             watermark: e["watermark_ms"].as_u64().ok_or_else(wrong)?,
-            open_unknown: unknown["from_ms"].as_u64().zip(unknown["reason"].as_str().and_then(Reason::parse)),
+            open_unknown: unknown["from_ms"]
+                .as_u64()
+                .zip(unknown["reason"].as_str().and_then(Reason::parse)),
             open_run: e["open_run"][0].as_u64().zip(e["open_run"][1].as_u64()),
             is_gone: e["gone"] == true,
             longest_blind: 0,
@@ -518,8 +894,16 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
         match parts.iter_mut().find(|p| p.component == component) {
             Some(part) => part.endpoints.push(endpoint),
             None => {
-                let service = Service { from: e["in_service_from"].as_i64() };
-                parts.push(Part { component, combine, service, endpoints: vec![endpoint], former: BTreeSet::new() });
+                let service = Service {
+                    from: e["in_service_from"].as_i64(),
+                };
+                parts.push(Part {
+                    component,
+                    combine,
+                    service,
+                    endpoints: vec![endpoint],
+                    former: BTreeSet::new(),
+                });
             }
         }
     }
@@ -527,16 +911,34 @@ fn parts(report: &Value) -> Result<Vec<Part>, Difference> {
 }
 
 /// What is said not to be seen follows from the cadences that the events tell.
-fn not_seen_held(report: &Value, parts: &[Part], connection: &Connection, calendar: &Calendar, period: Span) -> Result<(), Difference> {
+fn not_seen_held(
+    report: &Value,
+    parts: &[Part],
+    connection: &Connection,
+    calendar: &Calendar,
+    period: Span,
+) -> Result<(), Difference> {
     let failed = |e: crate::history::HistoryError| differs("events", e.to_string());
-    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+    for (k, e) in report["extents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let name = e["endpoint"].as_str().unwrap_or_default();
-        let Some((_, extent)) = parts.iter().flat_map(|p| &p.endpoints).find(|(endpoint, _)| endpoint == name) else {
+        let Some((_, extent)) = parts
+            .iter()
+            .flat_map(|p| &p.endpoints)
+            .find(|(endpoint, _)| endpoint == name)
+        else {
             continue;
         };
         let follows = not_seen_below(connection, calendar, name, extent, period).map_err(failed)?;
         if e["not_seen_below_ms"] != follows {
-            let why = format!("{follows} follows from the events, the report says {}", e["not_seen_below_ms"]);
+            let why = format!(
+                "{follows} follows from the events, the report says {}",
+                e["not_seen_below_ms"]
+            );
             return Err(differs(&format!("extents[{k}].not_seen_below_ms"), why));
         }
     }
@@ -547,12 +949,27 @@ fn not_seen_held(report: &Value, parts: &[Part], connection: &Connection, calend
 fn blind_held(report: &Value, connection: &Connection) -> Result<(), Difference> {
     let failed = |e: crate::history::HistoryError| differs("tallies", e.to_string());
     let calendar = Calendar::read(connection).map_err(failed)?;
-    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+    for (k, e) in report["extents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let name = e["endpoint"].as_str().unwrap_or_default();
-        let least = longest_blind(connection, &calendar, name, &Extent::default(), period_of(report)?).map_err(failed)?;
+        let least = longest_blind(
+            connection,
+            &calendar,
+            name,
+            &Extent::default(),
+            period_of(report)?,
+        )
+        .map_err(failed)?;
         let said = e["longest_blind_ms"].as_u64().unwrap_or(0);
         if said < least {
-            return Err(differs(&format!("extents[{k}].longest_blind_ms"), format!("{least} follows from the tallies, the report says {said}")));
+            return Err(differs(
+                &format!("extents[{k}].longest_blind_ms"),
+                format!("{least} follows from the tallies, the report says {said}"),
+            ));
         }
     }
     Ok(())
@@ -562,13 +979,42 @@ fn blind_held(report: &Value, connection: &Connection) -> Result<(), Difference>
 fn first_difference(place: &str, computed: &Value, told: &Value) -> Option<Difference> {
     match (computed, told) {
         (Value::Object(a), Value::Object(b)) => {
-            let missing = b.keys().find(|k| !a.contains_key(*k)).map(|k| differs(&format!("{place}.{k}"), "this does not follow from the events"));
-            a.iter().find_map(|(k, v)| first_difference(&format!("{place}.{k}"), v, b.get(k).unwrap_or(&Value::Null))).or(missing)
+            let missing = b.keys().find(|k| !a.contains_key(*k)).map(|k| {
+                differs(
+                    &format!("{place}.{k}"),
+                    "this does not follow from the events",
+                )
+            });
+            a.iter()
+                .find_map(|(k, v)| {
+                    first_difference(&format!("{place}.{k}"), v, b.get(k).unwrap_or(&Value::Null))
+                })
+                .or(missing)
         }
         (Value::Array(a), Value::Array(b)) => {
-            let inner = a.iter().zip(b).enumerate().find_map(|(k, (x, y))| first_difference(&format!("{place}[{k}]"), x, y));
-            inner.or_else(|| (a.len() != b.len()).then(|| differs(place, format!("{} entries follow from the events, the report has {}", a.len(), b.len()))))
+            let inner = a
+                .iter()
+                .zip(b)
+                .enumerate()
+                .find_map(|(k, (x, y))| first_difference(&format!("{place}[{k}]"), x, y));
+            inner.or_else(|| {
+                (a.len() != b.len()).then(|| {
+                    differs(
+                        place,
+                        format!(
+                            "{} entries follow from the events, the report has {}",
+                            a.len(),
+                            b.len()
+                        ),
+                    )
+                })
+            })
         }
-        _ => (computed != told).then(|| differs(place, format!("{computed} follows from the events, the report says {told}"))),
+        _ => (computed != told).then(|| {
+            differs(
+                place,
+                format!("{computed} follows from the events, the report says {told}"),
+            )
+        }),
     }
 }

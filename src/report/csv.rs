@@ -27,7 +27,11 @@ pub fn csv(report: &Value) -> String {
             .map(|column| match &outage[*column] {
                 Value::String(text) => quoted(text),
                 Value::Null => String::new(),
-                Value::Array(list) => list.iter().map(|n| format!("#{n}")).collect::<Vec<_>>().join(" "),
+                Value::Array(list) => list
+                    .iter()
+                    .map(|n| format!("#{n}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 other => other.to_string(),
             })
             .collect();
@@ -37,8 +41,17 @@ pub fn csv(report: &Value) -> String {
     out
 }
 
-/// Quotes where needed; a cell that a spreadsheet would take for a formula begins with an apostrophe.
+/// Quotes where needed; a cell that a spreadsheet would take for a formula begins with an
+/// apostrophe.
 fn quoted(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let text = if text.starts_with(['=', '+', '-', '@']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    };
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }

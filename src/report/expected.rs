@@ -1,4 +1,5 @@
-//! How many slots the schedule has in the hours of a period: what should have been measured, whether or not anybody was there to do it.
+//! How many slots the schedule has in the hours of a period: what should have been measured,
+//! whether or not anybody was there to do it.
 
 use rusqlite::Connection;
 
@@ -13,7 +14,8 @@ use crate::words::Name;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// Slots of an endpoint in the sealed hours that touch a period, while it was in service; nothing where its cadence of then is not told.
+/// Slots of an endpoint in the sealed hours that touch a period, while it was in service; nothing
+/// where its cadence of then is not told.
 pub fn expected(
     connection: &Connection,
     calendar: &Calendar,
@@ -26,11 +28,15 @@ pub fn expected(
     };
     let told = cadences(connection, endpoint)?;
     let hour = |at| Unit::of(Kind::Hour, at);
-    let hours = Span::new(hour(period.from).from(), hour(sealed_until(connection, period)? - 1).to());
+    let hours = Span::new(
+        hour(period.from).from(),
+        hour(sealed_until(connection, period)? - 1).to(),
+    );
     if hours.from >= hours.to {
         return Ok(Some(0));
     }
-    let served = Spans::new(vec![Span::new(first as i64, extent.watermark as i64)]).minus(&Spans::new(absent(connection, endpoint)?));
+    let served = Spans::new(vec![Span::new(first as i64, extent.watermark as i64)])
+        .minus(&Spans::new(absent(connection, endpoint)?));
     let counted = served.both(&calendar.timeline(hours));
     if counted.as_slice().is_empty() {
         return Ok(Some(0));
@@ -38,20 +44,30 @@ pub fn expected(
     // The slots of a name are its own: one that was renamed had others before.
     let mut all = 0;
     for (k, (from, name, cadence)) in told.iter().enumerate() {
-        let until = told.get(k + 1).map_or(i64::MAX / 4, |(next, ..)| *next as i64);
+        let until = told
+            .get(k + 1)
+            .map_or(i64::MAX / 4, |(next, ..)| *next as i64);
         let Ok(name) = Name::new(name) else { continue };
         let slots = Slots::new(&name, vantage, cadence);
         for span in counted.cut(Span::new(*from as i64, until)).as_slice() {
-            all += slots.first_from(ns(span.to)).saturating_sub(slots.first_from(ns(span.from)));
+            all += slots
+                .first_from(ns(span.to))
+                .saturating_sub(slots.first_from(ns(span.from)));
         }
     }
-    let is_told = told.first().is_some_and(|(from, ..)| *from as i64 <= counted.as_slice()[0].from);
+    let is_told = told
+        .first()
+        .is_some_and(|(from, ..)| *from as i64 <= counted.as_slice()[0].from);
     Ok(is_told.then_some(all))
 }
 
-/// Nanoseconds of an instant of the timeline. Half of what fits leaves room for a slot beyond it, whatever an event says.
+/// Nanoseconds of an instant of the timeline. Half of what fits leaves room for a slot beyond it,
+/// whatever an event says.
 fn ns(at: i64) -> u64 {
-    u64::try_from(at).unwrap_or(0).saturating_mul(NS_PER_MS).min(u64::MAX / 2)
+    u64::try_from(at)
+        .unwrap_or(0)
+        .saturating_mul(NS_PER_MS)
+        .min(u64::MAX / 2)
 }
 
 #[cfg(test)]
@@ -65,33 +81,58 @@ mod tests {
 
     const HOUR_MS: i64 = 3_600_000;
 
-    /// An endpoint from 10:00 of 1 January 2026 on, every 30 s; every 60 s from 12:00, under another name from 13:00 on; out of service
-    /// for half an hour at 11:00. The clock is put forward by an hour at 14:00. Hours are sealed up to 16:00 of that clock.
+    /// An endpoint from 10:00 of 1 January 2026 on, every 30 s; every 60 s from 12:00, under
+    /// another name from 13:00 on; out of service for half an hour at 11:00. The clock is put
+    /// forward by an hour at 14:00. Hours are sealed up to 16:00 of that clock.
     fn told() -> (Connection, i64) {
         let ten = 1_767_261_600_000_i64;
         let hour = |n: i64| ten + n * HOUR_MS;
-        let cadence =
-            |interval| events::cadence(&Cadence { interval, jitter_ppm: 0, late_after: 500, timeout: 1000, retry_interval: 1000, down_after: 2, up_after: 1 });
-        let mut list: Vec<Value> = vec![json!({"kind": "daemon_started", "at_ms": ten}), cadence(30_000), cadence(60_000)];
-        (list[1]["kind"], list[1]["at_ms"], list[1]["endpoint"]) = (json!("endpoint_added"), json!(hour(0)), json!("old"));
-        (list[2]["kind"], list[2]["at_ms"], list[2]["endpoint"]) = (json!("endpoint_cadence"), json!(hour(2)), json!("old"));
+        let cadence = |interval| {
+            events::cadence(&Cadence {
+                interval,
+                jitter_ppm: 0,
+                late_after: 500,
+                timeout: 1000,
+                retry_interval: 1000,
+                down_after: 2,
+                up_after: 1,
+            })
+        };
+        let mut list: Vec<Value> = vec![
+            json!({"kind": "daemon_started", "at_ms": ten}),
+            cadence(30_000),
+            cadence(60_000),
+        ];
+        (list[1]["kind"], list[1]["at_ms"], list[1]["endpoint"]) =
+            (json!("endpoint_added"), json!(hour(0)), json!("old"));
+        (list[2]["kind"], list[2]["at_ms"], list[2]["endpoint"]) =
+            (json!("endpoint_cadence"), json!(hour(2)), json!("old"));
         let half = HOUR_MS / 2;
         list.insert(2, json!({"kind": "out_of_service", "endpoint": "old", "at_ms": hour(1) + half, "from_ms": hour(1), "to_ms": hour(1) + half}));
-        list.push(json!({"kind": "endpoint_renamed", "endpoint": "new", "from": "old", "at_ms": hour(3)}));
+        list.push(
+            json!({"kind": "endpoint_renamed", "endpoint": "new", "from": "old", "at_ms": hour(3)}),
+        );
         list.push(json!({"kind": "clock_step", "at_ms": hour(4), "offset_after_ms": HOUR_MS}));
         list.extend((0..6).map(|n| json!({"kind": "tallies", "hour": crate::words::format_utc(hour(n)), "tallies": 1, "sha256": "", "at_ms": hour(n + 1)})));
         let numbered = list.into_iter().zip(1..).map(|(mut event, seq)| {
             event["seq"] = json!(seq);
             event.as_object().expect("an object").clone()
         });
-        (Retelling::of(None, &numbered.collect::<Vec<Map<_, _>>>()).expect("told"), ten)
+        (
+            Retelling::of(None, &numbered.collect::<Vec<Map<_, _>>>()).expect("told"),
+            ten,
+        )
     }
 
     #[test]
     fn slots_follow_from_cadence_service_and_clock() {
         let (connection, ten) = told();
         let calendar = Calendar::read(&connection).expect("read");
-        let extent = Extent { first_start: Some(ten as u64), watermark: (ten + 5 * HOUR_MS) as u64, ..Extent::default() };
+        let extent = Extent {
+            first_start: Some(ten as u64),
+            watermark: (ten + 5 * HOUR_MS) as u64,
+            ..Extent::default()
+        };
         let of = |from: i64, to: i64| {
             let period = Span::new(ten + from * HOUR_MS, ten + to * HOUR_MS);
             expected(&connection, &calendar, "v", ("new", &extent), period).expect("counted")
@@ -103,6 +144,10 @@ mod tests {
         assert_eq!(of(4, 5), Some(0), "the clock has skipped this hour");
         assert_eq!(of(5, 6), Some(60), "and calls the next one so");
         assert_eq!(of(0, 24), Some(360), "what is not sealed is left out");
-        assert_eq!(of(-5, 1), Some(120), "before its first start nothing was due");
+        assert_eq!(
+            of(-5, 1),
+            Some(120),
+            "before its first start nothing was due"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! What a report says of how far its record reaches, held against the events: when each endpoint began and left, what is open, and that
-//! none is left out.
+//! What a report says of how far its record reaches, held against the events: when each endpoint
+//! began and left, what is open, and that none is left out.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -40,18 +40,28 @@ fn hear(told: &mut Told, event: &Map<String, Value>) {
         }
         "endpoint_component" => {
             told.component = Some(text("component").to_owned());
-            told.was_of.extend([text("component").to_owned(), text("before").to_owned()]);
+            told.was_of
+                .extend([text("component").to_owned(), text("before").to_owned()]);
         }
         "endpoint_removed" => (told.gone_at, told.open_unknown) = (n("at_ms"), Some(None)),
         "out_of_service" => (told.gone_at, told.open_unknown) = (None, Some(n("to_ms"))),
         "unknown" => told.open_unknown = Some(n("from_ms")),
         // A record with a hole says nothing of what is open.
         "known" if text("reason") == "history" => told.open_unknown = None,
-        "known" | "first_up" | "down" | "up" | "outage_left" | "doubt" => told.open_unknown = Some(None),
+        "known" | "first_up" | "down" | "up" | "outage_left" | "doubt" => {
+            told.open_unknown = Some(None)
+        }
         _ => {}
     }
-    if matches!(text("kind"), "down" | "up" | "unknown" | "known" | "outage_left" | "proven" | "first_up") {
-        let latest = ["from_ms", "to_ms"].into_iter().filter_map(n).max().unwrap_or(0);
+    if matches!(
+        text("kind"),
+        "down" | "up" | "unknown" | "known" | "outage_left" | "proven" | "first_up"
+    ) {
+        let latest = ["from_ms", "to_ms"]
+            .into_iter()
+            .filter_map(n)
+            .max()
+            .unwrap_or(0);
         told.settled = told.settled.max(latest);
     }
 }
@@ -100,42 +110,99 @@ pub(super) fn held(
     let all = told(stub, events);
     let mut seen = BTreeSet::new();
     let mut components = Vec::new();
-    for (k, e) in report["extents"].as_array().into_iter().flatten().enumerate() {
+    for (k, e) in report["extents"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let place = |key: &str| format!("extents[{k}].{key}");
         let name = e["endpoint"].as_str().unwrap_or_default();
         let component = e["component"].as_str().unwrap_or_default();
         components.push(component.to_owned());
         seen.insert((name.to_owned(), component.to_owned()));
         let Some(told) = all.get(name) else {
-            return Err(differs(&place("endpoint"), format!("no event tells of {name}")));
+            return Err(differs(
+                &place("endpoint"),
+                format!("no event tells of {name}"),
+            ));
         };
         let watermark = e["watermark_ms"].as_u64().unwrap_or(0);
         if (watermark as i64) < told.settled {
-            return Err(differs(&place("watermark_ms"), format!("the events settle {name} up to {}, the report says {watermark}", told.settled)));
+            return Err(differs(
+                &place("watermark_ms"),
+                format!(
+                    "the events settle {name} up to {}, the report says {watermark}",
+                    told.settled
+                ),
+            ));
         }
         if calendar.utc(watermark as Ms) > issued {
-            return Err(differs(&place("watermark_ms"), "it is later than the report"));
+            return Err(differs(
+                &place("watermark_ms"),
+                "it is later than the report",
+            ));
         }
         let Some(added) = told.added else { continue };
         if !told.was_of.contains(component) {
-            return Err(differs(&place("component"), format!("by the events {name} belongs to {}", told.component.clone().unwrap_or_default())));
+            return Err(differs(
+                &place("component"),
+                format!(
+                    "by the events {name} belongs to {}",
+                    told.component.clone().unwrap_or_default()
+                ),
+            ));
         }
         if e["first_start_ms"].as_i64() != Some(added) {
-            return Err(differs(&place("first_start_ms"), format!("{added} follows from the events, the report says {}", e["first_start_ms"])));
+            return Err(differs(
+                &place("first_start_ms"),
+                format!(
+                    "{added} follows from the events, the report says {}",
+                    e["first_start_ms"]
+                ),
+            ));
         }
         if (e["gone"] == true) != told.gone_at.is_some() {
-            return Err(differs(&place("gone"), format!("by the events {name} is {}", if told.gone_at.is_some() { "gone" } else { "in service" })));
+            return Err(differs(
+                &place("gone"),
+                format!(
+                    "by the events {name} is {}",
+                    if told.gone_at.is_some() {
+                        "gone"
+                    } else {
+                        "in service"
+                    }
+                ),
+            ));
         }
         let open = e["open_unknown"]["from_ms"].as_i64();
         if told.open_unknown.is_some_and(|told| told != open) {
-            return Err(differs(&place("open_unknown"), format!("what is unknown of {name} at the end of the record is not what the events say")));
+            return Err(differs(
+                &place("open_unknown"),
+                format!(
+                    "what is unknown of {name} at the end of the record is not what the events say"
+                ),
+            ));
         }
     }
     let left_out = |name: &str, told: &Told| {
-        let concerned = told.was_of.iter().any(|c| components.contains(c) && !seen.contains(&(name.to_owned(), c.clone())));
-        concerned && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
+        let concerned = told
+            .was_of
+            .iter()
+            .any(|c| components.contains(c) && !seen.contains(&(name.to_owned(), c.clone())));
+        concerned
+            && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
     };
-    let mut missing: Vec<&String> = all.iter().filter(|(name, told)| left_out(name, told)).map(|(name, _)| name).collect();
+    let mut missing: Vec<&String> = all
+        .iter()
+        .filter(|(name, told)| left_out(name, told))
+        .map(|(name, _)| name)
+        .collect();
     missing.sort();
-    missing.first().map_or(Ok(()), |name| Err(differs("extents", format!("{name} belongs to a component of the report and is left out"))))
+    missing.first().map_or(Ok(()), |name| {
+        Err(differs(
+            "extents",
+            format!("{name} belongs to a component of the report and is left out"),
+        ))
+    })
 }

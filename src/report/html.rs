@@ -43,7 +43,10 @@ struct Day {
 pub fn html(report: &Value, language: Language) -> String {
     let shown = Shown { report, language };
     let blocks = shown.blocks();
-    let all: Vec<&str> = shown.results().filter_map(|r| r["verdict"].as_str()).collect();
+    let all: Vec<&str> = shown
+        .results()
+        .filter_map(|r| r["verdict"].as_str())
+        .collect();
     let verdict = if all.contains(&"missed") {
         "missed"
     } else if all.contains(&"undetermined") {
@@ -51,9 +54,16 @@ pub fn html(report: &Value, language: Language) -> String {
     } else {
         "met"
     };
-    let page =
-        Page { lang: language.tag(), title: shown.title(), verdict, blocks: &blocks, strips: strips(&shown), day_by_day: Word::DayByDay.say(language).into() };
-    page.render().unwrap_or_else(|e| format!("the report cannot be rendered: {e}"))
+    let page = Page {
+        lang: language.tag(),
+        title: shown.title(),
+        verdict,
+        blocks: &blocks,
+        strips: strips(&shown),
+        day_by_day: Word::DayByDay.say(language).into(),
+    };
+    page.render()
+        .unwrap_or_else(|e| format!("the report cannot be rendered: {e}"))
 }
 
 fn at(value: &Value) -> Option<UtcMs> {
@@ -63,23 +73,37 @@ fn at(value: &Value) -> Option<UtcMs> {
 fn strips(shown: &Shown) -> Vec<Strip> {
     let report = shown.report;
     let e = &report["evaluation"]["period"];
-    let (Some(from), Some(to), Some(until)) = (at(&e["start"]), at(&e["end"]), at(&report["settled_until"])) else {
+    let (Some(from), Some(to), Some(until)) =
+        (at(&e["start"]), at(&e["end"]), at(&report["settled_until"]))
+    else {
         return Vec::new();
     };
-    let zone = report["time_zone"].as_str().and_then(zones::zone).unwrap_or(TimeZone::UTC);
-    let components = report["timeline"]["components"].as_array().into_iter().flatten();
+    let zone = report["time_zone"]
+        .as_str()
+        .and_then(zones::zone)
+        .unwrap_or(TimeZone::UTC);
+    let components = report["timeline"]["components"]
+        .as_array()
+        .into_iter()
+        .flatten();
     components
         .map(|c| {
             let spans = |key: &str| -> Vec<Span> {
                 let list = c[key].as_array().into_iter().flatten();
-                list.filter_map(|s| Some(Span::new(at(&s["from"])?, at(&s["to"]).unwrap_or(until)))).collect()
+                list.filter_map(|s| Some(Span::new(at(&s["from"])?, at(&s["to"]).unwrap_or(until))))
+                    .collect()
             };
             let (down, unknown) = (spans("down"), spans("unknown"));
             let days: Vec<Day> = days(Span::new(from, to), &zone)
                 .take(DAYS)
                 .zip(0..)
                 .map(|((date, day), k)| {
-                    let sum = |list: &[Span]| list.iter().filter_map(|s| s.cut(day)).map(Span::length).sum::<u64>();
+                    let sum = |list: &[Span]| {
+                        list.iter()
+                            .filter_map(|s| s.cut(day))
+                            .map(Span::length)
+                            .sum::<u64>()
+                    };
                     let (d, u) = (sum(&down), sum(&unknown));
                     let class = match (d, u) {
                         _ if day.from >= until => "future",
@@ -98,10 +122,18 @@ fn strips(shown: &Shown) -> Vec<Strip> {
                         u / 1000,
                         u % 1000
                     );
-                    Day { x: k * 10, class, says }
+                    Day {
+                        x: k * 10,
+                        class,
+                        says,
+                    }
                 })
                 .collect();
-            Strip { name: c["name"].as_str().unwrap_or_default().to_owned(), width: days.len() as i64 * 10, days }
+            Strip {
+                name: c["name"].as_str().unwrap_or_default().to_owned(),
+                width: days.len() as i64 * 10,
+                days,
+            }
         })
         .collect()
 }

@@ -1,7 +1,9 @@
-//! When a report was issued, on the daemon's timeline, and that it leaves out nothing that was recorded before.
+//! When a report was issued, on the daemon's timeline, and that it leaves out nothing that was
+//! recorded before.
 //!
-//! The wall clock may have been set meanwhile, in either direction: what is compared are instants of the timeline, by the steps of the clock
-//! that the events tell. What waited for the disk was recorded later than it happened, and an event says so.
+//! The wall clock may have been set meanwhile, in either direction: what is compared are instants
+//! of the timeline, by the steps of the clock that the events tell. What waited for the disk was
+//! recorded later than it happened, and an event says so.
 
 use serde_json::{Map, Value};
 
@@ -23,34 +25,58 @@ fn is(event: &Event, kind: &str) -> bool {
 }
 
 /// `last`: the report's last event; `later`: those that follow it in the export.
-pub(super) fn nothing_left_out(issued: UtcMs, calendar: &Calendar, last: Option<&Event>, later: &[Event]) -> Result<(), Difference> {
+pub(super) fn nothing_left_out(
+    issued: UtcMs,
+    calendar: &Calendar,
+    last: Option<&Event>,
+    later: &[Event],
+) -> Result<(), Difference> {
     if later.is_empty() {
         return Ok(());
     }
     let steps = later.iter().filter(|e| is(e, "clock_step"));
-    let calendar = calendar.and_steps(steps.filter_map(|e| Some((n(e, "at_ms")?, n(e, "offset_after_ms")?))));
-    // A clock that was set back shows an instant twice: the first that the report's own events allow.
-    let from = last.and_then(|e| n(e, "at_ms")).map_or(i64::MIN / 4, |at| at - COMMITTED_WITHIN_MS);
+    let calendar =
+        calendar.and_steps(steps.filter_map(|e| Some((n(e, "at_ms")?, n(e, "offset_after_ms")?))));
+    // A clock that was set back shows an instant twice: the first that the report's own events
+    // allow.
+    let from = last
+        .and_then(|e| n(e, "at_ms"))
+        .map_or(i64::MIN / 4, |at| at - COMMITTED_WITHIN_MS);
     let issued = calendar.first_at(issued, from);
-    let waits: Vec<(i64, i64)> = later.iter().filter(|e| is(e, "recorded_late")).filter_map(|e| Some((n(e, "from_ms")?, n(e, "at_ms")?))).collect();
+    let waits: Vec<(i64, i64)> = later
+        .iter()
+        .filter(|e| is(e, "recorded_late"))
+        .filter_map(|e| Some((n(e, "from_ms")?, n(e, "at_ms")?)))
+        .collect();
     for event in later {
         let recorded = recorded_at(event, &calendar);
-        let has_waited = |(from, to): &(i64, i64)| recorded >= from - COMMITTED_WITHIN_MS && recorded <= *to && issued <= to + COMMITTED_WITHIN_MS;
+        let has_waited = |(from, to): &(i64, i64)| {
+            recorded >= from - COMMITTED_WITHIN_MS
+                && recorded <= *to
+                && issued <= to + COMMITTED_WITHIN_MS
+        };
         if recorded < issued - COMMITTED_WITHIN_MS && !waits.iter().any(has_waited) {
             let place = format!("event {}", n(event, "seq").unwrap_or(0));
-            return Err(differs(&place, "it was recorded before the report was issued, and the report leaves it out"));
+            return Err(differs(
+                &place,
+                "it was recorded before the report was issued, and the report leaves it out",
+            ));
         }
     }
     Ok(())
 }
 
-/// When an event was recorded. Those that a command writes have the instant of an earlier event, and their date is what tells.
+/// When an event was recorded. Those that a command writes have the instant of an earlier event,
+/// and their date is what tells.
 fn recorded_at(event: &Event, calendar: &Calendar) -> i64 {
     let at = n(event, "at_ms").unwrap_or(i64::MAX);
     if !is(event, "pruned") && !is(event, "restored") {
         return at;
     }
-    let date = event.get("recorded").and_then(Value::as_str).and_then(parse_utc);
+    let date = event
+        .get("recorded")
+        .and_then(Value::as_str)
+        .and_then(parse_utc);
     date.map_or(at, |date| calendar.first_at(date, at))
 }
 
@@ -72,13 +98,19 @@ mod tests {
         event.as_object().expect("an object").clone()
     }
 
-    /// Whether a report that was issued when the clock showed so many minutes past nine leaves anything out; `later`: minutes past nine of
-    /// the timeline.
+    /// Whether a report that was issued when the clock showed so many minutes past nine leaves
+    /// anything out; `later`: minutes past nine of the timeline.
     fn refused(issued: i64, last: i64, later: &[(i64, &str, Value)]) -> Option<String> {
         let last = event(7, "up", NINE + last * MINUTE, json!({}));
-        let later: Vec<Event> = later.iter().zip(8..).map(|((at, kind, more), seq)| event(seq, kind, NINE + at * MINUTE, more.clone())).collect();
+        let later: Vec<Event> = later
+            .iter()
+            .zip(8..)
+            .map(|((at, kind, more), seq)| event(seq, kind, NINE + at * MINUTE, more.clone()))
+            .collect();
         let calendar = Calendar::default().and_steps([(NINE - 90 * MINUTE, 0)]);
-        nothing_left_out(NINE + issued * MINUTE, &calendar, Some(&last), &later).err().map(|d| d.place)
+        nothing_left_out(NINE + issued * MINUTE, &calendar, Some(&last), &later)
+            .err()
+            .map(|d| d.place)
     }
 
     fn step(minutes: i64) -> Value {
@@ -89,8 +121,14 @@ mod tests {
     fn what_was_recorded_before_a_report_is_in_it() {
         let none = || json!({});
         assert_eq!(refused(10, 5, &[(12, "down", none())]), None);
-        assert_eq!(refused(10, 5, &[(9, "down", none())]).as_deref(), Some("event 8"));
-        assert_eq!(refused(10, 5, &[(11, "down", none()), (12, "up", none())]), None);
+        assert_eq!(
+            refused(10, 5, &[(9, "down", none())]).as_deref(),
+            Some("event 8")
+        );
+        assert_eq!(
+            refused(10, 5, &[(11, "down", none()), (12, "up", none())]),
+            None
+        );
         assert_eq!(refused(10, 5, &[]), None);
     }
 
@@ -98,45 +136,121 @@ mod tests {
     fn a_clock_that_was_set_back_makes_no_true_report_false() {
         let none = || json!({});
         // Issued at 9:10; the clock goes back by an hour at 9:20, and what follows is dated before.
-        assert_eq!(refused(10, 5, &[(20, "clock_step", step(-60)), (25, "down", none()), (100, "up", none())]), None);
+        assert_eq!(
+            refused(
+                10,
+                5,
+                &[
+                    (20, "clock_step", step(-60)),
+                    (25, "down", none()),
+                    (100, "up", none())
+                ]
+            ),
+            None
+        );
         // Left out at 9:09, although the clock was set back later.
-        assert_eq!(refused(10, 5, &[(9, "down", none()), (20, "clock_step", step(-60))]).as_deref(), Some("event 8"));
+        assert_eq!(
+            refused(10, 5, &[(9, "down", none()), (20, "clock_step", step(-60))]).as_deref(),
+            Some("event 8")
+        );
         // Issued in the hour that was repeated, after its last event at 9:30 of the timeline.
         let again = [(40, "down", none()), (50, "up", none())];
         let of = |last: i64, issued: i64, later: &[(i64, &str, Value)]| {
             let last = event(7, "clock_step", NINE + last * MINUTE, json!({}));
-            let later: Vec<Event> = later.iter().zip(8..).map(|((at, kind, more), seq)| event(seq, kind, NINE + at * MINUTE, more.clone())).collect();
-            let calendar = Calendar::default().and_steps([(NINE - 90 * MINUTE, 0), (NINE + 30 * MINUTE, -60 * MINUTE)]);
-            nothing_left_out(NINE + issued * MINUTE, &calendar, Some(&last), &later).err().map(|d| d.place)
+            let later: Vec<Event> = later
+                .iter()
+                .zip(8..)
+                .map(|((at, kind, more), seq)| event(seq, kind, NINE + at * MINUTE, more.clone()))
+                .collect();
+            let calendar = Calendar::default()
+                .and_steps([(NINE - 90 * MINUTE, 0), (NINE + 30 * MINUTE, -60 * MINUTE)]);
+            nothing_left_out(NINE + issued * MINUTE, &calendar, Some(&last), &later)
+                .err()
+                .map(|d| d.place)
         };
         assert_eq!(of(30, -25, &again), None, "at 8:35 again, before both");
-        assert_eq!(of(30, -15, &again).as_deref(), Some("event 8"), "at 8:45 again, after the first");
+        assert_eq!(
+            of(30, -15, &again).as_deref(),
+            Some("event 8"),
+            "at 8:45 again, after the first"
+        );
     }
 
     #[test]
     fn a_clock_that_was_set_forward_hides_nothing() {
         let none = || json!({});
-        let forward = |issued: i64| refused(issued, 5, &[(20, "clock_step", step(60)), (25, "down", none())]);
+        let forward = |issued: i64| {
+            refused(
+                issued,
+                5,
+                &[(20, "clock_step", step(60)), (25, "down", none())],
+            )
+        };
         assert_eq!(forward(15), None);
-        assert_eq!(forward(84).as_deref(), Some("event 8"), "issued at 9:24 of the timeline, without the step");
-        assert_eq!(refused(84, 5, &[(21, "down", none()), (30, "clock_step", step(60))]).as_deref(), Some("event 8"), "the clock showed 10:24 never before");
+        assert_eq!(
+            forward(84).as_deref(),
+            Some("event 8"),
+            "issued at 9:24 of the timeline, without the step"
+        );
+        assert_eq!(
+            refused(84, 5, &[(21, "down", none()), (30, "clock_step", step(60))]).as_deref(),
+            Some("event 8"),
+            "the clock showed 10:24 never before"
+        );
     }
 
     #[test]
     fn what_waited_for_the_disk_was_recorded_when_it_was_written() {
         let late = |from: i64| json!({"from_ms": NINE + from * MINUTE});
         let none = || json!({});
-        let waited = |issued: i64| refused(issued, 5, &[(6, "down", none()), (8, "up", none()), (30, "recorded_late", late(6))]);
+        let waited = |issued: i64| {
+            refused(
+                issued,
+                5,
+                &[
+                    (6, "down", none()),
+                    (8, "up", none()),
+                    (30, "recorded_late", late(6)),
+                ],
+            )
+        };
         assert_eq!(waited(20), None, "nothing of it was on disk then");
         assert_eq!(waited(40).as_deref(), Some("event 8"), "all of it was");
-        let before = refused(20, 3, &[(4, "down", none()), (8, "up", none()), (30, "recorded_late", late(6))]);
-        assert_eq!(before.as_deref(), Some("event 8"), "it was written before the disk was full");
-        assert_eq!(refused(20, 5, &[(6, "down", none()), (19, "recorded_late", late(6))]).as_deref(), Some("event 8"), "it was written at 9:19");
+        let before = refused(
+            20,
+            3,
+            &[
+                (4, "down", none()),
+                (8, "up", none()),
+                (30, "recorded_late", late(6)),
+            ],
+        );
+        assert_eq!(
+            before.as_deref(),
+            Some("event 8"),
+            "it was written before the disk was full"
+        );
+        assert_eq!(
+            refused(
+                20,
+                5,
+                &[(6, "down", none()), (19, "recorded_late", late(6))]
+            )
+            .as_deref(),
+            Some("event 8"),
+            "it was written at 9:19"
+        );
     }
 
     #[test]
     fn what_a_command_writes_is_told_by_its_date() {
-        let pruned = |minute: i64| [(4, "pruned", json!({"recorded": format_utc(NINE + minute * MINUTE)}))];
+        let pruned = |minute: i64| {
+            [(
+                4,
+                "pruned",
+                json!({"recorded": format_utc(NINE + minute * MINUTE)}),
+            )]
+        };
         assert_eq!(refused(10, 5, &pruned(20)), None);
         assert_eq!(refused(10, 5, &pruned(6)).as_deref(), Some("event 8"));
     }

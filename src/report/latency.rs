@@ -21,14 +21,25 @@ pub struct Latency {
     pub hours: u64,
 }
 
-/// Counts from the stored histograms of each component's endpoints, to their resolution of one percent.
-pub fn latency(connection: &Connection, contract: &Contract, parts: &[Part], period: Span, which: Which) -> Result<Vec<Latency>, HistoryError> {
+/// Counts from the stored histograms of each component's endpoints, to their resolution of one
+/// percent.
+pub fn latency(
+    connection: &Connection,
+    contract: &Contract,
+    parts: &[Part],
+    period: Span,
+    which: Which,
+) -> Result<Vec<Latency>, HistoryError> {
     let Some(objective) = &contract.latency else {
         return Ok(Vec::new());
     };
     let mut list = Vec::new();
-    for part in parts.iter().filter(|p| contract.components.contains(&p.component)) {
-        // Failures count once a slot: their repetitions come close together and would weigh them more.
+    for part in parts
+        .iter()
+        .filter(|p| contract.components.contains(&p.component))
+    {
+        // Failures count once a slot: their repetitions come close together and would weigh them
+        // more.
         let (mut within, mut probes) = (0, 0);
         let mut hours = 0;
         for (endpoint, _) in &part.endpoints {
@@ -39,13 +50,22 @@ pub fn latency(connection: &Connection, contract: &Contract, parts: &[Part], per
                 for (series, buckets) in tally_latency(&tally.body) {
                     if series == Series::Whole(Ending::Success) {
                         probes += buckets.iter().map(|(_, count)| count).sum::<u64>();
-                        within += buckets.iter().filter(|(value, _)| *value <= objective.within_us).map(|(_, count)| count).sum::<u64>();
+                        within += buckets
+                            .iter()
+                            .filter(|(value, _)| *value <= objective.within_us)
+                            .map(|(_, count)| count)
+                            .sum::<u64>();
                     }
                 }
             }
             hours = hours.max(own);
         }
-        list.push(Latency { component: part.component.to_string(), within, probes, hours });
+        list.push(Latency {
+            component: part.component.to_string(),
+            within,
+            probes,
+            hours,
+        });
     }
     Ok(list)
 }

@@ -1,7 +1,7 @@
 //! The report of a contract over a period: one signed object, and what is rendered from it.
 //!
-//! [`build`] makes the object; [`text`], [`html`] and [`csv`] show its figures and compute none. [`check`] recomputes all
-//! of it from the events.
+//! [`build`] makes the object; [`text`], [`html`] and [`csv`] show its figures and compute none.
+//! [`check`] recomputes all of it from the events.
 
 pub mod changed;
 pub mod check;
@@ -69,7 +69,11 @@ pub struct Subject<'s> {
 
 impl Subject<'_> {
     fn of(&self) -> Of<'_> {
-        Of { contract: self.contract, contracts: self.contracts, tenant: self.tenant }
+        Of {
+            contract: self.contract,
+            contracts: self.contracts,
+            tenant: self.tenant,
+        }
     }
 }
 
@@ -89,35 +93,73 @@ pub enum NoReport {
 /// The config in force when the period began, and those that came into force in it.
 fn configs(told: &Told, period: Span) -> Vec<Value> {
     let all = &told.configs;
-    let before = all.iter().rposition(|(at, _)| *at <= period.from).unwrap_or(0);
-    all.iter().skip(before).filter(|(at, _)| *at < period.to).map(|(at, sum)| json!({"from": instant(*at), "sha256": sum})).collect()
+    let before = all
+        .iter()
+        .rposition(|(at, _)| *at <= period.from)
+        .unwrap_or(0);
+    all.iter()
+        .skip(before)
+        .filter(|(at, _)| *at < period.to)
+        .map(|(at, sum)| json!({"from": instant(*at), "sha256": sum}))
+        .collect()
 }
 
 /// The unsigned object.
-pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Subject, now: UtcMs) -> Result<Value, NoReport> {
+pub fn build(
+    connection: &Connection,
+    plan: &Plan,
+    parts: &[Part],
+    subject: &Subject,
+    now: UtcMs,
+) -> Result<Value, NoReport> {
     let no_tenant = || NoReport::NoTenant(subject.tenant.map_or(String::new(), Name::to_string));
     let of = subject.of();
-    let later = subject.later.map(|(contract, contracts, period)| (Of { contract, contracts, tenant: subject.tenant }, period));
-    let Terms { contract, tenants, text: terms } = of.terms().ok_or_else(no_tenant)?;
+    let later = subject.later.map(|(contract, contracts, period)| {
+        (
+            Of {
+                contract,
+                contracts,
+                tenant: subject.tenant,
+            },
+            period,
+        )
+    });
+    let Terms {
+        contract,
+        tenants,
+        text: terms,
+    } = of.terms().ok_or_else(no_tenant)?;
     let raw = contract.components.clone();
     let (contract, tenants) = under_present_names(connection, parts, (contract, tenants))?;
     let mut names = contract.all_components(&tenants);
     names.extend(later.iter().filter_map(|(of, _)| of.components()).flatten());
-    let mut parts: Vec<Part> = parts.iter().filter(|p| names.contains(&p.component)).cloned().collect();
+    let mut parts: Vec<Part> = parts
+        .iter()
+        .filter(|p| names.contains(&p.component))
+        .cloned()
+        .collect();
     names.extend(raw);
     let period = subject.period;
     let told = told_definitions(connection)?;
     as_told(&told, &mut parts);
     let calendar = Calendar::read(connection)?;
     // Who had left before the period has no part in it.
-    parts.iter_mut().for_each(|p| p.endpoints.retain(|(_, e)| !e.is_gone || calendar.utc(e.watermark) > period.from));
+    parts.iter_mut().for_each(|p| {
+        p.endpoints
+            .retain(|(_, e)| !e.is_gone || calendar.utc(e.watermark) > period.from)
+    });
     let windows = maintenance(connection, &parts, period)?;
     let mut until = period.to.min(now).max(period.from);
     if subject.contract.measure != Measure::Time {
         // Single results are proven by the seals of their hours.
         until = until.min(sealed_until(connection, period)?);
     }
-    let (reached, recorded) = components(connection, &parts, Span::new(period.from, until), Which::Sealed)?;
+    let (reached, recorded) = components(
+        connection,
+        &parts,
+        Span::new(period.from, until),
+        Which::Sealed,
+    )?;
     if reached.to < period.to && !subject.provisional {
         return Err(NoReport::NotSettled(instant(reached.to)));
     }
@@ -125,9 +167,15 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
     let record = told_record(reached, recorded, windows);
     let each = evaluate_components(&contract, &tenants, &record, period)?;
     let judged = evaluate(&contract, &tenants, &record, period)?;
-    let judged: Vec<Judged> = judged.into_iter().filter(|j| subject.tenant.is_none() || j.tenant.is_some()).collect();
+    let judged: Vec<Judged> = judged
+        .into_iter()
+        .filter(|j| subject.tenant.is_none() || j.tenant.is_some())
+        .collect();
     let vantage = vantage(connection)?.unwrap_or_else(|| plan.daemon.vantage.clone());
-    let (salt, commitment) = (subject.terms_key.salt(&terms), subject.terms_key.commitment(&terms));
+    let (salt, commitment) = (
+        subject.terms_key.salt(&terms),
+        subject.terms_key.commitment(&terms),
+    );
     let mut report = json!({
         "schema": "probity-report/2",
         "issued_at": format_utc(now),
@@ -160,32 +208,59 @@ pub fn build(connection: &Connection, plan: &Plan, parts: &[Part], subject: &Sub
         "timeline": timeline,
         "events": events(connection)?,
     });
-    report["changed"] = with_terms(report["changed"].take(), terms::rows(&told, period, &report).into_iter().chain(terms::clock_rows(&calendar, period)));
+    report["changed"] = with_terms(
+        report["changed"].take(),
+        terms::rows(&told, period, &report)
+            .into_iter()
+            .chain(terms::clock_rows(&calendar, period)),
+    );
     Ok(report)
 }
 
 /// What changed, with what is to be told of the terms and the clock at its head.
 fn with_terms(changed: Value, terms: impl Iterator<Item = Value>) -> Value {
-    terms.chain(changed.as_array().into_iter().flatten().cloned()).collect()
+    terms
+        .chain(changed.as_array().into_iter().flatten().cloned())
+        .collect()
 }
 
 /// Terms that came into force later, with what they would make of the period.
-fn later_terms(connection: &Connection, parts: &[Part], (subject, told): (&Subject, &Told), of: &Of, (period, now): (Span, UtcMs)) -> Result<Value, NoReport> {
-    let Some(Terms { contract, tenants, text }) = of.terms() else {
+fn later_terms(
+    connection: &Connection,
+    parts: &[Part],
+    (subject, told): (&Subject, &Told),
+    of: &Of,
+    (period, now): (Span, UtcMs),
+) -> Result<Value, NoReport> {
+    let Some(Terms {
+        contract,
+        tenants,
+        text,
+    }) = of.terms()
+    else {
         return Ok(Value::Null);
     };
-    let (salt, commitment) = (subject.terms_key.salt(&text), subject.terms_key.commitment(&text));
+    let (salt, commitment) = (
+        subject.terms_key.salt(&text),
+        subject.terms_key.commitment(&text),
+    );
     let mut until = period.to.min(now).max(period.from);
     if contract.measure != Measure::Time {
         until = until.min(sealed_until(connection, period)?);
     }
-    let evaluation = evaluated(connection, parts, (&contract, &tenants, subject.tenant), (period, until))?;
+    let evaluation = evaluated(
+        connection,
+        parts,
+        (&contract, &tenants, subject.tenant),
+        (period, until),
+    )?;
     Ok(json!({
         "terms": text, "terms_salt": salt, "terms_recorded_at": told.on_record(&commitment), "until": instant(until), "evaluation": evaluation,
     }))
 }
 
-/// What terms make of a period, beside those that a report is about; why they give no answer, where they give none.
+/// What terms make of a period, beside those that a report is about; why they give no answer, where
+/// they give none.
 fn evaluated(
     connection: &Connection,
     parts: &[Part],
@@ -193,11 +268,21 @@ fn evaluated(
     (period, until): (Span, UtcMs),
 ) -> Result<Value, HistoryError> {
     let windows = maintenance(connection, parts, period)?;
-    let (reached, recorded) = components(connection, parts, Span::new(period.from, until), Which::Sealed)?;
+    let (reached, recorded) = components(
+        connection,
+        parts,
+        Span::new(period.from, until),
+        Which::Sealed,
+    )?;
     let record = told_record(reached, recorded, windows);
     let judged = is_in_force(contract, period)
         .and_then(|()| evaluate(contract, tenants, &record, period))
-        .and_then(|list| Ok((list, evaluate_components(contract, tenants, &record, period)?)));
+        .and_then(|list| {
+            Ok((
+                list,
+                evaluate_components(contract, tenants, &record, period)?,
+            ))
+        });
     Ok(match judged {
         Ok((mut list, each)) => {
             list.retain(|j| tenant.is_none() || j.tenant.is_some());
@@ -219,20 +304,24 @@ fn refused(judged: &[Judged]) -> Vec<Value> {
     list
 }
 
-/// What is admitted of each component, whether it leaves a hole in what several are together or not.
+/// What is admitted of each component, whether it leaves a hole in what several are together or
+/// not.
 fn admitted(judged: &[Judged]) -> Vec<Value> {
     let mut all: BTreeMap<&str, Spans> = BTreeMap::new();
     for (component, spans) in judged.iter().flat_map(|j| &j.windows.by_component) {
         let known = all.entry(component).or_default();
         *known = known.union(spans);
     }
-    let spans = all.iter().flat_map(|(component, spans)| spans.as_slice().iter().map(move |s| (s, component)));
+    let spans = all
+        .iter()
+        .flat_map(|(component, spans)| spans.as_slice().iter().map(move |s| (s, component)));
     let mut list: Vec<_> = spans.collect();
     list.sort_by_key(|(s, component)| (s.from, s.to, **component));
     list.iter().map(|(s, component)| json!({"component": component, "from": instant(s.from), "to": instant(s.to)})).collect()
 }
 
-/// Components as the daemon has them: a config that was edited since, or none at hand, is not what was in force.
+/// Components as the daemon has them: a config that was edited since, or none at hand, is not what
+/// was in force.
 fn as_told(told: &Told, parts: &mut [Part]) {
     if told.configs.is_empty() {
         return;
@@ -240,28 +329,49 @@ fn as_told(told: &Told, parts: &mut [Part]) {
     for part in parts {
         let known = told.components.get(part.component.as_str());
         part.combine = known.map_or(Combine::Series, |c| combine_of(&c["combine"]));
-        part.service = Service { from: known.and_then(|c| c["in_service_from_ms"].as_i64()) };
+        part.service = Service {
+            from: known.and_then(|c| c["in_service_from_ms"].as_i64()),
+        };
     }
 }
 
 /// The place that the daemon measured from, as it said at its last start.
 fn vantage(connection: &Connection) -> Result<Option<String>, HistoryError> {
-    let sql = "SELECT json_extract(body, '$.vantage') FROM event WHERE kind = 'daemon_started' ORDER BY seq DESC LIMIT 1";
-    Ok(connection.query_row(sql, [], |r| r.get(0)).optional()?.flatten())
+    let sql = "SELECT json_extract(body, '$.vantage') FROM event WHERE kind = 'daemon_started' \
+        ORDER BY seq DESC LIMIT 1";
+    Ok(connection
+        .query_row(sql, [], |r| r.get(0))
+        .optional()?
+        .flatten())
 }
 
-/// How each endpoint was probed, as the events tell it, with every cadence that was in force in the period; where they do not tell, as the
-/// config has it.
-fn endpoints(connection: &Connection, plan: &Plan, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+/// How each endpoint was probed, as the events tell it, with every cadence that was in force in the
+/// period; where they do not tell, as the config has it.
+fn endpoints(
+    connection: &Connection,
+    plan: &Plan,
+    parts: &[Part],
+    period: Span,
+) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
-    for (part, name) in parts.iter().flat_map(|p| p.endpoints.iter().map(move |(name, _)| (p, name))).filter(|(p, name)| !p.former.contains(*name)) {
+    for (part, name) in parts
+        .iter()
+        .flat_map(|p| p.endpoints.iter().map(move |(name, _)| (p, name)))
+        .filter(|(p, name)| !p.former.contains(*name))
+    {
         let configured = plan.endpoints.iter().find(|e| e.name.as_str() == name);
         // Another name is no other cadence.
         let mut told = cadences(connection, name)?;
         told.dedup_by(|later, first| later.2 == first.2);
-        let until = |k: usize| told.get(k + 1).map_or(i64::MAX / 4, |(at, ..)| calendar.utc(*at));
-        let in_force = told.iter().enumerate().filter(|(k, (from, ..))| calendar.utc(*from) < period.to && until(*k) > period.from);
+        let until = |k: usize| {
+            told.get(k + 1)
+                .map_or(i64::MAX / 4, |(at, ..)| calendar.utc(*at))
+        };
+        let in_force = told
+            .iter()
+            .enumerate()
+            .filter(|(k, (from, ..))| calendar.utc(*from) < period.to && until(*k) > period.from);
         let each: Vec<Value> = in_force
             .map(|(_, (from, _, cadence))| {
                 let mut value = cadence_json(&Rules::new(*cadence));
@@ -269,9 +379,13 @@ fn endpoints(connection: &Connection, plan: &Plan, parts: &[Part], period: Span)
                 value
             })
             .collect();
-        let rules = told.last().map(|(.., cadence)| Rules::new(*cadence)).or(configured.map(|e| e.rules));
+        let rules = told
+            .last()
+            .map(|(.., cadence)| Rules::new(*cadence))
+            .or(configured.map(|e| e.rules));
         let mut value = rules.as_ref().map_or_else(|| json!({}), cadence_json);
-        (value["name"], value["component"], value["cadences"]) = (json!(name), json!(part.component.as_str()), json!(each));
+        (value["name"], value["component"], value["cadences"]) =
+            (json!(name), json!(part.component.as_str()), json!(each));
         value["kind"] = json!(configured.map(|e| e.probe.kind().as_str()));
         list.push(value);
     }
@@ -287,7 +401,12 @@ fn cadence_json(rules: &Rules) -> Value {
 }
 
 /// The schedule's slots in the sealed hours that touch the period, by endpoint and result.
-fn slots(connection: &Connection, parts: &[Part], vantage: &str, period: Span) -> Result<Vec<Value>, HistoryError> {
+fn slots(
+    connection: &Connection,
+    parts: &[Part],
+    vantage: &str,
+    period: Span,
+) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
     for (name, extent) in parts.iter().flat_map(|p| &p.endpoints) {
@@ -297,8 +416,16 @@ fn slots(connection: &Connection, parts: &[Part], vantage: &str, period: Span) -
             let Some(slots) = tally_slots(&tally.body) else {
                 continue;
             };
-            let own = [slots.success, slots.failure, slots.unconfirmed, slots.unmeasured, slots.missed];
-            sum.iter_mut().zip(own).for_each(|(all, n)| *all = n.saturating_add(*all));
+            let own = [
+                slots.success,
+                slots.failure,
+                slots.unconfirmed,
+                slots.unmeasured,
+                slots.missed,
+            ];
+            sum.iter_mut()
+                .zip(own)
+                .for_each(|(all, n)| *all = n.saturating_add(*all));
             hours = tally_hours(&tally.body).saturating_add(hours);
         }
         let [success, failure, unconfirmed, unmeasured, missed] = sum;
@@ -315,7 +442,11 @@ fn slots(connection: &Connection, parts: &[Part], vantage: &str, period: Span) -
 }
 
 /// How far each endpoint's record reaches: what the events alone do not say of the present.
-fn extents_of(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+fn extents_of(
+    connection: &Connection,
+    parts: &[Part],
+    period: Span,
+) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     parts
         .iter()
@@ -341,9 +472,13 @@ pub fn combine_text(combine: Combine) -> Value {
     }
 }
 
-/// Every outage of the endpoints that touches the period, with its bounds and its cause; of an endpoint that moved, those of the time in which
-/// it belonged to the component.
-fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+/// Every outage of the endpoints that touches the period, with its bounds and its cause; of an
+/// endpoint that moved, those of the time in which it belonged to the component.
+fn listed(
+    connection: &Connection,
+    parts: &[Part],
+    period: Span,
+) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let makeup = Makeup::read(connection, &calendar)?;
     let (mut list, mut marks) = (Vec::new(), Marks::default());
@@ -354,13 +489,21 @@ fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<V
             let outside = lineage.outside(&makeup, member, component);
             let utc = |at: u64| calendar.utc(at);
             let is_of_it = |o: &StoredOutage| {
-                let whole = Span::new(utc(o.from), o.to.map_or(i64::MAX / 4, utc).max(utc(o.from) + 1));
-                utc(o.from_earliest) < period.to && Spans::new(vec![whole]).minus(&outside).length() > 0
+                let whole = Span::new(
+                    utc(o.from),
+                    o.to.map_or(i64::MAX / 4, utc).max(utc(o.from) + 1),
+                );
+                utc(o.from_earliest) < period.to
+                    && Spans::new(vec![whole]).minus(&outside).length() > 0
             };
-            for o in outages(connection, &calendar, Some(&member.0), period.from, 100_000)?.iter().filter(|o| is_of_it(o)) {
+            for o in outages(connection, &calendar, Some(&member.0), period.from, 100_000)?
+                .iter()
+                .filter(|o| is_of_it(o))
+            {
                 let mut value = outage(connection, o, &calendar, &mut marks)?;
                 value["component"] = json!(component);
-                // The ends that are surely inside the outage are those of its first and of its last failing probe.
+                // The ends that are surely inside the outage are those of its first and of its last
+                // failing probe.
                 value["first_failure_ended"] = value["from_latest"].clone();
                 value["last_failure_started"] = value["to_earliest"].clone();
                 list.push(value);
@@ -371,7 +514,11 @@ fn listed(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<V
     Ok(list)
 }
 
-fn excluded(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec<Value>, HistoryError> {
+fn excluded(
+    connection: &Connection,
+    parts: &[Part],
+    period: Span,
+) -> Result<Vec<Value>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
     for part in parts {
@@ -390,8 +537,15 @@ fn excluded(connection: &Connection, parts: &[Part], period: Span) -> Result<Vec
 
 /// The events that the report rests on, and the newest checkpoint over them.
 fn events(connection: &Connection) -> Result<Value, HistoryError> {
-    let (seq, hash): (i64, Vec<u8>) = connection.query_row("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", [], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let checkpoint = crate::history::read::newest_checkpoint(connection)?.and_then(|body| serde_json::from_str::<Value>(&body).ok());
+    let (seq, hash): (i64, Vec<u8>) = connection.query_row(
+        "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
+        [],
+        |r| Ok((r.get(0)?, r.get(1)?)),
+    )?;
+    let checkpoint = crate::history::read::newest_checkpoint(connection)?
+        .and_then(|body| serde_json::from_str::<Value>(&body).ok());
     let first = Stub::read(connection)?.map_or(1, |stub| stub.last + 1);
-    Ok(json!({"first": first, "last": seq, "head": crate::history::chain::hex(&hash), "checkpoint": checkpoint}))
+    Ok(
+        json!({"first": first, "last": seq, "head": crate::history::chain::hex(&hash), "checkpoint": checkpoint}),
+    )
 }

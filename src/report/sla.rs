@@ -1,4 +1,5 @@
-//! `probity-sla/1`: the answer of a contract as JSON, the one object that reports, API and metrics render.
+//! `probity-sla/1`: the answer of a contract as JSON, the one object that reports, API and metrics
+//! render.
 
 use serde_json::{Value, json};
 
@@ -6,23 +7,28 @@ use crate::config::document::value::show_duration;
 use crate::judgement::sla::contract::{Contract, DecideBy};
 use crate::judgement::sla::credit::Due;
 use crate::judgement::sla::evaluate::{Judged, Spells, Verdict};
-use crate::judgement::sla::exact::{Exact, currency_digits, decimal, fraction, money, plain, truncated, whole};
+use crate::judgement::sla::exact::{
+    Exact, currency_digits, decimal, fraction, money, plain, truncated, whole,
+};
 use crate::judgement::sla::record::{OPEN, Outage};
 use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
 use crate::judgement::timeline::Span;
 use crate::words::format_utc;
 
-/// Decimals of a printed percentage; the same everywhere, so that a miss never reads as the objective.
+/// Decimals of a printed percentage; the same everywhere, so that a miss never reads as the
+/// objective.
 const PERCENT_DIGITS: usize = 10;
 const CREDIT_DIGITS: usize = 8;
 
 /// `2026-11-01T00:00:00Z`: without milliseconds where there are none.
 pub fn instant(at: i64) -> String {
     let text = format_utc(at);
-    text.strip_suffix(".000Z").map_or(text.clone(), |seconds| format!("{seconds}Z"))
+    text.strip_suffix(".000Z")
+        .map_or(text.clone(), |seconds| format!("{seconds}Z"))
 }
 
-/// The whole answer for one contract and period; `each`: its components by themselves, where the answer is about several together.
+/// The whole answer for one contract and period; `each`: its components by themselves, where the
+/// answer is about several together.
 pub fn answer(contract: &Contract, period: Span, list: &[Judged], each: &[Judged]) -> Value {
     let alone = contract.by_component(Vec::new());
     json!({
@@ -39,7 +45,9 @@ pub fn answer(contract: &Contract, period: Span, list: &[Judged], each: &[Judged
 }
 
 fn percent(share: &Option<Exact>) -> Option<String> {
-    share.as_ref().map(|s| truncated(&(s * whole(100)), PERCENT_DIGITS))
+    share
+        .as_ref()
+        .map(|s| truncated(&(s * whole(100)), PERCENT_DIGITS))
 }
 
 fn judged(contract: &Contract, j: &Judged) -> Value {
@@ -84,7 +92,11 @@ fn outage(o: &Outage, j: &Judged) -> Value {
     let at = |at: i64| (at < OPEN).then(|| instant(at));
     let down_ms = j.sets.down.cut(Span::new(o.from, o.to)).length();
     let end = |at: i64| {
-        if o.is_open { Value::Null } else { json!((at < OPEN).then(|| instant(at))) }
+        if o.is_open {
+            Value::Null
+        } else {
+            json!((at < OPEN).then(|| instant(at)))
+        }
     };
     json!({
         "outage": o.outage, "from": at(o.from), "to": end(o.to), "from_earliest": at(o.from_earliest), "from_latest": at(o.from_latest),
@@ -98,20 +110,37 @@ fn credit(contract: &Contract, j: &Judged) -> Value {
         return Value::Null;
     };
     let amount = |due: &Due| amount_of(contract, j, due);
-    let at: serde_json::Map<String, Value> =
-        j.due.iter().map(|(by, due)| (by.as_str().to_owned(), json!({"percent": fraction(&due.percent), "amount": amount(due)}))).collect();
+    let at: serde_json::Map<String, Value> = j
+        .due
+        .iter()
+        .map(|(by, due)| {
+            (
+                by.as_str().to_owned(),
+                json!({"percent": fraction(&due.percent), "amount": amount(due)}),
+            )
+        })
+        .collect();
     let mut steps: Vec<Value> = decided
         .steps
         .iter()
         .map(|s| json!({"what": s.what, "value": fraction(&s.value), "decimal": truncated(&s.value, CREDIT_DIGITS), "unit": s.unit}))
         .collect();
-    if let (Some(fee), Some(currency), Some(rounded)) = (&j.fee, &contract.currency, amount(decided)) {
+    if let (Some(fee), Some(currency), Some(rounded)) =
+        (&j.fee, &contract.currency, amount(decided))
+    {
         let exact = fee * &decided.percent / whole(100);
         let rounded_exact: Exact = decimal(&rounded).unwrap_or_default();
-        let mut step =
-            |what: &str, value: &Exact, shown: String| steps.push(json!({"what": what, "value": fraction(value), "decimal": shown, "unit": currency}));
+        let mut step = |what: &str, value: &Exact, shown: String| {
+            steps.push(
+                json!({"what": what, "value": fraction(value), "decimal": shown, "unit": currency}),
+            )
+        };
         step("fee", fee, plain(fee));
-        step("credit of the fee", &exact, truncated(&exact, CREDIT_DIGITS));
+        step(
+            "credit of the fee",
+            &exact,
+            truncated(&exact, CREDIT_DIGITS),
+        );
         step("rounded half up", &rounded_exact, rounded);
     }
     json!({
@@ -123,13 +152,21 @@ fn credit(contract: &Contract, j: &Judged) -> Value {
 
 fn amount_of(contract: &Contract, j: &Judged, due: &Due) -> Option<String> {
     let (fee, currency) = (j.fee.as_ref()?, contract.currency.as_deref()?);
-    Some(money(&(fee * &due.percent / whole(100)), currency_digits(currency)))
+    Some(money(
+        &(fee * &due.percent / whole(100)),
+        currency_digits(currency),
+    ))
 }
 
-/// "Credit due: 0.13 EUR, decided by the point estimate; between 0.00 and 0.31 at the bounds." While the verdict is open: what it would be
-/// at each bound, and why it is open.
+/// "Credit due: 0.13 EUR, decided by the point estimate; between 0.00 and 0.31 at the bounds."
+/// While the verdict is open: what it would be at each bound, and why it is open.
 pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
-    let by = |which| j.due.iter().find(|(by, _)| *by == which).map(|(_, due)| due);
+    let by = |which| {
+        j.due
+            .iter()
+            .find(|(by, _)| *by == which)
+            .map(|(_, due)| due)
+    };
     let figure = match contract.decide_by {
         DecideBy::Point => "the point estimate",
         DecideBy::Lower => "the lower bound",
@@ -140,17 +177,29 @@ pub fn sentence(contract: &Contract, j: &Judged, decided: &Due) -> String {
     };
     let share = |due: &Due| format!("{} %", truncated(&due.percent, CREDIT_DIGITS));
     let amount = |due: &Due| amount_of(contract, j, due).unwrap_or_else(|| share(due));
-    let unit = contract.currency.as_ref().filter(|_| j.fee.is_some()).map_or_else(|| "of the fee".to_owned(), Clone::clone);
+    let unit = contract
+        .currency
+        .as_ref()
+        .filter(|_| j.fee.is_some())
+        .map_or_else(|| "of the fee".to_owned(), Clone::clone);
     if j.verdict == Verdict::Undetermined {
-        let point = by(DecideBy::Point).map_or(String::new(), |due| format!(", {} {unit} by the point estimate", amount(due)));
+        let point = by(DecideBy::Point).map_or(String::new(), |due| {
+            format!(", {} {unit} by the point estimate", amount(due))
+        });
         let why = why_open(contract, j).join("; ");
         return format!(
-            "No credit is decided yet: it would be {} {unit} at the upper bound, {} {unit} at the lower bound{point}. Open: {why}.",
+            "No credit is decided yet: it would be {} {unit} at the upper bound, {} {unit} at the \
+                lower bound{point}. Open: {why}.",
             amount(least),
             amount(most)
         );
     }
-    format!("Credit due: {} {unit}, decided by {figure}; between {} and {} at the bounds.", amount(decided), amount(least), amount(most))
+    format!(
+        "Credit due: {} {unit}, decided by {figure}; between {} and {} at the bounds.",
+        amount(decided),
+        amount(least),
+        amount(most)
+    )
 }
 
 /// Why a verdict is open: what is missing.
@@ -161,7 +210,10 @@ pub fn why_open(contract: &Contract, j: &Judged) -> Vec<String> {
     let t = &j.times;
     let mut list = Vec::new();
     if t.future > 0 {
-        list.push(format!("{} of the service time are still to come or not settled", show_duration(t.future)));
+        list.push(format!(
+            "{} of the service time are still to come or not settled",
+            show_duration(t.future)
+        ));
     }
     if t.unknown > 0 {
         list.push(format!("{} are unknown", show_duration(t.unknown)));
@@ -169,12 +221,20 @@ pub fn why_open(contract: &Contract, j: &Judged) -> Vec<String> {
     if let (Some(least), Some(measured)) = (&contract.min_coverage, &j.coverage)
         && measured * whole(100) < *least
     {
-        list.push(format!("{} % of the service time are measured, and the contract asks for {} %", truncated(&(measured * whole(100)), 3), plain(least)));
+        list.push(format!(
+            "{} % of the service time are measured, and the contract asks for {} %",
+            truncated(&(measured * whole(100)), 3),
+            plain(least)
+        ));
     }
     if list.is_empty() {
         list.push(match t.service {
             0 => "there is no service time".to_owned(),
-            _ => format!("downtime is between {} and {}", show_duration(t.down_lower), show_duration(t.down_upper)),
+            _ => format!(
+                "downtime is between {} and {}",
+                show_duration(t.down_lower),
+                show_duration(t.down_upper)
+            ),
         });
     }
     list

@@ -1,7 +1,8 @@
 //! The terms of a report as text, and since when they are on record.
 //!
-//! Terms count from when they are recorded. Where the first ones came after the period began, a report says so first; where others came
-//! into force later, it says so and has their verdict beside its own ([`super::ruling`]).
+//! Terms count from when they are recorded. Where the first ones came after the period began, a
+//! report says so first; where others came into force later, it says so and has their verdict
+//! beside its own ([`super::ruling`]).
 
 use std::collections::BTreeSet;
 
@@ -26,7 +27,8 @@ pub struct Of<'c> {
 
 /// The terms that a report shows.
 pub struct Terms {
-    /// As far as it concerns who reads the report: a customer sees neither other components nor another fee.
+    /// As far as it concerns who reads the report: a customer sees neither other components nor
+    /// another fee.
     pub contract: Contract,
     pub tenants: Vec<Tenant>,
     pub text: String,
@@ -38,36 +40,82 @@ impl Of<'_> {
         let Some(tenant) = self.tenant else {
             return Some(self.contract.all_components(&self.contracts.tenants));
         };
-        let found = self.contracts.tenants.iter().find(|t| t.name == *tenant && t.sla == self.contract.name)?;
-        Some(if found.components.is_empty() { self.contract.components.clone() } else { found.components.clone() })
+        let found = self
+            .contracts
+            .tenants
+            .iter()
+            .find(|t| t.name == *tenant && t.sla == self.contract.name)?;
+        Some(if found.components.is_empty() {
+            self.contract.components.clone()
+        } else {
+            found.components.clone()
+        })
     }
 
     pub fn terms(&self) -> Option<Terms> {
         let contract = self.contract.clone();
         let contract = match self.tenant {
             None => contract,
-            Some(_) => Contract { components: self.components()?, together: Together::Series, fee: None, ..contract },
+            Some(_) => Contract {
+                components: self.components()?,
+                together: Together::Series,
+                fee: None,
+                ..contract
+            },
         };
-        let is_of_it = |t: &&Tenant| t.sla == contract.name && self.tenant.is_none_or(|name| t.name == *name);
-        let tenants: Vec<Tenant> = self.contracts.tenants.iter().filter(is_of_it).cloned().collect();
+        let is_of_it =
+            |t: &&Tenant| t.sla == contract.name && self.tenant.is_none_or(|name| t.name == *name);
+        let tenants: Vec<Tenant> = self
+            .contracts
+            .tenants
+            .iter()
+            .filter(is_of_it)
+            .cloned()
+            .collect();
         let mut text = String::new();
-        print::contract::contracts(&mut text, &Contracts { list: vec![contract.clone()], tenants: tenants.clone() });
+        print::contract::contracts(
+            &mut text,
+            &Contracts {
+                list: vec![contract.clone()],
+                tenants: tenants.clone(),
+            },
+        );
         // What is committed to says as well until when it is in force.
-        let later = self.contracts.list.iter().filter(|c| c.name == contract.name && c.valid_from > contract.valid_from).filter_map(|c| c.valid_from).min();
+        let later = self
+            .contracts
+            .list
+            .iter()
+            .filter(|c| c.name == contract.name && c.valid_from > contract.valid_from)
+            .filter_map(|c| c.valid_from)
+            .min();
         if let Some(day) = later {
             text += &format!("{SUPERSEDED}{day}\n");
         }
-        Some(Terms { contract, tenants, text })
+        Some(Terms {
+            contract,
+            tenants,
+            text,
+        })
     }
 }
 
-/// The terms of every report that could be asked for: of each version of each contract, whole and for each tenant.
+/// The terms of every report that could be asked for: of each version of each contract, whole and
+/// for each tenant.
 pub fn terms_of_all(contracts: &Contracts) -> Vec<(&Contract, Option<&Name>, String)> {
     let mut list = Vec::new();
     for contract in &contracts.list {
-        let tenants = contracts.tenants.iter().filter(|t| t.sla == contract.name).map(|t| Some(&t.name));
+        let tenants = contracts
+            .tenants
+            .iter()
+            .filter(|t| t.sla == contract.name)
+            .map(|t| Some(&t.name));
         for tenant in std::iter::once(None).chain(tenants) {
-            let terms = Of { contract, contracts, tenant }.terms();
+            let terms = Of {
+                contract,
+                contracts,
+                tenant,
+            }
+            .terms();
             list.extend(terms.map(|terms| (contract, tenant, terms.text)));
         }
     }
@@ -88,16 +136,26 @@ fn earlier(terms: &str) -> Option<String> {
 
 /// Without the line that names a later version, which changes nothing of this one.
 pub fn alone(terms: &str) -> String {
-    terms.split_inclusive('\n').filter(|line| !line.starts_with(SUPERSEDED)).collect()
+    terms
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with(SUPERSEDED))
+        .collect()
 }
 
-/// Whether later terms say of everybody what earlier ones said, and only have more tenants: nothing of the past is judged otherwise by them.
+/// Whether later terms say of everybody what earlier ones said, and only have more tenants: nothing
+/// of the past is judged otherwise by them.
 pub fn adds_only_tenants(before: &str, after: &str) -> bool {
     let (before, after) = (alone(before), alone(after));
     let parts = |text: &str| text.split(TENANT).map(str::to_owned).collect::<Vec<_>>();
     let (before, after) = (parts(before.trim_end()), parts(after.trim_end()));
-    let has = |part: &String| after[1..].iter().any(|other| other.trim_end() == part.trim_end());
-    before.len() < after.len() && before[0].trim_end() == after[0].trim_end() && before[1..].iter().all(has)
+    let has = |part: &String| {
+        after[1..]
+            .iter()
+            .any(|other| other.trim_end() == part.trim_end())
+    };
+    before.len() < after.len()
+        && before[0].trim_end() == after[0].trim_end()
+        && before[1..].iter().all(has)
 }
 
 /// What goes before the terms as they were before a later version was added.
@@ -110,30 +168,53 @@ pub fn is_salt(salt: &str) -> bool {
     salt.len() == 64 && salt.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The commitments to a report's terms that are on record: to the terms as they are, and as they were before a later version or a tenant was
-/// added.
+/// The commitments to a report's terms that are on record: to the terms as they are, and as they
+/// were before a later version or a tenant was added.
 fn commitments(told: &Told, report: &Value) -> Vec<String> {
     let text = |key: &str| report[key].as_str().unwrap_or_default();
-    let of = |salt: &str, terms: &str| Some(commitment(salt, terms)).filter(|c| is_salt(salt) && told.ever.contains_key(c));
+    let of = |salt: &str, terms: &str| {
+        Some(commitment(salt, terms)).filter(|c| is_salt(salt) && told.ever.contains_key(c))
+    };
     let before = earlier(text("terms")).and_then(|terms| of(text("terms_salt_earlier"), &terms));
     let fewer = &report["terms_before"];
-    let fewer = fewer["terms"].as_str().filter(|fewer| adds_only_tenants(fewer, text("terms"))).zip(fewer["terms_salt"].as_str());
-    of(text("terms_salt"), text("terms")).into_iter().chain(before).chain(fewer.and_then(|(terms, salt)| of(salt, terms))).collect()
+    let fewer = fewer["terms"]
+        .as_str()
+        .filter(|fewer| adds_only_tenants(fewer, text("terms")))
+        .zip(fewer["terms_salt"].as_str());
+    of(text("terms_salt"), text("terms"))
+        .into_iter()
+        .chain(before)
+        .chain(fewer.and_then(|(terms, salt)| of(salt, terms)))
+        .collect()
 }
 
 /// When the terms of a report first came on record.
 fn since(told: &Told, report: &Value) -> Option<UtcMs> {
-    commitments(told, report).iter().filter_map(|c| parse_utc(told.ever.get(c)?)).min()
+    commitments(told, report)
+        .iter()
+        .filter_map(|c| parse_utc(told.ever.get(c)?))
+        .min()
 }
 
 /// The terms of a report before tenants were added to them, for who holds it against the events.
 pub fn before_tenants(key: &TermsKey, before: Option<&str>) -> Value {
-    before.map_or(Value::Null, |terms| json!({"terms": terms, "terms_salt": key.salt(terms)}))
+    before.map_or(
+        Value::Null,
+        |terms| json!({"terms": terms, "terms_salt": key.salt(terms)}),
+    )
 }
 
 /// What a report shows of its terms, and when those came on record that were in force later.
-pub fn shown(told: &Told, key: &TermsKey, (of, before): (&Of, Option<&str>), later: Option<&Of>) -> Value {
-    let recorded = |of: &Of| of.terms().map(|terms| told.on_record(&key.commitment(&terms.text)));
+pub fn shown(
+    told: &Told,
+    key: &TermsKey,
+    (of, before): (&Of, Option<&str>),
+    later: Option<&Of>,
+) -> Value {
+    let recorded = |of: &Of| {
+        of.terms()
+            .map(|terms| told.on_record(&key.commitment(&terms.text)))
+    };
     let text = of.terms().map(|terms| terms.text).unwrap_or_default();
     json!({
         "terms": text, "terms_salt": key.salt(&text), "terms_salt_earlier": earlier_salt(key, &text), "terms_recorded_at": recorded(of), "terms_before": before_tenants(key, before),
@@ -141,27 +222,51 @@ pub fn shown(told: &Told, key: &TermsKey, (of, before): (&Of, Option<&str>), lat
     })
 }
 
-/// What "Changed in this period" has of a report's terms: that they came late, and each change of them.
+/// What "Changed in this period" has of a report's terms: that they came late, and each change of
+/// them.
 pub fn rows(told: &Told, period: Span, report: &Value) -> Vec<Value> {
     // Beside terms that are in force still, others that are as well are those of another version.
-    let own_is_present = commitments(told, report).iter().any(|c| told.terms.contains_key(c));
-    let others = others(told, report).into_iter().filter(|c| !own_is_present || !told.terms.contains_key(*c));
-    let others = others.flat_map(|c| told.stays.get(c).into_iter().flatten().map(|(from, _)| *from));
-    let known = report["later_terms"]["terms_recorded_at"].as_str().and_then(parse_utc);
+    let own_is_present = commitments(told, report)
+        .iter()
+        .any(|c| told.terms.contains_key(c));
+    let others = others(told, report)
+        .into_iter()
+        .filter(|c| !own_is_present || !told.terms.contains_key(*c));
+    let others = others.flat_map(|c| {
+        told.stays
+            .get(c)
+            .into_iter()
+            .flatten()
+            .map(|(from, _)| *from)
+    });
+    let known = report["later_terms"]["terms_recorded_at"]
+        .as_str()
+        .and_then(parse_utc);
     let first = since(told, report).unwrap_or(i64::MAX).max(period.from);
-    let at: BTreeSet<UtcMs> = others.filter(|at| *at > first).chain(known).filter(|at| (period.from..period.to).contains(at)).collect();
+    let at: BTreeSet<UtcMs> = others
+        .filter(|at| *at > first)
+        .chain(known)
+        .filter(|at| (period.from..period.to).contains(at))
+        .collect();
     let changes = at.into_iter().map(|at| row("terms_changed", at));
-    came_later(told, period, report).into_iter().chain(changes).collect()
+    came_later(told, period, report)
+        .into_iter()
+        .chain(changes)
+        .collect()
 }
 
-/// What it has of the host's clock: each time that it was set within a period, or to a time within it.
+/// What it has of the host's clock: each time that it was set within a period, or to a time within
+/// it.
 pub fn clock_rows(calendar: &Calendar, period: Span) -> impl Iterator<Item = Value> + '_ {
     let is_in = move |at: &UtcMs| (period.from..period.to).contains(at);
-    calendar.sets().filter(move |(before, after)| is_in(before) || is_in(after)).map(|(before, after)| {
-        let mut set = row("clock_set", before);
-        (set["before"], set["after"]) = (json!(instant(before)), json!(instant(after)));
-        set
-    })
+    calendar
+        .sets()
+        .filter(move |(before, after)| is_in(before) || is_in(after))
+        .map(|(before, after)| {
+            let mut set = row("clock_set", before);
+            (set["before"], set["after"]) = (json!(instant(before)), json!(instant(after)));
+            set
+        })
 }
 
 /// Commitments to other terms of the same report.
@@ -171,31 +276,61 @@ fn others<'t>(told: &'t Told, report: &Value) -> Vec<&'t String> {
         return Vec::new();
     };
     // That a later version was added is no other terms, but only who has the key knows of which.
-    told.identities.iter().filter(|(c, i)| *i == identity && !own.contains(c)).map(|(c, _)| c).collect()
+    told.identities
+        .iter()
+        .filter(|(c, i)| *i == identity && !own.contains(c))
+        .map(|(c, _)| c)
+        .collect()
 }
 
-/// Why a period is not judged by the terms of a report: others of the same contract were on record when it began, or before these.
+/// Why a period is not judged by the terms of a report: others of the same contract were on record
+/// when it began, or before these.
 pub fn wrong(told: &Told, period: Span, report: &Value) -> Option<String> {
     let stays = |c: &str| told.stays.get(c).map_or(&[][..], Vec::as_slice);
-    let was_in_force = |c: &str| stays(c).iter().any(|(from, until)| *from <= period.from && until.is_none_or(|until| until > period.from));
+    let was_in_force = |c: &str| {
+        stays(c).iter().any(|(from, until)| {
+            *from <= period.from && until.is_none_or(|until| until > period.from)
+        })
+    };
     let own = commitments(told, report);
     if own.iter().any(|c| was_in_force(c)) {
         return None;
     }
     let others = others(told, report);
-    if let Some(at) = others.iter().find(|c| was_in_force(c)).and_then(|c| told.ever.get(*c)) {
-        return Some(format!("other terms of this contract, recorded at {at}, were in force when the period began"));
+    if let Some(at) = others
+        .iter()
+        .find(|c| was_in_force(c))
+        .and_then(|c| told.ever.get(*c))
+    {
+        return Some(format!(
+            "other terms of this contract, recorded at {at}, were in force when the period began"
+        ));
     }
     let first = since(told, report)?;
-    let from = |c: &str| stays(c).iter().map(|(from, _)| *from).filter(|from| *from > period.from).min();
-    let before = others.iter().filter_map(|c| from(c)).min().filter(|at| *at < first)?;
-    Some(format!("other terms of this contract were on record before these, since {}", instant(before)))
+    let from = |c: &str| {
+        stays(c)
+            .iter()
+            .map(|(from, _)| *from)
+            .filter(|from| *from > period.from)
+            .min()
+    };
+    let before = others
+        .iter()
+        .filter_map(|c| from(c))
+        .min()
+        .filter(|at| *at < first)?;
+    Some(format!(
+        "other terms of this contract were on record before these, since {}",
+        instant(before)
+    ))
 }
 
-/// Whether other terms of the same report are in force at the end of the events, and a report has to show what they make of its period.
+/// Whether other terms of the same report are in force at the end of the events, and a report has
+/// to show what they make of its period.
 pub fn has_later(told: &Told, report: &Value) -> bool {
     let is_present = |c: &String| told.terms.contains_key(c);
-    !commitments(told, report).iter().any(is_present) && others(told, report).into_iter().any(is_present)
+    !commitments(told, report).iter().any(is_present)
+        && others(told, report).into_iter().any(is_present)
 }
 
 fn row(what: &str, at: UtcMs) -> Value {
@@ -205,10 +340,12 @@ fn row(what: &str, at: UtcMs) -> Value {
     })
 }
 
-/// What a report tells of terms that came on record only after its period began, although something was recorded before them.
+/// What a report tells of terms that came on record only after its period began, although something
+/// was recorded before them.
 pub fn came_later(told: &Told, period: Span, report: &Value) -> Option<Value> {
     let began = told.configs.first().map(|(at, _)| *at)?;
-    let since = since(told, report).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
+    let since =
+        since(told, report).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
     Some(row("terms", since))
 }
 
@@ -222,8 +359,15 @@ mod tests {
     /// Told of a config on day 10, and of the given terms on the given days.
     fn told(terms: &[(&str, UtcMs)], key: &TermsKey) -> Told {
         let configs = vec![(10 * DAY, String::new())];
-        let ever = terms.iter().map(|(text, day)| (key.commitment(text), format_utc(day * DAY))).collect();
-        Told { configs, ever, ..Told::default() }
+        let ever = terms
+            .iter()
+            .map(|(text, day)| (key.commitment(text), format_utc(day * DAY)))
+            .collect();
+        Told {
+            configs,
+            ever,
+            ..Told::default()
+        }
     }
 
     fn day(told: &Told, period: (UtcMs, UtcMs), terms: &str, key: &TermsKey) -> Option<UtcMs> {
@@ -234,11 +378,22 @@ mod tests {
 
     #[test]
     fn terms_that_only_have_more_tenants_say_the_same_of_the_others() {
-        let (head, a, b, c) = ("\n[[sla.s]]\nfee = \"1\"\n", "\n[[tenant]]\nname = \"A\"\n", "\n[[tenant]]\nname = \"B\"\n", "\n[[tenant]]\nname = \"C\"\n");
+        let (head, a, b, c) = (
+            "\n[[sla.s]]\nfee = \"1\"\n",
+            "\n[[tenant]]\nname = \"A\"\n",
+            "\n[[tenant]]\nname = \"B\"\n",
+            "\n[[tenant]]\nname = \"C\"\n",
+        );
         let text = |parts: &[&str]| parts.concat();
         assert!(adds_only_tenants(&text(&[head]), &text(&[head, a])));
-        assert!(adds_only_tenants(&text(&[head, b]), &text(&[head, a, b, c])));
-        assert!(adds_only_tenants(&text(&[head, b]), &text(&[head, a, b, SUPERSEDED, "2027-01-01\n"])));
+        assert!(adds_only_tenants(
+            &text(&[head, b]),
+            &text(&[head, a, b, c])
+        ));
+        assert!(adds_only_tenants(
+            &text(&[head, b]),
+            &text(&[head, a, b, SUPERSEDED, "2027-01-01\n"])
+        ));
         for (before, after) in [
             (text(&[head, a]), text(&[head, a])),
             (text(&[head, a]), text(&[head, b])),
@@ -254,13 +409,37 @@ mod tests {
     #[test]
     fn terms_that_came_after_the_period_began_are_told() {
         let key = TermsKey::nobodys();
-        let told = told(&[("a\n", 10), ("b\n", 40), ("c\n", 50), ("c\n# superseded from 2027-01-01\n", 70), ("d\n# superseded from 2027-01-01\n", 70)], &key);
-        assert_eq!(day(&told, (0, 30), "a\n", &key), None, "with the first config");
+        let told = told(
+            &[
+                ("a\n", 10),
+                ("b\n", 40),
+                ("c\n", 50),
+                ("c\n# superseded from 2027-01-01\n", 70),
+                ("d\n# superseded from 2027-01-01\n", 70),
+            ],
+            &key,
+        );
+        assert_eq!(
+            day(&told, (0, 30), "a\n", &key),
+            None,
+            "with the first config"
+        );
         assert_eq!(day(&told, (30, 60), "b\n", &key), Some(40));
-        assert_eq!(day(&told, (0, 30), "b\n", &key), Some(40), "of a period that was over");
+        assert_eq!(
+            day(&told, (0, 30), "b\n", &key),
+            Some(40),
+            "of a period that was over"
+        );
         assert_eq!(day(&told, (60, 90), "b\n", &key), None);
-        assert_eq!(day(&told, (60, 90), "c\n# superseded from 2027-01-01\n", &key), None, "a later version changes nothing of this one");
-        assert_eq!(day(&told, (60, 90), "d\n# superseded from 2027-01-01\n", &key), Some(70));
+        assert_eq!(
+            day(&told, (60, 90), "c\n# superseded from 2027-01-01\n", &key),
+            None,
+            "a later version changes nothing of this one"
+        );
+        assert_eq!(
+            day(&told, (60, 90), "d\n# superseded from 2027-01-01\n", &key),
+            Some(70)
+        );
         assert_eq!(day(&told, (30, 60), "nobody recorded these\n", &key), None);
     }
 }

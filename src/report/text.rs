@@ -1,4 +1,5 @@
-//! A report as blocks of words and tables in one language, and those as Markdown. HTML renders the same blocks.
+//! A report as blocks of words and tables in one language, and those as Markdown. HTML renders the
+//! same blocks.
 
 use std::fmt::Write;
 
@@ -20,7 +21,12 @@ pub struct Block {
 
 impl Block {
     fn new(heading: impl Into<String>) -> Self {
-        Self { heading: heading.into(), lines: Vec::new(), header: Vec::new(), rows: Vec::new() }
+        Self {
+            heading: heading.into(),
+            lines: Vec::new(),
+            header: Vec::new(),
+            rows: Vec::new(),
+        }
     }
 }
 
@@ -49,36 +55,75 @@ impl Shown<'_> {
 
     /// Milliseconds as seconds with three decimals.
     fn seconds(&self, ms: &Value) -> String {
-        ms.as_u64().map_or("–".into(), |ms| format!("{} {}", self.number(&format!("{}.{:03}", ms / 1000, ms % 1000)), self.say(Word::Seconds)))
+        ms.as_u64().map_or("–".into(), |ms| {
+            format!(
+                "{} {}",
+                self.number(&format!("{}.{:03}", ms / 1000, ms % 1000)),
+                self.say(Word::Seconds)
+            )
+        })
     }
 
     /// A fraction `n/d` of milliseconds as seconds, truncated.
     fn fraction_seconds(&self, fraction: &Value) -> String {
         use crate::judgement::sla::exact::{Exact, truncated, whole};
         let parsed: Option<Exact> = fraction.as_str().and_then(|f| f.parse().ok());
-        parsed.map_or("–".into(), |ms| format!("{} {}", self.number(&truncated(&(ms / whole(1000)), 3)), self.say(Word::Seconds)))
+        parsed.map_or("–".into(), |ms| {
+            format!(
+                "{} {}",
+                self.number(&truncated(&(ms / whole(1000)), 3)),
+                self.say(Word::Seconds)
+            )
+        })
     }
 
     fn at(&self, instant: &Value) -> String {
-        instant.as_str().map_or("–".into(), |t| self.language.instant(t))
+        instant
+            .as_str()
+            .map_or("–".into(), |t| self.language.instant(t))
     }
 
     pub fn title(&self) -> String {
-        format!("{}: {}", self.say(Word::Title), text(&self.report["evaluation"]["sla"]))
+        format!(
+            "{}: {}",
+            self.say(Word::Title),
+            text(&self.report["evaluation"]["sla"])
+        )
     }
 
     /// The first sentence: what is due, or the verdicts.
     pub fn first_line(&self) -> String {
         let many = self.results().count() > 1 && self.language == Language::En;
-        let named = |r| self.credit_line(r).map(|line| if many { format!("{}: {line}", self.who(r)) } else { line });
+        let named = |r| {
+            self.credit_line(r).map(|line| {
+                if many {
+                    format!("{}: {line}", self.who(r))
+                } else {
+                    line
+                }
+            })
+        };
         let credits: Vec<String> = self.results().filter_map(named).collect();
-        let little = self.results().filter(|r| r["measured_less_than_half"] == true);
-        let mut said: Vec<String> = little.map(|r| format!("{} ({}).", self.say(Word::LittleMeasured), self.who(r))).collect();
-        let later = self.report["changed"].as_array().into_iter().flatten().find(|c| c["what"] == "terms");
-        said.extend(later.map(|c| format!("{} ({}).", self.say(Word::TermsLater), self.at(&c["at"]))));
+        let little = self
+            .results()
+            .filter(|r| r["measured_less_than_half"] == true);
+        let mut said: Vec<String> = little
+            .map(|r| format!("{} ({}).", self.say(Word::LittleMeasured), self.who(r)))
+            .collect();
+        let later = self.report["changed"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|c| c["what"] == "terms");
+        said.extend(
+            later.map(|c| format!("{} ({}).", self.say(Word::TermsLater), self.at(&c["at"]))),
+        );
         said.extend(self.said_of_later_terms());
         if credits.is_empty() {
-            said.extend(self.results().map(|r| format!("{}: {}.", self.who(r), self.verdict(r))));
+            said.extend(
+                self.results()
+                    .map(|r| format!("{}: {}.", self.who(r), self.verdict(r))),
+            );
         }
         said.extend(credits);
         said.join(" ")
@@ -87,9 +132,20 @@ impl Shown<'_> {
     /// That the terms were changed after those of the report, and the verdict by the terms of then.
     fn said_of_later_terms(&self) -> Option<String> {
         let later = self.report["later_terms"].as_object()?;
-        let verdicts: Vec<String> = results_of(&later["evaluation"]).map(|r| format!("{}: {}", self.who(r), self.verdict(r))).collect();
-        let verdicts = if verdicts.is_empty() { text(&later["evaluation"]["why"]).to_owned() } else { verdicts.join("; ") };
-        Some(format!("{} ({}). {}: {verdicts}.", self.say(Word::TermsChanged), self.at(&later["terms_recorded_at"]), self.say(Word::ByLaterTerms)))
+        let verdicts: Vec<String> = results_of(&later["evaluation"])
+            .map(|r| format!("{}: {}", self.who(r), self.verdict(r)))
+            .collect();
+        let verdicts = if verdicts.is_empty() {
+            text(&later["evaluation"]["why"]).to_owned()
+        } else {
+            verdicts.join("; ")
+        };
+        Some(format!(
+            "{} ({}). {}: {verdicts}.",
+            self.say(Word::TermsChanged),
+            self.at(&later["terms_recorded_at"]),
+            self.say(Word::ByLaterTerms)
+        ))
     }
 
     /// The figures by terms that came into force later.
@@ -97,17 +153,56 @@ impl Shown<'_> {
         let later = self.report["later_terms"].as_object()?;
         let e = &later["evaluation"];
         let mut block = Block::new(self.say(Word::ByLaterTerms));
-        block.lines.push(format!("{}: {}", self.say(Word::TermsRecorded), self.at(&later["terms_recorded_at"])));
-        block.lines.push(format!("{}: {} – {}", self.say(Word::Period), self.at(&e["period"]["start"]), self.at(&e["period"]["end"])));
-        block.lines.extend(e["objective_percent"].as_str().map(|objective| format!("{}: {} %", self.say(Word::Objective), self.number(objective))));
-        let words = [Word::Component, Word::Verdict, Word::Availability, Word::Between, Word::Down, Word::Unknown, Word::CreditDue];
+        block.lines.push(format!(
+            "{}: {}",
+            self.say(Word::TermsRecorded),
+            self.at(&later["terms_recorded_at"])
+        ));
+        block.lines.push(format!(
+            "{}: {} – {}",
+            self.say(Word::Period),
+            self.at(&e["period"]["start"]),
+            self.at(&e["period"]["end"])
+        ));
+        block
+            .lines
+            .extend(e["objective_percent"].as_str().map(|objective| {
+                format!(
+                    "{}: {} %",
+                    self.say(Word::Objective),
+                    self.number(objective)
+                )
+            }));
+        let words = [
+            Word::Component,
+            Word::Verdict,
+            Word::Availability,
+            Word::Between,
+            Word::Down,
+            Word::Unknown,
+            Word::CreditDue,
+        ];
         block.header = words.iter().map(|w| self.say(*w)).collect();
         for r in results_of(e) {
-            let percent = |key: &str| r[key].as_str().map_or("–".to_owned(), |p| format!("{} %", self.number(p)));
-            let bounds = format!("{} … {}", percent("lower_bound_percent"), percent("upper_bound_percent"));
+            let percent = |key: &str| {
+                r[key]
+                    .as_str()
+                    .map_or("–".to_owned(), |p| format!("{} %", self.number(p)))
+            };
+            let bounds = format!(
+                "{} … {}",
+                percent("lower_bound_percent"),
+                percent("upper_bound_percent")
+            );
             let credit = &r["credit"];
-            let due = credit["amount"].as_str().map_or("–".to_owned(), |a| format!("{} {}", self.number(a), text(&credit["currency"])));
-            let due = if r["verdict"] == "undetermined" { "–".to_owned() } else { due };
+            let due = credit["amount"].as_str().map_or("–".to_owned(), |a| {
+                format!("{} {}", self.number(a), text(&credit["currency"]))
+            });
+            let due = if r["verdict"] == "undetermined" {
+                "–".to_owned()
+            } else {
+                due
+            };
             block.rows.push(vec![
                 self.who(r),
                 self.verdict(r),
@@ -143,21 +238,57 @@ impl Shown<'_> {
         if self.language == Language::En {
             return credit["sentence"].as_str().map(str::to_owned);
         }
-        let amount = |v: &Value| v["amount"].as_str().map_or_else(|| format!("{} %", self.number(text(&v["percent"]))), |a| self.number(a));
+        let amount = |v: &Value| {
+            v["amount"].as_str().map_or_else(
+                || format!("{} %", self.number(text(&v["percent"]))),
+                |a| self.number(a),
+            )
+        };
         let currency = credit["currency"].as_str().unwrap_or_default();
         let due = amount(&Value::Object(credit.clone()));
-        let (least, most) = (amount(&credit["at"]["upper"]), amount(&credit["at"]["lower"]));
+        let (least, most) = (
+            amount(&credit["at"]["upper"]),
+            amount(&credit["at"]["lower"]),
+        );
         if result["verdict"] == "undetermined" {
-            let open = [(Word::NotOver, "future_ms"), (Word::Unknown, "unknown_ms")].into_iter().filter(|(_, key)| result[*key].as_u64() > Some(0));
-            let mut why: Vec<String> = open.map(|(word, key)| format!("{} {}", self.say(word), self.seconds(&result[key]))).collect();
+            let open = [(Word::NotOver, "future_ms"), (Word::Unknown, "unknown_ms")]
+                .into_iter()
+                .filter(|(_, key)| result[*key].as_u64() > Some(0));
+            let mut why: Vec<String> = open
+                .map(|(word, key)| format!("{} {}", self.say(word), self.seconds(&result[key])))
+                .collect();
             if why.is_empty() {
-                why.push(format!("{} {} … {}", self.say(Word::Down), self.seconds(&result["down_lower_ms"]), self.seconds(&result["down_upper_ms"])));
+                why.push(format!(
+                    "{} {} … {}",
+                    self.say(Word::Down),
+                    self.seconds(&result["down_lower_ms"]),
+                    self.seconds(&result["down_upper_ms"])
+                ));
             }
-            let (head, bounds, open) = (self.say(Word::CreditOpen), self.say(Word::AtBounds), self.say(Word::OpenBecause));
-            return Some(format!("{head} ({}): {bounds} {least} … {most} {currency} ({open}: {}).", self.who(result), why.join(", ")));
+            let (head, bounds, open) = (
+                self.say(Word::CreditOpen),
+                self.say(Word::AtBounds),
+                self.say(Word::OpenBecause),
+            );
+            return Some(format!(
+                "{head} ({}): {bounds} {least} … {most} {currency} ({open}: {}).",
+                self.who(result),
+                why.join(", ")
+            ));
         }
-        let by = format!("{}: {}", self.say(Word::DecidedBy), self.say(Word::of_decision(credit["decided_by"].as_str().unwrap_or_default())));
-        Some(format!("{} ({}): {due} {currency}, {by} ({}: {least} … {most}).", self.say(Word::CreditDue), self.who(result), self.say(Word::AtBounds)))
+        let by = format!(
+            "{}: {}",
+            self.say(Word::DecidedBy),
+            self.say(Word::of_decision(
+                credit["decided_by"].as_str().unwrap_or_default()
+            ))
+        );
+        Some(format!(
+            "{} ({}): {due} {currency}, {by} ({}: {least} … {most}).",
+            self.say(Word::CreditDue),
+            self.who(result),
+            self.say(Word::AtBounds)
+        ))
     }
 
     /// Everything that a report says, in order.
@@ -170,7 +301,11 @@ impl Shown<'_> {
         all.push(self.outages());
         all.push(self.spans(Word::UnknownTime, &self.unknown(), Word::Reason));
         all.push(self.spans(Word::Admitted, &self.admitted(), Word::Reason));
-        all.push(self.spans(Word::Refused, &plain(&self.report["refused"], "why"), Word::Reason));
+        all.push(self.spans(
+            Word::Refused,
+            &plain(&self.report["refused"], "why"),
+            Word::Reason,
+        ));
         all.push(self.spans(Word::Excluded, &self.excluded(), Word::Reason));
         all.extend(self.changed());
         all.push(self.probing());
@@ -188,17 +323,45 @@ impl Shown<'_> {
             block.lines.push(self.say(Word::Provisional));
         }
         if let Some(replaced) = r["replaces"].as_str() {
-            block.lines.push(format!("{}: {replaced}", self.say(Word::Replaces)));
+            block
+                .lines
+                .push(format!("{}: {replaced}", self.say(Word::Replaces)));
         }
-        block.lines.push(format!("{}: {} – {}", self.say(Word::Period), self.at(&e["period"]["start"]), self.at(&e["period"]["end"])));
-        block.lines.push(format!("{}: {} %", self.say(Word::Objective), self.number(text(&e["objective_percent"]))));
-        block.lines.push(format!("{}: {}", self.say(Word::SettledUntil), self.at(&r["settled_until"])));
-        block.lines.push(format!("{}: {}", self.say(Word::Issued), self.at(&r["issued_at"])));
-        let blind = r["extents"].as_array().into_iter().flatten().filter_map(|e| e["not_seen_below_ms"].as_u64()).max();
+        block.lines.push(format!(
+            "{}: {} – {}",
+            self.say(Word::Period),
+            self.at(&e["period"]["start"]),
+            self.at(&e["period"]["end"])
+        ));
+        block.lines.push(format!(
+            "{}: {} %",
+            self.say(Word::Objective),
+            self.number(text(&e["objective_percent"]))
+        ));
+        block.lines.push(format!(
+            "{}: {}",
+            self.say(Word::SettledUntil),
+            self.at(&r["settled_until"])
+        ));
+        block.lines.push(format!(
+            "{}: {}",
+            self.say(Word::Issued),
+            self.at(&r["issued_at"])
+        ));
+        let blind = r["extents"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|e| e["not_seen_below_ms"].as_u64())
+            .max();
         block.lines.push(match self.language {
             // The words of every other surface.
             Language::En => sentence(&not_seen_text(blind)),
-            _ => format!("{}: {}", self.say(Word::ShortOutages), self.seconds(&blind.map_or(Value::Null, Value::from))),
+            _ => format!(
+                "{}: {}",
+                self.say(Word::ShortOutages),
+                self.seconds(&blind.map_or(Value::Null, Value::from))
+            ),
         });
         block
     }
@@ -227,20 +390,44 @@ impl Shown<'_> {
             block.rows.push(vec![self.say(word), self.seconds(&r[key])]);
         }
         let bounds = format!("{} ({})", self.say(Word::Down), self.say(Word::Between));
-        block.rows.push(vec![bounds, format!("{} … {}", self.seconds(&r["down_lower_ms"]), self.seconds(&r["down_upper_ms"]))]);
-        block.rows.push(vec![self.say(Word::Budget), self.fraction_seconds(&r["budget_ms"])]);
+        block.rows.push(vec![
+            bounds,
+            format!(
+                "{} … {}",
+                self.seconds(&r["down_lower_ms"]),
+                self.seconds(&r["down_upper_ms"])
+            ),
+        ]);
+        block.rows.push(vec![
+            self.say(Word::Budget),
+            self.fraction_seconds(&r["budget_ms"]),
+        ]);
         let left = self.fraction_seconds(&r["budget_remaining_ms"]);
         block.rows.push(match left.strip_prefix('-') {
-            Some(over) => vec![format!("– {}", self.say(Word::BudgetExceeded)), over.to_owned()],
+            Some(over) => vec![
+                format!("– {}", self.say(Word::BudgetExceeded)),
+                over.to_owned(),
+            ],
             None => vec![format!("– {}", self.say(Word::BudgetLeft)), left],
         });
-        let least = self.report["evaluation"]["min_coverage_percent"].as_str().map_or(String::new(), |least| format!(" (≥ {} %)", self.number(least)));
-        block.rows.push(vec![self.say(Word::Coverage), format!("{} %{least}", percent("coverage_percent"))]);
+        let least = self.report["evaluation"]["min_coverage_percent"]
+            .as_str()
+            .map_or(String::new(), |least| {
+                format!(" (≥ {} %)", self.number(least))
+            });
+        block.rows.push(vec![
+            self.say(Word::Coverage),
+            format!("{} %{least}", percent("coverage_percent")),
+        ]);
         let s = &r["spells"];
-        block.rows.push(vec![self.say(Word::Outages), s["count"].to_string()]);
-        for (word, key) in
-            [(Word::Longest, "longest_ms"), (Word::MeanToRecover, "mean_time_to_recover_ms"), (Word::MeanBetween, "mean_time_between_failures_ms")]
-        {
+        block
+            .rows
+            .push(vec![self.say(Word::Outages), s["count"].to_string()]);
+        for (word, key) in [
+            (Word::Longest, "longest_ms"),
+            (Word::MeanToRecover, "mean_time_to_recover_ms"),
+            (Word::MeanBetween, "mean_time_between_failures_ms"),
+        ] {
             block.rows.push(vec![self.say(word), self.seconds(&s[key])]);
         }
         if let Some(line) = self.credit_line(r) {
@@ -250,7 +437,10 @@ impl Shown<'_> {
                 let what = Word::of_step(what).map_or(what.to_owned(), |word| self.say(word));
                 let unit = Word::of_unit(unit).map_or(unit.to_owned(), |word| self.say(word));
                 let value = format!("{} {unit}", self.number(text(&step["decimal"])));
-                block.rows.push(vec![format!("{}: {what}", self.say(Word::Steps)), format!("{} = {}", value.trim_end(), text(&step["value"]))]);
+                block.rows.push(vec![
+                    format!("{}: {what}", self.say(Word::Steps)),
+                    format!("{} = {}", value.trim_end(), text(&step["value"])),
+                ]);
             }
         }
         block
@@ -258,34 +448,80 @@ impl Shown<'_> {
 
     /// The components of a combination by themselves.
     fn each_component(&self) -> Option<Block> {
-        let list = self.report["evaluation"]["components"].as_array().filter(|l| !l.is_empty())?;
+        let list = self.report["evaluation"]["components"]
+            .as_array()
+            .filter(|l| !l.is_empty())?;
         let mut block = Block::new(self.say(Word::EachComponent));
-        let words = [Word::Component, Word::Availability, Word::Between, Word::Outages, Word::Longest, Word::MeanToRecover, Word::MeanBetween];
+        let words = [
+            Word::Component,
+            Word::Availability,
+            Word::Between,
+            Word::Outages,
+            Word::Longest,
+            Word::MeanToRecover,
+            Word::MeanBetween,
+        ];
         block.header = words.iter().map(|w| self.say(*w)).collect();
         for c in list {
-            let percent = |key: &str| c[key].as_str().map_or("–".to_owned(), |p| format!("{} %", self.number(p)));
-            let mut row = vec![text(&c["component"]).to_owned(), percent("availability_percent")];
-            row.push(format!("{} … {}", percent("lower_bound_percent"), percent("upper_bound_percent")));
+            let percent = |key: &str| {
+                c[key]
+                    .as_str()
+                    .map_or("–".to_owned(), |p| format!("{} %", self.number(p)))
+            };
+            let mut row = vec![
+                text(&c["component"]).to_owned(),
+                percent("availability_percent"),
+            ];
+            row.push(format!(
+                "{} … {}",
+                percent("lower_bound_percent"),
+                percent("upper_bound_percent")
+            ));
             row.push(c["spells"]["count"].to_string());
-            row.extend(["longest_ms", "mean_time_to_recover_ms", "mean_time_between_failures_ms"].map(|key| self.seconds(&c["spells"][key])));
+            row.extend(
+                [
+                    "longest_ms",
+                    "mean_time_to_recover_ms",
+                    "mean_time_between_failures_ms",
+                ]
+                .map(|key| self.seconds(&c["spells"][key])),
+            );
             block.rows.push(row);
         }
         Some(block)
     }
 
     fn latency(&self) -> Option<Block> {
-        let list = self.report["latency"].as_array().filter(|l| !l.is_empty())?;
+        let list = self.report["latency"]
+            .as_array()
+            .filter(|l| !l.is_empty())?;
         let mut block = Block::new(self.say(Word::Latency));
-        block.header = vec![self.say(Word::Component), self.say(Word::Objective), self.say(Word::Verdict), "± 1 %".to_owned()];
+        block.header = vec![
+            self.say(Word::Component),
+            self.say(Word::Objective),
+            self.say(Word::Verdict),
+            "± 1 %".to_owned(),
+        ];
         for l in list {
             let verdict = match l["met"].as_bool() {
                 Some(true) => Word::Met,
                 Some(false) => Word::Missed,
                 None => Word::Undetermined,
             };
-            let share = l["share_percent"].as_str().map_or("–".into(), |s| format!("{} % ({} / {})", self.number(s), l["within"], l["probes"]));
-            let objective = format!("{} % ≤ {} ms", self.number(text(&l["objective_percent"])), l["within_ms"]);
-            block.rows.push(vec![text(&l["component"]).to_owned(), objective, self.say(verdict), share]);
+            let share = l["share_percent"].as_str().map_or("–".into(), |s| {
+                format!("{} % ({} / {})", self.number(s), l["within"], l["probes"])
+            });
+            let objective = format!(
+                "{} % ≤ {} ms",
+                self.number(text(&l["objective_percent"])),
+                l["within_ms"]
+            );
+            block.rows.push(vec![
+                text(&l["component"]).to_owned(),
+                objective,
+                self.say(verdict),
+                share,
+            ]);
         }
         Some(block)
     }
@@ -293,8 +529,17 @@ impl Shown<'_> {
     fn outages(&self) -> Block {
         let mut block = Block::new(self.say(Word::Outages));
         let bounds = format!("{} … {}", self.say(Word::Earliest), self.say(Word::Latest));
-        block.header = vec![self.say(Word::Endpoint), self.say(Word::From), bounds.clone(), self.say(Word::To), bounds, self.say(Word::Cause)];
-        block.header.extend([self.say(Word::FirstFailure), self.say(Word::LastFailure)]);
+        block.header = vec![
+            self.say(Word::Endpoint),
+            self.say(Word::From),
+            bounds.clone(),
+            self.say(Word::To),
+            bounds,
+            self.say(Word::Cause),
+        ];
+        block
+            .header
+            .extend([self.say(Word::FirstFailure), self.say(Word::LastFailure)]);
         for o in self.report["outages"].as_array().into_iter().flatten() {
             let pair = |a: &str, b: &str| match (o[a].as_str(), o[b].as_str()) {
                 (Some(a), Some(b)) => self.language.between(a, b),
@@ -328,10 +573,25 @@ impl Shown<'_> {
     }
 
     fn unknown(&self) -> Vec<(String, String, String)> {
-        let components = self.report["timeline"]["components"].as_array().into_iter().flatten();
+        let components = self.report["timeline"]["components"]
+            .as_array()
+            .into_iter()
+            .flatten();
         components
-            .flat_map(|c| c["unknown"].as_array().into_iter().flatten().map(move |u| (c, u)))
-            .map(|(c, u)| (text(&u["from"]).to_owned(), text(&u["to"]).to_owned(), format!("{} ({})", text(&u["reason"]), text(&c["name"]))))
+            .flat_map(|c| {
+                c["unknown"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(move |u| (c, u))
+            })
+            .map(|(c, u)| {
+                (
+                    text(&u["from"]).to_owned(),
+                    text(&u["to"]).to_owned(),
+                    format!("{} ({})", text(&u["reason"]), text(&c["name"])),
+                )
+            })
             .collect()
     }
 
@@ -339,17 +599,38 @@ impl Shown<'_> {
     fn admitted(&self) -> Vec<(String, String, String)> {
         let windows = self.report["timeline"]["maintenance"].as_array();
         let reasons = |from: &str, to: &str, component: &str| {
-            let concerns = |w: &&Value| w["components"].as_array().is_none_or(|list| list.iter().any(|c| c == component));
-            let touching = windows.into_iter().flatten().filter(|w| text(&w["from"]) < to && from < text(&w["to"])).filter(concerns);
-            let mut all: Vec<&str> = touching.filter_map(|w| w["reason"].as_str().or(w["id"].as_str())).collect();
+            let concerns = |w: &&Value| {
+                w["components"]
+                    .as_array()
+                    .is_none_or(|list| list.iter().any(|c| c == component))
+            };
+            let touching = windows
+                .into_iter()
+                .flatten()
+                .filter(|w| text(&w["from"]) < to && from < text(&w["to"]))
+                .filter(concerns);
+            let mut all: Vec<&str> = touching
+                .filter_map(|w| w["reason"].as_str().or(w["id"].as_str()))
+                .collect();
             all.dedup();
             all.join("; ")
         };
         let said = |(from, to, component): (String, String, String)| {
             let why = reasons(&from, &to, &component);
-            (from, to, if component.is_empty() { why } else { format!("{component}: {why}") })
+            (
+                from,
+                to,
+                if component.is_empty() {
+                    why
+                } else {
+                    format!("{component}: {why}")
+                },
+            )
         };
-        plain(&self.report["admitted"], "component").into_iter().map(said).collect()
+        plain(&self.report["admitted"], "component")
+            .into_iter()
+            .map(said)
+            .collect()
     }
 
     fn excluded(&self) -> Vec<(String, String, String)> {
@@ -358,7 +639,13 @@ impl Shown<'_> {
             (
                 text(&e["from"]).to_owned(),
                 text(&e["to"]).to_owned(),
-                format!("{}: {} ({}, # {})", text(&e["endpoint"]), text(&e["reason"]), text(&e["by"]), e["event"]),
+                format!(
+                    "{}: {} ({}, # {})",
+                    text(&e["endpoint"]),
+                    text(&e["reason"]),
+                    text(&e["by"]),
+                    e["event"]
+                ),
             )
         })
         .collect()
@@ -366,27 +653,60 @@ impl Shown<'_> {
 
     /// What changed in the period, with the figure before and after; nothing where nothing did.
     fn changed(&self) -> Option<Block> {
-        let list = self.report["changed"].as_array().filter(|l| !l.is_empty())?;
+        let list = self.report["changed"]
+            .as_array()
+            .filter(|l| !l.is_empty())?;
         let mut block = Block::new(self.say(Word::DefinitionChanged));
         let availability = self.say(Word::Availability);
-        block.header = vec![self.say(Word::From), self.say(Word::Component), self.say(Word::Endpoint), String::new(), String::new()];
-        block.header.extend([format!("{availability} ←"), format!("{availability} →")]);
+        block.header = vec![
+            self.say(Word::From),
+            self.say(Word::Component),
+            self.say(Word::Endpoint),
+            String::new(),
+            String::new(),
+        ];
+        block
+            .header
+            .extend([format!("{availability} ←"), format!("{availability} →")]);
         block.rows = list
             .iter()
             .map(|c| {
                 let value = |v: &Value| {
                     v.as_str().map_or_else(
                         || {
-                            if v.is_null() { "–".to_owned() } else { v.to_string() }
+                            if v.is_null() {
+                                "–".to_owned()
+                            } else {
+                                v.to_string()
+                            }
                         },
                         |text| shortened(text).to_owned(),
                     )
                 };
                 let is_step = !c["before"].is_null() || !c["after"].is_null();
-                let step = if is_step { format!("{} → {}", value(&c["before"]), value(&c["after"])) } else { String::new() };
-                let figure = |key: &str| c[key]["availability_percent"].as_str().map_or("–".to_owned(), |p| format!("{} %", self.number(p)));
-                let (who, what) = (text(&c["component"]).to_owned(), text(&c["what"]).to_owned());
-                vec![self.at(&c["at"]), who, text(&c["endpoint"]).to_owned(), what, step, figure("figure_before"), figure("figure_after")]
+                let step = if is_step {
+                    format!("{} → {}", value(&c["before"]), value(&c["after"]))
+                } else {
+                    String::new()
+                };
+                let figure = |key: &str| {
+                    c[key]["availability_percent"]
+                        .as_str()
+                        .map_or("–".to_owned(), |p| format!("{} %", self.number(p)))
+                };
+                let (who, what) = (
+                    text(&c["component"]).to_owned(),
+                    text(&c["what"]).to_owned(),
+                );
+                vec![
+                    self.at(&c["at"]),
+                    who,
+                    text(&c["endpoint"]).to_owned(),
+                    what,
+                    step,
+                    figure("figure_before"),
+                    figure("figure_after"),
+                ]
             })
             .collect();
         Some(block)
@@ -395,7 +715,16 @@ impl Shown<'_> {
     fn spans(&self, heading: Word, rows: &[(String, String, String)], third: Word) -> Block {
         let mut block = Block::new(self.say(heading));
         block.header = vec![self.say(Word::From), self.say(Word::To), self.say(third)];
-        block.rows = rows.iter().map(|(a, b, c)| vec![self.language.instant(a), self.language.instant(b), c.clone()]).collect();
+        block.rows = rows
+            .iter()
+            .map(|(a, b, c)| {
+                vec![
+                    self.language.instant(a),
+                    self.language.instant(b),
+                    c.clone(),
+                ]
+            })
+            .collect();
         self.or_none(block)
     }
 
@@ -409,9 +738,21 @@ impl Shown<'_> {
 
     fn probing(&self) -> Block {
         let mut block = Block::new(self.say(Word::HowProbed));
-        block.header = vec![self.say(Word::Endpoint), self.say(Word::Interval), self.say(Word::Timeout), self.say(Word::Confirmation), self.say(Word::From)];
+        block.header = vec![
+            self.say(Word::Endpoint),
+            self.say(Word::Interval),
+            self.say(Word::Timeout),
+            self.say(Word::Confirmation),
+            self.say(Word::From),
+        ];
         let row = |e: &Value, c: &Value| {
-            vec![text(&e["name"]).to_owned(), self.seconds(&c["interval_ms"]), self.seconds(&c["timeout_ms"]), c["down_after"].to_string(), self.at(&c["from"])]
+            vec![
+                text(&e["name"]).to_owned(),
+                self.seconds(&c["interval_ms"]),
+                self.seconds(&c["timeout_ms"]),
+                c["down_after"].to_string(),
+                self.at(&c["from"]),
+            ]
         };
         for e in self.report["endpoints"].as_array().into_iter().flatten() {
             let each = e["cadences"].as_array().filter(|list| !list.is_empty());
@@ -425,16 +766,40 @@ impl Shown<'_> {
 
     fn slots(&self) -> Block {
         let mut block = Block::new(self.say(Word::Slots));
-        let words = [Word::Endpoint, Word::Expected, Word::NotRun, Word::Probed, Word::Failed, Word::Unconfirmed, Word::Unmeasured, Word::SlotsMissed];
+        let words = [
+            Word::Endpoint,
+            Word::Expected,
+            Word::NotRun,
+            Word::Probed,
+            Word::Failed,
+            Word::Unconfirmed,
+            Word::Unmeasured,
+            Word::SlotsMissed,
+        ];
         block.header = words.iter().map(|w| self.say(*w)).collect();
         for s in self.report["slots"].as_array().into_iter().flatten() {
             let mut row = vec![text(&s["endpoint"]).to_owned()];
             // Hours without a tally are not hours without a probe.
             let is_due = |k: &str| matches!(k, "expected" | "not_run");
             let shown = |k: &str| {
-                if s["hours"] == 0 && !is_due(k) || s[k].is_null() { "–".to_owned() } else { s[k].to_string() }
+                if s["hours"] == 0 && !is_due(k) || s[k].is_null() {
+                    "–".to_owned()
+                } else {
+                    s[k].to_string()
+                }
             };
-            row.extend(["expected", "not_run", "probed", "failure", "unconfirmed", "unmeasured", "missed"].map(shown));
+            row.extend(
+                [
+                    "expected",
+                    "not_run",
+                    "probed",
+                    "failure",
+                    "unconfirmed",
+                    "unmeasured",
+                    "missed",
+                ]
+                .map(shown),
+            );
             block.rows.push(row);
         }
         self.or_none(block)
@@ -443,16 +808,45 @@ impl Shown<'_> {
     fn proof(&self) -> Block {
         let r = self.report;
         let mut block = Block::new(self.say(Word::Proof));
-        block.lines.push(format!("{}: {} – {}, {}", self.say(Word::Events), r["events"]["first"], r["events"]["last"], text(&r["events"]["head"])));
-        block.lines.push(format!("{}: {} ({})", self.say(Word::Signature), text(&r["signature"]), text(&r["key"])));
-        let zones = r["zone_data"]["release"].as_str().map_or(String::new(), |release| format!(", tzdata {release} ({})", text(&r["zone_data"]["source"])));
-        block.lines.push(format!("{}{zones}, {}", text(&r["software"]), text(&r["vantages"][0])));
+        block.lines.push(format!(
+            "{}: {} – {}, {}",
+            self.say(Word::Events),
+            r["events"]["first"],
+            r["events"]["last"],
+            text(&r["events"]["head"])
+        ));
+        block.lines.push(format!(
+            "{}: {} ({})",
+            self.say(Word::Signature),
+            text(&r["signature"]),
+            text(&r["key"])
+        ));
+        let zones = r["zone_data"]["release"]
+            .as_str()
+            .map_or(String::new(), |release| {
+                format!(", tzdata {release} ({})", text(&r["zone_data"]["source"]))
+            });
+        block.lines.push(format!(
+            "{}{zones}, {}",
+            text(&r["software"]),
+            text(&r["vantages"][0])
+        ));
         block.lines.push(match r["terms_recorded_at"].as_str() {
-            Some(at) => format!("{}: {}", self.say(Word::TermsRecorded), self.language.instant(at)),
+            Some(at) => format!(
+                "{}: {}",
+                self.say(Word::TermsRecorded),
+                self.language.instant(at)
+            ),
             None => format!("{}.", self.say(Word::TermsNotRecorded)),
         });
         for c in r["configs"].as_array().into_iter().flatten() {
-            block.lines.push(format!("{}: {} ({} {})", self.say(Word::Config), text(&c["sha256"]), self.say(Word::From).to_lowercase(), self.at(&c["from"])));
+            block.lines.push(format!(
+                "{}: {} ({} {})",
+                self.say(Word::Config),
+                text(&c["sha256"]),
+                self.say(Word::From).to_lowercase(),
+                self.at(&c["from"])
+            ));
         }
         block
     }
@@ -460,20 +854,46 @@ impl Shown<'_> {
 
 fn plain(list: &Value, third: &str) -> Vec<(String, String, String)> {
     let rows = list.as_array().into_iter().flatten();
-    rows.map(|s| (text(&s["from"]).to_owned(), text(&s["to"]).to_owned(), s[third].as_str().unwrap_or_default().to_owned())).collect()
+    rows.map(|s| {
+        (
+            text(&s["from"]).to_owned(),
+            text(&s["to"]).to_owned(),
+            s[third].as_str().unwrap_or_default().to_owned(),
+        )
+    })
+    .collect()
 }
 
 /// Markdown; what would be markup in it is escaped.
 pub fn markdown(report: &Value, language: Language) -> String {
     let mut out = String::new();
     for (k, block) in (Shown { report, language }).blocks().iter().enumerate() {
-        let _ = writeln!(out, "{} {}\n", if k == 0 { "#" } else { "##" }, escaped(&block.heading));
+        let _ = writeln!(
+            out,
+            "{} {}\n",
+            if k == 0 { "#" } else { "##" },
+            escaped(&block.heading)
+        );
         for line in &block.lines {
             let _ = writeln!(out, "{}\n", escaped(line));
         }
         if !block.header.is_empty() {
-            let row = |cells: &[String]| format!("| {} |", cells.iter().map(|c| escaped(c)).collect::<Vec<_>>().join(" | "));
-            let _ = writeln!(out, "{}\n|{}", row(&block.header), "---|".repeat(block.header.len()));
+            let row = |cells: &[String]| {
+                format!(
+                    "| {} |",
+                    cells
+                        .iter()
+                        .map(|c| escaped(c))
+                        .collect::<Vec<_>>()
+                        .join(" | ")
+                )
+            };
+            let _ = writeln!(
+                out,
+                "{}\n|{}",
+                row(&block.header),
+                "---|".repeat(block.header.len())
+            );
             for cells in &block.rows {
                 let _ = writeln!(out, "{}", row(cells));
             }

@@ -12,7 +12,14 @@ pub enum Language {
 }
 
 impl Language {
-    pub const ALL: [Language; 6] = [Language::En, Language::Fi, Language::Nl, Language::El, Language::Zh, Language::Uz];
+    pub const ALL: [Language; 6] = [
+        Language::En,
+        Language::Fi,
+        Language::Nl,
+        Language::El,
+        Language::Zh,
+        Language::Uz,
+    ];
 
     /// BCP 47.
     pub fn tag(self) -> &'static str {
@@ -48,15 +55,25 @@ impl Language {
 
     /// Two instants; of one day, the date stands once.
     pub fn between(self, a: &str, b: &str) -> String {
-        match (a.get(..10).filter(|day| b.get(..10) == Some(*day)), a.get(11..), b.get(11..)) {
-            (Some(day), Some(from), Some(to)) => format!("{} {} … {} UTC", self.date(day), from.trim_end_matches('Z'), to.trim_end_matches('Z')),
+        match (
+            a.get(..10).filter(|day| b.get(..10) == Some(*day)),
+            a.get(11..),
+            b.get(11..),
+        ) {
+            (Some(day), Some(from), Some(to)) => format!(
+                "{} {} … {} UTC",
+                self.date(day),
+                from.trim_end_matches('Z'),
+                to.trim_end_matches('Z')
+            ),
             _ => format!("{} … {}", self.instant(a), self.instant(b)),
         }
     }
 
     /// A date `2026-11-10` as the language writes it.
     pub fn date(self, text: &str) -> String {
-        let (Some(year), Some(month), Some(day)) = (text.get(..4), text.get(5..7), text.get(8..10)) else {
+        let (Some(year), Some(month), Some(day)) = (text.get(..4), text.get(5..7), text.get(8..10))
+        else {
             return text.to_owned();
         };
         let (m, d) = (month.trim_start_matches('0'), day.trim_start_matches('0'));
@@ -178,10 +195,15 @@ type Entry = (Word, [&'static str; 6]);
 #[rustfmt::skip]
 const WORDS: [Entry; 96] = [
     (Word::TermsChanged, ["Judged by the terms that were in force before they were changed", "Arvioitu ehdoilla, jotka olivat voimassa ennen niiden muuttamista", "Beoordeeld naar de voorwaarden die golden voordat ze werden gewijzigd", "Κρίνεται με τους όρους που ίσχυαν πριν από την αλλαγή τους", "按条款更改前有效的条款评定", "Shartlar o‘zgartirilishidan oldin amalda bo‘lgan shartlar bo‘yicha baholandi"]),
-    (Word::ByLaterTerms, ["By the later terms", "Myöhempien ehtojen mukaan", "Naar de latere voorwaarden", "Με τους μεταγενέστερους όρους", "按更改后的条款", "Keyingi shartlar bo‘yicha"]),
+    (Word::ByLaterTerms, ["By the later terms", "Myöhempien ehtojen mukaan", "Naar de latere \
+        voorwaarden", "Με τους μεταγενέστερους όρους", "按更改后的条款", "Keyingi shartlar bo‘yicha"]),
     (Word::Outside, ["Outside the service time", "Palveluajan ulkopuolella", "Buiten de servicetijd", "Εκτός χρόνου υπηρεσίας", "服务时间之外", "Xizmat vaqtidan tashqari"]),
-    (Word::FirstFailure, ["first failing measurement (its end)", "ensimmäinen epäonnistunut mittaus (sen loppu)", "eerste mislukte meting (einde)", "πρώτη αποτυχημένη μέτρηση (το τέλος της)", "首次失败的测量（结束时刻）", "birinchi muvaffaqiyatsiz o'lchov (tugashi)"]),
-    (Word::LastFailure, ["last failing measurement (its start)", "viimeinen epäonnistunut mittaus (sen alku)", "laatste mislukte meting (begin)", "τελευταία αποτυχημένη μέτρηση (η αρχή της)", "最后一次失败的测量（开始时刻）", "oxirgi muvaffaqiyatsiz o'lchov (boshlanishi)"]),
+    (Word::FirstFailure, ["first failing measurement (its end)", "ensimmäinen epäonnistunut \
+        mittaus (sen loppu)", "eerste mislukte meting (einde)", "πρώτη αποτυχημένη μέτρηση (το \
+            τέλος της)", "首次失败的测量（结束时刻）", "birinchi muvaffaqiyatsiz o'lchov (tugashi)"]),
+    (Word::LastFailure, ["last failing measurement (its start)", "viimeinen epäonnistunut mittaus \
+        (sen alku)", "laatste mislukte meting (begin)", "τελευταία αποτυχημένη μέτρηση (η αρχή \
+            της)", "最后一次失败的测量（开始时刻）", "oxirgi muvaffaqiyatsiz o'lchov (boshlanishi)"]),
     (Word::StepFee, ["fee", "maksu", "vergoeding", "αμοιβή", "费用", "to'lov"]),
     (Word::StepAmount, ["credit × fee", "hyvitys × maksu", "creditering × vergoeding", "πίστωση × αμοιβή", "赔付 × 费用", "kompensatsiya × to'lov"]),
     (Word::StepRounded, ["rounded once, half up", "pyöristetty kerran, puolikas ylöspäin", "één keer afgerond, half naar boven", "στρογγυλοποίηση μία φορά, το μισό προς τα πάνω", "仅四舍五入一次", "bir marta yaxlitlangan, yarmi yuqoriga"]),
@@ -193,12 +215,16 @@ const WORDS: [Entry; 96] = [
     (Word::DefinitionChanged, ["Changed in this period", "Muuttunut tällä kaudella", "Gewijzigd in deze periode", "Άλλαξαν σε αυτή την περίοδο", "本期内的更改", "Bu davrda o‘zgarganlar"]),
     (Word::EachComponent, ["Each component by itself", "Kukin komponentti erikseen", "Elk onderdeel afzonderlijk", "Κάθε στοιχείο ξεχωριστά", "各组件单独统计", "Har bir komponent alohida"]),
     (Word::Component, ["Component", "Komponentti", "Onderdeel", "Στοιχείο", "组件", "Komponent"]),
-    (Word::Replaces, ["Replaces the report with the signature", "Korvaa raportin, jonka allekirjoitus on", "Vervangt het rapport met de handtekening", "Αντικαθιστά την αναφορά με την υπογραφή", "取代签名如下的报告", "Quyidagi imzoli hisobotni almashtiradi"]),
+    (Word::Replaces, ["Replaces the report with the signature", "Korvaa raportin, jonka \
+        allekirjoitus on", "Vervangt het rapport met de handtekening", "Αντικαθιστά την αναφορά \
+            με την υπογραφή", "取代签名如下的报告", "Quyidagi imzoli hisobotni almashtiradi"]),
     (Word::Title, ["Availability report", "Saatavuusraportti", "Beschikbaarheidsrapport", "Αναφορά διαθεσιμότητας", "可用性报告", "Mavjudlik hisoboti"]),
     (Word::Period, ["Period", "Jakso", "Periode", "Περίοδος", "期间", "Davr"]),
     (Word::Objective, ["Objective", "Tavoite", "Doelstelling", "Στόχος", "目标", "Maqsad"]),
     (Word::Issued, ["Issued", "Annettu", "Uitgegeven", "Εκδόθηκε", "签发时间", "Berilgan"]),
-    (Word::Provisional, ["PROVISIONAL: the period is not settled to its end.", "ALUSTAVA: jaksoa ei ole vahvistettu loppuun asti.", "VOORLOPIG: de periode is nog niet tot het einde vastgesteld.", "ΠΡΟΣΩΡΙΝΗ: η περίοδος δεν έχει οριστικοποιηθεί ως το τέλος της.", "临时报告：该期间尚未全部确定。", "DASTLABKI: davr oxirigacha tasdiqlanmagan."]),
+    (Word::Provisional, ["PROVISIONAL: the period is not settled to its end.", "ALUSTAVA: jaksoa \
+        ei ole vahvistettu loppuun asti.", "VOORLOPIG: de periode is nog niet tot het einde \
+            vastgesteld.", "ΠΡΟΣΩΡΙΝΗ: η περίοδος δεν έχει οριστικοποιηθεί ως το τέλος της.", "临时报告：该期间尚未全部确定。", "DASTLABKI: davr oxirigacha tasdiqlanmagan."]),
     (Word::SettledUntil, ["Settled until", "Vahvistettu asti", "Vastgesteld tot", "Οριστικό έως", "已确定至", "Tasdiqlangan muddat"]),
     (Word::Verdict, ["Verdict", "Ratkaisu", "Oordeel", "Κρίση", "结论", "Xulosa"]),
     (Word::Met, ["met", "täyttyi", "gehaald", "επιτεύχθηκε", "达标", "bajarildi"]),
@@ -231,12 +257,14 @@ const WORDS: [Entry; 96] = [
     (Word::Reason, ["Reason", "Peruste", "Reden", "Λόγος", "理由", "Asos"]),
     (Word::Refused, ["Maintenance that the contract refuses", "Huolto, jota sopimus ei hyväksy", "Onderhoud dat het contract weigert", "Συντήρηση που δεν δέχεται η σύμβαση", "合同不认可的维护", "Shartnoma qabul qilmagan texnik ishlar"]),
     (Word::Admitted, ["Maintenance that the contract admits", "Huolto, jonka sopimus hyväksyy", "Onderhoud dat het contract toestaat", "Συντήρηση που δέχεται η σύμβαση", "合同认可的维护", "Shartnoma qabul qilgan texnik ishlar"]),
-    (Word::Excluded, ["Excluded by correction", "Oikaisulla poistettu", "Uitgesloten door correctie", "Εξαιρέθηκε με διόρθωση", "经更正排除", "Tuzatish bilan chiqarilgan"]),
+    (Word::Excluded, ["Excluded by correction", "Oikaisulla poistettu", "Uitgesloten door \
+        correctie", "Εξαιρέθηκε με διόρθωση", "经更正排除", "Tuzatish bilan chiqarilgan"]),
     (Word::Credit, ["Credit", "Hyvitys", "Creditering", "Πίστωση", "赔付", "Kompensatsiya"]),
     (Word::CreditDue, ["Credit due", "Maksettava hyvitys", "Verschuldigde creditering", "Οφειλόμενη πίστωση", "应付赔付", "To'lanadigan kompensatsiya"]),
     (Word::CreditOpen, ["No credit is decided yet", "Hyvitystä ei ole vielä ratkaistu", "Nog geen creditering bepaald", "Δεν έχει κριθεί ακόμη πίστωση", "赔付尚未确定", "Kompensatsiya hali hal qilinmagan"]),
     (Word::OpenBecause, ["open", "avoinna", "open", "ανοιχτό", "未定", "ochiq"]),
-    (Word::LittleMeasured, ["Less than half of the service time was measured", "Palveluajasta mitattiin alle puolet", "Minder dan de helft van de servicetijd is gemeten", "Μετρήθηκε λιγότερο από τον μισό χρόνο υπηρεσίας", "服务时间中只有不到一半得到测量", "Xizmat vaqtining yarmidan kami o'lchangan"]),
+    (Word::LittleMeasured, ["Less than half of the service time was measured", "Palveluajasta \
+        mitattiin alle puolet", "Minder dan de helft van de servicetijd is gemeten", "Μετρήθηκε λιγότερο από τον μισό χρόνο υπηρεσίας", "服务时间中只有不到一半得到测量", "Xizmat vaqtining yarmidan kami o'lchangan"]),
     (Word::Steps, ["How it is computed", "Laskutapa", "Berekening", "Υπολογισμός", "计算过程", "Hisoblash tartibi"]),
     (Word::AtBounds, ["at the bounds", "rajoilla", "aan de grenzen", "στα όρια", "在上下界", "chegaralarda"]),
     (Word::HowProbed, ["How it was probed", "Mittaustapa", "Hoe gemeten is", "Τρόπος μέτρησης", "测量方式", "O'lchash usuli"]),
@@ -247,10 +275,13 @@ const WORDS: [Entry; 96] = [
     (Word::Proof, ["Proof", "Todiste", "Bewijs", "Απόδειξη", "证明", "Dalil"]),
     (Word::Events, ["Events", "Tapahtumat", "Gebeurtenissen", "Συμβάντα", "事件", "Hodisalar"]),
     (Word::Signature, ["Signature", "Allekirjoitus", "Handtekening", "Υπογραφή", "签名", "Imzo"]),
-    (Word::DayByDay, ["Day by day, as recorded (maintenance included)", "Päivittäin, kuten tallennettu (huolto mukana)", "Per dag, zoals vastgelegd (met onderhoud)", "Ανά ημέρα, όπως καταγράφηκε (με τη συντήρηση)", "逐日记录（含维护）", "Kunma-kun, qayd etilganidek (texnik ishlar bilan)"]),
+    (Word::DayByDay, ["Day by day, as recorded (maintenance included)", "Päivittäin, kuten \
+        tallennettu (huolto mukana)", "Per dag, zoals vastgelegd (met onderhoud)", "Ανά ημέρα, όπως καταγράφηκε (με τη συντήρηση)", "逐日记录（含维护）", "Kunma-kun, qayd etilganidek (texnik ishlar bilan)"]),
     (Word::ShortOutages, ["Outages between two probes that are shorter than this are not seen", "Tätä lyhyempiä katkoja kahden mittauksen välissä ei nähdä", "Storingen tussen twee metingen die korter zijn dan dit worden niet gezien", "Διακοπές μεταξύ δύο μετρήσεων μικρότερες από αυτό δεν φαίνονται", "两次探测之间短于此的故障无法被发现", "Ikki o'lchov orasidagi bundan qisqa uzilishlar ko'rinmaydi"]),
     (Word::Latency, ["Latency", "Vasteaika", "Responstijd", "Χρόνος απόκρισης", "响应时间", "Javob vaqti"]),
-    (Word::Slots, ["Measurements on schedule (hours kept)", "Aikataulun mittaukset (säilytetyt tunnit)", "Metingen volgens schema (bewaarde uren)", "Προγραμματισμένες μετρήσεις (ώρες που διατηρούνται)", "按计划的测量（保留的小时）", "Jadval bo'yicha o'lchovlar (saqlangan soatlar)"]),
+    (Word::Slots, ["Measurements on schedule (hours kept)", "Aikataulun mittaukset (säilytetyt \
+        tunnit)", "Metingen volgens schema (bewaarde uren)", "Προγραμματισμένες μετρήσεις (ώρες \
+            που διατηρούνται)", "按计划的测量（保留的小时）", "Jadval bo'yicha o'lchovlar (saqlangan soatlar)"]),
     (Word::Expected, ["expected", "odotettu", "verwacht", "αναμενόμενες", "应有", "kutilgan"]),
     (Word::Probed, ["measured", "mitattu", "gemeten", "μετρημένες", "已测", "o'lchangan"]),
     (Word::Failed, ["failed", "epäonnistui", "mislukt", "αποτυχημένες", "失败", "muvaffaqiyatsiz"]),
@@ -262,8 +293,10 @@ const WORDS: [Entry; 96] = [
     (Word::StepCounted, ["steps counted", "laskettuja portaita", "getelde stappen", "βήματα που μετρούν", "计入的级数", "hisoblangan pog'onalar"]),
     (Word::StepBelow, ["below the tier", "alle portaan", "onder de trede", "κάτω από το κλιμάκιο", "低于档位", "pog'onadan past"]),
     (Word::UnitsCounted, ["units counted", "laskettuja yksiköitä", "getelde eenheden", "μονάδες που μετρούν", "计入的单位数", "hisoblangan birliklar"]),
-    (Word::FeeOfDowntime, ["fee of the downtime", "katkoajan maksu", "vergoeding over de uitvaltijd", "αμοιβή του χρόνου διακοπής", "故障时间对应的费用", "ishlamagan vaqt haqi"]),
-    (Word::BeforeCap, ["credit before the cap", "hyvitys ennen ylärajaa", "creditering vóór het maximum", "πίστωση πριν από το ανώτατο όριο", "封顶前的赔付", "chegaradan oldingi kompensatsiya"]),
+    (Word::FeeOfDowntime, ["fee of the downtime", "katkoajan maksu", "vergoeding over de \
+        uitvaltijd", "αμοιβή του χρόνου διακοπής", "故障时间对应的费用", "ishlamagan vaqt haqi"]),
+    (Word::BeforeCap, ["credit before the cap", "hyvitys ennen ylärajaa", "creditering vóór het \
+        maximum", "πίστωση πριν από το ανώτατο όριο", "封顶前的赔付", "chegaradan oldingi kompensatsiya"]),
     (Word::StepCredit, ["credit", "hyvitys", "creditering", "πίστωση", "赔付", "kompensatsiya"]),
     (Word::PercentagePoints, ["percentage points", "prosenttiyksikköä", "procentpunten", "ποσοστιαίες μονάδες", "个百分点", "foiz punkti"]),
     (Word::OfTheFee, ["% of the fee", "% maksusta", "% van de vergoeding", "% της αμοιβής", "%（费用）", "% to'lovdan"]),
@@ -278,7 +311,10 @@ const WORDS: [Entry; 96] = [
 impl Word {
     /// The word in a language.
     pub fn say(self, language: Language) -> &'static str {
-        WORDS.iter().find(|(word, _)| *word == self).map_or("", |(_, texts)| texts[language.column()])
+        WORDS
+            .iter()
+            .find(|(word, _)| *word == self)
+            .map_or("", |(_, texts)| texts[language.column()])
     }
 
     /// The name of a line of a credit's arithmetic.
@@ -334,7 +370,10 @@ mod tests {
     fn every_word_is_there_in_every_language_once() {
         for (k, (word, texts)) in WORDS.iter().enumerate() {
             assert!(texts.iter().all(|t| !t.is_empty()), "{word:?}");
-            assert!(!WORDS[..k].iter().any(|(earlier, _)| earlier == word), "{word:?} stands twice");
+            assert!(
+                !WORDS[..k].iter().any(|(earlier, _)| earlier == word),
+                "{word:?} stands twice"
+            );
         }
         for language in Language::ALL {
             assert!(!Word::ShortOutages.say(language).is_empty());
@@ -345,10 +384,25 @@ mod tests {
     fn numbers_and_dates_are_written_as_at_home() {
         assert_eq!(Language::Fi.number("99.999"), "99,999");
         assert_eq!(Language::Zh.number("99.999"), "99.999");
-        assert_eq!(Language::Fi.instant("2026-11-05T12:00:00Z"), "5.11.2026 12:00:00 UTC");
-        assert_eq!(Language::Nl.instant("2026-11-05T12:00:00.250Z"), "05-11-2026 12:00:00.250 UTC");
-        assert_eq!(Language::Zh.instant("2026-11-05T12:00:00Z"), "2026年11月5日 12:00:00 UTC");
-        assert_eq!(Language::Fi.between("2026-11-05T12:00:00Z", "2026-11-05T12:01:00.5Z"), "5.11.2026 12:00:00 … 12:01:00.5 UTC");
-        assert_eq!(Language::En.between("2026-11-05T23:59:00Z", "2026-11-06T00:01:00Z"), "2026-11-05 23:59:00 UTC … 2026-11-06 00:01:00 UTC");
+        assert_eq!(
+            Language::Fi.instant("2026-11-05T12:00:00Z"),
+            "5.11.2026 12:00:00 UTC"
+        );
+        assert_eq!(
+            Language::Nl.instant("2026-11-05T12:00:00.250Z"),
+            "05-11-2026 12:00:00.250 UTC"
+        );
+        assert_eq!(
+            Language::Zh.instant("2026-11-05T12:00:00Z"),
+            "2026年11月5日 12:00:00 UTC"
+        );
+        assert_eq!(
+            Language::Fi.between("2026-11-05T12:00:00Z", "2026-11-05T12:01:00.5Z"),
+            "5.11.2026 12:00:00 … 12:01:00.5 UTC"
+        );
+        assert_eq!(
+            Language::En.between("2026-11-05T23:59:00Z", "2026-11-06T00:01:00Z"),
+            "2026-11-05 23:59:00 UTC … 2026-11-06 00:01:00 UTC"
+        );
     }
 }

@@ -19,7 +19,12 @@ use crate::words::{Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
-    write_list(out, &about_endpoints(board), "endpoints", board.entries().iter().map(|e| endpoint(e)))
+    write_list(
+        out,
+        &about_endpoints(board),
+        "endpoints",
+        board.entries().iter().map(|e| endpoint(e)),
+    )
 }
 
 /// What is said beside the list.
@@ -28,7 +33,10 @@ fn about_endpoints(board: &Board) -> Value {
 }
 
 fn is_recorded(board: &Board) -> bool {
-    board.health.history_writable.load(std::sync::atomic::Ordering::Relaxed)
+    board
+        .health
+        .history_writable
+        .load(std::sync::atomic::Ordering::Relaxed)
 }
 
 fn endpoint(entry: &Entry) -> Value {
@@ -54,9 +62,17 @@ fn endpoint(entry: &Entry) -> Value {
 }
 
 /// One endpoint with its latency, or nothing under that name.
-pub fn one_endpoint(connection: &Connection, board: &Board, name: &str, now: UtcMs) -> Result<Option<Value>, HistoryError> {
+pub fn one_endpoint(
+    connection: &Connection,
+    board: &Board,
+    name: &str,
+    now: UtcMs,
+) -> Result<Option<Value>, HistoryError> {
     let entries = board.entries();
-    let Some(entry) = entries.iter().find(|e| e.endpoint.load().name.as_str() == name) else {
+    let Some(entry) = entries
+        .iter()
+        .find(|e| e.endpoint.load().name.as_str() == name)
+    else {
         return Ok(None);
     };
     let mut value = endpoint(entry);
@@ -66,12 +82,23 @@ pub fn one_endpoint(connection: &Connection, board: &Board, name: &str, now: Utc
     Ok(Some(whole))
 }
 
-/// `/api/v1/outages`, newest first, with the length below which outages since then were not seen between two probes.
+/// `/api/v1/outages`, newest first, with the length below which outages since then were not seen
+/// between two probes.
 ///
-/// `extents`: all endpoints that are meant. What is returned reads nothing more: it may be written slowly.
-pub fn chosen_outages(connection: &Connection, extents: &[(String, Extent)], wanted: &WantedOutages) -> Result<ChosenOutages, HistoryError> {
+/// `extents`: all endpoints that are meant. What is returned reads nothing more: it may be written
+/// slowly.
+pub fn chosen_outages(
+    connection: &Connection,
+    extents: &[(String, Extent)],
+    wanted: &WantedOutages,
+) -> Result<ChosenOutages, HistoryError> {
     let calendar = Calendar::read(connection)?;
-    let WantedOutages { endpoint, since, limit, now } = *wanted;
+    let WantedOutages {
+        endpoint,
+        since,
+        limit,
+        now,
+    } = *wanted;
     let blind = not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?;
     let frame = json!({"schema": "probity-outages/1", "outages": [], "not_seen_below_ms": blind});
     let mut marks = Marks::default();
@@ -80,10 +107,15 @@ pub fn chosen_outages(connection: &Connection, extents: &[(String, Extent)], wan
         let excluded = marks.of(connection, &o, &calendar)?;
         list.push((o, excluded));
     }
-    Ok(ChosenOutages { calendar, frame, list })
+    Ok(ChosenOutages {
+        calendar,
+        frame,
+        list,
+    })
 }
 
-/// Outages that are meant, each with the events that exclude it and whether they leave anything of it.
+/// Outages that are meant, each with the events that exclude it and whether they leave anything of
+/// it.
 pub struct ChosenOutages {
     calendar: Calendar,
     /// What is said beside them.
@@ -104,7 +136,9 @@ impl ChosenOutages {
     }
 
     fn values(&self) -> impl Iterator<Item = Value> {
-        self.list.iter().map(|(o, excluded)| outage_json(o, &self.calendar, excluded))
+        self.list
+            .iter()
+            .map(|(o, excluded)| outage_json(o, &self.calendar, excluded))
     }
 }
 
@@ -118,14 +152,32 @@ pub struct WantedOutages<'w> {
 }
 
 /// `/api/v1/timeline`.
-pub fn timeline(connection: &Connection, board: &Board, period: Span) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
-    let (period, components, windows) = timeline_parts(connection, &parts_of(connection, board)?, period)?;
+pub fn timeline(
+    connection: &Connection,
+    board: &Board,
+    period: Span,
+) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
+    let (period, components, windows) =
+        timeline_parts(connection, &parts_of(connection, board)?, period)?;
     let frame = recorded::timeline_json(period, &[], &windows);
-    Ok(move |out: &mut dyn Write| write_list(out, &frame, "components", components.iter().map(recorded::component_json)))
+    Ok(move |out: &mut dyn Write| {
+        write_list(
+            out,
+            &frame,
+            "components",
+            components.iter().map(recorded::component_json),
+        )
+    })
 }
 
 /// The sums of the named components' and endpoints' own records in a period, by endpoint.
-pub fn sums_of(connection: &Connection, board: &Board, components: &[Name], endpoints: &[Name], period: Span) -> Result<Vec<(String, Sums)>, HistoryError> {
+pub fn sums_of(
+    connection: &Connection,
+    board: &Board,
+    components: &[Name],
+    endpoints: &[Name],
+    period: Span,
+) -> Result<Vec<(String, Sums)>, HistoryError> {
     let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
     for entry in board.entries().iter() {

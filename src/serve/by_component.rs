@@ -1,7 +1,9 @@
-//! What every component has, whether a contract names it or not: availability with its bounds, outages, the longest, and the means
-//! of and between them, over the present calendar month (UTC) and the one before.
+//! What every component has, whether a contract names it or not: availability with its bounds,
+//! outages, the longest, and the means of and between them, over the present calendar month (UTC)
+//! and the one before.
 //!
-//! Judged now and then for metrics and page beside the contracts, and on demand for `/api/v1/components`.
+//! Judged now and then for metrics and page beside the contracts, and on demand for
+//! `/api/v1/components`.
 
 use std::io::{self, Write};
 
@@ -25,7 +27,8 @@ use crate::serve::exposition::{Format, header};
 use crate::serve::listener::making::{Unmade, write_list};
 use crate::words::{Ms, Name, UtcMs};
 
-/// Components of one answer; an endpoint without one is a component of its own, and there may be a hundred thousand.
+/// Components of one answer; an endpoint without one is a component of its own, and there may be a
+/// hundred thousand.
 const AT_ONCE: usize = 1000;
 
 /// One component over one month.
@@ -44,8 +47,18 @@ pub struct Figures {
 /// Those that the config declares or a contract names; metrics and page show these.
 pub fn named(plan: &Plan) -> Vec<Name> {
     let mut names: Vec<Name> = plan.components.keys().cloned().collect();
-    names.extend(plan.contracts.list.iter().flat_map(|c| c.components.clone()));
-    names.extend(plan.contracts.tenants.iter().flat_map(|t| t.components.clone()));
+    names.extend(
+        plan.contracts
+            .list
+            .iter()
+            .flat_map(|c| c.components.clone()),
+    );
+    names.extend(
+        plan.contracts
+            .tenants
+            .iter()
+            .flat_map(|t| t.components.clone()),
+    );
     names.sort();
     names.dedup();
     names.truncate(AT_ONCE);
@@ -53,55 +66,91 @@ pub fn named(plan: &Plan) -> Vec<Name> {
 }
 
 /// The figures of the given components, as far as anything is recorded of them.
-pub fn figures(connection: &Connection, board: &Board, names: &[Name], now: UtcMs, not_seen: NotSeen) -> Result<Vec<Figures>, HistoryError> {
+pub fn figures(
+    connection: &Connection,
+    board: &Board,
+    names: &[Name],
+    now: UtcMs,
+    not_seen: NotSeen,
+) -> Result<Vec<Figures>, HistoryError> {
     let plan = board.plan.load_full();
-    let parts: Vec<Part> = parts_of(connection, board)?.into_iter().filter(|p| names.contains(&p.component)).collect();
+    let parts: Vec<Part> = parts_of(connection, board)?
+        .into_iter()
+        .filter(|p| names.contains(&p.component))
+        .collect();
     let present: Vec<Name> = parts.iter().map(|p| p.component.clone()).collect();
     let Some(each) = Contract::of_each(present, jiff::tz::TimeZone::UTC) else {
         return Ok(Vec::new());
     };
     let mut list = Vec::new();
-    for ((month, period), which) in current_and_previous(PeriodKind::CalendarMonth, &each.zone, now).into_iter().zip(["current", "previous"]) {
+    for ((month, period), which) in current_and_previous(PeriodKind::CalendarMonth, &each.zone, now)
+        .into_iter()
+        .zip(["current", "previous"])
+    {
         let until = Span::new(period.from, period.to.min(now).max(period.from));
         let (reached, mut recorded) = components(connection, &parts, until, Which::Sealed)?;
         if not_seen == NotSeen::Told {
             say_not_seen(connection, &parts, &mut recorded, reached, None)?;
         }
         let record = told(reached, recorded, Vec::new());
-        // Every component is in the timeline, and time is measured: nothing is left that could not be judged.
-        // A month before its first start is none of a component's.
-        for judged in evaluate(&each, &[], &record, period).unwrap_or_default().into_iter().filter(Judged::was_in_service) {
-            let title = judged.component.as_ref().map_or(String::new(), |c| plan.components.get(c).map_or(c.to_string(), |known| known.title.clone()));
+        // Every component is in the timeline, and time is measured: nothing is left that could not
+        // be judged. A month before its first start is none of a component's.
+        for judged in evaluate(&each, &[], &record, period)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(Judged::was_in_service)
+        {
+            let title = judged.component.as_ref().map_or(String::new(), |c| {
+                plan.components
+                    .get(c)
+                    .map_or(c.to_string(), |known| known.title.clone())
+            });
             let not_seen_below = record.not_seen_below(judged.component.as_slice());
-            list.push(Figures { title, which, month: month.clone(), judged, not_seen_below });
+            list.push(Figures {
+                title,
+                which,
+                month: month.clone(),
+                judged,
+                not_seen_below,
+            });
         }
     }
     Ok(list)
 }
 
-/// `/api/v1/components`; `only` names one, else all where they are few, else those that the config names.
+/// `/api/v1/components`; `only` names one, else all where they are few, else those that the config
+/// names.
 pub fn json(
     connection: &Connection,
     board: &Board,
     only: Option<&Name>,
     now: UtcMs,
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
-    let all: Vec<Name> = parts_of(connection, board)?.into_iter().map(|p| p.component).collect();
+    let all: Vec<Name> = parts_of(connection, board)?
+        .into_iter()
+        .map(|p| p.component)
+        .collect();
     let names = match only {
         Some(name) => vec![name.clone()],
         None if all.len() <= AT_ONCE => all,
         None => named(&board.plan.load()),
     };
     let figures = figures(connection, board, &names, now, NotSeen::Told)?;
-    let blind = figures.iter().filter_map(|f| f.not_seen_below).max().unwrap_or(0);
-    let frame =
-        json!({"schema": "probity-components/1", "zone_data": crate::judgement::zones::in_use().to_json(), "components": [], "not_seen_below_ms": blind});
+    let blind = figures
+        .iter()
+        .filter_map(|f| f.not_seen_below)
+        .max()
+        .unwrap_or(0);
+    let frame = json!({"schema": "probity-components/1", "zone_data": crate::judgement::zones::in_use().to_json(), "components": [], "not_seen_below_ms": blind});
     Ok(move |out: &mut dyn Write| write_list(out, &frame, "components", figures.iter().map(one)))
 }
 
 fn one(f: &Figures) -> Value {
     let j = &f.judged;
-    let Some(plain) = Contract::of_each(j.component.iter().cloned().collect(), jiff::tz::TimeZone::UTC) else {
+    let Some(plain) = Contract::of_each(
+        j.component.iter().cloned().collect(),
+        jiff::tz::TimeZone::UTC,
+    ) else {
         return Value::Null;
     };
     let told = answer(&plain, j.span, std::slice::from_ref(j), &[]);
@@ -130,32 +179,56 @@ fn one(f: &Figures) -> Value {
 pub fn write(list: &[Figures], out: &mut dyn Write, format: Format) -> io::Result<()> {
     type Pick = fn(&Judged) -> Option<f64>;
     let families: [(&str, &str, Pick); 7] = [
-        ("probity_component_availability_ratio", "Share of the month's known time in which the component was up, by the point estimate.", |j| {
-            j.availability.as_ref().and_then(ToPrimitive::to_f64)
-        }),
-        ("probity_component_availability_lower_ratio", "Lower bound: unknown time and what is not over yet taken as down.", |j| {
-            j.lower.as_ref().and_then(ToPrimitive::to_f64)
-        }),
-        ("probity_component_availability_upper_ratio", "Upper bound: unknown time taken as up. Outages between two probes are not seen.", |j| {
-            j.upper.as_ref().and_then(ToPrimitive::to_f64)
-        }),
-        ("probity_component_outages", "Outages of the component in the month.", |j| Some(j.spells.count as f64)),
-        ("probity_component_longest_outage_seconds", "The longest outage of the month, by the point estimate; 0 without one.", |j| {
-            Some(j.spells.longest as f64 / 1000.0)
-        }),
-        ("probity_component_mean_time_to_recover_seconds", "Downtime of the month divided by its outages; absent without one.", |j| {
-            j.spells.mean_to_recover.map(|ms| ms as f64 / 1000.0)
-        }),
-        ("probity_component_mean_time_between_failures_seconds", "Time up of the month divided by its outages; absent without one.", |j| {
-            j.spells.mean_between_failures.map(|ms| ms as f64 / 1000.0)
-        }),
+        (
+            "probity_component_availability_ratio",
+            "Share of the month's known time in which the component was up, by the point estimate.",
+            |j| j.availability.as_ref().and_then(ToPrimitive::to_f64),
+        ),
+        (
+            "probity_component_availability_lower_ratio",
+            "Lower bound: unknown time and what is not over yet taken as down.",
+            |j| j.lower.as_ref().and_then(ToPrimitive::to_f64),
+        ),
+        (
+            "probity_component_availability_upper_ratio",
+            "Upper bound: unknown time taken as up. Outages between two probes are not seen.",
+            |j| j.upper.as_ref().and_then(ToPrimitive::to_f64),
+        ),
+        (
+            "probity_component_outages",
+            "Outages of the component in the month.",
+            |j| Some(j.spells.count as f64),
+        ),
+        (
+            "probity_component_longest_outage_seconds",
+            "The longest outage of the month, by the point estimate; 0 without one.",
+            |j| Some(j.spells.longest as f64 / 1000.0),
+        ),
+        (
+            "probity_component_mean_time_to_recover_seconds",
+            "Downtime of the month divided by its outages; absent without one.",
+            |j| j.spells.mean_to_recover.map(|ms| ms as f64 / 1000.0),
+        ),
+        (
+            "probity_component_mean_time_between_failures_seconds",
+            "Time up of the month divided by its outages; absent without one.",
+            |j| j.spells.mean_between_failures.map(|ms| ms as f64 / 1000.0),
+        ),
     ];
     for (name, help, pick) in families {
         header(out, format, name, "gauge", help)?;
         for f in list {
-            let component = f.judged.component.as_ref().map_or(String::new(), |c| escaped(c.as_str()));
+            let component = f
+                .judged
+                .component
+                .as_ref()
+                .map_or(String::new(), |c| escaped(c.as_str()));
             if let Some(value) = pick(&f.judged) {
-                writeln!(out, "{name}{{component=\"{component}\",period=\"{}\"}} {value}", f.which)?;
+                writeln!(
+                    out,
+                    "{name}{{component=\"{component}\",period=\"{}\"}} {value}",
+                    f.which
+                )?;
             }
         }
     }

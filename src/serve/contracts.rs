@@ -1,4 +1,5 @@
-//! Contracts on a running daemon: judged now and then on its own history, and shown by API, metrics and page alike.
+//! Contracts on a running daemon: judged now and then on its own history, and shown by API, metrics
+//! and page alike.
 
 use std::io::{self, Write};
 
@@ -30,7 +31,8 @@ use crate::report::terms::{self, Of};
 use crate::serve::by_component::{self, Figures};
 use crate::words::{Ms, Name, UtcMs};
 
-/// Endpoints of a contract whose changes are listed beside those of its terms: it costs a look at each.
+/// Endpoints of a contract whose changes are listed beside those of its terms: it costs a look at
+/// each.
 const LISTED: usize = 1000;
 
 /// One contract over one period.
@@ -75,9 +77,19 @@ pub struct Standings {
 }
 
 /// Judges every contract in force, by the terms that count for each period.
-pub fn standings(connection: &Connection, board: &Board, key: &TermsKey, now: UtcMs, not_seen: NotSeen) -> Result<Standings, HistoryError> {
+pub fn standings(
+    connection: &Connection,
+    board: &Board,
+    key: &TermsKey,
+    now: UtcMs,
+    not_seen: NotSeen,
+) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
-    let told = if plan.contracts.list.is_empty() { Told::default() } else { told_definitions(connection)? };
+    let told = if plan.contracts.list.is_empty() {
+        Told::default()
+    } else {
+        told_definitions(connection)?
+    };
     let sight = Sight {
         connection,
         parts: &parts_of(connection, board)?,
@@ -94,7 +106,13 @@ pub fn standings(connection: &Connection, board: &Board, key: &TermsKey, now: Ut
             list.extend(sight.standing(&plan.contracts, &name, which)?);
         }
     }
-    let components = by_component::figures(connection, board, &by_component::named(&plan), now, NotSeen::Untold)?;
+    let components = by_component::figures(
+        connection,
+        board,
+        &by_component::named(&plan),
+        now,
+        NotSeen::Untold,
+    )?;
     Ok(Standings { list, components })
 }
 
@@ -112,36 +130,91 @@ struct Sight<'s> {
 
 impl Sight<'_> {
     /// Nothing where no terms of the contract are in force when the period begins.
-    fn standing(&self, contracts: &Contracts, name: &Name, which: &'static str) -> Result<Option<Standing>, HistoryError> {
+    fn standing(
+        &self,
+        contracts: &Contracts,
+        name: &Name,
+        which: &'static str,
+    ) -> Result<Option<Standing>, HistoryError> {
         let now = self.now;
         let of_now = |contracts: &Contracts, name: &Name| {
-            let found = contracts.present(name, now).into_iter().find(|(.., w)| *w == which);
+            let found = contracts
+                .present(name, now)
+                .into_iter()
+                .find(|(.., w)| *w == which);
             found.map(|(contract, text, span, _)| (contract.clone(), text, span))
         };
-        let asked = |contracts: &Contracts, name: &Name| of_now(contracts, name).map(|(contract, _, span)| (contract, span));
+        let asked = |contracts: &Contracts, name: &Name| {
+            of_now(contracts, name).map(|(contract, _, span)| (contract, span))
+        };
         let own = of_now(contracts, name);
-        let present = own.as_ref().map(|(contract, _, span)| (Of { contract, contracts, tenant: None }, *span));
-        let ruling = self.books.ruling((name, None), present.as_ref().map(|(of, span)| (of, *span)), &asked);
+        let present = own.as_ref().map(|(contract, _, span)| {
+            (
+                Of {
+                    contract,
+                    contracts,
+                    tenant: None,
+                },
+                *span,
+            )
+        });
+        let ruling = self.books.ruling(
+            (name, None),
+            present.as_ref().map(|(of, span)| (of, *span)),
+            &asked,
+        );
         let (before, fewer_tenants) = ruling.parts();
         let Some(before) = before else {
             let Some((of, period)) = present else {
                 return Ok(None);
             };
-            let text = own.as_ref().map_or(String::new(), |(_, text, _)| text.clone());
-            return self.by_terms((&of, fewer_tenants.as_deref()), (text, period, which), None).map(Some);
+            let text = own
+                .as_ref()
+                .map_or(String::new(), |(_, text, _)| text.clone());
+            return self
+                .by_terms((&of, fewer_tenants.as_deref()), (text, period, which), None)
+                .map(Some);
         };
-        let of = Of { contract: &before.contract, contracts: &before.contracts, tenant: None };
-        let text = of_now(&before.contracts, &before.contract.name).map_or(String::new(), |(_, text, _)| text);
+        let of = Of {
+            contract: &before.contract,
+            contracts: &before.contracts,
+            tenant: None,
+        };
+        let text = of_now(&before.contracts, &before.contract.name)
+            .map_or(String::new(), |(_, text, _)| text);
         // One that is not in force yet makes nothing of the period.
         let first = contracts.list.iter().find(|c| c.name == *name);
-        let later = present.or(first.map(|contract| (Of { contract, contracts, tenant: None }, before.period)));
-        self.by_terms((&of, None), (text, before.period, which), later).map(Some)
+        let later = present.or(first.map(|contract| {
+            (
+                Of {
+                    contract,
+                    contracts,
+                    tenant: None,
+                },
+                before.period,
+            )
+        }));
+        self.by_terms((&of, None), (text, before.period, which), later)
+            .map(Some)
     }
 
-    fn later(&self, of: &Of, period: Span, recorded_at: Option<String>) -> Result<Later, HistoryError> {
-        let record = self.record(&of.contract.all_components(&of.contracts.tenants), period)?.1;
-        let judged = is_in_force(of.contract, period).and_then(|()| evaluate(of.contract, &of.contracts.tenants, &record, period));
-        Ok(Later { contract: of.contract.clone(), period, recorded_at, judged: judged.map_err(|e| e.to_string()) })
+    fn later(
+        &self,
+        of: &Of,
+        period: Span,
+        recorded_at: Option<String>,
+    ) -> Result<Later, HistoryError> {
+        let record = self
+            .record(&of.contract.all_components(&of.contracts.tenants), period)?
+            .1;
+        let judged = is_in_force(of.contract, period)
+            .and_then(|()| evaluate(of.contract, &of.contracts.tenants, &record, period));
+        Ok(Later {
+            contract: of.contract.clone(),
+            period,
+            recorded_at,
+            judged: judged.map_err(|e| e.to_string()),
+        })
     }
 
     fn by_terms(
@@ -150,10 +223,25 @@ impl Sight<'_> {
         (name, period, which): (String, Span, &'static str),
         later: Option<(Of, Span)>,
     ) -> Result<Standing, HistoryError> {
-        let shown = terms::shown(self.told, self.key, (of, before), later.as_ref().map(|(of, _)| of));
+        let shown = terms::shown(
+            self.told,
+            self.key,
+            (of, before),
+            later.as_ref().map(|(of, _)| of),
+        );
         let recorded_at = |shown: &Value| shown["terms_recorded_at"].as_str().map(str::to_owned);
-        let later = later.map(|(of, span)| self.later(&of, span, recorded_at(&shown["later_terms"]))).transpose()?;
-        let own = (of.contract.clone(), of.contracts.tenants.iter().filter(|t| t.sla == of.contract.name).cloned().collect());
+        let later = later
+            .map(|(of, span)| self.later(&of, span, recorded_at(&shown["later_terms"])))
+            .transpose()?;
+        let own = (
+            of.contract.clone(),
+            of.contracts
+                .tenants
+                .iter()
+                .filter(|t| t.sla == of.contract.name)
+                .cloned()
+                .collect(),
+        );
         let (contract, tenants) = under_present_names(self.connection, self.parts, own)?;
         let named = contract.all_components(&tenants);
         let (reached, record) = self.record(&named, period)?;
@@ -161,10 +249,26 @@ impl Sight<'_> {
         let changed = match self.not_seen {
             NotSeen::Untold => None,
             NotSeen::Told => {
-                let meant: Vec<Part> = self.parts.iter().filter(|p| named.contains(&p.component)).cloned().collect();
+                let meant: Vec<Part> = self
+                    .parts
+                    .iter()
+                    .filter(|p| named.contains(&p.component))
+                    .cloned()
+                    .collect();
                 let is_fleet = meant.iter().map(|p| p.endpoints.len()).sum::<usize>() > LISTED;
-                let changed = if is_fleet { Vec::new() } else { changed(self.connection, &meant, period, reached.to, None)? };
-                Some(of_terms.iter().cloned().chain(terms::clock_rows(self.calendar, period)).chain(changed).collect())
+                let changed = if is_fleet {
+                    Vec::new()
+                } else {
+                    changed(self.connection, &meant, period, reached.to, None)?
+                };
+                Some(
+                    of_terms
+                        .iter()
+                        .cloned()
+                        .chain(terms::clock_rows(self.calendar, period))
+                        .chain(changed)
+                        .collect(),
+                )
             }
         };
         Ok(Standing {
@@ -189,7 +293,13 @@ impl Sight<'_> {
         let windows = maintenance(self.connection, self.parts, period)?;
         let (reached, mut recorded) = components(self.connection, self.parts, until, Which::All)?;
         if self.not_seen == NotSeen::Told {
-            say_not_seen(self.connection, self.parts, &mut recorded, reached, Some(named))?;
+            say_not_seen(
+                self.connection,
+                self.parts,
+                &mut recorded,
+                reached,
+                Some(named),
+            )?;
         }
         Ok((reached, told(reached, recorded, windows)))
     }
@@ -212,7 +322,8 @@ impl Standing {
         match &self.judged {
             Ok(list) => {
                 let mut value = answer(&self.contract, self.period, list, &self.each);
-                (value["which"], value["name"], value["why"]) = (json!(self.which), json!(self.name), Value::Null);
+                (value["which"], value["name"], value["why"]) =
+                    (json!(self.which), json!(self.name), Value::Null);
                 value["not_seen_below_ms"] = json!(self.not_seen_below);
                 value["latency"] = latency_json(&self.contract, &self.latency);
                 self.say_terms(&mut value);
@@ -220,8 +331,7 @@ impl Standing {
             }
             Err(why) => {
                 let sla = self.contract.name.as_str();
-                let mut value =
-                    json!({"schema": "probity-sla/1", "sla": sla, "which": self.which, "name": self.name, "why": why, "results": [], "components": []});
+                let mut value = json!({"schema": "probity-sla/1", "sla": sla, "which": self.which, "name": self.name, "why": why, "results": [], "components": []});
                 self.say_terms(&mut value);
                 value
             }
@@ -242,12 +352,23 @@ impl Standings {
     /// `/api/v1/sla`.
     pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
         let frame = json!({"schema": "probity-sla-list/1", "zone_data": crate::judgement::zones::in_use().to_json(), "contracts": []});
-        write_list(out, &frame, "contracts", self.list.iter().map(Standing::json))
+        write_list(
+            out,
+            &frame,
+            "contracts",
+            self.list.iter().map(Standing::json),
+        )
     }
 
     /// Each answer that is about a component or all of them together; tenants stay out of metrics.
     fn shown(&self) -> impl Iterator<Item = (&Standing, &Judged)> {
-        self.list.iter().flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none() && j.was_in_service()).map(move |j| (s, j)))
+        self.list.iter().flat_map(|s| {
+            s.judged
+                .iter()
+                .flatten()
+                .filter(|j| j.tenant.is_none() && j.was_in_service())
+                .map(move |j| (s, j))
+        })
     }
 
     /// `probity_sla_*`.
@@ -256,29 +377,62 @@ impl Standings {
         type Pick<'p> = &'p dyn Fn(&Standing, &Judged) -> Option<f64>;
         let seconds = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1000.0);
         let families: [(&str, &str, Pick); 11] = [
-            ("probity_sla_objective_ratio", "Availability that the contract promises.", &|s, _| Some(number(&(&s.contract.objective / whole(100))))),
-            ("probity_sla_availability_ratio", "Availability by the point estimate, as the contract counts it; absent without measured time.", &|_, j| {
-                j.availability.as_ref().map(number)
-            }),
-            ("probity_sla_availability_lower_ratio", "Lower bound: unknown time and what is not over yet taken as down.", &|_, j| j.lower.as_ref().map(number)),
-            ("probity_sla_availability_upper_ratio", "Upper bound: unknown time taken as up.", &|_, j| j.upper.as_ref().map(number)),
-            ("probity_sla_budget_seconds", "Downtime that the objective allows in the whole period.", &|_, j| Some(number(&(&j.budget / whole(1000))))),
-            ("probity_sla_budget_remaining_seconds", "What is left of the budget by the point estimate; negative once it is used up.", &|_, j| {
-                Some(number(&((&j.budget - &j.spent) / whole(1000))))
-            }),
-            ("probity_sla_period_start_timestamp_seconds", "When the period of the contract began, in its time zone.", &|s, _| {
-                Some(s.period.from as f64 / 1000.0)
-            }),
-            ("probity_sla_outages", "Outages in the period, as the contract counts them.", &|_, j| Some(j.spells.count as f64)),
-            ("probity_sla_longest_outage_seconds", "The longest outage in the period, by the point estimate; 0 without one.", &|_, j| {
-                seconds(Some(j.spells.longest))
-            }),
-            ("probity_sla_mean_time_to_recover_seconds", "Downtime of the period divided by its outages; absent without one.", &|_, j| {
-                seconds(j.spells.mean_to_recover)
-            }),
-            ("probity_sla_mean_time_between_failures_seconds", "Time up of the period divided by its outages; absent without one.", &|_, j| {
-                seconds(j.spells.mean_between_failures)
-            }),
+            (
+                "probity_sla_objective_ratio",
+                "Availability that the contract promises.",
+                &|s, _| Some(number(&(&s.contract.objective / whole(100)))),
+            ),
+            (
+                "probity_sla_availability_ratio",
+                "Availability by the point estimate, as the contract counts it; absent without \
+                    measured time.",
+                &|_, j| j.availability.as_ref().map(number),
+            ),
+            (
+                "probity_sla_availability_lower_ratio",
+                "Lower bound: unknown time and what is not over yet taken as down.",
+                &|_, j| j.lower.as_ref().map(number),
+            ),
+            (
+                "probity_sla_availability_upper_ratio",
+                "Upper bound: unknown time taken as up.",
+                &|_, j| j.upper.as_ref().map(number),
+            ),
+            (
+                "probity_sla_budget_seconds",
+                "Downtime that the objective allows in the whole period.",
+                &|_, j| Some(number(&(&j.budget / whole(1000)))),
+            ),
+            (
+                "probity_sla_budget_remaining_seconds",
+                "What is left of the budget by the point estimate; negative once it is used up.",
+                &|_, j| Some(number(&((&j.budget - &j.spent) / whole(1000)))),
+            ),
+            (
+                "probity_sla_period_start_timestamp_seconds",
+                "When the period of the contract began, in its time zone.",
+                &|s, _| Some(s.period.from as f64 / 1000.0),
+            ),
+            (
+                "probity_sla_outages",
+                "Outages in the period, as the contract counts them.",
+                &|_, j| Some(j.spells.count as f64),
+            ),
+            (
+                "probity_sla_longest_outage_seconds",
+                "The longest outage in the period, by the point estimate; 0 without one.",
+                &|_, j| seconds(Some(j.spells.longest)),
+            ),
+            (
+                "probity_sla_mean_time_to_recover_seconds",
+                "Downtime of the period divided by its outages; absent without one.",
+                &|_, j| seconds(j.spells.mean_to_recover),
+            ),
+            (
+                "probity_sla_mean_time_between_failures_seconds",
+                "Time up of the period divided by its outages; absent without one.",
+                &|_, j| seconds(j.spells.mean_between_failures),
+            ),
         ];
         for (name, help, pick) in families {
             header(out, format, name, "gauge", help)?;
@@ -288,12 +442,22 @@ impl Standings {
                 }
             }
         }
-        let help = "Share of the period's probes that answered within the contract's bound; failed ones did not. From hourly histograms, to one percent.";
+        let help = "Share of the period's probes that answered within the contract's bound; \
+            failed ones did not. From hourly histograms, to one percent.";
         header(out, format, "probity_sla_latency_ratio", "gauge", help)?;
         for s in &self.list {
             for l in s.latency.iter().filter(|l| l.probes > 0) {
-                let labels = format!("sla=\"{}\",component=\"{}\",period=\"{}\"", escaped(s.contract.name.as_str()), escaped(&l.component), s.which);
-                writeln!(out, "probity_sla_latency_ratio{{{labels}}} {}", l.within as f64 / l.probes as f64)?;
+                let labels = format!(
+                    "sla=\"{}\",component=\"{}\",period=\"{}\"",
+                    escaped(s.contract.name.as_str()),
+                    escaped(&l.component),
+                    s.which
+                );
+                writeln!(
+                    out,
+                    "probity_sla_latency_ratio{{{labels}}} {}",
+                    l.within as f64 / l.probes as f64
+                )?;
             }
         }
         header(
@@ -301,18 +465,44 @@ impl Standings {
             format,
             "probity_sla_seconds",
             "gauge",
-            "Service time of the period by state: up, down, unknown, future (not over yet), and admitted maintenance beside it.",
+            "Service time of the period by state: up, down, unknown, future (not over yet), and \
+                admitted maintenance beside it.",
         )?;
         for (s, j) in self.shown() {
             let t = &j.times;
-            for (state, ms) in [("up", t.up), ("down", t.down), ("unknown", t.unknown), ("future", t.future), ("maintenance", t.maintenance)] {
-                writeln!(out, "probity_sla_seconds{{{},state=\"{state}\"}} {}.{:03}", labels(s, j), ms / 1000, ms % 1000)?;
+            for (state, ms) in [
+                ("up", t.up),
+                ("down", t.down),
+                ("unknown", t.unknown),
+                ("future", t.future),
+                ("maintenance", t.maintenance),
+            ] {
+                writeln!(
+                    out,
+                    "probity_sla_seconds{{{},state=\"{state}\"}} {}.{:03}",
+                    labels(s, j),
+                    ms / 1000,
+                    ms % 1000
+                )?;
             }
         }
-        header(out, format, "probity_sla_verdict", "gauge", "1 for the verdict of the period so far (met, missed or undetermined), 0 for the others.")?;
+        header(
+            out,
+            format,
+            "probity_sla_verdict",
+            "gauge",
+            "1 for the verdict of the period so far (met, missed or undetermined), 0 for the \
+                others.",
+        )?;
         for (s, j) in self.shown() {
             for verdict in [Verdict::Met, Verdict::Missed, Verdict::Undetermined] {
-                writeln!(out, "probity_sla_verdict{{{},verdict=\"{}\"}} {}", labels(s, j), verdict.as_str(), u8::from(j.verdict == verdict))?;
+                writeln!(
+                    out,
+                    "probity_sla_verdict{{{},verdict=\"{}\"}} {}",
+                    labels(s, j),
+                    verdict.as_str(),
+                    u8::from(j.verdict == verdict)
+                )?;
             }
         }
         Ok(())
@@ -320,6 +510,13 @@ impl Standings {
 }
 
 fn labels(s: &Standing, j: &Judged) -> String {
-    let component = j.component.as_ref().map_or(String::new(), |c| escaped(c.as_str()));
-    format!("sla=\"{}\",component=\"{component}\",period=\"{}\"", escaped(s.contract.name.as_str()), s.which)
+    let component = j
+        .component
+        .as_ref()
+        .map_or(String::new(), |c| escaped(c.as_str()));
+    format!(
+        "sla=\"{}\",component=\"{component}\",period=\"{}\"",
+        escaped(s.contract.name.as_str()),
+        s.which
+    )
 }

@@ -1,7 +1,8 @@
 //! /metrics: the text format of Prometheus (0.0.4) and OpenMetrics 1.0, streamed.
 //!
-//! Series of endpoints are written family by family straight from the board, in pieces that a slow reader holds back;
-//! no copy of them is ever made. One [`Picture`] makes all families of one scrape agree.
+//! Series of endpoints are written family by family straight from the board, in pieces that a slow
+//! reader holds back; no copy of them is ever made. One [`Picture`] makes all families of one
+//! scrape agree.
 
 use std::io::{self, Write};
 
@@ -22,7 +23,11 @@ pub enum Format {
 impl Format {
     /// OpenMetrics where the client lists it, as Prometheus does.
     pub fn accepted(accept: &str) -> Self {
-        if takes(accept, "application/openmetrics-text") { Format::OpenMetrics } else { Format::Text }
+        if takes(accept, "application/openmetrics-text") {
+            Format::OpenMetrics
+        } else {
+            Format::Text
+        }
     }
 
     pub fn content_type(self) -> &'static str {
@@ -37,8 +42,12 @@ impl Format {
 pub fn takes(list: &str, what: &str) -> bool {
     list.split(',').any(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let is_it = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(what));
-        let weight = parts.find_map(|p| p.strip_prefix("q=").or(p.strip_prefix("Q="))).and_then(|q| q.parse::<f32>().ok());
+        let is_it = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(what));
+        let weight = parts
+            .find_map(|p| p.strip_prefix("q=").or(p.strip_prefix("Q=")))
+            .and_then(|q| q.parse::<f32>().ok());
         is_it && weight.is_none_or(|q| q > 0.0)
     })
 }
@@ -56,8 +65,12 @@ pub enum Part {
 }
 
 impl Part {
-    pub const WORDS: [(&'static str, Part); 4] =
-        [("state", Part::State), ("accounting", Part::Accounting), ("latency", Part::Latency), ("daemon", Part::Daemon)];
+    pub const WORDS: [(&'static str, Part); 4] = [
+        ("state", Part::State),
+        ("accounting", Part::Accounting),
+        ("latency", Part::Latency),
+        ("daemon", Part::Daemon),
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +136,15 @@ impl Line<'_> {
                 let (whole, part) = ((us / 1_000_000), (us % 1_000_000) as i64);
                 out.write_all(self.numbers.format(whole).as_bytes())?;
                 if part != 0 {
-                    out.write_all(&[b'.', digit(part / 100_000), digit(part / 10_000), digit(part / 1000), digit(part / 100), digit(part / 10), digit(part)])?;
+                    out.write_all(&[
+                        b'.',
+                        digit(part / 100_000),
+                        digit(part / 10_000),
+                        digit(part / 1000),
+                        digit(part / 100),
+                        digit(part / 10),
+                        digit(part),
+                    ])?;
                 }
             }
         }
@@ -165,11 +186,14 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_state",
         kind: Type::Gauge,
         part: Part::State,
-        help: "1 for the state the endpoint is in now (up, down or unknown), 0 for the others. Follows the judgement at once, also while the history cannot be written.",
+        help: "1 for the state the endpoint is in now (up, down or unknown), 0 for the others. \
+            Follows the judgement at once, also while the history cannot be written.",
         write: |line, context, entry, shown| {
             let state = shown.state;
             let labels = state_labels(context, entry);
-            let mut each = |is: StateName, label: &str| line.sample(&[label, &labels], Value::Count(u64::from(state == is)));
+            let mut each = |is: StateName, label: &str| {
+                line.sample(&[label, &labels], Value::Count(u64::from(state == is)))
+            };
             each(StateName::Up, ",state=\"up\"")?;
             each(StateName::Down, ",state=\"down\"")?;
             each(StateName::Unknown, ",state=\"unknown\"")
@@ -179,9 +203,18 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_outage_start_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::State,
-        help: "Begin of the confirmed outage that is open, by the point estimate; only there while the endpoint is down.",
+        help: "Begin of the confirmed outage that is open, by the point estimate; only there \
+            while the endpoint is down.",
         write: |line, context, entry, shown| match shown.outage {
-            Some((from, cause)) => line.sample(&[",cause=\"", cause.as_str(), "\"", &state_labels(context, entry)], utc(from)),
+            Some((from, cause)) => line.sample(
+                &[
+                    ",cause=\"",
+                    cause.as_str(),
+                    "\"",
+                    &state_labels(context, entry),
+                ],
+                utc(from),
+            ),
             None => Ok(()),
         },
     },
@@ -189,13 +222,27 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_info",
         kind: Type::Info,
         part: Part::State,
-        help: "What the endpoint is: component, kind of probe, target, connection (fresh: a new one for every probe), and its own labels.",
+        help: "What the endpoint is: component, kind of probe, target, connection (fresh: a new \
+            one for every probe), and its own labels.",
         write: |line, _, entry, _| {
             let e = entry.endpoint.load();
-            let own: String = e.labels.iter().map(|(k, v)| format!(",{k}=\"{}\"", escaped(v))).collect();
+            let own: String = e
+                .labels
+                .iter()
+                .map(|(k, v)| format!(",{k}=\"{}\"", escaped(v)))
+                .collect();
             let (component, target) = (escaped(e.component.as_str()), escaped(&e.target()));
             line.sample(
-                &[",component=\"", &component, "\",kind=\"", e.probe.kind().as_str(), "\",target=\"", &target, "\",connection=\"fresh\"", &own],
+                &[
+                    ",component=\"",
+                    &component,
+                    "\",kind=\"",
+                    e.probe.kind().as_str(),
+                    "\",target=\"",
+                    &target,
+                    "\",connection=\"fresh\"",
+                    &own,
+                ],
                 Value::Count(1),
             )
         },
@@ -205,27 +252,39 @@ pub const FAMILIES: &[Family] = &[
         kind: Type::Gauge,
         part: Part::State,
         help: "Time between two slots of the endpoint's schedule.",
-        write: |line, _, entry, _| line.sample(&[], ms(entry.endpoint.load().rules.cadence.interval)),
+        write: |line, _, entry, _| {
+            line.sample(&[], ms(entry.endpoint.load().rules.cadence.interval))
+        },
     },
     Family {
         name: "probity_probe_last_duration_seconds",
         kind: Type::Gauge,
         part: Part::State,
         help: "How long the last measured probe took, whatever its result.",
-        write: |line, _, _, shown| shown.last_duration_us.map_or(Ok(()), |us| line.sample(&[], Value::Micros(us))),
+        write: |line, _, _, shown| {
+            shown
+                .last_duration_us
+                .map_or(Ok(()), |us| line.sample(&[], Value::Micros(us)))
+        },
     },
     Family {
         name: "probity_probe_http_status_code",
         kind: Type::Gauge,
         part: Part::State,
         help: "Status code of the last response; absent when the last probe got none.",
-        write: |line, _, _, shown| shown.http_status.map_or(Ok(()), |status| line.sample(&[], Value::Count(u64::from(status)))),
+        write: |line, _, _, shown| {
+            shown.http_status.map_or(Ok(()), |status| {
+                line.sample(&[], Value::Count(u64::from(status)))
+            })
+        },
     },
     Family {
         name: "probity_endpoint_state_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Settled time in each state. The three add up to the settled timestamp minus the first start; they survive restarts and lag by up to the detection bound. Take ratios between the states, never against wall time.",
+        help: "Settled time in each state. The three add up to the settled timestamp minus the \
+            first start; they survive restarts and lag by up to the detection bound. Take ratios \
+            between the states, never against wall time.",
         write: |line, _, _, shown| {
             line.sample(&[",state=\"up\""], ms(shown.settled.up))?;
             line.sample(&[",state=\"down\""], ms(shown.settled.down))?;
@@ -236,10 +295,14 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_maintenance",
         kind: Type::Gauge,
         part: Part::State,
-        help: "1 while a declared maintenance window concerns the endpoint, else 0; probing goes on, and the state is what it is.",
+        help: "1 while a declared maintenance window concerns the endpoint, else 0; probing goes \
+            on, and the state is what it is.",
         write: |line, context, entry, _| {
             let e = entry.endpoint.load();
-            let is_in = context.windows.iter().any(|w| w.concerns(e.name.as_str(), e.component.as_str()));
+            let is_in = context
+                .windows
+                .iter()
+                .any(|w| w.concerns(e.name.as_str(), e.component.as_str()));
             line.sample(&[], Value::Count(u64::from(is_in)))
         },
     },
@@ -247,7 +310,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_maintenance_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Settled time in each state that lies in declared maintenance, whether or not a contract admits it; it is in the state seconds too.",
+        help: "Settled time in each state that lies in declared maintenance, whether or not a \
+            contract admits it; it is in the state seconds too.",
         write: |line, _, _, shown| {
             let [up, down, unknown] = shown.settled.maintenance;
             line.sample(&[",state=\"up\""], ms(up))?;
@@ -259,21 +323,25 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_settled_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "Time up to which the endpoint's state is final; nothing after it is in the settled counters.",
+        help: "Time up to which the endpoint's state is final; nothing after it is in the settled \
+            counters.",
         write: |line, _, _, shown| line.sample(&[], utc(shown.settled.watermark_utc)),
     },
     Family {
         name: "probity_endpoint_down_lower_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Lower bound of the downtime: time between failures without a success or unknown time between them.",
+        help: "Lower bound of the downtime: time between failures without a success or unknown \
+            time between them.",
         write: |line, _, _, shown| line.sample(&[], ms(shown.settled.down_lower)),
     },
     Family {
         name: "probity_endpoint_down_upper_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Upper bound of the downtime within known time, unconfirmed failures included; add the unknown seconds for the worst case. Outages shorter than the time between two probes are not seen.",
+        help: "Upper bound of the downtime within known time, unconfirmed failures included; add \
+            the unknown seconds for the worst case. Outages shorter than the time between two \
+            probes are not seen.",
         write: |line, _, _, shown| line.sample(&[], ms(shown.settled.down_upper)),
     },
     Family {
@@ -292,14 +360,17 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_last_transition_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "When the endpoint last changed its state, by the point estimate; 0 when it never has.",
+        help: "When the endpoint last changed its state, by the point estimate; 0 when it never \
+            has.",
         write: |line, _, _, shown| line.sample(&[], utc(shown.settled.last_transition_utc)),
     },
     Family {
         name: "probity_probes_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Slots of the schedule by their final result: success, failure (of a confirmed outage), unconfirmed (a failure without an outage), unmeasured (the prober's own fault) or missed (not started).",
+        help: "Slots of the schedule by their final result: success, failure (of a confirmed \
+            outage), unconfirmed (a failure without an outage), unmeasured (the prober's own \
+            fault) or missed (not started).",
         write: |line, _, _, shown| {
             let s = &shown.slots;
             line.sample(&[",result=\"success\""], Value::Count(s.success))?;
@@ -313,14 +384,21 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_failures_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Failed probes, re-probes included, by cause; raw: counted at once and never revised.",
-        write: |line, _, _, shown| shown.failures.iter().try_for_each(|(cause, n)| line.sample(&[",cause=\"", cause.as_str(), "\""], Value::Count(*n))),
+        help: "Failed probes, re-probes included, by cause; raw: counted at once and never \
+            revised.",
+        write: |line, _, _, shown| {
+            shown.failures.iter().try_for_each(|(cause, n)| {
+                line.sample(&[",cause=\"", cause.as_str(), "\""], Value::Count(*n))
+            })
+        },
     },
     Family {
         name: "probity_tls_certificate_not_after_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "End of validity of the leaf certificate, of the verified path (chain; absent where nothing was verified), and the earliest of all certificates that were sent; also when verification failed.",
+        help: "End of validity of the leaf certificate, of the verified path (chain; absent where \
+            nothing was verified), and the earliest of all certificates that were sent; also when \
+            verification failed.",
         write: |line, _, _, shown| {
             let Some(c) = &shown.certificate else {
                 return Ok(());
@@ -332,7 +410,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_tls_certificate_not_before_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "Begin of validity of the leaf certificate, of the verified path (chain), and the latest of all certificates that were sent.",
+        help: "Begin of validity of the leaf certificate, of the verified path (chain), and the \
+            latest of all certificates that were sent.",
         write: |line, _, _, shown| {
             let Some(c) = &shown.certificate else {
                 return Ok(());
@@ -344,22 +423,43 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_tls_certificate_lifetime_remaining_ratio",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "Share of the leaf certificate's lifetime that is left, from 1 when it was issued to 0 when it ends; alert on it whatever the lifetime is.",
+        help: "Share of the leaf certificate's lifetime that is left, from 1 when it was issued \
+            to 0 when it ends; alert on it whatever the lifetime is.",
         write: |line, _, _, shown| {
             let Some(c) = &shown.certificate else {
                 return Ok(());
             };
-            let (whole, left) = (c.not_after - c.not_before, c.not_after - Clock::Real.read().utc_ms);
-            line.sample(&[], Value::Micros((left.clamp(0, whole.max(0)) as u128 * 1_000_000 / whole.max(1) as u128) as u64))
+            let (whole, left) = (
+                c.not_after - c.not_before,
+                c.not_after - Clock::Real.read().utc_ms,
+            );
+            line.sample(
+                &[],
+                Value::Micros(
+                    (left.clamp(0, whole.max(0)) as u128 * 1_000_000 / whole.max(1) as u128) as u64,
+                ),
+            )
         },
     },
     Family {
         name: "probity_tls_handshake_info",
         kind: Type::Info,
         part: Part::Accounting,
-        help: "Always 1; the labels say what the last TLS handshake came to: version, cipher suite, and group of the key exchange.",
+        help: "Always 1; the labels say what the last TLS handshake came to: version, cipher \
+            suite, and group of the key exchange.",
         write: |line, _, _, shown| match shown.handshake {
-            Some(h) => line.sample(&[",version=\"", h.version, "\",cipher=\"", h.cipher, "\",group=\"", h.group.unwrap_or_default(), "\""], Value::Count(1)),
+            Some(h) => line.sample(
+                &[
+                    ",version=\"",
+                    h.version,
+                    "\",cipher=\"",
+                    h.cipher,
+                    "\",group=\"",
+                    h.group.unwrap_or_default(),
+                    "\"",
+                ],
+                Value::Count(1),
+            ),
             None => Ok(()),
         },
     },
@@ -367,7 +467,9 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_duration_seconds",
         kind: Type::Histogram,
         part: Part::Latency,
-        help: "Duration of probes, re-probes included, by outcome: success, failure or timeout. Starts at 0 with the daemon. A quantile from its buckets is as coarse as they are; probity_probe_latency_seconds has the exact one.",
+        help: "Duration of probes, re-probes included, by outcome: success, failure or timeout. \
+            Starts at 0 with the daemon. A quantile from its buckets is as coarse as they are; \
+            probity_probe_latency_seconds has the exact one.",
         write: |line, context, _, shown| {
             for ending in Ending::ALL {
                 let classic = &shown.latency[ending as usize];
@@ -388,9 +490,14 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_latency_seconds",
         kind: Type::Summary,
         part: Part::Latency,
-        help: "Duration of the successful probes of the last hour at three quantiles, exact to one percent; failures and timeouts are not in it. Survives restarts; absent without a success in that hour. Quantiles of several endpoints cannot be added up or averaged: the histogram can.",
+        help: "Duration of the successful probes of the last hour at three quantiles, exact to \
+            one percent; failures and timeouts are not in it. Survives restarts; absent without a \
+            success in that hour. Quantiles of several endpoints cannot be added up or averaged: \
+            the histogram can.",
         write: |line, context, _, seen| {
-            let pairs = seen.hour.since(context.now - HOUR_MS, Series::Whole(Ending::Success));
+            let pairs = seen
+                .hour
+                .since(context.now - HOUR_MS, Series::Whole(Ending::Success));
             for (label, ppm) in LATENCY_QUANTILES {
                 if let Some(us) = quantile(&pairs, ppm) {
                     line.sample(&[label], Value::Micros(us))?;
@@ -403,7 +510,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_phase_seconds",
         kind: Type::Histogram,
         part: Part::Latency,
-        help: "Duration of each phase of the measured probes that had it, whatever their outcome; a phase that did not happen has no sample. Starts at 0 with the daemon.",
+        help: "Duration of each phase of the measured probes that had it, whatever their outcome; \
+            a phase that did not happen has no sample. Starts at 0 with the daemon.",
         write: |line, context, _, shown| {
             let Some(phases) = &shown.phases else {
                 return Ok(());
@@ -411,7 +519,12 @@ pub const FAMILIES: &[Family] = &[
             for phase in Phase::ALL {
                 let classic = &phases[phase as usize];
                 if !classic.counts.is_empty() {
-                    histogram(line, context, &format!(",phase=\"{}\"", phase.as_str()), classic)?;
+                    histogram(
+                        line,
+                        context,
+                        &format!(",phase=\"{}\"", phase.as_str()),
+                        classic,
+                    )?;
                 }
             }
             Ok(())
@@ -420,14 +533,24 @@ pub const FAMILIES: &[Family] = &[
 ];
 
 /// Of `probity_probe_latency_seconds`, with their share in parts per million.
-const LATENCY_QUANTILES: [(&str, u64); 3] = [(",quantile=\"0.5\"", 500_000), (",quantile=\"0.9\"", 900_000), (",quantile=\"0.99\"", 990_000)];
+const LATENCY_QUANTILES: [(&str, u64); 3] = [
+    (",quantile=\"0.5\"", 500_000),
+    (",quantile=\"0.9\"", 900_000),
+    (",quantile=\"0.99\"", 990_000),
+];
 
 fn state_labels(context: &Context, entry: &Entry) -> String {
     if context.plan.metrics.state_labels.is_empty() {
         return String::new();
     }
     let e = entry.endpoint.load();
-    context.plan.metrics.state_labels.iter().filter_map(|l| e.labels.get(l).map(|v| format!(",{l}=\"{}\"", escaped(v)))).collect()
+    context
+        .plan
+        .metrics
+        .state_labels
+        .iter()
+        .filter_map(|l| e.labels.get(l).map(|v| format!(",{l}=\"{}\"", escaped(v))))
+        .collect()
 }
 
 fn histogram(line: &mut Line, context: &Context, label: &str, classic: &Classic) -> io::Result<()> {
@@ -435,7 +558,10 @@ fn histogram(line: &mut Line, context: &Context, label: &str, classic: &Classic)
     line.suffix = "_bucket";
     for (k, bound) in context.plan.metrics.buckets_us.iter().enumerate() {
         total += u64::from(classic.counts.get(k).copied().unwrap_or(0));
-        line.sample(&[label, ",le=\"", &bound_text(*bound, context.format), "\""], Value::Count(total))?;
+        line.sample(
+            &[label, ",le=\"", &bound_text(*bound, context.format), "\""],
+            Value::Count(total),
+        )?;
     }
     total += u64::from(classic.counts.last().copied().unwrap_or(0));
     line.sample(&[label, ",le=\"+Inf\""], Value::Count(total))?;
@@ -461,28 +587,55 @@ pub fn bound_text(us: u64, format: Format) -> String {
 /// Histograms are a choice of `[metrics]`.
 fn is_configured(family: &Family, plan: &Plan) -> bool {
     match family.name {
-        "probity_probe_duration_seconds" | "probity_probe_latency_seconds" => plan.metrics.latency != LatencyMetrics::Off,
+        "probity_probe_duration_seconds" | "probity_probe_latency_seconds" => {
+            plan.metrics.latency != LatencyMetrics::Off
+        }
         "probity_probe_phase_seconds" => plan.metrics.phases,
         _ => true,
     }
 }
 
 /// `# HELP` and `# TYPE`.
-pub fn header(out: &mut dyn Write, format: Format, name: &str, kind: &str, help: &str) -> io::Result<()> {
+pub fn header(
+    out: &mut dyn Write,
+    format: Format,
+    name: &str,
+    kind: &str,
+    help: &str,
+) -> io::Result<()> {
     let family = match (format, kind) {
         (Format::OpenMetrics, "counter") => name.strip_suffix("_total").unwrap_or(name),
         (Format::OpenMetrics, "info") => name.strip_suffix("_info").unwrap_or(name),
         _ => name,
     };
-    let kind = if format == Format::Text && kind == "info" { "gauge" } else { kind };
+    let kind = if format == Format::Text && kind == "info" {
+        "gauge"
+    } else {
+        kind
+    };
     let help = help.replace('\\', "\\\\").replace('\n', "\\n");
     writeln!(out, "# HELP {family} {help}\n# TYPE {family} {kind}")
 }
 
 /// Writes the chosen families of all endpoints, with the windows that are in force now.
-pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &Picture, plan: &Plan, (windows, now): (&[Window], UtcMs)) -> io::Result<()> {
-    let context = Context { plan, windows, now, format };
-    for family in FAMILIES.iter().filter(|f| parts.contains(&f.part) && is_configured(f, plan)) {
+pub fn endpoints(
+    out: &mut dyn Write,
+    format: Format,
+    parts: &[Part],
+    picture: &Picture,
+    plan: &Plan,
+    (windows, now): (&[Window], UtcMs),
+) -> io::Result<()> {
+    let context = Context {
+        plan,
+        windows,
+        now,
+        format,
+    };
+    for family in FAMILIES
+        .iter()
+        .filter(|f| parts.contains(&f.part) && is_configured(f, plan))
+    {
         let kind = match family.kind {
             Type::Gauge => "gauge",
             Type::Counter => "counter",
@@ -495,7 +648,13 @@ pub fn endpoints(out: &mut dyn Write, format: Format, parts: &[Part], picture: &
         let mut buffer = Vec::with_capacity(2048);
         for entry in picture.entries.iter() {
             picture.look(entry, |shown| {
-                let mut line = Line { out: &mut buffer, name: family.name, suffix: "", label: &entry.label, numbers: itoa::Buffer::new() };
+                let mut line = Line {
+                    out: &mut buffer,
+                    name: family.name,
+                    suffix: "",
+                    label: &entry.label,
+                    numbers: itoa::Buffer::new(),
+                };
                 (family.write)(&mut line, &context, entry, shown)
             })?;
             out.write_all(&buffer)?;

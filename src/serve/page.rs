@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::contracts::{Standing as ContractStanding, Standings};
 use super::listener::making::Unmade;
 use crate::account::figures::parts_of;
-use crate::account::figures::{QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, not_seen_text, of_entry, sentence, today};
+use crate::account::figures::{
+    QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, not_seen_text,
+    of_entry, sentence, today,
+};
 use crate::report::changed::changed_last as changed;
 use crate::report::outages::{Marks, excluded_text, outage};
 use num_traits::ToPrimitive;
@@ -179,11 +182,32 @@ pub fn html(
         (d, u, n) => ("down", format!("{d} of {n} endpoints down, {u} unknown")),
     };
     let calendar = Calendar::read(connection)?;
-    let shown: Vec<&Entry> = ordered.iter().skip(page * ROWS).take(ROWS).map(|(_, k)| &*entries[*k]).collect();
-    let rows = shown.iter().map(|e| row(connection, board, &calendar, e, now)).collect::<Result<Vec<_>, _>>()?;
+    let shown: Vec<&Entry> = ordered
+        .iter()
+        .skip(page * ROWS)
+        .take(ROWS)
+        .map(|(_, k)| &*entries[*k])
+        .collect();
+    let rows = shown
+        .iter()
+        .map(|e| row(connection, board, &calendar, e, now))
+        .collect::<Result<Vec<_>, _>>()?;
     // Outages, contracts and components of all endpoints are on it.
-    let all: Vec<_> = entries.iter().map(|e| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled, &e.endpoint.load().rules))).collect();
-    let blind = sentence(&not_seen_text(Some(not_seen_below(connection, &calendar, &all, last_30_days(now))?)));
+    let all: Vec<_> = entries
+        .iter()
+        .map(|e| {
+            (
+                e.endpoint.load().name.to_string(),
+                extent(&e.view().shown.settled, &e.endpoint.load().rules),
+            )
+        })
+        .collect();
+    let blind = sentence(&not_seen_text(Some(not_seen_below(
+        connection,
+        &calendar,
+        &all,
+        last_30_days(now),
+    )?)));
     let plan = board.plan.load();
     let (changes, more_changes) = change_rows(connection, board, standings, &calendar, now)?;
     let page = Page {
@@ -192,7 +216,10 @@ pub fn html(
         headline,
         worst,
         now: clock(now),
-        recorded: board.health.history_writable.load(std::sync::atomic::Ordering::Relaxed),
+        recorded: board
+            .health
+            .history_writable
+            .load(std::sync::atomic::Ordering::Relaxed),
         rows,
         more: entries.len().saturating_sub((page + 1) * ROWS),
         next_page: page + 1,
@@ -214,11 +241,17 @@ fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
     current
         .map(|f| ComponentRow {
             title: f.title.clone(),
-            id: f.judged.component.as_ref().map_or(String::new(), ToString::to_string),
+            id: f
+                .judged
+                .component
+                .as_ref()
+                .map_or(String::new(), ToString::to_string),
             month: f.month.clone(),
             availability: Cell {
                 point: shown_percent(&f.judged.availability, measured(&f.judged)),
-                bounds: each.as_ref().map_or(String::new(), |each| bounds(each, &f.judged)),
+                bounds: each
+                    .as_ref()
+                    .map_or(String::new(), |each| bounds(each, &f.judged)),
             },
             outages: f.judged.spells.count.to_string(),
             spells: spells(&f.judged),
@@ -226,9 +259,15 @@ fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
         .collect()
 }
 
-fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result<Vec<OutageRow>, HistoryError> {
+fn outage_rows(
+    connection: &rusqlite::Connection,
+    calendar: &Calendar,
+) -> Result<Vec<OutageRow>, HistoryError> {
     let time = |at: Ms| format_utc(calendar.utc(at))[11..23].to_owned();
-    let between = |a: Option<Ms>, b: Option<Ms>| a.zip(b).map_or(String::new(), |(a, b)| format!("{} … {}", time(a), time(b)));
+    let between = |a: Option<Ms>, b: Option<Ms>| {
+        a.zip(b)
+            .map_or(String::new(), |(a, b)| format!("{} … {}", time(a), time(b)))
+    };
     let mut marks = Marks::default();
     let mut rows = Vec::new();
     for o in outages(connection, calendar, None, i64::MIN / 4, OUTAGES)? {
@@ -236,7 +275,9 @@ fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result
         rows.push(OutageRow {
             from: clock(calendar.utc(o.from)),
             from_between: between(Some(o.from_earliest), Some(o.from_latest)),
-            to: o.to.map_or("still down".to_owned(), |to| clock(calendar.utc(to))),
+            to: o
+                .to
+                .map_or("still down".to_owned(), |to| clock(calendar.utc(to))),
             to_between: between(o.to_earliest, o.to_latest),
             is_open: o.to.is_none(),
             excluded: excluded_text(&told).unwrap_or_default(),
@@ -249,7 +290,8 @@ fn outage_rows(connection: &rusqlite::Connection, calendar: &Calendar) -> Result
 
 /// The last changes of the present month, with the figure of the component before and after each.
 ///
-/// Terms of contracts come first: they judge more than a component. Beside them, how many more there are.
+/// Terms of contracts come first: they judge more than a component. Beside them, how many more
+/// there are.
 fn change_rows(
     connection: &rusqlite::Connection,
     board: &Board,
@@ -257,9 +299,23 @@ fn change_rows(
     calendar: &Calendar,
     now: UtcMs,
 ) -> Result<(Vec<ChangeRow>, String), HistoryError> {
-    let mut rows: Vec<ChangeRow> = standings.list.iter().filter(|s| s.which == "current").flat_map(terms_rows).collect();
+    let mut rows: Vec<ChangeRow> = standings
+        .list
+        .iter()
+        .filter(|s| s.which == "current")
+        .flat_map(terms_rows)
+        .collect();
     let month = current_and_previous(PeriodKind::CalendarMonth, &jiff::tz::TimeZone::UTC, now)[0].1;
-    rows.extend(calendar.sets().filter(|set| [set.0, set.1].iter().any(|at| (month.from..month.to).contains(at))).map(clock_row));
+    rows.extend(
+        calendar
+            .sets()
+            .filter(|set| {
+                [set.0, set.1]
+                    .iter()
+                    .any(|at| (month.from..month.to).contains(at))
+            })
+            .map(clock_row),
+    );
     if board.entries().len() > ROWS * 10 {
         // Of a fleet only what has another definition, which costs no look at every endpoint.
         let last = changes(connection)?.into_iter().rev().take(OUTAGES);
@@ -273,22 +329,50 @@ fn change_rows(
         rows.extend(last.map(row));
         return Ok((rows, String::new()));
     }
-    let (all, count) = changed(connection, &parts_of(connection, board)?, Span::new(month.from, month.to.min(now)), now, OUTAGES)?;
+    let (all, count) = changed(
+        connection,
+        &parts_of(connection, board)?,
+        Span::new(month.from, month.to.min(now)),
+        now,
+        OUTAGES,
+    )?;
     let text = |v: &Value| {
         v.as_str().map_or_else(
             || {
-                if v.is_null() { "–".to_owned() } else { v.to_string() }
+                if v.is_null() {
+                    "–".to_owned()
+                } else {
+                    v.to_string()
+                }
             },
             |text| shortened(text).to_owned(),
         )
     };
-    let figure = |v: &Value| v["availability_percent"].as_str().map_or("–".to_owned(), |p| format!("{p} %"));
+    let figure = |v: &Value| {
+        v["availability_percent"]
+            .as_str()
+            .map_or("–".to_owned(), |p| format!("{p} %"))
+    };
     let row = |c: &Value| ChangeRow {
-        who: c["endpoint"].as_str().unwrap_or_else(|| c["component"].as_str().unwrap_or_default()).to_owned(),
-        at: c["at"].as_str().and_then(parse_utc).map_or(String::new(), clock),
+        who: c["endpoint"]
+            .as_str()
+            .unwrap_or_else(|| c["component"].as_str().unwrap_or_default())
+            .to_owned(),
+        at: c["at"]
+            .as_str()
+            .and_then(parse_utc)
+            .map_or(String::new(), clock),
         what: text(&c["what"]).replace('_', " "),
-        step: if c["before"].is_null() && c["after"].is_null() { String::new() } else { format!("{} → {}", text(&c["before"]), text(&c["after"])) },
-        figures: format!("{} → {}", figure(&c["figure_before"]), figure(&c["figure_after"])),
+        step: if c["before"].is_null() && c["after"].is_null() {
+            String::new()
+        } else {
+            format!("{} → {}", text(&c["before"]), text(&c["after"]))
+        },
+        figures: format!(
+            "{} → {}",
+            figure(&c["figure_before"]),
+            figure(&c["figure_after"])
+        ),
     };
     rows.extend(all.iter().rev().map(row));
     let more = match count.saturating_sub(all.len()) {
@@ -310,25 +394,55 @@ fn clock_row((before, after): (UtcMs, UtcMs)) -> ChangeRow {
     }
 }
 
-/// What a report says of the terms of a contract, with verdict and availability by the terms before and after a change.
+/// What a report says of the terms of a contract, with verdict and availability by the terms before
+/// and after a change.
 fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
     let row = |c: &Value, who: String, step: String, figures: String| ChangeRow {
         who,
-        at: c["at"].as_str().and_then(parse_utc).map_or(String::new(), clock),
-        what: if c["what"] == "terms" { "terms recorded after the period began".to_owned() } else { "terms changed".to_owned() },
+        at: c["at"]
+            .as_str()
+            .and_then(parse_utc)
+            .map_or(String::new(), clock),
+        what: if c["what"] == "terms" {
+            "terms recorded after the period began".to_owned()
+        } else {
+            "terms changed".to_owned()
+        },
         step,
         figures,
     };
     let name = &s.contract.name;
-    let mut rows: Vec<ChangeRow> = s.of_terms.iter().rev().map(|c| row(c, name.to_string(), String::new(), String::new())).collect();
-    let (Some(last), Some(later)) = (s.of_terms.iter().rfind(|c| c["what"] == "terms_changed"), &s.later) else {
+    let mut rows: Vec<ChangeRow> = s
+        .of_terms
+        .iter()
+        .rev()
+        .map(|c| row(c, name.to_string(), String::new(), String::new()))
+        .collect();
+    let (Some(last), Some(later)) = (
+        s.of_terms.iter().rfind(|c| c["what"] == "terms_changed"),
+        &s.later,
+    ) else {
         return rows;
     };
-    let all = |list: &Result<Vec<Judged>, String>| -> Vec<Judged> { list.iter().flatten().filter(|j| j.tenant.is_none()).cloned().collect() };
+    let all = |list: &Result<Vec<Judged>, String>| -> Vec<Judged> {
+        list.iter()
+            .flatten()
+            .filter(|j| j.tenant.is_none())
+            .cloned()
+            .collect()
+    };
     let (own, by_later) = (all(&s.judged), all(&later.judged));
     let is_same = |a: &Judged, b: &Judged| a.component == b.component;
-    let mut pairs: Vec<(Option<&Judged>, Option<&Judged>)> = own.iter().map(|j| (Some(j), by_later.iter().find(|l| is_same(j, l)))).collect();
-    pairs.extend(by_later.iter().filter(|l| !own.iter().any(|j| is_same(j, l))).map(|l| (None, Some(l))));
+    let mut pairs: Vec<(Option<&Judged>, Option<&Judged>)> = own
+        .iter()
+        .map(|j| (Some(j), by_later.iter().find(|l| is_same(j, l))))
+        .collect();
+    pairs.extend(
+        by_later
+            .iter()
+            .filter(|l| !own.iter().any(|j| is_same(j, l)))
+            .map(|l| (None, Some(l))),
+    );
     if !pairs.is_empty() {
         rows.remove(0);
     }
@@ -340,7 +454,12 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
     let one = |(j, l): &(Option<&Judged>, Option<&Judged>)| {
         let component = j.or(*l).and_then(|one| one.component.as_ref());
         let who = component.map_or(name.to_string(), |c| format!("{name}: {c}"));
-        row(last, who, format!("{} → {}", verdict(*j), verdict(*l)), format!("{} → {}", share(*j), share(*l)))
+        row(
+            last,
+            who,
+            format!("{} → {}", verdict(*j), verdict(*l)),
+            format!("{} → {}", share(*j), share(*l)),
+        )
     };
     rows.splice(0..0, pairs.iter().map(one));
     rows
@@ -348,13 +467,29 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
 
 /// What stands beside the verdict of a contract.
 fn terms_note(s: &ContractStanding, j: &Judged) -> String {
-    let at = |what: &str| s.of_terms.iter().rfind(|c| c["what"] == what).and_then(|c| c["at"].as_str()).and_then(parse_utc).map(clock);
-    let mut notes: Vec<String> = at("terms").map(|at| format!("by terms recorded {at}, after the period began")).into_iter().collect();
+    let at = |what: &str| {
+        s.of_terms
+            .iter()
+            .rfind(|c| c["what"] == what)
+            .and_then(|c| c["at"].as_str())
+            .and_then(parse_utc)
+            .map(clock)
+    };
+    let mut notes: Vec<String> = at("terms")
+        .map(|at| format!("by terms recorded {at}, after the period began"))
+        .into_iter()
+        .collect();
     if let Some(later) = &s.later {
-        let same = later.judged.iter().flatten().find(|l| (&l.component, &l.tenant) == (&j.component, &j.tenant));
+        let same = later
+            .judged
+            .iter()
+            .flatten()
+            .find(|l| (&l.component, &l.tenant) == (&j.component, &j.tenant));
         let when = at("terms_changed").map_or("not recorded".to_owned(), |at| format!("of {at}"));
         let verdict = same.map_or("no verdict on it", |l| l.verdict.as_str());
-        notes.push(format!("by the terms before a change; by the later terms ({when}): {verdict}"));
+        notes.push(format!(
+            "by the terms before a change; by the later terms ({when}): {verdict}"
+        ));
     }
     notes.join("; ")
 }
@@ -362,19 +497,33 @@ fn terms_note(s: &ContractStanding, j: &Judged) -> String {
 /// The bounds of a period; while it is not over, those of the time so far.
 fn bounds(contract: &Contract, j: &Judged) -> String {
     match j.so_far(contract) {
-        Some([lower, upper]) => format!("so far {} … {} %", shown(&Some(lower), measured(j)), shown(&Some(upper), measured(j))),
-        None => format!("{} … {} %", shown(&j.lower, measured(j)), shown(&j.upper, measured(j))),
+        Some([lower, upper]) => format!(
+            "so far {} … {} %",
+            shown(&Some(lower), measured(j)),
+            shown(&Some(upper), measured(j))
+        ),
+        None => format!(
+            "{} … {} %",
+            shown(&j.lower, measured(j)),
+            shown(&j.upper, measured(j))
+        ),
     }
 }
 
 /// A share with as many decimals as the measured time supports.
 fn shown(share: &Option<Exact>, measured: Ms) -> String {
-    share.as_ref().map_or("–".to_owned(), |s| truncated(&(s * whole(100)), people::decimals(measured)))
+    share.as_ref().map_or("–".to_owned(), |s| {
+        truncated(&(s * whole(100)), people::decimals(measured))
+    })
 }
 
 fn shown_percent(share: &Option<Exact>, measured: Ms) -> String {
     let text = shown(share, measured);
-    if share.is_some() { format!("{text} %") } else { text }
+    if share.is_some() {
+        format!("{text} %")
+    } else {
+        text
+    }
 }
 
 /// What of the service time was measured.
@@ -385,11 +534,20 @@ fn measured(j: &Judged) -> Ms {
 fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
     let current = standings.list.iter().filter(|s| s.which == "current");
     current
-        .flat_map(|s| s.judged.iter().flatten().filter(|j| j.tenant.is_none() && j.was_in_service()).map(move |j| (s, j)))
+        .flat_map(|s| {
+            s.judged
+                .iter()
+                .flatten()
+                .filter(|j| j.tenant.is_none() && j.was_in_service())
+                .map(move |j| (s, j))
+        })
         .map(|(s, j)| ContractRow {
             terms: terms_note(s, j),
             name: s.contract.name.to_string(),
-            who: j.component.as_ref().map_or("all together".to_owned(), ToString::to_string),
+            who: j
+                .component
+                .as_ref()
+                .map_or("all together".to_owned(), ToString::to_string),
             period: s.name.clone(),
             verdict: j.verdict.as_str(),
             class: match j.verdict {
@@ -404,7 +562,11 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
                 left if left < whole(0) => format!("exceeded by {}", length(&-left)),
                 left => format!("{} left", length(&left)),
             },
-            little: if j.is_little_measured() { "less than half of the service time was measured" } else { "" },
+            little: if j.is_little_measured() {
+                "less than half of the service time was measured"
+            } else {
+                ""
+            },
             outages: j.spells.count.to_string(),
             spells: spells(j),
             latency: latency(s, j),
@@ -415,7 +577,8 @@ fn contract_rows(standings: &Standings) -> Vec<ContractRow> {
 fn spells(j: &Judged) -> String {
     match (j.spells.mean_to_recover, j.spells.mean_between_failures) {
         (Some(recover), Some(between)) => {
-            let [longest, recover, between] = [j.spells.longest, recover, between].map(people::duration);
+            let [longest, recover, between] =
+                [j.spells.longest, recover, between].map(people::duration);
             format!("longest {longest}, mean time to recover {recover}, between failures {between}")
         }
         _ => String::new(),
@@ -427,19 +590,43 @@ fn latency(s: &ContractStanding, j: &Judged) -> String {
     let Some(objective) = &s.contract.latency else {
         return String::new();
     };
-    let concerned = s.latency.iter().filter(|l| j.component.as_ref().is_none_or(|c| c.as_str() == l.component));
-    let shares = concerned.filter_map(|l| share(l.within, l.probes).map(|share| format!("{} {} %", l.component, truncated(&(share * whole(100)), 3))));
-    format!("{} of {} % within {} ms", shares.collect::<Vec<_>>().join(", "), plain(&objective.share), objective.within_us / 1000)
+    let concerned = s.latency.iter().filter(|l| {
+        j.component
+            .as_ref()
+            .is_none_or(|c| c.as_str() == l.component)
+    });
+    let shares = concerned.filter_map(|l| {
+        share(l.within, l.probes)
+            .map(|share| format!("{} {} %", l.component, truncated(&(share * whole(100)), 3)))
+    });
+    format!(
+        "{} of {} % within {} ms",
+        shares.collect::<Vec<_>>().join(", "),
+        plain(&objective.share),
+        objective.within_us / 1000
+    )
 }
 
 /// How the witnesses stand, and what it means that there are none.
 fn witness_line(board: &Board) -> String {
     let view = board.witnesses.load();
-    let heard = |standing| view.standings.iter().filter(|s| **s == Some(standing)).count();
-    let (answering, left_out, all) = (heard(Standing::Answers), heard(Standing::LeftOut), view.names.len());
+    let heard = |standing| {
+        view.standings
+            .iter()
+            .filter(|s| **s == Some(standing))
+            .count()
+    };
+    let (answering, left_out, all) = (
+        heard(Standing::Answers),
+        heard(Standing::LeftOut),
+        view.names.len(),
+    );
     match all {
-        0 => "No witness is configured: a loss of this host's own uplink is booked as downtime.".to_owned(),
-        _ if left_out == all => "No witness can be measured here: a loss of this host's own uplink is booked as downtime.".to_owned(),
+        0 => "No witness is configured: a loss of this host's own uplink is booked as downtime."
+            .to_owned(),
+        _ if left_out == all => "No witness can be measured here: a loss of this host's own \
+            uplink is booked as downtime."
+            .to_owned(),
         _ => {
             let mut line = format!("{answering} of {all} witnesses answer");
             if left_out > 0 {
@@ -459,26 +646,51 @@ fn why(view: &View, board: &Board, endpoint: &Endpoint, now: UtcMs) -> String {
         list.push(reason.as_str());
     }
     let windows = board.windows.load();
-    if !spans_for(&windows, endpoint.name.as_str(), endpoint.component.as_str(), Span::new(now, now + 1)).as_slice().is_empty() {
+    if !spans_for(
+        &windows,
+        endpoint.name.as_str(),
+        endpoint.component.as_str(),
+        Span::new(now, now + 1),
+    )
+    .as_slice()
+    .is_empty()
+    {
         list.push("maintenance");
     }
     list.join(", ")
 }
 
-fn row(connection: &rusqlite::Connection, board: &Board, calendar: &Calendar, entry: &Entry, now: UtcMs) -> Result<Row, HistoryError> {
+fn row(
+    connection: &rusqlite::Connection,
+    board: &Board,
+    calendar: &Calendar,
+    entry: &Entry,
+    now: UtcMs,
+) -> Result<Row, HistoryError> {
     let endpoint = entry.endpoint.load_full();
     let view: View = entry.view().clone();
     let (month, _) = of_entry(connection, calendar, entry, last_30_days(now))?;
-    let hour = view.hour.since(now - 3_600_000, Series::Whole(Ending::Success));
+    let hour = view
+        .hour
+        .since(now - 3_600_000, Series::Whole(Ending::Success));
     let quantiles = |all: &[(u64, u64)]| {
-        let shown = QUANTILES.iter().take(3).filter_map(|(name, ppm)| quantile(all, *ppm).map(|us| format!("{name} {}", millis(us))));
+        let shown = QUANTILES.iter().take(3).filter_map(|(name, ppm)| {
+            quantile(all, *ppm).map(|us| format!("{name} {}", millis(us)))
+        });
         shown.collect::<Vec<_>>().join(" · ")
     };
-    let certificate = view.shown.certificate.as_ref().map(|c| c.not_after.min(c.chain_not_after.unwrap_or(c.not_after)));
+    let certificate = view
+        .shown
+        .certificate
+        .as_ref()
+        .map(|c| c.not_after.min(c.chain_not_after.unwrap_or(c.not_after)));
     let (last, detail) = match &view.last {
         None => ("not probed yet".to_owned(), String::new()),
         Some(l) => match l.why {
-            None => (format!("{} in {}", l.result, millis(l.duration_us)), String::new()),
+            None => (
+                format!("{} in {}", l.result, millis(l.duration_us)),
+                String::new(),
+            ),
             Some(why) => (format!("{}: {why}", l.result), l.detail.clone()),
         },
     };
@@ -514,13 +726,26 @@ fn cell(sums: &Sums) -> Cell {
     let a = sums.availability();
     let percent = |share: u64| people::percent(&percent(share), sums.up + sums.down);
     match (a.point, a.lower, a.upper) {
-        (Some(point), Some(lower), Some(upper)) => {
-            Cell { point: percent(point), bounds: format!("{} … {}", percent(lower).trim_end_matches(" %"), percent(upper)) }
-        }
-        (None, Some(lower), Some(upper)) => {
-            Cell { point: "unknown".into(), bounds: format!("{} … {}", percent(lower).trim_end_matches(" %"), percent(upper)) }
-        }
-        _ => Cell { point: "–".into(), bounds: "nothing settled yet".into() },
+        (Some(point), Some(lower), Some(upper)) => Cell {
+            point: percent(point),
+            bounds: format!(
+                "{} … {}",
+                percent(lower).trim_end_matches(" %"),
+                percent(upper)
+            ),
+        },
+        (None, Some(lower), Some(upper)) => Cell {
+            point: "unknown".into(),
+            bounds: format!(
+                "{} … {}",
+                percent(lower).trim_end_matches(" %"),
+                percent(upper)
+            ),
+        },
+        _ => Cell {
+            point: "–".into(),
+            bounds: "nothing settled yet".into(),
+        },
     }
 }
 
@@ -530,17 +755,36 @@ fn clock(at: UtcMs) -> String {
 }
 
 fn millis(us: u64) -> String {
-    if us < 10_000 { format!("{}.{:02} ms", us / 1000, us % 1000 / 10) } else { format!("{} ms", us / 1000) }
+    if us < 10_000 {
+        format!("{}.{:02} ms", us / 1000, us % 1000 / 10)
+    } else {
+        format!("{} ms", us / 1000)
+    }
 }
 
 /// A line through the hours that have a median, the highest at the top.
 fn spark(medians: &[Option<u64>]) -> String {
     let highest = medians.iter().flatten().copied().max().unwrap_or(0).max(1);
-    let points: Vec<String> =
-        medians.iter().enumerate().filter_map(|(k, m)| m.map(|us| format!("{},{}", k * 120 / medians.len().max(1), 23 - us * 22 / highest))).collect();
+    let points: Vec<String> = medians
+        .iter()
+        .enumerate()
+        .filter_map(|(k, m)| {
+            m.map(|us| {
+                format!(
+                    "{},{}",
+                    k * 120 / medians.len().max(1),
+                    23 - us * 22 / highest
+                )
+            })
+        })
+        .collect();
     match (points.as_slice(), medians.iter().position(Option::is_some)) {
         // One hour is a line of its own width.
-        ([only], Some(k)) => format!("{only} {},{}", (k + 1) * 120 / medians.len().max(1), only.rsplit(',').next().unwrap_or_default()),
+        ([only], Some(k)) => format!(
+            "{only} {},{}",
+            (k + 1) * 120 / medians.len().max(1),
+            only.rsplit(',').next().unwrap_or_default()
+        ),
         _ => points.join(" "),
     }
 }

@@ -1,8 +1,11 @@
-//! promtool's unit tests of the rules that [`super::rules`] writes: outages short and long, a dead prober, gaps, budgets.
+//! promtool's unit tests of the rules that [`super::rules`] writes: outages short and long, a dead
+//! prober, gaps, budgets.
 
 use std::fmt::Write;
 
-use super::rules::{Alert, BUDGET_CONSUMED, ENDPOINT_DOWN, GONE, NOT_RECORDING, runbook_without_instance};
+use super::rules::{
+    Alert, BUDGET_CONSUMED, ENDPOINT_DOWN, GONE, NOT_RECORDING, runbook_without_instance,
+};
 use crate::config::Plan;
 
 /// A burn-rate alert that was emitted.
@@ -16,15 +19,25 @@ pub(super) struct Burn {
 /// An alert that is expected, with its labels in the order of the file.
 fn expected(alert: &Alert, runbook: &str, labels: &[(&str, &str)]) -> String {
     let fill = |text: &str| {
-        let text = labels.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{{ $labels.{name} }}}}"), value));
+        let text = labels.iter().fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("{{{{ $labels.{name} }}}}"), value)
+        });
         match text.split_once("{{ or $labels.instance `") {
-            Some((before, rest)) => format!("{before}a{}", rest.split_once("` }}").map_or("", |(_, after)| after)),
+            Some((before, rest)) => format!(
+                "{before}a{}",
+                rest.split_once("` }}").map_or("", |(_, after)| after)
+            ),
             None => text,
         }
     };
-    let list = labels.iter().map(|(name, value)| format!("{name}: \"{value}\"")).collect::<Vec<_>>().join(", ");
+    let list = labels
+        .iter()
+        .map(|(name, value)| format!("{name}: \"{value}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
     format!(
-        "[{{ exp_labels: {{ {list}, severity: {} }}, exp_annotations: {{ summary: \"{}\", description: \"{}\", runbook_url: \"{}#{}\" }} }}]",
+        "[{{ exp_labels: {{ {list}, severity: {} }}, exp_annotations: {{ summary: \"{}\", \
+            description: \"{}\", runbook_url: \"{}#{}\" }} }}]",
         alert.severity,
         fill(alert.summary),
         fill(alert.description),
@@ -34,33 +47,99 @@ fn expected(alert: &Alert, runbook: &str, labels: &[(&str, &str)]) -> String {
 }
 
 /// (name, the live state, the counter of outages, when the alert fires, when it does not)
-type Case = (&'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str]);
+type Case = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
 
-/// Evaluated each minute and scraped each 15 seconds: most of what happens lies between two evaluations.
+/// Evaluated each minute and scraped each 15 seconds: most of what happens lies between two
+/// evaluations.
 pub(super) fn tests(plan: &Plan, burn: Option<&Burn>, runbook: &str) -> String {
-    let down = expected(&ENDPOINT_DOWN, runbook, &[("instance", "a"), ("endpoint", "shop"), ("state", "down")]);
-    let gone = expected(&GONE, &runbook_without_instance(plan, runbook), &[("job", "probity"), ("instance", "a")]);
+    let down = expected(
+        &ENDPOINT_DOWN,
+        runbook,
+        &[("instance", "a"), ("endpoint", "shop"), ("state", "down")],
+    );
+    let gone = expected(
+        &GONE,
+        &runbook_without_instance(plan, runbook),
+        &[("job", "probity"), ("instance", "a")],
+    );
     let stopped = expected(&NOT_RECORDING, runbook, &[("instance", "a")]);
     let state = "probity_endpoint_state{instance=\"a\",endpoint=\"shop\",state=\"down\"}";
-    let outages = "probity_endpoint_transitions_total{instance=\"a\",endpoint=\"shop\",to=\"down\"}";
-    let mut out =
-        String::from("# Written by `probity rules`: run with promtool test rules.\nrule_files: [probity-rules.yml]\nevaluation_interval: 1m\ntests:\n");
-    let none = |at: &str| format!("  - {{ eval_time: {at}, alertname: ProbityEndpointDown, exp_alerts: [] }}\n");
-    let fires = |at: &str| format!("  - eval_time: {at}\n    alertname: ProbityEndpointDown\n    exp_alerts: {down}\n");
+    let outages =
+        "probity_endpoint_transitions_total{instance=\"a\",endpoint=\"shop\",to=\"down\"}";
+    let mut out = String::from(
+        "# Written by `probity rules`: run with promtool test rules.\nrule_files: \
+            [probity-rules.yml]\nevaluation_interval: 1m\ntests:\n",
+    );
+    let none = |at: &str| {
+        format!("  - {{ eval_time: {at}, alertname: ProbityEndpointDown, exp_alerts: [] }}\n")
+    };
+    let fires = |at: &str| {
+        format!("  - eval_time: {at}\n    alertname: ProbityEndpointDown\n    exp_alerts: {down}\n")
+    };
     let cases: [Case; 6] = [
-        ("an outage between two evaluations fires at the next and is over at the one after", "0x4 1x2 0x60", "0x4 1x62", &["2m"], &["1m", "3m", "4m"]),
-        ("so does one that no scrape saw", "0x60", "0x5 1x61", &["2m"], &["1m", "3m", "4m"]),
-        ("and each of several in a row", "0x60", "0x4 1x3 2x3 3x60", &["2m", "3m", "4m"], &["1m", "5m"]),
-        ("a longer outage fires while it lasts and is over at the first evaluation after it", "0x4 1x15 0x60", "0x4 1x76", &["2m", "3m", "5m"], &["1m", "6m"]),
-        ("outages of before the first scrape and a history that was restored fire nothing", "0x60", "7x20 0x40", &[], &["1m", "2m", "5m", "6m", "7m"]),
-        ("an outage in a restart of the prober fires once it is back", "0x3 _x8 0x60", "3x3 _x8 4x60", &["3m"], &["1m", "2m", "4m"]),
+        (
+            "an outage between two evaluations fires at the next and is over at the one after",
+            "0x4 1x2 0x60",
+            "0x4 1x62",
+            &["2m"],
+            &["1m", "3m", "4m"],
+        ),
+        (
+            "so does one that no scrape saw",
+            "0x60",
+            "0x5 1x61",
+            &["2m"],
+            &["1m", "3m", "4m"],
+        ),
+        (
+            "and each of several in a row",
+            "0x60",
+            "0x4 1x3 2x3 3x60",
+            &["2m", "3m", "4m"],
+            &["1m", "5m"],
+        ),
+        (
+            "a longer outage fires while it lasts and is over at the first evaluation after it",
+            "0x4 1x15 0x60",
+            "0x4 1x76",
+            &["2m", "3m", "5m"],
+            &["1m", "6m"],
+        ),
+        (
+            "outages of before the first scrape and a history that was restored fire nothing",
+            "0x60",
+            "7x20 0x40",
+            &[],
+            &["1m", "2m", "5m", "6m", "7m"],
+        ),
+        (
+            "an outage in a restart of the prober fires once it is back",
+            "0x3 _x8 0x60",
+            "3x3 _x8 4x60",
+            &["3m"],
+            &["1m", "2m", "4m"],
+        ),
     ];
     for (name, live, counted, firing, silent) in cases {
         let _ = write!(
             out,
-            "- name: {name}\n  interval: 15s\n  input_series:\n  - {{ series: '{state}', values: '{live}' }}\n  - {{ series: '{outages}', values: '{counted}' }}\n  alert_rule_test:\n"
+            "- name: {name}\n  interval: 15s\n  input_series:\n  - {{ series: '{state}', values: \
+                '{live}' }}\n  - {{ series: '{outages}', values: '{counted}' }}\n  \
+                alert_rule_test:\n"
         );
-        out.push_str(&silent.iter().map(|at| none(at)).chain(firing.iter().map(|at| fires(at))).collect::<String>());
+        out.push_str(
+            &silent
+                .iter()
+                .map(|at| none(at))
+                .chain(firing.iter().map(|at| fires(at)))
+                .collect::<String>(),
+        );
     }
     let _ = write!(
         out,
@@ -76,13 +155,20 @@ pub(super) fn tests(plan: &Plan, burn: Option<&Burn>, runbook: &str) -> String {
 - name: a gap is neither up nor down, and a restart takes nothing back
   interval: 30s
   input_series:
-  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"shop\",state=\"up\"}}', values: '0+30x40 _x8 1200+30x40' }}
-  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"shop\",state=\"down\"}}', values: '0x40 _x8 0x40' }}
-  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"shop\",state=\"unknown\"}}', values: '0x40 _x8 240x40' }}
+  - {{ series: \
+  'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"shop\",state=\"up\"}}', \
+  values: '0+30x40 _x8 1200+30x40' }}
+  - {{ series: \
+  'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"shop\",state=\"down\"}}', \
+  values: '0x40 _x8 0x40' }}
+  - {{ series: \
+  'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"shop\",state=\"unknown\"}}', \
+  values: '0x40 _x8 240x40' }}
   promql_expr_test:
   - expr: probity:availability:ratio_1h
     eval_time: 40m
-    exp_samples: [{{ labels: 'probity:availability:ratio_1h{{instance=\"a\",endpoint=\"shop\"}}', value: 1 }}]
+    exp_samples: [{{ labels: 'probity:availability:ratio_1h{{instance=\"a\",endpoint=\"shop\"}}', \
+    value: 1 }}]
 - name: a stopped history is told
   interval: 30s
   input_series:
@@ -102,14 +188,25 @@ pub(super) fn tests(plan: &Plan, burn: Option<&Burn>, runbook: &str) -> String {
 fn of_contracts(out: &mut String, plan: &Plan, burn: Option<&Burn>, runbook: &str) {
     if let Some(contract) = plan.contracts.list.first() {
         let name = contract.name.as_str();
-        let spent = expected(&BUDGET_CONSUMED, runbook, &[("instance", "a"), ("sla", name), ("component", "c"), ("period", "current")]);
+        let spent = expected(
+            &BUDGET_CONSUMED,
+            runbook,
+            &[
+                ("instance", "a"),
+                ("sla", name),
+                ("component", "c"),
+                ("period", "current"),
+            ],
+        );
         let _ = write!(
             out,
-            "- name: a used budget is told\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: {spent}\n"
+            "- name: a used budget is told\n  interval: 30s\n  input_series:\n  - {{ series: \
+                'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: {spent}\n"
         );
     }
     if let Some(b) = burn {
-        // Half of the time down is more than any limit; the longest window is measured in full before.
+        // Half of the time down is more than any limit; the longest window is measured in full
+        // before.
         let (samples, at) = match b.long {
             "1h" => (600, "4h"),
             "6h" => (1200, "9h"),
@@ -117,7 +214,9 @@ fn of_contracts(out: &mut String, plan: &Plan, burn: Option<&Burn>, runbook: &st
         };
         let _ = write!(
             out,
-            "- name: a burn is told, a single failed probe is not\n  interval: 30s\n  input_series:\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"up\"}}', values: '0+15x{samples}' }}\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"down\"}}', values: '0+15x{samples}' }}\n  promql_expr_test:\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}})\n    eval_time: {at}\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}}) # new: its windows are not measured in full\n    eval_time: 20m\n    exp_samples: []\n",
+            "- name: a burn is told, a single failed probe is not\n  interval: 30s\n  \
+                input_series:\n  - {{ series: \
+                'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"up\"}}', values: '0+15x{samples}' }}\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"down\"}}', values: '0+15x{samples}' }}\n  promql_expr_test:\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}})\n    eval_time: {at}\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}}) # new: its windows are not measured in full\n    eval_time: 20m\n    exp_samples: []\n",
             b.endpoint, b.alert, b.contract
         );
     }

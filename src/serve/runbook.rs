@@ -1,4 +1,5 @@
-//! `/runbook`: docs/runbook.md as a page, for the links of alerts. It knows as much of Markdown as that file uses.
+//! `/runbook`: docs/runbook.md as a page, for the links of alerts. It knows as much of Markdown as
+//! that file uses.
 
 use std::fmt::Write;
 
@@ -7,15 +8,24 @@ const TEXT: &str = include_str!("../../docs/runbook.md");
 /// The page; a heading of the second level is an anchor by its name in lower case.
 pub(super) fn page() -> String {
     let mut out = String::from(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Probity: runbook</title><link rel=\"stylesheet\" href=\"/page.css\"></head><body><main>",
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Probity: \
+            runbook</title><link rel=\"stylesheet\" href=\"/page.css\"></head><body><main>",
     );
     for block in TEXT.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
         if let Some(title) = block.strip_prefix("## ") {
-            let _ = write!(out, "<h2 id=\"{}\">{}</h2>", title.to_lowercase(), inline(title));
+            let _ = write!(
+                out,
+                "<h2 id=\"{}\">{}</h2>",
+                title.to_lowercase(),
+                inline(title)
+            );
         } else if let Some(title) = block.strip_prefix("# ") {
             let _ = write!(out, "<h1>{}</h1>", inline(title));
         } else if block.starts_with("1. ") {
-            let items = block.lines().filter_map(|line| line.split_once(". ")).map(|(_, text)| format!("<li>{}</li>", inline(text)));
+            let items = block
+                .lines()
+                .filter_map(|line| line.split_once(". "))
+                .map(|(_, text)| format!("<li>{}</li>", inline(text)));
             let _ = write!(out, "<ol>{}</ol>", items.collect::<String>());
         } else {
             let _ = write!(out, "<p>{}</p>", inline(block));
@@ -29,7 +39,10 @@ pub(super) fn page() -> String {
 fn inline(text: &str) -> String {
     let mut out = String::new();
     for (k, part) in text.split('`').enumerate() {
-        let safe = part.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let safe = part
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;");
         match k % 2 {
             0 => {
                 let mut rest = safe.as_str();
@@ -62,7 +75,8 @@ mod tests {
     fn plan() -> Plan {
         // A quick endpoint and a loose objective: every kind of burn-rate alert is emitted.
         let text = OneText(
-            "[[endpoint]]\nname = \"quick\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nprobe.tcp = \"127.0.0.1:1\"\n[sla.two]\nobjective = \"99\"\ncomponents = [\"quick\"]\n",
+            "[[endpoint]]\nname = \"quick\"\ninterval = \"1s\"\ntimeout = \"500ms\"\nprobe.tcp \
+                = \"127.0.0.1:1\"\n[sla.two]\nobjective = \"99\"\ncomponents = [\"quick\"]\n",
         );
         crate::config::load(Path::new("one"), &text).expect("valid")
     }
@@ -76,14 +90,30 @@ mod tests {
         for alert in alerts {
             let name = alert.lines().next().expect("a name");
             let own = alert.split("  - ").next().expect("a rule");
-            for key in ["severity: ", "summary: \"", "description: \"", "runbook_url: \"http://"] {
+            for key in [
+                "severity: ",
+                "summary: \"",
+                "description: \"",
+                "runbook_url: \"http://",
+            ] {
                 assert!(own.contains(key), "{name} without {key}");
             }
-            assert!(own.contains(&format!("/runbook#{}\"", name.to_lowercase())), "{own}");
-            assert!(page.contains(&format!("<h2 id=\"{}\">", name.to_lowercase())), "no section of {name}");
+            assert!(
+                own.contains(&format!("/runbook#{}\"", name.to_lowercase())),
+                "{own}"
+            );
+            assert!(
+                page.contains(&format!("<h2 id=\"{}\">", name.to_lowercase())),
+                "no section of {name}"
+            );
         }
         let elsewhere = rules(&plan(), 0, "https://wiki.example/probity").rules;
-        assert_eq!(elsewhere.matches("runbook_url: \"https://wiki.example/probity#probity").count(), 13);
+        assert_eq!(
+            elsewhere
+                .matches("runbook_url: \"https://wiki.example/probity#probity")
+                .count(),
+            13
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! The routes of the daemon's own listener: health, metrics, API and page. How they are served is the business of [`super::listener`].
+//! The routes of the daemon's own listener: health, metrics, API and page. How they are served is
+//! the business of [`super::listener`].
 //!
-//! Answers that grow with endpoints or outages are written in pieces, as many at once as a gate lets through.
+//! Answers that grow with endpoints or outages are written in pieces, as many at once as a gate
+//! lets through.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -79,8 +81,27 @@ pub fn router(site: Site) -> Router {
         .route("/-/reload", post(reload))
         .route("/api/v1/outages", get(outages))
         .route("/checkpoint", get(checkpoint))
-        .route("/runbook", get(|| async { ([(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY)], Html(runbook::page())) }))
-        .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css"), (header::CACHE_CONTROL, "max-age=3600")], include_str!("page.css")) }))
+        .route(
+            "/runbook",
+            get(|| async {
+                (
+                    [(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY)],
+                    Html(runbook::page()),
+                )
+            }),
+        )
+        .route(
+            "/page.css",
+            get(|| async {
+                (
+                    [
+                        (header::CONTENT_TYPE, "text/css"),
+                        (header::CACHE_CONTROL, "max-age=3600"),
+                    ],
+                    include_str!("page.css"),
+                )
+            }),
+        )
         .with_state(site)
         .layer(middleware::from_fn_with_state(asked, look_at_host))
 }
@@ -97,11 +118,14 @@ fn now() -> UtcMs {
     Clock::Real.read().utc_ms
 }
 
-// ---- health -----------------------------------------------------------------------------------------------------
+// ---- health
+// -----------------------------------------------------------------------------------------------------
 
 /// Whether the scheduler has had a turn lately.
 pub fn makes_progress(board: &Board) -> bool {
-    let age = Clock::Real.boot_ns().saturating_sub(board.health.progress_ns.load(Ordering::Relaxed));
+    let age = Clock::Real
+        .boot_ns()
+        .saturating_sub(board.health.progress_ns.load(Ordering::Relaxed));
     age < PROGRESS_WITHIN_NS
 }
 
@@ -120,18 +144,35 @@ async fn ready(State(site): State<Site>) -> Response {
     if missing.is_empty() {
         "Ready\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("Not ready: {}\n", missing.join("; "))).into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("Not ready: {}\n", missing.join("; ")),
+        )
+            .into_response()
     }
 }
 
-/// Reads the config again. Faults quote the config, which this client may not be able to read: they are in the log.
-async fn reload(State(site): State<Site>, ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
+/// Reads the config again. Faults quote the config, which this client may not be able to read: they
+/// are in the log.
+async fn reload(
+    State(site): State<Site>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
     let allowed = may_change(&headers, &site.board.plan.load().listen);
     if let Err(denied) = allowed {
-        site.metrics.refusals.note(Refusal::Forbidden, Peer::of(peer.ip()), Clock::Real.boot_ns() / NS_PER_MS);
+        site.metrics.refusals.note(
+            Refusal::Forbidden,
+            Peer::of(peer.ip()),
+            Clock::Real.boot_ns() / NS_PER_MS,
+        );
         return denied.into_response();
     }
-    let forwarded = headers.get("x-forwarded-for").map(|value| String::from_utf8_lossy(value.as_bytes()).escape_debug().to_string());
+    let forwarded = headers.get("x-forwarded-for").map(|value| {
+        String::from_utf8_lossy(value.as_bytes())
+            .escape_debug()
+            .to_string()
+    });
     tracing::info!(peer = %peer.ip(), forwarded_for = forwarded.as_deref().unwrap_or("-"), "a reload is asked for over HTTP");
     let (reply, answer) = oneshot::channel();
     if site.reload.send(reply).await.is_err() {
@@ -139,29 +180,55 @@ async fn reload(State(site): State<Site>, ConnectInfo(peer): ConnectInfo<SocketA
     }
     match answer.await {
         Ok(Ok(summary)) => format!("{summary}\n").into_response(),
-        Ok(Err(_)) => (StatusCode::BAD_REQUEST, "the config was refused: see the daemon's log\n").into_response(),
+        Ok(Err(_)) => (
+            StatusCode::BAD_REQUEST,
+            "the config was refused: see the daemon's log\n",
+        )
+            .into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending\n").into_response(),
     }
 }
 
-// ---- metrics ----------------------------------------------------------------------------------------------------
+// ---- metrics
+// ----------------------------------------------------------------------------------------------------
 
-/// Before the endpoints are taken into service an answer would say that there are none: then there is no answer yet.
+/// Before the endpoints are taken into service an answer would say that there are none: then there
+/// is no answer yet.
 async fn once_shown(State(site): State<Site>, request: Request, next: Next) -> Response {
     if !site.board.health.scheduled.load(Ordering::Acquire) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the daemon is starting: its endpoints are being taken into service\n").into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the daemon is starting: its endpoints are being taken into service\n",
+        )
+            .into_response();
     }
     next.run(request).await
 }
 
-async fn metrics(State(site): State<Site>, line: Line, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
+async fn metrics(
+    State(site): State<Site>,
+    line: Line,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
     let parts = match parts(query.as_deref().unwrap_or_default()) {
         Ok(parts) => parts,
         Err(unknown) => {
-            return (StatusCode::BAD_REQUEST, format!("unknown collect[] \"{unknown}\". Allowed: state, accounting, latency, daemon\n")).into_response();
+            return (
+                StatusCode::BAD_REQUEST,
+                format!(
+                    "unknown collect[] \"{unknown}\". Allowed: state, accounting, latency, daemon\n"
+                ),
+            )
+                .into_response();
         }
     };
-    let text = |name| headers.get(name).and_then(|v: &header::HeaderValue| v.to_str().ok()).unwrap_or_default();
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &header::HeaderValue| v.to_str().ok())
+            .unwrap_or_default()
+    };
     let format = Format::accepted(text(header::ACCEPT));
     let gzip = takes(text(header::ACCEPT_ENCODING), "gzip");
     let (gate, refusals) = (site.gates.scrapes.clone(), site.metrics.refusals.clone());
@@ -179,10 +246,19 @@ async fn metrics(State(site): State<Site>, line: Line, headers: HeaderMap, RawQu
         Err(response) => return response,
     };
     let head = response.headers_mut();
-    head.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(format.content_type()));
-    head.insert(header::VARY, header::HeaderValue::from_static("accept, accept-encoding"));
+    head.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(format.content_type()),
+    );
+    head.insert(
+        header::VARY,
+        header::HeaderValue::from_static("accept, accept-encoding"),
+    );
     if gzip {
-        head.insert(header::CONTENT_ENCODING, header::HeaderValue::from_static("gzip"));
+        head.insert(
+            header::CONTENT_ENCODING,
+            header::HeaderValue::from_static("gzip"),
+        );
     }
     response
 }
@@ -207,22 +283,39 @@ async fn made(
         Unmade::Unknown => StatusCode::NOT_FOUND.into_response(),
         Unmade::History(error) => {
             tracing::warn!(%error, "a request could not be answered");
-            (StatusCode::SERVICE_UNAVAILABLE, "the history cannot be read right now\n").into_response()
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the history cannot be read right now\n",
+            )
+                .into_response()
         }
         Unmade::Gone(_) | Unmade::Died => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Unmade::Unbegun(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     })
 }
 
-fn write_metrics(out: &mut dyn Write, site: &Site, format: Format, parts: &[Part]) -> std::io::Result<()> {
+fn write_metrics(
+    out: &mut dyn Write,
+    site: &Site,
+    format: Format,
+    parts: &[Part],
+) -> std::io::Result<()> {
     let picture = site.board.picture();
     let plan = site.board.plan.load_full();
     let at = now();
-    let windows: Vec<Window> = site.board.windows.load().iter().filter(|s| !s.in_force(Span::new(at, at + 1)).is_empty()).map(|s| s.window.clone()).collect();
+    let windows: Vec<Window> = site
+        .board
+        .windows
+        .load()
+        .iter()
+        .filter(|s| !s.in_force(Span::new(at, at + 1)).is_empty())
+        .map(|s| s.window.clone())
+        .collect();
     exposition::endpoints(out, format, parts, &picture, &plan, (&windows, at))?;
     drop(picture);
     if parts.contains(&Part::Daemon) {
-        site.metrics.write(out, format, &site.board, &site.gauges, &site.deliveries)?;
+        site.metrics
+            .write(out, format, &site.board, &site.gauges, &site.deliveries)?;
         let standings = site.standings.load();
         if !standings.components.is_empty() {
             by_component::write(&standings.components, out, format)?;
@@ -248,10 +341,15 @@ pub fn parts(query: &str) -> Result<Vec<Part>, String> {
             }
         }
     }
-    Ok(if parts.is_empty() { Part::WORDS.iter().map(|(_, part)| *part).collect() } else { parts })
+    Ok(if parts.is_empty() {
+        Part::WORDS.iter().map(|(_, part)| *part).collect()
+    } else {
+        parts
+    })
 }
 
-// ---- API and page -----------------------------------------------------------------------------------------------
+// ---- API and page
+// -----------------------------------------------------------------------------------------------
 
 #[derive(serde::Deserialize)]
 struct EndpointsQuery {
@@ -277,11 +375,17 @@ struct PageQuery {
 }
 
 fn wrong(why: impl Into<String>) -> Response {
-    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/json")], serde_json::json!({"error": why.into()}).to_string()).into_response()
+    (
+        StatusCode::BAD_REQUEST,
+        [(header::CONTENT_TYPE, "application/json")],
+        serde_json::json!({"error": why.into()}).to_string(),
+    )
+        .into_response()
 }
 
-/// An answer from board and history, made off the listener's thread. `read` reads all of it and returns what writes it: a slow
-/// reader holds no view of the database open, which would keep its log from being taken in.
+/// An answer from board and history, made off the listener's thread. `read` reads all of it and
+/// returns what writes it: a slow reader holds no view of the database open, which would keep its
+/// log from being taken in.
 async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     site: Site,
     line: &Line,
@@ -297,28 +401,54 @@ async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
 
 fn json(made: Result<Body, Response>) -> Response {
     match made {
-        Ok(body) => ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response(),
+        Ok(body) => (
+            [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CACHE_CONTROL, "no-store"),
+            ],
+            body,
+        )
+            .into_response(),
         Err(response) => response,
     }
 }
 
-async fn endpoints(State(site): State<Site>, line: Line, Query(query): Query<EndpointsQuery>) -> Response {
+async fn endpoints(
+    State(site): State<Site>,
+    line: Line,
+    Query(query): Query<EndpointsQuery>,
+) -> Response {
     let Some(name) = query.endpoint else {
         let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
-        return json(made(&gate, &line, &refusals, move |out| api::endpoints(&site.board, out)).await);
+        return json(
+            made(&gate, &line, &refusals, move |out| {
+                api::endpoints(&site.board, out)
+            })
+            .await,
+        );
     };
     let answer = ask(site, &line, move |site, connection| {
-        let value = api::one_endpoint(connection, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+        let value =
+            api::one_endpoint(connection, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
     let answer = json(answer.await);
     if answer.status() != StatusCode::NOT_FOUND {
         return answer;
     }
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], "{\"error\":\"no endpoint of that name is in service\"}").into_response()
+    (
+        StatusCode::NOT_FOUND,
+        [(header::CONTENT_TYPE, "application/json")],
+        "{\"error\":\"no endpoint of that name is in service\"}",
+    )
+        .into_response()
 }
 
-async fn outages(State(site): State<Site>, line: Line, Query(query): Query<OutagesQuery>) -> Response {
+async fn outages(
+    State(site): State<Site>,
+    line: Line,
+    Query(query): Query<OutagesQuery>,
+) -> Response {
     let since = match query.since.as_deref().map(parse_utc) {
         Some(None) => return wrong("invalid time in since; write it as 2026-11-01T00:00:00Z"),
         since => since.flatten().unwrap_or(0),
@@ -326,29 +456,69 @@ async fn outages(State(site): State<Site>, line: Line, Query(query): Query<Outag
     let limit = query.limit.unwrap_or(100).min(10_000);
     let answer = ask(site, &line, move |site, connection| {
         let endpoint = query.endpoint.as_deref();
-        let is_asked = |e: &&Arc<Entry>| endpoint.is_none_or(|name| e.endpoint.load().name.as_str() == name);
-        let named = |e: &Arc<Entry>| (e.endpoint.load().name.to_string(), extent(&e.view().shown.settled, &e.endpoint.load().rules));
-        let extents: Vec<_> = site.board.entries().iter().filter(is_asked).map(named).collect();
-        let chosen = api::chosen_outages(connection, &extents, &WantedOutages { endpoint, since, limit, now: now() })?;
+        let is_asked =
+            |e: &&Arc<Entry>| endpoint.is_none_or(|name| e.endpoint.load().name.as_str() == name);
+        let named = |e: &Arc<Entry>| {
+            (
+                e.endpoint.load().name.to_string(),
+                extent(&e.view().shown.settled, &e.endpoint.load().rules),
+            )
+        };
+        let extents: Vec<_> = site
+            .board
+            .entries()
+            .iter()
+            .filter(is_asked)
+            .map(named)
+            .collect();
+        let chosen = api::chosen_outages(
+            connection,
+            &extents,
+            &WantedOutages {
+                endpoint,
+                since,
+                limit,
+                now: now(),
+            },
+        )?;
         Ok(move |out: &mut dyn Write| chosen.write(out))
     });
     json(answer.await)
 }
 
-async fn timeline(State(site): State<Site>, line: Line, Query(query): Query<TimelineQuery>) -> Response {
-    let instant = |text: &Option<String>, default: UtcMs| text.as_deref().map_or(Some(default), parse_utc);
-    let (Some(from), Some(to)) = (instant(&query.from, now() - 30 * 86_400_000), instant(&query.to, now())) else {
+async fn timeline(
+    State(site): State<Site>,
+    line: Line,
+    Query(query): Query<TimelineQuery>,
+) -> Response {
+    let instant =
+        |text: &Option<String>, default: UtcMs| text.as_deref().map_or(Some(default), parse_utc);
+    let (Some(from), Some(to)) = (
+        instant(&query.from, now() - 30 * 86_400_000),
+        instant(&query.to, now()),
+    ) else {
         return wrong("from and to are instants; write them as 2026-11-01T00:00:00Z");
     };
     if to <= from {
         return wrong("to is not after from");
     }
-    json(ask(site, &line, move |site, connection| Ok(api::timeline(connection, &site.board, Span::new(from, to))?)).await)
+    json(
+        ask(site, &line, move |site, connection| {
+            Ok(api::timeline(connection, &site.board, Span::new(from, to))?)
+        })
+        .await,
+    )
 }
 
 async fn sla(State(site): State<Site>, line: Line) -> Response {
     let answer = ask(site, &line, |site, connection| {
-        let fresh = Arc::new(standings(connection, &site.board, &site.terms, now(), NotSeen::Told)?);
+        let fresh = Arc::new(standings(
+            connection,
+            &site.board,
+            &site.terms,
+            now(),
+            NotSeen::Told,
+        )?);
         site.standings.store(fresh.clone());
         Ok(move |out: &mut dyn Write| fresh.json(out))
     });
@@ -360,14 +530,28 @@ struct ComponentQuery {
     component: Option<String>,
 }
 
-async fn of_components(State(site): State<Site>, line: Line, Query(query): Query<ComponentQuery>) -> Response {
+async fn of_components(
+    State(site): State<Site>,
+    line: Line,
+    Query(query): Query<ComponentQuery>,
+) -> Response {
     let only = match query.component.as_deref().map(Name::new).transpose() {
         Ok(only) => only,
         Err(error) => {
             return (StatusCode::BAD_REQUEST, format!("component: {error}\n")).into_response();
         }
     };
-    json(ask(site, &line, move |site, connection| Ok(by_component::json(connection, &site.board, only.as_ref(), now())?)).await)
+    json(
+        ask(site, &line, move |site, connection| {
+            Ok(by_component::json(
+                connection,
+                &site.board,
+                only.as_ref(),
+                now(),
+            )?)
+        })
+        .await,
+    )
 }
 
 async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
@@ -379,16 +563,31 @@ async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
     if answer.status() != StatusCode::NOT_FOUND {
         return answer;
     }
-    (StatusCode::NOT_FOUND, "no checkpoint is signed yet; the first follows the first event\n").into_response()
+    (
+        StatusCode::NOT_FOUND,
+        "no checkpoint is signed yet; the first follows the first event\n",
+    )
+        .into_response()
 }
 
 async fn front(State(site): State<Site>, line: Line, Query(query): Query<PageQuery>) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
-    let answer = ask(site, &line, move |site, connection| Ok(page::html(connection, &site.board, &site.standings.load(), now(), page)?));
+    let answer = ask(site, &line, move |site, connection| {
+        Ok(page::html(
+            connection,
+            &site.board,
+            &site.standings.load(),
+            now(),
+            page,
+        )?)
+    });
     match answer.await {
         Ok(body) => {
-            let head =
-                [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY), (header::CACHE_CONTROL, "no-store")];
+            let head = [
+                (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+                (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
             (head, body).into_response()
         }
         Err(response) => response,

@@ -1,8 +1,10 @@
-//! What a definition is known by: the SHA-256 of everything that decides what is probed and expected.
+//! What a definition is known by: the SHA-256 of everything that decides what is probed and
+//! expected.
 
 use std::fmt;
 
-/// Histories of earlier builds have the first eight bytes alone; they are compared with those of a whole one.
+/// Histories of earlier builds have the first eight bytes alone; they are compared with those of a
+/// whole one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest([u8; 32]);
 
@@ -20,7 +22,10 @@ impl Digest {
 
     /// The first eight bytes.
     pub fn short(self) -> u64 {
-        self.0.iter().take(8).fold(0, |first, byte| first << 8 | u64::from(*byte))
+        self.0
+            .iter()
+            .take(8)
+            .fold(0, |first, byte| first << 8 | u64::from(*byte))
     }
 
     pub fn bytes(&self) -> &[u8; 32] {
@@ -40,7 +45,8 @@ pub fn shortened(text: &str) -> &str {
     if is_digest { &text[..16] } else { text }
 }
 
-/// Whether what an event says of a definition can be what is stored: a part that an earlier build wrote is the beginning of the whole.
+/// Whether what an event says of a definition can be what is stored: a part that an earlier build
+/// wrote is the beginning of the whole.
 pub fn is_same_digest(told: &str, stored: &str) -> bool {
     told.len().min(stored.len()) >= 16 && (told.starts_with(stored) || stored.starts_with(told))
 }
@@ -53,14 +59,21 @@ mod tests {
     fn a_whole_digest_begins_with_its_short_form() {
         let whole = Digest::new(std::array::from_fn(|n| n as u8 + 1));
         assert_eq!(whole.short(), 0x0102_0304_0506_0708);
-        assert!(whole.to_string().starts_with(&format!("{:016x}", whole.short())));
+        assert!(
+            whole
+                .to_string()
+                .starts_with(&format!("{:016x}", whole.short()))
+        );
         assert_eq!(Digest::from_short(whole.short()).short(), whole.short());
         assert_ne!(Digest::from_short(whole.short()), whole);
     }
 
     #[test]
     fn only_a_digest_is_shortened() {
-        assert_eq!(shortened(&Digest::new([0xab; 32]).to_string()), "abababababababab");
+        assert_eq!(
+            shortened(&Digest::new([0xab; 32]).to_string()),
+            "abababababababab"
+        );
         for text in ["30s", "", &"x".repeat(64), &"a".repeat(63)] {
             assert_eq!(shortened(text), text);
         }
@@ -73,7 +86,15 @@ mod tests {
             bytes[31] = 8;
             Digest::new(bytes).to_string()
         });
-        assert!(is_same_digest(&whole, &whole) && is_same_digest(&whole[..16], &whole) && is_same_digest(&whole, &whole[..16]));
-        assert!(!is_same_digest(&whole, &other) && !is_same_digest("", &whole) && !is_same_digest(&whole[..8], &whole));
+        assert!(
+            is_same_digest(&whole, &whole)
+                && is_same_digest(&whole[..16], &whole)
+                && is_same_digest(&whole, &whole[..16])
+        );
+        assert!(
+            !is_same_digest(&whole, &other)
+                && !is_same_digest("", &whole)
+                && !is_same_digest(&whole[..8], &whole)
+        );
     }
 }

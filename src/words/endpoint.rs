@@ -22,8 +22,8 @@ pub enum NameError {
 }
 
 impl Name {
-    /// Accepts printable text; refuses control, bidirectional and zero-width characters, which would make two names
-    /// look alike on a page or break a log line.
+    /// Accepts printable text; refuses control, bidirectional and zero-width characters, which
+    /// would make two names look alike on a page or break a log line.
     pub fn new(text: &str) -> Result<Self, NameError> {
         if text.trim().is_empty() {
             return Err(NameError::Empty);
@@ -113,7 +113,13 @@ mod tests {
         assert_eq!(Name::new("a\nb"), Err(NameError::Forbidden(10)));
         assert_eq!(Name::new("a\u{202e}b"), Err(NameError::Forbidden(0x202e)));
         assert_eq!(Name::new("a\u{1b}[31m"), Err(NameError::Forbidden(0x1b)));
-        assert!(matches!(Name::new(&"x".repeat(10_240)), Err(NameError::TooLong(10_240))));
-        assert_eq!(Name::new("shop \"ä\" \\ <b>").map(|n| n.to_string()), Ok("shop \"ä\" \\ <b>".into()));
+        assert!(matches!(
+            Name::new(&"x".repeat(10_240)),
+            Err(NameError::TooLong(10_240))
+        ));
+        assert_eq!(
+            Name::new("shop \"ä\" \\ <b>").map(|n| n.to_string()),
+            Ok("shop \"ä\" \\ <b>".into())
+        );
     }
 }

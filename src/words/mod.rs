@@ -1,7 +1,7 @@
 //! Floor 0: the words of the field, one type per thing.
 //!
-//! Everything above speaks in these types. They hold no clock, do no IO and know no file format, so that what is
-//! judged and what is printed cannot drift apart.
+//! Everything above speaks in these types. They hold no clock, do no IO and know no file format, so
+//! that what is judged and what is printed cannot drift apart.
 
 pub mod digest;
 pub mod endpoint;

@@ -5,7 +5,8 @@
 pub enum Occasion {
     /// The schedule said so; counts as one slot.
     Slot,
-    /// Outside the slots: confirmation, recovery, repetition of an unmeasured probe, first look after a start.
+    /// Outside the slots: confirmation, recovery, repetition of an unmeasured probe, first look
+    /// after a start.
     Reprobe,
 }
 
@@ -22,7 +23,14 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub const ALL: [Phase; 6] = [Phase::Resolve, Phase::Connect, Phase::Tls, Phase::Request, Phase::FirstByte, Phase::Transfer];
+    pub const ALL: [Phase; 6] = [
+        Phase::Resolve,
+        Phase::Connect,
+        Phase::Tls,
+        Phase::Request,
+        Phase::FirstByte,
+        Phase::Transfer,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
-//! What a probe found: [`Outcome`], the closed sets [`Cause`] and [`Reason`], and the [`Facts`] beside them.
+//! What a probe found: [`Outcome`], the closed sets [`Cause`] and [`Reason`], and the [`Facts`]
+//! beside them.
 //!
-//! Causes and reasons are metric labels, so they are closed, documented and never carry remote text. The text that
-//! explains one case travels in `detail`, for log and history only.
+//! Causes and reasons are metric labels, so they are closed, documented and never carry remote
+//! text. The text that explains one case travels in `detail`, for log and history only.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -110,10 +111,14 @@ closed_set! {
 impl Cause {
     /// True where the verdict rests on this host's calendar.
     pub fn is_of_the_date(self) -> bool {
-        matches!(self, Cause::TlsCertExpired | Cause::TlsCertNotYetValid | Cause::TlsCertExpiring)
+        matches!(
+            self,
+            Cause::TlsCertExpired | Cause::TlsCertNotYetValid | Cause::TlsCertExpiring
+        )
     }
 
-    /// True where the endpoint had its time and let it pass; such a failure proves nothing when our own runtime stalled.
+    /// True where the endpoint had its time and let it pass; such a failure proves nothing when our
+    /// own runtime stalled.
     pub fn is_timeout(self) -> bool {
         matches!(
             self,
@@ -135,7 +140,11 @@ pub enum Outcome {
     /// The endpoint did what its config expects.
     Up(Box<Facts>),
     /// It did not. `detail` says what was seen, in words for a person.
-    Down { cause: Cause, detail: String, facts: Box<Facts> },
+    Down {
+        cause: Cause,
+        detail: String,
+        facts: Box<Facts>,
+    },
     /// The prober could not judge.
     Unmeasured { reason: Reason, detail: String },
 }
@@ -199,7 +208,11 @@ impl Facts {
             "TLSv1_3" => "1.3",
             other => other,
         };
-        Some(Handshake { version, cipher: self.tls_cipher?, group: self.tls_group })
+        Some(Handshake {
+            version,
+            cipher: self.tls_cipher?,
+            group: self.tls_group,
+        })
     }
 }
 
@@ -224,7 +237,11 @@ impl Finding {
 
     /// Something that a peer does against the rules and that is read all the same.
     pub fn odd(what: String) -> Self {
-        Self { expectation: Self::ODD.to_owned(), found: what, met: true }
+        Self {
+            expectation: Self::ODD.to_owned(),
+            found: what,
+            met: true,
+        }
     }
 
     pub fn is_odd(&self) -> bool {
@@ -240,11 +257,13 @@ pub struct CertificateFacts {
     pub names: Vec<String>,
     pub not_before: UtcMs,
     pub not_after: UtcMs,
-    /// When the first certificate of the verified path ends, its authority's among them; `None` where nothing was verified, or in vain.
+    /// When the first certificate of the verified path ends, its authority's among them; `None`
+    /// where nothing was verified, or in vain.
     pub chain_not_after: Option<UtcMs>,
     /// When the last certificate of that path begins.
     pub chain_not_before: Option<UtcMs>,
-    /// The latest begin and the earliest end of validity among all certificates that were sent, needed or not.
+    /// The latest begin and the earliest end of validity among all certificates that were sent,
+    /// needed or not.
     pub sent_not_before: UtcMs,
     pub sent_not_after: UtcMs,
     pub chain_length: usize,

@@ -1,13 +1,20 @@
-//! Figures as people read them: on the page, in text output and in errors. JSON, reports and the config have the exact figures.
+//! Figures as people read them: on the page, in text output and in errors. JSON, reports and the
+//! config have the exact figures.
 
 use super::Ms;
 
 /// The units of a length, longest first, each with its length in ms.
-const UNITS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
+const UNITS: [(u64, &str); 4] = [
+    (86_400_000, "d"),
+    (3_600_000, "h"),
+    (60_000, "m"),
+    (1000, "s"),
+];
 /// Longer lengths have no fractions of a second.
 const FRACTIONS_BELOW_MS: u64 = 120_000;
 
-/// `450 ms`, `6.6 s`, `25.92 s`, `77.2 s`, `12 m 30 s`, `29 d 23 h 55 m`: to about three digits, or the three longest units.
+/// `450 ms`, `6.6 s`, `25.92 s`, `77.2 s`, `12 m 30 s`, `29 d 23 h 55 m`: to about three digits, or
+/// the three longest units.
 pub fn duration(ms: Ms) -> String {
     if ms == 0 {
         return "0 s".to_owned();
@@ -16,7 +23,11 @@ pub fn duration(ms: Ms) -> String {
         return format!("{ms} ms");
     }
     if ms < FRACTIONS_BELOW_MS {
-        let hundredths = if ms < 60_000 { (ms + 5) / 10 } else { (ms + 50) / 100 * 10 };
+        let hundredths = if ms < 60_000 {
+            (ms + 5) / 10
+        } else {
+            (ms + 50) / 100 * 10
+        };
         let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
         return format!("{} s", text.trim_end_matches('0').trim_end_matches('.'));
     }
@@ -39,8 +50,8 @@ pub fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// How many decimals of a percentage a measured time supports, one second being the least that is told apart: none in a minute, one in an
-/// hour, two in a day, four in a month.
+/// How many decimals of a percentage a measured time supports, one second being the least that is
+/// told apart: none in a minute, one in an hour, two in a day, four in a month.
 pub fn decimals(measured: Ms) -> usize {
     let mut hundredths = measured / 100_000;
     let mut decimals = 0;
@@ -54,7 +65,13 @@ pub fn decimals(measured: Ms) -> usize {
 /// A percentage of ten decimals, cut to those that the measured time supports: never rounded up.
 pub fn percent(text: &str, measured: Ms) -> String {
     let decimals = decimals(measured);
-    let until = text.find('.').map_or(text.len(), |dot| if decimals == 0 { dot } else { text.len().min(dot + 1 + decimals) });
+    let until = text.find('.').map_or(text.len(), |dot| {
+        if decimals == 0 {
+            dot
+        } else {
+            text.len().min(dot + 1 + decimals)
+        }
+    });
     format!("{} %", &text[..until])
 }
 
@@ -93,10 +110,18 @@ mod tests {
     #[test]
     fn a_percentage_has_no_more_digits_than_were_measured() {
         let second = 1000;
-        let shown = [35, 999, 3600, 86_400, 30 * 86_400, 365 * 86_400].map(|seconds| decimals(seconds * second));
+        let shown = [35, 999, 3600, 86_400, 30 * 86_400, 365 * 86_400]
+            .map(|seconds| decimals(seconds * second));
         assert_eq!(shown, [0, 0, 1, 2, 4, 5]);
         assert_eq!(decimals(u64::MAX), 5);
         let cut = |text: &str, seconds: u64| percent(text, seconds * second);
-        assert_eq!([cut("99.9999999999", 35), cut("99.9999999999", 3600), cut("100.00000", 30 * 86_400)], ["99 %", "99.9 %", "100.0000 %"]);
+        assert_eq!(
+            [
+                cut("99.9999999999", 35),
+                cut("99.9999999999", 3600),
+                cut("100.00000", 30 * 86_400)
+            ],
+            ["99 %", "99.9 %", "100.0000 %"]
+        );
     }
 }

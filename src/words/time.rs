@@ -1,8 +1,8 @@
 //! Time as Probity counts it.
 //!
-//! [`Ms`] is a length, or an instant of the daemon's own timeline: milliseconds that run with CLOCK_BOOTTIME and are
-//! carried over restarts and reboots by the history, so that they never go back. [`UtcMs`] is a calendar label.
-//! Nothing here reads a clock; `net::clock` does.
+//! [`Ms`] is a length, or an instant of the daemon's own timeline: milliseconds that run with
+//! CLOCK_BOOTTIME and are carried over restarts and reboots by the history, so that they never go
+//! back. [`UtcMs`] is a calendar label. Nothing here reads a clock; `net::clock` does.
 
 /// Milliseconds of the daemon's timeline (an instant) or a length in milliseconds.
 pub type Ms = u64;
@@ -15,7 +15,13 @@ pub fn format_utc(at: UtcMs) -> String {
     let days = at.div_euclid(86_400_000);
     let rest = at.rem_euclid(86_400_000);
     let (year, month, day) = civil_from_days(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z", rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        rest / 3_600_000,
+        rest / 60_000 % 60,
+        rest / 1000 % 60,
+        rest % 1000
+    )
 }
 
 /// The first and the last instant of the years that four digits can write.
@@ -29,20 +35,31 @@ pub fn http_date(at: UtcMs) -> String {
     instant.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// Whether [`format_utc`] writes an instant so that [`parse_utc`] reads it: in the years 0000 to 9999.
+/// Whether [`format_utc`] writes an instant so that [`parse_utc`] reads it: in the years 0000 to
+/// 9999.
 pub fn is_writable(at: UtcMs) -> bool {
     WRITABLE.contains(&at)
 }
 
-/// Reads RFC 3339 with an offset (`Z`, `+02:00`, at most 23:59) and up to millisecond digits; `None` when it is anything else,
-/// when its offset leads out of the years that can be written, and for a second 60: no clock here counts leap seconds.
+/// Reads RFC 3339 with an offset (`Z`, `+02:00`, at most 23:59) and up to millisecond digits;
+/// `None` when it is anything else, when its offset leads out of the years that can be written, and
+/// for a second 60: no clock here counts leap seconds.
 pub fn parse_utc(text: &str) -> Option<UtcMs> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = text.get(from..to)?;
-        if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
+        if digits.bytes().all(|b| b.is_ascii_digit()) {
+            digits.parse().ok()
+        } else {
+            None
+        }
     };
-    if bytes.len() < 20 || bytes[4] != b'-' || bytes[7] != b'-' || bytes[13] != b':' || bytes[16] != b':' {
+    if bytes.len() < 20
+        || bytes[4] != b'-'
+        || bytes[7] != b'-'
+        || bytes[13] != b':'
+        || bytes[16] != b':'
+    {
         return None;
     }
     if !matches!(bytes[10], b'T' | b't' | b' ') {
@@ -91,7 +108,8 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01 of a Gregorian date, by counting 400-year eras that begin on the 1st of March.
+/// Days since 1970-01-01 of a Gregorian date, by counting 400-year eras that begin on the 1st of
+/// March.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let shifted_year = if month <= 2 { year - 1 } else { year };
     let era = shifted_year.div_euclid(400);
@@ -106,11 +124,16 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -137,18 +160,37 @@ mod tests {
     fn known_instants_have_their_known_text() {
         assert_eq!(format_utc(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(format_utc(1_709_164_800_000), "2024-02-29T00:00:00.000Z");
-        assert_eq!(parse_utc("2026-11-01T02:00:00+02:00"), parse_utc("2026-11-01T00:00:00Z"));
-        assert_eq!(parse_utc("2026-11-01T00:00:00.1239Z"), Some(1_793_491_200_123));
+        assert_eq!(
+            parse_utc("2026-11-01T02:00:00+02:00"),
+            parse_utc("2026-11-01T00:00:00Z")
+        );
+        assert_eq!(
+            parse_utc("2026-11-01T00:00:00.1239Z"),
+            Some(1_793_491_200_123)
+        );
     }
 
     #[test]
     fn what_is_read_can_be_written_and_read_again() {
-        for text in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00-00:01", "9999-12-31T23:59:59.999+23:59"] {
+        for text in [
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59.999Z",
+            "0000-01-01T00:00:00-00:01",
+            "9999-12-31T23:59:59.999+23:59",
+        ] {
             let at = parse_utc(text).expect(text);
             assert_eq!(parse_utc(&format_utc(at)), Some(at), "{text}");
         }
-        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z"] {
-            assert_eq!(parse_utc(text), None, "{text} is in a year that four digits cannot write");
+        for text in [
+            "0000-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
+            "9999-12-31T23:59:60Z",
+        ] {
+            assert_eq!(
+                parse_utc(text),
+                None,
+                "{text} is in a year that four digits cannot write"
+            );
         }
     }
 

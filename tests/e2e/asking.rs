@@ -12,7 +12,9 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Status line and headers in lower case, and the body.
 async fn asked(daemon: &Daemon, line: &str, headers: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(("127.0.0.1", daemon.port)).await.expect("connected");
+    let mut stream = TcpStream::connect(("127.0.0.1", daemon.port))
+        .await
+        .expect("connected");
     let request = format!("{line} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
@@ -26,23 +28,63 @@ async fn status(daemon: &Daemon, line: &str, headers: &str) -> String {
 }
 
 async fn rejected(daemon: &Daemon, reason: &str) -> f64 {
-    daemon.metric(&format!("probity_http_rejected_total{{reason=\"{reason}\"}}")).await
+    daemon
+        .metric(&format!(
+            "probity_http_rejected_total{{reason=\"{reason}\"}}"
+        ))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_was_led_to_loopback_reads_nothing_and_the_refusal_names_the_key() {
     let directory = tempfile::tempdir().expect("a directory");
-    let daemon = Daemon::start(directory.path(), &format!("[listen]\nallowed_hosts = [\"Probity.internal\"]\n{}", http("a", closed_port()))).await;
-    for path in ["/metrics", "/", "/api/v1/endpoints", "/api/v1/outages", "/checkpoint", "/runbook", "/-/healthy", "/nothing"] {
-        let (head, body) = asked(&daemon, &format!("GET {path}"), "Host: rebound.example:9847\r\n").await;
+    let daemon = Daemon::start(
+        directory.path(),
+        &format!(
+            "[listen]\nallowed_hosts = [\"Probity.internal\"]\n{}",
+            http("a", closed_port())
+        ),
+    )
+    .await;
+    for path in [
+        "/metrics",
+        "/",
+        "/api/v1/endpoints",
+        "/api/v1/outages",
+        "/checkpoint",
+        "/runbook",
+        "/-/healthy",
+        "/nothing",
+    ] {
+        let (head, body) = asked(
+            &daemon,
+            &format!("GET {path}"),
+            "Host: rebound.example:9847\r\n",
+        )
+        .await;
         assert!(head.starts_with("http/1.1 421 "), "{path}: {head}");
-        assert!(body.contains("`rebound.example:9847`") && body.contains("`[listen] allowed_hosts"), "{body}");
+        assert!(
+            body.contains("`rebound.example:9847`") && body.contains("`[listen] allowed_hosts"),
+            "{body}"
+        );
     }
     assert_eq!(rejected(&daemon, "host").await, 8.0);
     for host in ["localhost", "127.0.0.1:1", "[::1]", "probity.internal:9847"] {
-        assert_eq!(status(&daemon, "GET /metrics", &format!("Host: {host}\r\n")).await, "200", "{host}");
+        assert_eq!(
+            status(&daemon, "GET /metrics", &format!("Host: {host}\r\n")).await,
+            "200",
+            "{host}"
+        );
     }
-    assert_eq!(status(&daemon, "GET http://rebound.example/metrics", "Host: localhost\r\n").await, "421");
+    assert_eq!(
+        status(
+            &daemon,
+            "GET http://rebound.example/metrics",
+            "Host: localhost\r\n"
+        )
+        .await,
+        "421"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,10 +93,23 @@ async fn without_a_token_nothing_is_reloaded_over_http_and_the_refusal_names_the
     let daemon = Daemon::start(directory.path(), &http("a", closed_port())).await;
     let (head, body) = asked(&daemon, "POST /-/reload", "Host: localhost\r\n").await;
     assert!(head.starts_with("http/1.1 403 "), "{head}");
-    for way in ["`probity reload`", "control socket", "SIGHUP", "`[listen] token`"] {
+    for way in [
+        "`probity reload`",
+        "control socket",
+        "SIGHUP",
+        "`[listen] token`",
+    ] {
         assert!(body.contains(way), "{body}");
     }
-    assert_eq!(status(&daemon, "POST /-/reload", "Host: localhost\r\nX-Forwarded-For: 127.0.0.1\r\n").await, "403");
+    assert_eq!(
+        status(
+            &daemon,
+            "POST /-/reload",
+            "Host: localhost\r\nX-Forwarded-For: 127.0.0.1\r\n"
+        )
+        .await,
+        "403"
+    );
     assert_eq!(rejected(&daemon, "forbidden").await, 2.0);
     assert!(!daemon.log().contains("reloaded"), "{}", daemon.log());
 }
@@ -64,31 +119,89 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("token");
     std::fs::write(&file, format!("{TOKEN}\n")).expect("written");
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("set");
-    let text = format!("[listen]\ntoken = {{ file = {file:?} }}\n{}", http("a", closed_port()));
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .expect("set");
+    let text = format!(
+        "[listen]\ntoken = {{ file = {file:?} }}\n{}",
+        http("a", closed_port())
+    );
     let daemon = Daemon::start(directory.path(), &text).await;
     let own = format!("localhost:{}", daemon.port);
-    let asks = async |headers: &str| asked(&daemon, "POST /-/reload", &format!("Host: {own}\r\n{headers}")).await;
+    let asks = async |headers: &str| {
+        asked(
+            &daemon,
+            "POST /-/reload",
+            &format!("Host: {own}\r\n{headers}"),
+        )
+        .await
+    };
     let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
     let (head, body) = asks("").await;
-    assert!(head.starts_with("http/1.1 401 ") && head.contains("\r\nwww-authenticate: bearer"), "{head}");
+    assert!(
+        head.starts_with("http/1.1 401 ") && head.contains("\r\nwww-authenticate: bearer"),
+        "{head}"
+    );
     assert!(!body.contains(TOKEN));
-    assert!(asks(&format!("Authorization: Bearer {}\r\n", TOKEN.replace('f', "e"))).await.0.starts_with("http/1.1 401 "));
-    assert!(asks("X-Forwarded-For: 127.0.0.1\r\n").await.0.starts_with("http/1.1 401 "), "a proxy's word is none");
-    for foreign in ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Origin: http://rebound.example", "Origin: null"] {
-        assert!(asks(&format!("{bearer}{foreign}\r\n")).await.0.starts_with("http/1.1 403 "), "{foreign}");
+    assert!(
+        asks(&format!(
+            "Authorization: Bearer {}\r\n",
+            TOKEN.replace('f', "e")
+        ))
+        .await
+        .0
+        .starts_with("http/1.1 401 ")
+    );
+    assert!(
+        asks("X-Forwarded-For: 127.0.0.1\r\n")
+            .await
+            .0
+            .starts_with("http/1.1 401 "),
+        "a proxy's word is none"
+    );
+    for foreign in [
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+        "Origin: http://rebound.example",
+        "Origin: null",
+    ] {
+        assert!(
+            asks(&format!("{bearer}{foreign}\r\n"))
+                .await
+                .0
+                .starts_with("http/1.1 403 "),
+            "{foreign}"
+        );
     }
     assert!(!daemon.log().contains("reloaded"), "{}", daemon.log());
-    for own in ["", "X-Forwarded-For: 192.0.2.1\r\n", "Sec-Fetch-Site: same-origin\r\n"] {
+    for own in [
+        "",
+        "X-Forwarded-For: 192.0.2.1\r\n",
+        "Sec-Fetch-Site: same-origin\r\n",
+    ] {
         let (head, body) = asks(&format!("{bearer}{own}")).await;
-        assert!(head.starts_with("http/1.1 200 ") && body.starts_with("reloaded: "), "{own}: {head}");
+        assert!(
+            head.starts_with("http/1.1 200 ") && body.starts_with("reloaded: "),
+            "{own}: {head}"
+        );
     }
-    assert!(daemon.log().contains("forwarded_for=\"192.0.2.1\""), "{}", daemon.log());
-    write_config(directory.path(), daemon.port, &text.replace("[[endpoint]]", "[[endpoint]]\nplanted = 1"));
+    assert!(
+        daemon.log().contains("forwarded_for=\"192.0.2.1\""),
+        "{}",
+        daemon.log()
+    );
+    write_config(
+        directory.path(),
+        daemon.port,
+        &text.replace("[[endpoint]]", "[[endpoint]]\nplanted = 1"),
+    );
     let (head, body) = asks(&bearer).await;
     assert!(head.starts_with("http/1.1 400 "), "{head}");
     assert_eq!(body, "the config was refused: see the daemon's log\n");
-    assert!(daemon.log().contains("unknown key `planted`"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("unknown key `planted`"),
+        "{}",
+        daemon.log()
+    );
     // The user of the daemon can read the config, and is told.
     let state = directory.path().join("state");
     let place = ["--state-dir", state.to_str().expect("UTF-8")];
@@ -100,9 +213,19 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
     assert_eq!(answer.status.code(), Some(0));
     checked(&answer.stdout);
     let value: Value = serde_json::from_slice(&answer.stdout).expect("JSON");
-    assert_eq!(value["summary"], "reloaded: 0 endpoints added, 0 removed, 0 changed, 1 unchanged");
+    assert_eq!(
+        value["summary"],
+        "reloaded: 0 endpoints added, 0 removed, 0 changed, 1 unchanged"
+    );
     assert!(!daemon.log().contains(TOKEN));
-    assert!(daemon.log().contains(&format!("every user can read the secret {0}; run: chmod o-r {0}", file.display())), "{}", daemon.log());
+    assert!(
+        daemon.log().contains(&format!(
+            "every user can read the secret {0}; run: chmod o-r {0}",
+            file.display()
+        )),
+        "{}",
+        daemon.log()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,12 +244,25 @@ async fn every_answer_says_that_its_type_is_not_to_be_guessed_and_pages_take_no_
         "G@T /",
     ] {
         let (head, _) = asked(&daemon, line, "Host: localhost\r\n").await;
-        assert!(head.contains("\r\nx-content-type-options: nosniff"), "{line}: {head}");
-        assert_eq!(head.contains("text/html"), head.contains("\r\ncontent-security-policy: default-src 'none'; "), "{line}: {head}");
+        assert!(
+            head.contains("\r\nx-content-type-options: nosniff"),
+            "{line}: {head}"
+        );
+        assert_eq!(
+            head.contains("text/html"),
+            head.contains("\r\ncontent-security-policy: default-src 'none'; "),
+            "{line}: {head}"
+        );
     }
-    assert_eq!(status(&daemon, "GET /metrics", "Host: rebound.example\r\n").await, "421");
+    assert_eq!(
+        status(&daemon, "GET /metrics", "Host: rebound.example\r\n").await,
+        "421"
+    );
     let (head, _) = asked(&daemon, "GET /metrics", "Host: rebound.example\r\n").await;
-    assert!(head.contains("\r\nx-content-type-options: nosniff"), "{head}");
+    assert!(
+        head.contains("\r\nx-content-type-options: nosniff"),
+        "{head}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,29 +270,58 @@ async fn a_listener_for_others_says_who_can_read_what() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = directory.path().join("probity.toml");
     let check = |listen: &str| {
-        std::fs::write(&config, format!("{listen}\n{}", http("a", closed_port()))).expect("written");
+        std::fs::write(&config, format!("{listen}\n{}", http("a", closed_port())))
+            .expect("written");
         let output = probity(&["check", "--config", config.to_str().expect("UTF-8")]);
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let said = check("[listen]\naddress = \"0.0.0.0:9847\"");
-    let line = said.lines().find(|l| l.contains("every client that reaches 0.0.0.0:9847 can read")).expect("a note");
+    let line = said
+        .lines()
+        .find(|l| l.contains("every client that reaches 0.0.0.0:9847 can read"))
+        .expect("a note");
     assert!(line.contains("nothing can be changed over HTTP"), "{line}");
     assert!(!check("[listen]\naddress = \"127.0.0.1:9847\"").contains("every client that reaches"));
     let log = std::fs::File::create(directory.path().join("log")).expect("a log");
     let port = closed_port();
-    let text = format!("[listen]\naddress = \"0.0.0.0:{port}\"\n{}", http("a", closed_port()));
-    std::fs::write(&config, format!("[daemon]\nstate_dir = {:?}\n{text}", directory.path().join("state"))).expect("written");
-    let mut child = super::daemon::run(&config).stderr(log).stdout(std::process::Stdio::null()).spawn().expect("spawned");
+    let text = format!(
+        "[listen]\naddress = \"0.0.0.0:{port}\"\n{}",
+        http("a", closed_port())
+    );
+    std::fs::write(
+        &config,
+        format!(
+            "[daemon]\nstate_dir = {:?}\n{text}",
+            directory.path().join("state")
+        ),
+    )
+    .expect("written");
+    let mut child = super::daemon::run(&config)
+        .stderr(log)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("spawned");
     let began = tokio::time::Instant::now();
     let said = loop {
         let said = std::fs::read_to_string(directory.path().join("log")).expect("a log");
-        if said.contains("can read metrics") || began.elapsed() > std::time::Duration::from_secs(20) {
+        if said.contains("can read metrics") || began.elapsed() > std::time::Duration::from_secs(20)
+        {
             break said;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };
     child.kill().expect("killed");
     child.wait().expect("ended");
-    assert!(said.contains(&format!("every client that reaches 0.0.0.0:{port} can read metrics")), "{said}");
+    assert!(
+        said.contains(&format!(
+            "every client that reaches 0.0.0.0:{port} can read metrics"
+        )),
+        "{said}"
+    );
 }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -33,8 +36,11 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "test authority");
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "test authority");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+            .expect("signed");
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("ca.pem"), issuer.pem()).expect("written");
         Self { issuer, directory }
@@ -56,14 +62,21 @@ impl Authority {
 
     /// For localhost and 127.0.0.1, valid from 2020 to 2099, changed by `change`.
     pub fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Leaf {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
+        let mut params =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+                .expect("names");
         params.distinguished_name.push(DnType::CommonName, "leaf");
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2099, 1, 1);
         change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
-        Leaf { chain: vec![certificate.der().clone()], key: key.serialize_der(), pem: certificate.pem(), key_pem: key.serialize_pem() }
+        Leaf {
+            chain: vec![certificate.der().clone()],
+            key: key.serialize_der(),
+            pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        }
     }
 
     pub fn client_leaf(&self) -> Leaf {
@@ -74,9 +87,16 @@ impl Authority {
     pub fn demanding(&self, leaf: Leaf) -> TlsAcceptor {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root");
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().expect("a verifier");
-        let config = rustls::ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().expect("versions");
-        let config = config.with_client_cert_verifier(verifier).with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .expect("a verifier");
+        let config = rustls::ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions");
+        let config = config
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(leaf.chain, key(leaf.key))
+            .expect("a certificate");
         TlsAcceptor::from(Arc::new(config))
     }
 
@@ -84,9 +104,17 @@ impl Authority {
     pub fn asking(&self, leaf: Leaf) -> TlsAcceptor {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root");
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).allow_unauthenticated().build().expect("a verifier");
-        let config = rustls::ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().expect("versions");
-        let config = config.with_client_cert_verifier(verifier).with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+            .allow_unauthenticated()
+            .build()
+            .expect("a verifier");
+        let config = rustls::ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions");
+        let config = config
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(leaf.chain, key(leaf.key))
+            .expect("a certificate");
         TlsAcceptor::from(Arc::new(config))
     }
 }
@@ -97,21 +125,44 @@ fn key(der: Vec<u8>) -> PrivateKeyDer<'static> {
 
 /// The certificate with a SHA-1 signature that stands in tests/fixtures.
 pub fn weak_leaf() -> Leaf {
-    let (pem, key_pem) = (include_str!("../fixtures/weak.pem"), include_str!("../fixtures/weak.key"));
-    let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().expect("PEM");
-    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).expect("PEM").secret_der().to_vec();
-    Leaf { chain, key, pem: pem.into(), key_pem: key_pem.into() }
+    let (pem, key_pem) = (
+        include_str!("../fixtures/weak.pem"),
+        include_str!("../fixtures/weak.key"),
+    );
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .expect("PEM");
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
+        .expect("PEM")
+        .secret_der()
+        .to_vec();
+    Leaf {
+        chain,
+        key,
+        pem: pem.into(),
+        key_pem: key_pem.into(),
+    }
 }
 
 /// A server's config with a provider of the test's own.
 pub fn server_config(leaf: Leaf, provider: rustls::crypto::CryptoProvider) -> rustls::ServerConfig {
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions().expect("versions");
-    config.with_no_client_auth().with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate")
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .expect("versions");
+    config
+        .with_no_client_auth()
+        .with_single_cert(leaf.chain, key(leaf.key))
+        .expect("a certificate")
 }
 
 pub fn acceptor(leaf: Leaf, alpn: &[&[u8]]) -> TlsAcceptor {
-    let config = rustls::ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().expect("versions");
-    let mut config = config.with_no_client_auth().with_single_cert(leaf.chain, key(leaf.key)).expect("a certificate");
+    let config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions");
+    let mut config = config
+        .with_no_client_auth()
+        .with_single_cert(leaf.chain, key(leaf.key))
+        .expect("a certificate");
     config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
     TlsAcceptor::from(Arc::new(config))
 }
@@ -125,7 +176,9 @@ pub async fn https(acceptor: TlsAcceptor) -> u16 {
                 return;
             };
             read_head(&mut stream).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+                .await;
             let _ = stream.shutdown().await;
         }
     })

@@ -13,23 +13,46 @@ pub fn probity(args: &[&str]) -> Output {
     // A newer copy of the zone data on this host would be a note in what `check` says.
     // So would a proxy that the environment names.
     let mut command = program();
-    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+    for name in [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
         command.env_remove(name);
     }
-    command.args(args).env("TZDIR", "/not/there").output().expect("runs")
+    command
+        .args(args)
+        .env("TZDIR", "/not/there")
+        .output()
+        .expect("runs")
 }
 
 /// The part of JSON Schema that our schemas use.
 fn fits(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
     if let Some(options) = schema["anyOf"].as_array() {
         let tried: Vec<_> = options.iter().map(|o| fits(value, o, path)).collect();
-        return if tried.iter().any(Result::is_ok) { Ok(()) } else { tried.into_iter().next().unwrap_or(Ok(())) };
+        return if tried.iter().any(Result::is_ok) {
+            Ok(())
+        } else {
+            tried.into_iter().next().unwrap_or(Ok(()))
+        };
     }
     if let Some(constant) = schema.get("const") {
-        return if value == constant { Ok(()) } else { Err(format!("{path}: {value} is not {constant}")) };
+        return if value == constant {
+            Ok(())
+        } else {
+            Err(format!("{path}: {value} is not {constant}"))
+        };
     }
     if let Some(options) = schema["enum"].as_array() {
-        return if options.contains(value) { Ok(()) } else { Err(format!("{path}: {value} is none of {options:?}")) };
+        return if options.contains(value) {
+            Ok(())
+        } else {
+            Err(format!("{path}: {value} is none of {options:?}"))
+        };
     }
     let types: Vec<&str> = match &schema["type"] {
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
@@ -49,11 +72,19 @@ fn fits(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
     if !is_type {
         return Err(format!("{path}: {value} is no {}", schema["type"]));
     }
-    for item in value.as_array().into_iter().flatten().filter(|_| schema.get("items").is_some()) {
+    for item in value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|_| schema.get("items").is_some())
+    {
         fits(item, &schema["items"], &format!("{path}[]"))?;
     }
     for (key, inner) in value.as_object().into_iter().flatten() {
-        match (schema["properties"].get(key), schema.get("additionalProperties")) {
+        match (
+            schema["properties"].get(key),
+            schema.get("additionalProperties"),
+        ) {
             (Some(property), _) => fits(inner, property, &format!("{path}.{key}"))?,
             (None, Some(Value::Bool(false))) => {
                 return Err(format!("{path}: {key} is not in the schema"));
@@ -62,7 +93,12 @@ fn fits(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
             (None, _) => {}
         }
     }
-    for key in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for key in schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if value.get(key).is_none() {
             return Err(format!("{path}: {key} is missing"));
         }
@@ -72,9 +108,14 @@ fn fits(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
 
 /// JSON that names its schema and fits it.
 pub fn checked(text: &[u8]) -> Value {
-    let value: Value = serde_json::from_slice(text).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(text)));
-    let name = value["schema"].as_str().expect("it names its schema").replace('/', "-");
-    let schema = std::fs::read_to_string(Path::new("docs/schemas").join(format!("{name}.json"))).expect("the schema is documented");
+    let value: Value = serde_json::from_slice(text)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(text)));
+    let name = value["schema"]
+        .as_str()
+        .expect("it names its schema")
+        .replace('/', "-");
+    let schema = std::fs::read_to_string(Path::new("docs/schemas").join(format!("{name}.json")))
+        .expect("the schema is documented");
     let schema: Value = serde_json::from_str(&schema).expect("valid JSON");
     fits(&value, &schema, "$").unwrap_or_else(|e| panic!("{e}\n{value}"));
     value
@@ -84,33 +125,73 @@ pub fn checked(text: &[u8]) -> Value {
 fn usage_errors_exit_with_64_and_help_with_0() {
     assert_eq!(probity(&["nonsense"]).status.code(), Some(64));
     assert_eq!(probity(&["run", "--nonsense"]).status.code(), Some(64));
-    assert_eq!(probity(&["history", "list", "--since", "yesterday"]).status.code(), Some(64));
-    for args in [&["--help"][..], &["run", "--help"], &["probe", "--help"], &["history", "verify", "--help"], &["export", "timeline", "--help"], &["--version"]]
-    {
+    assert_eq!(
+        probity(&["history", "list", "--since", "yesterday"])
+            .status
+            .code(),
+        Some(64)
+    );
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["probe", "--help"],
+        &["history", "verify", "--help"],
+        &["export", "timeline", "--help"],
+        &["--version"],
+    ] {
         let output = probity(args);
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(args == ["--version"] || text.contains("xample"), "{args:?} shows no example:\n{text}");
+        assert!(
+            args == ["--version"] || text.contains("xample"),
+            "{args:?} shows no example:\n{text}"
+        );
     }
     assert!(String::from_utf8_lossy(&probity(&["completions", "bash"]).stdout).contains("probity"));
     assert!(String::from_utf8_lossy(&probity(&["man"]).stdout).contains(".TH"));
     let page = String::from_utf8_lossy(&probity(&["man", "sla", "report"]).stdout).into_owned();
-    assert!(page.contains("probity\\-sla\\-report") && page.contains("provisional"), "{page}");
+    assert!(
+        page.contains("probity\\-sla\\-report") && page.contains("provisional"),
+        "{page}"
+    );
     assert_eq!(probity(&["man", "nonsense"]).status.code(), Some(64));
     let directory = tempfile::tempdir().expect("a directory");
     let output = directory.path().to_str().expect("UTF-8");
-    let rules = checked(&probity(&["rules", "--config", "config/quickstart.toml", "--output", output, "--json"]).stdout);
-    assert!(rules["files"].as_array().is_some_and(|l| l.iter().all(|f| f.as_str().is_some_and(|f| Path::new(f).exists()))), "{rules}");
+    let rules = checked(
+        &probity(&[
+            "rules",
+            "--config",
+            "config/quickstart.toml",
+            "--output",
+            output,
+            "--json",
+        ])
+        .stdout,
+    );
+    assert!(
+        rules["files"].as_array().is_some_and(|l| l
+            .iter()
+            .all(|f| f.as_str().is_some_and(|f| Path::new(f).exists()))),
+        "{rules}"
+    );
 }
 
 #[test]
 fn check_tells_faults_and_what_a_config_implies() {
     let directory = tempfile::tempdir().expect("a directory");
-    let good = write_config(directory.path(), 1, "[[endpoint]]\nname = \"a\"\nprobe.tcp = \"127.0.0.1:1\"\n");
+    let good = write_config(
+        directory.path(),
+        1,
+        "[[endpoint]]\nname = \"a\"\nprobe.tcp = \"127.0.0.1:1\"\n",
+    );
     let good = good.to_str().expect("UTF-8");
     let value = checked(&probity(&["check", "--config", good, "--json", "--print"]).stdout);
     assert_eq!(value["implied"]["detection"][0]["bound_ms"], 54_200);
-    assert!(value["effective"].as_str().is_some_and(|t| t.contains("interval = \"30s\"")));
+    assert!(
+        value["effective"]
+            .as_str()
+            .is_some_and(|t| t.contains("interval = \"30s\""))
+    );
     let text = probity(&["check", "--config", good]);
     assert!(String::from_utf8_lossy(&text.stdout).contains("54.2 s"));
     let bad = directory.path().join("bad.toml");
@@ -118,7 +199,12 @@ fn check_tells_faults_and_what_a_config_implies() {
     let output = probity(&["check", "--config", bad.to_str().expect("UTF-8"), "--json"]);
     assert_eq!(output.status.code(), Some(78));
     assert_eq!(checked(&output.stdout)["faults"][0]["line"], 2);
-    assert_eq!(probity(&["check", "--config", "/not/there.toml"]).status.code(), Some(78));
+    assert_eq!(
+        probity(&["check", "--config", "/not/there.toml"])
+            .status
+            .code(),
+        Some(78)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -127,7 +213,14 @@ async fn probe_draws_a_waterfall_and_its_exit_code_is_the_verdict() {
     let output = probity(&["probe", &url]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    for part in ["up  http", "connect", "first_byte", "█", "200 HTTP/1.1", "ok   status in"] {
+    for part in [
+        "up  http",
+        "connect",
+        "first_byte",
+        "█",
+        "200 HTTP/1.1",
+        "ok   status in",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     checked(&probity(&["probe", &url, "--json"]).stdout);
@@ -143,14 +236,28 @@ async fn what_commands_and_api_print_fits_the_schemas() {
     let directory = tempfile::tempdir().expect("a directory");
     let port = answering(ok("", b"")).await;
     let text = format!(
-        "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n[[endpoint]]\nname = \"up\"\nprobe.http = \"http://127.0.0.1:{port}/\"\n[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n",
+        "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval \
+            = \"100ms\"\n[[endpoint]]\nname = \"up\"\nprobe.http \
+            = \"http://127.0.0.1:{port}/\"\n[[endpoint]]\nname = \"down\"\nprobe.tcp \
+            = \"127.0.0.1:{}\"\n",
         closed_port()
     );
     let daemon = Daemon::start(directory.path(), &text).await;
     daemon.until_state("down", "down").await;
     daemon.until_state("up", "up").await;
-    daemon.until(|d| async move { d.json("/api/v1/outages").await["outages"].as_array().is_some_and(|l| !l.is_empty()) }).await;
-    for path in ["/api/v1/endpoints", "/api/v1/endpoints?endpoint=up", "/api/v1/outages", "/api/v1/timeline"] {
+    daemon
+        .until(|d| async move {
+            d.json("/api/v1/outages").await["outages"]
+                .as_array()
+                .is_some_and(|l| !l.is_empty())
+        })
+        .await;
+    for path in [
+        "/api/v1/endpoints",
+        "/api/v1/endpoints?endpoint=up",
+        "/api/v1/outages",
+        "/api/v1/timeline",
+    ] {
         checked(daemon.get(path).await.expect("answered").as_bytes());
     }
     let url = format!("http://127.0.0.1:{}", daemon.port);
@@ -159,7 +266,12 @@ async fn what_commands_and_api_print_fits_the_schemas() {
     checked(&status.stdout);
     let state = directory.path().join("state");
     let state = state.to_str().expect("UTF-8");
-    for args in [&["history", "list"][..], &["history", "list", "--transitions"], &["history", "verify"], &["export", "timeline"]] {
+    for args in [
+        &["history", "list"][..],
+        &["history", "list", "--transitions"],
+        &["history", "verify"],
+        &["export", "timeline"],
+    ] {
         let mut all = args.to_vec();
         all.extend(["--state-dir", state]);
         if args[0] == "history" {
@@ -168,31 +280,61 @@ async fn what_commands_and_api_print_fits_the_schemas() {
         checked(&probity(&all).stdout);
     }
     let journal = probity(&["export", "journal", "--state-dir", state]);
-    let lines: Vec<Value> = String::from_utf8_lossy(&journal.stdout).lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
-    assert!(lines.iter().any(|l| l["kind"] == "down" && l["endpoint"] == "down"));
-    assert_eq!(probity(&["status", "--url", &format!("http://127.0.0.1:{}", closed_port())]).status.code(), Some(69));
+    let lines: Vec<Value> = String::from_utf8_lossy(&journal.stdout)
+        .lines()
+        .map(|l| serde_json::from_str(l).expect("JSON"))
+        .collect();
+    assert!(
+        lines
+            .iter()
+            .any(|l| l["kind"] == "down" && l["endpoint"] == "down")
+    );
+    assert_eq!(
+        probity(&[
+            "status",
+            "--url",
+            &format!("http://127.0.0.1:{}", closed_port())
+        ])
+        .status
+        .code(),
+        Some(69)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edited_event_or_outage_is_found_by_verify() {
     let directory = tempfile::tempdir().expect("a directory");
     let text = format!(
-        "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n",
+        "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval \
+            = \"100ms\"\n[[endpoint]]\nname = \"down\"\nprobe.tcp = \"127.0.0.1:{}\"\n",
         closed_port()
     );
     let daemon = Daemon::start(directory.path(), &text).await;
     daemon.until_state("down", "down").await;
     assert_eq!(daemon.end().await.0, 0);
     let state = directory.path().join("state");
-    let verify = || probity(&["history", "verify", "--json", "--state-dir", state.to_str().expect("UTF-8")]);
+    let verify = || {
+        probity(&[
+            "history",
+            "verify",
+            "--json",
+            "--state-dir",
+            state.to_str().expect("UTF-8"),
+        ])
+    };
     assert_eq!(verify().status.code(), Some(0));
     let database = rusqlite::Connection::open(state.join("history.sqlite")).expect("opened");
     for (edit, undo) in [
         (
-            "UPDATE event SET body = replace(body, 'connect_refused', 'connect_timeout') WHERE kind = 'down'",
-            "UPDATE event SET body = replace(body, 'connect_timeout', 'connect_refused') WHERE kind = 'down'",
+            "UPDATE event SET body = replace(body, 'connect_refused', 'connect_timeout') WHERE \
+                kind = 'down'",
+            "UPDATE event SET body = replace(body, 'connect_timeout', 'connect_refused') WHERE \
+                kind = 'down'",
         ),
-        ("UPDATE outage SET from_at = from_at - 3600000", "UPDATE outage SET from_at = from_at + 3600000"),
+        (
+            "UPDATE outage SET from_at = from_at - 3600000",
+            "UPDATE outage SET from_at = from_at + 3600000",
+        ),
         ("DELETE FROM outage", ""),
     ] {
         assert!(database.execute(edit, []).expect("edited") > 0, "{edit}");

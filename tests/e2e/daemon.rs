@@ -1,4 +1,5 @@
-//! The real daemon as a process of its own: outages with their bounds, kills, stops, reloads, notifications.
+//! The real daemon as a process of its own: outages with their bounds, kills, stops, reloads,
+//! notifications.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,10 @@ impl Drop for Daemon {
 
 pub fn write_config(directory: &Path, port: u16, text: &str) -> PathBuf {
     let path = directory.join("probity.toml");
-    let head = format!("[daemon]\nvantage = \"test\"\nlisten = \"127.0.0.1:{port}\"\nstate_dir = {:?}\n", directory.join("state"));
+    let head = format!(
+        "[daemon]\nvantage = \"test\"\nlisten = \"127.0.0.1:{port}\"\nstate_dir = {:?}\n",
+        directory.join("state")
+    );
     std::fs::write(&path, format!("{head}{text}")).expect("written");
     path
 }
@@ -46,18 +50,45 @@ impl Daemon {
         Self::start_with(directory, text, run).await
     }
 
-    pub async fn start_with(directory: &Path, text: &str, command: impl Fn(&Path) -> Command) -> Self {
-        let log = std::fs::File::options().create(true).append(true).open(directory.join("log")).expect("a log");
+    pub async fn start_with(
+        directory: &Path,
+        text: &str,
+        command: impl Fn(&Path) -> Command,
+    ) -> Self {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(directory.join("log"))
+            .expect("a log");
         Self::start_logging(directory, text, log.into(), command).await
     }
 
     /// With a log of the test's own.
-    pub async fn start_logging(directory: &Path, text: &str, log: Stdio, command: impl Fn(&Path) -> Command) -> Self {
+    pub async fn start_logging(
+        directory: &Path,
+        text: &str,
+        log: Stdio,
+        command: impl Fn(&Path) -> Command,
+    ) -> Self {
         let port = closed_port();
         let config = write_config(directory, port, text);
-        let child = command(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
-        let daemon = Self { child, port, directory: directory.to_owned() };
-        daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|t| t.starts_with("Ready")) }).await;
+        let child = command(&config)
+            .stderr(log)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("spawned");
+        let daemon = Self {
+            child,
+            port,
+            directory: directory.to_owned(),
+        };
+        daemon
+            .until(|d| async move {
+                d.get("/-/ready")
+                    .await
+                    .is_some_and(|t| t.starts_with("Ready"))
+            })
+            .await;
         daemon
     }
 
@@ -66,13 +97,20 @@ impl Daemon {
     }
 
     pub async fn get(&self, path: &str) -> Option<String> {
-        let response = probity::net::own_calls::client().ok()?.get(format!("http://127.0.0.1:{}{path}", self.port)).send().await.ok()?;
+        let response = probity::net::own_calls::client()
+            .ok()?
+            .get(format!("http://127.0.0.1:{}{path}", self.port))
+            .send()
+            .await
+            .ok()?;
         response.text().await.ok()
     }
 
     /// Over the control socket, as `probity reload` asks for it.
     pub async fn reload(&self) -> Result<String, String> {
-        let mut stream = tokio::net::UnixStream::connect(self.directory.join("state/control.sock")).await.expect("a control socket");
+        let mut stream = tokio::net::UnixStream::connect(self.directory.join("state/control.sock"))
+            .await
+            .expect("a control socket");
         stream
             .write_all(
                 b"{\"do\": \"reload\"}
@@ -83,7 +121,10 @@ impl Daemon {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("answered");
         let answer: Value = serde_json::from_str(&answer).expect("JSON");
-        answer["summary"].as_str().map(str::to_owned).ok_or_else(|| answer["error"].as_str().unwrap_or_default().to_owned())
+        answer["summary"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| answer["error"].as_str().unwrap_or_default().to_owned())
     }
 
     pub async fn json(&self, path: &str) -> Value {
@@ -93,15 +134,22 @@ impl Daemon {
 
     pub async fn endpoint(&self, name: &str) -> Value {
         let all = self.json("/api/v1/endpoints").await;
-        all["endpoints"].as_array().and_then(|l| l.iter().find(|e| e["name"] == name).cloned()).unwrap_or(Value::Null)
+        all["endpoints"]
+            .as_array()
+            .and_then(|l| l.iter().find(|e| e["name"] == name).cloned())
+            .unwrap_or(Value::Null)
     }
 
     pub async fn state(&self, name: &str) -> String {
-        self.endpoint(name).await["state"].as_str().unwrap_or("absent").to_owned()
+        self.endpoint(name).await["state"]
+            .as_str()
+            .unwrap_or("absent")
+            .to_owned()
     }
 
     pub async fn until_state(&self, name: &str, state: &str) {
-        self.until(|d| async move { d.state(name).await == state }).await;
+        self.until(|d| async move { d.state(name).await == state })
+            .await;
     }
 
     /// Waits for something to become true, for half a minute at most.
@@ -110,19 +158,34 @@ impl Daemon {
     }
 
     /// The same, for so many seconds at most.
-    pub async fn until_within<'d, F: Future<Output = bool>>(&'d self, seconds: u64, mut holds: impl FnMut(&'d Self) -> F) {
+    pub async fn until_within<'d, F: Future<Output = bool>>(
+        &'d self,
+        seconds: u64,
+        mut holds: impl FnMut(&'d Self) -> F,
+    ) {
         let began = Instant::now();
         while !holds(self).await {
-            assert!(began.elapsed() < Duration::from_secs(seconds), "it never became true\n{}", self.log());
+            assert!(
+                began.elapsed() < Duration::from_secs(seconds),
+                "it never became true\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
-        let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("a line");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .expect("a process");
+        let line = text
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:"))
+            .expect("a line");
+        line.trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number")
     }
 
     pub fn log(&self) -> String {
@@ -132,14 +195,24 @@ impl Daemon {
     /// The value of one series, by its exact name and labels.
     pub async fn metric(&self, series: &str) -> f64 {
         let text = self.get("/metrics").await.expect("answered");
-        let line = text.lines().find(|l| l.strip_prefix(series).is_some_and(|r| r.starts_with(' ')));
-        line.and_then(|l| l.rsplit(' ').next()).and_then(|v| v.parse().ok()).unwrap_or_else(|| panic!("no {series} in\n{text}"))
+        let line = text
+            .lines()
+            .find(|l| l.strip_prefix(series).is_some_and(|r| r.starts_with(' ')));
+        line.and_then(|l| l.rsplit(' ').next())
+            .and_then(|v| v.parse().ok())
+            .unwrap_or_else(|| panic!("no {series} in\n{text}"))
     }
 
     pub fn signal(&self, signal: &str) {
         // The shell's own kill: a small system has no program of that name.
         let command = format!("kill {signal} {}", self.child.id());
-        assert!(Command::new("sh").args(["-c", &command]).status().expect("a shell runs").success());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &command])
+                .status()
+                .expect("a shell runs")
+                .success()
+        );
     }
 
     pub fn kill(mut self) {
@@ -175,7 +248,11 @@ impl Switch {
             let status = told.load(Ordering::SeqCst);
             async move {
                 read_head(&mut stream).await;
-                let _ = stream.write_all(format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+                let _ = stream
+                    .write_all(
+                        format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+                    )
+                    .await;
             }
         })
         .await;
@@ -187,14 +264,20 @@ impl Switch {
     }
 }
 
-const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"400ms\"\nretry_interval = \"100ms\"\nlate_after = \"500ms\"\n";
+const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"400ms\"\nretry_interval \
+    = \"100ms\"\nlate_after = \"500ms\"\n";
 
 pub fn http(name: &str, port: u16) -> String {
     format!("[[endpoint]]\nname = \"{name}\"\nprobe.http = \"http://127.0.0.1:{port}/\"\n")
 }
 
 fn utc(value: &Value) -> i64 {
-    probity::words::parse_utc(value.as_str().unwrap_or_else(|| panic!("no instant: {value}"))).expect("RFC 3339")
+    probity::words::parse_utc(
+        value
+            .as_str()
+            .unwrap_or_else(|| panic!("no instant: {value}")),
+    )
+    .expect("RFC 3339")
 }
 
 fn now() -> i64 {
@@ -205,7 +288,11 @@ fn now() -> i64 {
 async fn a_server_that_fails_for_a_known_time_yields_one_outage_whose_bounds_contain_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Switch::new().await;
-    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", http("shop", server.port))).await;
+    let daemon = Daemon::start(
+        directory.path(),
+        &format!("{QUICK}{}", http("shop", server.port)),
+    )
+    .await;
     daemon.until_state("shop", "up").await;
     tokio::time::sleep(Duration::from_millis(1200)).await;
     server.set(503);
@@ -215,20 +302,38 @@ async fn a_server_that_fails_for_a_known_time_yields_one_outage_whose_bounds_con
     server.set(200);
     let to = now();
     daemon.until_state("shop", "up").await;
-    daemon.until(|d| async move { !d.json("/api/v1/outages").await["outages"][0]["to"].is_null() }).await;
+    daemon
+        .until(|d| async move { !d.json("/api/v1/outages").await["outages"][0]["to"].is_null() })
+        .await;
     let outages = daemon.json("/api/v1/outages").await;
     let list = outages["outages"].as_array().expect("a list");
     assert_eq!(list.len(), 1, "{list:?}");
     let o = &list[0];
     let slack = 30;
-    assert!(utc(&o["from_earliest"]) - slack <= from && from <= utc(&o["from_latest"]) + slack, "{from} {o}");
-    assert!(utc(&o["to_earliest"]) - slack <= to && to <= utc(&o["to_latest"]) + slack, "{to} {o}");
+    assert!(
+        utc(&o["from_earliest"]) - slack <= from && from <= utc(&o["from_latest"]) + slack,
+        "{from} {o}"
+    );
+    assert!(
+        utc(&o["to_earliest"]) - slack <= to && to <= utc(&o["to_latest"]) + slack,
+        "{to} {o}"
+    );
     assert_eq!(o["cause"], "status");
     // The sum of the states is the settled time.
     let ledger = daemon.endpoint("shop").await["ledger"].clone();
-    let n = |key: &str| ledger[key].as_u64().unwrap_or_else(|| panic!("{key} in {ledger}"));
-    assert_eq!(n("up_ms") + n("down_ms") + n("unknown_ms"), n("watermark_ms") - n("first_start_ms"));
-    assert!(n("down_lower_ms") <= (to - from + slack) as u64 && (to - from - slack) as u64 <= n("down_upper_ms"));
+    let n = |key: &str| {
+        ledger[key]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{key} in {ledger}"))
+    };
+    assert_eq!(
+        n("up_ms") + n("down_ms") + n("unknown_ms"),
+        n("watermark_ms") - n("first_start_ms")
+    );
+    assert!(
+        n("down_lower_ms") <= (to - from + slack) as u64
+            && (to - from - slack) as u64 <= n("down_upper_ms")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -240,21 +345,36 @@ async fn an_outage_open_at_kill_9_is_open_after_and_the_dead_time_is_unknown() {
     daemon.until_state("shop", "up").await;
     server.set(500);
     daemon.until_state("shop", "down").await;
-    let series = |state: &str| format!("probity_endpoint_state_seconds_total{{endpoint=\"shop\",state=\"{state}\"}}");
+    let series = |state: &str| {
+        format!("probity_endpoint_state_seconds_total{{endpoint=\"shop\",state=\"{state}\"}}")
+    };
     daemon
         .until(|d| {
             let s = series("down");
             async move { d.metric(&s).await > 0.5 }
         })
         .await;
-    let (up, down) = (daemon.metric(&series("up")).await, daemon.metric(&series("down")).await);
-    let transitions = daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await;
+    let (up, down) = (
+        daemon.metric(&series("up")).await,
+        daemon.metric(&series("down")).await,
+    );
+    let transitions = daemon
+        .metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}")
+        .await;
     daemon.kill();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let daemon = Daemon::start(directory.path(), &config).await;
-    assert!(daemon.metric(&series("down")).await >= down, "no settled second is lost");
+    assert!(
+        daemon.metric(&series("down")).await >= down,
+        "no settled second is lost"
+    );
     assert!(daemon.metric(&series("up")).await >= up);
-    assert_eq!(daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await, transitions);
+    assert_eq!(
+        daemon
+            .metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}")
+            .await,
+        transitions
+    );
     let list = daemon.json("/api/v1/outages").await["outages"].clone();
     assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
     assert!(list[0]["to"].is_null(), "{list}");
@@ -262,10 +382,22 @@ async fn an_outage_open_at_kill_9_is_open_after_and_the_dead_time_is_unknown() {
     server.set(200);
     daemon.until_state("shop", "up").await;
     let unknown = daemon.metric(&series("unknown")).await;
-    assert!((1.0..5.0).contains(&unknown), "about three seconds dead, less what the last failure vouched for: {unknown}");
+    assert!(
+        (1.0..5.0).contains(&unknown),
+        "about three seconds dead, less what the last failure vouched for: {unknown}"
+    );
     let timeline = daemon.json("/api/v1/timeline").await;
-    assert!(timeline["components"][0]["unknown"].as_array().is_some_and(|l| l.iter().any(|u| u["reason"] == "not_running")), "{timeline}");
-    let verified = program().args(["history", "verify", "--state-dir"]).arg(directory.path().join("state")).output().expect("runs");
+    assert!(
+        timeline["components"][0]["unknown"]
+            .as_array()
+            .is_some_and(|l| l.iter().any(|u| u["reason"] == "not_running")),
+        "{timeline}"
+    );
+    let verified = program()
+        .args(["history", "verify", "--state-dir"])
+        .arg(directory.path().join("state"))
+        .output()
+        .expect("runs");
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
 }
 
@@ -274,11 +406,16 @@ async fn a_short_restart_changes_neither_since_when_nor_when_it_last_changed() {
     let directory = tempfile::tempdir().expect("a directory");
     let (web, closed) = (Switch::new().await, closed_port());
     let down = format!("[[endpoint]]\nname = \"closed\"\nprobe.tcp = \"127.0.0.1:{closed}\"\n");
-    let config = format!("[defaults]\ninterval = \"10s\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n{}{down}", http("web", web.port));
+    let config = format!(
+        "[defaults]\ninterval = \"10s\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n{}{down}",
+        http("web", web.port)
+    );
     let daemon = Daemon::start(directory.path(), &config).await;
     daemon.until_state("web", "up").await;
     daemon.until_state("closed", "down").await;
-    let changed = |name: &str| format!("probity_endpoint_last_transition_timestamp_seconds{{endpoint=\"{name}\"}}");
+    let changed = |name: &str| {
+        format!("probity_endpoint_last_transition_timestamp_seconds{{endpoint=\"{name}\"}}")
+    };
     daemon
         .until(|d| {
             let names = [changed("web"), changed("closed")];
@@ -287,13 +424,19 @@ async fn a_short_restart_changes_neither_since_when_nor_when_it_last_changed() {
         .await;
     let mut before = Vec::new();
     for name in ["web", "closed"] {
-        before.push((daemon.endpoint(name).await["since"].clone(), daemon.metric(&changed(name)).await));
+        before.push((
+            daemon.endpoint(name).await["since"].clone(),
+            daemon.metric(&changed(name)).await,
+        ));
     }
     daemon.kill();
     let daemon = Daemon::start(directory.path(), &config).await;
     for (name, (since, at)) in ["web", "closed"].into_iter().zip(before) {
         assert_eq!(daemon.endpoint(name).await["since"], since, "{name}");
-        assert!((daemon.metric(&changed(name)).await - at).abs() < 0.002, "{name}");
+        assert!(
+            (daemon.metric(&changed(name)).await - at).abs() < 0.002,
+            "{name}"
+        );
     }
 }
 
@@ -306,7 +449,10 @@ async fn a_daemon_that_was_stopped_shows_that_time_as_unknown_and_ends_within_tw
         std::future::pending::<()>().await;
     })
     .await;
-    let slow = "[[endpoint]]\nname = \"hanging\"\ntimeout = \"20s\"\nprobe.http = \"http://127.0.0.1:".to_owned() + &format!("{hanging}/\"\n");
+    let slow =
+        "[[endpoint]]\nname = \"hanging\"\ntimeout = \"20s\"\nprobe.http = \"http://127.0.0.1:"
+            .to_owned()
+            + &format!("{hanging}/\"\n");
     let config = format!("{QUICK}{}{slow}", http("shop", server.port));
     let daemon = Daemon::start(directory.path(), &config).await;
     daemon.until_state("shop", "up").await;
@@ -317,9 +463,25 @@ async fn a_daemon_that_was_stopped_shows_that_time_as_unknown_and_ends_within_tw
     tokio::time::sleep(Duration::from_secs(2)).await;
     let daemon = Daemon::start(directory.path(), &config).await;
     daemon.until_state("shop", "up").await;
-    assert_eq!(daemon.metric("probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"down\"}").await, 0.0);
-    daemon.until(|d| async move { d.metric("probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"unknown\"}").await > 1.0 }).await;
-    assert_eq!(daemon.json("/api/v1/outages?endpoint=shop").await["outages"].as_array().map(Vec::len), Some(0));
+    assert_eq!(
+        daemon
+            .metric("probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"down\"}")
+            .await,
+        0.0
+    );
+    daemon
+        .until(|d| async move {
+            d.metric("probity_endpoint_state_seconds_total{endpoint=\"shop\",state=\"unknown\"}")
+                .await
+                > 1.0
+        })
+        .await;
+    assert_eq!(
+        daemon.json("/api/v1/outages?endpoint=shop").await["outages"]
+            .as_array()
+            .map(Vec::len),
+        Some(0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -343,9 +505,19 @@ async fn a_stopped_process_is_suspended_and_no_endpoint_is_down_for_it() {
     for n in 0..20 {
         assert_eq!(daemon.state(&format!("e{n}")).await, "up");
     }
-    assert_eq!(daemon.json("/api/v1/outages").await["outages"].as_array().map(Vec::len), Some(0));
-    let unknown = daemon.metric("probity_unknown_seconds_total{reason=\"suspended\"}").await;
-    assert!(unknown > 20.0, "twenty endpoints, some seconds each: {unknown}");
+    assert_eq!(
+        daemon.json("/api/v1/outages").await["outages"]
+            .as_array()
+            .map(Vec::len),
+        Some(0)
+    );
+    let unknown = daemon
+        .metric("probity_unknown_seconds_total{reason=\"suspended\"}")
+        .await;
+    assert!(
+        unknown > 20.0,
+        "twenty endpoints, some seconds each: {unknown}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -367,57 +539,124 @@ async fn sixty_four_descriptors_for_five_hundred_endpoints_make_no_false_down() 
     .await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     let all = daemon.json("/api/v1/endpoints").await;
-    let states: Vec<&str> = all["endpoints"].as_array().expect("a list").iter().filter_map(|e| e["state"].as_str()).collect();
+    let states: Vec<&str> = all["endpoints"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|e| e["state"].as_str())
+        .collect();
     assert_eq!(states.len(), 500);
     assert!(!states.contains(&"down"));
     assert!(states.contains(&"up"), "some are measured");
-    assert!(daemon.metric("probity_probe_unmeasured_total{reason=\"local_resource\"}").await > 0.0);
+    assert!(
+        daemon
+            .metric("probity_probe_unmeasured_total{reason=\"local_resource\"}")
+            .await
+            > 0.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_touches_only_what_it_changes_and_a_bad_file_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Switch::new().await;
-    let text = |names: &[&str]| names.iter().map(|n| http(n, server.port)).collect::<String>();
+    let text = |names: &[&str]| {
+        names
+            .iter()
+            .map(|n| http(n, server.port))
+            .collect::<String>()
+    };
     let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", text(&["a", "b"]))).await;
     daemon.until_state("a", "up").await;
     daemon.until_state("b", "up").await;
     let count = "probity_probe_duration_seconds_count{endpoint=\"a\",outcome=\"success\"}";
     let before = daemon.metric(count).await;
-    write_config(directory.path(), daemon.port, &format!("{QUICK}{}", text(&["a", "c"])));
-    assert_eq!(daemon.reload().await, Ok("reloaded: 1 endpoints added, 1 removed, 0 changed, 1 unchanged".into()));
+    write_config(
+        directory.path(),
+        daemon.port,
+        &format!("{QUICK}{}", text(&["a", "c"])),
+    );
+    assert_eq!(
+        daemon.reload().await,
+        Ok("reloaded: 1 endpoints added, 1 removed, 0 changed, 1 unchanged".into())
+    );
     daemon.until_state("c", "up").await;
     assert_eq!(daemon.state("b").await, "absent");
     assert!(daemon.metric(count).await >= before);
     write_config(directory.path(), daemon.port, "[[endpoint]]\nname = 5\n");
     let body = daemon.reload().await.expect_err("refused");
-    assert!(body.contains("probity.toml:6:8: `endpoint.name` is an integer"), "{body}");
-    assert_eq!(daemon.metric("probity_config_last_reload_successful").await, 0.0);
+    assert!(
+        body.contains("probity.toml:6:8: `endpoint.name` is an integer"),
+        "{body}"
+    );
+    assert_eq!(
+        daemon.metric("probity_config_last_reload_successful").await,
+        0.0
+    );
     assert_eq!(daemon.state("a").await, "up");
-    write_config(directory.path(), daemon.port, &format!("{QUICK}{}", text(&["a", "b"])));
+    write_config(
+        directory.path(),
+        daemon.port,
+        &format!("{QUICK}{}", text(&["a", "b"])),
+    );
     daemon.signal("-HUP");
-    daemon.until(|d| async move { d.metric("probity_config_last_reload_successful").await == 1.0 }).await;
+    daemon
+        .until(|d| async move { d.metric("probity_config_last_reload_successful").await == 1.0 })
+        .await;
     daemon.until_state("b", "up").await;
-    assert_eq!(daemon.metric("probity_endpoint_state_seconds_total{endpoint=\"a\",state=\"unknown\"}").await.floor(), 0.0);
+    assert_eq!(
+        daemon
+            .metric("probity_endpoint_state_seconds_total{endpoint=\"a\",state=\"unknown\"}")
+            .await
+            .floor(),
+        0.0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_probe_makes_its_pending_failures_unmeasured() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Switch::new().await;
-    let defaults = "[defaults]\ninterval = \"2s\"\ntimeout = \"400ms\"\nretry_interval = \"1500ms\"\n";
-    let daemon = Daemon::start(directory.path(), &format!("{defaults}{}", http("shop", server.port))).await;
+    let defaults =
+        "[defaults]\ninterval = \"2s\"\ntimeout = \"400ms\"\nretry_interval = \"1500ms\"\n";
+    let daemon = Daemon::start(
+        directory.path(),
+        &format!("{defaults}{}", http("shop", server.port)),
+    )
+    .await;
     daemon.until_state("shop", "up").await;
     server.set(500);
-    daemon.until(|d| async move { d.endpoint("shop").await["last"]["result"] == "failure" }).await;
+    daemon
+        .until(|d| async move { d.endpoint("shop").await["last"]["result"] == "failure" })
+        .await;
     // Another target: the failure seen there says nothing about this one.
     server.set(200);
-    write_config(directory.path(), daemon.port, &format!("{defaults}{}", http("shop", server.port).replace("/\"", "/other\"")));
+    write_config(
+        directory.path(),
+        daemon.port,
+        &format!(
+            "{defaults}{}",
+            http("shop", server.port).replace("/\"", "/other\"")
+        ),
+    );
     daemon.reload().await.expect("reloaded");
-    daemon.until(|d| async move { d.endpoint("shop").await["last"]["result"] == "success" }).await;
+    daemon
+        .until(|d| async move { d.endpoint("shop").await["last"]["result"] == "success" })
+        .await;
     assert_eq!(daemon.state("shop").await, "up");
-    assert_eq!(daemon.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await, 0.0);
-    daemon.until(|d| async move { d.metric("probity_probes_total{endpoint=\"shop\",result=\"unmeasured\"}").await >= 1.0 }).await;
+    assert_eq!(
+        daemon
+            .metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}")
+            .await,
+        0.0
+    );
+    daemon
+        .until(|d| async move {
+            d.metric("probity_probes_total{endpoint=\"shop\",result=\"unmeasured\"}")
+                .await
+                >= 1.0
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -425,20 +664,43 @@ async fn a_second_daemon_on_the_same_state_and_a_taken_port_are_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let daemon = Daemon::start(directory.path(), &http("a", 1)).await;
     let other = tempfile::tempdir().expect("a directory");
-    let run = |config: &Path| program().args(["run", "--config"]).arg(config).output().expect("runs");
+    let run = |config: &Path| {
+        program()
+            .args(["run", "--config"])
+            .arg(config)
+            .output()
+            .expect("runs")
+    };
     let taken = write_config(other.path(), daemon.port, &http("a", 1));
     let output = run(&taken);
     assert_eq!(output.status.code(), Some(69), "{output:?}");
     let config = other.path().join("same.toml");
-    std::fs::write(&config, format!("[daemon]\nlisten = \"127.0.0.1:{}\"\nstate_dir = {:?}\n", closed_port(), directory.path().join("state")))
-        .expect("written");
+    std::fs::write(
+        &config,
+        format!(
+            "[daemon]\nlisten = \"127.0.0.1:{}\"\nstate_dir = {:?}\n",
+            closed_port(),
+            directory.path().join("state")
+        ),
+    )
+    .expect("written");
     assert_eq!(run(&config).status.code(), Some(75));
-    std::fs::write(&config, format!("[daemon]\nlisten = \"127.0.0.1:{}\"\nstate_dir = \"/proc/none\"\n", closed_port())).expect("written");
+    std::fs::write(
+        &config,
+        format!(
+            "[daemon]\nlisten = \"127.0.0.1:{}\"\nstate_dir = \"/proc/none\"\n",
+            closed_port()
+        ),
+    )
+    .expect("written");
     assert_eq!(run(&config).status.code(), Some(73));
     std::fs::write(&config, "[daemon]\nlisten = 5\n").expect("written");
     let refused = run(&config);
     assert_eq!(refused.status.code(), Some(78));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("same.toml:2:10"), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("same.toml:2:10"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -449,24 +711,44 @@ async fn each_transition_is_notified_once_even_when_the_receiver_was_dead_and_th
     let hook_port = closed_port();
     let url = directory.path().join("hook.url");
     std::fs::write(&url, format!("http://127.0.0.1:{hook_port}/hook\n")).expect("written");
-    let config = format!("{QUICK}{}[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n", http("shop", server.port));
+    let config = format!(
+        "{QUICK}{}[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n",
+        http("shop", server.port)
+    );
     let daemon = Daemon::start(directory.path(), &config).await;
     daemon.until_state("shop", "up").await;
     server.set(500);
-    daemon.until(|d| async move { d.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}").await == 1.0 }).await;
+    daemon
+        .until(|d| async move {
+            d.metric("probity_endpoint_transitions_total{endpoint=\"shop\",to=\"down\"}")
+                .await
+                == 1.0
+        })
+        .await;
     tokio::time::sleep(Duration::from_millis(1200)).await;
     daemon.kill();
     let to = received.clone();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", hook_port)).await.expect("bound");
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", hook_port))
+        .await
+        .expect("bound");
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let head = read_head(&mut stream).await;
-            let length =
-                head.to_ascii_lowercase().split("content-length: ").nth(1).and_then(|t| t.split("\r\n").next()).and_then(|n| n.parse().ok()).unwrap_or(0);
+            let length = head
+                .to_ascii_lowercase()
+                .split("content-length: ")
+                .nth(1)
+                .and_then(|t| t.split("\r\n").next())
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(0);
             let mut body = vec![0; length];
             let _ = tokio::io::AsyncReadExt::read_exact(&mut stream, &mut body).await;
-            to.lock().expect("no panic").push(serde_json::from_slice(&body).expect("JSON"));
-            let _ = stream.write_all(b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n").await;
+            to.lock()
+                .expect("no panic")
+                .push(serde_json::from_slice(&body).expect("JSON"));
+            let _ = stream
+                .write_all(b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n")
+                .await;
         }
     });
     let daemon = Daemon::start(directory.path(), &config).await;
@@ -481,8 +763,15 @@ async fn each_transition_is_notified_once_even_when_the_receiver_was_dead_and_th
     let list = received.lock().expect("no panic").clone();
     let states: Vec<&str> = list.iter().filter_map(|v| v["state"].as_str()).collect();
     assert_eq!(states, vec!["down", "up"], "{list:?}");
-    assert_eq!((list[0]["endpoint"].as_str(), list[0]["cause"].as_str()), (Some("shop"), Some("status")));
-    let test = program().args(["notify", "test", "ops", "--json", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
+    assert_eq!(
+        (list[0]["endpoint"].as_str(), list[0]["cause"].as_str()),
+        (Some("shop"), Some("status"))
+    );
+    let test = program()
+        .args(["notify", "test", "ops", "--json", "--config"])
+        .arg(directory.path().join("probity.toml"))
+        .output()
+        .expect("runs");
     assert_eq!(test.status.code(), Some(0), "{test:?}");
     assert_eq!(checked(&test.stdout)["delivered"], true);
     let all = received.lock().expect("no panic").clone();
@@ -496,24 +785,58 @@ async fn each_transition_is_notified_once_even_when_the_receiver_was_dead_and_th
 async fn secrets_and_markup_reach_no_surface() {
     let directory = tempfile::tempdir().expect("a directory");
     let secret = directory.path().join("secret");
-    std::fs::File::create(&secret).and_then(|mut f| f.write_all(b"planted-7f3a")).expect("written");
-    let markup = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Evil: <script>alert(1)</script>\r\n\r\n").await;
+    std::fs::File::create(&secret)
+        .and_then(|mut f| f.write_all(b"planted-7f3a"))
+        .expect("written");
+    let markup = answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Evil: <script>alert(1)</script>\r\n\r\n",
+    )
+    .await;
     let text = format!(
-        "{QUICK}[[endpoint]]\nname = \"<b>\\\"quoted\\\\</b>\"\nprobe.http.url = \"http://127.0.0.1:{markup}/\"\nprobe.http.auth.bearer = {{ file = {secret:?} }}\nprobe.http.headers = {{ x-key = {{ file = {secret:?} }} }}\nprobe.http.expect.headers = {{ x-evil = \"fine\" }}\n"
+        "{QUICK}[[endpoint]]\nname = \"<b>\\\"quoted\\\\</b>\"\nprobe.http.url \
+            = \"http://127.0.0.1:{markup}/\"\nprobe.http.auth.bearer = {{ file = {secret:?} \
+            }}\nprobe.http.headers = {{ x-key = {{ file = {secret:?} }} \
+            }}\nprobe.http.expect.headers = {{ x-evil = \"fine\" }}\n"
     );
     let daemon = Daemon::start_with(directory.path(), &text, |config| {
         let mut command = program();
-        command.args(["run", "--log", "trace", "--config"]).arg(config);
+        command
+            .args(["run", "--log", "trace", "--config"])
+            .arg(config);
         command
     })
     .await;
-    daemon.until(|d| async move { d.get("/api/v1/endpoints").await.is_some_and(|t| t.contains("\"down\"")) }).await;
-    let (page, metrics) = (daemon.get("/").await.expect("a page"), daemon.get("/metrics").await.expect("metrics"));
-    assert!(!page.contains("<script>") && !page.contains("<b>") && page.contains("&#60;b&#62;"), "{page}");
-    assert!(metrics.contains("endpoint=\"<b>\\\"quoted\\\\</b>\""), "{metrics}");
-    let printed = program().args(["check", "--print", "--config"]).arg(directory.path().join("probity.toml")).output().expect("runs");
-    let surfaces =
-        [page, metrics, daemon.get("/api/v1/endpoints").await.expect("answered"), daemon.log(), String::from_utf8_lossy(&printed.stdout).into_owned()];
+    daemon
+        .until(|d| async move {
+            d.get("/api/v1/endpoints")
+                .await
+                .is_some_and(|t| t.contains("\"down\""))
+        })
+        .await;
+    let (page, metrics) = (
+        daemon.get("/").await.expect("a page"),
+        daemon.get("/metrics").await.expect("metrics"),
+    );
+    assert!(
+        !page.contains("<script>") && !page.contains("<b>") && page.contains("&#60;b&#62;"),
+        "{page}"
+    );
+    assert!(
+        metrics.contains("endpoint=\"<b>\\\"quoted\\\\</b>\""),
+        "{metrics}"
+    );
+    let printed = program()
+        .args(["check", "--print", "--config"])
+        .arg(directory.path().join("probity.toml"))
+        .output()
+        .expect("runs");
+    let surfaces = [
+        page,
+        metrics,
+        daemon.get("/api/v1/endpoints").await.expect("answered"),
+        daemon.log(),
+        String::from_utf8_lossy(&printed.stdout).into_owned(),
+    ];
     for surface in surfaces {
         assert!(!surface.contains("planted-7f3a"), "{surface}");
     }
@@ -523,20 +846,52 @@ async fn secrets_and_markup_reach_no_surface() {
 async fn the_exposition_has_at_most_56_series_for_an_endpoint_and_collect_chooses_parts() {
     let directory = tempfile::tempdir().expect("a directory");
     let server = Switch::new().await;
-    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", http("shop", server.port))).await;
+    let daemon = Daemon::start(
+        directory.path(),
+        &format!("{QUICK}{}", http("shop", server.port)),
+    )
+    .await;
     daemon.until_state("shop", "up").await;
-    let count = |text: &str| text.lines().filter(|l| l.contains("{endpoint=\"shop\"")).count();
+    let count = |text: &str| {
+        text.lines()
+            .filter(|l| l.contains("{endpoint=\"shop\""))
+            .count()
+    };
     let all = count(&daemon.get("/metrics").await.expect("metrics"));
     let parts = [
-        count(&daemon.get("/metrics?collect[]=state").await.expect("metrics")),
-        count(&daemon.get("/metrics?collect[]=accounting").await.expect("metrics")),
-        count(&daemon.get("/metrics?collect[]=latency").await.expect("metrics")),
+        count(
+            &daemon
+                .get("/metrics?collect[]=state")
+                .await
+                .expect("metrics"),
+        ),
+        count(
+            &daemon
+                .get("/metrics?collect[]=accounting")
+                .await
+                .expect("metrics"),
+        ),
+        count(
+            &daemon
+                .get("/metrics?collect[]=latency")
+                .await
+                .expect("metrics"),
+        ),
     ];
-    assert!(all <= 56 && parts.iter().sum::<usize>() == all && parts[0] <= 8 && parts[2] == 18 + 3, "{all} {parts:?}");
-    assert!(daemon.get("/metrics?collect[]=nonsense").await.is_some_and(|t| t.contains("unknown collect[]")));
+    assert!(
+        all <= 56 && parts.iter().sum::<usize>() == all && parts[0] <= 8 && parts[2] == 18 + 3,
+        "{all} {parts:?}"
+    );
+    assert!(
+        daemon
+            .get("/metrics?collect[]=nonsense")
+            .await
+            .is_some_and(|t| t.contains("unknown collect[]"))
+    );
 }
 
-/// Half of the probes hang until the timeout: the p99 of successes is that of successes, on /metrics as in the API.
+/// Half of the probes hang until the timeout: the p99 of successes is that of successes, on
+/// /metrics as in the API.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_p99_on_metrics_is_the_daemons_own_and_timeouts_do_not_mix_in() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -553,26 +908,59 @@ async fn the_p99_on_metrics_is_the_daemons_own_and_timeouts_do_not_mix_in() {
         }
     })
     .await;
-    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}{}", http("half", port), http("never", closed_port()))).await;
+    let daemon = Daemon::start(
+        directory.path(),
+        &format!(
+            "{QUICK}{}{}",
+            http("half", port),
+            http("never", closed_port())
+        ),
+    )
+    .await;
     let enough = |t: &str, outcome: &str| {
-        let series = format!("probity_probe_duration_seconds_count{{endpoint=\"half\",outcome=\"{outcome}\"}} ");
-        t.lines().filter_map(|l| l.strip_prefix(&series)).any(|n| n.parse::<u64>().is_ok_and(|n| n >= 5))
+        let series = format!(
+            "probity_probe_duration_seconds_count{{endpoint=\"half\",outcome=\"{outcome}\"}} "
+        );
+        t.lines()
+            .filter_map(|l| l.strip_prefix(&series))
+            .any(|n| n.parse::<u64>().is_ok_and(|n| n >= 5))
     };
-    daemon.until(|d| async move { d.get("/metrics").await.is_some_and(|t| enough(&t, "success") && enough(&t, "timeout")) }).await;
-    let gauge = |q: &str| format!("probity_probe_latency_seconds{{endpoint=\"half\",quantile=\"{q}\"}}");
+    daemon
+        .until(|d| async move {
+            d.get("/metrics")
+                .await
+                .is_some_and(|t| enough(&t, "success") && enough(&t, "timeout"))
+        })
+        .await;
+    let gauge =
+        |q: &str| format!("probity_probe_latency_seconds{{endpoint=\"half\",quantile=\"{q}\"}}");
     // Probes go on between two looks: until both see the same.
     daemon
         .until(|d| async move {
             let own = d.json("/api/v1/endpoints?endpoint=half").await;
-            let own = own["endpoints"].as_array().and_then(|l| l.iter().find(|e| e["name"] == "half")).map(|e| e["latency"]["hour"]["p99_us"].as_f64());
+            let own = own["endpoints"]
+                .as_array()
+                .and_then(|l| l.iter().find(|e| e["name"] == "half"))
+                .map(|e| e["latency"]["hour"]["p99_us"].as_f64());
             let shown = d.metric(&gauge("0.99")).await * 1e6;
-            own.flatten().is_some_and(|own| (shown - own).abs() <= own / 10.0)
+            own.flatten()
+                .is_some_and(|own| (shown - own).abs() <= own / 10.0)
         })
         .await;
-    let (half, ninety, most) = (daemon.metric(&gauge("0.5")).await, daemon.metric(&gauge("0.9")).await, daemon.metric(&gauge("0.99")).await);
-    assert!(half <= ninety && ninety <= most && most < 0.38, "the timeout of 0.4 s is not in {half}, {ninety}, {most}");
+    let (half, ninety, most) = (
+        daemon.metric(&gauge("0.5")).await,
+        daemon.metric(&gauge("0.9")).await,
+        daemon.metric(&gauge("0.99")).await,
+    );
+    assert!(
+        half <= ninety && ninety <= most && most < 0.38,
+        "the timeout of 0.4 s is not in {half}, {ninety}, {most}"
+    );
     let text = daemon.get("/metrics").await.expect("a page");
-    assert!(!text.contains("probity_probe_latency_seconds{endpoint=\"never\""), "nothing succeeded, so there is no latency");
+    assert!(
+        !text.contains("probity_probe_latency_seconds{endpoint=\"never\""),
+        "nothing succeeded, so there is no latency"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -592,7 +980,14 @@ async fn the_dead_mans_switch_is_told_while_the_scheduler_lives() {
     let probed = answering(ok("", b"")).await;
     let url = directory.path().join("deadman");
     std::fs::write(&url, format!("http://127.0.0.1:{port}/")).expect("written");
-    let daemon = Daemon::start(directory.path(), &format!("[deadman]\nurl = {{ file = {url:?} }}\nevery = \"1s\"\n{}", http("a", probed))).await;
+    let daemon = Daemon::start(
+        directory.path(),
+        &format!(
+            "[deadman]\nurl = {{ file = {url:?} }}\nevery = \"1s\"\n{}",
+            http("a", probed)
+        ),
+    )
+    .await;
     daemon
         .until(|_| {
             let calls = calls.clone();
@@ -604,16 +999,34 @@ async fn the_dead_mans_switch_is_told_while_the_scheduler_lives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
     let directory = tempfile::tempdir().expect("a directory");
-    let targets: String = (0..20_000).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
+    let targets: String = (0..20_000)
+        .map(|n| format!("e{n} = \"127.0.0.1:1\"\n"))
+        .collect();
     let port = closed_port();
-    let text = format!("[defaults]\ninterval = \"60s\"\n[group.all]\nprobe.tcp.expect.within = \"2s\"\n[group.all.targets]\n{targets}");
+    let text = format!(
+        "[defaults]\ninterval = \"60s\"\n[group.all]\nprobe.tcp.expect.within \
+            = \"2s\"\n[group.all.targets]\n{targets}"
+    );
     let config = write_config(directory.path(), port, &text);
-    let mut child = program().args(["run", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawned");
+    let mut child = program()
+        .args(["run", "--config"])
+        .arg(&config)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("spawned");
     let client = probity::net::own_calls::client().expect("a client");
     let began = Instant::now();
     let first = loop {
-        assert!(began.elapsed() < Duration::from_secs(30), "it never answered");
-        let Ok(answer) = client.get(format!("http://127.0.0.1:{port}/metrics?collect[]=state")).send().await else {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it never answered"
+        );
+        let Ok(answer) = client
+            .get(format!("http://127.0.0.1:{port}/metrics?collect[]=state"))
+            .send()
+            .await
+        else {
             continue;
         };
         let status = answer.status().as_u16();
@@ -624,33 +1037,60 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
     };
     child.kill().expect("killed");
     child.wait().expect("ended");
-    assert_eq!(first.matches("state=\"unknown\"} ").count(), 20_000, "the first page that is given has every endpoint");
+    assert_eq!(
+        first.matches("state=\"unknown\"} ").count(),
+        20_000,
+        "the first page that is given has every endpoint"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_ready() {
-    let (directory, server) = (tempfile::tempdir().expect("a directory"), answering(ok("", b"ok")).await);
+    let (directory, server) = (
+        tempfile::tempdir().expect("a directory"),
+        answering(ok("", b"ok")).await,
+    );
     let port = closed_port();
     // So many that a start takes its time.
-    let many: String = (0..4000).map(|n| format!("e{n} = \"127.0.0.1:1\"\n")).collect();
-    let text = |name: &str| format!("{QUICK}{}[group.many]\ninterval = \"1h\"\nprobe.tcp.expect = {{}}\n[group.many.targets]\n{many}", http(name, server));
+    let many: String = (0..4000)
+        .map(|n| format!("e{n} = \"127.0.0.1:1\"\n"))
+        .collect();
+    let text = |name: &str| {
+        format!(
+            "{QUICK}{}[group.many]\ninterval = \"1h\"\nprobe.tcp.expect = \
+                {{}}\n[group.many.targets]\n{many}",
+            http(name, server)
+        )
+    };
     let config = write_config(directory.path(), port, &text("a"));
     let whole = std::fs::read_to_string(&config).expect("a config");
     let log = std::fs::File::create(directory.path().join("log")).expect("a log");
-    let child = run(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
-    let daemon = Daemon { child, port, directory: directory.path().to_owned() };
+    let child = run(&config)
+        .stderr(log)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("spawned");
+    let daemon = Daemon {
+        child,
+        port,
+        directory: directory.path().to_owned(),
+    };
     let status = format!("/proc/{}/status", daemon.child.id());
     // Bit 0 is that of SIGHUP.
     let catches_hup = |_: &Daemon| {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let mask = text.lines().find_map(|l| l.strip_prefix("SigCgt:")).and_then(|m| u64::from_str_radix(m.trim(), 16).ok());
+        let mask = text
+            .lines()
+            .find_map(|l| l.strip_prefix("SigCgt:"))
+            .and_then(|m| u64::from_str_radix(m.trim(), 16).ok());
         async move { mask.is_some_and(|m| m & 1 == 1) }
     };
     daemon.until(catches_hup).await;
     for _ in 0..5 {
         daemon.signal("-HUP");
     }
-    // The config was read when the state directory is taken. The reload that was asked for reads it again, when the daemon is ready.
+    // The config was read when the state directory is taken. The reload that was asked for reads it
+    // again, when the daemon is ready.
     daemon
         .until(|d| {
             let lock = d.directory.join("state/lock");
@@ -660,35 +1100,70 @@ async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_read
     daemon.signal("-STOP");
     std::fs::write(&config, whole.replace("\"a\"", "\"b\"")).expect("written");
     daemon.signal("-CONT");
-    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
+    daemon
+        .until(|d| async move {
+            d.get("/-/ready")
+                .await
+                .is_some_and(|text| text.starts_with("Ready"))
+        })
+        .await;
     daemon.until_state("b", "up").await;
     assert_eq!(daemon.state("a").await, "absent");
 }
 
-/// Nothing of ours runs yet while the dynamic loader works: only what started the daemon can say then that SIGHUP ends nothing.
+/// Nothing of ours runs yet while the dynamic loader works: only what started the daemon can say
+/// then that SIGHUP ends nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_that_was_started_with_sighup_ignored_outlives_it_from_the_start_and_reloads_by_it() {
-    let (directory, server) = (tempfile::tempdir().expect("a directory"), answering(ok("", b"ok")).await);
+async fn a_daemon_that_was_started_with_sighup_ignored_outlives_it_from_the_start_and_reloads_by_it()
+ {
+    let (directory, server) = (
+        tempfile::tempdir().expect("a directory"),
+        answering(ok("", b"ok")).await,
+    );
     let port = closed_port();
     let text = |name: &str| format!("{QUICK}{}", http(name, server));
     let config = write_config(directory.path(), port, &text("a"));
     let log = std::fs::File::create(directory.path().join("log")).expect("a log");
-    let child = program_after("trap '' HUP").args(["run", "--config"]).arg(&config).stderr(log).stdout(Stdio::null()).spawn().expect("spawned");
-    let daemon = Daemon { child, port, directory: directory.path().to_owned() };
+    let child = program_after("trap '' HUP")
+        .args(["run", "--config"])
+        .arg(&config)
+        .stderr(log)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("spawned");
+    let daemon = Daemon {
+        child,
+        port,
+        directory: directory.path().to_owned(),
+    };
     let status = format!("/proc/{}/status", daemon.child.id());
     let holds_hup = |set: &str| {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let mask = text.lines().find_map(|l| l.strip_prefix(set)).and_then(|m| u64::from_str_radix(m.trim_start_matches(':').trim(), 16).ok());
+        let mask = text
+            .lines()
+            .find_map(|l| l.strip_prefix(set))
+            .and_then(|m| u64::from_str_radix(m.trim_start_matches(':').trim(), 16).ok());
         mask.is_some_and(|m| m & 1 == 1)
     };
-    daemon.until(|_| std::future::ready(holds_hup("SigIgn") || holds_hup("SigCgt"))).await;
+    daemon
+        .until(|_| std::future::ready(holds_hup("SigIgn") || holds_hup("SigCgt")))
+        .await;
     // Through the exec, the loader and the first instructions.
     let began = Instant::now();
     while !holds_hup("SigCgt") {
-        assert!(began.elapsed() < Duration::from_secs(30), "it never came to its first instructions, or ended");
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it never came to its first instructions, or ended"
+        );
         daemon.signal("-HUP");
     }
-    daemon.until(|d| async move { d.get("/-/ready").await.is_some_and(|text| text.starts_with("Ready")) }).await;
+    daemon
+        .until(|d| async move {
+            d.get("/-/ready")
+                .await
+                .is_some_and(|text| text.starts_with("Ready"))
+        })
+        .await;
     write_config(directory.path(), port, &text("b"));
     daemon.signal("-HUP");
     daemon.until_state("b", "up").await;

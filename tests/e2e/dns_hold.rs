@@ -1,4 +1,5 @@
-//! Answers of name servers that are expensive to read or to write out: none of them holds the probing thread.
+//! Answers of name servers that are expensive to read or to write out: none of them holds the
+//! probing thread.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +16,14 @@ const FIRST_DATA: u16 = 12 + 14 + 4 + 12;
 const OF_QUESTION: [u8; 2] = [0xc0, 12];
 
 fn record(owner: [u8; 2], kind: u16, data: &[u8]) -> Vec<u8> {
-    [&owner[..], &kind.to_be_bytes(), &[0, 1, 0, 0, 0, 60], &(data.len() as u16).to_be_bytes(), data].concat()
+    [
+        &owner[..],
+        &kind.to_be_bytes(),
+        &[0, 1, 0, 0, 0, 60],
+        &(data.len() as u16).to_be_bytes(),
+        data,
+    ]
+    .concat()
 }
 
 fn pointer(at: u16) -> [u8; 2] {
@@ -35,7 +43,13 @@ fn deep_name() -> Vec<u8> {
 
 /// Pointers that each lead to the one before.
 fn pointers(count: u16) -> Vec<u8> {
-    [vec![0, 0], (0..count).flat_map(|n| pointer(FIRST_DATA + 2 * n)).collect()].concat()
+    [
+        vec![0, 0],
+        (0..count)
+            .flat_map(|n| pointer(FIRST_DATA + 2 * n))
+            .collect(),
+    ]
+    .concat()
 }
 
 /// A name server that gives this answer over TCP, and a truncated one over UDP.
@@ -66,12 +80,20 @@ fn first_and(first: Vec<u8>, count: usize, more: Vec<u8>) -> Vec<Vec<u8>> {
 
 /// As many records of one deep name as there is room for.
 fn of_another_name() -> Vec<Vec<u8>> {
-    first_and(record(OF_QUESTION, 16, &deep_name()), 4000, record(pointer(FIRST_DATA), 1, &[127, 0, 0, 1]))
+    first_and(
+        record(OF_QUESTION, 16, &deep_name()),
+        4000,
+        record(pointer(FIRST_DATA), 1, &[127, 0, 0, 1]),
+    )
 }
 
 /// As many records as there is room for, whose owner is found at the end of thousands of pointers.
 fn behind_pointers() -> Vec<Vec<u8>> {
-    first_and(record(OF_QUESTION, 16, &pointers(8000)), 3000, record(pointer(FIRST_DATA + 16_000), 1, &[127, 0, 0, 1]))
+    first_and(
+        record(OF_QUESTION, 16, &pointers(8000)),
+        3000,
+        record(pointer(FIRST_DATA + 16_000), 1, &[127, 0, 0, 1]),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,24 +101,92 @@ async fn an_expensive_answer_to_a_dns_probe_holds_the_thread_for_no_more_than_5_
     let numbers = [0; 20];
     let soa = |names: &[u8]| record(OF_QUESTION, 6, &[names, &numbers].concat());
     let twice = [pointer(FIRST_DATA), pointer(FIRST_DATA)].concat();
-    let all_types: Vec<u8> = (0..=255_u8).flat_map(|window| [vec![window, 32], vec![255; 32]].concat()).collect();
+    let all_types: Vec<u8> = (0..=255_u8)
+        .flat_map(|window| [vec![window, 32], vec![255; 32]].concat())
+        .collect();
     let nsec = record(OF_QUESTION, 47, &[vec![0], all_types].concat());
-    let hip = [vec![0, 2, 0, 0], long_name(), pointer(FIRST_DATA + 4).repeat(32_000)].concat();
-    let many = |count: usize| vec![record(OF_QUESTION, 55, &[&[0, 2, 0, 0][..], &pointer(FIRST_DATA + 4).repeat(50)].concat()); count];
-    let hips = [vec![record(OF_QUESTION, 55, &[vec![0, 2, 0, 0], long_name()].concat())], many(400)].concat();
+    let hip = [
+        vec![0, 2, 0, 0],
+        long_name(),
+        pointer(FIRST_DATA + 4).repeat(32_000),
+    ]
+    .concat();
+    let many = |count: usize| {
+        vec![
+            record(
+                OF_QUESTION,
+                55,
+                &[&[0, 2, 0, 0][..], &pointer(FIRST_DATA + 4).repeat(50)].concat()
+            );
+            count
+        ]
+    };
+    let hips = [
+        vec![record(
+            OF_QUESTION,
+            55,
+            &[vec![0, 2, 0, 0], long_name()].concat(),
+        )],
+        many(400),
+    ]
+    .concat();
     for (what, kind, questions, records, wanted) in [
-        ("names", "SOA", 1, first_and(soa(&[long_name(), pointer(FIRST_DATA).to_vec()].concat()), 499, soa(&twice)), None),
+        (
+            "names",
+            "SOA",
+            1,
+            first_and(
+                soa(&[long_name(), pointer(FIRST_DATA).to_vec()].concat()),
+                499,
+                soa(&twice),
+            ),
+            None,
+        ),
         ("bitmaps", "NSEC", 1, vec![nsec.clone(); 7], None),
         ("bitmaps of any type", "ANY", 1, vec![nsec; 7], None),
-        ("a record of names", "HIP", 1, vec![record(OF_QUESTION, 55, &hip)], None),
+        (
+            "a record of names",
+            "HIP",
+            1,
+            vec![record(OF_QUESTION, 55, &hip)],
+            None,
+        ),
         ("records of names", "HIP", 1, hips, Some(Cause::DnsInvalid)),
-        ("text", "TXT", 1, vec![record(OF_QUESTION, 16, &[&[250][..], &[1; 250]].concat()); 230], None),
-        ("owners", "A", 1, of_another_name(), Some(Cause::DnsMismatch)),
-        ("pointers", "A", 1, behind_pointers(), Some(Cause::DnsInvalid)),
-        ("questions", "A", 10_000, vec![record(OF_QUESTION, 1, &[127, 0, 0, 1])], None),
+        (
+            "text",
+            "TXT",
+            1,
+            vec![record(OF_QUESTION, 16, &[&[250][..], &[1; 250]].concat()); 230],
+            None,
+        ),
+        (
+            "owners",
+            "A",
+            1,
+            of_another_name(),
+            Some(Cause::DnsMismatch),
+        ),
+        (
+            "pointers",
+            "A",
+            1,
+            behind_pointers(),
+            Some(Cause::DnsInvalid),
+        ),
+        (
+            "questions",
+            "A",
+            10_000,
+            vec![record(OF_QUESTION, 1, &[127, 0, 0, 1])],
+            None,
+        ),
     ] {
         let to = giving(questions, records).await;
-        let lines = ask(to, &format!("probe.dns.transport = \"tcp\"\nprobe.dns.type = \"{kind}\"")).replace("800ms", "20s");
+        let lines = ask(
+            to,
+            &format!("probe.dns.transport = \"tcp\"\nprobe.dns.type = \"{kind}\""),
+        )
+        .replace("800ms", "20s");
         let held = longest_hold(&lines).await;
         assert!(held < HOLD_LIMIT, "{what}: {held:?}");
         let report = probe(&lines).await;
@@ -112,11 +202,18 @@ async fn an_expensive_answer_of_the_resolver_holds_the_thread_for_no_more_than_5
     for (what, questions, records, wanted) in [
         ("owners", 1, of_another_name(), Cause::DnsNoAddress),
         ("pointers", 1, behind_pointers(), Cause::DnsInvalid),
-        ("questions", 10_000, vec![record(OF_QUESTION, 1, &[127, 0, 0, 1])], Cause::DnsInvalid),
+        (
+            "questions",
+            10_000,
+            vec![record(OF_QUESTION, 1, &[127, 0, 0, 1])],
+            Cause::DnsInvalid,
+        ),
     ] {
         // The control question about the root has a short answer.
         let to = giving(questions, records).await;
-        let lines = format!("timeout = \"20s\"\nresolver = \"{to}\"\nprobe.tcp.address = \"shop.example:1\"");
+        let lines = format!(
+            "timeout = \"20s\"\nresolver = \"{to}\"\nprobe.tcp.address = \"shop.example:1\""
+        );
         let held = longest_hold(&lines).await;
         assert!(held < HOLD_LIMIT, "{what}: {held:?}");
         assert_eq!(cause(&probe(&lines).await), wanted, "{what}");

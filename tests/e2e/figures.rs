@@ -9,7 +9,8 @@ use super::cli::{checked, probity};
 use super::daemon::{Daemon, Switch};
 use super::serve::closed_port;
 
-const QUICK: &str = "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
+const QUICK: &str =
+    "[defaults]\ninterval = \"500ms\"\ntimeout = \"300ms\"\nretry_interval = \"100ms\"\n";
 const CONTRACT: &str = "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"shop\"]\n";
 
 /// Paths of a daemon's files as arguments.
@@ -26,17 +27,31 @@ fn told(args: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_seen_is_one_figure_on_every_surface() {
     let directory = tempfile::tempdir().expect("a directory");
-    let text = format!("{QUICK}{CONTRACT}[[endpoint]]\nname = \"shop\"\nprobe.tcp = \"127.0.0.1:{}\"\n", closed_port());
+    let text = format!(
+        "{QUICK}{CONTRACT}[[endpoint]]\nname = \"shop\"\nprobe.tcp = \"127.0.0.1:{}\"\n",
+        closed_port()
+    );
     let daemon = Daemon::start(directory.path(), &text).await;
     daemon.until_state("shop", "down").await;
     let (config, state) = place(directory.path());
-    // An interval and a half second that a probe may be late, its timeout, and 50 ms until its outcome.
-    let (ms, words) = (Value::from(1000 + 300 + 50), "utages shorter than 1.35 s can fall between two probes and go unseen");
+    // An interval and a half second that a probe may be late, its timeout, and 50 ms until its
+    // outcome.
+    let (ms, words) = (
+        Value::from(1000 + 300 + 50),
+        "utages shorter than 1.35 s can fall between two probes and go unseen",
+    );
     let check = checked(&probity(&["check", "--json", "--config", &config]).stdout);
     assert_eq!(check["implied"]["detection"][0]["unseen_below_ms"], ms);
     assert!(told(&["check", "--config", &config]).contains(words));
-    assert_eq!(daemon.json("/api/v1/endpoints").await["endpoints"][0]["outages_shorter_than_ms_are_not_seen"], ms);
-    for (path, place) in [("outages", "/not_seen_below_ms"), ("timeline", "/components/0/not_seen_below_ms"), ("components", "/not_seen_below_ms")] {
+    assert_eq!(
+        daemon.json("/api/v1/endpoints").await["endpoints"][0]["outages_shorter_than_ms_are_not_seen"],
+        ms
+    );
+    for (path, place) in [
+        ("outages", "/not_seen_below_ms"),
+        ("timeline", "/components/0/not_seen_below_ms"),
+        ("components", "/not_seen_below_ms"),
+    ] {
         let value = daemon.json(&format!("/api/v1/{path}")).await;
         assert_eq!(value.pointer(place), Some(&ms), "{path}: {value}");
     }
@@ -46,15 +61,22 @@ async fn what_is_not_seen_is_one_figure_on_every_surface() {
     assert!(told(&[&["history", "list"], &place[..]].concat()).contains(words));
     assert!(told(&[&["sla", "evaluate"], &place[..]].concat()).contains(words));
     assert!(
-        told(&["sla", "explain", "--objective", "99.9", "--interval", "30s"]).contains("utages shorter than 43.05 s can fall between two probes and go unseen")
+        told(&["sla", "explain", "--objective", "99.9", "--interval", "30s"])
+            .contains("utages shorter than 43.05 s can fall between two probes and go unseen")
     );
     let now = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms);
-    let report = [&["sla", "report", "--provisional", "--period", &now[..7]], &place[..]].concat();
-    let object: Value = serde_json::from_str(&told(&[&report[..], &["--format", "json"]].concat())).expect("a report");
+    let report = [
+        &["sla", "report", "--provisional", "--period", &now[..7]],
+        &place[..],
+    ]
+    .concat();
+    let object: Value = serde_json::from_str(&told(&[&report[..], &["--format", "json"]].concat()))
+        .expect("a report");
     assert_eq!(object["extents"][0]["not_seen_below_ms"], ms);
     assert!(told(&[&report[..], &["--format", "md"]].concat()).contains(words));
     // Without the config, by what the events tell.
-    let exported: Value = serde_json::from_str(&told(&["export", "timeline", "--state-dir", &state])).expect("JSON");
+    let exported: Value =
+        serde_json::from_str(&told(&["export", "timeline", "--state-dir", &state])).expect("JSON");
     assert_eq!(exported["components"][0]["not_seen_below_ms"], ms);
 }
 
@@ -63,40 +85,112 @@ async fn an_excluded_outage_is_marked_wherever_it_is_listed() {
     let directory = tempfile::tempdir().expect("a directory");
     let switch = Switch::new().await;
     switch.set(500);
-    let text = format!("{QUICK}{CONTRACT}[[endpoint]]\nname = \"shop\"\nprobe.http = \"http://127.0.0.1:{}/\"\n", switch.port);
+    let text = format!(
+        "{QUICK}{CONTRACT}[[endpoint]]\nname = \"shop\"\nprobe.http = \"http://127.0.0.1:{}/\"\n",
+        switch.port
+    );
     let daemon = Daemon::start(directory.path(), &text).await;
     daemon.until_state("shop", "down").await;
     switch.set(200);
     daemon.until_state("shop", "up").await;
-    daemon.until(|d| async move { !d.json("/api/v1/outages").await["outages"][0]["to"].is_null() }).await;
+    daemon
+        .until(|d| async move { !d.json("/api/v1/outages").await["outages"][0]["to"].is_null() })
+        .await;
     let (config, state) = place(directory.path());
     let outage = daemon.json("/api/v1/outages").await["outages"][0].clone();
-    assert_eq!((&outage["excluded"], &outage["excluded_by"]), (&Value::Null, &serde_json::json!([])));
-    let (from, to) = (outage["from"].as_str().expect("a begin"), outage["to"].as_str().expect("an end"));
-    let done = probity(&["history", "exclude", "--state-dir", &state, "--component", "shop", "--from", from, "--to", to, "--reason", "agreed"]);
+    assert_eq!(
+        (&outage["excluded"], &outage["excluded_by"]),
+        (&Value::Null, &serde_json::json!([]))
+    );
+    let (from, to) = (
+        outage["from"].as_str().expect("a begin"),
+        outage["to"].as_str().expect("an end"),
+    );
+    let done = probity(&[
+        "history",
+        "exclude",
+        "--state-dir",
+        &state,
+        "--component",
+        "shop",
+        "--from",
+        from,
+        "--to",
+        to,
+        "--reason",
+        "agreed",
+    ]);
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     let marked = daemon.json("/api/v1/outages").await["outages"][0].clone();
     let seq = marked["excluded_by"][0].as_u64().expect("an event");
     assert_eq!(marked["excluded"], "whole");
-    assert_eq!((&marked["id"], &marked["from"], &marked["to"]), (&outage["id"], &outage["from"], &outage["to"]), "it is listed as it was");
+    assert_eq!(
+        (&marked["id"], &marked["from"], &marked["to"]),
+        (&outage["id"], &outage["from"], &outage["to"]),
+        "it is listed as it was"
+    );
     let words = format!("excluded by #{seq}");
     let page = daemon.get("/").await.expect("a page");
-    assert!(page.contains(&words) && !page.contains(&format!("partly {words}")), "{page}");
+    assert!(
+        page.contains(&words) && !page.contains(&format!("partly {words}")),
+        "{page}"
+    );
     let place = ["--config", &config];
     assert!(told(&[&["history", "list"], &place[..]].concat()).contains(&words));
     let now = probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms);
-    let report = [&["sla", "report", "--provisional", "--period", &now[..7]], &place[..]].concat();
+    let report = [
+        &["sla", "report", "--provisional", "--period", &now[..7]],
+        &place[..],
+    ]
+    .concat();
     let rendered = |format: &str| told(&[&report[..], &["--format", format]].concat());
-    assert!(rendered("md").replace('\\', "").contains(&words), "{}", rendered("md"));
+    assert!(
+        rendered("md").replace('\\', "").contains(&words),
+        "{}",
+        rendered("md")
+    );
     assert!(rendered("html").contains(&words));
-    assert!(rendered("csv").lines().nth(1).is_some_and(|line| line.ends_with(&format!(",#{seq}"))), "{}", rendered("csv"));
-    assert!(told(&[&report[..], &["--format", "md", "--lang", "fi"]].concat()).replace('\\', "").contains(&format!("#{seq}")));
+    assert!(
+        rendered("csv")
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.ends_with(&format!(",#{seq}"))),
+        "{}",
+        rendered("csv")
+    );
+    assert!(
+        told(&[&report[..], &["--format", "md", "--lang", "fi"]].concat())
+            .replace('\\', "")
+            .contains(&format!("#{seq}"))
+    );
     let timeline = daemon.json("/api/v1/timeline").await;
-    assert_eq!(timeline["components"][0]["down"][0]["excluded_by"], seq, "{timeline}");
+    assert_eq!(
+        timeline["components"][0]["down"][0]["excluded_by"], seq,
+        "{timeline}"
+    );
     // A part of it is a part of it.
-    let middle = probity::words::format_utc(probity::words::parse_utc(from).expect("an instant") + 1);
+    let middle =
+        probity::words::format_utc(probity::words::parse_utc(from).expect("an instant") + 1);
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let part = told(&["history", "exclude", "--state-dir", &state, "--endpoint", "shop", "--from", from, "--to", &middle, "--reason", "x"]);
+    let part = told(&[
+        "history",
+        "exclude",
+        "--state-dir",
+        &state,
+        "--endpoint",
+        "shop",
+        "--from",
+        from,
+        "--to",
+        &middle,
+        "--reason",
+        "x",
+    ]);
     assert!(part.contains("excluded"), "{part}");
-    assert_eq!(daemon.json("/api/v1/outages").await["outages"][0]["excluded_by"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        daemon.json("/api/v1/outages").await["outages"][0]["excluded_by"]
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
 }

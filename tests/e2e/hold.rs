@@ -1,4 +1,5 @@
-//! The longest stretch for which a probe holds its thread: patterns that are dear are held against texts apart from it.
+//! The longest stretch for which a probe holds its thread: patterns that are dear are held against
+//! texts apart from it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,22 +18,26 @@ pub const HOLD_LIMIT: Duration = Duration::from_millis(5);
 
 /// One that holds its thread now and then is to be seen, so one good run proves nothing.
 const RUNS: usize = 5;
-/// After a bad run. A hold in one run of five is in four of all these; a busy machine explains up to three.
+/// After a bad run. A hold in one run of five is in four of all these; a busy machine explains up
+/// to three.
 const RUNS_AGAIN: usize = 15;
 const OUTLIERS: usize = 3;
-/// Other programs take caches and the other half of the core: CPU time of the same work was 1.7 times the least at most,
-/// with three programs beside the tests that only wrote to memory.
+/// Other programs take caches and the other half of the core: CPU time of the same work was 1.7
+/// times the least at most, with three programs beside the tests that only wrote to memory.
 const STRETCHED_PERCENT: u32 = 175;
 
-/// The most that a probe used of its thread while others waited for their turn: CPU time, of the worst of five probes
-/// where it stands out from the best by more than a busy machine explains. A bad one counts when there are more.
+/// The most that a probe used of its thread while others waited for their turn: CPU time, of the
+/// worst of five probes where it stands out from the best by more than a busy machine explains. A
+/// bad one counts when there are more.
 pub async fn longest_hold(endpoint_lines: &str) -> Duration {
     longest_hold_of(endpoint_lines, Net::default).await
 }
 
 pub async fn longest_hold_of(endpoint_lines: &str, net: impl Fn() -> Net) -> Duration {
     let mut holds = Vec::new();
-    while holds.len() < RUNS || holds.len() < RUNS + RUNS_AGAIN && standing_out(&holds) >= HOLD_LIMIT {
+    while holds.len() < RUNS
+        || holds.len() < RUNS + RUNS_AGAIN && standing_out(&holds) >= HOLD_LIMIT
+    {
         holds.push(hold_of_one(endpoint_lines, net()).await);
     }
     without_outliers(holds)
@@ -47,14 +52,26 @@ fn without_outliers(mut holds: Vec<Duration>) -> Duration {
 }
 
 fn standing_out(holds: &[Duration]) -> Duration {
-    let (least, most) = (holds.iter().min().expect("a run"), holds.iter().max().expect("a run"));
-    if *most > *least * STRETCHED_PERCENT / 100 { *most } else { *least }
+    let (least, most) = (
+        holds.iter().min().expect("a run"),
+        holds.iter().max().expect("a run"),
+    );
+    if *most > *least * STRETCHED_PERCENT / 100 {
+        *most
+    } else {
+        *least
+    }
 }
 
 #[test]
 fn a_hold_of_one_run_in_five_is_seen_and_a_slow_machine_is_none() {
     let of = |ms: &[u64]| without_outliers(ms.iter().copied().map(Duration::from_millis).collect());
-    for sometimes in [[1, 1, 8, 1, 1], [8, 1, 1, 1, 1], [4, 8, 8, 8, 8], [8, 8, 8, 8, 8]] {
+    for sometimes in [
+        [1, 1, 8, 1, 1],
+        [8, 1, 1, 1, 1],
+        [4, 8, 8, 8, 8],
+        [8, 8, 8, 8, 8],
+    ] {
         assert!(of(&sometimes) >= HOLD_LIMIT, "{sometimes:?}");
         assert!(of(&sometimes.repeat(4)) >= HOLD_LIMIT, "{sometimes:?}");
     }
@@ -98,7 +115,11 @@ fn cpu_time() -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folded_header_of_a_long_name_holds_the_thread_for_no_more_than_5_ms() {
-    let folded = format!("HTTP/1.1 200 OK\r\n{}: x\r\n{}\r\n", "A".repeat(30_000), " \r\n".repeat(1500));
+    let folded = format!(
+        "HTTP/1.1 200 OK\r\n{}: x\r\n{}\r\n",
+        "A".repeat(30_000),
+        " \r\n".repeat(1500)
+    );
     let no_colon = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a\r\n".repeat(1500));
     for (name, head) in [("folded", folded), ("without a colon", no_colon)] {
         let port = answering(head).await;
@@ -110,7 +131,11 @@ async fn a_folded_header_of_a_long_name_holds_the_thread_for_no_more_than_5_ms()
 #[tokio::test]
 async fn a_head_of_very_many_lines_is_refused() {
     for line in [" \r\n", "a\r\n"] {
-        let port = answering(format!("HTTP/1.1 200 OK\r\nA: x\r\n{}\r\n", line.repeat(2100))).await;
+        let port = answering(format!(
+            "HTTP/1.1 200 OK\r\nA: x\r\n{}\r\n",
+            line.repeat(2100)
+        ))
+        .await;
         let report = probe(&format!("probe.http.url = \"http://127.0.0.1:{port}/\"")).await;
         assert_eq!(cause(&report), Cause::HeaderLimit, "{report:?}");
     }
@@ -118,12 +143,17 @@ async fn a_head_of_very_many_lines_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_certificates_of_one_name_hold_the_thread_for_no_more_than_5_ms() {
-    // All authorities of these tests have one name, and none of those that are sent is the one that is trusted.
+    // All authorities of these tests have one name, and none of those that are sent is the one that
+    // is trusted.
     let mut leaf = Authority::new().leaf(|_| {});
-    leaf.chain.extend((0..40).map(|_| Authority::new().certificate()));
+    leaf.chain
+        .extend((0..40).map(|_| Authority::new().certificate()));
     let port = https(acceptor(leaf, &[])).await;
     let trusted = Authority::new();
-    let lines = format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}", trusted.ca_file());
+    let lines = format!(
+        "probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}",
+        trusted.ca_file()
+    );
     let report = probe(&lines).await;
     assert_eq!(cause(&report), Cause::TlsCertUntrusted, "{report:?}");
     let longest = longest_hold(&lines).await;
@@ -137,7 +167,10 @@ async fn tls_records_of_one_byte_hold_the_thread_for_no_more_than_5_ms() {
     let acceptor = acceptor(authority.leaf(|_| {}), &[]);
     let (started, port) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async {
             let port = tcp(move |stream| {
                 let acceptor = acceptor.clone();
@@ -149,7 +182,9 @@ async fn tls_records_of_one_byte_hold_the_thread_for_no_more_than_5_ms() {
                     let answer = ok("", &[b'x'; 10_000]);
                     let (mut tcp, mut tls) = stream.into_inner();
                     tls.set_buffer_limit(None);
-                    answer.chunks(1).for_each(|byte| std::io::Write::write_all(&mut tls.writer(), byte).expect("buffered"));
+                    answer.chunks(1).for_each(|byte| {
+                        std::io::Write::write_all(&mut tls.writer(), byte).expect("buffered")
+                    });
                     tls.send_close_notify();
                     let mut records = Vec::new();
                     while tls.wants_write() {
@@ -165,13 +200,17 @@ async fn tls_records_of_one_byte_hold_the_thread_for_no_more_than_5_ms() {
         });
     });
     let port = port.recv().expect("a port");
-    let lines = format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file());
+    let lines = format!(
+        "probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}",
+        authority.ca_file()
+    );
     assert_up(&probe(&lines).await);
     let longest = longest_hold(&lines).await;
     assert!(longest < HOLD_LIMIT, "{longest:?}");
 }
 
-/// Half a second of work for the judge, whole just before the timeout: where the answer is a failure, it is no time of the prober's own.
+/// Half a second of work for the judge, whole just before the timeout: where the answer is a
+/// failure, it is no time of the prober's own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
     let port = tcp(|mut stream| async move {
@@ -185,7 +224,10 @@ async fn an_answer_that_is_whole_just_before_the_timeout_is_judged() {
         std::future::pending::<()>().await;
     })
     .await;
-    let lines = format!("timeout = \"600ms\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.expect.body.matches = \"{DEAR}\"");
+    let lines = format!(
+        "timeout = \"600ms\"\nprobe.http.url \
+            = \"http://127.0.0.1:{port}/\"\nprobe.http.expect.body.matches = \"{DEAR}\""
+    );
     // Without optimisation, on a busy machine, the judge may need more than the second that it has.
     let mut report = probe(&lines).await;
     for _ in 0..4 {
@@ -203,7 +245,9 @@ const DEAR: &str = "[ab]*a[ab]{20}c";
 fn random(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         if state >> 40 & 1 == 0 { b'a' } else { b'b' }
     };
     (0..length).map(|_| next()).collect()
@@ -212,8 +256,16 @@ fn random(length: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dear_pattern_holds_the_thread_for_no_more_than_5_ms() {
     let body = answering(ok("", &random(60_000))).await;
-    let coded = answering(ok("Content-Type: text/html; charset=gbk\r\n", &random(60_000))).await;
-    let header = answering(ok(&format!("X-A: {}\r\n", String::from_utf8_lossy(&random(60_000))), b"")).await;
+    let coded = answering(ok(
+        "Content-Type: text/html; charset=gbk\r\n",
+        &random(60_000),
+    ))
+    .await;
+    let header = answering(ok(
+        &format!("X-A: {}\r\n", String::from_utf8_lossy(&random(60_000))),
+        b"",
+    ))
+    .await;
     let many = answering(ok("", &b"ok ".repeat(20_000))).await;
     let talking = tcp(|mut stream| async move {
         let _ = stream.write_all(&random(60_000)).await;
@@ -221,15 +273,46 @@ async fn a_dear_pattern_holds_the_thread_for_no_more_than_5_ms() {
     .await;
     let texts = format!("[{}]", "\"not there\",".repeat(400));
     for (name, lines, expected) in [
-        ("body", format!("probe.http.url = \"http://127.0.0.1:{body}/\"\nprobe.http.expect.body.matches = \"{DEAR}\""), Cause::BodyMismatch),
-        ("charset", format!("probe.http.url = \"http://127.0.0.1:{coded}/\"\nprobe.http.expect.body.matches = \"{DEAR}\""), Cause::BodyMismatch),
+        (
+            "body",
+            format!(
+                "probe.http.url = \"http://127.0.0.1:{body}/\"\nprobe.http.expect.body.matches \
+                    = \"{DEAR}\""
+            ),
+            Cause::BodyMismatch,
+        ),
+        (
+            "charset",
+            format!(
+                "probe.http.url = \"http://127.0.0.1:{coded}/\"\nprobe.http.expect.body.matches \
+                    = \"{DEAR}\""
+            ),
+            Cause::BodyMismatch,
+        ),
         (
             "header",
-            format!("probe.http.url = \"http://127.0.0.1:{header}/\"\nprobe.http.expect.headers.x-a = {{ matches = \"{DEAR}\" }}"),
+            format!(
+                "probe.http.url = \"http://127.0.0.1:{header}/\"\nprobe.http.expect.headers.x-a = \
+                    {{ matches = \"{DEAR}\" }}"
+            ),
             Cause::HeaderMismatch,
         ),
-        ("texts", format!("probe.http.url = \"http://127.0.0.1:{many}/\"\nprobe.http.expect.body.contains = {texts}"), Cause::BodyMismatch),
-        ("dialogue", format!("probe.tcp.address = \"127.0.0.1:{talking}\"\nprobe.tcp.dialogue = [{{ expect = \"{DEAR}\" }}]"), Cause::ExpectMismatch),
+        (
+            "texts",
+            format!(
+                "probe.http.url = \"http://127.0.0.1:{many}/\"\nprobe.http.expect.body.contains = \
+                    {texts}"
+            ),
+            Cause::BodyMismatch,
+        ),
+        (
+            "dialogue",
+            format!(
+                "probe.tcp.address = \"127.0.0.1:{talking}\"\nprobe.tcp.dialogue = [{{ expect \
+                    = \"{DEAR}\" }}]"
+            ),
+            Cause::ExpectMismatch,
+        ),
     ] {
         let lines = format!("timeout = \"60s\"\n{lines}");
         assert_eq!(cause(&probe(&lines).await), expected, "{name}");

@@ -1,5 +1,5 @@
-//! HTTP/2 peers that send more than an answer: interim responses and control frames are limited, what comes after a whole answer
-//! does not take it back, and nobody holds the thread.
+//! HTTP/2 peers that send more than an answer: interim responses and control frames are limited,
+//! what comes after a whole answer does not take it back, and nobody holds the thread.
 
 use std::time::Duration;
 
@@ -28,16 +28,29 @@ const INTERNAL_ERROR: u8 = 2;
 const HTTP_1_1_REQUIRED: u8 = 0xd;
 
 fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream], payload].concat()
+    [
+        &[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream],
+        payload,
+    ]
+    .concat()
 }
 
 fn answer(body: &[u8]) -> Vec<u8> {
-    [frame(HEADERS, END_HEADERS, 1, OK), frame(DATA, END_STREAM, 1, body)].concat()
+    [
+        frame(HEADERS, END_HEADERS, 1, OK),
+        frame(DATA, END_STREAM, 1, body),
+    ]
+    .concat()
 }
 
 /// `last` is the last stream that the peer still cares for.
 fn goaway(last: u8, code: u8, said: &[u8]) -> Vec<u8> {
-    frame(GOAWAY, 0, 0, &[&[0, 0, 0, last, 0, 0, 0, code], said].concat())
+    frame(
+        GOAWAY,
+        0,
+        0,
+        &[&[0, 0, 0, last, 0, 0, 0, code], said].concat(),
+    )
 }
 
 fn reset(code: u8) -> Vec<u8> {
@@ -47,13 +60,19 @@ fn reset(code: u8) -> Vec<u8> {
 /// Reads preface and request, sends SETTINGS and these bytes, and waits for the client's end.
 async fn play(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
     let mut request = Vec::new();
-    // The request's HEADERS are there when a frame of type 1 follows the preface and the client's SETTINGS.
-    while !request.windows(6).any(|w| w[0] == HEADERS && w[2..] == [0, 0, 0, 1]) {
+    // The request's HEADERS are there when a frame of type 1 follows the preface and the client's
+    // SETTINGS.
+    while !request
+        .windows(6)
+        .any(|w| w[0] == HEADERS && w[2..] == [0, 0, 0, 1])
+    {
         if !matches!(stream.read_buf(&mut request).await, Ok(n) if n > 0) {
             return;
         }
     }
-    let _ = stream.write_all(&[frame(SETTINGS, 0, 0, &[]), bytes.to_vec()].concat()).await;
+    let _ = stream
+        .write_all(&[frame(SETTINGS, 0, 0, &[]), bytes.to_vec()].concat())
+        .await;
     let _ = stream.flush().await;
     let mut rest = [0; 1024];
     while matches!(stream.read(&mut rest).await, Ok(n) if n > 0) {}
@@ -89,19 +108,35 @@ async fn sixteen_interim_responses_are_passed_over_and_the_seventeenth_is_not() 
     assert_up(&asked([early.repeat(16), answer(b"hello")].concat(), expect).await);
     let (cause, detail) = down(&asked([early.repeat(17), answer(b"hello")].concat(), expect).await);
     assert_eq!(cause, Cause::ProtocolError);
-    assert!(detail.contains("more than 16 interim responses"), "{detail}");
+    assert!(
+        detail.contains("more than 16 interim responses"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
 async fn control_frames_are_limited_in_number_and_do_not_stretch_the_timeout() {
     let empty = frame(DATA, 0, 1, &[]);
-    for (name, control) in [("PING", frame(PING, 0, 0, &[0; 8])), ("SETTINGS", frame(SETTINGS, 0, 0, &[])), ("unknown", frame(0x42, 0, 0, b"x"))] {
+    for (name, control) in [
+        ("PING", frame(PING, 0, 0, &[0; 8])),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[])),
+        ("unknown", frame(0x42, 0, 0, b"x")),
+    ] {
         assert_up(&asked([control.repeat(500), answer(b"")].concat(), "").await);
         let (cause, detail) = down(&asked([control.repeat(1001), answer(b"")].concat(), "").await);
         assert_eq!(cause, Cause::ProtocolError, "{name}");
-        assert!(detail.contains("1000") || detail.contains("ENHANCE_YOUR_CALM"), "{name}: {detail}");
+        assert!(
+            detail.contains("1000") || detail.contains("ENHANCE_YOUR_CALM"),
+            "{name}: {detail}"
+        );
     }
-    let (cause, _) = down(&asked([frame(HEADERS, END_HEADERS, 1, OK), empty.repeat(1001)].concat(), "").await);
+    let (cause, _) = down(
+        &asked(
+            [frame(HEADERS, END_HEADERS, 1, OK), empty.repeat(1001)].concat(),
+            "",
+        )
+        .await,
+    );
     assert_eq!(cause, Cause::ProtocolError);
     let pinging = tcp(|mut stream| async move {
         let _ = stream.write_all(&frame(SETTINGS, 0, 0, &[])).await;
@@ -111,20 +146,37 @@ async fn control_frames_are_limited_in_number_and_do_not_stretch_the_timeout() {
     })
     .await;
     let began = Instant::now();
-    assert_eq!(down(&probe(&lines(pinging, "timeout = \"300ms\"")).await).0, Cause::FirstByteTimeout);
-    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
+    assert_eq!(
+        down(&probe(&lines(pinging, "timeout = \"300ms\"")).await).0,
+        Cause::FirstByteTimeout
+    );
+    assert!(
+        began.elapsed() < Duration::from_millis(400),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_endpoint_holds_the_thread_for_more_than_5_ms() {
     let pings = playing(frame(PING, 0, 0, &[0; 8]).repeat(1001)).await;
-    let small_data = playing([frame(HEADERS, END_HEADERS, 1, OK), frame(DATA, 0, 1, b"x").repeat(6000)].concat()).await;
+    let small_data = playing(
+        [
+            frame(HEADERS, END_HEADERS, 1, OK),
+            frame(DATA, 0, 1, b"x").repeat(6000),
+        ]
+        .concat(),
+    )
+    .await;
     let early = playing(frame(HEADERS, END_HEADERS, 1, EARLY).repeat(1001)).await;
     for (name, port) in [("PING", pings), ("DATA", small_data), ("interim", early)] {
         let held = longest_hold(&lines(port, "timeout = \"500ms\"")).await;
         assert!(held < HOLD_LIMIT, "{name}: {held:?}");
     }
-    let chunks = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", "1\r\nx\r\n".repeat(20_000));
+    let chunks = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        "1\r\nx\r\n".repeat(20_000)
+    );
     let chunks = answering(chunks).await;
     let held = longest_hold(&format!("probe.http.url = \"http://127.0.0.1:{chunks}/\"")).await;
     assert!(held < HOLD_LIMIT, "chunks: {held:?}");
@@ -137,15 +189,34 @@ async fn a_whole_answer_counts_whatever_comes_after_it() {
         ("GOAWAY PROTOCOL_ERROR", goaway(0, PROTOCOL_ERROR, b"")),
         ("RST_STREAM NO_ERROR", reset(0)),
         ("RST_STREAM INTERNAL_ERROR", reset(INTERNAL_ERROR)),
-        ("rubbish", b"not a frame at all, whatever one thinks of it".to_vec()),
+        (
+            "rubbish",
+            b"not a frame at all, whatever one thinks of it".to_vec(),
+        ),
         ("frames", frame(PING, 0, 0, &[0; 8]).repeat(1001)),
     ] {
-        for more in ["", "probe.http.method = \"POST\"\nprobe.http.body = \"abc\""] {
-            let report = asked([answer(b"hello"), after.clone()].concat(), &format!("{more}\nprobe.http.expect.body.contains = \"hello\"")).await;
-            assert!(matches!(report.outcome, Outcome::Up(_)), "{name}: {:?}", report.outcome);
+        for more in [
+            "",
+            "probe.http.method = \"POST\"\nprobe.http.body = \"abc\"",
+        ] {
+            let report = asked(
+                [answer(b"hello"), after.clone()].concat(),
+                &format!("{more}\nprobe.http.expect.body.contains = \"hello\""),
+            )
+            .await;
+            assert!(
+                matches!(report.outcome, Outcome::Up(_)),
+                "{name}: {:?}",
+                report.outcome
+            );
         }
     }
-    let half = [frame(HEADERS, END_HEADERS, 1, OK), frame(DATA, 0, 1, b"hel"), goaway(0, PROTOCOL_ERROR, b"")].concat();
+    let half = [
+        frame(HEADERS, END_HEADERS, 1, OK),
+        frame(DATA, 0, 1, b"hel"),
+        goaway(0, PROTOCOL_ERROR, b""),
+    ]
+    .concat();
     assert_eq!(down(&asked(half, "").await).0, Cause::ProtocolError);
 }
 
@@ -161,12 +232,31 @@ async fn texts_name_what_the_peer_did() {
     .await;
     let (cause, detail) = down(&probe(&lines(closing, "")).await);
     assert_eq!(cause, Cause::HttpTruncated);
-    assert!(detail.contains("the peer closed the HTTP/2 connection"), "{detail}");
+    assert!(
+        detail.contains("the peer closed the HTTP/2 connection"),
+        "{detail}"
+    );
     for (bytes, cause, words) in [
-        (goaway(0, INTERNAL_ERROR, b"overloaded"), Cause::ProtocolError, "the peer ended the HTTP/2 connection: GOAWAY INTERNAL_ERROR, \"overloaded\""),
-        (reset(INTERNAL_ERROR), Cause::ProtocolError, "the peer reset the HTTP/2 stream of the request: RST_STREAM INTERNAL_ERROR"),
-        (frame(PING, 0, 0, b"short"), Cause::ProtocolError, "the peer broke the rules of HTTP/2: PROTOCOL_ERROR"),
-        (frame(DATA, 0, 1, b"before the head"), Cause::ProtocolError, "the peer broke the rules of HTTP/2: PROTOCOL_ERROR"),
+        (
+            goaway(0, INTERNAL_ERROR, b"overloaded"),
+            Cause::ProtocolError,
+            "the peer ended the HTTP/2 connection: GOAWAY INTERNAL_ERROR, \"overloaded\"",
+        ),
+        (
+            reset(INTERNAL_ERROR),
+            Cause::ProtocolError,
+            "the peer reset the HTTP/2 stream of the request: RST_STREAM INTERNAL_ERROR",
+        ),
+        (
+            frame(PING, 0, 0, b"short"),
+            Cause::ProtocolError,
+            "the peer broke the rules of HTTP/2: PROTOCOL_ERROR",
+        ),
+        (
+            frame(DATA, 0, 1, b"before the head"),
+            Cause::ProtocolError,
+            "the peer broke the rules of HTTP/2: PROTOCOL_ERROR",
+        ),
     ] {
         let (found, detail) = down(&asked(bytes, "").await);
         assert_eq!(found, cause, "{detail}");
@@ -200,12 +290,20 @@ async fn a_peer_that_requires_http_1_gets_it_where_the_version_is_left_to_us() {
     let authority = Authority::new();
     for refusal in [reset(HTTP_1_1_REQUIRED), goaway(0, HTTP_1_1_REQUIRED, b"")] {
         let port = wanting_http_1(&authority, refusal).await;
-        let at = format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}\n", authority.ca_file());
+        let at = format!(
+            "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}\n",
+            authority.ca_file()
+        );
         let report = probe(&format!("{at}probe.http.expect.body.contains = \"hello\"")).await;
         assert_up(&report);
         let facts = report.outcome.facts().expect("up");
         assert_eq!(facts.http_version, Some("1.1"));
-        assert!(facts.findings.iter().any(|f| f.is_odd() && f.found.contains("HTTP_1_1_REQUIRED")));
+        assert!(
+            facts
+                .findings
+                .iter()
+                .any(|f| f.is_odd() && f.found.contains("HTTP_1_1_REQUIRED"))
+        );
         let (cause, detail) = down(&probe(&format!("{at}probe.http.version = \"2\"")).await);
         assert_eq!(cause, Cause::ProtocolError);
         assert!(detail.contains("the peer requires HTTP/1.1"), "{detail}");

@@ -1,4 +1,5 @@
-//! The icmp kind. Where the test may open no ICMP socket, the endpoint must be unknown with `permission`: both are shown.
+//! The icmp kind. Where the test may open no ICMP socket, the endpoint must be unknown with
+//! `permission`: both are shown.
 
 use probity::kind::Report;
 use probity::net::echo::permitted;
@@ -6,7 +7,8 @@ use probity::words::{Phase, Reason};
 
 use super::serve::*;
 
-/// Whether echoes may be sent here. CI requires it, so that no run of it leaves out what needs them.
+/// Whether echoes may be sent here. CI requires it, so that no run of it leaves out what needs
+/// them.
 fn is_permitted() -> bool {
     let is_permitted = permitted().is_ok();
     assert!(
@@ -52,5 +54,7 @@ async fn a_hundred_echoes_at_once_find_their_own_probe() {
         })
         .await;
     assert_eq!(reports.len(), 100);
-    reports.iter().for_each(|report| assert_up_or_forbidden(report, is_permitted));
+    reports
+        .iter()
+        .for_each(|report| assert_up_or_forbidden(report, is_permitted));
 }

@@ -1,5 +1,5 @@
-//! End to end over loopback: real sockets, real TLS, the real binary. Every cause and reason that can be provoked
-//! without privileges has a test here; the others are provoked by tests/system.
+//! End to end over loopback: real sockets, real TLS, the real binary. Every cause and reason that
+//! can be provoked without privileges has a test here; the others are provoked by tests/system.
 
 mod asking;
 mod authority;

@@ -1,4 +1,5 @@
-//! Secrets to plant, the spellings in which a server gives them back, and servers that do so in each part of an answer.
+//! Secrets to plant, the spellings in which a server gives them back, and servers that do so in
+//! each part of an answer.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -13,7 +14,10 @@ use super::serve::{read_head, tcp};
 
 /// 40 of them, with everything that some encoding treats in its own way.
 pub fn secrets() -> Vec<String> {
-    let odd = ["+", "/", "=", "&", "\"", "\\", "%", " ", "ä", "ö", "ß", "'", "<", ">", "?", "#", ";", ":", "@", "+/=&"];
+    let odd = [
+        "+", "/", "=", "&", "\"", "\\", "%", " ", "ä", "ö", "ß", "'", "<", ">", "?", "#", ";", ":",
+        "@", "+/=&",
+    ];
     (0..40)
         .map(|n| {
             let (a, b) = (odd[n % odd.len()], odd[(n * 7 + 3) % odd.len()]);
@@ -26,7 +30,9 @@ fn percent(text: &str, keep: &str, form: bool, upper: bool) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
             b' ' if form => out.push('+'),
-            _ if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) => out.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) => {
+                out.push(char::from(byte))
+            }
             _ if upper => drop(write!(out, "%{byte:02X}")),
             _ => drop(write!(out, "%{byte:02x}")),
         }
@@ -43,17 +49,27 @@ fn base32(text: &str) -> String {
     let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
     let character = |five: &[u8]| {
         let five = format!("{:0<5}", String::from_utf8_lossy(five));
-        char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from_str_radix(&five, 2).expect("five bits")])
+        char::from(
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+                [usize::from_str_radix(&five, 2).expect("five bits")],
+        )
     };
     let text: String = bits.as_bytes().chunks(5).map(character).collect();
-    format!("{text}{}", "=".repeat(text.len().next_multiple_of(8) - text.len()))
+    format!(
+        "{text}{}",
+        "=".repeat(text.len().next_multiple_of(8) - text.len())
+    )
 }
 
 /// RFC 2045, section 6.7, in lines of 12 characters at most.
 fn quoted_printable(text: &str) -> String {
     let (mut out, mut column) = (String::new(), 0);
     for byte in text.bytes() {
-        let one = if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("={byte:02X}") };
+        let one = if byte.is_ascii_alphanumeric() {
+            char::from(byte).to_string()
+        } else {
+            format!("={byte:02X}")
+        };
         if column + one.len() > 11 {
             out.push_str("=\r\n");
             column = 0;
@@ -65,11 +81,19 @@ fn quoted_printable(text: &str) -> String {
 }
 
 fn lines(text: &str, length: usize) -> String {
-    text.as_bytes().chunks(length).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\r\n")
+    text.as_bytes()
+        .chunks(length)
+        .map(String::from_utf8_lossy)
+        .collect::<Vec<_>>()
+        .join("\r\n")
 }
 
 fn in_html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 fn in_json(text: &str) -> String {
@@ -80,10 +104,41 @@ fn in_json(text: &str) -> String {
 /// The spellings in which a server gives it back.
 pub fn spelled(secret: &str) -> Vec<String> {
     let json = in_json(secret);
-    let ascii: String = json.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect();
-    let go: String = ascii.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e").replace('/', "\\/");
-    let numbers: String = secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("&#x{:X};", u32::from(c)) }).collect();
-    let bytes: String = secret.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("\\x{b:02x}") }).collect();
+    let ascii: String = json
+        .chars()
+        .map(|c| {
+            if c.is_ascii() {
+                c.to_string()
+            } else {
+                format!("\\u{:04x}", u32::from(c))
+            }
+        })
+        .collect();
+    let go: String = ascii
+        .replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('/', "\\/");
+    let numbers: String = secret
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_string()
+            } else {
+                format!("&#x{:X};", u32::from(c))
+            }
+        })
+        .collect();
+    let bytes: String = secret
+        .bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() {
+                char::from(b).to_string()
+            } else {
+                format!("\\x{b:02x}")
+            }
+        })
+        .collect();
     let once = percent(secret, "-._~", false, true);
     vec![
         secret.to_owned(),
@@ -111,13 +166,25 @@ pub fn spelled(secret: &str) -> Vec<String> {
         STANDARD.encode(secret.to_uppercase()),
         STANDARD.encode(secret).to_lowercase(),
         secret.bytes().map(|b| format!("{b:02x}")).collect(),
-        secret.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect(),
+        secret
+            .chars()
+            .map(|c| if c.is_ascii() { c } else { '?' })
+            .collect(),
         // UTF-8 that was taken for ISO-8859-1.
         secret.bytes().map(char::from).collect(),
         bytes,
         secret.replace('\'', "''").replace('"', "\"\""),
         quoted_printable(secret),
-        secret.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("\\x{{{:x}}}", u32::from(c)) }).collect(),
+        secret
+            .chars()
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_string()
+                } else {
+                    format!("\\x{{{:x}}}", u32::from(c))
+                }
+            })
+            .collect(),
         dumped(secret, " ", |byte| format!("{byte:02x}")),
         dumped(secret, ":", |byte| format!("{byte:02X}")),
         dumped(secret, ", ", |byte| format!("0x{byte:02x}")),
@@ -128,7 +195,11 @@ pub fn spelled(secret: &str) -> Vec<String> {
         lines(&STANDARD.encode(secret), 8),
         secret.chars().map(|c| format!("{c}\u{200b}")).collect(),
         in_html(secret).replace("zebra", "z&shy;e&#8203;b&#x200D;r\u{2060}a"),
-        secret.chars().zip("\u{ad}\u{200c}\u{200d}\u{2060}\u{feff}".chars().cycle()).flat_map(|(c, unseen)| [unseen, c]).collect(),
+        secret
+            .chars()
+            .zip("\u{ad}\u{200c}\u{200d}\u{2060}\u{feff}".chars().cycle())
+            .flat_map(|(c, unseen)| [unseen, c])
+            .collect(),
     ]
 }
 
@@ -138,16 +209,24 @@ pub fn in_a_line(text: &str) -> String {
 }
 
 /// Characters without a width that the daemon shows as they are, or as their numbers.
-const UNSEEN: [char; 6] = ['\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'];
+const UNSEEN: [char; 6] = [
+    '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}',
+];
 
-/// Finds what would give a secret away, whatever its case: each spelling, and what is left of it when it is cut.
+/// Finds what would give a secret away, whatever its case: each spelling, and what is left of it
+/// when it is cut.
 pub struct Betrayal(regex::Regex);
 
 impl Betrayal {
     pub fn of(secrets: &[String]) -> Self {
         let start = |spelling: String| spelling.chars().take(9).collect::<String>().to_lowercase();
-        let starts = secrets.iter().flat_map(|secret| spelled(secret)).filter(|s| s.len() > 8).map(start);
-        let all: std::collections::BTreeSet<String> = starts.map(|start| regex::escape(&start)).collect();
+        let starts = secrets
+            .iter()
+            .flat_map(|secret| spelled(secret))
+            .filter(|s| s.len() > 8)
+            .map(start);
+        let all: std::collections::BTreeSet<String> =
+            starts.map(|start| regex::escape(&start)).collect();
         Self(regex::Regex::new(&all.into_iter().collect::<Vec<_>>().join("|")).expect("a pattern"))
     }
 
@@ -155,13 +234,30 @@ impl Betrayal {
     pub fn in_text(&self, text: &str) -> Option<String> {
         let seen = UNSEEN.iter().fold(text.to_lowercase(), |text, unseen| {
             let number = u32::from(*unseen);
-            [unseen.to_string(), format!("\\u{{{number:x}}}"), format!("\\u{number:04x}")].iter().fold(text, |text, spelling| text.replace(spelling, ""))
+            [
+                unseen.to_string(),
+                format!("\\u{{{number:x}}}"),
+                format!("\\u{number:04x}"),
+            ]
+            .iter()
+            .fold(text, |text, spelling| text.replace(spelling, ""))
         });
         // What has them in its own spelling is found in the text itself.
         let lower = text.to_lowercase();
-        let (text, found) = [lower, seen].into_iter().find_map(|text| self.0.find(&text).map(|found| found.range()).map(|range| (text.clone(), range)))?;
+        let (text, found) = [lower, seen].into_iter().find_map(|text| {
+            self.0
+                .find(&text)
+                .map(|found| found.range())
+                .map(|range| (text.clone(), range))
+        })?;
         let before: Vec<char> = text[..found.start].chars().rev().take(100).collect();
-        Some(before.into_iter().rev().chain(text[found.start..].chars().take(120)).collect())
+        Some(
+            before
+                .into_iter()
+                .rev()
+                .chain(text[found.start..].chars().take(120))
+                .collect(),
+        )
     }
 }
 
@@ -180,14 +276,25 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Part; 7] = [Part::StatusLine, Part::Header, Part::HeaderName, Part::Body, Part::Location, Part::Host, Part::Path];
+    pub const ALL: [Part; 7] = [
+        Part::StatusLine,
+        Part::Header,
+        Part::HeaderName,
+        Part::Body,
+        Part::Location,
+        Part::Host,
+        Part::Path,
+    ];
 
     /// What an endpoint expects that it is down and says so.
     pub fn expectation(self) -> &'static str {
         match self {
             Part::StatusLine | Part::Location => "",
             Part::Header => "probe.http.expect.headers.x-echo = { equals = \"nothing\" }\n",
-            Part::HeaderName | Part::Body => "probe.http.expect.status = [200, 500]\nprobe.http.expect.body.contains = \"nothing\"\n",
+            Part::HeaderName | Part::Body => {
+                "probe.http.expect.status = [200, 500]\nprobe.http.expect.body.contains \
+                    = \"nothing\"\n"
+            }
             Part::Host => "probe.http.redirects.cross_origin = false\n",
             Part::Path => "probe.http.expect.final_url = \"nothing\"\n",
         }
@@ -197,7 +304,12 @@ impl Part {
         // Only a body has lines.
         let line = in_a_line(text);
         let (body, text) = (text, line.as_str());
-        let moved = |to: String| format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let moved = |to: String| {
+            format!(
+                "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: \
+                    close\r\n\r\n"
+            )
+        };
         match self {
             Part::StatusLine => format!("HTTP/1.1 5 {text}\r\nContent-Length: 0\r\n\r\n"),
             Part::Header => {
@@ -209,11 +321,16 @@ impl Part {
             // Cut in the middle of it.
             Part::Body => {
                 let body = format!("{}{body}{body}", "x".repeat(108));
-                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
             }
             Part::Location => moved(format!("http://127.0.0.1:99999/{text}")),
             Part::Host => moved(format!("http://a{text}b.invalid/")),
-            Part::Path if path.contains("/again") => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned(),
+            Part::Path if path.contains("/again") => {
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()
+            }
             Part::Path => moved(format!("/0/0/6/again/{text}")),
         }
     }
@@ -226,7 +343,10 @@ pub async fn echo(secrets: Arc<Vec<String>>) -> u16 {
         async move {
             let head = read_head(&mut stream).await;
             let path = head.split([' ', '?']).nth(1).unwrap_or_default().to_owned();
-            let mut numbers = path.split('/').skip(1).map(|n| n.parse::<usize>().unwrap_or(0));
+            let mut numbers = path
+                .split('/')
+                .skip(1)
+                .map(|n| n.parse::<usize>().unwrap_or(0));
             let mut next = || numbers.next().unwrap_or(0);
             let (n, way, part) = (next(), next(), next());
             let answer = Part::ALL[part].answer(&spelled(&secrets[n])[way], &path);
@@ -239,7 +359,8 @@ pub async fn echo(secrets: Arc<Vec<String>>) -> u16 {
     .await
 }
 
-/// A server of a dialogue of `N/W`, the secret, and a line feed: it answers with secret N in spelling W.
+/// A server of a dialogue of `N/W`, the secret, and a line feed: it answers with secret N in
+/// spelling W.
 pub async fn parrot(secrets: Arc<Vec<String>>) -> u16 {
     tcp(move |mut stream| {
         let secrets = secrets.clone();
@@ -249,9 +370,13 @@ pub async fn parrot(secrets: Arc<Vec<String>>) -> u16 {
                 heard.push(byte[0]);
             }
             let heard = String::from_utf8_lossy(&heard).into_owned();
-            let mut numbers = heard.split(['/', ' ']).map(|n| n.parse::<usize>().unwrap_or(0));
+            let mut numbers = heard
+                .split(['/', ' '])
+                .map(|n| n.parse::<usize>().unwrap_or(0));
             let (n, way) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-            let _ = stream.write_all(format!("no: {}\r\n", in_a_line(&spelled(&secrets[n])[way])).as_bytes()).await;
+            let _ = stream
+                .write_all(format!("no: {}\r\n", in_a_line(&spelled(&secrets[n])[way])).as_bytes())
+                .await;
             let _ = stream.shutdown().await;
         }
     })
@@ -264,7 +389,9 @@ pub async fn certified(authority: &Authority, text: &str) -> u16 {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, text);
         params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-        params.subject_alt_names.extend(text.try_into().ok().map(SanType::DnsName));
+        params
+            .subject_alt_names
+            .extend(text.try_into().ok().map(SanType::DnsName));
     });
     super::authority::https(acceptor(leaf, &[])).await
 }

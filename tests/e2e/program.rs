@@ -1,12 +1,17 @@
-//! The binary of this build as a command. Every test starts it from here, so that the whole suite can run under a filter of system calls.
+//! The binary of this build as a command. Every test starts it from here, so that the whole suite
+//! can run under a filter of system calls.
 
 use std::ffi::OsString;
 use std::process::Command;
 
-/// The binary; after the program that PROBITY_LOADER names, where it does (tests/system/confined.sh).
+/// The binary; after the program that PROBITY_LOADER names, where it does
+/// (tests/system/confined.sh).
 fn words() -> Vec<OsString> {
     let binary = OsString::from(env!("CARGO_BIN_EXE_probity"));
-    std::env::var_os("PROBITY_LOADER").into_iter().chain([binary]).collect()
+    std::env::var_os("PROBITY_LOADER")
+        .into_iter()
+        .chain([binary])
+        .collect()
 }
 
 pub fn program() -> Command {
@@ -19,7 +24,11 @@ pub fn program() -> Command {
 /// The binary in place of a shell that does something first.
 pub fn program_after(script: &str) -> Command {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{script}; exec \"$@\"")).arg("sh").args(words());
+    command
+        .arg("-c")
+        .arg(format!("{script}; exec \"$@\""))
+        .arg("sh")
+        .args(words());
     command
 }
 
@@ -30,6 +39,11 @@ fn no_test_starts_the_binary_otherwise() {
         let text = std::fs::read_to_string(&path).expect("UTF-8");
         let is_here = path.ends_with("program.rs");
         // In two parts, so that this line is not one.
-        assert_eq!(text.contains(concat!("CARGO_BIN", "_EXE")), is_here, "{}: use program()", path.display());
+        assert_eq!(
+            text.contains(concat!("CARGO_BIN", "_EXE")),
+            is_here,
+            "{}: use program()",
+            path.display()
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! A state directory whose every figure is known: a night in simulated time, written through the real history.
+//! A state directory whose every figure is known: a night in simulated time, written through the
+//! real history.
 //!
-//! Three endpoints of two components, five outages, one of which is too short to be seen, a kill of ten minutes, and two
-//! windows, of which a contract refuses one. Beside it, what makes a text fit for a snapshot.
+//! Three endpoints of two components, five outages, one of which is too short to be seen, a kill of
+//! ten minutes, and two windows, of which a contract refuses one. Beside it, what makes a text fit
+//! for a snapshot.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -69,14 +71,32 @@ fee = "12000.00"
 
 /// When each endpoint is truly down, in the order of the config.
 const DOWN: [&[(&str, &str)]; 3] = [
-    &[("2025-03-01T03:30:10Z", "2025-03-01T03:30:30Z"), ("2025-03-01T05:55:00Z", "2025-03-01T06:05:00Z")],
-    &[("2025-03-01T01:10:00Z", "2025-03-01T01:20:00Z"), ("2025-03-01T03:05:00Z", "2025-03-01T03:20:00Z")],
+    &[
+        ("2025-03-01T03:30:10Z", "2025-03-01T03:30:30Z"),
+        ("2025-03-01T05:55:00Z", "2025-03-01T06:05:00Z"),
+    ],
+    &[
+        ("2025-03-01T01:10:00Z", "2025-03-01T01:20:00Z"),
+        ("2025-03-01T03:05:00Z", "2025-03-01T03:20:00Z"),
+    ],
     &[("2025-03-01T03:00:00Z", "2025-03-01T03:10:00Z")],
 ];
 
 /// (id, when it begins, when it was declared, why); each lasts an hour.
-const WINDOWS: [(&str, &str, &str, &str); 2] =
-    [("db-upgrade", "2025-03-01T01:00:00", "2025-02-28T22:00:00Z", "PostgreSQL 18"), ("hotfix", "2025-03-01T03:00:00", "2025-03-01T02:00:00Z", "a fix")];
+const WINDOWS: [(&str, &str, &str, &str); 2] = [
+    (
+        "db-upgrade",
+        "2025-03-01T01:00:00",
+        "2025-02-28T22:00:00Z",
+        "PostgreSQL 18",
+    ),
+    (
+        "hotfix",
+        "2025-03-01T03:00:00",
+        "2025-03-01T02:00:00Z",
+        "a fix",
+    ),
+];
 
 pub struct Recorded {
     directory: tempfile::TempDir,
@@ -90,7 +110,9 @@ impl Recorded {
     /// The one that tests share while they only read.
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Recorded>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut shared = SHARED
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
             let fresh = Arc::new(Self::new());
             *shared = Arc::downgrade(&fresh);
@@ -102,7 +124,8 @@ impl Recorded {
         let directory = tempfile::tempdir().expect("a directory");
         let key = directory.path().join("signing.key");
         std::fs::write(&key, "5a".repeat(32)).expect("written");
-        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("set");
         let recorded = Self { directory };
         recorded.configure();
         recorded.fill();
@@ -110,7 +133,10 @@ impl Recorded {
     }
 
     fn configure(&self) {
-        let head = format!("[daemon]\nvantage = \"hel1\"\nstate_dir = \"{}\"\n", self.state_dir());
+        let head = format!(
+            "[daemon]\nvantage = \"hel1\"\nstate_dir = \"{}\"\n",
+            self.state_dir()
+        );
         std::fs::write(self.config(), head + &self.endpoints()).expect("written");
     }
 
@@ -128,21 +154,33 @@ impl Recorded {
     }
 
     pub fn state_dir(&self) -> String {
-        self.path().join("state").to_str().expect("UTF-8").to_owned()
+        self.path()
+            .join("state")
+            .to_str()
+            .expect("UTF-8")
+            .to_owned()
     }
 
     fn fill(&self) {
-        let plan = Arc::new(load(&self.config(), &Files).unwrap_or_else(|faults| panic!("{faults:?}")));
+        let plan =
+            Arc::new(load(&self.config(), &Files).unwrap_or_else(|faults| panic!("{faults:?}")));
         let span = |(from, to): &(&str, &str)| Span::new(at(from) as i64, at(to) as i64);
         let world = World {
             begin: at("2025-02-28T22:00:00Z"),
             end: at("2025-03-01T06:15:00Z"),
-            down: DOWN.iter().map(|list| Spans::new(list.iter().map(span).collect())).collect(),
+            down: DOWN
+                .iter()
+                .map(|list| Spans::new(list.iter().map(span).collect()))
+                .collect(),
             loss_ppm: 2000,
-            incidents: vec![Incident::Killed { from: at("2025-03-01T04:00:30Z"), to: at("2025-03-01T04:10:30Z") }],
+            incidents: vec![Incident::Killed {
+                from: at("2025-03-01T04:00:30Z"),
+                to: at("2025-03-01T04:10:30Z"),
+            }],
             seed: 11,
         };
-        let mut history = History::open(Path::new(&self.state_dir()), Some(&"5a".repeat(32))).expect("opened");
+        let mut history =
+            History::open(Path::new(&self.state_dir()), Some(&"5a".repeat(32))).expect("opened");
         let registered = |e: &Arc<probity::config::Endpoint>| Registration {
             name: e.name.clone(),
             renamed_from: None,
@@ -151,11 +189,18 @@ impl Recorded {
             target: e.target(),
             digest: e.digest,
         };
-        history.register(&plan.endpoints.iter().map(registered).collect::<Vec<_>>()).expect("registered");
+        history
+            .register(&plan.endpoints.iter().map(registered).collect::<Vec<_>>())
+            .expect("registered");
         let (writer, thread) = history.start(|_| {}).expect("a thread");
         simulate_into(&plan, &world, &mut |mut batch| {
             let (now, since) = (batch.stamp.timeline_ms, batch.stamp.timeline_ms - 60_000);
-            batch.events.extend(WINDOWS.iter().filter(|w| (since..now).contains(&at(w.2))).map(declared));
+            batch.events.extend(
+                WINDOWS
+                    .iter()
+                    .filter(|w| (since..now).contains(&at(w.2)))
+                    .map(declared),
+            );
             writer.commit(batch);
         });
         writer.end(Duration::from_secs(60));
@@ -171,14 +216,17 @@ impl Recorded {
         probity(&all)
     }
 
-    /// The same, as a text without what differs from run to run: this directory, the random name of the chain with the hashes
-    /// and signatures that it goes into, and when a report was issued.
+    /// The same, as a text without what differs from run to run: this directory, the random name of
+    /// the chain with the hashes and signatures that it goes into, and when a report was issued.
     pub fn told(&self, args: &[&str]) -> String {
         self.named(&told(&self.probity(args)))
     }
 
     pub fn named(&self, text: &str) -> String {
-        plain(&text.replace(self.path().to_str().expect("UTF-8"), "DIRECTORY"), &[])
+        plain(
+            &text.replace(self.path().to_str().expect("UTF-8"), "DIRECTORY"),
+            &[],
+        )
     }
 }
 
@@ -188,16 +236,30 @@ fn declared((id, start, recorded, reason): &(&str, &str, &str, &str)) -> EventDr
         "id": id, "components": ["checkout"], "endpoints": [], "start": start, "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
         "announced_at": null, "reason": reason, "by": "uid 0: anna", "from_config": false,
     });
-    let projection = Projection::WindowDeclared { id: (*id).to_owned(), body: body.to_string(), recorded: recorded as i64 };
-    EventDraft { projection: Some(projection), ..general("maintenance_declared", recorded, recorded as i64, body) }
+    let projection = Projection::WindowDeclared {
+        id: (*id).to_owned(),
+        body: body.to_string(),
+        recorded: recorded as i64,
+    };
+    EventDraft {
+        projection: Some(projection),
+        ..general("maintenance_declared", recorded, recorded as i64, body)
+    }
 }
 
 /// What a command printed on both streams, and its exit code.
 pub fn told(output: &Output) -> String {
     let stream = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (stream(&output.stdout), stream(&output.stderr));
-    let err = if err.is_empty() { String::new() } else { format!("--- standard error\n{err}") };
-    format!("{out}{err}--- exit code {}\n", output.status.code().unwrap_or(-1))
+    let err = if err.is_empty() {
+        String::new()
+    } else {
+        format!("--- standard error\n{err}")
+    };
+    format!(
+        "{out}{err}--- exit code {}\n",
+        output.status.code().unwrap_or(-1)
+    )
 }
 
 /// JSON as people read it, so that a snapshot shows what changed.
@@ -207,8 +269,20 @@ pub fn pretty(value: &Value) -> String {
 
 /// Takes out what differs from run to run: signatures and hashes, and what `more` names.
 pub fn plain(text: &str, more: &[(&str, &str)]) -> String {
-    let always = [(r"\b[0-9a-f]{128}\b", "SIGNATURE"), (r"\b[0-9a-f]{64}\b", "HASH"), (r"\b[0-9a-f]{32}\b", "CHAIN")];
-    always.iter().chain(more).fold(text.to_owned(), |text, (pattern, with)| Regex::new(pattern).expect("a pattern").replace_all(&text, *with).into_owned())
+    let always = [
+        (r"\b[0-9a-f]{128}\b", "SIGNATURE"),
+        (r"\b[0-9a-f]{64}\b", "HASH"),
+        (r"\b[0-9a-f]{32}\b", "CHAIN"),
+    ];
+    always
+        .iter()
+        .chain(more)
+        .fold(text.to_owned(), |text, (pattern, with)| {
+            Regex::new(pattern)
+                .expect("a pattern")
+                .replace_all(&text, *with)
+                .into_owned()
+        })
 }
 
 /// Compares with tests/snapshots; `INSTA_UPDATE=always` writes them anew.

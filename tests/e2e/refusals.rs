@@ -1,5 +1,6 @@
-//! What cannot be judged is refused: files that are none, figures out of any range, two answers to one question. Each
-//! refusal says what is wrong, where and what to do, ends with a documented code, and never panics.
+//! What cannot be judged is refused: files that are none, figures out of any range, two answers to
+//! one question. Each refusal says what is wrong, where and what to do, ends with a documented
+//! code, and never panics.
 
 use std::process::{Output, Stdio};
 
@@ -24,7 +25,10 @@ impl Place {
     }
 
     fn contract(&self) -> String {
-        self.file("c.toml", "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"c\"]\n")
+        self.file(
+            "c.toml",
+            "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"c\"]\n",
+        )
     }
 }
 
@@ -35,7 +39,10 @@ fn refused(output: &Output, code: i32, words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "no {word:?} in: {error}");
     }
-    assert!(output.stdout.is_empty() && !error.contains("panicked"), "{error}");
+    assert!(
+        output.stdout.is_empty() && !error.contains("panicked"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -43,19 +50,45 @@ fn an_instant_outside_the_years_that_can_be_written_is_refused() {
     let place = Place::new();
     let contract = place.contract();
     let first_of_10000 = 253_402_300_800_000_i64;
-    for (from, to) in [(json!("2026-11-01T00:00:00Z"), json!(first_of_10000)), (json!(-62_167_219_200_001_i64), json!(0)), (json!(0), json!(1e18))] {
+    for (from, to) in [
+        (json!("2026-11-01T00:00:00Z"), json!(first_of_10000)),
+        (json!(-62_167_219_200_001_i64), json!(0)),
+        (json!(0), json!(1e18)),
+    ] {
         let timeline = json!({"components": [{"name": "c", "down": [{"from": from, "to": to}]}]});
         let file = place.file("t.json", timeline.to_string());
-        let output = probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &file, "--period", "2026-11"]);
-        refused(&output, 64, &["t.json: components[0].down[0].", "years 0000 to 9999"]);
+        let output = probity(&[
+            "sla",
+            "evaluate",
+            "--contract",
+            &contract,
+            "--timeline",
+            &file,
+            "--period",
+            "2026-11",
+        ]);
+        refused(
+            &output,
+            64,
+            &["t.json: components[0].down[0].", "years 0000 to 9999"],
+        );
     }
-    let last = json!({"components": [{"name": "c", "down": [{"from": 0, "to": first_of_10000 - 1}]}]});
-    let output = probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &place.file("t.json", last.to_string()), "--period", "2026-11"]);
+    let last =
+        json!({"components": [{"name": "c", "down": [{"from": 0, "to": first_of_10000 - 1}]}]});
+    let output = probity(&[
+        "sla",
+        "evaluate",
+        "--contract",
+        &contract,
+        "--timeline",
+        &place.file("t.json", last.to_string()),
+        "--period",
+        "2026-11",
+    ]);
     assert_eq!(output.status.code(), Some(1), "all of it is down");
 }
 
-const TWO_VANTAGES: &str =
-    r#"[{"vantage":"a","at":0,"ok":true},{"vantage":"b","at":0,"ok":true},{"vantage":"a","at":30000,"ok":false},{"vantage":"b","at":30000,"ok":false}]"#;
+const TWO_VANTAGES: &str = r#"[{"vantage":"a","at":0,"ok":true},{"vantage":"b","at":0,"ok":true},{"vantage":"a","at":30000,"ok":false},{"vantage":"b","at":30000,"ok":false}]"#;
 
 #[test]
 fn durations_of_flags_have_bounds() {
@@ -63,7 +96,10 @@ fn durations_of_flags_have_bounds() {
     let probes = place.file("p.json", TWO_VANTAGES);
     let most = "18446744073709551615ms";
     for (flag, values) in [
-        ("--interval", &["0s", "367d", most, "30", "", "1y", "99999999999999999999d"][..]),
+        (
+            "--interval",
+            &["0s", "367d", most, "30", "", "1y", "99999999999999999999d"][..],
+        ),
         ("--timeout", &["0s", "367d", most][..]),
         ("--retry-interval", &["0s", "367d", most][..]),
         ("--late-after", &["367d", most][..]),
@@ -76,31 +112,71 @@ fn durations_of_flags_have_bounds() {
             if flag != "--interval" {
                 args.extend(["--interval", "30s"]);
             }
-            refused(&probity(&args), 64, &[flag, &format!("`{value}`"), "Allowed: "]);
+            refused(
+                &probity(&args),
+                64,
+                &[flag, &format!("`{value}`"), "Allowed: "],
+            );
         }
     }
     for value in ["0s", "50ms", "367d", most] {
-        refused(&probity(&["sla", "explain", "--objective", "99.9", "--interval", value]), 64, &["--interval", "Allowed: "]);
+        refused(
+            &probity(&["sla", "explain", "--objective", "99.9", "--interval", value]),
+            64,
+            &["--interval", "Allowed: "],
+        );
     }
     let recorded = Recorded::shared();
-    let openmetrics = |more: &[&str]| recorded.probity(&[&["export", "openmetrics"], more].concat());
+    let openmetrics =
+        |more: &[&str]| recorded.probity(&[&["export", "openmetrics"], more].concat());
     for value in ["0s", "999ms", "367d", most] {
-        refused(&openmetrics(&["--step", value]), 64, &["--step", "Allowed: "]);
+        refused(
+            &openmetrics(&["--step", value]),
+            64,
+            &["--step", "Allowed: "],
+        );
     }
-    refused(&openmetrics(&["--from", "0000-01-01T00:00:00Z", "--to", "9999-12-31T00:00:00Z", "--step", "1s"]), 64, &["--step", "samples"]);
+    refused(
+        &openmetrics(&[
+            "--from",
+            "0000-01-01T00:00:00Z",
+            "--to",
+            "9999-12-31T00:00:00Z",
+            "--step",
+            "1s",
+        ]),
+        64,
+        &["--step", "samples"],
+    );
 }
 
 #[test]
 fn a_result_that_says_two_things_is_refused() {
     let place = Place::new();
     for (item, words) in [
-        (json!({"at": 0, "start": 0, "end": 1, "ok": false, "result": "success"}), "both `ok` and `result`"),
-        (json!({"at": 0, "ok": "false"}), "`ok` should be true or false"),
-        (json!({"at": 0, "event": "start", "ok": true}), "both an event and a result"),
-        (json!({"start": 0, "end": 1, "result": "unmeasured", "reason": "weather"}), "unknown reason `weather`"),
+        (
+            json!({"at": 0, "start": 0, "end": 1, "ok": false, "result": "success"}),
+            "both `ok` and `result`",
+        ),
+        (
+            json!({"at": 0, "ok": "false"}),
+            "`ok` should be true or false",
+        ),
+        (
+            json!({"at": 0, "event": "start", "ok": true}),
+            "both an event and a result",
+        ),
+        (
+            json!({"start": 0, "end": 1, "result": "unmeasured", "reason": "weather"}),
+            "unknown reason `weather`",
+        ),
     ] {
         let file = place.file("p.json", json!([{"at": 0, "ok": true}, item]).to_string());
-        refused(&probity(&["export", "timeline", "--probes", &file, "--interval", "30s"]), 64, &["p.json: item 1: ", words]);
+        refused(
+            &probity(&["export", "timeline", "--probes", &file, "--interval", "30s"]),
+            64,
+            &["p.json: item 1: ", words],
+        );
     }
 }
 
@@ -109,14 +185,38 @@ fn a_result_that_says_two_things_is_refused() {
 fn a_quorum_that_cannot_be_reached_is_refused() {
     let place = Place::new();
     let (contract, probes) = (place.contract(), place.file("p.json", TWO_VANTAGES));
-    let export = |quorum: &str| probity(&["export", "timeline", "--probes", &probes, "--interval", "30s", "--quorum", quorum]);
+    let export = |quorum: &str| {
+        probity(&[
+            "export",
+            "timeline",
+            "--probes",
+            &probes,
+            "--interval",
+            "30s",
+            "--quorum",
+            quorum,
+        ])
+    };
     refused(&export("3"), 64, &["--quorum", "`3`", "1 to 2"]);
     refused(&export("0"), 64, &["--quorum", "`0`", "1 to 2"]);
     assert_eq!(export("2").status.code(), Some(0));
     let down = json!({"components": [{"name": "c", "down": [{"from": "2026-11-02T00:00:00Z", "to": "2026-11-03T00:00:00Z"}]}]});
     let timeline = place.file("t.json", down.to_string());
     let evaluate = |quorum: &str| {
-        probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &timeline, "--timeline", &timeline, "--period", "2026-11", "--quorum", quorum])
+        probity(&[
+            "sla",
+            "evaluate",
+            "--contract",
+            &contract,
+            "--timeline",
+            &timeline,
+            "--timeline",
+            &timeline,
+            "--period",
+            "2026-11",
+            "--quorum",
+            quorum,
+        ])
     };
     refused(&evaluate("3"), 64, &["--quorum", "`3`", "1 to 2"]);
     refused(&evaluate("0"), 64, &["--quorum", "`0`", "1 to 2"]);
@@ -127,14 +227,27 @@ fn a_quorum_that_cannot_be_reached_is_refused() {
 fn a_file_that_is_none_says_what_is_wrong() {
     let place = Place::new();
     let (contract, timeline) = (place.contract(), place.file("t.json", "{}"));
-    let utf_16: Vec<u8> = "\u{feff}[sla.s]".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf_16: Vec<u8> = "\u{feff}[sla.s]"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     std::fs::create_dir(place.0.path().join("directory")).expect("made");
     let vast = |name: &str, bytes: u64| {
         let path = place.file(name, "");
-        std::fs::File::options().write(true).open(&path).and_then(|f| f.set_len(bytes)).expect("a sparse file");
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|f| f.set_len(bytes))
+            .expect("a sparse file");
         path
     };
-    let directory = place.0.path().join("directory").to_str().expect("UTF-8").to_owned();
+    let directory = place
+        .0
+        .path()
+        .join("directory")
+        .to_str()
+        .expect("UTF-8")
+        .to_owned();
     let zeros = vast("zeros", 60 << 20);
     for (file, words) in [
         (&directory, "directory"),
@@ -144,35 +257,164 @@ fn a_file_that_is_none_says_what_is_wrong() {
         (&format!("{directory}/missing"), "No such file"),
     ] {
         let name = file.rsplit('/').next().expect("a name");
-        refused(&probity(&["check", "--config", file]), 78, &[name, words, "--config"]);
-        refused(&probity(&["sla", "evaluate", "--contract", file, "--timeline", &timeline, "--period", "2026-11"]), 78, &[name, words, "[sla.NAME]"]);
-        refused(&probity(&["sla", "evaluate", "--contract", &contract, "--timeline", file, "--period", "2026-11"]), 64, &[name, words]);
-        refused(&probity(&["export", "timeline", "--probes", file, "--interval", "30s"]), 64, &[name, words]);
-        refused(&probity(&["sla", "verify", file, "--events", file]), 64, &[name, words]);
-        refused(&probity(&["history", "verify", "--since", file, "--state-dir", &directory]), 64, &[name, words]);
+        refused(
+            &probity(&["check", "--config", file]),
+            78,
+            &[name, words, "--config"],
+        );
+        refused(
+            &probity(&[
+                "sla",
+                "evaluate",
+                "--contract",
+                file,
+                "--timeline",
+                &timeline,
+                "--period",
+                "2026-11",
+            ]),
+            78,
+            &[name, words, "[sla.NAME]"],
+        );
+        refused(
+            &probity(&[
+                "sla",
+                "evaluate",
+                "--contract",
+                &contract,
+                "--timeline",
+                file,
+                "--period",
+                "2026-11",
+            ]),
+            64,
+            &[name, words],
+        );
+        refused(
+            &probity(&["export", "timeline", "--probes", file, "--interval", "30s"]),
+            64,
+            &[name, words],
+        );
+        refused(
+            &probity(&["sla", "verify", file, "--events", file]),
+            64,
+            &[name, words],
+        );
+        refused(
+            &probity(&[
+                "history",
+                "verify",
+                "--since",
+                file,
+                "--state-dir",
+                &directory,
+            ]),
+            64,
+            &[name, words],
+        );
     }
     let empty = place.file("empty", "");
-    refused(&probity(&["sla", "evaluate", "--contract", &empty, "--period", "2026-11"]), 78, &["empty", "[sla.NAME]"]);
-    refused(&probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &empty, "--period", "2026-11"]), 64, &["empty: it is empty"]);
-    refused(&probity(&["export", "timeline", "--probes", &empty, "--interval", "30s"]), 64, &["empty: it is empty"]);
+    refused(
+        &probity(&[
+            "sla",
+            "evaluate",
+            "--contract",
+            &empty,
+            "--period",
+            "2026-11",
+        ]),
+        78,
+        &["empty", "[sla.NAME]"],
+    );
+    refused(
+        &probity(&[
+            "sla",
+            "evaluate",
+            "--contract",
+            &contract,
+            "--timeline",
+            &empty,
+            "--period",
+            "2026-11",
+        ]),
+        64,
+        &["empty: it is empty"],
+    );
+    refused(
+        &probity(&[
+            "export",
+            "timeline",
+            "--probes",
+            &empty,
+            "--interval",
+            "30s",
+        ]),
+        64,
+        &["empty: it is empty"],
+    );
     let torn = place.file("torn", "{\"components\": [");
-    refused(&probity(&["export", "timeline", "--probes", &torn, "--interval", "30s"]), 64, &["torn: invalid JSON", "line 1"]);
+    refused(
+        &probity(&["export", "timeline", "--probes", &torn, "--interval", "30s"]),
+        64,
+        &["torn: invalid JSON", "line 1"],
+    );
 }
 
 #[test]
 fn a_malformed_period_is_refused_with_an_example() {
     let place = Place::new();
-    let (contract, timeline) = (place.contract(), place.file("t.json", "{\"components\": [{\"name\": \"c\"}]}"));
-    for period in
-        ["2026-13", "2026-00", "2026-1", "26-11", "2026/11", "2026-11-01", "", " 2026-11", "2026-Q5", "99999-01", "2026", "2026-11x", "November", "２０２６-11"]
-    {
-        let output = probity(&["sla", "evaluate", "--contract", &contract, "--timeline", &timeline, "--period", period]);
+    let (contract, timeline) = (
+        place.contract(),
+        place.file("t.json", "{\"components\": [{\"name\": \"c\"}]}"),
+    );
+    for period in [
+        "2026-13",
+        "2026-00",
+        "2026-1",
+        "26-11",
+        "2026/11",
+        "2026-11-01",
+        "",
+        " 2026-11",
+        "2026-Q5",
+        "99999-01",
+        "2026",
+        "2026-11x",
+        "November",
+        "２０２６-11",
+    ] {
+        let output = probity(&[
+            "sla",
+            "evaluate",
+            "--contract",
+            &contract,
+            "--timeline",
+            &timeline,
+            "--period",
+            period,
+        ]);
         refused(&output, 64, &[&format!("`{period}`"), "2026-11"]);
     }
-    let rolling = place.file("r.toml", "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"c\"]\nperiod = \"rolling 30d\"\n");
+    let rolling = place.file(
+        "r.toml",
+        "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"c\"]\nperiod = \"rolling 30d\"\n",
+    );
     for period in ["2026-11", "now"] {
-        let output = probity(&["sla", "evaluate", "--contract", &rolling, "--timeline", &timeline, "--period", period]);
-        refused(&output, 64, &[&format!("`{period}`"), "2026-12-01T00:00:00Z"]);
+        let output = probity(&[
+            "sla",
+            "evaluate",
+            "--contract",
+            &rolling,
+            "--timeline",
+            &timeline,
+            "--period",
+            period,
+        ]);
+        refused(
+            &output,
+            64,
+            &[&format!("`{period}`"), "2026-12-01T00:00:00Z"],
+        );
     }
 }
 
@@ -182,14 +424,44 @@ const PRINTING: [(&[&str], i32); 8] = [
     (&["man"], 0),
     (&["completions", "bash"], 0),
     (&["check", "--config", "config/quickstart.toml"], 0),
-    (&["check", "--config", "config/quickstart.toml", "--json"], 0),
+    (
+        &["check", "--config", "config/quickstart.toml", "--json"],
+        0,
+    ),
     (&["sla", "explain", "--objective", "99.9"], 0),
-    (&["sla", "evaluate", "--contract", "docs/examples/contract.toml", "--timeline", "docs/examples/timeline.json", "--period", "2026-11"], 1),
-    (&["simulate", "--config", "config/quickstart.toml", "--days", "1"], 0),
+    (
+        &[
+            "sla",
+            "evaluate",
+            "--contract",
+            "docs/examples/contract.toml",
+            "--timeline",
+            "docs/examples/timeline.json",
+            "--period",
+            "2026-11",
+        ],
+        1,
+    ),
+    (
+        &[
+            "simulate",
+            "--config",
+            "config/quickstart.toml",
+            "--days",
+            "1",
+        ],
+        0,
+    ),
 ];
 
 fn with_output(args: &[&str], out: Stdio) -> Output {
-    program().args(args).stdout(out).stderr(Stdio::piped()).spawn().and_then(std::process::Child::wait_with_output).expect("runs")
+    program()
+        .args(args)
+        .stdout(out)
+        .stderr(Stdio::piped())
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .expect("runs")
 }
 
 #[test]
@@ -198,29 +470,74 @@ fn a_reader_that_leaves_changes_nothing_and_a_full_disk_is_told() {
     let (config, state) = (recorded.config(), recorded.state_dir());
     let of_state = [
         vec!["export", "journal", "--state-dir", &state],
-        vec!["export", "openmetrics", "--state-dir", &state, "--from", "2025-03-01T00:00:00Z", "--to", "2025-03-01T06:00:00Z"],
-        vec!["export", "timeline", "--config", config.to_str().expect("UTF-8")],
+        vec![
+            "export",
+            "openmetrics",
+            "--state-dir",
+            &state,
+            "--from",
+            "2025-03-01T00:00:00Z",
+            "--to",
+            "2025-03-01T06:00:00Z",
+        ],
+        vec![
+            "export",
+            "timeline",
+            "--config",
+            config.to_str().expect("UTF-8"),
+        ],
         vec!["history", "list", "--state-dir", &state],
     ];
-    let all = PRINTING.iter().map(|(args, code)| (args.to_vec(), *code)).chain(of_state.into_iter().map(|args| (args, 0)));
+    let all = PRINTING
+        .iter()
+        .map(|(args, code)| (args.to_vec(), *code))
+        .chain(of_state.into_iter().map(|args| (args, 0)));
     for (args, code) in all {
         // The other end of the pipe is gone before anything is written.
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         let left = with_output(&args, writer.into());
-        assert_eq!((left.status.code(), String::from_utf8_lossy(&left.stderr)), (Some(code), "".into()), "{args:?}");
-        let full = with_output(&args, std::fs::File::options().write(true).open("/dev/full").expect("Linux has it").into());
-        assert_eq!(full.status.code(), Some(74), "{args:?}: {}", String::from_utf8_lossy(&full.stderr));
-        assert!(String::from_utf8_lossy(&full.stderr).contains("cannot be written"), "{args:?}");
+        assert_eq!(
+            (left.status.code(), String::from_utf8_lossy(&left.stderr)),
+            (Some(code), "".into()),
+            "{args:?}"
+        );
+        let full = with_output(
+            &args,
+            std::fs::File::options()
+                .write(true)
+                .open("/dev/full")
+                .expect("Linux has it")
+                .into(),
+        );
+        assert_eq!(
+            full.status.code(),
+            Some(74),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&full.stderr)
+        );
+        assert!(
+            String::from_utf8_lossy(&full.stderr).contains("cannot be written"),
+            "{args:?}"
+        );
     }
 }
 
 #[test]
 fn a_refusal_that_nobody_reads_is_one_all_the_same() {
-    for (args, code) in [(&["check", "--config", "missing.toml"][..], 78), (&["nonsense"], 64), (&["status", "--url", "http://127.0.0.1:1"], 69)] {
+    for (args, code) in [
+        (&["check", "--config", "missing.toml"][..], 78),
+        (&["nonsense"], 64),
+        (&["status", "--url", "http://127.0.0.1:1"], 69),
+    ] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let status = program().args(args).stderr(writer).stdout(Stdio::null()).status().expect("runs");
+        let status = program()
+            .args(args)
+            .stderr(writer)
+            .stdout(Stdio::null())
+            .status()
+            .expect("runs");
         assert_eq!(status.code(), Some(code), "{args:?}");
     }
 }
@@ -239,10 +556,21 @@ async fn a_daemon_whose_log_nobody_reads_goes_on() {
 
 #[test]
 fn what_is_not_read_on_a_terminal_has_no_escape_codes() {
-    for (args, _) in PRINTING.iter().filter(|(args, _)| args != &["completions", "bash"]) {
+    for (args, _) in PRINTING
+        .iter()
+        .filter(|(args, _)| args != &["completions", "bash"])
+    {
         for color in ["CLICOLOR_FORCE", "NO_COLOR"] {
-            let output = program().args(*args).env(color, "1").env("TERM", "xterm-256color").output().expect("runs");
-            assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b), "{args:?}");
+            let output = program()
+                .args(*args)
+                .env(color, "1")
+                .env("TERM", "xterm-256color")
+                .output()
+                .expect("runs");
+            assert!(
+                !output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b),
+                "{args:?}"
+            );
         }
     }
     let down = probity(&["probe", "tcp://127.0.0.1:1", "--log", "debug"]);
@@ -252,18 +580,36 @@ fn what_is_not_read_on_a_terminal_has_no_escape_codes() {
 /// A mistake in an address is one on the command line, and no config is to blame.
 #[test]
 fn an_address_that_is_none_is_a_usage_error() {
-    for address in ["tcp://127.0.0.1", "tcp://127.0.0.1:99999", "http://", "dns://", "icmp://", "tls://a b:1"] {
+    for address in [
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:99999",
+        "http://",
+        "dns://",
+        "icmp://",
+        "tls://a b:1",
+    ] {
         let output = probity(&["probe", address]);
         refused(&output, 64, &["probity: "]);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!error.contains("command line:") && !error.contains("config"), "{error}");
+        assert!(
+            !error.contains("command line:") && !error.contains("config"),
+            "{error}"
+        );
     }
-    refused(&probity(&["probe", "tcp://127.0.0.1:1", "--timeout", "99999999d"]), 64, &["--timeout", "Allowed: "]);
+    refused(
+        &probity(&["probe", "tcp://127.0.0.1:1", "--timeout", "99999999d"]),
+        64,
+        &["--timeout", "Allowed: "],
+    );
 }
 
 /// A name that was never recorded has no outages, and that is no answer.
 #[test]
 fn an_endpoint_that_was_never_recorded_is_refused() {
     let recorded = Recorded::shared();
-    refused(&recorded.probity(&["history", "list", "--endpoint", "shop-wbe"]), 64, &["`shop-wbe`", "shop-web"]);
+    refused(
+        &recorded.probity(&["history", "list", "--endpoint", "shop-wbe"]),
+        64,
+        &["`shop-wbe`", "shop-web"],
+    );
 }

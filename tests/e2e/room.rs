@@ -1,4 +1,5 @@
-//! Large bodies wait for room in the memory that all probes share. That wait is the prober's own time: no verdict about a peer changes by it.
+//! Large bodies wait for room in the memory that all probes share. That wait is the prober's own
+//! time: no verdict about a peer changes by it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -20,7 +21,9 @@ const LARGE: usize = 4 << 20;
 async fn stalling() -> u16 {
     tcp(|mut stream| async move {
         read_head(&mut stream).await;
-        let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {ALL}\r\n\r\n").as_bytes()).await;
+        let _ = stream
+            .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {ALL}\r\n\r\n").as_bytes())
+            .await;
         let _ = stream.write_all(&vec![b'a'; 256 << 10]).await;
         std::future::pending::<()>().await;
     })
@@ -32,7 +35,9 @@ async fn healthy(pause: Duration) -> u16 {
     tcp(move |mut stream| async move {
         read_head(&mut stream).await;
         let body = vec![b'b'; LARGE];
-        let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes()).await;
+        let _ = stream
+            .write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes())
+            .await;
         let _ = stream.write_all(&body[..LARGE - 9]).await;
         tokio::time::sleep(pause).await;
         let _ = stream.write_all(&body[LARGE - 9..]).await;
@@ -44,7 +49,9 @@ async fn healthy(pause: Duration) -> u16 {
 
 fn lines(port: u16, timeout_ms: u64) -> String {
     format!(
-        "timeout = \"{timeout_ms}ms\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.limits.body = \"16MiB\"\nprobe.http.expect.body.not_contains = \"x\"\n"
+        "timeout = \"{timeout_ms}ms\"\nprobe.http.url \
+            = \"http://127.0.0.1:{port}/\"\nprobe.http.limits.body \
+            = \"16MiB\"\nprobe.http.expect.body.not_contains = \"x\"\n"
     )
 }
 
@@ -81,7 +88,10 @@ async fn a_peer_that_is_slower_than_its_timeout_is_down_although_it_waited_for_r
         let first = start(&net, stalling, 1000);
         tokio::time::sleep(Duration::from_millis(20)).await;
         // It had its whole timeout apart from the wait, and no more.
-        assert_eq!(cause(&start(&net, slow, 600).await.expect("no panic")), Cause::BodyTimeout);
+        assert_eq!(
+            cause(&start(&net, slow, 600).await.expect("no panic")),
+            Cause::BodyTimeout
+        );
         assert_eq!(cause(&first.await.expect("no panic")), Cause::BodyTimeout);
     };
     LocalSet::new().run_until(all).await;
@@ -92,19 +102,37 @@ async fn endpoints_that_stall_with_large_bodies_make_nothing_unknown() {
     let (stalling, healthy) = (stalling().await, healthy(Duration::ZERO).await);
     let directory = tempfile::tempdir().expect("a directory");
     let mut text = "[defaults]\ninterval = \"1s\"\nretry_interval = \"100ms\"\n".to_owned();
-    let names: Vec<String> = (0..6).map(|n| format!("stalls{n}")).chain(["up".to_owned()]).collect();
+    let names: Vec<String> = (0..6)
+        .map(|n| format!("stalls{n}"))
+        .chain(["up".to_owned()])
+        .collect();
     for name in &names {
-        text += &format!("[[endpoint]]\nname = \"{name}\"\n{}", lines(if name == "up" { healthy } else { stalling }, 600));
+        text += &format!(
+            "[[endpoint]]\nname = \"{name}\"\n{}",
+            lines(if name == "up" { healthy } else { stalling }, 600)
+        );
     }
     let daemon = Daemon::start(directory.path(), &text).await;
     for name in &names {
-        daemon.until_state(name, if name == "up" { "up" } else { "down" }).await;
+        daemon
+            .until_state(name, if name == "up" { "up" } else { "down" })
+            .await;
     }
     // Some rounds of slots, of which several find others that stall.
-    daemon.until(|d| async move { d.metric("probity_probes_total{endpoint=\"up\",result=\"success\"}").await >= 6.0 }).await;
+    daemon
+        .until(|d| async move {
+            d.metric("probity_probes_total{endpoint=\"up\",result=\"success\"}")
+                .await
+                >= 6.0
+        })
+        .await;
     let mut unmeasured = 0.0;
     for name in &names {
-        unmeasured += daemon.metric(&format!("probity_probes_total{{endpoint=\"{name}\",result=\"unmeasured\"}}")).await;
+        unmeasured += daemon
+            .metric(&format!(
+                "probity_probes_total{{endpoint=\"{name}\",result=\"unmeasured\"}}"
+            ))
+            .await;
     }
     // In one of sixteen runs one probe was late, and why is not known.
     assert!(unmeasured <= 2.0, "{unmeasured}\n{}", daemon.log());

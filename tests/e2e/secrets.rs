@@ -1,4 +1,5 @@
-//! Secrets that an endpoint gives back, in every spelling and every part of an answer: none is on any surface.
+//! Secrets that an endpoint gives back, in every spelling and every part of an answer: none is on
+//! any surface.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,7 +27,9 @@ fn secret_file(directory: &Path, n: usize, secret: &str) -> std::path::PathBuf {
 fn sent(place: usize, file: &Path) -> String {
     match place % 5 {
         0 => format!("probe.http.auth.bearer = {{ file = {file:?} }}\n"),
-        1 => format!("probe.http.auth.basic = {{ username = \"user\", password = {{ file = {file:?} }} }}\n"),
+        1 => format!(
+            "probe.http.auth.basic = {{ username = \"user\", password = {{ file = {file:?} }} }}\n"
+        ),
         2 => format!("probe.http.headers = {{ \"X-Api-Key\" = {{ file = {file:?} }} }}\n"),
         3 => format!("probe.http.query = {{ token = {{ file = {file:?} }} }}\n"),
         _ => format!("probe.http.body = {{ file = {file:?} }}\n"),
@@ -35,22 +38,44 @@ fn sent(place: usize, file: &Path) -> String {
 
 fn dialogue(port: u16, (n, way): (usize, usize), file: &Path) -> String {
     format!(
-        "probe.tcp.address = \"127.0.0.1:{port}\"\nprobe.tcp.dialogue = [{{ send = \"{n}/{way} \" }}, {{ send = {{ file = {file:?} }} }}, {{ send = \"\\n\" }}, {{ expect = \"^never\" }}]\n"
+        "probe.tcp.address = \"127.0.0.1:{port}\"\nprobe.tcp.dialogue = [{{ send = \"{n}/{way} \" \
+            }}, {{ send = {{ file = {file:?} }} }}, {{ send = \"\\n\" }}, {{ expect = \"^never\" \
+            }}]\n"
     )
 }
 
-/// What every probe of a plan tells holds no spelling of the secret, and shows that it was given back.
+/// What every probe of a plan tells holds no spelling of the secret, and shows that it was given
+/// back.
 async fn tells_nothing(secret: &str, text: &str) -> usize {
-    let (plan, net, betrayal) = (plan(text), Net::default(), Betrayal::of(&[secret.to_owned()]));
+    let (plan, net, betrayal) = (
+        plan(text),
+        Net::default(),
+        Betrayal::of(&[secret.to_owned()]),
+    );
     let all = async {
         for endpoint in &plan.endpoints {
             let told = format!("{:?}", run(&net, endpoint).await.outcome);
-            // A host ends before the first character that a host cannot have, and the name of a header before a colon.
+            // A host ends before the first character that a host cannot have, and the name of a
+            // header before a colon.
             let name = endpoint.name.as_str();
-            let way = name.rsplit('w').next().and_then(|way| way.parse::<usize>().ok()).unwrap_or(0);
-            let is_short = name.starts_with("Host") || name.starts_with("HeaderName") && spelled(secret)[way].contains(':');
-            assert!(told.contains("<secret>") || is_short, "{secret} at {}: it was not even given back: {told}", endpoint.name);
-            assert_eq!(betrayal.in_text(&told), None, "{secret} at {}: {told}", endpoint.name);
+            let way = name
+                .rsplit('w')
+                .next()
+                .and_then(|way| way.parse::<usize>().ok())
+                .unwrap_or(0);
+            let is_short = name.starts_with("Host")
+                || name.starts_with("HeaderName") && spelled(secret)[way].contains(':');
+            assert!(
+                told.contains("<secret>") || is_short,
+                "{secret} at {}: it was not even given back: {told}",
+                endpoint.name
+            );
+            assert_eq!(
+                betrayal.in_text(&told),
+                None,
+                "{secret} at {}: {told}",
+                endpoint.name
+            );
         }
     };
     tokio::task::LocalSet::new().run_until(all).await;
@@ -69,13 +94,25 @@ async fn no_spelling_of_a_secret_is_in_what_a_probe_tells() {
         let mut text = String::new();
         for (p, part) in Part::ALL.into_iter().enumerate() {
             // One spec for all ways, as the targets of a group share one.
-            let _ = write!(text, "[group.g{p}]\n{}{}[group.g{p}.targets]\n", sent(n + p, &file), part.expectation());
+            let _ = write!(
+                text,
+                "[group.g{p}]\n{}{}[group.g{p}.targets]\n",
+                sent(n + p, &file),
+                part.expectation()
+            );
             for way in 0..ways {
-                let _ = writeln!(text, "{part:?}-w{way} = \"http://127.0.0.1:{web}/{n}/{way}/{p}\"");
+                let _ = writeln!(
+                    text,
+                    "{part:?}-w{way} = \"http://127.0.0.1:{web}/{n}/{way}/{p}\""
+                );
             }
         }
         for way in 0..ways {
-            let _ = write!(text, "[[endpoint]]\nname = \"dialogue-w{way}\"\n{}", dialogue(words, (n, way), &file));
+            let _ = write!(
+                text,
+                "[[endpoint]]\nname = \"dialogue-w{way}\"\n{}",
+                dialogue(words, (n, way), &file)
+            );
         }
         looked += tells_nothing(secret, &text).await;
     }
@@ -91,20 +128,33 @@ async fn no_spelling_of_a_secret_is_in_what_a_probe_tells_of_a_certificate() {
         let mut text = String::new();
         for way in [n % ways, (n + ways / 2) % ways] {
             let port = certified(&authority, &in_a_line(&spelled(secret)[way])).await;
-            let _ = write!(text, "[[endpoint]]\nname = \"w{way}\"\nprobe.http.url = \"https://127.0.0.1:{port}/\"\n{}", sent(n, &file));
+            let _ = write!(
+                text,
+                "[[endpoint]]\nname = \"w{way}\"\nprobe.http.url \
+                    = \"https://127.0.0.1:{port}/\"\n{}",
+                sent(n, &file)
+            );
             let _ = writeln!(text, "probe.http.tls.ca_file = {:?}", authority.ca_file());
         }
         tells_nothing(secret, &text).await;
     }
 }
 
-/// A receiver: it refuses the first message, with the secret that it was sent, and keeps what it accepts.
+/// A receiver: it refuses the first message, with the secret that it was sent, and keeps what it
+/// accepts.
 async fn receiver(received: Arc<Mutex<String>>) -> u16 {
     tcp(move |mut stream| {
         let received = received.clone();
         async move {
             let head = read_head(&mut stream).await;
-            let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ").and_then(|n| n.parse().ok())).unwrap_or(0);
+            let length = head
+                .lines()
+                .find_map(|l| {
+                    l.to_ascii_lowercase()
+                        .strip_prefix("content-length: ")
+                        .and_then(|n| n.parse().ok())
+                })
+                .unwrap_or(0);
             let mut body = vec![0; length];
             let _ = stream.read_exact(&mut body).await;
             let is_first = {
@@ -117,8 +167,20 @@ async fn receiver(received: Arc<Mutex<String>>) -> u16 {
                 is_first
             };
             let target = head.split(' ').nth(1).unwrap_or_default();
-            let status = if is_first { format!("503 {target}") } else { "200 OK".to_owned() };
-            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nX-Echo: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes()).await;
+            let status = if is_first {
+                format!("503 {target}")
+            } else {
+                "200 OK".to_owned()
+            };
+            let _ = stream
+                .write_all(
+                    format!(
+                        "HTTP/1.1 {status}\r\nX-Echo: \
+                {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                    )
+                    .as_bytes(),
+                )
+                .await;
         }
     })
     .await
@@ -136,11 +198,21 @@ fn secret_url(scheme: &str, port: u16, secret: &str) -> String {
 /// Each spelling in each part of an answer once, from one secret after the other.
 /// Of the spellings, one in `step` is given back.
 async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path, step: usize) -> String {
-    let (web, words, authority) = (echo(secrets.clone()).await, parrot(secrets.clone()).await, Authority::new());
+    let (web, words, authority) = (
+        echo(secrets.clone()).await,
+        parrot(secrets.clone()).await,
+        Authority::new(),
+    );
     let (ways, ca) = (spelled("x").len(), directory.join("ca.pem"));
     std::fs::copy(authority.ca_file(), &ca).expect("copied");
-    let files: Vec<_> = secrets.iter().enumerate().map(|(n, secret)| secret_file(directory, n, secret)).collect();
-    let mut text = String::from("[defaults]\ninterval = \"8s\"\ntimeout = \"7900ms\"\nretry_interval = \"100ms\"\n");
+    let files: Vec<_> = secrets
+        .iter()
+        .enumerate()
+        .map(|(n, secret)| secret_file(directory, n, secret))
+        .collect();
+    let mut text = String::from(
+        "[defaults]\ninterval = \"8s\"\ntimeout = \"7900ms\"\nretry_interval = \"100ms\"\n",
+    );
     let mut n = 0;
     for way in (0..ways).step_by(step) {
         for part in 0..Part::ALL.len() + 2 {
@@ -150,12 +222,24 @@ async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path, step: u
             let _ = write!(text, "[[endpoint]]\nname = \"{name}\"\n");
             match Part::ALL.get(part) {
                 Some(part_of) => {
-                    let _ = write!(text, "probe.http.url = \"http://127.0.0.1:{web}/{secret}/{way}/{part}\"\n{}{}", sent(n, file), part_of.expectation());
+                    let _ = write!(
+                        text,
+                        "probe.http.url = \"http://127.0.0.1:{web}/{secret}/{way}/{part}\"\n{}{}",
+                        sent(n, file),
+                        part_of.expectation()
+                    );
                 }
-                None if part == Part::ALL.len() => text.push_str(&dialogue(words, (secret, way), file)),
+                None if part == Part::ALL.len() => {
+                    text.push_str(&dialogue(words, (secret, way), file))
+                }
                 None => {
-                    let port = certified(&authority, &in_a_line(&spelled(&secrets[secret])[way])).await;
-                    let _ = write!(text, "probe.http.url = \"https://127.0.0.1:{port}/\"\n{}", sent(n, file));
+                    let port =
+                        certified(&authority, &in_a_line(&spelled(&secrets[secret])[way])).await;
+                    let _ = write!(
+                        text,
+                        "probe.http.url = \"https://127.0.0.1:{port}/\"\n{}",
+                        sent(n, file)
+                    );
                     let _ = writeln!(text, "probe.http.tls.ca_file = {ca:?}");
                 }
             }
@@ -167,26 +251,55 @@ async fn config(secrets: &Arc<Vec<String>>, hook: u16, directory: &Path, step: u
         path
     };
     let unmatched = certified(&authority, &secrets[2]).await;
-    let (good, bad) = (url("good.url", secret_url("http", hook, &secrets[0])), url("bad.url", secret_url("https", unmatched, &secrets[2])));
+    let (good, bad) = (
+        url("good.url", secret_url("http", hook, &secrets[0])),
+        url("bad.url", secret_url("https", unmatched, &secrets[2])),
+    );
     let deadman = url("deadman.url", secret_url("https", unmatched, &secrets[2]));
-    let _ = write!(text, "[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {good:?} }}\nwebhook.headers.x-key = {{ file = {:?} }}\n", files[1]);
-    let _ = write!(text, "[[notify]]\nname = \"bad\"\nwebhook.url = {{ file = {bad:?} }}\n[deadman]\nurl = {{ file = {deadman:?} }}\nevery = \"1s\"\n");
-    let _ =
-        write!(text, "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"e1\", \"e2\"]\n[history.backup]\ndir = {:?}\nevery = \"1s\"\n", directory.join("backups"));
+    let _ = write!(
+        text,
+        "[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {good:?} }}\nwebhook.headers.x-key = \
+            {{ file = {:?} }}\n",
+        files[1]
+    );
+    let _ = write!(
+        text,
+        "[[notify]]\nname = \"bad\"\nwebhook.url = {{ file = {bad:?} }}\n[deadman]\nurl = {{ file \
+            = {deadman:?} }}\nevery = \"1s\"\n"
+    );
+    let _ = write!(
+        text,
+        "[sla.s]\nobjective = \"99.9\"\ncomponents = [\"e1\", \"e2\"]\n[history.backup]\ndir = \
+            {:?}\nevery = \"1s\"\n",
+        directory.join("backups")
+    );
     text
 }
 
 /// Everything that the commands print.
 fn printed(directory: &Path, base: &str, surfaces: &mut BTreeMap<String, String>) {
     let (config, state) = (directory.join("probity.toml"), directory.join("state"));
-    let (config, state) = (config.to_str().expect("UTF-8"), state.to_str().expect("UTF-8"));
+    let (config, state) = (
+        config.to_str().expect("UTF-8"),
+        state.to_str().expect("UTF-8"),
+    );
     let (copy, reports) = (directory.join("out/copy.sqlite"), directory.join("out"));
-    let (copy, reports) = (copy.to_str().expect("UTF-8"), reports.to_str().expect("UTF-8"));
+    let (copy, reports) = (
+        copy.to_str().expect("UTF-8"),
+        reports.to_str().expect("UTF-8"),
+    );
     let period = &probity::words::format_utc(probity::net::clock::Clock::Real.read().utc_ms)[..7];
     let mut run = |args: &[&str]| {
         let output = probity(args);
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        surfaces.entry(args[..args.len().min(3)].join(" ")).or_default().push_str(&text);
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        surfaces
+            .entry(args[..args.len().min(3)].join(" "))
+            .or_default()
+            .push_str(&text);
     };
     for url in [&["--url", base][..], &["--url", base, "--json"]] {
         run(&[&["status"][..], url].concat());
@@ -199,12 +312,32 @@ fn printed(directory: &Path, base: &str, surfaces: &mut BTreeMap<String, String>
         &["notify", "test", "bad"],
         &["notify", "test", "bad", "--json"],
         &["sla", "evaluate", "--period", period],
-        &["sla", "report", "--provisional", "--period", period, "--output", reports],
+        &[
+            "sla",
+            "report",
+            "--provisional",
+            "--period",
+            period,
+            "--output",
+            reports,
+        ],
     ] {
         run(&[args, &["--config", config]].concat());
     }
     for format in ["json", "md", "html", "csv"] {
-        run(&["sla", "report", "--provisional", "--sla", "s", "--period", period, "--format", format, "--config", config]);
+        run(&[
+            "sla",
+            "report",
+            "--provisional",
+            "--sla",
+            "s",
+            "--period",
+            period,
+            "--format",
+            format,
+            "--config",
+            config,
+        ]);
     }
     for args in [
         &["history", "list"][..],
@@ -232,7 +365,10 @@ fn files(directory: &Path, surfaces: &mut BTreeMap<String, String>) {
             files(&path, surfaces);
         } else if path.is_file() {
             let bytes = std::fs::read(&path).unwrap_or_default();
-            surfaces.entry(format!("file {}", path.display())).or_default().push_str(&String::from_utf8_lossy(&bytes));
+            surfaces
+                .entry(format!("file {}", path.display()))
+                .or_default()
+                .push_str(&String::from_utf8_lossy(&bytes));
         }
     }
 }
@@ -245,7 +381,13 @@ async fn no_secret_is_on_any_surface_of_the_daemon() {
     for (format, level, step) in [("text", "trace", 1), ("json", "debug", 4)] {
         let hook: Arc<Mutex<String>> = Arc::default();
         let directory = tempfile::tempdir().expect("a directory");
-        let text = config(&secrets, receiver(hook.clone()).await, directory.path(), step).await;
+        let text = config(
+            &secrets,
+            receiver(hook.clone()).await,
+            directory.path(),
+            step,
+        )
+        .await;
         let count = text.matches("[[endpoint]]").count();
         let log = std::fs::File::create(directory.path().join("log")).expect("a log");
         let command = |config: &Path| {
@@ -256,10 +398,25 @@ async fn no_secret_is_on_any_surface_of_the_daemon() {
         std::fs::create_dir(directory.path().join("out")).expect("made");
         let daemon = Daemon::start_logging(directory.path(), &text, log.into(), command).await;
         // Hundreds of endpoints, masked without optimisation.
-        let has_all = |d| async move { Daemon::json(d, "/api/v1/outages?limit=1000").await["outages"].as_array().is_some_and(|list| list.len() == count) };
+        let has_all = |d| async move {
+            Daemon::json(d, "/api/v1/outages?limit=1000").await["outages"]
+                .as_array()
+                .is_some_and(|list| list.len() == count)
+        };
         daemon.until_within(180, has_all).await;
-        daemon.until_within(60, |_| async { hook.lock().expect("a lock").matches("\"down\"").count() >= count }).await;
-        daemon.until(|d| async move { d.directory.join("backups").read_dir().is_ok_and(|mut list| list.next().is_some()) }).await;
+        daemon
+            .until_within(60, |_| async {
+                hook.lock().expect("a lock").matches("\"down\"").count() >= count
+            })
+            .await;
+        daemon
+            .until(|d| async move {
+                d.directory
+                    .join("backups")
+                    .read_dir()
+                    .is_ok_and(|mut list| list.next().is_some())
+            })
+            .await;
         let mut surfaces: BTreeMap<String, String> = BTreeMap::new();
         for path in [
             "/",
@@ -278,9 +435,16 @@ async fn no_secret_is_on_any_surface_of_the_daemon() {
         }
         files(&directory.path().join("state"), &mut surfaces);
         if format == "text" {
-            printed(directory.path(), &format!("http://127.0.0.1:{}", daemon.port), &mut surfaces);
+            printed(
+                directory.path(),
+                &format!("http://127.0.0.1:{}", daemon.port),
+                &mut surfaces,
+            );
         }
-        surfaces.insert("notifications".to_owned(), hook.lock().expect("a lock").clone());
+        surfaces.insert(
+            "notifications".to_owned(),
+            hook.lock().expect("a lock").clone(),
+        );
         let log = daemon.log();
         let (status, _) = daemon.end().await;
         assert_eq!(status, 0);
@@ -294,24 +458,50 @@ async fn no_secret_is_on_any_surface_of_the_daemon() {
         }
         for surface in ["notifications", "/api/v1/endpoints", "log", "backups"] {
             let mut of_this = surfaces.iter().filter(|(name, _)| name.contains(surface));
-            assert!(of_this.any(|(_, text)| text.contains("<secret>")), "{surface}: they were given back");
+            assert!(
+                of_this.any(|(_, text)| text.contains("<secret>")),
+                "{surface}: they were given back"
+            );
         }
     }
 }
 
-/// What a TLS library says of a certificate that it refuses has the names in it, which the receiver chose, and the host of the URL.
+/// What a TLS library says of a certificate that it refuses has the names in it, which the receiver
+/// chose, and the host of the URL.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receiver_cannot_put_its_secret_url_into_an_error_by_its_certificate() {
     let authority = Authority::new();
-    let leaf = authority.leaf(|params| params.subject_alt_names = vec![rcgen::SanType::DnsName("zebra-crossing-7f3a.example".try_into().expect("a name"))]);
+    let leaf = authority.leaf(|params| {
+        params.subject_alt_names = vec![rcgen::SanType::DnsName(
+            "zebra-crossing-7f3a.example".try_into().expect("a name"),
+        )]
+    });
     let port = super::authority::https(super::authority::acceptor(leaf, &[])).await;
-    let url = authority.file("url", &format!("https://127.0.0.1:{port}/Zebra-Crossing-7F3A"));
-    let config = authority.file("probity.toml", &format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n"));
+    let url = authority.file(
+        "url",
+        &format!("https://127.0.0.1:{port}/Zebra-Crossing-7F3A"),
+    );
+    let config = authority.file(
+        "probity.toml",
+        &format!("[[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {url:?} }}\n"),
+    );
     let mut command = program();
-    command.args(["notify", "test", "ops", "--config"]).arg(config).env("SSL_CERT_FILE", authority.ca_file());
-    let output = probity::net::apart::run(move || command.output().expect("runs")).await.expect("joined");
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("<secret>") && !told.to_lowercase().contains("zebra"), "{told}");
+    command
+        .args(["notify", "test", "ops", "--config"])
+        .arg(config)
+        .env("SSL_CERT_FILE", authority.ca_file());
+    let output = probity::net::apart::run(move || command.output().expect("runs"))
+        .await
+        .expect("joined");
+    let told = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        told.contains("<secret>") && !told.to_lowercase().contains("zebra"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -326,7 +516,10 @@ async fn a_body_and_the_words_of_a_dialogue_can_be_secret_and_come_back_masked()
         let mut body = vec![0; secret.len()];
         stream.read_exact(&mut body).await.expect("the body");
         let body = String::from_utf8_lossy(&body).into_owned();
-        let answer = format!("HTTP/1.1 500 X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        let answer = format!(
+            "HTTP/1.1 500 X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
         let _ = stream.write_all(answer.as_bytes()).await;
     })
     .await;
@@ -340,31 +533,59 @@ async fn a_body_and_the_words_of_a_dialogue_can_be_secret_and_come_back_masked()
         let sends = format!("{{ send = {{ file = {file:?} }} }}, {{ send = \"\\r\\n\" }}");
         format!("probe.tcp.address = \"127.0.0.1:{words}\"\nprobe.tcp.dialogue = [{sends}, {last}]")
     };
-    let post = format!("probe.http.url = \"http://127.0.0.1:{web}/\"\nprobe.http.method = \"POST\"\nprobe.http.body = {{ file = {file:?} }}");
-    for lines in [post, dialogue("{ expect = \"^never\" }"), dialogue("{ expect = \"^Zebra\" }, { expect = \"x\" }")] {
+    let post = format!(
+        "probe.http.url = \"http://127.0.0.1:{web}/\"\nprobe.http.method \
+            = \"POST\"\nprobe.http.body = {{ file = {file:?} }}"
+    );
+    for lines in [
+        post,
+        dialogue("{ expect = \"^never\" }"),
+        dialogue("{ expect = \"^Zebra\" }, { expect = \"x\" }"),
+    ] {
         let endpoint = endpoint(&format!("timeout = \"1s\"\n{lines}"));
-        let told = tokio::task::LocalSet::new().run_until(async { format!("{:?}", run(&Net::default(), &endpoint).await.outcome) }).await;
+        let told = tokio::task::LocalSet::new()
+            .run_until(async { format!("{:?}", run(&Net::default(), &endpoint).await.outcome) })
+            .await;
         assert!(told.contains("<secret>") && !told.contains("k3y"), "{told}");
-        let printed = probity::config::print::effective(&plan(&format!("[[endpoint]]\nname = \"e\"\n{lines}\n")));
-        assert!(printed.contains("\"<secret>\"") && !printed.contains("k3y"), "{printed}");
+        let printed = probity::config::print::effective(&plan(&format!(
+            "[[endpoint]]\nname = \"e\"\n{lines}\n"
+        )));
+        assert!(
+            printed.contains("\"<secret>\"") && !printed.contains("k3y"),
+            "{printed}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_leaves_no_core() {
     let directory = tempfile::tempdir().expect("a directory");
-    let log = std::fs::File::options().create(true).append(true).open(directory.path().join("log")).expect("a log");
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(directory.path().join("log"))
+        .expect("a log");
     let pid = directory.path().join("pid");
     let command = |config: &std::path::Path| {
         // As large as it may be, before.
-        let mut command = program_after(&format!("ulimit -S -c $(ulimit -H -c); echo $$ > '{}'", pid.display()));
+        let mut command = program_after(&format!(
+            "ulimit -S -c $(ulimit -H -c); echo $$ > '{}'",
+            pid.display()
+        ));
         command.args(["run", "--config"]).arg(config);
         command
     };
     let _daemon = Daemon::start_logging(directory.path(), "", log.into(), command).await;
     let pid = std::fs::read_to_string(&pid).expect("written");
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", pid.trim())).expect("a process");
-    let core: Vec<&str> = limits.lines().find(|l| l.starts_with("Max core file size")).expect("a line").split_whitespace().skip(4).collect();
+    let limits =
+        std::fs::read_to_string(format!("/proc/{}/limits", pid.trim())).expect("a process");
+    let core: Vec<&str> = limits
+        .lines()
+        .find(|l| l.starts_with("Max core file size"))
+        .expect("a line")
+        .split_whitespace()
+        .skip(4)
+        .collect();
     assert_eq!(core[..2], ["0", "0"], "{limits}");
 }
 
@@ -392,19 +613,38 @@ async fn a_secret_in_which_a_segment_of_a_dialogue_ends_is_not_told() {
         for (last, end) in [("^221 ", "\n221 no"), ("[a-z]{3}", "\n")] {
             let port = tcp(move |mut stream| async move {
                 let mut line = [0; 256];
-                let _ = stream.write_all([first, &LONG_TOKEN[..at]].concat().as_bytes()).await;
+                let _ = stream
+                    .write_all([first, &LONG_TOKEN[..at]].concat().as_bytes())
+                    .await;
                 while let Ok(1..) = stream.read(&mut line).await {
                     if line.contains(&b'!') {
-                        let _ = stream.write_all([&LONG_TOKEN[at..], end].concat().as_bytes()).await;
+                        let _ = stream
+                            .write_all([&LONG_TOKEN[at..], end].concat().as_bytes())
+                            .await;
                         return;
                     }
                 }
             })
             .await;
-            let dialogue = format!("{{ send = {{ file = {file:?} }} }}, {{ expect = \"^220 \" }}, {{ send = \"!\" }}, {{ expect = \"{last}\" }}");
-            let told = all_told(&format!("[[endpoint]]\nname = \"e\"\nprobe.tcp.address = \"127.0.0.1:{port}\"\nprobe.tcp.dialogue = [{dialogue}]\n")).await;
-            let rest = LONG_TOKEN.as_bytes().windows(8).find(|part| told[0].contains(&*String::from_utf8_lossy(part)));
-            assert_eq!(rest.map(String::from_utf8_lossy), None, "{first:?} {at} {last}: {}", told[0]);
+            let dialogue = format!(
+                "{{ send = {{ file = {file:?} }} }}, {{ expect = \"^220 \" }}, {{ send = \"!\" \
+                    }}, {{ expect = \"{last}\" }}"
+            );
+            let told = all_told(&format!(
+                "[[endpoint]]\nname = \"e\"\nprobe.tcp.address \
+                = \"127.0.0.1:{port}\"\nprobe.tcp.dialogue = [{dialogue}]\n"
+            ))
+            .await;
+            let rest = LONG_TOKEN
+                .as_bytes()
+                .windows(8)
+                .find(|part| told[0].contains(&*String::from_utf8_lossy(part)));
+            assert_eq!(
+                rest.map(String::from_utf8_lossy),
+                None,
+                "{first:?} {at} {last}: {}",
+                told[0]
+            );
         }
     }
 }
@@ -415,18 +655,32 @@ async fn a_secret_that_is_cut_within_a_text_is_not_told() {
     let file = secret_file(directory.path(), 0, LONG_TOKEN);
     for head in [
         format!("HTTP/1.1 200 OK\r\nContent-Encoding: {LONG_TOKEN}\r\nContent-Length: 1\r\n\r\nx"),
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\r\n{}\r\n", &LONG_TOKEN[..3], &LONG_TOKEN[3..]),
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}\r\n{}\r\n",
+            &LONG_TOKEN[..3],
+            &LONG_TOKEN[3..]
+        ),
         format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{LONG_TOKEN}\r\n"),
     ] {
         for strict in ["", "probe.http.strict = true\n"] {
             let port = answering(head.clone()).await;
             let told = all_told(&format!(
-                "[[endpoint]]\nname = \"e\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\nprobe.http.auth.bearer = {{ file = {file:?} }}\nprobe.http.expect.body.contains = \"ok\"\n{strict}"
+                "[[endpoint]]\nname = \"e\"\nprobe.http.url \
+                    = \"http://127.0.0.1:{port}/\"\nprobe.http.auth.bearer = {{ file = {file:?} \
+                    }}\nprobe.http.expect.body.contains = \"ok\"\n{strict}"
             ))
             .await;
             let lower = told[0].to_lowercase();
-            let rest = LONG_TOKEN.as_bytes().windows(8).find(|part| lower.contains(&String::from_utf8_lossy(part).to_lowercase()));
-            assert_eq!(rest.map(String::from_utf8_lossy), None, "{head}: {}", told[0]);
+            let rest = LONG_TOKEN
+                .as_bytes()
+                .windows(8)
+                .find(|part| lower.contains(&String::from_utf8_lossy(part).to_lowercase()));
+            assert_eq!(
+                rest.map(String::from_utf8_lossy),
+                None,
+                "{head}: {}",
+                told[0]
+            );
         }
     }
 }
@@ -435,20 +689,33 @@ async fn a_secret_that_is_cut_within_a_text_is_not_told() {
 async fn a_secret_of_another_endpoint_at_the_same_host_is_not_told() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = secret_file(directory.path(), 0, LONG_TOKEN);
-    let page = answering(format!("HTTP/1.1 503 No\r\nContent-Length: 130\r\n\r\nlast seen: Bearer {LONG_TOKEN} {:>11}", "")).await;
+    let page = answering(format!(
+        "HTTP/1.1 503 No\r\nContent-Length: 130\r\n\r\nlast seen: Bearer {LONG_TOKEN} {:>11}",
+        ""
+    ))
+    .await;
     let words = tcp(|mut stream| async move {
-        let _ = stream.write_all(format!("421 {LONG_TOKEN}\r\n").as_bytes()).await;
+        let _ = stream
+            .write_all(format!("421 {LONG_TOKEN}\r\n").as_bytes())
+            .await;
     })
     .await;
     let told = all_told(&format!(
-        "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://127.0.0.1:{page}/\"\nprobe.http.auth.bearer = {{ file = {file:?} }}\n\
+        "[[endpoint]]\nname = \"a\"\nprobe.http.url \
+            = \"http://127.0.0.1:{page}/\"\nprobe.http.auth.bearer = {{ file = {file:?} }}\n\
          [[endpoint]]\nname = \"b\"\nprobe.http.url = \"http://127.0.0.1:{page}/\"\n\
-         [[endpoint]]\nname = \"c\"\nprobe.http.url = \"http://127.0.0.1:{page}/\"\nprobe.http.headers = {{ X-Key = {{ env = \"TEST_SECRET\" }} }}\n\
-         [[endpoint]]\nname = \"d\"\nprobe.tcp.address = \"127.0.0.1:{words}\"\nprobe.tcp.dialogue = [{{ expect = \"^220\" }}]\n"
+         [[endpoint]]\nname = \"c\"\nprobe.http.url \
+         = \"http://127.0.0.1:{page}/\"\nprobe.http.headers = {{ X-Key = {{ env = \"TEST_SECRET\" \
+         }} }}\n\
+         [[endpoint]]\nname = \"d\"\nprobe.tcp.address \
+         = \"127.0.0.1:{words}\"\nprobe.tcp.dialogue = [{{ expect = \"^220\" }}]\n"
     ))
     .await;
     assert_eq!(told.len(), 4);
     for told in told {
-        assert!(told.contains("<secret>") && !told.contains(&LONG_TOKEN[..8]), "{told}");
+        assert!(
+            told.contains("<secret>") && !told.contains(&LONG_TOKEN[..8]),
+            "{told}"
+        );
     }
 }

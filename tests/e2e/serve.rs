@@ -52,7 +52,11 @@ pub fn plan(text: &str) -> Plan {
 
 /// One endpoint; `lines` are its keys.
 pub fn endpoint(lines: &str) -> Arc<Endpoint> {
-    let timeout = if lines.contains("timeout") { "" } else { "timeout = \"2s\"\n" };
+    let timeout = if lines.contains("timeout") {
+        ""
+    } else {
+        "timeout = \"2s\"\n"
+    };
     plan(&format!("[[endpoint]]\nname = \"e\"\n{timeout}{lines}\n")).endpoints[0].clone()
 }
 
@@ -62,7 +66,11 @@ pub async fn probe(lines: &str) -> Report {
     tokio::task::LocalSet::new()
         .run_until(async move {
             // Whatever the clock of the machine that runs the tests.
-            let net = Net::new(Paths::default(), Authorities::of_the_system(), Arc::new(ClockTrust::by(|| KernelSync::Synchronised)));
+            let net = Net::new(
+                Paths::default(),
+                Authorities::of_the_system(),
+                Arc::new(ClockTrust::by(|| KernelSync::Synchronised)),
+            );
             run(&net, &endpoint).await
         })
         .await
@@ -83,7 +91,11 @@ pub fn reason(report: &Report) -> Reason {
 }
 
 pub fn assert_up(report: &Report) {
-    assert!(matches!(report.outcome, Outcome::Up(_)), "{:?}", report.outcome);
+    assert!(
+        matches!(report.outcome, Outcome::Up(_)),
+        "{:?}",
+        report.outcome
+    );
 }
 
 /// A server whose connections are handled one by one by `handle`; returns its port.
@@ -144,12 +156,19 @@ pub async fn stalling(bytes: &'static [u8]) -> u16 {
 
 /// `200 OK` with headers and a body.
 pub fn ok(headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut response = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
+    let mut response = format!(
+        "HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     response.extend_from_slice(body);
     response
 }
 
 /// A port that nobody listens on.
 pub fn closed_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("bound").port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .expect("bound")
+        .port()
 }

@@ -16,24 +16,34 @@ fn at(port: u16, more: &str) -> String {
 async fn a_port_that_takes_connections_is_up_even_if_it_closes_them() {
     let port = tcp(|stream| async move { drop(stream) }).await;
     assert_up(&probe(&at(port, "")).await);
-    assert_eq!(cause(&probe(&at(closed_port(), "")).await), Cause::ConnectRefused);
+    assert_eq!(
+        cause(&probe(&at(closed_port(), "")).await),
+        Cause::ConnectRefused
+    );
 }
 
 #[tokio::test]
 async fn a_dialogue_is_held_line_by_line() {
     let smtp = || {
         tcp(|mut stream| async move {
-            let _ = stream.write_all(b"220-first line\r\n220 mail.example ESMTP\r\n").await;
+            let _ = stream
+                .write_all(b"220-first line\r\n220 mail.example ESMTP\r\n")
+                .await;
             read_head(&mut stream).await;
             let _ = stream.write_all(b"221 bye\r\n").await;
         })
     };
-    let dialogue = "probe.tcp.dialogue = [{ expect = \"^220 \" }, { send = \"QUIT\\r\\n\\r\\n\" }, { expect = \"^221\" }]";
+    let dialogue = "probe.tcp.dialogue = [{ expect = \"^220 \" }, { send = \"QUIT\\r\\n\\r\\n\" \
+        }, { expect = \"^221\" }]";
     let report = probe(&at(smtp().await, dialogue)).await;
     assert_up(&report);
     assert_eq!(report.outcome.facts().map(|f| f.findings.len()), Some(2));
-    let wrong = "probe.tcp.dialogue = [{ expect = \"^220 \" }, { send = \"QUIT\\r\\n\\r\\n\" }, { expect = \"^250\" }]";
-    assert_eq!(cause(&probe(&at(smtp().await, wrong)).await), Cause::ExpectMismatch);
+    let wrong = "probe.tcp.dialogue = [{ expect = \"^220 \" }, { send = \"QUIT\\r\\n\\r\\n\" }, { \
+        expect = \"^250\" }]";
+    assert_eq!(
+        cause(&probe(&at(smtp().await, wrong)).await),
+        Cause::ExpectMismatch
+    );
 }
 
 #[tokio::test]
@@ -44,9 +54,23 @@ async fn a_banner_that_never_comes_or_never_ends_is_down() {
     })
     .await;
     let expect = "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"ready\" }]";
-    assert_eq!(cause(&probe(&at(silent, expect)).await), Cause::ExpectTimeout);
-    let endless = tcp(|mut stream| async move { while stream.write_all(&[0xff; 1024]).await.is_ok() {} }).await;
-    assert_eq!(cause(&probe(&at(endless, "probe.tcp.dialogue = [{ expect = \"ready\" }]")).await), Cause::ExpectMismatch);
+    assert_eq!(
+        cause(&probe(&at(silent, expect)).await),
+        Cause::ExpectTimeout
+    );
+    let endless =
+        tcp(|mut stream| async move { while stream.write_all(&[0xff; 1024]).await.is_ok() {} })
+            .await;
+    assert_eq!(
+        cause(
+            &probe(&at(
+                endless,
+                "probe.tcp.dialogue = [{ expect = \"ready\" }]"
+            ))
+            .await
+        ),
+        Cause::ExpectMismatch
+    );
 }
 
 #[tokio::test]
@@ -55,7 +79,10 @@ async fn the_next_address_is_tried_when_one_fails() {
     let port = tcp(|stream| async move { drop(stream) }).await;
     let report = probe(&format!("probe.tcp.address = \"localhost:{port}\"")).await;
     assert_up(&report);
-    let report = probe(&format!("addresses = \"ipv4\"\nprobe.tcp.address = \"localhost:{port}\"")).await;
+    let report = probe(&format!(
+        "addresses = \"ipv4\"\nprobe.tcp.address = \"localhost:{port}\""
+    ))
+    .await;
     assert_up(&report);
     assert_eq!(report.outcome.facts().map(|f| f.attempts.len()), Some(1));
 }
@@ -88,7 +115,11 @@ fn detail(report: &probity::kind::Report) -> &str {
 async fn a_greeting_without_a_line_feed_is_matched_as_it_arrives() {
     let mariadb = greeting(b"\x6e\0\0\0\x0a5.5.5-10.11.6-MariaDB-0+deb12u1\0\x1f\0\0\0").await;
     for pattern in ["MariaDB", "^5\\.5\\.5-10"] {
-        let report = probe(&at(mariadb, &format!("probe.tcp.dialogue = [{{ expect = '{pattern}' }}]"))).await;
+        let report = probe(&at(
+            mariadb,
+            &format!("probe.tcp.dialogue = [{{ expect = '{pattern}' }}]"),
+        ))
+        .await;
         assert_up(&report);
     }
     // In pieces, the pattern across them.
@@ -101,7 +132,13 @@ async fn a_greeting_without_a_line_feed_is_matched_as_it_arrives() {
         std::future::pending::<()>().await;
     })
     .await;
-    assert_up(&probe(&at(slow, "probe.tcp.dialogue = [{ expect = \"^login: $\" }]")).await);
+    assert_up(
+        &probe(&at(
+            slow,
+            "probe.tcp.dialogue = [{ expect = \"^login: $\" }]",
+        ))
+        .await,
+    );
 }
 
 #[tokio::test]
@@ -115,7 +152,11 @@ async fn a_complete_line_that_can_no_longer_match_is_a_mismatch_at_once() {
     ] {
         let began = Instant::now();
         let port = greeting(greets).await;
-        let report = probe(&at(port, &format!("timeout = \"5s\"\nprobe.tcp.dialogue = [{{ expect = '{pattern}' }}]"))).await;
+        let report = probe(&at(
+            port,
+            &format!("timeout = \"5s\"\nprobe.tcp.dialogue = [{{ expect = '{pattern}' }}]"),
+        ))
+        .await;
         assert_eq!(cause(&report), Cause::ExpectMismatch, "{pattern}");
         assert!(began.elapsed() < Duration::from_secs(2), "{pattern}");
         assert!(detail(&report).contains("heard `"), "{}", detail(&report));
@@ -128,40 +169,89 @@ async fn what_was_heard_is_reported_with_every_failure() {
         let _ = stream.write_all(b"220 mail.example ESMTP\r\n").await;
         let mut byte = [0; 32];
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await;
-        let _ = stream.write_all(b"502 5.5.1 Error: command not implemented\r\n").await;
+        let _ = stream
+            .write_all(b"502 5.5.1 Error: command not implemented\r\n")
+            .await;
         std::future::pending::<()>().await;
     })
     .await;
-    let dialogue = "timeout = \"5s\"\nprobe.tcp.dialogue = [{ expect = \"^220 \" }, { send = \"FOO\\r\\n\" }, { expect = \"^250 \" }]";
+    let dialogue = "timeout = \"5s\"\nprobe.tcp.dialogue = [{ expect = \"^220 \" }, { send \
+        = \"FOO\\r\\n\" }, { expect = \"^250 \" }]";
     let report = probe(&at(smtp, dialogue)).await;
     assert_eq!(cause(&report), Cause::ExpectMismatch);
-    assert_eq!(detail(&report), "expected a line that matches /^250 /, heard `502 5.5.1 Error: command not implemented`");
+    assert_eq!(
+        detail(&report),
+        "expected a line that matches /^250 /, heard `502 5.5.1 Error: command not implemented`"
+    );
 
     let telling = greeting(b"Welcome\r\nto a line that does not e").await;
-    let report = probe(&at(telling, "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]")).await;
+    let report = probe(&at(
+        telling,
+        "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]",
+    ))
+    .await;
     assert_eq!(cause(&report), Cause::ExpectTimeout);
-    assert_eq!(detail(&report), "expected a line that matches /^ready/, heard `Welcome\\r\\nto a line that does not e` until the timeout");
-    assert_eq!(report.outcome.facts().map(|f| f.findings.len()), Some(1), "the finding is there, too");
+    assert_eq!(
+        detail(&report),
+        "expected a line that matches /^ready/, heard `Welcome\\r\\nto a line that does not e` \
+            until the timeout"
+    );
+    assert_eq!(
+        report.outcome.facts().map(|f| f.findings.len()),
+        Some(1),
+        "the finding is there, too"
+    );
 
     let silent = greeting(b"").await;
-    let report = probe(&at(silent, "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]")).await;
-    let silence = "expected a line that matches /^ready/, heard nothing until the timeout: the peer accepted the connection and said nothing in ";
+    let report = probe(&at(
+        silent,
+        "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]",
+    ))
+    .await;
+    let silence = "expected a line that matches /^ready/, heard nothing until the timeout: the \
+        peer accepted the connection and said nothing in ";
     assert!(detail(&report).starts_with(silence), "{}", detail(&report));
-    assert!(detail(&report).ends_with("; a server that waits for the client to speak first needs a dialogue that begins with a send"), "{}", detail(&report));
-    let asked = "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ send = \"PING\\r\\n\" }, { expect = \"^ready\" }]";
+    assert!(
+        detail(&report).ends_with(
+            "; a server that waits for the client to speak first needs \
+        a dialogue that begins with a send"
+        ),
+        "{}",
+        detail(&report)
+    );
+    let asked = "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ send = \"PING\\r\\n\" }, { expect \
+        = \"^ready\" }]";
     let report = probe(&at(silent, asked)).await;
-    assert!(detail(&report).ends_with(" ms, nor to what was sent"), "{}", detail(&report));
-    let only_greeting = "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^hello\" }, { send = \"x\\r\\n\" }, { expect = \"^ready\" }]";
+    assert!(
+        detail(&report).ends_with(" ms, nor to what was sent"),
+        "{}",
+        detail(&report)
+    );
+    let only_greeting = "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^hello\" }, { \
+        send = \"x\\r\\n\" }, { expect = \"^ready\" }]";
     let report = probe(&at(greeting(b"hello\r\n").await, only_greeting)).await;
-    assert_eq!(detail(&report), "expected a line that matches /^ready/, heard nothing until the timeout", "it has spoken");
+    assert_eq!(
+        detail(&report),
+        "expected a line that matches /^ready/, heard nothing until the timeout",
+        "it has spoken"
+    );
 
     let leaving = tcp(|mut stream| async move {
         let _ = stream.write_all(b"Host '127.0.0.1' is blocked").await;
     })
     .await;
-    let report = probe(&at(leaving, "probe.tcp.dialogue = [{ expect = \"^ready\" }]")).await;
+    let report = probe(&at(
+        leaving,
+        "probe.tcp.dialogue = [{ expect = \"^ready\" }]",
+    ))
+    .await;
     assert_eq!(cause(&report), Cause::ExpectMismatch);
-    assert!(detail(&report).contains("heard `Host '127.0.0.1' is blocked` before the peer closed the connection"), "{}", detail(&report));
+    assert!(
+        detail(&report)
+            .contains("heard `Host '127.0.0.1' is blocked` before the peer closed the connection"),
+        "{}",
+        detail(&report)
+    );
 }
 
 #[tokio::test]
@@ -174,8 +264,16 @@ async fn a_peer_of_another_protocol_is_named_in_a_dialogue() {
         (b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64", "HTTP/2"),
     ] {
         let port = greeting(greets).await;
-        let report = probe(&at(port, "timeout = \"300ms\"\nprobe.tcp.dialogue = [{ expect = \"^220 \" }]")).await;
-        assert!(detail(&report).ends_with(&format!("; the peer speaks {name}")), "{}", detail(&report));
+        let report = probe(&at(
+            port,
+            "timeout = \"300ms\"\nprobe.tcp.dialogue = [{ expect = \"^220 \" }]",
+        ))
+        .await;
+        assert!(
+            detail(&report).ends_with(&format!("; the peer speaks {name}")),
+            "{}",
+            detail(&report)
+        );
     }
 }
 
@@ -184,12 +282,22 @@ async fn several_commands_at_once_are_answered_one_by_one() {
     let smtp = tcp(|mut stream| async move {
         let mut bytes = [0; 64];
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut bytes).await;
-        for line in [&b"220 mail\r\n"[..], b"250-mail\r\n250 HELP\r\n", b"221 bye\r\n"] {
+        for line in [
+            &b"220 mail\r\n"[..],
+            b"250-mail\r\n250 HELP\r\n",
+            b"221 bye\r\n",
+        ] {
             let _ = stream.write_all(line).await;
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         std::future::pending::<()>().await;
     })
     .await;
-    assert_up(&probe(&at(smtp, "probe.tcp.dialogue = [{ send = \"EHLO x\\r\\nQUIT\\r\\n\" }, { expect = \"^221\" }]")).await);
+    assert_up(
+        &probe(&at(
+            smtp,
+            "probe.tcp.dialogue = [{ send = \"EHLO x\\r\\nQUIT\\r\\n\" }, { expect = \"^221\" }]",
+        ))
+        .await,
+    );
 }

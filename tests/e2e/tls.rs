@@ -10,7 +10,11 @@ use super::serve::*;
 
 async fn judged(authority: &Authority, leaf: Leaf, host: &str) -> probity::kind::Report {
     let port = https(acceptor(leaf, &[])).await;
-    probe(&format!("probe.tls.address = \"{host}:{port}\"\nprobe.tls.tls.ca_file = {:?}", authority.ca_file())).await
+    probe(&format!(
+        "probe.tls.address = \"{host}:{port}\"\nprobe.tls.tls.ca_file = {:?}",
+        authority.ca_file()
+    ))
+    .await
 }
 
 #[tokio::test]
@@ -18,10 +22,26 @@ async fn each_fault_of_a_certificate_has_its_cause_and_its_dates_are_known() {
     let authority = Authority::new();
     let other = Authority::new();
     let cases: Vec<(Leaf, Cause)> = vec![
-        (authority.leaf(|p| p.not_after = rcgen::date_time_ymd(2021, 1, 1)), Cause::TlsCertExpired),
-        (authority.leaf(|p| p.not_before = rcgen::date_time_ymd(2090, 1, 1)), Cause::TlsCertNotYetValid),
-        (authority.leaf(|p| p.subject_alt_names = vec![rcgen::SanType::DnsName("other.example".try_into().expect("a name"))]), Cause::TlsCertName),
-        (authority.leaf(|p| p.subject_alt_names.clear()), Cause::TlsCertName),
+        (
+            authority.leaf(|p| p.not_after = rcgen::date_time_ymd(2021, 1, 1)),
+            Cause::TlsCertExpired,
+        ),
+        (
+            authority.leaf(|p| p.not_before = rcgen::date_time_ymd(2090, 1, 1)),
+            Cause::TlsCertNotYetValid,
+        ),
+        (
+            authority.leaf(|p| {
+                p.subject_alt_names = vec![rcgen::SanType::DnsName(
+                    "other.example".try_into().expect("a name"),
+                )]
+            }),
+            Cause::TlsCertName,
+        ),
+        (
+            authority.leaf(|p| p.subject_alt_names.clear()),
+            Cause::TlsCertName,
+        ),
         (other.leaf(|_| {}), Cause::TlsCertUntrusted),
         (authority.client_leaf(), Cause::TlsCertPurpose),
         (weak_leaf(), Cause::TlsCertWeak),
@@ -30,7 +50,10 @@ async fn each_fault_of_a_certificate_has_its_cause_and_its_dates_are_known() {
         let report = judged(&authority, leaf, "127.0.0.1").await;
         assert_eq!(cause(&report), wanted);
         let certificate = report.outcome.facts().and_then(|f| f.certificate.clone());
-        assert!(certificate.is_some_and(|c| c.not_after > 0), "{wanted:?} has its dates");
+        assert!(
+            certificate.is_some_and(|c| c.not_after > 0),
+            "{wanted:?} has its dates"
+        );
     }
 }
 
@@ -51,7 +74,11 @@ async fn a_certificate_with_two_days_left_is_expiring_when_that_is_asked_for() {
     let authority = Authority::new();
     let port = https(acceptor(authority.leaf(|_| {}), &[])).await;
     let lines = |within: &str| {
-        format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, expiring_within = \"{within}\" }}", authority.ca_file())
+        format!(
+            "probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, \
+                expiring_within = \"{within}\" }}",
+            authority.ca_file()
+        )
     };
     assert_up(&probe(&lines("399d")).await);
     // Nothing is valid for longer than the certificate: trust it until 2099, and ask at its end.
@@ -61,10 +88,16 @@ async fn a_certificate_with_two_days_left_is_expiring_when_that_is_asked_for() {
         let now = probity::net::clock::Clock::Real.read().utc_ms;
         let text = probity::words::format_utc(now + 2 * 86_400_000);
         let part = |a: usize, b: usize| text[a..b].parse::<i32>().expect("digits");
-        authority.leaf(|p| p.not_after = rcgen::date_time_ymd(part(0, 4), part(5, 7) as u8, part(8, 10) as u8))
+        authority.leaf(|p| {
+            p.not_after = rcgen::date_time_ymd(part(0, 4), part(5, 7) as u8, part(8, 10) as u8)
+        })
     };
     let port = https(acceptor(soon, &[])).await;
-    let lines = format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, expiring_within = \"14d\" }}", authority.ca_file());
+    let lines = format!(
+        "probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}, \
+            expiring_within = \"14d\" }}",
+        authority.ca_file()
+    );
     assert_eq!(cause(&probe(&lines).await), Cause::TlsCertExpiring);
 }
 
@@ -72,9 +105,17 @@ async fn a_certificate_with_two_days_left_is_expiring_when_that_is_asked_for() {
 async fn verification_can_be_left_out_and_the_facts_stay() {
     let stranger = Authority::new();
     let port = https(acceptor(stranger.leaf(|_| {}), &[])).await;
-    let report = probe(&format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.verify = false")).await;
+    let report = probe(&format!(
+        "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.verify = false"
+    ))
+    .await;
     assert_up(&report);
-    assert!(report.outcome.facts().is_some_and(|f| f.certificate.is_some()));
+    assert!(
+        report
+            .outcome
+            .facts()
+            .is_some_and(|f| f.certificate.is_some())
+    );
     let report = probe(&format!("probe.http.url = \"https://127.0.0.1:{port}/\"")).await;
     assert_eq!(cause(&report), Cause::TlsCertUntrusted);
 }
@@ -84,17 +125,34 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it_or_is_down() {
     let authority = Authority::new();
     let port = https(authority.demanding(authority.leaf(|_| {}))).await;
     let client = authority.client_leaf();
-    let (chain, key) = (authority.file("client.pem", &client.pem), authority.file("client.key", &client.key_pem));
+    let (chain, key) = (
+        authority.file("client.pem", &client.pem),
+        authority.file("client.key", &client.key_pem),
+    );
     let with = format!(
-        "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls = {{ ca_file = {:?}, client_certificate = {chain:?}, client_key = {{ file = {key:?} }} }}",
+        "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls = {{ ca_file = {:?}, \
+            client_certificate = {chain:?}, client_key = {{ file = {key:?} }} }}",
         authority.ca_file()
     );
     assert_up(&probe(&with).await);
-    let without = format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file());
+    let without = format!(
+        "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}",
+        authority.ca_file()
+    );
     assert_eq!(cause(&probe(&without).await), Cause::TlsClientAuth);
-    let handshake = |more: &str| format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}{more} }}", authority.ca_file());
+    let handshake = |more: &str| {
+        format!(
+            "probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls = {{ ca_file = {:?}{more} }}",
+            authority.ca_file()
+        )
+    };
     assert_eq!(cause(&probe(&handshake("")).await), Cause::TlsClientAuth);
-    assert_up(&probe(&handshake(&format!(", client_certificate = {chain:?}, client_key = {{ file = {key:?} }}"))).await);
+    assert_up(
+        &probe(&handshake(&format!(
+            ", client_certificate = {chain:?}, client_key = {{ file = {key:?} }}"
+        )))
+        .await,
+    );
 }
 
 #[tokio::test]
@@ -106,15 +164,38 @@ async fn a_peer_that_hangs_or_talks_nonsense_is_down() {
     .await;
     let accepted = "the peer accepted the connection and";
     for (lines, cause, words) in [
-        ("probe.tls.address = \"127.0.0.1:PORT\"", Cause::TlsTimeout, "said nothing in 200 ms, nor to the TLS handshake; a server without TLS may take"),
-        ("probe.http.url = \"https://127.0.0.1:PORT/\"", Cause::TlsTimeout, "said nothing in 200 ms, nor to the TLS handshake; a server without TLS may take"),
-        ("probe.http.url = \"http://127.0.0.1:PORT/\"", Cause::FirstByteTimeout, "the request, and sent nothing of an answer in 200 ms"),
+        (
+            "probe.tls.address = \"127.0.0.1:PORT\"",
+            Cause::TlsTimeout,
+            "said nothing in 200 ms, nor to the TLS handshake; a server without TLS may take",
+        ),
+        (
+            "probe.http.url = \"https://127.0.0.1:PORT/\"",
+            Cause::TlsTimeout,
+            "said nothing in 200 ms, nor to the TLS handshake; a server without TLS may take",
+        ),
+        (
+            "probe.http.url = \"http://127.0.0.1:PORT/\"",
+            Cause::FirstByteTimeout,
+            "the request, and sent nothing of an answer in 200 ms",
+        ),
     ] {
-        let report = probe(&format!("timeout = \"200ms\"\n{}", lines.replace("PORT", &silent.to_string()))).await;
+        let report = probe(&format!(
+            "timeout = \"200ms\"\n{}",
+            lines.replace("PORT", &silent.to_string())
+        ))
+        .await;
         match report.outcome {
-            Outcome::Down { cause: found, detail, .. } => {
+            Outcome::Down {
+                cause: found,
+                detail,
+                ..
+            } => {
                 assert_eq!(found, cause, "{detail}");
-                assert!(detail.starts_with(&format!("{accepted} {words}")), "{detail}");
+                assert!(
+                    detail.starts_with(&format!("{accepted} {words}")),
+                    "{detail}"
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -124,10 +205,16 @@ async fn a_peer_that_hangs_or_talks_nonsense_is_down() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     })
     .await;
-    assert_eq!(cause(&probe(&format!("probe.tls.address = \"127.0.0.1:{garbage}\"")).await), Cause::TlsHandshake);
+    assert_eq!(
+        cause(&probe(&format!("probe.tls.address = \"127.0.0.1:{garbage}\"")).await),
+        Cause::TlsHandshake
+    );
     let closing = tcp(|stream| async move { drop(stream) }).await;
     let got = cause(&probe(&format!("probe.tls.address = \"127.0.0.1:{closing}\"")).await);
-    assert!(matches!(got, Cause::TlsHandshake | Cause::ConnectReset), "{got:?}");
+    assert!(
+        matches!(got, Cause::TlsHandshake | Cause::ConnectReset),
+        "{got:?}"
+    );
 }
 
 #[tokio::test]
@@ -149,8 +236,11 @@ async fn http_2_is_chosen_by_alpn() {
         }
     })
     .await;
-    let lines =
-        format!("probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {:?}\nprobe.http.expect.version = \"2\"", authority.ca_file());
+    let lines = format!(
+        "probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = \
+            {:?}\nprobe.http.expect.version = \"2\"",
+        authority.ca_file()
+    );
     assert_up(&probe(&lines).await);
 }
 
@@ -161,7 +251,9 @@ async fn answering_once(bytes: &'static [u8]) -> u16 {
         let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await;
         let _ = stream.write_all(bytes).await;
         let _ = stream.shutdown().await;
-        while matches!(tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await, Ok(n) if n > 0) {}
+        while matches!(tokio::io::AsyncReadExt::read(&mut stream, &mut hello).await, Ok(n) if n > 0)
+        {
+        }
     })
     .await
 }
@@ -180,26 +272,58 @@ async fn a_peer_that_speaks_another_protocol_than_tls_is_named() {
             &b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\nThe plain HTTP request"[..],
             "the peer speaks HTTP, not TLS: heard `HTTP/1.1 400 Bad Request\\r\\nServer: x",
         ),
-        (b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64", "the peer speaks HTTP/2, not TLS"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "the peer speaks SSH, not TLS: heard `SSH-2.0-OpenSSH_9.2`"),
-        (b"220 mail.example ESMTP\r\n", "the peer speaks SMTP, not TLS: heard `220 mail.example ESMTP`"),
-        (b"-ERR unknown command\r\n", "the peer speaks Redis, not TLS"),
-        (b"\x30\x0c\x02\x01\0\x78\x07\x0a\x01\x02\x04\0\x04\0", "the peer speaks LDAP, not TLS"),
-        (b"\x4a\0\0\0\x0a8.0.36\0\x0b\0\0\0", "the peer speaks MySQL, not TLS"),
-        (b"E\0\0\0\x20SFATAL\0VFATAL\0C0A000\0", "the peer speaks PostgreSQL, not TLS"),
+        (
+            b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64",
+            "the peer speaks HTTP/2, not TLS",
+        ),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            "the peer speaks SSH, not TLS: heard `SSH-2.0-OpenSSH_9.2`",
+        ),
+        (
+            b"220 mail.example ESMTP\r\n",
+            "the peer speaks SMTP, not TLS: heard `220 mail.example ESMTP`",
+        ),
+        (
+            b"-ERR unknown command\r\n",
+            "the peer speaks Redis, not TLS",
+        ),
+        (
+            b"\x30\x0c\x02\x01\0\x78\x07\x0a\x01\x02\x04\0\x04\0",
+            "the peer speaks LDAP, not TLS",
+        ),
+        (
+            b"\x4a\0\0\0\x0a8.0.36\0\x0b\0\0\0",
+            "the peer speaks MySQL, not TLS",
+        ),
+        (
+            b"E\0\0\0\x20SFATAL\0VFATAL\0C0A000\0",
+            "the peer speaks PostgreSQL, not TLS",
+        ),
         (b"what?\r\n", "the peer does not speak TLS: heard `what?`"),
-        (b"", "the peer closed the connection within the TLS handshake and said nothing"),
+        (
+            b"",
+            "the peer closed the connection within the TLS handshake and said nothing",
+        ),
     ] {
         let port = answering_once(answer).await;
-        for lines in [format!("probe.tls.address = \"127.0.0.1:{port}\""), format!("probe.http.url = \"https://127.0.0.1:{port}/\"")] {
+        for lines in [
+            format!("probe.tls.address = \"127.0.0.1:{port}\""),
+            format!("probe.http.url = \"https://127.0.0.1:{port}/\""),
+        ] {
             let report = probe(&lines).await;
             assert_eq!(cause(&report), Cause::TlsHandshake);
-            assert!(detail(&report).starts_with(wanted), "{wanted}: {}", detail(&report));
+            assert!(
+                detail(&report).starts_with(wanted),
+                "{wanted}: {}",
+                detail(&report)
+            );
         }
     }
 }
 
-/// A server that asks for a client certificate, does not look at it, and closes after the handshake: with a closing alert or without.
+/// A server that asks for a client certificate, does not look at it, and closes after the
+/// handshake: with a closing alert or without.
 async fn asking_and_leaving(authority: &Authority, politely: fn() -> bool) -> u16 {
     let accept = authority.asking(authority.leaf(|_| {}));
     tcp(move |stream| {
@@ -222,8 +346,14 @@ async fn a_server_that_wants_a_client_certificate_and_closes_is_tls_client_auth_
     for politely in [(|| true) as fn() -> bool, || false] {
         let port = asking_and_leaving(&authority, politely).await;
         for lines in [
-            format!("probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls.ca_file = {:?}", authority.ca_file()),
-            format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file()),
+            format!(
+                "probe.tls.address = \"127.0.0.1:{port}\"\nprobe.tls.tls.ca_file = {:?}",
+                authority.ca_file()
+            ),
+            format!(
+                "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}",
+                authority.ca_file()
+            ),
         ] {
             let report = probe(&lines).await;
             assert_eq!(cause(&report), Cause::TlsClientAuth, "{:?}", report.outcome);
@@ -238,6 +368,17 @@ async fn a_server_that_wants_a_client_certificate_and_closes_is_tls_client_auth_
         }
     })
     .await;
-    let report = probe(&format!("probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}", authority.ca_file())).await;
-    assert!(matches!(cause(&report), Cause::HttpTruncated | Cause::HttpMalformed | Cause::ConnectReset), "{:?}", report.outcome);
+    let report = probe(&format!(
+        "probe.http.url = \"https://127.0.0.1:{port}/\"\nprobe.http.tls.ca_file = {:?}",
+        authority.ca_file()
+    ))
+    .await;
+    assert!(
+        matches!(
+            cause(&report),
+            Cause::HttpTruncated | Cause::HttpMalformed | Cause::ConnectReset
+        ),
+        "{:?}",
+        report.outcome
+    );
 }

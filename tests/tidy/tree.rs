@@ -18,7 +18,19 @@ impl Source {
     pub fn new(path: &str, text: &str) -> Self {
         let mut code = syn::parse_file(text).unwrap_or_else(|e| panic!("{path}: {e}"));
         without_tests(&mut code.items);
-        Self { path: path.into(), text: text.to_owned(), code }
+        Self {
+            path: path.into(),
+            text: text.to_owned(),
+            code,
+        }
+    }
+
+    /// The text before the tests of the file.
+    pub fn before_tests(&self) -> &str {
+        self.text
+            .split("#[cfg(test)]\nmod tests")
+            .next()
+            .unwrap_or(&self.text)
     }
 
     pub fn name(&self) -> String {
@@ -27,8 +39,16 @@ impl Source {
 
     /// The path of its module, from the crate's root.
     pub fn module(&self) -> Vec<String> {
-        let mut parts: Vec<String> = self.path.iter().skip(1).map(|p| p.to_string_lossy().trim_end_matches(".rs").to_owned()).collect();
-        if parts.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
+        let mut parts: Vec<String> = self
+            .path
+            .iter()
+            .skip(1)
+            .map(|p| p.to_string_lossy().trim_end_matches(".rs").to_owned())
+            .collect();
+        if parts
+            .last()
+            .is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str()))
+        {
             parts.pop();
         }
         parts
@@ -36,14 +56,22 @@ impl Source {
 
     /// Every path of this crate that the file refers to, from the crate's root, with its line.
     pub fn references(&self) -> Vec<(Vec<String>, usize)> {
-        let mut found = References { module: self.module(), list: Vec::new() };
+        let mut found = References {
+            module: self.module(),
+            list: Vec::new(),
+        };
         found.visit_file(&self.code);
         found.list
     }
 }
 
 fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|a| a.path().is_ident("cfg") && quote::ToTokens::to_token_stream(&a.meta).to_string().contains("(test)"))
+    attributes.iter().any(|a| {
+        a.path().is_ident("cfg")
+            && quote::ToTokens::to_token_stream(&a.meta)
+                .to_string()
+                .contains("(test)")
+    })
 }
 
 fn without_tests(items: &mut Vec<Item>) {
@@ -127,7 +155,10 @@ pub fn read(directory: &str) -> Vec<Source> {
             if path.is_dir() {
                 walk(&path, into);
             } else if path.extension().is_some_and(|e| e == "rs") {
-                into.push(Source::new(&path.to_string_lossy(), &fs::read_to_string(&path).expect("UTF-8")));
+                into.push(Source::new(
+                    &path.to_string_lossy(),
+                    &fs::read_to_string(&path).expect("UTF-8"),
+                ));
             }
         }
     }
@@ -139,9 +170,25 @@ pub fn read(directory: &str) -> Vec<Source> {
 
 /// Which file each file refers to.
 pub fn edges(sources: &[Source]) -> BTreeMap<usize, BTreeSet<usize>> {
-    let modules: BTreeMap<Vec<String>, usize> = sources.iter().enumerate().map(|(k, s)| (s.module(), k)).collect();
+    let modules: BTreeMap<Vec<String>, usize> = sources
+        .iter()
+        .enumerate()
+        .map(|(k, s)| (s.module(), k))
+        .collect();
     // The longest beginning of a path that is a file.
-    let file_of = |path: &[String]| (0..=path.len()).rev().find_map(|n| modules.get(&path[..n])).copied();
-    let of = |k: usize| sources[k].references().iter().filter_map(|(path, _)| file_of(path)).filter(|to| *to != k).collect();
+    let file_of = |path: &[String]| {
+        (0..=path.len())
+            .rev()
+            .find_map(|n| modules.get(&path[..n]))
+            .copied()
+    };
+    let of = |k: usize| {
+        sources[k]
+            .references()
+            .iter()
+            .filter_map(|(path, _)| file_of(path))
+            .filter(|to| *to != k)
+            .collect()
+    };
     (0..sources.len()).map(|k| (k, of(k))).collect()
 }

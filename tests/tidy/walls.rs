@@ -8,15 +8,41 @@ use syn::visit::{self, Visit};
 use super::tree::{Source, edges};
 
 /// From the lowest to the highest.
-pub const FLOORS: [&str; 13] = ["words", "judgement", "config", "net", "kind", "history", "notify", "engine", "account", "report", "serve", "daemon", "cli"];
+pub const FLOORS: [&str; 13] = [
+    "words",
+    "judgement",
+    "config",
+    "net",
+    "kind",
+    "history",
+    "notify",
+    "engine",
+    "account",
+    "report",
+    "serve",
+    "daemon",
+    "cli",
+];
 
 fn floor(module: &[String]) -> Option<usize> {
-    FLOORS.iter().position(|f| Some(*f) == module.first().map(String::as_str))
+    FLOORS
+        .iter()
+        .position(|f| Some(*f) == module.first().map(String::as_str))
 }
 
 /// File and line of what is found in each.
-fn places<'s>(sources: impl IntoIterator<Item = &'s Source>, lines: impl Fn(&Source) -> Vec<usize>) -> Vec<String> {
-    sources.into_iter().flat_map(|source| lines(source).into_iter().map(|line| format!("{}:{line}", source.name()))).collect()
+fn places<'s>(
+    sources: impl IntoIterator<Item = &'s Source>,
+    lines: impl Fn(&Source) -> Vec<usize>,
+) -> Vec<String> {
+    sources
+        .into_iter()
+        .flat_map(|source| {
+            lines(source)
+                .into_iter()
+                .map(|line| format!("{}:{line}", source.name()))
+        })
+        .collect()
 }
 
 /// A file uses its own floor and those below.
@@ -27,11 +53,16 @@ pub fn upward(sources: &[Source]) -> Vec<String> {
             continue;
         };
         let above = |path: &[String]| floor(path).filter(|other| *other > own);
-        found.extend(
-            source.references().iter().filter_map(|(path, line)| {
-                above(path).map(|other| format!("{}:{line}: uses {}, which is above {}", source.name(), FLOORS[other], FLOORS[own]))
-            }),
-        );
+        found.extend(source.references().iter().filter_map(|(path, line)| {
+            above(path).map(|other| {
+                format!(
+                    "{}:{line}: uses {}, which is above {}",
+                    source.name(),
+                    FLOORS[other],
+                    FLOORS[own]
+                )
+            })
+        }));
     }
     found
 }
@@ -50,7 +81,9 @@ pub fn circles(sources: &[Source]) -> Vec<Vec<String>> {
     let mut circles: Vec<Vec<String>> = Vec::new();
     let mut known = BTreeSet::new();
     for k in 0..sources.len() {
-        let circle: Vec<usize> = (0..sources.len()).filter(|other| all[k].contains(other) && all[*other].contains(&k)).collect();
+        let circle: Vec<usize> = (0..sources.len())
+            .filter(|other| all[k].contains(other) && all[*other].contains(&k))
+            .collect();
         if circle.len() > 1 && circle.iter().all(|k| known.insert(*k)) {
             circles.push(circle.iter().map(|k| sources[*k].name()).collect());
         }
@@ -76,7 +109,12 @@ pub fn outside(sources: &[Source], folder: &str, krate: &str) -> Vec<String> {
         names.visit_file(&s.code);
         names.1
     };
-    sources.iter().filter(|s| !s.path.starts_with(folder)).filter(names).map(Source::name).collect()
+    sources
+        .iter()
+        .filter(|s| !s.path.starts_with(folder))
+        .filter(names)
+        .map(Source::name)
+        .collect()
 }
 
 /// Functions and macros that the sources call by a path which ends so.
@@ -85,8 +123,18 @@ pub fn calls(sources: &[Source], end: &[&str]) -> Vec<String> {
     impl<'ast> Visit<'ast> for Calls<'_> {
         fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
             if let syn::Expr::Path(p) = &*call.func {
-                let segments: Vec<String> = p.path.segments.iter().map(|s| s.ident.to_string()).collect();
-                if segments.iter().map(String::as_str).collect::<Vec<_>>().ends_with(self.0) {
+                let segments: Vec<String> = p
+                    .path
+                    .segments
+                    .iter()
+                    .map(|s| s.ident.to_string())
+                    .collect();
+                if segments
+                    .iter()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .ends_with(self.0)
+                {
                     self.1.push(call.span().start().line);
                 }
             }
@@ -142,7 +190,11 @@ pub fn types_named_twice(sources: &[Source]) -> Vec<String> {
             places.entry(name).or_default().insert(source.name());
         }
     }
-    places.into_iter().filter(|(_, files)| files.len() > 1).map(|(name, _)| name).collect()
+    places
+        .into_iter()
+        .filter(|(_, files)| files.len() > 1)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 struct Functions<F: FnMut(&syn::Signature, usize, usize)>(F);
@@ -168,7 +220,12 @@ pub fn long_functions(sources: &[Source], most: usize) -> Vec<String> {
     for source in sources {
         let note = |sig: &syn::Signature, from: usize, to: usize| {
             if to + 1 - from > most {
-                found.push(format!("{}:{from}: {} has {} lines", source.name(), sig.ident, to + 1 - from));
+                found.push(format!(
+                    "{}:{from}: {} has {} lines",
+                    source.name(),
+                    sig.ident,
+                    to + 1 - from
+                ));
             }
         };
         Functions(note).visit_file(&source.code);
@@ -176,20 +233,49 @@ pub fn long_functions(sources: &[Source], most: usize) -> Vec<String> {
     found
 }
 
-/// Parameters that are a bool, where two functions or an enum would say more. `data`: names of functions and of parameters for which it is data.
+/// Files with more lines than these before their tests.
+pub fn long_files(sources: &[Source], most: usize) -> Vec<String> {
+    let long = |source: &Source| {
+        let lines = source.before_tests().lines().count();
+        (lines > most).then(|| format!("{}: {lines} lines", source.name()))
+    };
+    sources.iter().filter_map(long).collect()
+}
+
+/// Lines with more characters than these.
+pub fn long_lines(sources: &[Source], most: usize) -> Vec<String> {
+    places(sources, |source| {
+        let lines = source.text.lines().enumerate();
+        let long = lines.filter(|(_, line)| line.chars().count() > most);
+        long.map(|(k, _)| k + 1).collect()
+    })
+}
+
+/// Parameters that are a bool, where two functions or an enum would say more. `data`: names of
+/// functions and of parameters for which it is data.
 pub fn bool_parameters(sources: &[Source], data: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for source in sources {
         let note = |sig: &syn::Signature, line: usize, _| {
-            let is_bool = |ty: &syn::Type| matches!(ty, syn::Type::Path(p) if p.path.is_ident("bool"));
+            let is_bool =
+                |ty: &syn::Type| matches!(ty, syn::Type::Path(p) if p.path.is_ident("bool"));
             for input in &sig.inputs {
                 let syn::FnArg::Typed(typed) = input else {
                     continue;
                 };
-                let name = if let syn::Pat::Ident(p) = &*typed.pat { p.ident.to_string() } else { String::new() };
-                let is_data = data.contains(&name.as_str()) || data.contains(&sig.ident.to_string().as_str());
+                let name = if let syn::Pat::Ident(p) = &*typed.pat {
+                    p.ident.to_string()
+                } else {
+                    String::new()
+                };
+                let is_data =
+                    data.contains(&name.as_str()) || data.contains(&sig.ident.to_string().as_str());
                 if is_bool(&typed.ty) && !is_data {
-                    found.push(format!("{}:{line}: {} takes `{name}: bool`", source.name(), sig.ident));
+                    found.push(format!(
+                        "{}:{line}: {} takes `{name}: bool`",
+                        source.name(),
+                        sig.ident
+                    ));
                 }
             }
         };
@@ -218,14 +304,18 @@ pub fn unsafe_code(sources: &[Source], place: &str) -> Vec<String> {
             visit::visit_item_impl(self, i);
         }
     }
-    places(sources.iter().filter(|s| !s.path.ends_with(place)), |source| {
-        let mut found = Unsafe(Vec::new());
-        found.visit_file(&source.code);
-        found.0
-    })
+    places(
+        sources.iter().filter(|s| !s.path.ends_with(place)),
+        |source| {
+            let mut found = Unsafe(Vec::new());
+            found.visit_file(&source.code);
+            found.0
+        },
+    )
 }
 
-/// What is public and named nowhere else: the compiler cannot see that it is dead. `users`: texts that may name it.
+/// What is public and named nowhere else: the compiler cannot see that it is dead. `users`: texts
+/// that may name it.
 pub fn dead_public(sources: &[Source], users: &[Source]) -> Vec<String> {
     struct Public(Vec<(String, usize)>);
     impl Public {
@@ -259,12 +349,20 @@ pub fn dead_public(sources: &[Source], users: &[Source]) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let is_of_a_name = |c: char| c.is_alphanumeric() || c == '_';
     for source in sources.iter().chain(users) {
-        source.text.split(|c| !is_of_a_name(c)).for_each(|word| *counts.entry(word).or_default() += 1);
+        source
+            .text
+            .split(|c| !is_of_a_name(c))
+            .for_each(|word| *counts.entry(word).or_default() += 1);
     }
     let of = |source: &Source| {
         let mut public = Public(Vec::new());
         public.visit_file(&source.code);
-        public.0.into_iter().filter(|(name, _)| counts[name.as_str()] == 1).map(|(name, line)| format!("{}:{line}: {name}", source.name())).collect::<Vec<_>>()
+        public
+            .0
+            .into_iter()
+            .filter(|(name, _)| counts[name.as_str()] == 1)
+            .map(|(name, line)| format!("{}:{line}: {name}", source.name()))
+            .collect::<Vec<_>>()
     };
     sources.iter().flat_map(of).collect()
 }

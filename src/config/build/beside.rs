@@ -1,4 +1,5 @@
-//! What stands beside the endpoints: the history's key and backups, receivers of notifications, the dead man's switch.
+//! What stands beside the endpoints: the history's key and backups, receivers of notifications, the
+//! dead man's switch.
 
 use std::path::PathBuf;
 
@@ -13,9 +14,13 @@ impl Builder<'_> {
     pub(in crate::config) fn history(&self, layers: &Layers) -> History {
         let key = layers.item("key").and_then(|i| {
             let key = secret(&i, self.surroundings)?;
-            let is_key = key.reveal().trim().len() == 64 && key.reveal().trim().bytes().all(|b| b.is_ascii_hexdigit());
+            let is_key = key.reveal().trim().len() == 64
+                && key.reveal().trim().bytes().all(|b| b.is_ascii_hexdigit());
             if !is_key {
-                i.fault("the key that signs checkpoints is not 64 hexadecimal digits", "Make one: openssl rand -hex 32");
+                i.fault(
+                    "the key that signs checkpoints is not 64 hexadecimal digits",
+                    "Make one: openssl rand -hex 32",
+                );
             }
             Some(key)
         });
@@ -23,11 +28,21 @@ impl Builder<'_> {
             let section = i.section()?;
             let dir = section.item("dir").and_then(|i| i.text());
             if dir.is_none() && !section.table.contains_key("dir") {
-                section.source.fault(&section.span, "[history.backup] has no dir", "Add dir = \"/var/backups/probity\".");
+                section.source.fault(
+                    &section.span,
+                    "[history.backup] has no dir",
+                    "Add dir = \"/var/backups/probity\".",
+                );
             }
             let plan = BackupPlan {
-                every: section.item("every").and_then(|i| i.duration(1000, 31 * DAY_MS)).unwrap_or(DEFAULT_BACKUP_EVERY),
-                keep: section.item("keep").and_then(|i| i.integer(1, 100_000)).map_or(DEFAULT_BACKUP_KEEP, |n| n as usize),
+                every: section
+                    .item("every")
+                    .and_then(|i| i.duration(1000, 31 * DAY_MS))
+                    .unwrap_or(DEFAULT_BACKUP_EVERY),
+                keep: section
+                    .item("keep")
+                    .and_then(|i| i.integer(1, 100_000))
+                    .map_or(DEFAULT_BACKUP_KEEP, |n| n as usize),
                 dir: PathBuf::from(dir.unwrap_or_default()),
             };
             section.end();
@@ -40,7 +55,10 @@ impl Builder<'_> {
     pub(in crate::config) fn notify(&self, section: &Section) -> Option<Notify> {
         let name = section.item("name").and_then(|i| i.name());
         let webhook = section.section("webhook");
-        let after = section.item("after").and_then(|i| i.duration(0, DAY_MS)).unwrap_or(0);
+        let after = section
+            .item("after")
+            .and_then(|i| i.duration(0, DAY_MS))
+            .unwrap_or(0);
         let on = section.item("on").map(|i| {
             let list: Vec<_> = i.list().iter().filter_map(|one| one.word(&NotifyOn::WORDS)).collect();
             if list.is_empty() {
@@ -55,9 +73,14 @@ impl Builder<'_> {
             .flat_map(|h| h.entries().collect::<Vec<_>>())
             .filter_map(|(k, span, i)| {
                 if !is_header_name(k) {
-                    section.source.fault(&span, format!("`{k}` is no header name"), "Take letters, digits and hyphens.");
+                    section.source.fault(
+                        &span,
+                        format!("`{k}` is no header name"),
+                        "Take letters, digits and hyphens.",
+                    );
                 }
-                let value = secret(&i, self.surroundings).filter(|s| is_sendable(Some(&i), s.reveal()))?;
+                let value =
+                    secret(&i, self.surroundings).filter(|s| is_sendable(Some(&i), s.reveal()))?;
                 Some((k.to_owned(), value))
             })
             .collect();
@@ -68,43 +91,84 @@ impl Builder<'_> {
         });
         section.end();
         if name.is_none() {
-            section.source.fault(&section.span, "a [[notify]] without a name", "Add name = \"ops\".");
+            section.source.fault(
+                &section.span,
+                "a [[notify]] without a name",
+                "Add name = \"ops\".",
+            );
         }
         if let Some(webhook) = webhook.as_ref().filter(|w| !w.table.contains_key("url")) {
-            section.source.fault(&webhook.span, "the webhook has no url", "Add webhook.url = { file = \"...\" }.");
+            section.source.fault(
+                &webhook.span,
+                "the webhook has no url",
+                "Add webhook.url = { file = \"...\" }.",
+            );
         }
         if webhook.is_none() {
-            section.source.fault(&section.span, "a [[notify]] without a receiver", "Add webhook.url = { file = \"...\" }.");
+            section.source.fault(
+                &section.span,
+                "a [[notify]] without a receiver",
+                "Add webhook.url = { file = \"...\" }.",
+            );
         }
         let url = url.filter(|u| is_web_address(section, u));
-        Some(Notify { name: name?, url: url?, after, on, headers })
+        Some(Notify {
+            name: name?,
+            url: url?,
+            after,
+            on,
+            headers,
+        })
     }
 
     pub(in crate::config) fn deadman(&self, top: &Layers) -> Option<Deadman> {
         let section = top.item("deadman")?.section()?;
-        let url = section.item("url").and_then(|i| secret(&i, self.surroundings));
-        let every = section.item("every").and_then(|i| i.duration(1000, DAY_MS)).unwrap_or(DEFAULT_DEADMAN_EVERY);
+        let url = section
+            .item("url")
+            .and_then(|i| secret(&i, self.surroundings));
+        let every = section
+            .item("every")
+            .and_then(|i| i.duration(1000, DAY_MS))
+            .unwrap_or(DEFAULT_DEADMAN_EVERY);
         section.end();
         if !section.table.contains_key("url") {
-            section.source.fault(&section.span, "[deadman] has no url", "Add url = { file = \"...\" }, or take the table out.");
+            section.source.fault(
+                &section.span,
+                "[deadman] has no url",
+                "Add url = { file = \"...\" }, or take the table out.",
+            );
         }
-        Some(Deadman { url: url.filter(|u| is_web_address(&section, u))?, every })
+        Some(Deadman {
+            url: url.filter(|u| is_web_address(&section, u))?,
+            every,
+        })
     }
 }
 
 pub(in crate::config) fn proxies(layers: &Layers) -> Proxies {
-    let is_asked = layers.item("from_environment").and_then(|i| i.flag()).unwrap_or(false);
+    let is_asked = layers
+        .item("from_environment")
+        .and_then(|i| i.flag())
+        .unwrap_or(false);
     layers.end();
-    if is_asked { Proxies::Environment } else { Proxies::None }
+    if is_asked {
+        Proxies::Environment
+    } else {
+        Proxies::None
+    }
 }
 
 /// The fault names the table only: the address is a secret.
 fn is_web_address(section: &Section, address: &Secret) -> bool {
-    let is_one = url::Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+    let is_one =
+        url::Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
     if !is_one {
         section.source.fault(
             &section.span,
-            format!("the secret url of `{}` is no http or https URL", section.path),
+            format!(
+                "the secret url of `{}` is no http or https URL",
+                section.path
+            ),
             "Its source must hold one line such as https://hooks.example/x.",
         );
     }

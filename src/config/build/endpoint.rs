@@ -1,4 +1,5 @@
-//! Endpoints and their probes: tables, groups with their target lines, and specs that many endpoints share.
+//! Endpoints and their probes: tables, groups with their target lines, and specs that many
+//! endpoints share.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use crate::config::plan::*;
 use crate::judgement::rules::Rules;
 use crate::words::{Kind, Name};
 
-/// Keys of an endpoint that are no names of targets; one of them inside `targets` has slipped there.
+/// Keys of an endpoint that are no names of targets; one of them inside `targets` has slipped
+/// there.
 const ENDPOINT_KEYS: [&str; 14] = [
     "interval",
     "timeout",
@@ -53,20 +55,37 @@ pub(in crate::config) struct Draft<'a> {
 }
 
 impl Builder<'_> {
-    /// Looks at every key and builds every probe table of the defaults once, so that those that no endpoint uses are known, and a fault in
-    /// one of them is found too.
+    /// Looks at every key and builds every probe table of the defaults once, so that those that no
+    /// endpoint uses are known, and a fault in one of them is found too.
     pub(in crate::config) fn look_at_unused(&mut self, defaults: &Layers) {
-        let _ = (labels(defaults), cadence(defaults), dial(defaults), defaults.item("component"), defaults.item("enabled"));
+        let _ = (
+            labels(defaults),
+            cadence(defaults),
+            dial(defaults),
+            defaults.item("component"),
+            defaults.item("enabled"),
+        );
         let probes = defaults.layers("probe");
         for kind in Kind::ALL {
-            let tables = Layers(probes.items(kind.as_str()).iter().filter(|i| matches!(i.value, DeValue::Table(_))).filter_map(Item::section).collect());
+            let tables = Layers(
+                probes
+                    .items(kind.as_str())
+                    .iter()
+                    .filter(|i| matches!(i.value, DeValue::Table(_)))
+                    .filter_map(Item::section)
+                    .collect(),
+            );
             if !tables.0.is_empty() {
                 self.spec(kind, &tables);
             }
         }
     }
 
-    pub(in crate::config) fn endpoints(&mut self, drafts: Vec<Draft>, components: &BTreeMap<Name, Component>) -> Vec<Arc<Endpoint>> {
+    pub(in crate::config) fn endpoints(
+        &mut self,
+        drafts: Vec<Draft>,
+        components: &BTreeMap<Name, Component>,
+    ) -> Vec<Arc<Endpoint>> {
         let mut endpoints = Vec::with_capacity(drafts.len());
         let mut names: HashSet<Name> = HashSet::with_capacity(drafts.len());
         let mut labels_of: HashMap<Vec<usize>, Arc<BTreeMap<String, String>>> = HashMap::new();
@@ -74,19 +93,32 @@ impl Builder<'_> {
         let configured: HashSet<Name> = drafts.iter().map(|d| d.name.clone()).collect();
         let mut old_names = HashSet::new();
         for draft in drafts {
-            if let Some(item) = draft.layers.0[0].item("renamed_from").filter(|_| draft.address.is_none()) {
+            if let Some(item) = draft.layers.0[0]
+                .item("renamed_from")
+                .filter(|_| draft.address.is_none())
+            {
                 match item.name() {
                     Some(old) if configured.contains(&old) => {
-                        item.fault(format!("`{old}` is still configured, so its history cannot go on under another name"), "Take one of the two out.");
+                        item.fault(
+                            format!(
+                                "`{old}` is still configured, so its history cannot go \
+                            on under another name"
+                            ),
+                            "Take one of the two out.",
+                        );
                     }
-                    Some(old) if !old_names.insert(old.clone()) => {
-                        item.fault(format!("two endpoints are renamed from `{old}`"), "One of them can go on with its history.")
-                    }
+                    Some(old) if !old_names.insert(old.clone()) => item.fault(
+                        format!("two endpoints are renamed from `{old}`"),
+                        "One of them can go on with its history.",
+                    ),
                     _ => {}
                 }
             }
             if !names.insert(draft.name.clone()) {
-                draft.at.fault(format!("the name `{}` stands twice", draft.name), "Each endpoint needs a name of its own; it is the identity of its history.");
+                draft.at.fault(
+                    format!("the name `{}` stands twice", draft.name),
+                    "Each endpoint needs a name of its own; it is the identity of its history.",
+                );
             }
             if let Some(endpoint) = self.endpoint(&draft, components, &mut labels_of, &mut dials) {
                 endpoints.push(endpoint);
@@ -109,7 +141,8 @@ impl Builder<'_> {
                 let name = item.name()?;
                 if !components.contains_key(&name) {
                     let known: Vec<&str> = components.keys().map(Name::as_str).collect();
-                    let advice = match crate::config::document::tree::nearest(name.as_str(), &known) {
+                    let advice = match crate::config::document::tree::nearest(name.as_str(), &known)
+                    {
                         Some(near) => format!("Did you mean \"{near}\"?"),
                         None => format!("Declare it: [component.{name}]"),
                     };
@@ -119,58 +152,118 @@ impl Builder<'_> {
             }
             None => draft.name.clone(),
         };
-        let key: Vec<usize> = layers.items("labels").iter().map(|i| std::ptr::from_ref(i.value) as usize).collect();
-        let labels = labels_of.entry(key).or_insert_with(|| Arc::new(labels(layers))).clone();
+        let key: Vec<usize> = layers
+            .items("labels")
+            .iter()
+            .map(|i| std::ptr::from_ref(i.value) as usize)
+            .collect();
+        let labels = labels_of
+            .entry(key)
+            .or_insert_with(|| Arc::new(labels(layers)))
+            .clone();
         let rules = Rules::new(cadence(layers));
         let dial = dial(layers);
-        let dial = dials.iter().find(|d| ***d == dial).cloned().unwrap_or_else(|| {
-            let dial = Arc::new(dial);
-            dials.push(dial.clone());
-            dial
-        });
+        let dial = dials
+            .iter()
+            .find(|d| ***d == dial)
+            .cloned()
+            .unwrap_or_else(|| {
+                let dial = Arc::new(dial);
+                dials.push(dial.clone());
+                dial
+            });
         let renamed_from = layers.0[0].item("renamed_from").and_then(|i| i.name());
-        let enabled = layers.item("enabled").and_then(|i| i.flag()).unwrap_or(true);
+        let enabled = layers
+            .item("enabled")
+            .and_then(|i| i.flag())
+            .unwrap_or(true);
         let probe = self.probe(draft);
         if draft.address.is_none() {
             layers.0[0].end();
         }
         let probe = probe?;
         let dial = in_zone(dial, &probe);
-        let (digest, mask) = (digest(&probe, &dial), probe.mask().cloned().unwrap_or_default());
-        enabled.then_some(Endpoint { name: draft.name.clone(), component, labels, renamed_from, rules, dial, probe, mask, digest })
+        let (digest, mask) = (
+            digest(&probe, &dial),
+            probe.mask().cloned().unwrap_or_default(),
+        );
+        enabled.then_some(Endpoint {
+            name: draft.name.clone(),
+            component,
+            labels,
+            renamed_from,
+            rules,
+            dial,
+            probe,
+            mask,
+            digest,
+        })
     }
 
-    /// The probe of a draft: its kind is that of its own table, else its group's, else the defaults'.
+    /// The probe of a draft: its kind is that of its own table, else its group's, else the
+    /// defaults'.
     pub(in crate::config) fn probe(&mut self, draft: &Draft) -> Option<Probe> {
         let probes = draft.layers.layers("probe");
-        let own = probes.0.iter().find(|s| Kind::ALL.iter().any(|k| s.table.contains_key(k.as_str())));
+        let own = probes
+            .0
+            .iter()
+            .find(|s| Kind::ALL.iter().any(|k| s.table.contains_key(k.as_str())));
         let Some(own) = own else {
             for section in &probes.0 {
-                Kind::ALL.iter().for_each(|k| drop(section.item(k.as_str())));
+                Kind::ALL
+                    .iter()
+                    .for_each(|k| drop(section.item(k.as_str())));
                 section.end();
             }
             draft.at.fault(
                 format!("the endpoint `{}` has no probe", draft.name),
-                "Add one: probe.http = \"https://...\", probe.tcp = \"host:port\", probe.tls, probe.icmp or probe.dns.",
+                "Add one: probe.http = \"https://...\", probe.tcp = \"host:port\", probe.tls, \
+                    probe.icmp or probe.dns.",
             );
             return None;
         };
-        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|k| own.item(k.as_str()).is_some()).collect();
+        let kinds: Vec<Kind> = Kind::ALL
+            .into_iter()
+            .filter(|k| own.item(k.as_str()).is_some())
+            .collect();
         if own.path != "defaults.probe" {
             own.end();
         }
         let [kind] = kinds.as_slice() else {
             if own.path == "defaults.probe" {
-                draft.at.fault(format!("the endpoint `{}` does not say which kind of probe it is", draft.name), "Name one kind in the endpoint.");
+                draft.at.fault(
+                    format!(
+                        "the endpoint `{}` does not say which kind of probe it is",
+                        draft.name
+                    ),
+                    "Name one kind in the endpoint.",
+                );
             } else {
-                own.source.fault(&own.span, format!("the endpoint `{}` has {} kinds of probe", draft.name, kinds.len()), "Make it one endpoint for each kind.");
+                own.source.fault(
+                    &own.span,
+                    format!(
+                        "the endpoint `{}` has {} kinds of probe",
+                        draft.name,
+                        kinds.len()
+                    ),
+                    "Make it one endpoint for each kind.",
+                );
             }
             return None;
         };
         let items = probes.items(kind.as_str());
-        let tables = Layers(items.iter().filter(|i| matches!(i.value, DeValue::Table(_))).filter_map(Item::section).collect());
+        let tables = Layers(
+            items
+                .iter()
+                .filter(|i| matches!(i.value, DeValue::Table(_)))
+                .filter_map(Item::section)
+                .collect(),
+        );
         let short = items.iter().find(|i| matches!(i.value, DeValue::String(_)));
-        for item in items.iter().filter(|i| !matches!(i.value, DeValue::Table(_) | DeValue::String(_))) {
+        for item in items
+            .iter()
+            .filter(|i| !matches!(i.value, DeValue::Table(_) | DeValue::String(_)))
+        {
             item.wrong_type("an address in quotes, or a table");
         }
         let key = address_key(*kind);
@@ -178,17 +271,29 @@ impl Builder<'_> {
         let shared = self.spec(*kind, &tables);
         let address = draft.address.as_ref().or(long.as_ref()).or(short);
         let Some(address) = address else {
-            draft.at.fault(format!("the endpoint `{}` has no address", draft.name), format!("Add probe.{}.{key} = \"...\".", kind.as_str()));
+            draft.at.fault(
+                format!("the endpoint `{}` has no address", draft.name),
+                format!("Add probe.{}.{key} = \"...\".", kind.as_str()),
+            );
             return None;
         };
         self.aimed(shared, address)
     }
 
-    /// The shared spec of these tables; built once for tables that hold nothing but the address themselves.
+    /// The shared spec of these tables; built once for tables that hold nothing but the address
+    /// themselves.
     fn spec(&mut self, kind: Kind, tables: &Layers) -> Shared {
         let address = address_key(kind);
-        let telling: Vec<&Section> = tables.0.iter().filter(|s| s.table.len() > usize::from(s.table.contains_key(address))).collect();
-        let place = |n: usize| telling.get(n).map_or(0, |s| std::ptr::from_ref(s.table) as usize);
+        let telling: Vec<&Section> = tables
+            .0
+            .iter()
+            .filter(|s| s.table.len() > usize::from(s.table.contains_key(address)))
+            .collect();
+        let place = |n: usize| {
+            telling
+                .get(n)
+                .map_or(0, |s| std::ptr::from_ref(s.table) as usize)
+        };
         let key = (place(0), place(1), kind);
         let few = telling.len() <= 2;
         if let Some(shared) = self.specs.get(&key).filter(|_| few) {
@@ -213,10 +318,22 @@ impl Builder<'_> {
     fn aimed(&self, shared: Shared, address: &Item) -> Option<Probe> {
         let text = address.text()?;
         match shared {
-            Shared::Http(spec) => http_url_with_zone(&text, address).map(|(url, zone)| Probe::Http { url: Arc::new(url), zone, spec }),
-            Shared::Tcp(spec) => host_port(&text, address, None).map(|address| Probe::Tcp { address, spec }),
-            Shared::Tls(spec) => host_port(&text, address, Some(443)).map(|address| Probe::Tls { address, spec }),
-            Shared::Dns(spec) => host_port(&text, address, Some(53)).map(|server| Probe::Dns { server, spec }),
+            Shared::Http(spec) => {
+                http_url_with_zone(&text, address).map(|(url, zone)| Probe::Http {
+                    url: Arc::new(url),
+                    zone,
+                    spec,
+                })
+            }
+            Shared::Tcp(spec) => {
+                host_port(&text, address, None).map(|address| Probe::Tcp { address, spec })
+            }
+            Shared::Tls(spec) => {
+                host_port(&text, address, Some(443)).map(|address| Probe::Tls { address, spec })
+            }
+            Shared::Dns(spec) => {
+                host_port(&text, address, Some(53)).map(|server| Probe::Dns { server, spec })
+            }
             Shared::Icmp(spec) => host(&text, address).map(|host| Probe::Icmp { host, spec }),
         }
     }
@@ -231,20 +348,39 @@ fn address_key(kind: Kind) -> &'static str {
     }
 }
 
-pub(in crate::config) fn draft<'a>(section: Section<'a>, defaults: &Layers<'a>) -> Option<Draft<'a>> {
-    let whole = Item { source: section.source, path: "endpoint".into(), span: section.span.clone(), value: &DeValue::Boolean(true) };
+pub(in crate::config) fn draft<'a>(
+    section: Section<'a>,
+    defaults: &Layers<'a>,
+) -> Option<Draft<'a>> {
+    let whole = Item {
+        source: section.source,
+        path: "endpoint".into(),
+        span: section.span.clone(),
+        value: &DeValue::Boolean(true),
+    };
     let Some(item) = section.item("name") else {
-        whole.fault("an [[endpoint]] without a name", "Add name = \"...\": the identity of its history and the label of its metrics.");
+        whole.fault(
+            "an [[endpoint]] without a name",
+            "Add name = \"...\": the identity of its history and the label of its metrics.",
+        );
         return None;
     };
     let name = item.name()?;
     let mut layers = vec![section];
     layers.extend(defaults.0.iter().cloned());
-    Some(Draft { name, layers: Layers(layers), address: None, at: item })
+    Some(Draft {
+        name,
+        layers: Layers(layers),
+        address: None,
+        at: item,
+    })
 }
 
 /// The endpoints of a group's target lines.
-pub(in crate::config) fn group_drafts<'a>(section: Section<'a>, defaults: &Layers<'a>) -> Vec<Draft<'a>> {
+pub(in crate::config) fn group_drafts<'a>(
+    section: Section<'a>,
+    defaults: &Layers<'a>,
+) -> Vec<Draft<'a>> {
     let mut layers = vec![section.clone()];
     layers.extend(defaults.0.iter().cloned());
     let layers = Layers(layers);
@@ -253,7 +389,10 @@ pub(in crate::config) fn group_drafts<'a>(section: Section<'a>, defaults: &Layer
         section.source.fault(
             &section.span,
             format!("`{}` has no targets", section.path),
-            format!("Add [{}.targets] with lines of name = \"address\".", section.path),
+            format!(
+                "Add [{}.targets] with lines of name = \"address\".",
+                section.path
+            ),
         );
         return drafts;
     };
@@ -274,7 +413,8 @@ pub(in crate::config) fn group_drafts<'a>(section: Section<'a>, defaults: &Layer
             }
             continue;
         }
-        let looks_like_key = ENDPOINT_KEYS.contains(&key) && !matches!(item.value, DeValue::String(text) if text.contains([':', '/', '.']));
+        let looks_like_key = ENDPOINT_KEYS.contains(&key)
+            && !matches!(item.value, DeValue::String(text) if text.contains([':', '/', '.']));
         if looks_like_key {
             targets.source.fault(
                 &span,
@@ -288,8 +428,17 @@ pub(in crate::config) fn group_drafts<'a>(section: Section<'a>, defaults: &Layer
             continue;
         }
         match Name::new(key) {
-            Ok(name) => drafts.push(Draft { name, layers: layers.clone(), address: Some(item.clone()), at: item }),
-            Err(error) => targets.source.fault(&span, format!("this cannot be a name: {error}"), "Take printable characters."),
+            Ok(name) => drafts.push(Draft {
+                name,
+                layers: layers.clone(),
+                address: Some(item.clone()),
+                at: item,
+            }),
+            Err(error) => targets.source.fault(
+                &span,
+                format!("this cannot be a name: {error}"),
+                "Take printable characters.",
+            ),
         }
     }
     for key in ENDPOINT_KEYS {
@@ -299,12 +448,15 @@ pub(in crate::config) fn group_drafts<'a>(section: Section<'a>, defaults: &Layer
     drafts
 }
 
-/// Gives the endpoints of each host the secrets of all of them. Where only their own are known, there is nothing to add.
+/// Gives the endpoints of each host the secrets of all of them. Where only their own are known,
+/// there is nothing to add.
 fn mask_by_host(endpoints: &mut [Endpoint]) {
     let mut of_hosts: HashMap<String, Vec<Mask>> = HashMap::new();
     for endpoint in endpoints.iter() {
         if let Some(own) = endpoint.probe.mask().filter(|own| !own.is_empty()) {
-            let masks = of_hosts.entry(endpoint.probe.host().to_ascii_lowercase()).or_default();
+            let masks = of_hosts
+                .entry(endpoint.probe.host().to_ascii_lowercase())
+                .or_default();
             // The targets of a group have one spec, and follow each other.
             if !masks.last().is_some_and(|last| last.is_same(own)) {
                 masks.push(own.clone());

@@ -15,14 +15,22 @@ use crate::words::{Name, UtcMs, parse_utc};
 const LONGEST_MS: u64 = 31 * 86_400_000;
 
 /// All windows; `components` and `endpoints`: what they may name.
-pub(in crate::config) fn windows(top: &Layers, components: &[&str], endpoints: &[&str]) -> Vec<Window> {
+pub(in crate::config) fn windows(
+    top: &Layers,
+    components: &[&str],
+    endpoints: &[&str],
+) -> Vec<Window> {
     let mut list: Vec<Window> = Vec::new();
     for section in top.0.iter().flat_map(|root| root.tables("maintenance")) {
         let Some(one) = window(&section, components, endpoints) else {
             continue;
         };
         if list.iter().any(|w| w.id == one.id) {
-            section.source.fault(&section.span, format!("the window `{}` stands twice", one.id), "Give each [[maintenance]] an id of its own.");
+            section.source.fault(
+                &section.span,
+                format!("the window `{}` stands twice", one.id),
+                "Give each [[maintenance]] an id of its own.",
+            );
         }
         list.push(one);
     }
@@ -30,7 +38,13 @@ pub(in crate::config) fn windows(top: &Layers, components: &[&str], endpoints: &
 }
 
 fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<Window> {
-    let missing = |key: &str, example: &str| section.source.fault(&section.span, format!("a [[maintenance]] without `{key}`"), format!("Add {example}."));
+    let missing = |key: &str, example: &str| {
+        section.source.fault(
+            &section.span,
+            format!("a [[maintenance]] without `{key}`"),
+            format!("Add {example}."),
+        )
+    };
     let id = section.item("id");
     if id.is_none() {
         missing("id", "id = \"db-upgrade\"");
@@ -38,14 +52,23 @@ fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<
     let id = id.and_then(|i| {
         let text = i.text()?;
         if !is_id(&text) {
-            i.fault(format!("`{}` cannot be a window's id", text.escape_debug()), "Ids are made of a-z, 0-9, _ and -.");
+            i.fault(
+                format!("`{}` cannot be a window's id", text.escape_debug()),
+                "Ids are made of a-z, 0-9, _ and -.",
+            );
         }
         Name::new(&text).ok()
     });
-    let zone = section.item("time_zone").and_then(|i| time_zone(&i)).unwrap_or(TimeZone::UTC);
+    let zone = section
+        .item("time_zone")
+        .and_then(|i| time_zone(&i))
+        .unwrap_or(TimeZone::UTC);
     let start = section.item("start");
     if start.is_none() {
-        missing("start", "start = \"2026-12-06T02:00\", on the clock of time_zone");
+        missing(
+            "start",
+            "start = \"2026-12-06T02:00\", on the clock of time_zone",
+        );
     }
     let start = start.and_then(|i| begin(&i, &zone));
     let duration = section.item("duration");
@@ -53,10 +76,16 @@ fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<
         missing("duration", "duration = \"2h\"");
     }
     let duration = duration.and_then(|i| i.duration(1000, LONGEST_MS));
-    let every = section.item("every").map(|i| i.list().iter().filter_map(|one| one.word(&DAYS)).collect()).unwrap_or_default();
+    let every = section
+        .item("every")
+        .map(|i| i.list().iter().filter_map(|one| one.word(&DAYS)).collect())
+        .unwrap_or_default();
     for key in ["every", "components", "endpoints"] {
         if let Some(item) = section.item(key).filter(|i| i.list().is_empty()) {
-            item.fault(format!("`{}` is an empty list", item.path), "Name one, or leave the key out.");
+            item.fault(
+                format!("`{}` is an empty list", item.path),
+                "Name one, or leave the key out.",
+            );
         }
     }
     let start = start?;
@@ -69,8 +98,14 @@ fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<
         zone,
         every,
         duration: duration?,
-        announced_at: section.item("announced_at").and_then(|i| calendar_instant(&i)),
-        reason: section.item("reason").and_then(|i| i.name()).map(|n| n.to_string()).unwrap_or_default(),
+        announced_at: section
+            .item("announced_at")
+            .and_then(|i| calendar_instant(&i)),
+        reason: section
+            .item("reason")
+            .and_then(|i| i.name())
+            .map(|n| n.to_string())
+            .unwrap_or_default(),
     };
     section.end();
     Some(window)
@@ -99,7 +134,8 @@ fn begin(item: &Item, zone: &TimeZone) -> Option<Begin> {
     if found.is_none() {
         item.fault(
             format!("`{}` = \"{}\" is no time", item.path, text.escape_debug()),
-            "Write \"2026-12-06T02:00\" on the clock of time_zone, or with Z or an offset of at most 23:59.",
+            "Write \"2026-12-06T02:00\" on the clock of time_zone, or with Z or an offset of at \
+                most 23:59.",
         );
     }
     found
@@ -114,7 +150,8 @@ pub struct Begin {
     pub instant: Option<UtcMs>,
 }
 
-/// Reads `2026-12-06T02:00`, or an instant with `Z` or an offset: that instant, whatever zone stands beside it.
+/// Reads `2026-12-06T02:00`, or an instant with `Z` or an offset: that instant, whatever zone
+/// stands beside it.
 pub fn civil(text: &str, zone: &TimeZone) -> Option<Begin> {
     let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
     if !text.is_ascii() || text.len() < 16 || !is_digit(14) || !is_digit(15) {
@@ -123,14 +160,24 @@ pub fn civil(text: &str, zone: &TimeZone) -> Option<Begin> {
     let (minutes, rest) = text.split_at(16);
     let (seconds, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len()));
     let seconds = if seconds.is_empty() { ":00" } else { seconds };
-    // Whatever is wrong with the digits is found where instants are read; a time without an offset is read as one of UTC.
-    let at = parse_utc(&format!("{minutes}{seconds}{}", if offset.is_empty() { "Z" } else { offset }))?;
+    // Whatever is wrong with the digits is found where instants are read; a time without an offset
+    // is read as one of UTC.
+    let at = parse_utc(&format!(
+        "{minutes}{seconds}{}",
+        if offset.is_empty() { "Z" } else { offset }
+    ))?;
     let read = |zone: &TimeZone| Some(zone.to_datetime(Timestamp::from_millisecond(at).ok()?));
     if offset.is_empty() {
-        return Some(Begin { start: read(&TimeZone::UTC)?, instant: None });
+        return Some(Begin {
+            start: read(&TimeZone::UTC)?,
+            instant: None,
+        });
     }
     let start = read(zone)?;
-    Some(Begin { start, instant: Some(at).filter(|at| instant(start, zone) != *at) })
+    Some(Begin {
+        start,
+        instant: Some(at).filter(|at| instant(start, zone) != *at),
+    })
 }
 
 #[cfg(test)]
@@ -141,14 +188,31 @@ mod tests {
 
     #[test]
     fn an_instant_is_that_instant_whatever_zone_stands_beside_it() {
-        for zone in ["UTC", "Europe/Berlin", "Europe/Helsinki", "Australia/Lord_Howe", "America/Havana", "Pacific/Chatham"] {
+        for zone in [
+            "UTC",
+            "Europe/Berlin",
+            "Europe/Helsinki",
+            "Australia/Lord_Howe",
+            "America/Havana",
+            "Pacific/Chatham",
+        ] {
             let zone = zones::zone(zone).expect("a zone");
             // Each hour around both changes of a year, in three writings.
-            for text in ["2027-03-28", "2027-10-31", "2027-04-04", "2027-11-07", "2027-03-14"] {
+            for text in [
+                "2027-03-28",
+                "2027-10-31",
+                "2027-04-04",
+                "2027-11-07",
+                "2027-03-14",
+            ] {
                 let day = parse_utc(&format!("{text}T00:00:00Z")).expect("an instant");
                 for at in (-24..48).map(|quarter| day + quarter * 1_800_000) {
                     let utc = format_utc(at);
-                    for written in [utc.clone(), utc.replace(".000Z", "+00:00"), format!("{}Z", &utc[..16])] {
+                    for written in [
+                        utc.clone(),
+                        utc.replace(".000Z", "+00:00"),
+                        format!("{}Z", &utc[..16]),
+                    ] {
                         let begin = civil(&written, &zone).expect("an instant");
                         let from = begin.instant.unwrap_or_else(|| instant(begin.start, &zone));
                         assert_eq!(format_utc(from), utc, "{written} in {zone:?}");
@@ -157,8 +221,14 @@ mod tests {
             }
         }
         let berlin = zones::zone("Europe/Berlin").expect("a zone");
-        assert!(civil("2027-10-31T01:30:00Z", &berlin).is_some_and(|b| b.instant.is_some()), "the second half past two");
-        assert!(civil("2027-10-31T00:30:00Z", &berlin).is_some_and(|b| b.instant.is_none()), "the first is what its civil time says");
+        assert!(
+            civil("2027-10-31T01:30:00Z", &berlin).is_some_and(|b| b.instant.is_some()),
+            "the second half past two"
+        );
+        assert!(
+            civil("2027-10-31T00:30:00Z", &berlin).is_some_and(|b| b.instant.is_none()),
+            "the first is what its civil time says"
+        );
     }
 
     #[test]
@@ -184,9 +254,14 @@ mod tests {
         ] {
             assert_eq!(civil(text, &berlin), None, "{text}");
         }
-        for text in
-            ["2027-10-31T01:30", "2027-10-31 01:30", "2027-10-31T01:30:15", "2027-10-31T01:30:15.5", "2027-10-31T01:30:15.500-23:59", "2027-10-31t01:30z"]
-        {
+        for text in [
+            "2027-10-31T01:30",
+            "2027-10-31 01:30",
+            "2027-10-31T01:30:15",
+            "2027-10-31T01:30:15.5",
+            "2027-10-31T01:30:15.500-23:59",
+            "2027-10-31t01:30z",
+        ] {
             assert!(civil(text, &berlin).is_some(), "{text}");
         }
     }

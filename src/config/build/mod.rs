@@ -17,7 +17,9 @@ use self::beside::proxies;
 use self::endpoint::{Shared, draft, group_drafts};
 use self::maintenance::windows;
 use super::contract::contracts;
-use super::document::common::{cadence, calendar_instant, combination, dial, digest, in_zone, is_id, metrics};
+use super::document::common::{
+    cadence, calendar_instant, combination, dial, digest, in_zone, is_id, metrics,
+};
 use super::document::source::{Fault, Source, Surroundings};
 use super::document::tree::{Item, Layers, Section};
 use super::listen::listen;
@@ -27,7 +29,8 @@ use crate::judgement::timeline::Combine;
 use crate::judgement::zones::{self, ZoneSource};
 use crate::words::{Kind, Name};
 
-/// Reads the config at `path` with all that it includes. Either a plan that is right, or every fault at once.
+/// Reads the config at `path` with all that it includes. Either a plan that is right, or every
+/// fault at once.
 pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fault>> {
     let sources = read_all(path, surroundings)?;
     let mut faults = Vec::new();
@@ -44,14 +47,27 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
             (k, tree)
         })
         .collect();
-    let roots: Vec<Section> = parsed.iter().map(|(k, tree)| Section::new(&sources[*k], String::new(), tree.get_ref(), tree.span())).collect();
+    let roots: Vec<Section> = parsed
+        .iter()
+        .map(|(k, tree)| Section::new(&sources[*k], String::new(), tree.get_ref(), tree.span()))
+        .collect();
     let broken = sources.iter().any(|s| {
         let f = s.take_faults();
         let any = !f.is_empty();
         faults.extend(f);
         any
     });
-    let plan = if broken { None } else { Some(Builder { surroundings, specs: HashMap::new() }.plan(&roots)) };
+    let plan = if broken {
+        None
+    } else {
+        Some(
+            Builder {
+                surroundings,
+                specs: HashMap::new(),
+            }
+            .plan(&roots),
+        )
+    };
     for source in &sources {
         faults.extend(source.take_faults());
     }
@@ -66,7 +82,13 @@ pub fn load(path: &Path, surroundings: &dyn Surroundings) -> Result<Plan, Vec<Fa
 fn read_all(path: &Path, surroundings: &dyn Surroundings) -> Result<Vec<Source>, Vec<Fault>> {
     let text = surroundings.read(path).map_err(|why| {
         let advice = "Name another with --config, or start from config/quickstart.toml.".to_owned();
-        vec![Fault { file: path.display().to_string(), line: 0, column: 0, problem: format!("the config cannot be read: {why}"), advice }]
+        vec![Fault {
+            file: path.display().to_string(),
+            line: 0,
+            column: 0,
+            problem: format!("the config cannot be read: {why}"),
+            advice,
+        }]
     })?;
     let main = Source::new(path, text);
     let included = included(&main, surroundings);
@@ -79,21 +101,32 @@ fn included(main: &Source, surroundings: &dyn Surroundings) -> Vec<Source> {
     let mut sources: Vec<Source> = Vec::new();
     for pattern in root.item("include").iter().flat_map(Item::list) {
         let Some(text) = pattern.text() else { continue };
-        let found = match surroundings.matching(&main.path.parent().unwrap_or(Path::new(".")).join(&text)) {
+        let found = match surroundings
+            .matching(&main.path.parent().unwrap_or(Path::new(".")).join(&text))
+        {
             Ok(found) => found,
             Err(why) => {
-                pattern.fault(format!("`{text}` cannot be included: {why}"), "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file.");
+                pattern.fault(
+                    format!("`{text}` cannot be included: {why}"),
+                    "Write a path or a pattern such as \"conf.d/*.toml\", relative to this file.",
+                );
                 continue;
             }
         };
         for one in found {
             if one == main.path || sources.iter().any(|s| s.path == one) {
-                pattern.fault(format!("`{}` is read twice", one.display()), "Include each file once, and not the main file.");
+                pattern.fault(
+                    format!("`{}` is read twice", one.display()),
+                    "Include each file once, and not the main file.",
+                );
                 continue;
             }
             match surroundings.read(&one) {
                 Ok(text) => sources.push(Source::new(&one, text)),
-                Err(why) => pattern.fault(format!("`{}` cannot be included: {why}", one.display()), "Make it readable, or take it out."),
+                Err(why) => pattern.fault(
+                    format!("`{}` cannot be included: {why}", one.display()),
+                    "Make it readable, or take it out.",
+                ),
             }
         }
     }
@@ -102,17 +135,30 @@ fn included(main: &Source, surroundings: &dyn Surroundings) -> Vec<Source> {
 
 /// The parser's message in our words where a common slip is behind it.
 fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
-    let line_start = source.text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |n| n + 1);
-    let line = source.text.get(line_start..).and_then(|t| t.lines().next()).unwrap_or_default().trim();
+    let line_start = source
+        .text
+        .get(..at)
+        .and_then(|t| t.rfind('\n'))
+        .map_or(0, |n| n + 1);
+    let line = source
+        .text
+        .get(line_start..)
+        .and_then(|t| t.lines().next())
+        .unwrap_or_default()
+        .trim();
     if message.contains("duplicate key") || message.contains("cannot extend value of type") {
         let advice = if line.starts_with("probe.") {
-            "`probe.http = \"...\"` is short for `probe.http.url = \"...\"`; beside other keys write the long form."
+            "`probe.http = \"...\"` is short for `probe.http.url = \"...\"`; beside other keys \
+                write the long form."
         } else {
             "Keep one of them."
         };
         return (format!("this key stands twice ({message})"), advice.into());
     }
-    (format!("this is not TOML: {message}"), "Texts stand in quotes, names with dots too; each key on a line of its own.".into())
+    (
+        format!("this is not TOML: {message}"),
+        "Texts stand in quotes, names with dots too; each key on a line of its own.".into(),
+    )
 }
 
 pub(in crate::config) struct Builder<'s> {
@@ -141,14 +187,22 @@ impl Builder<'_> {
                     continue;
                 };
                 if !is_id(id) {
-                    group.source.fault(&span, format!("`{}` cannot be a group's id", id.escape_debug()), "Ids are made of a-z, 0-9, _ and -.");
+                    group.source.fault(
+                        &span,
+                        format!("`{}` cannot be a group's id", id.escape_debug()),
+                        "Ids are made of a-z, 0-9, _ and -.",
+                    );
                 }
                 drafts.extend(group_drafts(section, &defaults));
             }
         }
         self.look_at_unused(&defaults);
         let daemon = top.layers("daemon");
-        let listen = listen(&top.layers("listen"), daemon.item("listen").as_ref(), self.surroundings);
+        let listen = listen(
+            &top.layers("listen"),
+            daemon.item("listen").as_ref(),
+            self.surroundings,
+        );
         let daemon = self.daemon(&daemon);
         let endpoints = self.endpoints(drafts, &components);
         let mut receivers = HashSet::new();
@@ -158,7 +212,11 @@ impl Builder<'_> {
                 continue;
             };
             if !receivers.insert(receiver.name.clone()) {
-                section.source.fault(&section.span, format!("the receiver `{}` stands twice", receiver.name), "Give each [[notify]] a name of its own.");
+                section.source.fault(
+                    &section.span,
+                    format!("the receiver `{}` stands twice", receiver.name),
+                    "Give each [[notify]] a name of its own.",
+                );
             }
             notify.push(receiver);
         }
@@ -172,17 +230,45 @@ impl Builder<'_> {
         let maintenance = windows(&top, &declared, &names);
         defaults.end();
         roots.iter().for_each(Section::end);
-        Plan { daemon, listen, metrics, components, endpoints, history, witness, contracts, maintenance, notify, deadman, proxies }
+        Plan {
+            daemon,
+            listen,
+            metrics,
+            components,
+            endpoints,
+            history,
+            witness,
+            contracts,
+            maintenance,
+            notify,
+            deadman,
+            proxies,
+        }
     }
 
     fn daemon(&self, layers: &Layers) -> Daemon {
         let daemon = Daemon {
-            vantage: layers.item("vantage").and_then(|i| i.name()).map_or_else(|| self.surroundings.host_name(), |n| n.to_string()),
-            state_dir: layers.item("state_dir").and_then(|i| i.text()).map(PathBuf::from),
-            max_in_flight: layers.item("max_in_flight").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
-            max_in_flight_per_host: layers.item("max_in_flight_per_host").and_then(|i| i.integer(1, 1_000_000)).map(|n| n as usize),
+            vantage: layers
+                .item("vantage")
+                .and_then(|i| i.name())
+                .map_or_else(|| self.surroundings.host_name(), |n| n.to_string()),
+            state_dir: layers
+                .item("state_dir")
+                .and_then(|i| i.text())
+                .map(PathBuf::from),
+            max_in_flight: layers
+                .item("max_in_flight")
+                .and_then(|i| i.integer(1, 1_000_000))
+                .map(|n| n as usize),
+            max_in_flight_per_host: layers
+                .item("max_in_flight_per_host")
+                .and_then(|i| i.integer(1, 1_000_000))
+                .map(|n| n as usize),
             zone_data: self.zone_data(layers),
-            clock: layers.item("clock").and_then(|i| i.word(&ClockChoice::WORDS)).unwrap_or_default(),
+            clock: layers
+                .item("clock")
+                .and_then(|i| i.word(&ClockChoice::WORDS))
+                .unwrap_or_default(),
         };
         layers.end();
         daemon
@@ -199,7 +285,8 @@ impl Builder<'_> {
                 Ok(found) => zones::choose(found),
                 Err(why) => item.fault(
                     format!("the system's zone data cannot be used: {why}"),
-                    "Install the system's time zone database (tzdata), or set zone_data = \"bundled\".",
+                    "Install the system's time zone database (tzdata), or set zone_data \
+                        = \"bundled\".",
                 ),
             }
         }
@@ -213,16 +300,35 @@ impl Builder<'_> {
                 let Some(table) = item.section() else {
                     continue;
                 };
-                let title = table.item("title").and_then(|i| i.name()).map_or_else(|| id.to_owned(), |n| n.to_string());
-                let combine = table.item("combine").and_then(|i| combination(&i)).unwrap_or(Combine::Series);
-                let in_service_from = table.item("in_service_from").and_then(|i| calendar_instant(&i));
+                let title = table
+                    .item("title")
+                    .and_then(|i| i.name())
+                    .map_or_else(|| id.to_owned(), |n| n.to_string());
+                let combine = table
+                    .item("combine")
+                    .and_then(|i| combination(&i))
+                    .unwrap_or(Combine::Series);
+                let in_service_from = table
+                    .item("in_service_from")
+                    .and_then(|i| calendar_instant(&i));
                 table.end();
                 match Name::new(id) {
                     Ok(name) if is_id(id) && components.contains_key(&name) => {
-                        section.source.fault(&span, format!("the component `{id}` stands twice"), "Keep one of its tables: they do not mix.");
+                        section.source.fault(
+                            &span,
+                            format!("the component `{id}` stands twice"),
+                            "Keep one of its tables: they do not mix.",
+                        );
                     }
                     Ok(name) if is_id(id) => {
-                        components.insert(name, Component { title, combine, in_service_from });
+                        components.insert(
+                            name,
+                            Component {
+                                title,
+                                combine,
+                                in_service_from,
+                            },
+                        );
                     }
                     _ => section.source.fault(
                         &span,
@@ -243,24 +349,52 @@ impl Builder<'_> {
                 continue;
             };
             let (own, dial) = (&draft.layers, dial(&draft.layers));
-            let timeout = own.item("timeout").and_then(|i| i.duration(10, 5000)).unwrap_or(DEFAULT_WITNESS_TIMEOUT);
-            let rules = Rules::new(Cadence { timeout, ..cadence(&Layers(Vec::new())) });
+            let timeout = own
+                .item("timeout")
+                .and_then(|i| i.duration(10, 5000))
+                .unwrap_or(DEFAULT_WITNESS_TIMEOUT);
+            let rules = Rules::new(Cadence {
+                timeout,
+                ..cadence(&Layers(Vec::new()))
+            });
             let probe = self.probe(&draft);
             section.end();
-            if witness.endpoints.iter().any(|e: &Arc<Endpoint>| e.name == draft.name) {
-                draft.at.fault(format!("the witness `{}` stands twice", draft.name), "Give each witness a name of its own.");
+            if witness
+                .endpoints
+                .iter()
+                .any(|e: &Arc<Endpoint>| e.name == draft.name)
+            {
+                draft.at.fault(
+                    format!("the witness `{}` stands twice", draft.name),
+                    "Give each witness a name of its own.",
+                );
             }
             let Some(probe) = probe else { continue };
             let dial = in_zone(Arc::new(dial), &probe);
-            let (digest, mask) = (digest(&probe, &dial), probe.mask().cloned().unwrap_or_default());
-            let endpoint =
-                Endpoint { component: draft.name.clone(), name: draft.name, labels: Arc::default(), renamed_from: None, rules, dial, probe, mask, digest };
+            let (digest, mask) = (
+                digest(&probe, &dial),
+                probe.mask().cloned().unwrap_or_default(),
+            );
+            let endpoint = Endpoint {
+                component: draft.name.clone(),
+                name: draft.name,
+                labels: Arc::default(),
+                renamed_from: None,
+                rules,
+                dial,
+                probe,
+                mask,
+                digest,
+            };
             witness.endpoints.push(Arc::new(endpoint));
         }
         if let Some(item) = quorum {
             witness.quorum = item.integer(1, 1000).map(|n| n as usize);
             if witness.quorum.is_some_and(|q| q > witness.endpoints.len()) {
-                item.fault("the quorum is larger than the number of witnesses", "Take fewer, or add another [[witness.endpoint]].");
+                item.fault(
+                    "the quorum is larger than the number of witnesses",
+                    "Take fewer, or add another [[witness.endpoint]].",
+                );
             }
         }
         layers.end();
@@ -287,7 +421,8 @@ mod tests {
                 return Ok(include_str!("../../../config/example.toml").into());
             }
             static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
-                let one = rcgen::generate_simple_self_signed(vec!["a.example".into()]).expect("a certificate");
+                let one = rcgen::generate_simple_self_signed(vec!["a.example".into()])
+                    .expect("a certificate");
                 (one.cert.pem(), one.signing_key.serialize_pem())
             });
             let name = path.to_string_lossy();
@@ -296,7 +431,9 @@ mod tests {
                 Some("key") => PAIR.1.clone(),
                 _ if name.ends_with("checkpoint-key") => "07".repeat(32),
                 _ if name.ends_with("token") => "planted-planted-planted".into(),
-                _ if name.ends_with("hook.url") || name.ends_with("deadman") => "https://hooks.example/planted".into(),
+                _ if name.ends_with("hook.url") || name.ends_with("deadman") => {
+                    "https://hooks.example/planted".into()
+                }
                 _ => "planted".into(),
             })
         }
@@ -333,7 +470,8 @@ mod tests {
 
     #[test]
     fn the_example_config_is_valid_and_shows_every_key() {
-        let plan = load(Path::new("example.toml"), &Example).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let plan = load(Path::new("example.toml"), &Example)
+            .unwrap_or_else(|faults| panic!("{faults:#?}"));
         assert_eq!(plan.endpoints.len(), 9);
         let mut shown = HashSet::new();
         let text = include_str!("../../../config/example.toml");
@@ -346,10 +484,13 @@ mod tests {
 
     #[test]
     fn what_check_prints_is_a_config_of_the_same_meaning() {
-        let plan = load(Path::new("example.toml"), &Example).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        let plan = load(Path::new("example.toml"), &Example)
+            .unwrap_or_else(|faults| panic!("{faults:#?}"));
         let printed = super::super::print::effective(&plan);
         assert!(!printed.contains("planted"), "secrets are masked");
-        let again = printed.replace("\nkey = \"<secret>\"", "\nkey = { env = \"KEY\" }").replace("\"<secret>\"", "{ env = \"ANY\" }");
+        let again = printed
+            .replace("\nkey = \"<secret>\"", "\nkey = { env = \"KEY\" }")
+            .replace("\"<secret>\"", "{ env = \"ANY\" }");
         struct Printed(String);
         impl Surroundings for Printed {
             fn read(&self, _: &Path) -> Result<String, String> {
@@ -359,7 +500,11 @@ mod tests {
                 Ok(Vec::new())
             }
             fn environment(&self, name: &str) -> Option<String> {
-                Some(if name == "KEY" { "0b".repeat(32) } else { "http://127.0.0.1/planted".into() })
+                Some(if name == "KEY" {
+                    "0b".repeat(32)
+                } else {
+                    "http://127.0.0.1/planted".into()
+                })
             }
             fn credentials(&self) -> Option<PathBuf> {
                 None
@@ -368,18 +513,53 @@ mod tests {
                 "other".into()
             }
         }
-        let again = load(Path::new("printed.toml"), &Printed(again)).unwrap_or_else(|faults| panic!("{faults:#?}\n{printed}"));
+        let again = load(Path::new("printed.toml"), &Printed(again))
+            .unwrap_or_else(|faults| panic!("{faults:#?}\n{printed}"));
         let endpoints = |plan: &Plan| -> Vec<String> {
-            let shown = |e: &Arc<Endpoint>| format!("{} {} {:?} {:?} {:?} {} {:?}", e.name, e.component, e.labels, e.rules, e.dial, e.target(), e.renamed_from);
+            let shown = |e: &Arc<Endpoint>| {
+                format!(
+                    "{} {} {:?} {:?} {:?} {} {:?}",
+                    e.name,
+                    e.component,
+                    e.labels,
+                    e.rules,
+                    e.dial,
+                    e.target(),
+                    e.renamed_from
+                )
+            };
             plan.endpoints.iter().map(shown).collect()
         };
         assert_eq!(endpoints(&again), endpoints(&plan));
         let rest = |plan: &Plan| {
-            let notify: Vec<_> = plan.notify.iter().map(|n| (n.name.clone(), n.after, n.headers.len())).collect();
+            let notify: Vec<_> = plan
+                .notify
+                .iter()
+                .map(|n| (n.name.clone(), n.after, n.headers.len()))
+                .collect();
             let windows: Vec<_> = plan.maintenance.iter().map(Window::to_json).collect();
-            let contracts: Vec<_> = plan.contracts.list.iter().map(|c| format!("{} {} {:?} {:?}", c.name, c.objective, c.components, c.credit)).collect();
+            let contracts: Vec<_> = plan
+                .contracts
+                .list
+                .iter()
+                .map(|c| {
+                    format!(
+                        "{} {} {:?} {:?}",
+                        c.name, c.objective, c.components, c.credit
+                    )
+                })
+                .collect();
             let listen = format!("{:?}", plan.listen);
-            (plan.metrics.state_labels.clone(), plan.metrics.buckets_us.clone(), listen, notify, windows, contracts, plan.components.len(), plan.witness.quorum)
+            (
+                plan.metrics.state_labels.clone(),
+                plan.metrics.buckets_us.clone(),
+                listen,
+                notify,
+                windows,
+                contracts,
+                plan.components.len(),
+                plan.witness.quorum,
+            )
         };
         assert_eq!(rest(&again), rest(&plan));
     }

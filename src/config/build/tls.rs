@@ -1,4 +1,5 @@
-//! The tls table of a probe: files are read and understood now, so that what is wrong with them is a fault of the config.
+//! The tls table of a probe: files are read and understood now, so that what is wrong with them is
+//! a fault of the config.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,18 +16,33 @@ use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::*;
 
 /// `expect`: what the kind's own table of expectations asks of the handshake.
-pub(in crate::config) fn tls(layers: &Layers, expect: TlsExpect, surroundings: &dyn Surroundings) -> Tls {
+pub(in crate::config) fn tls(
+    layers: &Layers,
+    expect: TlsExpect,
+    surroundings: &dyn Surroundings,
+) -> Tls {
     let tls = Tls {
-        ca: layers.item("ca_file").and_then(|i| authorities(&i, surroundings)),
+        ca: layers
+            .item("ca_file")
+            .and_then(|i| authorities(&i, surroundings)),
         server_name: layers.item("server_name").and_then(|i| server_name(&i)),
         client: client(layers, surroundings),
         verify: match layers.item("verify").and_then(|i| i.flag()) {
             Some(false) => Verify::None,
             Some(true) | None => Verify::Full,
         },
-        min_version: layers.item("min_version").and_then(|i| i.word(&TlsVersion::WORDS)).unwrap_or_default(),
-        groups: layers.item("groups").and_then(|i| groups(&i)).unwrap_or_default(),
-        expiring_within: layers.item("expiring_within").and_then(|i| expiring(&i)).unwrap_or_default(),
+        min_version: layers
+            .item("min_version")
+            .and_then(|i| i.word(&TlsVersion::WORDS))
+            .unwrap_or_default(),
+        groups: layers
+            .item("groups")
+            .and_then(|i| groups(&i))
+            .unwrap_or_default(),
+        expiring_within: layers
+            .item("expiring_within")
+            .and_then(|i| expiring(&i))
+            .unwrap_or_default(),
         expect,
     };
     layers.end();
@@ -35,14 +51,31 @@ pub(in crate::config) fn tls(layers: &Layers, expect: TlsExpect, surroundings: &
 
 /// The `tls` table of a kind's expectations.
 pub(in crate::config) fn tls_expect(layers: &Layers) -> TlsExpect {
-    let suites: Vec<&'static str> = aws_lc_rs::ALL_CIPHER_SUITES.iter().filter_map(|suite| suite.suite().as_str()).map(iana_name).collect();
-    let suites: Vec<(&'static str, &'static str)> = suites.into_iter().map(|name| (name, name)).collect();
-    let groups: Vec<(&'static str, &'static str)> = TlsGroup::WORDS.iter().map(|(word, _)| (*word, *word)).collect();
+    let suites: Vec<&'static str> = aws_lc_rs::ALL_CIPHER_SUITES
+        .iter()
+        .filter_map(|suite| suite.suite().as_str())
+        .map(iana_name)
+        .collect();
+    let suites: Vec<(&'static str, &'static str)> =
+        suites.into_iter().map(|name| (name, name)).collect();
+    let groups: Vec<(&'static str, &'static str)> = TlsGroup::WORDS
+        .iter()
+        .map(|(word, _)| (*word, *word))
+        .collect();
     let words = |key, known: &[(&'static str, &'static str)]| -> Vec<String> {
-        layers.item(key).iter().flat_map(Item::list).filter_map(|i| i.word(known)).map(str::to_owned).collect()
+        layers
+            .item(key)
+            .iter()
+            .flat_map(Item::list)
+            .filter_map(|i| i.word(known))
+            .map(str::to_owned)
+            .collect()
     };
-    let expect =
-        TlsExpect { versions: words("version", &[("1.2", "1.2"), ("1.3", "1.3")]), ciphers: words("cipher", &suites), groups: words("group", &groups) };
+    let expect = TlsExpect {
+        versions: words("version", &[("1.2", "1.2"), ("1.3", "1.3")]),
+        ciphers: words("cipher", &suites),
+        groups: words("group", &groups),
+    };
     layers.end();
     expect
 }
@@ -58,13 +91,23 @@ pub fn iana_name(name: &'static str) -> &'static str {
 }
 
 fn groups(item: &Item) -> Option<TlsGroups> {
-    let list: Vec<TlsGroup> = item.list().iter().filter_map(|i| i.word(&TlsGroup::WORDS)).collect();
+    let list: Vec<TlsGroup> = item
+        .list()
+        .iter()
+        .filter_map(|i| i.word(&TlsGroup::WORDS))
+        .collect();
     if list.is_empty() {
-        item.fault("`groups` is empty", "Name at least one group, or leave the key out.");
+        item.fault(
+            "`groups` is empty",
+            "Name at least one group, or leave the key out.",
+        );
         return None;
     }
     if (1..list.len()).any(|n| list[..n].contains(&list[n])) {
-        item.fault("a group appears twice", "Name each group once, in the order of preference.");
+        item.fault(
+            "a group appears twice",
+            "Name each group once, in the order of preference.",
+        );
         return None;
     }
     Some(TlsGroups(list))
@@ -79,12 +122,18 @@ fn expiring(item: &Item) -> Option<Expiring> {
     let Some(percent) = percent else {
         return item.duration(0, 400 * 86_400_000).map(Expiring::Length);
     };
-    match percent.trim().parse::<u8>().ok().filter(|n| (1..=99).contains(n)) {
+    match percent
+        .trim()
+        .parse::<u8>()
+        .ok()
+        .filter(|n| (1..=99).contains(n))
+    {
         Some(percent) => Some(Expiring::Share(percent)),
         None => {
             item.fault(
                 format!("invalid share `{percent}%` in `{}`", item.path),
-                "Write a whole percentage of the certificate's lifetime, from \"1%\" to \"99%\", or a duration such as \"14d\".",
+                "Write a whole percentage of the certificate's lifetime, from \"1%\" to \"99%\", \
+                    or a duration such as \"14d\".",
             );
             None
         }
@@ -102,12 +151,18 @@ fn client(layers: &Layers, surroundings: &dyn Surroundings) -> Option<ClientCert
             Some(ClientCertificate { chain_pem, key_pem })
         }
         (Some(chain), None) => {
-            chain.fault("a client certificate needs its key", "Add client_key = { file = \"...\" }.");
+            chain.fault(
+                "a client certificate needs its key",
+                "Add client_key = { file = \"...\" }.",
+            );
             None
         }
         (None, Some(key)) => {
             secret(&key, surroundings);
-            key.fault("a client key needs its certificate", "Add client_certificate = \"...\".");
+            key.fault(
+                "a client key needs its certificate",
+                "Add client_certificate = \"...\".",
+            );
             None
         }
         (None, None) => None,
@@ -115,13 +170,24 @@ fn client(layers: &Layers, surroundings: &dyn Surroundings) -> Option<ClientCert
 }
 
 /// Whether the key is the certificate's.
-fn fit(chain: &Item, certificates: Vec<CertificateDer<'static>>, key: &Item, key_pem: &Secret) -> Option<()> {
+fn fit(
+    chain: &Item,
+    certificates: Vec<CertificateDer<'static>>,
+    key: &Item,
+    key_pem: &Secret,
+) -> Option<()> {
     let Ok(der) = PrivateKeyDer::from_pem_slice(key_pem.reveal().as_bytes()) else {
-        key.fault(format!("the secret `{}` holds no private key in PEM form", key.path), "Its source must hold -----BEGIN PRIVATE KEY----- lines.");
+        key.fault(
+            format!("the secret `{}` holds no private key in PEM form", key.path),
+            "Its source must hold -----BEGIN PRIVATE KEY----- lines.",
+        );
         return None;
     };
     if let Err(why) = CertifiedKey::from_der(certificates, der, &aws_lc_rs::default_provider()) {
-        chain.fault(format!("`{}` and `{}` do not fit: {why}", chain.path, key.path), "Give the key that the first certificate of the file was made for.");
+        chain.fault(
+            format!("`{}` and `{}` do not fit: {why}", chain.path, key.path),
+            "Give the key that the first certificate of the file was made for.",
+        );
         return None;
     }
     Some(())
@@ -134,7 +200,11 @@ fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<CaFile> {
     for (n, certificate) in certificates.into_iter().enumerate() {
         if let Err(why) = roots.add(certificate) {
             item.fault(
-                format!("certificate {} of `{}` cannot be trusted: {why}", n + 1, item.path),
+                format!(
+                    "certificate {} of `{}` cannot be trusted: {why}",
+                    n + 1,
+                    item.path
+                ),
                 "Give a file of certificates of authorities, in PEM form.",
             );
             return None;
@@ -144,13 +214,19 @@ fn authorities(item: &Item, surroundings: &dyn Surroundings) -> Option<CaFile> {
 }
 
 /// The certificates of a file that a key names, one at least.
-fn certificates(item: &Item, surroundings: &dyn Surroundings) -> Option<(Arc<str>, Vec<CertificateDer<'static>>)> {
+fn certificates(
+    item: &Item,
+    surroundings: &dyn Surroundings,
+) -> Option<(Arc<str>, Vec<CertificateDer<'static>>)> {
     const ADVICE: &str = "Give a file with -----BEGIN CERTIFICATE----- lines.";
     let path = item.text()?;
     let text = match surroundings.read(Path::new(&path)) {
         Ok(text) => text,
         Err(why) => {
-            item.fault(format!("`{path}` cannot be read: {why}"), "Make it readable for the daemon's user.");
+            item.fault(
+                format!("`{path}` cannot be read: {why}"),
+                "Make it readable for the daemon's user.",
+            );
             return None;
         }
     };
@@ -159,7 +235,13 @@ fn certificates(item: &Item, surroundings: &dyn Surroundings) -> Option<(Arc<str
         match one {
             Ok(certificate) => list.push(certificate),
             Err(_) => {
-                item.fault(format!("certificate {} of `{path}` is damaged: it is no PEM text", list.len() + 1), ADVICE);
+                item.fault(
+                    format!(
+                        "certificate {} of `{path}` is damaged: it is no PEM text",
+                        list.len() + 1
+                    ),
+                    ADVICE,
+                );
                 return None;
             }
         }
@@ -174,7 +256,10 @@ fn certificates(item: &Item, surroundings: &dyn Surroundings) -> Option<(Arc<str
 fn server_name(item: &Item) -> Option<String> {
     let text = item.text()?;
     if rustls::pki_types::ServerName::try_from(text.as_str()).is_err() {
-        item.fault(format!("`{}` is no server name", item.path), "Write a host name or an IP address.");
+        item.fault(
+            format!("`{}` is no server name", item.path),
+            "Write a host name or an IP address.",
+        );
         return None;
     }
     Some(text)

@@ -1,5 +1,5 @@
-//! Addresses of endpoints: URLs, hosts, hosts with a port. What can never be reached as it is written is a fault, with an advice that
-//! fits that fault.
+//! Addresses of endpoints: URLs, hosts, hosts with a port. What can never be reached as it is
+//! written is a fault, with an advice that fits that fault.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,9 +12,14 @@ use super::zone;
 use crate::config::plan::probe::HostPort;
 
 /// A URL, and the zone of its host.
-pub(in crate::config) fn http_url_with_zone(text: &str, item: &Item) -> Option<(url::Url, Option<Arc<str>>)> {
+pub(in crate::config) fn http_url_with_zone(
+    text: &str,
+    item: &Item,
+) -> Option<(url::Url, Option<Arc<str>>)> {
     match zone::from_url(text) {
-        Some((text, zone)) => http_url(&text, Some(zone), item).map(|url| (url, Some(Arc::from(zone)))),
+        Some((text, zone)) => {
+            http_url(&text, Some(zone), item).map(|url| (url, Some(Arc::from(zone))))
+        }
         None => http_url(text, None, item).map(|url| (url, None)),
     }
 }
@@ -23,35 +28,62 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
     let parsed = match url::Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            item.fault(format!("`{}` is no URL: {error}", without_secrets(text)), advice_of_url(error));
+            item.fault(
+                format!("`{}` is no URL: {error}", without_secrets(text)),
+                advice_of_url(error),
+            );
             return None;
         }
     };
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        let advice = "Start it with http:// or https://. Other protocols have kinds of their own: probe.tcp, probe.tls, probe.icmp, probe.dns.";
-        item.fault(format!("`{}` is no http or https URL", without_secrets(text)), advice);
+        let advice = "Start it with http:// or https://. Other protocols have kinds of their own: \
+            probe.tcp, probe.tls, probe.icmp, probe.dns.";
+        item.fault(
+            format!("`{}` is no http or https URL", without_secrets(text)),
+            advice,
+        );
         return None;
     }
     let host = match parsed.host() {
-        Some(url::Host::Ipv6(address)) => zone.map_or_else(|| address.to_string(), |zone| format!("{address}%{zone}")),
+        Some(url::Host::Ipv6(address)) => {
+            zone.map_or_else(|| address.to_string(), |zone| format!("{address}%{zone}"))
+        }
         Some(host) => host.to_string(),
         None => String::new(),
     };
     if let Some((why, advice)) = wrong_host(&host) {
-        item.fault(format!("the host of `{}` {why}", without_secrets(text)), advice);
+        item.fault(
+            format!("the host of `{}` {why}", without_secrets(text)),
+            advice,
+        );
         return None;
     }
     if parsed.port() == Some(0) {
-        item.fault(format!("`{}` has the port 0", without_secrets(text)), "Write the port that the server listens on.");
+        item.fault(
+            format!("`{}` has the port 0", without_secrets(text)),
+            "Write the port that the server listens on.",
+        );
         return None;
     }
-    if let Some((name, _)) = parsed.query_pairs().find(|(name, value)| is_secret_name(name) && !value.is_empty()) {
-        let advice = format!("Write probe.http.query = {{ {name} = {{ file = \"...\" }} }} (or env, or credential), and take it out of the URL.");
-        item.fault(format!("the URL holds a value of `{name}`, which is a secret by its name"), advice);
+    if let Some((name, _)) = parsed
+        .query_pairs()
+        .find(|(name, value)| is_secret_name(name) && !value.is_empty())
+    {
+        let advice = format!(
+            "Write probe.http.query = {{ {name} = {{ file = \"...\" }} }} (or env, or \
+                credential), and take it out of the URL."
+        );
+        item.fault(
+            format!("the URL holds a value of `{name}`, which is a secret by its name"),
+            advice,
+        );
         return None;
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        item.fault("the URL holds a user name or a password", "Write probe.http.auth.basic = { username = \"...\", password = { file = \"...\" } }.");
+        item.fault(
+            "the URL holds a user name or a password",
+            "Write probe.http.auth.basic = { username = \"...\", password = { file = \"...\" } }.",
+        );
         return None;
     }
     Some(parsed)
@@ -59,30 +91,55 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
 
 fn advice_of_url(error: ParseError) -> &'static str {
     match error {
-        ParseError::InvalidPort => "Write a port from 1 to 65535 after the host, as in \"https://shop.example:8443/health\", or leave it out.",
-        ParseError::InvalidIpv4Address => "An IPv4 address is four numbers from 0 to 255, as in \"http://192.0.2.1/\".",
-        ParseError::InvalidIpv6Address => "An IPv6 address is written in brackets, as in \"http://[2001:db8::1]/\" or \"http://[fe80::1%25eth0]/\".",
-        ParseError::InvalidDomainCharacter | ParseError::IdnaError => {
-            "Correct the host name: letters, digits, hyphens and underscores, with dots between them."
+        ParseError::InvalidPort => {
+            "Write a port from 1 to 65535 after the host, as \
+                in \"https://shop.example:8443/health\", or leave it out."
         }
-        ParseError::EmptyHost => "Write the host behind the two slashes, as in \"https://shop.example/health\".",
+        ParseError::InvalidIpv4Address => {
+            "An IPv4 address is four numbers from 0 to 255, as in \"http://192.0.2.1/\"."
+        }
+        ParseError::InvalidIpv6Address => {
+            "An IPv6 address is written in brackets, as in \"http://[2001:db8::1]/\" \
+                or \"http://[fe80::1%25eth0]/\"."
+        }
+        ParseError::InvalidDomainCharacter | ParseError::IdnaError => {
+            "Correct the host name: letters, digits, hyphens and underscores, with dots between \
+                them."
+        }
+        ParseError::EmptyHost => {
+            "Write the host behind the two slashes, as in \"https://shop.example/health\"."
+        }
         _ => "Write it in full: \"https://shop.example/health\".",
     }
 }
 
-pub(in crate::config) fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<HostPort> {
+pub(in crate::config) fn host_port(
+    text: &str,
+    item: &Item,
+    default_port: Option<u16>,
+) -> Option<HostPort> {
     let with_default = default_port.map(|port| match zone::address(text) {
         Some((IpAddr::V6(_), _)) if !text.starts_with('[') => format!("[{text}]:{port}"),
         _ => format!("{text}:{port}"),
     });
-    let parsed = HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
+    let parsed =
+        HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
     let Some(parsed) = parsed else {
-        item.fault(format!("`{}` is no host with a port", without_secrets(text)), advice_of_host_port(text));
+        item.fault(
+            format!("`{}` is no host with a port", without_secrets(text)),
+            advice_of_host_port(text),
+        );
         return None;
     };
-    let parsed = HostPort { host: Arc::from(&*in_ascii(&parsed.host)), ..parsed };
+    let parsed = HostPort {
+        host: Arc::from(&*in_ascii(&parsed.host)),
+        ..parsed
+    };
     if let Some((why, advice)) = wrong_host(&parsed.host) {
-        item.fault(format!("the host of `{}` {why}", without_secrets(text)), advice);
+        item.fault(
+            format!("the host of `{}` {why}", without_secrets(text)),
+            advice,
+        );
         return None;
     }
     Some(parsed)
@@ -92,11 +149,22 @@ fn advice_of_host_port(text: &str) -> &'static str {
     let bare = text.trim_start_matches('[');
     let port = text.rsplit_once(':').map(|(_, port)| port);
     match port {
-        _ if text.contains("://") => "Write host:port without a scheme and a path, as in \"db.example:5432\". A URL belongs to probe.http.",
-        _ if text.contains(['/', '@', ' ']) => "Write host:port and nothing else, as in \"db.example:5432\".",
-        _ if zone::address(bare).is_some_and(|(ip, _)| ip.is_ipv4()) || port.is_none() => "Add the port: write host:port, as in \"db.example:5432\".",
-        _ if text.matches(':').count() > 1 => "Write an IPv6 address in brackets before the port, as in \"[2001:db8::1]:5432\".",
-        Some(_) if text.starts_with(':') => "Write host:port, with the host before the port, as in \"db.example:5432\".",
+        _ if text.contains("://") => {
+            "Write host:port without a scheme and a path, as in \"db.example:5432\". A URL \
+                belongs to probe.http."
+        }
+        _ if text.contains(['/', '@', ' ']) => {
+            "Write host:port and nothing else, as in \"db.example:5432\"."
+        }
+        _ if zone::address(bare).is_some_and(|(ip, _)| ip.is_ipv4()) || port.is_none() => {
+            "Add the port: write host:port, as in \"db.example:5432\"."
+        }
+        _ if text.matches(':').count() > 1 => {
+            "Write an IPv6 address in brackets before the port, as in \"[2001:db8::1]:5432\"."
+        }
+        Some(_) if text.starts_with(':') => {
+            "Write host:port, with the host before the port, as in \"db.example:5432\"."
+        }
         Some(_) | None => "Write host:port with a port from 1 to 65535, as in \"db.example:5432\".",
     }
 }
@@ -104,19 +172,32 @@ fn advice_of_host_port(text: &str) -> &'static str {
 /// A host without a port.
 pub(in crate::config) fn host(text: &str, item: &Item) -> Option<Arc<str>> {
     let plain = text.trim_start_matches('[').trim_end_matches(']');
-    if plain.is_empty() || plain.contains(['/', ' ']) || plain.contains(':') && zone::address(plain).is_none() {
+    if plain.is_empty()
+        || plain.contains(['/', ' '])
+        || plain.contains(':') && zone::address(plain).is_none()
+    {
         let advice = match plain {
             "" => "Write a host name or an IP address.",
-            _ if plain.contains("://") => "Write the host alone, without a scheme and a path, as in \"shop.example\".",
-            _ if plain.matches(':').count() == 1 => "Write the host alone, without a port: an echo has none.",
-            _ => "Write a host name or an IP address without a port, as in \"shop.example\" or \"2001:db8::1\".",
+            _ if plain.contains("://") => {
+                "Write the host alone, without a scheme and a path, as in \"shop.example\"."
+            }
+            _ if plain.matches(':').count() == 1 => {
+                "Write the host alone, without a port: an echo has none."
+            }
+            _ => {
+                "Write a host name or an IP address without a port, as in \"shop.example\" \
+                    or \"2001:db8::1\"."
+            }
         };
         item.fault(format!("`{}` is no host", without_secrets(text)), advice);
         return None;
     }
     let host = in_ascii(plain);
     if let Some((why, advice)) = wrong_host(&host) {
-        item.fault(format!("the host `{}` {why}", without_secrets(text)), advice);
+        item.fault(
+            format!("the host `{}` {why}", without_secrets(text)),
+            advice,
+        );
         return None;
     }
     Some(Arc::from(&*host))
@@ -128,7 +209,8 @@ fn wrong_host(host: &str) -> Option<(&'static str, &'static str)> {
         if zone.is_none() && zone::is_link_local(address) {
             return Some((
                 "is a link-local address without its zone",
-                "Write the network interface behind the address, as in \"fe80::1%eth0\"; in a URL \"[fe80::1%25eth0]\".",
+                "Write the network interface behind the address, as in \"fe80::1%eth0\"; in a \
+                    URL \"[fe80::1%25eth0]\".",
             ));
         }
         let is_nowhere = address.to_canonical().is_unspecified();
@@ -139,19 +221,37 @@ fn wrong_host(host: &str) -> Option<(&'static str, &'static str)> {
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.len() > 253 {
-        return Some(("is longer than 253 bytes", "No name in DNS is that long: correct it, or write the IP address."));
+        return Some((
+            "is longer than 253 bytes",
+            "No name in DNS is that long: correct it, or write the IP address.",
+        ));
     }
     name.split('.').find_map(|label| match label {
-        "" => Some(("has an empty label: two dots in a row, or one at its begin", "Take out the dot: a host name has one between two labels.")),
-        label if label.len() > 63 => {
-            Some(("has a label longer than 63 bytes", "No label in DNS is that long: look for a dot that is missing between two labels."))
-        }
-        label if !label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => {
-            Some(("has a character that stands in no host name", "Write a host name of letters, digits, hyphens, underscores and dots, or an IP address."))
+        "" => Some((
+            "has an empty label: two dots in a row, or one at its begin",
+            "Take out the \
+            dot: a host name has one between two labels.",
+        )),
+        label if label.len() > 63 => Some((
+            "has a label longer than 63 bytes",
+            "No label in DNS is that long: look for a \
+                dot that is missing between two labels.",
+        )),
+        label
+            if !label
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') =>
+        {
+            Some((
+                "has a character that stands in no host name",
+                "Write a host name of letters, \
+                digits, hyphens, underscores and dots, or an IP address.",
+            ))
         }
         // What the resolver cannot write into a question would be our own failure at every probe.
         label if hickory_proto::rr::Name::from_ascii(label).is_err() => Some((
-            "has a label that no name server can be asked for, such as one that starts with a hyphen",
+            "has a label that no name server can be asked for, such as one that starts with a \
+                hyphen",
             "Correct the name: no label of a host name starts with a hyphen.",
         )),
         _ => None,
@@ -174,7 +274,11 @@ mod tests {
             ("http://", "behind the two slashes"),
         ] {
             let error = url::Url::parse(text).expect_err(text);
-            assert!(advice_of_url(error).contains(advice), "{text}: {error}: {}", advice_of_url(error));
+            assert!(
+                advice_of_url(error).contains(advice),
+                "{text}: {error}: {}",
+                advice_of_url(error)
+            );
         }
     }
 
@@ -194,7 +298,11 @@ mod tests {
             ("db.example:80/health", "nothing else"),
         ] {
             assert!(HostPort::parse(text).is_none() || text == "u@h:1", "{text}");
-            assert!(advice_of_host_port(text).contains(advice), "{text}: {}", advice_of_host_port(text));
+            assert!(
+                advice_of_host_port(text).contains(advice),
+                "{text}: {}",
+                advice_of_host_port(text)
+            );
         }
     }
 
@@ -212,8 +320,22 @@ mod tests {
             ("a,b", "a character", "letters, digits"),
         ] {
             let (found, told) = wrong_host(host).expect(host);
-            assert!(found.contains(why) && told.contains(advice), "{host}: {found}: {told}");
+            assert!(
+                found.contains(why) && told.contains(advice),
+                "{host}: {found}: {told}"
+            );
         }
-        assert!(["shop.example", "shop.example.", "_dmarc.shop.example", "192.0.2.1", "fe80::1%eth0", "2001:db8::1"].iter().all(|h| wrong_host(h).is_none()));
+        assert!(
+            [
+                "shop.example",
+                "shop.example.",
+                "_dmarc.shop.example",
+                "192.0.2.1",
+                "fe80::1%eth0",
+                "2001:db8::1"
+            ]
+            .iter()
+            .all(|h| wrong_host(h).is_none())
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The document: TOML as a tree that knows where each key and value is, and the values that any kind of probe may have.
+//! The document: TOML as a tree that knows where each key and value is, and the values that any
+//! kind of probe may have.
 //!
 //! It knows no probe kind and no plan.
 

@@ -1,4 +1,5 @@
-//! Where a config comes from and what is wrong with it: files with line and column, and the faults found in them.
+//! Where a config comes from and what is wrong with it: files with line and column, and the faults
+//! found in them.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -91,23 +92,55 @@ pub struct Source {
 
 impl Source {
     pub fn new(path: &Path, text: String) -> Self {
-        let starts = std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1));
-        Self { path: path.to_owned(), line_starts: starts.collect(), text, faults: RefCell::default(), told: RefCell::default() }
+        let starts = std::iter::once(0).chain(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, b)| *b == b'\n')
+                .map(|(at, _)| at + 1),
+        );
+        Self {
+            path: path.to_owned(),
+            line_starts: starts.collect(),
+            text,
+            faults: RefCell::default(),
+            told: RefCell::default(),
+        }
     }
 
     /// Line and column of a byte, from 1.
     pub fn position(&self, offset: usize) -> (usize, usize) {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
+        let line = self
+            .line_starts
+            .partition_point(|start| *start <= offset)
+            .max(1);
         let start = self.line_starts[line - 1];
-        let column = self.text.get(start..offset.min(self.text.len())).map_or(1, |t| t.chars().count() + 1);
+        let column = self
+            .text
+            .get(start..offset.min(self.text.len()))
+            .map_or(1, |t| t.chars().count() + 1);
         (line, column)
     }
 
-    pub fn fault(&self, span: &Range<usize>, problem: impl Into<String>, advice: impl Into<String>) {
+    pub fn fault(
+        &self,
+        span: &Range<usize>,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
         let (line, column) = self.position(span.start);
         let (problem, advice) = (printable(&problem.into()), printable(&advice.into()));
-        if self.told.borrow_mut().insert((line, column, problem.clone())) {
-            self.faults.borrow_mut().push(Fault { file: self.path.display().to_string(), line, column, problem, advice });
+        if self
+            .told
+            .borrow_mut()
+            .insert((line, column, problem.clone()))
+        {
+            self.faults.borrow_mut().push(Fault {
+                file: self.path.display().to_string(),
+                line,
+                column,
+                problem,
+                advice,
+            });
         }
     }
 
@@ -116,7 +149,8 @@ impl Source {
     }
 }
 
-/// What stands in a file goes to terminals and logs: without what they would obey, and cut to a readable length.
+/// What stands in a file goes to terminals and logs: without what they would obey, and cut to a
+/// readable length.
 fn printable(text: &str) -> String {
     const LONGEST: usize = 400;
     let mut out = String::with_capacity(text.len().min(LONGEST));
@@ -125,7 +159,11 @@ fn printable(text: &str) -> String {
             out.push_str("...");
             break;
         }
-        if is_invisible(c) { out.extend(c.escape_default()) } else { out.push(c) }
+        if is_invisible(c) {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
     }
     out
 }

@@ -1,6 +1,8 @@
-//! Walking a spanned TOML tree: every look-up knows where it stands, and what nobody looked up is an unknown key.
+//! Walking a spanned TOML tree: every look-up knows where it stands, and what nobody looked up is
+//! an unknown key.
 //!
-//! A [`Layers`] is the same table in several places (endpoint over group over defaults); the first that has a key wins.
+//! A [`Layers`] is the same table in several places (endpoint over group over defaults); the first
+//! that has a key wins.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -77,15 +79,37 @@ impl<'a> Item<'a> {
 
     /// A fault about the type that stands here.
     pub fn wrong_type(&self, wanted: &str) {
-        self.fault(format!("`{}` is {}", self.path, with_article(self.value.type_str())), format!("It takes {wanted}."));
+        self.fault(
+            format!("`{}` is {}", self.path, with_article(self.value.type_str())),
+            format!("It takes {wanted}."),
+        );
     }
 
     pub fn section(&self) -> Option<Section<'a>> {
         match self.value {
-            DeValue::Table(table) => Some(Section::new(self.source, self.path.clone(), table, self.span.clone())),
-            DeValue::Array(list) if list.iter().any(|one| matches!(one.get_ref(), DeValue::Table(_))) => {
-                let header = if NAMED.contains(&self.path.as_str()) { format!("[{}.ID]", self.path) } else { format!("[{}]", self.path) };
-                self.fault(format!("`[[{}]]` is a list of tables where one table is meant", self.path), format!("Write {header} with one bracket."));
+            DeValue::Table(table) => Some(Section::new(
+                self.source,
+                self.path.clone(),
+                table,
+                self.span.clone(),
+            )),
+            DeValue::Array(list)
+                if list
+                    .iter()
+                    .any(|one| matches!(one.get_ref(), DeValue::Table(_))) =>
+            {
+                let header = if NAMED.contains(&self.path.as_str()) {
+                    format!("[{}.ID]", self.path)
+                } else {
+                    format!("[{}]", self.path)
+                };
+                self.fault(
+                    format!(
+                        "`[[{}]]` is a list of tables where one table is meant",
+                        self.path
+                    ),
+                    format!("Write {header} with one bracket."),
+                );
                 None
             }
             _ => {
@@ -104,17 +128,37 @@ impl<'a> Item<'a> {
     }
 
     fn at(&self, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
-        Item { source: self.source, path: self.path.clone(), span: value.span(), value: value.get_ref() }
+        Item {
+            source: self.source,
+            path: self.path.clone(),
+            span: value.span(),
+            value: value.get_ref(),
+        }
     }
 }
 
 impl<'a> Section<'a> {
-    pub fn new(source: &'a Source, path: String, table: &'a DeTable<'a>, span: Range<usize>) -> Self {
-        Self { source, path, table, span, known: Rc::default() }
+    pub fn new(
+        source: &'a Source,
+        path: String,
+        table: &'a DeTable<'a>,
+        span: Range<usize>,
+    ) -> Self {
+        Self {
+            source,
+            path,
+            table,
+            span,
+            known: Rc::default(),
+        }
     }
 
     pub fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     fn know(&self, key: &'static str) {
@@ -129,7 +173,12 @@ impl<'a> Section<'a> {
     pub fn item(&self, key: &'static str) -> Option<Item<'a>> {
         self.know(key);
         let value = self.table.get(key)?;
-        Some(Item { source: self.source, path: self.path_of(key), span: value.span(), value: value.get_ref() })
+        Some(Item {
+            source: self.source,
+            path: self.path_of(key),
+            span: value.span(),
+            value: value.get_ref(),
+        })
     }
 
     pub fn section(&self, key: &'static str) -> Option<Section<'a>> {
@@ -141,7 +190,16 @@ impl<'a> Section<'a> {
         self.table.iter().map(|(key, value)| {
             let name: &'a str = key.get_ref();
             let path = self.path_of(name);
-            (name, key.span(), Item { source: self.source, path, span: value.span(), value: value.get_ref() })
+            (
+                name,
+                key.span(),
+                Item {
+                    source: self.source,
+                    path,
+                    span: value.span(),
+                    value: value.get_ref(),
+                },
+            )
         })
     }
 
@@ -154,7 +212,10 @@ impl<'a> Section<'a> {
             DeValue::Array(_) => item.list().iter().filter_map(Item::section).collect(),
             DeValue::Table(_) => {
                 let path = self.path_of(key);
-                item.fault(format!("`[{path}]` is one table where a list of tables is meant"), format!("Write [[{path}]] with two brackets for each."));
+                item.fault(
+                    format!("`[{path}]` is one table where a list of tables is meant"),
+                    format!("Write [[{path}]] with two brackets for each."),
+                );
                 Vec::new()
             }
             _ => {
@@ -172,18 +233,27 @@ impl<'a> Section<'a> {
             if known.contains(&name) {
                 continue;
             }
-            let place = if self.path.is_empty() { "at the top level".to_owned() } else { format!("in `{}`", self.path) };
+            let place = if self.path.is_empty() {
+                "at the top level".to_owned()
+            } else {
+                format!("in `{}`", self.path)
+            };
             let advice = match nearest(name, &known) {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => match HOMES.iter().find(|(k, _)| *k == name) {
-                    Some((_, home)) => format!("`{name}` belongs to {home}; a key belongs to the [table] header above it."),
-                    None if self.path.ends_with("probe") => "The kinds of probe are http, tcp, tls, icmp and dns.".to_owned(),
+                    Some((_, home)) => format!(
+                        "`{name}` belongs to {home}; a key belongs to the [table] header above it."
+                    ),
+                    None if self.path.ends_with("probe") => {
+                        "The kinds of probe are http, tcp, tls, icmp and dns.".to_owned()
+                    }
                     None if name == "include" => "Only the main file includes others.".to_owned(),
                     None if known.is_empty() => String::new(),
                     None => format!("Known here: {}.", known.join(", ")),
                 },
             };
-            self.source.fault(&key.span(), format!("unknown key `{name}` {place}"), advice);
+            self.source
+                .fault(&key.span(), format!("unknown key `{name}` {place}"), advice);
         }
     }
 }
@@ -225,7 +295,8 @@ pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
 
 /// Edit distance with transpositions of neighbours (optimal string alignment).
 pub fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(40).collect(), b.chars().take(40).collect());
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.chars().take(40).collect(), b.chars().take(40).collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
@@ -234,7 +305,9 @@ pub fn distance(a: &str, b: &str) -> usize {
     for i in 1..=a.len() {
         for j in 1..=b.len() {
             let change = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + change);
+            let mut best = (rows[i - 1][j] + 1)
+                .min(rows[i][j - 1] + 1)
+                .min(rows[i - 1][j - 1] + change);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 best = best.min(rows[i - 2][j - 2] + 1);
             }
@@ -245,7 +318,11 @@ pub fn distance(a: &str, b: &str) -> usize {
 }
 
 fn with_article(noun: &str) -> String {
-    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {noun}")
 }
 

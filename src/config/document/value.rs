@@ -1,4 +1,5 @@
-//! Leaf values: durations, sizes, shares, status sets, ids. Each says what is wrong and how to write it.
+//! Leaf values: durations, sizes, shares, status sets, ids. Each says what is wrong and how to
+//! write it.
 
 use toml::de::{DeInteger, DeValue};
 
@@ -35,10 +36,16 @@ impl Item<'_> {
                 return None;
             }
         };
-        match number.and_then(|n| u64::try_from(n).ok()).filter(|n| (least..=most).contains(n)) {
+        match number
+            .and_then(|n| u64::try_from(n).ok())
+            .filter(|n| (least..=most).contains(n))
+        {
             Some(n) => Some(n),
             None => {
-                self.fault(format!("`{}` is out of range", self.path), format!("It takes a whole number from {least} to {most}."));
+                self.fault(
+                    format!("`{}` is out of range", self.path),
+                    format!("It takes a whole number from {least} to {most}."),
+                );
                 None
             }
         }
@@ -50,7 +57,12 @@ impl Item<'_> {
             if let DeValue::Integer(n) = self.value {
                 self.fault(
                     format!("`{}` is a number without a unit", self.path),
-                    format!("Write it with its unit, in quotes: \"{}s\" for seconds, \"{}ms\" for milliseconds.", n.as_str(), n.as_str()),
+                    format!(
+                        "Write it with its unit, in quotes: \"{}s\" for seconds, \"{}ms\" for \
+                        milliseconds.",
+                        n.as_str(),
+                        n.as_str()
+                    ),
                 );
             } else {
                 self.wrong_type("a duration such as \"30s\"");
@@ -62,12 +74,19 @@ impl Item<'_> {
             Some(_) => {
                 self.fault(
                     format!("`{}` = \"{text}\" is out of range", self.path),
-                    format!("It takes from {} to {}.", show_duration(least), show_duration(most)),
+                    format!(
+                        "It takes from {} to {}.",
+                        show_duration(least),
+                        show_duration(most)
+                    ),
                 );
                 None
             }
             None => {
-                self.fault(format!("`{}` = \"{text}\" is no duration", self.path), "Write numbers with units ms, s, m, h, d: \"500ms\", \"30s\", \"1h30m\".");
+                self.fault(
+                    format!("`{}` = \"{text}\" is no duration", self.path),
+                    "Write numbers with units ms, s, m, h, d: \"500ms\", \"30s\", \"1h30m\".",
+                );
                 None
             }
         }
@@ -85,7 +104,11 @@ impl Item<'_> {
             None => {
                 self.fault(
                     format!("`{}` is no size in range", self.path),
-                    format!("Write bytes, or \"64KiB\", \"1MiB\"; from {} to {}.", show_size(least), show_size(most)),
+                    format!(
+                        "Write bytes, or \"64KiB\", \"1MiB\"; from {} to {}.",
+                        show_size(least),
+                        show_size(most)
+                    ),
                 );
                 None
             }
@@ -107,7 +130,10 @@ impl Item<'_> {
         match (whole, digits.get(..6).and_then(|d| d.parse::<u64>().ok())) {
             ("0", Some(ppm)) if ppm < PPM => Some(ppm),
             _ => {
-                self.fault(format!("`{}` = {text} is no share", self.path), "It takes a number from 0 to below 1, such as 0.1.");
+                self.fault(
+                    format!("`{}` = {text} is no share", self.path),
+                    "It takes a number from 0 to below 1, such as 0.1.",
+                );
                 None
             }
         }
@@ -134,8 +160,14 @@ impl Item<'_> {
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
-        let known: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        self.fault(format!("`{}` = \"{}\" is not known", self.path, text.escape_debug()), format!("It takes one of {}.", known.join(", ")));
+        let known: Vec<String> = words
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect();
+        self.fault(
+            format!("`{}` = \"{}\" is not known", self.path, text.escape_debug()),
+            format!("It takes one of {}.", known.join(", ")),
+        );
         None
     }
 }
@@ -178,7 +210,13 @@ pub fn show_duration(ms: Ms) -> String {
     }
     let mut text = String::new();
     let mut rest = ms;
-    for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")] {
+    for (unit, name) in [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1000, "s"),
+        (1, "ms"),
+    ] {
         if rest >= unit {
             text.push_str(&format!("{}{name}", rest / unit));
             rest %= unit;
@@ -218,7 +256,13 @@ mod tests {
 
     #[test]
     fn durations_read_back_from_their_text() {
-        for (text, ms) in [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("1d", 86_400_000), ("0s", 0)] {
+        for (text, ms) in [
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("1d", 86_400_000),
+            ("0s", 0),
+        ] {
             assert_eq!(parse_duration(text), Some(ms), "{text}");
             assert_eq!(show_duration(ms), text);
         }

@@ -30,9 +30,12 @@ pub const DEFAULT_LATE_AFTER: Ms = 500;
 pub const DEFAULT_DOWN_AFTER: u32 = 2;
 /// Default of `up_after`.
 pub const DEFAULT_UP_AFTER: u32 = 1;
-/// Default of `[metrics] buckets`, in microseconds: 1, 2.5 and 5 of each decade from 0.5 ms on, and 30 s.
-pub const DEFAULT_BUCKETS_US: [u64; 15] =
-    [500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000];
+/// Default of `[metrics] buckets`, in microseconds: 1, 2.5 and 5 of each decade from 0.5 ms on, and
+/// 30 s.
+pub const DEFAULT_BUCKETS_US: [u64; 15] = [
+    500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
+    5_000_000, 10_000_000, 30_000_000,
+];
 /// Default of `[history.backup] every`.
 pub const DEFAULT_BACKUP_EVERY: Ms = 3_600_000;
 /// Default of `[history.backup] keep`.
@@ -73,7 +76,12 @@ impl Plan {
                 zone_data: ZoneSource::Bundled,
             },
             listen: Listen::default(),
-            metrics: Metrics { latency: LatencyMetrics::Classic, buckets_us: DEFAULT_BUCKETS_US.to_vec(), phases: false, state_labels: Vec::new() },
+            metrics: Metrics {
+                latency: LatencyMetrics::Classic,
+                buckets_us: DEFAULT_BUCKETS_US.to_vec(),
+                phases: false,
+                state_labels: Vec::new(),
+            },
             components: BTreeMap::new(),
             endpoints: Vec::new(),
             history: History::default(),
@@ -119,7 +127,10 @@ pub enum ClockChoice {
 }
 
 impl ClockChoice {
-    pub const WORDS: [(&'static str, ClockChoice); 2] = [("verified", ClockChoice::Verified), ("trusted", ClockChoice::Trusted)];
+    pub const WORDS: [(&'static str, ClockChoice); 2] = [
+        ("verified", ClockChoice::Verified),
+        ("trusted", ClockChoice::Trusted),
+    ];
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,16 +168,21 @@ pub struct Endpoint {
     pub rules: Rules,
     pub dial: Arc<Dial>,
     pub probe: Probe,
-    /// Hides its secrets and those of the other endpoints at the same host: what a server was sent for one, it may give back to another.
+    /// Hides its secrets and those of the other endpoints at the same host: what a server was sent
+    /// for one, it may give back to another.
     pub mask: Mask,
     /// Of everything that decides what is probed and expected; the history records when it changes.
     pub digest: Digest,
 }
 
 impl Endpoint {
-    /// Whether another plan's endpoint of this name is the same: nothing of it has to be taken over.
+    /// Whether another plan's endpoint of this name is the same: nothing of it has to be taken
+    /// over.
     pub fn is_as(&self, other: &Endpoint) -> bool {
-        self.digest == other.digest && self.rules == other.rules && self.labels == other.labels && self.component == other.component
+        self.digest == other.digest
+            && self.rules == other.rules
+            && self.labels == other.labels
+            && self.component == other.component
     }
 }
 
@@ -184,7 +200,10 @@ pub struct Dial {
 impl std::fmt::Debug for Dial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("Dial");
-        shown.field("addresses", &self.addresses).field("source", &self.source).field("resolver", &self.resolver);
+        shown
+            .field("addresses", &self.addresses)
+            .field("source", &self.source)
+            .field("resolver", &self.resolver);
         if let Some(zone) = &self.zone {
             shown.field("zone", zone);
         }
@@ -201,8 +220,12 @@ pub enum Addresses {
 }
 
 impl Addresses {
-    pub const WORDS: [(&'static str, Addresses); 4] =
-        [("any", Addresses::Any), ("first", Addresses::First), ("ipv4", Addresses::Ipv4), ("ipv6", Addresses::Ipv6)];
+    pub const WORDS: [(&'static str, Addresses); 4] = [
+        ("any", Addresses::Any),
+        ("first", Addresses::First),
+        ("ipv4", Addresses::Ipv4),
+        ("ipv6", Addresses::Ipv6),
+    ];
 }
 
 /// Who resolves names.
@@ -256,17 +279,30 @@ pub struct NotifyOn {
 }
 
 impl NotifyOn {
-    pub const WORDS: [(&'static str, StateName); 3] = [("down", StateName::Down), ("up", StateName::Up), ("unknown", StateName::Unknown)];
+    pub const WORDS: [(&'static str, StateName); 3] = [
+        ("down", StateName::Down),
+        ("up", StateName::Up),
+        ("unknown", StateName::Unknown),
+    ];
 
     pub fn of(list: &[StateName]) -> Self {
         let has = |state| list.contains(&state);
-        Self { down: has(StateName::Down), up: has(StateName::Up), unknown: has(StateName::Unknown) }
+        Self {
+            down: has(StateName::Down),
+            up: has(StateName::Up),
+            unknown: has(StateName::Unknown),
+        }
     }
 
     /// The words, as a config has them.
     pub fn words(self) -> Vec<&'static str> {
         let is_on = [self.down, self.up, self.unknown];
-        Self::WORDS.iter().zip(is_on).filter(|(_, is_on)| *is_on).map(|((word, _), _)| *word).collect()
+        Self::WORDS
+            .iter()
+            .zip(is_on)
+            .filter(|(_, is_on)| *is_on)
+            .map(|((word, _), _)| *word)
+            .collect()
     }
 }
 

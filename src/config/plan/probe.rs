@@ -61,7 +61,11 @@ pub struct HostPort {
 
 impl std::fmt::Display for HostPort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -69,15 +73,23 @@ impl HostPort {
     /// Reads `host:port`, `[v6]:port`, `[v6%zone]:port`.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => rest.split_once("]:").filter(|(host, _)| matches!(zone::address(host), Some((std::net::IpAddr::V6(_), _))))?,
+            Some(rest) => rest.split_once("]:").filter(|(host, _)| {
+                matches!(zone::address(host), Some((std::net::IpAddr::V6(_), _)))
+            })?,
             None => text.rsplit_once(':')?,
         };
         let is_number = port.bytes().all(|b| b.is_ascii_digit());
         let port: u16 = port.parse().ok().filter(|p| *p > 0 && is_number)?;
-        if host.is_empty() || (host.contains(':') && !text.starts_with('[')) || host.contains(|c: char| c.is_whitespace() || c == '/') {
+        if host.is_empty()
+            || (host.contains(':') && !text.starts_with('['))
+            || host.contains(|c: char| c.is_whitespace() || c == '/')
+        {
             return None;
         }
-        Some(Self { host: Arc::from(host), port })
+        Some(Self {
+            host: Arc::from(host),
+            port,
+        })
     }
 }
 
@@ -105,7 +117,11 @@ pub struct Http {
 impl Http {
     fn has_secrets(&self) -> bool {
         let is_secret = |value: &MaybeSecret| matches!(value, MaybeSecret::Secret(_));
-        let has_sent = self.headers.iter().any(|(_, value)| is_secret(value)) || self.body.as_ref().is_some_and(|Sent(value)| is_secret(value));
+        let has_sent = self.headers.iter().any(|(_, value)| is_secret(value))
+            || self
+                .body
+                .as_ref()
+                .is_some_and(|Sent(value)| is_secret(value));
         has_sent || !self.query.is_empty() || self.auth.is_some() || self.tls.client.is_some()
     }
 }
@@ -125,12 +141,24 @@ pub enum HttpVersion {
 }
 
 impl HttpVersion {
-    pub const WORDS: [(&'static str, HttpVersion); 3] = [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http11), ("2", HttpVersion::Http2)];
+    pub const WORDS: [(&'static str, HttpVersion); 3] = [
+        ("auto", HttpVersion::Auto),
+        ("1.1", HttpVersion::Http11),
+        ("2", HttpVersion::Http2),
+    ];
 }
 
 /// Whether HTTP/2 forbids a header: what concerns the connection (RFC 9113 section 8.2.2).
 pub fn is_of_connection(name: &str, value: &str) -> bool {
-    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"].iter().any(|n| name.eq_ignore_ascii_case(n))
+    [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+    ]
+    .iter()
+    .any(|n| name.eq_ignore_ascii_case(n))
         || name.eq_ignore_ascii_case("te") && value != "trailers"
 }
 
@@ -144,7 +172,8 @@ pub struct Redirects {
 
 impl std::fmt::Debug for Redirects {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Part of an endpoint's digest: without the key a definition is what it was before there was one.
+        // Part of an endpoint's digest: without the key a definition is what it was before there
+        // was one.
         match self.to {
             RedirectsTo::SameNetwork => write!(f, "{}", self.max),
             to => write!(f, "{} to {to:?}", self.max),
@@ -162,11 +191,17 @@ pub enum RedirectsTo {
 }
 
 impl RedirectsTo {
-    pub const WORDS: [(&'static str, RedirectsTo); 3] =
-        [("public", RedirectsTo::Public), ("same_network", RedirectsTo::SameNetwork), ("any", RedirectsTo::Any)];
+    pub const WORDS: [(&'static str, RedirectsTo); 3] = [
+        ("public", RedirectsTo::Public),
+        ("same_network", RedirectsTo::SameNetwork),
+        ("any", RedirectsTo::Any),
+    ];
 
     pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, to)| *to == self).map_or("", |(word, _)| word)
+        Self::WORDS
+            .iter()
+            .find(|(_, to)| *to == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
@@ -218,17 +253,27 @@ impl StatusSet {
         if self.0.is_empty() {
             return (200..300).contains(&status);
         }
-        self.0.iter().any(|(from, to)| (*from..=*to).contains(&status))
+        self.0
+            .iter()
+            .any(|(from, to)| (*from..=*to).contains(&status))
     }
 
     pub fn shown(&self) -> String {
-        let ranges = if self.0.is_empty() { vec![(200, 299)] } else { self.0.clone() };
-        let one = |(from, to): &(u16, u16)| match (from == to, from % 100 == 0 && *to == from + 99) {
+        let ranges = if self.0.is_empty() {
+            vec![(200, 299)]
+        } else {
+            self.0.clone()
+        };
+        let one = |(from, to): &(u16, u16)| match (from == to, from % 100 == 0 && *to == from + 99)
+        {
             (true, _) => from.to_string(),
             (_, true) => format!("\"{}xx\"", from / 100),
             _ => format!("\"{from}-{to}\""),
         };
-        format!("[{}]", ranges.iter().map(one).collect::<Vec<_>>().join(", "))
+        format!(
+            "[{}]",
+            ranges.iter().map(one).collect::<Vec<_>>().join(", ")
+        )
     }
 }
 
@@ -237,7 +282,8 @@ impl StatusSet {
 pub struct Pattern {
     pub text: String,
     pub regex: regex::bytes::Regex,
-    /// What it is compiled to takes up to this many KiB: the time that it may take on a byte grows with it.
+    /// What it is compiled to takes up to this many KiB: the time that it may take on a byte grows
+    /// with it.
     pub size_kib: u32,
 }
 
@@ -259,7 +305,13 @@ impl Cel {
         let needs = Arc::new(needs::of(&tree));
         let cost = Cost::of(&tree);
         let copies = 1 + made(&tree);
-        Self { text, tree: Arc::new(tree), needs, cost, copies }
+        Self {
+            text,
+            tree: Arc::new(tree),
+            needs,
+            cost,
+            copies,
+        }
     }
 }
 
@@ -360,17 +412,26 @@ impl TlsGroup {
     ];
 
     pub fn as_str(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, group)| *group == self).map_or("", |(word, _)| word)
+        Self::WORDS
+            .iter()
+            .find(|(_, group)| *group == self)
+            .map_or("", |(word, _)| word)
     }
 }
 
-/// What browsers offer: the hybrid of X25519 and ML-KEM first, with a share of plain X25519 beside it.
+/// What browsers offer: the hybrid of X25519 and ML-KEM first, with a share of plain X25519 beside
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsGroups(pub Vec<TlsGroup>);
 
 impl Default for TlsGroups {
     fn default() -> Self {
-        Self(vec![TlsGroup::X25519MlKem768, TlsGroup::X25519, TlsGroup::Secp256r1, TlsGroup::Secp384r1])
+        Self(vec![
+            TlsGroup::X25519MlKem768,
+            TlsGroup::X25519,
+            TlsGroup::Secp256r1,
+            TlsGroup::Secp384r1,
+        ])
     }
 }
 
@@ -407,7 +468,8 @@ pub enum TlsVersion {
 }
 
 impl TlsVersion {
-    pub const WORDS: [(&'static str, TlsVersion); 2] = [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+    pub const WORDS: [(&'static str, TlsVersion); 2] =
+        [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 }
 
 /// A text that is sent: as the config has it, or from a secret's source.
@@ -432,7 +494,10 @@ pub struct Tcp {
 impl std::fmt::Debug for Tcp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Part of an endpoint's digest: the mask follows from the dialogue.
-        f.debug_struct("Tcp").field("dialogue", &self.dialogue).field("within", &self.within).finish()
+        f.debug_struct("Tcp")
+            .field("dialogue", &self.dialogue)
+            .field("within", &self.within)
+            .finish()
     }
 }
 
@@ -475,7 +540,8 @@ pub enum Transport {
 }
 
 impl Transport {
-    pub const WORDS: [(&'static str, Transport); 2] = [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+    pub const WORDS: [(&'static str, Transport); 2] =
+        [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -496,7 +562,8 @@ pub struct DnsExpect {
     pub none: Vec<Pattern>,
     /// The names that the aliases lead to, in one text, must match each of these.
     pub chain: Vec<Pattern>,
-    /// Records of the asked type. Not given: one, where the rcode is NOERROR; 0 accepts an answer without any.
+    /// Records of the asked type. Not given: one, where the rcode is NOERROR; 0 accepts an answer
+    /// without any.
     pub at_least: Option<u64>,
     pub authoritative: Option<bool>,
     pub within: Option<Ms>,
@@ -522,26 +589,63 @@ impl Probe {
         }
     }
 
-    /// The same without what nobody needs any more once the config has left; where there is no secret, the very same.
+    /// The same without what nobody needs any more once the config has left; where there is no
+    /// secret, the very same.
     pub fn without_secrets(&self) -> Self {
-        let without_identity = |tls: &Tls| Tls { client: None, ..tls.clone() };
-        let is_sent = |step: &DialogueStep| matches!(step, DialogueStep::Send(Sent(MaybeSecret::Secret(_))));
+        let without_identity = |tls: &Tls| Tls {
+            client: None,
+            ..tls.clone()
+        };
+        let is_sent =
+            |step: &DialogueStep| matches!(step, DialogueStep::Send(Sent(MaybeSecret::Secret(_))));
         match self {
             Probe::Http { url, zone, spec } if spec.has_secrets() => {
-                let is_plain = |(_, value): &(String, MaybeSecret)| matches!(value, MaybeSecret::Plain(_));
-                let headers = spec.headers.iter().filter(|header| is_plain(header)).cloned().collect();
+                let is_plain =
+                    |(_, value): &(String, MaybeSecret)| matches!(value, MaybeSecret::Plain(_));
+                let headers = spec
+                    .headers
+                    .iter()
+                    .filter(|header| is_plain(header))
+                    .cloned()
+                    .collect();
                 let (tls, rest) = (without_identity(&spec.tls), Http::clone(spec));
-                let spec = Http { headers, query: Vec::new(), body: None, auth: None, mask: Mask::default(), tls, ..rest };
-                Probe::Http { url: url.clone(), zone: zone.clone(), spec: Arc::new(spec) }
+                let spec = Http {
+                    headers,
+                    query: Vec::new(),
+                    body: None,
+                    auth: None,
+                    mask: Mask::default(),
+                    tls,
+                    ..rest
+                };
+                Probe::Http {
+                    url: url.clone(),
+                    zone: zone.clone(),
+                    spec: Arc::new(spec),
+                }
             }
-            Probe::Tcp { address, spec } if spec.dialogue.iter().any(is_sent) => {
-                Probe::Tcp { address: address.clone(), spec: Arc::new(Tcp { within: spec.within, ..Tcp::default() }) }
-            }
+            Probe::Tcp { address, spec } if spec.dialogue.iter().any(is_sent) => Probe::Tcp {
+                address: address.clone(),
+                spec: Arc::new(Tcp {
+                    within: spec.within,
+                    ..Tcp::default()
+                }),
+            },
             Probe::Tls { address, spec } if spec.tls.client.is_some() => {
-                let spec = TlsProbe { tls: without_identity(&spec.tls), ..TlsProbe::clone(spec) };
-                Probe::Tls { address: address.clone(), spec: Arc::new(spec) }
+                let spec = TlsProbe {
+                    tls: without_identity(&spec.tls),
+                    ..TlsProbe::clone(spec)
+                };
+                Probe::Tls {
+                    address: address.clone(),
+                    spec: Arc::new(spec),
+                }
             }
-            Probe::Http { .. } | Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => self.clone(),
+            Probe::Http { .. }
+            | Probe::Tcp { .. }
+            | Probe::Tls { .. }
+            | Probe::Icmp { .. }
+            | Probe::Dns { .. } => self.clone(),
         }
     }
 
@@ -582,10 +686,36 @@ mod tests {
 
     #[test]
     fn addresses_need_a_host_and_a_port() {
-        assert_eq!(HostPort::parse("db.example:5432").map(|h| h.to_string()).as_deref(), Some("db.example:5432"));
-        assert_eq!(HostPort::parse("[::1]:53").map(|h| h.to_string()).as_deref(), Some("[::1]:53"));
-        assert_eq!(HostPort::parse("[fe80::1%eth0]:53").map(|h| h.to_string()).as_deref(), Some("[fe80::1%eth0]:53"));
-        for text in ["[fe80::1%]:53", "[127.0.0.1%lo]:53", "[db%eth0]:53", "db.example", "::1:53", ":53", "db:0", "db:99999", "http://db:80", "a b:1"] {
+        assert_eq!(
+            HostPort::parse("db.example:5432")
+                .map(|h| h.to_string())
+                .as_deref(),
+            Some("db.example:5432")
+        );
+        assert_eq!(
+            HostPort::parse("[::1]:53")
+                .map(|h| h.to_string())
+                .as_deref(),
+            Some("[::1]:53")
+        );
+        assert_eq!(
+            HostPort::parse("[fe80::1%eth0]:53")
+                .map(|h| h.to_string())
+                .as_deref(),
+            Some("[fe80::1%eth0]:53")
+        );
+        for text in [
+            "[fe80::1%]:53",
+            "[127.0.0.1%lo]:53",
+            "[db%eth0]:53",
+            "db.example",
+            "::1:53",
+            ":53",
+            "db:0",
+            "db:99999",
+            "http://db:80",
+            "a b:1",
+        ] {
             assert!(HostPort::parse(text).is_none(), "{text}");
         }
     }
@@ -595,6 +725,9 @@ mod tests {
         let set = StatusSet::default();
         assert!(set.contains(200) && set.contains(299) && !set.contains(300));
         assert_eq!(set.shown(), "[\"2xx\"]");
-        assert_eq!(StatusSet(vec![(200, 200), (301, 399)]).shown(), "[200, \"301-399\"]");
+        assert_eq!(
+            StatusSet(vec![(200, 200), (301, 399)]).shown(),
+            "[200, \"301-399\"]"
+        );
     }
 }

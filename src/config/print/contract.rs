@@ -9,7 +9,11 @@ use crate::judgement::sla::exact::plain;
 use crate::words::Name;
 
 fn list(names: &[Name]) -> String {
-    names.iter().map(|n| quoted(n.as_str())).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|n| quoted(n.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Writes them as the tables they could have been read from.
@@ -18,7 +22,13 @@ pub fn contracts(out: &mut String, contracts: &Contracts) {
         print_contract(out, contract);
     }
     for t in &contracts.tenants {
-        let _ = writeln!(out, "\n[[tenant]]\nname = {}\nsla = {}\nfee = \"{}\"", quoted(t.name.as_str()), quoted(t.sla.as_str()), plain(&t.fee));
+        let _ = writeln!(
+            out,
+            "\n[[tenant]]\nname = {}\nsla = {}\nfee = \"{}\"",
+            quoted(t.name.as_str()),
+            quoted(t.sla.as_str()),
+            plain(&t.fee)
+        );
         if !t.components.is_empty() {
             let _ = writeln!(out, "components = [{}]", list(&t.components));
         }
@@ -41,14 +51,25 @@ fn print_contract(out: &mut String, c: &Contract) {
         PeriodKind::CalendarYear => "calendar_year".to_owned(),
         PeriodKind::Rolling(ms) => format!("rolling {}", show_duration(ms)),
     };
-    let _ = writeln!(out, "\n[[sla.{}]]\nobjective = \"{}\"\nperiod = \"{period}\"\ntime_zone = \"{}\"", c.name, plain(&c.objective), zone(&c.zone));
+    let _ = writeln!(
+        out,
+        "\n[[sla.{}]]\nobjective = \"{}\"\nperiod = \"{period}\"\ntime_zone = \"{}\"",
+        c.name,
+        plain(&c.objective),
+        zone(&c.zone)
+    );
     let _ = writeln!(out, "components = [{}]", list(&c.components));
     let combine = match &c.together {
         Together::Each => "each",
         Together::Series => "series",
         Together::Parallel => "parallel",
         Together::Weighted(weights) => {
-            let pairs: Vec<String> = c.components.iter().zip(weights).map(|(n, w)| format!("{} = \"{}\"", quoted(n.as_str()), plain(w))).collect();
+            let pairs: Vec<String> = c
+                .components
+                .iter()
+                .zip(weights)
+                .map(|(n, w)| format!("{} = \"{}\"", quoted(n.as_str()), plain(w)))
+                .collect();
             let _ = writeln!(out, "weights = {{ {} }}", pairs.join(", "));
             "weighted"
         }
@@ -63,10 +84,17 @@ fn print_contract(out: &mut String, c: &Contract) {
                     format!("{{ error_ratio_above = \"{}\" }}", plain(limit))
                 }
             };
-            format!("{{ slices = \"{}\", down_if = {rule} }}", show_duration(*length))
+            format!(
+                "{{ slices = \"{}\", down_if = {rule} }}",
+                show_duration(*length)
+            )
         }
         Measure::MeanErrorRatio { length, no_probe } => {
-            format!("{{ slices = \"{}\", value = \"mean_error_ratio\", no_probe = \"{}\" }}", show_duration(*length), plain(no_probe))
+            format!(
+                "{{ slices = \"{}\", value = \"mean_error_ratio\", no_probe = \"{}\" }}",
+                show_duration(*length),
+                plain(no_probe)
+            )
         }
     };
     let unknown = match c.unknown {
@@ -74,14 +102,27 @@ fn print_contract(out: &mut String, c: &Contract) {
         Unknown::Up => "up",
         Unknown::Down => "down",
     };
-    let before = if c.before_in_service == BeforeInService::AsUp { "as_up" } else { "exclude" };
+    let before = if c.before_in_service == BeforeInService::AsUp {
+        "as_up"
+    } else {
+        "exclude"
+    };
     let _ = writeln!(
         out,
-        "combine = \"{combine}\"\nmeasure = {measure}\nunknown = \"{unknown}\"\ndecide_by = \"{}\"\nbefore_in_service = \"{before}\"",
+        "combine = \"{combine}\"\nmeasure = {measure}\nunknown = \"{unknown}\"\ndecide_by \
+            = \"{}\"\nbefore_in_service = \"{before}\"",
         c.decide_by.as_str()
     );
-    let count = if c.min_outage.whole_minutes { "whole_minutes" } else { "whole" };
-    let _ = writeln!(out, "min_outage = {{ length = \"{}\", count = \"{count}\" }}", show_duration(c.min_outage.length));
+    let count = if c.min_outage.whole_minutes {
+        "whole_minutes"
+    } else {
+        "whole"
+    };
+    let _ = writeln!(
+        out,
+        "min_outage = {{ length = \"{}\", count = \"{count}\" }}",
+        show_duration(c.min_outage.length)
+    );
     for (key, value) in [
         ("min_coverage", c.min_coverage.as_ref().map(plain)),
         ("fee", c.fee.as_ref().map(plain)),
@@ -93,12 +134,21 @@ fn print_contract(out: &mut String, c: &Contract) {
         }
     }
     if let Some(hours) = &c.service_hours {
-        let days: Vec<String> =
-            hours.days.iter().filter_map(|d| crate::config::contract::DAYS.iter().find(|(_, w)| w == d).map(|(word, _)| quoted(word))).collect();
+        let days: Vec<String> = hours
+            .days
+            .iter()
+            .filter_map(|d| {
+                crate::config::contract::DAYS
+                    .iter()
+                    .find(|(_, w)| w == d)
+                    .map(|(word, _)| quoted(word))
+            })
+            .collect();
         let holidays: Vec<String> = hours.holidays.iter().map(|d| format!("\"{d}\"")).collect();
         let _ = writeln!(
             out,
-            "service_hours = {{ days = [{}], from = \"{:02}:{:02}\", to = \"{:02}:{:02}\", time_zone = \"{}\", holidays = [{}] }}",
+            "service_hours = {{ days = [{}], from = \"{:02}:{:02}\", to = \"{:02}:{:02}\", \
+                time_zone = \"{}\", holidays = [{}] }}",
             days.join(", "),
             hours.from.hour(),
             hours.from.minute(),
@@ -114,43 +164,93 @@ fn print_contract(out: &mut String, c: &Contract) {
         Treat::AsUp => "as_up",
         Treat::Count => "count",
     };
-    let announcement = if m.announcement == Announcement::Claimed { "claimed" } else { "recorded" };
+    let announcement = if m.announcement == Announcement::Claimed {
+        "claimed"
+    } else {
+        "recorded"
+    };
     let mut limits = String::new();
     for (key, ms) in [("notice", m.notice), ("allowance", m.allowance)] {
         if let Some(ms) = ms {
             let _ = write!(limits, ", {key} = \"{}\"", show_duration(ms));
         }
     }
-    let _ = writeln!(out, "maintenance = {{ treat = \"{treat}\", announcement = \"{announcement}\"{limits} }}");
+    let _ = writeln!(
+        out,
+        "maintenance = {{ treat = \"{treat}\", announcement = \"{announcement}\"{limits} }}"
+    );
     if let Some(credit) = &c.credit {
-        let _ = writeln!(out, "credit = {{ {}, cap = \"{}\" }}", model(&credit.model), plain(&credit.cap));
+        let _ = writeln!(
+            out,
+            "credit = {{ {}, cap = \"{}\" }}",
+            model(&credit.model),
+            plain(&credit.cap)
+        );
     }
     if let Some(latency) = &c.latency {
-        let _ = writeln!(out, "latency = {{ share = \"{}\", within = \"{}\" }}", plain(&latency.share), show_duration(latency.within_us / 1000));
+        let _ = writeln!(
+            out,
+            "latency = {{ share = \"{}\", within = \"{}\" }}",
+            plain(&latency.share),
+            show_duration(latency.within_us / 1000)
+        );
     }
 }
 
 fn model(model: &Model) -> String {
-    let rounding = |r: &Rounding| Rounding::WORDS.iter().find(|(_, w)| w == r).map_or("", |(word, _)| word);
+    let rounding = |r: &Rounding| {
+        Rounding::WORDS
+            .iter()
+            .find(|(_, w)| w == r)
+            .map_or("", |(word, _)| word)
+    };
     match model {
-        Model::Linear { step, per_step, rounding: r, measured_from } => {
-            let from = if *measured_from == MeasuredFrom::Hundred { "100" } else { "target" };
+        Model::Linear {
+            step,
+            per_step,
+            rounding: r,
+            measured_from,
+        } => {
+            let from = if *measured_from == MeasuredFrom::Hundred {
+                "100"
+            } else {
+                "target"
+            };
             format!(
-                "model = \"linear\", step = \"{}\", per_step = \"{}\", rounding = \"{}\", measured_from = \"{from}\"",
+                "model = \"linear\", step = \"{}\", per_step = \"{}\", rounding = \"{}\", \
+                    measured_from = \"{from}\"",
                 plain(step),
                 plain(per_step),
                 rounding(r)
             )
         }
         Model::Tiers(tiers) => {
-            let pairs: Vec<String> = tiers.iter().map(|(below, percent)| format!("[\"{}\", \"{}\"]", plain(below), plain(percent))).collect();
+            let pairs: Vec<String> = tiers
+                .iter()
+                .map(|(below, percent)| format!("[\"{}\", \"{}\"]", plain(below), plain(percent)))
+                .collect();
             format!("model = \"tiers\", below = [{}]", pairs.join(", "))
         }
-        Model::PerDowntime { unit, per_unit, rounding: r, aggregate } => {
-            let aggregate = if *aggregate == Aggregate::PerOutage { "per_outage" } else { "period" };
+        Model::PerDowntime {
+            unit,
+            per_unit,
+            rounding: r,
+            aggregate,
+        } => {
+            let aggregate = if *aggregate == Aggregate::PerOutage {
+                "per_outage"
+            } else {
+                "period"
+            };
             let (unit, per_unit, rounding) = (show_duration(*unit), plain(per_unit), rounding(r));
-            format!("model = \"per_downtime\", unit = \"{unit}\", per_unit = \"{per_unit}\", rounding = \"{rounding}\", aggregate = \"{aggregate}\"")
+            format!(
+                "model = \"per_downtime\", unit = \"{unit}\", per_unit = \"{per_unit}\", rounding \
+                    = \"{rounding}\", aggregate = \"{aggregate}\""
+            )
         }
-        Model::Multiple(factor) => format!("model = \"multiple\", of = \"fee_of_downtime\", factor = \"{}\"", plain(factor)),
+        Model::Multiple(factor) => format!(
+            "model = \"multiple\", of = \"fee_of_downtime\", factor = \"{}\"",
+            plain(factor)
+        ),
     }
 }

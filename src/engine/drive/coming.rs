@@ -33,7 +33,8 @@ pub fn registration(e: &Endpoint) -> Registration {
 }
 
 impl Driver {
-    /// Takes endpoints into service; those that nothing vouches for are looked at first, evenly spread.
+    /// Takes endpoints into service; those that nothing vouches for are looked at first, evenly
+    /// spread.
     fn arrive(&mut self, arrivals: Vec<Arrival>) {
         let boot_ns = self.clock.boot_ns();
         let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
@@ -43,16 +44,24 @@ impl Driver {
                 self.recorder.serve(arrival.id, news);
             }
             let e = &arrival.endpoint;
-            let index = self.scheduler.add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
-            let entry = Arc::new(Entry::new(index, e.clone(), now as i64 + self.recorder.offset_ms));
+            let index = self
+                .scheduler
+                .add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
+            let entry = Arc::new(Entry::new(
+                index,
+                e.clone(),
+                now as i64 + self.recorder.offset_ms,
+            ));
             let parked = self.parked.remove(&arrival.id);
             let left = self.retired.remove(&arrival.id);
             // What readers saw of it last: its judge may be ahead of what is committed.
             let shown = left.map(|index| self.recorder.entry(index).view().shown.settled);
-            let cadence_before = left.map(|index| self.recorder.entry(index).endpoint.load().rules.cadence);
+            let cadence_before =
+                left.map(|index| self.recorder.entry(index).endpoint.load().rules.cadence);
             let earlier = left.map(|index| self.recorder.take_over(index));
             if earlier.is_some() {
-                // It had left in a batch that may not be written yet: what follows it says that it is back.
+                // It had left in a batch that may not be written yet: what follows it says that it
+                // is back.
                 self.recorder.serve(arrival.id, registration(e));
             }
             let (mut judge, mut cadence) = (arrival.judge, arrival.cadence);
@@ -61,12 +70,26 @@ impl Driver {
             }
             let (judge, hour) = match (judge, earlier) {
                 (Some(judge), _) => (judge, None),
-                (None, Some((judge, slots, reprobes, hour))) => (judge, Some((slots, reprobes, hour))),
+                (None, Some((judge, slots, reprobes, hour))) => {
+                    (judge, Some((slots, reprobes, hour)))
+                }
                 (None, None) => (Judge::default(), None),
             };
             let is_known = judge.first_start().is_some();
-            let has_other_cadence = cadence.or(cadence_before).is_some_and(|before| before != e.rules.cadence);
-            self.recorder.add(arrival.id, entry, judge, arrival.digest_before.filter(|_| is_known).unwrap_or(e.digest), cadence, now);
+            let has_other_cadence = cadence
+                .or(cadence_before)
+                .is_some_and(|before| before != e.rules.cadence);
+            self.recorder.add(
+                arrival.id,
+                entry,
+                judge,
+                arrival
+                    .digest_before
+                    .filter(|_| is_known)
+                    .unwrap_or(e.digest),
+                cadence,
+                now,
+            );
             if let Some((slots, reprobes, hour)) = hour {
                 self.recorder.carry_hour(index, slots, reprobes);
                 self.recorder.entry(index).view().hour = hour;
@@ -76,7 +99,11 @@ impl Driver {
                 self.recorder.publish_restored(index, shown);
             } else {
                 let mut body = events::cadence(&e.rules.cadence);
-                (body["component"], body["probe"], body["target"]) = (json!(e.component.as_str()), json!(e.probe.kind().as_str()), json!(e.target()));
+                (body["component"], body["probe"], body["target"]) = (
+                    json!(e.component.as_str()),
+                    json!(e.probe.kind().as_str()),
+                    json!(e.target()),
+                );
                 body["digest"] = json!(e.digest.to_string());
                 self.recorder.event_of(index, "endpoint_added", now, body);
             }
@@ -84,10 +111,20 @@ impl Driver {
                 self.recorder.rename_in_windows(before, &e.name);
             }
             if arrival.renamed {
-                self.recorder.event_of(index, "endpoint_renamed", now, json!({"from": e.renamed_from.as_ref().map(Name::as_str)}));
+                self.recorder.event_of(
+                    index,
+                    "endpoint_renamed",
+                    now,
+                    json!({"from": e.renamed_from.as_ref().map(Name::as_str)}),
+                );
             }
             if let (true, Some(before)) = (is_known, &arrival.component_before) {
-                self.recorder.event_of(index, "endpoint_component", now, json!({"component": e.component.as_str(), "before": before}));
+                self.recorder.event_of(
+                    index,
+                    "endpoint_component",
+                    now,
+                    json!({"component": e.component.as_str(), "before": before}),
+                );
             }
             if is_known && has_other_cadence {
                 self.recorder.tell_cadence(index, &e.rules.cadence, now);
@@ -100,22 +137,50 @@ impl Driver {
             if is_known && arrival.digest_before.is_some_and(|d| d != e.digest) {
                 self.recorder.change_definition(index, e.clone(), 1, now);
             }
-            self.recorder.show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
+            self.recorder
+                .show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
             self.recorder.tell_windows_to(index, now);
             indices.push(index);
         }
         // A hundred thousand take their time: what was due meanwhile is not late, it had not begun.
         let now_ns = self.timeline.ns(self.clock.boot_ns());
-        indices.iter().for_each(|index| self.scheduler.begin_from(*index, now_ns));
+        indices
+            .iter()
+            .for_each(|index| self.scheduler.begin_from(*index, now_ns));
         let next_slot = |index: usize| self.scheduler.next_slot_ns(index) / NS_PER_MS;
-        let unvouched: Vec<usize> = indices.iter().copied().filter(|i| self.recorder.needs_first_probe(*i, next_slot(*i))).collect();
-        for index in indices.into_iter().filter(|i| self.recorder.is_undecided(*i)) {
-            let retry_ns = self.recorder.entry(index).endpoint.load().rules.cadence.retry_interval * NS_PER_MS;
+        let unvouched: Vec<usize> = indices
+            .iter()
+            .copied()
+            .filter(|i| self.recorder.needs_first_probe(*i, next_slot(*i)))
+            .collect();
+        for index in indices
+            .into_iter()
+            .filter(|i| self.recorder.is_undecided(*i))
+        {
+            let retry_ns = self
+                .recorder
+                .entry(index)
+                .endpoint
+                .load()
+                .rules
+                .cadence
+                .retry_interval
+                * NS_PER_MS;
             self.scheduler.reprobe(index, now_ns + retry_ns);
         }
         for (rank, index) in unvouched.iter().enumerate() {
-            let interval = self.recorder.entry(*index).endpoint.load().rules.cadence.interval;
-            self.scheduler.reprobe(*index, now_ns + first_probe_delay_ns(interval, rank, unvouched.len()));
+            let interval = self
+                .recorder
+                .entry(*index)
+                .endpoint
+                .load()
+                .rules
+                .cadence
+                .interval;
+            self.scheduler.reprobe(
+                *index,
+                now_ns + first_probe_delay_ns(interval, rank, unvouched.len()),
+            );
         }
     }
 
@@ -129,10 +194,14 @@ impl Driver {
     /// Latency and slots of the hours that a restart interrupted.
     pub(super) fn put_back(&mut self, tallies: &[(i64, i64, Vec<u8>)]) {
         let now = self.now_ms();
-        let by_id: HashMap<i64, usize> = (0..self.recorder.endpoints()).map(|index| (self.recorder.id(index), index)).collect();
+        let by_id: HashMap<i64, usize> = (0..self.recorder.endpoints())
+            .map(|index| (self.recorder.id(index), index))
+            .collect();
         // What the present hour began with is what the one before ended with.
         let present = tallies.iter().filter(|(_, hour, _)| *hour == self.hour);
-        let began: HashMap<i64, Slots> = present.filter_map(|(id, _, body)| Some((*id, tally_counts(body)?.0))).collect();
+        let began: HashMap<i64, Slots> = present
+            .filter_map(|(id, _, body)| Some((*id, tally_counts(body)?.0)))
+            .collect();
         for (id, hour, body) in tallies {
             let Some(index) = by_id.get(id).copied() else {
                 continue;
@@ -152,7 +221,12 @@ impl Driver {
                 0 => self.recorder.carry_hour(index, slots_before, reprobes),
                 1 => {
                     let stored = tally_longest_blind(body).unwrap_or(0);
-                    self.recorder.carry_last_hour(index, (slots_before, reprobes, stored), began.get(id).copied(), now);
+                    self.recorder.carry_last_hour(
+                        index,
+                        (slots_before, reprobes, stored),
+                        began.get(id).copied(),
+                        now,
+                    );
                     self.closing = Some((*hour, 0));
                 }
                 _ => {}
@@ -163,16 +237,34 @@ impl Driver {
     /// Puts the endpoints on the board, in the order of the plan; `shown`: what is on it already.
     fn show_entries(&self, plan: &Plan, shown: Vec<Option<Arc<Entry>>>) {
         let mut shown = shown.into_iter();
-        let entry = |e: &Arc<Endpoint>| shown.next().flatten().or_else(|| self.by_name.get(&e.name).map(|index| self.recorder.entry(*index).clone()));
-        self.board.set_entries(plan.endpoints.iter().filter_map(entry).collect());
+        let entry = |e: &Arc<Endpoint>| {
+            shown.next().flatten().or_else(|| {
+                self.by_name
+                    .get(&e.name)
+                    .map(|index| self.recorder.entry(*index).clone())
+            })
+        };
+        self.board
+            .set_entries(plan.endpoints.iter().filter_map(entry).collect());
     }
 
     /// Touches only what has changed: the rest keeps slots, state, counters and histograms.
     pub(super) fn reload(&mut self, new: NewPlan) -> ReloadSummary {
-        let NewPlan { plan, endpoints, leaving, shown, unchanged, limits, definitions } = new;
+        let NewPlan {
+            plan,
+            endpoints,
+            leaving,
+            shown,
+            unchanged,
+            limits,
+            definitions,
+        } = new;
         let boot_ns = self.clock.boot_ns();
         let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
-        let mut summary = ReloadSummary { unchanged, ..ReloadSummary::default() };
+        let mut summary = ReloadSummary {
+            unchanged,
+            ..ReloadSummary::default()
+        };
         self.scheduler.set_limits(limits);
         self.net.forget_specs();
         self.recorder.configure(plan.notify.clone(), &plan.metrics);
@@ -180,7 +272,11 @@ impl Driver {
         for arrival in endpoints {
             let name = arrival.endpoint.name.clone();
             let Some(index) = self.by_name.get(&name).copied() else {
-                let old = arrival.endpoint.renamed_from.as_ref().filter(|_| arrival.renamed);
+                let old = arrival
+                    .endpoint
+                    .renamed_from
+                    .as_ref()
+                    .filter(|_| arrival.renamed);
                 if let Some(index) = old.and_then(|old| self.by_name.remove(old)) {
                     self.scheduler.remove(index);
                     self.recorder.retire(index);
@@ -205,7 +301,8 @@ impl Driver {
         summary.added = coming.len();
         self.arrive(coming);
         self.show_entries(&plan, shown);
-        self.recorder.set_witnesses(&plan.witness, now, &mut self.wanted);
+        self.recorder
+            .set_witnesses(&plan.witness, now, &mut self.wanted);
         self.recorder.record_results_of(&plan.contracts, now);
         self.recorder.reconcile_windows(&plan.maintenance, now);
         self.recorder.tell_definitions(&definitions, now);
@@ -224,16 +321,29 @@ impl Driver {
 
     /// Another definition of an endpoint that runs.
     fn change(&mut self, index: usize, arrival: Arrival, (now_ns, now): (u64, Ms)) {
-        let (before, after) = (self.recorder.entry(index).endpoint.load_full(), arrival.endpoint);
+        let (before, after) = (
+            self.recorder.entry(index).endpoint.load_full(),
+            arrival.endpoint,
+        );
         if let Some(news) = arrival.news {
             self.recorder.serve(arrival.id, news);
         }
-        self.scheduler.change(index, &after.name, &self.vantage, after.host(), after.rules, now_ns);
+        self.scheduler.change(
+            index,
+            &after.name,
+            &self.vantage,
+            after.host(),
+            after.rules,
+            now_ns,
+        );
         let next_seq = self.scheduler.next_seq(index);
-        let component = (before.component != after.component).then(|| json!({"component": after.component.as_str(), "before": before.component.as_str()}));
+        let component = (before.component != after.component).then(
+            || json!({"component": after.component.as_str(), "before": before.component.as_str()}),
+        );
         self.recorder.change_definition(index, after, next_seq, now);
         if let Some(body) = component {
-            self.recorder.event_of(index, "endpoint_component", now, body);
+            self.recorder
+                .event_of(index, "endpoint_component", now, body);
             self.recorder.tell_windows_to(index, now);
         }
     }

@@ -1,4 +1,5 @@
-//! The driver measures the prober itself: turns that came too late are stalls, and steps of the wall clock are events.
+//! The driver measures the prober itself: turns that came too late are stalls, and steps of the
+//! wall clock are events.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +12,8 @@ use crate::history::{EventDraft, Projection};
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Reason};
 
-/// A turn that comes later than this is a stall that the log tells of; shorter ones count where an endpoint's `late_after` is shorter.
+/// A turn that comes later than this is a stall that the log tells of; shorter ones count where an
+/// endpoint's `late_after` is shorter.
 const STALL_TOLD_NS: u64 = 500 * NS_PER_MS;
 /// A turn that comes no later than this is none.
 const STALL_LEAST_NS: u64 = 2 * TURN_NS;
@@ -26,7 +28,10 @@ impl Driver {
     /// Looks whether this turn came too late, and why.
     pub(super) fn note_stall(&mut self) {
         let reading = self.clock.read();
-        self.board.health.progress_ns.store(reading.boot_ns, Ordering::Relaxed);
+        self.board
+            .health
+            .progress_ns
+            .store(reading.boot_ns, Ordering::Relaxed);
         let late_ns = reading.boot_ns - self.last_turn.boot_ns;
         if late_ns > STALL_LEAST_NS {
             let suspended_ns = reading.boot_ns.saturating_sub(reading.monotonic_ns);
@@ -34,12 +39,24 @@ impl Driver {
             // The handler of SIGCONT runs on another thread and may come a moment after this one.
             await_signal();
             let was_stopped = self.continued.swap(false, Ordering::Relaxed);
-            let reason = if was_suspended || was_stopped { Reason::Suspended } else { Reason::Late };
+            let reason = if was_suspended || was_stopped {
+                Reason::Suspended
+            } else {
+                Reason::Late
+            };
             if late_ns > STALL_TOLD_NS {
-                tracing::warn!(reason = reason.as_str(), stalled_ms = late_ns / NS_PER_MS, "the prober stood still");
+                tracing::warn!(
+                    reason = reason.as_str(),
+                    stalled_ms = late_ns / NS_PER_MS,
+                    "the prober stood still"
+                );
                 self.board.health.stalls.fetch_add(1, Ordering::Relaxed);
             }
-            self.stalls.push_back(Stall { from_ns: self.last_turn.boot_ns, to_ns: reading.boot_ns, reason });
+            self.stalls.push_back(Stall {
+                from_ns: self.last_turn.boot_ns,
+                to_ns: reading.boot_ns,
+                reason,
+            });
             if self.stalls.len() > STALLS_KEPT {
                 self.stalls.pop_front();
             }
@@ -50,11 +67,15 @@ impl Driver {
         self.last_turn = reading;
     }
 
-    /// The reason of a stall longer than `late_after` that lies within the time, if there was one. It is measured from the turn before, a
-    /// tenth of a second at most too long.
+    /// The reason of a stall longer than `late_after` that lies within the time, if there was one.
+    /// It is measured from the turn before, a tenth of a second at most too long.
     pub(super) fn stalled(&self, from_ns: u64, to_ns: u64, late_after: Ms) -> Option<Reason> {
         let is_long = |s: &Stall| s.to_ns - s.from_ns > late_after * NS_PER_MS;
-        self.stalls.iter().rev().find(|s| s.from_ns < to_ns && from_ns < s.to_ns && is_long(s)).map(|s| s.reason)
+        self.stalls
+            .iter()
+            .rev()
+            .find(|s| s.from_ns < to_ns && from_ns < s.to_ns && is_long(s))
+            .map(|s| s.reason)
     }
 
     /// A step of the wall clock becomes an event with both clocks.
@@ -72,13 +93,26 @@ impl Driver {
         }
         tracing::warn!(step_ms = step, "the wall clock was set");
         let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
-        let projection = Some(Projection::ClockStep { at, offset_ms: offset });
-        self.recorder.clock_was_set(EventDraft { projection, ..events::general("clock_step", at, reading.utc_ms, body) }, offset, at);
+        let projection = Some(Projection::ClockStep {
+            at,
+            offset_ms: offset,
+        });
+        self.recorder.clock_was_set(
+            EventDraft {
+                projection,
+                ..events::general("clock_step", at, reading.utc_ms, body)
+            },
+            offset,
+            at,
+        );
     }
 }
 
 /// Lets a signal's handler run that is already under way.
-#[expect(clippy::disallowed_methods, reason = "after a standstill of half a second, three milliseconds delay nobody")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "after a standstill of half a second, three milliseconds delay nobody"
+)]
 fn await_signal() {
     std::thread::sleep(SIGNAL_GRACE);
 }

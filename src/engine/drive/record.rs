@@ -1,4 +1,5 @@
-//! What the driver and the history tell each other: batches, commits, and what people ask to be recorded.
+//! What the driver and the history tell each other: batches, commits, and what people ask to be
+//! recorded.
 
 use std::sync::atomic::Ordering;
 
@@ -11,14 +12,16 @@ use crate::engine::recorder::windows::NO_ROOM;
 use crate::history::writer::Progress;
 use crate::judgement::maintenance::Origin;
 
-/// A batch that takes longer, from its first event until it is on disk, was late: `sla verify` takes events of five seconds for written.
+/// A batch that takes longer, from its first event until it is on disk, was late: `sla verify`
+/// takes events of five seconds for written.
 const LATE_NS: u64 = 4 * SECOND_NS;
 
 impl Driver {
     pub(super) fn commit_if_due(&mut self) {
         let now_ns = self.clock.boot_ns();
         let since_ns = now_ns - self.last_commit_ns.min(now_ns);
-        let is_due = since_ns >= SECOND_NS || (self.recorder.has_events() && since_ns >= COMMIT_APART_NS);
+        let is_due =
+            since_ns >= SECOND_NS || (self.recorder.has_events() && since_ns >= COMMIT_APART_NS);
         if self.outstanding.is_some() || !is_due {
             return;
         }
@@ -48,21 +51,34 @@ impl Driver {
             }
             Progress::Failing(why) => {
                 if health.history_writable.swap(false, Ordering::Relaxed) {
-                    tracing::error!(%why, "the history is not writable: figures are frozen until it is, nothing is forgotten");
+                    tracing::error!(%why, "the history is not writable: figures are frozen until \
+                        it is, nothing is forgotten");
                 }
             }
         }
     }
 
-    /// What waited for the disk was on record later than its events say: whoever holds a report of meanwhile against them has to know.
+    /// What waited for the disk was on record later than its events say: whoever holds a report of
+    /// meanwhile against them has to know.
     fn tell_if_late(&mut self) {
         let now_ns = self.clock.boot_ns();
-        if self.outstanding.is_none() || self.gathered_from_ns == 0 || now_ns.saturating_sub(self.gathered_from_ns) < LATE_NS {
+        if self.outstanding.is_none()
+            || self.gathered_from_ns == 0
+            || now_ns.saturating_sub(self.gathered_from_ns) < LATE_NS
+        {
             return;
         }
-        let (now, from) = (self.timeline.ms(now_ns), self.timeline.ms(self.gathered_from_ns));
+        let (now, from) = (
+            self.timeline.ms(now_ns),
+            self.timeline.ms(self.gathered_from_ns),
+        );
         let utc = now as i64 + self.recorder.offset_ms;
-        let _ = self.recorder.push_event(events::general("recorded_late", now, utc, json!({"from_ms": from})));
+        let _ = self.recorder.push_event(events::general(
+            "recorded_late",
+            now,
+            utc,
+            json!({"from_ms": from}),
+        ));
     }
 
     /// Records what somebody asked for; the answer follows with the commit.
@@ -71,8 +87,17 @@ impl Driver {
         let recorded = now as i64 + self.recorder.offset_ms;
         match request {
             Request::DeclareWindow { window, by } => {
-                if self.board.windows.load().iter().any(|s| s.window.id == window.id && s.ended.is_none()) {
-                    let _ = reply.send(Err(format!("a window `{}` is in force already; cancel it first, or take another id", window.id)));
+                if self
+                    .board
+                    .windows
+                    .load()
+                    .iter()
+                    .any(|s| s.window.id == window.id && s.ended.is_none())
+                {
+                    let _ = reply.send(Err(format!(
+                        "a window `{}` is in force already; cancel it first, or take another id",
+                        window.id
+                    )));
                     return;
                 }
                 if self.recorder.declare(window, &by, Origin::Person, now) == Kept::No {
@@ -95,6 +120,7 @@ impl Driver {
                 }
             }
         }
-        self.promised.push((self.recorder.next_batch(), recorded, reply));
+        self.promised
+            .push((self.recorder.next_batch(), recorded, reply));
     }
 }

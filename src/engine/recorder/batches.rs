@@ -1,7 +1,7 @@
 //! Gathers what happened into batches for the history, and shows figures once theirs is committed.
 //!
-//! A batch holds the judges' inputs since the last one, the events, and a few stored judges in rotation, so that a
-//! restart has at most [`STATE_ROUNDS`] batches to replay.
+//! A batch holds the judges' inputs since the last one, the events, and a few stored judges in
+//! rotation, so that a restart has at most [`STATE_ROUNDS`] batches to replay.
 
 use super::{Course, Recorder};
 use crate::engine::board::Settled;
@@ -46,7 +46,11 @@ impl Recorder {
         self.tell_cadences_again();
         let log = std::mem::replace(&mut self.log, InputLog::new(now));
         let mut states = std::mem::take(&mut self.foreign);
-        states.extend(std::mem::take(&mut self.to_store).into_iter().map(|index| stored(&self.courses[index])));
+        states.extend(
+            std::mem::take(&mut self.to_store)
+                .into_iter()
+                .map(|index| stored(&self.courses[index])),
+        );
         if std::mem::take(&mut self.dropped_inputs) {
             states.extend(self.courses.iter().filter(|c| !c.is_taken_over).map(stored));
         } else {
@@ -75,11 +79,16 @@ impl Recorder {
             self.courses[*index].touched = false;
             self.courses[*index].is_settling = true;
         }
-        self.uncommitted.push((self.batch, Vec::with_capacity(self.settling.len())));
+        self.uncommitted
+            .push((self.batch, Vec::with_capacity(self.settling.len())));
         Batch {
             id: self.batch,
             stamp,
-            inputs: if log.is_empty() { Vec::new() } else { log.into_bytes() },
+            inputs: if log.is_empty() {
+                Vec::new()
+            } else {
+                log.into_bytes()
+            },
             events: std::mem::take(&mut self.events),
             states,
             prune_before: self.prune_before,
@@ -94,7 +103,8 @@ impl Recorder {
         self.dropped_inputs = true;
     }
 
-    /// Takes the figures of the last batch down, a few endpoints at a time, so that no probe waits for all of them.
+    /// Takes the figures of the last batch down, a few endpoints at a time, so that no probe waits
+    /// for all of them.
     pub fn settle_some(&mut self, limit: usize) {
         for _ in 0..limit {
             let Some(index) = self.settling.pop() else {
@@ -114,17 +124,22 @@ impl Recorder {
         }
     }
 
-    /// The history has committed all batches up to this one: their figures are settled, and will be shown.
+    /// The history has committed all batches up to this one: their figures are settled, and will be
+    /// shown.
     pub fn committed(&mut self, batch: u64) {
         if self.uncommitted.last().is_some_and(|(id, _)| *id <= batch) {
             self.settle_some(usize::MAX);
         }
         let later = self.uncommitted.partition_point(|(id, _)| *id <= batch);
-        let done = self.uncommitted.drain(..later).flat_map(|(_, figures)| figures);
+        let done = self
+            .uncommitted
+            .drain(..later)
+            .flat_map(|(_, figures)| figures);
         self.to_show.extend(done);
     }
 
-    /// Shows some of the figures that are committed; a scrape that has just begun need not keep the old ones as well.
+    /// Shows some of the figures that are committed; a scrape that has just begun need not keep the
+    /// old ones as well.
     pub fn show_some(&mut self, limit: usize) {
         if self.board.is_pictured() {
             return;
@@ -147,13 +162,21 @@ impl Recorder {
 
     pub(super) fn settled(&self, index: usize) -> Settled {
         let course = &self.courses[index];
-        let (ledger, base, t) = (course.judge.ledger(), course.judge.base(), *course.judge.transitions());
+        let (ledger, base, t) = (
+            course.judge.ledger(),
+            course.judge.base(),
+            *course.judge.transitions(),
+        );
         let first_start = course.judge.first_start();
         let [up, down, unknown] = ledger.maintenance;
         let [base_up, base_down, base_unknown] = base.maintenance;
         Settled {
             first_start,
-            counted_from: if base.at > 0 { Some(base.at) } else { first_start },
+            counted_from: if base.at > 0 {
+                Some(base.at)
+            } else {
+                first_start
+            },
             watermark: ledger.watermark,
             watermark_utc: self.utc(ledger.watermark),
             up: ledger.up - base.up,
@@ -162,7 +185,11 @@ impl Recorder {
             down_lower: course.judge.down_lower() - base.down_lower,
             down_upper: ledger.down_upper - base.down_upper,
             maintenance: [up - base_up, down - base_down, unknown - base_unknown],
-            transitions: Transitions { up: t.up - base.transitions.up, down: t.down - base.transitions.down, unknown: t.unknown - base.transitions.unknown },
+            transitions: Transitions {
+                up: t.up - base.transitions.up,
+                down: t.down - base.transitions.down,
+                unknown: t.unknown - base.transitions.unknown,
+            },
             last_transition_utc: course.last_transition_utc,
             open_unknown: course.judge.open_unknown(),
             open_run: course.judge.open_run(),

@@ -1,4 +1,5 @@
-//! Who is told of unknown time: one message for all endpoints that went blind together, one when all of them are measured again.
+//! Who is told of unknown time: one message for all endpoints that went blind together, one when
+//! all of them are measured again.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +12,14 @@ use crate::words::{Ms, Name, format_utc};
 
 /// Those that go blind within this time are told of together, whatever `after` says.
 const TOGETHER_MS: Ms = 10_000;
-/// After a start all endpoints are probed within this long: whether those that nobody measured while the daemon was away are still blind
-/// is not known before.
+/// After a start all endpoints are probed within this long: whether those that nobody measured
+/// while the daemon was away are still blind is not known before.
 const FIRST_PROBES_MS: Ms = 60_000;
 /// Names in one message.
 const LISTED: usize = 100;
 
-/// Endpoints whose time is unknown now, and what receivers were told of that. The history keeps the latter.
+/// Endpoints whose time is unknown now, and what receivers were told of that. The history keeps the
+/// latter.
 pub(super) struct Blind {
     /// When this process began.
     started: Ms,
@@ -49,12 +51,29 @@ struct Told {
 
 impl Blind {
     pub fn begun(started: Ms) -> Self {
-        Self { started, since: BTreeMap::new(), told: BTreeMap::new(), messages: 0 }
+        Self {
+            started,
+            since: BTreeMap::new(),
+            told: BTreeMap::new(),
+            messages: 0,
+        }
     }
 
     pub fn begins(&mut self, id: i64, index: usize, from: Ms) {
-        let told_from = if from < self.started { self.started + FIRST_PROBES_MS } else { from };
-        self.since.insert(id, Stretch { index, from, told_from, held_until: 0 });
+        let told_from = if from < self.started {
+            self.started + FIRST_PROBES_MS
+        } else {
+            from
+        };
+        self.since.insert(
+            id,
+            Stretch {
+                index,
+                from,
+                told_from,
+                held_until: 0,
+            },
+        );
     }
 
     pub fn ends(&mut self, id: i64) {
@@ -63,14 +82,23 @@ impl Blind {
 
     /// What held messages back may do so no more, or longer.
     pub fn windows_changed(&mut self) {
-        self.since.values_mut().for_each(|stretch| stretch.held_until = 0);
+        self.since
+            .values_mut()
+            .for_each(|stretch| stretch.held_until = 0);
     }
 
-    /// Endpoints that the receiver was not told of and that no maintenance holds back, if the first of them is due.
+    /// Endpoints that the receiver was not told of and that no maintenance holds back, if the first
+    /// of them is due.
     fn untold(&self, receiver: &Name, wait: Ms, now: Ms) -> Option<Vec<(i64, Stretch)>> {
         let told = self.told.get(receiver);
-        let is_new = |id: &i64, stretch: &Stretch| told.is_none_or(|told| told.endpoints.get(id) != Some(&stretch.from));
-        let untold = || self.since.iter().filter(|(id, stretch)| stretch.held_until <= now && is_new(id, stretch));
+        let is_new = |id: &i64, stretch: &Stretch| {
+            told.is_none_or(|told| told.endpoints.get(id) != Some(&stretch.from))
+        };
+        let untold = || {
+            self.since
+                .iter()
+                .filter(|(id, stretch)| stretch.held_until <= now && is_new(id, stretch))
+        };
         let is_due = untold().any(|(_, stretch)| stretch.told_from + wait <= now);
         is_due.then(|| untold().map(|(id, stretch)| (*id, *stretch)).collect())
     }
@@ -79,8 +107,17 @@ impl Blind {
 impl Recorder {
     /// What receivers were told before this process, as the history has it.
     pub fn restore_told_unknown(&mut self, list: Vec<ToldUnknown>) {
-        for ToldUnknown { receiver, endpoint, since, begun } in list {
-            let told = self.blind.told.entry(receiver).or_insert_with(|| Told { begun, endpoints: BTreeMap::new() });
+        for ToldUnknown {
+            receiver,
+            endpoint,
+            since,
+            begun,
+        } in list
+        {
+            let told = self.blind.told.entry(receiver).or_insert_with(|| Told {
+                begun,
+                endpoints: BTreeMap::new(),
+            });
             told.endpoints.insert(endpoint, since);
         }
     }
@@ -90,15 +127,27 @@ impl Recorder {
         if self.blind.since.is_empty() && self.blind.told.is_empty() {
             return;
         }
-        for receiver in self.notify.clone().iter().filter(|receiver| receiver.on.unknown) {
+        for receiver in self
+            .notify
+            .clone()
+            .iter()
+            .filter(|receiver| receiver.on.unknown)
+        {
             self.tell_unknown(&receiver.name, receiver.after.max(TOGETHER_MS), now);
         }
         let since = &self.blind.since;
         for told in self.blind.told.values_mut() {
-            told.endpoints.retain(|id, from| since.get(id).is_some_and(|stretch| stretch.from == *from));
+            told.endpoints
+                .retain(|id, from| since.get(id).is_some_and(|stretch| stretch.from == *from));
         }
         let is_over = |told: &Told| told.endpoints.is_empty();
-        let over: Vec<(Name, Ms)> = self.blind.told.iter().filter(|(_, told)| is_over(told)).map(|(name, told)| (name.clone(), told.begun)).collect();
+        let over: Vec<(Name, Ms)> = self
+            .blind
+            .told
+            .iter()
+            .filter(|(_, told)| is_over(told))
+            .map(|(name, told)| (name.clone(), told.begun))
+            .collect();
         for (receiver, begun) in over {
             self.blind.told.remove(&receiver);
             let body = self.blind_body("known", begun, now);
@@ -107,36 +156,75 @@ impl Recorder {
         }
     }
 
-    /// Tells one receiver of those that it does not know to be unknown, once the first of them is due and no maintenance holds it back.
+    /// Tells one receiver of those that it does not know to be unknown, once the first of them is
+    /// due and no maintenance holds it back.
     fn tell_unknown(&mut self, receiver: &Name, wait: Ms, now: Ms) {
         let Some(candidates) = self.blind.untold(receiver, wait, now) else {
             return;
         };
         for (id, stretch) in candidates {
-            let until = self.maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now).unwrap_or(0);
-            self.blind.since.entry(id).and_modify(|stretch| stretch.held_until = until);
+            let until = self
+                .maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now)
+                .unwrap_or(0);
+            self.blind
+                .since
+                .entry(id)
+                .and_modify(|stretch| stretch.held_until = until);
         }
         let Some(untold) = self.blind.untold(receiver, wait, now) else {
             return;
         };
         let endpoint = |stretch: &Stretch| self.courses[stretch.index].entry.endpoint.load();
-        let from = untold.iter().map(|(_, stretch)| stretch.from).min().unwrap_or(now);
-        let begun = self.blind.told.get(receiver).map_or(from, |told| told.begun);
-        let names: Vec<String> = untold.iter().take(LISTED).map(|(_, stretch)| endpoint(stretch).name.to_string()).collect();
-        let held_until =
-            untold.iter().filter_map(|(_, stretch)| self.maintenance_until(&endpoint(stretch), stretch.from + wait)).filter(|until| *until <= now).max();
+        let from = untold
+            .iter()
+            .map(|(_, stretch)| stretch.from)
+            .min()
+            .unwrap_or(now);
+        let begun = self
+            .blind
+            .told
+            .get(receiver)
+            .map_or(from, |told| told.begun);
+        let names: Vec<String> = untold
+            .iter()
+            .take(LISTED)
+            .map(|(_, stretch)| endpoint(stretch).name.to_string())
+            .collect();
+        let held_until = untold
+            .iter()
+            .filter_map(|(_, stretch)| {
+                self.maintenance_until(&endpoint(stretch), stretch.from + wait)
+            })
+            .filter(|until| *until <= now)
+            .max();
         let mut body = self.blind_body("unknown", begun, from);
         body["count"] = json!(untold.len());
         body["endpoints"] = json!(names);
-        body["detail"] = json!("the prober could not measure these endpoints; this is not downtime of the endpoints");
+        body["detail"] = json!(
+            "the prober could not measure these endpoints; this is not downtime of the endpoints"
+        );
         if let Some(until) = held_until {
             body["held_by_maintenance_until"] = json!(format_utc(self.utc(until)));
         }
         self.post_of_the_blind(receiver, ("unknown", begun, from), &body);
-        let told = self.blind.told.entry(receiver.clone()).or_insert_with(|| Told { begun, endpoints: BTreeMap::new() });
-        told.endpoints.extend(untold.iter().map(|(id, stretch)| (*id, stretch.from)));
-        let row = |(id, stretch): &(i64, Stretch)| ToldUnknown { receiver: receiver.clone(), endpoint: *id, since: stretch.from, begun };
-        self.outbox.push(Posting::ToldUnknown(untold.iter().map(row).collect()));
+        let told = self
+            .blind
+            .told
+            .entry(receiver.clone())
+            .or_insert_with(|| Told {
+                begun,
+                endpoints: BTreeMap::new(),
+            });
+        told.endpoints
+            .extend(untold.iter().map(|(id, stretch)| (*id, stretch.from)));
+        let row = |(id, stretch): &(i64, Stretch)| ToldUnknown {
+            receiver: receiver.clone(),
+            endpoint: *id,
+            since: stretch.from,
+            begun,
+        };
+        self.outbox
+            .push(Posting::ToldUnknown(untold.iter().map(row).collect()));
     }
 
     fn blind_body(&self, state: &str, begun: Ms, since: Ms) -> Value {
@@ -147,11 +235,26 @@ impl Recorder {
     }
 
     /// Keys name the batch: another process never uses one again.
-    fn post_of_the_blind(&mut self, receiver: &Name, (state, begun, since): (&str, Ms, Ms), body: &Value) {
+    fn post_of_the_blind(
+        &mut self,
+        receiver: &Name,
+        (state, begun, since): (&str, Ms, Ms),
+        body: &Value,
+    ) {
         self.blind.messages += 1;
-        let key = format!("{state} - {begun}-{since}-{}.{}", self.next_batch(), self.blind.messages);
+        let key = format!(
+            "{state} - {begun}-{since}-{}.{}",
+            self.next_batch(),
+            self.blind.messages
+        );
         let not_before = self.utc(since);
-        self.outbox.push(Posting::Message(OutboxDraft { receiver: receiver.clone(), key, body: body.to_string(), not_before, cancels: None }));
+        self.outbox.push(Posting::Message(OutboxDraft {
+            receiver: receiver.clone(),
+            key,
+            body: body.to_string(),
+            not_before,
+            cancels: None,
+        }));
     }
 }
 
@@ -170,7 +273,16 @@ mod tests {
     const NEVER: i64 = i64::MAX / 4;
 
     fn success(recorder: &mut Recorder, at: Ms) {
-        recorder.tell(0, Input::Observe(ProbeResult { start: at, end: at + 1, verdict: Verdict::Success, slot: true }), at + 1);
+        recorder.tell(
+            0,
+            Input::Observe(ProbeResult {
+                start: at,
+                end: at + 1,
+                verdict: Verdict::Success,
+                slot: true,
+            }),
+            at + 1,
+        );
     }
 
     fn configure(recorder: &mut Recorder, receivers: Vec<crate::config::plan::Notify>) {
@@ -185,7 +297,10 @@ mod tests {
         success(&mut recorder, 1000);
         recorder.tell_of_the_blind(1002);
         recorder.tell(0, Input::Tick(9000), 9000);
-        assert_eq!(recorder.judge(0).open_unknown().map(|(from, _)| from), Some(2000));
+        assert_eq!(
+            recorder.judge(0).open_unknown().map(|(from, _)| from),
+            Some(2000)
+        );
         (recorder, Kept::new())
     }
 
@@ -199,12 +314,21 @@ mod tests {
 
     /// Another process that begins with what the last one has left behind.
     fn restarted(before: &Recorder, kept: &Kept, now: Ms) -> Recorder {
-        let board = Arc::new(crate::engine::board::Board::new(before.board.plan.load_full()));
+        let board = Arc::new(crate::engine::board::Board::new(
+            before.board.plan.load_full(),
+        ));
         let mut recorder = Recorder::new(board, 0, before.batch, now);
         configure(&mut recorder, vec![ops(&ALL, 0)]);
         recorder.restore_told_unknown(kept.told_unknown());
         let course = &before.courses[0];
-        recorder.add(7, course.entry.clone(), course.judge.clone(), course.definition, Some(course.rules.cadence), now);
+        recorder.add(
+            7,
+            course.entry.clone(),
+            course.judge.clone(),
+            course.definition,
+            Some(course.rules.cadence),
+            now,
+        );
         recorder.tell(0, Input::Start(now), now);
         recorder
     }
@@ -215,12 +339,21 @@ mod tests {
         assert_eq!(told(&mut recorder, &kept, 9000), None, "others may follow");
         assert_eq!(told(&mut recorder, &kept, 11_999), None);
         let first = told(&mut recorder, &kept, 12_000).expect("a message");
-        assert_eq!((&first["state"], &first["count"], &first["endpoints"]), (&json!("unknown"), &json!(1), &json!(["e"])));
+        assert_eq!(
+            (&first["state"], &first["count"], &first["endpoints"]),
+            (&json!("unknown"), &json!(1), &json!(["e"]))
+        );
         assert_eq!(told(&mut recorder, &kept, 20_000), None, "once");
         success(&mut recorder, 30_000);
         let last = told(&mut recorder, &kept, 30_100).expect("a message");
-        assert_eq!((&last["state"], &last["outage"]), (&json!("known"), &first["outage"]));
-        assert_eq!((told(&mut recorder, &kept, 40_000), kept.told_unknown()), (None, Vec::new()));
+        assert_eq!(
+            (&last["state"], &last["outage"]),
+            (&json!("known"), &first["outage"])
+        );
+        assert_eq!(
+            (told(&mut recorder, &kept, 40_000), kept.told_unknown()),
+            (None, Vec::new())
+        );
     }
 
     #[test]
@@ -235,10 +368,17 @@ mod tests {
         let (mut recorder, kept) = blind();
         let first = told(&mut recorder, &kept, 12_000).expect("a message");
         let mut recorder = restarted(&recorder, &kept, 20_000);
-        assert_eq!(told(&mut recorder, &kept, 120_000), None, "it is blind as it was told");
+        assert_eq!(
+            told(&mut recorder, &kept, 120_000),
+            None,
+            "it is blind as it was told"
+        );
         success(&mut recorder, 121_000);
         let last = told(&mut recorder, &kept, 121_002).expect("a message");
-        assert_eq!((&last["state"], &last["outage"]), (&json!("known"), &first["outage"]));
+        assert_eq!(
+            (&last["state"], &last["outage"]),
+            (&json!("known"), &first["outage"])
+        );
         let mut recorder = restarted(&recorder, &kept, 121_500);
         assert_eq!(told(&mut recorder, &kept, 122_000), None, "once");
     }
@@ -250,17 +390,26 @@ mod tests {
         let mut recorder = restarted(&recorder, &kept, 20_000);
         recorder.remove(0, 20_001);
         let last = told(&mut recorder, &kept, 20_002).expect("a message");
-        assert_eq!((&last["state"], &last["outage"]), (&json!("known"), &first["outage"]));
+        assert_eq!(
+            (&last["state"], &last["outage"]),
+            (&json!("known"), &first["outage"])
+        );
     }
 
     #[test]
     fn keys_are_used_once_over_all_processes() {
         let (mut recorder, kept) = blind();
-        assert_eq!(told(&mut recorder, &kept, 12_000).expect("a message")["state"], "unknown");
+        assert_eq!(
+            told(&mut recorder, &kept, 12_000).expect("a message")["state"],
+            "unknown"
+        );
         // As if the receiver had been forgotten: it is told of the same stretch again.
         let mut recorder = restarted(&recorder, &kept, 20_000);
         recorder.blind.told.clear();
-        assert_eq!(told(&mut recorder, &kept, 120_000).expect("another message")["state"], "unknown");
+        assert_eq!(
+            told(&mut recorder, &kept, 120_000).expect("another message")["state"],
+            "unknown"
+        );
     }
 
     #[test]
@@ -270,9 +419,15 @@ mod tests {
         let kept = Kept::new();
         let mut recorder = restarted(&recorder, &kept, 3_600_000);
         recorder.tell(0, Input::Tick(3_600_100), 3_600_100);
-        assert_eq!(recorder.judge(0).open_unknown().map(|(from, _)| from), Some(2000));
+        assert_eq!(
+            recorder.judge(0).open_unknown().map(|(from, _)| from),
+            Some(2000)
+        );
         assert_eq!(told(&mut recorder, &kept, 3_600_100 + 60_000), None);
-        assert_eq!(told(&mut recorder, &kept, 3_600_100 + 70_000).expect("a message")["state"], "unknown");
+        assert_eq!(
+            told(&mut recorder, &kept, 3_600_100 + 70_000).expect("a message")["state"],
+            "unknown"
+        );
     }
 
     #[test]
@@ -283,7 +438,10 @@ mod tests {
         recorder.reconcile_windows(&[window("w", 5, 120)], 40_000);
         assert_eq!(told(&mut recorder, &kept, 119_900), None, "prolonged");
         let message = told(&mut recorder, &kept, 120_000).expect("a message");
-        assert_eq!((&message["state"], &message["held_by_maintenance_until"]), (&json!("unknown"), &json!("1970-01-01T00:02:00.000Z")));
+        assert_eq!(
+            (&message["state"], &message["held_by_maintenance_until"]),
+            (&json!("unknown"), &json!("1970-01-01T00:02:00.000Z"))
+        );
     }
 
     #[test]
@@ -293,7 +451,10 @@ mod tests {
         assert_eq!(told(&mut recorder, &kept, 30_000), None);
         recorder.reconcile_windows(&[], 40_000);
         let message = told(&mut recorder, &kept, 40_100).expect("a message");
-        assert_eq!((&message["state"], &message["held_by_maintenance_until"]), (&json!("unknown"), &json!("1970-01-01T00:00:40.000Z")));
+        assert_eq!(
+            (&message["state"], &message["held_by_maintenance_until"]),
+            (&json!("unknown"), &json!("1970-01-01T00:00:40.000Z"))
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! What the figures rest on beside the probes: which config is in force, the terms of contracts (as commitments that give nothing away), and
-//! how components combine. Told whenever something of it is not what was told last, so that a report's reader can hold it against the events.
+//! What the figures rest on beside the probes: which config is in force, the terms of contracts (as
+//! commitments that give nothing away), and how components combine. Told whenever something of it
+//! is not what was told last, so that a report's reader can hold it against the events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,9 +29,23 @@ pub struct Definitions {
 
 impl From<Told> for Definitions {
     fn from(told: Told) -> Self {
-        let config = told.configs.last().map_or_else(String::new, |(_, sum)| sum.clone());
-        let sealed = told.sealed.into_iter().next_back().map(|(_, sealed)| sealed).filter(|sealed| !sealed.is_empty());
-        Self { config, terms: told.terms.into_keys().collect(), identities: told.identities, sealed, components: told.components }
+        let config = told
+            .configs
+            .last()
+            .map_or_else(String::new, |(_, sum)| sum.clone());
+        let sealed = told
+            .sealed
+            .into_iter()
+            .next_back()
+            .map(|(_, sealed)| sealed)
+            .filter(|sealed| !sealed.is_empty());
+        Self {
+            config,
+            terms: told.terms.into_keys().collect(),
+            identities: told.identities,
+            sealed,
+            components: told.components,
+        }
     }
 }
 
@@ -42,14 +57,20 @@ impl Recorder {
 
     /// Tells what is not as it was told last. What finds no room is told with the next reload.
     pub fn tell_definitions(&mut self, present: &Definitions, now: Ms) {
-        if self.told.config != present.config && self.tell_of("config", json!({"sha256": present.config}), now) == Kept::Yes {
+        if self.told.config != present.config
+            && self.tell_of("config", json!({"sha256": present.config}), now) == Kept::Yes
+        {
             self.told.config.clone_from(&present.config);
         }
         if self.told.terms != present.terms || self.told.sealed != present.sealed {
             let added: Vec<&String> = present.terms.difference(&self.told.terms).collect();
             let gone: Vec<&String> = self.told.terms.difference(&present.terms).collect();
             let mut body = json!({"added": added, "gone": gone});
-            let fresh: BTreeMap<&String, &String> = present.identities.iter().filter(|(c, _)| !self.told.identities.contains_key(*c)).collect();
+            let fresh: BTreeMap<&String, &String> = present
+                .identities
+                .iter()
+                .filter(|(c, _)| !self.told.identities.contains_key(*c))
+                .collect();
             if !fresh.is_empty() {
                 body["of"] = json!(fresh);
             }
@@ -62,7 +83,13 @@ impl Recorder {
                 self.told.identities.extend(present.identities.clone());
             }
         }
-        let gone: Vec<String> = self.told.components.keys().filter(|id| !present.components.contains_key(*id)).cloned().collect();
+        let gone: Vec<String> = self
+            .told
+            .components
+            .keys()
+            .filter(|id| !present.components.contains_key(*id))
+            .cloned()
+            .collect();
         for id in gone {
             if self.tell_of("component", json!({"component": id, "gone": true}), now) == Kept::Yes {
                 self.told.components.remove(&id);
@@ -84,7 +111,13 @@ impl Recorder {
     pub fn tell_cadence(&mut self, index: usize, cadence: &Cadence, now: Ms) {
         let course = &self.courses[index];
         let who = (course.id, course.entry.endpoint.load().name.clone());
-        let event = events::of_endpoint(who, "endpoint_cadence", now, self.utc(now), events::cadence(cadence));
+        let event = events::of_endpoint(
+            who,
+            "endpoint_cadence",
+            now,
+            self.utc(now),
+            events::cadence(cadence),
+        );
         if self.push_event(event.clone()) == Kept::No {
             self.cadences_untold.push(event);
         }
@@ -113,7 +146,11 @@ mod tests {
         let told = |recorder: &mut Recorder, present: &Definitions| {
             recorder.tell_definitions(present, 5);
             let events = recorder.close_batch(Stamp::default()).events;
-            events.into_iter().filter(|e| ["config", "terms", "component"].contains(&e.kind)).map(|e| Value::Object(e.body)).collect::<Vec<_>>()
+            events
+                .into_iter()
+                .filter(|e| ["config", "terms", "component"].contains(&e.kind))
+                .map(|e| Value::Object(e.body))
+                .collect::<Vec<_>>()
         };
         let series = json!({"combine": "series", "in_service_from_ms": null});
         let mut present = Definitions {
@@ -140,8 +177,15 @@ mod tests {
         assert_eq!(second.len(), 3);
         // A build that carries the text tells it once of terms that are on record already.
         present.sealed = Some("s1".into());
-        present.identities = [("t2".to_owned(), "i".to_owned()), ("t3".to_owned(), "j".to_owned())].into();
-        assert_eq!(told(&mut recorder, &present), [json!({"added": [], "gone": [], "of": {"t2": "i", "t3": "j"}, "sealed": "s1"})]);
+        present.identities = [
+            ("t2".to_owned(), "i".to_owned()),
+            ("t3".to_owned(), "j".to_owned()),
+        ]
+        .into();
+        assert_eq!(
+            told(&mut recorder, &present),
+            [json!({"added": [], "gone": [], "of": {"t2": "i", "t3": "j"}, "sealed": "s1"})]
+        );
         assert!(told(&mut recorder, &present).is_empty());
     }
 }

@@ -7,7 +7,13 @@ use crate::judgement::state::Change;
 use crate::words::{Ms, Reason, format_utc};
 
 impl Recorder {
-    pub(super) fn became_final(&mut self, index: usize, change: &Change, detail: Option<&str>, now: Ms) {
+    pub(super) fn became_final(
+        &mut self,
+        index: usize,
+        change: &Change,
+        detail: Option<&str>,
+        now: Ms,
+    ) {
         let endpoint = self.courses[index].entry.endpoint.load_full();
         let name = &endpoint.name;
         let offset = self.offset_ms;
@@ -16,11 +22,21 @@ impl Recorder {
         let mut told = None;
         let course = &mut self.courses[index];
         match *change {
-            Change::Down { from, confirmed_at, cause, .. } => {
+            Change::Down {
+                from,
+                confirmed_at,
+                cause,
+                ..
+            } => {
                 (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
                 self.counts.transitions += 1;
                 tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
-                told = Some(State::Down { from, confirmed_at, cause, detail });
+                told = Some(State::Down {
+                    from,
+                    confirmed_at,
+                    cause,
+                    detail,
+                });
             }
             Change::Up { from, to, down, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
@@ -45,7 +61,9 @@ impl Recorder {
                     tracing::warn!(endpoint = %name, state = "unknown", since = %format_utc(utc(from)), "unknown");
                 }
             }
-            Change::UnknownUntil { from, to, reason, .. } => {
+            Change::UnknownUntil {
+                from, to, reason, ..
+            } => {
                 self.blind.ends(course.id);
                 course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
                 if to > from && reason != Reason::Starting {
@@ -57,7 +75,11 @@ impl Recorder {
             }
         }
         let who = (course.id, name.clone());
-        self.keep_events(index, change, events::draft(who, change, now, self.offset_ms, now_utc));
+        self.keep_events(
+            index,
+            change,
+            events::draft(who, change, now, self.offset_ms, now_utc),
+        );
         if let Some(state) = told.filter(|_| self.outbox.len() < EVENTS_WAITING_LIMIT) {
             let messages = self.notifications(index, state, now);
             self.outbox.extend(messages);

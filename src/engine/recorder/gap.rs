@@ -1,7 +1,9 @@
-//! Events that found no room while the disk took nothing: what they were about becomes unknown time.
+//! Events that found no room while the disk took nothing: what they were about becomes unknown
+//! time.
 //!
-//! The judges went on, and what is live was true. When there is room again the record is told where the hole lies for each endpoint, and
-//! the outage that is open after it; the judge's sums become what the record says.
+//! The judges went on, and what is live was true. When there is room again the record is told where
+//! the hole lies for each endpoint, and the outage that is open after it; the judge's sums become
+//! what the record says.
 
 use serde_json::json;
 
@@ -15,17 +17,23 @@ use crate::words::{Ms, Reason, UtcMs, format_utc};
 const EVENTS_OF_ARRIVAL: usize = 6;
 /// More than one input of a judge can give.
 const EVENTS_OF_AN_INPUT: usize = 1024;
-/// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who came and left.
+/// As many more for what is not an endpoint's state: steps of the clock, windows, corrections, who
+/// came and left.
 const EVENTS_WAITING_BESIDE: usize = 20_000;
 
 impl Recorder {
-    /// A fleet that is taken into service has some events for each endpoint before the first batch can close.
+    /// A fleet that is taken into service has some events for each endpoint before the first batch
+    /// can close.
     fn events_limit(&self) -> usize {
         EVENTS_WAITING_LIMIT + EVENTS_OF_ARRIVAL * self.courses.len()
     }
 
     pub fn push_event(&mut self, event: EventDraft) -> Kept {
-        let beside = if events::is_of_state(event.kind) { 0 } else { EVENTS_WAITING_BESIDE };
+        let beside = if events::is_of_state(event.kind) {
+            0
+        } else {
+            EVENTS_WAITING_BESIDE
+        };
         if self.events.len() >= self.events_limit() + beside {
             self.dropped_events += 1;
             return Kept::No;
@@ -41,9 +49,12 @@ impl Recorder {
         }
     }
 
-    /// Takes the events of a change, or notes where the judge stood before the endpoint's record lacks something.
+    /// Takes the events of a change, or notes where the judge stood before the endpoint's record
+    /// lacks something.
     pub(super) fn keep_events(&mut self, index: usize, change: &Change, drafts: Vec<EventDraft>) {
-        let kept = drafts.into_iter().all(|draft| self.push_event(draft) == Kept::Yes);
+        let kept = drafts
+            .into_iter()
+            .all(|draft| self.push_event(draft) == Kept::Yes);
         if !kept {
             if let Some(before) = self.standing.take() {
                 self.lost.entry(index).or_insert(before);
@@ -51,7 +62,9 @@ impl Recorder {
             return;
         }
         match *change {
-            Change::UnknownUntil { from, to, reason, .. } => self.counts.unknown_ms[reason as usize] += to - from,
+            Change::UnknownUntil {
+                from, to, reason, ..
+            } => self.counts.unknown_ms[reason as usize] += to - from,
             Change::Down { from, .. } => self.courses[index].told_outage = Some(from),
             Change::Up { .. } | Change::OutageLeft { .. } => self.courses[index].told_outage = None,
             _ => {}
@@ -64,34 +77,54 @@ impl Recorder {
             return;
         }
         let body = json!({"dropped": self.dropped_events, "endpoints": self.lost.len(), "unknown_in_counters": true, "why": "more events waited for the disk than memory may hold"});
-        self.events.push(events::general("history_gap", now, utc, body));
+        self.events
+            .push(events::general("history_gap", now, utc, body));
         self.dropped_events = 0;
         for (index, before) in std::mem::take(&mut self.lost) {
             // What was shown stays shown until the batch that says otherwise is committed.
             self.settle(index);
             let from = before.recorded_until();
-            let (told, outage) = (self.courses[index].told_outage, self.courses[index].judge.outage().copied());
+            let (told, outage) = (
+                self.courses[index].told_outage,
+                self.courses[index].judge.outage().copied(),
+            );
             let is_told = outage.map(|o| o.from) == told;
             if told.is_some() && !is_told {
                 let body = json!({"to": format_utc(self.utc(from)), "to_ms": from, "why": "its end was not recorded"});
-                let closed = Projection::OutageClosed { to: from, to_earliest: from, to_latest: from };
+                let closed = Projection::OutageClosed {
+                    to: from,
+                    to_earliest: from,
+                    to_latest: from,
+                };
                 self.tell_gap(index, "outage_lost", now, utc, body, closed);
             }
             let mut changes = Vec::new();
             self.courses[index].judge.lose_since(&before, &mut changes);
-            let since = changes.iter().position(|c| matches!(c, Change::UnknownFrom { .. })).unwrap_or(changes.len());
+            let since = changes
+                .iter()
+                .position(|c| matches!(c, Change::UnknownFrom { .. }))
+                .unwrap_or(changes.len());
             if let (Some(o), false) = (outage, is_told) {
                 // Before unknown time that is open: after it nothing would be.
-                let down =
-                    Change::Down { from: o.from, from_earliest: o.from_earliest, from_latest: o.from_latest, confirmed_at: o.confirmed_at, cause: o.cause };
+                let down = Change::Down {
+                    from: o.from,
+                    from_earliest: o.from_earliest,
+                    from_latest: o.from_latest,
+                    confirmed_at: o.confirmed_at,
+                    cause: o.cause,
+                };
                 changes.insert(since, down);
             }
             for change in &changes {
                 if let Change::UnknownUntil { from, to, .. } = change {
                     self.counts.unknown_ms[Reason::History as usize] += to - from;
                 }
-                let who = (self.courses[index].id, self.courses[index].entry.endpoint.load().name.clone());
-                self.events.extend(events::draft(who, change, now, self.offset_ms, utc));
+                let who = (
+                    self.courses[index].id,
+                    self.courses[index].entry.endpoint.load().name.clone(),
+                );
+                self.events
+                    .extend(events::draft(who, change, now, self.offset_ms, utc));
             }
             if !self.courses[index].touched {
                 self.courses[index].touched = true;
@@ -102,9 +135,23 @@ impl Recorder {
         }
     }
 
-    fn tell_gap(&mut self, index: usize, kind: &'static str, now: Ms, utc: UtcMs, body: serde_json::Value, projection: Projection) {
-        let who = (self.courses[index].id, self.courses[index].entry.endpoint.load().name.clone());
-        self.events.push(EventDraft { projection: Some(projection), ..events::of_endpoint(who, kind, now, utc, body) });
+    fn tell_gap(
+        &mut self,
+        index: usize,
+        kind: &'static str,
+        now: Ms,
+        utc: UtcMs,
+        body: serde_json::Value,
+        projection: Projection,
+    ) {
+        let who = (
+            self.courses[index].id,
+            self.courses[index].entry.endpoint.load().name.clone(),
+        );
+        self.events.push(EventDraft {
+            projection: Some(projection),
+            ..events::of_endpoint(who, kind, now, utc, body)
+        });
     }
 }
 
@@ -121,7 +168,16 @@ mod tests {
     use crate::words::Cause;
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
-        recorder.tell(0, Input::Observe(ProbeResult { start: at, end: at + 1, verdict, slot: true }), at + 1);
+        recorder.tell(
+            0,
+            Input::Observe(ProbeResult {
+                start: at,
+                end: at + 1,
+                verdict,
+                slot: true,
+            }),
+            at + 1,
+        );
     }
 
     #[test]
@@ -137,24 +193,55 @@ mod tests {
             }
         }
         // Down when there is room again, of which no event could tell.
-        let hole_from = recorder.lost.get(&0).expect("its record has a hole").recorded_until();
+        let hole_from = recorder
+            .lost
+            .get(&0)
+            .expect("its record has a hole")
+            .recorded_until();
         for _ in 0..3 {
             at += 500;
             observe(&mut recorder, at, failed);
         }
         let outage = *recorder.courses[0].judge.outage().expect("an open outage");
-        let batch = recorder.close_batch(Stamp { timeline_ms: at + 10, ..Stamp::default() });
+        let batch = recorder.close_batch(Stamp {
+            timeline_ms: at + 10,
+            ..Stamp::default()
+        });
         let told = &batch.events[recorder.events_limit()..];
-        assert_eq!(told.iter().map(|e| e.kind).collect::<Vec<_>>(), ["history_gap", "known", "down"]);
-        assert_eq!(recorder.judge(0).ledger().unknown, 999 + recorder.judge(0).ledger().watermark - hole_from, "in the ledger as in the record");
-        let Some(Projection::Unknown { from, to, reason }) = told[1].projection else { panic!("no unknown time") };
-        assert_eq!((from, to, reason), (hole_from, recorder.courses[0].judge.ledger().watermark, "history"));
-        let Some(Projection::OutageOpened { from, .. }) = told[2].projection else { panic!("no outage") };
+        assert_eq!(
+            told.iter().map(|e| e.kind).collect::<Vec<_>>(),
+            ["history_gap", "known", "down"]
+        );
+        assert_eq!(
+            recorder.judge(0).ledger().unknown,
+            999 + recorder.judge(0).ledger().watermark - hole_from,
+            "in the ledger as in the record"
+        );
+        let Some(Projection::Unknown { from, to, reason }) = told[1].projection else {
+            panic!("no unknown time")
+        };
+        assert_eq!(
+            (from, to, reason),
+            (
+                hole_from,
+                recorder.courses[0].judge.ledger().watermark,
+                "history"
+            )
+        );
+        let Some(Projection::OutageOpened { from, .. }) = told[2].projection else {
+            panic!("no outage")
+        };
         assert_eq!(from, outage.from);
         at += 500;
         observe(&mut recorder, at, Verdict::Success);
-        let batch = recorder.close_batch(Stamp { timeline_ms: at + 10, ..Stamp::default() });
-        assert!(batch.events.iter().any(|e| e.kind == "up") && !batch.events.iter().any(|e| e.kind == "history_gap"));
+        let batch = recorder.close_batch(Stamp {
+            timeline_ms: at + 10,
+            ..Stamp::default()
+        });
+        assert!(
+            batch.events.iter().any(|e| e.kind == "up")
+                && !batch.events.iter().any(|e| e.kind == "history_gap")
+        );
     }
 
     #[test]
@@ -167,9 +254,18 @@ mod tests {
         while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
         observe(&mut recorder, 3000, Verdict::Success);
         observe(&mut recorder, 3500, Verdict::Success);
-        let batch = recorder.close_batch(Stamp { timeline_ms: 4000, ..Stamp::default() });
-        let told: Vec<_> = batch.events[recorder.events_limit()..].iter().map(|e| e.kind).collect();
-        assert_eq!(told, ["history_gap", "outage_lost", "proven", "known", "doubt"]);
+        let batch = recorder.close_batch(Stamp {
+            timeline_ms: 4000,
+            ..Stamp::default()
+        });
+        let told: Vec<_> = batch.events[recorder.events_limit()..]
+            .iter()
+            .map(|e| e.kind)
+            .collect();
+        assert_eq!(
+            told,
+            ["history_gap", "outage_lost", "proven", "known", "doubt"]
+        );
         assert_eq!(recorder.courses[0].told_outage, None);
     }
 
@@ -182,19 +278,34 @@ mod tests {
             observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
         }
         recorder.tell(0, Input::Tick(60_000), 60_000);
-        let batch = recorder.close_batch(Stamp { timeline_ms: 60_000, ..Stamp::default() });
-        let told: Vec<_> = batch.events[recorder.events_limit()..].iter().map(|e| e.kind).collect();
-        assert_eq!(told, ["history_gap", "known", "down", "unknown"], "what is unknown at the end is told last");
+        let batch = recorder.close_batch(Stamp {
+            timeline_ms: 60_000,
+            ..Stamp::default()
+        });
+        let told: Vec<_> = batch.events[recorder.events_limit()..]
+            .iter()
+            .map(|e| e.kind)
+            .collect();
+        assert_eq!(
+            told,
+            ["history_gap", "known", "down", "unknown"],
+            "what is unknown at the end is told last"
+        );
     }
 
     /// The events of a batch but for what filled it, as they are exported.
-    fn exported(events: Vec<EventDraft>) -> impl Iterator<Item = serde_json::Map<String, serde_json::Value>> {
-        events.into_iter().filter(|e| e.endpoint.is_some()).map(|e| {
-            let mut map = e.body;
-            map.insert("kind".into(), e.kind.into());
-            map.insert("endpoint".into(), "e".into());
-            map
-        })
+    fn exported(
+        events: Vec<EventDraft>,
+    ) -> impl Iterator<Item = serde_json::Map<String, serde_json::Value>> {
+        events
+            .into_iter()
+            .filter(|e| e.endpoint.is_some())
+            .map(|e| {
+                let mut map = e.body;
+                map.insert("kind".into(), e.kind.into());
+                map.insert("endpoint".into(), "e".into());
+                map
+            })
     }
 
     #[test]
@@ -212,16 +323,31 @@ mod tests {
             let (mut at, mut mood) = (1000, 0);
             let mut some = |recorder: &mut Recorder, count: u64| {
                 for _ in 0..count {
-                    at += if random(12) == 0 { 5000 } else { 300 + random(700) };
+                    at += if random(12) == 0 {
+                        5000
+                    } else {
+                        300 + random(700)
+                    };
                     mood = if random(4) == 0 { random(3) } else { mood };
-                    observe(recorder, at, [Verdict::Success, Verdict::Failure(Cause::ConnectRefused), Verdict::Unmeasured(Reason::Resolver)][mood as usize]);
+                    observe(
+                        recorder,
+                        at,
+                        [
+                            Verdict::Success,
+                            Verdict::Failure(Cause::ConnectRefused),
+                            Verdict::Unmeasured(Reason::Resolver),
+                        ][mood as usize],
+                    );
                     if random(10) == 0 {
                         recorder.tell(0, Input::Start(at + 2), at + 2);
                     }
                 }
                 random(25)
             };
-            let stamp = |at: Ms| Stamp { timeline_ms: at, ..Stamp::default() };
+            let stamp = |at: Ms| Stamp {
+                timeline_ms: at,
+                ..Stamp::default()
+            };
             let lost = some(&mut recorder, 30);
             let shown = recorder.settled(0);
             while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
@@ -230,7 +356,9 @@ mod tests {
             let mut told: Vec<_> = exported(recorder.close_batch(stamp(1 << 40)).events).collect();
             some(&mut recorder, later);
             told.extend(exported(recorder.close_batch(stamp(1 << 41)).events));
-            told.iter_mut().zip(1..).for_each(|(event, seq)| drop(event.insert("seq".into(), json!(seq))));
+            told.iter_mut()
+                .zip(1..)
+                .for_each(|(event, seq)| drop(event.insert("seq".into(), json!(seq))));
             let (judge, now) = (recorder.judge(0), recorder.settled(0));
             let extent = Extent {
                 first_start: judge.first_start(),
@@ -241,12 +369,31 @@ mod tests {
             };
             let period = Span::new(1, extent.watermark as i64);
             let connection = Retelling::of(None, &told).expect("told again");
-            let record = record(&connection, &Calendar::read(&connection).expect("read"), "e", extent, period).expect("a record");
+            let record = record(
+                &connection,
+                &Calendar::read(&connection).expect("read"),
+                "e",
+                extent,
+                period,
+            )
+            .expect("a record");
             let sums = record.timeline(period).sums();
             let ledger = judge.ledger();
-            assert_eq!((sums.up, sums.down, sums.unknown), (ledger.up, ledger.down, ledger.unknown), "seed {seed}: {told:#?}");
-            assert_eq!((sums.down_lower, sums.down_upper), (judge.down_lower(), ledger.down_upper), "seed {seed}: the bounds; {told:#?}");
-            assert_eq!(crate::engine::judged::contradicts(judge), None, "seed {seed}");
+            assert_eq!(
+                (sums.up, sums.down, sums.unknown),
+                (ledger.up, ledger.down, ledger.unknown),
+                "seed {seed}: {told:#?}"
+            );
+            assert_eq!(
+                (sums.down_lower, sums.down_upper),
+                (judge.down_lower(), ledger.down_upper),
+                "seed {seed}: the bounds; {told:#?}"
+            );
+            assert_eq!(
+                crate::engine::judged::contradicts(judge),
+                None,
+                "seed {seed}"
+            );
             for (before, after) in [
                 (shown.up, now.up),
                 (shown.down, now.down),
@@ -255,7 +402,10 @@ mod tests {
                 (shown.down_upper, now.down_upper),
                 (shown.transitions.down, now.transitions.down),
             ] {
-                assert!(before <= after, "seed {seed}: a counter that was shown went back");
+                assert!(
+                    before <= after,
+                    "seed {seed}: a counter that was shown went back"
+                );
             }
         }
         assert!(holes > 300, "{holes} of 400 records had a hole");

@@ -1,6 +1,8 @@
-//! What people are told: one message for each receiver, in a queue of its endpoint; and what takes messages back.
+//! What people are told: one message for each receiver, in a queue of its endpoint; and what takes
+//! messages back.
 //!
-//! Messages of one outage have its id in common. A message whose key names the same queue is sent after those before it.
+//! Messages of one outage have its id in common. A message whose key names the same queue is sent
+//! after those before it.
 
 use serde_json::{Value, json};
 
@@ -32,7 +34,8 @@ pub(super) enum State<'d> {
     },
 }
 
-/// When the first message of an outage may be sent, and until when declared maintenance holds it back, if it does.
+/// When the first message of an outage may be sent, and until when declared maintenance holds it
+/// back, if it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due {
     at: Ms,
@@ -50,10 +53,36 @@ fn begin_key(endpoint: i64, from: Ms) -> String {
 }
 
 /// An end of an outage for an endpoint that the config no longer has.
-pub(super) fn closings(receivers: &[Notify], name: &str, id: i64, (from, at): (Ms, Ms), offset_ms: i64) -> Vec<Posting> {
-    let about = About { name, component: name, labels: json!({}) };
-    let due = Due { at, held_until: None };
-    receivers.iter().filter_map(|receiver| message(receiver, &about, id, &State::Closed { from, at }, due, offset_ms)).map(Posting::Message).collect()
+pub(super) fn closings(
+    receivers: &[Notify],
+    name: &str,
+    id: i64,
+    (from, at): (Ms, Ms),
+    offset_ms: i64,
+) -> Vec<Posting> {
+    let about = About {
+        name,
+        component: name,
+        labels: json!({}),
+    };
+    let due = Due {
+        at,
+        held_until: None,
+    };
+    receivers
+        .iter()
+        .filter_map(|receiver| {
+            message(
+                receiver,
+                &about,
+                id,
+                &State::Closed { from, at },
+                due,
+                offset_ms,
+            )
+        })
+        .map(Posting::Message)
+        .collect()
 }
 
 struct About<'e> {
@@ -63,15 +92,33 @@ struct About<'e> {
 }
 
 /// `due`: of an outage's first message.
-fn message(receiver: &Notify, about: &About, id: i64, state: &State, due: Due, offset_ms: i64) -> Option<OutboxDraft> {
+fn message(
+    receiver: &Notify,
+    about: &About,
+    id: i64,
+    state: &State,
+    due: Due,
+    offset_ms: i64,
+) -> Option<OutboxDraft> {
     let utc = |at: Ms| at as i64 + offset_ms;
     let common = |state: &str, from: Ms, since: Ms| {
         json!({"schema": "probity-notification/2", "outage": outage_id(id, from), "endpoint": about.name, "component": about.component,
                "state": state, "labels": about.labels, "since": format_utc(utc(since))})
     };
-    let draft = |key: String, body: String, not_before, cancels| OutboxDraft { receiver: receiver.name.clone(), key, body, not_before, cancels };
+    let draft = |key: String, body: String, not_before, cancels| OutboxDraft {
+        receiver: receiver.name.clone(),
+        key,
+        body,
+        not_before,
+        cancels,
+    };
     match *state {
-        State::Down { from, confirmed_at, cause, detail } => {
+        State::Down {
+            from,
+            confirmed_at,
+            cause,
+            detail,
+        } => {
             let mut body = common("down", from, from);
             body["confirmed_at"] = json!(format_utc(utc(confirmed_at)));
             body["cause"] = json!(cause.as_str());
@@ -79,43 +126,80 @@ fn message(receiver: &Notify, about: &About, id: i64, state: &State, due: Due, o
             if let Some(until) = due.held_until {
                 body["held_by_maintenance_until"] = json!(format_utc(utc(until)));
             }
-            receiver.on.down.then(|| draft(begin_key(id, from), body.to_string(), utc(due.at), None))
+            receiver
+                .on
+                .down
+                .then(|| draft(begin_key(id, from), body.to_string(), utc(due.at), None))
         }
         State::Up { from, to, down } => {
             let mut body = common("up", from, to);
             body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
-            let text = if receiver.on.up { body.to_string() } else { String::new() };
-            Some(draft(format!("up {id} {from}"), text, utc(to), Some(begin_key(id, from))))
+            let text = if receiver.on.up {
+                body.to_string()
+            } else {
+                String::new()
+            };
+            Some(draft(
+                format!("up {id} {from}"),
+                text,
+                utc(to),
+                Some(begin_key(id, from)),
+            ))
         }
         State::Closed { from, at } => {
             let mut body = common("closed", from, at);
-            body["detail"] = json!("the endpoint left service while it was down; nothing more is known of it");
-            let text = if receiver.on.down { body.to_string() } else { String::new() };
-            Some(draft(format!("left {id} {from}"), text, utc(at), Some(begin_key(id, from))))
+            body["detail"] =
+                json!("the endpoint left service while it was down; nothing more is known of it");
+            let text = if receiver.on.down {
+                body.to_string()
+            } else {
+                String::new()
+            };
+            Some(draft(
+                format!("left {id} {from}"),
+                text,
+                utc(at),
+                Some(begin_key(id, from)),
+            ))
         }
     }
 }
 
 impl Recorder {
-    /// One message for each receiver. An end that comes before anybody was told of the begin takes that back and says nothing itself.
+    /// One message for each receiver. An end that comes before anybody was told of the begin takes
+    /// that back and says nothing itself.
     pub(super) fn notifications(&self, index: usize, state: State, now: Ms) -> Vec<Posting> {
         let course = &self.courses[index];
         let endpoint = course.entry.endpoint.load();
-        let about = About { name: endpoint.name.as_str(), component: endpoint.component.as_str(), labels: json!(&*endpoint.labels) };
+        let about = About {
+            name: endpoint.name.as_str(),
+            component: endpoint.component.as_str(),
+            labels: json!(&*endpoint.labels),
+        };
         let draft = |receiver: &Notify| {
             let due = match state {
-                State::Down { confirmed_at, .. } => self.due(&endpoint, confirmed_at + receiver.after, now),
-                State::Up { .. } | State::Closed { .. } => Due { at: now, held_until: None },
+                State::Down { confirmed_at, .. } => {
+                    self.due(&endpoint, confirmed_at + receiver.after, now)
+                }
+                State::Up { .. } | State::Closed { .. } => Due {
+                    at: now,
+                    held_until: None,
+                },
             };
             message(receiver, &about, course.id, &state, due, self.offset_ms)
         };
-        self.notify.iter().filter_map(draft).map(Posting::Message).collect()
+        self.notify
+            .iter()
+            .filter_map(draft)
+            .map(Posting::Message)
+            .collect()
     }
 
     /// First messages of open outages that wait for their time follow the windows as they are now.
     pub(super) fn hold_messages(&mut self, now: Ms) {
         // What was asked for before and is not committed yet is asked for again.
-        self.outbox.retain(|posting| !matches!(posting, Posting::Hold { .. }));
+        self.outbox
+            .retain(|posting| !matches!(posting, Posting::Hold { .. }));
         for index in 0..self.courses.len() {
             self.hold_messages_of(index, now);
         }
@@ -130,14 +214,24 @@ impl Recorder {
         let hold = |receiver: &Notify| {
             let due = self.due(&endpoint, outage.confirmed_at + receiver.after, now);
             let (receiver, key) = (receiver.name.clone(), begin_key(course.id, outage.from));
-            Posting::Hold { receiver, key, not_before: self.utc(due.at), held_until: due.held_until.map(|until| self.utc(until)) }
+            Posting::Hold {
+                receiver,
+                key,
+                not_before: self.utc(due.at),
+                held_until: due.held_until.map(|until| self.utc(until)),
+            }
         };
-        let holds: Vec<Posting> = self.notify.iter().filter(|receiver| receiver.on.down).map(hold).collect();
+        let holds: Vec<Posting> = self
+            .notify
+            .iter()
+            .filter(|receiver| receiver.on.down)
+            .map(hold)
+            .collect();
         self.outbox.extend(holds);
     }
 
-    /// The wall clock was set. If the history can be told of it, what waits in the outbox waits as long as before; else the next start finds
-    /// the step again.
+    /// The wall clock was set. If the history can be told of it, what waits in the outbox waits as
+    /// long as before; else the next start finds the step again.
     pub fn clock_was_set(&mut self, event: EventDraft, offset_ms: i64, now: Ms) {
         let by = offset_ms - self.offset_ms;
         self.offset_ms = offset_ms;
@@ -147,12 +241,20 @@ impl Recorder {
         self.tell_windows(now);
     }
 
-    /// A message that is due at an instant waits for the end of the maintenance that holds it there, or holds now.
+    /// A message that is due at an instant waits for the end of the maintenance that holds it
+    /// there, or holds now.
     fn due(&self, endpoint: &Endpoint, at: Ms, now: Ms) -> Due {
         let first = self.maintenance_until(endpoint, at);
-        let second = if first.unwrap_or(at) < now { self.maintenance_until(endpoint, now) } else { None };
+        let second = if first.unwrap_or(at) < now {
+            self.maintenance_until(endpoint, now)
+        } else {
+            None
+        };
         let held_until = second.or(first);
-        Due { at: held_until.unwrap_or(at), held_until }
+        Due {
+            at: held_until.unwrap_or(at),
+            held_until,
+        }
     }
 
     /// The end of the declared maintenance that an instant falls into, if it does.
@@ -162,8 +264,18 @@ impl Recorder {
         // Windows that touch each other hold as one.
         loop {
             let cursor = until.unwrap_or(at);
-            let spans = windows_of(&all, endpoint.name.as_str(), endpoint.component.as_str(), cursor, cursor, self.offset_ms);
-            let next = spans.iter().find(|span| span.from <= cursor as i64 && span.to > cursor as i64).map(|span| span.to.max(0) as Ms);
+            let spans = windows_of(
+                &all,
+                endpoint.name.as_str(),
+                endpoint.component.as_str(),
+                cursor,
+                cursor,
+                self.offset_ms,
+            );
+            let next = spans
+                .iter()
+                .find(|span| span.from <= cursor as i64 && span.to > cursor as i64)
+                .map(|span| span.to.max(0) as Ms);
             if next.is_none() || cursor > at + WINDOWS_AHEAD_MS {
                 return until;
             }
@@ -188,7 +300,11 @@ mod tests {
     const YEAR_MS: i64 = 365 * 86_400_000;
 
     /// Down since 2.5 s, confirmed at 4.001 s. `before`: what is declared at 1.5 s.
-    fn down(receiver: Notify, before: &[crate::judgement::maintenance::Window], offset_ms: i64) -> (Recorder, Kept) {
+    fn down(
+        receiver: Notify,
+        before: &[crate::judgement::maintenance::Window],
+        offset_ms: i64,
+    ) -> (Recorder, Kept) {
         let (mut recorder, kept) = (recorder("1s"), Kept::new());
         let metrics = recorder.board.plan.load().metrics.clone();
         recorder.offset_ms = offset_ms;
@@ -198,13 +314,25 @@ mod tests {
         observe(&mut recorder, 2000, Verdict::Success);
         observe(&mut recorder, 3000, Verdict::Failure(Cause::ConnectRefused));
         observe(&mut recorder, 4000, Verdict::Failure(Cause::ConnectRefused));
-        assert_eq!(recorder.judge(0).outage().map(|o| (o.from, o.confirmed_at)), Some((2500, 4001)));
+        assert_eq!(
+            recorder.judge(0).outage().map(|o| (o.from, o.confirmed_at)),
+            Some((2500, 4001))
+        );
         kept.take(&mut recorder, 5000);
         (recorder, kept)
     }
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
-        recorder.tell(0, Input::Observe(ProbeResult { start: at, end: at + 1, verdict, slot: true }), at + 1);
+        recorder.tell(
+            0,
+            Input::Observe(ProbeResult {
+                start: at,
+                end: at + 1,
+                verdict,
+                slot: true,
+            }),
+            at + 1,
+        );
     }
 
     /// The state and the end of the hold of what may be sent, where there is one message.
@@ -212,7 +340,10 @@ mod tests {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let [message] = due else { return None };
         let body: Value = serde_json::from_str(&message.body).expect("JSON");
-        Some((text(&body["state"]).expect("a state"), text(&body["held_by_maintenance_until"])))
+        Some((
+            text(&body["state"]).expect("a state"),
+            text(&body["held_by_maintenance_until"]),
+        ))
     }
 
     fn held(until: &str) -> Option<(String, Option<String>)> {
@@ -226,7 +357,10 @@ mod tests {
     #[test]
     fn a_window_holds_until_its_end_as_it_was_declared() {
         let (_, kept) = down(ops(&ALL, 0), &[window("w", 2, 20)], 0);
-        assert_eq!((said(&kept.due(19_999)), said(&kept.due(20_000))), (None, held("00:20.000")));
+        assert_eq!(
+            (said(&kept.due(19_999)), said(&kept.due(20_000))),
+            (None, held("00:20.000"))
+        );
     }
 
     #[test]
@@ -236,7 +370,11 @@ mod tests {
             recorder.reconcile_windows(&[window("w", 2, end)], 10_000);
             kept.take(&mut recorder, 10_001);
             let end = end as i64 * 1000;
-            assert_eq!((said(&kept.due(end - 1)), said(&kept.due(end))), (None, held(until)), "until {end}");
+            assert_eq!(
+                (said(&kept.due(end - 1)), said(&kept.due(end))),
+                (None, held(until)),
+                "until {end}"
+            );
         }
     }
 
@@ -246,22 +384,38 @@ mod tests {
             let (mut recorder, kept) = down(ops(&ALL, 0), &[window("w", 2, 20)], 0);
             recorder.reconcile_windows(after.as_slice(), 10_000);
             kept.take(&mut recorder, 10_001);
-            assert_eq!((said(&kept.due(9_999)), said(&kept.due(10_001))), (None, held("00:10.000")), "{after:?}");
+            assert_eq!(
+                (said(&kept.due(9_999)), said(&kept.due(10_001))),
+                (None, held("00:10.000")),
+                "{after:?}"
+            );
         }
     }
 
     #[test]
     fn a_window_that_is_declared_after_the_confirmation_holds_what_waits_and_not_what_is_due() {
         let (mut recorder, kept) = down(ops(&ALL, 60_000), &[], 0);
-        assert_eq!(recorder.declare(window("w", 30, 120), "anna", Origin::Person, 10_000), super::super::Kept::Yes);
+        assert_eq!(
+            recorder.declare(window("w", 30, 120), "anna", Origin::Person, 10_000),
+            super::super::Kept::Yes
+        );
         recorder.tell_windows(10_000);
         kept.take(&mut recorder, 10_001);
-        assert_eq!((said(&kept.due(119_999)), said(&kept.due(120_000))), (None, held("02:00.000")));
+        assert_eq!(
+            (said(&kept.due(119_999)), said(&kept.due(120_000))),
+            (None, held("02:00.000"))
+        );
         // It ends before it has begun: it held nothing.
-        assert_eq!(recorder.end_window(&Name::new("w").expect("a name"), "anna", 20_000), Ok(()));
+        assert_eq!(
+            recorder.end_window(&Name::new("w").expect("a name"), "anna", 20_000),
+            Ok(())
+        );
         recorder.tell_windows(20_000);
         kept.take(&mut recorder, 20_001);
-        assert_eq!((said(&kept.due(64_000)), said(&kept.due(64_001))), (None, plain()));
+        assert_eq!(
+            (said(&kept.due(64_000)), said(&kept.due(64_001))),
+            (None, plain())
+        );
 
         let (mut recorder, kept) = down(ops(&ALL, 0), &[], 0);
         recorder.reconcile_windows(&[window("w", 2, 120)], 10_000);
@@ -279,7 +433,14 @@ mod tests {
 
     fn set_clock(recorder: &mut Recorder, offset_ms: i64, now: Ms) {
         let step = events::general("clock_step", now, now as i64 + offset_ms, json!({}));
-        recorder.clock_was_set(EventDraft { projection: Some(Projection::ClockStep { at: now, offset_ms }), ..step }, offset_ms, now);
+        recorder.clock_was_set(
+            EventDraft {
+                projection: Some(Projection::ClockStep { at: now, offset_ms }),
+                ..step
+            },
+            offset_ms,
+            now,
+        );
     }
 
     #[test]
@@ -288,7 +449,11 @@ mod tests {
             let (mut recorder, kept) = down(ops(&ALL, 60_000), &[], offset_ms);
             set_clock(&mut recorder, 0, 10_000);
             kept.take(&mut recorder, 10_001);
-            assert_eq!((said(&kept.due(64_000)), said(&kept.due(64_001))), (None, plain()), "the clock was off by {offset_ms}");
+            assert_eq!(
+                (said(&kept.due(64_000)), said(&kept.due(64_001))),
+                (None, plain()),
+                "the clock was off by {offset_ms}"
+            );
         }
     }
 
@@ -299,7 +464,12 @@ mod tests {
         kept.take(&mut recorder, 6000);
         set_clock(&mut recorder, 0, 10_000);
         kept.take(&mut recorder, 10_001);
-        let states = ["down", "up"].map(|_| kept.try_one(10_001, Fate::Over, 10_001)["state"].as_str().unwrap_or_default().to_owned());
+        let states = ["down", "up"].map(|_| {
+            kept.try_one(10_001, Fate::Over, 10_001)["state"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        });
         assert_eq!(states, ["down", "up"]);
     }
 
@@ -308,7 +478,10 @@ mod tests {
         let (mut recorder, kept) = down(ops(&ALL, 0), &[window("w", 2, 60)], 0);
         set_clock(&mut recorder, 20_000, 10_000);
         kept.take(&mut recorder, 10_001);
-        assert_eq!((said(&kept.due(59_999)), said(&kept.due(60_000))), (None, held("01:00.000")));
+        assert_eq!(
+            (said(&kept.due(59_999)), said(&kept.due(60_000))),
+            (None, held("01:00.000"))
+        );
     }
 
     #[test]

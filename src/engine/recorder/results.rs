@@ -1,6 +1,7 @@
 //! Single results of slots, for contracts that count slices of the clock by the probes inside them.
 //!
-//! Re-probes are left out: they come close together while something fails, and would weigh failures more than successes.
+//! Re-probes are left out: they come close together while something fails, and would weigh failures
+//! more than successes.
 
 use serde_json::json;
 
@@ -17,7 +18,8 @@ impl Recorder {
         self.recording = endpoints.into_iter().collect();
     }
 
-    /// Begins and ends the record of single results as the contracts ask for it; events tell of both.
+    /// Begins and ends the record of single results as the contracts ask for it; events tell of
+    /// both.
     pub fn record_results_of(&mut self, contracts: &Contracts, now: Ms) {
         if !contracts.count_slices() && self.recording.is_empty() {
             return;
@@ -54,8 +56,19 @@ impl Recorder {
             return;
         }
         // An endpoint that has no slot yet has missed none.
-        let from = course.judge.first_start().filter(|_| course.judge.slots().all() == 0).unwrap_or(now);
-        if self.tell_of_record(index, "results_from", json!({"from_ms": from}), Projection::ResultsFrom { at: from }, now) == Kept::Yes {
+        let from = course
+            .judge
+            .first_start()
+            .filter(|_| course.judge.slots().all() == 0)
+            .unwrap_or(now);
+        if self.tell_of_record(
+            index,
+            "results_from",
+            json!({"from_ms": from}),
+            Projection::ResultsFrom { at: from },
+            now,
+        ) == Kept::Yes
+        {
             self.recording.insert(self.courses[index].id);
         }
     }
@@ -63,17 +76,33 @@ impl Recorder {
     pub(super) fn record_no_more(&mut self, index: usize, now: Ms) {
         let id = self.courses[index].id;
         if self.recording.contains(&id)
-            && self.tell_of_record(index, "results_until", json!({"to_ms": now}), Projection::ResultsUntil { at: now }, now) == Kept::Yes
+            && self.tell_of_record(
+                index,
+                "results_until",
+                json!({"to_ms": now}),
+                Projection::ResultsUntil { at: now },
+                now,
+            ) == Kept::Yes
         {
             self.recording.remove(&id);
         }
     }
 
-    fn tell_of_record(&mut self, index: usize, kind: &'static str, body: serde_json::Value, projection: Projection, now: Ms) -> Kept {
+    fn tell_of_record(
+        &mut self,
+        index: usize,
+        kind: &'static str,
+        body: serde_json::Value,
+        projection: Projection,
+        now: Ms,
+    ) -> Kept {
         let course = &self.courses[index];
         let who = (course.id, course.entry.endpoint.load().name.clone());
         let utc = self.utc(now);
-        self.push_event(EventDraft { projection: Some(projection), ..events::of_endpoint(who, kind, now, utc, body) })
+        self.push_event(EventDraft {
+            projection: Some(projection),
+            ..events::of_endpoint(who, kind, now, utc, body)
+        })
     }
 
     /// Keeps what a slot found, if it was measured.

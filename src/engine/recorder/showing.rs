@@ -1,4 +1,5 @@
-//! What shows on the board at once: raw counters, latency, the live state. A view that a reader holds is not waited for.
+//! What shows on the board at once: raw counters, latency, the live state. A view that a reader
+//! holds is not waited for.
 
 use std::sync::Arc;
 
@@ -6,7 +7,9 @@ use super::{Recorder, difference};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
 use crate::kind::Report;
-use crate::words::{Cause, CertificateFacts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName, UtcMs};
+use crate::words::{
+    Cause, CertificateFacts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName, UtcMs,
+};
 
 /// What the endpoint answered, of what /metrics shows.
 struct Answered {
@@ -26,10 +29,19 @@ pub(super) struct Raw {
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
-    pub(super) fn count_raw(&mut self, index: usize, (occasion, due): (Occasion, Option<Ms>), report: &Report, is_stalled: bool, (start, now): (Ms, Ms)) {
+    pub(super) fn count_raw(
+        &mut self,
+        index: usize,
+        (occasion, due): (Occasion, Option<Ms>),
+        report: &Report,
+        is_stalled: bool,
+        (start, now): (Ms, Ms),
+    ) {
         let (ending, why) = match &report.outcome {
             Outcome::Up(_) => (Some(Ending::Success), None),
-            Outcome::Down { cause, .. } if cause.is_timeout() => (Some(Ending::Timeout), Some(cause.as_str())),
+            Outcome::Down { cause, .. } if cause.is_timeout() => {
+                (Some(Ending::Timeout), Some(cause.as_str()))
+            }
             Outcome::Down { cause, .. } => (Some(Ending::Failure), Some(cause.as_str())),
             Outcome::Unmeasured { reason, .. } => (None, Some(reason.as_str())),
         };
@@ -41,14 +53,29 @@ impl Recorder {
             self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
         }
         let utc = self.utc(now);
-        let last = self.last_probe((occasion, due), report, start, (report.outcome.result(), why));
+        let last = self.last_probe(
+            (occasion, due),
+            report,
+            start,
+            (report.outcome.result(), why),
+        );
         // The prober's own standstill is not the endpoint's latency.
-        let sample = ending.filter(|_| !is_stalled).map(|ending| (ending, report.duration_us));
+        let sample = ending
+            .filter(|_| !is_stalled)
+            .map(|ending| (ending, report.duration_us));
         let raw = Box::new(Raw {
             utc,
             sample,
-            cause: if let Outcome::Down { cause, .. } = &report.outcome { Some(*cause) } else { None },
-            answer: report.outcome.facts().map(|f| Answered { http_status: f.http_status, certificate: f.certificate.clone(), handshake: f.handshake() }),
+            cause: if let Outcome::Down { cause, .. } = &report.outcome {
+                Some(*cause)
+            } else {
+                None
+            },
+            answer: report.outcome.facts().map(|f| Answered {
+                http_status: f.http_status,
+                certificate: f.certificate.clone(),
+                handshake: f.handshake(),
+            }),
             last,
         });
         if let Err(raw) = self.show_raw(index, raw) {
@@ -68,7 +95,9 @@ impl Recorder {
             Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
         };
         LastProbe {
-            slot_utc: due.filter(|_| occasion == Occasion::Slot).map(|at| self.utc(at)),
+            slot_utc: due
+                .filter(|_| occasion == Occasion::Slot)
+                .map(|at| self.utc(at)),
             started_utc: self.utc(start),
             duration_us: report.duration_us,
             result,
@@ -79,12 +108,29 @@ impl Recorder {
     }
 
     /// What a probe found counts for nothing: it shows as what it became.
-    pub(super) fn show_what_became(&mut self, index: usize, slot: (Occasion, Option<Ms>), report: &Report, reason: Reason, (start, now): (Ms, Ms)) {
+    pub(super) fn show_what_became(
+        &mut self,
+        index: usize,
+        slot: (Occasion, Option<Ms>),
+        report: &Report,
+        reason: Reason,
+        (start, now): (Ms, Ms),
+    ) {
         let last = self.last_probe(slot, report, start, ("unmeasured", Some(reason.as_str())));
-        let raw = Box::new(Raw { utc: self.utc(now), sample: None, cause: None, answer: None, last });
+        let raw = Box::new(Raw {
+            utc: self.utc(now),
+            sample: None,
+            cause: None,
+            answer: None,
+            last,
+        });
         // What waits to be shown is older, and would be shown after it.
         let waits = self.unseen.iter().any(|(other, _)| *other == index);
-        if let Err(raw) = if waits { Err(raw) } else { self.show_raw(index, raw) } {
+        if let Err(raw) = if waits {
+            Err(raw)
+        } else {
+            self.show_raw(index, raw)
+        } {
             self.unseen.push((index, raw));
         }
     }
@@ -119,7 +165,11 @@ impl Recorder {
                 view.shown.handshake = answer.handshake.or(view.shown.handshake);
             }
             // What became of a probe may be known after a later one has ended.
-            if view.last.as_ref().is_none_or(|shown| shown.started_utc <= raw.last.started_utc) {
+            if view
+                .last
+                .as_ref()
+                .is_none_or(|shown| shown.started_utc <= raw.last.started_utc)
+            {
                 view.last = Some(raw.last);
             }
         });
@@ -129,8 +179,15 @@ impl Recorder {
     pub(super) fn publish_live(&mut self, index: usize) {
         let course = &self.courses[index];
         let state = course.judge.state();
-        let outage = course.judge.outage().filter(|_| state == StateName::Down).map(|o| (self.utc(o.from), o.cause));
-        let (slots, since_utc) = (difference(course.judge.slots(), &course.slots_before), course.since_utc);
+        let outage = course
+            .judge
+            .outage()
+            .filter(|_| state == StateName::Down)
+            .map(|o| (self.utc(o.from), o.cause));
+        let (slots, since_utc) = (
+            difference(course.judge.slots(), &course.slots_before),
+            course.since_utc,
+        );
         let published = self.board.change(&course.entry, |view| {
             view.shown.state = state;
             view.shown.since_utc = since_utc;
@@ -144,7 +201,8 @@ impl Recorder {
 
     pub fn show_next_slot(&self, index: usize, at: Ms) {
         let utc = self.utc(at);
-        self.board.change(&self.courses[index].entry, |view| view.next_slot_utc = utc);
+        self.board
+            .change(&self.courses[index].entry, |view| view.next_slot_utc = utc);
     }
 }
 
@@ -157,24 +215,54 @@ mod tests {
     use crate::words::{Cause, Facts, PhaseTimes};
 
     fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {
-        let report = Box::new(Report { outcome, phases: PhaseTimes::default(), duration_us: 1000, started_ns: 0, moved_ms: 0 });
-        Happening::Probe { occasion: Occasion::Slot, due: Some(start), start, end: start + 1, report, stalled, confirming: Confirming::NotYet }
+        let report = Box::new(Report {
+            outcome,
+            phases: PhaseTimes::default(),
+            duration_us: 1000,
+            started_ns: 0,
+            moved_ms: 0,
+        });
+        Happening::Probe {
+            occasion: Occasion::Slot,
+            due: Some(start),
+            start,
+            end: start + 1,
+            report,
+            stalled,
+            confirming: Confirming::NotYet,
+        }
     }
 
     #[test]
     fn the_last_probe_shows_what_became_of_it() {
         let mut recorder = recorder("1h");
-        let timeout = || Outcome::Down { cause: Cause::ConnectTimeout, detail: "no end".into(), facts: Box::<Facts>::default() };
+        let timeout = || Outcome::Down {
+            cause: Cause::ConnectTimeout,
+            detail: "no end".into(),
+            facts: Box::<Facts>::default(),
+        };
         let mut wanted = Vec::new();
         let mut shown = |seq, happening, now| {
             recorder.step(0, seq, happening, now, &mut wanted);
             let last = recorder.entry(0).view().last.clone().expect("a probe");
             (last.result, last.why, last.slot_utc)
         };
-        assert_eq!(shown(1, probe(1000, timeout(), None), 1002), ("failure", Some("connect_timeout"), Some(1000)));
-        assert_eq!(shown(2, probe(2000, timeout(), Some(Reason::Late)), 2002), ("unmeasured", Some("late"), Some(2000)));
+        assert_eq!(
+            shown(1, probe(1000, timeout(), None), 1002),
+            ("failure", Some("connect_timeout"), Some(1000))
+        );
+        assert_eq!(
+            shown(2, probe(2000, timeout(), Some(Reason::Late)), 2002),
+            ("unmeasured", Some("late"), Some(2000))
+        );
         // The fourth ends before the third, which is judged first and shows no more.
-        assert_eq!(shown(4, probe(4000, Outcome::Up(Box::default()), None), 4002), ("success", None, Some(4000)));
-        assert_eq!(shown(3, probe(3000, timeout(), Some(Reason::Late)), 4003), ("success", None, Some(4000)));
+        assert_eq!(
+            shown(4, probe(4000, Outcome::Up(Box::default()), None), 4002),
+            ("success", None, Some(4000))
+        );
+        assert_eq!(
+            shown(3, probe(3000, timeout(), Some(Reason::Late)), 4003),
+            ("success", None, Some(4000))
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Witnesses at work: each failure waits for a round that began after it.
 //!
-//! While it waits, the probe that may confirm it already runs, so that detection does not take longer; only the judging
-//! waits.
+//! While it waits, the probe that may confirm it already runs, so that detection does not take
+//! longer; only the judging waits.
 
 use std::sync::Arc;
 
@@ -20,8 +20,13 @@ impl Recorder {
     pub fn set_witnesses(&mut self, witness: &Witness, now: Ms, wanted: &mut Vec<Reprobe>) {
         let names: Vec<_> = witness.endpoints.iter().map(|e| e.name.clone()).collect();
         if self.board.witnesses.load().names != names || self.witnesses.quorum() != witness.quorum {
-            self.board.witnesses.store(Arc::new(WitnessView { names, standings: vec![None; witness.endpoints.len()], quorum_met: None }));
-            self.witnesses.replace(witness.endpoints.len(), witness.quorum);
+            self.board.witnesses.store(Arc::new(WitnessView {
+                names,
+                standings: vec![None; witness.endpoints.len()],
+                quorum_met: None,
+            }));
+            self.witnesses
+                .replace(witness.endpoints.len(), witness.quorum);
         }
         self.release(now, wanted);
     }
@@ -36,12 +41,23 @@ impl Recorder {
     }
 
     /// The result of one witness; failures that waited for it are judged.
-    pub fn witnessed(&mut self, round: u64, witness: usize, outcome: &Outcome, now: Ms, wanted: &mut Vec<Reprobe>) {
+    pub fn witnessed(
+        &mut self,
+        round: u64,
+        witness: usize,
+        outcome: &Outcome,
+        now: Ms,
+        wanted: &mut Vec<Reprobe>,
+    ) {
         let before = self.witnesses.quorum_met;
         let heard = self.witnesses.hear(round, witness, outcome, now);
         let view = self.board.witnesses.load();
         let met = self.witnesses.quorum_met.map(|v| v == Vouched::Yes);
-        self.board.witnesses.store(Arc::new(WitnessView { names: view.names.clone(), standings: self.witnesses.latest().to_vec(), quorum_met: met }));
+        self.board.witnesses.store(Arc::new(WitnessView {
+            names: view.names.clone(),
+            standings: self.witnesses.latest().to_vec(),
+            quorum_met: met,
+        }));
         let Heard::Decided(vouched) = heard else {
             return;
         };
@@ -58,8 +74,13 @@ impl Recorder {
 
     fn tell_quorum(&mut self, kind: &'static str, now: Ms) {
         let view = self.board.witnesses.load();
-        let answering: Vec<&str> =
-            view.names.iter().zip(&view.standings).filter(|(_, s)| **s == Some(Standing::Answers)).map(|(name, _)| name.as_str()).collect();
+        let answering: Vec<&str> = view
+            .names
+            .iter()
+            .zip(&view.standings)
+            .filter(|(_, s)| **s == Some(Standing::Answers))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let body = json!({"answering": answering, "witnesses": view.names.len()});
         let utc = self.utc(now);
         let _ = self.push_event(events::general(kind, now, utc, body));
@@ -78,37 +99,69 @@ impl Recorder {
     }
 
     /// A failure has come in: a round is wanted, and the probe that may confirm it.
-    pub(super) fn ask_witnesses(&mut self, index: usize, seq: u64, happening: &mut Happening, now: Ms, wanted: &mut Vec<Reprobe>) {
+    pub(super) fn ask_witnesses(
+        &mut self,
+        index: usize,
+        seq: u64,
+        happening: &mut Happening,
+        now: Ms,
+        wanted: &mut Vec<Reprobe>,
+    ) {
         if self.witnesses.are_off() {
             return;
         }
         let course = &self.courses[index];
-        let Happening::Probe { end, report, stalled, confirming, .. } = happening else {
+        let Happening::Probe {
+            end,
+            report,
+            stalled,
+            confirming,
+            ..
+        } = happening
+        else {
             return;
         };
-        if seq < course.void_before || !matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_)) {
+        if seq < course.void_before
+            || !matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_))
+        {
             return;
         }
         let retry = course.rules.cadence.retry_interval;
         self.witnesses.want(now, retry);
-        // While our own network is lost, what is repeated is bounded like everything that is unmeasured.
-        if course.judge.state() != StateName::Down && self.witnesses.quorum_met != Some(Vouched::No) {
+        // While our own network is lost, what is repeated is bounded like everything that is
+        // unmeasured.
+        if course.judge.state() != StateName::Down && self.witnesses.quorum_met != Some(Vouched::No)
+        {
             *confirming = Confirming::Asked;
-            wanted.push(Reprobe { endpoint: index, at: *end + retry });
+            wanted.push(Reprobe {
+                endpoint: index,
+                at: *end + retry,
+            });
         }
     }
 
     pub(super) fn is_held(&self, course: &Course, seq: u64, happening: &Happening) -> bool {
-        let Happening::Probe { start, end, report, stalled, .. } = happening else {
+        let Happening::Probe {
+            start,
+            end,
+            report,
+            stalled,
+            ..
+        } = happening
+        else {
             return false;
         };
-        seq >= course.void_before && matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_)) && self.witnesses.verdict(*start, *end).is_none()
+        seq >= course.void_before
+            && matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_))
+            && self.witnesses.verdict(*start, *end).is_none()
     }
 
     /// What a result means once the witnesses are heard.
     pub(super) fn vouched(&self, verdict: Verdict, start: Ms, end: Ms) -> Verdict {
         match (verdict, self.witnesses.verdict(start, end)) {
-            (Verdict::Failure(_), Some(Vouched::No)) => Verdict::Unmeasured(self.witnesses.reason_against()),
+            (Verdict::Failure(_), Some(Vouched::No)) => {
+                Verdict::Unmeasured(self.witnesses.reason_against())
+            }
             _ => verdict,
         }
     }

@@ -1,4 +1,5 @@
-//! Maintenance windows in the recorder: declared, ended, and told to the judges, which count the time inside them apart.
+//! Maintenance windows in the recorder: declared, ended, and told to the judges, which count the
+//! time inside them apart.
 
 use std::sync::Arc;
 
@@ -12,18 +13,33 @@ use crate::judgement::timeline::Span;
 use crate::words::{Ms, Name, format_utc};
 
 /// Why something that a person asks for is not recorded.
-pub const NO_ROOM: &str = "the disk has taken nothing for so long that no more events find room in memory; nothing was recorded";
+pub const NO_ROOM: &str = "the disk has taken nothing for so long that no more events find room \
+    in memory; nothing was recorded";
 /// How far around now the judges know the windows; they are told again every hour.
 const AHEAD_MS: i64 = 2 * 86_400_000;
 
 /// The declared windows of one endpoint on the timeline.
-pub fn windows_of(all: &[Stored], endpoint: &str, component: &str, settled: Ms, now: Ms, offset_ms: i64) -> Arc<[Span]> {
+pub fn windows_of(
+    all: &[Stored],
+    endpoint: &str,
+    component: &str,
+    settled: Ms,
+    now: Ms,
+    offset_ms: i64,
+) -> Arc<[Span]> {
     if all.is_empty() {
         return Arc::default();
     }
-    let within = Span::new(settled.min(now) as i64 + offset_ms, now as i64 + offset_ms + AHEAD_MS);
+    let within = Span::new(
+        settled.min(now) as i64 + offset_ms,
+        now as i64 + offset_ms + AHEAD_MS,
+    );
     let spans = spans_for(all, endpoint, component, within);
-    spans.as_slice().iter().map(|s| Span::new(s.from - offset_ms, s.to - offset_ms)).collect()
+    spans
+        .as_slice()
+        .iter()
+        .map(|s| Span::new(s.from - offset_ms, s.to - offset_ms))
+        .collect()
 }
 
 impl Recorder {
@@ -32,20 +48,34 @@ impl Recorder {
         self.board.windows.store(Arc::new(stored));
     }
 
-    /// Holds the config's windows against those in force: what is new is declared, what is gone is ended.
+    /// Holds the config's windows against those in force: what is new is declared, what is gone is
+    /// ended.
     pub fn reconcile_windows(&mut self, configured: &[Window], now: Ms) {
-        let in_force: Vec<Stored> = self.board.windows.load().iter().filter(|s| s.ended.is_none() && s.origin == Origin::Config).cloned().collect();
+        let in_force: Vec<Stored> = self
+            .board
+            .windows
+            .load()
+            .iter()
+            .filter(|s| s.ended.is_none() && s.origin == Origin::Config)
+            .cloned()
+            .collect();
         for old in in_force.iter().filter(|s| !configured.contains(&s.window)) {
             if self.end_window(&old.window.id, "the config", now) != Ok(()) {
-                tracing::error!(window = %old.window.id, "its end could not be recorded: it stays in force until the next reload");
+                tracing::error!(window = %old.window.id, "its end could not be recorded: it stays \
+                    in force until the next reload");
             }
         }
-        for window in configured.iter().filter(|w| !in_force.iter().any(|s| s.window == **w)) {
+        for window in configured
+            .iter()
+            .filter(|w| !in_force.iter().any(|s| s.window == **w))
+        {
             if self.declare(window.clone(), "the config", Origin::Config, now) == Kept::No {
-                tracing::error!(window = %window.id, "it could not be recorded: it is declared at the next reload");
+                tracing::error!(window = %window.id, "it could not be recorded: it is declared at \
+                    the next reload");
             }
         }
-        let is_same = in_force.len() == configured.len() && in_force.iter().all(|s| configured.contains(&s.window));
+        let is_same = in_force.len() == configured.len()
+            && in_force.iter().all(|s| configured.contains(&s.window));
         if !is_same {
             self.tell_windows(now);
         }
@@ -55,37 +85,86 @@ impl Recorder {
     pub fn declare(&mut self, window: Window, by: &str, origin: Origin, now: Ms) -> Kept {
         let recorded = self.utc(now);
         let mut definition = window.to_json();
-        (definition["by"], definition["from_config"]) = (json!(by), json!(origin == Origin::Config));
-        let projection = Projection::WindowDeclared { id: window.id.to_string(), body: definition.to_string(), recorded };
+        (definition["by"], definition["from_config"]) =
+            (json!(by), json!(origin == Origin::Config));
+        let projection = Projection::WindowDeclared {
+            id: window.id.to_string(),
+            body: definition.to_string(),
+            recorded,
+        };
         let event = events::general("maintenance_declared", now, recorded, definition);
-        if self.push_event(EventDraft { projection: Some(projection), ..event }) == Kept::No {
+        if self.push_event(EventDraft {
+            projection: Some(projection),
+            ..event
+        }) == Kept::No
+        {
             return Kept::No;
         }
         tracing::info!(window = %window.id, by, "maintenance declared");
-        self.change_windows(|all| all.push(Stored { window, recorded, ended: None, by: by.to_owned(), origin }));
+        self.change_windows(|all| {
+            all.push(Stored {
+                window,
+                recorded,
+                ended: None,
+                by: by.to_owned(),
+                origin,
+            })
+        });
         Kept::Yes
     }
 
     /// Ends a window from now on; the error says why not.
     pub fn end_window(&mut self, id: &Name, by: &str, now: Ms) -> Result<(), String> {
         let at = self.utc(now);
-        let is_there = self.board.windows.load().iter().any(|s| s.window.id == *id && s.ended.is_none());
+        let is_there = self
+            .board
+            .windows
+            .load()
+            .iter()
+            .any(|s| s.window.id == *id && s.ended.is_none());
         if !is_there {
             return Err(format!("no window `{id}` is in force"));
         }
-        let event = events::general("maintenance_ended", now, at, json!({"id": id.as_str(), "by": by, "from": format_utc(at)}));
-        if self.push_event(EventDraft { projection: Some(Projection::WindowEnded { id: id.to_string(), at }), ..event }) == Kept::No {
+        let event = events::general(
+            "maintenance_ended",
+            now,
+            at,
+            json!({"id": id.as_str(), "by": by, "from": format_utc(at)}),
+        );
+        if self.push_event(EventDraft {
+            projection: Some(Projection::WindowEnded {
+                id: id.to_string(),
+                at,
+            }),
+            ..event
+        }) == Kept::No
+        {
             return Err(NO_ROOM.to_owned());
         }
         tracing::info!(window = %id, by, "maintenance ended");
-        self.change_windows(|all| all.iter_mut().filter(|s| s.window.id == *id && s.ended.is_none()).for_each(|s| s.ended = Some(at)));
+        self.change_windows(|all| {
+            all.iter_mut()
+                .filter(|s| s.window.id == *id && s.ended.is_none())
+                .for_each(|s| s.ended = Some(at))
+        });
         Ok(())
     }
 
     /// An endpoint goes on under another name: windows that named it concern it still.
     pub fn rename_in_windows(&mut self, before: &Name, after: &Name) {
-        if self.board.windows.load().iter().any(|s| s.window.endpoints.contains(before)) {
-            self.change_windows(|all| all.iter_mut().flat_map(|s| &mut s.window.endpoints).filter(|n| *n == before).for_each(|n| *n = after.clone()));
+        if self
+            .board
+            .windows
+            .load()
+            .iter()
+            .any(|s| s.window.endpoints.contains(before))
+        {
+            self.change_windows(|all| {
+                all.iter_mut()
+                    .flat_map(|s| &mut s.window.endpoints)
+                    .filter(|n| *n == before)
+                    .for_each(|n| *n = after.clone())
+            });
         }
     }
 
@@ -119,15 +198,27 @@ impl Recorder {
     /// A correction: an event beside the record, never an edit of it.
     pub fn correct(&mut self, kind: &'static str, body: serde_json::Value, now: Ms) -> Kept {
         let recorded = self.utc(now);
-        let projection = (kind == "exclusion").then(|| Projection::Corrected { body: body.to_string() });
-        self.push_event(EventDraft { projection, ..events::general(kind, now, recorded, body) })
+        let projection = (kind == "exclusion").then(|| Projection::Corrected {
+            body: body.to_string(),
+        });
+        self.push_event(EventDraft {
+            projection,
+            ..events::general(kind, now, recorded, body)
+        })
     }
 }
 
 fn tell_course(course: &mut Course, all: &[Stored], now: Ms, offset: i64) {
     let endpoint = course.entry.endpoint.load();
     let settled = course.judge.ledger().watermark;
-    course.judge.set_windows(windows_of(all, endpoint.name.as_str(), endpoint.component.as_str(), settled, now, offset));
+    course.judge.set_windows(windows_of(
+        all,
+        endpoint.name.as_str(),
+        endpoint.component.as_str(),
+        settled,
+        now,
+        offset,
+    ));
 }
 
 #[cfg(test)]
@@ -138,14 +229,22 @@ mod tests {
     #[test]
     fn a_record_that_finds_no_room_is_refused() {
         let mut recorder = recorder("1s");
-        while recorder.push_event(events::general("filler", 1, 1, serde_json::json!({}))) == Kept::Yes {}
+        while recorder.push_event(events::general("filler", 1, 1, serde_json::json!({})))
+            == Kept::Yes
+        {}
         let window = Window::from_json(&serde_json::json!({
             "id": "w", "components": [], "endpoints": ["e"], "start": "2026-12-06T02:00:00", "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
             "announced_at": null, "reason": "x",
         }))
         .expect("a window");
-        assert_eq!(recorder.declare(window, "anna", Origin::Person, 5), Kept::No);
+        assert_eq!(
+            recorder.declare(window, "anna", Origin::Person, 5),
+            Kept::No
+        );
         assert!(recorder.board.windows.load().is_empty());
-        assert_eq!(recorder.correct("annotation", serde_json::json!({}), 5), Kept::No);
+        assert_eq!(
+            recorder.correct("annotation", serde_json::json!({}), 5),
+            Kept::No
+        );
     }
 }

@@ -12,7 +12,8 @@ use crate::words::{Digest, Ms};
 /// Runs of failures of one endpoint in which probes were lost.
 #[derive(Debug, Clone, Default)]
 pub struct Losses {
-    /// The run that is open: from the start of its first failure to the end of its last, how many, and whether one was lost.
+    /// The run that is open: from the start of its first failure to the end of its last, how many,
+    /// and whether one was lost.
     run: Option<(Span, u32, bool)>,
     spans: Vec<Span>,
     /// Starts before this one belong to a definition that is gone.
@@ -41,16 +42,22 @@ impl Simulation<'_> {
             return;
         }
         let losses = &mut self.losses[k];
-        let (start, end) = ((flight.start_ns / NS_PER_MS) as i64, flight.end_ns.div_ceil(NS_PER_MS) as i64);
+        let (start, end) = (
+            (flight.start_ns / NS_PER_MS) as i64,
+            flight.end_ns.div_ceil(NS_PER_MS) as i64,
+        );
         match (flight.fails, &mut losses.run) {
             _ if flight.seq < losses.void_before => {}
             (false, _) => losses.end_run(),
-            (true, Some((span, count, has_lost))) => (span.to, *count, *has_lost) = (end, *count + 1, *has_lost || flight.is_lost),
+            (true, Some((span, count, has_lost))) => {
+                (span.to, *count, *has_lost) = (end, *count + 1, *has_lost || flight.is_lost)
+            }
             (true, run) => *run = Some((Span::new(start, end), 1, flight.is_lost)),
         }
     }
 
-    /// Of sixteen endpoints one leaves and one has another definition; of those that had left one in two is back.
+    /// Of sixteen endpoints one leaves and one has another definition; of those that had left one
+    /// in two is back.
     pub(super) fn reload(&mut self, now: Ms) {
         let before = self.recorder.endpoints();
         for k in 0..self.present.len() {
@@ -74,10 +81,14 @@ impl Simulation<'_> {
         let parked = self.parked[k].take();
         let (judge, cadence) = match parked {
             Some((cadence, judge)) => (judge, Some(cadence)),
-            None => (self.recorder.take_over(self.places[k]).0, Some(self.present[k].rules.cadence)),
+            None => (
+                self.recorder.take_over(self.places[k]).0,
+                Some(self.present[k].rules.cadence),
+            ),
         };
         self.serves[k] = true;
-        self.recorder.serve(k as i64 + 1, registration(&self.present[k]));
+        self.recorder
+            .serve(k as i64 + 1, registration(&self.present[k]));
         let index = self.place(k, judge, cadence, now);
         self.recorder.tell(index, Input::ResumeService(now), now);
         self.recorder.tell(index, Input::Start(now), now);
@@ -86,14 +97,33 @@ impl Simulation<'_> {
     /// Another expectation, and another pace of repetitions.
     fn define_anew(&mut self, k: usize, draw: u64, now: Ms) {
         let mut after = (*self.present[k]).clone();
-        let Cadence { timeout, retry_interval, .. } = self.plan.endpoints[k].rules.cadence;
+        let Cadence {
+            timeout,
+            retry_interval,
+            ..
+        } = self.plan.endpoints[k].rules.cadence;
         let other = after.rules.cadence.retry_interval == retry_interval;
-        let pace = if other { (timeout / 2, 2 * retry_interval) } else { (timeout, retry_interval) };
-        after.rules = Rules::new(Cadence { timeout: pace.0, retry_interval: pace.1, ..after.rules.cadence });
+        let pace = if other {
+            (timeout / 2, 2 * retry_interval)
+        } else {
+            (timeout, retry_interval)
+        };
+        after.rules = Rules::new(Cadence {
+            timeout: pace.0,
+            retry_interval: pace.1,
+            ..after.rules.cadence
+        });
         after.digest = Digest::from_short(draw);
         self.present[k] = Arc::new(after);
         let (index, after) = (self.places[k], self.present[k].clone());
-        self.scheduler.change(index, &after.name, &self.plan.daemon.vantage, after.host(), after.rules, now * NS_PER_MS);
+        self.scheduler.change(
+            index,
+            &after.name,
+            &self.plan.daemon.vantage,
+            after.host(),
+            after.rules,
+            now * NS_PER_MS,
+        );
         let next_seq = self.scheduler.next_seq(index);
         self.recorder.change_definition(index, after, next_seq, now);
         self.losses[k].end_run();

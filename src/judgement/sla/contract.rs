@@ -1,4 +1,5 @@
-//! A contract as it was agreed: every choice a named field. Built once by the config floor, not wrong afterwards.
+//! A contract as it was agreed: every choice a named field. Built once by the config floor, not
+//! wrong afterwards.
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
@@ -134,7 +135,11 @@ pub enum Rounding {
 }
 
 impl Rounding {
-    pub const WORDS: [(&'static str, Rounding); 3] = [("pro_rata", Rounding::ProRata), ("started", Rounding::Started), ("full", Rounding::Full)];
+    pub const WORDS: [(&'static str, Rounding); 3] = [
+        ("pro_rata", Rounding::ProRata),
+        ("started", Rounding::Started),
+        ("full", Rounding::Full),
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,13 +220,19 @@ impl Contract {
     /// Its components and those that only a tenant of it has, each once.
     pub fn all_components(&self, tenants: &[Tenant]) -> Vec<Name> {
         let mut all = self.components.clone();
-        all.extend(tenants.iter().filter(|t| t.sla == self.name).flat_map(|t| t.components.clone()));
+        all.extend(
+            tenants
+                .iter()
+                .filter(|t| t.sla == self.name)
+                .flat_map(|t| t.components.clone()),
+        );
         all.sort();
         all.dedup();
         all
     }
 
-    /// Each component by itself, always in service, by time, without a credit: the figures that every component has, contract or not.
+    /// Each component by itself, always in service, by time, without a credit: the figures that
+    /// every component has, contract or not.
     pub fn of_each(components: Vec<Name>, zone: TimeZone) -> Option<Self> {
         Some(Self {
             name: Name::new("components").ok()?,
@@ -240,7 +251,12 @@ impl Contract {
             fee: None,
             currency: None,
             service_hours: None,
-            maintenance: MaintenanceRules { treat: Treat::Count, notice: None, allowance: None, announcement: Announcement::Recorded },
+            maintenance: MaintenanceRules {
+                treat: Treat::Count,
+                notice: None,
+                allowance: None,
+                announcement: Announcement::Recorded,
+            },
             credit: None,
             latency: None,
         })
@@ -248,7 +264,13 @@ impl Contract {
 
     /// Each of its components by itself, by the rules of this contract.
     pub fn by_component(&self, components: Vec<Name>) -> Self {
-        Self { components, together: Together::Each, fee: None, credit: None, ..self.clone() }
+        Self {
+            components,
+            together: Together::Each,
+            fee: None,
+            credit: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -284,20 +306,35 @@ impl Contracts {
         self.list.iter().any(|c| c.measure != Measure::Time)
     }
 
-    /// Whether any contract, for itself or for a tenant, counts slices of this component by its probes.
+    /// Whether any contract, for itself or for a tenant, counts slices of this component by its
+    /// probes.
     pub fn count_slices_of(&self, component: &Name) -> bool {
-        let by_slices: Vec<&Contract> = self.list.iter().filter(|c| c.measure != Measure::Time).collect();
+        let by_slices: Vec<&Contract> = self
+            .list
+            .iter()
+            .filter(|c| c.measure != Measure::Time)
+            .collect();
         by_slices.iter().any(|c| c.components.contains(component))
-            || self.tenants.iter().any(|t| t.components.contains(component) && by_slices.iter().any(|c| c.name == t.sla))
+            || self.tenants.iter().any(|t| {
+                t.components.contains(component) && by_slices.iter().any(|c| c.name == t.sla)
+            })
     }
 
-    /// The version in force when a period begins that its own text names, and that period; the error is that of the first version.
-    pub fn version_of(&self, name: &Name, text: &str) -> Result<Option<(&Contract, Span)>, NoPeriod> {
+    /// The version in force when a period begins that its own text names, and that period; the
+    /// error is that of the first version.
+    pub fn version_of(
+        &self,
+        name: &Name,
+        text: &str,
+    ) -> Result<Option<(&Contract, Span)>, NoPeriod> {
         let mut first = Ok(None);
         for contract in self.list.iter().filter(|c| c.name == *name) {
             match period(contract.period, &contract.zone, text) {
                 Ok(span) => {
-                    if self.in_force(name, day_of(span.from, &contract.zone)).is_some_and(|c| std::ptr::eq(c, contract)) {
+                    if self
+                        .in_force(name, day_of(span.from, &contract.zone))
+                        .is_some_and(|c| std::ptr::eq(c, contract))
+                    {
                         return Ok(Some((contract, span)));
                     }
                 }
@@ -306,19 +343,32 @@ impl Contracts {
             }
         }
         // A version that has such periods exists, and none is in force then.
-        let is_period = self.list.iter().any(|c| c.name == *name && period(c.period, &c.zone, text).is_ok());
+        let is_period = self
+            .list
+            .iter()
+            .any(|c| c.name == *name && period(c.period, &c.zone, text).is_ok());
         if is_period { Ok(None) } else { first }
     }
 
-    /// The present period and the one before, each with the version that is in force when it begins.
+    /// The present period and the one before, each with the version that is in force when it
+    /// begins.
     pub fn present(&self, name: &Name, now: UtcMs) -> Vec<(&Contract, String, Span, &'static str)> {
         let mut list = Vec::new();
         for (which, place) in [("current", 0), ("previous", 1)] {
-            let found = self.list.iter().rev().filter(|c| c.name == *name).find_map(|contract| {
-                let (text, span) = current_and_previous(contract.period, &contract.zone, now).into_iter().nth(place)?;
-                let is_it = self.in_force(name, day_of(span.from, &contract.zone)).is_some_and(|c| std::ptr::eq(c, contract));
-                is_it.then_some((contract, text, span, which))
-            });
+            let found = self
+                .list
+                .iter()
+                .rev()
+                .filter(|c| c.name == *name)
+                .find_map(|contract| {
+                    let (text, span) = current_and_previous(contract.period, &contract.zone, now)
+                        .into_iter()
+                        .nth(place)?;
+                    let is_it = self
+                        .in_force(name, day_of(span.from, &contract.zone))
+                        .is_some_and(|c| std::ptr::eq(c, contract));
+                    is_it.then_some((contract, text, span, which))
+                });
             list.extend(found);
         }
         list
@@ -328,12 +378,18 @@ impl Contracts {
     pub fn running(&self, now: UtcMs) -> impl Iterator<Item = (&Contract, Span)> {
         let names = self.names().into_iter();
         names
-            .filter_map(move |name| self.present(&name, now).into_iter().find(|(.., which)| *which == "current"))
+            .filter_map(move |name| {
+                self.present(&name, now)
+                    .into_iter()
+                    .find(|(.., which)| *which == "current")
+            })
             .map(|(contract, _, period, _)| (contract, period))
     }
 
     /// The version in force on a day: the latest that is valid from that day or earlier.
     pub fn in_force(&self, name: &Name, day: Date) -> Option<&Contract> {
-        self.list.iter().rfind(|c| c.name == *name && c.valid_from.is_none_or(|from| from <= day))
+        self.list
+            .iter()
+            .rfind(|c| c.name == *name && c.valid_from.is_none_or(|from| from <= day))
     }
 }

@@ -44,14 +44,33 @@ fn counted(units: &Exact, rounding: Rounding) -> Exact {
 
 /// What is due for a basis. Nothing is due where there was no service to judge.
 pub fn due(credit: &Credit, objective: &Exact, basis: &Basis) -> Due {
-    let nothing = Due { percent: Exact::zero(), capped: false, steps: Vec::new() };
+    let nothing = Due {
+        percent: Exact::zero(),
+        capped: false,
+        steps: Vec::new(),
+    };
     let Some(availability) = basis.availability.as_ref().map(|a| a * whole(100)) else {
         return nothing;
     };
-    let mut steps = vec![Step { what: "availability", value: availability.clone(), unit: "%" }];
-    let mut step = |what, value: &Exact, unit| steps.push(Step { what, value: value.clone(), unit });
+    let mut steps = vec![Step {
+        what: "availability",
+        value: availability.clone(),
+        unit: "%",
+    }];
+    let mut step = |what, value: &Exact, unit| {
+        steps.push(Step {
+            what,
+            value: value.clone(),
+            unit,
+        })
+    };
     let percent = match &credit.model {
-        Model::Linear { step: size, per_step, rounding, measured_from } => {
+        Model::Linear {
+            step: size,
+            per_step,
+            rounding,
+            measured_from,
+        } => {
             if availability >= *objective {
                 Exact::zero()
             } else {
@@ -68,15 +87,33 @@ pub fn due(credit: &Credit, objective: &Exact, basis: &Basis) -> Due {
         }
         Model::Tiers(tiers) => {
             // The lowest tier that lies strictly above the availability.
-            tiers.iter().filter(|(below, _)| availability < *below).min_by(|a, b| a.0.cmp(&b.0)).map_or_else(Exact::zero, |(below, percent)| {
-                step("below", below, "%");
-                percent.clone()
-            })
+            tiers
+                .iter()
+                .filter(|(below, _)| availability < *below)
+                .min_by(|a, b| a.0.cmp(&b.0))
+                .map_or_else(Exact::zero, |(below, percent)| {
+                    step("below", below, "%");
+                    percent.clone()
+                })
         }
-        Model::PerDowntime { unit, per_unit, rounding, aggregate } => {
-            let units = |ms: Ms| counted(&Exact::new(BigInt::from(ms), BigInt::from(*unit)), *rounding);
+        Model::PerDowntime {
+            unit,
+            per_unit,
+            rounding,
+            aggregate,
+        } => {
+            let units = |ms: Ms| {
+                counted(
+                    &Exact::new(BigInt::from(ms), BigInt::from(*unit)),
+                    *rounding,
+                )
+            };
             let total = match aggregate {
-                Aggregate::PerOutage => basis.outages_ms.iter().map(|ms| units(*ms)).fold(Exact::zero(), |sum, u| sum + u),
+                Aggregate::PerOutage => basis
+                    .outages_ms
+                    .iter()
+                    .map(|ms| units(*ms))
+                    .fold(Exact::zero(), |sum, u| sum + u),
                 Aggregate::Period => units(basis.outages_ms.iter().sum()),
             };
             step("units counted", &total, "");
@@ -93,5 +130,9 @@ pub fn due(credit: &Credit, objective: &Exact, basis: &Basis) -> Due {
     let capped = percent > credit.cap;
     let percent = if capped { credit.cap.clone() } else { percent };
     step("credit", &percent, "% of the fee");
-    Due { percent, capped, steps }
+    Due {
+        percent,
+        capped,
+        steps,
+    }
 }

@@ -1,4 +1,5 @@
-//! Exact fractions: made of decimals in text, printed as fractions in lowest terms or as truncated decimals.
+//! Exact fractions: made of decimals in text, printed as fractions in lowest terms or as truncated
+//! decimals.
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -20,12 +21,17 @@ pub fn share(part: u64, all: u64) -> Option<Exact> {
 pub fn decimal(text: &str) -> Option<Exact> {
     let (whole_digits, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{whole_digits}{fraction}");
-    let is_plain = !whole_digits.is_empty() && digits.len() <= 30 && digits.bytes().all(|b| b.is_ascii_digit());
+    let is_plain = !whole_digits.is_empty()
+        && digits.len() <= 30
+        && digits.bytes().all(|b| b.is_ascii_digit());
     if !is_plain || text.ends_with('.') {
         return None;
     }
     let numerator: BigInt = digits.parse().ok()?;
-    Some(Exact::new(numerator, num_traits::pow(BigInt::from(10), fraction.len())))
+    Some(Exact::new(
+        numerator,
+        num_traits::pow(BigInt::from(10), fraction.len()),
+    ))
 }
 
 /// `n/d` in lowest terms, with the denominator also where it is 1.
@@ -37,10 +43,18 @@ pub fn fraction(value: &Exact) -> String {
 pub fn truncated(value: &Exact, digits: usize) -> String {
     let scale = num_traits::pow(BigInt::from(10), digits);
     let scaled = (value.numer().abs() * scale) / value.denom();
-    let sign = if value.is_negative() && !scaled.is_zero() { "-" } else { "" };
+    let sign = if value.is_negative() && !scaled.is_zero() {
+        "-"
+    } else {
+        ""
+    };
     let text = format!("{:0>width$}", scaled.to_string(), width = digits + 1);
     let (whole_part, part) = text.split_at(text.len() - digits);
-    if digits == 0 { format!("{sign}{whole_part}") } else { format!("{sign}{whole_part}.{part}") }
+    if digits == 0 {
+        format!("{sign}{whole_part}")
+    } else {
+        format!("{sign}{whole_part}.{part}")
+    }
 }
 
 /// Money: rounded once, half up, to the currency's digits.
@@ -51,10 +65,12 @@ pub fn money(value: &Exact, digits: usize) -> String {
     truncated(&rounded, digits)
 }
 
-/// Digits after the point of an amount in a currency (ISO 4217); two unless it is one of the others.
+/// Digits after the point of an amount in a currency (ISO 4217); two unless it is one of the
+/// others.
 pub fn currency_digits(currency: &str) -> usize {
     match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
+        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
         "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
         _ => 2,
     }
@@ -76,8 +92,14 @@ mod tests {
         let objective = decimal("99.999").expect("a decimal");
         assert_eq!(fraction(&objective), "99999/1000");
         assert_eq!(plain(&objective), "99.999");
-        assert_eq!(truncated(&Exact::new(43199.into(), 432.into()), 10), "99.9976851851");
-        assert_eq!(truncated(&Exact::new(71.into(), 5400.into()), 8), "0.01314814");
+        assert_eq!(
+            truncated(&Exact::new(43199.into(), 432.into()), 10),
+            "99.9976851851"
+        );
+        assert_eq!(
+            truncated(&Exact::new(71.into(), 5400.into()), 8),
+            "0.01314814"
+        );
         for wrong in ["", ".5", "5.", "1e3", "-1", "+1", "1,5", " 1", "0x1"] {
             assert_eq!(decimal(wrong), None, "{wrong}");
         }

@@ -35,7 +35,9 @@ pub struct Reach {
 }
 
 pub fn reach(objective: &Exact, rules: &Rules) -> Reach {
-    let allowed = (Exact::one() - objective / whole(100)).to_f64().unwrap_or(0.0);
+    let allowed = (Exact::one() - objective / whole(100))
+        .to_f64()
+        .unwrap_or(0.0);
     let needed = probes_needed(allowed);
     let in_month = MONTH_MS / rules.cadence.interval.max(1);
     Reach {
@@ -45,7 +47,10 @@ pub fn reach(objective: &Exact, rules: &Rules) -> Reach {
         probes_in_month: in_month,
         max_failures: most_failures(allowed, in_month),
         month_can_prove: in_month >= needed,
-        days_needed: Exact::new(BigInt::from(needed) * BigInt::from(rules.cadence.interval), BigInt::from(86_400_000)),
+        days_needed: Exact::new(
+            BigInt::from(needed) * BigInt::from(rules.cadence.interval),
+            BigInt::from(86_400_000),
+        ),
     }
 }
 
@@ -59,24 +64,68 @@ pub struct Reading {
 /// A minute, an hour and a day of downtime in a period under a linear credit.
 pub fn readings(contract: &Contract, period: Span) -> Vec<Reading> {
     let (step, per_step, measured_from, cap) = match &contract.credit {
-        Some(Credit { model: Model::Linear { step, per_step, measured_from, .. }, cap }) => (step.clone(), per_step.clone(), *measured_from, cap.clone()),
+        Some(Credit {
+            model:
+                Model::Linear {
+                    step,
+                    per_step,
+                    measured_from,
+                    ..
+                },
+            cap,
+        }) => (step.clone(), per_step.clone(), *measured_from, cap.clone()),
         _ => return Vec::new(),
     };
-    three_readings(&contract.objective, &step, &per_step, measured_from, &cap, period)
+    three_readings(
+        &contract.objective,
+        &step,
+        &per_step,
+        measured_from,
+        &cap,
+        period,
+    )
 }
 
 /// The same for the terms alone.
-pub fn three_readings(objective: &Exact, step: &Exact, per_step: &Exact, measured_from: MeasuredFrom, cap: &Exact, period: Span) -> Vec<Reading> {
+pub fn three_readings(
+    objective: &Exact,
+    step: &Exact,
+    per_step: &Exact,
+    measured_from: MeasuredFrom,
+    cap: &Exact,
+    period: Span,
+) -> Vec<Reading> {
     [60_000, 3_600_000, 86_400_000]
         .into_iter()
         .map(|down_ms: Ms| {
-            let basis =
-                Basis { availability: share(period.length().saturating_sub(down_ms), period.length()), outages_ms: vec![down_ms], service_ms: period.length() };
+            let basis = Basis {
+                availability: share(period.length().saturating_sub(down_ms), period.length()),
+                outages_ms: vec![down_ms],
+                service_ms: period.length(),
+            };
             let readings = Rounding::WORDS.iter().map(|(_, rounding)| {
-                let model = Model::Linear { step: step.clone(), per_step: per_step.clone(), rounding: *rounding, measured_from };
-                (*rounding, due(&Credit { model, cap: cap.clone() }, objective, &basis))
+                let model = Model::Linear {
+                    step: step.clone(),
+                    per_step: per_step.clone(),
+                    rounding: *rounding,
+                    measured_from,
+                };
+                (
+                    *rounding,
+                    due(
+                        &Credit {
+                            model,
+                            cap: cap.clone(),
+                        },
+                        objective,
+                        &basis,
+                    ),
+                )
             });
-            Reading { down_ms, readings: readings.collect() }
+            Reading {
+                down_ms,
+                readings: readings.collect(),
+            }
         })
         .collect()
 }

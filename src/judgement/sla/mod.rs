@@ -1,7 +1,8 @@
 //! Contracts: from recorded time to met, missed or undetermined, and the credit that is due.
 //!
-//! Everything is exact: milliseconds are integers, ratios and money are fractions ([`exact`]); nothing is rounded before
-//! the one place where a contract says so. Pure: the same contract and the same record give the same answer anywhere.
+//! Everything is exact: milliseconds are integers, ratios and money are fractions ([`exact`]);
+//! nothing is rounded before the one place where a contract says so. Pure: the same contract and
+//! the same record give the same answer anywhere.
 
 pub mod calendar;
 pub mod contract;

@@ -1,4 +1,5 @@
-//! What was recorded, as a contract reads it: outages with their bounds, unknown time, maintenance, raw probes. UTC.
+//! What was recorded, as a contract reads it: outages with their bounds, unknown time, maintenance,
+//! raw probes. UTC.
 
 use crate::judgement::timeline::Span;
 use crate::words::{Ms, Name, UtcMs};
@@ -6,7 +7,8 @@ use crate::words::{Ms, Name, UtcMs};
 /// Later than any period.
 pub const OPEN: UtcMs = i64::MAX / 4;
 
-/// A stretch of an outage that is known to be down. What unknown time interrupts has several, with the same number.
+/// A stretch of an outage that is known to be down. What unknown time interrupts has several, with
+/// the same number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outage {
     /// The outage that it belongs to; stretches without a number belong together where they touch.
@@ -26,12 +28,18 @@ pub struct Outage {
 impl Outage {
     /// The worst case: never less than the outage itself, whatever ends a foreign timeline gives.
     pub fn widest(&self) -> Span {
-        Span::new(self.from_earliest.min(self.from), self.to_latest.max(self.to))
+        Span::new(
+            self.from_earliest.min(self.from),
+            self.to_latest.max(self.to),
+        )
     }
 
     /// What was surely down: never more than the outage itself.
     pub fn surest(&self) -> Span {
-        Span::new(self.from_latest.max(self.from), self.to_earliest.min(self.to))
+        Span::new(
+            self.from_latest.max(self.from),
+            self.to_earliest.min(self.to),
+        )
     }
 
     fn and(self, later: Outage) -> Outage {
@@ -44,23 +52,30 @@ impl Outage {
             to: self.to.max(later.to),
             from_earliest: self.from_earliest.min(later.from_earliest),
             from_latest: self.from_latest,
-            to_earliest: if is_last { later.to_earliest } else { self.to_earliest },
+            to_earliest: if is_last {
+                later.to_earliest
+            } else {
+                self.to_earliest
+            },
             to_latest: self.to_latest.max(later.to_latest),
         }
     }
 }
 
-/// Each outage once, from its first stretch to its last, in order: stretches of one number, and those without that touch.
+/// Each outage once, from its first stretch to its last, in order: stretches of one number, and
+/// those without that touch.
 pub fn whole_outages(stretches: &[Outage]) -> Vec<Outage> {
     let mut sorted = stretches.to_vec();
     sorted.sort_by_key(|o| (o.from, o.to));
     let mut list: Vec<Outage> = Vec::new();
     for one in sorted {
-        let same = list.iter_mut().rfind(|whole| match (whole.outage, one.outage) {
-            (Some(a), Some(b)) => a == b,
-            (None, None) => one.from <= whole.to,
-            (Some(_), None) | (None, Some(_)) => false,
-        });
+        let same = list
+            .iter_mut()
+            .rfind(|whole| match (whole.outage, one.outage) {
+                (Some(a), Some(b)) => a == b,
+                (None, None) => one.from <= whole.to,
+                (Some(_), None) | (None, Some(_)) => false,
+            });
         match same {
             Some(whole) => *whole = whole.and(one),
             None => list.push(one),
@@ -78,7 +93,8 @@ pub struct Recorded {
     /// Time out of service that began while it was down.
     pub left_while_down: Vec<Span>,
     pub down: Vec<Outage>,
-    /// Time that may hold an outage that was not confirmed, or lies between a success and unknown time.
+    /// Time that may hold an outage that was not confirmed, or lies between a success and unknown
+    /// time.
     pub possible_down: Vec<Span>,
     pub unknown: Vec<(Span, Option<String>)>,
     /// (when, whether it succeeded), where raw results are known.
@@ -116,9 +132,13 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Outages of these components that are shorter, between two probes, are not seen; `None` where it is not said of each.
+    /// Outages of these components that are shorter, between two probes, are not seen; `None` where
+    /// it is not said of each.
     pub fn not_seen_below(&self, components: &[Name]) -> Option<Ms> {
-        let each = components.iter().filter_map(|name| self.component(name.as_str())).map(|c| c.not_seen_below);
+        let each = components
+            .iter()
+            .filter_map(|name| self.component(name.as_str()))
+            .map(|c| c.not_seen_below);
         each.reduce(|a, b| Some(a?.max(b?))).flatten()
     }
 

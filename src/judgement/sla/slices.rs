@@ -16,17 +16,25 @@ pub struct Slice {
     pub failures: u64,
 }
 
-/// The slices of a period on the grid that begins with it; probes belong to the slice they started in.
+/// The slices of a period on the grid that begins with it; probes belong to the slice they started
+/// in.
 pub fn slices(probes: &[(UtcMs, bool)], period: Span, length: Ms) -> Vec<Slice> {
     let length = length.max(1) as i64;
     let count = (period.to - period.from + length - 1) / length;
     let mut list: Vec<Slice> = (0..count)
         .map(|k| {
             let from = period.from + k * length;
-            Slice { span: Span::new(from, (from + length).min(period.to)), probes: 0, failures: 0 }
+            Slice {
+                span: Span::new(from, (from + length).min(period.to)),
+                probes: 0,
+                failures: 0,
+            }
         })
         .collect();
-    for (at, ok) in probes.iter().filter(|(at, _)| (period.from..period.to).contains(at)) {
+    for (at, ok) in probes
+        .iter()
+        .filter(|(at, _)| (period.from..period.to).contains(at))
+    {
         let slice = &mut list[((at - period.from) / length) as usize];
         slice.probes += 1;
         slice.failures += u64::from(!ok);
@@ -43,7 +51,10 @@ pub fn worst_of(lists: &[Vec<Slice>]) -> Vec<Slice> {
     for list in rest {
         for (kept, other) in worst.iter_mut().zip(list) {
             // failures / probes, compared without division
-            if u128::from(other.failures) * u128::from(kept.probes.max(1)) > u128::from(kept.failures) * u128::from(other.probes.max(1)) || kept.probes == 0 {
+            if u128::from(other.failures) * u128::from(kept.probes.max(1))
+                > u128::from(kept.failures) * u128::from(other.probes.max(1))
+                || kept.probes == 0
+            {
                 *kept = *other;
             }
         }
@@ -58,17 +69,26 @@ pub fn down_and_unknown(list: &[Slice], down_if: &DownIf) -> (Spans, Spans) {
             && match down_if {
                 DownIf::AllFail => s.failures == s.probes,
                 DownIf::AnyFail => s.failures > 0,
-                DownIf::ErrorRatioAbove(limit) => share(s.failures, s.probes).is_some_and(|ratio| ratio > *limit),
+                DownIf::ErrorRatioAbove(limit) => {
+                    share(s.failures, s.probes).is_some_and(|ratio| ratio > *limit)
+                }
             }
     };
-    let spans = |wanted: &dyn Fn(&&Slice) -> bool| Spans::new(list.iter().filter(wanted).map(|s| s.span).collect());
+    let spans = |wanted: &dyn Fn(&&Slice) -> bool| {
+        Spans::new(list.iter().filter(wanted).map(|s| s.span).collect())
+    };
     (spans(&is_down), spans(&|s| s.probes == 0))
 }
 
-/// One minus the mean over slices of the share of failed probes. Slices outside `service` do not count.
+/// One minus the mean over slices of the share of failed probes. Slices outside `service` do not
+/// count.
 pub fn mean_availability(list: &[Slice], service: &Spans, no_probe: &Exact) -> Option<Exact> {
     let inside = |s: &&Slice| service.cut(s.span).length() == s.span.length();
-    let ratios: Vec<Exact> = list.iter().filter(inside).map(|s| share(s.failures, s.probes).unwrap_or_else(|| no_probe.clone())).collect();
+    let ratios: Vec<Exact> = list
+        .iter()
+        .filter(inside)
+        .map(|s| share(s.failures, s.probes).unwrap_or_else(|| no_probe.clone()))
+        .collect();
     let count = BigInt::from(ratios.len());
     if count.is_zero() {
         return None;
@@ -85,12 +105,19 @@ mod tests {
     fn the_same_outage_is_two_or_three_minutes_by_the_wording() {
         // tests/worked-examples.json, E35.
         let ok = [true, false, false, false, false, false, true, true];
-        let probes: Vec<(UtcMs, bool)> = ok.iter().enumerate().map(|(k, ok)| (k as i64 * 30_000, *ok)).collect();
+        let probes: Vec<(UtcMs, bool)> = ok
+            .iter()
+            .enumerate()
+            .map(|(k, ok)| (k as i64 * 30_000, *ok))
+            .collect();
         let list = slices(&probes, Span::new(0, 240_000), 60_000);
         let minutes = |down_if| down_and_unknown(&list, &down_if).0.length() / 60_000;
         assert_eq!(minutes(DownIf::AllFail), 2);
         assert_eq!(minutes(DownIf::AnyFail), 3);
-        assert_eq!(minutes(DownIf::ErrorRatioAbove(Exact::new(5.into(), 100.into()))), 3);
+        assert_eq!(
+            minutes(DownIf::ErrorRatioAbove(Exact::new(5.into(), 100.into()))),
+            3
+        );
         let service = Spans::new(vec![Span::new(0, 240_000)]);
         let mean = mean_availability(&list, &service, &Exact::zero()).expect("slices");
         assert_eq!(mean, Exact::new(3.into(), 8.into()));

@@ -1,8 +1,9 @@
 //! Confidence intervals of a share of probes, and how many probes prove an objective.
 //!
-//! These assume that probes are independent, which outages violate: they are a sanity check beside the bounds of time, never
-//! the verdict. Wilson score interval: E. B. Wilson, 1927. Exact interval: C. Clopper and E. Pearson, 1934, through the
-//! regularized incomplete beta function (continued fraction, W. Lentz) and bisection.
+//! These assume that probes are independent, which outages violate: they are a sanity check beside
+//! the bounds of time, never the verdict. Wilson score interval: E. B. Wilson, 1927. Exact
+//! interval: C. Clopper and E. Pearson, 1934, through the regularized incomplete beta function
+//! (continued fraction, W. Lentz) and bisection.
 
 /// Two-sided 95 %: the 97.5 % quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
@@ -14,14 +15,28 @@ pub fn wilson_95(failures: u64, probes: u64) -> (f64, f64) {
     let z2 = Z * Z;
     let centre = (q + z2 / (2.0 * n)) / (1.0 + z2 / n);
     let half = Z / (1.0 + z2 / n) * (q * (1.0 - q) / n + z2 / (4.0 * n * n)).sqrt();
-    (100.0 - 100.0 * (centre + half).min(1.0), 100.0 - 100.0 * (centre - half).max(0.0))
+    (
+        100.0 - 100.0 * (centre + half).min(1.0),
+        100.0 - 100.0 * (centre - half).max(0.0),
+    )
 }
 
 /// Lower and upper end in percent.
 pub fn clopper_pearson_95(failures: u64, probes: u64) -> (f64, f64) {
-    let upper_failures = if failures == probes { 1.0 } else { beta_quantile(0.975, failures as f64 + 1.0, (probes - failures) as f64) };
-    let lower_failures = if failures == 0 { 0.0 } else { beta_quantile(0.025, failures as f64, (probes - failures) as f64 + 1.0) };
-    (100.0 - 100.0 * upper_failures, 100.0 - 100.0 * lower_failures)
+    let upper_failures = if failures == probes {
+        1.0
+    } else {
+        beta_quantile(0.975, failures as f64 + 1.0, (probes - failures) as f64)
+    };
+    let lower_failures = if failures == 0 {
+        0.0
+    } else {
+        beta_quantile(0.025, failures as f64, (probes - failures) as f64 + 1.0)
+    };
+    (
+        100.0 - 100.0 * upper_failures,
+        100.0 - 100.0 * lower_failures,
+    )
 }
 
 /// The lower end, in percent, that the availability exceeds with 95 % confidence.
@@ -32,7 +47,8 @@ pub fn one_sided_95_lower(failures: u64, probes: u64) -> f64 {
     100.0 - 100.0 * beta_quantile(0.95, failures as f64 + 1.0, (probes - failures) as f64)
 }
 
-/// The least number of probes that prove an objective (share of failures allowed) with 95 % confidence when none fails.
+/// The least number of probes that prove an objective (share of failures allowed) with 95 %
+/// confidence when none fails.
 pub fn probes_needed(allowed: f64) -> u64 {
     if allowed <= 0.0 {
         return u64::MAX;
@@ -42,7 +58,8 @@ pub fn probes_needed(allowed: f64) -> u64 {
     n as u64
 }
 
-/// The most failures among this many probes with which the objective is still proven; nothing when even none is too few.
+/// The most failures among this many probes with which the objective is still proven; nothing when
+/// even none is too few.
 pub fn most_failures(allowed: f64, probes: u64) -> Option<u64> {
     let proves = |failures: u64| 1.0 - one_sided_95_lower(failures, probes) / 100.0 <= allowed;
     if probes == 0 || probes < probes_needed(allowed) {
@@ -83,7 +100,11 @@ fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
         return 1.0;
     }
     let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp();
-    if x < (a + 1.0) / (a + b + 2.0) { front * continued_fraction(x, a, b) / a } else { 1.0 - front * continued_fraction(1.0 - x, b, a) / b }
+    if x < (a + 1.0) / (a + b + 2.0) {
+        front * continued_fraction(x, a, b) / a
+    } else {
+        1.0 - front * continued_fraction(1.0 - x, b, a) / b
+    }
 }
 
 fn continued_fraction(x: f64, a: f64, b: f64) -> f64 {
@@ -93,7 +114,10 @@ fn continued_fraction(x: f64, a: f64, b: f64) -> f64 {
     let mut value = d;
     for m in 1..500 {
         let m = f64::from(m);
-        for term in [m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)), -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0))] {
+        for term in [
+            m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
+        ] {
             d = 1.0 / away_from_zero(1.0 + term * d);
             c = away_from_zero(1.0 + term / c);
             value *= d * c;
@@ -105,7 +129,8 @@ fn continued_fraction(x: f64, a: f64, b: f64) -> f64 {
     value
 }
 
-/// Logarithm of the gamma function for positive arguments (Stirling's series after a shift to 15 and more).
+/// Logarithm of the gamma function for positive arguments (Stirling's series after a shift to 15
+/// and more).
 fn ln_gamma(x: f64) -> f64 {
     let (mut x, mut shift) = (x, 0.0);
     while x < 15.0 {
@@ -114,6 +139,10 @@ fn ln_gamma(x: f64) -> f64 {
     }
     let inverse = 1.0 / x;
     let square = inverse * inverse;
-    let series = inverse * (1.0 / 12.0 - square * (1.0 / 360.0 - square * (1.0 / 1260.0 - square * (1.0 / 1680.0 - square / 1188.0))));
+    let series = inverse
+        * (1.0 / 12.0
+            - square
+                * (1.0 / 360.0
+                    - square * (1.0 / 1260.0 - square * (1.0 / 1680.0 - square / 1188.0))));
     shift + (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + series
 }

@@ -1,8 +1,9 @@
-//! Redirects and trust: what of the config belongs to each hop of a chain, and to which addresses one may lead.
+//! Redirects and trust: what of the config belongs to each hop of a chain, and to which addresses
+//! one may lead.
 //!
-//! What a server says in a Location is the word of a stranger. Identity and secrets stay with the origin of the config, the
-//! trust that the config lends stays with its host, and no hop leads into a network that the chain was not let into:
-//! docs/decisions/036-redirects.md.
+//! What a server says in a Location is the word of a stranger. Identity and secrets stay with the
+//! origin of the config, the trust that the config lends stays with its host, and no hop leads into
+//! a network that the chain was not let into: docs/decisions/036-redirects.md.
 
 use std::net::IpAddr;
 
@@ -13,7 +14,8 @@ use crate::net::origin::HopOrigin;
 use crate::words::{Cause, Reason};
 
 impl HopOrigin {
-    /// A halt without the words of a stranger: they stand in quotes. The causes are those that quote an answer.
+    /// A halt without the words of a stranger: they stand in quotes. The causes are those that
+    /// quote an answer.
     pub fn without_words(self, halt: Halt) -> Halt {
         match (self, halt) {
             (
@@ -50,15 +52,19 @@ impl HopOrigin {
     }
 }
 
-/// Where a redirect leads is the target's word: that this host has no way there, or may not go there, is no fault of the prober's. The
-/// hop before it was answered.
+/// Where a redirect leads is the target's word: that this host has no way there, or may not go
+/// there, is no fault of the prober's. The hop before it was answered.
 pub fn led_nowhere(halt: Halt) -> Halt {
     match halt {
-        Halt::Unmeasured(Reason::LocalNetwork | Reason::Permission, why) => {
-            Halt::down(Cause::ConnectUnreachable, format!("the redirect leads to an address that this host cannot reach: {why}"))
-        }
+        Halt::Unmeasured(Reason::LocalNetwork | Reason::Permission, why) => Halt::down(
+            Cause::ConnectUnreachable,
+            format!("the redirect leads to an address that this host cannot reach: {why}"),
+        ),
         // What cannot be asked for at all is what the target wrote.
-        Halt::Unmeasured(Reason::Internal, why) => Halt::down(Cause::RedirectPolicy, format!("the redirect cannot be followed: {why}")),
+        Halt::Unmeasured(Reason::Internal, why) => Halt::down(
+            Cause::RedirectPolicy,
+            format!("the redirect cannot be followed: {why}"),
+        ),
         halt => halt,
     }
 }
@@ -81,7 +87,12 @@ pub struct Journey {
 
 impl Default for Journey {
     fn default() -> Self {
-        Self { first: None, been: Vec::new(), was_public: false, is_of_this_host }
+        Self {
+            first: None,
+            been: Vec::new(),
+            was_public: false,
+            is_of_this_host,
+        }
     }
 }
 
@@ -107,11 +118,17 @@ impl Journey {
             return Ok(());
         };
         let network = network_of(address);
-        // Once a public server has had a say, only places where the chain was before it are still those of the target.
-        let is_own = network == first && (!self.was_public || self.been.contains(&address.to_canonical()));
+        // Once a public server has had a say, only places where the chain was before it are still
+        // those of the target.
+        let is_own =
+            network == first && (!self.was_public || self.been.contains(&address.to_canonical()));
         let (is_allowed, key, why) = match to {
             RedirectsTo::Any => return Ok(()),
-            RedirectsTo::Public => (network == Network::Public, "public", "only public addresses are allowed".to_owned()),
+            RedirectsTo::Public => (
+                network == Network::Public,
+                "public",
+                "only public addresses are allowed".to_owned(),
+            ),
             RedirectsTo::SameNetwork => {
                 let why = match (network == first, first) {
                     (true, _) => "a public server led there".to_owned(),
@@ -122,16 +139,26 @@ impl Journey {
                 (network == Network::Public || is_own, "same_network", why)
             }
         };
-        // A public address of this host's own is its loopback in all but the number, unless the chain was at this host before.
-        let leads_here = is_allowed && self.was_public && network == Network::Public && self.is_hidden_loopback(address);
+        // A public address of this host's own is its loopback in all but the number, unless the
+        // chain was at this host before.
+        let leads_here = is_allowed
+            && self.was_public
+            && network == Network::Public
+            && self.is_hidden_loopback(address);
         let (what, why) = match (is_allowed, leads_here) {
             (true, false) => return Ok(()),
-            (_, true) => (Network::Loopback.as_str(), "it is an address of this host, and a public server led there".to_owned()),
+            (_, true) => (
+                Network::Loopback.as_str(),
+                "it is an address of this host, and a public server led there".to_owned(),
+            ),
             (false, false) => (network.as_str(), why),
         };
         Err(Halt::down(
             Cause::RedirectPolicy,
-            format!("the redirect leads to {address}, a {what} address: {why} (probe.http.redirects.to = \"{key}\"; \"any\" would follow it)"),
+            format!(
+                "the redirect leads to {address}, a {what} address: {why} \
+                    (probe.http.redirects.to = \"{key}\"; \"any\" would follow it)"
+            ),
         ))
     }
 }
@@ -140,7 +167,8 @@ impl Journey {
 mod tests {
     use super::*;
 
-    /// Addresses that requests went to, where the next would go, and whether it may under `public` and `same_network`.
+    /// Addresses that requests went to, where the next would go, and whether it may under `public`
+    /// and `same_network`.
     const JOURNEYS: [(&[&str], &str, bool, bool); 30] = [
         (&["198.51.100.1"], "203.0.113.1", true, true),
         (&["198.51.100.1"], "127.0.0.1", false, false),
@@ -168,43 +196,81 @@ mod tests {
         (&["198.51.100.1"], "203.0.113.80", false, false),
         (&["198.51.100.1"], "2001:db8::80", false, false),
         (&["198.51.100.1"], "203.0.113.81", true, true),
-        (&["198.51.100.1", "203.0.113.1"], "203.0.113.80", false, false),
+        (
+            &["198.51.100.1", "203.0.113.1"],
+            "203.0.113.80",
+            false,
+            false,
+        ),
         (&["10.0.0.1", "198.51.100.1"], "203.0.113.80", false, false),
         // The config's own target, and the other family of the same host.
         (&["203.0.113.80"], "203.0.113.80", true, true),
-        (&["203.0.113.80", "198.51.100.1"], "2001:db8::80", true, true),
+        (
+            &["203.0.113.80", "198.51.100.1"],
+            "2001:db8::80",
+            true,
+            true,
+        ),
         (&["203.0.113.80"], "127.0.0.1", false, false),
         (&["10.0.0.1"], "203.0.113.80", true, true),
     ];
 
     fn of_this_host(address: IpAddr) -> bool {
-        ["203.0.113.80", "2001:db8::80"].iter().any(|own| address.to_string() == *own)
+        ["203.0.113.80", "2001:db8::80"]
+            .iter()
+            .any(|own| address.to_string() == *own)
     }
 
     #[test]
     fn a_chain_stays_in_the_networks_it_was_let_into() {
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         for (been, next, public, same) in JOURNEYS {
-            let mut journey = Journey { is_of_this_host: of_this_host, ..Journey::default() };
-            assert_eq!(journey.allows(RedirectsTo::Public, address(next)), Ok(()), "the config's own address is free");
+            let mut journey = Journey {
+                is_of_this_host: of_this_host,
+                ..Journey::default()
+            };
+            assert_eq!(
+                journey.allows(RedirectsTo::Public, address(next)),
+                Ok(()),
+                "the config's own address is free"
+            );
             been.iter().for_each(|at| journey.arrived(address(at)));
-            for (to, is_allowed) in [(RedirectsTo::Public, public), (RedirectsTo::SameNetwork, same), (RedirectsTo::Any, true)] {
+            for (to, is_allowed) in [
+                (RedirectsTo::Public, public),
+                (RedirectsTo::SameNetwork, same),
+                (RedirectsTo::Any, true),
+            ] {
                 let found = journey.allows(to, address(next));
-                assert_eq!(found.is_ok(), is_allowed, "{been:?} -> {next}, {to:?}: {found:?}");
+                assert_eq!(
+                    found.is_ok(),
+                    is_allowed,
+                    "{been:?} -> {next}, {to:?}: {found:?}"
+                );
                 let Err(Halt::Down(cause, detail)) = found else {
                     continue;
                 };
                 assert_eq!(cause, Cause::RedirectPolicy);
-                assert!(detail.contains(next) && detail.contains("probe.http.redirects.to"), "{detail}");
+                assert!(
+                    detail.contains(next) && detail.contains("probe.http.redirects.to"),
+                    "{detail}"
+                );
             }
         }
     }
 
     #[test]
     fn what_a_stranger_said_is_left_out_of_a_halt() {
-        let halt = || Halt::down(Cause::HttpMalformed, "the peer speaks SSH, not HTTP/1: it sent \"SSH-2.0 \\\"secret\\\"\"");
+        let halt = || {
+            Halt::down(
+                Cause::HttpMalformed,
+                "the peer speaks SSH, not HTTP/1: it sent \"SSH-2.0 \\\"secret\\\"\"",
+            )
+        };
         assert_eq!(HopOrigin::Own.without_words(halt()), halt());
-        let left = Halt::down(Cause::HttpMalformed, "the peer speaks SSH, not HTTP/1: it sent (text of another origin, not shown)");
+        let left = Halt::down(
+            Cause::HttpMalformed,
+            "the peer speaks SSH, not HTTP/1: it sent (text of another origin, not shown)",
+        );
         assert_eq!(HopOrigin::Foreign.without_words(halt()), left);
         let ours = Halt::down(Cause::TlsCertName, "valid for \"x\"");
         assert_eq!(HopOrigin::Foreign.without_words(ours.clone()), ours);

@@ -1,5 +1,5 @@
-//! The answer held against what is expected: small ones at once, large and coded ones off the probing thread and within the
-//! memory that all probes share.
+//! The answer held against what is expected: small ones at once, large and coded ones off the
+//! probing thread and within the memory that all probes share.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,25 +23,56 @@ const INLINE_BODY: u64 = 64 << 10;
 const INLINE_JSON: u64 = 4 << 10;
 
 /// Holds the response against what is expected of it.
-pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Response, standing: HopOrigin, final_url: &str) -> Result<(), Halt> {
-    let quoting = if standing == HopOrigin::Foreign { Quoting::Length } else { Quoting::Text };
-    let mut verdicts = Verdicts { quoting, ..Verdicts::default() };
+pub async fn judge(
+    net: &Net,
+    trace: &Trace,
+    spec: &Arc<Http>,
+    response: Response,
+    standing: HopOrigin,
+    final_url: &str,
+) -> Result<(), Halt> {
+    let quoting = if standing == HopOrigin::Foreign {
+        Quoting::Length
+    } else {
+        Quoting::Text
+    };
+    let mut verdicts = Verdicts {
+        quoting,
+        ..Verdicts::default()
+    };
     trace.is_answered.set(true);
     let response = judge_head(trace, spec, response, final_url, &mut verdicts).await?;
     if response.is_cut {
         let limit = spec.limits.body;
-        verdicts.findings.push(Finding::odd(format!("the body is longer than {limit} bytes, the limit of probe.http.limits.body: reading stopped there")));
+        verdicts.findings.push(Finding::odd(format!(
+            "the body is longer than {limit} bytes, the \
+            limit of probe.http.limits.body: reading stopped there"
+        )));
     }
     if spec.reading == Reading::Strict && verdicts.first_unmet.is_none() {
         verdicts.first_unmet = beyond_limit(spec, &response).or_else(|| coding::unknown(&response));
     }
     let mut undecodable = None;
-    if verdicts.first_unmet.is_none() && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask) {
-        let inline = if spec.expect.json.is_some() { INLINE_JSON } else { INLINE_BODY };
+    if verdicts.first_unmet.is_none()
+        && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask)
+    {
+        let inline = if spec.expect.json.is_some() {
+            INLINE_JSON
+        } else {
+            INLINE_BODY
+        };
         // A compressed body may be far larger than what was transferred.
-        let is_small = response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
+        let is_small =
+            response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
         if is_small && !coding::is_coded(&response) {
-            undecodable = see(spec, response, &Awaited::default().work(&spec.limits), &mut verdicts).map(|seen| decide(spec, &seen, &mut verdicts)).err();
+            undecodable = see(
+                spec,
+                response,
+                &Awaited::default().work(&spec.limits),
+                &mut verdicts,
+            )
+            .map(|seen| decide(spec, &seen, &mut verdicts))
+            .err();
         } else {
             trace.enter(Stage::Judging);
             let judged = judge_large(net, spec, response, verdicts).await;
@@ -49,10 +80,18 @@ pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Respons
             (verdicts, undecodable) = judged?;
         }
     }
-    for odd in verdicts.findings.iter_mut().filter(|finding| finding.is_odd()) {
+    for odd in verdicts
+        .findings
+        .iter_mut()
+        .filter(|finding| finding.is_odd())
+    {
         odd.found = standing.note_without_words(std::mem::take(&mut odd.found));
     }
-    trace.facts.borrow_mut().findings.append(&mut verdicts.findings);
+    trace
+        .facts
+        .borrow_mut()
+        .findings
+        .append(&mut verdicts.findings);
     match undecodable.or(verdicts.first_unmet) {
         Some(halt) => Err(halt),
         None => Ok(()),
@@ -62,10 +101,24 @@ pub async fn judge(net: &Net, trace: &Trace, spec: &Arc<Http>, response: Respons
 /// What a strict config holds against a body that goes on where reading stopped.
 pub fn beyond_limit(spec: &Http, response: &Response) -> Option<Halt> {
     let is_down = spec.reading == Reading::Strict && response.is_cut;
-    is_down.then(|| Halt::down(Cause::BodyLimit, format!("the body is longer than {} bytes, the limit of probe.http.limits.body", spec.limits.body)))
+    is_down.then(|| {
+        Halt::down(
+            Cause::BodyLimit,
+            format!(
+                "the body is longer than {} bytes, the limit of probe.http.limits.body",
+                spec.limits.body
+            ),
+        )
+    })
 }
 
-async fn judge_head(trace: &Trace, spec: &Arc<Http>, response: Response, final_url: &str, verdicts: &mut Verdicts) -> Result<Response, Halt> {
+async fn judge_head(
+    trace: &Trace,
+    spec: &Arc<Http>,
+    response: Response,
+    final_url: &str,
+    verdicts: &mut Verdicts,
+) -> Result<Response, Halt> {
     if cost::is_small(cost::head(&spec.expect, &response, final_url)) {
         expect::head(&spec.expect, &response, final_url, verdicts);
         return Ok(response);
@@ -73,7 +126,10 @@ async fn judge_head(trace: &Trace, spec: &Arc<Http>, response: Response, final_u
     trace.enter(Stage::Judging);
     let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
     let judged = apart(move || {
-        let mut verdicts = Verdicts { quoting, ..Verdicts::default() };
+        let mut verdicts = Verdicts {
+            quoting,
+            ..Verdicts::default()
+        };
         expect::head(&spec.expect, &response, &url, &mut verdicts);
         (response, verdicts)
     })
@@ -85,7 +141,12 @@ async fn judge_head(trace: &Trace, spec: &Arc<Http>, response: Response, final_u
 }
 
 /// Undoes the codings. The body as it came is not kept.
-fn see(spec: &Http, mut response: Response, work: &Work, verdicts: &mut Verdicts) -> Result<(Response, Option<Seen>), Halt> {
+fn see(
+    spec: &Http,
+    mut response: Response,
+    work: &Work,
+    verdicts: &mut Verdicts,
+) -> Result<(Response, Option<Seen>), Halt> {
     let odd;
     let mut seen = None;
     if expect::needs_body(&spec.expect) {
@@ -96,7 +157,10 @@ fn see(spec: &Http, mut response: Response, work: &Work, verdicts: &mut Verdicts
             Cow::Borrowed(_) => None,
         };
         let body = std::mem::take(&mut response.body);
-        seen = Some(Seen { bytes: undone.unwrap_or(body), is_cut: response.is_cut });
+        seen = Some(Seen {
+            bytes: undone.unwrap_or(body),
+            is_cut: response.is_cut,
+        });
     } else {
         odd = coding::decodable(&response, &spec.limits, spec.reading, work)?;
     }
@@ -111,27 +175,54 @@ fn decide(spec: &Http, (response, seen): &(Response, Option<Seen>), verdicts: &m
 }
 
 /// What waits here, waits in the prober's own time.
-async fn judge_large(net: &Net, spec: &Arc<Http>, response: Response, mut verdicts: Verdicts) -> Result<(Verdicts, Option<Halt>), Halt> {
+async fn judge_large(
+    net: &Net,
+    spec: &Arc<Http>,
+    response: Response,
+    mut verdicts: Verdicts,
+) -> Result<(Verdicts, Option<Halt>), Halt> {
     let is_coded = coding::is_coded(&response);
-    let mut share: Share = if is_coded { net.budget.decoded(spec.limits.decoded).await } else { None };
-    let (spec, copies) = (spec.clone(), spec.expect.json.as_ref().map(|json| json.copies));
+    let mut share: Share = if is_coded {
+        net.budget.decoded(spec.limits.decoded).await
+    } else {
+        None
+    };
+    let (spec, copies) = (
+        spec.clone(),
+        spec.expect.json.as_ref().map(|json| json.copies),
+    );
     // Until this ends, by an answer or by the probe that is given up.
     let awaited = Awaited::default();
     let work = awaited.work(&spec.limits);
     let seeing = move || {
         let seen = see(&spec, response, &work, &mut verdicts);
-        budget::shrink(&mut share, seen.as_ref().ok().and_then(|(_, seen)| seen.as_ref()).map_or(0, |seen| seen.bytes.len()));
+        budget::shrink(
+            &mut share,
+            seen.as_ref()
+                .ok()
+                .and_then(|(_, seen)| seen.as_ref())
+                .map_or(0, |seen| seen.bytes.len()),
+        );
         (spec, seen, verdicts, share)
     };
-    // Without codings nothing is done yet: a thread for each that waits would cost more than it spares.
-    let (spec, seen, mut verdicts, share) = if is_coded { apart(seeing).await? } else { seeing() };
+    // Without codings nothing is done yet: a thread for each that waits would cost more than it
+    // spares.
+    let (spec, seen, mut verdicts, share) = if is_coded {
+        apart(seeing).await?
+    } else {
+        seeing()
+    };
     drop(awaited);
     let seen = match seen {
         Ok(seen) => seen,
         Err(halt) => return Ok((verdicts, Some(halt))),
     };
     let values = match (seen.1.as_ref(), copies) {
-        (Some(seen), Some(copies)) => net.budget.values(copies * budget::of_json(&seen.bytes)).await,
+        (Some(seen), Some(copies)) => {
+            net.budget
+                .values(copies * budget::of_json(&seen.bytes))
+                .await
+        }
         (None, _) | (_, None) => None,
     };
     apart(move || {

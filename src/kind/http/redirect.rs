@@ -1,4 +1,5 @@
-//! Redirects: whether an answer is one, where it leads, what the next request is, and the cookies that were set on the way.
+//! Redirects: whether an answer is one, where it leads, what the next request is, and the cookies
+//! that were set on the way.
 
 use std::borrow::Cow;
 
@@ -19,13 +20,19 @@ const SHOWN: usize = 200;
 const COOKIE_LIMIT: usize = 50;
 const COOKIE_LENGTH: usize = 4096;
 
-/// Where a response redirects to, if it does. An empty Location leads nowhere, as for browsers and curl.
+/// Where a response redirects to, if it does. An empty Location leads nowhere, as for browsers and
+/// curl.
 pub fn redirect_of(response: &Response) -> Option<Vec<u8>> {
     let moved = matches!(response.status, 301 | 302 | 303 | 307 | 308);
-    response.values("location").next().filter(|location| moved && !location.is_empty()).map(<[u8]>::to_vec)
+    response
+        .values("location")
+        .next()
+        .filter(|location| moved && !location.is_empty())
+        .map(<[u8]>::to_vec)
 }
 
-/// The method after a redirect (RFC 9110 section 15.4): only POST becomes GET at 301 and 302, and whatever is not HEAD at 303.
+/// The method after a redirect (RFC 9110 section 15.4): only POST becomes GET at 301 and 302, and
+/// whatever is not HEAD at 303.
 pub fn next_method(status: u16, method: &str) -> &str {
     match (status, method) {
         (301 | 302, "POST") => "GET",
@@ -40,12 +47,21 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
     let refused = |why: String| Halt::down(Cause::RedirectPolicy, why);
     let text = text_of(location);
     if text.len() > URL_LIMIT {
-        return Err(refused(format!("the Location is longer than {URL_LIMIT} bytes")));
+        return Err(refused(format!(
+            "the Location is longer than {URL_LIMIT} bytes"
+        )));
     }
-    let to = from.join(&text).map_err(|e| refused(format!("the Location \"{}\" is not a URL: {e}", shown(&text))))?;
+    let to = from.join(&text).map_err(|e| {
+        refused(format!(
+            "the Location \"{}\" is not a URL: {e}",
+            shown(&text)
+        ))
+    })?;
     // Escapes make it longer, and so does each one that is relative to the one before.
     if to.as_str().len() > URL_LIMIT {
-        return Err(refused(format!("the Location leads to a URL of more than {URL_LIMIT} bytes")));
+        return Err(refused(format!(
+            "the Location leads to a URL of more than {URL_LIMIT} bytes"
+        )));
     }
     if !matches!(to.scheme(), "http" | "https") || to.host_str().is_none() {
         return Err(refused(format!("the Location leads to {}:", to.scheme())));
@@ -53,17 +69,27 @@ pub fn followed(from: &Url, location: &[u8], cross_origin: CrossOrigin) -> Resul
     if let Some(Host::Domain(name)) = to.host()
         && Name::from_ascii(name).is_err()
     {
-        return Err(refused(format!("the Location leads to a host whose name is not a valid domain name: \"{}\"", shown(name))));
+        return Err(refused(format!(
+            "the Location leads to a host whose name is not a valid domain name: \"{}\"",
+            shown(name)
+        )));
     }
     if cross_origin == CrossOrigin::Refuse && to.origin() != from.origin() {
-        return Err(refused(format!("the Location leads to another origin: {}", to.origin().ascii_serialization())));
+        return Err(refused(format!(
+            "the Location leads to another origin: {}",
+            to.origin().ascii_serialization()
+        )));
     }
     Ok(to)
 }
 
 /// What a peer wrote, cut: the words of a fault need no more of it.
 fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
@@ -74,7 +100,17 @@ fn shown(text: &str) -> String {
 fn text_of(location: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(location) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => location.iter().map(|b| if b.is_ascii() { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect::<String>().into(),
+        Err(_) => location
+            .iter()
+            .map(|b| {
+                if b.is_ascii() {
+                    char::from(*b).to_string()
+                } else {
+                    format!("%{b:02X}")
+                }
+            })
+            .collect::<String>()
+            .into(),
     }
 }
 
@@ -86,14 +122,18 @@ impl Cookies {
     /// Keeps what a redirect sets. Nothing is kept for a public suffix: it would go to strangers.
     pub fn keep(&mut self, response: &Response, from: &Url) {
         for value in response.values("set-cookie").take(COOKIE_LIMIT) {
-            let Some(text) = std::str::from_utf8(value).ok().filter(|t| t.len() <= COOKIE_LENGTH && !t.bytes().any(|b| b.is_ascii_control())) else {
+            let Some(text) = std::str::from_utf8(value)
+                .ok()
+                .filter(|t| t.len() <= COOKIE_LENGTH && !t.bytes().any(|b| b.is_ascii_control()))
+            else {
                 continue;
             };
             let Ok(mut cookie) = RawCookie::parse(text) else {
                 continue;
             };
             if let Some(domain) = public_suffix(&cookie) {
-                // A host that is one itself may set cookies for itself alone (RFC 6265 section 5.3, step 5).
+                // A host that is one itself may set cookies for itself alone (RFC 6265 section 5.3,
+                // step 5).
                 if from.host_str() != Some(domain.as_str()) {
                     continue;
                 }
@@ -108,14 +148,22 @@ impl Cookies {
 
     /// The value of the Cookie header for a URL.
     pub fn of(&self, url: &Url) -> Option<String> {
-        let pairs: Vec<String> = self.0.as_ref()?.get_request_values(url).map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> = self
+            .0
+            .as_ref()?
+            .get_request_values(url)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 }
 
 /// The domain that a cookie is for, where it is a public suffix.
 fn public_suffix(cookie: &RawCookie<'_>) -> Option<String> {
-    let domain = cookie.domain()?.trim_start_matches('.').to_ascii_lowercase();
+    let domain = cookie
+        .domain()?
+        .trim_start_matches('.')
+        .to_ascii_lowercase();
     (psl::suffix_str(&domain) == Some(domain.as_str())).then_some(domain)
 }
 
@@ -124,9 +172,18 @@ mod tests {
     use super::*;
 
     fn set(cookies: &[&str], from: &str) -> Cookies {
-        let headers = cookies.iter().map(|c| ("set-cookie".to_owned(), c.as_bytes().to_vec())).collect();
+        let headers = cookies
+            .iter()
+            .map(|c| ("set-cookie".to_owned(), c.as_bytes().to_vec()))
+            .collect();
         let mut store = Cookies::default();
-        store.keep(&Response { headers, ..Response::default() }, &Url::parse(from).expect("a URL"));
+        store.keep(
+            &Response {
+                headers,
+                ..Response::default()
+            },
+            &Url::parse(from).expect("a URL"),
+        );
         store
     }
 
@@ -136,10 +193,27 @@ mod tests {
 
     #[test]
     fn cookies_go_where_their_domain_path_and_scheme_say() {
-        let store = set(&["a=1; Path=/", "b=2; Domain=shop.example; Path=/", "c=3; Secure; Path=/", "d=4; Path=/login"], "https://www.shop.example/x");
-        assert_eq!(sent(&store, "https://www.shop.example/").as_deref(), Some("a=1; c=3; b=2"));
-        assert_eq!(sent(&store, "http://www.shop.example/").as_deref(), Some("a=1; b=2"));
-        assert_eq!(sent(&store, "http://api.shop.example/").as_deref(), Some("b=2"));
+        let store = set(
+            &[
+                "a=1; Path=/",
+                "b=2; Domain=shop.example; Path=/",
+                "c=3; Secure; Path=/",
+                "d=4; Path=/login",
+            ],
+            "https://www.shop.example/x",
+        );
+        assert_eq!(
+            sent(&store, "https://www.shop.example/").as_deref(),
+            Some("a=1; c=3; b=2")
+        );
+        assert_eq!(
+            sent(&store, "http://www.shop.example/").as_deref(),
+            Some("a=1; b=2")
+        );
+        assert_eq!(
+            sent(&store, "http://api.shop.example/").as_deref(),
+            Some("b=2")
+        );
         assert_eq!(sent(&store, "http://other.example/"), None);
         assert!(sent(&store, "https://www.shop.example/login/").is_some_and(|c| c.contains("d=4")));
     }
@@ -152,7 +226,10 @@ mod tests {
             ("a=1; Domain=com", "http://shop.com/"),
             ("a=1; Domain=other.example", "http://shop.example/"),
             ("a=1; Max-Age=0", "http://shop.example/"),
-            ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "http://shop.example/"),
+            (
+                "a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+                "http://shop.example/",
+            ),
             ("a=1\u{1}b", "http://shop.example/"),
             ("", "http://shop.example/"),
         ] {
@@ -166,8 +243,17 @@ mod tests {
     #[test]
     fn what_is_set_again_or_taken_back_counts_as_it_was_last() {
         let mut store = set(&["a=1; Path=/", "b=2; Path=/"], "http://127.0.0.1:1/");
-        let headers = vec![("set-cookie".into(), b"a=3; Path=/".to_vec()), ("set-cookie".into(), b"b=; Path=/; Max-Age=0".to_vec())];
-        store.keep(&Response { headers, ..Response::default() }, &Url::parse("http://127.0.0.1:2/").expect("a URL"));
+        let headers = vec![
+            ("set-cookie".into(), b"a=3; Path=/".to_vec()),
+            ("set-cookie".into(), b"b=; Path=/; Max-Age=0".to_vec()),
+        ];
+        store.keep(
+            &Response {
+                headers,
+                ..Response::default()
+            },
+            &Url::parse("http://127.0.0.1:2/").expect("a URL"),
+        );
         assert_eq!(sent(&store, "http://127.0.0.1:3/").as_deref(), Some("a=3"));
     }
 
@@ -191,8 +277,12 @@ mod tests {
     #[test]
     fn a_location_beyond_utf_8_keeps_its_bytes() {
         let from = Url::parse("http://shop.example/a/").expect("a URL");
-        let to = |location: &[u8]| followed(&from, location, CrossOrigin::Follow).map(|u| u.to_string());
+        let to =
+            |location: &[u8]| followed(&from, location, CrossOrigin::Follow).map(|u| u.to_string());
         assert_eq!(to(b"caf\xe9"), Ok("http://shop.example/a/caf%E9".into()));
-        assert_eq!(to("caf\u{e9} x".as_bytes()), Ok("http://shop.example/a/caf%C3%A9%20x".into()));
+        assert_eq!(
+            to("caf\u{e9} x".as_bytes()),
+            Ok("http://shop.example/a/caf%C3%A9%20x".into())
+        );
     }
 }

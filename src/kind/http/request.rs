@@ -1,7 +1,8 @@
 //! The requests of a probe: what of the config goes into each, and as which bytes.
 //!
-//! Names go out as the config writes them. Secrets go to the origin of the config only, and so does the body, which may hold
-//! some; plain headers go wherever a redirect leads. Buffers that held a secret are wiped, and none grows, which would leave a copy.
+//! Names go out as the config writes them. Secrets go to the origin of the config only, and so does
+//! the body, which may hold some; plain headers go wherever a redirect leads. Buffers that held a
+//! secret are wiped, and none grows, which would leave a copy.
 
 use base64::Engine;
 use bytes::Bytes;
@@ -38,18 +39,25 @@ impl Step<'_> {
         self.standing == HopOrigin::Own
     }
 
-    /// What is sent as the body. A method that wants one says so when there is none (RFC 9110 section 8.6).
+    /// What is sent as the body. A method that wants one says so when there is none (RFC 9110
+    /// section 8.6).
     pub fn content<'s>(&self, spec: &'s Http) -> Option<&'s str> {
-        let body = spec.body.as_ref().map(|body| body.0.reveal()).filter(|_| self.has_body && self.is_own());
+        let body = spec
+            .body
+            .as_ref()
+            .map(|body| body.0.reveal())
+            .filter(|_| self.has_body && self.is_own());
         body.or_else(|| matches!(self.method, "POST" | "PUT" | "PATCH").then_some(""))
     }
 
     fn sends(&self, name: &str, value: &MaybeSecret, spec: &Http) -> bool {
         let is_secret = matches!(value, MaybeSecret::Secret(_));
-        // A name for the origin of the config is none for another; a body that stays behind is not described.
+        // A name for the origin of the config is none for another; a body that stays behind is not
+        // described.
         let stays = is_secret || name.eq_ignore_ascii_case("host");
         let leaves_body = spec.body.is_some() && !(self.has_body && self.is_own());
-        let describes_body = name.len() > 8 && name.as_bytes()[..8].eq_ignore_ascii_case(b"content-");
+        let describes_body =
+            name.len() > 8 && name.as_bytes()[..8].eq_ignore_ascii_case(b"content-");
         (self.is_own() || !stays) && !(leaves_body && describes_body)
     }
 }
@@ -80,7 +88,9 @@ impl Value<'_> {
 
 /// Texts one after the other, in a buffer that never grew.
 fn joined(parts: &[&str]) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    let mut text = Zeroizing::new(String::with_capacity(
+        parts.iter().map(|part| part.len()).sum(),
+    ));
     parts.iter().for_each(|part| text.push_str(part));
     text
 }
@@ -88,7 +98,11 @@ fn joined(parts: &[&str]) -> Zeroizing<String> {
 /// The headers of a request but Host, in order.
 fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, Value<'s>)> {
     let mut list: Vec<(&str, Value)> = Vec::with_capacity(spec.headers.len() + 4);
-    let own = || spec.headers.iter().filter(|(name, value)| !name.eq_ignore_ascii_case("host") && step.sends(name, value, spec));
+    let own = || {
+        spec.headers.iter().filter(|(name, value)| {
+            !name.eq_ignore_ascii_case("host") && step.sends(name, value, spec)
+        })
+    };
     let given = |name: &str| own().any(|(n, _)| n.eq_ignore_ascii_case(name));
     if !given("user-agent") {
         list.push(("User-Agent", Value::Given(USER_AGENT)));
@@ -101,14 +115,25 @@ fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, Value<'s>)> {
     }
     match spec.auth.as_ref().filter(|_| step.is_own()) {
         Some(Auth::Basic { username, password }) => {
-            let pair = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(&*joined(&[username, ":", password.reveal()])));
+            let pair =
+                Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(&*joined(&[
+                    username,
+                    ":",
+                    password.reveal(),
+                ])));
             list.push(("Authorization", Value::Made(joined(&["Basic ", &pair]))));
         }
-        Some(Auth::Bearer(token)) => list.push(("Authorization", Value::Made(joined(&["Bearer ", token.reveal()])))),
+        Some(Auth::Bearer(token)) => list.push((
+            "Authorization",
+            Value::Made(joined(&["Bearer ", token.reveal()])),
+        )),
         None => {}
     }
     for (name, value) in own() {
-        let sent = match (step.cookies.filter(|_| name.eq_ignore_ascii_case("cookie")), value) {
+        let sent = match (
+            step.cookies.filter(|_| name.eq_ignore_ascii_case("cookie")),
+            value,
+        ) {
             (Some(set), value) => Value::Made(joined(&[value.reveal(), "; ", set])),
             (None, MaybeSecret::Secret(secret)) => Value::Secret(secret.reveal()),
             (None, MaybeSecret::Plain(text)) => Value::Given(text),
@@ -123,7 +148,11 @@ fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, Value<'s>)> {
 
 /// The Host that the config names for its own origin, and how it writes that header's name.
 fn own_host<'s>(spec: &'s Http, step: Step<'_>) -> Option<(&'s str, &'s str)> {
-    let found = spec.headers.iter().filter(|_| step.is_own()).find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let found = spec
+        .headers
+        .iter()
+        .filter(|_| step.is_own())
+        .find(|(name, _)| name.eq_ignore_ascii_case("host"));
     found.map(|(name, value)| (name.as_str(), value.reveal()))
 }
 
@@ -137,10 +166,19 @@ fn authority(url: &Url) -> String {
 
 fn target(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<String> {
     // A redirect's own query is taken as it is.
-    let secrets: &[(String, Secret)] = if step.is_own() && step.is_first { &spec.query } else { &[] };
+    let secrets: &[(String, Secret)] = if step.is_own() && step.is_first {
+        &spec.query
+    } else {
+        &[]
+    };
     // Each byte of them is three characters at most.
-    let most: usize = secrets.iter().map(|(name, value)| 3 * (name.len() + value.reveal().len()) + 2).sum();
-    let mut target = Zeroizing::new(String::with_capacity(url.path().len() + url.query().map_or(0, str::len) + 1 + most));
+    let most: usize = secrets
+        .iter()
+        .map(|(name, value)| 3 * (name.len() + value.reveal().len()) + 2)
+        .sum();
+    let mut target = Zeroizing::new(String::with_capacity(
+        url.path().len() + url.query().map_or(0, str::len) + 1 + most,
+    ));
     target.push_str(url.path());
     if url.query().is_some() || !secrets.is_empty() {
         target.push('?');
@@ -159,7 +197,8 @@ fn target(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<String> {
 
 /// Over HTTP/1.1.
 pub fn first(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<Vec<u8>> {
-    let (target, headers, authority) = (target(url, spec, step), headers(spec, step), authority(url));
+    let (target, headers, authority) =
+        (target(url, spec, step), headers(spec, step), authority(url));
     let content = step.content(spec);
     let length = content.map(|body| body.len().to_string());
     let mut parts = vec![step.method, " ", &target, " HTTP/1.1\r\n"];
@@ -177,19 +216,34 @@ pub fn first(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *joined(&parts)).into_bytes())
 }
 
-/// Over HTTP/2, where names are in small letters. The library keeps no copy of a secret in its table of headers; the others are its own.
-pub fn second(url: &Url, spec: &Http, step: Step<'_>) -> Result<(http::Request<()>, Option<Bytes>), Halt> {
-    let refused = |e: String| Halt::unmeasured(Reason::Internal, format!("the request cannot be built: {e}"));
+/// Over HTTP/2, where names are in small letters. The library keeps no copy of a secret in its
+/// table of headers; the others are its own.
+pub fn second(
+    url: &Url,
+    spec: &Http,
+    step: Step<'_>,
+) -> Result<(http::Request<()>, Option<Bytes>), Halt> {
+    let refused = |e: String| {
+        Halt::unmeasured(
+            Reason::Internal,
+            format!("the request cannot be built: {e}"),
+        )
+    };
     let host = own_host(spec, step).map_or_else(|| authority(url), |(_, host)| host.to_owned());
     let uri = joined(&[url.scheme(), "://", &host, &target(url, spec, step)]);
-    let mut request = http::Request::builder().method(step.method).version(http::Version::HTTP_2).uri(uri.as_str());
+    let mut request = http::Request::builder()
+        .method(step.method)
+        .version(http::Version::HTTP_2)
+        .uri(uri.as_str());
     for (name, value) in headers(spec, step) {
-        // Blanks around a value are none of it in HTTP/1.1, and forbidden here (RFC 9113 section 8.2.1).
+        // Blanks around a value are none of it in HTTP/1.1, and forbidden here (RFC 9113 section
+        // 8.2.1).
         let text = value.text().trim_matches([' ', '\t']);
         if is_of_connection(name, text) {
             continue;
         }
-        let mut sent = http::HeaderValue::from_bytes(text.as_bytes()).map_err(|e| refused(e.to_string()))?;
+        let mut sent =
+            http::HeaderValue::from_bytes(text.as_bytes()).map_err(|e| refused(e.to_string()))?;
         sent.set_sensitive(value.is_secret());
         request = request.header(name, sent);
     }
@@ -198,5 +252,10 @@ pub fn second(url: &Url, spec: &Http, step: Step<'_>) -> Result<(http::Request<(
         request = request.header("content-length", body.len());
     }
     let request = request.body(()).map_err(|e| refused(e.to_string()))?;
-    Ok((request, content.filter(|c| !c.is_empty()).map(|c| Bytes::from_owner(Zeroizing::new(c.as_bytes().to_vec())))))
+    Ok((
+        request,
+        content
+            .filter(|c| !c.is_empty())
+            .map(|c| Bytes::from_owner(Zeroizing::new(c.as_bytes().to_vec()))),
+    ))
 }

@@ -1,7 +1,7 @@
 //! Heads of HTTP/1 responses: parsed by httparse, and by what browsers and curl read beyond it.
 //!
-//! A connection is used for one answer, so that a head which could be read in two ways cannot be used against the answer after
-//! it. What is read beyond the grammar of RFC 9112 is noted as odd.
+//! A connection is used for one answer, so that a head which could be read in two ways cannot be
+//! used against the answer after it. What is read beyond the grammar of RFC 9112 is noted as odd.
 
 use super::Response;
 use crate::config::plan::probe::{HEADER_COUNT_LIMIT, Reading};
@@ -47,23 +47,37 @@ pub fn begins_well(unread: &[u8], reading: Reading) -> Result<(), Halt> {
         return Ok(());
     }
     let shown = begin_of(unread, 40);
-    Err(malformed(match peer::named(unread).filter(|name| *name != "HTTP") {
-        Some(name) => format!("the peer speaks {name}, not HTTP/1: it sent \"{shown}\""),
-        None => format!("the response is not HTTP/1: it begins with \"{shown}\""),
-    }))
+    Err(malformed(
+        match peer::named(unread).filter(|name| *name != "HTTP") {
+            Some(name) => format!("the peer speaks {name}, not HTTP/1: it sent \"{shown}\""),
+            None => format!("the response is not HTTP/1: it begins with \"{shown}\""),
+        },
+    ))
 }
 
 /// Blanks and line ends before the status line.
 fn slop(bytes: &[u8]) -> usize {
-    bytes.iter().take(SLOP).take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count()
+    bytes
+        .iter()
+        .take(SLOP)
+        .take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+        .count()
 }
 
 /// Just past the empty line that ends the head; only what is new is searched.
 pub fn end(bytes: &[u8], searched: usize) -> Option<usize> {
     let first = slop(bytes);
     let mut from = searched.saturating_sub(2 + RETURNS).max(first);
-    while let Some(at) = bytes[from..].iter().position(|b| *b == b'\n').map(|p| p + from) {
-        let returns = bytes[at + 1..].iter().take(RETURNS).take_while(|b| **b == b'\r').count();
+    while let Some(at) = bytes[from..]
+        .iter()
+        .position(|b| *b == b'\n')
+        .map(|p| p + from)
+    {
+        let returns = bytes[at + 1..]
+            .iter()
+            .take(RETURNS)
+            .take_while(|b| **b == b'\r')
+            .count();
         if bytes.get(at + 1 + returns) == Some(&b'\n') {
             return Some(at + 2 + returns);
         }
@@ -82,7 +96,10 @@ pub fn parse(bytes: &[u8], reading: Reading) -> Result<Response, Halt> {
 }
 
 fn too_many() -> Halt {
-    Halt::down(Cause::HeaderLimit, format!("the response has more than {HEADER_COUNT_LIMIT} headers"))
+    Halt::down(
+        Cause::HeaderLimit,
+        format!("the response has more than {HEADER_COUNT_LIMIT} headers"),
+    )
 }
 
 fn parse_strictly(bytes: &[u8]) -> Result<Response, Halt> {
@@ -102,19 +119,33 @@ fn parse_strictly(bytes: &[u8]) -> Result<Response, Halt> {
         }
         Err(httparse::Error::TooManyHeaders) => return Err(too_many()),
         Err(error) => {
-            return Err(malformed(format!("the response head is malformed: {error}")));
+            return Err(malformed(format!(
+                "the response head is malformed: {error}"
+            )));
         }
     }
     Ok(Response {
         status: known_status(parsed.code.unwrap_or(0))?,
-        version: if parsed.version == Some(0) { "1.0" } else { "1.1" },
-        headers: parsed.headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.to_vec())).collect(),
+        version: if parsed.version == Some(0) {
+            "1.0"
+        } else {
+            "1.1"
+        },
+        headers: parsed
+            .headers
+            .iter()
+            .map(|h| (h.name.to_ascii_lowercase(), h.value.to_vec()))
+            .collect(),
         ..Response::default()
     })
 }
 
 fn known_status(code: u16) -> Result<u16, Halt> {
-    if (100..=999).contains(&code) { Ok(code) } else { Err(malformed(format!("invalid status {code:03}"))) }
+    if (100..=999).contains(&code) {
+        Ok(code)
+    } else {
+        Err(malformed(format!("invalid status {code:03}")))
+    }
 }
 
 /// Notes something odd, up to a limit.
@@ -134,7 +165,9 @@ fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
     let mut response = Response::default();
     let slop = slop(bytes);
     if slop > 0 {
-        note(&mut response, || format!("{slop} bytes of blanks stand before the status line"));
+        note(&mut response, || {
+            format!("{slop} bytes of blanks stand before the status line")
+        });
     }
     let mut lines = bytes[slop..].split(|b| *b == b'\n').map(|line| {
         let bare = line.strip_suffix(b"\r").unwrap_or(line);
@@ -146,10 +179,15 @@ fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
     let mut folded = 0;
     for (number, (line, raw)) in lines.enumerate() {
         if number > LINE_LIMIT {
-            return Err(Halt::down(Cause::HeaderLimit, format!("the response head has more than {LINE_LIMIT} lines")));
+            return Err(Halt::down(
+                Cause::HeaderLimit,
+                format!("the response head has more than {LINE_LIMIT} lines"),
+            ));
         }
         if raw.contains(&b'\r') {
-            note(&mut response, || "a carriage return stands alone in the head".into());
+            note(&mut response, || {
+                "a carriage return stands alone in the head".into()
+            });
         }
         if !raw.is_empty() {
             header_line(line, raw, &mut folded, &mut response)?;
@@ -163,21 +201,50 @@ fn status_line(line: &[u8], response: &mut Response) -> Result<(), Halt> {
     let refused = || malformed(format!("invalid status line \"{}\"", shown(line)));
     let (start, rest) = line.split_at_checked(START.len()).ok_or_else(refused)?;
     let (minor, rest) = rest.split_first().ok_or_else(refused)?;
-    let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
-    let digits = rest[blanks..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let blanks = rest
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
+    let digits = rest[blanks..]
+        .iter()
+        .take_while(|b| b.is_ascii_digit())
+        .count();
     if !minor.is_ascii_digit() || blanks == 0 || digits != 3 {
         return Err(refused());
     }
     let (code, reason) = rest[blanks..].split_at(digits);
-    response.status = known_status(std::str::from_utf8(code).ok().and_then(|c| c.parse().ok()).unwrap_or(0))?;
+    response.status = known_status(
+        std::str::from_utf8(code)
+            .ok()
+            .and_then(|c| c.parse().ok())
+            .unwrap_or(0),
+    )?;
     response.version = if *minor == b'0' { "1.0" } else { "1.1" };
-    let after = reason.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let after = reason
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
     for (is_odd, what) in [
-        (start != START, "the status line writes HTTP in small letters"),
-        (*minor > b'1', "the status line has a version above HTTP/1.1"),
-        (blanks != 1 || rest[0] != b' ' || after > 1, "the status line has more blanks than it should"),
-        (after == 0 && !reason.is_empty(), "the reason follows the status without a blank"),
-        (reason[after..].iter().any(|b| b.is_ascii_control()), "the reason has control characters"),
+        (
+            start != START,
+            "the status line writes HTTP in small letters",
+        ),
+        (
+            *minor > b'1',
+            "the status line has a version above HTTP/1.1",
+        ),
+        (
+            blanks != 1 || rest[0] != b' ' || after > 1,
+            "the status line has more blanks than it should",
+        ),
+        (
+            after == 0 && !reason.is_empty(),
+            "the reason follows the status without a blank",
+        ),
+        (
+            reason[after..].iter().any(|b| b.is_ascii_control()),
+            "the reason has control characters",
+        ),
     ] {
         if is_odd {
             note(response, || what.to_owned());
@@ -186,8 +253,14 @@ fn status_line(line: &[u8], response: &mut Response) -> Result<(), Halt> {
     Ok(())
 }
 
-/// One line of the head: a header, or more of the one before it. Both without their line end, `line` without blanks at its end.
-fn header_line(line: &[u8], raw: &[u8], folded: &mut usize, response: &mut Response) -> Result<(), Halt> {
+/// One line of the head: a header, or more of the one before it. Both without their line end,
+/// `line` without blanks at its end.
+fn header_line(
+    line: &[u8],
+    raw: &[u8],
+    folded: &mut usize,
+    response: &mut Response,
+) -> Result<(), Halt> {
     let is_indented = matches!(raw.first(), Some(b' ' | b'\t'));
     if let (true, Some((_, value))) = (is_indented, response.headers.last_mut()) {
         let more = line.trim_ascii();
@@ -197,33 +270,57 @@ fn header_line(line: &[u8], raw: &[u8], folded: &mut usize, response: &mut Respo
         value.extend(more.iter().map(|b| if *b == b'\r' { b' ' } else { *b }));
         if *folded < response.headers.len() {
             *folded = response.headers.len();
-            let name = response.headers.last().map(|(name, _)| shown(name.as_bytes())).unwrap_or_default();
+            let name = response
+                .headers
+                .last()
+                .map(|(name, _)| shown(name.as_bytes()))
+                .unwrap_or_default();
             note(response, || format!("the header `{name}` is folded"));
         }
         return Ok(());
     }
     let Some(colon) = line.iter().position(|b| *b == b':') else {
         if !line.is_empty() {
-            note(response, || format!("a line of the head has no colon and is left out: \"{}\"", shown(line)));
+            note(response, || {
+                format!(
+                    "a line of the head has no colon and is left out: \"{}\"",
+                    shown(line)
+                )
+            });
         }
         return Ok(());
     };
     let name = line[..colon].trim_ascii();
-    let is_token = !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b));
+    let is_token = !name.is_empty()
+        && name
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b));
     if is_indented || name.len() != colon {
-        note(response, || format!("blanks stand around the header name `{}`", shown(name)));
+        note(response, || {
+            format!("blanks stand around the header name `{}`", shown(name))
+        });
     } else if !is_token {
-        note(response, || format!("invalid header name \"{}\"", shown(name)));
+        note(response, || {
+            format!("invalid header name \"{}\"", shown(name))
+        });
     }
-    let value: Vec<u8> = line[colon + 1..].trim_ascii().iter().map(|b| if *b == b'\r' { b' ' } else { *b }).collect();
+    let value: Vec<u8> = line[colon + 1..]
+        .trim_ascii()
+        .iter()
+        .map(|b| if *b == b'\r' { b' ' } else { *b })
+        .collect();
     if value.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
-        note(response, || format!("the header `{}` has control characters", shown(name)));
+        note(response, || {
+            format!("the header `{}` has control characters", shown(name))
+        });
     }
     if response.headers.len() == HEADER_COUNT_LIMIT {
         return Err(too_many());
     }
     if !name.is_empty() {
-        response.headers.push((String::from_utf8_lossy(name).to_ascii_lowercase(), value));
+        response
+            .headers
+            .push((String::from_utf8_lossy(name).to_ascii_lowercase(), value));
     }
     Ok(())
 }
@@ -232,21 +329,29 @@ fn shown(bytes: &[u8]) -> String {
     begin_of(bytes, 60)
 }
 
-/// At most so many bytes, escaped; what was cut ends with an ellipsis, by which a secret that was cut in two is known.
+/// At most so many bytes, escaped; what was cut ends with an ellipsis, by which a secret that was
+/// cut in two is known.
 pub fn begin_of(bytes: &[u8], most: usize) -> String {
-    let mut shown: String = String::from_utf8_lossy(&bytes[..bytes.len().min(most)]).escape_debug().collect();
+    let mut shown: String = String::from_utf8_lossy(&bytes[..bytes.len().min(most)])
+        .escape_debug()
+        .collect();
     if bytes.len() > most {
         shown.push('…');
     }
     shown
 }
 
-/// How the body ends (RFC 9112 section 6.3). What could be read in two ways is malformed where the config asks for it; else the
-/// transfer coding goes before a length, and lengths that are equal are one.
+/// How the body ends (RFC 9112 section 6.3). What could be read in two ways is malformed where the
+/// config asks for it; else the transfer coding goes before a length, and lengths that are equal
+/// are one.
 pub fn framing(response: &mut Response, method: &str, reading: Reading) -> Result<Framing, Halt> {
     let codings = transfer_codings(response, reading)?;
     let is_chunked = codings.last().is_some_and(|c| c == "chunked");
-    let length = if is_chunked || !codings.is_empty() { lengths_beside(response, reading)? } else { one_length(response, reading)? };
+    let length = if is_chunked || !codings.is_empty() {
+        lengths_beside(response, reading)?
+    } else {
+        one_length(response, reading)?
+    };
     if method == "HEAD" || response.status < 200 || matches!(response.status, 204 | 304) {
         return Ok(Framing::None);
     }
@@ -263,9 +368,13 @@ pub fn framing(response: &mut Response, method: &str, reading: Reading) -> Resul
 fn lengths_beside(response: &mut Response, reading: Reading) -> Result<Option<u64>, Halt> {
     if response.values("content-length").next().is_some() {
         if reading == Reading::Strict {
-            return Err(malformed("the response has both Content-Length and Transfer-Encoding".into()));
+            return Err(malformed(
+                "the response has both Content-Length and Transfer-Encoding".into(),
+            ));
         }
-        note(response, || "Content-Length stands beside Transfer-Encoding, which is what counts".into());
+        note(response, || {
+            "Content-Length stands beside Transfer-Encoding, which is what counts".into()
+        });
     }
     Ok(None)
 }
@@ -273,33 +382,52 @@ fn lengths_beside(response: &mut Response, reading: Reading) -> Result<Option<u6
 fn one_length(response: &mut Response, reading: Reading) -> Result<Option<u64>, Halt> {
     let lines = response.values("content-length").count();
     if lines > 1 && reading == Reading::Strict {
-        return Err(malformed("the response has more than one Content-Length".into()));
+        return Err(malformed(
+            "the response has more than one Content-Length".into(),
+        ));
     }
     let mut found = None;
     let mut count = 0;
     for line in response.values("content-length") {
-        let each = line.split(|b| *b == b',' && reading == Reading::Lenient).map(<[u8]>::trim_ascii);
+        let each = line
+            .split(|b| *b == b',' && reading == Reading::Lenient)
+            .map(<[u8]>::trim_ascii);
         for text in each {
-            let length = number(text).ok_or_else(|| malformed(format!("invalid Content-Length \"{}\"", shown(line))))?;
+            let length = number(text)
+                .ok_or_else(|| malformed(format!("invalid Content-Length \"{}\"", shown(line))))?;
             if found.is_some_and(|before| before != length) {
-                return Err(malformed(format!("the response has differing lengths: Content-Length {} and {length}", found.unwrap_or(0))));
+                return Err(malformed(format!(
+                    "the response has differing lengths: Content-Length {} and {length}",
+                    found.unwrap_or(0)
+                )));
             }
             found = Some(length);
             count += 1;
         }
     }
     if count > 1 {
-        note(response, || format!("Content-Length is given {count} times, always the same"));
+        note(response, || {
+            format!("Content-Length is given {count} times, always the same")
+        });
     }
     Ok(found)
 }
 
 /// Digits; zeros before them say nothing.
 fn number(text: &[u8]) -> Option<u64> {
-    let zeros = text.iter().take_while(|b| **b == b'0').count().min(text.len().saturating_sub(1));
+    let zeros = text
+        .iter()
+        .take_while(|b| **b == b'0')
+        .count()
+        .min(text.len().saturating_sub(1));
     let digits = &text[zeros..];
-    let is_number = !digits.is_empty() && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
+    let is_number =
+        !digits.is_empty() && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|_| is_number)?
+        .parse()
+        .ok()
 }
 
 /// In lower case, in the order in which they were applied; `chunked` only as the last.
@@ -307,22 +435,36 @@ fn transfer_codings(response: &mut Response, reading: Reading) -> Result<Vec<Str
     let Some(first) = response.values("transfer-encoding").next() else {
         return Ok(Vec::new());
     };
-    if first.eq_ignore_ascii_case(b"chunked") && response.values("transfer-encoding").nth(1).is_none() {
+    if first.eq_ignore_ascii_case(b"chunked")
+        && response.values("transfer-encoding").nth(1).is_none()
+    {
         return Ok(vec!["chunked".into()]);
     }
-    let header = response.values("transfer-encoding").collect::<Vec<_>>().join(&b',');
+    let header = response
+        .values("transfer-encoding")
+        .collect::<Vec<_>>()
+        .join(&b',');
     let refused = || malformed(format!("unknown Transfer-Encoding \"{}\"", shown(&header)));
     if reading == Reading::Strict {
         return Err(refused());
     }
     let all = String::from_utf8_lossy(&header).to_ascii_lowercase();
-    let mut codings: Vec<String> = all.split(',').map(str::trim).filter(|c| !matches!(*c, "" | "identity")).map(str::to_owned).collect();
+    let mut codings: Vec<String> = all
+        .split(',')
+        .map(str::trim)
+        .filter(|c| !matches!(*c, "" | "identity"))
+        .map(str::to_owned)
+        .collect();
     codings.dedup_by(|a, b| a == b && a == "chunked");
     let last = codings.len().saturating_sub(1);
-    let is_known = |(at, c): (usize, &String)| matches!(c.as_str(), "gzip" | "x-gzip" | "deflate" | "br") || (c == "chunked" && at == last);
+    let is_known = |(at, c): (usize, &String)| {
+        matches!(c.as_str(), "gzip" | "x-gzip" | "deflate" | "br") || (c == "chunked" && at == last)
+    };
     if !codings.iter().enumerate().all(is_known) {
         return Err(refused());
     }
-    note(response, || format!("the Transfer-Encoding is \"{}\"", shown(&header)));
+    note(response, || {
+        format!("the Transfer-Encoding is \"{}\"", shown(&header))
+    });
     Ok(codings)
 }

@@ -1,7 +1,8 @@
 //! The frames that an HTTP/2 peer sends, counted before they are handled (RFC 9113 section 4.1).
 //!
-//! A peer may send any number of frames that carry nothing. They are limited in number, and others have their turn between
-//! them, so that no peer holds the thread. What follows the end of the answer is not read: it cannot take the answer back.
+//! A peer may send any number of frames that carry nothing. They are limited in number, and others
+//! have their turn between them, so that no peer holds the thread. What follows the end of the
+//! answer is not read: it cannot take the answer back.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -47,7 +48,11 @@ impl Watch {
 
     /// What the peer did where it sent too many frames.
     pub fn flood(&self) -> Option<String> {
-        self.is_flood.get().then(|| format!("the peer sent more than {FRAME_LIMIT} HTTP/2 frames beside the body of its answer"))
+        self.is_flood.get().then(|| {
+            format!(
+                "the peer sent more than {FRAME_LIMIT} HTTP/2 frames beside the body of its answer"
+            )
+        })
     }
 }
 
@@ -71,10 +76,23 @@ pub struct Watched<S> {
 
 impl<S> Watched<S> {
     pub fn new(inner: S, watch: Rc<Watch>) -> Self {
-        Self { inner, watch, header: [0; HEADER], have: 0, left: 0, frames: 0, turn_frames: 0, turn_bytes: 0, ends: false, is_whole: false, turns_after: 0 }
+        Self {
+            inner,
+            watch,
+            header: [0; HEADER],
+            have: 0,
+            left: 0,
+            frames: 0,
+            turn_frames: 0,
+            turn_bytes: 0,
+            ends: false,
+            is_whole: false,
+            turns_after: 0,
+        }
     }
 
-    /// Follows the frames through `bytes`; gives how many of them belong to the answer or to what came before its end.
+    /// Follows the frames through `bytes`; gives how many of them belong to the answer or to what
+    /// came before its end.
     fn follow(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         while at < bytes.len() && !self.is_whole {
@@ -115,15 +133,24 @@ impl<S> Watched<S> {
         !matches!(self.header[3], HEADERS | CONTINUATION) || self.header[4] & END_HEADERS != 0
     }
 
-    /// How much may be read at once: the rest of a body's frame, and no more small frames than a turn has.
+    /// How much may be read at once: the rest of a body's frame, and no more small frames than a
+    /// turn has.
     fn room(&self) -> usize {
-        let body = if self.have == HEADER && self.header[3] == DATA { self.left as usize } else { 0 };
+        let body = if self.have == HEADER && self.header[3] == DATA {
+            self.left as usize
+        } else {
+            0
+        };
         body.min(16 << 10) + PIECE
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.is_whole {
             // What was passed on is used first; where it makes no answer, the end of it is the end.
             if self.turns_after == TURNS_AFTER {
@@ -157,7 +184,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, buf)
     }
 
@@ -176,7 +207,11 @@ mod tests {
     use tokio::io::AsyncReadExt;
 
     fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-        [&[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream], payload].concat()
+        [
+            &[0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream],
+            payload,
+        ]
+        .concat()
     }
 
     async fn read(bytes: &[u8], piece: usize) -> (Vec<u8>, bool) {
@@ -198,30 +233,73 @@ mod tests {
         let settings = frame(4, 0, 0, &[]);
         let answers = [
             frame(HEADERS, END_HEADERS | END_STREAM, 1, b"h"),
-            [frame(HEADERS, END_HEADERS, 1, b"h"), frame(DATA, 0, 1, b"body"), frame(DATA, END_STREAM, 1, b"")].concat(),
-            [frame(HEADERS, END_STREAM, 1, b"h"), frame(CONTINUATION, 0, 1, b"e"), frame(CONTINUATION, END_HEADERS, 1, b"ad")].concat(),
-            [frame(HEADERS, END_HEADERS, 1, b"h"), frame(DATA, 0, 1, &[7; 200]), frame(HEADERS, END_HEADERS | END_STREAM, 1, b"trailers")].concat(),
+            [
+                frame(HEADERS, END_HEADERS, 1, b"h"),
+                frame(DATA, 0, 1, b"body"),
+                frame(DATA, END_STREAM, 1, b""),
+            ]
+            .concat(),
+            [
+                frame(HEADERS, END_STREAM, 1, b"h"),
+                frame(CONTINUATION, 0, 1, b"e"),
+                frame(CONTINUATION, END_HEADERS, 1, b"ad"),
+            ]
+            .concat(),
+            [
+                frame(HEADERS, END_HEADERS, 1, b"h"),
+                frame(DATA, 0, 1, &[7; 200]),
+                frame(HEADERS, END_HEADERS | END_STREAM, 1, b"trailers"),
+            ]
+            .concat(),
         ];
         for answer in answers {
             let whole = [&settings[..], &answer].concat();
-            let sent = [&whole[..], &frame(7, 0, 0, &[0; 8]), &frame(3, 0, 1, &[0; 4])].concat();
+            let sent = [
+                &whole[..],
+                &frame(7, 0, 0, &[0; 8]),
+                &frame(3, 0, 1, &[0; 4]),
+            ]
+            .concat();
             for piece in [1, 7, 10, 4096] {
                 assert_eq!(read(&sent, piece).await, (whole.clone(), false), "{piece}");
             }
         }
-        let other = [frame(HEADERS, END_HEADERS | END_STREAM, 3, b"h"), frame(6, 1, 0, &[0; 8])].concat();
-        assert_eq!(read(&other, 4096).await, (other.clone(), false), "another stream's end is not ours");
+        let other = [
+            frame(HEADERS, END_HEADERS | END_STREAM, 3, b"h"),
+            frame(6, 1, 0, &[0; 8]),
+        ]
+        .concat();
+        assert_eq!(
+            read(&other, 4096).await,
+            (other.clone(), false),
+            "another stream's end is not ours"
+        );
     }
 
     #[tokio::test]
     async fn frames_that_carry_nothing_are_limited_in_number() {
         let limit = FRAME_LIMIT as usize;
-        for (kind, flags, payload) in [(6, 0, &[0; 8][..]), (4, 0, &[]), (8, 0, &[0, 0, 0, 1]), (DATA, 0, &[]), (HEADERS, END_HEADERS, b"i"), (0x42, 0, b"x")] {
+        for (kind, flags, payload) in [
+            (6, 0, &[0; 8][..]),
+            (4, 0, &[]),
+            (8, 0, &[0, 0, 0, 1]),
+            (DATA, 0, &[]),
+            (HEADERS, END_HEADERS, b"i"),
+            (0x42, 0, b"x"),
+        ] {
             let few = frame(kind, flags, 1, payload).repeat(limit);
             assert_eq!(read(&few, 4096).await, (few.clone(), false), "{kind}");
-            assert!(read(&frame(kind, flags, 1, payload).repeat(limit + 1), 4096).await.1, "{kind}");
+            assert!(
+                read(&frame(kind, flags, 1, payload).repeat(limit + 1), 4096)
+                    .await
+                    .1,
+                "{kind}"
+            );
         }
         let body = frame(DATA, 0, 1, b"x").repeat(limit * 3);
-        assert!(!read(&body, 4096).await.1, "a body in small frames is no flood");
+        assert!(
+            !read(&body, 4096).await.1,
+            "a body in small frames is no flood"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! One connection: heads one after the other, each answered before the next is looked at.
 //!
-//! HTTP/1.1 with the routes of axum behind it: at most 16 KiB are read ahead, an idle connection holds no buffer, and a
-//! piece of an answer is asked for when the one before it has been taken.
+//! HTTP/1.1 with the routes of axum behind it: at most 16 KiB are read ahead, an idle connection
+//! holds no buffer, and a piece of an answer is asked for when the one before it has been taken.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -28,7 +28,8 @@ use crate::words::{Ms, http_date};
 
 /// Read at once: most heads are smaller.
 const READ: usize = 2 << 10;
-/// How long what a refused client still sends is read and thrown away, so that the answer reaches it.
+/// How long what a refused client still sends is read and thrown away, so that the answer reaches
+/// it.
 const LINGER: Duration = Duration::from_secs(1);
 const MOST_LINGERING: usize = 256 << 10;
 
@@ -80,7 +81,12 @@ impl Connection {
     }
 
     /// The next head; nothing when the client has nothing more to ask or was idle for long.
-    async fn next_head(&self, wire: &Wire, ahead: &mut Vec<u8>, phase: Phase) -> Result<Option<Head>, Refusal> {
+    async fn next_head(
+        &self,
+        wire: &Wire,
+        ahead: &mut Vec<u8>,
+        phase: Phase,
+    ) -> Result<Option<Head>, Refusal> {
         // Not the plan itself: one that has left must go while clients are idle.
         let (idle, head_timeout) = {
             let listen = &self.hall.plan().listen;
@@ -109,7 +115,12 @@ impl Connection {
     }
 
     /// Throws the body away, of which a part may have come with the head.
-    async fn skip_body(&self, wire: &Wire, ahead: &mut Vec<u8>, length: usize) -> Result<(), Refusal> {
+    async fn skip_body(
+        &self,
+        wire: &Wire,
+        ahead: &mut Vec<u8>,
+        length: usize,
+    ) -> Result<(), Refusal> {
         let deadline = Instant::now() + millis(self.hall.plan().listen.head_timeout);
         let mut left = length;
         loop {
@@ -130,7 +141,10 @@ impl Connection {
         let (mut parts, ()) = head.request.into_parts();
         let (method, version) = (parts.method.clone(), parts.version);
         parts.extensions.insert(ConnectInfo(self.address));
-        let line = Line { asker: self.hall.asker(self.asker), ..Line::default() };
+        let line = Line {
+            asker: self.hall.asker(self.asker),
+            ..Line::default()
+        };
         let (cut, wait) = (line.cut.clone(), line.wait.clone());
         parts.extensions.insert(line);
         let answered = self.router.call(Request::from_parts(parts, Body::empty()));
@@ -175,16 +189,25 @@ fn millis(ms: Ms) -> Duration {
 /// The whole answer to a client that is refused.
 pub fn refused(refusal: Refusal) -> Option<String> {
     let (status, text) = refusal.answer()?;
-    let reason = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason()).unwrap_or_default();
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|s| s.canonical_reason())
+        .unwrap_or_default();
     let length = text.len() + 1;
     Some(format!(
-        "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}\n"
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain; \
+            charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: \
+            {length}\r\nConnection: close\r\n\r\n{text}\n"
     ))
 }
 
-/// Ends our side and reads what the client still sends for a while: a reset must not overtake the answer.
+/// Ends our side and reads what the client still sends for a while: a reset must not overtake the
+/// answer.
 async fn linger(wire: &Wire) {
-    if socket2::SockRef::from(&wire.stream).shutdown(std::net::Shutdown::Write).is_err() {
+    if socket2::SockRef::from(&wire.stream)
+        .shutdown(std::net::Shutdown::Write)
+        .is_err()
+    {
         return;
     }
     let mut rest = Vec::new();
@@ -211,25 +234,44 @@ enum Framing {
     Close,
 }
 
-async fn send(wire: &mut Wire, response: Response, method: &Method, version: Version, after: After) -> Result<After, Cut> {
+async fn send(
+    wire: &mut Wire,
+    response: Response,
+    method: &Method,
+    version: Version,
+    after: After,
+) -> Result<After, Cut> {
     let (mut parts, body) = response.into_parts();
     let length = body.size_hint().exact();
-    let has_body = method != Method::HEAD && parts.status != StatusCode::NO_CONTENT && parts.status != StatusCode::NOT_MODIFIED;
+    let has_body = method != Method::HEAD
+        && parts.status != StatusCode::NO_CONTENT
+        && parts.status != StatusCode::NOT_MODIFIED;
     let framing = match length {
         _ if !has_body => Framing::Length,
         Some(length) => {
-            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            parts
+                .headers
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
             Framing::Length
         }
         None if version == Version::HTTP_11 => {
-            parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            parts.headers.insert(
+                header::TRANSFER_ENCODING,
+                HeaderValue::from_static("chunked"),
+            );
             Framing::Chunks
         }
         None => Framing::Close,
     };
-    let after = if framing == Framing::Close { After::Close } else { after };
+    let after = if framing == Framing::Close {
+        After::Close
+    } else {
+        after
+    };
     if after == After::Close {
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        parts
+            .headers
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     let mut head = status_and_headers(parts.status, &parts.headers);
     if !has_body {
@@ -246,12 +288,17 @@ async fn send(wire: &mut Wire, response: Response, method: &Method, version: Ver
         }
         head.clear();
     }
-    let end: &[u8] = if framing == Framing::Chunks { b"0\r\n\r\n" } else { b"" };
+    let end: &[u8] = if framing == Framing::Chunks {
+        b"0\r\n\r\n"
+    } else {
+        b""
+    };
     wire.put(&[&head, end]).await?;
     Ok(after)
 }
 
-/// The next piece of the body. An answer that breaks off breaks the connection off: a reader must not take it for whole.
+/// The next piece of the body. An answer that breaks off breaks the connection off: a reader must
+/// not take it for whole.
 async fn next(body: &mut BodyDataStream, wire: &Wire) -> Result<Option<Bytes>, Cut> {
     let piece = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_next(cx));
     tokio::select! {
@@ -261,13 +308,24 @@ async fn next(body: &mut BodyDataStream, wire: &Wire) -> Result<Option<Bytes>, C
 }
 
 fn status_and_headers(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {} {}\r\n", status.as_u16(), status.canonical_reason().unwrap_or_default()).into_bytes();
+    let mut head = format!(
+        "HTTP/1.1 {} {}\r\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default()
+    )
+    .into_bytes();
     for (name, value) in headers {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
     }
-    head.extend_from_slice(format!("x-content-type-options: nosniff\r\ndate: {}\r\n\r\n", http_date(Clock::Real.read().utc_ms)).as_bytes());
+    head.extend_from_slice(
+        format!(
+            "x-content-type-options: nosniff\r\ndate: {}\r\n\r\n",
+            http_date(Clock::Real.read().utc_ms)
+        )
+        .as_bytes(),
+    );
     head
 }

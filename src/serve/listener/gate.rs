@@ -1,9 +1,10 @@
 //! How many answers are made at once, and who is next: one gate for scrapes, one for API and page.
 //!
-//! The gate is for making, not for taking. An answer that fits into its buffers leaves it before the client has taken
-//! any of it; the maker of a larger one waits for its client, and while others wait for the place, the client that has
-//! kept its maker waiting longest is cut off. A place is kept for peers that take their answers promptly: one that only
-//! asked for something small has shown nothing of how it takes a large answer.
+//! The gate is for making, not for taking. An answer that fits into its buffers leaves it before
+//! the client has taken any of it; the maker of a larger one waits for its client, and while others
+//! wait for the place, the client that has kept its maker waiting longest is cut off. A place is
+//! kept for peers that take their answers promptly: one that only asked for something small has
+//! shown nothing of how it takes a large answer.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -61,14 +62,19 @@ pub struct Wait {
 }
 
 impl Wait {
-    /// Whether the client, which has taken all of its answer, took one that was made for it, and was prompt.
+    /// Whether the client, which has taken all of its answer, took one that was made for it, and
+    /// was prompt.
     pub fn was_prompt(&self) -> bool {
         self.is_made.load(Ordering::Relaxed) && self.in_sum_ms() < PROMPT_MS
     }
 
     fn in_sum_ms(&self) -> Ms {
         let since = self.since_ms.load(Ordering::Relaxed);
-        let now = if since > 0 { now_ms().saturating_sub(since) } else { 0 };
+        let now = if since > 0 {
+            now_ms().saturating_sub(since)
+        } else {
+            0
+        };
         self.waited_ms.load(Ordering::Relaxed) + now
     }
 }
@@ -77,7 +83,14 @@ impl Wait {
 impl Default for Line {
     fn default() -> Self {
         let nobody = Peer::of(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        Self { asker: Asker { peer: nobody, standing: Standing::Unknown }, cut: Arc::default(), wait: Arc::default() }
+        Self {
+            asker: Asker {
+                peer: nobody,
+                standing: Standing::Unknown,
+            },
+            cut: Arc::default(),
+            wait: Arc::default(),
+        }
     }
 }
 
@@ -97,13 +110,17 @@ pub struct Taking {
 impl Taking {
     /// The client takes nothing for the moment.
     pub fn waits(&self) {
-        self.line.wait.since_ms.store(now_ms().max(1), Ordering::Relaxed);
+        self.line
+            .wait
+            .since_ms
+            .store(now_ms().max(1), Ordering::Relaxed);
     }
 
     pub fn goes_on(&self) {
         let wait = &self.line.wait;
         let since = wait.since_ms.swap(0, Ordering::Relaxed);
-        wait.waited_ms.fetch_add(now_ms().saturating_sub(since), Ordering::Relaxed);
+        wait.waited_ms
+            .fetch_add(now_ms().saturating_sub(since), Ordering::Relaxed);
     }
 
     fn waited_ms(&self) -> Ms {
@@ -142,14 +159,20 @@ pub struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.gate.inside().running.retain(|taking| !Arc::ptr_eq(taking, &self.taking));
+        self.gate
+            .inside()
+            .running
+            .retain(|taking| !Arc::ptr_eq(taking, &self.taking));
         self.gate.call_in();
     }
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { queue: QUEUE, inside: Mutex::default() }
+        Self {
+            queue: QUEUE,
+            inside: Mutex::default(),
+        }
     }
 }
 
@@ -161,7 +184,10 @@ impl Gate {
     /// Waits for a place.
     pub async fn enter(self: &Arc<Self>, line: &Line) -> Result<Place, Refusal> {
         let (place, mut called) = oneshot::channel();
-        self.inside().waiting.push(Waiter { line: line.clone(), place });
+        self.inside().waiting.push(Waiter {
+            line: line.clone(),
+            place,
+        });
         self.call_in();
         let (began, standing) = (Instant::now(), line.asker.standing);
         let is_better = standing >= Standing::Prompt;
@@ -189,7 +215,10 @@ impl Gate {
             inside.running.push(taking.clone());
             drop(inside);
             // Who has gone in this moment gives the place back, by its drop.
-            let _ = waiter.place.send(Place { gate: self.clone(), taking });
+            let _ = waiter.place.send(Place {
+                gate: self.clone(),
+                taking,
+            });
         }
     }
 
@@ -204,22 +233,47 @@ impl Gate {
             };
             taking.line.asker.standing <= standing && taking.waited_ms() >= patience
         };
-        if let Some(slowest) = inside.running.iter().filter(|taking| too_long(taking)).max_by_key(|taking| taking.waited_ms()) {
+        if let Some(slowest) = inside
+            .running
+            .iter()
+            .filter(|taking| too_long(taking))
+            .max_by_key(|taking| taking.waited_ms())
+        {
             slowest.line.cut.notify_one();
         }
     }
 }
 
 impl Inside {
-    /// Who enters next, if anybody may: the best standing, then the peer that waits with the fewest requests.
+    /// Who enters next, if anybody may: the best standing, then the peer that waits with the fewest
+    /// requests.
     fn next(&self) -> Option<usize> {
         let mut requests: HashMap<Peer, usize> = HashMap::new();
         for waiter in &self.waiting {
             *requests.entry(waiter.line.asker.peer).or_default() += 1;
         }
-        let may = |standing| self.running.len() < if standing < Standing::Prompt { PLACES - KEPT } else { PLACES };
-        let waiting = self.waiting.iter().enumerate().filter(|(_, waiter)| may(waiter.line.asker.standing));
-        waiting.min_by_key(|(n, w)| (std::cmp::Reverse(w.line.asker.standing), requests[&w.line.asker.peer], *n)).map(|(n, _)| n)
+        let may = |standing| {
+            self.running.len()
+                < if standing < Standing::Prompt {
+                    PLACES - KEPT
+                } else {
+                    PLACES
+                }
+        };
+        let waiting = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, waiter)| may(waiter.line.asker.standing));
+        waiting
+            .min_by_key(|(n, w)| {
+                (
+                    std::cmp::Reverse(w.line.asker.standing),
+                    requests[&w.line.asker.peer],
+                    *n,
+                )
+            })
+            .map(|(n, _)| n)
     }
 }
 
@@ -228,25 +282,52 @@ mod tests {
     use super::*;
 
     fn line(n: u8, standing: Standing) -> Line {
-        Line { asker: Asker { peer: Peer::of([192, 0, 2, n].into()), standing }, ..Line::default() }
+        Line {
+            asker: Asker {
+                peer: Peer::of([192, 0, 2, n].into()),
+                standing,
+            },
+            ..Line::default()
+        }
     }
 
     #[tokio::test]
     async fn one_place_is_kept_and_others_wait_until_one_is_free() {
-        let gate = Arc::new(Gate { queue: LOOK * 2, ..Gate::default() });
+        let gate = Arc::new(Gate {
+            queue: LOOK * 2,
+            ..Gate::default()
+        });
         let mut places = Vec::new();
         for n in 0..3 {
-            places.push(gate.enter(&line(n, Standing::Unknown)).await.unwrap_or_else(|refusal| panic!("{refusal:?}")));
+            places.push(
+                gate.enter(&line(n, Standing::Unknown))
+                    .await
+                    .unwrap_or_else(|refusal| panic!("{refusal:?}")),
+            );
         }
-        assert_eq!(gate.enter(&line(4, Standing::Unknown)).await.err(), Some(Refusal::Busy));
-        assert_eq!(gate.enter(&line(5, Standing::Good)).await.err(), Some(Refusal::Busy), "it may be slow all the same");
+        assert_eq!(
+            gate.enter(&line(4, Standing::Unknown)).await.err(),
+            Some(Refusal::Busy)
+        );
+        assert_eq!(
+            gate.enter(&line(5, Standing::Good)).await.err(),
+            Some(Refusal::Busy),
+            "it may be slow all the same"
+        );
         let prompt = gate.enter(&line(5, Standing::Prompt)).await;
         assert!(prompt.is_ok(), "the kept place");
-        assert_eq!(gate.enter(&line(6, Standing::Trusted)).await.err(), Some(Refusal::Busy), "nobody takes its answer slowly");
+        assert_eq!(
+            gate.enter(&line(6, Standing::Trusted)).await.err(),
+            Some(Refusal::Busy),
+            "nobody takes its answer slowly"
+        );
         drop(prompt);
         places.pop();
         assert!(gate.enter(&line(4, Standing::Unknown)).await.is_ok());
-        assert!(gate.inside().waiting.len() <= 2, "those that gave up are forgotten");
+        assert!(
+            gate.inside().waiting.len() <= 2,
+            "those that gave up are forgotten"
+        );
     }
 
     #[tokio::test]
@@ -254,10 +335,19 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let mut places = Vec::new();
         for _ in 0..4 {
-            places.push(gate.enter(&line(0, Standing::Trusted)).await.unwrap_or_else(|refusal| panic!("{refusal:?}")));
+            places.push(
+                gate.enter(&line(0, Standing::Trusted))
+                    .await
+                    .unwrap_or_else(|refusal| panic!("{refusal:?}")),
+            );
         }
         let (sender, mut entered) = tokio::sync::mpsc::unbounded_channel();
-        for (n, standing) in [(1, Standing::Prompt), (1, Standing::Prompt), (2, Standing::Prompt), (3, Standing::Trusted)] {
+        for (n, standing) in [
+            (1, Standing::Prompt),
+            (1, Standing::Prompt),
+            (2, Standing::Prompt),
+            (3, Standing::Trusted),
+        ] {
             let (gate, sender) = (gate.clone(), sender.clone());
             tokio::spawn(async move {
                 let place = gate.enter(&line(n, standing)).await;
@@ -279,18 +369,31 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let mut slow = Vec::new();
         while slow.len() < PLACES - KEPT {
-            let place = gate.enter(&line(slow.len() as u8, Standing::Good)).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+            let place = gate
+                .enter(&line(slow.len() as u8, Standing::Good))
+                .await
+                .unwrap_or_else(|refusal| panic!("{refusal:?}"));
             place.taking.waits();
             slow.push(place);
         }
-        let others: Vec<_> = (10..20).map(|n| (gate.clone(), line(n, Standing::Good))).collect();
-        others.into_iter().for_each(|(gate, line)| drop(tokio::spawn(async move { drop(gate.enter(&line).await) })));
+        let others: Vec<_> = (10..20)
+            .map(|n| (gate.clone(), line(n, Standing::Good)))
+            .collect();
+        others.into_iter().for_each(|(gate, line)| {
+            drop(tokio::spawn(async move { drop(gate.enter(&line).await) }))
+        });
         tokio::task::yield_now().await;
         let began = Instant::now();
         let first = gate.enter(&line(30, Standing::Prompt)).await;
-        assert!(first.is_ok() && began.elapsed() < LOOK_OF_BETTER, "the kept place");
+        assert!(
+            first.is_ok() && began.elapsed() < LOOK_OF_BETTER,
+            "the kept place"
+        );
         // A second one at the same time: a slow one makes room for it.
-        let cut: Vec<Arc<Notify>> = slow.iter().map(|place| place.taking.line.cut.clone()).collect();
+        let cut: Vec<Arc<Notify>> = slow
+            .iter()
+            .map(|place| place.taking.line.cut.clone())
+            .collect();
         for (cut, place) in cut.into_iter().zip(slow) {
             tokio::spawn(async move {
                 cut.notified().await;
@@ -298,7 +401,11 @@ mod tests {
             });
         }
         assert!(gate.enter(&line(31, Standing::Prompt)).await.is_ok());
-        assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_millis(100),
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[tokio::test]
@@ -306,19 +413,40 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let line = line(1, Standing::Unknown);
         assert!(!line.wait.was_prompt(), "nothing was made for it");
-        let place = gate.enter(&line).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        let place = gate
+            .enter(&line)
+            .await
+            .unwrap_or_else(|refusal| panic!("{refusal:?}"));
         assert!(line.wait.was_prompt());
-        place.taking.line.wait.waited_ms.store(PROMPT_MS, Ordering::Relaxed);
+        place
+            .taking
+            .line
+            .wait
+            .waited_ms
+            .store(PROMPT_MS, Ordering::Relaxed);
         assert!(!line.wait.was_prompt());
     }
 
     #[tokio::test]
     async fn who_waits_has_the_slowest_reader_cut_off_and_a_better_standing_sooner() {
-        for (standing, least_ms, most_ms) in [(Standing::Prompt, 50, 1000), (Standing::Good, 50, 1000), (Standing::Unknown, 2000, 3500)] {
+        for (standing, least_ms, most_ms) in [
+            (Standing::Prompt, 50, 1000),
+            (Standing::Good, 50, 1000),
+            (Standing::Unknown, 2000, 3500),
+        ] {
             let gate = Arc::new(Gate::default());
             let mut places = Vec::new();
             while places.len() < PLACES {
-                let place = gate.enter(&line(1, if places.len() < 3 { Standing::Unknown } else { Standing::Trusted })).await;
+                let place = gate
+                    .enter(&line(
+                        1,
+                        if places.len() < 3 {
+                            Standing::Unknown
+                        } else {
+                            Standing::Trusted
+                        },
+                    ))
+                    .await;
                 places.push(place.unwrap_or_else(|refusal| panic!("{refusal:?}")));
             }
             let (slow, cut) = (places.remove(1), places[0].taking.line.cut.clone());
@@ -335,9 +463,17 @@ mod tests {
             }
             assert!(gate.enter(&line(2, standing)).await.is_ok());
             let took = began.elapsed().as_millis();
-            assert!((least_ms..most_ms).contains(&took), "{standing:?}: {took} ms");
+            assert!(
+                (least_ms..most_ms).contains(&took),
+                "{standing:?}: {took} ms"
+            );
             cut_off.await.expect("the slow one was cut off");
-            assert!(timeout(Duration::from_millis(1), cut.notified()).await.is_err(), "one that takes its answer is not cut off");
+            assert!(
+                timeout(Duration::from_millis(1), cut.notified())
+                    .await
+                    .is_err(),
+                "one that takes its answer is not cut off"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Answers in pieces: written on a thread of their own, sent as the client takes them, never whole in memory.
+//! Answers in pieces: written on a thread of their own, sent as the client takes them, never whole
+//! in memory.
 //!
-//! What fits into one piece is sent with its length; of anything larger at most four pieces exist, the one that is
-//! being written among them. What fails before the first piece is an error to the client; later it breaks the connection off.
+//! What fits into one piece is sent with its length; of anything larger at most four pieces exist,
+//! the one that is being written among them. What fails before the first piece is an error to the
+//! client; later it breaks the connection off.
 
 use std::io::{self, Write};
 use std::pin::Pin;
@@ -51,16 +53,28 @@ enum Event {
 }
 
 /// The body that `make` writes, as soon as its first piece is there.
-pub async fn body(place: Place, make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static) -> Result<Body, Unmade> {
+pub async fn body(
+    place: Place,
+    make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
+) -> Result<Body, Unmade> {
     let (sender, mut events) = mpsc::channel(PIECES_WAITING);
-    let mut pieces = Pieces { sender, buffer: Vec::new(), runtime: Handle::current(), place };
+    let mut pieces = Pieces {
+        sender,
+        buffer: Vec::new(),
+        runtime: Handle::current(),
+        place,
+    };
     apart::begin(move || {
         let made = make(&mut pieces);
         pieces.end(made);
     })?;
     match events.recv().await {
         Some(Event::Last(all)) => Ok(Body::from(all)),
-        Some(Event::More(first)) => Ok(Body::from_stream(Streamed { first: Some(first), events, state: State::Open })),
+        Some(Event::More(first)) => Ok(Body::from_stream(Streamed {
+            first: Some(first),
+            events,
+            state: State::Open,
+        })),
         Some(Event::Failed(why)) => Err(why),
         None => Err(Unmade::Died),
     }
@@ -88,7 +102,11 @@ impl Pieces {
                 sent
             }
         };
-        if sent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+        if sent {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
     }
 
     fn end(mut self, made: Result<(), Unmade>) {
@@ -154,8 +172,14 @@ impl futures_core::Stream for Streamed {
     }
 }
 
-/// Writes a JSON object whose one long list is made item by item; `frame` is the object with that list empty.
-pub fn write_list(out: &mut dyn Write, frame: &Value, key: &str, items: impl Iterator<Item = Value>) -> Result<(), Unmade> {
+/// Writes a JSON object whose one long list is made item by item; `frame` is the object with that
+/// list empty.
+pub fn write_list(
+    out: &mut dyn Write,
+    frame: &Value,
+    key: &str,
+    items: impl Iterator<Item = Value>,
+) -> Result<(), Unmade> {
     let mut items = Some(items);
     let mut before = "{";
     for (name, value) in frame.as_object().into_iter().flatten() {
@@ -191,14 +215,23 @@ mod tests {
     use super::*;
     use crate::serve::listener::gate::{Gate, Line};
 
-    async fn made(make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static) -> Result<Body, Unmade> {
-        let place = Arc::new(Gate::default()).enter(&Line::default()).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    async fn made(
+        make: impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + Send + 'static,
+    ) -> Result<Body, Unmade> {
+        let place = Arc::new(Gate::default())
+            .enter(&Line::default())
+            .await
+            .unwrap_or_else(|refusal| panic!("{refusal:?}"));
         body(place, make).await
     }
 
     #[test]
     fn a_list_is_written_as_if_it_were_whole() {
-        for items in [vec![], vec![json!(1)], vec![json!({"b": [1, 2]}), json!("x")]] {
+        for items in [
+            vec![],
+            vec![json!(1)],
+            vec![json!({"b": [1, 2]}), json!("x")],
+        ] {
             let whole = json!({"a": 1, "list": items, "z": {"y": null}});
             let mut out = Vec::new();
             let frame = json!({"a": 1, "list": [], "z": {"y": null}});
@@ -209,9 +242,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_small_answer_has_a_length_and_a_large_one_its_pieces() {
-        let small = made(|out| Ok(out.write_all(b"small")?)).await.expect("made");
+        let small = made(|out| Ok(out.write_all(b"small")?))
+            .await
+            .expect("made");
         assert_eq!(small.size_hint().exact(), Some(5));
-        let large = made(|out| (0..100_000).try_for_each(|n| Ok(writeln!(out, "{n}")?))).await.expect("made");
+        let large = made(|out| (0..100_000).try_for_each(|n| Ok(writeln!(out, "{n}")?)))
+            .await
+            .expect("made");
         assert_eq!(large.size_hint().exact(), None);
         let all = axum::body::to_bytes(large, 1 << 20).await.expect("whole");
         let expected: String = (0..100_000).map(|n| format!("{n}\n")).collect();
@@ -220,12 +257,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_at_once_is_an_error_and_what_fails_later_is_never_whole() {
-        assert!(matches!(made(|_| Err(Unmade::Unknown)).await, Err(Unmade::Unknown)));
+        assert!(matches!(
+            made(|_| Err(Unmade::Unknown)).await,
+            Err(Unmade::Unknown)
+        ));
         let late = made(|out| {
             out.write_all(&[b'x'; 3 * PIECE])?;
             Err(Unmade::Unknown)
         });
-        assert!(axum::body::to_bytes(late.await.expect("begun"), 1 << 20).await.is_err());
+        assert!(
+            axum::body::to_bytes(late.await.expect("begun"), 1 << 20)
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]

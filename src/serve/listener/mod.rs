@@ -1,9 +1,11 @@
-//! The daemon's own HTTP listener: one thread that accepts, reads heads, and hands requests to the routes of `server`.
+//! The daemon's own HTTP listener: one thread that accepts, reads heads, and hands requests to the
+//! routes of `server`.
 //!
-//! What strangers can cost is bounded here: connections in all and by peer, the time and size of a head, idle time, the
-//! time that a client takes for an answer, and the memory of each connection. docs/decisions/035-listener.md says why.
-//! This thread has a lower priority than the one that probes, and no other work: signals, notifications and the control
-//! socket do not wait for a flood.
+//! What strangers can cost is bounded here: connections in all and by peer, the time and size of a
+//! head, idle time, the time that a client takes for an answer, and the memory of each connection.
+//! docs/decisions/035-listener.md says why. This thread has a lower priority than the one that
+//! probes, and no other work: signals, notifications and the control socket do not wait for a
+//! flood.
 
 mod connection;
 pub mod gate;

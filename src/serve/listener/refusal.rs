@@ -1,4 +1,5 @@
-//! Why the listener turns a client away: the reasons, what the client is told, their counts, and one WARN a minute.
+//! Why the listener turns a client away: the reasons, what the client is told, their counts, and
+//! one WARN a minute.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -83,25 +84,50 @@ impl Refusal {
     pub fn answer(self) -> Option<(u16, &'static str)> {
         match self {
             Refusal::Connections => Some((503, "too many connections; try again later")),
-            Refusal::PeerConnections => Some((503, "too many connections from this address; close some")),
+            Refusal::PeerConnections => {
+                Some((503, "too many connections from this address; close some"))
+            }
             Refusal::HeadTimeout => Some((408, "the head of the request took too long")),
-            Refusal::HeadSize => Some((431, "the head of the request is larger than 16 KiB or has more than 100 headers")),
+            Refusal::HeadSize => Some((
+                431,
+                "the head of the request is larger than 16 KiB or has more than 100 headers",
+            )),
             Refusal::TargetSize => Some((414, "the target of the request is longer than 8 KiB")),
             Refusal::Malformed => Some((400, "this is not a request of HTTP/1.1")),
-            Refusal::Body => Some((413, "a request may have a body of at most 64 KiB, with a Content-Length")),
-            Refusal::Tls => Some((400, "this port speaks plain HTTP/1.1, not TLS: use http://, or put a proxy before it")),
+            Refusal::Body => Some((
+                413,
+                "a request may have a body of at most 64 KiB, with a Content-Length",
+            )),
+            Refusal::Tls => Some((
+                400,
+                "this port speaks plain HTTP/1.1, not TLS: use http://, or put a proxy before it",
+            )),
             Refusal::Http2 => Some((400, "this port speaks HTTP/1.1, not HTTP/2")),
-            Refusal::Host => Some((421, "`Host` is no name of this listener: set `[listen] allowed_hosts` to the name that clients use")),
-            Refusal::Forbidden => Some((403, "a request that changes state needs the token of `[listen] token`")),
+            Refusal::Host => Some((
+                421,
+                "`Host` is no name of this listener: set `[listen] allowed_hosts` to the name \
+                    that clients use",
+            )),
+            Refusal::Forbidden => Some((
+                403,
+                "a request that changes state needs the token of `[listen] token`",
+            )),
             Refusal::Busy => Some((503, "too many answers are being made; try again later")),
-            Refusal::Displaced | Refusal::Descriptors | Refusal::AnswerTimeout | Refusal::SlowReader => None,
+            Refusal::Displaced
+            | Refusal::Descriptors
+            | Refusal::AnswerTimeout
+            | Refusal::SlowReader => None,
         }
     }
 
     /// Whether a peer of good manners would not do this: it loses its kept place for a while.
     pub fn is_bad_manners(self) -> bool {
         match self {
-            Refusal::Connections | Refusal::Displaced | Refusal::Descriptors | Refusal::Host | Refusal::Busy => false,
+            Refusal::Connections
+            | Refusal::Displaced
+            | Refusal::Descriptors
+            | Refusal::Host
+            | Refusal::Busy => false,
             Refusal::PeerConnections
             | Refusal::HeadTimeout
             | Refusal::HeadSize
@@ -130,7 +156,8 @@ pub struct Refusals {
     counts: [AtomicU64; Refusal::ALL.len()],
     /// Connections that are open.
     pub open: AtomicU64,
-    /// The listener's thread and the threads that make answers count here; a few times a request at most.
+    /// The listener's thread and the threads that make answers count here; a few times a request at
+    /// most.
     period: Mutex<Period>,
 }
 
@@ -163,7 +190,9 @@ impl Refusals {
             return;
         };
         let earliest = period.warned_ms.map_or(0, |at| at + WARN_EVERY_MS);
-        period.due_ms.get_or_insert(earliest.max(now_ms + GATHER_MS));
+        period
+            .due_ms
+            .get_or_insert(earliest.max(now_ms + GATHER_MS));
         period.by_reason[refusal as usize] += 1;
         if period.by_peer.len() < MOST_PEERS || period.by_peer.contains_key(&peer) {
             *period.by_peer.entry(peer).or_default() += 1;
@@ -176,12 +205,34 @@ impl Refusals {
         if period.due_ms.is_none_or(|due| now_ms < due) {
             return None;
         }
-        let Period { by_peer, by_reason, .. } = std::mem::replace(&mut *period, Period { warned_ms: Some(now_ms), ..Period::default() });
-        let (busiest, of_busiest) = by_peer.into_iter().max_by_key(|(peer, count)| (*count, *peer))?;
-        let mut reasons: Vec<(u64, &str)> = by_reason.into_iter().zip(Refusal::ALL.map(Refusal::as_str)).filter(|(count, _)| *count > 0).collect();
+        let Period {
+            by_peer, by_reason, ..
+        } = std::mem::replace(
+            &mut *period,
+            Period {
+                warned_ms: Some(now_ms),
+                ..Period::default()
+            },
+        );
+        let (busiest, of_busiest) = by_peer
+            .into_iter()
+            .max_by_key(|(peer, count)| (*count, *peer))?;
+        let mut reasons: Vec<(u64, &str)> = by_reason
+            .into_iter()
+            .zip(Refusal::ALL.map(Refusal::as_str))
+            .filter(|(count, _)| *count > 0)
+            .collect();
         reasons.sort_by(|a, b| b.cmp(a));
-        let list: Vec<String> = reasons.iter().map(|(count, reason)| format!("{count} {reason}")).collect();
-        Some(Warning { refused: reasons.iter().map(|(count, _)| count).sum(), busiest, of_busiest, reasons: list.join(", ") })
+        let list: Vec<String> = reasons
+            .iter()
+            .map(|(count, reason)| format!("{count} {reason}"))
+            .collect();
+        Some(Warning {
+            refused: reasons.iter().map(|(count, _)| count).sum(),
+            busiest,
+            of_busiest,
+            reasons: list.join(", "),
+        })
     }
 }
 
@@ -212,12 +263,26 @@ mod tests {
         assert_eq!(refusals.due(10_000), None, "nothing was refused");
         refusals.note(Refusal::Tls, other, 10_000);
         (0..3).for_each(|_| refusals.note(Refusal::HeadTimeout, busy, 10_100));
-        assert_eq!(refusals.due(10_999), None, "more may come within the second");
-        let first = Warning { refused: 4, busiest: busy, of_busiest: 3, reasons: "3 head_timeout, 1 tls".into() };
+        assert_eq!(
+            refusals.due(10_999),
+            None,
+            "more may come within the second"
+        );
+        let first = Warning {
+            refused: 4,
+            busiest: busy,
+            of_busiest: 3,
+            reasons: "3 head_timeout, 1 tls".into(),
+        };
         assert_eq!(refusals.due(11_000), Some(first));
         refusals.note(Refusal::Tls, other, 12_000);
         assert_eq!(refusals.due(70_999), None, "a minute has not passed");
-        let second = Warning { refused: 1, busiest: other, of_busiest: 1, reasons: "1 tls".into() };
+        let second = Warning {
+            refused: 1,
+            busiest: other,
+            of_busiest: 1,
+            reasons: "1 tls".into(),
+        };
         assert_eq!(refusals.due(71_000), Some(second));
         assert_eq!(refusals.due(200_000), None, "nothing was refused since");
     }

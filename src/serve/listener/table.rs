@@ -1,8 +1,10 @@
-//! Who has a place at the listener, and who makes room when all are taken. Pure: the time is an argument.
+//! Who has a place at the listener, and who makes room when all are taken. Pure: the time is an
+//! argument.
 //!
-//! An eighth of the places is kept for peers that `[listen] trusted` names or that took an answer lately and did nothing
-//! wrong since. Room is made by a connection that waits (its head is unfinished, or it is idle): the one that has waited
-//! longest, of the peer that has the most. A connection whose request is being answered never makes room.
+//! An eighth of the places is kept for peers that `[listen] trusted` names or that took an answer
+//! lately and did nothing wrong since. Room is made by a connection that waits (its head is
+//! unfinished, or it is idle): the one that has waited longest, of the peer that has the most. A
+//! connection whose request is being answered never makes room.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +18,8 @@ use crate::words::Ms;
 const MOST_PEERS: usize = 4096;
 /// How long an answer that was taken keeps a place: longer than any usual interval of scrapes.
 const GOOD_FOR_MS: Ms = 600_000;
-/// A peer with more connections than this has no good manners: a scraper has one or two, a browser six.
+/// A peer with more connections than this has no good manners: a scraper has one or two, a browser
+/// six.
 const GOOD_CONNECTIONS: usize = 8;
 /// How long bad manners are remembered.
 const BAD_FOR_MS: Ms = 60_000;
@@ -51,7 +54,8 @@ pub enum Standing {
     Unknown,
     /// Took an answer lately.
     Good,
-    /// Took one lately that was made for it (metrics, API or page), and kept its maker waiting for no longer than a moment.
+    /// Took one lately that was made for it (metrics, API or page), and kept its maker waiting for
+    /// no longer than a moment.
     Prompt,
     /// Named by the config.
     Trusted,
@@ -107,7 +111,11 @@ pub struct Table<H> {
 
 impl<H> Default for Table<H> {
     fn default() -> Self {
-        Self { seats: BTreeMap::new(), peers: HashMap::new(), next: 0 }
+        Self {
+            seats: BTreeMap::new(),
+            peers: HashMap::new(),
+            next: 0,
+        }
     }
 }
 
@@ -123,23 +131,53 @@ impl<H> Table<H> {
         self.seats.len()
     }
 
-    /// A place for a new connection, or why there is none. `trusted` is what the config says of the peer.
-    pub fn admit(&mut self, peer: Peer, trusted: Option<Standing>, bounds: Bounds, now_ms: Ms) -> Result<Admitted<H>, Refusal> {
+    /// A place for a new connection, or why there is none. `trusted` is what the config says of the
+    /// peer.
+    pub fn admit(
+        &mut self,
+        peer: Peer,
+        trusted: Option<Standing>,
+        bounds: Bounds,
+        now_ms: Ms,
+    ) -> Result<Admitted<H>, Refusal> {
         let standing = trusted.unwrap_or_else(|| self.standing(peer, now_ms));
         let own = self.peers.get(&peer).map_or(0, |known| known.open);
-        let kept = if standing == Standing::Unknown { bounds.connections / KEPT } else { 0 };
+        let kept = if standing == Standing::Unknown {
+            bounds.connections / KEPT
+        } else {
+            0
+        };
         let victim = if own >= bounds.per_peer && standing != Standing::Trusted {
-            Some(self.longest_waiting_of(peer).ok_or(Refusal::PeerConnections)?)
+            Some(
+                self.longest_waiting_of(peer)
+                    .ok_or(Refusal::PeerConnections)?,
+            )
         } else if self.seats.len() >= (bounds.connections - kept).max(1) {
-            Some(self.who_makes_room(own, standing).ok_or(Refusal::Connections)?)
+            Some(
+                self.who_makes_room(own, standing)
+                    .ok_or(Refusal::Connections)?,
+            )
         } else {
             None
         };
         let displaced = victim.and_then(|seat| self.leave(seat));
         self.next += 1;
-        self.seats.insert(self.next, Seat { peer, standing, phase: Phase::Unfinished, since_ms: now_ms, handle: None });
+        self.seats.insert(
+            self.next,
+            Seat {
+                peer,
+                standing,
+                phase: Phase::Unfinished,
+                since_ms: now_ms,
+                handle: None,
+            },
+        );
         self.remember(peer, now_ms).open += 1;
-        Ok(Admitted { seat: self.next, standing, displaced })
+        Ok(Admitted {
+            seat: self.next,
+            standing,
+            displaced,
+        })
     }
 
     pub fn holds(&mut self, seat: u64, handle: H) {
@@ -150,10 +188,15 @@ impl<H> Table<H> {
 
     /// The connection does something else from now on; its peer may have another standing by now.
     pub fn enters(&mut self, seat: u64, phase: Phase, now_ms: Ms) {
-        let Some((peer, before)) = self.seats.get(&seat).map(|seat| (seat.peer, seat.standing)) else {
+        let Some((peer, before)) = self.seats.get(&seat).map(|seat| (seat.peer, seat.standing))
+        else {
             return;
         };
-        let standing = if before == Standing::Trusted { before } else { self.standing(peer, now_ms) };
+        let standing = if before == Standing::Trusted {
+            before
+        } else {
+            self.standing(peer, now_ms)
+        };
         if let Some(seat) = self.seats.get_mut(&seat) {
             (seat.phase, seat.since_ms, seat.standing) = (phase, now_ms, standing);
         }
@@ -187,7 +230,8 @@ impl<H> Table<H> {
         let Some(known) = self.peers.get(&peer) else {
             return Standing::Unknown;
         };
-        let within = |at: Option<Ms>, for_ms| at.is_some_and(|at| now_ms.saturating_sub(at) < for_ms);
+        let within =
+            |at: Option<Ms>, for_ms| at.is_some_and(|at| now_ms.saturating_sub(at) < for_ms);
         if known.open > GOOD_CONNECTIONS || within(known.bad_ms, BAD_FOR_MS) {
             Standing::Unknown
         } else if within(known.prompt_ms, GOOD_FOR_MS) {
@@ -199,26 +243,51 @@ impl<H> Table<H> {
         }
     }
 
-    /// One that waits makes room for another's: of the lowest standing, of the peer with the most, the one that has
-    /// waited longest. Never one of a peer that has fewer connections, or a better standing.
+    /// One that waits makes room for another's: of the lowest standing, of the peer with the most,
+    /// the one that has waited longest. Never one of a peer that has fewer connections, or a better
+    /// standing.
     fn who_makes_room(&self, own: usize, standing: Standing) -> Option<u64> {
-        let waiting = self.seats.iter().filter(|(_, seat)| seat.phase != Phase::Answering && seat.standing <= standing);
-        let with_open = waiting.map(|(id, seat)| (id, seat, self.peers.get(&seat.peer).map_or(0, |known| known.open)));
-        let may = with_open.filter(|(_, seat, open)| seat.standing < standing || *open >= own.max(1));
-        may.min_by_key(|(id, seat, open)| (seat.standing, Reverse(*open), seat.since_ms, **id)).map(|(id, ..)| *id)
+        let waiting = self
+            .seats
+            .iter()
+            .filter(|(_, seat)| seat.phase != Phase::Answering && seat.standing <= standing);
+        let with_open = waiting.map(|(id, seat)| {
+            (
+                id,
+                seat,
+                self.peers.get(&seat.peer).map_or(0, |known| known.open),
+            )
+        });
+        let may =
+            with_open.filter(|(_, seat, open)| seat.standing < standing || *open >= own.max(1));
+        may.min_by_key(|(id, seat, open)| (seat.standing, Reverse(*open), seat.since_ms, **id))
+            .map(|(id, ..)| *id)
     }
 
     fn longest_waiting_of(&self, peer: Peer) -> Option<u64> {
-        let own = self.seats.iter().filter(|(_, seat)| seat.peer == peer && seat.phase != Phase::Answering);
-        own.min_by_key(|(id, seat)| (seat.since_ms, **id)).map(|(id, _)| *id)
+        let own = self
+            .seats
+            .iter()
+            .filter(|(_, seat)| seat.peer == peer && seat.phase != Phase::Answering);
+        own.min_by_key(|(id, seat)| (seat.since_ms, **id))
+            .map(|(id, _)| *id)
     }
 
     /// The record of a peer; one without a connection makes room, the longest unseen first.
     fn remember(&mut self, peer: Peer, now_ms: Ms) -> &mut Known {
         if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&peer) {
-            let useless = |known: &Known| known.open == 0 && known.good_ms.is_none_or(|at| now_ms.saturating_sub(at) >= GOOD_FOR_MS);
+            let useless = |known: &Known| {
+                known.open == 0
+                    && known
+                        .good_ms
+                        .is_none_or(|at| now_ms.saturating_sub(at) >= GOOD_FOR_MS)
+            };
             self.peers.retain(|_, known| !useless(known));
-            let oldest = self.peers.iter().filter(|(_, known)| known.open == 0).min_by_key(|(peer, known)| (known.good_ms, **peer));
+            let oldest = self
+                .peers
+                .iter()
+                .filter(|(_, known)| known.open == 0)
+                .min_by_key(|(peer, known)| (known.good_ms, **peer));
             if self.peers.len() >= MOST_PEERS
                 && let Some(oldest) = oldest.map(|(peer, _)| *peer)
             {
@@ -233,14 +302,23 @@ impl<H> Table<H> {
 mod tests {
     use super::*;
 
-    const FOUR: Bounds = Bounds { connections: 4, per_peer: 3 };
+    const FOUR: Bounds = Bounds {
+        connections: 4,
+        per_peer: 3,
+    };
 
     fn peer(n: u32) -> Peer {
         Peer::of(IpAddr::V4((0xC000_0200 + n).into()))
     }
 
     /// The seat, and the peer that made room.
-    fn admit(table: &mut Table<()>, who: Peer, trusted: Option<Standing>, bounds: Bounds, now_ms: Ms) -> Result<(u64, Option<Peer>), Refusal> {
+    fn admit(
+        table: &mut Table<()>,
+        who: Peer,
+        trusted: Option<Standing>,
+        bounds: Bounds,
+        now_ms: Ms,
+    ) -> Result<(u64, Option<Peer>), Refusal> {
         let admitted = table.admit(who, trusted, bounds, now_ms)?;
         table.holds(admitted.seat, ());
         Ok((admitted.seat, admitted.displaced.map(|(peer, ())| peer)))
@@ -260,8 +338,14 @@ mod tests {
         seated(&mut table, peer(1), 3);
         let (_, displaced) = admit(&mut table, peer(3), None, FOUR, 4).expect("a place");
         assert_eq!(displaced, Some(peer(1)), "it has three, peer 2 only one");
-        assert!(table.leave(oldest).is_none(), "the one that waited longest is gone");
-        assert!(table.leave(answered).is_some(), "the one that is being answered is not");
+        assert!(
+            table.leave(oldest).is_none(),
+            "the one that waited longest is gone"
+        );
+        assert!(
+            table.leave(answered).is_some(),
+            "the one that is being answered is not"
+        );
         assert_eq!(table.open(), 3);
     }
 
@@ -272,56 +356,122 @@ mod tests {
             let seat = seated(&mut table, peer(n), 0);
             table.enters(seat, Phase::Answering, 0);
         }
-        assert_eq!(admit(&mut table, peer(5), None, FOUR, 1), Err(Refusal::Connections));
+        assert_eq!(
+            admit(&mut table, peer(5), None, FOUR, 1),
+            Err(Refusal::Connections)
+        );
         let mut table = Table::default();
         seated(&mut table, peer(1), 0);
         let seats: Vec<u64> = (0..3).map(|_| seated(&mut table, peer(2), 0)).collect();
-        seats.iter().for_each(|seat| table.enters(*seat, Phase::Answering, 0));
-        let bounds = Bounds { per_peer: 10, ..FOUR };
-        assert_eq!(admit(&mut table, peer(2), None, bounds, 1), Err(Refusal::Connections), "a peer with three takes nothing from one with one");
+        seats
+            .iter()
+            .for_each(|seat| table.enters(*seat, Phase::Answering, 0));
+        let bounds = Bounds {
+            per_peer: 10,
+            ..FOUR
+        };
+        assert_eq!(
+            admit(&mut table, peer(2), None, bounds, 1),
+            Err(Refusal::Connections),
+            "a peer with three takes nothing from one with one"
+        );
     }
 
     #[test]
     fn one_peer_has_so_many_and_then_gives_up_its_own() {
         let mut table = Table::default();
         let seats: Vec<u64> = (0..3).map(|n| seated(&mut table, peer(1), n)).collect();
-        assert_eq!(admit(&mut table, peer(1), None, FOUR, 5).expect("a place").1, Some(peer(1)));
+        assert_eq!(
+            admit(&mut table, peer(1), None, FOUR, 5)
+                .expect("a place")
+                .1,
+            Some(peer(1))
+        );
         assert!(table.leave(seats[0]).is_none());
         let mut table = Table::default();
         for n in 0..3 {
             let seat = seated(&mut table, peer(1), n);
             table.enters(seat, Phase::Answering, n);
         }
-        assert_eq!(admit(&mut table, peer(1), None, FOUR, 5), Err(Refusal::PeerConnections));
-        assert!(admit(&mut table, peer(1), Some(Standing::Trusted), FOUR, 5).is_ok(), "a trusted one is bound by the sum alone");
-        assert!(admit(&mut table, peer(2), None, Bounds { connections: 8, ..FOUR }, 5).is_ok());
+        assert_eq!(
+            admit(&mut table, peer(1), None, FOUR, 5),
+            Err(Refusal::PeerConnections)
+        );
+        assert!(
+            admit(&mut table, peer(1), Some(Standing::Trusted), FOUR, 5).is_ok(),
+            "a trusted one is bound by the sum alone"
+        );
+        assert!(
+            admit(
+                &mut table,
+                peer(2),
+                None,
+                Bounds {
+                    connections: 8,
+                    ..FOUR
+                },
+                5
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn an_eighth_is_kept_for_peers_that_are_trusted_or_took_an_answer() {
-        let eight = Bounds { connections: 8, per_peer: 8 };
+        let eight = Bounds {
+            connections: 8,
+            per_peer: 8,
+        };
         let mut table = Table::default();
         table.behaved_well(peer(9), 0);
         for n in 1..=7 {
-            let seat = admit(&mut table, peer(n), None, eight, 0).expect("a place").0;
+            let seat = admit(&mut table, peer(n), None, eight, 0)
+                .expect("a place")
+                .0;
             table.enters(seat, Phase::Answering, 0);
         }
-        assert_eq!(admit(&mut table, peer(8), None, eight, 0), Err(Refusal::Connections), "the eighth place is kept");
-        assert_eq!(admit(&mut table, peer(9), None, eight, GOOD_FOR_MS), Err(Refusal::Connections), "it was too long ago");
+        assert_eq!(
+            admit(&mut table, peer(8), None, eight, 0),
+            Err(Refusal::Connections),
+            "the eighth place is kept"
+        );
+        assert_eq!(
+            admit(&mut table, peer(9), None, eight, GOOD_FOR_MS),
+            Err(Refusal::Connections),
+            "it was too long ago"
+        );
         table.behaved_badly(peer(9), 1);
-        assert_eq!(admit(&mut table, peer(9), None, eight, 2), Err(Refusal::Connections), "it behaved badly since");
-        let (seat, _) = admit(&mut table, peer(9), None, eight, 1 + BAD_FOR_MS).expect("the kept place");
+        assert_eq!(
+            admit(&mut table, peer(9), None, eight, 2),
+            Err(Refusal::Connections),
+            "it behaved badly since"
+        );
+        let (seat, _) =
+            admit(&mut table, peer(9), None, eight, 1 + BAD_FOR_MS).expect("the kept place");
         table.leave(seat);
         assert!(admit(&mut table, peer(8), Some(Standing::Trusted), eight, 2).is_ok());
     }
 
     #[test]
     fn a_peer_with_many_connections_has_no_good_manners() {
-        let many = Bounds { connections: 80, per_peer: 80 };
+        let many = Bounds {
+            connections: 80,
+            per_peer: 80,
+        };
         let mut table = Table::default();
         table.behaved_well(peer(1), 0);
-        let standings: Vec<Standing> = (0..10).map(|_| table.admit(peer(1), None, many, 1).map(|a: Admitted<()>| a.standing).expect("a place")).collect();
-        assert_eq!(standings, [vec![Standing::Good; 9], vec![Standing::Unknown]].concat());
+        let standings: Vec<Standing> = (0..10)
+            .map(|_| {
+                table
+                    .admit(peer(1), None, many, 1)
+                    .map(|a: Admitted<()>| a.standing)
+                    .expect("a place")
+            })
+            .collect();
+        assert_eq!(
+            standings,
+            [vec![Standing::Good; 9], vec![Standing::Unknown]].concat()
+        );
     }
 
     #[test]
@@ -334,7 +484,11 @@ mod tests {
         assert_eq!(table.standing(peer(1), 1 + GOOD_FOR_MS), Standing::Unknown);
         table.behaved_badly(peer(1), 2);
         assert_eq!(table.standing(peer(1), 3), Standing::Unknown);
-        assert_eq!(table.standing(peer(1), 2 + BAD_FOR_MS), Standing::Good, "promptness is to be shown again");
+        assert_eq!(
+            table.standing(peer(1), 2 + BAD_FOR_MS),
+            Standing::Good,
+            "promptness is to be shown again"
+        );
     }
 
     #[test]
@@ -347,8 +501,17 @@ mod tests {
             let seat = seated(&mut table, peer(n), 1);
             table.enters(seat, Phase::Answering, 1);
         }
-        assert_eq!(admit(&mut table, peer(5), None, FOUR, 2), Err(Refusal::Connections), "the idle one took an answer lately");
-        assert_eq!(admit(&mut table, peer(6), Some(Standing::Trusted), FOUR, 2).expect("a place").1, Some(peer(1)));
+        assert_eq!(
+            admit(&mut table, peer(5), None, FOUR, 2),
+            Err(Refusal::Connections),
+            "the idle one took an answer lately"
+        );
+        assert_eq!(
+            admit(&mut table, peer(6), Some(Standing::Trusted), FOUR, 2)
+                .expect("a place")
+                .1,
+            Some(peer(1))
+        );
     }
 
     #[test]

@@ -34,7 +34,8 @@ const RECEIVE_BUFFER: usize = 16 << 10;
 const MAKERS: usize = 16;
 /// How long one waits for the next answer: what it has freed goes back to the kernel when it ends.
 const MAKER_IDLE: Duration = Duration::from_millis(250);
-/// After a crowd of so many connections, when three in four of them left so long ago, freed memory is given back.
+/// After a crowd of so many connections, when three in four of them left so long ago, freed memory
+/// is given back.
 const CROWD: usize = 64;
 const AFTER_A_CROWD_MS: Ms = 300;
 /// Accepted in one turn.
@@ -54,7 +55,11 @@ pub struct Door {
 
 /// Binds the address; what is accepted inherits the small buffers.
 pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_reuse_address(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
@@ -84,23 +89,25 @@ impl Running {
 
 pub fn run(door: Door) -> io::Result<Running> {
     let (end, is_ended) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("listener".into()).spawn(move || {
-        sys::yield_to_other_threads();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(MAKERS)
-            .thread_keep_alive(MAKER_IDLE)
-            .on_thread_start(sys::yield_to_other_threads)
-            .build()?;
-        let served = LocalSet::new().block_on(&runtime, async {
-            tokio::select! {
-                served = serve(door) => served,
-                _ = is_ended => Ok(()),
-            }
-        });
-        runtime.shutdown_timeout(Duration::from_millis(50));
-        served
-    })?;
+    let thread = std::thread::Builder::new()
+        .name("listener".into())
+        .spawn(move || {
+            sys::yield_to_other_threads();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(MAKERS)
+                .thread_keep_alive(MAKER_IDLE)
+                .on_thread_start(sys::yield_to_other_threads)
+                .build()?;
+            let served = LocalSet::new().block_on(&runtime, async {
+                tokio::select! {
+                    served = serve(door) => served,
+                    _ = is_ended => Ok(()),
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_millis(50));
+            served
+        })?;
     Ok(Running { thread, end })
 }
 
@@ -130,7 +137,10 @@ async fn serve(door: Door) -> io::Result<()> {
         match listener.accept().await {
             Ok((stream, address)) => hall.welcome(stream, address, &door.router),
             Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
-                hall.note(Refusal::Descriptors, Peer::of(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+                hall.note(
+                    Refusal::Descriptors,
+                    Peer::of(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                );
                 tokio::time::sleep(WITHOUT_DESCRIPTORS).await;
             }
             // The client has gone before we looked.
@@ -158,15 +168,29 @@ pub struct Hall {
 impl Hall {
     fn welcome(self: &Rc<Self>, stream: TcpStream, address: SocketAddr, router: &Router) {
         let (peer, plan) = (Peer::of(address.ip()), self.plan());
-        let trusted = plan.listen.trusts(address.ip()).then_some(Standing::Trusted);
-        let connections = plan.listen.max_connections.min(self.places.load(Ordering::Relaxed));
-        let bounds = Bounds { connections, per_peer: plan.listen.per_peer() };
-        let admitted = self.table.borrow_mut().admit(peer, trusted, bounds, now_ms());
+        let trusted = plan
+            .listen
+            .trusts(address.ip())
+            .then_some(Standing::Trusted);
+        let connections = plan
+            .listen
+            .max_connections
+            .min(self.places.load(Ordering::Relaxed));
+        let bounds = Bounds {
+            connections,
+            per_peer: plan.listen.per_peer(),
+        };
+        let admitted = self
+            .table
+            .borrow_mut()
+            .admit(peer, trusted, bounds, now_ms());
         let admitted = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                // It has not asked yet: what fits into the buffers of a fresh connection is all that it gets.
-                let _ = SockRef::from(&stream).send(refused(refusal).unwrap_or_default().as_bytes());
+                // It has not asked yet: what fits into the buffers of a fresh connection is all
+                // that it gets.
+                let _ =
+                    SockRef::from(&stream).send(refused(refusal).unwrap_or_default().as_bytes());
                 return self.note(refusal, peer);
             }
         };
@@ -175,10 +199,21 @@ impl Hall {
             self.note(Refusal::Displaced, displaced);
         }
         let _ = stream.set_nodelay(true);
-        let asker = Asker { peer, standing: admitted.standing };
-        let connection = Connection { hall: self.clone(), seat: admitted.seat, address, asker, router: router.clone() };
+        let asker = Asker {
+            peer,
+            standing: admitted.standing,
+        };
+        let connection = Connection {
+            hall: self.clone(),
+            seat: admitted.seat,
+            address,
+            asker,
+            router: router.clone(),
+        };
         let task = tokio::task::spawn_local(connection.serve(stream));
-        self.table.borrow_mut().holds(admitted.seat, task.abort_handle());
+        self.table
+            .borrow_mut()
+            .holds(admitted.seat, task.abort_handle());
         self.count_open();
     }
 
@@ -194,14 +229,19 @@ impl Hall {
         self.table.borrow_mut().leave(seat);
         self.count_open();
         let open = self.table.borrow().open();
-        if self.crowd.get() >= CROWD && 4 * open <= self.crowd.get() && self.left_at.get().is_none() {
+        if self.crowd.get() >= CROWD && 4 * open <= self.crowd.get() && self.left_at.get().is_none()
+        {
             self.left_at.set(Some(now_ms()));
         }
     }
 
     /// Gives back what a crowd has used that has left.
     fn tidy_up(&self) {
-        if self.left_at.get().is_some_and(|at| now_ms() >= at + AFTER_A_CROWD_MS) {
+        if self
+            .left_at
+            .get()
+            .is_some_and(|at| now_ms() >= at + AFTER_A_CROWD_MS)
+        {
             self.left_at.set(None);
             self.crowd.set(self.table.borrow().open());
             sys::collect_freed_memory();
@@ -216,12 +256,20 @@ impl Hall {
 
     pub fn took_an_answer(&self, peer: Peer, wait: &Wait) {
         let mut table = self.table.borrow_mut();
-        if wait.was_prompt() { table.was_prompt(peer, now_ms()) } else { table.behaved_well(peer, now_ms()) }
+        if wait.was_prompt() {
+            table.was_prompt(peer, now_ms())
+        } else {
+            table.behaved_well(peer, now_ms())
+        }
     }
 
     /// With the standing that the peer has by now.
     pub fn asker(&self, before: Asker) -> Asker {
-        let standing = if before.standing == Standing::Trusted { before.standing } else { self.table.borrow().standing(before.peer, now_ms()) };
+        let standing = if before.standing == Standing::Trusted {
+            before.standing
+        } else {
+            self.table.borrow().standing(before.peer, now_ms())
+        };
         Asker { standing, ..before }
     }
 

@@ -1,4 +1,5 @@
-//! Writing to a client that may take its time: what is waited for is counted, and bounded for each answer.
+//! Writing to a client that may take its time: what is waited for is counted, and bounded for each
+//! answer.
 
 use std::io::{self, IoSlice};
 use std::time::Duration;
@@ -26,7 +27,10 @@ pub struct Wire {
 
 impl Wire {
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, patience: Duration::ZERO }
+        Self {
+            stream,
+            patience: Duration::ZERO,
+        }
     }
 
     /// For the next answer.
@@ -62,9 +66,15 @@ impl Wire {
         }
     }
 
-    /// Ends when the client has reset the connection; one that only has nothing more to ask still wants its answer.
+    /// Ends when the client has reset the connection; one that only has nothing more to ask still
+    /// wants its answer.
     pub async fn reset(&self) {
-        while self.stream.ready(Interest::ERROR).await.is_ok_and(|ready| !ready.is_error()) {}
+        while self
+            .stream
+            .ready(Interest::ERROR)
+            .await
+            .is_ok_and(|ready| !ready.is_error())
+        {}
     }
 
     /// Reads what is there, at most so much; 0 is the end.
@@ -77,7 +87,9 @@ impl Wire {
             into.truncate(start + *read.as_ref().unwrap_or(&0));
             match read {
                 // A connection that waits with nothing in hand holds no memory for it.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && start == 0 => *into = Vec::new(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && start == 0 => {
+                    *into = Vec::new()
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return read,
             }

@@ -1,7 +1,9 @@
-//! What it may take at most to evaluate an expression over a body of so many bytes, known when the config is read.
+//! What it may take at most to evaluate an expression over a body of so many bytes, known when the
+//! config is read.
 //!
-//! A tree is evaluated once, what a macro does once for each element, and a list of JSON has at most one element for each two bytes.
-//! Some calls go through a whole value: for those each byte counts. `benches/judging.rs` measures the factors.
+//! A tree is evaluated once, what a macro does once for each element, and a list of JSON has at
+//! most one element for each two bytes. Some calls go through a whole value: for those each byte
+//! counts. `benches/judging.rs` measures the factors.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators};
@@ -28,7 +30,10 @@ pub struct Cost {
 
 impl Cost {
     pub fn of(tree: &IdedExpr) -> Self {
-        let mut cost = Self { once_for_each_byte: READ_NS, ..Self::default() };
+        let mut cost = Self {
+            once_for_each_byte: READ_NS,
+            ..Self::default()
+        };
         cost.add(tree, At::Once);
         cost
     }
@@ -36,15 +41,24 @@ impl Cost {
     pub fn ns(&self, bytes: usize) -> u64 {
         let bytes = bytes as u64;
         let elements = bytes / 2 + 1;
-        let each = self.each.saturating_add(self.each_for_each_byte.saturating_mul(bytes));
-        self.once.saturating_add(self.once_for_each_byte.saturating_mul(bytes)).saturating_add(each.saturating_mul(elements))
+        let each = self
+            .each
+            .saturating_add(self.each_for_each_byte.saturating_mul(bytes));
+        self.once
+            .saturating_add(self.once_for_each_byte.saturating_mul(bytes))
+            .saturating_add(each.saturating_mul(elements))
     }
 
     /// One evaluation over a body that is read, with so many elements at most.
     pub fn evaluation_ns(&self, elements: usize, bytes: usize) -> u64 {
         let (elements, bytes) = (elements as u64, bytes as u64);
-        let each = self.each.saturating_add(self.each_for_each_byte.saturating_mul(bytes / (elements + 1)));
-        let once = self.once.saturating_add((self.once_for_each_byte - READ_NS).saturating_mul(bytes));
+        let each = self.each.saturating_add(
+            self.each_for_each_byte
+                .saturating_mul(bytes / (elements + 1)),
+        );
+        let once = self
+            .once
+            .saturating_add((self.once_for_each_byte - READ_NS).saturating_mul(bytes));
         once.saturating_add(each.saturating_mul(elements))
     }
 
@@ -72,14 +86,22 @@ impl Cost {
         *of_bytes = of_bytes.saturating_add(for_each_byte);
         match &node.expr {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-            Expr::Call(call) => call.args.iter().chain(call.target.as_deref()).for_each(|n| self.add(n, at)),
+            Expr::Call(call) => call
+                .args
+                .iter()
+                .chain(call.target.as_deref())
+                .for_each(|n| self.add(n, at)),
             Expr::List(list) => list.elements.iter().for_each(|n| self.add(n, at)),
             Expr::Select(select) => self.add(&select.operand, at),
             Expr::Map(map) => map.entries.iter().for_each(|e| self.add_entry(&e.expr, at)),
             Expr::Struct(one) => one.entries.iter().for_each(|e| self.add_entry(&e.expr, at)),
             Expr::Comprehension(walk) => {
-                [&walk.iter_range, &walk.accu_init, &walk.result].into_iter().for_each(|n| self.add(n, at));
-                [&walk.loop_cond, &walk.loop_step].into_iter().for_each(|n| self.add(n, At::Each));
+                [&walk.iter_range, &walk.accu_init, &walk.result]
+                    .into_iter()
+                    .for_each(|n| self.add(n, at));
+                [&walk.loop_cond, &walk.loop_step]
+                    .into_iter()
+                    .for_each(|n| self.add(n, At::Each));
             }
         }
     }
@@ -87,7 +109,9 @@ impl Cost {
     fn add_entry(&mut self, entry: &EntryExpr, at: At) {
         match entry {
             EntryExpr::StructField(field) => self.add(&field.value, at),
-            EntryExpr::MapEntry(pair) => [&pair.key, &pair.value].into_iter().for_each(|n| self.add(n, at)),
+            EntryExpr::MapEntry(pair) => [&pair.key, &pair.value]
+                .into_iter()
+                .for_each(|n| self.add(n, at)),
         }
     }
 }
@@ -99,20 +123,37 @@ enum At {
 }
 
 fn fixed(call: &CallExpr) -> u64 {
-    if call.func_name == MATCHES { PATTERN_NS } else { 0 }
+    if call.func_name == MATCHES {
+        PATTERN_NS
+    } else {
+        0
+    }
 }
 
-/// Whether a call may look at, or copy, more than one scalar: no logic, and no comparison with a literal.
+/// Whether a call may look at, or copy, more than one scalar: no logic, and no comparison with a
+/// literal.
 fn goes_through(call: &CallExpr) -> bool {
     let is_literal = |node: &IdedExpr| matches!(node.expr, Expr::Literal(_));
     match call.func_name.as_str() {
-        operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE | operators::CONDITIONAL => false,
-        operators::EQUALS | operators::NOT_EQUALS | operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
-            !call.args.iter().any(is_literal)
+        operators::LOGICAL_AND
+        | operators::LOGICAL_OR
+        | operators::LOGICAL_NOT
+        | operators::NOT_STRICTLY_FALSE
+        | operators::CONDITIONAL => false,
+        operators::EQUALS
+        | operators::NOT_EQUALS
+        | operators::LESS
+        | operators::LESS_EQUALS
+        | operators::GREATER
+        | operators::GREATER_EQUALS => !call.args.iter().any(is_literal),
+        operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT | operators::NEGATE => {
+            false
         }
-        operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT | operators::NEGATE => false,
         "@sub" | "@mul" | "@div" | "@rem" | "size" | "type" => false,
-        "@add" => !call.args.iter().any(|n| matches!(&n.expr, Expr::Literal(l) if !is_text(l))),
+        "@add" => !call
+            .args
+            .iter()
+            .any(|n| matches!(&n.expr, Expr::Literal(l) if !is_text(l))),
         // A macro appends to its own result in place.
         operators::ADD => false,
         _ => true,
@@ -130,7 +171,11 @@ mod tests {
     use crate::config::document::expression::numbers::{environment, rewritten};
 
     fn ns(text: &str, bytes: usize) -> u64 {
-        let tree = environment().compile(text).expect(text).expression().clone();
+        let tree = environment()
+            .compile(text)
+            .expect(text)
+            .expression()
+            .clone();
         Cost::of(&rewritten(tree)).ns(bytes)
     }
 
@@ -138,20 +183,35 @@ mod tests {
     fn a_macro_costs_for_each_element_and_a_member_does_not() {
         let (small, large) = (1000, 10_000);
         assert!(ns("body.status == 'ok'", large) < 1_000_000);
-        assert!(ns("body.all(x, x < 3)", large) > 9 * ns("body.all(x, x < 3)", small), "linear");
-        let many = (0..25).map(|n| format!("x != {n}")).collect::<Vec<_>>().join(" && ");
+        assert!(
+            ns("body.all(x, x < 3)", large) > 9 * ns("body.all(x, x < 3)", small),
+            "linear"
+        );
+        let many = (0..25)
+            .map(|n| format!("x != {n}"))
+            .collect::<Vec<_>>()
+            .join(" && ");
         assert!(ns(&format!("body.all(x, {many})"), small) > 10 * ns("body.all(x, x != 1)", small));
     }
 
     #[test]
     fn what_goes_through_a_value_for_each_element_costs_the_square() {
-        for text in
-            ["body.all(x, x in body)", "body.all(x, x == body)", "body.map(x, x + x) == []", "body.all(x, x.contains('a'))", "body.all(x, string(x) != '')"]
-        {
+        for text in [
+            "body.all(x, x in body)",
+            "body.all(x, x == body)",
+            "body.map(x, x + x) == []",
+            "body.all(x, x.contains('a'))",
+            "body.all(x, string(x) != '')",
+        ] {
             assert!(ns(text, 10_000) > 50 * ns(text, 1000), "{text}");
         }
-        for text in ["body.all(x, x == 1)", "body.all(x, 'a' != x)", "body.map(x, x + 1) == []", "body.all(x, size(x) > 1)", "body.filter(x, x.ok).size() > 1"]
-        {
+        for text in [
+            "body.all(x, x == 1)",
+            "body.all(x, 'a' != x)",
+            "body.map(x, x + 1) == []",
+            "body.all(x, size(x) > 1)",
+            "body.filter(x, x.ok).size() > 1",
+        ] {
             assert!(ns(text, 10_000) < 12 * ns(text, 1000), "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! CEL expressions whose cost is bounded: short, shallow, and no macro inside a macro (docs/decisions/007-bounded-cel.md).
+//! CEL expressions whose cost is bounded: short, shallow, and no macro inside a macro
+//! (docs/decisions/007-bounded-cel.md).
 
 pub mod cost;
 mod names;
@@ -19,14 +20,16 @@ use crate::config::plan::probe::Cel;
 
 /// The longest expression, in bytes.
 const LENGTH_LIMIT: usize = 1000;
-/// How many brackets may open, those in texts included: the parser recurses for each, before anybody knows the tree.
+/// How many brackets may open, those in texts included: the parser recurses for each, before
+/// anybody knows the tree.
 const BRACKET_LIMIT: usize = 100;
 /// The deepest tree: evaluation recurses too, on threads with a stack of two megabytes.
 const DEPTH_LIMIT: usize = 32;
 /// Stack to parse on: a hundred brackets took 16 MiB of it in a debug build.
 const PARSER_STACK: usize = 64 << 20;
 
-const ADVICE: &str = "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".";
+const ADVICE: &str =
+    "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".";
 
 pub(in crate::config) fn expression(item: &Item) -> Option<Cel> {
     let text = item.text()?;
@@ -43,52 +46,93 @@ pub(in crate::config) fn expression(item: &Item) -> Option<Cel> {
 fn deciding((tree, kind): (IdedExpr, Kind)) -> Result<IdedExpr, Refusal> {
     match kind {
         Kind::Any | Kind::Bool => Ok(tree),
-        Kind::Number | Kind::Text | Kind::Bytes | Kind::List | Kind::Object | Kind::Null | Kind::Type | Kind::Optional => {
-            Err((format!("gives {}, never true or false", kind.noun()), ADVICE.into()))
-        }
+        Kind::Number
+        | Kind::Text
+        | Kind::Bytes
+        | Kind::List
+        | Kind::Object
+        | Kind::Null
+        | Kind::Type
+        | Kind::Optional => Err((
+            format!("gives {}, never true or false", kind.noun()),
+            ADVICE.into(),
+        )),
     }
 }
 
 fn compiled(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
     if text.len() > LENGTH_LIMIT {
-        return Err((format!("is longer than {LENGTH_LIMIT} bytes"), ADVICE.into()));
+        return Err((
+            format!("is longer than {LENGTH_LIMIT} bytes"),
+            ADVICE.into(),
+        ));
     }
     if text.matches(['(', '[', '{']).count() > BRACKET_LIMIT {
-        return Err((format!("has more than {BRACKET_LIMIT} brackets"), "Split it into several endpoints or conditions.".into()));
+        return Err((
+            format!("has more than {BRACKET_LIMIT} brackets"),
+            "Split it into several endpoints or conditions.".into(),
+        ));
     }
     // A refused tree is dropped on that stack, too.
     std::thread::scope(|scope| {
-        let parser = std::thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, || parsed(text));
+        let parser = std::thread::Builder::new()
+            .stack_size(PARSER_STACK)
+            .spawn_scoped(scope, || parsed(text));
         match parser.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(("makes the parser panic".into(), ADVICE.into())),
-            Err(why) => Err((format!("cannot be parsed: {why}"), "There is no room for another thread; look at the limits of the service.".into())),
+            Err(why) => Err((
+                format!("cannot be parsed: {why}"),
+                "There is no room for another thread; look at the limits of the service.".into(),
+            )),
         }
     })
 }
 
 fn parsed(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
     let program = environment().compile(text).map_err(|error| {
-        let first = error.to_string().lines().next().unwrap_or_default().to_owned();
-        (format!("is no CEL expression: {first}"), slip(text).unwrap_or(ADVICE).to_owned())
+        let first = error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        (
+            format!("is no CEL expression: {first}"),
+            slip(text).unwrap_or(ADVICE).to_owned(),
+        )
     })?;
     let size = measured(program.expression());
     if size.macros > 1 {
-        let advice = "Its cost would grow with the square of the body; use one of all, exists, exists_one, map, filter at a time.";
+        let advice = "Its cost would grow with the square of the body; use one of all, exists, \
+            exists_one, map, filter at a time.";
         return Err(("has a macro inside a macro".into(), advice.into()));
     }
     if size.depth > DEPTH_LIMIT {
-        return Err((format!("nests {} operations, more than {DEPTH_LIMIT}", size.depth), "Split it into several endpoints or conditions.".into()));
+        return Err((
+            format!("nests {} operations, more than {DEPTH_LIMIT}", size.depth),
+            "Split it into several endpoints or conditions.".into(),
+        ));
     }
     if let Some(part) = repeated(program.expression()) {
-        let advice =
-            "Its cost would grow with the square of the body. Compare an element with literals, with its own members, or with one member of `body` by == or <.";
-        return Err((format!("goes through the body again for each element: `{}`", written(part)), advice.into()));
+        let advice = "Its cost would grow with the square of the body. Compare an element with \
+            literals, with its own members, or with one member of `body` by == or <.";
+        return Err((
+            format!(
+                "goes through the body again for each element: `{}`",
+                written(part)
+            ),
+            advice.into(),
+        ));
     }
     let made = made(program.expression());
     if made > MADE_LIMIT {
-        let advice = "Let it give what is compared, or fewer values: a long body would fill the memory.";
-        return Err((format!("makes {made} values of each element, more than {MADE_LIMIT}"), advice.into()));
+        let advice =
+            "Let it give what is compared, or fewer values: a long body would fill the memory.";
+        return Err((
+            format!("makes {made} values of each element, more than {MADE_LIMIT}"),
+            advice.into(),
+        ));
     }
     let kind = kind(program.expression())?;
     Ok((rewritten(program.expression().clone()), kind))
@@ -96,11 +140,19 @@ fn parsed(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
 
 /// What may have been meant by a text that is no CEL.
 fn slip(text: &str) -> Option<&'static str> {
-    let has_word = |word: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|w| w.eq_ignore_ascii_case(word));
-    let lone = text.as_bytes().windows(3).any(|w| w[1] == b'=' && !b"=!<>".contains(&w[0]) && w[2] != b'=');
+    let has_word = |word: &str| {
+        text.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .any(|w| w.eq_ignore_ascii_case(word))
+    };
+    let lone = text
+        .as_bytes()
+        .windows(3)
+        .any(|w| w[1] == b'=' && !b"=!<>".contains(&w[0]) && w[2] != b'=');
     match () {
         () if lone => Some("Equality is `==`: \"body.status == 'ok'\"."),
-        () if has_word("and") || has_word("or") || has_word("not") => Some("Conditions are joined by `&&` and `||`; `!` is not."),
+        () if has_word("and") || has_word("or") || has_word("not") => {
+            Some("Conditions are joined by `&&` and `||`; `!` is not.")
+        }
         () => None,
     }
 }
@@ -114,26 +166,52 @@ struct Size {
 
 impl Size {
     fn or(self, other: Self) -> Self {
-        Self { depth: self.depth.max(other.depth), macros: self.macros.max(other.macros) }
+        Self {
+            depth: self.depth.max(other.depth),
+            macros: self.macros.max(other.macros),
+        }
     }
 }
 
 fn measured(node: &IdedExpr) -> Size {
-    let all = |nodes: &[&IdedExpr]| nodes.iter().fold(Size::default(), |size, n| size.or(measured(n)));
+    let all = |nodes: &[&IdedExpr]| {
+        nodes
+            .iter()
+            .fold(Size::default(), |size, n| size.or(measured(n)))
+    };
     let below = match &node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Size::default(),
-        Expr::Call(call) => all(&call.args.iter().chain(call.target.as_deref()).collect::<Vec<_>>()),
+        Expr::Call(call) => all(&call
+            .args
+            .iter()
+            .chain(call.target.as_deref())
+            .collect::<Vec<_>>()),
         Expr::List(list) => all(&list.elements.iter().collect::<Vec<_>>()),
         Expr::Select(select) => measured(&select.operand),
-        Expr::Map(map) => all(&map.entries.iter().flat_map(|e| entry(&e.expr)).collect::<Vec<_>>()),
-        Expr::Struct(one) => all(&one.entries.iter().flat_map(|e| entry(&e.expr)).collect::<Vec<_>>()),
+        Expr::Map(map) => all(&map
+            .entries
+            .iter()
+            .flat_map(|e| entry(&e.expr))
+            .collect::<Vec<_>>()),
+        Expr::Struct(one) => all(&one
+            .entries
+            .iter()
+            .flat_map(|e| entry(&e.expr))
+            .collect::<Vec<_>>()),
         Expr::Comprehension(walk) => {
             let each = all(&[&walk.loop_cond, &walk.loop_step]);
             let once = all(&[&walk.iter_range, &walk.accu_init, &walk.result]);
-            Size { macros: each.macros + 1, ..each }.or(once)
+            Size {
+                macros: each.macros + 1,
+                ..each
+            }
+            .or(once)
         }
     };
-    Size { depth: below.depth + 1, ..below }
+    Size {
+        depth: below.depth + 1,
+        ..below
+    }
 }
 
 fn entry(entry: &EntryExpr) -> Vec<&IdedExpr> {
@@ -167,7 +245,8 @@ mod tests {
 
     #[test]
     fn no_expression_exhausts_the_stack() {
-        let around = |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
+        let around =
+            |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
         let long = [
             around("(", ")", 499),
             around("[", "]", 100),
@@ -180,7 +259,12 @@ mod tests {
             format!("body{}", ".filter(x, x)".repeat(70)),
         ];
         for text in long {
-            assert!(refusal(&text).is_some_and(|why| why.contains("brackets") || why.contains("nests") || why.contains("no CEL")), "{text}");
+            assert!(
+                refusal(&text).is_some_and(|why| why.contains("brackets")
+                    || why.contains("nests")
+                    || why.contains("no CEL")),
+                "{text}"
+            );
         }
     }
 
@@ -196,11 +280,13 @@ mod tests {
         ];
         for text in texts {
             let (tree, _) = compiled(&text).unwrap_or_else(|(why, _)| panic!("{text}: {why}"));
-            let run = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
-                let mut context = Context::with_env(environment());
-                context.add_variable_from_value("body", Value::Null);
-                let _ = Value::resolve(&tree, &context);
-            });
+            let run = std::thread::Builder::new()
+                .stack_size(2 << 20)
+                .spawn(move || {
+                    let mut context = Context::with_env(environment());
+                    context.add_variable_from_value("body", Value::Null);
+                    let _ = Value::resolve(&tree, &context);
+                });
             run.expect("a thread").join().expect("no panic");
         }
     }
@@ -208,16 +294,38 @@ mod tests {
     #[test]
     fn quotes_and_comments_hide_no_macro() {
         let inner = "body.a.all(x, body.a.all(y, y == x))";
-        for text in [inner.to_owned(), format!("'\\'' == '' || {inner}"), format!("'\''a'\'' == '' || {inner}"), format!("true // '\n&& {inner}")] {
+        for text in [
+            inner.to_owned(),
+            format!("'\\'' == '' || {inner}"),
+            format!("'\''a'\'' == '' || {inner}"),
+            format!("true // '\n&& {inner}"),
+        ] {
             let why = refusal(&text).unwrap_or_default();
-            assert!(why.contains("macro inside a macro") || why.contains("no CEL"), "{text}: {why}");
+            assert!(
+                why.contains("macro inside a macro") || why.contains("no CEL"),
+                "{text}: {why}"
+            );
         }
     }
 
     #[test]
     fn an_expression_that_is_never_true_or_false_is_refused_and_slips_are_recognised() {
-        let told = |text: &str| compiled(text).and_then(deciding).map(|_| ()).expect_err(text);
-        for text in ["1 + 1", "size(body.items)", "'ok'", "[body.ok]", "null", "type(body)", "string(body.ok)", "body.items.filter(x, x.live)"] {
+        let told = |text: &str| {
+            compiled(text)
+                .and_then(deciding)
+                .map(|_| ())
+                .expect_err(text)
+        };
+        for text in [
+            "1 + 1",
+            "size(body.items)",
+            "'ok'",
+            "[body.ok]",
+            "null",
+            "type(body)",
+            "string(body.ok)",
+            "body.items.filter(x, x.live)",
+        ] {
             assert!(told(text).0.contains("never true or false"), "{text}");
         }
         assert!(told("body.status = 'ok'").1.contains("`==`"));

@@ -1,10 +1,14 @@
-//! What a CEL expression may name, held against it when the config is read: functions, types, and kinds that can never meet.
+//! What a CEL expression may name, held against it when the config is read: functions, types, and
+//! kinds that can never meet.
 //!
-//! An interpreter finds a misspelt function only when it gets there, which would be an outage of an endpoint that is well. What
-//! depends on the answer's JSON is `Any` here, and is found at run time.
+//! An interpreter finds a misspelt function only when it gets there, which would be an outage of an
+//! endpoint that is well. What depends on the answer's JSON is `Any` here, and is found at run
+//! time.
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators,
+};
 
 use super::words::written;
 use crate::config::document::tree::nearest;
@@ -61,7 +65,12 @@ const ALL: &[Kind] = &[];
 /// `f(x)`. A test holds them against the interpreter.
 const GLOBAL: &[Function] = &[
     Function("size", 1, SIZED, Kind::Number),
-    Function("string", 1, &[Kind::Bool, Kind::Number, Kind::Text, Kind::Bytes], Kind::Text),
+    Function(
+        "string",
+        1,
+        &[Kind::Bool, Kind::Number, Kind::Text, Kind::Bytes],
+        Kind::Text,
+    ),
     Function("int", 1, NUMERIC, Kind::Number),
     Function("uint", 1, NUMERIC, Kind::Number),
     Function("double", 1, NUMERIC, Kind::Number),
@@ -96,13 +105,26 @@ const MACROS: &[(&str, &str)] = &[
     ("map", "body.items.map(x, x.age)"),
     ("filter", "body.items.filter(x, x.live)"),
 ];
-const TYPES: [&str; 10] = ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"];
+const TYPES: [&str; 10] = [
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+];
 
 const SIZE: &str = "The number of elements, members or characters is size(x).";
-const DATES: &str = "Expressions know no dates. Times in RFC 3339 and UTC compare as texts: body.at > '2026-01-01T00:00:00Z'.";
+const DATES: &str = "Expressions know no dates. Times in RFC 3339 and UTC compare as texts: \
+    body.at > '2026-01-01T00:00:00Z'.";
 /// The largest program of a pattern, in bytes, as elsewhere.
 const PATTERN_LIMIT: usize = 1 << 20;
-const CASE: &str = "Expressions do not change the case. Match without it: body.name.matches('(?i)^ok$').";
+const CASE: &str =
+    "Expressions do not change the case. Match without it: body.name.matches('(?i)^ok$').";
 /// What other languages call it, and what to write here.
 const FOREIGN: &[(&str, &str)] = &[
     ("len", SIZE),
@@ -122,8 +144,14 @@ const FOREIGN: &[(&str, &str)] = &[
     ("upperAscii", CASE),
     ("toLowerCase", CASE),
     ("toUpperCase", CASE),
-    ("includes", "Write body.name.contains('x') for a string, 'x' in body.list for a list."),
-    ("include", "Write body.name.contains('x') for a string, 'x' in body.list for a list."),
+    (
+        "includes",
+        "Write body.name.contains('x') for a string, 'x' in body.list for a list.",
+    ),
+    (
+        "include",
+        "Write body.name.contains('x') for a string, 'x' in body.list for a list.",
+    ),
     ("any", "Write body.items.exists(x, x.live)."),
     ("some", "Write body.items.exists(x, x.live)."),
     ("every", "Write body.items.all(x, x.live)."),
@@ -132,13 +160,28 @@ const FOREIGN: &[(&str, &str)] = &[
     ("str", "Write string(x)."),
     ("match", "Write body.name.matches('^ok$')."),
     ("regex", "Write body.name.matches('^ok$')."),
-    ("max", "There is no maximum or minimum. Compare each value: body.a > 1 && body.b > 1."),
-    ("min", "There is no maximum or minimum. Compare each value: body.a > 1 && body.b > 1."),
+    (
+        "max",
+        "There is no maximum or minimum. Compare each value: body.a > 1 && body.b > 1.",
+    ),
+    (
+        "min",
+        "There is no maximum or minimum. Compare each value: body.a > 1 && body.b > 1.",
+    ),
     ("None", "Write null."),
     ("nil", "Write null."),
-    ("undefined", "Write has(body.name) to ask whether a member is there."),
-    ("defined", "Write has(body.name) to ask whether a member is there."),
-    ("exist", "Write has(body.name) to ask whether a member is there."),
+    (
+        "undefined",
+        "Write has(body.name) to ask whether a member is there.",
+    ),
+    (
+        "defined",
+        "Write has(body.name) to ask whether a member is there.",
+    ),
+    (
+        "exist",
+        "Write has(body.name) to ask whether a member is there.",
+    ),
     ("True", "Write true."),
     ("False", "Write false."),
 ];
@@ -159,8 +202,16 @@ fn of<'e>(node: &'e IdedExpr, scope: &mut Scope<'e>) -> Result<Kind, Refusal> {
         Expr::Select(select) => member(node, select, scope),
         Expr::Call(call) => called(node, call, scope),
         Expr::Comprehension(walk) => macro_of(walk, scope),
-        Expr::List(list) => list.elements.iter().try_for_each(|e| of(e, scope).map(|_| ())).map(|()| Kind::List),
-        Expr::Map(map) => map.entries.iter().try_for_each(|e| pair(&e.expr, scope)).map(|()| Kind::Object),
+        Expr::List(list) => list
+            .elements
+            .iter()
+            .try_for_each(|e| of(e, scope).map(|_| ()))
+            .map(|()| Kind::List),
+        Expr::Map(map) => map
+            .entries
+            .iter()
+            .try_for_each(|e| pair(&e.expr, scope))
+            .map(|()| Kind::Object),
         Expr::Struct(one) => Err(unknown("type", &one.type_name, &TYPES, "")),
     }
 }
@@ -182,14 +233,30 @@ fn of_name(name: &str, scope: &Scope) -> Result<Kind, Refusal> {
     if TYPES.contains(&name) || name == "optional_type" {
         return Ok(Kind::Type);
     }
-    let known: Vec<&str> = scope.iter().map(|(n, _)| *n).filter(|n| !n.starts_with('@')).chain(["true", "false", "null"]).collect();
-    let refusal = unknown("name", name, &known, "The decoded JSON body is called `body`.");
-    Err((format!("names something that is not there: {}", refusal.0), refusal.1))
+    let known: Vec<&str> = scope
+        .iter()
+        .map(|(n, _)| *n)
+        .filter(|n| !n.starts_with('@'))
+        .chain(["true", "false", "null"])
+        .collect();
+    let refusal = unknown(
+        "name",
+        name,
+        &known,
+        "The decoded JSON body is called `body`.",
+    );
+    Err((
+        format!("names something that is not there: {}", refusal.0),
+        refusal.1,
+    ))
 }
 
 /// A name that does not exist, with what may have been meant.
 fn unknown(what: &str, name: &str, known: &[&str], otherwise: &str) -> Refusal {
-    let foreign = FOREIGN.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, advice)| (*advice).to_owned());
+    let foreign = FOREIGN
+        .iter()
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, advice)| (*advice).to_owned());
     let same = known.iter().find(|k| k.eq_ignore_ascii_case(name)).copied();
     let advice = match (same.or(nearest(name, known)), foreign) {
         (Some(near), None) => format!("Did you mean `{near}`?"),
@@ -197,22 +264,51 @@ fn unknown(what: &str, name: &str, known: &[&str], otherwise: &str) -> Refusal {
         (None, None) if otherwise.is_empty() => format!("Known are {}.", known.join(", ")),
         (None, None) => otherwise.to_owned(),
     };
-    (format!("there is no {what} `{}`", name.escape_debug()), advice)
+    (
+        format!("there is no {what} `{}`", name.escape_debug()),
+        advice,
+    )
 }
 
-fn member<'e>(node: &'e IdedExpr, select: &'e SelectExpr, scope: &mut Scope<'e>) -> Result<Kind, Refusal> {
+fn member<'e>(
+    node: &'e IdedExpr,
+    select: &'e SelectExpr,
+    scope: &mut Scope<'e>,
+) -> Result<Kind, Refusal> {
     let kind = of(&select.operand, scope)?;
     let operand = written(&select.operand);
     match kind {
         // What JavaScript writes for a size would be looked up as a member of the JSON.
         Kind::Any if select.field == "length" && !select.test => Err((
             format!("asks for a member `length` in `{}`", written(node)),
-            format!("The number of elements or characters is size({operand}). A member of that name is {operand}['length']."),
+            format!(
+                "The number of elements or characters is size({operand}). A member of that name \
+                    is {operand}['length']."
+            ),
         )),
-        Kind::Any | Kind::Object | Kind::Optional => Ok(if select.test { Kind::Bool } else { Kind::Any }),
-        Kind::Bool | Kind::Number | Kind::Text | Kind::Bytes | Kind::List | Kind::Null | Kind::Type => {
-            let advice = FOREIGN.iter().find(|(n, _)| *n == select.field).map_or("Only objects have members.", |(_, advice)| advice);
-            Err((format!("asks {} for a member `{}` in `{}`", kind.noun(), select.field, written(node)), advice.to_owned()))
+        Kind::Any | Kind::Object | Kind::Optional => {
+            Ok(if select.test { Kind::Bool } else { Kind::Any })
+        }
+        Kind::Bool
+        | Kind::Number
+        | Kind::Text
+        | Kind::Bytes
+        | Kind::List
+        | Kind::Null
+        | Kind::Type => {
+            let advice = FOREIGN
+                .iter()
+                .find(|(n, _)| *n == select.field)
+                .map_or("Only objects have members.", |(_, advice)| advice);
+            Err((
+                format!(
+                    "asks {} for a member `{}` in `{}`",
+                    kind.noun(),
+                    select.field,
+                    written(node)
+                ),
+                advice.to_owned(),
+            ))
         }
     }
 }
@@ -220,27 +316,46 @@ fn member<'e>(node: &'e IdedExpr, select: &'e SelectExpr, scope: &mut Scope<'e>)
 fn pair<'e>(entry: &'e EntryExpr, scope: &mut Scope<'e>) -> Result<(), Refusal> {
     match entry {
         EntryExpr::StructField(field) => of(&field.value, scope).map(|_| ()),
-        EntryExpr::MapEntry(pair) => of(&pair.key, scope).and_then(|_| of(&pair.value, scope)).map(|_| ()),
+        EntryExpr::MapEntry(pair) => of(&pair.key, scope)
+            .and_then(|_| of(&pair.value, scope))
+            .map(|_| ()),
     }
 }
 
 fn macro_of<'e>(walk: &'e ComprehensionExpr, scope: &mut Scope<'e>) -> Result<Kind, Refusal> {
     let range = of(&walk.iter_range, scope)?;
     if !matches!(range, Kind::Any | Kind::List | Kind::Object) {
-        return Err((format!("walks over `{}`, which is {}", written(&walk.iter_range), range.noun()), "Only lists and objects have elements.".into()));
+        return Err((
+            format!(
+                "walks over `{}`, which is {}",
+                written(&walk.iter_range),
+                range.noun()
+            ),
+            "Only lists and objects have elements.".into(),
+        ));
     }
     let gathered = of(&walk.accu_init, scope)?;
     let before = scope.len();
-    scope.extend([(walk.iter_var.as_str(), Kind::Any), (walk.accu_var.as_str(), gathered)]);
+    scope.extend([
+        (walk.iter_var.as_str(), Kind::Any),
+        (walk.accu_var.as_str(), gathered),
+    ]);
     scope.extend(walk.iter_var2.as_deref().map(|name| (name, Kind::Any)));
-    let found = of(&walk.loop_cond, scope).and_then(|_| of(&walk.loop_step, scope)).and_then(|_| of(&walk.result, scope));
+    let found = of(&walk.loop_cond, scope)
+        .and_then(|_| of(&walk.loop_step, scope))
+        .and_then(|_| of(&walk.result, scope));
     scope.truncate(before);
     found
 }
 
-fn called<'e>(node: &'e IdedExpr, call: &'e CallExpr, scope: &mut Scope<'e>) -> Result<Kind, Refusal> {
+fn called<'e>(
+    node: &'e IdedExpr,
+    call: &'e CallExpr,
+    scope: &mut Scope<'e>,
+) -> Result<Kind, Refusal> {
     let name = call.func_name.as_str();
-    // A name is looked for before its arguments: those of an unknown macro name things that it would have declared.
+    // A name is looked for before its arguments: those of an unknown macro name things that it
+    // would have declared.
     let (function, target, pattern) = match &call.target {
         None => (GLOBAL.iter().find(|f| f.0 == name), None, call.args.get(1)),
         Some(target) => {
@@ -258,7 +373,11 @@ fn called<'e>(node: &'e IdedExpr, call: &'e CallExpr, scope: &mut Scope<'e>) -> 
     if function.is_none() && !name.starts_with(['_', '@', '!', '-']) {
         return Err(no_function(name, name, GLOBAL));
     }
-    let kinds = target.into_iter().chain(&call.args).map(|part| of(part, scope)).collect::<Result<Vec<_>, _>>()?;
+    let kinds = target
+        .into_iter()
+        .chain(&call.args)
+        .map(|part| of(part, scope))
+        .collect::<Result<Vec<_>, _>>()?;
     match function {
         None => operated(node, call, &kinds),
         Some(function) => {
@@ -270,33 +389,73 @@ fn called<'e>(node: &'e IdedExpr, call: &'e CallExpr, scope: &mut Scope<'e>) -> 
 
 fn no_function(name: &str, shown: &str, known: &[Function]) -> Refusal {
     if let Some((_, form)) = MACROS.iter().find(|(n, _)| *n == name) {
-        return (format!("writes `{name}` in a form that it does not have"), format!("Write {form}."));
+        return (
+            format!("writes `{name}` in a form that it does not have"),
+            format!("Write {form}."),
+        );
     }
     let own = |list: &'static [Function]| list.iter().map(|f| f.0);
-    let names: Vec<&str> = known.iter().map(|f| f.0).chain(MACROS.iter().map(|(n, _)| *n)).collect();
+    let names: Vec<&str> = known
+        .iter()
+        .map(|f| f.0)
+        .chain(MACROS.iter().map(|(n, _)| *n))
+        .collect();
     // `startsWith(a, b)` for `a.startsWith(b)`, and the other way round.
     if let Some(other) = own(GLOBAL).chain(own(MEMBER)).find(|n| *n == name) {
-        let form = if own(MEMBER).any(|n| n == other) { format!("x.{other}(...)") } else { format!("{other}(x)") };
-        return (format!("has no function `{}`", shown.escape_debug()), format!("Write {form}."));
+        let form = if own(MEMBER).any(|n| n == other) {
+            format!("x.{other}(...)")
+        } else {
+            format!("{other}(x)")
+        };
+        return (
+            format!("has no function `{}`", shown.escape_debug()),
+            format!("Write {form}."),
+        );
     }
     let (_, advice) = unknown("function", name, &names, "");
     (format!("has no function `{}`", name.escape_debug()), advice)
 }
 
 /// Whether a function takes what it is given.
-fn taken(node: &IdedExpr, function: &Function, kinds: &[Kind], given: usize) -> Result<Kind, Refusal> {
+fn taken(
+    node: &IdedExpr,
+    function: &Function,
+    kinds: &[Kind],
+    given: usize,
+) -> Result<Kind, Refusal> {
     let Function(name, wanted, takes, gives) = function;
     if given != *wanted {
         let count = |n: usize| {
-            if n == 1 { "1 argument".to_owned() } else { format!("{n} arguments") }
+            if n == 1 {
+                "1 argument".to_owned()
+            } else {
+                format!("{n} arguments")
+            }
         };
-        return Err((format!("gives `{name}` {} in `{}`", count(given), written(node)), format!("It takes {}.", count(*wanted))));
+        return Err((
+            format!("gives `{name}` {} in `{}`", count(given), written(node)),
+            format!("It takes {}.", count(*wanted)),
+        ));
     }
     // Arguments behind an optional value may be anything.
-    let held = if takes.contains(&Kind::Optional) { &kinds[..1] } else { kinds };
-    if let Some(kind) = held.iter().find(|k| !takes.is_empty() && **k != Kind::Any && !takes.contains(k)) {
-        let list = takes.iter().map(|k| k.noun()).collect::<Vec<_>>().join(", ");
-        return Err((format!("gives `{name}` {} in `{}`", kind.noun(), written(node)), format!("It takes {list}.")));
+    let held = if takes.contains(&Kind::Optional) {
+        &kinds[..1]
+    } else {
+        kinds
+    };
+    if let Some(kind) = held
+        .iter()
+        .find(|k| !takes.is_empty() && **k != Kind::Any && !takes.contains(k))
+    {
+        let list = takes
+            .iter()
+            .map(|k| k.noun())
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Err((
+            format!("gives `{name}` {} in `{}`", kind.noun(), written(node)),
+            format!("It takes {list}."),
+        ));
     }
     Ok(*gives)
 }
@@ -306,14 +465,31 @@ fn check_regex(name: &str, pattern: Option<&IdedExpr>) -> Result<(), Refusal> {
         return Ok(());
     };
     let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
-        let why = format!("takes the pattern of `matches` from a value: `{}`", written(pattern));
-        return Err((why, "Write the pattern as a text in quotes: the server that is probed must not choose the pattern.".into()));
+        let why = format!(
+            "takes the pattern of `matches` from a value: `{}`",
+            written(pattern)
+        );
+        return Err((
+            why,
+            "Write the pattern as a text in quotes: the server that is probed must \
+            not choose the pattern."
+                .into(),
+        ));
     };
-    if let Err(error) = regex::RegexBuilder::new(text.inner()).size_limit(PATTERN_LIMIT).build() {
-        let last = error.to_string().lines().last().unwrap_or_default().to_owned();
+    if let Err(error) = regex::RegexBuilder::new(text.inner())
+        .size_limit(PATTERN_LIMIT)
+        .build()
+    {
+        let last = error
+            .to_string()
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .to_owned();
         return Err((
             format!("has an invalid regular expression: {last}"),
-            "Use the syntax of the Rust regex crate; it has no look-around and no back-references.".into(),
+            "Use the syntax of the Rust regex crate; it has no look-around and no back-references."
+                .into(),
         ));
     }
     Ok(())
@@ -321,38 +497,95 @@ fn check_regex(name: &str, pattern: Option<&IdedExpr>) -> Result<(), Refusal> {
 
 /// What an operator gives.
 fn operated(node: &IdedExpr, call: &CallExpr, kinds: &[Kind]) -> Result<Kind, Refusal> {
-    let refused = |why: String, advice: &str| Err((format!("{why} in `{}`", written(node)), advice.to_owned()));
-    let fits = |takes: &[Kind]| kinds.iter().find(|k| **k != Kind::Any && !takes.contains(k));
-    let (a, b) = (kinds.first().copied().unwrap_or(Kind::Any), kinds.get(1).copied().unwrap_or(Kind::Any));
+    let refused = |why: String, advice: &str| {
+        Err((format!("{why} in `{}`", written(node)), advice.to_owned()))
+    };
+    let fits = |takes: &[Kind]| {
+        kinds
+            .iter()
+            .find(|k| **k != Kind::Any && !takes.contains(k))
+    };
+    let (a, b) = (
+        kinds.first().copied().unwrap_or(Kind::Any),
+        kinds.get(1).copied().unwrap_or(Kind::Any),
+    );
     let compared = format!("compares {} with {}", a.noun(), b.noun());
     match call.func_name.as_str() {
-        operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE => match fits(&[Kind::Bool]) {
-            Some(kind) => refused(format!("takes {} for true or false", kind.noun()), "Compare it: size(body.items) > 0."),
+        operators::LOGICAL_AND
+        | operators::LOGICAL_OR
+        | operators::LOGICAL_NOT
+        | operators::NOT_STRICTLY_FALSE => match fits(&[Kind::Bool]) {
+            Some(kind) => refused(
+                format!("takes {} for true or false", kind.noun()),
+                "Compare it: size(body.items) > 0.",
+            ),
             None => Ok(Kind::Bool),
         },
-        operators::CONDITIONAL if !a.may_be(Kind::Bool) => refused(format!("takes {} for true or false", a.noun()), "Compare it: size(body.items) > 0."),
-        operators::CONDITIONAL => Ok(if kinds.get(1) == kinds.get(2) { b } else { Kind::Any }),
-        operators::EQUALS | operators::NOT_EQUALS if a.may_be(b) || a == Kind::Null || b == Kind::Null => Ok(Kind::Bool),
-        operators::EQUALS | operators::NOT_EQUALS => refused(compared, "They are never equal: compare values of one kind."),
-        operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
+        operators::CONDITIONAL if !a.may_be(Kind::Bool) => refused(
+            format!("takes {} for true or false", a.noun()),
+            "Compare it: size(body.items) > 0.",
+        ),
+        operators::CONDITIONAL => Ok(if kinds.get(1) == kinds.get(2) {
+            b
+        } else {
+            Kind::Any
+        }),
+        operators::EQUALS | operators::NOT_EQUALS
+            if a.may_be(b) || a == Kind::Null || b == Kind::Null =>
+        {
+            Ok(Kind::Bool)
+        }
+        operators::EQUALS | operators::NOT_EQUALS => refused(
+            compared,
+            "They are never equal: compare values of one kind.",
+        ),
+        operators::LESS
+        | operators::LESS_EQUALS
+        | operators::GREATER
+        | operators::GREATER_EQUALS => {
             let is_ordered = fits(&[Kind::Bool, Kind::Number, Kind::Text, Kind::Bytes]).is_none();
-            if a.may_be(b) && is_ordered { Ok(Kind::Bool) } else { refused(compared, "Compare numbers with numbers and strings with strings.") }
+            if a.may_be(b) && is_ordered {
+                Ok(Kind::Bool)
+            } else {
+                refused(
+                    compared,
+                    "Compare numbers with numbers and strings with strings.",
+                )
+            }
         }
         operators::ADD => match fits(&[Kind::Number, Kind::Text, Kind::Bytes, Kind::List]) {
             None if a.may_be(b) => Ok(if a == Kind::Any { b } else { a }),
-            None | Some(_) => refused(format!("adds {} and {}", a.noun(), b.noun()), "Add numbers to numbers; string(x) makes a string of a number."),
+            None | Some(_) => refused(
+                format!("adds {} and {}", a.noun(), b.noun()),
+                "Add numbers to numbers; string(x) makes a string of a number.",
+            ),
         },
-        operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE => match fits(&[Kind::Number]) {
-            Some(kind) => refused(format!("calculates with {}", kind.noun()), "double(x) makes a number of a string."),
+        operators::SUBSTRACT
+        | operators::MULTIPLY
+        | operators::DIVIDE
+        | operators::MODULO
+        | operators::NEGATE => match fits(&[Kind::Number]) {
+            Some(kind) => refused(
+                format!("calculates with {}", kind.noun()),
+                "double(x) makes a number of a string.",
+            ),
             None => Ok(Kind::Number),
         },
-        operators::INDEX | operators::OPT_INDEX if !matches!(a, Kind::Any | Kind::List | Kind::Object | Kind::Optional) => {
-            refused(format!("asks {} for an element", a.noun()), "Only lists and objects have elements.")
+        operators::INDEX | operators::OPT_INDEX
+            if !matches!(a, Kind::Any | Kind::List | Kind::Object | Kind::Optional) =>
+        {
+            refused(
+                format!("asks {} for an element", a.noun()),
+                "Only lists and objects have elements.",
+            )
         }
         operators::INDEX => Ok(Kind::Any),
         operators::OPT_INDEX | operators::OPT_SELECT => Ok(Kind::Optional),
         operators::IN if matches!(b, Kind::Any | Kind::List | Kind::Object) => Ok(Kind::Bool),
-        operators::IN => refused(format!("looks for an element in {}", b.noun()), "Write 'text'.contains('part') for strings."),
+        operators::IN => refused(
+            format!("looks for an element in {}", b.noun()),
+            "Write 'text'.contains('part') for strings.",
+        ),
         name => Err(no_function(name, name, GLOBAL)),
     }
 }
@@ -370,41 +603,104 @@ mod tests {
     #[test]
     fn what_does_not_exist_is_refused_with_what_may_have_been_meant() {
         for (text, problem, advice) in [
-            ("body.name.startWith('a')", "no function `startWith`", "`startsWith`"),
-            ("body.name.startswith('a')", "no function `startswith`", "`startsWith`"),
+            (
+                "body.name.startWith('a')",
+                "no function `startWith`",
+                "`startsWith`",
+            ),
+            (
+                "body.name.startswith('a')",
+                "no function `startswith`",
+                "`startsWith`",
+            ),
             ("len(body.items) > 3", "no function `len`", "size(x)"),
             ("length(body.items) > 3", "no function `length`", "size(x)"),
             ("body.items.length() > 3", "no function `length`", "size(x)"),
             ("body.items.len() > 3", "no function `len`", "size(x)"),
-            ("body.items.length > 3", "member `length`", "size(body.items)"),
+            (
+                "body.items.length > 3",
+                "member `length`",
+                "size(body.items)",
+            ),
             ("'abc'.length > 3", "member `length`", "size(x)"),
-            ("timestamp(body.at) < timestamp('2026-01-01T00:00:00Z')", "no function `timestamp`", "RFC 3339"),
-            ("type(body.at) == timestamp", "no name `timestamp`", "RFC 3339"),
-            ("duration('1h') > body.age", "no function `duration`", "RFC 3339"),
-            ("body.at.getFullYear() == 2026", "no function `getFullYear`", "RFC 3339"),
+            (
+                "timestamp(body.at) < timestamp('2026-01-01T00:00:00Z')",
+                "no function `timestamp`",
+                "RFC 3339",
+            ),
+            (
+                "type(body.at) == timestamp",
+                "no name `timestamp`",
+                "RFC 3339",
+            ),
+            (
+                "duration('1h') > body.age",
+                "no function `duration`",
+                "RFC 3339",
+            ),
+            (
+                "body.at.getFullYear() == 2026",
+                "no function `getFullYear`",
+                "RFC 3339",
+            ),
             ("type(body.n) == integer", "no name `integer`", "`body`"),
-            ("Person{name: 'a'}.name == 'a'", "no type `Person`", "Known are"),
-            ("body.name.lowerAscii() == 'ok'", "no function `lowerAscii`", "(?i)"),
-            ("status == 'ok'", "not there: there is no name `status`", "`body`"),
+            (
+                "Person{name: 'a'}.name == 'a'",
+                "no type `Person`",
+                "Known are",
+            ),
+            (
+                "body.name.lowerAscii() == 'ok'",
+                "no function `lowerAscii`",
+                "(?i)",
+            ),
+            (
+                "status == 'ok'",
+                "not there: there is no name `status`",
+                "`body`",
+            ),
             ("Body.status == 'ok'", "no name `Body`", "`body`"),
             ("body.items.all(x, y.live)", "no name `y`", "`body`"),
             ("body.status == None", "no name `None`", "null"),
             ("body.ok == True", "no name `True`", "Write true"),
-            ("startsWith(body.name, 'a')", "no function `startsWith`", "x.startsWith"),
+            (
+                "startsWith(body.name, 'a')",
+                "no function `startsWith`",
+                "x.startsWith",
+            ),
             ("body.items.int() > 3", "no function", "int(x)"),
             ("body.items.all(x)", "`all` in a form", "all(x, x.live)"),
             ("has(body)", "`has` in a form", "has(body.name)"),
-            ("body.items.any(x, x.live)", "no function `any`", "exists(x, x.live)"),
-            ("max(body.a, body.b) > 1", "no function `max`", "Compare each value"),
+            (
+                "body.items.any(x, x.live)",
+                "no function `any`",
+                "exists(x, x.live)",
+            ),
+            (
+                "max(body.a, body.b) > 1",
+                "no function `max`",
+                "Compare each value",
+            ),
             ("size(body.a, body.b) > 1", "2 arguments", "1 argument"),
             ("body.name.contains() ", "0 arguments", "1 argument"),
-            ("body.name.matches('(')", "invalid regular expression", "regex crate"),
-            ("matches(body.name, '[')", "invalid regular expression", "regex crate"),
+            (
+                "body.name.matches('(')",
+                "invalid regular expression",
+                "regex crate",
+            ),
+            (
+                "matches(body.name, '[')",
+                "invalid regular expression",
+                "regex crate",
+            ),
         ] {
             match environment().compile(text) {
                 Ok(program) => {
                     let (found, what) = kind(program.expression()).expect_err(text);
-                    assert!(found.contains(problem) && what.contains(advice), "{text}: {found} / {what}");
+                    assert!(
+                        found.contains(problem) && what.contains(advice),
+                        "{text}: {found} / {what}"
+                    );
                 }
                 // Some the parser refuses by itself.
                 Err(error) => assert!(text.starts_with("has(body)"), "{text}: {error}"),
@@ -444,21 +740,41 @@ mod tests {
     #[test]
     fn what_is_right_is_taken_and_its_kind_is_known() {
         for (text, expected) in [
-            ("body.status == 'ok' && body.queue < 100 && has(body.name)", Kind::Bool),
+            (
+                "body.status == 'ok' && body.queue < 100 && has(body.name)",
+                Kind::Bool,
+            ),
             ("body", Kind::Any),
             ("body.a.b.c", Kind::Any),
             ("body['length'] > 3 && has(body.length)", Kind::Bool),
             ("body.items.filter(i, i.live).map(i, i.age * 2)", Kind::List),
-            ("body.items.exists_one(i, i == 3) && body.items.existsOne(i, i == 3)", Kind::Bool),
+            (
+                "body.items.exists_one(i, i == 3) && body.items.existsOne(i, i == 3)",
+                Kind::Bool,
+            ),
             ("body.m.all(k, body.m[k] > 0)", Kind::Bool),
-            ("body.?a.orValue(3) == 3 && optional.of(1).hasValue() && optional.none().or(optional.of(body.x)).value() == 1", Kind::Bool),
+            (
+                "body.?a.orValue(3) == 3 && optional.of(1).hasValue() && \
+                    optional.none().or(optional.of(body.x)).value() == 1",
+                Kind::Bool,
+            ),
             ("body.a == null || null != 1", Kind::Bool),
-            ("type(body.a) == string && type(null) == null_type && type(type(1)) == type", Kind::Bool),
+            (
+                "type(body.a) == string && type(null) == null_type && type(type(1)) == type",
+                Kind::Bool,
+            ),
             ("body.n % 2 == 0 ? 'even' : 'odd'", Kind::Text),
-            ("size(body.list.map(x, x.size)) > 3 ? body.ok : !body.failed", Kind::Any),
+            (
+                "size(body.list.map(x, x.size)) > 3 ? body.ok : !body.failed",
+                Kind::Any,
+            ),
             ("body.a + ' ' + body.b == 'x y'", Kind::Bool),
             ("body.n in [1, 2.0, 3u] && 'k' in body.m", Kind::Bool),
-            ("matches(body.name, '(?i)^ok$') && bool(body.flag) && string(bytes(body.name)) == 'a'", Kind::Bool),
+            (
+                "matches(body.name, '(?i)^ok$') && bool(body.flag) && string(bytes(body.name)) == \
+                    'a'",
+                Kind::Bool,
+            ),
             ("{'a': 1}.a == 1 && [1, 2][0] == 1", Kind::Bool),
             ("1 + 1", Kind::Number),
         ] {
@@ -472,21 +788,37 @@ mod tests {
             let program = environment().compile(text).expect(text);
             let mut context = Context::with_env(environment());
             context.add_variable_from_value("body", Value::Null);
-            program.execute(&context).err().map(|e| e.to_string()).unwrap_or_default()
+            program
+                .execute(&context)
+                .err()
+                .map(|e| e.to_string())
+                .unwrap_or_default()
         };
         let list = |n: usize| vec!["body"; n].join(", ");
         for Function(name, count, ..) in GLOBAL {
-            assert!(!told(&format!("{name}({})", list(*count))).contains("ndeclared"), "{name}");
+            assert!(
+                !told(&format!("{name}({})", list(*count))).contains("ndeclared"),
+                "{name}"
+            );
         }
         for Function(name, count, ..) in MEMBER {
-            assert!(!told(&format!("body.{name}({})", list(*count))).contains("ndeclared"), "{name}");
+            assert!(
+                !told(&format!("body.{name}({})", list(*count))).contains("ndeclared"),
+                "{name}"
+            );
         }
         for name in TYPES {
             assert!(!told(name).contains("ndeclared"), "{name}");
         }
         for (name, _) in FOREIGN {
-            assert!(told(&format!("{name}(body)")).contains("ndeclared"), "{name} is there");
-            assert!(told(&format!("body.{name}()")).contains("ndeclared"), "{name} is there");
+            assert!(
+                told(&format!("{name}(body)")).contains("ndeclared"),
+                "{name} is there"
+            );
+            assert!(
+                told(&format!("body.{name}()")).contains("ndeclared"),
+                "{name} is there"
+            );
         }
     }
 }

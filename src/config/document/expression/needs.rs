@@ -1,7 +1,9 @@
-//! What an expression can look at in a body: a large answer is read over, and only that becomes values.
+//! What an expression can look at in a body: a large answer is read over, and only that becomes
+//! values.
 //!
-//! [`of`] walks the tree once, when the config is read. What it cannot follow it takes as needed whole, so an expression sees in
-//! the reduced body what it would see in all of it; the tests hold both against each other.
+//! [`of`] walks the tree once, when the config is read. What it cannot follow it takes as needed
+//! whole, so an expression sees in the reduced body what it would see in all of it; the tests hold
+//! both against each other.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +13,8 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValu
 
 use super::numbers::{REPLACED, RESULT};
 
-/// What is looked at in a value. Its default is nothing: that the value is there, but not what it is.
+/// What is looked at in a value. Its default is nothing: that the value is there, but not what it
+/// is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// All of it.
@@ -26,19 +29,32 @@ pub struct Needs {
 
 impl Needs {
     pub fn whole() -> Self {
-        Self { whole: true, ..Self::default() }
+        Self {
+            whole: true,
+            ..Self::default()
+        }
     }
 
     fn extent() -> Self {
-        Self { extent: true, ..Self::default() }
+        Self {
+            extent: true,
+            ..Self::default()
+        }
     }
 
     fn each(of_each: Needs) -> Self {
-        Self { extent: true, each: Some(Box::new(of_each)), ..Self::default() }
+        Self {
+            extent: true,
+            each: Some(Box::new(of_each)),
+            ..Self::default()
+        }
     }
 
     fn member(name: &str, of_it: Needs) -> Self {
-        Self { members: BTreeMap::from([(name.to_owned(), of_it)]), ..Self::default() }
+        Self {
+            members: BTreeMap::from([(name.to_owned(), of_it)]),
+            ..Self::default()
+        }
     }
 
     /// Whether anything but its being there is looked at.
@@ -48,8 +64,17 @@ impl Needs {
 
     /// What is needed of an element of a list.
     pub fn of_element(&self) -> &Needs {
-        static NOTHING: Needs = Needs { whole: false, extent: false, each: None, members: BTreeMap::new() };
-        if self.whole { self } else { self.each.as_deref().unwrap_or(&NOTHING) }
+        static NOTHING: Needs = Needs {
+            whole: false,
+            extent: false,
+            each: None,
+            members: BTreeMap::new(),
+        };
+        if self.whole {
+            self
+        } else {
+            self.each.as_deref().unwrap_or(&NOTHING)
+        }
     }
 
     /// What is needed of a member of an object, or none where nobody asks for that member.
@@ -107,11 +132,23 @@ impl Names {
             }
             Expr::Call(call) => self.look_at_call(call, needs),
             Expr::List(list) => {
-                let of_each = if needs.whole { needs } else { needs.each.map(|each| *each).unwrap_or_default() };
-                list.elements.iter().for_each(|element| self.look(element, of_each.clone()));
+                let of_each = if needs.whole {
+                    needs
+                } else {
+                    needs.each.map(|each| *each).unwrap_or_default()
+                };
+                list.elements
+                    .iter()
+                    .for_each(|element| self.look(element, of_each.clone()));
             }
-            Expr::Map(map) => map.entries.iter().for_each(|entry| self.look_at_entry(&entry.expr)),
-            Expr::Struct(one) => one.entries.iter().for_each(|entry| self.look_at_entry(&entry.expr)),
+            Expr::Map(map) => map
+                .entries
+                .iter()
+                .for_each(|entry| self.look_at_entry(&entry.expr)),
+            Expr::Struct(one) => one
+                .entries
+                .iter()
+                .for_each(|entry| self.look_at_entry(&entry.expr)),
             Expr::Comprehension(walk) => self.look_at_walk(walk, needs),
         }
     }
@@ -119,17 +156,43 @@ impl Names {
     fn look_at_entry(&mut self, entry: &EntryExpr) {
         match entry {
             EntryExpr::StructField(field) => self.look(&field.value, Needs::whole()),
-            EntryExpr::MapEntry(pair) => [&pair.key, &pair.value].into_iter().for_each(|part| self.look(part, Needs::whole())),
+            EntryExpr::MapEntry(pair) => [&pair.key, &pair.value]
+                .into_iter()
+                .for_each(|part| self.look(part, Needs::whole())),
         }
     }
 
     fn look_at_call(&mut self, call: &CallExpr, needs: Needs) {
-        match (call.func_name.as_str(), call.target.as_deref(), call.args.as_slice()) {
+        match (
+            call.func_name.as_str(),
+            call.target.as_deref(),
+            call.args.as_slice(),
+        ) {
             ("size", None, [of]) | ("size", Some(of), []) => self.look(of, Needs::extent()),
-            (operators::INDEX, None, [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }]) => {
+            (
+                operators::INDEX,
+                None,
+                [
+                    of,
+                    IdedExpr {
+                        expr: Expr::Literal(LiteralValue::String(name)),
+                        ..
+                    },
+                ],
+            ) => {
                 self.look(of, Needs::member(name.inner(), needs));
             }
-            (operators::OPT_SELECT, None, [of, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }]) => {
+            (
+                operators::OPT_SELECT,
+                None,
+                [
+                    of,
+                    IdedExpr {
+                        expr: Expr::Literal(LiteralValue::String(name)),
+                        ..
+                    },
+                ],
+            ) => {
                 self.look(of, Needs::member(name.inner(), Needs::whole()));
             }
             (operators::INDEX, None, [of, at]) => {
@@ -142,8 +205,16 @@ impl Names {
                 self.look(no, needs);
             }
             // What a macro gathers is looked at as its result is.
-            (name, None, [gathered, more]) if is_sum(name) && matches!(&gathered.expr, Expr::Ident(name) if name == RESULT) => self.look(more, needs),
-            (_, target, args) => target.into_iter().chain(args).for_each(|part| self.look(part, Needs::whole())),
+            (name, None, [gathered, more])
+                if is_sum(name)
+                    && matches!(&gathered.expr, Expr::Ident(name) if name == RESULT) =>
+            {
+                self.look(more, needs)
+            }
+            (_, target, args) => target
+                .into_iter()
+                .chain(args)
+                .for_each(|part| self.look(part, Needs::whole())),
         }
     }
 
@@ -152,18 +223,28 @@ impl Names {
         let outside = self.0.len();
         self.0.push((walk.accu_var.clone(), Needs::default()));
         self.0.push((walk.iter_var.clone(), Needs::default()));
-        self.0.extend(walk.iter_var2.iter().map(|name| (name.clone(), Needs::default())));
+        self.0.extend(
+            walk.iter_var2
+                .iter()
+                .map(|name| (name.clone(), Needs::default())),
+        );
         self.look(&walk.loop_cond, Needs::whole());
         self.look(&walk.loop_step, needs.clone());
         self.look(&walk.result, needs);
         let mut of_each = Needs::default();
-        self.0.drain(outside..).skip(1).for_each(|(_, looked_at)| of_each.add(looked_at));
+        self.0
+            .drain(outside..)
+            .skip(1)
+            .for_each(|(_, looked_at)| of_each.add(looked_at));
         self.look(&walk.iter_range, Needs::each(of_each));
     }
 }
 
 fn is_sum(name: &str) -> bool {
-    name == operators::ADD || REPLACED.iter().any(|(operator, function)| *operator == operators::ADD && *function == name)
+    name == operators::ADD
+        || REPLACED
+            .iter()
+            .any(|(operator, function)| *operator == operators::ADD && *function == name)
 }
 
 #[cfg(test)]
@@ -172,7 +253,13 @@ mod tests {
     use crate::config::document::expression::numbers::{environment, rewritten};
 
     fn needs(text: &str) -> Needs {
-        of(&rewritten(environment().compile(text).expect(text).expression().clone()))
+        of(&rewritten(
+            environment()
+                .compile(text)
+                .expect(text)
+                .expression()
+                .clone(),
+        ))
     }
 
     #[test]
@@ -184,17 +271,32 @@ mod tests {
             ("size(body.items) > 10", member("items", extent())),
             ("body.items.size() > 10", member("items", extent())),
             ("has(body.db.lag)", member("db", member("lag", nothing()))),
-            ("body.items.all(i, i.ok)", member("items", Needs::each(member("ok", whole())))),
+            (
+                "body.items.all(i, i.ok)",
+                member("items", Needs::each(member("ok", whole()))),
+            ),
             ("body.items.exists(i, i.id == body.wanted)", {
                 let mut both = member("items", Needs::each(member("id", whole())));
                 both.add(member("wanted", whole()));
                 both
             }),
-            ("size(body.items.filter(i, i.state == 'down')) == 0", member("items", Needs::each(member("state", whole())))),
-            ("body.items.filter(i, i.up) == []", member("items", Needs::each(whole()))),
-            ("size(body.items.map(i, i.id)) > 1", member("items", Needs::each(member("id", nothing())))),
+            (
+                "size(body.items.filter(i, i.state == 'down')) == 0",
+                member("items", Needs::each(member("state", whole()))),
+            ),
+            (
+                "body.items.filter(i, i.up) == []",
+                member("items", Needs::each(whole())),
+            ),
+            (
+                "size(body.items.map(i, i.id)) > 1",
+                member("items", Needs::each(member("id", nothing()))),
+            ),
             ("body['a'].b == 1", member("a", member("b", whole()))),
-            ("body.list[1].b == 1", member("list", Needs::each(member("b", whole())))),
+            (
+                "body.list[1].b == 1",
+                member("list", Needs::each(member("b", whole()))),
+            ),
             ("body.list[body.at] == 1", {
                 let mut both = member("list", Needs::each(whole()));
                 both.add(member("at", whole()));
@@ -210,7 +312,10 @@ mod tests {
             ("body == {}", whole()),
             ("'x' in body.names", member("names", whole())),
             // The inner name hides the outer one.
-            ("body.list.all(body, body.x > 1)", member("list", Needs::each(member("x", whole())))),
+            (
+                "body.list.all(body, body.x > 1)",
+                member("list", Needs::each(member("x", whole()))),
+            ),
             ("true", nothing()),
         ] {
             assert_eq!(needs(text), expected, "{text}");

@@ -1,8 +1,9 @@
 //! Numbers in CEL expressions: one kind, however JSON writes them.
 //!
-//! JSON has one kind of number and CEL has three that do not mix, so `body.f * 2` would be an error whenever a server writes
-//! `1.0` in place of `1`. [`rewritten`] replaces the arithmetic of an expression by functions that take any of the three,
-//! [`environment`] declares them, and [`number`] gives the same value the same representation. `matches` is replaced by one that
+//! JSON has one kind of number and CEL has three that do not mix, so `body.f * 2` would be an error
+//! whenever a server writes `1.0` in place of `1`. [`rewritten`] replaces the arithmetic of an
+//! expression by functions that take any of the three, [`environment`] declares them, and
+//! [`number`] gives the same value the same representation. `matches` is replaced by one that
 //! compiles a pattern once. Nothing else of CEL changes.
 
 use std::cell::{Cell, RefCell};
@@ -39,7 +40,8 @@ pub fn environment() -> Arc<Env> {
         let mut env = Env::stdlib();
         let operations: [cel::common::functions::Function; 6] = [add, sub, mul, div, rem, matches];
         for ((_, name), operation) in REPLACED.iter().zip(operations) {
-            env.add_overload(name, name, vec![DYN_TYPE, DYN_TYPE], operation).expect("no standard function has such a name");
+            env.add_overload(name, name, vec![DYN_TYPE, DYN_TYPE], operation)
+                .expect("no standard function has such a name");
         }
         Arc::new(env)
     });
@@ -48,8 +50,8 @@ pub fn environment() -> Arc<Env> {
 
 /// A number of JSON: the same value is the same, written `1`, `1.0` or `1e0`.
 ///
-/// As CEL's own mapping of JSON has it, numbers are floats; whole ones that a float cannot hold with their neighbours stay integers,
-/// so that identifiers of 64 bits are compared digit by digit.
+/// As CEL's own mapping of JSON has it, numbers are floats; whole ones that a float cannot hold
+/// with their neighbours stay integers, so that identifiers of 64 bits are compared digit by digit.
 pub fn number(json: &serde_json::Number) -> Value {
     let float = json.as_f64().unwrap_or(f64::NAN);
     if float.abs() < EXACT {
@@ -74,23 +76,45 @@ fn rewrite(node: &mut IdedExpr) {
     match &mut node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Call(call) => {
-            // What a macro adds to its own result stays as the interpreter knows it: it appends in place.
-            let is_gathering = call.args.first().is_some_and(|a| matches!(&a.expr, Expr::Ident(name) if name == RESULT));
-            if let Some((_, name)) = REPLACED.iter().find(|(operator, _)| *operator == call.func_name)
+            // What a macro adds to its own result stays as the interpreter knows it: it appends in
+            // place.
+            let is_gathering = call
+                .args
+                .first()
+                .is_some_and(|a| matches!(&a.expr, Expr::Ident(name) if name == RESULT));
+            if let Some((_, name)) = REPLACED
+                .iter()
+                .find(|(operator, _)| *operator == call.func_name)
                 && !is_gathering
             {
                 // `text.matches(pattern)` and `matches(text, pattern)` are the same.
-                call.args.splice(0..0, call.target.take().map(|target| *target));
+                call.args
+                    .splice(0..0, call.target.take().map(|target| *target));
                 call.func_name = (*name).to_owned();
             }
-            call.args.iter_mut().chain(call.target.as_deref_mut()).for_each(rewrite);
+            call.args
+                .iter_mut()
+                .chain(call.target.as_deref_mut())
+                .for_each(rewrite);
         }
         Expr::List(list) => list.elements.iter_mut().for_each(rewrite),
         Expr::Select(select) => rewrite(&mut select.operand),
-        Expr::Map(map) => map.entries.iter_mut().for_each(|e| rewrite_entry(&mut e.expr)),
-        Expr::Struct(one) => one.entries.iter_mut().for_each(|e| rewrite_entry(&mut e.expr)),
+        Expr::Map(map) => map
+            .entries
+            .iter_mut()
+            .for_each(|e| rewrite_entry(&mut e.expr)),
+        Expr::Struct(one) => one
+            .entries
+            .iter_mut()
+            .for_each(|e| rewrite_entry(&mut e.expr)),
         Expr::Comprehension(walk) => {
-            let parts = [&mut walk.iter_range, &mut walk.accu_init, &mut walk.loop_cond, &mut walk.loop_step, &mut walk.result];
+            let parts = [
+                &mut walk.iter_range,
+                &mut walk.accu_init,
+                &mut walk.loop_cond,
+                &mut walk.loop_step,
+                &mut walk.result,
+            ];
             parts.into_iter().for_each(rewrite);
         }
     }
@@ -99,7 +123,9 @@ fn rewrite(node: &mut IdedExpr) {
 fn rewrite_entry(entry: &mut EntryExpr) {
     match entry {
         EntryExpr::StructField(field) => rewrite(&mut field.value),
-        EntryExpr::MapEntry(pair) => [&mut pair.key, &mut pair.value].into_iter().for_each(rewrite),
+        EntryExpr::MapEntry(pair) => [&mut pair.key, &mut pair.value]
+            .into_iter()
+            .for_each(rewrite),
     }
 }
 
@@ -118,7 +144,9 @@ impl Number {
         if let Some(u) = value.downcast_ref::<CelUInt>() {
             return Some(Number::Whole(i128::from(*u.inner())));
         }
-        value.downcast_ref::<CelDouble>().map(|f| Number::Float(*f.inner()))
+        value
+            .downcast_ref::<CelDouble>()
+            .map(|f| Number::Float(*f.inner()))
     }
 
     fn float(self) -> f64 {
@@ -161,7 +189,12 @@ fn reckoned<'b, 'v>(
 }
 
 fn refused<'b, 'v>(sign: &'static str, args: &[CowVal<'b, 'v>]) -> Done<'b, 'v> {
-    Err(ExecutionError::no_such_overload(sign, args.iter().map(|a| a.get_type().name().to_owned()).collect()))
+    Err(ExecutionError::no_such_overload(
+        sign,
+        args.iter()
+            .map(|a| a.get_type().name().to_owned())
+            .collect(),
+    ))
 }
 
 /// What one evaluation may join, in bytes.
@@ -181,7 +214,11 @@ fn length(value: &(dyn Val + '_)) -> usize {
     const ELEMENT: usize = 64;
     match value.downcast_ref::<CelString<'_>>() {
         Some(text) => text.inner().len(),
-        None => value.as_sizer().map_or(0, |sizer| usize::try_from(*sizer.size().inner()).unwrap_or(0)) * ELEMENT,
+        None => {
+            value.as_sizer().map_or(0, |sizer| {
+                usize::try_from(*sizer.size().inner()).unwrap_or(0)
+            }) * ELEMENT
+        }
     }
 }
 
@@ -193,10 +230,18 @@ fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     match args.as_slice() {
         [a, b] => match a.as_adder() {
             Some(adder) => {
-                let left = JOINED.get().checked_sub(length(a.as_ref()) + length(b.as_ref()));
-                JOINED.set(
-                    left.ok_or_else(|| ExecutionError::function_error("+", format!("the texts and lists that are joined exceed {} MiB", JOINED_LIMIT >> 20)))?,
-                );
+                let left = JOINED
+                    .get()
+                    .checked_sub(length(a.as_ref()) + length(b.as_ref()));
+                JOINED.set(left.ok_or_else(|| {
+                    ExecutionError::function_error(
+                        "+",
+                        format!(
+                            "the texts and lists that are joined exceed {} MiB",
+                            JOINED_LIMIT >> 20
+                        ),
+                    )
+                })?);
                 Ok(CowVal::Owned(adder.add(b.as_ref())?.into_owned()))
             }
             None => refused("+", &args),
@@ -206,27 +251,38 @@ fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
 }
 
 fn sub<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
-    reckoned("-", &args, |a, b| Some(a - b), |a, b| Some(a - b)).unwrap_or_else(|| refused("-", &args))
+    reckoned("-", &args, |a, b| Some(a - b), |a, b| Some(a - b))
+        .unwrap_or_else(|| refused("-", &args))
 }
 
 fn mul<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     // 64 bits times 64 bits fit into 128.
-    reckoned("*", &args, |a, b| a.checked_mul(b), |a, b| Some(a * b)).unwrap_or_else(|| refused("*", &args))
+    reckoned("*", &args, |a, b| a.checked_mul(b), |a, b| Some(a * b))
+        .unwrap_or_else(|| refused("*", &args))
 }
 
 fn div<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
-    reckoned("/", &args, i128::checked_div, |a, b| (b != 0.0).then(|| a / b)).unwrap_or_else(|| refused("/", &args))
+    reckoned("/", &args, i128::checked_div, |a, b| {
+        (b != 0.0).then(|| a / b)
+    })
+    .unwrap_or_else(|| refused("/", &args))
 }
 
 fn rem<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
-    reckoned("%", &args, i128::checked_rem, |a, b| (b != 0.0).then(|| a % b)).unwrap_or_else(|| refused("%", &args))
+    reckoned("%", &args, i128::checked_rem, |a, b| {
+        (b != 0.0).then(|| a % b)
+    })
+    .unwrap_or_else(|| refused("%", &args))
 }
 
 fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     thread_local! {
         static COMPILED: RefCell<VecDeque<(String, Regex)>> = const { RefCell::new(VecDeque::new()) };
     }
-    let text = |k: usize| args.get(k).and_then(|value| value.as_ref().downcast_ref::<CelString<'_>>());
+    let text = |k: usize| {
+        args.get(k)
+            .and_then(|value| value.as_ref().downcast_ref::<CelString<'_>>())
+    };
     let (Some(text), Some(pattern)) = (text(0), text(1)) else {
         return refused("matches", &args);
     };
@@ -235,7 +291,12 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
         if let Some((_, regex)) = compiled.iter().find(|(known, _)| known == pattern) {
             return Ok(regex.is_match(text.inner()));
         }
-        let regex = Regex::new(pattern).map_err(|why| ExecutionError::function_error("matches", format!("'{pattern}' not a valid regex:\n{why}")))?;
+        let regex = Regex::new(pattern).map_err(|why| {
+            ExecutionError::function_error(
+                "matches",
+                format!("'{pattern}' not a valid regex:\n{why}"),
+            )
+        })?;
         let is_match = regex.is_match(text.inner());
         compiled.truncate(PATTERNS - 1);
         compiled.push_front((pattern.to_owned(), regex));
@@ -250,7 +311,13 @@ mod tests {
     use cel::Context;
 
     fn value(text: &str, json: &str) -> Result<Value, String> {
-        let tree = rewritten(environment().compile(text).expect(text).expression().clone());
+        let tree = rewritten(
+            environment()
+                .compile(text)
+                .expect(text)
+                .expression()
+                .clone(),
+        );
         let json: serde_json::Value = serde_json::from_str(json).expect("JSON");
         let mut context = Context::with_env(environment());
         context.add_variable_from_value("n", number(json.as_number().expect("a number")));
@@ -284,30 +351,73 @@ mod tests {
         ];
         for text in texts {
             for json in ["2", "2.0", "2e0", "20e-1", "0.2e1"] {
-                assert_eq!(value(text, json), Ok(Value::Bool(true)), "{text} with {json}");
+                assert_eq!(
+                    value(text, json),
+                    Ok(Value::Bool(true)),
+                    "{text} with {json}"
+                );
             }
         }
     }
 
     #[test]
     fn identifiers_of_64_bits_are_compared_digit_by_digit() {
-        for id in ["9007199254740991", "9007199254740992", "9007199254740993", "9223372036854775807", "-9223372036854775808"] {
-            assert_eq!(value(&format!("n == {id}"), id), Ok(Value::Bool(true)), "{id}");
-            let next = id.parse::<i64>().expect("whole").checked_add(1).unwrap_or(0);
-            assert_eq!(value(&format!("n == {next}"), id), Ok(Value::Bool(false)), "{id}");
+        for id in [
+            "9007199254740991",
+            "9007199254740992",
+            "9007199254740993",
+            "9223372036854775807",
+            "-9223372036854775808",
+        ] {
+            assert_eq!(
+                value(&format!("n == {id}"), id),
+                Ok(Value::Bool(true)),
+                "{id}"
+            );
+            let next = id
+                .parse::<i64>()
+                .expect("whole")
+                .checked_add(1)
+                .unwrap_or(0);
+            assert_eq!(
+                value(&format!("n == {next}"), id),
+                Ok(Value::Bool(false)),
+                "{id}"
+            );
         }
-        assert_eq!(value("n == 18446744073709551615u", "18446744073709551615"), Ok(Value::Bool(true)));
-        assert_eq!(value("n == 18446744073709551614u", "18446744073709551615"), Ok(Value::Bool(false)));
-        assert_eq!(value("n == 100000000000000000", "1e17"), Ok(Value::Bool(true)));
-        assert_eq!(value("n * n > 0 && n + n > n && n - n == 0", "9223372036854775807"), Ok(Value::Bool(true)), "no overflow");
+        assert_eq!(
+            value("n == 18446744073709551615u", "18446744073709551615"),
+            Ok(Value::Bool(true))
+        );
+        assert_eq!(
+            value("n == 18446744073709551614u", "18446744073709551615"),
+            Ok(Value::Bool(false))
+        );
+        assert_eq!(
+            value("n == 100000000000000000", "1e17"),
+            Ok(Value::Bool(true))
+        );
+        assert_eq!(
+            value(
+                "n * n > 0 && n + n > n && n - n == 0",
+                "9223372036854775807"
+            ),
+            Ok(Value::Bool(true)),
+            "no overflow"
+        );
     }
 
     #[test]
     fn division_by_zero_is_an_error_in_every_writing() {
-        for text in ["5 / n", "5.0 / n", "5 % n", "5.5 % n", "n / n", "1 / 0", "1 / 0.0"] {
+        for text in [
+            "5 / n", "5.0 / n", "5 % n", "5.5 % n", "n / n", "1 / 0", "1 / 0.0",
+        ] {
             for json in ["0", "0.0", "-0.0", "0e5"] {
                 let why = value(text, json).expect_err(text);
-                assert!(why.contains("division by zero"), "{text} with {json}: {why}");
+                assert!(
+                    why.contains("division by zero"),
+                    "{text} with {json}: {why}"
+                );
             }
         }
     }
@@ -315,7 +425,11 @@ mod tests {
     #[test]
     fn what_an_evaluation_joins_is_bounded() {
         let long = format!("'{}'", "a".repeat(1000));
-        let list = format!("[{}].map(x, x + '{}')", format!("{long}, ").repeat(50).trim_end_matches(", "), "b".repeat(1000));
+        let list = format!(
+            "[{}].map(x, x + '{}')",
+            format!("{long}, ").repeat(50).trim_end_matches(", "),
+            "b".repeat(1000)
+        );
         for _ in 0..JOINED_LIMIT / (50 * 2000) {
             assert!(value(&list, "1").is_ok());
         }
@@ -326,21 +440,37 @@ mod tests {
 
     #[test]
     fn a_pattern_matches_as_in_cel_however_it_is_called_and_however_many_there_are() {
-        for text in ["'abc'.matches('^a')", "matches('abc', 'c$')", "!'abc'.matches('^b')", "['a', 'b'].all(x, x.matches('^[ab]$'))"] {
+        for text in [
+            "'abc'.matches('^a')",
+            "matches('abc', 'c$')",
+            "!'abc'.matches('^b')",
+            "['a', 'b'].all(x, x.matches('^[ab]$'))",
+        ] {
             assert_eq!(value(text, "2"), Ok(Value::Bool(true)), "{text}");
         }
-        let many = (0..PATTERNS * 3).map(|k| format!("'a{k}'.matches('^a{k}$')")).collect::<Vec<_>>().join(" && ");
+        let many = (0..PATTERNS * 3)
+            .map(|k| format!("'a{k}'.matches('^a{k}$')"))
+            .collect::<Vec<_>>()
+            .join(" && ");
         for _ in 0..2 {
             assert_eq!(value(&many, "2"), Ok(Value::Bool(true)));
         }
-        assert!(value("'a'.matches('(' + string(n))", "2").is_err_and(|why| why.contains("not a valid regex")));
+        assert!(
+            value("'a'.matches('(' + string(n))", "2")
+                .is_err_and(|why| why.contains("not a valid regex"))
+        );
         assert!(value("'a'.matches(n)", "2").is_err_and(|why| why.contains("matches")));
     }
 
     #[test]
     fn what_is_no_number_is_joined_or_refused() {
-        assert_eq!(value("'a' + 'b' == 'ab' && [1] + [n] == [1, 2]", "2"), Ok(Value::Bool(true)));
-        for text in ["'a' * n", "'a' + n", "n + 'a'", "[1] - n", "true + n", "null / n", "n % 'a'"] {
+        assert_eq!(
+            value("'a' + 'b' == 'ab' && [1] + [n] == [1, 2]", "2"),
+            Ok(Value::Bool(true))
+        );
+        for text in [
+            "'a' * n", "'a' + n", "n + 'a'", "[1] - n", "true + n", "null / n", "n % 'a'",
+        ] {
             assert!(value(text, "2").is_err(), "{text}");
         }
     }

@@ -1,7 +1,9 @@
-//! No call inside a macro goes through the body again: the cost of an expression grows with the body, never with its square.
+//! No call inside a macro goes through the body again: the cost of an expression grows with the
+//! body, never with its square.
 //!
-//! A macro looks at each element once. What it does with the element, and with the literals of the config, is bounded by the element;
-//! a call over another value of the body would go through that value once for each element. One macro inside another is refused elsewhere.
+//! A macro looks at each element once. What it does with the element, and with the literals of the
+//! config, is bounded by the element; a call over another value of the body would go through that
+//! value once for each element. One macro inside another is refused elsewhere.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, operators};
@@ -11,33 +13,82 @@ use super::numbers::RESULT;
 /// How many values a macro gathers for each element at most.
 pub const MADE_LIMIT: usize = 8;
 
-/// How many values a macro gathers for each element: the element itself, and those of lists and objects that are written out in it.
+/// How many values a macro gathers for each element: the element itself, and those of lists and
+/// objects that are written out in it.
 pub fn made(tree: &IdedExpr) -> usize {
     match &tree.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
         Expr::Call(call) => match call.args.as_slice() {
-            [IdedExpr { expr: Expr::Ident(name), .. }, gathered] if name == RESULT && call.func_name == operators::ADD => written_out(gathered),
-            args => call.target.as_deref().into_iter().chain(args).map(made).max().unwrap_or(0),
+            [
+                IdedExpr {
+                    expr: Expr::Ident(name),
+                    ..
+                },
+                gathered,
+            ] if name == RESULT && call.func_name == operators::ADD => written_out(gathered),
+            args => call
+                .target
+                .as_deref()
+                .into_iter()
+                .chain(args)
+                .map(made)
+                .max()
+                .unwrap_or(0),
         },
         Expr::List(list) => list.elements.iter().map(made).max().unwrap_or(0),
         Expr::Select(select) => made(&select.operand),
-        Expr::Map(map) => map.entries.iter().flat_map(|e| parts(&e.expr)).map(made).max().unwrap_or(0),
-        Expr::Struct(one) => one.entries.iter().flat_map(|e| parts(&e.expr)).map(made).max().unwrap_or(0),
-        Expr::Comprehension(walk) => {
-            [&walk.iter_range, &walk.accu_init, &walk.loop_cond, &walk.loop_step, &walk.result].into_iter().map(made).max().unwrap_or(0)
-        }
+        Expr::Map(map) => map
+            .entries
+            .iter()
+            .flat_map(|e| parts(&e.expr))
+            .map(made)
+            .max()
+            .unwrap_or(0),
+        Expr::Struct(one) => one
+            .entries
+            .iter()
+            .flat_map(|e| parts(&e.expr))
+            .map(made)
+            .max()
+            .unwrap_or(0),
+        Expr::Comprehension(walk) => [
+            &walk.iter_range,
+            &walk.accu_init,
+            &walk.loop_cond,
+            &walk.loop_step,
+            &walk.result,
+        ]
+        .into_iter()
+        .map(made)
+        .max()
+        .unwrap_or(0),
     }
 }
 
 /// The elements of all lists and objects of a node.
 fn written_out(node: &IdedExpr) -> usize {
     let (own, below): (usize, Vec<&IdedExpr>) = match &node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Comprehension(_) => (0, Vec::new()),
-        Expr::Call(call) => (0, call.target.as_deref().into_iter().chain(&call.args).collect()),
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Comprehension(_) => {
+            (0, Vec::new())
+        }
+        Expr::Call(call) => (
+            0,
+            call.target
+                .as_deref()
+                .into_iter()
+                .chain(&call.args)
+                .collect(),
+        ),
         Expr::List(list) => (list.elements.len(), list.elements.iter().collect()),
         Expr::Select(select) => (0, vec![&select.operand]),
-        Expr::Map(map) => (2 * map.entries.len(), map.entries.iter().flat_map(|e| parts(&e.expr)).collect()),
-        Expr::Struct(one) => (2 * one.entries.len(), one.entries.iter().flat_map(|e| parts(&e.expr)).collect()),
+        Expr::Map(map) => (
+            2 * map.entries.len(),
+            map.entries.iter().flat_map(|e| parts(&e.expr)).collect(),
+        ),
+        Expr::Struct(one) => (
+            2 * one.entries.len(),
+            one.entries.iter().flat_map(|e| parts(&e.expr)).collect(),
+        ),
     };
     own + below.into_iter().map(written_out).sum::<usize>()
 }
@@ -57,15 +108,37 @@ enum Extent {
 pub fn repeated(tree: &IdedExpr) -> Option<&IdedExpr> {
     match &tree.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => None,
-        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).find_map(repeated),
+        Expr::Call(call) => call
+            .target
+            .as_deref()
+            .into_iter()
+            .chain(&call.args)
+            .find_map(repeated),
         Expr::List(list) => list.elements.iter().find_map(repeated),
         Expr::Select(select) => repeated(&select.operand),
-        Expr::Map(map) => map.entries.iter().flat_map(|e| parts(&e.expr)).find_map(repeated),
-        Expr::Struct(one) => one.entries.iter().flat_map(|e| parts(&e.expr)).find_map(repeated),
+        Expr::Map(map) => map
+            .entries
+            .iter()
+            .flat_map(|e| parts(&e.expr))
+            .find_map(repeated),
+        Expr::Struct(one) => one
+            .entries
+            .iter()
+            .flat_map(|e| parts(&e.expr))
+            .find_map(repeated),
         Expr::Comprehension(walk) => {
-            let own = std::iter::once(&walk.iter_var).chain(&walk.iter_var2).map(String::as_str).collect::<Vec<_>>();
-            let looked = [&walk.loop_cond, &walk.loop_step].into_iter().find_map(|node| looked(node, &own).err());
-            looked.or_else(|| [&walk.iter_range, &walk.accu_init, &walk.result].into_iter().find_map(|node| repeated(node)))
+            let own = std::iter::once(&walk.iter_var)
+                .chain(&walk.iter_var2)
+                .map(String::as_str)
+                .collect::<Vec<_>>();
+            let looked = [&walk.loop_cond, &walk.loop_step]
+                .into_iter()
+                .find_map(|node| looked(node, &own).err());
+            looked.or_else(|| {
+                [&walk.iter_range, &walk.accu_init, &walk.result]
+                    .into_iter()
+                    .find_map(|node| repeated(node))
+            })
         }
     }
 }
@@ -77,9 +150,14 @@ fn parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
     }
 }
 
-/// The extent of a node inside a macro over elements of these names; the node itself where it goes through the body.
+/// The extent of a node inside a macro over elements of these names; the node itself where it goes
+/// through the body.
 fn looked<'t>(node: &'t IdedExpr, own: &[&str]) -> Result<Extent, &'t IdedExpr> {
-    let widest = |nodes: Vec<&'t IdedExpr>| nodes.into_iter().try_fold(Extent::Scalar, |widest, n| Ok(looked(n, own)?.max(widest)));
+    let widest = |nodes: Vec<&'t IdedExpr>| {
+        nodes
+            .into_iter()
+            .try_fold(Extent::Scalar, |widest, n| Ok(looked(n, own)?.max(widest)))
+    };
     Ok(match &node.expr {
         Expr::Unspecified | Expr::Literal(_) => Extent::Scalar,
         Expr::Ident(name) if name == RESULT => Extent::Scalar,
@@ -92,8 +170,14 @@ fn looked<'t>(node: &'t IdedExpr, own: &[&str]) -> Result<Extent, &'t IdedExpr> 
         }
         Expr::Select(select) => looked(&select.operand, own)?,
         Expr::List(list) => copied(node, widest(list.elements.iter().collect())?)?,
-        Expr::Map(map) => copied(node, widest(map.entries.iter().flat_map(|e| parts(&e.expr)).collect())?)?,
-        Expr::Struct(one) => copied(node, widest(one.entries.iter().flat_map(|e| parts(&e.expr)).collect())?)?,
+        Expr::Map(map) => copied(
+            node,
+            widest(map.entries.iter().flat_map(|e| parts(&e.expr)).collect())?,
+        )?,
+        Expr::Struct(one) => copied(
+            node,
+            widest(one.entries.iter().flat_map(|e| parts(&e.expr)).collect())?,
+        )?,
         Expr::Comprehension(_) => Extent::Body,
         Expr::Call(call) => called(node, call, own)?,
     })
@@ -101,23 +185,57 @@ fn looked<'t>(node: &'t IdedExpr, own: &[&str]) -> Result<Extent, &'t IdedExpr> 
 
 /// A list or an object holds copies.
 fn copied(node: &IdedExpr, extent: Extent) -> Result<Extent, &IdedExpr> {
-    if extent == Extent::Body { Err(node) } else { Ok(extent) }
+    if extent == Extent::Body {
+        Err(node)
+    } else {
+        Ok(extent)
+    }
 }
 
-fn called<'t>(node: &'t IdedExpr, call: &'t CallExpr, own: &[&str]) -> Result<Extent, &'t IdedExpr> {
-    let operands = call.target.as_deref().into_iter().chain(&call.args).map(|n| looked(n, own)).collect::<Result<Vec<_>, _>>()?;
-    let (least, most) = (operands.iter().min().copied().unwrap_or(Extent::Scalar), operands.iter().max().copied().unwrap_or(Extent::Scalar));
+fn called<'t>(
+    node: &'t IdedExpr,
+    call: &'t CallExpr,
+    own: &[&str],
+) -> Result<Extent, &'t IdedExpr> {
+    let operands = call
+        .target
+        .as_deref()
+        .into_iter()
+        .chain(&call.args)
+        .map(|n| looked(n, own))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (least, most) = (
+        operands.iter().min().copied().unwrap_or(Extent::Scalar),
+        operands.iter().max().copied().unwrap_or(Extent::Scalar),
+    );
     let bounded = |is: bool, extent: Extent| if is { Ok(extent) } else { Err(node) };
     match call.func_name.as_str() {
-        operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE => Ok(Extent::Scalar),
-        operators::CONDITIONAL => Ok(operands.iter().skip(1).max().copied().unwrap_or(Extent::Scalar)),
+        operators::LOGICAL_AND
+        | operators::LOGICAL_OR
+        | operators::LOGICAL_NOT
+        | operators::NOT_STRICTLY_FALSE => Ok(Extent::Scalar),
+        operators::CONDITIONAL => Ok(operands
+            .iter()
+            .skip(1)
+            .max()
+            .copied()
+            .unwrap_or(Extent::Scalar)),
         // No longer than the shorter of the two.
-        operators::EQUALS | operators::NOT_EQUALS | operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
-            bounded(least < Extent::Body, Extent::Scalar)
+        operators::EQUALS
+        | operators::NOT_EQUALS
+        | operators::LESS
+        | operators::LESS_EQUALS
+        | operators::GREATER
+        | operators::GREATER_EQUALS => bounded(least < Extent::Body, Extent::Scalar),
+        operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => {
+            Ok(operands.first().copied().unwrap_or(Extent::Scalar))
         }
-        operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => Ok(operands.first().copied().unwrap_or(Extent::Scalar)),
         // Of numbers; of anything else an error at once.
-        operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE => Ok(Extent::Scalar),
+        operators::SUBSTRACT
+        | operators::MULTIPLY
+        | operators::DIVIDE
+        | operators::MODULO
+        | operators::NEGATE => Ok(Extent::Scalar),
         _ => bounded(most < Extent::Body, most),
     }
 }
@@ -136,12 +254,14 @@ mod tests {
     fn what_looks_at_its_element_is_bounded() {
         for text in [
             "body.all(x, x == 1)",
-            "body.items.all(i, i.ok && i.name.contains('a') && size(i.list) > 2 && i.kind in ['a', 'b'])",
+            "body.items.all(i, i.ok && i.name.contains('a') && size(i.list) > 2 && i.kind in \
+                ['a', 'b'])",
             "body.items.all(i, i.name == body.name || i.n > body.least)",
             "body.items.filter(i, i.ok).map(i, i.name + '!').exists(n, n.startsWith('a'))",
             "body.items.all(i, i.total == i.a + i.b - body.offset * 2)",
             "body.items.all(i, body.names[i.id] == i.name && has(body.names))",
-            "body.items.map(i, [i.a, i.b]) == [[1, 2]] && 'a' in body.names && size(body.names) == 3",
+            "body.items.map(i, [i.a, i.b]) == [[1, 2]] && 'a' in body.names && size(body.names) \
+                == 3",
             "body.items.exists_one(i, i.name.matches('^a$'))",
             "body.m.all(k, v, k == v)",
         ] {
@@ -167,12 +287,21 @@ mod tests {
             ("body.items.all(i, i.id in body.ids)", "i.id in body.ids"),
             ("body.items.all(i, body.a == body.b)", "body.a == body.b"),
             ("body.ids.map(i, body.p + i) == []", "body.p + i"),
-            ("body.ids.all(i, body.text.contains(i))", "body.text.contains(i)"),
+            (
+                "body.ids.all(i, body.text.contains(i))",
+                "body.text.contains(i)",
+            ),
             ("body.ids.all(i, size(body.text) > i)", "size(body.text)"),
             ("body.ids.map(i, [body, i]) == []", "[body, i]"),
             ("body.ids.all(i, string(body.n) == i)", "string(body.n)"),
-            ("body.ok && body.ids.filter(i, i in body.ids).all(i, i > 1)", "i in body.ids"),
-            ("body.ids.all(i, (i.ok ? body.a : body.b).contains('a'))", "(i.ok ? body.a : body.b).contains('a')"),
+            (
+                "body.ok && body.ids.filter(i, i in body.ids).all(i, i > 1)",
+                "i in body.ids",
+            ),
+            (
+                "body.ids.all(i, (i.ok ? body.a : body.b).contains('a'))",
+                "(i.ok ? body.a : body.b).contains('a')",
+            ),
         ] {
             assert_eq!(found(text).as_deref(), Some(part), "{text}");
         }

@@ -1,6 +1,7 @@
 //! Parts of a CEL expression as a person wrote them, for messages that name them.
 //!
-//! The parser keeps where a node begins but not where it ends, and it has replaced macros; so nodes are written anew.
+//! The parser keeps where a node begins but not where it ends, and it has replaced macros; so nodes
+//! are written anew.
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, operators};
@@ -118,14 +119,22 @@ fn write_literal(literal: &LiteralValue, out: &mut String) {
         LiteralValue::Null => out.push_str("null"),
         LiteralValue::String(text) => {
             out.push('\'');
-            out.extend(text.inner().chars().take(SHOWN).flat_map(char::escape_debug));
+            out.extend(
+                text.inner()
+                    .chars()
+                    .take(SHOWN)
+                    .flat_map(char::escape_debug),
+            );
             out.push('\'');
         }
     }
 }
 
 fn write_call(call: &CallExpr, out: &mut String) {
-    let name = REPLACED.iter().find(|(_, function)| *function == call.func_name).map_or(call.func_name.as_str(), |(operator, _)| operator);
+    let name = REPLACED
+        .iter()
+        .find(|(_, function)| *function == call.func_name)
+        .map_or(call.func_name.as_str(), |(operator, _)| operator);
     match (name, call.args.as_slice()) {
         (operators::CONDITIONAL, [condition, yes, no]) => {
             for (node, after) in [(condition, " ? "), (yes, " : "), (no, "")] {
@@ -143,14 +152,26 @@ fn write_call(call: &CallExpr, out: &mut String) {
             write(index, out);
             out.push(']');
         }
-        (operators::OPT_SELECT, [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(field)), .. }]) => {
+        (
+            operators::OPT_SELECT,
+            [
+                operand,
+                IdedExpr {
+                    expr: Expr::Literal(LiteralValue::String(field)),
+                    ..
+                },
+            ],
+        ) => {
             write_operand(operand, out);
             out.push_str(".?");
             out.push_str(field.inner());
         }
         (name, [a, b]) if BETWEEN.iter().any(|(operator, _)| *operator == name) => {
             write_operand(a, out);
-            let sign = BETWEEN.iter().find(|(operator, _)| *operator == name).map_or("", |(_, sign)| sign);
+            let sign = BETWEEN
+                .iter()
+                .find(|(operator, _)| *operator == name)
+                .map_or("", |(_, sign)| sign);
             out.push(' ');
             out.push_str(sign);
             out.push(' ');
@@ -174,7 +195,9 @@ fn write_operand(node: &IdedExpr, out: &mut String) {
     let is_operation = match &node.expr {
         Expr::Call(call) => {
             let name = call.func_name.as_str();
-            name == operators::CONDITIONAL || BETWEEN.iter().any(|(operator, _)| *operator == name) || name.starts_with('@')
+            name == operators::CONDITIONAL
+                || BETWEEN.iter().any(|(operator, _)| *operator == name)
+                || name.starts_with('@')
         }
         _ => false,
     };
@@ -203,14 +226,40 @@ mod tests {
             "body.n in [1, 2u, null]",
             "body.?a.orValue(true)",
         ] {
-            let tree = rewritten(environment().compile(text).expect(text).expression().clone());
-            assert_eq!(written(&tree).replace("((body.a * 2) + 1)", "(body.a * 2) + 1").replace("(!has(body.x))", "!has(body.x)"), text);
+            let tree = rewritten(
+                environment()
+                    .compile(text)
+                    .expect(text)
+                    .expression()
+                    .clone(),
+            );
+            assert_eq!(
+                written(&tree)
+                    .replace("((body.a * 2) + 1)", "(body.a * 2) + 1")
+                    .replace("(!has(body.x))", "!has(body.x)"),
+                text
+            );
         }
-        for (text, shown) in
-            [("body.l.all(x, x > 1)", "body.l.all(x, …)"), ("body.l.exists(x, x > 1)", "body.l.exists(x, …)"), ("body.l.map(y, y + 1)", "body.l.map(y, …)")]
-        {
-            assert_eq!(written(environment().compile(text).expect(text).expression()), shown);
+        for (text, shown) in [
+            ("body.l.all(x, x > 1)", "body.l.all(x, …)"),
+            ("body.l.exists(x, x > 1)", "body.l.exists(x, …)"),
+            ("body.l.map(y, y + 1)", "body.l.map(y, …)"),
+        ] {
+            assert_eq!(
+                written(environment().compile(text).expect(text).expression()),
+                shown
+            );
         }
-        assert!(written(environment().compile(&format!("'{}' == 'b'", "a".repeat(300))).expect("valid").expression()).chars().count() <= SHOWN + 1);
+        assert!(
+            written(
+                environment()
+                    .compile(&format!("'{}' == 'b'", "a".repeat(300)))
+                    .expect("valid")
+                    .expression()
+            )
+            .chars()
+            .count()
+                <= SHOWN + 1
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! What some servers put between the characters of what they give back: line ends, zero bytes, characters that nobody sees, a quote that is
-//! written twice; and the gaps of a dump.
+//! What some servers put between the characters of what they give back: line ends, zero bytes,
+//! characters that nobody sees, a quote that is written twice; and the gaps of a dump.
 //!
 //! [`super::mask`] passes over them between two characters of a secret. Pure.
 
@@ -11,21 +11,37 @@ const NAMES: [&str; 4] = ["\\0", "<wbr>", "<br>", "<br/>"];
 /// What separates the bytes of a dump.
 const OF_DUMPS: &str = " \t:,;.-_|/\"'[](){}$#@";
 
-/// Calls `found` with the length of each filler that the text has at this place, which is between two characters of a secret.
-pub fn fillers(text: &Text, at: usize, (before, after): (char, char), mut found: impl FnMut(usize)) {
+/// Calls `found` with the length of each filler that the text has at this place, which is between
+/// two characters of a secret.
+pub fn fillers(
+    text: &Text,
+    at: usize,
+    (before, after): (char, char),
+    mut found: impl FnMut(usize),
+) {
     let rest = &text.text[at..];
     if rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == ' ') {
         return;
     }
-    NAMES.iter().filter(|name| rest.starts_with(**name)).for_each(|name| found(name.len()));
+    NAMES
+        .iter()
+        .filter(|name| rest.starts_with(**name))
+        .for_each(|name| found(name.len()));
     read(text, at, |c, reader| {
-        if is_unseen(c) || is_again(before, c) || matches!(c, '^' | '`') && after.is_ascii_punctuation() {
+        if is_unseen(c)
+            || is_again(before, c)
+            || matches!(c, '^' | '`') && after.is_ascii_punctuation()
+        {
             found(reader.length());
         }
         if c == '=' {
             // The line end may be escaped, and the sign not.
             for layer in reader.layer..=LAYERS {
-                let mut beyond = Reader { at, layer, ..reader };
+                let mut beyond = Reader {
+                    at,
+                    layer,
+                    ..reader
+                };
                 if beyond.soft_break().is_some() {
                     found(beyond.length());
                 }
@@ -60,7 +76,11 @@ pub fn gaps(text: &Text, at: usize, mut found: impl FnMut(usize)) {
 
 /// What is read at a place with each number of layers undone, where that differs.
 fn read(text: &Text, at: usize, mut each: impl FnMut(char, Reader<'_>)) {
-    let layers = if text.text[at..].starts_with(ESCAPES) { LAYERS } else { 0 };
+    let layers = if text.text[at..].starts_with(ESCAPES) {
+        LAYERS
+    } else {
+        0
+    };
     let mut last = 0;
     for layer in 0..=layers {
         let Some((c, length)) = text.read(at, layer) else {
@@ -68,20 +88,36 @@ fn read(text: &Text, at: usize, mut each: impl FnMut(char, Reader<'_>)) {
         };
         if length != last {
             last = length;
-            each(c, Reader { text, from: at, at: at + length, layer });
+            each(
+                c,
+                Reader {
+                    text,
+                    from: at,
+                    at: at + length,
+                    layer,
+                },
+            );
         }
     }
 }
 
-/// Nobody sees it, or it ends a line, or it stands for such a character that a charset cannot write or that was cut.
+/// Nobody sees it, or it ends a line, or it stands for such a character that a charset cannot write
+/// or that was cut.
 fn is_unseen(c: char) -> bool {
-    is_invisible(c) || matches!(c, '?' | '\u{fffd}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}')
+    is_invisible(c)
+        || matches!(c, '?' | '\u{fffd}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}')
 }
 
-/// SQL, CSV, shells and templates write these twice, and a shell leaves its quotes for one of them: `'\''`, `'"'"'`.
+/// SQL, CSV, shells and templates write these twice, and a shell leaves its quotes for one of them:
+/// `'\''`, `'"'"'`.
 fn is_again(before: char, c: char) -> bool {
     let is_quote = |c| matches!(c, '\'' | '"');
-    c == before && matches!(c, '\'' | '"' | '`' | '%' | '$' | '{' | '}' | '[' | ']' | '\\' | '&' | '^') || is_quote(c) && is_quote(before)
+    c == before
+        && matches!(
+            c,
+            '\'' | '"' | '`' | '%' | '$' | '{' | '}' | '[' | ']' | '\\' | '&' | '^'
+        )
+        || is_quote(c) && is_quote(before)
 }
 
 #[cfg(test)]
@@ -90,7 +126,9 @@ mod tests {
 
     fn lengths(text: &str, around: (char, char)) -> Vec<usize> {
         let mut found = Vec::new();
-        fillers(&Text::of(text.to_owned()), 0, around, |length| found.push(length));
+        fillers(&Text::of(text.to_owned()), 0, around, |length| {
+            found.push(length)
+        });
         found
     }
 
@@ -124,7 +162,11 @@ mod tests {
             "\u{fffd}",
             "&#10;",
         ] {
-            assert!(lengths(&format!("{filler}zz"), ('a', 'z')).contains(&filler.len()), "{filler}: {:?}", lengths(filler, ('a', 'z')));
+            assert!(
+                lengths(&format!("{filler}zz"), ('a', 'z')).contains(&filler.len()),
+                "{filler}: {:?}",
+                lengths(filler, ('a', 'z'))
+            );
         }
         for text in ["z", " z", "=3D", "", "-", "'", "&amp;", "\\u", "é"] {
             assert_eq!(lengths(text, ('a', 'z')), Vec::<usize>::new(), "{text}");
@@ -133,21 +175,45 @@ mod tests {
 
     #[test]
     fn a_quote_is_written_twice_and_a_ruler_is_not() {
-        for (text, before, length) in [("'", '\'', 1), ("&quot;", '"', 6), ("\\\"", '"', 2), ("%", '%', 1), ("\"", '\'', 1), ("%27", '\'', 3)] {
-            assert!(lengths(text, (before, 'z')).contains(&length), "{text} after {before}");
+        for (text, before, length) in [
+            ("'", '\'', 1),
+            ("&quot;", '"', 6),
+            ("\\\"", '"', 2),
+            ("%", '%', 1),
+            ("\"", '\'', 1),
+            ("%27", '\'', 3),
+        ] {
+            assert!(
+                lengths(text, (before, 'z')).contains(&length),
+                "{text} after {before}"
+            );
         }
         for (text, before) in [("'", 'a'), ("-", '-'), ("=", '='), ("%", '\'')] {
-            assert_eq!(lengths(text, (before, 'z')), Vec::<usize>::new(), "{text} after {before}");
+            assert_eq!(
+                lengths(text, (before, 'z')),
+                Vec::<usize>::new(),
+                "{text} after {before}"
+            );
         }
     }
 
     #[test]
     fn the_bytes_of_a_dump_have_gaps() {
-        for (text, length) in [(" ", 1), (":", 1), ("0x61", 1), ("x61", 1), ("%20", 3), ("\\t", 2), ("-", 1)] {
+        for (text, length) in [
+            (" ", 1),
+            (":", 1),
+            ("0x61", 1),
+            ("x61", 1),
+            ("%20", 3),
+            ("\\t", 2),
+            ("-", 1),
+        ] {
             let mut found = Vec::new();
             gaps(&Text::of(text.to_owned()), 0, |length| found.push(length));
             assert!(found.contains(&length), "{text}: {found:?}");
         }
-        gaps(&Text::of("61".to_owned()), 0, |length| panic!("no gap of {length}"));
+        gaps(&Text::of("61".to_owned()), 0, |length| {
+            panic!("no gap of {length}")
+        });
     }
 }

@@ -1,8 +1,10 @@
-//! Finds secrets in texts that a peer had a hand in, in every spelling in which it can give them back.
+//! Finds secrets in texts that a peer had a hand in, in every spelling in which it can give them
+//! back.
 //!
-//! A peer that is sent a secret may answer with it: as it is, in capitals or small letters, percent-encoded, escaped for JSON or HTML,
-//! in one of the forms of `encoded`, as a label of a host name, or in a mixture. The text is walked once for each form of a
-//! secret. Each character may stand there in any spelling of [`super::spelling`], with `fillers` between.
+//! A peer that is sent a secret may answer with it: as it is, in capitals or small letters,
+//! percent-encoded, escaped for JSON or HTML, in one of the forms of `encoded`, as a label of a
+//! host name, or in a mixture. The text is walked once for each form of a secret. Each character
+//! may stand there in any spelling of [`super::spelling`], with `fillers` between.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,18 +18,22 @@ use super::spelling::{Text, cut, lead, spellings};
 use super::{MASK, Secret};
 use crate::words::CertificateFacts;
 
-/// Characters of the shortest secret that is masked, whatever its case: shorter ones would mask what is none. The same number of
-/// characters betrays a secret that was cut.
+/// Characters of the shortest secret that is masked, whatever its case: shorter ones would mask
+/// what is none. The same number of characters betrays a secret that was cut.
 const LEAST: usize = 4;
 /// The same of a part of a secret.
 const LEAST_PART: usize = 8;
-/// Places of one text that are looked at at most for one form of a secret, so that no text can make it slow.
+/// Places of one text that are looked at at most for one form of a secret, so that no text can make
+/// it slow.
 const STEPS: usize = 20_000;
-/// Places at which one character of a secret can begin at most: more fillers in a row are not passed over.
+/// Places at which one character of a secret can begin at most: more fillers in a row are not
+/// passed over.
 const PLACES: usize = 256;
-/// Places of one text at which it is known to have lost its beginning: there the end of a secret is one, too.
+/// Places of one text at which it is known to have lost its beginning: there the end of a secret is
+/// one, too.
 const CUT_BEGINS: usize = 4;
-/// Forms of the secrets of all specs of one host at most, so that a text costs a bounded time: those of some ten secrets.
+/// Forms of the secrets of all specs of one host at most, so that a text costs a bounded time:
+/// those of some ten secrets.
 const JOINED: usize = 60;
 
 /// The secrets of one spec, or of several. A copy shares them.
@@ -74,14 +80,38 @@ impl Mask {
     pub fn of(secrets: Vec<Secret>) -> Self {
         let mut all: Vec<Form> = Vec::new();
         for secret in secrets {
-            // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL may be cut at what has a meaning in it.
-            let parts = secret.reveal().split([' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%', '\r', '\n']).filter(|part| part.len() >= LEAST_PART);
+            // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL
+            // may be cut at what has a meaning in it.
+            let parts = secret
+                .reveal()
+                .split([
+                    ' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%', '\r', '\n',
+                ])
+                .filter(|part| part.len() >= LEAST_PART);
             let parts: Vec<Secret> = parts.map(Secret::new).collect();
             let base64 = in_base64(secret.reveal(), LEAST).collect::<Vec<_>>();
-            let encoded = encoded(secret.reveal(), LEAST).into_iter().map(|(text, shape)| Form { text, shape, spread: Spread::Own });
-            let texts = composed(&secret).into_iter().chain(std::iter::once(secret)).chain(parts).chain(base64);
-            for one in texts.map(|text| Form { text, shape: Shape::Text, spread: Spread::Host }).chain(encoded) {
-                if one.text.reveal().len() >= LEAST && !all.iter().any(|known| known.is_like(&one)) {
+            let encoded = encoded(secret.reveal(), LEAST)
+                .into_iter()
+                .map(|(text, shape)| Form {
+                    text,
+                    shape,
+                    spread: Spread::Own,
+                });
+            let texts = composed(&secret)
+                .into_iter()
+                .chain(std::iter::once(secret))
+                .chain(parts)
+                .chain(base64);
+            for one in texts
+                .map(|text| Form {
+                    text,
+                    shape: Shape::Text,
+                    spread: Spread::Host,
+                })
+                .chain(encoded)
+            {
+                if one.text.reveal().len() >= LEAST && !all.iter().any(|known| known.is_like(&one))
+                {
                     all.push(one);
                 }
             }
@@ -89,12 +119,16 @@ impl Mask {
         Self::of_forms(all)
     }
 
-    /// The secrets of several specs for each of them: those of the first ones where there are too many.
+    /// The secrets of several specs for each of them: those of the first ones where there are too
+    /// many.
     pub fn joined<'m>(masks: impl IntoIterator<Item = &'m Mask>) -> Self {
         let mut all: Vec<Form> = Vec::new();
         for mask in masks {
             let of_host = mask.forms.iter().filter(|form| form.spread == Spread::Host);
-            let new: Vec<Form> = of_host.filter(|form| !all.iter().any(|known| known.is_like(form))).cloned().collect();
+            let new: Vec<Form> = of_host
+                .filter(|form| !all.iter().any(|known| known.is_like(form)))
+                .cloned()
+                .collect();
             if all.len() + new.len() > JOINED {
                 break;
             }
@@ -105,12 +139,19 @@ impl Mask {
 
     fn of_forms(mut forms: Vec<Form>) -> Self {
         forms.sort_by_key(|form| std::cmp::Reverse(form.text.reveal().len()));
-        Self { forms: Arc::new(forms), ..Self::default() }
+        Self {
+            forms: Arc::new(forms),
+            ..Self::default()
+        }
     }
 
     /// With the secrets of several specs at its host.
     pub fn beside(&self, joined: &Self) -> Self {
-        Self { forms: self.forms.clone(), of_host: joined.forms.clone(), clean: Arc::default() }
+        Self {
+            forms: self.forms.clone(),
+            of_host: joined.forms.clone(),
+            clean: Arc::default(),
+        }
     }
 
     fn all(&self) -> Vec<&Form> {
@@ -137,10 +178,14 @@ impl Mask {
 
     /// There is none in this certificate.
     pub fn see(&self, certificate: &CertificateFacts) {
-        self.clean.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&certificate.sha256);
+        self.clean
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&certificate.sha256);
     }
 
-    /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each form anew.
+    /// What it may take at most to look through a text, in nanoseconds. Escapes are undone for each
+    /// form anew.
     pub fn cost_ns(&self, text: &str) -> u64 {
         const PLACE_NS: usize = 25;
         const SIGN_NS: usize = 130;
@@ -150,9 +195,24 @@ impl Mask {
             byte if byte.is_ascii_punctuation() || !byte.is_ascii() => SIGN_NS,
             _ => PLACE_NS,
         };
-        let cut_begins = text.match_indices('…').filter(|(at, cut)| is_cut_begin(&text[..at + cut.len()])).count().min(CUT_BEGINS);
-        let of_ends = if cut_begins > 0 { cut_begins * PLACE_NS * self.all().iter().map(|form| form.text.reveal().len()).sum::<usize>() } else { 0 };
-        ((self.forms.len() + self.of_host.len()) * text.bytes().map(of_byte).sum::<usize>() + of_ends) as u64
+        let cut_begins = text
+            .match_indices('…')
+            .filter(|(at, cut)| is_cut_begin(&text[..at + cut.len()]))
+            .count()
+            .min(CUT_BEGINS);
+        let of_ends = if cut_begins > 0 {
+            cut_begins
+                * PLACE_NS
+                * self
+                    .all()
+                    .iter()
+                    .map(|form| form.text.reveal().len())
+                    .sum::<usize>()
+        } else {
+            0
+        };
+        ((self.forms.len() + self.of_host.len()) * text.bytes().map(of_byte).sum::<usize>()
+            + of_ends) as u64
     }
 
     /// The text without the secrets.
@@ -161,7 +221,11 @@ impl Mask {
             return text;
         }
         let forms = self.all();
-        let text = if text.contains(['-']) { without_in_labels(text, &forms) } else { text };
+        let text = if text.contains(['-']) {
+            without_in_labels(text, &forms)
+        } else {
+            text
+        };
         let mut text = Looked::at(text);
         for form in forms {
             if let Some(masked) = text.without(form) {
@@ -181,8 +245,13 @@ struct Looked {
 
 impl Looked {
     fn at(text: String) -> Self {
-        let turned = text.contains("://").then(|| Text::of(text.replace('/', "\\")));
-        Self { text: Text::of(text), turned }
+        let turned = text
+            .contains("://")
+            .then(|| Text::of(text.replace('/', "\\")));
+        Self {
+            text: Text::of(text),
+            turned,
+        }
     }
 
     /// The text without one form of a secret; nothing where it is not in it.
@@ -190,7 +259,14 @@ impl Looked {
         let mut characters = Zeroizing::new(Vec::with_capacity(form.text.reveal().len()));
         characters.extend(form.text.reveal().chars());
         let lead = characters.first().and_then(|first| lead(*first));
-        let mut walk = SpellingWalk { characters: &characters, shape: form.shape, lead, here: Vec::new(), next: Vec::new(), steps: 0 };
+        let mut walk = SpellingWalk {
+            characters: &characters,
+            shape: form.shape,
+            lead,
+            here: Vec::new(),
+            next: Vec::new(),
+            steps: 0,
+        };
         let text = self.text.text.as_str();
         let (mut out, mut copied) = (String::new(), 0);
         let (mut at, mut cut_begins) = (0, 0);
@@ -213,7 +289,13 @@ impl Looked {
 
     fn end(&self, walk: &mut SpellingWalk<'_>, at: usize) -> Option<usize> {
         let mut both = std::iter::once(&self.text).chain(&self.turned);
-        both.find_map(|text| if walk.may_begin(text.text.as_bytes()[at]) { walk.end(text, at) } else { None })
+        both.find_map(|text| {
+            if walk.may_begin(text.text.as_bytes()[at]) {
+                walk.end(text, at)
+            } else {
+                None
+            }
+        })
     }
 
     /// Where the secret ends of which only the end, of some length, is here.
@@ -234,9 +316,12 @@ impl Looked {
     }
 }
 
-/// Whether what stands behind this is the rest of a text that was cut: the sign of it is the first of what is quoted.
+/// Whether what stands behind this is the rest of a text that was cut: the sign of it is the first
+/// of what is quoted.
 fn is_cut_begin(before: &str) -> bool {
-    before.strip_suffix('…').is_some_and(|before| before.is_empty() || before.ends_with(['"', '`']))
+    before
+        .strip_suffix('…')
+        .is_some_and(|before| before.is_empty() || before.ends_with(['"', '`']))
 }
 
 /// Follows all ways at once in which one form of a secret can stand in a text.
@@ -252,16 +337,30 @@ struct SpellingWalk<'c> {
 }
 
 impl SpellingWalk<'_> {
-    /// Whether a spelling of the first character can begin with this byte. Most places of a text are passed by this alone.
+    /// Whether a spelling of the first character can begin with this byte. Most places of a text
+    /// are passed by this alone.
     fn may_begin(&self, byte: u8) -> bool {
-        byte.is_ascii_punctuation() || !byte.is_ascii() || self.lead.is_some_and(|lead| byte.eq_ignore_ascii_case(&lead))
+        byte.is_ascii_punctuation()
+            || !byte.is_ascii()
+            || self
+                .lead
+                .is_some_and(|lead| byte.eq_ignore_ascii_case(&lead))
     }
 
     /// Where the secret ends that begins here: its own end, or where the text was cut within it.
     fn end(&mut self, text: &Text, from: usize) -> Option<usize> {
-        let Self { characters, shape, here, next, steps, lead: _ } = self;
+        let Self {
+            characters,
+            shape,
+            here,
+            next,
+            steps,
+            lead: _,
+        } = self;
         here.clear();
-        spellings(text, from, *characters.first()?, |length| add(here, from + length));
+        spellings(text, from, *characters.first()?, |length| {
+            add(here, from + length)
+        });
         let mut was_cut = None;
         for (before, done) in characters.iter().zip(1..characters.len()) {
             let after = characters[done];
@@ -270,7 +369,8 @@ impl SpellingWalk<'_> {
             while let Some(at) = here.get(looked_at).copied() {
                 looked_at += 1;
                 // Of a character that was cut, a part of its escape may be there.
-                let left = cut(&text.text[at..]).filter(|length| done + usize::from(*length > 0) >= LEAST);
+                let left =
+                    cut(&text.text[at..]).filter(|length| done + usize::from(*length > 0) >= LEAST);
                 was_cut = was_cut.max(left.map(|length| at + length));
                 *steps += 1;
                 if *steps > STEPS + 4 * characters.len() {
@@ -280,9 +380,15 @@ impl SpellingWalk<'_> {
                 fillers(text, at, (*before, after), |length| add(here, at + length));
                 let is_separator = *shape == Shape::Numbers && after == ',';
                 match shape {
-                    Shape::Pairs if done % 2 == 0 => gaps(text, at, |length| add(here, at + length)),
-                    Shape::Numbers if is_separator => gaps(text, at, |length| add(next, at + length)),
-                    Shape::Numbers if *before == ',' => gaps(text, at, |length| add(here, at + length)),
+                    Shape::Pairs if done % 2 == 0 => {
+                        gaps(text, at, |length| add(here, at + length))
+                    }
+                    Shape::Numbers if is_separator => {
+                        gaps(text, at, |length| add(next, at + length))
+                    }
+                    Shape::Numbers if *before == ',' => {
+                        gaps(text, at, |length| add(here, at + length))
+                    }
                     Shape::Text | Shape::Pairs | Shape::Numbers => {}
                 }
                 if !is_separator {
@@ -304,25 +410,44 @@ fn add(places: &mut Vec<usize>, place: usize) {
     }
 }
 
-/// Host names in which a secret stands within a label that is not ASCII: `xn--zebra-7za` is `zebra` with a letter in it.
+/// Host names in which a secret stands within a label that is not ASCII: `xn--zebra-7za` is `zebra`
+/// with a letter in it.
 fn without_in_labels(text: String, forms: &[&Form]) -> String {
     let is_of_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let holds_one = |label: &str| {
-        let decoded = label.get(4..).filter(|_| label[..4].eq_ignore_ascii_case("xn--")).and_then(punycode);
-        decoded.map(Looked::at).is_some_and(|looked| forms.iter().any(|form| looked.without(form).is_some()))
+        let decoded = label
+            .get(4..)
+            .filter(|_| label[..4].eq_ignore_ascii_case("xn--"))
+            .and_then(punycode);
+        decoded
+            .map(Looked::at)
+            .is_some_and(|looked| forms.iter().any(|form| looked.without(form).is_some()))
     };
-    let labels: Vec<&str> = text.split(|c| !is_of_label(c)).filter(|label| label.len() > 4 && label.is_char_boundary(4) && holds_one(label)).collect();
-    labels.iter().fold(text.clone(), |text, label| text.replace(label, MASK))
+    let labels: Vec<&str> = text
+        .split(|c| !is_of_label(c))
+        .filter(|label| label.len() > 4 && label.is_char_boundary(4) && holds_one(label))
+        .collect();
+    labels
+        .iter()
+        .fold(text.clone(), |text, label| text.replace(label, MASK))
 }
 
-/// The secret as it is in the other Unicode normalization forms: with letters and their marks apart, and as one.
+/// The secret as it is in the other Unicode normalization forms: with letters and their marks
+/// apart, and as one.
 fn composed(secret: &Secret) -> Vec<Secret> {
     let text = secret.reveal();
     if text.is_ascii() {
         return Vec::new();
     }
-    let forms = [DecomposingNormalizerBorrowed::new_nfd().normalize(text), ComposingNormalizerBorrowed::new_nfc().normalize(text)];
-    forms.into_iter().filter(|form| form != text).map(|form| Secret::new(form.into_owned())).collect()
+    let forms = [
+        DecomposingNormalizerBorrowed::new_nfd().normalize(text),
+        ComposingNormalizerBorrowed::new_nfc().normalize(text),
+    ];
+    forms
+        .into_iter()
+        .filter(|form| form != text)
+        .map(|form| Secret::new(form.into_owned()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -343,7 +468,10 @@ mod tests {
         let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
         let character = |five: &[u8]| {
             let five = format!("{:0<5}", String::from_utf8_lossy(five));
-            char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from_str_radix(&five, 2).expect("five bits")])
+            char::from(
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+                    [usize::from_str_radix(&five, 2).expect("five bits")],
+            )
         };
         bits.as_bytes().chunks(5).map(character).collect()
     }
@@ -368,10 +496,18 @@ mod tests {
             STANDARD.encode(format!("user:{secret}")),
             URL_SAFE.encode(format!("x{secret}more")),
             secret.to_uppercase(),
-            secret.to_lowercase().replace(' ', "%2520").replace('"', "%2522"),
+            secret
+                .to_lowercase()
+                .replace(' ', "%2520")
+                .replace('"', "%2522"),
             STANDARD.encode(secret.to_uppercase()),
             STANDARD.encode(secret).to_lowercase(),
-            STANDARD.encode(secret).as_bytes().chunks(7).map(|line| String::from_utf8_lossy(line).into_owned() + "\\n").collect::<String>(),
+            STANDARD
+                .encode(secret)
+                .as_bytes()
+                .chunks(7)
+                .map(|line| String::from_utf8_lossy(line).into_owned() + "\\n")
+                .collect::<String>(),
             secret.bytes().map(|b| format!("{b:02X}")).collect(),
             secret.replace('ä', "Ã¤"),
             secret.replace('ä', "?"),
@@ -380,7 +516,10 @@ mod tests {
             "p+q/r=s&amp;amp;t&amp;quot;u\\v%w &amp;auml;&amp;lt;z&amp;gt;".into(),
             "P+Q/R=S&AMP;T&QUOT;U\\V%W &AUML;&LT;Z&GT;".into(),
             r#"p+q/r=s\u0026amp;t\u0026quot;u\\v%w \xc3\xa4\u0026lt;z\u0026gt;"#.into(),
-            STANDARD.encode(format!("xy{secret}")).replace('+', "%2B").replace('/', "%2F"),
+            STANDARD
+                .encode(format!("xy{secret}"))
+                .replace('+', "%2B")
+                .replace('/', "%2F"),
             secret.replace('"', "\"\""),
             secret.replace('"', "&quot;&quot;"),
             "p+q/r=3Ds&t\"u\\v%w=20=C3=A4<z>".into(),
@@ -404,24 +543,49 @@ mod tests {
             secret.chars().map(|c| format!("{c}\u{200b}")).collect(),
             secret.chars().map(|c| format!("{c}&shy;")).collect(),
             secret.chars().map(|c| format!("{c}\\u{{2060}}")).collect(),
-            secret.chars().map(|c| format!("{c}\u{200d}\u{feff}")).collect(),
-            STANDARD.encode(secret).as_bytes().chunks(8).map(|line| String::from_utf8_lossy(line).into_owned() + "\r\n    ").collect::<String>(),
+            secret
+                .chars()
+                .map(|c| format!("{c}\u{200d}\u{feff}"))
+                .collect(),
+            STANDARD
+                .encode(secret)
+                .as_bytes()
+                .chunks(8)
+                .map(|line| String::from_utf8_lossy(line).into_owned() + "\r\n    ")
+                .collect::<String>(),
         ] {
             let shown = masked(secret, &format!("before {text} after"));
-            assert!(shown.contains(MASK) && shown.starts_with("before ") && shown.ends_with(" after"), "{text}: {shown}");
+            assert!(
+                shown.contains(MASK) && shown.starts_with("before ") && shown.ends_with(" after"),
+                "{text}: {shown}"
+            );
         }
     }
 
     #[test]
     fn what_is_cut_within_a_secret_is_masked_and_other_texts_stay() {
         let secret = "correct horse battery";
-        assert_eq!(masked(secret, "found \"correct hor…\""), format!("found \"{MASK}…\""));
-        assert_eq!(masked(secret, "found correct%20ho"), format!("found {MASK}"));
+        assert_eq!(
+            masked(secret, "found \"correct hor…\""),
+            format!("found \"{MASK}…\"")
+        );
+        assert_eq!(
+            masked(secret, "found correct%20ho"),
+            format!("found {MASK}")
+        );
         for text in ["found \"a horse\"", "the correct answer is 5", "", "cor"] {
             assert_eq!(masked(secret, text), text);
         }
-        assert_eq!(masked("abc", "abc"), "abc", "too short to be told from words");
-        assert_eq!(masked("Key8@Zebra-Crossing", "zebra-crossing. does not exist"), format!("{MASK}. does not exist"), "as a host name of a URL");
+        assert_eq!(
+            masked("abc", "abc"),
+            "abc",
+            "too short to be told from words"
+        );
+        assert_eq!(
+            masked("Key8@Zebra-Crossing", "zebra-crossing. does not exist"),
+            format!("{MASK}. does not exist"),
+            "as a host name of a URL"
+        );
     }
 
     #[test]
@@ -429,40 +593,95 @@ mod tests {
         let secret = "correct horse battery";
         for (text, shown) in [
             ("found \"…rse battery\"", format!("found \"…{MASK}\"")),
-            ("heard `…ORSE%20battery is` no", format!("heard `…{MASK} is` no")),
+            (
+                "heard `…ORSE%20battery is` no",
+                format!("heard `…{MASK} is` no"),
+            ),
             ("…ect horse bat", format!("…{MASK}")),
             ("size \"…ect horse b…\"", format!("size \"…{MASK}…\"")),
             ("\"…6f727365206261747465727920\"", format!("\"…{MASK}20\"")),
         ] {
             assert_eq!(masked(secret, text), shown);
         }
-        for text in ["found \"…battery\"", "found \"rse battery\"", "found … rse battery", "\"…is correct now\""] {
-            assert_eq!(masked(secret, text), text, "too short, or not known to be cut");
+        for text in [
+            "found \"…battery\"",
+            "found \"rse battery\"",
+            "found … rse battery",
+            "\"…is correct now\"",
+        ] {
+            assert_eq!(
+                masked(secret, text),
+                text,
+                "too short, or not known to be cut"
+            );
         }
-        assert_eq!(masked("LOGIN a\nzebra-crossing\nQUIT", "heard `zebra-crossing`"), format!("heard `{MASK}`"), "a line of it");
-        let (secret, text) = ("ab".repeat(2000) + "cd", "x\"…".to_owned() + &"ab".repeat(400) + " ");
-        assert!(masked(&secret, &text.repeat(3)).len() <= 3 * text.len(), "it ends");
+        assert_eq!(
+            masked("LOGIN a\nzebra-crossing\nQUIT", "heard `zebra-crossing`"),
+            format!("heard `{MASK}`"),
+            "a line of it"
+        );
+        let (secret, text) = (
+            "ab".repeat(2000) + "cd",
+            "x\"…".to_owned() + &"ab".repeat(400) + " ",
+        );
+        assert!(
+            masked(&secret, &text.repeat(3)).len() <= 3 * text.len(),
+            "it ends"
+        );
     }
 
     #[test]
     fn masks_are_joined_while_they_are_few() {
-        let masks: Vec<Mask> = (0..100).map(|n| Mask::of(vec![Secret::new(format!("secret-number-{n}!"))])).collect();
+        let masks: Vec<Mask> = (0..100)
+            .map(|n| Mask::of(vec![Secret::new(format!("secret-number-{n}!"))]))
+            .collect();
         let joined = Mask::joined(&masks);
-        assert!(joined.forms.len() <= JOINED && joined.apply("secret-number-0! secret-number-9!".into()) == format!("{MASK} {MASK}"));
+        assert!(
+            joined.forms.len() <= JOINED
+                && joined.apply("secret-number-0! secret-number-9!".into())
+                    == format!("{MASK} {MASK}")
+        );
         let basic = STANDARD.encode("user:secret-number-1!");
-        assert!(joined.apply(basic.clone()).contains(MASK) && !joined.apply(basic).contains(&STANDARD.encode("user:secret-number-1!")[8..24]));
-        assert_eq!(Mask::joined(&masks[..2]).apply("secret-number-1! secret-number-0!".into()), format!("{MASK} {MASK}"));
-        let longer = Mask::joined(&[Mask::of(vec![Secret::new("zebra-cross")]), Mask::of(vec![Secret::new("zebra-crossing")])]);
-        assert_eq!(longer.apply("zebra-crossing".into()), MASK, "the longer one as a whole");
+        assert!(
+            joined.apply(basic.clone()).contains(MASK)
+                && !joined
+                    .apply(basic)
+                    .contains(&STANDARD.encode("user:secret-number-1!")[8..24])
+        );
+        assert_eq!(
+            Mask::joined(&masks[..2]).apply("secret-number-1! secret-number-0!".into()),
+            format!("{MASK} {MASK}")
+        );
+        let longer = Mask::joined(&[
+            Mask::of(vec![Secret::new("zebra-cross")]),
+            Mask::of(vec![Secret::new("zebra-crossing")]),
+        ]);
+        assert_eq!(
+            longer.apply("zebra-crossing".into()),
+            MASK,
+            "the longer one as a whole"
+        );
         let beside = Mask::of(vec![Secret::new("zebra-crossing is own")]).beside(&longer);
-        assert_eq!(beside.apply("zebra-crossing is own, zebra-crossing".into()), format!("{MASK}, {MASK}"));
-        assert!(masks[0].is_same(&masks[0].clone()) && !masks[0].is_same(&masks[1]) && Mask::default().is_empty());
+        assert_eq!(
+            beside.apply("zebra-crossing is own, zebra-crossing".into()),
+            format!("{MASK}, {MASK}")
+        );
+        assert!(
+            masks[0].is_same(&masks[0].clone())
+                && !masks[0].is_same(&masks[1])
+                && Mask::default().is_empty()
+        );
     }
 
     #[test]
     fn letters_that_differ_in_case_only_are_the_same_from_four_characters_on() {
-        for (secret, text) in [("aBcD", "AbCd"), ("größe-1", "GRÖSSE-1"), ("GRÖẞE", "größe"), ("ıstanbul", "ISTANBUL"), ("Σίσυφος", "ΣΊΣΥΦΟΣ")]
-        {
+        for (secret, text) in [
+            ("aBcD", "AbCd"),
+            ("größe-1", "GRÖSSE-1"),
+            ("GRÖẞE", "größe"),
+            ("ıstanbul", "ISTANBUL"),
+            ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+        ] {
             assert_eq!(masked(secret, text), MASK, "{secret} as {text}");
         }
         assert_eq!(masked("aBc", "ABC"), "ABC");
@@ -470,9 +689,18 @@ mod tests {
 
     #[test]
     fn letters_with_their_marks_apart_and_a_short_password_in_base64_are_masked() {
-        assert_eq!(masked("geheim-schlüssel", "bad geheim-schlu\u{308}ssel!"), format!("bad {MASK}!"));
-        assert_eq!(masked("geheim-schlüssel", r"bad geheim-schlu\u{308}ssel!"), format!("bad {MASK}!"));
-        assert_eq!(masked("geheim-schlu\u{308}ssel", "bad geheim-schlüssel!"), format!("bad {MASK}!"));
+        assert_eq!(
+            masked("geheim-schlüssel", "bad geheim-schlu\u{308}ssel!"),
+            format!("bad {MASK}!")
+        );
+        assert_eq!(
+            masked("geheim-schlüssel", r"bad geheim-schlu\u{308}ssel!"),
+            format!("bad {MASK}!")
+        );
+        assert_eq!(
+            masked("geheim-schlu\u{308}ssel", "bad geheim-schlüssel!"),
+            format!("bad {MASK}!")
+        );
         let shown = masked("a1b2", &STANDARD.encode("bob:a1b2"));
         assert!(shown.contains(MASK), "{shown}");
     }
@@ -481,41 +709,90 @@ mod tests {
     fn a_label_of_a_host_name_that_holds_a_secret_is_masked() {
         let url = url::Url::parse("http://x.preSÄcretZebra9post.example/").expect("a URL");
         assert!(url.as_str().contains("xn--"), "{url}");
-        assert_eq!(masked("SäcretZebra9", url.as_str()), format!("http://x.{MASK}.example/"));
+        assert_eq!(
+            masked("SäcretZebra9", url.as_str()),
+            format!("http://x.{MASK}.example/")
+        );
         assert_eq!(masked("SäcretZebra8", url.as_str()), url.as_str());
     }
 
     #[test]
     fn a_secret_that_is_cut_within_an_escape_is_masked() {
-        for (text, shown) in
-            [("\"zebra%2…\"", "…\""), ("\"zebra&quo…\"", "…\""), ("heard `zebra", ""), ("heard `zebra` until", "` until"), ("`zebra\\u00…", "…")]
-        {
+        for (text, shown) in [
+            ("\"zebra%2…\"", "…\""),
+            ("\"zebra&quo…\"", "…\""),
+            ("heard `zebra", ""),
+            ("heard `zebra` until", "` until"),
+            ("`zebra\\u00…", "…"),
+        ] {
             let before = text.split("zebra").next().unwrap_or_default();
-            assert_eq!(masked("zebra\"crossing", text), format!("{before}{MASK}{shown}"));
+            assert_eq!(
+                masked("zebra\"crossing", text),
+                format!("{before}{MASK}{shown}")
+            );
         }
     }
 
     #[test]
     fn secrets_of_every_length_are_found_whole_cut_and_encoded() {
         for length in [4, 20, 80, 100, 128, 300, 600, 900, 4000] {
-            let token: String = (0..length).map(|n| if n % 37 == 36 { '+' } else { char::from(b'a' + (n * 7 % 26) as u8) }).collect();
-            assert_eq!(masked(&token, &format!("x {token} y")), format!("x {MASK} y"), "{length}");
+            let token: String = (0..length)
+                .map(|n| {
+                    if n % 37 == 36 {
+                        '+'
+                    } else {
+                        char::from(b'a' + (n * 7 % 26) as u8)
+                    }
+                })
+                .collect();
+            assert_eq!(
+                masked(&token, &format!("x {token} y")),
+                format!("x {MASK} y"),
+                "{length}"
+            );
             let encoded = token.replace('+', "%2B");
-            assert_eq!(masked(&token, &format!("x {encoded} y")), format!("x {MASK} y"), "{length}, percent-encoded");
+            assert_eq!(
+                masked(&token, &format!("x {encoded} y")),
+                format!("x {MASK} y"),
+                "{length}, percent-encoded"
+            );
             let cut: String = token.chars().take(length.clamp(5, 109) - 1).collect();
             if cut.len() >= LEAST {
-                assert_eq!(masked(&token, &format!("\"denied key {cut}…\"")), format!("\"denied key {MASK}…\""), "{length}, cut");
+                assert_eq!(
+                    masked(&token, &format!("\"denied key {cut}…\"")),
+                    format!("\"denied key {MASK}…\""),
+                    "{length}, cut"
+                );
             }
         }
     }
 
     #[test]
     fn a_quote_that_is_doubled_is_masked_and_words_and_rulers_stay() {
-        assert_eq!(masked("it's-Zebra", "VALUES ('it''s-Zebra')"), format!("VALUES ('{MASK}')"));
-        assert_eq!(masked("it's-Zebra", r"run 'it'\''s-Zebra' now"), format!("run '{MASK}' now"));
-        assert_eq!(masked("it's-Zebra", r#"run 'it'"'"'s-Zebra' now"#), format!("run '{MASK}' now"));
-        assert_eq!(masked("50%-Zebra", "printf 50%%-Zebra"), format!("printf {MASK}"));
-        for ruler in ["-".repeat(900), "=".repeat(900), "\n".repeat(900), "--\0\0".repeat(200), "it's ze bra".to_owned(), "61 62 63 64".to_owned()] {
+        assert_eq!(
+            masked("it's-Zebra", "VALUES ('it''s-Zebra')"),
+            format!("VALUES ('{MASK}')")
+        );
+        assert_eq!(
+            masked("it's-Zebra", r"run 'it'\''s-Zebra' now"),
+            format!("run '{MASK}' now")
+        );
+        assert_eq!(
+            masked("it's-Zebra", r#"run 'it'"'"'s-Zebra' now"#),
+            format!("run '{MASK}' now")
+        );
+        assert_eq!(
+            masked("50%-Zebra", "printf 50%%-Zebra"),
+            format!("printf {MASK}")
+        );
+        for ruler in [
+            "-".repeat(900),
+            "=".repeat(900),
+            "\n".repeat(900),
+            "--\0\0".repeat(200),
+            "it's ze bra".to_owned(),
+            "61 62 63 64".to_owned(),
+        ] {
             let text = ruler + " end";
             for secret in ["-----BEGIN KEY-----", "==zebra", "it's-Zebra", "abcde"] {
                 assert_eq!(masked(secret, &text), text, "{secret}");

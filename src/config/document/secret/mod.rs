@@ -12,7 +12,8 @@ use super::tree::Item;
 use toml::de::DeValue;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// A text that no surface may show. `Debug` and every printer give `<secret>`. Its memory is wiped when it goes.
+/// A text that no surface may show. `Debug` and every printer give `<secret>`. Its memory is wiped
+/// when it goes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -68,35 +69,61 @@ impl MaybeSecret {
     }
 }
 
-/// Reads `{ file = "..." }`, `{ env = "..." }` or `{ credential = "..." }`. An inline text is refused.
+/// Reads `{ file = "..." }`, `{ env = "..." }` or `{ credential = "..." }`. An inline text is
+/// refused.
 pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
-    const ADVICE: &str = "Write { file = \"/path\" }, { env = \"NAME\" } or { credential = \"name\" }.";
+    const ADVICE: &str =
+        "Write { file = \"/path\" }, { env = \"NAME\" } or { credential = \"name\" }.";
     if !matches!(item.value, DeValue::Table(_)) {
-        item.fault(format!("`{}` is a secret and must not stand in the config", item.path), ADVICE);
+        item.fault(
+            format!(
+                "`{}` is a secret and must not stand in the config",
+                item.path
+            ),
+            ADVICE,
+        );
         return None;
     }
     let section = item.section()?;
-    let found: Vec<(&str, Item)> = ["file", "env", "credential"].into_iter().filter_map(|k| section.item(k).map(|i| (k, i))).collect();
+    let found: Vec<(&str, Item)> = ["file", "env", "credential"]
+        .into_iter()
+        .filter_map(|k| section.item(k).map(|i| (k, i)))
+        .collect();
     section.end();
     let [(from, place)] = found.as_slice() else {
-        item.fault(format!("`{}` names no single source of its secret", item.path), ADVICE);
+        item.fault(
+            format!("`{}` names no single source of its secret", item.path),
+            ADVICE,
+        );
         return None;
     };
     let name = place.text()?;
     let text = match *from {
-        "file" => surroundings.read_secret(Path::new(&name)).map_err(|why| format!("{name}: {why}")),
-        "env" => surroundings.environment(&name).ok_or_else(|| format!("the environment has no {name}")),
+        "file" => surroundings
+            .read_secret(Path::new(&name))
+            .map_err(|why| format!("{name}: {why}")),
+        "env" => surroundings
+            .environment(&name)
+            .ok_or_else(|| format!("the environment has no {name}")),
         _ => match surroundings.credentials() {
-            Some(directory) => surroundings.read_secret(&directory.join(&name)).map_err(|why| format!("{}: {why}", directory.join(&name).display())),
-            None => Err("there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials".into()),
+            Some(directory) => surroundings
+                .read_secret(&directory.join(&name))
+                .map_err(|why| format!("{}: {why}", directory.join(&name).display())),
+            None => Err(
+                "there is no $CREDENTIALS_DIRECTORY: the service manager gave no credentials"
+                    .into(),
+            ),
         },
     };
     match text {
-        Ok(text) => Some(Secret::new(Zeroizing::new(text).trim_end_matches(['\r', '\n']))),
+        Ok(text) => Some(Secret::new(
+            Zeroizing::new(text).trim_end_matches(['\r', '\n']),
+        )),
         Err(why) => {
             place.fault(
                 format!("the secret `{}` cannot be read: {why}", item.path),
-                "Make it readable for the daemon's user, or name another source; a relative path begins where the daemon is started.",
+                "Make it readable for the daemon's user, or name another source; a relative path \
+                    begins where the daemon is started.",
             );
             None
         }
@@ -117,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_wiped_when_it_goes() {
-        // What a buffer holds after its end cannot be read without unsafe code: that it is wiped is a matter of types.
+        // What a buffer holds after its end cannot be read without unsafe code: that it is wiped is
+        // a matter of types.
         fn is_wiped<T: ZeroizeOnDrop>(_: &T) {}
         is_wiped(&Secret::new("planted"));
         assert!(std::mem::needs_drop::<Secret>());

@@ -1,6 +1,7 @@
-//! Reads one character of a text in each spelling that a server, a proxy or a log can give it: as it is, percent-encoded, escaped for
-//! JSON, HTML or a programming language, and up to three of these on top of each other; or as the numbers of its bytes, each behind the
-//! same sign, as quoted-printable and LDAP write them.
+//! Reads one character of a text in each spelling that a server, a proxy or a log can give it: as
+//! it is, percent-encoded, escaped for JSON, HTML or a programming language, and up to three of
+//! these on top of each other; or as the numbers of its bytes, each behind the same sign, as
+//! quoted-printable and LDAP write them.
 //!
 //! [`super::mask`] holds each character of a secret against what is read here. Pure.
 
@@ -15,7 +16,8 @@ const ESCAPES_AND_QUOTED_PRINTABLE: [char; 4] = ['%', '\\', '&', '='];
 /// Bytes of one at most: a letter beyond ASCII, percent-encoded twice.
 const MOST_OF_AN_ESCAPE: usize = 24;
 
-/// What was read at each place of a text, with so many layers of escapes undone: each is read once, however often it is asked for.
+/// What was read at each place of a text, with so many layers of escapes undone: each is read once,
+/// however often it is asked for.
 type Read = Option<(char, usize)>;
 
 /// A text that is looked through for many secrets.
@@ -26,10 +28,14 @@ pub struct Text {
 
 impl Text {
     pub fn of(text: String) -> Self {
-        Self { text, known: RefCell::default() }
+        Self {
+            text,
+            known: RefCell::default(),
+        }
     }
 
-    /// The first character at a place and its length there, when so many layers of escapes are undone. What is no escape is itself.
+    /// The first character at a place and its length there, when so many layers of escapes are
+    /// undone. What is no escape is itself.
     pub(in crate::config) fn read(&self, at: usize, layer: usize) -> Read {
         let Some(inner) = layer.checked_sub(1) else {
             return self.text[at..].chars().next().map(|c| (c, c.len_utf8()));
@@ -48,7 +54,12 @@ impl Text {
 
     fn undone(&self, at: usize, inner: usize) -> Read {
         let (first, length) = self.read(at, inner)?;
-        let rest = Reader { text: self, from: at, at: at + length, layer: inner };
+        let rest = Reader {
+            text: self,
+            from: at,
+            at: at + length,
+            layer: inner,
+        };
         let undone = match first {
             '%' => bytes(self, at, inner).or_else(|| rest.percent_u()),
             '\\' => bytes(self, at, inner).or_else(|| rest.backslash()),
@@ -61,7 +72,11 @@ impl Text {
 
 /// Calls `found` with the length of each spelling of the character that the text has at this place.
 pub fn spellings(text: &Text, at: usize, c: char, mut found: impl FnMut(usize)) {
-    let layers = if text.text[at..].starts_with(ESCAPES) || !c.is_ascii() { LAYERS } else { 0 };
+    let layers = if text.text[at..].starts_with(ESCAPES) || !c.is_ascii() {
+        LAYERS
+    } else {
+        0
+    };
     let mut last = 0;
     for layer in 0..=layers {
         let Some((first, length)) = text.read(at, layer) else {
@@ -79,32 +94,60 @@ pub fn spellings(text: &Text, at: usize, c: char, mut found: impl FnMut(usize)) 
             found(length);
         }
         if !c.is_ascii() {
-            several(text, at, layer, c).into_iter().flatten().for_each(&mut found);
+            several(text, at, layer, c)
+                .into_iter()
+                .flatten()
+                .for_each(&mut found);
         }
         if first.is_ascii_punctuation() {
-            numbered(Reader { text, from: at, at, layer }, first, c, &mut found);
+            numbered(
+                Reader {
+                    text,
+                    from: at,
+                    at,
+                    layer,
+                },
+                first,
+                c,
+                &mut found,
+            );
         }
     }
 }
 
-/// What each spelling of a character begins with that begins with neither a sign nor a character beyond ASCII: the capitals of `ß` do.
+/// What each spelling of a character begins with that begins with neither a sign nor a character
+/// beyond ASCII: the capitals of `ß` do.
 pub fn lead(c: char) -> Option<u8> {
-    let c = if c.is_ascii() { Some(c) } else { folded(c).next() };
+    let c = if c.is_ascii() {
+        Some(c)
+    } else {
+        folded(c).next()
+    };
     c.and_then(|c| u8::try_from(c).ok()).filter(u8::is_ascii)
 }
 
-/// How much of an escape stands before the place where the text ends or was cut, if that is here: mostly nothing.
+/// How much of an escape stands before the place where the text ends or was cut, if that is here:
+/// mostly nothing.
 pub fn cut(rest: &str) -> Option<usize> {
     // No further than an escape can reach.
-    let near = rest.char_indices().map(|(at, _)| at).find(|at| *at > MOST_OF_AN_ESCAPE);
+    let near = rest
+        .char_indices()
+        .map(|(at, _)| at)
+        .find(|at| *at > MOST_OF_AN_ESCAPE);
     let end = match (rest[..near.unwrap_or(rest.len())].find(['…', '`']), near) {
         (Some(end), _) => end,
         (None, Some(_)) => return None,
         (None, None) => rest.strip_suffix('"').unwrap_or(rest).len(),
     };
     let left = &rest[..end];
-    let is_of_an_escape = || left.len() <= MOST_OF_AN_ESCAPE && left.bytes().all(|b| b.is_ascii_alphanumeric() || b"%\\&#;{=".contains(&b));
-    (left.is_empty() || left.starts_with(ESCAPES_AND_QUOTED_PRINTABLE) && is_of_an_escape()).then_some(end)
+    let is_of_an_escape = || {
+        left.len() <= MOST_OF_AN_ESCAPE
+            && left
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"%\\&#;{=".contains(&b))
+    };
+    (left.is_empty() || left.starts_with(ESCAPES_AND_QUOTED_PRINTABLE) && is_of_an_escape())
+        .then_some(end)
 }
 
 /// Letters that differ in their case only are the same.
@@ -112,12 +155,18 @@ fn same(a: char, b: char) -> bool {
     if a == b {
         return true;
     }
-    if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(&b) } else { folded(a).eq(folded(b)) }
+    if a.is_ascii() && b.is_ascii() {
+        a.eq_ignore_ascii_case(&b)
+    } else {
+        folded(a).eq(folded(b))
+    }
 }
 
 /// By way of capitals, as `ſ` and `ς` have the capitals of `s` and `σ`, and `ß` has two.
 fn folded(c: char) -> impl Iterator<Item = char> {
-    c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
+    c.to_lowercase()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
 }
 
 /// In place of what its charset cannot write.
@@ -125,7 +174,8 @@ fn is_lost(c: char) -> bool {
     matches!(c, '\u{fffd}' | '?')
 }
 
-/// What stands for one character beyond ASCII as several: the capitals of `ß`, and the bytes of its UTF-8 taken for characters each.
+/// What stands for one character beyond ASCII as several: the capitals of `ß`, and the bytes of its
+/// UTF-8 taken for characters each.
 fn several(text: &Text, at: usize, layer: usize, c: char) -> [Option<usize>; 2] {
     let mut buffer = [0; 4];
     let bytes = c.encode_utf8(&mut buffer).as_bytes();
@@ -134,18 +184,28 @@ fn several(text: &Text, at: usize, layer: usize, c: char) -> [Option<usize>; 2] 
         let is_control = (0x80..0xa0).contains(&byte) && !found.is_ascii();
         is_lost(found) || is_control || same(found, char::from(byte))
     };
-    let in_capitals = if folded(c).count() > 1 { sequence(text, at, layer, folded(c), same) } else { None };
-    [in_capitals, sequence(text, at, layer, bytes.iter().copied(), is_byte)]
+    let in_capitals = if folded(c).count() > 1 {
+        sequence(text, at, layer, folded(c), same)
+    } else {
+        None
+    };
+    [
+        in_capitals,
+        sequence(text, at, layer, bytes.iter().copied(), is_byte),
+    ]
 }
 
-/// A character as the numbers of its bytes, in UTF-8 or ISO-8859-1, each behind the same sign: `=C3=A4`, `\c3\a4`, `#e4`; behind a
-/// backslash in decimal digits, too: `\195\164`.
+/// A character as the numbers of its bytes, in UTF-8 or ISO-8859-1, each behind the same sign:
+/// `=C3=A4`, `\c3\a4`, `#e4`; behind a backslash in decimal digits, too: `\195\164`.
 fn numbered(from: Reader<'_>, sign: char, c: char, found: &mut impl FnMut(usize)) {
     let is_next = |reader: &mut Reader<'_>, byte: u8, (count, radix)| {
         if sign == '=' && reader.at > from.at {
             reader.soft_break();
         }
-        reader.follows(sign).and_then(|()| reader.number_is(byte, count, radix)).is_some()
+        reader
+            .follows(sign)
+            .and_then(|()| reader.number_is(byte, count, radix))
+            .is_some()
     };
     let mut has = |bytes: &[u8], digits| {
         let mut reader = from;
@@ -153,18 +213,34 @@ fn numbered(from: Reader<'_>, sign: char, c: char, found: &mut impl FnMut(usize)
             found(reader.length());
         }
     };
-    let other_case = if c.is_uppercase() { c.to_lowercase().next() } else { c.to_uppercase().next().filter(|upper| *upper != c) };
+    let other_case = if c.is_uppercase() {
+        c.to_lowercase().next()
+    } else {
+        c.to_uppercase().next().filter(|upper| *upper != c)
+    };
     for c in std::iter::once(c).chain(other_case) {
-        let (mut buffer, in_latin) = ([0; 4], u8::try_from(u32::from(c)).ok().filter(|_| !c.is_ascii()));
+        let (mut buffer, in_latin) = (
+            [0; 4],
+            u8::try_from(u32::from(c)).ok().filter(|_| !c.is_ascii()),
+        );
         let in_utf8 = c.encode_utf8(&mut buffer).as_bytes();
-        for digits in [(2, 16), (3, 10)].into_iter().take(if sign == '\\' { 2 } else { 1 }) {
+        for digits in [(2, 16), (3, 10)]
+            .into_iter()
+            .take(if sign == '\\' { 2 } else { 1 })
+        {
             has(in_utf8, digits);
             in_latin.into_iter().for_each(|byte| has(&[byte], digits));
         }
     }
 }
 
-fn sequence<T>(text: &Text, from: usize, layer: usize, wanted: impl Iterator<Item = T>, is: impl Fn(char, T) -> bool) -> Option<usize> {
+fn sequence<T>(
+    text: &Text,
+    from: usize,
+    layer: usize,
+    wanted: impl Iterator<Item = T>,
+    is: impl Fn(char, T) -> bool,
+) -> Option<usize> {
     let mut at = from;
     for one in wanted {
         let (found, length) = text.read(at, layer)?;
@@ -201,7 +277,8 @@ impl Reader<'_> {
         self.at - self.from
     }
 
-    /// Passes the end of a line of quoted-printable, where there is one: `=` and a line feed, or the like.
+    /// Passes the end of a line of quoted-printable, where there is one: `=` and a line feed, or
+    /// the like.
     pub fn soft_break(&mut self) -> Option<()> {
         let mut reader = *self;
         reader.follows('=')?;
@@ -216,7 +293,9 @@ impl Reader<'_> {
     /// Whether the next digits are those of this number; no further than to the first that is not.
     fn number_is(&mut self, number: u8, count: u32, radix: u32) -> Option<()> {
         let digit = |place| u32::from(number) / radix.pow(place) % radix;
-        (0..count).rev().try_for_each(|place| (self.next()?.to_digit(radix)? == digit(place)).then_some(()))
+        (0..count)
+            .rev()
+            .try_for_each(|place| (self.next()?.to_digit(radix)? == digit(place)).then_some(()))
     }
 
     /// `{e4}`, and `{U+E4}` as Perl writes it.
@@ -238,7 +317,9 @@ impl Reader<'_> {
 
     /// So many digits.
     fn digits(&mut self, count: usize, radix: u32) -> Option<u32> {
-        (0..count).try_fold(0, |number, _| Some(number * radix + self.next()?.to_digit(radix)?))
+        (0..count).try_fold(0, |number, _| {
+            Some(number * radix + self.next()?.to_digit(radix)?)
+        })
     }
 
     fn follows(&mut self, wanted: char) -> Option<()> {
@@ -252,8 +333,8 @@ impl Reader<'_> {
         Some((char::from_u32(code)?, self.length()))
     }
 
-    /// What follows a backslash: `u00e4` and pairs of them, `u{e4}`, `x{e4}`, `o{344}`, `N{U+E4}`, `U000000e4`, `n`, `t`, `r`, or the
-    /// character itself.
+    /// What follows a backslash: `u00e4` and pairs of them, `u{e4}`, `x{e4}`, `o{344}`, `N{U+E4}`,
+    /// `U000000e4`, `n`, `t`, `r`, or the character itself.
     fn backslash(mut self) -> Option<(char, usize)> {
         let after = self;
         let c = self.next()?;
@@ -282,7 +363,11 @@ impl Reader<'_> {
             return Some((char::from_u32(code)?, braced.length()));
         }
         let mut long = self;
-        if let Some(c) = long.digits(8, 16).filter(|_| is_long).and_then(char::from_u32) {
+        if let Some(c) = long
+            .digits(8, 16)
+            .filter(|_| is_long)
+            .and_then(char::from_u32)
+        {
             return Some((c, long.length()));
         }
         let high = self.digits(4, 16)?;
@@ -292,52 +377,89 @@ impl Reader<'_> {
         self.follows('\\')?;
         self.next().filter(|c| matches!(c, 'u' | 'U'))?;
         let low = self.digits(4, 16)?;
-        Some((char::decode_utf16([high as u16, low as u16]).next()?.ok()?, self.length()))
+        Some((
+            char::decode_utf16([high as u16, low as u16]).next()?.ok()?,
+            self.length(),
+        ))
     }
 
     /// `#228;`, `#xE4;`, `auml;`; the semicolon may be missing.
     fn entity(self) -> Option<(char, usize)> {
         let (c, end) = self.number().or_else(|| self.named())?;
         let mut after = end;
-        Some((c, if after.next() == Some(';') { after.length() } else { end.length() }))
+        Some((
+            c,
+            if after.next() == Some(';') {
+                after.length()
+            } else {
+                end.length()
+            },
+        ))
     }
 
     fn number(mut self) -> Option<(char, Self)> {
         self.follows('#')?;
         let mut after = self;
-        let radix = if matches!(after.next(), Some('x' | 'X')) { 16 } else { 10 };
+        let radix = if matches!(after.next(), Some('x' | 'X')) {
+            16
+        } else {
+            10
+        };
         if radix == 16 {
             self = after;
         }
         let (mut code, mut count) = (0_u32, 0);
         loop {
             let mut next = self;
-            let Some(digit) = next.next().and_then(|c| c.to_digit(radix)).filter(|_| count < 10) else {
+            let Some(digit) = next
+                .next()
+                .and_then(|c| c.to_digit(radix))
+                .filter(|_| count < 10)
+            else {
                 break;
             };
             code = code.saturating_mul(radix).saturating_add(digit);
             (self, count) = (next, count + 1);
         }
-        char::from_u32(code).filter(|_| count > 0).map(|c| (c, self))
+        char::from_u32(code)
+            .filter(|_| count > 0)
+            .map(|c| (c, self))
     }
 
     fn named(self) -> Option<(char, Self)> {
         // Read once, held against each name.
         let (mut letters, mut ends) = (String::new(), Vec::new());
         let mut reader = self;
-        while let Some(c) = reader.next().filter(|c| ends.len() < LONGEST_NAME && c.is_ascii_alphanumeric()) {
+        while let Some(c) = reader
+            .next()
+            .filter(|c| ends.len() < LONGEST_NAME && c.is_ascii_alphanumeric())
+        {
             letters.push(c.to_ascii_lowercase());
             ends.push(reader);
         }
-        let in_latin = LATIN.split(' ').zip(0xa0..=0xff).map(|(name, code)| (char::from(code), name));
-        let matched = PUNCTUATION.into_iter().chain(in_latin).filter(|(_, name)| letters.starts_with(name));
-        matched.max_by_key(|(_, name)| name.len()).and_then(|(c, name)| Some((c, *ends.get(name.len() - 1)?)))
+        let in_latin = LATIN
+            .split(' ')
+            .zip(0xa0..=0xff)
+            .map(|(name, code)| (char::from(code), name));
+        let matched = PUNCTUATION
+            .into_iter()
+            .chain(in_latin)
+            .filter(|(_, name)| letters.starts_with(name));
+        matched
+            .max_by_key(|(_, name)| name.len())
+            .and_then(|(c, name)| Some((c, *ends.get(name.len() - 1)?)))
     }
 }
 
-/// A character that is written as the bytes of its UTF-8, `%C3%A4`, `\xc3\xa4`, `\x{c3}\x{a4}` or `\303\244`, or as its one byte of ISO-8859-1.
+/// A character that is written as the bytes of its UTF-8, `%C3%A4`, `\xc3\xa4`, `\x{c3}\x{a4}` or
+/// `\303\244`, or as its one byte of ISO-8859-1.
 fn bytes(text: &Text, from: usize, inner: usize) -> Option<(char, usize)> {
-    let mut reader = Reader { text, from, at: from, layer: inner };
+    let mut reader = Reader {
+        text,
+        from,
+        at: from,
+        layer: inner,
+    };
     let first = byte(&mut reader)?;
     let length = match first {
         0xc2..=0xdf => 2,
@@ -346,8 +468,14 @@ fn bytes(text: &Text, from: usize, inner: usize) -> Option<(char, usize)> {
         _ => return Some((char::from(first), reader.length())),
     };
     let (mut utf8, mut whole) = ([first, 0, 0, 0], reader);
-    let is_whole = utf8[1..length].iter_mut().all(|place| byte(&mut whole).map(|byte| *place = byte).is_some());
-    match std::str::from_utf8(&utf8[..length]).ok().filter(|_| is_whole).and_then(|c| c.chars().next()) {
+    let is_whole = utf8[1..length]
+        .iter_mut()
+        .all(|place| byte(&mut whole).map(|byte| *place = byte).is_some());
+    match std::str::from_utf8(&utf8[..length])
+        .ok()
+        .filter(|_| is_whole)
+        .and_then(|c| c.chars().next())
+    {
         Some(c) => Some((c, whole.length())),
         None => Some((char::from(first), reader.length())),
     }
@@ -420,10 +548,14 @@ const PUNCTUATION: [(char, &str); 37] = [
 ];
 
 /// HTML's names of U+00A0 to U+00FF in order; a letter and its capital differ in their case only.
-const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para middot cedil \
-                     sup1 ordm raquo frac14 frac12 frac34 iquest agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave \
-                     iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml times oslash ugrave uacute ucirc uuml yacute thorn szlig agrave \
-                     aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc \
+const LATIN: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg \
+    macr deg plusmn sup2 sup3 acute micro para middot cedil \
+                     sup1 ordm raquo frac14 frac12 frac34 iquest agrave aacute acirc atilde auml \
+                     aring aelig ccedil egrave eacute ecirc euml igrave \
+                     iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml times oslash \
+                     ugrave uacute ucirc uuml yacute thorn szlig agrave \
+                     aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave \
+                     iacute icirc iuml eth ntilde ograve oacute ocirc \
                      otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml";
 
 #[cfg(test)]
@@ -432,7 +564,9 @@ mod tests {
 
     fn lengths(text: &str, c: char) -> Vec<usize> {
         let mut found = Vec::new();
-        spellings(&Text::of(text.to_owned()), 0, c, |length| found.push(length));
+        spellings(&Text::of(text.to_owned()), 0, c, |length| {
+            found.push(length)
+        });
         found
     }
 
@@ -501,7 +635,20 @@ mod tests {
                     "%C3%83%C2%A4",
                 ],
             ),
-            ('ß', &["ß", "SS", "ss", "ẞ", "%C3%9F", "Ã\u{9f}", "Ã\\u{9f}", "ÃŸ", "&szlig;"]),
+            (
+                'ß',
+                &[
+                    "ß",
+                    "SS",
+                    "ss",
+                    "ẞ",
+                    "%C3%9F",
+                    "Ã\u{9f}",
+                    "Ã\\u{9f}",
+                    "ÃŸ",
+                    "&szlig;",
+                ],
+            ),
             ('\\', &["\\", "/", "\\\\", "%5C", "&bsol;", "\\x5c"]),
             ('&', &["&", "&amp;", "&amp;amp;", "%26", "\\u0026", "&amp"]),
             ('%', &["%", "%25", "&percnt;"]),
@@ -509,12 +656,25 @@ mod tests {
             ('€', &["€", "\\x{20ac}", "\\u{20AC}", "=E2=82=AC", "&euro;"]),
             ('=', &["=", "=3D", "%3D", "\\3d", "\\061"]),
             ('é', &["é", "É", "&eacute;", "%C3%89"]),
-            ('😀', &["😀", "\\ud83d\\ude00", "%F0%9F%98%80", "&#128512;", "\u{fffd}"]),
+            (
+                '😀',
+                &[
+                    "😀",
+                    "\\ud83d\\ude00",
+                    "%F0%9F%98%80",
+                    "&#128512;",
+                    "\u{fffd}",
+                ],
+            ),
             ('k', &["k", "K", "%6b", "\\x4B", "&#75;"]),
             ('\n', &["\n", "\\n", "%0A", "&newline;"]),
         ] {
             for text in texts {
-                assert!(lengths(&format!("{text}zz"), c).contains(&text.len()), "{c} in {text}: {:?}", lengths(text, c));
+                assert!(
+                    lengths(&format!("{text}zz"), c).contains(&text.len()),
+                    "{c} in {text}: {:?}",
+                    lengths(text, c)
+                );
             }
         }
         for (c, text) in [
@@ -554,7 +714,17 @@ mod tests {
         ] {
             assert_eq!(cut(rest), Some(length), "{rest}");
         }
-        for rest in ["x", "x…", "%20 x…", "\\n, more", "a\"", " …", "\\ and more words", "= x", ")"] {
+        for rest in [
+            "x",
+            "x…",
+            "%20 x…",
+            "\\n, more",
+            "a\"",
+            " …",
+            "\\ and more words",
+            "= x",
+            ")",
+        ] {
             assert_eq!(cut(rest), None, "{rest}");
         }
     }
