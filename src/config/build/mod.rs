@@ -412,6 +412,53 @@ mod tests {
     use crate::config::document::tree::LOOKED_UP;
     use crate::judgement::maintenance::Window;
 
+    /// Digests are part of recorded histories: a change of one would be told as a change of the
+    /// definition of every endpoint of that kind.
+    #[test]
+    fn the_digests_of_definitions_stay_as_they_are_recorded() {
+        const TEXT: &str = r#"
+            [[endpoint]]
+            name = "a"
+            probe.http.url = "https://shop.example/a?b=c"
+            probe.http.headers.X-A = "b"
+            probe.http.expect.body.contains = "ok"
+            probe.http.redirects = 3
+            [[endpoint]]
+            name = "b"
+            probe.http = "http://[fe80::1%lo]:8080/"
+            [[endpoint]]
+            name = "c"
+            probe.tcp.address = "db.example:5432"
+            probe.tcp.dialogue = [{ expect = "^220" }, { send = "QUIT\\r\\n" }]
+            [[endpoint]]
+            name = "d"
+            probe.tls = "mail.example:993"
+            [[endpoint]]
+            name = "e"
+            probe.icmp = "router.example"
+            [[endpoint]]
+            name = "f"
+            probe.dns.server = "192.0.2.53"
+            probe.dns.query = "shop.example"
+            probe.dns.expect.any = "^192"
+        "#;
+        let plan = load(Path::new("t"), &crate::config::OneText(TEXT)).expect("a plan");
+        let digests: Vec<String> = plan
+            .endpoints
+            .iter()
+            .map(|e| e.digest.to_string())
+            .collect();
+        let recorded = [
+            "b75d530249ef57b47a9d296825a2853529b5a54577695afb10bf5f10ca177103",
+            "0aa1fd8b23313f7c6caa686f8c6af8d0d32c3c4c33d5de5fa1c0ac961529b926",
+            "b4aa19b1b165328d2c55a7865f65d2950668c9e9757e40dd4ca97a1ab1844e9c",
+            "2b19afc51f743bebcdf8b5b59eeafc46ec850fda6744c8a1355f0556ef7e6214",
+            "a3712de34b44a53bf7cb752f04b8a5c3be38cbc4a75edcc22cf986531a33d033",
+            "50cfc62982e155484dfb4533e63c2a8477175d213b8515b94b457bf4ec548d40",
+        ];
+        assert_eq!(digests, recorded);
+    }
+
     /// The example's text; every file that it names is there.
     struct Example;
 
