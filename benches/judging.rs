@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use probity::config::document::secret::Secret;
 use probity::config::document::secret::mask::Mask;
-use probity::config::plan::probe::{Http, Probe};
 use probity::config::{OneText, load};
-use probity::kind::cost;
-use probity::kind::expect::{self, Seen, Verdicts};
+use probity::kind::Probe;
+use probity::kind::http::spec::Http;
+use probity::kind::run::cost;
+use probity::kind::run::expect::{self, Seen, Verdicts};
 use probity::net::http1::Response;
 use probity::net::sys::KernelClock;
 
@@ -33,7 +34,7 @@ fn expecting(lines: &str) -> std::sync::Arc<Http> {
         check` accepts",
     );
     match &plan.endpoints[0].probe {
-        Probe::Http { spec, .. } => spec.clone(),
+        Probe::Http(target) => target.spec.clone(),
         other => panic!("no http probe: {other:?}"),
     }
 }

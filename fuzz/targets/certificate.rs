@@ -33,14 +33,29 @@ fuzz_target!(|data: &[u8]| {
         let _ = weakness(certificate);
     }
     let certificates = Certificates::default();
-    let Some(facts) = certificates.facts(&chain, None) else { return };
+    let Some(facts) = certificates.facts(&chain, None) else {
+        return;
+    };
     assert_eq!(certificates.facts(&chain, None), Some(facts.clone()));
     assert!(facts.names.len() <= 100 && facts.sha256.len() == 64);
-    assert!(facts.chain_not_after.is_none() && facts.sent_not_after <= facts.not_after && facts.sent_not_before >= facts.not_before);
+    assert!(
+        facts.chain_not_after.is_none()
+            && facts.sent_not_after <= facts.not_after
+            && facts.sent_not_before >= facts.not_before
+    );
     let _ = missing_issuer(&chain, |_| false);
-    chain.iter().for_each(|der| drop((names(der), subject(der))));
+    chain
+        .iter()
+        .for_each(|der| drop((names(der), subject(der))));
     assert_eq!(facts.chain_length, chain.len());
     let trace = Trace::begin();
     trace.facts.borrow_mut().certificate = Some(facts);
-    let _ = expiring(&Net::default(), &trace, &Tls { expiring_within: Expiring::Length(86_400_000), ..Tls::default() });
+    let _ = expiring(
+        &Net::default(),
+        &trace,
+        &Tls {
+            expiring_within: Expiring::Length(86_400_000),
+            ..Tls::default()
+        },
+    );
 });

@@ -20,7 +20,9 @@ const NOW: i64 = 1_794_700_800_000;
 const DAY: i64 = 86_400_000;
 
 fuzz_target!(|data: &[u8]| -> Corpus {
-    let Ok(text) = std::str::from_utf8(data) else { return Corpus::Reject };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return Corpus::Reject;
+    };
     let world = Memory(text);
     match load(Path::new("main.toml"), &world) {
         Ok(plan) => used(&plan),
@@ -34,7 +36,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
 });
 
 fn refused(faults: &[Fault]) {
-    assert!(faults.iter().any(|f| f.line > 0 || f.problem.contains("cannot be read")), "refused, and no line says why: {faults:?}");
+    assert!(
+        faults
+            .iter()
+            .any(|f| f.line > 0 || f.problem.contains("cannot be read")),
+        "refused, and no line says why: {faults:?}"
+    );
     for fault in faults {
         assert!(!fault.problem.is_empty());
         let _ = fault.to_string();
@@ -47,7 +54,11 @@ fn used(plan: &Plan) {
     assert_eq!(effective(plan), printed);
     for endpoint in plan.endpoints.iter().chain(&plan.witness.endpoints) {
         assert!(endpoint.rules.gap >= endpoint.rules.cadence.interval);
-        let _ = (endpoint.rules.detection_bound(), endpoint.host(), endpoint.target());
+        let _ = (
+            endpoint.rules.detection_bound(),
+            endpoint.host(),
+            endpoint.target(),
+        );
     }
     for window in &plan.maintenance {
         assert_eq!(Window::from_json(&window.to_json()).as_ref(), Some(window));
@@ -62,7 +73,11 @@ fn agreed(contracts: &Contracts) {
     for contract in &contracts.list {
         for (name, span) in current_and_previous(contract.period, &contract.zone, NOW) {
             assert!(span.from < span.to, "{name}");
-            let length = if let PeriodKind::Rolling(_) = contract.period { span.length().min(40 * DAY as u64) } else { span.length() };
+            let length = if let PeriodKind::Rolling(_) = contract.period {
+                span.length().min(40 * DAY as u64)
+            } else {
+                span.length()
+            };
             let within = Span::new(span.to - length as i64, span.to);
             if let Some(hours) = &contract.service_hours {
                 assert!(service_spans(hours, within).length() <= within.length());

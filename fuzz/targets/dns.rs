@@ -5,9 +5,11 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan::probe::{Dns, Probe};
+use probity::kind::Probe;
+use probity::kind::dns::DnsTarget;
+use probity::kind::dns::run::judge;
+use probity::kind::dns::spec::Dns;
 use probity::net::dns_message::{Wrong, answers, question, read};
-use probity::kind::dns::judge;
 use probity::net::trace::Trace;
 use probity_fuzz::{choice, endpoint};
 
@@ -24,8 +26,12 @@ const SPECS: [&str; 6] = [
 
 static CASES: LazyLock<Vec<(Arc<Dns>, Vec<u8>)>> = LazyLock::new(|| {
     let case = |keys: &&str| {
-        let endpoint = endpoint(&format!("[endpoint.probe.dns]\nserver = \"192.0.2.53\"\n{keys}"));
-        let Probe::Dns { spec, .. } = &endpoint.probe else { panic!("no dns") };
+        let endpoint = endpoint(&format!(
+            "[endpoint.probe.dns]\nserver = \"192.0.2.53\"\n{keys}"
+        ));
+        let Probe::Dns(DnsTarget { spec, .. }) = &endpoint.probe else {
+            panic!("no dns")
+        };
         let mut query = question(&spec.name, spec.record, spec.recursion);
         query[..2].copy_from_slice(&[0x70, 0x70]);
         (spec.clone(), query)

@@ -7,17 +7,17 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use probity::engine::inputs::{self, Input, InputLog};
-use probity::judgement::maintenance::{Origin, Stored, Window};
-use probity::judgement::rules::Rules;
-use probity::judgement::state::Judge;
-use probity::judgement::state_codec::{decode_with, encode_with};
-use probity::judgement::timeline::Span;
 use probity::history::chain::{GENESIS, canonical, link};
 use probity::history::checkpoint::{Signer, verify_signature};
 use probity::history::retold::Retold;
 use probity::history::schema;
 use probity::history::tally::{tally_counts, tally_latency};
 use probity::history::verify::{Against, verify};
+use probity::judgement::maintenance::{Origin, Stored, Window};
+use probity::judgement::rules::Rules;
+use probity::judgement::state::Judge;
+use probity::judgement::state_codec::{decode_with, encode_with};
+use probity::judgement::timeline::Span;
 use probity_fuzz::choice;
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
@@ -35,7 +35,8 @@ thread_local! {
     });
 }
 
-static SIGNER: LazyLock<Signer> = LazyLock::new(|| Signer::from_hex(&"07".repeat(32)).expect("a key"));
+static SIGNER: LazyLock<Signer> =
+    LazyLock::new(|| Signer::from_hex(&"07".repeat(32)).expect("a key"));
 
 fuzz_target!(|data: &[u8]| {
     let (which, rest) = choice(data);
@@ -52,26 +53,48 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn judge(bytes: &[u8]) {
-    let Ok((cadence, judge)) = decode_with(bytes) else { return };
+    let Ok((cadence, judge)) = decode_with(bytes) else {
+        return;
+    };
     let encoded = encode_with(&cadence, &judge);
     assert_eq!(decode_with(&encoded), Ok((cadence, judge)));
 }
 
 fn marks(bytes: &[u8]) {
-    let Ok(inputs::Logged { onset, inputs: mut list }) = inputs::read(bytes) else { return };
+    let Ok(inputs::Logged {
+        onset,
+        inputs: mut list,
+    }) = inputs::read(bytes)
+    else {
+        return;
+    };
     list.retain(|(_, input)| instant(*input) < FAR);
     let mut log = InputLog::new(1_793_491_200_000);
     for (endpoint, input) in &list {
         log.push(*endpoint, *input);
     }
-    assert_eq!(inputs::read(&log.into_bytes()).map(|logged| logged.inputs).as_ref(), Ok(&list), "{onset:?}");
+    assert_eq!(
+        inputs::read(&log.into_bytes())
+            .map(|logged| logged.inputs)
+            .as_ref(),
+        Ok(&list),
+        "{onset:?}"
+    );
 }
 
 fn instant(input: Input) -> u64 {
     match input {
         Input::Observe(r) => r.start,
-        Input::Missed(at, ..) | Input::Busy(at) | Input::Tick(at) | Input::Start(at) | Input::Stop(at) | Input::Reconfigure(at) => at,
-        Input::LeaveDropping(at) | Input::LeaveService(at) | Input::ResumeService(at) | Input::Extend(at) => at,
+        Input::Missed(at, ..)
+        | Input::Busy(at)
+        | Input::Tick(at)
+        | Input::Start(at)
+        | Input::Stop(at)
+        | Input::Reconfigure(at) => at,
+        Input::LeaveDropping(at)
+        | Input::LeaveService(at)
+        | Input::ResumeService(at)
+        | Input::Extend(at) => at,
     }
 }
 
@@ -81,16 +104,34 @@ fn replayed(bytes: &[u8]) {
     let (length, rest) = choice(bytes);
     let (stored, mark) = rest.split_at(length.min(rest.len()));
     let cadence = decode_with(stored).map(|(cadence, _)| cadence).ok();
-    let Some(cadence) =
-        cadence.filter(|c| [c.interval, c.late_after, c.timeout, c.retry_interval].iter().all(|ms| (1..FAR).contains(ms)) && c.jitter_ppm < 1_000_000)
+    let Some(cadence) = cadence.filter(|c| {
+        [c.interval, c.late_after, c.timeout, c.retry_interval]
+            .iter()
+            .all(|ms| (1..FAR).contains(ms))
+            && c.jitter_ppm < 1_000_000
+    }) else {
+        return;
+    };
+    let Ok(inputs::Logged {
+        onset,
+        inputs: list,
+    }) = inputs::read(mark)
     else {
         return;
     };
-    let Ok(inputs::Logged { onset, inputs: list }) = inputs::read(mark) else { return };
-    let (rules, mut judge, mut changes) = (Rules { onset, ..Rules::new(cadence) }, Judge::default(), Vec::new());
+    let (rules, mut judge, mut changes) = (
+        Rules {
+            onset,
+            ..Rules::new(cadence)
+        },
+        Judge::default(),
+        Vec::new(),
+    );
     let (mut before, mut in_service) = (0, false);
     for (_, input) in list {
-        if matches!(input, Input::Observe(r) if r.end >= FAR) || matches!(input, Input::Missed(_, _, count) if count >= FAR) {
+        if matches!(input, Input::Observe(r) if r.end >= FAR)
+            || matches!(input, Input::Missed(_, _, count) if count >= FAR)
+        {
             continue;
         }
         let at = instant(input);
@@ -99,7 +140,8 @@ fn replayed(bytes: &[u8]) {
             continue;
         }
         // Nothing is told of an endpoint before its start, nor while it is out of service.
-        let begins = matches!(input, Input::Start(_)) || matches!(input, Input::ResumeService(_)) && judge.first_start().is_some();
+        let begins = matches!(input, Input::Start(_))
+            || matches!(input, Input::ResumeService(_)) && judge.first_start().is_some();
         if !(begins || in_service) {
             continue;
         }
@@ -108,9 +150,17 @@ fn replayed(bytes: &[u8]) {
         input.apply(&mut judge, &rules, &mut changes);
         let l = judge.ledger();
         let first = judge.first_start().unwrap_or(0);
-        assert_eq!(l.up + l.down + l.unknown + l.out_of_service, l.watermark - first);
-        assert!(judge.down_lower() <= l.down && l.down <= l.down_upper && l.down_upper <= l.up + l.down);
-        assert_eq!(decode_with(&encode_with(&cadence, &judge)), Ok((cadence, judge.clone())));
+        assert_eq!(
+            l.up + l.down + l.unknown + l.out_of_service,
+            l.watermark - first
+        );
+        assert!(
+            judge.down_lower() <= l.down && l.down <= l.down_upper && l.down_upper <= l.up + l.down
+        );
+        assert_eq!(
+            decode_with(&encode_with(&cadence, &judge)),
+            Ok((cadence, judge.clone()))
+        );
     }
 }
 
@@ -124,23 +174,39 @@ fn tally(bytes: &[u8]) {
 /// A line of JSON each, as they stand in a chain; then the tables that should follow from them (an
 /// empty history's).
 fn events(bytes: &[u8], stored: bool) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     EMPTY.with_borrow_mut(|(_, connection)| {
         let work = connection.transaction().expect("a transaction");
         let (mut told, mut head) = (Retold::default(), GENESIS);
         for (k, line) in text.lines().take(50).enumerate() {
-            let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(line) else { continue };
-            let seq = event.get("seq").and_then(Value::as_u64).unwrap_or(k as u64 + 1);
+            let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(line) else {
+                continue;
+            };
+            let seq = event
+                .get("seq")
+                .and_then(Value::as_u64)
+                .unwrap_or(k as u64 + 1);
             let endpoint = event.get("id").and_then(Value::as_i64);
             told.hear(&event, seq, endpoint);
             if stored && !has_fraction(&Value::Object(event.clone())) {
                 event.insert("seq".into(), Value::from(k as u64 + 1));
                 let body = canonical(&event);
-                assert_eq!(serde_json::from_str::<Map<String, Value>>(&body).map(|again| canonical(&again)).expect("JSON"), body);
+                assert_eq!(
+                    serde_json::from_str::<Map<String, Value>>(&body)
+                        .map(|again| canonical(&again))
+                        .expect("JSON"),
+                    body
+                );
                 head = link(&head, &body);
                 let row = params![k as i64 + 1, head.as_slice(), body, endpoint];
-                work.execute("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, \
-                    ?2, ?3, ?4, '', 0)", row).expect("written");
+                work.execute(
+                    "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, \
+                    ?2, ?3, ?4, '', 0)",
+                    row,
+                )
+                .expect("written");
             }
         }
         let _ = told.differs(&work, None).expect("readable");
@@ -151,9 +217,14 @@ fn events(bytes: &[u8], stored: bool) {
 }
 
 fn checkpoint(bytes: &[u8]) {
-    let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return };
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+        return;
+    };
     let _ = verify_signature(&value);
-    let against = Against { since: Some(value.clone()), key: None };
+    let against = Against {
+        since: Some(value.clone()),
+        key: None,
+    };
     EMPTY.with_borrow(|(_, connection)| {
         let _ = verify(connection, &against).expect("readable");
     });
@@ -179,11 +250,21 @@ fn has_fraction(value: &Value) -> bool {
 }
 
 fn window(bytes: &[u8]) {
-    let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return };
-    let Some(window) = Window::from_json(&value) else { return };
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+        return;
+    };
+    let Some(window) = Window::from_json(&value) else {
+        return;
+    };
     assert_eq!(Window::from_json(&window.to_json()).as_ref(), Some(&window));
     let within = Span::new(1_793_491_200_000, 1_796_083_200_000);
-    let stored = Stored { window, recorded: 1_793_000_000_000, ended: None, by: "x".into(), origin: Origin::Config };
+    let stored = Stored {
+        window,
+        recorded: 1_793_000_000_000,
+        ended: None,
+        by: "x".into(),
+        origin: Origin::Config,
+    };
     for span in stored.in_force(within) {
         assert!(within.from <= span.from && span.from < span.to && span.to <= within.to);
     }

@@ -6,22 +6,24 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use probity::config::plan::probe::{CrossOrigin, Http, Probe, Reading};
+use probity::config::plan::probe::Reading;
+use probity::kind::Probe;
+use probity::kind::http::HttpTarget;
+use probity::kind::http::run::{followed, redirect_of};
+use probity::kind::http::spec::{CrossOrigin, Http};
+use probity::kind::run::coding;
+use probity::kind::run::expect::{self, Seen, Verdicts};
+use probity::kind::run::work::Awaited;
 use probity::net::halt::Halt;
 use probity::net::http1::{self, Ask, Keep, Response};
 use probity::net::http2;
-use probity::kind::coding;
-use probity::kind::expect::{self, Seen, Verdicts};
-use probity::kind::http::{followed, redirect_of};
-use probity::kind::work::Awaited;
 use probity::net::trace::Trace;
 use probity_fuzz::{Played, choice, endpoint, run};
 use url::Url;
 
 const HEAD: &str = "url = \"http://shop.example/a/b?c=d\"\nlimits = { body = \"64KiB\", decoded \
     = \"256KiB\", header = \"8KiB\" }\n";
-const BODY: &str =
-    "body = { contains = [\"ok\", \"ä\"], not_contains = \"error\", matches \
+const BODY: &str = "body = { contains = [\"ok\", \"ä\"], not_contains = \"error\", matches \
         = \"(?i)^\\\\s*<html|^\\\\{|[[:^alpha:]]{3,}\", not_matches = \"(a+)+$\" }";
 const HEADERS: &str = "headers = { content-type = { matches = \"^text/\", not_matches \
     = \"latin1\" }, server = false, etag = true, x = \"y\" }";
@@ -48,28 +50,73 @@ const JSON: [&str; 16] = [
 
 static SPECS: LazyLock<Vec<Arc<Http>>> = LazyLock::new(|| {
     let spec = |expect: String| {
-        let endpoint = endpoint(&format!("[endpoint.probe.http]\n{HEAD}[endpoint.probe.http.expect]\n{expect}"));
-        let Probe::Http { spec, .. } = &endpoint.probe else { panic!("no http") };
+        let endpoint = endpoint(&format!(
+            "[endpoint.probe.http]\n{HEAD}[endpoint.probe.http.expect]\n{expect}"
+        ));
+        let Probe::Http(HttpTarget { spec, .. }) = &endpoint.probe else {
+            panic!("no http")
+        };
         spec.clone()
     };
-    let plain = ["status = [200, \"4xx\"]\nfinal_url = \"^https?://shop\"\nversion = \"1.1\"\n".to_owned() + HEADERS, BODY.to_owned()];
-    plain.into_iter().chain(JSON.iter().map(|cel| format!("json = \"\"\"{cel}\"\"\""))).map(spec).collect()
+    let plain = [
+        "status = [200, \"4xx\"]\nfinal_url = \"^https?://shop\"\nversion = \"1.1\"\n".to_owned()
+            + HEADERS,
+        BODY.to_owned(),
+    ];
+    plain
+        .into_iter()
+        .chain(JSON.iter().map(|cel| format!("json = \"\"\"{cel}\"\"\"")))
+        .map(spec)
+        .collect()
 });
 
-static URL: LazyLock<Url> = LazyLock::new(|| Url::parse("http://shop.example/a/b?c=d").expect("a URL"));
+static URL: LazyLock<Url> =
+    LazyLock::new(|| Url::parse("http://shop.example/a/b?c=d").expect("a URL"));
 
 fn read(bytes: &[u8], step: usize, method: &str, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
-    let reading = if bytes.len() % 2 == 0 { Reading::Lenient } else { Reading::Strict };
-    let ask = Ask { method, keep: Keep::Body, limits: &spec.limits, reading, budget: &probity::net::budget::Budget::default() };
-    run(http1::exchange(&mut Played::new(bytes, step), &trace, b"", ask))
+    let reading = if bytes.len() % 2 == 0 {
+        Reading::Lenient
+    } else {
+        Reading::Strict
+    };
+    let ask = Ask {
+        method,
+        keep: Keep::Body,
+        limits: &spec.limits,
+        reading,
+        budget: &probity::net::budget::Budget::default(),
+    };
+    run(http1::exchange(
+        &mut Played::new(bytes, step),
+        &trace,
+        b"",
+        ask,
+    ))
 }
 
 fn read2(bytes: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
     let trace = Trace::begin();
-    let request = http::Request::builder().uri("http://shop.example/").version(http::Version::HTTP_2).body(()).expect("a request");
-    let ask = Ask { method: "GET", keep: Keep::Body, limits: &spec.limits, reading: Reading::Lenient, budget: &probity::net::budget::Budget::default() };
-    run(http2::exchange(Played::new(bytes, step), &trace, request, None, ask)).map_err(|failure| match failure {
+    let request = http::Request::builder()
+        .uri("http://shop.example/")
+        .version(http::Version::HTTP_2)
+        .body(())
+        .expect("a request");
+    let ask = Ask {
+        method: "GET",
+        keep: Keep::Body,
+        limits: &spec.limits,
+        reading: Reading::Lenient,
+        budget: &probity::net::budget::Budget::default(),
+    };
+    run(http2::exchange(
+        Played::new(bytes, step),
+        &trace,
+        request,
+        None,
+        ask,
+    ))
+    .map_err(|failure| match failure {
         http2::Failure::Halt(halt) | http2::Failure::Http11Required(halt) => halt,
     })
 }
@@ -90,7 +137,10 @@ fuzz_target!(|data: &[u8]| {
         _ => framed(rest, step, spec),
     };
     let Ok(response) = response else { return };
-    assert!(response.body.len() as u64 == response.body_bytes && response.body_bytes <= spec.limits.body);
+    assert!(
+        response.body.len() as u64 == response.body_bytes
+            && response.body_bytes <= spec.limits.body
+    );
     if let Some(location) = redirect_of(&response) {
         redirected(&location);
     }
@@ -100,7 +150,10 @@ fuzz_target!(|data: &[u8]| {
 /// How a response is cut into packets changes nothing.
 fn same(one: &Result<Response, Halt>, other: &Result<Response, Halt>) {
     match (one, other) {
-        (Ok(a), Ok(b)) => assert_eq!((a.status, &a.headers, &a.body, a.body_bytes), (b.status, &b.headers, &b.body, b.body_bytes)),
+        (Ok(a), Ok(b)) => assert_eq!(
+            (a.status, &a.headers, &a.body, a.body_bytes),
+            (b.status, &b.headers, &b.body, b.body_bytes)
+        ),
         // Where a limit and another fault meet, what was read so far decides which is seen first.
         (Err(_), Err(_)) => {}
         (a, b) => panic!("{a:?}\n{b:?}"),
@@ -110,11 +163,17 @@ fn same(one: &Result<Response, Halt>, other: &Result<Response, Halt>) {
 /// What is framed rightly is read back.
 fn framed(body: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
     let body = &body[..body.len().min(60_000)];
-    let mut counted = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: x\r\n\r\n", body.len()).into_bytes();
+    let mut counted = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: x\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     counted.extend_from_slice(body);
     let mut chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for (k, piece) in body.chunks(1 + body.len() / 3).enumerate() {
-        chunked.extend_from_slice(format!("{:x}{}\r\n", piece.len(), ["", ";a=b", " "][k % 3]).as_bytes());
+        chunked.extend_from_slice(
+            format!("{:x}{}\r\n", piece.len(), ["", ";a=b", " "][k % 3]).as_bytes(),
+        );
         chunked.extend_from_slice(piece);
         chunked.extend_from_slice(b"\r\n");
     }
@@ -128,8 +187,12 @@ fn framed(body: &[u8], step: usize, spec: &Http) -> Result<Response, Halt> {
 
 fn redirected(location: &[u8]) {
     for policy in [CrossOrigin::Follow, CrossOrigin::Refuse] {
-        let Ok(to) = followed(&URL, location, policy) else { continue };
-        assert!(matches!(to.scheme(), "http" | "https") && to.host_str().is_some_and(|h| !h.is_empty()));
+        let Ok(to) = followed(&URL, location, policy) else {
+            continue;
+        };
+        assert!(
+            matches!(to.scheme(), "http" | "https") && to.host_str().is_some_and(|h| !h.is_empty())
+        );
         assert!(policy == CrossOrigin::Follow || to.origin() == URL.origin());
         assert!(!to.as_str().bytes().any(|b| b <= 0x20 || b == 0x7f), "{to}");
     }
@@ -139,10 +202,21 @@ fn judged(response: &Response, spec: &Http) {
     let mut verdicts = Verdicts::default();
     expect::head(&spec.expect, response, URL.as_str(), &mut verdicts);
     let awaited = Awaited::default();
-    if let Ok(plain) = coding::decoded(response, &spec.limits, spec.reading, &awaited.work(&spec.limits)) {
+    if let Ok(plain) = coding::decoded(
+        response,
+        &spec.limits,
+        spec.reading,
+        &awaited.work(&spec.limits),
+    ) {
         assert!(plain.bytes.len() as u64 <= spec.limits.decoded);
-        let seen = Seen { bytes: plain.bytes.into_owned(), is_cut: response.is_cut };
+        let seen = Seen {
+            bytes: plain.bytes.into_owned(),
+            is_cut: response.is_cut,
+        };
         expect::body(&spec.expect, response, &seen, &spec.limits, &mut verdicts);
     }
-    assert_eq!(verdicts.first_unmet.is_none(), verdicts.findings.iter().all(|f| f.met));
+    assert_eq!(
+        verdicts.first_unmet.is_none(),
+        verdicts.findings.iter().all(|f| f.met)
+    );
 }

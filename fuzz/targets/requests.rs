@@ -8,21 +8,21 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use libfuzzer_sys::fuzz_target;
+use probity::account::figures::NotSeen;
 use probity::config::document::value::{parse_duration, show_duration};
 use probity::daemon::control::Desk;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
-use probity::serve::contracts::standings;
-use probity::account::figures::NotSeen;
-use probity::serve::self_metrics::SelfMetrics;
-use probity::serve::listener::head;
-use probity::serve::server::{Gates, Site, parts, router};
-use probity::judgement::maintenance::Window;
-use probity::judgement::timeline::Span;
 use probity::history::checkpoint::TermsKey;
 use probity::history::schema;
 use probity::history::writer::History;
+use probity::judgement::maintenance::Window;
+use probity::judgement::timeline::Span;
 use probity::notify::Deliveries;
+use probity::serve::contracts::standings;
+use probity::serve::listener::head;
+use probity::serve::self_metrics::SelfMetrics;
+use probity::serve::server::{Gates, Site, parts, router};
 use probity::words::{Name, format_utc, parse_utc};
 use probity_fuzz::{choice, plan, run};
 use serde_json::Value;
@@ -67,16 +67,31 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     connection.execute_batch(PAST).expect("a past");
     let plan = Arc::new(plan(PLAN));
     let board = Arc::new(Board::new(plan.clone()));
-    let entries: Vec<Arc<Entry>> = plan.endpoints.iter().enumerate().map(|(k, e)| Arc::new(Entry::new(k, e.clone(), 0))).collect();
+    let entries: Vec<Arc<Entry>> = plan
+        .endpoints
+        .iter()
+        .enumerate()
+        .map(|(k, e)| Arc::new(Entry::new(k, e.clone(), 0)))
+        .collect();
     for entry in &entries {
         let mut view = entry.view();
         view.shown.settled.first_start = Some(1_793_490_000_000);
         view.shown.settled.watermark = 1_793_800_000_000;
     }
     board.set_entries(entries);
-    board.health.scheduled.store(true, std::sync::atomic::Ordering::Relaxed);
+    board
+        .health
+        .scheduled
+        .store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
-    let judged = standings(&connection, &board, &TermsKey::nobodys(), 1_793_800_000_000, NotSeen::Told).expect("standings");
+    let judged = standings(
+        &connection,
+        &board,
+        &TermsKey::nobodys(),
+        1_793_800_000_000,
+        NotSeen::Told,
+    )
+    .expect("standings");
     let site = Site {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
@@ -92,16 +107,32 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     // Only pruning asks the writer, and a history that does not verify, as this one, is never
     // pruned.
     let beside = tempfile::tempdir().expect("a directory");
-    let (writer, _thread) = History::open(beside.path(), None).expect("a history").start(drop).expect("a writer");
-    let desk = Desk { board, state_dir: directory.path().to_owned(), control, writer, reload: site.reload.clone(), terms: TermsKey::nobodys() };
+    let (writer, _thread) = History::open(beside.path(), None)
+        .expect("a history")
+        .start(drop)
+        .expect("a writer");
+    let desk = Desk {
+        board,
+        state_dir: directory.path().to_owned(),
+        control,
+        writer,
+        reload: site.reload.clone(),
+        terms: TermsKey::nobodys(),
+    };
     std::thread::spawn(move || {
         while let Some(one) = asked.blocking_recv() {
-            let Control::Record { request, reply } = one else { continue };
+            let Control::Record { request, reply } = one else {
+                continue;
+            };
             recorded(&request);
             let _ = reply.send(Ok(1_794_700_800_000));
         }
     });
-    World { _directories: [directory, beside], router: router(site), desk }
+    World {
+        _directories: [directory, beside],
+        router: router(site),
+        desk,
+    }
 });
 
 /// What the engine would write into the history must be readable again.
@@ -130,7 +161,9 @@ fuzz_target!(|data: &[u8]| {
     if which == 255 {
         return heads(rest);
     }
-    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
     match which % 4 {
         0 => leaves(text),
         1 => queried(text),
@@ -145,9 +178,14 @@ fuzz_target!(|data: &[u8]| {
 
 /// A head is the same however many bytes follow it, and no beginning of it is another one.
 fn heads(bytes: &[u8]) {
-    let Ok(Some(whole)) = head::head(bytes) else { return };
+    let Ok(Some(whole)) = head::head(bytes) else {
+        return;
+    };
     assert!(whole.length <= head::MOST_HEAD && whole.length <= bytes.len());
-    assert!(head::head(&bytes[..whole.length]).is_ok_and(|h| h.is_some_and(|h| h.length == whole.length)));
+    assert!(
+        head::head(&bytes[..whole.length])
+            .is_ok_and(|h| h.is_some_and(|h| h.length == whole.length))
+    );
     assert!((0..whole.length).all(|end| !matches!(head::head(&bytes[..end]), Ok(Some(_)))));
 }
 
@@ -168,19 +206,35 @@ fn leaves(text: &str) {
 fn queried(text: &str) {
     let mut lines = text.lines();
     let mut request = Request::builder().uri(lines.next().unwrap_or_default());
-    for (name, value) in [header::ACCEPT, header::ACCEPT_ENCODING, header::ORIGIN].into_iter().zip(lines) {
+    for (name, value) in [header::ACCEPT, header::ACCEPT_ENCODING, header::ORIGIN]
+        .into_iter()
+        .zip(lines)
+    {
         request = request.header(name, value);
     }
-    let Ok(request) = request.body(Body::empty()) else { return };
+    let Ok(request) = request.body(Body::empty()) else {
+        return;
+    };
     let path = request.uri().path().to_owned();
     let names_a_host = request.uri().authority().is_some();
     let (status, kind, body) = run(async {
-        let response = WORLD.router.clone().oneshot(request).await.expect("an answer");
+        let response = WORLD
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("an answer");
         let (head, body) = response.into_parts();
         let body = axum::body::to_bytes(body, 1 << 24).await.expect("a body");
-        (head.status.as_u16(), head.headers.get(header::CONTENT_TYPE).cloned(), body)
+        (
+            head.status.as_u16(),
+            head.headers.get(header::CONTENT_TYPE).cloned(),
+            body,
+        )
     });
-    let is_expected = matches!(status, 200 | 400 | 404 | 405) || path == "/-/ready" && status == 503 || names_a_host && status == 421;
+    let is_expected = matches!(status, 200 | 400 | 404 | 405)
+        || path == "/-/ready" && status == 503
+        || names_a_host && status == 421;
     assert!(is_expected, "{status}: {text}");
     if kind.is_some_and(|k| k == "application/json") {
         let value: Value = serde_json::from_slice(&body).expect("JSON");
@@ -191,7 +245,9 @@ fn queried(text: &str) {
 }
 
 fn asked(text: &str) {
-    let Ok(request) = serde_json::from_str::<Value>(text) else { return };
+    let Ok(request) = serde_json::from_str::<Value>(text) else {
+        return;
+    };
     let answer = run(WORLD.desk.answer(&request, 1000));
     if let Err(why) = answer {
         assert!(!why.is_empty());

@@ -15,12 +15,13 @@ use crate::daemon::start::{read_config, show_faults, state_directory};
 use crate::daemon::streams::say_error;
 use crate::daemon::surroundings;
 use crate::judgement::zones::{self, ZoneSource};
+use crate::kind::Kind;
 use crate::net::authorities::Authorities;
 use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
 use crate::net::guarded;
 use crate::net::zone_data;
-use crate::words::{Kind, people};
+use crate::words::people;
 
 /// Endpoints whose detection bounds are listed.
 const LISTED: usize = 20;

@@ -11,7 +11,8 @@ use crate::config::{Endpoint, Fault, OneText, load};
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
-use crate::kind;
+use crate::kind::Kind;
+use crate::kind::run::{Report, run as probed};
 use crate::net::shared::Net;
 use crate::words::{Outcome, Phase, format_utc};
 
@@ -29,7 +30,7 @@ pub fn run(args: &Probe) -> Exit {
     let report = tokio::task::LocalSet::new().block_on(&runtime, async {
         let net = Net::default();
         net.clock.choose(clock);
-        kind::run(&net, &endpoint).await
+        probed(&net, &endpoint).await
     });
     print_colored(args.json, &as_json(&endpoint, &report), || {
         waterfall::drawn(&endpoint, &report)
@@ -59,42 +60,23 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
             .map(|endpoint| (endpoint, plan.daemon.clock))
             .ok_or_else(|| {
                 say_error(format_args!(
-                    "probity: the config has no endpoint named {}; an address begins with http://, \
-                    https://, tcp://, tls://, icmp:// or dns://",
-                    args.target
+                    "probity: the config has no endpoint named {}; an address begins with {}",
+                    args.target,
+                    usages("or")
                 ));
                 Exit::Usage
             });
     };
     given::duration("timeout", &args.timeout, 1)?;
-    let line = match scheme {
-        "http" | "https" => format!("probe.http.url = {}", toml(&args.target)),
-        "tcp" => format!("probe.tcp.address = {}", toml(rest)),
-        "tls" => format!("probe.tls.address = {}", toml(rest)),
-        "icmp" => format!("probe.icmp.host = {}", toml(rest)),
-        "dns" => {
-            let mut parts = rest.splitn(3, '/');
-            let server = parts.next().unwrap_or_default();
-            let name = parts.next().filter(|n| !n.is_empty()).unwrap_or(".");
-            let kind = parts
-                .next()
-                .filter(|k| !k.is_empty())
-                .unwrap_or(if name == "." { "NS" } else { "A" });
-            format!(
-                "probe.dns.server = {}\nprobe.dns.query = {}\nprobe.dns.type = {}",
-                toml(server),
-                toml(name),
-                toml(kind)
-            )
-        }
-        other => {
-            say_error(format_args!(
-                "probity: unknown probe kind {other}://. Use http://, https://, tcp://, tls://, \
-                    icmp:// or dns://SERVER/NAME/TYPE"
-            ));
-            return Err(Exit::Usage);
-        }
+    let kind = Kind::ALL.iter().find(|k| k.schemes().contains(&scheme));
+    let Some(kind) = kind else {
+        say_error(format_args!(
+            "probity: unknown probe kind {scheme}://. Use {}",
+            usages("or")
+        ));
+        return Err(Exit::Usage);
     };
+    let line = kind.lines(scheme, rest);
     let text = format!(
         "[[endpoint]]\nname = \"probe\"\ntimeout = {:?}\n{line}\n",
         args.timeout
@@ -116,12 +98,16 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
         .ok_or(Exit::Usage)
 }
 
-/// A TOML string; JSON's escapes are among TOML's.
-fn toml(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// How an address of each kind is written.
+fn usages(last: &str) -> String {
+    let list: Vec<&str> = Kind::ALL.iter().map(|kind| kind.usage()).collect();
+    match list.split_last() {
+        Some((end, rest)) if !rest.is_empty() => format!("{} {last} {end}", rest.join(", ")),
+        _ => list.join(", "),
+    }
 }
 
-fn as_json(endpoint: &Endpoint, report: &kind::Report) -> serde_json::Value {
+fn as_json(endpoint: &Endpoint, report: &Report) -> serde_json::Value {
     let (why, detail) = match &report.outcome {
         Outcome::Up(_) => (None, None),
         Outcome::Down { cause, detail, .. } => (Some(cause.as_str()), Some(detail)),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::is_colored;
 use crate::config::Endpoint;
-use crate::kind::Report;
+use crate::kind::run::Report;
 use crate::net::clock::Clock;
 use crate::words::{Facts, Outcome, Phase, escaped, format_utc};
 

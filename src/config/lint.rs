@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::document::value::show_duration;
 use super::plan::{Endpoint, LatencyMetrics, Plan};
 use crate::judgement::timeline::Combine;
-use crate::words::{Kind, Ms, people};
+use crate::kind::Kind;
+use crate::words::{Ms, people};
 
 /// Bytes of one line of /metrics, on average: 2,264,315 for 30,367 series of 1,000 endpoints
 /// (`benches/bench.py scrape`).

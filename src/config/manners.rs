@@ -2,9 +2,13 @@
 //! without a word is counted by some servers, and a GET with a body is refused by some.
 //! docs/probes.md has the long form.
 
-use super::plan::probe::{DialogueStep, HttpVersion, Probe, is_of_connection};
 use super::plan::{Endpoint, Plan};
 use super::usual_ports::{self, First};
+use crate::kind::Probe;
+use crate::kind::http::HttpTarget;
+use crate::kind::http::spec::{HttpVersion, is_of_connection};
+use crate::kind::tcp::TcpTarget;
+use crate::kind::tcp::spec::DialogueStep;
 
 /// Servers by their usual port, with a dialogue that ends as their protocol wants it.
 struct Server {
@@ -138,7 +142,7 @@ pub(super) fn notes(plan: &Plan) -> Vec<String> {
 
 /// One that is configured where HTTP/2 may be spoken.
 fn header_that_http_2_forbids(endpoint: &Endpoint) -> Option<&str> {
-    let Probe::Http { url, spec, .. } = &endpoint.probe else {
+    let Probe::Http(HttpTarget { url, spec, .. }) = &endpoint.probe else {
         return None;
     };
     let may_speak_it = match spec.version {
@@ -164,14 +168,16 @@ fn counted(count: usize, first: &Endpoint) -> String {
 
 fn leaves(endpoint: &Endpoint, ports: &[u16]) -> bool {
     match &endpoint.probe {
-        Probe::Tcp { address, spec } => ports.contains(&address.port) && spec.dialogue.is_empty(),
-        Probe::Http { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => false,
+        Probe::Tcp(TcpTarget { address, spec }) => {
+            ports.contains(&address.port) && spec.dialogue.is_empty()
+        }
+        _ => false,
     }
 }
 
 /// The protocol of a server that would never greet, where a dialogue begins with its greeting.
 fn waits_as_the_server_does(endpoint: &Endpoint) -> Option<&'static str> {
-    let Probe::Tcp { address, spec } = &endpoint.probe else {
+    let Probe::Tcp(TcpTarget { address, spec }) = &endpoint.probe else {
         return None;
     };
     match (spec.dialogue.first(), usual_ports::usual(address.port)) {
@@ -184,10 +190,10 @@ fn waits_as_the_server_does(endpoint: &Endpoint) -> Option<&'static str> {
 
 fn gets_with_a_body(endpoint: &Endpoint) -> bool {
     match &endpoint.probe {
-        Probe::Http { spec, .. } => {
+        Probe::Http(HttpTarget { spec, .. }) => {
             spec.body.is_some() && matches!(spec.method.as_str(), "GET" | "HEAD")
         }
-        Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => false,
+        _ => false,
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::config::Plan;
 use crate::config::document::zone;
 use crate::config::plan::Endpoint;
-use crate::config::plan::probe::Probe;
 use crate::engine::scheduler::Limits;
+use crate::kind::Kind;
 use crate::net::sys;
 
 /// What the daemon itself needs: database, timers, notifications, the listener and its first
@@ -89,7 +89,7 @@ fn shared(files: usize, plan: &Plan) -> Shares {
 
 /// A redirect can lead from an address to a name.
 fn may_resolve(endpoint: &Endpoint) -> bool {
-    matches!(endpoint.probe, Probe::Http { .. }) || zone::address(endpoint.host()).is_none()
+    endpoint.probe.kind() == Kind::Http || zone::address(endpoint.host()).is_none()
 }
 
 #[cfg(test)]

@@ -20,12 +20,12 @@ use super::streams::say_error;
 use super::surroundings::{self, Surroundings};
 use crate::account::figures::NotSeen;
 use crate::config::Plan;
-use crate::config::plan::probe::Probe;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::history::checkpoint::TermsKey;
 use crate::history::writer::Progress;
 use crate::history::{backup, schema};
+use crate::kind::Kind;
 use crate::net::apart;
 use crate::net::authorities::Authorities;
 use crate::net::clock::{Clock, NS_PER_MS};
@@ -194,10 +194,7 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
 
 /// What a person should know before it costs anything.
 fn warn_about(plan: &Plan) {
-    if plan
-        .endpoints
-        .iter()
-        .any(|e| matches!(e.probe, Probe::Icmp { .. }))
+    if plan.endpoints.iter().any(|e| e.probe.kind() == Kind::Icmp)
         && let Err(why) = echo::permitted()
     {
         tracing::warn!(%why, "no ICMP socket can be opened: icmp endpoints will be unknown; give \

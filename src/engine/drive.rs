@@ -33,7 +33,8 @@ use crate::history::{Registration, Stamp};
 use crate::judgement::maintenance::Window;
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::state::Judge;
-use crate::kind::{self, Report};
+use crate::kind;
+use crate::kind::run::Report;
 use crate::net::authorities::Authorities;
 use crate::net::clock::{Alarm, Clock, NS_PER_MS, Reading, TimelineClock};
 use crate::net::clock_trust::ClockTrust;
@@ -440,7 +441,7 @@ impl Driver {
         let (clock, timeline) = (self.clock.clone(), self.timeline);
         let start = self.now_ms();
         let task = tokio::task::spawn_local(async move {
-            let report = Guarded(Box::pin(kind::run(&net, &target))).await;
+            let report = Guarded(Box::pin(kind::run::run(&net, &target))).await;
             let ended_ns = timeline.ns(clock.boot_ns());
             let _ = reports.send(Finished::Probe(Done {
                 endpoint,
@@ -495,7 +496,7 @@ impl Driver {
         {
             let (net, reports) = (self.net.clone(), self.reports.clone());
             tokio::task::spawn_local(async move {
-                let report = Guarded(Box::pin(kind::run(&net, &endpoint))).await;
+                let report = Guarded(Box::pin(kind::run::run(&net, &endpoint))).await;
                 let _ = reports.send(Finished::Witness {
                     round,
                     witness,

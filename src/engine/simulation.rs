@@ -25,7 +25,7 @@ use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
 use crate::judgement::state_codec::{decode_with, encode_with};
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
-use crate::kind::Report;
+use crate::kind::run::Report;
 use crate::words::{Cause, Ms, Occasion, Outcome, PhaseTimes, Reason};
 
 const NS_PER_MS: u64 = 1_000_000;

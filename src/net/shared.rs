@@ -1,6 +1,7 @@
 //! What the probes of one thread share: resolver, certificate facts, prepared TLS specs, echo
 //! sockets.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
@@ -17,7 +18,7 @@ use super::origin::HopOrigin;
 use super::resolve::{Paths, Resolver};
 use super::sys;
 use super::tls::{self, Prepared};
-use crate::config::plan::probe::{Http, HttpVersion, Tls, TlsProbe};
+use crate::config::plan::probe::Tls;
 
 /// Not `Send`: each probing thread has its own.
 pub struct Net {
@@ -36,15 +37,10 @@ pub struct Net {
 
 /// A spec with what was made of it, or why that failed.
 struct Known {
-    _spec: SpecRef,
+    _spec: Arc<dyn Any>,
     /// Of the authorities that it was made with.
     generation: u64,
     made: Result<Arc<Prepared>, String>,
-}
-
-enum SpecRef {
-    Http(#[expect(dead_code, reason = "kept so that its address is not used again")] Arc<Http>),
-    Tls(#[expect(dead_code, reason = "kept so that its address is not used again")] Arc<TlsProbe>),
 }
 
 impl Default for Net {
@@ -79,37 +75,15 @@ impl Net {
         }
     }
 
-    /// `tls`: what of the spec belongs to such an origin.
-    pub fn http_tls(
+    /// `tls`: what of the spec belongs to such an origin; `alpn`: what it offers.
+    pub fn tls_of<S: 'static>(
         &self,
-        spec: &Arc<Http>,
+        spec: &Arc<S>,
         standing: HopOrigin,
-        tls: &Tls,
-    ) -> Result<Arc<Prepared>, String> {
-        self.prepared_of(
-            (Arc::as_ptr(spec) as usize, standing),
-            || SpecRef::Http(spec.clone()),
-            tls,
-            alpn(spec.version),
-        )
-    }
-
-    pub fn tls(&self, spec: &Arc<TlsProbe>) -> Result<Arc<Prepared>, String> {
-        self.prepared_of(
-            (Arc::as_ptr(spec) as usize, HopOrigin::Own),
-            || SpecRef::Tls(spec.clone()),
-            &spec.tls,
-            &[],
-        )
-    }
-
-    fn prepared_of(
-        &self,
-        key: (usize, HopOrigin),
-        keep: impl FnOnce() -> SpecRef,
         tls: &Tls,
         alpn: &[&[u8]],
     ) -> Result<Arc<Prepared>, String> {
+        let key = (Arc::as_ptr(spec) as usize, standing);
         let mut prepared = self.prepared.borrow_mut();
         let generation = self.authorities.generation();
         if let Some(known) = prepared
@@ -126,7 +100,7 @@ impl Net {
         prepared.insert(
             key,
             Known {
-                _spec: keep(),
+                _spec: spec.clone(),
                 generation,
                 made: made.clone(),
             },
@@ -137,14 +111,5 @@ impl Net {
     /// Forgets prepared specs; a reload may have dropped them.
     pub fn forget_specs(&self) {
         self.prepared.borrow_mut().clear();
-    }
-}
-
-/// What to offer in ALPN (RFC 7301).
-pub fn alpn(version: HttpVersion) -> &'static [&'static [u8]] {
-    match version {
-        HttpVersion::Auto => &[b"h2", b"http/1.1"],
-        HttpVersion::Http11 => &[b"http/1.1"],
-        HttpVersion::Http2 => &[b"h2"],
     }
 }

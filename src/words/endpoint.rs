@@ -59,30 +59,6 @@ pub fn is_invisible(c: char) -> bool {
         || matches!(u32::from(c), 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFEFF | 0x061C | 0x00AD | 0x115F | 0x1160 | 0x180E | 0x3164 | 0xFFA0 | 0xE0000..=0xE0FFF)
 }
 
-/// The kind of a probe: one protocol each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    Http,
-    Tcp,
-    Tls,
-    Icmp,
-    Dns,
-}
-
-impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Http, Kind::Tcp, Kind::Tls, Kind::Icmp, Kind::Dns];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Http => "http",
-            Kind::Tcp => "tcp",
-            Kind::Tls => "tls",
-            Kind::Icmp => "icmp",
-            Kind::Dns => "dns",
-        }
-    }
-}
-
 /// The state of an endpoint, now or over a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StateName {

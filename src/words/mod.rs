@@ -12,7 +12,7 @@ pub mod people;
 pub mod time;
 
 pub use digest::{Digest, is_same_digest, shortened};
-pub use endpoint::{Kind, Name, NameError, StateName, is_invisible};
+pub use endpoint::{Name, NameError, StateName, is_invisible};
 pub use escape::{escaped, escaped_but_colors, escaped_json, escaped_lines};
 pub use observation::{Occasion, Phase, PhaseTimes};
 pub use outcome::{Attempt, Cause, CertificateFacts, Facts, Finding, Handshake, Outcome, Reason};

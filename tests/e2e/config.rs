@@ -919,11 +919,14 @@ fn numbers_in_other_digits_mean_what_they_say() {
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = \
             0o311\nprobe.http.limits.body = 0x20\n",
     );
-    let probity::config::plan::probe::Probe::Http { spec, .. } = &plan.endpoints[0].probe else {
+    let probity::kind::Probe::Http(target) = &plan.endpoints[0].probe else {
         panic!("no http")
     };
     assert_eq!(
-        (spec.expect.status.0.as_slice(), spec.limits.body),
+        (
+            target.spec.expect.status.0.as_slice(),
+            target.spec.limits.body
+        ),
         ([(201, 201)].as_slice(), 32)
     );
 }

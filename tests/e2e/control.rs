@@ -10,7 +10,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, RecordType};
 use probity::config::Endpoint;
-use probity::kind::{Report, run};
+use probity::kind::run::{Report, run};
 use probity::net::shared::Net;
 use probity::words::{Cause, Reason};
 use tokio::io::AsyncWriteExt;

@@ -9,7 +9,7 @@ use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, TXT};
 use hickory_proto::rr::{RData, Record, RecordType};
 use probity::config::Endpoint;
-use probity::kind::run;
+use probity::kind::run::run;
 use probity::net::shared::Net;
 use probity::words::{Cause, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -680,7 +680,7 @@ async fn naming(v4: &'static [[u8; 4]]) -> SocketAddr {
     server(answer.clone(), answer).await
 }
 
-fn attempts(report: &probity::kind::Report) -> Vec<(String, bool)> {
+fn attempts(report: &probity::kind::run::Report) -> Vec<(String, bool)> {
     let facts = report.outcome.facts().expect("facts");
     facts
         .attempts

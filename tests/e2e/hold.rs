@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use probity::kind::run;
+use probity::kind::run::run;
 use probity::net::shared::Net;
 use probity::net::sys::KernelClock;
 use probity::words::{Cause, Outcome};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use probity::kind::Report;
+use probity::kind::run::Report;
 use probity::words::{Cause, Outcome};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;

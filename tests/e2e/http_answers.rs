@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use probity::kind::Report;
+use probity::kind::run::Report;
 use probity::words::Cause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -617,7 +617,9 @@ async fn large_bodies_wait_for_memory_in_the_probers_own_time() {
                     net.clone(),
                     endpoint(&at(if k.is_multiple_of(2) { plain } else { coded }, expect)),
                 );
-                tokio::task::spawn_local(async move { probity::kind::run(&net, &endpoint).await })
+                tokio::task::spawn_local(
+                    async move { probity::kind::run::run(&net, &endpoint).await },
+                )
             };
             let mut reports = Vec::new();
             for running in (0..12).map(probe).collect::<Vec<_>>() {
@@ -669,7 +671,9 @@ async fn peers_that_stop_within_a_large_body_keep_no_other_waiting() {
                         &format!("{lines}\nprobe.http.expect.body.contains = \"x\""),
                     )),
                 );
-                tokio::task::spawn_local(async move { probity::kind::run(&net, &endpoint).await })
+                tokio::task::spawn_local(
+                    async move { probity::kind::run::run(&net, &endpoint).await },
+                )
             };
             // More than there is room for.
             let stalled: Vec<_> = (0..20)

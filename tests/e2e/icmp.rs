@@ -1,7 +1,7 @@
 //! The icmp kind. Where the test may open no ICMP socket, the endpoint must be unknown with
 //! `permission`: both are shown.
 
-use probity::kind::Report;
+use probity::kind::run::Report;
 use probity::net::echo::permitted;
 use probity::words::{Phase, Reason};
 
@@ -48,7 +48,7 @@ async fn a_hundred_echoes_at_once_find_their_own_probe() {
             for n in 0..100 {
                 let endpoint = endpoint(&format!("probe.icmp = \"127.0.0.{}\"", n % 50 + 1));
                 let net = net.clone();
-                tasks.spawn_local(async move { probity::kind::run(&net, &endpoint).await });
+                tasks.spawn_local(async move { probity::kind::run::run(&net, &endpoint).await });
             }
             tasks.join_all().await
         })

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use probity::kind::{Report, run};
+use probity::kind::run::{Report, run};
 use probity::net::authorities::{Authorities, Places};
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
-use probity::kind::{Report, run};
+use probity::kind::run::{Report, run};
 use probity::net::authorities::Authorities;
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;

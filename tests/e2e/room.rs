@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use probity::kind::{Report, run};
+use probity::kind::run::{Report, run};
 use probity::net::shared::Net;
 use probity::words::{Cause, Outcome};
 use tokio::io::AsyncWriteExt;

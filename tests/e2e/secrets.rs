@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use probity::kind::run;
+use probity::kind::run::run;
 use probity::net::shared::Net;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

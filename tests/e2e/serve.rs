@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use probity::config::{Endpoint, Plan, Surroundings, load};
-use probity::kind::{Report, run};
+use probity::kind::run::{Report, run};
 use probity::net::authorities::Authorities;
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use probity::kind::run;
+use probity::kind::run::run;
 use probity::net::clock::Clock;
 use probity::net::shared::Net;
 

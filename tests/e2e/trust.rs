@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use probity::kind::{Report, run};
+use probity::kind::run::{Report, run};
 use probity::net::authorities::{Authorities, Places};
 use probity::net::clock_trust::ClockTrust;
 use probity::net::resolve::Paths;

@@ -33,6 +33,15 @@ fn uses_of_a_higher_floor_are_found_in_every_form() {
 }
 
 #[test]
+fn what_a_kind_is_belongs_to_the_config_and_its_probing_does_not() {
+    let text = "use crate::kind::{Kind, http::spec::Http, http::HttpTarget, http::run::probe};\n\
+        use crate::kind::run::cost;\n";
+    assert_eq!(lines(upward, "src/config/lint.rs", text), [1, 2]);
+    assert_eq!(lines(upward, "src/kind/tcp/read.rs", text), [1, 2]);
+    assert_eq!(lines(upward, "src/kind/tcp/run.rs", text), [0; 0]);
+}
+
+#[test]
 fn a_circle_of_files_is_found() {
     let file = |name: &str, uses: &str| {
         source(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use probity::engine::board::Board;
@@ -14,20 +13,13 @@ use probity::serve::exposition::{FAMILIES, Format};
 use probity::serve::self_metrics::SelfMetrics;
 
 use super::tree::{Source, sources};
-use super::walls::FLOORS;
-
-fn floor_of(path: &Path) -> Option<usize> {
-    let first = path.components().nth(1)?.as_os_str().to_str()?;
-    FLOORS
-        .iter()
-        .position(|f| *f == first.trim_end_matches(".rs"))
-}
+use super::walls::floor;
 
 #[test]
 fn the_floors_that_decide_touch_no_clock_and_no_world() {
     for source in &sources() {
         let Source { path, text, .. } = source;
-        if floor_of(path).is_some_and(|f| f <= 2) {
+        if floor(&source.module()).is_some_and(|f| f <= 2) {
             for word in [
                 "std::fs",
                 "std::net::Tcp",
@@ -100,7 +92,7 @@ fn every_probe_kind_has_an_example_a_test_and_a_row_in_the_readme() {
         fs::read_to_string("config/example.toml").expect("there"),
         fs::read_to_string("README.md").expect("there"),
     );
-    for kind in probity::words::Kind::ALL {
+    for kind in probity::kind::Kind::ALL {
         let kind = kind.as_str();
         assert!(
             example.contains(&format!("probe.{kind}.")),

@@ -24,10 +24,24 @@ pub const FLOORS: [&str; 13] = [
     "cli",
 ];
 
-fn floor(module: &[String]) -> Option<usize> {
-    FLOORS
-        .iter()
-        .position(|f| Some(*f) == module.first().map(String::as_str))
+/// The floor of a module, or of a path into one.
+pub fn floor(path: &[String]) -> Option<usize> {
+    let room = path.first()?;
+    // What a kind is, and how it is read and printed, belongs to the config; `run` probes.
+    let is_config = room == "kind" && is_of_the_config(&path[1..]);
+    let room = if is_config { "config" } else { room };
+    FLOORS.iter().position(|f| *f == room)
+}
+
+fn is_of_the_config(path: &[String]) -> bool {
+    let is_module = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase());
+    match path {
+        [] => true,
+        [first, ..] if first == "run" => false,
+        [first, ..] if first == "target" => true,
+        [_, part, ..] => !is_module(part) || ["spec", "read", "print"].contains(&part.as_str()),
+        [_] => true,
+    }
 }
 
 /// File and line of what is found in each.

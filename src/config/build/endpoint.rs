@@ -4,18 +4,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use toml::de::DeValue;
 
 use super::Builder;
-use super::probe;
-use crate::config::document::address::{host, host_port, http_url_with_zone};
-use crate::config::document::common::{cadence, dial, digest, in_zone, labels};
+use crate::config::document::common::{cadence, dial, labels};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::tree::{Item, Layers, Section};
-use crate::config::plan::probe::{Dns, Http, Icmp, Probe, Tcp, TlsProbe};
 use crate::config::plan::*;
 use crate::judgement::rules::Rules;
-use crate::words::{Kind, Name};
+use crate::kind::{Kind, Probe, Spec};
+use crate::words::{Digest, Name};
 
 /// Keys of an endpoint that are no names of targets; one of them inside `targets` has slipped
 /// there.
@@ -35,15 +34,6 @@ const ENDPOINT_KEYS: [&str; 14] = [
     "source_address",
     "enabled",
 ];
-
-#[derive(Clone)]
-pub(in crate::config) enum Shared {
-    Http(Arc<Http>),
-    Tcp(Arc<Tcp>),
-    Tls(Arc<TlsProbe>),
-    Icmp(Arc<Icmp>),
-    Dns(Arc<Dns>),
-}
 
 /// An endpoint as the files name it: its own table, its group's, or a target line of a group.
 pub(in crate::config) struct Draft<'a> {
@@ -66,7 +56,7 @@ impl Builder<'_> {
             defaults.item("enabled"),
         );
         let probes = defaults.layers("probe");
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.iter().copied() {
             let tables = Layers(
                 probes
                     .items(kind.as_str())
@@ -223,7 +213,8 @@ impl Builder<'_> {
             return None;
         };
         let kinds: Vec<Kind> = Kind::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|k| own.item(k.as_str()).is_some())
             .collect();
         if own.path != "defaults.probe" {
@@ -266,7 +257,7 @@ impl Builder<'_> {
         {
             item.wrong_type("an address in quotes, or a table");
         }
-        let key = address_key(*kind);
+        let key = kind.address_key();
         let long = tables.item(key);
         let shared = self.spec(*kind, &tables);
         let address = draft.address.as_ref().or(long.as_ref()).or(short);
@@ -277,13 +268,13 @@ impl Builder<'_> {
             );
             return None;
         };
-        self.aimed(shared, address)
+        shared.aimed(&address.text()?, address)
     }
 
     /// The shared spec of these tables; built once for tables that hold nothing but the address
     /// themselves.
-    fn spec(&mut self, kind: Kind, tables: &Layers) -> Shared {
-        let address = address_key(kind);
+    fn spec(&mut self, kind: Kind, tables: &Layers) -> Spec {
+        let address = kind.address_key();
         let telling: Vec<&Section> = tables
             .0
             .iter()
@@ -301,51 +292,30 @@ impl Builder<'_> {
         }
         tables.item(address);
         let layers = tables;
-        let shared = match kind {
-            Kind::Http => Shared::Http(Arc::new(probe::http(layers, self.surroundings))),
-            Kind::Tcp => Shared::Tcp(Arc::new(probe::tcp(layers, self.surroundings))),
-            Kind::Tls => Shared::Tls(Arc::new(probe::tls_probe(layers, self.surroundings))),
-            Kind::Icmp => Shared::Icmp(Arc::new(probe::icmp(layers))),
-            Kind::Dns => Shared::Dns(Arc::new(probe::dns(layers))),
-        };
+        let shared = kind.spec(layers, self.surroundings);
         layers.end();
         if few {
             self.specs.insert(key, shared.clone());
         }
         shared
     }
+}
 
-    fn aimed(&self, shared: Shared, address: &Item) -> Option<Probe> {
-        let text = address.text()?;
-        match shared {
-            Shared::Http(spec) => {
-                http_url_with_zone(&text, address).map(|(url, zone)| Probe::Http {
-                    url: Arc::new(url),
-                    zone,
-                    spec,
-                })
-            }
-            Shared::Tcp(spec) => {
-                host_port(&text, address, None).map(|address| Probe::Tcp { address, spec })
-            }
-            Shared::Tls(spec) => {
-                host_port(&text, address, Some(443)).map(|address| Probe::Tls { address, spec })
-            }
-            Shared::Dns(spec) => {
-                host_port(&text, address, Some(53)).map(|server| Probe::Dns { server, spec })
-            }
-            Shared::Icmp(spec) => host(&text, address).map(|host| Probe::Icmp { host, spec }),
-        }
+/// The dial of a probe whose URL names a zone.
+pub(in crate::config) fn in_zone(dial: Arc<Dial>, probe: &Probe) -> Arc<Dial> {
+    match probe.zone() {
+        Some(zone) => Arc::new(Dial {
+            zone: Some(zone.clone()),
+            ..(*dial).clone()
+        }),
+        None => dial,
     }
 }
 
-fn address_key(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Http => "url",
-        Kind::Tcp | Kind::Tls => "address",
-        Kind::Icmp => "host",
-        Kind::Dns => "server",
-    }
+/// SHA-256 over the shown form of probe and dial: secrets are masked in it.
+pub(in crate::config) fn digest(probe: &Probe, dial: &Dial) -> Digest {
+    let text = format!("{} {dial:?}", probe.digested());
+    Digest::new(Sha256::digest(text.as_bytes()).into())
 }
 
 pub(in crate::config) fn draft<'a>(

@@ -14,12 +14,10 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use self::beside::proxies;
-use self::endpoint::{Shared, draft, group_drafts};
+use self::endpoint::{digest, draft, group_drafts, in_zone};
 use self::maintenance::windows;
 use super::contract::contracts;
-use super::document::common::{
-    cadence, calendar_instant, combination, dial, digest, in_zone, is_id, metrics,
-};
+use super::document::common::{cadence, calendar_instant, combination, dial, is_id, metrics};
 use super::document::source::{Fault, Source, Surroundings};
 use super::document::tree::{Item, Layers, Section};
 use super::listen::listen;
@@ -27,7 +25,8 @@ use super::plan::*;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::timeline::Combine;
 use crate::judgement::zones::{self, ZoneSource};
-use crate::words::{Kind, Name};
+use crate::kind::{Kind, Spec};
+use crate::words::Name;
 
 /// Reads the config at `path` with all that it includes. Either a plan that is right, or every
 /// fault at once.
@@ -164,7 +163,7 @@ fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
 pub(in crate::config) struct Builder<'s> {
     pub(in crate::config) surroundings: &'s dyn Surroundings,
     /// Specs that endpoints share, by the tables that they were built from.
-    pub(in crate::config) specs: HashMap<(usize, usize, Kind), Shared>,
+    pub(in crate::config) specs: HashMap<(usize, usize, Kind), Spec>,
 }
 
 impl Builder<'_> {

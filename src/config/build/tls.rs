@@ -16,11 +16,7 @@ use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::*;
 
 /// `expect`: what the kind's own table of expectations asks of the handshake.
-pub(in crate::config) fn tls(
-    layers: &Layers,
-    expect: TlsExpect,
-    surroundings: &dyn Surroundings,
-) -> Tls {
+pub fn tls(layers: &Layers, expect: TlsExpect, surroundings: &dyn Surroundings) -> Tls {
     let tls = Tls {
         ca: layers
             .item("ca_file")
@@ -50,7 +46,7 @@ pub(in crate::config) fn tls(
 }
 
 /// The `tls` table of a kind's expectations.
-pub(in crate::config) fn tls_expect(layers: &Layers) -> TlsExpect {
+pub fn tls_expect(layers: &Layers) -> TlsExpect {
     let suites: Vec<&'static str> = aws_lc_rs::ALL_CIPHER_SUITES
         .iter()
         .filter_map(|suite| suite.suite().as_str())

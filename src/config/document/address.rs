@@ -6,16 +6,13 @@ use std::sync::Arc;
 
 use url::ParseError;
 
-use super::common::{in_ascii, is_secret_name, without_secrets};
+use super::secret::is_secret_name;
 use super::tree::Item;
 use super::zone;
 use crate::config::plan::probe::HostPort;
 
 /// A URL, and the zone of its host.
-pub(in crate::config) fn http_url_with_zone(
-    text: &str,
-    item: &Item,
-) -> Option<(url::Url, Option<Arc<str>>)> {
+pub fn http_url_with_zone(text: &str, item: &Item) -> Option<(url::Url, Option<Arc<str>>)> {
     match zone::from_url(text) {
         Some((text, zone)) => {
             http_url(&text, Some(zone), item).map(|url| (url, Some(Arc::from(zone))))
@@ -113,11 +110,7 @@ fn advice_of_url(error: ParseError) -> &'static str {
     }
 }
 
-pub(in crate::config) fn host_port(
-    text: &str,
-    item: &Item,
-    default_port: Option<u16>,
-) -> Option<HostPort> {
+pub fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<HostPort> {
     let with_default = default_port.map(|port| match zone::address(text) {
         Some((IpAddr::V6(_), _)) if !text.starts_with('[') => format!("[{text}]:{port}"),
         _ => format!("{text}:{port}"),
@@ -170,7 +163,7 @@ fn advice_of_host_port(text: &str) -> &'static str {
 }
 
 /// A host without a port.
-pub(in crate::config) fn host(text: &str, item: &Item) -> Option<Arc<str>> {
+pub fn host(text: &str, item: &Item) -> Option<Arc<str>> {
     let plain = text.trim_start_matches('[').trim_end_matches(']');
     if plain.is_empty()
         || plain.contains(['/', ' '])
@@ -256,6 +249,35 @@ fn wrong_host(host: &str) -> Option<(&'static str, &'static str)> {
         )),
         _ => None,
     })
+}
+
+/// An internationalized name as resolvers ask for it (punycode, RFC 5891); as it stands where it
+/// cannot be one.
+pub(in crate::config) fn in_ascii(host: &str) -> std::borrow::Cow<'_, str> {
+    if host.is_ascii() {
+        return host.into();
+    }
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(name)) => name.into(),
+        _ => host.into(),
+    }
+}
+
+/// An address as it may be printed: without user, password and query, each of which may be secret.
+pub(in crate::config) fn without_secrets(text: &str) -> String {
+    let (address, query) = text
+        .split_once('?')
+        .map_or((text, ""), |(address, _)| (address, "?<secret>"));
+    let shown = match address.rsplit_once('@') {
+        Some((before, host)) => format!(
+            "{}<secret>@{host}",
+            before
+                .split_once("//")
+                .map_or(String::new(), |(scheme, _)| format!("{scheme}//"))
+        ),
+        None => address.to_owned(),
+    };
+    format!("{}{query}", shown.escape_debug())
 }
 
 #[cfg(test)]

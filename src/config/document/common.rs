@@ -3,20 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use toml::de::DeValue;
 
 use super::tree::{Item, Layers};
-use crate::config::plan::probe::Probe;
 use crate::config::plan::*;
 use crate::judgement::rules::{
     CONFIRMATIONS_LIMIT, Cadence, INTERVAL_LIMIT, LATE_AFTER_LIMIT, RETRY_INTERVAL_LIMIT,
     TIMEOUT_LIMIT,
 };
 use crate::judgement::timeline::Combine;
-use crate::words::{Digest, Name, UtcMs, parse_utc};
+use crate::words::{Name, UtcMs, parse_utc};
 
 pub(in crate::config) const DAY_MS: u64 = 86_400_000;
 
@@ -163,23 +160,6 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
     }
 }
 
-/// The dial of a probe whose URL names a zone.
-pub(in crate::config) fn in_zone(dial: Arc<Dial>, probe: &Probe) -> Arc<Dial> {
-    match probe {
-        Probe::Http {
-            zone: Some(zone), ..
-        } => Arc::new(Dial {
-            zone: Some(zone.clone()),
-            ..(*dial).clone()
-        }),
-        Probe::Http { zone: None, .. }
-        | Probe::Tcp { .. }
-        | Probe::Tls { .. }
-        | Probe::Icmp { .. }
-        | Probe::Dns { .. } => dial,
-    }
-}
-
 pub(in crate::config) fn combination(item: &Item) -> Option<Combine> {
     if let DeValue::Table(_) = item.value {
         let section = item.section()?;
@@ -307,56 +287,6 @@ pub(in crate::config) fn socket_address(item: &Item) -> Option<SocketAddr> {
     address
 }
 
-/// An internationalized name as resolvers ask for it (punycode, RFC 5891); as it stands where it
-/// cannot be one.
-pub(in crate::config) fn in_ascii(host: &str) -> std::borrow::Cow<'_, str> {
-    if host.is_ascii() {
-        return host.into();
-    }
-    match url::Host::parse(host) {
-        Ok(url::Host::Domain(name)) => name.into(),
-        _ => host.into(),
-    }
-}
-
-/// Whether a header or a query parameter of this name usually holds a secret.
-pub(in crate::config) fn is_secret_name(name: &str) -> bool {
-    const INSIDE: [&str; 7] = [
-        "token",
-        "secret",
-        "passw",
-        "apikey",
-        "signature",
-        "credential",
-        "authorization",
-    ];
-    const WORDS: [&str; 8] = [
-        "key", "sig", "auth", "pwd", "cookie", "session", "jwt", "bearer",
-    ];
-    let name = name.to_ascii_lowercase();
-    INSIDE.iter().any(|part| name.contains(part))
-        || name
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .any(|word| WORDS.contains(&word))
-}
-
-/// An address as it may be printed: without user, password and query, each of which may be secret.
-pub(in crate::config) fn without_secrets(text: &str) -> String {
-    let (address, query) = text
-        .split_once('?')
-        .map_or((text, ""), |(address, _)| (address, "?<secret>"));
-    let shown = match address.rsplit_once('@') {
-        Some((before, host)) => format!(
-            "{}<secret>@{host}",
-            before
-                .split_once("//")
-                .map_or(String::new(), |(scheme, _)| format!("{scheme}//"))
-        ),
-        None => address.to_owned(),
-    };
-    format!("{}{query}", shown.escape_debug())
-}
-
 /// RFC 3339 with an offset; in milliseconds of UTC.
 pub(in crate::config) fn calendar_instant(item: &Item) -> Option<UtcMs> {
     let text = item.text()?;
@@ -379,15 +309,4 @@ pub(in crate::config) fn is_id(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
-}
-
-/// SHA-256 over the shown form of probe and dial: secrets are masked in it.
-pub(in crate::config) fn digest(probe: &Probe, dial: &Dial) -> Digest {
-    let text = match probe {
-        Probe::Http { url, zone: _, spec } => format!("http {url} {spec:?} {dial:?}"),
-        Probe::Tcp { .. } | Probe::Tls { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => {
-            format!("{probe:?} {dial:?}")
-        }
-    };
-    Digest::new(Sha256::digest(text.as_bytes()).into())
 }

@@ -173,7 +173,7 @@ impl Item<'_> {
 }
 
 /// A number as TOML writes it: decimal, or in hexadecimal, octal or binary digits.
-pub(in crate::config) fn whole(number: &DeInteger) -> Option<i128> {
+pub fn whole(number: &DeInteger) -> Option<i128> {
     i128::from_str_radix(number.as_str(), number.radix()).ok()
 }
 

@@ -7,7 +7,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use self::probe::Probe;
 use super::document::secret::Secret;
 use super::document::secret::mask::Mask;
 use super::listen::Listen;
@@ -16,6 +15,7 @@ use crate::judgement::rules::Rules;
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::timeline::Combine;
 use crate::judgement::zones::ZoneSource;
+use crate::kind::Probe;
 use crate::words::{Digest, Ms, Name, StateName, UtcMs};
 
 /// Default of `interval`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Recorder, difference};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
-use crate::kind::Report;
+use crate::kind::run::Report;
 use crate::words::{
     Cause, CertificateFacts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName, UtcMs,
 };
@@ -211,7 +211,7 @@ mod tests {
     use super::super::tests::recorder;
     use super::super::{Confirming, Happening};
     use super::*;
-    use crate::kind::Report;
+    use crate::kind::run::Report;
     use crate::words::{Cause, Facts, PhaseTimes};
 
     fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {

@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::plan::probe::RedirectsTo;
+use super::spec::RedirectsTo;
 use crate::net::halt::Halt;
 use crate::net::networks::{Network, is_of_this_host, network_of};
 use crate::net::origin::HopOrigin;

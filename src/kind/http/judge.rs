@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::config::plan::probe::{Compression, Http, Reading};
-use crate::kind::coding;
-use crate::kind::cost::{self, apart};
-use crate::kind::expect::{self, Quoting, Seen, Verdicts};
-use crate::kind::work::{Awaited, Work};
+use super::spec::{Compression, Http};
+use crate::config::plan::probe::Reading;
+use crate::kind::run::coding;
+use crate::kind::run::cost::{self, apart};
+use crate::kind::run::expect::{self, Quoting, Seen, Verdicts};
+use crate::kind::run::work::{Awaited, Work};
 use crate::net::budget::{self, Share};
 use crate::net::halt::Halt;
 use crate::net::http1::Response;

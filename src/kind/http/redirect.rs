@@ -7,7 +7,7 @@ use cookie_store::{CookieStore, RawCookie};
 use hickory_proto::rr::Name;
 use url::{Host, Url};
 
-use crate::config::plan::probe::CrossOrigin;
+use super::spec::CrossOrigin;
 use crate::net::halt::Halt;
 use crate::net::http1::Response;
 use crate::words::Cause;

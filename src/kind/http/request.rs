@@ -10,8 +10,8 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
+use super::spec::{Auth, Compression, Http, is_of_connection};
 use crate::config::document::secret::{MaybeSecret, Secret};
-use crate::config::plan::probe::{Auth, Compression, Http, is_of_connection};
 use crate::net::halt::Halt;
 use crate::net::http1::Keep;
 use crate::net::origin::HopOrigin;

@@ -31,7 +31,7 @@ const PARSER_STACK: usize = 64 << 20;
 const ADVICE: &str =
     "Write an expression over `body` that gives true or false: \"body.status == 'ok'\".";
 
-pub(in crate::config) fn expression(item: &Item) -> Option<Cel> {
+pub fn expression(item: &Item) -> Option<Cel> {
     let text = item.text()?;
     match compiled(&text).and_then(deciding) {
         Ok(tree) => Some(Cel::new(text, tree)),

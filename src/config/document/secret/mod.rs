@@ -138,6 +138,27 @@ pub fn maybe_secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Mayb
     }
 }
 
+/// Whether a header or a query parameter of this name usually holds a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    const INSIDE: [&str; 7] = [
+        "token",
+        "secret",
+        "passw",
+        "apikey",
+        "signature",
+        "credential",
+        "authorization",
+    ];
+    const WORDS: [&str; 8] = [
+        "key", "sig", "auth", "pwd", "cookie", "session", "jwt", "bearer",
+    ];
+    let name = name.to_ascii_lowercase();
+    INSIDE.iter().any(|part| name.contains(part))
+        || name
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .any(|word| WORDS.contains(&word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -418,7 +418,7 @@ impl Read for Bounded<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::kind::run::coding::*;
     use flate2::Compression;
     use std::io::Write;
     use std::sync::Arc;

@@ -487,8 +487,8 @@ fn tell(value: &Value, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::document::expression::numbers::rewritten;
+    use crate::kind::run::json::*;
     use proptest::prelude::*;
 
     fn found(text: &str, body: &str) -> (String, bool) {

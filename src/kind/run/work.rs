@@ -111,7 +111,7 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::kind::run::work::*;
 
     #[test]
     fn a_longer_answer_may_cost_more_and_each_less_than_the_time_to_judge_it() {

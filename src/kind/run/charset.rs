@@ -114,7 +114,7 @@ fn of_page(start: &[u8]) -> Option<&'static Encoding> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::kind::run::charset::*;
 
     fn read(content_type: &str, body: &[u8]) -> Option<(&'static str, String)> {
         let headers = if content_type.is_empty() {

@@ -6,7 +6,8 @@
 //! `benches/judging.rs` measures the factors.
 
 use super::charset;
-use crate::config::plan::probe::{HeaderTest, HttpExpect, Pattern, TextRule};
+use crate::config::plan::probe::Pattern;
+use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::apart::{NotDone, run_if_wanted};
 use crate::net::halt::Halt;
 use crate::net::http1::Response;
@@ -117,7 +118,7 @@ pub async fn apart<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::kind::run::cost::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -193,7 +194,7 @@ mod tests {
                 crate::config::load(std::path::Path::new("one"), &crate::config::OneText(&line))
                     .expect("valid");
             match &plan.endpoints[0].probe {
-                crate::config::plan::probe::Probe::Http { spec, .. } => spec.expect.clone(),
+                crate::kind::Probe::Http(target) => target.spec.expect.clone(),
                 other => panic!("no http probe: {other:?}"),
             }
         };
@@ -220,7 +221,7 @@ mod tests {
             headers: vec![("x-a".into(), vec![b'a'; 60_000])],
             ..Response::default()
         };
-        let rule = |name: &str| crate::config::plan::probe::HeaderRule {
+        let rule = |name: &str| crate::kind::http::spec::HeaderRule {
             name: name.into(),
             rule: HeaderTest::Matches(one("a+b", 4)),
         };

@@ -1,29 +1,25 @@
 //! The http kind: request, redirects, response, expectations; HTTP/1.1 and HTTP/2, plain and over
 //! TLS.
 
-mod hop;
-mod judge;
-mod redirect;
-mod request;
-
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use url::Url;
 
-use self::hop::Journey;
-use self::judge::{beyond_limit, judge};
-use self::redirect::{Cookies, next_method};
-pub use self::redirect::{followed, redirect_of};
-use self::request::Step;
-use super::expect;
+use super::HttpTarget;
+use super::hop::{self, Journey};
+use super::judge::{beyond_limit, judge};
+use super::redirect::{Cookies, next_method};
+pub use super::redirect::{followed, redirect_of};
+use super::request::{self, Step};
+use super::spec::{Compression, Http, HttpVersion};
 use crate::config::plan::Dial;
-use crate::config::plan::probe::{Compression, Http, HttpVersion};
+use crate::kind::run::expect;
 use crate::net::halt::Halt;
 use crate::net::http1::{self, Ask, Keep, Response};
 use crate::net::origin::HopOrigin;
 use crate::net::resolve::Sought;
-use crate::net::shared::{Net, alpn};
+use crate::net::shared::Net;
 use crate::net::stream::Stream;
 use crate::net::trace::Trace;
 use crate::net::{dial, http2, peer, tls};
@@ -33,11 +29,11 @@ pub async fn probe(
     net: &Net,
     trace: &Trace,
     dial: &Dial,
-    url: &Url,
-    spec: &Arc<Http>,
+    target: &HttpTarget,
     deadline: Instant,
 ) -> Result<(), Halt> {
-    let mut at = url.clone();
+    let HttpTarget { url, spec, .. } = target;
+    let mut at = Url::clone(url);
     let mut method = spec.method.as_str();
     let mut has_body = true;
     let mut cookies = Cookies::default();
@@ -116,7 +112,7 @@ pub async fn probe(
         .borrow_mut()
         .findings
         .extend(odd.into_iter().map(Finding::odd));
-    super::within(trace, spec.expect.within)?;
+    crate::kind::run::expect::within(trace, spec.expect.within)?;
     trace.facts.borrow_mut().final_url = (redirects > 0).then(|| at.to_string());
     judge(net, trace, spec, response, standing, at.as_str())
         .await
@@ -215,7 +211,7 @@ async fn connected<'t>(
     }
     let of_hop = standing.tls(&spec.tls);
     let mut prepared = net
-        .http_tls(spec, standing, &of_hop)
+        .tls_of(spec, standing, &of_hop, alpn(spec.version))
         .map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
     if offered != alpn(spec.version) {
         prepared = Arc::new(prepared.offering(offered));
@@ -231,4 +227,13 @@ async fn connected<'t>(
     }
     let second = chosen == Some(b"h2") || (prior && chosen.is_none());
     Ok((Stream::Tls(Box::new(stream)), second))
+}
+
+/// What to offer in ALPN (RFC 7301).
+pub fn alpn(version: HttpVersion) -> &'static [&'static [u8]] {
+    match version {
+        HttpVersion::Auto => &[b"h2", b"http/1.1"],
+        HttpVersion::Http11 => &[b"http/1.1"],
+        HttpVersion::Http2 => &[b"h2"],
+    }
 }

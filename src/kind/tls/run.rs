@@ -1,14 +1,13 @@
 //! The tls kind: a full handshake, its certificate, and nothing more.
 
-use std::sync::Arc;
-
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
+use super::TlsTarget;
 use crate::config::document::zone;
 use crate::config::plan::Dial;
-use crate::config::plan::probe::{HostPort, TlsProbe};
 use crate::net::halt::{Halt, stream_error};
+use crate::net::origin::HopOrigin;
 use crate::net::shared::Net;
 use crate::net::trace::Trace;
 use crate::net::{dial, peer, tls};
@@ -18,13 +17,23 @@ pub async fn probe(
     net: &Net,
     trace: &Trace,
     dial: &Dial,
-    address: &HostPort,
-    spec: &Arc<TlsProbe>,
+    target: &TlsTarget,
+    deadline: Instant,
+) -> Result<(), Halt> {
+    // Few probes are of this kind: the future of all others stays small.
+    Box::pin(shaken(net, trace, dial, target, deadline)).await
+}
+
+async fn shaken(
+    net: &Net,
+    trace: &Trace,
+    dial: &Dial,
+    TlsTarget { address, spec }: &TlsTarget,
     deadline: Instant,
 ) -> Result<(), Halt> {
     let stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let prepared = net
-        .tls(spec)
+        .tls_of(spec, HopOrigin::Own, &spec.tls, &[])
         .map_err(|why| Halt::unmeasured(Reason::Internal, why))?;
     let mut stream = tls::handshake(
         net,
@@ -55,6 +64,6 @@ pub async fn probe(
             return Err(halt);
         }
     }
-    super::within(trace, spec.within)?;
+    crate::kind::run::expect::within(trace, spec.within)?;
     tls::expiring(net, trace, &spec.tls)
 }

@@ -2,10 +2,12 @@
 //! leaves a finding.
 
 use super::{charset, json};
-use crate::config::plan::probe::{HeaderTest, HttpExpect, Limits, Pattern, TextRule};
+use crate::config::plan::probe::{Limits, Pattern};
+use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::halt::Halt;
 use crate::net::http1::Response;
-use crate::words::{Cause, Finding};
+use crate::net::trace::Trace;
+use crate::words::{Cause, Finding, Ms};
 
 /// A found value is shown up to this many characters.
 const SHOWN: usize = 120;
@@ -295,4 +297,26 @@ pub fn shown(bytes: &[u8]) -> String {
         out.push('…');
     }
     format!("\"{out}\"")
+}
+
+/// Down with `too_slow` when an otherwise good probe took longer than it may.
+pub fn within(trace: &Trace, limit: Option<Ms>) -> Result<(), Halt> {
+    let Some(limit) = limit else { return Ok(()) };
+    trace.enter(trace.stage());
+    let took_us = trace.duration_us();
+    let met = took_us <= limit * 1000;
+    let found = format!("{}.{:03} ms", took_us / 1000, took_us % 1000);
+    trace.facts.borrow_mut().findings.push(Finding {
+        expectation: format!("within {limit} ms"),
+        found: found.clone(),
+        met,
+    });
+    if met {
+        Ok(())
+    } else {
+        Err(Halt::down(
+            Cause::TooSlow,
+            format!("it took {found}, the limit is {limit} ms"),
+        ))
+    }
 }

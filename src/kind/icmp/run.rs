@@ -3,8 +3,8 @@
 
 use tokio::time::Instant;
 
+use super::IcmpTarget;
 use crate::config::plan::Dial;
-use crate::config::plan::probe::Icmp;
 use crate::net::dial;
 use crate::net::echo::Reply;
 use crate::net::halt::Halt;
@@ -16,11 +16,10 @@ pub async fn probe(
     net: &Net,
     trace: &Trace,
     dial: &Dial,
-    host: &str,
-    spec: &Icmp,
+    IcmpTarget { host, spec }: &IcmpTarget,
     deadline: Instant,
 ) -> Result<(), Halt> {
-    let addresses = dial::resolve(net, trace, dial, host.into(), 0, deadline).await?;
+    let addresses = dial::resolve(net, trace, dial, (&**host).into(), 0, deadline).await?;
     let reply = if let [address] = addresses.as_slice() {
         // What its socket costs before the request is our own.
         trace.facts.borrow_mut().address = Some(address.ip());
@@ -44,5 +43,5 @@ pub async fn probe(
     trace.arrived(reply.arrived_ns);
     trace.enter(Stage::Idle);
     trace.facts.borrow_mut().icmp_hop_limit = reply.hop_limit;
-    super::within(trace, spec.within)
+    crate::kind::run::expect::within(trace, spec.within)
 }

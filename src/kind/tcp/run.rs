@@ -3,10 +3,12 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::cost::{self, apart};
-use super::expect::shown;
+use super::TcpTarget;
+use super::spec::DialogueStep;
 use crate::config::plan::Dial;
-use crate::config::plan::probe::{DialogueStep, HostPort, Pattern, Tcp};
+use crate::config::plan::probe::Pattern;
+use crate::kind::run::cost::{self, apart};
+use crate::kind::run::expect::shown;
 use crate::net::dial;
 use crate::net::dialogue::{Dialogue, Step};
 use crate::net::halt::{Halt, stream_error};
@@ -20,8 +22,7 @@ pub async fn probe(
     net: &Net,
     trace: &Trace,
     dial: &Dial,
-    address: &HostPort,
-    spec: &Tcp,
+    TcpTarget { address, spec }: &TcpTarget,
     deadline: Instant,
 ) -> Result<(), Halt> {
     let mut stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
@@ -43,7 +44,7 @@ pub async fn probe(
         }
     }
     trace.enter(Stage::Idle);
-    super::within(trace, spec.within)
+    crate::kind::run::expect::within(trace, spec.within)
 }
 
 /// Reads until the pattern matches, or cannot match any more.

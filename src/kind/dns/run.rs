@@ -8,11 +8,13 @@ use std::net::SocketAddr;
 
 use tokio::time::Instant;
 
-use super::cost::{self, apart};
-use super::expect::Verdicts;
+use super::DnsTarget;
+use super::spec::{Dns, DnsExpect};
 use crate::config::dns_question::type_word;
 use crate::config::plan::Dial;
-use crate::config::plan::probe::{Dns, DnsExpect, HostPort, Pattern};
+use crate::config::plan::probe::Pattern;
+use crate::kind::run::cost::{self, apart};
+use crate::kind::run::expect::Verdicts;
 use crate::net::dial;
 use crate::net::dns_exchange::{Exchange, ask};
 use crate::net::dns_message::{self, Answered, Record};
@@ -37,8 +39,18 @@ pub async fn probe(
     net: &Net,
     trace: &Trace,
     dial: &Dial,
-    server: &HostPort,
-    spec: &Dns,
+    target: &DnsTarget,
+    deadline: Instant,
+) -> Result<(), Halt> {
+    // Few probes are of this kind: the future of all others stays small.
+    Box::pin(asked(net, trace, dial, target, deadline)).await
+}
+
+async fn asked(
+    net: &Net,
+    trace: &Trace,
+    dial: &Dial,
+    DnsTarget { server, spec }: &DnsTarget,
     deadline: Instant,
 ) -> Result<(), Halt> {
     let addresses = dial::resolve(
@@ -70,7 +82,7 @@ pub async fn probe(
         .await?
     };
     trace.enter(Stage::Idle);
-    super::within(trace, spec.expect.within)?;
+    crate::kind::run::expect::within(trace, spec.expect.within)?;
     let seen = if cost::is_small(cost_of_reading(spec.record, &reply)) {
         Some(Seen::read(spec, &reply)?)
     } else {

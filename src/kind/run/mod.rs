@@ -1,0 +1,332 @@
+//! One probe from start to outcome, whatever its kind: bounded in time, never failing, never
+//! counting.
+//!
+//! The engine calls [`run`]; it gets back a [`Report`].
+
+pub mod charset;
+pub mod coding;
+pub mod cost;
+pub mod expect;
+pub mod json;
+pub mod work;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Probe;
+use crate::config::document::secret::mask::Mask;
+use crate::config::plan::Endpoint;
+use crate::net::halt::Halt;
+use crate::net::peer;
+use crate::net::shared::Net;
+use crate::net::trace::{Stage, Trace};
+use crate::words::{Cause, CertificateFacts, Facts, Ms, Outcome, PhaseTimes, Reason};
+
+/// An endpoint that was kept waiting by us for more than this part of its timeout, and did not get
+/// that back, is not down by it.
+const KEPT_SHARE: u64 = 20;
+
+/// How much longer an answer that came in time may be judged.
+const JUDGING_GRACE: Duration = Duration::from_secs(1);
+
+/// What one probe found and how long it took.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub outcome: Outcome,
+    pub phases: PhaseTimes,
+    /// From the start of the probe to the last thing the endpoint did, in microseconds.
+    pub duration_us: u64,
+    /// CLOCK_BOOTTIME at which the probe began, in nanoseconds.
+    pub started_ns: u64,
+    /// By how much the deadline moved, as the endpoint was kept waiting by us.
+    pub moved_ms: Ms,
+}
+
+/// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in
+/// which the endpoint was kept waiting by us is given back to it, up to a second; what was answered
+/// in time may be judged for another second.
+pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
+    let trace = Trace::begin().of(endpoint.host());
+    let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
+    let mut probe = pin!(by_kind(net, &trace, endpoint, deadline));
+    let mut until = deadline;
+    let mut ended = loop {
+        match timeout_at(until, &mut probe).await {
+            // What is still to be judged has its own time below.
+            Err(_)
+                if !(trace.stage() == Stage::Judging && trace.is_answered.get())
+                    && trace.moved(deadline) > until =>
+            {
+                until = trace.moved(deadline)
+            }
+            ended => break ended,
+        }
+    };
+    if ended.is_err() && trace.stage() == Stage::Judging && trace.is_answered.get() {
+        // What came in time is judged, however close to the timeout: else whoever answers could
+        // choose that it is not.
+        let judged = std::future::poll_fn(|cx| match probe.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if trace.stage() == Stage::Judging => Poll::Pending,
+            // A dialogue would go on.
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Ok(Some(result)) = timeout_at(until + JUDGING_GRACE, judged).await {
+            ended = Ok(result);
+        }
+    }
+    let stage = trace.stage();
+    let timeout = endpoint.rules.cadence.timeout;
+    let is_over = ended.is_err();
+    let moved_ms = (until - deadline).as_millis() as Ms;
+    let halt = match ended {
+        Ok(result) => {
+            trace.enter(Stage::Idle);
+            // Where we stood still, an answer and the timeout are both there when we look; the
+            // kernel's stamps say which came first.
+            let took_us = trace.duration_us();
+            let is_too_late = took_us > timeout * 1000;
+            let too_late = || {
+                Halt::down(
+                    trace.last_stage().timeout_cause(),
+                    format!(
+                        "the answer came after {} ms, later than the timeout",
+                        took_us / 1000
+                    ),
+                )
+            };
+            // A dialogue that ended at the timeout says what was heard until then.
+            let says_so = matches!(
+                result,
+                Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _))
+            );
+            if is_too_late && !says_so {
+                Some(too_late())
+            } else {
+                result.err()
+            }
+        }
+        Err(_) => {
+            let unfinished = |trace: &Trace, stage| {
+                peer::unfinished(trace, stage, timeout)
+                    .unwrap_or_else(|| format!("no end within {timeout} ms"))
+            };
+            trace.enter(Stage::Idle);
+            let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));
+            if stage == Stage::Judging {
+                late(format!(
+                    "the prober did not finish reading and checking the answer within {timeout} \
+                        ms: it was busy or waited for memory"
+                ))
+            } else if trace.kept_ms().saturating_sub(moved_ms) > timeout / KEPT_SHARE {
+                late(format!(
+                    "the prober delayed this probe for {} of its {timeout} ms while it waited for \
+                        memory",
+                    trace.kept_ms()
+                ))
+            } else {
+                Some(Halt::down(stage.timeout_cause(), unfinished(&trace, stage)))
+            }
+        }
+    };
+    let mut facts = Box::new(trace.facts.take());
+    let mut halt = halt;
+    texts(&mut facts, &mut halt).into_iter().for_each(cut);
+    if !endpoint.mask.is_empty() {
+        (facts, halt) = scrubbed(&endpoint.mask, facts, halt).await;
+    }
+    // An endpoint that let its time pass took all of it, whatever it did meanwhile.
+    let least_us = if is_over { timeout * 1000 } else { 0 };
+    let outcome = match halt {
+        None => Outcome::Up(facts),
+        Some(Halt::Down(cause, detail)) => Outcome::Down {
+            cause,
+            detail,
+            facts,
+        },
+        Some(Halt::Unmeasured(reason, detail)) => Outcome::Unmeasured { reason, detail },
+    };
+    Report {
+        outcome,
+        phases: trace.phases(),
+        duration_us: trace.duration_us().max(least_us),
+        started_ns: trace.started_ns,
+        moved_ms,
+    }
+}
+
+/// Characters of a text that a peer had a hand in.
+const SHOWN: usize = 1000;
+
+fn cut(text: &mut String) {
+    // Most texts are ASCII, and an answer of a name server may have hundreds of long ones.
+    let is_plain = text.as_bytes().get(..=SHOWN).is_some_and(<[u8]>::is_ascii);
+    let at = if is_plain {
+        Some(SHOWN)
+    } else {
+        text.char_indices().nth(SHOWN).map(|(at, _)| at)
+    };
+    if let Some(at) = at {
+        text.truncate(at);
+        text.push('…');
+    }
+}
+
+/// The texts that a peer had a hand in, but for those of its certificate, which are bounded by
+/// themselves. Each field is named, so that a new one is looked at.
+fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut String> {
+    let Facts {
+        address: _,
+        attempts,
+        http_status: _,
+        http_version: _,
+        final_url,
+        redirects: _,
+        body_bytes: _,
+        tls_version: _,
+        tls_cipher: _,
+        tls_group: _,
+        certificate: _,
+        dns_rcode,
+        dns_answers,
+        icmp_hop_limit: _,
+        tcp_rtt_us: _,
+        findings,
+    } = facts;
+    let attempts = attempts
+        .iter_mut()
+        .filter_map(|attempt| attempt.error.as_mut());
+    let dns = dns_rcode.iter_mut().chain(dns_answers);
+    let details = halt.iter_mut().map(|halt| match halt {
+        Halt::Down(_, detail) | Halt::Unmeasured(_, detail) => detail,
+    });
+    attempts
+        .chain(final_url.iter_mut())
+        .chain(dns)
+        .chain(findings.iter_mut().map(|finding| &mut finding.found))
+        .chain(details)
+        .collect()
+}
+
+/// An endpoint may give back what it was sent, and then let its time pass. What takes long to look
+/// through is looked through apart.
+async fn scrubbed(
+    mask: &Mask,
+    mut facts: Box<Facts>,
+    mut halt: Option<Halt>,
+) -> (Box<Facts>, Option<Halt>) {
+    let of_certificate = facts
+        .certificate
+        .as_ref()
+        .filter(|certificate| !mask.has_seen(certificate))
+        .map_or(0, |certificate| cost_of_names(mask, certificate));
+    let of_texts = cost::sum(
+        texts(&mut facts, &mut halt)
+            .into_iter()
+            .map(|text| mask.cost_ns(text)),
+    );
+    if cost::is_small(of_texts.saturating_add(of_certificate)) {
+        scrub(mask, &mut facts, &mut halt);
+        return (facts, halt);
+    }
+    let mask = mask.clone();
+    let scrubbed = cost::apart(move || {
+        scrub(&mask, &mut facts, &mut halt);
+        (facts, halt)
+    });
+    scrubbed
+        .await
+        .unwrap_or_else(|own| (Box::default(), Some(own)))
+}
+
+fn scrub(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) {
+    texts(facts, halt)
+        .into_iter()
+        .for_each(|text| *text = mask.apply(std::mem::take(text)));
+    if let Some(certificate) = facts
+        .certificate
+        .as_mut()
+        .filter(|certificate| !mask.has_seen(certificate))
+    {
+        masked_names(mask, certificate);
+    }
+}
+
+fn cost_of_names(mask: &Mask, certificate: &CertificateFacts) -> u64 {
+    cost::sum(
+        certificate
+            .names
+            .iter()
+            .chain([&certificate.subject, &certificate.issuer])
+            .map(|text| mask.cost_ns(text)),
+    )
+}
+
+/// The facts of a certificate are shared by all probes that met it; a copy is made where they hold
+/// a secret.
+fn masked_names(mask: &Mask, certificate: &mut Arc<CertificateFacts>) {
+    let of = |text: &String| mask.apply(text.clone());
+    let (subject, issuer) = (of(&certificate.subject), of(&certificate.issuer));
+    let names: Vec<String> = certificate.names.iter().map(of).collect();
+    if (&subject, &issuer, &names)
+        == (
+            &certificate.subject,
+            &certificate.issuer,
+            &certificate.names,
+        )
+    {
+        mask.see(certificate);
+    } else {
+        *certificate = Arc::new(CertificateFacts {
+            subject,
+            issuer,
+            names,
+            ..CertificateFacts::clone(certificate)
+        });
+    }
+}
+
+/// What runs a probe of each kind of the list.
+macro_rules! by_kind {
+    ($($kind:ident $folder:ident $target:ident,)*) => {
+        async fn by_kind(
+            net: &Net,
+            trace: &Trace,
+            endpoint: &Endpoint,
+            deadline: Instant,
+        ) -> Result<(), Halt> {
+            let dial = &*endpoint.dial;
+            match &endpoint.probe {
+                $(Probe::$kind(target) => {
+                    crate::kind::$folder::run::probe(net, trace, dial, target, deadline).await
+                })*
+            }
+        }
+    };
+}
+
+kinds!(by_kind);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{OneText, load};
+    use std::path::Path;
+
+    #[test]
+    fn a_probe_in_flight_is_small_before_it_reads() {
+        let plan = load(
+            Path::new("one"),
+            &OneText("[[endpoint]]\nname = \"e\"\nprobe.http = \"http://127.0.0.1/\"\n"),
+        )
+        .expect("valid");
+        let net = Net::default();
+        let size = size_of_val(&run(&net, &plan.endpoints[0]));
+        assert!(size <= 4096, "{size} bytes");
+    }
+}
