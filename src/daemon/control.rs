@@ -62,13 +62,16 @@ pub struct Desk {
 }
 
 /// Binds the socket for its owner only.
-pub fn bind(state_dir: &Path) -> std::io::Result<UnixListener> {
+pub fn bind(state_dir: &Path) -> Result<std::os::unix::net::UnixListener, String> {
     let path = state_dir.join(SOCKET);
     // The directory is ours by its lock: what lies there is a leftover.
     let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    let bound = std::os::unix::net::UnixListener::bind(&path).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    });
+    bound.map_err(|e| format!("the control socket {} cannot be made: {e}", path.display()))
 }
 
 /// Answers for as long as the daemon runs.

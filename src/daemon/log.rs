@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::{self, MakeWriter};
 
 use super::streams::wants_no_color;
+use crate::net::log_lines;
 use crate::words::{escaped_but_colors, escaped_json, escaped_lines};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -77,15 +78,12 @@ impl Guarded {
 impl io::Write for Guarded {
     /// A whole line: the subscriber writes each event at once.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::Write::write_all(
-            &mut io::stderr().lock(),
-            self.safe(&String::from_utf8_lossy(bytes)).as_bytes(),
-        )?;
+        log_lines::write(self.safe(&String::from_utf8_lossy(bytes)).as_bytes())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::Write::flush(&mut io::stderr().lock())
+        Ok(())
     }
 }
 

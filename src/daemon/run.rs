@@ -31,6 +31,7 @@ use crate::net::authorities::Authorities;
 use crate::net::clock::{Clock, NS_PER_MS};
 use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
+use crate::net::log_lines;
 use crate::net::{confine, guarded};
 use crate::notify;
 use crate::notify::Deliveries;
@@ -79,6 +80,7 @@ pub fn run(config: &Path) -> Exit {
 pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), StartError> {
     let plan = Arc::new(plan);
     let system = |e: std::io::Error| StartError::System(e.to_string());
+    let _lines = log_lines::Apart::begin().map_err(system)?;
     warn_about(&plan);
     if let Err(why) = confine::to_probing() {
         tracing::info!(%why, "this kernel takes no filter of system calls: a daemon that is taken \
@@ -94,6 +96,8 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .history
         .start(move |p: Progress| drop(tell.send(p)))
         .map_err(system)?;
+    // What can fail fails before the engine begins: nothing would tell it to end.
+    let socket = control::bind(&directory).map_err(StartError::System)?;
     let (control, controls) = mpsc::unbounded_channel();
     let continued = Arc::new(AtomicBool::new(false));
     signal_hook::flag::register(signal_hook::consts::SIGCONT, continued.clone()).map_err(system)?;
@@ -173,7 +177,8 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         board,
         gauges,
         reloader,
-        control,
+        socket,
+        control: control.clone(),
     };
     let served = runtime.block_on(tokio::task::LocalSet::new().run_until(
         outer.serve(ending, || {
@@ -181,15 +186,34 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         }),
     ));
     runtime.shutdown_timeout(Duration::from_millis(50));
-    drop(writer);
-    let ended = engine.join();
-    let _ = writer_thread.join();
-    if !matches!(ended, Ok(Ok(()))) {
-        return Err(StartError::System(
-            "the probing thread ended by itself; please report this".into(),
-        ));
+    if served.is_err() {
+        let (reply, _) = oneshot::channel();
+        let _ = control.send(Control::End { reply });
     }
-    served
+    drop(writer);
+    let ended = joined(engine);
+    drop(control);
+    let _ = joined(writer_thread);
+    match ended {
+        Some(Ok(Ok(()))) => served,
+        // It is still at work after an error that is to be told.
+        None if served.is_err() => served,
+        _ => Err(StartError::System(
+            "the probing thread ended by itself; please report this".into(),
+        )),
+    }
+}
+
+/// What a thread came to, where it ends in time.
+fn joined<T>(thread: std::thread::JoinHandle<T>) -> Option<std::thread::Result<T>> {
+    let until = tokio::time::Instant::now() + END_WITHIN;
+    while !thread.is_finished() {
+        if tokio::time::Instant::now() > until {
+            return None;
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    Some(thread.join())
 }
 
 /// What a person should know before it costs anything.
@@ -218,6 +242,7 @@ struct Outer {
     board: Arc<Board>,
     gauges: Arc<Gauges>,
     reloader: Reloader,
+    socket: std::os::unix::net::UnixListener,
     control: mpsc::UnboundedSender<Control>,
 }
 
@@ -267,7 +292,7 @@ impl Outer {
             terms: self.reloader.terms.clone(),
             reload: asked_for,
         };
-        let socket = control::bind(&self.directory).map_err(system)?;
+        let socket = tokio::net::UnixListener::from_std(self.socket).map_err(system)?;
         let counter = tokio::task::spawn_local(control::run(socket, desk));
         let looking = tokio::task::spawn_local(surroundings::look_often(
             self.reloader.surroundings.clone(),

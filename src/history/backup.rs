@@ -8,8 +8,9 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
 use super::HistoryError;
-use super::schema::open_file;
+use super::schema::{open_alone, open_file};
 use crate::net::files::OwnFolder;
+use crate::net::sys::effective_user;
 use crate::words::{UtcMs, format_utc};
 
 /// Pages copied before the writer gets a turn.
@@ -73,7 +74,15 @@ pub fn scheduled(
         .filter(|c| *c != '-' && *c != ':')
         .collect();
     let to = directory.join(format!("history-{stamp}Z.sqlite"));
-    let mode = std::fs::metadata(directory).map_err(unusable)?.mode();
+    let found = std::fs::metadata(directory).map_err(unusable)?;
+    if ![0, effective_user()].contains(&found.uid()) {
+        tracing::warn!(
+            "the backup folder {} belongs to user {}, who can replace what is in it",
+            directory.display(),
+            found.uid()
+        );
+    }
+    let mode = found.mode();
     if mode & 0o022 != 0 {
         tracing::warn!(
             "other users can put files into the backup folder {0} (mode {1:04o}); run: chmod go-w \
@@ -103,9 +112,35 @@ pub fn scheduled(
     Ok(to)
 }
 
-/// Opens a backup to look at it.
+/// Opens a backup to look at it. SQLite would play back a log that lies beside a database,
+/// whoever put it there: it counts where it is of the backup's owner, and is left alone where it
+/// could not be there.
 pub fn open_backup(path: &Path) -> Result<Connection, HistoryError> {
-    open_file(path)
+    let owner = path.metadata().map(|found| found.uid()).unwrap_or_default();
+    let mut has_log = false;
+    for end in ["-wal", "-journal"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(end);
+        let Ok(found) = Path::new(&beside).symlink_metadata() else {
+            continue;
+        };
+        if !found.is_file() || ![owner, 0, effective_user()].contains(&found.uid()) {
+            return Err(HistoryError::Damaged {
+                path: path.display().to_string(),
+                why: format!(
+                    "{} beside it belongs to another user, and would be read as a part of it; \
+                        move the backup into a folder of your own, without that file",
+                    Path::new(&beside).display()
+                ),
+            });
+        }
+        has_log = true;
+    }
+    if has_log {
+        open_file(path)
+    } else {
+        open_alone(path)
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +148,42 @@ mod tests {
     use super::*;
     use crate::history::schema;
     use crate::words::parse_utc;
+
+    #[test]
+    fn a_log_beside_a_backup_counts_where_it_is_of_its_owner_only() {
+        let place = tempfile::tempdir().expect("a directory");
+        drop(schema::own(place.path()).expect("a history"));
+        let copy = place.path().join("a copy?.sqlite");
+        backup(
+            &schema::open_to_read(place.path()).expect("a history"),
+            &copy,
+        )
+        .expect("made");
+        let log = place.path().join("a copy?.sqlite-wal");
+        open_backup(&copy).expect("without a log");
+        assert!(!log.exists(), "nothing is left beside it");
+        std::fs::write(&log, "").expect("written");
+        open_backup(&copy).expect("with a log of its owner");
+        let said = |copy: &Path| match open_backup(copy) {
+            Ok(_) => "it was opened".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        // As root runs the tests in CI, another user can be made its owner.
+        if std::os::unix::fs::chown(&log, Some(12345), None).is_ok() {
+            assert!(
+                said(&copy).contains("belongs to another user"),
+                "{}",
+                said(&copy)
+            );
+        }
+        std::fs::remove_file(&log).expect("removed");
+        std::os::unix::fs::symlink("/elsewhere", &log).expect("linked");
+        assert!(
+            said(&copy).contains("belongs to another user"),
+            "{}",
+            said(&copy)
+        );
+    }
 
     #[test]
     fn a_backup_that_was_just_made_stays_whatever_else_lies_there() {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -430,9 +431,34 @@ pub fn in_memory() -> Result<Connection, HistoryError> {
     Ok(connection)
 }
 
-/// Opens one database file to read.
+/// Opens one database file to read, with the log that lies beside it.
 pub fn open_file(path: &Path) -> Result<Connection, HistoryError> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    readable(Connection::open_with_flags(path, flags)?, path)
+}
+
+/// Opens one database file to read, and nothing that lies beside it (sqlite.org/uri.html,
+/// `immutable`). Nobody may write to it meanwhile.
+pub fn open_alone(path: &Path) -> Result<Connection, HistoryError> {
+    let mut uri = String::from("file:");
+    for byte in std::path::absolute(path)
+        .unwrap_or(path.into())
+        .as_os_str()
+        .as_bytes()
+    {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
+                uri.push(char::from(*byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    readable(Connection::open_with_flags(uri, flags)?, path)
+}
+
+fn readable(connection: Connection, path: &Path) -> Result<Connection, HistoryError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // One picture for all that is asked of it, whatever the daemon commits meanwhile.
     connection.execute_batch("BEGIN")?;

@@ -25,6 +25,7 @@ pub mod guarded;
 pub mod halt;
 pub mod http1;
 pub mod http2;
+pub mod log_lines;
 pub mod networks;
 pub mod origin;
 pub mod own_calls;

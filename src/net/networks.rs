@@ -64,7 +64,11 @@ pub fn is_of_this_host(address: IpAddr) -> bool {
                     Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1).into(),
                 ),
             };
-            let can_bind = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+            // An address whose ports are all in use is this host's, too.
+            let can_bind = |address: IpAddr| match UdpSocket::bind((address, 0)) {
+                Ok(_) => true,
+                Err(error) => error.kind() == std::io::ErrorKind::AddrInUse,
+            };
             let source = || {
                 UdpSocket::bind((unspecified, 0))
                     .and_then(|s| s.connect((address, 9)).and_then(|()| s.local_addr()))

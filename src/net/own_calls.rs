@@ -14,6 +14,7 @@ use url::{Host, Url};
 
 use super::apart;
 use super::networks::{Network, network_of};
+use super::own_names::is_named_so;
 use crate::config::Plan;
 use crate::config::document::secret::Secret;
 use crate::config::document::secret::mask::Mask;
@@ -130,14 +131,17 @@ pub fn failure(error: reqwest::Error, secrets: Vec<Secret>) -> String {
     Mask::of(secrets).apply(text)
 }
 
-/// Loopback by address or by name (RFC 6761, section 6.3).
+/// Loopback by address, by name (RFC 6761, section 6.3), or by what the files of this host say.
 fn is_this_host(url: &str) -> bool {
     match Url::parse(url).ok().as_ref().and_then(Url::host) {
-        Some(Host::Ipv4(v4)) => network_of(v4.into()) == Network::Loopback,
-        Some(Host::Ipv6(v6)) => network_of(v6.into()) == Network::Loopback,
+        // The kernel takes an unspecified address for loopback.
+        Some(Host::Ipv4(v4)) => v4.is_unspecified() || network_of(v4.into()) == Network::Loopback,
+        Some(Host::Ipv6(v6)) => {
+            v6.to_canonical().is_unspecified() || network_of(v6.into()) == Network::Loopback
+        }
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
+            name == "localhost" || name.ends_with(".localhost") || is_named_so(name)
         }
         None => false,
     }

@@ -3,7 +3,10 @@
 //!
 //! No name server is asked: an answer of one could be forged, and a start would wait for it.
 
+use std::net::IpAddr;
+
 use super::config_files::Files;
+use super::networks::{Network, network_of};
 use super::resolver_files::{Paths, parse_hosts, parse_resolv_conf};
 use crate::config::Surroundings;
 
@@ -17,6 +20,23 @@ pub fn own_names() -> Vec<String> {
         &read(&paths.hosts),
         &read(&paths.resolv_conf),
     )
+}
+
+/// Whether a name is this host's own, or one that its hosts file leads to loopback alone.
+pub fn is_named_so(name: &str) -> bool {
+    let hosts = std::fs::read(Paths::default().hosts).unwrap_or_default();
+    own_names().iter().any(|own| own.eq_ignore_ascii_case(name)) || leads_to_loopback(&hosts, name)
+}
+
+fn leads_to_loopback(hosts: &[u8], name: &str) -> bool {
+    let is_it = |known: &str| known.trim_end_matches('.').eq_ignore_ascii_case(name);
+    let found = parse_hosts(hosts);
+    let mut addresses = found
+        .iter()
+        .filter(|(known, _)| is_it(known))
+        .flat_map(|(_, a)| a);
+    let is_loopback = |address: &IpAddr| network_of(*address) == Network::Loopback;
+    addresses.next().is_some_and(is_loopback) && addresses.all(is_loopback)
 }
 
 fn names(host: &str, hosts: &[u8], resolv_conf: &[u8]) -> Vec<String> {
@@ -53,6 +73,16 @@ fn names(host: &str, hosts: &[u8], resolv_conf: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_the_hosts_file_leads_to_loopback_is_this_hosts() {
+        let hosts =
+            b"127.0.0.1 localhost\n127.0.1.1 Prober.corp.example prober\n::1 ip6-localhost\n\
+            10.0.0.1 both\n127.0.0.1 both\n10.0.0.2 db\n";
+        let is = |name| leads_to_loopback(hosts, name);
+        assert!(is("prober") && is("PROBER.corp.example") && is("ip6-localhost"));
+        assert!(!is("both") && !is("db") && !is("elsewhere") && !is(""));
+    }
 
     #[test]
     fn the_names_are_those_that_this_hosts_files_tell() {

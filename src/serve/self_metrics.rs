@@ -13,6 +13,7 @@ use super::listener::refusal::{Refusal, Refusals};
 use crate::engine::board::{Board, escaped};
 use crate::engine::drive::Gauges;
 use crate::engine::witness::Standing;
+use crate::net::log_lines;
 use crate::notify::Deliveries;
 use crate::words::Reason;
 
@@ -171,7 +172,8 @@ impl SelfMetrics {
                 )?;
             }
         }
-        rejected(out, format, &self.refusals)
+        rejected(out, format, &self.refusals)?;
+        log_lines_lost(out, format)
     }
 
     fn registered(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
@@ -205,6 +207,12 @@ impl SelfMetrics {
         }
         Ok(())
     }
+}
+
+fn log_lines_lost(out: &mut dyn Write, format: Format) -> io::Result<()> {
+    let help = "Log lines that were lost because standard error was not read. Probing goes on.";
+    header(out, format, "probity_log_lines_lost_total", "counter", help)?;
+    writeln!(out, "probity_log_lines_lost_total {}", log_lines::lost())
 }
 
 fn rejected(out: &mut dyn Write, format: Format, refusals: &Refusals) -> io::Result<()> {

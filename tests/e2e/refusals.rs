@@ -2,7 +2,10 @@
 //! one question. Each refusal says what is wrong, where and what to do, ends with a documented
 //! code, and never panics.
 
+use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
@@ -552,6 +555,89 @@ async fn a_daemon_whose_log_nobody_reads_goes_on() {
     let daemon = Daemon::start_logging(directory.path(), text, writer.into(), run).await;
     daemon.until_state("down", "down").await;
     daemon.reload().await.expect("reloaded");
+}
+
+/// What fails after the history was opened ends the daemon as well: it must not go on without
+/// listener and notifications.
+#[test]
+fn a_daemon_that_cannot_make_its_control_socket_says_so_and_ends() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // A socket's path has 107 bytes at most (unix(7)).
+    let deep = directory.path().join("d".repeat(100));
+    let taken = directory.path().join("taken");
+    std::fs::create_dir_all(taken.join("control.sock/folder")).expect("made");
+    std::fs::set_permissions(&taken, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("changed");
+    for state in [deep, taken] {
+        let text = format!(
+            "[daemon]\nvantage = \"v\"\nlisten = \"127.0.0.1:0\"\nstate_dir = {state:?}\n\
+            [[endpoint]]\nname = \"e\"\nprobe.tcp = \"127.0.0.1:1\"\n"
+        );
+        let config = directory.path().join("probity.toml");
+        std::fs::write(&config, text).expect("written");
+        let mut daemon = run(&config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let mut said = String::new();
+        let mut error = daemon.stderr.take().expect("a pipe");
+        // Until it ends.
+        error.read_to_string(&mut said).expect("read");
+        let code = daemon.wait().expect("ended").code();
+        assert_eq!(code, Some(73), "{said}");
+        let place = state.join("control.sock");
+        let place = place.display();
+        assert!(
+            said.contains(&format!("the control socket {place} cannot be made")),
+            "{said}"
+        );
+    }
+}
+
+/// The terminal is stopped, or the logger stands still: lines are lost and counted, no slot is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_log_is_full_goes_on_and_counts_what_it_loses() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+    // A pipe holds 64 KiB (pipe(7)): room is left for the lines of a start.
+    writer.write_all(&[b'x'; 56 << 10]).expect("written");
+    let text = "[[endpoint]]\nname = \"down\"\ninterval = \"100ms\"\ntimeout = \"50ms\"\n\
+        probe.tcp = \"127.0.0.1:1\"\n";
+    let talkative = |config: &Path| {
+        let mut command = run(config);
+        command.args(["--log", "trace"]);
+        command
+    };
+    let daemon = Daemon::start_logging(directory.path(), text, writer.into(), talkative).await;
+    let lost = |metrics: &str| {
+        let line = metrics
+            .lines()
+            .find(|l| l.starts_with("probity_log_lines_lost_total"));
+        line.and_then(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    daemon
+        .until(|d| async move {
+            lost(&d.get("/metrics").await.unwrap_or_default()).is_some_and(|lost| lost > 0.0)
+        })
+        .await;
+    // It goes on, whoever reads.
+    daemon.until_state("down", "down").await;
+    let text = Arc::new(Mutex::new(Vec::new()));
+    let reading = text.clone();
+    std::thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(n @ 1..) = reader.read(&mut piece) {
+            reading
+                .lock()
+                .expect("a text")
+                .extend_from_slice(&piece[..n]);
+        }
+    });
+    let is_told = || {
+        let text = text.lock().expect("a text");
+        String::from_utf8_lossy(&text).contains("log lines were lost: standard error was not read")
+    };
+    daemon.until(|_| std::future::ready(is_told())).await;
 }
 
 #[test]

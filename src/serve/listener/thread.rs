@@ -136,18 +136,39 @@ async fn serve(door: Door) -> io::Result<()> {
         }
         match listener.accept().await {
             Ok((stream, address)) => hall.welcome(stream, address, &door.router),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            // The client has gone before its turn (accept(2) passes on such errors).
+            Err(error) if is_of_the_client(&error) => {}
+            // No descriptor, no memory, or whatever else this host lacks: it would fail at once
+            // again.
+            Err(_) => {
                 hall.note(
                     Refusal::Descriptors,
                     Peer::of(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
                 );
                 tokio::time::sleep(WITHOUT_DESCRIPTORS).await;
             }
-            // The client has gone before we looked.
-            Err(_) => {}
         }
     }
     Ok(())
+}
+
+/// Errors that Linux passes on from the network of one connection (accept(2), "Error handling").
+fn is_of_the_client(error: &io::Error) -> bool {
+    let of_one = [
+        libc::ECONNABORTED,
+        libc::ECONNRESET,
+        libc::EINTR,
+        libc::EPERM,
+        libc::EPROTO,
+        libc::ENETDOWN,
+        libc::ENOPROTOOPT,
+        libc::EHOSTDOWN,
+        libc::ENONET,
+        libc::EHOSTUNREACH,
+        libc::EOPNOTSUPP,
+        libc::ENETUNREACH,
+    ];
+    error.raw_os_error().is_some_and(|n| of_one.contains(&n))
 }
 
 fn now_ms() -> Ms {
