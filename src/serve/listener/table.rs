@@ -3,8 +3,9 @@
 //!
 //! An eighth of the places is kept for peers that `[listen] trusted` names or that took an answer
 //! lately and did nothing wrong since. Room is made by a connection that waits (its head is
-//! unfinished, or it is idle): the one that has waited longest, of the peer that has the most. A
-//! connection whose request is being answered never makes room.
+//! unfinished, or it is idle): the one that has waited longest, of the peer that has the most. Where
+//! none waits, one that has been answered for more than a second makes room for a peer of a better
+//! standing: whoever does not read could keep all places otherwise.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +26,8 @@ const GOOD_CONNECTIONS: usize = 8;
 const BAD_FOR_MS: Ms = 60_000;
 /// One in so many places is kept.
 const KEPT: usize = 8;
+/// An answer that takes longer waits for its reader.
+const SLOW_MS: Ms = 1000;
 
 /// An address, or the /64 of one, which is what one subscriber of IPv6 has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -155,6 +158,7 @@ impl<H> Table<H> {
         } else if self.seats.len() >= (bounds.connections - kept).max(1) {
             Some(
                 self.who_makes_room(own, standing)
+                    .or_else(|| self.who_reads_slowly(standing, now_ms))
                     .ok_or(Refusal::Connections)?,
             )
         } else {
@@ -262,6 +266,19 @@ impl<H> Table<H> {
             with_open.filter(|(_, seat, open)| seat.standing < standing || *open >= own.max(1));
         may.min_by_key(|(id, seat, open)| (seat.standing, Reverse(*open), seat.since_ms, **id))
             .map(|(id, ..)| *id)
+    }
+
+    /// Of those of a lower standing that are being answered, the one that has taken longest, if it
+    /// has taken long.
+    fn who_reads_slowly(&self, standing: Standing, now_ms: Ms) -> Option<u64> {
+        let is_slow = |seat: &Seat<H>| {
+            seat.phase == Phase::Answering
+                && seat.standing < standing
+                && now_ms.saturating_sub(seat.since_ms) >= SLOW_MS
+        };
+        let slow = self.seats.iter().filter(|(_, seat)| is_slow(seat));
+        slow.min_by_key(|(id, seat)| (seat.standing, seat.since_ms, **id))
+            .map(|(id, _)| *id)
     }
 
     fn longest_waiting_of(&self, peer: Peer) -> Option<u64> {
@@ -375,6 +392,31 @@ mod tests {
             Err(Refusal::Connections),
             "a peer with three takes nothing from one with one"
         );
+    }
+
+    #[test]
+    fn who_does_not_read_makes_room_for_a_better_peer_after_a_second() {
+        let trusted = Some(Standing::Trusted);
+        let mut table = Table::default();
+        for n in 1..=4 {
+            let seat = seated(&mut table, peer(n), 0);
+            table.enters(seat, Phase::Answering, u64::from(n) * 100);
+        }
+        let early = admit(&mut table, peer(9), trusted, FOUR, 1099);
+        assert_eq!(early, Err(Refusal::Connections), "an answer has a second");
+        let stranger = admit(&mut table, peer(8), None, FOUR, 5000);
+        assert_eq!(stranger, Err(Refusal::Connections), "of no better standing");
+        let (seat, displaced) = admit(&mut table, peer(9), trusted, FOUR, 1100).expect("a place");
+        assert_eq!(displaced, Some(peer(1)), "the one that has taken longest");
+        table.enters(seat, Phase::Answering, 1100);
+        // One that took an answer promptly finds a place as well, but never that of a trusted one.
+        table.was_prompt(peer(7), 1200);
+        for n in [2, 3, 4] {
+            let (seat, displaced) = admit(&mut table, peer(7), None, FOUR, 5000).expect("a place");
+            assert_eq!(displaced, Some(peer(n)));
+            table.enters(seat, Phase::Answering, 5000);
+        }
+        assert!(admit(&mut table, peer(7), None, FOUR, 9000).is_err());
     }
 
     #[test]
