@@ -46,7 +46,7 @@ pub async fn probe(
                 Cause::ConnectReset,
                 "connection: closed by the peer",
             )),
-            Ok(Err(error)) => Some(stream_error(&error, Cause::TlsClientAuth)),
+            Ok(Err(error)) => Some(stream_error(&error, Cause::ConnectReset)),
             Ok(Ok(_)) | Err(_) => None,
         };
         if let Some(halt @ Halt::Down(Cause::TlsClientAuth, _)) =
