@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::config::Plan;
 use crate::config::plan::ClockChoice;
-use crate::config::plan::probe::{CaFile, Probe, Tls, Verify};
+use crate::config::plan::probe::{CaFile, Tls, Verify};
 use crate::engine::board::Board;
 use crate::net::apart;
 use crate::net::authorities::Authorities;
@@ -94,11 +94,7 @@ fn specs(plan: &Plan) -> impl Iterator<Item = &Tls> {
         .iter()
         .chain(&plan.witness.endpoints)
         .filter(|e| e.probe.is_secured())
-        .filter_map(|e| match &e.probe {
-            Probe::Http { spec, .. } => Some(&spec.tls),
-            Probe::Tls { spec, .. } => Some(&spec.tls),
-            Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
-        })
+        .filter_map(|e| e.probe.tls())
 }
 
 /// Each file once. Redirects may lead from http to https, so files of plain endpoints count, too.
@@ -106,11 +102,7 @@ fn ca_files(plan: &Plan) -> Vec<CaFile> {
     let mut seen = HashSet::new();
     let mut files = Vec::new();
     for endpoint in plan.endpoints.iter().chain(&plan.witness.endpoints) {
-        let file = match &endpoint.probe {
-            Probe::Http { spec, .. } => spec.tls.ca.as_ref(),
-            Probe::Tls { spec, .. } => spec.tls.ca.as_ref(),
-            Probe::Tcp { .. } | Probe::Icmp { .. } | Probe::Dns { .. } => None,
-        };
+        let file = endpoint.probe.tls().and_then(|tls| tls.ca.as_ref());
         files.extend(file.filter(|file| seen.insert(&file.path)).cloned());
     }
     files

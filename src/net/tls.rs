@@ -331,16 +331,8 @@ pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
         format_utc(ends)
     );
     let lifetime = certificate.not_after - certificate.not_before;
-    if within >= lifetime {
-        // It would be down from its first day on.
-        let days = |ms: i64| ms / 86_400_000;
-        let _ = write!(
-            detail,
-            "; its whole lifetime is {} d and expiring_within asks for {} d: write a share, such \
-                as \"33%\"",
-            days(lifetime),
-            days(within)
-        );
+    if let Some(note) = spec.expiring_within.note(lifetime) {
+        let _ = write!(detail, "; {note}");
     }
     match net.clock.doubt(
         (trace.whose.get(), &certificate.sha256),
