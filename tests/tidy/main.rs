@@ -5,6 +5,7 @@
 //! that it must find.
 
 mod planted;
+mod quoted;
 mod shown;
 mod tree;
 mod walls;
