@@ -5,7 +5,11 @@
 
 Prints one JSON object for each expectation and build; PROBITY_BEFORE names an earlier binary that runs beside in the same run.
 `over_idle_mib` is the peak of resident memory (VmHWM) beside that of the same endpoints when they ask with HEAD. `results` counts
-slots by result: each is to be a success. nginx serves the file; it and the daemon share the cores.
+slots by result. nginx serves the file; it and the daemon share the cores.
+
+Fails where a promise is broken: "size" and "all" stay within 64 MiB over idle, no answer counts as a failure, and of the slots all but
+5 % (those under way at the end, and what the machine itself delayed) are successes. "whole" is more than two cores can do: see
+docs/security.md, "What is not promised".
 """
 import argparse
 import gzip
@@ -20,6 +24,7 @@ import bench
 from bench import Process, get, say, wait_for
 
 SERVER, PORT = 29180, 29847
+PROMISED, PROMISED_MIB, PROMISED_SHARE = ("size", "all"), 64, 0.95
 ITEM = {"id": 123456, "name": "some product name", "price": 12.5, "tags": ["a", "b"], "ok": True}
 KINDS = {
     "size": ("/plain.json", 'probe.http.expect.json = "size(body.items) > 10"'),
@@ -70,6 +75,18 @@ def run(work, binary, path, lines, a):
     return peak, round(used / took, 3), {k: n for k, n in results.items() if n}
 
 
+def hold(kind, over_idle, results):
+    """Ends the bench where a promise is broken."""
+    if "failure" in results:
+        raise SystemExit("bench: %s: a failure that no server made: %r" % (kind, results))
+    if kind not in PROMISED:
+        return
+    if over_idle > PROMISED_MIB:
+        raise SystemExit("bench: %s: %.1f MiB over idle" % (kind, over_idle))
+    if results.get("success", 0) < PROMISED_SHARE * sum(results.values()):
+        raise SystemExit("bench: %s: answers were not judged: %r" % (kind, results))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoints", type=int, default=60)
@@ -91,8 +108,8 @@ def main():
             for kind, (path, lines) in kinds.items():
                 peak, core, results = run(work, binary, path, lines, a)
                 say(bench="bodies", build=build, expect=kind, endpoints=a.endpoints, over_idle_mib=round(peak - idle, 1), core=core, results=results)
-                if a.smoke and (peak - idle > 64 or "failure" in results):
-                    raise SystemExit("bench: more than 64 MiB over idle, or a failure that no server made")
+                if build == "this":
+                    hold(kind, peak - idle, results)
     finally:
         nginx.stop()
         shutil.rmtree(work, ignore_errors=True)

@@ -7,6 +7,7 @@ use super::print;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::{read_config, show_faults};
 use crate::daemon::streams::say_error;
+use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;
 use crate::net::own_calls::OwnCalls;
 use crate::notify::send;
@@ -44,7 +45,8 @@ pub fn run(command: &Notify) -> Exit {
         return Exit::Bad;
     };
     let result = runtime.block_on(async {
-        send(&OwnCalls::new()?, plan.proxies, receiver, body.to_string())
+        let own_calls = OwnCalls::new(Authorities::of_the_system())?;
+        send(&own_calls, plan.proxies, receiver, body.to_string())
             .await
             .map_err(|undelivered| undelivered.why)
     });

@@ -32,6 +32,7 @@ use crate::judgement::sla::explain::{
 use crate::judgement::sla::merge::merge;
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
+use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;
 use crate::net::config_files::Files;
 use crate::net::own_calls::{OwnCalls, text_of};
@@ -196,7 +197,7 @@ fn fetched(url: &str, proxies: Proxies) -> Result<Value, String> {
         .build()
         .map_err(|e| e.to_string())?;
     runtime.block_on(async {
-        let response = OwnCalls::new()?
+        let response = OwnCalls::new(Authorities::of_the_system())?
             .client_for(url, proxies)?
             .get(url)
             .send()

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::is_colored;
 use crate::config::Endpoint;
+use crate::config::plan::probe::Expiring;
 use crate::kind::run::Report;
 use crate::net::clock::Clock;
 use crate::words::{Facts, Outcome, Phase, escaped, format_utc};
@@ -42,6 +43,8 @@ pub fn drawn(endpoint: &Endpoint, report: &Report) -> String {
     phases(&mut out, report);
     if let Some(facts) = report.outcome.facts() {
         show_facts(&mut out, facts);
+        let within = endpoint.probe.tls().map(|tls| tls.expiring_within);
+        show_findings(&mut out, facts, within);
     }
     out
 }
@@ -131,8 +134,17 @@ fn show_facts(out: &mut String, facts: &Facts) {
     if let Some(hops) = facts.icmp_hop_limit {
         let _ = writeln!(out, "  {:<12} {hops}", "hop limit");
     }
-    if !facts.findings.is_empty() {
+}
+
+fn show_findings(out: &mut String, facts: &Facts, within: Option<Expiring>) {
+    let certificate = facts.certificate.as_deref();
+    let lifetime = certificate.map(|c| c.not_after - c.not_before);
+    let note = lifetime.and_then(|lifetime| within?.note(lifetime));
+    if note.is_some() || !facts.findings.is_empty() {
         out.push('\n');
+    }
+    if let Some(note) = note {
+        let _ = writeln!(out, "  note the certificate is short-lived: {note}");
     }
     for f in &facts.findings {
         if f.is_odd() {
@@ -151,4 +163,50 @@ fn show_facts(out: &mut String, facts: &Facts) {
 
 fn millis(us: u64) -> String {
     format!("{}.{:03} ms", us / 1000, us % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::words::{CertificateFacts, Finding};
+
+    #[test]
+    fn findings_are_drawn_by_what_they_are() {
+        let mut facts = Facts::default();
+        let shown = |facts: &Facts, within| {
+            let mut out = String::new();
+            show_findings(&mut out, facts, within);
+            out
+        };
+        assert_eq!(shown(&facts, None), "");
+        let unmet = |expectation: &str, met| Finding {
+            expectation: expectation.to_owned(),
+            found: "503".to_owned(),
+            met,
+        };
+        facts.findings = vec![
+            unmet("status 503", true),
+            unmet("status 200", false),
+            Finding::odd("a header line was folded\u{1b}[2J".to_owned()),
+        ];
+        assert_eq!(
+            shown(&facts, None),
+            "\n  ok   status 503 (found 503)\n  FAIL status 200 (found 503)\n  odd  a header line \
+                was folded\\u{1b}[2J\n"
+        );
+        facts.findings.clear();
+        facts.certificate = Some(Arc::new(CertificateFacts {
+            not_after: 6 * 86_400_000,
+            ..CertificateFacts::default()
+        }));
+        let fourteen_days = Expiring::Length(14 * 86_400_000);
+        assert_eq!(
+            shown(&facts, Some(fourteen_days)),
+            "\n  note the certificate is short-lived: its whole lifetime is 6 d and \
+                expiring_within asks for 14 d: write a share, such as \"33%\"\n"
+        );
+        assert_eq!(shown(&facts, Some(Expiring::Share(33))), "");
+    }
 }

@@ -2,6 +2,8 @@
 //! without a word is counted by some servers, and a GET with a body is refused by some.
 //! docs/probes.md has the long form.
 
+use std::sync::Arc;
+
 use super::plan::{Endpoint, Plan};
 use super::usual_ports::{self, First};
 use crate::kind::Probe;
@@ -53,77 +55,125 @@ const SERVERS: &[Server] = &[
     },
 ];
 
+/// The same under TLS: port, protocol, what the server makes of a tls probe, which leaves after the
+/// handshake and has no dialogue.
+const SECURED: &[(u16, &str, &str)] = &[
+    (
+        465,
+        "SMTP over TLS",
+        "the server logs a lost connection each time",
+    ),
+    (
+        990,
+        "FTP over TLS",
+        "the server counts it as a session that was cut off",
+    ),
+    (
+        993,
+        "IMAP over TLS",
+        "the server logs a session that was cut off",
+    ),
+    (
+        995,
+        "POP3 over TLS",
+        "the server logs a session that was cut off",
+    ),
+];
+
 /// A login of the user `probity` without a password (a HandshakeResponse41): the server's refusal
 /// completes the handshake, so it is not counted.
 const MYSQL: &str = r#"[{ expect = "_password" }, { send = "\u0029\u0000\u0000\u0001\u0000\u0002\u0000\u0000\u0000\u0000\u0000\u0001\u0021\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000probity\u0000\u0000" }, { expect = "Access denied" }]"#;
 
 pub(super) fn notes(plan: &Plan) -> Vec<String> {
-    let mut list = Vec::new();
-    for server in SERVERS {
-        let leaving: Vec<&Endpoint> = plan
-            .endpoints
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|e| leaves(e, server.ports))
-            .collect();
-        if let Some(first) = leaving.first() {
-            list.push(format!(
-                "{} on the port of {} ({}) {} and {} without a word: {}; a dialogue that ends \
-                    politely: probe.tcp.dialogue = {}",
-                counted(leaving.len(), first),
-                server.protocol,
-                first.probe.target(),
-                if leaving.len() == 1 {
-                    "connects"
-                } else {
-                    "connect"
-                },
-                if leaving.len() == 1 {
-                    "leaves"
-                } else {
-                    "leave"
-                },
-                server.makes_of_it,
-                server.dialogue,
-            ));
-        }
-    }
-    let waiting: Vec<(&Endpoint, &str)> = plan
+    // Witnesses connect as endpoints do.
+    let all: Vec<&Endpoint> = plan
         .endpoints
         .iter()
-        .filter_map(|e| Some((e.as_ref(), waits_as_the_server_does(e)?)))
+        .chain(&plan.witness.endpoints)
+        .map(Arc::as_ref)
         .collect();
-    if let Some((first, protocol)) = waiting.first() {
-        list.push(format!(
-            "{} {} for a greeting on the port of {protocol} ({}), whose server waits for the \
-                client to speak first: begin probe.tcp.dialogue with a send, or remove it",
-            counted(waiting.len(), first),
-            if waiting.len() == 1 { "waits" } else { "wait" },
+    let mut list = leaving(&all);
+    list.extend(leaving_under_tls(&all));
+    list.extend(waiting(&all));
+    list.extend(asking(&all));
+    list
+}
+
+/// `one` where there is one, else `many`.
+fn of_count<'t>(count: usize, one: &'t str, many: &'t str) -> &'t str {
+    if count == 1 { one } else { many }
+}
+
+/// Those that leave a server that counts it.
+fn leaving(all: &[&Endpoint]) -> Vec<String> {
+    let note = |server: &Server| {
+        let those: Vec<&&Endpoint> = all.iter().filter(|e| leaves(e, server.ports)).collect();
+        let first = those.first()?;
+        Some(format!(
+            "{} on the port of {} ({}) {} without a word: {}; a dialogue that ends politely: \
+                probe.tcp.dialogue = {}",
+            counted(those.len(), first),
+            server.protocol,
             first.probe.target(),
-        ));
-    }
-    let with_body: Vec<&Endpoint> = plan
-        .endpoints
+            of_count(those.len(), "connects and leaves", "connect and leave"),
+            server.makes_of_it,
+            server.dialogue,
+        ))
+    };
+    SERVERS.iter().filter_map(note).collect()
+}
+
+fn leaving_under_tls(all: &[&Endpoint]) -> Vec<String> {
+    let note = |(port, protocol, makes_of_it): &(u16, &str, &str)| {
+        let is_meant = |e: &&&Endpoint| match &e.probe {
+            Probe::Tls(target) => target.address.port == *port,
+            _ => false,
+        };
+        let those: Vec<&&Endpoint> = all.iter().filter(is_meant).collect();
+        let first = those.first()?;
+        Some(format!(
+            "{} on the port of {protocol} ({}) {} after the handshake without a word: \
+                {makes_of_it}; a tls probe has no dialogue, so only a longer interval makes it \
+                rarer",
+            counted(those.len(), first),
+            first.probe.target(),
+            of_count(those.len(), "leaves", "leave"),
+        ))
+    };
+    SECURED.iter().filter_map(note).collect()
+}
+
+/// Those that wait for a server that waits for them.
+fn waiting(all: &[&Endpoint]) -> Option<String> {
+    let waiting: Vec<(&Endpoint, &str)> = all
         .iter()
-        .map(AsRef::as_ref)
-        .filter(|e| gets_with_a_body(e))
+        .filter_map(|e| Some((*e, waits_as_the_server_does(e)?)))
         .collect();
+    let (first, protocol) = waiting.first()?;
+    Some(format!(
+        "{} {} for a greeting on the port of {protocol} ({}), whose server waits for the client \
+            to speak first: begin probe.tcp.dialogue with a send, or remove it",
+        counted(waiting.len(), first),
+        of_count(waiting.len(), "waits", "wait"),
+        first.probe.target(),
+    ))
+}
+
+/// Requests that a server may refuse, or that HTTP/2 changes.
+fn asking(all: &[&Endpoint]) -> Vec<String> {
+    let mut list = Vec::new();
+    let with_body: Vec<&&Endpoint> = all.iter().filter(|e| gets_with_a_body(e)).collect();
     if let Some(first) = with_body.first() {
         list.push(format!(
             "{} {} a GET or HEAD request with a body: some servers refuse it (lighttpd answers \
                 400); set probe.http.method = \"POST\", or remove probe.http.body",
             counted(with_body.len(), first),
-            if with_body.len() == 1 {
-                "sends"
-            } else {
-                "send"
-            },
+            of_count(with_body.len(), "sends", "send"),
         ));
     }
-    let left_out: Vec<(&Endpoint, &str)> = plan
-        .endpoints
+    let left_out: Vec<(&Endpoint, &str)> = all
         .iter()
-        .filter_map(|e| Some((e.as_ref(), header_that_http_2_forbids(e)?)))
+        .filter_map(|e| Some((*e, header_that_http_2_forbids(e)?)))
         .collect();
     if let Some((first, name)) = left_out.first() {
         let others = if left_out.len() == 1 {
@@ -166,10 +216,12 @@ fn counted(count: usize, first: &Endpoint) -> String {
     }
 }
 
+/// Whether it sends nothing: a server counts one that only reads its greeting as well.
 fn leaves(endpoint: &Endpoint, ports: &[u16]) -> bool {
+    let is_sent = |step: &DialogueStep| matches!(step, DialogueStep::Send(_));
     match &endpoint.probe {
         Probe::Tcp(TcpTarget { address, spec }) => {
-            ports.contains(&address.port) && spec.dialogue.is_empty()
+            ports.contains(&address.port) && !spec.dialogue.iter().any(is_sent)
         }
         _ => false,
     }
@@ -221,9 +273,49 @@ mod tests {
         assert_eq!(notes(&plan("192.0.2.1:993", "expect")).len(), 1);
         assert!(
             notes(&plan("192.0.2.1:5432", "send")).is_empty()
+                && notes(&plan("192.0.2.1:4222", "expect")).is_empty()
                 && notes(&plan("192.0.2.1:22", "expect")).is_empty()
                 && notes(&plan("192.0.2.1:7", "expect")).is_empty()
         );
+    }
+
+    #[test]
+    fn a_probe_that_only_reads_leaves_without_a_word_too_and_so_does_a_witness() {
+        let noted = |table: &str, probe: &str| {
+            let text = format!("[[{table}]]\nname = \"e\"\n{probe}\n");
+            let plan = crate::config::load(std::path::Path::new("one"), &One(text));
+            notes(&plan.unwrap_or_else(|faults| panic!("{faults:#?}"))).join("\n")
+        };
+        let read = |port: u16, pattern: &str| {
+            format!(
+                "probe.tcp = {{ address = \"192.0.2.1:{port}\", dialogue = [{{ expect = \
+                    '{pattern}' }}] }}"
+            )
+        };
+        for table in ["endpoint", "witness.endpoint"] {
+            for (port, pattern, protocol) in [
+                (3306, "MariaDB", "MySQL"),
+                (25, "^220 ", "SMTP"),
+                (143, r"^\* OK", "IMAP"),
+            ] {
+                let said = noted(table, &read(port, pattern));
+                let expected = format!(
+                    "the endpoint e on the port of {protocol} (192.0.2.1:{port}) connects and \
+                        leaves without a word: "
+                );
+                assert!(said.starts_with(&expected), "{table}: {said}");
+            }
+        }
+        for (port, protocol) in [(465, "SMTP"), (990, "FTP"), (993, "IMAP"), (995, "POP3")] {
+            let said = noted("endpoint", &format!("probe.tls = \"192.0.2.1:{port}\""));
+            let expected = format!(
+                "the endpoint e on the port of {protocol} over TLS (192.0.2.1:{port}) leaves after \
+                    the handshake without a word: "
+            );
+            assert!(said.starts_with(&expected), "{said}");
+        }
+        assert_eq!(noted("endpoint", "probe.tls = \"192.0.2.1:443\""), "");
+        assert_eq!(noted("endpoint", &read(22, "^SSH")), "");
     }
 
     struct One(String);

@@ -304,9 +304,12 @@ impl Outer {
             self.board.plan.clone(),
             self.reloader.writer.clone(),
             deliveries,
+            self.reloader.surroundings.authorities.clone(),
         ));
         let board = self.board.clone();
-        let switch = tokio::task::spawn_local(deadman::run(self.board.plan.clone(), move || {
+        let authorities = self.reloader.surroundings.authorities.clone();
+        let plan = self.board.plan.clone();
+        let switch = tokio::task::spawn_local(deadman::run(plan, authorities, move || {
             makes_progress(&board)
         }));
         let watch = tokio::task::spawn_local(service_manager(self.board.clone()));

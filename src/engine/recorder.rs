@@ -161,6 +161,8 @@ pub struct Recorder {
     /// Views that a reader held, and what they have yet to show.
     unpublished: Vec<usize>,
     unseen: Vec<(usize, Box<Raw>)>,
+    /// What was said of certificates that live too short for what the config asks, by endpoint.
+    short_lives: BTreeMap<i64, String>,
     /// Judges that must be in the next batch: new, or with another cadence.
     to_store: Vec<usize>,
     /// Judges of endpoints that are no longer configured.
@@ -216,6 +218,7 @@ impl Recorder {
             to_show: VecDeque::new(),
             unpublished: Vec::new(),
             unseen: Vec::new(),
+            short_lives: BTreeMap::new(),
             to_store: Vec::new(),
             foreign: Vec::new(),
             witnesses: Witnesses::default(),
@@ -393,6 +396,7 @@ impl Recorder {
         self.to_store.push(index);
         self.retire(index);
         self.service.push(Service::Left(self.courses[index].id));
+        self.short_lives.remove(&self.courses[index].id);
         self.event_of(index, "endpoint_removed", now, json!({}));
     }
 
@@ -722,30 +726,27 @@ mod tests {
 
     /// Of one endpoint, in service since 1 ms.
     pub(super) fn recorder(interval: &str) -> Recorder {
+        recorder_of(&["e"], interval, "probe.tcp = \"127.0.0.1:1\"")
+    }
+
+    /// Of several, each with this probe.
+    pub(super) fn recorder_of(names: &[&str], interval: &str, probe: &str) -> Recorder {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("c.toml");
-        std::fs::write(
-            &path,
-            format!(
-                "[[endpoint]]\nname = \"e\"\ninterval \
-            = \"{interval}\"\nprobe.tcp = \"127.0.0.1:1\"\n"
-            ),
-        )
-        .expect("written");
+        let endpoint = |name: &&str| {
+            format!("[[endpoint]]\nname = \"{name}\"\ninterval = \"{interval}\"\n{probe}\n")
+        };
+        let text: String = names.iter().map(endpoint).collect();
+        std::fs::write(&path, text).expect("written");
         let plan =
             Arc::new(crate::config::load(&path, &crate::net::config_files::Files).expect("a plan"));
         let mut recorder = Recorder::new(Arc::new(Board::new(plan.clone())), 0, 0, 1);
-        let endpoint = plan.endpoints[0].clone();
-        let digest = endpoint.digest;
-        recorder.add(
-            7,
-            Arc::new(Entry::new(0, endpoint, 1)),
-            Judge::default(),
-            digest,
-            None,
-            1,
-        );
-        recorder.tell(0, Input::Start(1), 1);
+        for (index, endpoint) in plan.endpoints.iter().cloned().enumerate() {
+            let (id, digest) = (7 + index as i64, endpoint.digest);
+            let entry = Arc::new(Entry::new(index, endpoint, 1));
+            recorder.add(id, entry, Judge::default(), digest, None, 1);
+            recorder.tell(index, Input::Start(1), 1);
+        }
         recorder
     }
 

@@ -9,7 +9,7 @@
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::clock::{Clock, NS_PER_MS};
@@ -28,12 +28,15 @@ const TELLING_LIFETIME: i64 = 400 * DAY;
 const DRIFT_NS: u64 = 5_000_000_000;
 /// A clock that was set by more than this is not believed for a while, whoever set it.
 const STEP_NS: u64 = HOUR_NS;
+const STEP_S: i64 = 3600;
 const AFTER_STEP_NS: u64 = 120_000_000_000;
 /// Failures that begin within this time began at once.
 const AT_ONCE_NS: u64 = 600_000_000_000;
 /// Failing certificates that are remembered.
 const FAILING_LIMIT: usize = 1000;
 const OF_ONE_HOST: usize = 4;
+
+const LATER_IN_HISTORY: &str = "its own history has a later time";
 
 /// What systemd-timesyncd touches at each synchronisation, the time of its file being the clock's.
 const TIMESYNC_FILE: &str = "/run/systemd/timesync/synchronized";
@@ -106,12 +109,15 @@ pub struct ClockTrust {
     /// Seconds of UTC.
     built_at: i64,
     is_trusted: AtomicBool,
-    newest_recorded_ms: AtomicI64,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
+    /// The newest time of the history when this process began, in seconds of UTC.
+    newest_recorded: Option<i64>,
+    /// CLOCK_BOOTTIME since which the kernel vouches for a clock that is clearly before that.
+    behind_since: Option<u64>,
     /// CLOCK_REALTIME minus CLOCK_BOOTTIME when the clock was last vouched for, and when that was.
     vouched: Option<Point>,
     stepped_at: Option<u64>,
@@ -166,7 +172,6 @@ impl ClockTrust {
             kernel,
             built_at,
             is_trusted: AtomicBool::new(false),
-            newest_recorded_ms: AtomicI64::new(i64::MIN),
             seen: Mutex::default(),
         }
     }
@@ -179,7 +184,8 @@ impl ClockTrust {
 
     /// The newest time of the history when the daemon starts.
     pub fn recorded(&self, newest_ms: UtcMs) {
-        self.newest_recorded_ms.store(newest_ms, Ordering::Relaxed);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.newest_recorded = Some(newest_ms / 1000);
     }
 
     /// The history has an outage open because of a date: that certificates fail is nothing new.
@@ -248,8 +254,8 @@ impl ClockTrust {
             "this host's clock says {}, and {why}",
             format_utc(now.utc_seconds() * 1000)
         );
-        if now.utc_seconds() * 1000 + 3_600_000 < self.newest_recorded_ms.load(Ordering::Relaxed) {
-            text.push_str("; its own history has a later time");
+        if seen.is_behind_the_history(now) && !text.ends_with(LATER_IN_HISTORY) {
+            text = format!("{text}; {LATER_IN_HISTORY}");
         }
         Some(text)
     }
@@ -263,11 +269,21 @@ impl Seen {
         {
             self.stepped_at = Some(now.boot_ns);
             self.failing.clear();
+            self.behind_since = None;
         }
         self.last_offset = Some(now.offset_ns);
         if state == KernelSync::Synchronised {
             self.vouched = Some(now);
+            if self.is_behind_the_history(now) {
+                self.behind_since.get_or_insert(now.boot_ns);
+            }
         }
+    }
+
+    /// By more than an hour: either this clock is behind, or it was ahead when that was written.
+    fn is_behind_the_history(&self, now: Point) -> bool {
+        self.newest_recorded
+            .is_some_and(|newest| now.utc_seconds() + STEP_S < newest)
     }
 
     fn doubt(
@@ -302,6 +318,15 @@ impl Seen {
                         .into()
                 }
             });
+        }
+        // A clock that is behind makes no certificate expire. One that was ahead when the history
+        // was written is right now: the kernel's word counts after a while.
+        let is_new = |since: u64| now.boot_ns.saturating_sub(since) < AT_ONCE_NS;
+        if matches!(side, Side::NotYetValid { .. })
+            && self.is_behind_the_history(now)
+            && self.behind_since.is_none_or(is_new)
+        {
+            return Some(LATER_IN_HISTORY.into());
         }
         self.all_at_once(shown, side, now)
     }
@@ -630,6 +655,91 @@ mod tests {
             doubted("b", 40, at(set, 1840)) && doubted("a", 3, at(set, 2420)),
             "at once again, counted from the step"
         );
+    }
+
+    #[test]
+    fn a_clock_before_the_build_of_this_program_is_doubted_although_the_kernel_vouches() {
+        let clock = ClockTrust {
+            built_at: now() + 2 * DAY,
+            ..synchronised()
+        };
+        let early = Side::NotYetValid {
+            not_before: now() + 5,
+        };
+        let why = clock.doubt(of("a"), early).expect("a doubt");
+        assert!(
+            why.ends_with("that is before this program was built"),
+            "{why}"
+        );
+        let expired = Side::Expired {
+            not_after: now() - 5,
+        };
+        assert_eq!(clock.doubt(of("a"), expired), None, "past by any clock");
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_its_own_history_is_doubted_although_the_kernel_vouches() {
+        let early = Side::NotYetValid {
+            not_before: now() + 5,
+        };
+        let expired = Side::Expired {
+            not_after: now() - 5,
+        };
+        for (ahead_s, is_doubted) in [(-60, false), (3000, false), (4000, true), (400 * DAY, true)]
+        {
+            let clock = synchronised();
+            clock.recorded((now() + ahead_s) * 1000);
+            clock.look();
+            let why = clock.doubt(of("a"), early);
+            assert_eq!(why.is_some(), is_doubted, "{ahead_s}: {why:?}");
+            assert!(
+                why.is_none_or(|why| why.ends_with("and its own history has a later time")),
+                "said once"
+            );
+            assert_eq!(
+                clock.doubt(of("b"), expired),
+                None,
+                "a clock that is behind makes nothing expire"
+            );
+        }
+        let clock = unsynchronised();
+        clock.recorded((now() + 4000) * 1000);
+        let why = clock.doubt(of("a"), early).expect("a doubt");
+        assert!(
+            why.ends_with("vouches for it; its own history has a later time"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_history_that_was_written_while_the_clock_was_ahead_costs_ten_minutes_and_not_its_lead() {
+        let start = 1_800_000_000;
+        let at = |offset_s: i64, boot_s: u64| Point {
+            offset_ns: i128::from(offset_s) * 1_000_000_000,
+            boot_ns: boot_s * 1_000_000_000,
+        };
+        let mut seen = Seen {
+            newest_recorded: Some(start + 400 * DAY),
+            ..Seen::default()
+        };
+        let mut doubted = |state: KernelSync, point: Point| {
+            seen.note(state, point);
+            let side = Side::NotYetValid {
+                not_before: start + 30 * DAY,
+            };
+            seen.doubt(of("a"), side, state, point, 0).is_some()
+        };
+        use KernelSync::{Synchronised, Unsynchronised};
+        assert!(doubted(Unsynchronised, at(start, 10)));
+        assert!(doubted(Unsynchronised, at(start, 5000)), "nothing vouches");
+        assert!(doubted(Synchronised, at(start, 5010)));
+        assert!(doubted(Synchronised, at(start, 5609)));
+        assert!(!doubted(Synchronised, at(start, 5610)), "ten minutes later");
+        // Set, and still behind: the ten minutes begin anew.
+        let set = start + 2 * DAY;
+        assert!(doubted(Synchronised, at(set, 6000)), "just set");
+        assert!(doubted(Synchronised, at(set, 6599)));
+        assert!(!doubted(Synchronised, at(set, 6600)));
     }
 
     #[test]

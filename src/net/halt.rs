@@ -129,7 +129,10 @@ pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
         _ if is_unreachable(error.raw_os_error()) => Cause::ConnectUnreachable,
         _ => Cause::ConnectReset,
     };
-    Halt::down(cause, format!("connection: {error}"))
+    // The TLS layer's text ends with the address of its own manual.
+    let text = error.to_string();
+    let text = text.split(": https://").next().unwrap_or_default();
+    Halt::down(cause, format!("connection: {text}"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use super::apart;
+use super::authorities::Authorities;
 use super::networks::{Network, network_of};
 use super::own_names::is_named_so;
 use crate::config::Plan;
@@ -89,20 +90,43 @@ async fn text_within(mut response: reqwest::Response, limit: usize) -> Result<St
     String::from_utf8(bytes).map_err(|_| "its answer is not UTF-8".into())
 }
 
-/// The clients of one caller.
+/// The clients of one caller. Each reads the system's trust store when it is made, and keeps
+/// connections that were verified by it.
 #[derive(Clone)]
 pub struct OwnCalls {
+    authorities: Arc<Authorities>,
+    /// Of the authorities that the clients were made with.
+    generation: u64,
     direct: reqwest::Client,
-    /// Made when it is first needed: each client reads the trust store.
+    /// Made when it is first needed.
     proxied: OnceLock<reqwest::Client>,
 }
 
 impl OwnCalls {
-    pub fn new() -> Result<Self, String> {
+    pub fn new(authorities: Arc<Authorities>) -> Result<Self, String> {
+        // Before the store is read: a change meanwhile is then seen as one.
+        let generation = authorities.generation();
         Ok(Self {
+            authorities,
+            generation,
             direct: client()?,
             proxied: OnceLock::new(),
         })
+    }
+
+    /// Makes the clients anew if an authority was added or removed since: calls from then on use
+    /// new connections. Where that fails, it is tried again with the next call.
+    pub fn follow_authorities(&mut self) {
+        if self.authorities.generation() == self.generation {
+            return;
+        }
+        match Self::new(self.authorities.clone()) {
+            Ok(anew) => *self = anew,
+            Err(why) => tracing::error!(
+                %why,
+                "the trust store has changed, and calls to receivers still use the one before"
+            ),
+        }
     }
 
     /// The client for a call to this URL.

@@ -228,8 +228,7 @@ pub struct Files {
     pub hosts: HashMap<String, Vec<IpAddr>>,
     /// What the files looked like then.
     looked: Option<(Look, Look)>,
-    /// `nameserver` lines that name no server, as long as no other one does.
-    unusable: Vec<(usize, String)>,
+    lines: ServerLines,
 }
 
 /// What one look at the files brought.
@@ -318,7 +317,7 @@ impl System {
             let _looking = looking;
             let before = sender.borrow().files.as_ref().map(|files| Before {
                 looked: files.looked,
-                unusable: files.unusable.clone(),
+                lines: files.lines.clone(),
             });
             let read = read(&paths, before.as_ref());
             let mut old = None;
@@ -348,7 +347,15 @@ impl System {
 /// What is known of the files that were read last.
 struct Before {
     looked: Option<(Look, Look)>,
+    lines: ServerLines,
+}
+
+/// What the lines of name servers came to.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct ServerLines {
+    /// By the number of the line.
     unusable: Vec<(usize, String)>,
+    is_one_left: bool,
 }
 
 /// Reads the files, or nothing where they look as they did before.
@@ -363,11 +370,15 @@ fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<Files>, String>
     );
     let found = parse_resolv_conf(&conf, sys::interface_index);
     let mut servers = found.servers;
+    let lines = ServerLines {
+        unusable: found.unusable,
+        is_one_left: !servers.is_empty(),
+    };
+    if before.is_none_or(|before| before.lines != lines) {
+        lines.say(paths);
+    }
     if servers.is_empty() {
         servers = vec![(Ipv4Addr::LOCALHOST, DNS_PORT).into()];
-        if before.is_none_or(|before| before.unusable != found.unusable) {
-            say_unusable(paths, &found.unusable);
-        }
     }
     servers
         .iter_mut()
@@ -378,18 +389,28 @@ fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<Files>, String>
         ndots: found.ndots,
         hosts: parse_hosts(&hosts),
         looked,
-        unusable: found.unusable,
+        lines,
     }))
 }
 
-fn say_unusable(paths: &Paths, unusable: &[(usize, String)]) {
-    let path = paths.resolv_conf.display();
-    for (line, word) in unusable {
-        tracing::warn!(
-            "{path}:{line}: invalid address of a name server: `{}`; no other server is \
-                configured, so 127.0.0.1 is asked",
-            word.escape_debug()
-        );
+impl ServerLines {
+    /// Once for each state of the file.
+    fn say(&self, paths: &Paths) {
+        let path = paths.resolv_conf.display();
+        if !self.is_one_left && self.unusable.is_empty() {
+            tracing::warn!("{path}: no name server is configured, so 127.0.0.1 is asked");
+        }
+        for (line, word) in &self.unusable {
+            let what = format!(
+                "{path}:{line}: invalid address of a name server: `{}`",
+                word.escape_debug()
+            );
+            if self.is_one_left {
+                tracing::info!("{what}; the line is ignored");
+            } else {
+                tracing::warn!("{what}; no other server is configured, so 127.0.0.1 is asked");
+            }
+        }
     }
 }
 
@@ -480,6 +501,55 @@ mod tests {
             ),
             (2, 15, 3)
         );
+    }
+
+    #[test]
+    fn lines_that_name_no_server_are_logged_once_and_so_is_a_file_without_any() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let paths = Paths {
+            resolv_conf: directory.path().join("resolv.conf"),
+            hosts: directory.path().join("hosts"),
+            port: 53,
+        };
+        let log = directory.path().join("log");
+        let mut before: Option<Before> = None;
+        let mut logged = |text: &str| {
+            std::fs::write(&paths.resolv_conf, text).expect("written");
+            let file = Arc::new(std::fs::File::create(&log).expect("made"));
+            let subscriber = tracing_subscriber::fmt()
+                .with_writer(file)
+                .with_ansi(false)
+                .without_time()
+                .with_target(false)
+                .finish();
+            let files = tracing::subscriber::with_default(subscriber, || {
+                read(&paths, before.as_ref()).expect("read").expect("new")
+            });
+            before = Some(Before {
+                looked: None,
+                lines: files.lines,
+            });
+            let place = paths.resolv_conf.display().to_string();
+            std::fs::read_to_string(&log)
+                .expect("a log")
+                .replace(&place, "FILE")
+        };
+        let none = " WARN FILE: no name server is configured, so 127.0.0.1 is asked\n";
+        assert_eq!(logged("search a.example\n"), none);
+        assert_eq!(logged("search b.example\n"), "", "once");
+        let bad = "# by hand\nnameserver 300.1.1.1\nnameserver \u{7}x\n";
+        assert_eq!(
+            logged(bad),
+            " WARN FILE:2: invalid address of a name server: `300.1.1.1`; no other server is \
+                configured, so 127.0.0.1 is asked\n WARN FILE:3: invalid address of a name \
+                server: `\\u{7}x`; no other server is configured, so 127.0.0.1 is asked\n"
+        );
+        assert_eq!(
+            logged("nameserver 192.0.2.1\nnameserver 300.1.1.1\n"),
+            " INFO FILE:2: invalid address of a name server: `300.1.1.1`; the line is ignored\n"
+        );
+        assert_eq!(logged("nameserver 192.0.2.1\n"), "");
+        assert_eq!(logged(""), none);
     }
 
     /// As if the last look had been five seconds ago.

@@ -180,18 +180,13 @@ pub async fn handshake<'t>(
         );
     }
     let asked = asked.asked.load(Ordering::Relaxed);
-    let stream = result.map_err(|e| match stream_error(&e, Cause::TlsHandshake) {
-        // The server wanted a certificate and broke off: whatever alert it chose, that is why.
-        Halt::Down(Cause::TlsHandshake, detail) if asked && detail.contains("alert") => {
-            let alert = detail.split(": the server ").next().unwrap_or_default();
-            Halt::down(
-                Cause::TlsClientAuth,
-                format!(
-                    "{alert}: the server asked for a client certificate and ended the handshake"
-                ),
-            )
+    let stream = result.map_err(|error| {
+        let halt = stream_error(&error, Cause::TlsHandshake);
+        if asked {
+            broken_off(&error, halt)
+        } else {
+            halt
         }
-        halt => halt,
     })?;
     trace.enter(Stage::Idle);
     trace.client_certificate_asked.set(asked);
@@ -208,6 +203,29 @@ pub async fn handshake<'t>(
     drop(facts);
     expected(trace, &spec.expect)?;
     Ok(stream)
+}
+
+/// The server wanted a client certificate and broke off: whatever alert it chose, or none, that is
+/// why.
+fn broken_off(error: &std::io::Error, halt: Halt) -> Halt {
+    let is_of_tls = error.get_ref().is_some_and(|e| e.is::<rustls::Error>());
+    match halt {
+        Halt::Down(Cause::TlsHandshake, detail) if detail.contains("alert") => {
+            let alert = detail.split(": the server ").next().unwrap_or_default();
+            Halt::down(
+                Cause::TlsClientAuth,
+                format!(
+                    "{alert}: the server asked for a client certificate and ended the handshake"
+                ),
+            )
+        }
+        Halt::Down(Cause::TlsHandshake | Cause::ConnectReset, _) if !is_of_tls => Halt::down(
+            Cause::TlsClientAuth,
+            "the server asked for a client certificate and closed the connection within the \
+                handshake",
+        ),
+        halt => halt,
+    }
 }
 
 fn iana_group(name: NamedGroup) -> Option<&'static str> {
@@ -313,16 +331,8 @@ pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
         format_utc(ends)
     );
     let lifetime = certificate.not_after - certificate.not_before;
-    if within >= lifetime {
-        // It would be down from its first day on.
-        let days = |ms: i64| ms / 86_400_000;
-        let _ = write!(
-            detail,
-            "; its whole lifetime is {} d and expiring_within asks for {} d: write a share, such \
-                as \"33%\"",
-            days(lifetime),
-            days(within)
-        );
+    if let Some(note) = spec.expiring_within.note(lifetime) {
+        let _ = write!(detail, "; {note}");
     }
     match net.clock.doubt(
         (trace.whose.get(), &certificate.sha256),

@@ -7,11 +7,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::config::Plan;
+use crate::net::authorities::Authorities;
 use crate::net::own_calls::{OwnCalls, failure};
 
 /// Calls as often as the config says while `alive` holds.
-pub async fn run(plan: Arc<ArcSwap<Plan>>, alive: impl Fn() -> bool) {
-    let Ok(own_calls) = OwnCalls::new() else {
+pub async fn run(
+    plan: Arc<ArcSwap<Plan>>,
+    authorities: Arc<Authorities>,
+    alive: impl Fn() -> bool,
+) {
+    let Ok(mut own_calls) = OwnCalls::new(authorities) else {
         return;
     };
     loop {
@@ -20,6 +25,7 @@ pub async fn run(plan: Arc<ArcSwap<Plan>>, alive: impl Fn() -> bool) {
             continue;
         };
         if alive() {
+            own_calls.follow_authorities();
             let Ok(client) = own_calls.client_for(deadman.url.reveal(), plan.load().proxies) else {
                 return;
             };
@@ -73,7 +79,9 @@ mod tests {
             Arc::new(AtomicUsize::new(0)),
         );
         let (alive, times) = (lives.clone(), asked.clone());
-        let switch = tokio::spawn(run(Arc::new(ArcSwap::from_pointee(plan)), move || {
+        let authorities = Authorities::of_the_system();
+        let plan = Arc::new(ArcSwap::from_pointee(plan));
+        let switch = tokio::spawn(run(plan, authorities, move || {
             times.fetch_add(1, Ordering::SeqCst);
             alive.load(Ordering::SeqCst)
         }));

@@ -21,6 +21,7 @@ use crate::config::Plan;
 use crate::history::outbox::{self, Fate, Waiting};
 use crate::history::schema;
 use crate::history::writer::Writer;
+use crate::net::authorities::Authorities;
 use crate::net::clock::{Clock, NS_PER_MS, Reading};
 use crate::net::own_calls::OwnCalls;
 
@@ -78,8 +79,9 @@ pub async fn run(
     plan: Arc<ArcSwap<Plan>>,
     writer: Writer,
     deliveries: Arc<Deliveries>,
+    authorities: Arc<Authorities>,
 ) {
-    let own_calls = match OwnCalls::new() {
+    let own_calls = match OwnCalls::new(authorities) {
         Ok(own_calls) => own_calls,
         Err(why) => {
             tracing::error!(%why, "notifications cannot be sent");
@@ -163,6 +165,7 @@ impl Delivery {
         if receivers.is_empty() {
             return;
         }
+        self.own_calls.follow_authorities();
         let reading = self.clock.read();
         self.under_way
             .held
@@ -561,7 +564,7 @@ mod tests {
     fn delivery(directory: PathBuf, plan: Arc<Plan>, writer: Writer, clock: Clock) -> Delivery {
         let (plan, own_calls) = (
             Arc::new(ArcSwap::new(plan)),
-            OwnCalls::new().expect("clients"),
+            OwnCalls::new(Authorities::of_the_system()).expect("clients"),
         );
         let (deliveries, under_way, calls) = (Arc::default(), UnderWay::default(), JoinSet::new());
         Delivery {

@@ -69,7 +69,7 @@ pub fn rules(plan: &Plan, now: UtcMs, runbook: &str) -> Rules {
     }
     Rules {
         rules: out,
-        tests: tests(plan, burnt.first(), runbook),
+        tests: tests(plan, &burnt, runbook),
     }
 }
 
@@ -140,6 +140,9 @@ pub(super) fn runbook_without_instance(plan: &Plan, runbook: &str) -> String {
     )
 }
 
+pub(super) const CERTIFICATE_ALERT: &str = "ProbityCertificateExpiring";
+pub(super) const COVERAGE_ALERT: &str = "ProbityCoverageLow";
+
 pub(super) const ENDPOINT_DOWN: Alert = Alert {
     name: "ProbityEndpointDown",
     expr: &[
@@ -170,15 +173,23 @@ const ENDPOINT_UNKNOWN: Alert = Alert {
         not downtime. probity_probe_unmeasured_total has the reason.",
 };
 const CERTIFICATE_EXPIRING: Alert = Alert {
-    name: "ProbityCertificateExpiring",
+    name: CERTIFICATE_ALERT,
     expr: &[
-        "(probity_tls_certificate_not_after_timestamp_seconds{certificate=\"leaf\"} - time()) < \
-            14 * 86400",
+        "# The leaf, or a certificate of the verified path that ends before it. A certificate of \
+            42 days or more",
+        "# fires at 14 days, one of a shorter life at a third of it.",
+        "(min without (certificate) \
+            (probity_tls_certificate_not_after_timestamp_seconds{certificate=~\"leaf|chain\"}) - \
+            time() < 14 * 86400)",
+        "< ignoring (certificate) (",
+        "  probity_tls_certificate_not_after_timestamp_seconds{certificate=\"leaf\"} -",
+        "  probity_tls_certificate_not_before_timestamp_seconds{certificate=\"leaf\"}",
+        ") / 3",
     ],
     wait: "",
     severity: "ticket",
-    summary: "the certificate of {{ $labels.endpoint }} ends within 14 days",
-    description: "The leaf certificate that {{ $labels.endpoint }} sends has {{ $value | \
+    summary: "a certificate of {{ $labels.endpoint }} ends soon",
+    description: "A certificate that {{ $labels.endpoint }} is verified by has {{ $value | \
         humanizeDuration }} left. Clients refuse it afterwards.",
 };
 pub(super) const GONE: Alert = Alert {
@@ -300,9 +311,10 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan, runbook: &str
             ),
             runbook,
         ));
+        // A name that needs no escape inside the quotes of the tests.
         if let Some(e) = endpoints
             .iter()
-            .find(|e| in_regex(e.name.as_str()) == e.name.as_str())
+            .find(|e| !e.name.as_str().contains(['\'', '"', '\\']))
         {
             burnt.push(Burn {
                 alert,
@@ -318,7 +330,7 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan, runbook: &str
         .map_or_else(|| "0.999".to_owned(), |c| plain(&(c / whole(100))));
     let _ = write!(
         out,
-        "  - alert: ProbityCoverageLow\n    expr: |\n      sum by (instance, sla, component) \
+        "  - alert: {COVERAGE_ALERT}\n    expr: |\n      sum by (instance, sla, component) \
             (probity_sla_seconds{{sla=\"{name}\", period=\"current\", \
             state=~\"up|down|future\"}})\n      / sum by (instance, sla, component) \
             (probity_sla_seconds{{sla=\"{name}\", period=\"current\", \
@@ -326,7 +338,7 @@ fn of_contract(out: &mut String, contract: &Contract, plan: &Plan, runbook: &str
             ticket, sla: \"{name}\" }}\n"
     );
     out.push_str(&annotations(
-        "ProbityCoverageLow",
+        COVERAGE_ALERT,
         &format!(
             "less than {least} of the period of {name} can still be measured ({{{{ \
             $labels.component }}}}): its verdict may stay undetermined"

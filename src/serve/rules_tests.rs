@@ -4,9 +4,11 @@
 use std::fmt::Write;
 
 use super::rules::{
-    Alert, BUDGET_CONSUMED, ENDPOINT_DOWN, GONE, NOT_RECORDING, runbook_without_instance,
+    Alert, BUDGET_CONSUMED, CERTIFICATE_ALERT, COVERAGE_ALERT, ENDPOINT_DOWN, GONE, NOT_RECORDING,
+    runbook_without_instance,
 };
 use crate::config::Plan;
+use crate::judgement::sla::exact::Exact;
 
 /// A burn-rate alert that was emitted.
 pub(super) struct Burn {
@@ -57,7 +59,7 @@ type Case = (
 
 /// Evaluated each minute and scraped each 15 seconds: most of what happens lies between two
 /// evaluations.
-pub(super) fn tests(plan: &Plan, burn: Option<&Burn>, runbook: &str) -> String {
+pub(super) fn tests(plan: &Plan, burns: &[Burn], runbook: &str) -> String {
     let down = expected(
         &ENDPOINT_DOWN,
         runbook,
@@ -180,12 +182,79 @@ pub(super) fn tests(plan: &Plan, burn: Option<&Burn>, runbook: &str) -> String {
 ",
         fires("15m")
     );
-    of_contracts(&mut out, plan, burn, runbook);
+    of_certificates(&mut out);
+    of_contracts(&mut out, plan, runbook);
+    for (k, burn) in burns.iter().enumerate() {
+        // One of each window.
+        if burns[..k].iter().all(|before| before.alert != burn.alert) {
+            of_burn(&mut out, burn);
+        }
+    }
     out
 }
 
-/// Where there is a contract, its budget; where an alert on a burn rate is emitted, a burn.
-fn of_contracts(out: &mut String, plan: &Plan, burn: Option<&Burn>, runbook: &str) {
+const DAY: i64 = 86_400;
+
+/// (endpoint, days since the leaf was issued, days of the leaf, of the path and of what was sent
+/// that are left; whether it fires)
+type Dates = (&'static str, i64, i64, Option<i64>, i64, Fires);
+
+#[derive(PartialEq, Eq)]
+enum Fires {
+    Now,
+    Not,
+}
+
+const CERTIFICATES: [Dates; 9] = [
+    ("90-days-new", 0, 90, Some(90), 90, Fires::Not),
+    ("90-days-at-15", 75, 15, Some(15), 15, Fires::Not),
+    ("90-days-at-13", 77, 13, Some(13), 13, Fires::Now),
+    ("6-days-new", 0, 6, Some(6), 6, Fires::Not),
+    ("6-days-at-3", 3, 3, Some(3), 3, Fires::Not),
+    ("6-days-at-1", 5, 1, Some(1), 1, Fires::Now),
+    ("path-ends-first", 30, 60, Some(10), 10, Fires::Now),
+    ("sent-ends-first", 30, 60, Some(60), 1, Fires::Not),
+    ("not-verified", 355, 10, None, 10, Fires::Now),
+];
+
+fn of_certificates(out: &mut String) {
+    let mut series = String::new();
+    let mut firing = Vec::new();
+    for (endpoint, age, leaf, chain, sent, fires) in CERTIFICATES {
+        let mut put = |which: &str, certificate: &str, days: i64| {
+            let _ = writeln!(
+                series,
+                "  - {{ series: 'probity_tls_certificate_{which}_timestamp_seconds{{\
+                    instance=\"a\",endpoint=\"{endpoint}\",certificate=\"{certificate}\"}}', \
+                    values: '{}x90' }}",
+                days * DAY
+            );
+        };
+        put("not_before", "leaf", -age);
+        put("not_after", "leaf", leaf);
+        put("not_after", "sent", sent);
+        if let Some(days) = chain {
+            put("not_after", "chain", days);
+        }
+        if fires == Fires::Now {
+            firing.push(format!(
+                "{{ labels: '{{endpoint=\"{endpoint}\"}}', value: 1 }}"
+            ));
+        }
+    }
+    let _ = write!(
+        out,
+        "- name: a certificate fires at 14 days, one of a short life at a third of it, and only \
+            the verified path counts\n  interval: 1m\n  input_series:\n{series}  \
+            promql_expr_test:\n  - expr: count by (endpoint) \
+            (ALERTS{{alertname=\"{CERTIFICATE_ALERT}\",alertstate=\"firing\"}})\n    eval_time: \
+            1h\n    exp_samples: [{}]\n",
+        firing.join(", ")
+    );
+}
+
+/// Where there is a contract, its budget and its coverage.
+fn of_contracts(out: &mut String, plan: &Plan, runbook: &str) {
     if let Some(contract) = plan.contracts.list.first() {
         let name = contract.name.as_str();
         let spent = expected(
@@ -204,20 +273,81 @@ fn of_contracts(out: &mut String, plan: &Plan, burn: Option<&Burn>, runbook: &st
                 'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: {spent}\n"
         );
     }
-    if let Some(b) = burn {
-        // Half of the time down is more than any limit; the longest window is measured in full
-        // before.
-        let (samples, at) = match b.long {
-            "1h" => (600, "4h"),
-            "6h" => (1200, "9h"),
-            _ => (9000, "74h"),
-        };
-        let _ = write!(
-            out,
-            "- name: a burn is told, a single failed probe is not\n  interval: 30s\n  \
-                input_series:\n  - {{ series: \
-                'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"up\"}}', values: '0+15x{samples}' }}\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"down\"}}', values: '0+15x{samples}' }}\n  promql_expr_test:\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}})\n    eval_time: {at}\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}}) # new: its windows are not measured in full\n    eval_time: 20m\n    exp_samples: []\n",
-            b.endpoint, b.alert, b.contract
+    // Where every second counts, a new installation has lost some, too.
+    let most = Exact::new(999.into(), 10.into());
+    let covered = plan
+        .contracts
+        .list
+        .iter()
+        .find(|c| c.min_coverage.as_ref().is_none_or(|least| *least <= most));
+    if let Some(contract) = covered {
+        of_coverage(out, contract.name.as_str());
+    }
+}
+
+/// A period of 30 days, seen from its begin.
+fn of_coverage(out: &mut String, name: &str) {
+    let mut series = String::new();
+    for (component, state, values) in [
+        ("new", "up", "0+30x60"),
+        ("new", "down", "0x60"),
+        ("new", "unknown", "20x60"),
+        ("new", "future", "2591980-30x60"),
+        // It was not measured for most of the period, and is measured again.
+        ("low", "up", "0+30x60"),
+        ("low", "down", "0x60"),
+        ("low", "unknown", "2500000x60"),
+        ("low", "future", "92000-30x60"),
+    ] {
+        let _ = writeln!(
+            series,
+            "  - {{ series: 'probity_sla_seconds{{instance=\"a\",sla=\"{name}\",\
+                component=\"{component}\",period=\"current\",state=\"{state}\"}}', values: \
+                '{values}' }}"
         );
     }
+    let expr = format!(
+        "count by (component) (ALERTS{{alertname=\"{COVERAGE_ALERT}\",sla=\"{name}\",\
+            alertstate=\"firing\"}})"
+    );
+    let _ = write!(
+        out,
+        "- name: a new installation has its coverage before it, and one that lost most of the \
+            period does not\n  interval: 30s\n  input_series:\n{series}  promql_expr_test:\n  - \
+            expr: {expr}\n    eval_time: 3m\n    exp_samples: []\n  - expr: {expr}\n    \
+            eval_time: 20m\n    exp_samples: [{{ labels: '{{component=\"low\"}}', value: 1 }}]\n"
+    );
+}
+
+/// Half of the time down is more than any limit; the longest window is measured in full before.
+fn of_burn(out: &mut String, b: &Burn) {
+    // Samples as far apart as the short window of the alert bears, in seconds.
+    let (step, samples, at) = match b.long {
+        "1h" => (30, 600, "4h"),
+        "6h" => (120, 300, "9h"),
+        _ => (600, 450, "74h"),
+    };
+    let endpoint = &b.endpoint;
+    let series: String = ["up", "down"]
+        .iter()
+        .map(|state| {
+            format!(
+                "  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",\
+                    endpoint=\"{endpoint}\",state=\"{state}\"}}', values: '0+{}x{samples}' }}\n",
+                step / 2
+            )
+        })
+        .collect();
+    let expr = format!(
+        "count(ALERTS{{alertname=\"{}\",sla=\"{}\",alertstate=\"firing\"}})",
+        b.alert, b.contract
+    );
+    let _ = write!(
+        out,
+        "- name: a burn over {} is told, and not before its windows are measured\n  interval: \
+            {step}s\n  input_series:\n{series}  promql_expr_test:\n  - expr: {expr}\n    \
+            eval_time: {at}\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n  - expr: {expr} # \
+            new: its windows are not measured in full\n    eval_time: 20m\n    exp_samples: []\n",
+        b.long
+    );
 }

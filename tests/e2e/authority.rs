@@ -85,19 +85,28 @@ impl Authority {
 
     /// A server that asks for client certificates of this authority.
     pub fn demanding(&self, leaf: Leaf) -> TlsAcceptor {
+        TlsAcceptor::from(self.demanding_over(rustls::ALL_VERSIONS, leaf))
+    }
+
+    /// The same over these versions of TLS.
+    pub fn demanding_over(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        leaf: Leaf,
+    ) -> Arc<rustls::ServerConfig> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("a root");
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
             .expect("a verifier");
         let config = rustls::ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("versions");
         let config = config
             .with_client_cert_verifier(verifier)
             .with_single_cert(leaf.chain, key(leaf.key))
             .expect("a certificate");
-        TlsAcceptor::from(Arc::new(config))
+        Arc::new(config)
     }
 
     /// A server that asks for client certificates, and is content without one.

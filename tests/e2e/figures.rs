@@ -194,3 +194,48 @@ async fn an_excluded_outage_is_marked_wherever_it_is_listed() {
         Some(2)
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_less_than_half_was_measured_that_is_said_before_any_figure() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let switch = Switch::new().await;
+    let utc_ms = probity::net::clock::Clock::Real.read().utc_ms;
+    let (now, since) = (
+        probity::words::format_utc(utc_ms),
+        probity::words::format_utc(utc_ms - 20 * 86_400_000),
+    );
+    let text = format!(
+        "{QUICK}{CONTRACT}[component.shop]\nin_service_from = \"{since}\"\n{}",
+        super::daemon::http("shop", switch.port)
+    );
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("shop", "up").await;
+    let little = "ess than half of the service time was measured";
+    daemon
+        .until(|d| async move { d.get("/").await.is_some_and(|page| page.contains(little)) })
+        .await;
+    let (config, _) = place(directory.path());
+    let place = ["--config", &config];
+    let evaluated = told(&[&["sla", "evaluate"], &place[..]].concat());
+    assert_eq!(
+        evaluated.lines().next(),
+        Some(format!("l{little} (shop): the figures below rest on what was").as_str()),
+        "{evaluated}"
+    );
+    let report = ["sla", "report", "--provisional", "--period", &now[..7]];
+    let report = told(&[&report[..], &place[..], &["--format", "md"]].concat());
+    let page = daemon.get("/").await.expect("a page");
+    let contracts = page.split("<th>Contract</th>").nth(1).expect("contracts");
+    for text in [evaluated.as_str(), report.as_str(), contracts] {
+        let said = text.find(little).unwrap_or_else(|| panic!("{text}"));
+        let figure = text.find('%').expect("a figure");
+        assert!(said < figure, "{text}");
+    }
+    // The first line after the title and what the report is of.
+    let first = report.lines().find(|line| line.contains(little));
+    assert!(
+        first.is_some_and(|line| line.starts_with(&format!("L{little} (shop)."))
+            || line.starts_with(&format!("**L{little} (shop)."))),
+        "{report}"
+    );
+}

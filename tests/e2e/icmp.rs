@@ -9,7 +9,7 @@ use super::serve::*;
 
 /// Whether echoes may be sent here. CI requires it, so that no run of it leaves out what needs
 /// them.
-fn is_permitted() -> bool {
+pub fn is_permitted() -> bool {
     let is_permitted = permitted().is_ok();
     assert!(
         is_permitted || std::env::var("PROBITY_TEST_ICMP").as_deref() != Ok("required"),

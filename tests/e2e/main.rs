@@ -45,5 +45,6 @@ mod tcp;
 mod tls;
 mod told;
 mod trust;
+mod trust_daemon;
 mod truth;
 mod zone_data;

@@ -1,9 +1,10 @@
 //! Certificates of every kind, each with its own cause, and its facts also when refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use probity::words::{Cause, Outcome};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::authority::{Authority, Leaf, acceptor, https, weak_leaf};
 use super::serve::*;
@@ -381,4 +382,55 @@ async fn a_server_that_wants_a_client_certificate_and_closes_is_tls_client_auth_
         "{:?}",
         report.outcome
     );
+}
+
+/// A server that asks for a client certificate, reads what comes, and closes without an alert.
+async fn asking_and_closing(config: Arc<rustls::ServerConfig>) -> u16 {
+    tcp(move |mut stream| {
+        let config = config.clone();
+        async move {
+            let mut connection = rustls::ServerConnection::new(config).expect("made");
+            let (mut bytes, mut flight) = ([0; 8192], Vec::new());
+            while flight.is_empty() {
+                let Ok(length @ 1..) = stream.read(&mut bytes).await else {
+                    return;
+                };
+                let _ = connection.read_tls(&mut &bytes[..length]);
+                let _ = connection.process_new_packets();
+                while connection.wants_write() {
+                    let _ = connection.write_tls(&mut flight);
+                }
+            }
+            let _ = stream.write_all(&flight).await;
+            let _ = stream.read(&mut bytes).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_client_certificate_and_closes_within_the_handshake_is_named() {
+    let authority = Authority::new();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = authority.demanding_over(&[version], authority.leaf(|_| {}));
+        let port = asking_and_closing(config).await;
+        let ca = authority.ca_file();
+        for lines in [
+            format!("probe.tls.address = \"localhost:{port}\"\nprobe.tls.tls.ca_file = {ca:?}"),
+            format!(
+                "probe.http.url = \"https://localhost:{port}/\"\nprobe.http.tls.ca_file = {ca:?}"
+            ),
+        ] {
+            let report = probe(&lines).await;
+            assert_eq!(cause(&report), Cause::TlsClientAuth, "{:?}", report.outcome);
+            let Outcome::Down { detail, .. } = &report.outcome else {
+                panic!("{:?}", report.outcome)
+            };
+            assert!(
+                detail.starts_with("the server asked for a client certificate and ")
+                    && !detail.contains("docs.rs"),
+                "{detail}"
+            );
+        }
+    }
 }

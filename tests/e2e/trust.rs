@@ -60,7 +60,7 @@ fn days_from_now(days: i64) -> (i32, u8, u8) {
     (part(0, 4), part(5, 7) as u8, part(8, 10) as u8)
 }
 
-fn valid(params: &mut CertificateParams, from: i64, to: i64) {
+pub fn valid(params: &mut CertificateParams, from: i64, to: i64) {
     let ((a, b, c), (d, e, f)) = (days_from_now(from), days_from_now(to));
     (params.not_before, params.not_after) =
         (rcgen::date_time_ymd(a, b, c), rcgen::date_time_ymd(d, e, f));
@@ -77,8 +77,12 @@ async fn a_trust_store_that_is_not_whole_is_our_fault_and_never_the_endpoints() 
     let whole = std::fs::read_to_string(other.ca_file()).expect("PEM");
     let missing = authority.file("gone.pem", "");
     std::fs::remove_file(&missing).expect("removed");
+    let unreadable = authority.file("directory.pem", "");
+    std::fs::remove_file(&unreadable).expect("removed");
+    std::fs::create_dir(&unreadable).expect("made");
     let cases = [
         missing,
+        unreadable,
         authority.file("empty.pem", ""),
         authority.file("text.pem", "these are no certificates\n"),
         authority.file(
@@ -317,7 +321,7 @@ async fn a_date_counts_only_where_something_vouches_for_the_clock() {
 // -----------------------------------------------------------------------------------------------------------------
 
 /// An authority with its own name, key and dates.
-fn issuer(
+pub fn issuer(
     name: &str,
     key: KeyPair,
     change: impl FnOnce(&mut CertificateParams),
@@ -329,7 +333,7 @@ fn issuer(
     CertifiedIssuer::self_signed(params, key).expect("signed")
 }
 
-fn leaf_of(
+pub fn leaf_of(
     authority: &CertifiedIssuer<'static, KeyPair>,
     more: &[CertificateDer<'static>],
     change: impl FnOnce(&mut CertificateParams),

@@ -113,6 +113,8 @@ ROWS = [
     ("a header section without its end", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", TRUNCATED, False, 0, HEAD, "RFC 9112 8: incomplete"),
     ("no byte at all", b"", TRUNCATED, False, 52, HEAD, ""),
     ("`Content-Encoding: UTF-8`", head(b"Content-Encoding: UTF-8", LENGTH), UP, True, 0, UP, ""),
+    ("`Content-Encoding: binary`", head(b"Content-Encoding: binary", LENGTH), UP, True, 0, UP, ""),
+    ("`Content-Encoding: aws-chunked`", head(b"Content-Encoding: aws-chunked", LENGTH), UP, True, 0, UP, ""),
     ("`Content-Encoding: gzip, aws-chunked`", head(b"Content-Encoding: gzip, aws-chunked", b"Content-Length: %d" % len(CODED), body=CODED), UP, True, 0, BODY, ""),
 ]
 

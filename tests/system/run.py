@@ -425,6 +425,39 @@ sys.stdin.read()
         sh("ip", "netns", "del", "probity-p", ok=False)
 
 
+def test_icmp_asks_the_next_address_when_the_first_is_silent(d):
+    """The first address of the name has a neighbour entry and nobody behind it: echoes go out and nothing comes back."""
+    with open(os.path.join(d, "hosts"), "w") as f:
+        f.write("10.79.1.3 gateway.example\n10.79.1.2 gateway.example\n10.79.1.3 silent.example\n")
+    names = ["probity-ia", "probity-ib"]
+    for n in names:
+        sh("ip", "netns", "del", n, ok=False)
+        sh("ip", "netns", "add", n)
+    try:
+        ns = lambda n, *a, ok=True: sh("ip", "netns", "exec", n, *a, ok=ok)
+        sh("ip", "link", "add", "ia", "netns", "probity-ia", "type", "veth", "peer", "name", "ib", "netns", "probity-ib")
+        for n, dev, addr in (("probity-ia", "ia", "10.79.1.1/24"), ("probity-ib", "ib", "10.79.1.2/24")):
+            ns(n, "ip", "addr", "add", addr, "dev", dev)
+            ns(n, "ip", "link", "set", dev, "up")
+            ns(n, "ip", "link", "set", "lo", "up")
+        ns("probity-ia", "ip", "neigh", "add", "10.79.1.3", "lladdr", "02:00:00:00:00:03", "dev", "ia", "nud", "permanent")
+        # `ip netns exec` has a mount namespace of its own.
+        asked = lambda name: json.loads(ns("probity-ia", "sh", "-c", 'mount --bind "$1" /etc/hosts && shift && exec "$@"', "sh", os.path.join(d, "hosts"),
+                                           PROBITY, "probe", "icmp://" + name, "--json", "--timeout", "2s", ok=False).stdout)
+        until(lambda: asked("10.79.1.2")["result"] == "success", 10, "the path")
+        found = asked("gateway.example")
+        assert found["result"] == "success", found
+        # The first is still waited for when the second answers, so it has not failed.
+        assert [(a["address"], a["error"]) for a in found["attempts"]] == [("10.79.1.2", None)], found
+        assert 200 < found["duration_ms"] < 1500, found
+        # Alone, it has the whole timeout.
+        found = asked("silent.example")
+        assert found["cause"] == "icmp_timeout" and found["duration_ms"] >= 1990, found
+    finally:
+        for n in names:
+            sh("ip", "netns", "del", n, ok=False)
+
+
 def test_without_a_quorum_of_witnesses_failures_are_unknown_and_with_one_a_third_down_is_down(d):
     """Prober - router - targets and witnesses. The router's far link goes: nothing is down. Then a third of the targets goes: they are."""
     names = ["probity-wa", "probity-wr", "probity-wb"]
@@ -795,21 +828,29 @@ def test_a_server_of_yesterdays_tls_is_told_as_too_old(d):
 def test_rules_of_a_config_pass_promtool_with_their_own_tests(d):
     config = os.path.join(d, "c.toml")
     with open(config, "w") as f:
-        f.write("".join('[[endpoint]]\nname = "%s"\ninterval = "%s"\ntimeout = "500ms"\nprobe.tcp = "127.0.0.1:1"\n' % e for e in (("slow", "30s"), ("quick (1)", "1s"))))
+        f.write("".join('[[endpoint]]\nname = "%s"\ninterval = "%s"\ntimeout = "500ms"\nprobe.tcp = "127.0.0.1:1"\n' % e for e in (("slow", "30s"), ("quick (1)", "1s"), ("quick", "1s"))))
         f.write('[sla.five]\nobjective = "99.999"\ncomponents = ["slow"]\n[sla.two]\nobjective = "99"\ncomponents = ["quick (1)"]\n')
+        f.write('[sla.plain]\nobjective = "99"\ncomponents = ["quick"]\nmin_coverage = "95"\n')
     out = os.path.join(d, "rules")
     sh(PROBITY, "rules", "--config", config, "--output", out)
     checked = sh("promtool", "check", "rules", os.path.join(out, "probity-rules.yml"))
     assert "SUCCESS" in checked.stdout and "duplicate" not in checked.stdout + checked.stderr, checked
+    with open(os.path.join(out, "probity-rules-test.yml")) as f:
+        cases = f.read()
+    for case in ("a burn over 1h", "a burn over 6h", "a burn over 3d", "has its coverage before it", "a third of it", "a used budget"):
+        assert cases.count("- name: ") > 10 and case in cases, (case, cases)
     tested = sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"))
     assert "SUCCESS" in tested.stdout and "FAILED" not in tested.stdout + tested.stderr, tested
     with open(os.path.join(out, "probity-rules.yml")) as f:
         rules = f.read()
     assert "one failed probe alone would trip it" in rules and "> 0.144" in rules and "ProbityBudgetBurn1H" in rules
     # A rule that is broken is found by the tests that come with it.
-    with open(os.path.join(out, "probity-rules.yml"), "w") as f:
-        f.write(rules.replace('seen[1h] offset 1s', 'seen[1h] offset 3m'))
-    assert sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"), ok=False).returncode != 0
+    for whole, broken in (("seen[1h] offset 1s", "seen[1h] offset 3m"), ('"leaf|chain"', '"leaf|sent"'), ("      ) / 3\n", "      ) / 1\n"), ("> 0.144", "> 0.744"), ("> 0.06", "> 0.66"),
+                          ("> 0.01\n", "> 0.61\n"), ("up|down|future", "up|down"), ("< 0.999", "< 0.01")):
+        assert whole in rules, whole
+        with open(os.path.join(out, "probity-rules.yml"), "w") as f:
+            f.write(rules.replace(whole, broken))
+        assert sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"), ok=False).returncode != 0, broken
 
 
 def test_an_outage_between_two_evaluations_fires_and_is_over_at_the_next(d):

@@ -168,6 +168,34 @@ pub enum Expiring {
     Share(u8),
 }
 
+impl Expiring {
+    /// What a person should know of a length that is long beside the lifetime of a certificate, in
+    /// milliseconds: most clients renew when a third is left.
+    pub fn note(self, lifetime: i64) -> Option<String> {
+        let Expiring::Length(within) = self else {
+            return None;
+        };
+        let within = i64::try_from(within).unwrap_or(i64::MAX);
+        if within == 0 || within <= lifetime / 3 {
+            return None;
+        }
+        let days = |ms: i64| ms / 86_400_000;
+        let asks = format!(
+            "its whole lifetime is {} d and expiring_within asks for {} d",
+            days(lifetime),
+            days(within)
+        );
+        Some(if within >= lifetime {
+            format!("{asks}: write a share, such as \"33%\"")
+        } else {
+            format!(
+                "{asks}, more than the third that most clients leave when they renew: write a \
+                    share, such as \"25%\""
+            )
+        })
+    }
+}
+
 impl Default for Expiring {
     fn default() -> Self {
         Expiring::Length(0)

@@ -262,7 +262,7 @@ impl Recorder {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::tests::{Kept, ops, recorder, window};
+    use super::super::tests::{Kept, ops, recorder, recorder_of, window};
     use super::*;
     use crate::engine::inputs::Input;
     use crate::history::outbox::Fate;
@@ -273,8 +273,12 @@ mod tests {
     const NEVER: i64 = i64::MAX / 4;
 
     fn success(recorder: &mut Recorder, at: Ms) {
+        success_of(recorder, 0, at);
+    }
+
+    fn success_of(recorder: &mut Recorder, index: usize, at: Ms) {
         recorder.tell(
-            0,
+            index,
             Input::Observe(ProbeResult {
                 start: at,
                 end: at + 1,
@@ -354,6 +358,44 @@ mod tests {
             (told(&mut recorder, &kept, 40_000), kept.told_unknown()),
             (None, Vec::new())
         );
+    }
+
+    #[test]
+    fn several_that_go_blind_within_after_are_one_message_with_their_count_and_return_as_one() {
+        let names = ["a", "b", "c", "d"];
+        let mut recorder = recorder_of(&names, "1s", "probe.tcp = \"127.0.0.1:1\"");
+        configure(&mut recorder, vec![ops(&ALL, 30_000)]);
+        let kept = Kept::new();
+        for (index, last) in [1000, 1000, 4000, 60_000].into_iter().enumerate() {
+            success_of(&mut recorder, index, 1000);
+            success_of(&mut recorder, index, last);
+        }
+        for index in 0..3 {
+            recorder.tell(index, Input::Tick(20_000), 20_000);
+        }
+        let begins = |index: usize| recorder.judge(index).open_unknown().map(|(from, _)| from);
+        assert_eq!(
+            [0, 1, 2, 3].map(begins),
+            [Some(2000), Some(2000), Some(5000), None]
+        );
+        assert_eq!(told(&mut recorder, &kept, 31_999), None);
+        let first = told(&mut recorder, &kept, 32_000).expect("a message");
+        assert_eq!(
+            (&first["state"], &first["count"], &first["endpoints"]),
+            (&json!("unknown"), &json!(3), &json!(["a", "b", "c"])),
+            "the third, too, which has not been blind for that long"
+        );
+        assert_eq!(told(&mut recorder, &kept, 36_000), None, "once");
+        success_of(&mut recorder, 0, 40_000);
+        success_of(&mut recorder, 1, 41_000);
+        assert_eq!(told(&mut recorder, &kept, 41_100), None, "one is blind");
+        success_of(&mut recorder, 2, 42_000);
+        let last = told(&mut recorder, &kept, 42_100).expect("a message");
+        assert_eq!(
+            (&last["state"], &last["outage"]),
+            (&json!("known"), &first["outage"])
+        );
+        assert_eq!(told(&mut recorder, &kept, 50_000), None);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
 use crate::kind::run::Report;
 use crate::words::{
-    Cause, CertificateFacts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName, UtcMs,
+    Cause, CertificateFacts, Facts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName,
+    UtcMs,
 };
 
 /// What the endpoint answered, of what /metrics shows.
@@ -52,6 +53,10 @@ impl Recorder {
             self.courses[index].reprobes += 1;
             self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
         }
+        let certificate = |f: &Facts| f.certificate.clone();
+        if let Some(certificate) = report.outcome.facts().and_then(certificate) {
+            self.note_a_short_life(index, &certificate);
+        }
         let utc = self.utc(now);
         let last = self.last_probe(
             (occasion, due),
@@ -80,6 +85,29 @@ impl Recorder {
         });
         if let Err(raw) = self.show_raw(index, raw) {
             self.unseen.push((index, raw));
+        }
+    }
+
+    /// A certificate that lives too short for `expiring_within` is logged once, as it is seen:
+    /// before the endpoint is down for it, where that is not from the first day on.
+    fn note_a_short_life(&mut self, index: usize, certificate: &CertificateFacts) {
+        let course = &self.courses[index];
+        let endpoint = course.entry.endpoint.load();
+        let lifetime = certificate.not_after - certificate.not_before;
+        let note = endpoint
+            .probe
+            .tls()
+            .and_then(|tls| tls.expiring_within.note(lifetime));
+        match note {
+            Some(note) if self.short_lives.get(&course.id) != Some(&note) => {
+                tracing::warn!(
+                    endpoint = endpoint.name.as_str(),
+                    "the certificate is short-lived: {note}"
+                );
+                self.short_lives.insert(course.id, note);
+            }
+            Some(_) => {}
+            None => drop(self.short_lives.remove(&course.id)),
         }
     }
 
@@ -208,11 +236,11 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::recorder;
+    use super::super::tests::{recorder, recorder_of};
     use super::super::{Confirming, Happening};
     use super::*;
     use crate::kind::run::Report;
-    use crate::words::{Cause, Facts, PhaseTimes};
+    use crate::words::PhaseTimes;
 
     fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {
         let report = Box::new(Report {
@@ -264,5 +292,51 @@ mod tests {
             shown(3, probe(3000, timeout(), Some(Reason::Late)), 4003),
             ("success", None, Some(4000))
         );
+    }
+
+    #[test]
+    fn a_certificate_that_lives_too_short_for_its_expiring_within_is_noted_once() {
+        let day = 86_400_000;
+        let seen = |lifetime_days: i64| {
+            let certificate = CertificateFacts {
+                not_after: lifetime_days * day,
+                ..CertificateFacts::default()
+            };
+            Outcome::Up(Box::new(Facts {
+                certificate: Some(Arc::new(certificate)),
+                ..Facts::default()
+            }))
+        };
+        let tls = "probe.tls = { address = \"127.0.0.1:1\", tls.expiring_within = \"14d\" }";
+        let mut recorder = recorder_of(&["e", "f"], "1h", tls);
+        let mut wanted = Vec::new();
+        let mut noted = |seq, lifetime_days| {
+            let happening = probe(seq * 1000, seen(lifetime_days), None);
+            recorder.step(0, seq, happening, seq * 1000 + 2, &mut wanted);
+            let noted: Vec<(i64, String)> = recorder.short_lives.clone().into_iter().collect();
+            noted
+        };
+        assert_eq!(noted(1, 90), []);
+        assert_eq!(noted(2, 42), [], "a third of it is 14 days");
+        assert_eq!(
+            noted(3, 41),
+            [(
+                7,
+                "its whole lifetime is 41 d and expiring_within asks for 14 d, more than the \
+                    third that most clients leave when they renew: write a share, such as \"25%\""
+                    .to_owned()
+            )],
+            "before it is down for it"
+        );
+        assert_eq!(
+            noted(4, 6),
+            [(
+                7,
+                "its whole lifetime is 6 d and expiring_within asks for 14 d: write a share, such \
+                    as \"33%\""
+                    .to_owned()
+            )]
+        );
+        assert_eq!(noted(5, 90), []);
     }
 }

@@ -55,7 +55,7 @@ async fn shaken(
                 Cause::ConnectReset,
                 "connection: closed by the peer",
             )),
-            Ok(Err(error)) => Some(stream_error(&error, Cause::TlsClientAuth)),
+            Ok(Err(error)) => Some(stream_error(&error, Cause::ConnectReset)),
             Ok(Ok(_)) | Err(_) => None,
         };
         if let Some(halt @ Halt::Down(Cause::TlsClientAuth, _)) =
