@@ -35,3 +35,4 @@ python3 benches/detection.py
 python3 benches/doors.py
 python3 benches/bodies.py
 cargo bench --locked --bench judging
+cargo bench --locked --bench handshake

@@ -844,13 +844,21 @@ def test_rules_of_a_config_pass_promtool_with_their_own_tests(d):
     with open(os.path.join(out, "probity-rules.yml")) as f:
         rules = f.read()
     assert "one failed probe alone would trip it" in rules and "> 0.144" in rules and "ProbityBudgetBurn1H" in rules
-    # A rule that is broken is found by the tests that come with it.
-    for whole, broken in (("seen[1h] offset 1s", "seen[1h] offset 3m"), ('"leaf|chain"', '"leaf|sent"'), ("      ) / 3\n", "      ) / 1\n"), ("> 0.144", "> 0.744"), ("> 0.06", "> 0.66"),
-                          ("> 0.01\n", "> 0.61\n"), ("up|down|future", "up|down"), ("< 0.999", "< 0.01")):
+    # A rule that is broken is found by the case that is about it.
+    head, *blocks = re.split(r"(?m)^(?=- name: )", cases)
+    for case, whole, broken in (("an outage between two", "seen[1h] offset 1s", "seen[1h] offset 3m"), ("a third of it", '"leaf|chain"', '"leaf|sent"'),
+                                ("a third of it", "      ) / 3\n", "      ) / 1\n"), ("a burn over 1h", "> 0.144", "> 0.744"), ("a burn over 6h", "> 0.06", "> 0.66"),
+                                ("a burn over 3d", "> 0.01\n", "> 0.61\n"), ("has its coverage", "up|down|future", "up|down"), ("has its coverage", "< 0.999", "< 0.01")):
         assert whole in rules, whole
-        with open(os.path.join(out, "probity-rules.yml"), "w") as f:
-            f.write(rules.replace(whole, broken))
-        assert sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"), ok=False).returncode != 0, broken
+        only = [block for block in blocks if case in block.split("\n")[0]]
+        assert len(only) == 1, (case, only)
+        with open(os.path.join(out, "probity-rules-test.yml"), "w") as f:
+            f.write(head + only[0])
+        for text, found in ((rules, 0), (rules.replace(whole, broken), 1)):
+            with open(os.path.join(out, "probity-rules.yml"), "w") as f:
+                f.write(text)
+            tested = sh("promtool", "test", "rules", os.path.join(out, "probity-rules-test.yml"), ok=False)
+            assert tested.returncode == found, (case, broken, tested)
 
 
 def test_an_outage_between_two_evaluations_fires_and_is_over_at_the_next(d):
