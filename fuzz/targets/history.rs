@@ -14,6 +14,7 @@ use probity::judgement::state_codec::{decode_with, encode_with};
 use probity::judgement::timeline::Span;
 use probity::history::chain::{GENESIS, canonical, link};
 use probity::history::checkpoint::{Signer, verify_signature};
+use probity::history::event::EventRecord;
 use probity::history::retold::Retold;
 use probity::history::schema;
 use probity::history::tally::{tally_counts, tally_latency};
@@ -130,9 +131,12 @@ fn events(bytes: &[u8], stored: bool) {
         let (mut told, mut head) = (Retold::default(), GENESIS);
         for (k, line) in text.lines().take(50).enumerate() {
             let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(line) else { continue };
-            let seq = event.get("seq").and_then(Value::as_u64).unwrap_or(k as u64 + 1);
+            event.entry("seq").or_insert(Value::from(k as u64 + 1));
+            event.entry("at_ms").or_insert(Value::from(0));
             let endpoint = event.get("id").and_then(Value::as_i64);
-            told.hear(&event, seq, endpoint);
+            if let Ok(Some(record)) = EventRecord::read(&event) {
+                told.hear(&record, &event, endpoint);
+            }
             if stored && !has_fraction(&Value::Object(event.clone())) {
                 event.insert("seq".into(), Value::from(k as u64 + 1));
                 let body = canonical(&event);
