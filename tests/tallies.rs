@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use probity::history::event::{DaemonStartedEvent, EndpointAddedEvent};
 use probity::history::past::{Which, longest_blind, tallies};
 use probity::history::read::{Calendar, Extent};
 use probity::history::registry::Registered;
@@ -42,29 +43,19 @@ fn begun(directory: &Path) -> (Writer, std::thread::JoinHandle<()>, Vec<Register
     let (writer, thread) = history
         .start(move |progress| drop(tell.send(progress)))
         .expect("started");
-    let event = |id: i64, text: &str| EventDraft {
-        endpoint: Some((id, name(text))),
-        kind: "endpoint_added",
-        at: 1,
-        utc: 1,
-        body: [("component".to_owned(), text.into())]
-            .into_iter()
-            .collect(),
-        projection: None,
+    let event = |id: i64, text: &str| {
+        let added = EndpointAddedEvent {
+            component: text.into(),
+            ..EndpointAddedEvent::default()
+        };
+        EventDraft::of_endpoint((id, name(text)), 1, 1, added)
     };
-    let start = EventDraft {
-        endpoint: None,
-        kind: "daemon_started",
-        at: 1,
-        utc: 1,
-        body: [
-            ("format".to_owned(), 3.into()),
-            ("last_mark_ms".to_owned(), 0.into()),
-        ]
-        .into_iter()
-        .collect(),
-        projection: None,
+    let start = DaemonStartedEvent {
+        format: Some(3),
+        last_mark_ms: Some(0),
+        ..DaemonStartedEvent::default()
     };
+    let start = EventDraft::general(1, 1, start);
     let events = vec![
         start,
         event(registered[0].id, "a"),

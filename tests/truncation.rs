@@ -7,11 +7,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use probity::history::event::{DaemonStartedEvent, EndpointAddedEvent, Event, KnownEvent};
 use probity::history::schema::open_to_read;
 use probity::history::verify::{Against, Verdict, verify};
 use probity::history::writer::History;
-use probity::history::{Batch, EventDraft, Projection, Registration, Stamp};
-use probity::words::Name;
+use probity::history::{Batch, EventDraft, Registration, Stamp};
+use probity::words::{Name, format_utc};
 use rusqlite::types::Value;
 
 /// Of SQLite's log: https://www.sqlite.org/fileformat2.html#walformat
@@ -22,17 +23,9 @@ const FRAME_HEADER: usize = 24;
 const AROUND: usize = 3;
 const STEP: usize = 331;
 
-fn event(kind: &'static str, at: u64, projection: Option<Projection>) -> EventDraft {
+fn event(at: u64, event: impl Into<Event>) -> EventDraft {
     let name = Name::new("e").expect("a name");
-    let body = [("from_ms".to_owned(), at.into())].into_iter().collect();
-    EventDraft {
-        endpoint: Some((1, name)),
-        kind,
-        at,
-        utc: at as i64,
-        body,
-        projection,
-    }
+    EventDraft::of_endpoint((1, name), at, at as i64, event)
 }
 
 /// Every row of every table, in order, or why it is refused.
@@ -129,46 +122,27 @@ fn a_file_cut_at_any_offset_is_an_earlier_state_or_refused() {
         told.recv_timeout(Duration::from_secs(20))
             .expect("committed");
     };
-    let start = EventDraft {
-        endpoint: None,
-        body: [
-            ("format".to_owned(), 3.into()),
-            ("last_mark_ms".to_owned(), 0.into()),
-        ]
-        .into_iter()
-        .collect(),
-        ..event("daemon_started", 1, None)
+    let start = DaemonStartedEvent {
+        format: Some(3),
+        last_mark_ms: Some(0),
+        ..DaemonStartedEvent::default()
     };
-    let added = [("component".to_owned(), "e".into())].into_iter().collect();
-    commit(
-        1,
-        vec![
-            start,
-            EventDraft {
-                body: added,
-                ..event("endpoint_added", 1, None)
-            },
-        ],
-    );
-    for id in 2..=4 {
-        let unknown = Projection::Unknown {
-            from: id * 1000 - 500,
-            to: id * 1000,
-            reason: "late",
+    let added = EndpointAddedEvent {
+        component: "e".into(),
+        ..EndpointAddedEvent::default()
+    };
+    commit(1, vec![EventDraft::general(1, 1, start), event(1, added)]);
+    for id in 2..=4_u64 {
+        let (from_ms, to_ms) = (id * 1000 - 500, id * 1000);
+        let known = KnownEvent {
+            from: format_utc(from_ms as i64),
+            from_ms,
+            to: format_utc(to_ms as i64),
+            to_ms,
+            reason: "late".into(),
+            doubt_until_ms: None,
         };
-        let body = [("from_ms", id * 1000 - 500), ("to_ms", id * 1000)]
-            .map(|(key, at)| (key.to_owned(), at.into()));
-        let body = body
-            .into_iter()
-            .chain([("reason".to_owned(), "late".into())])
-            .collect();
-        commit(
-            id,
-            vec![EventDraft {
-                body,
-                ..event("known", id * 1000, Some(unknown))
-            }],
-        );
+        commit(id, vec![event(to_ms, known)]);
     }
     let names = ["history.sqlite", "history.sqlite-wal"];
     let [database, log] = names.map(|file| std::fs::read(live.join(file)).expect("read"));

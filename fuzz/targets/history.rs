@@ -9,6 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use probity::engine::inputs::{self, Input, InputLog};
 use probity::history::chain::{GENESIS, canonical, link};
 use probity::history::checkpoint::{Signer, verify_signature};
+use probity::history::event::EventRecord;
 use probity::history::retold::Retold;
 use probity::history::schema;
 use probity::history::tally::{tally_counts, tally_latency};
@@ -184,12 +185,12 @@ fn events(bytes: &[u8], stored: bool) {
             let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(line) else {
                 continue;
             };
-            let seq = event
-                .get("seq")
-                .and_then(Value::as_u64)
-                .unwrap_or(k as u64 + 1);
+            event.entry("seq").or_insert(Value::from(k as u64 + 1));
+            event.entry("at_ms").or_insert(Value::from(0));
             let endpoint = event.get("id").and_then(Value::as_i64);
-            told.hear(&event, seq, endpoint);
+            if let Ok(Some(record)) = EventRecord::read(&event) {
+                told.hear(&record, &event, endpoint);
+            }
             if stored && !has_fraction(&Value::Object(event.clone())) {
                 event.insert("seq".into(), Value::from(k as u64 + 1));
                 let body = canonical(&event);

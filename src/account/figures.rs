@@ -10,6 +10,7 @@ use super::recorded::{self, Component, Service, Version, component};
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry, Settled};
 use crate::history::HistoryError;
+use crate::history::event::ComponentMakeup;
 use crate::history::lineage::{Lineage, Member};
 use crate::history::makeup::Makeup;
 use crate::history::past::{self, Which, gone};
@@ -113,11 +114,11 @@ fn versions_of(
     members: &[Member],
 ) -> Vec<Version> {
     let told = lineage.versions(makeup, part.component.as_str(), members);
-    let read = |(from, v): (UtcMs, Value)| Version {
+    let read = |(from, v): (UtcMs, ComponentMakeup)| Version {
         from,
-        combine: combine_of(&v["combine"]),
+        combine: v.combine,
         service: Service {
-            from: v["in_service_from_ms"].as_i64(),
+            from: v.in_service_from,
         },
     };
     told.map_or_else(

@@ -12,6 +12,7 @@ use crate::net::clock::Clock;
 use crate::report::outages;
 use crate::serve::api::{self, WantedOutages};
 
+use crate::history::event::{Event, EventRecord};
 use crate::history::read::{self, Calendar};
 use crate::history::restore::restore as recorded;
 use crate::history::verify::{self, Against, Verdict};
@@ -281,23 +282,21 @@ fn list_transitions(
     let calendar = Calendar::read(connection)?;
     let mut events = Vec::new();
     read::each_event(connection, 1, |event| {
-        let parsed: Option<Value> = serde_json::from_str(&event.body).ok();
-        if let Some(parsed) = parsed {
-            let kind = parsed["kind"].as_str().unwrap_or_default();
-            let fits = matches!(kind, "down" | "up" | "unknown" | "known" | "first_up")
-                && wanted.endpoint.is_none_or(|e| parsed["endpoint"] == e)
-                && parsed["at_ms"]
-                    .as_u64()
-                    .is_some_and(|at| calendar.utc(at) >= wanted.since);
+        if let Some(e) = EventRecord::parse(&event.body) {
+            let fits = became(&e.event).is_some()
+                && wanted.endpoint.is_none_or(|name| e.name() == name)
+                && calendar.utc(e.at) >= wanted.since;
             if fits {
-                events.push(parsed);
+                events.push((e, event.body));
             }
         }
         true
     })?;
     events.reverse();
     events.truncate(wanted.limit);
-    let value = json!({"schema": "probity-transitions/1", "transitions": events});
+    let stored = events.iter().map(|(_, body)| serde_json::from_str(body));
+    let stored: Vec<Value> = stored.filter_map(Result::ok).collect();
+    let value = json!({"schema": "probity-transitions/1", "transitions": stored});
     print(json, &value, || {
         if events.is_empty() {
             return "no such transition is recorded\n".into();
@@ -306,31 +305,30 @@ fn list_transitions(
             "{:<25} {:<24} {:<9} {}\n",
             "at", "endpoint", "became", "why"
         );
-        events
-            .iter()
-            .fold(head, |out, event| out + &transition(event))
+        events.iter().fold(head, |out, (e, _)| out + &transition(e))
     });
     Ok(())
 }
 
 /// One line; what an unknown time was is known at its end.
-fn transition(event: &Value) -> String {
-    let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-    let (when, became, why) = match event["kind"].as_str().unwrap_or_default() {
-        "down" => (text("from"), "down", text("cause")),
-        "unknown" => (text("from"), "unknown", String::new()),
-        "known" => (
-            text("to"),
-            "measured",
-            format!("before: unknown ({})", text("reason")),
-        ),
-        "first_up" => (text("at"), "up", "for the first time".into()),
-        _ => (text("to"), "up", String::new()),
-    };
+fn transition(e: &EventRecord) -> String {
+    let (when, state, why) = became(&e.event).unwrap_or_default();
     format!(
         "{}\n",
-        format!("{when:<25} {:<24} {became:<9} {why}", text("endpoint")).trim_end()
+        format!("{when:<25} {:<24} {state:<9} {why}", e.name()).trim_end()
     )
+}
+
+/// When a state changed, to what and why; `None` of events that change none.
+fn became(event: &Event) -> Option<(&str, &'static str, String)> {
+    match event {
+        Event::Down(e) => Some((&e.from, "down", e.cause.to_string())),
+        Event::Unknown(e) => Some((&e.from, "unknown", String::new())),
+        Event::Known(e) => Some((&e.to, "measured", format!("before: unknown ({})", e.reason))),
+        Event::FirstUp(e) => Some((&e.at, "up", "for the first time".into())),
+        Event::Up(e) => Some((&e.to, "up", String::new())),
+        _ => None,
+    }
 }
 
 /// The events and the tables that follow from them, then the judges.

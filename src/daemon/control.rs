@@ -24,6 +24,7 @@ use crate::engine::board::Board;
 use crate::engine::drive::{Control, Request};
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::told;
+use crate::history::event::{AnnotationEvent, ExclusionEvent};
 use crate::history::prune::prepare;
 use crate::history::schema;
 use crate::history::writer::Writer;
@@ -32,7 +33,7 @@ use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Announcement, Contract, PeriodKind};
 use crate::judgement::sla::measure::windows;
 use crate::judgement::sla::record::{OPEN, Recorded, Timeline};
-use crate::judgement::timeline::{Span, Spans};
+use crate::judgement::timeline::{Span, Spans, Sums};
 use crate::judgement::zones;
 use crate::net::apart;
 use crate::net::clock::Clock;
@@ -276,13 +277,8 @@ impl Desk {
         if !(1..=newest).contains(&seq) {
             return Err(format!("unknown event {seq}; the newest is {newest}"));
         }
-        let body = json!({"of": seq, "text": text, "by": by});
-        let recorded = self
-            .record(Request::Correct {
-                kind: "annotation",
-                body,
-            })
-            .await?;
+        let note = AnnotationEvent { of: seq, text, by };
+        let recorded = self.record(Request::Correct(note.into())).await?;
         Ok(
             json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null, "renamed": {}}),
         )
@@ -375,26 +371,25 @@ impl Desk {
         if before.is_empty() {
             return Err("none of them is in service".into());
         }
-        let sums: serde_json::Map<String, Value> = before
-            .iter()
-            .map(|(name, sums)| (name.clone(), sums_json(sums)))
-            .collect();
-        let nothing: serde_json::Map<String, Value> = before
-            .iter()
-            .map(|(name, _)| (name.clone(), sums_json(&Default::default())))
-            .collect();
-        let names = |l: &[Name]| l.iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>();
-        let body = json!({
-            "components": names(&components), "endpoints": names(&endpoints), "from": format_utc(from), "to": format_utc(to), "reason": reason, "by": by,
-            "before": sums, "after": nothing,
-        });
-        let (before, after) = (body["before"].clone(), body["after"].clone());
-        let recorded = self
-            .record(Request::Correct {
-                kind: "exclusion",
-                body,
-            })
-            .await?;
+        let figures = |of: &dyn Fn(&Sums) -> Sums| -> BTreeMap<String, Value> {
+            let figures = before.iter();
+            figures
+                .map(|(name, sums)| (name.clone(), sums_json(&of(sums))))
+                .collect()
+        };
+        let names = |l: &[Name]| l.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let correction = ExclusionEvent {
+            components: names(&components),
+            endpoints: names(&endpoints),
+            from: format_utc(from),
+            to: format_utc(to),
+            reason,
+            by,
+            before: figures(&|sums| *sums),
+            after: figures(&|_| Sums::default()),
+        };
+        let (before, after) = (correction.before.clone(), correction.after.clone());
+        let recorded = self.record(Request::Correct(correction.into())).await?;
         Ok(json!({
             "schema": "probity-correction/1", "kind": "exclusion", "recorded_at": format_utc(recorded), "before": before, "after": after,
             "renamed": renamed_json(&renamed),

@@ -1,14 +1,12 @@
 //! What a config says that figures rest on, as the history is told of it.
 
-use serde_json::json;
-
 use crate::config::{Plan, print};
 use crate::engine::recorder::definitions::Definitions;
 use crate::history::chain::{hex, sha256};
 use crate::history::checkpoint::TermsKey;
+use crate::history::event::ComponentMakeup;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::Contract;
-use crate::report::combine_text;
 use crate::report::terms::terms_of_all;
 use crate::words::{Name, UtcMs};
 
@@ -18,7 +16,10 @@ pub fn definitions(plan: &Plan, key: &TermsKey, now: UtcMs) -> Definitions {
     let components = plan.components.iter().map(|(id, c)| {
         (
             id.to_string(),
-            json!({"combine": combine_text(c.combine), "in_service_from_ms": c.in_service_from}),
+            ComponentMakeup {
+                combine: c.combine,
+                in_service_from: c.in_service_from,
+            },
         )
     });
     let all = terms_of_all(&plan.contracts);

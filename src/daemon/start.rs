@@ -6,25 +6,23 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::definitions::definitions;
 use super::exit::Exit;
 use crate::config::plan::Endpoint;
 use crate::config::{Fault, Plan, load};
 use crate::engine::board::Board;
 use crate::engine::drive::Arrival;
-use crate::engine::events;
 use crate::engine::judged::contradicts;
 use crate::engine::recorder::Recorder;
 use crate::engine::recorder::definitions::Definitions;
 use crate::engine::replay::judges;
 use crate::history::checkpoint::TermsKey;
+use crate::history::event::{CheckpointKeyChangedEvent, DaemonStartedEvent, ZoneRelease};
 use crate::history::registry::Registered;
 use crate::history::restore::Restored;
 use crate::history::schema::FORMAT;
 use crate::history::writer::History;
-use crate::history::{EventDraft, HistoryError, Projection, Registration};
+use crate::history::{EventDraft, HistoryError, Registration};
 use crate::judgement::latency::hour_of;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::Judge;
@@ -225,13 +223,12 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         now,
     );
     if let Some(before) = &history.key_before {
-        let body = json!({"key_before": before, "key": history.key(), "vouch": history.vouch});
-        let _ = recorder.push_event(events::general(
-            "checkpoint_key_changed",
-            now,
-            reading.utc_ms,
-            body,
-        ));
+        let changed = CheckpointKeyChangedEvent {
+            key_before: before.clone(),
+            key: history.key(),
+            vouch: Some(history.vouch.clone().unwrap_or_default()),
+        };
+        let _ = recorder.push_event(EventDraft::general(now, reading.utc_ms, changed));
         tracing::warn!("another key signs checkpoints from now on; the history says so");
     }
     let arrivals = arrivals(&plan.endpoints, registered, &mut judges);
@@ -273,19 +270,19 @@ fn started(
     reading: &Reading,
     now: u64,
 ) {
-    let mut body = json!({"version": env!("CARGO_PKG_VERSION"), "format": FORMAT, "boot_id": boot_id, "boot_ns": reading.boot_ns, "vantage": vantage, "zone_data": zones::in_use().to_json()});
-    if let Some(last) = &restored.last {
-        body["last_mark_ms"] = json!(last.timeline_ms);
-        body["ended_by_itself"] = json!(restored.was_stopped);
-    }
-    let event = events::general("daemon_started", now, reading.utc_ms, body);
-    // The first event of a history says how its timeline and the calendar lie to each other.
-    let projection = restored.last.is_none().then_some(Projection::ClockStep {
-        at: 0,
-        offset_ms: 0,
-    });
-    let _ = recorder.push_event(EventDraft {
-        projection,
-        ..event
-    });
+    let zones = zones::in_use();
+    let started = DaemonStartedEvent {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: boot_id.to_owned(),
+        boot_ns: reading.boot_ns,
+        format: Some(FORMAT),
+        vantage: Some(vantage.to_owned()),
+        zone_data: Some(ZoneRelease {
+            source: zones.source.as_str().into(),
+            release: zones.release.clone(),
+        }),
+        last_mark_ms: restored.last.as_ref().map(|last| last.timeline_ms),
+        ended_by_itself: restored.last.as_ref().map(|_| restored.was_stopped),
+    };
+    let _ = recorder.push_event(EventDraft::general(now, reading.utc_ms, started));
 }

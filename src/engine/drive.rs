@@ -17,19 +17,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::board::{Board, Entry};
-use super::events;
 use super::inputs::Input;
 use super::recorder::definitions::Definitions;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
+use crate::history::event::{DaemonStoppedEvent, Event};
 use crate::history::writer::{Progress, Writer};
-use crate::history::{Registration, Stamp};
+use crate::history::{EventDraft, Registration, Stamp};
 use crate::judgement::maintenance::Window;
 use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
 use crate::judgement::state::Judge;
@@ -95,11 +94,8 @@ pub enum Request {
         id: Name,
         by: String,
     },
-    /// An annotation or an exclusion, with its content.
-    Correct {
-        kind: &'static str,
-        body: serde_json::Value,
-    },
+    /// An annotation or an exclusion.
+    Correct(Event),
 }
 
 /// An endpoint that the history has registered.
@@ -660,11 +656,11 @@ impl Driver {
             self.recorder.tell(index, Input::Stop(now), now);
         }
         let reading = self.clock.read();
-        let _ = self.recorder.push_event(events::general(
-            "daemon_stopped",
+        let boot_ns = reading.boot_ns;
+        let _ = self.recorder.push_event(EventDraft::general(
             now,
             reading.utc_ms,
-            json!({"boot_ns": reading.boot_ns}),
+            DaemonStoppedEvent { boot_ns },
         ));
         self.recorder.store_all();
         let batch = self.recorder.close_batch(self.stamp(&reading));

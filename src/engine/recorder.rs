@@ -19,8 +19,6 @@ pub mod windows;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-use serde_json::json;
-
 use self::definitions::Definitions;
 use self::messages::closings;
 use self::showing::Raw;
@@ -31,6 +29,7 @@ use super::inputs::{Input, InputLog};
 use super::witness::Witnesses;
 use crate::config::document::secret::mask::Mask;
 use crate::config::plan::{Endpoint, Metrics, Notify};
+use crate::history::event::{EndpointChangedEvent, EndpointRemovedEvent, Event};
 use crate::history::{EventDraft, Posting, Registration, Service};
 use crate::judgement::latency::LastHour;
 use crate::judgement::loss::Standing;
@@ -384,9 +383,11 @@ impl Recorder {
             self.courses[index].definition = after;
             self.courses[index].void_before = next_seq;
             self.tell(index, Input::Reconfigure(now), now);
-            let body =
-                json!({"digest_before": before.to_string(), "digest_after": after.to_string()});
-            self.event_of(index, "endpoint_changed", now, body);
+            let changed = EndpointChangedEvent {
+                digest_before: before.to_string(),
+                digest_after: after.to_string(),
+            };
+            let _ = self.event_of(index, now, changed);
         }
     }
 
@@ -397,7 +398,7 @@ impl Recorder {
         self.retire(index);
         self.service.push(Service::Left(self.courses[index].id));
         self.short_lives.remove(&self.courses[index].id);
-        self.event_of(index, "endpoint_removed", now, json!({}));
+        let _ = self.event_of(index, now, EndpointRemovedEvent {});
     }
 
     /// Takes an endpoint out of service that the config no longer has when the daemon starts.
@@ -418,13 +419,8 @@ impl Recorder {
             }
         }
         let removed = name.clone();
-        let _ = self.push_event(events::of_endpoint(
-            (id, name),
-            "endpoint_removed",
-            now,
-            utc,
-            json!({}),
-        ));
+        let left = EventDraft::of_endpoint((id, name), now, utc, EndpointRemovedEvent {});
+        let _ = self.push_event(left);
         for change in &changes {
             if let Change::OutageLeft { from, .. } = change {
                 self.outbox.extend(closings(
@@ -466,11 +462,21 @@ impl Recorder {
         self.service.push(Service::In(id, registration));
     }
 
-    pub fn event_of(&mut self, index: usize, kind: &'static str, now: Ms, body: serde_json::Value) {
-        let course = &self.courses[index];
-        let who = (course.id, course.entry.endpoint.load().name.clone());
+    pub fn event_of(&mut self, index: usize, now: Ms, event: impl Into<Event>) -> Kept {
+        let draft = EventDraft::of_endpoint(self.who(index), now, self.utc(now), event);
+        self.push_event(draft)
+    }
+
+    /// An event that is not about one endpoint.
+    pub fn event(&mut self, now: Ms, event: impl Into<Event>) -> Kept {
         let utc = self.utc(now);
-        let _ = self.push_event(events::of_endpoint(who, kind, now, utc, body));
+        self.push_event(EventDraft::general(now, utc, event))
+    }
+
+    /// The number of an endpoint in the history, and its name.
+    pub(super) fn who(&self, index: usize) -> (i64, Name) {
+        let course = &self.courses[index];
+        (course.id, course.entry.endpoint.load().name.clone())
     }
 
     // ---- results
@@ -715,6 +721,8 @@ fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::config::document::secret::Secret;
     use crate::config::plan::NotifyOn;

@@ -19,7 +19,9 @@ use super::inputs::Input;
 use super::recorder::{Confirming, Happening, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::{Endpoint, Plan};
-use crate::history::{Batch, Projection, Stamp};
+use crate::history::chain::canonical;
+use crate::history::event::Projection;
+use crate::history::{Batch, Stamp};
 use crate::judgement::rules::Cadence;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::Judge;
@@ -524,19 +526,15 @@ impl Simulation<'_> {
     fn keep(&mut self, batch: &Batch) {
         for event in &batch.events {
             self.events += 1;
-            self.hash.update(event.kind.as_bytes());
+            self.hash.update(event.event.kind().as_bytes());
             self.hash.update(event.at.to_le_bytes());
-            self.hash.update(
-                serde_json::to_string(&event.body)
-                    .unwrap_or_default()
-                    .as_bytes(),
-            );
+            self.hash.update(canonical(&event.event.fields()));
             let Some((id, _)) = &event.endpoint else {
                 continue;
             };
             let tables = &mut self.tables[*id as usize - 1];
             let span = |from: Ms, to: Ms| Span::new(from as i64, to as i64);
-            match &event.projection {
+            match event.event.projection(event.at, event.utc) {
                 Some(Projection::OutageOpened {
                     from,
                     from_earliest,
@@ -544,9 +542,9 @@ impl Simulation<'_> {
                     ..
                 }) => tables.outages.push(OutageSpan {
                     id: self.events,
-                    from: *from as i64,
-                    from_earliest: *from_earliest as i64,
-                    from_latest: *from_latest as i64,
+                    from: from as i64,
+                    from_earliest: from_earliest as i64,
+                    from_latest: from_latest as i64,
                     to: None,
                     to_earliest: None,
                     to_latest: None,
@@ -558,21 +556,21 @@ impl Simulation<'_> {
                 }) => {
                     if let Some(open) = tables.outages.last_mut().filter(|o| o.to.is_none()) {
                         (open.to, open.to_earliest, open.to_latest) = (
-                            Some(*to as i64),
-                            Some(*to_earliest as i64),
-                            Some(*to_latest as i64),
+                            Some(to as i64),
+                            Some(to_earliest as i64),
+                            Some(to_latest as i64),
                         );
                     }
                 }
                 Some(Projection::Unknown { from, to, reason }) => {
                     tables.unknown.push((
-                        span(*from, *to),
-                        Reason::parse(reason).unwrap_or(Reason::Internal),
+                        span(from, to),
+                        Reason::parse(&reason).unwrap_or(Reason::Internal),
                     ));
                 }
-                Some(Projection::Doubtful { from, to }) => tables.doubtful.push(span(*from, *to)),
-                Some(Projection::Proven { from, to }) => tables.proven.push(span(*from, *to)),
-                Some(Projection::Absent { from, to }) => tables.absent.push(span(*from, *to)),
+                Some(Projection::Doubtful { from, to }) => tables.doubtful.push(span(from, to)),
+                Some(Projection::Proven { from, to }) => tables.proven.push(span(from, to)),
+                Some(Projection::Absent { from, to }) => tables.absent.push(span(from, to)),
                 _ => {}
             }
         }

@@ -1,11 +1,11 @@
 //! Appends events to the chain, and to the reading tables what they mean.
 
 use rusqlite::{Transaction, params};
-use serde_json::{Map, Value, json};
 
-use super::chain::{canonical, link};
-use super::{EventDraft, HistoryError, Projection};
-use crate::words::{Ms, format_utc};
+use super::chain::link;
+use super::event::Projection;
+use super::{EventDraft, HistoryError};
+use crate::words::Ms;
 
 /// Appends one event with its number and hash, and what it means for the reading tables.
 pub fn append(
@@ -14,16 +14,7 @@ pub fn append(
     seq: u64,
     previous: &[u8; 32],
 ) -> Result<[u8; 32], HistoryError> {
-    let mut event: Map<String, Value> = draft.body.clone();
-    event.insert("v".into(), json!(1));
-    event.insert("seq".into(), json!(seq));
-    event.insert("kind".into(), json!(draft.kind));
-    event.insert("at_ms".into(), json!(draft.at));
-    event.insert("recorded".into(), json!(format_utc(draft.utc)));
-    if let Some((_, name)) = &draft.endpoint {
-        event.insert("endpoint".into(), json!(name.as_str()));
-    }
-    let body = canonical(&event);
+    let body = draft.canonical(seq);
     let hash = link(previous, &body);
     let endpoint = draft.endpoint.as_ref().map(|(id, _)| *id);
     transaction
@@ -36,10 +27,10 @@ pub fn append(
             hash.as_slice(),
             body,
             endpoint,
-            draft.kind,
+            draft.event.kind(),
             draft.at as i64
         ])?;
-    if let Some(projection) = &draft.projection {
+    if let Some(projection) = draft.event.projection(draft.at, draft.utc) {
         project(transaction, projection, seq as i64, endpoint)?;
     }
     Ok(hash)
@@ -47,11 +38,11 @@ pub fn append(
 
 pub fn project(
     transaction: &Transaction,
-    projection: &Projection,
+    projection: Projection,
     seq: i64,
     endpoint: Option<i64>,
 ) -> Result<(), HistoryError> {
-    match projection.clone() {
+    match projection {
         Projection::OutageOpened {
             from,
             from_earliest,

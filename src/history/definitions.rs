@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::HistoryError;
 use super::dates::Dates;
+use super::event::{ComponentMakeup, Event, EventRecord, TermsEvent};
 use super::prune::Stub;
 use crate::judgement::rules::Cadence;
-use crate::words::{Ms, UtcMs, format_utc, parse_utc};
+use crate::words::{Ms, UtcMs, format_utc};
 
 /// The events that this file reads, by an index of their own: they are few among many.
 pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
@@ -23,9 +24,6 @@ CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('e
 CREATE INDEX IF NOT EXISTS event_of_component ON event (seq) WHERE kind = 'component';
 CREATE TABLE IF NOT EXISTS definition (endpoint INTEGER PRIMARY KEY, sha256 BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_component';";
-
-/// Kinds that say what figures rest on beside the probes.
-pub const TOLD: [&str; 3] = ["config", "terms", "component"];
 
 /// What the events tell of config, terms and components.
 #[derive(Debug, Clone, Default)]
@@ -45,48 +43,44 @@ pub struct Told {
     /// carried, or where there is no contract. UTC.
     pub sealed: Vec<(UtcMs, String)>,
     /// Declared components.
-    pub components: BTreeMap<String, Value>,
+    pub components: BTreeMap<String, ComponentMakeup>,
 }
 
 impl Told {
-    fn hear(&mut self, event: &Value, dates: &Dates) {
-        let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
-        let list = |key: &str| {
-            event[key]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        let at = dates.counts_from(
-            event["at_ms"].as_u64().unwrap_or(0),
-            parse_utc(&text("recorded")).unwrap_or(0),
-        );
-        match event["kind"].as_str().unwrap_or_default() {
-            "config" => self.configs.push((at, text("sha256"))),
-            "terms" => {
-                for gone in list("gone") {
-                    self.terms.remove(&gone);
-                    self.stays.entry(gone).or_default().iter_mut().filter(|(_, until)| until.is_none()).for_each(|(_, until)| *until = Some(at));
-                }
-                for (commitment, identity) in event["of"].as_object().into_iter().flatten() {
-                    self.identities.insert(commitment.clone(), identity.as_str().unwrap_or_default().to_owned());
-                }
-                let carried = event["sealed"].as_str().map(str::to_owned);
-                self.sealed.extend(carried.or_else(|| (!self.sealed.is_empty()).then(String::new)).map(|sealed| (at, sealed)));
-                for added in list("added") {
-                    self.stays.entry(added.clone()).or_default().push((at, None));
-                    self.ever.entry(added.clone()).or_insert_with(|| format_utc(at));
-                    self.terms.insert(added, format_utc(at));
-                }
+    fn hear(&mut self, e: &EventRecord, dates: &Dates) {
+        let at = dates.counts_from(e.at, e.recorded.unwrap_or(0));
+        match &e.event {
+            Event::Config(config) => self.configs.push((at, config.sha256.clone())),
+            Event::Terms(terms) => self.hear_terms(terms, at),
+            Event::Component(c) if c.gone == Some(true) => {
+                self.components.remove(&c.component);
             }
-            "component" if event["gone"] == true => drop(self.components.remove(&text("component"))),
-            "component" => {
-                drop(self.components.insert(text("component"), json!({"combine": event["combine"], "in_service_from_ms": event["in_service_from_ms"]})))
+            Event::Component(c) => {
+                self.components.insert(c.component.clone(), c.makeup());
             }
             _ => {}
+        }
+    }
+
+    fn hear_terms(&mut self, terms: &TermsEvent, at: UtcMs) {
+        for gone in &terms.gone {
+            self.terms.remove(gone);
+            let stays = self.stays.entry(gone.clone()).or_default();
+            stays
+                .iter_mut()
+                .filter(|(_, until)| until.is_none())
+                .for_each(|(_, until)| *until = Some(at));
+        }
+        self.identities.extend(terms.of.clone());
+        let none_any_more = || (!self.sealed.is_empty()).then(String::new);
+        let sealed = terms.sealed.clone().or_else(none_any_more);
+        self.sealed.extend(sealed.map(|sealed| (at, sealed)));
+        for added in &terms.added {
+            let stays = self.stays.entry(added.clone()).or_default();
+            stays.push((at, None));
+            let since = self.ever.entry(added.clone());
+            since.or_insert_with(|| format_utc(at));
+            self.terms.insert(added.clone(), format_utc(at));
         }
     }
 }
@@ -105,15 +99,11 @@ impl Told {
 pub fn told(connection: &Connection) -> Result<Told, HistoryError> {
     let (mut told, dates) = (Told::default(), Dates::read(connection)?);
     if let Some(stub) = Stub::read(connection)? {
-        stub.carried["told"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .for_each(|event| told.hear(event, &dates));
+        stub.told().for_each(|event| told.hear(&event, &dates));
     }
     events(connection)?
         .iter()
-        .for_each(|(_, event)| told.hear(event, &dates));
+        .for_each(|event| told.hear(event, &dates));
     Ok(told)
 }
 
@@ -130,43 +120,33 @@ pub fn cadences(
     let Some(id) = id else { return Ok(Vec::new()) };
     let mut list: Vec<(Ms, String, Cadence)> = Vec::new();
     if let Some(stub) = Stub::read(connection)? {
-        let carried = &stub.carried["cadences"][id.to_string()];
-        list.extend(cadence_of(carried).map(|c| {
-            (
-                carried["at_ms"].as_u64().unwrap_or(0),
-                carried["endpoint"].as_str().unwrap_or(endpoint).to_owned(),
-                c,
-            )
+        list.extend(stub.cadence_of(id).and_then(|e| {
+            let cadence = cadence_of(&e.event)?;
+            let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
+            Some((e.at, name, cadence))
         }));
     }
     let sql = "SELECT body FROM event WHERE endpoint = ?1 AND kind IN ('endpoint_added', \
         'endpoint_cadence', 'endpoint_renamed') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
     for body in statement.query_map([id], |r| r.get::<_, String>(0))? {
-        let event: Value = serde_json::from_str(&body?).unwrap_or_default();
-        let (at, name) = (
-            event["at_ms"].as_u64().unwrap_or(0),
-            event["endpoint"].as_str().unwrap_or(endpoint).to_owned(),
-        );
+        let Some(e) = EventRecord::parse(&body?) else {
+            continue;
+        };
         let last = list.last().map(|(.., c)| *c);
-        list.extend(cadence_of(&event).or(last).map(|c| (at, name, c)));
+        let cadence = cadence_of(&e.event).or(last);
+        let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
+        list.extend(cadence.map(|c| (e.at, name, c)));
     }
     Ok(list)
 }
 
-/// A cadence as an event tells it; nothing where no config could have it.
-fn cadence_of(event: &Value) -> Option<Cadence> {
-    let n = |key: &str| event[key].as_u64();
-    let cadence = Cadence {
-        interval: n("interval_ms")?,
-        jitter_ppm: n("jitter_ppm")?,
-        late_after: n("late_after_ms")?,
-        timeout: n("timeout_ms")?,
-        retry_interval: n("retry_interval_ms")?,
-        down_after: u32::try_from(n("down_after")?).ok()?,
-        up_after: u32::try_from(n("up_after")?).ok()?,
-    };
-    cadence.is_possible().then_some(cadence)
+fn cadence_of(event: &Event) -> Option<Cadence> {
+    match event {
+        Event::EndpointAdded(added) => added.cadence(),
+        Event::EndpointCadence(cadence) => cadence.cadence(),
+        _ => None,
+    }
 }
 
 /// Another definition under the same name.
@@ -194,17 +174,13 @@ impl Renames {
     }
 }
 
-fn events(connection: &Connection) -> Result<Vec<(u64, Value)>, HistoryError> {
-    let sql = "SELECT seq, body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed', \
+fn events(connection: &Connection) -> Result<Vec<EventRecord>, HistoryError> {
+    let sql = "SELECT body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed', \
         'config', 'terms', 'component') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map([], |r| {
-        Ok((r.get::<_, i64>(0)? as u64, r.get::<_, String>(1)?))
-    })?;
     let mut list = Vec::new();
-    for row in rows {
-        let (seq, body) = row?;
-        list.push((seq, serde_json::from_str(&body).unwrap_or_default()));
+    for body in statement.query_map([], |r| r.get::<_, String>(0))? {
+        list.extend(EventRecord::parse(&body?));
     }
     Ok(list)
 }
@@ -224,13 +200,9 @@ pub fn renames(connection: &Connection) -> Result<Renames, HistoryError> {
             list.extend(earlier.map(|name| (stub.last, name.to_owned(), now.clone())));
         }
     }
-    for (seq, event) in events(connection)? {
-        if let ("endpoint_renamed", Some(from), Some(to)) = (
-            event["kind"].as_str().unwrap_or_default(),
-            event["from"].as_str(),
-            event["endpoint"].as_str(),
-        ) {
-            list.push((seq, from.to_owned(), to.to_owned()));
+    for e in events(connection)? {
+        if let (Event::EndpointRenamed(renamed), Some(to)) = (e.event, e.endpoint) {
+            list.push((e.seq, renamed.from, to));
         }
     }
     Ok(Renames(list))
@@ -239,19 +211,20 @@ pub fn renames(connection: &Connection) -> Result<Renames, HistoryError> {
 /// Every change of a definition, oldest first.
 pub fn changes(connection: &Connection) -> Result<Vec<Changed>, HistoryError> {
     let renames = renames(connection)?;
-    let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
-    let changed = events(connection)?
-        .into_iter()
-        .filter(|(_, event)| event["kind"] == "endpoint_changed");
-    Ok(changed
-        .map(|(seq, event)| Changed {
-            seq,
-            endpoint: renames.now(seq, &text(&event, "endpoint")),
-            at_ms: event["at_ms"].as_u64().unwrap_or(0),
-            before: text(&event, "digest_before"),
-            after: text(&event, "digest_after"),
+    let changed = events(connection)?.into_iter().filter_map(|e| {
+        let endpoint = renames.now(e.seq, e.name());
+        let Event::EndpointChanged(changed) = e.event else {
+            return None;
+        };
+        Some(Changed {
+            seq: e.seq,
+            endpoint,
+            at_ms: e.at,
+            before: changed.digest_before,
+            after: changed.digest_after,
         })
-        .collect())
+    });
+    Ok(changed.collect())
 }
 
 #[cfg(test)]

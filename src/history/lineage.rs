@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
-use serde_json::Value;
 
 use super::HistoryError;
+use super::event::ComponentMakeup;
 use super::makeup::{AT_ONCE_MS, EVER, Makeup};
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
@@ -109,7 +109,7 @@ impl Lineage {
         makeup: &Makeup,
         component: &str,
         members: &[Member],
-    ) -> Option<Vec<(UtcMs, Value)>> {
+    ) -> Option<Vec<(UtcMs, ComponentMakeup)>> {
         let began = |name: &str| {
             let starts = members.iter().filter_map(|(endpoint, first)| {
                 makeup
@@ -123,13 +123,13 @@ impl Lineage {
             starts.map(|span| span.from).min().unwrap_or(EVER)
         };
         let own = makeup.versions(component, began(component))?;
-        let in_force = |list: &[(UtcMs, Value)], at: UtcMs| {
+        let in_force = |list: &[(UtcMs, ComponentMakeup)], at: UtcMs| {
             list.iter()
                 .rev()
                 .find(|(from, _)| *from <= at)
                 .map(|(_, v)| v.clone())
         };
-        let mut all: BTreeMap<UtcMs, Value> = own.iter().cloned().collect();
+        let mut all: BTreeMap<UtcMs, ComponentMakeup> = own.iter().cloned().collect();
         let first = members.iter().map(|m| m.1).min().unwrap_or(EVER);
         for (span, source) in &self.earlier {
             let before = makeup.versions(source, began(source))?;
@@ -148,7 +148,7 @@ impl Lineage {
             }
         }
         // The first counts for the time before it as well.
-        let mut list: Vec<(UtcMs, Value)> = all.into_iter().collect();
+        let mut list: Vec<(UtcMs, ComponentMakeup)> = all.into_iter().collect();
         list.first_mut()?.0 = -EVER;
         Some(list)
     }
@@ -199,35 +199,60 @@ fn only_source(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
-
     use super::*;
+    use crate::history::EventDraft;
+    use crate::history::event::{
+        ComponentEvent, ConfigEvent, DaemonStartedEvent, EndpointAddedEvent,
+        EndpointComponentEvent, exported,
+    };
     use crate::history::read::Calendar;
     use crate::history::retelling::Retelling;
+    use crate::judgement::timeline::Combine;
+    use crate::words::Name;
 
     const FIRST: UtcMs = 1_000_000;
 
     /// `list`: (when, kind, endpoint, component or what it was before -> component).
     fn told(list: &[(UtcMs, &str, &str, &str)]) -> (Connection, Makeup) {
+        let sha256 = "x".to_owned();
         let mut events = vec![
-            json!({"kind": "daemon_started", "at_ms": 1}),
-            json!({"kind": "config", "at_ms": 1, "sha256": "x"}),
+            EventDraft::general(1, 0, DaemonStartedEvent::default()),
+            EventDraft::general(1, 0, ConfigEvent { sha256 }),
         ];
         for (at, kind, name, more) in list {
+            let at = *at as u64;
+            let component = (*more).to_owned();
+            let who = (1, Name::new(name).expect("a name"));
             events.push(match *kind {
-                "component" => json!({"kind": kind, "at_ms": at, "component": name, "combine": more, "in_service_from_ms": null}),
+                "component" => {
+                    let combine = match *more {
+                        "parallel" => Combine::Parallel,
+                        _ => Combine::Series,
+                    };
+                    let makeup = ComponentMakeup {
+                        combine,
+                        in_service_from: None,
+                    };
+                    EventDraft::general(at, 0, ComponentEvent::declared(name, makeup))
+                }
                 "endpoint_component" => {
                     let (before, after) = more.split_once(" -> ").expect("two");
-                    json!({"kind": kind, "at_ms": at, "endpoint": name, "before": before, "component": after})
+                    let moved = EndpointComponentEvent {
+                        component: after.to_owned(),
+                        before: before.to_owned(),
+                    };
+                    EventDraft::of_endpoint(who, at, 0, moved)
                 }
-                _ => json!({"kind": kind, "at_ms": at, "endpoint": name, "component": more}),
+                _ => {
+                    let added = EndpointAddedEvent {
+                        component,
+                        ..EndpointAddedEvent::default()
+                    };
+                    EventDraft::of_endpoint(who, at, 0, added)
+                }
             });
         }
-        let numbered = events.into_iter().zip(1..).map(|(mut event, seq)| {
-            (event["seq"], event["recorded"]) = (json!(seq), json!("1970-01-01T00:00:00Z"));
-            event.as_object().expect("an object").clone()
-        });
-        let connection = Retelling::of(None, &numbered.collect::<Vec<Map<_, _>>>()).expect("told");
+        let connection = Retelling::of(None, &exported(events)).expect("told");
         let makeup =
             Makeup::read(&connection, &Calendar::read(&connection).expect("read")).expect("read");
         (connection, makeup)
@@ -268,11 +293,11 @@ mod tests {
             "what is later called shop is another"
         );
         let versions = lineage.versions(&told.1, "store", &members).expect("told");
-        let combines: Vec<_> = versions
-            .iter()
-            .map(|(at, v)| (*at, v["combine"].as_str().expect("a word")))
-            .collect();
-        assert_eq!(combines, [(-EVER, "parallel"), (moved, "series")]);
+        let combines: Vec<_> = versions.iter().map(|(at, v)| (*at, v.combine)).collect();
+        assert_eq!(
+            combines,
+            [(-EVER, Combine::Parallel), (moved, Combine::Series)]
+        );
     }
 
     #[test]

@@ -8,11 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
-use serde_json::{Value, json};
 
 use super::HistoryError;
 use super::dates::Dates;
 use super::definitions::told;
+use super::event::{ComponentMakeup, Event, EventRecord};
 use super::prune::Stub;
 use super::read::Calendar;
 use crate::judgement::timeline::{Span, Spans};
@@ -29,7 +29,7 @@ pub struct Makeup {
     /// When a config was recorded for the first time; nothing is told of components without.
     first_config: Option<UtcMs>,
     /// Definitions of a component, with when each was recorded.
-    versions: BTreeMap<String, Vec<(UtcMs, Value)>>,
+    versions: BTreeMap<String, Vec<(UtcMs, ComponentMakeup)>>,
     moves: Moves,
     /// Turns the events' timeline into UTC.
     calendar: Calendar,
@@ -44,19 +44,13 @@ impl Makeup {
             ..Self::default()
         };
         if let Some(stub) = Stub::read(connection)? {
-            stub.carried["told"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter(|e| e["kind"] == "component")
-                .for_each(|e| makeup.hear(e, (calendar, &dates)));
+            stub.told()
+                .for_each(|e| makeup.hear(&e, (calendar, &dates)));
         }
         let mut statement = connection
             .prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
-            let event: Value = serde_json::from_str(&body?).unwrap_or_default();
-            // A damaged index finds other events, too.
-            if event["kind"] == "component" {
+            if let Some(event) = EventRecord::parse(&body?) {
                 makeup.hear(&event, (calendar, &dates));
             }
         }
@@ -64,18 +58,19 @@ impl Makeup {
         Ok(makeup)
     }
 
-    fn hear(&mut self, event: &Value, (calendar, dates): (&Calendar, &Dates)) {
-        let at = event["at_ms"].as_u64().unwrap_or(0);
-        let at = dates.counts_from(at, calendar.utc(at));
-        let definition = if event["gone"] == true {
-            undeclared()
-        } else {
-            json!({"combine": event["combine"], "in_service_from_ms": event["in_service_from_ms"]})
+    /// A damaged index finds other events, too.
+    fn hear(&mut self, e: &EventRecord, (calendar, dates): (&Calendar, &Dates)) {
+        let Event::Component(c) = &e.event else {
+            return;
         };
-        self.versions
-            .entry(event["component"].as_str().unwrap_or_default().to_owned())
-            .or_default()
-            .push((at, definition));
+        let at = dates.counts_from(e.at, calendar.utc(e.at));
+        let definition = if c.gone == Some(true) {
+            ComponentMakeup::UNDECLARED
+        } else {
+            c.makeup()
+        };
+        let versions = self.versions.entry(c.component.clone()).or_default();
+        versions.push((at, definition));
     }
 
     /// The definitions of a component, each from when it counts on; nothing where the events do not
@@ -83,15 +78,15 @@ impl Makeup {
     ///
     /// The first counts for the time before it as well, unless the component was there before it
     /// was declared.
-    pub fn versions(&self, component: &str, began: UtcMs) -> Option<Vec<(UtcMs, Value)>> {
+    pub fn versions(&self, component: &str, began: UtcMs) -> Option<Vec<(UtcMs, ComponentMakeup)>> {
         let first_config = self.first_config?;
         let Some(own) = self.versions.get(component).filter(|own| !own.is_empty()) else {
-            return Some(vec![(-EVER, undeclared())]);
+            return Some(vec![(-EVER, ComponentMakeup::UNDECLARED)]);
         };
         let mut list = own.clone();
         let first = list[0].0;
         if first > first_config && began + AT_ONCE_MS < first {
-            list.insert(0, (-EVER, undeclared()));
+            list.insert(0, (-EVER, ComponentMakeup::UNDECLARED));
         } else {
             list[0].0 = -EVER;
         }
@@ -147,17 +142,18 @@ impl Moves {
             statement.query_map([], |r| Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?)))?
         {
             let (endpoint, body) = row?;
-            let event: Value = serde_json::from_str(&body).unwrap_or_default();
-            if event["kind"] != "endpoint_component" {
+            let Some(e) = EventRecord::parse(&body) else {
                 continue;
-            }
-            let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+            };
+            let Event::EndpointComponent(moved) = e.event else {
+                continue;
+            };
             let own = moves.entry(endpoint).or_default();
             if own.is_empty() {
-                own.push((-EVER, text("before")));
+                own.push((-EVER, moved.before));
             }
-            let at = event["at_ms"].as_u64().unwrap_or(0);
-            own.push((dates.counts_from(at, calendar.utc(at)), text("component")));
+            let at = dates.counts_from(e.at, calendar.utc(e.at));
+            own.push((at, moved.component));
         }
         Ok(Self(moves))
     }
@@ -239,20 +235,18 @@ impl Moves {
     }
 }
 
-/// What a component is that no config declares.
-fn undeclared() -> Value {
-    json!({"combine": "series", "in_service_from_ms": null})
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judgement::timeline::Combine;
 
-    fn makeup(first_config: UtcMs, shop: &[(UtcMs, &str)]) -> Makeup {
-        let list = shop
-            .iter()
-            .map(|(at, combine)| (*at, json!({"combine": combine, "in_service_from_ms": null})))
-            .collect();
+    fn makeup(first_config: UtcMs, shop: &[(UtcMs, Combine)]) -> Makeup {
+        let made = |combine| ComponentMakeup {
+            combine,
+            in_service_from: None,
+        };
+        let list = shop.iter().map(|(at, combine)| (*at, made(*combine)));
+        let list = list.collect();
         Makeup {
             first_config: Some(first_config),
             versions: [("shop".to_owned(), list)].into(),
@@ -260,31 +254,29 @@ mod tests {
         }
     }
 
-    fn combines(makeup: &Makeup, began: UtcMs) -> Vec<(UtcMs, String)> {
+    fn combines(makeup: &Makeup, began: UtcMs) -> Vec<(UtcMs, Combine)> {
         let list = makeup.versions("shop", began).expect("told");
-        list.into_iter()
-            .map(|(at, v)| (at, v["combine"].as_str().unwrap_or_default().to_owned()))
-            .collect()
+        list.into_iter().map(|(at, v)| (at, v.combine)).collect()
     }
 
     #[test]
     fn a_definition_counts_from_when_it_was_recorded() {
-        let told = |at: UtcMs, combine: &str| (at, combine.to_owned());
-        let two = makeup(1000, &[(1000, "parallel"), (90_000, "series")]);
+        let [parallel, series] = [Combine::Parallel, Combine::Series];
+        let two = makeup(1000, &[(1000, parallel), (90_000, series)]);
         assert_eq!(
             combines(&two, 1000),
-            [told(-EVER, "parallel"), told(90_000, "series")],
+            [(-EVER, parallel), (90_000, series)],
             "the first for the time before it as well"
         );
-        let declared_later = makeup(1000, &[(90_000, "parallel")]);
+        let declared_later = makeup(1000, &[(90_000, parallel)]);
         assert_eq!(
             combines(&declared_later, 1000),
-            [told(-EVER, "series"), told(90_000, "parallel")],
+            [(-EVER, series), (90_000, parallel)],
             "it was there before it was declared"
         );
         assert_eq!(
             combines(&declared_later, 90_000),
-            [told(-EVER, "parallel")],
+            [(-EVER, parallel)],
             "it came with its declaration"
         );
         assert_eq!(
@@ -295,7 +287,7 @@ mod tests {
                 },
                 0
             ),
-            [told(-EVER, "series")]
+            [(-EVER, series)]
         );
         assert!(
             Makeup::default().versions("shop", 0).is_none(),

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod checkpoint;
 pub mod dates;
 pub mod definitions;
+pub mod event;
 pub mod lineage;
 pub mod makeup;
 pub mod outbox;
@@ -30,11 +31,12 @@ pub mod upkeep;
 pub mod verify;
 pub mod writer;
 
-use serde_json::{Map, Value};
+use serde_json::json;
 
+use self::event::{Event, EventError};
 use crate::judgement::latency::Series;
 use crate::judgement::state::Slots;
-use crate::words::{Digest, Ms, Name, UtcMs};
+use crate::words::{Digest, Ms, Name, UtcMs, format_utc};
 
 /// Why the history cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,12 @@ pub enum HistoryError {
     },
     #[error("the history {path} is damaged: {why}")]
     Damaged { path: String, why: String },
+    #[error("event {seq} cannot be read: {why}")]
+    Event {
+        seq: u64,
+        #[source]
+        why: EventError,
+    },
     #[error("the history cannot be read or written: {0}")]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -102,78 +110,43 @@ pub enum Service {
 #[derive(Debug, Clone)]
 pub struct EventDraft {
     pub endpoint: Option<(i64, Name)>,
-    pub kind: &'static str,
     /// On the daemon's timeline.
     pub at: Ms,
     pub utc: UtcMs,
-    pub body: Map<String, Value>,
-    pub projection: Option<Projection>,
+    pub event: Event,
 }
 
-/// What an event means for the tables that readers ask.
-#[derive(Debug, Clone)]
-pub enum Projection {
-    OutageOpened {
-        from: Ms,
-        from_earliest: Ms,
-        from_latest: Ms,
-        confirmed_at: Ms,
-        cause: &'static str,
-    },
-    OutageClosed {
-        to: Ms,
-        to_earliest: Ms,
-        to_latest: Ms,
-    },
-    Unknown {
-        from: Ms,
-        to: Ms,
-        reason: &'static str,
-    },
-    Doubtful {
-        from: Ms,
-        to: Ms,
-    },
-    Proven {
-        from: Ms,
-        to: Ms,
-    },
-    Absent {
-        from: Ms,
-        to: Ms,
-    },
-    ClockStep {
-        at: Ms,
-        offset_ms: i64,
-    },
-    /// A maintenance window was declared: its definition as JSON.
-    WindowDeclared {
-        id: String,
-        body: String,
-        recorded: UtcMs,
-    },
-    /// A window was cancelled or taken out of the config.
-    WindowEnded {
-        id: String,
-        at: UtcMs,
-    },
-    /// A correction: its content as JSON.
-    Corrected {
-        body: String,
-    },
-    /// The tallies of an hour, a day or a month do not change any more.
-    Sealed {
-        unit: upkeep::Unit,
-        tallies: u64,
-        sha256: String,
-    },
-    /// From here on the results of the endpoint's slots are recorded one by one.
-    ResultsFrom {
-        at: Ms,
-    },
-    ResultsUntil {
-        at: Ms,
-    },
+impl EventDraft {
+    /// An event that is not about one endpoint.
+    pub fn general(at: Ms, utc: UtcMs, event: impl Into<Event>) -> Self {
+        Self {
+            endpoint: None,
+            at,
+            utc,
+            event: event.into(),
+        }
+    }
+
+    pub fn of_endpoint(endpoint: (i64, Name), at: Ms, utc: UtcMs, event: impl Into<Event>) -> Self {
+        Self {
+            endpoint: Some(endpoint),
+            ..Self::general(at, utc, event)
+        }
+    }
+
+    /// Its JSON once it has its number: the bytes that the chain covers, in canonical form.
+    pub fn canonical(&self, seq: u64) -> String {
+        let mut object = self.event.fields();
+        object.insert("v".into(), json!(1));
+        object.insert("seq".into(), json!(seq));
+        object.insert("kind".into(), json!(self.event.kind()));
+        object.insert("at_ms".into(), json!(self.at));
+        object.insert("recorded".into(), json!(format_utc(self.utc)));
+        if let Some((_, name)) = &self.endpoint {
+            object.insert("endpoint".into(), json!(name.as_str()));
+        }
+        chain::canonical(&object)
+    }
 }
 
 /// A change of the outbox.

@@ -6,11 +6,12 @@
 //! from then on, with the reason `history`: it is never taken for up.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::append::append;
 use super::chain::{canonical, hex, sha256};
 use super::checkpoint::verify_signature;
+use super::event::{EventRecord, PrunedEvent};
 use super::read::Calendar;
 use super::verify::{Against, Verdict, verify, walk};
 use super::writer::{Closing, History};
@@ -94,6 +95,20 @@ impl Stub {
             object,
             carried,
         })
+    }
+
+    /// The events of config, terms and components before the cut, which later figures rest on.
+    pub fn told(&self) -> impl Iterator<Item = EventRecord> + '_ {
+        let told = self.carried.get("told").and_then(Value::as_array);
+        let events = told.into_iter().flatten().filter_map(Value::as_object);
+        events.filter_map(|event| EventRecord::read(event).ok().flatten())
+    }
+
+    /// The event that told the last cadence of an endpoint before the cut.
+    pub fn cadence_of(&self, endpoint: i64) -> Option<EventRecord> {
+        let cadences = self.carried.get("cadences")?;
+        let event = cadences.get(endpoint.to_string())?.as_object()?;
+        EventRecord::read(event).ok().flatten()
     }
 
     /// Checkpoints that were published before the cut.
@@ -219,26 +234,14 @@ impl History {
             });
         };
         let signed = self.notary.signer.signed(object).to_string();
-        let body: Map<String, Value> = [
-            ("last".to_owned(), json!(cut.last)),
-            ("head".to_owned(), json!(cut.head)),
-            ("until".to_owned(), json!(format_utc(cut.until))),
-            (
-                "stub_sha256".to_owned(),
-                json!(hex(&sha256(signed.as_bytes()))),
-            ),
-            ("by".to_owned(), json!(by)),
-        ]
-        .into_iter()
-        .collect();
-        let draft = EventDraft {
-            endpoint: None,
-            kind: "pruned",
-            at: cut.at,
-            utc,
-            body,
-            projection: None,
+        let event = PrunedEvent {
+            last: cut.last,
+            head: cut.head.clone(),
+            until: format_utc(cut.until),
+            stub_sha256: hex(&sha256(signed.as_bytes())),
+            by: by.to_owned(),
         };
+        let draft = EventDraft::general(cut.at, utc, event);
         let transaction = self.connection.transaction()?;
         transaction.execute("DELETE FROM stub", [])?;
         transaction.execute(

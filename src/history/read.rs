@@ -6,8 +6,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::HistoryError;
 use super::dates::{Dates, STEP_MS};
 use super::definitions::{Renames, renames};
+use super::event::{ExclusionEvent, MaintenanceDeclaredEvent};
 use super::makeup::Moves;
-use crate::judgement::maintenance::{Origin, Stored, Window};
+use crate::judgement::maintenance::Stored;
 use crate::judgement::timeline::{OutageSpan, Record, Span, Spans, known_down};
 use crate::words::{Ms, Reason, UtcMs, parse_utc};
 
@@ -439,31 +440,25 @@ pub fn windows(connection: &Connection) -> Result<Vec<Stored>, HistoryError> {
     for row in rows {
         let (body, shown, ended, seq, at) = row?;
         let recorded = at.map_or(shown, |at| dates.counts_from(at as Ms, shown));
-        let mut value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        for name in value["endpoints"].as_array_mut().into_iter().flatten() {
+        let Ok(mut declared) = serde_json::from_str::<MaintenanceDeclaredEvent>(&body) else {
+            continue;
+        };
+        for name in &mut declared.endpoints {
             let renames = match &renamed {
                 Some(renames) => renames,
                 None => renamed.insert(renames(connection)?),
             };
-            *name = renames
-                .now(seq as u64, name.as_str().unwrap_or_default())
-                .into();
+            *name = renames.now(seq as u64, name);
         }
-        let Some(window) = Window::from_json(&value) else {
+        let Some(window) = declared.window() else {
             continue;
         };
-        let origin = if value["from_config"] == true {
-            Origin::Config
-        } else {
-            Origin::Person
-        };
-        let by = value["by"].as_str().unwrap_or_default().to_owned();
         list.push(Stored {
             window,
             recorded,
             ended,
-            by,
-            origin,
+            origin: declared.origin(),
+            by: declared.by,
         });
     }
     Ok(list)
@@ -501,27 +496,20 @@ pub fn exclusions(
     let mut list = Vec::new();
     for row in rows {
         let (body, seq, at) = row?;
-        let value: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-        let names = |key: &str| {
-            value[key]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(serde_json::Value::as_str)
+        let Ok(correction) = serde_json::from_str::<ExclusionEvent>(&body) else {
+            continue;
         };
-        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        let (Some(from), Some(to)) = (
-            value["from"].as_str().and_then(parse_utc),
-            value["to"].as_str().and_then(parse_utc),
-        ) else {
+        let (Some(from), Some(to)) = (parse_utc(&correction.from), parse_utc(&correction.to))
+        else {
             continue;
         };
         let (span, at) = (
             Span::new(from, to),
             at.map(|at| dates.counts_from(at as Ms, calendar.utc(at as Ms))),
         );
-        let is_named = names("endpoints").any(|name| calendar.renames.now(seq, name) == endpoint);
-        let of_components = names("components").map(|name| {
+        let mut names = correction.endpoints.iter();
+        let is_named = names.any(|name| calendar.renames.now(seq, name) == endpoint);
+        let of_components = correction.components.iter().map(|name| {
             calendar
                 .moves
                 .excluded((endpoint, component), name, span, at)
@@ -534,8 +522,8 @@ pub fn exclusions(
         list.extend(spans.as_slice().iter().map(|span| Exclusion {
             span: *span,
             seq,
-            by: text("by"),
-            reason: text("reason"),
+            by: correction.by.clone(),
+            reason: correction.reason.clone(),
         }));
     }
     Ok(list)

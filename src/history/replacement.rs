@@ -10,6 +10,7 @@ use super::append::append;
 use super::backup::backup;
 use super::chain::hex;
 use super::checkpoint::Signer;
+use super::event::RestoredEvent;
 use super::read::newest_checkpoint;
 use super::schema;
 use super::{EventDraft, HistoryError, Stamp, sealed, state_place};
@@ -100,21 +101,15 @@ impl Replacement {
                 r.get(0)
             })?;
         let at = self.last.as_ref().map_or(0, |s| s.timeline_ms);
-        let body = json!({
-            "old_chain": old_chain, "old_seq": seq, "old_head": hex(&head), "new_chain": new_chain, "by": self.by,
-            "backup_until": self.last.as_ref().map(|s| format_utc(s.utc_ms)),
-        });
-        let Value::Object(body) = body else {
-            return Err(damaged("no event can be made"));
+        let event = RestoredEvent {
+            old_chain,
+            old_seq: seq as u64,
+            old_head: hex(&head),
+            new_chain: new_chain.clone(),
+            by: self.by.clone(),
+            backup_until: self.last.as_ref().map(|s| format_utc(s.utc_ms)),
         };
-        let draft = EventDraft {
-            endpoint: None,
-            kind: "restored",
-            at,
-            utc: now,
-            body,
-            projection: None,
-        };
+        let draft = EventDraft::general(at, now, event);
         let head = append(&transaction, &draft, seq as u64 + 1, &head)?;
         // A restore that nobody signed proves nothing; another key signs at the next start, which
         // tells of it.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::{Map, Value};
 
 use super::append::project;
-use super::definitions::TOLD;
+use super::chain::canonical;
+use super::event::{Event, EventRecord};
 use super::prune::Stub;
 use super::retold::Retold;
 use super::upkeep::{Unit, column};
@@ -41,68 +42,25 @@ impl Retelling {
                 ],
             )?;
         }
-        for (k, event) in events.iter().enumerate() {
-            let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-            let seq = event.get("seq").and_then(Value::as_i64).unwrap_or(0);
-            if text("kind") == "endpoint_renamed"
-                && let Some(id) = ids.remove(text("from"))
-            {
-                ids.insert(text("endpoint").to_owned(), id);
-                transaction.execute(
-                    "UPDATE endpoint SET name = ?2 WHERE id = ?1",
-                    params![id, text("endpoint")],
-                )?;
-            }
-            let endpoint = match event.get("endpoint").and_then(Value::as_str) {
-                None => None,
-                Some(name) => Some(match ids.get(name) {
-                    Some(id) => *id,
-                    None => {
-                        let component = if text("component").is_empty() {
-                            name
-                        } else {
-                            text("component")
-                        };
-                        transaction.execute(
-                            "INSERT INTO endpoint (name, component, kind, target, digest, \
-                                in_service) VALUES (?1, ?2, '', '', 0, 1)",
-                            params![name, component],
-                        )?;
-                        let id = transaction.last_insert_rowid();
-                        ids.insert(name.to_owned(), id);
-                        id
-                    }
-                }),
-            };
-            if let (Some(id), "endpoint_component") = (endpoint, text("kind")) {
-                transaction.execute(
-                    "UPDATE endpoint SET component = ?2 WHERE id = ?1",
-                    params![id, text("component")],
-                )?;
-            }
-            let is_read = matches!(
-                text("kind"),
-                "endpoint_renamed"
-                    | "endpoint_changed"
-                    | "endpoint_added"
-                    | "endpoint_cadence"
-                    | "endpoint_component"
-                    | "endpoint_removed"
-                    | "out_of_service"
-                    | "exclusion"
-                    | "maintenance_declared"
-            );
+        for (k, text) in events.iter().enumerate() {
+            let e = EventRecord::read(text).map_err(|why| HistoryError::Event {
+                seq: text.get("seq").and_then(Value::as_u64).unwrap_or(0),
+                why,
+            })?;
+            let Some(e) = e else { continue };
+            let endpoint = endpoint_of(&transaction, &mut ids, &e)?;
             // The last one says how far the timeline is known.
-            let is_read = is_read || k + 1 == events.len();
-            if is_read || TOLD.contains(&text("kind")) {
-                let body = Value::Object(event.clone()).to_string();
-                let at = event.get("at_ms").and_then(Value::as_i64).unwrap_or(0);
+            if is_read(&e.event) || k + 1 == events.len() {
+                let body = canonical(text);
                 let sql = "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?1, \
                     x'', ?2, ?3, ?4, ?5)";
-                transaction.execute(sql, params![seq, body, endpoint, text("kind"), at])?;
+                transaction.execute(
+                    sql,
+                    params![e.seq as i64, body, endpoint, e.event.kind(), e.at as i64],
+                )?;
             }
-            for projection in super::retold::projections(event) {
-                project(&transaction, &projection, seq, endpoint)?;
+            if let Some(projection) = e.event.projection(e.at, e.recorded.unwrap_or(0)) {
+                project(&transaction, projection, e.seq as i64, endpoint)?;
             }
         }
         transaction.commit()?;
@@ -136,4 +94,65 @@ impl Retelling {
             .execute(params![id, unit.number, body.as_bytes()])?;
         Ok(true)
     }
+}
+
+/// The number of an event's endpoint, under the name that it has from this event on.
+fn endpoint_of(
+    transaction: &Transaction,
+    ids: &mut HashMap<String, i64>,
+    e: &EventRecord,
+) -> Result<Option<i64>, HistoryError> {
+    let Some(name) = &e.endpoint else {
+        return Ok(None);
+    };
+    if let Event::EndpointRenamed(renamed) = &e.event
+        && let Some(id) = ids.remove(&renamed.from)
+    {
+        ids.insert(name.clone(), id);
+        let sql = "UPDATE endpoint SET name = ?2 WHERE id = ?1";
+        transaction.execute(sql, params![id, name])?;
+    }
+    let component = match &e.event {
+        Event::EndpointAdded(added) => Some(&added.component),
+        Event::EndpointComponent(moved) => Some(&moved.component),
+        _ => None,
+    };
+    let id = match ids.get(name) {
+        Some(id) => *id,
+        None => {
+            let component = component.filter(|c| !c.is_empty()).unwrap_or(name);
+            transaction.execute(
+                "INSERT INTO endpoint (name, component, kind, target, digest, in_service) \
+                    VALUES (?1, ?2, '', '', 0, 1)",
+                params![name, component],
+            )?;
+            let id = transaction.last_insert_rowid();
+            ids.insert(name.clone(), id);
+            id
+        }
+    };
+    if let Event::EndpointComponent(moved) = &e.event {
+        let sql = "UPDATE endpoint SET component = ?2 WHERE id = ?1";
+        transaction.execute(sql, params![id, moved.component])?;
+    }
+    Ok(Some(id))
+}
+
+/// Whether readers ask for the event itself, not only for the rows that follow from it.
+fn is_read(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::EndpointRenamed(_)
+            | Event::EndpointChanged(_)
+            | Event::EndpointAdded(_)
+            | Event::EndpointCadence(_)
+            | Event::EndpointComponent(_)
+            | Event::EndpointRemoved(_)
+            | Event::OutOfService(_)
+            | Event::Exclusion(_)
+            | Event::MaintenanceDeclared(_)
+            | Event::Config(_)
+            | Event::Terms(_)
+            | Event::Component(_)
+    )
 }

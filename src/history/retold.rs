@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rusqlite::{Connection, Row, Transaction, params};
 use serde_json::{Map, Value, json};
 
-use super::definitions::TOLD;
+use super::HistoryError;
+use super::event::{Event, EventRecord, Projection};
 use super::prune::Stub;
 use super::upkeep::Unit;
-use super::{HistoryError, Projection};
-use crate::words::{Cause, Digest, Reason, is_same_digest, parse_utc};
+use crate::words::{Digest, Ms, Reason, is_same_digest, parse_utc};
 
 /// A change becomes final some moments after the time that it is about, and never before.
 const COMMITTED_WITHIN_MS: i64 = 1000;
@@ -57,172 +57,184 @@ struct Outage {
 }
 
 impl Retold {
-    /// Hears one event; `endpoint` is the number that stands beside it in the table.
-    pub fn hear(&mut self, event: &Map<String, Value>, seq: u64, endpoint: Option<i64>) {
-        let n = |key: &str| event.get(key).and_then(Value::as_i64).unwrap_or(-1);
-        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-        let kind = text("kind");
-        if kind == "endpoint_renamed"
-            && let Some(id) = self.ids.remove(text("from"))
-        {
-            self.ids.insert(text("endpoint").to_owned(), id);
-        }
-        if let Some(id) = endpoint {
-            self.names
-                .entry(id)
-                .or_default()
-                .insert(text("endpoint").to_owned());
-            let known = *self.ids.entry(text("endpoint").to_owned()).or_insert(id);
-            if known != id && self.misplaced.is_none() {
-                self.misplaced = Some(seq);
-            }
-        }
+    /// Hears one event; `endpoint` is the number that stands beside it in the table, `text` what is
+    /// stored, with every field that it has.
+    pub fn hear(&mut self, e: &EventRecord, text: &Map<String, Value>, endpoint: Option<i64>) {
+        self.hear_name(e, endpoint);
         let id = endpoint.unwrap_or(-1);
-        let mut span = |table: &'static str, from: i64, to: i64, what: &str| {
-            self.spans
-                .entry(table)
-                .or_default()
-                .push((seq, vec![id, from, to], what.to_owned()));
-        };
-        if TOLD.contains(&kind) {
-            self.told.push(Value::Object(event.clone()));
+        if let Some(row) = e.event.projection(e.at, e.recorded.unwrap_or(-1)) {
+            self.hear_row(e, row, text, id);
         }
-        if matches!(kind, "endpoint_added" | "endpoint_cadence")
-            && event.contains_key("interval_ms")
-        {
-            self.cadences.insert(id, Value::Object(event.clone()));
-        }
-        match kind {
-            "down" => {
-                let begin = [
-                    n("confirmed_at_ms"),
-                    n("from_ms"),
-                    n("from_earliest_ms"),
-                    n("from_latest_ms"),
-                ];
-                self.outages.insert(
-                    seq,
-                    Outage {
-                        endpoint: id,
-                        cause: text("cause").to_owned(),
-                        begin,
-                        end: None,
-                    },
-                );
+        self.hear_definition(id, e, text);
+    }
+
+    /// What an event changes in the tables.
+    fn hear_row(&mut self, e: &EventRecord, row: Projection, text: &Map<String, Value>, id: i64) {
+        let seq = e.seq;
+        let span = |from: Ms, to: Ms| vec![id, from as i64, to as i64];
+        match row {
+            Projection::OutageOpened {
+                from,
+                from_earliest,
+                from_latest,
+                confirmed_at,
+                cause,
+            } => {
+                let begin = [confirmed_at, from, from_earliest, from_latest];
+                let outage = Outage {
+                    endpoint: id,
+                    cause: cause.into_owned(),
+                    begin: begin.map(|at| at as i64),
+                    end: None,
+                };
+                self.outages.insert(seq, outage);
                 self.open.insert(id, seq);
             }
-            "up" => self.close(
-                id,
-                [
-                    n("to_ms"),
-                    n("to_earliest_ms"),
-                    n("to_latest_ms"),
-                    seq as i64,
-                ],
-            ),
-            "outage_left" | "outage_lost" => {
-                self.close(id, [n("to_ms"), n("to_ms"), n("to_ms"), seq as i64])
+            Projection::OutageClosed {
+                to,
+                to_earliest,
+                to_latest,
+            } => self.close(id, seq, [to, to_earliest, to_latest]),
+            Projection::Unknown { from, to, reason } => {
+                self.row("unknown", seq, span(from, to), &reason);
             }
-            "known" => span("unknown", n("from_ms"), n("to_ms"), text("reason")),
-            "unknown" if event.contains_key("doubt_from_ms") => {
-                span("doubtful", n("doubt_from_ms"), n("from_ms"), "")
+            Projection::Doubtful { from, to } => self.row("doubtful", seq, span(from, to), ""),
+            Projection::Proven { from, to } => self.row("proven", seq, span(from, to), ""),
+            Projection::Absent { from, to } => self.row("absent", seq, span(from, to), ""),
+            Projection::ClockStep { at, offset_ms } => {
+                self.row("clock", seq, vec![at as i64, offset_ms], "");
             }
-            "doubt" | "unconfirmed" => span("doubtful", n("from_ms"), n("to_ms"), ""),
-            "proven" => span("proven", n("from_ms"), n("to_ms"), ""),
-            "out_of_service" => {
-                span("absent", n("from_ms"), n("to_ms"), "");
+            Projection::WindowDeclared { recorded, .. } => {
+                self.row("window", seq, vec![recorded, -1], &content(text));
+            }
+            Projection::WindowEnded { id, at } => self.end_window(&id, at),
+            Projection::Corrected { .. } => {
+                let end = |key| text.get(key).and_then(Value::as_str).and_then(parse_utc);
+                let ends = ["from", "to"].map(|key| end(key).unwrap_or(-1));
+                self.row("correction", seq, ends.to_vec(), &content(text));
+            }
+            Projection::Sealed {
+                unit,
+                tallies,
+                sha256,
+            } => self.seals.push((seq, unit, tallies, sha256)),
+            Projection::ResultsFrom { at } => {
+                self.row("recording", seq, vec![id, at as i64, -1], "");
+            }
+            Projection::ResultsUntil { at } => self.end_recording(id, at),
+        }
+    }
+
+    /// Who is called what.
+    fn hear_name(&mut self, e: &EventRecord, endpoint: Option<i64>) {
+        if let Event::EndpointRenamed(renamed) = &e.event
+            && let Some(id) = self.ids.remove(&renamed.from)
+        {
+            self.ids.insert(e.name().to_owned(), id);
+        }
+        if let Some(id) = endpoint {
+            let name = e.name().to_owned();
+            self.names.entry(id).or_default().insert(name.clone());
+            let known = *self.ids.entry(name).or_insert(id);
+            if known != id && self.misplaced.is_none() {
+                self.misplaced = Some(e.seq);
+            }
+        }
+    }
+
+    /// What an endpoint is, whether it is in service, and what figures rest on beside.
+    fn hear_definition(&mut self, id: i64, e: &EventRecord, text: &Map<String, Value>) {
+        match &e.event {
+            Event::EndpointAdded(added) => {
+                if added.interval_ms.is_some() {
+                    self.cadences.insert(id, Value::Object(text.clone()));
+                }
+                self.added.entry(id).or_insert(e.at as i64);
                 self.in_service.insert(id, true);
-            }
-            "endpoint_added" => {
-                self.added.entry(id).or_insert(n("at_ms"));
-                self.in_service.insert(id, true);
-                self.components.insert(id, text("component").to_owned());
-                if event.contains_key("digest") {
-                    self.definitions.insert(id, text("digest").to_owned());
+                self.components.insert(id, added.component.clone());
+                if let Some(digest) = &added.digest {
+                    self.definitions.insert(id, digest.clone());
                 }
             }
-            "endpoint_changed" => {
-                let before = self.definitions.insert(id, text("digest_after").to_owned());
-                if before.is_some_and(|before| !is_same_digest(&before, text("digest_before")))
+            Event::EndpointCadence(_) => {
+                self.cadences.insert(id, Value::Object(text.clone()));
+            }
+            Event::EndpointChanged(changed) => {
+                let before = self.definitions.insert(id, changed.digest_after.clone());
+                if before.is_some_and(|before| !is_same_digest(&before, &changed.digest_before))
                     && self.redefined.is_none()
                 {
-                    self.redefined = Some(seq);
+                    self.redefined = Some(e.seq);
                 }
             }
-            "endpoint_component" => drop(self.components.insert(id, text("component").to_owned())),
-            "endpoint_removed" => drop(self.in_service.insert(id, false)),
-            "clock_step" => self.spans.entry("clock").or_default().push((
-                seq,
-                vec![n("at_ms"), n("offset_after_ms")],
-                String::new(),
-            )),
-            "daemon_started" if !event.contains_key("last_mark_ms") => {
-                self.spans
-                    .entry("clock")
-                    .or_default()
-                    .push((seq, vec![0, 0], String::new()));
+            Event::EndpointComponent(moved) => {
+                self.components.insert(id, moved.component.clone());
             }
-            "maintenance_declared" => {
-                let recorded = event
-                    .get("recorded")
-                    .and_then(Value::as_str)
-                    .and_then(parse_utc)
-                    .unwrap_or(-1);
-                self.spans.entry("window").or_default().push((
-                    seq,
-                    vec![recorded, -1],
-                    content(event),
-                ));
+            Event::EndpointRemoved(_) => {
+                self.in_service.insert(id, false);
             }
-            "maintenance_ended" => {
-                let at = event
-                    .get("from")
-                    .and_then(Value::as_str)
-                    .and_then(parse_utc)
-                    .unwrap_or(-1);
-                let windows = self.spans.entry("window").or_default();
-                let is_it = |body: &str| {
-                    serde_json::from_str::<Value>(body).is_ok_and(|b| b["id"] == text("id"))
-                };
-                windows
-                    .iter_mut()
-                    .filter(|(_, row, body)| row[1] == -1 && is_it(body))
-                    .for_each(|(_, row, _)| row[1] = at);
+            Event::OutOfService(_) => {
+                self.in_service.insert(id, true);
             }
-            "tallies" => {
-                let unit =
-                    Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
-                self.seals.extend(unit.map(|unit| {
-                    (
-                        seq,
-                        unit,
-                        n("tallies").max(0) as u64,
-                        text("sha256").to_owned(),
-                    )
-                }));
+            Event::Config(_) | Event::Terms(_) | Event::Component(_) => {
+                self.told.push(Value::Object(text.clone()));
             }
-            "results_from" => self.spans.entry("recording").or_default().push((
-                seq,
-                vec![id, n("from_ms"), -1],
-                String::new(),
-            )),
-            "results_until" => {
-                let recordings = self.spans.entry("recording").or_default();
-                recordings
-                    .iter_mut()
-                    .filter(|(_, row, _)| row[0] == id && row[2] == -1)
-                    .for_each(|(_, row, _)| row[2] = n("to_ms"));
-            }
-            "exclusion" => {
-                let ends = [text("from"), text("to")].map(|t| parse_utc(t).unwrap_or(-1));
-                self.spans.entry("correction").or_default().push((
-                    seq,
-                    ends.to_vec(),
-                    content(event),
-                ));
-            }
-            _ => {}
+            // Rows are all that these leave, if anything.
+            Event::Down(_)
+            | Event::Up(_)
+            | Event::OutageLeft(_)
+            | Event::OutageLost(_)
+            | Event::Proven(_)
+            | Event::FirstUp(_)
+            | Event::Unknown(_)
+            | Event::Known(_)
+            | Event::Doubt(_)
+            | Event::Unconfirmed(_)
+            | Event::EndpointRenamed(_)
+            | Event::DaemonStarted(_)
+            | Event::DaemonStopped(_)
+            | Event::Reloaded(_)
+            | Event::ClockStep(_)
+            | Event::RecordedLate(_)
+            | Event::HistoryGap(_)
+            | Event::WitnessesSilent(_)
+            | Event::WitnessesAnswer(_)
+            | Event::ResultsFrom(_)
+            | Event::ResultsUntil(_)
+            | Event::Tallies(_)
+            | Event::MaintenanceDeclared(_)
+            | Event::MaintenanceEnded(_)
+            | Event::Exclusion(_)
+            | Event::Annotation(_)
+            | Event::CheckpointKeyChanged(_)
+            | Event::Restored(_)
+            | Event::Pruned(_) => {}
         }
+    }
+
+    fn row(&mut self, table: &'static str, seq: u64, row: Vec<i64>, what: &str) {
+        let rows = self.spans.entry(table).or_default();
+        rows.push((seq, row, what.to_owned()));
+    }
+
+    fn end_window(&mut self, id: &str, at: i64) {
+        let is_it = |body: &str| {
+            serde_json::from_str::<Value>(body)
+                .is_ok_and(|b| b.get("id").and_then(Value::as_str) == Some(id))
+        };
+        let windows = self.spans.entry("window").or_default();
+        windows
+            .iter_mut()
+            .filter(|(_, row, body)| row[1] == -1 && is_it(body))
+            .for_each(|(_, row, _)| row[1] = at);
+    }
+
+    fn end_recording(&mut self, id: i64, to: Ms) {
+        let recordings = self.spans.entry("recording").or_default();
+        recordings
+            .iter_mut()
+            .filter(|(_, row, _)| row[0] == id && row[2] == -1)
+            .for_each(|(_, row, _)| row[2] = to as i64);
     }
 
     /// How many rows of a table the events tell of.
@@ -411,7 +423,8 @@ impl Retold {
         })
     }
 
-    fn close(&mut self, endpoint: i64, end: [i64; 4]) {
+    fn close(&mut self, endpoint: i64, seq: u64, [to, earliest, latest]: [Ms; 3]) {
+        let end = [to as i64, earliest as i64, latest as i64, seq as i64];
         if let Some(outage) = self
             .open
             .remove(&endpoint)
@@ -691,98 +704,4 @@ fn canonical_text(value: &Value) -> String {
         .as_object()
         .map(super::chain::canonical)
         .unwrap_or_default()
-}
-
-/// What an event means for the reading tables, told by its text alone.
-pub fn projections(event: &Map<String, Value>) -> Vec<Projection> {
-    let n = |key: &str| event.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-    let body = || Value::Object(event.clone()).to_string();
-    match text("kind") {
-        "down" => vec![Projection::OutageOpened {
-            from: n("from_ms"),
-            from_earliest: n("from_earliest_ms"),
-            from_latest: n("from_latest_ms"),
-            confirmed_at: n("confirmed_at_ms"),
-            cause: Cause::ALL
-                .iter()
-                .map(|c| c.as_str())
-                .find(|c| *c == text("cause"))
-                .unwrap_or("protocol_error"),
-        }],
-        "up" => vec![Projection::OutageClosed {
-            to: n("to_ms"),
-            to_earliest: n("to_earliest_ms"),
-            to_latest: n("to_latest_ms"),
-        }],
-        "outage_left" | "outage_lost" => vec![Projection::OutageClosed {
-            to: n("to_ms"),
-            to_earliest: n("to_ms"),
-            to_latest: n("to_ms"),
-        }],
-        "known" => {
-            let reason = Reason::parse(text("reason"))
-                .unwrap_or(Reason::Internal)
-                .as_str();
-            vec![Projection::Unknown {
-                from: n("from_ms"),
-                to: n("to_ms"),
-                reason,
-            }]
-        }
-        "unknown" if event.contains_key("doubt_from_ms") => vec![Projection::Doubtful {
-            from: n("doubt_from_ms"),
-            to: n("from_ms"),
-        }],
-        "doubt" | "unconfirmed" => vec![Projection::Doubtful {
-            from: n("from_ms"),
-            to: n("to_ms"),
-        }],
-        "proven" => vec![Projection::Proven {
-            from: n("from_ms"),
-            to: n("to_ms"),
-        }],
-        "out_of_service" => vec![Projection::Absent {
-            from: n("from_ms"),
-            to: n("to_ms"),
-        }],
-        "clock_step" => vec![Projection::ClockStep {
-            at: n("at_ms"),
-            offset_ms: event
-                .get("offset_after_ms")
-                .and_then(Value::as_i64)
-                .unwrap_or(0),
-        }],
-        "daemon_started" if !event.contains_key("last_mark_ms") => vec![Projection::ClockStep {
-            at: 0,
-            offset_ms: 0,
-        }],
-        "maintenance_declared" => {
-            let recorded = parse_utc(text("recorded")).unwrap_or(0);
-            vec![Projection::WindowDeclared {
-                id: text("id").to_owned(),
-                body: body(),
-                recorded,
-            }]
-        }
-        "maintenance_ended" => vec![Projection::WindowEnded {
-            id: text("id").to_owned(),
-            at: parse_utc(text("from")).unwrap_or(0),
-        }],
-        "exclusion" => vec![Projection::Corrected { body: body() }],
-        "tallies" => {
-            let unit =
-                Unit::of_seal(|key| event.get(key).and_then(Value::as_str).map(str::to_owned));
-            unit.map(|unit| Projection::Sealed {
-                unit,
-                tallies: n("tallies"),
-                sha256: text("sha256").to_owned(),
-            })
-            .into_iter()
-            .collect()
-        }
-        "results_from" => vec![Projection::ResultsFrom { at: n("from_ms") }],
-        "results_until" => vec![Projection::ResultsUntil { at: n("to_ms") }],
-        _ => Vec::new(),
-    }
 }

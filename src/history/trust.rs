@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::checkpoint::{Signer, verify_signature};
+use super::event::CheckpointKeyChangedEvent;
 
 /// A key that an event introduced.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -33,15 +34,11 @@ pub fn vouch(before: &Signer, chain: &str, key: &str) -> Value {
 }
 
 impl Introduced {
-    /// Of a `checkpoint_key_changed` event.
-    pub fn by_event(seq: u64, event: &Map<String, Value>) -> Self {
-        let key = event
-            .get("key")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+    pub fn by_event(seq: u64, event: &CheckpointKeyChangedEvent) -> Self {
+        let key = event.key.clone();
         let sentence = event
-            .get("vouch")
+            .vouch
+            .as_ref()
             .filter(|v| v["follows"] == key && verify_signature(v).is_ok());
         Self {
             seq,
@@ -73,13 +70,10 @@ mod tests {
     fn a_key_follows_another_only_by_its_signature() {
         let [first, second, third] =
             ["01", "02", "03"].map(|seed| Signer::from_hex(&seed.repeat(32)).expect("a key"));
-        let event = |key: &Signer, vouch: Value| {
-            let Value::Object(event) =
-                json!({"key": key.key(), "key_before": "claimed", "vouch": vouch})
-            else {
-                panic!()
-            };
-            event
+        let event = |key: &Signer, vouch: Value| CheckpointKeyChangedEvent {
+            key: key.key(),
+            key_before: "claimed".into(),
+            vouch: Some(vouch),
         };
         let signed = Introduced::by_event(5, &event(&second, vouch(&first, "c", &second.key())));
         assert_eq!(signed.by, Some(first.key()));

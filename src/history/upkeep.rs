@@ -12,16 +12,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::append::append;
 use super::chain::hex;
+use super::event::TalliesEvent;
 use super::prune::take_some;
 use super::tally::{merged, pack_results, with_results};
 use super::writer::History;
-use super::{EventDraft, HistoryError, Projection};
+use super::{EventDraft, HistoryError};
 use crate::judgement::timeline::Span;
 use crate::words::{Ms, UtcMs, format_utc, parse_utc};
 
@@ -614,25 +614,7 @@ fn seal(
     digest: &[u8; 32],
     (at, utc): (Ms, UtcMs),
 ) -> Result<(), HistoryError> {
-    let sum = hex(digest);
-    let Value::Object(body) =
-        json!({unit.kind.as_str(): unit.label(), "tallies": count, "sha256": sum})
-    else {
-        return Ok(());
-    };
-    let projection = Some(Projection::Sealed {
-        unit,
-        tallies: count,
-        sha256: sum,
-    });
-    let draft = EventDraft {
-        endpoint: None,
-        kind: "tallies",
-        at,
-        utc,
-        body,
-        projection,
-    };
+    let draft = EventDraft::general(at, utc, TalliesEvent::new(unit, count, hex(digest)));
     let transaction = history.connection.transaction()?;
     let head = append(&transaction, &draft, history.next_seq, &history.head)?;
     if unit.kind == Kind::Hour {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::chain::{GENESIS, canonical, hex, link, sha256};
 use super::checkpoint::verify_signature;
+use super::event::{Event, EventRecord};
 use super::prune::Stub;
 use super::read::each_event;
 use super::retold::Retold;
@@ -103,6 +104,67 @@ impl Walked {
         carried
     }
 
+    /// What an event says of the chain; `before` is the hash of the one before it.
+    fn hear(&mut self, e: &EventRecord, before: &[u8; 32]) -> Result<(), &'static str> {
+        match &e.event {
+            Event::DaemonStarted(start) if start.format.is_some() => {
+                self.keeps_from = self.keeps_from.or(Some(e.seq));
+            }
+            Event::CheckpointKeyChanged(key) => {
+                self.keys.push(Introduced::by_event(e.seq, key));
+            }
+            Event::Pruned(pruned) => {
+                self.prunings
+                    .push((e.seq, pruned.last, pruned.stub_sha256.clone()));
+            }
+            Event::Restored(restored) => {
+                let last = restored.old_seq;
+                if last.checked_add(1) != Some(e.seq) || restored.old_head != hex(before) {
+                    return Err("the restore that it tells of does not follow the event before it");
+                }
+                self.restores
+                    .insert(restored.old_chain.clone(), (last, e.seq));
+            }
+            // These are about what is recorded, not about the chain.
+            Event::DaemonStarted(_)
+            | Event::Down(_)
+            | Event::Up(_)
+            | Event::OutageLeft(_)
+            | Event::OutageLost(_)
+            | Event::Proven(_)
+            | Event::OutOfService(_)
+            | Event::FirstUp(_)
+            | Event::Unknown(_)
+            | Event::Known(_)
+            | Event::Doubt(_)
+            | Event::Unconfirmed(_)
+            | Event::EndpointAdded(_)
+            | Event::EndpointRenamed(_)
+            | Event::EndpointComponent(_)
+            | Event::EndpointCadence(_)
+            | Event::EndpointChanged(_)
+            | Event::EndpointRemoved(_)
+            | Event::DaemonStopped(_)
+            | Event::Reloaded(_)
+            | Event::ClockStep(_)
+            | Event::RecordedLate(_)
+            | Event::HistoryGap(_)
+            | Event::WitnessesSilent(_)
+            | Event::WitnessesAnswer(_)
+            | Event::Config(_)
+            | Event::Terms(_)
+            | Event::Component(_)
+            | Event::ResultsFrom(_)
+            | Event::ResultsUntil(_)
+            | Event::Tallies(_)
+            | Event::MaintenanceDeclared(_)
+            | Event::MaintenanceEnded(_)
+            | Event::Exclusion(_)
+            | Event::Annotation(_) => {}
+        }
+        Ok(())
+    }
+
     fn resting_on(stub: &Stub) -> Option<Self> {
         let carried = &stub.carried;
         Some(Self {
@@ -182,34 +244,24 @@ pub fn walk(
             altered = wrong("its hash does not follow from its text and the event before it");
             return false;
         }
-        match text("kind") {
-            "daemon_started" if parsed.contains_key("format") => {
-                walked.keeps_from = walked.keeps_from.or(Some(event.seq))
+        let record = match EventRecord::read(&parsed) {
+            Ok(record) => record,
+            Err(why) => {
+                altered = wrong(&why.to_string());
+                return false;
             }
-            "checkpoint_key_changed" => walked.keys.push(Introduced::by_event(event.seq, &parsed)),
-            "pruned" => {
-                let last = parsed.get("last").and_then(Value::as_u64).unwrap_or(0);
-                walked
-                    .prunings
-                    .push((event.seq, last, text("stub_sha256").to_owned()));
+        };
+        // What a later version records beside means nothing to the tables of this one.
+        if let Some(record) = &record {
+            if let Err(why) = walked.hear(record, &before) {
+                altered = wrong(why);
+                return false;
             }
-            "restored" => {
-                let last = parsed.get("old_seq").and_then(Value::as_u64).unwrap_or(0);
-                if last + 1 != event.seq || text("old_head") != hex(&before) {
-                    altered =
-                        wrong("the restore that it tells of does not follow the event before it");
-                    return false;
-                }
-                walked
-                    .restores
-                    .insert(text("old_chain").to_owned(), (last, event.seq));
-            }
-            _ => {}
+            walked.told.hear(record, &parsed, event.endpoint);
         }
         if wanted.contains(&event.seq) {
             walked.heads.insert(event.seq, hex(&walked.head));
         }
-        walked.told.hear(&parsed, event.seq, event.endpoint);
         walked.events += 1;
         true
     })?;

@@ -110,13 +110,16 @@ impl Window {
         list
     }
 
-    /// The definition as JSON, as events and tables keep it.
-    pub fn to_json(&self) -> Value {
-        let days: Vec<&str> = self
-            .every
+    /// The days that it repeats on, as events name them.
+    pub fn days(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.every
             .iter()
             .filter_map(|d| DAYS.iter().find(|(_, w)| w == d).map(|(word, _)| *word))
-            .collect();
+    }
+
+    /// The definition as JSON, as events and tables keep it.
+    pub fn to_json(&self) -> Value {
+        let days: Vec<&str> = self.days().collect();
         let names = |list: &[Name]| {
             list.iter()
                 .map(|n| n.as_str().to_owned())

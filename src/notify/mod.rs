@@ -348,8 +348,9 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::history::event::ClockStepEvent;
     use crate::history::writer::History;
-    use crate::history::{Batch, EventDraft, OutboxDraft, Posting, Projection, Stamp};
+    use crate::history::{Batch, EventDraft, OutboxDraft, Posting, Stamp};
     use crate::net::clock::SimulatedClock;
     use crate::words::Name;
 
@@ -761,15 +762,13 @@ mod tests {
             ..Stamp::default()
         };
         let offset_ms = bench.utc();
-        let projection = Some(Projection::ClockStep { at: 0, offset_ms });
-        let step = EventDraft {
-            endpoint: None,
-            kind: "daemon_started",
-            at: 0,
-            utc: offset_ms,
-            body: serde_json::Map::new(),
-            projection,
+        let step = ClockStepEvent {
+            step_ms: offset_ms,
+            offset_before_ms: 0,
+            offset_after_ms: offset_ms,
+            boot_ns: 0,
         };
+        let step = EventDraft::general(0, offset_ms, step);
         bench.delivery.writer.commit(Batch {
             id: 1,
             stamp,

@@ -12,6 +12,7 @@ use crate::account::recorded::Service;
 use crate::config::document::value::show_duration;
 use crate::history::HistoryError;
 use crate::history::definitions::{cadences, changes};
+use crate::history::event::{Combined, ComponentMakeup};
 use crate::history::lineage::Lineage;
 use crate::history::makeup::Makeup;
 use crate::history::past::Which;
@@ -166,16 +167,15 @@ fn of_component(
             after,
             left: None,
         };
-        if before["combine"] != after["combine"] {
+        if before.combine != after.combine {
             list.push(one(
                 "combine",
-                before["combine"].clone(),
-                after["combine"].clone(),
+                json!(Combined::from(before.combine)),
+                json!(Combined::from(after.combine)),
             ));
         }
-        let from = |v: &Value| {
-            v["in_service_from_ms"]
-                .as_i64()
+        let from = |v: &ComponentMakeup| {
+            v.in_service_from
                 .map_or(Value::Null, |at| json!(instant(at)))
         };
         if from(before) != from(after) {

@@ -16,8 +16,8 @@ use super::ruling::{read as read_terms, under_present_names};
 use super::sla::{answer, instant as instant_text};
 use super::terms::{SUPERSEDED, is_salt};
 use super::{
-    admitted, combine_of, configs, endpoints, evaluated, excluded, extents, listed, refused, slots,
-    terms, with_terms,
+    admitted, combine_of, combine_text, configs, endpoints, evaluated, excluded, extents, listed,
+    refused, slots, terms, with_terms,
 };
 use crate::account::figures::{Part, components, maintenance};
 use crate::account::recorded::{Service, timeline_json, told};
@@ -25,6 +25,7 @@ use crate::config::Plan;
 use crate::history::chain::{GENESIS, canonical, hex, link};
 use crate::history::checkpoint::{commitment, verify_signature};
 use crate::history::definitions::{Told, told as told_definitions};
+use crate::history::event::{ComponentMakeup, Event, EventRecord};
 use crate::history::makeup::Makeup;
 use crate::history::past::{Which, longest_blind, not_seen_below};
 use crate::history::prune::Stub;
@@ -374,6 +375,12 @@ fn put_tallies(connection: &Connection, tallies: &[Value], period: Span) -> Resu
     Ok(())
 }
 
+/// The events that this version knows; [`Retelling`] has refused what cannot be read.
+pub(super) fn recorded(events: &[Map<String, Value>]) -> impl Iterator<Item = EventRecord> + '_ {
+    let read = events.iter().map(EventRecord::read);
+    read.filter_map(|e| e.ok().flatten())
+}
+
 /// The report and something else are signed by one key, or by two of which one vouched for the
 /// other.
 fn same_hand(
@@ -387,11 +394,12 @@ fn same_hand(
         report["key"].as_str().unwrap_or_default(),
         other["key"].as_str().unwrap_or_default(),
     );
-    let seq = |e: &Map<String, Value>| e.get("seq").and_then(Value::as_u64).unwrap_or(0);
-    let changes = events
-        .iter()
-        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("checkpoint_key_changed"));
-    let introduced: Vec<Introduced> = changes.map(|e| Introduced::by_event(seq(e), e)).collect();
+    let introduced: Vec<Introduced> = recorded(events)
+        .filter_map(|e| match &e.event {
+            Event::CheckpointKeyChanged(key) => Some(Introduced::by_event(e.seq, key)),
+            _ => None,
+        })
+        .collect();
     if trusted([given], &introduced).contains(own) || trusted([own], &introduced).contains(given) {
         return Ok(());
     }
@@ -720,13 +728,11 @@ fn vantage_of<'r>(report: &'r Value, events: &[Map<String, Value>]) -> Result<&'
     {
         return Err(differs("vantages", "a daemon measures from one place"));
     }
-    let starts = events
-        .iter()
-        .filter(|e| e.get("kind").and_then(Value::as_str) == Some("daemon_started"));
-    match starts
-        .filter_map(|e| e.get("vantage").and_then(Value::as_str))
-        .next_back()
-    {
+    let starts = recorded(events).filter_map(|e| match e.event {
+        Event::DaemonStarted(start) => start.vantage,
+        _ => None,
+    });
+    match starts.last() {
         Some(told) if told != said => Err(differs(
             "vantages",
             format!("the daemon of these events measured from {told}, the report says {said}"),
@@ -767,13 +773,10 @@ fn definitions_held(report: &Value, told: &Told) -> Result<(), Difference> {
         let known = told
             .components
             .get(e["component"].as_str().unwrap_or_default());
-        let (combine, from) = known.map_or((&Value::Null, &Value::Null), |c| {
-            (&c["combine"], &c["in_service_from_ms"])
-        });
-        let series = Value::from("series");
-        let combine = if combine.is_null() { &series } else { combine };
+        let known = known.unwrap_or(&ComponentMakeup::UNDECLARED);
+        let (combine, from) = (combine_text(known.combine), known.in_service_from.into());
         for (key, is) in [("combine", combine), ("in_service_from", from)] {
-            if e[key] != *is {
+            if e[key] != is {
                 return Err(differs(
                     &format!("extents[{k}].{key}"),
                     format!("{is} by the events, the report says {}", e[key]),

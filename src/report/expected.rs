@@ -72,12 +72,16 @@ fn ns(at: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
-
     use super::*;
-    use crate::engine::events;
+    use crate::history::EventDraft;
+    use crate::history::event::{
+        ClockStepEvent, DaemonStartedEvent, EndpointAddedEvent, EndpointCadenceEvent,
+        EndpointRenamedEvent, Event, OutOfServiceEvent, TalliesEvent, exported,
+    };
     use crate::history::retelling::Retelling;
+    use crate::history::upkeep::{Kind, Unit};
     use crate::judgement::rules::Cadence;
+    use crate::words::{Name, format_utc};
 
     const HOUR_MS: i64 = 3_600_000;
 
@@ -87,41 +91,50 @@ mod tests {
     fn told() -> (Connection, i64) {
         let ten = 1_767_261_600_000_i64;
         let hour = |n: i64| ten + n * HOUR_MS;
-        let cadence = |interval| {
-            events::cadence(&Cadence {
-                interval,
-                jitter_ppm: 0,
-                late_after: 500,
-                timeout: 1000,
-                retry_interval: 1000,
-                down_after: 2,
-                up_after: 1,
-            })
+        let cadence = |interval| Cadence {
+            interval,
+            jitter_ppm: 0,
+            late_after: 500,
+            timeout: 1000,
+            retry_interval: 1000,
+            down_after: 2,
+            up_after: 1,
         };
-        let mut list: Vec<Value> = vec![
-            json!({"kind": "daemon_started", "at_ms": ten}),
-            cadence(30_000),
-            cadence(60_000),
-        ];
-        (list[1]["kind"], list[1]["at_ms"], list[1]["endpoint"]) =
-            (json!("endpoint_added"), json!(hour(0)), json!("old"));
-        (list[2]["kind"], list[2]["at_ms"], list[2]["endpoint"]) =
-            (json!("endpoint_cadence"), json!(hour(2)), json!("old"));
+        let general = |at: i64, event: Event| EventDraft::general(at as u64, at, event);
+        let of = |name: &str, at: i64, event: Event| {
+            let who = (1, Name::new(name).expect("a name"));
+            EventDraft::of_endpoint(who, at as u64, at, event)
+        };
         let half = HOUR_MS / 2;
-        list.insert(2, json!({"kind": "out_of_service", "endpoint": "old", "at_ms": hour(1) + half, "from_ms": hour(1), "to_ms": hour(1) + half}));
-        list.push(
-            json!({"kind": "endpoint_renamed", "endpoint": "new", "from": "old", "at_ms": hour(3)}),
-        );
-        list.push(json!({"kind": "clock_step", "at_ms": hour(4), "offset_after_ms": HOUR_MS}));
-        list.extend((0..6).map(|n| json!({"kind": "tallies", "hour": crate::words::format_utc(hour(n)), "tallies": 1, "sha256": "", "at_ms": hour(n + 1)})));
-        let numbered = list.into_iter().zip(1..).map(|(mut event, seq)| {
-            event["seq"] = json!(seq);
-            event.as_object().expect("an object").clone()
-        });
-        (
-            Retelling::of(None, &numbered.collect::<Vec<Map<_, _>>>()).expect("told"),
-            ten,
-        )
+        let out = OutOfServiceEvent {
+            from: format_utc(hour(1)),
+            from_ms: hour(1) as u64,
+            to: format_utc(hour(1) + half),
+            to_ms: (hour(1) + half) as u64,
+        };
+        let step = ClockStepEvent {
+            step_ms: HOUR_MS,
+            offset_before_ms: 0,
+            offset_after_ms: HOUR_MS,
+            boot_ns: 0,
+        };
+        let added = EndpointAddedEvent::default().every(&cadence(30_000));
+        let slower = EndpointCadenceEvent::from(&cadence(60_000));
+        let from = "old".to_owned();
+        let mut list = vec![
+            general(ten, DaemonStartedEvent::default().into()),
+            of("old", hour(0), added.into()),
+            of("old", hour(1) + half, out.into()),
+            of("old", hour(2), slower.into()),
+            of("new", hour(3), EndpointRenamedEvent { from }.into()),
+            general(hour(4), step.into()),
+        ];
+        list.extend((0..6).map(|n| {
+            let unit = Unit::of(Kind::Hour, hour(n));
+            let seal = TalliesEvent::new(unit, 1, String::new());
+            general(hour(n + 1), seal.into())
+        }));
+        (Retelling::of(None, &exported(list)).expect("told"), ten)
     }
 
     #[test]

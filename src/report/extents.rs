@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::check::{Difference, differs};
+use super::check::{Difference, differs, recorded};
+use crate::history::event::{Event, EventRecord};
 use crate::history::prune::Stub;
 use crate::history::read::Calendar;
 use crate::judgement::timeline::Span;
-use crate::words::{Ms, UtcMs};
+use crate::words::{Ms, Reason, UtcMs};
 
 /// What the events tell of one endpoint. Instants of the timeline.
 #[derive(Debug, Clone, Default)]
@@ -27,42 +28,79 @@ struct Told {
     settled: i64,
 }
 
-fn hear(told: &mut Told, event: &Map<String, Value>) {
-    let n = |key: &str| event.get(key).and_then(Value::as_i64);
-    let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
-    match text("kind") {
-        "endpoint_added" => {
-            told.component = Some(text("component").to_owned());
-            told.was_of.insert(text("component").to_owned());
-            told.added = told.added.or(n("at_ms"));
-            told.open_unknown = Some(n("at_ms"));
+fn hear(told: &mut Told, e: &EventRecord) {
+    let at = Some(e.at as i64);
+    match &e.event {
+        Event::EndpointAdded(added) => {
+            told.component = Some(added.component.clone());
+            told.was_of.insert(added.component.clone());
+            told.added = told.added.or(at);
+            told.open_unknown = Some(at);
             told.gone_at = None;
         }
-        "endpoint_component" => {
-            told.component = Some(text("component").to_owned());
+        Event::EndpointComponent(moved) => {
+            told.component = Some(moved.component.clone());
             told.was_of
-                .extend([text("component").to_owned(), text("before").to_owned()]);
+                .extend([moved.component.clone(), moved.before.clone()]);
         }
-        "endpoint_removed" => (told.gone_at, told.open_unknown) = (n("at_ms"), Some(None)),
-        "out_of_service" => (told.gone_at, told.open_unknown) = (None, Some(n("to_ms"))),
-        "unknown" => told.open_unknown = Some(n("from_ms")),
-        // A record with a hole says nothing of what is open.
-        "known" if text("reason") == "history" => told.open_unknown = None,
-        "known" | "first_up" | "down" | "up" | "outage_left" | "doubt" => {
-            told.open_unknown = Some(None)
+        Event::EndpointRemoved(_) => (told.gone_at, told.open_unknown) = (at, Some(None)),
+        Event::OutOfService(out) => {
+            (told.gone_at, told.open_unknown) = (None, Some(Some(out.to_ms as i64)));
         }
-        _ => {}
+        Event::Unknown(unknown) => {
+            told.open_unknown = Some(Some(unknown.from_ms as i64));
+            told.settle(unknown.from_ms);
+        }
+        Event::Known(known) => {
+            // A record with a hole says nothing of what is open.
+            let is_hole = known.reason == Reason::History.as_str();
+            told.open_unknown = (!is_hole).then_some(None);
+            told.settle(known.from_ms.max(known.to_ms));
+        }
+        Event::FirstUp(_) | Event::Doubt(_) => told.open_unknown = Some(None),
+        Event::Down(down) => told.measured(down.from_ms),
+        Event::Up(up) => told.measured(up.from_ms.max(up.to_ms)),
+        Event::OutageLeft(left) => told.measured(left.from_ms.max(left.to_ms)),
+        Event::Proven(proven) => told.settle(proven.from_ms.max(proven.to_ms)),
+        // These say nothing of how far a record reaches.
+        Event::OutageLost(_)
+        | Event::Unconfirmed(_)
+        | Event::EndpointRenamed(_)
+        | Event::EndpointCadence(_)
+        | Event::EndpointChanged(_)
+        | Event::DaemonStarted(_)
+        | Event::DaemonStopped(_)
+        | Event::Reloaded(_)
+        | Event::ClockStep(_)
+        | Event::RecordedLate(_)
+        | Event::HistoryGap(_)
+        | Event::WitnessesSilent(_)
+        | Event::WitnessesAnswer(_)
+        | Event::Config(_)
+        | Event::Terms(_)
+        | Event::Component(_)
+        | Event::ResultsFrom(_)
+        | Event::ResultsUntil(_)
+        | Event::Tallies(_)
+        | Event::MaintenanceDeclared(_)
+        | Event::MaintenanceEnded(_)
+        | Event::Exclusion(_)
+        | Event::Annotation(_)
+        | Event::CheckpointKeyChanged(_)
+        | Event::Restored(_)
+        | Event::Pruned(_) => {}
     }
-    if matches!(
-        text("kind"),
-        "down" | "up" | "unknown" | "known" | "outage_left" | "proven" | "first_up"
-    ) {
-        let latest = ["from_ms", "to_ms"]
-            .into_iter()
-            .filter_map(n)
-            .max()
-            .unwrap_or(0);
-        told.settled = told.settled.max(latest);
+}
+
+impl Told {
+    /// Nothing is unknown at this instant.
+    fn measured(&mut self, at: Ms) {
+        self.open_unknown = Some(None);
+        self.settle(at);
+    }
+
+    fn settle(&mut self, at: Ms) {
+        self.settled = self.settled.max(at as i64);
     }
 }
 
@@ -84,17 +122,16 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, T
             all.insert(name.clone(), told);
         }
     }
-    for event in events {
-        let text = |key: &str| event.get(key).and_then(Value::as_str);
-        let Some(name) = text("endpoint") else {
+    for e in recorded(events) {
+        let Some(name) = &e.endpoint else {
             continue;
         };
-        if text("kind") == Some("endpoint_renamed")
-            && let Some(before) = text("from").and_then(|from| all.remove(from))
+        if let Event::EndpointRenamed(renamed) = &e.event
+            && let Some(before) = all.remove(&renamed.from)
         {
-            all.insert(name.to_owned(), before);
+            all.insert(name.clone(), before);
         }
-        hear(all.entry(name.to_owned()).or_default(), event);
+        hear(all.entry(name.clone()).or_default(), &e);
     }
     all
 }

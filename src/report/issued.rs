@@ -7,48 +7,42 @@
 
 use serde_json::{Map, Value};
 
-use super::check::{Difference, differs};
+use super::check::{Difference, differs, recorded};
+use crate::history::event::{Event, EventRecord};
 use crate::history::read::Calendar;
-use crate::words::{UtcMs, parse_utc};
+use crate::words::UtcMs;
 
 /// An event of this age was committed before a report was made.
 pub const COMMITTED_WITHIN_MS: i64 = 5000;
-
-type Event = Map<String, Value>;
-
-fn n(event: &Event, key: &str) -> Option<i64> {
-    event.get(key).and_then(Value::as_i64)
-}
-
-fn is(event: &Event, kind: &str) -> bool {
-    event.get("kind").and_then(Value::as_str) == Some(kind)
-}
 
 /// `last`: the report's last event; `later`: those that follow it in the export.
 pub(super) fn nothing_left_out(
     issued: UtcMs,
     calendar: &Calendar,
-    last: Option<&Event>,
-    later: &[Event],
+    last: Option<&Map<String, Value>>,
+    later: &[Map<String, Value>],
 ) -> Result<(), Difference> {
     if later.is_empty() {
         return Ok(());
     }
-    let steps = later.iter().filter(|e| is(e, "clock_step"));
-    let calendar =
-        calendar.and_steps(steps.filter_map(|e| Some((n(e, "at_ms")?, n(e, "offset_after_ms")?))));
+    let last = last.and_then(|e| EventRecord::read(e).ok().flatten());
+    let later: Vec<EventRecord> = recorded(later).collect();
+    let calendar = calendar.and_steps(later.iter().filter_map(|e| match &e.event {
+        Event::ClockStep(step) => Some((e.at as i64, step.offset_after_ms)),
+        _ => None,
+    }));
     // A clock that was set back shows an instant twice: the first that the report's own events
     // allow.
-    let from = last
-        .and_then(|e| n(e, "at_ms"))
-        .map_or(i64::MIN / 4, |at| at - COMMITTED_WITHIN_MS);
+    let from = last.map_or(i64::MIN / 4, |e| e.at as i64 - COMMITTED_WITHIN_MS);
     let issued = calendar.first_at(issued, from);
     let waits: Vec<(i64, i64)> = later
         .iter()
-        .filter(|e| is(e, "recorded_late"))
-        .filter_map(|e| Some((n(e, "from_ms")?, n(e, "at_ms")?)))
+        .filter_map(|e| match &e.event {
+            Event::RecordedLate(late) => Some((late.from_ms as i64, e.at as i64)),
+            _ => None,
+        })
         .collect();
-    for event in later {
+    for event in &later {
         let recorded = recorded_at(event, &calendar);
         let has_waited = |(from, to): &(i64, i64)| {
             recorded >= from - COMMITTED_WITHIN_MS
@@ -56,7 +50,7 @@ pub(super) fn nothing_left_out(
                 && issued <= to + COMMITTED_WITHIN_MS
         };
         if recorded < issued - COMMITTED_WITHIN_MS && !waits.iter().any(has_waited) {
-            let place = format!("event {}", n(event, "seq").unwrap_or(0));
+            let place = format!("event {}", event.seq);
             return Err(differs(
                 &place,
                 "it was recorded before the report was issued, and the report leaves it out",
@@ -68,16 +62,12 @@ pub(super) fn nothing_left_out(
 
 /// When an event was recorded. Those that a command writes have the instant of an earlier event,
 /// and their date is what tells.
-fn recorded_at(event: &Event, calendar: &Calendar) -> i64 {
-    let at = n(event, "at_ms").unwrap_or(i64::MAX);
-    if !is(event, "pruned") && !is(event, "restored") {
-        return at;
+fn recorded_at(e: &EventRecord, calendar: &Calendar) -> i64 {
+    let at = e.at as i64;
+    match (&e.event, e.recorded) {
+        (Event::Pruned(_) | Event::Restored(_), Some(date)) => calendar.first_at(date, at),
+        _ => at,
     }
-    let date = event
-        .get("recorded")
-        .and_then(Value::as_str)
-        .and_then(parse_utc);
-    date.map_or(at, |date| calendar.first_at(date, at))
 }
 
 #[cfg(test)]
@@ -90,19 +80,30 @@ mod tests {
     const NINE: i64 = 1_798_707_600_000;
     const MINUTE: i64 = 60_000;
 
-    fn event(seq: u64, kind: &str, at: i64, more: Value) -> Event {
-        let mut event = json!({"seq": seq, "kind": kind, "at_ms": at});
-        for (key, value) in more.as_object().expect("an object") {
-            event[key] = value.clone();
-        }
-        event.as_object().expect("an object").clone()
+    /// What is not told apart here is the first success of an endpoint.
+    fn event(seq: u64, kind: &str, at: i64, more: Value) -> Map<String, Value> {
+        let mut event = match kind {
+            "clock_step" => json!({"step_ms": 0, "offset_before_ms": 0, "boot_ns": 0,
+                "offset_after_ms": 0}),
+            "recorded_late" => json!({"from_ms": 0}),
+            "pruned" => json!({"last": 1, "head": "", "until": "", "stub_sha256": "", "by": ""}),
+            _ => json!({"at": ""}),
+        };
+        let is_told = ["clock_step", "recorded_late", "pruned"].contains(&kind);
+        let kind = if is_told { kind } else { "first_up" };
+        let event = event.as_object_mut().expect("an object");
+        event.extend(more.as_object().expect("an object").clone());
+        let numbered = json!({"seq": seq, "kind": kind, "at_ms": at});
+        event.extend(numbered.as_object().expect("an object").clone());
+        assert!(EventRecord::read(event).is_ok_and(|e| e.is_some()));
+        event.clone()
     }
 
     /// Whether a report that was issued when the clock showed so many minutes past nine leaves
     /// anything out; `later`: minutes past nine of the timeline.
     fn refused(issued: i64, last: i64, later: &[(i64, &str, Value)]) -> Option<String> {
         let last = event(7, "up", NINE + last * MINUTE, json!({}));
-        let later: Vec<Event> = later
+        let later: Vec<_> = later
             .iter()
             .zip(8..)
             .map(|((at, kind, more), seq)| event(seq, kind, NINE + at * MINUTE, more.clone()))
@@ -157,7 +158,7 @@ mod tests {
         let again = [(40, "down", none()), (50, "up", none())];
         let of = |last: i64, issued: i64, later: &[(i64, &str, Value)]| {
             let last = event(7, "clock_step", NINE + last * MINUTE, json!({}));
-            let later: Vec<Event> = later
+            let later: Vec<_> = later
                 .iter()
                 .zip(8..)
                 .map(|((at, kind, more), seq)| event(seq, kind, NINE + at * MINUTE, more.clone()))

@@ -328,9 +328,9 @@ fn as_told(told: &Told, parts: &mut [Part]) {
     }
     for part in parts {
         let known = told.components.get(part.component.as_str());
-        part.combine = known.map_or(Combine::Series, |c| combine_of(&c["combine"]));
+        part.combine = known.map_or(Combine::Series, |c| c.combine);
         part.service = Service {
-            from: known.and_then(|c| c["in_service_from_ms"].as_i64()),
+            from: known.and_then(|c| c.in_service_from),
         };
     }
 }

@@ -35,6 +35,7 @@ mod redirects;
 mod refusals;
 mod resolver;
 mod room;
+mod schema;
 mod secrets;
 mod serve;
 mod sla;

@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use probity::config::load;
-use probity::engine::events::general;
 use probity::engine::simulation::{Incident, World, simulate_into};
+use probity::history::event::MaintenanceDeclaredEvent;
 use probity::history::writer::History;
-use probity::history::{EventDraft, Projection, Registration};
+use probity::history::{EventDraft, Registration};
 use probity::judgement::timeline::{Span, Spans};
 use probity::net::config_files::Files;
 use probity::words::{Ms, parse_utc};
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cli::probity;
 
@@ -232,19 +232,21 @@ impl Recorded {
 
 fn declared((id, start, recorded, reason): &(&str, &str, &str, &str)) -> EventDraft {
     let recorded = at(recorded);
-    let body = json!({
-        "id": id, "components": ["checkout"], "endpoints": [], "start": start, "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
-        "announced_at": null, "reason": reason, "by": "uid 0: anna", "from_config": false,
-    });
-    let projection = Projection::WindowDeclared {
+    let declared = MaintenanceDeclaredEvent {
         id: (*id).to_owned(),
-        body: body.to_string(),
-        recorded: recorded as i64,
+        components: vec!["checkout".into()],
+        endpoints: Vec::new(),
+        start: (*start).to_owned(),
+        start_instant: None,
+        time_zone: "UTC".into(),
+        every: Vec::new(),
+        duration_ms: 3_600_000,
+        announced_at: None,
+        reason: (*reason).to_owned(),
+        by: "uid 0: anna".into(),
+        from_config: false,
     };
-    EventDraft {
-        projection: Some(projection),
-        ..general("maintenance_declared", recorded, recorded as i64, body)
-    }
+    EventDraft::general(recorded, recorded as i64, declared)
 }
 
 /// What a command printed on both streams, and its exit code.

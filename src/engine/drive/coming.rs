@@ -5,20 +5,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::{Arrival, Driver, NewPlan, ReloadSummary};
 use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::Entry;
-use crate::engine::events;
 use crate::engine::inputs::Input;
 use crate::history::Registration;
+use crate::history::event::{
+    EndpointAddedEvent, EndpointComponentEvent, EndpointRenamedEvent, ReloadedEvent,
+};
 use crate::history::tally::{tally_counts, tally_latency, tally_longest_blind};
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::{Judge, Slots};
 use crate::net::apart;
 use crate::net::clock::NS_PER_MS;
-use crate::words::{Ms, Name};
+use crate::words::Ms;
 
 /// What the history knows of an endpoint.
 pub fn registration(e: &Endpoint) -> Registration {
@@ -98,33 +98,29 @@ impl Driver {
             if is_known {
                 self.recorder.publish_restored(index, shown);
             } else {
-                let mut body = events::cadence(&e.rules.cadence);
-                (body["component"], body["probe"], body["target"]) = (
-                    json!(e.component.as_str()),
-                    json!(e.probe.kind().as_str()),
-                    json!(e.target()),
-                );
-                body["digest"] = json!(e.digest.to_string());
-                self.recorder.event_of(index, "endpoint_added", now, body);
+                let added = EndpointAddedEvent {
+                    component: e.component.to_string(),
+                    probe: Some(e.probe.kind().as_str().to_owned()),
+                    target: Some(e.target()),
+                    digest: Some(e.digest.to_string()),
+                    ..EndpointAddedEvent::default()
+                };
+                let added = added.every(&e.rules.cadence);
+                let _ = self.recorder.event_of(index, now, added);
             }
             if let (true, Some(before)) = (arrival.renamed, &e.renamed_from) {
                 self.recorder.rename_in_windows(before, &e.name);
-            }
-            if arrival.renamed {
-                self.recorder.event_of(
-                    index,
-                    "endpoint_renamed",
-                    now,
-                    json!({"from": e.renamed_from.as_ref().map(Name::as_str)}),
-                );
+                let from = before.to_string();
+                let _ = self
+                    .recorder
+                    .event_of(index, now, EndpointRenamedEvent { from });
             }
             if let (true, Some(before)) = (is_known, &arrival.component_before) {
-                self.recorder.event_of(
-                    index,
-                    "endpoint_component",
-                    now,
-                    json!({"component": e.component.as_str(), "before": before}),
-                );
+                let moved = EndpointComponentEvent {
+                    component: e.component.to_string(),
+                    before: before.clone(),
+                };
+                let _ = self.recorder.event_of(index, now, moved);
             }
             if is_known && has_other_cadence {
                 self.recorder.tell_cadence(index, &e.rules.cadence, now);
@@ -309,13 +305,12 @@ impl Driver {
         // A hundred thousand old endpoints are given back where nobody waits for it.
         let old = self.board.plan.swap(plan);
         apart::sometime(move || drop(old));
-        let utc = now as i64 + self.recorder.offset_ms;
-        let _ = self.recorder.push_event(events::general(
-            "reloaded",
-            now,
-            utc,
-            json!({"added": summary.added, "removed": summary.removed, "changed": summary.changed}),
-        ));
+        let reloaded = ReloadedEvent {
+            added: summary.added as u64,
+            removed: summary.removed as u64,
+            changed: summary.changed as u64,
+        };
+        let _ = self.recorder.event(now, reloaded);
         summary
     }
 
@@ -337,13 +332,13 @@ impl Driver {
             now_ns,
         );
         let next_seq = self.scheduler.next_seq(index);
-        let component = (before.component != after.component).then(
-            || json!({"component": after.component.as_str(), "before": before.component.as_str()}),
-        );
+        let moved = (before.component != after.component).then(|| EndpointComponentEvent {
+            component: after.component.to_string(),
+            before: before.component.to_string(),
+        });
         self.recorder.change_definition(index, after, next_seq, now);
-        if let Some(body) = component {
-            self.recorder
-                .event_of(index, "endpoint_component", now, body);
+        if let Some(moved) = moved {
+            let _ = self.recorder.event_of(index, now, moved);
             self.recorder.tell_windows_to(index, now);
         }
     }

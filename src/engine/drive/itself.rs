@@ -4,11 +4,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::{Driver, Stall, TURN_NS};
-use crate::engine::events;
-use crate::history::{EventDraft, Projection};
+use crate::history::EventDraft;
+use crate::history::event::ClockStepEvent;
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Reason};
 
@@ -92,19 +90,14 @@ impl Driver {
             return;
         }
         tracing::warn!(step_ms = step, "the wall clock was set");
-        let body = json!({"step_ms": step, "offset_before_ms": self.recorder.offset_ms, "offset_after_ms": offset, "boot_ns": reading.boot_ns});
-        let projection = Some(Projection::ClockStep {
-            at,
-            offset_ms: offset,
-        });
-        self.recorder.clock_was_set(
-            EventDraft {
-                projection,
-                ..events::general("clock_step", at, reading.utc_ms, body)
-            },
-            offset,
-            at,
-        );
+        let event = ClockStepEvent {
+            step_ms: step,
+            offset_before_ms: self.recorder.offset_ms,
+            offset_after_ms: offset,
+            boot_ns: reading.boot_ns,
+        };
+        self.recorder
+            .clock_was_set(EventDraft::general(at, reading.utc_ms, event), offset, at);
     }
 }
 

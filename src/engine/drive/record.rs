@@ -3,12 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
-
 use super::{COMMIT_APART_NS, Driver, RecordReply, Request, SECOND_NS};
-use crate::engine::events;
 use crate::engine::recorder::Kept;
 use crate::engine::recorder::windows::NO_ROOM;
+use crate::history::event::RecordedLateEvent;
 use crate::history::writer::Progress;
 use crate::judgement::maintenance::Origin;
 
@@ -72,13 +70,8 @@ impl Driver {
             self.timeline.ms(now_ns),
             self.timeline.ms(self.gathered_from_ns),
         );
-        let utc = now as i64 + self.recorder.offset_ms;
-        let _ = self.recorder.push_event(events::general(
-            "recorded_late",
-            now,
-            utc,
-            json!({"from_ms": from}),
-        ));
+        let late = RecordedLateEvent { from_ms: from };
+        let _ = self.recorder.event(now, late);
     }
 
     /// Records what somebody asked for; the answer follows with the commit.
@@ -113,8 +106,8 @@ impl Driver {
                 }
                 self.recorder.tell_windows(now);
             }
-            Request::Correct { kind, body } => {
-                if self.recorder.correct(kind, body, now) == Kept::No {
+            Request::Correct(event) => {
+                if self.recorder.event(now, event) == Kept::No {
                     let _ = reply.send(Err(NO_ROOM.to_owned()));
                     return;
                 }

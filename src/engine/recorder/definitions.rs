@@ -4,11 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
-
 use super::{Kept, Recorder};
-use crate::engine::events;
+use crate::history::EventDraft;
 use crate::history::definitions::Told;
+use crate::history::event::{
+    ComponentEvent, ComponentMakeup, ConfigEvent, EndpointCadenceEvent, TermsEvent,
+};
 use crate::judgement::rules::Cadence;
 use crate::words::Ms;
 
@@ -24,7 +25,7 @@ pub struct Definitions {
     /// The text of all contracts, encrypted; none without contracts.
     pub sealed: Option<String>,
     /// How each declared component combines, and from when on it is in service.
-    pub components: BTreeMap<String, Value>,
+    pub components: BTreeMap<String, ComponentMakeup>,
 }
 
 impl From<Told> for Definitions {
@@ -58,26 +59,36 @@ impl Recorder {
     /// Tells what is not as it was told last. What finds no room is told with the next reload.
     pub fn tell_definitions(&mut self, present: &Definitions, now: Ms) {
         if self.told.config != present.config
-            && self.tell_of("config", json!({"sha256": present.config}), now) == Kept::Yes
+            && self.event(
+                now,
+                ConfigEvent {
+                    sha256: present.config.clone(),
+                },
+            ) == Kept::Yes
         {
             self.told.config.clone_from(&present.config);
         }
         if self.told.terms != present.terms || self.told.sealed != present.sealed {
-            let added: Vec<&String> = present.terms.difference(&self.told.terms).collect();
-            let gone: Vec<&String> = self.told.terms.difference(&present.terms).collect();
-            let mut body = json!({"added": added, "gone": gone});
-            let fresh: BTreeMap<&String, &String> = present
-                .identities
-                .iter()
-                .filter(|(c, _)| !self.told.identities.contains_key(*c))
-                .collect();
-            if !fresh.is_empty() {
-                body["of"] = json!(fresh);
-            }
-            if let Some(sealed) = &present.sealed {
-                body["sealed"] = json!(sealed);
-            }
-            if self.tell_of("terms", body, now) == Kept::Yes {
+            let identities = present.identities.iter();
+            let terms = TermsEvent {
+                added: present
+                    .terms
+                    .difference(&self.told.terms)
+                    .cloned()
+                    .collect(),
+                gone: self
+                    .told
+                    .terms
+                    .difference(&present.terms)
+                    .cloned()
+                    .collect(),
+                of: identities
+                    .filter(|(c, _)| !self.told.identities.contains_key(*c))
+                    .map(|(c, identity)| (c.clone(), identity.clone()))
+                    .collect(),
+                sealed: present.sealed.clone(),
+            };
+            if self.event(now, terms) == Kept::Yes {
                 self.told.terms.clone_from(&present.terms);
                 self.told.sealed.clone_from(&present.sealed);
                 self.told.identities.extend(present.identities.clone());
@@ -91,7 +102,7 @@ impl Recorder {
             .cloned()
             .collect();
         for id in gone {
-            if self.tell_of("component", json!({"component": id, "gone": true}), now) == Kept::Yes {
+            if self.event(now, ComponentEvent::gone(&id)) == Kept::Yes {
                 self.told.components.remove(&id);
             }
         }
@@ -99,25 +110,16 @@ impl Recorder {
             if self.told.components.get(id) == Some(definition) {
                 continue;
             }
-            let mut body = definition.clone();
-            body["component"] = json!(id);
-            if self.tell_of("component", body, now) == Kept::Yes {
-                self.told.components.insert(id.clone(), definition.clone());
+            if self.event(now, ComponentEvent::declared(id, *definition)) == Kept::Yes {
+                self.told.components.insert(id.clone(), *definition);
             }
         }
     }
 
     /// Tells the cadence of an endpoint; what finds no room is told with the next batch.
     pub fn tell_cadence(&mut self, index: usize, cadence: &Cadence, now: Ms) {
-        let course = &self.courses[index];
-        let who = (course.id, course.entry.endpoint.load().name.clone());
-        let event = events::of_endpoint(
-            who,
-            "endpoint_cadence",
-            now,
-            self.utc(now),
-            events::cadence(cadence),
-        );
+        let cadence = EndpointCadenceEvent::from(cadence);
+        let event = EventDraft::of_endpoint(self.who(index), now, self.utc(now), cadence);
         if self.push_event(event.clone()) == Kept::No {
             self.cadences_untold.push(event);
         }
@@ -127,15 +129,12 @@ impl Recorder {
     pub(super) fn tell_cadences_again(&mut self) {
         self.events.append(&mut self.cadences_untold);
     }
-
-    fn tell_of(&mut self, kind: &'static str, body: Value, now: Ms) -> Kept {
-        let utc = self.utc(now);
-        self.push_event(events::general(kind, now, utc, body))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::super::tests::recorder;
     use super::*;
     use crate::history::Stamp;
@@ -148,15 +147,15 @@ mod tests {
             let events = recorder.close_batch(Stamp::default()).events;
             events
                 .into_iter()
-                .filter(|e| ["config", "terms", "component"].contains(&e.kind))
-                .map(|e| Value::Object(e.body))
+                .filter(|e| ["config", "terms", "component"].contains(&e.event.kind()))
+                .map(|e| Value::Object(e.event.fields()))
                 .collect::<Vec<_>>()
         };
-        let series = json!({"combine": "series", "in_service_from_ms": null});
+        let series = ComponentMakeup::UNDECLARED;
         let mut present = Definitions {
             config: "c1".into(),
             terms: ["t1".to_owned(), "t2".to_owned()].into(),
-            components: [("shop".to_owned(), series.clone())].into(),
+            components: [("shop".to_owned(), series)].into(),
             ..Definitions::default()
         };
         let first = told(&mut recorder, &present);

@@ -5,11 +5,10 @@
 //! the hole lies for each endpoint, and the outage that is open after it; the judge's sums become
 //! what the record says.
 
-use serde_json::json;
-
 use super::{EVENTS_WAITING_LIMIT, Kept, Recorder};
 use crate::engine::events;
-use crate::history::{EventDraft, Projection};
+use crate::history::EventDraft;
+use crate::history::event::{HistoryGapEvent, OutageLostEvent};
 use crate::judgement::state::Change;
 use crate::words::{Ms, Reason, UtcMs, format_utc};
 
@@ -29,7 +28,7 @@ impl Recorder {
     }
 
     pub fn push_event(&mut self, event: EventDraft) -> Kept {
-        let beside = if events::is_of_state(event.kind) {
+        let beside = if events::is_of_state(&event.event) {
             0
         } else {
             EVENTS_WAITING_BESIDE
@@ -76,9 +75,13 @@ impl Recorder {
         if self.dropped_events == 0 {
             return;
         }
-        let body = json!({"dropped": self.dropped_events, "endpoints": self.lost.len(), "unknown_in_counters": true, "why": "more events waited for the disk than memory may hold"});
-        self.events
-            .push(events::general("history_gap", now, utc, body));
+        let gap = HistoryGapEvent {
+            dropped: self.dropped_events,
+            endpoints: Some(self.lost.len() as u64),
+            unknown_in_counters: Some(true),
+            why: "more events waited for the disk than memory may hold".into(),
+        };
+        self.events.push(EventDraft::general(now, utc, gap));
         self.dropped_events = 0;
         for (index, before) in std::mem::take(&mut self.lost) {
             // What was shown stays shown until the batch that says otherwise is committed.
@@ -90,13 +93,14 @@ impl Recorder {
             );
             let is_told = outage.map(|o| o.from) == told;
             if told.is_some() && !is_told {
-                let body = json!({"to": format_utc(self.utc(from)), "to_ms": from, "why": "its end was not recorded"});
-                let closed = Projection::OutageClosed {
-                    to: from,
-                    to_earliest: from,
-                    to_latest: from,
+                let lost = OutageLostEvent {
+                    to: format_utc(self.utc(from)),
+                    to_ms: from,
+                    why: "its end was not recorded".into(),
                 };
-                self.tell_gap(index, "outage_lost", now, utc, body, closed);
+                let who = self.who(index);
+                self.events
+                    .push(EventDraft::of_endpoint(who, now, utc, lost));
             }
             let mut changes = Vec::new();
             self.courses[index].judge.lose_since(&before, &mut changes);
@@ -119,10 +123,7 @@ impl Recorder {
                 if let Change::UnknownUntil { from, to, .. } = change {
                     self.counts.unknown_ms[Reason::History as usize] += to - from;
                 }
-                let who = (
-                    self.courses[index].id,
-                    self.courses[index].entry.endpoint.load().name.clone(),
-                );
+                let who = self.who(index);
                 self.events
                     .extend(events::draft(who, change, now, self.offset_ms, utc));
             }
@@ -134,25 +135,6 @@ impl Recorder {
             self.courses[index].told_outage = outage.map(|o| o.from);
         }
     }
-
-    fn tell_gap(
-        &mut self,
-        index: usize,
-        kind: &'static str,
-        now: Ms,
-        utc: UtcMs,
-        body: serde_json::Value,
-        projection: Projection,
-    ) {
-        let who = (
-            self.courses[index].id,
-            self.courses[index].entry.endpoint.load().name.clone(),
-        );
-        self.events.push(EventDraft {
-            projection: Some(projection),
-            ..events::of_endpoint(who, kind, now, utc, body)
-        });
-    }
 }
 
 #[cfg(test)]
@@ -161,11 +143,17 @@ mod tests {
     use super::*;
     use crate::engine::inputs::Input;
     use crate::history::Stamp;
+    use crate::history::event::{Event, ProvenEvent, exported};
     use crate::history::read::{Calendar, Extent, record};
     use crate::history::retelling::Retelling;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::judgement::timeline::Span;
     use crate::words::Cause;
+
+    fn proven() -> EventDraft {
+        let (from_ms, to_ms) = (1, 1);
+        EventDraft::general(1, 1, ProvenEvent { from_ms, to_ms })
+    }
 
     fn observe(recorder: &mut Recorder, at: Ms, verdict: Verdict) {
         recorder.tell(
@@ -209,7 +197,7 @@ mod tests {
         });
         let told = &batch.events[recorder.events_limit()..];
         assert_eq!(
-            told.iter().map(|e| e.kind).collect::<Vec<_>>(),
+            told.iter().map(|e| e.event.kind()).collect::<Vec<_>>(),
             ["history_gap", "known", "down"]
         );
         assert_eq!(
@@ -217,21 +205,21 @@ mod tests {
             999 + recorder.judge(0).ledger().watermark - hole_from,
             "in the ledger as in the record"
         );
-        let Some(Projection::Unknown { from, to, reason }) = told[1].projection else {
+        let Event::Known(known) = &told[1].event else {
             panic!("no unknown time")
         };
         assert_eq!(
-            (from, to, reason),
+            (known.from_ms, known.to_ms, known.reason.as_ref()),
             (
                 hole_from,
                 recorder.courses[0].judge.ledger().watermark,
                 "history"
             )
         );
-        let Some(Projection::OutageOpened { from, .. }) = told[2].projection else {
+        let Event::Down(down) = &told[2].event else {
             panic!("no outage")
         };
-        assert_eq!(from, outage.from);
+        assert_eq!(down.from_ms, outage.from);
         at += 500;
         observe(&mut recorder, at, Verdict::Success);
         let batch = recorder.close_batch(Stamp {
@@ -239,8 +227,8 @@ mod tests {
             ..Stamp::default()
         });
         assert!(
-            batch.events.iter().any(|e| e.kind == "up")
-                && !batch.events.iter().any(|e| e.kind == "history_gap")
+            batch.events.iter().any(|e| e.event.kind() == "up")
+                && !batch.events.iter().any(|e| e.event.kind() == "history_gap")
         );
     }
 
@@ -251,7 +239,7 @@ mod tests {
         for at in [1500, 2000, 2500] {
             observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
         }
-        while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
+        while recorder.push_event(proven()) == Kept::Yes {}
         observe(&mut recorder, 3000, Verdict::Success);
         observe(&mut recorder, 3500, Verdict::Success);
         let batch = recorder.close_batch(Stamp {
@@ -260,7 +248,7 @@ mod tests {
         });
         let told: Vec<_> = batch.events[recorder.events_limit()..]
             .iter()
-            .map(|e| e.kind)
+            .map(|e| e.event.kind())
             .collect();
         assert_eq!(
             told,
@@ -273,7 +261,7 @@ mod tests {
     fn an_outage_that_goes_on_into_unknown_time_is_told_before_it() {
         let mut recorder = recorder("1s");
         observe(&mut recorder, 1000, Verdict::Success);
-        while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
+        while recorder.push_event(proven()) == Kept::Yes {}
         for at in [1500, 2000, 2500] {
             observe(&mut recorder, at, Verdict::Failure(Cause::ConnectRefused));
         }
@@ -284,7 +272,7 @@ mod tests {
         });
         let told: Vec<_> = batch.events[recorder.events_limit()..]
             .iter()
-            .map(|e| e.kind)
+            .map(|e| e.event.kind())
             .collect();
         assert_eq!(
             told,
@@ -293,19 +281,9 @@ mod tests {
         );
     }
 
-    /// The events of a batch but for what filled it, as they are exported.
-    fn exported(
-        events: Vec<EventDraft>,
-    ) -> impl Iterator<Item = serde_json::Map<String, serde_json::Value>> {
-        events
-            .into_iter()
-            .filter(|e| e.endpoint.is_some())
-            .map(|e| {
-                let mut map = e.body;
-                map.insert("kind".into(), e.kind.into());
-                map.insert("endpoint".into(), "e".into());
-                map
-            })
+    /// The events of a batch but for what filled it.
+    fn of_endpoints(events: Vec<EventDraft>) -> impl Iterator<Item = EventDraft> {
+        events.into_iter().filter(|e| e.endpoint.is_some())
     }
 
     #[test]
@@ -350,15 +328,13 @@ mod tests {
             };
             let lost = some(&mut recorder, 30);
             let shown = recorder.settled(0);
-            while recorder.push_event(events::general("proven", 1, 1, json!({}))) == Kept::Yes {}
+            while recorder.push_event(proven()) == Kept::Yes {}
             let later = some(&mut recorder, lost) + 1;
             holes += usize::from(!recorder.lost.is_empty());
-            let mut told: Vec<_> = exported(recorder.close_batch(stamp(1 << 40)).events).collect();
+            let mut told: Vec<_> =
+                of_endpoints(recorder.close_batch(stamp(1 << 40)).events).collect();
             some(&mut recorder, later);
-            told.extend(exported(recorder.close_batch(stamp(1 << 41)).events));
-            told.iter_mut()
-                .zip(1..)
-                .for_each(|(event, seq)| drop(event.insert("seq".into(), json!(seq))));
+            told.extend(of_endpoints(recorder.close_batch(stamp(1 << 41)).events));
             let (judge, now) = (recorder.judge(0), recorder.settled(0));
             let extent = Extent {
                 first_start: judge.first_start(),
@@ -368,7 +344,7 @@ mod tests {
                 ..Extent::default()
             };
             let period = Span::new(1, extent.watermark as i64);
-            let connection = Retelling::of(None, &told).expect("told again");
+            let connection = Retelling::of(None, &exported(told.clone())).expect("told again");
             let record = record(
                 &connection,
                 &Calendar::read(&connection).expect("read"),

@@ -288,9 +288,8 @@ impl Recorder {
 mod tests {
     use super::super::tests::{Kept, ops, recorder, window};
     use super::*;
-    use crate::engine::events;
     use crate::engine::inputs::Input;
-    use crate::history::Projection;
+    use crate::history::event::ClockStepEvent;
     use crate::history::outbox::{Fate, Waiting};
     use crate::judgement::maintenance::Origin;
     use crate::judgement::state::{ProbeResult, Verdict};
@@ -432,15 +431,14 @@ mod tests {
     }
 
     fn set_clock(recorder: &mut Recorder, offset_ms: i64, now: Ms) {
-        let step = events::general("clock_step", now, now as i64 + offset_ms, json!({}));
-        recorder.clock_was_set(
-            EventDraft {
-                projection: Some(Projection::ClockStep { at: now, offset_ms }),
-                ..step
-            },
-            offset_ms,
-            now,
-        );
+        let step = ClockStepEvent {
+            step_ms: offset_ms - recorder.offset_ms,
+            offset_before_ms: recorder.offset_ms,
+            offset_after_ms: offset_ms,
+            boot_ns: 0,
+        };
+        let event = EventDraft::general(now, now as i64 + offset_ms, step);
+        recorder.clock_was_set(event, offset_ms, now);
     }
 
     #[test]

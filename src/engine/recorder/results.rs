@@ -3,11 +3,8 @@
 //! Re-probes are left out: they come close together while something fails, and would weigh failures
 //! more than successes.
 
-use serde_json::json;
-
 use super::{EVENTS_WAITING_LIMIT, Kept, Recorder};
-use crate::engine::events;
-use crate::history::{EventDraft, Projection};
+use crate::history::event::{ResultsFromEvent, ResultsUntilEvent};
 use crate::judgement::sla::contract::Contracts;
 use crate::judgement::state::{ProbeResult, Verdict};
 use crate::words::Ms;
@@ -61,14 +58,7 @@ impl Recorder {
             .first_start()
             .filter(|_| course.judge.slots().all() == 0)
             .unwrap_or(now);
-        if self.tell_of_record(
-            index,
-            "results_from",
-            json!({"from_ms": from}),
-            Projection::ResultsFrom { at: from },
-            now,
-        ) == Kept::Yes
-        {
+        if self.event_of(index, now, ResultsFromEvent { from_ms: from }) == Kept::Yes {
             self.recording.insert(self.courses[index].id);
         }
     }
@@ -76,33 +66,10 @@ impl Recorder {
     pub(super) fn record_no_more(&mut self, index: usize, now: Ms) {
         let id = self.courses[index].id;
         if self.recording.contains(&id)
-            && self.tell_of_record(
-                index,
-                "results_until",
-                json!({"to_ms": now}),
-                Projection::ResultsUntil { at: now },
-                now,
-            ) == Kept::Yes
+            && self.event_of(index, now, ResultsUntilEvent { to_ms: now }) == Kept::Yes
         {
             self.recording.remove(&id);
         }
-    }
-
-    fn tell_of_record(
-        &mut self,
-        index: usize,
-        kind: &'static str,
-        body: serde_json::Value,
-        projection: Projection,
-        now: Ms,
-    ) -> Kept {
-        let course = &self.courses[index];
-        let who = (course.id, course.entry.endpoint.load().name.clone());
-        let utc = self.utc(now);
-        self.push_event(EventDraft {
-            projection: Some(projection),
-            ..events::of_endpoint(who, kind, now, utc, body)
-        })
     }
 
     /// Keeps what a slot found, if it was measured.

@@ -5,13 +5,11 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::{Confirming, Course, Happening, Recorder, Reprobe, verdict};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
-use crate::engine::events;
 use crate::engine::witness::{Heard, Standing, Vouched};
+use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
 use crate::judgement::state::Verdict;
 use crate::words::{Ms, Outcome, StateName};
 
@@ -63,27 +61,35 @@ impl Recorder {
         };
         if vouched == Vouched::No && before != Some(Vouched::No) {
             tracing::warn!("no quorum of witnesses answers: failures count as our own network's");
-            self.tell_quorum("witnesses_silent", now);
+            let (answering, witnesses) = self.quorum();
+            let silent = WitnessesSilentEvent {
+                answering,
+                witnesses,
+            };
+            let _ = self.event(now, silent);
         }
         if vouched == Vouched::Yes && before == Some(Vouched::No) {
             tracing::info!("a quorum of witnesses answers again");
-            self.tell_quorum("witnesses_answer", now);
+            let (answering, witnesses) = self.quorum();
+            let answer = WitnessesAnswerEvent {
+                answering,
+                witnesses,
+            };
+            let _ = self.event(now, answer);
         }
         self.release(now, wanted);
     }
 
-    fn tell_quorum(&mut self, kind: &'static str, now: Ms) {
+    /// The witnesses that answer, and how many there are.
+    fn quorum(&self) -> (Vec<String>, u64) {
         let view = self.board.witnesses.load();
-        let answering: Vec<&str> = view
+        let answering = view
             .names
             .iter()
             .zip(&view.standings)
             .filter(|(_, s)| **s == Some(Standing::Answers))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        let body = json!({"answering": answering, "witnesses": view.names.len()});
-        let utc = self.utc(now);
-        let _ = self.push_event(events::general(kind, now, utc, body));
+            .map(|(name, _)| name.to_string());
+        (answering.collect(), view.names.len() as u64)
     }
 
     fn release(&mut self, now: Ms, wanted: &mut Vec<Reprobe>) {

@@ -3,11 +3,8 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::{Course, Kept, Recorder};
-use crate::engine::events;
-use crate::history::{EventDraft, Projection};
+use crate::history::event::{MaintenanceDeclaredEvent, MaintenanceEndedEvent};
 use crate::judgement::maintenance::{Origin, Stored, Window, spans_for};
 use crate::judgement::timeline::Span;
 use crate::words::{Ms, Name, format_utc};
@@ -84,20 +81,8 @@ impl Recorder {
     /// Declares a window from now on; never for time past.
     pub fn declare(&mut self, window: Window, by: &str, origin: Origin, now: Ms) -> Kept {
         let recorded = self.utc(now);
-        let mut definition = window.to_json();
-        (definition["by"], definition["from_config"]) =
-            (json!(by), json!(origin == Origin::Config));
-        let projection = Projection::WindowDeclared {
-            id: window.id.to_string(),
-            body: definition.to_string(),
-            recorded,
-        };
-        let event = events::general("maintenance_declared", now, recorded, definition);
-        if self.push_event(EventDraft {
-            projection: Some(projection),
-            ..event
-        }) == Kept::No
-        {
+        let declared = MaintenanceDeclaredEvent::new(&window, by, origin);
+        if self.event(now, declared) == Kept::No {
             return Kept::No;
         }
         tracing::info!(window = %window.id, by, "maintenance declared");
@@ -125,20 +110,12 @@ impl Recorder {
         if !is_there {
             return Err(format!("no window `{id}` is in force"));
         }
-        let event = events::general(
-            "maintenance_ended",
-            now,
-            at,
-            json!({"id": id.as_str(), "by": by, "from": format_utc(at)}),
-        );
-        if self.push_event(EventDraft {
-            projection: Some(Projection::WindowEnded {
-                id: id.to_string(),
-                at,
-            }),
-            ..event
-        }) == Kept::No
-        {
+        let ended = MaintenanceEndedEvent {
+            id: id.to_string(),
+            by: by.to_owned(),
+            from: format_utc(at),
+        };
+        if self.event(now, ended) == Kept::No {
             return Err(NO_ROOM.to_owned());
         }
         tracing::info!(window = %id, by, "maintenance ended");
@@ -194,18 +171,6 @@ impl Recorder {
         self.hold_messages_of(index, now);
         self.blind.windows_changed();
     }
-
-    /// A correction: an event beside the record, never an edit of it.
-    pub fn correct(&mut self, kind: &'static str, body: serde_json::Value, now: Ms) -> Kept {
-        let recorded = self.utc(now);
-        let projection = (kind == "exclusion").then(|| Projection::Corrected {
-            body: body.to_string(),
-        });
-        self.push_event(EventDraft {
-            projection,
-            ..events::general(kind, now, recorded, body)
-        })
-    }
 }
 
 fn tell_course(course: &mut Course, all: &[Stored], now: Ms, offset: i64) {
@@ -225,13 +190,17 @@ fn tell_course(course: &mut Course, all: &[Stored], now: Ms, offset: i64) {
 mod tests {
     use super::super::tests::recorder;
     use super::*;
+    use crate::history::event::AnnotationEvent;
 
     #[test]
     fn a_record_that_finds_no_room_is_refused() {
         let mut recorder = recorder("1s");
-        while recorder.push_event(events::general("filler", 1, 1, serde_json::json!({})))
-            == Kept::Yes
-        {}
+        let note = || AnnotationEvent {
+            of: 1,
+            text: "x".into(),
+            by: "anna".into(),
+        };
+        while recorder.event(1, note()) == Kept::Yes {}
         let window = Window::from_json(&serde_json::json!({
             "id": "w", "components": [], "endpoints": ["e"], "start": "2026-12-06T02:00:00", "time_zone": "UTC", "every": [], "duration_ms": 3_600_000,
             "announced_at": null, "reason": "x",
@@ -242,9 +211,6 @@ mod tests {
             Kept::No
         );
         assert!(recorder.board.windows.load().is_empty());
-        assert_eq!(
-            recorder.correct("annotation", serde_json::json!({}), 5),
-            Kept::No
-        );
+        assert_eq!(recorder.event(5, note()), Kept::No);
     }
 }

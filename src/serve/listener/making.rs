@@ -46,7 +46,7 @@ impl From<serde_json::Error> for Unmade {
     }
 }
 
-enum Event {
+enum NextPiece {
     More(Bytes),
     Last(Bytes),
     Failed(Unmade),
@@ -69,20 +69,20 @@ pub async fn body(
         pieces.end(made);
     })?;
     match events.recv().await {
-        Some(Event::Last(all)) => Ok(Body::from(all)),
-        Some(Event::More(first)) => Ok(Body::from_stream(Streamed {
+        Some(NextPiece::Last(all)) => Ok(Body::from(all)),
+        Some(NextPiece::More(first)) => Ok(Body::from_stream(Streamed {
             first: Some(first),
             events,
             state: State::Open,
         })),
-        Some(Event::Failed(why)) => Err(why),
+        Some(NextPiece::Failed(why)) => Err(why),
         None => Err(Unmade::Died),
     }
 }
 
 /// Sends what is written in pieces.
 struct Pieces {
-    sender: mpsc::Sender<Event>,
+    sender: mpsc::Sender<NextPiece>,
     buffer: Vec<u8>,
     runtime: Handle,
     /// Given back when the last piece is handed over.
@@ -90,7 +90,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn send(&self, event: Event) -> io::Result<()> {
+    fn send(&self, event: NextPiece) -> io::Result<()> {
         let sent = match self.sender.try_send(event) {
             Ok(()) => return Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => false,
@@ -111,8 +111,8 @@ impl Pieces {
 
     fn end(mut self, made: Result<(), Unmade>) {
         let event = match made {
-            Ok(()) => Event::Last(std::mem::take(&mut self.buffer).into()),
-            Err(why) => Event::Failed(why),
+            Ok(()) => NextPiece::Last(std::mem::take(&mut self.buffer).into()),
+            Err(why) => NextPiece::Failed(why),
         };
         if self.send(event).is_err() {
             tracing::debug!("an answer was not read to its end");
@@ -124,7 +124,7 @@ impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.buffer.len() == PIECE {
             let full = std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE));
-            self.send(Event::More(full.into()))?;
+            self.send(NextPiece::More(full.into()))?;
         }
         let count = bytes.len().min(PIECE - self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..count]);
@@ -139,7 +139,7 @@ impl Write for Pieces {
 
 struct Streamed {
     first: Option<Bytes>,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<NextPiece>,
     state: State,
 }
 
@@ -160,12 +160,12 @@ impl futures_core::Stream for Streamed {
             return Poll::Ready(None);
         }
         self.events.poll_recv(cx).map(|event| {
-            if !matches!(event, Some(Event::More(_))) {
+            if !matches!(event, Some(NextPiece::More(_))) {
                 self.state = State::Over;
             }
             Some(match event {
-                Some(Event::More(piece) | Event::Last(piece)) => Ok(piece),
-                Some(Event::Failed(why)) => Err(why),
+                Some(NextPiece::More(piece) | NextPiece::Last(piece)) => Ok(piece),
+                Some(NextPiece::Failed(why)) => Err(why),
                 None => Err(Unmade::Died),
             })
         })

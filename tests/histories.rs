@@ -1,0 +1,114 @@
+//! Histories that an earlier build wrote: they open, verify, and give the same figures to the
+//! millisecond and the same bytes of events.
+//!
+//! tests/fixtures/histories holds them, with what that build said of them; README.md there tells
+//! what is in them and how they were made.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+#[path = "e2e/program.rs"]
+#[expect(dead_code, reason = "what the end-to-end tests need beside")]
+mod program;
+
+use program::program;
+
+const FOLDER: &str = "tests/fixtures/histories";
+const NAMES: [&str; 3] = ["outages", "maintenance", "restored"];
+
+/// A copy of a history in a state directory of its own, with its config.
+struct Copied {
+    directory: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+impl Copied {
+    fn of(name: &str) -> Self {
+        let copied = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            folder: Path::new(FOLDER).join(name),
+        };
+        std::fs::create_dir(copied.state()).expect("made");
+        std::fs::copy(
+            copied.folder.join("history.sqlite"),
+            copied.state().join("history.sqlite"),
+        )
+        .expect("copied");
+        let text = copied.expected("probity.toml");
+        let state = copied.state();
+        let text = text.replace("STATE", state.to_str().expect("UTF-8"));
+        std::fs::write(copied.config(), text).expect("written");
+        copied
+    }
+
+    fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.directory.path().join("probity.toml")
+    }
+
+    fn expected(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).expect("a file of the fixture")
+    }
+
+    /// What this build says, in the form of the file `name`.
+    fn says(&self, name: &str, args: &[String]) -> String {
+        let place = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+        let args = args.iter().map(|a| {
+            a.replace("STATE", &place(&self.state()))
+                .replace("CONFIG", &place(&self.config()))
+                .replace("FOLDER", &place(&self.folder))
+        });
+        let output = program()
+            .args(args)
+            .env("TZDIR", "/not/there")
+            .output()
+            .expect("runs");
+        if name.ends_with(".exit") {
+            return format!("{}\n", output.status.code().expect("a code"));
+        }
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        assert!(!text.is_empty(), "{name}: {errors}");
+        text
+    }
+}
+
+fn commands() -> BTreeMap<String, Vec<String>> {
+    let text = std::fs::read_to_string(Path::new(FOLDER).join("commands.json")).expect("there");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// JSON by its content (of contracts one value each), everything else by its bytes: the events of a journal are bytes.
+fn compare(of: &str, name: &str, before: &str, now: &str) {
+    if name.ends_with(".json") {
+        let values = |text| serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        let [before, now] = [before, now].map(|text| {
+            values(text)
+                .map(|value| serde_json::to_string_pretty(&value.expect("JSON")).expect("JSON"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        });
+        assert_eq!(before, now, "{of}: {name}");
+    } else {
+        assert_eq!(before, now, "{of}: {name}");
+    }
+}
+
+#[test]
+fn histories_of_the_build_before_give_the_same_figures_and_the_same_bytes() {
+    for of in NAMES {
+        let copied = Copied::of(of);
+        for (name, args) in commands() {
+            let now = copied.says(&name, &args);
+            compare(of, &name, &copied.expected(&name), &now);
+        }
+        let verified: Value = serde_json::from_str(&copied.expected("verify.json")).expect("JSON");
+        assert_eq!(verified["verdict"], "whole", "{of}");
+        assert_eq!(copied.expected("report-verified.exit"), "0\n", "{of}");
+    }
+}
