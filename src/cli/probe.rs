@@ -59,8 +59,8 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
             .map(|endpoint| (endpoint, plan.daemon.clock))
             .ok_or_else(|| {
                 say_error(format_args!(
-                    "probity: the config has no endpoint named {}; an address begins with http://, \
-                    https://, tcp://, tls://, icmp:// or dns://",
+                    "probity: the config has no endpoint named {}; an address starts with http://, \
+                        https://, tcp://, tls://, icmp:// or dns://",
                     args.target
                 ));
                 Exit::Usage

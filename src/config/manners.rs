@@ -92,7 +92,7 @@ pub(super) fn notes(plan: &Plan) -> Vec<String> {
     if let Some((first, protocol)) = waiting.first() {
         list.push(format!(
             "{} {} for a greeting on the port of {protocol} ({}), whose server waits for the \
-                client to speak first: begin probe.tcp.dialogue with a send, or remove it",
+                client to speak first: start probe.tcp.dialogue with a send, or remove it",
             counted(waiting.len(), first),
             if waiting.len() == 1 { "waits" } else { "wait" },
             first.probe.target(),
@@ -208,7 +208,7 @@ mod tests {
             notes(&plan("192.0.2.1:5432", "expect")),
             [
                 "the endpoint e waits for a greeting on the port of PostgreSQL (192.0.2.1:5432), \
-                    whose server waits for the client to speak first: begin probe.tcp.dialogue \
+                    whose server waits for the client to speak first: start probe.tcp.dialogue \
                     with a send, or remove it"
             ]
         );

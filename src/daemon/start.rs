@@ -183,7 +183,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         let path = directory.display().to_string();
         return Err(HistoryError::Damaged {
             path,
-            why: format!("the state of {name} is none that was written: {why}"),
+            why: format!("stored state of {name} is corrupt: {why}"),
         }
         .into());
     }
@@ -232,7 +232,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
             reading.utc_ms,
             body,
         ));
-        tracing::warn!("another key signs checkpoints from now on; the history says so");
+        tracing::warn!("a new key signs checkpoints from now on; the history records the change");
     }
     let arrivals = arrivals(&plan.endpoints, registered, &mut judges);
     let mut parked = HashMap::new();

@@ -169,7 +169,7 @@ pub(super) fn tests(plan: &Plan, burn: Option<&Burn>, runbook: &str) -> String {
     eval_time: 40m
     exp_samples: [{{ labels: 'probity:availability:ratio_1h{{instance=\"a\",endpoint=\"shop\"}}', \
     value: 1 }}]
-- name: a stopped history is told
+- name: a stopped history fires
   interval: 30s
   input_series:
   - {{ series: 'probity_history_writable{{instance=\"a\"}}', values: '1x4 0x20' }}
@@ -200,7 +200,7 @@ fn of_contracts(out: &mut String, plan: &Plan, burn: Option<&Burn>, runbook: &st
         );
         let _ = write!(
             out,
-            "- name: a used budget is told\n  interval: 30s\n  input_series:\n  - {{ series: \
+            "- name: a used budget fires\n  interval: 30s\n  input_series:\n  - {{ series: \
                 'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: {spent}\n"
         );
     }
@@ -214,7 +214,7 @@ fn of_contracts(out: &mut String, plan: &Plan, burn: Option<&Burn>, runbook: &st
         };
         let _ = write!(
             out,
-            "- name: a burn is told, a single failed probe is not\n  interval: 30s\n  \
+            "- name: a burn fires, a single failed probe does not\n  interval: 30s\n  \
                 input_series:\n  - {{ series: \
                 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"up\"}}', values: '0+15x{samples}' }}\n  - {{ series: 'probity_endpoint_state_seconds_total{{instance=\"a\",endpoint=\"{0}\",state=\"down\"}}', values: '0+15x{samples}' }}\n  promql_expr_test:\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}})\n    eval_time: {at}\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n  - expr: count(ALERTS{{alertname=\"{1}\",sla=\"{2}\",alertstate=\"firing\"}}) # new: its windows are not measured in full\n    eval_time: 20m\n    exp_samples: []\n",
             b.endpoint, b.alert, b.contract

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::load;
 use super::tests::Example;
+use crate::config::contract::load_contracts;
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::LOOKED_UP;
 use crate::config::print::effective;
@@ -426,4 +427,11 @@ fn every_example_is_valid_and_every_default_changes_nothing() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(defaults > 50, "{defaults} defaults");
+}
+
+#[test]
+fn a_reader_of_contracts_passes_over_every_other_table_of_a_config() {
+    let contracts = load_contracts(Path::new("example.toml"), &Example)
+        .unwrap_or_else(|faults| panic!("{faults:#?}"));
+    assert!(contracts.list.len() > 3 && !contracts.tenants.is_empty());
 }

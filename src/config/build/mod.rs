@@ -127,7 +127,7 @@ fn included(main: &Source, surroundings: &dyn Surroundings) -> Vec<Source> {
                 Ok(text) => sources.push(Source::new(&one, text)),
                 Err(why) => pattern.fault(
                     format!("`{}` cannot be included: {why}", one.display()),
-                    "Make it readable, or take it out.",
+                    "Make it readable, or remove it.",
                 ),
             }
         }
@@ -155,11 +155,11 @@ fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
         } else {
             "Keep one of them."
         };
-        return (format!("this key stands twice ({message})"), advice.into());
+        return (format!("this key appears twice ({message})"), advice.into());
     }
     (
         format!("this is not TOML: {message}"),
-        "Texts stand in quotes, names with dots too; each key on a line of its own.".into(),
+        "Quote strings and names with dots, and put each key on its own line.".into(),
     )
 }
 
@@ -216,7 +216,7 @@ impl Builder<'_> {
             if !receivers.insert(receiver.name.clone()) {
                 section.source.fault(
                     &section.span,
-                    format!("the receiver `{}` stands twice", receiver.name),
+                    format!("duplicate receiver `{}`", receiver.name),
                     "Give each [[notify]] a name of its own.",
                 );
             }
@@ -318,7 +318,7 @@ impl Builder<'_> {
                     Ok(name) if is_id(id) && components.contains_key(&name) => {
                         section.source.fault(
                             &span,
-                            format!("the component `{id}` stands twice"),
+                            format!("duplicate component `{id}`"),
                             "Keep one of its tables: they do not mix.",
                         );
                     }
@@ -367,7 +367,7 @@ impl Builder<'_> {
                 .any(|e: &Arc<Endpoint>| e.name == draft.name)
             {
                 draft.at.fault(
-                    format!("the witness `{}` stands twice", draft.name),
+                    format!("duplicate witness `{}`", draft.name),
                     "Give each witness a name of its own.",
                 );
             }
@@ -395,7 +395,7 @@ impl Builder<'_> {
             if witness.quorum.is_some_and(|q| q > witness.endpoints.len()) {
                 item.fault(
                     "the quorum is larger than the number of witnesses",
-                    "Take fewer, or add another [[witness.endpoint]].",
+                    "Lower it, or add another [[witness.endpoint]].",
                 );
             }
         }

@@ -111,7 +111,7 @@ fn method(item: &Item) -> Option<String> {
         && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
     if !is_token {
         item.fault(
-            format!("`{}` is no HTTP method", item.path),
+            format!("`{}` is not a valid HTTP method", item.path),
             "Write it in capitals: \"GET\", \"HEAD\", \"POST\".",
         );
         return None;
@@ -175,8 +175,8 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
             if !is_header_name(name) {
                 section.source.fault(
                     &span,
-                    format!("`{name}` is no header name"),
-                    "Take letters, digits and hyphens.",
+                    format!("invalid header name `{name}`"),
+                    "Use letters, digits and hyphens.",
                 );
                 continue;
             }
@@ -203,7 +203,7 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
                 {
                     item.fault(
                         format!("the value of header `{name}` has control characters"),
-                        "Take printable characters.",
+                        "Use printable characters.",
                     );
                     continue;
                 }
@@ -381,7 +381,7 @@ fn statuses(item: &Item, redirects: u32) -> StatusSet {
                 never_final(&one, range, redirects);
                 ranges.push(range);
             }
-            None => one.fault(format!("`{}` is no status code", one.path), ADVICE),
+            None => one.fault(format!("`{}` is not a valid status code", one.path), ADVICE),
         }
     }
     if item.list().is_empty() {
@@ -402,8 +402,8 @@ fn never_final(item: &Item, (from, to): (u16, u16), redirects: u32) {
                 asks for no other protocol",
                 item.path
             ),
-            "Expect the final status: 200, \"2xx\", \"200-299\". The websocket handshake is no \
-                http probe.",
+            "Expect the final status: 200, \"2xx\", \"200-299\". An http probe makes no websocket \
+                handshake.",
         );
     }
     if let Some(code) = FOLLOWED
@@ -412,8 +412,7 @@ fn never_final(item: &Item, (from, to): (u16, u16), redirects: u32) {
     {
         item.fault(
             format!(
-                "`{}` expects {code}, but redirects are followed: only the status at their \
-                end is looked at",
+                "`{}` expects {code}, but redirects are followed: only the final status counts",
                 item.path
             ),
             "Set probe.http.redirects = 0 to expect a redirect itself, or expect the status at \
@@ -431,8 +430,8 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
         if !is_header_name(name) {
             section.source.fault(
                 &span,
-                format!("`{name}` is no header name"),
-                "Take letters, digits and hyphens.",
+                format!("invalid header name `{name}`"),
+                "Use letters, digits and hyphens.",
             );
             continue;
         }
@@ -469,7 +468,7 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
                 table.end();
                 if table.table.is_empty() {
                     item.fault(
-                        format!("`{}` says nothing of the header", item.path),
+                        format!("`{}` states no expectation of the header", item.path),
                         "Write a text, true, false, or { matches = \"...\" }.",
                     );
                 }
@@ -494,7 +493,7 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
 fn body_rules(item: &Item) -> Vec<TextRule> {
     if matches!(item.value, DeValue::String(_)) {
         item.fault(
-            format!("`{}` does not say how the body is looked at", item.path),
+            format!("`{}` does not say what to expect of the body", item.path),
             "Write body.contains = \"...\", or not_contains, matches, not_matches.",
         );
         return Vec::new();
@@ -553,7 +552,7 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
                 .unwrap_or_default()
                 .to_owned();
             item.fault(
-                format!("`{}` is no regular expression: {last}", item.path),
+                format!("invalid regular expression in `{}`: {last}", item.path),
                 "Use the syntax of the Rust regex crate; it has no look-around and no \
                     back-references.",
             );
@@ -725,7 +724,7 @@ fn record_type(item: &Item) -> Option<u16> {
     if number.is_none() {
         item.fault(
             format!(
-                "`{}` = \"{}\" is no record type",
+                "`{}` = \"{}\" is not a valid record type",
                 item.path,
                 text.escape_debug()
             ),

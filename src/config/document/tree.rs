@@ -93,7 +93,7 @@ impl<'a> Item<'a> {
     pub fn wrong_type(&self, wanted: &str) {
         self.fault(
             format!("`{}` is {}", self.path, with_article(self.value.type_str())),
-            format!("It takes {wanted}."),
+            format!("Expected: {wanted}."),
         );
     }
 
@@ -233,7 +233,7 @@ impl<'a> Section<'a> {
                 Vec::new()
             }
             _ => {
-                item.wrong_type(&format!("tables, each begun by [[{key}]]"));
+                item.wrong_type(&format!("tables, each started by [[{key}]]"));
                 Vec::new()
             }
         }

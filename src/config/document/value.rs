@@ -50,7 +50,7 @@ impl Item<'_> {
             None => {
                 self.fault(
                     format!("`{}` is out of range", self.path),
-                    format!("It takes a whole number from {least} to {most}."),
+                    format!("Allowed range: {least} to {most}, whole numbers only."),
                 );
                 None
             }
@@ -87,7 +87,7 @@ impl Item<'_> {
                 self.fault(
                     format!("`{}` = \"{text}\" is out of range", self.path),
                     format!(
-                        "It takes from {} to {}.",
+                        "Allowed range: {} to {}.",
                         show_duration(least),
                         show_duration(most)
                     ),
@@ -96,7 +96,7 @@ impl Item<'_> {
             }
             None => {
                 self.fault(
-                    format!("`{}` = \"{text}\" is no duration", self.path),
+                    format!("`{}` = \"{text}\" is not a valid duration", self.path),
                     "Write numbers with units ms, s, m, h, d: \"500ms\", \"30s\", \"1h30m\".",
                 );
                 None
@@ -117,7 +117,7 @@ impl Item<'_> {
             Some(b) => Some(b),
             None => {
                 self.fault(
-                    format!("`{}` is no size in range", self.path),
+                    format!("`{}` is not a size in the allowed range", self.path),
                     format!(
                         "Write bytes, or \"64KiB\", \"1MiB\"; from {} to {}.",
                         show_size(least),
@@ -147,8 +147,8 @@ impl Item<'_> {
             ("0", Some(ppm)) if ppm < PPM => Some(ppm),
             _ => {
                 self.fault(
-                    format!("`{}` = {text} is no share", self.path),
-                    "It takes a number from 0 to below 1, such as 0.1.",
+                    format!("`{}` = {text} is not a valid share", self.path),
+                    "Allowed range: 0 to below 1, such as 0.1.",
                 );
                 None
             }
@@ -162,7 +162,7 @@ impl Item<'_> {
             Err(error) => {
                 let advice = match error {
                     NameError::TooLong(_) => "Shorten it.",
-                    NameError::Empty | NameError::Forbidden(_) => "Take printable characters.",
+                    NameError::Empty | NameError::Forbidden(_) => "Use printable characters.",
                 };
                 self.fault(format!("`{}` cannot be a name: {error}", self.path), advice);
                 None
@@ -187,7 +187,7 @@ impl Item<'_> {
             .collect();
         self.fault(
             format!("`{}` = \"{}\" is not known", self.path, text.escape_debug()),
-            format!("It takes one of {}.", known.join(", ")),
+            format!("Allowed values: {}.", known.join(", ")),
         );
         None
     }

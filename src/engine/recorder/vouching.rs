@@ -62,11 +62,14 @@ impl Recorder {
             return;
         };
         if vouched == Vouched::No && before != Some(Vouched::No) {
-            tracing::warn!("no quorum of witnesses answers: failures count as our own network's");
+            tracing::warn!(
+                "witness quorum lost; failures are now recorded as unknown \
+                (local_network)"
+            );
             self.tell_quorum("witnesses_silent", now);
         }
         if vouched == Vouched::Yes && before == Some(Vouched::No) {
-            tracing::info!("a quorum of witnesses answers again");
+            tracing::info!("witness quorum restored");
             self.tell_quorum("witnesses_answer", now);
         }
         self.release(now, wanted);
