@@ -339,7 +339,7 @@ fn single_results(
     if let Some(hole) = served.minus(spans).as_slice().first() {
         let why = format!(
             "those from {} to {} were not recorded, as no contract that counts slices was loaded \
-                then; a period that begins later can be judged",
+                then; a period that starts later can be judged",
             format_utc(hole.from),
             format_utc(hole.to)
         );

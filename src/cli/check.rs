@@ -55,8 +55,8 @@ pub fn run(check: &Check) -> Exit {
         .any(|e| e.probe.kind() == Kind::Icmp);
     if let Some(Err(why)) = asks_icmp.then(echo::permitted) {
         implied.warnings.push(format!(
-            "whoever runs this may send no ICMP here ({why}): icmp endpoints would be unknown \
-                (permission); allow it with CAP_NET_RAW or net.ipv4.ping_group_range"
+            "this user may not send ICMP ({why}): icmp endpoints would be unknown (permission); \
+                allow it with CAP_NET_RAW or net.ipv4.ping_group_range"
         ));
     }
     implied.warnings.extend(surroundings::notes(

@@ -33,7 +33,7 @@ pub fn text(path: &Path) -> Result<String, String> {
         return Err(told("it is empty".into()));
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| told("it is no UTF-8 text; save it as UTF-8".into()))?;
+        .map_err(|_| told("it is not valid UTF-8; save it as UTF-8".into()))?;
     match text.find('\0') {
         Some(at) => Err(told(format!("not a text file: zero byte at offset {at}"))),
         None => Ok(text),

@@ -220,7 +220,7 @@ fn list_outages(
     print(json, &value, || {
         let outages = value["outages"].as_array().map_or(&[][..], Vec::as_slice);
         if outages.is_empty() {
-            return "no such outage is recorded\n".into();
+            return "no outages recorded\n".into();
         }
         let mut out = format!(
             "{:<24} {:<27} {:<27} {:<20} {}\n",
@@ -362,10 +362,10 @@ fn verify(connection: &rusqlite::Connection, against: &Against, json: bool) -> E
         }) => {
             let mut value = told("whole", Some(events), Some(&head), None, None);
             (value["checkpoints"], value["restores"]) = (json!(checkpoints), json!(restores));
-            let forks = if restores > 0 {
-                format!(", restored from a backup {restores} times")
-            } else {
-                String::new()
+            let forks = match restores {
+                0 => String::new(),
+                1 => ", restored from a backup once".to_owned(),
+                more => format!(", restored from a backup {more} times"),
             };
             let since = if against.since.is_some() {
                 "; nothing before the given checkpoint was rewritten"

@@ -70,9 +70,9 @@ fn add(args: &MaintenanceAdd) -> Exit {
         }
         for c in answer["contracts"].as_array().into_iter().flatten() {
             let verdict = if c["admitted"] == true {
-                "admits it"
+                "excludes it"
             } else {
-                "refuses it"
+                "does not exclude it"
             };
             let why = c["why"]
                 .as_str()
@@ -89,7 +89,7 @@ fn add(args: &MaintenanceAdd) -> Exit {
 fn table(value: &Value) -> String {
     let windows = value["windows"].as_array().map_or(&[][..], Vec::as_slice);
     if windows.is_empty() {
-        return "no window was ever declared\n".into();
+        return "no maintenance windows declared\n".into();
     }
     let mut out = format!(
         "{:<20} {:<25} {:<25} {:<25} {}\n",

@@ -60,7 +60,7 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
             .map(|endpoint| (endpoint, plan.daemon.clock))
             .ok_or_else(|| {
                 say_error(format_args!(
-                    "probity: the config has no endpoint named {}; an address begins with {}",
+                    "probity: the config has no endpoint named {}; an address starts with {}",
                     args.target,
                     usages("or")
                 ));

@@ -139,7 +139,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
     let not_in_force = || {
         refuse(
             Exit::Unknown,
-            format!("no version of the contract `{name}` is in force when the period begins"),
+            format!("no version of the contract `{name}` is in force when the period starts"),
         )
     };
     let (judged, later) = match (&before, found) {
@@ -315,8 +315,8 @@ pub fn verify(
             let but = match recomputed.tallies {
                 true => "",
                 false => {
-                    " (slots and latency were not recomputed: they are in the tallies, which \
-                        `probity export journal --tallies` adds)"
+                    " (slots and latency were not recomputed: the events contain no sealed hour; \
+                        `probity export journal --tallies` exports each hour once it is sealed)"
                 }
             };
             let came_later = object["changed"]
@@ -326,7 +326,7 @@ pub fn verify(
                 .any(|c| c["what"] == "terms");
             let terms = match object["terms_recorded_at"].as_str() {
                 Some(at) if came_later => {
-                    format!("its terms were recorded at {at}, after the period began")
+                    format!("its terms were recorded at {at}, after the period started")
                 }
                 Some(at) => match object["later_terms"]["terms_recorded_at"].as_str() {
                     Some(later) => {

@@ -90,7 +90,7 @@ fn outages(value: &Value, plan: &Plan) -> Result<Vec<Spans>, String> {
         };
         let (from, to) = (instant("from")?, instant("to")?);
         if to <= from {
-            return Err(format!("entry {k}: it ends before it begins"));
+            return Err(format!("entry {k}: it ends before it starts"));
         }
         down[place].push(Span::new(from, to));
     }

@@ -551,7 +551,7 @@ fn explain(args: &SlaExplain) -> Result<Exit, Exit> {
     let mut values = Vec::new();
     match (&args.contract, &args.objective) {
         (None, Some(text)) => {
-            let advice = "--objective is no percentage; write it as 99.999";
+            let advice = "--objective is not a valid percentage; write it as 99.999";
             let objective = decimal(text)
                 .filter(|o| *o <= whole(100))
                 .ok_or_else(|| refuse(Exit::Usage, advice))?;
@@ -707,7 +707,7 @@ fn told_to_a_person(value: &Value) -> String {
             .map_or(String::new(), |s| format!("{s}: ")),
         text(&value["objective_percent"])
     );
-    let _ = writeln!(out, "\nDowntime that it allows:");
+    let _ = writeln!(out, "\nAllowed downtime (error budget):");
     for month in value["budgets"].as_array().into_iter().flatten() {
         let _ = writeln!(
             out,
@@ -720,7 +720,7 @@ fn told_to_a_person(value: &Value) -> String {
     let _ = writeln!(out, "\nProbed every {}:", ms(&value["interval_ms"]));
     let _ = writeln!(
         out,
-        "  a lasting fault is confirmed within {}",
+        "  detection time (worst case) {}",
         ms(&value["detection_bound_ms"])
     );
     let _ = writeln!(
@@ -736,13 +736,13 @@ fn told_to_a_person(value: &Value) -> String {
     if value["probes_needed_with_zero_failures"].is_null() {
         let _ = writeln!(
             out,
-            "  no number of probes proves it: it allows no failure at all"
+            "  no number of probes proves the objective: it allows no failure at all"
         );
     } else {
         let _ = writeln!(
             out,
-            "  {} probes without a failure prove it with 95 % confidence ({} days); 30 days have \
-                {}: a month {can} prove it by counting probes",
+            "  {} probes without a failure prove the objective with 95 % confidence ({} days)\n  \
+                30 days have {} probes: a month {can} prove it by counting probes",
             value["probes_needed_with_zero_failures"],
             text(&value["days_needed"]),
             value["probes_in_30_days"]
@@ -752,7 +752,11 @@ fn told_to_a_person(value: &Value) -> String {
         .as_i64()
         .unwrap_or(-1);
     if most >= 0 {
-        let _ = writeln!(out, "  at most {most} failed probes in 30 days still do");
+        let _ = writeln!(
+            out,
+            "  with up to {most} failed probes in 30 days, the objective is \
+            still proven"
+        );
     }
     let linear = &value["linear_readings"];
     if linear["of"].as_array().is_some_and(|l| !l.is_empty()) {
@@ -767,7 +771,7 @@ fn told_to_a_person(value: &Value) -> String {
         };
         let _ = writeln!(
             out,
-            "\n\"{each}\" {per_step} % of a fee of {}, read in three ways:",
+            "\nExample: \"{each}\" {per_step} % of a fee of {}, in three roundings:",
             text(&linear["fee"])
         );
         let _ = writeln!(

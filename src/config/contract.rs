@@ -17,8 +17,9 @@ use crate::judgement::zones;
 use crate::words::{Ms, Name};
 
 /// Tables of a daemon's config that a reader of its contracts passes over.
-const DAEMON_TABLES: [&str; 14] = [
+const DAEMON_TABLES: [&str; 15] = [
     "daemon",
+    "listen",
     "metrics",
     "defaults",
     "component",
@@ -67,7 +68,7 @@ pub fn load_contracts(
         source.fault(
             &error.span().unwrap_or(0..0),
             format!("this is not TOML: {}", error.message()),
-            "Texts stand in quotes; each key on a line of its own.",
+            "Quote strings and put each key on its own line.",
         );
     }
     let mut faults = source.take_faults();
@@ -122,7 +123,7 @@ pub(super) fn contracts(top: &Layers, declared: Option<&[&str]>) -> Contracts {
                         section.source.fault(
                             &section.span,
                             format!(
-                                "two versions of the contract `{}` begin on the same day",
+                                "two versions of the contract `{}` start on the same day",
                                 contract.name
                             ),
                             "Give each a valid_from of its own; the first may go without.",
@@ -176,8 +177,7 @@ fn contract(section: &Section, name: Option<Name>, declared: Option<&[&str]>) ->
         Some(Model::PerDowntime { .. } | Model::Multiple(_))
     );
     if by_time && matches!(measure, Measure::MeanErrorRatio { .. }) {
-        let advice =
-            "Take model = \"linear\" or \"tiers\": a mean of error ratios has no downtime.";
+        let advice = "Use model = \"linear\" or \"tiers\": a mean of error ratios has no downtime.";
         section.source.fault(
             &section.span,
             "a credit by downtime for a contract that measures a mean of error ratios",
@@ -262,7 +262,7 @@ fn tenant(section: &Section, contracts: &[Contract], declared: Option<&[&str]>) 
     if from.zip(to).is_some_and(|(from, to)| to <= from) {
         section.source.fault(
             &section.span,
-            "the tenant ends before it begins",
+            "the tenant ends before it starts",
             "Write from before to.",
         );
     }
@@ -329,7 +329,7 @@ fn number(item: &Item) -> Option<Exact> {
     if value.is_none() {
         item.fault(
             format!(
-                "`{}` = \"{}\" is no decimal",
+                "`{}` = \"{}\" is not a valid decimal",
                 item.path,
                 text.escape_debug()
             ),
@@ -372,7 +372,7 @@ fn currency(item: &Item) -> Option<String> {
     let is_code = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
     if !is_code {
         item.fault(
-            format!("`{}` is no currency", text.escape_debug()),
+            format!("`{}` is not a valid currency", text.escape_debug()),
             "Write its three letters (ISO 4217): \"EUR\".",
         );
     }
@@ -384,7 +384,7 @@ pub(super) fn time_zone(item: &Item) -> Option<TimeZone> {
     let zone = zones::zone(&text);
     if zone.is_none() {
         item.fault(
-            format!("there is no time zone `{}`", text.escape_debug()),
+            format!("unknown time zone `{}`", text.escape_debug()),
             "Write a name of the IANA database: \"Europe/Helsinki\", \"UTC\".",
         );
     }
@@ -396,7 +396,11 @@ fn day(item: &Item) -> Option<Date> {
     let day = text.parse::<Date>().ok().filter(|_| text.len() == 10);
     if day.is_none() {
         item.fault(
-            format!("`{}` = \"{}\" is no day", item.path, text.escape_debug()),
+            format!(
+                "`{}` = \"{}\" is not a valid date",
+                item.path,
+                text.escape_debug()
+            ),
             "Write it as \"2026-12-24\".",
         );
     }
@@ -412,7 +416,7 @@ fn time_of_day(item: &Item) -> Option<Time> {
     if time.is_none() {
         item.fault(
             format!(
-                "`{}` = \"{}\" is no time of day",
+                "`{}` = \"{}\" is not a valid time of day",
                 item.path,
                 text.escape_debug()
             ),
@@ -438,7 +442,7 @@ fn names(item: &Item, declared: Option<&[&str]>) -> Vec<Name> {
         }
         if list.contains(&name) {
             one.fault(
-                format!("`{name}` stands twice"),
+                format!("`{name}` appears twice"),
                 "Name each component once.",
             );
             continue;
@@ -476,7 +480,7 @@ fn together(section: &Section, components: &[Name]) -> Option<Together> {
     if let (Some(item), true) = (&weights, word != Word::Weighted) {
         item.fault(
             "weights without combine = \"weighted\"",
-            "Take them out, or write combine = \"weighted\".",
+            "Remove them, or write combine = \"weighted\".",
         );
     }
     match word {
@@ -498,8 +502,8 @@ fn together(section: &Section, components: &[Name]) -> Option<Together> {
                 if !components.iter().any(|c| c.as_str() == name) {
                     table.source.fault(
                         &span,
-                        format!("`{name}` has a weight and is no component of the contract"),
-                        "Add it to components, or take it out.",
+                        format!("`{name}` has a weight but is not a component of the contract"),
+                        "Add it to components, or remove it.",
                     );
                 }
                 if let Some(weight) = number(&one) {
@@ -542,7 +546,7 @@ fn period_kind(item: &Item) -> Option<PeriodKind> {
                 .filter(|ms| (3_600_000..=YEAR_MS).contains(ms));
             if length.is_none() {
                 item.fault(
-                    format!("`{}` is no kind of period", text.escape_debug()),
+                    format!("`{}` is not a valid period", text.escape_debug()),
                     "Write calendar_month, calendar_quarter, calendar_year, or \"rolling 30d\" \
                         (an hour to 366 days).",
                 );
@@ -570,7 +574,7 @@ fn measure(item: &Item) -> Option<Measure> {
             if let Some(item) = no_probe {
                 item.fault(
                     "no_probe belongs to value = \"mean_error_ratio\"",
-                    "Take it out: a slice without a probe is unknown.",
+                    "Remove it: a slice without a probe is unknown.",
                 );
             }
             Some(Measure::Slices {
@@ -627,7 +631,7 @@ fn down_rule(item: &Item) -> Option<DownIf> {
         "any_fail" => Some(DownIf::AnyFail),
         other => {
             item.fault(
-                format!("`{}` says nothing of a slice", other.escape_debug()),
+                format!("`{}` is not a valid rule for slices", other.escape_debug()),
                 "Write \"all_fail\", \"any_fail\" or { error_ratio_above = \"0.05\" }.",
             );
             None
@@ -802,7 +806,7 @@ fn credit(section: &Section) -> Option<Credit> {
         other => {
             section.source.fault(
                 &section.span,
-                format!("there is no credit model `{}`", other.escape_debug()),
+                format!("unknown credit model `{}`", other.escape_debug()),
                 "The models are linear, tiers, per_downtime and multiple.",
             );
             None
@@ -840,7 +844,7 @@ fn tiers(item: &Item) -> Option<Vec<(Exact, Exact)>> {
     }
     if list.is_empty() {
         item.fault(
-            "there is no tier",
+            "the list of tiers is empty",
             "Write [[\"99.99\", \"10\"], [\"99.0\", \"30\"]].",
         );
         return None;

@@ -107,11 +107,11 @@ pub fn implied(plan: &Plan) -> Implied {
 fn warnings(plan: &Plan) -> Vec<String> {
     let mut list = Vec::new();
     if plan.endpoints.is_empty() {
-        list.push("no endpoint is configured: there is nothing to probe".into());
+        list.push("no endpoint configured: there is nothing to probe".into());
     } else if plan.witness.endpoints.is_empty() {
         list.push(
-            "no witness: a loss of this host's own uplink will be booked as downtime of \
-            what it cannot reach"
+            "no witnesses configured: if this host loses its uplink, every unreachable endpoint is \
+                recorded as down"
                 .into(),
         );
     }
@@ -124,19 +124,19 @@ fn warnings(plan: &Plan) -> Vec<String> {
         .collect();
     if let Some(first) = slow.first() {
         list.push(format!(
-            "{} of {} endpoints (such as {first}) cannot prove 99.999 % of a month: its budget is \
-                {}, and an outage of that length can pass between two probes; an interval of 10s \
-                or less is needed",
+            "{} of {} endpoints (such as {first}) cannot prove an availability of 99.999 % in a \
+                month: the error budget is {}, and an outage of that length can fall between two \
+                probes. Use an interval of 10s or less",
             slow.len(),
             plan.endpoints.len(),
-            show_duration(MONTH_MS / 100_000),
+            people::duration(MONTH_MS / 100_000),
         ));
     }
     for c in &plan.contracts.list {
         if c.min_coverage.is_none() {
             list.push(format!(
-                "the contract {} has no min_coverage: a prober that is stopped in \
-                an outage would be rewarded with a better figure",
+                "the contract {} has no min_coverage: stopping the prober during an outage would \
+                    improve the result",
                 c.name
             ));
         }
@@ -147,9 +147,8 @@ fn warnings(plan: &Plan) -> Vec<String> {
         });
         if let Some(e) = blind {
             list.push(format!(
-                "the contract {} allows {} ms of downtime in 30 days, and an outage of that \
-                    length can pass between two probes of {}: its verdict will rest on bounds \
-                    that wide",
+                "the contract {} allows {} ms of downtime in 30 days, and an outage of that length \
+                    can fall between two probes of {}: the bounds of its verdict are that wide",
                 c.name,
                 budget.to_integer(),
                 e.name
@@ -179,8 +178,8 @@ fn warnings(plan: &Plan) -> Vec<String> {
     }));
     if let [only] = plan.witness.endpoints.as_slice() {
         list.push(format!(
-            "one witness only: while {} itself is gone, every outage will be \
-            unknown; take two or three unrelated ones",
+            "one witness only: while {} itself is gone, every outage will be unknown; use two or \
+                three unrelated ones",
             only.name
         ));
     }
@@ -191,8 +190,8 @@ fn warnings(plan: &Plan) -> Vec<String> {
         .take(5)
     {
         list.push(format!(
-            "{}: a timeout of {} is more than seven intervals of {}: while it hangs, slots are \
-                missed",
+            "{}: a timeout of {} is more than seven intervals of {}: slots are missed while the \
+                endpoint hangs",
             e.name,
             show_duration(e.rules.cadence.timeout),
             show_duration(e.rules.cadence.interval)

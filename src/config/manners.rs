@@ -152,7 +152,7 @@ fn waiting(all: &[&Endpoint]) -> Option<String> {
     let (first, protocol) = waiting.first()?;
     Some(format!(
         "{} {} for a greeting on the port of {protocol} ({}), whose server waits for the client \
-            to speak first: begin probe.tcp.dialogue with a send, or remove it",
+            to speak first: start probe.tcp.dialogue with a send, or remove it",
         counted(waiting.len(), first),
         of_count(waiting.len(), "waits", "wait"),
         first.probe.target(),
@@ -266,7 +266,7 @@ mod tests {
             notes(&plan("192.0.2.1:5432", "expect")),
             [
                 "the endpoint e waits for a greeting on the port of PostgreSQL (192.0.2.1:5432), \
-                    whose server waits for the client to speak first: begin probe.tcp.dialogue \
+                    whose server waits for the client to speak first: start probe.tcp.dialogue \
                     with a send, or remove it"
             ]
         );

@@ -66,7 +66,7 @@ impl<'v> At<'v> {
         );
         wrong(
             path,
-            format!("there is no key `{key}`; {advice} (a note of your own begins with x_)"),
+            format!("there is no key `{key}`; {advice} (additional keys must start with x_)"),
         )
     }
 
@@ -170,10 +170,7 @@ pub fn timeline(value: &Value) -> Result<Timeline, NoTimeline> {
     for at in root.list("components")? {
         let one = component(&at, to, schema)?;
         if components.iter().any(|c| c.name == one.name) {
-            return wrong(
-                &at.path,
-                format!("the component `{}` stands twice", one.name),
-            );
+            return wrong(&at.path, format!("duplicate component `{}`", one.name));
         }
         components.push(one);
     }
@@ -309,7 +306,7 @@ fn service(at: &At) -> Result<Span, NoTimeline> {
         at.optional_instant("to")?.unwrap_or(OPEN),
     );
     if to < from {
-        return wrong(&at.path, "it ends before it begins");
+        return wrong(&at.path, "it ends before it starts");
     }
     Ok(Span::new(from, to))
 }
@@ -320,7 +317,7 @@ fn span(at: &At, open: UtcMs) -> Result<Span, NoTimeline> {
         at.optional_instant("to")?.unwrap_or(open),
     );
     if to < from {
-        return wrong(&at.path, "it ends before it begins");
+        return wrong(&at.path, "it ends before it starts");
     }
     Ok(Span::new(from, to))
 }
@@ -455,8 +452,8 @@ mod tests {
         let told = said(json!({"components": [{"name": "a", "unknwon": []}]}));
         assert_eq!(
             told,
-            "components[0]: there is no key `unknwon`; did you mean `unknown`? (a note of your \
-                own begins with x_)"
+            "components[0]: there is no key `unknwon`; did you mean `unknown`? (additional keys \
+                must start with x_)"
         );
         assert!(
             said(json!({"components": [{"name": "a", "outages": []}]}))

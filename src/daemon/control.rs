@@ -162,7 +162,7 @@ impl Desk {
         let (reply, answer) = oneshot::channel();
         self.control
             .send(Control::Record { request, reply })
-            .map_err(|_| "the daemon is ending")?;
+            .map_err(|_| "the daemon is shutting down")?;
         answer
             .await
             .map_err(|_| "the daemon ended before it was recorded".to_owned())?
@@ -179,10 +179,9 @@ impl Desk {
             .occurrences(Span::new(at, OPEN.min(at + 400 * 86_400_000)))
             .into_iter()
             .next();
-        let next = next.filter(|s| s.from >= at).ok_or(
-            "the window begins in the past: \
-            maintenance is declared before it begins, never for time past",
-        )?;
+        let next = next
+            .filter(|s| s.from >= at)
+            .ok_or("the window starts in the past: declare maintenance before it starts")?;
         self.knows(&window)?;
         let contracts: Vec<Value> = {
             let plan = self.board.plan.load();
@@ -290,7 +289,7 @@ impl Desk {
         self.reload
             .send(reply)
             .await
-            .map_err(|_| "the daemon is ending")?;
+            .map_err(|_| "the daemon is shutting down")?;
         let summary = answer
             .await
             .map_err(|_| "the daemon ended before the config was read")??;
@@ -436,11 +435,12 @@ fn list(request: &Value, key: &str) -> Result<Vec<Name>, String> {
 fn window(request: &Value) -> Result<Window, String> {
     let text = |key: &str| request[key].as_str();
     let zone = match text("time_zone") {
-        Some(name) => zones::zone(name).ok_or_else(|| format!("there is no time zone `{name}`"))?,
+        Some(name) => zones::zone(name).ok_or_else(|| format!("unknown time zone `{name}`"))?,
         None => TimeZone::UTC,
     };
     let start = text("start").and_then(|t| civil(t, &zone)).ok_or(
-        "--start is no time; write 2026-12-06T02:00, or with Z or an offset of at most 23:59",
+        "--start is not a valid time; write 2026-12-06T02:00, or with Z or an offset of at most \
+            23:59",
     )?;
     let duration = request["duration_ms"]
         .as_u64()
@@ -574,7 +574,7 @@ fn admission(
         all if all == occurrence.length() => told(true, None),
         0 if is_late => told(
             false,
-            Some("it is announced later than the contract's notice before it begins".to_owned()),
+            Some("it is announced later than the contract's notice before it starts".to_owned()),
         ),
         0 => told(
             false,

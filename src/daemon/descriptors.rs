@@ -39,7 +39,7 @@ pub fn shares(plan: &Plan) -> Shares {
             open_files = files,
             max_connections = plan.listen.max_connections,
             connections = shares.connections,
-            "the listener gets fewer connections than configured, as probing needs the \
+            "the listener accepts fewer connections than configured, because probes need the file \
                 descriptors; raise the limit of open files (LimitNOFILE)"
         );
     }

@@ -107,7 +107,7 @@ impl Reloader {
                 ),
             ] {
                 if !same {
-                    tracing::warn!("{what} has changed; it takes effect with the next start");
+                    tracing::warn!("{what} has changed; the change takes effect at the next start");
                 }
             }
             let found = compare(&plan, &entries);
@@ -145,7 +145,9 @@ impl Reloader {
             plan: Box::new(plan),
             reply,
         });
-        answer.await.map_err(|_| "the daemon is ending".to_owned())
+        answer
+            .await
+            .map_err(|_| "the daemon is shutting down".to_owned())
     }
 }
 

@@ -83,8 +83,8 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
     let _lines = log_lines::Apart::begin().map_err(system)?;
     warn_about(&plan);
     if let Err(why) = confine::to_probing() {
-        tracing::info!(%why, "this kernel takes no filter of system calls: a daemon that is taken \
-            over could start programs");
+        tracing::info!(%why, "this kernel supports no system call filter: an attacker who controls \
+            the daemon could start programs");
     }
     let listener = start::listen(&plan)?;
     let directory = start::state_directory(&plan);
@@ -231,7 +231,7 @@ fn warn_about(plan: &Plan) {
         tracing::info!("{exposure}");
     }
     if plan.endpoints.is_empty() {
-        tracing::warn!("no endpoint is configured");
+        tracing::warn!("no endpoint configured");
     }
 }
 
@@ -361,7 +361,7 @@ impl Outer {
                 }
             }
         }
-        tracing::info!("ending");
+        tracing::info!("shutting down");
         tell(&[NotifyState::Stopping]);
         let _ = std::fs::remove_file(self.directory.join(control::SOCKET));
         for task in [
@@ -467,7 +467,7 @@ async fn backups(board: Arc<Board>, state_dir: PathBuf) {
 
 fn tell(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "the service manager was not told");
+        tracing::debug!(%error, "the service manager was not notified");
     }
 }
 

@@ -181,7 +181,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
         let path = directory.display().to_string();
         return Err(HistoryError::Damaged {
             path,
-            why: format!("the state of {name} is none that was written: {why}"),
+            why: format!("stored state of {name} is corrupt: {why}"),
         }
         .into());
     }
@@ -229,7 +229,7 @@ pub fn begin(plan: &Plan, directory: &Path, board: &Arc<Board>) -> Result<Begun,
             vouch: Some(history.vouch.clone().unwrap_or_default()),
         };
         let _ = recorder.push_event(EventDraft::general(now, reading.utc_ms, changed));
-        tracing::warn!("another key signs checkpoints from now on; the history says so");
+        tracing::warn!("a new key signs checkpoints from now on; the history records the change");
     }
     let arrivals = arrivals(&plan.endpoints, registered, &mut judges);
     let mut parked = HashMap::new();

@@ -69,8 +69,8 @@ pub fn notes(plan: &Plan, authorities: &Authorities, clock: &ClockTrust) -> Vec<
         .filter(|_| verified.iter().any(|tls| tls.ca.is_none()))
     {
         notes.push(format!(
-            "{why}: endpoints that it does not vouch for will be unknown \
-            (trust_store); install ca-certificates or set tls.ca_file"
+            "{why}: endpoints that it cannot verify will be unknown (trust_store); install \
+                ca-certificates or set tls.ca_file"
         ));
     }
     if !verified.is_empty()
@@ -78,10 +78,10 @@ pub fn notes(plan: &Plan, authorities: &Authorities, clock: &ClockTrust) -> Vec<
         && clock.look() != KernelSync::Synchronised
     {
         notes.push(
-            "the kernel does not report its clock as synchronised (adjtimex): a certificate's \
-                dates count only where another certificate vouches for the \
-             clock, else its endpoint is unknown (clock). Run an NTP client, or set [daemon] \
-             clock = \"trusted\" if something else keeps the clock right"
+            "the kernel does not report its clock as synchronised (adjtimex): certificate dates \
+                count only if another certificate confirms the clock, otherwise the endpoint is \
+                unknown (clock). Run an NTP client, or set [daemon] clock = \"trusted\" if \
+                something else keeps the clock right"
                 .to_owned(),
         );
     }
@@ -114,7 +114,7 @@ pub async fn look_often(surroundings: Surroundings, board: Arc<Board>) {
         tokio::time::sleep(EVERY).await;
         let (surroundings, board) = (surroundings.clone(), board.clone());
         if let Err(error) = apart::run(move || surroundings.look(&board)).await {
-            tracing::error!(%error, "the trust store could not be looked at");
+            tracing::error!(%error, "the trust store could not be read");
         }
     }
 }

@@ -71,7 +71,7 @@ impl Stub {
         let stub = parsed.and_then(|(object, carried)| Self::parse(object, carried).ok());
         let why = || HistoryError::Damaged {
             path: connection.path().unwrap_or_default().to_owned(),
-            why: "the stub of pruned events cannot be read".into(),
+            why: "the prune record cannot be read".into(),
         };
         stub.ok_or_else(why).map(Some)
     }

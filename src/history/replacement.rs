@@ -87,7 +87,7 @@ impl Replacement {
         )?;
         let head: [u8; 32] = hash
             .try_into()
-            .map_err(|_| damaged("the last event's hash is no hash"))?;
+            .map_err(|_| damaged("the hash of the last event is malformed"))?;
         let old_chain: String =
             transaction.query_row("SELECT value FROM meta WHERE key = 'chain'", [], |r| {
                 r.get(0)

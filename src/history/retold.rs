@@ -632,7 +632,7 @@ impl Retold {
                 return Ok(Some((
                     0,
                     format!(
-                        "there is a state of {}, of which no event tells",
+                        "there is a state of {} that no event explains",
                         r.get::<_, String>(1)?
                     ),
                 )));
@@ -683,7 +683,7 @@ impl Retold {
         }
         Ok(Some((
             self.outages.keys().next().copied().unwrap_or(0),
-            "an outage that the events tell of is not in the table of outages".into(),
+            "an outage of the events is missing from the table of outages".into(),
         )))
     }
 }

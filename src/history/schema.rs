@@ -184,8 +184,8 @@ pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
     let is_used = mark.starts_with(USED);
     let is_new = std::fs::metadata(&path).map_or(true, |m| m.len() == 0);
     if is_used && is_new {
-        let why = "the state directory was in use, but its history is gone; put it back from a \
-            backup, or take an empty directory"
+        let why = "the state directory was in use, but its history is gone; restore it from a \
+            backup, or use an empty directory"
             .to_owned();
         return Err(HistoryError::Damaged {
             path: path.display().to_string(),
@@ -377,20 +377,19 @@ fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError
         if found != "ok" {
             return Err(HistoryError::Damaged {
                 path: path.display().to_string(),
-                why: format!("the table {table}: {found}; put a backup in its place"),
+                why: format!("the table {table}: {found}; restore a backup"),
             });
         }
     }
     if let Some(what) = foreign_object(connection)? {
         return Err(HistoryError::Damaged {
             path: path.display().to_string(),
-            why: format!("{what}; put a backup in its place"),
+            why: format!("{what}; restore a backup"),
         });
     }
     if let Some(index) = super::partial_indexes::that_misleads(connection, Some(&RELIED_ON))? {
-        let why = format!(
-            "the index {index} finds other rows than its table holds; put a backup in its place"
-        );
+        let why =
+            format!("the index {index} finds other rows than its table holds; restore a backup");
         return Err(HistoryError::Damaged {
             path: path.display().to_string(),
             why,
@@ -399,8 +398,7 @@ fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError
     let unwritable = |e: rusqlite::Error| HistoryError::Directory {
         path: path.display().to_string(),
         why: format!(
-            "the database takes no write: {e}; look at the owner and mode of its files, and at \
-                the disk"
+            "cannot write to the database: {e}. Check file ownership, permissions and free space"
         ),
     };
     connection
@@ -489,7 +487,7 @@ fn format_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError> 
             Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
             | None => HistoryError::Damaged {
                 path: path.display().to_string(),
-                why: format!("{e}; put a backup in its place"),
+                why: format!("{e}; restore a backup"),
             },
             Some(_) => HistoryError::Directory {
                 path: path.display().to_string(),

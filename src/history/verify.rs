@@ -120,7 +120,7 @@ impl Walked {
             Event::Restored(restored) => {
                 let last = restored.old_seq;
                 if last.checked_add(1) != Some(e.seq) || restored.old_head != hex(before) {
-                    return Err("the restore that it tells of does not follow the event before it");
+                    return Err("the restore that it records does not follow the event before it");
                 }
                 self.restores
                     .insert(restored.old_chain.clone(), (last, e.seq));
@@ -197,7 +197,7 @@ pub fn walk(
             None => {
                 return Ok(Err(Verdict::Altered {
                     seq: stub.last,
-                    why: "what the stub of the events before carries cannot be read".into(),
+                    why: "the prune record of earlier events cannot be read".into(),
                 }));
             }
         },
@@ -468,13 +468,13 @@ fn stub_differs(
         .filter(|(_, last, hash)| *last == stub.last && *hash == hex(&sha256(body.as_bytes())));
     let Some((pruned, ..)) = told else {
         return Ok(Some(
-            "no event tells of the stub that stands for the events before".into(),
+            "no event mentions the prune record of earlier events".into(),
         ));
     };
     let key = stub.object["key"].as_str().unwrap_or_default();
     if !(proof.trusted.contains(key) || proof.covered >= *pruned || proof.trusted.is_empty()) {
         return Ok(Some(format!(
-            "the stub of the events before was signed by another key, {key}"
+            "the prune record of earlier events was signed by another key, {key}"
         )));
     }
     Ok(None)
@@ -500,8 +500,8 @@ fn signed_by_others(stored: &[Signed], walked: &Walked, proof: &Proof) -> Option
         .find(|k| k.key == other.key)
         .map_or(other.seq, |k| k.seq);
     let why = format!(
-        "up to event {} nothing was rewritten; from event {since} on another key signs, {}, and \
-            the one before did not vouch for it",
+        "up to event {} nothing was rewritten; from event {since} on another key signs, {}, which \
+            the key before it did not sign",
         proof.covered, other.key
     );
     Some(Verdict::NotProvable { why })
@@ -532,11 +532,12 @@ fn pruned_differs(given: &Signed, stub: &Stub, walked: &Walked, proof: &Proof) -
         Some(kept) if kept["head"] == given.head => None,
         Some(_) => Some(Verdict::Altered {
             seq: given.seq,
-            why: "the stub of the events before has another head for the given checkpoint".into(),
+            why: "the prune record of earlier events has another head for the given checkpoint"
+                .into(),
         }),
         None => Some(Verdict::Altered {
             seq: given.seq,
-            why: "the stub of the events before does not have the given checkpoint".into(),
+            why: "the prune record of earlier events does not have the given checkpoint".into(),
         }),
     }
 }
@@ -569,7 +570,7 @@ fn tallies_differ(
             return Ok(Some((
                 *seq,
                 format!(
-                    "the tallies of the {kind} {}, which it vouches for, are not what they were",
+                    "the hourly aggregates of the {kind} {} differ from their seal",
                     unit.label()
                 ),
             )));
@@ -663,8 +664,7 @@ fn given_differs(
         return match walked.restores.get(&given.chain) {
             Some((_, restored)) if proof.covered < *restored => Some(Verdict::NotProvable {
                 why: format!(
-                    "event {restored} tells of a restore, and no checkpoint that is trusted \
-                        covers it"
+                    "event {restored} records a restore, and no trusted checkpoint covers it"
                 ),
             }),
             Some((last, restored)) if given.seq > *last => Some(Verdict::Forked {

@@ -147,7 +147,7 @@ impl History {
             None => (GENESIS, 1),
             Some((seq, hash)) => (
                 hash.try_into()
-                    .map_err(|_| damaged("the last event's hash is no hash"))?,
+                    .map_err(|_| damaged("the hash of the last event is malformed"))?,
                 seq as u64 + 1,
             ),
         };
@@ -395,8 +395,8 @@ impl<T: Fn(Progress)> Running<T> {
                 Err(RecvTimeoutError::Timeout) if self.tallies.is_empty() => {
                     let upkeep = &mut self.upkeep;
                     if let Err(error) = upkeep.work(&mut self.history, SLICE) {
-                        tracing::warn!(%error, "tallies could not be sealed or rolled up; it is \
-                            tried again with the next hour");
+                        tracing::warn!(%error, "hourly aggregates could not be sealed; will be \
+                            retried with the next hour");
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.write_tallies(SLICE),
@@ -490,7 +490,7 @@ impl<T: Fn(Progress)> Running<T> {
             if give_up_at.is_some_and(|at| Instant::now() >= at) {
                 tracing::error!(
                     events,
-                    "the history took nothing until the end; what was not recorded is lost"
+                    "history not writable until the end; unrecorded events are lost"
                 );
                 return true;
             }
@@ -516,7 +516,7 @@ impl<T: Fn(Progress)> Running<T> {
                 }
             }
             if let Err(error) = self.history.write_tallies(&slice) {
-                tracing::warn!(%error, "tallies could not be written; they are tried again");
+                tracing::warn!(%error, "hourly aggregates could not be written; will be retried");
                 for tally in slice {
                     self.tallies
                         .entry((tally.hour, tally.endpoint))

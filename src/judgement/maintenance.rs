@@ -148,7 +148,7 @@ impl Window {
                 format_utc(at)
             )),
             (OnClock::Never, _) => Some(format!(
-                "the clock of {zone} skips {}: the window starts when it goes on, {}",
+                "the clock of {zone} skips {}: the window starts after the skipped time, {}",
                 self.start,
                 format_utc(at)
             )),

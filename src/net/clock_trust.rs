@@ -309,12 +309,14 @@ impl Seen {
                 return None;
             }
             return Some(match state {
-                KernelSync::Unavailable => "neither the kernel nor systemd-timesyncd vouches for \
-                    it, nor does another certificate"
-                    .into(),
+                KernelSync::Unavailable => {
+                    "neither the kernel, nor systemd-timesyncd, nor another \
+                    certificate confirms it"
+                        .into()
+                }
                 KernelSync::Synchronised | KernelSync::Unsynchronised => {
                     "the kernel reports it as not synchronised (adjtimex), and no other \
-                        certificate vouches for it"
+                        certificate confirms it"
                         .into()
                 }
             });

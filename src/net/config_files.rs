@@ -123,7 +123,7 @@ fn no_text(bytes: &[u8], valid: usize) -> String {
         before.matches('\n').count() + 1,
         before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1,
     );
-    format!("it is no UTF-8 text from line {line}, column {column} on")
+    format!("invalid UTF-8 at line {line}, column {column}")
 }
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
     fn what_is_no_text_is_told_with_its_place() {
         assert_eq!(
             no_text(b"a = 1\n\xc3\xa4 = \"\xff", 12),
-            "it is no UTF-8 text from line 2, column 6 on"
+            "invalid UTF-8 at line 2, column 6"
         );
         assert_eq!(
             no_text(b"\xff\xfea\0", 0),

@@ -105,7 +105,7 @@ pub fn heard(bytes: &[u8]) -> String {
         .map_or(0, |at| at + 1);
     let bytes = &bytes[..end];
     if bytes.is_empty() {
-        return "heard nothing".into();
+        return "received nothing".into();
     }
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN * 4)]);
     let escaped = |c: char| {
@@ -119,7 +119,7 @@ pub fn heard(bytes: &[u8]) -> String {
     if text.chars().count() > SHOWN || bytes.len() > SHOWN * 4 {
         shown.push('…');
     }
-    format!("heard `{shown}`")
+    format!("received `{shown}`")
 }
 
 /// Ports on which a server speaks another protocol before TLS, and what asks it for TLS.
@@ -527,13 +527,13 @@ mod tests {
     fn what_was_heard_is_shown_on_one_line_and_bounded() {
         assert_eq!(
             heard(b"502 5.5.1 Error: \"x\"\r\n"),
-            "heard `502 5.5.1 Error: \"x\"`"
+            "received `502 5.5.1 Error: \"x\"`"
         );
         assert_eq!(
             heard(b"a\r\nb\x1b[31m\xff"),
-            "heard `a\\r\\nb\\u{1b}[31m\u{fffd}`"
+            "received `a\\r\\nb\\u{1b}[31m\u{fffd}`"
         );
-        assert_eq!(heard(b"\r\n"), "heard nothing");
+        assert_eq!(heard(b"\r\n"), "received nothing");
         assert!(heard(&[b'x'; 4000]).chars().count() < 140);
     }
 

@@ -33,11 +33,11 @@ pub async fn run(
                 Ok(answer) if answer.status().is_success() => {}
                 Ok(answer) => tracing::warn!(
                     status = answer.status().as_u16(),
-                    "the dead man's switch refuses: it will think that we are gone"
+                    "dead man's switch rejected the ping; expect it to alert"
                 ),
                 Err(error) => tracing::warn!(
                     error = failure(error, vec![deadman.url.clone()]),
-                    "the dead man's switch did not answer"
+                    "dead man's switch did not answer; expect it to alert"
                 ),
             }
         }

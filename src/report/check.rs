@@ -103,13 +103,7 @@ pub fn check(
         same_hand("key", "the given checkpoint", report, since, &events)?;
     }
     if let Some(stub) = &stub {
-        same_hand(
-            "stub",
-            "the stub of pruned events",
-            report,
-            &stub.object,
-            &events,
-        )?;
+        same_hand("stub", "the prune record", report, &stub.object, &events)?;
     }
     let contracts = contracts_of(report)?;
     if !with_tallies && contracts.list.iter().any(|c| c.measure != Measure::Time) {
@@ -324,7 +318,7 @@ fn put_tallies(connection: &Connection, tallies: &[Value], period: Span) -> Resu
             return Err(differs(
                 "tallies",
                 format!(
-                    "those of the {} {} are not what its seal vouches for",
+                    "those of the {} {} differ from their seal",
                     unit.kind.as_str(),
                     unit.label()
                 ),
@@ -406,7 +400,7 @@ fn same_hand(
     Err(differs(
         place,
         format!(
-            "the report was signed by {own}, {what} by {given}, and neither vouched for the other"
+            "the report was signed by {own}, {what} by {given}, and neither key signed the other"
         ),
     ))
 }
@@ -440,7 +434,7 @@ fn chain_of(
     {
         return Err(differs(
             "--since",
-            "the stub of pruned events does not have the given checkpoint",
+            "the prune record does not have the given checkpoint",
         ));
     }
     let (mut events, mut later) = (Vec::new(), Vec::new());
@@ -700,7 +694,7 @@ fn in_force(report: &Value, contract: &Contract, period: Span) -> Result<(), Dif
         return Err(differs(
             "terms",
             format!(
-                "they are in force from {} on, and the period begins before",
+                "they are in force from {} on, and the period starts before",
                 contract.valid_from.unwrap_or(day)
             ),
         ));
@@ -713,7 +707,7 @@ fn in_force(report: &Value, contract: &Contract, period: Span) -> Result<(), Dif
     match later {
         Some(from) if from <= day => Err(differs(
             "terms",
-            format!("a later version is in force from {from} on, and the period begins after"),
+            format!("a later version is in force from {from} on, and the period starts after"),
         )),
         _ => Ok(()),
     }

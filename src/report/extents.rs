@@ -161,7 +161,7 @@ pub(super) fn held(
         let Some(told) = all.get(name) else {
             return Err(differs(
                 &place("endpoint"),
-                format!("no event tells of {name}"),
+                format!("no event mentions {name}"),
             ));
         };
         let watermark = e["watermark_ms"].as_u64().unwrap_or(0);

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::outages::excluded_text;
-use super::words::{Language, Word};
+use super::words::{Language, Word, change_in_words};
 use crate::account::figures::{not_seen_text, sentence};
 use crate::words::shortened;
 
@@ -696,7 +696,7 @@ impl Shown<'_> {
                 };
                 let (who, what) = (
                     text(&c["component"]).to_owned(),
-                    text(&c["what"]).to_owned(),
+                    change_in_words(text(&c["what"])),
                 );
                 vec![
                     self.at(&c["at"]),

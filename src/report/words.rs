@@ -1,5 +1,14 @@
 //! The words of a report in the languages of its readers, and how each writes numbers and dates.
 
+/// What changed, as people read it; JSON keeps its words.
+pub fn change_in_words(what: &str) -> String {
+    match what {
+        "clock_set" => "clock was set".to_owned(),
+        "combine" => "combination of endpoints".to_owned(),
+        other => other.replace('_', " "),
+    }
+}
+
 /// A language of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {

@@ -181,17 +181,19 @@ pub fn write(list: &[Figures], out: &mut dyn Write, format: Format) -> io::Resul
     let families: [(&str, &str, Pick); 7] = [
         (
             "probity_component_availability_ratio",
-            "Share of the month's known time in which the component was up, by the point estimate.",
+            "Share of the month's measured time in which the component was up, by the point \
+                estimate.",
             |j| j.availability.as_ref().and_then(ToPrimitive::to_f64),
         ),
         (
             "probity_component_availability_lower_ratio",
-            "Lower bound: unknown time and what is not over yet taken as down.",
+            "Lower bound of the availability: unknown and future time count as down.",
             |j| j.lower.as_ref().and_then(ToPrimitive::to_f64),
         ),
         (
             "probity_component_availability_upper_ratio",
-            "Upper bound: unknown time taken as up. Outages between two probes are not seen.",
+            "Upper bound of the availability: unknown time counts as up. Outages between two \
+                probes are not seen.",
             |j| j.upper.as_ref().and_then(ToPrimitive::to_f64),
         ),
         (
@@ -201,17 +203,17 @@ pub fn write(list: &[Figures], out: &mut dyn Write, format: Format) -> io::Resul
         ),
         (
             "probity_component_longest_outage_seconds",
-            "The longest outage of the month, by the point estimate; 0 without one.",
+            "Longest outage of the month, by the point estimate. 0 if there was none.",
             |j| Some(j.spells.longest as f64 / 1000.0),
         ),
         (
             "probity_component_mean_time_to_recover_seconds",
-            "Downtime of the month divided by its outages; absent without one.",
+            "Downtime of the month divided by its outages. Absent if there was none.",
             |j| j.spells.mean_to_recover.map(|ms| ms as f64 / 1000.0),
         ),
         (
             "probity_component_mean_time_between_failures_seconds",
-            "Time up of the month divided by its outages; absent without one.",
+            "Uptime of the month divided by its outages. Absent if there was none.",
             |j| j.spells.mean_between_failures.map(|ms| ms as f64 / 1000.0),
         ),
     ];

@@ -379,38 +379,38 @@ impl Standings {
         let families: [(&str, &str, Pick); 11] = [
             (
                 "probity_sla_objective_ratio",
-                "Availability that the contract promises.",
+                "Objective (SLO) of the contract: the availability that it promises.",
                 &|s, _| Some(number(&(&s.contract.objective / whole(100)))),
             ),
             (
                 "probity_sla_availability_ratio",
-                "Availability by the point estimate, as the contract counts it; absent without \
-                    measured time.",
+                "Availability of the period by the point estimate, as the contract counts it. \
+                    Absent without measured time.",
                 &|_, j| j.availability.as_ref().map(number),
             ),
             (
                 "probity_sla_availability_lower_ratio",
-                "Lower bound: unknown time and what is not over yet taken as down.",
+                "Lower bound of the availability: unknown and future time count as down.",
                 &|_, j| j.lower.as_ref().map(number),
             ),
             (
                 "probity_sla_availability_upper_ratio",
-                "Upper bound: unknown time taken as up.",
+                "Upper bound of the availability: unknown time counts as up.",
                 &|_, j| j.upper.as_ref().map(number),
             ),
             (
                 "probity_sla_budget_seconds",
-                "Downtime that the objective allows in the whole period.",
+                "Error budget: the downtime that the objective allows in the whole period.",
                 &|_, j| Some(number(&(&j.budget / whole(1000)))),
             ),
             (
                 "probity_sla_budget_remaining_seconds",
-                "What is left of the budget by the point estimate; negative once it is used up.",
+                "Remaining error budget, by the point estimate. Negative when it is exhausted.",
                 &|_, j| Some(number(&((&j.budget - &j.spent) / whole(1000)))),
             ),
             (
                 "probity_sla_period_start_timestamp_seconds",
-                "When the period of the contract began, in its time zone.",
+                "Start of the contract's period, in its time zone.",
                 &|s, _| Some(s.period.from as f64 / 1000.0),
             ),
             (
@@ -420,17 +420,17 @@ impl Standings {
             ),
             (
                 "probity_sla_longest_outage_seconds",
-                "The longest outage in the period, by the point estimate; 0 without one.",
+                "Longest outage of the period, by the point estimate. 0 if there was none.",
                 &|_, j| seconds(Some(j.spells.longest)),
             ),
             (
                 "probity_sla_mean_time_to_recover_seconds",
-                "Downtime of the period divided by its outages; absent without one.",
+                "Downtime of the period divided by its outages. Absent if there was none.",
                 &|_, j| seconds(j.spells.mean_to_recover),
             ),
             (
                 "probity_sla_mean_time_between_failures_seconds",
-                "Time up of the period divided by its outages; absent without one.",
+                "Uptime of the period divided by its outages. Absent if there was none.",
                 &|_, j| seconds(j.spells.mean_between_failures),
             ),
         ];
@@ -442,8 +442,8 @@ impl Standings {
                 }
             }
         }
-        let help = "Share of the period's probes that answered within the contract's bound; \
-            failed ones did not. From hourly histograms, to one percent.";
+        let help = "Share of the period's probes that succeeded within the contract's latency \
+            bound. From hourly histograms, exact to one percent.";
         header(out, format, "probity_sla_latency_ratio", "gauge", help)?;
         for s in &self.list {
             for l in s.latency.iter().filter(|l| l.probes > 0) {
@@ -465,8 +465,8 @@ impl Standings {
             format,
             "probity_sla_seconds",
             "gauge",
-            "Service time of the period by state: up, down, unknown, future (not over yet), and \
-                admitted maintenance beside it.",
+            "Service time of the period by state: up, down, unknown and future (not over yet). \
+                Excluded maintenance is shown beside it.",
         )?;
         for (s, j) in self.shown() {
             let t = &j.times;
@@ -491,7 +491,7 @@ impl Standings {
             format,
             "probity_sla_verdict",
             "gauge",
-            "1 for the verdict of the period so far (met, missed or undetermined), 0 for the \
+            "1 for the present verdict on the period (met, missed or undetermined), 0 for the \
                 others.",
         )?;
         for (s, j) in self.shown() {

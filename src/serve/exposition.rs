@@ -186,8 +186,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_state",
         kind: Type::Gauge,
         part: Part::State,
-        help: "1 for the state the endpoint is in now (up, down or unknown), 0 for the others. \
-            Follows the judgement at once, also while the history cannot be written.",
+        help: "1 for the present state of the endpoint (up, down or unknown), 0 for the others. \
+            Follows each result at once, also while the history cannot be written.",
         write: |line, context, entry, shown| {
             let state = shown.state;
             let labels = state_labels(context, entry);
@@ -203,8 +203,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_outage_start_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::State,
-        help: "Begin of the confirmed outage that is open, by the point estimate; only there \
-            while the endpoint is down.",
+        help: "Start of the outage that is open, by the point estimate. Only present while the \
+            endpoint is down.",
         write: |line, context, entry, shown| match shown.outage {
             Some((from, cause)) => line.sample(
                 &[
@@ -222,8 +222,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_info",
         kind: Type::Info,
         part: Part::State,
-        help: "What the endpoint is: component, kind of probe, target, connection (fresh: a new \
-            one for every probe), and its own labels.",
+        help: "Always 1. The labels are component, kind of probe, target, connection (fresh: a new \
+            one for each probe), and the endpoint's own labels.",
         write: |line, _, entry, _| {
             let e = entry.endpoint.load();
             let own: String = e
@@ -260,7 +260,7 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_last_duration_seconds",
         kind: Type::Gauge,
         part: Part::State,
-        help: "How long the last measured probe took, whatever its result.",
+        help: "Duration of the last measured probe, success or failure.",
         write: |line, _, _, shown| {
             shown
                 .last_duration_us
@@ -271,7 +271,7 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_http_status_code",
         kind: Type::Gauge,
         part: Part::State,
-        help: "Status code of the last response; absent when the last probe got none.",
+        help: "Status code of the last response. Absent if the last probe received none.",
         write: |line, _, _, shown| {
             shown.http_status.map_or(Ok(()), |status| {
                 line.sample(&[], Value::Count(u64::from(status)))
@@ -282,9 +282,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_state_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Settled time in each state. The three add up to the settled timestamp minus the \
-            first start; they survive restarts and lag by up to the detection bound. Take ratios \
-            between the states, never against wall time.",
+        help: "Settled time in each state. The counters survive restarts and lag by up to the \
+            detection time. Compute availability as up / (up + down), never against wall time.",
         write: |line, _, _, shown| {
             line.sample(&[",state=\"up\""], ms(shown.settled.up))?;
             line.sample(&[",state=\"down\""], ms(shown.settled.down))?;
@@ -295,8 +294,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_maintenance",
         kind: Type::Gauge,
         part: Part::State,
-        help: "1 while a declared maintenance window concerns the endpoint, else 0; probing goes \
-            on, and the state is what it is.",
+        help: "1 during a declared maintenance window of the endpoint, else 0. Probes and states \
+            continue as usual.",
         write: |line, context, entry, _| {
             let e = entry.endpoint.load();
             let is_in = context
@@ -310,8 +309,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_maintenance_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Settled time in each state that lies in declared maintenance, whether or not a \
-            contract admits it; it is in the state seconds too.",
+        help: "Settled time in each state within declared maintenance, whether or not a contract \
+            excludes it. It is part of the state seconds.",
         write: |line, _, _, shown| {
             let [up, down, unknown] = shown.settled.maintenance;
             line.sample(&[",state=\"up\""], ms(up))?;
@@ -323,32 +322,31 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_settled_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "Time up to which the endpoint's state is final; nothing after it is in the settled \
-            counters.",
+        help: "Time up to which the endpoint's state is final. The settled counters contain \
+            nothing after it.",
         write: |line, _, _, shown| line.sample(&[], utc(shown.settled.watermark_utc)),
     },
     Family {
         name: "probity_endpoint_down_lower_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Lower bound of the downtime: time between failures without a success or unknown \
-            time between them.",
+        help: "Lower bound of the downtime: time between failures with neither a success nor \
+            unknown time between them.",
         write: |line, _, _, shown| line.sample(&[], ms(shown.settled.down_lower)),
     },
     Family {
         name: "probity_endpoint_down_upper_seconds_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Upper bound of the downtime within known time, unconfirmed failures included; add \
-            the unknown seconds for the worst case. Outages shorter than the time between two \
-            probes are not seen.",
+        help: "Upper bound of the downtime in measured time, unconfirmed failures included. Add \
+            the unknown seconds for the worst case. Outages between two probes are not seen.",
         write: |line, _, _, shown| line.sample(&[], ms(shown.settled.down_upper)),
     },
     Family {
         name: "probity_endpoint_transitions_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Changes of state, by the state that was entered; survives restarts.",
+        help: "Changes of state, by the new state. Survives restarts.",
         write: |line, _, _, shown| {
             let t = &shown.settled.transitions;
             line.sample(&[",to=\"up\""], Value::Count(t.up))?;
@@ -360,17 +358,16 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_endpoint_last_transition_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "When the endpoint last changed its state, by the point estimate; 0 when it never \
-            has.",
+        help: "Time of the last change of state, by the point estimate. 0 if there was none.",
         write: |line, _, _, shown| line.sample(&[], utc(shown.settled.last_transition_utc)),
     },
     Family {
         name: "probity_probes_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Slots of the schedule by their final result: success, failure (of a confirmed \
-            outage), unconfirmed (a failure without an outage), unmeasured (the prober's own \
-            fault) or missed (not started).",
+        help: "Scheduled probes by their final result: success, failure (part of an outage), \
+            unconfirmed (a failure without an outage), unmeasured (the prober itself failed) or \
+            missed (not started).",
         write: |line, _, _, shown| {
             let s = &shown.slots;
             line.sample(&[",result=\"success\""], Value::Count(s.success))?;
@@ -384,8 +381,7 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_failures_total",
         kind: Type::Counter,
         part: Part::Accounting,
-        help: "Failed probes, re-probes included, by cause; raw: counted at once and never \
-            revised.",
+        help: "Failed probes, re-probes included, by cause. Counted at once and never revised.",
         write: |line, _, _, shown| {
             shown.failures.iter().try_for_each(|(cause, n)| {
                 line.sample(&[",cause=\"", cause.as_str(), "\""], Value::Count(*n))
@@ -396,9 +392,9 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_tls_certificate_not_after_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "End of validity of the leaf certificate, of the verified path (chain; absent where \
-            nothing was verified), and the earliest of all certificates that were sent; also when \
-            verification failed.",
+        help: "End of validity of the leaf certificate, of the verified path (chain, absent if \
+            nothing was verified), and the earliest of all certificates that were sent. Present \
+            also if verification failed.",
         write: |line, _, _, shown| {
             let Some(c) = &shown.certificate else {
                 return Ok(());
@@ -410,7 +406,7 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_tls_certificate_not_before_timestamp_seconds",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "Begin of validity of the leaf certificate, of the verified path (chain), and the \
+        help: "Start of validity of the leaf certificate, of the verified path (chain), and the \
             latest of all certificates that were sent.",
         write: |line, _, _, shown| {
             let Some(c) = &shown.certificate else {
@@ -423,8 +419,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_tls_certificate_lifetime_remaining_ratio",
         kind: Type::Gauge,
         part: Part::Accounting,
-        help: "Share of the leaf certificate's lifetime that is left, from 1 when it was issued \
-            to 0 when it ends; alert on it whatever the lifetime is.",
+        help: "Remaining share of the leaf certificate's lifetime, from 1 (issued) to 0 (expired). \
+            Alerts on it fit certificates of any lifetime.",
         write: |line, _, _, shown| {
             let Some(c) = &shown.certificate else {
                 return Ok(());
@@ -445,8 +441,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_tls_handshake_info",
         kind: Type::Info,
         part: Part::Accounting,
-        help: "Always 1; the labels say what the last TLS handshake came to: version, cipher \
-            suite, and group of the key exchange.",
+        help: "Always 1. The labels are version, cipher suite and key exchange group of the last \
+            TLS handshake.",
         write: |line, _, _, shown| match shown.handshake {
             Some(h) => line.sample(
                 &[
@@ -468,8 +464,8 @@ pub const FAMILIES: &[Family] = &[
         kind: Type::Histogram,
         part: Part::Latency,
         help: "Duration of probes, re-probes included, by outcome: success, failure or timeout. \
-            Starts at 0 with the daemon. A quantile from its buckets is as coarse as they are; \
-            probity_probe_latency_seconds has the exact one.",
+            Starts at 0 with the daemon. For exact quantiles of one endpoint use \
+            probity_probe_latency_seconds.",
         write: |line, context, _, shown| {
             for ending in Ending::ALL {
                 let classic = &shown.latency[ending as usize];
@@ -490,10 +486,9 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_latency_seconds",
         kind: Type::Summary,
         part: Part::Latency,
-        help: "Duration of the successful probes of the last hour at three quantiles, exact to \
-            one percent; failures and timeouts are not in it. Survives restarts; absent without a \
-            success in that hour. Quantiles of several endpoints cannot be added up or averaged: \
-            the histogram can.",
+        help: "Quantiles of the duration of successful probes in the last hour, exact to one \
+            percent. Survives restarts. Absent without a success in that hour. For several \
+            endpoints together use the histogram.",
         write: |line, context, _, seen| {
             let pairs = seen
                 .hour
@@ -510,8 +505,8 @@ pub const FAMILIES: &[Family] = &[
         name: "probity_probe_phase_seconds",
         kind: Type::Histogram,
         part: Part::Latency,
-        help: "Duration of each phase of the measured probes that had it, whatever their outcome; \
-            a phase that did not happen has no sample. Starts at 0 with the daemon.",
+        help: "Duration of each phase of measured probes, of every outcome. A phase that did not \
+            happen has no sample. Starts at 0 with the daemon.",
         write: |line, context, _, shown| {
             let Some(phases) = &shown.phases else {
                 return Ok(());

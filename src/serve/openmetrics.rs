@@ -36,7 +36,7 @@ pub fn write(out: &mut dyn Write, all: &[Past], period: Span, step_ms: i64) -> i
     }
     writeln!(
         out,
-        "# HELP probity_endpoint_state_seconds Time in each state since the begin of the export, \
+        "# HELP probity_endpoint_state_seconds Time in each state since the start of the export, \
             from the history.\n# TYPE probity_endpoint_state_seconds counter"
     )?;
     for (name, t) in &timelines {

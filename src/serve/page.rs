@@ -14,6 +14,7 @@ use crate::account::figures::{
 };
 use crate::report::changed::changed_last as changed;
 use crate::report::outages::{Marks, excluded_text, outage};
+use crate::report::words::change_in_words;
 use num_traits::ToPrimitive;
 
 use crate::config::Endpoint;
@@ -362,7 +363,7 @@ fn change_rows(
             .as_str()
             .and_then(parse_utc)
             .map_or(String::new(), clock),
-        what: text(&c["what"]).replace('_', " "),
+        what: change_in_words(&text(&c["what"])),
         step: if c["before"].is_null() && c["after"].is_null() {
             String::new()
         } else {
@@ -404,7 +405,7 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
             .and_then(parse_utc)
             .map_or(String::new(), clock),
         what: if c["what"] == "terms" {
-            "terms recorded after the period began".to_owned()
+            "terms recorded after the period started".to_owned()
         } else {
             "terms changed".to_owned()
         },
@@ -476,7 +477,7 @@ fn terms_note(s: &ContractStanding, j: &Judged) -> String {
             .map(clock)
     };
     let mut notes: Vec<String> = at("terms")
-        .map(|at| format!("by terms recorded {at}, after the period began"))
+        .map(|at| format!("by terms recorded {at}, after the period started"))
         .into_iter()
         .collect();
     if let Some(later) = &s.later {
@@ -622,10 +623,11 @@ fn witness_line(board: &Board) -> String {
         view.names.len(),
     );
     match all {
-        0 => "No witness is configured: a loss of this host's own uplink is booked as downtime."
+        0 => "No witnesses are configured: if this host loses its uplink, every unreachable \
+            endpoint is recorded as down."
             .to_owned(),
-        _ if left_out == all => "No witness can be measured here: a loss of this host's own \
-            uplink is booked as downtime."
+        _ if left_out == all => "No witness can be measured on this host: if it loses its uplink, \
+            every unreachable endpoint is recorded as down."
             .to_owned(),
         _ => {
             let mut line = format!("{answering} of {all} witnesses answer");

@@ -207,8 +207,9 @@ pub(super) const NOT_RECORDING: Alert = Alert {
     wait: "1m",
     severity: "page",
     summary: "the history is not writable; figures are frozen",
-    description: "The disk of {{ $labels.instance }} is full, read-only or failing. Probing goes \
-        on, and up to 100,000 events wait in memory; what is lost beyond that is unknown time.",
+    description: "The disk of {{ $labels.instance }} is full, read-only or failing. Probes \
+        continue, and up to 100,000 events wait in memory; what is lost beyond that is unknown \
+        time.",
 };
 const CONFIG_REFUSED: Alert = Alert {
     name: "ProbityConfigRefused",
@@ -216,8 +217,8 @@ const CONFIG_REFUSED: Alert = Alert {
     wait: "5m",
     severity: "ticket",
     summary: "the last reload was refused; the config before is in force",
-    description: "The config of {{ $labels.instance }} has faults. `probity check` lists each \
-        with its line; the daemon goes on with the config that it has.",
+    description: "The config of {{ $labels.instance }} has faults. `probity check` lists each with \
+        its line; the daemon continues with its present config.",
 };
 const WITNESSES_SILENT: Alert = Alert {
     name: "ProbityWitnessesSilent",

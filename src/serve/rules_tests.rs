@@ -171,7 +171,7 @@ pub(super) fn tests(plan: &Plan, burns: &[Burn], runbook: &str) -> String {
     eval_time: 40m
     exp_samples: [{{ labels: 'probity:availability:ratio_1h{{instance=\"a\",endpoint=\"shop\"}}', \
     value: 1 }}]
-- name: a stopped history is told
+- name: a stopped history fires
   interval: 30s
   input_series:
   - {{ series: 'probity_history_writable{{instance=\"a\"}}', values: '1x4 0x20' }}
@@ -269,7 +269,7 @@ fn of_contracts(out: &mut String, plan: &Plan, runbook: &str) {
         );
         let _ = write!(
             out,
-            "- name: a used budget is told\n  interval: 30s\n  input_series:\n  - {{ series: \
+            "- name: a used budget fires\n  interval: 30s\n  input_series:\n  - {{ series: \
                 'probity_sla_budget_remaining_seconds{{instance=\"a\",sla=\"{name}\",component=\"c\",period=\"current\"}}', values: '10x4 -1x20' }}\n  alert_rule_test:\n  - {{ eval_time: 1m, alertname: ProbityBudgetConsumed, exp_alerts: [] }}\n  - eval_time: 5m\n    alertname: ProbityBudgetConsumed\n    exp_alerts: {spent}\n"
         );
     }
@@ -344,7 +344,7 @@ fn of_burn(out: &mut String, b: &Burn) {
     );
     let _ = write!(
         out,
-        "- name: a burn over {} is told, and not before its windows are measured\n  interval: \
+        "- name: a burn over {} fires, and not before its windows are measured\n  interval: \
             {step}s\n  input_series:\n{series}  promql_expr_test:\n  - expr: {expr}\n    \
             eval_time: {at}\n    exp_samples: [{{ labels: '{{}}', value: 1 }}]\n  - expr: {expr} # \
             new: its windows are not measured in full\n    eval_time: 20m\n    exp_samples: []\n",

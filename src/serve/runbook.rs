@@ -22,7 +22,9 @@ pub(super) fn page() -> String {
         } else if let Some(title) = block.strip_prefix("# ") {
             let _ = write!(out, "<h1>{}</h1>", inline(title));
         } else if block.starts_with("1. ") {
-            let items = block
+            // The lines of one step are indented.
+            let steps = block.replace("\n   ", " ");
+            let items = steps
                 .lines()
                 .filter_map(|line| line.split_once(". "))
                 .map(|(_, text)| format!("<li>{}</li>", inline(text)));
@@ -85,6 +87,10 @@ mod tests {
     fn every_alert_has_its_texts_and_a_section_in_the_runbook() {
         let written = rules(&plan(), 0, OWN_RUNBOOK).rules;
         let page = page();
+        assert!(
+            page.contains("each phase and each expectation with the value found.</li>"),
+            "a step of two lines is one item"
+        );
         let alerts: Vec<&str> = written.split("  - alert: ").skip(1).collect();
         assert_eq!(alerts.len(), 13, "{written}");
         for alert in alerts {

@@ -48,13 +48,13 @@ impl SelfMetrics {
         };
         labelled(
             "probity_build_info",
-            "Always 1; the label is the version of this daemon.",
+            "Always 1. The label is the version of this daemon.",
             "version",
             env!("CARGO_PKG_VERSION"),
         )?;
         labelled(
             "probity_vantage_info",
-            "Always 1; the label is the place that this daemon measures from.",
+            "Always 1. The label is the place from which this daemon probes.",
             "vantage",
             vantage,
         )?;
@@ -64,44 +64,43 @@ impl SelfMetrics {
             refusals: Arc::default(),
             reload_ok: gauge(
                 "probity_config_last_reload_successful",
-                "1 when the last reading of the config succeeded; 0 when it was refused and the \
-                    one before is still in force.",
+                "1 if the last reload succeeded. 0 if the config was refused: the one before is \
+                    still in force.",
             )?,
             reload_at: gauge(
                 "probity_config_last_reload_success_timestamp_seconds",
-                "When the config that is in force was read.",
+                "When the present config was read.",
             )?,
             history_writable: gauge(
                 "probity_history_writable",
-                "1 while the history is writable. While 0, settled counters are frozen and live \
-                    states go on.",
+                "1 while the history is writable. At 0, settled counters are frozen and live \
+                    states continue.",
             )?,
             events_waiting: gauge(
                 "probity_history_events_waiting",
-                "Events that wait in memory to be committed; more than a few for longer than a \
-                    second: the disk is slow or full.",
+                "Events in memory that are not committed yet. If more than a few wait for longer \
+                    than a second, the disk is slow or full.",
             )?,
             events_recorded: gauge(
                 "probity_history_events",
-                "Events in the history, which is the number of the newest one.",
+                "Events in the history. This is the number of the newest event.",
             )?,
             in_flight: gauge(
                 "probity_probes_in_flight",
-                "Probes that run now, of all endpoints.",
+                "Probes that are running now, of all endpoints.",
             )?,
             endpoints: gauge(
                 "probity_endpoints",
-                "Endpoints in service, as the config in force has them.",
+                "Endpoints in service, as in the present config.",
             )?,
             clock_synchronised: gauge(
                 "probity_clock_synchronised",
-                "1 when the kernel reports its clock as synchronised (adjtimex), 0 when not: \
-                    certificate dates then count only where another certificate vouches for the \
-                    clock.",
+                "1 if the kernel reports its clock as synchronised (adjtimex), else 0. At 0, \
+                    certificate dates count only if another certificate confirms the clock.",
             )?,
             authorities: gauge(
                 "probity_trust_store_authorities",
-                "Certificate authorities that the system's trust store holds. 0: https and tls \
+                "Certificate authorities in the system's trust store. At 0, https and tls \
                     endpoints without a ca_file are unknown (trust_store).",
             )?,
 
@@ -137,8 +136,8 @@ impl SelfMetrics {
         self.authorities
             .set(h.authorities.load(Ordering::Relaxed) as f64);
         self.registered(out, format)?;
-        let help = "Times that the prober itself stood still for longer than half a second: it \
-            was starved or suspended, and probes of that time are unmeasured.";
+        let help = "Stalls of the engine longer than 0.5 s (CPU starvation or suspend). Probes \
+            affected by a stall are unmeasured.";
         header(out, format, "probity_stalls_total", "counter", help)?;
         writeln!(
             out,
@@ -153,9 +152,9 @@ impl SelfMetrics {
             format,
             "probity_notifications_total",
             "counter",
-            "Notifications by receiver and result: delivered, failed (tried again), given_up (the \
-                receiver refuses the message itself; see the log), or left_out (too many of one \
-                endpoint waited).",
+            "Notifications by receiver and result: delivered, failed (will be retried), given_up \
+                (the receiver refuses the message, see the log) or left_out (too many of one \
+                endpoint were waiting).",
         )?;
         for (receiver, counts) in deliveries.snapshot() {
             let receiver = escaped(&receiver);
@@ -216,15 +215,15 @@ fn log_lines_lost(out: &mut dyn Write, format: Format) -> io::Result<()> {
 }
 
 fn rejected(out: &mut dyn Write, format: Format, refusals: &Refusals) -> io::Result<()> {
-    let help = "Connections to this listener that are open, /metrics itself among them.";
+    let help = "Open connections to this listener, including that of this scrape.";
     header(out, format, "probity_http_connections", "gauge", help)?;
     writeln!(
         out,
         "probity_http_connections {}",
         refusals.open.load(Ordering::Relaxed)
     )?;
-    let help = "Connections and requests that this listener refused or cut off, by reason; \
-        docs/troubleshooting.md says what to do about each.";
+    let help = "Connections and requests that this listener refused or closed early, by reason. \
+        docs/troubleshooting.md explains each reason.";
     header(out, format, "probity_http_rejected_total", "counter", help)?;
     for refusal in Refusal::ALL {
         writeln!(
@@ -243,8 +242,8 @@ fn reasons(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<(
         format,
         "probity_probe_unmeasured_total",
         "counter",
-        "Probes and slots that the prober itself could not do, by reason: time without them is \
-            unknown, never downtime. docs/causes.md says what to do about each.",
+        "Probes that the prober itself could not make or judge, by reason. That time is unknown, \
+            never downtime. docs/causes.md explains each reason.",
     )?;
     for reason in Reason::ALL {
         let count = gauges.unmeasured[*reason as usize].load(Ordering::Relaxed);
@@ -259,7 +258,7 @@ fn reasons(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<(
         format,
         "probity_unknown_seconds_total",
         "counter",
-        "Unknown time that has ended, over all endpoints, by its reason.",
+        "Unknown time of all endpoints, by reason. Counted when it has ended.",
     )?;
     for reason in Reason::ALL {
         let ms = gauges.unknown_ms[*reason as usize].load(Ordering::Relaxed);
@@ -276,7 +275,8 @@ fn reasons(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<(
         format,
         "probity_reprobes_total",
         "counter",
-        "Probes outside the slots (confirmation, repetition, recovery), by result.",
+        "Probes outside the schedule (to confirm a failure, to repeat an unmeasured probe, to find \
+            a recovery), by result.",
     )?;
     for (result, count) in ["success", "failure", "unmeasured"]
         .iter()
@@ -298,8 +298,8 @@ fn witnesses(out: &mut dyn Write, format: Format, board: &Board) -> io::Result<(
         format,
         "probity_witness_up",
         "gauge",
-        "1 when the witness answered in its last round, 0 when it did not; absent while it has \
-            not been heard or cannot be measured here.",
+        "1 if the witness answered in the last round, else 0. Absent before its first round and if \
+            it cannot be measured on this host.",
     )?;
     for (name, standing) in view.names.iter().zip(&view.standings) {
         let value = match standing {
@@ -313,9 +313,9 @@ fn witnesses(out: &mut dyn Write, format: Format, board: &Board) -> io::Result<(
             escaped(name.as_str())
         )?;
     }
-    let help = "1 when a quorum of the witnesses answered in the last round, 0 when not: failures \
-        are then our own network's. Absent without witnesses: loss of this host's uplink is then \
-        booked as downtime.";
+    let help = "1 if a quorum of the witnesses answered in the last round, else 0. At 0, failures \
+        count as unknown (local_network). Absent without witnesses: a lost uplink of this host \
+        then counts as downtime.";
     header(out, format, "probity_witness_quorum_met", "gauge", help)?;
     match view.quorum_met {
         Some(met) => writeln!(out, "probity_witness_quorum_met {}", u8::from(met)),
@@ -330,8 +330,8 @@ fn lateness(out: &mut dyn Write, format: Format, gauges: &Gauges) -> io::Result<
         format,
         name,
         "histogram",
-        "How much later than its slot a probe began; later than a tenth of its interval, and than \
-            late_after, leaves unknown time.",
+        "Delay between the scheduled and the actual start of a probe. A delay above late_after and \
+            above a tenth of the interval leaves unknown time.",
     )?;
     let mut total = 0;
     for (k, bound) in Gauges::LATENESS_BOUNDS_US.iter().enumerate() {

@@ -152,6 +152,8 @@ async fn ready(State(site): State<Site>) -> Response {
     }
 }
 
+const ENDING: &str = "the daemon is shutting down\n";
+
 /// Reads the config again. Faults quote the config, which this client may not be able to read: they
 /// are in the log.
 async fn reload(
@@ -173,10 +175,11 @@ async fn reload(
             .escape_debug()
             .to_string()
     });
-    tracing::info!(peer = %peer.ip(), forwarded_for = forwarded.as_deref().unwrap_or("-"), "a reload is asked for over HTTP");
+    let forwarded_for = forwarded.as_deref().unwrap_or("-");
+    tracing::info!(peer = %peer.ip(), forwarded_for, "reload requested over HTTP");
     let (reply, answer) = oneshot::channel();
     if site.reload.send(reply).await.is_err() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, ENDING).into_response();
     }
     match answer.await {
         Ok(Ok(summary)) => format!("{summary}\n").into_response(),
@@ -185,7 +188,7 @@ async fn reload(
             "the config was refused: see the daemon's log\n",
         )
             .into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending\n").into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, ENDING).into_response(),
     }
 }
 

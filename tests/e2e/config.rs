@@ -37,7 +37,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[[endpoint]]\nname = \"a\"\ninterval = \"5 s\"\nprobe.tcp = \"h:1\"\n",
         3,
-        "no duration",
+        "not a valid duration",
         "500ms",
     ),
     (
@@ -49,7 +49,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http = \"https://h/\"\nprobe.http.expect.status = 200\n",
         4,
-        "stands twice",
+        "appears twice",
         "probe.http.url",
     ),
     ("[[endpoint]]\nname = \"a\"\n", 2, "no probe", "probe.http"),
@@ -62,25 +62,25 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[[endpoint]]\nname = \"a\"\nprobe.tcp = \"h\"\n",
         3,
-        "no host with a port",
+        "not a host with a port",
         "host:port",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.tcp = \"h:0\"\n",
         3,
-        "no host with a port",
+        "not a host with a port",
         "host:port",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http = \"shop.example\"\n",
         3,
-        "no URL",
+        "invalid URL",
         "https://",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http = \"ftp://h/\"\n",
         3,
-        "no http or https URL",
+        "not an http or https URL",
         "https://",
     ),
     (
@@ -117,14 +117,14 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = \
             99\n",
         4,
-        "no status code",
+        "not a valid status code",
         "2xx",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status \
             = \"658xx\"\n",
         4,
-        "no status code",
+        "not a valid status code",
         "2xx",
     ),
     (
@@ -138,14 +138,14 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "[[endpoint]]\nname = \"a\"\nprobe.http.url \
             = \"http://h/\"\nprobe.http.expect.body.matches = \"(\"\n",
         4,
-        "no regular expression",
+        "invalid regular expression",
         "regex",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.json \
             = \"body.\"\n",
         4,
-        "no CEL expression",
+        "not a valid CEL expression",
         "body",
     ),
     (
@@ -257,20 +257,20 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
             = \"h:1\"\n[[endpoint]]\nname = \"b\"\nprobe.tcp = \"h:1\"\n",
         3,
         "still configured",
-        "out",
+        "Remove one",
     ),
     ("[deadman]\nevery = \"1m\"\n", 1, "no url", "file"),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.method = \"get\"\n",
         4,
-        "no HTTP method",
+        "not a valid HTTP method",
         "capitals",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.headers = { \"a \
             b\" = \"c\" }\n",
         4,
-        "no header name",
+        "invalid header name",
         "letters",
     ),
     (
@@ -326,13 +326,13 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.limits.body \
             = \"1XB\"\n",
         4,
-        "no size",
+        "not a size in the allowed range",
         "KiB",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.dns.server = \"192.0.2.1\"\nprobe.dns.type = \"QQ\"\n",
         4,
-        "no record type",
+        "not a valid record type",
         "AAAA",
     ),
     (
@@ -345,14 +345,14 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[[endpoint]]\nname = \"a\"\nprobe.icmp = \"h:5\"\n",
         3,
-        "no host",
+        "not a valid host",
         "without a port",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.tcp = \"h:1\"\n[[endpoint]]\nname = \"a\"\nprobe.tcp \
             = \"h:1\"\n",
         5,
-        "stands twice",
+        "duplicate endpoint name",
         "identity",
     ),
     (
@@ -413,7 +413,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "[[endpoint]]\nname = \"a\"\nlabels = { \"a-b\" = \"c\" }\nprobe.tcp = \"h:1\"\n",
         3,
         "cannot be a label",
-        "begin with a letter",
+        "start with a letter",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nlabels = { state = \"c\" }\nprobe.tcp = \"h:1\"\n",
@@ -430,19 +430,19 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[[endpoint]]\nname = \"a\"\nresolver = \"dns.example\"\nprobe.tcp = \"h:1\"\n",
         3,
-        "no resolver",
+        "not a valid resolver",
         "10.0.0.2",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nsource_address = \"eth0\"\nprobe.tcp = \"h:1\"\n",
         3,
-        "no address",
+        "not a valid IP address",
         "IP",
     ),
     (
         "[[endpoint]]\nname = \"a\"\njitter = 1.5\nprobe.tcp = \"h:1\"\n",
         3,
-        "no share",
+        "not a valid share",
         "0.1",
     ),
     (
@@ -460,7 +460,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[daemon]\nlisten = \"9847\"\n",
         2,
-        "no address to listen on",
+        "not a valid listen address",
         "127.0.0.1:9847",
     ),
     (
@@ -478,7 +478,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[listen]\naddress = \"localhost\"\n",
         2,
-        "no address to listen on",
+        "not a valid listen address",
         "127.0.0.1:9847",
     ),
     (
@@ -509,7 +509,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[listen]\nhead_timeout = \"5\"\n",
         2,
-        "no duration",
+        "not a valid duration",
         "500ms",
     ),
     ("[listen]\nidle_timeout = \"2d\"\n", 2, "out of range", "1d"),
@@ -528,7 +528,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[defaults]\nprobe.http.expect.status = \"x\"\n",
         2,
-        "no status code",
+        "not a valid status code",
         "2xx",
     ),
     (
@@ -577,7 +577,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[metrics]\nbuckets = [\"0.5ms\"]\n",
         2,
-        "no duration",
+        "not a valid duration",
         "500ms",
     ),
     ("[metrics]\nlatency = \"fast\"\n", 2, "not known", "classic"),
@@ -603,19 +603,19 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http = \"https://u:planted@h:99999/?t=planted\"\n",
         3,
-        "`https://<secret>@h:99999/?<secret>` is no URL",
+        "invalid URL `https://<secret>@h:99999/?<secret>`",
         "https://",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.tcp = \"u:planted@h:1\"\n",
         3,
-        "`<secret>@h:1` is no host with a port",
+        "`<secret>@h:1` is not a host with a port",
         "host:port",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.tcp = \"h:+80\"\n",
         3,
-        "no host with a port",
+        "not a host with a port",
         "host:port",
     ),
     (
@@ -633,13 +633,13 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[[endpoint]]\nname = \"a\"\nprobe.icmp = \"a b\"\n",
         3,
-        "no host",
+        "not a valid host",
         "without a port",
     ),
     (
         "[[endpoint]]\nname = \"a\"\ninterval = \"\\u001b[31m\"\nprobe.tcp = \"h:1\"\n",
         3,
-        "\"\\u{1b}[31m\" is no duration",
+        "\"\\u{1b}[31m\" is not a valid duration",
         "500ms",
     ),
     (
@@ -653,35 +653,35 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.status = \
             0o1750\n",
         4,
-        "no status code",
+        "not a valid status code",
         "2xx",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.limits.body = \
             0x0\n",
         4,
-        "no size",
+        "not a size in the allowed range",
         "KiB",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.headers = \
             { x = {} }\n",
         4,
-        "says nothing",
+        "states no expectation",
         "matches",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.headers = \
             { \"x y\" = \"a\" }\n",
         4,
-        "no header name",
+        "invalid header name",
         "letters",
     ),
     (
         "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"http://h/\"\nprobe.http.expect.body \
             = \"ok\"\n",
         4,
-        "does not say how",
+        "does not say what to expect",
         "contains",
     ),
     (
@@ -750,7 +750,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
     (
         "[metrics]\nstate_labels = [\"team\", \"team\"]\n",
         2,
-        "stands twice",
+        "appears twice",
         "once",
     ),
     (
@@ -775,7 +775,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "[witness]\nquorum = 2\n[[witness.endpoint]]\nname = \"w\"\nprobe.tcp = \"h:1\"\n",
         2,
         "larger than the number",
-        "fewer",
+        "Lower it",
     ),
     ("[witness]\nquorum = 0\n", 2, "out of range", "1"),
     ("[group.g.targets]\na = 5\n", 2, "is an integer", "address"),
@@ -802,7 +802,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "[[sla.s]]\nobjective = \"99\"\ncomponents = [\"a\"]\n[[sla.s]]\nobjective \
             = \"98\"\ncomponents = [\"a\"]\n",
         4,
-        "begin on the same day",
+        "start on the same day",
         "valid_from",
     ),
     (
@@ -812,7 +812,7 @@ const SLIPS: &[(&str, usize, &str, &str)] = &[
         "readable",
     ),
     ("include = [\"test.toml\"]\n", 1, "read twice", "once"),
-    ("name = unquoted\n", 1, "not TOML", "quotes"),
+    ("name = unquoted\n", 1, "not TOML", "Quote"),
     ("[[endpoint]\n", 1, "not TOML", ""),
     ("\u{feff}x", 1, "not TOML", ""),
 ];

@@ -187,7 +187,7 @@ fn a_period_belongs_to_the_version_in_force_when_it_begins() {
     );
     let (code, _, text) = of("2026-W11");
     assert!(
-        code == Some(64) && text.contains("is no period of this contract"),
+        code == Some(64) && text.contains("is not a valid period of this contract"),
         "{text}"
     );
 }
@@ -675,7 +675,8 @@ fn explain_uses_the_terms_and_says_what_cannot_be_proven() {
     let text = String::from_utf8_lossy(&probity(&["sla", "explain", "--objective", "100"]).stdout)
         .into_owned();
     assert!(
-        text.contains("no number of probes proves it") && !text.contains("18446744073709551615"),
+        text.contains("no number of probes proves the objective")
+            && !text.contains("18446744073709551615"),
         "{text}"
     );
     assert_eq!(

@@ -694,7 +694,7 @@ async fn page_and_api_say_of_terms_what_the_report_says() {
     assert_eq!(said(&shown)[0].0, "terms");
     assert_eq!(shown["terms_recorded_at"], report["terms_recorded_at"]);
     assert!(
-        page.contains("terms recorded after the period began")
+        page.contains("terms recorded after the period started")
             && page.contains("by terms recorded"),
         "{page}"
     );

@@ -405,8 +405,8 @@ async fn a_listener_that_gets_fewer_connections_than_configured_is_warned_of() {
     )
     .await;
     // 128 files, of which the daemon itself has 40 and 30 probes have two each.
-    let said = "the listener gets fewer connections than configured, as probing needs the \
-        descriptors; raise the limit of open files (LimitNOFILE)";
+    let said = "the listener accepts fewer connections than configured, because probes need the \
+        file descriptors; raise the limit of open files (LimitNOFILE)";
     let warned = |count: usize, figures: &str| {
         let log = daemon.log();
         let lines: Vec<&str> = log

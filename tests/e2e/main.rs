@@ -12,6 +12,7 @@ mod daemon;
 mod deeds;
 mod dns;
 mod dns_hold;
+mod documented;
 mod figures;
 mod foreign;
 mod formats;

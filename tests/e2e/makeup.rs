@@ -181,7 +181,7 @@ async fn service_that_is_said_to_begin_later_moves_no_outage_out_of_it() {
         "{change}"
     );
     assert!(
-        text_has(&shown, "Changed in this period") && text_has(&shown, "in_service_from"),
+        text_has(&shown, "Changed in this period") && text_has(&shown, "in service from"),
         "{shown}"
     );
     // Nor does a config that only the report reads.
@@ -259,7 +259,7 @@ async fn another_combination_or_membership_counts_from_then_on() {
     let page = daemon.get("/").await.expect("a page");
     for shown in [
         "Changed in this period",
-        "combine",
+        "combination of endpoints",
         "series → parallel",
         "left",
     ] {

@@ -159,7 +159,11 @@ async fn a_complete_line_that_can_no_longer_match_is_a_mismatch_at_once() {
         .await;
         assert_eq!(cause(&report), Cause::ExpectMismatch, "{pattern}");
         assert!(began.elapsed() < Duration::from_secs(2), "{pattern}");
-        assert!(detail(&report).contains("heard `"), "{}", detail(&report));
+        assert!(
+            detail(&report).contains("received `"),
+            "{}",
+            detail(&report)
+        );
     }
 }
 
@@ -181,7 +185,7 @@ async fn what_was_heard_is_reported_with_every_failure() {
     assert_eq!(cause(&report), Cause::ExpectMismatch);
     assert_eq!(
         detail(&report),
-        "expected a line that matches /^250 /, heard `502 5.5.1 Error: command not implemented`"
+        "expected a line that matches /^250 /, received `502 5.5.1 Error: command not implemented`"
     );
 
     let telling = greeting(b"Welcome\r\nto a line that does not e").await;
@@ -193,7 +197,7 @@ async fn what_was_heard_is_reported_with_every_failure() {
     assert_eq!(cause(&report), Cause::ExpectTimeout);
     assert_eq!(
         detail(&report),
-        "expected a line that matches /^ready/, heard `Welcome\\r\\nto a line that does not e` \
+        "expected a line that matches /^ready/, received `Welcome\\r\\nto a line that does not e` \
             until the timeout"
     );
     assert_eq!(
@@ -208,7 +212,7 @@ async fn what_was_heard_is_reported_with_every_failure() {
         "timeout = \"200ms\"\nprobe.tcp.dialogue = [{ expect = \"^ready\" }]",
     ))
     .await;
-    let silence = "expected a line that matches /^ready/, heard nothing until the timeout: the \
+    let silence = "expected a line that matches /^ready/, received nothing until the timeout: the \
         peer accepted the connection and said nothing in ";
     assert!(detail(&report).starts_with(silence), "{}", detail(&report));
     assert!(
@@ -232,7 +236,7 @@ async fn what_was_heard_is_reported_with_every_failure() {
     let report = probe(&at(greeting(b"hello\r\n").await, only_greeting)).await;
     assert_eq!(
         detail(&report),
-        "expected a line that matches /^ready/, heard nothing until the timeout",
+        "expected a line that matches /^ready/, received nothing until the timeout",
         "it has spoken"
     );
 
@@ -247,8 +251,9 @@ async fn what_was_heard_is_reported_with_every_failure() {
     .await;
     assert_eq!(cause(&report), Cause::ExpectMismatch);
     assert!(
-        detail(&report)
-            .contains("heard `Host '127.0.0.1' is blocked` before the peer closed the connection"),
+        detail(&report).contains(
+            "received `Host '127.0.0.1' is blocked` before the peer closed the connection"
+        ),
         "{}",
         detail(&report)
     );

@@ -271,7 +271,7 @@ async fn a_peer_that_speaks_another_protocol_than_tls_is_named() {
     for (answer, wanted) in [
         (
             &b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\nThe plain HTTP request"[..],
-            "the peer speaks HTTP, not TLS: heard `HTTP/1.1 400 Bad Request\\r\\nServer: x",
+            "the peer speaks HTTP, not TLS: received `HTTP/1.1 400 Bad Request\\r\\nServer: x",
         ),
         (
             b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x64",
@@ -279,11 +279,11 @@ async fn a_peer_that_speaks_another_protocol_than_tls_is_named() {
         ),
         (
             b"SSH-2.0-OpenSSH_9.2\r\n",
-            "the peer speaks SSH, not TLS: heard `SSH-2.0-OpenSSH_9.2`",
+            "the peer speaks SSH, not TLS: received `SSH-2.0-OpenSSH_9.2`",
         ),
         (
             b"220 mail.example ESMTP\r\n",
-            "the peer speaks SMTP, not TLS: heard `220 mail.example ESMTP`",
+            "the peer speaks SMTP, not TLS: received `220 mail.example ESMTP`",
         ),
         (
             b"-ERR unknown command\r\n",
@@ -301,7 +301,10 @@ async fn a_peer_that_speaks_another_protocol_than_tls_is_named() {
             b"E\0\0\0\x20SFATAL\0VFATAL\0C0A000\0",
             "the peer speaks PostgreSQL, not TLS",
         ),
-        (b"what?\r\n", "the peer does not speak TLS: heard `what?`"),
+        (
+            b"what?\r\n",
+            "the peer does not speak TLS: received `what?`",
+        ),
         (
             b"",
             "the peer closed the connection within the TLS handshake and said nothing",

@@ -155,7 +155,7 @@ async fn a_window_is_held_against_the_notice_the_allowance_and_the_windows_befor
         add("late", 5, &["--component", "shop"]),
         (
             json!(false),
-            "it is announced later than the contract's notice before it begins".to_owned()
+            "it is announced later than the contract's notice before it starts".to_owned()
         )
     );
     assert_eq!(
@@ -572,7 +572,7 @@ async fn a_window_begins_at_the_instant_that_was_meant_and_says_what_the_clock_m
         let refused = add("refused", start, "Europe/Berlin");
         assert!(
             refused.status.code() != Some(0)
-                && String::from_utf8_lossy(&refused.stderr).contains("is no time"),
+                && String::from_utf8_lossy(&refused.stderr).contains("is not a valid time"),
             "{start}"
         );
     }

@@ -146,7 +146,7 @@ fn the_release_is_said_and_an_older_copy_is_noted() {
     );
     assert!(
         output.status.code() == Some(78)
-            && shown(&output).contains("there is no time zone `America/Vancouver`"),
+            && shown(&output).contains("unknown time zone `America/Vancouver`"),
         "{}",
         shown(&output)
     );

@@ -861,6 +861,22 @@ def test_rules_of_a_config_pass_promtool_with_their_own_tests(d):
             assert tested.returncode == found, (case, broken, tested)
 
 
+def test_the_queries_of_the_documents_are_ones_that_promtool_accepts(d):
+    rules, count = [], 0
+    for name in ("metrics.md", "latency.md"):
+        with open(os.path.join(ROOT, "docs", name)) as f:
+            blocks = re.findall(r"```promql\n(.*?)\n```", f.read(), re.S)
+        # Several queries of one block have a comment above each.
+        queries = [q for b in blocks for q in re.split(r"\n\n|^#.*$", b, flags=re.M) if q.strip()]
+        count += len(queries)
+        rules += ["  - record: documented:%s%d\n    expr: %s\n" % (name[:3], n, json.dumps(q)) for n, q in enumerate(queries)]
+    path = os.path.join(d, "documented.yml")
+    with open(path, "w") as f:
+        f.write("groups:\n- name: documented\n  rules:\n" + "".join(rules))
+    checked = sh("promtool", "check", "rules", path)
+    assert "SUCCESS: %d rules found" % count in checked.stdout and count > 60, checked
+
+
 def test_an_outage_between_two_evaluations_fires_and_is_over_at_the_next(d):
     """Prometheus evaluates each minute. An outage of some seconds lies between two evaluations; the alert fires at the first one after it, and only there."""
     server = Server()

@@ -145,14 +145,13 @@ fn every_cause_is_documented_and_provoked_and_every_reason_documented() {
     }
 }
 
-#[test]
-fn every_metric_has_a_help_text_a_stranger_can_act_on() {
+/// The help text of each family: those of endpoints, and the daemon's own, those of contracts and
+/// those of components as they are written for a daemon without any endpoint.
+fn helps() -> BTreeMap<String, String> {
     let mut helps: BTreeMap<String, String> = FAMILIES
         .iter()
         .map(|f| (f.name.to_owned(), f.help.to_owned()))
         .collect();
-    // The daemon's own, those of contracts and those of components, as they are written for a
-    // daemon without any endpoint.
     let board = Board::new(Arc::new(probity::config::Plan::empty()));
     let mut out = Vec::new();
     let own = SelfMetrics::new("here").expect("registered");
@@ -180,6 +179,33 @@ fn every_metric_has_a_help_text_a_stranger_can_act_on() {
         );
         helps.insert(name.to_owned(), help.to_owned());
     }
+    helps
+}
+
+#[test]
+fn the_metrics_page_has_the_help_text_of_each_family_and_a_query_that_uses_it() {
+    let page = fs::read_to_string("docs/metrics.md").expect("docs/metrics.md is there");
+    let sections: BTreeMap<&str, &str> = page
+        .split("\n### `")
+        .skip(1)
+        .filter_map(|section| section.split_once("`\n"))
+        .collect();
+    let helps = helps();
+    assert_eq!(
+        sections.keys().copied().collect::<Vec<_>>(),
+        helps.keys().map(String::as_str).collect::<Vec<_>>()
+    );
+    for (name, section) in sections {
+        let words = section.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&helps[name]), "{name}: {}", helps[name]);
+        let query = section.split("```promql\n").nth(1).unwrap_or_default();
+        assert!(query.contains(name), "{name} has no query that uses it");
+    }
+}
+
+#[test]
+fn every_metric_has_a_help_text_a_stranger_can_act_on() {
+    let helps = helps();
     for (name, help) in &helps {
         assert!(
             name.starts_with("probity_") && help.len() > 30 && help.ends_with('.'),

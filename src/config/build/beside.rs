@@ -75,8 +75,8 @@ impl Builder<'_> {
                 if !is_header_name(k) {
                     section.source.fault(
                         &span,
-                        format!("`{k}` is no header name"),
-                        "Take letters, digits and hyphens.",
+                        format!("invalid header name `{k}`"),
+                        "Use letters, digits and hyphens.",
                     );
                 }
                 let value =
@@ -135,7 +135,7 @@ impl Builder<'_> {
             section.source.fault(
                 &section.span,
                 "[deadman] has no url",
-                "Add url = { file = \"...\" }, or take the table out.",
+                "Add url = { file = \"...\" }, or remove the table.",
             );
         }
         Some(Deadman {
@@ -166,7 +166,7 @@ fn is_web_address(section: &Section, address: &Secret) -> bool {
         section.source.fault(
             &section.span,
             format!(
-                "the secret url of `{}` is no http or https URL",
+                "the secret url of `{}` is not an http or https URL",
                 section.path
             ),
             "Its source must hold one line such as https://hooks.example/x.",

@@ -91,22 +91,22 @@ impl Builder<'_> {
                     Some(old) if configured.contains(&old) => {
                         item.fault(
                             format!(
-                                "`{old}` is still configured, so its history cannot go \
-                            on under another name"
+                                "`{old}` is still configured, so its history cannot continue under \
+                                    another name"
                             ),
-                            "Take one of the two out.",
+                            "Remove one of the two.",
                         );
                     }
                     Some(old) if !old_names.insert(old.clone()) => item.fault(
                         format!("two endpoints are renamed from `{old}`"),
-                        "One of them can go on with its history.",
+                        "Only one of them can continue its history.",
                     ),
                     _ => {}
                 }
             }
             if !names.insert(draft.name.clone()) {
                 draft.at.fault(
-                    format!("the name `{}` stands twice", draft.name),
+                    format!("duplicate endpoint name `{}`", draft.name),
                     "Each endpoint needs a name of its own; it is the identity of its history.",
                 );
             }
@@ -407,7 +407,7 @@ pub(in crate::config) fn group_drafts<'a>(
             Err(error) => targets.source.fault(
                 &span,
                 format!("this cannot be a name: {error}"),
-                "Take printable characters.",
+                "Use printable characters.",
             ),
         }
     }

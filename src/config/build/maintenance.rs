@@ -28,7 +28,7 @@ pub(in crate::config) fn windows(
         if list.iter().any(|w| w.id == one.id) {
             section.source.fault(
                 &section.span,
-                format!("the window `{}` stands twice", one.id),
+                format!("duplicate maintenance window `{}`", one.id),
                 "Give each [[maintenance]] an id of its own.",
             );
         }
@@ -133,7 +133,11 @@ fn begin(item: &Item, zone: &TimeZone) -> Option<Begin> {
     let found = civil(&text, zone);
     if found.is_none() {
         item.fault(
-            format!("`{}` = \"{}\" is no time", item.path, text.escape_debug()),
+            format!(
+                "`{}` = \"{}\" is not a valid time",
+                item.path,
+                text.escape_debug()
+            ),
             "Write \"2026-12-06T02:00\" on the clock of time_zone, or with Z or an offset of at \
                 most 23:59.",
         );

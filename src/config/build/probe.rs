@@ -63,7 +63,7 @@ pub fn pattern(item: &Item) -> Option<Pattern> {
                 .unwrap_or_default()
                 .to_owned();
             item.fault(
-                format!("`{}` is no regular expression: {last}", item.path),
+                format!("invalid regular expression in `{}`: {last}", item.path),
                 "Use the syntax of the Rust regex crate; it has no look-around and no \
                     back-references.",
             );

@@ -233,7 +233,7 @@ fn certificates(
             Err(_) => {
                 item.fault(
                     format!(
-                        "certificate {} of `{path}` is damaged: it is no PEM text",
+                        "certificate {} of `{path}` is damaged: it is not valid PEM",
                         list.len() + 1
                     ),
                     ADVICE,
@@ -253,7 +253,7 @@ fn server_name(item: &Item) -> Option<String> {
     let text = item.text()?;
     if rustls::pki_types::ServerName::try_from(text.as_str()).is_err() {
         item.fault(
-            format!("`{}` is no server name", item.path),
+            format!("`{}` is not a valid server name", item.path),
             "Write a host name or an IP address.",
         );
         return None;

@@ -26,7 +26,7 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
         Ok(url) => url,
         Err(error) => {
             item.fault(
-                format!("`{}` is no URL: {error}", without_secrets(text)),
+                format!("invalid URL `{}`: {error}", without_secrets(text)),
                 advice_of_url(error),
             );
             return None;
@@ -36,7 +36,7 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
         let advice = "Start it with http:// or https://. Other protocols have kinds of their own: \
             probe.tcp, probe.tls, probe.icmp, probe.dns.";
         item.fault(
-            format!("`{}` is no http or https URL", without_secrets(text)),
+            format!("`{}` is not an http or https URL", without_secrets(text)),
             advice,
         );
         return None;
@@ -67,8 +67,8 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
         .find(|(name, value)| is_secret_name(name) && !value.is_empty())
     {
         let advice = format!(
-            "Write probe.http.query = {{ {name} = {{ file = \"...\" }} }} (or env, or \
-                credential), and take it out of the URL."
+            "Write probe.http.query = {{ {name} = {{ file = \"...\" }} }} (or env, or credential), \
+                and remove it from the URL."
         );
         item.fault(
             format!("the URL holds a value of `{name}`, which is a secret by its name"),
@@ -119,7 +119,7 @@ pub fn host_port(text: &str, item: &Item, default_port: Option<u16>) -> Option<H
         HostPort::parse(text).or_else(|| with_default.as_deref().and_then(HostPort::parse));
     let Some(parsed) = parsed else {
         item.fault(
-            format!("`{}` is no host with a port", without_secrets(text)),
+            format!("`{}` is not a host with a port", without_secrets(text)),
             advice_of_host_port(text),
         );
         return None;
@@ -182,7 +182,10 @@ pub fn host(text: &str, item: &Item) -> Option<Arc<str>> {
                     or \"2001:db8::1\"."
             }
         };
-        item.fault(format!("`{}` is no host", without_secrets(text)), advice);
+        item.fault(
+            format!("`{}` is not a valid host", without_secrets(text)),
+            advice,
+        );
         return None;
     }
     let host = in_ascii(plain);
@@ -221,9 +224,8 @@ fn wrong_host(host: &str) -> Option<(&'static str, &'static str)> {
     }
     name.split('.').find_map(|label| match label {
         "" => Some((
-            "has an empty label: two dots in a row, or one at its begin",
-            "Take out the \
-            dot: a host name has one between two labels.",
+            "has an empty label: two dots in a row, or one at its start",
+            "Remove the dot: a host name has one between two labels.",
         )),
         label if label.len() > 63 => Some((
             "has a label longer than 63 bytes",
@@ -236,7 +238,7 @@ fn wrong_host(host: &str) -> Option<(&'static str, &'static str)> {
                 .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') =>
         {
             Some((
-                "has a character that stands in no host name",
+                "has a character that is not allowed in a host name",
                 "Write a host name of letters, \
                 digits, hyphens, underscores and dots, or an IP address.",
             ))
@@ -336,7 +338,7 @@ mod tests {
             ("0.0.0.0", "unspecified", "the host to probe"),
             ("::", "unspecified", "::1"),
             ("fe80::1", "zone", "%eth0"),
-            ("a..b", "two dots", "Take out the dot"),
+            ("a..b", "two dots", "Remove the dot"),
             (&*long_label, "63 bytes", "dot that is missing"),
             (&*long_name, "253 bytes", "IP address"),
             ("a,b", "a character", "letters, digits"),

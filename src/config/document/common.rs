@@ -88,20 +88,20 @@ pub(in crate::config) fn labels(layers: &Layers) -> BTreeMap<String, String> {
                 section.source.fault(
                     &span,
                     format!("`{}` cannot be a label", name.escape_debug()),
-                    "Labels are made of a-z, A-Z, 0-9 and _, and begin with a letter.",
+                    "Labels are made of a-z, A-Z, 0-9 and _, and start with a letter.",
                 );
             } else if TAKEN.contains(&name) {
                 section.source.fault(
                     &span,
                     format!("the label `{name}` is set by Probity itself"),
-                    "Take another name.",
+                    "Use another name.",
                 );
             }
             if let Some(text) = item.text() {
                 if !text.is_empty() && Name::new(&text).is_err() {
                     item.fault(
                         format!("the label `{name}` is too long or has control characters"),
-                        "Take at most 200 printable bytes.",
+                        "Use at most 200 printable bytes.",
                     );
                 }
                 labels.entry(name.to_owned()).or_insert(text);
@@ -111,7 +111,7 @@ pub(in crate::config) fn labels(layers: &Layers) -> BTreeMap<String, String> {
             section.source.fault(
                 &section.span,
                 format!("more than {MOST_LABELS} labels"),
-                "Each is stored with every scrape; take fewer.",
+                "Each is stored with every scrape; use fewer.",
             );
         }
     }
@@ -124,7 +124,7 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
         let address = text.parse::<IpAddr>().ok();
         if address.is_none() {
             i.fault(
-                format!("`{}` is no address", text.escape_debug()),
+                format!("`{}` is not a valid IP address", text.escape_debug()),
                 "Write one of this host's IP addresses.",
             );
         }
@@ -142,7 +142,7 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
                 });
                 if server.is_none() {
                     i.fault(
-                        format!("`{}` is no resolver", text.escape_debug()),
+                        format!("`{}` is not a valid resolver", text.escape_debug()),
                         "Write \"system\", or a server's address: \"10.0.0.2\" or \"10.0.0.2:53\".",
                     );
                 }
@@ -167,7 +167,7 @@ pub(in crate::config) fn combination(item: &Item) -> Option<Combine> {
         section.end();
         if section.table.is_empty() {
             item.fault(
-                format!("`{}` says nothing", item.path),
+                format!("`{}` is empty", item.path),
                 "Write \"series\", \"parallel\" or { at_least = 2 }.",
             );
         }
@@ -193,7 +193,7 @@ pub(in crate::config) fn metrics(layers: &Layers) -> Metrics {
     {
         item.fault(
             "more than 40 buckets",
-            "Each bucket is one series for each endpoint; take fewer.",
+            "Each bucket is one series for each endpoint; use fewer.",
         );
     }
     let metrics = Metrics {
@@ -232,7 +232,7 @@ fn bucket_us(item: &Item) -> Option<u64> {
         if !(10..=300_000_000).contains(&us) {
             item.fault(
                 format!("`{}` = \"{text}\" is out of range", item.path),
-                "It takes from 10us to 5m.",
+                "Allowed range: 10us to 5m.",
             );
             return None;
         }
@@ -256,7 +256,7 @@ fn state_labels(layers: &Layers) -> Vec<String> {
                 "Name a label of your endpoints.",
             );
         } else if list.contains(&name) {
-            one.fault(format!("the label `{name}` stands twice"), "Name it once.");
+            one.fault(format!("the label `{name}` appears twice"), "Name it once.");
         }
         list.push(name);
     }
@@ -277,7 +277,7 @@ pub(in crate::config) fn socket_address(item: &Item) -> Option<SocketAddr> {
     if address.is_none() {
         item.fault(
             format!(
-                "`{}` = \"{}\" is no address to listen on",
+                "`{}` = \"{}\" is not a valid listen address",
                 item.path,
                 text.escape_debug()
             ),

@@ -49,8 +49,9 @@ const HOMES: &[(&str, &str)] = &[
 
 #[cfg(test)]
 thread_local! {
-    /// Every key that any look-up of this thread has named.
-    pub static LOOKED_UP: RefCell<std::collections::BTreeSet<&'static str>> = RefCell::default();
+    /// Every key that any look-up of this thread has named, with its path and the kind of value
+    /// that was asked for there: what docs/configuration.md is held against.
+    pub static LOOKED_UP: RefCell<std::collections::BTreeMap<String, String>> = RefCell::default();
 }
 
 /// One table of one file.
@@ -77,11 +78,22 @@ impl<'a> Item<'a> {
         self.source.fault(&self.span, problem, advice);
     }
 
-    /// A fault about the type that stands here.
+    /// Notes which values this key accepts. The first note that says more than "text" stays.
+    #[cfg(test)]
+    pub(super) fn note(&self, accepts: impl Into<String>) {
+        LOOKED_UP.with_borrow_mut(|all| {
+            let noted = all.entry(self.path.clone()).or_default();
+            if matches!(noted.as_str(), "" | "text") {
+                *noted = accepts.into();
+            }
+        });
+    }
+
+    /// A fault about the type of this value.
     pub fn wrong_type(&self, wanted: &str) {
         self.fault(
             format!("`{}` is {}", self.path, with_article(self.value.type_str())),
-            format!("It takes {wanted}."),
+            format!("Expected: {wanted}."),
         );
     }
 
@@ -163,7 +175,9 @@ impl<'a> Section<'a> {
 
     fn know(&self, key: &'static str) {
         #[cfg(test)]
-        LOOKED_UP.with_borrow_mut(|all| all.insert(key));
+        LOOKED_UP.with_borrow_mut(|all| {
+            all.entry(self.path_of(key)).or_default();
+        });
         let mut known = self.known.borrow_mut();
         if !known.contains(&key) {
             known.push(key);
@@ -219,7 +233,7 @@ impl<'a> Section<'a> {
                 Vec::new()
             }
             _ => {
-                item.wrong_type(&format!("tables, each begun by [[{key}]]"));
+                item.wrong_type(&format!("tables, each started by [[{key}]]"));
                 Vec::new()
             }
         }

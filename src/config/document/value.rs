@@ -9,6 +9,8 @@ use crate::words::{Ms, Name, NameError};
 
 impl Item<'_> {
     pub fn text(&self) -> Option<String> {
+        #[cfg(test)]
+        self.note("text");
         match self.value {
             DeValue::String(text) => Some(text.clone().into_owned()),
             _ => {
@@ -19,6 +21,8 @@ impl Item<'_> {
     }
 
     pub fn flag(&self) -> Option<bool> {
+        #[cfg(test)]
+        self.note("true or false");
         match self.value {
             DeValue::Boolean(flag) => Some(*flag),
             _ => {
@@ -29,6 +33,8 @@ impl Item<'_> {
     }
 
     pub fn integer(&self, least: u64, most: u64) -> Option<u64> {
+        #[cfg(test)]
+        self.note(format!("whole number: {least} to {most}"));
         let number = match self.value {
             DeValue::Integer(n) => whole(n),
             _ => {
@@ -44,7 +50,7 @@ impl Item<'_> {
             None => {
                 self.fault(
                     format!("`{}` is out of range", self.path),
-                    format!("It takes a whole number from {least} to {most}."),
+                    format!("Allowed range: {least} to {most}, whole numbers only."),
                 );
                 None
             }
@@ -53,6 +59,12 @@ impl Item<'_> {
 
     /// A length such as "500ms", "30s", "1h30m"; in milliseconds, within bounds.
     pub fn duration(&self, least: Ms, most: Ms) -> Option<Ms> {
+        #[cfg(test)]
+        self.note(format!(
+            "duration: {} to {}",
+            show_duration(least),
+            show_duration(most)
+        ));
         let DeValue::String(text) = self.value else {
             if let DeValue::Integer(n) = self.value {
                 self.fault(
@@ -75,7 +87,7 @@ impl Item<'_> {
                 self.fault(
                     format!("`{}` = \"{text}\" is out of range", self.path),
                     format!(
-                        "It takes from {} to {}.",
+                        "Allowed range: {} to {}.",
                         show_duration(least),
                         show_duration(most)
                     ),
@@ -84,7 +96,7 @@ impl Item<'_> {
             }
             None => {
                 self.fault(
-                    format!("`{}` = \"{text}\" is no duration", self.path),
+                    format!("`{}` = \"{text}\" is not a valid duration", self.path),
                     "Write numbers with units ms, s, m, h, d: \"500ms\", \"30s\", \"1h30m\".",
                 );
                 None
@@ -94,6 +106,8 @@ impl Item<'_> {
 
     /// A size such as "64KiB"; in bytes.
     pub fn size(&self, least: u64, most: u64) -> Option<u64> {
+        #[cfg(test)]
+        self.note(format!("size: {} to {}", show_size(least), show_size(most)));
         let bytes = match self.value {
             DeValue::String(text) => parse_size(text),
             DeValue::Integer(n) => whole(n).and_then(|n| u64::try_from(n).ok()),
@@ -103,7 +117,7 @@ impl Item<'_> {
             Some(b) => Some(b),
             None => {
                 self.fault(
-                    format!("`{}` is no size in range", self.path),
+                    format!("`{}` is not a size in the allowed range", self.path),
                     format!(
                         "Write bytes, or \"64KiB\", \"1MiB\"; from {} to {}.",
                         show_size(least),
@@ -117,6 +131,8 @@ impl Item<'_> {
 
     /// A share from 0 to below 1, in parts per million.
     pub fn share_ppm(&self) -> Option<u64> {
+        #[cfg(test)]
+        self.note("number: 0 to below 1");
         let text = match self.value {
             DeValue::Float(f) => f.as_str().to_owned(),
             DeValue::Integer(n) => n.as_str().to_owned(),
@@ -131,8 +147,8 @@ impl Item<'_> {
             ("0", Some(ppm)) if ppm < PPM => Some(ppm),
             _ => {
                 self.fault(
-                    format!("`{}` = {text} is no share", self.path),
-                    "It takes a number from 0 to below 1, such as 0.1.",
+                    format!("`{}` = {text} is not a valid share", self.path),
+                    "Allowed range: 0 to below 1, such as 0.1.",
                 );
                 None
             }
@@ -146,7 +162,7 @@ impl Item<'_> {
             Err(error) => {
                 let advice = match error {
                     NameError::TooLong(_) => "Shorten it.",
-                    NameError::Empty | NameError::Forbidden(_) => "Take printable characters.",
+                    NameError::Empty | NameError::Forbidden(_) => "Use printable characters.",
                 };
                 self.fault(format!("`{}` cannot be a name: {error}", self.path), advice);
                 None
@@ -156,6 +172,11 @@ impl Item<'_> {
 
     /// One of a closed set of words.
     pub fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Option<T> {
+        #[cfg(test)]
+        self.note(format!(
+            "word: {}",
+            words.iter().map(|(w, _)| *w).collect::<Vec<_>>().join(", ")
+        ));
         let text = self.text()?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
@@ -166,7 +187,7 @@ impl Item<'_> {
             .collect();
         self.fault(
             format!("`{}` = \"{}\" is not known", self.path, text.escape_debug()),
-            format!("It takes one of {}.", known.join(", ")),
+            format!("Allowed values: {}.", known.join(", ")),
         );
         None
     }

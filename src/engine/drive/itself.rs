@@ -46,7 +46,7 @@ impl Driver {
                 tracing::warn!(
                     reason = reason.as_str(),
                     stalled_ms = late_ns / NS_PER_MS,
-                    "the prober stood still"
+                    "engine stalled"
                 );
                 self.board.health.stalls.fetch_add(1, Ordering::Relaxed);
             }
@@ -104,7 +104,7 @@ impl Driver {
 /// Lets a signal's handler run that is already under way.
 #[expect(
     clippy::disallowed_methods,
-    reason = "after a standstill of half a second, three milliseconds delay nobody"
+    reason = "after a standstill of half a second, three milliseconds delay no probe"
 )]
 fn await_signal() {
     std::thread::sleep(SIGNAL_GRACE);

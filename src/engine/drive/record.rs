@@ -35,7 +35,7 @@ impl Driver {
         match news {
             Progress::Committed { batch, events } => {
                 if !health.history_writable.swap(true, Ordering::Relaxed) {
-                    tracing::info!("the history takes writes again");
+                    tracing::info!("history writable again");
                 }
                 health.events_recorded.store(events, Ordering::Relaxed);
                 self.tell_if_late();
@@ -49,8 +49,8 @@ impl Driver {
             }
             Progress::Failing(why) => {
                 if health.history_writable.swap(false, Ordering::Relaxed) {
-                    tracing::error!(%why, "the history is not writable: figures are frozen until \
-                        it is, nothing is forgotten");
+                    tracing::error!(%why, "history not writable; settled counters are frozen until \
+                        it recovers, no data is lost");
                 }
             }
         }
@@ -88,7 +88,7 @@ impl Driver {
                     .any(|s| s.window.id == window.id && s.ended.is_none())
                 {
                     let _ = reply.send(Err(format!(
-                        "a window `{}` is in force already; cancel it first, or take another id",
+                        "a window `{}` is in force already; cancel it first, or use another id",
                         window.id
                     )));
                     return;

@@ -67,11 +67,13 @@ impl Recorder {
                 self.blind.ends(course.id);
                 course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
                 if to > from && reason != Reason::Starting {
-                    tracing::info!(endpoint = %name, reason = reason.as_str(), unknown_ms = to - from, "known again");
+                    let unknown_ms = to - from;
+                    let reason = reason.as_str();
+                    tracing::info!(endpoint = %name, reason, unknown_ms, "measured again");
                 }
             }
             Change::Unconfirmed { .. } => {
-                tracing::info!(endpoint = %name, "a failure was not confirmed")
+                tracing::info!(endpoint = %name, "one failed probe; the re-probe succeeded")
             }
         }
         let who = (course.id, name.clone());

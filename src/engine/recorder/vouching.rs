@@ -60,7 +60,10 @@ impl Recorder {
             return;
         };
         if vouched == Vouched::No && before != Some(Vouched::No) {
-            tracing::warn!("no quorum of witnesses answers: failures count as our own network's");
+            tracing::warn!(
+                "witness quorum lost; failures are now recorded as unknown \
+                (local_network)"
+            );
             let (answering, witnesses) = self.quorum();
             let silent = WitnessesSilentEvent {
                 answering,
@@ -69,7 +72,7 @@ impl Recorder {
             let _ = self.event(now, silent);
         }
         if vouched == Vouched::Yes && before == Some(Vouched::No) {
-            tracing::info!("a quorum of witnesses answers again");
+            tracing::info!("witness quorum restored");
             let (answering, witnesses) = self.quorum();
             let answer = WitnessesAnswerEvent {
                 answering,

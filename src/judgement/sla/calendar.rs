@@ -11,7 +11,7 @@ use crate::words::{UtcMs, parse_utc};
 
 /// A period that cannot be one of the contract's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no period of this contract; {advice}")]
+#[error("`{text}` is not a valid period of this contract; {advice}")]
 pub struct NoPeriod {
     pub text: String,
     pub advice: &'static str,

@@ -85,7 +85,7 @@ fn record_type(item: &Item) -> Option<u16> {
     if number.is_none() {
         item.fault(
             format!(
-                "`{}` = \"{}\" is no record type",
+                "`{}` = \"{}\" is not a valid record type",
                 item.path,
                 text.escape_debug()
             ),

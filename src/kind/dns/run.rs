@@ -128,7 +128,7 @@ async fn answer(
         Exchange::Invalid(why) => Err(invalid(&why)),
         Exchange::Refused => Err(Halt::down(
             Cause::ConnectRefused,
-            "nobody listens on the name server's port",
+            "the port of the name server is closed",
         )),
         Exchange::Local(halt) => Err(halt),
     }

@@ -107,7 +107,7 @@ fn method(item: &Item) -> Option<String> {
         && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
     if !is_token {
         item.fault(
-            format!("`{}` is no HTTP method", item.path),
+            format!("`{}` is not a valid HTTP method", item.path),
             "Write it in capitals: \"GET\", \"HEAD\", \"POST\".",
         );
         return None;
@@ -171,8 +171,8 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
             if !is_header_name(name) {
                 section.source.fault(
                     &span,
-                    format!("`{name}` is no header name"),
-                    "Take letters, digits and hyphens.",
+                    format!("invalid header name `{name}`"),
+                    "Use letters, digits and hyphens.",
                 );
                 continue;
             }
@@ -199,7 +199,7 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
                 {
                     item.fault(
                         format!("the value of header `{name}` has control characters"),
-                        "Take printable characters.",
+                        "Use printable characters.",
                     );
                     continue;
                 }
@@ -345,7 +345,7 @@ fn statuses(item: &Item, redirects: u32) -> StatusSet {
                 never_final(&one, range, redirects);
                 ranges.push(range);
             }
-            None => one.fault(format!("`{}` is no status code", one.path), ADVICE),
+            None => one.fault(format!("`{}` is not a valid status code", one.path), ADVICE),
         }
     }
     if item.list().is_empty() {
@@ -366,8 +366,8 @@ fn never_final(item: &Item, (from, to): (u16, u16), redirects: u32) {
                 asks for no other protocol",
                 item.path
             ),
-            "Expect the final status: 200, \"2xx\", \"200-299\". The websocket handshake is no \
-                http probe.",
+            "Expect the final status: 200, \"2xx\", \"200-299\". An http probe makes no websocket \
+                handshake.",
         );
     }
     if let Some(code) = FOLLOWED
@@ -376,8 +376,7 @@ fn never_final(item: &Item, (from, to): (u16, u16), redirects: u32) {
     {
         item.fault(
             format!(
-                "`{}` expects {code}, but redirects are followed: only the status at their \
-                end is looked at",
+                "`{}` expects {code}, but redirects are followed: only the final status counts",
                 item.path
             ),
             "Set probe.http.redirects = 0 to expect a redirect itself, or expect the status at \
@@ -395,8 +394,8 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
         if !is_header_name(name) {
             section.source.fault(
                 &span,
-                format!("`{name}` is no header name"),
-                "Take letters, digits and hyphens.",
+                format!("invalid header name `{name}`"),
+                "Use letters, digits and hyphens.",
             );
             continue;
         }
@@ -433,7 +432,7 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
                 table.end();
                 if table.table.is_empty() {
                     item.fault(
-                        format!("`{}` says nothing of the header", item.path),
+                        format!("`{}` states no expectation of the header", item.path),
                         "Write a text, true, false, or { matches = \"...\" }.",
                     );
                 }
@@ -458,7 +457,7 @@ fn header_rules(layers: &Layers) -> Vec<HeaderRule> {
 fn body_rules(item: &Item) -> Vec<TextRule> {
     if matches!(item.value, DeValue::String(_)) {
         item.fault(
-            format!("`{}` does not say how the body is looked at", item.path),
+            format!("`{}` does not say what to expect of the body", item.path),
             "Write body.contains = \"...\", or not_contains, matches, not_matches.",
         );
         return Vec::new();

@@ -114,7 +114,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         Err(_) => {
             let unfinished = |trace: &Trace, stage| {
                 peer::unfinished(trace, stage, timeout)
-                    .unwrap_or_else(|| format!("no end within {timeout} ms"))
+                    .unwrap_or_else(|| format!("timed out after {timeout} ms"))
             };
             trace.enter(Stage::Idle);
             let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));

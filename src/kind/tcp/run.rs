@@ -183,7 +183,7 @@ fn unmet(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, cause: Cause, fo
     let detail = format!("expected {expectation}, {found}");
     trace.facts.borrow_mut().findings.push(Finding {
         expectation,
-        found: found.trim_start_matches("heard ").to_owned(),
+        found: found.trim_start_matches("received ").to_owned(),
         met: false,
     });
     Halt::down(cause, detail)

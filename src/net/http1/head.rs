@@ -50,7 +50,7 @@ pub fn begins_well(unread: &[u8], reading: Reading) -> Result<(), Halt> {
     Err(malformed(
         match peer::named(unread).filter(|name| *name != "HTTP") {
             Some(name) => format!("the peer speaks {name}, not HTTP/1: it sent \"{shown}\""),
-            None => format!("the response is not HTTP/1: it begins with \"{shown}\""),
+            None => format!("the response is not HTTP/1: it starts with \"{shown}\""),
         },
     ))
 }
@@ -166,7 +166,7 @@ fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
     let slop = slop(bytes);
     if slop > 0 {
         note(&mut response, || {
-            format!("{slop} bytes of blanks stand before the status line")
+            format!("{slop} bytes of blanks are before the status line")
         });
     }
     let mut lines = bytes[slop..].split(|b| *b == b'\n').map(|line| {
@@ -186,7 +186,7 @@ fn parse_leniently(bytes: &[u8]) -> Result<Response, Halt> {
         }
         if raw.contains(&b'\r') {
             note(&mut response, || {
-                "a carriage return stands alone in the head".into()
+                "a carriage return is alone in the head".into()
             });
         }
         if !raw.is_empty() {
@@ -297,7 +297,7 @@ fn header_line(
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b));
     if is_indented || name.len() != colon {
         note(response, || {
-            format!("blanks stand around the header name `{}`", shown(name))
+            format!("blanks are around the header name `{}`", shown(name))
         });
     } else if !is_token {
         note(response, || {
@@ -373,7 +373,7 @@ fn lengths_beside(response: &mut Response, reading: Reading) -> Result<Option<u6
             ));
         }
         note(response, || {
-            "Content-Length stands beside Transfer-Encoding, which is what counts".into()
+            "Content-Length is present beside Transfer-Encoding; Transfer-Encoding counts".into()
         });
     }
     Ok(None)

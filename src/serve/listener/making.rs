@@ -115,7 +115,7 @@ impl Pieces {
             Err(why) => NextPiece::Failed(why),
         };
         if self.send(event).is_err() {
-            tracing::debug!("an answer was not read to its end");
+            tracing::debug!("answer aborted by the client");
         }
     }
 }

@@ -105,7 +105,7 @@ impl Refusal {
             Refusal::Http2 => Some((400, "this port speaks HTTP/1.1, not HTTP/2")),
             Refusal::Host => Some((
                 421,
-                "`Host` is no name of this listener: set `[listen] allowed_hosts` to the name \
+                "`Host` is not a name of this listener: set `[listen] allowed_hosts` to the name \
                     that clients use",
             )),
             Refusal::Forbidden => Some((

@@ -83,7 +83,7 @@ fn compiled(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
             Ok(Err(_)) => Err(("makes the parser panic".into(), ADVICE.into())),
             Err(why) => Err((
                 format!("cannot be parsed: {why}"),
-                "There is no room for another thread; look at the limits of the service.".into(),
+                "No thread can be started; check the limits of the service.".into(),
             )),
         }
     })
@@ -98,7 +98,7 @@ fn parsed(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
             .unwrap_or_default()
             .to_owned();
         (
-            format!("is no CEL expression: {first}"),
+            format!("is not a valid CEL expression: {first}"),
             slip(text).unwrap_or(ADVICE).to_owned(),
         )
     })?;
@@ -262,7 +262,7 @@ mod tests {
             assert!(
                 refusal(&text).is_some_and(|why| why.contains("brackets")
                     || why.contains("nests")
-                    || why.contains("no CEL")),
+                    || why.contains("not a valid CEL")),
                 "{text}"
             );
         }
@@ -302,7 +302,7 @@ mod tests {
         ] {
             let why = refusal(&text).unwrap_or_default();
             assert!(
-                why.contains("macro inside a macro") || why.contains("no CEL"),
+                why.contains("macro inside a macro") || why.contains("not a valid CEL"),
                 "{text}: {why}"
             );
         }

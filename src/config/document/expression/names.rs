@@ -434,7 +434,7 @@ fn taken(
         };
         return Err((
             format!("gives `{name}` {} in `{}`", count(given), written(node)),
-            format!("It takes {}.", count(*wanted)),
+            format!("It accepts {}.", count(*wanted)),
         ));
     }
     // Arguments behind an optional value may be anything.
@@ -454,7 +454,7 @@ fn taken(
             .join(", ");
         return Err((
             format!("gives `{name}` {} in `{}`", kind.noun(), written(node)),
-            format!("It takes {list}."),
+            format!("It accepts {list}."),
         ));
     }
     Ok(*gives)
@@ -466,7 +466,7 @@ fn check_regex(name: &str, pattern: Option<&IdedExpr>) -> Result<(), Refusal> {
     };
     let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
         let why = format!(
-            "takes the pattern of `matches` from a value: `{}`",
+            "uses a value as the pattern of `matches`: `{}`",
             written(pattern)
         );
         return Err((

@@ -594,8 +594,8 @@ mod tests {
         for (text, shown) in [
             ("found \"…rse battery\"", format!("found \"…{MASK}\"")),
             (
-                "heard `…ORSE%20battery is` no",
-                format!("heard `…{MASK} is` no"),
+                "received `…ORSE%20battery is` no",
+                format!("received `…{MASK} is` no"),
             ),
             ("…ect horse bat", format!("…{MASK}")),
             ("size \"…ect horse b…\"", format!("size \"…{MASK}…\"")),
@@ -616,8 +616,8 @@ mod tests {
             );
         }
         assert_eq!(
-            masked("LOGIN a\nzebra-crossing\nQUIT", "heard `zebra-crossing`"),
-            format!("heard `{MASK}`"),
+            masked("LOGIN a\nzebra-crossing\nQUIT", "received `zebra-crossing`"),
+            format!("received `{MASK}`"),
             "a line of it"
         );
         let (secret, text) = (
@@ -721,8 +721,8 @@ mod tests {
         for (text, shown) in [
             ("\"zebra%2…\"", "…\""),
             ("\"zebra&quo…\"", "…\""),
-            ("heard `zebra", ""),
-            ("heard `zebra` until", "` until"),
+            ("received `zebra", ""),
+            ("received `zebra` until", "` until"),
             ("`zebra\\u00…", "…"),
         ] {
             let before = text.split("zebra").next().unwrap_or_default();

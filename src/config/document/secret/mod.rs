@@ -77,7 +77,7 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
     if !matches!(item.value, DeValue::Table(_)) {
         item.fault(
             format!(
-                "`{}` is a secret and must not stand in the config",
+                "`{}` is a secret and must not be written in the config",
                 item.path
             ),
             ADVICE,
@@ -123,7 +123,7 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
             place.fault(
                 format!("the secret `{}` cannot be read: {why}", item.path),
                 "Make it readable for the daemon's user, or name another source; a relative path \
-                    begins where the daemon is started.",
+                    is relative to the daemon's working directory.",
             );
             None
         }

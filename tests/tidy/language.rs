@@ -1,0 +1,196 @@
+//! The language of what people read: words and patterns that are not used any more, in string
+//! literals of the sources and in the documents.
+//!
+//! CONTRIBUTING.md says what to write in their place.
+
+use std::fs;
+use std::path::PathBuf;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
+
+use super::no_more_than;
+use super::tree::{Source, sources};
+
+/// What there is today of each debt.
+const IN_SOURCES: usize = 0;
+const IN_DOCUMENTS: usize = 0;
+const LONG_LINES_OF_DOCUMENTS: usize = 4;
+
+/// What is not written any more, and what is.
+const REPLACED: &[(&str, &str)] = &[
+    ("is no ", "is not a valid "),
+    ("stands twice", "appears twice, or duplicate"),
+    ("must not stand", "must not be written"),
+    ("takes one of", "Allowed values:"),
+    ("it takes a ", "Allowed range:, or Expected:"),
+    ("it takes from", "Allowed range:"),
+    ("it takes one", "Allowed values:"),
+    ("stand in quotes", "Quote strings"),
+    ("whoever", "the operator, the user"),
+    ("nobody", "no user, nothing"),
+    ("somebody", "another user"),
+    (" told", "recorded, reported, sent"),
+    (" tells ", "records, reports"),
+    (" hears ", "receives"),
+    (" heard ", "received"),
+    ("vouch", "confirm, verify, sign"),
+    (" stands ", "is"),
+    (" stand ", "are"),
+    ("goes on with", "continues"),
+    ("go on under", "continue"),
+    ("at its begin", "at its start"),
+    ("since the begin", "since the start"),
+    ("it begins", "it starts"),
+    ("the stub", "the prune record"),
+    ("no way out", "no route"),
+    ("our own", "the prober's own"),
+    ("take it out", "remove it"),
+    ("take them out", "remove them"),
+    ("known again", "measured again"),
+    ("stood still", "stalled"),
+    ("surely", "always"),
+    ("put a backup in its place", "restore a backup"),
+];
+
+/// Of a pattern that is fine in these.
+const FINE: &[&str] = &[
+    "there is no ",
+    "is no longer",
+    "is no more",
+    "that is no ",
+    "told_unknown",
+];
+
+fn found(text: &str) -> Option<&'static str> {
+    let mut text = format!(" {}", text.to_lowercase());
+    for fine in FINE {
+        text = text.replace(fine, "");
+    }
+    REPLACED
+        .iter()
+        .find(|(old, _)| text.contains(&old.to_lowercase()))
+        .map(|(old, _)| *old)
+}
+
+/// The string literals among these tokens, with their lines; comments of documentation are none.
+fn literals(tokens: TokenStream, into: &mut Vec<(usize, String)>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                let is_doc =
+                    group.stream().into_iter().next().is_some_and(
+                        |first| matches!(&first, TokenTree::Ident(name) if name == "doc"),
+                    );
+                if !is_doc {
+                    literals(group.stream(), into);
+                }
+            }
+            TokenTree::Literal(literal) => {
+                if let Ok(text) = syn::parse_str::<syn::LitStr>(&literal.to_string()) {
+                    into.push((literal.span().start().line, text.value()));
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+fn in_sources(list: &[Source]) -> Vec<String> {
+    list.iter()
+        .flat_map(|source| {
+            let mut texts = Vec::new();
+            literals(source.code.to_token_stream(), &mut texts);
+            texts.into_iter().filter_map(|(line, text)| {
+                // A word alone is a name, a key or a part of SQL.
+                let old = found(&text).filter(|_| text.contains(' '))?;
+                Some(format!("{}:{line}: {old:?} in {text:?}", source.name()))
+            })
+        })
+        .collect()
+}
+
+/// README and documents; decisions and the changelog say what was.
+fn documents() -> Vec<(PathBuf, String)> {
+    fs::read_dir("docs")
+        .expect("readable")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .chain(["README.md", "SECURITY.md", "CONTRIBUTING.md"].map(PathBuf::from))
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("UTF-8");
+            (path, text)
+        })
+        .collect()
+}
+
+fn in_documents() -> Vec<String> {
+    let mut list = Vec::new();
+    for (path, text) in documents() {
+        for (n, line) in text.lines().enumerate() {
+            if let Some(old) = found(line) {
+                list.push(format!("{}:{}: {old:?} in {line}", path.display(), n + 1));
+            }
+        }
+    }
+    list.sort();
+    list
+}
+
+#[test]
+fn texts_of_the_program_use_no_replaced_word() {
+    no_more_than(IN_SOURCES, &in_sources(&sources()));
+}
+
+#[test]
+fn documents_use_no_replaced_word() {
+    no_more_than(IN_DOCUMENTS, &in_documents());
+}
+
+#[test]
+fn a_replaced_word_is_found_in_a_text_and_not_in_code_or_comments() {
+    let text = "//! A `x` is no y.\nfn f() -> &'static str {\n    // \"is no comment\"\n    \
+        let _ = '\"';\n    let _ = \"`x` is no \\\n        duration\";\n    \"there is no \\\"x\\\"\"\n}\n\
+        fn g() { let _ = \"told\"; }\n#[cfg(test)]\nmod tests { const A: &str = \"is no x\"; }\n";
+    let list = in_sources(&[Source::new("src/a.rs", text)]);
+    assert_eq!(list.len(), 1, "{list:?}");
+    assert!(list[0].starts_with("src/a.rs:5: \"is no \""), "{list:?}");
+}
+
+#[test]
+fn lines_of_documents_fit_a_page() {
+    let mut list = Vec::new();
+    for (path, text) in documents() {
+        let mut is_code = false;
+        for (n, line) in text.lines().enumerate() {
+            is_code ^= line.trim_start().starts_with("```");
+            // Rows of tables, headings and examples are as long as their data.
+            let is_data = is_code || line.starts_with(['|', '#']);
+            if !is_data && line.chars().count() > 100 {
+                list.push(format!("{}:{}", path.display(), n + 1));
+            }
+        }
+    }
+    no_more_than(LONG_LINES_OF_DOCUMENTS, &list);
+}
+
+#[test]
+fn every_document_is_in_the_index_and_every_link_leads_to_a_file() {
+    let index = fs::read_to_string("docs/README.md").expect("there");
+    for (path, text) in documents() {
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let is_above = path.parent().is_some_and(|p| p.as_os_str().is_empty());
+        assert!(
+            is_above || name == "README.md" || index.contains(&format!("| [{name}]({name}) |")),
+            "docs/README.md has no row of {name}"
+        );
+        for link in text.split("](").skip(1) {
+            let link = link.split([')', '#']).next().unwrap_or_default();
+            if link.is_empty() || link.contains("://") || link.contains('{') {
+                continue;
+            }
+            let target = path.parent().expect("a folder").join(link);
+            assert!(target.exists(), "{}: no {link}", path.display());
+        }
+    }
+}
