@@ -83,7 +83,8 @@ fn commands() -> BTreeMap<String, Vec<String>> {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// JSON by its content (of contracts one value each), everything else by its bytes: the events of a journal are bytes.
+/// JSON by its content (of contracts one value each), everything else by its bytes: the events of a
+/// journal are bytes.
 fn compare(of: &str, name: &str, before: &str, now: &str) {
     if name.ends_with(".json") {
         let values = |text| serde_json::Deserializer::from_str(text).into_iter::<Value>();

@@ -277,7 +277,7 @@ impl Desk {
             return Err(format!("unknown event {seq}; the newest is {newest}"));
         }
         let note = AnnotationEvent { of: seq, text, by };
-        let recorded = self.record(Request::Correct(note.into())).await?;
+        let recorded = self.record(Request::Correct(Box::new(note.into()))).await?;
         Ok(
             json!({"schema": "probity-correction/1", "kind": "annotation", "recorded_at": format_utc(recorded), "before": null, "after": null, "renamed": {}}),
         )
@@ -388,7 +388,9 @@ impl Desk {
             after: figures(&|_| Sums::default()),
         };
         let (before, after) = (correction.before.clone(), correction.after.clone());
-        let recorded = self.record(Request::Correct(correction.into())).await?;
+        let recorded = self
+            .record(Request::Correct(Box::new(correction.into())))
+            .await?;
         Ok(json!({
             "schema": "probity-correction/1", "kind": "exclusion", "recorded_at": format_utc(recorded), "before": before, "after": after,
             "renamed": renamed_json(&renamed),

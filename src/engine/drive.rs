@@ -95,7 +95,7 @@ pub enum Request {
         by: String,
     },
     /// An annotation or an exclusion.
-    Correct(Event),
+    Correct(Box<Event>),
 }
 
 /// An endpoint that the history has registered.

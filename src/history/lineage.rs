@@ -127,7 +127,7 @@ impl Lineage {
             list.iter()
                 .rev()
                 .find(|(from, _)| *from <= at)
-                .map(|(_, v)| v.clone())
+                .map(|(_, v)| *v)
         };
         let mut all: BTreeMap<UtcMs, ComponentMakeup> = own.iter().cloned().collect();
         let first = members.iter().map(|m| m.1).min().unwrap_or(EVER);

@@ -107,7 +107,7 @@ impl Driver {
                 self.recorder.tell_windows(now);
             }
             Request::Correct(event) => {
-                if self.recorder.event(now, event) == Kept::No {
+                if self.recorder.event(now, *event) == Kept::No {
                     let _ = reply.send(Err(NO_ROOM.to_owned()));
                     return;
                 }
