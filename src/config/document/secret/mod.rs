@@ -3,6 +3,7 @@
 mod encoded;
 mod fillers;
 pub mod mask;
+mod pieces;
 pub mod spelling;
 
 use std::path::Path;
