@@ -116,10 +116,20 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
             ),
         },
     };
-    match text {
-        Ok(text) => Some(Secret::new(
-            Zeroizing::new(text).trim_end_matches(['\r', '\n']),
-        )),
+    let text = text.map(Zeroizing::new);
+    match text
+        .as_ref()
+        .map(|text| text.trim_end_matches(['\r', '\n']))
+    {
+        // As a file is that was cut while it was written.
+        Ok(text) if text.chars().all(|c| c.is_whitespace() || c == '\0') => {
+            place.fault(
+                format!("the secret `{}` is empty", item.path),
+                "Write the secret into its source, or remove the key.",
+            );
+            None
+        }
+        Ok(text) => Some(Secret::new(text)),
         Err(why) => {
             place.fault(
                 format!("the secret `{}` cannot be read: {why}", item.path),
