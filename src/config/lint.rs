@@ -213,6 +213,21 @@ fn warnings(plan: &Plan) -> Vec<String> {
             {first}): the kernel chooses their address"
         ));
     }
+    list.extend(large_secrets(plan));
     list.extend(super::manners::notes(plan));
     list
+}
+
+/// Secrets that the daemon does not look for in every spelling.
+fn large_secrets(plan: &Plan) -> Option<String> {
+    let all = plan.endpoints.iter().chain(&plan.witness.endpoints);
+    let large: Vec<&Arc<Endpoint>> = all.filter(|e| e.mask.has_more()).collect();
+    let first = large.first()?;
+    let count = people::count(large.len() as u64, "endpoint");
+    Some(format!(
+        "the secrets of {count} (such as {}) are too large or too many to be masked in every \
+            spelling: the secrets themselves and the first values in them are masked \
+            (docs/security.md)",
+        first.name
+    ))
 }

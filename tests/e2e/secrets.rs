@@ -719,3 +719,102 @@ async fn a_secret_of_another_endpoint_at_the_same_host_is_not_told() {
         );
     }
 }
+
+/// Refuses a login with the password that it read, shows at /status what it was sent last, and
+/// takes everything else. Returns its port and the bodies of messages.
+async fn indiscreet(seen: Arc<Mutex<String>>) -> u16 {
+    tcp(move |mut stream| {
+        let seen = seen.clone();
+        async move {
+            let head = read_head(&mut stream).await;
+            let length = head.to_lowercase().lines().find_map(|line| {
+                let length = line.strip_prefix("content-length: ")?;
+                length.parse().ok()
+            });
+            let mut body = vec![0; length.unwrap_or(0)];
+            let _ = stream.read_exact(&mut body).await;
+            let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let answer = match &*target {
+                "/login" => {
+                    let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+                    format!(
+                        "wrong password {} given",
+                        body["password"].as_str().expect("text")
+                    )
+                }
+                "/status" => seen.lock().expect("a lock").clone(),
+                _ => {
+                    let secret = |line: &&str| line.to_lowercase().starts_with("x-");
+                    let headers: Vec<&str> = head.lines().filter(secret).collect();
+                    let mut seen = seen.lock().expect("a lock");
+                    if !seen.contains(&target) {
+                        seen.push_str(&format!("{target} {}; ", headers.join(", ")));
+                    }
+                    "fine".to_owned()
+                }
+            };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+                answer.len()
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_in_a_body_and_what_is_sent_to_the_same_host_by_others_are_not_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let seen: Arc<Mutex<String>> = Arc::default();
+    let port = indiscreet(seen.clone()).await;
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let body = file("body", r#"{"user":"prober-1","password":"zebra7\"q"}"#);
+    let (witness, header) = (file("w", "zebra-witness-1"), file("h", "zebra-header-2"));
+    let hook = file(
+        "hook",
+        &format!("http://127.0.0.1:{port}/hook/zebra-path-3"),
+    );
+    let text = format!(
+        "[defaults]\ninterval = \"500ms\"\ntimeout = \"400ms\"\nretry_interval = \"100ms\"\n\
+         [[endpoint]]\nname = \"login\"\nprobe.http.url = \"http://127.0.0.1:{port}/login\"\n\
+         probe.http.method = \"POST\"\nprobe.http.body = {{ file = {body:?} }}\n\
+         probe.http.expect.body.contains = \"welcome\"\n\
+         [[endpoint]]\nname = \"status\"\nprobe.http.url = \"http://127.0.0.1:{port}/status\"\n\
+         probe.http.expect.body.not_contains = \"hook\"\n\
+         [[witness.endpoint]]\nname = \"w\"\nprobe.http.url = \"http://127.0.0.1:{port}/w\"\n\
+         probe.http.headers.x-api-key = {{ file = {witness:?} }}\n\
+         [[notify]]\nname = \"ops\"\nwebhook.url = {{ file = {hook:?} }}\n\
+         webhook.headers.x-hook = {{ file = {header:?} }}\n"
+    );
+    let daemon = Daemon::start(directory.path(), &text).await;
+    daemon.until_state("login", "down").await;
+    // It is down once the message of the other has come in.
+    daemon.until_state("status", "down").await;
+    let mut told = daemon.log();
+    for path in [
+        "/",
+        "/api/v1/endpoints",
+        "/api/v1/outages?limit=100",
+        "/metrics",
+    ] {
+        told.push_str(&daemon.get(path).await.expect("answered"));
+    }
+    assert!(told.contains("wrong password <secret> given"), "{told}");
+    assert!(told.contains("x-hook: <secret>"), "{told}");
+    assert!(!told.contains("zebra"), "{told}");
+    let sent = seen.lock().expect("a lock").clone();
+    for secret in ["zebra-witness-1", "zebra-header-2", "zebra-path-3"] {
+        assert!(sent.contains(secret), "{sent}");
+    }
+    // A file that is being written: the config that the daemon has stays.
+    std::fs::write(&body, "").expect("written");
+    let refused = daemon.reload().await.expect_err("refused");
+    assert!(refused.contains("is empty"), "{refused}");
+    assert_eq!(daemon.state("login").await, "down");
+    assert_eq!(daemon.end().await.0, 0);
+}

@@ -3,12 +3,31 @@
 
 use std::path::PathBuf;
 
+use url::{Position, Url};
+
 use super::Builder;
-use super::probe::{is_header_name, is_sendable};
+use super::probe::{is_header_name, is_sendable, is_set_by_prober};
 use crate::config::document::common::DAY_MS;
+use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::{Secret, secret};
 use crate::config::document::tree::{Layers, Section};
 use crate::config::plan::*;
+
+/// Headers of a message that follow from its content and its way.
+const OWN_HEADERS: [&str; 10] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Characters of a path that may be secret: `/hook` is none.
+const LEAST_PATH: usize = 8;
 
 impl Builder<'_> {
     pub(in crate::config) fn history(&self, layers: &Layers) -> History {
@@ -79,9 +98,10 @@ impl Builder<'_> {
                         "Use letters, digits and hyphens.",
                     );
                 }
+                let is_set = is_set_by_prober(k, &OWN_HEADERS, section.source, &span);
                 let value =
                     secret(&i, self.surroundings).filter(|s| is_sendable(Some(&i), s.reveal()))?;
-                Some((k.to_owned(), value))
+                (!is_set).then(|| (k.to_owned(), value))
             })
             .collect();
         let url = webhook.as_ref().and_then(|w| {
@@ -145,6 +165,26 @@ impl Builder<'_> {
     }
 }
 
+/// What is secret in messages and in the dead man's calls, by the host that it is sent to. The name
+/// of the host is none.
+pub(in crate::config) fn sent_by_own_calls(
+    notify: &[Notify],
+    deadman: Option<&Deadman>,
+) -> Vec<(String, Mask)> {
+    let messages = notify.iter().map(|n| (&n.url, &n.headers[..]));
+    let calls = messages.chain(deadman.map(|deadman| (&deadman.url, &[][..])));
+    let sent = calls.filter_map(|(url, headers)| {
+        let url = Url::parse(url.reveal()).ok()?;
+        let mut secrets: Vec<Secret> = headers.iter().map(|(_, value)| value.clone()).collect();
+        secrets.extend(url.password().map(Secret::new));
+        let path = &url[Position::BeforePath..Position::AfterQuery];
+        let long = [url.username(), path].into_iter();
+        secrets.extend(long.filter(|t| t.len() >= LEAST_PATH).map(Secret::new));
+        Some((url.host_str()?.to_ascii_lowercase(), Mask::of(secrets)))
+    });
+    sent.filter(|(_, mask)| !mask.is_empty()).collect()
+}
+
 pub(in crate::config) fn proxies(layers: &Layers) -> Proxies {
     let is_asked = layers
         .item("from_environment")
@@ -160,8 +200,7 @@ pub(in crate::config) fn proxies(layers: &Layers) -> Proxies {
 
 /// The fault names the table only: the address is a secret.
 fn is_web_address(section: &Section, address: &Secret) -> bool {
-    let is_one =
-        url::Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
+    let is_one = Url::parse(address.reveal()).is_ok_and(|u| matches!(u.scheme(), "http" | "https"));
     if !is_one {
         section.source.fault(
             &section.span,

@@ -114,7 +114,6 @@ impl Builder<'_> {
                 endpoints.push(endpoint);
             }
         }
-        mask_by_host(&mut endpoints);
         endpoints.into_iter().map(Arc::new).collect()
     }
 
@@ -418,19 +417,24 @@ pub(in crate::config) fn group_drafts<'a>(
     drafts
 }
 
-/// Gives the endpoints of each host the secrets of all of them. Where only their own are known,
-/// there is nothing to add.
-fn mask_by_host(endpoints: &mut [Endpoint]) {
+/// Gives the endpoints and witnesses of each host the secrets of all of them, and those of the
+/// daemon's own calls. Where only their own are known, there is nothing to add.
+pub(in crate::config) fn mask_by_host(
+    endpoints: &mut [Arc<Endpoint>],
+    witnesses: &mut [Arc<Endpoint>],
+    own_calls: Vec<(String, Mask)>,
+) {
+    let host = |endpoint: &Endpoint| endpoint.probe.host().to_ascii_lowercase();
     let mut of_hosts: HashMap<String, Vec<Mask>> = HashMap::new();
-    for endpoint in endpoints.iter() {
-        if let Some(own) = endpoint.probe.mask().filter(|own| !own.is_empty()) {
-            let masks = of_hosts
-                .entry(endpoint.probe.host().to_ascii_lowercase())
-                .or_default();
-            // The targets of a group have one spec, and follow each other.
-            if !masks.last().is_some_and(|last| last.is_same(own)) {
-                masks.push(own.clone());
-            }
+    let of_probes = endpoints.iter().chain(&*witnesses).filter_map(|endpoint| {
+        let own = endpoint.probe.mask().filter(|own| !own.is_empty())?;
+        Some((host(endpoint), own.clone()))
+    });
+    for (host, mask) in of_probes.chain(own_calls) {
+        let masks = of_hosts.entry(host).or_default();
+        // The targets of a group have one spec, and follow each other.
+        if !masks.last().is_some_and(|last| last.is_same(&mask)) {
+            masks.push(mask);
         }
     }
     let joined: HashMap<String, Mask> = of_hosts
@@ -440,10 +444,13 @@ fn mask_by_host(endpoints: &mut [Endpoint]) {
             several => (host, Mask::joined(several)),
         })
         .collect();
-    for endpoint in endpoints {
-        let of_host = joined.get(&endpoint.probe.host().to_ascii_lowercase());
+    for endpoint in endpoints.iter_mut().chain(witnesses) {
+        let of_host = joined.get(&host(endpoint));
         if let Some(all) = of_host.filter(|all| !all.is_same(&endpoint.mask)) {
-            endpoint.mask = endpoint.mask.beside(all);
+            // Nothing else has it yet.
+            if let Some(endpoint) = Arc::get_mut(endpoint) {
+                endpoint.mask = endpoint.mask.beside(all);
+            }
         }
     }
 }

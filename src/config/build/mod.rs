@@ -15,8 +15,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use self::beside::proxies;
-use self::endpoint::{digest, draft, group_drafts, in_zone};
+use self::beside::{proxies, sent_by_own_calls};
+use self::endpoint::{digest, draft, group_drafts, in_zone, mask_by_host};
 use self::maintenance::windows;
 use super::contract::contracts;
 use super::document::common::{cadence, calendar_instant, combination, dial, is_id, metrics};
@@ -205,7 +205,7 @@ impl Builder<'_> {
             self.surroundings,
         );
         let daemon = self.daemon(&daemon);
-        let endpoints = self.endpoints(drafts, &components);
+        let mut endpoints = self.endpoints(drafts, &components);
         let mut receivers = HashSet::new();
         let mut notify: Vec<Notify> = Vec::new();
         for section in roots.iter().flat_map(|r| r.tables("notify")) {
@@ -222,7 +222,9 @@ impl Builder<'_> {
             notify.push(receiver);
         }
         let (deadman, proxies) = (self.deadman(&top), proxies(&top.layers("proxy")));
-        let witness = self.witness(&top.layers("witness"));
+        let mut witness = self.witness(&top.layers("witness"));
+        let own_calls = sent_by_own_calls(&notify, deadman.as_ref());
+        mask_by_host(&mut endpoints, &mut witness.endpoints, own_calls);
         let history = self.history(&top.layers("history"));
         let mut declared: Vec<&str> = components.keys().map(Name::as_str).collect();
         declared.extend(endpoints.iter().map(|e| e.component.as_str()));
@@ -458,6 +460,124 @@ mod tests {
             "50cfc62982e155484dfb4533e63c2a8477175d213b8515b94b457bf4ec548d40",
         ];
         assert_eq!(digests, recorded);
+    }
+
+    /// A server may show what it was sent before: by another endpoint, a witness or a message.
+    #[test]
+    fn secrets_of_witnesses_and_of_own_calls_at_a_host_are_masked_there() {
+        const TEXT: &str = r#"
+            [[endpoint]]
+            name = "status"
+            probe.http.url = "https://Shop.example/status"
+            probe.http.headers.x-key = { env = "zebra-endpoint-0" }
+            [[endpoint]]
+            name = "other"
+            probe.http.url = "https://other.example/"
+            [[witness.endpoint]]
+            name = "w"
+            probe.http.url = "https://shop.example/w"
+            probe.http.headers.x-api-key = { env = "zebra-witness-1" }
+            [[notify]]
+            name = "ops"
+            webhook.url = { env = "https://u:zebra-password-5@shop.example/hook/zebra-path-2" }
+            webhook.headers.authorization = { env = "zebra-header-3" }
+            [deadman]
+            url = { env = "http://shop.example:8080/ping?token=zebra-query-4" }
+        "#;
+        let plan = load(Path::new("t"), &Holding(TEXT, "")).expect("a plan");
+        let shown = "at shop.example: 0 zebra-endpoint-0, 1 zebra-witness-1, 2 zebra-path-2, \
+            3 zebra-header-3, 4 zebra-query-4, 5 zebra-password-5";
+        let masked = "at shop.example: 0 <secret>, 1 <secret>, 2 <secret>, 3 <secret>, \
+            4 <secret>, 5 <secret>";
+        for endpoint in [&plan.endpoints[0], &plan.witness.endpoints[0]] {
+            assert_eq!(endpoint.mask.apply(shown.to_owned()), masked);
+        }
+        assert!(plan.endpoints[1].mask.is_empty());
+    }
+
+    /// A file may be empty while it is written: nothing is sent in place of a secret.
+    #[test]
+    fn an_empty_secret_is_a_fault_wherever_it_stands() {
+        for lines in [
+            "probe.http.headers.x-key = { file = \"f\" }",
+            "probe.http.query.key = { file = \"f\" }",
+            "probe.http.body = { file = \"f\" }",
+            "probe.http.auth.basic = { username = \"u\", password = { file = \"f\" } }",
+            "probe.http.auth.bearer = { file = \"f\" }",
+            "probe.tcp.dialogue = [{ send = { file = \"f\" } }]",
+        ] {
+            for held in ["", "\n", " \r\n", "\0\0\0"] {
+                let address = if lines.contains("tcp") {
+                    "probe.tcp.address = \"h:1\""
+                } else {
+                    "probe.http.url = \"http://h/\""
+                };
+                let text = format!("[[endpoint]]\nname = \"e\"\n{address}\n{lines}\n");
+                let faults = load(Path::new("t"), &Holding(&text, held)).err();
+                let faults = faults.expect("refused");
+                assert_eq!(faults.len(), 1, "{lines}: {faults:?}");
+                assert!(faults[0].problem.contains("` is empty"), "{faults:?}");
+            }
+        }
+        for lines in [
+            "[[notify]]\nname = \"n\"\nwebhook.url = { file = \"f\" }",
+            "[deadman]\nurl = { file = \"f\" }",
+            "[listen]\ntoken = { file = \"f\" }",
+            "[history]\nkey = { file = \"f\" }",
+        ] {
+            let faults = load(Path::new("t"), &Holding(lines, "")).err();
+            let faults = faults.expect("refused");
+            assert!(faults[0].problem.contains("` is empty"), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_has_no_headers_that_the_daemon_sets_itself() {
+        for name in [
+            "Content-Length",
+            "content-type",
+            "host",
+            "transfer-encoding",
+            "connection",
+        ] {
+            let text = format!(
+                "[[notify]]\nname = \"n\"\nwebhook.url = {{ file = \"f\" }}\n\
+                    webhook.headers.{name} = {{ file = \"f\" }}\n"
+            );
+            let faults = load(Path::new("t"), &Holding(&text, "https://h/")).err();
+            let faults = faults.expect("refused");
+            assert_eq!((faults.len(), faults[0].line), (1, 4), "{faults:?}");
+            assert!(
+                faults[0].problem.contains("is set by the prober itself"),
+                "{faults:?}"
+            );
+        }
+    }
+
+    /// A config, and what each file beside it holds.
+    struct Holding<'t>(&'t str, &'t str);
+
+    impl Surroundings for Holding<'_> {
+        fn read(&self, path: &Path) -> Result<String, String> {
+            let is_config = path == Path::new("t");
+            Ok(if is_config { self.0 } else { self.1 }.to_owned())
+        }
+
+        fn matching(&self, _: &Path) -> Result<Vec<PathBuf>, String> {
+            Ok(Vec::new())
+        }
+
+        fn environment(&self, name: &str) -> Option<String> {
+            Some(name.to_owned())
+        }
+
+        fn credentials(&self) -> Option<PathBuf> {
+            None
+        }
+
+        fn host_name(&self) -> String {
+            "host".into()
+        }
     }
 
     /// The example's text; every file that it names is there.

@@ -1,5 +1,8 @@
 //! What the readers of several kinds of probe have in common: patterns, times, texts that are sent.
 
+use std::ops::Range;
+
+use crate::config::document::source::Source;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Pattern;
 use crate::words::Ms;
@@ -16,6 +19,19 @@ pub fn is_header_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
+/// Whether a header is one of those that nobody else may set, which is a fault.
+pub fn is_set_by_prober(name: &str, own: &[&str], source: &Source, span: &Range<usize>) -> bool {
+    let is_own = own.iter().any(|own| name.eq_ignore_ascii_case(own));
+    if is_own {
+        source.fault(
+            span,
+            format!("the header `{name}` is set by the prober itself"),
+            "Leave it out.",
+        );
+    }
+    is_own
+}
+
 /// Values of a header must not end it.
 pub fn is_sendable(item: Option<&Item>, value: &str) -> bool {
     let is_fine = !value.bytes().any(|b| (b < 0x20 && b != b'\t') || b == 0x7f);
@@ -25,13 +41,7 @@ pub fn is_sendable(item: Option<&Item>, value: &str) -> bool {
             "Its source must hold one line of printable characters.",
         );
     }
-    if let (Some(item), true) = (item, value.is_empty()) {
-        item.fault(
-            format!("the secret `{}` is empty", item.path),
-            "Its source must hold one line of printable characters.",
-        );
-    }
-    is_fine && !value.is_empty()
+    is_fine
 }
 
 pub fn within(layers: &Layers) -> Option<Ms> {

@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::spec::*;
-use crate::config::build::probe::{is_header_name, is_sendable, pattern, within};
+use crate::config::build::probe::{is_header_name, is_sendable, is_set_by_prober, pattern, within};
 use crate::config::build::tls::{tls, tls_expect};
 use crate::config::document::expression::expression;
 use crate::config::document::secret::mask::Mask;
@@ -12,6 +12,9 @@ use crate::config::document::source::Surroundings;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::document::value::whole;
 use crate::config::plan::probe::{DEFAULT_DECODED_LIMIT, Limits, Reading, Sent};
+
+/// Headers that follow from the body and the connection.
+const OWN_HEADERS: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
 
 /// Everything about an http probe but its URL.
 pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
@@ -176,15 +179,7 @@ fn request_headers(layers: &Layers, surroundings: &dyn Surroundings) -> Vec<(Str
                 );
                 continue;
             }
-            if matches!(
-                name.to_ascii_lowercase().as_str(),
-                "content-length" | "transfer-encoding" | "connection"
-            ) {
-                section.source.fault(
-                    &span,
-                    format!("the header `{name}` is set by the prober itself"),
-                    "Leave it out.",
-                );
+            if is_set_by_prober(name, &OWN_HEADERS, section.source, &span) {
                 continue;
             }
             if is_secret_name(name) && !matches!(item.value, DeValue::Table(_)) {

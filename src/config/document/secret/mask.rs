@@ -14,15 +14,11 @@ use zeroize::Zeroizing;
 
 use super::encoded::{Shape, encoded, in_base64};
 use super::fillers::{fillers, gaps};
+use super::pieces::{LEAST, LEAST_PART, TakenApart};
 use super::spelling::{Text, cut, lead, spellings};
 use super::{MASK, Secret};
 use crate::words::CertificateFacts;
 
-/// Characters of the shortest secret that is masked, whatever its case: shorter ones would mask
-/// what is none. The same number of characters betrays a secret that was cut.
-const LEAST: usize = 4;
-/// The same of a part of a secret.
-const LEAST_PART: usize = 8;
 /// Places of one text that are looked at at most for one form of a secret, so that no text can make
 /// it slow.
 const STEPS: usize = 20_000;
@@ -32,9 +28,18 @@ const PLACES: usize = 256;
 /// Places of one text at which it is known to have lost its beginning: there the end of a secret is
 /// one, too.
 const CUT_BEGINS: usize = 4;
-/// Forms of the secrets of all specs of one host at most, so that a text costs a bounded time:
-/// those of some ten secrets.
+/// Forms of the secrets of one spec at most, so that a text costs a bounded time: all those of
+/// seven tokens. docs/security.md has this figure and the two that follow.
+const MOST_FORMS: usize = 400;
+/// Bytes of these forms at most.
+const MOST_BYTES: usize = 128 << 10;
+/// Bytes of the longest secret whose bytes are encoded in every way.
+const MOST_ENCODED: usize = 4 << 10;
+/// Forms of the secrets of all specs of one host at most, and how many of them secrets as they are.
 const JOINED: usize = 60;
+const JOINED_WHOLE: usize = 40;
+/// The same of one spec among them, each time.
+const JOINED_OF_ONE: usize = 12;
 
 /// The secrets of one spec, or of several. A copy shares them.
 #[derive(Clone, Default)]
@@ -45,6 +50,8 @@ pub struct Mask {
     of_host: Arc<Vec<Form>>,
     /// The last certificate in which none of them was found, by its SHA-256.
     clean: Arc<Mutex<String>>,
+    /// There are more forms than are looked for.
+    has_more: bool,
 }
 
 /// A secret, a part of it, or what an encoding makes of it.
@@ -52,21 +59,73 @@ pub struct Mask {
 struct Form {
     text: Secret,
     shape: Shape,
-    spread: Spread,
+    rank: Rank,
 }
 
-/// In the texts of which endpoints a form is looked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Spread {
-    /// Of those at the same host, too: a log or a page shows what was sent, as it was sent.
-    Host,
-    /// Of those that send it.
-    Own,
+/// Where there are too many forms, the last ones are left out. Those before `Encoded` are looked
+/// for in the texts of other endpoints at the same host, too: a log or a page shows what was sent,
+/// as it was sent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Whole,
+    Value,
+    Base64,
+    Part,
+    Encoded,
 }
 
 impl Form {
     fn is_like(&self, other: &Self) -> bool {
         self.shape == other.shape && self.text == other.text
+    }
+
+    fn is_in(&self, list: &[Form]) -> bool {
+        list.iter().any(|known| known.is_like(self))
+    }
+}
+
+/// The forms of one secret, by their ranks.
+struct Ranked {
+    forms: Vec<Form>,
+    has_more: bool,
+}
+
+impl Ranked {
+    fn of(secret: &Secret) -> Self {
+        let text = secret.reveal();
+        let apart = TakenApart::of(text);
+        let plain = |text: Secret, rank| Form {
+            text,
+            shape: Shape::Text,
+            rank,
+        };
+        let as_it_is = |secret: &Secret, rank| {
+            let all = std::iter::once(secret.clone()).chain(composed(secret));
+            all.map(move |text| plain(text, rank)).collect::<Vec<_>>()
+        };
+        let mut forms = as_it_is(secret, Rank::Whole);
+        forms.extend(apart.values.iter().flat_map(|v| as_it_is(v, Rank::Value)));
+        forms.extend(in_base64(text, LEAST).map(|text| plain(text, Rank::Base64)));
+        forms.extend(apart.parts.into_iter().map(|text| plain(text, Rank::Part)));
+        let of_values = apart.values.iter().flat_map(|value| {
+            let forms: Vec<Secret> = in_base64(value.reveal(), LEAST_PART).collect();
+            forms
+        });
+        forms.extend(of_values.map(|text| plain(text, Rank::Encoded)));
+        let is_long = text.len() > MOST_ENCODED;
+        if !is_long {
+            let encoded = encoded(text, LEAST).into_iter();
+            forms.extend(encoded.map(|(text, shape)| Form {
+                text,
+                shape,
+                rank: Rank::Encoded,
+            }));
+        }
+        forms.retain(|form| form.text.reveal().len() >= LEAST);
+        Self {
+            forms,
+            has_more: apart.has_more || is_long,
+        }
     }
 }
 
@@ -77,62 +136,62 @@ impl std::fmt::Debug for Mask {
 }
 
 impl Mask {
+    /// Each secret has an equal share of the bounds; what the small ones leave is for the large
+    /// ones. The secrets themselves are looked for in any case.
     pub fn of(secrets: Vec<Secret>) -> Self {
+        let mut lists: Vec<Ranked> = secrets.iter().map(Ranked::of).collect();
+        lists.sort_by_key(|list| list.forms.len());
         let mut all: Vec<Form> = Vec::new();
-        for secret in secrets {
-            // Of "Bearer token" or "session=token" a peer may give back the token alone, and a URL
-            // may be cut at what has a meaning in it.
-            let parts = secret
-                .reveal()
-                .split([
-                    ' ', ';', '=', ',', '@', '/', '?', '#', '&', ':', '%', '\r', '\n',
-                ])
-                .filter(|part| part.len() >= LEAST_PART);
-            let parts: Vec<Secret> = parts.map(Secret::new).collect();
-            let base64 = in_base64(secret.reveal(), LEAST).collect::<Vec<_>>();
-            let encoded = encoded(secret.reveal(), LEAST)
-                .into_iter()
-                .map(|(text, shape)| Form {
-                    text,
-                    shape,
-                    spread: Spread::Own,
-                });
-            let texts = composed(&secret)
-                .into_iter()
-                .chain(std::iter::once(secret))
-                .chain(parts)
-                .chain(base64);
-            for one in texts
-                .map(|text| Form {
-                    text,
-                    shape: Shape::Text,
-                    spread: Spread::Host,
-                })
-                .chain(encoded)
-            {
-                if one.text.reveal().len() >= LEAST && !all.iter().any(|known| known.is_like(&one))
-                {
-                    all.push(one);
+        let (mut forms_left, mut bytes_left) = (MOST_FORMS, MOST_BYTES);
+        let mut has_more = false;
+        let count = lists.len();
+        for (n, list) in lists.into_iter().enumerate() {
+            let mut forms = forms_left.div_ceil(count - n);
+            let mut bytes = bytes_left.div_ceil(count - n);
+            (forms_left, bytes_left) = (forms_left - forms, bytes_left - bytes);
+            has_more |= list.has_more;
+            for form in list.forms {
+                if form.is_in(&all) {
+                    continue;
                 }
+                let length = form.text.reveal().len();
+                if form.rank > Rank::Whole && (forms == 0 || length > bytes) {
+                    has_more = true;
+                    continue;
+                }
+                forms = forms.saturating_sub(1);
+                bytes = bytes.saturating_sub(length);
+                all.push(form);
             }
+            (forms_left, bytes_left) = (forms_left + forms, bytes_left + bytes);
         }
-        Self::of_forms(all)
+        Self {
+            has_more,
+            ..Self::of_forms(all)
+        }
     }
 
-    /// The secrets of several specs for each of them: those of the first ones where there are too
-    /// many.
+    /// Whether some spellings of the secrets are not looked for: there are too many of them.
+    pub fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// The secrets of several specs for each of them: first those of all specs as they are, then
+    /// what else there is of the first ones.
     pub fn joined<'m>(masks: impl IntoIterator<Item = &'m Mask>) -> Self {
+        let masks: Vec<&Mask> = masks.into_iter().collect();
         let mut all: Vec<Form> = Vec::new();
-        for mask in masks {
-            let of_host = mask.forms.iter().filter(|form| form.spread == Spread::Host);
-            let new: Vec<Form> = of_host
-                .filter(|form| !all.iter().any(|known| known.is_like(form)))
-                .cloned()
-                .collect();
-            if all.len() + new.len() > JOINED {
-                break;
+        for (last, most) in [(Rank::Value, JOINED_WHOLE), (Rank::Part, JOINED)] {
+            for mask in &masks {
+                if all.len() >= most {
+                    break;
+                }
+                let mut new: Vec<&Form> = mask.forms.iter().collect();
+                new.retain(|form| form.rank <= last && !form.is_in(&all));
+                new.sort_by_key(|form| form.rank);
+                let room = (most - all.len()).min(JOINED_OF_ONE);
+                all.extend(new.into_iter().take(room).cloned());
             }
-            all.extend(new);
         }
         Self::of_forms(all)
     }
@@ -151,6 +210,7 @@ impl Mask {
             forms: self.forms.clone(),
             of_host: joined.forms.clone(),
             clean: Arc::default(),
+            has_more: self.has_more,
         }
     }
 
@@ -805,5 +865,92 @@ mod tests {
         let secret = "%".repeat(40);
         let text = "%25".repeat(2000);
         assert!(masked(&secret, &text).len() < text.len());
+    }
+
+    /// What a server answers that reads what it was sent, and gives back what it read.
+    #[test]
+    fn values_within_a_secret_are_masked_where_they_come_back_alone() {
+        let json = r#"{"user":"probe","password":"hunter2-hunter9"}"#;
+        for (secret, given_back) in [
+            (json, "hunter2-hunter9"),
+            (json, r#"{"detail":[{"input":"hunter2-hunter9"}]}"#),
+            (r#"{"password":"hunter7"}"#, "hunter7"),
+            (
+                r#"{"user":"probe","password":"p\"a\\ss-w\u00f6rd-zebra"}"#,
+                r#"p"a\ss-wörd-zebra"#,
+            ),
+            ("user=probe&password=p%40ssw0rd%21zebra", "p@ssw0rd!zebra"),
+            (
+                "<l><user>probe</user><password>hunter2-hunter9</password></l>",
+                "hunter2-hunter9",
+            ),
+            (
+                "Basic cHJvYmU6aHVudGVyMi1odW50ZXI5",
+                "probe:hunter2-hunter9",
+            ),
+            ("Basic cHJvYmU6aHVudGVyMi1odW50ZXI5", "hunter2-hunter9"),
+            ("session=a%7Cb%3D%2Fzebra-long", "a|b=/zebra-long"),
+            ("session=\"zebra-token-4711\"", "zebra-token-4711"),
+            ("PASS hunter7", "hunter7"),
+            (
+                "AUTH PLAIN AHByb2JlAGh1bnRlcjItaHVudGVyOQ==",
+                "hunter2-hunter9",
+            ),
+            ("a(zebra-one)|zebra-two", "zebra-one"),
+            ("zebra-one\tzebra-two", "zebra-two"),
+        ] {
+            let text = format!("login refused: wrong password {given_back} given.");
+            let shown = masked(secret, &text);
+            assert!(
+                shown.starts_with("login refused: wrong password "),
+                "{shown}"
+            );
+            assert!(shown.ends_with(" given."), "{shown}");
+            for word in ["hunter", "zebra", "ssw0rd", "a|b"] {
+                assert!(!shown.contains(word), "{secret}: {shown}");
+            }
+        }
+    }
+
+    fn fields(count: usize) -> String {
+        let fields: Vec<String> = (0..count)
+            .map(|n| format!("\"field{n}\":\"value-number-{n}\""))
+            .collect();
+        format!("{{{}}}", fields.join(","))
+    }
+
+    #[test]
+    fn the_forms_of_one_spec_are_bounded_and_its_small_secrets_are_whole() {
+        let token = "NqVwYS81VP7Hb1dx8pPd5kHXe3PyIGkp";
+        let large = fields(1000);
+        let mask = Mask::of(vec![Secret::new(&*large), Secret::new(token)]);
+        let bytes: usize = mask.forms.iter().map(|f| f.text.reveal().len()).sum();
+        assert!(mask.has_more() && mask.forms.len() <= MOST_FORMS && bytes <= MOST_BYTES);
+        let hexadecimal = dumped(token, " ", |byte| format!("{byte:02x}"));
+        for text in [token, &large, &hexadecimal, "value-number-7"] {
+            assert_eq!(mask.apply(text.to_owned()), MASK);
+        }
+        // What is larger than the bound is looked for as it is.
+        let huge = "zebra-".repeat(20_000);
+        let mask = Mask::of(vec![Secret::new(&*huge)]);
+        assert!(mask.has_more() && mask.forms.len() <= MOST_FORMS);
+        assert_eq!(mask.apply(huge), MASK);
+        let seven = (0..7).map(|n| Secret::new(format!("{n}{token}")));
+        let small = Mask::of(seven.collect());
+        assert!(!small.has_more(), "{}", small.forms.len());
+        let text = "x".repeat(1000);
+        assert!(small.cost_ns(&text) < 10_000_000 && Mask::default().cost_ns(&text) == 0);
+    }
+
+    #[test]
+    fn secrets_as_they_are_come_first_where_masks_are_joined() {
+        let masks: Vec<Mask> = [fields(30)]
+            .into_iter()
+            .chain((0..27).map(|n| format!("secret-number-{n}!")))
+            .map(|secret| Mask::of(vec![Secret::new(secret)]))
+            .collect();
+        let joined = Mask::joined(&masks);
+        assert!(joined.forms.len() <= JOINED);
+        assert_eq!(joined.apply("secret-number-26!".into()), MASK);
     }
 }

@@ -3,6 +3,7 @@
 mod encoded;
 mod fillers;
 pub mod mask;
+mod pieces;
 pub mod spelling;
 
 use std::path::Path;
@@ -115,10 +116,20 @@ pub fn secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
             ),
         },
     };
-    match text {
-        Ok(text) => Some(Secret::new(
-            Zeroizing::new(text).trim_end_matches(['\r', '\n']),
-        )),
+    let text = text.map(Zeroizing::new);
+    match text
+        .as_ref()
+        .map(|text| text.trim_end_matches(['\r', '\n']))
+    {
+        // As a file is that was cut while it was written.
+        Ok(text) if text.chars().all(|c| c.is_whitespace() || c == '\0') => {
+            place.fault(
+                format!("the secret `{}` is empty", item.path),
+                "Write the secret into its source, or remove the key.",
+            );
+            None
+        }
+        Ok(text) => Some(Secret::new(text)),
         Err(why) => {
             place.fault(
                 format!("the secret `{}` cannot be read: {why}", item.path),
@@ -140,20 +151,47 @@ pub fn maybe_secret(item: &Item, surroundings: &dyn Surroundings) -> Option<Mayb
 
 /// Whether a header or a query parameter of this name usually holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    const INSIDE: [&str; 7] = [
+    const INSIDE: [&str; 10] = [
         "token",
         "secret",
         "passw",
+        "passphrase",
+        "passcode",
         "apikey",
         "signature",
         "credential",
         "authorization",
+        "sessionid",
     ];
-    const WORDS: [&str; 8] = [
-        "key", "sig", "auth", "pwd", "cookie", "session", "jwt", "bearer",
+    const WORDS: [&str; 18] = [
+        "key",
+        "sig",
+        "auth",
+        "pwd",
+        "cookie",
+        "session",
+        "jwt",
+        "bearer",
+        "pass",
+        "pw",
+        "pin",
+        "otp",
+        "totp",
+        "psk",
+        "sid",
+        "sessid",
+        "phpsessid",
+        "userpass",
     ];
+    // `userPass` is `user_pass`; `sortKey` is no `key`, and was none before.
+    const HUMPS: [&str; 5] = ["Pass", "Pwd", "Pin", "Otp", "Sid"];
+    let ends_in_a_hump = HUMPS
+        .iter()
+        .filter_map(|hump| name.strip_suffix(hump))
+        .any(|before| before.ends_with(|c: char| c.is_ascii_lowercase()));
     let name = name.to_ascii_lowercase();
-    INSIDE.iter().any(|part| name.contains(part))
+    ends_in_a_hump
+        || INSIDE.iter().any(|part| name.contains(part))
         || name
             .split(|c: char| !c.is_ascii_alphanumeric())
             .any(|word| WORDS.contains(&word))
@@ -170,5 +208,56 @@ mod tests {
         fn is_wiped<T: ZeroizeOnDrop>(_: &T) {}
         is_wiped(&Secret::new("planted"));
         assert!(std::mem::needs_drop::<Secret>());
+    }
+
+    #[test]
+    fn names_of_secrets_are_known_and_words_that_hold_one_are_not() {
+        for name in [
+            "pass",
+            "user_pass",
+            "userPass",
+            "pw",
+            "pin",
+            "otp",
+            "sid",
+            "sessionid",
+            "sessionId",
+            "x-pass",
+            "x-sessionid",
+            "x-otp",
+            "JSESSIONID",
+            "PHPSESSID",
+            "connect.sid",
+            "x-api-key",
+            "passphrase",
+            "passcode",
+            "X-Session",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "passenger",
+            "bypass",
+            "compass",
+            "pinned",
+            "shipping",
+            "spin",
+            "side",
+            "inside",
+            "sidebar",
+            "sortKey",
+            "monkey",
+            "keyboard",
+            "power",
+            "options",
+            "stopPin2",
+            "passive",
+            "content-type",
+            "accept",
+            "page",
+            "q",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
     }
 }

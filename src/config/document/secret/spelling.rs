@@ -7,6 +7,8 @@
 
 use std::cell::RefCell;
 
+use zeroize::Zeroizing;
+
 /// Escapes on top of each other that are undone: `%2522` is a quote that was encoded twice.
 pub(in crate::config) const LAYERS: usize = 3;
 /// What an escape can begin with.
@@ -68,6 +70,19 @@ impl Text {
         };
         Some(undone.unwrap_or((first, length)))
     }
+}
+
+/// A text in which the escapes that begin with this sign are undone once.
+pub fn unescaped(text: &str, sign: char) -> Zeroizing<String> {
+    let text = Text::of(text.to_owned());
+    let mut out = Zeroizing::new(String::with_capacity(text.text.len()));
+    let mut at = 0;
+    while let Some((c, length)) = text.read(at, usize::from(text.text[at..].starts_with(sign))) {
+        out.push(c);
+        at += length;
+    }
+    drop(Zeroizing::new(text.text));
+    out
 }
 
 /// Calls `found` with the length of each spelling of the character that the text has at this place.
