@@ -8,7 +8,7 @@ use crate::history::chain::{hex, sha256};
 use crate::history::checkpoint::TermsKey;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::Contract;
-use crate::report::combine_text;
+use crate::report::object::ShownCombine;
 use crate::report::terms::terms_of_all;
 use crate::words::{Name, UtcMs};
 
@@ -18,7 +18,7 @@ pub fn definitions(plan: &Plan, key: &TermsKey, now: UtcMs) -> Definitions {
     let components = plan.components.iter().map(|(id, c)| {
         (
             id.to_string(),
-            json!({"combine": combine_text(c.combine), "in_service_from_ms": c.in_service_from}),
+            json!({"combine": ShownCombine::from(c.combine), "in_service_from_ms": c.in_service_from}),
         )
     });
     let all = terms_of_all(&plan.contracts);

@@ -1,5 +1,8 @@
 //! The words of a report in the languages of its readers, and how each writes numbers and dates.
 
+use crate::judgement::sla::contract::DecideBy;
+use crate::judgement::sla::evaluate::Verdict;
+
 /// A language of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Language {
@@ -345,19 +348,19 @@ impl Word {
     }
 
     /// The figure that decides a credit.
-    pub fn of_decision(by: &str) -> Word {
+    pub fn of_decision(by: DecideBy) -> Word {
         match by {
-            "lower" => Word::LowerBound,
-            "upper" => Word::UpperBound,
-            _ => Word::PointEstimate,
+            DecideBy::Point => Word::PointEstimate,
+            DecideBy::Lower => Word::LowerBound,
+            DecideBy::Upper => Word::UpperBound,
         }
     }
 
-    pub fn of_verdict(verdict: &str) -> Word {
+    pub fn of_verdict(verdict: Verdict) -> Word {
         match verdict {
-            "met" => Word::Met,
-            "missed" => Word::Missed,
-            _ => Word::Undetermined,
+            Verdict::Met => Word::Met,
+            Verdict::Missed => Word::Missed,
+            Verdict::Undetermined => Word::Undetermined,
         }
     }
 }

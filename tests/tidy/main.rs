@@ -13,14 +13,14 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 19;
-const IN_CIRCLES: usize = 62;
+const CIRCLES: usize = 17;
+const IN_CIRCLES: usize = 57;
 const RUSQLITE_OUTSIDE: usize = 17;
-const INDEXED_BY_TEXT: usize = 508;
+const INDEXED_BY_TEXT: usize = 195;
 const TYPES_TWICE: usize = 56;
-const LONG_FUNCTIONS: usize = 75;
-const LONG_FILES: usize = 22;
-const LONG_LINES: usize = 359;
+const LONG_FUNCTIONS: usize = 63;
+const LONG_FILES: usize = 19;
+const LONG_LINES: usize = 309;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value};
 
-use super::check::{Difference, differs};
 use crate::history::read::Calendar;
+use crate::report::difference::{Difference, differs};
 use crate::words::{UtcMs, parse_utc};
 
 /// An event of this age was committed before a report was made.
@@ -25,7 +25,7 @@ fn is(event: &Event, kind: &str) -> bool {
 }
 
 /// `last`: the report's last event; `later`: those that follow it in the export.
-pub(super) fn nothing_left_out(
+pub(crate) fn nothing_left_out(
     issued: UtcMs,
     calendar: &Calendar,
     last: Option<&Event>,
