@@ -316,6 +316,29 @@ struct FigureBy {
     verdict: Option<Verdict>,
 }
 
+impl Verified {
+    /// Of a report, before it is verified.
+    fn of(object: &Value, told: Option<&ReportedZones>, here: &zones::Zones) -> Self {
+        let key = object.get("key").and_then(Value::as_str);
+        let last = object.get("events").and_then(|e| e.get("last")?.as_u64());
+        Self {
+            schema: "probity-report-verified/1",
+            verdict: "follows",
+            events: last.unwrap_or(0),
+            key: key.unwrap_or("-").to_owned(),
+            with_tallies: None,
+            with_terms: None,
+            place: None,
+            why: None,
+            zone_data: ZonesOfBoth {
+                report: told.map(|z| z.release.clone()),
+                here: here.release.clone(),
+                figures: Vec::new(),
+            },
+        }
+    }
+}
+
 /// Recomputes; exit 1 names the first figure that differs.
 pub fn verify(
     report: &Path,
@@ -334,30 +357,14 @@ pub fn verify(
     as_the_report_was_computed(zones_told.as_ref().map(|z| z.release.as_str()));
     let here = zones::in_use();
     let since = since.map(parsed).transpose()?;
-    let own_key = object.get("key").and_then(Value::as_str);
-    let signed_by = own_key.unwrap_or("-").to_owned();
-    let last = object.get("events").and_then(|e| e.get("last")?.as_u64());
-    let found = match key.filter(|key| *key != signed_by) {
+    let mut verified = Verified::of(&object, zones_told.as_ref(), &here);
+    let signed_by = &verified.key;
+    let found = match key.filter(|key| key != signed_by) {
         Some(key) => Err(Difference {
             place: "key".into(),
             why: format!("the report was signed by {signed_by}, not by {key}"),
         }),
         None => check(&object, &journal, since.as_ref()),
-    };
-    let mut verified = Verified {
-        schema: "probity-report-verified/1",
-        verdict: "follows",
-        events: last.unwrap_or(0),
-        key: signed_by,
-        with_tallies: None,
-        with_terms: None,
-        place: None,
-        why: None,
-        zone_data: ZonesOfBoth {
-            report: zones_told.as_ref().map(|z| z.release.clone()),
-            here: here.release.clone(),
-            figures: Vec::new(),
-        },
     };
     let other = zones_told.filter(|z| z.release != here.release);
     if let Some((report, other)) = report.as_ref().zip(other) {

@@ -122,11 +122,7 @@ pub fn build(
     let judged = of_tenants(judged, subject.tenant);
     let latency = latency(connection, &m.contract, &parts, period, Which::Sealed)?;
     let vantage = vantage(connection)?.unwrap_or_else(|| plan.daemon.vantage.clone());
-    let later = subject
-        .later()
-        .map(|(of, span)| later_terms(connection, &parts, (subject, &told), &of, (span, now)))
-        .transpose()?
-        .flatten();
+    let later = later_terms(connection, &parts, (subject, &told), now)?;
     let later_at = later.as_ref().and_then(|l| l.terms_recorded_at.clone());
     let shown = terms::shown(&told, key, (terms, subject.before.as_deref()), later_at);
     let only = subject.tenant.map(|_| &m.names[..]);
@@ -274,9 +270,11 @@ fn later_terms(
     connection: &Connection,
     parts: &[Part],
     (subject, told): (&Subject, &Told),
-    of: &Of,
-    (period, now): (Span, UtcMs),
+    now: UtcMs,
 ) -> Result<Option<LaterTerms>, NoReport> {
+    let Some((of, period)) = subject.later() else {
+        return Ok(None);
+    };
     let Some(Terms {
         contract,
         tenants,

@@ -109,12 +109,25 @@ mod tests {
         (list[2]["kind"], list[2]["at_ms"], list[2]["endpoint"]) =
             (json!("endpoint_cadence"), json!(hour(2)), json!("old"));
         let half = HOUR_MS / 2;
-        list.insert(2, json!({"kind": "out_of_service", "endpoint": "old", "at_ms": hour(1) + half, "from_ms": hour(1), "to_ms": hour(1) + half}));
+        let back = hour(1) + half;
+        list.insert(
+            2,
+            json!({
+                "kind": "out_of_service", "endpoint": "old", "at_ms": back,
+                "from_ms": hour(1), "to_ms": back,
+            }),
+        );
         list.push(
             json!({"kind": "endpoint_renamed", "endpoint": "new", "from": "old", "at_ms": hour(3)}),
         );
         list.push(json!({"kind": "clock_step", "at_ms": hour(4), "offset_after_ms": HOUR_MS}));
-        list.extend((0..6).map(|n| json!({"kind": "tallies", "hour": crate::words::format_utc(hour(n)), "tallies": 1, "sha256": "", "at_ms": hour(n + 1)})));
+        list.extend((0..6).map(|n| {
+            let hour_of = crate::words::format_utc(hour(n));
+            json!({
+                "kind": "tallies", "hour": hour_of, "tallies": 1, "sha256": "",
+                "at_ms": hour(n + 1),
+            })
+        }));
         let numbered = list.into_iter().zip(1..).map(|(mut event, seq)| {
             event["seq"] = json!(seq);
             event.as_object().expect("an object").clone()

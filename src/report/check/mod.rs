@@ -279,15 +279,7 @@ fn recomputed(
         .first()
         .ok_or_else(|| differs("terms", "no contract in them"))?;
     let period = period_of(report)?;
-    // Where the kind of period was changed, earlier terms judge a period of the later ones.
-    let place = "later_terms.evaluation.period";
-    let later: Option<LaterPeriod> = match &report.later_terms {
-        None => None,
-        Some(l) => Some((
-            contracts_of(&l.terms)?,
-            span_of(l.evaluation.period(), place)?,
-        )),
-    };
+    let later = later_of(report)?;
     let parts = parts(report, &replayed.makeup)?;
     let about = (contract, later.as_ref());
     consistent(report, about, replayed, &parts)?;
@@ -339,6 +331,18 @@ fn recomputed(
         slots: listing.slots(vantage).map_err(failed)?,
         latency: latency_shown(&contract, &latency),
     })
+}
+
+/// Where the kind of period was changed, earlier terms judge a period of the later ones.
+fn later_of(report: &ContractReport) -> Result<Option<LaterPeriod>, Difference> {
+    let Some(later) = &report.later_terms else {
+        return Ok(None);
+    };
+    let place = "later_terms.evaluation.period";
+    Ok(Some((
+        contracts_of(&later.terms)?,
+        span_of(later.evaluation.period(), place)?,
+    )))
 }
 
 /// Of a period, what was over when the report was issued.
