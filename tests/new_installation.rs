@@ -59,7 +59,7 @@ fn judged(
     let (contract, list) =
         evaluate_named(contracts, &Name::new("s").expect("a name"), timeline, span)?;
     Ok((
-        answer(contract, span, &list, &[])["results"][0].clone(),
+        answer(contract, span, &list, &[]).to_json()["results"][0].clone(),
         list[0].clone(),
     ))
 }

@@ -29,7 +29,7 @@ fn result(components: &[&str], combine: &str, more: &str, timeline: &Value) -> V
         span,
     )
     .expect("judged");
-    answer(contract, span, &judged, &[])["results"][0].clone()
+    answer(contract, span, &judged, &[]).to_json()["results"][0].clone()
 }
 
 /// Ten o'clock of the tenth and so many seconds.

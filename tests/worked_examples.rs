@@ -110,7 +110,7 @@ fn results(contracts: &Contracts, timeline: &Value, month: &str) -> Vec<Value> {
     let (contract, judged) =
         evaluate_named(contracts, &Name::new("s").expect("a name"), &timeline, span)
             .expect("judged");
-    let whole = answer(contract, span, &judged, &[]);
+    let whole = answer(contract, span, &judged, &[]).to_json();
     let mut list = whole["results"].as_array().expect("a list").clone();
     for one in &mut list {
         one["period_start"] = whole["period"]["start"].clone();

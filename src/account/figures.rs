@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::recorded::{self, Component, Service, Version, component};
+use super::recorded::{Component, Service, Version, component};
+use super::shown::{ShownSums, ShownTimeline};
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry, Settled};
 use crate::history::HistoryError;
@@ -21,7 +22,7 @@ use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::rules::Rules;
 use crate::judgement::sla::record::{Declared, OPEN};
-use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums, percent};
+use crate::judgement::timeline::{Combine, Record, Span, Spans, Sums};
 use crate::words::{Ms, Name, UtcMs, format_utc, people};
 
 /// The quantiles that are shown, in parts per million.
@@ -78,12 +79,7 @@ pub fn of_entry(
 /// Sums and availability as JSON: integers of milliseconds and percentages that are never rounded
 /// up.
 pub fn sums_json(sums: &Sums) -> Value {
-    let a = sums.availability();
-    json!({
-        "covered_ms": sums.covered, "up_ms": sums.up, "down_ms": sums.down, "unknown_ms": sums.unknown,
-        "down_lower_ms": sums.down_lower, "down_upper_ms": sums.down_upper,
-        "availability_percent": a.point.map(percent), "lower_percent": a.lower.map(percent), "upper_percent": a.upper.map(percent),
-    })
+    json!(ShownSums::of(sums))
 }
 
 /// A component with its endpoints.
@@ -460,7 +456,7 @@ pub fn timeline_json(
     period: Span,
 ) -> Result<Value, HistoryError> {
     let (period, components, windows) = timeline_parts(connection, parts, period)?;
-    Ok(recorded::timeline_json(period, &components, &windows))
+    Ok(json!(ShownTimeline::of(period, &components, &windows)))
 }
 
 /// What it is made of: the period that is settled, its components, and the windows that were
@@ -555,7 +551,7 @@ fn quantiles_json(pairs: &[(u64, u64)]) -> Value {
     object
 }
 
-/// The inverse of [`combine_text`].
+/// How a component is made, as an event says it.
 pub fn combine_of(value: &Value) -> Combine {
     match (value.as_str(), value["at_least"].as_u64()) {
         (Some("parallel"), _) => Combine::Parallel,

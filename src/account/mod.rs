@@ -5,3 +5,4 @@
 
 pub mod figures;
 pub mod recorded;
+pub mod shown;

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
-
 use crate::judgement::sla::record::Timeline as Told;
 use crate::judgement::sla::record::{Declared, OPEN, Outage, Recorded};
 use crate::judgement::timeline::{Combine, OutageSpan, Record, Span, Spans, Sums, Timeline};
-use crate::words::{Reason, UtcMs, format_utc};
+use crate::words::{Reason, UtcMs};
 
 /// One component over a period, as contracts read it, with its sums.
 pub struct Component {
@@ -477,17 +475,6 @@ fn in_pieces(stretch: Span, wide: Span, runs: &[Span]) -> Vec<Outage> {
         .collect()
 }
 
-/// `probity-timeline/2`.
-pub fn timeline_json(period: Span, components: &[Component], maintenance: &[Declared]) -> Value {
-    json!({
-        "schema": "probity-timeline/2",
-        "from": format_utc(period.from),
-        "to": format_utc(period.to),
-        "components": components.iter().map(component_json).collect::<Vec<_>>(),
-        "maintenance": maintenance.iter().map(declared_json).collect::<Vec<_>>(),
-    })
-}
-
 pub fn told(period: Span, components: Vec<Component>, maintenance: Vec<Declared>) -> Told {
     Told {
         from: Some(period.from),
@@ -495,81 +482,6 @@ pub fn told(period: Span, components: Vec<Component>, maintenance: Vec<Declared>
         components: components.into_iter().map(|c| c.recorded).collect(),
         maintenance,
     }
-}
-
-fn instant(at: UtcMs) -> Value {
-    if at.abs() >= OPEN {
-        Value::Null
-    } else {
-        json!(format_utc(at))
-    }
-}
-
-pub fn component_json(component: &Component) -> Value {
-    let r = &component.recorded;
-    let down: Vec<Value> = r
-        .down
-        .iter()
-        .map(|o| {
-            let end = |at: UtcMs| if o.is_open { Value::Null } else { instant(at) };
-            let mut stretch = json!({"outage": o.outage, "from": instant(o.from), "to": end(o.to), "from_earliest": instant(o.from_earliest), "from_latest": instant(o.from_latest),
-                   "to_earliest": end(o.to_earliest), "to_latest": end(o.to_latest)});
-            if let Some(seq) = o.excluded_by {
-                stretch["excluded_by"] = json!(seq);
-            }
-            stretch
-        })
-        .collect();
-    let possible: Vec<Value> = r
-        .possible_down
-        .iter()
-        .map(|s| json!({"from": instant(s.from), "to": instant(s.to)}))
-        .collect();
-    let unknown: Vec<Value> = r
-        .unknown
-        .iter()
-        .map(|(s, why)| match why {
-            Some(why) => json!({"from": instant(s.from), "to": instant(s.to), "reason": why}),
-            None => json!({"from": instant(s.from), "to": instant(s.to)}),
-        })
-        .collect();
-    let sums = &component.sums;
-    let mut value = json!({
-        "name": r.name, "down": down, "possible_down": possible, "unknown": unknown,
-        "up_ms": sums.up, "down_ms": sums.down, "unknown_ms": sums.unknown, "down_lower_ms": sums.down_lower, "down_upper_ms": sums.down_upper,
-    });
-    if !r.in_service.is_empty() {
-        value["in_service"] = r
-            .in_service
-            .iter()
-            .map(|s| json!({"from": instant(s.from), "to": instant(s.to)}))
-            .collect();
-    }
-    if !r.left_while_down.is_empty() {
-        value["left_while_down"] = r
-            .left_while_down
-            .iter()
-            .map(|s| json!({"from": instant(s.from), "to": instant(s.to)}))
-            .collect();
-    }
-    if let Some(ms) = r.not_seen_below {
-        value["not_seen_below_ms"] = json!(ms);
-    }
-    if let Some(probes) = &r.probes {
-        value["probes"] = probes
-            .iter()
-            .map(|(at, ok)| json!({"at": instant(*at), "ok": ok}))
-            .collect();
-    }
-    value
-}
-
-fn declared_json(window: &Declared) -> Value {
-    let optional = |at: Option<UtcMs>| at.map_or(Value::Null, instant);
-    json!({
-        "id": window.id, "from": instant(window.from), "to": instant(window.to), "announced_at": optional(window.announced_at),
-        "recorded_at": optional(window.recorded_at), "components": window.components, "reason": window.reason,
-    })
 }
 
 #[cfg(test)]

@@ -639,8 +639,13 @@ pub struct SlaReport {
             period]"
     )]
     pub period: Option<String>,
-    #[arg(long, help = "json, md, html or csv (the outages)", default_value = "json", value_parser = ["json", "md", "html", "csv"])]
-    pub format: String,
+    #[arg(
+        long,
+        value_enum,
+        default_value = "json",
+        help = "json, md, html or csv (the outages)"
+    )]
+    pub format: crate::report::format::ReportFormat,
     #[arg(
         long,
         value_enum,

@@ -9,6 +9,7 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
 use crate::engine::judged;
 use crate::net::clock::Clock;
+use crate::report::object::ListedOutage;
 use crate::report::outages;
 use crate::serve::api::{self, WantedOutages};
 
@@ -215,10 +216,9 @@ fn list_outages(
         limit: wanted.limit,
         now,
     };
-    let value = api::chosen_outages(connection, &asked, &meant)?.json();
-    let blind = value["not_seen_below_ms"].as_u64();
-    print(json, &value, || {
-        let outages = value["outages"].as_array().map_or(&[][..], Vec::as_slice);
+    let chosen = api::chosen_outages(connection, &asked, &meant)?;
+    print(json, &chosen.json(), || {
+        let outages: Vec<ListedOutage> = chosen.shown().collect();
         if outages.is_empty() {
             return "no outages recorded\n".into();
         }
@@ -226,52 +226,42 @@ fn list_outages(
             "{:<24} {:<27} {:<27} {:<20} {}\n",
             "endpoint", "from (between)", "to (between)", "cause", "event"
         );
-        for o in outages {
-            let text = |key: &str| o[key].as_str().unwrap_or("still down").to_owned();
-            let mark = outages::excluded_text(o).map_or(String::new(), |mark| format!("  {mark}"));
-            out.push_str(&format!(
-                "{:<24} {:<27} {:<27} {:<20} {}{mark}\n",
-                text("endpoint"),
-                text("from"),
-                text("to"),
-                text("cause"),
-                o["seq"]
-            ));
-            let bounds = |a: &str, b: &str| format!("{} … {}", clock(&o[a]), clock(&o[b]));
-            let to = if o["to"].is_null() {
-                String::new()
-            } else {
-                bounds("to_earliest", "to_latest")
-            };
-            out.push_str(
-                format!(
-                    "{:<24} {:<27} {to}",
-                    "",
-                    bounds("from_earliest", "from_latest")
-                )
-                .trim_end(),
-            );
-            out.push('\n');
-        }
+        outages.iter().for_each(|o| out.push_str(&lines_of(o)));
         if outages.len() == wanted.limit {
             out.push_str(&format!(
                 "showing the newest {}; --limit shows more\n",
                 wanted.limit
             ));
         }
+        let blind = Some(chosen.not_seen_below);
         out.push_str(&format!("{}\n", not_seen_text(blind)));
         out
     });
     Ok(())
 }
 
+/// An outage, and below it the bounds of its ends.
+fn lines_of(o: &ListedOutage) -> String {
+    let mark = outages::excluded_text(o.excluded, &o.excluded_by);
+    let mark = mark.map_or(String::new(), |mark| format!("  {mark}"));
+    let end = o.to.as_deref().unwrap_or("still down");
+    let first = format!(
+        "{:<24} {:<27} {end:<27} {:<20} {}{mark}",
+        o.endpoint, o.from, o.cause, o.seq
+    );
+    let bounds = |a: Option<&str>, b: Option<&str>| format!("{} … {}", clock(a), clock(b));
+    let from = bounds(Some(&o.from_earliest), Some(&o.from_latest));
+    let to = match &o.to {
+        Some(_) => bounds(o.to_earliest.as_deref(), o.to_latest.as_deref()),
+        None => String::new(),
+    };
+    let second = format!("{:<24} {from:<27} {to}", "");
+    format!("{first}\n{}\n", second.trim_end())
+}
+
 /// `12:00:00.000` of an instant.
-fn clock(value: &Value) -> String {
-    value
-        .as_str()
-        .and_then(|t| t.get(11..23))
-        .unwrap_or_default()
-        .to_owned()
+fn clock(instant: Option<&str>) -> &str {
+    instant.and_then(|t| t.get(11..23)).unwrap_or_default()
 }
 
 fn list_transitions(

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod check;
+mod contracts;
 mod control;
 pub mod demo;
 mod export;
@@ -17,6 +18,8 @@ mod restore;
 mod rules;
 mod simulate;
 mod sla;
+mod sla_explain;
+mod sla_shown;
 mod status;
 mod waterfall;
 

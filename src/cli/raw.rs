@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::args::RawProbes;
 use super::{given, print};
-use crate::account::recorded::{self, Component, component_json};
+use crate::account::recorded::{self, Component};
+use crate::account::shown::ShownComponent;
 use crate::config::document::tree::distance;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say_error;
@@ -286,7 +287,7 @@ fn told(all: Items, rules: &Rules, quorum: Option<usize>) -> Value {
             .unknown
             .extend(around.map(|s| (s, Some(Reason::NotRunning.as_str().to_owned()))));
         component.recorded.unknown.sort_by_key(|u| u.0.from);
-        let mut value = component_json(&component);
+        let mut value = json!(ShownComponent::of(&component));
         value["first_start"] = json!(format_utc(own.from));
         value["watermark"] = json!(format_utc(own.to));
         value

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::SlaReport;
-use super::sla::{contracts, refuse, wanted, worse};
+use super::contracts::{contracts, refuse, wanted, worse};
 use super::{given, local, print};
 use crate::account::figures::grouped;
 use crate::config::Plan;
@@ -14,15 +15,20 @@ use crate::daemon::streams::say;
 use crate::history::checkpoint::Signer;
 use crate::history::definitions::told;
 use crate::judgement::sla::contract::{Contract, Contracts};
+use crate::judgement::sla::evaluate::Verdict;
 use crate::judgement::timeline::Span;
 use crate::judgement::zones;
 use crate::net::clock::Clock;
 use crate::net::files::{Readers, put};
 use crate::net::zone_data;
-use crate::report::check::{Difference, check, evaluation_by_zones_here};
-use crate::report::ruling::Books;
+use crate::report::answer::ContractAnswer;
+use crate::report::build::{NoReport, Subject, build};
+use crate::report::check::{Recomputed, check, evaluation_by_zones_here};
+use crate::report::difference::Difference;
+use crate::report::format::ReportFormat;
+use crate::report::object::{ChangeOf, ContractReport, ReportedZones};
+use crate::report::ruling::{Books, Earlier};
 use crate::report::terms::Of;
-use crate::report::{NoReport, Subject, build, csv, html, text};
 use crate::words::{Name, UtcMs};
 
 pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
@@ -84,24 +90,8 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
 
 /// The report of one contract.
 fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Result<Exit, Exit> {
-    let found = match &args.period {
-        Some(text) => contracts
-            .version_of(name, text)
-            .map_err(|e| refuse(Exit::Usage, e))?,
-        None => previous(contracts, name, now),
-    };
-    let is_signature =
-        |text: &String| text.len() == 128 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    if args
-        .replaces
-        .as_ref()
-        .is_some_and(|text| !is_signature(text))
-    {
-        return Err(refuse(
-            Exit::Usage,
-            "invalid --replaces: a signature has 128 hexadecimal digits",
-        ));
-    }
+    let found = asked(args, contracts, name, now)?;
+    let replaces = replaced(args)?;
     let tenant = args
         .tenant
         .as_deref()
@@ -123,44 +113,17 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
             span,
         )
     });
-    let asked = |contracts: &Contracts, name: &Name| {
-        let found = match &args.period {
-            Some(text) => contracts.version_of(name, text).ok().flatten(),
-            None => previous(contracts, name, now),
-        };
+    let then = |contracts: &Contracts, name: &Name| {
+        let found = in_period(args, contracts, name, now).ok().flatten();
         found.map(|(contract, span)| (contract.clone(), span))
     };
     let ruling = Books::new(&told, signer.terms_key()).ruling(
         (name, tenant.as_ref()),
         present.as_ref().map(|(of, span)| (of, *span)),
-        &asked,
+        &then,
     );
     let (before, fewer_tenants) = ruling.parts();
-    let not_in_force = || {
-        refuse(
-            Exit::Unknown,
-            format!("no version of the contract `{name}` is in force when the period starts"),
-        )
-    };
-    let (judged, later) = match (&before, found) {
-        (Some(before), found) => {
-            // One that is not in force yet makes nothing of the period, and the report says so.
-            let (contract, span) = found
-                .or_else(|| {
-                    Some((
-                        contracts.list.iter().find(|c| c.name == *name)?,
-                        before.period,
-                    ))
-                })
-                .ok_or_else(not_in_force)?;
-            (
-                (&before.contract, &before.contracts, before.period),
-                Some((contract, contracts, span)),
-            )
-        }
-        (None, Some((contract, span))) => ((contract, contracts, span), None),
-        (None, None) => return Err(not_in_force()),
-    };
+    let (judged, later) = judged_by(contracts, name, before.as_ref(), found)?;
     let subject = Subject {
         contract: judged.0,
         contracts: judged.1,
@@ -169,43 +132,111 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         before: fewer_tenants,
         tenant: tenant.as_ref(),
         provisional: args.provisional,
-        replaces: args.replaces.clone(),
+        replaces,
         terms_key: signer.terms_key(),
     };
     let parts = grouped(&connection, &plan, &extents).map_err(local::complain)?;
-    let object = build(&connection, &plan, &parts, &subject, now).map_err(|error| match error {
-        NoReport::History(error) => local::complain(error),
-        NoReport::NoTenant(_) => refuse(Exit::Usage, error),
-        NoReport::NotSettled(_) | NoReport::NotJudged(_) => refuse(Exit::Unknown, error),
-    })?;
-    let Value::Object(object) = object else {
-        return Err(Exit::Bad);
-    };
-    let report = signer.signed(object);
+    let report = build(&connection, &plan, &parts, &subject, now)
+        .map_err(unbuilt)?
+        .signed(&signer);
     match &args.output {
         Some(directory) => write_all(&report, args, directory, name)?,
         None => {
-            let shown = rendered(&report, &args.format, args);
+            let shown = args.format.render(&report, args.lang);
             // A document, whose bytes count.
             say(shown.as_bytes());
         }
     }
-    // Terms that came later may be the stricter ones.
-    let evaluations = [&report["evaluation"], &report["later_terms"]["evaluation"]];
-    let results = evaluations
-        .into_iter()
-        .flat_map(|e| e["results"].as_array().into_iter().flatten());
-    let verdicts: Vec<&str> = results.filter_map(|r| r["verdict"].as_str()).collect();
-    Ok(
-        match (
-            verdicts.contains(&"missed"),
-            verdicts.contains(&"undetermined"),
-        ) {
-            (true, _) => Exit::Bad,
-            (false, true) => Exit::Unknown,
-            (false, false) => Exit::Fine,
-        },
-    )
+    Ok(worst(&report))
+}
+
+/// The version of a contract that is in force when the period that is asked for begins.
+fn in_period<'c>(
+    args: &SlaReport,
+    contracts: &'c Contracts,
+    name: &Name,
+    now: UtcMs,
+) -> Result<Option<(&'c Contract, Span)>, String> {
+    match &args.period {
+        Some(text) => contracts.version_of(name, text).map_err(|e| e.to_string()),
+        None => Ok(previous(contracts, name, now)),
+    }
+}
+
+fn asked<'c>(
+    args: &SlaReport,
+    contracts: &'c Contracts,
+    name: &Name,
+    now: UtcMs,
+) -> Result<Option<(&'c Contract, Span)>, Exit> {
+    in_period(args, contracts, name, now).map_err(|e| refuse(Exit::Usage, e))
+}
+
+/// The signature of the report that is replaced.
+fn replaced(args: &SlaReport) -> Result<Option<String>, Exit> {
+    let is_signature =
+        |text: &String| text.len() == 128 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if args.replaces.iter().all(is_signature) {
+        return Ok(args.replaces.clone());
+    }
+    Err(refuse(
+        Exit::Usage,
+        "invalid --replaces: a signature has 128 hexadecimal digits",
+    ))
+}
+
+type Version<'c> = (&'c Contract, &'c Contracts, Span);
+
+/// The terms that a report is about, and those that came into force after them.
+fn judged_by<'c>(
+    contracts: &'c Contracts,
+    name: &Name,
+    before: Option<&'c Earlier>,
+    found: Option<(&'c Contract, Span)>,
+) -> Result<(Version<'c>, Option<Version<'c>>), Exit> {
+    let not_in_force = || {
+        refuse(
+            Exit::Unknown,
+            format!("no version of the contract `{name}` is in force when the period starts"),
+        )
+    };
+    let Some(before) = before else {
+        let (contract, span) = found.ok_or_else(not_in_force)?;
+        return Ok(((contract, contracts, span), None));
+    };
+    // One that is not in force yet makes nothing of the period, and the report says so.
+    let first = || {
+        let own = contracts.list.iter().find(|c| c.name == *name)?;
+        Some((own, before.period))
+    };
+    let (contract, span) = found.or_else(first).ok_or_else(not_in_force)?;
+    Ok((
+        (&before.contract, &before.contracts, before.period),
+        Some((contract, contracts, span)),
+    ))
+}
+
+fn unbuilt(error: NoReport) -> Exit {
+    match error {
+        NoReport::History(error) => local::complain(error),
+        NoReport::NoTenant(_) => refuse(Exit::Usage, error),
+        NoReport::NotSettled(_) | NoReport::NotJudged(_) => refuse(Exit::Unknown, error),
+    }
+}
+
+/// Of all verdicts, by the terms of the report and by later ones, which may be the stricter ones.
+fn worst(report: &ContractReport) -> Exit {
+    let later = report.later_terms.iter().map(|l| l.evaluation.results());
+    let results = later.flatten().chain(&report.evaluation.results);
+    let verdicts: Vec<Verdict> = results.map(|r| r.verdict).collect();
+    match (
+        verdicts.contains(&Verdict::Missed),
+        verdicts.contains(&Verdict::Undetermined),
+    ) {
+        (true, _) => Exit::Bad,
+        (false, true) => Exit::Unknown,
+        (false, false) => Exit::Fine,
+    }
 }
 
 /// The version of a contract that is in force when the period before this one begins.
@@ -224,16 +255,12 @@ fn signer(place: &super::args::Place, plan: &Plan) -> Result<Signer, Exit> {
     Signer::of_directory(&local::directory(place)?).map_err(local::complain)
 }
 
-fn rendered(report: &Value, format: &str, args: &SlaReport) -> String {
-    match format {
-        "md" => text::markdown(report, args.lang),
-        "html" => html::html(report, args.lang),
-        "csv" => csv::csv(report),
-        _ => format!("{report}\n"),
-    }
-}
-
-fn write_all(report: &Value, args: &SlaReport, directory: &Path, name: &Name) -> Result<(), Exit> {
+fn write_all(
+    report: &ContractReport,
+    args: &SlaReport,
+    directory: &Path,
+    name: &Name,
+) -> Result<(), Exit> {
     let failed = |e: std::io::Error| {
         refuse(
             Exit::StateDirectory,
@@ -241,26 +268,75 @@ fn write_all(report: &Value, args: &SlaReport, directory: &Path, name: &Name) ->
         )
     };
     std::fs::create_dir_all(directory).map_err(failed)?;
-    let start = report["evaluation"]["period"]["start"]
-        .as_str()
-        .and_then(|t| t.get(..10))
-        .unwrap_or("period");
+    let start = report.evaluation.period.start.get(..10).unwrap_or("period");
     let tenant: String = args
         .tenant
         .iter()
         .map(|t| format!("-{}", t.replace(|c: char| !c.is_ascii_alphanumeric(), "_")))
         .collect();
-    for format in ["json", "md", "html", "csv"] {
-        let path = directory.join(format!("{name}{tenant}-{start}.{format}"));
-        put(
-            &path,
-            rendered(report, format, args).as_bytes(),
-            Readers::All,
-        )
-        .map_err(failed)?;
+    for format in ReportFormat::ALL {
+        let end = format.extension();
+        let path = directory.join(format!("{name}{tenant}-{start}.{end}"));
+        let document = format.render(report, args.lang);
+        put(&path, document.as_bytes(), Readers::All).map_err(failed)?;
         print(false, &Value::Null, || format!("{}\n", path.display()));
     }
     Ok(())
+}
+
+/// `probity-report-verified/1`.
+#[derive(Serialize)]
+struct Verified {
+    schema: &'static str,
+    verdict: &'static str,
+    events: u64,
+    key: String,
+    with_tallies: Option<bool>,
+    with_terms: Option<bool>,
+    place: Option<String>,
+    why: Option<String>,
+    zone_data: ZonesOfBoth,
+}
+
+#[derive(Serialize)]
+struct ZonesOfBoth {
+    report: Option<String>,
+    here: String,
+    figures: Vec<FigureBy>,
+}
+
+/// What a report's result is by one release of the zone data.
+#[derive(Serialize)]
+struct FigureBy {
+    release: String,
+    start: String,
+    end: String,
+    component: Option<String>,
+    availability_percent: Option<String>,
+    verdict: Option<Verdict>,
+}
+
+impl Verified {
+    /// Of a report, before it is verified.
+    fn of(object: &Value, told: Option<&ReportedZones>, here: &zones::Zones) -> Self {
+        let key = object.get("key").and_then(Value::as_str);
+        let last = object.get("events").and_then(|e| e.get("last")?.as_u64());
+        Self {
+            schema: "probity-report-verified/1",
+            verdict: "follows",
+            events: last.unwrap_or(0),
+            key: key.unwrap_or("-").to_owned(),
+            with_tallies: None,
+            with_terms: None,
+            place: None,
+            why: None,
+            zone_data: ZonesOfBoth {
+                report: told.map(|z| z.release.clone()),
+                here: here.release.clone(),
+                figures: Vec::new(),
+            },
+        }
+    }
 }
 
 /// Recomputes; exit 1 names the first figure that differs.
@@ -275,87 +351,84 @@ pub fn verify(
     let parsed = |path: &Path| given::json(path).map_err(|why| refuse(Exit::Usage, why));
     let object = parsed(report)?;
     let journal = read(events)?;
-    let told_release = object["zone_data"]["release"].as_str();
-    as_the_report_was_computed(told_release);
+    // What cannot be read does not follow from anything either, and the check says why.
+    let report = ContractReport::read(&object).ok();
+    let zones_told = report.as_ref().and_then(|r| r.zone_data.clone());
+    as_the_report_was_computed(zones_told.as_ref().map(|z| z.release.as_str()));
     let here = zones::in_use();
     let since = since.map(parsed).transpose()?;
-    let signed_by = object["key"].as_str().unwrap_or("-").to_owned();
-    let last = object["events"]["last"].as_u64().unwrap_or(0);
-    let found = match key.filter(|key| *key != signed_by) {
+    let mut verified = Verified::of(&object, zones_told.as_ref(), &here);
+    let signed_by = &verified.key;
+    let found = match key.filter(|key| key != signed_by) {
         Some(key) => Err(Difference {
             place: "key".into(),
             why: format!("the report was signed by {signed_by}, not by {key}"),
         }),
         None => check(&object, &journal, since.as_ref()),
     };
-    let mut value = json!({"schema": "probity-report-verified/1", "verdict": "follows", "events": last, "key": signed_by, "with_tallies": null, "with_terms": null, "place": null, "why": null,
-        "zone_data": {"report": told_release, "here": here.release, "figures": []}});
-    let other = told_release.filter(|release| *release != here.release);
-    if let Some(release) = other {
+    let other = zones_told.filter(|z| z.release != here.release);
+    if let Some((report, other)) = report.as_ref().zip(other) {
         let by_here = found
             .is_err()
-            .then(|| evaluation_by_zones_here(&object, &journal))
+            .then(|| evaluation_by_zones_here(report, &journal))
             .flatten();
-        let figures = figures_by_both(
-            &object["evaluation"],
-            by_here.as_ref(),
-            (release, &here.release),
-        );
+        let releases = (&other.release[..], &here.release[..]);
+        let figures = figures_by_both(&report.evaluation, by_here.as_ref(), releases);
         if !json {
             print(false, &Value::Null, || {
-                zones_differ(&object["zone_data"], &here, &figures)
+                zones_differ(&other, &here, &figures)
             });
         }
-        value["zone_data"]["figures"] = json!(figures);
+        verified.zone_data.figures = figures;
     }
-    match found {
-        Ok(recomputed) => {
-            (value["with_tallies"], value["with_terms"]) =
-                (json!(recomputed.tallies), json!(recomputed.terms));
-            let but = match recomputed.tallies {
-                true => "",
-                false => {
-                    " (slots and latency were not recomputed: the events contain no sealed hour; \
-                        `probity export journal --tallies` exports each hour once it is sealed)"
-                }
-            };
-            let came_later = object["changed"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .any(|c| c["what"] == "terms");
-            let terms = match object["terms_recorded_at"].as_str() {
-                Some(at) if came_later => {
-                    format!("its terms were recorded at {at}, after the period started")
-                }
-                Some(at) => match object["later_terms"]["terms_recorded_at"].as_str() {
-                    Some(later) => {
-                        format!("its terms are on record since {at}, and were changed at {later}")
-                    }
-                    None => format!("its terms are on record since {at}"),
-                },
-                None => "its terms are on no record: they are what the signer says".to_owned(),
-            };
-            print(json, &value, || {
-                format!(
-                    "every figure follows from the {last} events{but}; {terms}; signed by \
-                        {signed_by}\n"
-                )
+    Ok(match (found, &report) {
+        (Ok(recomputed), Some(report)) => {
+            verified.with_tallies = Some(recomputed.tallies);
+            verified.with_terms = Some(recomputed.terms);
+            print(json, &json!(verified), || {
+                follows(report, recomputed, &verified.key)
             });
-            Ok(Exit::Fine)
+            Exit::Fine
         }
-        Err(difference) => {
-            (value["verdict"], value["place"], value["why"]) = (
-                json!("differs"),
-                json!(difference.place),
-                json!(difference.why),
-            );
-            print(json, &value, || {
-                format!("{}: {}\n", difference.place, difference.why)
+        (found, _) => {
+            let difference = found.err();
+            verified.verdict = "differs";
+            verified.place = difference.as_ref().map(|d| d.place.clone());
+            verified.why = difference.as_ref().map(|d| d.why.clone());
+            print(json, &json!(verified), || {
+                difference.map_or(String::new(), |d| format!("{}: {}\n", d.place, d.why))
             });
-            Ok(Exit::Bad)
+            Exit::Bad
         }
-    }
+    })
+}
+
+/// What a report that follows from the events rests on.
+fn follows(report: &ContractReport, recomputed: Recomputed, signed_by: &str) -> String {
+    let but = match recomputed.tallies {
+        true => "",
+        false => {
+            " (slots and latency were not recomputed: the events contain no sealed hour; `probity export journal --tallies` exports each hour once it is sealed)"
+        }
+    };
+    let came_later = report.changed.iter().any(|c| c.what == ChangeOf::Terms);
+    let later = report.later_terms.as_ref();
+    let terms = match &report.terms_recorded_at {
+        Some(at) if came_later => {
+            format!("its terms were recorded at {at}, after the period started")
+        }
+        Some(at) => match later.and_then(|l| l.terms_recorded_at.as_ref()) {
+            Some(later) => {
+                format!("its terms are on record since {at}, and were changed at {later}")
+            }
+            None => format!("its terms are on record since {at}"),
+        },
+        None => "its terms are on no record: they are what the signer says".to_owned(),
+    };
+    format!(
+        "every figure follows from the {} events{but}; {terms}; signed by {signed_by}\n",
+        report.events.last
+    )
 }
 
 /// Uses the copy of the zone data that the report was computed by, where this host has it.
@@ -369,35 +442,42 @@ fn as_the_report_was_computed(release: Option<&str>) {
 }
 
 /// Period, availability and verdict of each component by the report's release and by the one here.
-fn figures_by_both(told: &Value, here: Option<&Value>, (release, own): (&str, &str)) -> Vec<Value> {
-    let one = |evaluation: &Value, k: usize, release: &str| {
-        let r = &evaluation["results"][k];
-        json!({"release": release, "start": evaluation["period"]["start"], "end": evaluation["period"]["end"], "component": r["component"],
-               "availability_percent": r["availability_percent"], "verdict": r["verdict"]})
+fn figures_by_both(
+    told: &ContractAnswer,
+    here: Option<&ContractAnswer>,
+    (release, own): (&str, &str),
+) -> Vec<FigureBy> {
+    let one = |answer: &ContractAnswer, k: usize, release: &str| {
+        let r = answer.results.get(k);
+        FigureBy {
+            release: release.to_owned(),
+            start: answer.period.start.clone(),
+            end: answer.period.end.clone(),
+            component: r.and_then(|r| r.component.clone()),
+            availability_percent: r.and_then(|r| r.availability_percent.clone()),
+            verdict: r.map(|r| r.verdict),
+        }
     };
-    let count = told["results"].as_array().map_or(0, Vec::len);
     let here = here.unwrap_or(told);
-    (0..count)
+    (0..told.results.len())
         .flat_map(|k| [one(told, k, release), one(here, k, own)])
         .collect()
 }
 
-fn zones_differ(told: &Value, here: &zones::Zones, figures: &[Value]) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+fn zones_differ(told: &ReportedZones, here: &zones::Zones, figures: &[FigureBy]) -> String {
     let mut out = format!(
         "the report was computed with zone data IANA {} ({}); this host has {here}\n",
-        text(&told["release"]),
-        text(&told["source"])
+        told.release, told.source
     );
     for f in figures {
         out.push_str(&format!(
             "  by {}: {} to {}, {}, {} %, {}\n",
-            text(&f["release"]),
-            text(&f["start"]),
-            text(&f["end"]),
-            f["component"].as_str().unwrap_or("all components"),
-            text(&f["availability_percent"]),
-            text(&f["verdict"])
+            f.release,
+            f.start,
+            f.end,
+            f.component.as_deref().unwrap_or("all components"),
+            f.availability_percent.as_deref().unwrap_or("-"),
+            f.verdict.map_or("-", Verdict::as_str)
         ));
     }
     out

@@ -6,17 +6,19 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
+use super::object::{ChangeOf, ReportedChange};
 use super::sla::instant;
-use crate::account::figures::{Part, components, members, sums_json};
+use crate::account::figures::{Part, components, members};
 use crate::account::recorded::Service;
+use crate::account::shown::ShownSums;
 use crate::config::document::value::show_duration;
 use crate::history::HistoryError;
-use crate::history::definitions::{cadences, changes};
+use crate::history::definitions::{Changed, cadences, changes};
 use crate::history::event::{Combined, ComponentMakeup};
 use crate::history::lineage::Lineage;
 use crate::history::makeup::Makeup;
 use crate::history::past::Which;
-use crate::history::read::{Calendar, absent};
+use crate::history::read::{Calendar, Extent, absent};
 use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::words::{Name, UtcMs};
 
@@ -29,7 +31,7 @@ struct Change {
     at: UtcMs,
     event: Option<u64>,
     endpoint: Option<String>,
-    what: &'static str,
+    what: ChangeOf,
     before: Value,
     after: Value,
     /// The component that the endpoint came from, where the past of this one is not known: what is
@@ -45,7 +47,7 @@ pub fn changed(
     period: Span,
     reached: UtcMs,
     only: Option<&[Name]>,
-) -> Result<Vec<Value>, HistoryError> {
+) -> Result<Vec<ReportedChange>, HistoryError> {
     Ok(listed(connection, parts, (period, reached), usize::MAX, only)?.0)
 }
 
@@ -56,7 +58,7 @@ pub fn changed_last(
     period: Span,
     reached: UtcMs,
     count: usize,
-) -> Result<(Vec<Value>, usize), HistoryError> {
+) -> Result<(Vec<ReportedChange>, usize), HistoryError> {
     listed(connection, parts, (period, reached), count, None)
 }
 
@@ -66,7 +68,7 @@ fn listed(
     (period, reached): (Span, UtcMs),
     count: usize,
     only: Option<&[Name]>,
-) -> Result<(Vec<Value>, usize), HistoryError> {
+) -> Result<(Vec<ReportedChange>, usize), HistoryError> {
     let calendar = Calendar::read(connection)?;
     let makeup = Makeup::read(connection, &calendar)?;
     let mut all: Vec<(Change, &Part)> = Vec::new();
@@ -86,53 +88,86 @@ fn listed(
     let (whole, first) = (all.len(), all.len().saturating_sub(count));
     let mut list = Vec::new();
     for (k, (change, part)) in all.drain(first..).enumerate() {
-        let figure = |part: &Part, span: Span| -> Result<Value, HistoryError> {
-            if k >= WITH_FIGURES || span.length() == 0 {
-                return Ok(Value::Null);
+        let mut one = change.shown(part, only);
+        if k < WITH_FIGURES {
+            let until = Span::new(period.from, change.at);
+            if !change.is_hidden(only) {
+                let there = change.there(part);
+                one.figure_before = figure(connection, there.as_ref().unwrap_or(part), until)?;
             }
-            let (_, found) =
-                components(connection, std::slice::from_ref(part), span, Which::Sealed)?;
-            Ok(found.first().map_or(Value::Null, |c| sums_json(&c.sums)))
-        };
-        let is_told =
-            |name: &str| only.is_none_or(|only| only.iter().any(|own| own.as_str() == name));
-        let moves = matches!(change.what, "joined" | "left");
+            one.figure_after = figure(connection, part, Span::new(change.at, reached))?;
+        }
+        list.push(one);
+    }
+    Ok((list, whole))
+}
+
+/// The figure of a component over a time; nothing over no time.
+fn figure(
+    connection: &Connection,
+    part: &Part,
+    span: Span,
+) -> Result<Option<ShownSums>, HistoryError> {
+    if span.length() == 0 {
+        return Ok(None);
+    }
+    let (_, found) = components(connection, std::slice::from_ref(part), span, Which::Sealed)?;
+    Ok(found.first().map(|c| ShownSums::of(&c.sums)))
+}
+
+fn is_told(only: Option<&[Name]>, name: &str) -> bool {
+    only.is_none_or(|only| only.iter().any(|own| own.as_str() == name))
+}
+
+impl Change {
+    /// Without its figures.
+    fn shown(&self, part: &Part, only: Option<&[Name]>) -> ReportedChange {
+        let moves = self.what.is_move();
         let named = |value: &Value| {
-            if moves && !value.as_str().is_none_or(is_told) {
+            let is_named = value.as_str().is_none_or(|name| is_told(only, name));
+            if moves && !is_named {
                 Value::Null
             } else {
                 value.clone()
             }
         };
-        // What is recorded of it elsewhere is another reader's.
-        let is_hidden = change
-            .left
-            .as_ref()
-            .is_some_and(|component| !is_told(component.as_str()));
-        let (own, until) = (change.endpoint.as_ref(), Span::new(period.from, change.at));
-        let there = change.left.clone().map(|component| {
-            let endpoints = part
-                .endpoints
-                .iter()
-                .filter(|(name, _)| Some(name) == own)
-                .cloned()
-                .collect();
-            Part {
-                component,
-                endpoints,
-                former: BTreeSet::new(),
-                combine: Combine::Series,
-                service: Service::default(),
-            }
-        });
-        list.push(json!({
-            "at": instant(change.at), "event": change.event, "component": part.component.as_str(), "endpoint": change.endpoint, "what": change.what,
-            "before": named(&change.before), "after": named(&change.after),
-            "figure_before": if is_hidden { Value::Null } else { figure(there.as_ref().unwrap_or(part), until)? },
-            "figure_after": figure(part, Span::new(change.at, reached))?,
-        }));
+        ReportedChange {
+            at: instant(self.at),
+            event: self.event,
+            component: Some(part.component.to_string()),
+            endpoint: self.endpoint.clone(),
+            what: self.what,
+            before: named(&self.before),
+            after: named(&self.after),
+            figure_before: None,
+            figure_after: None,
+        }
     }
-    Ok((list, whole))
+
+    /// What is recorded of it elsewhere is another reader's.
+    fn is_hidden(&self, only: Option<&[Name]>) -> bool {
+        self.left
+            .as_ref()
+            .is_some_and(|component| !is_told(only, component.as_str()))
+    }
+
+    /// The endpoint in the component that it came from.
+    fn there(&self, part: &Part) -> Option<Part> {
+        let own = self.endpoint.as_ref();
+        let endpoints = part
+            .endpoints
+            .iter()
+            .filter(|(name, _)| Some(name) == own)
+            .cloned()
+            .collect();
+        Some(Part {
+            component: self.left.clone()?,
+            endpoints,
+            former: BTreeSet::new(),
+            combine: Combine::Series,
+            service: Service::default(),
+        })
+    }
 }
 
 fn began(calendar: &Calendar, part: &Part) -> UtcMs {
@@ -169,7 +204,7 @@ fn of_component(
         };
         if before.combine != after.combine {
             list.push(one(
-                "combine",
+                ChangeOf::Combine,
                 json!(Combined::from(before.combine)),
                 json!(Combined::from(after.combine)),
             ));
@@ -179,10 +214,37 @@ fn of_component(
                 .map_or(Value::Null, |at| json!(instant(at)))
         };
         if from(before) != from(after) {
-            list.push(one("in_service_from", from(before), from(after)));
+            list.push(one(ChangeOf::InServiceFrom, from(before), from(after)));
         }
     }
     Ok(list)
+}
+
+/// What changed of the endpoints of a component.
+struct Endpoints<'c> {
+    connection: &'c Connection,
+    calendar: &'c Calendar,
+    makeup: &'c Makeup,
+    part: &'c Part,
+    /// Of the component: its first start.
+    began: UtcMs,
+}
+
+/// A change of an endpoint that is no step from one thing to another.
+fn one(endpoint: &str, at: UtcMs, what: ChangeOf) -> Change {
+    step(endpoint, at, what, (Value::Null, Value::Null))
+}
+
+fn step(endpoint: &str, at: UtcMs, what: ChangeOf, (before, after): (Value, Value)) -> Change {
+    Change {
+        at,
+        event: None,
+        endpoint: Some(endpoint.to_owned()),
+        what,
+        before,
+        after,
+        left: None,
+    }
 }
 
 fn of_endpoints(
@@ -191,34 +253,62 @@ fn of_endpoints(
     makeup: &Makeup,
     part: &Part,
 ) -> Result<Vec<Change>, HistoryError> {
-    let began = began(calendar, part);
-    let mut list = Vec::new();
+    let of = Endpoints {
+        connection,
+        calendar,
+        makeup,
+        part,
+        began: began(calendar, part),
+    };
     let definitions = changes(connection)?;
     let members = members(calendar, part);
     let lineage = Lineage::of(connection, makeup, part.component.as_str(), &members)?;
+    let mut list = Vec::new();
     for (name, extent) in &part.endpoints {
-        let first = list.len();
-        let mut put = |at, event, what, before, after| {
-            list.push(Change {
-                at,
-                event,
-                endpoint: Some(name.clone()),
-                what,
-                before,
-                after,
-                left: None,
+        let mut own = of.definitions(name, &definitions)?;
+        own.extend(of.service(name, extent)?);
+        own.extend(of.moves(name));
+        // What it was while it belonged to another is told there.
+        let outside = members
+            .iter()
+            .find(|m| m.0 == *name)
+            .map_or_else(Spans::default, |m| {
+                lineage.outside(makeup, m, part.component.as_str())
+            });
+        let is_elsewhere =
+            |c: &Change| !c.what.is_move() && outside.cut(Span::new(c.at, c.at + 1)).length() > 0;
+        list.extend(own.into_iter().filter(|c| !is_elsewhere(c)));
+    }
+    let apart = lineage.apart;
+    for joined in list
+        .iter_mut()
+        .filter(|c| c.what == ChangeOf::Joined && apart.as_slice().iter().any(|a| a.to == c.at))
+    {
+        joined.left = joined.before.as_str().and_then(|c| Name::new(c).ok());
+    }
+    Ok(list)
+}
+
+impl Endpoints<'_> {
+    /// Another definition, another cadence.
+    fn definitions(
+        &self,
+        name: &str,
+        definitions: &[Changed],
+    ) -> Result<Vec<Change>, HistoryError> {
+        let own = definitions.iter().filter(|c| c.endpoint == *name);
+        let mut list: Vec<Change> = own
+            .map(|c| Change {
+                event: Some(c.seq),
+                ..step(
+                    name,
+                    self.calendar.utc(c.at_ms),
+                    ChangeOf::Definition,
+                    (json!(c.before), json!(c.after)),
+                )
             })
-        };
-        for c in definitions.iter().filter(|c| c.endpoint == *name) {
-            put(
-                calendar.utc(c.at_ms),
-                Some(c.seq),
-                "definition",
-                json!(c.before),
-                json!(c.after),
-            );
-        }
-        let told = cadences(connection, name)?;
+            .collect();
+        let told = cadences(self.connection, name)?;
         for pair in told.windows(2).filter(|pair| pair[0].2 != pair[1].2) {
             let text = |k: usize| {
                 let c = &pair[k].2;
@@ -229,87 +319,58 @@ fn of_endpoints(
                     c.down_after
                 ))
             };
-            put(calendar.utc(pair[1].0), None, "cadence", text(0), text(1));
+            let at = self.calendar.utc(pair[1].0);
+            list.push(step(name, at, ChangeOf::Cadence, (text(0), text(1))));
         }
+        Ok(list)
+    }
+
+    /// When it came, and when it was out of service.
+    fn service(&self, name: &str, extent: &Extent) -> Result<Vec<Change>, HistoryError> {
+        let utc = |at| self.calendar.utc(at);
+        let mut list = Vec::new();
         if let Some(first) = extent
             .first_start
-            .map(|at| calendar.utc(at))
-            .filter(|at| *at > began + AT_ONCE_MS)
+            .map(utc)
+            .filter(|at| *at > self.began + AT_ONCE_MS)
         {
-            put(first, None, "added", Value::Null, Value::Null);
+            list.push(one(name, first, ChangeOf::Added));
         }
-        for outside in makeup
-            .moves()
-            .outside(name, part.component.as_str())
-            .as_slice()
-        {
-            // From where it came, and where it went.
-            let other = |at| {
-                makeup
-                    .moves()
-                    .component_at(name, at)
-                    .map_or(Value::Null, |c| json!(c))
-            };
-            put(
-                outside.from,
-                None,
-                "left",
-                json!(part.component.as_str()),
-                other(outside.from),
-            );
-            put(
-                outside.to,
-                None,
-                "joined",
-                other(outside.to - 1),
-                json!(part.component.as_str()),
-            );
-        }
-        for span in absent(connection, name)? {
-            put(
-                calendar.utc(span.from as u64),
-                None,
-                "out_of_service",
-                Value::Null,
-                Value::Null,
-            );
-            put(
-                calendar.utc(span.to as u64),
-                None,
-                "back_in_service",
-                Value::Null,
-                Value::Null,
-            );
+        for span in absent(self.connection, name)? {
+            list.push(one(name, utc(span.from as u64), ChangeOf::OutOfService));
+            list.push(one(name, utc(span.to as u64), ChangeOf::BackInService));
         }
         if extent.is_gone {
-            put(
-                calendar.utc(extent.watermark),
-                None,
-                "out_of_service",
-                Value::Null,
-                Value::Null,
-            );
+            list.push(one(name, utc(extent.watermark), ChangeOf::OutOfService));
         }
-        // What it was while it belonged to another is told there.
-        let outside = members
-            .iter()
-            .find(|m| m.0 == *name)
-            .map_or_else(Spans::default, |m| {
-                lineage.outside(makeup, m, part.component.as_str())
-            });
-        let own: Vec<Change> = list.drain(first..).collect();
-        let is_elsewhere = |c: &Change| {
-            !matches!(c.what, "joined" | "left")
-                && outside.cut(Span::new(c.at, c.at + 1)).length() > 0
+        Ok(list)
+    }
+
+    /// When it left the component and came back, from where and to where.
+    fn moves(&self, name: &str) -> Vec<Change> {
+        let (own, moves) = (self.part.component.as_str(), self.makeup.moves());
+        let other = |at| {
+            moves
+                .component_at(name, at)
+                .map_or(Value::Null, |c| json!(c))
         };
-        list.extend(own.into_iter().filter(|c| !is_elsewhere(c)));
+        let mut list = Vec::new();
+        for outside in moves.outside(name, own).as_slice() {
+            let there = other(outside.from);
+            list.push(step(
+                name,
+                outside.from,
+                ChangeOf::Left,
+                (json!(own), there),
+            ));
+            let there = other(outside.to - 1);
+            list.push(step(
+                name,
+                outside.to,
+                ChangeOf::Joined,
+                (there, json!(own)),
+            ));
+        }
+        list
     }
-    let apart = lineage.apart;
-    for joined in list
-        .iter_mut()
-        .filter(|c| c.what == "joined" && apart.as_slice().iter().any(|a| a.to == c.at))
-    {
-        joined.left = joined.before.as_str().and_then(|c| Name::new(c).ok());
-    }
-    Ok(list)
 }

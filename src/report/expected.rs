@@ -1,12 +1,11 @@
 //! How many slots the schedule has in the hours of a period: what should have been measured,
 //! whether or not anybody was there to do it.
 
-use rusqlite::Connection;
-
+use super::listing::Listing;
 use crate::history::HistoryError;
 use crate::history::definitions::cadences;
 use crate::history::past::sealed_until;
-use crate::history::read::{Calendar, Extent, absent};
+use crate::history::read::{Extent, absent};
 use crate::history::upkeep::{Kind, Unit};
 use crate::judgement::schedule::Slots;
 use crate::judgement::timeline::{Span, Spans};
@@ -14,51 +13,52 @@ use crate::words::Name;
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// Slots of an endpoint in the sealed hours that touch a period, while it was in service; nothing
-/// where its cadence of then is not told.
-pub fn expected(
-    connection: &Connection,
-    calendar: &Calendar,
-    vantage: &str,
-    (endpoint, extent): (&str, &Extent),
-    period: Span,
-) -> Result<Option<u64>, HistoryError> {
-    let Some(first) = extent.first_start else {
-        return Ok(Some(0));
-    };
-    let told = cadences(connection, endpoint)?;
-    let hour = |at| Unit::of(Kind::Hour, at);
-    let hours = Span::new(
-        hour(period.from).from(),
-        hour(sealed_until(connection, period)? - 1).to(),
-    );
-    if hours.from >= hours.to {
-        return Ok(Some(0));
-    }
-    let served = Spans::new(vec![Span::new(first as i64, extent.watermark as i64)])
-        .minus(&Spans::new(absent(connection, endpoint)?));
-    let counted = served.both(&calendar.timeline(hours));
-    if counted.as_slice().is_empty() {
-        return Ok(Some(0));
-    }
-    // The slots of a name are its own: one that was renamed had others before.
-    let mut all = 0;
-    for (k, (from, name, cadence)) in told.iter().enumerate() {
-        let until = told
-            .get(k + 1)
-            .map_or(i64::MAX / 4, |(next, ..)| *next as i64);
-        let Ok(name) = Name::new(name) else { continue };
-        let slots = Slots::new(&name, vantage, cadence);
-        for span in counted.cut(Span::new(*from as i64, until)).as_slice() {
-            all += slots
-                .first_from(ns(span.to))
-                .saturating_sub(slots.first_from(ns(span.from)));
+impl Listing<'_> {
+    /// Slots of an endpoint in the sealed hours that touch the period, while it was in service;
+    /// nothing where its cadence of then is not told.
+    pub(crate) fn expected(
+        &self,
+        vantage: &str,
+        (endpoint, extent): (&str, &Extent),
+    ) -> Result<Option<u64>, HistoryError> {
+        let (connection, period) = (self.connection, self.period);
+        let Some(first) = extent.first_start else {
+            return Ok(Some(0));
+        };
+        let told = cadences(connection, endpoint)?;
+        let hour = |at| Unit::of(Kind::Hour, at);
+        let hours = Span::new(
+            hour(period.from).from(),
+            hour(sealed_until(connection, period)? - 1).to(),
+        );
+        if hours.from >= hours.to {
+            return Ok(Some(0));
         }
+        let served = Spans::new(vec![Span::new(first as i64, extent.watermark as i64)])
+            .minus(&Spans::new(absent(connection, endpoint)?));
+        let counted = served.both(&self.calendar.timeline(hours));
+        if counted.as_slice().is_empty() {
+            return Ok(Some(0));
+        }
+        // The slots of a name are its own: one that was renamed had others before.
+        let mut all = 0;
+        for (k, (from, name, cadence)) in told.iter().enumerate() {
+            let until = told
+                .get(k + 1)
+                .map_or(i64::MAX / 4, |(next, ..)| *next as i64);
+            let Ok(name) = Name::new(name) else { continue };
+            let slots = Slots::new(&name, vantage, cadence);
+            for span in counted.cut(Span::new(*from as i64, until)).as_slice() {
+                all += slots
+                    .first_from(ns(span.to))
+                    .saturating_sub(slots.first_from(ns(span.from)));
+            }
+        }
+        let is_told = told
+            .first()
+            .is_some_and(|(from, ..)| *from as i64 <= counted.as_slice()[0].from);
+        Ok(is_told.then_some(all))
     }
-    let is_told = told
-        .first()
-        .is_some_and(|(from, ..)| *from as i64 <= counted.as_slice()[0].from);
-    Ok(is_told.then_some(all))
 }
 
 /// Nanoseconds of an instant of the timeline. Half of what fits leaves room for a slot beyond it,
@@ -72,6 +72,8 @@ fn ns(at: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
     use crate::history::EventDraft;
     use crate::history::event::{
@@ -140,7 +142,6 @@ mod tests {
     #[test]
     fn slots_follow_from_cadence_service_and_clock() {
         let (connection, ten) = told();
-        let calendar = Calendar::read(&connection).expect("read");
         let extent = Extent {
             first_start: Some(ten as u64),
             watermark: (ten + 5 * HOUR_MS) as u64,
@@ -148,7 +149,8 @@ mod tests {
         };
         let of = |from: i64, to: i64| {
             let period = Span::new(ten + from * HOUR_MS, ten + to * HOUR_MS);
-            expected(&connection, &calendar, "v", ("new", &extent), period).expect("counted")
+            let listing = Listing::new(&connection, &[], period).expect("read");
+            listing.expected("v", ("new", &extent)).expect("counted")
         };
         assert_eq!(of(0, 1), Some(120));
         assert_eq!(of(1, 2), Some(60), "half of it out of service");

@@ -2,10 +2,11 @@
 
 use askama::Template;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
-use super::text::{Block, Shown};
+use super::blocks::{Block, Shown};
+use super::object::ContractReport;
 use super::words::{Language, Word};
+use crate::account::shown::ShownComponent;
 use crate::judgement::sla::calendar::days;
 use crate::judgement::timeline::Span;
 use crate::judgement::zones;
@@ -13,6 +14,8 @@ use crate::words::{UtcMs, parse_utc};
 
 /// Days of the strip; a year has no more, and a rolling one touches one more.
 const DAYS: usize = 367;
+/// Of one day, with the gap after it.
+const DAY_WIDTH: i64 = 10;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -40,24 +43,13 @@ struct Day {
 }
 
 /// The HTML of a report.
-pub fn html(report: &Value, language: Language) -> String {
+pub fn html(report: &ContractReport, language: Language) -> String {
     let shown = Shown { report, language };
     let blocks = shown.blocks();
-    let all: Vec<&str> = shown
-        .results()
-        .filter_map(|r| r["verdict"].as_str())
-        .collect();
-    let verdict = if all.contains(&"missed") {
-        "missed"
-    } else if all.contains(&"undetermined") {
-        "undetermined"
-    } else {
-        "met"
-    };
     let page = Page {
         lang: language.tag(),
         title: shown.title(),
-        verdict,
+        verdict: shown.worst().as_str(),
         blocks: &blocks,
         strips: strips(&shown),
         day_by_day: Word::DayByDay.say(language).into(),
@@ -66,74 +58,88 @@ pub fn html(report: &Value, language: Language) -> String {
         .unwrap_or_else(|e| format!("the report cannot be rendered: {e}"))
 }
 
-fn at(value: &Value) -> Option<UtcMs> {
-    value.as_str().and_then(parse_utc)
-}
-
 fn strips(shown: &Shown) -> Vec<Strip> {
     let report = shown.report;
-    let e = &report["evaluation"]["period"];
-    let (Some(from), Some(to), Some(until)) =
-        (at(&e["start"]), at(&e["end"]), at(&report["settled_until"]))
-    else {
+    let period = &report.evaluation.period;
+    let (Some(from), Some(to), Some(until)) = (
+        parse_utc(&period.start),
+        parse_utc(&period.end),
+        parse_utc(&report.settled_until),
+    ) else {
         return Vec::new();
     };
-    let zone = report["time_zone"]
-        .as_str()
+    let zone = report
+        .time_zone
+        .as_deref()
         .and_then(zones::zone)
         .unwrap_or(TimeZone::UTC);
-    let components = report["timeline"]["components"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    components
-        .map(|c| {
-            let spans = |key: &str| -> Vec<Span> {
-                let list = c[key].as_array().into_iter().flatten();
-                list.filter_map(|s| Some(Span::new(at(&s["from"])?, at(&s["to"]).unwrap_or(until))))
-                    .collect()
-            };
-            let (down, unknown) = (spans("down"), spans("unknown"));
-            let days: Vec<Day> = days(Span::new(from, to), &zone)
-                .take(DAYS)
-                .zip(0..)
-                .map(|((date, day), k)| {
-                    let sum = |list: &[Span]| {
-                        list.iter()
-                            .filter_map(|s| s.cut(day))
-                            .map(Span::length)
-                            .sum::<u64>()
-                    };
-                    let (d, u) = (sum(&down), sum(&unknown));
-                    let class = match (d, u) {
-                        _ if day.from >= until => "future",
-                        (1.., _) => "down",
-                        (0, u) if u * 2 > day.length() => "unknown",
-                        (0, 1..) => "partly",
-                        (0, 0) => "up",
-                    };
-                    let says = format!(
-                        "{}: {} {}.{:03} s, {} {}.{:03} s",
-                        shown.language.date(&date.to_string()),
-                        Word::Down.say(shown.language),
-                        d / 1000,
-                        d % 1000,
-                        Word::Unknown.say(shown.language),
-                        u / 1000,
-                        u % 1000
-                    );
-                    Day {
-                        x: k * 10,
-                        class,
-                        says,
-                    }
-                })
-                .collect();
-            Strip {
-                name: c["name"].as_str().unwrap_or_default().to_owned(),
-                width: days.len() as i64 * 10,
-                days,
-            }
-        })
+    let of = |c: &ShownComponent| {
+        let known = DayByDay {
+            down: spans(c.down.iter().map(|s| (&s.from, &s.to)), until),
+            unknown: spans(c.unknown.iter().map(|s| (&s.from, &s.to)), until),
+            until,
+        };
+        let days: Vec<Day> = days(Span::new(from, to), &zone)
+            .take(DAYS)
+            .zip(0..)
+            .map(|((date, day), k)| known.day(shown.language, &date.to_string(), (day, k)))
+            .collect();
+        Strip {
+            name: c.name.clone(),
+            width: days.len() as i64 * DAY_WIDTH,
+            days,
+        }
+    };
+    report.timeline.components.iter().map(of).collect()
+}
+
+/// What is written of stretches, as spans; an open one ends where the record does.
+fn spans<'s>(
+    list: impl Iterator<Item = (&'s Option<String>, &'s Option<String>)>,
+    until: UtcMs,
+) -> Vec<Span> {
+    let at = |instant: &Option<String>| instant.as_deref().and_then(parse_utc);
+    list.filter_map(|(from, to)| Some(Span::new(at(from)?, at(to).unwrap_or(until))))
         .collect()
+}
+
+/// What is known of a component.
+struct DayByDay {
+    down: Vec<Span>,
+    unknown: Vec<Span>,
+    until: UtcMs,
+}
+
+impl DayByDay {
+    fn day(&self, language: Language, date: &str, (day, k): (Span, i64)) -> Day {
+        let sum = |list: &[Span]| {
+            list.iter()
+                .filter_map(|s| s.cut(day))
+                .map(Span::length)
+                .sum::<u64>()
+        };
+        let (d, u) = (sum(&self.down), sum(&self.unknown));
+        let class = match (d, u) {
+            _ if day.from >= self.until => "future",
+            (1.., _) => "down",
+            (0, u) if u * 2 > day.length() => "unknown",
+            (0, 1..) => "partly",
+            (0, 0) => "up",
+        };
+        let says = format!(
+            "{}: {} {}.{:03} s, {} {}.{:03} s",
+            language.date(date),
+            Word::Down.say(language),
+            d / 1000,
+            d % 1000,
+            Word::Unknown.say(language),
+            u / 1000,
+            u % 1000
+        );
+        Day {
+            x: k * DAY_WIDTH,
+            class,
+            says,
+        }
+    }
 }

@@ -1,15 +1,15 @@
 //! How many probes answered within the bound of a contract, from the stored histograms.
 
 use rusqlite::Connection;
-use serde_json::{Value, json};
 
+use super::object::ReportedLatency;
 use crate::account::figures::Part;
 use crate::history::HistoryError;
 use crate::history::past::{Which, tallies};
 use crate::history::tally::{tally_hours, tally_latency, tally_slots};
 use crate::judgement::latency::{Ending, Series};
 use crate::judgement::sla::contract::Contract;
-use crate::judgement::sla::exact::{plain, truncated, whole};
+use crate::judgement::sla::exact::{plain, share as exact_share, truncated, whole};
 use crate::judgement::timeline::Span;
 
 /// How many probes answered within the bound of a contract. Failed slots did not.
@@ -70,17 +70,22 @@ pub fn latency(
     Ok(list)
 }
 
-/// A contract's latency as JSON.
-pub fn latency_json(contract: &Contract, list: &[Latency]) -> Value {
-    let Some(objective) = &contract.latency else {
-        return Value::Null;
-    };
+/// A contract's latency as it is shown; nothing without an objective.
+pub fn latency_shown(contract: &Contract, list: &[Latency]) -> Option<Vec<ReportedLatency>> {
+    let objective = contract.latency.as_ref()?;
     let one = |l: &Latency| {
-        let share = crate::judgement::sla::exact::share(l.within, l.probes).map(|s| s * whole(100));
-        json!({
-            "component": l.component, "within_ms": objective.within_us / 1000, "objective_percent": plain(&objective.share), "probes": l.probes, "within": l.within,
-            "share_percent": share.as_ref().map(|s| truncated(s, 5)), "met": share.map(|s| s >= objective.share), "hours": l.hours, "resolution_percent": 1,
-        })
+        let share = exact_share(l.within, l.probes).map(|s| s * whole(100));
+        ReportedLatency {
+            component: l.component.clone(),
+            within_ms: objective.within_us / 1000,
+            objective_percent: plain(&objective.share),
+            probes: l.probes,
+            within: l.within,
+            share_percent: share.as_ref().map(|s| truncated(s, 5)),
+            met: share.map(|s| s >= objective.share),
+            hours: l.hours,
+            resolution_percent: 1,
+        }
     };
-    list.iter().map(one).collect()
+    Some(list.iter().map(one).collect())
 }

@@ -1,11 +1,11 @@
-//! Outages as JSON, for reports, API and page alike, with the corrections that take them out of the
-//! figures.
+//! Outages as they are listed, for reports, API and page alike, with the corrections that take them
+//! out of the figures.
 
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use serde_json::{Value, json};
 
+use super::object::{ExcludedShare, ListedOutage};
 use crate::history::HistoryError;
 use crate::history::read::{Calendar, Exclusion, StoredOutage, exclusions};
 use crate::judgement::timeline::{Span, Spans};
@@ -47,17 +47,11 @@ impl Marks {
 }
 
 /// `excluded by #138`, or nothing.
-pub fn excluded_text(outage: &Value) -> Option<String> {
-    let numbers: Vec<String> = outage["excluded_by"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|n| format!("#{n}"))
-        .collect();
-    let partly = if outage["excluded"] == "part" {
-        "partly "
-    } else {
-        ""
+pub fn excluded_text(share: Option<ExcludedShare>, by: &[u64]) -> Option<String> {
+    let numbers: Vec<String> = by.iter().map(|n| format!("#{n}")).collect();
+    let partly = match share {
+        Some(ExcludedShare::Part) => "partly ",
+        Some(ExcludedShare::Whole) | None => "",
     };
     (!numbers.is_empty()).then(|| format!("{partly}excluded by {}", numbers.join(", ")))
 }
@@ -67,30 +61,41 @@ pub fn outage(
     o: &StoredOutage,
     calendar: &Calendar,
     marks: &mut Marks,
-) -> Result<Value, HistoryError> {
-    Ok(outage_json(
+) -> Result<ListedOutage, HistoryError> {
+    Ok(outage_shown(
         o,
         calendar,
-        &marks.of(connection, o, calendar)?,
+        marks.of(connection, o, calendar)?,
     ))
 }
 
-pub fn outage_json(
+pub fn outage_shown(
     o: &StoredOutage,
     calendar: &Calendar,
-    (excluded_by, is_left): &(Vec<u64>, bool),
-) -> Value {
+    (excluded_by, is_left): (Vec<u64>, bool),
+) -> ListedOutage {
+    let utc = |at: u64| format_utc(calendar.utc(at));
     let excluded = match (excluded_by.is_empty(), is_left) {
-        (true, _) => Value::Null,
-        (false, true) => json!("part"),
-        (false, false) => json!("whole"),
+        (true, _) => None,
+        (false, true) => Some(ExcludedShare::Part),
+        (false, false) => Some(ExcludedShare::Whole),
     };
-    let utc = |at: u64| json!(format_utc(calendar.utc(at)));
-    let optional = |at: Option<u64>| at.map_or(Value::Null, utc);
-    json!({
-        "id": o.opened, "endpoint": o.endpoint, "component": o.component, "from": utc(o.from), "to": optional(o.to),
-        "from_earliest": utc(o.from_earliest), "from_latest": utc(o.from_latest), "to_earliest": optional(o.to_earliest), "to_latest": optional(o.to_latest),
-        "cause": o.cause, "confirmed_at": utc(o.confirmed_at), "seq": o.opened,
-        "excluded": excluded, "excluded_by": excluded_by,
-    })
+    ListedOutage {
+        id: o.opened,
+        endpoint: o.endpoint.clone(),
+        component: o.component.clone(),
+        from: utc(o.from),
+        to: o.to.map(utc),
+        from_earliest: utc(o.from_earliest),
+        from_latest: utc(o.from_latest),
+        to_earliest: o.to_earliest.map(utc),
+        to_latest: o.to_latest.map(utc),
+        cause: o.cause.clone(),
+        confirmed_at: utc(o.confirmed_at),
+        seq: o.opened,
+        excluded,
+        excluded_by,
+        first_failure_ended: None,
+        last_failure_started: None,
+    }
 }

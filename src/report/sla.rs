@@ -1,8 +1,9 @@
-//! `probity-sla/1`: the answer of a contract as JSON, the one object that reports, API and metrics
-//! render.
+//! `probity-sla/1`: the answer of a contract, the one object that reports, API and metrics render.
 
-use serde_json::{Value, json};
-
+use super::answer::{
+    AnswerCredit, AnswerOutage, AnswerPeriod, AnswerResult, AnswerSpells, AnswerStatistics,
+    ContractAnswer, CreditBounds, CreditShare, CreditStep,
+};
 use crate::config::document::value::show_duration;
 use crate::judgement::sla::contract::{Contract, DecideBy};
 use crate::judgement::sla::credit::Due;
@@ -13,7 +14,7 @@ use crate::judgement::sla::exact::{
 use crate::judgement::sla::record::{OPEN, Outage};
 use crate::judgement::sla::statistics::{clopper_pearson_95, one_sided_95_lower, wilson_95};
 use crate::judgement::timeline::Span;
-use crate::words::format_utc;
+use crate::words::{Name, format_utc};
 
 /// Decimals of a printed percentage; the same everywhere, so that a miss never reads as the
 /// objective.
@@ -27,21 +28,34 @@ pub fn instant(at: i64) -> String {
         .map_or(text.clone(), |seconds| format!("{seconds}Z"))
 }
 
+/// First and last instant of a period as an answer has them.
+pub fn period_shown(period: Span) -> AnswerPeriod {
+    AnswerPeriod {
+        start: instant(period.from),
+        end: instant(period.to),
+    }
+}
+
 /// The whole answer for one contract and period; `each`: its components by themselves, where the
 /// answer is about several together.
-pub fn answer(contract: &Contract, period: Span, list: &[Judged], each: &[Judged]) -> Value {
+pub fn answer(
+    contract: &Contract,
+    period: Span,
+    list: &[Judged],
+    each: &[Judged],
+) -> ContractAnswer {
     let alone = contract.by_component(Vec::new());
-    json!({
-        "schema": "probity-sla/1",
-        "sla": contract.name.as_str(),
-        "valid_from": contract.valid_from.map(|d| d.to_string()),
-        "objective_percent": plain(&contract.objective),
-        "decide_by": contract.decide_by.as_str(),
-        "min_coverage_percent": contract.min_coverage.as_ref().map(plain),
-        "period": {"start": instant(period.from), "end": instant(period.to)},
-        "results": list.iter().map(|j| judged(contract, j)).collect::<Vec<_>>(),
-        "components": each.iter().map(|j| judged(&alone, j)).collect::<Vec<_>>(),
-    })
+    ContractAnswer {
+        schema: "probity-sla/1".to_owned(),
+        sla: contract.name.to_string(),
+        valid_from: contract.valid_from.map(|d| d.to_string()),
+        objective_percent: plain(&contract.objective),
+        decide_by: contract.decide_by,
+        min_coverage_percent: contract.min_coverage.as_ref().map(plain),
+        period: period_shown(period),
+        results: list.iter().map(|j| judged(contract, j)).collect(),
+        components: each.iter().map(|j| judged(&alone, j)).collect(),
+    }
 }
 
 fn percent(share: &Option<Exact>) -> Option<String> {
@@ -50,104 +64,132 @@ fn percent(share: &Option<Exact>) -> Option<String> {
         .map(|s| truncated(&(s * whole(100)), PERCENT_DIGITS))
 }
 
-fn judged(contract: &Contract, j: &Judged) -> Value {
+fn judged(contract: &Contract, j: &Judged) -> AnswerResult {
     let t = &j.times;
     let exact = |share: &Option<Exact>| share.as_ref().map(fraction);
-    let remaining = &j.budget - &j.spent;
-    let mut value = json!({
-        "component": j.component.as_ref().map(|n| n.as_str()),
-        "tenant": j.tenant.as_ref().map(|n| n.as_str()),
-        "period_ms": t.period, "maintenance_ms": t.maintenance, "service_ms": t.service, "outside_ms": t.outside,
-        "down_ms": t.down, "unknown_ms": t.unknown, "up_ms": t.up, "future_ms": t.future,
-        "down_lower_ms": t.down_lower, "down_upper_ms": t.down_upper, "left_while_down_ms": t.left,
-        "availability": exact(&j.availability), "availability_percent": percent(&j.availability),
-        "lower_bound": exact(&j.lower), "lower_bound_percent": percent(&j.lower),
-        "upper_bound": exact(&j.upper), "upper_bound_percent": percent(&j.upper),
-        "coverage_percent": percent(&j.coverage),
-        "budget_ms": fraction(&j.budget), "budget_remaining_ms": fraction(&remaining),
-        "verdict": j.verdict.as_str(), "point_meets_target": j.point_meets_target,
-        "open_because": why_open(contract, j), "measured_less_than_half": j.is_little_measured(),
-        "credit": credit(contract, j),
-        "complete": j.complete,
-        "outages": j.outages.iter().map(|o| outage(o, j)).collect::<Vec<_>>(),
-        "spells": spells(&j.spells),
-    });
-    if let Some((probes, failures)) = j.probes.filter(|(probes, _)| *probes > 0) {
-        let pair = |(a, b): (f64, f64)| json!([format!("{a:.8}"), format!("{b:.8}")]);
-        value["statistics"] = json!({
-            "probes": probes, "failures": failures,
-            "wilson_95_percent": pair(wilson_95(failures, probes)),
-            "clopper_pearson_95_percent": pair(clopper_pearson_95(failures, probes)),
-            "one_sided_95_lower_percent": format!("{:.8}", one_sided_95_lower(failures, probes)),
-        });
+    AnswerResult {
+        component: j.component.as_ref().map(Name::to_string),
+        tenant: j.tenant.as_ref().map(Name::to_string),
+        period_ms: t.period,
+        maintenance_ms: t.maintenance,
+        service_ms: t.service,
+        outside_ms: t.outside,
+        down_ms: t.down,
+        unknown_ms: t.unknown,
+        up_ms: t.up,
+        future_ms: t.future,
+        down_lower_ms: t.down_lower,
+        down_upper_ms: t.down_upper,
+        left_while_down_ms: t.left,
+        availability: exact(&j.availability),
+        availability_percent: percent(&j.availability),
+        lower_bound: exact(&j.lower),
+        lower_bound_percent: percent(&j.lower),
+        upper_bound: exact(&j.upper),
+        upper_bound_percent: percent(&j.upper),
+        coverage_percent: percent(&j.coverage),
+        budget_ms: fraction(&j.budget),
+        budget_remaining_ms: fraction(&(&j.budget - &j.spent)),
+        verdict: j.verdict,
+        point_meets_target: j.point_meets_target,
+        open_because: why_open(contract, j),
+        measured_less_than_half: j.is_little_measured(),
+        credit: credit(contract, j),
+        complete: j.complete,
+        outages: j.outages.iter().map(|o| outage(o, j)).collect(),
+        spells: spells(&j.spells),
+        statistics: j
+            .probes
+            .filter(|(probes, _)| *probes > 0)
+            .map(|(probes, failures)| statistics(probes, failures)),
     }
-    value
 }
 
-pub fn spells(s: &Spells) -> Value {
-    json!({"count": s.count, "longest_ms": s.longest, "mean_time_to_recover_ms": s.mean_to_recover, "mean_time_between_failures_ms": s.mean_between_failures})
+fn statistics(probes: u64, failures: u64) -> AnswerStatistics {
+    let pair = |(a, b): (f64, f64)| (format!("{a:.8}"), format!("{b:.8}"));
+    AnswerStatistics {
+        probes,
+        failures,
+        wilson_95_percent: pair(wilson_95(failures, probes)),
+        clopper_pearson_95_percent: pair(clopper_pearson_95(failures, probes)),
+        one_sided_95_lower_percent: format!("{:.8}", one_sided_95_lower(failures, probes)),
+    }
 }
 
-fn outage(o: &Outage, j: &Judged) -> Value {
+fn spells(s: &Spells) -> AnswerSpells {
+    AnswerSpells {
+        count: s.count,
+        longest_ms: s.longest,
+        mean_time_to_recover_ms: s.mean_to_recover,
+        mean_time_between_failures_ms: s.mean_between_failures,
+    }
+}
+
+fn outage(o: &Outage, j: &Judged) -> AnswerOutage {
     let at = |at: i64| (at < OPEN).then(|| instant(at));
-    let down_ms = j.sets.down.cut(Span::new(o.from, o.to)).length();
-    let end = |at: i64| {
-        if o.is_open {
-            Value::Null
-        } else {
-            json!((at < OPEN).then(|| instant(at)))
-        }
-    };
-    json!({
-        "outage": o.outage, "from": at(o.from), "to": end(o.to), "from_earliest": at(o.from_earliest), "from_latest": at(o.from_latest),
-        "to_earliest": end(o.to_earliest), "to_latest": end(o.to_latest), "down_ms": down_ms,
-    })
+    let end = |end: i64| at(end).filter(|_| !o.is_open);
+    AnswerOutage {
+        outage: o.outage,
+        from: at(o.from),
+        to: end(o.to),
+        from_earliest: at(o.from_earliest),
+        from_latest: at(o.from_latest),
+        to_earliest: end(o.to_earliest),
+        to_latest: end(o.to_latest),
+        down_ms: j.sets.down.cut(Span::new(o.from, o.to)).length(),
+    }
 }
 
 /// The credit by the figure that decides, and what it would be at the other two.
-fn credit(contract: &Contract, j: &Judged) -> Value {
-    let Some((_, decided)) = j.due.iter().find(|(by, _)| *by == contract.decide_by) else {
-        return Value::Null;
-    };
-    let amount = |due: &Due| amount_of(contract, j, due);
-    let at: serde_json::Map<String, Value> = j
-        .due
-        .iter()
-        .map(|(by, due)| {
-            (
-                by.as_str().to_owned(),
-                json!({"percent": fraction(&due.percent), "amount": amount(due)}),
-            )
+fn credit(contract: &Contract, j: &Judged) -> Option<AnswerCredit> {
+    let by = |which| j.due.iter().find(|(by, _)| *by == which);
+    let (_, decided) = by(contract.decide_by)?;
+    let share = |which| {
+        by(which).map(|(_, due)| CreditShare {
+            percent: fraction(&due.percent),
+            amount: amount_of(contract, j, due),
         })
-        .collect();
-    let mut steps: Vec<Value> = decided
+    };
+    Some(AnswerCredit {
+        percent: fraction(&decided.percent),
+        percent_decimal: truncated(&decided.percent, CREDIT_DIGITS),
+        capped: decided.capped,
+        amount: amount_of(contract, j, decided),
+        currency: contract.currency.clone(),
+        decided_by: contract.decide_by,
+        at: CreditBounds {
+            point: share(DecideBy::Point),
+            lower: share(DecideBy::Lower),
+            upper: share(DecideBy::Upper),
+        },
+        steps: steps(contract, j, decided),
+        sentence: sentence(contract, j, decided),
+    })
+}
+
+/// The arithmetic of a credit to its end: where there is a fee, an amount that is rounded once.
+fn steps(contract: &Contract, j: &Judged, decided: &Due) -> Vec<CreditStep> {
+    let step = |what: &str, value: &Exact, decimal: String, unit: &str| CreditStep {
+        what: what.to_owned(),
+        value: fraction(value),
+        decimal,
+        unit: unit.to_owned(),
+    };
+    let short = |value: &Exact| truncated(value, CREDIT_DIGITS);
+    let mut steps: Vec<CreditStep> = decided
         .steps
         .iter()
-        .map(|s| json!({"what": s.what, "value": fraction(&s.value), "decimal": truncated(&s.value, CREDIT_DIGITS), "unit": s.unit}))
+        .map(|s| step(s.what, &s.value, short(&s.value), s.unit))
         .collect();
-    if let (Some(fee), Some(currency), Some(rounded)) =
-        (&j.fee, &contract.currency, amount(decided))
-    {
+    let amount = amount_of(contract, j, decided);
+    if let (Some(fee), Some(currency), Some(rounded)) = (&j.fee, &contract.currency, amount) {
         let exact = fee * &decided.percent / whole(100);
         let rounded_exact: Exact = decimal(&rounded).unwrap_or_default();
-        let mut step = |what: &str, value: &Exact, shown: String| {
-            steps.push(
-                json!({"what": what, "value": fraction(value), "decimal": shown, "unit": currency}),
-            )
-        };
-        step("fee", fee, plain(fee));
-        step(
-            "credit of the fee",
-            &exact,
-            truncated(&exact, CREDIT_DIGITS),
-        );
-        step("rounded half up", &rounded_exact, rounded);
+        steps.push(step("fee", fee, plain(fee), currency));
+        steps.push(step("credit of the fee", &exact, short(&exact), currency));
+        steps.push(step("rounded half up", &rounded_exact, rounded, currency));
     }
-    json!({
-        "percent": fraction(&decided.percent), "percent_decimal": truncated(&decided.percent, CREDIT_DIGITS), "capped": decided.capped,
-        "amount": amount(decided), "currency": contract.currency, "decided_by": contract.decide_by.as_str(), "at": at, "steps": steps,
-        "sentence": sentence(contract, j, decided),
-    })
+    steps
 }
 
 fn amount_of(contract: &Contract, j: &Judged, due: &Due) -> Option<String> {

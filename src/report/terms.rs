@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::object::{ChangeOf, ContractReport, ReportedChange, TermsBefore};
 use super::sla::instant;
 use crate::config::print;
 use crate::history::checkpoint::{TermsKey, commitment};
@@ -158,78 +159,99 @@ pub fn adds_only_tenants(before: &str, after: &str) -> bool {
         && before[1..].iter().all(has)
 }
 
-/// What goes before the terms as they were before a later version was added.
-pub fn earlier_salt(key: &TermsKey, terms: &str) -> Option<String> {
-    earlier(terms).map(|terms| key.salt(&terms))
-}
-
 /// Of a fixed length, so that nothing of the terms can move into it.
 pub fn is_salt(salt: &str) -> bool {
     salt.len() == 64 && salt.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// What a report shows of its terms, as far as it is held against the events.
+#[derive(Debug, Clone, Default)]
+pub struct ShownTerms {
+    pub terms: String,
+    pub salt: String,
+    /// Of the terms as they were before a later version was added to them.
+    pub salt_earlier: Option<String>,
+    pub recorded_at: Option<String>,
+    /// Before tenants were added to them.
+    pub before: Option<TermsBefore>,
+    /// When those came on record that were in force later.
+    pub later_recorded_at: Option<String>,
+}
+
+impl ShownTerms {
+    pub fn of(report: &ContractReport) -> Self {
+        let later = report.later_terms.as_ref();
+        Self {
+            terms: report.terms.clone(),
+            salt: report.terms_salt.clone(),
+            salt_earlier: report.terms_salt_earlier.clone(),
+            recorded_at: report.terms_recorded_at.clone(),
+            before: report.terms_before.clone(),
+            later_recorded_at: later.and_then(|l| l.terms_recorded_at.clone()),
+        }
+    }
+}
+
+/// What a report shows of its terms. `before`: their text before tenants were added to them.
+pub fn shown(
+    told: &Told,
+    key: &TermsKey,
+    (terms, before): (String, Option<&str>),
+    later_recorded_at: Option<String>,
+) -> ShownTerms {
+    ShownTerms {
+        salt: key.salt(&terms),
+        salt_earlier: earlier(&terms).map(|terms| key.salt(&terms)),
+        recorded_at: recorded_at(told, key, &terms),
+        before: before.map(|terms| TermsBefore {
+            terms: terms.to_owned(),
+            terms_salt: key.salt(terms),
+        }),
+        later_recorded_at,
+        terms,
+    }
+}
+
+/// When terms came on record.
+pub fn recorded_at(told: &Told, key: &TermsKey, terms: &str) -> Option<String> {
+    told.on_record(&key.commitment(terms)).cloned()
+}
+
 /// The commitments to a report's terms that are on record: to the terms as they are, and as they
 /// were before a later version or a tenant was added.
-fn commitments(told: &Told, report: &Value) -> Vec<String> {
-    let text = |key: &str| report[key].as_str().unwrap_or_default();
+fn commitments(told: &Told, shown: &ShownTerms) -> Vec<String> {
     let of = |salt: &str, terms: &str| {
         Some(commitment(salt, terms)).filter(|c| is_salt(salt) && told.ever.contains_key(c))
     };
-    let before = earlier(text("terms")).and_then(|terms| of(text("terms_salt_earlier"), &terms));
-    let fewer = &report["terms_before"];
-    let fewer = fewer["terms"]
-        .as_str()
-        .filter(|fewer| adds_only_tenants(fewer, text("terms")))
-        .zip(fewer["terms_salt"].as_str());
-    of(text("terms_salt"), text("terms"))
+    let before = earlier(&shown.terms)
+        .and_then(|terms| of(shown.salt_earlier.as_deref().unwrap_or_default(), &terms));
+    let fewer = shown
+        .before
+        .as_ref()
+        .filter(|fewer| adds_only_tenants(&fewer.terms, &shown.terms));
+    of(&shown.salt, &shown.terms)
         .into_iter()
         .chain(before)
-        .chain(fewer.and_then(|(terms, salt)| of(salt, terms)))
+        .chain(fewer.and_then(|fewer| of(&fewer.terms_salt, &fewer.terms)))
         .collect()
 }
 
 /// When the terms of a report first came on record.
-fn since(told: &Told, report: &Value) -> Option<UtcMs> {
-    commitments(told, report)
+fn since(told: &Told, shown: &ShownTerms) -> Option<UtcMs> {
+    commitments(told, shown)
         .iter()
         .filter_map(|c| parse_utc(told.ever.get(c)?))
         .min()
 }
 
-/// The terms of a report before tenants were added to them, for who holds it against the events.
-pub fn before_tenants(key: &TermsKey, before: Option<&str>) -> Value {
-    before.map_or(
-        Value::Null,
-        |terms| json!({"terms": terms, "terms_salt": key.salt(terms)}),
-    )
-}
-
-/// What a report shows of its terms, and when those came on record that were in force later.
-pub fn shown(
-    told: &Told,
-    key: &TermsKey,
-    (of, before): (&Of, Option<&str>),
-    later: Option<&Of>,
-) -> Value {
-    let recorded = |of: &Of| {
-        of.terms()
-            .map(|terms| told.on_record(&key.commitment(&terms.text)))
-    };
-    let text = of.terms().map(|terms| terms.text).unwrap_or_default();
-    json!({
-        "terms": text, "terms_salt": key.salt(&text), "terms_salt_earlier": earlier_salt(key, &text), "terms_recorded_at": recorded(of), "terms_before": before_tenants(key, before),
-        "later_terms": later.map(|later| json!({"terms_recorded_at": recorded(later)})),
-    })
-}
-
 /// What "Changed in this period" has of a report's terms: that they came late, and each change of
 /// them.
-pub fn rows(told: &Told, period: Span, report: &Value) -> Vec<Value> {
+pub fn rows(told: &Told, period: Span, shown: &ShownTerms) -> Vec<ReportedChange> {
     // Beside terms that are in force still, others that are as well are those of another version.
-    let own_is_present = commitments(told, report)
+    let own_is_present = commitments(told, shown)
         .iter()
         .any(|c| told.terms.contains_key(c));
-    let others = others(told, report)
+    let others = others(told, shown)
         .into_iter()
         .filter(|c| !own_is_present || !told.terms.contains_key(*c));
     let others = others.flat_map(|c| {
@@ -239,17 +261,15 @@ pub fn rows(told: &Told, period: Span, report: &Value) -> Vec<Value> {
             .flatten()
             .map(|(from, _)| *from)
     });
-    let known = report["later_terms"]["terms_recorded_at"]
-        .as_str()
-        .and_then(parse_utc);
-    let first = since(told, report).unwrap_or(i64::MAX).max(period.from);
+    let known = shown.later_recorded_at.as_deref().and_then(parse_utc);
+    let first = since(told, shown).unwrap_or(i64::MAX).max(period.from);
     let at: BTreeSet<UtcMs> = others
         .filter(|at| *at > first)
         .chain(known)
         .filter(|at| (period.from..period.to).contains(at))
         .collect();
-    let changes = at.into_iter().map(|at| row("terms_changed", at));
-    came_later(told, period, report)
+    let changes = at.into_iter().map(|at| row(ChangeOf::TermsChanged, at));
+    came_later(told, period, shown)
         .into_iter()
         .chain(changes)
         .collect()
@@ -257,21 +277,24 @@ pub fn rows(told: &Told, period: Span, report: &Value) -> Vec<Value> {
 
 /// What it has of the host's clock: each time that it was set within a period, or to a time within
 /// it.
-pub fn clock_rows(calendar: &Calendar, period: Span) -> impl Iterator<Item = Value> + '_ {
+pub fn clock_rows(calendar: &Calendar, period: Span) -> impl Iterator<Item = ReportedChange> + '_ {
     let is_in = move |at: &UtcMs| (period.from..period.to).contains(at);
     calendar
         .sets()
         .filter(move |(before, after)| is_in(before) || is_in(after))
         .map(|(before, after)| {
-            let mut set = row("clock_set", before);
-            (set["before"], set["after"]) = (json!(instant(before)), json!(instant(after)));
-            set
+            let (from, to) = (json!(instant(before)), json!(instant(after)));
+            ReportedChange {
+                before: from,
+                after: to,
+                ..row(ChangeOf::ClockSet, before)
+            }
         })
 }
 
 /// Commitments to other terms of the same report.
-fn others<'t>(told: &'t Told, report: &Value) -> Vec<&'t String> {
-    let own = commitments(told, report);
+fn others<'t>(told: &'t Told, shown: &ShownTerms) -> Vec<&'t String> {
+    let own = commitments(told, shown);
     let Some(identity) = own.iter().find_map(|c| told.identities.get(c)) else {
         return Vec::new();
     };
@@ -285,18 +308,18 @@ fn others<'t>(told: &'t Told, report: &Value) -> Vec<&'t String> {
 
 /// Why a period is not judged by the terms of a report: others of the same contract were on record
 /// when it began, or before these.
-pub fn wrong(told: &Told, period: Span, report: &Value) -> Option<String> {
+pub fn wrong(told: &Told, period: Span, shown: &ShownTerms) -> Option<String> {
     let stays = |c: &str| told.stays.get(c).map_or(&[][..], Vec::as_slice);
     let was_in_force = |c: &str| {
         stays(c).iter().any(|(from, until)| {
             *from <= period.from && until.is_none_or(|until| until > period.from)
         })
     };
-    let own = commitments(told, report);
+    let own = commitments(told, shown);
     if own.iter().any(|c| was_in_force(c)) {
         return None;
     }
-    let others = others(told, report);
+    let others = others(told, shown);
     if let Some(at) = others
         .iter()
         .find(|c| was_in_force(c))
@@ -306,7 +329,7 @@ pub fn wrong(told: &Told, period: Span, report: &Value) -> Option<String> {
             "other terms of this contract, recorded at {at}, were in force when the period began"
         ));
     }
-    let first = since(told, report)?;
+    let first = since(told, shown)?;
     let from = |c: &str| {
         stays(c)
             .iter()
@@ -327,26 +350,33 @@ pub fn wrong(told: &Told, period: Span, report: &Value) -> Option<String> {
 
 /// Whether other terms of the same report are in force at the end of the events, and a report has
 /// to show what they make of its period.
-pub fn has_later(told: &Told, report: &Value) -> bool {
+pub fn has_later(told: &Told, shown: &ShownTerms) -> bool {
     let is_present = |c: &String| told.terms.contains_key(c);
-    !commitments(told, report).iter().any(is_present)
-        && others(told, report).into_iter().any(is_present)
+    !commitments(told, shown).iter().any(is_present)
+        && others(told, shown).into_iter().any(is_present)
 }
 
-fn row(what: &str, at: UtcMs) -> Value {
-    json!({
-        "at": instant(at), "event": null, "component": null, "endpoint": null, "what": what, "before": null, "after": null,
-        "figure_before": null, "figure_after": null,
-    })
+fn row(what: ChangeOf, at: UtcMs) -> ReportedChange {
+    ReportedChange {
+        at: instant(at),
+        event: None,
+        component: None,
+        endpoint: None,
+        what,
+        before: Value::Null,
+        after: Value::Null,
+        figure_before: None,
+        figure_after: None,
+    }
 }
 
 /// What a report tells of terms that came on record only after its period began, although something
 /// was recorded before them.
-pub fn came_later(told: &Told, period: Span, report: &Value) -> Option<Value> {
+pub fn came_later(told: &Told, period: Span, shown: &ShownTerms) -> Option<ReportedChange> {
     let began = told.configs.first().map(|(at, _)| *at)?;
     let since =
-        since(told, report).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
-    Some(row("terms", since))
+        since(told, shown).filter(|since| *since > period.from && *since > began + AT_ONCE_MS)?;
+    Some(row(ChangeOf::Terms, since))
 }
 
 #[cfg(test)]
@@ -371,9 +401,9 @@ mod tests {
     }
 
     fn day(told: &Told, period: (UtcMs, UtcMs), terms: &str, key: &TermsKey) -> Option<UtcMs> {
-        let report = json!({"terms": terms, "terms_salt": key.salt(terms), "terms_salt_earlier": earlier_salt(key, terms)});
-        let row = came_later(told, Span::new(period.0 * DAY, period.1 * DAY), &report)?;
-        parse_utc(row["at"].as_str()?).map(|at| at / DAY)
+        let shown = shown(told, key, (terms.to_owned(), None), None);
+        let row = came_later(told, Span::new(period.0 * DAY, period.1 * DAY), &shown)?;
+        parse_utc(&row.at).map(|at| at / DAY)
     }
 
     #[test]

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 
 use super::listener::making::{Unmade, write_list};
 use crate::account::figures::{latency_json, not_seen_below, of_entry, parts_of, timeline_parts};
-use crate::account::recorded;
+use crate::account::shown::{ShownComponent, ShownTimeline};
 use crate::engine::board::{Board, Entry};
 use crate::history::HistoryError;
 use crate::history::read::{Calendar, Extent, StoredOutage, outages};
 use crate::judgement::timeline::{Span, Sums};
 use crate::judgement::zones;
-use crate::report::outages::{Marks, outage_json};
-use crate::words::{Name, Phase, UtcMs, format_utc};
+use crate::report::object::ListedOutage;
+use crate::report::outages::{Marks, outage_shown};
+use crate::words::{Ms, Name, Phase, UtcMs, format_utc};
 
 /// `/api/v1/endpoints`.
 pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
@@ -100,7 +101,6 @@ pub fn chosen_outages(
         now,
     } = *wanted;
     let blind = not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?;
-    let frame = json!({"schema": "probity-outages/1", "outages": [], "not_seen_below_ms": blind});
     let mut marks = Marks::default();
     let mut list = Vec::new();
     for o in outages(connection, &calendar, endpoint, since, limit)? {
@@ -109,7 +109,7 @@ pub fn chosen_outages(
     }
     Ok(ChosenOutages {
         calendar,
-        frame,
+        not_seen_below: blind,
         list,
     })
 }
@@ -118,27 +118,33 @@ pub fn chosen_outages(
 /// it.
 pub struct ChosenOutages {
     calendar: Calendar,
-    /// What is said beside them.
-    frame: Value,
+    /// Shorter ones between two probes are not seen.
+    pub not_seen_below: Ms,
     list: Vec<(StoredOutage, (Vec<u64>, bool))>,
 }
 
 impl ChosenOutages {
     pub fn write(&self, out: &mut dyn Write) -> Result<(), Unmade> {
-        write_list(out, &self.frame, "outages", self.values())
+        let values = self.shown().map(|o| json!(o));
+        write_list(out, &self.frame(&[]), "outages", values)
     }
 
     /// The same, whole.
     pub fn json(&self) -> Value {
-        let mut whole = self.frame.clone();
-        whole["outages"] = self.values().collect();
-        whole
+        self.frame(&self.shown().collect::<Vec<_>>())
     }
 
-    fn values(&self) -> impl Iterator<Item = Value> {
+    fn frame(&self, outages: &[ListedOutage]) -> Value {
+        json!({
+            "schema": "probity-outages/1", "outages": outages,
+            "not_seen_below_ms": self.not_seen_below,
+        })
+    }
+
+    pub fn shown(&self) -> impl Iterator<Item = ListedOutage> {
         self.list
             .iter()
-            .map(|(o, excluded)| outage_json(o, &self.calendar, excluded))
+            .map(|(o, excluded)| outage_shown(o, &self.calendar, excluded.clone()))
     }
 }
 
@@ -159,13 +165,13 @@ pub fn timeline(
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
     let (period, components, windows) =
         timeline_parts(connection, &parts_of(connection, board)?, period)?;
-    let frame = recorded::timeline_json(period, &[], &windows);
+    let frame = json!(ShownTimeline::of(period, &[], &windows));
     Ok(move |out: &mut dyn Write| {
         write_list(
             out,
             &frame,
             "components",
-            components.iter().map(recorded::component_json),
+            components.iter().map(|c| json!(ShownComponent::of(c))),
         )
     })
 }

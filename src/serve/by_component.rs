@@ -22,7 +22,7 @@ use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Contract, PeriodKind};
 use crate::judgement::sla::evaluate::{Judged, evaluate};
 use crate::judgement::timeline::Span;
-use crate::report::sla::{answer, spells};
+use crate::report::sla::answer;
 use crate::serve::exposition::{Format, header};
 use crate::serve::listener::making::{Unmade, write_list};
 use crate::words::{Ms, Name, UtcMs};
@@ -154,25 +154,20 @@ fn one(f: &Figures) -> Value {
         return Value::Null;
     };
     let told = answer(&plain, j.span, std::slice::from_ref(j), &[]);
-    let result = &told["results"][0];
-    let mut value = json!({"component": j.component.as_ref().map(Name::as_str), "title": f.title, "which": f.which, "name": f.month, "period": told["period"]});
-    for key in [
-        "up_ms",
-        "down_ms",
-        "unknown_ms",
-        "future_ms",
-        "down_lower_ms",
-        "down_upper_ms",
-        "availability_percent",
-        "lower_bound_percent",
-        "upper_bound_percent",
-        "complete",
-    ] {
-        value[key] = result[key].clone();
-    }
-    value["not_seen_below_ms"] = json!(f.not_seen_below);
-    value["spells"] = spells(&j.spells);
-    value
+    let Some(r) = told.results.first() else {
+        return Value::Null;
+    };
+    json!({
+        "component": j.component.as_ref().map(Name::as_str), "title": f.title, "which": f.which,
+        "name": f.month, "period": told.period,
+        "up_ms": r.up_ms, "down_ms": r.down_ms, "unknown_ms": r.unknown_ms,
+        "future_ms": r.future_ms,
+        "down_lower_ms": r.down_lower_ms, "down_upper_ms": r.down_upper_ms,
+        "availability_percent": r.availability_percent,
+        "lower_bound_percent": r.lower_bound_percent,
+        "upper_bound_percent": r.upper_bound_percent,
+        "complete": r.complete, "not_seen_below_ms": f.not_seen_below, "spells": r.spells,
+    })
 }
 
 /// `probity_component_*`.

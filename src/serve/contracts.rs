@@ -1,32 +1,32 @@
 //! Contracts on a running daemon: judged now and then on its own history, and shown by API, metrics
 //! and page alike.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-use num_traits::ToPrimitive;
 use rusqlite::Connection;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::exposition::{Format, header};
 use super::listener::making::{Unmade, write_list};
 use crate::account::figures::parts_of;
 use crate::account::figures::{NotSeen, Part, components, maintenance, say_not_seen};
 use crate::account::recorded::told;
-use crate::engine::board::{Board, escaped};
+use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::{Told, told as told_definitions};
 use crate::history::past::Which;
 use crate::history::read::Calendar;
 use crate::judgement::sla::contract::{Contract, Contracts};
-use crate::judgement::sla::evaluate::{Judged, Verdict, evaluate, evaluate_components};
-use crate::judgement::sla::exact::{Exact, whole};
+use crate::judgement::sla::evaluate::{Judged, evaluate, evaluate_components};
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
+use crate::report::answer::in_one;
 use crate::report::changed::changed;
-use crate::report::latency::{Latency, latency, latency_json};
+use crate::report::latency::{Latency, latency, latency_shown};
+use crate::report::object::{LaterEvaluation, ReportedChange, ReportedLatency};
 use crate::report::ruling::{Books, is_in_force, under_present_names};
-use crate::report::sla::{answer, instant};
+use crate::report::sla::{answer, period_shown};
 use crate::report::terms::{self, Of};
 use crate::serve::by_component::{self, Figures};
 use crate::words::{Ms, Name, UtcMs};
@@ -51,13 +51,13 @@ pub struct Standing {
     /// Outages shorter than this, between two probes, are not seen.
     pub not_seen_below: Option<Ms>,
     /// What reports say of the terms: that they came late, and each change of them.
-    pub of_terms: Vec<Value>,
+    pub of_terms: Vec<ReportedChange>,
     /// Since when the terms are on record.
     pub recorded_at: Option<String>,
     /// By terms that came into force later.
     pub later: Option<Later>,
     /// What reports have under "Changed in this period"; only where it is asked for.
-    pub changed: Option<Vec<Value>>,
+    pub changed: Option<Vec<ReportedChange>>,
 }
 
 /// What terms that came into force later make of the same period.
@@ -223,16 +223,16 @@ impl Sight<'_> {
         (name, period, which): (String, Span, &'static str),
         later: Option<(Of, Span)>,
     ) -> Result<Standing, HistoryError> {
-        let shown = terms::shown(
-            self.told,
-            self.key,
-            (of, before),
-            later.as_ref().map(|(of, _)| of),
-        );
-        let recorded_at = |shown: &Value| shown["terms_recorded_at"].as_str().map(str::to_owned);
+        let recorded_at = |of: &Of| {
+            let text = of.terms()?.text;
+            terms::recorded_at(self.told, self.key, &text)
+        };
         let later = later
-            .map(|(of, span)| self.later(&of, span, recorded_at(&shown["later_terms"])))
+            .map(|(of, span)| self.later(&of, span, recorded_at(&of)))
             .transpose()?;
+        let later_at = later.as_ref().and_then(|l| l.recorded_at.clone());
+        let text = of.terms().map(|terms| terms.text).unwrap_or_default();
+        let shown = terms::shown(self.told, self.key, (text, before), later_at);
         let own = (
             of.contract.clone(),
             of.contracts
@@ -248,28 +248,7 @@ impl Sight<'_> {
         let of_terms = terms::rows(self.told, period, &shown);
         let changed = match self.not_seen {
             NotSeen::Untold => None,
-            NotSeen::Told => {
-                let meant: Vec<Part> = self
-                    .parts
-                    .iter()
-                    .filter(|p| named.contains(&p.component))
-                    .cloned()
-                    .collect();
-                let is_fleet = meant.iter().map(|p| p.endpoints.len()).sum::<usize>() > LISTED;
-                let changed = if is_fleet {
-                    Vec::new()
-                } else {
-                    changed(self.connection, &meant, period, reached.to, None)?
-                };
-                Some(
-                    of_terms
-                        .iter()
-                        .cloned()
-                        .chain(terms::clock_rows(self.calendar, period))
-                        .chain(changed)
-                        .collect(),
-                )
-            }
+            NotSeen::Told => Some(self.changed(&of_terms, &named, (period, reached))?),
         };
         Ok(Standing {
             which,
@@ -281,10 +260,37 @@ impl Sight<'_> {
             contract,
             not_seen_below: record.not_seen_below(&named),
             of_terms,
-            recorded_at: recorded_at(&shown),
+            recorded_at: shown.recorded_at,
             later,
             changed,
         })
+    }
+
+    /// What a report has under "Changed in this period"; of a fleet, only what is of its terms.
+    fn changed(
+        &self,
+        of_terms: &[ReportedChange],
+        named: &[Name],
+        (period, reached): (Span, Span),
+    ) -> Result<Vec<ReportedChange>, HistoryError> {
+        let meant: Vec<Part> = self
+            .parts
+            .iter()
+            .filter(|p| named.contains(&p.component))
+            .cloned()
+            .collect();
+        let is_fleet = meant.iter().map(|p| p.endpoints.len()).sum::<usize>() > LISTED;
+        let changed = if is_fleet {
+            Vec::new()
+        } else {
+            changed(self.connection, &meant, period, reached.to, None)?
+        };
+        Ok(of_terms
+            .iter()
+            .cloned()
+            .chain(terms::clock_rows(self.calendar, period))
+            .chain(changed)
+            .collect())
     }
 
     /// What is recorded of all components in a period.
@@ -305,53 +311,82 @@ impl Sight<'_> {
     }
 }
 
+/// What is said of a contract beside its answer.
+#[derive(Serialize)]
+struct BesideAnswer<'s> {
+    which: &'s str,
+    name: &'s str,
+    /// Why there is no answer.
+    why: Option<&'s str>,
+    terms_recorded_at: Option<&'s str>,
+    later_terms: Option<ShownLater<'s>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<&'s [ReportedChange]>,
+}
+
+#[derive(Serialize)]
+struct ShownLater<'s> {
+    terms_recorded_at: Option<&'s str>,
+    evaluation: LaterEvaluation,
+}
+
+/// Beside an answer that there is.
+#[derive(Serialize)]
+struct MeasuredBeside {
+    not_seen_below_ms: Option<Ms>,
+    latency: Option<Vec<ReportedLatency>>,
+}
+
 impl Later {
-    fn json(&self) -> Value {
+    fn shown(&self) -> ShownLater<'_> {
         let evaluation = match &self.judged {
-            Ok(list) => answer(&self.contract, self.period, list, &[]),
-            Err(why) => {
-                json!({"period": {"start": instant(self.period.from), "end": instant(self.period.to)}, "why": why, "results": []})
+            Ok(list) => {
+                LaterEvaluation::Answer(Box::new(answer(&self.contract, self.period, list, &[])))
             }
+            Err(why) => LaterEvaluation::unjudged(period_shown(self.period), why.clone()),
         };
-        json!({"terms_recorded_at": self.recorded_at, "evaluation": evaluation})
+        ShownLater {
+            terms_recorded_at: self.recorded_at.as_deref(),
+            evaluation,
+        }
     }
 }
 
 impl Standing {
     fn json(&self) -> Value {
-        match &self.judged {
-            Ok(list) => {
-                let mut value = answer(&self.contract, self.period, list, &self.each);
-                (value["which"], value["name"], value["why"]) =
-                    (json!(self.which), json!(self.name), Value::Null);
-                value["not_seen_below_ms"] = json!(self.not_seen_below);
-                value["latency"] = latency_json(&self.contract, &self.latency);
-                self.say_terms(&mut value);
-                value
-            }
-            Err(why) => {
-                let sla = self.contract.name.as_str();
-                let mut value = json!({"schema": "probity-sla/1", "sla": sla, "which": self.which, "name": self.name, "why": why, "results": [], "components": []});
-                self.say_terms(&mut value);
-                value
-            }
-        }
-    }
-
-    /// What a report says of its terms, and under "Changed in this period".
-    fn say_terms(&self, value: &mut Value) {
-        value["terms_recorded_at"] = json!(self.recorded_at);
-        value["later_terms"] = json!(self.later.as_ref().map(Later::json));
-        if let Some(changed) = &self.changed {
-            value["changed"] = json!(changed);
-        }
+        let beside = json!(BesideAnswer {
+            which: self.which,
+            name: &self.name,
+            why: self.judged.as_ref().err().map(String::as_str),
+            terms_recorded_at: self.recorded_at.as_deref(),
+            later_terms: self.later.as_ref().map(Later::shown),
+            changed: self.changed.as_deref(),
+        });
+        let own = match &self.judged {
+            Ok(list) => in_one(
+                answer(&self.contract, self.period, list, &self.each).to_json(),
+                json!(MeasuredBeside {
+                    not_seen_below_ms: self.not_seen_below,
+                    latency: latency_shown(&self.contract, &self.latency),
+                }),
+            ),
+            Err(_) => json!({
+                "schema": "probity-sla/1", "sla": self.contract.name.as_str(),
+                "results": [], "components": [],
+            }),
+        };
+        in_one(own, beside)
     }
 }
 
 impl Standings {
     /// `/api/v1/sla`.
     pub fn json(&self, out: &mut dyn Write) -> Result<(), Unmade> {
-        let frame = json!({"schema": "probity-sla-list/1", "zone_data": crate::judgement::zones::in_use().to_json(), "contracts": []});
+        let frame = json!({
+            "schema": "probity-sla-list/1",
+            "zone_data": crate::judgement::zones::in_use().to_json(),
+            "contracts": [],
+        });
         write_list(
             out,
             &frame,
@@ -359,164 +394,4 @@ impl Standings {
             self.list.iter().map(Standing::json),
         )
     }
-
-    /// Each answer that is about a component or all of them together; tenants stay out of metrics.
-    fn shown(&self) -> impl Iterator<Item = (&Standing, &Judged)> {
-        self.list.iter().flat_map(|s| {
-            s.judged
-                .iter()
-                .flatten()
-                .filter(|j| j.tenant.is_none() && j.was_in_service())
-                .map(move |j| (s, j))
-        })
-    }
-
-    /// `probity_sla_*`.
-    pub fn write(&self, out: &mut dyn Write, format: Format) -> io::Result<()> {
-        let number = |e: &Exact| e.to_f64().unwrap_or(f64::NAN);
-        type Pick<'p> = &'p dyn Fn(&Standing, &Judged) -> Option<f64>;
-        let seconds = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1000.0);
-        let families: [(&str, &str, Pick); 11] = [
-            (
-                "probity_sla_objective_ratio",
-                "Objective (SLO) of the contract: the availability that it promises.",
-                &|s, _| Some(number(&(&s.contract.objective / whole(100)))),
-            ),
-            (
-                "probity_sla_availability_ratio",
-                "Availability of the period by the point estimate, as the contract counts it. \
-                    Absent without measured time.",
-                &|_, j| j.availability.as_ref().map(number),
-            ),
-            (
-                "probity_sla_availability_lower_ratio",
-                "Lower bound of the availability: unknown and future time count as down.",
-                &|_, j| j.lower.as_ref().map(number),
-            ),
-            (
-                "probity_sla_availability_upper_ratio",
-                "Upper bound of the availability: unknown time counts as up.",
-                &|_, j| j.upper.as_ref().map(number),
-            ),
-            (
-                "probity_sla_budget_seconds",
-                "Error budget: the downtime that the objective allows in the whole period.",
-                &|_, j| Some(number(&(&j.budget / whole(1000)))),
-            ),
-            (
-                "probity_sla_budget_remaining_seconds",
-                "Remaining error budget, by the point estimate. Negative when it is exhausted.",
-                &|_, j| Some(number(&((&j.budget - &j.spent) / whole(1000)))),
-            ),
-            (
-                "probity_sla_period_start_timestamp_seconds",
-                "Start of the contract's period, in its time zone.",
-                &|s, _| Some(s.period.from as f64 / 1000.0),
-            ),
-            (
-                "probity_sla_outages",
-                "Outages in the period, as the contract counts them.",
-                &|_, j| Some(j.spells.count as f64),
-            ),
-            (
-                "probity_sla_longest_outage_seconds",
-                "Longest outage of the period, by the point estimate. 0 if there was none.",
-                &|_, j| seconds(Some(j.spells.longest)),
-            ),
-            (
-                "probity_sla_mean_time_to_recover_seconds",
-                "Downtime of the period divided by its outages. Absent if there was none.",
-                &|_, j| seconds(j.spells.mean_to_recover),
-            ),
-            (
-                "probity_sla_mean_time_between_failures_seconds",
-                "Uptime of the period divided by its outages. Absent if there was none.",
-                &|_, j| seconds(j.spells.mean_between_failures),
-            ),
-        ];
-        for (name, help, pick) in families {
-            header(out, format, name, "gauge", help)?;
-            for (s, j) in self.shown() {
-                if let Some(value) = pick(s, j) {
-                    writeln!(out, "{name}{{{}}} {value}", labels(s, j))?;
-                }
-            }
-        }
-        let help = "Share of the period's probes that succeeded within the contract's latency \
-            bound. From hourly histograms, exact to one percent.";
-        header(out, format, "probity_sla_latency_ratio", "gauge", help)?;
-        for s in &self.list {
-            for l in s.latency.iter().filter(|l| l.probes > 0) {
-                let labels = format!(
-                    "sla=\"{}\",component=\"{}\",period=\"{}\"",
-                    escaped(s.contract.name.as_str()),
-                    escaped(&l.component),
-                    s.which
-                );
-                writeln!(
-                    out,
-                    "probity_sla_latency_ratio{{{labels}}} {}",
-                    l.within as f64 / l.probes as f64
-                )?;
-            }
-        }
-        header(
-            out,
-            format,
-            "probity_sla_seconds",
-            "gauge",
-            "Service time of the period by state: up, down, unknown and future (not over yet). \
-                Excluded maintenance is shown beside it.",
-        )?;
-        for (s, j) in self.shown() {
-            let t = &j.times;
-            for (state, ms) in [
-                ("up", t.up),
-                ("down", t.down),
-                ("unknown", t.unknown),
-                ("future", t.future),
-                ("maintenance", t.maintenance),
-            ] {
-                writeln!(
-                    out,
-                    "probity_sla_seconds{{{},state=\"{state}\"}} {}.{:03}",
-                    labels(s, j),
-                    ms / 1000,
-                    ms % 1000
-                )?;
-            }
-        }
-        header(
-            out,
-            format,
-            "probity_sla_verdict",
-            "gauge",
-            "1 for the present verdict on the period (met, missed or undetermined), 0 for the \
-                others.",
-        )?;
-        for (s, j) in self.shown() {
-            for verdict in [Verdict::Met, Verdict::Missed, Verdict::Undetermined] {
-                writeln!(
-                    out,
-                    "probity_sla_verdict{{{},verdict=\"{}\"}} {}",
-                    labels(s, j),
-                    verdict.as_str(),
-                    u8::from(j.verdict == verdict)
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn labels(s: &Standing, j: &Judged) -> String {
-    let component = j
-        .component
-        .as_ref()
-        .map_or(String::new(), |c| escaped(c.as_str()));
-    format!(
-        "sla=\"{}\",component=\"{component}\",period=\"{}\"",
-        escaped(s.contract.name.as_str()),
-        s.which
-    )
 }

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod asking;
 pub mod by_component;
+mod contract_metrics;
 pub mod contracts;
 pub mod exposition;
 pub mod listener;

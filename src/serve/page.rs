@@ -12,7 +12,9 @@ use crate::account::figures::{
     QUANTILES, day_of, extent, hourly_medians, last_30_days, not_seen_below, not_seen_text,
     of_entry, sentence, today,
 };
+use crate::account::shown::ShownSums;
 use crate::report::changed::changed_last as changed;
+use crate::report::object::{ChangeOf, ReportedChange};
 use crate::report::outages::{Marks, excluded_text, outage};
 use crate::report::words::change_in_words;
 use num_traits::ToPrimitive;
@@ -281,7 +283,7 @@ fn outage_rows(
                 .map_or("still down".to_owned(), |to| clock(calendar.utc(to))),
             to_between: between(o.to_earliest, o.to_latest),
             is_open: o.to.is_none(),
-            excluded: excluded_text(&told).unwrap_or_default(),
+            excluded: excluded_text(told.excluded, &told.excluded_by).unwrap_or_default(),
             endpoint: o.endpoint,
             cause: o.cause,
         });
@@ -349,31 +351,24 @@ fn change_rows(
             |text| shortened(text).to_owned(),
         )
     };
-    let figure = |v: &Value| {
-        v["availability_percent"]
-            .as_str()
-            .map_or("–".to_owned(), |p| format!("{p} %"))
+    let figure = |sums: &Option<ShownSums>| {
+        let share = sums.as_ref().and_then(|s| s.availability_percent.as_ref());
+        share.map_or("–".to_owned(), |p| format!("{p} %"))
     };
-    let row = |c: &Value| ChangeRow {
-        who: c["endpoint"]
-            .as_str()
-            .unwrap_or_else(|| c["component"].as_str().unwrap_or_default())
-            .to_owned(),
-        at: c["at"]
-            .as_str()
-            .and_then(parse_utc)
-            .map_or(String::new(), clock),
-        what: change_in_words(&text(&c["what"])),
-        step: if c["before"].is_null() && c["after"].is_null() {
+    let row = |c: &ReportedChange| ChangeRow {
+        who: c
+            .endpoint
+            .clone()
+            .or_else(|| c.component.clone())
+            .unwrap_or_default(),
+        at: parse_utc(&c.at).map_or(String::new(), clock),
+        what: change_in_words(c.what.as_str()),
+        step: if c.before.is_null() && c.after.is_null() {
             String::new()
         } else {
-            format!("{} → {}", text(&c["before"]), text(&c["after"]))
+            format!("{} → {}", text(&c.before), text(&c.after))
         },
-        figures: format!(
-            "{} → {}",
-            figure(&c["figure_before"]),
-            figure(&c["figure_after"])
-        ),
+        figures: format!("{} → {}", figure(&c.figure_before), figure(&c.figure_after)),
     };
     rows.extend(all.iter().rev().map(row));
     let more = match count.saturating_sub(all.len()) {
@@ -398,13 +393,10 @@ fn clock_row((before, after): (UtcMs, UtcMs)) -> ChangeRow {
 /// What a report says of the terms of a contract, with verdict and availability by the terms before
 /// and after a change.
 fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
-    let row = |c: &Value, who: String, step: String, figures: String| ChangeRow {
+    let row = |c: &ReportedChange, who: String, step: String, figures: String| ChangeRow {
         who,
-        at: c["at"]
-            .as_str()
-            .and_then(parse_utc)
-            .map_or(String::new(), clock),
-        what: if c["what"] == "terms" {
+        at: parse_utc(&c.at).map_or(String::new(), clock),
+        what: if c.what == ChangeOf::Terms {
             "terms recorded after the period started".to_owned()
         } else {
             "terms changed".to_owned()
@@ -420,7 +412,9 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
         .map(|c| row(c, name.to_string(), String::new(), String::new()))
         .collect();
     let (Some(last), Some(later)) = (
-        s.of_terms.iter().rfind(|c| c["what"] == "terms_changed"),
+        s.of_terms
+            .iter()
+            .rfind(|c| c.what == ChangeOf::TermsChanged),
         &s.later,
     ) else {
         return rows;
@@ -468,15 +462,11 @@ fn terms_rows(s: &ContractStanding) -> Vec<ChangeRow> {
 
 /// What stands beside the verdict of a contract.
 fn terms_note(s: &ContractStanding, j: &Judged) -> String {
-    let at = |what: &str| {
-        s.of_terms
-            .iter()
-            .rfind(|c| c["what"] == what)
-            .and_then(|c| c["at"].as_str())
-            .and_then(parse_utc)
-            .map(clock)
+    let at = |what: ChangeOf| {
+        let last = s.of_terms.iter().rfind(|c| c.what == what);
+        last.and_then(|c| parse_utc(&c.at)).map(clock)
     };
-    let mut notes: Vec<String> = at("terms")
+    let mut notes: Vec<String> = at(ChangeOf::Terms)
         .map(|at| format!("by terms recorded {at}, after the period started"))
         .into_iter()
         .collect();
@@ -486,7 +476,8 @@ fn terms_note(s: &ContractStanding, j: &Judged) -> String {
             .iter()
             .flatten()
             .find(|l| (&l.component, &l.tenant) == (&j.component, &j.tenant));
-        let when = at("terms_changed").map_or("not recorded".to_owned(), |at| format!("of {at}"));
+        let when =
+            at(ChangeOf::TermsChanged).map_or("not recorded".to_owned(), |at| format!("of {at}"));
         let verdict = same.map_or("no verdict on it", |l| l.verdict.as_str());
         notes.push(format!(
             "by the terms before a change; by the later terms ({when}): {verdict}"

@@ -15,14 +15,14 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 19;
-const IN_CIRCLES: usize = 62;
+const CIRCLES: usize = 17;
+const IN_CIRCLES: usize = 57;
 const RUSQLITE_OUTSIDE: usize = 17;
-const INDEXED_BY_TEXT: usize = 448;
+const INDEXED_BY_TEXT: usize = 140;
 const TYPES_TWICE: usize = 55;
-const LONG_FUNCTIONS: usize = 68;
-const LONG_FILES: usize = 20;
-const LONG_LINES: usize = 291;
+const LONG_FUNCTIONS: usize = 53;
+const LONG_FILES: usize = 17;
+const LONG_LINES: usize = 190;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

@@ -17,6 +17,12 @@ use serde_json::{Map, Value};
 
 use crate::words::{Ms, UtcMs, parse_utc};
 
+/// The events of an export that this version knows; whoever must refuse the others has read each.
+pub fn recorded(events: &[Map<String, Value>]) -> impl Iterator<Item = EventRecord> + '_ {
+    let read = events.iter().map(EventRecord::read);
+    read.filter_map(|e| e.ok().flatten())
+}
+
 mod basis;
 mod custody;
 mod daemon;

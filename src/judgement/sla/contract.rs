@@ -61,7 +61,8 @@ pub enum Unknown {
 }
 
 /// Which of the three figures decides the credit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DecideBy {
     Point,
     Lower,

@@ -18,7 +18,8 @@ use super::slices::{down_and_unknown, mean_availability, slices, worst_of};
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::{Ms, Name, format_utc};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Met,
     Missed,

@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::check::{Difference, differs, recorded};
-use crate::history::event::{Event, EventRecord};
+use super::replayed::Replayed;
+use crate::history::event::{Event, EventRecord, recorded};
 use crate::history::prune::Stub;
 use crate::history::read::Calendar;
 use crate::judgement::timeline::Span;
+use crate::report::difference::{Difference, differs};
+use crate::report::object::{ContractReport, ReportedExtent};
 use crate::words::{Ms, Reason, UtcMs};
 
 /// What the events tell of one endpoint. Instants of the timeline.
@@ -108,14 +110,21 @@ impl Told {
 fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, Told> {
     let mut all: HashMap<String, Told> = HashMap::new();
     if let Some(stub) = stub {
-        for (name, id) in stub.carried["ids"].as_object().into_iter().flatten() {
+        let carried = |key: &str| stub.carried.get(key);
+        for (name, id) in carried("ids")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             let id = id.to_string();
-            let gone = stub.carried["in_service"][&id] == false;
-            let component = stub.carried["components"][&id].as_str().map(str::to_owned);
+            let of_it = |key: &str| carried(key).and_then(|all| all.get(&id));
+            let gone = of_it("in_service") == Some(&Value::Bool(false));
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            let component = of_it("components").and_then(text);
             let told = Told {
                 was_of: component.clone().into_iter().collect(),
-                component: stub.carried["components"][&id].as_str().map(str::to_owned),
-                added: stub.carried["added"][&id].as_i64(),
+                component,
+                added: of_it("added").and_then(Value::as_i64),
                 gone_at: gone.then_some(stub.until_ms as i64),
                 ..Told::default()
             };
@@ -137,96 +146,29 @@ fn told(stub: Option<&Stub>, events: &[Map<String, Value>]) -> HashMap<String, T
 }
 
 /// The first extent that does not follow from the events.
-pub(super) fn held(
-    report: &Value,
-    stub: Option<&Stub>,
-    events: &[Map<String, Value>],
-    calendar: &Calendar,
+pub(crate) fn held(
+    report: &ContractReport,
+    replayed: &Replayed,
     (period, issued): (Span, UtcMs),
 ) -> Result<(), Difference> {
-    let all = told(stub, events);
-    let mut seen = BTreeSet::new();
-    let mut components = Vec::new();
-    for (k, e) in report["extents"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let place = |key: &str| format!("extents[{k}].{key}");
-        let name = e["endpoint"].as_str().unwrap_or_default();
-        let component = e["component"].as_str().unwrap_or_default();
-        components.push(component.to_owned());
-        seen.insert((name.to_owned(), component.to_owned()));
-        let Some(told) = all.get(name) else {
+    let (all, calendar) = (told(replayed.stub, replayed.events), &replayed.calendar);
+    for (k, e) in report.extents.iter().enumerate() {
+        let Some(told) = all.get(&e.endpoint) else {
             return Err(differs(
-                &place("endpoint"),
-                format!("no event mentions {name}"),
+                &format!("extents[{k}].endpoint"),
+                format!("no event mentions {}", e.endpoint),
             ));
         };
-        let watermark = e["watermark_ms"].as_u64().unwrap_or(0);
-        if (watermark as i64) < told.settled {
-            return Err(differs(
-                &place("watermark_ms"),
-                format!(
-                    "the events settle {name} up to {}, the report says {watermark}",
-                    told.settled
-                ),
-            ));
-        }
-        if calendar.utc(watermark as Ms) > issued {
-            return Err(differs(
-                &place("watermark_ms"),
-                "it is later than the report",
-            ));
-        }
-        let Some(added) = told.added else { continue };
-        if !told.was_of.contains(component) {
-            return Err(differs(
-                &place("component"),
-                format!(
-                    "by the events {name} belongs to {}",
-                    told.component.clone().unwrap_or_default()
-                ),
-            ));
-        }
-        if e["first_start_ms"].as_i64() != Some(added) {
-            return Err(differs(
-                &place("first_start_ms"),
-                format!(
-                    "{added} follows from the events, the report says {}",
-                    e["first_start_ms"]
-                ),
-            ));
-        }
-        if (e["gone"] == true) != told.gone_at.is_some() {
-            return Err(differs(
-                &place("gone"),
-                format!(
-                    "by the events {name} is {}",
-                    if told.gone_at.is_some() {
-                        "gone"
-                    } else {
-                        "in service"
-                    }
-                ),
-            ));
-        }
-        let open = e["open_unknown"]["from_ms"].as_i64();
-        if told.open_unknown.is_some_and(|told| told != open) {
-            return Err(differs(
-                &place("open_unknown"),
-                format!(
-                    "what is unknown of {name} at the end of the record is not what the events say"
-                ),
-            ));
-        }
+        follows(e, told, calendar, issued)
+            .map_err(|(key, why)| differs(&format!("extents[{k}].{key}"), why))?;
     }
+    let is_in = |component: &str| report.extents.iter().any(|e| e.component == component);
+    let is_seen = |name: &str, component: &str| {
+        let is_it = |e: &ReportedExtent| e.endpoint == name && e.component == component;
+        report.extents.iter().any(is_it)
+    };
     let left_out = |name: &str, told: &Told| {
-        let concerned = told
-            .was_of
-            .iter()
-            .any(|c| components.contains(c) && !seen.contains(&(name.to_owned(), c.clone())));
+        let concerned = told.was_of.iter().any(|c| is_in(c) && !is_seen(name, c));
         concerned
             && (told.gone_at.is_none() || calendar.utc(told.settled.max(0) as Ms) > period.from)
     };
@@ -242,4 +184,56 @@ pub(super) fn held(
             format!("{name} belongs to a component of the report and is left out"),
         ))
     })
+}
+
+/// The key of an extent that is not what the events tell of its endpoint, and why.
+fn follows(
+    e: &ReportedExtent,
+    told: &Told,
+    calendar: &Calendar,
+    issued: UtcMs,
+) -> Result<(), (&'static str, String)> {
+    let (name, watermark) = (&e.endpoint, e.watermark_ms);
+    if (watermark as i64) < told.settled {
+        let why = format!(
+            "the events settle {name} up to {}, the report says {watermark}",
+            told.settled
+        );
+        return Err(("watermark_ms", why));
+    }
+    if calendar.utc(watermark) > issued {
+        return Err(("watermark_ms", "it is later than the report".to_owned()));
+    }
+    let Some(added) = told.added else {
+        return Ok(());
+    };
+    if !told.was_of.contains(&e.component) {
+        let own = told.component.clone().unwrap_or_default();
+        return Err((
+            "component",
+            format!("by the events {name} belongs to {own}"),
+        ));
+    }
+    if e.first_start_ms.map(|at| at as i64) != Some(added) {
+        let why = format!(
+            "{added} follows from the events, the report says {}",
+            json!(e.first_start_ms)
+        );
+        return Err(("first_start_ms", why));
+    }
+    if e.gone != told.gone_at.is_some() {
+        let is = match told.gone_at {
+            Some(_) => "gone",
+            None => "in service",
+        };
+        return Err(("gone", format!("by the events {name} is {is}")));
+    }
+    let open = e.open_unknown.as_ref().map(|u| u.from_ms as i64);
+    if told.open_unknown.is_some_and(|told| told != open) {
+        let why = format!(
+            "what is unknown of {name} at the end of the record is not what the events say"
+        );
+        return Err(("open_unknown", why));
+    }
+    Ok(())
 }

@@ -7,16 +7,16 @@
 
 use serde_json::{Map, Value};
 
-use super::check::{Difference, differs, recorded};
-use crate::history::event::{Event, EventRecord};
+use crate::history::event::{Event, EventRecord, recorded};
 use crate::history::read::Calendar;
+use crate::report::difference::{Difference, differs};
 use crate::words::UtcMs;
 
 /// An event of this age was committed before a report was made.
 pub const COMMITTED_WITHIN_MS: i64 = 5000;
 
 /// `last`: the report's last event; `later`: those that follow it in the export.
-pub(super) fn nothing_left_out(
+pub(crate) fn nothing_left_out(
     issued: UtcMs,
     calendar: &Calendar,
     last: Option<&Map<String, Value>>,
