@@ -82,7 +82,11 @@ impl TakenApart {
             if value.len() < LEAST || is_of(KNOWN, value) {
                 continue;
             }
-            if self.values.iter().any(|known| known.reveal() == &**value) {
+            if self
+                .values
+                .iter()
+                .any(|known| known.reveal() == value.as_str())
+            {
                 continue;
             }
             if !add(&mut self.values, value) {
