@@ -55,6 +55,9 @@ fn reports_of_an_earlier_build_look_as_they_did() {
             ("csv", ReportFormat::Csv, Language::En),
         ] {
             let shown = format.render(&report, language);
+            if std::env::var_os("UPDATE_RENDERED").is_some() && end != "json" {
+                std::fs::write(path(&format!("{name}.{end}")), &shown).expect("written");
+            }
             assert!(
                 shown == text(&format!("{name}.{end}")),
                 "{name}.{end}:\n{shown}"

@@ -551,15 +551,6 @@ fn quantiles_json(pairs: &[(u64, u64)]) -> Value {
     object
 }
 
-/// How a component is made, as an event says it.
-pub fn combine_of(value: &Value) -> Combine {
-    match (value.as_str(), value["at_least"].as_u64()) {
-        (Some("parallel"), _) => Combine::Parallel,
-        (_, Some(n)) => Combine::AtLeast(n as usize),
-        _ => Combine::Series,
-    }
-}
-
 /// The components of a running daemon with their endpoints, those that have left among them.
 pub fn parts_of(connection: &Connection, board: &Board) -> Result<Vec<Part>, HistoryError> {
     let entries = board.entries();

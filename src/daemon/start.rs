@@ -2,7 +2,9 @@
 //! endpoint.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,8 +78,14 @@ pub fn state_directory(plan: &Plan) -> PathBuf {
     plan.daemon
         .state_dir
         .clone()
-        .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
+        .or_else(|| std::env::var_os("STATE_DIRECTORY").map(|list| first_of(&list)))
         .unwrap_or_else(|| "probity-state".into())
+}
+
+/// A unit with several state directories has them in one variable (systemd.exec(5)).
+fn first_of(list: &OsStr) -> PathBuf {
+    let first = list.as_bytes().split(|b| *b == b':').next();
+    PathBuf::from(OsStr::from_bytes(first.unwrap_or_default()))
 }
 
 pub fn listen(plan: &Plan) -> Result<TcpListener, StartError> {
@@ -285,4 +293,17 @@ fn started(
         ended_by_itself: restored.last.as_ref().map(|_| restored.was_stopped),
     };
     let _ = recorder.push_event(EventDraft::general(now, reading.utc_ms, started));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_several_state_directories_holds_the_history() {
+        let first = |list: &str| first_of(OsStr::new(list));
+        assert_eq!(first("/var/lib/probity"), Path::new("/var/lib/probity"));
+        let two = "/var/lib/probity:/var/lib/probity/backups";
+        assert_eq!(first(two), Path::new("/var/lib/probity"));
+    }
 }

@@ -708,7 +708,7 @@ mod tests {
         clock.recorded((now() + 4000) * 1000);
         let why = clock.doubt(of("a"), early).expect("a doubt");
         assert!(
-            why.ends_with("vouches for it; its own history has a later time"),
+            why.ends_with("confirms it; its own history has a later time"),
             "{why}"
         );
     }

@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 /// Lines that wait for standard error; more are lost, and counted.
-const WAITING: usize = 2048;
+const WAITING: usize = 16_384;
 /// How long the end waits for what still waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,12 +53,16 @@ impl Drop for Apart {
 pub fn write(line: &[u8]) -> io::Result<()> {
     match &*QUEUE.read().unwrap_or_else(PoisonError::into_inner) {
         Some(queue) => {
-            if queue.try_send(Waiting::Line(line.to_vec())).is_err() {
-                LOST.fetch_add(1, Ordering::Relaxed);
-            }
+            offer(queue, line);
             Ok(())
         }
         None => io::stderr().lock().write_all(line),
+    }
+}
+
+fn offer(queue: &SyncSender<Waiting>, line: &[u8]) {
+    if queue.try_send(Waiting::Line(line.to_vec())).is_err() {
+        LOST.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -84,5 +88,29 @@ fn write_all_of(lines: Receiver<Waiting>) {
             told = lost();
             tracing::warn!(lines, "log lines were lost: standard error was not read");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_a_place_is_lost_and_counted_and_nobody_waits() {
+        let (queue, lines) = sync_channel(2);
+        let before = lost();
+        for line in ["a", "b", "c", "d"] {
+            offer(&queue, line.as_bytes());
+        }
+        assert_eq!(lost() - before, 2);
+        drop(queue);
+        let written: Vec<Vec<u8>> = lines
+            .into_iter()
+            .filter_map(|waiting| match waiting {
+                Waiting::Line(line) => Some(line),
+                Waiting::End(_) => None,
+            })
+            .collect();
+        assert_eq!(written, [b"a", b"b"]);
     }
 }

@@ -148,7 +148,7 @@ fn what_a_contract_must_not_say_is_refused_with_line_and_column() {
         (
             4,
             "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\ntime_zone = \"Europe/Helsinky\"\n",
-            "no time zone",
+            "unknown time zone",
         ),
         (
             1,

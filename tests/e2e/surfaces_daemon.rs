@@ -268,6 +268,11 @@ async fn status_api_and_page() {
             "longest _, mean time to recover _, between failures _<",
         ),
         (r"(\d+ m )?(\d+(\.\d+)? s|\d+ m) left", "_ left"),
+        // The budget of what is left of the month: it is short on the last day.
+        (
+            r"(\d+ h )?(\d+ m )?(\d+(\.\d+)? s|\d+ m|\d+ h)<span",
+            "_ s<span",
+        ),
         (r"-?\d+(\.\d+)? (…|%)", "_ $2"),
         (r"points=.[\d, ]+.", "points=_"),
         (r"\d+h\d\S*", "_"),

@@ -656,7 +656,7 @@ async fn maintenance_is_declared_ahead_by_an_event_and_counted_beside_the_raw_st
         "2020-01-01T00:00",
     ]);
     assert_eq!(past.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&past.stderr).contains("never for time past"));
+    assert!(String::from_utf8_lossy(&past.stderr).contains("the window starts in the past"));
     let soon = add(&[
         "--id",
         "later",

@@ -18,11 +18,11 @@ use walls::*;
 const CIRCLES: usize = 17;
 const IN_CIRCLES: usize = 57;
 const RUSQLITE_OUTSIDE: usize = 17;
-const INDEXED_BY_TEXT: usize = 140;
-const TYPES_TWICE: usize = 55;
+const INDEXED_BY_TEXT: usize = 143;
+const TYPES_TWICE: usize = 56;
 const LONG_FUNCTIONS: usize = 53;
 const LONG_FILES: usize = 17;
-const LONG_LINES: usize = 190;
+const LONG_LINES: usize = 192;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

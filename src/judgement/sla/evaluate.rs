@@ -48,7 +48,7 @@ pub enum NotJudged {
     NoProbes(String, String),
     #[error("no verdict: nothing of the contract `{0}` was in service in this period{1}")]
     NotInService(String, String),
-    #[error("no version of the contract `{0}` is in force when the period starts")]
+    #[error("no version of the contract `{0}` is in force when the period begins")]
     NotInForce(String),
 }
 
