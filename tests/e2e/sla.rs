@@ -176,7 +176,7 @@ fn what_a_contract_must_not_say_is_refused_with_line_and_column() {
         (
             4,
             "[sla.s]\nobjective = \"99\"\ncomponents = [\"c\"]\nperiod = \"monthly\"\n",
-            "no kind of period",
+            "not a valid period",
         ),
         (1, "[sla.s]\ncomponents = [\"c\"]\n", "no `objective`"),
         (
