@@ -1,8 +1,8 @@
 //! Floor 2: from TOML text to a checked [`plan::Plan`], or to all faults of the text at once.
 //!
-//! The text is read as a tree that knows where each key and value stands ([`source`], [`walk`]);
+//! The text is read as a tree that knows where each key and value stands in [`document`];
 //! [`build`] turns it into a plan that cannot be wrong afterwards. This floor opens no file: texts
-//! and secrets come through [`source::Surroundings`].
+//! and secrets come through [`document::source::Surroundings`].
 
 pub mod build;
 pub mod contract;

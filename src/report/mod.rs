@@ -1,7 +1,7 @@
 //! The report of a contract over a period: one signed object, and what is rendered from it.
 //!
-//! [`build`] makes the object, an [`object::ContractReport`]; a [`format`] shows its figures and
-//! computes none. [`check`] recomputes all of it from the events.
+//! [`build`] makes the object, an [`object::ContractReport`]; a [`mod@format`] shows its figures
+//! and computes none. [`check`] recomputes all of it from the events.
 
 pub mod answer;
 pub mod blocks;

@@ -3,7 +3,6 @@
 //! code, and never panics.
 
 use std::io::{Read, Write};
-use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 
