@@ -14,6 +14,7 @@ use probity::daemon::control::Desk;
 use probity::engine::board::{Board, Entry};
 use probity::engine::drive::{Control, Gauges, Request as Asked};
 use probity::history::checkpoint::TermsKey;
+use probity::history::event::Event;
 use probity::history::schema;
 use probity::history::writer::History;
 use probity::judgement::maintenance::Window;
@@ -146,12 +147,11 @@ fn recorded(request: &Asked) {
             }
         }
         Asked::EndWindow { .. } => {}
-        Asked::Correct { body, .. } => {
-            assert!(body["by"].is_string());
-            if let Some((from, to)) = body["from"].as_str().zip(body["to"].as_str()) {
-                assert!(parse_utc(from) < parse_utc(to), "{body}");
-            }
-        }
+        Asked::Correct(event) => match &**event {
+            Event::Exclusion(e) => assert!(parse_utc(&e.from) < parse_utc(&e.to), "{e:?}"),
+            Event::Annotation(_) => {}
+            other => panic!("no correction: {other:?}"),
+        },
     }
 }
 
