@@ -191,9 +191,16 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         let _ = control.send(Control::End { reply });
     }
     drop(writer);
-    let ended = joined(engine);
     drop(control);
-    let _ = joined(writer_thread);
+    // At an end that was asked for, everything is written, however long the disk takes.
+    let ended = match &served {
+        Ok(()) => Some(engine.join()),
+        Err(_) => joined(engine),
+    };
+    let _ = match &served {
+        Ok(()) => Some(writer_thread.join()),
+        Err(_) => joined(writer_thread),
+    };
     match ended {
         Some(Ok(Ok(()))) => served,
         // It is still at work after an error that is to be told.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::answer::{AnswerPeriod, AnswerResult, ContractAnswer};
 use crate::account::shown::{ShownSums, ShownTimeline};
 use crate::history::checkpoint::Signer;
-use crate::judgement::timeline::Combine;
+use crate::history::event::Combined;
 use crate::judgement::zones;
 use crate::words::Ms;
 
@@ -291,7 +291,8 @@ pub struct ReportedSlots {
 pub struct ReportedExtent {
     pub endpoint: String,
     pub component: String,
-    pub combine: ShownCombine,
+    /// `"series"`, `"parallel"` or `{"at_least": 2}`.
+    pub combine: Combined,
     pub in_service_from: Option<i64>,
     pub first_start_ms: Option<Ms>,
     pub watermark_ms: Ms,
@@ -308,35 +309,6 @@ pub struct ReportedExtent {
 pub struct OpenUnknown {
     pub from_ms: Ms,
     pub reason: String,
-}
-
-/// How a component is made: `"series"`, `"parallel"` or `{"at_least": 2}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ShownCombine {
-    Series,
-    Parallel,
-    AtLeast(usize),
-}
-
-impl From<Combine> for ShownCombine {
-    fn from(combine: Combine) -> Self {
-        match combine {
-            Combine::Series => Self::Series,
-            Combine::Parallel => Self::Parallel,
-            Combine::AtLeast(n) => Self::AtLeast(n),
-        }
-    }
-}
-
-impl From<ShownCombine> for Combine {
-    fn from(shown: ShownCombine) -> Self {
-        match shown {
-            ShownCombine::Series => Self::Series,
-            ShownCombine::Parallel => Self::Parallel,
-            ShownCombine::AtLeast(n) => Self::AtLeast(n),
-        }
-    }
 }
 
 /// Whether a correction takes all of an outage out of the figures.
