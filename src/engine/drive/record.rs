@@ -35,7 +35,7 @@ impl Driver {
         match news {
             Progress::Committed { batch, events } => {
                 if !health.history_writable.swap(true, Ordering::Relaxed) {
-                    tracing::info!("history writable again");
+                    tracing::info!("the history is writable again");
                 }
                 health.events_recorded.store(events, Ordering::Relaxed);
                 self.tell_if_late();
@@ -49,7 +49,7 @@ impl Driver {
             }
             Progress::Failing(why) => {
                 if health.history_writable.swap(false, Ordering::Relaxed) {
-                    tracing::error!(%why, "history not writable; settled counters are frozen until \
+                    tracing::error!(%why, "the history is not writable; settled counters are frozen until \
                         it recovers, no data is lost");
                 }
             }
