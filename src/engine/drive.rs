@@ -23,14 +23,15 @@ use tokio::task::AbortHandle;
 use super::board::{Board, Entry};
 use super::inputs::Input;
 use super::recorder::definitions::Definitions;
-use super::recorder::{Confirming, Happening, Recorder, Reprobe};
+use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::plan::{Endpoint, Plan};
 use crate::history::event::{DaemonStoppedEvent, Event};
 use crate::history::writer::{Progress, Writer};
 use crate::history::{EventDraft, Registration, Stamp};
+use crate::judgement::fault;
 use crate::judgement::maintenance::Window;
-use crate::judgement::rules::{Cadence, OUTCOME_SLACK_MS};
+use crate::judgement::rules::Cadence;
 use crate::judgement::state::Judge;
 use crate::kind;
 use crate::kind::run::Report;
@@ -419,7 +420,7 @@ impl Driver {
                     self.clock.boot_ns(),
                     late_after,
                 );
-                let reason = stalled.filter(|_| reason == Reason::Late).unwrap_or(reason);
+                let reason = fault::of_missed(reason, stalled);
                 self.recorder.step(
                     endpoint,
                     seq,
@@ -509,8 +510,6 @@ impl Driver {
         if done.occasion == Occasion::Slot {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
-        // An outcome that came later than its timeout and the slack was held up by ourselves: the
-        // thread had too much to do.
         let cadence = self
             .recorder
             .entry(done.endpoint)
@@ -518,26 +517,24 @@ impl Driver {
             .load()
             .rules
             .cadence;
-        let limit_ms = cadence.timeout + done.report.moved_ms + OUTCOME_SLACK_MS;
-        let is_overrun = done.ended_ns.saturating_sub(started_ns) > limit_ms * NS_PER_MS;
-        let stalled = self
-            .stalled(
-                done.report.started_ns,
-                self.timeline.boot_ns(done.ended_ns),
-                cadence.late_after,
-            )
-            .or(is_overrun.then_some(Reason::Late));
+        let stalled = self.stalled(
+            done.report.started_ns,
+            self.timeline.boot_ns(done.ended_ns),
+            cadence.late_after,
+        );
+        let took_ns = done.ended_ns.saturating_sub(started_ns);
+        let held_up = fault::held_up(stalled, took_ns, cadence.timeout + done.report.moved_ms);
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
-        let happening = Happening::Probe {
+        let happening = Happening::Probe(Probed {
             occasion: done.occasion,
             due: Some(done.due_ns / NS_PER_MS),
             start: started_ns / NS_PER_MS,
             end: end_ms,
             report: Box::new(done.report),
-            stalled,
+            held_up,
             confirming: Confirming::NotYet,
-        };
+        });
         self.recorder
             .step(done.endpoint, done.seq, happening, end_ms, &mut self.wanted);
         self.recorder.show_next_slot(
@@ -559,7 +556,6 @@ impl Driver {
     }
 
     // ---- the prober itself
-    // ----------------------------------------------------------------------------------------
 
     /// Ten times a second.
     fn tenth(&mut self) {
@@ -639,15 +635,15 @@ impl Driver {
                 started_ns: 0,
                 moved_ms: 0,
             };
-            let happening = Happening::Probe {
+            let happening = Happening::Probe(Probed {
                 occasion: r.occasion,
                 due: None,
                 start: r.start,
                 end: now.max(r.start),
                 report: Box::new(report),
-                stalled: None,
+                held_up: None,
                 confirming: Confirming::NotYet,
-            };
+            });
             self.recorder
                 .step(endpoint, seq, happening, now, &mut self.wanted);
         }

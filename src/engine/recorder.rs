@@ -31,13 +31,14 @@ use crate::config::document::secret::mask::Mask;
 use crate::config::plan::{Endpoint, Metrics, Notify};
 use crate::history::event::{EndpointChangedEvent, EndpointRemovedEvent, Event};
 use crate::history::{EventDraft, Posting, Registration, Service};
+use crate::judgement::fault::attribute;
 use crate::judgement::latency::LastHour;
 use crate::judgement::loss::Standing;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
 use crate::kind::run::Report;
-use crate::words::{Cause, Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
+use crate::words::{Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
 pub const EVENTS_WAITING_LIMIT: usize = 100_000;
@@ -57,27 +58,26 @@ pub enum Confirming {
     Asked,
 }
 
+/// A probe that has ended.
+#[derive(Debug)]
+pub struct Probed {
+    pub occasion: Occasion,
+    /// When the slot was, of a probe that is one's.
+    pub due: Option<Ms>,
+    pub start: Ms,
+    pub end: Ms,
+    pub report: Box<Report>,
+    /// Why the prober itself held it up, if it did.
+    pub held_up: Option<Reason>,
+    pub confirming: Confirming,
+}
+
 /// What happened to one start or slot.
 #[derive(Debug)]
 pub enum Happening {
-    /// `due`: when the slot was, of a probe that is one's.
-    Probe {
-        occasion: Occasion,
-        due: Option<Ms>,
-        start: Ms,
-        end: Ms,
-        report: Box<Report>,
-        stalled: Option<Reason>,
-        confirming: Confirming,
-    },
-    Busy {
-        at: Ms,
-    },
-    Missed {
-        at: Ms,
-        reason: Reason,
-        count: u64,
-    },
+    Probe(Probed),
+    Busy { at: Ms },
+    Missed { at: Ms, reason: Reason, count: u64 },
 }
 
 /// Whether an event found room.
@@ -253,7 +253,6 @@ impl Recorder {
     }
 
     // ---- endpoints come and go
-    // --------------------------------------------------------------------------------
 
     /// Adds an endpoint with the judge that the history restored, or a new one. Its index is its
     /// place on the board.
@@ -480,7 +479,6 @@ impl Recorder {
     }
 
     // ---- results
-    // ------------------------------------------------------------------------------------------------
 
     /// Takes what happened to start number `seq` of an endpoint; judges it when its turn has come.
     pub fn step(
@@ -491,22 +489,8 @@ impl Recorder {
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        if let Happening::Probe {
-            occasion,
-            due,
-            start,
-            report,
-            stalled,
-            ..
-        } = &happening
-        {
-            self.count_raw(
-                index,
-                (*occasion, *due),
-                report,
-                stalled.is_some(),
-                (*start, now),
-            );
+        if let Happening::Probe(probed) = &happening {
+            self.count_raw(index, probed, now);
         }
         if !self.courses[index].in_service {
             return;
@@ -522,82 +506,79 @@ impl Recorder {
     /// Judges what has come to its turn, up to a failure whose witnesses are not heard yet.
     fn advance(&mut self, index: usize, now: Ms, wanted: &mut Vec<Reprobe>) {
         loop {
-            let course = &self.courses[index];
-            let Some((seq, happening)) =
-                course.early.first().filter(|(s, _)| *s == course.expected)
-            else {
-                break;
-            };
-            if self.is_held(course, *seq, happening) {
-                self.held.insert(index);
+            let course = &mut self.courses[index];
+            if course.early.first().map(|(seq, _)| *seq) != Some(course.expected) {
                 break;
             }
-            let (seq, happening) = self.courses[index].early.remove(0);
-            self.judge_one(index, seq, happening, now, wanted);
+            let (seq, happening) = course.early.remove(0);
+            match happening {
+                Happening::Busy { at } => self.apply(index, Input::Busy(at), None, now),
+                Happening::Missed { at, reason, count } => {
+                    self.judge_missed(index, (at, reason, count), now, wanted);
+                }
+                Happening::Probe(probed) => {
+                    let own = self.own(&self.courses[index], seq, &probed);
+                    let Some(verdict) = attribute(&probed.report.outcome, &own) else {
+                        let waiting = (seq, Happening::Probe(probed));
+                        self.courses[index].early.insert(0, waiting);
+                        self.held.insert(index);
+                        break;
+                    };
+                    self.judge_probed(index, &probed, verdict, now, wanted);
+                }
+            }
+            self.courses[index].expected = seq + 1;
         }
         self.publish_live(index);
     }
 
-    fn judge_one(
+    fn judge_missed(
         &mut self,
         index: usize,
-        seq: u64,
-        happening: Happening,
+        (at, reason, count): (Ms, Reason, u64),
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        self.courses[index].expected = seq + 1;
-        let is_void = seq < self.courses[index].void_before;
-        match happening {
-            Happening::Busy { at } => self.apply(index, Input::Busy(at), None, now),
-            Happening::Missed { at, reason, count } => {
-                self.counts.unmeasured[reason as usize] += count;
-                self.apply(index, Input::Missed(at, reason, count), None, now);
-                // It may still vouch, if it is probed within the gap. Where places are lacking,
-                // another probe would take a slot's.
-                if reason != Reason::LocalResource || self.courses[index].judge.undecided() {
-                    self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
-                }
+        self.counts.unmeasured[reason as usize] += count;
+        self.apply(index, Input::Missed(at, reason, count), None, now);
+        // It may still vouch, if it is probed within the gap. Where places are lacking, another
+        // probe would take a slot's.
+        if reason != Reason::LocalResource || self.courses[index].judge.undecided() {
+            self.want_reprobe(index, &Verdict::Unmeasured(reason), now, wanted);
+        }
+    }
+
+    fn judge_probed(
+        &mut self,
+        index: usize,
+        probed: &Probed,
+        verdict: Verdict,
+        now: Ms,
+        wanted: &mut Vec<Reprobe>,
+    ) {
+        let outcome = &probed.report.outcome;
+        if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) =
+            (&verdict, outcome)
+        {
+            self.counts.unmeasured[*reason as usize] += 1;
+            self.show_what_became(index, probed, *reason, now);
+        }
+        let result = ProbeResult {
+            start: probed.start,
+            end: probed.end,
+            verdict,
+            slot: probed.occasion == Occasion::Slot,
+        };
+        self.keep_result(index, &result);
+        let detail = match outcome {
+            Outcome::Up(_) => None,
+            Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => {
+                Some(detail.as_str())
             }
-            Happening::Probe {
-                occasion,
-                due,
-                start,
-                end,
-                report,
-                stalled,
-                confirming,
-                ..
-            } => {
-                let verdict = if is_void {
-                    Verdict::Unmeasured(Reason::Reconfigured)
-                } else {
-                    self.vouched(verdict(&report.outcome, stalled), start, end)
-                };
-                if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) =
-                    (&verdict, &report.outcome)
-                {
-                    self.counts.unmeasured[*reason as usize] += 1;
-                    self.show_what_became(index, (occasion, due), &report, *reason, (start, now));
-                }
-                let result = ProbeResult {
-                    start,
-                    end,
-                    verdict,
-                    slot: occasion == Occasion::Slot,
-                };
-                self.keep_result(index, &result);
-                let detail = match &report.outcome {
-                    Outcome::Up(_) => None,
-                    Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => {
-                        Some(detail.as_str())
-                    }
-                };
-                self.apply(index, Input::Observe(result), detail, now);
-                if confirming == Confirming::NotYet {
-                    self.want_reprobe(index, &verdict, end, wanted);
-                }
-            }
+        };
+        self.apply(index, Input::Observe(result), detail, now);
+        if probed.confirming == Confirming::NotYet {
+            self.want_reprobe(index, &verdict, probed.end, wanted);
         }
     }
 
@@ -699,23 +680,6 @@ impl Recorder {
 
     pub fn entry(&self, index: usize) -> &Arc<Entry> {
         &self.courses[index].entry
-    }
-}
-
-/// A timeout proves nothing against the endpoint when our own runtime stood still meanwhile.
-fn verdict(outcome: &Outcome, stalled: Option<Reason>) -> Verdict {
-    match outcome {
-        Outcome::Up(_) => Verdict::Success,
-        Outcome::Unmeasured { reason, .. } => Verdict::Unmeasured(*reason),
-        Outcome::Down { cause, .. } => match stalled {
-            Some(reason)
-                if cause.is_timeout()
-                    || matches!(cause, Cause::ConnectReset | Cause::HttpTruncated) =>
-            {
-                Verdict::Unmeasured(reason)
-            }
-            _ => Verdict::Failure(*cause),
-        },
     }
 }
 

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use self::reload::Losses;
 use super::board::{Board, Entry};
 use super::inputs::Input;
-use super::recorder::{Confirming, Happening, Recorder, Reprobe};
+use super::recorder::{Confirming, Happening, Probed, Recorder, Reprobe};
 use super::scheduler::{Due, Limits, Scheduler};
 use crate::config::{Endpoint, Plan};
 use crate::history::chain::canonical;
@@ -470,15 +470,15 @@ impl Simulation<'_> {
             moved_ms: 0,
         };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
-        let happening = Happening::Probe {
+        let happening = Happening::Probe(Probed {
             occasion,
             due: None,
             start,
             end,
             report: Box::new(report),
-            stalled: None,
+            held_up: None,
             confirming: Confirming::NotYet,
-        };
+        });
         self.recorder
             .step(endpoint, seq, happening, end, &mut self.wanted);
     }

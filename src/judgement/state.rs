@@ -215,7 +215,6 @@ pub(super) enum Link {
 
 impl Judge {
     // ---- what happens
-    // -------------------------------------------------------------------------------------------
 
     /// The daemon runs and has the endpoint in service from `at` on.
     pub fn start(&mut self, rules: &Rules, at: Ms, out: &mut Vec<Change>) {
@@ -339,7 +338,6 @@ impl Judge {
     }
 
     // ---- how it is judged
-    // ---------------------------------------------------------------------------------------
 
     fn begin(&mut self, at: Ms, out: &mut Vec<Change>) {
         self.first_start = Some(at);

@@ -119,7 +119,6 @@ fn now() -> UtcMs {
 }
 
 // ---- health
-// -----------------------------------------------------------------------------------------------------
 
 /// Whether the scheduler has had a turn lately.
 pub fn makes_progress(board: &Board) -> bool {
@@ -193,7 +192,6 @@ async fn reload(
 }
 
 // ---- metrics
-// ----------------------------------------------------------------------------------------------------
 
 /// Before the endpoints are taken into service an answer would say that there are none: then there
 /// is no answer yet.
@@ -352,7 +350,6 @@ pub fn parts(query: &str) -> Result<Vec<Part>, String> {
 }
 
 // ---- API and page
-// -----------------------------------------------------------------------------------------------
 
 #[derive(serde::Deserialize)]
 struct EndpointsQuery {

@@ -67,7 +67,6 @@ pub fn valid(params: &mut CertificateParams, from: i64, to: i64) {
 }
 
 // ---- the trust store
-// ----------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_trust_store_that_is_not_whole_is_our_fault_and_never_the_endpoints() {
@@ -247,7 +246,6 @@ async fn a_daemon_without_a_trust_store_says_so_and_blames_nobody() {
 }
 
 // ---- the clock
-// ----------------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
 async fn a_date_counts_only_where_something_vouches_for_the_clock() {
@@ -318,7 +316,6 @@ async fn a_date_counts_only_where_something_vouches_for_the_clock() {
 }
 
 // ---- the path
-// -----------------------------------------------------------------------------------------------------------------
 
 /// An authority with its own name, key and dates.
 pub fn issuer(
@@ -522,7 +519,6 @@ async fn a_client_certificate_that_has_expired_is_the_clients_fault_under_tls_1_
 }
 
 // ---- the handshake
-// ------------------------------------------------------------------------------------------------------------
 
 /// A server that knows these groups only; what it shakes hands as is told.
 async fn with_groups(

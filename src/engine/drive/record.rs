@@ -49,8 +49,11 @@ impl Driver {
             }
             Progress::Failing(why) => {
                 if health.history_writable.swap(false, Ordering::Relaxed) {
-                    tracing::error!(%why, "the history is not writable; settled counters are frozen until \
-                        it recovers, no data is lost");
+                    tracing::error!(
+                        %why,
+                        "the history is not writable; settled counters are frozen until it \
+                        recovers, no data is lost"
+                    );
                 }
             }
         }

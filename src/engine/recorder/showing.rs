@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Recorder, difference};
+use super::{Probed, Recorder, difference};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
-use crate::kind::run::Report;
 use crate::words::{
     Cause, CertificateFacts, Facts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName,
     UtcMs,
@@ -30,14 +29,8 @@ pub(super) struct Raw {
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
-    pub(super) fn count_raw(
-        &mut self,
-        index: usize,
-        (occasion, due): (Occasion, Option<Ms>),
-        report: &Report,
-        is_stalled: bool,
-        (start, now): (Ms, Ms),
-    ) {
+    pub(super) fn count_raw(&mut self, index: usize, probed: &Probed, now: Ms) {
+        let report = &probed.report;
         let (ending, why) = match &report.outcome {
             Outcome::Up(_) => (Some(Ending::Success), None),
             Outcome::Down { cause, .. } if cause.is_timeout() => {
@@ -49,7 +42,7 @@ impl Recorder {
         if let Outcome::Unmeasured { reason, .. } = &report.outcome {
             self.counts.unmeasured[*reason as usize] += 1;
         }
-        if occasion == Occasion::Reprobe {
+        if probed.occasion == Occasion::Reprobe {
             self.courses[index].reprobes += 1;
             self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
         }
@@ -58,15 +51,10 @@ impl Recorder {
             self.note_a_short_life(index, &certificate);
         }
         let utc = self.utc(now);
-        let last = self.last_probe(
-            (occasion, due),
-            report,
-            start,
-            (report.outcome.result(), why),
-        );
+        let last = self.last_probe(probed, (report.outcome.result(), why));
         // The prober's own standstill is not the endpoint's latency.
         let sample = ending
-            .filter(|_| !is_stalled)
+            .filter(|_| probed.held_up.is_none())
             .map(|ending| (ending, report.duration_us));
         let raw = Box::new(Raw {
             utc,
@@ -113,20 +101,20 @@ impl Recorder {
 
     fn last_probe(
         &self,
-        (occasion, due): (Occasion, Option<Ms>),
-        report: &Report,
-        start: Ms,
+        probed: &Probed,
         (result, why): (&'static str, Option<&'static str>),
     ) -> LastProbe {
+        let report = &probed.report;
         let detail = match &report.outcome {
             Outcome::Up(_) => "",
             Outcome::Down { detail, .. } | Outcome::Unmeasured { detail, .. } => detail,
         };
         LastProbe {
-            slot_utc: due
-                .filter(|_| occasion == Occasion::Slot)
+            slot_utc: probed
+                .due
+                .filter(|_| probed.occasion == Occasion::Slot)
                 .map(|at| self.utc(at)),
-            started_utc: self.utc(start),
+            started_utc: self.utc(probed.start),
             duration_us: report.duration_us,
             result,
             why,
@@ -139,12 +127,11 @@ impl Recorder {
     pub(super) fn show_what_became(
         &mut self,
         index: usize,
-        slot: (Occasion, Option<Ms>),
-        report: &Report,
+        probed: &Probed,
         reason: Reason,
-        (start, now): (Ms, Ms),
+        now: Ms,
     ) {
-        let last = self.last_probe(slot, report, start, ("unmeasured", Some(reason.as_str())));
+        let last = self.last_probe(probed, ("unmeasured", Some(reason.as_str())));
         let raw = Box::new(Raw {
             utc: self.utc(now),
             sample: None,
@@ -237,12 +224,12 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{recorder, recorder_of};
-    use super::super::{Confirming, Happening};
+    use super::super::{Confirming, Happening, Probed};
     use super::*;
     use crate::kind::run::Report;
     use crate::words::PhaseTimes;
 
-    fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {
+    fn probe(start: Ms, outcome: Outcome, held_up: Option<Reason>) -> Happening {
         let report = Box::new(Report {
             outcome,
             phases: PhaseTimes::default(),
@@ -250,15 +237,15 @@ mod tests {
             started_ns: 0,
             moved_ms: 0,
         });
-        Happening::Probe {
+        Happening::Probe(Probed {
             occasion: Occasion::Slot,
             due: Some(start),
             start,
             end: start + 1,
             report,
-            stalled,
+            held_up,
             confirming: Confirming::NotYet,
-        }
+        })
     }
 
     #[test]

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::{Confirming, Course, Happening, Recorder, Reprobe, verdict};
+use super::{Confirming, Course, Happening, Probed, Recorder, Reprobe};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
 use crate::engine::witness::{Heard, Standing, Vouched};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
-use crate::judgement::state::Verdict;
+use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
 
 impl Recorder {
@@ -120,19 +120,14 @@ impl Recorder {
             return;
         }
         let course = &self.courses[index];
-        let Happening::Probe {
-            end,
-            report,
-            stalled,
-            confirming,
-            ..
-        } = happening
-        else {
+        let Happening::Probe(probed) = happening else {
             return;
         };
-        if seq < course.void_before
-            || !matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_))
-        {
+        let own = OwnFaults {
+            network: OwnNetwork::Open,
+            ..self.own(course, seq, probed)
+        };
+        if attribute(&probed.report.outcome, &own).is_some() {
             return;
         }
         let retry = course.rules.cadence.retry_interval;
@@ -141,37 +136,29 @@ impl Recorder {
         // unmeasured.
         if course.judge.state() != StateName::Down && self.witnesses.quorum_met != Some(Vouched::No)
         {
-            *confirming = Confirming::Asked;
+            probed.confirming = Confirming::Asked;
             wanted.push(Reprobe {
                 endpoint: index,
-                at: *end + retry,
+                at: probed.end + retry,
             });
         }
     }
 
-    pub(super) fn is_held(&self, course: &Course, seq: u64, happening: &Happening) -> bool {
-        let Happening::Probe {
-            start,
-            end,
-            report,
-            stalled,
-            ..
-        } = happening
-        else {
-            return false;
+    /// What is known of the prober itself about this probe.
+    pub(super) fn own(&self, course: &Course, seq: u64, probed: &Probed) -> OwnFaults {
+        let network = match self.witnesses.verdict(probed.start, probed.end) {
+            Some(Vouched::Yes) => OwnNetwork::Works,
+            Some(Vouched::No) => OwnNetwork::Fails(self.witnesses.reason_against()),
+            None => OwnNetwork::Open,
         };
-        seq >= course.void_before
-            && matches!(verdict(&report.outcome, *stalled), Verdict::Failure(_))
-            && self.witnesses.verdict(*start, *end).is_none()
-    }
-
-    /// What a result means once the witnesses are heard.
-    pub(super) fn vouched(&self, verdict: Verdict, start: Ms, end: Ms) -> Verdict {
-        match (verdict, self.witnesses.verdict(start, end)) {
-            (Verdict::Failure(_), Some(Vouched::No)) => {
-                Verdict::Unmeasured(self.witnesses.reason_against())
-            }
-            _ => verdict,
+        OwnFaults {
+            held_up: probed.held_up,
+            definition: if seq < course.void_before {
+                InForce::Replaced
+            } else {
+                InForce::Yes
+            },
+            network,
         }
     }
 }
