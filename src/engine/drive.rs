@@ -583,7 +583,7 @@ impl Driver {
     }
 
     fn tell_gauges(&self) {
-        let (g, c) = (&self.gauges, &self.recorder.counts);
+        let (g, c) = (&self.gauges, self.recorder.counts());
         for (to, from) in g
             .unmeasured
             .iter()

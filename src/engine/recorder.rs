@@ -4,40 +4,49 @@
 //! starts, lets the judges judge, gathers what is to be committed into batches, and shows on the
 //! board what is live at once and what is settled once it is committed.
 
+mod batcher;
 mod batches;
 mod blind;
+mod course;
 pub mod definitions;
 mod finality;
 mod gap;
+mod gate;
+mod message;
 mod messages;
+mod publisher;
+mod receivers;
 mod results;
 mod showing;
+mod single;
 mod tallies;
+mod telling;
 mod vouching;
 pub mod windows;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-use self::definitions::Definitions;
-use self::messages::closings;
-use self::showing::Raw;
-use self::tallies::{HourCount, difference};
+use self::batcher::Batcher;
+pub use self::course::{Confirming, Happening, Kept, Probed, Reprobe};
+use self::course::{Counts, Course, HourCount};
+use self::definitions::Teller;
+use self::gate::WitnessGate;
+use self::message::closings;
+use self::publisher::Publisher;
+use self::receivers::Receivers;
+use self::single::SingleResults;
 use super::board::{Board, Entry, Settled};
 use super::events;
-use super::inputs::{Input, InputLog};
-use super::witness::Witnesses;
+use super::inputs::Input;
 use crate::config::document::secret::mask::Mask;
 use crate::config::plan::{Endpoint, Metrics, Notify};
 use crate::history::event::{EndpointChangedEvent, EndpointRemovedEvent, Event};
-use crate::history::{EventDraft, Posting, Registration, Service};
+use crate::history::{EventDraft, Registration, Service};
 use crate::judgement::fault::attribute;
 use crate::judgement::latency::LastHour;
-use crate::judgement::loss::Standing;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
 use crate::judgement::state_codec::encode_with;
-use crate::kind::run::Report;
 use crate::words::{Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 
 /// Events that may wait in memory while the disk takes nothing.
@@ -47,154 +56,22 @@ const QUICK_WHILE_DOWN_MS: Ms = 60_000;
 /// Re-probes per second, over all endpoints, of what is down or was unmeasured; those that confirm
 /// are not bounded.
 pub const REPROBES_PER_SECOND: f64 = 500.0;
-/// While the disk fails, inputs beyond this are dropped and all judges stored instead.
-const INPUT_BYTES_LIMIT: usize = 32 << 20;
-
-/// Whether a failed probe's repetition was asked for before its witnesses were heard.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Confirming {
-    #[default]
-    NotYet,
-    Asked,
-}
-
-/// A probe that has ended.
-#[derive(Debug)]
-pub struct Probed {
-    pub occasion: Occasion,
-    /// When the slot was, of a probe that is one's.
-    pub due: Option<Ms>,
-    pub start: Ms,
-    pub end: Ms,
-    pub report: Box<Report>,
-    /// Why the prober itself held it up, if it did.
-    pub held_up: Option<Reason>,
-    pub confirming: Confirming,
-}
-
-/// What happened to one start or slot.
-#[derive(Debug)]
-pub enum Happening {
-    Probe(Probed),
-    Busy { at: Ms },
-    Missed { at: Ms, reason: Reason, count: u64 },
-}
-
-/// Whether an event found room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Kept {
-    Yes,
-    No,
-}
-
-/// What the recorder wants done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reprobe {
-    pub endpoint: usize,
-    /// On the timeline.
-    pub at: Ms,
-}
-
-struct Course {
-    id: i64,
-    entry: Arc<Entry>,
-    rules: Rules,
-    judge: Judge,
-    /// The next start to be judged.
-    expected: u64,
-    /// Results whose turn has not come.
-    early: Vec<(u64, Happening)>,
-    reprobes: u64,
-    hour: HourCount,
-    /// The judge's slots when this process took it over: /metrics counts from there.
-    slots_before: Slots,
-    in_service: bool,
-    /// A contract counts the results of its slots one by one.
-    is_counted_singly: bool,
-    /// Another course of the same endpoint goes on with its judge.
-    is_taken_over: bool,
-    /// In the batch that is being gathered.
-    touched: bool,
-    /// Its figures as of the last batch are not taken down yet.
-    is_settling: bool,
-    last_transition_utc: UtcMs,
-    since_utc: UtcMs,
-    /// Begin of the open outage as the events tell it.
-    told_outage: Option<Ms>,
-    definition: Digest,
-    /// Starts of an older definition are not the endpoint's any more.
-    void_before: u64,
-}
-
-/// Counts for the self metrics.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Counts {
-    pub unmeasured: [u64; Reason::ALL.len()],
-    pub unknown_ms: [u64; Reason::ALL.len()],
-    pub reprobes: [u64; 3],
-    pub transitions: u64,
-}
-
 pub struct Recorder {
+    /// One for each endpoint that this process has had, by its place on the board. A course whose
+    /// endpoint has left stays, so that its judge can be taken over.
     courses: Vec<Course>,
+    /// What everybody else reads.
     board: Arc<Board>,
-    notify: Vec<Notify>,
-    buckets_us: Vec<u64>,
-    /// Phases have histograms too.
-    phases: bool,
-    /// UTC minus timeline.
+    /// UTC minus timeline, since the wall clock was set last.
     pub offset_ms: i64,
-    log: InputLog,
-    events: Vec<EventDraft>,
-    outbox: Vec<Posting>,
-    blind: blind::Blind,
-    touched: Vec<usize>,
-    batch: u64,
-    /// Settled figures of batches that are not committed yet.
-    uncommitted: Vec<(u64, Vec<(usize, Settled)>)>,
-    /// Endpoints of the last batch whose figures are not taken down yet.
-    settling: Vec<usize>,
-    /// Committed figures that are not on the board yet.
-    to_show: VecDeque<(usize, Settled)>,
-    /// Views that a reader held, and what they have yet to show.
-    unpublished: Vec<usize>,
-    unseen: Vec<(usize, Box<Raw>)>,
-    /// What was said of certificates that live too short for what the config asks, by endpoint.
-    short_lives: BTreeMap<i64, String>,
-    /// Judges that must be in the next batch: new, or with another cadence.
-    to_store: Vec<usize>,
-    /// Judges of endpoints that are no longer configured.
-    foreign: Vec<(i64, Vec<u8>)>,
-    witnesses: Witnesses,
-    /// Endpoints whose failure waits for the witnesses.
-    held: BTreeSet<usize>,
-    /// Coming and going that the next batch tells of.
-    service: Vec<Service>,
-    /// Results of slots that a contract counts one by one.
-    results: Vec<(i64, UtcMs, bool)>,
-    /// Some found no room: their record ended, and begins again with the next batch.
-    results_overflowed: bool,
-    /// Ends of records that found no room either.
-    results_untold: Vec<(usize, Ms)>,
-    /// Endpoints whose single results are recorded, as the events tell.
-    recording: HashSet<i64>,
-    /// Config, terms and components, as events tell of them.
-    told: Definitions,
-    cadences_untold: Vec<EventDraft>,
-    next_state: usize,
-    round_began: u64,
-    prune_before: u64,
-    dropped_inputs: bool,
-    /// By endpoint: where its judge stood before events that found no room.
-    lost: BTreeMap<usize, Standing>,
-    dropped_events: u64,
-    /// Of the judge whose input is applied, while events may find no room.
-    standing: Option<Standing>,
-    /// Re-probes that decide nothing may still use.
+    batcher: Batcher,
+    single: SingleResults,
+    definitions: Teller,
+    publisher: Publisher,
+    gate: WitnessGate,
+    receivers: Receivers,
+    /// Re-probes that decide nothing may still use; refilled ten times a second.
     budget: f64,
-    pub counts: Counts,
-    changes: Vec<Change>,
 }
 
 impl Recorder {
@@ -202,50 +79,25 @@ impl Recorder {
         Self {
             courses: Vec::new(),
             board,
-            notify: Vec::new(),
-            buckets_us: Vec::new(),
-            phases: false,
             offset_ms,
-            log: InputLog::new(now),
-            events: Vec::new(),
-            outbox: Vec::new(),
-            blind: blind::Blind::begun(now),
-            touched: Vec::new(),
-            batch: last_batch,
-            uncommitted: Vec::new(),
-            settling: Vec::new(),
-            to_show: VecDeque::new(),
-            unpublished: Vec::new(),
-            unseen: Vec::new(),
-            short_lives: BTreeMap::new(),
-            to_store: Vec::new(),
-            foreign: Vec::new(),
-            witnesses: Witnesses::default(),
-            held: BTreeSet::new(),
-            service: Vec::new(),
-            results: Vec::new(),
-            results_overflowed: false,
-            results_untold: Vec::new(),
-            recording: HashSet::new(),
-            told: Definitions::default(),
-            cadences_untold: Vec::new(),
-            next_state: 0,
-            round_began: last_batch + 1,
-            prune_before: 0,
-            dropped_inputs: false,
-            lost: BTreeMap::new(),
-            dropped_events: 0,
-            standing: None,
+            batcher: Batcher::after(last_batch, now),
+            single: SingleResults::default(),
+            definitions: Teller::default(),
+            publisher: Publisher::default(),
+            gate: WitnessGate::default(),
+            receivers: Receivers::begun(now),
             budget: REPROBES_PER_SECOND,
-            counts: Counts::default(),
-            changes: Vec::new(),
         }
     }
 
+    /// Takes what a config says of receivers and histograms.
     pub fn configure(&mut self, notify: Vec<Notify>, metrics: &Metrics) {
-        self.notify = notify;
-        self.buckets_us = metrics.buckets_us.clone();
-        self.phases = metrics.phases;
+        self.receivers.list = notify;
+        self.publisher.configure(metrics);
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.publisher.counts
     }
 
     fn utc(&self, at: Ms) -> UtcMs {
@@ -271,7 +123,7 @@ impl Recorder {
             if let Some(before) = stored_cadence {
                 judge.extend(&Rules::new(before), now);
             }
-            self.to_store.push(self.courses.len());
+            self.batcher.to_store.push(self.courses.len());
         }
         let hour = self.utc(now).div_euclid(3_600_000);
         let now_utc = self.utc(now);
@@ -280,7 +132,7 @@ impl Recorder {
             .open_unknown()
             .filter(|(_, reason)| *reason != Reason::Starting && judge.transitions().unknown > 0)
         {
-            self.blind.begins(id, self.courses.len(), from);
+            self.receivers.blind.begins(id, self.courses.len(), from);
         }
         let since_utc = judge
             .outage()
@@ -374,7 +226,7 @@ impl Recorder {
         }
         if self.courses[index].rules != endpoint.rules {
             self.apply(index, Input::Extend(now), None, now);
-            self.to_store.push(index);
+            self.batcher.to_store.push(index);
         }
         self.courses[index].rules = endpoint.rules;
         self.courses[index].entry.endpoint.store(endpoint);
@@ -393,10 +245,12 @@ impl Recorder {
     pub fn remove(&mut self, index: usize, now: Ms) {
         self.tell(index, Input::LeaveService(now), now);
         self.record_no_more(index, now);
-        self.to_store.push(index);
+        self.batcher.to_store.push(index);
         self.retire(index);
-        self.service.push(Service::Left(self.courses[index].id));
-        self.short_lives.remove(&self.courses[index].id);
+        self.batcher
+            .service
+            .push(Service::Left(self.courses[index].id));
+        self.publisher.short_lives.remove(&self.courses[index].id);
         let _ = self.event_of(index, now, EndpointRemovedEvent {});
     }
 
@@ -422,8 +276,8 @@ impl Recorder {
         let _ = self.push_event(left);
         for change in &changes {
             if let Change::OutageLeft { from, .. } = change {
-                self.outbox.extend(closings(
-                    &self.notify,
+                self.batcher.outbox.extend(closings(
+                    &self.receivers.list,
                     removed.as_str(),
                     id,
                     (*from, now),
@@ -431,20 +285,22 @@ impl Recorder {
                 ));
             }
         }
-        self.service.push(Service::Left(id));
-        self.foreign.push((id, encode_with(cadence, &judge)));
+        self.batcher.service.push(Service::Left(id));
+        self.batcher
+            .foreign
+            .push((id, encode_with(cadence, &judge)));
         judge
     }
 
     /// A judge of an endpoint out of service that was brought up to date by a replay: it is stored,
     /// as its marks will go.
     pub fn store_foreign(&mut self, id: i64, cadence: &Cadence, judge: &Judge) {
-        self.foreign.push((id, encode_with(cadence, judge)));
+        self.batcher.foreign.push((id, encode_with(cadence, judge)));
     }
 
     /// Hears no more results; its judge stays to be taken over, its secrets do not.
     pub fn retire(&mut self, index: usize) {
-        self.blind.ends(self.courses[index].id);
+        self.receivers.blind.ends(self.courses[index].id);
         self.courses[index].in_service = false;
         self.courses[index].early = Vec::new();
         let entry = &self.courses[index].entry;
@@ -458,7 +314,7 @@ impl Recorder {
 
     /// The history is to know the endpoint by this from the next batch on.
     pub fn serve(&mut self, id: i64, registration: Registration) {
-        self.service.push(Service::In(id, registration));
+        self.batcher.service.push(Service::In(id, registration));
     }
 
     pub fn event_of(&mut self, index: usize, now: Ms, event: impl Into<Event>) -> Kept {
@@ -517,11 +373,11 @@ impl Recorder {
                     self.judge_missed(index, (at, reason, count), now, wanted);
                 }
                 Happening::Probe(probed) => {
-                    let own = self.own(&self.courses[index], seq, &probed);
+                    let own = self.gate.own(&self.courses[index], seq, &probed);
                     let Some(verdict) = attribute(&probed.report.outcome, &own) else {
                         let waiting = (seq, Happening::Probe(probed));
                         self.courses[index].early.insert(0, waiting);
-                        self.held.insert(index);
+                        self.gate.held.insert(index);
                         break;
                     };
                     self.judge_probed(index, &probed, verdict, now, wanted);
@@ -539,7 +395,7 @@ impl Recorder {
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        self.counts.unmeasured[reason as usize] += count;
+        self.publisher.counts.unmeasured[reason as usize] += count;
         self.apply(index, Input::Missed(at, reason, count), None, now);
         // It may still vouch, if it is probed within the gap. Where places are lacking, another
         // probe would take a slot's.
@@ -560,7 +416,7 @@ impl Recorder {
         if let (Verdict::Unmeasured(reason), Outcome::Up(_) | Outcome::Down { .. }) =
             (&verdict, outcome)
         {
-            self.counts.unmeasured[*reason as usize] += 1;
+            self.publisher.counts.unmeasured[*reason as usize] += 1;
             self.show_what_became(index, probed, *reason, now);
         }
         let result = ProbeResult {
@@ -616,25 +472,16 @@ impl Recorder {
     fn apply(&mut self, index: usize, input: Input, detail: Option<&str>, now: Ms) {
         self.settle(index);
         let course = &mut self.courses[index];
-        if self.log.bytes() < INPUT_BYTES_LIMIT {
-            self.log.push(course.id as u64, input);
-        } else {
-            self.dropped_inputs = true;
-        }
-        if !course.touched {
-            course.touched = true;
-            self.touched.push(index);
-        }
-        let mut changes = std::mem::take(&mut self.changes);
+        self.batcher.note(course.id, input);
+        self.batcher.touch(index, course);
         self.keep_standing(index);
         let course = &mut self.courses[index];
+        let mut changes = Vec::new();
         input.apply(&mut course.judge, &course.rules, &mut changes);
         for change in &changes {
             self.became_final(index, change, detail, now);
         }
-        changes.clear();
-        self.changes = changes;
-        self.standing = None;
+        self.batcher.overflow.standing = None;
     }
 
     /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue
@@ -647,12 +494,12 @@ impl Recorder {
     ) {
         self.budget = (self.budget + REPROBES_PER_SECOND / 10.0).min(REPROBES_PER_SECOND);
         self.tell_of_the_blind(now);
-        for index in std::mem::take(&mut self.unpublished) {
+        for index in std::mem::take(&mut self.publisher.unpublished) {
             self.publish_live(index);
         }
-        for (index, raw) in std::mem::take(&mut self.unseen) {
+        for (index, raw) in std::mem::take(&mut self.publisher.unseen) {
             if let Err(raw) = self.show_raw(index, raw) {
-                self.unseen.push((index, raw));
+                self.publisher.unseen.push((index, raw));
             }
         }
         for index in range {

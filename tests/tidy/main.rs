@@ -15,14 +15,14 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 17;
-const IN_CIRCLES: usize = 57;
+const CIRCLES: usize = 16;
+const IN_CIRCLES: usize = 51;
 const RUSQLITE_OUTSIDE: usize = 17;
 const INDEXED_BY_TEXT: usize = 143;
 const TYPES_TWICE: usize = 56;
-const LONG_FUNCTIONS: usize = 53;
-const LONG_FILES: usize = 17;
-const LONG_LINES: usize = 186;
+const LONG_FUNCTIONS: usize = 51;
+const LONG_FILES: usize = 16;
+const LONG_LINES: usize = 180;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

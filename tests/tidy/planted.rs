@@ -68,6 +68,17 @@ fn a_circle_of_files_is_found() {
 }
 
 #[test]
+fn who_may_see_a_thing_is_no_use_of_a_file() {
+    let file = |name: &str, text: &str| source(&format!("src/config/{name}.rs"), text);
+    let parent = file("a", "use self::b::X;\n");
+    let seen = file("a/b", "pub(super) struct X;\n");
+    let used = file("a/b", "pub(super) struct X(super::Y);\n");
+    assert!(circles(&[parent, seen]).is_empty());
+    let parent = file("a", "use self::b::X;\n");
+    assert_eq!(circles(&[parent, used]).len(), 1);
+}
+
+#[test]
 fn a_crate_outside_its_folder_is_found() {
     let [by_use, by_path, not] = [
         "use rusqlite::Connection;\n",

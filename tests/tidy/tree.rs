@@ -139,6 +139,9 @@ impl<'ast> Visit<'ast> for References {
         }
         visit::visit_path(self, path);
     }
+
+    /// `pub(super)` says who may look in; it uses nothing.
+    fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 }
 
 /// The library, as it is.

@@ -6,103 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Recorder;
+use super::receivers::{LISTED, Stretch, TOGETHER_MS, Told};
 use crate::history::outbox::ToldUnknown;
 use crate::history::{OutboxDraft, Posting};
 use crate::words::{Ms, Name, format_utc};
-
-/// Those that go blind within this time are told of together, whatever `after` says.
-const TOGETHER_MS: Ms = 10_000;
-/// After a start all endpoints are probed within this long: whether those that nobody measured
-/// while the daemon was away are still blind is not known before.
-const FIRST_PROBES_MS: Ms = 60_000;
-/// Names in one message.
-const LISTED: usize = 100;
-
-/// Endpoints whose time is unknown now, and what receivers were told of that. The history keeps the
-/// latter.
-pub(super) struct Blind {
-    /// When this process began.
-    started: Ms,
-    /// By the endpoint's number.
-    since: BTreeMap<i64, Stretch>,
-    told: BTreeMap<Name, Told>,
-    /// Messages so far: no two of a batch have the same key.
-    messages: u64,
-}
-
-/// An open stretch of unknown time.
-#[derive(Clone, Copy)]
-struct Stretch {
-    index: usize,
-    from: Ms,
-    /// Receivers wait from here on.
-    told_from: Ms,
-    /// Declared maintenance holds it back until then, as far as was looked at.
-    held_until: Ms,
-}
-
-/// What a receiver was told.
-struct Told {
-    /// The begin that its messages have as their id.
-    begun: Ms,
-    /// Endpoints that are blind since, as it knows.
-    endpoints: BTreeMap<i64, Ms>,
-}
-
-impl Blind {
-    pub fn begun(started: Ms) -> Self {
-        Self {
-            started,
-            since: BTreeMap::new(),
-            told: BTreeMap::new(),
-            messages: 0,
-        }
-    }
-
-    pub fn begins(&mut self, id: i64, index: usize, from: Ms) {
-        let told_from = if from < self.started {
-            self.started + FIRST_PROBES_MS
-        } else {
-            from
-        };
-        self.since.insert(
-            id,
-            Stretch {
-                index,
-                from,
-                told_from,
-                held_until: 0,
-            },
-        );
-    }
-
-    pub fn ends(&mut self, id: i64) {
-        self.since.remove(&id);
-    }
-
-    /// What held messages back may do so no more, or longer.
-    pub fn windows_changed(&mut self) {
-        self.since
-            .values_mut()
-            .for_each(|stretch| stretch.held_until = 0);
-    }
-
-    /// Endpoints that the receiver was not told of and that no maintenance holds back, if the first
-    /// of them is due.
-    fn untold(&self, receiver: &Name, wait: Ms, now: Ms) -> Option<Vec<(i64, Stretch)>> {
-        let told = self.told.get(receiver);
-        let is_new = |id: &i64, stretch: &Stretch| {
-            told.is_none_or(|told| told.endpoints.get(id) != Some(&stretch.from))
-        };
-        let untold = || {
-            self.since
-                .iter()
-                .filter(|(id, stretch)| stretch.held_until <= now && is_new(id, stretch))
-        };
-        let is_due = untold().any(|(_, stretch)| stretch.told_from + wait <= now);
-        is_due.then(|| untold().map(|(id, stretch)| (*id, *stretch)).collect())
-    }
-}
 
 impl Recorder {
     /// What receivers were told before this process, as the history has it.
@@ -114,34 +21,41 @@ impl Recorder {
             begun,
         } in list
         {
-            let told = self.blind.told.entry(receiver).or_insert_with(|| Told {
-                begun,
-                endpoints: BTreeMap::new(),
-            });
+            let told = self
+                .receivers
+                .blind
+                .told
+                .entry(receiver)
+                .or_insert_with(|| Told {
+                    begun,
+                    endpoints: BTreeMap::new(),
+                });
             told.endpoints.insert(endpoint, since);
         }
     }
 
     /// Messages that the passing of time asks for; called ten times a second.
     pub(super) fn tell_of_the_blind(&mut self, now: Ms) {
-        if self.blind.since.is_empty() && self.blind.told.is_empty() {
+        if self.receivers.blind.since.is_empty() && self.receivers.blind.told.is_empty() {
             return;
         }
         for receiver in self
-            .notify
+            .receivers
+            .list
             .clone()
             .iter()
             .filter(|receiver| receiver.on.unknown)
         {
             self.tell_unknown(&receiver.name, receiver.after.max(TOGETHER_MS), now);
         }
-        let since = &self.blind.since;
-        for told in self.blind.told.values_mut() {
+        let since = &self.receivers.blind.since;
+        for told in self.receivers.blind.told.values_mut() {
             told.endpoints
                 .retain(|id, from| since.get(id).is_some_and(|stretch| stretch.from == *from));
         }
         let is_over = |told: &Told| told.endpoints.is_empty();
         let over: Vec<(Name, Ms)> = self
+            .receivers
             .blind
             .told
             .iter()
@@ -149,29 +63,21 @@ impl Recorder {
             .map(|(name, told)| (name.clone(), told.begun))
             .collect();
         for (receiver, begun) in over {
-            self.blind.told.remove(&receiver);
+            self.receivers.blind.told.remove(&receiver);
             let body = self.blind_body("known", begun, now);
             self.post_of_the_blind(&receiver, ("known", begun, now), &body);
-            self.outbox.push(Posting::ToldKnown(receiver));
+            self.batcher.outbox.push(Posting::ToldKnown(receiver));
         }
     }
 
     /// Tells one receiver of those that it does not know to be unknown, once the first of them is
     /// due and no maintenance holds it back.
     fn tell_unknown(&mut self, receiver: &Name, wait: Ms, now: Ms) {
-        let Some(candidates) = self.blind.untold(receiver, wait, now) else {
+        let Some(candidates) = self.receivers.blind.untold(receiver, wait, now) else {
             return;
         };
-        for (id, stretch) in candidates {
-            let until = self
-                .maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now)
-                .unwrap_or(0);
-            self.blind
-                .since
-                .entry(id)
-                .and_modify(|stretch| stretch.held_until = until);
-        }
-        let Some(untold) = self.blind.untold(receiver, wait, now) else {
+        self.follow_maintenance(candidates, now);
+        let Some(untold) = self.receivers.blind.untold(receiver, wait, now) else {
             return;
         };
         let endpoint = |stretch: &Stretch| self.courses[stretch.index].entry.endpoint.load();
@@ -181,6 +87,7 @@ impl Recorder {
             .min()
             .unwrap_or(now);
         let begun = self
+            .receivers
             .blind
             .told
             .get(receiver)
@@ -208,6 +115,7 @@ impl Recorder {
         }
         self.post_of_the_blind(receiver, ("unknown", begun, from), &body);
         let told = self
+            .receivers
             .blind
             .told
             .entry(receiver.clone())
@@ -223,14 +131,34 @@ impl Recorder {
             since: stretch.from,
             begun,
         };
-        self.outbox
+        self.batcher
+            .outbox
             .push(Posting::ToldUnknown(untold.iter().map(row).collect()));
+    }
+
+    /// Notes until when declared maintenance holds messages about these back.
+    fn follow_maintenance(&mut self, candidates: Vec<(i64, Stretch)>, now: Ms) {
+        for (id, stretch) in candidates {
+            let until = self
+                .maintenance_until(&self.courses[stretch.index].entry.endpoint.load(), now)
+                .unwrap_or(0);
+            self.receivers
+                .blind
+                .since
+                .entry(id)
+                .and_modify(|stretch| stretch.held_until = until);
+        }
     }
 
     fn blind_body(&self, state: &str, begun: Ms, since: Ms) -> Value {
         json!({
-            "schema": "probity-notification/2", "outage": format!("unknown-{begun}"), "endpoint": null, "component": null, "state": state,
-            "labels": {}, "since": format_utc(self.utc(since)),
+            "schema": "probity-notification/2",
+            "outage": format!("unknown-{begun}"),
+            "endpoint": null,
+            "component": null,
+            "state": state,
+            "labels": {},
+            "since": format_utc(self.utc(since)),
         })
     }
 
@@ -241,14 +169,14 @@ impl Recorder {
         (state, begun, since): (&str, Ms, Ms),
         body: &Value,
     ) {
-        self.blind.messages += 1;
+        self.receivers.blind.messages += 1;
         let key = format!(
             "{state} - {begun}-{since}-{}.{}",
             self.next_batch(),
-            self.blind.messages
+            self.receivers.blind.messages
         );
         let not_before = self.utc(since);
-        self.outbox.push(Posting::Message(OutboxDraft {
+        self.batcher.outbox.push(Posting::Message(OutboxDraft {
             receiver: receiver.clone(),
             key,
             body: body.to_string(),
@@ -321,7 +249,7 @@ mod tests {
         let board = Arc::new(crate::engine::board::Board::new(
             before.board.plan.load_full(),
         ));
-        let mut recorder = Recorder::new(board, 0, before.batch, now);
+        let mut recorder = Recorder::new(board, 0, before.next_batch() - 1, now);
         configure(&mut recorder, vec![ops(&ALL, 0)]);
         recorder.restore_told_unknown(kept.told_unknown());
         let course = &before.courses[0];
@@ -447,7 +375,7 @@ mod tests {
         );
         // As if the receiver had been forgotten: it is told of the same stretch again.
         let mut recorder = restarted(&recorder, &kept, 20_000);
-        recorder.blind.told.clear();
+        recorder.receivers.blind.told.clear();
         assert_eq!(
             told(&mut recorder, &kept, 120_000).expect("another message")["state"],
             "unknown"

@@ -1,10 +1,10 @@
 //! What became final of an endpoint: a line in the log, an event, a message to whoever is notified.
 
-use super::messages::State;
+use super::message::State;
 use super::{EVENTS_WAITING_LIMIT, Recorder};
 use crate::engine::events;
 use crate::judgement::state::Change;
-use crate::words::{Ms, Reason, format_utc};
+use crate::words::{Ms, Name, Reason, format_utc};
 
 impl Recorder {
     pub(super) fn became_final(
@@ -14,77 +14,109 @@ impl Recorder {
         detail: Option<&str>,
         now: Ms,
     ) {
-        let endpoint = self.courses[index].entry.endpoint.load_full();
-        let name = &endpoint.name;
+        let course = &self.courses[index];
+        let name = course.entry.endpoint.load().name.clone();
+        // Time before an endpoint was measured for the first time is no news.
+        let is_news =
+            !matches!(change, Change::UnknownFrom { .. }) || course.judge.transitions().unknown > 0;
+        if is_news {
+            log(&name, change, detail, self.offset_ms);
+        }
+        self.follow(index, change);
+        let who = (self.courses[index].id, name);
+        let drafts = events::draft(who, change, now, self.offset_ms, self.utc(now));
+        self.keep_events(index, change, drafts);
+        let has_room = self.batcher.outbox.len() < EVENTS_WAITING_LIMIT;
+        if let Some(state) = told(change, detail, now).filter(|_| has_room) {
+            let messages = self.notifications(index, state, now);
+            self.batcher.outbox.extend(messages);
+        }
+    }
+
+    /// Since when the endpoint is what it is, and whether it is blind.
+    fn follow(&mut self, index: usize, change: &Change) {
         let offset = self.offset_ms;
         let utc = |at: Ms| at as i64 + offset;
-        let now_utc = utc(now);
-        let mut told = None;
         let course = &mut self.courses[index];
         match *change {
-            Change::Down {
-                from,
-                confirmed_at,
-                cause,
-                ..
-            } => {
-                (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
-                self.counts.transitions += 1;
-                tracing::warn!(endpoint = %name, state = "down", cause = cause.as_str(), since = %format_utc(utc(from)), detail = detail.unwrap_or_default(), "down");
-                told = Some(State::Down {
-                    from,
-                    confirmed_at,
-                    cause,
-                    detail,
-                });
-            }
-            Change::Up { from, to, down, .. } => {
-                (course.last_transition_utc, course.since_utc) = (utc(to), utc(to));
-                self.counts.transitions += 1;
-                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(to)), down_ms = down, "up");
-                told = Some(State::Up { from, to, down });
-            }
-            Change::OutageLeft { from, to, .. } => {
-                course.since_utc = utc(to);
-                told = Some(State::Closed { from, at: now });
-            }
-            Change::Proven { .. } => {}
-            Change::OutOfService { to, .. } => course.since_utc = utc(to),
-            Change::FirstUp { at } => {
+            Change::Down { from: at, .. } | Change::Up { to: at, .. } | Change::FirstUp { at } => {
                 (course.last_transition_utc, course.since_utc) = (utc(at), utc(at));
-                tracing::info!(endpoint = %name, state = "up", since = %format_utc(utc(at)), "up for the first time");
+            }
+            Change::OutageLeft { to, .. } | Change::OutOfService { to, .. } => {
+                course.since_utc = utc(to);
             }
             Change::UnknownFrom { from, .. } => {
                 (course.last_transition_utc, course.since_utc) = (utc(from), utc(from));
                 if course.judge.transitions().unknown > 0 {
-                    self.blind.begins(course.id, index, from);
-                    tracing::warn!(endpoint = %name, state = "unknown", since = %format_utc(utc(from)), "unknown");
+                    self.receivers.blind.begins(course.id, index, from);
                 }
             }
-            Change::UnknownUntil {
-                from, to, reason, ..
-            } => {
-                self.blind.ends(course.id);
+            Change::UnknownUntil { to, .. } => {
+                self.receivers.blind.ends(course.id);
                 course.since_utc = course.judge.outage().map_or(utc(to), |o| utc(o.from));
-                if to > from && reason != Reason::Starting {
-                    let unknown_ms = to - from;
-                    let reason = reason.as_str();
-                    tracing::info!(endpoint = %name, reason, unknown_ms, "measured again");
-                }
             }
-            Change::Unconfirmed { .. } => {
-                tracing::info!(endpoint = %name, "one failed probe; the re-probe succeeded")
-            }
+            Change::Proven { .. } | Change::Unconfirmed { .. } => {}
         }
-        let who = (course.id, name.clone());
-        self.keep_events(
-            index,
-            change,
-            events::draft(who, change, now, self.offset_ms, now_utc),
-        );
-        if let Some(state) = told.filter(|_| self.outbox.len() < EVENTS_WAITING_LIMIT) {
-            let messages = self.notifications(index, state, now);
-            self.outbox.extend(messages);
+    }
+}
+
+/// What receivers are told of a change, if anything.
+fn told<'d>(change: &Change, detail: Option<&'d str>, now: Ms) -> Option<State<'d>> {
+    match *change {
+        Change::Down {
+            from,
+            confirmed_at,
+            cause,
+            ..
+        } => Some(State::Down {
+            from,
+            confirmed_at,
+            cause,
+            detail,
+        }),
+        Change::Up { from, to, down, .. } => Some(State::Up { from, to, down }),
+        Change::OutageLeft { from, .. } => Some(State::Closed { from, at: now }),
+        Change::Proven { .. }
+        | Change::OutOfService { .. }
+        | Change::FirstUp { .. }
+        | Change::UnknownFrom { .. }
+        | Change::UnknownUntil { .. }
+        | Change::Unconfirmed { .. } => None,
+    }
+}
+
+fn log(endpoint: &Name, change: &Change, detail: Option<&str>, offset_ms: i64) {
+    let utc = |at: Ms| format_utc(at as i64 + offset_ms);
+    let detail = detail.unwrap_or_default();
+    match *change {
+        Change::Down { from, cause, .. } => {
+            let (since, cause) = (utc(from), cause.as_str());
+            tracing::warn!(%endpoint, state = "down", cause, %since, detail, "down");
         }
+        Change::Up { to, down, .. } => {
+            let since = utc(to);
+            tracing::info!(%endpoint, state = "up", %since, down_ms = down, "up");
+        }
+        Change::FirstUp { at } => {
+            let since = utc(at);
+            tracing::info!(%endpoint, state = "up", %since, "up for the first time");
+        }
+        Change::UnknownFrom { from, .. } => {
+            let since = utc(from);
+            tracing::warn!(%endpoint, state = "unknown", %since, "unknown");
+        }
+        Change::UnknownUntil {
+            from, to, reason, ..
+        } if to > from && reason != Reason::Starting => {
+            let (reason, unknown_ms) = (reason.as_str(), to - from);
+            tracing::info!(%endpoint, reason, unknown_ms, "measured again");
+        }
+        Change::Unconfirmed { .. } => {
+            tracing::info!(%endpoint, "one failed probe; the re-probe succeeded");
+        }
+        Change::UnknownUntil { .. }
+        | Change::OutageLeft { .. }
+        | Change::OutOfService { .. }
+        | Change::Proven { .. } => {}
     }
 }

@@ -33,18 +33,18 @@ impl Recorder {
         } else {
             EVENTS_WAITING_BESIDE
         };
-        if self.events.len() >= self.events_limit() + beside {
-            self.dropped_events += 1;
+        if self.batcher.events.len() >= self.events_limit() + beside {
+            self.batcher.overflow.dropped += 1;
             return Kept::No;
         }
-        self.events.push(event);
+        self.batcher.events.push(event);
         Kept::Yes
     }
 
     /// Where the judge stands before an input whose events may find no room.
     pub(super) fn keep_standing(&mut self, index: usize) {
-        if self.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
-            self.standing = Some(self.courses[index].judge.standing());
+        if self.batcher.events.len() + EVENTS_OF_AN_INPUT >= self.events_limit() {
+            self.batcher.overflow.standing = Some(self.courses[index].judge.standing());
         }
     }
 
@@ -55,15 +55,15 @@ impl Recorder {
             .into_iter()
             .all(|draft| self.push_event(draft) == Kept::Yes);
         if !kept {
-            if let Some(before) = self.standing.take() {
-                self.lost.entry(index).or_insert(before);
+            if let Some(before) = self.batcher.overflow.standing.take() {
+                self.batcher.overflow.lost.entry(index).or_insert(before);
             }
             return;
         }
         match *change {
             Change::UnknownUntil {
                 from, to, reason, ..
-            } => self.counts.unknown_ms[reason as usize] += to - from,
+            } => self.publisher.counts.unknown_ms[reason as usize] += to - from,
             Change::Down { from, .. } => self.courses[index].told_outage = Some(from),
             Change::Up { .. } | Change::OutageLeft { .. } => self.courses[index].told_outage = None,
             _ => {}
@@ -72,18 +72,18 @@ impl Recorder {
 
     /// Tells of the holes that the record has got, in the batch that has room again.
     pub(super) fn tell_of_gaps(&mut self, now: Ms, utc: UtcMs) {
-        if self.dropped_events == 0 {
+        if self.batcher.overflow.dropped == 0 {
             return;
         }
         let gap = HistoryGapEvent {
-            dropped: self.dropped_events,
-            endpoints: Some(self.lost.len() as u64),
+            dropped: self.batcher.overflow.dropped,
+            endpoints: Some(self.batcher.overflow.lost.len() as u64),
             unknown_in_counters: Some(true),
             why: "more events waited for the disk than memory may hold".into(),
         };
-        self.events.push(EventDraft::general(now, utc, gap));
-        self.dropped_events = 0;
-        for (index, before) in std::mem::take(&mut self.lost) {
+        self.batcher.events.push(EventDraft::general(now, utc, gap));
+        self.batcher.overflow.dropped = 0;
+        for (index, before) in std::mem::take(&mut self.batcher.overflow.lost) {
             // What was shown stays shown until the batch that says otherwise is committed.
             self.settle(index);
             let from = before.recorded_until();
@@ -99,7 +99,8 @@ impl Recorder {
                     why: "its end was not recorded".into(),
                 };
                 let who = self.who(index);
-                self.events
+                self.batcher
+                    .events
                     .push(EventDraft::of_endpoint(who, now, utc, lost));
             }
             let mut changes = Vec::new();
@@ -121,17 +122,15 @@ impl Recorder {
             }
             for change in &changes {
                 if let Change::UnknownUntil { from, to, .. } = change {
-                    self.counts.unknown_ms[Reason::History as usize] += to - from;
+                    self.publisher.counts.unknown_ms[Reason::History as usize] += to - from;
                 }
                 let who = self.who(index);
-                self.events
+                self.batcher
+                    .events
                     .extend(events::draft(who, change, now, self.offset_ms, utc));
             }
-            if !self.courses[index].touched {
-                self.courses[index].touched = true;
-                self.touched.push(index);
-            }
-            self.to_store.push(index);
+            self.batcher.touch(index, &mut self.courses[index]);
+            self.batcher.to_store.push(index);
             self.courses[index].told_outage = outage.map(|o| o.from);
         }
     }
@@ -174,7 +173,7 @@ mod tests {
         let mut at = 1000;
         let failed = Verdict::Failure(Cause::ConnectRefused);
         observe(&mut recorder, at, Verdict::Success);
-        while recorder.dropped_events == 0 {
+        while recorder.batcher.overflow.dropped == 0 {
             for verdict in [failed, failed, failed, Verdict::Success] {
                 at += 500;
                 observe(&mut recorder, at, verdict);
@@ -182,6 +181,8 @@ mod tests {
         }
         // Down when there is room again, of which no event could tell.
         let hole_from = recorder
+            .batcher
+            .overflow
             .lost
             .get(&0)
             .expect("its record has a hole")
@@ -330,7 +331,7 @@ mod tests {
             let shown = recorder.settled(0);
             while recorder.push_event(proven()) == Kept::Yes {}
             let later = some(&mut recorder, lost) + 1;
-            holes += usize::from(!recorder.lost.is_empty());
+            holes += usize::from(!recorder.batcher.overflow.lost.is_empty());
             let mut told: Vec<_> =
                 of_endpoints(recorder.close_batch(stamp(1 << 40)).events).collect();
             some(&mut recorder, later);

@@ -4,166 +4,17 @@
 //! Messages of one outage have its id in common. A message whose key names the same queue is sent
 //! after those before it.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::message::{About, Due, State, begin_key, message};
 use super::windows::windows_of;
 use super::{Kept, Recorder};
 use crate::config::plan::{Endpoint, Notify};
-use crate::history::{EventDraft, OutboxDraft, Posting};
-use crate::words::{Cause, Ms, format_utc};
+use crate::history::{EventDraft, Posting};
+use crate::words::Ms;
 
 /// How far ahead a maintenance window is followed that holds messages back.
 const WINDOWS_AHEAD_MS: Ms = 31 * 86_400_000;
-
-pub(super) enum State<'d> {
-    Down {
-        from: Ms,
-        confirmed_at: Ms,
-        cause: Cause,
-        detail: Option<&'d str>,
-    },
-    Up {
-        from: Ms,
-        to: Ms,
-        down: Ms,
-    },
-    /// The endpoint left service with an outage open.
-    Closed {
-        from: Ms,
-        at: Ms,
-    },
-}
-
-/// When the first message of an outage may be sent, and until when declared maintenance holds it
-/// back, if it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Due {
-    at: Ms,
-    held_until: Option<Ms>,
-}
-
-/// An id that the messages of one outage share.
-fn outage_id(endpoint: i64, from: Ms) -> String {
-    format!("{endpoint}-{from}")
-}
-
-/// The key of an outage's first message to a receiver.
-fn begin_key(endpoint: i64, from: Ms) -> String {
-    format!("down {endpoint} {from}")
-}
-
-/// An end of an outage for an endpoint that the config no longer has.
-pub(super) fn closings(
-    receivers: &[Notify],
-    name: &str,
-    id: i64,
-    (from, at): (Ms, Ms),
-    offset_ms: i64,
-) -> Vec<Posting> {
-    let about = About {
-        name,
-        component: name,
-        labels: json!({}),
-    };
-    let due = Due {
-        at,
-        held_until: None,
-    };
-    receivers
-        .iter()
-        .filter_map(|receiver| {
-            message(
-                receiver,
-                &about,
-                id,
-                &State::Closed { from, at },
-                due,
-                offset_ms,
-            )
-        })
-        .map(Posting::Message)
-        .collect()
-}
-
-struct About<'e> {
-    name: &'e str,
-    component: &'e str,
-    labels: Value,
-}
-
-/// `due`: of an outage's first message.
-fn message(
-    receiver: &Notify,
-    about: &About,
-    id: i64,
-    state: &State,
-    due: Due,
-    offset_ms: i64,
-) -> Option<OutboxDraft> {
-    let utc = |at: Ms| at as i64 + offset_ms;
-    let common = |state: &str, from: Ms, since: Ms| {
-        json!({"schema": "probity-notification/2", "outage": outage_id(id, from), "endpoint": about.name, "component": about.component,
-               "state": state, "labels": about.labels, "since": format_utc(utc(since))})
-    };
-    let draft = |key: String, body: String, not_before, cancels| OutboxDraft {
-        receiver: receiver.name.clone(),
-        key,
-        body,
-        not_before,
-        cancels,
-    };
-    match *state {
-        State::Down {
-            from,
-            confirmed_at,
-            cause,
-            detail,
-        } => {
-            let mut body = common("down", from, from);
-            body["confirmed_at"] = json!(format_utc(utc(confirmed_at)));
-            body["cause"] = json!(cause.as_str());
-            body["detail"] = json!(detail.unwrap_or_default());
-            if let Some(until) = due.held_until {
-                body["held_by_maintenance_until"] = json!(format_utc(utc(until)));
-            }
-            receiver
-                .on
-                .down
-                .then(|| draft(begin_key(id, from), body.to_string(), utc(due.at), None))
-        }
-        State::Up { from, to, down } => {
-            let mut body = common("up", from, to);
-            body["down_seconds"] = json!(format!("{}.{:03}", down / 1000, down % 1000));
-            let text = if receiver.on.up {
-                body.to_string()
-            } else {
-                String::new()
-            };
-            Some(draft(
-                format!("up {id} {from}"),
-                text,
-                utc(to),
-                Some(begin_key(id, from)),
-            ))
-        }
-        State::Closed { from, at } => {
-            let mut body = common("closed", from, at);
-            body["detail"] =
-                json!("the endpoint left service while it was down; nothing more is known of it");
-            let text = if receiver.on.down {
-                body.to_string()
-            } else {
-                String::new()
-            };
-            Some(draft(
-                format!("left {id} {from}"),
-                text,
-                utc(at),
-                Some(begin_key(id, from)),
-            ))
-        }
-    }
-}
 
 impl Recorder {
     /// One message for each receiver. An end that comes before anybody was told of the begin takes
@@ -188,7 +39,8 @@ impl Recorder {
             };
             message(receiver, &about, course.id, &state, due, self.offset_ms)
         };
-        self.notify
+        self.receivers
+            .list
             .iter()
             .filter_map(draft)
             .map(Posting::Message)
@@ -198,7 +50,8 @@ impl Recorder {
     /// First messages of open outages that wait for their time follow the windows as they are now.
     pub(super) fn hold_messages(&mut self, now: Ms) {
         // What was asked for before and is not committed yet is asked for again.
-        self.outbox
+        self.batcher
+            .outbox
             .retain(|posting| !matches!(posting, Posting::Hold { .. }));
         for index in 0..self.courses.len() {
             self.hold_messages_of(index, now);
@@ -222,12 +75,13 @@ impl Recorder {
             }
         };
         let holds: Vec<Posting> = self
-            .notify
+            .receivers
+            .list
             .iter()
             .filter(|receiver| receiver.on.down)
             .map(hold)
             .collect();
-        self.outbox.extend(holds);
+        self.batcher.outbox.extend(holds);
     }
 
     /// The wall clock was set. If the history can be told of it, what waits in the outbox waits as
@@ -236,7 +90,7 @@ impl Recorder {
         let by = offset_ms - self.offset_ms;
         self.offset_ms = offset_ms;
         if self.push_event(event) == Kept::Yes {
-            self.outbox.push(Posting::ClockStep(by));
+            self.batcher.outbox.push(Posting::ClockStep(by));
         }
         self.tell_windows(now);
     }
@@ -293,7 +147,9 @@ mod tests {
     use crate::history::outbox::{Fate, Waiting};
     use crate::judgement::maintenance::Origin;
     use crate::judgement::state::{ProbeResult, Verdict};
+    use crate::words::Cause;
     use crate::words::{Name, StateName};
+    use serde_json::Value;
 
     const ALL: [StateName; 3] = [StateName::Down, StateName::Up, StateName::Unknown];
     const YEAR_MS: i64 = 365 * 86_400_000;

@@ -1,31 +1,12 @@
 //! What shows on the board at once: raw counters, latency, the live state. A view that a reader
 //! holds is not waited for.
 
-use std::sync::Arc;
-
-use super::{Probed, Recorder, difference};
+use super::course::difference;
+use super::publisher::{Answered, Raw};
+use super::{Probed, Recorder};
 use crate::engine::board::LastProbe;
 use crate::judgement::latency::{Ending, Series};
-use crate::words::{
-    Cause, CertificateFacts, Facts, Handshake, Ms, Occasion, Outcome, Phase, Reason, StateName,
-    UtcMs,
-};
-
-/// What the endpoint answered, of what /metrics shows.
-struct Answered {
-    http_status: Option<u16>,
-    certificate: Option<Arc<CertificateFacts>>,
-    handshake: Option<Handshake>,
-}
-
-/// What one probe adds to the view of its endpoint.
-pub(super) struct Raw {
-    utc: UtcMs,
-    sample: Option<(Ending, u64)>,
-    cause: Option<Cause>,
-    answer: Option<Answered>,
-    last: LastProbe,
-}
+use crate::words::{CertificateFacts, Facts, Ms, Occasion, Outcome, Phase, Reason, StateName};
 
 impl Recorder {
     /// Raw counters and latency count at once and are never revised.
@@ -40,11 +21,12 @@ impl Recorder {
             Outcome::Unmeasured { reason, .. } => (None, Some(reason.as_str())),
         };
         if let Outcome::Unmeasured { reason, .. } = &report.outcome {
-            self.counts.unmeasured[*reason as usize] += 1;
+            self.publisher.counts.unmeasured[*reason as usize] += 1;
         }
         if probed.occasion == Occasion::Reprobe {
             self.courses[index].reprobes += 1;
-            self.counts.reprobes[ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
+            self.publisher.counts.reprobes
+                [ending.map_or(2, |e| usize::from(e != Ending::Success))] += 1;
         }
         let certificate = |f: &Facts| f.certificate.clone();
         if let Some(certificate) = report.outcome.facts().and_then(certificate) {
@@ -72,7 +54,7 @@ impl Recorder {
             last,
         });
         if let Err(raw) = self.show_raw(index, raw) {
-            self.unseen.push((index, raw));
+            self.publisher.unseen.push((index, raw));
         }
     }
 
@@ -87,15 +69,15 @@ impl Recorder {
             .tls()
             .and_then(|tls| tls.expiring_within.note(lifetime));
         match note {
-            Some(note) if self.short_lives.get(&course.id) != Some(&note) => {
+            Some(note) if self.publisher.short_lives.get(&course.id) != Some(&note) => {
                 tracing::warn!(
                     endpoint = endpoint.name.as_str(),
                     "the certificate is short-lived: {note}"
                 );
-                self.short_lives.insert(course.id, note);
+                self.publisher.short_lives.insert(course.id, note);
             }
             Some(_) => {}
-            None => drop(self.short_lives.remove(&course.id)),
+            None => drop(self.publisher.short_lives.remove(&course.id)),
         }
     }
 
@@ -140,20 +122,24 @@ impl Recorder {
             last,
         });
         // What waits to be shown is older, and would be shown after it.
-        let waits = self.unseen.iter().any(|(other, _)| *other == index);
+        let waits = self
+            .publisher
+            .unseen
+            .iter()
+            .any(|(other, _)| *other == index);
         if let Err(raw) = if waits {
             Err(raw)
         } else {
             self.show_raw(index, raw)
         } {
-            self.unseen.push((index, raw));
+            self.publisher.unseen.push((index, raw));
         }
     }
 
     /// Gives it back when a reader holds the view.
     pub(super) fn show_raw(&self, index: usize, raw: Box<Raw>) -> Result<(), Box<Raw>> {
         let mut raw = Some(raw);
-        let (buckets, with_phases) = (&self.buckets_us, self.phases);
+        let (buckets, with_phases) = (&self.publisher.buckets_us, self.publisher.phases);
         self.board.change(&self.courses[index].entry, |view| {
             let Some(raw) = raw.take() else { return };
             if let Some(cause) = raw.cause {
@@ -210,7 +196,7 @@ impl Recorder {
             view.shown.slots = slots;
         });
         if !published {
-            self.unpublished.push(index);
+            self.publisher.unpublished.push(index);
         }
     }
 
@@ -227,7 +213,9 @@ mod tests {
     use super::super::{Confirming, Happening, Probed};
     use super::*;
     use crate::kind::run::Report;
+    use crate::words::Cause;
     use crate::words::PhaseTimes;
+    use std::sync::Arc;
 
     fn probe(start: Ms, outcome: Outcome, held_up: Option<Reason>) -> Happening {
         let report = Box::new(Report {
@@ -300,7 +288,8 @@ mod tests {
         let mut noted = |seq, lifetime_days| {
             let happening = probe(seq * 1000, seen(lifetime_days), None);
             recorder.step(0, seq, happening, seq * 1000 + 2, &mut wanted);
-            let noted: Vec<(i64, String)> = recorder.short_lives.clone().into_iter().collect();
+            let noted: Vec<(i64, String)> =
+                recorder.publisher.short_lives.clone().into_iter().collect();
             noted
         };
         assert_eq!(noted(1, 90), []);

@@ -1,33 +1,11 @@
 //! The recorder's counts by the hour of the calendar, for the history's tallies.
 
 use super::Recorder;
+use super::course::{Complete, HourCount, difference};
 use crate::history::TallyDraft;
 use crate::judgement::latency::Series;
 use crate::judgement::state::Slots;
 use crate::words::Ms;
-
-/// Slots and re-probes by the hour of the calendar.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct HourCount {
-    pub(super) number: i64,
-    /// The judge's slots and the re-probes when the hour began.
-    pub(super) slots_before: Slots,
-    pub(super) reprobes_before: u64,
-    /// Re-probes that the hour had before a restart.
-    pub(super) reprobes_carried: u64,
-    /// The hour that was left last, complete.
-    pub(super) last: Complete,
-}
-
-/// An hour that is over.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Complete {
-    number: i64,
-    slots: Slots,
-    slots_before: Slots,
-    reprobes: u64,
-    longest_blind: Ms,
-}
 
 impl Recorder {
     /// The calendar has entered another hour: the counts of the last one are complete.
@@ -132,16 +110,6 @@ impl Recorder {
             longest_blind,
             latency,
         })
-    }
-}
-
-pub(super) fn difference(now: &Slots, base: &Slots) -> Slots {
-    Slots {
-        success: now.success.saturating_sub(base.success),
-        failure: now.failure.saturating_sub(base.failure),
-        unconfirmed: now.unconfirmed.saturating_sub(base.unconfirmed),
-        unmeasured: now.unmeasured.saturating_sub(base.unmeasured),
-        missed: now.missed.saturating_sub(base.missed),
     }
 }
 

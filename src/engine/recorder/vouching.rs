@@ -5,25 +5,28 @@
 
 use std::sync::Arc;
 
-use super::{Confirming, Course, Happening, Probed, Recorder, Reprobe};
+use super::{Confirming, Happening, Recorder, Reprobe};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
 use crate::engine::witness::{Heard, Standing, Vouched};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
-use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork, attribute};
+use crate::judgement::fault::{OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
 
 impl Recorder {
     /// The config's witnesses; those that answered before are asked again.
     pub fn set_witnesses(&mut self, witness: &Witness, now: Ms, wanted: &mut Vec<Reprobe>) {
         let names: Vec<_> = witness.endpoints.iter().map(|e| e.name.clone()).collect();
-        if self.board.witnesses.load().names != names || self.witnesses.quorum() != witness.quorum {
+        if self.board.witnesses.load().names != names
+            || self.gate.witnesses.quorum() != witness.quorum
+        {
             self.board.witnesses.store(Arc::new(WitnessView {
                 names,
                 standings: vec![None; witness.endpoints.len()],
                 quorum_met: None,
             }));
-            self.witnesses
+            self.gate
+                .witnesses
                 .replace(witness.endpoints.len(), witness.quorum);
         }
         self.release(now, wanted);
@@ -31,11 +34,11 @@ impl Recorder {
 
     /// The round of witnesses that is to begin now, if one is due.
     pub fn begin_round(&mut self, now: Ms) -> Option<u64> {
-        self.witnesses.begin_due(now)
+        self.gate.witnesses.begin_due(now)
     }
 
     pub fn round_wanted_at(&self) -> Option<Ms> {
-        self.witnesses.wanted_at()
+        self.gate.witnesses.wanted_at()
     }
 
     /// The result of one witness; failures that waited for it are judged.
@@ -47,13 +50,13 @@ impl Recorder {
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        let before = self.witnesses.quorum_met;
-        let heard = self.witnesses.hear(round, witness, outcome, now);
+        let before = self.gate.witnesses.quorum_met;
+        let heard = self.gate.witnesses.hear(round, witness, outcome, now);
         let view = self.board.witnesses.load();
-        let met = self.witnesses.quorum_met.map(|v| v == Vouched::Yes);
+        let met = self.gate.witnesses.quorum_met.map(|v| v == Vouched::Yes);
         self.board.witnesses.store(Arc::new(WitnessView {
             names: view.names.clone(),
-            standings: self.witnesses.latest().to_vec(),
+            standings: self.gate.witnesses.latest().to_vec(),
             quorum_met: met,
         }));
         let Heard::Decided(vouched) = heard else {
@@ -96,14 +99,14 @@ impl Recorder {
     }
 
     fn release(&mut self, now: Ms, wanted: &mut Vec<Reprobe>) {
-        for index in std::mem::take(&mut self.held) {
+        for index in std::mem::take(&mut self.gate.held) {
             self.advance(index, now, wanted);
         }
     }
 
     /// The daemon ends: failures that still wait are nobody's.
     pub fn give_up_waiting(&mut self, now: Ms, wanted: &mut Vec<Reprobe>) {
-        self.witnesses.end();
+        self.gate.witnesses.end();
         self.release(now, wanted);
     }
 
@@ -116,7 +119,7 @@ impl Recorder {
         now: Ms,
         wanted: &mut Vec<Reprobe>,
     ) {
-        if self.witnesses.are_off() {
+        if self.gate.witnesses.are_off() {
             return;
         }
         let course = &self.courses[index];
@@ -125,40 +128,23 @@ impl Recorder {
         };
         let own = OwnFaults {
             network: OwnNetwork::Open,
-            ..self.own(course, seq, probed)
+            ..self.gate.own(course, seq, probed)
         };
         if attribute(&probed.report.outcome, &own).is_some() {
             return;
         }
         let retry = course.rules.cadence.retry_interval;
-        self.witnesses.want(now, retry);
+        self.gate.witnesses.want(now, retry);
         // While our own network is lost, what is repeated is bounded like everything that is
         // unmeasured.
-        if course.judge.state() != StateName::Down && self.witnesses.quorum_met != Some(Vouched::No)
+        if course.judge.state() != StateName::Down
+            && self.gate.witnesses.quorum_met != Some(Vouched::No)
         {
             probed.confirming = Confirming::Asked;
             wanted.push(Reprobe {
                 endpoint: index,
                 at: probed.end + retry,
             });
-        }
-    }
-
-    /// What is known of the prober itself about this probe.
-    pub(super) fn own(&self, course: &Course, seq: u64, probed: &Probed) -> OwnFaults {
-        let network = match self.witnesses.verdict(probed.start, probed.end) {
-            Some(Vouched::Yes) => OwnNetwork::Works,
-            Some(Vouched::No) => OwnNetwork::Fails(self.witnesses.reason_against()),
-            None => OwnNetwork::Open,
-        };
-        OwnFaults {
-            held_up: probed.held_up,
-            definition: if seq < course.void_before {
-                InForce::Replaced
-            } else {
-                InForce::Yes
-            },
-            network,
         }
     }
 }

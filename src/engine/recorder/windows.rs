@@ -154,7 +154,7 @@ impl Recorder {
     /// Tells every judge the windows around now; messages that wait follow them.
     pub fn tell_windows(&mut self, now: Ms) {
         self.hold_messages(now);
-        self.blind.windows_changed();
+        self.receivers.blind.windows_changed();
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         if all.is_empty() {
             return;
@@ -169,7 +169,7 @@ impl Recorder {
         let (all, offset) = (self.board.windows.load_full(), self.offset_ms);
         tell_course(&mut self.courses[index], &all, now, offset);
         self.hold_messages_of(index, now);
-        self.blind.windows_changed();
+        self.receivers.blind.windows_changed();
     }
 }
 

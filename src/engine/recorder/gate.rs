@@ -1,0 +1,98 @@
+//! Failures wait here until the witnesses are heard.
+
+use std::collections::BTreeSet;
+
+use super::course::{Course, Probed};
+use crate::engine::witness::{Vouched, Witnesses};
+use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork};
+
+/// The witnesses, and who waits for them.
+#[derive(Default)]
+pub(super) struct WitnessGate {
+    pub witnesses: Witnesses,
+    /// Endpoints whose next result waits for them.
+    pub held: BTreeSet<usize>,
+}
+
+impl WitnessGate {
+    /// What is known of the prober itself about this probe.
+    pub fn own(&self, course: &Course, seq: u64, probed: &Probed) -> OwnFaults {
+        let network = match self.witnesses.verdict(probed.start, probed.end) {
+            Some(Vouched::Yes) => OwnNetwork::Works,
+            Some(Vouched::No) => OwnNetwork::Fails(self.witnesses.reason_against()),
+            None => OwnNetwork::Open,
+        };
+        OwnFaults {
+            held_up: probed.held_up,
+            definition: if seq < course.void_before {
+                InForce::Replaced
+            } else {
+                InForce::Yes
+            },
+            network,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::recorder;
+    use super::*;
+    use crate::engine::recorder::Confirming;
+    use crate::kind::run::Report;
+    use crate::words::{Ms, Occasion, Outcome, PhaseTimes, Reason};
+
+    fn probed(start: Ms, end: Ms) -> Probed {
+        Probed {
+            occasion: Occasion::Slot,
+            due: Some(start),
+            start,
+            end,
+            report: Box::new(Report {
+                outcome: Outcome::Up(Box::default()),
+                phases: PhaseTimes::default(),
+                duration_us: 0,
+                started_ns: 0,
+                moved_ms: 0,
+            }),
+            held_up: Some(Reason::Late),
+            confirming: Confirming::NotYet,
+        }
+    }
+
+    #[test]
+    fn the_gate_knows_definition_and_network_of_each_probe() {
+        let mut recorder = recorder("1h");
+        recorder.courses[0].void_before = 3;
+        let course = &recorder.courses[0];
+        let mut gate = WitnessGate::default();
+        let own = gate.own(course, 2, &probed(100, 200));
+        assert_eq!(own.definition, InForce::Replaced);
+        assert_eq!(
+            (own.network, own.held_up),
+            (OwnNetwork::Works, Some(Reason::Late))
+        );
+        gate.witnesses = Witnesses::new(1, None);
+        let own = gate.own(course, 3, &probed(100, 200));
+        assert_eq!(
+            (own.definition, own.network),
+            (InForce::Yes, OwnNetwork::Open)
+        );
+        let round = gate.witnesses.begin_due(300).expect("due");
+        let silent = Outcome::Unmeasured {
+            reason: Reason::LocalNetwork,
+            detail: String::new(),
+        };
+        let _ = gate.witnesses.hear(round, 0, &silent, 310);
+        let lost = OwnNetwork::Fails(Reason::LocalNetwork);
+        assert_eq!(gate.own(course, 3, &probed(100, 200)).network, lost);
+        assert_eq!(
+            gate.own(course, 3, &probed(400, 500)).network,
+            lost,
+            "it ran meanwhile"
+        );
+        gate.witnesses.end();
+        let ended = OwnNetwork::Fails(Reason::NotRunning);
+        assert_eq!(gate.own(course, 3, &probed(400, 500)).network, ended);
+    }
+}

@@ -1,0 +1,116 @@
+//! Who is told of what: the receivers of the config, and what they know of unknown time.
+
+use std::collections::BTreeMap;
+
+use crate::config::plan::Notify;
+use crate::words::{Ms, Name};
+
+/// Who is told of what.
+pub(super) struct Receivers {
+    /// Of the config.
+    pub list: Vec<Notify>,
+    pub blind: Blind,
+}
+
+impl Receivers {
+    pub fn begun(now: Ms) -> Self {
+        Self {
+            list: Vec::new(),
+            blind: Blind::begun(now),
+        }
+    }
+}
+
+/// Those that go blind within this time are told of together, whatever `after` says.
+pub const TOGETHER_MS: Ms = 10_000;
+/// After a start all endpoints are probed within this long: whether those that nobody measured
+/// while the daemon was away are still blind is not known before.
+const FIRST_PROBES_MS: Ms = 60_000;
+/// Names in one message.
+pub const LISTED: usize = 100;
+
+/// Endpoints whose time is unknown now, and what receivers were told of that. The history keeps the
+/// latter.
+pub(super) struct Blind {
+    /// When this process began.
+    pub started: Ms,
+    /// By the endpoint's number.
+    pub since: BTreeMap<i64, Stretch>,
+    pub told: BTreeMap<Name, Told>,
+    /// Messages so far: no two of a batch have the same key.
+    pub messages: u64,
+}
+
+/// An open stretch of unknown time.
+#[derive(Clone, Copy)]
+pub(super) struct Stretch {
+    pub index: usize,
+    pub from: Ms,
+    /// Receivers wait from here on.
+    pub told_from: Ms,
+    /// Declared maintenance holds it back until then, as far as was looked at.
+    pub held_until: Ms,
+}
+
+/// What a receiver was told.
+pub(super) struct Told {
+    /// The begin that its messages have as their id.
+    pub begun: Ms,
+    /// Endpoints that are blind since, as it knows.
+    pub endpoints: BTreeMap<i64, Ms>,
+}
+
+impl Blind {
+    pub fn begun(started: Ms) -> Self {
+        Self {
+            started,
+            since: BTreeMap::new(),
+            told: BTreeMap::new(),
+            messages: 0,
+        }
+    }
+
+    pub fn begins(&mut self, id: i64, index: usize, from: Ms) {
+        let told_from = if from < self.started {
+            self.started + FIRST_PROBES_MS
+        } else {
+            from
+        };
+        self.since.insert(
+            id,
+            Stretch {
+                index,
+                from,
+                told_from,
+                held_until: 0,
+            },
+        );
+    }
+
+    pub fn ends(&mut self, id: i64) {
+        self.since.remove(&id);
+    }
+
+    /// What held messages back may do so no more, or longer.
+    pub fn windows_changed(&mut self) {
+        self.since
+            .values_mut()
+            .for_each(|stretch| stretch.held_until = 0);
+    }
+
+    /// Endpoints that the receiver was not told of and that no maintenance holds back, if the first
+    /// of them is due.
+    pub fn untold(&self, receiver: &Name, wait: Ms, now: Ms) -> Option<Vec<(i64, Stretch)>> {
+        let told = self.told.get(receiver);
+        let is_new = |id: &i64, stretch: &Stretch| {
+            told.is_none_or(|told| told.endpoints.get(id) != Some(&stretch.from))
+        };
+        let untold = || {
+            self.since
+                .iter()
+                .filter(|(id, stretch)| stretch.held_until <= now && is_new(id, stretch))
+        };
+        let is_due = untold().any(|(_, stretch)| stretch.told_from + wait <= now);
+        is_due.then(|| untold().map(|(id, stretch)| (*id, *stretch)).collect())
+    }
+}

@@ -1,0 +1,18 @@
+//! Single results of slots on their way to the history.
+
+use std::collections::HashSet;
+
+use crate::words::{Ms, UtcMs};
+
+/// Single results on their way to the history.
+#[derive(Default)]
+pub(super) struct SingleResults {
+    /// Of the batch that is being gathered: endpoint, start of the slot, success.
+    pub results: Vec<(i64, UtcMs, bool)>,
+    /// Endpoints whose single results are recorded, as the events tell.
+    pub recording: HashSet<i64>,
+    /// Some found no room: their record ended, and begins again with the next batch.
+    pub overflowed: bool,
+    /// Ends of records whose events found no room either.
+    pub untold: Vec<(usize, Ms)>,
+}

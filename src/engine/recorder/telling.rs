@@ -1,0 +1,153 @@
+//! Tells the history what is not as it was told last: config, terms, components, cadences.
+
+use super::definitions::Definitions;
+use super::{Kept, Recorder};
+use crate::history::EventDraft;
+use crate::history::event::{ComponentEvent, ConfigEvent, EndpointCadenceEvent, TermsEvent};
+use crate::judgement::rules::Cadence;
+use crate::words::Ms;
+
+impl Recorder {
+    /// What the history holds, at the start.
+    pub fn restore_definitions(&mut self, told: Definitions) {
+        self.definitions.told = told;
+    }
+
+    /// Tells what is not as it was told last. What finds no room is told with the next reload.
+    pub fn tell_definitions(&mut self, present: &Definitions, now: Ms) {
+        if self.definitions.told.config != present.config
+            && self.event(
+                now,
+                ConfigEvent {
+                    sha256: present.config.clone(),
+                },
+            ) == Kept::Yes
+        {
+            self.definitions.told.config.clone_from(&present.config);
+        }
+        if self.definitions.told.terms != present.terms
+            || self.definitions.told.sealed != present.sealed
+        {
+            let identities = present.identities.iter();
+            let terms = TermsEvent {
+                added: present
+                    .terms
+                    .difference(&self.definitions.told.terms)
+                    .cloned()
+                    .collect(),
+                gone: self
+                    .definitions
+                    .told
+                    .terms
+                    .difference(&present.terms)
+                    .cloned()
+                    .collect(),
+                of: identities
+                    .filter(|(c, _)| !self.definitions.told.identities.contains_key(*c))
+                    .map(|(c, identity)| (c.clone(), identity.clone()))
+                    .collect(),
+                sealed: present.sealed.clone(),
+            };
+            if self.event(now, terms) == Kept::Yes {
+                self.definitions.told.terms.clone_from(&present.terms);
+                self.definitions.told.sealed.clone_from(&present.sealed);
+                self.definitions
+                    .told
+                    .identities
+                    .extend(present.identities.clone());
+            }
+        }
+        let gone: Vec<String> = self
+            .definitions
+            .told
+            .components
+            .keys()
+            .filter(|id| !present.components.contains_key(*id))
+            .cloned()
+            .collect();
+        for id in gone {
+            if self.event(now, ComponentEvent::gone(&id)) == Kept::Yes {
+                self.definitions.told.components.remove(&id);
+            }
+        }
+        for (id, definition) in &present.components {
+            if self.definitions.told.components.get(id) == Some(definition) {
+                continue;
+            }
+            if self.event(now, ComponentEvent::declared(id, *definition)) == Kept::Yes {
+                self.definitions
+                    .told
+                    .components
+                    .insert(id.clone(), *definition);
+            }
+        }
+    }
+
+    /// Tells the cadence of an endpoint; what finds no room is told with the next batch.
+    pub fn tell_cadence(&mut self, index: usize, cadence: &Cadence, now: Ms) {
+        let cadence = EndpointCadenceEvent::from(cadence);
+        let event = EventDraft::of_endpoint(self.who(index), now, self.utc(now), cadence);
+        if self.push_event(event.clone()) == Kept::No {
+            self.definitions.cadences_untold.push(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::tests::recorder;
+    use super::*;
+    use crate::history::Stamp;
+    use crate::history::event::ComponentMakeup;
+
+    #[test]
+    fn only_what_is_not_as_it_was_told_is_told() {
+        let mut recorder = recorder("1s");
+        let told = |recorder: &mut Recorder, present: &Definitions| {
+            recorder.tell_definitions(present, 5);
+            let events = recorder.close_batch(Stamp::default()).events;
+            events
+                .into_iter()
+                .filter(|e| ["config", "terms", "component"].contains(&e.event.kind()))
+                .map(|e| Value::Object(e.event.fields()))
+                .collect::<Vec<_>>()
+        };
+        let series = ComponentMakeup::UNDECLARED;
+        let mut present = Definitions {
+            config: "c1".into(),
+            terms: ["t1".to_owned(), "t2".to_owned()].into(),
+            components: [("shop".to_owned(), series)].into(),
+            ..Definitions::default()
+        };
+        let first = told(&mut recorder, &present);
+        assert_eq!(
+            first,
+            [
+                json!({"sha256": "c1"}),
+                json!({"added": ["t1", "t2"], "gone": []}),
+                json!({"component": "shop", "combine": "series", "in_service_from_ms": null})
+            ]
+        );
+        assert!(told(&mut recorder, &present).is_empty());
+        present.terms = ["t2".to_owned(), "t3".to_owned()].into();
+        present.components = [("db".to_owned(), series)].into();
+        let second = told(&mut recorder, &present);
+        assert_eq!(second[0], json!({"added": ["t3"], "gone": ["t1"]}));
+        assert_eq!(second[1], json!({"component": "shop", "gone": true}));
+        assert_eq!(second.len(), 3);
+        // A build that carries the text tells it once of terms that are on record already.
+        present.sealed = Some("s1".into());
+        present.identities = [
+            ("t2".to_owned(), "i".to_owned()),
+            ("t3".to_owned(), "j".to_owned()),
+        ]
+        .into();
+        assert_eq!(
+            told(&mut recorder, &present),
+            [json!({"added": [], "gone": [], "of": {"t2": "i", "t3": "j"}, "sealed": "s1"})]
+        );
+        assert!(told(&mut recorder, &present).is_empty());
+    }
+}
