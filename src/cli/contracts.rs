@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::args::Place;
 use super::local;
+use crate::config::document::source::show_faults;
 use crate::config::load_contracts;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::show_faults;
 use crate::daemon::streams::say_error;
 use crate::judgement::sla::contract::Contracts;
 use crate::net::config_files::Files;

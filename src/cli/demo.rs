@@ -20,9 +20,10 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::args::Demo;
+use crate::config::document::source::show_faults;
 use crate::daemon::exit::Exit;
 use crate::daemon::run::run_plan;
-use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::start::read_config;
 use crate::daemon::streams::say_error;
 use crate::net::files::{OwnFolder, Readers, put};
 

@@ -28,7 +28,7 @@ pub fn directory(place: &Place) -> Result<PathBuf, Exit> {
 
 pub fn plan(place: &Place) -> Result<Plan, Exit> {
     read_config(&place.config.path()).map_err(|faults| {
-        say_error(crate::daemon::start::show_faults(&faults));
+        say_error(crate::config::document::source::show_faults(&faults));
         Exit::Config
     })
 }

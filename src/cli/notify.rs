@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::args::Notify;
 use super::print;
+use crate::config::document::source::show_faults;
 use crate::daemon::exit::Exit;
-use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::start::read_config;
 use crate::daemon::streams::say_error;
 use crate::net::authorities::Authorities;
 use crate::net::clock::Clock;

@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::args::Probe;
 use super::{given, print_colored, waterfall};
+use crate::config::document::source::show_faults;
 use crate::config::plan::ClockChoice;
 use crate::config::{Endpoint, Fault, OneText, load};
 use crate::daemon::exit::Exit;
-use crate::daemon::start::{read_config, show_faults};
+use crate::daemon::start::read_config;
 use crate::daemon::streams::say_error;
 use crate::kind::Kind;
 use crate::kind::run::{Report, run as probed};

@@ -39,6 +39,7 @@ use crate::net::apart;
 use crate::net::clock::Clock;
 use crate::net::sys;
 use crate::serve::api;
+use crate::serve::reloading::ReloadRequest;
 use crate::words::{Name, UtcMs, format_utc, parse_utc};
 
 /// The socket's name in the state directory.
@@ -59,7 +60,7 @@ pub struct Desk {
     pub writer: Writer,
     /// Opens the terms that were in force before.
     pub terms: TermsKey,
-    pub reload: mpsc::Sender<oneshot::Sender<Result<String, String>>>,
+    pub reload: mpsc::Sender<ReloadRequest>,
 }
 
 /// Binds the socket for its owner only.
@@ -292,8 +293,9 @@ impl Desk {
             .map_err(|_| "the daemon is shutting down")?;
         let summary = answer
             .await
-            .map_err(|_| "the daemon ended before the config was read")??;
-        Ok(json!({"schema": "probity-reloaded/1", "summary": summary}))
+            .map_err(|_| "the daemon ended before the config was read")?
+            .map_err(|error| error.to_string())?;
+        Ok(json!({"schema": "probity-reloaded/1", "summary": summary.to_string()}))
     }
 
     /// Forgets events of before an instant; a signed stub stays for them.

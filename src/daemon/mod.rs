@@ -9,6 +9,7 @@ pub mod log;
 mod pruning;
 pub mod reload;
 pub mod run;
+mod service;
 pub mod start;
 pub mod streams;
 pub mod surroundings;

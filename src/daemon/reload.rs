@@ -1,15 +1,19 @@
 //! Reading the config again while the daemon runs: all or nothing.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use sd_notify::NotifyState;
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
 
 use super::definitions::definitions;
 use super::descriptors::shares;
-use super::start::{arrivals, read_config, registration, show_faults};
+use super::service::{tell, tell_reloading};
+use super::start::{arrivals, read_config, registration};
 use super::surroundings::Surroundings;
 use crate::config::Plan;
 use crate::config::plan::Endpoint;
@@ -20,10 +24,12 @@ use crate::history::writer::Writer;
 use crate::net::apart;
 use crate::net::clock::Clock;
 use crate::net::guarded;
+use crate::serve::reloading::{ReloadError, ReloadRequest};
 use crate::words::Name;
 
+const LOOK_WHILE_STARTING: Duration = Duration::from_millis(10);
+
 /// What a reload needs.
-#[derive(Clone)]
 pub struct Reloader {
     pub path: PathBuf,
     /// The state directory.
@@ -31,124 +37,171 @@ pub struct Reloader {
     pub board: Arc<Board>,
     pub writer: Writer,
     pub control: mpsc::UnboundedSender<Control>,
-    pub one_at_a_time: Arc<Mutex<()>>,
     pub terms: TermsKey,
     pub surroundings: Surroundings,
     /// Connections of the listener that the descriptors allow.
     pub places: Arc<AtomicUsize>,
 }
 
+/// Reads the config again whenever somebody asks for it: SIGHUP, `POST /-/reload` or the control
+/// socket. It runs beside the loop that hears how the daemon is to end; a file that takes its time
+/// keeps nobody from that. `is_asked`: SIGHUP came before there was a stream of it.
+pub async fn whenever_asked(
+    reloader: Reloader,
+    mut requests: mpsc::Receiver<ReloadRequest>,
+    mut hangup: Signal,
+    mut is_asked: Asked,
+) {
+    // Until the first round is scheduled there is nothing to compare a new config with.
+    while !reloader.board.health.scheduled.load(Ordering::Acquire) {
+        tokio::time::sleep(LOOK_WHILE_STARTING).await;
+    }
+    loop {
+        // Hangups that come during a reload are one; what they mean is read after them.
+        let reply = match std::mem::take(&mut is_asked) {
+            Asked::Already => None,
+            Asked::NotYet => tokio::select! {
+                request = requests.recv() => request,
+                _ = hangup.recv() => None,
+            },
+        };
+        tell_reloading();
+        let result = reloader.reload().await;
+        tell(&[NotifyState::Ready]);
+        if let Some(reply) = reply {
+            let _ = reply.send(result);
+        }
+    }
+}
+
+/// Whether a reload is wanted before anything else is heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Asked {
+    Already,
+    #[default]
+    NotYet,
+}
+
+/// A plan that can take the place of the one in force.
+struct Prepared {
+    plan: NewPlan,
+    same: Vec<(Arc<Entry>, Arc<Endpoint>)>,
+    /// Connections of the listener.
+    connections: usize,
+}
+
 impl Reloader {
-    /// The summary for a person, or every fault. An invalid file changes nothing.
-    pub async fn reload(&self) -> Result<String, String> {
-        let _turn = self.one_at_a_time.lock().await;
+    /// An invalid file changes nothing.
+    async fn reload(&self) -> Result<ReloadSummary, ReloadError> {
         let result = self.attempt().await;
-        self.board
-            .health
-            .reload_ok
-            .store(result.is_ok(), Ordering::Relaxed);
-        match result {
-            Ok(s) => {
-                self.board
-                    .health
-                    .reload_utc_ms
-                    .store(Clock::Real.read().utc_ms as u64, Ordering::Relaxed);
-                let text = format!(
-                    "reloaded: {} endpoints added, {} removed, {} changed, {} unchanged",
-                    s.added, s.removed, s.changed, s.unchanged
-                );
-                tracing::info!("{text}");
-                Ok(text)
+        let health = &self.board.health;
+        health.reload_ok.store(result.is_ok(), Ordering::Relaxed);
+        match &result {
+            Ok(summary) => {
+                let now = Clock::Real.read().utc_ms as u64;
+                health.reload_utc_ms.store(now, Ordering::Relaxed);
+                tracing::info!("{summary}");
             }
             Err(why) => {
                 tracing::error!(%why, "the config was not reloaded; the one before stays in force");
-                Err(why)
             }
         }
+        result
     }
 
-    async fn attempt(&self) -> Result<ReloadSummary, String> {
-        let (path, writer, terms, surroundings) = (
-            self.path.clone(),
-            self.writer.clone(),
-            self.terms.clone(),
-            self.surroundings.clone(),
-        );
-        let (places, directory) = (self.places.clone(), self.directory.clone());
+    async fn attempt(&self) -> Result<ReloadSummary, ReloadError> {
+        let (path, directory) = (self.path.clone(), self.directory.clone());
         let (before, entries) = (self.board.plan.load_full(), self.board.entries());
+        let (writer, terms) = (self.writer.clone(), self.terms.clone());
+        let surroundings = self.surroundings.clone();
         let prepared = apart::run(move || {
-            let plan = read_config(&path).map_err(|faults| show_faults(&faults))?;
-            // The directory that is in use, and not one that the config names for the next start.
-            if let Some(why) = guarded::state_directory_refused(&directory) {
-                return Err(format!(
-                    "the state directory {} cannot be used: {why}",
-                    directory.display()
-                ));
-            }
-            for note in guarded::open_secrets() {
-                tracing::warn!("{note}");
-            }
-            for (what, same) in [
-                (
-                    "[listen] address",
-                    plan.listen.address == before.listen.address,
-                ),
-                (
-                    "[daemon] state_dir",
-                    plan.daemon.state_dir == before.daemon.state_dir,
-                ),
-                (
-                    "[daemon] zone_data",
-                    plan.daemon.zone_data == before.daemon.zone_data,
-                ),
-                (
-                    "[daemon] vantage",
-                    plan.daemon.vantage == before.daemon.vantage,
-                ),
-            ] {
-                if !same {
-                    tracing::warn!("{what} has changed; the change takes effect at the next start");
-                }
-            }
-            let found = compare(&plan, &entries);
-            let registered =
-                writer.register(found.fresh.iter().map(|e| registration(e)).collect())?;
-            // From here on nothing can fail. Endpoints that are the same get the new plan's copy,
-            // so that files that they name are read again and the old plan can go.
-            surroundings.look_for(&plan);
-            let unchanged = found.same.len();
-            found
-                .same
-                .into_iter()
-                .for_each(|(entry, after)| entry.endpoint.store(after));
-            let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
-            let (shares, definitions) = (
-                shares(&plan),
-                definitions(&plan, &terms, Clock::Real.read().utc_ms),
-            );
-            places.store(shares.connections, Ordering::Relaxed);
-            let limits = shares.limits;
-            let (leaving, shown) = (found.leaving, found.shown);
-            Ok::<_, String>(NewPlan {
-                plan: Arc::new(plan),
-                endpoints,
-                leaving,
-                shown,
-                unchanged,
-                limits,
-                definitions,
-            })
+            let plan = readable(&path, &directory)?;
+            note_next_start(&plan, &before);
+            prepare(plan, &entries, (&writer, &terms, &surroundings))
         });
-        let plan = prepared.await.map_err(|e| e.to_string())??;
+        let Prepared {
+            plan,
+            same,
+            connections,
+        } = prepared.await??;
         let (reply, answer) = oneshot::channel();
         let _ = self.control.send(Control::Reload {
             plan: Box::new(plan),
             reply,
         });
-        answer
-            .await
-            .map_err(|_| "the daemon is shutting down".to_owned())
+        let summary = answer.await.map_err(|_| ReloadError::Ending)?;
+        self.places.store(connections, Ordering::Relaxed);
+        // Endpoints that are the same get the new plan's copy, so that files that they name are
+        // read again and the old plan can go.
+        apart::sometime(move || {
+            for (entry, after) in same {
+                entry.endpoint.store(after);
+            }
+        });
+        Ok(summary)
     }
+}
+
+/// The config of the file, if this host lets it be used.
+fn readable(path: &Path, directory: &Path) -> Result<Plan, ReloadError> {
+    let plan = read_config(path).map_err(ReloadError::Config)?;
+    // The directory that is in use, and not one that the config names for the next start.
+    if let Some(why) = guarded::state_directory_refused(directory) {
+        return Err(ReloadError::StateDirectory {
+            directory: directory.display().to_string(),
+            why,
+        });
+    }
+    for note in guarded::open_secrets() {
+        tracing::warn!("{note}");
+    }
+    Ok(plan)
+}
+
+/// What of a new plan counts from the next start on only.
+fn note_next_start(plan: &Plan, before: &Plan) {
+    let (new, old) = (&plan.daemon, &before.daemon);
+    let is_same_address = plan.listen.address == before.listen.address;
+    for (key, is_same) in [
+        ("[listen] address", is_same_address),
+        ("[daemon] state_dir", new.state_dir == old.state_dir),
+        ("[daemon] zone_data", new.zone_data == old.zone_data),
+        ("[daemon] vantage", new.vantage == old.vantage),
+    ] {
+        if !is_same {
+            tracing::warn!("{key} has changed; the change takes effect at the next start");
+        }
+    }
+}
+
+/// Compares a plan with what runs, and registers what is new in it. Nothing that runs is changed.
+fn prepare(
+    plan: Plan,
+    entries: &[Arc<Entry>],
+    (writer, terms, surroundings): (&Writer, &TermsKey, &Surroundings),
+) -> Result<Prepared, ReloadError> {
+    let found = compare(&plan, entries);
+    let fresh = found.fresh.iter().map(|e| registration(e)).collect();
+    let registered = writer.register(fresh).map_err(ReloadError::History)?;
+    // From here on nothing can fail. What probes of new endpoints rest on is there before them.
+    surroundings.look_for(&plan);
+    let endpoints = arrivals(&found.fresh, registered, &mut HashMap::new());
+    let shares = shares(&plan);
+    let definitions = definitions(&plan, terms, Clock::Real.read().utc_ms);
+    let plan = NewPlan {
+        plan: Arc::new(plan),
+        endpoints,
+        leaving: found.leaving,
+        shown: found.shown,
+        unchanged: found.same.len(),
+        limits: shares.limits,
+        definitions,
+    };
+    Ok(Prepared {
+        plan,
+        same: found.same,
+        connections: shares.connections,
+    })
 }
 
 /// How a new plan differs from what runs.
@@ -187,4 +240,58 @@ fn compare(plan: &Plan, entries: &[Arc<Entry>]) -> Compared {
     found.leaving = running.into_keys().collect();
     found.leaving.sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+    use crate::history::writer::History;
+    use crate::net::authorities::Authorities;
+    use crate::net::clock_trust::ClockTrust;
+    use crate::net::config_files::Files;
+
+    #[test]
+    fn a_plan_that_is_prepared_changes_nothing_that_runs() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = directory.path().join("c.toml");
+        let plan = |more: &str| {
+            let of = |name: &str, port: u16| {
+                format!("[[endpoint]]\nname = \"{name}\"\nprobe.tcp = \"127.0.0.1:{port}\"\n")
+            };
+            let text = of("same", 1) + &of("other", more.len() as u16 + 1) + more;
+            std::fs::write(&config, text).expect("written");
+            load(&config, &Files).expect("a plan")
+        };
+        let before = Arc::new(plan(""));
+        let board = Board::new(before.clone());
+        let numbered = before.endpoints.iter().cloned().enumerate();
+        let entry = |(index, endpoint)| Arc::new(Entry::new(index, endpoint, 1));
+        board.set_entries(numbered.map(entry).collect());
+        let history = History::open(&directory.path().join("state"), None).expect("a history");
+        let (writer, thread) = history.start(drop).expect("a thread");
+        let surroundings = Surroundings {
+            authorities: Authorities::of_the_system(),
+            clock: Arc::new(ClockTrust::default()),
+        };
+        let entries = board.entries();
+        let new = plan("[[endpoint]]\nname = \"new\"\nprobe.tcp = \"127.0.0.1:3\"\n");
+        let terms = TermsKey::nobodys();
+        let prepared = prepare(new, &entries, (&writer, &terms, &surroundings)).expect("prepared");
+        for (entry, endpoint) in entries.iter().zip(&before.endpoints) {
+            assert!(
+                Arc::ptr_eq(&entry.endpoint.load(), endpoint),
+                "what runs is as it was"
+            );
+        }
+        assert!(Arc::ptr_eq(&board.plan.load(), &before));
+        let names = |list: &[crate::engine::drive::Arrival]| {
+            let names = list.iter().map(|a| a.endpoint.name.to_string());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(names(&prepared.plan.endpoints), ["other", "new"]);
+        assert_eq!((prepared.plan.unchanged, prepared.same.len()), (1, 1));
+        writer.end(Duration::ZERO);
+        thread.join().expect("an end");
+    }
 }

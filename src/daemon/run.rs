@@ -14,12 +14,14 @@ use super::control::{self, Desk};
 use super::descriptors::shares;
 use super::early;
 use super::exit::Exit;
-use super::reload::Reloader;
+use super::reload::{self, Asked, Reloader};
+use super::service::{service_manager, tell};
 use super::start::{self, StartError};
 use super::streams::say_error;
 use super::surroundings::{self, Surroundings};
 use crate::account::figures::NotSeen;
 use crate::config::Plan;
+use crate::config::document::source::show_faults;
 use crate::engine::board::Board;
 use crate::engine::drive::{self, Control, Gauges, Setup};
 use crate::history::checkpoint::TermsKey;
@@ -39,6 +41,7 @@ use crate::notify::deadman;
 use crate::serve::by_component;
 use crate::serve::contracts::{Standings, standings};
 use crate::serve::listener::{self, Door};
+use crate::serve::reloading::ReloadRequest;
 use crate::serve::self_metrics::SelfMetrics;
 use crate::serve::server::{Gates, Site, makes_progress, router};
 
@@ -51,7 +54,6 @@ const END_WITHIN: Duration = Duration::from_millis(1800);
 
 /// How often the threads are looked after.
 const LOOK_AFTER_THREADS: Duration = Duration::from_secs(1);
-const LOOK_WHILE_STARTING: Duration = Duration::from_millis(10);
 
 /// What ends a daemon beside signals.
 pub type Ending = std::pin::Pin<Box<dyn Future<Output = ()>>>;
@@ -63,7 +65,7 @@ pub fn run(config: &Path) -> Exit {
     let plan = match start::read_config(config) {
         Ok(plan) => plan,
         Err(faults) => {
-            say_error(start::show_faults(&faults));
+            say_error(show_faults(&faults));
             return Exit::Config;
         }
     };
@@ -159,7 +161,6 @@ pub fn run_plan(plan: Plan, config: PathBuf, ending: Ending) -> Result<(), Start
         .build()
         .map_err(system)?;
     let reloader = Reloader {
-        one_at_a_time: Arc::default(),
         terms: begun.terms,
         path: config,
         directory: directory.clone(),
@@ -260,7 +261,7 @@ impl Outer {
         let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage)
             .map_err(|e| StartError::System(e.to_string()))?;
         let deliveries = Arc::new(Deliveries::default());
-        let (reload, mut reloads) = mpsc::channel::<oneshot::Sender<Result<String, String>>>(4);
+        let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
         let asked_for = reload.clone();
         let standings = Arc::new(ArcSwap::from_pointee(Standings::default()));
         let judging = tokio::task::spawn_local(judge_contracts(
@@ -323,48 +324,28 @@ impl Outer {
         let plan = self.board.plan.load();
         tracing::info!(address = %address, endpoints = plan.endpoints.len(), vantage = plan.daemon.vantage, "listening");
         drop(plan);
+        let hangup = signal(SignalKind::hangup()).map_err(system)?;
+        // What came before the stream above was there; later ones come by the stream.
+        let is_asked = if early::was_asked() {
+            Asked::Already
+        } else {
+            Asked::NotYet
+        };
+        let reloading = reload::whenever_asked(self.reloader, reloads, hangup, is_asked);
+        let reloading = tokio::task::spawn_local(reloading);
         let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(system)?;
-        // What came before the stream above was there; later ones come by the stream.
-        let mut is_asked = early::was_asked();
         let mut ending = ending;
-        let mut reading = None;
         loop {
-            // Until the first round is scheduled there is nothing to compare a new config with:
-            // reloads wait for it.
-            let is_ready = self.board.health.scheduled.load(Ordering::Acquire);
-            let is_reading = reading
-                .as_ref()
-                .is_some_and(|task: &tokio::task::JoinHandle<()>| !task.is_finished());
-            if is_ready && !is_reading && std::mem::take(&mut is_asked) {
-                let reloader = self.reloader.clone();
-                // Beside this loop: a file that takes its time must not keep the daemon from
-                // hearing that it is to end.
-                reading = Some(tokio::task::spawn_local(async move {
-                    read_again(&reloader).await
-                }));
-            }
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = &mut ending => break,
-                () = tokio::time::sleep(if is_ready { LOOK_AFTER_THREADS } else { LOOK_WHILE_STARTING }) => {
+                () = tokio::time::sleep(LOOK_AFTER_THREADS) => {
                     if has_died() || server.has_died() {
                         return Err(StartError::System("a thread of the daemon has ended by \
                             itself; please report this".into()));
                     }
-                }
-                _ = hangup.recv() => is_asked = true,
-                () = ended(&mut reading), if is_reading => {}
-                Some(reply) = reloads.recv(), if is_ready => {
-                    let reloader = self.reloader.clone();
-                    tokio::task::spawn_local(async move {
-                        tell_reloading();
-                        let answer = reloader.reload().await;
-                        tell(&[NotifyState::Ready]);
-                        let _ = reply.send(answer);
-                    });
                 }
             }
         }
@@ -379,6 +360,7 @@ impl Outer {
             looking.abort_handle(),
             switch.abort_handle(),
             watch.abort_handle(),
+            reloading.abort_handle(),
         ] {
             task.abort();
         }
@@ -388,18 +370,6 @@ impl Outer {
         server.end();
         Ok(())
     }
-}
-
-async fn ended(task: &mut Option<tokio::task::JoinHandle<()>>) {
-    if let Some(task) = task {
-        let _ = task.await;
-    }
-}
-
-async fn read_again(reloader: &Reloader) {
-    tell_reloading();
-    let _ = reloader.reload().await;
-    tell(&[NotifyState::Ready]);
 }
 
 /// Judges the contracts every few seconds, for metrics and page.
@@ -470,61 +440,4 @@ async fn backups(board: Arc<Board>, state_dir: PathBuf) {
             }
         }
     }
-}
-
-fn tell(states: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(%error, "the service manager was not notified");
-    }
-}
-
-fn tell_reloading() {
-    match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
-    }
-}
-
-/// READY once the first round is scheduled; then STATUS, and WATCHDOG only while the scheduler
-/// makes progress.
-async fn service_manager(board: Arc<Board>) {
-    while !board.health.scheduled.load(Ordering::Acquire) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    tell(&[NotifyState::Ready]);
-    let every = sd_notify::watchdog_enabled().map_or(Duration::from_secs(5), |limit| {
-        (limit / 3).min(Duration::from_secs(5))
-    });
-    loop {
-        let status = status_line(&board);
-        if makes_progress(&board) {
-            tell(&[NotifyState::Watchdog, NotifyState::Status(&status)]);
-        } else {
-            tell(&[NotifyState::Status("the scheduler makes no progress")]);
-        }
-        tokio::time::sleep(every).await;
-    }
-}
-
-fn status_line(board: &Board) -> String {
-    use crate::words::StateName;
-    let entries = board.entries();
-    let count = |state| {
-        entries
-            .iter()
-            .filter(|e| e.view().shown.state == state)
-            .count()
-    };
-    let recorded = if board.health.history_writable.load(Ordering::Relaxed) {
-        ""
-    } else {
-        "; not recorded: the history is not writable"
-    };
-    format!(
-        "{} endpoints: {} up, {} down, {} unknown{recorded}",
-        entries.len(),
-        count(StateName::Up),
-        count(StateName::Down),
-        count(StateName::Unknown)
-    )
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::definitions::definitions;
 use super::exit::Exit;
+use crate::config::document::source::show_faults;
 use crate::config::plan::Endpoint;
 use crate::config::{Fault, Plan, load};
 use crate::engine::board::Board;
@@ -59,13 +60,6 @@ impl StartError {
             StartError::System(_) => Exit::StateDirectory,
         }
     }
-}
-
-/// All faults, a paragraph each, with their number.
-pub fn show_faults(faults: &[Fault]) -> String {
-    let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    let noun = if faults.len() == 1 { "fault" } else { "faults" };
-    format!("{}\n{} {noun} in the config", list.join("\n"), faults.len())
 }
 
 /// Reads and checks a config with all that it names on this host.

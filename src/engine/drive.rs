@@ -124,6 +124,16 @@ pub struct ReloadSummary {
     pub unchanged: usize,
 }
 
+impl std::fmt::Display for ReloadSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "reloaded: {} endpoints added, {} removed, {} changed, {} unchanged",
+            self.added, self.removed, self.changed, self.unchanged
+        )
+    }
+}
+
 /// Counts of the driver for /metrics; written by it alone.
 #[derive(Default)]
 pub struct Gauges {

@@ -11,6 +11,7 @@ pub mod exposition;
 pub mod listener;
 pub mod openmetrics;
 pub mod page;
+pub mod reloading;
 pub mod rules;
 mod rules_tests;
 mod runbook;

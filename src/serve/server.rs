@@ -31,6 +31,7 @@ use super::listener::Peer;
 use super::listener::gate::{Gate, Line};
 use super::listener::making::{self, Unmade};
 use super::listener::refusal::{Refusal, Refusals};
+use super::reloading::{ReloadError, ReloadRequest};
 use super::self_metrics::SelfMetrics;
 use super::{api, page, runbook};
 use crate::account::figures::{NotSeen, extent};
@@ -57,7 +58,7 @@ pub struct Site {
     pub metrics: Arc<SelfMetrics>,
     pub deliveries: Arc<Deliveries>,
     pub state_dir: PathBuf,
-    pub reload: mpsc::Sender<oneshot::Sender<Result<String, String>>>,
+    pub reload: mpsc::Sender<ReloadRequest>,
     pub gates: Gates,
     /// Opens the terms that were in force before.
     pub terms: TermsKey,
@@ -151,8 +152,6 @@ async fn ready(State(site): State<Site>) -> Response {
     }
 }
 
-const ENDING: &str = "the daemon is shutting down\n";
-
 /// Reads the config again. Faults quote the config, which this client may not be able to read: they
 /// are in the log.
 async fn reload(
@@ -178,16 +177,12 @@ async fn reload(
     tracing::info!(peer = %peer.ip(), forwarded_for, "reload requested over HTTP");
     let (reply, answer) = oneshot::channel();
     if site.reload.send(reply).await.is_err() {
-        return (StatusCode::SERVICE_UNAVAILABLE, ENDING).into_response();
+        return ReloadError::Ending.answer().into_response();
     }
     match answer.await {
         Ok(Ok(summary)) => format!("{summary}\n").into_response(),
-        Ok(Err(_)) => (
-            StatusCode::BAD_REQUEST,
-            "the config was refused: see the daemon's log\n",
-        )
-            .into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, ENDING).into_response(),
+        Ok(Err(error)) => error.answer().into_response(),
+        Err(_) => ReloadError::Ending.answer().into_response(),
     }
 }
 

@@ -217,6 +217,16 @@ async fn the_token_reloads_for_programs_and_never_for_a_foreign_page_and_quotes_
         value["summary"],
         "reloaded: 0 endpoints added, 0 removed, 0 changed, 1 unchanged"
     );
+    // That others can write to the state directory is no fault of the config.
+    let mode = |bits| std::os::unix::fs::PermissionsExt::from_mode(bits);
+    std::fs::set_permissions(&state, mode(0o777)).expect("set");
+    let (head, body) = asks(&bearer).await;
+    std::fs::set_permissions(&state, mode(0o700)).expect("set");
+    assert!(head.starts_with("http/1.1 503 "), "{head}");
+    assert_eq!(
+        body,
+        "the config could not be reloaded: see the daemon's log\n"
+    );
     assert!(!daemon.log().contains(TOKEN));
     assert!(
         daemon.log().contains(&format!(

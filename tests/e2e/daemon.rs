@@ -1045,6 +1045,30 @@ async fn what_answers_during_a_start_never_shows_a_page_without_endpoints() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_is_heard_while_a_large_config_is_read_again() {
+    let (directory, server) = (
+        tempfile::tempdir().expect("a directory"),
+        answering(ok("", b"ok")).await,
+    );
+    let daemon = Daemon::start(directory.path(), &format!("{QUICK}{}", http("a", server))).await;
+    daemon.until_state("a", "up").await;
+    // So many take longer to read than an end may take.
+    let many: String = (0..40_000)
+        .map(|n| format!("e{n} = \"127.0.0.1:1\"\n"))
+        .collect();
+    let path = directory.path().join("probity.toml");
+    let group = "[group.many]\ninterval = \"1h\"\nprobe.tcp.expect = {}\n[group.many.targets]\n";
+    let before = std::fs::read_to_string(&path).expect("a config");
+    std::fs::write(&path, format!("{before}{group}{many}")).expect("written");
+    daemon.signal("-HUP");
+    let (code, took) = daemon.end().await;
+    assert_eq!(code, 0);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let log = std::fs::read_to_string(directory.path().join("log")).expect("a log");
+    assert!(!log.contains("reloaded:"), "it was still being read: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sighup_while_the_daemon_is_still_starting_is_a_reload_once_it_is_ready() {
     let (directory, server) = (
         tempfile::tempdir().expect("a directory"),

@@ -55,6 +55,13 @@ impl Surroundings for OneText<'_> {
     }
 }
 
+/// All faults, a paragraph each, with their number.
+pub fn show_faults(faults: &[Fault]) -> String {
+    let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let noun = if faults.len() == 1 { "fault" } else { "faults" };
+    format!("{}\n{} {noun} in the config", list.join("\n"), faults.len())
+}
+
 /// One thing that is wrong, with what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Fault {

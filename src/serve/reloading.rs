@@ -1,0 +1,48 @@
+//! What asks for a reload of the config, and why one can fail.
+
+use axum::http::StatusCode;
+use tokio::sync::oneshot;
+
+use crate::config::document::source::{Fault, show_faults};
+use crate::engine::drive::ReloadSummary;
+use crate::net::apart::NotDone;
+
+/// A request to read the config again: who asks waits at the other end.
+pub type ReloadRequest = oneshot::Sender<Result<ReloadSummary, ReloadError>>;
+
+/// Why the config before stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    #[error("{}", show_faults(.0))]
+    Config(Vec<Fault>),
+    #[error("the state directory {directory} cannot be used: {why}")]
+    StateDirectory { directory: String, why: String },
+    /// New endpoints could not be registered.
+    #[error("{0}")]
+    History(String),
+    #[error(transparent)]
+    NotDone(#[from] NotDone),
+    #[error("the daemon is shutting down")]
+    Ending,
+}
+
+impl ReloadError {
+    /// What a client of the listener is told. Faults quote the config, which it may not be able to
+    /// read: they are in the log.
+    pub fn answer(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Config(_) => (
+                StatusCode::BAD_REQUEST,
+                "the config was refused: see the daemon's log\n",
+            ),
+            Self::Ending => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the daemon is shutting down\n",
+            ),
+            Self::StateDirectory { .. } | Self::History(_) | Self::NotDone(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the config could not be reloaded: see the daemon's log\n",
+            ),
+        }
+    }
+}
