@@ -252,64 +252,15 @@ struct Driver {
 pub async fn run(setup: Setup) -> std::io::Result<()> {
     let alarm = Alarm::new(&setup.clock)?;
     let (sender, mut reports) = mpsc::unbounded_channel();
-    let (mut progress, mut control) = (setup.progress, setup.control);
-    let reading = setup.clock.read();
-    let mut driver = Driver {
-        scheduler: Scheduler::new(setup.limits),
-        clock: setup.clock,
-        timeline: setup.timeline,
-        boot_id: setup.boot_id,
-        board: setup.board,
-        gauges: setup.gauges,
-        hour: (setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms)
-            .div_euclid(3_600_000),
-        hour_entered_ns: reading.boot_ns,
-        sealed: 0,
-        recorder: setup.recorder,
-        vantage: setup.vantage,
-        writer: setup.writer,
-        net: Rc::new(Net::new(
-            Paths::default(),
-            setup.authorities,
-            setup.clock_trust,
-        )),
-        continued: setup.continued,
-        running: BTreeMap::new(),
-        stalls: VecDeque::new(),
-        last_turn: reading,
-        turns: 0,
-        next_tenth_ns: reading.boot_ns,
-        last_commit_ns: 0,
-        gathered_from_ns: 0,
-        outstanding: None,
-        suspended_ns: reading.boot_ns.saturating_sub(reading.monotonic_ns),
-        wanted: Vec::new(),
-        reports: sender,
-        by_name: HashMap::new(),
-        retired: HashMap::new(),
-        parked: setup.parked,
-        closing: None,
-        promised: Vec::new(),
-    };
-    let plan = driver.board.plan.load_full();
-    driver
-        .recorder
-        .set_witnesses(&plan.witness, driver.now_ms(), &mut driver.wanted);
-    driver.begin(setup.arrivals);
-    driver
-        .recorder
-        .record_results_of(&plan.contracts, driver.now_ms());
-    driver
-        .recorder
-        .reconcile_windows(&plan.maintenance, driver.now_ms());
-    drop(plan);
-    driver.recorder.tell_windows(driver.now_ms());
-    driver
-        .recorder
-        .tell_definitions(&setup.definitions, driver.now_ms());
-    driver.put_back(&setup.tallies);
-    driver.last_turn = driver.clock.read();
-    driver.board.health.scheduled.store(true, Ordering::Release);
+    let (mut driver, begin) = Driver::new(setup, sender);
+    let Beginning {
+        arrivals,
+        definitions,
+        tallies,
+        mut progress,
+        mut control,
+    } = begin;
+    driver.take_up(arrivals, &definitions, &tallies);
     let mut due = Vec::new();
     loop {
         driver.turn(&mut due);
@@ -339,7 +290,84 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     }
 }
 
+/// What of a [`Setup`] is used up by the first turn, and what the driver hears.
+struct Beginning {
+    arrivals: Vec<Arrival>,
+    definitions: Definitions,
+    tallies: Vec<(i64, i64, Vec<u8>)>,
+    progress: mpsc::UnboundedReceiver<Progress>,
+    control: mpsc::UnboundedReceiver<Control>,
+}
+
 impl Driver {
+    fn new(setup: Setup, reports: mpsc::UnboundedSender<Finished>) -> (Self, Beginning) {
+        let reading = setup.clock.read();
+        let now_utc = setup.timeline.ms(reading.boot_ns) as i64 + setup.recorder.offset_ms;
+        let net = Net::new(Paths::default(), setup.authorities, setup.clock_trust);
+        let driver = Self {
+            scheduler: Scheduler::new(setup.limits),
+            clock: setup.clock,
+            timeline: setup.timeline,
+            boot_id: setup.boot_id,
+            board: setup.board,
+            gauges: setup.gauges,
+            hour: now_utc.div_euclid(3_600_000),
+            hour_entered_ns: reading.boot_ns,
+            sealed: 0,
+            recorder: setup.recorder,
+            vantage: setup.vantage,
+            writer: setup.writer,
+            net: Rc::new(net),
+            continued: setup.continued,
+            running: BTreeMap::new(),
+            stalls: VecDeque::new(),
+            last_turn: reading,
+            turns: 0,
+            next_tenth_ns: reading.boot_ns,
+            last_commit_ns: 0,
+            gathered_from_ns: 0,
+            outstanding: None,
+            suspended_ns: reading.boot_ns.saturating_sub(reading.monotonic_ns),
+            wanted: Vec::new(),
+            reports,
+            by_name: HashMap::new(),
+            retired: HashMap::new(),
+            parked: setup.parked,
+            closing: None,
+            promised: Vec::new(),
+        };
+        let beginning = Beginning {
+            arrivals: setup.arrivals,
+            definitions: setup.definitions,
+            tallies: setup.tallies,
+            progress: setup.progress,
+            control: setup.control,
+        };
+        (driver, beginning)
+    }
+
+    /// Goes on where the history ends: endpoints, windows, definitions and interrupted hours.
+    fn take_up(
+        &mut self,
+        arrivals: Vec<Arrival>,
+        definitions: &Definitions,
+        tallies: &[(i64, i64, Vec<u8>)],
+    ) {
+        let plan = self.board.plan.load_full();
+        let now = self.now_ms();
+        self.recorder
+            .set_witnesses(&plan.witness, now, &mut self.wanted);
+        self.begin(arrivals);
+        let now = self.now_ms();
+        self.recorder.record_results_of(&plan.contracts, now);
+        self.recorder.reconcile_windows(&plan.maintenance, now);
+        self.recorder.tell_windows(now);
+        self.recorder.tell_definitions(definitions, now);
+        self.put_back(tallies);
+        self.last_turn = self.clock.read();
+        self.board.health.scheduled.store(true, Ordering::Release);
+    }
+
     fn now_ms(&self) -> Ms {
         self.timeline.ms(self.clock.boot_ns())
     }
@@ -417,14 +445,7 @@ impl Driver {
                 count,
             } => {
                 let at = due_ns / NS_PER_MS;
-                let late_after = self
-                    .recorder
-                    .entry(endpoint)
-                    .endpoint
-                    .load()
-                    .rules
-                    .cadence
-                    .late_after;
+                let late_after = self.recorder.cadence(endpoint).late_after;
                 let stalled = self.stalled(
                     self.timeline.boot_ns(due_ns),
                     self.clock.boot_ns(),
@@ -520,13 +541,7 @@ impl Driver {
         if done.occasion == Occasion::Slot {
             self.count_lateness(started_ns.saturating_sub(done.due_ns) / 1000);
         }
-        let cadence = self
-            .recorder
-            .entry(done.endpoint)
-            .endpoint
-            .load()
-            .rules
-            .cadence;
+        let cadence = self.recorder.cadence(done.endpoint);
         let stalled = self.stalled(
             done.report.started_ns,
             self.timeline.boot_ns(done.ended_ns),

@@ -525,6 +525,11 @@ impl Recorder {
         self.courses[index].id
     }
 
+    /// How an endpoint is probed.
+    pub fn cadence(&self, index: usize) -> Cadence {
+        self.courses[index].entry.endpoint.load().rules.cadence
+    }
+
     pub fn entry(&self, index: usize) -> &Arc<Entry> {
         &self.courses[index].entry
     }

@@ -7,18 +7,32 @@ use std::sync::Arc;
 
 use super::{Arrival, Driver, NewPlan, ReloadSummary};
 use crate::config::plan::{Endpoint, Plan};
-use crate::engine::board::Entry;
+use crate::engine::board::{Entry, Settled};
 use crate::engine::inputs::Input;
 use crate::history::Registration;
 use crate::history::event::{
     EndpointAddedEvent, EndpointComponentEvent, EndpointRenamedEvent, ReloadedEvent,
 };
 use crate::history::tally::{tally_counts, tally_latency, tally_longest_blind};
+use crate::judgement::latency::LastHour;
+use crate::judgement::rules::Cadence;
 use crate::judgement::schedule::first_probe_delay_ns;
 use crate::judgement::state::{Judge, Slots};
 use crate::net::apart;
 use crate::net::clock::NS_PER_MS;
 use crate::words::Ms;
+
+/// What there was of an endpoint before it arrived.
+struct Earlier {
+    judge: Judge,
+    /// Slots, re-probes and latency of an hour that an earlier course of this process began.
+    hour: Option<(Slots, u64, LastHour)>,
+    /// The cadence that was stored with the judge.
+    stored_cadence: Option<Cadence>,
+    /// The cadence that the events tell.
+    cadence: Option<Cadence>,
+    shown: Option<Settled>,
+}
 
 /// What the history knows of an endpoint.
 pub fn registration(e: &Endpoint) -> Registration {
@@ -38,145 +52,148 @@ impl Driver {
     fn arrive(&mut self, arrivals: Vec<Arrival>) {
         let boot_ns = self.clock.boot_ns();
         let (now_ns, now) = (self.timeline.ns(boot_ns), self.timeline.ms(boot_ns));
-        let mut indices = Vec::with_capacity(arrivals.len());
-        for arrival in arrivals {
-            if let Some(news) = arrival.news {
-                self.recorder.serve(arrival.id, news);
-            }
-            let e = &arrival.endpoint;
-            let index = self
-                .scheduler
-                .add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
-            let entry = Arc::new(Entry::new(
-                index,
-                e.clone(),
-                now as i64 + self.recorder.offset_ms,
-            ));
-            let parked = self.parked.remove(&arrival.id);
-            let left = self.retired.remove(&arrival.id);
-            // What readers saw of it last: its judge may be ahead of what is committed.
-            let shown = left.map(|index| self.recorder.entry(index).view().shown.settled);
-            let cadence_before =
-                left.map(|index| self.recorder.entry(index).endpoint.load().rules.cadence);
-            let earlier = left.map(|index| self.recorder.take_over(index));
-            if earlier.is_some() {
-                // It had left in a batch that may not be written yet: what follows it says that it
-                // is back.
-                self.recorder.serve(arrival.id, registration(e));
-            }
-            let (mut judge, mut cadence) = (arrival.judge, arrival.cadence);
-            if let (None, Some((before, kept))) = (&judge, parked) {
-                (judge, cadence) = (Some(kept), Some(before));
-            }
-            let (judge, hour) = match (judge, earlier) {
-                (Some(judge), _) => (judge, None),
-                (None, Some((judge, slots, reprobes, hour))) => {
-                    (judge, Some((slots, reprobes, hour)))
-                }
-                (None, None) => (Judge::default(), None),
-            };
-            let is_known = judge.first_start().is_some();
-            let has_other_cadence = cadence
-                .or(cadence_before)
-                .is_some_and(|before| before != e.rules.cadence);
-            self.recorder.add(
-                arrival.id,
-                entry,
-                judge,
-                arrival
-                    .digest_before
-                    .filter(|_| is_known)
-                    .unwrap_or(e.digest),
-                cadence,
-                now,
-            );
-            if let Some((slots, reprobes, hour)) = hour {
-                self.recorder.carry_hour(index, slots, reprobes);
-                self.recorder.entry(index).view().hour = hour;
-            }
-            self.by_name.insert(e.name.clone(), index);
-            if is_known {
-                self.recorder.publish_restored(index, shown);
-            } else {
-                let added = EndpointAddedEvent {
-                    component: e.component.to_string(),
-                    probe: Some(e.probe.kind().as_str().to_owned()),
-                    target: Some(e.target()),
-                    digest: Some(e.digest.to_string()),
-                    ..EndpointAddedEvent::default()
-                };
-                let added = added.every(&e.rules.cadence);
-                let _ = self.recorder.event_of(index, now, added);
-            }
-            if let (true, Some(before)) = (arrival.renamed, &e.renamed_from) {
-                self.recorder.rename_in_windows(before, &e.name);
-                let from = before.to_string();
-                let _ = self
-                    .recorder
-                    .event_of(index, now, EndpointRenamedEvent { from });
-            }
-            if let (true, Some(before)) = (is_known, &arrival.component_before) {
-                let moved = EndpointComponentEvent {
-                    component: e.component.to_string(),
-                    before: before.clone(),
-                };
-                let _ = self.recorder.event_of(index, now, moved);
-            }
-            if is_known && has_other_cadence {
-                self.recorder.tell_cadence(index, &e.rules.cadence, now);
-            }
-            if is_known && !arrival.was_in_service {
-                self.recorder.tell(index, Input::ResumeService(now), now);
-            }
-            self.recorder.tell(index, Input::Start(now), now);
-            // One that was never in service is told as it is now.
-            if is_known && arrival.digest_before.is_some_and(|d| d != e.digest) {
-                self.recorder.change_definition(index, e.clone(), 1, now);
-            }
-            self.recorder
-                .show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
-            self.recorder.tell_windows_to(index, now);
-            indices.push(index);
-        }
+        let indices: Vec<usize> = arrivals
+            .into_iter()
+            .map(|arrival| self.take_in(arrival, (now_ns, now)))
+            .collect();
         // A hundred thousand take their time: what was due meanwhile is not late, it had not begun.
         let now_ns = self.timeline.ns(self.clock.boot_ns());
-        indices
-            .iter()
-            .for_each(|index| self.scheduler.begin_from(*index, now_ns));
+        for index in &indices {
+            self.scheduler.begin_from(*index, now_ns);
+        }
+        self.look_at_first(&indices, now_ns);
+    }
+
+    /// Takes one endpoint into service: its place in the schedule, its judge, and the events that
+    /// tell of it.
+    fn take_in(&mut self, mut arrival: Arrival, (now_ns, now): (u64, Ms)) -> usize {
+        if let Some(news) = arrival.news.take() {
+            self.recorder.serve(arrival.id, news);
+        }
+        let e = arrival.endpoint.clone();
+        let index = self
+            .scheduler
+            .add(&e.name, &self.vantage, e.host(), e.rules, now_ns);
+        let before = self.before(&mut arrival);
+        let is_known = before.judge.first_start().is_some();
+        let utc = now as i64 + self.recorder.offset_ms;
+        self.recorder.add(
+            arrival.id,
+            Arc::new(Entry::new(index, e.clone(), utc)),
+            before.judge,
+            arrival
+                .digest_before
+                .filter(|_| is_known)
+                .unwrap_or(e.digest),
+            before.stored_cadence,
+            now,
+        );
+        if let Some((slots, reprobes, hour)) = before.hour {
+            self.recorder.carry_hour(index, slots, reprobes);
+            self.recorder.entry(index).view().hour = hour;
+        }
+        self.by_name.insert(e.name.clone(), index);
+        if is_known {
+            self.recorder.publish_restored(index, before.shown);
+        }
+        self.tell_of(index, &arrival, before.cadence, now);
+        self.recorder.tell(index, Input::Start(now), now);
+        // One that was never in service is told as it is now.
+        if is_known && arrival.digest_before.is_some_and(|d| d != e.digest) {
+            self.recorder.change_definition(index, e, 1, now);
+        }
+        self.recorder
+            .show_next_slot(index, self.scheduler.next_slot_ns(index) / NS_PER_MS);
+        self.recorder.tell_windows_to(index, now);
+        index
+    }
+
+    /// What an endpoint goes on with: the judge of the history, of a time out of service, or of an
+    /// earlier course of this process.
+    fn before(&mut self, arrival: &mut Arrival) -> Earlier {
+        let parked = self.parked.remove(&arrival.id);
+        let left = self.retired.remove(&arrival.id);
+        // What readers saw of it last: its judge may be ahead of what is committed.
+        let shown = left.map(|index| self.recorder.entry(index).view().shown.settled);
+        let cadence_left =
+            left.map(|index| self.recorder.entry(index).endpoint.load().rules.cadence);
+        let earlier = left.map(|index| self.recorder.take_over(index));
+        if earlier.is_some() {
+            // It had left in a batch that may not be written yet: what follows it says that it is
+            // back.
+            self.recorder
+                .serve(arrival.id, registration(&arrival.endpoint));
+        }
+        let (mut judge, mut stored_cadence) = (arrival.judge.take(), arrival.cadence);
+        if let (None, Some((before, kept))) = (&judge, parked) {
+            (judge, stored_cadence) = (Some(kept), Some(before));
+        }
+        let (judge, hour) = match (judge, earlier) {
+            (Some(judge), _) => (judge, None),
+            (None, Some((judge, slots, reprobes, hour))) => (judge, Some((slots, reprobes, hour))),
+            (None, None) => (Judge::default(), None),
+        };
+        Earlier {
+            judge,
+            hour,
+            stored_cadence,
+            cadence: stored_cadence.or(cadence_left),
+            shown,
+        }
+    }
+
+    /// The events of an arrival: new, renamed, moved, with another cadence, back in service.
+    fn tell_of(&mut self, index: usize, arrival: &Arrival, cadence: Option<Cadence>, now: Ms) {
+        let e = &arrival.endpoint;
+        let is_known = self.recorder.judge(index).first_start().is_some();
+        if !is_known {
+            let added = EndpointAddedEvent {
+                component: e.component.to_string(),
+                probe: Some(e.probe.kind().as_str().to_owned()),
+                target: Some(e.target()),
+                digest: Some(e.digest.to_string()),
+                ..EndpointAddedEvent::default()
+            };
+            let added = added.every(&e.rules.cadence);
+            let _ = self.recorder.event_of(index, now, added);
+        }
+        if let (true, Some(before)) = (arrival.renamed, &e.renamed_from) {
+            self.recorder.rename_in_windows(before, &e.name);
+            let from = before.to_string();
+            let renamed = EndpointRenamedEvent { from };
+            let _ = self.recorder.event_of(index, now, renamed);
+        }
+        if let (true, Some(before)) = (is_known, &arrival.component_before) {
+            let moved = EndpointComponentEvent {
+                component: e.component.to_string(),
+                before: before.clone(),
+            };
+            let _ = self.recorder.event_of(index, now, moved);
+        }
+        if is_known && cadence.is_some_and(|before| before != e.rules.cadence) {
+            self.recorder.tell_cadence(index, &e.rules.cadence, now);
+        }
+        if is_known && !arrival.was_in_service {
+            self.recorder.tell(index, Input::ResumeService(now), now);
+        }
+    }
+
+    /// Probes before the first slot, for what a restart interrupted and what nothing vouches for.
+    fn look_at_first(&mut self, indices: &[usize], now_ns: u64) {
         let next_slot = |index: usize| self.scheduler.next_slot_ns(index) / NS_PER_MS;
-        let unvouched: Vec<usize> = indices
-            .iter()
-            .copied()
-            .filter(|i| self.recorder.needs_first_probe(*i, next_slot(*i)))
-            .collect();
-        for index in indices
-            .into_iter()
-            .filter(|i| self.recorder.is_undecided(*i))
-        {
-            let retry_ns = self
-                .recorder
-                .entry(index)
-                .endpoint
-                .load()
-                .rules
-                .cadence
-                .retry_interval
-                * NS_PER_MS;
-            self.scheduler.reprobe(index, now_ns + retry_ns);
+        let needs_one = |index: &usize| self.recorder.needs_first_probe(*index, next_slot(*index));
+        let unvouched: Vec<usize> = indices.iter().copied().filter(needs_one).collect();
+        for index in indices {
+            if self.recorder.is_undecided(*index) {
+                let retry_ms = self.recorder.cadence(*index).retry_interval;
+                self.scheduler
+                    .reprobe(*index, now_ns + retry_ms * NS_PER_MS);
+            }
         }
         for (rank, index) in unvouched.iter().enumerate() {
-            let interval = self
-                .recorder
-                .entry(*index)
-                .endpoint
-                .load()
-                .rules
-                .cadence
-                .interval;
-            self.scheduler.reprobe(
-                *index,
-                now_ns + first_probe_delay_ns(interval, rank, unvouched.len()),
-            );
+            let interval = self.recorder.cadence(*index).interval;
+            let delay_ns = first_probe_delay_ns(interval, rank, unvouched.len());
+            self.scheduler.reprobe(*index, now_ns + delay_ns);
         }
     }
 
