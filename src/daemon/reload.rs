@@ -50,7 +50,7 @@ pub async fn whenever_asked(
     reloader: Reloader,
     mut requests: mpsc::Receiver<ReloadRequest>,
     mut hangup: Signal,
-    mut is_asked: Asked,
+    mut is_asked: ReloadWanted,
 ) {
     // Until the first round is scheduled there is nothing to compare a new config with.
     while !reloader.board.health.scheduled.load(Ordering::Acquire) {
@@ -59,8 +59,8 @@ pub async fn whenever_asked(
     loop {
         // Hangups that come during a reload are one; what they mean is read after them.
         let reply = match std::mem::take(&mut is_asked) {
-            Asked::Already => None,
-            Asked::NotYet => tokio::select! {
+            ReloadWanted::Already => None,
+            ReloadWanted::NotYet => tokio::select! {
                 request = requests.recv() => request,
                 _ = hangup.recv() => None,
             },
@@ -76,14 +76,14 @@ pub async fn whenever_asked(
 
 /// Whether a reload is wanted before anything else is heard.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Asked {
+pub enum ReloadWanted {
     Already,
     #[default]
     NotYet,
 }
 
 /// A plan that can take the place of the one in force.
-struct Prepared {
+struct PreparedPlan {
     plan: NewPlan,
     same: Vec<(Arc<Entry>, Arc<Endpoint>)>,
     /// Connections of the listener.
@@ -119,7 +119,7 @@ impl Reloader {
             note_next_start(&plan, &before);
             prepare(plan, &entries, (&writer, &terms, &surroundings))
         });
-        let Prepared {
+        let PreparedPlan {
             plan,
             same,
             connections,
@@ -179,7 +179,7 @@ fn prepare(
     plan: Plan,
     entries: &[Arc<Entry>],
     (writer, terms, surroundings): (&Writer, &TermsKey, &Surroundings),
-) -> Result<Prepared, ReloadError> {
+) -> Result<PreparedPlan, ReloadError> {
     let found = compare(&plan, entries);
     let fresh = found.fresh.iter().map(|e| registration(e)).collect();
     let registered = writer.register(fresh).map_err(ReloadError::History)?;
@@ -197,7 +197,7 @@ fn prepare(
         limits: shares.limits,
         definitions,
     };
-    Ok(Prepared {
+    Ok(PreparedPlan {
         plan,
         same: found.same,
         connections: shares.connections,

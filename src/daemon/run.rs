@@ -14,7 +14,7 @@ use super::control::{self, Desk};
 use super::descriptors::shares;
 use super::early;
 use super::exit::Exit;
-use super::reload::{self, Asked, Reloader};
+use super::reload::{self, ReloadWanted, Reloader};
 use super::service::{service_manager, tell};
 use super::start::{self, StartError};
 use super::streams::say_error;
@@ -327,9 +327,9 @@ impl Outer {
         let hangup = signal(SignalKind::hangup()).map_err(system)?;
         // What came before the stream above was there; later ones come by the stream.
         let is_asked = if early::was_asked() {
-            Asked::Already
+            ReloadWanted::Already
         } else {
-            Asked::NotYet
+            ReloadWanted::NotYet
         };
         let reloading = reload::whenever_asked(self.reloader, reloads, hangup, is_asked);
         let reloading = tokio::task::spawn_local(reloading);

@@ -528,7 +528,7 @@ impl Driver {
                 let _ = reports.send(Finished::Witness {
                     round,
                     witness,
-                    outcome: report.outcome,
+                    outcome: itself::of_witness(endpoint.probe.kind(), report.outcome),
                 });
             });
         }

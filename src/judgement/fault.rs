@@ -13,10 +13,35 @@ use crate::words::{Cause, Ms, Outcome, Reason};
 /// What is known of the prober itself while a probe ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnFaults {
-    /// The engine stood still, or was too busy: see [`held_up`].
-    pub held_up: Option<Reason>,
+    pub held_up: Option<HeldUp>,
     pub definition: InForce,
     pub network: OwnNetwork,
+}
+
+/// How the prober itself held a probe up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldUp {
+    /// The whole engine stood still within the probe, for longer than the endpoint's `late_after`.
+    Stalled(Reason),
+    /// The outcome came later than the probe may take: nobody but a busy prober can cause that.
+    Overrun,
+}
+
+impl HeldUp {
+    fn reason(self) -> Reason {
+        match self {
+            HeldUp::Stalled(reason) => reason,
+            HeldUp::Overrun => Reason::Late,
+        }
+    }
+
+    /// Whether this failure can come of it.
+    fn explains(self, cause: Cause) -> bool {
+        match self {
+            HeldUp::Stalled(_) => !is_said_to_anybody(cause),
+            HeldUp::Overrun => is_of_patience(cause),
+        }
+    }
 }
 
 /// Whether the probe asked what the config asks now.
@@ -49,8 +74,8 @@ pub fn attribute(outcome: &Outcome, own: &OwnFaults) -> Option<Verdict> {
         Outcome::Unmeasured { reason, .. } => return Some(Verdict::Unmeasured(*reason)),
         Outcome::Down { cause, .. } => *cause,
     };
-    if let Some(reason) = own.held_up.filter(|_| is_of_patience(cause)) {
-        return Some(Verdict::Unmeasured(reason));
+    if let Some(held_up) = own.held_up.filter(|held_up| held_up.explains(cause)) {
+        return Some(Verdict::Unmeasured(held_up.reason()));
     }
     match own.network {
         OwnNetwork::Works => Some(Verdict::Failure(cause)),
@@ -59,19 +84,42 @@ pub fn attribute(outcome: &Outcome, own: &OwnFaults) -> Option<Verdict> {
     }
 }
 
-/// Failures that a standstill of the prober can bring about: nobody read what had come in time, or
-/// the server gave up on a client that stood still. A refused connection, a wrong status or an
-/// invalid certificate stay what they are, however late they were read.
+/// Failures that come of time alone: nobody read what had come in time, or the server gave up on
+/// a client that stood still.
 fn is_of_patience(cause: Cause) -> bool {
     cause.is_timeout() || matches!(cause, Cause::ConnectReset | Cause::HttpTruncated)
 }
 
-/// Why the prober itself held a probe up, if it did: a stall of the engine that was longer than the
-/// endpoint's `late_after`, or an outcome that came later than the probe may take, which nobody but
-/// a busy prober can cause.
-pub fn held_up(stalled: Option<Reason>, took_ns: u64, timeout: Ms) -> Option<Reason> {
+/// Failures that any client is told of, however long it stood still between two steps: the kernel
+/// of the host, a router, a name server or the certificate says so. Everything else a server may
+/// say to a client that kept it waiting: it closes, answers 408, or says in its protocol that it
+/// waited too long.
+fn is_said_to_anybody(cause: Cause) -> bool {
+    use Cause::*;
+    matches!(
+        cause,
+        ConnectRefused
+            | ConnectUnreachable
+            | IcmpUnreachable
+            | DnsNxdomain
+            | DnsNoAddress
+            | TlsCertExpired
+            | TlsCertNotYetValid
+            | TlsCertName
+            | TlsCertUntrusted
+            | TlsCertPurpose
+            | TlsCertWeak
+            | TlsCertExpiring
+    )
+}
+
+/// Whether the prober itself held a probe up: the reason of a stall of the engine within it that
+/// was longer than the endpoint's `late_after`, if there was one, and how long it took.
+pub fn held_up(stalled: Option<Reason>, took_ns: u64, timeout: Ms) -> Option<HeldUp> {
     let is_overrun = took_ns > (timeout + OUTCOME_SLACK_MS) * 1_000_000;
-    stalled.or(is_overrun.then_some(Reason::Late))
+    stalled
+        .map(HeldUp::Stalled)
+        .or(is_overrun.then_some(HeldUp::Overrun))
 }
 
 /// Why a slot was missed. One that came late in a stall was late for the stall's reason.
@@ -108,9 +156,9 @@ mod tests {
         }
     }
 
-    const fn held(reason: Reason) -> OwnFaults {
+    const fn held(held_up: HeldUp) -> OwnFaults {
         OwnFaults {
-            held_up: Some(reason),
+            held_up: Some(held_up),
             ..IDLE
         }
     }
@@ -132,7 +180,9 @@ mod tests {
         use OwnNetwork::{Fails, Open};
         use Reason::{LocalNetwork, LocalResource, NotRunning, Permission, Reconfigured};
         let lost = Fails(LocalNetwork);
-        let (late, suspended) = (held(Reason::Late), held(Reason::Suspended));
+        let late = held(HeldUp::Stalled(Reason::Late));
+        let suspended = held(HeldUp::Stalled(Reason::Suspended));
+        let busy = held(HeldUp::Overrun);
         let success = Some(Verdict::Success);
         let failure = |cause| Some(Verdict::Failure(cause));
         let unmeasured = |reason| Some(Verdict::Unmeasured(reason));
@@ -171,7 +221,20 @@ mod tests {
             (down(reset), late, late_is),
             (down(Cause::HttpTruncated), late, late_is),
             (down(refused), late, failure(refused)),
-            (down(status), late, failure(status)),
+            (down(Cause::TlsCertName), late, failure(Cause::TlsCertName)),
+            // A server that was kept waiting may say anything: 408, 421, BYE, GOAWAY.
+            (down(status), late, late_is),
+            (
+                down(Cause::ExpectMismatch),
+                suspended,
+                unmeasured(Reason::Suspended),
+            ),
+            (down(Cause::TlsHandshake), late, late_is),
+            (down(Cause::ProtocolError), late, late_is),
+            // A thread that is busy with one probe keeps no server waiting for long.
+            (down(timeout), busy, late_is),
+            (down(reset), busy, late_is),
+            (down(status), busy, failure(status)),
             (down(Cause::BodyTimeout), with(Open, late), late_is),
             // A failure waits for its witnesses.
             (down(status), with(Open, IDLE), None),
@@ -196,15 +259,18 @@ mod tests {
     }
 
     #[test]
-    fn every_timeout_and_nothing_else_but_two_is_of_patience() {
+    fn what_a_busy_prober_can_cause_a_stall_can_too_and_each_timeout_is_of_both() {
+        let (busy, stalled) = (HeldUp::Overrun, HeldUp::Stalled(Reason::Late));
         for cause in Cause::ALL {
-            let is_timeout = cause.as_str().contains("timeout") || *cause == Cause::TooSlow;
-            let ends_early = matches!(cause, Cause::ConnectReset | Cause::HttpTruncated);
-            assert_eq!(
-                is_of_patience(*cause),
-                is_timeout || ends_early,
+            assert!(
+                !busy.explains(*cause) || stalled.explains(*cause),
                 "{cause:?}"
             );
+            let is_timeout = cause.as_str().contains("timeout") || *cause == Cause::TooSlow;
+            let ends_early = matches!(cause, Cause::ConnectReset | Cause::HttpTruncated);
+            assert_eq!(busy.explains(*cause), is_timeout || ends_early, "{cause:?}");
+            let is_certificate = cause.as_str().starts_with("tls_cert_");
+            assert!(!is_certificate || !stalled.explains(*cause), "{cause:?}");
         }
     }
 
@@ -216,14 +282,15 @@ mod tests {
             None,
             "the timeout and its slack"
         );
-        assert_eq!(held_up(None, limit_ns + 1, 1000), Some(Reason::Late));
-        let asleep = Some(Reason::Suspended);
+        assert_eq!(held_up(None, limit_ns + 1, 1000), Some(HeldUp::Overrun));
+        let asleep = Some(HeldUp::Stalled(Reason::Suspended));
+        let was_asleep = Some(Reason::Suspended);
         assert_eq!(
-            held_up(asleep, limit_ns + 1, 1000),
+            held_up(was_asleep, limit_ns + 1, 1000),
             asleep,
-            "the stall tells more"
+            "it tells more"
         );
-        assert_eq!(held_up(asleep, 0, 1000), asleep);
+        assert_eq!(held_up(was_asleep, 0, 1000), asleep);
     }
 
     #[test]

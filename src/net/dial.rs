@@ -217,6 +217,8 @@ pub async fn connect_where<'t>(
     may: &dyn Fn(IpAddr) -> Result<(), Halt>,
     deadline: Instant,
 ) -> Result<StampedTcp<'t>, Halt> {
+    let of_source = dial.of_its_source();
+    let dial = of_source.as_ref().unwrap_or(dial);
     let mut addresses = resolve(net, trace, dial, sought, port, deadline).await?;
     let mut refused = None;
     addresses.retain(|to| may(to.ip()).map_err(|why| refused = Some(why)).is_ok());
@@ -495,5 +497,15 @@ mod tests {
             in_zone(local, 53, Some("no-such-if")),
             Err(Halt::Unmeasured(Reason::LocalNetwork, _))
         ));
+    }
+
+    #[tokio::test]
+    async fn an_address_of_all_hosts_of_a_network_is_that_of_none() {
+        let to = SocketAddr::from(([127, 255, 255, 255], 80));
+        let halt = open(to, None).await.map(drop).expect_err("no host");
+        assert!(
+            matches!(halt, Halt::Down(Cause::DnsNoAddress, _)),
+            "{halt:?}"
+        );
     }
 }

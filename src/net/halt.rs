@@ -2,7 +2,7 @@
 //! errno tables stand here.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use crate::words::{Cause, Reason};
 
@@ -45,6 +45,23 @@ fn has_no_zone(to: SocketAddr) -> bool {
     matches!(to, SocketAddr::V6(to) if to.ip().is_unicast_link_local() && to.scope_id() == 0)
 }
 
+/// Whether the kernel leads it to all hosts of a network. It refuses that with an error that a
+/// firewall or a route of this host may bring about for any address; but it does not refuse it to a
+/// socket that asks for broadcasts. A UDP socket sends nothing when it connects.
+fn is_broadcast(to: SocketAddr) -> bool {
+    let IpAddr::V4(v4) = to.ip().to_canonical() else {
+        return false;
+    };
+    let to = SocketAddr::from((v4, 9));
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0));
+    socket.is_ok_and(|socket| {
+        let is_refused = |e: io::Error| e.raw_os_error() == Some(libc::EACCES);
+        socket.connect(to).is_err_and(is_refused)
+            && socket.set_broadcast(true).is_ok()
+            && socket.connect(to).is_ok()
+    })
+}
+
 /// An error that socket(), bind(), connect() or send() itself returned for a peer. What the network
 /// answered is left to the caller: on loopback, a call returns that as well.
 pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
@@ -52,6 +69,15 @@ pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
         return Some(Halt::unmeasured(reason, format!("{what}: {error}")));
     }
     match error.raw_os_error()? {
+        // The one for datagrams, the other for TCP.
+        libc::EACCES | libc::ENETUNREACH if is_broadcast(to) => Some(Halt::down(
+            Cause::DnsNoAddress,
+            format!(
+                "{} is a broadcast address of a network of this host, and not the address of a \
+                    host",
+                to.ip()
+            ),
+        )),
         libc::EPERM | libc::EACCES => Some(Halt::unmeasured(
             Reason::Permission,
             format!("{what}: {error}"),
@@ -165,6 +191,22 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_broadcast_address_of_a_network_of_this_host_is_no_host_of_anybody() {
+        let denied = io::Error::from_raw_os_error(libc::EACCES);
+        for address in ["127.255.255.255", "::ffff:127.255.255.255"] {
+            let to = SocketAddr::new(address.parse().expect("an address"), 80);
+            let halt = own_call(&denied, "connect", to);
+            assert!(
+                matches!(halt, Some(Halt::Down(Cause::DnsNoAddress, _))),
+                "{halt:?}"
+            );
+        }
+        let halt = own_call(&denied, "connect", ([127, 0, 0, 1], 80).into());
+        let ours = matches!(halt, Some(Halt::Unmeasured(Reason::Permission, _)));
+        assert!(ours, "{halt:?}");
     }
 
     fn peer() -> SocketAddr {

@@ -501,9 +501,13 @@ async fn a_stopped_process_is_suspended_and_no_endpoint_is_down_for_it() {
     daemon.signal("-STOP");
     tokio::time::sleep(Duration::from_secs(3)).await;
     daemon.signal("-CONT");
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let unknown = "probity_unknown_seconds_total{reason=\"suspended\"}";
+    // Twenty endpoints, some seconds each.
+    daemon
+        .until(|d| async move { d.metric(unknown).await > 20.0 })
+        .await;
     for n in 0..20 {
-        assert_eq!(daemon.state(&format!("e{n}")).await, "up");
+        daemon.until_state(&format!("e{n}"), "up").await;
     }
     assert_eq!(
         daemon.json("/api/v1/outages").await["outages"]
@@ -511,13 +515,59 @@ async fn a_stopped_process_is_suspended_and_no_endpoint_is_down_for_it() {
             .map(Vec::len),
         Some(0)
     );
-    let unknown = daemon
-        .metric("probity_unknown_seconds_total{reason=\"suspended\"}")
+}
+
+/// A paused machine: healthy servers give up on clients that say nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_servers_say_to_a_client_that_stood_still_is_no_failure_of_theirs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // Whether the server has lost its patience; and who waits for its greeting.
+    let (patience, impatient) = tokio::sync::watch::channel("220 ready\r\n");
+    let waiting = Arc::new(AtomicU64::new(0));
+    let counted = waiting.clone();
+    let mail = tcp(move |mut stream| {
+        let (mut word, waiting) = (impatient.clone(), counted.clone());
+        async move {
+            waiting.fetch_add(1, Ordering::SeqCst);
+            let word = word.wait_for(|word| !word.is_empty()).await.map(|w| *w);
+            waiting.fetch_sub(1, Ordering::SeqCst);
+            let _ = stream.write_all(word.unwrap_or_default().as_bytes()).await;
+        }
+    })
+    .await;
+    let endpoint = |n: u32| {
+        format!(
+            "[[endpoint]]\nname = \"e{n}\"\ninterval = \"1s\"\ntimeout = \"5s\"\ndown_after = 1\n\
+            probe.tcp.address = \"127.0.0.1:{mail}\"\n\
+            probe.tcp.dialogue = [{{ expect = \"^220\" }}]\n"
+        )
+    };
+    let endpoints: String = (0..10).map(endpoint).collect();
+    let daemon = Daemon::start(directory.path(), &endpoints).await;
+    for n in 0..10 {
+        daemon.until_state(&format!("e{n}"), "up").await;
+    }
+    patience.send_replace("");
+    daemon
+        .until(|_| {
+            let held = waiting.load(Ordering::SeqCst);
+            async move { held >= 3 }
+        })
         .await;
-    assert!(
-        unknown > 20.0,
-        "twenty endpoints, some seconds each: {unknown}"
-    );
+    daemon.signal("-STOP");
+    patience.send_replace("421 timeout\r\n");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    patience.send_replace("220 ready\r\n");
+    daemon.signal("-CONT");
+    let suspended = "probity_probe_unmeasured_total{reason=\"suspended\"}";
+    daemon
+        .until(|d| async move { d.metric(suspended).await >= 3.0 })
+        .await;
+    for n in 0..10 {
+        daemon.until_state(&format!("e{n}"), "up").await;
+    }
+    let outages = daemon.json("/api/v1/outages").await;
+    assert_eq!(outages["outages"], serde_json::json!([]), "{outages}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -196,6 +196,23 @@ pub struct Dial {
     pub zone: Option<Arc<str>>,
 }
 
+impl Dial {
+    /// From a source address only addresses of its own family can be reached: no other is asked
+    /// for. Nothing where that changes nothing.
+    pub fn of_its_source(&self) -> Option<Self> {
+        let source = self.source.filter(|_| self.addresses == Addresses::Any)?;
+        let addresses = if source.is_ipv4() {
+            Addresses::Ipv4
+        } else {
+            Addresses::Ipv6
+        };
+        Some(Self {
+            addresses,
+            ..self.clone()
+        })
+    }
+}
+
 /// Endpoints without a zone show as they always did: the form is part of their definition's digest.
 impl std::fmt::Debug for Dial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

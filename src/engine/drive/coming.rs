@@ -23,7 +23,7 @@ use crate::net::clock::NS_PER_MS;
 use crate::words::Ms;
 
 /// What there was of an endpoint before it arrived.
-struct Earlier {
+struct WhatWas {
     judge: Judge,
     /// Slots, re-probes and latency of an hour that an earlier course of this process began.
     hour: Option<(Slots, u64, LastHour)>,
@@ -110,7 +110,7 @@ impl Driver {
 
     /// What an endpoint goes on with: the judge of the history, of a time out of service, or of an
     /// earlier course of this process.
-    fn before(&mut self, arrival: &mut Arrival) -> Earlier {
+    fn before(&mut self, arrival: &mut Arrival) -> WhatWas {
         let parked = self.parked.remove(&arrival.id);
         let left = self.retired.remove(&arrival.id);
         // What readers saw of it last: its judge may be ahead of what is committed.
@@ -133,7 +133,7 @@ impl Driver {
             (None, Some((judge, slots, reprobes, hour))) => (judge, Some((slots, reprobes, hour))),
             (None, None) => (Judge::default(), None),
         };
-        Earlier {
+        WhatWas {
             judge,
             hour,
             stored_cadence,

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::{Driver, Stall, TURN_NS};
 use crate::history::EventDraft;
 use crate::history::event::ClockStepEvent;
+use crate::kind::Kind;
 use crate::net::clock::NS_PER_MS;
-use crate::words::{Ms, Reason};
+use crate::net::echo;
+use crate::words::{Ms, Outcome, Reason};
 
 /// A turn that comes later than this is a stall that the log tells of; shorter ones count where an
 /// endpoint's `late_after` is shorter.
@@ -101,6 +103,21 @@ impl Driver {
     }
 }
 
+/// A witness that this process may never ask says nothing; only echo requests need a permission.
+/// One that a firewall of this host keeps us from asking is silent: so may be all endpoints.
+pub(super) fn of_witness(kind: Kind, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Unmeasured {
+            reason: Reason::Permission,
+            detail,
+        } if kind != Kind::Icmp || echo::permitted().is_ok() => Outcome::Unmeasured {
+            reason: Reason::LocalNetwork,
+            detail,
+        },
+        outcome => outcome,
+    }
+}
+
 /// Lets a signal's handler run that is already under way.
 #[expect(
     clippy::disallowed_methods,
@@ -108,4 +125,29 @@ impl Driver {
 )]
 fn await_signal() {
     std::thread::sleep(SIGNAL_GRACE);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_witness_is_left_out_only_where_this_process_may_never_ask_it() {
+        let denied = || Outcome::Unmeasured {
+            reason: Reason::Permission,
+            detail: String::new(),
+        };
+        let reason = |kind| match of_witness(kind, denied()) {
+            Outcome::Unmeasured { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        };
+        for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Icmp) {
+            assert_eq!(reason(*kind), Reason::LocalNetwork, "a firewall: {kind:?}");
+        }
+        let expected = match echo::permitted() {
+            Ok(()) => Reason::LocalNetwork,
+            Err(_) => Reason::Permission,
+        };
+        assert_eq!(reason(Kind::Icmp), expected);
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::board::Entry;
+use crate::judgement::fault::HeldUp;
 use crate::judgement::rules::Rules;
 use crate::judgement::state::{Judge, Slots};
 use crate::kind::run::Report;
@@ -26,7 +27,7 @@ pub struct Probed {
     pub end: Ms,
     pub report: Box<Report>,
     /// Why the prober itself held it up, if it did.
-    pub held_up: Option<Reason>,
+    pub held_up: Option<HeldUp>,
     pub confirming: Confirming,
 }
 

@@ -39,6 +39,7 @@ mod tests {
     use super::super::tests::recorder;
     use super::*;
     use crate::engine::recorder::Confirming;
+    use crate::judgement::fault::HeldUp;
     use crate::kind::run::Report;
     use crate::words::{Ms, Occasion, Outcome, PhaseTimes, Reason};
 
@@ -55,7 +56,7 @@ mod tests {
                 started_ns: 0,
                 moved_ms: 0,
             }),
-            held_up: Some(Reason::Late),
+            held_up: Some(HeldUp::Overrun),
             confirming: Confirming::NotYet,
         }
     }
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!(own.definition, InForce::Replaced);
         assert_eq!(
             (own.network, own.held_up),
-            (OwnNetwork::Works, Some(Reason::Late))
+            (OwnNetwork::Works, Some(HeldUp::Overrun))
         );
         gate.witnesses = Witnesses::new(1, None);
         let own = gate.own(course, 3, &probed(100, 200));

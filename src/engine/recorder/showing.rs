@@ -212,12 +212,13 @@ mod tests {
     use super::super::tests::{recorder, recorder_of};
     use super::super::{Confirming, Happening, Probed};
     use super::*;
+    use crate::judgement::fault::HeldUp;
     use crate::kind::run::Report;
     use crate::words::Cause;
     use crate::words::PhaseTimes;
     use std::sync::Arc;
 
-    fn probe(start: Ms, outcome: Outcome, held_up: Option<Reason>) -> Happening {
+    fn probe(start: Ms, outcome: Outcome, stalled: Option<Reason>) -> Happening {
         let report = Box::new(Report {
             outcome,
             phases: PhaseTimes::default(),
@@ -231,7 +232,7 @@ mod tests {
             start,
             end: start + 1,
             report,
-            held_up,
+            held_up: stalled.map(HeldUp::Stalled),
             confirming: Confirming::NotYet,
         })
     }
