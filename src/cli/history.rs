@@ -13,11 +13,12 @@ use crate::report::object::ListedOutage;
 use crate::report::outages;
 use crate::serve::api::{self, WantedOutages};
 
+use crate::history::HistoryError;
+use crate::history::copy::copy;
 use crate::history::event::{Event, EventRecord};
 use crate::history::read::{self, Calendar};
 use crate::history::restore::restore as recorded;
 use crate::history::verify::{self, Against, Verdict};
-use crate::history::{HistoryError, backup};
 use crate::words::parse_utc;
 
 /// Endpoints that a refusal names.
@@ -118,7 +119,7 @@ pub fn run(command: &History) -> Exit {
             })
         }
         History::Backup { place, to, json } => {
-            match local::open(place).map(|connection| backup::backup(&connection, to)) {
+            match local::open(place).map(|connection| copy(&connection, to)) {
                 Ok(Ok(())) => {
                     let file = to.display().to_string();
                     print(

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::definitions::cadences;
 use super::read::{Calendar, Extent};
+use super::seals::{Kind, Seals, Unit, column};
 use super::tally::{tally_longest_blind, tally_results};
-use super::upkeep::{Kind, Seals, Unit, column};
 use super::{HistoryError, state_place, unsealed};
 use crate::judgement::rules::Rules;
 use crate::judgement::state_codec::decode_with;

@@ -7,9 +7,9 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use super::append::append;
-use super::backup::backup;
 use super::chain::hex;
 use super::checkpoint::Signer;
+use super::copy::copy;
 use super::event::RestoredEvent;
 use super::read::newest_checkpoint;
 use super::schema;
@@ -49,7 +49,7 @@ impl Replacement {
                 .for_each(|end| drop(std::fs::remove_file(format!("{}{end}", fresh.display()))))
         };
         forget();
-        let restored = backup(&self.from, &fresh)
+        let restored = copy(&self.from, &fresh)
             .and_then(|()| self.append_to(&fresh, now))
             .inspect_err(|_| forget())?;
         for end in ["-wal", "-shm", ""] {

@@ -10,7 +10,7 @@ use super::chain::canonical;
 use super::event::{Event, EventRecord};
 use super::prune::Stub;
 use super::retold::Retold;
-use super::upkeep::{Unit, column};
+use super::seals::{Unit, column};
 use super::{HistoryError, schema};
 
 /// A history in memory, told again by exported events: what readers ask of it follows from the

@@ -230,7 +230,7 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
         ))?,
         found if found < FORMAT => {
             let kept = path.with_extension(format!("format-{found}.sqlite"));
-            super::backup::backup(&connection, &kept)?;
+            super::copy::copy(&connection, &kept)?;
             connection.execute_batch("BEGIN IMMEDIATE")?;
             if found < 2 {
                 connection.execute_batch(SECOND)?;

@@ -16,8 +16,8 @@ use super::event::{Event, EventRecord};
 use super::prune::Stub;
 use super::read::each_event;
 use super::retold::Retold;
+use super::seals::{Kind, Seals, tallies_digest};
 use super::trust::{Introduced, trusted};
-use super::upkeep::{Kind, Seals, tallies_digest};
 use super::{HistoryError, partial_indexes, schema};
 
 /// What a verification found.

@@ -6,7 +6,7 @@ use crate::history::HistoryError;
 use crate::history::definitions::cadences;
 use crate::history::past::sealed_until;
 use crate::history::read::{Extent, absent};
-use crate::history::upkeep::{Kind, Unit};
+use crate::history::seals::{Kind, Unit};
 use crate::judgement::schedule::Slots;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::Name;
@@ -81,7 +81,7 @@ mod tests {
         EndpointRenamedEvent, Event, OutOfServiceEvent, TalliesEvent, exported,
     };
     use crate::history::retelling::Retelling;
-    use crate::history::upkeep::{Kind, Unit};
+    use crate::history::seals::{Kind, Unit};
     use crate::judgement::rules::Cadence;
     use crate::words::{Name, format_utc};
 

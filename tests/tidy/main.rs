@@ -16,12 +16,12 @@ use walls::*;
 
 // What there is today of each debt.
 const CIRCLES: usize = 17;
-const IN_CIRCLES: usize = 57;
+const IN_CIRCLES: usize = 56;
 const RUSQLITE_OUTSIDE: usize = 17;
 const INDEXED_BY_TEXT: usize = 143;
 const TYPES_TWICE: usize = 56;
 const LONG_FUNCTIONS: usize = 53;
-const LONG_FILES: usize = 17;
+const LONG_FILES: usize = 16;
 const LONG_LINES: usize = 193;
 const FIXED_WAITS: usize = 49;
 

@@ -8,7 +8,7 @@ use super::replayed::Replayed;
 use crate::history::HistoryError;
 use crate::history::chain::hex;
 use crate::history::retelling::Retelling;
-use crate::history::upkeep::{Kind, Seals, Unit, column, tallies_digest};
+use crate::history::seals::{Kind, Seals, Unit, column, tallies_digest};
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
 
