@@ -529,6 +529,25 @@ pub fn exclusions(
     Ok(list)
 }
 
+/// The number and the hash of the last event.
+pub fn last_event(connection: &Connection) -> Result<(u64, Vec<u8>), HistoryError> {
+    Ok(connection.query_row(
+        "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
+        [],
+        |r| Ok((r.get::<_, i64>(0)?.unsigned_abs(), r.get(1)?)),
+    )?)
+}
+
+/// The place that the daemon measured from, as it said at its last start.
+pub fn vantage(connection: &Connection) -> Result<Option<String>, HistoryError> {
+    let sql = "SELECT json_extract(body, '$.vantage') FROM event WHERE kind = 'daemon_started' \
+        ORDER BY seq DESC LIMIT 1";
+    Ok(connection
+        .query_row(sql, [], |r| r.get(0))
+        .optional()?
+        .flatten())
+}
+
 /// The newest signed checkpoint, as JSON text.
 pub fn newest_checkpoint(connection: &Connection) -> Result<Option<String>, HistoryError> {
     Ok(connection

@@ -94,6 +94,17 @@ impl Retelling {
             .execute(params![id, unit.number, body.as_bytes()])?;
         Ok(true)
     }
+
+    /// Takes the tallies of a unit away again.
+    pub fn take_tallies(connection: &Connection, unit: Unit) -> Result<(), HistoryError> {
+        let sql = format!(
+            "DELETE FROM {} WHERE {} = ?1",
+            unit.kind.table(),
+            column(unit.kind)
+        );
+        connection.execute(&sql, [unit.number])?;
+        Ok(())
+    }
 }
 
 /// The number of an event's endpoint, under the name that it has from this event on.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use super::HistoryError;
@@ -202,6 +202,30 @@ pub fn column(kind: Kind) -> &'static str {
         Kind::Day => "day",
         Kind::Month => "month",
     }
+}
+
+/// What the seal of a unit says: how many tallies it is of, and their hash.
+pub fn seal_of(connection: &Connection, unit: Unit) -> Result<Option<(u64, String)>, HistoryError> {
+    let sql = "SELECT tallies, sha256 FROM sealed WHERE kind = ?1 AND number = ?2";
+    Ok(connection
+        .query_row(sql, (unit.kind.as_str(), unit.number), |r| {
+            Ok((r.get::<_, i64>(0)? as u64, r.get(1)?))
+        })
+        .optional()?)
+}
+
+/// Every unit whose seal is of some tallies, with how many.
+pub fn sealed_with_tallies(connection: &Connection) -> Result<Vec<(Unit, u64)>, HistoryError> {
+    let mut statement =
+        connection.prepare("SELECT kind, number, tallies FROM sealed WHERE tallies > 0")?;
+    let mut rows = statement.query([])?;
+    let mut list = Vec::new();
+    while let Some(r) = rows.next()? {
+        let (kind, number, count): (String, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
+        let known = Kind::ALL.into_iter().find(|k| k.as_str() == kind);
+        list.extend(known.map(|kind| (Unit::new(kind, number), count as u64)));
+    }
+    Ok(list)
 }
 
 /// One name and tally of a seal's hash: the name, a zero byte, the body's length in eight bytes and

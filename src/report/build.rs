@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::changed::changed;
 use super::latency::{latency, latency_shown};
@@ -22,7 +22,7 @@ use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::{Told, told as told_definitions};
 use crate::history::past::{Which, sealed_until};
-use crate::history::read::Calendar;
+use crate::history::read::{Calendar, vantage};
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
 use crate::judgement::sla::record::Timeline;
@@ -384,14 +384,4 @@ fn as_told(told: &Told, parts: &mut [Part]) {
             from: known.and_then(|c| c.in_service_from),
         };
     }
-}
-
-/// The place that the daemon measured from, as it said at its last start.
-fn vantage(connection: &Connection) -> Result<Option<String>, HistoryError> {
-    let sql = "SELECT json_extract(body, '$.vantage') FROM event WHERE kind = 'daemon_started' \
-        ORDER BY seq DESC LIMIT 1";
-    Ok(connection
-        .query_row(sql, [], |r| r.get(0))
-        .optional()?
-        .flatten())
 }

@@ -18,7 +18,7 @@ use crate::history::makeup::Makeup;
 use crate::history::past::{Which, longest_blind, not_seen_below, tallies};
 use crate::history::prune::Stub;
 use crate::history::read::{
-    Calendar, Extent, StoredOutage, exclusions, newest_checkpoint, outages,
+    Calendar, Extent, StoredOutage, exclusions, last_event, newest_checkpoint, outages,
 };
 use crate::history::tally::{tally_hours, tally_slots};
 use crate::judgement::rules::Rules;
@@ -255,11 +255,7 @@ impl<'h> Listing<'h> {
     /// The events that the report rests on, and the newest checkpoint over them.
     pub(crate) fn events(&self) -> Result<ReportedEvents, HistoryError> {
         let connection = self.connection;
-        let (seq, hash): (u64, Vec<u8>) = connection.query_row(
-            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
-            [],
-            |r| Ok((r.get::<_, i64>(0)?.unsigned_abs(), r.get(1)?)),
-        )?;
+        let (seq, hash) = last_event(connection)?;
         Ok(ReportedEvents {
             first: Stub::read(connection)?.map_or(1, |stub| stub.last + 1),
             last: seq,

@@ -8,7 +8,7 @@ use super::replayed::Replayed;
 use crate::history::HistoryError;
 use crate::history::chain::hex;
 use crate::history::retelling::Retelling;
-use crate::history::seals::{Kind, Seals, Unit, column, tallies_digest};
+use crate::history::seals::{Seals, Unit, seal_of, sealed_with_tallies, tallies_digest};
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
 
@@ -28,8 +28,8 @@ pub(crate) fn put_tallies(
     are_all_there(replayed, &units, period)
 }
 
-fn failed(e: impl Into<HistoryError>) -> Difference {
-    differs("tallies", e.into().to_string())
+fn failed(e: HistoryError) -> Difference {
+    differs("tallies", e.to_string())
 }
 
 /// Puts one into its place, and says of which hour, day or month it is.
@@ -54,26 +54,13 @@ fn put(replayed: &Replayed, tally: &Value) -> Result<Option<Unit>, Difference> {
 }
 
 fn is_as_sealed(replayed: &Replayed, unit: Unit) -> Result<(), Difference> {
-    let sql = "SELECT tallies, sha256 FROM sealed WHERE kind = ?1 AND number = ?2";
-    let told: Option<(i64, String)> = replayed
-        .connection
-        .query_row(sql, (unit.kind.as_str(), unit.number), |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })
-        .ok();
+    let told = seal_of(&replayed.connection, unit).map_err(failed)?;
     let (digest, count) = tallies_digest(&replayed.connection, unit, |_, _| {}).map_err(failed)?;
     // Later than the report's last event: no figure of it rests on them.
     let Some((tallies, sum)) = told else {
-        let sql = format!(
-            "DELETE FROM {} WHERE {} = ?1",
-            unit.kind.table(),
-            column(unit.kind)
-        );
-        let removed = replayed.connection.execute(&sql, [unit.number]);
-        removed.map_err(failed)?;
-        return Ok(());
+        return Retelling::take_tallies(&replayed.connection, unit).map_err(failed);
     };
-    if tallies as u64 == count && sum == hex(&digest) {
+    if tallies == count && sum == hex(&digest) {
         return Ok(());
     }
     Err(differs(
@@ -93,36 +80,12 @@ fn are_all_there(
     period: Span,
 ) -> Result<(), Difference> {
     let seals = Seals::read(&replayed.connection).map_err(failed)?;
-    let mut statement = replayed
-        .connection
-        .prepare("SELECT kind, number, tallies FROM sealed WHERE tallies > 0")
-        .map_err(failed)?;
-    let rows = statement
-        .query_map([], |r| {
-            Ok((
-                r.get::<_, String>(0)?,
-                r.get::<_, i64>(1)?,
-                r.get::<_, i64>(2)?,
-            ))
-        })
-        .map_err(failed)?;
-    for row in rows {
-        let (kind, number, told) = row.map_err(failed)?;
-        // What later seals stand for may have been rolled up since the report.
-        let Some(unit) = Kind::ALL
-            .into_iter()
-            .find(|k| k.as_str() == kind)
-            .map(|kind| Unit::new(kind, number))
-        else {
-            continue;
-        };
+    for (unit, told) in sealed_with_tallies(&replayed.connection).map_err(failed)? {
         let (_, count) = tallies_digest(&replayed.connection, unit, |_, _| {}).map_err(failed)?;
+        // What later seals stand for may have been rolled up since the report.
         let is_rolled_up =
             seals.may_be_gone(unit) || units.contains(&unit.day()) || units.contains(&unit.month());
-        if unit.span().cut(period).is_some()
-            && count != told as u64
-            && !(count == 0 && is_rolled_up)
-        {
+        if unit.span().cut(period).is_some() && count != told && !(count == 0 && is_rolled_up) {
             return Err(differs(
                 "tallies",
                 format!(
