@@ -3,13 +3,19 @@
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
-
 use super::HistoryError;
 use super::copy::copy;
-use super::schema::{open_alone, open_file};
+use super::reader::HistoryReader;
+use super::schema::{open_alone, open_file, open_to_read};
 use crate::net::sys::effective_user;
 use crate::words::{UtcMs, format_utc};
+
+impl HistoryReader {
+    /// A backup of what it reads, in a file that must not exist.
+    pub fn backup(&self, to: &Path) -> Result<(), HistoryError> {
+        copy(self.connection(), to)
+    }
+}
 
 /// One scheduled backup: a copy named by its time, and no more than `keep` of them.
 pub fn scheduled(
@@ -49,7 +55,7 @@ pub fn scheduled(
             mode & 0o7777
         );
     }
-    copy(&super::schema::open_to_read(state_dir)?, &to)?;
+    open_to_read(state_dir)?.backup(&to)?;
     let is_ours = |p: &PathBuf| {
         p.file_name()
             .and_then(|n| n.to_str())
@@ -73,7 +79,7 @@ pub fn scheduled(
 /// Opens a backup to look at it. SQLite would play back a log that lies beside a database,
 /// whoever put it there: it counts where it is of the backup's owner, and is left alone where it
 /// could not be there.
-pub fn open_backup(path: &Path) -> Result<Connection, HistoryError> {
+pub fn open_backup(path: &Path) -> Result<HistoryReader, HistoryError> {
     let owner = path.metadata().map(|found| found.uid()).unwrap_or_default();
     let mut has_log = false;
     for end in ["-wal", "-journal"] {
@@ -112,11 +118,8 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         drop(schema::own(place.path()).expect("a history"));
         let kept = place.path().join("a copy?.sqlite");
-        copy(
-            &schema::open_to_read(place.path()).expect("a history"),
-            &kept,
-        )
-        .expect("made");
+        let reader = open_to_read(place.path()).expect("a history");
+        reader.backup(&kept).expect("made");
         let log = place.path().join("a copy?.sqlite-wal");
         open_backup(&kept).expect("without a log");
         assert!(!log.exists(), "nothing is left beside it");

@@ -15,7 +15,7 @@ const PAGES_AT_ONCE: i32 = 512;
 
 /// Writes a consistent copy to a file that must not exist; it appears under its name only when it
 /// is whole.
-pub fn copy(connection: &Connection, to: &Path) -> Result<(), HistoryError> {
+pub(super) fn copy(connection: &Connection, to: &Path) -> Result<(), HistoryError> {
     let unusable = |why: String| HistoryError::Backup {
         path: to.display().to_string(),
         why,

@@ -6,6 +6,7 @@
 
 pub mod append;
 pub mod backup;
+pub mod calendar;
 pub mod chain;
 pub mod checkpoint;
 pub mod copy;
@@ -19,6 +20,7 @@ pub mod partial_indexes;
 pub mod past;
 pub mod prune;
 pub mod read;
+pub mod reader;
 pub mod registry;
 pub mod replacement;
 pub mod restore;
@@ -27,6 +29,7 @@ pub mod retold;
 pub mod schema;
 pub mod sealed_terms;
 pub mod seals;
+pub mod stub;
 pub mod tally;
 pub mod trust;
 pub mod upkeep;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::HistoryError;
@@ -146,7 +146,7 @@ fn month_of(utc: UtcMs) -> i64 {
 pub struct Seals(BTreeSet<Unit>);
 
 impl Seals {
-    pub fn read(connection: &Connection) -> Result<Self, HistoryError> {
+    pub(super) fn read(connection: &Connection) -> Result<Self, HistoryError> {
         let mut seals = BTreeSet::new();
         let mut statement = connection.prepare("SELECT kind, number FROM sealed")?;
         let mut rows = statement.query([])?;
@@ -204,30 +204,6 @@ pub fn column(kind: Kind) -> &'static str {
     }
 }
 
-/// What the seal of a unit says: how many tallies it is of, and their hash.
-pub fn seal_of(connection: &Connection, unit: Unit) -> Result<Option<(u64, String)>, HistoryError> {
-    let sql = "SELECT tallies, sha256 FROM sealed WHERE kind = ?1 AND number = ?2";
-    Ok(connection
-        .query_row(sql, (unit.kind.as_str(), unit.number), |r| {
-            Ok((r.get::<_, i64>(0)? as u64, r.get(1)?))
-        })
-        .optional()?)
-}
-
-/// Every unit whose seal is of some tallies, with how many.
-pub fn sealed_with_tallies(connection: &Connection) -> Result<Vec<(Unit, u64)>, HistoryError> {
-    let mut statement =
-        connection.prepare("SELECT kind, number, tallies FROM sealed WHERE tallies > 0")?;
-    let mut rows = statement.query([])?;
-    let mut list = Vec::new();
-    while let Some(r) = rows.next()? {
-        let (kind, number, count): (String, i64, i64) = (r.get(0)?, r.get(1)?, r.get(2)?);
-        let known = Kind::ALL.into_iter().find(|k| k.as_str() == kind);
-        list.extend(known.map(|kind| (Unit::new(kind, number), count as u64)));
-    }
-    Ok(list)
-}
-
 /// One name and tally of a seal's hash: the name, a zero byte, the body's length in eight bytes and
 /// the body.
 pub(super) fn add_to(hash: &mut Sha256, name: &str, body: &[u8]) {
@@ -239,7 +215,7 @@ pub(super) fn add_to(hash: &mut Sha256, name: &str, body: &[u8]) {
 
 /// SHA-256 over the tallies of a unit in the order of their names, and how many there are.
 /// `see` is shown each with the number it is filed under.
-pub fn tallies_digest(
+pub(super) fn tallies_digest(
     connection: &Connection,
     unit: Unit,
     mut see: impl FnMut(i64, &str),
