@@ -153,3 +153,30 @@ impl HistoryReader {
         definitions::changes(&self.connection, self.renames()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::history::schema::{open_to_read, own};
+
+    #[test]
+    fn a_reader_answers_of_one_state_whatever_is_committed_meanwhile() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (_owner, writer) = own(directory.path()).expect("a history");
+        let commit = |sql: &str| writer.execute_batch(sql).expect("committed");
+        commit("INSERT INTO clock VALUES (0, 5)");
+        let open = || open_to_read(directory.path()).expect("opened");
+        let first = open();
+        commit("INSERT INTO clock VALUES (100, 50); INSERT INTO sealed VALUES ('hour', 7, 0, '')");
+        let second = open();
+        let known = || {
+            [&first, &second].map(|reader| {
+                let calendar = reader.calendar().expect("read");
+                let newest = reader.seals().expect("read").newest_hour();
+                (calendar.utc(200), newest.map(|unit| unit.number))
+            })
+        };
+        assert_eq!(known(), [(205, None), (250, Some(7))]);
+        commit("INSERT INTO clock VALUES (150, 500); INSERT INTO sealed VALUES ('hour', 8, 0, '')");
+        assert_eq!(known(), [(205, None), (250, Some(7))]);
+    }
+}
