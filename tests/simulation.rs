@@ -9,9 +9,8 @@ use probity::config::document::source::OneText;
 use probity::config::{Plan, load};
 use probity::engine::replay::judges;
 use probity::engine::simulation::{Incident, Outcomes, World, simulate, simulate_into};
-use probity::history::read::{Calendar, Extent, record};
-use probity::history::restore::restore;
-use probity::history::verify::{Against, Verdict, verify};
+use probity::history::read::Extent;
+use probity::history::verify::{Against, Verdict};
 use probity::history::writer::History;
 use probity::history::{Registration, schema};
 use probity::judgement::timeline::{Span, Spans};
@@ -281,15 +280,14 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
     writer.end(std::time::Duration::from_secs(60));
     drop(writer);
     thread.join().expect("it ended");
-    let connection = schema::open_to_read(directory.path()).expect("opened");
-    let verdict = verify(&connection, &Against::default()).expect("verified");
+    let reader = schema::open_to_read(directory.path()).expect("opened");
+    let verdict = reader.verify(&Against::default()).expect("verified");
     assert!(
         matches!(verdict, Verdict::Whole { events, .. } if events == outcomes.events),
         "{verdict:?}"
     );
-    let restored = restore(&connection).expect("restored");
+    let restored = reader.restored().expect("restored");
     let judges = judges(&restored, &[]).expect("judges");
-    let calendar = Calendar::read(&connection).expect("a calendar");
     for (k, seen) in outcomes.seen.iter().enumerate() {
         let judge = &judges[&(k as i64 + 1)].1;
         assert_eq!(*judge, seen.judge, "e{k}");
@@ -304,14 +302,9 @@ fn a_simulated_day_in_sqlite_is_what_it_was_in_memory() {
             not_seen_below: 0,
         };
         let period = Span::new(0, i64::MAX / 8);
-        let stored = record(
-            &connection,
-            &calendar,
-            plan.endpoints[k].name.as_str(),
-            extent,
-            period,
-        )
-        .expect("a record");
+        let stored = reader
+            .record(plan.endpoints[k].name.as_str(), extent, period)
+            .expect("a record");
         assert_eq!(stored.outages, seen.record.outages, "e{k}");
         assert_eq!(
             stored.timeline(period).sums(),

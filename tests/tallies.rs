@@ -5,18 +5,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use probity::history::event::{DaemonStartedEvent, EndpointAddedEvent};
-use probity::history::past::{Which, longest_blind, tallies};
-use probity::history::read::{Calendar, Extent};
+use probity::history::past::Which;
+use probity::history::read::Extent;
 use probity::history::registry::Registered;
-use probity::history::schema::open_to_read;
+use probity::history::schema::{FILE, open_to_read};
 use probity::history::tally::{tally_hours, tally_latency, tally_slots};
-use probity::history::verify::{Against, Verdict, verify};
+use probity::history::verify::{Against, Verdict};
 use probity::history::writer::{History, Writer};
 use probity::history::{Batch, EventDraft, Registration, Stamp, TallyDraft};
 use probity::judgement::latency::{Ending, Series};
 use probity::judgement::state::Slots;
 use probity::judgement::timeline::Span;
 use probity::words::{Name, parse_utc};
+use rusqlite::{Connection, OpenFlags};
 use tokio::time::Instant;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -94,7 +95,7 @@ fn tally(registered: &[Registered], which: usize, hour: i64, success: u64) -> Ta
 }
 
 fn count(directory: &Path, sql: &str) -> i64 {
-    open_to_read(directory)
+    Connection::open_with_flags(directory.join(FILE), OpenFlags::SQLITE_OPEN_READ_ONLY)
         .expect("opened")
         .query_row(sql, [], |r| r.get(0))
         .expect("counted")
@@ -110,8 +111,10 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// Slots, hours and latency counts of a period, from whatever tallies make it up.
 fn sums(directory: &Path, endpoint: &str, period: Span) -> (u64, u64, u64) {
-    let connection = open_to_read(directory).expect("opened");
-    let all = tallies(&connection, endpoint, period, Which::Sealed).expect("read");
+    let reader = open_to_read(directory).expect("opened");
+    let all = reader
+        .tallies(endpoint, period, Which::Sealed)
+        .expect("read");
     let latency = all
         .iter()
         .flat_map(|t| tally_latency(&t.body))
@@ -131,27 +134,21 @@ fn sums(directory: &Path, endpoint: &str, period: Span) -> (u64, u64, u64) {
 /// The longest time between two probes of an endpoint in a period, where it was 99 s since the
 /// first start.
 fn blind(directory: &Path, endpoint: &str, period: Span) -> u64 {
-    let connection = open_to_read(directory).expect("opened");
+    let reader = open_to_read(directory).expect("opened");
     let extent = Extent {
         longest_blind: 99_000,
         ..Extent::default()
     };
-    longest_blind(
-        &connection,
-        &Calendar::read(&connection).expect("read"),
-        endpoint,
-        &extent,
-        period,
-    )
-    .expect("read")
+    reader
+        .longest_blind(endpoint, &extent, period)
+        .expect("read")
 }
 
 fn verdict(directory: &Path) -> Verdict {
-    verify(
-        &open_to_read(directory).expect("opened"),
-        &Against::default(),
-    )
-    .expect("verified")
+    open_to_read(directory)
+        .expect("opened")
+        .verify(&Against::default())
+        .expect("verified")
 }
 
 #[tokio::test]

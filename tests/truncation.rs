@@ -8,12 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use probity::history::event::{DaemonStartedEvent, EndpointAddedEvent, Event, KnownEvent};
-use probity::history::schema::open_to_read;
-use probity::history::verify::{Against, Verdict, verify};
+use probity::history::schema::{FILE, open_to_read};
+use probity::history::verify::{Against, Verdict};
 use probity::history::writer::History;
 use probity::history::{Batch, EventDraft, Registration, Stamp};
 use probity::words::{Name, format_utc};
 use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags};
 
 /// Of SQLite's log: https://www.sqlite.org/fileformat2.html#walformat
 const LOG_HEADER: usize = 32;
@@ -32,12 +33,17 @@ fn event(at: u64, event: impl Into<Event>) -> EventDraft {
 type State = Result<Vec<Vec<Value>>, String>;
 
 fn state_of(directory: &Path) -> State {
-    let connection = open_to_read(directory).map_err(|e| e.to_string())?;
-    match verify(&connection, &Against::default()).map_err(|e| e.to_string())? {
+    let reader = open_to_read(directory).map_err(|e| e.to_string())?;
+    match reader
+        .verify(&Against::default())
+        .map_err(|e| e.to_string())?
+    {
         Verdict::Whole { .. } => {}
         other => return Err(format!("{other:?}")),
     }
     let failed = |e: rusqlite::Error| e.to_string();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = Connection::open_with_flags(directory.join(FILE), flags).map_err(failed)?;
     let mut statement = connection
         .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         .map_err(failed)?;

@@ -86,7 +86,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .store(true, std::sync::atomic::Ordering::Relaxed);
     let (reload, _) = mpsc::channel(1);
     let judged = standings(
-        &connection,
+        &schema::open_to_read(directory.path()).expect("a reader"),
         &board,
         &TermsKey::nobodys(),
         1_793_800_000_000,

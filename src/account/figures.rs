@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::recorded::{Component, Service, Version, component};
@@ -11,13 +10,12 @@ use super::shown::{ShownSums, ShownTimeline};
 use crate::config::Plan;
 use crate::engine::board::{Board, Entry, Settled};
 use crate::history::HistoryError;
+use crate::history::calendar::Calendar;
 use crate::history::event::ComponentMakeup;
 use crate::history::lineage::{Lineage, Member};
-use crate::history::makeup::Makeup;
-use crate::history::past::{self, Which, gone};
-use crate::history::read::{
-    Calendar, Exclusion, Extent, exclusions, latency_since, record, windows,
-};
+use crate::history::past::Which;
+use crate::history::read::{Exclusion, Extent};
+use crate::history::reader::HistoryReader;
 use crate::history::tally::tally_latency;
 use crate::judgement::latency::{Ending, Series, hour_of, merge, quantile};
 use crate::judgement::rules::Rules;
@@ -57,17 +55,14 @@ pub fn last_30_days(now: UtcMs) -> Span {
 
 /// One endpoint's recorded past, cut to the period.
 pub fn of_entry(
-    connection: &Connection,
-    calendar: &Calendar,
+    reader: &HistoryReader,
     entry: &Entry,
     period: Span,
 ) -> Result<(Record, Settled), HistoryError> {
     let settled = entry.view().shown.settled;
     let endpoint = entry.endpoint.load_full();
     Ok((
-        record(
-            connection,
-            calendar,
+        reader.record(
             endpoint.name.as_str(),
             extent(&settled, &endpoint.rules),
             period,
@@ -103,13 +98,7 @@ pub fn members(calendar: &Calendar, part: &Part) -> Vec<Member> {
 }
 
 /// How a component was made, as the events tell it; where they do not, as the part says.
-fn versions_of(
-    makeup: &Makeup,
-    lineage: &Lineage,
-    part: &Part,
-    members: &[Member],
-) -> Vec<Version> {
-    let told = lineage.versions(makeup, part.component.as_str(), members);
+fn versions_of(lineage: &Lineage, part: &Part) -> Vec<Version> {
     let read = |(from, v): (UtcMs, ComponentMakeup)| Version {
         from,
         combine: v.combine,
@@ -117,7 +106,7 @@ fn versions_of(
             from: v.in_service_from,
         },
     };
-    told.map_or_else(
+    lineage.versions().map_or_else(
         || Version::ever(part.combine, part.service).to_vec(),
         |list| list.into_iter().map(read).collect(),
     )
@@ -126,29 +115,26 @@ fn versions_of(
 /// Components over a period, cut to what is settled of all of them; an endpoint without a component
 /// is one of its own. `which`: the single results that come with them.
 pub fn components(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     period: Span,
     which: Which,
 ) -> Result<(Span, Vec<Component>), HistoryError> {
-    let calendar = Calendar::read(connection)?;
-    let makeup = Makeup::read(connection, &calendar)?;
+    let calendar = reader.calendar()?;
     let mut recorded = Vec::new();
     let mut settled_until = period.to;
     for part in parts {
-        let members = members(&calendar, part);
-        let lineage = Lineage::of(connection, &makeup, part.component.as_str(), &members)?;
+        let members = members(calendar, part);
+        let lineage = Lineage::of(reader, part.component.as_str(), &members)?;
         let mut records = Vec::new();
         for (endpoint, extent) in &part.endpoints {
-            let mut record = record(connection, &calendar, endpoint, *extent, period)?;
+            let mut record = reader.record(endpoint, *extent, period)?;
             if record.from.is_some() {
                 settled_until = settled_until.min(record.settled);
             }
             let member = members.iter().find(|m| m.0 == *endpoint);
             record.outside = member
-                .map_or_else(Spans::default, |m| {
-                    lineage.outside(&makeup, m, part.component.as_str())
-                })
+                .map_or_else(Spans::default, |m| lineage.outside(m))
                 .as_slice()
                 .to_vec();
             records.push(record);
@@ -163,7 +149,7 @@ pub fn components(
                     .map(|from| Span::new(-OPEN, from)),
             );
         }
-        let versions = versions_of(&makeup, &lineage, part, &members);
+        let versions = versions_of(&lineage, part);
         recorded.push((part, versions, records, lineage.apart));
     }
     // What is not settled of all of them is left out of all of them.
@@ -171,9 +157,9 @@ pub fn components(
     let mut list = Vec::new();
     for (part, versions, records, apart) in &recorded {
         let mut one = component(part.component.as_str(), versions, (records, apart), period);
-        mark_excluded(connection, &calendar, part, &mut one)?;
+        mark_excluded(reader, part, &mut one)?;
         (one.recorded.probes, one.recorded.probes_missing) =
-            single_results(connection, &calendar, part, records, period, which)?;
+            single_results(reader, part, records, period, which)?;
         list.push(one);
     }
     Ok((period, list))
@@ -182,8 +168,7 @@ pub fn components(
 /// Says which stretches a correction takes out of the figures: of a component of several endpoints,
 /// one that concerns all of them.
 fn mark_excluded(
-    connection: &Connection,
-    calendar: &Calendar,
+    reader: &HistoryReader,
     part: &Part,
     one: &mut Component,
 ) -> Result<(), HistoryError> {
@@ -192,7 +177,7 @@ fn mark_excluded(
     }
     let mut all: Option<Vec<Exclusion>> = None;
     for (endpoint, _) in &part.endpoints {
-        let own = exclusions(connection, calendar, endpoint, part.component.as_str())?;
+        let own = reader.exclusions(endpoint, part.component.as_str())?;
         all = Some(match all {
             None => own,
             Some(all) => all
@@ -219,8 +204,7 @@ const TOLD_FROM_EVENTS: usize = 1000;
 /// by those of now. `check` says the same of a config, and every surface says it by
 /// [`not_seen_text`].
 pub fn not_seen_below(
-    connection: &Connection,
-    calendar: &Calendar,
+    reader: &HistoryReader,
     endpoints: &[(String, Extent)],
     period: Span,
 ) -> Result<Ms, HistoryError> {
@@ -232,9 +216,7 @@ pub fn not_seen_below(
             .unwrap_or(0));
     }
     endpoints.iter().try_fold(0, |longest, (endpoint, extent)| {
-        Ok(longest.max(past::not_seen_below(
-            connection, calendar, endpoint, extent, period,
-        )?))
+        Ok(longest.max(reader.not_seen_below(endpoint, extent, period)?))
     })
 }
 
@@ -268,13 +250,12 @@ pub enum NotSeen {
 /// Says of components how short an outage has to be not to be seen; of those that are named, else
 /// of all.
 pub fn say_not_seen(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     list: &mut [Component],
     period: Span,
     named: Option<&[Name]>,
 ) -> Result<(), HistoryError> {
-    let calendar = Calendar::read(connection)?;
     let is_meant = |part: &Part| named.is_none_or(|names| names.contains(&part.component));
     let count: usize = parts
         .iter()
@@ -295,7 +276,7 @@ pub fn say_not_seen(
         let told = if count > TOLD_FROM_EVENTS {
             present
         } else {
-            not_seen_below(connection, &calendar, &part.endpoints, period)?
+            not_seen_below(reader, &part.endpoints, period)?
         };
         one.recorded.not_seen_below = Some(told);
     }
@@ -306,8 +287,7 @@ type SingleResults = (Option<Vec<(UtcMs, bool)>>, Option<String>);
 
 /// The results of a component's slots, or why they are not all there.
 fn single_results(
-    connection: &Connection,
-    calendar: &Calendar,
+    reader: &HistoryReader,
     part: &Part,
     records: &[Record],
     period: Span,
@@ -315,7 +295,7 @@ fn single_results(
 ) -> Result<SingleResults, HistoryError> {
     let mut spans = Vec::new();
     for (endpoint, _) in &part.endpoints {
-        spans.push(past::recorded(connection, calendar, endpoint)?);
+        spans.push(reader.results_recorded(endpoint)?);
     }
     if spans.iter().all(|s| s.as_slice().is_empty()) {
         return Ok((None, None));
@@ -341,7 +321,7 @@ fn single_results(
         );
         return Ok((None, Some(why)));
     }
-    let mut results = past::results(connection, endpoint, period, which)?;
+    let mut results = reader.results(endpoint, period, which)?;
     let elsewhere = Spans::new(record.outside.clone());
     if !elsewhere.as_slice().is_empty() {
         results.retain(|(at, _)| elsewhere.cut(Span::new(*at, at + 1)).length() == 0);
@@ -351,16 +331,16 @@ fn single_results(
 
 /// The windows that were declared in a period, as contracts read them: by component.
 pub fn maintenance(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     period: Span,
 ) -> Result<Vec<Declared>, HistoryError> {
     let mut list = Vec::new();
-    let stored = windows(connection)?;
+    let stored = reader.windows()?;
     let renamed = if stored.is_empty() {
         Vec::new()
     } else {
-        renamed(connection, parts)?
+        renamed(reader, parts)?
     };
     for stored in stored {
         let w = &stored.window;
@@ -408,19 +388,14 @@ pub fn maintenance(
 
 /// Components that had another name: when, and which.
 fn renamed(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
 ) -> Result<Vec<(Name, Span, Name)>, HistoryError> {
-    let calendar = Calendar::read(connection)?;
-    let makeup = Makeup::read(connection, &calendar)?;
+    let calendar = reader.calendar()?;
     let mut list = Vec::new();
     for part in parts {
-        let lineage = Lineage::of(
-            connection,
-            &makeup,
-            part.component.as_str(),
-            &members(&calendar, part),
-        )?;
+        let members = members(calendar, part);
+        let lineage = Lineage::of(reader, part.component.as_str(), &members)?;
         list.extend(lineage.earlier.iter().filter_map(|(span, name)| {
             Some((part.component.clone(), *span, Name::new(name).ok()?))
         }));
@@ -431,11 +406,11 @@ fn renamed(
 /// Of components that are not there under these names, those that go on under another, with that
 /// name.
 pub fn called_now(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     names: &[Name],
 ) -> Result<Vec<(Name, Name)>, HistoryError> {
-    let renamed = renamed(connection, parts)?;
+    let renamed = renamed(reader, parts)?;
     let latest = |name: &Name| {
         renamed
             .iter()
@@ -451,30 +426,30 @@ pub fn called_now(
 
 /// `probity-timeline/2` of components over a period.
 pub fn timeline_json(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     period: Span,
 ) -> Result<Value, HistoryError> {
-    let (period, components, windows) = timeline_parts(connection, parts, period)?;
+    let (period, components, windows) = timeline_parts(reader, parts, period)?;
     Ok(json!(ShownTimeline::of(period, &components, &windows)))
 }
 
 /// What it is made of: the period that is settled, its components, and the windows that were
 /// declared.
 pub fn timeline_parts(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     period: Span,
 ) -> Result<(Span, Vec<Component>, Vec<Declared>), HistoryError> {
-    let windows = maintenance(connection, parts, period)?;
-    let (period, mut components) = components(connection, parts, period, Which::All)?;
-    say_not_seen(connection, parts, &mut components, period, None)?;
+    let windows = maintenance(reader, parts, period)?;
+    let (period, mut components) = components(reader, parts, period, Which::All)?;
+    say_not_seen(reader, parts, &mut components, period, None)?;
     Ok((period, components, windows))
 }
 
 /// Latency of successes: the last hour from memory, the last day from the stored hours and memory.
 pub fn latency_json(
-    connection: &Connection,
+    reader: &HistoryReader,
     entry: &Entry,
     now: UtcMs,
 ) -> Result<Value, HistoryError> {
@@ -482,13 +457,13 @@ pub fn latency_json(
         .view()
         .hour
         .since(now - 3_600_000, Series::Whole(Ending::Success));
-    let day = day_of(connection, entry, now)?;
+    let day = day_of(reader, entry, now)?;
     Ok(json!({"hour": quantiles_json(&hour), "day": quantiles_json(&day)}))
 }
 
 /// Latency of successes of the last day.
 pub fn day_of(
-    connection: &Connection,
+    reader: &HistoryReader,
     entry: &Entry,
     now: UtcMs,
 ) -> Result<Vec<(u64, u64)>, HistoryError> {
@@ -498,7 +473,7 @@ pub fn day_of(
         .hour
         .since(this_hour * 3_600_000, Series::Whole(Ending::Success));
     let name = entry.endpoint.load().name.clone();
-    for (hour, body) in latency_since(connection, name.as_str(), this_hour - 24)? {
+    for (hour, body) in reader.latency_since(name.as_str(), this_hour - 24)? {
         if hour < this_hour {
             all.extend(
                 tally_latency(&body)
@@ -515,13 +490,14 @@ pub fn day_of(
 /// The median of each of the last 24 hours in microseconds, oldest first; `None` where nothing was
 /// measured.
 pub fn hourly_medians(
-    connection: &Connection,
+    reader: &HistoryReader,
     entry: &Entry,
     now: UtcMs,
 ) -> Result<Vec<Option<u64>>, HistoryError> {
     let this_hour = hour_of(now);
     let name = entry.endpoint.load().name.clone();
-    let stored: BTreeMap<i64, Vec<u8>> = latency_since(connection, name.as_str(), this_hour - 23)?
+    let stored: BTreeMap<i64, Vec<u8>> = reader
+        .latency_since(name.as_str(), this_hour - 23)?
         .into_iter()
         .collect();
     let median = |pairs: &[(u64, u64)]| quantile(pairs, 500_000);
@@ -552,7 +528,7 @@ fn quantiles_json(pairs: &[(u64, u64)]) -> Value {
 }
 
 /// The components of a running daemon with their endpoints, those that have left among them.
-pub fn parts_of(connection: &Connection, board: &Board) -> Result<Vec<Part>, HistoryError> {
+pub fn parts_of(reader: &HistoryReader, board: &Board) -> Result<Vec<Part>, HistoryError> {
     let entries = board.entries();
     let mut extents: Vec<_> = entries
         .iter()
@@ -567,22 +543,23 @@ pub fn parts_of(connection: &Connection, board: &Board) -> Result<Vec<Part>, His
         .collect();
     // One that left a moment ago may still be on the board.
     let known: HashSet<Name> = extents.iter().map(|(name, ..)| name.clone()).collect();
-    let left: Vec<_> = gone(connection)?
+    let left: Vec<_> = reader
+        .gone()?
         .into_iter()
         .filter(|(name, ..)| !known.contains(name))
         .collect();
     extents.extend(left);
-    grouped(connection, &board.plan.load(), &extents)
+    grouped(reader, &board.plan.load(), &extents)
 }
 
 /// Components with their endpoints, those that belonged to them once among them; (endpoint,
 /// component, extent) in.
 pub fn grouped(
-    connection: &Connection,
+    reader: &HistoryReader,
     plan: &Plan,
     extents: &[(Name, Name, Extent)],
 ) -> Result<Vec<Part>, HistoryError> {
-    let makeup = Makeup::read(connection, &Calendar::read(connection)?)?;
+    let moves = reader.moves()?;
     let mut parts: BTreeMap<Name, Part> = BTreeMap::new();
     let mut join = |component: Name, endpoint: &Name, extent: &Extent, is_former: bool| {
         let known = plan.components.get(&component);
@@ -602,8 +579,7 @@ pub fn grouped(
     };
     for (endpoint, component, extent) in extents {
         join(component.clone(), endpoint, extent, false);
-        for earlier in makeup
-            .moves()
+        for earlier in moves
             .earlier(endpoint.as_str(), component.as_str())
             .into_iter()
             .filter_map(|c| Name::new(c).ok())

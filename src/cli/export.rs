@@ -13,8 +13,8 @@ use crate::daemon::exit::Exit;
 use crate::daemon::streams::{say_error, written};
 use crate::history::HistoryError;
 use crate::history::chain::hex;
-use crate::history::prune::Stub;
-use crate::history::{past, read};
+use crate::history::read::Extent;
+use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::Span;
 use crate::net::clock::Clock;
 use crate::serve::openmetrics::{Past, write};
@@ -63,8 +63,8 @@ fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
         say_error(format_args!("probity: --to is not after --from"));
         return Exit::Usage;
     }
-    let connection = match local::open(place) {
-        Ok(connection) => connection,
+    let reader = match local::open(place) {
+        Ok(reader) => reader,
         Err(exit) => return exit,
     };
     // How endpoints combine stands in the config; without one every component is a series.
@@ -73,12 +73,12 @@ fn timeline(place: &Place, from: Option<&str>, to: Option<&str>) -> Exit {
     } else {
         local::plan(place).ok()
     };
-    let value = local::extents(&connection).and_then(|extents| {
+    let value = local::extents(&reader).and_then(|extents| {
         let parts = match &plan {
-            Some(plan) => grouped(&connection, plan, &extents),
-            None => grouped(&connection, &crate::config::plan::Plan::empty(), &extents),
+            Some(plan) => grouped(&reader, plan, &extents),
+            None => grouped(&reader, &crate::config::plan::Plan::empty(), &extents),
         }?;
-        timeline_json(&connection, &parts, Span::new(from, to))
+        timeline_json(&reader, &parts, Span::new(from, to))
     });
     match value {
         Ok(value) => {
@@ -115,16 +115,15 @@ fn openmetrics(place: &Place, from: Option<&str>, to: Option<&str>, step: &str) 
             ),
         );
     }
-    let connection = match local::open(place) {
-        Ok(connection) => connection,
+    let reader = match local::open(place) {
+        Ok(reader) => reader,
         Err(exit) => return exit,
     };
     let period = Span::new(from, to);
-    let past = local::extents(&connection).and_then(|extents| {
-        let calendar = read::Calendar::read(&connection)?;
-        let one = |(name, _, extent): (Name, Name, read::Extent)| {
+    let past = local::extents(&reader).and_then(|extents| {
+        let one = |(name, _, extent): (Name, Name, Extent)| {
             Ok(Past {
-                record: read::record(&connection, &calendar, name.as_str(), extent, period)?,
+                record: reader.record(name.as_str(), extent, period)?,
                 name: name.to_string(),
             })
         };
@@ -158,13 +157,13 @@ enum Tallies {
 }
 
 fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
-    let connection = match local::open(place) {
-        Ok(connection) => connection,
+    let reader = match local::open(place) {
+        Ok(reader) => reader,
         Err(exit) => return exit,
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut wrote = Ok(());
-    let result = write_journal(&connection, seq, tallies, |line| {
+    let result = write_journal(&reader, seq, tallies, |line| {
         if wrote.is_ok() {
             wrote = writeln!(out, "{line}");
         }
@@ -176,17 +175,17 @@ fn journal(place: &Place, seq: u64, tallies: Tallies) -> Exit {
 
 /// Each line goes to `put`, which says whether more is wanted.
 fn write_journal(
-    connection: &rusqlite::Connection,
+    reader: &HistoryReader,
     seq: u64,
     tallies: Tallies,
     mut put: impl FnMut(Value) -> bool,
 ) -> Result<(), HistoryError> {
-    if let Some(stub) = Stub::read(connection)?.filter(|stub| seq <= stub.last)
+    if let Some(stub) = reader.stub()?.filter(|stub| seq <= stub.last)
         && !put(json!({"stub": stub.object, "carried": stub.carried}))
     {
         return Ok(());
     }
-    read::each_event(connection, seq, |event| {
+    reader.each_event(seq, |event| {
         let Ok(mut body) = serde_json::from_str::<Value>(&event.body) else {
             return false;
         };
@@ -194,10 +193,11 @@ fn write_journal(
         put(body)
     })?;
     if tallies == Tallies::Sealed {
-        past::each_sealed(connection, |name, unit, body| {
-            put(
-                json!({"tally": {"endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(), "body": String::from_utf8_lossy(&body)}}),
-            )
+        reader.each_sealed(|name, unit, body| {
+            put(json!({"tally": {
+                "endpoint": name, "kind": unit.kind.as_str(), "of": unit.label(),
+                "body": String::from_utf8_lossy(&body),
+            }}))
         })?;
     }
     Ok(())

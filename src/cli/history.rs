@@ -13,11 +13,10 @@ use crate::report::object::ListedOutage;
 use crate::report::outages;
 use crate::serve::api::{self, WantedOutages};
 
+use crate::history::HistoryError;
 use crate::history::event::{Event, EventRecord};
-use crate::history::read::{self, Calendar};
-use crate::history::restore::restore as recorded;
-use crate::history::verify::{self, Against, Verdict};
-use crate::history::{HistoryError, backup};
+use crate::history::reader::HistoryReader;
+use crate::history::verify::{Against, Verdict};
 use crate::words::parse_utc;
 
 /// Endpoints that a refusal names.
@@ -42,10 +41,10 @@ pub fn run(command: &History) -> Exit {
                 }
                 since => since.flatten().unwrap_or(0),
             };
-            let connection = match local::open(place)
-                .and_then(|connection| known(&connection, endpoint.as_deref()).map(|()| connection))
+            let reader = match local::open(place)
+                .and_then(|reader| known(&reader, endpoint.as_deref()).map(|()| reader))
             {
-                Ok(connection) => connection,
+                Ok(reader) => reader,
                 Err(exit) => return exit,
             };
             let wanted = Wanted {
@@ -54,9 +53,9 @@ pub fn run(command: &History) -> Exit {
                 limit: *limit,
             };
             let listed = if *transitions {
-                list_transitions(&connection, &wanted, *json)
+                list_transitions(&reader, &wanted, *json)
             } else {
-                list_outages(&connection, &wanted, *json)
+                list_outages(&reader, &wanted, *json)
             };
             listed.map_or_else(local::complain, |()| Exit::Fine)
         }
@@ -118,7 +117,7 @@ pub fn run(command: &History) -> Exit {
             })
         }
         History::Backup { place, to, json } => {
-            match local::open(place).map(|connection| backup::backup(&connection, to)) {
+            match local::open(place).map(|reader| reader.backup(to)) {
                 Ok(Ok(())) => {
                     let file = to.display().to_string();
                     print(
@@ -165,7 +164,7 @@ pub fn run(command: &History) -> Exit {
                 key: key.clone().or_else(own),
             };
             match local::open(place) {
-                Ok(connection) => verify(&connection, &against, *json),
+                Ok(reader) => verify(&reader, &against, *json),
                 Err(exit) => exit,
             }
         }
@@ -174,9 +173,9 @@ pub fn run(command: &History) -> Exit {
 
 /// That an endpoint of this name was ever recorded: no outages of one that was not would be no
 /// answer.
-fn known(connection: &rusqlite::Connection, endpoint: Option<&str>) -> Result<(), Exit> {
+fn known(reader: &HistoryReader, endpoint: Option<&str>) -> Result<(), Exit> {
     let Some(name) = endpoint else { return Ok(()) };
-    let all = recorded(connection).map_err(local::complain)?.endpoints;
+    let all = reader.restored().map_err(local::complain)?.endpoints;
     if all.keys().any(|known| known.as_str() == name) {
         return Ok(());
     }
@@ -197,12 +196,8 @@ struct Wanted<'a> {
     limit: usize,
 }
 
-fn list_outages(
-    connection: &rusqlite::Connection,
-    wanted: &Wanted,
-    json: bool,
-) -> Result<(), HistoryError> {
-    let extents = local::extents(connection)?;
+fn list_outages(reader: &HistoryReader, wanted: &Wanted, json: bool) -> Result<(), HistoryError> {
+    let extents = local::extents(reader)?;
     let asked = extents
         .iter()
         .filter(|(name, ..)| wanted.endpoint.is_none_or(|e| e == name.as_str()));
@@ -216,7 +211,7 @@ fn list_outages(
         limit: wanted.limit,
         now,
     };
-    let chosen = api::chosen_outages(connection, &asked, &meant)?;
+    let chosen = api::chosen_outages(reader, &asked, &meant)?;
     print(json, &chosen.json(), || {
         let outages: Vec<ListedOutage> = chosen.shown().collect();
         if outages.is_empty() {
@@ -265,13 +260,13 @@ fn clock(instant: Option<&str>) -> &str {
 }
 
 fn list_transitions(
-    connection: &rusqlite::Connection,
+    reader: &HistoryReader,
     wanted: &Wanted,
     json: bool,
 ) -> Result<(), HistoryError> {
-    let calendar = Calendar::read(connection)?;
+    let calendar = reader.calendar()?;
     let mut events = Vec::new();
-    read::each_event(connection, 1, |event| {
+    reader.each_event(1, |event| {
         if let Some(e) = EventRecord::parse(&event.body) {
             let fits = became(&e.event).is_some()
                 && wanted.endpoint.is_none_or(|name| e.name() == name)
@@ -322,28 +317,25 @@ fn became(event: &Event) -> Option<(&str, &'static str, String)> {
 }
 
 /// The events and the tables that follow from them, then the judges.
-pub fn verified(
-    connection: &rusqlite::Connection,
-    against: &Against,
-) -> Result<Verdict, HistoryError> {
-    let verdict = verify::verify(connection, against)?;
+pub fn verified(reader: &HistoryReader, against: &Against) -> Result<Verdict, HistoryError> {
+    let verdict = reader.verify(against)?;
     if !matches!(verdict, Verdict::Whole { .. }) {
         return Ok(verdict);
     }
-    let found = match judged::differ(connection) {
+    let found = match judged::differ(reader) {
         Err(HistoryError::Damaged { why, .. }) => Some(why),
         found => found?,
     };
     Ok(found.map_or(verdict, |why| Verdict::Altered { seq: 0, why }))
 }
 
-fn verify(connection: &rusqlite::Connection, against: &Against, json: bool) -> Exit {
+fn verify(reader: &HistoryReader, against: &Against, json: bool) -> Exit {
     let told = |verdict: &str,
                 events: Option<u64>,
                 head: Option<&str>,
                 seq: Option<u64>,
                 why: Option<&str>| json!({"schema": "probity-verify/1", "verdict": verdict, "events": events, "head": head, "seq": seq, "why": why});
-    match verified(connection, against) {
+    match verified(reader, against) {
         Ok(Verdict::Whole {
             events,
             head,

@@ -3,8 +3,6 @@
 
 use std::path::PathBuf;
 
-use rusqlite::Connection;
-
 use super::args::Place;
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
@@ -12,8 +10,8 @@ use crate::daemon::start::{read_config, state_directory};
 use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
 use crate::history::checkpoint::Signer;
-use crate::history::read::{self, Extent};
-use crate::history::restore::restore;
+use crate::history::read::Extent;
+use crate::history::reader::HistoryReader;
 use crate::history::{HistoryError, schema};
 use crate::judgement::rules::Rules;
 use crate::words::Name;
@@ -53,7 +51,7 @@ pub fn signer(place: &Place) -> Option<Signer> {
         .and_then(|directory| Signer::kept(&directory))
 }
 
-pub fn open(place: &Place) -> Result<Connection, Exit> {
+pub fn open(place: &Place) -> Result<HistoryReader, Exit> {
     schema::open_to_read(&directory(place)?).map_err(complain)
 }
 
@@ -63,9 +61,9 @@ pub fn complain(error: HistoryError) -> Exit {
 }
 
 /// (endpoint, component, extent of its settled time) for all that are or were in service.
-pub fn extents(connection: &Connection) -> Result<Vec<(Name, Name, Extent)>, HistoryError> {
-    let restored = restore(connection)?;
-    let judges = judges(&restored, &read::windows(connection)?)?;
+pub fn extents(reader: &HistoryReader) -> Result<Vec<(Name, Name, Extent)>, HistoryError> {
+    let restored = reader.restored()?;
+    let judges = judges(&restored, &reader.windows()?)?;
     let mut list: Vec<(Name, Name, Extent)> = restored
         .endpoints
         .iter()

@@ -6,7 +6,6 @@ use super::args::{Maintenance, MaintenanceAdd};
 use super::{control, given, local, print};
 use crate::daemon::control::listed;
 use crate::daemon::exit::Exit;
-use crate::history::read;
 use crate::net::clock::Clock;
 use crate::words::people;
 
@@ -14,11 +13,11 @@ pub fn run(command: &Maintenance) -> Exit {
     match command {
         Maintenance::Add(args) => add(args),
         Maintenance::List { place, json } => {
-            let connection = match local::open(place) {
-                Ok(connection) => connection,
+            let reader = match local::open(place) {
+                Ok(reader) => reader,
                 Err(exit) => return exit,
             };
-            match read::windows(&connection) {
+            match reader.windows() {
                 Ok(all) => {
                     let windows = listed(&all, Clock::Real.read().utc_ms);
                     let value = json!({"schema": "probity-maintenance/1", "windows": windows});

@@ -13,7 +13,6 @@ use crate::config::Plan;
 use crate::daemon::exit::Exit;
 use crate::daemon::streams::say;
 use crate::history::checkpoint::Signer;
-use crate::history::definitions::told;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::Verdict;
 use crate::judgement::timeline::Span;
@@ -45,10 +44,10 @@ pub fn run(args: &SlaReport) -> Result<Exit, Exit> {
         names.retain(|name| is_of(name, &contracts));
         if names.is_empty() {
             // One that left has a report of the periods in which it was there.
-            let connection = local::open(&args.place)?;
+            let reader = local::open(&args.place)?;
             let signer = signer(&args.place, &local::plan_or_empty(&args.place))?;
-            let told = told(&connection).map_err(local::complain)?;
-            let books = Books::new(&told, signer.terms_key());
+            let told = reader.told().map_err(local::complain)?;
+            let books = Books::new(told, signer.terms_key());
             names.extend(
                 all.into_iter()
                     .filter(|name| books.all().any(|contracts| is_of(name, contracts))),
@@ -98,11 +97,11 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         .map(Name::new)
         .transpose()
         .map_err(|e| refuse(Exit::Usage, format!("--tenant: {e}")))?;
-    let connection = local::open(&args.place)?;
+    let reader = local::open(&args.place)?;
     let plan = local::plan_or_empty(&args.place);
-    let extents = local::extents(&connection).map_err(local::complain)?;
+    let extents = local::extents(&reader).map_err(local::complain)?;
     let signer = signer(&args.place, &plan)?;
-    let told = told(&connection).map_err(local::complain)?;
+    let told = reader.told().map_err(local::complain)?;
     let present = found.map(|(contract, span)| {
         (
             Of {
@@ -117,7 +116,7 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         let found = in_period(args, contracts, name, now).ok().flatten();
         found.map(|(contract, span)| (contract.clone(), span))
     };
-    let ruling = Books::new(&told, signer.terms_key()).ruling(
+    let ruling = Books::new(told, signer.terms_key()).ruling(
         (name, tenant.as_ref()),
         present.as_ref().map(|(of, span)| (of, *span)),
         &then,
@@ -135,8 +134,8 @@ fn one(args: &SlaReport, contracts: &Contracts, name: &Name, now: UtcMs) -> Resu
         replaces,
         terms_key: signer.terms_key(),
     };
-    let parts = grouped(&connection, &plan, &extents).map_err(local::complain)?;
-    let report = build(&connection, &plan, &parts, &subject, now)
+    let parts = grouped(&reader, &plan, &extents).map_err(local::complain)?;
+    let report = build(&reader, &plan, &parts, &subject, now)
         .map_err(unbuilt)?
         .signed(&signer);
     match &args.output {

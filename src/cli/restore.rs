@@ -13,9 +13,8 @@ use crate::daemon::streams::say_error;
 use crate::engine::replay::judges;
 use crate::history::checkpoint::Signer;
 use crate::history::replacement::Replacement;
-use crate::history::restore::restore;
 use crate::history::verify::{Against, Verdict};
-use crate::history::{HistoryError, backup, read};
+use crate::history::{HistoryError, backup};
 use crate::judgement::state_codec::encode_with;
 use crate::net::clock::Clock;
 
@@ -67,8 +66,8 @@ fn put_in_place(
             Verdict::Forked { why, .. } | Verdict::NotProvable { why } => return Err(damaged(why)),
         }
     }
-    let restored = restore(&copy)?;
-    let windows = read::windows(&copy)?;
+    let restored = copy.restored()?;
+    let windows = copy.windows()?;
     let mut states = Vec::new();
     for (id, (cadence, mut judge)) in judges(&restored, &windows)? {
         judge.rebase();

@@ -13,7 +13,6 @@ use crate::config::plan::Proxies;
 use crate::config::timeline_file;
 use crate::daemon::exit::Exit;
 use crate::daemon::start::read_config;
-use crate::history::definitions::told as told_definitions;
 use crate::history::past::Which;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{
@@ -114,24 +113,23 @@ pub fn own_timeline(
     span: Span,
     named: &[Name],
 ) -> Result<Timeline, Exit> {
-    let connection = local::open(place)?;
+    let reader = local::open(place)?;
     let plan = local::plan_or_empty(place);
-    let extents = local::extents(&connection).map_err(local::complain)?;
+    let extents = local::extents(&reader).map_err(local::complain)?;
     let now = Clock::Real.read().utc_ms;
-    let grouped = grouped(&connection, &plan, &extents).map_err(local::complain)?;
+    let grouped = grouped(&reader, &plan, &extents).map_err(local::complain)?;
     let (reached, mut parts) = components(
-        &connection,
+        &reader,
         &grouped,
         Span::new(span.from, span.to.min(now).max(span.from)),
         Which::All,
     )
     .map_err(local::complain)?;
-    say_not_seen(&connection, &grouped, &mut parts, reached, Some(named))
-        .map_err(local::complain)?;
+    say_not_seen(&reader, &grouped, &mut parts, reached, Some(named)).map_err(local::complain)?;
     Ok(told(
         reached,
         parts,
-        maintenance(&connection, &grouped, span).map_err(local::complain)?,
+        maintenance(&reader, &grouped, span).map_err(local::complain)?,
     ))
 }
 
@@ -217,8 +215,8 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
     if args.contract.is_some() || !args.timeline.is_empty() || !args.url.is_empty() {
         return Ok(None);
     }
-    let connection = local::open(&args.place)?;
-    let told = told_definitions(&connection).map_err(local::complain)?;
+    let reader = local::open(&args.place)?;
+    let told = reader.told().map_err(local::complain)?;
     let asked = |contracts: &Contracts, name: &Name| {
         let found = match &args.period {
             Some(text) => contracts.version_of(name, text).ok().flatten(),
@@ -232,7 +230,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
     };
     let name = &present.contract.name;
     let found = local::signer(&args.place).and_then(|signer| {
-        Books::new(&told, signer.terms_key())
+        Books::new(told, signer.terms_key())
             .ruling((name, None), Some((present, period)), &asked)
             .parts()
             .0
@@ -241,9 +239,9 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
         return Ok(None);
     };
     let parts = grouped(
-        &connection,
+        &reader,
         &local::plan_or_empty(&args.place),
-        &local::extents(&connection).map_err(local::complain)?,
+        &local::extents(&reader).map_err(local::complain)?,
     )
     .map_err(local::complain)?;
     let of_it = found
@@ -253,8 +251,7 @@ fn terms_before(args: &SlaEvaluate, present: &Of, period: Span) -> Result<Option
         .filter(|t| t.sla == found.contract.name)
         .collect();
     (found.contract, found.contracts.tenants) =
-        under_present_names(&connection, &parts, (found.contract, of_it))
-            .map_err(local::complain)?;
+        under_present_names(&reader, &parts, (found.contract, of_it)).map_err(local::complain)?;
     Ok(Some(found))
 }
 

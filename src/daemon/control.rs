@@ -23,7 +23,6 @@ use crate::config::build::maintenance::civil;
 use crate::engine::board::Board;
 use crate::engine::drive::{Control, Request};
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::told;
 use crate::history::event::{AnnotationEvent, ExclusionEvent};
 use crate::history::prune::prepare;
 use crate::history::schema;
@@ -235,12 +234,8 @@ impl Desk {
         }
         let (board, directory) = (self.board.clone(), self.state_dir.clone());
         let found = apart::run(move || {
-            let connection = schema::open_to_read(&directory)?;
-            called_now(
-                &connection,
-                &figures::parts_of(&connection, &board)?,
-                &unknown,
-            )
+            let reader = schema::open_to_read(&directory)?;
+            called_now(&reader, &figures::parts_of(&reader, &board)?, &unknown)
         });
         found
             .await
@@ -311,15 +306,15 @@ impl Desk {
             self.board.plan.load_full(),
         );
         let pruned = apart::run(move || {
-            let connection = schema::open_to_read(&directory).map_err(|e| e.to_string())?;
+            let reader = schema::open_to_read(&directory).map_err(|e| e.to_string())?;
             may_prune(
                 before,
                 &plan.contracts,
-                &told(&connection).map_err(|e| e.to_string())?,
+                reader.told().map_err(|e| e.to_string())?,
                 &terms,
                 now(),
             )?;
-            let cut = prepare(&connection, before).map_err(|e| e.to_string())?;
+            let cut = prepare(&reader, before).map_err(|e| e.to_string())?;
             cut.map(|cut| writer.prune(cut, by, now())).transpose()
         });
         let Some(pruned) = pruned.await.map_err(|e| e.to_string())?? else {
@@ -362,8 +357,8 @@ impl Desk {
         let (board, directory) = (self.board.clone(), self.state_dir.clone());
         let (c, e) = (components.clone(), endpoints.clone());
         let before = apart::run(move || {
-            let connection = schema::open_to_read(&directory)?;
-            api::sums_of(&connection, &board, &c, &e, Span::new(from, to))
+            let reader = schema::open_to_read(&directory)?;
+            api::sums_of(&reader, &board, &c, &e, Span::new(from, to))
         });
         let before = before
             .await

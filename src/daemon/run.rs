@@ -401,7 +401,7 @@ async fn judge_contracts(
         );
         let judged = apart::run(move || {
             schema::open_to_read(&directory)
-                .and_then(|connection| standings(&connection, &board, &terms, now, NotSeen::Untold))
+                .and_then(|reader| standings(&reader, &board, &terms, now, NotSeen::Untold))
         })
         .await;
         match judged {

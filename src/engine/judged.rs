@@ -7,14 +7,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 
 use super::replay::judges;
 use crate::history::HistoryError;
-use crate::history::prune::Stub;
-use crate::history::read::{newest_checkpoint, outages_of, windows};
-use crate::history::restore::restore;
+use crate::history::reader::HistoryReader;
 use crate::judgement::state::Judge;
 use crate::judgement::timeline::{Span, Spans, known_down};
 use crate::words::{Ms, parse_utc};
@@ -43,10 +40,10 @@ pub fn contradicts(judge: &Judge) -> Option<String> {
 }
 
 /// The first judge that does not follow from the events.
-pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
-    let restored = restore(connection)?;
-    let judges = judges(&restored, &windows(connection)?)?;
-    if let (Some(last), Some(signed)) = (&restored.last, newest_checkpoint(connection)?) {
+pub fn differ(reader: &HistoryReader) -> Result<Option<String>, HistoryError> {
+    let restored = reader.restored()?;
+    let judges = judges(&restored, &reader.windows()?)?;
+    if let (Some(last), Some(signed)) = (&restored.last, reader.newest_checkpoint()?) {
         let signed: Value = serde_json::from_str(&signed).unwrap_or_default();
         let time = signed["time"]
             .as_str()
@@ -59,7 +56,7 @@ pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
             )));
         }
     }
-    let told = Told::read(connection)?;
+    let told = Told::read(reader)?;
     let mut names: Vec<_> = restored.endpoints.iter().collect();
     names.sort_by_key(|(name, _)| name.as_str());
     for (name, endpoint) in names {
@@ -67,7 +64,7 @@ pub fn differ(connection: &Connection) -> Result<Option<String>, HistoryError> {
             continue;
         };
         let why = contradicts(judge).map_or_else(
-            || told.parts_from(connection, endpoint.id, judge),
+            || told.parts_from(reader, endpoint.id, judge),
             |why| Ok(Some(why)),
         )?;
         let ahead = restored
@@ -94,39 +91,27 @@ struct Told {
 }
 
 impl Told {
-    fn read(connection: &Connection) -> Result<Self, HistoryError> {
-        let stub = Stub::read(connection)?;
+    fn read(reader: &HistoryReader) -> Result<Self, HistoryError> {
+        let stub = reader.stub()?;
         let mut added = HashMap::new();
-        if let Some(stub) = &stub {
+        if let Some(stub) = stub {
             let carried: BTreeMap<i64, Ms> =
                 serde_json::from_value(stub.carried["added"].clone()).unwrap_or_default();
             added.extend(carried);
         }
-        let mut statement = connection.prepare(
-            "SELECT endpoint, min(at) FROM event WHERE kind = 'endpoint_added' GROUP BY endpoint",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(r) = rows.next()? {
-            added.entry(r.get(0)?).or_insert(r.get::<_, i64>(1)? as Ms);
+        for (endpoint, at) in reader.added()? {
+            added.entry(endpoint).or_insert(at);
         }
-        let gap: Option<i64> = connection
-            .query_row(
-                "SELECT seq FROM event WHERE kind = 'history_gap' AND json_extract(body, \
-                '$.unknown_in_counters') IS NULL LIMIT 1",
-                [],
-                |r| r.get(0),
-            )
-            .optional()?;
         Ok(Self {
             added,
-            is_whole: stub.is_none() && gap.is_none(),
+            is_whole: !reader.has_hole()? && stub.is_none(),
         })
     }
 
     /// Where a judge's sums part from those of the events.
     fn parts_from(
         &self,
-        connection: &Connection,
+        reader: &HistoryReader,
         id: i64,
         judge: &Judge,
     ) -> Result<Option<String>, HistoryError> {
@@ -142,21 +127,13 @@ impl Told {
             return Ok(None);
         }
         let (ledger, settled) = (judge.ledger(), judge.ledger().watermark as i64);
-        let spans = |table: &str| -> Result<Vec<Span>, HistoryError> {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT from_at, to_at FROM {table} WHERE endpoint = ?1"
-            ))?;
-            Ok(statement
-                .query_map([id], |r| Ok(Span::new(r.get(0)?, r.get(1)?)))?
-                .collect::<Result<_, _>>()?)
-        };
-        let mut unknown = spans("unknown")?;
+        let mut unknown = reader.unknown_of(id)?;
         unknown.extend(
             judge
                 .open_unknown()
                 .map(|(from, _)| Span::new(from as i64, settled)),
         );
-        let down = known_down(&outages_of(connection, id, i64::MIN)?, &unknown, settled);
+        let down = known_down(&reader.outages_of(id, i64::MIN)?, &unknown, settled);
         // What is told of the time before the first start is in no ledger.
         let counted = Span::new(first as i64, settled);
         let sums = [
@@ -168,7 +145,7 @@ impl Told {
             ("down", down.cut(counted).length(), ledger.down),
             (
                 "out of service",
-                Spans::new(spans("absent")?).cut(counted).length(),
+                Spans::new(reader.absent_of(id)?).cut(counted).length(),
                 ledger.out_of_service,
             ),
         ];

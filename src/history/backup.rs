@@ -1,56 +1,20 @@
-//! Copies of the database while it is in use, through SQLite's own online backup.
+//! Backups: copies of the database of a running daemon, and looking into one.
 
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use rusqlite::Connection;
-use rusqlite::backup::Backup;
 
 use super::HistoryError;
-use super::schema::{open_alone, open_file};
-use crate::net::files::OwnFolder;
+use super::copy::copy;
+use super::reader::HistoryReader;
+use super::schema::{open_alone, open_file, open_to_read};
 use crate::net::sys::effective_user;
 use crate::words::{UtcMs, format_utc};
 
-/// Pages copied before the writer gets a turn.
-const PAGES_AT_ONCE: i32 = 512;
-
-/// Writes a consistent copy to a file that must not exist; it appears under its name only when it
-/// is whole.
-pub fn backup(connection: &Connection, to: &Path) -> Result<(), HistoryError> {
-    let unusable = |why: String| HistoryError::Backup {
-        path: to.display().to_string(),
-        why,
-    };
-    if to.symlink_metadata().is_ok() {
-        return Err(unusable(
-            "there is such a file already; it is not overwritten".into(),
-        ));
+impl HistoryReader {
+    /// A backup of what it reads, in a file that must not exist.
+    pub fn backup(&self, to: &Path) -> Result<(), HistoryError> {
+        copy(self.connection(), to)
     }
-    // SQLite follows links and plays back a journal that lies beside a database: here nobody else
-    // can put any.
-    let folder = OwnFolder::beside(to).map_err(|e| unusable(e.to_string()))?;
-    let part = folder.path().join("copy.sqlite");
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&part)
-        .map_err(|e| unusable(e.to_string()))?;
-    {
-        let mut copy = Connection::open(&part)?;
-        Backup::new(connection, &mut copy)?.run_to_completion(
-            PAGES_AT_ONCE,
-            Duration::from_millis(2),
-            None,
-        )?;
-        copy.pragma_update(None, "journal_mode", "DELETE")?;
-    }
-    std::fs::File::open(&part)
-        .and_then(|f| f.sync_all())
-        .map_err(|e| unusable(e.to_string()))?;
-    std::fs::rename(&part, to).map_err(|e| unusable(e.to_string()))
 }
 
 /// One scheduled backup: a copy named by its time, and no more than `keep` of them.
@@ -91,7 +55,7 @@ pub fn scheduled(
             mode & 0o7777
         );
     }
-    backup(&super::schema::open_to_read(state_dir)?, &to)?;
+    open_to_read(state_dir)?.backup(&to)?;
     let is_ours = |p: &PathBuf| {
         p.file_name()
             .and_then(|n| n.to_str())
@@ -115,7 +79,7 @@ pub fn scheduled(
 /// Opens a backup to look at it. SQLite would play back a log that lies beside a database,
 /// whoever put it there: it counts where it is of the backup's owner, and is left alone where it
 /// could not be there.
-pub fn open_backup(path: &Path) -> Result<Connection, HistoryError> {
+pub fn open_backup(path: &Path) -> Result<HistoryReader, HistoryError> {
     let owner = path.metadata().map(|found| found.uid()).unwrap_or_default();
     let mut has_log = false;
     for end in ["-wal", "-journal"] {
@@ -153,17 +117,14 @@ mod tests {
     fn a_log_beside_a_backup_counts_where_it_is_of_its_owner_only() {
         let place = tempfile::tempdir().expect("a directory");
         drop(schema::own(place.path()).expect("a history"));
-        let copy = place.path().join("a copy?.sqlite");
-        backup(
-            &schema::open_to_read(place.path()).expect("a history"),
-            &copy,
-        )
-        .expect("made");
+        let kept = place.path().join("a copy?.sqlite");
+        let reader = open_to_read(place.path()).expect("a history");
+        reader.backup(&kept).expect("made");
         let log = place.path().join("a copy?.sqlite-wal");
-        open_backup(&copy).expect("without a log");
+        open_backup(&kept).expect("without a log");
         assert!(!log.exists(), "nothing is left beside it");
         std::fs::write(&log, "").expect("written");
-        open_backup(&copy).expect("with a log of its owner");
+        open_backup(&kept).expect("with a log of its owner");
         let said = |copy: &Path| match open_backup(copy) {
             Ok(_) => "it was opened".to_owned(),
             Err(error) => error.to_string(),
@@ -171,17 +132,17 @@ mod tests {
         // As root runs the tests in CI, another user can be made its owner.
         if std::os::unix::fs::chown(&log, Some(12345), None).is_ok() {
             assert!(
-                said(&copy).contains("belongs to another user"),
+                said(&kept).contains("belongs to another user"),
                 "{}",
-                said(&copy)
+                said(&kept)
             );
         }
         std::fs::remove_file(&log).expect("removed");
         std::os::unix::fs::symlink("/elsewhere", &log).expect("linked");
         assert!(
-            said(&copy).contains("belongs to another user"),
+            said(&kept).contains("belongs to another user"),
             "{}",
-            said(&copy)
+            said(&kept)
         );
     }
 

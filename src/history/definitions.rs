@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use serde_json::Value;
 
 use super::HistoryError;
 use super::dates::Dates;
 use super::event::{ComponentMakeup, Event, EventRecord, TermsEvent};
-use super::prune::Stub;
+use super::stub::Stub;
 use crate::judgement::rules::Cadence;
 use crate::words::{Ms, UtcMs, format_utc};
 
@@ -47,6 +47,22 @@ pub struct Told {
 }
 
 impl Told {
+    /// Those that a stub stands for are among them.
+    pub(super) fn read(
+        connection: &Connection,
+        stub: Option<&Stub>,
+        dates: &Dates,
+    ) -> Result<Self, HistoryError> {
+        let mut told = Self::default();
+        for event in stub.iter().flat_map(|stub| stub.told()) {
+            told.hear(&event, dates);
+        }
+        events(connection)?
+            .iter()
+            .for_each(|event| told.hear(event, dates));
+        Ok(told)
+    }
+
     fn hear(&mut self, e: &EventRecord, dates: &Dates) {
         let at = dates.counts_from(e.at, e.recorded.unwrap_or(0));
         match &e.event {
@@ -95,37 +111,19 @@ impl Told {
     }
 }
 
-/// Config, terms and components as told, those that a stub stands for among them.
-pub fn told(connection: &Connection) -> Result<Told, HistoryError> {
-    let (mut told, dates) = (Told::default(), Dates::read(connection)?);
-    if let Some(stub) = Stub::read(connection)? {
-        stub.told().for_each(|event| told.hear(&event, &dates));
-    }
-    events(connection)?
-        .iter()
-        .for_each(|event| told.hear(event, &dates));
-    Ok(told)
-}
-
 /// The cadences that an endpoint had, with the name that it had then and from when on (timeline),
 /// as far as events tell.
-pub fn cadences(
+pub(super) fn cadences(
     connection: &Connection,
-    endpoint: &str,
+    stub: Option<&Stub>,
+    (id, endpoint): (i64, &str),
 ) -> Result<Vec<(Ms, String, Cadence)>, HistoryError> {
-    let id: Option<i64> = connection
-        .prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?
-        .query_row([endpoint], |r| r.get(0))
-        .optional()?;
-    let Some(id) = id else { return Ok(Vec::new()) };
     let mut list: Vec<(Ms, String, Cadence)> = Vec::new();
-    if let Some(stub) = Stub::read(connection)? {
-        list.extend(stub.cadence_of(id).and_then(|e| {
-            let cadence = cadence_of(&e.event)?;
-            let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
-            Some((e.at, name, cadence))
-        }));
-    }
+    list.extend(stub.and_then(|stub| stub.cadence_of(id)).and_then(|e| {
+        let cadence = cadence_of(&e.event)?;
+        let name = e.endpoint.unwrap_or_else(|| endpoint.to_owned());
+        Some((e.at, name, cadence))
+    }));
     let sql = "SELECT body FROM event WHERE endpoint = ?1 AND kind IN ('endpoint_added', \
         'endpoint_cadence', 'endpoint_renamed') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
@@ -165,6 +163,29 @@ pub struct Changed {
 pub struct Renames(Vec<(u64, String, String)>);
 
 impl Renames {
+    /// Those that a stub stands for are among them.
+    pub(super) fn read(connection: &Connection, stub: Option<&Stub>) -> Result<Self, HistoryError> {
+        let mut list = Vec::new();
+        if let Some(stub) = stub {
+            let ids = stub.carried["ids"].as_object();
+            for (now, id) in ids.into_iter().flatten() {
+                let names = stub.carried["names"][id.to_string()].as_array();
+                let earlier = names
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .filter(|name| ids.is_some_and(|ids| !ids.contains_key(*name)));
+                list.extend(earlier.map(|name| (stub.last, name.to_owned(), now.clone())));
+            }
+        }
+        for e in events(connection)? {
+            if let (Event::EndpointRenamed(renamed), Some(to)) = (e.event, e.endpoint) {
+                list.push((e.seq, renamed.from, to));
+            }
+        }
+        Ok(Self(list))
+    }
+
     /// What an endpoint is called now that was called so when event `seq` was recorded.
     pub fn now(&self, seq: u64, name: &str) -> String {
         let later = self.0.iter().filter(|(at, ..)| *at > seq);
@@ -185,32 +206,11 @@ fn events(connection: &Connection) -> Result<Vec<EventRecord>, HistoryError> {
     Ok(list)
 }
 
-/// Every rename, those that a stub stands for among them.
-pub fn renames(connection: &Connection) -> Result<Renames, HistoryError> {
-    let mut list = Vec::new();
-    if let Some(stub) = Stub::read(connection)? {
-        let ids = stub.carried["ids"].as_object();
-        for (now, id) in ids.into_iter().flatten() {
-            let names = stub.carried["names"][id.to_string()].as_array();
-            let earlier = names
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .filter(|name| ids.is_some_and(|ids| !ids.contains_key(*name)));
-            list.extend(earlier.map(|name| (stub.last, name.to_owned(), now.clone())));
-        }
-    }
-    for e in events(connection)? {
-        if let (Event::EndpointRenamed(renamed), Some(to)) = (e.event, e.endpoint) {
-            list.push((e.seq, renamed.from, to));
-        }
-    }
-    Ok(Renames(list))
-}
-
 /// Every change of a definition, oldest first.
-pub fn changes(connection: &Connection) -> Result<Vec<Changed>, HistoryError> {
-    let renames = renames(connection)?;
+pub(super) fn changes(
+    connection: &Connection,
+    renames: &Renames,
+) -> Result<Vec<Changed>, HistoryError> {
     let changed = events(connection)?.into_iter().filter_map(|e| {
         let endpoint = renames.now(e.seq, e.name());
         let Event::EndpointChanged(changed) = e.event else {

@@ -7,11 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::Connection;
-
 use super::HistoryError;
 use super::event::ComponentMakeup;
-use super::makeup::{AT_ONCE_MS, EVER, Makeup};
+use super::makeup::{AT_ONCE_MS, EVER, Makeup, Moves};
+use super::reader::HistoryReader;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
 
@@ -19,49 +18,52 @@ use crate::words::UtcMs;
 pub type Member = (String, UtcMs);
 
 /// A component with what it was called before.
-#[derive(Debug, Clone, Default)]
-pub struct Lineage {
+#[derive(Debug, Clone)]
+pub struct Lineage<'r> {
+    makeup: &'r Makeup,
+    moves: &'r Moves,
+    component: &'r str,
+    members: &'r [Member],
     /// When its members made up another component, which went on as this one.
     pub earlier: Vec<(Span, String)>,
     /// When its members were a part of something else, and it had none.
     pub apart: Spans,
 }
 
-impl Lineage {
+impl<'r> Lineage<'r> {
     /// What became of the time in which a component had no member, as far as its members were in
     /// service then.
     pub fn of(
-        connection: &Connection,
-        makeup: &Makeup,
-        component: &str,
-        members: &[Member],
+        reader: &'r HistoryReader,
+        component: &'r str,
+        members: &'r [Member],
     ) -> Result<Self, HistoryError> {
-        if !members
-            .iter()
-            .any(|m| makeup.moves().times(&m.0).next().is_some())
-        {
-            return Ok(Self::default());
+        let moves = reader.moves()?;
+        let mut lineage = Self {
+            makeup: reader.makeup()?,
+            moves,
+            component,
+            members,
+            earlier: Vec::new(),
+            apart: Spans::default(),
+        };
+        if !members.iter().any(|m| moves.times(&m.0).next().is_some()) {
+            return Ok(lineage);
         }
         let own: Vec<(&Member, Spans)> = members
             .iter()
             .map(|m| {
-                (
-                    m,
-                    makeup
-                        .moves()
-                        .inside(&m.0, component)
-                        .cut(Span::new(m.1, EVER)),
-                )
+                let spans = moves.inside(&m.0, component);
+                (m, spans.cut(Span::new(m.1, EVER)))
             })
             .collect();
         let Some(first) = members.iter().map(|m| m.1).min() else {
-            return Ok(Self::default());
+            return Ok(lineage);
         };
         let has_some = own
             .iter()
             .fold(Spans::default(), |sum, (_, spans)| sum.union(spans));
         let gaps = Spans::new(vec![Span::new(first, EVER)]).minus(&has_some);
-        let mut lineage = Self::default();
         let mut apart = Vec::new();
         for gap in gaps.as_slice().iter().filter(|gap| gap.to < EVER) {
             let joins = |spans: &Spans| {
@@ -75,8 +77,8 @@ impl Lineage {
                 .filter(|(m, spans)| m.1 < gap.to && joins(spans))
                 .map(|(m, _)| *m)
                 .collect();
-            for span in pieces(makeup, &joiners, *gap) {
-                match only_source(connection, makeup, &joiners, span)? {
+            for span in pieces(moves, &joiners, *gap) {
+                match only_source(reader, &joiners, span)? {
                     Some(source) => lineage.earlier.push((span, source)),
                     None => apart.push(span),
                 }
@@ -87,12 +89,12 @@ impl Lineage {
     }
 
     /// When an endpoint belonged neither to the component nor to what the component was before.
-    pub fn outside(&self, makeup: &Makeup, (endpoint, first): &Member, component: &str) -> Spans {
+    pub fn outside(&self, (endpoint, first): &Member) -> Spans {
         let before = self
             .earlier
             .iter()
-            .map(|(span, source)| makeup.moves().inside(endpoint, source).cut(*span));
-        let mut inside = before.fold(makeup.moves().inside(endpoint, component), |sum, spans| {
+            .map(|(span, source)| self.moves.inside(endpoint, source).cut(*span));
+        let mut inside = before.fold(self.moves.inside(endpoint, self.component), |sum, spans| {
             sum.union(&spans)
         });
         if inside.cut(Span::new(*first, first + 1)).length() > 0 {
@@ -104,16 +106,11 @@ impl Lineage {
 
     /// The definitions of a component, each from when it counts on: those of what it was before
     /// among them.
-    pub fn versions(
-        &self,
-        makeup: &Makeup,
-        component: &str,
-        members: &[Member],
-    ) -> Option<Vec<(UtcMs, ComponentMakeup)>> {
+    pub fn versions(&self) -> Option<Vec<(UtcMs, ComponentMakeup)>> {
+        let members = self.members;
         let began = |name: &str| {
             let starts = members.iter().filter_map(|(endpoint, first)| {
-                makeup
-                    .moves()
+                self.moves
                     .inside(endpoint, name)
                     .cut(Span::new(*first, EVER))
                     .as_slice()
@@ -122,7 +119,9 @@ impl Lineage {
             });
             starts.map(|span| span.from).min().unwrap_or(EVER)
         };
-        let own = makeup.versions(component, began(component))?;
+        let own = self
+            .makeup
+            .versions(self.component, began(self.component))?;
         let in_force = |list: &[(UtcMs, ComponentMakeup)], at: UtcMs| {
             list.iter()
                 .rev()
@@ -132,7 +131,7 @@ impl Lineage {
         let mut all: BTreeMap<UtcMs, ComponentMakeup> = own.iter().cloned().collect();
         let first = members.iter().map(|m| m.1).min().unwrap_or(EVER);
         for (span, source) in &self.earlier {
-            let before = makeup.versions(source, began(source))?;
+            let before = self.makeup.versions(source, began(source))?;
             let after = in_force(&own, span.to);
             // Before the first start nothing was made up of anything.
             all.retain(|at, _| *at < span.from && span.from > first || *at >= span.to);
@@ -156,13 +155,13 @@ impl Lineage {
 
 /// A gap cut where one of the joiners came into service or moved; before the first start of any
 /// there is none.
-fn pieces(makeup: &Makeup, joiners: &[&Member], gap: Span) -> Vec<Span> {
+fn pieces(moves: &Moves, joiners: &[&Member], gap: Span) -> Vec<Span> {
     let Some(first) = joiners.iter().map(|m| m.1).min() else {
         return Vec::new();
     };
     let mut cuts: BTreeSet<i64> = joiners
         .iter()
-        .flat_map(|(endpoint, first)| makeup.moves().times(endpoint).chain([*first]))
+        .flat_map(|(endpoint, first)| moves.times(endpoint).chain([*first]))
         .collect();
     cuts.extend([gap.from.max(first), gap.to]);
     let inside: Vec<i64> = cuts
@@ -177,24 +176,48 @@ fn pieces(makeup: &Makeup, joiners: &[&Member], gap: Span) -> Vec<Span> {
 
 /// The component that all of the joiners made up in a span, with nobody else.
 fn only_source(
-    connection: &Connection,
-    makeup: &Makeup,
+    reader: &HistoryReader,
     joiners: &[&Member],
     span: Span,
 ) -> Result<Option<String>, HistoryError> {
+    let moves = reader.moves()?;
     let there = joiners.iter().filter(|(_, first)| *first < span.to);
     let sources: BTreeSet<Option<&str>> = there
-        .map(|(endpoint, _)| makeup.moves().component_at(endpoint, span.from))
+        .map(|(endpoint, _)| moves.component_at(endpoint, span.from))
         .collect();
     let [Some(source)] = sources.into_iter().collect::<Vec<_>>()[..] else {
         return Ok(None);
     };
     let names: BTreeSet<&str> = joiners.iter().map(|m| m.0.as_str()).collect();
-    let is_alone = makeup
-        .all_members(connection, source, span)?
+    let is_alone = all_members(reader, source, span)?
         .iter()
         .all(|name| names.contains(name.as_str()));
     Ok(is_alone.then(|| source.to_owned()))
+}
+
+/// Every endpoint that belonged to a component in a span; those that were taken out of service
+/// among them.
+fn all_members(
+    reader: &HistoryReader,
+    component: &str,
+    span: Span,
+) -> Result<BTreeSet<String>, HistoryError> {
+    let (moves, calendar) = (reader.moves()?, reader.calendar()?);
+    let has_been = |endpoint: &&String| moves.inside(endpoint, component).cut(span).length() > 0;
+    let mut all: BTreeSet<String> = moves.endpoints().filter(has_been).cloned().collect();
+    let sql = "SELECT e.name, (SELECT min(v.at) FROM event v WHERE v.endpoint = e.id AND \
+        v.kind = 'endpoint_added') FROM endpoint e WHERE e.component = ?1";
+    let mut statement = reader.connection().prepare_cached(sql)?;
+    for row in statement.query_map([component], |r| {
+        Ok((r.get::<_, String>(0)?, r.get::<_, Option<i64>>(1)?))
+    })? {
+        let (name, added) = row?;
+        // Who came later was not there; of whom the events are pruned was.
+        if !moves.has(&name) && added.is_none_or(|at| calendar.utc(at as u64) < span.to) {
+            all.insert(name);
+        }
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -205,7 +228,6 @@ mod tests {
         ComponentEvent, ConfigEvent, DaemonStartedEvent, EndpointAddedEvent,
         EndpointComponentEvent, exported,
     };
-    use crate::history::read::Calendar;
     use crate::history::retelling::Retelling;
     use crate::judgement::timeline::Combine;
     use crate::words::Name;
@@ -213,7 +235,7 @@ mod tests {
     const FIRST: UtcMs = 1_000_000;
 
     /// `list`: (when, kind, endpoint, component or what it was before -> component).
-    fn told(list: &[(UtcMs, &str, &str, &str)]) -> (Connection, Makeup) {
+    fn told(list: &[(UtcMs, &str, &str, &str)]) -> HistoryReader {
         let sha256 = "x".to_owned();
         let mut events = vec![
             EventDraft::general(1, 0, DaemonStartedEvent::default()),
@@ -252,25 +274,17 @@ mod tests {
                 }
             });
         }
-        let connection = Retelling::of(None, &exported(events)).expect("told");
-        let makeup =
-            Makeup::read(&connection, &Calendar::read(&connection).expect("read")).expect("read");
-        (connection, makeup)
+        Retelling::of(None, &exported(events)).expect("told")
     }
 
-    fn of(
-        told: &(Connection, Makeup),
-        component: &str,
-        members: &[(&str, UtcMs)],
-    ) -> (Lineage, Vec<Member>) {
-        let members: Vec<Member> = members
-            .iter()
+    fn named(list: &[(&str, UtcMs)]) -> Vec<Member> {
+        list.iter()
             .map(|(name, first)| ((*name).to_owned(), *first))
-            .collect();
-        (
-            Lineage::of(&told.0, &told.1, component, &members).expect("read"),
-            members,
-        )
+            .collect()
+    }
+
+    fn of<'r>(told: &'r HistoryReader, component: &'r str, members: &'r [Member]) -> Lineage<'r> {
+        Lineage::of(told, component, members).expect("read")
     }
 
     #[test]
@@ -285,14 +299,15 @@ mod tests {
             (moved, "endpoint_component", "b", "shop -> store"),
             (moved + 60_000, "endpoint_added", "later", "shop"),
         ]);
-        let (lineage, members) = of(&told, "store", &[("a", FIRST), ("b", FIRST)]);
+        let members = named(&[("a", FIRST), ("b", FIRST)]);
+        let lineage = of(&told, "store", &members);
         assert_eq!(lineage.apart.as_slice(), []);
         assert_eq!(
-            lineage.outside(&told.1, &members[0], "store").as_slice(),
+            lineage.outside(&members[0]).as_slice(),
             [],
             "what is later called shop is another"
         );
-        let versions = lineage.versions(&told.1, "store", &members).expect("told");
+        let versions = lineage.versions().expect("told");
         let combines: Vec<_> = versions.iter().map(|(at, v)| (*at, v.combine)).collect();
         assert_eq!(
             combines,
@@ -308,11 +323,13 @@ mod tests {
             (there, "endpoint_component", "a", "shop -> store"),
             (back, "endpoint_component", "a", "store -> shop"),
         ]);
-        let (lineage, members) = of(&told, "shop", &[("a", FIRST)]);
-        assert_eq!(lineage.outside(&told.1, &members[0], "shop").as_slice(), []);
-        let (lineage, members) = of(&told, "store", &[("a", FIRST)]);
+        let members = named(&[("a", FIRST)]);
+        let lineage = of(&told, "shop", &members);
+        assert_eq!(lineage.outside(&members[0]).as_slice(), []);
+        let members = named(&[("a", FIRST)]);
+        let lineage = of(&told, "store", &members);
         assert_eq!(
-            lineage.outside(&told.1, &members[0], "store").as_slice(),
+            lineage.outside(&members[0]).as_slice(),
             [Span::new(back, EVER)],
             "it was, until it left"
         );
@@ -353,10 +370,11 @@ mod tests {
             } else {
                 &[("a", FIRST)]
             };
-            let (lineage, members) = of(&told, "store", members);
+            let members = named(members);
+            let lineage = of(&told, "store", &members);
             assert_eq!(lineage.apart.as_slice(), [Span::new(FIRST, moved)], "{why}");
             assert_eq!(
-                lineage.outside(&told.1, &members[0], "store").as_slice(),
+                lineage.outside(&members[0]).as_slice(),
                 [Span::new(-EVER, moved)],
                 "{why}"
             );
@@ -371,13 +389,15 @@ mod tests {
             (FIRST + 10, "endpoint_added", "b", "attic"),
             (moved, "endpoint_component", "a", "shop -> attic"),
         ]);
-        let (lineage, members) = of(&told, "attic", &[("a", FIRST), ("b", FIRST + 10)]);
+        let members = named(&[("a", FIRST), ("b", FIRST + 10)]);
+        let lineage = of(&told, "attic", &members);
         assert_eq!(
-            lineage.outside(&told.1, &members[0], "attic").as_slice(),
+            lineage.outside(&members[0]).as_slice(),
             [Span::new(-EVER, moved)]
         );
         assert_eq!(lineage.apart.as_slice(), [], "others made it up");
-        let (lineage, _) = of(&told, "shop", &[("a", FIRST)]);
+        let members = named(&[("a", FIRST)]);
+        let lineage = of(&told, "shop", &members);
         assert_eq!(
             (lineage.earlier.len(), lineage.apart.as_slice()),
             (0, &[][..]),

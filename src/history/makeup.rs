@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 use super::HistoryError;
+use super::calendar::Calendar;
 use super::dates::Dates;
-use super::definitions::told;
+use super::definitions::Told;
 use super::event::{ComponentMakeup, Event, EventRecord};
-use super::prune::Stub;
-use super::read::Calendar;
+use super::stub::Stub;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::UtcMs;
 
@@ -30,31 +30,28 @@ pub struct Makeup {
     first_config: Option<UtcMs>,
     /// Definitions of a component, with when each was recorded.
     versions: BTreeMap<String, Vec<(UtcMs, ComponentMakeup)>>,
-    moves: Moves,
-    /// Turns the events' timeline into UTC.
-    calendar: Calendar,
 }
 
 impl Makeup {
-    pub fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
-        let dates = Dates::read(connection)?;
+    pub(super) fn read(
+        connection: &Connection,
+        (told, stub): (&Told, Option<&Stub>),
+        (calendar, dates): (&Calendar, &Dates),
+    ) -> Result<Self, HistoryError> {
         let mut makeup = Self {
-            first_config: told(connection)?.configs.first().map(|(at, _)| *at),
-            calendar: calendar.clone(),
+            first_config: told.configs.first().map(|(at, _)| *at),
             ..Self::default()
         };
-        if let Some(stub) = Stub::read(connection)? {
-            stub.told()
-                .for_each(|e| makeup.hear(&e, (calendar, &dates)));
+        for event in stub.iter().flat_map(|stub| stub.told()) {
+            makeup.hear(&event, (calendar, dates));
         }
         let mut statement = connection
             .prepare_cached("SELECT body FROM event WHERE kind = 'component' ORDER BY seq")?;
         for body in statement.query_map([], |r| r.get::<_, String>(0))? {
             if let Some(event) = EventRecord::parse(&body?) {
-                makeup.hear(&event, (calendar, &dates));
+                makeup.hear(&event, (calendar, dates));
             }
         }
-        makeup.moves = Moves::read(connection, calendar)?;
         Ok(makeup)
     }
 
@@ -92,38 +89,6 @@ impl Makeup {
         }
         Some(list)
     }
-
-    pub fn moves(&self) -> &Moves {
-        &self.moves
-    }
-
-    /// Every endpoint that belonged to a component in a span; those that were taken out of service
-    /// among them.
-    pub(super) fn all_members(
-        &self,
-        connection: &Connection,
-        component: &str,
-        span: Span,
-    ) -> Result<BTreeSet<String>, HistoryError> {
-        let has_been =
-            |endpoint: &&String| self.moves.inside(endpoint, component).cut(span).length() > 0;
-        let mut all: BTreeSet<String> = self.moves.0.keys().filter(has_been).cloned().collect();
-        let sql = "SELECT e.name, (SELECT min(v.at) FROM event v WHERE v.endpoint = e.id AND \
-            v.kind = 'endpoint_added') FROM endpoint e WHERE e.component = ?1";
-        let mut statement = connection.prepare_cached(sql)?;
-        for row in statement.query_map([component], |r| {
-            Ok((r.get::<_, String>(0)?, r.get::<_, Option<i64>>(1)?))
-        })? {
-            let (name, added) = row?;
-            // Who came later was not there; of whom the events are pruned was.
-            if !self.moves.0.contains_key(&name)
-                && added.is_none_or(|at| self.calendar.utc(at as u64) < span.to)
-            {
-                all.insert(name);
-            }
-        }
-        Ok(all)
-    }
 }
 
 /// The components that endpoints belonged to, with when each was recorded; endpoints that never
@@ -132,9 +97,11 @@ impl Makeup {
 pub struct Moves(BTreeMap<String, Vec<(UtcMs, String)>>);
 
 impl Moves {
-    pub(super) fn read(connection: &Connection, calendar: &Calendar) -> Result<Self, HistoryError> {
+    pub(super) fn read(
+        connection: &Connection,
+        (calendar, dates): (&Calendar, &Dates),
+    ) -> Result<Self, HistoryError> {
         let mut moves: BTreeMap<String, Vec<(UtcMs, String)>> = BTreeMap::new();
-        let dates = Dates::read(connection)?;
         let sql = "SELECT e.name, v.body FROM event v JOIN endpoint e ON e.id = v.endpoint WHERE \
             v.kind = 'endpoint_component' ORDER BY v.seq";
         let mut statement = connection.prepare_cached(sql)?;
@@ -156,6 +123,15 @@ impl Moves {
             own.push((at, moved.component));
         }
         Ok(Self(moves))
+    }
+
+    /// Every endpoint that moved.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    pub(super) fn has(&self, endpoint: &str) -> bool {
+        self.0.contains_key(endpoint)
     }
 
     /// When an endpoint belonged to a component, if it belongs to it at any time that is asked
@@ -227,7 +203,7 @@ impl Moves {
         if then == component {
             return Spans::new(vec![span]);
         }
-        if self.0.contains_key(endpoint) {
+        if self.has(endpoint) {
             self.inside(endpoint, component).cut(span)
         } else {
             Spans::default()
@@ -250,7 +226,6 @@ mod tests {
         Makeup {
             first_config: Some(first_config),
             versions: [("shop".to_owned(), list)].into(),
-            ..Makeup::default()
         }
     }
 

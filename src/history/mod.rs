@@ -6,8 +6,10 @@
 
 pub mod append;
 pub mod backup;
+pub mod calendar;
 pub mod chain;
 pub mod checkpoint;
+pub mod copy;
 pub mod dates;
 pub mod definitions;
 pub mod event;
@@ -18,6 +20,7 @@ pub mod partial_indexes;
 pub mod past;
 pub mod prune;
 pub mod read;
+pub mod reader;
 pub mod registry;
 pub mod replacement;
 pub mod restore;
@@ -25,6 +28,8 @@ pub mod retelling;
 pub mod retold;
 pub mod schema;
 pub mod sealed_terms;
+pub mod seals;
+pub mod stub;
 pub mod tally;
 pub mod trust;
 pub mod upkeep;

@@ -7,6 +7,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::reader::HistoryReader;
 use super::{HistoryError, OutboxDraft, Posting};
 use crate::net::clock::NS_PER_MS;
 use crate::words::{Ms, Name, UtcMs, format_utc};
@@ -201,13 +202,13 @@ pub(super) fn forget(connection: &Connection, before: UtcMs) -> Result<(), Histo
 /// now was put off by a clock that was ahead then; and only the begin of an outage waits for its
 /// first try.
 pub fn due(
-    connection: &Connection,
+    reader: &HistoryReader,
     receiver: &str,
     (now, patience): (UtcMs, i64),
     limit: usize,
     held: impl Fn(i64) -> bool,
 ) -> Result<Vec<Waiting>, HistoryError> {
-    let mut statement = connection.prepare_cached(FIRSTS)?;
+    let mut statement = reader.connection().prepare_cached(FIRSTS)?;
     let mut rows = statement.query([receiver])?;
     let mut due = Vec::new();
     while due.len() < limit {
@@ -237,17 +238,17 @@ pub fn due(
 /// then the oldest. What was tried is kept before what was not, and the newest state always.
 /// `is_sent`: messages under way.
 pub fn excess(
-    connection: &Connection,
+    reader: &HistoryReader,
     receiver: &str,
     is_sent: impl Fn(i64) -> bool,
 ) -> Result<Vec<i64>, HistoryError> {
-    let mut long = connection.prepare_cached(LONG_QUEUES)?;
+    let mut long = reader.connection().prepare_cached(LONG_QUEUES)?;
     let queues: Vec<String> = long
         .query_map(params![receiver, MOST_OF_A_QUEUE as i64], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut excess = Vec::new();
     for queue in queues {
-        let mut statement = connection.prepare_cached(OF_A_QUEUE)?;
+        let mut statement = reader.connection().prepare_cached(OF_A_QUEUE)?;
         let rows = statement.query_map(params![receiver, queue], |row| {
             Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
         })?;
@@ -298,17 +299,19 @@ fn beyond(queue: &[(i64, String, u32)], is_sent: impl Fn(i64) -> bool) -> Vec<i6
 /// told by it. It follows a clock that was set in the moment in which the messages do. Nothing
 /// where nothing was recorded since this boot.
 pub fn calendar(
-    connection: &Connection,
+    reader: &HistoryReader,
     boot_id: &str,
     boot_ns: u64,
 ) -> Result<Option<UtcMs>, HistoryError> {
     let newest = "SELECT boot_ns, timeline_ms FROM mark WHERE boot_id = ?1 AND id = (SELECT \
         max(id) FROM mark)";
-    let mark: Option<(i64, i64)> = connection
+    let mark: Option<(i64, i64)> = reader
+        .connection()
         .prepare_cached(newest)?
         .query_row([boot_id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let offset = connection
+    let offset = reader
+        .connection()
         .prepare_cached("SELECT offset_ms FROM clock ORDER BY at DESC LIMIT 1")?
         .query_row([], |row| row.get::<_, i64>(0))
         .optional()?;
@@ -319,8 +322,9 @@ pub fn calendar(
 }
 
 /// Whether a message is not over yet.
-pub fn is_waiting(connection: &Connection, id: i64) -> Result<bool, HistoryError> {
-    let found = connection
+pub fn is_waiting(reader: &HistoryReader, id: i64) -> Result<bool, HistoryError> {
+    let found = reader
+        .connection()
         .prepare_cached("SELECT 1 FROM outbox WHERE id = ?1 AND done = 0")?
         .query_row([id], |_| Ok(()))
         .optional()?;
@@ -328,15 +332,27 @@ pub fn is_waiting(connection: &Connection, id: i64) -> Result<bool, HistoryError
 }
 
 /// Receivers that messages wait for.
-pub fn receivers(connection: &Connection) -> Result<Vec<String>, HistoryError> {
-    let mut statement =
-        connection.prepare_cached("SELECT DISTINCT receiver FROM outbox WHERE done = 0")?;
+pub fn receivers(reader: &HistoryReader) -> Result<Vec<String>, HistoryError> {
+    let mut statement = reader
+        .connection()
+        .prepare_cached("SELECT DISTINCT receiver FROM outbox WHERE done = 0")?;
     let names = statement.query_map([], |row| row.get(0))?;
     Ok(names.collect::<Result<_, _>>()?)
 }
 
+/// How many messages wait, for all receivers together.
+#[cfg(test)]
+pub fn count_waiting(reader: &HistoryReader) -> Result<i64, HistoryError> {
+    let sql = "SELECT count(*) FROM outbox WHERE done = 0";
+    Ok(reader.connection().query_row(sql, [], |row| row.get(0))?)
+}
+
 /// Whom receivers were told of that was unknown, and not of their return.
-pub fn told_unknown(connection: &Connection) -> Result<Vec<ToldUnknown>, HistoryError> {
+pub fn told_unknown(reader: &HistoryReader) -> Result<Vec<ToldUnknown>, HistoryError> {
+    told_unknown_in(reader.connection())
+}
+
+pub(super) fn told_unknown_in(connection: &Connection) -> Result<Vec<ToldUnknown>, HistoryError> {
     let mut statement =
         connection.prepare("SELECT receiver, endpoint, since, begun FROM told_unknown")?;
     let rows = statement.query_map([], |r| {
@@ -456,8 +472,9 @@ mod tests {
                  'unknown - 1-1-1.1', 'x', 0), ('calm', 'down 8 1', 'x', 0);",
             )
             .expect("messages");
+        let reader = HistoryReader::of(connection);
         let ids = |limit: usize| {
-            due(&connection, "ops", (1, 0), limit, |_| false)
+            due(&reader, "ops", (1, 0), limit, |_| false)
                 .expect("read")
                 .iter()
                 .map(|w| w.id)

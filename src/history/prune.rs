@@ -10,9 +10,8 @@ use serde_json::{Value, json};
 
 use super::append::append;
 use super::chain::{canonical, hex, sha256};
-use super::checkpoint::verify_signature;
-use super::event::{EventRecord, PrunedEvent};
-use super::read::Calendar;
+use super::event::PrunedEvent;
+use super::reader::HistoryReader;
 use super::verify::{Against, Verdict, verify, walk};
 use super::writer::{Closing, History};
 use super::{EventDraft, HistoryError};
@@ -42,122 +41,25 @@ pub struct Pruned {
     pub until: UtcMs,
 }
 
-/// A stub as stored: its signed object, and what it carries.
-#[derive(Debug, Clone)]
-pub struct Stub {
-    pub last: u64,
-    pub head: [u8; 32],
-    pub until_ms: Ms,
-    pub object: Value,
-    pub carried: Value,
-}
-
-impl Stub {
-    /// The newest one.
-    pub fn read(connection: &Connection) -> Result<Option<Self>, HistoryError> {
-        let row: Option<(String, String)> = connection
-            .query_row(
-                "SELECT body, carried FROM stub ORDER BY last DESC LIMIT 1",
-                [],
-                |r| Ok((r.get(0)?, r.get(1)?)),
-            )
-            .optional()?;
-        let Some((body, carried)) = row else {
-            return Ok(None);
-        };
-        let parsed = serde_json::from_str(&body)
-            .ok()
-            .zip(serde_json::from_str(&carried).ok());
-        let stub = parsed.and_then(|(object, carried)| Self::parse(object, carried).ok());
-        let why = || HistoryError::Damaged {
-            path: connection.path().unwrap_or_default().to_owned(),
-            why: "the prune record cannot be read".into(),
-        };
-        stub.ok_or_else(why).map(Some)
-    }
-
-    /// Of its two parts, the signature and the hash of what it carries checked.
-    pub fn parse(object: Value, carried: Value) -> Result<Self, String> {
-        verify_signature(&object)?;
-        let map = carried.as_object().ok_or("it carries nothing")?;
-        if object["carried_sha256"] != hex(&sha256(canonical(map).as_bytes())) {
-            return Err("what it carries is not what was signed".into());
-        }
-        let n = |key: &str| object[key].as_u64().ok_or(format!("it has no {key}"));
-        let head = object["head"]
-            .as_str()
-            .and_then(unhex)
-            .ok_or("it has no head")?;
-        Ok(Self {
-            last: n("last")?,
-            head,
-            until_ms: n("until_ms")?,
-            object,
-            carried,
-        })
-    }
-
-    /// The events of config, terms and components before the cut, which later figures rest on.
-    pub fn told(&self) -> impl Iterator<Item = EventRecord> + '_ {
-        let told = self.carried.get("told").and_then(Value::as_array);
-        let events = told.into_iter().flatten().filter_map(Value::as_object);
-        events.filter_map(|event| EventRecord::read(event).ok().flatten())
-    }
-
-    /// The event that told the last cadence of an endpoint before the cut.
-    pub fn cadence_of(&self, endpoint: i64) -> Option<EventRecord> {
-        let cadences = self.carried.get("cadences")?;
-        let event = cadences.get(endpoint.to_string())?.as_object()?;
-        EventRecord::read(event).ok().flatten()
-    }
-
-    /// Checkpoints that were published before the cut.
-    pub fn checkpoints(&self) -> &[Value] {
-        self.object["checkpoints"]
-            .as_array()
-            .map_or(&[], Vec::as_slice)
-    }
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let bytes: Option<Vec<u8>> = (0..text.len())
-        .step_by(2)
-        .map(|at| {
-            text.get(at..at + 2)
-                .and_then(|b| u8::from_str_radix(b, 16).ok())
-        })
-        .collect();
-    bytes?.try_into().ok()
-}
-
-/// Until when the record was pruned, on the timeline.
-pub fn pruned_until(connection: &Connection) -> Result<Option<Ms>, HistoryError> {
-    let sql = "SELECT json_extract(body, '$.until_ms') FROM stub ORDER BY last DESC LIMIT 1";
-    Ok(connection
-        .prepare_cached(sql)?
-        .query_row([], |r| r.get::<_, i64>(0))
-        .optional()?
-        .map(|at| at as Ms))
-}
-
 /// Looks at what a cut before `before` would take; nothing where there is nothing to take. A
 /// history that does not verify is not cut.
-pub fn prepare(connection: &Connection, before: UtcMs) -> Result<Option<Cut>, HistoryError> {
+pub fn prepare(reader: &HistoryReader, before: UtcMs) -> Result<Option<Cut>, HistoryError> {
+    let connection = reader.connection();
     let unfit = |why: String| HistoryError::Damaged {
         path: connection.path().unwrap_or_default().to_owned(),
         why,
     };
-    let calendar = Calendar::read(connection)?;
+    let calendar = reader.calendar()?;
     let at = calendar.surely_before(before);
     let sql = "SELECT seq, at FROM event WHERE at <= ?1 AND seq < (SELECT max(seq) FROM event) \
         ORDER BY seq DESC LIMIT 1";
     let found: Option<(i64, i64)> = connection
         .query_row(sql, [at], |r| Ok((r.get(0)?, r.get(1)?)))
         .optional()?;
-    let earlier = Stub::read(connection)?;
+    let earlier = reader.stub()?;
     let Some((last, until_ms)) = found
         .map(|(last, at)| (last as u64, at as Ms))
-        .filter(|(last, _)| earlier.as_ref().is_none_or(|e| e.last < *last))
+        .filter(|(last, _)| earlier.is_none_or(|e| e.last < *last))
     else {
         return Ok(None);
     };
@@ -174,7 +76,7 @@ pub fn prepare(connection: &Connection, before: UtcMs) -> Result<Option<Cut>, Hi
             )));
         }
     }
-    let walked = match walk(connection, earlier.as_ref(), &[last], last)? {
+    let walked = match walk(connection, earlier, &[last], last)? {
         Ok(walked) => walked,
         Err(_) => return Err(unfit("its events cannot be walked".into())),
     };
@@ -197,7 +99,9 @@ pub fn prepare(connection: &Connection, before: UtcMs) -> Result<Option<Cut>, Hi
         })
     };
     let mut carried = walked.carried();
-    carried["cut"] = json!({"doubtful": cut_of("doubtful")?, "proven": cut_of("proven")?, "absent": cut_of("absent")?});
+    carried["cut"] = json!({
+        "doubtful": cut_of("doubtful")?, "proven": cut_of("proven")?, "absent": cut_of("absent")?,
+    });
     let head = walked
         .heads
         .get(&last)
@@ -225,8 +129,10 @@ impl History {
     ) -> Result<Pruned, HistoryError> {
         let carried = cut.carried.as_object().map(canonical).unwrap_or_default();
         let Value::Object(object) = json!({
-            "schema": "probity-stub/1", "chain": self.notary.chain, "first": 1, "last": cut.last, "head": cut.head, "until": format_utc(cut.until),
-            "until_ms": cut.until_ms, "checkpoints": cut.checkpoints, "carried_sha256": hex(&sha256(carried.as_bytes())), "time": format_utc(utc),
+            "schema": "probity-stub/1", "chain": self.notary.chain, "first": 1, "last": cut.last,
+            "head": cut.head, "until": format_utc(cut.until), "until_ms": cut.until_ms,
+            "checkpoints": cut.checkpoints, "carried_sha256": hex(&sha256(carried.as_bytes())),
+            "time": format_utc(utc),
         }) else {
             return Ok(Pruned {
                 last: cut.last,

@@ -7,20 +7,20 @@ use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
 use super::append::append;
-use super::backup::backup;
 use super::chain::hex;
 use super::checkpoint::Signer;
 use super::event::RestoredEvent;
 use super::read::newest_checkpoint;
+use super::reader::HistoryReader;
 use super::schema;
 use super::{EventDraft, HistoryError, Stamp, sealed, state_place};
 use crate::words::{UtcMs, format_utc};
 
 /// A backup that takes the place of a history.
 pub struct Replacement {
-    /// The connection through which it was verified. All that is copied comes from here, also what
+    /// The reader through which it was verified. All that is copied comes from here, also what
     /// lies in a log beside the file.
-    pub from: Connection,
+    pub from: HistoryReader,
     /// Every judge, brought up to date, with its counters set back.
     pub states: Vec<(i64, Vec<u8>)>,
     pub last_batch: u64,
@@ -49,7 +49,9 @@ impl Replacement {
                 .for_each(|end| drop(std::fs::remove_file(format!("{}{end}", fresh.display()))))
         };
         forget();
-        let restored = backup(&self.from, &fresh)
+        let restored = self
+            .from
+            .backup(&fresh)
             .and_then(|()| self.append_to(&fresh, now))
             .inspect_err(|_| forget())?;
         for end in ["-wal", "-shm", ""] {

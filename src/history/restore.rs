@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::reader::HistoryReader;
 use super::{HistoryError, Stamp, StoredEndpoint, mark_place, state_place, unsealed};
 use crate::words::{Digest, Name};
 
@@ -23,7 +24,14 @@ pub struct Restored {
     pub was_stopped: bool,
 }
 
-pub fn restore(c: &Connection) -> Result<Restored, HistoryError> {
+impl HistoryReader {
+    /// Everything that a start needs of the past.
+    pub fn restored(&self) -> Result<Restored, HistoryError> {
+        restore(self.connection())
+    }
+}
+
+pub(super) fn restore(c: &Connection) -> Result<Restored, HistoryError> {
     let damaged = |why: String| HistoryError::Damaged {
         path: c.path().unwrap_or_default().to_owned(),
         why,

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 use serde_json::{Map, Value};
 
 use super::append::project;
 use super::chain::canonical;
 use super::event::{Event, EventRecord};
-use super::prune::Stub;
+use super::reader::HistoryReader;
 use super::retold::Retold;
-use super::upkeep::{Unit, column};
+use super::seals::{Unit, column};
+use super::stub::Stub;
 use super::{HistoryError, schema};
 
 /// A history in memory, told again by exported events: what readers ask of it follows from the
@@ -23,7 +24,7 @@ impl Retelling {
     pub fn of(
         stub: Option<&Stub>,
         events: &[Map<String, Value>],
-    ) -> Result<Connection, HistoryError> {
+    ) -> Result<HistoryReader, HistoryError> {
         let mut connection = schema::in_memory()?;
         let transaction = connection.transaction()?;
         let mut ids: HashMap<String, i64> = HashMap::new();
@@ -64,11 +65,11 @@ impl Retelling {
             }
         }
         transaction.commit()?;
-        Ok(connection)
+        Ok(HistoryReader::of(connection))
     }
 
     /// Puts an exported tally into its place; whether it has one.
-    pub fn put_tally(connection: &Connection, tally: &Value) -> Result<bool, HistoryError> {
+    pub fn put_tally(told: &HistoryReader, tally: &Value) -> Result<bool, HistoryError> {
         let text = |key: &str| tally[key].as_str();
         let unit = Unit::of_seal(|key| {
             text("kind")
@@ -79,20 +80,31 @@ impl Retelling {
         let (Some(unit), Some(name), Some(body)) = (unit, text("endpoint"), text("body")) else {
             return Ok(false);
         };
-        let id: Option<i64> = connection
-            .prepare_cached("SELECT id FROM endpoint WHERE name = ?1")?
-            .query_row([name], |r| r.get(0))
-            .optional()?;
-        let Some(id) = id else { return Ok(false) };
+        let Some(id) = told.id_of(name)? else {
+            return Ok(false);
+        };
         let sql = format!(
             "INSERT OR REPLACE INTO {} (endpoint, {}, body) VALUES (?1, ?2, ?3)",
             unit.kind.table(),
             column(unit.kind)
         );
-        connection
-            .prepare_cached(&sql)?
-            .execute(params![id, unit.number, body.as_bytes()])?;
+        told.connection().prepare_cached(&sql)?.execute(params![
+            id,
+            unit.number,
+            body.as_bytes()
+        ])?;
         Ok(true)
+    }
+
+    /// Takes the tallies of a unit away again.
+    pub fn take_tallies(told: &HistoryReader, unit: Unit) -> Result<(), HistoryError> {
+        let sql = format!(
+            "DELETE FROM {} WHERE {} = ?1",
+            unit.kind.table(),
+            column(unit.kind)
+        );
+        told.connection().execute(&sql, [unit.number])?;
+        Ok(())
     }
 }
 

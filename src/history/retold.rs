@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::HistoryError;
 use super::event::{Event, EventRecord, Projection};
-use super::prune::Stub;
-use super::upkeep::Unit;
+use super::seals::Unit;
+use super::stub::Stub;
 use crate::words::{Digest, Ms, Reason, is_same_digest, parse_utc};
 
 /// A change becomes final some moments after the time that it is about, and never before.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::reader::HistoryReader;
 use super::{HistoryError, Stamp, mark_place, sealed, state_place};
 use crate::net::guarded;
 
@@ -230,7 +231,7 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
         ))?,
         found if found < FORMAT => {
             let kept = path.with_extension(format!("format-{found}.sqlite"));
-            super::backup::backup(&connection, &kept)?;
+            super::copy::copy(&connection, &kept)?;
             connection.execute_batch("BEGIN IMMEDIATE")?;
             if found < 2 {
                 connection.execute_batch(SECOND)?;
@@ -411,7 +412,7 @@ fn look_through(connection: &Connection, path: &Path) -> Result<(), HistoryError
 }
 
 /// Opens the database of a running or stopped daemon to read.
-pub fn open_to_read(directory: &Path) -> Result<Connection, HistoryError> {
+pub fn open_to_read(directory: &Path) -> Result<HistoryReader, HistoryError> {
     let path = directory.join(FILE);
     if !path.exists() {
         return Err(HistoryError::Directory {
@@ -423,21 +424,21 @@ pub fn open_to_read(directory: &Path) -> Result<Connection, HistoryError> {
 }
 
 /// A history that lives in memory only.
-pub fn in_memory() -> Result<Connection, HistoryError> {
+pub(super) fn in_memory() -> Result<Connection, HistoryError> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(&format!("{TABLES} {SECOND} {THIRD}"))?;
     Ok(connection)
 }
 
 /// Opens one database file to read, with the log that lies beside it.
-pub fn open_file(path: &Path) -> Result<Connection, HistoryError> {
+pub(super) fn open_file(path: &Path) -> Result<HistoryReader, HistoryError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     readable(Connection::open_with_flags(path, flags)?, path)
 }
 
 /// Opens one database file to read, and nothing that lies beside it (sqlite.org/uri.html,
 /// `immutable`). Nobody may write to it meanwhile.
-pub fn open_alone(path: &Path) -> Result<Connection, HistoryError> {
+pub(super) fn open_alone(path: &Path) -> Result<HistoryReader, HistoryError> {
     let mut uri = String::from("file:");
     for byte in std::path::absolute(path)
         .unwrap_or(path.into())
@@ -456,7 +457,7 @@ pub fn open_alone(path: &Path) -> Result<Connection, HistoryError> {
     readable(Connection::open_with_flags(uri, flags)?, path)
 }
 
-fn readable(connection: Connection, path: &Path) -> Result<Connection, HistoryError> {
+fn readable(connection: Connection, path: &Path) -> Result<HistoryReader, HistoryError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     // One picture for all that is asked of it, whatever the daemon commits meanwhile.
     connection.execute_batch("BEGIN")?;
@@ -477,7 +478,7 @@ fn readable(connection: Connection, path: &Path) -> Result<Connection, HistoryEr
             why,
         });
     }
-    Ok(connection)
+    Ok(HistoryReader::of(connection))
 }
 
 fn format_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError> {

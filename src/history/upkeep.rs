@@ -19,11 +19,11 @@ use super::append::append;
 use super::chain::hex;
 use super::event::TalliesEvent;
 use super::prune::take_some;
+use super::seals::{Kind, NAME_IN_BODY, Seals, Unit, add_to, column};
 use super::tally::{merged, pack_results, with_results};
 use super::writer::History;
 use super::{EventDraft, HistoryError};
-use crate::judgement::timeline::Span;
-use crate::words::{Ms, UtcMs, format_utc, parse_utc};
+use crate::words::{Ms, UtcMs};
 
 /// Later hours that are sealed before a day's hours are rolled up: seven days.
 const HOURS_KEPT: usize = 24 * 7;
@@ -34,192 +34,8 @@ const AT_ONCE: i64 = 32;
 /// Endpoints whose hours or days are added up before the time is: each costs the reading of a day
 /// or a month.
 const ADDED_AT_ONCE: i64 = 8;
-/// The name in a tally's body; nothing in one that is no tally any more.
-const NAME_IN_BODY: &str = "CASE WHEN json_valid(CAST(body AS TEXT)) THEN \
-    CAST(ifnull(json_extract(CAST(body AS TEXT), '$.endpoint'), '') AS TEXT) ELSE '' END";
 /// Delivered messages are remembered this long.
 const DELIVERED_KEPT_MS: i64 = 30 * 86_400_000;
-
-/// Lengths of time that have tallies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    Hour,
-    Day,
-    Month,
-}
-
-impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Hour, Kind::Day, Kind::Month];
-
-    /// Its key in the event that seals, and its name in the table of seals.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Hour => "hour",
-            Kind::Day => "day",
-            Kind::Month => "month",
-        }
-    }
-
-    pub fn table(self) -> &'static str {
-        match self {
-            Kind::Hour => "tally",
-            Kind::Day => "tally_day",
-            Kind::Month => "tally_month",
-        }
-    }
-}
-
-/// One hour, day or month of UTC. Hours and days count from 1970, months from the year 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Unit {
-    pub kind: Kind,
-    pub number: i64,
-}
-
-impl Unit {
-    pub fn new(kind: Kind, number: i64) -> Self {
-        Self { kind, number }
-    }
-
-    /// The one that an instant lies in.
-    pub fn of(kind: Kind, utc: UtcMs) -> Self {
-        let number = match kind {
-            Kind::Hour => utc.div_euclid(3_600_000),
-            Kind::Day => utc.div_euclid(86_400_000),
-            Kind::Month => month_of(utc),
-        };
-        Self { kind, number }
-    }
-
-    pub fn from(self) -> UtcMs {
-        match self.kind {
-            Kind::Hour => self.number * 3_600_000,
-            Kind::Day => self.number * 86_400_000,
-            Kind::Month => parse_utc(&format!(
-                "{:04}-{:02}-01T00:00:00Z",
-                self.number.div_euclid(12),
-                self.number.rem_euclid(12) + 1
-            ))
-            .unwrap_or(UtcMs::MAX),
-        }
-    }
-
-    pub fn to(self) -> UtcMs {
-        Unit {
-            number: self.number + 1,
-            ..self
-        }
-        .from()
-    }
-
-    /// As its seal writes it: `2026-11-22T05:00:00.000Z`, `2026-11-22`, `2026-11`.
-    pub fn label(self) -> String {
-        let mut text = format_utc(self.from());
-        text.truncate(match self.kind {
-            Kind::Hour => text.len(),
-            Kind::Day => 10,
-            Kind::Month => 7,
-        });
-        text
-    }
-
-    /// Reads what a seal says it is of.
-    pub fn of_seal(text: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        Kind::ALL.into_iter().find_map(|kind| {
-            let label = text(kind.as_str())?;
-            let whole = match kind {
-                Kind::Hour => label,
-                Kind::Day => format!("{label}T00:00:00Z"),
-                Kind::Month => format!("{label}-01T00:00:00Z"),
-            };
-            parse_utc(&whole).map(|utc| Unit::of(kind, utc))
-        })
-    }
-
-    /// The time that it is of. UTC.
-    pub fn span(self) -> Span {
-        Span::new(self.from(), self.to())
-    }
-
-    pub fn day(self) -> Unit {
-        Unit::of(Kind::Day, self.from())
-    }
-
-    pub fn month(self) -> Unit {
-        Unit::of(Kind::Month, self.from())
-    }
-
-    /// Whether an hour lies on the first or the last day of a month.
-    fn is_at_the_edge(self) -> bool {
-        let (day, month) = (self.day(), self.month());
-        day.from() == month.from() || day.to() == month.to()
-    }
-}
-
-fn month_of(utc: UtcMs) -> i64 {
-    let text = format_utc(utc);
-    let number = |range: std::ops::Range<usize>| {
-        text.get(range)
-            .and_then(|t| t.parse::<i64>().ok())
-            .unwrap_or(0)
-    };
-    number(0..4) * 12 + number(5..7) - 1
-}
-
-/// Which hours, days and months are sealed.
-#[derive(Debug, Clone, Default)]
-pub struct Seals(BTreeSet<Unit>);
-
-impl Seals {
-    pub fn read(connection: &Connection) -> Result<Self, HistoryError> {
-        let mut seals = BTreeSet::new();
-        let mut statement = connection.prepare("SELECT kind, number FROM sealed")?;
-        let mut rows = statement.query([])?;
-        while let Some(r) = rows.next()? {
-            let (kind, number): (String, i64) = (r.get(0)?, r.get(1)?);
-            seals.extend(
-                Kind::ALL
-                    .into_iter()
-                    .filter(|k| k.as_str() == kind)
-                    .map(|k| Unit::new(k, number)),
-            );
-        }
-        Ok(Self(seals))
-    }
-
-    pub fn has(&self, unit: Unit) -> bool {
-        self.0.contains(&unit)
-    }
-
-    pub fn add(&mut self, unit: Unit) {
-        self.0.insert(unit);
-    }
-
-    pub fn newest_hour(&self) -> Option<Unit> {
-        self.0
-            .range(..Unit::new(Kind::Day, i64::MIN))
-            .next_back()
-            .copied()
-    }
-
-    /// How many of a kind are sealed that begin at or after an instant.
-    fn since(&self, kind: Kind, utc: UtcMs) -> usize {
-        self.0
-            .range(Unit::new(kind, i64::MIN)..=Unit::new(kind, i64::MAX))
-            .filter(|u| u.from() >= utc)
-            .count()
-    }
-
-    /// Whether its tallies may be gone: what they were rolled up into is sealed.
-    pub fn may_be_gone(&self, unit: Unit) -> bool {
-        match unit.kind {
-            Kind::Hour if unit.is_at_the_edge() => self.has(unit.month()),
-            Kind::Hour => self.has(unit.day()),
-            Kind::Day => self.has(unit.month()),
-            Kind::Month => false,
-        }
-    }
-}
 
 /// What is under way.
 #[derive(Debug)]
@@ -336,14 +152,6 @@ fn present(connection: &Connection, kind: Kind) -> Result<Vec<Unit>, HistoryErro
         last = number;
     }
     Ok(list)
-}
-
-pub fn column(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Hour => "hour",
-        Kind::Day => "day",
-        Kind::Month => "month",
-    }
 }
 
 /// What is to be done next: hours are sealed first, then rolled up, and only then forgotten.
@@ -473,42 +281,6 @@ fn close_some(
             Ok(None)
         }
     }
-}
-
-/// One name and tally of a seal's hash: the name, a zero byte, the body's length in eight bytes and
-/// the body.
-fn add_to(hash: &mut Sha256, name: &str, body: &[u8]) {
-    hash.update(name.as_bytes());
-    hash.update([0]);
-    hash.update((body.len() as u64).to_be_bytes());
-    hash.update(body);
-}
-
-/// SHA-256 over the tallies of a unit in the order of their names, and how many there are.
-/// `see` is shown each with the number it is filed under.
-pub fn tallies_digest(
-    connection: &Connection,
-    unit: Unit,
-    mut see: impl FnMut(i64, &str),
-) -> Result<([u8; 32], u64), HistoryError> {
-    let sql = format!(
-        "SELECT endpoint, {NAME_IN_BODY} AS name, CAST(body AS BLOB) FROM {} WHERE {} = ?1 ORDER \
-            BY name, endpoint",
-        unit.kind.table(),
-        column(unit.kind)
-    );
-    let mut hash = Sha256::new();
-    let mut count = 0;
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([unit.number])?;
-    while let Some(row) = rows.next()? {
-        let (endpoint, name, body): (i64, String, Vec<u8>) =
-            (row.get(0)?, row.get(1)?, row.get(2)?);
-        see(endpoint, &name);
-        add_to(&mut hash, &name, &body);
-        count += 1;
-    }
-    Ok((hash.finalize().into(), count))
 }
 
 /// Brings some tallies into their final form; the last endpoint that was looked at, or nothing when
@@ -654,50 +426,4 @@ pub fn reopen(connection: &Connection, hour: i64) -> Result<Reopened, HistoryErr
     let mut statement = connection.prepare("SELECT endpoint, body FROM tally WHERE hour = ?1")?;
     let rows = statement.query_map([hour], |r| Ok(((hour, r.get::<_, i64>(0)?), r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hour(text: &str) -> Unit {
-        Unit::of(Kind::Hour, parse_utc(text).expect("an instant"))
-    }
-
-    #[test]
-    fn units_know_their_ends_and_labels() {
-        let one = hour("2026-12-31T23:30:00Z");
-        assert_eq!(
-            (
-                one.label().as_str(),
-                one.day().label().as_str(),
-                one.month().label().as_str()
-            ),
-            ("2026-12-31T23:00:00.000Z", "2026-12-31", "2026-12")
-        );
-        assert_eq!(format_utc(one.month().to()), "2027-01-01T00:00:00.000Z");
-        for unit in [one, one.day(), one.month()] {
-            assert_eq!(
-                Unit::of_seal(|key| (key == unit.kind.as_str()).then(|| unit.label())),
-                Some(unit)
-            );
-        }
-    }
-
-    #[test]
-    fn hours_go_with_their_day_but_at_the_edge_of_a_month_with_the_month() {
-        let mut seals = Seals::default();
-        let (inner, edge) = (hour("2026-11-15T03:00:00Z"), hour("2026-11-30T22:00:00Z"));
-        seals.add(inner.day());
-        seals.add(edge.day());
-        assert!(
-            seals.may_be_gone(inner) && !seals.may_be_gone(edge) && !seals.may_be_gone(inner.day())
-        );
-        seals.add(edge.month());
-        assert!(
-            seals.may_be_gone(edge)
-                && seals.may_be_gone(inner.day())
-                && !seals.may_be_gone(inner.month())
-        );
-    }
 }

@@ -13,11 +13,12 @@ use serde_json::{Map, Value, json};
 use super::chain::{GENESIS, canonical, hex, link, sha256};
 use super::checkpoint::verify_signature;
 use super::event::{Event, EventRecord};
-use super::prune::Stub;
 use super::read::each_event;
+use super::reader::HistoryReader;
 use super::retold::Retold;
+use super::seals::{Kind, Seals, tallies_digest};
+use super::stub::Stub;
 use super::trust::{Introduced, trusted};
-use super::upkeep::{Kind, Seals, tallies_digest};
 use super::{HistoryError, partial_indexes, schema};
 
 /// What a verification found.
@@ -268,7 +269,14 @@ pub fn walk(
     Ok(altered.map_or(Ok(walked), Err))
 }
 
-/// Recomputes every hash, checks every signature, and the tables that follow from the events.
+impl HistoryReader {
+    /// Recomputes every hash, checks every signature, and the tables that follow from the events.
+    pub fn verify(&self, against: &Against) -> Result<Verdict, HistoryError> {
+        verify(self.connection(), against)
+    }
+}
+
+/// As [`HistoryReader::verify`], of whatever holds a history.
 pub fn verify(connection: &Connection, against: &Against) -> Result<Verdict, HistoryError> {
     match looked_through(connection, against) {
         Err(HistoryError::Sqlite(rusqlite::Error::InvalidColumnType(_, column, found))) => {

@@ -4,6 +4,7 @@
 //! milliseconds between them. What was committed, and whether the disk takes anything, is told
 //! through a callback.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,15 +18,20 @@ use serde_json::{Value, json};
 use super::append::append;
 use super::chain::{GENESIS, hex};
 use super::checkpoint::{Signer, TermsKey};
-use super::definitions::{Told, told};
+use super::dates::Dates;
+use super::definitions::{Renames, Told};
 use super::outbox::{Fate, ToldUnknown};
 use super::prune::{Cut, Pruned};
+use super::read::windows;
+use super::reader::once;
 use super::registry::{Registered, register, serve};
 use super::restore::{Restored, restore};
 use super::schema::{self, Owner};
+use super::seals::{Kind, Seals, Unit};
+use super::stub::Stub;
 use super::tally::{continued, tally_body, with_longest_blind};
 use super::trust::vouch;
-use super::upkeep::{Kind, Reopened, Seals, Unit, Upkeep, reopen};
+use super::upkeep::{Reopened, Upkeep, reopen};
 use super::*;
 use crate::judgement::maintenance::Stored;
 use crate::net::clock::Clock;
@@ -217,7 +223,11 @@ impl History {
 
     /// Every maintenance window that was ever declared.
     pub fn windows(&self) -> Result<Vec<Stored>, HistoryError> {
-        super::read::windows(&self.connection)
+        let renames = OnceCell::new();
+        windows(&self.connection, &Dates::read(&self.connection)?, || {
+            let read = || Renames::read(&self.connection, Stub::read(&self.connection)?.as_ref());
+            once(&renames, read)
+        })
     }
 
     /// Commits to terms with this history's key.
@@ -227,12 +237,16 @@ impl History {
 
     /// Config, terms and components, as the events tell.
     pub fn told(&self) -> Result<Told, HistoryError> {
-        told(&self.connection)
+        let (stub, dates) = (
+            Stub::read(&self.connection)?,
+            Dates::read(&self.connection)?,
+        );
+        Told::read(&self.connection, stub.as_ref(), &dates)
     }
 
     /// Whom receivers were told of that was unknown, and not of their return.
     pub fn told_unknown(&self) -> Result<Vec<ToldUnknown>, HistoryError> {
-        outbox::told_unknown(&self.connection)
+        outbox::told_unknown_in(&self.connection)
     }
 
     /// Endpoints whose single results are recorded.

@@ -219,7 +219,7 @@ impl Delivery {
         let is_sent =
             |id| under_way.over.contains(&id) || under_way.held.get(&id) == Some(&u64::MAX);
         let excess = schema::open_to_read(&self.directory)
-            .and_then(|connection| outbox::excess(&connection, receiver, is_sent))
+            .and_then(|reader| outbox::excess(&reader, receiver, is_sent))
             .unwrap_or_default();
         for id in &excess {
             under_way.over.insert(*id);
@@ -243,21 +243,21 @@ impl Delivery {
     }
 
     fn due(&mut self, reading: &Reading) -> Result<Vec<Waiting>, crate::history::HistoryError> {
-        let connection = schema::open_to_read(&self.directory)?;
+        let reader = schema::open_to_read(&self.directory)?;
         // Not the wall clock itself: when it is set, the messages that wait follow a moment later.
-        let now = outbox::calendar(&connection, &self.boot_id, reading.boot_ns)?
-            .unwrap_or(reading.utc_ms);
+        let now =
+            outbox::calendar(&reader, &self.boot_id, reading.boot_ns)?.unwrap_or(reading.utc_ms);
         let UnderWay {
             held, over, calls, ..
         } = &mut self.under_way;
         // What cannot be asked now is asked with the next look.
-        over.retain(|id| outbox::is_waiting(&connection, *id).unwrap_or(true));
+        over.retain(|id| outbox::is_waiting(&reader, *id).unwrap_or(true));
         let mut due = Vec::new();
-        for receiver in outbox::receivers(&connection)? {
+        for receiver in outbox::receivers(&reader)? {
             let room = AT_ONCE.saturating_sub(calls.get(&receiver).copied().unwrap_or(0));
             let is_held = |id| held.contains_key(&id) || over.contains(&id);
             due.extend(outbox::due(
-                &connection,
+                &reader,
                 &receiver,
                 (now, LONGEST_WAIT_MS),
                 room,
@@ -850,12 +850,8 @@ mod tests {
         }
         bench.post("down 1 100-poison");
         let waiting = || {
-            let connection = schema::open_to_read(&bench.delivery.directory).expect("opened");
-            connection
-                .query_row("SELECT count(*) FROM outbox WHERE done = 0", [], |row| {
-                    row.get::<_, i64>(0)
-                })
-                .expect("counted")
+            let reader = schema::open_to_read(&bench.delivery.directory).expect("opened");
+            outbox::count_waiting(&reader).expect("counted")
         };
         assert!(
             waiting() <= outbox::MOST_OF_A_QUEUE as i64 + 2,

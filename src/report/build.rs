@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, OptionalExtension};
-
 use super::changed::changed;
 use super::latency::{latency, latency_shown};
 use super::listing::{Listing, configs};
@@ -19,10 +17,11 @@ use crate::account::recorded::{Service, told as told_record};
 use crate::account::shown::ShownTimeline;
 use crate::config::Plan;
 use crate::history::HistoryError;
+use crate::history::calendar::Calendar;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::{Told, told as told_definitions};
-use crate::history::past::{Which, sealed_until};
-use crate::history::read::Calendar;
+use crate::history::definitions::Told;
+use crate::history::past::Which;
+use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts, Measure, Tenant};
 use crate::judgement::sla::evaluate::{Judged, NotJudged, evaluate, evaluate_components};
 use crate::judgement::sla::record::Timeline;
@@ -100,7 +99,7 @@ struct Observed {
 
 /// The unsigned report.
 pub fn build(
-    connection: &Connection,
+    reader: &HistoryReader,
     plan: &Plan,
     parts: &[Part],
     subject: &Subject,
@@ -110,26 +109,28 @@ pub fn build(
     let (period, key) = (subject.period, subject.terms_key);
     let own = subject.of().terms().ok_or_else(no_tenant)?;
     let terms = own.text.clone();
-    let told = told_definitions(connection)?;
-    let calendar = Calendar::read(connection)?;
-    let m = meant(connection, parts, subject, own)?;
-    let parts = present(&told, &calendar, period, m.parts);
-    let listing = Listing::new(connection, &parts, period)?;
-    let seen = observed(connection, &parts, subject, now)?;
+    let told = reader.told()?;
+    let calendar = reader.calendar()?;
+    let m = meant(reader, parts, subject, own)?;
+    let parts = present(told, calendar, period, m.parts);
+    let listing = Listing::new(reader, &parts, period)?;
+    let seen = observed(reader, &parts, subject, now)?;
     let reached = seen.reached;
     let each = evaluate_components(&m.contract, &m.tenants, &seen.record, period)?;
     let judged = evaluate(&m.contract, &m.tenants, &seen.record, period)?;
     let judged = of_tenants(judged, subject.tenant);
-    let latency = latency(connection, &m.contract, &parts, period, Which::Sealed)?;
-    let vantage = vantage(connection)?.unwrap_or_else(|| plan.daemon.vantage.clone());
-    let later = later_terms(connection, &parts, (subject, &told), now)?;
+    let latency = latency(reader, &m.contract, &parts, period, Which::Sealed)?;
+    let vantage = reader
+        .vantage()?
+        .unwrap_or_else(|| plan.daemon.vantage.clone());
+    let later = later_terms(reader, &parts, (subject, told), now)?;
     let later_at = later.as_ref().and_then(|l| l.terms_recorded_at.clone());
-    let shown = terms::shown(&told, key, (terms, subject.before.as_deref()), later_at);
+    let shown = terms::shown(told, key, (terms, subject.before.as_deref()), later_at);
     let only = subject.tenant.map(|_| &m.names[..]);
     let changed = with_terms(
-        terms::rows(&told, period, &shown),
-        terms::clock_rows(&listing.calendar, period),
-        changed(connection, &parts, period, reached.to, only)?,
+        terms::rows(told, period, &shown),
+        terms::clock_rows(calendar, period),
+        changed(reader, &parts, period, reached.to, only)?,
     );
     Ok(ContractReport {
         schema: SCHEMA.to_owned(),
@@ -148,7 +149,7 @@ pub fn build(
         terms_recorded_at: shown.recorded_at,
         terms_before: shown.before,
         later_terms: later,
-        configs: configs(&told, period),
+        configs: configs(told, period),
         evaluation: answer(&m.contract, period, &judged, &each),
         latency: latency_shown(&m.contract, &latency),
         refused: refused(&judged),
@@ -169,14 +170,14 @@ pub fn build(
 
 /// The terms under the names of now, with the components that they and later ones name.
 fn meant(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     subject: &Subject,
     own: Terms,
 ) -> Result<Meant, HistoryError> {
     let raw = own.contract.components.clone();
     let own = (own.contract, own.tenants);
-    let (contract, tenants) = under_present_names(connection, parts, own)?;
+    let (contract, tenants) = under_present_names(reader, parts, own)?;
     let mut names = contract.all_components(&tenants);
     let later = subject.later();
     names.extend(later.iter().filter_map(|(of, _)| of.components()).flatten());
@@ -207,20 +208,16 @@ fn present(told: &Told, calendar: &Calendar, period: Span, mut parts: Vec<Part>)
 /// What is recorded of the period as far as it is settled: to its end, unless a provisional report
 /// is asked for.
 fn observed(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     subject: &Subject,
     now: UtcMs,
 ) -> Result<Observed, NoReport> {
     let period = subject.period;
-    let windows = maintenance(connection, parts, period)?;
-    let until = settled(connection, subject.contract, period, now)?;
-    let (reached, recorded) = components(
-        connection,
-        parts,
-        Span::new(period.from, until),
-        Which::Sealed,
-    )?;
+    let windows = maintenance(reader, parts, period)?;
+    let until = settled(reader, subject.contract, period, now)?;
+    let (reached, recorded) =
+        components(reader, parts, Span::new(period.from, until), Which::Sealed)?;
     if reached.to < period.to && !subject.provisional {
         return Err(NoReport::NotSettled(instant(reached.to)));
     }
@@ -233,7 +230,7 @@ fn observed(
 
 /// How far a period is to be looked at: single results are proven by the seals of their hours.
 fn settled(
-    connection: &Connection,
+    reader: &HistoryReader,
     contract: &Contract,
     period: Span,
     now: UtcMs,
@@ -242,7 +239,7 @@ fn settled(
     Ok(if contract.measure == Measure::Time {
         until
     } else {
-        until.min(sealed_until(connection, period)?)
+        until.min(reader.sealed_until(period)?)
     })
 }
 
@@ -267,7 +264,7 @@ pub(crate) fn with_terms(
 
 /// Terms that came into force later, with what they would make of the period.
 fn later_terms(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     (subject, told): (&Subject, &Told),
     now: UtcMs,
@@ -284,9 +281,9 @@ fn later_terms(
         return Ok(None);
     };
     let key = subject.terms_key;
-    let until = settled(connection, &contract, period, now)?;
+    let until = settled(reader, &contract, period, now)?;
     let evaluation = evaluated(
-        connection,
+        reader,
         parts,
         (&contract, &tenants, subject.tenant),
         (period, until),
@@ -303,18 +300,14 @@ fn later_terms(
 /// What terms make of a period, beside those that a report is about; why they give no answer, where
 /// they give none.
 pub(crate) fn evaluated(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     (contract, tenants, tenant): (&Contract, &[Tenant], Option<&Name>),
     (period, until): (Span, UtcMs),
 ) -> Result<LaterEvaluation, HistoryError> {
-    let windows = maintenance(connection, parts, period)?;
-    let (reached, recorded) = components(
-        connection,
-        parts,
-        Span::new(period.from, until),
-        Which::Sealed,
-    )?;
+    let windows = maintenance(reader, parts, period)?;
+    let (reached, recorded) =
+        components(reader, parts, Span::new(period.from, until), Which::Sealed)?;
     let record = told_record(reached, recorded, windows);
     let judged = is_in_force(contract, period)
         .and_then(|()| evaluate(contract, tenants, &record, period))
@@ -384,14 +377,4 @@ fn as_told(told: &Told, parts: &mut [Part]) {
             from: known.and_then(|c| c.in_service_from),
         };
     }
-}
-
-/// The place that the daemon measured from, as it said at its last start.
-fn vantage(connection: &Connection) -> Result<Option<String>, HistoryError> {
-    let sql = "SELECT json_extract(body, '$.vantage') FROM event WHERE kind = 'daemon_started' \
-        ORDER BY seq DESC LIMIT 1";
-    Ok(connection
-        .query_row(sql, [], |r| r.get(0))
-        .optional()?
-        .flatten())
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::object::{ChangeOf, ReportedChange};
@@ -13,12 +12,14 @@ use crate::account::recorded::Service;
 use crate::account::shown::ShownSums;
 use crate::config::document::value::show_duration;
 use crate::history::HistoryError;
-use crate::history::definitions::{Changed, cadences, changes};
+use crate::history::calendar::Calendar;
+use crate::history::definitions::Changed;
 use crate::history::event::{Combined, ComponentMakeup};
 use crate::history::lineage::Lineage;
-use crate::history::makeup::Makeup;
+use crate::history::makeup::Moves;
 use crate::history::past::Which;
-use crate::history::read::{Calendar, Extent, absent};
+use crate::history::read::Extent;
+use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::{Combine, Span, Spans};
 use crate::words::{Name, UtcMs};
 
@@ -42,40 +43,38 @@ struct Change {
 /// Every change that concerns the given components in a period, in order; `reached`: how far
 /// figures go. A reader of some components is told of no other: `only` these are named.
 pub fn changed(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     period: Span,
     reached: UtcMs,
     only: Option<&[Name]>,
 ) -> Result<Vec<ReportedChange>, HistoryError> {
-    Ok(listed(connection, parts, (period, reached), usize::MAX, only)?.0)
+    Ok(listed(reader, parts, (period, reached), usize::MAX, only)?.0)
 }
 
 /// The last so many of them, and how many there are.
 pub fn changed_last(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     period: Span,
     reached: UtcMs,
     count: usize,
 ) -> Result<(Vec<ReportedChange>, usize), HistoryError> {
-    listed(connection, parts, (period, reached), count, None)
+    listed(reader, parts, (period, reached), count, None)
 }
 
 fn listed(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     (period, reached): (Span, UtcMs),
     count: usize,
     only: Option<&[Name]>,
 ) -> Result<(Vec<ReportedChange>, usize), HistoryError> {
-    let calendar = Calendar::read(connection)?;
-    let makeup = Makeup::read(connection, &calendar)?;
     let mut all: Vec<(Change, &Part)> = Vec::new();
     for part in parts {
-        for change in of_component(connection, &makeup, &calendar, part)?
+        for change in of_component(reader, part)?
             .into_iter()
-            .chain(of_endpoints(connection, &calendar, &makeup, part)?)
+            .chain(of_endpoints(reader, part)?)
         {
             if (period.from..period.to).contains(&change.at) {
                 all.push((change, part));
@@ -93,9 +92,9 @@ fn listed(
             let until = Span::new(period.from, change.at);
             if !change.is_hidden(only) {
                 let there = change.there(part);
-                one.figure_before = figure(connection, there.as_ref().unwrap_or(part), until)?;
+                one.figure_before = figure(reader, there.as_ref().unwrap_or(part), until)?;
             }
-            one.figure_after = figure(connection, part, Span::new(change.at, reached))?;
+            one.figure_after = figure(reader, part, Span::new(change.at, reached))?;
         }
         list.push(one);
     }
@@ -104,14 +103,14 @@ fn listed(
 
 /// The figure of a component over a time; nothing over no time.
 fn figure(
-    connection: &Connection,
+    reader: &HistoryReader,
     part: &Part,
     span: Span,
 ) -> Result<Option<ShownSums>, HistoryError> {
     if span.length() == 0 {
         return Ok(None);
     }
-    let (_, found) = components(connection, std::slice::from_ref(part), span, Which::Sealed)?;
+    let (_, found) = components(reader, std::slice::from_ref(part), span, Which::Sealed)?;
     Ok(found.first().map(|c| ShownSums::of(&c.sums)))
 }
 
@@ -180,15 +179,10 @@ fn began(calendar: &Calendar, part: &Part) -> UtcMs {
 }
 
 /// Another way to combine, or another begin of service.
-fn of_component(
-    connection: &Connection,
-    makeup: &Makeup,
-    calendar: &Calendar,
-    part: &Part,
-) -> Result<Vec<Change>, HistoryError> {
-    let (component, members) = (part.component.as_str(), members(calendar, part));
-    let versions = Lineage::of(connection, makeup, component, &members)?
-        .versions(makeup, component, &members)
+fn of_component(reader: &HistoryReader, part: &Part) -> Result<Vec<Change>, HistoryError> {
+    let members = members(reader.calendar()?, part);
+    let versions = Lineage::of(reader, part.component.as_str(), &members)?
+        .versions()
         .unwrap_or_default();
     let mut list = Vec::new();
     for pair in versions.windows(2) {
@@ -222,9 +216,9 @@ fn of_component(
 
 /// What changed of the endpoints of a component.
 struct Endpoints<'c> {
-    connection: &'c Connection,
+    reader: &'c HistoryReader,
     calendar: &'c Calendar,
-    makeup: &'c Makeup,
+    moves: &'c Moves,
     part: &'c Part,
     /// Of the component: its first start.
     began: UtcMs,
@@ -247,22 +241,18 @@ fn step(endpoint: &str, at: UtcMs, what: ChangeOf, (before, after): (Value, Valu
     }
 }
 
-fn of_endpoints(
-    connection: &Connection,
-    calendar: &Calendar,
-    makeup: &Makeup,
-    part: &Part,
-) -> Result<Vec<Change>, HistoryError> {
+fn of_endpoints(reader: &HistoryReader, part: &Part) -> Result<Vec<Change>, HistoryError> {
+    let calendar = reader.calendar()?;
     let of = Endpoints {
-        connection,
+        reader,
         calendar,
-        makeup,
+        moves: reader.moves()?,
         part,
         began: began(calendar, part),
     };
-    let definitions = changes(connection)?;
+    let definitions = reader.changes()?;
     let members = members(calendar, part);
-    let lineage = Lineage::of(connection, makeup, part.component.as_str(), &members)?;
+    let lineage = Lineage::of(reader, part.component.as_str(), &members)?;
     let mut list = Vec::new();
     for (name, extent) in &part.endpoints {
         let mut own = of.definitions(name, &definitions)?;
@@ -272,9 +262,7 @@ fn of_endpoints(
         let outside = members
             .iter()
             .find(|m| m.0 == *name)
-            .map_or_else(Spans::default, |m| {
-                lineage.outside(makeup, m, part.component.as_str())
-            });
+            .map_or_else(Spans::default, |m| lineage.outside(m));
         let is_elsewhere =
             |c: &Change| !c.what.is_move() && outside.cut(Span::new(c.at, c.at + 1)).length() > 0;
         list.extend(own.into_iter().filter(|c| !is_elsewhere(c)));
@@ -308,7 +296,7 @@ impl Endpoints<'_> {
                 )
             })
             .collect();
-        let told = cadences(self.connection, name)?;
+        let told = self.reader.cadences(name)?;
         for pair in told.windows(2).filter(|pair| pair[0].2 != pair[1].2) {
             let text = |k: usize| {
                 let c = &pair[k].2;
@@ -336,7 +324,7 @@ impl Endpoints<'_> {
         {
             list.push(one(name, first, ChangeOf::Added));
         }
-        for span in absent(self.connection, name)? {
+        for span in self.reader.absent(name)? {
             list.push(one(name, utc(span.from as u64), ChangeOf::OutOfService));
             list.push(one(name, utc(span.to as u64), ChangeOf::BackInService));
         }
@@ -348,7 +336,7 @@ impl Endpoints<'_> {
 
     /// When it left the component and came back, from where and to where.
     fn moves(&self, name: &str) -> Vec<Change> {
-        let (own, moves) = (self.part.component.as_str(), self.makeup.moves());
+        let (own, moves) = (self.part.component.as_str(), self.moves);
         let other = |at| {
             moves
                 .component_at(name, at)

@@ -3,10 +3,8 @@
 
 use super::listing::Listing;
 use crate::history::HistoryError;
-use crate::history::definitions::cadences;
-use crate::history::past::sealed_until;
-use crate::history::read::{Extent, absent};
-use crate::history::upkeep::{Kind, Unit};
+use crate::history::read::Extent;
+use crate::history::seals::{Kind, Unit};
 use crate::judgement::schedule::Slots;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::Name;
@@ -21,21 +19,21 @@ impl Listing<'_> {
         vantage: &str,
         (endpoint, extent): (&str, &Extent),
     ) -> Result<Option<u64>, HistoryError> {
-        let (connection, period) = (self.connection, self.period);
+        let (reader, period) = (self.reader, self.period);
         let Some(first) = extent.first_start else {
             return Ok(Some(0));
         };
-        let told = cadences(connection, endpoint)?;
+        let told = reader.cadences(endpoint)?;
         let hour = |at| Unit::of(Kind::Hour, at);
         let hours = Span::new(
             hour(period.from).from(),
-            hour(sealed_until(connection, period)? - 1).to(),
+            hour(reader.sealed_until(period)? - 1).to(),
         );
         if hours.from >= hours.to {
             return Ok(Some(0));
         }
         let served = Spans::new(vec![Span::new(first as i64, extent.watermark as i64)])
-            .minus(&Spans::new(absent(connection, endpoint)?));
+            .minus(&Spans::new(reader.absent(endpoint)?));
         let counted = served.both(&self.calendar.timeline(hours));
         if counted.as_slice().is_empty() {
             return Ok(Some(0));
@@ -72,16 +70,15 @@ fn ns(at: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
-
     use super::*;
     use crate::history::EventDraft;
     use crate::history::event::{
         ClockStepEvent, DaemonStartedEvent, EndpointAddedEvent, EndpointCadenceEvent,
         EndpointRenamedEvent, Event, OutOfServiceEvent, TalliesEvent, exported,
     };
+    use crate::history::reader::HistoryReader;
     use crate::history::retelling::Retelling;
-    use crate::history::upkeep::{Kind, Unit};
+    use crate::history::seals::{Kind, Unit};
     use crate::judgement::rules::Cadence;
     use crate::words::{Name, format_utc};
 
@@ -90,7 +87,7 @@ mod tests {
     /// An endpoint from 10:00 of 1 January 2026 on, every 30 s; every 60 s from 12:00, under
     /// another name from 13:00 on; out of service for half an hour at 11:00. The clock is put
     /// forward by an hour at 14:00. Hours are sealed up to 16:00 of that clock.
-    fn told() -> (Connection, i64) {
+    fn told() -> (HistoryReader, i64) {
         let ten = 1_767_261_600_000_i64;
         let hour = |n: i64| ten + n * HOUR_MS;
         let cadence = |interval| Cadence {
@@ -141,7 +138,7 @@ mod tests {
 
     #[test]
     fn slots_follow_from_cadence_service_and_clock() {
-        let (connection, ten) = told();
+        let (reader, ten) = told();
         let extent = Extent {
             first_start: Some(ten as u64),
             watermark: (ten + 5 * HOUR_MS) as u64,
@@ -149,7 +146,7 @@ mod tests {
         };
         let of = |from: i64, to: i64| {
             let period = Span::new(ten + from * HOUR_MS, ten + to * HOUR_MS);
-            let listing = Listing::new(&connection, &[], period).expect("read");
+            let listing = Listing::new(&reader, &[], period).expect("read");
             listing.expected("v", ("new", &extent)).expect("counted")
         };
         assert_eq!(of(0, 1), Some(120));

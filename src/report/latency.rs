@@ -1,11 +1,10 @@
 //! How many probes answered within the bound of a contract, from the stored histograms.
 
-use rusqlite::Connection;
-
 use super::object::ReportedLatency;
 use crate::account::figures::Part;
 use crate::history::HistoryError;
-use crate::history::past::{Which, tallies};
+use crate::history::past::Which;
+use crate::history::reader::HistoryReader;
 use crate::history::tally::{tally_hours, tally_latency, tally_slots};
 use crate::judgement::latency::{Ending, Series};
 use crate::judgement::sla::contract::Contract;
@@ -24,7 +23,7 @@ pub struct Latency {
 /// Counts from the stored histograms of each component's endpoints, to their resolution of one
 /// percent.
 pub fn latency(
-    connection: &Connection,
+    reader: &HistoryReader,
     contract: &Contract,
     parts: &[Part],
     period: Span,
@@ -44,7 +43,7 @@ pub fn latency(
         let mut hours = 0;
         for (endpoint, _) in &part.endpoints {
             let mut own = 0;
-            for tally in tallies(connection, endpoint, period, which)? {
+            for tally in reader.tallies(endpoint, period, which)? {
                 own += tally_hours(&tally.body);
                 probes += tally_slots(&tally.body).map_or(0, |s| s.failure + s.unconfirmed);
                 for (series, buckets) in tally_latency(&tally.body) {

@@ -1,8 +1,6 @@
 //! The lists of a report that are read from the history as they are: how endpoints were probed, how
 //! far their records reach, slots, outages, corrections, and the events behind it all.
 
-use rusqlite::Connection;
-
 use super::object::{
     ExcludedSpan, ListedOutage, OpenUnknown, ReportedCadence, ReportedConfig, ReportedEndpoint,
     ReportedEvents, ReportedExtent, ReportedSlots,
@@ -12,22 +10,20 @@ use super::sla::instant;
 use crate::account::figures::{Part, members};
 use crate::config::Plan;
 use crate::history::HistoryError;
-use crate::history::definitions::{Told, cadences};
+use crate::history::calendar::Calendar;
+use crate::history::definitions::Told;
 use crate::history::lineage::Lineage;
-use crate::history::makeup::Makeup;
-use crate::history::past::{Which, longest_blind, not_seen_below, tallies};
-use crate::history::prune::Stub;
-use crate::history::read::{
-    Calendar, Extent, StoredOutage, exclusions, newest_checkpoint, outages,
-};
+use crate::history::past::Which;
+use crate::history::read::{Extent, StoredOutage};
+use crate::history::reader::HistoryReader;
 use crate::history::tally::{tally_hours, tally_slots};
 use crate::judgement::rules::Rules;
 use crate::judgement::timeline::{Span, Spans};
 
 /// What the lists are read from: the history, for some components and a period.
 pub(crate) struct Listing<'h> {
-    pub connection: &'h Connection,
-    pub calendar: Calendar,
+    pub reader: &'h HistoryReader,
+    pub calendar: &'h Calendar,
     pub parts: &'h [Part],
     pub period: Span,
 }
@@ -51,13 +47,13 @@ pub(crate) fn configs(told: &Told, period: Span) -> Vec<ReportedConfig> {
 
 impl<'h> Listing<'h> {
     pub(crate) fn new(
-        connection: &'h Connection,
+        reader: &'h HistoryReader,
         parts: &'h [Part],
         period: Span,
     ) -> Result<Self, HistoryError> {
         Ok(Self {
-            connection,
-            calendar: Calendar::read(connection)?,
+            reader,
+            calendar: reader.calendar()?,
             parts,
             period,
         })
@@ -66,7 +62,7 @@ impl<'h> Listing<'h> {
     /// How each endpoint was probed, as the events tell it, with every cadence that was in force in
     /// the period; where they do not tell, as the config has it.
     pub(crate) fn endpoints(&self, plan: &Plan) -> Result<Vec<ReportedEndpoint>, HistoryError> {
-        let (connection, calendar) = (self.connection, &self.calendar);
+        let (reader, calendar) = (self.reader, self.calendar);
         let mut list = Vec::new();
         for (part, name) in self
             .parts
@@ -76,7 +72,7 @@ impl<'h> Listing<'h> {
         {
             let configured = plan.endpoints.iter().find(|e| e.name.as_str() == name);
             // Another name is no other cadence.
-            let mut told = cadences(connection, name)?;
+            let mut told = reader.cadences(name)?;
             told.dedup_by(|later, first| later.2 == first.2);
             let until = |k: usize| {
                 told.get(k + 1)
@@ -113,12 +109,12 @@ impl<'h> Listing<'h> {
 
     /// The schedule's slots in the sealed hours that touch the period, by endpoint and result.
     pub(crate) fn slots(&self, vantage: &str) -> Result<Vec<ReportedSlots>, HistoryError> {
-        let connection = self.connection;
+        let reader = self.reader;
         let mut list = Vec::new();
         for (name, extent) in self.parts.iter().flat_map(|p| &p.endpoints) {
             let mut sum = [0_u64; 5];
             let mut hours = 0_u64;
-            for tally in tallies(connection, name, self.period, Which::Sealed)? {
+            for tally in reader.tallies(name, self.period, Which::Sealed)? {
                 let Some(slots) = tally_slots(&tally.body) else {
                     continue;
                 };
@@ -158,7 +154,7 @@ impl<'h> Listing<'h> {
 
     /// How far each endpoint's record reaches: what the events alone do not say of the present.
     pub(crate) fn extents(&self) -> Result<Vec<ReportedExtent>, HistoryError> {
-        let (connection, calendar) = (self.connection, &self.calendar);
+        let reader = self.reader;
         let one = |(p, name, e): (&Part, &String, &Extent)| {
             Ok(ReportedExtent {
                 endpoint: name.clone(),
@@ -173,8 +169,8 @@ impl<'h> Listing<'h> {
                 }),
                 open_run: e.open_run,
                 gone: e.is_gone,
-                longest_blind_ms: longest_blind(connection, calendar, name, e, self.period)?,
-                not_seen_below_ms: not_seen_below(connection, calendar, name, e, self.period)?,
+                longest_blind_ms: reader.longest_blind(name, e, self.period)?,
+                not_seen_below_ms: reader.not_seen_below(name, e, self.period)?,
             })
         };
         self.parts
@@ -187,14 +183,13 @@ impl<'h> Listing<'h> {
     /// Every outage of the endpoints that touches the period, with its bounds and its cause; of an
     /// endpoint that moved, those of the time in which it belonged to the component.
     pub(crate) fn outages(&self) -> Result<Vec<ListedOutage>, HistoryError> {
-        let (connection, calendar) = (self.connection, &self.calendar);
-        let makeup = Makeup::read(connection, calendar)?;
+        let (reader, calendar) = (self.reader, self.calendar);
         let (mut list, mut marks) = (Vec::new(), Marks::default());
         for part in self.parts {
             let (component, members) = (part.component.as_str(), members(calendar, part));
-            let lineage = Lineage::of(connection, &makeup, component, &members)?;
+            let lineage = Lineage::of(reader, component, &members)?;
             for member in &members {
-                let outside = lineage.outside(&makeup, member, component);
+                let outside = lineage.outside(member);
                 let utc = |at: u64| calendar.utc(at);
                 let is_of_it = |o: &StoredOutage| {
                     let whole = Span::new(
@@ -204,17 +199,12 @@ impl<'h> Listing<'h> {
                     utc(o.from_earliest) < self.period.to
                         && Spans::new(vec![whole]).minus(&outside).length() > 0
                 };
-                for o in outages(
-                    connection,
-                    calendar,
-                    Some(&member.0),
-                    self.period.from,
-                    100_000,
-                )?
-                .iter()
-                .filter(|o| is_of_it(o))
+                for o in reader
+                    .outages(Some(&member.0), self.period.from, 100_000)?
+                    .iter()
+                    .filter(|o| is_of_it(o))
                 {
-                    let mut one = outage(connection, o, calendar, &mut marks)?;
+                    let mut one = outage(reader, o, &mut marks)?;
                     one.component = component.to_owned();
                     // The ends that are surely inside the outage are those of its first and of its
                     // last failing probe.
@@ -229,11 +219,11 @@ impl<'h> Listing<'h> {
     }
 
     pub(crate) fn excluded(&self) -> Result<Vec<ExcludedSpan>, HistoryError> {
-        let (connection, calendar) = (self.connection, &self.calendar);
+        let reader = self.reader;
         let mut list = Vec::new();
         for part in self.parts {
             for (name, _) in &part.endpoints {
-                let own = exclusions(connection, calendar, name, part.component.as_str())?;
+                let own = reader.exclusions(name, part.component.as_str())?;
                 for e in own {
                     let Some(span) = e.span.cut(self.period) else {
                         continue;
@@ -254,17 +244,14 @@ impl<'h> Listing<'h> {
 
     /// The events that the report rests on, and the newest checkpoint over them.
     pub(crate) fn events(&self) -> Result<ReportedEvents, HistoryError> {
-        let connection = self.connection;
-        let (seq, hash): (u64, Vec<u8>) = connection.query_row(
-            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1",
-            [],
-            |r| Ok((r.get::<_, i64>(0)?.unsigned_abs(), r.get(1)?)),
-        )?;
+        let reader = self.reader;
+        let (seq, hash) = reader.last_event()?;
         Ok(ReportedEvents {
-            first: Stub::read(connection)?.map_or(1, |stub| stub.last + 1),
+            first: reader.stub()?.map_or(1, |stub| stub.last + 1),
             last: seq,
             head: crate::history::chain::hex(&hash),
-            checkpoint: newest_checkpoint(connection)?
+            checkpoint: reader
+                .newest_checkpoint()?
                 .and_then(|body| serde_json::from_str(&body).ok()),
         })
     }

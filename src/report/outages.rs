@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
-
 use super::object::{ExcludedShare, ListedOutage};
 use crate::history::HistoryError;
-use crate::history::read::{Calendar, Exclusion, StoredOutage, exclusions};
+use crate::history::calendar::Calendar;
+use crate::history::read::{Exclusion, StoredOutage};
+use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::{Span, Spans};
 use crate::words::format_utc;
 
@@ -19,14 +19,14 @@ impl Marks {
     /// The events that exclude an outage, and whether they leave anything of it.
     pub fn of(
         &mut self,
-        connection: &Connection,
+        reader: &HistoryReader,
         o: &StoredOutage,
-        calendar: &Calendar,
     ) -> Result<(Vec<u64>, bool), HistoryError> {
+        let calendar = reader.calendar()?;
         if !self.0.contains_key(&o.endpoint) {
             self.0.insert(
                 o.endpoint.clone(),
-                exclusions(connection, calendar, &o.endpoint, &o.component)?,
+                reader.exclusions(&o.endpoint, &o.component)?,
             );
         }
         let own = self.0.get(&o.endpoint).map_or(&[][..], Vec::as_slice);
@@ -57,16 +57,11 @@ pub fn excluded_text(share: Option<ExcludedShare>, by: &[u64]) -> Option<String>
 }
 
 pub fn outage(
-    connection: &Connection,
+    reader: &HistoryReader,
     o: &StoredOutage,
-    calendar: &Calendar,
     marks: &mut Marks,
 ) -> Result<ListedOutage, HistoryError> {
-    Ok(outage_shown(
-        o,
-        calendar,
-        marks.of(connection, o, calendar)?,
-    ))
+    Ok(outage_shown(o, reader.calendar()?, marks.of(reader, o)?))
 }
 
 pub fn outage_shown(

@@ -9,14 +9,13 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rusqlite::Connection;
-
 use super::terms::{Of, adds_only_tenants, alone};
 use crate::account::figures::{Part, called_now};
 use crate::config::{Fault, OneText, load_contracts};
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
 use crate::history::definitions::Told;
+use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::{Contract, Contracts, Tenant};
 use crate::judgement::sla::evaluate::NotJudged;
@@ -213,7 +212,7 @@ pub fn is_in_force(contract: &Contract, period: Span) -> Result<(), NotJudged> {
 /// Terms whose components are called as they are now: one that was renamed since goes on with its
 /// past under its name of now.
 pub fn under_present_names(
-    connection: &Connection,
+    reader: &HistoryReader,
     parts: &[Part],
     (mut contract, mut tenants): (Contract, Vec<Tenant>),
 ) -> Result<(Contract, Vec<Tenant>), HistoryError> {
@@ -233,7 +232,7 @@ pub fn under_present_names(
     if gone.is_empty() {
         return Ok((contract, tenants));
     }
-    let renamed = called_now(connection, parts, &gone)?;
+    let renamed = called_now(reader, parts, &gone)?;
     for list in std::iter::once(&mut contract.components)
         .chain(tenants.iter_mut().map(|t| &mut t.components))
     {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::listener::making::{Unmade, write_list};
@@ -11,7 +10,9 @@ use crate::account::figures::{latency_json, not_seen_below, of_entry, parts_of, 
 use crate::account::shown::{ShownComponent, ShownTimeline};
 use crate::engine::board::{Board, Entry};
 use crate::history::HistoryError;
-use crate::history::read::{Calendar, Extent, StoredOutage, outages};
+use crate::history::calendar::Calendar;
+use crate::history::read::{Extent, StoredOutage};
+use crate::history::reader::HistoryReader;
 use crate::judgement::timeline::{Span, Sums};
 use crate::judgement::zones;
 use crate::report::object::ListedOutage;
@@ -30,7 +31,10 @@ pub fn endpoints(board: &Board, out: &mut dyn Write) -> Result<(), Unmade> {
 
 /// What is said beside the list.
 fn about_endpoints(board: &Board) -> Value {
-    json!({"schema": "probity-endpoints/1", "recorded": is_recorded(board), "zone_data": zones::in_use().to_json(), "endpoints": []})
+    json!({
+        "schema": "probity-endpoints/1", "recorded": is_recorded(board),
+        "zone_data": zones::in_use().to_json(), "endpoints": [],
+    })
 }
 
 fn is_recorded(board: &Board) -> bool {
@@ -44,19 +48,26 @@ fn endpoint(entry: &Entry) -> Value {
     let endpoint = entry.endpoint.load();
     let view = entry.view().clone();
     let last = view.last.as_ref().map(|last| {
-        let phases: BTreeMap<&str, f64> = Phase::ALL.iter().filter_map(|p| last.phases.us(*p).map(|us| (p.as_str(), f64::from(us) / 1000.0))).collect();
+        let ms = |p: &Phase| Some((p.as_str(), f64::from(last.phases.us(*p)?) / 1000.0));
+        let phases: BTreeMap<&str, f64> = Phase::ALL.iter().filter_map(ms).collect();
         json!({
-            "slot": last.slot_utc.map(format_utc), "started": format_utc(last.started_utc), "duration_ms": last.duration_us as f64 / 1000.0,
-            "result": last.result, "cause": last.why, "detail": last.detail, "phases_ms": phases,
+            "slot": last.slot_utc.map(format_utc), "started": format_utc(last.started_utc),
+            "duration_ms": last.duration_us as f64 / 1000.0, "result": last.result,
+            "cause": last.why, "detail": last.detail, "phases_ms": phases,
         })
     });
     let s = &view.shown.settled;
     json!({
-        "name": endpoint.name.as_str(), "component": endpoint.component.as_str(), "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
-        "labels": &*endpoint.labels, "state": view.shown.state.as_str(), "since": format_utc(view.shown.since_utc),
-        "settled": format_utc(s.watermark_utc), "next_slot": format_utc(view.next_slot_utc), "last": last,
-        "ledger": {"first_start_ms": s.counted_from, "watermark_ms": s.watermark, "up_ms": s.up, "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
-                   "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper},
+        "name": endpoint.name.as_str(), "component": endpoint.component.as_str(),
+        "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
+        "labels": &*endpoint.labels, "state": view.shown.state.as_str(),
+        "since": format_utc(view.shown.since_utc), "settled": format_utc(s.watermark_utc),
+        "next_slot": format_utc(view.next_slot_utc), "last": last,
+        "ledger": {
+            "first_start_ms": s.counted_from, "watermark_ms": s.watermark, "up_ms": s.up,
+            "down_ms": s.down, "unknown_ms": s.unknown, "out_of_service_ms": s.out_of_service,
+            "down_lower_ms": s.down_lower, "down_upper_ms": s.down_upper,
+        },
         "detection_bound_ms": endpoint.rules.detection_bound(),
         "outages_shorter_than_ms_are_not_seen": endpoint.rules.not_seen_below(),
     })
@@ -64,7 +75,7 @@ fn endpoint(entry: &Entry) -> Value {
 
 /// One endpoint with its latency, or nothing under that name.
 pub fn one_endpoint(
-    connection: &Connection,
+    reader: &HistoryReader,
     board: &Board,
     name: &str,
     now: UtcMs,
@@ -77,7 +88,7 @@ pub fn one_endpoint(
         return Ok(None);
     };
     let mut value = endpoint(entry);
-    value["latency"] = latency_json(connection, entry, now)?;
+    value["latency"] = latency_json(reader, entry, now)?;
     let mut whole = about_endpoints(board);
     whole["endpoints"] = json!([value]);
     Ok(Some(whole))
@@ -89,26 +100,25 @@ pub fn one_endpoint(
 /// `extents`: all endpoints that are meant. What is returned reads nothing more: it may be written
 /// slowly.
 pub fn chosen_outages(
-    connection: &Connection,
+    reader: &HistoryReader,
     extents: &[(String, Extent)],
     wanted: &WantedOutages,
 ) -> Result<ChosenOutages, HistoryError> {
-    let calendar = Calendar::read(connection)?;
     let WantedOutages {
         endpoint,
         since,
         limit,
         now,
     } = *wanted;
-    let blind = not_seen_below(connection, &calendar, extents, Span::new(since.max(0), now))?;
+    let blind = not_seen_below(reader, extents, Span::new(since.max(0), now))?;
     let mut marks = Marks::default();
     let mut list = Vec::new();
-    for o in outages(connection, &calendar, endpoint, since, limit)? {
-        let excluded = marks.of(connection, &o, &calendar)?;
+    for o in reader.outages(endpoint, since, limit)? {
+        let excluded = marks.of(reader, &o)?;
         list.push((o, excluded));
     }
     Ok(ChosenOutages {
-        calendar,
+        calendar: reader.calendar()?.clone(),
         not_seen_below: blind,
         list,
     })
@@ -159,12 +169,11 @@ pub struct WantedOutages<'w> {
 
 /// `/api/v1/timeline`.
 pub fn timeline(
-    connection: &Connection,
+    reader: &HistoryReader,
     board: &Board,
     period: Span,
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
-    let (period, components, windows) =
-        timeline_parts(connection, &parts_of(connection, board)?, period)?;
+    let (period, components, windows) = timeline_parts(reader, &parts_of(reader, board)?, period)?;
     let frame = json!(ShownTimeline::of(period, &[], &windows));
     Ok(move |out: &mut dyn Write| {
         write_list(
@@ -178,18 +187,17 @@ pub fn timeline(
 
 /// The sums of the named components' and endpoints' own records in a period, by endpoint.
 pub fn sums_of(
-    connection: &Connection,
+    reader: &HistoryReader,
     board: &Board,
     components: &[Name],
     endpoints: &[Name],
     period: Span,
 ) -> Result<Vec<(String, Sums)>, HistoryError> {
-    let calendar = Calendar::read(connection)?;
     let mut list = Vec::new();
     for entry in board.entries().iter() {
         let endpoint = entry.endpoint.load_full();
         if components.contains(&endpoint.component) || endpoints.contains(&endpoint.name) {
-            let (record, _) = of_entry(connection, &calendar, entry, period)?;
+            let (record, _) = of_entry(reader, entry, period)?;
             list.push((endpoint.name.to_string(), record.timeline(period).sums()));
         }
     }

@@ -8,7 +8,6 @@
 use std::io::{self, Write};
 
 use num_traits::ToPrimitive;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::account::figures::parts_of;
@@ -18,6 +17,7 @@ use crate::config::Plan;
 use crate::engine::board::{Board, escaped};
 use crate::history::HistoryError;
 use crate::history::past::Which;
+use crate::history::reader::HistoryReader;
 use crate::judgement::sla::calendar::current_and_previous;
 use crate::judgement::sla::contract::{Contract, PeriodKind};
 use crate::judgement::sla::evaluate::{Judged, evaluate};
@@ -67,14 +67,14 @@ pub fn named(plan: &Plan) -> Vec<Name> {
 
 /// The figures of the given components, as far as anything is recorded of them.
 pub fn figures(
-    connection: &Connection,
+    reader: &HistoryReader,
     board: &Board,
     names: &[Name],
     now: UtcMs,
     not_seen: NotSeen,
 ) -> Result<Vec<Figures>, HistoryError> {
     let plan = board.plan.load_full();
-    let parts: Vec<Part> = parts_of(connection, board)?
+    let parts: Vec<Part> = parts_of(reader, board)?
         .into_iter()
         .filter(|p| names.contains(&p.component))
         .collect();
@@ -88,9 +88,9 @@ pub fn figures(
         .zip(["current", "previous"])
     {
         let until = Span::new(period.from, period.to.min(now).max(period.from));
-        let (reached, mut recorded) = components(connection, &parts, until, Which::Sealed)?;
+        let (reached, mut recorded) = components(reader, &parts, until, Which::Sealed)?;
         if not_seen == NotSeen::Told {
-            say_not_seen(connection, &parts, &mut recorded, reached, None)?;
+            say_not_seen(reader, &parts, &mut recorded, reached, None)?;
         }
         let record = told(reached, recorded, Vec::new());
         // Every component is in the timeline, and time is measured: nothing is left that could not
@@ -121,12 +121,12 @@ pub fn figures(
 /// `/api/v1/components`; `only` names one, else all where they are few, else those that the config
 /// names.
 pub fn json(
-    connection: &Connection,
+    reader: &HistoryReader,
     board: &Board,
     only: Option<&Name>,
     now: UtcMs,
 ) -> Result<impl FnOnce(&mut dyn Write) -> Result<(), Unmade> + use<>, HistoryError> {
-    let all: Vec<Name> = parts_of(connection, board)?
+    let all: Vec<Name> = parts_of(reader, board)?
         .into_iter()
         .map(|p| p.component)
         .collect();
@@ -135,13 +135,17 @@ pub fn json(
         None if all.len() <= AT_ONCE => all,
         None => named(&board.plan.load()),
     };
-    let figures = figures(connection, board, &names, now, NotSeen::Told)?;
+    let figures = figures(reader, board, &names, now, NotSeen::Told)?;
     let blind = figures
         .iter()
         .filter_map(|f| f.not_seen_below)
         .max()
         .unwrap_or(0);
-    let frame = json!({"schema": "probity-components/1", "zone_data": crate::judgement::zones::in_use().to_json(), "components": [], "not_seen_below_ms": blind});
+    let frame = json!({
+        "schema": "probity-components/1",
+        "zone_data": crate::judgement::zones::in_use().to_json(),
+        "components": [], "not_seen_below_ms": blind,
+    });
     Ok(move |out: &mut dyn Write| write_list(out, &frame, "components", figures.iter().map(one)))
 }
 

@@ -3,7 +3,6 @@
 
 use std::io::Write;
 
-use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -14,9 +13,9 @@ use crate::account::recorded::told;
 use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::checkpoint::TermsKey;
-use crate::history::definitions::{Told, told as told_definitions};
+use crate::history::definitions::Told;
 use crate::history::past::Which;
-use crate::history::read::Calendar;
+use crate::history::reader::HistoryReader;
 use crate::judgement::sla::contract::{Contract, Contracts};
 use crate::judgement::sla::evaluate::{Judged, evaluate, evaluate_components};
 use crate::judgement::sla::record::Timeline;
@@ -78,25 +77,25 @@ pub struct Standings {
 
 /// Judges every contract in force, by the terms that count for each period.
 pub fn standings(
-    connection: &Connection,
+    reader: &HistoryReader,
     board: &Board,
     key: &TermsKey,
     now: UtcMs,
     not_seen: NotSeen,
 ) -> Result<Standings, HistoryError> {
     let plan = board.plan.load_full();
+    let nothing = Told::default();
     let told = if plan.contracts.list.is_empty() {
-        Told::default()
+        &nothing
     } else {
-        told_definitions(connection)?
+        reader.told()?
     };
     let sight = Sight {
-        connection,
-        parts: &parts_of(connection, board)?,
-        calendar: &Calendar::read(connection)?,
-        told: &told,
+        reader,
+        parts: &parts_of(reader, board)?,
+        told,
         key,
-        books: Books::new(&told, key),
+        books: Books::new(told, key),
         now,
         not_seen,
     };
@@ -107,7 +106,7 @@ pub fn standings(
         }
     }
     let components = by_component::figures(
-        connection,
+        reader,
         board,
         &by_component::named(&plan),
         now,
@@ -118,9 +117,8 @@ pub fn standings(
 
 /// What judging a contract reads.
 struct Sight<'s> {
-    connection: &'s Connection,
+    reader: &'s HistoryReader,
     parts: &'s [Part],
-    calendar: &'s Calendar,
     told: &'s Told,
     key: &'s TermsKey,
     books: Books<'s>,
@@ -242,7 +240,7 @@ impl Sight<'_> {
                 .cloned()
                 .collect(),
         );
-        let (contract, tenants) = under_present_names(self.connection, self.parts, own)?;
+        let (contract, tenants) = under_present_names(self.reader, self.parts, own)?;
         let named = contract.all_components(&tenants);
         let (reached, record) = self.record(&named, period)?;
         let of_terms = terms::rows(self.told, period, &shown);
@@ -256,7 +254,7 @@ impl Sight<'_> {
             period,
             judged: evaluate(&contract, &tenants, &record, period).map_err(|e| e.to_string()),
             each: evaluate_components(&contract, &tenants, &record, period).unwrap_or_default(),
-            latency: latency(self.connection, &contract, self.parts, period, Which::All)?,
+            latency: latency(self.reader, &contract, self.parts, period, Which::All)?,
             contract,
             not_seen_below: record.not_seen_below(&named),
             of_terms,
@@ -283,12 +281,12 @@ impl Sight<'_> {
         let changed = if is_fleet {
             Vec::new()
         } else {
-            changed(self.connection, &meant, period, reached.to, None)?
+            changed(self.reader, &meant, period, reached.to, None)?
         };
         Ok(of_terms
             .iter()
             .cloned()
-            .chain(terms::clock_rows(self.calendar, period))
+            .chain(terms::clock_rows(self.reader.calendar()?, period))
             .chain(changed)
             .collect())
     }
@@ -296,16 +294,10 @@ impl Sight<'_> {
     /// What is recorded of all components in a period.
     fn record(&self, named: &[Name], period: Span) -> Result<(Span, Timeline), HistoryError> {
         let until = Span::new(period.from, period.to.min(self.now).max(period.from));
-        let windows = maintenance(self.connection, self.parts, period)?;
-        let (reached, mut recorded) = components(self.connection, self.parts, until, Which::All)?;
+        let windows = maintenance(self.reader, self.parts, period)?;
+        let (reached, mut recorded) = components(self.reader, self.parts, until, Which::All)?;
         if self.not_seen == NotSeen::Told {
-            say_not_seen(
-                self.connection,
-                self.parts,
-                &mut recorded,
-                reached,
-                Some(named),
-            )?;
+            say_not_seen(self.reader, self.parts, &mut recorded, reached, Some(named))?;
         }
         Ok((reached, told(reached, recorded, windows)))
     }

@@ -23,8 +23,8 @@ use crate::config::Endpoint;
 use crate::engine::board::{Board, Entry, View};
 use crate::engine::witness::Standing;
 use crate::history::HistoryError;
-use crate::history::definitions::{Changed, changes};
-use crate::history::read::{Calendar, outages};
+use crate::history::definitions::Changed;
+use crate::history::reader::HistoryReader;
 use crate::judgement::latency::{Ending, Series, quantile};
 use crate::judgement::maintenance::spans_for;
 use crate::judgement::sla::calendar::current_and_previous;
@@ -155,7 +155,7 @@ struct Cell {
 
 /// The page as HTML. `page` counts from 0; endpoints that are down come first, then unknown ones.
 pub fn html(
-    connection: &rusqlite::Connection,
+    reader: &HistoryReader,
     board: &Board,
     standings: &Standings,
     now: UtcMs,
@@ -184,7 +184,6 @@ pub fn html(
         (d, 0, n) => ("down", format!("{d} of {n} endpoints down")),
         (d, u, n) => ("down", format!("{d} of {n} endpoints down, {u} unknown")),
     };
-    let calendar = Calendar::read(connection)?;
     let shown: Vec<&Entry> = ordered
         .iter()
         .skip(page * ROWS)
@@ -193,7 +192,7 @@ pub fn html(
         .collect();
     let rows = shown
         .iter()
-        .map(|e| row(connection, board, &calendar, e, now))
+        .map(|e| row(reader, board, e, now))
         .collect::<Result<Vec<_>, _>>()?;
     // Outages, contracts and components of all endpoints are on it.
     let all: Vec<_> = entries
@@ -206,13 +205,12 @@ pub fn html(
         })
         .collect();
     let blind = sentence(&not_seen_text(Some(not_seen_below(
-        connection,
-        &calendar,
+        reader,
         &all,
         last_30_days(now),
     )?)));
     let plan = board.plan.load();
-    let (changes, more_changes) = change_rows(connection, board, standings, &calendar, now)?;
+    let (changes, more_changes) = change_rows(reader, board, standings, now)?;
     let page = Page {
         vantage: plan.daemon.vantage.clone(),
         version: env!("CARGO_PKG_VERSION"),
@@ -229,7 +227,7 @@ pub fn html(
         blind,
         contracts: contract_rows(standings),
         components: component_rows(standings),
-        outages: outage_rows(connection, &calendar)?,
+        outages: outage_rows(reader)?,
         changes,
         more_changes,
         witnesses: witness_line(board),
@@ -262,10 +260,8 @@ fn component_rows(standings: &Standings) -> Vec<ComponentRow> {
         .collect()
 }
 
-fn outage_rows(
-    connection: &rusqlite::Connection,
-    calendar: &Calendar,
-) -> Result<Vec<OutageRow>, HistoryError> {
+fn outage_rows(reader: &HistoryReader) -> Result<Vec<OutageRow>, HistoryError> {
+    let calendar = reader.calendar()?;
     let time = |at: Ms| format_utc(calendar.utc(at))[11..23].to_owned();
     let between = |a: Option<Ms>, b: Option<Ms>| {
         a.zip(b)
@@ -273,8 +269,8 @@ fn outage_rows(
     };
     let mut marks = Marks::default();
     let mut rows = Vec::new();
-    for o in outages(connection, calendar, None, i64::MIN / 4, OUTAGES)? {
-        let told = outage(connection, &o, calendar, &mut marks)?;
+    for o in reader.outages(None, i64::MIN / 4, OUTAGES)? {
+        let told = outage(reader, &o, &mut marks)?;
         rows.push(OutageRow {
             from: clock(calendar.utc(o.from)),
             from_between: between(Some(o.from_earliest), Some(o.from_latest)),
@@ -296,12 +292,12 @@ fn outage_rows(
 /// Terms of contracts come first: they judge more than a component. Beside them, how many more
 /// there are.
 fn change_rows(
-    connection: &rusqlite::Connection,
+    reader: &HistoryReader,
     board: &Board,
     standings: &Standings,
-    calendar: &Calendar,
     now: UtcMs,
 ) -> Result<(Vec<ChangeRow>, String), HistoryError> {
+    let calendar = reader.calendar()?;
     let mut rows: Vec<ChangeRow> = standings
         .list
         .iter()
@@ -321,7 +317,7 @@ fn change_rows(
     );
     if board.entries().len() > ROWS * 10 {
         // Of a fleet only what has another definition, which costs no look at every endpoint.
-        let last = changes(connection)?.into_iter().rev().take(OUTAGES);
+        let last = reader.changes()?.into_iter().rev().take(OUTAGES);
         let row = |c: Changed| ChangeRow {
             who: c.endpoint,
             at: clock(calendar.utc(c.at_ms)),
@@ -333,8 +329,8 @@ fn change_rows(
         return Ok((rows, String::new()));
     }
     let (all, count) = changed(
-        connection,
-        &parts_of(connection, board)?,
+        reader,
+        &parts_of(reader, board)?,
         Span::new(month.from, month.to.min(now)),
         now,
         OUTAGES,
@@ -654,15 +650,14 @@ fn why(view: &View, board: &Board, endpoint: &Endpoint, now: UtcMs) -> String {
 }
 
 fn row(
-    connection: &rusqlite::Connection,
+    reader: &HistoryReader,
     board: &Board,
-    calendar: &Calendar,
     entry: &Entry,
     now: UtcMs,
 ) -> Result<Row, HistoryError> {
     let endpoint = entry.endpoint.load_full();
     let view: View = entry.view().clone();
-    let (month, _) = of_entry(connection, calendar, entry, last_30_days(now))?;
+    let (month, _) = of_entry(reader, entry, last_30_days(now))?;
     let hour = view
         .hour
         .since(now - 3_600_000, Series::Whole(Ending::Success));
@@ -697,9 +692,9 @@ fn row(
         since: clock(view.shown.since_utc),
         today: cell(&month.timeline(today(now)).sums()),
         month: cell(&month.timeline(last_30_days(now)).sums()),
-        spark: spark(&hourly_medians(connection, entry, now)?),
+        spark: spark(&hourly_medians(reader, entry, now)?),
         latency: quantiles(&hour),
-        latency_day: quantiles(&day_of(connection, entry, now)?),
+        latency_day: quantiles(&day_of(reader, entry, now)?),
         detected: people::duration(endpoint.rules.detection_bound()),
         interval: people::duration(endpoint.rules.cadence.interval),
         certificate: certificate.map_or(String::new(), |at| clock(at)[..10].to_owned()),

@@ -20,7 +20,6 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::WantedOutages;
@@ -38,7 +37,7 @@ use crate::account::figures::{NotSeen, extent};
 use crate::engine::board::{Board, Entry};
 use crate::engine::drive::Gauges;
 use crate::history::checkpoint::TermsKey;
-use crate::history::read::newest_checkpoint;
+use crate::history::reader::HistoryReader;
 use crate::history::schema;
 use crate::judgement::maintenance::Window;
 use crate::judgement::timeline::Span;
@@ -384,7 +383,7 @@ fn wrong(why: impl Into<String>) -> Response {
 async fn ask<W: FnOnce(&mut dyn Write) -> Result<(), Unmade>>(
     site: Site,
     line: &Line,
-    read: impl FnOnce(&Site, &Connection) -> Result<W, Unmade> + Send + 'static,
+    read: impl FnOnce(&Site, &HistoryReader) -> Result<W, Unmade> + Send + 'static,
 ) -> Result<Body, Response> {
     let (gate, refusals) = (site.gates.questions.clone(), site.metrics.refusals.clone());
     made(&gate, line, &refusals, move |out| {
@@ -422,9 +421,8 @@ async fn endpoints(
             .await,
         );
     };
-    let answer = ask(site, &line, move |site, connection| {
-        let value =
-            api::one_endpoint(connection, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
+    let answer = ask(site, &line, move |site, reader| {
+        let value = api::one_endpoint(reader, &site.board, &name, now())?.ok_or(Unmade::Unknown)?;
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{value}")?))
     });
     let answer = json(answer.await);
@@ -449,7 +447,7 @@ async fn outages(
         since => since.flatten().unwrap_or(0),
     };
     let limit = query.limit.unwrap_or(100).min(10_000);
-    let answer = ask(site, &line, move |site, connection| {
+    let answer = ask(site, &line, move |site, reader| {
         let endpoint = query.endpoint.as_deref();
         let is_asked =
             |e: &&Arc<Entry>| endpoint.is_none_or(|name| e.endpoint.load().name.as_str() == name);
@@ -467,7 +465,7 @@ async fn outages(
             .map(named)
             .collect();
         let chosen = api::chosen_outages(
-            connection,
+            reader,
             &extents,
             &WantedOutages {
                 endpoint,
@@ -498,17 +496,17 @@ async fn timeline(
         return wrong("to is not after from");
     }
     json(
-        ask(site, &line, move |site, connection| {
-            Ok(api::timeline(connection, &site.board, Span::new(from, to))?)
+        ask(site, &line, move |site, reader| {
+            Ok(api::timeline(reader, &site.board, Span::new(from, to))?)
         })
         .await,
     )
 }
 
 async fn sla(State(site): State<Site>, line: Line) -> Response {
-    let answer = ask(site, &line, |site, connection| {
+    let answer = ask(site, &line, |site, reader| {
         let fresh = Arc::new(standings(
-            connection,
+            reader,
             &site.board,
             &site.terms,
             now(),
@@ -537,9 +535,9 @@ async fn of_components(
         }
     };
     json(
-        ask(site, &line, move |site, connection| {
+        ask(site, &line, move |site, reader| {
             Ok(by_component::json(
-                connection,
+                reader,
                 &site.board,
                 only.as_ref(),
                 now(),
@@ -550,8 +548,8 @@ async fn of_components(
 }
 
 async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
-    let answer = ask(site, &line, |_, connection| {
-        let body = newest_checkpoint(connection)?.ok_or(Unmade::Unknown)?;
+    let answer = ask(site, &line, |_, reader| {
+        let body = reader.newest_checkpoint()?.ok_or(Unmade::Unknown)?;
         Ok(move |out: &mut dyn Write| Ok(writeln!(out, "{body}")?))
     });
     let answer = json(answer.await);
@@ -567,9 +565,9 @@ async fn checkpoint(State(site): State<Site>, line: Line) -> Response {
 
 async fn front(State(site): State<Site>, line: Line, Query(query): Query<PageQuery>) -> Response {
     let page = query.page.unwrap_or(0).min(1_000_000);
-    let answer = ask(site, &line, move |site, connection| {
+    let answer = ask(site, &line, move |site, reader| {
         Ok(page::html(
-            connection,
+            reader,
             &site.board,
             &site.standings.load(),
             now(),

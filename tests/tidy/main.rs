@@ -16,13 +16,12 @@ use walls::*;
 
 // What there is today of each debt.
 const CIRCLES: usize = 16;
-const IN_CIRCLES: usize = 51;
-const RUSQLITE_OUTSIDE: usize = 17;
+const IN_CIRCLES: usize = 44;
 const INDEXED_BY_TEXT: usize = 143;
 const TYPES_TWICE: usize = 56;
-const LONG_FUNCTIONS: usize = 48;
-const LONG_FILES: usize = 16;
-const LONG_LINES: usize = 179;
+const LONG_FUNCTIONS: usize = 47;
+const LONG_FILES: usize = 14;
+const LONG_LINES: usize = 167;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {
@@ -63,11 +62,8 @@ fn circles_of_files_get_fewer() {
 }
 
 #[test]
-fn the_database_is_named_in_few_files_outside_the_history() {
-    no_more_than(
-        RUSQLITE_OUTSIDE,
-        &outside(&sources(), "src/history", "rusqlite"),
-    );
+fn only_the_history_names_the_database() {
+    none(&outside(&sources(), "src/history", "rusqlite"));
 }
 
 #[test]

@@ -143,7 +143,7 @@ mod tests {
     use crate::engine::inputs::Input;
     use crate::history::Stamp;
     use crate::history::event::{Event, ProvenEvent, exported};
-    use crate::history::read::{Calendar, Extent, record};
+    use crate::history::read::Extent;
     use crate::history::retelling::Retelling;
     use crate::judgement::state::{ProbeResult, Verdict};
     use crate::judgement::timeline::Span;
@@ -345,15 +345,8 @@ mod tests {
                 ..Extent::default()
             };
             let period = Span::new(1, extent.watermark as i64);
-            let connection = Retelling::of(None, &exported(told.clone())).expect("told again");
-            let record = record(
-                &connection,
-                &Calendar::read(&connection).expect("read"),
-                "e",
-                extent,
-                period,
-            )
-            .expect("a record");
+            let again = Retelling::of(None, &exported(told.clone())).expect("told again");
+            let record = again.record("e", extent, period).expect("a record");
             let sums = record.timeline(period).sums();
             let ledger = judge.ledger();
             assert_eq!(

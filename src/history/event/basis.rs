@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::present;
-use crate::history::upkeep::{Kind, Unit};
+use crate::history::seals::{Kind, Unit};
 use crate::judgement::timeline::Combine;
 use crate::words::{Ms, UtcMs};
 

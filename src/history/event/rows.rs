@@ -3,7 +3,7 @@
 
 use super::{DownEvent, Event, KnownEvent, UpEvent, Word};
 use crate::history::chain::canonical;
-use crate::history::upkeep::Unit;
+use crate::history::seals::Unit;
 use crate::words::{Ms, UtcMs, parse_utc};
 
 /// What an event changes in the reading tables.

@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::replayed::Replayed;
+use super::replayed::{Replayed, failed};
+use crate::history::calendar::Calendar;
 use crate::history::event::{Event, EventRecord, recorded};
-use crate::history::prune::Stub;
-use crate::history::read::Calendar;
+use crate::history::stub::Stub;
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
 use crate::report::object::{ContractReport, ReportedExtent};
@@ -151,7 +151,8 @@ pub(crate) fn held(
     replayed: &Replayed,
     (period, issued): (Span, UtcMs),
 ) -> Result<(), Difference> {
-    let (all, calendar) = (told(replayed.stub, replayed.events), &replayed.calendar);
+    let all = told(replayed.stub, replayed.events);
+    let calendar = replayed.reader.calendar().map_err(failed)?;
     for (k, e) in report.extents.iter().enumerate() {
         let Some(told) = all.get(&e.endpoint) else {
             return Err(differs(

@@ -12,8 +12,7 @@ use crate::history::HistoryError;
 use crate::history::checkpoint::commitment;
 use crate::history::definitions::Told;
 use crate::history::event::{Combined, ComponentMakeup, Event, recorded};
-use crate::history::makeup::Makeup;
-use crate::history::past::{longest_blind, not_seen_below};
+use crate::history::makeup::Moves;
 use crate::history::read::Extent;
 use crate::judgement::sla::calendar::{current_and_previous, day_of};
 use crate::judgement::sla::contract::{Contract, PeriodKind};
@@ -212,7 +211,7 @@ fn same_list(place: &str, own: &[String], said: &[String]) -> Result<(), Differe
 }
 
 /// The components of a report with their endpoints, as its extents have them.
-pub(crate) fn parts(report: &ContractReport, makeup: &Makeup) -> Result<Vec<Part>, Difference> {
+pub(crate) fn parts(report: &ContractReport, moves: &Moves) -> Result<Vec<Part>, Difference> {
     let mut parts: Vec<Part> = Vec::new();
     for (k, e) in report.extents.iter().enumerate() {
         let component = Name::new(&e.component)
@@ -245,8 +244,7 @@ pub(crate) fn parts(report: &ContractReport, makeup: &Makeup) -> Result<Vec<Part
     for part in &mut parts {
         // Who belongs to another component now.
         let is_former = |name: &String| {
-            makeup
-                .moves()
+            moves
                 .outside(name, part.component.as_str())
                 .as_slice()
                 .last()
@@ -265,7 +263,6 @@ pub(crate) fn not_seen_held(
     replayed: &Replayed,
     period: Span,
 ) -> Result<(), Difference> {
-    let (connection, calendar) = (&replayed.connection, &replayed.calendar);
     for (k, e) in report.extents.iter().enumerate() {
         let Some((_, extent)) = parts
             .iter()
@@ -274,8 +271,8 @@ pub(crate) fn not_seen_held(
         else {
             continue;
         };
-        let follows =
-            not_seen_below(connection, calendar, &e.endpoint, extent, period).map_err(failed)?;
+        let follows = replayed.reader.not_seen_below(&e.endpoint, extent, period);
+        let follows = follows.map_err(failed)?;
         if e.not_seen_below_ms != follows {
             let why = format!(
                 "{follows} follows from the events, the report says {}",
@@ -294,11 +291,10 @@ pub(crate) fn blind_held(
     period: Span,
 ) -> Result<(), Difference> {
     let failed = |e: HistoryError| differs("tallies", e.to_string());
-    let (connection, calendar) = (&replayed.connection, &replayed.calendar);
     for (k, e) in report.extents.iter().enumerate() {
         let none = Extent::default();
-        let least =
-            longest_blind(connection, calendar, &e.endpoint, &none, period).map_err(failed)?;
+        let least = replayed.reader.longest_blind(&e.endpoint, &none, period);
+        let least = least.map_err(failed)?;
         let said = e.longest_blind_ms;
         if said < least {
             return Err(differs(

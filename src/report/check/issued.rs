@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::history::calendar::Calendar;
 use crate::history::event::{Event, EventRecord, recorded};
-use crate::history::read::Calendar;
 use crate::report::difference::{Difference, differs};
 use crate::words::UtcMs;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::history::chain::{GENESIS, canonical, hex, link};
 use crate::history::checkpoint::verify_signature;
 use crate::history::event::{Event as KnownEvent, recorded};
-use crate::history::prune::Stub;
+use crate::history::stub::Stub;
 use crate::history::trust::{Introduced, trusted};
 use crate::report::difference::{Difference, differs};
 use crate::report::object::ContractReport;

@@ -70,7 +70,8 @@ pub fn check(
     times_within_reach(report, stub.as_ref(), &events)?;
     let replayed = Replayed::of(stub.as_ref(), &events)?;
     let issued = time(&report.issued_at, "issued_at")?;
-    nothing_left_out(issued, &replayed.calendar, events.last(), &later)?;
+    let calendar = replayed.reader.calendar().map_err(failed)?;
+    nothing_left_out(issued, calendar, events.last(), &later)?;
     let with_tallies = !tallies.is_empty();
     if with_tallies {
         put_tallies(&replayed, &tallies, period_of(report)?)?;
@@ -249,7 +250,7 @@ fn consistent(
     in_force(report, contract, period)?;
     let issued = time(&report.issued_at, "issued_at")?;
     extents::held(report, replayed, (period, issued))?;
-    let definitions = &replayed.definitions;
+    let definitions = replayed.reader.told().map_err(failed)?;
     definitions_held(report, definitions)?;
     let shown = ShownTerms::of(report);
     if let Some(why) = terms::wrong(definitions, period, &shown) {
@@ -262,7 +263,7 @@ fn consistent(
                 they make of the period",
         ));
     }
-    let listing = Listing::new(&replayed.connection, parts, period).map_err(failed)?;
+    let listing = Listing::new(&replayed.reader, parts, period).map_err(failed)?;
     let endpoints = listing.endpoints(&Plan::empty()).map_err(failed)?;
     endpoints_held(report, &endpoints)?;
     not_seen_held(report, parts, replayed, period)
@@ -273,14 +274,14 @@ fn recomputed(
     contracts: &Contracts,
     replayed: &Replayed,
 ) -> Result<Again, Difference> {
-    let connection = &replayed.connection;
+    let reader = &replayed.reader;
     let contract = contracts
         .list
         .first()
         .ok_or_else(|| differs("terms", "no contract in them"))?;
     let period = period_of(report)?;
     let later = later_of(report)?;
-    let parts = parts(report, &replayed.makeup)?;
+    let parts = parts(report, reader.moves().map_err(failed)?)?;
     let about = (contract, later.as_ref());
     consistent(report, about, replayed, &parts)?;
     let until = match contract.measure {
@@ -292,7 +293,7 @@ fn recomputed(
     };
     let mut named = contract.components.clone();
     let own = (contract.clone(), contracts.tenants.clone());
-    let (contract, tenants) = under_present_names(connection, &parts, own).map_err(failed)?;
+    let (contract, tenants) = under_present_names(reader, &parts, own).map_err(failed)?;
     named.extend(contract.components.clone());
     named.extend(
         later
@@ -307,10 +308,11 @@ fn recomputed(
         Some((later, span)) => later_again(report, later, *span, replayed, &parts)?,
     };
     let only = report.tenant.as_ref().map(|_| &named[..]);
-    let changed = changed(connection, &parts, period, figures.reached, only).map_err(failed)?;
-    let listing = Listing::new(connection, &parts, period).map_err(failed)?;
+    let changed = changed(reader, &parts, period, figures.reached, only).map_err(failed)?;
+    let listing = Listing::new(reader, &parts, period).map_err(failed)?;
+    let definitions = reader.told().map_err(failed)?;
     let vantage = vantage_of(report, replayed.events)?;
-    let latency = latency(connection, &contract, &parts, period, Which::Sealed).map_err(failed)?;
+    let latency = latency(reader, &contract, &parts, period, Which::Sealed).map_err(failed)?;
     Ok(Again {
         later_terms,
         settled_until: instant_text(figures.reached),
@@ -322,11 +324,11 @@ fn recomputed(
         admitted: figures.admitted,
         excluded: listing.excluded().map_err(failed)?,
         changed: with_terms(
-            terms::rows(&replayed.definitions, period, &ShownTerms::of(report)),
-            terms::clock_rows(&replayed.calendar, period),
+            terms::rows(definitions, period, &ShownTerms::of(report)),
+            terms::clock_rows(listing.calendar, period),
             changed,
         ),
-        configs: configs(&replayed.definitions, period),
+        configs: configs(definitions, period),
         time_zone: contract.zone.iana_name().map(str::to_owned),
         slots: listing.slots(vantage).map_err(failed)?,
         latency: latency_shown(&contract, &latency),
@@ -366,10 +368,10 @@ fn figures(
     replayed: &Replayed,
     (period, until): (Span, UtcMs),
 ) -> Result<ByTerms, Difference> {
-    let connection = &replayed.connection;
-    let windows = maintenance(connection, parts, period).map_err(failed)?;
+    let reader = &replayed.reader;
+    let windows = maintenance(reader, parts, period).map_err(failed)?;
     let span = Span::new(period.from, until);
-    let (reached, recorded) = components(connection, parts, span, Which::Sealed).map_err(failed)?;
+    let (reached, recorded) = components(reader, parts, span, Which::Sealed).map_err(failed)?;
     let timeline = ShownTimeline::of(reached, &recorded, &windows);
     let record = told(reached, recorded, windows);
     let unfit = |e: NotJudged| differs("evaluation", e.to_string());
@@ -414,7 +416,7 @@ fn later_again(
     let about = (contract, &later.tenants[..], tenant.as_ref());
     Ok(Some(LaterTerms {
         until: instant_text(until),
-        evaluation: evaluated(&replayed.connection, parts, about, (span, until)).map_err(failed)?,
+        evaluation: evaluated(&replayed.reader, parts, about, (span, until)).map_err(failed)?,
         ..shown.clone()
     }))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::history::prune::Stub;
+use crate::history::stub::Stub;
 use crate::report::difference::{Difference, differs};
 use crate::report::object::ContractReport;
 

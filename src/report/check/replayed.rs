@@ -1,21 +1,15 @@
 //! The history that the events of an export tell, in memory.
 
-use rusqlite::Connection;
 use serde_json::{Map, Value};
 
 use crate::history::HistoryError;
-use crate::history::definitions::{Told, told};
-use crate::history::makeup::Makeup;
-use crate::history::prune::Stub;
-use crate::history::read::Calendar;
+use crate::history::reader::HistoryReader;
 use crate::history::retelling::Retelling;
+use crate::history::stub::Stub;
 use crate::report::difference::{Difference, differs};
 
 pub(crate) struct Replayed<'e> {
-    pub connection: Connection,
-    pub calendar: Calendar,
-    pub makeup: Makeup,
-    pub definitions: Told,
+    pub reader: HistoryReader,
     /// What it was told of.
     pub stub: Option<&'e Stub>,
     pub events: &'e [Map<String, Value>],
@@ -26,13 +20,9 @@ impl<'e> Replayed<'e> {
         stub: Option<&'e Stub>,
         events: &'e [Map<String, Value>],
     ) -> Result<Self, Difference> {
-        let connection = Retelling::of(stub, events).map_err(failed)?;
-        let calendar = Calendar::read(&connection).map_err(failed)?;
+        let reader = Retelling::of(stub, events).map_err(failed)?;
         Ok(Self {
-            makeup: Makeup::read(&connection, &calendar).map_err(failed)?,
-            definitions: told(&connection).map_err(failed)?,
-            calendar,
-            connection,
+            reader,
             stub,
             events,
         })

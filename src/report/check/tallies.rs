@@ -8,7 +8,7 @@ use super::replayed::Replayed;
 use crate::history::HistoryError;
 use crate::history::chain::hex;
 use crate::history::retelling::Retelling;
-use crate::history::upkeep::{Kind, Seals, Unit, column, tallies_digest};
+use crate::history::seals::Unit;
 use crate::judgement::timeline::Span;
 use crate::report::difference::{Difference, differs};
 
@@ -28,14 +28,14 @@ pub(crate) fn put_tallies(
     are_all_there(replayed, &units, period)
 }
 
-fn failed(e: impl Into<HistoryError>) -> Difference {
-    differs("tallies", e.into().to_string())
+fn failed(e: HistoryError) -> Difference {
+    differs("tallies", e.to_string())
 }
 
 /// Puts one into its place, and says of which hour, day or month it is.
 fn put(replayed: &Replayed, tally: &Value) -> Result<Option<Unit>, Difference> {
     let text = |key: &str| tally.get(key).and_then(Value::as_str);
-    if !Retelling::put_tally(&replayed.connection, tally).map_err(failed)? {
+    if !Retelling::put_tally(&replayed.reader, tally).map_err(failed)? {
         let whose = text("endpoint").unwrap_or("-").to_owned();
         return Err(differs(
             "tallies",
@@ -54,26 +54,13 @@ fn put(replayed: &Replayed, tally: &Value) -> Result<Option<Unit>, Difference> {
 }
 
 fn is_as_sealed(replayed: &Replayed, unit: Unit) -> Result<(), Difference> {
-    let sql = "SELECT tallies, sha256 FROM sealed WHERE kind = ?1 AND number = ?2";
-    let told: Option<(i64, String)> = replayed
-        .connection
-        .query_row(sql, (unit.kind.as_str(), unit.number), |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })
-        .ok();
-    let (digest, count) = tallies_digest(&replayed.connection, unit, |_, _| {}).map_err(failed)?;
+    let told = replayed.reader.seal_of(unit).map_err(failed)?;
+    let (digest, count) = replayed.reader.tallies_digest(unit).map_err(failed)?;
     // Later than the report's last event: no figure of it rests on them.
     let Some((tallies, sum)) = told else {
-        let sql = format!(
-            "DELETE FROM {} WHERE {} = ?1",
-            unit.kind.table(),
-            column(unit.kind)
-        );
-        let removed = replayed.connection.execute(&sql, [unit.number]);
-        removed.map_err(failed)?;
-        return Ok(());
+        return Retelling::take_tallies(&replayed.reader, unit).map_err(failed);
     };
-    if tallies as u64 == count && sum == hex(&digest) {
+    if tallies == count && sum == hex(&digest) {
         return Ok(());
     }
     Err(differs(
@@ -92,37 +79,13 @@ fn are_all_there(
     units: &BTreeSet<Unit>,
     period: Span,
 ) -> Result<(), Difference> {
-    let seals = Seals::read(&replayed.connection).map_err(failed)?;
-    let mut statement = replayed
-        .connection
-        .prepare("SELECT kind, number, tallies FROM sealed WHERE tallies > 0")
-        .map_err(failed)?;
-    let rows = statement
-        .query_map([], |r| {
-            Ok((
-                r.get::<_, String>(0)?,
-                r.get::<_, i64>(1)?,
-                r.get::<_, i64>(2)?,
-            ))
-        })
-        .map_err(failed)?;
-    for row in rows {
-        let (kind, number, told) = row.map_err(failed)?;
+    let seals = replayed.reader.seals().map_err(failed)?;
+    for (unit, told) in replayed.reader.sealed_with_tallies().map_err(failed)? {
+        let (_, count) = replayed.reader.tallies_digest(unit).map_err(failed)?;
         // What later seals stand for may have been rolled up since the report.
-        let Some(unit) = Kind::ALL
-            .into_iter()
-            .find(|k| k.as_str() == kind)
-            .map(|kind| Unit::new(kind, number))
-        else {
-            continue;
-        };
-        let (_, count) = tallies_digest(&replayed.connection, unit, |_, _| {}).map_err(failed)?;
         let is_rolled_up =
             seals.may_be_gone(unit) || units.contains(&unit.day()) || units.contains(&unit.month());
-        if unit.span().cut(period).is_some()
-            && count != told as u64
-            && !(count == 0 && is_rolled_up)
-        {
+        if unit.span().cut(period).is_some() && count != told && !(count == 0 && is_rolled_up) {
             return Err(differs(
                 "tallies",
                 format!(
