@@ -11,6 +11,7 @@ Needs root, nginx, knot (dns) and, for peers, prometheus, prometheus-blackbox-ex
 one line of JSON. Servers and load generators run on CPU 1, a saturated prober on CPU 0, a fleet's prober on both.
 Counts come from the servers (nginx stub_status) where they can; every line says how much CPU other processes took.
 """
+
 import argparse
 import contextlib
 import gzip
@@ -94,7 +95,9 @@ def busy_s():
 
 
 def get(url, headers=None, timeout=120):
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=timeout).read()
+    return urllib.request.urlopen(
+        urllib.request.Request(url, headers=headers or {}), timeout=timeout
+    ).read()
 
 
 def wait_for(check, seconds=60):
@@ -115,72 +118,168 @@ def say(**fields):
 
 # ---- targets --------------------------------------------------------------------------------------------------
 
+
 def certificates(work):
     ca, key, leaf = (os.path.join(work, n) for n in ("ca.pem", "leaf.key", "leaf.pem"))
-    run = lambda *a: subprocess.run(a, check=True, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key", "-out", ca, "-subj", "/CN=bench", "-days", "30")
-    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", "leaf.csr", "-subj", "/CN=localhost")
+    run = lambda *a: subprocess.run(
+        a, check=True, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    run(
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        ca,
+        "-subj",
+        "/CN=bench",
+        "-days",
+        "30",
+    )
+    run(
+        "openssl",
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        "leaf.csr",
+        "-subj",
+        "/CN=localhost",
+    )
     with open(os.path.join(work, "ext"), "w") as f:
         f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    run("openssl", "x509", "-req", "-in", "leaf.csr", "-CA", ca, "-CAkey", "ca.key", "-CAcreateserial", "-out", leaf, "-days", "30", "-extfile", "ext")
+    run(
+        "openssl",
+        "x509",
+        "-req",
+        "-in",
+        "leaf.csr",
+        "-CA",
+        ca,
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-out",
+        leaf,
+        "-days",
+        "30",
+        "-extfile",
+        "ext",
+    )
     return ca, key, leaf
 
 
 def nginx(work):
     ca, key, leaf = certificates(work)
     with open(os.path.join(work, "nginx.conf"), "w") as f:
-        f.write("""daemon off; pid %(w)s/nginx.pid; worker_processes 1; worker_rlimit_nofile 200000; error_log %(w)s/nginx.log crit;
+        f.write(
+            """daemon off; pid %(w)s/nginx.pid; worker_processes 1; worker_rlimit_nofile 200000; error_log %(w)s/nginx.log crit;
 events { worker_connections 100000; multi_accept on; }
 http { access_log off; client_body_temp_path %(w)s/b; proxy_temp_path %(w)s/p; fastcgi_temp_path %(w)s/f; uwsgi_temp_path %(w)s/u; scgi_temp_path %(w)s/s;
  server { %(all)s listen 127.0.0.1:%(s)d ssl backlog=65535; ssl_certificate %(l)s; ssl_certificate_key %(k)s;
   ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off; ssl_session_tickets off;
   location / { return 200 "ok\\n"; } location /status { stub_status; } } }
-""" % dict(w=work, all="".join("listen 127.0.0.%d:%d backlog=65535; " % (n, HTTP) for n in range(1, 9)), h=HTTP, s=HTTPS, l=leaf, k=key))
+"""
+            % dict(
+                w=work,
+                all="".join(
+                    "listen 127.0.0.%d:%d backlog=65535; " % (n, HTTP) for n in range(1, 9)
+                ),
+                h=HTTP,
+                s=HTTPS,
+                l=leaf,
+                k=key,
+            )
+        )
     p = Process(["nginx", "-p", work, "-c", os.path.join(work, "nginx.conf")], cpus="1")
     wait_for(lambda: get("http://127.0.0.1:%d/" % HTTP))
     return p, ca
 
 
 def requests():
-    return [int(x) for x in get("http://127.0.0.1:%d/status" % HTTP).decode().split("\n")[2].split()]
+    return [
+        int(x) for x in get("http://127.0.0.1:%d/status" % HTTP).decode().split("\n")[2].split()
+    ]
 
 
 def knot(work):
     zone = os.path.join(work, "bench.zone")
     with open(zone, "w") as f:
-        f.write("$ORIGIN bench.\n@ 60 SOA ns 1 2 3 4 5 6\n@ NS ns\nns A 127.0.0.1\nwww A 127.0.0.1\n")
+        f.write(
+            "$ORIGIN bench.\n@ 60 SOA ns 1 2 3 4 5 6\n@ NS ns\nns A 127.0.0.1\nwww A 127.0.0.1\n"
+        )
     with open(os.path.join(work, "knot.conf"), "w") as f:
-        f.write("server:\n  listen: 127.0.0.1@%d\n  rundir: %s\n  udp-workers: 1\ndatabase:\n  storage: %s\nzone:\n- domain: bench\n  file: %s\n" % (DNS, work, work, zone))
-    p = Process(["knotd", "-c", os.path.join(work, "knot.conf")], cpus="1", log=os.path.join(work, "knot.log"))
+        f.write(
+            "server:\n  listen: 127.0.0.1@%d\n  rundir: %s\n  udp-workers: 1\ndatabase:\n  storage: %s\nzone:\n- domain: bench\n  file: %s\n"
+            % (DNS, work, work, zone)
+        )
+    p = Process(
+        ["knotd", "-c", os.path.join(work, "knot.conf")],
+        cpus="1",
+        log=os.path.join(work, "knot.log"),
+    )
     time.sleep(1.5)
     return p
 
 
 # ---- the daemon -------------------------------------------------------------------------------------------------
 
-def config(work, ca, endpoints, interval_ms, timeout_ms, https_share=0.0, hanging=0, kind="http", latency="classic"):
-    lines = ["[daemon]\nvantage = \"bench\"\nlisten = \"127.0.0.1:%d\"\nstate_dir = \"%s/state\"\n[metrics]\nlatency = \"%s\"\n" % (PORT, work, latency),
-             "[defaults]\ninterval = \"%dms\"\ntimeout = \"%dms\"\n" % (interval_ms, timeout_ms), "[defaults.probe.http.tls]\nca_file = \"%s\"\n" % ca]
+
+def config(
+    work,
+    ca,
+    endpoints,
+    interval_ms,
+    timeout_ms,
+    https_share=0.0,
+    hanging=0,
+    kind="http",
+    latency="classic",
+):
+    lines = [
+        '[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[metrics]\nlatency = "%s"\n'
+        % (PORT, work, latency),
+        '[defaults]\ninterval = "%dms"\ntimeout = "%dms"\n' % (interval_ms, timeout_ms),
+        '[defaults.probe.http.tls]\nca_file = "%s"\n' % ca,
+    ]
     secure = int(endpoints * https_share)
     groups = {"http": [], "https": [], "hang": [], "tcp": [], "icmp": [], "dns": []}
     for n in range(endpoints):
         if n < hanging:
-            groups["hang"].append("e%06d = \"http://127.0.0.1:%d/t/%d\"" % (n, HANG, n))
+            groups["hang"].append('e%06d = "http://127.0.0.1:%d/t/%d"' % (n, HANG, n))
         elif n < hanging + secure or kind == "https":
-            groups["https"].append("e%06d = \"https://127.0.0.1:%d/t/%d\"" % (n, HTTPS, n))
+            groups["https"].append('e%06d = "https://127.0.0.1:%d/t/%d"' % (n, HTTPS, n))
         elif kind == "tcp":
             # Local ports are bounded for each destination: eight of them, as a fleet has.
-            groups["tcp"].append("e%06d = \"127.0.0.%d:%d\"" % (n, n % 8 + 1, HTTP))
+            groups["tcp"].append('e%06d = "127.0.0.%d:%d"' % (n, n % 8 + 1, HTTP))
         elif kind == "icmp":
-            groups["icmp"].append("e%06d = \"127.0.0.1\"" % n)
+            groups["icmp"].append('e%06d = "127.0.0.1"' % n)
         elif kind == "dns":
-            groups["dns"].append("e%06d = \"127.0.0.1:%d\"" % (n, DNS))
+            groups["dns"].append('e%06d = "127.0.0.1:%d"' % (n, DNS))
         else:
-            groups["http"].append("e%06d = \"http://127.0.0.1:%d/t/%d\"" % (n, HTTP, n))
-    shape = {"tcp": "probe.tcp.expect = {}", "icmp": "probe.icmp.size = 56", "dns": "probe.dns.query = \"www.bench\"\nprobe.dns.type = \"A\""}
+            groups["http"].append('e%06d = "http://127.0.0.1:%d/t/%d"' % (n, HTTP, n))
+    shape = {
+        "tcp": "probe.tcp.expect = {}",
+        "icmp": "probe.icmp.size = 56",
+        "dns": 'probe.dns.query = "www.bench"\nprobe.dns.type = "A"',
+    }
     for name, targets in groups.items():
         if targets:
-            lines.append("[group.%s]\n%s\n[group.%s.targets]\n%s\n" % (name, shape.get(name, "probe.http.method = \"GET\""), name, "\n".join(targets)))
+            lines.append(
+                "[group.%s]\n%s\n[group.%s.targets]\n%s\n"
+                % (name, shape.get(name, 'probe.http.method = "GET"'), name, "\n".join(targets))
+            )
     path = os.path.join(work, "probity.toml")
     with open(path, "w") as f:
         f.write("\n".join(lines))
@@ -190,7 +289,11 @@ def config(work, ca, endpoints, interval_ms, timeout_ms, https_share=0.0, hangin
 
 def daemon(work, path, cpus="0,1", port=PORT):
     began = time.monotonic()
-    p = Process([PROBITY, "run", "--config", path, "--log", "error"], cpus=cpus, log=os.path.join(work, "probity.log"))
+    p = Process(
+        [PROBITY, "run", "--config", path, "--log", "error"],
+        cpus=cpus,
+        log=os.path.join(work, "probity.log"),
+    )
     wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % port))
     return p, time.monotonic() - began
 
@@ -204,7 +307,16 @@ def totals(text):
     slots = {}
     for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', text, re.M):
         slots[result] = slots.get(result, 0) + int(n)
-    late = [(float(le), int(n)) for le, n in re.findall(r'^probity_probe_lateness_seconds_bucket\{le="([\d.]+|\+Inf)"\} (\d+)$'.replace("|\\+Inf", ""), text, re.M)]
+    late = [
+        (float(le), int(n))
+        for le, n in re.findall(
+            r'^probity_probe_lateness_seconds_bucket\{le="([\d.]+|\+Inf)"\} (\d+)$'.replace(
+                "|\\+Inf", ""
+            ),
+            text,
+            re.M,
+        )
+    ]
     count = int(re.search(r"^probity_probe_lateness_seconds_count (\d+)$", text, re.M).group(1))
     return slots, late, count
 
@@ -223,28 +335,62 @@ def window(p, seconds):
     query = "?collect[]=accounting&collect[]=daemon"
     page, t, cpu, busy, seen = scrape(query), time.monotonic(), p.cpu_s(), busy_s(), requests()[2]
     time.sleep(seconds)
-    later, took, used, others, served = scrape(query), time.monotonic() - t, p.cpu_s() - cpu, busy_s() - busy, requests()[2] - seen
+    later, took, used, others, served = (
+        scrape(query),
+        time.monotonic() - t,
+        p.cpu_s() - cpu,
+        busy_s() - busy,
+        requests()[2] - seen,
+    )
     before, after = totals(page.decode()), totals(later.decode())
     slots = {k: after[0][k] - before[0].get(k, 0) for k in after[0]}
-    return dict(seconds=round(took, 2), core=round(used / took, 4), other_cores=round((others - used) / took, 3), slots=slots,
-                served_per_s=round(served / took), late_ms_p50=quantile(before, after, 0.5), late_ms_p99=quantile(before, after, 0.99), late_ms_p999=quantile(before, after, 0.999))
+    return dict(
+        seconds=round(took, 2),
+        core=round(used / took, 4),
+        other_cores=round((others - used) / took, 3),
+        slots=slots,
+        served_per_s=round(served / took),
+        late_ms_p50=quantile(before, after, 0.5),
+        late_ms_p99=quantile(before, after, 0.99),
+        late_ms_p999=quantile(before, after, 0.999),
+    )
 
 
 # ---- measurements -----------------------------------------------------------------------------------------------
+
 
 def fleet(a, work):
     ng, ca = nginx(work)
     kn = knot(work) if a.kind == "dns" else None
     try:
-        path = config(work, ca, a.endpoints, a.interval * 1000, min(5000, a.interval * 1000), a.https_share, kind=a.kind)
+        path = config(
+            work,
+            ca,
+            a.endpoints,
+            a.interval * 1000,
+            min(5000, a.interval * 1000),
+            a.https_share,
+            kind=a.kind,
+        )
         p, ready = daemon(work, path)
         time.sleep(min(a.interval, 60) + 3)
         w = window(p, max(a.seconds, a.interval))
         done = sum(w["slots"].values())
         expected = a.endpoints / a.interval * w["seconds"]
-        say(bench="fleet", prober="probity", kind=a.kind, endpoints=a.endpoints, interval_s=a.interval, https_share=a.https_share, rss_mib=round(p.memory_mib(), 1),
-            peak_mib=round(p.memory_mib("VmHWM"), 1), ready_s=round(ready, 2), cpu_us_per_probe=round(w["core"] * w["seconds"] / max(done, 1) * 1e6, 1),
-            slots_done_pct=round(100 * done / expected, 2), **w)
+        say(
+            bench="fleet",
+            prober="probity",
+            kind=a.kind,
+            endpoints=a.endpoints,
+            interval_s=a.interval,
+            https_share=a.https_share,
+            rss_mib=round(p.memory_mib(), 1),
+            peak_mib=round(p.memory_mib("VmHWM"), 1),
+            ready_s=round(ready, 2),
+            cpu_us_per_probe=round(w["core"] * w["seconds"] / max(done, 1) * 1e6, 1),
+            slots_done_pct=round(100 * done / expected, 2),
+            **w,
+        )
         p.stop()
         if a.peer:
             peer_fleet(a, work)
@@ -260,9 +406,12 @@ def peer_fleet(a, work):
     with open(os.path.join(d, "blackbox.yml"), "w") as f:
         f.write("modules: {http: {prober: http, timeout: 5s}}\n")
     with open(os.path.join(d, "targets.json"), "w") as f:
-        json.dump([{"targets": ["http://127.0.0.1:%d/t/%d" % (HTTP, n) for n in range(a.endpoints)]}], f)
+        json.dump(
+            [{"targets": ["http://127.0.0.1:%d/t/%d" % (HTTP, n) for n in range(a.endpoints)]}], f
+        )
     with open(os.path.join(d, "prometheus.yml"), "w") as f:
-        f.write("""global: {scrape_interval: %(i)ds, scrape_timeout: %(t)ds}
+        f.write(
+            """global: {scrape_interval: %(i)ds, scrape_timeout: %(t)ds}
 scrape_configs:
 - job_name: bb
   metrics_path: /probe
@@ -272,10 +421,28 @@ scrape_configs:
   - {source_labels: [__address__], target_label: __param_target}
   - {source_labels: [__param_target], target_label: instance}
   - {target_label: __address__, replacement: "127.0.0.1:%(b)d"}
-""" % dict(i=a.interval, t=min(5, a.interval), b=BLACKBOX))
-    bb = Process(["prometheus-blackbox-exporter", "--config.file=" + os.path.join(d, "blackbox.yml"), "--web.listen-address=127.0.0.1:%d" % BLACKBOX, "--log.level=error"], cpus="0,1")
-    pr = Process(["prometheus", "--config.file=" + os.path.join(d, "prometheus.yml"), "--storage.tsdb.path=" + os.path.join(d, "data"), "--log.level=error",
-                  "--web.listen-address=127.0.0.1:%d" % PROMETHEUS], cpus="0,1")
+"""
+            % dict(i=a.interval, t=min(5, a.interval), b=BLACKBOX)
+        )
+    bb = Process(
+        [
+            "prometheus-blackbox-exporter",
+            "--config.file=" + os.path.join(d, "blackbox.yml"),
+            "--web.listen-address=127.0.0.1:%d" % BLACKBOX,
+            "--log.level=error",
+        ],
+        cpus="0,1",
+    )
+    pr = Process(
+        [
+            "prometheus",
+            "--config.file=" + os.path.join(d, "prometheus.yml"),
+            "--storage.tsdb.path=" + os.path.join(d, "data"),
+            "--log.level=error",
+            "--web.listen-address=127.0.0.1:%d" % PROMETHEUS,
+        ],
+        cpus="0,1",
+    )
     try:
         wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PROMETHEUS))
         time.sleep(a.interval * 1.5 + 3)
@@ -284,9 +451,18 @@ scrape_configs:
         took = time.monotonic() - t
         used = bb.cpu_s() + pr.cpu_s() - cpu
         served = requests()[2] - seen
-        say(bench="fleet", prober="blackbox_exporter + Prometheus", endpoints=a.endpoints, interval_s=a.interval, seconds=round(took, 2), core=round(used / took, 4),
-            other_cores=round((busy_s() - busy - used) / took, 3), served_per_s=round(served / took), rss_mib=round(bb.memory_mib() + pr.memory_mib(), 1),
-            cpu_us_per_probe=round(used / max(served, 1) * 1e6, 1))
+        say(
+            bench="fleet",
+            prober="blackbox_exporter + Prometheus",
+            endpoints=a.endpoints,
+            interval_s=a.interval,
+            seconds=round(took, 2),
+            core=round(used / took, 4),
+            other_cores=round((busy_s() - busy - used) / took, 3),
+            served_per_s=round(served / took),
+            rss_mib=round(bb.memory_mib() + pr.memory_mib(), 1),
+            cpu_us_per_probe=round(used / max(served, 1) * 1e6, 1),
+        )
     finally:
         pr.stop()
         bb.stop()
@@ -307,7 +483,14 @@ def saturate(a, work):
             w = window(p, a.seconds)
             done = w["slots"].get("success", 0)
             pct = 100 * done / (size * w["seconds"])
-            say(bench="saturate-step", kind=a.kind, endpoints=size, done_pct=round(pct, 2), rss_mib=round(p.memory_mib(), 1), **w)
+            say(
+                bench="saturate-step",
+                kind=a.kind,
+                endpoints=size,
+                done_pct=round(pct, 2),
+                rss_mib=round(p.memory_mib(), 1),
+                **w,
+            )
             p.stop()
             if pct >= 99.5:
                 low, best = size, (size, w, p)
@@ -319,7 +502,16 @@ def saturate(a, work):
                 break
         if best:
             size, w, _ = best
-            say(bench="saturate", prober="probity", kind=a.kind, per_second=size, core=w["core"], cpu_us_per_probe=round(w["core"] * 1e6 / size, 1), late_ms_p99=w["late_ms_p99"], other_cores=w["other_cores"])
+            say(
+                bench="saturate",
+                prober="probity",
+                kind=a.kind,
+                per_second=size,
+                core=w["core"],
+                cpu_us_per_probe=round(w["core"] * 1e6 / size, 1),
+                late_ms_p99=w["late_ms_p99"],
+                other_cores=w["other_cores"],
+            )
         if a.peer:
             peer_rate(a, work, ca)
     finally:
@@ -329,21 +521,51 @@ def saturate(a, work):
 
 
 def peer_rate(a, work, ca):
-    modules = {"http": "{prober: http, timeout: 5s}", "https": "{prober: http, timeout: 5s, http: {tls_config: {ca_file: %s}}}" % ca, "tcp": "{prober: tcp, timeout: 5s}",
-               "icmp": "{prober: icmp, timeout: 5s}", "dns": "{prober: dns, timeout: 5s, dns: {query_name: www.bench, query_type: A}}"}
-    target = {"http": "http://127.0.0.1:%d/" % HTTP, "https": "https://127.0.0.1:%d/" % HTTPS, "tcp": "127.0.0.1:%d" % HTTP, "icmp": "127.0.0.1", "dns": "127.0.0.1:%d" % DNS}[a.kind]
+    modules = {
+        "http": "{prober: http, timeout: 5s}",
+        "https": "{prober: http, timeout: 5s, http: {tls_config: {ca_file: %s}}}" % ca,
+        "tcp": "{prober: tcp, timeout: 5s}",
+        "icmp": "{prober: icmp, timeout: 5s}",
+        "dns": "{prober: dns, timeout: 5s, dns: {query_name: www.bench, query_type: A}}",
+    }
+    target = {
+        "http": "http://127.0.0.1:%d/" % HTTP,
+        "https": "https://127.0.0.1:%d/" % HTTPS,
+        "tcp": "127.0.0.1:%d" % HTTP,
+        "icmp": "127.0.0.1",
+        "dns": "127.0.0.1:%d" % DNS,
+    }[a.kind]
     conf = os.path.join(work, "blackbox.yml")
     with open(conf, "w") as f:
         f.write("modules: {m: %s}\n" % modules[a.kind])
-    bb = Process(["prometheus-blackbox-exporter", "--config.file=" + conf, "--web.listen-address=127.0.0.1:%d" % BLACKBOX, "--log.level=error"], cpus="0")
+    bb = Process(
+        [
+            "prometheus-blackbox-exporter",
+            "--config.file=" + conf,
+            "--web.listen-address=127.0.0.1:%d" % BLACKBOX,
+            "--log.level=error",
+        ],
+        cpus="0",
+    )
     url = "http://127.0.0.1:%d/probe?module=m&target=%s" % (BLACKBOX, target)
     try:
         wait_for(lambda: b"probe_success 1" in get(url))
         cpu, t = bb.cpu_s(), time.monotonic()
-        out = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c32", "-d%ds" % a.seconds, url], capture_output=True, text=True).stdout
+        out = subprocess.run(
+            ["taskset", "-c", "1", "wrk", "-t1", "-c32", "-d%ds" % a.seconds, url],
+            capture_output=True,
+            text=True,
+        ).stdout
         took, used = time.monotonic() - t, bb.cpu_s() - cpu
         n = int(re.search(r"(\d+) requests in", out).group(1))
-        say(bench="saturate", prober="blackbox_exporter", kind=a.kind, per_second=round(n / took), core=round(used / took, 3), cpu_us_per_probe=round(used / n * 1e6, 1))
+        say(
+            bench="saturate",
+            prober="blackbox_exporter",
+            kind=a.kind,
+            per_second=round(n / took),
+            core=round(used / took, 3),
+            cpu_us_per_probe=round(used / n * 1e6, 1),
+        )
     finally:
         bb.stop()
 
@@ -361,8 +583,16 @@ def lateness(a, work):
         time.sleep(8)
         w = window(p, a.seconds)
         missed = w["slots"].get("missed", 0)
-        say(bench="lateness", endpoints=a.endpoints, hanging=a.endpoints // 2, rss_mib=round(p.memory_mib(), 1), peak_mib=round(p.memory_mib("VmHWM"), 1), missed=missed,
-            done_pct=round(100 * sum(w["slots"].values()) / (a.endpoints * w["seconds"]), 2), **w)
+        say(
+            bench="lateness",
+            endpoints=a.endpoints,
+            hanging=a.endpoints // 2,
+            rss_mib=round(p.memory_mib(), 1),
+            peak_mib=round(p.memory_mib("VmHWM"), 1),
+            missed=missed,
+            done_pct=round(100 * sum(w["slots"].values()) / (a.endpoints * w["seconds"]), 2),
+            **w,
+        )
         p.stop()
     finally:
         hang.close()
@@ -386,8 +616,16 @@ def scraping(a, work):
                 rows.append((took, len(body), most[0] - before))
             text = gzip.decompress(body) if headers else body
             took = sorted(r[0] for r in rows)[2]
-            say(bench="scrape", encoding=name, endpoints=a.endpoints, series=sum(1 for line in text.splitlines() if not line.startswith(b"#")), seconds=round(took, 3),
-                bytes=rows[-1][1], extra_mib=[round(r[2], 1) for r in rows], rss_mib=round(p.memory_mib(), 1))
+            say(
+                bench="scrape",
+                encoding=name,
+                endpoints=a.endpoints,
+                series=sum(1 for line in text.splitlines() if not line.startswith(b"#")),
+                seconds=round(took, 3),
+                bytes=rows[-1][1],
+                extra_mib=[round(r[2], 1) for r in rows],
+                rss_mib=round(p.memory_mib(), 1),
+            )
         p.stop()
     finally:
         ng.stop()
@@ -400,11 +638,25 @@ def starting(a, work):
         state = os.path.join(work, "state")
         for what in ("first", "second"):
             p, ready = daemon(work, path)
-            say(bench="start", start=what, endpoints=a.endpoints, ready_s=round(ready, 2), rss_mib=round(p.memory_mib(), 1))
+            say(
+                bench="start",
+                start=what,
+                endpoints=a.endpoints,
+                ready_s=round(ready, 2),
+                rss_mib=round(p.memory_mib(), 1),
+            )
             time.sleep(20)
             t = time.monotonic()
             p.stop()
-            say(bench="stop", endpoints=a.endpoints, seconds=round(time.monotonic() - t, 2), state_mib=round(sum(os.path.getsize(os.path.join(state, f)) for f in os.listdir(state)) / 2**20, 1))
+            say(
+                bench="stop",
+                endpoints=a.endpoints,
+                seconds=round(time.monotonic() - t, 2),
+                state_mib=round(
+                    sum(os.path.getsize(os.path.join(state, f)) for f in os.listdir(state)) / 2**20,
+                    1,
+                ),
+            )
     finally:
         ng.stop()
 
@@ -416,19 +668,41 @@ def first_probes(a, work):
         path = config(work, ca, a.endpoints, a.interval * 1000, 900)
         p, ready_s = daemon(work, path)
         began, known = time.monotonic(), []
-        while time.monotonic() - began < 2 * a.interval + 5 and (not known or known[-1][1] < a.endpoints):
+        while time.monotonic() - began < 2 * a.interval + 5 and (
+            not known or known[-1][1] < a.endpoints
+        ):
             page = scrape("?collect[]=state").decode()
-            known.append((time.monotonic() - began, page.count('state="up"} 1') + page.count('state="down"} 1')))
+            known.append(
+                (
+                    time.monotonic() - began,
+                    page.count('state="up"} 1') + page.count('state="down"} 1'),
+                )
+            )
             time.sleep(0.2)
-        after = lambda share: next((round(t, 2) for t, n in known if n >= share * a.endpoints), None)
-        say(bench="first-probes", endpoints=a.endpoints, interval_s=a.interval, ready_s=round(ready_s, 2), known_after_s={"25%": after(0.25), "50%": after(0.5), "75%": after(0.75), "100%": after(1)})
+        after = lambda share: next(
+            (round(t, 2) for t, n in known if n >= share * a.endpoints), None
+        )
+        say(
+            bench="first-probes",
+            endpoints=a.endpoints,
+            interval_s=a.interval,
+            ready_s=round(ready_s, 2),
+            known_after_s={
+                "25%": after(0.25),
+                "50%": after(0.5),
+                "75%": after(0.75),
+                "100%": after(1),
+            },
+        )
         p.stop()
     finally:
         ng.stop()
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("what", choices=["fleet", "saturate", "lateness", "scrape", "start", "first"])
     ap.add_argument("--endpoints", type=int, default=10_000)
     ap.add_argument("--interval", type=int, default=10)
@@ -437,11 +711,22 @@ def main():
     ap.add_argument("--seconds", type=int, default=10)
     ap.add_argument("--after", type=int, default=65, help="seconds from ready to the first scrape")
     ap.add_argument("--steps", type=int, default=7)
-    ap.add_argument("--peer", action="store_true", help="put blackbox_exporter (and Prometheus) through the same work in the same run")
+    ap.add_argument(
+        "--peer",
+        action="store_true",
+        help="put blackbox_exporter (and Prometheus) through the same work in the same run",
+    )
     a = ap.parse_args()
     work = tempfile.mkdtemp(prefix="probity-bench-")
     try:
-        {"fleet": fleet, "saturate": saturate, "lateness": lateness, "scrape": scraping, "start": starting, "first": first_probes}[a.what](a, work)
+        {
+            "fleet": fleet,
+            "saturate": saturate,
+            "lateness": lateness,
+            "scrape": scraping,
+            "start": starting,
+            "first": first_probes,
+        }[a.what](a, work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -11,6 +11,7 @@ Fails where a promise is broken: "size" and "all" stay within 64 MiB over idle, 
 5 % (in a small run half: those under way at the end, and what the machine itself delayed) are successes. "whole" is more than two cores can do: see
 docs/security.md, "What is not promised".
 """
+
 import argparse
 import gzip
 import json
@@ -37,17 +38,22 @@ KINDS = {
 
 def server(work):
     line = json.dumps(ITEM)
-    body = json.dumps({"items": [ITEM] * (((1 << 20) - 40) // (len(line) + 2)), "last": "the end"}).encode()
+    body = json.dumps(
+        {"items": [ITEM] * (((1 << 20) - 40) // (len(line) + 2)), "last": "the end"}
+    ).encode()
     for name, content in (("plain.json", body), ("coded.json", gzip.compress(body))):
         with open(os.path.join(work, name), "wb") as f:
             f.write(content)
     with open(os.path.join(work, "nginx.conf"), "w") as f:
-        f.write("""daemon off; pid %(w)s/nginx.pid; worker_processes 1; error_log %(w)s/nginx.log crit;
+        f.write(
+            """daemon off; pid %(w)s/nginx.pid; worker_processes 1; error_log %(w)s/nginx.log crit;
 events { worker_connections 1000; }
 http { access_log off; types { application/json json; } client_body_temp_path %(w)s/b; proxy_temp_path %(w)s/p; fastcgi_temp_path %(w)s/f;
  uwsgi_temp_path %(w)s/u; scgi_temp_path %(w)s/s;
  server { listen 127.0.0.1:%(p)d backlog=1000; root %(w)s; location /coded.json { add_header Content-Encoding gzip; } } }
-""" % dict(w=work, p=SERVER))
+"""
+            % dict(w=work, p=SERVER)
+        )
     process = Process(["nginx", "-p", work, "-c", os.path.join(work, "nginx.conf")])
     os.chmod(work, 0o755)
     wait_for(lambda: get("http://127.0.0.1:%d/plain.json" % SERVER))
@@ -57,10 +63,18 @@ http { access_log off; types { application/json json; } client_body_temp_path %(
 def run(work, binary, path, lines, a):
     config = os.path.join(work, "probity.toml")
     with open(config, "w") as f:
-        f.write('[daemon]\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "1s"\ntimeout = "900ms"\n' % (PORT, work))
+        f.write(
+            '[daemon]\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "1s"\ntimeout = "900ms"\n'
+            % (PORT, work)
+        )
         for n in range(a.endpoints):
-            f.write('[[endpoint]]\nname = "e%d"\nprobe.http.url = "http://127.0.0.1:%d%s"\n%s\n' % (n, SERVER, path, lines))
-    p = Process([binary, "run", "--config", config, "--log", "error"], log=os.path.join(work, "probity.log"))
+            f.write(
+                '[[endpoint]]\nname = "e%d"\nprobe.http.url = "http://127.0.0.1:%d%s"\n%s\n'
+                % (n, SERVER, path, lines)
+            )
+    p = Process(
+        [binary, "run", "--config", config, "--log", "error"], log=os.path.join(work, "probity.log")
+    )
     wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PORT))
     began, cpu = time.monotonic(), p.cpu_s()
     time.sleep(a.seconds)
@@ -104,10 +118,26 @@ def main():
             if not binary:
                 continue
             idle, core, results = run(work, binary, "/plain.json", 'probe.http.method = "HEAD"', a)
-            say(bench="bodies", build=build, expect="nothing, HEAD", endpoints=a.endpoints, peak_mib=round(idle, 1), core=core, results=results)
+            say(
+                bench="bodies",
+                build=build,
+                expect="nothing, HEAD",
+                endpoints=a.endpoints,
+                peak_mib=round(idle, 1),
+                core=core,
+                results=results,
+            )
             for kind, (path, lines) in kinds.items():
                 peak, core, results = run(work, binary, path, lines, a)
-                say(bench="bodies", build=build, expect=kind, endpoints=a.endpoints, over_idle_mib=round(peak - idle, 1), core=core, results=results)
+                say(
+                    bench="bodies",
+                    build=build,
+                    expect=kind,
+                    endpoints=a.endpoints,
+                    over_idle_mib=round(peak - idle, 1),
+                    core=core,
+                    results=results,
+                )
                 if build == "this":
                     hold(kind, peak - idle, results, 0.5 if a.smoke else PROMISED_SHARE)
     finally:

@@ -13,6 +13,7 @@ before it is confirmed without the bound being broken; such are counted apart.
 The moments of a fault are pairs: the clock before and after the call that made it. Instants of the record are milliseconds of a
 wall clock that the daemon lets drift by 10 ms before it corrects it, so spans are counted twice: as they stand, and 10 ms wider.
 """
+
 import argparse
 import asyncio
 import collections
@@ -48,7 +49,9 @@ class Server:
         self.answers.set()
 
     async def open(self):
-        self.listening = await asyncio.start_server(self.answer, "127.0.0.1", self.port, reuse_address=True, backlog=100)
+        self.listening = await asyncio.start_server(
+            self.answer, "127.0.0.1", self.port, reuse_address=True, backlog=100
+        )
 
     async def answer(self, reader, writer):
         try:
@@ -57,7 +60,9 @@ class Server:
                 # The probe that waits here gives up by itself: it is not answered when the fault ends.
                 await reader.read()
                 return
-            writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self.status)
+            writer.write(
+                b"HTTP/1.1 %d X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % self.status
+            )
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -100,8 +105,13 @@ def ports(count):
 def config(work, port, servers, cadence):
     path = os.path.join(work, "probity.toml")
     with open(path, "w") as f:
-        f.write('[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n' % (port, work))
-        f.write('[defaults]\ninterval = "%dms"\ntimeout = "%dms"\nretry_interval = "200ms"\n' % cadence)
+        f.write(
+            '[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n'
+            % (port, work)
+        )
+        f.write(
+            '[defaults]\ninterval = "%dms"\ntimeout = "%dms"\nretry_interval = "200ms"\n' % cadence
+        )
         f.write('[group.servers]\nprobe.http.method = "GET"\n[group.servers.targets]\n')
         f.write("".join('%s = "http://127.0.0.1:%d/"\n' % (s.name, s.port) for s in servers))
     return path
@@ -113,7 +123,11 @@ async def injected(servers, seconds, dice, interval_s):
 
     async def one(server):
         while True:
-            wait, kind, length = dice.uniform(1.5, 8), dice.choice(KINDS), interval_s * dice.uniform(2, 8)
+            wait, kind, length = (
+                dice.uniform(1.5, 8),
+                dice.choice(KINDS),
+                interval_s * dice.uniform(2, 8),
+            )
             if time.monotonic() + wait + length > end:
                 return
             await asyncio.sleep(wait)
@@ -140,8 +154,12 @@ def bias(differences, interval_s):
     for kind, list_ in sorted(differences.items()):
         mean = sum(list_) / len(list_)
         spread = (sum((d - mean) ** 2 for d in list_) / max(1, len(list_) - 1)) ** 0.5
-        found[kind] = {"outages": len(list_), "mean_ms": round(1000 * mean, 1), "of_interval_percent": round(100 * mean / interval_s, 2),
-                       "standard_error_ms": round(1000 * spread / len(list_) ** 0.5, 1)}
+        found[kind] = {
+            "outages": len(list_),
+            "mean_ms": round(1000 * mean, 1),
+            "of_interval_percent": round(100 * mean / interval_s, 2),
+            "standard_error_ms": round(1000 * spread / len(list_) ** 0.5, 1),
+        }
     return found
 
 
@@ -149,15 +167,42 @@ def compared(servers, outages, bound_s, interval_s):
     left, differences = {}, {}
     for o in outages:
         left.setdefault(o["endpoint"], []).append(o)
-    times, figures, odd = [], dict.fromkeys(["faults", "longer_than_bound", "detected", "detected_within_bound", "ended_before_confirmed", "undetected", "begin_in_span", "end_in_span",
-                                             "begin_in_span_10ms", "end_in_span_10ms", "outside_ms_worst", "split", "invented"], 0), []
+    times, figures, odd = (
+        [],
+        dict.fromkeys(
+            [
+                "faults",
+                "longer_than_bound",
+                "detected",
+                "detected_within_bound",
+                "ended_before_confirmed",
+                "undetected",
+                "begin_in_span",
+                "end_in_span",
+                "begin_in_span_10ms",
+                "end_in_span_10ms",
+                "outside_ms_worst",
+                "split",
+                "invented",
+            ],
+            0,
+        ),
+        [],
+    )
     for server in servers:
         for fault in server.faults:
             figures["faults"] += 1
             length = fault["up"][0] - fault["down"][1]
             figures["longer_than_bound"] += length >= bound_s
             # Its outages are those whose time as recorded touches the fault.
-            its = [o for o in left.get(server.name, []) if instant(o["from_earliest"]) <= fault["up"][1] + DRIFT_S and (o["to_latest"] is None or instant(o["to_latest"]) >= fault["down"][0] - DRIFT_S)]
+            its = [
+                o
+                for o in left.get(server.name, [])
+                if instant(o["from_earliest"]) <= fault["up"][1] + DRIFT_S
+                and (
+                    o["to_latest"] is None or instant(o["to_latest"]) >= fault["down"][0] - DRIFT_S
+                )
+            ]
             if not its:
                 figures["undetected" if length >= bound_s else "ended_before_confirmed"] += 1
                 odd.append({"endpoint": server.name, "not_detected": fault})
@@ -169,13 +214,17 @@ def compared(servers, outages, bound_s, interval_s):
                 figures["split"] += 1
                 odd.append({"endpoint": server.name, "split": fault, "outages": its})
             elif length >= 3 * interval_s and first["to"] is not None:
-                differences.setdefault(fault["kind"], []).append(instant(first["to"]) - instant(first["from"]) - length)
+                differences.setdefault(fault["kind"], []).append(
+                    instant(first["to"]) - instant(first["from"]) - length
+                )
             took = instant(first["confirmed_at"]) - fault["down"][0]
             times.append(took)
             figures["detected"] += 1
             figures["detected_within_bound"] += took <= bound_s
             if took > bound_s:
-                odd.append({"endpoint": server.name, "late_s": took, "fault": fault, "outage": first})
+                odd.append(
+                    {"endpoint": server.name, "late_s": took, "fault": fault, "outage": first}
+                )
             for which, edge, of in (("from", "down", first), ("to", "up", its[0])):
                 name = "begin" if which == "from" else "end"
                 outside = outside_ms(of, which, fault[edge])
@@ -183,7 +232,9 @@ def compared(servers, outages, bound_s, interval_s):
                 figures[name + "_in_span_10ms"] += outside <= 1000 * DRIFT_S
                 figures["outside_ms_worst"] = max(figures["outside_ms_worst"], outside)
                 if outside > 1000 * DRIFT_S:
-                    odd.append({"endpoint": server.name, "outside": name, "fault": fault, "outage": of})
+                    odd.append(
+                        {"endpoint": server.name, "outside": name, "fault": fault, "outage": of}
+                    )
     invented = [o for list_ in left.values() for o in list_]
     figures["invented"] = len(invented)
     odd += [{"invented": o} for o in invented]
@@ -198,8 +249,18 @@ async def measure(a, work):
         await s.open()
     port = free_port()
     path = config(work, port, servers, (a.interval, a.timeout))
-    implied = json.loads(subprocess.run([PROBITY, "check", "--json", "--config", path], check=True, capture_output=True, text=True).stdout)["implied"]
-    bounds, unseen = {d["bound_ms"] for d in implied["detection"]}, max(d["unseen_below_ms"] for d in implied["detection"])
+    implied = json.loads(
+        subprocess.run(
+            [PROBITY, "check", "--json", "--config", path],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )["implied"]
+    bounds, unseen = (
+        {d["bound_ms"] for d in implied["detection"]},
+        max(d["unseen_below_ms"] for d in implied["detection"]),
+    )
     bound_s = max(bounds) / 1000
     # Everything that blocks runs beside the loop, which answers probes meanwhile.
     beside = asyncio.to_thread
@@ -208,8 +269,14 @@ async def measure(a, work):
         await asyncio.sleep(3)
         await injected(servers, a.seconds, dice, a.interval / 1000)
         await asyncio.sleep(3 + 3 * a.interval / 1000)
-        outages = json.loads(await beside(get, "http://127.0.0.1:%d/api/v1/outages?limit=10000" % port))["outages"]
-        page = (await beside(get, "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % port)).decode()
+        outages = json.loads(
+            await beside(get, "http://127.0.0.1:%d/api/v1/outages?limit=10000" % port)
+        )["outages"]
+        page = (
+            await beside(
+                get, "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % port
+            )
+        ).decode()
     finally:
         await beside(p.stop)
         for s in servers:
@@ -217,18 +284,39 @@ async def measure(a, work):
     slots = collections.Counter()
     for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', page, re.M):
         slots[result] += int(n)
-    reasons = {reason: int(n) for reason, n in re.findall(r'^probity_probe_unmeasured_total\{reason="(\w+)"\} (\d+)$', page, re.M) if n != "0"}
+    reasons = {
+        reason: int(n)
+        for reason, n in re.findall(
+            r'^probity_probe_unmeasured_total\{reason="(\w+)"\} (\d+)$', page, re.M
+        )
+        if n != "0"
+    }
     times, figures, odd = compared(servers, outages, bound_s, a.interval / 1000)
     times.sort()
     at = lambda q: round(1000 * times[min(len(times) - 1, int(q * len(times)))]) if times else None
-    say(bench="detection", servers=a.servers, seconds=a.seconds, seed=a.seed, bound_ms=max(bounds), unseen_below_ms=unseen, outages=len(outages), **figures,
-        detection_ms_p50=at(0.5), detection_ms_p99=at(0.99), detection_ms_worst=at(1), slots=dict(slots), unmeasured_by_reason=reasons)
+    say(
+        bench="detection",
+        servers=a.servers,
+        seconds=a.seconds,
+        seed=a.seed,
+        bound_ms=max(bounds),
+        unseen_below_ms=unseen,
+        outages=len(outages),
+        **figures,
+        detection_ms_p50=at(0.5),
+        detection_ms_p99=at(0.99),
+        detection_ms_worst=at(1),
+        slots=dict(slots),
+        unmeasured_by_reason=reasons,
+    )
     for o in odd[:20]:
         say(bench="detection-odd", **o)
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--servers", type=int, default=100)
     ap.add_argument("--seconds", type=int, default=80)
     ap.add_argument("--seed", type=int, default=1, help="of waits, kinds and lengths")

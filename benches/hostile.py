@@ -7,6 +7,7 @@ One more process of this file serves the targets, one port for each kind. First 
 config on a healthy server, for the memory that counts as idle; then the hostile ones. /api/v1/endpoints is read ten times a
 second; an outcome is an endpoint's `last` with a new `started`. Counts of /metrics show how many outcomes were missed so.
 """
+
 import argparse
 import asyncio
 import collections
@@ -39,6 +40,7 @@ PIECE = b"x" * 65536
 
 # ---- what the targets do with a connection ------------------------------------------------------------------------
 
+
 async def asked(reader):
     await reader.readuntil(b"\r\n\r\n")
 
@@ -61,11 +63,13 @@ async def endless(writer, piece, pause=0.0):
 
 def says(head, piece=None, pause=0.0):
     """Takes the request, sends `head`, then `piece` again and again if there is one; closes otherwise."""
+
     async def target(reader, writer):
         await asked(reader)
         await send(writer, head)
         if piece:
             await endless(writer, piece, pause)
+
     return target
 
 
@@ -92,7 +96,9 @@ async def reset_at_once(reader, writer):
 
 
 def reset(writer):
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+    )
 
 
 async def close_at_once(reader, writer):
@@ -123,15 +129,45 @@ def tcp_kinds():
         "drip-headers": (http, says(OK + b"X-A: ", b"b", 0.05), "body_timeout"),
         "drip-body": (http, says(OK + b"\r\n", b"b", 0.05), "body_timeout"),
         "endless-body": (http, says(OK + b"\r\n", PIECE), "success"),
-        "endless-chunks": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n", (b"400\r\n" + PIECE[:1024] + b"\r\n") * 64), "success"),
-        "endless-chunk-extensions": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n", (b"1;" + b"e" * 200 + b"\r\nx\r\n") * 300), "body_limit"),
-        "endless-trailers": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-T: y\r\n" * 8000), "header_limit"),
+        "endless-chunks": (
+            http,
+            says(
+                OK + b"Transfer-Encoding: chunked\r\n\r\n",
+                (b"400\r\n" + PIECE[:1024] + b"\r\n") * 64,
+            ),
+            "success",
+        ),
+        "endless-chunk-extensions": (
+            http,
+            says(
+                OK + b"Transfer-Encoding: chunked\r\n\r\n",
+                (b"1;" + b"e" * 200 + b"\r\nx\r\n") * 300,
+            ),
+            "body_limit",
+        ),
+        "endless-trailers": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-T: y\r\n" * 8000),
+            "header_limit",
+        ),
         "header-of-10-mb": (http, large_header, "header_limit"),
-        "100000-headers": (http, says(OK + b"X-H: y\r\n" * 100_000 + b"Content-Length: 0\r\n\r\n"), "header_limit"),
-        "10000-empty-headers": (http, says(OK + b"a:\r\n" * 10_000 + b"Content-Length: 0\r\n\r\n"), "header_limit"),
+        "100000-headers": (
+            http,
+            says(OK + b"X-H: y\r\n" * 100_000 + b"Content-Length: 0\r\n\r\n"),
+            "header_limit",
+        ),
+        "10000-empty-headers": (
+            http,
+            says(OK + b"a:\r\n" * 10_000 + b"Content-Length: 0\r\n\r\n"),
+            "header_limit",
+        ),
         "endless-header-line": (http, says(OK + b"X-A: ", PIECE), "header_limit"),
         "gzip-bomb": (bomb, says(body(b"gzip", gzip.compress(zeros, 9))), "decode_limit"),
-        "gzip-bomb-in-gzip": (bomb, says(body(b"gzip, gzip", gzip.compress(gzip.compress(zeros, 9), 9))), "decode_limit"),
+        "gzip-bomb-in-gzip": (
+            bomb,
+            says(body(b"gzip, gzip", gzip.compress(gzip.compress(zeros, 9), 9))),
+            "decode_limit",
+        ),
         "deflate-bomb": (bomb, says(body(b"deflate", zlib.compress(zeros, 9))), "decode_limit"),
         "redirect-loop": (http, redirect_loop, "redirect_limit"),
         "accept-and-hang": (http, hang, "first_byte_timeout"),
@@ -143,13 +179,37 @@ def tcp_kinds():
         "tls-drip": (tls, tls_drip, "tls_timeout"),
         "tls-garbage": (tls, tls_garbage, "tls_handshake"),
         "http-09": (http, says(b"<html>hello</html>\n"), "http_malformed"),
-        "doubled-content-length": (http, says(OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc"), "http_malformed"),
-        "negative-content-length": (http, says(OK + b"Content-Length: -1\r\n\r\nabc"), "http_malformed"),
-        "chunk-size-no-number": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"), "http_malformed"),
-        "chunk-size-overflow": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n0\r\n\r\n"), "http_malformed"),
-        "chunk-longer-than-size": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcdef\r\n0\r\n\r\n"), "http_malformed"),
+        "doubled-content-length": (
+            http,
+            says(OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc"),
+            "http_malformed",
+        ),
+        "negative-content-length": (
+            http,
+            says(OK + b"Content-Length: -1\r\n\r\nabc"),
+            "http_malformed",
+        ),
+        "chunk-size-no-number": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"),
+            "http_malformed",
+        ),
+        "chunk-size-overflow": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
+            "http_malformed",
+        ),
+        "chunk-longer-than-size": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcdef\r\n0\r\n\r\n"),
+            "http_malformed",
+        ),
         "short-body": (http, says(OK + b"Content-Length: 1000\r\n\r\nabc"), "http_truncated"),
-        "103-flood": (http, says(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" * 1000), "protocol_error"),
+        "103-flood": (
+            http,
+            says(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" * 1000),
+            "protocol_error",
+        ),
         "endless-line": ("tcp", lambda reader, writer: endless(writer, PIECE), "expect_mismatch"),
     }
     if brotli:
@@ -174,7 +234,10 @@ class Names(asyncio.DatagramProtocol):
 DNS_KINDS = {
     "dns-silent": (lambda q: [], "dns_timeout"),
     # The right id and flags, then a name that points at itself.
-    "dns-malformed": (lambda q: [q[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + b"\xc0\x0c\0\1\0\1" * 2], "dns_invalid"),
+    "dns-malformed": (
+        lambda q: [q[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + b"\xc0\x0c\0\1\0\1" * 2],
+        "dns_invalid",
+    ),
     "dns-garbage": (lambda q: [q[:2] + b"\xff" * 400], "dns_invalid"),
     "dns-short": (lambda q: [q[:2]], "dns_invalid"),
     "dns-echo": (lambda q: [q], "dns_invalid"),
@@ -191,6 +254,7 @@ def connection(target):
             pass
         finally:
             writer.close()
+
     return run
 
 
@@ -203,7 +267,9 @@ async def serve():
         ports[name] = server.sockets[0].getsockname()[1]
         held.append(server)
     for name, (reply, _) in DNS_KINDS.items():
-        transport, _ = await loop.create_datagram_endpoint(lambda reply=reply: Names(reply), local_addr=("127.0.0.1", 0))
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda reply=reply: Names(reply), local_addr=("127.0.0.1", 0)
+        )
         ports[name] = transport.get_extra_info("sockname")[1]
         held.append(transport)
     refusing = socket.socket()  # Bound and not listening: nobody else takes the port.
@@ -237,11 +303,19 @@ def config(work, port, ports, table, each, healthy):
     path = os.path.join(work, "probity.toml")
     shutil.rmtree(os.path.join(work, "state"), ignore_errors=True)
     with open(path, "w") as f:
-        f.write('[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "2s"\ntimeout = "%dms"\n' % (port, work, TIMEOUT_MS))
+        f.write(
+            '[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "2s"\ntimeout = "%dms"\n'
+            % (port, work, TIMEOUT_MS)
+        )
         for name, (shape, _) in table.items():
             lines, address = SHAPES["http" if healthy else shape]
-            f.write('[group.%s]\n%s[group.%s.targets]\n' % (name, lines, name))
-            f.write("".join('%s-%d = "%s"\n' % (name, n, address % ports["healthy" if healthy else name]) for n in range(each)))
+            f.write("[group.%s]\n%s[group.%s.targets]\n" % (name, lines, name))
+            f.write(
+                "".join(
+                    '%s-%d = "%s"\n' % (name, n, address % ports["healthy" if healthy else name])
+                    for n in range(each)
+                )
+            )
     return path
 
 
@@ -267,7 +341,12 @@ def measured(port):
 
 
 def measure(a, work):
-    server = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, os.path.abspath(__file__), "--serve"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     p = None
     try:
         ports, table, port = json.loads(server.stdout.readline()), expectations(a.only), free_port()
@@ -289,7 +368,12 @@ def measure(a, work):
         server.stdin.close()
         server.wait(10)
 
-    wrong, worst, late, seen = collections.Counter(), (float("-inf"), None), 0, collections.Counter()
+    wrong, worst, late, seen = (
+        collections.Counter(),
+        (float("-inf"), None),
+        0,
+        collections.Counter(),
+    )
     for (name, _), last in outcomes.items():
         kind = name.rsplit("-", 1)[0]
         seen[kind] += 1
@@ -299,14 +383,36 @@ def measure(a, work):
         over = last["duration_ms"] - TIMEOUT_MS
         worst = max(worst, (round(over, 1), kind))
         late += over > SLACK_MS
-    say(bench="hostile", kinds=len(table), endpoints=len(table) * a.each, seconds=a.seconds, outcomes=len(outcomes), wrong=sum(wrong.values()), wrong_which=dict(wrong),
-        kinds_unseen=[k for k in table if not seen[k]], worst_overrun_ms=worst[0], worst_overrun_of=worst[1], over_timeout_and_50_ms=late, slots=slots,
-        idle_mib=round(idle, 1), peak_mib=round(peak, 1), above_idle_mib=round(peak - idle, 1), at_end_mib=round(final, 1), to_reach_mib=MEMORY_MIB,
-        healthy_outcomes=len(before), healthy_not_up=len(unhealthy), exit=code, exit_s=round(end, 2), brotli=bool(brotli))
+    say(
+        bench="hostile",
+        kinds=len(table),
+        endpoints=len(table) * a.each,
+        seconds=a.seconds,
+        outcomes=len(outcomes),
+        wrong=sum(wrong.values()),
+        wrong_which=dict(wrong),
+        kinds_unseen=[k for k in table if not seen[k]],
+        worst_overrun_ms=worst[0],
+        worst_overrun_of=worst[1],
+        over_timeout_and_50_ms=late,
+        slots=slots,
+        idle_mib=round(idle, 1),
+        peak_mib=round(peak, 1),
+        above_idle_mib=round(peak - idle, 1),
+        at_end_mib=round(final, 1),
+        to_reach_mib=MEMORY_MIB,
+        healthy_outcomes=len(before),
+        healthy_not_up=len(unhealthy),
+        exit=code,
+        exit_s=round(end, 2),
+        brotli=bool(brotli),
+    )
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--each", type=int, default=5, help="endpoints of each kind")
     ap.add_argument("--seconds", type=int, default=60)
     ap.add_argument("--only", default="", help="kinds whose name matches this regular expression")

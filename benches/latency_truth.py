@@ -16,6 +16,7 @@ asks 150 times a second, since one thread that waits 5 ms for each answer asks n
 `last.duration_ms` of all endpoints in /api/v1/endpoints, read every 3 s: each sample is the second before the reading began, so
 that the work of the reading is in none. The client's requests are those of the same seconds.
 """
+
 import argparse
 import collections
 import datetime
@@ -38,14 +39,28 @@ APART_S = 3.07
 
 def compiled(work, name):
     program = os.path.join(work, name)
-    subprocess.run(["rustc", "-O", "--edition", "2024", "-o", program, os.path.join(HERE, "support", name + ".rs")], check=True)
+    subprocess.run(
+        [
+            "rustc",
+            "-O",
+            "--edition",
+            "2024",
+            "-o",
+            program,
+            os.path.join(HERE, "support", name + ".rs"),
+        ],
+        check=True,
+    )
     return program
 
 
 def config(work, port, server_port, endpoints):
     path = os.path.join(work, "probity.toml")
     with open(path, "w") as f:
-        f.write('[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "1s"\ntimeout = "900ms"\n' % (port, work))
+        f.write(
+            '[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "1s"\ntimeout = "900ms"\n'
+            % (port, work)
+        )
         f.write('[group.paced]\nprobe.http.method = "GET"\n[group.paced.targets]\n')
         for n in range(endpoints):
             f.write('e%06d = "http://127.0.0.%d:%d/t/%d"\n' % (n, n % 8 + 1, server_port, n))
@@ -69,7 +84,9 @@ def pairs(samples, truth):
                 continue
             results[last["result"]] += 1
             # An endpoint is asked once a second: the request nearest to the start is the probe's.
-            near = min(truth.get(int(e["name"][1:]), ()), key=lambda t: abs(t[0] - started), default=None)
+            near = min(
+                truth.get(int(e["name"][1:]), ()), key=lambda t: abs(t[0] - started), default=None
+            )
             if last["result"] != "success" or near is None or abs(near[0] - started) > 0.4:
                 lost += 1
             else:
@@ -80,15 +97,30 @@ def pairs(samples, truth):
 def measure(a, work):
     records = os.path.join(work, "records")
     serve, ask = compiled(work, "paced_server"), compiled(work, "bare_client")
-    server = subprocess.Popen(["taskset", "-c", "1", serve, str(a.delay_us), records], stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        ["taskset", "-c", "1", serve, str(a.delay_us), records], stdout=subprocess.PIPE, text=True
+    )
     p = client = None
     try:
         server_port, port = int(server.stdout.readline()), free_port()
-        p, _ = daemon(work, config(work, port, server_port, a.endpoints), cpus=a.daemon_cpus, port=port)
+        p, _ = daemon(
+            work, config(work, port, server_port, a.endpoints), cpus=a.daemon_cpus, port=port
+        )
         time.sleep(1 if a.smoke else 4)
         asked = os.path.join(work, "asked")
         with open(asked, "w") as f:
-            client = subprocess.Popen(["taskset", "-c", a.client_cpu, ask, str(server_port), str(a.client_rate), str(int(APART_S * a.samples) + 1)], stdout=f)
+            client = subprocess.Popen(
+                [
+                    "taskset",
+                    "-c",
+                    a.client_cpu,
+                    ask,
+                    str(server_port),
+                    str(a.client_rate),
+                    str(int(APART_S * a.samples) + 1),
+                ],
+                stdout=f,
+            )
         samples, cpu, busy, t = [], p.cpu_s(), busy_s(), time.monotonic()
         for n in range(a.samples):
             time.sleep(max(0, t + APART_S * (n + 1) - time.monotonic()))
@@ -122,18 +154,39 @@ def measure(a, work):
                 bare.append((took_ns - service_ns) / 1e6)
     of_daemon, of_client = quantiles(reported), quantiles(bare)
     service = quantiles([ms for list_ in truth.values() for _, ms in list_])
-    say(bench="latency-truth", endpoints=a.endpoints, delay_us=a.delay_us, daemon_cpus=a.daemon_cpus, client_cpu=a.client_cpu, service_ms_p50=service["p50_ms"], service_ms_p99=service["p99_ms"],
-        daemon=of_daemon, bare_client=of_client, p50_difference_ms=round(of_daemon["p50_ms"] - of_client["p50_ms"], 3),
-        p99_difference_ms=round(of_daemon["p99_ms"] - of_client["p99_ms"], 3), to_reach_ms=0.2, not_paired=lost, results=dict(results),
-        core=round(used / took, 3), other_cores=round((others - used) / took, 3))
+    say(
+        bench="latency-truth",
+        endpoints=a.endpoints,
+        delay_us=a.delay_us,
+        daemon_cpus=a.daemon_cpus,
+        client_cpu=a.client_cpu,
+        service_ms_p50=service["p50_ms"],
+        service_ms_p99=service["p99_ms"],
+        daemon=of_daemon,
+        bare_client=of_client,
+        p50_difference_ms=round(of_daemon["p50_ms"] - of_client["p50_ms"], 3),
+        p99_difference_ms=round(of_daemon["p99_ms"] - of_client["p99_ms"], 3),
+        to_reach_ms=0.2,
+        not_paired=lost,
+        results=dict(results),
+        core=round(used / took, 3),
+        other_cores=round((others - used) / took, 3),
+    )
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--endpoints", type=int, default=12_000)
     ap.add_argument("--delay-us", type=int, default=5000)
     ap.add_argument("--samples", type=int, default=15)
-    ap.add_argument("--daemon-cpus", choices=["0", "0,1"], default="0", help="with 0,1 the daemon's other threads need not wait for its probing one, nor it for them")
+    ap.add_argument(
+        "--daemon-cpus",
+        choices=["0", "0,1"],
+        default="0",
+        help="with 0,1 the daemon's other threads need not wait for its probing one, nor it for them",
+    )
     ap.add_argument("--client-cpu", choices=["0", "1", "0,1"], default="1")
     ap.add_argument("--client-rate", type=int, default=150)
     ap.add_argument("--smoke", action="store_true", help="a small run that shows that it works")

@@ -7,6 +7,7 @@ Needs rustc. The server (benches/support/paced_server.rs) writes down when it re
 arrival of its endpoint, moved by whole intervals: the way there is in every arrival alike, so what is left is how much later than its
 earliest each probe came. Drift is the median of that in the last quarter of the time less that in the first.
 """
+
 import argparse
 import os
 import shutil
@@ -25,8 +26,14 @@ INTERVAL_US = 1_000_000
 def config(work, port, server_port, hang_port, endpoints):
     path = os.path.join(work, "probity.toml")
     with open(path, "w") as f:
-        f.write('[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "1s"\ntimeout = "1s"\n' % (port, work))
-        for group, from_, to, target in (("paced", 0, endpoints // 2, server_port), ("hang", endpoints // 2, endpoints, hang_port)):
+        f.write(
+            '[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "1s"\ntimeout = "1s"\n'
+            % (port, work)
+        )
+        for group, from_, to, target in (
+            ("paced", 0, endpoints // 2, server_port),
+            ("hang", endpoints // 2, endpoints, hang_port),
+        ):
             f.write('[group.%s]\nprobe.http.method = "GET"\n[group.%s.targets]\n' % (group, group))
             for n in range(from_, to):
                 f.write('e%06d = "http://127.0.0.%d:%d/t/%d"\n' % (n, n % 8 + 1, target, n))
@@ -51,7 +58,9 @@ def deviations(records, from_us, to_us):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--endpoints", type=int, default=10_000)
     ap.add_argument("--seconds", type=int, default=20)
     ap.add_argument("--smoke", action="store_true")
@@ -69,9 +78,15 @@ def main():
             s.listen(65535)
             hangs.append(s)
         records, port = os.path.join(work, "records"), free_port()
-        server = subprocess.Popen(["taskset", "-c", "1", compiled(work, "paced_server"), "0", records], stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(
+            ["taskset", "-c", "1", compiled(work, "paced_server"), "0", records],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         server_port = int(server.stdout.readline())
-        p, _ = daemon(work, config(work, port, server_port, hang_port, a.endpoints), cpus="0", port=port)
+        p, _ = daemon(
+            work, config(work, port, server_port, hang_port, a.endpoints), cpus="0", port=port
+        )
         time.sleep(3 if a.smoke else 8)
         began, cpu = time.time_ns() // 1000, p.cpu_s()
         time.sleep(a.seconds)
@@ -88,9 +103,20 @@ def main():
         at = lambda q: round(ranked[min(len(ranked) - 1, int(q * len(ranked)))] / 1000, 3)
         quarter = len(late) // 4
         median = lambda part: sorted(us for _, us in part)[len(part) // 2] / 1000
-        say(bench="punctuality", endpoints=a.endpoints, hanging=a.endpoints - a.endpoints // 2, healthy_seen=seen, arrivals=len(late),
-            expected=seen * a.seconds, late_ms_p50=at(0.5), late_ms_p99=at(0.99), late_ms_p999=at(0.999), drift_ms=round(median(late[-quarter:]) - median(late[:quarter]), 3),
-            core=round(used / a.seconds, 4), rss_mib=round(rss, 1))
+        say(
+            bench="punctuality",
+            endpoints=a.endpoints,
+            hanging=a.endpoints - a.endpoints // 2,
+            healthy_seen=seen,
+            arrivals=len(late),
+            expected=seen * a.seconds,
+            late_ms_p50=at(0.5),
+            late_ms_p99=at(0.99),
+            late_ms_p999=at(0.999),
+            drift_ms=round(median(late[-quarter:]) - median(late[:quarter]), 3),
+            core=round(used / a.seconds, 4),
+            rss_mib=round(rss, 1),
+        )
     finally:
         for left in (server, p and p.p):
             if left and left.poll() is None:

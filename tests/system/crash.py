@@ -2,6 +2,7 @@
 """Crash-safety suite: kills, failing disks, damaged files and a long history, with the real binary on loopback.
 Usage: tests/system/crash.py [NAME ...]; without names, every test. PROBITY names the binary, else the release one.
 CYCLES, DIRECTORIES (kills), FAULTS=all, FLIPS, SEED and EVENTS make it longer or shorter. Needs Python and cc."""
+
 import bisect
 import hashlib
 import heapq
@@ -41,6 +42,7 @@ STARTED = []
 
 
 # ---- servers that flap, and remember when -------------------------------------------------------------------------
+
 
 class Servers:
     """HTTP servers in a process of their own, which no look at an answer keeps from answering. Each answers 500 now and then and
@@ -133,7 +135,10 @@ class Servers:
                 _, n = heapq.heappop(self.turns)
                 if self.flapping or self.status[n] == 500:
                     self.turn(n)
-                heapq.heappush(self.turns, (time.monotonic() + self.random.uniform(*self.lengths[self.status[n]]), n))
+                heapq.heappush(
+                    self.turns,
+                    (time.monotonic() + self.random.uniform(*self.lengths[self.status[n]]), n),
+                )
 
     def turn(self, n):
         # Down before it answers so, up only after the last such answer.
@@ -165,7 +170,10 @@ class Servers:
         """All up, and they stay so."""
         os.write(self.wishes, b"r")
         asked = time.time()
-        until(lambda: self.noted_until > asked + 0.2 and all(s == 200 for s in self.status), what="rest")
+        until(
+            lambda: self.noted_until > asked + 0.2 and all(s == 200 for s in self.status),
+            what="rest",
+        )
 
     def was_down(self, n, low, high):
         """Whether there was a moment of 500 between two instants."""
@@ -198,11 +206,18 @@ class Prober:
         self.state, self.log = os.path.join(directory, "state"), os.path.join(directory, "log")
         self.config = os.path.join(directory, "probity.toml")
         with open(self.config, "w") as f:
-            f.write('[daemon]\nvantage = "crash"\nlisten = "%s"\nstate_dir = "%s"\n%s' % (self.listen, self.state, text))
+            f.write(
+                '[daemon]\nvantage = "crash"\nlisten = "%s"\nstate_dir = "%s"\n%s'
+                % (self.listen, self.state, text)
+            )
 
     def begin(self, env=None):
         with open(self.log, "a") as log:
-            self.p = subprocess.Popen([PROBITY, "run", "--config", self.config], stderr=log, env=dict(os.environ, **(env or {})))
+            self.p = subprocess.Popen(
+                [PROBITY, "run", "--config", self.config],
+                stderr=log,
+                env=dict(os.environ, **(env or {})),
+            )
         STARTED.append(self.p)
         return self
 
@@ -230,7 +245,9 @@ class Prober:
             if self.is_ready():
                 return None
             time.sleep(0.01)
-        raise AssertionError("the daemon was not ready within %d s\n%s" % (seconds, self.last_words()))
+        raise AssertionError(
+            "the daemon was not ready within %d s\n%s" % (seconds, self.last_words())
+        )
 
     def must_be_ready(self):
         code = self.ready()
@@ -260,12 +277,17 @@ class Prober:
 
     def all_outages(self):
         """Every outage, as the stopped history has it."""
-        code, said = command("history", "list", "--json", "--limit", "100000000", "--state-dir", self.state)
+        code, said = command(
+            "history", "list", "--json", "--limit", "100000000", "--state-dir", self.state
+        )
         assert code == 0, code
         return json.loads(said)["outages"]
 
 
-SETTLED = re.compile(r"^(probity_endpoint_(?:transitions|state_seconds|down_lower_seconds|down_upper_seconds)_total\{[^}]*\}) (\S+)$", re.M)
+SETTLED = re.compile(
+    r"^(probity_endpoint_(?:transitions|state_seconds|down_lower_seconds|down_upper_seconds)_total\{[^}]*\}) (\S+)$",
+    re.M,
+)
 # As many outages as an answer may list.
 PAGE = 10000
 OPEN_ENDS = ("to", "to_earliest", "to_latest")
@@ -299,14 +321,21 @@ class Told:
 
     def hear_figures(self, figures):
         for key, value in self.figures.items():
-            assert figures.get(key, -1) >= value, "taken back: %s was %s, is %s" % (key, value, figures.get(key))
+            assert figures.get(key, -1) >= value, "taken back: %s was %s, is %s" % (
+                key,
+                value,
+                figures.get(key),
+            )
         self.figures = figures
 
     def hear_outages(self, list_):
         # A full page has the newest ones only; those before it are held against the whole list at the end.
         oldest = min(o["seq"] for o in list_) if len(list_) >= PAGE else 0
         before_page = {seq: o for seq, o in self.outages.items() if seq < oldest}
-        self.outages = {**before_page, **self.held({seq: o for seq, o in self.outages.items() if seq >= oldest}, list_)}
+        self.outages = {
+            **before_page,
+            **self.held({seq: o for seq, o in self.outages.items() if seq >= oldest}, list_),
+        }
 
     def hear_all_outages(self, list_):
         self.outages = self.held(self.outages, list_)
@@ -335,10 +364,14 @@ def outages_are_true(outages, servers):
         span = instant(o["from_earliest"]), instant(o["to_latest"])
         if not servers.was_down(n, *span):
             # A machine that is too busy for its servers: nobody answered, and only a timeout can say so.
-            assert o["cause"].endswith("_timeout") and servers.stood_still(*span), "invented: %s; down was %s" % (o, servers.down[n][-5:])
+            assert o["cause"].endswith("_timeout") and servers.stood_still(*span), (
+                "invented: %s; down was %s" % (o, servers.down[n][-5:])
+            )
             unanswered += 1
         before = by_endpoint.get(n)
-        assert before is None or (before["to"] is not None and before["to"] <= o["from"]), "two at once: %s and %s" % (before, o)
+        assert before is None or (before["to"] is not None and before["to"] <= o["from"]), (
+            "two at once: %s and %s" % (before, o)
+        )
         by_endpoint[n] = o
     return unanswered
 
@@ -351,14 +384,23 @@ def sums_are_whole(prober):
             whole = sums["watermark_ms"] - sums["first_start_ms"]
             parts = sums["up_ms"] + sums["down_ms"] + sums["unknown_ms"] + sums["out_of_service_ms"]
             assert whole == parts, (e["name"], sums)
-            assert sums["down_lower_ms"] <= sums["down_ms"] <= sums["down_upper_ms"] <= whole, (e["name"], sums)
-            assert sums["watermark_ms"] / 1000 <= time.time() + SLACK, "settled time that is not over: %s %s" % (e["name"], sums)
+            assert sums["down_lower_ms"] <= sums["down_ms"] <= sums["down_upper_ms"] <= whole, (
+                e["name"],
+                sums,
+            )
+            assert sums["watermark_ms"] / 1000 <= time.time() + SLACK, (
+                "settled time that is not over: %s %s" % (e["name"], sums)
+            )
 
 
 def command(*argv):
     """Exit code and standard output of a reading command."""
     r = subprocess.run([PROBITY, *argv], capture_output=True, text=True)
-    assert "panicked" not in r.stderr and r.returncode >= 0, "%s: %d\n%s" % (argv, r.returncode, r.stderr)
+    assert "panicked" not in r.stderr and r.returncode >= 0, "%s: %d\n%s" % (
+        argv,
+        r.returncode,
+        r.stderr,
+    )
     return r.returncode, r.stdout
 
 
@@ -369,6 +411,7 @@ def is_whole(state):
 
 def in_parallel(work, items):
     """Runs the work on every item, some at a time; the failures come back as text."""
+
     def one(item):
         try:
             return work(item), None
@@ -380,13 +423,20 @@ def in_parallel(work, items):
 
 
 def held(failures):
-    assert not failures, "%d do not hold; the first ones:\n%s" % (len(failures), "\n".join(failures[:12]))
+    assert not failures, "%d do not hold; the first ones:\n%s" % (
+        len(failures),
+        "\n".join(failures[:12]),
+    )
 
 
 # ---- kills --------------------------------------------------------------------------------------------------------
 
+
 def test_kill_9_takes_back_doubles_and_invents_nothing(d):
-    cycles, directories = int(os.environ.get("CYCLES", "40")), int(os.environ.get("DIRECTORIES", "2"))
+    cycles, directories = (
+        int(os.environ.get("CYCLES", "40")),
+        int(os.environ.get("DIRECTORIES", "2")),
+    )
     servers = Servers(100)
 
     def one_directory(k):
@@ -422,13 +472,24 @@ def test_kill_9_takes_back_doubles_and_invents_nothing(d):
         told.hear_all_outages(outages)
         unanswered = outages_are_true(outages, servers)
         is_whole(prober.state)
-        return kills + Counter({"outages": len(outages), "looks": told.looks, "unanswered": unanswered})
+        return kills + Counter(
+            {"outages": len(outages), "looks": told.looks, "unanswered": unanswered}
+        )
 
     results = in_parallel(one_directory, range(directories))
     held([why for _, why in results if why])
     total = sum((r for r, _ in results), Counter())
-    return "%d directories with 100 flapping endpoints: %d kills under way, %d during a start; %d outages (%d while the servers themselves stood still), %d looks: nothing lost, doubled, invented or taken back" % (
-        directories, total["under way"], total["during the start"], total["outages"], total["unanswered"], total["looks"])
+    return (
+        "%d directories with 100 flapping endpoints: %d kills under way, %d during a start; %d outages (%d while the servers themselves stood still), %d looks: nothing lost, doubled, invented or taken back"
+        % (
+            directories,
+            total["under way"],
+            total["during the start"],
+            total["outages"],
+            total["unanswered"],
+            total["looks"],
+        )
+    )
 
 
 # ---- a disk that fails --------------------------------------------------------------------------------------------
@@ -440,7 +501,10 @@ FAULT_RUN = 3.0
 
 def shim(d):
     path = os.path.join(d, "faults.so")
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", path, os.path.join(HERE, "faults.c"), "-ldl"], check=True)
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-O2", "-o", path, os.path.join(HERE, "faults.c"), "-ldl"],
+        check=True,
+    )
     return path
 
 
@@ -468,11 +532,23 @@ class FaultRun:
         directory = tempfile.mkdtemp(dir=self.d)
         prober, told = Prober(directory, self.servers.config()), Told()
         if is_used:
-            shutil.copytree(self.used[0], prober.state, ignore=shutil.ignore_patterns("control.sock"))
+            shutil.copytree(
+                self.used[0], prober.state, ignore=shutil.ignore_patterns("control.sock")
+            )
             told.figures, told.outages = dict(self.used[1].figures), dict(self.used[1].outages)
         counts = os.path.join(directory, "counts")
         fault = "%s %d %d %s" % (function, n, ERRORS[error], lasts) if n else ""
-        refusal = self.run_with(prober, told, {"LD_PRELOAD": self.library, "FAULT": fault, "FAULT_DIRECTORY": prober.state, "FAULT_COUNTS": counts}, is_killed)
+        refusal = self.run_with(
+            prober,
+            told,
+            {
+                "LD_PRELOAD": self.library,
+                "FAULT": fault,
+                "FAULT_DIRECTORY": prober.state,
+                "FAULT_COUNTS": counts,
+            },
+            is_killed,
+        )
         with open(counts, "rb") as f:
             calls = struct.unpack("%dQ" % (len(FUNCTIONS) + 1), f.read())
         # The fault is gone: everything told is there.
@@ -495,7 +571,9 @@ class FaultRun:
         while time.monotonic() < began + FAULT_RUN:
             if prober.p.poll() is not None:
                 words = prober.last_words()
-                assert prober.p.returncode == 73 and words.splitlines()[-1].startswith("probity: the "), "it ended with %d: %s" % (prober.p.returncode, words)
+                assert prober.p.returncode == 73 and words.splitlines()[-1].startswith(
+                    "probity: the "
+                ), "it ended with %d: %s" % (prober.p.returncode, words)
                 return words.splitlines()[-1].replace(prober.state, "DIRECTORY")
             told.look(prober)
             time.sleep(0.2)
@@ -518,7 +596,9 @@ def numbers(count, most):
     if count <= most:
         return list(range(1, count + 1))
     close = most // 2
-    steps = {int(close * (count / close) ** (k / (most - close))) for k in range(1, most - close + 1)}
+    steps = {
+        int(close * (count / close) ** (k / (most - close))) for k in range(1, most - close + 1)
+    }
     return sorted(set(range(1, close + 1)) | steps | {count})
 
 
@@ -538,10 +618,17 @@ def test_a_failing_disk_stops_the_record_and_never_bends_it(d):
         list_ = numbers(count, 400 if thorough else 26)
         plan.append("%s %d of %d" % (function, len(list_), count))
         for n in list_:
-            kinds = [(error, lasts, is_used) for error in ERRORS for lasts in ("once", "on") for is_used in (False, True)]
+            kinds = [
+                (error, lasts, is_used)
+                for error in ERRORS
+                for lasts in ("once", "on")
+                for is_used in (False, True)
+            ]
             if function == "pwrite":
                 kinds += [("ENOSPC", "torn", is_used) for is_used in (False, True)]
-            for error, lasts, is_used in kinds if thorough else {kinds[(3 * n + k + 3 * j) % len(kinds)] for j in range(3)}:
+            for error, lasts, is_used in (
+                kinds if thorough else {kinds[(3 * n + k + 3 * j) % len(kinds)] for j in range(3)}
+            ):
                 # A call that only an orderly end makes needs one.
                 is_killed = n <= calls[is_used, True][k] and (n + (lasts == "on")) % 2 == 0
                 if n <= calls[is_used, is_killed][k]:
@@ -558,11 +645,20 @@ def test_a_failing_disk_stops_the_record_and_never_bends_it(d):
             refusals.update([result[0]] if result[0] else [])
     print("      calls tried: " + ", ".join(plan))
     for f in FUNCTIONS:
-        print("      %-10s %s" % (f, ", ".join("%d %s" % (n, what) for what, n in sorted(by_function[f].items())) or "never called"))
+        print(
+            "      %-10s %s"
+            % (
+                f,
+                ", ".join("%d %s" % (n, what) for what, n in sorted(by_function[f].items()))
+                or "never called",
+            )
+        )
     for words, n in refusals.most_common():
         print("      %4d x %s" % (n, words))
     held(failures)
-    return "%d runs with a fault: every start after it had all that was told, whole and true" % len(cases)
+    return "%d runs with a fault: every start after it had all that was told, whole and true" % len(
+        cases
+    )
 
 
 # ---- power that fails ---------------------------------------------------------------------------------------------
@@ -589,9 +685,9 @@ class Disk:
             at += 24 + path + length
             if at > len(journal):
                 break
-            name = os.path.basename(journal[at - length - path:at - length].decode())
+            name = os.path.basename(journal[at - length - path : at - length].decode())
             if kind in (WRITTEN, CUT):
-                self.waiting.setdefault(name, []).append((kind, offset, journal[at - length:at]))
+                self.waiting.setdefault(name, []).append((kind, offset, journal[at - length : at]))
             elif kind == REMOVED:
                 self.files.pop(name, None), self.waiting.pop(name, None)
             else:
@@ -607,7 +703,7 @@ class Disk:
             f.extend(bytes(offset - len(f)))
         else:
             f.extend(bytes(max(0, offset + len(content) - len(f))))
-            f[offset:offset + len(content)] = content
+            f[offset : offset + len(content)] = content
 
     def lose_power(self, state, chance):
         """Writes the files to an empty directory; how many changes were lost, at least in part."""
@@ -622,7 +718,7 @@ class Disk:
                 there = [k for k in sectors if chance.random() < share]
                 lost += len(there) < len(sectors)
                 for k in there:
-                    self.apply(name, kind, offset + k, content[k:k + self.SECTOR])
+                    self.apply(name, kind, offset + k, content[k : k + self.SECTOR])
         shutil.rmtree(state, ignore_errors=True)
         os.makedirs(state, 0o700)
         for name, content in self.files.items():
@@ -640,12 +736,21 @@ def test_a_disk_that_is_read_only_for_a_while_stops_the_figures_and_loses_nothin
     for ending in ("mended", "killed"):
         directory = os.path.join(d, ending)
         os.makedirs(directory)
-        prober, told, mark = Prober(directory, servers.config()), Told(), os.path.join(directory, "read-only")
-        prober.begin({"LD_PRELOAD": library, "FAULT_DIRECTORY": prober.state, "FAULT_READ_ONLY": mark}).must_be_ready()
+        prober, told, mark = (
+            Prober(directory, servers.config()),
+            Told(),
+            os.path.join(directory, "read-only"),
+        )
+        prober.begin(
+            {"LD_PRELOAD": library, "FAULT_DIRECTORY": prober.state, "FAULT_READ_ONLY": mark}
+        ).must_be_ready()
         time.sleep(2)
         told.look(prober)
         open(mark, "w").close()
-        until(lambda: get(prober.url("/metrics")).count("probity_history_writable 0") == 1, what="the read-only disk being noticed")
+        until(
+            lambda: get(prober.url("/metrics")).count("probity_history_writable 0") == 1,
+            what="the read-only disk being noticed",
+        )
         told.look(prober)
         settled, began = prober.figures(), time.time()
         live = set()
@@ -654,7 +759,9 @@ def test_a_disk_that_is_read_only_for_a_while_stops_the_figures_and_loses_nothin
             time.sleep(0.05)
         assert prober.figures() == settled, "settled figures moved"
         assert live >= {"up", "down"}, "the live plane stood still: %s" % live
-        assert not prober.json("/api/v1/endpoints")["recorded"] and prober.readiness().startswith("Not ready"), prober.readiness()
+        assert not prober.json("/api/v1/endpoints")["recorded"] and prober.readiness().startswith(
+            "Not ready"
+        ), prober.readiness()
         assert "is not writable" in open(prober.log).read(), prober.last_words()
         if ending == "killed":
             prober.kill()
@@ -669,11 +776,18 @@ def test_a_disk_that_is_read_only_for_a_while_stops_the_figures_and_loses_nothin
         outages = prober.outages()
         outages_are_true(outages, servers)
         within = [o for o in outages if began < instant(o["from"]) < ended - 1]
-        unknown = sum(v for k, v in prober.figures().items() if 'state="unknown"' in k) - sum(v for k, v in settled.items() if 'state="unknown"' in k)
+        unknown = sum(v for k, v in prober.figures().items() if 'state="unknown"' in k) - sum(
+            v for k, v in settled.items() if 'state="unknown"' in k
+        )
         if ending == "killed":
-            assert not within and unknown > 3 * 3, "what nobody recorded is neither up nor down: %s, unknown %s" % (within, unknown)
+            assert not within and unknown > 3 * 3, (
+                "what nobody recorded is neither up nor down: %s, unknown %s" % (within, unknown)
+            )
         else:
-            assert len(within) >= 3 and unknown < 3, "what happened meanwhile is recorded with its times: %s, unknown %s" % (within, unknown)
+            assert len(within) >= 3 and unknown < 3, (
+                "what happened meanwhile is recorded with its times: %s, unknown %s"
+                % (within, unknown)
+            )
         assert prober.end() == 0
         is_whole(prober.state)
         held_up.append("%s: %d outages meanwhile, %.1f s unknown" % (ending, len(within), unknown))
@@ -691,7 +805,9 @@ def test_a_loss_of_power_takes_nothing_back_that_was_told(d):
         prober, journal = Prober(directory, servers.config()), os.path.join(directory, "journal")
         for _ in range(4):
             disk = Disk(prober.state)
-            prober.begin({"LD_PRELOAD": library, "FAULT_DIRECTORY": prober.state, "FAULT_JOURNAL": journal})
+            prober.begin(
+                {"LD_PRELOAD": library, "FAULT_DIRECTORY": prober.state, "FAULT_JOURNAL": journal}
+            )
             end = time.monotonic() + chance.choice((chance.uniform(0, 0.3), chance.uniform(0.5, 3)))
             while time.monotonic() < end:
                 assert prober.p.poll() is None, prober.last_words()
@@ -719,18 +835,25 @@ def test_a_loss_of_power_takes_nothing_back_that_was_told(d):
 
     results = in_parallel(one, range(runs))
     held([why for _, why in results if why])
-    return ", ".join("%d %s" % (n, what) for what, n in sorted(sum((r for r, _ in results), Counter()).items())) + ": nothing told was taken back"
+    return (
+        ", ".join(
+            "%d %s" % (n, what)
+            for what, n in sorted(sum((r for r, _ in results), Counter()).items())
+        )
+        + ": nothing told was taken back"
+    )
 
 
 # ---- damaged files ------------------------------------------------------------------------------------------------
+
 
 def commits(path):
     """Ends of the commits in a write-ahead log, as lengths of the file."""
     with open(path, "rb") as f:
         log = f.read()
     page, salts, at, ends = struct.unpack(">I", log[8:12])[0], log[16:24], 32, []
-    while at + 24 + page <= len(log) and log[at + 8:at + 16] == salts:
-        is_commit = log[at + 4:at + 8] != b"\0\0\0\0"
+    while at + 24 + page <= len(log) and log[at + 8 : at + 16] == salts:
+        is_commit = log[at + 4 : at + 8] != b"\0\0\0\0"
         at += 24 + page
         if is_commit:
             ends.append(at)
@@ -752,7 +875,9 @@ class Damage:
         self.whole = self.figures(self.copy())[1]
         self.earlier = {}
         for end in [0] + self.ends:
-            code, figures = self.figures(self.copy(lambda files: files.cut("history.sqlite-wal", end)))
+            code, figures = self.figures(
+                self.copy(lambda files: files.cut("history.sqlite-wal", end))
+            )
             assert code == "read", (end, code, figures)
             self.earlier[figures] = end
         assert self.whole in self.earlier
@@ -768,12 +893,14 @@ class Damage:
             except sqlite3.Error:
                 self.pages = {}
             c.close()
-        places = {"flip": [harm.args[1] // 8], "swap": harm.args[1:3], "zero": harm.args[1:2]}.get(harm.how, ())
+        places = {"flip": [harm.args[1] // 8], "swap": harm.args[1:3], "zero": harm.args[1:2]}.get(
+            harm.how, ()
+        )
         return " and ".join(self.pages.get(at // self.page + 1, "?") for at in places)
 
     def index_roots(self):
         c = sqlite3.connect(os.path.join(self.copy(), "history.sqlite"))
-        roots = [r for r, in c.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index'")]
+        roots = [r for (r,) in c.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index'")]
         c.close()
         return roots
 
@@ -785,10 +912,14 @@ class Damage:
         return state
 
     def figures(self, state):
-        """"read" and all that the reading commands say, or what was seen to be wrong and by which command."""
+        """ "read" and all that the reading commands say, or what was seen to be wrong and by which command."""
         place, said = ["--state-dir", state], []
-        for argv in (["history", "verify"], ["history", "list", "--json", "--limit", "10000"], ["history", "list", "--transitions", "--json", "--limit", "10000"],
-                     ["export", "timeline"] + self.period):
+        for argv in (
+            ["history", "verify"],
+            ["history", "list", "--json", "--limit", "10000"],
+            ["history", "list", "--transitions", "--json", "--limit", "10000"],
+            ["export", "timeline"] + self.period,
+        ):
             code, text = command(*argv, *place)
             if code != 0:
                 allowed = (1, 3, 73) if argv[1] == "verify" else (73,)
@@ -822,14 +953,27 @@ class Damage:
     def wrong(self, figures):
         """How the figures differ from those of the nearest state that was written."""
         names = ("verify", "outages", "transitions", "timeline")
-        near = min(self.earlier, key=lambda e: sum(a != b for a, b in zip(e.split("\n"), figures.split("\n"))))
-        parts = [n for n, a, b in zip(names, [x for x in near.split("\n") if x], [x for x in figures.split("\n") if x]) if a != b]
+        near = min(
+            self.earlier,
+            key=lambda e: sum(a != b for a, b in zip(e.split("\n"), figures.split("\n"))),
+        )
+        parts = [
+            n
+            for n, a, b in zip(
+                names, [x for x in near.split("\n") if x], [x for x in figures.split("\n") if x]
+            )
+            if a != b
+        ]
         return "WRONG figures, said to be whole: " + " and ".join(parts)
 
     def start(self, state, is_sound):
         """How a start went. A daemon that runs must go on, and on a sound record with the figures that the record has."""
         directory = os.path.dirname(state)
-        record = json.loads(command("export", "timeline", "--state-dir", state, *self.period)[1]) if is_sound else None
+        record = (
+            json.loads(command("export", "timeline", "--state-dir", state, *self.period)[1])
+            if is_sound
+            else None
+        )
         prober = Prober(directory, self.text).begin()
         try:
             code = prober.ready(8)
@@ -844,9 +988,17 @@ class Damage:
             figures = prober.figures()
             for c in record["components"]:
                 for state_name in ("up", "down"):
-                    value = figures['probity_endpoint_state_seconds_total{endpoint="%s",state="%s"}' % (c["name"], state_name)]
+                    value = figures[
+                        'probity_endpoint_state_seconds_total{endpoint="%s",state="%s"}'
+                        % (c["name"], state_name)
+                    ]
                     # The reader cuts at the earliest watermark; a first success may settle the time up to it.
-                    assert -0.01 <= value - c[state_name + "_ms"] / 1000 < 2.5, (c["name"], state_name, value, c)
+                    assert -0.01 <= value - c[state_name + "_ms"] / 1000 < 2.5, (
+                        c["name"],
+                        state_name,
+                        value,
+                        c,
+                    )
             sums_are_whole(prober)
         time.sleep(0.2)
         assert prober.p.poll() is None, "it ended by itself: %s" % prober.last_words()
@@ -879,17 +1031,18 @@ class Files:
         def work(c):
             c[bit // 8] ^= 1 << bit % 8
             return c
+
         self.change(name, work)
 
     def zero(self, name, at, length):
-        self.change(name, lambda c: c[:at] + bytes(len(c[at:at + length])) + c[at + length:])
+        self.change(name, lambda c: c[:at] + bytes(len(c[at : at + length])) + c[at + length :])
 
     def swap(self, name, a, b, length):
         def work(c):
-            c[a:a + length], c[b:b + length] = c[b:b + length], c[a:a + length]
+            c[a : a + length], c[b : b + length] = c[b : b + length], c[a : a + length]
             return c
-        self.change(name, work)
 
+        self.change(name, work)
 
     def alter(self, statement):
         c = sqlite3.connect(os.path.join(self.state, "history.sqlite"))
@@ -946,20 +1099,30 @@ def harms(damage, name, chance, flips):
     """(kind, harm) of every case for one file."""
     size = os.path.getsize(os.path.join(damage.base, name))
     if name.endswith("-shm"):
-        return [("index bit flipped", Harm("flip", name, chance.randrange(size * 8))) for _ in range(10)] + \
-            [("index cut", Harm("cut", name, chance.randrange(size))) for _ in range(5)]
+        return [
+            ("index bit flipped", Harm("flip", name, chance.randrange(size * 8))) for _ in range(10)
+        ] + [("index cut", Harm("cut", name, chance.randrange(size))) for _ in range(5)]
     is_log = name.endswith("-wal")
     what, first, step = ("log", 32, 24 + damage.page) if is_log else ("database", 0, damage.page)
     blocks = list(range(first, size, step))
-    cuts = {e + k for e in [0] + blocks for k in (-1, 0, 1) if 0 <= e + k < size} | {chance.randrange(size) for _ in range(20)}
+    cuts = {e + k for e in [0] + blocks for k in (-1, 0, 1) if 0 <= e + k < size} | {
+        chance.randrange(size) for _ in range(20)
+    }
     swaps = [chance.sample(blocks, 2) for _ in range(max(10, flips // 5))]
     if not is_log:
         # Trees of the same form are what a swap may hide behind.
-        swaps += itertools.combinations([(root - 1) * damage.page for root in damage.index_roots()], 2)
-    return [(what + " cut", Harm("cut", name, c)) for c in sorted(cuts)] + \
-        [(what + " block zeroed", Harm("zero", name, b, step)) for b in blocks] + \
-        [(what + " blocks swapped", Harm("swap", name, *two, step)) for two in swaps] + \
-        [(what + " bit flipped", Harm("flip", name, chance.randrange(size * 8))) for _ in range(flips // 2)]
+        swaps += itertools.combinations(
+            [(root - 1) * damage.page for root in damage.index_roots()], 2
+        )
+    return (
+        [(what + " cut", Harm("cut", name, c)) for c in sorted(cuts)]
+        + [(what + " block zeroed", Harm("zero", name, b, step)) for b in blocks]
+        + [(what + " blocks swapped", Harm("swap", name, *two, step)) for two in swaps]
+        + [
+            (what + " bit flipped", Harm("flip", name, chance.randrange(size * 8)))
+            for _ in range(flips // 2)
+        ]
+    )
 
 
 def origins(d, servers):
@@ -973,7 +1136,11 @@ def origins(d, servers):
         prober.begin().must_be_ready()
         time.sleep(seconds)
         prober.kill()
-        kept[origin] = shutil.copytree(prober.state, os.path.join(d, "origin-" + origin), ignore=shutil.ignore_patterns("control.sock"))
+        kept[origin] = shutil.copytree(
+            prober.state,
+            os.path.join(d, "origin-" + origin),
+            ignore=shutil.ignore_patterns("control.sock"),
+        )
         # An orderly end moves the log into the database.
         prober.begin().must_be_ready()
         assert prober.end() == 0
@@ -983,10 +1150,13 @@ def origins(d, servers):
 
 def every_one_is_seen_or_harmless(cases):
     """Cases of (damage, kind, harm); prints what became of them by kind."""
+
     def one(case):
         damage, kind, harm = case
         # A start takes long: on every damaged database, and on some damaged logs.
-        return damage((kind, harm, kind.startswith("database") or zlib.crc32(repr(harm).encode()) % 5 == 0))
+        return damage(
+            (kind, harm, kind.startswith("database") or zlib.crc32(repr(harm).encode()) % 5 == 0)
+        )
 
     table, failures, starts, wrong = {}, [], Counter(), {}
     for (damage, kind, harm), (result, why) in zip(cases, in_parallel(one, cases)):
@@ -999,9 +1169,21 @@ def every_one_is_seen_or_harmless(cases):
         if result and result[2]:
             starts[result[2], "seen" if found.startswith("seen") else found.split(" ")[0]] += 1
     for kind, outcomes in table.items():
-        print("      %-24s %s" % (kind, ", ".join("%d %s" % (n, what) for what, n in sorted(outcomes.items()))))
-    print("      starts: " + "; ".join("%d %s (%s)" % (n, what, found) for (what, found), n in sorted(starts.items())))
-    held(["%s: %s: %d times: %s" % (kind, found, len(list_), list_[:12]) for (kind, found), list_ in wrong.items()] + failures)
+        print(
+            "      %-24s %s"
+            % (kind, ", ".join("%d %s" % (n, what) for what, n in sorted(outcomes.items())))
+        )
+    print(
+        "      starts: "
+        + "; ".join("%d %s (%s)" % (n, what, found) for (what, found), n in sorted(starts.items()))
+    )
+    held(
+        [
+            "%s: %s: %d times: %s" % (kind, found, len(list_), list_[:12])
+            for (kind, found), list_ in wrong.items()
+        ]
+        + failures
+    )
     return "%d damaged copies: each was seen, or its figures are those of a commit" % len(cases)
 
 
@@ -1011,8 +1193,13 @@ def test_damage_is_seen_or_does_no_harm(d):
     cases = []
     for origin, state in origins(d, servers).items():
         damage = Damage(d, state, servers.config())
-        print("      with the record in the %s: %d commits in the log, each a state that was read" % (origin, len(damage.ends)))
-        for name in ("history.sqlite-wal", "history.sqlite-shm") if origin == "log" else ("history.sqlite",):
+        print(
+            "      with the record in the %s: %d commits in the log, each a state that was read"
+            % (origin, len(damage.ends))
+        )
+        for name in (
+            ("history.sqlite-wal", "history.sqlite-shm") if origin == "log" else ("history.sqlite",)
+        ):
             cases += [(damage, kind, harm) for kind, harm in harms(damage, name, chance, flips)]
     return every_one_is_seen_or_harmless(cases)
 
@@ -1020,10 +1207,13 @@ def test_damage_is_seen_or_does_no_harm(d):
 def test_an_altered_row_is_seen_or_changes_no_figure(d):
     servers = Servers(5, up=(0.3, 1.2), down=(0.3, 1.2))
     damage = Damage(d, origins(d, servers)["database"], servers.config())
-    return every_one_is_seen_or_harmless([(damage, "database row altered", Harm("alter", a)) for a in ALTERATIONS])
+    return every_one_is_seen_or_harmless(
+        [(damage, "database row altered", Harm("alter", a)) for a in ALTERATIONS]
+    )
 
 
 # ---- a million events ---------------------------------------------------------------------------------------------
+
 
 class Chain:
     """Appends events as the writer does, with what they mean for the reading tables."""
@@ -1032,7 +1222,9 @@ class Chain:
         self.c = sqlite3.connect(path, isolation_level=None)
         self.c.execute("PRAGMA journal_mode = WAL")
         self.c.execute("PRAGMA synchronous = OFF")
-        self.seq, self.head = self.c.execute("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+        self.seq, self.head = self.c.execute(
+            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
 
     def put(self, endpoint, kind, at, **body):
         number, name = endpoint
@@ -1040,22 +1232,79 @@ class Chain:
         body.update(v=1, seq=self.seq, kind=kind, at_ms=at, recorded=utc(at), endpoint=name)
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         self.head = hashlib.sha256(self.head + text.encode()).digest()
-        self.c.execute("INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?, ?, ?, ?, ?, ?)", (self.seq, self.head, text, number, kind, at))
+        self.c.execute(
+            "INSERT INTO event (seq, hash, body, endpoint, kind, at) VALUES (?, ?, ?, ?, ?, ?)",
+            (self.seq, self.head, text, number, kind, at),
+        )
         return self.seq
 
     def outage(self, endpoint, at):
         """An unconfirmed failure, an outage and its end, and unknown time: five events of ten seconds."""
         n = endpoint[0]
-        self.put(endpoint, "unconfirmed", at + 500, **{"from": utc(at), "from_ms": at, "to_ms": at + 500})
-        self.c.execute("INSERT INTO doubtful (endpoint, from_at, to_at) VALUES (?, ?, ?)", (n, at, at + 500))
+        self.put(
+            endpoint, "unconfirmed", at + 500, **{"from": utc(at), "from_ms": at, "to_ms": at + 500}
+        )
+        self.c.execute(
+            "INSERT INTO doubtful (endpoint, from_at, to_at) VALUES (?, ?, ?)", (n, at, at + 500)
+        )
         began, confirmed, ended = at + 1250, at + 1600, at + 4250
-        opened = self.put(endpoint, "down", confirmed, **{"from": utc(began), "from_ms": began, "from_earliest_ms": at + 1000, "from_latest_ms": at + 1500, "confirmed_at_ms": confirmed, "cause": "status"})
-        closed = self.put(endpoint, "up", at + 4500, from_ms=began, to=utc(ended), to_ms=ended, to_earliest_ms=at + 4000, to_latest_ms=at + 4500, lower_ms=2500, down_ms=3000)
-        self.c.execute("INSERT INTO outage (opened, closed, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest) VALUES (?, ?, ?, 'status', ?, ?, ?, ?, ?, ?, ?)",
-                       (opened, closed, n, confirmed, began, at + 1000, at + 1500, ended, at + 4000, at + 4500))
+        opened = self.put(
+            endpoint,
+            "down",
+            confirmed,
+            **{
+                "from": utc(began),
+                "from_ms": began,
+                "from_earliest_ms": at + 1000,
+                "from_latest_ms": at + 1500,
+                "confirmed_at_ms": confirmed,
+                "cause": "status",
+            },
+        )
+        closed = self.put(
+            endpoint,
+            "up",
+            at + 4500,
+            from_ms=began,
+            to=utc(ended),
+            to_ms=ended,
+            to_earliest_ms=at + 4000,
+            to_latest_ms=at + 4500,
+            lower_ms=2500,
+            down_ms=3000,
+        )
+        self.c.execute(
+            "INSERT INTO outage (opened, closed, endpoint, cause, confirmed_at, from_at, from_earliest, from_latest, to_at, to_earliest, to_latest) VALUES (?, ?, ?, 'status', ?, ?, ?, ?, ?, ?, ?)",
+            (
+                opened,
+                closed,
+                n,
+                confirmed,
+                began,
+                at + 1000,
+                at + 1500,
+                ended,
+                at + 4000,
+                at + 4500,
+            ),
+        )
         self.put(endpoint, "unknown", at + 6000, **{"from": utc(at + 6000), "from_ms": at + 6000})
-        known = self.put(endpoint, "known", at + 7000, **{"from": utc(at + 6000), "from_ms": at + 6000, "to": utc(at + 7000), "to_ms": at + 7000, "reason": "starved"})
-        self.c.execute("INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) VALUES (?, ?, ?, ?, 'starved')", (known, n, at + 6000, at + 7000))
+        known = self.put(
+            endpoint,
+            "known",
+            at + 7000,
+            **{
+                "from": utc(at + 6000),
+                "from_ms": at + 6000,
+                "to": utc(at + 7000),
+                "to_ms": at + 7000,
+                "reason": "starved",
+            },
+        )
+        self.c.execute(
+            "INSERT INTO unknown (seq, endpoint, from_at, to_at, reason) VALUES (?, ?, ?, ?, 'starved')",
+            (known, n, at + 6000, at + 7000),
+        )
 
 
 def utc(ms):
@@ -1083,10 +1332,14 @@ def test_a_million_events_are_ready_within_a_second(d):
             chain.outage(e, at)
         at += 10_000
     # The last mark is sealed with the last event that was committed with it.
-    mark = chain.c.execute("SELECT id, boot_id, boot_ns, timeline_ms, utc_ms, inputs FROM mark ORDER BY id DESC LIMIT 1").fetchone()
+    mark = chain.c.execute(
+        "SELECT id, boot_id, boot_ns, timeline_ms, utc_ms, inputs FROM mark ORDER BY id DESC LIMIT 1"
+    ).fetchone()
     inputs, place = mark[5][:-8], "mark %d %s %d %d %d %d" % (*mark[:5], chain.seq)
     seal = hashlib.sha256(place.encode() + bytes(1) + inputs).digest()[:8]
-    chain.c.execute("UPDATE mark SET events = ?, inputs = ? WHERE id = ?", (chain.seq, inputs + seal, mark[0]))
+    chain.c.execute(
+        "UPDATE mark SET events = ?, inputs = ? WHERE id = ?", (chain.seq, inputs + seal, mark[0])
+    )
     chain.c.execute("COMMIT")
     chain.c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     chain.c.close()
@@ -1115,21 +1368,31 @@ def test_a_million_events_are_ready_within_a_second(d):
     verified = time.monotonic() - began
     median = {how: sorted(list_)[2] for how, list_ in times.items()}
     assert max(median.values()) < 1, times
-    return "%d events, %d MiB: ready within %.2f s after a stop, %.2f s after a kill (medians of 5); verified in %.1f s" % (
-        chain.seq, os.path.getsize(path) >> 20, median["stop"], median["kill"], verified)
+    return (
+        "%d events, %d MiB: ready within %.2f s after a stop, %.2f s after a kill (medians of 5); verified in %.1f s"
+        % (chain.seq, os.path.getsize(path) >> 20, median["stop"], median["kill"], verified)
+    )
 
 
 # ---- runner -------------------------------------------------------------------------------------------------------
 
+
 def main():
     wanted = sys.argv[1:]
-    tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and (not wanted or any(w in n for w in wanted))]
+    tests = [
+        (n, f)
+        for n, f in globals().items()
+        if n.startswith("test_") and (not wanted or any(w in n for w in wanted))
+    ]
     failed = 0
     for name, test in tests:
         directory, began = tempfile.mkdtemp(prefix="probity-crash-"), time.monotonic()
         try:
             said = test(directory)
-            print("ok    %-65s %6.1f s\n      %s" % (name[5:], time.monotonic() - began, said), flush=True)
+            print(
+                "ok    %-65s %6.1f s\n      %s" % (name[5:], time.monotonic() - began, said),
+                flush=True,
+            )
         except Exception:
             failed += 1
             print("FAIL  %s\n%s" % (name[5:], traceback.format_exc()), flush=True)

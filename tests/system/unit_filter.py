@@ -10,6 +10,7 @@ each program.
 The allow-list is what `SystemCallFilter=` names and systemd's own @default group; everything else gives EPERM. Needs python3-seccomp
 and systemd-analyze. No service manager has to run.
 """
+
 import errno
 import os
 import re
@@ -18,12 +19,20 @@ import sys
 
 import seccomp
 
-UNIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "systemd", "probity.service")
+UNIT = os.path.join(
+    os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "systemd", "probity.service"
+)
 
 
 def group(name):
-    told = subprocess.run(["systemd-analyze", "syscall-filter", name], check=True, capture_output=True, text=True).stdout
-    words = [line.split()[0] for line in told.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+    told = subprocess.run(
+        ["systemd-analyze", "syscall-filter", name], check=True, capture_output=True, text=True
+    ).stdout
+    words = [
+        line.split()[0]
+        for line in told.splitlines()[1:]
+        if line.strip() and not line.strip().startswith("#")
+    ]
     return [call for word in words for call in (group(word) if word.startswith("@") else [word])]
 
 
