@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Figures of the real daemon under load, next to blackbox_exporter + Prometheus where they do the same work.
+"""Figures of the real daemon under load, next to blackbox_exporter + Prometheus where they do the
+same work.
 
     benches/bench.py fleet --endpoints 10000 --interval 10 [--https-share 0.1] [--peer]
     benches/bench.py saturate --kind http|https|tcp|icmp|dns [--peer]
@@ -7,9 +8,10 @@
     benches/bench.py scrape --endpoints 100000
     benches/bench.py start --endpoints 100000
 
-Needs root, nginx, knot (dns) and, for peers, prometheus, prometheus-blackbox-exporter and wrk. Every measurement prints
-one line of JSON. Servers and load generators run on CPU 1, a saturated prober on CPU 0, a fleet's prober on both.
-Counts come from the servers (nginx stub_status) where they can; every line says how much CPU other processes took.
+Needs root, nginx, knot (dns) and, for peers, prometheus, prometheus-blackbox-exporter and wrk.
+Every measurement prints one line of JSON. Servers and load generators run on CPU 1, a saturated
+prober on CPU 0, a fleet's prober on both. Counts come from the servers (nginx stub_status) where
+they can; every line says how much CPU other processes took.
 """
 
 import argparse
@@ -19,221 +21,103 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PROBITY = os.environ.get("PROBITY", os.path.join(HERE, "..", "target", "release", "probity"))
-TICK = os.sysconf("SC_CLK_TCK")
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
+from harness import (
+    PROBITY,
+    Process,
+    blackbox_exporter,
+    busy_s,
+    daemon_table,
+    fetch,
+    percentile,
+    prometheus,
+    say,
+    sh,
+    slots_by_result,
+    until,
+    write,
+)
+
 PORT, HTTP, HTTPS, DNS, HANG, BLACKBOX, PROMETHEUS = 29847, 29080, 29443, 29053, 29081, 29115, 29090
 
 
-class Process:
-    def __init__(self, argv, cpus=None, log=None, cwd=None):
-        argv = (["taskset", "-c", cpus] if cpus else []) + argv
-        out = open(log, "w") if log else subprocess.DEVNULL
-        self.p = subprocess.Popen(argv, stdout=out, stderr=out, cwd=cwd)
-        self.pid = self.p.pid
-
-    def cpu_s(self):
-        total = 0
-        for pid in [self.pid] + children(self.pid):
-            try:
-                fields = open("/proc/%d/stat" % pid).read().rsplit(") ", 1)[1].split()
-                total += (int(fields[11]) + int(fields[12])) / TICK
-            except OSError:
-                pass
-        return total
-
-    def memory_mib(self, key="VmRSS"):
-        text = open("/proc/%d/status" % self.pid).read()
-        return int(re.search(key + r":\s+(\d+)", text).group(1)) / 1024
-
-    @contextlib.contextmanager
-    def most_memory(self):
-        """A list whose one element is the most resident memory meanwhile, in MiB."""
-        most, ended = [self.memory_mib()], threading.Event()
-
-        def watch():
-            while not ended.wait(0.01):
-                most[0] = max(most[0], self.memory_mib())
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield most
-        finally:
-            ended.set()
-            thread.join()
-            most[0] = max(most[0], self.memory_mib())
-
-    def stop(self):
-        self.p.send_signal(signal.SIGTERM)
-        try:
-            return self.p.wait(15)
-        except subprocess.TimeoutExpired:
-            self.p.kill()
-            return self.p.wait()
-
-
-def children(pid):
-    try:
-        return [int(c) for c in open("/proc/%d/task/%d/children" % (pid, pid)).read().split()]
-    except OSError:
-        return []
-
-
-def busy_s():
-    fields = [int(x) for x in open("/proc/stat").readline().split()[1:]]
-    return sum(fields[:3] + fields[5:8]) / TICK
-
-
-def get(url, headers=None, timeout=120):
-    return urllib.request.urlopen(
-        urllib.request.Request(url, headers=headers or {}), timeout=timeout
-    ).read()
-
-
-def wait_for(check, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if check():
-                return
-        except OSError:
-            pass
-        time.sleep(0.02)
-    raise SystemExit("bench: it never became ready")
-
-
-def say(**fields):
-    print(json.dumps(fields), flush=True)
-
-
-# ---- targets --------------------------------------------------------------------------------------------------
+# ---- targets ------------------------------------------------------------------------------------
 
 
 def certificates(work):
     ca, key, leaf = (os.path.join(work, n) for n in ("ca.pem", "leaf.key", "leaf.pem"))
-    run = lambda *a: subprocess.run(
-        a, check=True, cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    run(
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-keyout",
-        "ca.key",
-        "-out",
-        ca,
-        "-subj",
-        "/CN=bench",
-        "-days",
-        "30",
-    )
-    run(
-        "openssl",
-        "req",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-keyout",
-        key,
-        "-out",
-        "leaf.csr",
-        "-subj",
-        "/CN=localhost",
-    )
-    with open(os.path.join(work, "ext"), "w") as f:
-        f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    run(
-        "openssl",
-        "x509",
-        "-req",
-        "-in",
-        "leaf.csr",
-        "-CA",
-        ca,
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-        "-out",
-        leaf,
-        "-days",
-        "30",
-        "-extfile",
-        "ext",
-    )
+    request = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+    signer = "-CAkey ca.key -CAcreateserial -days 30 -extfile ext"
+    write(os.path.join(work, "ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    for line in (
+        request + "-x509 -keyout ca.key -out ca.pem -subj /CN=bench -days 30",
+        request + "-keyout leaf.key -out leaf.csr -subj /CN=localhost",
+        "openssl x509 -req -in leaf.csr -CA ca.pem -out leaf.pem " + signer,
+    ):
+        sh(*line.split(), cwd=work)
     return ca, key, leaf
 
 
 def nginx(work):
     ca, key, leaf = certificates(work)
-    with open(os.path.join(work, "nginx.conf"), "w") as f:
-        f.write(
-            """daemon off; pid %(w)s/nginx.pid; worker_processes 1; worker_rlimit_nofile 200000; error_log %(w)s/nginx.log crit;
-events { worker_connections 100000; multi_accept on; }
-http { access_log off; client_body_temp_path %(w)s/b; proxy_temp_path %(w)s/p; fastcgi_temp_path %(w)s/f; uwsgi_temp_path %(w)s/u; scgi_temp_path %(w)s/s;
- server { %(all)s listen 127.0.0.1:%(s)d ssl backlog=65535; ssl_certificate %(l)s; ssl_certificate_key %(k)s;
+    addresses = ["listen 127.0.0.%d:%d backlog=65535;" % (n, HTTP) for n in range(1, 9)]
+    values = {"all": " ".join(addresses), "port": HTTPS, "leaf": leaf, "key": key}
+    server = """server { %(all)s
+  listen 127.0.0.1:%(port)d ssl backlog=65535;
+  ssl_certificate %(leaf)s; ssl_certificate_key %(key)s;
   ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off; ssl_session_tickets off;
-  location / { return 200 "ok\\n"; } location /status { stub_status; } } }
+  location / { return 200 "ok\\n"; } location /status { stub_status; } }
 """
-            % dict(
-                w=work,
-                all="".join(
-                    "listen 127.0.0.%d:%d backlog=65535; " % (n, HTTP) for n in range(1, 9)
-                ),
-                h=HTTP,
-                s=HTTPS,
-                l=leaf,
-                k=key,
-            )
-        )
-    p = Process(["nginx", "-p", work, "-c", os.path.join(work, "nginx.conf")], cpus="1")
-    wait_for(lambda: get("http://127.0.0.1:%d/" % HTTP))
+    p = nginx_of(work, server % values, cpus="1")
+    ready("http://127.0.0.1:%d/" % HTTP)
     return p, ca
 
 
+def nginx_of(work, servers, cpus=None):
+    """An nginx of one worker with these servers; all that it writes is in the directory."""
+    conf = """daemon off; pid %(work)s/nginx.pid; error_log %(work)s/nginx.log crit;
+worker_processes 1; worker_rlimit_nofile 200000;
+events { worker_connections 100000; multi_accept on; }
+http { access_log off; types { application/json json; }
+ client_body_temp_path %(work)s/b; proxy_temp_path %(work)s/p; fastcgi_temp_path %(work)s/f;
+ uwsgi_temp_path %(work)s/u; scgi_temp_path %(work)s/s;
+ %(servers)s }
+""" % {"work": work, "servers": servers}
+    path = write(os.path.join(work, "nginx.conf"), conf)
+    return Process(["nginx", "-p", work, "-c", path], cpus=cpus)
+
+
+def ready(url):
+    until(lambda: fetch(url), 60, url, every=0.02)
+
+
 def requests():
-    return [
-        int(x) for x in get("http://127.0.0.1:%d/status" % HTTP).decode().split("\n")[2].split()
-    ]
+    page = fetch("http://127.0.0.1:%d/status" % HTTP).decode()
+    return [int(x) for x in page.split("\n")[2].split()]
 
 
 def knot(work):
-    zone = os.path.join(work, "bench.zone")
-    with open(zone, "w") as f:
-        f.write(
-            "$ORIGIN bench.\n@ 60 SOA ns 1 2 3 4 5 6\n@ NS ns\nns A 127.0.0.1\nwww A 127.0.0.1\n"
-        )
-    with open(os.path.join(work, "knot.conf"), "w") as f:
-        f.write(
-            "server:\n  listen: 127.0.0.1@%d\n  rundir: %s\n  udp-workers: 1\ndatabase:\n  storage: %s\nzone:\n- domain: bench\n  file: %s\n"
-            % (DNS, work, work, zone)
-        )
-    p = Process(
-        ["knotd", "-c", os.path.join(work, "knot.conf")],
-        cpus="1",
-        log=os.path.join(work, "knot.log"),
+    zone = write(
+        os.path.join(work, "bench.zone"),
+        "$ORIGIN bench.\n@ 60 SOA ns 1 2 3 4 5 6\n@ NS ns\nns A 127.0.0.1\nwww A 127.0.0.1\n",
     )
+    conf = write(
+        os.path.join(work, "knot.conf"),
+        "server:\n  listen: 127.0.0.1@%d\n  rundir: %s\n  udp-workers: 1\n"
+        "database:\n  storage: %s\nzone:\n- domain: bench\n  file: %s\n" % (DNS, work, work, zone),
+    )
+    p = Process(["knotd", "-c", conf], cpus="1", log=os.path.join(work, "knot.log"))
     time.sleep(1.5)
     return p
 
 
-# ---- the daemon -------------------------------------------------------------------------------------------------
+# ---- the daemon ---------------------------------------------------------------------------------
 
 
 def config(
@@ -248,13 +132,14 @@ def config(
     latency="classic",
 ):
     lines = [
-        '[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[metrics]\nlatency = "%s"\n'
-        % (PORT, work, latency),
+        bench_table(work, PORT) + '[metrics]\nlatency = "%s"\n' % latency,
         '[defaults]\ninterval = "%dms"\ntimeout = "%dms"\n' % (interval_ms, timeout_ms),
         '[defaults.probe.http.tls]\nca_file = "%s"\n' % ca,
     ]
     secure = int(endpoints * https_share)
-    groups = {"http": [], "https": [], "hang": [], "tcp": [], "icmp": [], "dns": []}
+    groups: dict[str, list[str]] = {
+        name: [] for name in ("http", "https", "hang", "tcp", "icmp", "dns")
+    }
     for n in range(endpoints):
         if n < hanging:
             groups["hang"].append('e%06d = "http://127.0.0.1:%d/t/%d"' % (n, HANG, n))
@@ -280,58 +165,54 @@ def config(
                 "[group.%s]\n%s\n[group.%s.targets]\n%s\n"
                 % (name, shape.get(name, 'probe.http.method = "GET"'), name, "\n".join(targets))
             )
-    path = os.path.join(work, "probity.toml")
-    with open(path, "w") as f:
-        f.write("\n".join(lines))
+    return fresh(work, "\n".join(lines))
+
+
+def bench_table(work, port):
+    """How the config of a bench begins."""
+    return daemon_table("bench", "127.0.0.1:%d" % port, os.path.join(work, "state"))
+
+
+def fresh(work, text):
+    """The config of a daemon that has recorded nothing yet."""
     shutil.rmtree(os.path.join(work, "state"), ignore_errors=True)
-    return path
+    return write(os.path.join(work, "probity.toml"), text)
 
 
-def daemon(work, path, cpus="0,1", port=PORT):
+def daemon(work, path, cpus="0,1", port=PORT, binary=PROBITY):
+    """The daemon and how long it took until it was ready."""
     began = time.monotonic()
-    p = Process(
-        [PROBITY, "run", "--config", path, "--log", "error"],
-        cpus=cpus,
-        log=os.path.join(work, "probity.log"),
-    )
-    wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % port))
+    argv = [binary, "run", "--config", path, "--log", "error"]
+    p = Process(argv, cpus=cpus, log=os.path.join(work, "probity.log"))
+    ready("http://127.0.0.1:%d/-/ready" % port)
     return p, time.monotonic() - began
 
 
 def scrape(query="", headers=None):
-    return get("http://127.0.0.1:%d/metrics%s" % (PORT, query), headers)
+    return fetch("http://127.0.0.1:%d/metrics%s" % (PORT, query), headers)
 
 
 def totals(text):
     """(slots by result, lateness histogram) of a page."""
-    slots = {}
-    for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', text, re.M):
-        slots[result] = slots.get(result, 0) + int(n)
-    late = [
-        (float(le), int(n))
-        for le, n in re.findall(
-            r'^probity_probe_lateness_seconds_bucket\{le="([\d.]+|\+Inf)"\} (\d+)$'.replace(
-                "|\\+Inf", ""
-            ),
-            text,
-            re.M,
-        )
-    ]
-    count = int(re.search(r"^probity_probe_lateness_seconds_count (\d+)$", text, re.M).group(1))
-    return slots, late, count
+    buckets = r'^probity_probe_lateness_seconds_bucket\{le="([\d.]+)"\} (\d+)$'
+    late = [(float(le), int(n)) for le, n in re.findall(buckets, text, re.M)]
+    [count] = re.findall(r"^probity_probe_lateness_seconds_count (\d+)$", text, re.M)
+    return slots_by_result(text), late, int(count)
 
 
 def quantile(before, after, q):
-    """Upper bound of the bucket that the quantile lies in, in ms, of what came between two pages."""
+    """Upper bound of the bucket that the quantile lies in, in ms, of what came between two
+    pages."""
     total = after[2] - before[2]
-    for (bound, n), (_, n0) in zip(after[1], before[1]):
+    for (bound, n), (_, n0) in zip(after[1], before[1], strict=True):
         if n - n0 >= q * total:
             return bound * 1000
     return float("inf")
 
 
 def window(p, seconds):
-    """What happens between two scrapes; times, CPU and counts are taken at the same moments, pages are read after."""
+    """What happens between two scrapes; times, CPU and counts are taken at the same moments, pages
+    are read after."""
     query = "?collect[]=accounting&collect[]=daemon"
     page, t, cpu, busy, seen = scrape(query), time.monotonic(), p.cpu_s(), busy_s(), requests()[2]
     time.sleep(seconds)
@@ -356,7 +237,7 @@ def window(p, seconds):
     )
 
 
-# ---- measurements -----------------------------------------------------------------------------------------------
+# ---- measurements -------------------------------------------------------------------------------
 
 
 def fleet(a, work):
@@ -400,18 +281,17 @@ def fleet(a, work):
             kn.stop()
 
 
-def peer_fleet(a, work):
+def peers(work, endpoints, interval_s, timeout_s, module_s, cpus):
+    """blackbox_exporter and the Prometheus that asks it for the same probes, each on its CPUs."""
     d = os.path.join(work, "prometheus")
-    os.makedirs(d, exist_ok=True)
-    with open(os.path.join(d, "blackbox.yml"), "w") as f:
-        f.write("modules: {http: {prober: http, timeout: 5s}}\n")
-    with open(os.path.join(d, "targets.json"), "w") as f:
-        json.dump(
-            [{"targets": ["http://127.0.0.1:%d/t/%d" % (HTTP, n) for n in range(a.endpoints)]}], f
-        )
-    with open(os.path.join(d, "prometheus.yml"), "w") as f:
-        f.write(
-            """global: {scrape_interval: %(i)ds, scrape_timeout: %(t)ds}
+    shutil.rmtree(d, ignore_errors=True)
+    os.makedirs(d)
+    module = "modules: {http: {prober: http, timeout: %ds}}\n" % module_s
+    targets = ["http://127.0.0.1:%d/t/%d" % (HTTP, n) for n in range(endpoints)]
+    write(os.path.join(d, "targets.json"), json.dumps([{"targets": targets}]))
+    settings = write(
+        os.path.join(d, "prometheus.yml"),
+        """global: {scrape_interval: %ds, scrape_timeout: %ds}
 scrape_configs:
 - job_name: bb
   metrics_path: /probe
@@ -420,31 +300,20 @@ scrape_configs:
   relabel_configs:
   - {source_labels: [__address__], target_label: __param_target}
   - {source_labels: [__param_target], target_label: instance}
-  - {target_label: __address__, replacement: "127.0.0.1:%(b)d"}
+  - {target_label: __address__, replacement: "127.0.0.1:%d"}
 """
-            % dict(i=a.interval, t=min(5, a.interval), b=BLACKBOX)
-        )
-    bb = Process(
-        [
-            "prometheus-blackbox-exporter",
-            "--config.file=" + os.path.join(d, "blackbox.yml"),
-            "--web.listen-address=127.0.0.1:%d" % BLACKBOX,
-            "--log.level=error",
-        ],
-        cpus="0,1",
+        % (interval_s, timeout_s, BLACKBOX),
     )
-    pr = Process(
-        [
-            "prometheus",
-            "--config.file=" + os.path.join(d, "prometheus.yml"),
-            "--storage.tsdb.path=" + os.path.join(d, "data"),
-            "--log.level=error",
-            "--web.listen-address=127.0.0.1:%d" % PROMETHEUS,
-        ],
-        cpus="0,1",
-    )
+    exporter = blackbox_exporter(write(os.path.join(d, "blackbox.yml"), module), BLACKBOX)
+    asking = prometheus(settings, os.path.join(d, "data"), PROMETHEUS)
+    both = Process(exporter, cpus=cpus[0]), Process(asking, cpus=cpus[1])
+    ready("http://127.0.0.1:%d/-/ready" % PROMETHEUS)
+    return both
+
+
+def peer_fleet(a, work):
+    bb, pr = peers(work, a.endpoints, a.interval, min(5, a.interval), 5, ("0,1", "0,1"))
     try:
-        wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PROMETHEUS))
         time.sleep(a.interval * 1.5 + 3)
         cpu, busy, t, seen = bb.cpu_s() + pr.cpu_s(), busy_s(), time.monotonic(), requests()[2]
         time.sleep(max(a.seconds, a.interval))
@@ -535,29 +404,16 @@ def peer_rate(a, work, ca):
         "icmp": "127.0.0.1",
         "dns": "127.0.0.1:%d" % DNS,
     }[a.kind]
-    conf = os.path.join(work, "blackbox.yml")
-    with open(conf, "w") as f:
-        f.write("modules: {m: %s}\n" % modules[a.kind])
-    bb = Process(
-        [
-            "prometheus-blackbox-exporter",
-            "--config.file=" + conf,
-            "--web.listen-address=127.0.0.1:%d" % BLACKBOX,
-            "--log.level=error",
-        ],
-        cpus="0",
-    )
+    conf = write(os.path.join(work, "blackbox.yml"), "modules: {m: %s}\n" % modules[a.kind])
+    bb = Process(blackbox_exporter(conf, BLACKBOX), cpus="0")
     url = "http://127.0.0.1:%d/probe?module=m&target=%s" % (BLACKBOX, target)
     try:
-        wait_for(lambda: b"probe_success 1" in get(url))
+        until(lambda: b"probe_success 1" in fetch(url), 60, "a probe", every=0.02)
         cpu, t = bb.cpu_s(), time.monotonic()
-        out = subprocess.run(
-            ["taskset", "-c", "1", "wrk", "-t1", "-c32", "-d%ds" % a.seconds, url],
-            capture_output=True,
-            text=True,
-        ).stdout
+        wrk = ["taskset", "-c", "1", "wrk", "-t1", "-c32", "-d%ds" % a.seconds, url]
+        out = sh(*wrk, ok=False).stdout
         took, used = time.monotonic() - t, bb.cpu_s() - cpu
-        n = int(re.search(r"(\d+) requests in", out).group(1))
+        n = int(re.findall(r"(\d+) requests in", out)[0])
         say(
             bench="saturate",
             prober="blackbox_exporter",
@@ -599,23 +455,43 @@ def lateness(a, work):
         ng.stop()
 
 
+@contextlib.contextmanager
+def most_memory(process):
+    """A list whose one element is the most resident memory meanwhile, in MiB."""
+    most, ended = [process.memory_mib()], threading.Event()
+
+    def watch():
+        while not ended.wait(0.01):
+            most[0] = max(most[0], process.memory_mib())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield most
+    finally:
+        ended.set()
+        thread.join()
+        most[0] = max(most[0], process.memory_mib())
+
+
 def scraping(a, work):
     ng, ca = nginx(work)
     try:
         path = config(work, ca, a.endpoints, 60_000, 5000)
         p, _ = daemon(work, path)
-        # Until the first round is over, endpoints that were not probed yet are unknown for a second more each second: that is memory too.
+        # Until the first round is over, endpoints that were not probed yet are unknown for a second
+        # more each second: that is memory too.
         time.sleep(a.after)
         for name, headers in (("plain", {}), ("gzip", {"Accept-Encoding": "gzip"})):
             rows = []
             for _ in range(5):
                 before, t = p.memory_mib(), time.monotonic()
-                with p.most_memory() as most:
+                with most_memory(p) as most:
                     body = scrape(headers=headers)
                 took = time.monotonic() - t
                 rows.append((took, len(body), most[0] - before))
             text = gzip.decompress(body) if headers else body
-            took = sorted(r[0] for r in rows)[2]
+            took = percentile(sorted(r[0] for r in rows), 0.5)
             say(
                 bench="scrape",
                 encoding=name,
@@ -648,26 +524,27 @@ def starting(a, work):
             time.sleep(20)
             t = time.monotonic()
             p.stop()
+            took = time.monotonic() - t
+            size = sum(os.path.getsize(os.path.join(state, f)) for f in os.listdir(state))
             say(
                 bench="stop",
                 endpoints=a.endpoints,
-                seconds=round(time.monotonic() - t, 2),
-                state_mib=round(
-                    sum(os.path.getsize(os.path.join(state, f)) for f in os.listdir(state)) / 2**20,
-                    1,
-                ),
+                seconds=round(took, 2),
+                state_mib=round(size / 2**20, 1),
             )
     finally:
         ng.stop()
 
 
 def first_probes(a, work):
-    """When after the start the first look at each endpoint was taken: within min(interval, 60 s), evenly spread."""
+    """When after the start the first look at each endpoint was taken: within min(interval, 60 s),
+    evenly spread."""
     ng, ca = nginx(work)
     try:
         path = config(work, ca, a.endpoints, a.interval * 1000, 900)
         p, ready_s = daemon(work, path)
-        began, known = time.monotonic(), []
+        began = time.monotonic()
+        known: list[tuple[float, int]] = []
         while time.monotonic() - began < 2 * a.interval + 5 and (
             not known or known[-1][1] < a.endpoints
         ):
@@ -679,9 +556,10 @@ def first_probes(a, work):
                 )
             )
             time.sleep(0.2)
-        after = lambda share: next(
-            (round(t, 2) for t, n in known if n >= share * a.endpoints), None
-        )
+
+        def after(share):
+            return next((round(t, 2) for t, n in known if n >= share * a.endpoints), None)
+
         say(
             bench="first-probes",
             endpoints=a.endpoints,

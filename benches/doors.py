@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
-"""Ten kinds of hostile clients at the daemon's own listener while it probes 500 endpoints each second, beside blackbox_exporter.
+"""Ten kinds of hostile clients at the daemon's own listener while it probes 500 endpoints each
+second, beside blackbox_exporter.
 
     benches/doors.py [--each 1000] [--seconds 25] [--smoke | --apart]
 
-PROBITY is the binary, PROBITY_BEFORE an older one to compare with (left out without it). Needs nginx and, but for --smoke,
-prometheus and prometheus-blackbox-exporter. Each kind is a process of this file with `--each` clients on loopback, scheduled
-behind all others, as real ones have machines of their own; a client that is turned away comes again after two seconds. They come from two
-hundred addresses, then all from one. A scraper of good manners, from an address of its own, reads /metrics ten times a second.
-A program that holds more than 6 GiB is ended and reported as such.
+PROBITY is the binary, PROBITY_BEFORE an older one to compare with (left out without it). Needs
+nginx and, but for --smoke, prometheus and prometheus-blackbox-exporter. Each kind is a process of
+this file with `--each` clients on loopback, scheduled behind all others, as real ones have machines
+of their own; a client that is turned away comes again after two seconds. They come from two hundred
+addresses, then all from one. A scraper of good manners, from an address of its own, reads /metrics
+ten times a second. A program that holds more than 6 GiB is ended and reported as such.
 
---apart: the program has CPU 0 to itself, and clients, servers and scraper share CPU 1. It shows what the load does to the
-program alone: hostile clients do not run on its host. The scraper waits for the clients' CPU then, so its times say nothing.
+--apart: the program has CPU 0 to itself, and clients, servers and scraper share CPU 1. It shows
+what the load does to the program alone: hostile clients do not run on its host. The scraper waits
+for the clients' CPU then, so its times say nothing.
 """
 
 import argparse
 import asyncio
-import json
 import os
 import random
 import re
@@ -28,20 +30,31 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.parse
+from collections.abc import Callable
+from typing import Any
 
-from bench import PROBITY, Process, config, get, nginx, quantile, say, totals, wait_for
-from bench import BLACKBOX, HTTP, PORT, PROMETHEUS
+from bench import (
+    BLACKBOX,
+    PORT,
+    PROMETHEUS,
+    config,
+    daemon,
+    nginx,
+    peers,
+    quantile,
+    totals,
+)
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
+from harness import PROBITY, get, percentile, promql, say, spawn
 
 MOST_MIB = 6 << 10
 ENDPOINTS = 500
 AGAIN_S = 2.0
-# What puts a program on a CPU of its own.
-ALONE = []
 GET_METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-# ---- the clients ------------------------------------------------------------------------------------------------
+# ---- the clients --------------------------------------------------------------------------------
 
 
 async def until_closed(loop, s):
@@ -149,32 +162,38 @@ async def client(kind, address, port):
 
 
 async def clients(a):
-    address = (
-        (lambda n: "127.0.1.%d" % (n % 200 + 1)) if a.mode == "many" else (lambda n: "127.0.1.1")
-    )
-    running = [asyncio.create_task(client(a.client, address(n), a.port)) for n in range(a.each)]
+    places = 200 if a.mode == "many" else 1
+    addresses = ["127.0.1.%d" % (n % places + 1) for n in range(a.each)]
+    running = [asyncio.create_task(client(a.client, at, a.port)) for at in addresses]
     await asyncio.to_thread(sys.stdin.read)
     for task in running:
         task.cancel()
     os._exit(0)
 
 
-# ---- the scraper ------------------------------------------------------------------------------------------------
+# ---- the scraper --------------------------------------------------------------------------------
 
 
 class Scraper(threading.Thread):
-    """Reads /metrics over one connection, and over a new one where that failed; the time of a try that failed is part of the next."""
+    """Reads /metrics over one connection, and over a new one where that failed; the time of a try
+    that failed is part of the next."""
 
     def __init__(self, port):
         super().__init__()
-        self.port, self.took, self.failed, self.ended, self.s = port, [], 0, threading.Event(), None
+        self.port, self.failed, self.ended = port, 0, threading.Event()
+        self.took: list[float] = []
+        self.s, self.is_connected = socket.socket(), False
+
+    def connect(self):
+        self.s = socket.socket()
+        self.s.settimeout(5)
+        self.s.bind(("127.0.0.9", 0))
+        self.s.connect(("127.0.0.1", self.port))
+        self.is_connected = True
 
     def once(self):
-        if self.s is None:
-            self.s = socket.socket()
-            self.s.settimeout(5)
-            self.s.bind(("127.0.0.9", 0))
-            self.s.connect(("127.0.0.1", self.port))
+        if not self.is_connected:
+            self.connect()
         self.s.sendall(
             b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: Prometheus/2.42.0\r\n\r\n"
             % self.port
@@ -207,7 +226,7 @@ class Scraper(threading.Thread):
                 except OSError:
                     self.failed += 1
                     self.s.close()
-                    self.s = None
+                    self.is_connected = False
                     time.sleep(0.01)
             self.took.append(time.monotonic() - began)
             self.ended.wait(max(0, 0.1 - (time.monotonic() - began)))
@@ -216,9 +235,10 @@ class Scraper(threading.Thread):
         self.ended.set()
         self.join()
         took = sorted(self.took)
-        at = lambda q: (
-            round(1000 * took[min(len(took) - 1, int(q * len(took)))], 1) if took else None
-        )
+
+        def at(q):
+            return round(1000 * percentile(took, q), 1) if took else None
+
         return dict(
             scrapes=len(took),
             scrape_ms_p50=at(0.5),
@@ -228,29 +248,23 @@ class Scraper(threading.Thread):
         )
 
 
-# ---- the programs -----------------------------------------------------------------------------------------------
+# ---- the programs -------------------------------------------------------------------------------
 
 
 class Daemon:
     """Probity at 500 endpoints a second."""
 
-    def __init__(self, work, ca, binary, name):
+    def __init__(self, work, ca, binary, name, cpus):
         path = config(work, ca, ENDPOINTS, 1000, 1000)
         self.name, self.port = name, PORT
-        self.p = Process(
-            ALONE + [binary, "run", "--config", path, "--log", "error"],
-            log=os.path.join(work, "probity.log"),
-        )
-        wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PORT))
+        self.p, _ = daemon(work, path, cpus=cpus, binary=binary)
 
     def page(self):
+        url = "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % PORT
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
-                return get(
-                    "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % PORT,
-                    timeout=5,
-                ).decode()
+                return get(url, timeout=5)
             except OSError:
                 time.sleep(0.2)
         return None
@@ -281,51 +295,9 @@ class Daemon:
 class Blackbox:
     """blackbox_exporter, asked for the same probes by Prometheus."""
 
-    def __init__(self, work):
+    def __init__(self, work, cpus):
         self.name, self.port = "blackbox_exporter", BLACKBOX
-        d = os.path.join(work, "prometheus")
-        shutil.rmtree(d, ignore_errors=True)
-        os.makedirs(d)
-        with open(os.path.join(d, "blackbox.yml"), "w") as f:
-            f.write("modules: {http: {prober: http, timeout: 1s}}\n")
-        with open(os.path.join(d, "targets.json"), "w") as f:
-            json.dump(
-                [{"targets": ["http://127.0.0.1:%d/t/%d" % (HTTP, n) for n in range(ENDPOINTS)]}], f
-            )
-        with open(os.path.join(d, "prometheus.yml"), "w") as f:
-            f.write(
-                """global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-- job_name: bb
-  metrics_path: /probe
-  params: {module: [http]}
-  file_sd_configs: [{files: [targets.json]}]
-  relabel_configs:
-  - {source_labels: [__address__], target_label: __param_target}
-  - {source_labels: [__param_target], target_label: instance}
-  - {target_label: __address__, replacement: "127.0.0.1:%d"}
-"""
-                % BLACKBOX
-            )
-        self.p = Process(
-            ALONE
-            + [
-                "prometheus-blackbox-exporter",
-                "--config.file=" + os.path.join(d, "blackbox.yml"),
-                "--web.listen-address=127.0.0.1:%d" % BLACKBOX,
-                "--log.level=error",
-            ]
-        )
-        self.prometheus = Process(
-            [
-                "prometheus",
-                "--config.file=" + os.path.join(d, "prometheus.yml"),
-                "--storage.tsdb.path=" + os.path.join(d, "data"),
-                "--log.level=error",
-                "--web.listen-address=127.0.0.1:%d" % PROMETHEUS,
-            ]
-        )
-        wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PROMETHEUS))
+        self.p, self.prometheus = peers(work, ENDPOINTS, 1, 1, 1, (cpus, None))
 
     def page(self):
         return time.time()
@@ -337,11 +309,7 @@ scrape_configs:
         """A slot that was not done is a scrape of a probe that failed, or was not there."""
         time.sleep(3)  # Until the last of them are stored.
         query = "sum(sum_over_time(probe_success[%dms]))" % ((ended - began) * 1000)
-        url = "http://127.0.0.1:%d/api/v1/query?%s" % (
-            PROMETHEUS,
-            urllib.parse.urlencode({"query": query, "time": ended}),
-        )
-        result = json.loads(get(url))["data"]["result"]
+        result = promql(PROMETHEUS, query, ended)
         done = int(float(result[0]["value"][1])) if result else 0
         return dict(
             slots=round(ENDPOINTS * (ended - began)),
@@ -356,7 +324,7 @@ scrape_configs:
 def within(before, after, q):
     """A quantile of the histogram in microseconds, linear within its bucket."""
     total, last, low = after[2] - before[2], 0, 0.0
-    for (bound, n), (_, n0) in zip(after[1], before[1]):
+    for (bound, n), (_, n0) in zip(after[1], before[1], strict=True):
         if n - n0 >= q * total:
             return 1e6 * (low + (bound - low) * (q * total - last) / max(n - n0 - last, 1))
         last, low = n - n0, bound
@@ -364,10 +332,11 @@ def within(before, after, q):
 
 
 def rejected(before, after):
-    counts = lambda page: {
-        k: int(n)
-        for k, n in re.findall(r'^probity_http_rejected_total\{reason="(\w+)"\} (\d+)$', page, re.M)
-    }
+    series = r'^probity_http_rejected_total\{reason="(\w+)"\} (\d+)$'
+
+    def counts(page):
+        return {k: int(n) for k, n in re.findall(series, page, re.M)}
+
     first = counts(before)
     return {k: n - first.get(k, 0) for k, n in counts(after).items() if n > first.get(k, 0)}
 
@@ -396,26 +365,10 @@ def attacked(program, a, mode):
 
     page, scraper = program.page(), Scraper(program.port)
     scraper.start()
-    crowd = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                os.path.abspath(__file__),
-                "--client",
-                kind,
-                "--mode",
-                mode,
-                "--each",
-                str(a.each),
-                "--port",
-                str(program.port),
-            ],
-            stdin=subprocess.PIPE,
-            preexec_fn=behind_all_others,
-        )
-        for kind in KINDS
-        if re.search(a.only, kind)
-    ]
+    argv = [sys.executable, os.path.abspath(__file__), "--mode", mode, "--each", str(a.each)]
+    argv += ["--port", str(program.port), "--client"]
+    kinds = [kind for kind in KINDS if re.search(a.only, kind)]
+    crowd = [spawn(*argv, kind, stdin=subprocess.PIPE) for kind in kinds]
     is_ended, most, most_held, end = False, idle, held, time.monotonic() + a.seconds
     while time.monotonic() < end and not is_ended:
         time.sleep(0.1)
@@ -425,7 +378,8 @@ def attacked(program, a, mode):
     if is_ended:
         program.p.p.kill()
     for one in crowd:
-        one.stdin.close()
+        if one.stdin:
+            one.stdin.close()
     for one in crowd:
         one.wait(30)
     row = dict(
@@ -459,7 +413,8 @@ def attacked(program, a, mode):
 
 def table(rows):
     print(
-        "| program | clients from | missed | late p99, quiet / under load | RSS over idle | /metrics p99, quiet / under load | failed scrapes | back after |"
+        "| program | clients from | missed | late p99, quiet / under load | RSS over idle "
+        "| /metrics p99, quiet / under load | failed scrapes | back after |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name, mode, quiet, row, is_ended in rows:
@@ -486,11 +441,6 @@ def table(rows):
         )
 
 
-def behind_all_others():
-    """Real clients have machines of their own: here they run only where nothing else wants to."""
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
 def main():
     ap = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -501,7 +451,7 @@ def main():
     ap.add_argument(
         "--smoke",
         action="store_true",
-        help="a small run of this build alone that fails where a slot is missed or the memory grows",
+        help="a small run of this build alone: fails where a slot is missed or the memory grows",
     )
     ap.add_argument("--client", choices=KINDS, help=argparse.SUPPRESS)
     ap.add_argument("--mode", default="many", help=argparse.SUPPRESS)
@@ -511,21 +461,26 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if a.client:
-        return asyncio.run(clients(a))
+        # Real clients have machines of their own: here they run only where nothing else wants to.
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        asyncio.run(clients(a))
+        return
     if a.smoke:
         a.each, a.seconds = min(a.each, 50), 6
+    cpus = None
     if a.apart:
         os.sched_setaffinity(0, {1})
-        ALONE.extend(["taskset", "-c", "0"])
+        cpus = "0"
     work = tempfile.mkdtemp(prefix="probity-doors-")
     server, ca = nginx(work)
     rows = []
     try:
-        programs = [lambda: Daemon(work, ca, PROBITY, "this build")]
+        programs: list[Callable[[], Any]] = [lambda: Daemon(work, ca, PROBITY, "this build", cpus)]
         if not a.smoke:
-            if os.environ.get("PROBITY_BEFORE"):
-                programs.insert(0, lambda: Daemon(work, ca, os.environ["PROBITY_BEFORE"], "before"))
-            programs.append(lambda: Blackbox(work))
+            before = os.environ.get("PROBITY_BEFORE")
+            if before:
+                programs.insert(0, lambda: Daemon(work, ca, before, "before", cpus))
+            programs.append(lambda: Blackbox(work, cpus))
         for start in programs:
             for mode in ["many"] if a.smoke else ["many", "one"]:
                 program = start()

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""All hostile targets at once: is every outcome the expected one, in time, and within how much memory?
+"""All hostile targets at once: is every outcome the expected one, in time, and within how much
+memory?
 
     benches/hostile.py [--each 5] [--seconds 60] [--smoke]
 
-One more process of this file serves the targets, one port for each kind. First the daemon probes as many endpoints of the same
-config on a healthy server, for the memory that counts as idle; then the hostile ones. /api/v1/endpoints is read ten times a
-second; an outcome is an endpoint's `last` with a new `started`. Counts of /metrics show how many outcomes were missed so.
+One more process of this file serves the targets, one port for each kind. First the daemon probes as
+many endpoints of the same config on a healthy server, for the memory that counts as idle; then the
+hostile ones. /api/v1/endpoints is read ten times a second; an outcome is an endpoint's `last` with
+a new `started`. Counts of /metrics show how many outcomes were missed so.
 """
 
 import argparse
 import asyncio
 import collections
+import functools
 import gzip
 import json
 import os
@@ -22,9 +25,12 @@ import sys
 import tempfile
 import time
 import zlib
+from typing import Any
 
-from bench import daemon, get, say
-from detection import free_port
+from bench import bench_table, daemon, fresh
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
+from harness import fetch, free_port, say, slots_by_result, spawn, stop
 
 try:
     import brotli
@@ -38,7 +44,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 PIECE = b"x" * 65536
 
 
-# ---- what the targets do with a connection ------------------------------------------------------------------------
+# ---- what the targets do with a connection ------------------------------------------------------
 
 
 async def asked(reader):
@@ -62,7 +68,8 @@ async def endless(writer, piece, pause=0.0):
 
 
 def says(head, piece=None, pause=0.0):
-    """Takes the request, sends `head`, then `piece` again and again if there is one; closes otherwise."""
+    """Takes the request, sends `head`, then `piece` again and again if there is one; closes
+    otherwise."""
 
     async def target(reader, writer):
         await asked(reader)
@@ -122,7 +129,8 @@ def body(coding, data):
 
 
 def tcp_kinds():
-    """name: (probe, what the target does, expected causes). Where a race on the wire decides, either cause is right."""
+    """name: (probe, what the target does, expected causes). Where a race on the wire decides,
+    either cause is right."""
     zeros = bytes(64 << 20)
     http, bomb, tls = "http", "http-compressed", "https"
     kinds = {
@@ -259,8 +267,10 @@ def connection(target):
 
 
 async def serve():
-    """Opens every target, prints a JSON object of their ports, and serves until standard input ends."""
-    loop, ports, held = asyncio.get_running_loop(), {}, []
+    """Opens every target, prints a JSON object of their ports, and serves until standard input
+    ends."""
+    loop, ports = asyncio.get_running_loop(), {}
+    held: list[Any] = []
     targets = {name: target for name, (_, target, _) in tcp_kinds().items()}
     for name, target in dict(targets, healthy=HEALTHY).items():
         server = await asyncio.start_server(connection(target), "127.0.0.1", 0, backlog=1000)
@@ -268,7 +278,7 @@ async def serve():
         held.append(server)
     for name, (reply, _) in DNS_KINDS.items():
         transport, _ = await loop.create_datagram_endpoint(
-            lambda reply=reply: Names(reply), local_addr=("127.0.0.1", 0)
+            functools.partial(Names, reply), local_addr=("127.0.0.1", 0)
         )
         ports[name] = transport.get_extra_info("sockname")[1]
         held.append(transport)
@@ -280,7 +290,7 @@ async def serve():
     os._exit(0)  # Connections that drip for ever are not waited for.
 
 
-# ---- the measurement ------------------------------------------------------------------------------------------------
+# ---- the measurement ----------------------------------------------------------------------------
 
 SHAPES = {
     "http": ('probe.http.method = "GET"\n', "http://127.0.0.1:%d/"),
@@ -300,30 +310,21 @@ def expectations(only):
 
 
 def config(work, port, ports, table, each, healthy):
-    path = os.path.join(work, "probity.toml")
-    shutil.rmtree(os.path.join(work, "state"), ignore_errors=True)
-    with open(path, "w") as f:
-        f.write(
-            '[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "2s"\ntimeout = "%dms"\n'
-            % (port, work, TIMEOUT_MS)
-        )
-        for name, (shape, _) in table.items():
-            lines, address = SHAPES["http" if healthy else shape]
-            f.write("[group.%s]\n%s[group.%s.targets]\n" % (name, lines, name))
-            f.write(
-                "".join(
-                    '%s-%d = "%s"\n' % (name, n, address % ports["healthy" if healthy else name])
-                    for n in range(each)
-                )
-            )
-    return path
+    text = bench_table(work, port)
+    text += '[defaults]\ninterval = "2s"\ntimeout = "%dms"\n' % TIMEOUT_MS
+    for name, (shape, _) in table.items():
+        lines, address = SHAPES["http" if healthy else shape]
+        target = address % ports["healthy" if healthy else name]
+        text += "[group.%s]\n%s[group.%s.targets]\n" % (name, lines, name)
+        text += "".join('%s-%d = "%s"\n' % (name, n, target) for n in range(each))
+    return fresh(work, text)
 
 
 def observed(p, port, seconds):
     """Every outcome as (endpoint, started): last; and the most resident memory."""
     outcomes, peak, end = {}, 0.0, time.monotonic() + seconds
     while time.monotonic() < end:
-        for e in json.loads(get("http://127.0.0.1:%d/api/v1/endpoints" % port))["endpoints"]:
+        for e in json.loads(fetch("http://127.0.0.1:%d/api/v1/endpoints" % port))["endpoints"]:
             if e["last"]:
                 outcomes[e["name"], e["last"]["started"]] = e["last"]
         peak = max(peak, p.memory_mib())
@@ -332,21 +333,16 @@ def observed(p, port, seconds):
 
 
 def measured(port):
-    """Probes that ended, as the daemon counts them: all, and those that say nothing of the endpoint."""
-    page = get("http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % port).decode()
-    counts = collections.Counter()
-    for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', page, re.M):
-        counts[result] += int(n)
-    return dict(counts)
+    """Probes that ended, as the daemon counts them: all, and those that say nothing of the
+    endpoint."""
+    url = "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % port
+    return slots_by_result(fetch(url).decode())
 
 
 def measure(a, work):
-    server = subprocess.Popen(
-        [sys.executable, os.path.abspath(__file__), "--serve"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    argv, pipe = [sys.executable, os.path.abspath(__file__), "--serve"], subprocess.PIPE
+    server = spawn(*argv, stdin=pipe, stdout=pipe, text=True)
+    assert server.stdin and server.stdout
     p = None
     try:
         ports, table, port = json.loads(server.stdout.readline()), expectations(a.only), free_port()
@@ -362,18 +358,13 @@ def measure(a, work):
         code = p.stop()
         end = time.monotonic() - end
     finally:
-        if p and p.p.poll() is None:
-            p.p.kill()
-            p.p.wait()
+        stop(p.p if p else None)
         server.stdin.close()
         server.wait(10)
 
-    wrong, worst, late, seen = (
-        collections.Counter(),
-        (float("-inf"), None),
-        0,
-        collections.Counter(),
-    )
+    wrong: collections.Counter[str] = collections.Counter()
+    seen: collections.Counter[str] = collections.Counter()
+    worst, late = (float("-inf"), ""), 0
     for (name, _), last in outcomes.items():
         kind = name.rsplit("-", 1)[0]
         seen[kind] += 1
@@ -393,7 +384,7 @@ def measure(a, work):
         wrong_which=dict(wrong),
         kinds_unseen=[k for k in table if not seen[k]],
         worst_overrun_ms=worst[0],
-        worst_overrun_of=worst[1],
+        worst_overrun_of=worst[1] or None,
         over_timeout_and_50_ms=late,
         slots=slots,
         idle_mib=round(idle, 1),
@@ -420,7 +411,8 @@ def main():
     ap.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     a = ap.parse_args()
     if a.serve:
-        return asyncio.run(serve())
+        asyncio.run(serve())
+        return
     if a.smoke:
         a.seconds = min(a.seconds, 10)
     work = tempfile.mkdtemp(prefix="probity-bench-")

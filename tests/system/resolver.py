@@ -3,26 +3,26 @@
 
     tests/system/resolver.py
 
-Runs itself again in network and mount namespaces of its own, with name servers on addresses of loopback. For each pair of files,
-`getent ahosts NAME` and the addresses that `probity probe` tries are compared. Needs root, or a kernel that lets users make namespaces.
+Runs itself again in network and mount namespaces of its own, with name servers on addresses of
+loopback. For each pair of files, `getent ahosts NAME` and the addresses that `probity probe` tries
+are compared. Needs root, or a kernel that lets users make namespaces.
 """
 
-import json
 import os
 import socket
 import struct
-import subprocess
 import sys
 import tempfile
-import threading
+from typing import Any
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PROBITY = os.environ.get("PROBITY", os.path.join(HERE, "..", "..", "target", "release", "probity"))
+from harness import answer_datagrams, probe, sh, write
+
 A, AAAA = 1, 28
 CODES = {"servfail": 2, "nxdomain": 3, "notimp": 4, "refused": 5}
 
-# What the server at 127.0.0.1 (and ::1, and 127.0.0.6) knows. A word in place of addresses is what it does.
-ZONE = {
+# What the server at 127.0.0.1 (and ::1, and 127.0.0.6) knows. A word in place of addresses is what
+# it does.
+ZONE: dict[str, Any] = {
     "good.example": ["127.9.0.1"],
     "two.example": ["127.9.0.1", "127.9.0.2"],
     "both.example": ["127.9.0.1", "fd00::9"],
@@ -84,13 +84,14 @@ def reply(query, does):
         return None
     answers = b""
     n = 0
-    wire = lambda name: (
-        b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
-    )
-    for address in known if isinstance(known, list) else []:
-        owner = b"\xc0\x0c"
-        if isinstance(address, tuple):
-            owner, address = wire(address[0]), address[1]
+
+    def wire(name):
+        return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+
+    for record in known if isinstance(known, list) else []:
+        owner, address = b"\xc0\x0c", record
+        if isinstance(record, tuple):
+            owner, address = wire(record[0]), record[1]
         if address.startswith("="):
             data = wire(address[1:])
             answers += owner + struct.pack(">HHIH", 5, 1, 60, len(data)) + data
@@ -101,34 +102,15 @@ def reply(query, does):
             data = socket.inet_pton(family, address)
             answers += owner + struct.pack(">HHIH", of, 1, 60, len(data)) + data
             n += 1
-    return (
-        struct.pack(
-            ">HHHHHH",
-            ident,
-            0x8180 | CODES.get(known if isinstance(known, str) else "", 0),
-            1,
-            n,
-            0,
-            0,
-        )
-        + question
-        + answers
-    )
+    code = CODES.get(known if isinstance(known, str) else "", 0)
+    return struct.pack(">HHHHHH", ident, 0x8180 | code, 1, n, 0, 0) + question + answers
 
 
 def serve(address):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     s = socket.socket(family, socket.SOCK_DGRAM)
     s.bind((address, 53))
-
-    def run():
-        while True:
-            query, peer = s.recvfrom(4096)
-            answer = reply(query, ALWAYS.get(address))
-            if answer:
-                s.sendto(answer, peer)
-
-    threading.Thread(target=run, daemon=True).start()
+    answer_datagrams(s, lambda query: reply(query, ALWAYS.get(address)))
 
 
 QUICK = "options timeout:1 attempts:1\n"
@@ -138,12 +120,15 @@ HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 
 def cases():
     """(what, resolv.conf, hosts, name)"""
-    conf = lambda what, text, name="good.example", hosts=HOSTS: (
-        what,
-        text if isinstance(text, bytes) else text.encode(),
-        hosts if isinstance(hosts, bytes) else hosts.encode(),
-        name,
-    )
+
+    def conf(what, text, name="good.example", hosts=HOSTS):
+        return (
+            what,
+            text if isinstance(text, bytes) else text.encode(),
+            hosts if isinstance(hosts, bytes) else hosts.encode(),
+            name,
+        )
+
     yield conf("plain", ONE)
     yield conf("no such name", ONE, "gone.example")
     yield conf("two addresses", ONE, "two.example")
@@ -286,42 +271,27 @@ def cases():
 
 
 def glibc(name):
-    r = subprocess.run(
-        ["getent", "ahosts", name], capture_output=True, text=True, errors="replace", timeout=60
-    )
+    r = sh("getent", "ahosts", name, ok=False, errors="replace", timeout=60)
     return sorted({line.split()[0] for line in r.stdout.splitlines()})
 
 
 def ours(name):
-    bare = name if name.endswith(".") else name
-    r = subprocess.run(
-        [PROBITY, "probe", "tcp://%s:9" % bare, "--timeout", "9s", "--json"],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=60,
-    )
-    try:
-        found = json.loads(r.stdout)
-    except ValueError:
-        raise AssertionError("no JSON from the probe of %s: %s%s" % (name, r.stdout, r.stderr))
-    return sorted({a["address"] for a in found.get("attempts", [])}), "%s: %s" % (
-        found["cause"],
-        found["detail"],
-    )
+    found = probe("tcp://%s:9" % name, "--timeout", "9s", errors="replace", timeout=60)
+    why = "%s: %s" % (found["cause"], found["detail"])
+    return sorted({a["address"] for a in found.get("attempts", [])}), why
 
 
 def inside():
-    for argv in (
-        ["ip", "link", "set", "lo", "up"],
-        ["ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"],
-        ["ip", "addr", "add", "fe80::53/64", "dev", "v1", "nodad"],
-        ["ip", "addr", "add", "fd00::9/64", "dev", "v0", "nodad"],
-        ["ip", "addr", "add", "10.99.0.1/24", "dev", "v0"],
-        ["ip", "link", "set", "v0", "up"],
-        ["ip", "link", "set", "v1", "up"],
+    for line in (
+        "ip link set lo up",
+        "ip link add v0 type veth peer name v1",
+        "ip addr add fe80::53/64 dev v1 nodad",
+        "ip addr add fd00::9/64 dev v0 nodad",
+        "ip addr add 10.99.0.1/24 dev v0",
+        "ip link set v0 up",
+        "ip link set v1 up",
     ):
-        subprocess.run(argv, check=True)
+        sh(*line.split())
     v0 = str(socket.if_nametoindex("v0"))
     work = tempfile.mkdtemp()
     files = {}
@@ -330,29 +300,20 @@ def inside():
         ("/etc/hosts", HOSTS),
         ("/etc/nsswitch.conf", "hosts: files dns\n"),
     ):
-        files[path] = os.path.join(work, os.path.basename(path))
-        with open(files[path], "w") as f:
-            f.write(text)
-        subprocess.run(["mount", "--bind", files[path], os.path.realpath(path)], check=True)
+        files[path] = write(os.path.join(work, os.path.basename(path)), text)
+        sh("mount", "--bind", files[path], os.path.realpath(path))
     for address in ["127.0.0.1", "::1", *ALWAYS]:
         serve(address)
     linked = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     linked.bind(("fe80::53", 53, 0, socket.if_nametoindex("v1")))
-
-    def run():
-        while True:
-            query, peer = linked.recvfrom(4096)
-            linked.sendto(reply(query, None), peer)
-
-    threading.Thread(target=run, daemon=True).start()
+    answer_datagrams(linked, lambda query: reply(query, None))
     count, wrong = 0, []
     for what, conf, hosts, name in cases():
         for path, text in (
             ("/etc/resolv.conf", conf.replace(b"{v0}", v0.encode())),
             ("/etc/hosts", hosts),
         ):
-            with open(files[path], "wb") as f:
-                f.write(text)
+            write(files[path], text)
         theirs = glibc(name)
         found, why = ours(name)
         count += 1
