@@ -18,6 +18,7 @@ from collections import Counter
 import damage
 from flapping import (
     SEED,
+    SLACK,
     Prober,
     Servers,
     Told,
@@ -28,7 +29,7 @@ from flapping import (
     sum_of,
     sums_are_whole,
 )
-from harness import get, instant, is_whole, read, run_tests, shim, until, write
+from harness import get, instant, is_whole, read, run_tests, shim, until, utc, write
 
 # ---- kills --------------------------------------------------------------------------------------
 
@@ -114,6 +115,10 @@ def calls_in(counts):
     """How often each function was called so far, and last how often one failed."""
     with open(counts, "rb") as f:
         return struct.unpack("%dQ" % (len(FUNCTIONS) + 1), f.read())
+
+
+def syncs_in(counts):
+    return calls_in(counts)[FUNCTIONS.index("fsync")]
 
 
 class FaultRun:
@@ -383,6 +388,59 @@ def test_a_disk_that_is_read_only_for_a_while_stops_the_figures_and_loses_nothin
         is_whole(prober.state)
         held_up.append("%s: %d outages meanwhile, %.1f s unknown" % (ending, len(within), unknown))
     return "; ".join(held_up)
+
+
+# Longer than a daemon waits for its threads at an end that nobody asked for.
+SLOW_S = 5.0
+
+
+def test_a_slow_disk_at_a_normal_end_is_waited_for(d):
+    """Each sync takes five seconds when SIGTERM comes. The daemon ends when everything is written:
+    nothing that was told is lost, and no time before the signal is unknown."""
+    servers, told = Servers(3, up=(0.4, 1.5), down=(0.4, 1.5)), Told()
+    prober = Prober(d, servers.config())
+    mark, counts = os.path.join(d, "slow"), os.path.join(d, "counts")
+    slow = {"FAULT_SLOW": mark, "FAULT_SLOW_MS": "%d" % (1000 * SLOW_S)}
+    where = {"LD_PRELOAD": shim(d, "faults"), "FAULT_DIRECTORY": prober.state}
+    prober.begin({**where, **slow, "FAULT_COUNTS": counts}).must_be_ready()
+    time.sleep(2.5)
+    told.look(prober)
+    before = syncs_in(counts)
+    write(mark, "")
+    until(lambda: syncs_in(counts) > before, what="a slow sync")
+    # What happens meanwhile waits for the sync.
+    began = time.time()
+    time.sleep(1.5)
+    servers.rest()
+    told.look(prober)
+    asked = time.time()
+    code = prober.end(60)
+    ended = time.time()
+    assert code == 0, "it ended with %d: %s" % (code, prober.last_words())
+    assert ended - asked > SLOW_S, "ended after %.1f s: no sync was waited for" % (ended - asked)
+    os.remove(mark)
+    prober.begin().must_be_ready()
+    time.sleep(1.5)
+    told.look(prober)
+    outages = prober.outages()
+    outages_are_true(outages, servers)
+    within = [o for o in outages if began < instant(o["from"]) < asked]
+    assert within, "no outage of while the disk was slow: %s" % outages
+    sums_are_whole(prober)
+    period = "from=%s&to=%s" % (utc(asked - 60), utc(ended + 60))
+    for component in prober.json("/api/v1/timeline?" + period)["components"]:
+        # A busy host may have been late with a probe: that is known of it, and recorded.
+        [lost] = [u for u in component["unknown"] if u["reason"] == "not_running"]
+        assert asked - SLACK < instant(lost["from"]) < asked + 1, (asked, component)
+        assert ended < instant(lost["to"]), (ended, component)
+    assert told.unanswered == 0 and prober.end() == 0
+    is_whole(prober.state)
+    syncs = syncs_in(counts) - before
+    return "%d slow syncs, %d outages meanwhile, ended %.1f s after the signal" % (
+        syncs,
+        len(within),
+        ended - asked,
+    )
 
 
 def test_a_loss_of_power_takes_nothing_back_that_was_told(d):
