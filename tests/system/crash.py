@@ -433,7 +433,8 @@ def test_a_slow_disk_at_a_normal_end_is_waited_for(d):
         [lost] = [u for u in component["unknown"] if u["reason"] == "not_running"]
         assert asked - SLACK < instant(lost["from"]) < asked + 1, (asked, component)
         assert ended < instant(lost["to"]), (ended, component)
-    assert told.unanswered == 0 and prober.end() == 0
+    assert told.unanswered == 0, "%d questions were not answered" % told.unanswered
+    assert prober.end() == 0
     is_whole(prober.state)
     syncs = syncs_in(counts) - before
     return "%d slow syncs, %d outages meanwhile, ended %.1f s after the signal" % (
@@ -459,7 +460,8 @@ def test_a_loss_of_power_takes_nothing_back_that_was_told(d):
             )
             end = time.monotonic() + chance.choice((chance.uniform(0, 0.3), chance.uniform(0.5, 3)))
             while time.monotonic() < end:
-                assert prober.p.poll() is None, prober.last_words()
+                code = prober.p.poll()
+                assert code is None, "it ended with %d: %s" % (code, prober.last_words())
                 told.look(prober)
                 time.sleep(0.05)
             if chance.random() < 0.4:
@@ -477,7 +479,9 @@ def test_a_loss_of_power_takes_nothing_back_that_was_told(d):
         told.look(prober)
         outages_are_true(prober.outages(), servers)
         sums_are_whole(prober)
-        assert told.unanswered == 0 and prober.end() == 0
+        assert told.unanswered == 0, "%d questions were not answered" % told.unanswered
+        code = prober.end()
+        assert code == 0, "it ended with %d: %s" % (code, prober.last_words())
         is_whole(prober.state)
         sums["looks"] += told.looks
         return sums
