@@ -3,13 +3,19 @@
 default: test
 
 # What CI calls after it has installed what the suites need.
-ci: fmt clippy test doc deny fuzz-smoke system bench-smoke
+ci: fmt clippy python test doc deny fuzz-smoke system bench-smoke
 
 fmt:
     cargo fmt --check
 
 clippy:
     cargo clippy --all-targets --locked -- -D warnings
+
+# Needs ruff and mypy, of the versions in tests/system/requirements.txt.
+python:
+    ruff check
+    ruff format --check
+    mypy
 
 # The README's second command: needs Rust and a C compiler only.
 test:
@@ -41,7 +47,7 @@ bench: release
 bench-smoke: release
     benches/all.sh --smoke
 
-# Crash safety: kills, failing disks, loss of power, damaged files and rows, a million events. About five minutes.
+# Crash safety: kills, failing and slow disks, loss of power, damaged files and rows, a million events. About five minutes.
 crash: release
     tests/system/crash.py
 

@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
-"""Ten kinds of hostile clients at the daemon's own listener while it probes 500 endpoints each second, beside blackbox_exporter.
+"""Ten kinds of hostile clients at the daemon's own listener while it probes 500 endpoints each
+second, beside blackbox_exporter.
 
     benches/doors.py [--each 1000] [--seconds 25] [--smoke | --apart]
 
-PROBITY is the binary, PROBITY_BEFORE an older one to compare with (left out without it). Needs nginx and, but for --smoke,
-prometheus and prometheus-blackbox-exporter. Each kind is a process of this file with `--each` clients on loopback, scheduled
-behind all others, as real ones have machines of their own; a client that is turned away comes again after two seconds. They come from two
-hundred addresses, then all from one. A scraper of good manners, from an address of its own, reads /metrics ten times a second.
-A program that holds more than 6 GiB is ended and reported as such.
+PROBITY is the binary, PROBITY_BEFORE an older one to compare with (left out without it). Needs
+nginx and, but for --smoke, prometheus and prometheus-blackbox-exporter. Each kind is a process of
+this file with `--each` clients on loopback, scheduled behind all others, as real ones have machines
+of their own; a client that is turned away comes again after two seconds. They come from two hundred
+addresses, then all from one. A scraper of good manners, from an address of its own, reads /metrics
+ten times a second. A program that holds more than 6 GiB is ended and reported as such.
 
---apart: the program has CPU 0 to itself, and clients, servers and scraper share CPU 1. It shows what the load does to the
-program alone: hostile clients do not run on its host. The scraper waits for the clients' CPU then, so its times say nothing.
+--apart: the program has CPU 0 to itself, and clients, servers and scraper share CPU 1. It shows
+what the load does to the program alone: hostile clients do not run on its host. The scraper waits
+for the clients' CPU then, so its times say nothing.
 """
+
 import argparse
 import asyncio
-import json
 import os
 import random
 import re
@@ -27,20 +30,32 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.parse
+from collections.abc import Callable
+from typing import Any
 
-from bench import PROBITY, Process, config, get, nginx, quantile, say, totals, wait_for
-from bench import BLACKBOX, HTTP, PORT, PROMETHEUS
+from bench import (
+    BLACKBOX,
+    PORT,
+    PROMETHEUS,
+    config,
+    daemon,
+    nginx,
+    peers,
+    quantile,
+    totals,
+)
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
+from harness import PROBITY, get, percentile, promql, say, spawn
 
 MOST_MIB = 6 << 10
 ENDPOINTS = 500
 AGAIN_S = 2.0
-# What puts a program on a CPU of its own.
-ALONE = []
 GET_METRICS = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-# ---- the clients ------------------------------------------------------------------------------------------------
+# ---- the clients --------------------------------------------------------------------------------
+
 
 async def until_closed(loop, s):
     while await loop.sock_recv(s, 65536):
@@ -72,7 +87,7 @@ async def slow_metrics(loop, s):
 
 async def bytewise(loop, s):
     for n in range(16 << 10):
-        await loop.sock_sendall(s, GET_METRICS[n:n + 1] if n < len(GET_METRICS) - 2 else b"x")
+        await loop.sock_sendall(s, GET_METRICS[n : n + 1] if n < len(GET_METRICS) - 2 else b"x")
         await asyncio.sleep(0.5)
 
 
@@ -90,7 +105,9 @@ async def tls(loop, s):
 
 
 async def http2(loop, s):
-    await loop.sock_sendall(s, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+    await loop.sock_sendall(
+        s, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    )
     await until_closed(loop, s)
 
 
@@ -100,11 +117,27 @@ async def resets(loop, s):
 
 
 async def large_heads(loop, s):
-    await loop.sock_sendall(s, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (17 << 10) + b"\r\n\r\n")
+    await loop.sock_sendall(
+        s, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (17 << 10) + b"\r\n\r\n"
+    )
     await until_closed(loop, s)
 
 
-KINDS = {f.__name__: f for f in (unfinished, silent, slow_api, slow_metrics, bytewise, pipelined, tls, http2, resets, large_heads)}
+KINDS = {
+    f.__name__: f
+    for f in (
+        unfinished,
+        silent,
+        slow_api,
+        slow_metrics,
+        bytewise,
+        pipelined,
+        tls,
+        http2,
+        resets,
+        large_heads,
+    )
+}
 
 
 async def client(kind, address, port):
@@ -129,30 +162,42 @@ async def client(kind, address, port):
 
 
 async def clients(a):
-    address = (lambda n: "127.0.1.%d" % (n % 200 + 1)) if a.mode == "many" else (lambda n: "127.0.1.1")
-    running = [asyncio.create_task(client(a.client, address(n), a.port)) for n in range(a.each)]
+    places = 200 if a.mode == "many" else 1
+    addresses = ["127.0.1.%d" % (n % places + 1) for n in range(a.each)]
+    running = [asyncio.create_task(client(a.client, at, a.port)) for at in addresses]
     await asyncio.to_thread(sys.stdin.read)
     for task in running:
         task.cancel()
     os._exit(0)
 
 
-# ---- the scraper ------------------------------------------------------------------------------------------------
+# ---- the scraper --------------------------------------------------------------------------------
+
 
 class Scraper(threading.Thread):
-    """Reads /metrics over one connection, and over a new one where that failed; the time of a try that failed is part of the next."""
+    """Reads /metrics over one connection, and over a new one where that failed; the time of a try
+    that failed is part of the next."""
 
     def __init__(self, port):
         super().__init__()
-        self.port, self.took, self.failed, self.ended, self.s = port, [], 0, threading.Event(), None
+        self.port, self.failed, self.ended = port, 0, threading.Event()
+        self.took: list[float] = []
+        self.s, self.is_connected = socket.socket(), False
+
+    def connect(self):
+        self.s = socket.socket()
+        self.s.settimeout(5)
+        self.s.bind(("127.0.0.9", 0))
+        self.s.connect(("127.0.0.1", self.port))
+        self.is_connected = True
 
     def once(self):
-        if self.s is None:
-            self.s = socket.socket()
-            self.s.settimeout(5)
-            self.s.bind(("127.0.0.9", 0))
-            self.s.connect(("127.0.0.1", self.port))
-        self.s.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: Prometheus/2.42.0\r\n\r\n" % self.port)
+        if not self.is_connected:
+            self.connect()
+        self.s.sendall(
+            b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: Prometheus/2.42.0\r\n\r\n"
+            % self.port
+        )
         head = b""
         while b"\r\n\r\n" not in head:
             head += self.more()
@@ -181,7 +226,7 @@ class Scraper(threading.Thread):
                 except OSError:
                     self.failed += 1
                     self.s.close()
-                    self.s = None
+                    self.is_connected = False
                     time.sleep(0.01)
             self.took.append(time.monotonic() - began)
             self.ended.wait(max(0, 0.1 - (time.monotonic() - began)))
@@ -190,26 +235,36 @@ class Scraper(threading.Thread):
         self.ended.set()
         self.join()
         took = sorted(self.took)
-        at = lambda q: round(1000 * took[min(len(took) - 1, int(q * len(took)))], 1) if took else None
-        return dict(scrapes=len(took), scrape_ms_p50=at(0.5), scrape_ms_p99=at(0.99), scrape_ms_most=at(1), scrapes_failed=self.failed)
+
+        def at(q):
+            return round(1000 * percentile(took, q), 1) if took else None
+
+        return dict(
+            scrapes=len(took),
+            scrape_ms_p50=at(0.5),
+            scrape_ms_p99=at(0.99),
+            scrape_ms_most=at(1),
+            scrapes_failed=self.failed,
+        )
 
 
-# ---- the programs -----------------------------------------------------------------------------------------------
+# ---- the programs -------------------------------------------------------------------------------
+
 
 class Daemon:
     """Probity at 500 endpoints a second."""
 
-    def __init__(self, work, ca, binary, name):
+    def __init__(self, work, ca, binary, name, cpus):
         path = config(work, ca, ENDPOINTS, 1000, 1000)
         self.name, self.port = name, PORT
-        self.p = Process(ALONE + [binary, "run", "--config", path, "--log", "error"], log=os.path.join(work, "probity.log"))
-        wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PORT))
+        self.p, _ = daemon(work, path, cpus=cpus, binary=binary)
 
     def page(self):
+        url = "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % PORT
         end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
-                return get("http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % PORT, timeout=5).decode()
+                return get(url, timeout=5)
             except OSError:
                 time.sleep(0.2)
         return None
@@ -224,8 +279,14 @@ class Daemon:
             return dict(missed="no page")
         before, after = totals(page), totals(later)
         counts = {k: after[0].get(k, 0) - before[0].get(k, 0) for k in after[0]}
-        return dict(slots=sum(counts.values()), missed=counts.get("missed", 0), unmeasured=counts.get("unmeasured", 0), failed=counts.get("failure", 0),
-                    late_us_p99=round(within(before, after, 0.99)), rejected=rejected(page, later))
+        return dict(
+            slots=sum(counts.values()),
+            missed=counts.get("missed", 0),
+            unmeasured=counts.get("unmeasured", 0),
+            failed=counts.get("failure", 0),
+            late_us_p99=round(within(before, after, 0.99)),
+            rejected=rejected(page, later),
+        )
 
     def stop(self):
         self.p.stop()
@@ -234,31 +295,9 @@ class Daemon:
 class Blackbox:
     """blackbox_exporter, asked for the same probes by Prometheus."""
 
-    def __init__(self, work):
+    def __init__(self, work, cpus):
         self.name, self.port = "blackbox_exporter", BLACKBOX
-        d = os.path.join(work, "prometheus")
-        shutil.rmtree(d, ignore_errors=True)
-        os.makedirs(d)
-        with open(os.path.join(d, "blackbox.yml"), "w") as f:
-            f.write("modules: {http: {prober: http, timeout: 1s}}\n")
-        with open(os.path.join(d, "targets.json"), "w") as f:
-            json.dump([{"targets": ["http://127.0.0.1:%d/t/%d" % (HTTP, n) for n in range(ENDPOINTS)]}], f)
-        with open(os.path.join(d, "prometheus.yml"), "w") as f:
-            f.write("""global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-- job_name: bb
-  metrics_path: /probe
-  params: {module: [http]}
-  file_sd_configs: [{files: [targets.json]}]
-  relabel_configs:
-  - {source_labels: [__address__], target_label: __param_target}
-  - {source_labels: [__param_target], target_label: instance}
-  - {target_label: __address__, replacement: "127.0.0.1:%d"}
-""" % BLACKBOX)
-        self.p = Process(ALONE + ["prometheus-blackbox-exporter", "--config.file=" + os.path.join(d, "blackbox.yml"), "--web.listen-address=127.0.0.1:%d" % BLACKBOX, "--log.level=error"])
-        self.prometheus = Process(["prometheus", "--config.file=" + os.path.join(d, "prometheus.yml"), "--storage.tsdb.path=" + os.path.join(d, "data"),
-                                   "--log.level=error", "--web.listen-address=127.0.0.1:%d" % PROMETHEUS])
-        wait_for(lambda: get("http://127.0.0.1:%d/-/ready" % PROMETHEUS))
+        self.p, self.prometheus = peers(work, ENDPOINTS, 1, 1, 1, (cpus, None))
 
     def page(self):
         return time.time()
@@ -270,10 +309,12 @@ scrape_configs:
         """A slot that was not done is a scrape of a probe that failed, or was not there."""
         time.sleep(3)  # Until the last of them are stored.
         query = "sum(sum_over_time(probe_success[%dms]))" % ((ended - began) * 1000)
-        url = "http://127.0.0.1:%d/api/v1/query?%s" % (PROMETHEUS, urllib.parse.urlencode({"query": query, "time": ended}))
-        result = json.loads(get(url))["data"]["result"]
+        result = promql(PROMETHEUS, query, ended)
         done = int(float(result[0]["value"][1])) if result else 0
-        return dict(slots=round(ENDPOINTS * (ended - began)), missed=max(0, round(ENDPOINTS * (ended - began)) - done))
+        return dict(
+            slots=round(ENDPOINTS * (ended - began)),
+            missed=max(0, round(ENDPOINTS * (ended - began)) - done),
+        )
 
     def stop(self):
         self.prometheus.stop()
@@ -283,7 +324,7 @@ scrape_configs:
 def within(before, after, q):
     """A quantile of the histogram in microseconds, linear within its bucket."""
     total, last, low = after[2] - before[2], 0, 0.0
-    for (bound, n), (_, n0) in zip(after[1], before[1]):
+    for (bound, n), (_, n0) in zip(after[1], before[1], strict=True):
         if n - n0 >= q * total:
             return 1e6 * (low + (bound - low) * (q * total - last) / max(n - n0 - last, 1))
         last, low = n - n0, bound
@@ -291,7 +332,11 @@ def within(before, after, q):
 
 
 def rejected(before, after):
-    counts = lambda page: {k: int(n) for k, n in re.findall(r'^probity_http_rejected_total\{reason="(\w+)"\} (\d+)$', page, re.M)}
+    series = r'^probity_http_rejected_total\{reason="(\w+)"\} (\d+)$'
+
+    def counts(page):
+        return {k: int(n) for k, n in re.findall(series, page, re.M)}
+
     first = counts(before)
     return {k: n - first.get(k, 0) for k, n in counts(after).items() if n > first.get(k, 0)}
 
@@ -308,12 +353,22 @@ def attacked(program, a, mode):
     time.sleep(a.seconds)
     quiet = dict(scraper.figures(), **program.since(page, program.seen()))
     idle, held = program.p.memory_mib(), descriptors(program.p)
-    say(bench="doors", program=program.name, mode=mode, clients=0, idle_mib=round(idle, 1), descriptors=held, **quiet)
+    say(
+        bench="doors",
+        program=program.name,
+        mode=mode,
+        clients=0,
+        idle_mib=round(idle, 1),
+        descriptors=held,
+        **quiet,
+    )
 
     page, scraper = program.page(), Scraper(program.port)
     scraper.start()
-    crowd = [subprocess.Popen([sys.executable, os.path.abspath(__file__), "--client", kind, "--mode", mode, "--each", str(a.each), "--port", str(program.port)],
-                              stdin=subprocess.PIPE, preexec_fn=behind_all_others) for kind in KINDS if re.search(a.only, kind)]
+    argv = [sys.executable, os.path.abspath(__file__), "--mode", mode, "--each", str(a.each)]
+    argv += ["--port", str(program.port), "--client"]
+    kinds = [kind for kind in KINDS if re.search(a.only, kind)]
+    crowd = [spawn(*argv, kind, stdin=subprocess.PIPE) for kind in kinds]
     is_ended, most, most_held, end = False, idle, held, time.monotonic() + a.seconds
     while time.monotonic() < end and not is_ended:
         time.sleep(0.1)
@@ -323,43 +378,81 @@ def attacked(program, a, mode):
     if is_ended:
         program.p.p.kill()
     for one in crowd:
-        one.stdin.close()
+        if one.stdin:
+            one.stdin.close()
     for one in crowd:
         one.wait(30)
-    row = dict(idle_mib=round(idle, 1), most_mib=round(most, 1), over_idle_mib=round(most - idle, 1), descriptors_most=most_held, **served)
+    row = dict(
+        idle_mib=round(idle, 1),
+        most_mib=round(most, 1),
+        over_idle_mib=round(most - idle, 1),
+        descriptors_most=most_held,
+        **served,
+    )
     if not is_ended:
         left = time.monotonic()
         while descriptors(program.p) > held + 10 and time.monotonic() - left < 20:
             time.sleep(0.02)
         back = time.monotonic() - left
         time.sleep(max(0, 1 - back))
-        row.update(back_s=round(back, 2), after_1_s_mib=round(program.p.memory_mib(), 1), **program.since(page, seen))
-    say(bench="doors", program=program.name, mode=mode, clients=len(KINDS) * a.each, ended_by_us_at_6_gib=is_ended, **row)
+        row.update(
+            back_s=round(back, 2),
+            after_1_s_mib=round(program.p.memory_mib(), 1),
+            **program.since(page, seen),
+        )
+    say(
+        bench="doors",
+        program=program.name,
+        mode=mode,
+        clients=len(KINDS) * a.each,
+        ended_by_us_at_6_gib=is_ended,
+        **row,
+    )
     return [program.name, mode, quiet, row, is_ended]
 
 
 def table(rows):
-    print("| program | clients from | missed | late p99, quiet / under load | RSS over idle | /metrics p99, quiet / under load | failed scrapes | back after |")
+    print(
+        "| program | clients from | missed | late p99, quiet / under load | RSS over idle "
+        "| /metrics p99, quiet / under load | failed scrapes | back after |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for name, mode, quiet, row, is_ended in rows:
-        late = "%s / %s µs" % (quiet["late_us_p99"], row.get("late_us_p99", "–")) if "late_us_p99" in quiet else "–"
+        late = (
+            "%s / %s µs" % (quiet["late_us_p99"], row.get("late_us_p99", "–"))
+            if "late_us_p99" in quiet
+            else "–"
+        )
         of = "%s of %s" % (row.get("missed", "–"), row.get("slots", "–"))
         back = "ended at 6 GiB" if is_ended else "%s s" % row["back_s"]
-        print("| %s | %s | %s | %s | %s MiB | %s / %s ms | %s | %s |" % (
-            name, "200 addresses" if mode == "many" else "one", of, late, row["over_idle_mib"], quiet["scrape_ms_p99"], row["scrape_ms_p99"], row["scrapes_failed"], back))
-
-
-def behind_all_others():
-    """Real clients have machines of their own: here they run only where nothing else wants to."""
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        print(
+            "| %s | %s | %s | %s | %s MiB | %s / %s ms | %s | %s |"
+            % (
+                name,
+                "200 addresses" if mode == "many" else "one",
+                of,
+                late,
+                row["over_idle_mib"],
+                quiet["scrape_ms_p99"],
+                row["scrape_ms_p99"],
+                row["scrapes_failed"],
+                back,
+            )
+        )
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--each", type=int, default=1000, help="clients of each kind")
     ap.add_argument("--seconds", type=int, default=25)
     ap.add_argument("--only", default="", help="kinds whose name matches this regular expression")
-    ap.add_argument("--smoke", action="store_true", help="a small run of this build alone that fails where a slot is missed or the memory grows")
+    ap.add_argument(
+        "--smoke",
+        action="store_true",
+        help="a small run of this build alone: fails where a slot is missed or the memory grows",
+    )
     ap.add_argument("--client", choices=KINDS, help=argparse.SUPPRESS)
     ap.add_argument("--mode", default="many", help=argparse.SUPPRESS)
     ap.add_argument("--port", type=int, help=argparse.SUPPRESS)
@@ -368,21 +461,26 @@ def main():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if a.client:
-        return asyncio.run(clients(a))
+        # Real clients have machines of their own: here they run only where nothing else wants to.
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        asyncio.run(clients(a))
+        return
     if a.smoke:
         a.each, a.seconds = min(a.each, 50), 6
+    cpus = None
     if a.apart:
         os.sched_setaffinity(0, {1})
-        ALONE.extend(["taskset", "-c", "0"])
+        cpus = "0"
     work = tempfile.mkdtemp(prefix="probity-doors-")
     server, ca = nginx(work)
     rows = []
     try:
-        programs = [lambda: Daemon(work, ca, PROBITY, "this build")]
+        programs: list[Callable[[], Any]] = [lambda: Daemon(work, ca, PROBITY, "this build", cpus)]
         if not a.smoke:
-            if os.environ.get("PROBITY_BEFORE"):
-                programs.insert(0, lambda: Daemon(work, ca, os.environ["PROBITY_BEFORE"], "before"))
-            programs.append(lambda: Blackbox(work))
+            before = os.environ.get("PROBITY_BEFORE")
+            if before:
+                programs.insert(0, lambda: Daemon(work, ca, before, "before", cpus))
+            programs.append(lambda: Blackbox(work, cpus))
         for start in programs:
             for mode in ["many"] if a.smoke else ["many", "one"]:
                 program = start()
@@ -396,9 +494,17 @@ def main():
     table(rows)
     if a.smoke:
         row = rows[0][3]
-        wrong = [what for what, holds in [("a slot was missed", row["missed"] == 0), ("memory grew by more than 64 MiB", row["over_idle_mib"] <= 64),
-                                          ("it took more than a second until all was back", row["back_s"] <= 1), ("a scrape took long", row["scrape_ms_p99"] <= 1000),
-                                          ("nothing was refused", sum(row["rejected"].values()) > 0)] if not holds]
+        wrong = [
+            what
+            for what, holds in [
+                ("a slot was missed", row["missed"] == 0),
+                ("memory grew by more than 64 MiB", row["over_idle_mib"] <= 64),
+                ("it took more than a second until all was back", row["back_s"] <= 1),
+                ("a scrape took long", row["scrape_ms_p99"] <= 1000),
+                ("nothing was refused", sum(row["rejected"].values()) > 0),
+            ]
+            if not holds
+        ]
         if wrong:
             raise SystemExit("doors: " + "; ".join(wrong))
 

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""All hostile targets at once: is every outcome the expected one, in time, and within how much memory?
+"""All hostile targets at once: is every outcome the expected one, in time, and within how much
+memory?
 
     benches/hostile.py [--each 5] [--seconds 60] [--smoke]
 
-One more process of this file serves the targets, one port for each kind. First the daemon probes as many endpoints of the same
-config on a healthy server, for the memory that counts as idle; then the hostile ones. /api/v1/endpoints is read ten times a
-second; an outcome is an endpoint's `last` with a new `started`. Counts of /metrics show how many outcomes were missed so.
+One more process of this file serves the targets, one port for each kind. First the daemon probes as
+many endpoints of the same config on a healthy server, for the memory that counts as idle; then the
+hostile ones. /api/v1/endpoints is read ten times a second; an outcome is an endpoint's `last` with
+a new `started`. Counts of /metrics show how many outcomes were missed so.
 """
+
 import argparse
 import asyncio
 import collections
+import functools
 import gzip
 import json
 import os
@@ -21,9 +25,12 @@ import sys
 import tempfile
 import time
 import zlib
+from typing import Any
 
-from bench import daemon, get, say
-from detection import free_port
+from bench import bench_table, daemon, fresh
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/system"))
+from harness import fetch, free_port, say, slots_by_result, spawn, stop
 
 try:
     import brotli
@@ -37,7 +44,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
 PIECE = b"x" * 65536
 
 
-# ---- what the targets do with a connection ------------------------------------------------------------------------
+# ---- what the targets do with a connection ------------------------------------------------------
+
 
 async def asked(reader):
     await reader.readuntil(b"\r\n\r\n")
@@ -60,12 +68,15 @@ async def endless(writer, piece, pause=0.0):
 
 
 def says(head, piece=None, pause=0.0):
-    """Takes the request, sends `head`, then `piece` again and again if there is one; closes otherwise."""
+    """Takes the request, sends `head`, then `piece` again and again if there is one; closes
+    otherwise."""
+
     async def target(reader, writer):
         await asked(reader)
         await send(writer, head)
         if piece:
             await endless(writer, piece, pause)
+
     return target
 
 
@@ -92,7 +103,9 @@ async def reset_at_once(reader, writer):
 
 
 def reset(writer):
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    writer.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+    )
 
 
 async def close_at_once(reader, writer):
@@ -116,22 +129,53 @@ def body(coding, data):
 
 
 def tcp_kinds():
-    """name: (probe, what the target does, expected causes). Where a race on the wire decides, either cause is right."""
+    """name: (probe, what the target does, expected causes). Where a race on the wire decides,
+    either cause is right."""
     zeros = bytes(64 << 20)
     http, bomb, tls = "http", "http-compressed", "https"
     kinds = {
         "drip-headers": (http, says(OK + b"X-A: ", b"b", 0.05), "body_timeout"),
         "drip-body": (http, says(OK + b"\r\n", b"b", 0.05), "body_timeout"),
         "endless-body": (http, says(OK + b"\r\n", PIECE), "success"),
-        "endless-chunks": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n", (b"400\r\n" + PIECE[:1024] + b"\r\n") * 64), "success"),
-        "endless-chunk-extensions": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n", (b"1;" + b"e" * 200 + b"\r\nx\r\n") * 300), "body_limit"),
-        "endless-trailers": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-T: y\r\n" * 8000), "header_limit"),
+        "endless-chunks": (
+            http,
+            says(
+                OK + b"Transfer-Encoding: chunked\r\n\r\n",
+                (b"400\r\n" + PIECE[:1024] + b"\r\n") * 64,
+            ),
+            "success",
+        ),
+        "endless-chunk-extensions": (
+            http,
+            says(
+                OK + b"Transfer-Encoding: chunked\r\n\r\n",
+                (b"1;" + b"e" * 200 + b"\r\nx\r\n") * 300,
+            ),
+            "body_limit",
+        ),
+        "endless-trailers": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-T: y\r\n" * 8000),
+            "header_limit",
+        ),
         "header-of-10-mb": (http, large_header, "header_limit"),
-        "100000-headers": (http, says(OK + b"X-H: y\r\n" * 100_000 + b"Content-Length: 0\r\n\r\n"), "header_limit"),
-        "10000-empty-headers": (http, says(OK + b"a:\r\n" * 10_000 + b"Content-Length: 0\r\n\r\n"), "header_limit"),
+        "100000-headers": (
+            http,
+            says(OK + b"X-H: y\r\n" * 100_000 + b"Content-Length: 0\r\n\r\n"),
+            "header_limit",
+        ),
+        "10000-empty-headers": (
+            http,
+            says(OK + b"a:\r\n" * 10_000 + b"Content-Length: 0\r\n\r\n"),
+            "header_limit",
+        ),
         "endless-header-line": (http, says(OK + b"X-A: ", PIECE), "header_limit"),
         "gzip-bomb": (bomb, says(body(b"gzip", gzip.compress(zeros, 9))), "decode_limit"),
-        "gzip-bomb-in-gzip": (bomb, says(body(b"gzip, gzip", gzip.compress(gzip.compress(zeros, 9), 9))), "decode_limit"),
+        "gzip-bomb-in-gzip": (
+            bomb,
+            says(body(b"gzip, gzip", gzip.compress(gzip.compress(zeros, 9), 9))),
+            "decode_limit",
+        ),
         "deflate-bomb": (bomb, says(body(b"deflate", zlib.compress(zeros, 9))), "decode_limit"),
         "redirect-loop": (http, redirect_loop, "redirect_limit"),
         "accept-and-hang": (http, hang, "first_byte_timeout"),
@@ -143,13 +187,37 @@ def tcp_kinds():
         "tls-drip": (tls, tls_drip, "tls_timeout"),
         "tls-garbage": (tls, tls_garbage, "tls_handshake"),
         "http-09": (http, says(b"<html>hello</html>\n"), "http_malformed"),
-        "doubled-content-length": (http, says(OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc"), "http_malformed"),
-        "negative-content-length": (http, says(OK + b"Content-Length: -1\r\n\r\nabc"), "http_malformed"),
-        "chunk-size-no-number": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"), "http_malformed"),
-        "chunk-size-overflow": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n0\r\n\r\n"), "http_malformed"),
-        "chunk-longer-than-size": (http, says(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcdef\r\n0\r\n\r\n"), "http_malformed"),
+        "doubled-content-length": (
+            http,
+            says(OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc"),
+            "http_malformed",
+        ),
+        "negative-content-length": (
+            http,
+            says(OK + b"Content-Length: -1\r\n\r\nabc"),
+            "http_malformed",
+        ),
+        "chunk-size-no-number": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"),
+            "http_malformed",
+        ),
+        "chunk-size-overflow": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
+            "http_malformed",
+        ),
+        "chunk-longer-than-size": (
+            http,
+            says(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcdef\r\n0\r\n\r\n"),
+            "http_malformed",
+        ),
         "short-body": (http, says(OK + b"Content-Length: 1000\r\n\r\nabc"), "http_truncated"),
-        "103-flood": (http, says(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" * 1000), "protocol_error"),
+        "103-flood": (
+            http,
+            says(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" * 1000),
+            "protocol_error",
+        ),
         "endless-line": ("tcp", lambda reader, writer: endless(writer, PIECE), "expect_mismatch"),
     }
     if brotli:
@@ -174,7 +242,10 @@ class Names(asyncio.DatagramProtocol):
 DNS_KINDS = {
     "dns-silent": (lambda q: [], "dns_timeout"),
     # The right id and flags, then a name that points at itself.
-    "dns-malformed": (lambda q: [q[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + b"\xc0\x0c\0\1\0\1" * 2], "dns_invalid"),
+    "dns-malformed": (
+        lambda q: [q[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + b"\xc0\x0c\0\1\0\1" * 2],
+        "dns_invalid",
+    ),
     "dns-garbage": (lambda q: [q[:2] + b"\xff" * 400], "dns_invalid"),
     "dns-short": (lambda q: [q[:2]], "dns_invalid"),
     "dns-echo": (lambda q: [q], "dns_invalid"),
@@ -191,19 +262,24 @@ def connection(target):
             pass
         finally:
             writer.close()
+
     return run
 
 
 async def serve():
-    """Opens every target, prints a JSON object of their ports, and serves until standard input ends."""
-    loop, ports, held = asyncio.get_running_loop(), {}, []
+    """Opens every target, prints a JSON object of their ports, and serves until standard input
+    ends."""
+    loop, ports = asyncio.get_running_loop(), {}
+    held: list[Any] = []
     targets = {name: target for name, (_, target, _) in tcp_kinds().items()}
     for name, target in dict(targets, healthy=HEALTHY).items():
         server = await asyncio.start_server(connection(target), "127.0.0.1", 0, backlog=1000)
         ports[name] = server.sockets[0].getsockname()[1]
         held.append(server)
     for name, (reply, _) in DNS_KINDS.items():
-        transport, _ = await loop.create_datagram_endpoint(lambda reply=reply: Names(reply), local_addr=("127.0.0.1", 0))
+        transport, _ = await loop.create_datagram_endpoint(
+            functools.partial(Names, reply), local_addr=("127.0.0.1", 0)
+        )
         ports[name] = transport.get_extra_info("sockname")[1]
         held.append(transport)
     refusing = socket.socket()  # Bound and not listening: nobody else takes the port.
@@ -214,7 +290,7 @@ async def serve():
     os._exit(0)  # Connections that drip for ever are not waited for.
 
 
-# ---- the measurement ------------------------------------------------------------------------------------------------
+# ---- the measurement ----------------------------------------------------------------------------
 
 SHAPES = {
     "http": ('probe.http.method = "GET"\n', "http://127.0.0.1:%d/"),
@@ -234,22 +310,21 @@ def expectations(only):
 
 
 def config(work, port, ports, table, each, healthy):
-    path = os.path.join(work, "probity.toml")
-    shutil.rmtree(os.path.join(work, "state"), ignore_errors=True)
-    with open(path, "w") as f:
-        f.write('[daemon]\nvantage = "bench"\nlisten = "127.0.0.1:%d"\nstate_dir = "%s/state"\n[defaults]\ninterval = "2s"\ntimeout = "%dms"\n' % (port, work, TIMEOUT_MS))
-        for name, (shape, _) in table.items():
-            lines, address = SHAPES["http" if healthy else shape]
-            f.write('[group.%s]\n%s[group.%s.targets]\n' % (name, lines, name))
-            f.write("".join('%s-%d = "%s"\n' % (name, n, address % ports["healthy" if healthy else name]) for n in range(each)))
-    return path
+    text = bench_table(work, port)
+    text += '[defaults]\ninterval = "2s"\ntimeout = "%dms"\n' % TIMEOUT_MS
+    for name, (shape, _) in table.items():
+        lines, address = SHAPES["http" if healthy else shape]
+        target = address % ports["healthy" if healthy else name]
+        text += "[group.%s]\n%s[group.%s.targets]\n" % (name, lines, name)
+        text += "".join('%s-%d = "%s"\n' % (name, n, target) for n in range(each))
+    return fresh(work, text)
 
 
 def observed(p, port, seconds):
     """Every outcome as (endpoint, started): last; and the most resident memory."""
     outcomes, peak, end = {}, 0.0, time.monotonic() + seconds
     while time.monotonic() < end:
-        for e in json.loads(get("http://127.0.0.1:%d/api/v1/endpoints" % port))["endpoints"]:
+        for e in json.loads(fetch("http://127.0.0.1:%d/api/v1/endpoints" % port))["endpoints"]:
             if e["last"]:
                 outcomes[e["name"], e["last"]["started"]] = e["last"]
         peak = max(peak, p.memory_mib())
@@ -258,16 +333,16 @@ def observed(p, port, seconds):
 
 
 def measured(port):
-    """Probes that ended, as the daemon counts them: all, and those that say nothing of the endpoint."""
-    page = get("http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % port).decode()
-    counts = collections.Counter()
-    for result, n in re.findall(r'^probity_probes_total\{[^}]*result="(\w+)"\} (\d+)$', page, re.M):
-        counts[result] += int(n)
-    return dict(counts)
+    """Probes that ended, as the daemon counts them: all, and those that say nothing of the
+    endpoint."""
+    url = "http://127.0.0.1:%d/metrics?collect[]=accounting&collect[]=daemon" % port
+    return slots_by_result(fetch(url).decode())
 
 
 def measure(a, work):
-    server = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    argv, pipe = [sys.executable, os.path.abspath(__file__), "--serve"], subprocess.PIPE
+    server = spawn(*argv, stdin=pipe, stdout=pipe, text=True)
+    assert server.stdin and server.stdout
     p = None
     try:
         ports, table, port = json.loads(server.stdout.readline()), expectations(a.only), free_port()
@@ -283,13 +358,13 @@ def measure(a, work):
         code = p.stop()
         end = time.monotonic() - end
     finally:
-        if p and p.p.poll() is None:
-            p.p.kill()
-            p.p.wait()
+        stop(p.p if p else None)
         server.stdin.close()
         server.wait(10)
 
-    wrong, worst, late, seen = collections.Counter(), (float("-inf"), None), 0, collections.Counter()
+    wrong: collections.Counter[str] = collections.Counter()
+    seen: collections.Counter[str] = collections.Counter()
+    worst, late = (float("-inf"), ""), 0
     for (name, _), last in outcomes.items():
         kind = name.rsplit("-", 1)[0]
         seen[kind] += 1
@@ -299,14 +374,36 @@ def measure(a, work):
         over = last["duration_ms"] - TIMEOUT_MS
         worst = max(worst, (round(over, 1), kind))
         late += over > SLACK_MS
-    say(bench="hostile", kinds=len(table), endpoints=len(table) * a.each, seconds=a.seconds, outcomes=len(outcomes), wrong=sum(wrong.values()), wrong_which=dict(wrong),
-        kinds_unseen=[k for k in table if not seen[k]], worst_overrun_ms=worst[0], worst_overrun_of=worst[1], over_timeout_and_50_ms=late, slots=slots,
-        idle_mib=round(idle, 1), peak_mib=round(peak, 1), above_idle_mib=round(peak - idle, 1), at_end_mib=round(final, 1), to_reach_mib=MEMORY_MIB,
-        healthy_outcomes=len(before), healthy_not_up=len(unhealthy), exit=code, exit_s=round(end, 2), brotli=bool(brotli))
+    say(
+        bench="hostile",
+        kinds=len(table),
+        endpoints=len(table) * a.each,
+        seconds=a.seconds,
+        outcomes=len(outcomes),
+        wrong=sum(wrong.values()),
+        wrong_which=dict(wrong),
+        kinds_unseen=[k for k in table if not seen[k]],
+        worst_overrun_ms=worst[0],
+        worst_overrun_of=worst[1] or None,
+        over_timeout_and_50_ms=late,
+        slots=slots,
+        idle_mib=round(idle, 1),
+        peak_mib=round(peak, 1),
+        above_idle_mib=round(peak - idle, 1),
+        at_end_mib=round(final, 1),
+        to_reach_mib=MEMORY_MIB,
+        healthy_outcomes=len(before),
+        healthy_not_up=len(unhealthy),
+        exit=code,
+        exit_s=round(end, 2),
+        brotli=bool(brotli),
+    )
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     ap.add_argument("--each", type=int, default=5, help="endpoints of each kind")
     ap.add_argument("--seconds", type=int, default=60)
     ap.add_argument("--only", default="", help="kinds whose name matches this regular expression")
@@ -314,7 +411,8 @@ def main():
     ap.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     a = ap.parse_args()
     if a.serve:
-        return asyncio.run(serve())
+        asyncio.run(serve())
+        return
     if a.smoke:
         a.seconds = min(a.seconds, 10)
     work = tempfile.mkdtemp(prefix="probity-bench-")

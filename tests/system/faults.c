@@ -4,6 +4,8 @@
  *   FAULT            "FUNCTION N ERRNO once|on|torn", such as "pwrite 3 28 on": ENOSPC from the third pwrite on; torn: the n-th
  *                    pwrite writes half of it, those after it fail; empty: only counts
  *   FAULT_READ_ONLY  a path: while there is a file, whatever would change a file fails with EROFS, as on a disk that became read-only
+ *   FAULT_SLOW       a path: while there is a file, each sync takes FAULT_SLOW_MS milliseconds more,
+ *                    ten seconds at most
  *   FAULT_COUNTS     a file that holds the number of calls so far by function, as 64-bit numbers in the order of NAMES, and
  *                    behind them the number of calls that failed; it outlives a kill
  *   FAULT_JOURNAL    a file that takes every change of a file in order, and every sync, so that a loss of power can be played:
@@ -22,12 +24,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { OPEN, WRITE, PWRITE, WRITEV, FSYNC, FTRUNCATE, RENAME, UNLINK, FUNCTIONS };
 static const char *const NAMES[FUNCTIONS] = {"open", "write", "pwrite", "writev", "fsync", "ftruncate", "rename", "unlink"};
 
-static const char *directory, *read_only;
+static const char *directory, *read_only, *slow;
+static long slow_ms;
 static size_t directory_length;
 static int function = -1, number, stays, is_torn;
 static unsigned long nth;
@@ -41,6 +45,10 @@ static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 __attribute__((constructor)) static void begin(void) {
     directory = getenv("FAULT_DIRECTORY");
     read_only = getenv("FAULT_READ_ONLY");
+    slow = getenv("FAULT_SLOW");
+    const char *milliseconds = getenv("FAULT_SLOW_MS");
+    slow_ms = milliseconds ? strtol(milliseconds, NULL, 10) : 0;
+    if (slow_ms < 0 || slow_ms > 10000) slow_ms = 10000;
     directory_length = directory ? strlen(directory) : 0;
     const char *fault = getenv("FAULT"), *path = getenv("FAULT_COUNTS");
     char name[16], kind[8];
@@ -118,6 +126,12 @@ static int fails(int called) {
     return is_torn && call == nth ? TORN : 1;
 }
 
+static void wait_while_slow(void) {
+    if (!slow || access(slow, F_OK)) return;
+    struct timespec left = {slow_ms / 1000, slow_ms % 1000 * 1000000};
+    while (nanosleep(&left, &left) && errno == EINTR) {}
+}
+
 /* An open that only reads is none of a read-only disk's business. */
 static int fails_open(int flags) {
     if (read_only && (flags & O_ACCMODE) == O_RDONLY && !(flags & O_CREAT) && function < 0) return 0;
@@ -157,7 +171,10 @@ ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t at) {
 ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) { return pwrite64(fd, bytes, n, at); }
 ssize_t writev(int fd, const struct iovec *parts, int n) { return is_fd_ours(fd) && fails(WRITEV) ? -1 : REAL(writev)(fd, parts, n); }
 int fsync(int fd) {
-    if (is_fd_ours(fd) && fails(FSYNC)) return -1;
+    if (is_fd_ours(fd)) {
+        if (fails(FSYNC)) return -1;
+        wait_while_slow();
+    }
     NOTED(int, fd, SYNCED, REAL(fsync)(fd), 0, NULL, 0)
 }
 int fdatasync(int fd) { return fsync(fd); }

@@ -4,12 +4,16 @@
     tests/system/unit_filter.py PROGRAM [ARGUMENT...]
     tests/system/unit_filter.py --list
 
-PROBITY_CALLS names a file with what --list prints, which takes a moment to find out. PROBITY_STARTED names a file that gets a line for
-each program.
+PROBITY_CALLS names a file with what --list prints, which takes a moment to find out.
+PROBITY_STARTED names a file that gets a line for each program.
 
-The allow-list is what `SystemCallFilter=` names and systemd's own @default group; everything else gives EPERM. Needs python3-seccomp
-and systemd-analyze. No service manager has to run.
+The allow-list is what `SystemCallFilter=` names and systemd's own @default group; everything else
+gives EPERM. Needs python3-seccomp and systemd-analyze. No service manager has to run.
+
+It starts each program of a suite: it imports little, and nothing of harness.py.
 """
+
+import contextlib
 import errno
 import os
 import re
@@ -18,18 +22,25 @@ import sys
 
 import seccomp
 
-UNIT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "systemd", "probity.service")
+HERE = os.path.dirname(os.path.abspath(__file__))
+UNIT = os.path.join(HERE, "..", "..", "deploy", "systemd", "probity.service")
+
+
+def read(path):
+    with open(path) as f:
+        return f.read()
 
 
 def group(name):
-    told = subprocess.run(["systemd-analyze", "syscall-filter", name], check=True, capture_output=True, text=True).stdout
-    words = [line.split()[0] for line in told.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+    argv = ["systemd-analyze", "syscall-filter", name]
+    told = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    lines = [line.strip() for line in told.splitlines()[1:]]
+    words = [line.split()[0] for line in lines if line and not line.startswith("#")]
     return [call for word in words for call in (group(word) if word.startswith("@") else [word])]
 
 
 def allowed():
-    with open(UNIT) as f:
-        text = f.read().replace("\\\n", " ")
+    text = read(UNIT).replace("\\\n", " ")
     calls = set(group("@default"))
     lines = re.findall(r"^SystemCallFilter=(.*)$", text, re.M)
     assert lines, "the unit has no filter"
@@ -46,18 +57,16 @@ def main():
         print("\n".join(sorted(allowed())))
         return
     known = os.environ.get("PROBITY_CALLS")
-    calls = open(known).read().split() if known else sorted(allowed())
+    calls = read(known).split() if known else sorted(allowed())
     started = os.environ.get("PROBITY_STARTED")
     if started:
         with open(started, "a") as f:
             f.write(" ".join(sys.argv[2:3]) + "\n")
     kernel = seccomp.SyscallFilter(defaction=seccomp.ERRNO(errno.EPERM))
     for call in calls:
-        try:
+        # One of another architecture is not there.
+        with contextlib.suppress(RuntimeError):
             kernel.add_rule(seccomp.ALLOW, call)
-        except RuntimeError:
-            # A call of another architecture.
-            pass
     kernel.load()
     os.execvp(sys.argv[1], sys.argv[1:])
 
