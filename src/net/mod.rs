@@ -21,6 +21,7 @@ mod dns_svcb;
 pub mod dns_text;
 pub mod echo;
 pub mod files;
+mod first_bytes;
 pub mod guarded;
 pub mod halt;
 pub mod http1;
