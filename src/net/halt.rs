@@ -81,7 +81,8 @@ pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
 }
 
 /// What Linux makes of ICMP errors (net/ipv4/icmp.c, net/ipv6/icmp.c): "administratively
-/// prohibited" of ICMPv6 is EACCES.
+/// prohibited" of ICMPv6 is EACCES, "fragmentation needed" of a datagram is EMSGSIZE, and "protocol
+/// unreachable" is ENOPROTOOPT.
 fn is_unreachable(errno: Option<i32>) -> bool {
     matches!(
         errno,
@@ -93,6 +94,8 @@ fn is_unreachable(errno: Option<i32>) -> bool {
                 | libc::EPROTO
                 | libc::EACCES
                 | libc::EPERM
+                | libc::EMSGSIZE
+                | libc::ENOPROTOOPT
         )
     )
 }
@@ -246,6 +249,17 @@ mod tests {
             None,
             "loopback answers at once"
         );
+    }
+
+    #[test]
+    fn every_destination_unreachable_of_icmp_says_that_the_endpoint_cannot_be_reached() {
+        for errno in [libc::EMSGSIZE, libc::ENOPROTOOPT] {
+            let error = io::Error::from_raw_os_error(errno);
+            assert!(matches!(
+                connect_error(&error),
+                Halt::Down(Cause::ConnectUnreachable, _)
+            ));
+        }
     }
 
     #[test]

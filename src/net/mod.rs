@@ -13,6 +13,7 @@ pub mod clock_trust;
 pub mod config_files;
 pub mod confine;
 mod control_names;
+pub mod datagram;
 pub mod dial;
 pub mod dialogue;
 pub mod dns_exchange;
