@@ -35,6 +35,7 @@ use crate::config::document::secret::mask::Mask;
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Tls as TlsSettings;
+use crate::words::people;
 
 macro_rules! types {
     ($($kind:ident $folder:ident $target:ident,)*) => {
@@ -46,6 +47,12 @@ macro_rules! types {
 
         impl Kind {
             pub const ALL: &[Kind] = &[$(Kind::$kind,)*];
+
+            /// A word of each kind for people: `a, b or c`.
+            pub fn listed(word: fn(Kind) -> &'static str, last: &str) -> String {
+                let words: Vec<&str> = Self::ALL.iter().map(|kind| word(*kind)).collect();
+                people::listed(&words, last)
+            }
 
             /// Its key under `probe`, and its label in metrics.
             pub fn as_str(self) -> &'static str {
