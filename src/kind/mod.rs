@@ -82,6 +82,13 @@ macro_rules! types {
                 }
             }
 
+            /// Whether it probes from the endpoint's `source_address`.
+            pub fn uses_source_address(self) -> bool {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::USES_SOURCE_ADDRESS,)*
+                }
+            }
+
             /// The lines of config that an address on the command line stands for.
             pub fn lines(self, scheme: &str, rest: &str) -> String {
                 match self {

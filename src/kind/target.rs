@@ -19,6 +19,8 @@ pub trait ProbeTarget: Sized + Debug + Clone {
     const SCHEMES: &'static [&'static str];
     /// How an address is written there.
     const USAGE: &'static str;
+    /// Whether it probes from the endpoint's `source_address`.
+    const USES_SOURCE_ADDRESS: bool = true;
 
     /// The lines of config that such an address stands for.
     fn lines(scheme: &str, rest: &str) -> String;
