@@ -30,7 +30,7 @@ pub mod tls;
 
 use std::sync::Arc;
 
-use self::target::ProbeTarget;
+use self::target::{Note, ProbeTarget};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::{Item, Layers};
@@ -183,6 +183,13 @@ macro_rules! types {
             pub fn is_secured(&self) -> bool {
                 match self {
                     $(Probe::$kind(target) => target.is_secured(),)*
+                }
+            }
+
+            /// What `probity check` notes of it.
+            pub fn notes(&self) -> Vec<Note> {
+                match self {
+                    $(Probe::$kind(target) => target.notes(),)*
                 }
             }
 
