@@ -16,6 +16,7 @@ macro_rules! kinds {
             Tls tls TlsTarget,
             Icmp icmp IcmpTarget,
             Dns dns DnsTarget,
+            Udp udp UdpTarget,
         }
     };
 }
@@ -27,6 +28,7 @@ pub mod run;
 pub mod target;
 pub mod tcp;
 pub mod tls;
+pub mod udp;
 
 use std::sync::Arc;
 
