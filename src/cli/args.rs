@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::daemon::log::LogFormat;
+use crate::kind::Kind;
 
 /// Where the daemon's config is unless another is named.
 const DEFAULT_CONFIG: &str = "/etc/probity/probity.toml";
@@ -224,8 +225,10 @@ pub struct Check {
 
 #[derive(Debug, Args)]
 pub struct Probe {
-    /// An endpoint name from the config, or an address: http://, https://, tcp://, tls://, icmp://,
-    /// dns://SERVER/NAME/TYPE.
+    #[arg(help = format!(
+        "An endpoint name from the config, or an address: {}",
+        Kind::listed(Kind::usage, "or")
+    ))]
     pub target: String,
     #[command(flatten)]
     pub config: ConfigArg,

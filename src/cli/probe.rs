@@ -63,7 +63,7 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
                 say_error(format_args!(
                     "probity: the config has no endpoint named {}; an address starts with {}",
                     args.target,
-                    usages("or")
+                    Kind::listed(Kind::usage, "or")
                 ));
                 Exit::Usage
             });
@@ -73,7 +73,7 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
     let Some(kind) = kind else {
         say_error(format_args!(
             "probity: unknown probe kind {scheme}://. Use {}",
-            usages("or")
+            Kind::listed(Kind::usage, "or")
         ));
         return Err(Exit::Usage);
     };
@@ -99,15 +99,6 @@ fn endpoint(args: &Probe) -> Result<(std::sync::Arc<Endpoint>, ClockChoice), Exi
         .ok_or(Exit::Usage)
 }
 
-/// How an address of each kind is written.
-fn usages(last: &str) -> String {
-    let list: Vec<&str> = Kind::ALL.iter().map(|kind| kind.usage()).collect();
-    match list.split_last() {
-        Some((end, rest)) if !rest.is_empty() => format!("{} {last} {end}", rest.join(", ")),
-        _ => list.join(", "),
-    }
-}
-
 fn as_json(endpoint: &Endpoint, report: &Report) -> serde_json::Value {
     let (why, detail) = match &report.outcome {
         Outcome::Up(_) => (None, None),
@@ -124,8 +115,15 @@ fn as_json(endpoint: &Endpoint, report: &Report) -> serde_json::Value {
         })
         .collect();
     let mut value = json!({
-        "schema": "probity-probe/1", "endpoint": endpoint.name.as_str(), "kind": endpoint.probe.kind().as_str(), "target": endpoint.target(),
-        "result": report.outcome.result(), "cause": why, "detail": detail, "duration_ms": report.duration_us as f64 / 1000.0, "phases_ms": phases,
+        "schema": "probity-probe/1",
+        "endpoint": endpoint.name.as_str(),
+        "kind": endpoint.probe.kind().as_str(),
+        "target": endpoint.target(),
+        "result": report.outcome.result(),
+        "cause": why,
+        "detail": detail,
+        "duration_ms": report.duration_us as f64 / 1000.0,
+        "phases_ms": phases,
     });
     if let Some(f) = report.outcome.facts() {
         value["address"] = json!(f.address.map(|a| a.to_string()));

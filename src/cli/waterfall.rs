@@ -71,18 +71,7 @@ fn phases(out: &mut String, report: &Report) {
 
 fn show_facts(out: &mut String, facts: &Facts) {
     out.push('\n');
-    for a in &facts.attempts {
-        let _ = writeln!(
-            out,
-            "  {:<12} {} {}",
-            "address",
-            a.address,
-            a.error.as_ref().map_or_else(
-                || format!("connected in {}", millis(a.duration_us)),
-                |e| format!("failed: {}", escaped(e))
-            )
-        );
-    }
+    show_attempts(out, facts);
     if let Some(status) = facts.http_status {
         let _ = writeln!(
             out,
@@ -133,6 +122,26 @@ fn show_facts(out: &mut String, facts: &Facts) {
     }
     if let Some(hops) = facts.icmp_hop_limit {
         let _ = writeln!(out, "  {:<12} {hops}", "hop limit");
+    }
+}
+
+fn show_attempts(out: &mut String, facts: &Facts) {
+    // What the kernel says of a connection is there where one was made.
+    let answered = match facts.tcp_rtt_us {
+        Some(_) => "connected",
+        None => "answered",
+    };
+    for a in &facts.attempts {
+        let _ = writeln!(
+            out,
+            "  {:<12} {} {}",
+            "address",
+            a.address,
+            a.error.as_ref().map_or_else(
+                || format!("{answered} in {}", millis(a.duration_us)),
+                |e| format!("failed: {}", escaped(e))
+            )
+        );
     }
 }
 

@@ -197,9 +197,8 @@ fn warnings(plan: &Plan) -> Vec<String> {
             show_duration(e.rules.cadence.interval)
         ));
     }
-    let unused = |e: &&Arc<Endpoint>| {
-        e.dial.source.is_some() && matches!(e.probe.kind(), Kind::Icmp | Kind::Dns)
-    };
+    let unused =
+        |e: &&Arc<Endpoint>| e.dial.source.is_some() && !e.probe.kind().uses_source_address();
     let without_source: Vec<&str> = plan
         .endpoints
         .iter()
@@ -208,9 +207,12 @@ fn warnings(plan: &Plan) -> Vec<String> {
         .collect();
     if let Some(first) = without_source.first() {
         let count = people::count(without_source.len() as u64, "endpoint");
+        let kinds = Kind::ALL.iter().filter(|kind| !kind.uses_source_address());
+        let kinds: Vec<&str> = kinds.map(|kind| kind.as_str()).collect();
         list.push(format!(
-            "source_address is not used by icmp and dns probes ({count}, such as \
-            {first}): the kernel chooses their address"
+            "source_address is not used by {} probes ({count}, such as {first}): the kernel \
+                chooses their address",
+            people::listed(&kinds, "and")
         ));
     }
     list.extend(large_secrets(plan));

@@ -16,6 +16,7 @@ macro_rules! kinds {
             Tls tls TlsTarget,
             Icmp icmp IcmpTarget,
             Dns dns DnsTarget,
+            Udp udp UdpTarget,
         }
     };
 }
@@ -27,14 +28,16 @@ pub mod run;
 pub mod target;
 pub mod tcp;
 pub mod tls;
+pub mod udp;
 
 use std::sync::Arc;
 
-use self::target::ProbeTarget;
+use self::target::{Note, ProbeTarget};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::plan::probe::Tls as TlsSettings;
+use crate::words::people;
 
 macro_rules! types {
     ($($kind:ident $folder:ident $target:ident,)*) => {
@@ -46,6 +49,12 @@ macro_rules! types {
 
         impl Kind {
             pub const ALL: &[Kind] = &[$(Kind::$kind,)*];
+
+            /// A word of each kind for people: `a, b or c`.
+            pub fn listed(word: fn(Kind) -> &'static str, last: &str) -> String {
+                let words: Vec<&str> = Self::ALL.iter().map(|kind| word(*kind)).collect();
+                people::listed(&words, last)
+            }
 
             /// Its key under `probe`, and its label in metrics.
             pub fn as_str(self) -> &'static str {
@@ -72,6 +81,13 @@ macro_rules! types {
             pub fn usage(self) -> &'static str {
                 match self {
                     $(Kind::$kind => <$folder::$target as ProbeTarget>::USAGE,)*
+                }
+            }
+
+            /// Whether it probes from the endpoint's `source_address`.
+            pub fn uses_source_address(self) -> bool {
+                match self {
+                    $(Kind::$kind => <$folder::$target as ProbeTarget>::USES_SOURCE_ADDRESS,)*
                 }
             }
 
@@ -169,6 +185,13 @@ macro_rules! types {
             pub fn is_secured(&self) -> bool {
                 match self {
                     $(Probe::$kind(target) => target.is_secured(),)*
+                }
+            }
+
+            /// What `probity check` notes of it.
+            pub fn notes(&self) -> Vec<Note> {
+                match self {
+                    $(Probe::$kind(target) => target.notes(),)*
                 }
             }
 

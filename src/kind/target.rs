@@ -19,6 +19,8 @@ pub trait ProbeTarget: Sized + Debug + Clone {
     const SCHEMES: &'static [&'static str];
     /// How an address is written there.
     const USAGE: &'static str;
+    /// Whether it probes from the endpoint's `source_address`.
+    const USES_SOURCE_ADDRESS: bool = true;
 
     /// The lines of config that such an address stands for.
     fn lines(scheme: &str, rest: &str) -> String;
@@ -64,6 +66,30 @@ pub trait ProbeTarget: Sized + Debug + Clone {
     /// True where a certificate is looked at.
     fn is_secured(&self) -> bool {
         false
+    }
+
+    /// What `probity check` notes of it.
+    fn notes(&self) -> Vec<Note> {
+        Vec::new()
+    }
+}
+
+/// What a person should know of a target before it is probed. `probity check` says it once for all
+/// endpoints with a note about the same.
+#[derive(Debug)]
+pub struct Note {
+    pub about: &'static str,
+    /// What follows the name of the endpoint, where there is one.
+    pub one: String,
+    /// What follows the number of the endpoints, where there are several.
+    pub many: String,
+}
+
+impl Note {
+    /// `text` is given the verb as it is of one endpoint, and as it is of several.
+    pub fn new(about: &'static str, verb: [&str; 2], text: impl Fn(&str) -> String) -> Self {
+        let [one, many] = verb.map(text);
+        Self { about, one, many }
     }
 }
 

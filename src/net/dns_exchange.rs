@@ -5,23 +5,23 @@
 //! reads the answer.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
-use tokio::net::UdpSocket;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
+use super::datagram::{Datagram, DatagramSocket};
 use super::dial::open_stream;
 use super::dns_message::{Wrong, answers};
 use super::halt::{Halt, connect_error, own_call};
 use super::stream::StampedTcp;
-use super::sys;
 use super::trace::Trace;
 use crate::config::plan::probe::Transport;
 use crate::words::Cause;
 
+/// What fails where this host cannot ask.
+const ASKING: &str = "asking the name server";
 const UDP_BUFFER: usize = 4096;
 /// How often a question over UDP is sent at most.
 const SENT_LIMIT: u32 = 8;
@@ -61,18 +61,6 @@ pub async fn ask(
     over_tcp(server, query, trace).await
 }
 
-fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
-    let any: SocketAddr = if server.is_ipv6() {
-        (Ipv6Addr::UNSPECIFIED, 0).into()
-    } else {
-        (Ipv4Addr::UNSPECIFIED, 0).into()
-    };
-    let socket = std::net::UdpSocket::bind(any)?;
-    socket.set_nonblocking(true)?;
-    socket.connect(server)?;
-    UdpSocket::from_std(socket)
-}
-
 /// Whether the server answers one of these questions as `is_answer` wants it. All are sent from one
 /// socket, over UDP, until each has failed.
 pub async fn any_answer(
@@ -81,11 +69,11 @@ pub async fn any_answer(
     again_after: Duration,
     is_answer: impl Fn(&[u8]) -> bool,
 ) -> bool {
-    let Ok(socket) = connected(server) else {
+    let Ok(socket) = DatagramSocket::connected(server, None, ASKING) else {
         return false;
     };
     let mut open: Vec<&Vec<u8>> = queries.iter().collect();
-    let (mut buffer, mut sent, mut strays) = (vec![0; UDP_BUFFER], 0, 0);
+    let (mut sent, mut strays) = (0, 0);
     let mut send_at = Instant::now();
     while !open.is_empty() && strays < STRAY_LIMIT {
         if sent < SENT_LIMIT && Instant::now() >= send_at {
@@ -98,13 +86,14 @@ pub async fn any_answer(
             send_at = Instant::now() + again_after;
         }
         let received = tokio::select! {
-            received = socket.recv(&mut buffer) => received,
+            received = socket.receive(UDP_BUFFER) => received,
             () = tokio::time::sleep_until(send_at), if sent < SENT_LIMIT => continue,
         };
-        let Ok(length) = received else { return false };
-        let reply = buffer.get(..length).unwrap_or_default();
-        match open.iter().position(|query| answers(query, reply).is_ok()) {
-            Some(_) if is_answer(reply) => return true,
+        let Ok(Datagram { bytes: reply, .. }) = received else {
+            return false;
+        };
+        match open.iter().position(|query| answers(query, &reply).is_ok()) {
+            Some(_) if is_answer(&reply) => return true,
             Some(at) => drop(open.swap_remove(at)),
             None => strays += 1,
         }
@@ -118,21 +107,16 @@ async fn over_udp(
     again_after: Option<Duration>,
     trace: Option<&Trace>,
 ) -> Exchange {
-    let socket = match connected(server) {
+    let socket = match DatagramSocket::connected(server, None, ASKING) {
         Ok(socket) => socket,
-        Err(error) => return failed(&error, server),
+        Err(halt) => return Exchange::Local(halt),
     };
-    sys::stamp_arrivals(socket.as_fd());
     if let Err(error) = socket.send(query).await {
         return failed(&error, server);
     }
-    // On the heap, so that a waiting question is small.
-    let mut buffer = vec![0; UDP_BUFFER];
     let (mut last_wrong, mut sent) = (None, 1);
     loop {
-        let received = socket.async_io(Interest::READABLE | Interest::ERROR, || {
-            sys::receive(socket.as_fd(), &mut buffer)
-        });
+        let received = socket.receive(UDP_BUFFER);
         let received = match again_after.filter(|_| sent < SENT_LIMIT) {
             None => received.await,
             Some(after) => match timeout(after, received).await {
@@ -150,13 +134,12 @@ async fn over_udp(
             Ok(received) => received,
             Err(error) => return arrived(&error),
         };
-        match answers(query, buffer.get(..received.length).unwrap_or_default()) {
+        match answers(query, &received.bytes) {
             Ok(()) => {
                 if let Some(trace) = trace {
                     trace.arrived(received.arrived_ns);
                 }
-                buffer.truncate(received.length);
-                return Exchange::Answer(buffer);
+                return Exchange::Answer(received.bytes);
             }
             // A datagram with another id may be forged or late: keep listening, but not for ever.
             Err(Wrong::Id) if last_wrong < Some(16) => {
@@ -211,8 +194,7 @@ async fn framed<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// A call of our own returned it.
 fn failed(error: &io::Error, server: SocketAddr) -> Exchange {
-    own_call(error, "asking the name server", server)
-        .map_or_else(|| arrived(error), Exchange::Local)
+    own_call(error, ASKING, server).map_or_else(|| arrived(error), Exchange::Local)
 }
 
 /// The network brought it.

@@ -4,6 +4,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
+use rustls::AlertDescription;
+
 use crate::words::{Cause, Reason};
 
 /// Ends a probe before it is up.
@@ -105,7 +107,8 @@ pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
 }
 
 /// What Linux makes of ICMP errors (net/ipv4/icmp.c, net/ipv6/icmp.c): "administratively
-/// prohibited" of ICMPv6 is EACCES.
+/// prohibited" of ICMPv6 is EACCES, "fragmentation needed" of a datagram is EMSGSIZE, and "protocol
+/// unreachable" is ENOPROTOOPT.
 fn is_unreachable(errno: Option<i32>) -> bool {
     matches!(
         errno,
@@ -117,6 +120,8 @@ fn is_unreachable(errno: Option<i32>) -> bool {
                 | libc::EPROTO
                 | libc::EACCES
                 | libc::EPERM
+                | libc::EMSGSIZE
+                | libc::ENOPROTOOPT
         )
     )
 }
@@ -147,7 +152,7 @@ pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
         .get_ref()
         .and_then(|e| e.downcast_ref::<rustls::Error>())
     {
-        return super::tls::halt_of(inner);
+        return of_tls(inner);
     }
     let cause = match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero => end,
@@ -159,6 +164,44 @@ pub fn stream_error(error: &io::Error, end: Cause) -> Halt {
     let text = error.to_string();
     let text = text.split(": https://").next().unwrap_or_default();
     Halt::down(cause, format!("connection: {text}"))
+}
+
+/// The cause behind an error of the TLS layer. What was wrong with a certificate stands in the
+/// verifier's verdict.
+fn of_tls(error: &rustls::Error) -> Halt {
+    use rustls::Error as E;
+    match error {
+        E::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::AccessDenied
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate,
+        ) => Halt::down(Cause::TlsClientAuth, format!("tls: {error}")),
+        E::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        ) => Halt::down(
+            Cause::TlsHandshake,
+            format!(
+                "tls: {error}: the server shares no cipher suite with this prober, which offers \
+                    TLS 1.3 and, of TLS 1.2, ECDHE with AES-GCM or ChaCha20. \
+                 A server that has only CBC suites or RSA key exchange is too old: browsers that \
+                 refuse it say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
+            ),
+        ),
+        E::AlertReceived(AlertDescription::ProtocolVersion) | E::PeerIncompatible(_) => Halt::down(
+            Cause::TlsHandshake,
+            format!(
+                "tls: {error}: the server offers no version of TLS that this prober accepts (1.2 \
+                    and 1.3, or min_version). A server that has only TLS 1.1 or older \
+                 is too old: browsers say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
+            ),
+        ),
+        _ => Halt::down(Cause::TlsHandshake, format!("tls: {error}")),
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +291,17 @@ mod tests {
             None,
             "loopback answers at once"
         );
+    }
+
+    #[test]
+    fn every_destination_unreachable_of_icmp_says_that_the_endpoint_cannot_be_reached() {
+        for errno in [libc::EMSGSIZE, libc::ENOPROTOOPT] {
+            let error = io::Error::from_raw_os_error(errno);
+            assert!(matches!(
+                connect_error(&error),
+                Halt::Down(Cause::ConnectUnreachable, _)
+            ));
+        }
     }
 
     #[test]

@@ -4,15 +4,10 @@
 //! The kinds call it when a peer did not answer as expected. It never decides a verdict, only the
 //! words of one.
 
-use std::cell::RefCell;
-
 use super::halt::Halt;
 use super::trace::{Stage, Trace};
 use crate::config::usual_ports::{self, First};
 use crate::words::{Cause, Ms};
-
-/// Bytes of a peer that are enough to know its protocol, and to show what it said.
-pub const FIRST_BYTES: usize = 160;
 
 type Test = fn(&[u8]) -> bool;
 
@@ -63,35 +58,6 @@ pub fn named(first_bytes: &[u8]) -> Option<&'static str> {
         .iter()
         .find(|(_, speaks)| speaks(first_bytes))
         .map(|(name, _)| *name)
-}
-
-/// What a peer began with while a TLS handshake was under way.
-pub struct FirstBytes(RefCell<([u8; FIRST_BYTES], usize)>);
-
-impl Default for FirstBytes {
-    fn default() -> Self {
-        Self(RefCell::new(([0; FIRST_BYTES], 0)))
-    }
-}
-
-impl FirstBytes {
-    pub fn add(&self, bytes: &[u8]) {
-        let mut kept = self.0.borrow_mut();
-        let (buffer, length) = &mut *kept;
-        let room = &mut buffer[*length..];
-        let count = room.len().min(bytes.len());
-        room[..count].copy_from_slice(&bytes[..count]);
-        *length += count;
-    }
-
-    pub fn clear(&self) {
-        self.0.borrow_mut().1 = 0;
-    }
-
-    fn copied(&self) -> Vec<u8> {
-        let kept = self.0.borrow();
-        kept.0[..kept.1].to_vec()
-    }
 }
 
 /// Characters that are shown of what a peer said.
@@ -361,7 +327,12 @@ fn is_ldap(b: &[u8]) -> bool {
 
 /// Three digits and a blank or a hyphen, as in the replies of SMTP and FTP.
 fn is_reply(b: &[u8]) -> bool {
-    matches!(b, [b'2'..=b'5', tens, ones, b' ' | b'-', ..] if tens.is_ascii_digit() && ones.is_ascii_digit())
+    match b {
+        [b'2'..=b'5', tens, ones, b' ' | b'-', ..] => {
+            [tens, ones].iter().all(|d| d.is_ascii_digit())
+        }
+        _ => false,
+    }
 }
 
 /// An enhanced status code behind the reply's (RFC 3463), which FTP does not have.
@@ -535,19 +506,6 @@ mod tests {
         );
         assert_eq!(heard(b"\r\n"), "received nothing");
         assert!(heard(&[b'x'; 4000]).chars().count() < 140);
-    }
-
-    #[test]
-    fn first_bytes_are_kept_up_to_their_bound() {
-        let first = FirstBytes::default();
-        first.add(b"SSH-");
-        first.add(&[b'2'; 4 * FIRST_BYTES]);
-        assert_eq!(
-            (first.copied().len(), named(&first.copied())),
-            (FIRST_BYTES, Some("SSH"))
-        );
-        first.clear();
-        assert!(first.copied().is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{AlertDescription, ClientConfig, NamedGroup, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, NamedGroup, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -364,43 +364,5 @@ impl ResolvesClientCert for Asked {
 
     fn has_certs(&self) -> bool {
         self.inner.has_certs()
-    }
-}
-
-/// The cause behind an error of the TLS layer. What was wrong with a certificate stands in the
-/// verifier's verdict.
-pub fn halt_of(error: &rustls::Error) -> Halt {
-    use rustls::Error as E;
-    match error {
-        E::AlertReceived(
-            AlertDescription::CertificateRequired
-            | AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::AccessDenied
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnsupportedCertificate,
-        ) => Halt::down(Cause::TlsClientAuth, format!("tls: {error}")),
-        E::AlertReceived(
-            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
-        ) => Halt::down(
-            Cause::TlsHandshake,
-            format!(
-                "tls: {error}: the server shares no cipher suite with this prober, which offers \
-                    TLS 1.3 and, of TLS 1.2, ECDHE with AES-GCM or ChaCha20. \
-                 A server that has only CBC suites or RSA key exchange is too old: browsers that \
-                 refuse it say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
-            ),
-        ),
-        E::AlertReceived(AlertDescription::ProtocolVersion) | E::PeerIncompatible(_) => Halt::down(
-            Cause::TlsHandshake,
-            format!(
-                "tls: {error}: the server offers no version of TLS that this prober accepts (1.2 \
-                    and 1.3, or min_version). A server that has only TLS 1.1 or older \
-                 is too old: browsers say ERR_SSL_VERSION_OR_CIPHER_MISMATCH"
-            ),
-        ),
-        _ => Halt::down(Cause::TlsHandshake, format!("tls: {error}")),
     }
 }

@@ -11,7 +11,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use tokio::time::{Duration, Instant};
 
-use super::peer::FirstBytes;
+use super::first_bytes::FirstBytes;
 use super::sys::KernelClock;
 use crate::words::{Cause, Facts, Ms, Phase, PhaseTimes};
 

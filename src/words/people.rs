@@ -50,6 +50,14 @@ pub fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// `a`, `a or b`, `a, b or c`.
+pub fn listed(words: &[&str], last: &str) -> String {
+    match words.split_last() {
+        Some((end, rest)) if !rest.is_empty() => format!("{} {last} {end}", rest.join(", ")),
+        _ => words.join(", "),
+    }
+}
+
 /// How many decimals of a percentage a measured time supports, one second being the least that is
 /// told apart: none in a minute, one in an hour, two in a day, four in a month.
 pub fn decimals(measured: Ms) -> usize {
@@ -78,6 +86,18 @@ pub fn percent(text: &str, measured: Ms) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_listed_with_the_last_one_set_apart() {
+        for (words, text) in [
+            (&[][..], ""),
+            (&["a"], "a"),
+            (&["a", "b"], "a or b"),
+            (&["a", "b", "c"], "a, b or c"),
+        ] {
+            assert_eq!(listed(words, "or"), text);
+        }
+    }
 
     #[test]
     fn lengths_have_as_many_digits_as_a_reader_needs() {

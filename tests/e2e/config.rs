@@ -949,7 +949,10 @@ fn a_header_that_http_2_forbids_is_noted_where_http_2_may_be_spoken() {
     ] {
         let told = of(url, version, "Keep-Alive = \"x\"");
         assert!(
-            told.contains("a: the header `Keep-Alive` is left out of requests over HTTP/2"),
+            told.contains(
+                "the endpoint a has a header that HTTP/2 forbids (RFC 9113, 8.2.2): `Keep-Alive` \
+                    is left out of requests over HTTP/2"
+            ),
             "{told}"
         );
         assert!(!of(url, version, "te = \"trailers\"").contains("left out"));

@@ -666,7 +666,7 @@ async fn a_record_that_no_library_can_read_makes_no_answer_invalid() {
 }
 
 /// A resolver that gives these addresses for every name.
-async fn naming(v4: &'static [[u8; 4]]) -> SocketAddr {
+pub async fn naming(v4: &'static [[u8; 4]]) -> SocketAddr {
     let answer: Answer = Arc::new(move |q| {
         let is_a = q.queries[0].query_type() == RecordType::A;
         let records = if is_a {
@@ -681,7 +681,7 @@ async fn naming(v4: &'static [[u8; 4]]) -> SocketAddr {
     server(answer.clone(), answer).await
 }
 
-fn attempts(report: &probity::kind::run::Report) -> Vec<(String, bool)> {
+pub fn attempts(report: &probity::kind::run::Report) -> Vec<(String, bool)> {
     let facts = report.outcome.facts().expect("facts");
     facts
         .attempts

@@ -49,4 +49,5 @@ mod told;
 mod trust;
 mod trust_daemon;
 mod truth;
+mod udp;
 mod zone_data;

@@ -16,12 +16,12 @@ use walls::*;
 
 // What there is today of each debt.
 const CIRCLES: usize = 16;
-const IN_CIRCLES: usize = 44;
+const IN_CIRCLES: usize = 38;
 const INDEXED_BY_TEXT: usize = 143;
 const TYPES_TWICE: usize = 56;
 const LONG_FUNCTIONS: usize = 47;
 const LONG_FILES: usize = 14;
-const LONG_LINES: usize = 167;
+const LONG_LINES: usize = 164;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

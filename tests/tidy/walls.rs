@@ -39,7 +39,9 @@ fn is_of_the_config(path: &[String]) -> bool {
         [] => true,
         [first, ..] if first == "run" => false,
         [first, ..] if first == "target" => true,
-        [_, part, ..] => !is_module(part) || ["spec", "read", "print"].contains(&part.as_str()),
+        [_, part, ..] => {
+            !is_module(part) || ["spec", "read", "print", "notes"].contains(&part.as_str())
+        }
         [_] => true,
     }
 }

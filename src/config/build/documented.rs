@@ -11,6 +11,7 @@ use crate::config::contract::load_contracts;
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::LOOKED_UP;
 use crate::config::print::effective;
+use crate::kind::Kind;
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 
@@ -157,31 +158,6 @@ const BESIDE: &[(&str, &str, &str)] = &[
             probe.http.auth.basic.password = { env = \"A\" }",
     ),
     (
-        "endpoint.probe.http.",
-        "[[endpoint]]",
-        "name = \"e\"\nprobe.http.url = \"http://192.0.2.1/\"",
-    ),
-    (
-        "endpoint.probe.tcp.",
-        "[[endpoint]]",
-        "name = \"e\"\nprobe.tcp.address = \"192.0.2.1:1\"",
-    ),
-    (
-        "endpoint.probe.tls.",
-        "[[endpoint]]",
-        "name = \"e\"\nprobe.tls.address = \"192.0.2.1:1\"",
-    ),
-    (
-        "endpoint.probe.icmp.",
-        "[[endpoint]]",
-        "name = \"e\"\nprobe.icmp.host = \"192.0.2.1\"",
-    ),
-    (
-        "endpoint.probe.dns.",
-        "[[endpoint]]",
-        "name = \"e\"\nprobe.dns.server = \"192.0.2.1\"",
-    ),
-    (
         "tls.client_certificate",
         "[[endpoint]]",
         "name = \"e\"\nprobe.tls.address = \"192.0.2.1:1\"\n\
@@ -320,12 +296,37 @@ const BESIDE: &[(&str, &str, &str)] = &[
 const NAMED: &str = "[component.checkout]\n[sla.standard]\nobjective = \"99\"\ncurrency = \"EUR\"\n\
     components = [\"checkout\"]\n[[endpoint]]\nname = \"gateway\"\nprobe.icmp = \"192.0.2.1\"\n";
 
+/// What a key of a kind of probe needs around it: the address that the page has for the kind.
+fn of_kind(path: &str) -> Option<(String, String)> {
+    let (kind, prefix) = Kind::ALL.iter().find_map(|kind| {
+        let prefix = format!("endpoint.probe.{}.", kind.as_str());
+        path.starts_with(&prefix).then_some((kind, prefix))
+    })?;
+    let address = format!("{prefix}{}", kind.address_key());
+    let row = rows().into_iter().find(|row| row.path == address);
+    let example = row
+        .unwrap_or_else(|| panic!("no row for {address}"))
+        .example;
+    let key = address.trim_start_matches("endpoint.");
+    Some((prefix, format!("name = \"e\"\n{key} = {example}")))
+}
+
 /// A config with that key and what it needs; without the key where there is no value.
 fn config(path: &str, value: Option<&str>) -> String {
-    let found = BESIDE.iter().find(|(prefix, ..)| path.starts_with(prefix));
+    let of_kind = of_kind(path);
+    let of_kind = of_kind
+        .as_ref()
+        .map(|(prefix, beside)| (prefix.as_str(), "[[endpoint]]", beside.as_str()));
+    // The longest prefix says most of what is needed.
+    let found = BESIDE
+        .iter()
+        .copied()
+        .chain(of_kind)
+        .filter(|(prefix, ..)| path.starts_with(prefix))
+        .max_by_key(|(prefix, ..)| prefix.len());
     let (header, beside, key) = match found {
         Some((prefix, header, beside)) => {
-            let of_table = match *prefix {
+            let of_table = match prefix {
                 "tls." | "tls.client_certificate" | "tls.client_key" => "probe.tls.tls.",
                 "expect.tls." => "probe.tls.expect.",
                 _ => "",
@@ -337,25 +338,27 @@ fn config(path: &str, value: Option<&str>) -> String {
                     Some("witness") => prefix.matches('.').count(),
                     _ => 1,
                 });
-            let table: String = match *prefix {
+            let table: String = match prefix {
                 _ if prefix.starts_with("tls.client_") => "tls.".to_owned(),
                 _ => table.collect(),
             };
             let key = path.strip_prefix(&table).unwrap_or(path);
-            ((*header).to_owned(), *beside, format!("{of_table}{key}"))
+            (
+                header.to_owned(),
+                beside.to_owned(),
+                format!("{of_table}{key}"),
+            )
         }
         None => match path.rsplit_once('.') {
-            Some((table, key)) => (format!("[{table}]"), "", key.to_owned()),
-            None => (String::new(), "", path.to_owned()),
+            Some((table, key)) => (format!("[{table}]"), String::new(), key.to_owned()),
+            None => (String::new(), String::new(), path.to_owned()),
         },
     };
     let key = key.replace("HEADER", "etag");
     let key = key
-        .strip_suffix(".send")
-        .or(key
-            .strip_suffix("dialogue.expect")
-            .map(|_| "probe.tcp.dialogue"))
-        .unwrap_or(&key);
+        .strip_suffix("dialogue.send")
+        .or(key.strip_suffix("dialogue.expect"))
+        .map_or(key.clone(), |before| format!("{before}dialogue"));
     let contract = if header == "[sla.s]" {
         "objective = \"99\"\ncomponents = [\"checkout\"]\ncurrency = \"EUR\"\n"
     } else {

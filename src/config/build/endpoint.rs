@@ -206,8 +206,11 @@ impl Builder<'_> {
             }
             draft.at.fault(
                 format!("the endpoint `{}` has no probe", draft.name),
-                "Add one: probe.http = \"https://...\", probe.tcp = \"host:port\", probe.tls, \
-                    probe.icmp or probe.dns.",
+                format!(
+                    "Add one, as in probe.http = \"https://...\" or probe.tcp = \"host:port\". The \
+                        kinds of probe are {}.",
+                    Kind::listed(Kind::as_str, "and")
+                ),
             );
             return None;
         };

@@ -33,8 +33,8 @@ fn http_url(text: &str, zone: Option<&str>, item: &Item) -> Option<url::Url> {
         }
     };
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        let advice = "Start it with http:// or https://. Other protocols have kinds of their own: \
-            probe.tcp, probe.tls, probe.icmp, probe.dns.";
+        let advice = "Start it with http:// or https://. Other protocols have kinds of their own, \
+            such as probe.tcp and probe.dns.";
         item.fault(
             format!("`{}` is not an http or https URL", without_secrets(text)),
             advice,

@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::source::Source;
+use crate::words::people::listed;
 
 /// Tables of tables, each under an id.
 const NAMED: [&str; 3] = ["component", "group", "sla"];
@@ -259,7 +260,7 @@ impl<'a> Section<'a> {
                         "`{name}` belongs to {home}; a key belongs to the [table] header above it."
                     ),
                     None if self.path.ends_with("probe") => {
-                        "The kinds of probe are http, tcp, tls, icmp and dns.".to_owned()
+                        format!("The kinds of probe are {}.", listed(&known, "and"))
                     }
                     None if name == "include" => "Only the main file includes others.".to_owned(),
                     None if known.is_empty() => String::new(),

@@ -28,6 +28,7 @@ impl ProbeTarget for DnsTarget {
     const ADDRESS_KEY: &'static str = "server";
     const SCHEMES: &'static [&'static str] = &["dns"];
     const USAGE: &'static str = "dns://SERVER/NAME/TYPE";
+    const USES_SOURCE_ADDRESS: bool = false;
 
     fn lines(_: &str, rest: &str) -> String {
         let mut parts = rest.splitn(3, '/');

@@ -3,6 +3,7 @@
 
 mod hop;
 mod judge;
+mod notes;
 mod print;
 mod read;
 mod redirect;
@@ -13,7 +14,7 @@ pub mod spec;
 use std::sync::Arc;
 
 use self::spec::Http;
-use super::target::{ProbeTarget, toml};
+use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::http_url_with_zone;
 use crate::config::document::secret::MaybeSecret;
 use crate::config::document::secret::mask::Mask;
@@ -107,5 +108,9 @@ impl ProbeTarget for HttpTarget {
 
     fn is_secured(&self) -> bool {
         self.url.scheme() == "https"
+    }
+
+    fn notes(&self) -> Vec<Note> {
+        notes::notes(&self.url, &self.spec)
     }
 }

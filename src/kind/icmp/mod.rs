@@ -26,6 +26,7 @@ impl ProbeTarget for IcmpTarget {
     const ADDRESS_KEY: &'static str = "host";
     const SCHEMES: &'static [&'static str] = &["icmp"];
     const USAGE: &'static str = "icmp://";
+    const USES_SOURCE_ADDRESS: bool = false;
 
     fn lines(_: &str, rest: &str) -> String {
         format!("probe.icmp.host = {}", toml(rest))

@@ -44,6 +44,11 @@ pub fn pattern(pattern: &Pattern, bytes: usize) -> u64 {
     FINDING_NS + WORDS_NS * pattern.text.len() as u64 + for_each.saturating_mul(bytes as u64)
 }
 
+/// A text that is looked for in so many bytes.
+pub fn text(text: &[u8], bytes: usize) -> u64 {
+    FINDING_NS + WORDS_NS * text.len() as u64 + TEXT_NS.saturating_mul(bytes as u64)
+}
+
 /// Without any sign that means more than itself.
 fn is_literal(text: &str) -> bool {
     !text.contains(|c: char| r"\.+*?()|[]{}^$".contains(c))
@@ -90,8 +95,8 @@ fn texts(expect: &HttpExpect, response: &Response) -> u64 {
         false => (0, bytes),
     };
     let of_rule = |rule: &TextRule| match rule {
-        TextRule::Contains(text) | TextRule::NotContains(text) => {
-            FINDING_NS + WORDS_NS * text.len() as u64 + TEXT_NS * looked_at as u64
+        TextRule::Contains(wanted) | TextRule::NotContains(wanted) => {
+            text(wanted.as_bytes(), looked_at)
         }
         TextRule::Matches(p) | TextRule::NotMatches(p) => pattern(p, looked_at),
     };

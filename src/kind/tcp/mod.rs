@@ -1,5 +1,6 @@
 //! The tcp kind: a connection, and a dialogue over it.
 
+mod notes;
 mod print;
 mod read;
 pub mod run;
@@ -8,7 +9,7 @@ pub mod spec;
 use std::sync::Arc;
 
 use self::spec::{DialogueStep, Tcp};
-use super::target::{ProbeTarget, toml};
+use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::host_port;
 use crate::config::document::secret::MaybeSecret;
 use crate::config::document::secret::mask::Mask;
@@ -77,5 +78,9 @@ impl ProbeTarget for TcpTarget {
             spec: Arc::new(spec),
             ..self.clone()
         }
+    }
+
+    fn notes(&self) -> Vec<Note> {
+        notes::notes(&self.address, &self.spec)
     }
 }

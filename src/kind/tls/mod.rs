@@ -1,5 +1,6 @@
 //! The tls kind: a handshake, and the peer's certificate.
 
+mod notes;
 mod read;
 pub mod run;
 pub mod spec;
@@ -7,7 +8,7 @@ pub mod spec;
 use std::sync::Arc;
 
 use self::spec::TlsProbe;
-use super::target::{ProbeTarget, toml};
+use super::target::{Note, ProbeTarget, toml};
 use crate::config::document::address::host_port;
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::{Item, Layers};
@@ -80,5 +81,9 @@ impl ProbeTarget for TlsTarget {
 
     fn is_secured(&self) -> bool {
         true
+    }
+
+    fn notes(&self) -> Vec<Note> {
+        notes::notes(&self.address)
     }
 }

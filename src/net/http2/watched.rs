@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::net::first_bytes::FIRST_BYTES;
 use crate::net::peer;
 
 /// Frames that carry nothing of the answer's body, in one exchange.
@@ -169,7 +170,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let read = piece.filled().len();
         {
             let mut first = self.watch.first.borrow_mut();
-            let wanted = (peer::FIRST_BYTES - first.len()).min(read);
+            let wanted = (FIRST_BYTES - first.len()).min(read);
             first.extend_from_slice(&piece.filled()[..wanted]);
         }
         let passed = self.follow(piece.filled());

@@ -1,0 +1,149 @@
+//! Reads the table of a udp probe.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use toml::de::DeValue;
+
+use super::spec::{Octets, SENT_LIMIT, SentPart, Udp, UdpExpect};
+use crate::config::build::probe::{pattern, within};
+use crate::config::document::secret::mask::Mask;
+use crate::config::document::secret::secret;
+use crate::config::document::source::Surroundings;
+use crate::config::document::tree::{Item, Layers};
+
+pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Udp {
+    let send = layers
+        .item("send")
+        .map(|item| sent(&item, surroundings))
+        .unwrap_or_default();
+    let expect = layers.layers("expect");
+    let built = UdpExpect {
+        contains: expect
+            .item("contains")
+            .iter()
+            .flat_map(Item::list)
+            .filter_map(|item| contained(&item))
+            .collect(),
+        matches: expect
+            .item("matches")
+            .iter()
+            .flat_map(Item::list)
+            .filter_map(|item| pattern(&item))
+            .collect(),
+        equals: expect.item("equals").and_then(|item| octets(&item)),
+        within: within(&expect),
+    };
+    expect.end();
+    let secrets = send.iter().filter_map(|part| match part {
+        SentPart::Secret(secret) => Some(secret.clone()),
+        SentPart::Plain(_) => None,
+    });
+    Udp {
+        mask: Mask::of(secrets.collect()),
+        send,
+        expect: built,
+    }
+}
+
+/// The parts of the datagram. Those that are no secrets and follow each other are one, so that a
+/// datagram is the same however it is written.
+fn sent(item: &Item, surroundings: &dyn Surroundings) -> Vec<SentPart> {
+    let mut parts: Vec<SentPart> = Vec::new();
+    for one in item.list() {
+        if is_secret(&one) {
+            parts.extend(secret(&one, surroundings).map(SentPart::Secret));
+            continue;
+        }
+        let Some(Octets(more)) = octets(&one) else {
+            continue;
+        };
+        match parts.last_mut() {
+            Some(SentPart::Plain(Octets(bytes))) => bytes.extend(more),
+            _ if more.is_empty() => {}
+            _ => parts.push(SentPart::Plain(Octets(more))),
+        }
+    }
+    if parts.iter().map(|part| part.bytes().len()).sum::<usize>() > SENT_LIMIT {
+        item.fault(
+            format!(
+                "`{}` is longer than {SENT_LIMIT} bytes, the largest datagram of a probe",
+                item.path
+            ),
+            "Send less: a larger datagram may be cut on its way, and is lost with any piece of it.",
+        );
+    }
+    parts
+}
+
+fn is_secret(item: &Item) -> bool {
+    match item.value {
+        DeValue::Table(table) => ["file", "env", "credential"]
+            .iter()
+            .any(|source| table.contains_key(*source)),
+        _ => false,
+    }
+}
+
+/// A text, `{ hex = "..." }` or `{ base64 = "..." }`.
+fn octets(item: &Item) -> Option<Octets> {
+    if !matches!(item.value, DeValue::Table(_)) {
+        return item.text().map(|text| Octets(text.into_bytes()));
+    }
+    let section = item.section()?;
+    let (hex, base64) = (section.item("hex"), section.item("base64"));
+    section.end();
+    let written = match (hex, base64) {
+        (Some(hex), None) => read(&hex, of_hex, "Write pairs of digits, as in \"00 ff 0a\"."),
+        (None, Some(base64)) => {
+            let advice = "Write base64 of RFC 4648 with its padding, as in \"AP8K\".";
+            read(&base64, |text| STANDARD.decode(text).ok(), advice)
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            item.fault(
+                format!("`{}` does not say its bytes in one way", item.path),
+                "Write a text, { hex = \"...\" } or { base64 = \"...\" }.",
+            );
+            None
+        }
+    };
+    written.map(Octets)
+}
+
+fn read(item: &Item, bytes: impl Fn(&str) -> Option<Vec<u8>>, advice: &str) -> Option<Vec<u8>> {
+    let found = bytes(&item.text()?);
+    if found.is_none() {
+        item.fault(format!("`{}` cannot be read as bytes", item.path), advice);
+    }
+    found
+}
+
+/// Pairs of digits, with blanks between them or without.
+fn of_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .collect();
+    let digits = digits?;
+    let pairs = digits.chunks_exact(2);
+    pairs
+        .remainder()
+        .is_empty()
+        .then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// A text to look for: an empty one is in every answer.
+fn contained(item: &Item) -> Option<String> {
+    let text = item.text()?;
+    if text.is_empty() {
+        item.fault(
+            format!(
+                "`{}` is empty, and an empty text is in every answer",
+                item.path
+            ),
+            "Write what the answer holds, or remove the key: any answer is a success then.",
+        );
+        return None;
+    }
+    Some(text)
+}

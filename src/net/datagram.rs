@@ -1,0 +1,141 @@
+//! Datagram sockets: each asks one peer from a port of its own, and receives what comes from that
+//! peer alone, with the kernel's stamp.
+//!
+//! Used by the exchange with a name server and by kinds of probe that speak over UDP. The caller
+//! bounds the time, enters the stages, and says what an error from the network means.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::halt::{Halt, connect_error, own_call};
+use super::sys;
+use crate::words::Reason;
+
+/// A socket that is connected to its peer: the kernel drops what others send to its port, and gives
+/// it the ICMP errors about what it has sent.
+pub struct DatagramSocket(UdpSocket);
+
+impl DatagramSocket {
+    /// From this address of the host, else from one that the kernel chooses. `what` is what the
+    /// socket is for, in the words of an error.
+    pub fn connected(peer: SocketAddr, source: Option<IpAddr>, what: &str) -> Result<Self, Halt> {
+        let ours = |error: io::Error, what: &str| {
+            own_call(&error, what, peer).unwrap_or_else(|| connect_error(&error))
+        };
+        let (from, bind): (IpAddr, _) = match (source, peer) {
+            (Some(source), _) => (source, "bind to the source address"),
+            (None, SocketAddr::V4(_)) => (Ipv4Addr::UNSPECIFIED.into(), what),
+            (None, SocketAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED.into(), what),
+        };
+        let socket = std::net::UdpSocket::bind((from, 0)).map_err(|e| ours(e, bind))?;
+        sys::stamp_arrivals(socket.as_fd());
+        socket
+            .connect(peer)
+            .map_err(|e| no_address(&e, what).unwrap_or_else(|| ours(e, what)))?;
+        socket
+            .set_nonblocking(true)
+            .and_then(|()| UdpSocket::from_std(socket))
+            .map(Self)
+            .map_err(|e| ours(e, what))
+    }
+
+    pub async fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.0.send(datagram).await.map(|_| ())
+    }
+
+    /// The next datagram, or the next error that the network brings. `most` bytes are kept of it:
+    /// no memory is taken for them before it is there.
+    pub async fn receive(&self, most: usize) -> io::Result<Datagram> {
+        let here = || {
+            let mut bytes = vec![0; most];
+            let received = sys::receive(self.0.as_fd(), &mut bytes)?;
+            bytes.truncate(received.length);
+            Ok(Datagram {
+                bytes,
+                arrived_ns: received.arrived_ns,
+            })
+        };
+        let either = Interest::READABLE | Interest::ERROR;
+        self.0.async_io(either, here).await
+    }
+}
+
+/// What came, and when (CLOCK_REALTIME, ns).
+pub struct Datagram {
+    pub bytes: Vec<u8>,
+    pub arrived_ns: Option<u64>,
+}
+
+/// The socket has its port already when it connects: what is missing then is an address of this
+/// host from which a way leads to the peer.
+fn no_address(error: &io::Error, what: &str) -> Option<Halt> {
+    (error.raw_os_error() == Some(libc::EADDRNOTAVAIL)).then(|| {
+        Halt::unmeasured(
+            Reason::LocalNetwork,
+            format!("{what}: {error}: this host has no address to go there from"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::words::Cause;
+
+    async fn server() -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+        let address = socket.local_addr().expect("bound");
+        (socket, address)
+    }
+
+    #[tokio::test]
+    async fn what_others_send_is_not_received_and_what_the_peer_sends_is_stamped() {
+        let ((peer, at), (other, _)) = (server().await, server().await);
+        let socket = DatagramSocket::connected(at, None, "test").expect("connected");
+        socket.send(b"?").await.expect("sent");
+        let (_, from) = peer.recv_from(&mut [0; 8]).await.expect("received");
+        other.send_to(b"forged", from).await.expect("sent");
+        peer.send_to(b"true", from).await.expect("sent");
+        let received = socket.receive(3).await.expect("received");
+        assert_eq!(received.bytes, b"tru");
+        assert!(received.arrived_ns.is_some());
+    }
+
+    #[tokio::test]
+    async fn it_asks_from_the_source_address_or_says_that_this_host_cannot() {
+        let (peer, at) = server().await;
+        let source = Some([127, 0, 0, 9].into());
+        let socket = DatagramSocket::connected(at, source, "test").expect("connected");
+        socket.send(b"?").await.expect("sent");
+        let (_, from) = peer.recv_from(&mut [0; 8]).await.expect("received");
+        assert_eq!(from.ip(), IpAddr::from([127, 0, 0, 9]));
+        let not_ours = Some([192, 0, 2, 77].into());
+        assert!(matches!(
+            DatagramSocket::connected(at, not_ours, "test").err(),
+            Some(Halt::Unmeasured(Reason::LocalResource, why))
+                if why.starts_with("bind to the source address: ")
+        ));
+        let of_the_other_family = Some(Ipv6Addr::LOCALHOST.into());
+        assert!(matches!(
+            DatagramSocket::connected(at, of_the_other_family, "test").err(),
+            Some(Halt::Unmeasured(Reason::LocalNetwork, _))
+        ));
+    }
+
+    #[tokio::test]
+    async fn what_the_network_says_of_a_datagram_arrives_as_an_error() {
+        let (peer, at) = server().await;
+        drop(peer);
+        let socket = DatagramSocket::connected(at, None, "test").expect("connected");
+        socket.send(b"?").await.expect("sent");
+        let error = socket.receive(8).await.err().expect("closed");
+        assert!(matches!(
+            connect_error(&error),
+            Halt::Down(Cause::ConnectRefused, _)
+        ));
+    }
+}
