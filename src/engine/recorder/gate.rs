@@ -54,6 +54,7 @@ mod tests {
                 duration_us: 0,
                 started_ns: 0,
                 moved_ms: 0,
+                stood_ns: 0,
             }),
             held_up: Some(Reason::Late),
             confirming: Confirming::NotYet,
