@@ -8,6 +8,7 @@ pub mod coding;
 pub mod cost;
 pub mod expect;
 pub mod json;
+pub mod search;
 pub mod work;
 
 use std::future::Future;

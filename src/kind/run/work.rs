@@ -32,6 +32,11 @@ impl Drop for Awaited {
 }
 
 impl Awaited {
+    /// For an answer that has no limit of its own.
+    pub fn usual(&self) -> Work {
+        Work::of(USUAL, self.0.clone())
+    }
+
     pub fn work(&self, limits: &Limits) -> Work {
         let longer = USUAL.as_nanos() as u64 * (limits.decoded / DEFAULT_DECODED_LIMIT).clamp(1, 3);
         Work::of(Duration::from_nanos(longer).min(MOST), self.0.clone())
@@ -98,6 +103,15 @@ impl Work {
                 .set(is_spent || self.is_left.load(Ordering::Relaxed));
         }
         !self.is_over.get()
+    }
+
+    pub fn limit_ms(&self) -> u128 {
+        self.limit.as_millis()
+    }
+
+    /// What may be spent yet, in nanoseconds.
+    pub fn left_ns(&self) -> u64 {
+        (self.limit.as_nanos() as u64).saturating_sub(self.spent_ns())
     }
 
     /// What it has cost until now. The clock is that of this thread, and begins to count here.

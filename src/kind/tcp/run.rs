@@ -1,5 +1,6 @@
 //! The tcp kind: a connection, and if configured a dialogue over it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,7 +11,9 @@ use super::spec::DialogueStep;
 use crate::config::plan::Dial;
 use crate::config::plan::probe::Pattern;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::shown;
+use crate::kind::run::expect::{shown, too_dear};
+use crate::kind::run::search::{self, End};
+use crate::kind::run::work::{Awaited, Work};
 use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::dial;
 use crate::net::dialogue::{Dialogue, REPLY_LIMIT, Step};
@@ -30,6 +33,8 @@ pub async fn probe(
 ) -> Result<(), Halt> {
     let mut stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let mut dialogue = Dialogue::default();
+    let awaited = Awaited::default();
+    let mut work = awaited.usual();
     for step in &spec.dialogue {
         match step {
             DialogueStep::Send(text) => {
@@ -42,7 +47,8 @@ pub async fn probe(
                     .map_err(|e| stream_error(&e, Cause::ConnectReset))?;
             }
             DialogueStep::Expect(pattern) => {
-                expect(trace, &mut stream, &mut dialogue, pattern, deadline).await?
+                let spoken = (&mut stream, &mut dialogue);
+                expect((net, trace), spoken, pattern, deadline, &mut work).await?
             }
         }
     }
@@ -52,11 +58,11 @@ pub async fn probe(
 
 /// Reads until the pattern matches, or cannot match any more.
 async fn expect(
-    trace: &Trace,
-    stream: &mut StampedTcp<'_>,
-    dialogue: &mut Dialogue,
+    (net, trace): (&Net, &Trace),
+    (stream, dialogue): (&mut StampedTcp<'_>, &mut Dialogue),
     pattern: &Pattern,
     deadline: Instant,
+    work: &mut Work,
 ) -> Result<(), Halt> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     let mut pace = Pace::begin();
@@ -66,7 +72,7 @@ async fn expect(
     loop {
         let is_last = !matches!(read, Read::More) || dialogue.is_full();
         if is_last || pace.is_due(dialogue) {
-            let step = looked(trace, dialogue, pattern, &mut pace).await?;
+            let step = looked((net, trace), dialogue, pattern, (&mut pace, work)).await?;
             if step != Step::More {
                 trace.judged_since(came_ns);
             }
@@ -227,10 +233,10 @@ fn silence(trace: &Trace, dialogue: &Dialogue) -> String {
 /// What has come, held against the pattern: as lines, as the start of one, and as a whole. The
 /// time of it is the peer's where it goes on after that.
 async fn looked(
-    trace: &Trace,
+    (net, trace): (&Net, &Trace),
     dialogue: &mut Dialogue,
     pattern: &Pattern,
-    pace: &mut Pace,
+    (pace, work): (&mut Pace, &mut Work),
 ) -> Result<Step, Halt> {
     if cost::is_small(cost::pattern(pattern, 3 * dialogue.heard().len())) {
         let began = Instant::now();
@@ -239,16 +245,27 @@ async fn looked(
         return Ok(step);
     }
     trace.is_looked_at.set(true);
-    let (mut taken, regex) = (std::mem::take(dialogue), pattern.regex.clone());
+    let turn = net.turns.turn(trace.whose.get()).await;
+    let (mut taken, sought) = (std::mem::take(dialogue), pattern.clone());
+    let mine = std::mem::replace(work, Work::of(Duration::ZERO, Arc::default()));
     let looked = apart(move || {
         let began_ns = thread_cpu_ns();
-        let step = taken.look(&regex);
-        (step, taken, thread_cpu_ns().saturating_sub(began_ns))
+        let step = taken.look_by(&sought.regex, &|text| {
+            search::is_in(&sought, text, End::Whole, &mine).unwrap_or_default()
+        });
+        mine.rests();
+        (step, taken, mine, thread_cpu_ns().saturating_sub(began_ns))
     });
-    let (step, taken, took_ns) = looked.await?;
+    let (step, taken, mine, took_ns) = looked.await?;
+    drop(turn);
     trace.is_looked_at.set(false);
     *dialogue = taken;
     pace.has_looked(dialogue, Duration::from_nanos(took_ns));
+    *work = mine;
+    if !matches!(step, Step::Matched(_)) && work.ended().is_some() {
+        let found = too_dear(work);
+        return Err(unmet(trace, dialogue, pattern, Cause::JudgeLimit, &found));
+    }
     Ok(step)
 }
 
