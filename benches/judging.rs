@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use probity::config::document::secret::Secret;
@@ -14,6 +15,7 @@ use probity::kind::Probe;
 use probity::kind::http::spec::Http;
 use probity::kind::run::cost;
 use probity::kind::run::expect::{self, Seen, Verdicts};
+use probity::kind::run::work::Work;
 use probity::net::http1::Response;
 use probity::net::sys::KernelClock;
 
@@ -76,8 +78,10 @@ fn longest(lines: &str, mut response: Response) -> Duration {
         };
         let mut verdicts = Verdicts::default();
         let began = KernelClock::ThreadCpu.now_ns();
-        expect::head(&spec.expect, &response, "http://127.0.0.1/", &mut verdicts);
-        expect::body(&spec.expect, &response, &seen, &spec.limits, &mut verdicts);
+        let work = Work::of(Duration::from_secs(3600), Arc::default());
+        let (answer, limits) = ((&response, "http://127.0.0.1/"), (&spec.limits, &work));
+        expect::head(&spec.expect, answer, &work, &mut verdicts);
+        expect::body(&spec.expect, &response, &seen, limits, &mut verdicts);
         Duration::from_nanos(KernelClock::ThreadCpu.now_ns() - began)
     };
     (0..RUNS).map(run).max().unwrap_or_default()

@@ -200,20 +200,22 @@ fn redirected(location: &[u8]) {
 
 fn judged(response: &Response, spec: &Http) {
     let mut verdicts = Verdicts::default();
-    expect::head(&spec.expect, response, URL.as_str(), &mut verdicts);
     let awaited = Awaited::default();
-    if let Ok(plain) = coding::decoded(
-        response,
-        &spec.limits,
-        spec.reading,
-        &awaited.work(&spec.limits),
-    ) {
+    let work = awaited.work(&spec.limits);
+    expect::head(
+        &spec.expect,
+        (response, URL.as_str()),
+        &work,
+        &mut verdicts,
+    );
+    if let Ok(plain) = coding::decoded(response, &spec.limits, spec.reading, &work) {
         assert!(plain.bytes.len() as u64 <= spec.limits.decoded);
         let seen = Seen {
             bytes: plain.bytes.into_owned(),
             is_cut: response.is_cut,
         };
-        expect::body(&spec.expect, response, &seen, &spec.limits, &mut verdicts);
+        let limits = (&spec.limits, &work);
+        expect::body(&spec.expect, response, &seen, limits, &mut verdicts);
     }
     assert_eq!(
         verdicts.first_unmet.is_none(),

@@ -544,10 +544,10 @@ impl Driver {
         let cadence = self.recorder.cadence(done.endpoint);
         let stalled = self.stalled(
             done.report.started_ns,
-            self.timeline.boot_ns(done.ended_ns),
+            done.report.stood_ns,
             cadence.late_after,
         );
-        let took_ns = done.ended_ns.saturating_sub(started_ns);
+        let took_ns = done.report.stood_ns.saturating_sub(done.report.started_ns);
         let held_up = fault::held_up(stalled, took_ns, cadence.timeout + done.report.moved_ms);
         // Rounded apart: what lies between two results must never look shorter than it was.
         let end_ms = done.ended_ns.div_ceil(NS_PER_MS);
@@ -659,6 +659,7 @@ impl Driver {
                 duration_us: 0,
                 started_ns: 0,
                 moved_ms: 0,
+                stood_ns: 0,
             };
             let happening = Happening::Probe(Probed {
                 occasion: r.occasion,
@@ -738,6 +739,7 @@ impl<F: Future<Output = Report>> Future for Guarded<F> {
                     duration_us: 0,
                     started_ns,
                     moved_ms: 0,
+                    stood_ns: started_ns,
                 })
             }
         }

@@ -468,6 +468,7 @@ impl Simulation<'_> {
             duration_us: (end_ns - start_ns) / 1000,
             started_ns: start_ns,
             moved_ms: 0,
+            stood_ns: end_ns,
         };
         let (start, end) = (start_ns / NS_PER_MS, end_ns.div_ceil(NS_PER_MS));
         let happening = Happening::Probe(Probed {

@@ -98,10 +98,15 @@ impl Dialogue {
 
     /// Looks at what has come since it was looked at last.
     pub fn look(&mut self, pattern: &Regex) -> Step {
+        self.look_by(pattern, &|text| pattern.is_match(text))
+    }
+
+    /// The same, by another way to find the pattern in a text.
+    pub fn look_by(&mut self, pattern: &Regex, is_in: &dyn Fn(&[u8]) -> bool) -> Step {
         let mut cannot = None;
         while let Some(end) = self.end_of_line() {
             let line = trimmed(&self.heard[self.line_at..end]);
-            let is_matched = pattern.is_match(line);
+            let is_matched = is_in(line);
             let line = line.to_vec();
             let is_last = !self.is_within_line() && self.is_last_answer(&line, pattern);
             if is_matched {
@@ -113,7 +118,7 @@ impl Dialogue {
                 cannot = Some(line);
             }
         }
-        if let Some(matched) = self.look_at_unfinished(pattern) {
+        if let Some(matched) = self.look_at_unfinished(pattern, is_in) {
             return matched;
         }
         cannot.map_or(Step::More, Step::Cannot)
@@ -141,13 +146,17 @@ impl Dialogue {
         found
     }
 
-    fn look_at_unfinished(&mut self, pattern: &Regex) -> Option<Step> {
+    fn look_at_unfinished(
+        &mut self,
+        pattern: &Regex,
+        is_in: &dyn Fn(&[u8]) -> bool,
+    ) -> Option<Step> {
         let partial = trimmed(&self.heard[self.line_at..]);
         self.scanned += self.heard.len();
         if self.scanned > SCAN_BUDGET {
             return None;
         }
-        if !partial.is_empty() && pattern.is_match(partial) {
+        if !partial.is_empty() && is_in(partial) {
             let line = partial.to_vec();
             if !self.is_within_line() {
                 self.is_last_answer(&line, pattern);
@@ -155,7 +164,10 @@ impl Dialogue {
             return Some(self.matched(self.line_at..self.line_at + line.len(), self.heard.len()));
         }
         // Over several lines, or over a byte of a binary greeting that happens to be a line feed.
-        let found = pattern.find(&self.heard).filter(|_| self.line_at > 0)?;
+        if self.line_at == 0 || !is_in(&self.heard) {
+            return None;
+        }
+        let found = pattern.find(&self.heard)?;
         let rest = &self.heard[found.end()..];
         let end = rest
             .iter()

@@ -40,5 +40,6 @@ pub mod stream;
 pub mod sys;
 pub mod tls;
 pub mod trace;
+pub mod turns;
 pub mod verifier;
 pub mod zone_data;

@@ -18,6 +18,7 @@ use super::origin::HopOrigin;
 use super::resolve::{Paths, Resolver};
 use super::sys;
 use super::tls::{self, Prepared};
+use super::turns::Turns;
 use crate::config::plan::probe::Tls;
 
 /// Not `Send`: each probing thread has its own.
@@ -28,6 +29,7 @@ pub struct Net {
     pub authorities: Arc<Authorities>,
     pub clock: Arc<ClockTrust>,
     pub budget: Budget,
+    pub turns: Turns,
     /// Asks for stamps and receives nothing: the kernel stamps only while a socket asks, and to
     /// begin and end that with every probe would change its code each time.
     _stamping: Option<Socket>,
@@ -70,6 +72,7 @@ impl Net {
             authorities,
             clock,
             budget,
+            turns: Turns::default(),
             _stamping: stamping,
             prepared: RefCell::default(),
         }

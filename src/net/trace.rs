@@ -86,6 +86,9 @@ pub struct Trace {
     pub whose: Cell<u64>,
     /// The answer is there as a whole: what is yet to be done is to judge it.
     pub is_answered: Cell<bool>,
+    /// What a peer has said so far is being looked at, which has its own time when the timeout
+    /// comes.
+    pub is_looked_at: Cell<bool>,
     /// So much was read of the connection that others are to have their turn.
     pub is_turn_over: Cell<bool>,
     /// When the stage that stands was entered.
@@ -133,6 +136,7 @@ impl Trace {
             kept_ns: Cell::new(0),
             whose: Cell::new(0),
             is_answered: Cell::new(false),
+            is_looked_at: Cell::new(false),
             is_turn_over: Cell::new(false),
             entered_ns: Cell::new(now),
             facts: RefCell::default(),
@@ -218,6 +222,36 @@ impl Trace {
         let now_ns = KernelClock::Boottime.now_ns();
         self.is_own(at_ns, now_ns);
         self.enter_now(stage, now_ns);
+    }
+
+    /// The endpoint had done its part at this moment, as is known only now: since then it was kept
+    /// waiting by us.
+    pub fn judged_since(&self, at_ns: u64) {
+        self.enter_now(Stage::Judging, at_ns.max(self.entered_ns.get()));
+        self.enter(Stage::Idle);
+    }
+
+    /// What was the prober's own until now, in nanoseconds.
+    pub fn own_ns(&self) -> u64 {
+        self.own.get().total_ns
+    }
+
+    /// More has come of an endpoint that was listened to since something was our own, in a read
+    /// that began at a moment: until the bytes came it was waited for, whatever we did meanwhile.
+    pub fn went_on(&self, own_ns: u64, read_ns: u64) {
+        let own = self.own.get();
+        let before_ns = own_ns.min(own.before_ns);
+        let is_of_read = own.until_ns >= read_ns;
+        let since_ns = if is_of_read {
+            own.until_ns.saturating_sub(own.from_ns)
+        } else {
+            0
+        };
+        self.own.set(Own {
+            total_ns: if is_of_read { before_ns } else { own_ns } + since_ns,
+            before_ns,
+            ..own
+        });
     }
 
     /// Something has come that the kernel stamped with CLOCK_REALTIME: the time since then was our
@@ -381,6 +415,35 @@ mod tests {
         assert_eq!(trace.kept_ms(), 500);
         // To 10 and from 511 to 515.
         assert_eq!(trace.duration_us(), 14_000);
+    }
+
+    #[test]
+    fn a_peer_that_goes_on_was_waited_for_however_often_it_was_read() {
+        let trace = trace();
+        trace.enters(Stage::Connect, 0);
+        trace.enters(Stage::Idle, 10);
+        trace.enters(Stage::Reply(Cause::ExpectTimeout), 20);
+        let own_ns = trace.own_ns();
+        for at in (30..100).step_by(10) {
+            trace.hears(at, at + 4);
+            trace.went_on(own_ns, (500 + at) * MS);
+        }
+        trace.enters(Stage::Idle, 94);
+        assert_eq!(trace.duration_us(), 80_000, "from 10 to 20, and from 90");
+        trace.went_on(own_ns, 600 * MS);
+        assert_eq!(trace.own_ns(), own_ns, "nothing was stamped");
+    }
+
+    #[test]
+    fn only_what_comes_after_the_last_byte_is_ours_where_the_end_is_known_later() {
+        let trace = trace();
+        trace.enters(Stage::Reply(Cause::ExpectTimeout), 0);
+        // Looked at from 100 to 300 and from 400 on; the deciding byte came at 450.
+        trace.hears(450, 600);
+        trace.enter_now(Stage::Judging, (500 + 600) * MS);
+        trace.enters(Stage::Idle, 700);
+        assert_eq!(trace.duration_us(), 450_000);
+        assert_eq!(trace.kept_ms(), 100);
     }
 
     #[tokio::test]

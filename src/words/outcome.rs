@@ -86,6 +86,7 @@ closed_set! {
         ExpectMismatch => "expect_mismatch",
         ExpectTimeout => "expect_timeout",
         TlsMismatch => "tls_mismatch",
+        JudgeLimit => "judge_limit",
     }
 }
 

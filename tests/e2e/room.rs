@@ -137,3 +137,115 @@ async fn endpoints_that_stall_with_large_bodies_make_nothing_unknown() {
     // In one of sixteen runs one probe was late, and why is not known.
     assert!(unmeasured <= 2.0, "{unmeasured}\n{}", daemon.log());
 }
+
+/// A pattern to which each byte of [`made_for_it`] is a new state of its automaton.
+const DEAR: &str = "[ab]*a[ab]{20}c";
+
+/// Seconds of work for the pattern.
+fn made_for_it() -> Vec<u8> {
+    let mut state = 7_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        if state >> 40 & 1 == 0 { b'a' } else { b'b' }
+    };
+    (0..1 << 20).map(|_| next()).collect()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, bytes).expect("written");
+    encoder.finish().expect("compressed")
+}
+
+/// Answers with a body whose last byte comes after `pause`.
+async fn ending_after(pause: Duration, headers: &'static str, body: Vec<u8>) -> u16 {
+    tcp(move |mut stream| {
+        let answer = ok(headers, &body);
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(&answer[..answer.len() - 1]).await;
+            tokio::time::sleep(pause).await;
+            let _ = stream.write_all(&answer[answer.len() - 1..]).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await
+}
+
+fn held_against(pattern: &str, port: u16) -> String {
+    format!(
+        "timeout = \"2s\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\n\
+            probe.http.compression = true\nprobe.http.expect.body.not_matches = \"{pattern}\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_takes_too_long_to_check_is_down_however_late_it_came() {
+    let body = made_for_it();
+    for pause in [Duration::ZERO, Duration::from_millis(1900)] {
+        let plain = ending_after(pause, "", body.clone()).await;
+        let coded = ending_after(pause, "Content-Encoding: gzip\r\n", gzip(&body)).await;
+        for port in [plain, coded] {
+            let mut report = probe(&held_against(DEAR, port)).await;
+            // On a busy machine a quarter of a second of work may take more than a second.
+            for _ in 0..4 {
+                if matches!(report.outcome, Outcome::Unmeasured { .. }) {
+                    report = probe(&held_against(DEAR, port)).await;
+                }
+            }
+            assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
+            let Outcome::Down { detail, .. } = &report.outcome else {
+                unreachable!("it has a cause");
+            };
+            let said = "it takes more than 250 ms of processor time to check";
+            assert!(detail.contains(said), "{detail}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expression_over_what_an_endpoint_makes_long_is_down() {
+    let body = format!("{{\"items\":[{}1]}}", "1,".repeat(400_000));
+    let port = ending_after(Duration::ZERO, "", body.into_bytes()).await;
+    let many: Vec<String> = (2..20).map(|n| format!("i != {n}")).collect();
+    let report = probe(&format!(
+        "timeout = \"9s\"\nprobe.http.url = \"http://127.0.0.1:{port}/\"\n\
+            probe.http.expect.json = \"body.items.all(i, {})\"\n",
+        many.join(" && ")
+    ))
+    .await;
+    assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
+}
+
+/// Before, each of them held memory for decoded bodies and a thread as long as it liked.
+#[tokio::test]
+async fn answers_of_one_host_that_take_long_to_check_make_nothing_of_others_unknown() {
+    let dear = ending_after(
+        Duration::ZERO,
+        "Content-Encoding: gzip\r\n",
+        gzip(&made_for_it()),
+    )
+    .await;
+    let page = gzip(&b"status: fine\n".repeat(2000));
+    let other = ending_after(Duration::ZERO, "Content-Encoding: gzip\r\n", page).await;
+    let all = async {
+        let net = Rc::new(Net::default());
+        let start = |lines: &str, host: &str| {
+            let (net, endpoint) = (net.clone(), endpoint(&lines.replace("127.0.0.1", host)));
+            spawn_local(async move { run(&net, &endpoint).await })
+        };
+        let of_one: Vec<_> = (0..12)
+            .map(|_| start(&held_against(DEAR, dear), "127.0.0.1"))
+            .collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let right = start(&held_against("status: down", other), "localhost");
+        let wrong = start(&held_against("status: (fine|ok)", other), "localhost");
+        let (right, wrong) = (right.await.expect("joined"), wrong.await.expect("joined"));
+        assert_up(&right);
+        assert_eq!(cause(&wrong), Cause::BodyMismatch, "{wrong:?}");
+        of_one.into_iter().for_each(|probe| probe.abort());
+    };
+    LocalSet::new().run_until(all).await;
+}

@@ -6,8 +6,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use probity::judgement::fault;
 use probity::kind::run::run;
 use probity::net::shared::Net;
+use probity::words::Cause;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::authority::Authority;
@@ -817,4 +819,53 @@ async fn a_password_in_a_body_and_what_is_sent_to_the_same_host_by_others_are_no
     assert!(refused.contains("is empty"), "{refused}");
     assert_eq!(daemon.state("login").await, "down");
     assert_eq!(daemon.end().await.0, 0);
+}
+
+/// Names in which a secret takes long to look for, in a certificate that has a hundred of them.
+async fn many_named(authority: &Authority, name: &str) -> u16 {
+    let leaf = authority.leaf(|params| {
+        let names = (0..100).map(|n| format!("{n}{}", name.repeat(240 / name.len())));
+        params
+            .subject_alt_names
+            .extend(names.filter_map(|name| name.try_into().ok().map(rcgen::SanType::DnsName)));
+    });
+    let acceptor = super::authority::acceptor(leaf, &[]);
+    tcp(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let _held = acceptor.accept(stream).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_certificate_whose_names_take_long_to_look_through_does_not_explain_a_timeout() {
+    let (authority, directory) = (Authority::new(), tempfile::tempdir().expect("a directory"));
+    let file = secret_file(
+        directory.path(),
+        0,
+        "&&&&Zebra-crossing-4711-/%&with-a-long-tail",
+    );
+    for name in ["&", "%26"] {
+        let port = many_named(&authority, name).await;
+        let report = probe(&format!(
+            "timeout = \"500ms\"\nprobe.http.url = \"https://127.0.0.1:{port}/\"\n\
+                probe.http.tls.ca_file = {:?}\n{}",
+            authority.ca_file(),
+            sent(0, &file)
+        ))
+        .await;
+        assert_eq!(cause(&report), Cause::FirstByteTimeout);
+        let took_ns = report.stood_ns - report.started_ns;
+        assert_eq!(fault::held_up(None, took_ns, 500), None, "{took_ns}");
+        let names = &report
+            .outcome
+            .facts()
+            .and_then(|facts| facts.certificate.as_ref());
+        let is_shown = |name: &String| !name.starts_with("(not shown");
+        let count = names.map(|c| c.names.iter().filter(|n| is_shown(n)).count());
+        assert!(count < Some(100), "{count:?}: the work has no end");
+    }
 }

@@ -306,3 +306,57 @@ async fn several_commands_at_once_are_answered_one_by_one() {
         .await,
     );
 }
+
+/// Says much of a line, and goes on with it byte by byte; after so long it says the end.
+async fn dribbling(begin: Vec<u8>, until: Duration, end: &'static [u8]) -> u16 {
+    tcp(move |mut stream| {
+        let begin = begin.clone();
+        async move {
+            let _ = stream.set_nodelay(true);
+            let _ = stream.write_all(&begin).await;
+            let last = Instant::now() + until;
+            let mut each = tokio::time::interval(Duration::from_millis(1));
+            while Instant::now() < last && stream.write_all(b"w").await.is_ok() {
+                each.tick().await;
+            }
+            let _ = stream.write_all(end).await;
+            std::future::pending::<()>().await;
+        }
+    })
+    .await
+}
+
+fn long_line() -> Vec<u8> {
+    [b"220 ".to_vec(), b"mx ready for you ".repeat(1500)].concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_goes_on_byte_by_byte_until_the_timeout_is_down() {
+    let port = dribbling(long_line(), Duration::from_secs(60), b"").await;
+    for pattern in ["^220.*ESMTP", "(?i)welcome.{0,20}ready"] {
+        let lines =
+            format!("timeout = \"1s\"\nprobe.tcp.dialogue = [{{ expect = \"{pattern}\" }}]");
+        let report = probe(&at(port, &lines)).await;
+        assert_eq!(cause(&report), Cause::ExpectTimeout, "{pattern}");
+        let took_ms = (report.stood_ns - report.started_ns) / 1_000_000;
+        assert!(took_ms < 1800, "{pattern}: {took_ms} ms");
+        assert!(detail(&report).contains("220 mx ready"), "{report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_whose_end_comes_late_took_as_long_as_its_end_needed() {
+    let after = Duration::from_millis(700);
+    let port = dribbling(long_line(), after, b" ESMTP\r\n").await;
+    let lines = |within: &str| {
+        format!(
+            "timeout = \"5s\"\nprobe.tcp.dialogue = [{{ expect = \"^220.*ESMTP\" }}]\n\
+                probe.tcp.expect.within = \"{within}\""
+        )
+    };
+    let report = probe(&at(port, &lines("5s"))).await;
+    assert_up(&report);
+    assert!(report.duration_us >= 695_000, "{} us", report.duration_us);
+    let report = probe(&at(port, &lines("650ms"))).await;
+    assert_eq!(cause(&report), Cause::TooSlow);
+}

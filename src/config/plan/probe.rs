@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::document::expression::cost::Cost;
 use crate::config::document::expression::needs::{self, Needs};
 use crate::config::document::expression::walks::made;
+use crate::config::document::expression::watched::watched;
 use crate::config::document::secret::{MaybeSecret, Secret};
 use crate::config::document::zone;
 use crate::words::Ms;
@@ -89,6 +90,8 @@ pub struct Cel {
     pub text: String,
     /// Its arithmetic takes every number of JSON: `expression_numbers`.
     pub tree: Arc<cel::IdedExpr>,
+    /// The same, whose evaluation ends when its time is spent.
+    pub watched: Arc<cel::IdedExpr>,
     /// What of a body it looks at: `expression_needs`.
     pub needs: Arc<Needs>,
     pub cost: Cost,
@@ -101,8 +104,10 @@ impl Cel {
         let needs = Arc::new(needs::of(&tree));
         let cost = Cost::of(&tree);
         let copies = 1 + made(&tree);
+        let watched = Arc::new(watched(tree.clone()));
         Self {
             text,
+            watched,
             tree: Arc::new(tree),
             needs,
             cost,

@@ -55,6 +55,7 @@ mod tests {
                 duration_us: 0,
                 started_ns: 0,
                 moved_ms: 0,
+                stood_ns: 0,
             }),
             held_up: Some(HeldUp::Overrun),
             confirming: Confirming::NotYet,

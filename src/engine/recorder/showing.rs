@@ -225,6 +225,7 @@ mod tests {
             duration_us: 1000,
             started_ns: 0,
             moved_ms: 0,
+            stood_ns: 0,
         });
         Happening::Probe(Probed {
             occasion: Occasion::Slot,

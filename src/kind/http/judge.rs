@@ -42,7 +42,17 @@ pub async fn judge(
         ..Verdicts::default()
     };
     trace.is_answered.set(true);
-    let response = judge_head(trace, spec, response, final_url, &mut verdicts).await?;
+    // Until this ends, by an answer or by the probe that is given up.
+    let awaited = Awaited::default();
+    let work = awaited.work(&spec.limits);
+    let (response, work) = judge_head(
+        (net, trace),
+        spec,
+        (response, final_url),
+        work,
+        &mut verdicts,
+    )
+    .await?;
     if response.is_cut {
         let limit = spec.limits.body;
         verdicts.findings.push(Finding::odd(format!(
@@ -66,17 +76,12 @@ pub async fn judge(
         let is_small =
             response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
         if is_small && !coding::is_coded(&response) {
-            undecodable = see(
-                spec,
-                response,
-                &Awaited::default().work(&spec.limits),
-                &mut verdicts,
-            )
-            .map(|seen| decide(spec, &seen, &mut verdicts))
-            .err();
+            undecodable = see(spec, response, &work, &mut verdicts)
+                .map(|seen| decide(spec, &seen, &work, &mut verdicts))
+                .err();
         } else {
             trace.enter(Stage::Judging);
-            let judged = judge_large(net, spec, response, verdicts).await;
+            let judged = judge_large((net, trace), spec, response, work, verdicts).await;
             trace.enter(Stage::Idle);
             (verdicts, undecodable) = judged?;
         }
@@ -114,31 +119,34 @@ pub fn beyond_limit(spec: &Http, response: &Response) -> Option<Halt> {
 }
 
 async fn judge_head(
-    trace: &Trace,
+    (net, trace): (&Net, &Trace),
     spec: &Arc<Http>,
-    response: Response,
-    final_url: &str,
+    (response, final_url): (Response, &str),
+    work: Work,
     verdicts: &mut Verdicts,
-) -> Result<Response, Halt> {
+) -> Result<(Response, Work), Halt> {
     if cost::is_small(cost::head(&spec.expect, &response, final_url)) {
-        expect::head(&spec.expect, &response, final_url, verdicts);
-        return Ok(response);
+        expect::head(&spec.expect, (&response, final_url), &work, verdicts);
+        work.rests();
+        return Ok((response, work));
     }
     trace.enter(Stage::Judging);
+    let _turn = net.turns.turn(trace.whose.get()).await;
     let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
     let judged = apart(move || {
         let mut verdicts = Verdicts {
             quoting,
             ..Verdicts::default()
         };
-        expect::head(&spec.expect, &response, &url, &mut verdicts);
-        (response, verdicts)
+        expect::head(&spec.expect, (&response, &url), &work, &mut verdicts);
+        work.rests();
+        (response, work, verdicts)
     })
     .await;
     trace.enter(Stage::Idle);
-    let (response, judged) = judged?;
+    let (response, work, judged) = judged?;
     *verdicts = judged;
-    Ok(response)
+    Ok((response, work))
 }
 
 /// Undoes the codings. The body as it came is not kept.
@@ -169,19 +177,27 @@ fn see(
     Ok((response, seen))
 }
 
-fn decide(spec: &Http, (response, seen): &(Response, Option<Seen>), verdicts: &mut Verdicts) {
+fn decide(
+    spec: &Http,
+    (response, seen): &(Response, Option<Seen>),
+    work: &Work,
+    verdicts: &mut Verdicts,
+) {
     if let Some(seen) = seen {
-        expect::body(&spec.expect, response, seen, &spec.limits, verdicts);
+        expect::body(&spec.expect, response, seen, (&spec.limits, work), verdicts);
     }
 }
 
-/// What waits here, waits in the prober's own time.
+/// What waits here, waits in the prober's own time: first for its turn, then for memory, so that
+/// what waits for others of its host holds nothing that is decoded.
 async fn judge_large(
-    net: &Net,
+    (net, trace): (&Net, &Trace),
     spec: &Arc<Http>,
     response: Response,
+    work: Work,
     mut verdicts: Verdicts,
 ) -> Result<(Verdicts, Option<Halt>), Halt> {
+    let _turn = net.turns.turn(trace.whose.get()).await;
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded {
         net.budget.decoded(spec.limits.decoded).await
@@ -192,9 +208,6 @@ async fn judge_large(
         spec.clone(),
         spec.expect.json.as_ref().map(|json| json.copies),
     );
-    // Until this ends, by an answer or by the probe that is given up.
-    let awaited = Awaited::default();
-    let work = awaited.work(&spec.limits);
     let seeing = move || {
         let seen = see(&spec, response, &work, &mut verdicts);
         budget::shrink(
@@ -204,16 +217,16 @@ async fn judge_large(
                 .and_then(|(_, seen)| seen.as_ref())
                 .map_or(0, |seen| seen.bytes.len()),
         );
-        (spec, seen, verdicts, share)
+        work.rests();
+        (spec, seen, work, verdicts, share)
     };
     // Without codings nothing is done yet: a thread for each that waits would cost more than it
     // spares.
-    let (spec, seen, mut verdicts, share) = if is_coded {
+    let (spec, seen, work, mut verdicts, share) = if is_coded {
         apart(seeing).await?
     } else {
         seeing()
     };
-    drop(awaited);
     let seen = match seen {
         Ok(seen) => seen,
         Err(halt) => return Ok((verdicts, Some(halt))),
@@ -227,7 +240,7 @@ async fn judge_large(
         (None, _) | (_, None) => None,
     };
     apart(move || {
-        decide(&spec, &seen, &mut verdicts);
+        decide(&spec, &seen, &work, &mut verdicts);
         drop((seen, share, values));
         (verdicts, None)
     })

@@ -1,7 +1,9 @@
 //! What an http endpoint is expected to answer, held against what it answered. Every expectation
 //! leaves a finding.
 
-use super::{charset, json};
+use super::search::{End, Spent};
+use super::work::Work;
+use super::{charset, json, search};
 use crate::config::plan::probe::{Limits, Pattern};
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::halt::Halt;
@@ -47,6 +49,19 @@ impl Verdicts {
             met,
         });
     }
+
+    /// Nothing is decided, and what follows would not be either.
+    fn spent(&mut self, expectation: String, work: &Work) {
+        self.add(Cause::JudgeLimit, expectation, too_dear(work), false);
+    }
+}
+
+/// What is found of what costs too much to look at.
+pub fn too_dear(work: &Work) -> String {
+    format!(
+        "that it takes more than {} ms of processor time to check",
+        work.limit_ms()
+    )
 }
 
 pub fn needs_body(expect: &HttpExpect) -> bool {
@@ -54,7 +69,12 @@ pub fn needs_body(expect: &HttpExpect) -> bool {
 }
 
 /// Status, version, headers: all that does not need the body.
-pub fn head(expect: &HttpExpect, response: &Response, final_url: &str, verdicts: &mut Verdicts) {
+pub fn head(
+    expect: &HttpExpect,
+    (response, final_url): (&Response, &str),
+    work: &Work,
+    verdicts: &mut Verdicts,
+) {
     let status = response.status;
     let is_expected = expect.status.contains(status);
     let said = if is_expected {
@@ -78,42 +98,44 @@ pub fn head(expect: &HttpExpect, response: &Response, final_url: &str, verdicts:
         );
     }
     if let Some(pattern) = &expect.final_url {
-        verdicts.add(
-            Cause::UrlMismatch,
-            format!("final URL matches /{}/", pattern.text),
-            final_url.to_owned(),
-            pattern.regex.is_match(final_url.as_bytes()),
-        );
+        let expectation = format!("final URL matches /{}/", pattern.text);
+        match search::is_in(pattern, final_url.as_bytes(), End::Whole, work) {
+            Ok(met) => verdicts.add(Cause::UrlMismatch, expectation, final_url.to_owned(), met),
+            Err(Spent) => return verdicts.spent(expectation, work),
+        }
     }
     for rule in &expect.headers {
         let values: Vec<&[u8]> = response.values(&rule.name).collect();
+        let any = |p: &Pattern| {
+            let found = values
+                .iter()
+                .map(|value| search::is_in(p, value, End::Whole, work))
+                .find(|found| *found != Ok(false));
+            found.unwrap_or(Ok(false))
+        };
         let (expectation, met) = match &rule.rule {
-            HeaderTest::Present => ("is there".to_owned(), !values.is_empty()),
-            HeaderTest::Absent => ("is absent".to_owned(), values.is_empty()),
+            HeaderTest::Present => ("is there".to_owned(), Ok(!values.is_empty())),
+            HeaderTest::Absent => ("is absent".to_owned(), Ok(values.is_empty())),
             HeaderTest::Equals(text) => (
                 format!("is \"{}\"", text.escape_debug()),
-                values.contains(&text.as_bytes()),
+                Ok(values.contains(&text.as_bytes())),
             ),
-            HeaderTest::Matches(p) => (
-                format!("matches /{}/", p.text),
-                values.iter().any(|v| p.regex.is_match(v)),
-            ),
+            HeaderTest::Matches(p) => (format!("matches /{}/", p.text), any(p)),
             HeaderTest::NotMatches(p) => (
                 format!("does not match /{}/", p.text),
-                !values.iter().any(|v| p.regex.is_match(v)),
+                any(p).map(|found| !found),
             ),
+        };
+        let expectation = format!("header {} {expectation}", rule.name);
+        let Ok(met) = met else {
+            return verdicts.spent(expectation, work);
         };
         let found = if values.is_empty() {
             "nothing".to_owned()
         } else {
             listed(&values)
         };
-        verdicts.add(
-            Cause::HeaderMismatch,
-            format!("header {} {expectation}", rule.name),
-            found,
-            met,
-        );
+        verdicts.add(Cause::HeaderMismatch, expectation, found, met);
     }
 }
 
@@ -191,13 +213,18 @@ pub fn body(
     expect: &HttpExpect,
     response: &Response,
     seen: &Seen,
-    limits: &Limits,
+    (limits, work): (&Limits, &Work),
     verdicts: &mut Verdicts,
 ) {
+    // What undoing the charset costs counts, too.
+    work.goes_on_now();
     let text = charset::in_utf_8(response, &seen.bytes);
     let in_charset = text.as_ref().map(|(_, text)| text.as_bytes());
     for rule in &expect.body {
-        let (expectation, met, is_certain) = held(rule, seen, in_charset);
+        let (expectation, found) = held(rule, seen, in_charset, work);
+        let Ok((met, is_certain)) = found else {
+            return verdicts.spent(expectation, work);
+        };
         if is_certain {
             let body = in_charset.unwrap_or(&seen.bytes);
             let charset = text
@@ -222,8 +249,10 @@ pub fn body(
         // JSON is UTF-8 whatever its Content-Type says (RFC 8259 section 8.1), unless it is not.
         let is_utf_8 =
             std::str::from_utf8(&seen.bytes).is_ok() && !seen.bytes.starts_with(b"\xEF\xBB\xBF");
-        let (found, met) =
-            json::judged(cel, in_charset.filter(|_| !is_utf_8).unwrap_or(&seen.bytes));
+        let text = in_charset.filter(|_| !is_utf_8).unwrap_or(&seen.bytes);
+        let Ok((found, met)) = json::judged(cel, text, work) else {
+            return verdicts.spent(expectation, work);
+        };
         let found = if verdicts.quoting == Quoting::Length && !met {
             measured(response, seen.bytes.len())
         } else {
@@ -242,17 +271,25 @@ fn beyond(limits: &Limits) -> String {
 }
 
 /// The expectation, whether it is met, and whether what lies beyond a cut could not change that.
-fn held(rule: &TextRule, seen: &Seen, in_charset: Option<&[u8]>) -> (String, bool, bool) {
-    let is_cut = seen.is_cut;
-    let in_any = |test: &dyn Fn(&[u8]) -> bool| test(&seen.bytes) || in_charset.is_some_and(test);
-    let contains = |text: &str| in_any(&|body| find(body, text.as_bytes()));
-    // At a cut an anchor holds that may not hold in the whole.
-    let matches = |p: &Pattern| {
-        in_any(&|body| match p.regex.find(body) {
-            Some(found) => !(is_cut && found.end() == body.len() && looks_ahead(&p.text)),
-            None => false,
+fn held(
+    rule: &TextRule,
+    seen: &Seen,
+    in_charset: Option<&[u8]>,
+    work: &Work,
+) -> (String, Result<(bool, bool), Spent>) {
+    let in_any = |test: &dyn Fn(&[u8]) -> Result<bool, Spent>| {
+        let mut texts = std::iter::once(&*seen.bytes).chain(in_charset);
+        let found = texts.find_map(|text| Some(test(text)).filter(|found| *found != Ok(false)));
+        found.unwrap_or(Ok(false))
+    };
+    let contains = |text: &str| {
+        in_any(&|body| {
+            let is_left = work.goes_on_now();
+            is_left.then(|| find(body, text.as_bytes())).ok_or(Spent)
         })
     };
+    let end = if seen.is_cut { End::Cut } else { End::Whole };
+    let matches = |p: &Pattern| in_any(&|body| search::is_in(p, body, end, work));
     let (expectation, is_found, is_wanted) = match rule {
         TextRule::Contains(text) => (
             format!("body contains \"{}\"", text.escape_debug()),
@@ -271,14 +308,8 @@ fn held(rule: &TextRule, seen: &Seen, in_charset: Option<&[u8]>) -> (String, boo
             false,
         ),
     };
-    (expectation, is_found == is_wanted, is_found || !is_cut)
-}
-
-/// Whether a pattern may ask what follows its match.
-fn looks_ahead(pattern: &str) -> bool {
-    ["$", "\\z", "\\b", "\\B"]
-        .iter()
-        .any(|anchor| pattern.contains(anchor))
+    let found = is_found.map(|found| (found == is_wanted, found || !seen.is_cut));
+    (expectation, found)
 }
 
 fn find(body: &[u8], text: &[u8]) -> bool {

@@ -4,18 +4,25 @@
 //! at; for one that does not, all of the body is read, and the expression is taken apart.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use cel::common::ast::{ComprehensionExpr, Expr, operators};
 use cel::{Context, ExecutionError, IdedExpr, Value};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::Number;
 
+use super::search::Spent;
+use super::work::Work;
 use crate::config::document::expression::needs::Needs;
 use crate::config::document::expression::numbers::{REPLACED, RESULT, begin, environment, number};
+use crate::config::document::expression::watched::{goes_on, watch};
 use crate::config::document::expression::words::{macro_name, written};
 use crate::config::plan::probe::Cel;
+use crate::net::clock::thread_cpu_ns;
 
 /// Values that are shown of one expression.
 const VALUES: usize = 5;
@@ -27,12 +34,42 @@ const EXPLAINED_NS: u64 = 50_000_000;
 /// How far down the part that fails is looked for: each level evaluates what is below it once more.
 const LEVELS: usize = 12;
 
+thread_local! {
+    /// When, by the clock of this thread's processor time, an evaluation is over, and how many
+    /// steps it made since that was looked at.
+    static UNTIL_NS: Cell<u64> = const { Cell::new(u64::MAX) };
+    static STEPS: Cell<u8> = const { Cell::new(0) };
+}
+const STEPS_AT_ONCE: u8 = 16;
+
+fn is_in_time() -> bool {
+    STEPS.set((STEPS.get() + 1) % STEPS_AT_ONCE);
+    if STEPS.get() == 0 && thread_cpu_ns() > UNTIL_NS.get() {
+        UNTIL_NS.set(0);
+    }
+    UNTIL_NS.get() > 0
+}
+
 /// What was found, and whether the expression holds.
-pub fn judged(cel: &Cel, body: &[u8]) -> (String, bool) {
+pub fn judged(cel: &Cel, body: &[u8], work: &Work) -> Result<(String, bool), Spent> {
+    UNTIL_NS.set(thread_cpu_ns().saturating_add(work.left_ns()));
+    watch(is_in_time);
+    let judged = judged_in_time(cel, body);
+    let is_spent = UNTIL_NS.replace(u64::MAX) == 0;
+    match judged {
+        (_, false) if is_spent => Err(Spent),
+        judged => Ok(judged),
+    }
+}
+
+fn judged_in_time(cel: &Cel, body: &[u8]) -> (String, bool) {
     // Most hold: then only what the expression looks at was made into values.
-    let first = read(body, &cel.needs).map(|body| resolved(&cel.tree, &named(body)));
+    let first = read(body, &cel.needs).map(|body| resolved(&cel.watched, &named(body)));
     if let Ok(Ok(Value::Bool(true))) = first {
         return ("true".to_owned(), true);
+    }
+    if UNTIL_NS.get() == 0 {
+        return (String::new(), false);
     }
     // Why it does not hold is found by evaluating its parts again. A verdict that took long is not
     // kept waiting for that.
@@ -158,6 +195,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
         while let Some(value) = list.next_element_seed(Reader(self.0.of_element()))? {
+            if !goes_on() {
+                return Err(A::Error::custom("no time is left"));
+            }
             values.push(value);
         }
         Ok(Value::List(Arc::new(values)))
@@ -166,6 +206,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut values = HashMap::new();
         while let Some(member) = map.next_key_seed(MemberName(self.0))? {
+            if !goes_on() {
+                return Err(A::Error::custom("no time is left"));
+            }
             match member {
                 Some((name, needs)) => {
                     values.insert(name, map.next_value_seed(Reader(&needs))?);
@@ -499,7 +542,37 @@ mod tests {
                 .expression()
                 .clone(),
         );
-        judged(&Cel::new(text.to_owned(), tree), body.as_bytes())
+        let work = Work::of(std::time::Duration::from_secs(60), Arc::default());
+        judged(&Cel::new(text.to_owned(), tree), body.as_bytes(), &work).expect("time")
+    }
+
+    #[test]
+    fn what_an_endpoint_makes_long_ends_when_its_time_is_spent() {
+        let list = format!("[{}1]", "1,".repeat(1 << 20));
+        for text in [
+            "body.all(i, i < 2 && i > 0 && i != 3 && i != 4 && i != 5)",
+            "body.filter(i, i < 2 && i > 0 && i != 3 && i != 4).size() > 0",
+            "body.map(i, i * 2 + i * 3 + i * 4 + i * 5).size() > 0",
+            "body.size() > 5 && body.exists(i, i == 2)",
+        ] {
+            let tree = environment()
+                .compile(text)
+                .expect(text)
+                .expression()
+                .clone();
+            let cel = Cel::new(text.to_owned(), rewritten(tree));
+            let work = Work::of(std::time::Duration::from_millis(20), Arc::default());
+            let began_ns = thread_cpu_ns();
+            assert_eq!(judged(&cel, list.as_bytes(), &work), Err(Spent), "{text}");
+            let took_ms = (thread_cpu_ns() - began_ns) / 1_000_000;
+            assert!(took_ms < 200, "{text}: {took_ms} ms");
+            let small = judged(
+                &cel,
+                b"[1, 1]",
+                &Work::of(std::time::Duration::from_secs(9), Arc::default()),
+            );
+            assert!(small.is_ok(), "{text}");
+        }
     }
 
     #[test]
@@ -795,6 +868,8 @@ mod tests {
             }
             let found = |needs: &Needs| Value::resolve(&cel.tree, &named(read(json.as_bytes(), needs).expect("JSON"))).map_err(|_| "an error");
             prop_assert_eq!(found(&cel.needs), found(&Needs::whole()), "{:?}", cel.needs);
+            let watched = Value::resolve(&cel.watched, &named(read(json.as_bytes(), &cel.needs).expect("JSON")));
+            prop_assert_eq!(watched.map_err(|_| "an error"), found(&cel.needs));
         }
     }
 }

@@ -8,19 +8,22 @@ pub mod coding;
 pub mod cost;
 pub mod expect;
 pub mod json;
+pub mod search;
 pub mod work;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use self::work::Work;
 use super::Probe;
 use crate::config::document::secret::mask::Mask;
 use crate::config::plan::Endpoint;
+use crate::net::clock::Clock;
 use crate::net::halt::Halt;
 use crate::net::peer;
 use crate::net::shared::Net;
@@ -34,6 +37,11 @@ const KEPT_SHARE: u64 = 20;
 /// How much longer an answer that came in time may be judged.
 const JUDGING_GRACE: Duration = Duration::from_secs(1);
 
+/// Processor time in which the texts of one probe are looked through for secrets. A peer can give
+/// its certificate a hundred names in which that takes seconds.
+const MASKING: Duration = Duration::from_millis(250);
+const UNSEARCHED: &str = "(not shown: it takes too long to look for secrets in it)";
+
 /// What one probe found and how long it took.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -45,6 +53,9 @@ pub struct Report {
     pub started_ns: u64,
     /// By how much the deadline moved, as the endpoint was kept waiting by us.
     pub moved_ms: Ms,
+    /// CLOCK_BOOTTIME at which the outcome stood, in nanoseconds: what is done to its texts after
+    /// that takes none of the endpoint's time.
+    pub stood_ns: u64,
 }
 
 /// Probes once. Ends within the endpoint's timeout and some milliseconds, whatever happens. Time in
@@ -55,37 +66,26 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
     let mut probe = pin!(by_kind(net, &trace, endpoint, deadline));
     let mut until = deadline;
-    let mut ended = loop {
-        match timeout_at(until, &mut probe).await {
-            // What is still to be judged has its own time below.
-            Err(_)
-                if !(trace.stage() == Stage::Judging && trace.is_answered.get())
-                    && trace.moved(deadline) > until =>
-            {
-                until = trace.moved(deadline)
-            }
-            ended => break ended,
+    let ended = loop {
+        if let Ok(result) = timeout_at(until, &mut probe).await {
+            break Some(result);
         }
+        if is_being_judged(&trace)
+            && let Some(result) = judged(&trace, probe.as_mut(), until + JUDGING_GRACE).await
+        {
+            break Some(result);
+        }
+        if is_being_judged(&trace) || trace.moved(deadline) <= until {
+            break None;
+        }
+        until = trace.moved(deadline);
     };
-    if ended.is_err() && trace.stage() == Stage::Judging && trace.is_answered.get() {
-        // What came in time is judged, however close to the timeout: else whoever answers could
-        // choose that it is not.
-        let judged = std::future::poll_fn(|cx| match probe.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending if trace.stage() == Stage::Judging => Poll::Pending,
-            // A dialogue would go on.
-            Poll::Pending => Poll::Ready(None),
-        });
-        if let Ok(Some(result)) = timeout_at(until + JUDGING_GRACE, judged).await {
-            ended = Ok(result);
-        }
-    }
     let stage = trace.stage();
     let timeout = endpoint.rules.cadence.timeout;
-    let is_over = ended.is_err();
+    let is_over = ended.is_none();
     let moved_ms = (until - deadline).as_millis() as Ms;
     let halt = match ended {
-        Ok(result) => {
+        Some(result) => {
             trace.enter(Stage::Idle);
             // Where we stood still, an answer and the timeout are both there when we look; the
             // kernel's stamps say which came first.
@@ -111,14 +111,14 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
                 result.err()
             }
         }
-        Err(_) => {
+        None => {
             let unfinished = |trace: &Trace, stage| {
                 peer::unfinished(trace, stage, timeout)
                     .unwrap_or_else(|| format!("timed out after {timeout} ms"))
             };
             trace.enter(Stage::Idle);
             let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));
-            if stage == Stage::Judging {
+            if stage == Stage::Judging || trace.is_looked_at.get() {
                 late(format!(
                     "the prober did not finish reading and checking the answer within {timeout} \
                         ms: it was busy or waited for memory"
@@ -134,6 +134,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
             }
         }
     };
+    let stood_ns = Clock::Real.boot_ns();
     let mut facts = Box::new(trace.facts.take());
     let mut halt = halt;
     texts(&mut facts, &mut halt).into_iter().for_each(cut);
@@ -157,7 +158,29 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         duration_us: trace.duration_us().max(least_us),
         started_ns: trace.started_ns,
         moved_ms,
+        stood_ns,
     }
+}
+
+/// Whether all that is left to do is the prober's own: what the endpoint said in time.
+fn is_being_judged(trace: &Trace) -> bool {
+    trace.is_looked_at.get() || trace.stage() == Stage::Judging && trace.is_answered.get()
+}
+
+/// What came in time is judged, however close to the timeout: else whoever answers could choose
+/// that it is not. Nothing where the probe would go on, or where the time to judge is over, too.
+async fn judged<P: Future<Output = Result<(), Halt>>>(
+    trace: &Trace,
+    mut probe: Pin<&mut P>,
+    until: Instant,
+) -> Option<Result<(), Halt>> {
+    let judged = std::future::poll_fn(|cx| match probe.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending if is_being_judged(trace) => Poll::Pending,
+        // A dialogue would go on.
+        Poll::Pending => Poll::Ready(None),
+    });
+    timeout_at(until, judged).await.ok().flatten()
 }
 
 /// Characters of a text that a peer had a hand in.
@@ -244,16 +267,25 @@ async fn scrubbed(
         .unwrap_or_else(|own| (Box::default(), Some(own)))
 }
 
+/// A text that there is no time left for is not shown.
 fn scrub(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) {
+    let work = Work::of(MASKING, Arc::default());
+    let masked = |text: String| {
+        if work.goes_on_now() {
+            mask.apply(text)
+        } else {
+            UNSEARCHED.to_owned()
+        }
+    };
     texts(facts, halt)
         .into_iter()
-        .for_each(|text| *text = mask.apply(std::mem::take(text)));
+        .for_each(|text| *text = masked(std::mem::take(text)));
     if let Some(certificate) = facts
         .certificate
         .as_mut()
         .filter(|certificate| !mask.has_seen(certificate))
     {
-        masked_names(mask, certificate);
+        masked_names(mask, certificate, masked);
     }
 }
 
@@ -269,8 +301,12 @@ fn cost_of_names(mask: &Mask, certificate: &CertificateFacts) -> u64 {
 
 /// The facts of a certificate are shared by all probes that met it; a copy is made where they hold
 /// a secret.
-fn masked_names(mask: &Mask, certificate: &mut Arc<CertificateFacts>) {
-    let of = |text: &String| mask.apply(text.clone());
+fn masked_names(
+    mask: &Mask,
+    certificate: &mut Arc<CertificateFacts>,
+    masked: impl Fn(String) -> String,
+) {
+    let of = |text: &String| masked(text.clone());
     let (subject, issuer) = (of(&certificate.subject), of(&certificate.issuer));
     let names: Vec<String> = certificate.names.iter().map(of).collect();
     if (&subject, &issuer, &names)

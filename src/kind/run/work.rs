@@ -32,6 +32,11 @@ impl Drop for Awaited {
 }
 
 impl Awaited {
+    /// For an answer that has no limit of its own.
+    pub fn usual(&self) -> Work {
+        Work::of(USUAL, self.0.clone())
+    }
+
     pub fn work(&self, limits: &Limits) -> Work {
         let longer = USUAL.as_nanos() as u64 * (limits.decoded / DEFAULT_DECODED_LIMIT).clamp(1, 3);
         Work::of(Duration::from_nanos(longer).min(MOST), self.0.clone())
@@ -53,6 +58,8 @@ pub enum Ended {
 pub struct Work {
     limit: Duration,
     is_left: Arc<AtomicBool>,
+    /// What it cost on threads that it has left.
+    before_ns: Cell<u64>,
     began_ns: Cell<Option<u64>>,
     steps: Cell<u32>,
     bytes: Cell<usize>,
@@ -64,6 +71,7 @@ impl Work {
         Self {
             limit,
             is_left,
+            before_ns: Cell::new(0),
             began_ns: Cell::new(None),
             steps: Cell::new(0),
             bytes: Cell::new(0),
@@ -77,21 +85,47 @@ impl Work {
         let is_due = steps >= STEPS || bytes >= BYTES;
         self.steps.set(if is_due { 0 } else { steps });
         self.bytes.set(if is_due { 0 } else { bytes });
-        let began_ns = self.began_ns.get().unwrap_or_else(|| {
-            let now_ns = thread_cpu_ns();
-            self.began_ns.set(Some(now_ns));
-            now_ns
-        });
-        if is_due && !self.is_over.get() {
-            let is_spent = thread_cpu_ns().saturating_sub(began_ns) > self.limit.as_nanos() as u64;
-            self.is_over
-                .set(is_spent || self.is_left.load(Ordering::Relaxed));
+        if self.began_ns.get().is_none() || is_due {
+            self.goes_on_now();
         }
         if self.is_over.get() {
             Err(std::io::Error::other("more work than may be"))
         } else {
             Ok(())
         }
+    }
+
+    /// The same for a step that may be long: the clock is read at once.
+    pub fn goes_on_now(&self) -> bool {
+        if !self.is_over.get() {
+            let is_spent = self.spent_ns() > self.limit.as_nanos() as u64;
+            self.is_over
+                .set(is_spent || self.is_left.load(Ordering::Relaxed));
+        }
+        !self.is_over.get()
+    }
+
+    pub fn limit_ms(&self) -> u128 {
+        self.limit.as_millis()
+    }
+
+    /// What may be spent yet, in nanoseconds.
+    pub fn left_ns(&self) -> u64 {
+        (self.limit.as_nanos() as u64).saturating_sub(self.spent_ns())
+    }
+
+    /// What it has cost until now. The clock is that of this thread, and begins to count here.
+    fn spent_ns(&self) -> u64 {
+        let now_ns = thread_cpu_ns();
+        let began_ns = self.began_ns.get().unwrap_or(now_ns);
+        self.began_ns.set(Some(began_ns));
+        self.before_ns.get() + now_ns.saturating_sub(began_ns)
+    }
+
+    /// The work ends on this thread, and goes on, if at all, on another one.
+    pub fn rests(&self) {
+        self.before_ns.set(self.spent_ns());
+        self.began_ns.set(None);
     }
 
     /// Why decoding ended, where it ended here.

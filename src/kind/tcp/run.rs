@@ -1,5 +1,8 @@
 //! The tcp kind: a connection, and if configured a dialogue over it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
@@ -8,9 +11,12 @@ use super::spec::DialogueStep;
 use crate::config::plan::Dial;
 use crate::config::plan::probe::Pattern;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::shown;
+use crate::kind::run::expect::{shown, too_dear};
+use crate::kind::run::search::{self, End};
+use crate::kind::run::work::{Awaited, Work};
+use crate::net::clock::{Clock, thread_cpu_ns};
 use crate::net::dial;
-use crate::net::dialogue::{Dialogue, Step};
+use crate::net::dialogue::{Dialogue, REPLY_LIMIT, Step};
 use crate::net::halt::{Halt, stream_error};
 use crate::net::peer;
 use crate::net::shared::Net;
@@ -27,6 +33,8 @@ pub async fn probe(
 ) -> Result<(), Halt> {
     let mut stream = dial::connect(net, trace, dial, &address.host, address.port, deadline).await?;
     let mut dialogue = Dialogue::default();
+    let awaited = Awaited::default();
+    let mut work = awaited.usual();
     for step in &spec.dialogue {
         match step {
             DialogueStep::Send(text) => {
@@ -39,7 +47,8 @@ pub async fn probe(
                     .map_err(|e| stream_error(&e, Cause::ConnectReset))?;
             }
             DialogueStep::Expect(pattern) => {
-                expect(trace, &mut stream, &mut dialogue, pattern, deadline).await?
+                let spoken = (&mut stream, &mut dialogue);
+                expect((net, trace), spoken, pattern, deadline, &mut work).await?
             }
         }
     }
@@ -49,93 +58,160 @@ pub async fn probe(
 
 /// Reads until the pattern matches, or cannot match any more.
 async fn expect(
-    trace: &Trace,
-    stream: &mut StampedTcp<'_>,
-    dialogue: &mut Dialogue,
+    (net, trace): (&Net, &Trace),
+    (stream, dialogue): (&mut StampedTcp<'_>, &mut Dialogue),
     pattern: &Pattern,
     deadline: Instant,
+    work: &mut Work,
 ) -> Result<(), Halt> {
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
+    let mut pace = Pace::begin();
+    let own_ns = trace.own_ns();
+    let mut came_ns = Clock::Real.boot_ns();
+    let mut read = Read::More;
     loop {
-        match looked(trace, dialogue, pattern).await? {
-            Step::Matched(line) => {
-                let expectation = expectation(pattern);
-                trace.facts.borrow_mut().findings.push(Finding {
-                    expectation,
-                    found: shown(&line),
-                    met: true,
-                });
-                return Ok(());
+        let is_last = !matches!(read, Read::More) || dialogue.is_full();
+        if is_last || pace.is_due(dialogue) {
+            let step = looked((net, trace), dialogue, pattern, (&mut pace, work)).await?;
+            if step != Step::More {
+                trace.judged_since(came_ns);
             }
-            Step::Cannot(line) => {
-                return Err(unmet(
-                    trace,
-                    dialogue,
-                    pattern,
-                    Cause::ExpectMismatch,
-                    &peer::heard(&line),
-                ));
-            }
-            Step::More => {}
-        }
-        if dialogue.is_full() {
-            let found = format!(
-                "{} bytes without it, {}",
-                dialogue.heard().len(),
-                peer::heard(&dialogue.said())
-            );
-            return Err(unmet(
-                trace,
-                dialogue,
-                pattern,
-                Cause::ExpectMismatch,
-                &found,
-            ));
-        }
-        // Bounded here, too, so that what was heard is told.
-        match timeout_at(trace.moved(deadline), stream.read_buf(dialogue.buffer())).await {
-            Ok(Ok(0)) => {
-                let found = format!(
-                    "{} before the peer closed the connection",
-                    peer::heard(&dialogue.said())
-                );
-                return Err(unmet(
-                    trace,
-                    dialogue,
-                    pattern,
-                    Cause::ExpectMismatch,
-                    &found,
-                ));
-            }
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                return Err(match stream_error(&error, Cause::ExpectMismatch) {
-                    Halt::Down(cause, detail) => unmet(
+            match step {
+                Step::Matched(line) => {
+                    let expectation = expectation(pattern);
+                    trace.facts.borrow_mut().findings.push(Finding {
+                        expectation,
+                        found: shown(&line),
+                        met: true,
+                    });
+                    return Ok(());
+                }
+                Step::Cannot(line) => {
+                    let found = peer::heard(&line);
+                    return Err(unmet(
                         trace,
                         dialogue,
                         pattern,
-                        cause,
-                        &format!("{} before the {detail}", peer::heard(&dialogue.said())),
-                    ),
-                    ours @ Halt::Unmeasured(..) => ours,
-                });
-            }
-            Err(_) => {
-                let found = format!(
-                    "{} until the timeout{}",
-                    peer::heard(&dialogue.said()),
-                    silence(trace, dialogue)
-                );
-                return Err(unmet(
-                    trace,
-                    dialogue,
-                    pattern,
-                    Cause::ExpectTimeout,
-                    &found,
-                ));
+                        Cause::ExpectMismatch,
+                        &found,
+                    ));
+                }
+                Step::More => {}
             }
         }
+        if is_last {
+            return Err(unanswered(trace, dialogue, pattern, read));
+        }
+        let (before, began_ns) = (dialogue.heard().len(), Clock::Real.boot_ns());
+        // Bounded here, too, so that what was heard is told.
+        read = more(stream, dialogue, &pace, trace.moved(deadline)).await;
+        if dialogue.heard().len() > before {
+            trace.went_on(own_ns, began_ns);
+            came_ns = Clock::Real.boot_ns();
+        }
     }
+}
+
+/// How reading went on.
+enum Read {
+    More,
+    Closed,
+    Failed(std::io::Error),
+    TimedOut,
+}
+
+/// Reads on, or waits until what is there may be looked at. What came until the timeout is read
+/// once more, as it may have come while something else was looked at.
+async fn more(
+    stream: &mut StampedTcp<'_>,
+    dialogue: &mut Dialogue,
+    pace: &Pace,
+    deadline: Instant,
+) -> Read {
+    let is_over = Instant::now() >= deadline;
+    if is_over {
+        dialogue.buffer().reserve(REPLY_LIMIT);
+    }
+    let until = pace.next(dialogue).map_or(deadline, |at| at.min(deadline));
+    match timeout_at(until, stream.read_buf(dialogue.buffer())).await {
+        Ok(Ok(0)) => Read::Closed,
+        Ok(Ok(_)) if is_over => Read::TimedOut,
+        Ok(Ok(_)) => Read::More,
+        Ok(Err(error)) => Read::Failed(error),
+        Err(_) if until < deadline => Read::More,
+        Err(_) => Read::TimedOut,
+    }
+}
+
+/// When what has come is looked at. As a look may have to go through all of it again, a peer could
+/// have any number of them with a byte for each: the second one comes after some rest or with a
+/// quarter more, and each rest is twice as long.
+struct Pace {
+    /// Bytes that were there at the last look.
+    looked_at: Option<usize>,
+    next: Instant,
+    rest: u32,
+}
+
+impl Pace {
+    /// A look that took less asks for no rest.
+    const SHORT: Duration = Duration::from_micros(250);
+
+    fn begin() -> Self {
+        Self {
+            looked_at: None,
+            next: Instant::now(),
+            rest: 2,
+        }
+    }
+
+    fn is_due(&self, dialogue: &Dialogue) -> bool {
+        let bytes = dialogue.heard().len();
+        self.looked_at.is_none_or(|before| {
+            bytes >= before + before / 4 + 1 || bytes > before && Instant::now() >= self.next
+        })
+    }
+
+    /// When it is due although nothing more has come.
+    fn next(&self, dialogue: &Dialogue) -> Option<Instant> {
+        let bytes = dialogue.heard().len();
+        self.looked_at
+            .is_some_and(|before| bytes > before)
+            .then_some(self.next)
+    }
+
+    fn has_looked(&mut self, dialogue: &Dialogue, took: Duration) {
+        self.looked_at = Some(dialogue.heard().len());
+        self.next = Instant::now();
+        if took > Self::SHORT {
+            self.next += took * self.rest;
+            self.rest = self.rest.saturating_mul(2).min(1 << 16);
+        }
+    }
+}
+
+/// Why no further line is waited for.
+fn unanswered(trace: &Trace, dialogue: &Dialogue, pattern: &Pattern, read: Read) -> Halt {
+    let said = peer::heard(&dialogue.said());
+    let (cause, found) = match read {
+        Read::More => (
+            Cause::ExpectMismatch,
+            format!("{} bytes without it, {said}", dialogue.heard().len()),
+        ),
+        Read::Closed => (
+            Cause::ExpectMismatch,
+            format!("{said} before the peer closed the connection"),
+        ),
+        Read::TimedOut => (
+            Cause::ExpectTimeout,
+            format!("{said} until the timeout{}", silence(trace, dialogue)),
+        ),
+        Read::Failed(error) => match stream_error(&error, Cause::ExpectMismatch) {
+            Halt::Down(cause, detail) => (cause, format!("{said} before the {detail}")),
+            ours @ Halt::Unmeasured(..) => return ours,
+        },
+    };
+    unmet(trace, dialogue, pattern, cause, &found)
 }
 
 /// What is to be said of a peer that has said nothing at all.
@@ -154,18 +230,42 @@ fn silence(trace: &Trace, dialogue: &Dialogue) -> String {
     )
 }
 
-/// What has come, held against the pattern: as lines, as the start of one, and as a whole.
-async fn looked(trace: &Trace, dialogue: &mut Dialogue, pattern: &Pattern) -> Result<Step, Halt> {
+/// What has come, held against the pattern: as lines, as the start of one, and as a whole. The
+/// time of it is the peer's where it goes on after that.
+async fn looked(
+    (net, trace): (&Net, &Trace),
+    dialogue: &mut Dialogue,
+    pattern: &Pattern,
+    (pace, work): (&mut Pace, &mut Work),
+) -> Result<Step, Halt> {
     if cost::is_small(cost::pattern(pattern, 3 * dialogue.heard().len())) {
-        return Ok(dialogue.look(&pattern.regex));
+        let began = Instant::now();
+        let step = dialogue.look(&pattern.regex);
+        pace.has_looked(dialogue, began.elapsed());
+        return Ok(step);
     }
-    trace.is_answered.set(true);
-    trace.enter(Stage::Judging);
-    let (mut taken, regex) = (std::mem::take(dialogue), pattern.regex.clone());
-    let (step, taken) = apart(move || (taken.look(&regex), taken)).await?;
+    trace.is_looked_at.set(true);
+    let turn = net.turns.turn(trace.whose.get()).await;
+    let (mut taken, sought) = (std::mem::take(dialogue), pattern.clone());
+    let mine = std::mem::replace(work, Work::of(Duration::ZERO, Arc::default()));
+    let looked = apart(move || {
+        let began_ns = thread_cpu_ns();
+        let step = taken.look_by(&sought.regex, &|text| {
+            search::is_in(&sought, text, End::Whole, &mine).unwrap_or_default()
+        });
+        mine.rests();
+        (step, taken, mine, thread_cpu_ns().saturating_sub(began_ns))
+    });
+    let (step, taken, mine, took_ns) = looked.await?;
+    drop(turn);
+    trace.is_looked_at.set(false);
     *dialogue = taken;
-    trace.is_answered.set(false);
-    trace.enter(Stage::Reply(Cause::ExpectTimeout));
+    pace.has_looked(dialogue, Duration::from_nanos(took_ns));
+    *work = mine;
+    if !matches!(step, Step::Matched(_)) && work.ended().is_some() {
+        let found = too_dear(work);
+        return Err(unmet(trace, dialogue, pattern, Cause::JudgeLimit, &found));
+    }
     Ok(step)
 }
 

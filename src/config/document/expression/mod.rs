@@ -6,6 +6,7 @@ mod names;
 pub mod needs;
 pub mod numbers;
 pub mod walks;
+pub mod watched;
 pub mod words;
 
 use cel::IdedExpr;

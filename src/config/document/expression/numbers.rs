@@ -16,6 +16,8 @@ use cel::common::value::{CowVal, Val};
 use cel::{Env, ExecutionError, IdedExpr, Value};
 use regex::Regex;
 
+use super::watched::{WATCHED, pass};
+
 /// What a comprehension (a macro) gathers; no expression can name it.
 pub const RESULT: &str = "@result";
 /// Operators and functions of CEL, and the functions of ours that stand for them.
@@ -43,6 +45,8 @@ pub fn environment() -> Arc<Env> {
             env.add_overload(name, name, vec![DYN_TYPE, DYN_TYPE], operation)
                 .expect("no standard function has such a name");
         }
+        env.add_overload(WATCHED, WATCHED, vec![DYN_TYPE], pass)
+            .expect("no standard function has such a name");
         Arc::new(env)
     });
     SHARED.clone()

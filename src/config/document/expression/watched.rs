@@ -1,0 +1,110 @@
+//! Expressions whose evaluation ends when its time is spent.
+//!
+//! CEL's interpreter has no such end, and what a macro does, it does for each element of a list
+//! that the endpoint has made. [`watched`] has every step of a macro ask [`goes_on`] first.
+
+use std::cell::Cell;
+
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, operators};
+use cel::common::value::CowVal;
+use cel::{ExecutionError, IdedExpr};
+
+/// Gives its operand back while there is time.
+pub const WATCHED: &str = "@watched";
+
+thread_local! {
+    static GOES_ON: Cell<fn() -> bool> = const { Cell::new(|| true) };
+}
+
+/// What says whether evaluations of this thread go on.
+pub fn watch(goes_on: fn() -> bool) {
+    GOES_ON.set(goes_on);
+}
+
+/// Whether there is time left.
+pub fn goes_on() -> bool {
+    GOES_ON.get()()
+}
+
+/// The function that [`WATCHED`] stands for.
+pub fn pass<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    match args.pop() {
+        Some(operand) if goes_on() => Ok(operand),
+        _ => Err(ExecutionError::function_error(WATCHED, "no time is left")),
+    }
+}
+
+/// The same tree, each of whose macros asks before each step.
+pub fn watched(mut node: IdedExpr) -> IdedExpr {
+    add(&mut node);
+    node
+}
+
+fn add(node: &mut IdedExpr) {
+    match &mut node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Call(call) => call
+            .args
+            .iter_mut()
+            .chain(call.target.as_deref_mut())
+            .for_each(add),
+        Expr::List(list) => list.elements.iter_mut().for_each(add),
+        Expr::Select(select) => add(&mut select.operand),
+        Expr::Map(map) => map.entries.iter_mut().for_each(|e| add_to(&mut e.expr)),
+        Expr::Struct(one) => one.entries.iter_mut().for_each(|e| add_to(&mut e.expr)),
+        Expr::Comprehension(walk) => {
+            let parts = [
+                &mut walk.iter_range,
+                &mut walk.accu_init,
+                &mut walk.loop_cond,
+                &mut walk.loop_step,
+                &mut walk.result,
+            ];
+            parts.into_iter().for_each(add);
+            if let Some(asked) = asked_first(walk) {
+                ask(asked);
+            }
+        }
+    }
+}
+
+fn add_to(entry: &mut EntryExpr) {
+    match entry {
+        EntryExpr::StructField(field) => add(&mut field.value),
+        EntryExpr::MapEntry(pair) => [&mut pair.key, &mut pair.value].into_iter().for_each(add),
+    }
+}
+
+/// What a walk evaluates for each element. The interpreter knows a walk that appends to a list by
+/// its form, which stays.
+fn asked_first(walk: &mut ComprehensionExpr) -> Option<&mut IdedExpr> {
+    if !matches!(walk.loop_cond.expr, Expr::Literal(_)) {
+        return Some(&mut walk.loop_cond);
+    }
+    let Expr::Call(call) = &mut walk.loop_step.expr else {
+        return None;
+    };
+    match (call.func_name.as_str(), call.args.as_mut_slice()) {
+        (operators::CONDITIONAL, [guard, _, _]) => Some(guard),
+        (
+            operators::ADD,
+            [
+                _,
+                IdedExpr {
+                    expr: Expr::List(list),
+                    ..
+                },
+            ],
+        ) => list.elements.first_mut(),
+        _ => None,
+    }
+}
+
+fn ask(node: &mut IdedExpr) {
+    let (id, expr) = (node.id, std::mem::take(&mut node.expr));
+    node.expr = Expr::Call(CallExpr {
+        func_name: WATCHED.to_owned(),
+        target: None,
+        args: vec![IdedExpr { id, expr }],
+    });
+}

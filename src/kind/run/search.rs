@@ -1,0 +1,331 @@
+//! A pattern looked for in a text that a peer has made, for no more processor time than may be.
+//!
+//! [`regex`] has no way to stop a search that takes long. Here the text goes through a lazy
+//! automaton byte by byte, with the clock read between; where that one has no answer (a word
+//! boundary beside a letter that is not ASCII), through all its places at once.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use regex_automata::hybrid::LazyStateID;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson::{self, NFA, State, WhichCaptures};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::{start, syntax};
+
+use super::cost;
+use super::work::Work;
+use crate::config::plan::probe::Pattern;
+
+/// Bytes between two looks at the clock. The dearest pattern takes some hundred microseconds for
+/// each.
+const PIECE: usize = 512;
+/// Automata that a thread keeps, and bytes that the states of one may take.
+const KEPT: usize = 4;
+const STATES_BYTES: usize = 1 << 20;
+
+/// Where the text ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Whole,
+    /// It goes on, unknown how: what may ask for that is not decided at its end.
+    Cut,
+}
+
+/// Processor time ran out before it was known.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Spent;
+
+/// Whether the pattern matches somewhere.
+pub fn is_in(pattern: &Pattern, text: &[u8], end: End, work: &Work) -> Result<bool, Spent> {
+    if cost::is_small(cost::pattern(pattern, text.len())) {
+        return Ok(pattern.regex.find(text).is_some_and(|found| {
+            end == End::Whole || found.end() < text.len() || !looks_ahead(&pattern.text)
+        }));
+    }
+    let goes_on = |bytes: usize| work.goes_on(bytes).map_err(|_| Spent);
+    goes_on(0)?;
+    let Some(kept) = automaton(&pattern.text) else {
+        // What the config's own compiler took is refused by no other; if it is, it has no limit.
+        return Ok(pattern.regex.is_match(text));
+    };
+    let (automaton, cache) = &mut *kept.borrow_mut();
+    let is_open = end == End::Cut && looks_ahead(&pattern.text);
+    match stepped((automaton, cache), text, is_open, work)? {
+        Some(found) => Ok(found),
+        None => Places::of(automaton.get_nfa()).are_met(text, is_open, work),
+    }
+}
+
+/// Whether a pattern may ask what follows its match.
+fn looks_ahead(pattern: &str) -> bool {
+    ["$", "\\z", "\\b", "\\B"]
+        .iter()
+        .any(|anchor| pattern.contains(anchor))
+}
+
+type Kept = Rc<RefCell<(DFA, Cache)>>;
+
+/// The automaton of a pattern, made once for each thread while it is in use.
+fn automaton(pattern: &str) -> Option<Kept> {
+    thread_local! {
+        static LAST: RefCell<VecDeque<(String, Kept)>> = const { RefCell::new(VecDeque::new()) };
+    }
+    LAST.with_borrow_mut(|last| {
+        if let Some(at) = last.iter().position(|(text, _)| text == pattern) {
+            let known = last.remove(at)?;
+            let kept = known.1.clone();
+            last.push_front(known);
+            return Some(kept);
+        }
+        let made = DFA::builder()
+            .configure(
+                DFA::config()
+                    .unicode_word_boundary(true)
+                    .cache_capacity(STATES_BYTES)
+                    .skip_cache_capacity_check(true),
+            )
+            .syntax(syntax::Config::new().utf8(false))
+            .thompson(
+                thompson::Config::new()
+                    .utf8(false)
+                    .which_captures(WhichCaptures::None),
+            )
+            .build(pattern)
+            .ok()?;
+        let cache = made.create_cache();
+        let kept: Kept = Rc::new(RefCell::new((made, cache)));
+        last.push_front((pattern.to_owned(), kept.clone()));
+        last.truncate(KEPT);
+        Some(kept)
+    })
+}
+
+/// Nothing where the automaton has no answer.
+fn stepped(
+    (automaton, cache): (&DFA, &mut Cache),
+    text: &[u8],
+    is_open: bool,
+    work: &Work,
+) -> Result<Option<bool>, Spent> {
+    let Ok(mut state) = automaton.start_state(cache, &start::Config::new()) else {
+        return Ok(None);
+    };
+    let decided = |state: LazyStateID| match state {
+        _ if state.is_match() => Some(Some(true)),
+        _ if state.is_dead() => Some(Some(false)),
+        _ if state.is_quit() => Some(None),
+        _ => None,
+    };
+    for piece in text.chunks(PIECE) {
+        for byte in piece {
+            let Ok(next) = automaton.next_state(cache, state, *byte) else {
+                return Ok(None);
+            };
+            state = next;
+            if state.is_tagged()
+                && let Some(decided) = decided(state)
+            {
+                return Ok(decided);
+            }
+        }
+        if !work.goes_on_now() {
+            return Err(Spent);
+        }
+    }
+    if is_open {
+        return Ok(Some(false));
+    }
+    match automaton.next_eoi_state(cache, state) {
+        Ok(last) => Ok(decided(last).unwrap_or(Some(false))),
+        Err(_) => Ok(None),
+    }
+}
+
+/// All places of a program that a text may have led to.
+struct Places<'n> {
+    program: &'n NFA,
+    /// Those that wait for the next byte, and those that it leads to.
+    here: Vec<StateID>,
+    next: Vec<StateID>,
+    /// At which byte each was come to last, counted from 1.
+    seen: Vec<usize>,
+}
+
+impl<'n> Places<'n> {
+    fn of(program: &'n NFA) -> Self {
+        Self {
+            program,
+            here: Vec::new(),
+            next: Vec::new(),
+            seen: vec![0; program.states().len()],
+        }
+    }
+
+    fn are_met(mut self, text: &[u8], is_open: bool, work: &Work) -> Result<bool, Spent> {
+        for at in 0..=text.len() {
+            let is_end = at == text.len();
+            self.next.push(self.program.start_anchored());
+            self.here.clear();
+            while let Some(place) = self.next.pop() {
+                if std::mem::replace(&mut self.seen[place.as_usize()], at + 1) == at + 1 {
+                    continue;
+                }
+                match self.program.state(place) {
+                    State::Match { .. } if !(is_open && is_end) => return Ok(true),
+                    State::Match { .. } | State::Fail => {}
+                    State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) => {
+                        self.here.push(place)
+                    }
+                    State::Look { look, next } => {
+                        if self.program.look_matcher().matches(*look, text, at) {
+                            self.next.push(*next);
+                        }
+                    }
+                    State::Union { alternates } => self.next.extend(alternates.iter().copied()),
+                    State::BinaryUnion { alt1, alt2 } => self.next.extend([*alt1, *alt2]),
+                    State::Capture { next, .. } => self.next.push(*next),
+                }
+            }
+            if is_end {
+                break;
+            }
+            for place in &self.here {
+                let led_to = match self.program.state(*place) {
+                    State::ByteRange { trans } if trans.matches(text, at) => Some(trans.next),
+                    State::Sparse(several) => several.matches(text, at),
+                    State::Dense(all) => all.matches(text, at),
+                    _ => None,
+                };
+                self.next.extend(led_to);
+            }
+            work.goes_on(self.here.len()).map_err(|_| Spent)?;
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern {
+            text: text.into(),
+            regex: regex::bytes::Regex::new(text).expect("a pattern"),
+            size_kib: 4,
+        }
+    }
+
+    fn work(limit_ms: u64) -> Work {
+        Work::of(Duration::from_millis(limit_ms), Arc::default())
+    }
+
+    /// What each way says that has an answer.
+    fn ways(text: &str, haystack: &[u8], is_open: bool) -> Vec<bool> {
+        let (kept, work) = (automaton(text).expect("an automaton"), work(60_000));
+        let (automaton, cache) = &mut *kept.borrow_mut();
+        let by_states = stepped((automaton, cache), haystack, is_open, &work).expect("time");
+        let by_places = Places::of(automaton.get_nfa()).are_met(haystack, is_open, &work);
+        by_states
+            .into_iter()
+            .chain([by_places.expect("time")])
+            .collect()
+    }
+
+    #[test]
+    fn each_way_says_what_the_regex_says() {
+        let patterns = [
+            "a",
+            "",
+            "^$",
+            "$",
+            "^a",
+            "a$",
+            "(?m)^b$",
+            r"\bab\b",
+            r"\Bb",
+            r"(?-u)\bab\b",
+            "a.{0,3}b",
+            "(?i)error.{0,20}timeout",
+            "(?s).*b.*a",
+            "[^a]$",
+            r"\w+\s\d",
+            "(?-u)\\xff",
+            "a|bc|",
+            "ä.ö",
+            r"\A\z",
+            "(a|ab)(c|bcd)(d*)",
+            r"\b",
+            r"(?i)straße\b",
+            "(?R)b$",
+        ];
+        let texts: [&[u8]; 16] = [
+            b"",
+            b"a",
+            b"b",
+            b"ab",
+            b" ab ",
+            b"xabx",
+            b"a\nb\n",
+            b"a\r\nb\r\n",
+            b"ERROR and a TimeOut",
+            "ä ö".as_bytes(),
+            "äab".as_bytes(),
+            "ab STRASSE straße".as_bytes(),
+            b"\xff ab\xff",
+            b"abcd",
+            b"word 5",
+            b"ab\xc3",
+        ];
+        for text in patterns {
+            let regex = regex::bytes::Regex::new(text).expect("a pattern");
+            for haystack in texts {
+                for found in ways(text, haystack, false) {
+                    assert_eq!(found, regex.is_match(haystack), "/{text}/ in {haystack:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_decided_at_a_cut_by_what_may_follow() {
+        for (text, haystack, found) in [
+            ("end$", "the end", false),
+            (r"end\b", "the end", false),
+            (r"end\b", "the end of", true),
+            (r"ä\b", "the ä", false),
+            (r"\berror.*", "error ääää", true),
+        ] {
+            for way in ways(text, haystack.as_bytes(), true) {
+                assert_eq!(way, found, "/{text}/ in {haystack}");
+            }
+            let one = pattern(text);
+            assert_eq!(
+                is_in(&one, b"at the end", End::Whole, &work(1000)),
+                Ok(one.regex.is_match(b"at the end"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_search_ends_when_its_time_is_spent() {
+        let mut state = 1u64;
+        let mut letter = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+            if state >> 40 & 1 == 0 { b'a' } else { b'b' }
+        };
+        let text: Vec<u8> = (0..16 << 20).map(|_| letter()).collect();
+        for dear in ["[ab]*a[ab]{20}c", r"\b[ab]*a[ab]{20}c\b"] {
+            let (one, work) = (pattern(dear), work(30));
+            let began_ns = crate::net::clock::thread_cpu_ns();
+            assert_eq!(is_in(&one, &text, End::Whole, &work), Err(Spent), "{dear}");
+            let took_ms = (crate::net::clock::thread_cpu_ns() - began_ns) / 1_000_000;
+            assert!((30..300).contains(&took_ms), "{dear}: {took_ms} ms");
+        }
+    }
+}

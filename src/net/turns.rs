@@ -1,0 +1,149 @@
+//! Whose answer is judged next, where judging takes a thread of its own.
+//!
+//! There are few such threads, and an answer may take one for a while. A host whose answers take
+//! long must not keep those of others waiting: who has fewest threads gets the next one.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use tokio::sync::oneshot;
+
+/// Threads for judging: one fewer than the engine's pool has, for what else it does.
+pub const THREADS: usize = 3;
+
+/// The turns of all probes of one thread.
+#[derive(Default)]
+pub struct Turns(Rc<RefCell<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    /// How many threads each host has.
+    taken: HashMap<u64, usize>,
+    waiting: VecDeque<(u64, oneshot::Sender<Turn>)>,
+}
+
+/// A thread of a host, until it is dropped.
+pub struct Turn {
+    queue: Rc<RefCell<Queue>>,
+    host: u64,
+}
+
+impl Turns {
+    /// Waits for a thread, for a host by its hash.
+    pub async fn turn(&self, host: u64) -> Turn {
+        let (sender, receiver) = oneshot::channel();
+        self.0.borrow_mut().waiting.push_back((host, sender));
+        hand_on(&self.0);
+        match receiver.await {
+            Ok(turn) => turn,
+            // The queue lives as long as whoever waits in it; without it nobody else has a thread.
+            Err(_) => Turn::of(&self.0, host),
+        }
+    }
+}
+
+impl Turn {
+    fn of(queue: &Rc<RefCell<Queue>>, host: u64) -> Self {
+        *queue.borrow_mut().taken.entry(host).or_default() += 1;
+        Self {
+            queue: queue.clone(),
+            host,
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        {
+            let taken = &mut self.queue.borrow_mut().taken;
+            if let Some(count) = taken.get_mut(&self.host) {
+                *count -= 1;
+            }
+            taken.retain(|_, count| *count > 0);
+        }
+        hand_on(&self.queue);
+    }
+}
+
+/// Gives the threads that are free to those who wait.
+fn hand_on(queue: &Rc<RefCell<Queue>>) {
+    loop {
+        let chosen = next(&mut queue.borrow_mut());
+        let Some((host, sender)) = chosen else {
+            return;
+        };
+        // Where the probe has gone meanwhile, its turn comes back here.
+        let _ = sender.send(Turn::of(queue, host));
+    }
+}
+
+fn next(queue: &mut Queue) -> Option<(u64, oneshot::Sender<Turn>)> {
+    queue.waiting.retain(|(_, sender)| !sender.is_closed());
+    if queue.taken.values().sum::<usize>() >= THREADS {
+        return None;
+    }
+    let of = |host: &u64| queue.taken.get(host).copied().unwrap_or(0);
+    let first = queue
+        .waiting
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, (host, _))| of(host))
+        .map(|(at, _)| at)?;
+    queue.waiting.remove(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    type Wait<'t> = Pin<Box<dyn Future<Output = Turn> + 't>>;
+
+    fn polled(wait: &mut Wait<'_>) -> Option<Turn> {
+        match wait.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn the_next_thread_is_for_the_host_that_has_fewest() {
+        let turns = Turns::default();
+        let wait = |host| -> Wait<'_> { Box::pin(turns.turn(host)) };
+        let mut of_one: Vec<Wait<'_>> = (0..THREADS + 2).map(|_| wait(1)).collect();
+        let mut held: Vec<Turn> = of_one.iter_mut().filter_map(polled).collect();
+        assert_eq!(held.len(), THREADS, "nobody else waits");
+        let mut other = wait(2);
+        assert!(polled(&mut other).is_none());
+        held.pop();
+        assert!(of_one[THREADS..].iter_mut().all(|w| polled(w).is_none()));
+        let of_other = polled(&mut other).expect("before those who came first");
+        drop(of_other);
+        let more: Vec<Turn> = of_one[THREADS..].iter_mut().filter_map(polled).collect();
+        assert_eq!(more.len(), 1, "in the order in which they came");
+    }
+
+    #[test]
+    fn a_turn_of_a_probe_that_has_gone_goes_to_the_next_one() {
+        let turns = Turns::default();
+        let wait = |host| -> Wait<'_> { Box::pin(turns.turn(host)) };
+        let mut all: Vec<Wait<'_>> = (0..THREADS as u64).map(wait).collect();
+        let held: Vec<Turn> = all.iter_mut().filter_map(polled).collect();
+        let (mut gone, mut handed, mut last) = (wait(7), wait(8), wait(9));
+        assert!(
+            [&mut gone, &mut handed, &mut last]
+                .into_iter()
+                .all(|w| polled(w).is_none())
+        );
+        drop(gone);
+        drop(held);
+        drop(handed);
+        assert!(polled(&mut last).is_some());
+        drop(last);
+        assert!(turns.0.borrow().taken.is_empty() && turns.0.borrow().waiting.is_empty());
+    }
+}
