@@ -153,3 +153,46 @@ async fn limits_that_a_reload_lowers_are_named_in_the_report() {
     );
     assert!(rows(&report, "witnesses").is_empty(), "{report}");
 }
+
+/// A script that changes an expectation several times a second keeps an outage from being confirmed.
+/// That time is unknown since the last success, and every change is named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_definition_that_changes_all_the_time_makes_no_outage_into_time_up() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let switch = Switch::new().await;
+    let text = |within: u32| {
+        format!(
+            "{QUICK}[[endpoint]]\nname = \"web\"\nprobe.http = {{ url = \
+                \"http://127.0.0.1:{}/\", expect = {{ within = \"{within}ms\" }} }}\n{CONTRACT}",
+            switch.port
+        )
+    };
+    let daemon = Daemon::start(directory.path(), &text(300)).await;
+    daemon.until_state("web", "up").await;
+    settled(&daemon).await;
+    let before = figures(&daemon, "web").await;
+    switch.set(500);
+    let from = std::time::Instant::now();
+    let mut flips = 0;
+    while from.elapsed() < std::time::Duration::from_secs(3) {
+        flips += 1;
+        reload(&daemon, &text(300 + flips % 2)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    }
+    switch.set(200);
+    settled(&daemon).await;
+    let after = figures(&daemon, "web").await;
+    let grown = |key: &str| {
+        let of = |figures: &Value| figures[key].as_u64().expect("a figure");
+        of(&after).saturating_sub(of(&before))
+    };
+    assert!(
+        grown("unknown_ms") + grown("down_ms") >= 3000 - 500,
+        "{before} {after}"
+    );
+    let (report, _) = proven(directory.path());
+    assert!(
+        rows(&report, "definition").len() as u32 >= flips - 1,
+        "{report}"
+    );
+}
