@@ -191,8 +191,10 @@ enum Then {
     Cadence(Ms),
 }
 
+type Unknown = Vec<(Ms, Ms, Reason)>;
+
 /// The unknown time after its start, the outages, and the judge.
-fn after(steps: &[Then]) -> (Vec<(Ms, Ms, Reason)>, Vec<(Ms, Ms)>, Judge) {
+fn after(steps: &[Then]) -> (Unknown, Vec<(Ms, Ms)>, Judge) {
     let (rules, mut judge, mut changes) = (rules(10_000), Judge::default(), Vec::new());
     judge.start(&rules, 0, &mut changes);
     let mut observe = |judge: &mut Judge, start: Ms, verdict| {
