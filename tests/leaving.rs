@@ -179,3 +179,127 @@ fn an_endpoint_that_moves_before_it_leaves_service_failing_left_both_components_
         "a move while it answered is none"
     );
 }
+
+/// What happens to an endpoint that answers until 60 s.
+enum Then {
+    Success(Ms),
+    Failure(Ms),
+    Unmeasured(Ms),
+    /// A reload changes the definition.
+    Changed,
+    /// A reload changes the cadence.
+    Cadence(Ms),
+}
+
+type Unknown = Vec<(Ms, Ms, Reason)>;
+
+/// The unknown time after its start, the outages, and the judge.
+fn after(steps: &[Then]) -> (Unknown, Vec<(Ms, Ms)>, Judge) {
+    let (rules, mut judge, mut changes) = (rules(10_000), Judge::default(), Vec::new());
+    judge.start(&rules, 0, &mut changes);
+    let mut observe = |judge: &mut Judge, start: Ms, verdict| {
+        let end = start + 10;
+        let result = ProbeResult {
+            start,
+            end,
+            verdict,
+            slot: true,
+        };
+        judge.observe(&rules, result, &mut changes);
+        // As a copy of the judge is stored and read back, between.
+        *judge = Judge::decode(&judge.encode()).expect("own bytes");
+    };
+    for at in [0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000] {
+        observe(&mut judge, at, Verdict::Success);
+    }
+    for step in steps {
+        match *step {
+            Then::Success(at) => observe(&mut judge, at, Verdict::Success),
+            Then::Failure(at) => observe(&mut judge, at, Verdict::Failure(Cause::ConnectRefused)),
+            Then::Unmeasured(at) => {
+                observe(&mut judge, at, Verdict::Unmeasured(Reason::Reconfigured));
+            }
+            Then::Changed => judge.reconfigure(&mut Vec::new()),
+            Then::Cadence(at) => judge.extend(&rules, at),
+        }
+    }
+    let mut recording = Recording::default();
+    changes.iter().for_each(|change| recording.hear(change));
+    let record = recording.record(&judge);
+    let ledger = judge.ledger();
+    assert_eq!(
+        ledger.up + ledger.down + ledger.unknown,
+        ledger.watermark,
+        "nothing is lost"
+    );
+    let ms = |span: &Span| (span.from as Ms, span.to as Ms);
+    let unknown = record.unknown.iter().filter(|u| u.0.length() > 0);
+    let unknown = unknown.map(|(span, why)| (ms(span).0, ms(span).1, *why));
+    let down = record.down.as_slice().iter().map(ms);
+    (unknown.collect(), down.collect(), judge)
+}
+
+#[test]
+fn failures_that_a_new_definition_dropped_leave_the_time_between_two_successes_unknown() {
+    use Then::{Changed, Failure, Success};
+    let unknown = |to| vec![(60_000, to, Reason::Reconfigured)];
+    let within = [Failure(61_000), Changed, Success(62_000)];
+    let beyond = [Failure(61_000), Changed, Success(90_000)];
+    let again = [
+        Failure(61_000),
+        Changed,
+        Failure(62_000),
+        Changed,
+        Failure(63_000),
+        Changed,
+        Success(64_000),
+    ];
+    let unconfirmed = [
+        Failure(61_000),
+        Changed,
+        Failure(62_000),
+        Success(63_000),
+        Success(70_000),
+    ];
+    for (steps, to) in [
+        (&within[..], 62_000),
+        (&beyond, 90_000),
+        (&again, 64_000),
+        (&unconfirmed, 62_000),
+    ] {
+        let (found, down, judge) = after(steps);
+        assert_eq!((found, down), (unknown(to), vec![]));
+        assert_eq!(judge.ledger().unknown, to - 60_000);
+    }
+}
+
+#[test]
+fn failures_of_the_new_definition_that_confirm_an_outage_count_as_if_none_had_been_dropped() {
+    use Then::{Changed, Failure, Success};
+    let steps = [
+        Failure(61_000),
+        Changed,
+        Failure(62_000),
+        Failure(63_000),
+        Success(66_000),
+    ];
+    let (unknown, down, _) = after(&steps);
+    assert_eq!((unknown, down), (vec![], vec![(61_000, 64_505)]));
+}
+
+#[test]
+fn one_change_of_the_cadence_after_another_vouches_for_nothing_after_an_unmeasured_probe() {
+    use Then::{Cadence, Success, Unmeasured};
+    let steps = [
+        Cadence(61_000),
+        Unmeasured(62_000),
+        Cadence(65_000),
+        Cadence(70_000),
+        Cadence(75_000),
+        Cadence(80_000),
+        Success(82_000),
+    ];
+    let (unknown, down, _) = after(&steps);
+    let expected = [(71_000, 82_000, Reason::Reconfigured)];
+    assert_eq!((&unknown[..], down), (&expected[..], vec![]));
+}

@@ -91,11 +91,13 @@ fn instant(input: Input) -> u64 {
         | Input::Tick(at)
         | Input::Start(at)
         | Input::Stop(at)
-        | Input::Reconfigure(at) => at,
+        | Input::Reconfigure(at)
+        | Input::ReconfigureForgetting(at) => at,
         Input::LeaveDropping(at)
         | Input::LeaveService(at)
         | Input::ResumeService(at)
-        | Input::Extend(at) => at,
+        | Input::Extend(at)
+        | Input::ExtendAlways(at) => at,
     }
 }
 

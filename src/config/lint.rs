@@ -1,5 +1,6 @@
 //! What a config implies, said before it costs anything: the lints and figures of `probity check`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -215,9 +216,49 @@ fn warnings(plan: &Plan) -> Vec<String> {
             people::listed(&kinds, "and")
         ));
     }
+    list.extend(few_places(plan));
     list.extend(large_secrets(plan));
     list.extend(super::manners::notes(plan));
     list
+}
+
+/// Limits below what the endpoints occupy while all of them run into their timeouts.
+fn few_places(plan: &Plan) -> Vec<String> {
+    let mut by_host: BTreeMap<&str, u64> = BTreeMap::new();
+    let (daemon, mut thousandths) = (&plan.daemon, 0);
+    for e in &plan.endpoints {
+        let cadence = &e.rules.cadence;
+        let share = (cadence.timeout * 1000 / cadence.interval.max(1))
+            .min(u64::from(e.rules.overlap) * 1000);
+        thousandths += share;
+        *by_host.entry(e.host()).or_default() += share;
+    }
+    let of_all = Some(("", thousandths));
+    let of_a_host = by_host.into_iter().max_by_key(|(_, share)| *share);
+    let each = [
+        ("max_in_flight", daemon.max_in_flight, of_all),
+        (
+            "max_in_flight_per_host",
+            daemon.max_in_flight_per_host,
+            of_a_host,
+        ),
+    ];
+    let few = each.into_iter().filter_map(|(key, limit, need)| {
+        let (limit, (host, thousandths)) = (limit? as u64, need?);
+        let needed = thousandths.div_ceil(1000);
+        let at = if host.is_empty() {
+            String::new()
+        } else {
+            format!(" at {host}")
+        };
+        (limit < needed).then(|| {
+            format!(
+                "{key} is {limit}, and the endpoints{at} need {needed} places while all of them \
+                    time out: what finds no place is unknown time (local_resource)"
+            )
+        })
+    });
+    few.collect()
 }
 
 /// Secrets that the daemon does not look for in every spelling.
@@ -232,4 +273,36 @@ fn large_secrets(plan: &Plan) -> Option<String> {
             (docs/security.md)",
         first.name
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{OneText, load};
+
+    #[test]
+    fn limits_below_what_the_endpoints_need_are_noted() {
+        let notes = |daemon: &str| {
+            let text = format!(
+                "[daemon]\n{daemon}\n[[endpoint]]\nname = \"shop\"\ninterval = \"1s\"\n\
+                timeout = \"900ms\"\nprobe.tcp = \"192.0.2.1:1\"\n[[endpoint]]\nname = \"slow\"\n\
+                interval = \"1s\"\ntimeout = \"3s\"\nprobe.tcp = \"192.0.2.2:1\"\n"
+            );
+            let plan = load(Path::new("probity.toml"), &OneText(&text)).expect("a plan");
+            few_places(&plan)
+        };
+        for enough in ["", "max_in_flight = 4", "max_in_flight_per_host = 3"] {
+            assert_eq!(notes(enough), [""; 0], "{enough}");
+        }
+        let few = notes("max_in_flight = 3\nmax_in_flight_per_host = 2");
+        assert_eq!(few.len(), 2);
+        let all = "max_in_flight is 3, and the endpoints need 4 places while all of them time out";
+        let host = "max_in_flight_per_host is 2, and the endpoints at 192.0.2.2 need 3 places";
+        assert!(
+            few[0].starts_with(all) && few[1].starts_with(host),
+            "{few:?}"
+        );
+    }
 }

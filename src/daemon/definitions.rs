@@ -1,10 +1,10 @@
 //! What a config says that figures rest on, as the history is told of it.
 
 use crate::config::{Plan, print};
-use crate::engine::recorder::definitions::Definitions;
+use crate::engine::recorder::definitions::{Definitions, witnesses_of};
 use crate::history::chain::{hex, sha256};
 use crate::history::checkpoint::TermsKey;
-use crate::history::event::ComponentMakeup;
+use crate::history::event::{ComponentMakeup, LimitsEvent};
 use crate::judgement::sla::calendar::day_of;
 use crate::judgement::sla::contract::Contract;
 use crate::report::terms::terms_of_all;
@@ -47,5 +47,10 @@ pub fn definitions(plan: &Plan, key: &TermsKey, now: UtcMs) -> Definitions {
         identities: identities.collect(),
         sealed: key.seal(&text),
         components: components.collect(),
+        witnesses: Some(witnesses_of(&plan.witness)),
+        limits: Some(LimitsEvent {
+            max_in_flight: plan.daemon.max_in_flight.map(|n| n as u64),
+            max_in_flight_per_host: plan.daemon.max_in_flight_per_host.map(|n| n as u64),
+        }),
     }
 }

@@ -354,9 +354,7 @@ impl Driver {
         tallies: &[(i64, i64, Vec<u8>)],
     ) {
         let plan = self.board.plan.load_full();
-        let now = self.now_ms();
-        self.recorder
-            .set_witnesses(&plan.witness, now, &mut self.wanted);
+        self.recorder.begin_witnesses(&plan.witness);
         self.begin(arrivals);
         let now = self.now_ms();
         self.recorder.record_results_of(&plan.contracts, now);

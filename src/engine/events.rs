@@ -172,6 +172,8 @@ pub fn is_of_state(event: &Event) -> bool {
         | Event::Config(_)
         | Event::Terms(_)
         | Event::Component(_)
+        | Event::Witnesses(_)
+        | Event::Limits(_)
         | Event::ResultsFrom(_)
         | Event::ResultsUntil(_)
         | Event::Tallies(_)

@@ -17,6 +17,8 @@ pub enum Input {
     Start(Ms),
     Stop(Ms),
     Reconfigure(Ms),
+    /// As logs up to version 2 mean it: a success within the gap explains what was dropped.
+    ReconfigureForgetting(Ms),
     /// As builds up to this rule logged it: failures that were not confirmed are dropped with the
     /// time in which they were.
     LeaveDropping(Ms),
@@ -24,6 +26,8 @@ pub enum Input {
     ResumeService(Ms),
     /// The rules change after this.
     Extend(Ms),
+    /// As logs up to version 2 mean it: whatever lies between.
+    ExtendAlways(Ms),
 }
 
 impl Input {
@@ -35,10 +39,12 @@ impl Input {
             Input::Busy(at) => judge.busy(rules, at, out),
             Input::Missed(at, reason, count) => judge.missed(rules, at, reason, count, out),
             Input::Extend(at) => judge.extend(rules, at),
+            Input::ExtendAlways(at) => judge.extend_always(rules, at),
             Input::Tick(at) => judge.tick(rules, at, out),
             Input::Start(at) => judge.start(rules, at, out),
             Input::Stop(at) => judge.stop(rules, at, out),
             Input::Reconfigure(_) => judge.reconfigure(out),
+            Input::ReconfigureForgetting(_) => judge.reconfigure_forgetting(out),
             Input::LeaveDropping(_) => judge.leave_service(out),
             Input::LeaveService(at) => judge.leave_service_at(rules, at, out),
             Input::ResumeService(at) => judge.resume_service(at, out),
@@ -47,10 +53,11 @@ impl Input {
     }
 }
 
-/// Version 2 came with the estimate of an outage's start from the start of the first failure. What
-/// version 1 holds is replayed as it was judged then, so that the judge still equals the events
-/// that were written beside it.
-const VERSION: u8 = 2;
+/// Version 2 came with the estimate of an outage's start from the start of the first failure,
+/// version 3 with what a new definition or cadence leaves open. What earlier versions hold is
+/// replayed as it was judged then, so that the judge still equals the events that were written
+/// beside it.
+const VERSION: u8 = 3;
 
 /// The inputs of one mark; `base` is an instant that its times are counted from.
 pub struct InputLog {
@@ -99,10 +106,11 @@ impl InputLog {
             Input::Tick(at) => (8, at, [None, None]),
             Input::Start(at) => (9, at, [None, None]),
             Input::Stop(at) => (10, at, [None, None]),
-            Input::Reconfigure(at) => (11, at, [None, None]),
+            // Those of earlier versions are only read.
+            Input::Reconfigure(at) | Input::ReconfigureForgetting(at) => (11, at, [None, None]),
             Input::LeaveDropping(at) => (12, at, [None, None]),
             Input::ResumeService(at) => (13, at, [None, None]),
-            Input::Extend(at) => (14, at, [None, None]),
+            Input::Extend(at) | Input::ExtendAlways(at) => (14, at, [None, None]),
             Input::LeaveService(at) => (15, at, [None, None]),
         };
         let delta = at as i64 - self.base as i64;
@@ -136,9 +144,11 @@ pub fn read(bytes: &[u8]) -> Result<Logged, Unreadable> {
             inputs,
         });
     }
-    let onset = match r.number()? {
+    let version = r.number()?;
+    let onset = match version {
         1 => Onset::FailureEnd,
-        version if version == u64::from(VERSION) => Onset::FailureStart,
+        2 => Onset::FailureStart,
+        now if now == u64::from(VERSION) => Onset::FailureStart,
         _ => return Err(Unreadable(0)),
     };
     let base = r.number()?;
@@ -147,7 +157,12 @@ pub fn read(bytes: &[u8]) -> Result<Logged, Unreadable> {
         let zigzag = r.number()?;
         let delta = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
         let at = base.checked_add_signed(delta).ok_or(Unreadable(0))?;
-        inputs.push((head >> 4, read_one(&mut r, head & 0xF, at)?));
+        let input = match read_one(&mut r, head & 0xF, at)? {
+            Input::Reconfigure(at) if version < 3 => Input::ReconfigureForgetting(at),
+            Input::Extend(at) if version < 3 => Input::ExtendAlways(at),
+            input => input,
+        };
+        inputs.push((head >> 4, input));
     }
     Ok(Logged { onset, inputs })
 }
@@ -230,17 +245,22 @@ mod tests {
                 inputs: inputs.clone()
             })
         );
-        // As the build before wrote them.
-        let old: Vec<u8> = std::iter::once(1)
-            .chain(bytes[1..].iter().copied())
-            .collect();
-        assert_eq!(
-            read(&old),
-            Ok(Logged {
-                onset: Onset::FailureEnd,
-                inputs: inputs.clone()
-            })
-        );
+        // As the builds before wrote them.
+        let before = |(endpoint, input): &(u64, Input)| {
+            let input = match *input {
+                Input::Reconfigure(at) => Input::ReconfigureForgetting(at),
+                Input::Extend(at) => Input::ExtendAlways(at),
+                other => other,
+            };
+            (*endpoint, input)
+        };
+        for (version, onset) in [(1, Onset::FailureEnd), (2, Onset::FailureStart)] {
+            let old: Vec<u8> = std::iter::once(version)
+                .chain(bytes[1..].iter().copied())
+                .collect();
+            let inputs = inputs.iter().map(before).collect();
+            assert_eq!(read(&old), Ok(Logged { onset, inputs }));
+        }
         assert!(
             read(&[VERSION + 1, 0]).is_err(),
             "a log of a later build is not guessed at"

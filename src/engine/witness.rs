@@ -41,6 +41,8 @@ pub enum Vouched {
 struct Round {
     number: u64,
     began: Ms,
+    /// As it was configured when the round began.
+    quorum: Option<usize>,
     standings: Vec<Option<Standing>>,
     decided: Option<Vouched>,
 }
@@ -59,6 +61,13 @@ pub struct Witnesses {
     last_began: Option<Ms>,
     latest: Vec<Option<Standing>>,
     pub quorum_met: Option<Vouched>,
+    /// What the last round of these witnesses meant for failures.
+    last_decided: Option<Vouched>,
+    /// Rounds before this one asked witnesses that were replaced since.
+    first_number: u64,
+    /// These witnesses came by a reload while failures counted, and so many rounds of them had no
+    /// quorum: they hold nothing back before their first quorum.
+    trial: Option<u64>,
     /// The daemon ends: no round will be decided any more.
     has_ended: bool,
 }
@@ -69,6 +78,10 @@ pub enum Heard {
     /// The round is not decided yet, or was before.
     Nothing,
     Decided(Vouched),
+    /// New witnesses have never met their quorum, in so many rounds: failures count all the same.
+    OnTrial {
+        rounds: u64,
+    },
 }
 
 impl Witnesses {
@@ -83,10 +96,24 @@ impl Witnesses {
         }
     }
 
-    /// Takes another config's witnesses; what is held waits for a round of the new ones.
+    /// Takes the witnesses of a reload. If failures counted until now, the new ones hold nothing
+    /// back before they have met their quorum once: whoever reloads in an outage must not stop it
+    /// with a witness that never answers. A round that runs is decided by those that it asked.
     pub fn replace(&mut self, count: usize, quorum: Option<usize>) {
+        let failures_counted =
+            self.count == 0 || self.trial.is_some() || self.last_decided == Some(Vouched::Yes);
+        let rounds = if count == 0 {
+            VecDeque::new()
+        } else {
+            std::mem::take(&mut self.rounds)
+        };
         *self = Self {
+            rounds,
             next_number: self.next_number,
+            first_number: self.next_number + 1,
+            last_wanted: self.last_wanted.filter(|_| count > 0),
+            trial: (failures_counted && count > 0).then_some(0),
+            has_ended: self.has_ended,
             ..Self::new(count, quorum)
         };
     }
@@ -98,10 +125,6 @@ impl Witnesses {
 
     pub fn are_off(&self) -> bool {
         self.count == 0
-    }
-
-    pub fn quorum(&self) -> Option<usize> {
-        self.quorum
     }
 
     /// Why a failure that nobody vouches for is none.
@@ -148,6 +171,7 @@ impl Witnesses {
         self.rounds.push_back(Round {
             number,
             began: now,
+            quorum: self.quorum,
             standings: vec![None; self.count],
             decided: None,
         });
@@ -172,7 +196,6 @@ impl Witnesses {
             } => Standing::LeftOut,
             Outcome::Down { .. } | Outcome::Unmeasured { .. } => Standing::Silent,
         };
-        let quorum = self.quorum;
         let Some(round) = self.rounds.iter_mut().find(|r| r.number == number) else {
             return Heard::Nothing;
         };
@@ -180,11 +203,14 @@ impl Witnesses {
             return Heard::Nothing;
         };
         *slot = Some(standing);
-        self.latest[witness] = Some(standing);
+        let is_own = number >= self.first_number;
+        if is_own {
+            self.latest[witness] = Some(standing);
+        }
         if round.decided.is_some() {
             return Heard::Nothing;
         }
-        let Some(vouched) = decided(&round.standings, quorum) else {
+        let Some(vouched) = decided(&round.standings, round.quorum) else {
             return Heard::Nothing;
         };
         round.decided = Some(vouched);
@@ -193,9 +219,44 @@ impl Witnesses {
             .standings
             .iter()
             .all(|s| *s == Some(Standing::LeftOut));
-        self.quorum_met = (!is_off).then_some(vouched);
+        let met = (!is_off).then_some(vouched);
+        if is_own {
+            self.conclude(number, met, now)
+        } else {
+            self.conclude_earlier(vouched, now)
+        }
+    }
+
+    /// A round of these witnesses is decided; `met`: none where the rule is off.
+    fn conclude(&mut self, number: u64, met: Option<Vouched>, now: Ms) -> Heard {
+        let vouched = met.unwrap_or(Vouched::Yes);
         if vouched == Vouched::No {
             // Asked on until somebody answers, so that the loss does not outlive itself.
+            self.want(now, WHILE_LOST_MS);
+            if let Some(rounds) = &mut self.trial {
+                *rounds += 1;
+                let rounds = *rounds;
+                self.last_decided = Some(Vouched::Yes);
+                let round = self.rounds.iter_mut().find(|r| r.number == number);
+                round
+                    .into_iter()
+                    .for_each(|r| r.decided = Some(Vouched::Yes));
+                return Heard::OnTrial { rounds };
+            }
+        } else if met.is_some() {
+            self.trial = None;
+        }
+        self.quorum_met = met;
+        self.last_decided = Some(vouched);
+        Heard::Decided(vouched)
+    }
+
+    /// A round of witnesses that were replaced since is decided. Without a quorum our own network
+    /// was lost before the new ones could be asked: they hold back from here on.
+    fn conclude_earlier(&mut self, vouched: Vouched, now: Ms) -> Heard {
+        if vouched == Vouched::No && self.trial.take().is_some() {
+            self.quorum_met = Some(Vouched::No);
+            self.last_decided = Some(Vouched::No);
             self.want(now, WHILE_LOST_MS);
         }
         Heard::Decided(vouched)
@@ -308,6 +369,87 @@ mod tests {
             Some(Vouched::Yes),
             "this one began after it had come back"
         );
+    }
+
+    /// One witness that answered, or did not, and the set that a reload puts in its place.
+    fn replaced(before: &Outcome, count: usize) -> Witnesses {
+        let mut w = Witnesses::new(1, None);
+        let round = w.begin_due(0).expect("due");
+        let _ = w.hear(round, 0, before, 1);
+        w.replace(count, None);
+        w
+    }
+
+    #[test]
+    fn new_witnesses_hold_nothing_back_before_they_have_met_their_quorum() {
+        let mut none = Witnesses::default();
+        none.replace(1, None);
+        for mut w in [none, replaced(&up(), 1), replaced(&forbidden(), 1)] {
+            let first = w.begin_due(100).expect("a new set is asked at once");
+            assert_eq!(
+                w.verdict(50, 90),
+                None,
+                "it waits for the round all the same"
+            );
+            assert_eq!(w.hear(first, 0, &down(), 110), Heard::OnTrial { rounds: 1 });
+            assert_eq!(
+                (w.verdict(50, 90), w.quorum_met),
+                (Some(Vouched::Yes), None)
+            );
+            // Another set after one that never answered is no better.
+            w.replace(1, None);
+            let second = w.begin_due(700).expect("due");
+            assert_eq!(
+                w.hear(second, 0, &down(), 710),
+                Heard::OnTrial { rounds: 1 }
+            );
+            let third = w.begin_due(1300).expect("asked on");
+            assert_eq!(w.hear(third, 0, &up(), 1310), Heard::Decided(Vouched::Yes));
+            // From now on it holds back; what counted before still does.
+            w.want(1900, 0);
+            let fourth = w.begin_due(1900).expect("due");
+            assert_eq!(
+                w.hear(fourth, 0, &down(), 1910),
+                Heard::Decided(Vouched::No)
+            );
+            assert_eq!(w.verdict(1800, 1850), Some(Vouched::No));
+            assert_eq!(w.verdict(600, 690), Some(Vouched::Yes));
+        }
+    }
+
+    #[test]
+    fn new_witnesses_after_a_lost_quorum_hold_back_at_once() {
+        let mut w = replaced(&down(), 2);
+        let round = w.begin_due(100).expect("due");
+        let _ = w.hear(round, 0, &down(), 110);
+        assert_eq!(w.hear(round, 1, &down(), 110), Heard::Decided(Vouched::No));
+        assert_eq!(w.verdict(50, 90), Some(Vouched::No));
+        // So do those of a start.
+        let mut w = Witnesses::new(1, None);
+        let round = w.begin_due(100).expect("due");
+        assert_eq!(w.hear(round, 0, &down(), 110), Heard::Decided(Vouched::No));
+    }
+
+    #[test]
+    fn a_round_that_runs_at_a_reload_is_decided_by_those_that_it_asked() {
+        for (answer, held_back) in [(up(), Vouched::Yes), (down(), Vouched::No)] {
+            let mut w = Witnesses::new(2, None);
+            let first = w.begin_due(0).expect("due");
+            let _ = w.hear(first, 0, &up(), 1);
+            let _ = w.hear(first, 1, &up(), 1);
+            w.want(500, 0);
+            let running = w.begin_due(500).expect("due");
+            w.replace(1, None);
+            assert_eq!(w.verdict(400, 450), None);
+            let _ = w.hear(running, 0, &answer, 510);
+            assert_eq!(w.hear(running, 1, &answer, 510), Heard::Decided(held_back));
+            assert_eq!(w.verdict(400, 450), Some(held_back));
+            assert_eq!(w.latest(), [None], "they are not of the new ones");
+            // Were they silent, the network was lost before: the new ones hold back at once.
+            let own = w.begin_due(600).expect("due");
+            let _ = w.hear(own, 0, &down(), 610);
+            assert_eq!(w.verdict(560, 590), Some(held_back));
+        }
     }
 
     #[test]

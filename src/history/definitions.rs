@@ -12,20 +12,21 @@ use serde_json::Value;
 
 use super::HistoryError;
 use super::dates::Dates;
-use super::event::{ComponentMakeup, Event, EventRecord, TermsEvent};
+use super::event::{ComponentMakeup, Event, EventRecord, LimitsEvent, TermsEvent, WitnessesEvent};
 use super::stub::Stub;
 use crate::judgement::rules::Cadence;
 use crate::words::{Ms, UtcMs, format_utc};
 
 /// The events that this file reads, by an index of their own: they are few among many.
 pub const INDEX: &str = "DROP INDEX IF EXISTS event_of_definition;
-CREATE INDEX IF NOT EXISTS event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', \
-'endpoint_changed', 'config', 'terms', 'component');
+DROP INDEX IF EXISTS event_of_definitions;
+CREATE INDEX IF NOT EXISTS event_of_basis ON event (seq) WHERE kind IN ('endpoint_renamed', \
+'endpoint_changed', 'config', 'terms', 'component', 'witnesses', 'limits');
 CREATE INDEX IF NOT EXISTS event_of_component ON event (seq) WHERE kind = 'component';
 CREATE TABLE IF NOT EXISTS definition (endpoint INTEGER PRIMARY KEY, sha256 BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS event_of_move ON event (seq) WHERE kind = 'endpoint_component';";
 
-/// What the events tell of config, terms and components.
+/// What the events tell of config, terms, components, witnesses and limits.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     /// Each config that came into force: from when on, and its SHA-256. UTC.
@@ -44,6 +45,18 @@ pub struct Told {
     pub sealed: Vec<(UtcMs, String)>,
     /// Declared components.
     pub components: BTreeMap<String, ComponentMakeup>,
+    /// The witnesses, each time that they were told, oldest first.
+    pub witnesses: Vec<ToldOnce<WitnessesEvent>>,
+    /// The limits of probes at once, each time that they were told, oldest first.
+    pub limits: Vec<ToldOnce<LimitsEvent>>,
+}
+
+/// What an event told, and from when on it counts (UTC).
+#[derive(Debug, Clone)]
+pub struct ToldOnce<W> {
+    pub at: UtcMs,
+    pub event: u64,
+    pub what: W,
 }
 
 impl Told {
@@ -74,6 +87,16 @@ impl Told {
             Event::Component(c) => {
                 self.components.insert(c.component.clone(), c.makeup());
             }
+            Event::Witnesses(what) => self.witnesses.push(ToldOnce {
+                at,
+                event: e.seq,
+                what: what.clone(),
+            }),
+            Event::Limits(what) => self.limits.push(ToldOnce {
+                at,
+                event: e.seq,
+                what: what.clone(),
+            }),
             _ => {}
         }
     }
@@ -197,7 +220,7 @@ impl Renames {
 
 fn events(connection: &Connection) -> Result<Vec<EventRecord>, HistoryError> {
     let sql = "SELECT body FROM event WHERE kind IN ('endpoint_renamed', 'endpoint_changed', \
-        'config', 'terms', 'component') ORDER BY seq";
+        'config', 'terms', 'component', 'witnesses', 'limits') ORDER BY seq";
     let mut statement = connection.prepare_cached(sql)?;
     let mut list = Vec::new();
     for body in statement.query_map([], |r| r.get::<_, String>(0))? {

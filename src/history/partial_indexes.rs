@@ -54,12 +54,12 @@ mod tests {
     /// Each index with a condition: its table, and a row that it finds.
     const ROWS: [(&str, &str); 7] = [
         (
-            "event_of_component",
-            "INSERT INTO event VALUES (1, x'00', '{}', NULL, 'component', 5)",
+            "event_of_basis",
+            "INSERT INTO event VALUES (1, x'00', '{}', NULL, 'terms', 5)",
         ),
         (
-            "event_of_definitions",
-            "INSERT INTO event VALUES (1, x'00', '{}', NULL, 'terms', 5)",
+            "event_of_component",
+            "INSERT INTO event VALUES (1, x'00', '{}', NULL, 'component', 5)",
         ),
         (
             "event_of_endpoint",

@@ -166,5 +166,7 @@ fn is_read(event: &Event) -> bool {
             | Event::Config(_)
             | Event::Terms(_)
             | Event::Component(_)
+            | Event::Witnesses(_)
+            | Event::Limits(_)
     )
 }

@@ -176,7 +176,11 @@ impl Retold {
             Event::OutOfService(_) => {
                 self.in_service.insert(id, true);
             }
-            Event::Config(_) | Event::Terms(_) | Event::Component(_) => {
+            Event::Config(_)
+            | Event::Terms(_)
+            | Event::Component(_)
+            | Event::Witnesses(_)
+            | Event::Limits(_) => {
                 self.told.push(Value::Object(text.clone()));
             }
             // Rows are all that these leave, if anything.

@@ -333,7 +333,9 @@ const RELIED_ON: [&str; 15] = [
 
 /// Objects that earlier builds made and this one has no use for.
 const OF_EARLIER_BUILDS: &str = "CREATE INDEX event_of_definition ON event (seq) WHERE kind IN \
-    ('endpoint_renamed', 'endpoint_changed');";
+    ('endpoint_renamed', 'endpoint_changed');
+CREATE INDEX event_of_definitions ON event (seq) WHERE kind IN ('endpoint_renamed', \
+'endpoint_changed', 'config', 'terms', 'component');";
 
 /// The first thing in the database that no build of the daemon makes: a view or a trigger in place
 /// of a table could tell readers something else than what was written.

@@ -66,7 +66,8 @@ impl Stub {
         })
     }
 
-    /// The events of config, terms and components before the cut, which later figures rest on.
+    /// The events of config, terms, components, witnesses and limits before the cut, which later
+    /// figures rest on.
     pub fn told(&self) -> impl Iterator<Item = EventRecord> + '_ {
         let told = self.carried.get("told").and_then(Value::as_array);
         let events = told.into_iter().flatten().filter_map(Value::as_object);

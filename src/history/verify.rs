@@ -155,6 +155,8 @@ impl Walked {
             | Event::Config(_)
             | Event::Terms(_)
             | Event::Component(_)
+            | Event::Witnesses(_)
+            | Event::Limits(_)
             | Event::ResultsFrom(_)
             | Event::ResultsUntil(_)
             | Event::Tallies(_)

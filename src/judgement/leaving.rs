@@ -1,5 +1,5 @@
-//! How an endpoint leaves service, and comes back: what is open then ends, and time out of service
-//! counts nowhere.
+//! How an endpoint leaves service, comes back, or gets another definition: what is open then ends,
+//! and time out of service counts nowhere.
 //!
 //! The recorder calls it when a reload takes an endpoint out of the config or disables it, and when
 //! it is there again. It settles no more than what is known, and an outage that was not confirmed
@@ -69,5 +69,57 @@ impl Judge {
             });
         }
         self.leave_service(out);
+    }
+
+    /// The rules are about to change: what vouches now goes on to vouch from `at` by the new ones,
+    /// unless an unmeasured probe lies between. Else one change after another would vouch for ever.
+    pub fn extend(&mut self, rules: &Rules, at: Ms) {
+        if !self.notes.unmeasured {
+            self.extend_always(rules, at);
+        }
+    }
+
+    /// As builds up to version 2 of the input log did it; only their replay uses it.
+    pub fn extend_always(&mut self, rules: &Rules, at: Ms) {
+        let vouch = self
+            .pending
+            .last_mut()
+            .map(|p| &mut p.vouch)
+            .or(self.last.as_mut());
+        if let Some(vouch) = vouch.filter(|v| at <= v.until_from + rules.gap) {
+            vouch.until_from = vouch.until_from.max(at);
+        }
+    }
+
+    /// Pending failures belong to a definition that is gone: they become unmeasured. Unless others
+    /// are confirmed before the next success, the time between the last success and it is unknown:
+    /// whether an outage had begun stays open.
+    pub fn reconfigure(&mut self, out: &mut Vec<Change>) {
+        let is_failing = self.pending.iter().any(|p| p.cause.is_some());
+        self.reconfigure_forgetting(out);
+        self.notes.dropped |= is_failing;
+    }
+
+    /// As builds up to version 2 of the input log did it; only their replay uses it.
+    pub fn reconfigure_forgetting(&mut self, out: &mut Vec<Change>) {
+        if self.pending.iter().any(|p| p.cause.is_some()) {
+            self.drop_pending();
+            self.notes.reason = self.notes.reason.or(Some(Reason::Reconfigured));
+        } else if !self.pending.is_empty() {
+            self.release_up(out);
+        }
+    }
+
+    /// The last success vouches for nothing after its start.
+    pub(super) fn open_unknown_at_last(&mut self, out: &mut Vec<Change>) {
+        if self.unknown_from.is_none() {
+            let from = self.ledger.watermark;
+            self.unknown_from = Some(from);
+            self.transitions.unknown += 1;
+            out.push(Change::UnknownFrom {
+                from,
+                doubt_from: None,
+            });
+        }
     }
 }

@@ -140,6 +140,9 @@ pub(super) struct Notes {
     pub unmeasured: bool,
     /// A failure was dropped before it was confirmed: the last measured result was no success.
     pub failed: bool,
+    /// A new definition dropped such a failure: what a success before it says of the time until the
+    /// next one is open.
+    pub dropped: bool,
 }
 
 impl Notes {
@@ -149,6 +152,7 @@ impl Notes {
             reason: self.reason.or(later.reason),
             unmeasured: self.unmeasured || later.unmeasured,
             failed: self.failed || later.failed,
+            dropped: self.dropped || later.dropped,
         }
     }
 }
@@ -236,28 +240,6 @@ impl Judge {
         self.tick(rules, at, out);
     }
 
-    /// The rules are about to change: what vouches now goes on to vouch from `at` by the new ones.
-    pub fn extend(&mut self, rules: &Rules, at: Ms) {
-        let vouch = self
-            .pending
-            .last_mut()
-            .map(|p| &mut p.vouch)
-            .or(self.last.as_mut());
-        if let Some(vouch) = vouch.filter(|v| at <= v.until_from + rules.gap) {
-            vouch.until_from = vouch.until_from.max(at);
-        }
-    }
-
-    /// Pending failures belong to a definition that is gone: they become unmeasured.
-    pub fn reconfigure(&mut self, out: &mut Vec<Change>) {
-        if self.pending.iter().any(|p| p.cause.is_some()) {
-            self.drop_pending();
-            self.notes.reason = self.notes.reason.or(Some(Reason::Reconfigured));
-        } else if !self.pending.is_empty() {
-            self.release_up(out);
-        }
-    }
-
     /// Time has passed up to `now`, and every probe that started before is judged.
     pub fn tick(&mut self, rules: &Rules, now: Ms, out: &mut Vec<Change>) {
         if let Some(latest_end) = self.pending.iter().map(|p| p.vouch.end).max() {
@@ -275,7 +257,7 @@ impl Judge {
         } else if let Some(last) = self.last
             && now > last.until_from + rules.gap
         {
-            self.open_unknown_after(rules, last, out);
+            self.open_unknown_after(rules, last, self.notes, out);
             self.ledger.settle(now, StateName::Unknown, Doubt::Carried);
         }
     }
@@ -365,6 +347,9 @@ impl Judge {
                 self.release_up_within(rules, out);
             }
             return;
+        }
+        if self.notes.dropped || self.pending.iter().any(|p| p.before.dropped) {
+            self.open_unknown_at_last(out);
         }
         if self.pending.is_empty() {
             let before = std::mem::take(&mut self.notes);
@@ -569,7 +554,7 @@ impl Judge {
 
     /// As [`Self::release_up_within`], where no rules are at hand because the definition changes:
     /// gaps stay whole.
-    fn release_up(&mut self, out: &mut Vec<Change>) {
+    pub(super) fn release_up(&mut self, out: &mut Vec<Change>) {
         let unlimited = Rules {
             gap: Ms::MAX / 4,
             ..Rules::new(super::rules::Cadence {
@@ -613,7 +598,7 @@ impl Judge {
         if self.unknown_from.is_none() {
             match self.last {
                 Some(last) if start > last.until_from + rules.gap => {
-                    self.open_unknown_after(rules, last, out)
+                    self.open_unknown_after(rules, last, before, out)
                 }
                 Some(_) => return Link::Whole,
                 None => self.unknown_from = Some(self.ledger.watermark),
@@ -625,8 +610,18 @@ impl Judge {
         Link::Broken
     }
 
-    /// The result before has vouched as far as it can; unknown time begins there.
-    fn open_unknown_after(&mut self, rules: &Rules, last: Vouch, out: &mut Vec<Change>) {
+    /// The result before has vouched as far as it can; unknown time begins there. `since`: what is
+    /// known of the time after it.
+    fn open_unknown_after(
+        &mut self,
+        rules: &Rules,
+        last: Vouch,
+        since: Notes,
+        out: &mut Vec<Change>,
+    ) {
+        if since.dropped {
+            return self.open_unknown_at_last(out);
+        }
         let from = last.until_from + rules.reach;
         let state = if self.known_up == Some(false) {
             StateName::Down

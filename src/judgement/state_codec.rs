@@ -305,8 +305,9 @@ fn read_vouch(r: &mut Reader) -> Result<Vouch, Unreadable> {
 fn write_notes(w: &mut Writer, notes: Notes) {
     w.option(notes.started_at);
     w.option(notes.reason.map(|r| r as u64));
-    // The second bit came later, and is not set in what earlier builds wrote.
-    w.number(u64::from(notes.unmeasured) | u64::from(notes.failed) << 1);
+    // The second bit came later, then the third; neither is set in what earlier builds wrote.
+    let bits = [notes.unmeasured, notes.failed, notes.dropped];
+    w.number((0..).zip(bits).map(|(n, bit)| u64::from(bit) << n).sum());
 }
 
 fn read_notes(r: &mut Reader) -> Result<Notes, Unreadable> {
@@ -316,6 +317,7 @@ fn read_notes(r: &mut Reader) -> Result<Notes, Unreadable> {
         reason,
         unmeasured: bits & 1 != 0,
         failed: bits & 2 != 0,
+        dropped: bits & 4 != 0,
     })
 }
 

@@ -9,6 +9,7 @@ use super::object::{
     AdmittedSpan, ContractReport, LaterEvaluation, LaterTerms, RefusedWindow, ReportedChange,
     ReportedZones, SCHEMA,
 };
+use super::prober;
 use super::ruling::{is_in_force, under_present_names};
 use super::sla::{answer, instant, period_shown};
 use super::terms::{self, Of, Terms};
@@ -129,7 +130,7 @@ pub fn build(
     let only = subject.tenant.map(|_| &m.names[..]);
     let changed = with_terms(
         terms::rows(told, period, &shown),
-        terms::clock_rows(calendar, period),
+        of_prober(told, calendar, period),
         changed(reader, &parts, period, reached.to, only)?,
     );
     Ok(ContractReport {
@@ -249,15 +250,25 @@ pub(crate) fn of_tenants<N>(mut judged: Vec<Judged>, tenant: Option<N>) -> Vec<J
     judged
 }
 
-/// What changed, with what is to be told of the terms and the clock at its head.
+/// What is to be told of the clock, and of the prober's own witnesses and limits.
+pub(crate) fn of_prober(
+    told: &Told,
+    calendar: &Calendar,
+    period: Span,
+) -> impl Iterator<Item = ReportedChange> {
+    let of_clock: Vec<_> = terms::clock_rows(calendar, period).collect();
+    of_clock.into_iter().chain(prober::rows(told, period))
+}
+
+/// What changed, with what is to be told of the terms and the prober at its head.
 pub(crate) fn with_terms(
     of_terms: Vec<ReportedChange>,
-    of_clock: impl Iterator<Item = ReportedChange>,
+    of_prober: impl Iterator<Item = ReportedChange>,
     changed: Vec<ReportedChange>,
 ) -> Vec<ReportedChange> {
     of_terms
         .into_iter()
-        .chain(of_clock)
+        .chain(of_prober)
         .chain(changed)
         .collect()
 }

@@ -18,6 +18,7 @@ mod listing;
 pub mod markdown;
 pub mod object;
 pub mod outages;
+pub mod prober;
 pub mod ruling;
 pub mod sla;
 pub mod terms;

@@ -379,10 +379,14 @@ pub enum ChangeOf {
     InServiceFrom,
     Joined,
     Left,
+    /// Of probes at once.
+    Limits,
     OutOfService,
     /// They came on record after the period began.
     Terms,
     TermsChanged,
+    /// Others, or another quorum of them.
+    Witnesses,
 }
 
 impl ChangeOf {
@@ -397,9 +401,11 @@ impl ChangeOf {
             Self::InServiceFrom => "in_service_from",
             Self::Joined => "joined",
             Self::Left => "left",
+            Self::Limits => "limits",
             Self::OutOfService => "out_of_service",
             Self::Terms => "terms",
             Self::TermsChanged => "terms_changed",
+            Self::Witnesses => "witnesses",
         }
     }
 
@@ -409,7 +415,8 @@ impl ChangeOf {
     }
 }
 
-/// What changed in the period: a definition, a cadence, members, service, terms, or the clock.
+/// What changed in the period: a definition, a cadence, members, service, terms, the clock,
+/// witnesses, or limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReportedChange {

@@ -356,7 +356,8 @@ pub fn has_later(told: &Told, shown: &ShownTerms) -> bool {
         && others(told, shown).into_iter().any(is_present)
 }
 
-fn row(what: ChangeOf, at: UtcMs) -> ReportedChange {
+/// A row that is of no component.
+pub(super) fn row(what: ChangeOf, at: UtcMs) -> ReportedChange {
     ReportedChange {
         at: instant(at),
         event: None,

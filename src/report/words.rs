@@ -5,6 +5,7 @@ pub fn change_in_words(what: &str) -> String {
     match what {
         "clock_set" => "clock was set".to_owned(),
         "combine" => "combination of endpoints".to_owned(),
+        "limits" => "limits of probes at once".to_owned(),
         other => other.replace('_', " "),
     }
 }

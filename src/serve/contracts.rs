@@ -21,6 +21,7 @@ use crate::judgement::sla::evaluate::{Judged, evaluate, evaluate_components};
 use crate::judgement::sla::record::Timeline;
 use crate::judgement::timeline::Span;
 use crate::report::answer::in_one;
+use crate::report::build::of_prober;
 use crate::report::changed::changed;
 use crate::report::latency::{Latency, latency, latency_shown};
 use crate::report::object::{LaterEvaluation, ReportedChange, ReportedLatency};
@@ -286,7 +287,7 @@ impl Sight<'_> {
         Ok(of_terms
             .iter()
             .cloned()
-            .chain(terms::clock_rows(self.reader.calendar()?, period))
+            .chain(of_prober(self.told, self.reader.calendar()?, period))
             .chain(changed)
             .collect())
     }

@@ -16,6 +16,7 @@ use crate::account::shown::ShownSums;
 use crate::report::changed::changed_last as changed;
 use crate::report::object::{ChangeOf, ReportedChange};
 use crate::report::outages::{Marks, excluded_text, outage};
+use crate::report::prober;
 use crate::report::words::change_in_words;
 use num_traits::ToPrimitive;
 
@@ -315,6 +316,8 @@ fn change_rows(
             })
             .map(clock_row),
     );
+    let of_prober = prober::rows(reader.told()?, month);
+    rows.extend(of_prober.iter().rev().map(change_row));
     if board.entries().len() > ROWS * 10 {
         // Of a fleet only what has another definition, which costs no look at every endpoint.
         let last = reader.changes()?.into_iter().rev().take(OUTAGES);
@@ -335,6 +338,16 @@ fn change_rows(
         now,
         OUTAGES,
     )?;
+    rows.extend(all.iter().rev().map(change_row));
+    let more = match count.saturating_sub(all.len()) {
+        0 => String::new(),
+        1 => "1 earlier change of this month is in the report and in /api/v1/sla.".to_owned(),
+        n => format!("{n} earlier changes of this month are in the report and in /api/v1/sla."),
+    };
+    Ok((rows, more))
+}
+
+fn change_row(c: &ReportedChange) -> ChangeRow {
     let text = |v: &Value| {
         v.as_str().map_or_else(
             || {
@@ -351,12 +364,12 @@ fn change_rows(
         let share = sums.as_ref().and_then(|s| s.availability_percent.as_ref());
         share.map_or("–".to_owned(), |p| format!("{p} %"))
     };
-    let row = |c: &ReportedChange| ChangeRow {
+    ChangeRow {
         who: c
             .endpoint
             .clone()
             .or_else(|| c.component.clone())
-            .unwrap_or_default(),
+            .unwrap_or_else(|| "this prober".to_owned()),
         at: parse_utc(&c.at).map_or(String::new(), clock),
         what: change_in_words(c.what.as_str()),
         step: if c.before.is_null() && c.after.is_null() {
@@ -364,15 +377,12 @@ fn change_rows(
         } else {
             format!("{} → {}", text(&c.before), text(&c.after))
         },
-        figures: format!("{} → {}", figure(&c.figure_before), figure(&c.figure_after)),
-    };
-    rows.extend(all.iter().rev().map(row));
-    let more = match count.saturating_sub(all.len()) {
-        0 => String::new(),
-        1 => "1 earlier change of this month is in the report and in /api/v1/sla.".to_owned(),
-        n => format!("{n} earlier changes of this month are in the report and in /api/v1/sla."),
-    };
-    Ok((rows, more))
+        figures: if c.component.is_none() {
+            String::new()
+        } else {
+            format!("{} → {}", figure(&c.figure_before), figure(&c.figure_after))
+        },
+    }
 }
 
 /// That the host's clock was set.

@@ -10,6 +10,7 @@ mod contracts;
 mod control;
 mod daemon;
 mod deeds;
+mod deeds_of_prober;
 mod dns;
 mod dns_hold;
 mod documented;

@@ -80,7 +80,25 @@ async fn whatever_is_done_to_the_events_a_checkpoint_from_outside_shows_it() {
     let original = std::fs::read(&file).expect("read");
     // (what is done, whether the chain alone shows it)
     type Deed = fn(&rusqlite::Connection);
-    let deeds: [(&str, Deed); 7] = [
+    let deeds: [(&str, Deed); 10] = [
+        ("other witnesses are edited away", |db| {
+            drop(db.execute(
+                "UPDATE event SET body = replace(body, '\"quorum\":null', '\"quorum\":1') \
+                WHERE kind = 'witnesses'",
+                [],
+            ));
+            rehash(db);
+        }),
+        ("the limits are edited", |db| {
+            drop(db.execute(
+                "UPDATE event SET body = replace(body, 'null', '1') WHERE kind = 'limits'",
+                [],
+            ))
+        }),
+        ("the limits are removed", |db| {
+            drop(db.execute("DELETE FROM event WHERE kind = 'limits'", []));
+            rehash(db);
+        }),
         ("an event is edited", |db| {
             drop(db.execute(
                 "UPDATE event SET body = replace(body, 'connect_refused', \
@@ -1223,7 +1241,10 @@ async fn pruned_events_leave_a_stub_that_keeps_every_checkpoint_and_time_before_
     assert_eq!(checked_report.status.code(), Some(0), "{said}");
     // What the pruned events said of terms is carried, and not told again.
     assert!(said.contains("its terms are on record since"), "{said}");
-    assert_eq!(rows("SELECT count(*) FROM event WHERE kind = 'terms'"), 0);
+    for kind in ["terms", "witnesses", "limits"] {
+        let sql = format!("SELECT count(*) FROM event WHERE kind = '{kind}'");
+        assert_eq!(rows(&sql), 0, "{kind}");
+    }
     // Whoever forges the stub, what it carries or a checkpoint is seen.
     let original = std::fs::read(&file).expect("read");
     for deed in [

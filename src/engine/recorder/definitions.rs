@@ -1,12 +1,15 @@
 //! What the figures rest on beside the probes: which config is in force, the terms of contracts (as
-//! commitments that give nothing away), and how components combine. Told whenever something of it
-//! is not what was told last, so that a report's reader can hold it against the events.
+//! commitments that give nothing away), how components combine, and what may turn a failure into
+//! unknown time (witnesses and limits). Told whenever something of it is not what was told last, so
+//! that a report's reader can hold it against the events.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use crate::config::plan::{Endpoint, Witness};
 use crate::history::EventDraft;
 use crate::history::definitions::Told;
-use crate::history::event::ComponentMakeup;
+use crate::history::event::{ComponentMakeup, LimitsEvent, WitnessTold, WitnessesEvent};
 
 /// As told last, or as it is now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +24,25 @@ pub struct Definitions {
     pub sealed: Option<String>,
     /// How each declared component combines, and from when on it is in service.
     pub components: BTreeMap<String, ComponentMakeup>,
+    /// The witnesses and their quorum; none where they were never told.
+    pub witnesses: Option<WitnessesEvent>,
+    /// The limits of probes at once; none where they were never told.
+    pub limits: Option<LimitsEvent>,
+}
+
+/// A config's witnesses, as the history is told of them.
+pub fn witnesses_of(witness: &Witness) -> WitnessesEvent {
+    let told = |e: &Arc<Endpoint>| WitnessTold {
+        name: e.name.to_string(),
+        probe: e.probe.kind().as_str().to_owned(),
+        target: e.target(),
+        digest: e.digest.to_string(),
+        timeout_ms: e.rules.cadence.timeout,
+    };
+    WitnessesEvent {
+        witnesses: witness.endpoints.iter().map(told).collect(),
+        quorum: witness.quorum.map(|quorum| quorum as u64),
+    }
 }
 
 impl From<Told> for Definitions {
@@ -41,6 +63,8 @@ impl From<Told> for Definitions {
             identities: told.identities,
             sealed,
             components: told.components,
+            witnesses: told.witnesses.into_iter().next_back().map(|t| t.what),
+            limits: told.limits.into_iter().next_back().map(|t| t.what),
         }
     }
 }

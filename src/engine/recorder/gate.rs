@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use super::course::{Course, Probed};
 use crate::engine::witness::{Vouched, Witnesses};
+use crate::history::event::WitnessesEvent;
 use crate::judgement::fault::{InForce, OwnFaults, OwnNetwork};
 
 /// The witnesses, and who waits for them.
 #[derive(Default)]
 pub(super) struct WitnessGate {
     pub witnesses: Witnesses,
+    /// Who they are.
+    pub set: WitnessesEvent,
     /// Endpoints whose next result waits for them.
     pub held: BTreeSet<usize>,
 }

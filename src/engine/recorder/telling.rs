@@ -1,4 +1,5 @@
-//! Tells the history what is not as it was told last: config, terms, components, cadences.
+//! Tells the history what is not as it was told last: config, terms, components, witnesses, limits,
+//! cadences.
 
 use super::definitions::Definitions;
 use super::{Kept, Recorder};
@@ -15,6 +16,7 @@ impl Recorder {
 
     /// Tells what is not as it was told last. What finds no room is told with the next reload.
     pub fn tell_definitions(&mut self, present: &Definitions, now: Ms) {
+        self.tell_prober(present, now);
         if self.definitions.told.config != present.config
             && self.event(
                 now,
@@ -83,6 +85,22 @@ impl Recorder {
         }
     }
 
+    /// Tells witnesses and limits: what may turn a failure into unknown time.
+    fn tell_prober(&mut self, present: &Definitions, now: Ms) {
+        if let Some(witnesses) = &present.witnesses
+            && self.definitions.told.witnesses != present.witnesses
+            && self.event(now, witnesses.clone()) == Kept::Yes
+        {
+            self.definitions.told.witnesses = Some(witnesses.clone());
+        }
+        if let Some(limits) = &present.limits
+            && self.definitions.told.limits != present.limits
+            && self.event(now, limits.clone()) == Kept::Yes
+        {
+            self.definitions.told.limits = Some(limits.clone());
+        }
+    }
+
     /// Tells the cadence of an endpoint; what finds no room is told with the next batch.
     pub fn tell_cadence(&mut self, index: usize, cadence: &Cadence, now: Ms) {
         let cadence = EndpointCadenceEvent::from(cadence);
@@ -100,7 +118,7 @@ mod tests {
     use super::super::tests::recorder;
     use super::*;
     use crate::history::Stamp;
-    use crate::history::event::ComponentMakeup;
+    use crate::history::event::{ComponentMakeup, LimitsEvent, WitnessesEvent};
 
     #[test]
     fn only_what_is_not_as_it_was_told_is_told() {
@@ -148,6 +166,39 @@ mod tests {
             told(&mut recorder, &present),
             [json!({"added": [], "gone": [], "of": {"t2": "i", "t3": "j"}, "sealed": "s1"})]
         );
+        assert!(told(&mut recorder, &present).is_empty());
+    }
+
+    #[test]
+    fn witnesses_and_limits_are_told_when_they_are_not_as_told_last() {
+        let mut recorder = recorder("1s");
+        let told = |recorder: &mut Recorder, present: &Definitions| {
+            recorder.tell_definitions(present, 5);
+            let events = recorder.close_batch(Stamp::default()).events;
+            let kinds = events.iter().map(|e| e.event.kind());
+            kinds
+                .filter(|kind| ["witnesses", "limits"].contains(kind))
+                .collect::<Vec<_>>()
+        };
+        let mut present = Definitions {
+            witnesses: Some(WitnessesEvent::default()),
+            limits: Some(LimitsEvent::default()),
+            ..Definitions::default()
+        };
+        assert_eq!(told(&mut recorder, &present), ["witnesses", "limits"]);
+        assert!(told(&mut recorder, &present).is_empty());
+        present.limits = Some(LimitsEvent {
+            max_in_flight: Some(1),
+            ..LimitsEvent::default()
+        });
+        assert_eq!(told(&mut recorder, &present), ["limits"]);
+        present.witnesses = Some(WitnessesEvent {
+            quorum: Some(2),
+            ..WitnessesEvent::default()
+        });
+        assert_eq!(told(&mut recorder, &present), ["witnesses"]);
+        // A start goes on from what the history holds.
+        recorder.restore_definitions(present.clone());
         assert!(told(&mut recorder, &present).is_empty());
     }
 }

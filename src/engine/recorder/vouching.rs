@@ -5,31 +5,44 @@
 
 use std::sync::Arc;
 
+use super::definitions::witnesses_of;
 use super::{Confirming, Happening, Recorder, Reprobe};
 use crate::config::plan::Witness;
 use crate::engine::board::WitnessView;
-use crate::engine::witness::{Heard, Standing, Vouched};
+use crate::engine::witness::{Heard, Standing, Vouched, Witnesses};
 use crate::history::event::{WitnessesAnswerEvent, WitnessesSilentEvent};
 use crate::judgement::fault::{OwnFaults, OwnNetwork, attribute};
 use crate::words::{Ms, Outcome, StateName};
 
 impl Recorder {
-    /// The config's witnesses; those that answered before are asked again.
+    /// The witnesses of the config that the daemon starts with: failures wait for them from the
+    /// first on, as the network may not be there yet.
+    pub fn begin_witnesses(&mut self, witness: &Witness) {
+        self.gate.set = witnesses_of(witness);
+        self.gate.witnesses = Witnesses::new(witness.endpoints.len(), witness.quorum);
+        self.show_witnesses(witness);
+    }
+
+    /// The witnesses of a reload; where they are as they were, nothing is forgotten.
     pub fn set_witnesses(&mut self, witness: &Witness, now: Ms, wanted: &mut Vec<Reprobe>) {
-        let names: Vec<_> = witness.endpoints.iter().map(|e| e.name.clone()).collect();
-        if self.board.witnesses.load().names != names
-            || self.gate.witnesses.quorum() != witness.quorum
-        {
-            self.board.witnesses.store(Arc::new(WitnessView {
-                names,
-                standings: vec![None; witness.endpoints.len()],
-                quorum_met: None,
-            }));
+        let set = witnesses_of(witness);
+        if self.gate.set != set {
+            self.gate.set = set;
             self.gate
                 .witnesses
                 .replace(witness.endpoints.len(), witness.quorum);
+            self.show_witnesses(witness);
         }
         self.release(now, wanted);
+    }
+
+    /// Who the witnesses are; none of them has answered.
+    fn show_witnesses(&self, witness: &Witness) {
+        self.board.witnesses.store(Arc::new(WitnessView {
+            names: witness.endpoints.iter().map(|e| e.name.clone()).collect(),
+            standings: vec![None; witness.endpoints.len()],
+            quorum_met: None,
+        }));
     }
 
     /// The round of witnesses that is to begin now, if one is due.
@@ -59,10 +72,21 @@ impl Recorder {
             standings: self.gate.witnesses.latest().to_vec(),
             quorum_met: met,
         }));
-        let Heard::Decided(vouched) = heard else {
-            return;
+        let vouched = match heard {
+            Heard::Nothing => return,
+            Heard::Decided(vouched) => vouched,
+            Heard::OnTrial { rounds } => {
+                if rounds == 1 {
+                    tracing::warn!(
+                        "no quorum of the new witnesses has answered yet; until one does, failures \
+                        count as they did before the reload"
+                    );
+                }
+                Vouched::Yes
+            }
         };
-        if vouched == Vouched::No && before != Some(Vouched::No) {
+        let after = self.gate.witnesses.quorum_met;
+        if after == Some(Vouched::No) && before != Some(Vouched::No) {
             tracing::warn!(
                 "witness quorum lost; failures are now recorded as unknown \
                 (local_network)"
@@ -74,7 +98,7 @@ impl Recorder {
             };
             let _ = self.event(now, silent);
         }
-        if vouched == Vouched::Yes && before == Some(Vouched::No) {
+        if vouched == Vouched::Yes && after != Some(Vouched::No) && before == Some(Vouched::No) {
             tracing::info!("witness quorum restored");
             let (answering, witnesses) = self.quorum();
             let answer = WitnessesAnswerEvent {

@@ -16,6 +16,38 @@ pub struct ConfigEvent {
     pub sha256: String,
 }
 
+/// Other witnesses are in force, or another quorum of them: what they hold back is unknown time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessesEvent {
+    pub witnesses: Vec<WitnessTold>,
+    /// `null`: a majority of those that can be measured.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub quorum: Option<u64>,
+}
+
+/// A witness as it is from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessTold {
+    pub name: String,
+    /// The kind of its probe.
+    pub probe: String,
+    pub target: String,
+    /// Of what is probed and expected.
+    pub digest: String,
+    pub timeout_ms: Ms,
+}
+
+/// The limits of probes that run at once are others: what waits for a place is unknown time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsEvent {
+    /// As configured; `null`: by the limit of open files.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub max_in_flight: Option<u64>,
+    /// As configured; `null`: three quarters of all.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub max_in_flight_per_host: Option<u64>,
+}
+
 /// Other terms of contracts are in force. A commitment gives nothing away of the terms.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TermsEvent {

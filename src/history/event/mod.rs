@@ -125,6 +125,8 @@ events! {
     "config" Config(ConfigEvent),
     "terms" Terms(TermsEvent),
     "component" Component(ComponentEvent),
+    "witnesses" Witnesses(WitnessesEvent),
+    "limits" Limits(LimitsEvent),
     "results_from" ResultsFrom(ResultsFromEvent),
     "results_until" ResultsUntil(ResultsUntilEvent),
     "tallies" Tallies(TalliesEvent),

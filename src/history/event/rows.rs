@@ -135,6 +135,8 @@ impl Event {
             | Event::Config(_)
             | Event::Terms(_)
             | Event::Component(_)
+            | Event::Witnesses(_)
+            | Event::Limits(_)
             | Event::Annotation(_)
             | Event::CheckpointKeyChanged(_)
             | Event::Restored(_)

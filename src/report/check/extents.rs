@@ -81,6 +81,8 @@ fn hear(told: &mut Told, e: &EventRecord) {
         | Event::Config(_)
         | Event::Terms(_)
         | Event::Component(_)
+        | Event::Witnesses(_)
+        | Event::Limits(_)
         | Event::ResultsFrom(_)
         | Event::ResultsUntil(_)
         | Event::Tallies(_)

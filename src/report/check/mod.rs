@@ -25,7 +25,7 @@ use self::reach::times_within_reach;
 use self::replayed::{Replayed, failed};
 use self::tallies::put_tallies;
 use super::answer::{AnswerPeriod, ContractAnswer};
-use super::build::{admitted, evaluated, of_tenants, refused, with_terms};
+use super::build::{admitted, evaluated, of_prober, of_tenants, refused, with_terms};
 use super::changed::changed;
 use super::difference::{Difference, differs, first_difference};
 use super::latency::{latency, latency_shown};
@@ -325,7 +325,7 @@ fn recomputed(
         excluded: listing.excluded().map_err(failed)?,
         changed: with_terms(
             terms::rows(definitions, period, &ShownTerms::of(report)),
-            terms::clock_rows(listing.calendar, period),
+            of_prober(definitions, listing.calendar, period),
             changed,
         ),
         configs: configs(definitions, period),
