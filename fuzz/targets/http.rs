@@ -202,12 +202,7 @@ fn judged(response: &Response, spec: &Http) {
     let mut verdicts = Verdicts::default();
     let awaited = Awaited::default();
     let work = awaited.work(&spec.limits);
-    expect::head(
-        &spec.expect,
-        (response, URL.as_str()),
-        &work,
-        &mut verdicts,
-    );
+    expect::head(&spec.expect, (response, URL.as_str()), &work, &mut verdicts);
     if let Ok(plain) = coding::decoded(response, &spec.limits, spec.reading, &work) {
         assert!(plain.bytes.len() as u64 <= spec.limits.decoded);
         let seen = Seen {

@@ -699,7 +699,7 @@ impl Driver {
             .await
             .is_err()
         {
-            tracing::error!("the last events could not be committed in time");
+            tracing::warn!("the disk is slow: the end waits until the last events are written");
         }
         let count = self.recorder.endpoints();
         let left = self

@@ -207,10 +207,10 @@ pub fn own(directory: &Path) -> Result<(Owner, Connection), HistoryError> {
 
 fn open(path: &Path) -> Result<Connection, HistoryError> {
     if path.exists() {
-        let found = format_of(
-            &Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-            path,
-        )?;
+        let look = |flags| format_of(&Connection::open_with_flags(path, flags)?, path);
+        // What a loss of power left half done is rolled back first, which a reader cannot do.
+        let found = look(OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .or_else(|_| look(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
         if found > FORMAT {
             return Err(HistoryError::Newer {
                 path: path.display().to_string(),
@@ -503,6 +503,39 @@ fn format_of(connection: &Connection, path: &Path) -> Result<i64, HistoryError> 
 mod tests {
     use super::*;
     use crate::history::verify::{Against, Verdict, verify};
+
+    /// The first start writes by a rollback journal, and the power may fail then.
+    #[test]
+    fn a_start_rolls_back_what_a_loss_of_power_left_half_done() {
+        let (from, to) = (
+            tempfile::tempdir().expect("a directory"),
+            tempfile::tempdir().expect("a directory"),
+        );
+        let whole = from.path().join(FILE);
+        let half_done = Connection::open(&whole).expect("a database");
+        half_done
+            .execute_batch(
+                "PRAGMA journal_mode = DELETE; CREATE TABLE first (a); PRAGMA cache_size = 1;
+                 BEGIN; CREATE TABLE second (a); PRAGMA cache_spill = 1;",
+            )
+            .expect("a transaction");
+        let row = "INSERT INTO second VALUES (zeroblob(4000))";
+        for _ in 0..100 {
+            half_done.execute(row, []).expect("a row");
+        }
+        let journal = |directory: &Path| directory.join(format!("{FILE}-journal"));
+        std::fs::copy(&whole, to.path().join(FILE)).expect("copied");
+        std::fs::copy(journal(from.path()), journal(to.path())).expect("a hot journal");
+        let opened = open(&to.path().join(FILE)).expect("rolled back");
+        let tables: i64 = opened
+            .query_row(
+                "SELECT count(*) FROM sqlite_master WHERE name = 'second'",
+                [],
+                |r| r.get(0),
+            )
+            .expect("a count");
+        assert_eq!(tables, 0);
+    }
 
     #[test]
     fn a_history_holds_the_tables_that_the_daemon_makes_and_nothing_else() {

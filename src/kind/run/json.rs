@@ -868,7 +868,8 @@ mod tests {
             }
             let found = |needs: &Needs| Value::resolve(&cel.tree, &named(read(json.as_bytes(), needs).expect("JSON"))).map_err(|_| "an error");
             prop_assert_eq!(found(&cel.needs), found(&Needs::whole()), "{:?}", cel.needs);
-            let watched = Value::resolve(&cel.watched, &named(read(json.as_bytes(), &cel.needs).expect("JSON")));
+            let read_again = named(read(json.as_bytes(), &cel.needs).expect("JSON"));
+            let watched = Value::resolve(&cel.watched, &read_again);
             prop_assert_eq!(watched.map_err(|_| "an error"), found(&cel.needs));
         }
     }

@@ -51,10 +51,13 @@ pub fn is_in(pattern: &Pattern, text: &[u8], end: End, work: &Work) -> Result<bo
         return Ok(pattern.regex.is_match(text));
     };
     let (automaton, cache) = &mut *kept.borrow_mut();
-    let is_open = end == End::Cut && looks_ahead(&pattern.text);
-    match stepped((automaton, cache), text, is_open, work)? {
+    let end = match end {
+        End::Cut if looks_ahead(&pattern.text) => End::Cut,
+        End::Cut | End::Whole => End::Whole,
+    };
+    match stepped((automaton, cache), text, end, work)? {
         Some(found) => Ok(found),
-        None => Places::of(automaton.get_nfa()).are_met(text, is_open, work),
+        None => ProgramPlaces::of(automaton.get_nfa()).are_met(text, end, work),
     }
 }
 
@@ -65,12 +68,13 @@ fn looks_ahead(pattern: &str) -> bool {
         .any(|anchor| pattern.contains(anchor))
 }
 
-type Kept = Rc<RefCell<(DFA, Cache)>>;
+type KeptAutomaton = Rc<RefCell<(DFA, Cache)>>;
 
 /// The automaton of a pattern, made once for each thread while it is in use.
-fn automaton(pattern: &str) -> Option<Kept> {
+fn automaton(pattern: &str) -> Option<KeptAutomaton> {
     thread_local! {
-        static LAST: RefCell<VecDeque<(String, Kept)>> = const { RefCell::new(VecDeque::new()) };
+        static LAST: RefCell<VecDeque<(String, KeptAutomaton)>> =
+            const { RefCell::new(VecDeque::new()) };
     }
     LAST.with_borrow_mut(|last| {
         if let Some(at) = last.iter().position(|(text, _)| text == pattern) {
@@ -95,7 +99,7 @@ fn automaton(pattern: &str) -> Option<Kept> {
             .build(pattern)
             .ok()?;
         let cache = made.create_cache();
-        let kept: Kept = Rc::new(RefCell::new((made, cache)));
+        let kept: KeptAutomaton = Rc::new(RefCell::new((made, cache)));
         last.push_front((pattern.to_owned(), kept.clone()));
         last.truncate(KEPT);
         Some(kept)
@@ -106,7 +110,7 @@ fn automaton(pattern: &str) -> Option<Kept> {
 fn stepped(
     (automaton, cache): (&DFA, &mut Cache),
     text: &[u8],
-    is_open: bool,
+    end: End,
     work: &Work,
 ) -> Result<Option<bool>, Spent> {
     let Ok(mut state) = automaton.start_state(cache, &start::Config::new()) else {
@@ -134,7 +138,7 @@ fn stepped(
             return Err(Spent);
         }
     }
-    if is_open {
+    if end == End::Cut {
         return Ok(Some(false));
     }
     match automaton.next_eoi_state(cache, state) {
@@ -144,7 +148,7 @@ fn stepped(
 }
 
 /// All places of a program that a text may have led to.
-struct Places<'n> {
+struct ProgramPlaces<'n> {
     program: &'n NFA,
     /// Those that wait for the next byte, and those that it leads to.
     here: Vec<StateID>,
@@ -153,7 +157,7 @@ struct Places<'n> {
     seen: Vec<usize>,
 }
 
-impl<'n> Places<'n> {
+impl<'n> ProgramPlaces<'n> {
     fn of(program: &'n NFA) -> Self {
         Self {
             program,
@@ -163,7 +167,7 @@ impl<'n> Places<'n> {
         }
     }
 
-    fn are_met(mut self, text: &[u8], is_open: bool, work: &Work) -> Result<bool, Spent> {
+    fn are_met(mut self, text: &[u8], end: End, work: &Work) -> Result<bool, Spent> {
         for at in 0..=text.len() {
             let is_end = at == text.len();
             self.next.push(self.program.start_anchored());
@@ -173,7 +177,7 @@ impl<'n> Places<'n> {
                     continue;
                 }
                 match self.program.state(place) {
-                    State::Match { .. } if !(is_open && is_end) => return Ok(true),
+                    State::Match { .. } if !(is_end && end == End::Cut) => return Ok(true),
                     State::Match { .. } | State::Fail => {}
                     State::ByteRange { .. } | State::Sparse(_) | State::Dense(_) => {
                         self.here.push(place)
@@ -226,11 +230,11 @@ mod tests {
     }
 
     /// What each way says that has an answer.
-    fn ways(text: &str, haystack: &[u8], is_open: bool) -> Vec<bool> {
+    fn ways(text: &str, haystack: &[u8], end: End) -> Vec<bool> {
         let (kept, work) = (automaton(text).expect("an automaton"), work(60_000));
         let (automaton, cache) = &mut *kept.borrow_mut();
-        let by_states = stepped((automaton, cache), haystack, is_open, &work).expect("time");
-        let by_places = Places::of(automaton.get_nfa()).are_met(haystack, is_open, &work);
+        let by_states = stepped((automaton, cache), haystack, end, &work).expect("time");
+        let by_places = ProgramPlaces::of(automaton.get_nfa()).are_met(haystack, end, &work);
         by_states
             .into_iter()
             .chain([by_places.expect("time")])
@@ -285,7 +289,7 @@ mod tests {
         for text in patterns {
             let regex = regex::bytes::Regex::new(text).expect("a pattern");
             for haystack in texts {
-                for found in ways(text, haystack, false) {
+                for found in ways(text, haystack, End::Whole) {
                     assert_eq!(found, regex.is_match(haystack), "/{text}/ in {haystack:?}");
                 }
             }
@@ -301,7 +305,7 @@ mod tests {
             (r"ä\b", "the ä", false),
             (r"\berror.*", "error ääää", true),
         ] {
-            for way in ways(text, haystack.as_bytes(), true) {
+            for way in ways(text, haystack.as_bytes(), End::Cut) {
                 assert_eq!(way, found, "/{text}/ in {haystack}");
             }
             let one = pattern(text);
