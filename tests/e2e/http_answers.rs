@@ -694,8 +694,12 @@ async fn what_came_in_time_and_is_not_judged_by_then_is_not_the_endpoints_fault(
     let expect = "timeout = \"100ms\"\nprobe.http.limits.body = \"16MiB\"\nprobe.http.expect.json \
         = \"body.items.all(i, size(string(size(i))) < 9)\"";
     let report = probe(&at(port, expect)).await;
-    // A debug build needs seconds for it; a quick one may end in time.
+    // A debug build needs longer than it may; a quick one ends in time.
     match &report.outcome {
+        probity::words::Outcome::Down {
+            cause: Cause::JudgeLimit,
+            ..
+        } => {}
         probity::words::Outcome::Up(_) => assert!(report.duration_us < 100_000),
         probity::words::Outcome::Unmeasured { reason, .. } => {
             assert_eq!(*reason, probity::words::Reason::Late)
