@@ -288,3 +288,62 @@ fn what_lies_past_a_gap_is_unknown_and_not_unseen() {
         "from the success to the first failure"
     );
 }
+
+/// Runs the results of a line of docs/meaning.md.
+fn as_documented(results: &str) -> Judge {
+    let rules = rules(30_000);
+    let (mut judge, mut changes) = (Judge::default(), Vec::new());
+    judge.start(&rules, 0, &mut changes);
+    let ms = |seconds: &str| {
+        let seconds: f64 = seconds.parse().expect("seconds");
+        (seconds * 1000.0).round() as Ms
+    };
+    for result in results.split(", ") {
+        let (what, when) = result.split_once(' ').expect("what and when");
+        let (start, end) = when.split_once('-').unwrap_or((when, when));
+        let verdict = match what {
+            "success" => UP,
+            "failure" => DOWN,
+            "unmeasured" => Verdict::Unmeasured(Reason::Resolver),
+            "restart" => {
+                judge.start(&rules, ms(start), &mut changes);
+                continue;
+            }
+            other => panic!("{other}"),
+        };
+        let result = ProbeResult {
+            start: ms(start),
+            end: ms(end),
+            verdict,
+            slot: true,
+        };
+        judge.observe(&rules, result, &mut changes);
+    }
+    judge
+}
+
+#[test]
+fn the_examples_of_the_documentation_are_what_the_judge_says() {
+    let page = include_str!("../docs/meaning.md");
+    let (_, table) = page
+        .split_once("| results | up | down | unknown | down at least | down at most |\n")
+        .expect("the table");
+    let rows = table.lines().skip(1).take_while(|l| l.starts_with('|'));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let judge = as_documented(cells[0]);
+        let ledger = judge.ledger();
+        let found = [
+            ledger.up,
+            ledger.down,
+            ledger.unknown,
+            judge.down_lower(),
+            ledger.down_upper,
+        ];
+        let found = found.map(|ms| (ms as f64 / 1000.0).to_string());
+        assert_eq!(found[..], cells[1..], "{}", cells[0]);
+        count += 1;
+    }
+    assert_eq!(count, 11);
+}
