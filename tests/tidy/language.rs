@@ -158,10 +158,23 @@ fn a_replaced_word_is_found_in_a_text_and_not_in_code_or_comments() {
     assert!(list[0].starts_with("src/a.rs:5: \"is no \""), "{list:?}");
 }
 
+/// Written for those who change the code.
+fn of_developers() -> Vec<(PathBuf, String)> {
+    let decisions = fs::read_dir("docs/decisions").expect("a folder");
+    decisions
+        .map(|entry| entry.expect("an entry").path())
+        .chain(["ARCHITECTURE.md", "CHANGELOG.md"].map(PathBuf::from))
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("UTF-8");
+            (path, text)
+        })
+        .collect()
+}
+
 #[test]
 fn lines_of_documents_fit_a_page() {
     let mut list = Vec::new();
-    for (path, text) in documents() {
+    for (path, text) in documents().into_iter().chain(of_developers()) {
         let mut is_code = false;
         for (n, line) in text.lines().enumerate() {
             is_code ^= line.trim_start().starts_with("```");
