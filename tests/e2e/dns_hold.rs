@@ -219,3 +219,33 @@ async fn an_expensive_answer_of_the_resolver_holds_the_thread_for_no_more_than_5
         assert_eq!(cause(&probe(&lines).await), wanted, "{what}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_take_too_long_to_check_are_down() {
+    // Letters in an order that repeats late: each is a new state of the pattern's automaton.
+    let mut state = 7_u64;
+    let mut letter = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        b'a' + (state >> 40 & 1) as u8
+    };
+    let mut text = || {
+        let letters: Vec<u8> = (0..250).map(|_| letter()).collect();
+        [&[250][..], &letters].concat()
+    };
+    let records = (0..230).map(|_| record(OF_QUESTION, 16, &text())).collect();
+    let to = giving(1, records).await;
+    let patterns: Vec<String> = (20..40).map(|n| format!("'[ab]*a[ab]{{{n}}}c'")).collect();
+    let lines = ask(
+        to,
+        &format!(
+            "probe.dns.transport = \"tcp\"\nprobe.dns.type = \"TXT\"\n\
+                probe.dns.expect.none = [{}]",
+            patterns.join(", ")
+        ),
+    )
+    .replace("800ms", "9s");
+    let report = probe(&lines).await;
+    assert_eq!(cause(&report), Cause::JudgeLimit, "{report:?}");
+}

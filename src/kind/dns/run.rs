@@ -15,6 +15,8 @@ use crate::config::plan::Dial;
 use crate::config::plan::probe::Pattern;
 use crate::kind::run::cost::{self, apart};
 use crate::kind::run::expect::Verdicts;
+use crate::kind::run::search::{self, End};
+use crate::kind::run::work::{Awaited, Work};
 use crate::net::dial;
 use crate::net::dns_exchange::{Exchange, ask};
 use crate::net::dns_message::{self, Answered, Record};
@@ -88,19 +90,22 @@ async fn asked(
     } else {
         None
     };
+    let awaited = Awaited::default();
+    let work = awaited.usual();
     let seen = match seen {
         Some(seen) if cost::is_small(seen.cost(&spec.expect)) => {
-            let verdicts = seen.held_against(&spec.expect);
+            let verdicts = seen.held_against(&spec.expect, &work);
             return noted(trace, seen, verdicts);
         }
         seen => seen,
     };
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
+    let _turn = net.turns.turn(trace.whose.get()).await;
     let spec = spec.clone();
     let judged = apart(move || {
         let seen = seen.map_or_else(|| Seen::read(&spec, &reply), Ok)?;
-        let verdicts = seen.held_against(&spec.expect);
+        let verdicts = seen.held_against(&spec.expect, &work);
         Ok((seen, verdicts))
     })
     .await;
@@ -154,16 +159,23 @@ impl Shown {
         }
     }
 
-    fn matches(&self, pattern: &Pattern) -> bool {
-        let holds = |text: &str| pattern.regex.is_match(text.as_bytes());
+    /// Where no time is left, it does not: [`Seen::held_against`] says so.
+    fn matches(&self, pattern: &Pattern, work: &Work) -> bool {
+        let holds = |text: &str| is_in(pattern, text, work);
         holds(&self.text) || self.ungrouped.as_deref().is_some_and(holds)
     }
+}
+
+fn is_in(pattern: &Pattern, text: &str, work: &Work) -> bool {
+    search::is_in(pattern, text.as_bytes(), End::Whole, work).unwrap_or_default()
 }
 
 /// Holds an answer against what is expected of it.
 pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), Halt> {
     let seen = Seen::new(spec, answered)?;
-    let verdicts = seen.held_against(&spec.expect);
+    let awaited = Awaited::default();
+    let work = awaited.usual();
+    let verdicts = seen.held_against(&spec.expect, &work);
     noted(trace, seen, verdicts)
 }
 
@@ -228,7 +240,7 @@ impl Seen {
         )
     }
 
-    fn held_against(&self, expect: &DnsExpect) -> Verdicts {
+    fn held_against(&self, expect: &DnsExpect, work: &Work) -> Verdicts {
         let mut verdicts = Verdicts::default();
         let rcode = rcode_word(self.rcode);
         let rcodes: Vec<&str> = if expect.rcodes.is_empty() {
@@ -261,12 +273,17 @@ impl Seen {
                 Cause::DnsMismatch,
                 format!("the chain of aliases matches /{}/", p.text),
                 found,
-                p.regex.is_match(self.chain.as_bytes()),
+                is_in(p, &self.chain, work),
             );
         }
         // NODATA, an answer without a record of the type, is no success unless it is asked for.
         let least = expect.at_least.unwrap_or(u64::from(self.rcode == 0));
-        records(expect, least, &self.answers, &self.found, &mut verdicts);
+        let answers = (&*self.answers, &*self.found);
+        records(expect, least, answers, work, &mut verdicts);
+        if work.ended().is_some() {
+            verdicts.first_unmet = None;
+            verdicts.spent("an answer that can be checked".to_owned(), work);
+        }
         verdicts
     }
 }
@@ -285,8 +302,8 @@ fn noted(trace: &Trace, seen: Seen, mut verdicts: Verdicts) -> Result<(), Halt> 
 fn records(
     expect: &DnsExpect,
     least: u64,
-    answers: &[Shown],
-    found: &str,
+    (answers, found): (&[Shown], &str),
+    work: &Work,
     verdicts: &mut Verdicts,
 ) {
     let mut add = |expectation: String, met: bool| {
@@ -304,20 +321,20 @@ fn records(
     for p in &expect.any {
         add(
             format!("some record matches /{}/", p.text),
-            answers.iter().any(|a| a.matches(p)),
+            answers.iter().any(|a| a.matches(p, work)),
         );
     }
     for p in &expect.all {
         let may_be_none = expect.at_least == Some(0);
         add(
             format!("every record matches /{}/", p.text),
-            (may_be_none || !answers.is_empty()) && answers.iter().all(|a| a.matches(p)),
+            (may_be_none || !answers.is_empty()) && answers.iter().all(|a| a.matches(p, work)),
         );
     }
     for p in &expect.none {
         add(
             format!("no record matches /{}/", p.text),
-            !answers.iter().any(|a| a.matches(p)),
+            !answers.iter().any(|a| a.matches(p, work)),
         );
     }
 }

@@ -51,7 +51,7 @@ impl Verdicts {
     }
 
     /// Nothing is decided, and what follows would not be either.
-    fn spent(&mut self, expectation: String, work: &Work) {
+    pub fn spent(&mut self, expectation: String, work: &Work) {
         self.add(Cause::JudgeLimit, expectation, too_dear(work), false);
     }
 }

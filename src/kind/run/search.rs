@@ -39,13 +39,15 @@ pub struct Spent;
 
 /// Whether the pattern matches somewhere.
 pub fn is_in(pattern: &Pattern, text: &[u8], end: End, work: &Work) -> Result<bool, Spent> {
+    // Of small texts there may be many.
+    if !work.goes_on_now() {
+        return Err(Spent);
+    }
     if cost::is_small(cost::pattern(pattern, text.len())) {
         return Ok(pattern.regex.find(text).is_some_and(|found| {
             end == End::Whole || found.end() < text.len() || !looks_ahead(&pattern.text)
         }));
     }
-    let goes_on = |bytes: usize| work.goes_on(bytes).map_err(|_| Spent);
-    goes_on(0)?;
     let Some(kept) = automaton(&pattern.text) else {
         // What the config's own compiler took is refused by no other; if it is, it has no limit.
         return Ok(pattern.regex.is_match(text));
@@ -314,6 +316,14 @@ mod tests {
                 Ok(one.regex.is_match(b"at the end"))
             );
         }
+    }
+
+    #[test]
+    fn many_small_texts_end_when_their_time_is_spent() {
+        let (one, work) = (pattern("a+b"), work(5));
+        let text = vec![b'a'; 400];
+        let found = (0..10_000_000).map(|_| is_in(&one, &text, End::Whole, &work));
+        assert!(found.take_while(Result::is_ok).count() < 10_000_000);
     }
 
     #[test]

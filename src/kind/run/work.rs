@@ -1,9 +1,11 @@
-//! How much decoding one answer may cost. Its length does not say it: a few kilobytes can have
-//! hundreds of thousands of blocks, each with tables of its own.
+//! How much decoding and checking one answer may cost. Its length does not say it: a few kilobytes
+//! can have hundreds of thousands of blocks, each with tables of its own, and a text can be made so
+//! that each byte is a new state of a pattern's automaton.
 //!
-//! `http::judge` makes a [`Awaited`] for each coded answer; [`super::coding`] asks its [`Work`]
-//! between pieces and blocks. What counts is the processor time of the decoding thread: a prober
-//! that is held up by others is not the endpoint's fault.
+//! `http::judge` makes a [`Awaited`] for each answer, the other kinds where they have patterns;
+//! [`super::coding`], [`super::search`] and [`super::json`] ask its [`Work`] between pieces. What
+//! counts is the processor time of the thread that does it: a prober that is held up by others is
+//! not the endpoint's fault.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ const MOST: Duration = Duration::from_millis(750);
 const STEPS: u32 = 32;
 const BYTES: usize = 16 << 10;
 
-/// Held by the probe that waits. Decoding ends soon after it is dropped.
+/// Held by the probe that waits. The work ends soon after it is dropped.
 #[derive(Default)]
 pub struct Awaited(Arc<AtomicBool>);
 
@@ -43,7 +45,7 @@ impl Awaited {
     }
 }
 
-/// Why decoding ended before the end of the answer.
+/// Why the work ended before the end of the answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The probe has gone.
@@ -53,8 +55,8 @@ pub enum Ended {
     },
 }
 
-/// What the decoding of one answer has cost so far. It begins with the first step, on the thread
-/// that decodes.
+/// What the work for one answer has cost so far. It begins with the first step, on the thread that
+/// does it, and may go on on another one ([`Work::rests`]).
 pub struct Work {
     limit: Duration,
     is_left: Arc<AtomicBool>,
