@@ -13,7 +13,7 @@ use super::{HistoryError, Stamp, mark_place, sealed, state_place};
 use crate::net::guarded;
 
 /// Format of the database. A newer one is refused untouched.
-pub const FORMAT: i64 = 5;
+pub const FORMAT: i64 = 6;
 /// The database's name in the state directory.
 pub const FILE: &str = "history.sqlite";
 const LOCK: &str = "lock";
@@ -237,8 +237,7 @@ fn open(path: &Path) -> Result<Connection, HistoryError> {
                 connection.execute_batch(SECOND)?;
                 reseal(&connection, path)?;
             }
-            // The fourth and the fifth have the same tables: judges, tallies and input logs say
-            // more.
+            // From the third on the tables are the same: judges, tallies and input logs say more.
             let third = if found < 3 { THIRD } else { "" };
             connection
                 .execute_batch(&format!("{third} PRAGMA user_version = {FORMAT}; COMMIT;"))?;

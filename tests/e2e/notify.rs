@@ -605,7 +605,7 @@ async fn an_endpoint_that_is_renamed_while_the_network_is_lost_closes_its_messag
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_of_an_older_build_opens_with_its_outbox() {
-    for format in [4, 5] {
+    for format in [4, 5, 6] {
         let (directory, server, port) = (
             tempfile::tempdir().expect("a directory"),
             Switch::new().await,
