@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::args::SlaReport;
 use super::contracts::{contracts, refuse, wanted, worse};
 use super::{given, local, print};
+use clap::ValueEnum;
+
 use crate::account::figures::grouped;
 use crate::config::Plan;
 use crate::daemon::exit::Exit;
@@ -273,7 +275,7 @@ fn write_all(
         .iter()
         .map(|t| format!("-{}", t.replace(|c: char| !c.is_ascii_alphanumeric(), "_")))
         .collect();
-    for format in ReportFormat::ALL {
+    for format in ReportFormat::value_variants().iter().copied() {
         let end = format.extension();
         let path = directory.join(format!("{name}{tenant}-{start}.{end}"));
         let document = format.render(report, args.lang);

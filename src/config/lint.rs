@@ -59,7 +59,7 @@ pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
         LatencyMetrics::Classic => histogram + 3,
         LatencyMetrics::Off => 0,
     };
-    // Each phase is a histogram of its own; five happen in an exchange over TLS, four without.
+    // Each phase is a histogram of its own; six happen in an exchange over TLS, four without.
     let phases = if plan.metrics.phases {
         histogram * if endpoint.probe.is_secured() { 6 } else { 4 }
     } else {

@@ -1,4 +1,4 @@
-//! Floor 4: the engine. The scheduler says when, probers find out, the recorder judges, the board
+//! Floor 7: the engine. The scheduler says when, probers find out, the recorder judges, the board
 //! shows.
 //!
 //! Everything here but [`drive`] is synchronous: time is an argument. One thread owns all of it;

@@ -484,8 +484,8 @@ impl Recorder {
         self.batcher.overflow.standing = None;
     }
 
-    /// Once a second: views that were held are shown, the budget of re-probes is refilled, overdue
-    /// judges hear the time.
+    /// Ten times a second: views that were held are shown, the budget of re-probes is refilled,
+    /// overdue judges hear the time.
     pub fn tick(
         &mut self,
         now: Ms,

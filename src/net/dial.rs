@@ -14,7 +14,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::halt::{Halt, connect_error, own_call};
+use super::halt::{Halt, connect_error, is_broadcast, own_call};
 use super::resolve::Sought;
 use super::shared::Net;
 use super::stream::StampedTcp;
@@ -43,7 +43,9 @@ pub async fn resolve(
     deadline: Instant,
 ) -> Result<Vec<SocketAddr>, Halt> {
     let host = sought.host;
-    if let Some((address, zone)) = zone::address(host) {
+    let literal = zone::address(host);
+    trace.is_named.set(literal.is_none());
+    if let Some((address, zone)) = literal {
         // A redirect may lead here; the config may not.
         if address.to_canonical().is_unspecified() {
             return Err(Halt::down(
@@ -144,6 +146,11 @@ where
             tried = first_of(&mut attempts) => tried,
             () = tokio::time::sleep(NEXT_ADDRESS_AFTER), if waiting.len() > 0 => continue,
         };
+        let address = tried.address;
+        let tried = Tried {
+            result: tried.result.map_err(|halt| of_name(trace, address, halt)),
+            ..tried
+        };
         note(trace, &tried);
         match took(tried) {
             Ok(success) => return Ok(success),
@@ -166,6 +173,26 @@ where
         }
     }
     Err(last.unwrap_or_else(|| Halt::down(Cause::DnsNoAddress, "the host has no address")))
+}
+
+/// What became of an address of a name. If the kernel leads it to all hosts of a network, and
+/// refuses to for that, the name has no host there: that is the endpoint's. Such an address in the
+/// config is the config's.
+pub fn of_name(trace: &Trace, address: IpAddr, halt: Halt) -> Halt {
+    match halt {
+        Halt::Unmeasured(Reason::LocalNetwork | Reason::Permission, _)
+            if trace.is_named.get() && is_broadcast(address) =>
+        {
+            Halt::down(
+                Cause::DnsNoAddress,
+                format!(
+                    "{address} is a broadcast address of a network of this host, and not the \
+                        address of a host"
+                ),
+            )
+        }
+        halt => halt,
+    }
 }
 
 /// The first of some futures to end; it is taken out.
@@ -228,7 +255,10 @@ pub async fn connect_where<'t>(
     trace.port.set(port);
     trace.enter(Stage::Connect);
     if let [address] = addresses.as_slice() {
-        let tried = attempt(*address, dial.source).await;
+        let mut tried = attempt(*address, dial.source).await;
+        tried.result = tried
+            .result
+            .map_err(|halt| of_name(trace, address.ip(), halt));
         note(trace, &tried);
         return finish(trace, tried);
     }
@@ -500,12 +530,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_of_all_hosts_of_a_network_is_that_of_none() {
+    async fn an_address_of_all_hosts_of_a_network_is_no_host_of_a_name() {
         let to = SocketAddr::from(([127, 255, 255, 255], 80));
         let halt = open(to, None).await.map(drop).expect_err("no host");
         assert!(
-            matches!(halt, Halt::Down(Cause::DnsNoAddress, _)),
+            matches!(halt, Halt::Unmeasured(Reason::LocalNetwork, _)),
             "{halt:?}"
         );
+        let trace = Trace::begin();
+        assert_eq!(
+            of_name(&trace, to.ip(), halt.clone()),
+            halt,
+            "of the config"
+        );
+        trace.is_named.set(true);
+        let named = of_name(&trace, to.ip(), halt.clone());
+        assert!(
+            matches!(named, Halt::Down(Cause::DnsNoAddress, _)),
+            "{named:?}"
+        );
+        assert_eq!(of_name(&trace, [127, 0, 0, 1].into(), halt.clone()), halt);
     }
 }

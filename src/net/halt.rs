@@ -50,8 +50,8 @@ fn has_no_zone(to: SocketAddr) -> bool {
 /// Whether the kernel leads it to all hosts of a network. It refuses that with an error that a
 /// firewall or a route of this host may bring about for any address; but it does not refuse it to a
 /// socket that asks for broadcasts. A UDP socket sends nothing when it connects.
-fn is_broadcast(to: SocketAddr) -> bool {
-    let IpAddr::V4(v4) = to.ip().to_canonical() else {
+pub fn is_broadcast(address: IpAddr) -> bool {
+    let IpAddr::V4(v4) = address.to_canonical() else {
         return false;
     };
     let to = SocketAddr::from((v4, 9));
@@ -71,15 +71,6 @@ pub fn own_call(error: &io::Error, what: &str, to: SocketAddr) -> Option<Halt> {
         return Some(Halt::unmeasured(reason, format!("{what}: {error}")));
     }
     match error.raw_os_error()? {
-        // The one for datagrams, the other for TCP.
-        libc::EACCES | libc::ENETUNREACH if is_broadcast(to) => Some(Halt::down(
-            Cause::DnsNoAddress,
-            format!(
-                "{} is a broadcast address of a network of this host, and not the address of a \
-                    host",
-                to.ip()
-            ),
-        )),
         libc::EPERM | libc::EACCES => Some(Halt::unmeasured(
             Reason::Permission,
             format!("{what}: {error}"),
@@ -237,19 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn a_broadcast_address_of_a_network_of_this_host_is_no_host_of_anybody() {
-        let denied = io::Error::from_raw_os_error(libc::EACCES);
-        for address in ["127.255.255.255", "::ffff:127.255.255.255"] {
-            let to = SocketAddr::new(address.parse().expect("an address"), 80);
-            let halt = own_call(&denied, "connect", to);
-            assert!(
-                matches!(halt, Some(Halt::Down(Cause::DnsNoAddress, _))),
-                "{halt:?}"
-            );
-        }
-        let halt = own_call(&denied, "connect", ([127, 0, 0, 1], 80).into());
-        let ours = matches!(halt, Some(Halt::Unmeasured(Reason::Permission, _)));
-        assert!(ours, "{halt:?}");
+    fn a_broadcast_address_is_one_of_a_network_of_this_host() {
+        let is_one = |text: &str| is_broadcast(text.parse().expect("an address"));
+        assert!(is_one("127.255.255.255") && is_one("::ffff:127.255.255.255"));
+        assert!(!is_one("127.0.0.1") && !is_one("::1"));
     }
 
     fn peer() -> SocketAddr {

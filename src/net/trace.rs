@@ -86,6 +86,8 @@ pub struct Trace {
     pub whose: Cell<u64>,
     /// The answer is there as a whole: what is yet to be done is to judge it.
     pub is_answered: Cell<bool>,
+    /// The addresses that are tried are those of a name.
+    pub is_named: Cell<bool>,
     /// What a peer has said so far is being looked at, which has its own time when the timeout
     /// comes.
     pub is_looked_at: Cell<bool>,
@@ -136,6 +138,7 @@ impl Trace {
             kept_ns: Cell::new(0),
             whose: Cell::new(0),
             is_answered: Cell::new(false),
+            is_named: Cell::new(false),
             is_looked_at: Cell::new(false),
             is_turn_over: Cell::new(false),
             entered_ns: Cell::new(now),

@@ -14,13 +14,6 @@ pub enum ReportFormat {
 }
 
 impl ReportFormat {
-    pub const ALL: [ReportFormat; 4] = [
-        ReportFormat::Json,
-        ReportFormat::Md,
-        ReportFormat::Html,
-        ReportFormat::Csv,
-    ];
-
     /// A whole document.
     pub fn render(self, report: &ContractReport, language: Language) -> String {
         match self {

@@ -118,8 +118,8 @@ impl Cause {
         )
     }
 
-    /// True where the endpoint had its time and let it pass; such a failure proves nothing when our
-    /// own runtime stalled.
+    /// True where the endpoint had its time and let it pass. What that proves beside a stall or a
+    /// busy thread is decided in `judgement::fault`.
     pub fn is_timeout(self) -> bool {
         matches!(
             self,

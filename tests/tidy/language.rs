@@ -189,6 +189,15 @@ fn lines_of_documents_fit_a_page() {
 }
 
 #[test]
+fn no_document_has_what_a_merge_left_open() {
+    for (path, text) in documents().into_iter().chain(of_developers()) {
+        let is_marker = |line: &str| ["<<<<<<< ", ">>>>>>> "].iter().any(|m| line.starts_with(m));
+        let found = text.lines().position(is_marker);
+        assert_eq!(found, None, "{}", path.display());
+    }
+}
+
+#[test]
 fn every_document_is_in_the_index_and_every_link_leads_to_a_file() {
     let index = fs::read_to_string("docs/README.md").expect("there");
     for (path, text) in documents() {

@@ -121,7 +121,7 @@ pub(super) fn of_witness(kind: Kind, outcome: Outcome) -> Outcome {
 /// Lets a signal's handler run that is already under way.
 #[expect(
     clippy::disallowed_methods,
-    reason = "after a standstill of half a second, three milliseconds delay no probe"
+    reason = "after a standstill of a fifth of a second, three milliseconds delay no probe"
 )]
 fn await_signal() {
     std::thread::sleep(SIGNAL_GRACE);

@@ -69,7 +69,9 @@ async fn asked(
     trace.enter(Stage::Reply(Cause::DnsTimeout));
     let reply = if let [address] = addresses.as_slice() {
         trace.facts.borrow_mut().address = Some(address.ip());
-        answer(trace, *address, &query, spec).await?
+        answer(trace, *address, &query, spec)
+            .await
+            .map_err(|halt| dial::of_name(trace, address.ip(), halt))?
     } else {
         let answered = |tried: dial::Tried<Vec<u8>>| {
             trace.facts.borrow_mut().address = Some(tried.address);

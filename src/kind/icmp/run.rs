@@ -25,7 +25,8 @@ pub async fn probe(
         trace.facts.borrow_mut().address = Some(address.ip());
         net.echoes
             .ask(trace, *address, usize::from(spec.size))
-            .await?
+            .await
+            .map_err(|halt| dial::of_name(trace, address.ip(), halt))?
     } else {
         trace.enter(Stage::Reply(Cause::IcmpTimeout));
         let answered = |tried: dial::Tried<Reply>| {

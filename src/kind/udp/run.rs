@@ -73,7 +73,8 @@ async fn answer(
 ) -> Result<Datagram, Halt> {
     if let [address] = addresses {
         trace.facts.borrow_mut().address = Some(address.ip());
-        return exchange(trace, dial, *address, spec).await;
+        let answer = exchange(trace, dial, *address, spec).await;
+        return answer.map_err(|halt| dial::of_name(trace, address.ip(), halt));
     }
     trace.enter(Stage::Reply(Cause::ExpectTimeout));
     let answered = |tried: dial::Tried<Datagram>| {
