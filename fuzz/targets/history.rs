@@ -69,7 +69,7 @@ fn marks(bytes: &[u8]) {
     else {
         return;
     };
-    list.retain(|(_, input)| instant(*input) < FAR);
+    list.retain(|(_, input)| instant(*input) < FAR && is_written(*input));
     let mut log = InputLog::new(1_793_491_200_000);
     for (endpoint, input) in &list {
         log.push(*endpoint, *input);
@@ -81,6 +81,14 @@ fn marks(bytes: &[u8]) {
         Ok(&list),
         "{onset:?}"
     );
+}
+
+/// What only logs of earlier versions mean is read and never written.
+fn is_written(input: Input) -> bool {
+    !matches!(
+        input,
+        Input::ReconfigureForgetting(_) | Input::ExtendAlways(_)
+    )
 }
 
 fn instant(input: Input) -> u64 {
