@@ -687,8 +687,10 @@ async fn peers_that_stop_within_a_large_body_keep_no_other_waiting() {
         .await;
 }
 
+/// It came in time: it is up, or more work than an answer may be, or the prober had no thread for
+/// it in time. It is no timeout of the endpoint.
 #[tokio::test]
-async fn what_came_in_time_and_is_not_judged_by_then_is_not_the_endpoints_fault() {
+async fn what_came_in_time_and_is_not_judged_by_then_is_no_timeout() {
     let items = "{\"a\":[1,2,3]},".repeat(60_000);
     let port = answering(ok("", format!("{{\"items\":[{items}{{}}]}}").as_bytes())).await;
     let expect = "timeout = \"100ms\"\nprobe.http.limits.body = \"16MiB\"\nprobe.http.expect.json \
