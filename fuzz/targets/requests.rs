@@ -22,7 +22,7 @@ use probity::judgement::timeline::Span;
 use probity::notify::Deliveries;
 use probity::serve::contracts::standings;
 use probity::serve::listener::head;
-use probity::serve::self_metrics::SelfMetrics;
+use probity::serve::metrics::daemon::SelfMetrics;
 use probity::serve::server::{Gates, Site, parts, router};
 use probity::words::{Name, format_utc, parse_utc};
 use probity_fuzz::{choice, plan, run};
@@ -96,7 +96,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let site = Site {
         board: board.clone(),
         gauges: Arc::new(Gauges::default()),
-        metrics: Arc::new(SelfMetrics::new("v").expect("metrics")),
+        metrics: Arc::new(SelfMetrics::new("v")),
         deliveries: Arc::new(Deliveries::default()),
         state_dir: directory.path().to_owned(),
         reload,

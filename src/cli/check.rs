@@ -22,6 +22,7 @@ use crate::net::clock_trust::ClockTrust;
 use crate::net::echo;
 use crate::net::guarded;
 use crate::net::zone_data;
+use crate::serve::metrics::estimate;
 use crate::words::people;
 
 /// Endpoints whose detection bounds are listed.
@@ -48,7 +49,7 @@ pub fn run(check: &Check) -> Exit {
         print(false, &json!(null), || effective(&plan));
         return Exit::Fine;
     }
-    let mut implied = implied(&plan);
+    let mut implied = implied(&plan, estimate::series(&plan));
     let asks_icmp = plan
         .endpoints
         .iter()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::document::value::show_duration;
-use super::plan::{Endpoint, LatencyMetrics, Plan};
+use super::plan::{Endpoint, Plan};
 use crate::judgement::timeline::Combine;
 use crate::kind::Kind;
 use crate::words::{Ms, people};
@@ -14,8 +14,8 @@ use crate::words::{Ms, people};
 /// Bytes of one line of /metrics, on average: 2,264,315 for 30,367 series of 1,000 endpoints
 /// (`benches/bench.py scrape`).
 const BYTES_PER_SERIES: u64 = 75;
-/// Bytes of what stands on /metrics without any endpoint: help texts, and the daemon's own series.
-const OWN_BYTES: u64 = 10_000;
+/// Bytes of help texts and types on /metrics.
+const HELP_BYTES: u64 = 15_000;
 /// Estimate of the bytes that one result adds to the history's marks before they are thinned out.
 const BYTES_PER_MARKED_RESULT: u64 = 6;
 /// SQLite's log grows to this before it is taken into the database (4,000 pages), and stays.
@@ -50,37 +50,14 @@ pub struct Detection {
     pub budget_99_999_ms: Ms,
 }
 
-/// Series of one endpoint on /metrics while nothing fails.
-pub fn series_of(endpoint: &Endpoint, plan: &Plan) -> u64 {
-    let histogram = plan.metrics.buckets_us.len() as u64 + 3;
-    // Successes have a histogram and three quantiles; failures and timeouts have theirs on first
-    // use.
-    let latency = match plan.metrics.latency {
-        LatencyMetrics::Classic => histogram + 3,
-        LatencyMetrics::Off => 0,
-    };
-    // Each phase is a histogram of its own; six happen in an exchange over TLS, four without.
-    let phases = if plan.metrics.phases {
-        histogram * if endpoint.probe.is_secured() { 6 } else { 4 }
-    } else {
-        0
-    };
-    let status = if endpoint.probe.kind() == Kind::Http {
-        1
-    } else {
-        0
-    };
-    25 + status + latency + phases + if endpoint.probe.is_secured() { 8 } else { 0 }
-}
-
-pub fn implied(plan: &Plan) -> Implied {
+/// `series`: that /metrics will have.
+pub fn implied(plan: &Plan, series: u64) -> Implied {
     let per_second: f64 = plan
         .endpoints
         .iter()
         .map(|e| 1000.0 / e.rules.cadence.interval as f64)
         .sum::<f64>()
         + 0.0;
-    let series: u64 = plan.endpoints.iter().map(|e| series_of(e, plan)).sum();
     let detection: Vec<Detection> = plan
         .endpoints
         .iter()
@@ -98,14 +75,14 @@ pub fn implied(plan: &Plan) -> Implied {
         endpoints: plan.endpoints.len(),
         probes_per_second: (per_second * 100.0).round() / 100.0,
         series,
-        scrape_bytes: OWN_BYTES + series * BYTES_PER_SERIES,
+        scrape_bytes: HELP_BYTES + series * BYTES_PER_SERIES,
         disk_bytes_per_month: LOG_BYTES + EMPTY_BYTES + tallies + marks,
         warnings: warnings(plan),
         detection,
     }
 }
 
-fn warnings(plan: &Plan) -> Vec<String> {
+pub fn warnings(plan: &Plan) -> Vec<String> {
     let mut list = Vec::new();
     if plan.endpoints.is_empty() {
         list.push("no endpoint configured: there is nothing to probe".into());

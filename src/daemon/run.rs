@@ -41,8 +41,8 @@ use crate::notify::deadman;
 use crate::serve::by_component;
 use crate::serve::contracts::{Standings, standings};
 use crate::serve::listener::{self, Door};
+use crate::serve::metrics::daemon::SelfMetrics;
 use crate::serve::reloading::ReloadRequest;
-use crate::serve::self_metrics::SelfMetrics;
 use crate::serve::server::{Gates, Site, makes_progress, router};
 
 /// How old the contracts' figures on metrics and page may be.
@@ -258,8 +258,7 @@ impl Outer {
     async fn serve(self, ending: Ending, has_died: impl Fn() -> bool) -> Result<(), StartError> {
         let system = |e: std::io::Error| StartError::System(e.to_string());
         let address = self.listener.local_addr().map_err(system)?;
-        let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage)
-            .map_err(|e| StartError::System(e.to_string()))?;
+        let metrics = SelfMetrics::new(&self.board.plan.load().daemon.vantage);
         let deliveries = Arc::new(Deliveries::default());
         let (reload, reloads) = mpsc::channel::<ReloadRequest>(4);
         let asked_for = reload.clone();

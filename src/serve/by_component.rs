@@ -5,16 +5,15 @@
 //! Judged now and then for metrics and page beside the contracts, and on demand for
 //! `/api/v1/components`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-use num_traits::ToPrimitive;
 use serde_json::{Value, json};
 
 use crate::account::figures::parts_of;
 use crate::account::figures::{NotSeen, Part, components, say_not_seen};
 use crate::account::recorded::told;
 use crate::config::Plan;
-use crate::engine::board::{Board, escaped};
+use crate::engine::board::Board;
 use crate::history::HistoryError;
 use crate::history::past::Which;
 use crate::history::reader::HistoryReader;
@@ -23,7 +22,6 @@ use crate::judgement::sla::contract::{Contract, PeriodKind};
 use crate::judgement::sla::evaluate::{Judged, evaluate};
 use crate::judgement::timeline::Span;
 use crate::report::sla::answer;
-use crate::serve::exposition::{Format, header};
 use crate::serve::listener::making::{Unmade, write_list};
 use crate::words::{Ms, Name, UtcMs};
 
@@ -33,7 +31,7 @@ const AT_ONCE: usize = 1000;
 
 /// One component over one month.
 #[derive(Clone)]
-pub struct Figures {
+pub struct ComponentFigures {
     pub title: String,
     /// `current` or `previous`.
     pub which: &'static str,
@@ -72,7 +70,7 @@ pub fn figures(
     names: &[Name],
     now: UtcMs,
     not_seen: NotSeen,
-) -> Result<Vec<Figures>, HistoryError> {
+) -> Result<Vec<ComponentFigures>, HistoryError> {
     let plan = board.plan.load_full();
     let parts: Vec<Part> = parts_of(reader, board)?
         .into_iter()
@@ -106,7 +104,7 @@ pub fn figures(
                     .map_or(c.to_string(), |known| known.title.clone())
             });
             let not_seen_below = record.not_seen_below(judged.component.as_slice());
-            list.push(Figures {
+            list.push(ComponentFigures {
                 title,
                 which,
                 month: month.clone(),
@@ -149,7 +147,7 @@ pub fn json(
     Ok(move |out: &mut dyn Write| write_list(out, &frame, "components", figures.iter().map(one)))
 }
 
-fn one(f: &Figures) -> Value {
+fn one(f: &ComponentFigures) -> Value {
     let j = &f.judged;
     let Some(plain) = Contract::of_each(
         j.component.iter().cloned().collect(),
@@ -172,66 +170,4 @@ fn one(f: &Figures) -> Value {
         "upper_bound_percent": r.upper_bound_percent,
         "complete": r.complete, "not_seen_below_ms": f.not_seen_below, "spells": r.spells,
     })
-}
-
-/// `probity_component_*`.
-pub fn write(list: &[Figures], out: &mut dyn Write, format: Format) -> io::Result<()> {
-    type Pick = fn(&Judged) -> Option<f64>;
-    let families: [(&str, &str, Pick); 7] = [
-        (
-            "probity_component_availability_ratio",
-            "Share of the month's measured time in which the component was up, by the point \
-                estimate.",
-            |j| j.availability.as_ref().and_then(ToPrimitive::to_f64),
-        ),
-        (
-            "probity_component_availability_lower_ratio",
-            "Lower bound of the availability: unknown and future time count as down.",
-            |j| j.lower.as_ref().and_then(ToPrimitive::to_f64),
-        ),
-        (
-            "probity_component_availability_upper_ratio",
-            "Upper bound of the availability: unknown time counts as up. Outages between two \
-                probes are not seen.",
-            |j| j.upper.as_ref().and_then(ToPrimitive::to_f64),
-        ),
-        (
-            "probity_component_outages",
-            "Outages of the component in the month.",
-            |j| Some(j.spells.count as f64),
-        ),
-        (
-            "probity_component_longest_outage_seconds",
-            "Longest outage of the month, by the point estimate. 0 if there was none.",
-            |j| Some(j.spells.longest as f64 / 1000.0),
-        ),
-        (
-            "probity_component_mean_time_to_recover_seconds",
-            "Downtime of the month divided by its outages. Absent if there was none.",
-            |j| j.spells.mean_to_recover.map(|ms| ms as f64 / 1000.0),
-        ),
-        (
-            "probity_component_mean_time_between_failures_seconds",
-            "Uptime of the month divided by its outages. Absent if there was none.",
-            |j| j.spells.mean_between_failures.map(|ms| ms as f64 / 1000.0),
-        ),
-    ];
-    for (name, help, pick) in families {
-        header(out, format, name, "gauge", help)?;
-        for f in list {
-            let component = f
-                .judged
-                .component
-                .as_ref()
-                .map_or(String::new(), |c| escaped(c.as_str()));
-            if let Some(value) = pick(&f.judged) {
-                writeln!(
-                    out,
-                    "{name}{{component=\"{component}\",period=\"{}\"}} {value}",
-                    f.which
-                )?;
-            }
-        }
-    }
-    Ok(())
 }

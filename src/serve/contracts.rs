@@ -28,7 +28,7 @@ use crate::report::object::{LaterEvaluation, ReportedChange, ReportedLatency};
 use crate::report::ruling::{Books, is_in_force, under_present_names};
 use crate::report::sla::{answer, period_shown};
 use crate::report::terms::{self, Of};
-use crate::serve::by_component::{self, Figures};
+use crate::serve::by_component::{self, ComponentFigures};
 use crate::words::{Ms, Name, UtcMs};
 
 /// Endpoints of a contract whose changes are listed beside those of its terms: it costs a look at
@@ -73,7 +73,7 @@ pub struct Later {
 pub struct Standings {
     pub list: Vec<Standing>,
     /// Every component that the config names, contract or not.
-    pub components: Vec<Figures>,
+    pub components: Vec<ComponentFigures>,
 }
 
 /// Judges every contract in force, by the terms that count for each period.

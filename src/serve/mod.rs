@@ -5,15 +5,13 @@
 pub mod api;
 pub mod asking;
 pub mod by_component;
-mod contract_metrics;
 pub mod contracts;
-pub mod exposition;
 pub mod listener;
+pub mod metrics;
 pub mod openmetrics;
 pub mod page;
 pub mod reloading;
 pub mod rules;
 mod rules_tests;
 mod runbook;
-pub mod self_metrics;
 pub mod server;

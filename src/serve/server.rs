@@ -25,13 +25,14 @@ use tokio::sync::{mpsc, oneshot};
 use super::api::WantedOutages;
 use super::asking::{Asked, CONTENT_POLICY, look_at_host, may_change};
 use super::contracts::{Standings, standings};
-use super::exposition::{self, Format, Part, takes};
 use super::listener::Peer;
 use super::listener::gate::{Gate, Line};
 use super::listener::making::{self, Unmade};
 use super::listener::refusal::{Refusal, Refusals};
+use super::metrics::daemon::SelfMetrics;
+use super::metrics::samples::{Format, takes};
+use super::metrics::{self, Collect};
 use super::reloading::{ReloadError, ReloadRequest};
-use super::self_metrics::SelfMetrics;
 use super::{api, page, runbook};
 use crate::account::figures::{NotSeen, extent};
 use crate::engine::board::{Board, Entry};
@@ -293,7 +294,7 @@ fn write_metrics(
     out: &mut dyn Write,
     site: &Site,
     format: Format,
-    parts: &[Part],
+    parts: &[Collect],
 ) -> std::io::Result<()> {
     let picture = site.board.picture();
     let plan = site.board.plan.load_full();
@@ -306,14 +307,14 @@ fn write_metrics(
         .filter(|s| !s.in_force(Span::new(at, at + 1)).is_empty())
         .map(|s| s.window.clone())
         .collect();
-    exposition::endpoints(out, format, parts, &picture, &plan, (&windows, at))?;
+    metrics::endpoint::write(out, format, parts, &picture, &plan, (&windows, at))?;
     drop(picture);
-    if parts.contains(&Part::Daemon) {
+    if parts.contains(&Collect::Daemon) {
         site.metrics
             .write(out, format, &site.board, &site.gauges, &site.deliveries)?;
         let standings = site.standings.load();
         if !standings.components.is_empty() {
-            by_component::write(&standings.components, out, format)?;
+            metrics::component::write(&standings.components, out, format)?;
         }
         if !plan.contracts.list.is_empty() {
             standings.write(out, format)?;
@@ -326,18 +327,18 @@ fn write_metrics(
 }
 
 /// The parts that `collect[]` names; all without it.
-pub fn parts(query: &str) -> Result<Vec<Part>, String> {
+pub fn parts(query: &str) -> Result<Vec<Collect>, String> {
     let mut parts = Vec::new();
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if key == "collect[]" {
-            match Part::WORDS.iter().find(|(word, _)| *word == value) {
+            match Collect::WORDS.iter().find(|(word, _)| *word == value) {
                 Some((_, part)) => parts.push(*part),
                 None => return Err(value.escape_debug().to_string()),
             }
         }
     }
     Ok(if parts.is_empty() {
-        Part::WORDS.iter().map(|(_, part)| *part).collect()
+        Collect::WORDS.iter().map(|(_, part)| *part).collect()
     } else {
         parts
     })

@@ -938,9 +938,7 @@ fn a_header_that_http_2_forbids_is_noted_where_http_2_may_be_spoken() {
             "[[endpoint]]\nname = \"a\"\nprobe.http.url = \"{url}\"\nprobe.http.version \
                 = \"{version}\"\nprobe.http.headers = {{ {headers} }}\n"
         );
-        probity::config::lint::implied(&super::serve::plan(&text))
-            .warnings
-            .join("\n")
+        probity::config::lint::warnings(&super::serve::plan(&text)).join("\n")
     };
     for (url, version) in [
         ("https://h/", "auto"),
@@ -1000,9 +998,7 @@ fn what_can_never_be_up_and_labels_of_nobody_are_noted() {
                 {least} }}\n[[endpoint]]\nname = \"a\"\ncomponent = \"c\"\nlabels = {{ team \
                 = \"x\" }}\nprobe.tcp = \"127.0.0.1:1\"\n"
         );
-        probity::config::lint::implied(&super::serve::plan(&text))
-            .warnings
-            .join("\n")
+        probity::config::lint::warnings(&super::serve::plan(&text)).join("\n")
     };
     let told = of(2, "tema");
     assert!(
@@ -1143,9 +1139,7 @@ fn statuses_that_can_be_final_are_taken() {
 fn what_a_probe_does_to_known_servers_is_noted_with_a_polite_dialogue() {
     let notes = |lines: &str| {
         let text = format!("[[endpoint]]\nname = \"e\"\n{lines}\n");
-        probity::config::lint::implied(&super::serve::plan(&text))
-            .warnings
-            .join("\n")
+        probity::config::lint::warnings(&super::serve::plan(&text)).join("\n")
     };
     for (port, protocol) in [
         (3306, "MySQL"),
@@ -1205,8 +1199,7 @@ fn a_source_address_that_a_kind_does_not_use_is_noted() {
         let text = format!(
             "[defaults]\nsource_address = \"127.0.0.1\"\n[[endpoint]]\nname = \"a\"\n{probe}\n"
         );
-        probity::config::lint::implied(&super::serve::plan(&text))
-            .warnings
+        probity::config::lint::warnings(&super::serve::plan(&text))
             .iter()
             .any(|note| note.contains("source_address is not used"))
     };

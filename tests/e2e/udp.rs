@@ -471,7 +471,7 @@ fn what_check_prints_of_it_is_the_same_definition() {
 fn check_notes_a_probe_that_sends_nothing_or_takes_any_answer() {
     let notes = |lines: &str| {
         let text = format!("[[endpoint]]\nname = \"e\"\n{lines}\n");
-        probity::config::lint::implied(&plan(&text)).warnings
+        probity::config::lint::warnings(&plan(&text))
     };
     let empty = "the endpoint e sends an empty datagram (127.0.0.1:1), which most servers do not \
         answer: set probe.udp.send";

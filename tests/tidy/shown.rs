@@ -1,16 +1,8 @@
 //! Rules that texts hold: clocks, sizes, and that every probe kind, cause and metric is shown.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Arc;
 
-use probity::engine::board::Board;
-use probity::engine::drive::Gauges;
-use probity::notify::Deliveries;
-use probity::serve::by_component;
-use probity::serve::contracts::Standings;
-use probity::serve::exposition::{FAMILIES, Format};
-use probity::serve::self_metrics::SelfMetrics;
+use probity::serve::metrics;
 
 use super::tree::{Source, sources};
 use super::walls::floor;
@@ -145,74 +137,22 @@ fn every_cause_is_documented_and_provoked_and_every_reason_documented() {
     }
 }
 
-/// The help text of each family: those of endpoints, and the daemon's own, those of contracts and
-/// those of components as they are written for a daemon without any endpoint.
-fn helps() -> BTreeMap<String, String> {
-    let mut helps: BTreeMap<String, String> = FAMILIES
-        .iter()
-        .map(|f| (f.name.to_owned(), f.help.to_owned()))
-        .collect();
-    let board = Board::new(Arc::new(probity::config::Plan::empty()));
-    let mut out = Vec::new();
-    let own = SelfMetrics::new("here").expect("registered");
-    own.write(
-        &mut out,
-        Format::Text,
-        &board,
-        &Gauges::default(),
-        &Deliveries::default(),
-    )
-    .expect("written");
-    Standings::default()
-        .write(&mut out, Format::Text)
-        .expect("written");
-    by_component::write(&[], &mut out, Format::Text).expect("written");
-    let text = String::from_utf8(out).expect("UTF-8");
-    for (name, help) in text
-        .lines()
-        .filter_map(|l| l.strip_prefix("# HELP ")?.split_once(' '))
-        .filter(|(name, _)| name.starts_with("probity_"))
-    {
-        assert!(
-            text.contains(&format!("# TYPE {name} ")),
-            "{name} has no type"
-        );
-        helps.insert(name.to_owned(), help.to_owned());
+#[test]
+fn the_page_of_metrics_is_what_the_table_of_metrics_says() {
+    let (path, page) = ("docs/metrics.md", metrics::page::markdown());
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        fs::write(path, &page).expect("written");
     }
-    helps
+    let there = fs::read_to_string(path).expect("docs/metrics.md is there");
+    for (k, (is, is_to_be)) in there.lines().zip(page.lines()).enumerate() {
+        assert_eq!(is, is_to_be, "{path}, line {}: write it anew", k + 1);
+    }
+    assert_eq!(there.len(), page.len(), "{path}: write it anew");
 }
 
 #[test]
-fn the_metrics_page_has_the_help_text_of_each_family_and_a_query_that_uses_it() {
-    let page = fs::read_to_string("docs/metrics.md").expect("docs/metrics.md is there");
-    let sections: BTreeMap<&str, &str> = page
-        .split("\n### `")
-        .skip(1)
-        .filter_map(|section| section.split_once("`\n"))
-        .collect();
-    let helps = helps();
-    assert_eq!(
-        sections.keys().copied().collect::<Vec<_>>(),
-        helps.keys().map(String::as_str).collect::<Vec<_>>()
-    );
-    for (name, section) in sections {
-        let words = section.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(words.contains(&helps[name]), "{name}: {}", helps[name]);
-        let query = section.split("```promql\n").nth(1).unwrap_or_default();
-        assert!(query.contains(name), "{name} has no query that uses it");
-    }
-}
-
-#[test]
-fn every_metric_has_a_help_text_a_stranger_can_act_on() {
-    let helps = helps();
-    for (name, help) in &helps {
-        assert!(
-            name.starts_with("probity_") && help.len() > 30 && help.ends_with('.'),
-            "{name}: {help}"
-        );
-    }
-    // Whatever the sources name as a series is among them.
+fn whatever_the_sources_name_as_a_series_is_in_the_table_of_metrics() {
+    let table: Vec<&str> = metrics::all().map(|metric| metric.name).collect();
     let mut named = 0;
     for source in &sources() {
         let Source { path, .. } = source;
@@ -231,8 +171,8 @@ fn every_metric_has_a_help_text_a_stranger_can_act_on() {
                 .trim_end_matches("_sum")
                 .trim_end_matches("_count");
             assert!(
-                helps.contains_key(name) || helps.contains_key(family),
-                "{}: {name} is written without a help text",
+                table.contains(&name) || table.contains(&family),
+                "{}: {name} is in no row of the table",
                 path.display()
             );
             named += 1;
