@@ -91,9 +91,15 @@ pub fn project(
                 )?
                 .execute(params![seq, endpoint, from as i64, to as i64, reason])?;
         }
-        Projection::Doubtful { from, to } => put_span(transaction, "doubtful", endpoint, from, to)?,
-        Projection::Proven { from, to } => put_span(transaction, "proven", endpoint, from, to)?,
-        Projection::Absent { from, to } => put_span(transaction, "absent", endpoint, from, to)?,
+        Projection::Doubtful { from, to } => {
+            put_span(transaction, "doubtful", (seq, endpoint), from, to)?
+        }
+        Projection::Proven { from, to } => {
+            put_span(transaction, "proven", (seq, endpoint), from, to)?
+        }
+        Projection::Absent { from, to } => {
+            put_span(transaction, "absent", (seq, endpoint), from, to)?
+        }
         Projection::WindowDeclared { id, body, recorded } => {
             transaction.execute(
                 "INSERT INTO window (seq, id, body, recorded) VALUES (?1, ?2, ?3, ?4)",
@@ -148,16 +154,18 @@ pub fn project(
     Ok(())
 }
 
+/// A row has the number of its event: one that the database chose could be that of a row that was
+/// pruned, and go with it. Rows of older builds have smaller numbers than their events.
 fn put_span(
     transaction: &Transaction,
     table: &'static str,
-    endpoint: Option<i64>,
+    (seq, endpoint): (i64, Option<i64>),
     from: Ms,
     to: Ms,
 ) -> Result<(), HistoryError> {
-    let sql = format!("INSERT INTO {table} (endpoint, from_at, to_at) VALUES (?1, ?2, ?3)");
+    let sql = format!("INSERT INTO {table} (id, endpoint, from_at, to_at) VALUES (?1, ?2, ?3, ?4)");
     transaction
         .prepare_cached(&sql)?
-        .execute(params![endpoint, from as i64, to as i64])?;
+        .execute(params![seq, endpoint, from as i64, to as i64])?;
     Ok(())
 }

@@ -178,25 +178,25 @@ impl History {
 
 /// Takes some rows away that the newest stub tells of; whether more are left.
 pub fn take_some(connection: &mut Connection) -> Result<bool, HistoryError> {
-    let row: Option<(i64, String)> = connection
-        .query_row(
-            "SELECT last, json_extract(carried, '$.cut') FROM stub ORDER BY last DESC LIMIT 1",
-            [],
-            |r| Ok((r.get(0)?, r.get(1)?)),
-        )
+    let sql = "SELECT last, json_extract(carried, '$.cut'), json_extract(body, '$.until_ms') FROM \
+        stub ORDER BY last DESC LIMIT 1";
+    let row: Option<(i64, String, i64)> = connection
+        .query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
         .optional()?;
-    let Some((last, cut)) = row else {
+    let Some((last, cut, until_ms)) = row else {
         return Ok(false);
     };
     let cut: Value = serde_json::from_str(&cut).unwrap_or_default();
     let until = |table: &str| cut[table].as_i64().unwrap_or(0);
+    // Earlier builds could give a later row the number of one that was pruned.
+    let pruned = format!("AND to_at <= {until_ms}");
     let steps = [
         ("event", "seq", last, ""),
         ("checkpoint", "seq", last, ""),
         ("unknown", "seq", last, ""),
-        ("doubtful", "id", until("doubtful"), ""),
-        ("proven", "id", until("proven"), ""),
-        ("absent", "id", until("absent"), ""),
+        ("doubtful", "id", until("doubtful"), &pruned),
+        ("proven", "id", until("proven"), &pruned),
+        ("absent", "id", until("absent"), &pruned),
         ("outage", "opened", last, "AND closed <= ?1"),
     ];
     let transaction = connection.transaction()?;
