@@ -21,6 +21,7 @@ pub mod dns_message;
 mod dns_svcb;
 pub mod dns_text;
 pub mod echo;
+mod file_modes;
 pub mod files;
 mod first_bytes;
 pub mod guarded;

@@ -15,8 +15,8 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 16;
-const IN_CIRCLES: usize = 38;
+const CIRCLES: usize = 15;
+const IN_CIRCLES: usize = 36;
 const INDEXED_BY_TEXT: usize = 143;
 const TYPES_TWICE: usize = 56;
 const LONG_FUNCTIONS: usize = 46;
