@@ -16,7 +16,7 @@ use probity::kind::http::spec::Http;
 use probity::kind::run::cost;
 use probity::kind::run::expect::{self, Seen, Verdicts};
 use probity::kind::run::work::Work;
-use probity::net::http1::Response;
+use probity::net::http_response::Response;
 use probity::net::sys::KernelClock;
 
 const LIMIT: Duration = Duration::from_millis(5);

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::watched::{Watch, Watched};
 use super::budget::Incoming;
 use super::halt::Halt;
-use super::http1::{Ask, Response};
+use super::http_response::{Ask, Response};
 use super::trace::{Stage, Trace};
 use crate::config::plan::probe::{HEADER_COUNT_LIMIT, INTERIM_LIMIT};
 use crate::words::{Cause, Reason};

@@ -28,6 +28,7 @@ pub mod guarded;
 pub mod halt;
 pub mod http1;
 pub mod http2;
+pub mod http_response;
 pub mod log_lines;
 pub mod networks;
 pub mod origin;

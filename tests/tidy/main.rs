@@ -15,10 +15,10 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 15;
-const IN_CIRCLES: usize = 36;
+const CIRCLES: usize = 14;
+const IN_CIRCLES: usize = 34;
 const INDEXED_BY_TEXT: usize = 143;
-const TYPES_TWICE: usize = 56;
+const TYPES_TWICE: usize = 55;
 const LONG_FUNCTIONS: usize = 46;
 const LONG_FILES: usize = 14;
 const LONG_LINES: usize = 164;

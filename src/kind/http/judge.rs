@@ -12,7 +12,7 @@ use crate::kind::run::expect::{self, Quoting, Seen, Verdicts};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::budget::{self, Share};
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::net::origin::HopOrigin;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};

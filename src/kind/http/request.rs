@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::spec::{Auth, Compression, Http, is_of_connection};
 use crate::config::document::secret::{MaybeSecret, Secret};
 use crate::net::halt::Halt;
-use crate::net::http1::Keep;
+use crate::net::http_response::Keep;
 use crate::net::origin::HopOrigin;
 use crate::words::Reason;
 

@@ -16,13 +16,13 @@ use super::spec::{Compression, Http, HttpVersion};
 use crate::config::plan::Dial;
 use crate::kind::run::expect;
 use crate::net::halt::Halt;
-use crate::net::http1::{self, Ask, Keep, Response};
+use crate::net::http_response::{Ask, Keep, Response};
 use crate::net::origin::HopOrigin;
 use crate::net::resolve::Sought;
 use crate::net::shared::Net;
 use crate::net::stream::Stream;
 use crate::net::trace::Trace;
-use crate::net::{dial, http2, peer, tls};
+use crate::net::{dial, http1, http2, peer, tls};
 use crate::words::{Cause, Finding, Reason};
 
 pub async fn probe(

@@ -12,7 +12,7 @@ use super::expect::shown;
 use super::work::{Ended, Work};
 use crate::config::plan::probe::{Limits, Reading};
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::words::{Cause, Reason};
 
 /// Codings that may be nested in one response.

@@ -7,7 +7,7 @@ use super::{charset, json, search};
 use crate::config::plan::probe::{Limits, Pattern};
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::net::trace::Trace;
 use crate::words::{Cause, Finding, Ms};
 
