@@ -18,7 +18,6 @@ pub mod dial;
 pub mod dialogue;
 pub mod dns_exchange;
 pub mod dns_message;
-mod dns_svcb;
 pub mod dns_text;
 pub mod echo;
 mod file_modes;

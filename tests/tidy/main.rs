@@ -15,12 +15,12 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 13;
-const IN_CIRCLES: usize = 29;
+const CIRCLES: usize = 12;
+const IN_CIRCLES: usize = 27;
 const INDEXED_BY_TEXT: usize = 143;
 const TYPES_TWICE: usize = 54;
 const LONG_FUNCTIONS: usize = 45;
-const LONG_FILES: usize = 14;
+const LONG_FILES: usize = 13;
 const LONG_LINES: usize = 164;
 const FIXED_WAITS: usize = 49;
 
