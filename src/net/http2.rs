@@ -275,7 +275,10 @@ mod tests {
             panic!("HTTP/1.1 is not asked for")
         };
         assert!(
-            matches!(&halt, Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")),
+            matches!(
+                &halt,
+                Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")
+            ),
             "{halt:?}"
         );
     }
