@@ -14,9 +14,9 @@ use probity::config::{OneText, load};
 use probity::kind::Probe;
 use probity::kind::http::spec::Http;
 use probity::kind::run::cost;
-use probity::kind::run::expect::{self, Seen, Verdicts};
+use probity::kind::run::expect::{self, DecodedBody, Verdicts};
 use probity::kind::run::work::Work;
-use probity::net::http1::Response;
+use probity::net::http_response::Response;
 use probity::net::sys::KernelClock;
 
 const LIMIT: Duration = Duration::from_millis(5);
@@ -72,7 +72,7 @@ fn longest(lines: &str, mut response: Response) -> Duration {
     let body = std::mem::take(&mut response.body);
     let run = |_| {
         let spec = expecting(lines);
-        let seen = Seen {
+        let seen = DecodedBody {
             bytes: body.clone(),
             is_cut: false,
         };

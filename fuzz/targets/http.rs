@@ -12,10 +12,11 @@ use probity::kind::http::HttpTarget;
 use probity::kind::http::run::{followed, redirect_of};
 use probity::kind::http::spec::{CrossOrigin, Http};
 use probity::kind::run::coding;
-use probity::kind::run::expect::{self, Seen, Verdicts};
+use probity::kind::run::expect::{self, DecodedBody, Verdicts};
 use probity::kind::run::work::Awaited;
 use probity::net::halt::Halt;
-use probity::net::http1::{self, Ask, Keep, Response};
+use probity::net::http1;
+use probity::net::http_response::{Ask, Keep, Response};
 use probity::net::http2;
 use probity::net::trace::Trace;
 use probity_fuzz::{Played, choice, endpoint, run};
@@ -205,7 +206,7 @@ fn judged(response: &Response, spec: &Http) {
     expect::head(&spec.expect, (response, URL.as_str()), &work, &mut verdicts);
     if let Ok(plain) = coding::decoded(response, &spec.limits, spec.reading, &work) {
         assert!(plain.bytes.len() as u64 <= spec.limits.decoded);
-        let seen = Seen {
+        let seen = DecodedBody {
             bytes: plain.bytes.into_owned(),
             is_cut: response.is_cut,
         };

@@ -11,7 +11,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::guarded::{STICKY, is_mounted_read_only, quoted, shown};
+use super::file_modes::{STICKY, is_mounted_read_only, quoted, shown};
 
 const WRITTEN_BY_ALL: u32 = 0o002;
 /// As many links as the kernel follows.

@@ -377,7 +377,8 @@ fn read_again(file: &CaFile, said: Option<&str>) -> Option<Roots> {
             }
         }
         None => {
-            tracing::info!(path = %file.path.display(), authorities = roots.anchors.len(), "ca_file has changed and was read again")
+            let (path, authorities) = (file.path.display(), roots.anchors.len());
+            tracing::info!(%path, authorities, "ca_file has changed and was read again")
         }
     }
     Some(roots)

@@ -75,11 +75,11 @@ impl Budget {
 #[derive(Debug, Default)]
 pub struct Incoming {
     share: Share,
-    state: State,
+    state: IncomingState,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-enum State {
+enum IncomingState {
     #[default]
     Small,
     /// Until when the share is held, and how long nothing may come.
@@ -92,7 +92,7 @@ impl Incoming {
     /// Waiting is the prober's own time.
     pub async fn more(&mut self, budget: &Budget, trace: &Trace, (kept, most): (usize, u64)) {
         match self.state {
-            State::Small if kept > SMALL_BODY => {
+            IncomingState::Small if kept > SMALL_BODY => {
                 trace.enter(Stage::Judging);
                 let began = Instant::now();
                 self.share = share(
@@ -102,25 +102,25 @@ impl Incoming {
                 )
                 .await;
                 let has_waited = began.elapsed() >= SILENT;
-                self.state = State::Held(
+                self.state = IncomingState::Held(
                     Instant::now() + SLOW,
                     if has_waited { SILENT } else { SLOW },
                 );
                 trace.reads_again(Stage::Transfer);
             }
-            State::Small | State::Held(..) | State::Slow => {}
+            IncomingState::Small | IncomingState::Held(..) | IncomingState::Slow => {}
         }
     }
 
     /// Ends when the peer has taken too long for a body that holds a share, or for the next part of
     /// it, and gives that back; until then, and for every other body, it does not end.
     pub async fn turns_slow(&mut self) {
-        let State::Held(until, silent) = self.state else {
+        let IncomingState::Held(until, silent) = self.state else {
             return std::future::pending().await;
         };
         tokio::time::sleep_until(until.min(Instant::now() + silent)).await;
         self.share = None;
-        self.state = State::Slow;
+        self.state = IncomingState::Slow;
     }
 
     /// What is to be kept for a body of this length until it is judged.

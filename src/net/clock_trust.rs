@@ -109,11 +109,11 @@ pub struct ClockTrust {
     /// Seconds of UTC.
     built_at: i64,
     is_trusted: AtomicBool,
-    seen: Mutex<Seen>,
+    seen: Mutex<ClockEvidence>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct ClockEvidence {
     /// The newest time of the history when this process began, in seconds of UTC.
     newest_recorded: Option<i64>,
     /// CLOCK_BOOTTIME since which the kernel vouches for a clock that is clearly before that.
@@ -261,7 +261,7 @@ impl ClockTrust {
     }
 }
 
-impl Seen {
+impl ClockEvidence {
     fn note(&mut self, state: KernelSync, now: Point) {
         if self
             .last_offset
@@ -592,7 +592,7 @@ mod tests {
         let expired = |days: i64| Side::Expired {
             not_after: start - days * DAY,
         };
-        let mut seen = Seen::default();
+        let mut seen = ClockEvidence::default();
         let mut doubted = |certificate: &str, days: i64, boot_s: u64| {
             seen.note(KernelSync::Synchronised, at(boot_s));
             seen.doubt(
@@ -632,7 +632,7 @@ mod tests {
             offset_ns: i128::from(offset_s) * 1_000_000_000,
             boot_ns: boot_s * 1_000_000_000,
         };
-        let mut seen = Seen::default();
+        let mut seen = ClockEvidence::default();
         let mut doubted = |certificate: &str, days: i64, point: Point| {
             seen.note(KernelSync::Synchronised, point);
             seen.doubt(
@@ -720,9 +720,9 @@ mod tests {
             offset_ns: i128::from(offset_s) * 1_000_000_000,
             boot_ns: boot_s * 1_000_000_000,
         };
-        let mut seen = Seen {
+        let mut seen = ClockEvidence {
             newest_recorded: Some(start + 400 * DAY),
-            ..Seen::default()
+            ..ClockEvidence::default()
         };
         let mut doubted = |state: KernelSync, point: Point| {
             seen.note(state, point);
@@ -746,7 +746,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_is_not_believed_until_it_has_settled() {
-        let mut seen = Seen::default();
+        let mut seen = ClockEvidence::default();
         let at = |offset_s: i128, boot_s: u64| Point {
             offset_ns: offset_s * 1_000_000_000,
             boot_ns: boot_s * 1_000_000_000,

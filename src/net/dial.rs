@@ -4,21 +4,19 @@
 //! Addresses are tried in order, the next after 250 ms or a failure, all within the probe's one
 //! timeout (RFC 8305); each attempt's address, error and time is a fact.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::halt::{Halt, connect_error, is_broadcast, own_call};
+use super::halt::{Halt, is_broadcast};
 use super::resolve::Sought;
 use super::shared::Net;
 use super::stream::StampedTcp;
 use super::sys::{self, KernelClock};
+use super::tcp::{self, TcpConnection};
 use super::trace::{Stage, Trace};
 use crate::config::document::zone;
 use crate::config::plan::Dial;
@@ -271,108 +269,15 @@ pub async fn connect_where<'t>(
     .await
 }
 
-struct Opened {
-    stream: TcpStream,
-    /// When the endpoint was asked, and when its answer came.
-    asked_ns: u64,
-    at_ns: u64,
-    rtt_us: Option<u32>,
-}
-
-async fn attempt(to: SocketAddr, source: Option<IpAddr>) -> Tried<Opened> {
-    let mut tried = timed(to, open(to, source)).await;
+async fn attempt(to: SocketAddr, source: Option<IpAddr>) -> Tried<TcpConnection> {
+    let mut tried = timed(to, tcp::open(to, source)).await;
     if let Ok(opened) = &tried.result {
         tried.ended_ns = opened.at_ns;
     }
     tried
 }
 
-/// One connection to an address that is known.
-pub async fn open_stream(to: SocketAddr) -> Result<TcpStream, Halt> {
-    open(to, None).await.map(|opened| opened.stream)
-}
-
-/// The same error also says that no local port is free. A UDP socket sends nothing when it
-/// connects, and needs an address, too.
-fn has_no_address_for(to: SocketAddr) -> bool {
-    let any: IpAddr = if to.is_ipv6() {
-        Ipv6Addr::UNSPECIFIED.into()
-    } else {
-        Ipv4Addr::UNSPECIFIED.into()
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0));
-    socket.is_ok_and(|socket| {
-        socket
-            .connect(to)
-            .is_err_and(|error| error.raw_os_error() == Some(libc::EADDRNOTAVAIL))
-    })
-}
-
-/// Opens one connection; what connect() itself returns is told apart from what the network answers
-/// later.
-async fn open(to: SocketAddr, source: Option<IpAddr>) -> Result<Opened, Halt> {
-    let domain = if to.is_ipv6() {
-        Domain::IPV6
-    } else {
-        Domain::IPV4
-    };
-    let ours = |error: std::io::Error, what: &str| {
-        own_call(&error, what, to).unwrap_or_else(|| connect_error(&error))
-    };
-    let socket = Socket::new(
-        domain,
-        Type::STREAM.nonblocking().cloexec(),
-        Some(Protocol::TCP),
-    )
-    .map_err(|e| ours(e, "socket"))?;
-    let _ = socket.set_tcp_nodelay(true);
-    if let Some(source) = source {
-        socket
-            .bind(&SocketAddr::new(source, 0).into())
-            .map_err(|e| ours(e, "bind to the source address"))?;
-    }
-    let asked_ns = KernelClock::Boottime.now_ns();
-    let pending = match socket.connect(&to.into()) {
-        Ok(()) => false,
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => true,
-        Err(error)
-            if error.raw_os_error() == Some(libc::EADDRNOTAVAIL)
-                && source.is_none()
-                && has_no_address_for(to) =>
-        {
-            return Err(Halt::unmeasured(
-                Reason::LocalNetwork,
-                format!("connect: {error}: this host has no address to go there from"),
-            ));
-        }
-        Err(error) => return Err(ours(error, "connect")),
-    };
-    let stream = TcpStream::from_std(socket.into()).map_err(|e| ours(e, "register the socket"))?;
-    if pending {
-        stream.writable().await.map_err(|e| connect_error(&e))?;
-        if let Some(error) = stream.take_error().map_err(|e| connect_error(&e))? {
-            return Err(connect_error(&error));
-        }
-    }
-    // Where nothing was sent again, the kernel's own round trip is when the answer came, not when
-    // we woke.
-    let now_ns = KernelClock::Boottime.now_ns();
-    let known = sys::tcp_facts(stream.as_fd());
-    let kernel_ns = match known {
-        Some(facts) if pending && facts.retransmits == 0 && facts.rtt_us > 0 => {
-            asked_ns + u64::from(facts.rtt_us) * 1000
-        }
-        _ => now_ns,
-    };
-    Ok(Opened {
-        stream,
-        asked_ns,
-        at_ns: kernel_ns.min(now_ns),
-        rtt_us: known.map(|facts| facts.rtt_us),
-    })
-}
-
-fn finish(trace: &Trace, tried: Tried<Opened>) -> Result<StampedTcp<'_>, Halt> {
+fn finish(trace: &Trace, tried: Tried<TcpConnection>) -> Result<StampedTcp<'_>, Halt> {
     let opened = tried.result?;
     let mut facts = trace.facts.borrow_mut();
     facts.address = Some(tried.address);
@@ -532,7 +437,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_all_hosts_of_a_network_is_no_host_of_a_name() {
         let to = SocketAddr::from(([127, 255, 255, 255], 80));
-        let halt = open(to, None).await.map(drop).expect_err("no host");
+        let halt = tcp::open(to, None).await.map(drop).expect_err("no host");
         assert!(
             matches!(halt, Halt::Unmeasured(Reason::LocalNetwork, _)),
             "{halt:?}"

@@ -12,10 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::datagram::{Datagram, DatagramSocket};
-use super::dial::open_stream;
 use super::dns_message::{Wrong, answers};
 use super::halt::{Halt, connect_error, own_call};
 use super::stream::StampedTcp;
+use super::tcp::open_stream;
 use super::trace::Trace;
 use crate::config::plan::probe::Transport;
 use crate::words::Cause;

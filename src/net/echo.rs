@@ -111,11 +111,11 @@ pub struct Reply {
     pub hop_limit: Option<u8>,
 }
 
-type Waiting = Rc<RefCell<HashMap<u64, oneshot::Sender<Heard>>>>;
+type WaitingEchoes = Rc<RefCell<HashMap<u64, oneshot::Sender<Heard>>>>;
 
 struct EchoSocket {
     socket: Rc<AsyncFd<Socket>>,
-    waiting: Waiting,
+    waiting: WaitingEchoes,
     sequence: Cell<u16>,
     reader: tokio::task::JoinHandle<()>,
 }
@@ -128,7 +128,7 @@ impl Drop for EchoSocket {
 
 /// Forgets the token when the probe ends, however it ends.
 struct Forget {
-    waiting: Waiting,
+    waiting: WaitingEchoes,
     token: u64,
 }
 
@@ -162,7 +162,7 @@ impl EchoSocket {
             IpAddr::V6(_) => sys::tell_hop_limit(socket.as_fd()),
         }
         let socket = Rc::new(sys::watch(socket, Interest::READABLE | Interest::WRITABLE)?);
-        let waiting = Waiting::default();
+        let waiting = WaitingEchoes::default();
         let reader = tokio::task::spawn_local(read(socket.clone(), kind, waiting.clone(), address));
         Ok(Rc::new(Self {
             socket,
@@ -195,7 +195,7 @@ impl EchoSocket {
 }
 
 /// Reads all that comes and gives it to the probe that waits for it.
-async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: Waiting, family: IpAddr) {
+async fn read(socket: Rc<AsyncFd<Socket>>, kind: Type, waiting: WaitingEchoes, family: IpAddr) {
     let mut buffer = [0; 2048];
     loop {
         let received = socket

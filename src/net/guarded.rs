@@ -10,11 +10,11 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::file_modes::{STICKY, is_mounted_read_only, quoted, shown};
 use super::files::folder_of;
 use super::{above, sys};
 
 const WRITTEN_BY_OTHERS: u32 = 0o022;
-pub(super) const STICKY: u32 = 0o1000;
 
 /// Whether a sticky folder is as good as one that nobody else writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,38 +95,6 @@ fn folder(path: &Path, sticky: Sticky) -> Result<(), String> {
     }
 }
 
-/// Kubernetes mounts configs read-only, at folders of mode 0777. That a path cannot be written to
-/// from here is not enough: a service manager shows the host's /etc like that, in which others go
-/// on writing.
-pub(super) fn is_mounted_read_only(folder: &Path) -> bool {
-    let Ok(real) = folder.canonicalize() else {
-        return false;
-    };
-    std::fs::read_to_string("/proc/self/mountinfo")
-        .is_ok_and(|mounts| is_read_only_mount(&mounts, &real))
-}
-
-/// Of the mounts at one place, the last covers the others.
-fn is_read_only_mount(mounts: &str, place: &Path) -> bool {
-    let place = place
-        .display()
-        .to_string()
-        .replace('\\', "\\134")
-        .replace(' ', "\\040")
-        .replace('\t', "\\011")
-        .replace('\n', "\\012");
-    let mut fields = mounts
-        .lines()
-        .map(|line| line.split(' ').collect::<Vec<_>>());
-    let own = fields.rfind(|fields| fields.get(4).is_some_and(|at| *at == place));
-    own.and_then(|fields| {
-        fields
-            .get(5)
-            .map(|options| options.split(',').any(|option| option == "ro"))
-    })
-    .unwrap_or(false)
-}
-
 fn writers(path: &Path, mode: u32) -> Result<(), String> {
     if mode & WRITTEN_BY_OTHERS == 0 {
         return Ok(());
@@ -140,28 +108,11 @@ fn writers(path: &Path, mode: u32) -> Result<(), String> {
     ))
 }
 
-pub(super) fn shown(mode: u32) -> String {
-    format!("mode {:04o}", mode & 0o7777)
-}
-
 fn who(mode: u32) -> &'static str {
     if mode & 0o002 != 0 {
         "every user"
     } else {
         "its group"
-    }
-}
-
-/// As a shell takes it.
-pub(super) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = text
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"/._-+:,@%".contains(&b));
-    if is_plain {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 
@@ -203,17 +154,17 @@ pub fn open_secrets() -> Vec<String> {
 
 /// What is done about a state directory.
 #[derive(Debug, PartialEq, Eq)]
-enum Standing {
+enum DirectoryAccess {
     Kept,
     /// Others can look into it.
     Open,
     Refused(String),
 }
 
-fn standing(path: &Path, (mode, owner): (u32, u32), user: u32) -> Standing {
+fn directory_access(path: &Path, (mode, owner): (u32, u32), user: u32) -> DirectoryAccess {
     if owner != user && owner != 0 {
         let own = "or name another `[daemon] state_dir`";
-        return Standing::Refused(format!(
+        return DirectoryAccess::Refused(format!(
             "it belongs to user {owner}, and the daemon runs as user {user}; run: chown -R {user} \
                 {}, {own}",
             quoted(path)
@@ -221,7 +172,7 @@ fn standing(path: &Path, (mode, owner): (u32, u32), user: u32) -> Standing {
     }
     if mode & WRITTEN_BY_OTHERS != 0 {
         let own = "or name a directory inside it, which the daemon makes";
-        return Standing::Refused(format!(
+        return DirectoryAccess::Refused(format!(
             "its {} lets {} change it; run: chmod go-w {}, {own}",
             shown(mode),
             who(mode),
@@ -229,21 +180,21 @@ fn standing(path: &Path, (mode, owner): (u32, u32), user: u32) -> Standing {
         ));
     }
     if mode & 0o077 != 0 {
-        Standing::Open
+        DirectoryAccess::Open
     } else {
-        Standing::Kept
+        DirectoryAccess::Kept
     }
 }
 
 /// Why a state directory cannot be used, without changing anything. One that is not there is made.
 pub fn state_directory_refused(path: &Path) -> Option<String> {
     let user = sys::effective_user();
-    let found = std::fs::metadata(path).map_or(Standing::Kept, |found| {
-        standing(path, (found.mode(), found.uid()), user)
+    let found = std::fs::metadata(path).map_or(DirectoryAccess::Kept, |found| {
+        directory_access(path, (found.mode(), found.uid()), user)
     });
     match found {
-        Standing::Refused(why) => Some(why),
-        Standing::Kept | Standing::Open => above::refused(path, &[0, user]).err(),
+        DirectoryAccess::Refused(why) => Some(why),
+        DirectoryAccess::Kept | DirectoryAccess::Open => above::refused(path, &[0, user]).err(),
     }
 }
 
@@ -253,10 +204,10 @@ pub fn state_directory(path: &Path, ours: impl Fn(&str) -> bool) -> Result<(), S
     let found = std::fs::metadata(path).map_err(|e| e.to_string())?;
     let user = sys::effective_user();
     above::refused(path, &[0, user])?;
-    match standing(path, (found.mode(), found.uid()), user) {
-        Standing::Kept => return Ok(()),
-        Standing::Refused(why) => return Err(why),
-        Standing::Open => {}
+    match directory_access(path, (found.mode(), found.uid()), user) {
+        DirectoryAccess::Kept => return Ok(()),
+        DirectoryAccess::Refused(why) => return Err(why),
+        DirectoryAccess::Open => {}
     }
     let entries = std::fs::read_dir(path).map_err(|e| e.to_string())?;
     let is_ours = found.uid() == user
@@ -280,10 +231,10 @@ mod tests {
     #[test]
     fn a_state_directory_is_ours_or_roots_and_nobody_else_writes_to_it() {
         let path = Path::new("/var/lib/the state");
-        let of = |mode, owner, user| standing(path, (mode, owner), user);
-        assert_eq!(of(0o40700, 7, 7), Standing::Kept);
-        assert_eq!(of(0o40700, 0, 7), Standing::Kept);
-        assert_eq!(of(0o40755, 7, 7), Standing::Open);
+        let of = |mode, owner, user| directory_access(path, (mode, owner), user);
+        assert_eq!(of(0o40700, 7, 7), DirectoryAccess::Kept);
+        assert_eq!(of(0o40700, 0, 7), DirectoryAccess::Kept);
+        assert_eq!(of(0o40755, 7, 7), DirectoryAccess::Open);
         for (mode, owner, user, said) in [
             (0o40700, 8, 7, "chown -R 7 '/var/lib/the state'"),
             (0o40700, 8, 0, "chown -R 0 '/var/lib/the state'"),
@@ -301,32 +252,11 @@ mod tests {
             ),
         ] {
             assert!(
-                matches!(of(mode, owner, user), Standing::Refused(why) if why.contains(said)),
+                matches!(
+                    of(mode, owner, user),
+                    DirectoryAccess::Refused(why) if why.contains(said)
+                ),
                 "{mode:o} {owner} {user}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_folder_is_mounted_read_only_where_it_is_the_mount_itself() {
-        let mounts = "22 1 254:1 / / ro,relatime - ext4 /dev/vda ro\n\
-                      30 22 254:1 /pods/1 /config ro,relatime - ext4 /dev/vda rw\n\
-                      31 22 254:1 /pods/2 /the\\040config ro - ext4 /dev/vda rw\n\
-                      32 22 254:1 /pods/3 /data rw - ext4 /dev/vda rw\n\
-                      33 30 254:1 /pods/4 /covered ro - ext4 /dev/vda rw\n\
-                      34 33 254:1 /pods/5 /covered rw - ext4 /dev/vda rw\n";
-        for (place, expected) in [
-            ("/config", true),
-            ("/the config", true),
-            ("/data", false),
-            ("/covered", false),
-            ("/etc/probity", false),
-            ("/config/deeper", false),
-        ] {
-            assert_eq!(
-                is_read_only_mount(mounts, Path::new(place)),
-                expected,
-                "{place}"
             );
         }
     }

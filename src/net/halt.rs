@@ -296,7 +296,10 @@ mod tests {
         ] {
             let error = io::Error::from_raw_os_error(errno);
             assert!(
-                matches!(own_call(&error, "connect", peer()), Some(Halt::Unmeasured(found, _)) if found == reason),
+                matches!(
+                    own_call(&error, "connect", peer()),
+                    Some(Halt::Unmeasured(found, _)) if found == reason
+                ),
                 "{error}"
             );
             assert!(

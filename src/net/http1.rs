@@ -11,10 +11,11 @@ use std::ops::ControlFlow;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use self::head::Framing;
-use super::budget::{Budget, Incoming, Share};
+use super::budget::{Budget, Incoming};
 use super::halt::{Halt, stream_error};
+use super::http_response::{Ask, Response};
 use super::trace::{Stage, Trace};
-use crate::config::plan::probe::{INTERIM_LIMIT, Limits, Reading};
+use crate::config::plan::probe::{INTERIM_LIMIT, Limits};
 use crate::words::Cause;
 
 const READ_START: usize = 2048;
@@ -23,68 +24,6 @@ const CHUNK_LINE_LIMIT: usize = 1024;
 const TURN: usize = 32 << 10;
 /// So much is set aside for a body that is announced.
 const RESERVED: usize = 1 << 20;
-/// So much is kept of the body of an error.
-const ERROR_TEXT: usize = 512;
-
-/// A response as it came: header values are bytes, as servers send what they like.
-#[derive(Debug, Default)]
-pub struct Response {
-    pub status: u16,
-    pub version: &'static str,
-    /// Names in lower case.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// What the head has beyond the grammar, and was read all the same.
-    pub odd: Vec<String>,
-    /// Transfer codings that are yet to be undone, in lower case, in the order in which they were
-    /// applied.
-    pub transfer_codings: Vec<String>,
-    /// As transferred; kept only when asked for, and its start where the status is that of an
-    /// error.
-    pub body: Vec<u8>,
-    pub body_bytes: u64,
-    /// The body goes on beyond `limits.body`, where reading stopped.
-    pub is_cut: bool,
-    /// Room that the body takes, of that for all.
-    pub room: Share,
-}
-
-impl Response {
-    /// All values of a header.
-    pub fn values<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
-        self.headers
-            .iter()
-            .filter(move |(n, _)| n == name)
-            .map(|(_, v)| v.as_slice())
-    }
-}
-
-/// Whether the body is needed after it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
-    Body,
-    CountOnly,
-}
-
-impl Keep {
-    /// How much of a body is kept.
-    pub fn most(self, status: u16) -> usize {
-        match (self, status) {
-            (Keep::Body, _) => usize::MAX,
-            (Keep::CountOnly, 400..) => ERROR_TEXT,
-            (Keep::CountOnly, _) => 0,
-        }
-    }
-}
-
-/// What is asked, and how the answer is read.
-#[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
-    pub method: &'a str,
-    pub keep: Keep,
-    pub limits: &'a Limits,
-    pub reading: Reading,
-    pub budget: &'a Budget,
-}
 
 /// Sends `request` and reads the response to its end.
 pub async fn exchange<S>(
@@ -106,7 +45,7 @@ where
         .await
         .map_err(|e| stream_error(&e, Cause::ConnectReset))?;
     trace.enter(Stage::FirstByte);
-    let mut input = Input {
+    let mut input = BufferedStream {
         stream,
         trace,
         buffer: Vec::new(),
@@ -140,7 +79,7 @@ where
 }
 
 /// What was read and not yet used.
-struct Input<'s, S> {
+struct BufferedStream<'s, S> {
     stream: &'s mut S,
     trace: &'s Trace,
     buffer: Vec<u8>,
@@ -151,7 +90,7 @@ struct Input<'s, S> {
     budget: &'s Budget,
 }
 
-impl<S: AsyncRead + Unpin> Input<'_, S> {
+impl<S: AsyncRead + Unpin> BufferedStream<'_, S> {
     /// Reads more of a body, once there is room for it.
     async fn more_of(&mut self, body: &mut Body) -> Result<bool, Halt> {
         body.incoming
@@ -202,7 +141,7 @@ impl<S: AsyncRead + Unpin> Input<'_, S> {
 }
 
 async fn read_head<S: AsyncRead + Unpin>(
-    input: &mut Input<'_, S>,
+    input: &mut BufferedStream<'_, S>,
     ask: &Ask<'_>,
 ) -> Result<Response, Halt> {
     for _ in 0..=INTERIM_LIMIT {
@@ -218,7 +157,7 @@ async fn read_head<S: AsyncRead + Unpin>(
 }
 
 async fn read_one_head<S: AsyncRead + Unpin>(
-    input: &mut Input<'_, S>,
+    input: &mut BufferedStream<'_, S>,
     ask: &Ask<'_>,
 ) -> Result<Response, Halt> {
     let limit = ask.limits.header;
@@ -286,7 +225,7 @@ impl Body {
 }
 
 async fn read_body<S: AsyncRead + Unpin>(
-    input: &mut Input<'_, S>,
+    input: &mut BufferedStream<'_, S>,
     framing: Framing,
     body: &mut Body,
     limits: &Limits,
@@ -320,7 +259,7 @@ async fn read_body<S: AsyncRead + Unpin>(
 
 /// Passes exactly `length` bytes on to the body, or as many as it takes.
 async fn pass<S: AsyncRead + Unpin>(
-    input: &mut Input<'_, S>,
+    input: &mut BufferedStream<'_, S>,
     mut length: u64,
     body: &mut Body,
 ) -> Result<ControlFlow<()>, Halt> {
@@ -343,7 +282,7 @@ async fn pass<S: AsyncRead + Unpin>(
 
 /// RFC 9112 section 7.1.
 async fn read_chunks<S: AsyncRead + Unpin>(
-    input: &mut Input<'_, S>,
+    input: &mut BufferedStream<'_, S>,
     body: &mut Body,
     limits: &Limits,
 ) -> Result<(), Halt> {
@@ -417,7 +356,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 
 /// One line without its end.
 async fn read_line<S: AsyncRead + Unpin>(
-    input: &mut Input<'_, S>,
+    input: &mut BufferedStream<'_, S>,
     limit: usize,
 ) -> Result<Vec<u8>, Halt> {
     let mut searched = 0;
@@ -451,6 +390,8 @@ async fn read_line<S: AsyncRead + Unpin>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan::probe::Reading;
+    use crate::net::http_response::Keep;
 
     const LIMITS: Limits = Limits {
         body: 100_000,

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::watched::{Watch, Watched};
 use super::budget::Incoming;
 use super::halt::Halt;
-use super::http1::{Ask, Response};
+use super::http_response::{Ask, Response};
 use super::trace::{Stage, Trace};
 use crate::config::plan::probe::{HEADER_COUNT_LIMIT, INTERIM_LIMIT};
 use crate::words::{Cause, Reason};
@@ -275,7 +275,10 @@ mod tests {
             panic!("HTTP/1.1 is not asked for")
         };
         assert!(
-            matches!(&halt, Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")),
+            matches!(
+                &halt,
+                Halt::Unmeasured(Reason::Internal, why) if why.contains("malformed headers")
+            ),
             "{halt:?}"
         );
     }

@@ -14,10 +14,10 @@ const WAITING: usize = 16_384;
 /// How long the end waits for what still waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-static QUEUE: RwLock<Option<SyncSender<Waiting>>> = RwLock::new(None);
+static QUEUE: RwLock<Option<SyncSender<LogMessage>>> = RwLock::new(None);
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-enum Waiting {
+enum LogMessage {
     Line(Vec<u8>),
     /// Told when all before it is written.
     End(SyncSender<()>),
@@ -43,7 +43,7 @@ impl Drop for Apart {
         let queue = QUEUE.write().unwrap_or_else(PoisonError::into_inner).take();
         let (told, is_written) = sync_channel(1);
         // Where the queue is full, nobody reads.
-        if queue.is_some_and(|queue| queue.try_send(Waiting::End(told)).is_ok()) {
+        if queue.is_some_and(|queue| queue.try_send(LogMessage::End(told)).is_ok()) {
             let _ = is_written.recv_timeout(PATIENCE);
         }
     }
@@ -60,8 +60,8 @@ pub fn write(line: &[u8]) -> io::Result<()> {
     }
 }
 
-fn offer(queue: &SyncSender<Waiting>, line: &[u8]) {
-    if queue.try_send(Waiting::Line(line.to_vec())).is_err() {
+fn offer(queue: &SyncSender<LogMessage>, line: &[u8]) {
+    if queue.try_send(LogMessage::Line(line.to_vec())).is_err() {
         LOST.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -71,15 +71,15 @@ pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-fn write_all_of(lines: Receiver<Waiting>) {
+fn write_all_of(lines: Receiver<LogMessage>) {
     let mut told = 0;
-    for waiting in lines {
-        match waiting {
-            Waiting::Line(line) => {
+    for message in lines {
+        match message {
+            LogMessage::Line(line) => {
                 // Nobody reads it any more: what comes later may be read again.
                 let _ = io::stderr().lock().write_all(&line);
             }
-            Waiting::End(done) => {
+            LogMessage::End(done) => {
                 let _ = done.send(());
             }
         }
@@ -106,9 +106,9 @@ mod tests {
         drop(queue);
         let written: Vec<Vec<u8>> = lines
             .into_iter()
-            .filter_map(|waiting| match waiting {
-                Waiting::Line(line) => Some(line),
-                Waiting::End(_) => None,
+            .filter_map(|message| match message {
+                LogMessage::Line(line) => Some(line),
+                LogMessage::End(_) => None,
             })
             .collect();
         assert_eq!(written, [b"a", b"b"]);

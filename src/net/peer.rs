@@ -287,7 +287,12 @@ fn holds(bytes: &[u8], text: &[u8]) -> bool {
 
 /// A record's type, version and length (RFC 8446, section 5.1).
 fn is_tls(b: &[u8]) -> bool {
-    matches!(b, [0x14..=0x17, 3, 0..=4, high, low, ..] if (1..=(16 << 10) + 2048).contains(&(usize::from(*high) << 8 | usize::from(*low))))
+    match b {
+        [0x14..=0x17, 3, 0..=4, high, low, ..] => {
+            (1..=(16 << 10) + 2048).contains(&u16::from_be_bytes([*high, *low]))
+        }
+        _ => false,
+    }
 }
 
 /// A SETTINGS frame on stream 0 is the first that a server sends (RFC 9113, section 3.4); GOAWAY
@@ -337,7 +342,10 @@ fn is_reply(b: &[u8]) -> bool {
 
 /// An enhanced status code behind the reply's (RFC 3463), which FTP does not have.
 fn is_enhanced(b: &[u8]) -> bool {
-    matches!(b.get(4..), Some([b'2' | b'4' | b'5', b'.', subject, b'.', ..]) if subject.is_ascii_digit())
+    match b.get(4..) {
+        Some([b'2' | b'4' | b'5', b'.', subject, b'.', ..]) => subject.is_ascii_digit(),
+        _ => false,
+    }
 }
 
 fn is_redis(b: &[u8]) -> bool {

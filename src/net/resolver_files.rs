@@ -221,7 +221,7 @@ fn read_if_there(path: &Path) -> Result<Vec<u8>, String> {
 
 /// What the system's files said when they were read last.
 #[derive(Default)]
-pub struct Files {
+pub struct ResolverFiles {
     pub servers: Vec<SocketAddr>,
     pub search: Vec<Name>,
     pub ndots: usize,
@@ -235,7 +235,7 @@ pub struct Files {
 #[derive(Default)]
 struct Known {
     /// The last that could be read.
-    files: Option<Files>,
+    files: Option<ResolverFiles>,
     /// When that was known to be so. A look that failed is repeated by the next probe.
     at: Option<Instant>,
     /// Why the last look failed.
@@ -339,7 +339,7 @@ impl System {
     }
 
     /// What is known; the files must have been read once.
-    pub fn with<R>(&self, of: impl FnOnce(&Files) -> R) -> Option<R> {
+    pub fn with<R>(&self, of: impl FnOnce(&ResolverFiles) -> R) -> Option<R> {
         self.known.borrow().files.as_ref().map(of)
     }
 }
@@ -359,7 +359,7 @@ struct ServerLines {
 }
 
 /// Reads the files, or nothing where they look as they did before.
-fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<Files>, String> {
+fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<ResolverFiles>, String> {
     let looked = Some((look_at(&paths.resolv_conf), look_at(&paths.hosts)));
     if before.is_some_and(|before| before.looked == looked) {
         return Ok(None);
@@ -383,7 +383,7 @@ fn read(paths: &Paths, before: Option<&Before>) -> Result<Option<Files>, String>
     servers
         .iter_mut()
         .for_each(|server| server.set_port(paths.port));
-    Ok(Some(Files {
+    Ok(Some(ResolverFiles {
         servers,
         search: found.search,
         ndots: found.ndots,

@@ -17,7 +17,7 @@ use super::echo::Echoes;
 use super::origin::HopOrigin;
 use super::resolve::{Paths, Resolver};
 use super::sys;
-use super::tls::{self, Prepared};
+use super::tls_spec::{self, Prepared};
 use super::turns::Turns;
 use crate::config::plan::probe::Tls;
 
@@ -34,11 +34,11 @@ pub struct Net {
     /// begin and end that with every probe would change its code each time.
     _stamping: Option<Socket>,
     /// By the address of the spec, which is kept alive beside it, and for whom.
-    prepared: RefCell<HashMap<(usize, HopOrigin), Known>>,
+    prepared: RefCell<HashMap<(usize, HopOrigin), PreparedSpec>>,
 }
 
 /// A spec with what was made of it, or why that failed.
-struct Known {
+struct PreparedSpec {
     _spec: Arc<dyn Any>,
     /// Of the authorities that it was made with.
     generation: u64,
@@ -99,10 +99,10 @@ impl Net {
             || self.authorities.system(),
             |file| self.authorities.of_file(file),
         );
-        let made = tls::prepare(tls, roots, alpn).map(Arc::new);
+        let made = tls_spec::prepare(tls, roots, alpn).map(Arc::new);
         prepared.insert(
             key,
-            Known {
+            PreparedSpec {
                 _spec: spec.clone(),
                 generation,
                 made: made.clone(),

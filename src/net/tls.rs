@@ -6,123 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::ResolvesClientCert;
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, NamedGroup, RootCertStore, SignatureScheme};
+use rustls::{ClientConnection, NamedGroup, SignatureScheme};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::authorities::Roots;
 use super::clock_trust::Side;
 use super::halt::{Halt, stream_error};
 use super::shared::Net;
 use super::stream::StampedTcp;
 use super::sys::KernelClock;
+use super::tls_spec::Prepared;
 use super::trace::{Stage, Trace};
-use super::verifier::{Observing, Refused, Trust};
+use super::verifier::{Observing, Path, Refused};
 use crate::config::iana_name;
-use crate::config::plan::probe::{Expiring, Tls, TlsExpect, TlsGroup, TlsGroups, TlsVersion};
+use crate::config::plan::probe::{Expiring, Tls, TlsExpect, TlsGroup};
 use crate::words::{Cause, CertificateFacts, Finding, Reason, UtcMs, format_utc};
-
-/// A spec turned into what rustls needs; made once, used by every probe of the spec.
-pub struct Prepared {
-    config: ClientConfig,
-    trust: Arc<Trust>,
-}
-
-impl Prepared {
-    /// The same with other protocols in ALPN.
-    pub fn offering(&self, alpn: &[&[u8]]) -> Self {
-        let mut config = self.config.clone();
-        config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
-        Self {
-            config,
-            trust: self.trust.clone(),
-        }
-    }
-}
-
-/// AES-128 with SHA-256 is asked for first, as browsers do: every server has it (RFC 8446, section
-/// 9.1), and where a processor hashes by instruction a handshake costs a tenth less than with
-/// SHA-384.
-fn provider() -> &'static Arc<CryptoProvider> {
-    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| {
-        let mut provider = aws_lc_rs::default_provider();
-        provider.cipher_suites.sort_by_key(|suite| {
-            !suite
-                .suite()
-                .as_str()
-                .is_some_and(|name| name.ends_with("AES_128_GCM_SHA256"))
-        });
-        Arc::new(provider)
-    })
-}
-
-fn group_of(group: TlsGroup) -> &'static dyn SupportedKxGroup {
-    use aws_lc_rs::kx_group as groups;
-    match group {
-        TlsGroup::X25519MlKem768 => groups::X25519MLKEM768,
-        TlsGroup::Secp256r1MlKem768 => groups::SECP256R1MLKEM768,
-        TlsGroup::X25519 => groups::X25519,
-        TlsGroup::Secp256r1 => groups::SECP256R1,
-        TlsGroup::Secp384r1 => groups::SECP384R1,
-    }
-}
-
-/// The provider that offers these groups; specs with the usual ones share one.
-fn provider_of(groups: &TlsGroups) -> Arc<CryptoProvider> {
-    static USUAL: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    let made = |groups: &TlsGroups| {
-        let kx_groups = groups.0.iter().map(|group| group_of(*group)).collect();
-        Arc::new(CryptoProvider {
-            kx_groups,
-            ..CryptoProvider::clone(provider())
-        })
-    };
-    if *groups == TlsGroups::default() {
-        USUAL.get_or_init(|| made(groups)).clone()
-    } else {
-        made(groups)
-    }
-}
-
-/// Builds what a spec says, verified against these roots. The error is one for the config's reader.
-pub fn prepare(spec: &Tls, roots: Arc<Roots>, alpn: &[&[u8]]) -> Result<Prepared, String> {
-    let versions: &[&rustls::SupportedProtocolVersion] = match spec.min_version {
-        TlsVersion::Tls12 => &[&rustls::version::TLS13, &rustls::version::TLS12],
-        TlsVersion::Tls13 => &[&rustls::version::TLS13],
-    };
-    let builder = ClientConfig::builder_with_provider(provider_of(&spec.groups))
-        .with_protocol_versions(versions)
-        .map_err(|e| e.to_string())?
-        .with_root_certificates(RootCertStore::empty());
-    let mut config = match &spec.client {
-        None => builder.with_no_client_auth(),
-        Some(client) => {
-            let chain: Result<Vec<_>, _> =
-                CertificateDer::pem_slice_iter(client.chain_pem.as_bytes()).collect();
-            let chain = chain.map_err(|e| format!("client_certificate: {e:?}"))?;
-            let key = PrivateKeyDer::from_pem_slice(client.key_pem.reveal().as_bytes())
-                .map_err(|_| "client_key: no private key in PEM form")?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|e| format!("client_certificate and client_key: {e}"))?
-        }
-    };
-    config.resumption = rustls::client::Resumption::disabled();
-    config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
-    Ok(Prepared {
-        config,
-        trust: Arc::new(Trust::new(
-            roots,
-            provider().signature_verification_algorithms,
-            spec.verify,
-        )),
-    })
-}
 
 /// Shakes hands over a fresh connection, and records the chain's facts.
 pub async fn handshake<'t>(
@@ -133,16 +33,7 @@ pub async fn handshake<'t>(
     host: &str,
     stream: StampedTcp<'t>,
 ) -> Result<TlsStream<StampedTcp<'t>>, Halt> {
-    let name = spec
-        .server_name
-        .as_deref()
-        .unwrap_or_else(|| host.trim_start_matches('[').trim_end_matches(']'));
-    let name = ServerName::try_from(name.to_owned()).map_err(|e| {
-        Halt::down(
-            Cause::TlsCertName,
-            format!("{name} cannot be a server name: {e}"),
-        )
-    })?;
+    let name = server_name(spec, host)?;
     let witness = Arc::new(Observing {
         trust: prepared.trust.clone(),
         chain: OnceLock::new(),
@@ -150,36 +41,17 @@ pub async fn handshake<'t>(
     });
     let mut config = prepared.config.clone();
     config.dangerous().set_certificate_verifier(witness.clone());
-    let asked = Arc::new(Asked {
+    let requests = Arc::new(CertificateRequestWatch {
         inner: config.client_auth_cert_resolver.clone(),
         asked: AtomicBool::new(false),
     });
-    config.client_auth_cert_resolver = asked.clone();
+    config.client_auth_cert_resolver = requests.clone();
     trace.enter(Stage::Tls);
     let result = TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await;
-    let path = witness
-        .verdict
-        .get()
-        .and_then(|verdict| verdict.as_ref().ok().copied())
-        .flatten();
-    let certificate = witness.chain.get().and_then(|chain| {
-        net.certificates
-            .facts(chain, path.map(|path| (path.from, path.ends)))
-    });
-    trace.facts.borrow_mut().certificate = certificate.clone();
-    if let Some(Err(refused)) = witness.verdict.get() {
-        return Err(refusal(net, trace, refused, certificate.as_deref()));
-    }
-    if let (Some(path), Some(certificate)) = (path, &certificate) {
-        net.clock.valid(
-            (trace.whose.get(), &certificate.sha256),
-            path.lifetime,
-            path.found,
-        );
-    }
-    let asked = asked.asked.load(Ordering::Relaxed);
+    accept_chain(net, trace, &witness)?;
+    let asked = requests.asked.load(Ordering::Relaxed);
     let stream = result.map_err(|error| {
         let halt = stream_error(&error, Cause::TlsHandshake);
         if asked {
@@ -190,7 +62,50 @@ pub async fn handshake<'t>(
     })?;
     trace.enter(Stage::Idle);
     trace.client_certificate_asked.set(asked);
-    let (_, connection) = stream.get_ref();
+    note_parameters(trace, stream.get_ref().1);
+    expected(trace, &spec.expect)?;
+    Ok(stream)
+}
+
+/// The name that the certificate must be valid for.
+fn server_name(spec: &Tls, host: &str) -> Result<ServerName<'static>, Halt> {
+    let name = spec
+        .server_name
+        .as_deref()
+        .unwrap_or_else(|| host.trim_start_matches('[').trim_end_matches(']'));
+    ServerName::try_from(name.to_owned()).map_err(|e| {
+        Halt::down(
+            Cause::TlsCertName,
+            format!("{name} cannot be a server name: {e}"),
+        )
+    })
+}
+
+/// Records the facts of the chain that the peer sent, whatever came of it. A refused one ends the
+/// probe; a valid one also says something about this host's clock.
+fn accept_chain(net: &Net, trace: &Trace, witness: &Observing) -> Result<(), Halt> {
+    let verdict = witness.verdict.get();
+    let path: Option<Path> = verdict.and_then(|verdict| verdict.as_ref().ok().copied().flatten());
+    let certificate = witness.chain.get().and_then(|chain| {
+        net.certificates
+            .facts(chain, path.map(|path| (path.from, path.ends)))
+    });
+    trace.facts.borrow_mut().certificate = certificate.clone();
+    if let Some(Err(refused)) = verdict {
+        return Err(refusal(net, trace, refused, certificate.as_deref()));
+    }
+    if let (Some(path), Some(certificate)) = (path, &certificate) {
+        net.clock.valid(
+            (trace.whose.get(), &certificate.sha256),
+            path.lifetime,
+            path.found,
+        );
+    }
+    Ok(())
+}
+
+/// Records what both sides agreed on.
+fn note_parameters(trace: &Trace, connection: &ClientConnection) {
     let mut facts = trace.facts.borrow_mut();
     facts.tls_version = connection.protocol_version().and_then(|v| v.as_str());
     facts.tls_cipher = connection
@@ -200,9 +115,6 @@ pub async fn handshake<'t>(
     facts.tls_group = connection
         .negotiated_key_exchange_group()
         .and_then(|group| iana_group(group.name()));
-    drop(facts);
-    expected(trace, &spec.expect)?;
-    Ok(stream)
 }
 
 /// The server wanted a client certificate and broke off: whatever alert it chose, or none, that is
@@ -347,12 +259,12 @@ pub fn expiring(net: &Net, trace: &Trace, spec: &Tls) -> Result<(), Halt> {
 
 /// Notes whether the server has asked for a client certificate.
 #[derive(Debug)]
-struct Asked {
+struct CertificateRequestWatch {
     inner: Arc<dyn ResolvesClientCert>,
     asked: AtomicBool,
 }
 
-impl ResolvesClientCert for Asked {
+impl ResolvesClientCert for CertificateRequestWatch {
     fn resolve(
         &self,
         root_hint_subjects: &[&[u8]],

@@ -152,26 +152,7 @@ impl Trust {
                 .map_err(refused)
         };
         if self.roots.is_one_of_them(leaf) {
-            let (from, to) = validity(std::slice::from_ref(leaf))
-                .ok_or_else(|| refused(webpki::Error::BadDer))?;
-            if purposes(leaf).is_some_and(|listed| !listed.server_auth) {
-                return Err(Refused::new(
-                    Cause::TlsCertPurpose,
-                    "the certificate is not for servers (its extended key usage lacks serverAuth)",
-                ));
-            }
-            has_name()?;
-            let seconds = now.as_secs() as i64;
-            if seconds < from || seconds > to {
-                return Err(out_of_date(leaf, seconds));
-            }
-            return Ok(Path {
-                from,
-                to,
-                ends: to,
-                lifetime: to - from,
-                found: Found::Anew,
-            });
+            return trusted_as_it_is(leaf, now, refused, has_name);
         }
         let intermediates = if intermediates.len() > SAME_NAME {
             on_the_way(leaf, intermediates)
@@ -295,6 +276,36 @@ impl Trust {
             },
         }
     }
+}
+
+/// A leaf that is one of the trusted certificates needs no issuer; its dates, name and purpose
+/// count.
+fn trusted_as_it_is(
+    leaf: &CertificateDer<'_>,
+    now: UnixTime,
+    refused: impl Fn(webpki::Error) -> Refused,
+    has_name: impl Fn() -> Result<(), Refused>,
+) -> Result<Path, Refused> {
+    let (from, to) =
+        validity(std::slice::from_ref(leaf)).ok_or_else(|| refused(webpki::Error::BadDer))?;
+    if purposes(leaf).is_some_and(|listed| !listed.server_auth) {
+        return Err(Refused::new(
+            Cause::TlsCertPurpose,
+            "the certificate is not for servers (its extended key usage lacks serverAuth)",
+        ));
+    }
+    has_name()?;
+    let seconds = now.as_secs() as i64;
+    if seconds < from || seconds > to {
+        return Err(out_of_date(leaf, seconds));
+    }
+    Ok(Path {
+        from,
+        to,
+        ends: to,
+        lifetime: to - from,
+        found: Found::Anew,
+    })
 }
 
 /// The certificates that may belong to the leaf's path, by the names of their issuers. Who sends a

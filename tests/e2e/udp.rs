@@ -394,9 +394,31 @@ fn faults(lines: &str) -> Vec<String> {
 #[test]
 fn a_datagram_that_cannot_be_is_refused() {
     for (keys, wanted) in [
-        ("send = { hex = \"abc\" }", "cannot be read as bytes"),
-        ("send = { hex = \"0g\" }", "pairs of digits"),
-        ("send = { base64 = \"AP8\" }", "with its padding"),
+        (
+            "send = { hex = \"abc\" }",
+            "`endpoint.probe.udp.send.hex` has 3 hexadecimal digits, and each byte needs two: \
+                Write each byte as two hexadecimal digits (0 to 9, a to f), as in \"00 ff 0a\".",
+        ),
+        (
+            "send = { hex = \"0g\" }",
+            "`endpoint.probe.udp.send.hex` has 'g', which is not a hexadecimal digit: Write each \
+                byte as two hexadecimal digits",
+        ),
+        (
+            "send = { base64 = \"AP8\" }",
+            "`endpoint.probe.udp.send.base64` has 3 characters, and base64 with its padding is \
+                written in groups of four: Write base64 (RFC 4648) with its padding, as in \
+                \"AP8K\" or \"AP8=\".",
+        ),
+        (
+            "expect.equals = { base64 = \"AP-8\" }",
+            "`endpoint.probe.udp.expect.equals.base64` is not valid base64: unexpected '-' at \
+                character 3",
+        ),
+        (
+            "send = { base64 = \"AP9=\" }",
+            "is not valid base64: '9' at character 3 has bits left over",
+        ),
         (
             "send = { hex = \"00\", base64 = \"AA==\" }",
             "does not say its bytes in one way",

@@ -15,13 +15,13 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 16;
-const IN_CIRCLES: usize = 38;
+const CIRCLES: usize = 12;
+const IN_CIRCLES: usize = 27;
 const INDEXED_BY_TEXT: usize = 143;
-const TYPES_TWICE: usize = 54;
-const LONG_FUNCTIONS: usize = 45;
-const LONG_FILES: usize = 14;
-const LONG_LINES: usize = 160;
+const TYPES_TWICE: usize = 51;
+const LONG_FUNCTIONS: usize = 39;
+const LONG_FILES: usize = 12;
+const LONG_LINES: usize = 146;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

@@ -20,7 +20,8 @@ use crate::kind::run::work::{Awaited, Work};
 use crate::net::dial;
 use crate::net::dns_exchange::{Exchange, ask};
 use crate::net::dns_message::{self, Answered, Record};
-use crate::net::dns_text::{self, name_text, presented, ungrouped};
+use crate::net::dns_text::notation::name_text;
+use crate::net::dns_text::{self, presented, ungrouped};
 use crate::net::halt::Halt;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
@@ -88,7 +89,7 @@ async fn asked(
     trace.enter(Stage::Idle);
     crate::kind::run::expect::within(trace, spec.expect.within)?;
     let seen = if cost::is_small(cost_of_reading(spec.record, &reply)) {
-        Some(Seen::read(spec, &reply)?)
+        Some(DnsAnswer::read(spec, &reply)?)
     } else {
         None
     };
@@ -106,7 +107,7 @@ async fn asked(
     let _turn = net.turns.turn(trace.whose.get()).await;
     let spec = spec.clone();
     let judged = apart(move || {
-        let seen = seen.map_or_else(|| Seen::read(&spec, &reply), Ok)?;
+        let seen = seen.map_or_else(|| DnsAnswer::read(&spec, &reply), Ok)?;
         let verdicts = seen.held_against(&spec.expect, &work);
         Ok((seen, verdicts))
     })
@@ -147,12 +148,12 @@ fn invalid(why: &str) -> Halt {
 
 /// The data of one record as dig shows it, and once more without the blanks inside hexadecimal and
 /// base64: a pattern may be written for either.
-struct Shown {
+struct RecordText {
     text: String,
     ungrouped: Option<String>,
 }
 
-impl Shown {
+impl RecordText {
     fn new(answered: &Answered<'_>, record: &Record) -> Self {
         let text = presented(answered.bytes, record.kind, record.from, record.to);
         Self {
@@ -161,7 +162,7 @@ impl Shown {
         }
     }
 
-    /// Where no time is left, it does not: [`Seen::held_against`] says so.
+    /// Where no time is left, it does not: [`DnsAnswer::held_against`] says so.
     fn matches(&self, pattern: &Pattern, work: &Work) -> bool {
         let holds = |text: &str| is_in(pattern, text, work);
         holds(&self.text) || self.ungrouped.as_deref().is_some_and(holds)
@@ -174,7 +175,7 @@ fn is_in(pattern: &Pattern, text: &str, work: &Work) -> bool {
 
 /// Holds an answer against what is expected of it.
 pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), Halt> {
-    let seen = Seen::new(spec, answered)?;
+    let seen = DnsAnswer::new(spec, answered)?;
     let awaited = Awaited::default();
     let work = awaited.usual();
     let verdicts = seen.held_against(&spec.expect, &work);
@@ -182,17 +183,17 @@ pub fn judge(trace: &Trace, spec: &Dns, answered: &Answered<'_>) -> Result<(), H
 }
 
 /// What is looked at of an answer.
-struct Seen {
+struct DnsAnswer {
     rcode: u8,
     is_authoritative: bool,
-    answers: Vec<Shown>,
+    answers: Vec<RecordText>,
     /// The aliases that lead there.
     chain: String,
     /// The same for a person.
     found: String,
 }
 
-impl Seen {
+impl DnsAnswer {
     fn read(spec: &Dns, reply: &[u8]) -> Result<Self, Halt> {
         Self::new(spec, &dns_message::read(reply).map_err(invalid)?)
     }
@@ -201,7 +202,7 @@ impl Seen {
         let led = answered.led(&spec.name, spec.record);
         let (mut answers, mut length) = (Vec::new(), 0);
         for record in led.records.iter().take(ANSWER_LIMIT) {
-            let shown = Shown::new(answered, record);
+            let shown = RecordText::new(answered, record);
             length += shown.text.len();
             if length > TEXT_LIMIT {
                 return Err(invalid("its records are longer than 1 MiB of text"));
@@ -290,7 +291,7 @@ impl Seen {
     }
 }
 
-fn noted(trace: &Trace, seen: Seen, mut verdicts: Verdicts) -> Result<(), Halt> {
+fn noted(trace: &Trace, seen: DnsAnswer, mut verdicts: Verdicts) -> Result<(), Halt> {
     let mut facts = trace.facts.borrow_mut();
     facts.dns_rcode = Some(rcode_word(seen.rcode));
     facts.dns_answers = seen.answers.into_iter().map(|a| a.text).collect();
@@ -304,7 +305,7 @@ fn noted(trace: &Trace, seen: Seen, mut verdicts: Verdicts) -> Result<(), Halt> 
 fn records(
     expect: &DnsExpect,
     least: u64,
-    (answers, found): (&[Shown], &str),
+    (answers, found): (&[RecordText], &str),
     work: &Work,
     verdicts: &mut Verdicts,
 ) {
@@ -342,7 +343,7 @@ fn records(
 }
 
 /// The records of the asked type, or what there is in their place.
-fn found(spec: &Dns, answered: &Answered<'_>, answers: &[Shown], chain: &str) -> String {
+fn found(spec: &Dns, answered: &Answered<'_>, answers: &[RecordText], chain: &str) -> String {
     if !answers.is_empty() {
         return cut(&answers
             .iter()

@@ -8,11 +8,11 @@ use super::spec::{Compression, Http};
 use crate::config::plan::probe::Reading;
 use crate::kind::run::coding;
 use crate::kind::run::cost::{self, apart};
-use crate::kind::run::expect::{self, Quoting, Seen, Verdicts};
+use crate::kind::run::expect::{self, DecodedBody, Quoting, Verdicts};
 use crate::kind::run::work::{Awaited, Work};
 use crate::net::budget::{self, Share};
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::net::origin::HopOrigin;
 use crate::net::shared::Net;
 use crate::net::trace::{Stage, Trace};
@@ -67,24 +67,7 @@ pub async fn judge(
     if verdicts.first_unmet.is_none()
         && (expect::needs_body(&spec.expect) || spec.compression == Compression::Ask)
     {
-        let inline = if spec.expect.json.is_some() {
-            INLINE_JSON
-        } else {
-            INLINE_BODY
-        };
-        // A compressed body may be far larger than what was transferred.
-        let is_small =
-            response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
-        if is_small && !coding::is_coded(&response) {
-            undecodable = see(spec, response, &work, &mut verdicts)
-                .map(|seen| decide(spec, &seen, &work, &mut verdicts))
-                .err();
-        } else {
-            trace.enter(Stage::Judging);
-            let judged = judge_large((net, trace), spec, response, work, verdicts).await;
-            trace.enter(Stage::Idle);
-            (verdicts, undecodable) = judged?;
-        }
+        (verdicts, undecodable) = judge_body((net, trace), spec, response, work, verdicts).await?;
     }
     for odd in verdicts
         .findings
@@ -102,6 +85,35 @@ pub async fn judge(
         Some(halt) => Err(halt),
         None => Ok(()),
     }
+}
+
+/// Holds the body against what is expected of it. Beside the verdicts: why its codings could not be
+/// undone.
+async fn judge_body(
+    (net, trace): (&Net, &Trace),
+    spec: &Arc<Http>,
+    response: Response,
+    work: Work,
+    mut verdicts: Verdicts,
+) -> Result<(Verdicts, Option<Halt>), Halt> {
+    let inline = if spec.expect.json.is_some() {
+        INLINE_JSON
+    } else {
+        INLINE_BODY
+    };
+    // A compressed body may be far larger than what was transferred.
+    let is_small =
+        response.body_bytes <= inline && cost::is_small(cost::body(&spec.expect, &response));
+    if is_small && !coding::is_coded(&response) {
+        let undecodable = see(spec, response, &work, &mut verdicts)
+            .map(|seen| decide(spec, &seen, &work, &mut verdicts))
+            .err();
+        return Ok((verdicts, undecodable));
+    }
+    trace.enter(Stage::Judging);
+    let judged = judge_large((net, trace), spec, response, work, verdicts).await;
+    trace.enter(Stage::Idle);
+    judged
 }
 
 /// What a strict config holds against a body that goes on where reading stopped.
@@ -155,7 +167,7 @@ fn see(
     mut response: Response,
     work: &Work,
     verdicts: &mut Verdicts,
-) -> Result<(Response, Option<Seen>), Halt> {
+) -> Result<(Response, Option<DecodedBody>), Halt> {
     let odd;
     let mut seen = None;
     if expect::needs_body(&spec.expect) {
@@ -166,7 +178,7 @@ fn see(
             Cow::Borrowed(_) => None,
         };
         let body = std::mem::take(&mut response.body);
-        seen = Some(Seen {
+        seen = Some(DecodedBody {
             bytes: undone.unwrap_or(body),
             is_cut: response.is_cut,
         });
@@ -179,7 +191,7 @@ fn see(
 
 fn decide(
     spec: &Http,
-    (response, seen): &(Response, Option<Seen>),
+    (response, seen): &(Response, Option<DecodedBody>),
     work: &Work,
     verdicts: &mut Verdicts,
 ) {

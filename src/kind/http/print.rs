@@ -15,6 +15,22 @@ pub fn print(out: &mut String, url: &str, spec: &Http) {
         quoted(url),
         spec.method
     );
+    print_manners(out, spec);
+    print_request(out, spec);
+    let limits = &spec.limits;
+    let _ = writeln!(
+        out,
+        "probe.http.limits = {{ body = \"{}\", decoded = \"{}\", header = \"{}\" }}",
+        show_size(limits.body),
+        show_size(limits.decoded),
+        show_size(limits.header)
+    );
+    print_tls(out, "http", &spec.tls);
+    print_expect(out, &spec.expect);
+}
+
+/// How the server is spoken to, and how its answer is read.
+fn print_manners(out: &mut String, spec: &Http) {
     let version = HttpVersion::WORDS
         .iter()
         .find(|(_, v)| *v == spec.version)
@@ -33,6 +49,10 @@ pub fn print(out: &mut String, url: &str, spec: &Http) {
         spec.compression == Compression::Ask,
         spec.reading == Reading::Strict
     );
+}
+
+/// What goes into the request, without its secrets.
+fn print_request(out: &mut String, spec: &Http) {
     for (name, value) in &spec.headers {
         let _ = writeln!(
             out,
@@ -60,82 +80,51 @@ pub fn print(out: &mut String, url: &str, spec: &Http) {
     if let Some(body) = &spec.body {
         let _ = writeln!(out, "probe.http.body = {}", quoted(body.0.shown()));
     }
-    let l = &spec.limits;
-    let _ = writeln!(
-        out,
-        "probe.http.limits = {{ body = \"{}\", decoded = \"{}\", header = \"{}\" }}",
-        show_size(l.body),
-        show_size(l.decoded),
-        show_size(l.header)
-    );
-    print_tls(out, "http", &spec.tls);
-    let e = &spec.expect;
-    let _ = writeln!(out, "probe.http.expect.status = {}", e.status.shown());
-    print_header_rules(out, &e.headers);
-    let texts = |pick: fn(&TextRule) -> Option<&str>| {
-        e.body
-            .iter()
-            .filter_map(pick)
-            .map(quoted)
-            .collect::<Vec<_>>()
-    };
-    for (key, list) in [
-        (
-            "contains",
-            texts(|r| {
-                if let TextRule::Contains(t) = r {
-                    Some(t)
-                } else {
-                    None
-                }
-            }),
-        ),
-        (
-            "not_contains",
-            texts(|r| {
-                if let TextRule::NotContains(t) = r {
-                    Some(t)
-                } else {
-                    None
-                }
-            }),
-        ),
-        (
-            "matches",
-            texts(|r| {
-                if let TextRule::Matches(p) = r {
-                    Some(&p.text)
-                } else {
-                    None
-                }
-            }),
-        ),
-        (
-            "not_matches",
-            texts(|r| {
-                if let TextRule::NotMatches(p) = r {
-                    Some(&p.text)
-                } else {
-                    None
-                }
-            }),
-        ),
-    ] {
-        if !list.is_empty() {
-            let _ = writeln!(out, "probe.http.expect.body.{key} = [{}]", list.join(", "));
+}
+
+fn print_expect(out: &mut String, expect: &HttpExpect) {
+    let _ = writeln!(out, "probe.http.expect.status = {}", expect.status.shown());
+    print_header_rules(out, &expect.headers);
+    for (key, text_of) in TEXT_RULES {
+        let texts: Vec<String> = expect.body.iter().filter_map(text_of).map(quoted).collect();
+        if !texts.is_empty() {
+            let _ = writeln!(out, "probe.http.expect.body.{key} = [{}]", texts.join(", "));
         }
     }
     for (key, text) in [
-        ("json", e.json.as_ref().map(|c| &c.text)),
-        ("final_url", e.final_url.as_ref().map(|p| &p.text)),
-        ("version", e.version.as_ref()),
+        ("json", expect.json.as_ref().map(|c| &c.text)),
+        ("final_url", expect.final_url.as_ref().map(|p| &p.text)),
+        ("version", expect.version.as_ref()),
     ] {
         if let Some(text) = text {
             let _ = writeln!(out, "probe.http.expect.{key} = {}", quoted(text));
         }
     }
-    print_within(out, "http", e.within);
+    print_within(out, "http", expect.within);
 }
+
+/// The text of a rule, where it is one of a kind.
+type TextOf = fn(&TextRule) -> Option<&str>;
+
+/// The key of each kind of rule about the body, in the order in which they are printed.
+const TEXT_RULES: [(&str, TextOf); 4] = [
+    ("contains", |rule| match rule {
+        TextRule::Contains(text) => Some(text),
+        _ => None,
+    }),
+    ("not_contains", |rule| match rule {
+        TextRule::NotContains(text) => Some(text),
+        _ => None,
+    }),
+    ("matches", |rule| match rule {
+        TextRule::Matches(pattern) => Some(&pattern.text),
+        _ => None,
+    }),
+    ("not_matches", |rule| match rule {
+        TextRule::NotMatches(pattern) => Some(&pattern.text),
+        _ => None,
+    }),
+];
 
 /// One line for each header, as a header may have several rules.
 fn print_header_rules(out: &mut String, rules: &[HeaderRule]) {

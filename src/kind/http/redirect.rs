@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::spec::CrossOrigin;
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::words::Cause;
 
 /// A redirect may not lead to a longer URL than this.

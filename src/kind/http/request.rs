@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::spec::{Auth, Compression, Http, is_of_connection};
 use crate::config::document::secret::{MaybeSecret, Secret};
 use crate::net::halt::Halt;
-use crate::net::http1::Keep;
+use crate::net::http_response::Keep;
 use crate::net::origin::HopOrigin;
 use crate::words::Reason;
 
@@ -22,7 +22,7 @@ const CODINGS: &str = "gzip, deflate, br, zstd";
 
 /// How one request of a chain is made.
 #[derive(Clone, Copy)]
-pub struct Step<'m> {
+pub struct HopRequest<'m> {
     pub method: &'m str,
     /// Secrets go to the origin of the config only.
     pub standing: HopOrigin,
@@ -34,7 +34,7 @@ pub struct Step<'m> {
     pub cookies: Option<&'m str>,
 }
 
-impl Step<'_> {
+impl HopRequest<'_> {
     fn is_own(&self) -> bool {
         self.standing == HopOrigin::Own
     }
@@ -63,25 +63,25 @@ impl Step<'_> {
 }
 
 /// The value of a header.
-enum Value<'s> {
+enum SentValue<'s> {
     Given(&'s str),
     Secret(&'s str),
     /// Made for this request, perhaps of a secret.
     Made(Zeroizing<String>),
 }
 
-impl Value<'_> {
+impl SentValue<'_> {
     fn text(&self) -> &str {
         match self {
-            Value::Given(text) | Value::Secret(text) => text,
-            Value::Made(text) => text,
+            SentValue::Given(text) | SentValue::Secret(text) => text,
+            SentValue::Made(text) => text,
         }
     }
 
     fn is_secret(&self) -> bool {
         match self {
-            Value::Given(_) => false,
-            Value::Secret(_) | Value::Made(_) => true,
+            SentValue::Given(_) => false,
+            SentValue::Secret(_) | SentValue::Made(_) => true,
         }
     }
 }
@@ -96,24 +96,24 @@ fn joined(parts: &[&str]) -> Zeroizing<String> {
 }
 
 /// The headers of a request but Host, in order.
-fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, Value<'s>)> {
-    let mut list: Vec<(&str, Value)> = Vec::with_capacity(spec.headers.len() + 4);
+fn headers<'s>(spec: &'s Http, hop: HopRequest<'s>) -> Vec<(&'s str, SentValue<'s>)> {
+    let mut list: Vec<(&str, SentValue)> = Vec::with_capacity(spec.headers.len() + 4);
     let own = || {
         spec.headers.iter().filter(|(name, value)| {
-            !name.eq_ignore_ascii_case("host") && step.sends(name, value, spec)
+            !name.eq_ignore_ascii_case("host") && hop.sends(name, value, spec)
         })
     };
     let given = |name: &str| own().any(|(n, _)| n.eq_ignore_ascii_case(name));
     if !given("user-agent") {
-        list.push(("User-Agent", Value::Given(USER_AGENT)));
+        list.push(("User-Agent", SentValue::Given(USER_AGENT)));
     }
     if !given("accept") {
-        list.push(("Accept", Value::Given("*/*")));
+        list.push(("Accept", SentValue::Given("*/*")));
     }
     if spec.compression == Compression::Ask && !given("accept-encoding") {
-        list.push(("Accept-Encoding", Value::Given(CODINGS)));
+        list.push(("Accept-Encoding", SentValue::Given(CODINGS)));
     }
-    match spec.auth.as_ref().filter(|_| step.is_own()) {
+    match spec.auth.as_ref().filter(|_| hop.is_own()) {
         Some(Auth::Basic { username, password }) => {
             let pair =
                 Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(&*joined(&[
@@ -121,37 +121,37 @@ fn headers<'s>(spec: &'s Http, step: Step<'s>) -> Vec<(&'s str, Value<'s>)> {
                     ":",
                     password.reveal(),
                 ])));
-            list.push(("Authorization", Value::Made(joined(&["Basic ", &pair]))));
+            list.push(("Authorization", SentValue::Made(joined(&["Basic ", &pair]))));
         }
         Some(Auth::Bearer(token)) => list.push((
             "Authorization",
-            Value::Made(joined(&["Bearer ", token.reveal()])),
+            SentValue::Made(joined(&["Bearer ", token.reveal()])),
         )),
         None => {}
     }
     for (name, value) in own() {
         let sent = match (
-            step.cookies.filter(|_| name.eq_ignore_ascii_case("cookie")),
+            hop.cookies.filter(|_| name.eq_ignore_ascii_case("cookie")),
             value,
         ) {
-            (Some(set), value) => Value::Made(joined(&[value.reveal(), "; ", set])),
-            (None, MaybeSecret::Secret(secret)) => Value::Secret(secret.reveal()),
-            (None, MaybeSecret::Plain(text)) => Value::Given(text),
+            (Some(set), value) => SentValue::Made(joined(&[value.reveal(), "; ", set])),
+            (None, MaybeSecret::Secret(secret)) => SentValue::Secret(secret.reveal()),
+            (None, MaybeSecret::Plain(text)) => SentValue::Given(text),
         };
         list.push((name, sent));
     }
-    if let Some(set) = step.cookies.filter(|_| !given("cookie")) {
-        list.push(("Cookie", Value::Given(set)));
+    if let Some(set) = hop.cookies.filter(|_| !given("cookie")) {
+        list.push(("Cookie", SentValue::Given(set)));
     }
     list
 }
 
 /// The Host that the config names for its own origin, and how it writes that header's name.
-fn own_host<'s>(spec: &'s Http, step: Step<'_>) -> Option<(&'s str, &'s str)> {
+fn own_host<'s>(spec: &'s Http, hop: HopRequest<'_>) -> Option<(&'s str, &'s str)> {
     let found = spec
         .headers
         .iter()
-        .filter(|_| step.is_own())
+        .filter(|_| hop.is_own())
         .find(|(name, _)| name.eq_ignore_ascii_case("host"));
     found.map(|(name, value)| (name.as_str(), value.reveal()))
 }
@@ -164,9 +164,9 @@ fn authority(url: &Url) -> String {
     }
 }
 
-fn target(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<String> {
+fn target(url: &Url, spec: &Http, hop: HopRequest<'_>) -> Zeroizing<String> {
     // A redirect's own query is taken as it is.
-    let secrets: &[(String, Secret)] = if step.is_own() && step.is_first {
+    let secrets: &[(String, Secret)] = if hop.is_own() && hop.is_first {
         &spec.query
     } else {
         &[]
@@ -196,13 +196,12 @@ fn target(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<String> {
 }
 
 /// Over HTTP/1.1.
-pub fn first(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<Vec<u8>> {
-    let (target, headers, authority) =
-        (target(url, spec, step), headers(spec, step), authority(url));
-    let content = step.content(spec);
+pub fn first(url: &Url, spec: &Http, hop: HopRequest<'_>) -> Zeroizing<Vec<u8>> {
+    let (target, headers, authority) = (target(url, spec, hop), headers(spec, hop), authority(url));
+    let content = hop.content(spec);
     let length = content.map(|body| body.len().to_string());
-    let mut parts = vec![step.method, " ", &target, " HTTP/1.1\r\n"];
-    match own_host(spec, step) {
+    let mut parts = vec![hop.method, " ", &target, " HTTP/1.1\r\n"];
+    match own_host(spec, hop) {
         Some((name, host)) => parts.extend([name, ": ", host, "\r\n"]),
         None => parts.extend(["Host: ", &authority, "\r\n"]),
     }
@@ -221,7 +220,7 @@ pub fn first(url: &Url, spec: &Http, step: Step<'_>) -> Zeroizing<Vec<u8>> {
 pub fn second(
     url: &Url,
     spec: &Http,
-    step: Step<'_>,
+    hop: HopRequest<'_>,
 ) -> Result<(http::Request<()>, Option<Bytes>), Halt> {
     let refused = |e: String| {
         Halt::unmeasured(
@@ -229,13 +228,13 @@ pub fn second(
             format!("the request cannot be built: {e}"),
         )
     };
-    let host = own_host(spec, step).map_or_else(|| authority(url), |(_, host)| host.to_owned());
-    let uri = joined(&[url.scheme(), "://", &host, &target(url, spec, step)]);
+    let host = own_host(spec, hop).map_or_else(|| authority(url), |(_, host)| host.to_owned());
+    let uri = joined(&[url.scheme(), "://", &host, &target(url, spec, hop)]);
     let mut request = http::Request::builder()
-        .method(step.method)
+        .method(hop.method)
         .version(http::Version::HTTP_2)
         .uri(uri.as_str());
-    for (name, value) in headers(spec, step) {
+    for (name, value) in headers(spec, hop) {
         // Blanks around a value are none of it in HTTP/1.1, and forbidden here (RFC 9113 section
         // 8.2.1).
         let text = value.text().trim_matches([' ', '\t']);
@@ -247,7 +246,7 @@ pub fn second(
         sent.set_sensitive(value.is_secret());
         request = request.header(name, sent);
     }
-    let content = step.content(spec);
+    let content = hop.content(spec);
     if let Some(body) = content {
         request = request.header("content-length", body.len());
     }

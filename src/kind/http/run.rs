@@ -11,18 +11,18 @@ use super::hop::{self, Journey};
 use super::judge::{beyond_limit, judge};
 use super::redirect::{Cookies, next_method};
 pub use super::redirect::{followed, redirect_of};
-use super::request::{self, Step};
+use super::request::{self, HopRequest};
 use super::spec::{Compression, Http, HttpVersion};
 use crate::config::plan::Dial;
 use crate::kind::run::expect;
 use crate::net::halt::Halt;
-use crate::net::http1::{self, Ask, Keep, Response};
+use crate::net::http_response::{Ask, Keep, Response};
 use crate::net::origin::HopOrigin;
 use crate::net::resolve::Sought;
 use crate::net::shared::Net;
 use crate::net::stream::Stream;
 use crate::net::trace::Trace;
-use crate::net::{dial, http2, peer, tls};
+use crate::net::{dial, http1, http2, peer, tls};
 use crate::words::{Cause, Finding, Reason};
 
 pub async fn probe(
@@ -33,105 +33,134 @@ pub async fn probe(
     deadline: Instant,
 ) -> Result<(), Halt> {
     let HttpTarget { url, spec, .. } = target;
-    let mut at = Url::clone(url);
-    let mut method = spec.method.as_str();
-    let mut has_body = true;
-    let mut cookies = Cookies::default();
-    let mut redirects = 0;
+    let mut chain = Chain::begin(url, spec);
     let mut odd = Vec::new();
-    let mut journey = Journey::default();
     let keep = if expect::needs_body(&spec.expect) || spec.compression == Compression::Ask {
         Keep::Body
     } else {
         Keep::CountOnly
     };
     let (response, standing) = loop {
-        let standing = HopOrigin::of(url, &at);
+        let standing = HopOrigin::of(url, &chain.at);
         trace.at_stranger.set(standing == HopOrigin::Foreign);
-        let for_here = cookies.of(&at);
-        let step = Step {
-            method,
+        let for_here = chain.cookies.of(&chain.at);
+        let hop = HopRequest {
+            method: chain.method,
             standing,
-            is_first: redirects == 0,
-            has_body,
+            is_first: chain.redirects == 0,
+            has_body: chain.has_body,
             keep,
             cookies: for_here.as_deref(),
         };
-        let led_from = url.host_str().filter(|_| redirects > 0);
         let way = Way {
             net,
             dial,
-            url: &at,
-            led_from,
+            url: &chain.at,
+            led_from: url.host_str().filter(|_| chain.redirects > 0),
             spec,
             standing,
-            journey: &journey,
+            journey: &chain.journey,
             deadline: trace.moved(deadline),
         };
-        let answered = fetch(way, trace, step).await;
+        let answered = fetch(way, trace, hop).await;
         let answered = answered.map_err(|halt| {
-            if redirects > 0 {
+            if chain.redirects > 0 {
                 hop::led_nowhere(halt)
             } else {
                 halt
             }
         });
         let mut response = answered.map_err(|halt| standing.without_words(halt))?;
-        odd.extend(
-            response
-                .odd
-                .drain(..)
-                .map(|note| standing.note_without_words(note)),
-        );
+        let notes = response.odd.drain(..);
+        odd.extend(notes.map(|note| standing.note_without_words(note)));
         let Some(location) = redirect_of(&response).filter(|_| spec.redirects.max > 0) else {
             break (response, standing);
         };
-        if let Some(halt) = beyond_limit(spec, &response) {
-            return Err(halt);
-        }
-        redirects += 1;
-        trace.facts.borrow_mut().redirects = redirects;
-        if redirects > spec.redirects.max {
-            return Err(Halt::down(
-                Cause::RedirectLimit,
-                format!("more than {} redirects", spec.redirects.max),
-            ));
-        }
-        if let Some(address) = trace.facts.borrow().address {
-            journey.arrived(address);
-        }
-        cookies.keep(&response, &at);
-        at = followed(&at, &location, spec.cross_origin)
-            .map_err(|halt| standing.without_location(halt))?;
-        let next = next_method(response.status, method);
-        has_body &= next == method && response.status != 303;
-        method = next;
+        chain.follow(trace, &response, standing, &location)?;
     };
     trace
         .facts
         .borrow_mut()
         .findings
         .extend(odd.into_iter().map(Finding::odd));
-    crate::kind::run::expect::within(trace, spec.expect.within)?;
-    trace.facts.borrow_mut().final_url = (redirects > 0).then(|| at.to_string());
-    judge(net, trace, spec, response, standing, at.as_str())
+    expect::within(trace, spec.expect.within)?;
+    trace.facts.borrow_mut().final_url = (chain.redirects > 0).then(|| chain.at.to_string());
+    judge(net, trace, spec, response, standing, chain.at.as_str())
         .await
         .map_err(|halt| standing.without_words(halt))?;
     tls::expiring(net, trace, &spec.tls)
 }
 
-async fn fetch(way: Way<'_>, trace: &Trace, step: Step<'_>) -> Result<Response, Halt> {
+/// Where a chain of redirects has come to, and what goes on with it.
+struct Chain<'c> {
+    spec: &'c Http,
+    at: Url,
+    method: &'c str,
+    /// The body still belongs to the method.
+    has_body: bool,
+    cookies: Cookies,
+    redirects: u32,
+    journey: Journey,
+}
+
+impl<'c> Chain<'c> {
+    fn begin(url: &Url, spec: &'c Http) -> Self {
+        Self {
+            spec,
+            at: url.clone(),
+            method: &spec.method,
+            has_body: true,
+            cookies: Cookies::default(),
+            redirects: 0,
+            journey: Journey::default(),
+        }
+    }
+
+    /// Goes on to where a response leads, as far as the config allows it.
+    fn follow(
+        &mut self,
+        trace: &Trace,
+        response: &Response,
+        standing: HopOrigin,
+        location: &[u8],
+    ) -> Result<(), Halt> {
+        let spec = self.spec;
+        if let Some(halt) = beyond_limit(spec, response) {
+            return Err(halt);
+        }
+        self.redirects += 1;
+        trace.facts.borrow_mut().redirects = self.redirects;
+        if self.redirects > spec.redirects.max {
+            return Err(Halt::down(
+                Cause::RedirectLimit,
+                format!("more than {} redirects", spec.redirects.max),
+            ));
+        }
+        if let Some(address) = trace.facts.borrow().address {
+            self.journey.arrived(address);
+        }
+        self.cookies.keep(response, &self.at);
+        self.at = followed(&self.at, location, spec.cross_origin)
+            .map_err(|halt| standing.without_location(halt))?;
+        let next = next_method(response.status, self.method);
+        self.has_body &= next == self.method && response.status != 303;
+        self.method = next;
+        Ok(())
+    }
+}
+
+async fn fetch(way: Way<'_>, trace: &Trace, hop: HopRequest<'_>) -> Result<Response, Halt> {
     let Way { net, url, spec, .. } = way;
     let ask = Ask {
-        method: step.method,
-        keep: step.keep,
+        method: hop.method,
+        keep: hop.keep,
         limits: &spec.limits,
         reading: spec.reading,
         budget: &net.budget,
     };
     let (mut stream, second) = connected(way, trace, alpn(spec.version)).await?;
     if second {
-        let (request, content) = request::second(url, spec, step)?;
+        let (request, content) = request::second(url, spec, hop)?;
         match Box::pin(http2::exchange(stream, trace, request, content, ask)).await {
             Ok(response) => return Ok(response),
             Err(http2::Failure::Halt(halt)) => return Err(way.ended_early(trace, halt)),
@@ -146,7 +175,7 @@ async fn fetch(way: Way<'_>, trace: &Trace, step: Step<'_>) -> Result<Response, 
             }
         }
     }
-    let answered = http1::exchange(&mut stream, trace, &request::first(url, spec, step), ask).await;
+    let answered = http1::exchange(&mut stream, trace, &request::first(url, spec, hop), ask).await;
     answered.map_err(|halt| way.ended_early(trace, halt))
 }
 

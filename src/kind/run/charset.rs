@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use encoding_rs::{Encoding, REPLACEMENT, UTF_8, X_USER_DEFINED};
 
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 
 /// Browsers look for a declaration in this much of a page.
 const DECLARED_WITHIN: usize = 1024;

@@ -12,7 +12,7 @@ use super::expect::shown;
 use super::work::{Ended, Work};
 use crate::config::plan::probe::{Limits, Reading};
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::words::{Cause, Reason};
 
 /// Codings that may be nested in one response.
@@ -258,7 +258,9 @@ fn without<'r>(mut coded: Source<'r>, coding: &str, work: &'r Work) -> Result<So
             let read = (&mut coded).take(2).read_to_end(&mut start);
             read.map_err(|error| undecodable(&error, work))?;
             // Many servers send it without the zlib wrapper (RFC 1950) that RFC 9110 asks for.
-            let is_wrapped = matches!(start[..], [cmf, flags] if cmf & 0x0F == 8 && (u16::from(cmf) << 8 | u16::from(flags)) % 31 == 0);
+            let is_wrapped = <[u8; 2]>::try_from(&start[..]).is_ok_and(|begin @ [cmf, _]| {
+                cmf & 0x0F == 8 && u16::from_be_bytes(begin) % 31 == 0
+            });
             let whole = std::io::Cursor::new(start).chain(coded);
             if is_wrapped {
                 Ok(Box::new(flate2::read::ZlibDecoder::new(whole)))
@@ -715,7 +717,10 @@ mod tests {
             let body =
                 decoded(&coded, &LIMITS, Reading::Lenient, &little).map(|plain| plain.bytes.len());
             assert!(
-                matches!(&body, Err(Halt::Down(Cause::DecodeLimit, why)) if why.contains("processor time")),
+                matches!(
+                    &body,
+                    Err(Halt::Down(Cause::DecodeLimit, why)) if why.contains("processor time")
+                ),
                 "{body:?}"
             );
         }

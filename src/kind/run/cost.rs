@@ -10,7 +10,7 @@ use crate::config::plan::probe::Pattern;
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::apart::{NotDone, run_if_wanted};
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::words::Reason;
 
 /// What one judgement may take on the probing thread, in nanoseconds. A machine of half the speed

@@ -7,7 +7,7 @@ use super::{charset, json, search};
 use crate::config::plan::probe::{Limits, Pattern};
 use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::halt::Halt;
-use crate::net::http1::Response;
+use crate::net::http_response::Response;
 use crate::net::trace::Trace;
 use crate::words::{Cause, Finding, Ms};
 
@@ -201,7 +201,7 @@ fn measured(response: &Response, length: usize) -> String {
 
 /// A body without its codings, and where it ends.
 #[derive(Debug)]
-pub struct Seen {
+pub struct DecodedBody {
     pub bytes: Vec<u8>,
     /// It goes on beyond `limits.body`.
     pub is_cut: bool,
@@ -212,7 +212,7 @@ pub struct Seen {
 pub fn body(
     expect: &HttpExpect,
     response: &Response,
-    seen: &Seen,
+    seen: &DecodedBody,
     (limits, work): (&Limits, &Work),
     verdicts: &mut Verdicts,
 ) {
@@ -273,7 +273,7 @@ fn beyond(limits: &Limits) -> String {
 /// The expectation, whether it is met, and whether what lies beyond a cut could not change that.
 fn held(
     rule: &TextRule,
-    seen: &Seen,
+    seen: &DecodedBody,
     in_charset: Option<&[u8]>,
     work: &Work,
 ) -> (String, Result<(bool, bool), Spent>) {

@@ -135,15 +135,15 @@ fn named(body: Value) -> Context<'static, 'static> {
 /// takes.
 fn read(json: &[u8], needs: &Needs) -> serde_json::Result<Value> {
     let mut reader = serde_json::Deserializer::from_slice(json);
-    let value = Reader(needs).deserialize(&mut reader)?;
+    let value = NeededValue(needs).deserialize(&mut reader)?;
     reader.end().map(|()| value)
 }
 
 /// Reads what is needed of a value, and over the rest.
 #[derive(Clone, Copy)]
-struct Reader<'n>(&'n Needs);
+struct NeededValue<'n>(&'n Needs);
 
-impl<'de> DeserializeSeed<'de> for Reader<'_> {
+impl<'de> DeserializeSeed<'de> for NeededValue<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
@@ -156,7 +156,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_> {
+impl<'de> Visitor<'de> for NeededValue<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -194,7 +194,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = list.next_element_seed(Reader(self.0.of_element()))? {
+        while let Some(value) = list.next_element_seed(NeededValue(self.0.of_element()))? {
             if !goes_on() {
                 return Err(A::Error::custom("no time is left"));
             }
@@ -211,7 +211,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             }
             match member {
                 Some((name, needs)) => {
-                    values.insert(name, map.next_value_seed(Reader(&needs))?);
+                    values.insert(name, map.next_value_seed(NeededValue(&needs))?);
                 }
                 None => {
                     map.next_value::<IgnoredAny>()?;
@@ -247,20 +247,20 @@ impl<'n> Visitor<'_> for MemberName<'n> {
 
 /// `false; body.status = "degraded"`.
 fn falsehood(tree: &IdedExpr, context: &Context) -> String {
-    let mut seen = Seen::default();
-    seen.reasons(tree, context);
-    if seen.0.is_empty() {
+    let mut parts = DecisiveParts::default();
+    parts.reasons(tree, context);
+    if parts.0.is_empty() {
         "false".into()
     } else {
-        format!("false; {}", seen.shown())
+        format!("false; {}", parts.shown())
     }
 }
 
 /// The parts of an expression that mattered, as written, with their values.
 #[derive(Default)]
-struct Seen(Vec<(String, String)>);
+struct DecisiveParts(Vec<(String, String)>);
 
-impl Seen {
+impl DecisiveParts {
     fn shown(&self) -> String {
         let mut out = self
             .0
@@ -577,7 +577,10 @@ mod tests {
 
     #[test]
     fn a_false_expression_shows_the_values_it_saw() {
-        let body = r#"{"status":"degraded","queue":17,"db":{"ok":true,"lag":0.5},"items":[{"id":1,"live":true},{"id":2,"live":false}],"name":"shop"}"#;
+        let body = concat!(
+            r#"{"status":"degraded","queue":17,"db":{"ok":true,"lag":0.5},"#,
+            r#""items":[{"id":1,"live":true},{"id":2,"live":false}],"name":"shop"}"#
+        );
         for (text, shown) in [
             ("body.status == 'ok'", "false; body.status = \"degraded\""),
             (
@@ -621,7 +624,10 @@ mod tests {
 
     #[test]
     fn an_error_names_the_part_its_values_and_their_types() {
-        let body = r#"{"queue":"17","name":5,"list":[1,2],"items":[{"n":1},{"n":"x"}],"zero":0,"text":"abc"}"#;
+        let body = concat!(
+            r#"{"queue":"17","name":5,"list":[1,2],"items":[{"n":1},{"n":"x"}],"#,
+            r#""zero":0,"text":"abc"}"#
+        );
         for (text, parts) in [
             (
                 "body.queue * 2 < 40",
@@ -857,19 +863,21 @@ mod tests {
             let tree = rewritten(environment().compile(&text).expect(&text).expression().clone());
             let cel = Cel::new(text.clone(), tree);
             let json = json.to_string();
+            let context = |needs: &Needs| named(read(json.as_bytes(), needs).expect("JSON"));
             // The names of an object come in another order each time.
-            let range = text.split_once(".map(").or(text.split_once(".filter(")).map(|(range, _)| range);
-            let is_ordered = range.is_none_or(|range| {
+            let parts = text.split_once(".map(").or(text.split_once(".filter("));
+            let is_ordered = parts.is_none_or(|(range, _)| {
                 let tree = environment().compile(range).expect(range).expression().clone();
-                !matches!(Value::resolve(&tree, &named(read(json.as_bytes(), &Needs::whole()).expect("JSON"))), Ok(Value::Map(_)))
+                !matches!(Value::resolve(&tree, &context(&Needs::whole())), Ok(Value::Map(_)))
             });
             if !is_ordered {
                 return Ok(());
             }
-            let found = |needs: &Needs| Value::resolve(&cel.tree, &named(read(json.as_bytes(), needs).expect("JSON"))).map_err(|_| "an error");
+            let found = |needs: &Needs| {
+                Value::resolve(&cel.tree, &context(needs)).map_err(|_| "an error")
+            };
             prop_assert_eq!(found(&cel.needs), found(&Needs::whole()), "{:?}", cel.needs);
-            let read_again = named(read(json.as_bytes(), &cel.needs).expect("JSON"));
-            let watched = Value::resolve(&cel.watched, &read_again);
+            let watched = Value::resolve(&cel.watched, &context(&cel.needs));
             prop_assert_eq!(watched.map_err(|_| "an error"), found(&cel.needs));
         }
     }

@@ -63,80 +63,20 @@ pub struct Report {
 /// in time may be judged for another second.
 pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let trace = Trace::begin().of(endpoint.host());
-    let deadline = Instant::now() + Duration::from_millis(endpoint.rules.cadence.timeout);
-    let mut probe = pin!(by_kind(net, &trace, endpoint, deadline));
-    let mut until = deadline;
-    let ended = loop {
-        if let Ok(result) = timeout_at(until, &mut probe).await {
-            break Some(result);
-        }
-        if is_being_judged(&trace)
-            && let Some(result) = judged(&trace, probe.as_mut(), until + JUDGING_GRACE).await
-        {
-            break Some(result);
-        }
-        if is_being_judged(&trace) || trace.moved(deadline) <= until {
-            break None;
-        }
-        until = trace.moved(deadline);
-    };
-    let stage = trace.stage();
     let timeout = endpoint.rules.cadence.timeout;
+    let deadline = Instant::now() + Duration::from_millis(timeout);
+    let probe = pin!(by_kind(net, &trace, endpoint, deadline));
+    let (ended, until) = ended_by(&trace, probe, deadline).await;
+    let stage = trace.stage();
     let is_over = ended.is_none();
     let moved_ms = (until - deadline).as_millis() as Ms;
-    let halt = match ended {
-        Some(result) => {
-            trace.enter(Stage::Idle);
-            // Where we stood still, an answer and the timeout are both there when we look; the
-            // kernel's stamps say which came first.
-            let took_us = trace.duration_us();
-            let is_too_late = took_us > timeout * 1000;
-            let too_late = || {
-                Halt::down(
-                    trace.last_stage().timeout_cause(),
-                    format!(
-                        "the answer came after {} ms, later than the timeout",
-                        took_us / 1000
-                    ),
-                )
-            };
-            // A dialogue that ended at the timeout says what was heard until then.
-            let says_so = matches!(
-                result,
-                Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _))
-            );
-            if is_too_late && !says_so {
-                Some(too_late())
-            } else {
-                result.err()
-            }
-        }
-        None => {
-            let unfinished = |trace: &Trace, stage| {
-                peer::unfinished(trace, stage, timeout)
-                    .unwrap_or_else(|| format!("timed out after {timeout} ms"))
-            };
-            trace.enter(Stage::Idle);
-            let late = |why: String| Some(Halt::unmeasured(Reason::Late, why));
-            if stage == Stage::Judging || trace.is_looked_at.get() {
-                late(format!(
-                    "the prober did not finish reading and checking the answer within {timeout} \
-                        ms: it was busy or waited for memory"
-                ))
-            } else if trace.kept_ms().saturating_sub(moved_ms) > timeout / KEPT_SHARE {
-                late(format!(
-                    "the prober delayed this probe for {} of its {timeout} ms while it waited for \
-                        memory",
-                    trace.kept_ms()
-                ))
-            } else {
-                Some(Halt::down(stage.timeout_cause(), unfinished(&trace, stage)))
-            }
-        }
+    trace.enter(Stage::Idle);
+    let mut halt = match ended {
+        Some(result) => held_to_the_timeout(&trace, result, timeout).err(),
+        None => Some(timed_out(&trace, stage, timeout, moved_ms)),
     };
     let stood_ns = Clock::Real.boot_ns();
     let mut facts = Box::new(trace.facts.take());
-    let mut halt = halt;
     texts(&mut facts, &mut halt).into_iter().for_each(cut);
     if !endpoint.mask.is_empty() {
         (facts, halt) = scrubbed(&endpoint.mask, facts, halt).await;
@@ -160,6 +100,79 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
         moved_ms,
         stood_ns,
     }
+}
+
+/// Runs a probe until it ends or its time is over, and says until when it was given time: the
+/// deadline moves while the endpoint is kept waiting by us.
+async fn ended_by<P: Future<Output = Result<(), Halt>>>(
+    trace: &Trace,
+    mut probe: Pin<&mut P>,
+    deadline: Instant,
+) -> (Option<Result<(), Halt>>, Instant) {
+    let mut until = deadline;
+    loop {
+        if let Ok(result) = timeout_at(until, &mut probe).await {
+            return (Some(result), until);
+        }
+        if is_being_judged(trace)
+            && let Some(result) = judged(trace, probe.as_mut(), until + JUDGING_GRACE).await
+        {
+            return (Some(result), until);
+        }
+        if is_being_judged(trace) || trace.moved(deadline) <= until {
+            return (None, until);
+        }
+        until = trace.moved(deadline);
+    }
+}
+
+/// What became of a probe that ended: an answer later than the timeout is none.
+fn held_to_the_timeout(trace: &Trace, result: Result<(), Halt>, timeout: Ms) -> Result<(), Halt> {
+    // Where we stood still, an answer and the timeout are both there when we look; the kernel's
+    // stamps say which came first.
+    let took_us = trace.duration_us();
+    // A dialogue that ended at the timeout says what was heard until then.
+    let says_so = matches!(
+        result,
+        Err(Halt::Unmeasured(..) | Halt::Down(Cause::ExpectTimeout, _))
+    );
+    if took_us <= timeout * 1000 || says_so {
+        return result;
+    }
+    Err(Halt::down(
+        trace.last_stage().timeout_cause(),
+        format!(
+            "the answer came after {} ms, later than the timeout",
+            took_us / 1000
+        ),
+    ))
+}
+
+/// Why a probe did not end in time: it was the prober's own doing, or the endpoint let its time
+/// pass in this stage.
+fn timed_out(trace: &Trace, stage: Stage, timeout: Ms, moved_ms: Ms) -> Halt {
+    if stage == Stage::Judging || trace.is_looked_at.get() {
+        return Halt::unmeasured(
+            Reason::Late,
+            format!(
+                "the prober did not finish reading and checking the answer within {timeout} ms: it \
+                    was busy or waited for memory"
+            ),
+        );
+    }
+    if trace.kept_ms().saturating_sub(moved_ms) > timeout / KEPT_SHARE {
+        return Halt::unmeasured(
+            Reason::Late,
+            format!(
+                "the prober delayed this probe for {} of its {timeout} ms while it waited for \
+                    memory",
+                trace.kept_ms()
+            ),
+        );
+    }
+    let why = peer::unfinished(trace, stage, timeout)
+        .unwrap_or_else(|| format!("timed out after {timeout} ms"));
+    Halt::down(stage.timeout_cause(), why)
 }
 
 /// Whether all that is left to do is the prober's own: what the endpoint said in time.

@@ -51,7 +51,13 @@ const SERVERS: &[Server] = &[
 
 /// A login of the user `probity` without a password (a HandshakeResponse41): the server's refusal
 /// completes the handshake, so it is not counted.
-const MYSQL: &str = r#"[{ expect = "_password" }, { send = "\u0029\u0000\u0000\u0001\u0000\u0002\u0000\u0000\u0000\u0000\u0000\u0001\u0021\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000probity\u0000\u0000" }, { expect = "Access denied" }]"#;
+const MYSQL: &str = concat!(
+    r#"[{ expect = "_password" }, { send = ""#,
+    r#"\u0029\u0000\u0000\u0001\u0000\u0002\u0000\u0000\u0000\u0000\u0000\u0001\u0021"#,
+    r#"\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000"#,
+    r#"\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000\u0000"#,
+    r#"probity\u0000\u0000" }, { expect = "Access denied" }]"#,
+);
 
 pub fn notes(address: &HostPort, spec: &Tcp) -> Vec<Note> {
     let leaves = leaves(address, spec);

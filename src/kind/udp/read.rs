@@ -1,7 +1,7 @@
 //! Reads the table of a udp probe.
 
-use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine};
 use toml::de::DeValue;
 
 use super::spec::{Octets, SENT_LIMIT, SentPart, Udp, UdpExpect};
@@ -10,6 +10,7 @@ use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::secret;
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::{Item, Layers};
+use crate::words::people;
 
 pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Udp {
     let send = layers
@@ -93,11 +94,16 @@ fn octets(item: &Item) -> Option<Octets> {
     let (hex, base64) = (section.item("hex"), section.item("base64"));
     section.end();
     let written = match (hex, base64) {
-        (Some(hex), None) => read(&hex, of_hex, "Write pairs of digits, as in \"00 ff 0a\"."),
-        (None, Some(base64)) => {
-            let advice = "Write base64 of RFC 4648 with its padding, as in \"AP8K\".";
-            read(&base64, |text| STANDARD.decode(text).ok(), advice)
-        }
+        (Some(hex), None) => read(
+            &hex,
+            of_hex,
+            "Write each byte as two hexadecimal digits (0 to 9, a to f), as in \"00 ff 0a\".",
+        ),
+        (None, Some(base64)) => read(
+            &base64,
+            of_base64,
+            "Write base64 (RFC 4648) with its padding, as in \"AP8K\" or \"AP8=\".",
+        ),
         (Some(_), Some(_)) | (None, None) => {
             item.fault(
                 format!("`{}` does not say its bytes in one way", item.path),
@@ -109,27 +115,68 @@ fn octets(item: &Item) -> Option<Octets> {
     written.map(Octets)
 }
 
-fn read(item: &Item, bytes: impl Fn(&str) -> Option<Vec<u8>>, advice: &str) -> Option<Vec<u8>> {
-    let found = bytes(&item.text()?);
-    if found.is_none() {
-        item.fault(format!("`{}` cannot be read as bytes", item.path), advice);
+fn read(
+    item: &Item,
+    bytes: impl Fn(&str) -> Result<Vec<u8>, String>,
+    advice: &str,
+) -> Option<Vec<u8>> {
+    match bytes(&item.text()?) {
+        Ok(bytes) => Some(bytes),
+        Err(why) => {
+            item.fault(format!("`{}` {why}", item.path), advice);
+            None
+        }
     }
-    found
 }
 
 /// Pairs of digits, with blanks between them or without.
-fn of_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
+fn of_hex(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Result<Vec<u8>, String> = text
         .chars()
         .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
+        .map(|c| match c.to_digit(16) {
+            Some(digit) => Ok(digit as u8),
+            None => Err(format!("has {c:?}, which is not a hexadecimal digit")),
+        })
         .collect();
     let digits = digits?;
     let pairs = digits.chunks_exact(2);
-    pairs
-        .remainder()
-        .is_empty()
-        .then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
+    if !pairs.remainder().is_empty() {
+        let count = people::count(digits.len() as u64, "hexadecimal digit");
+        return Err(format!("has {count}, and each byte needs two"));
+    }
+    Ok(pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+fn of_base64(text: &str) -> Result<Vec<u8>, String> {
+    let at = |offset: usize| {
+        let found = text.get(offset..).and_then(|rest| rest.chars().next());
+        format!(
+            "{:?} at character {}",
+            found.unwrap_or_default(),
+            offset + 1
+        )
+    };
+    STANDARD.decode(text).map_err(|error| match error {
+        DecodeError::InvalidByte(offset, _) => {
+            format!("is not valid base64: unexpected {}", at(offset))
+        }
+        DecodeError::InvalidLastSymbol { offset, .. } => {
+            format!(
+                "is not valid base64: {} has bits left over after the last byte",
+                at(offset)
+            )
+        }
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding
+            if text.len().is_multiple_of(4) =>
+        {
+            "is not valid base64: its padding is wrong".to_owned()
+        }
+        DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => {
+            let count = people::count(text.len() as u64, "character");
+            format!("has {count}, and base64 with its padding is written in groups of four")
+        }
+    })
 }
 
 /// A text to look for: an empty one is in every answer.

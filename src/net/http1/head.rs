@@ -3,9 +3,9 @@
 //! A connection is used for one answer, so that a head which could be read in two ways cannot be
 //! used against the answer after it. What is read beyond the grammar of RFC 9112 is noted as odd.
 
-use super::Response;
 use crate::config::plan::probe::{HEADER_COUNT_LIMIT, Reading};
 use crate::net::halt::Halt;
+use crate::net::http_response::Response;
 use crate::net::peer;
 use crate::words::Cause;
 

@@ -1,5 +1,4 @@
-//! The parameters of SVCB and HTTPS records (RFC 9460) as `dig` shows them. Called by `dns_text`
-//! only.
+//! The parameters of SVCB and HTTPS records (RFC 9460) as `dig` shows them.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -7,7 +6,8 @@ use std::net::Ipv4Addr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::dns_text::{Reader, V6Text, quoted};
+use super::notation::{V6Text, quoted};
+use super::reader::Reader;
 
 /// The words of keys that dig 9.18 knows.
 const KEYS: [&str; 7] = [
@@ -20,7 +20,7 @@ const KEYS: [&str; 7] = [
     "ipv6hint",
 ];
 
-pub(super) fn parameters(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
+pub fn parameters(reader: &mut Reader<'_>, out: &mut String) -> Option<()> {
     let mut least = 0;
     while !reader.is_at_end() {
         let key = reader.u16().filter(|key| u32::from(*key) >= least)?;
