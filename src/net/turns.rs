@@ -3,18 +3,17 @@
 //! There are few such threads, and an answer may take one for a while. A host whose answers take
 //! long must not keep those of others waiting: who has fewest threads gets the next one.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
 /// Threads for judging: one fewer than the engine's pool has, for what else it does.
 pub const THREADS: usize = 3;
 
-/// The turns of all probes of one thread.
+/// The turns of all probes.
 #[derive(Default)]
-pub struct Turns(Rc<RefCell<Queue>>);
+pub struct Turns(Arc<Mutex<Queue>>);
 
 #[derive(Default)]
 struct Queue {
@@ -23,17 +22,27 @@ struct Queue {
     waiting: VecDeque<(u64, oneshot::Sender<Turn>)>,
 }
 
-/// A thread of a host, until it is dropped.
+/// A thread of a host, until all copies are dropped: the probe has one, and so has the work on the
+/// thread, which goes on for a while where the probe has gone.
+#[derive(Clone)]
 pub struct Turn {
-    queue: Rc<RefCell<Queue>>,
+    _thread: Arc<TakenThread>,
+}
+
+struct TakenThread {
+    queue: Arc<Mutex<Queue>>,
     host: u64,
+}
+
+fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Turns {
     /// Waits for a thread, for a host by its hash.
     pub async fn turn(&self, host: u64) -> Turn {
         let (sender, receiver) = oneshot::channel();
-        self.0.borrow_mut().waiting.push_back((host, sender));
+        locked(&self.0).waiting.push_back((host, sender));
         hand_on(&self.0);
         match receiver.await {
             Ok(turn) => turn,
@@ -44,19 +53,21 @@ impl Turns {
 }
 
 impl Turn {
-    fn of(queue: &Rc<RefCell<Queue>>, host: u64) -> Self {
-        *queue.borrow_mut().taken.entry(host).or_default() += 1;
+    fn of(queue: &Arc<Mutex<Queue>>, host: u64) -> Self {
+        *locked(queue).taken.entry(host).or_default() += 1;
         Self {
-            queue: queue.clone(),
-            host,
+            _thread: Arc::new(TakenThread {
+                queue: queue.clone(),
+                host,
+            }),
         }
     }
 }
 
-impl Drop for Turn {
+impl Drop for TakenThread {
     fn drop(&mut self) {
         {
-            let taken = &mut self.queue.borrow_mut().taken;
+            let taken = &mut locked(&self.queue).taken;
             if let Some(count) = taken.get_mut(&self.host) {
                 *count -= 1;
             }
@@ -67,9 +78,9 @@ impl Drop for Turn {
 }
 
 /// Gives the threads that are free to those who wait.
-fn hand_on(queue: &Rc<RefCell<Queue>>) {
+fn hand_on(queue: &Arc<Mutex<Queue>>) {
     loop {
-        let chosen = next(&mut queue.borrow_mut());
+        let chosen = next(&mut locked(queue));
         let Some((host, sender)) = chosen else {
             return;
         };
@@ -144,6 +155,7 @@ mod tests {
         drop(handed);
         assert!(polled(&mut last).is_some());
         drop(last);
-        assert!(turns.0.borrow().taken.is_empty() && turns.0.borrow().waiting.is_empty());
+        let queue = locked(&turns.0);
+        assert!(queue.taken.is_empty() && queue.waiting.is_empty());
     }
 }

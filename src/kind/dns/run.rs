@@ -104,9 +104,9 @@ async fn asked(
     };
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
-    let _turn = net.turns.turn(trace.whose.get()).await;
+    let turn = net.turns.turn(trace.whose.get()).await;
     let spec = spec.clone();
-    let judged = apart(move || {
+    let judged = apart(&turn, move || {
         let seen = seen.map_or_else(|| DnsAnswer::read(&spec, &reply), Ok)?;
         let verdicts = seen.held_against(&spec.expect, &work);
         Ok((seen, verdicts))

@@ -143,9 +143,9 @@ async fn judge_head(
         return Ok((response, work));
     }
     trace.enter(Stage::Judging);
-    let _turn = net.turns.turn(trace.whose.get()).await;
+    let turn = net.turns.turn(trace.whose.get()).await;
     let (spec, url, quoting) = (spec.clone(), final_url.to_owned(), verdicts.quoting);
-    let judged = apart(move || {
+    let judged = apart(&turn, move || {
         let mut verdicts = Verdicts {
             quoting,
             ..Verdicts::default()
@@ -209,7 +209,7 @@ async fn judge_large(
     work: Work,
     mut verdicts: Verdicts,
 ) -> Result<(Verdicts, Option<Halt>), Halt> {
-    let _turn = net.turns.turn(trace.whose.get()).await;
+    let turn = net.turns.turn(trace.whose.get()).await;
     let is_coded = coding::is_coded(&response);
     let mut share: Share = if is_coded {
         net.budget.decoded(spec.limits.decoded).await
@@ -235,7 +235,7 @@ async fn judge_large(
     // Without codings nothing is done yet: a thread for each that waits would cost more than it
     // spares.
     let (spec, seen, work, mut verdicts, share) = if is_coded {
-        apart(seeing).await?
+        apart(&turn, seeing).await?
     } else {
         seeing()
     };
@@ -251,7 +251,7 @@ async fn judge_large(
         }
         (None, _) | (_, None) => None,
     };
-    apart(move || {
+    apart(&turn, move || {
         decide(&spec, &seen, &work, &mut verdicts);
         drop((seen, share, values));
         (verdicts, None)

@@ -11,6 +11,7 @@ use crate::kind::http::spec::{HeaderTest, HttpExpect, TextRule};
 use crate::net::apart::{NotDone, run_if_wanted};
 use crate::net::halt::Halt;
 use crate::net::http_response::Response;
+use crate::net::turns::Turn;
 use crate::words::Reason;
 
 /// What one judgement may take on the probing thread, in nanoseconds. A machine of half the speed
@@ -110,8 +111,15 @@ pub fn sum(costs: impl Iterator<Item = u64>) -> u64 {
 /// Work that must not hold the probing thread. What nobody waits for any more is not begun: a queue
 /// of it is never longer than the probes in flight.
 pub async fn apart<T: Send + 'static>(
+    turn: &Turn,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Halt> {
+    let turn = turn.clone();
+    let work = move || {
+        let done = work();
+        drop(turn);
+        done
+    };
     run_if_wanted(work).await.map_err(|error| match error {
         NotDone::NoThread => Halt::unmeasured(
             Reason::LocalResource,
@@ -126,6 +134,8 @@ mod tests {
     use crate::kind::run::cost::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::net::turns::Turns;
 
     fn one(text: &str, size_kib: u32) -> Pattern {
         Pattern {
@@ -255,16 +265,26 @@ mod tests {
             Arc::new(std::sync::Barrier::new(2)),
         );
         runtime.block_on(async {
+            let turns = Turns::default();
+            let [one, two, three] = [
+                turns.turn(1).await,
+                turns.turn(1).await,
+                turns.turn(1).await,
+            ];
             let (first, gate) = (done.clone(), begun.clone());
-            let busy = tokio::spawn(apart(move || {
-                gate.wait();
-                gate.wait();
-                first.fetch_add(1, Ordering::SeqCst);
-            }));
+            let busy = tokio::spawn(async move {
+                apart(&one, move || {
+                    gate.wait();
+                    gate.wait();
+                    first.fetch_add(1, Ordering::SeqCst);
+                })
+                .await
+            });
             tokio::task::yield_now().await;
             begun.wait();
             let second = done.clone();
-            let mut given_up = Box::pin(apart(move || second.fetch_add(10, Ordering::SeqCst)));
+            let mut given_up =
+                Box::pin(apart(&two, move || second.fetch_add(10, Ordering::SeqCst)));
             assert!(
                 std::future::poll_fn(|cx| std::task::Poll::Ready(
                     given_up.as_mut().poll(cx).is_pending()
@@ -275,7 +295,7 @@ mod tests {
             begun.wait();
             busy.await.expect("joined").expect("run");
             let third = done.clone();
-            apart(move || third.fetch_add(100, Ordering::SeqCst))
+            apart(&three, move || third.fetch_add(100, Ordering::SeqCst))
                 .await
                 .expect("run");
         });

@@ -79,7 +79,7 @@ pub async fn run(net: &Net, endpoint: &Endpoint) -> Report {
     let mut facts = Box::new(trace.facts.take());
     texts(&mut facts, &mut halt).into_iter().for_each(cut);
     if !endpoint.mask.is_empty() {
-        (facts, halt) = scrubbed(&endpoint.mask, facts, halt).await;
+        (facts, halt) = scrubbed((net, &trace), &endpoint.mask, facts, halt).await;
     }
     // An endpoint that let its time pass took all of it, whatever it did meanwhile.
     let least_us = if is_over { timeout * 1000 } else { 0 };
@@ -252,6 +252,7 @@ fn texts<'f>(facts: &'f mut Facts, halt: &'f mut Option<Halt>) -> Vec<&'f mut St
 /// An endpoint may give back what it was sent, and then let its time pass. What takes long to look
 /// through is looked through apart.
 async fn scrubbed(
+    (net, trace): (&Net, &Trace),
     mask: &Mask,
     mut facts: Box<Facts>,
     mut halt: Option<Halt>,
@@ -271,7 +272,8 @@ async fn scrubbed(
         return (facts, halt);
     }
     let mask = mask.clone();
-    let scrubbed = cost::apart(move || {
+    let turn = net.turns.turn(trace.whose.get()).await;
+    let scrubbed = cost::apart(&turn, move || {
         scrub(&mask, &mut facts, &mut halt);
         (facts, halt)
     });
@@ -302,13 +304,23 @@ fn scrub(mask: &Mask, facts: &mut Facts, halt: &mut Option<Halt>) {
     }
 }
 
+/// Signs of escapes in a name of a certificate, beyond which it is not looked through: no DNS name
+/// has one, a URI has some, and what a peer has made of them alone takes long.
+const SIGNS: usize = 16;
+
+fn has_too_many_signs(name: &str) -> bool {
+    let is_sign = |byte: &u8| matches!(byte, b'%' | b'\\' | b'&' | b'/');
+    name.bytes().filter(|byte| is_sign(byte)).count() > SIGNS
+}
+
 fn cost_of_names(mask: &Mask, certificate: &CertificateFacts) -> u64 {
     cost::sum(
         certificate
             .names
             .iter()
             .chain([&certificate.subject, &certificate.issuer])
-            .map(|text| mask.cost_ns(text)),
+            .filter(|name| !has_too_many_signs(name))
+            .map(|name| mask.cost_ns(name)),
     )
 }
 
@@ -319,7 +331,13 @@ fn masked_names(
     certificate: &mut Arc<CertificateFacts>,
     masked: impl Fn(String) -> String,
 ) {
-    let of = |text: &String| masked(text.clone());
+    let of = |name: &String| {
+        if has_too_many_signs(name) {
+            UNSEARCHED.to_owned()
+        } else {
+            masked(name.clone())
+        }
+    };
     let (subject, issuer) = (of(&certificate.subject), of(&certificate.issuer));
     let names: Vec<String> = certificate.names.iter().map(of).collect();
     if (&subject, &issuer, &names)

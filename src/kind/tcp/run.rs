@@ -248,7 +248,7 @@ async fn looked(
     let turn = net.turns.turn(trace.whose.get()).await;
     let (mut taken, sought) = (std::mem::take(dialogue), pattern.clone());
     let mine = std::mem::replace(work, Work::of(Duration::ZERO, Arc::default()));
-    let looked = apart(move || {
+    let looked = apart(&turn, move || {
         let began_ns = thread_cpu_ns();
         let step = taken.look_by(&sought.regex, &|text| {
             search::is_in(&sought, text, End::Whole, &mine).unwrap_or_default()

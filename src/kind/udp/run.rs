@@ -14,6 +14,8 @@ use super::spec::{Octets, Udp, UdpExpect};
 use crate::config::plan::Dial;
 use crate::kind::run::cost::{self, apart};
 use crate::kind::run::expect::{Verdicts, shown, within};
+use crate::kind::run::search::{self, End, Spent};
+use crate::kind::run::work::{Awaited, Work};
 use crate::net::datagram::{Datagram, DatagramSocket};
 use crate::net::halt::{Halt, connect_error, own_call};
 use crate::net::shared::Net;
@@ -56,7 +58,7 @@ async fn asked(
     };
     trace.arrived(answer.arrived_ns);
     trace.enter(Stage::Idle);
-    let verdicts = judged(trace, spec, answer.bytes).await?;
+    let verdicts = judged((net, trace), spec, answer.bytes).await?;
     trace.facts.borrow_mut().findings.extend(verdicts.findings);
     match verdicts.first_unmet {
         Some(halt) => Err(halt),
@@ -140,14 +142,21 @@ fn silence(trace: &Trace, spec: &Udp) -> Halt {
 }
 
 /// Holds the answer against what is expected; apart from the probing thread where that takes long.
-async fn judged(trace: &Trace, spec: &Udp, answer: Vec<u8>) -> Result<Verdicts, Halt> {
+async fn judged(
+    (net, trace): (&Net, &Trace),
+    spec: &Udp,
+    answer: Vec<u8>,
+) -> Result<Verdicts, Halt> {
+    let awaited = Awaited::default();
+    let work = awaited.usual();
     if cost::is_small(cost_of(&spec.expect, answer.len())) {
-        return Ok(held_against(&spec.expect, &answer));
+        return Ok(held_against(&spec.expect, &answer, &work));
     }
     trace.is_answered.set(true);
     trace.enter(Stage::Judging);
+    let turn = net.turns.turn(trace.whose.get()).await;
     let expect = spec.expect.clone();
-    let judged = apart(move || held_against(&expect, &answer)).await;
+    let judged = apart(&turn, move || held_against(&expect, &answer, &work)).await;
     trace.enter(Stage::Idle);
     judged
 }
@@ -159,7 +168,8 @@ fn cost_of(expect: &UdpExpect, bytes: usize) -> u64 {
     cost::sum(texts.chain(patterns))
 }
 
-fn held_against(expect: &UdpExpect, answer: &[u8]) -> Verdicts {
+/// Where its time is spent, what is left is not looked at: the verdict says so.
+fn held_against(expect: &UdpExpect, answer: &[u8], work: &Work) -> Verdicts {
     let mut verdicts = Verdicts::default();
     let mut add = |expectation: String, met: bool| {
         verdicts.add(Cause::ExpectMismatch, expectation, found(answer, met), met);
@@ -181,10 +191,17 @@ fn held_against(expect: &UdpExpect, answer: &[u8]) -> Verdicts {
         );
     }
     for pattern in &expect.matches {
-        add(
-            format!("an answer that matches /{}/", pattern.text),
-            pattern.regex.is_match(answer),
-        );
+        let expectation = format!("an answer that matches /{}/", pattern.text);
+        match search::is_in(pattern, answer, End::Whole, work) {
+            Ok(met) => {
+                let found = found(answer, met);
+                verdicts.add(Cause::ExpectMismatch, expectation, found, met);
+            }
+            Err(Spent) => {
+                verdicts.spent(expectation, work);
+                break;
+            }
+        }
     }
     verdicts
 }
