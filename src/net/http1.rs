@@ -14,7 +14,7 @@ use self::head::Framing;
 use super::budget::{Budget, Incoming, Share};
 use super::halt::{Halt, stream_error};
 use super::trace::{Stage, Trace};
-use crate::config::plan::probe::{INTERIM_LIMIT, Limits, Reading};
+use crate::config::plan::probe::{INTERIM_LIMIT, Limits, Strictness};
 use crate::words::Cause;
 
 const READ_START: usize = 2048;
@@ -82,7 +82,7 @@ pub struct Ask<'a> {
     pub method: &'a str,
     pub keep: Keep,
     pub limits: &'a Limits,
-    pub reading: Reading,
+    pub reading: Strictness,
     pub budget: &'a Budget,
 }
 
@@ -459,10 +459,10 @@ mod tests {
     };
 
     async fn read(response: &[u8], method: &str) -> Result<Response, Halt> {
-        read_as(response, method, Reading::Lenient).await
+        read_as(response, method, Strictness::Lenient).await
     }
 
-    async fn read_as(response: &[u8], method: &str, reading: Reading) -> Result<Response, Halt> {
+    async fn read_as(response: &[u8], method: &str, reading: Strictness) -> Result<Response, Halt> {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
         far.write_all(response).await.expect("room");
         drop(far.shutdown().await);
@@ -490,10 +490,10 @@ mod tests {
     }
 
     async fn cause(response: &[u8]) -> Cause {
-        cause_as(response, Reading::Lenient).await
+        cause_as(response, Strictness::Lenient).await
     }
 
-    async fn cause_as(response: &[u8], reading: Reading) -> Cause {
+    async fn cause_as(response: &[u8], reading: Strictness) -> Cause {
         match read_as(response, "GET", reading).await {
             Err(Halt::Down(cause, _)) => cause,
             other => panic!("{other:?}"),
@@ -731,14 +731,14 @@ mod tests {
             );
             assert!(
                 matches!(
-                    cause_as(text.as_bytes(), Reading::Strict).await,
+                    cause_as(text.as_bytes(), Strictness::Strict).await,
                     Cause::HttpMalformed | Cause::HttpTruncated
                 ),
                 "{text:?}"
             );
         }
         for (text, body) in PLAIN {
-            for reading in [Reading::Lenient, Reading::Strict] {
+            for reading in [Strictness::Lenient, Strictness::Strict] {
                 let response = read_as(text.as_bytes(), "GET", reading)
                     .await
                     .unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
@@ -782,7 +782,7 @@ mod tests {
                 method: "GET",
                 keep: Keep::Body,
                 limits: &LIMITS,
-                reading: Reading::Lenient,
+                reading: Strictness::Lenient,
                 budget: &Budget::default(),
             };
             let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask)
@@ -907,7 +907,7 @@ mod tests {
                 Cause::HttpTruncated,
             ),
         ] {
-            for reading in [Reading::Lenient, Reading::Strict] {
+            for reading in [Strictness::Lenient, Strictness::Strict] {
                 assert_eq!(
                     cause_as(text.as_bytes(), reading).await,
                     expected,

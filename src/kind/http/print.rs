@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::spec::*;
 use crate::config::document::secret::MASK;
 use crate::config::document::value::show_size;
-use crate::config::plan::probe::Reading;
+use crate::config::plan::probe::Strictness;
 use crate::config::print::probe::{print_tls, print_within, quoted};
 
 pub fn print(out: &mut String, url: &str, spec: &Http) {
@@ -31,7 +31,7 @@ pub fn print(out: &mut String, url: &str, spec: &Http) {
         out,
         "probe.http.compression = {}\nprobe.http.strict = {}",
         spec.compression == Compression::Ask,
-        spec.reading == Reading::Strict
+        spec.reading == Strictness::Strict
     );
     for (name, value) in &spec.headers {
         let _ = writeln!(
