@@ -24,7 +24,7 @@ use super::halt::Halt;
 pub use super::resolver_files::Paths;
 use super::resolver_files::{Files, System};
 use crate::config::plan::probe::Transport;
-use crate::config::plan::{Addresses, Resolver as Choice};
+use crate::config::plan::{Addresses, ResolverChoice as Choice};
 use crate::words::{Cause, Reason};
 
 /// How long one server may take before the next is asked, too.

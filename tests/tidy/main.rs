@@ -15,13 +15,13 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 16;
-const IN_CIRCLES: usize = 38;
-const INDEXED_BY_TEXT: usize = 143;
-const TYPES_TWICE: usize = 52;
-const LONG_FUNCTIONS: usize = 43;
-const LONG_FILES: usize = 14;
-const LONG_LINES: usize = 161;
+const CIRCLES: usize = 13;
+const IN_CIRCLES: usize = 30;
+const INDEXED_BY_TEXT: usize = 142;
+const TYPES_TWICE: usize = 49;
+const LONG_FUNCTIONS: usize = 34;
+const LONG_FILES: usize = 13;
+const LONG_LINES: usize = 159;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {
