@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::document::value::show_duration;
 use super::plan::{Endpoint, Plan};
+use crate::judgement::sla::contract::Contract;
 use crate::judgement::timeline::Combine;
 use crate::kind::Kind;
 use crate::words::{Ms, people};
@@ -84,72 +85,14 @@ pub fn implied(plan: &Plan, series: u64) -> Implied {
 
 pub fn warnings(plan: &Plan) -> Vec<String> {
     let mut list = Vec::new();
-    if plan.endpoints.is_empty() {
-        list.push("no endpoint configured: there is nothing to probe".into());
-    } else if plan.witness.endpoints.is_empty() {
-        list.push(
-            "no witnesses configured: if this host loses its uplink, every unreachable endpoint is \
-                recorded as down"
-                .into(),
-        );
-    }
+    list.extend(nothing_beside(plan));
     list.extend(plan.listen.exposure());
-    let slow: Vec<&str> = plan
-        .endpoints
-        .iter()
-        .filter(|e| e.rules.gap > MONTH_MS / 100_000)
-        .map(|e| e.name.as_str())
-        .collect();
-    if let Some(first) = slow.first() {
-        list.push(format!(
-            "{} of {} endpoints (such as {first}) cannot prove an availability of 99.999 % in a \
-                month: the error budget is {}, and an outage of that length can fall between two \
-                probes. Use an interval of 10s or less",
-            slow.len(),
-            plan.endpoints.len(),
-            people::duration(MONTH_MS / 100_000),
-        ));
+    list.extend(slow_probes(plan));
+    for contract in &plan.contracts.list {
+        list.extend(loose_terms(contract, plan));
     }
-    for c in &plan.contracts.list {
-        if c.min_coverage.is_none() {
-            list.push(format!(
-                "the contract {} has no min_coverage: stopping the prober during an outage would \
-                    improve the result",
-                c.name
-            ));
-        }
-        let budget = crate::judgement::sla::explain::budget(&c.objective, MONTH_MS);
-        let blind = plan.endpoints.iter().find(|e| {
-            let touches = c.components.contains(&e.component);
-            touches && crate::judgement::sla::exact::whole(e.rules.not_seen_below()) > budget
-        });
-        if let Some(e) = blind {
-            list.push(format!(
-                "the contract {} allows {} ms of downtime in 30 days, and an outage of that length \
-                    can fall between two probes of {}: the bounds of its verdict are that wide",
-                c.name,
-                budget.to_integer(),
-                e.name
-            ));
-        }
-    }
-    for (id, component) in &plan.components {
-        let parts = plan.endpoints.iter().filter(|e| e.component == *id).count();
-        if let Combine::AtLeast(least) = component.combine
-            && least > parts
-        {
-            list.push(format!(
-                "the component {id} wants {least} endpoints up and has {parts}: it can never be up"
-            ));
-        }
-    }
-    for label in plan.metrics.state_labels.iter().filter(|l| {
-        !plan.endpoints.is_empty() && !plan.endpoints.iter().any(|e| e.labels.contains_key(*l))
-    }) {
-        list.push(format!(
-            "metrics.state_labels names {label}, a label that no endpoint has"
-        ));
-    }
+    list.extend(missing_parts(plan));
+    list.extend(unknown_labels(plan));
     list.extend(plan.maintenance.iter().filter_map(|w| {
         w.clock_note()
             .map(|note| format!("the window {}: {note}", w.id))
@@ -161,20 +104,114 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
             only.name
         ));
     }
-    for e in plan
+    list.extend(long_timeouts(plan));
+    list.extend(unused_source_addresses(plan));
+    list.extend(few_places(plan));
+    list.extend(large_secrets(plan));
+    list.extend(super::manners::notes(plan));
+    list
+}
+
+/// No endpoint, or endpoints without a witness beside them.
+fn nothing_beside(plan: &Plan) -> Option<String> {
+    if plan.endpoints.is_empty() {
+        return Some("no endpoint configured: there is nothing to probe".into());
+    }
+    plan.witness.endpoints.is_empty().then(|| {
+        "no witnesses configured: if this host loses its uplink, every unreachable endpoint is \
+            recorded as down"
+            .into()
+    })
+}
+
+/// Intervals that are longer than the error budget of 99.999 %.
+fn slow_probes(plan: &Plan) -> Option<String> {
+    let slow: Vec<&str> = plan
         .endpoints
         .iter()
-        .filter(|e| e.rules.cadence.timeout > 7 * e.rules.cadence.interval)
-        .take(5)
-    {
+        .filter(|e| e.rules.gap > MONTH_MS / 100_000)
+        .map(|e| e.name.as_str())
+        .collect();
+    let first = slow.first()?;
+    Some(format!(
+        "{} of {} endpoints (such as {first}) cannot prove an availability of 99.999 % in a \
+            month: the error budget is {}, and an outage of that length can fall between two \
+            probes. Use an interval of 10s or less",
+        slow.len(),
+        plan.endpoints.len(),
+        people::duration(MONTH_MS / 100_000),
+    ))
+}
+
+/// What a contract leaves open, and what its probes cannot show.
+fn loose_terms(contract: &Contract, plan: &Plan) -> Vec<String> {
+    let mut list = Vec::new();
+    if contract.min_coverage.is_none() {
         list.push(format!(
+            "the contract {} has no min_coverage: stopping the prober during an outage would \
+                improve the result",
+            contract.name
+        ));
+    }
+    let budget = crate::judgement::sla::explain::budget(&contract.objective, MONTH_MS);
+    let blind = plan.endpoints.iter().find(|e| {
+        let touches = contract.components.contains(&e.component);
+        touches && crate::judgement::sla::exact::whole(e.rules.not_seen_below()) > budget
+    });
+    list.extend(blind.map(|e| {
+        format!(
+            "the contract {} allows {} ms of downtime in 30 days, and an outage of that length \
+                can fall between two probes of {}: the bounds of its verdict are that wide",
+            contract.name,
+            budget.to_integer(),
+            e.name
+        )
+    }));
+    list
+}
+
+/// Components that want more endpoints up than they have.
+fn missing_parts(plan: &Plan) -> Vec<String> {
+    let missing = plan.components.iter().filter_map(|(id, component)| {
+        let parts = plan.endpoints.iter().filter(|e| e.component == *id).count();
+        match component.combine {
+            Combine::AtLeast(least) if least > parts => Some(format!(
+                "the component {id} wants {least} endpoints up and has {parts}: it can never be up"
+            )),
+            Combine::AtLeast(_) | Combine::Series | Combine::Parallel => None,
+        }
+    });
+    missing.collect()
+}
+
+fn unknown_labels(plan: &Plan) -> Vec<String> {
+    let is_unknown = |label: &&String| {
+        !plan.endpoints.is_empty() && !plan.endpoints.iter().any(|e| e.labels.contains_key(*label))
+    };
+    let unknown = plan.metrics.state_labels.iter().filter(is_unknown);
+    unknown
+        .map(|label| format!("metrics.state_labels names {label}, a label that no endpoint has"))
+        .collect()
+}
+
+fn long_timeouts(plan: &Plan) -> Vec<String> {
+    let long = plan
+        .endpoints
+        .iter()
+        .filter(|e| e.rules.cadence.timeout > 7 * e.rules.cadence.interval);
+    let told = long.take(5).map(|e| {
+        format!(
             "{}: a timeout of {} is more than seven intervals of {}: slots are missed while the \
                 endpoint hangs",
             e.name,
             show_duration(e.rules.cadence.timeout),
             show_duration(e.rules.cadence.interval)
-        ));
-    }
+        )
+    });
+    told.collect()
+}
+
+fn unused_source_addresses(plan: &Plan) -> Option<String> {
     let unused =
         |e: &&Arc<Endpoint>| e.dial.source.is_some() && !e.probe.kind().uses_source_address();
     let without_source: Vec<&str> = plan
@@ -183,20 +220,15 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
         .filter(unused)
         .map(|e| e.name.as_str())
         .collect();
-    if let Some(first) = without_source.first() {
-        let count = people::count(without_source.len() as u64, "endpoint");
-        let kinds = Kind::ALL.iter().filter(|kind| !kind.uses_source_address());
-        let kinds: Vec<&str> = kinds.map(|kind| kind.as_str()).collect();
-        list.push(format!(
-            "source_address is not used by {} probes ({count}, such as {first}): the kernel \
-                chooses their address",
-            people::listed(&kinds, "and")
-        ));
-    }
-    list.extend(few_places(plan));
-    list.extend(large_secrets(plan));
-    list.extend(super::manners::notes(plan));
-    list
+    let first = without_source.first()?;
+    let count = people::count(without_source.len() as u64, "endpoint");
+    let kinds = Kind::ALL.iter().filter(|kind| !kind.uses_source_address());
+    let kinds: Vec<&str> = kinds.map(|kind| kind.as_str()).collect();
+    Some(format!(
+        "source_address is not used by {} probes ({count}, such as {first}): the kernel chooses \
+            their address",
+        people::listed(&kinds, "and")
+    ))
 }
 
 /// Limits below what the endpoints occupy while all of them run into their timeouts.

@@ -1,15 +1,11 @@
-//! `[listen]`: where the daemon's own HTTP listener is, whom it trusts, and its bounds. Read,
-//! checked and printed here.
+//! `[listen]`: where the daemon's own HTTP listener is, whom it trusts, and its bounds.
 //!
 //! `[daemon] listen = "127.0.0.1:9847"` is the short form of `[listen] address`.
 
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
-use super::document::common::{DAY_MS, socket_address};
-use super::document::secret::{MASK, Secret, secret};
-use super::document::source::Surroundings;
-use super::document::tree::{Item, Layers};
+use super::document::secret::{MASK, Secret};
 use super::document::value::show_duration;
 use crate::words::Ms;
 
@@ -24,8 +20,6 @@ pub const DEFAULT_IDLE_TIMEOUT: Ms = 60_000;
 /// Default of `[listen] answer_timeout`.
 pub const DEFAULT_ANSWER_TIMEOUT: Ms = 60_000;
 
-/// A shorter token could be guessed; a longer one fits into no head.
-const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 16..=1024;
 /// In `allowed_hosts`: any name.
 pub const ANY_HOST: &str = "*";
 
@@ -38,7 +32,7 @@ pub struct Listen {
     /// What a request must show to change state.
     pub token: Option<Secret>,
     /// Networks whose peers find a place at any time, however many connections they have.
-    pub trusted: Vec<Network>,
+    pub trusted: Vec<AddressPrefix>,
     pub max_connections: usize,
     /// Of one peer address; `None`: a quarter of the above.
     pub max_connections_per_peer: Option<usize>,
@@ -96,12 +90,12 @@ impl Listen {
 
 /// Addresses that share their first bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
+pub struct AddressPrefix {
     address: IpAddr,
     bits: u8,
 }
 
-impl Network {
+impl AddressPrefix {
     /// `10.0.0.0/8`, `fd00::/8`, or one address.
     pub fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
@@ -124,7 +118,7 @@ impl Network {
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for AddressPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.bits)
     }
@@ -144,121 +138,6 @@ fn number(address: IpAddr) -> u128 {
 fn mask(address: IpAddr, bits: u8) -> u128 {
     let free = u32::from(width(address) - bits.min(width(address)));
     u128::MAX.checked_shl(free).unwrap_or(0)
-}
-
-/// From `[listen]`, and from the short form that `[daemon]` may have.
-pub(super) fn listen(
-    layers: &Layers,
-    short: Option<&Item>,
-    surroundings: &dyn Surroundings,
-) -> Listen {
-    let default = Listen::default();
-    let address = layers.item("address");
-    if let Some(short) = short.filter(|_| address.is_some()) {
-        short.fault(
-            "`daemon.listen` and `listen.address` both say where to listen",
-            "Keep one of them.",
-        );
-    }
-    let duration = |key, least, most, default| {
-        layers
-            .item(key)
-            .and_then(|i| i.duration(least, most))
-            .unwrap_or(default)
-    };
-    let count = |key| {
-        layers
-            .item(key)
-            .and_then(|i| i.integer(1, 100_000))
-            .map(|n| n as usize)
-    };
-    let listen = Listen {
-        address: address
-            .as_ref()
-            .or(short)
-            .and_then(socket_address)
-            .unwrap_or(default.address),
-        allowed_hosts: layers
-            .item("allowed_hosts")
-            .iter()
-            .flat_map(Item::list)
-            .filter_map(|i| allowed_host(&i))
-            .collect(),
-        token: layers.item("token").and_then(|i| token(&i, surroundings)),
-        trusted: layers
-            .item("trusted")
-            .iter()
-            .flat_map(Item::list)
-            .filter_map(|i| network(&i))
-            .collect(),
-        max_connections: count("max_connections").unwrap_or(default.max_connections),
-        max_connections_per_peer: count("max_connections_per_peer"),
-        head_timeout: duration("head_timeout", 100, 300_000, default.head_timeout),
-        idle_timeout: duration("idle_timeout", 100, DAY_MS, default.idle_timeout),
-        answer_timeout: duration("answer_timeout", 100, DAY_MS, default.answer_timeout),
-    };
-    layers.end();
-    listen
-}
-
-/// A name as it stands in `Host`, without its port.
-fn allowed_host(item: &Item) -> Option<String> {
-    let text = item.text()?;
-    let name = text.trim_end_matches('.').to_ascii_lowercase();
-    let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
-    if name != ANY_HOST && !is_address && !is_host_name(&name) {
-        item.fault(
-            format!(
-                "invalid host name `{}` in `{}`",
-                text.escape_debug(),
-                item.path
-            ),
-            "Write the name that clients use, without scheme and \
-                port: \"probity.internal\". \"*\" allows any name.",
-        );
-        return None;
-    }
-    Some(name)
-}
-
-fn is_host_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
-fn token(item: &Item, surroundings: &dyn Surroundings) -> Option<Secret> {
-    let token = secret(item, surroundings)?;
-    let text = token.reveal();
-    if !TOKEN_LENGTH.contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
-        item.fault(
-            format!(
-                "the secret `{}` is not 16 to 1024 printable characters without blanks",
-                item.path
-            ),
-            "Make one: openssl rand -hex 32",
-        );
-        return None;
-    }
-    Some(token)
-}
-
-fn network(item: &Item) -> Option<Network> {
-    let text = item.text()?;
-    let network = Network::parse(&text);
-    if network.is_none() {
-        item.fault(
-            format!(
-                "invalid network `{}` in `{}`",
-                text.escape_debug(),
-                item.path
-            ),
-            "Write an address or a prefix whose other bits are \
-                0: \"192.0.2.7\", \"10.0.0.0/8\", \"fd00::/8\".",
-        );
-    }
-    network
 }
 
 pub(super) fn print(out: &mut String, listen: &Listen) {
@@ -298,7 +177,7 @@ mod tests {
     use super::*;
 
     fn is_in(network: &str, peer: &str) -> bool {
-        Network::parse(network)
+        AddressPrefix::parse(network)
             .expect("a network")
             .contains(peer.parse().expect("an address"))
     }
@@ -333,7 +212,7 @@ mod tests {
             "::/129",
             "10.0.0.0/8/8",
         ] {
-            assert_eq!(Network::parse(text), None, "{text}");
+            assert_eq!(AddressPrefix::parse(text), None, "{text}");
         }
     }
 }

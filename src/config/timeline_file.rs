@@ -217,20 +217,7 @@ enum Schema {
 fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, NoTimeline> {
     at.only(&COMPONENT)?;
     let name = at.required("name")?.text()?.to_owned();
-    let in_service = match at.field("in_service") {
-        None => Vec::new(),
-        Some(one) if one.value.is_object() => vec![service(&one)?],
-        // A list without a span says: never. An empty one in memory would say: always.
-        Some(_) => match at
-            .list("in_service")?
-            .iter()
-            .map(service)
-            .collect::<Result<Vec<_>, _>>()?
-        {
-            none if none.is_empty() => vec![Span::new(0, 0)],
-            some => some,
-        },
-    };
+    let in_service = in_service(at)?;
     let left_while_down = at
         .list("left_while_down")?
         .iter()
@@ -253,30 +240,9 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
     let unknown = at
         .list("unknown")?
         .iter()
-        .map(|u| {
-            u.only(&["from", "to", "reason"])?;
-            let reason = u
-                .field("reason")
-                .map(|r| r.text().map(str::to_owned))
-                .transpose()?;
-            Ok((span(u, end.unwrap_or(OPEN))?, reason))
-        })
+        .map(|u| unknown(u, end))
         .collect::<Result<_, _>>()?;
-    let probes = match at.field("probes") {
-        None => None,
-        Some(_) => {
-            let mut probes = Vec::new();
-            for p in at.list("probes")? {
-                p.only(&["at", "ok"])?;
-                let ok = p.required("ok")?;
-                let Some(flag) = ok.value.as_bool() else {
-                    return wrong(&ok.path, "this should be true or false");
-                };
-                probes.push((p.required("at")?.instant()?, flag));
-            }
-            Some(probes)
-        }
-    };
+    let probes = probes(at)?;
     let not_seen_below = at
         .field("not_seen_below_ms")
         .map(|at| {
@@ -297,6 +263,51 @@ fn component(at: &At, end: Option<UtcMs>, schema: Schema) -> Result<Recorded, No
         probes_missing: None,
         not_seen_below,
     })
+}
+
+/// When the component was in service; empty: always.
+fn in_service(at: &At) -> Result<Vec<Span>, NoTimeline> {
+    match at.field("in_service") {
+        None => Ok(Vec::new()),
+        Some(one) if one.value.is_object() => Ok(vec![service(&one)?]),
+        // A list without a span says: never. An empty one in memory would say: always.
+        Some(_) => match at
+            .list("in_service")?
+            .iter()
+            .map(service)
+            .collect::<Result<Vec<_>, _>>()?
+        {
+            none if none.is_empty() => Ok(vec![Span::new(0, 0)]),
+            some => Ok(some),
+        },
+    }
+}
+
+/// Unknown time, and why it is unknown.
+fn unknown(at: &At, end: Option<UtcMs>) -> Result<(Span, Option<String>), NoTimeline> {
+    at.only(&["from", "to", "reason"])?;
+    let reason = at
+        .field("reason")
+        .map(|r| r.text().map(str::to_owned))
+        .transpose()?;
+    Ok((span(at, end.unwrap_or(OPEN))?, reason))
+}
+
+/// Single probes, and whether they succeeded; `None` where the timeline has none.
+fn probes(at: &At) -> Result<Option<Vec<(UtcMs, bool)>>, NoTimeline> {
+    if at.field("probes").is_none() {
+        return Ok(None);
+    }
+    let mut probes = Vec::new();
+    for p in at.list("probes")? {
+        p.only(&["at", "ok"])?;
+        let ok = p.required("ok")?;
+        let Some(flag) = ok.value.as_bool() else {
+            return wrong(&ok.path, "this should be true or false");
+        };
+        probes.push((p.required("at")?.instant()?, flag));
+    }
+    Ok(Some(probes))
 }
 
 fn service(at: &At) -> Result<Span, NoTimeline> {
@@ -407,7 +418,9 @@ mod tests {
 
     #[test]
     fn what_may_be_missing_may_be_missing() {
-        let read = timeline(&json!({"components": [{"name": "a", "down": [{"from": "1970-01-01T00:00:01Z", "to": 2000}]}]})).expect("a timeline");
+        let down = json!([{"from": "1970-01-01T00:00:01Z", "to": 2000}]);
+        let value = json!({"components": [{"name": "a", "down": down}]});
+        let read = timeline(&value).expect("a timeline");
         let outage = read.components[0].down[0];
         assert_eq!(
             (

@@ -390,7 +390,7 @@ async fn read_line<S: AsyncRead + Unpin>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::plan::probe::Reading;
+    use crate::config::plan::probe::Strictness;
     use crate::net::http_response::Keep;
 
     const LIMITS: Limits = Limits {
@@ -400,10 +400,10 @@ mod tests {
     };
 
     async fn read(response: &[u8], method: &str) -> Result<Response, Halt> {
-        read_as(response, method, Reading::Lenient).await
+        read_as(response, method, Strictness::Lenient).await
     }
 
-    async fn read_as(response: &[u8], method: &str, reading: Reading) -> Result<Response, Halt> {
+    async fn read_as(response: &[u8], method: &str, reading: Strictness) -> Result<Response, Halt> {
         let (mut near, mut far) = tokio::io::duplex(1 << 20);
         far.write_all(response).await.expect("room");
         drop(far.shutdown().await);
@@ -431,10 +431,10 @@ mod tests {
     }
 
     async fn cause(response: &[u8]) -> Cause {
-        cause_as(response, Reading::Lenient).await
+        cause_as(response, Strictness::Lenient).await
     }
 
-    async fn cause_as(response: &[u8], reading: Reading) -> Cause {
+    async fn cause_as(response: &[u8], reading: Strictness) -> Cause {
         match read_as(response, "GET", reading).await {
             Err(Halt::Down(cause, _)) => cause,
             other => panic!("{other:?}"),
@@ -672,14 +672,14 @@ mod tests {
             );
             assert!(
                 matches!(
-                    cause_as(text.as_bytes(), Reading::Strict).await,
+                    cause_as(text.as_bytes(), Strictness::Strict).await,
                     Cause::HttpMalformed | Cause::HttpTruncated
                 ),
                 "{text:?}"
             );
         }
         for (text, body) in PLAIN {
-            for reading in [Reading::Lenient, Reading::Strict] {
+            for reading in [Strictness::Lenient, Strictness::Strict] {
                 let response = read_as(text.as_bytes(), "GET", reading)
                     .await
                     .unwrap_or_else(|why| panic!("{text:?}: {why:?}"));
@@ -723,7 +723,7 @@ mod tests {
                 method: "GET",
                 keep: Keep::Body,
                 limits: &LIMITS,
-                reading: Reading::Lenient,
+                reading: Strictness::Lenient,
                 budget: &Budget::default(),
             };
             let response = exchange(&mut near, &Trace::begin(), b"GET / HTTP/1.1\r\n\r\n", ask)
@@ -848,7 +848,7 @@ mod tests {
                 Cause::HttpTruncated,
             ),
         ] {
-            for reading in [Reading::Lenient, Reading::Strict] {
+            for reading in [Strictness::Lenient, Strictness::Strict] {
                 assert_eq!(
                     cause_as(text.as_bytes(), reading).await,
                     expected,

@@ -1,7 +1,7 @@
 //! What HTTP/1 and HTTP/2 share: how a response is read, and the response as it came.
 
 use super::budget::{Budget, Share};
-use crate::config::plan::probe::{Limits, Reading};
+use crate::config::plan::probe::{Limits, Strictness};
 
 /// So much is kept of the body of an error.
 const ERROR_TEXT: usize = 512;
@@ -62,6 +62,6 @@ pub struct Ask<'a> {
     pub method: &'a str,
     pub keep: Keep,
     pub limits: &'a Limits,
-    pub reading: Reading,
+    pub reading: Strictness,
     pub budget: &'a Budget,
 }

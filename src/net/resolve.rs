@@ -25,7 +25,7 @@ pub use super::control_names::Sought;
 use super::halt::Halt;
 pub use super::resolver_files::Paths;
 use super::resolver_files::{ResolverFiles, System};
-use crate::config::plan::{Addresses, Resolver as Choice};
+use crate::config::plan::{Addresses, ResolverChoice as Choice};
 use crate::words::{Cause, Reason};
 
 /// How long the other family may take once one has addresses.

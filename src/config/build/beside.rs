@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use url::{Position, Url};
 
-use super::Builder;
+use super::builder::Builder;
 use super::probe::{is_header_name, is_sendable, is_set_by_prober};
 use crate::config::document::common::DAY_MS;
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::{Secret, secret};
-use crate::config::document::tree::{Layers, Section};
+use crate::config::document::tree::{Item, Layers, Section};
 use crate::config::plan::*;
 
 /// Headers of a message that follow from its content and its way.
@@ -30,7 +30,7 @@ const OWN_HEADERS: [&str; 10] = [
 const LEAST_PATH: usize = 8;
 
 impl Builder<'_> {
-    pub(in crate::config) fn history(&self, layers: &Layers) -> History {
+    pub(in crate::config) fn history(&self, layers: &Layers) -> HistoryPlan {
         let key = layers.item("key").and_then(|i| {
             let key = secret(&i, self.surroundings)?;
             let is_key = key.reveal().trim().len() == 64
@@ -68,7 +68,7 @@ impl Builder<'_> {
             Some(plan)
         });
         layers.end();
-        History { key, backup }
+        HistoryPlan { key, backup }
     }
 
     pub(in crate::config) fn notify(&self, section: &Section) -> Option<Notify> {
@@ -78,32 +78,11 @@ impl Builder<'_> {
             .item("after")
             .and_then(|i| i.duration(0, DAY_MS))
             .unwrap_or(0);
-        let on = section.item("on").map(|i| {
-            let list: Vec<_> = i.list().iter().filter_map(|one| one.word(&NotifyOn::WORDS)).collect();
-            if list.is_empty() {
-                i.fault("`notify.on` names no state", "Write any of \"down\", \"up\", \"unknown\", or leave the key out for all three.");
-            }
-            NotifyOn::of(&list)
-        });
-        let on = on.unwrap_or_else(|| NotifyOn::of(&NotifyOn::WORDS.map(|(_, state)| state)));
-        let headers = webhook.as_ref().and_then(|w| w.section("headers"));
-        let headers = headers
-            .iter()
-            .flat_map(|h| h.entries().collect::<Vec<_>>())
-            .filter_map(|(k, span, i)| {
-                if !is_header_name(k) {
-                    section.source.fault(
-                        &span,
-                        format!("invalid header name `{k}`"),
-                        "Use letters, digits and hyphens.",
-                    );
-                }
-                let is_set = is_set_by_prober(k, &OWN_HEADERS, section.source, &span);
-                let value =
-                    secret(&i, self.surroundings).filter(|s| is_sendable(Some(&i), s.reveal()))?;
-                (!is_set).then(|| (k.to_owned(), value))
-            })
-            .collect();
+        let on = section.item("on").map_or_else(
+            || NotifyOn::of(&NotifyOn::WORDS.map(|(_, state)| state)),
+            |i| told_of(&i),
+        );
+        let headers = self.headers(section, webhook.as_ref());
         let url = webhook.as_ref().and_then(|w| {
             let url = w.item("url").and_then(|i| secret(&i, self.surroundings));
             w.end();
@@ -141,6 +120,28 @@ impl Builder<'_> {
         })
     }
 
+    /// The headers of a receiver's messages.
+    fn headers(&self, section: &Section, webhook: Option<&Section>) -> Vec<(String, Secret)> {
+        let headers = webhook.and_then(|w| w.section("headers"));
+        headers
+            .iter()
+            .flat_map(|h| h.entries().collect::<Vec<_>>())
+            .filter_map(|(k, span, i)| {
+                if !is_header_name(k) {
+                    section.source.fault(
+                        &span,
+                        format!("invalid header name `{k}`"),
+                        "Use letters, digits and hyphens.",
+                    );
+                }
+                let is_set = is_set_by_prober(k, &OWN_HEADERS, section.source, &span);
+                let value =
+                    secret(&i, self.surroundings).filter(|s| is_sendable(Some(&i), s.reveal()))?;
+                (!is_set).then(|| (k.to_owned(), value))
+            })
+            .collect()
+    }
+
     pub(in crate::config) fn deadman(&self, top: &Layers) -> Option<Deadman> {
         let section = top.item("deadman")?.section()?;
         let url = section
@@ -163,6 +164,20 @@ impl Builder<'_> {
             every,
         })
     }
+}
+
+/// The states that a receiver is told of.
+fn told_of(on: &Item) -> NotifyOn {
+    let words = on.list();
+    let states = words.iter().filter_map(|one| one.word(&NotifyOn::WORDS));
+    let list: Vec<_> = states.collect();
+    if list.is_empty() {
+        on.fault(
+            "`notify.on` names no state",
+            "Write any of \"down\", \"up\", \"unknown\", or leave the key out for all three.",
+        );
+    }
+    NotifyOn::of(&list)
 }
 
 /// What is secret in messages and in the dead man's calls, by the host that it is sent to. The name

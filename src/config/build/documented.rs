@@ -16,14 +16,14 @@ use crate::kind::Kind;
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 
 /// A row of the page, with the whole path of its key.
-struct Row {
+struct KeyRow {
     path: String,
     accepts: String,
     default: String,
     example: String,
 }
 
-fn rows() -> Vec<Row> {
+fn rows() -> Vec<KeyRow> {
     let mut prefix = String::new();
     let mut list = Vec::new();
     for line in PAGE.lines() {
@@ -49,7 +49,7 @@ fn rows() -> Vec<Row> {
         let key = key.trim_matches('`');
         assert!(!meaning.is_empty(), "{key}");
         assert!(["0.1.0", "next"].contains(&since.as_str()), "{key}");
-        list.push(Row {
+        list.push(KeyRow {
             path: format!("{prefix}{key}"),
             accepts: accepts.clone(),
             default: default.clone(),

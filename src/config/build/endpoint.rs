@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use toml::de::DeValue;
 
-use super::Builder;
+use super::builder::Builder;
 use crate::config::document::common::{cadence, dial, labels};
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::tree::{Item, Layers, Section};
@@ -125,22 +125,7 @@ impl Builder<'_> {
         dials: &mut Vec<Arc<Dial>>,
     ) -> Option<Endpoint> {
         let layers = &draft.layers;
-        let component = match layers.item("component") {
-            Some(item) => {
-                let name = item.name()?;
-                if !components.contains_key(&name) {
-                    let known: Vec<&str> = components.keys().map(Name::as_str).collect();
-                    let advice = match crate::config::document::tree::nearest(name.as_str(), &known)
-                    {
-                        Some(near) => format!("Did you mean \"{near}\"?"),
-                        None => format!("Declare it: [component.{name}]"),
-                    };
-                    item.fault(format!("the component `{name}` is not declared"), advice);
-                }
-                name
-            }
-            None => draft.name.clone(),
-        };
+        let component = component(draft, components)?;
         let key: Vec<usize> = layers
             .items("labels")
             .iter()
@@ -189,61 +174,9 @@ impl Builder<'_> {
         })
     }
 
-    /// The probe of a draft: its kind is that of its own table, else its group's, else the
-    /// defaults'.
     pub(in crate::config) fn probe(&mut self, draft: &Draft) -> Option<Probe> {
         let probes = draft.layers.layers("probe");
-        let own = probes
-            .0
-            .iter()
-            .find(|s| Kind::ALL.iter().any(|k| s.table.contains_key(k.as_str())));
-        let Some(own) = own else {
-            for section in &probes.0 {
-                Kind::ALL
-                    .iter()
-                    .for_each(|k| drop(section.item(k.as_str())));
-                section.end();
-            }
-            draft.at.fault(
-                format!("the endpoint `{}` has no probe", draft.name),
-                format!(
-                    "Add one, as in probe.http = \"https://...\" or probe.tcp = \"host:port\". The \
-                        kinds of probe are {}.",
-                    Kind::listed(Kind::as_str, "and")
-                ),
-            );
-            return None;
-        };
-        let kinds: Vec<Kind> = Kind::ALL
-            .iter()
-            .copied()
-            .filter(|k| own.item(k.as_str()).is_some())
-            .collect();
-        if own.path != "defaults.probe" {
-            own.end();
-        }
-        let [kind] = kinds.as_slice() else {
-            if own.path == "defaults.probe" {
-                draft.at.fault(
-                    format!(
-                        "the endpoint `{}` does not say which kind of probe it is",
-                        draft.name
-                    ),
-                    "Name one kind in the endpoint.",
-                );
-            } else {
-                own.source.fault(
-                    &own.span,
-                    format!(
-                        "the endpoint `{}` has {} kinds of probe",
-                        draft.name,
-                        kinds.len()
-                    ),
-                    "Make it one endpoint for each kind.",
-                );
-            }
-            return None;
-        };
+        let kind = kind(draft, &probes)?;
         let items = probes.items(kind.as_str());
         let tables = Layers(
             items
@@ -261,7 +194,7 @@ impl Builder<'_> {
         }
         let key = kind.address_key();
         let long = tables.item(key);
-        let shared = self.spec(*kind, &tables);
+        let shared = self.spec(kind, &tables);
         let address = draft.address.as_ref().or(long.as_ref()).or(short);
         let Some(address) = address else {
             draft.at.fault(
@@ -301,6 +234,79 @@ impl Builder<'_> {
         }
         shared
     }
+}
+
+/// The component that an endpoint is part of: the one that is named, or itself.
+fn component(draft: &Draft, components: &BTreeMap<Name, Component>) -> Option<Name> {
+    let Some(item) = draft.layers.item("component") else {
+        return Some(draft.name.clone());
+    };
+    let name = item.name()?;
+    if !components.contains_key(&name) {
+        let known: Vec<&str> = components.keys().map(Name::as_str).collect();
+        let advice = match crate::config::document::tree::nearest(name.as_str(), &known) {
+            Some(near) => format!("Did you mean \"{near}\"?"),
+            None => format!("Declare it: [component.{name}]"),
+        };
+        item.fault(format!("the component `{name}` is not declared"), advice);
+    }
+    Some(name)
+}
+
+/// The kind of a draft's probe: that of its own table, else its group's, else the defaults'.
+fn kind(draft: &Draft, probes: &Layers) -> Option<Kind> {
+    let own = probes
+        .0
+        .iter()
+        .find(|s| Kind::ALL.iter().any(|k| s.table.contains_key(k.as_str())));
+    let Some(own) = own else {
+        for section in &probes.0 {
+            Kind::ALL
+                .iter()
+                .for_each(|k| drop(section.item(k.as_str())));
+            section.end();
+        }
+        draft.at.fault(
+            format!("the endpoint `{}` has no probe", draft.name),
+            format!(
+                "Add one, as in probe.http = \"https://...\" or probe.tcp = \"host:port\". The \
+                        kinds of probe are {}.",
+                Kind::listed(Kind::as_str, "and")
+            ),
+        );
+        return None;
+    };
+    let kinds: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|k| own.item(k.as_str()).is_some())
+        .collect();
+    if own.path != "defaults.probe" {
+        own.end();
+    }
+    if let [kind] = kinds.as_slice() {
+        return Some(*kind);
+    }
+    if own.path == "defaults.probe" {
+        draft.at.fault(
+            format!(
+                "the endpoint `{}` does not say which kind of probe it is",
+                draft.name
+            ),
+            "Name one kind in the endpoint.",
+        );
+    } else {
+        own.source.fault(
+            &own.span,
+            format!(
+                "the endpoint `{}` has {} kinds of probe",
+                draft.name,
+                kinds.len()
+            ),
+            "Make it one endpoint for each kind.",
+        );
+    }
+    None
 }
 
 /// The dial of a probe whose URL names a zone.

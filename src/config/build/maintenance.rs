@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::config::contract::{DAYS, time_zone};
+use crate::config::contract::values::time_zone;
+use crate::config::contract::words::DAYS;
 use crate::config::document::common::{calendar_instant, is_id};
 use crate::config::document::tree::{Item, Layers, Section};
 use crate::judgement::maintenance::Window;
@@ -38,44 +39,19 @@ pub(in crate::config) fn windows(
 }
 
 fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<Window> {
-    let missing = |key: &str, example: &str| {
-        section.source.fault(
-            &section.span,
-            format!("a [[maintenance]] without `{key}`"),
-            format!("Add {example}."),
-        )
-    };
-    let id = section.item("id");
-    if id.is_none() {
-        missing("id", "id = \"db-upgrade\"");
-    }
-    let id = id.and_then(|i| {
-        let text = i.text()?;
-        if !is_id(&text) {
-            i.fault(
-                format!("`{}` cannot be a window's id", text.escape_debug()),
-                "Ids are made of a-z, 0-9, _ and -.",
-            );
-        }
-        Name::new(&text).ok()
-    });
+    let id = required(section, "id", "id = \"db-upgrade\"").and_then(|i| window_id(&i));
     let zone = section
         .item("time_zone")
         .and_then(|i| time_zone(&i))
         .unwrap_or(TimeZone::UTC);
-    let start = section.item("start");
-    if start.is_none() {
-        missing(
-            "start",
-            "start = \"2026-12-06T02:00\", on the clock of time_zone",
-        );
-    }
-    let start = start.and_then(|i| begin(&i, &zone));
-    let duration = section.item("duration");
-    if duration.is_none() {
-        missing("duration", "duration = \"2h\"");
-    }
-    let duration = duration.and_then(|i| i.duration(1000, LONGEST_MS));
+    let start = required(
+        section,
+        "start",
+        "start = \"2026-12-06T02:00\", on the clock of time_zone",
+    )
+    .and_then(|i| begin(&i, &zone));
+    let duration = required(section, "duration", "duration = \"2h\"")
+        .and_then(|i| i.duration(1000, LONGEST_MS));
     let every = section
         .item("every")
         .map(|i| i.list().iter().filter_map(|one| one.word(&DAYS)).collect())
@@ -109,6 +85,29 @@ fn window(section: &Section, components: &[&str], endpoints: &[&str]) -> Option<
     };
     section.end();
     Some(window)
+}
+
+fn required<'a>(section: &Section<'a>, key: &'static str, example: &str) -> Option<Item<'a>> {
+    let item = section.item(key);
+    if item.is_none() {
+        section.source.fault(
+            &section.span,
+            format!("a [[maintenance]] without `{key}`"),
+            format!("Add {example}."),
+        );
+    }
+    item
+}
+
+fn window_id(item: &Item) -> Option<Name> {
+    let text = item.text()?;
+    if !is_id(&text) {
+        item.fault(
+            format!("`{}` cannot be a window's id", text.escape_debug()),
+            "Ids are made of a-z, 0-9, _ and -.",
+        );
+    }
+    Name::new(&text).ok()
 }
 
 fn named(item: Option<Item>, known: &[&str], noun: &str) -> Vec<Name> {

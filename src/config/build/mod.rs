@@ -1,9 +1,11 @@
 //! Builds the [`Plan`] from the config's files, and gathers every fault of all of them.
 
 mod beside;
+mod builder;
 #[cfg(test)]
 mod documented;
 mod endpoint;
+mod listen;
 pub mod maintenance;
 pub mod probe;
 pub mod tls;
@@ -16,18 +18,18 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use self::beside::{proxies, sent_by_own_calls};
-use self::endpoint::{digest, draft, group_drafts, in_zone, mask_by_host};
+use self::builder::Builder;
+use self::endpoint::{Draft, digest, draft, group_drafts, in_zone, mask_by_host};
+use self::listen::listen;
 use self::maintenance::windows;
 use super::contract::contracts;
 use super::document::common::{cadence, calendar_instant, combination, dial, is_id, metrics};
 use super::document::source::{Fault, Source, Surroundings};
 use super::document::tree::{Item, Layers, Section};
-use super::listen::listen;
 use super::plan::*;
 use crate::judgement::rules::{Cadence, Rules};
 use crate::judgement::timeline::Combine;
 use crate::judgement::zones::{self, ZoneSource};
-use crate::kind::{Kind, Spec};
 use crate::words::Name;
 
 /// Reads the config at `path` with all that it includes. Either a plan that is right, or every
@@ -162,10 +164,30 @@ fn explained(message: &str, source: &Source, at: usize) -> (String, String) {
     )
 }
 
-pub(in crate::config) struct Builder<'s> {
-    pub(in crate::config) surroundings: &'s dyn Surroundings,
-    /// Specs that endpoints share, by the tables that they were built from.
-    pub(in crate::config) specs: HashMap<(usize, usize, Kind), Spec>,
+/// The endpoints as the files name them: single ones first, then those of groups.
+fn drafts<'a>(top: &Layers<'a>, defaults: &Layers<'a>) -> Vec<Draft<'a>> {
+    let mut drafts = Vec::new();
+    for root in &top.0 {
+        for section in root.tables("endpoint") {
+            drafts.extend(draft(section, defaults));
+        }
+    }
+    for group in top.layers("group").0 {
+        for (id, span, item) in group.entries() {
+            let Some(section) = item.section() else {
+                continue;
+            };
+            if !is_id(id) {
+                group.source.fault(
+                    &span,
+                    format!("`{}` cannot be a group's id", id.escape_debug()),
+                    "Ids are made of a-z, 0-9, _ and -.",
+                );
+            }
+            drafts.extend(group_drafts(section, defaults));
+        }
+    }
+    drafts
 }
 
 impl Builder<'_> {
@@ -176,27 +198,7 @@ impl Builder<'_> {
         let defaults = top.layers("defaults");
         let components = self.components(&top.layers("component"));
         let metrics = metrics(&top.layers("metrics"));
-        let mut drafts = Vec::new();
-        for root in roots {
-            for section in root.tables("endpoint") {
-                drafts.extend(draft(section, &defaults));
-            }
-        }
-        for group in top.layers("group").0 {
-            for (id, span, item) in group.entries() {
-                let Some(section) = item.section() else {
-                    continue;
-                };
-                if !is_id(id) {
-                    group.source.fault(
-                        &span,
-                        format!("`{}` cannot be a group's id", id.escape_debug()),
-                        "Ids are made of a-z, 0-9, _ and -.",
-                    );
-                }
-                drafts.extend(group_drafts(section, &defaults));
-            }
-        }
+        let drafts = drafts(&top, &defaults);
         self.look_at_unused(&defaults);
         let daemon = top.layers("daemon");
         let listen = listen(
@@ -206,21 +208,7 @@ impl Builder<'_> {
         );
         let daemon = self.daemon(&daemon);
         let mut endpoints = self.endpoints(drafts, &components);
-        let mut receivers = HashSet::new();
-        let mut notify: Vec<Notify> = Vec::new();
-        for section in roots.iter().flat_map(|r| r.tables("notify")) {
-            let Some(receiver) = self.notify(&section) else {
-                continue;
-            };
-            if !receivers.insert(receiver.name.clone()) {
-                section.source.fault(
-                    &section.span,
-                    format!("duplicate receiver `{}`", receiver.name),
-                    "Give each [[notify]] a name of its own.",
-                );
-            }
-            notify.push(receiver);
-        }
+        let notify = self.receivers(roots);
         let (deadman, proxies) = (self.deadman(&top), proxies(&top.layers("proxy")));
         let mut witness = self.witness(&top.layers("witness"));
         let own_calls = sent_by_own_calls(&notify, deadman.as_ref());
@@ -247,6 +235,26 @@ impl Builder<'_> {
             deadman,
             proxies,
         }
+    }
+
+    /// The receivers of notifications, each with a name of its own.
+    fn receivers(&self, roots: &[Section]) -> Vec<Notify> {
+        let mut names = HashSet::new();
+        let mut receivers: Vec<Notify> = Vec::new();
+        for section in roots.iter().flat_map(|r| r.tables("notify")) {
+            let Some(receiver) = self.notify(&section) else {
+                continue;
+            };
+            if !names.insert(receiver.name.clone()) {
+                section.source.fault(
+                    &section.span,
+                    format!("duplicate receiver `{}`", receiver.name),
+                    "Give each [[notify]] a name of its own.",
+                );
+            }
+            receivers.push(receiver);
+        }
+        receivers
     }
 
     fn daemon(&self, layers: &Layers) -> Daemon {
@@ -414,6 +422,7 @@ mod tests {
     use super::*;
     use crate::config::document::tree::LOOKED_UP;
     use crate::judgement::maintenance::Window;
+    use crate::kind::Kind;
 
     /// Digests are part of recorded histories: a change of one would be told as a change of the
     /// definition of every endpoint of that kind.

@@ -133,7 +133,7 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
     let resolver = layers
         .item("resolver")
         .and_then(|i| match i.text()?.as_str() {
-            "system" => Some(Resolver::System),
+            "system" => Some(ResolverChoice::System),
             text => {
                 let server = text.parse::<SocketAddr>().ok().or_else(|| {
                     text.parse::<IpAddr>()
@@ -146,7 +146,7 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
                         "Write \"system\", or a server's address: \"10.0.0.2\" or \"10.0.0.2:53\".",
                     );
                 }
-                server.map(Resolver::Server)
+                server.map(ResolverChoice::Server)
             }
         });
     Dial {
@@ -155,7 +155,7 @@ pub(in crate::config) fn dial(layers: &Layers) -> Dial {
             .and_then(|i| i.word(&Addresses::WORDS))
             .unwrap_or(Addresses::Any),
         source,
-        resolver: resolver.unwrap_or(Resolver::System),
+        resolver: resolver.unwrap_or(ResolverChoice::System),
         zone: None,
     }
 }

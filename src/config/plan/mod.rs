@@ -54,7 +54,7 @@ pub struct Plan {
     pub components: BTreeMap<Name, Component>,
     /// In the order of the files; groups after single endpoints.
     pub endpoints: Vec<Arc<Endpoint>>,
-    pub history: History,
+    pub history: HistoryPlan,
     pub witness: Witness,
     pub contracts: Contracts,
     pub maintenance: Vec<Window>,
@@ -84,7 +84,7 @@ impl Plan {
             },
             components: BTreeMap::new(),
             endpoints: Vec::new(),
-            history: History::default(),
+            history: HistoryPlan::default(),
             witness: Witness::default(),
             contracts: Contracts::default(),
             maintenance: Vec::new(),
@@ -191,7 +191,7 @@ impl Endpoint {
 pub struct Dial {
     pub addresses: Addresses,
     pub source: Option<IpAddr>,
-    pub resolver: Resolver,
+    pub resolver: ResolverChoice,
     /// The zone of a URL's link-local address; other kinds have it in their host.
     pub zone: Option<Arc<str>>,
 }
@@ -247,7 +247,7 @@ impl Addresses {
 
 /// Who resolves names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resolver {
+pub enum ResolverChoice {
     /// resolv.conf and hosts, read by our own resolver.
     System,
     Server(SocketAddr),
@@ -255,7 +255,7 @@ pub enum Resolver {
 
 /// How the history is signed and copied.
 #[derive(Debug, Clone, Default)]
-pub struct History {
+pub struct HistoryPlan {
     /// Signs checkpoints; left out: the state directory's own key.
     pub key: Option<Secret>,
     pub backup: Option<BackupPlan>,

@@ -60,7 +60,7 @@ impl HostPort {
 
 /// How answers are read that are odd, but that browsers and curl read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum Strictness {
     /// As others read them; what was odd is a finding.
     Lenient,
     /// What could be read in two ways is down.

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::quoted;
+use super::probe::quoted;
+use crate::config::contract::words::*;
 use crate::config::document::value::show_duration;
 use crate::judgement::sla::contract::*;
-use crate::judgement::sla::exact::plain;
+use crate::judgement::sla::exact::{Exact, plain};
 use crate::words::Name;
 
 fn list(names: &[Name]) -> String {
@@ -45,17 +46,12 @@ fn zone(zone: &jiff::tz::TimeZone) -> &str {
 }
 
 fn print_contract(out: &mut String, c: &Contract) {
-    let period = match c.period {
-        PeriodKind::CalendarMonth => "calendar_month".to_owned(),
-        PeriodKind::CalendarQuarter => "calendar_quarter".to_owned(),
-        PeriodKind::CalendarYear => "calendar_year".to_owned(),
-        PeriodKind::Rolling(ms) => format!("rolling {}", show_duration(ms)),
-    };
     let _ = writeln!(
         out,
-        "\n[[sla.{}]]\nobjective = \"{}\"\nperiod = \"{period}\"\ntime_zone = \"{}\"",
+        "\n[[sla.{}]]\nobjective = \"{}\"\nperiod = \"{}\"\ntime_zone = \"{}\"",
         c.name,
         plain(&c.objective),
+        period(c.period),
         zone(&c.zone)
     );
     let _ = writeln!(out, "components = [{}]", list(&c.components));
@@ -64,17 +60,76 @@ fn print_contract(out: &mut String, c: &Contract) {
         Together::Series => "series",
         Together::Parallel => "parallel",
         Together::Weighted(weights) => {
-            let pairs: Vec<String> = c
-                .components
-                .iter()
-                .zip(weights)
-                .map(|(n, w)| format!("{} = \"{}\"", quoted(n.as_str()), plain(w)))
-                .collect();
-            let _ = writeln!(out, "weights = {{ {} }}", pairs.join(", "));
+            print_weights(out, &c.components, weights);
             "weighted"
         }
     };
-    let measure = match &c.measure {
+    let _ = writeln!(
+        out,
+        "combine = \"{combine}\"\nmeasure = {}\nunknown = \"{}\"\ndecide_by = \"{}\"\n\
+            before_in_service = \"{}\"",
+        measure(&c.measure),
+        word_of(&UNKNOWN, &c.unknown),
+        c.decide_by.as_str(),
+        word_of(&BEFORE_IN_SERVICE, &c.before_in_service)
+    );
+    let _ = writeln!(
+        out,
+        "min_outage = {{ length = \"{}\", count = \"{}\" }}",
+        show_duration(c.min_outage.length),
+        word_of(&OUTAGE_COUNT, &c.min_outage.whole_minutes)
+    );
+    for (key, value) in [
+        ("min_coverage", c.min_coverage.as_ref().map(plain)),
+        ("fee", c.fee.as_ref().map(plain)),
+        ("currency", c.currency.clone()),
+        ("valid_from", c.valid_from.map(|d| d.to_string())),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(out, "{key} = \"{value}\"");
+        }
+    }
+    if let Some(hours) = &c.service_hours {
+        print_service_hours(out, hours);
+    }
+    print_maintenance(out, &c.maintenance);
+    if let Some(credit) = &c.credit {
+        let _ = writeln!(
+            out,
+            "credit = {{ {}, cap = \"{}\" }}",
+            model(&credit.model),
+            plain(&credit.cap)
+        );
+    }
+    if let Some(latency) = &c.latency {
+        let _ = writeln!(
+            out,
+            "latency = {{ share = \"{}\", within = \"{}\" }}",
+            plain(&latency.share),
+            show_duration(latency.within_us / 1000)
+        );
+    }
+}
+
+fn print_weights(out: &mut String, components: &[Name], weights: &[Exact]) {
+    let pairs = components.iter().zip(weights);
+    let pairs: Vec<String> = pairs
+        .map(|(n, w)| format!("{} = \"{}\"", quoted(n.as_str()), plain(w)))
+        .collect();
+    let _ = writeln!(out, "weights = {{ {} }}", pairs.join(", "));
+}
+
+fn period(period: PeriodKind) -> String {
+    match period {
+        PeriodKind::CalendarMonth => "calendar_month".to_owned(),
+        PeriodKind::CalendarQuarter => "calendar_quarter".to_owned(),
+        PeriodKind::CalendarYear => "calendar_year".to_owned(),
+        PeriodKind::Rolling(ms) => format!("rolling {}", show_duration(ms)),
+    }
+}
+
+fn measure(measure: &Measure) -> String {
+    match measure {
         Measure::Time => "\"time\"".to_owned(),
         Measure::Slices { length, down_if } => {
             let rule = match down_if {
@@ -96,114 +151,44 @@ fn print_contract(out: &mut String, c: &Contract) {
                 plain(no_probe)
             )
         }
-    };
-    let unknown = match c.unknown {
-        Unknown::Exclude => "exclude",
-        Unknown::Up => "up",
-        Unknown::Down => "down",
-    };
-    let before = if c.before_in_service == BeforeInService::AsUp {
-        "as_up"
-    } else {
-        "exclude"
-    };
+    }
+}
+
+fn print_service_hours(out: &mut String, hours: &ServiceHours) {
+    let days = hours.days.iter().map(|day| quoted(word_of(&DAYS, day)));
+    let days: Vec<String> = days.collect();
+    let holidays: Vec<String> = hours.holidays.iter().map(|d| format!("\"{d}\"")).collect();
     let _ = writeln!(
         out,
-        "combine = \"{combine}\"\nmeasure = {measure}\nunknown = \"{unknown}\"\ndecide_by \
-            = \"{}\"\nbefore_in_service = \"{before}\"",
-        c.decide_by.as_str()
+        "service_hours = {{ days = [{}], from = \"{:02}:{:02}\", to = \"{:02}:{:02}\", \
+            time_zone = \"{}\", holidays = [{}] }}",
+        days.join(", "),
+        hours.from.hour(),
+        hours.from.minute(),
+        hours.to.hour(),
+        hours.to.minute(),
+        zone(&hours.zone),
+        holidays.join(", ")
     );
-    let count = if c.min_outage.whole_minutes {
-        "whole_minutes"
-    } else {
-        "whole"
-    };
-    let _ = writeln!(
-        out,
-        "min_outage = {{ length = \"{}\", count = \"{count}\" }}",
-        show_duration(c.min_outage.length)
-    );
-    for (key, value) in [
-        ("min_coverage", c.min_coverage.as_ref().map(plain)),
-        ("fee", c.fee.as_ref().map(plain)),
-        ("currency", c.currency.clone()),
-        ("valid_from", c.valid_from.map(|d| d.to_string())),
-    ] {
-        if let Some(value) = value {
-            let _ = writeln!(out, "{key} = \"{value}\"");
-        }
-    }
-    if let Some(hours) = &c.service_hours {
-        let days: Vec<String> = hours
-            .days
-            .iter()
-            .filter_map(|d| {
-                crate::config::contract::DAYS
-                    .iter()
-                    .find(|(_, w)| w == d)
-                    .map(|(word, _)| quoted(word))
-            })
-            .collect();
-        let holidays: Vec<String> = hours.holidays.iter().map(|d| format!("\"{d}\"")).collect();
-        let _ = writeln!(
-            out,
-            "service_hours = {{ days = [{}], from = \"{:02}:{:02}\", to = \"{:02}:{:02}\", \
-                time_zone = \"{}\", holidays = [{}] }}",
-            days.join(", "),
-            hours.from.hour(),
-            hours.from.minute(),
-            hours.to.hour(),
-            hours.to.minute(),
-            zone(&hours.zone),
-            holidays.join(", ")
-        );
-    }
-    let m = &c.maintenance;
-    let treat = match m.treat {
-        Treat::Exclude => "exclude",
-        Treat::AsUp => "as_up",
-        Treat::Count => "count",
-    };
-    let announcement = if m.announcement == Announcement::Claimed {
-        "claimed"
-    } else {
-        "recorded"
-    };
+}
+
+fn print_maintenance(out: &mut String, rules: &MaintenanceRules) {
     let mut limits = String::new();
-    for (key, ms) in [("notice", m.notice), ("allowance", m.allowance)] {
+    for (key, ms) in [("notice", rules.notice), ("allowance", rules.allowance)] {
         if let Some(ms) = ms {
             let _ = write!(limits, ", {key} = \"{}\"", show_duration(ms));
         }
     }
     let _ = writeln!(
         out,
-        "maintenance = {{ treat = \"{treat}\", announcement = \"{announcement}\"{limits} }}"
+        "maintenance = {{ treat = \"{}\", announcement = \"{}\"{limits} }}",
+        word_of(&TREAT, &rules.treat),
+        word_of(&ANNOUNCEMENT, &rules.announcement)
     );
-    if let Some(credit) = &c.credit {
-        let _ = writeln!(
-            out,
-            "credit = {{ {}, cap = \"{}\" }}",
-            model(&credit.model),
-            plain(&credit.cap)
-        );
-    }
-    if let Some(latency) = &c.latency {
-        let _ = writeln!(
-            out,
-            "latency = {{ share = \"{}\", within = \"{}\" }}",
-            plain(&latency.share),
-            show_duration(latency.within_us / 1000)
-        );
-    }
 }
 
 fn model(model: &Model) -> String {
-    let rounding = |r: &Rounding| {
-        Rounding::WORDS
-            .iter()
-            .find(|(_, w)| w == r)
-            .map_or("", |(word, _)| word)
-    };
+    let rounding = |r: &Rounding| word_of(&Rounding::WORDS, r);
     match model {
         Model::Linear {
             step,
@@ -211,11 +196,7 @@ fn model(model: &Model) -> String {
             rounding: r,
             measured_from,
         } => {
-            let from = if *measured_from == MeasuredFrom::Hundred {
-                "100"
-            } else {
-                "target"
-            };
+            let from = word_of(&MEASURED_FROM, measured_from);
             format!(
                 "model = \"linear\", step = \"{}\", per_step = \"{}\", rounding = \"{}\", \
                     measured_from = \"{from}\"",
@@ -237,11 +218,7 @@ fn model(model: &Model) -> String {
             rounding: r,
             aggregate,
         } => {
-            let aggregate = if *aggregate == Aggregate::PerOutage {
-                "per_outage"
-            } else {
-                "period"
-            };
+            let aggregate = word_of(&AGGREGATE, aggregate);
             let (unit, per_unit, rounding) = (show_duration(*unit), plain(per_unit), rounding(r));
             format!(
                 "model = \"per_downtime\", unit = \"{unit}\", per_unit = \"{per_unit}\", rounding \

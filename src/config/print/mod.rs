@@ -12,7 +12,7 @@ use super::document::value::show_duration;
 use super::plan::*;
 use crate::judgement::maintenance::Window;
 use crate::judgement::timeline::Combine;
-use crate::words::format_utc;
+use crate::words::{Name, format_utc};
 
 /// The whole plan as TOML text.
 pub fn effective(plan: &Plan) -> String {
@@ -24,98 +24,14 @@ pub fn effective(plan: &Plan) -> String {
 /// The same without contracts and tenants, which stand at the end.
 pub fn but_contracts(plan: &Plan) -> String {
     let mut out = String::new();
-    let d = &plan.daemon;
-    let _ = writeln!(out, "[daemon]\nvantage = {}", quoted(&d.vantage));
-    let _ = writeln!(out, "zone_data = \"{}\"", d.zone_data.as_str());
-    if let Some(dir) = &d.state_dir {
-        let _ = writeln!(out, "state_dir = {}", quoted(&dir.display().to_string()));
-    }
-    for (key, value) in [
-        ("max_in_flight", d.max_in_flight),
-        ("max_in_flight_per_host", d.max_in_flight_per_host),
-    ] {
-        if let Some(value) = value {
-            let _ = writeln!(out, "{key} = {value}");
-        }
-    }
-    let clock = ClockChoice::WORDS
-        .iter()
-        .find(|(_, choice)| *choice == d.clock)
-        .map_or("verified", |(word, _)| word);
-    let _ = writeln!(out, "clock = \"{clock}\"");
+    print_daemon(&mut out, &plan.daemon);
     super::listen::print(&mut out, &plan.listen);
-    let m = &plan.metrics;
-    let buckets: Vec<String> = m
-        .buckets_us
-        .iter()
-        .map(|us| {
-            quoted(&if us % 1000 == 0 {
-                show_duration(us / 1000)
-            } else {
-                format!("{us}us")
-            })
-        })
-        .collect();
-    let latency = match m.latency {
-        LatencyMetrics::Classic => "classic",
-        LatencyMetrics::Off => "off",
-    };
-    let _ = writeln!(
-        out,
-        "\n[metrics]\nlatency = \"{latency}\"\nbuckets = [{}]\nphases = {}",
-        buckets.join(", "),
-        m.phases
-    );
-    if !m.state_labels.is_empty() {
-        let _ = writeln!(
-            out,
-            "state_labels = [{}]",
-            m.state_labels
-                .iter()
-                .map(|l| quoted(l))
-                .collect::<Vec<_>>()
-                .join(", ")
-        );
-    }
+    print_metrics(&mut out, &plan.metrics);
     for (id, component) in &plan.components {
-        let combine = match component.combine {
-            Combine::Series => "\"series\"".to_owned(),
-            Combine::Parallel => "\"parallel\"".to_owned(),
-            Combine::AtLeast(n) => format!("{{ at_least = {n} }}"),
-        };
-        let _ = writeln!(
-            out,
-            "\n[component.{id}]\ntitle = {}\ncombine = {combine}",
-            quoted(&component.title)
-        );
-        if let Some(from) = component.in_service_from {
-            let _ = writeln!(out, "in_service_from = \"{}\"", format_utc(from));
-        }
+        print_component(&mut out, id, component);
     }
-    if let Some(quorum) = plan.witness.quorum {
-        let _ = writeln!(out, "\n[witness]\nquorum = {quorum}");
-    }
-    for w in &plan.witness.endpoints {
-        let _ = writeln!(
-            out,
-            "\n[[witness.endpoint]]\nname = {}\ntimeout = \"{}\"",
-            quoted(w.name.as_str()),
-            show_duration(w.rules.cadence.timeout)
-        );
-        print_dial(&mut out, w);
-        w.probe.print(&mut out);
-    }
-    if plan.history.key.is_some() {
-        let _ = writeln!(out, "\n[history]\nkey = \"{MASK}\"");
-    }
-    if let Some(b) = &plan.history.backup {
-        let (every, dir) = (show_duration(b.every), quoted(&b.dir.display().to_string()));
-        let _ = writeln!(
-            out,
-            "\n[history.backup]\nevery = \"{every}\"\ndir = {dir}\nkeep = {}",
-            b.keep
-        );
-    }
+    print_witnesses(&mut out, &plan.witness);
+    print_history(&mut out, &plan.history);
     for window in &plan.maintenance {
         print_window(&mut out, window);
     }
@@ -123,25 +39,8 @@ pub fn but_contracts(plan: &Plan) -> String {
         out.push('\n');
         print_endpoint(&mut out, endpoint, plan);
     }
-    for n in &plan.notify {
-        let _ = writeln!(
-            out,
-            "\n[[notify]]\nname = {}\nwebhook.url = \"{MASK}\"\nafter = \"{}\"",
-            quoted(n.name.as_str()),
-            show_duration(n.after)
-        );
-        let _ = writeln!(
-            out,
-            "on = [{}]",
-            n.on.words()
-                .into_iter()
-                .map(quoted)
-                .collect::<Vec<_>>()
-                .join(", ")
-        );
-        for (name, _) in &n.headers {
-            let _ = writeln!(out, "webhook.headers.{} = \"{MASK}\"", quoted(name));
-        }
+    for receiver in &plan.notify {
+        print_receiver(&mut out, receiver);
     }
     if let Some(deadman) = &plan.deadman {
         let _ = writeln!(
@@ -158,23 +57,142 @@ pub fn but_contracts(plan: &Plan) -> String {
     out
 }
 
-fn print_window(out: &mut String, window: &Window) {
-    let w = window.to_json();
-    let start = w.get("start_instant").unwrap_or(&w["start"]);
+fn print_daemon(out: &mut String, daemon: &Daemon) {
+    let _ = writeln!(out, "[daemon]\nvantage = {}", quoted(&daemon.vantage));
+    let _ = writeln!(out, "zone_data = \"{}\"", daemon.zone_data.as_str());
+    if let Some(dir) = &daemon.state_dir {
+        let _ = writeln!(out, "state_dir = {}", quoted(&dir.display().to_string()));
+    }
+    for (key, value) in [
+        ("max_in_flight", daemon.max_in_flight),
+        ("max_in_flight_per_host", daemon.max_in_flight_per_host),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(out, "{key} = {value}");
+        }
+    }
+    let clock = ClockChoice::WORDS
+        .iter()
+        .find(|(_, choice)| *choice == daemon.clock)
+        .map_or("verified", |(word, _)| word);
+    let _ = writeln!(out, "clock = \"{clock}\"");
+}
+
+fn print_metrics(out: &mut String, metrics: &Metrics) {
+    let buckets: Vec<String> = metrics
+        .buckets_us
+        .iter()
+        .map(|us| {
+            quoted(&if us % 1000 == 0 {
+                show_duration(us / 1000)
+            } else {
+                format!("{us}us")
+            })
+        })
+        .collect();
+    let latency = match metrics.latency {
+        LatencyMetrics::Classic => "classic",
+        LatencyMetrics::Off => "off",
+    };
     let _ = writeln!(
         out,
-        "\n[[maintenance]]\nid = {}\nstart = {start}\ntime_zone = {}",
-        w["id"], w["time_zone"]
+        "\n[metrics]\nlatency = \"{latency}\"\nbuckets = [{}]\nphases = {}",
+        buckets.join(", "),
+        metrics.phases
     );
-    for key in ["components", "endpoints", "every"] {
-        let list: Vec<String> = w[key]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|n| n.as_str().map(quoted))
-            .collect();
+    if !metrics.state_labels.is_empty() {
+        let labels = quoted_list(metrics.state_labels.iter().map(String::as_str));
+        let _ = writeln!(out, "state_labels = [{labels}]");
+    }
+}
+
+fn print_component(out: &mut String, id: &Name, component: &Component) {
+    let combine = match component.combine {
+        Combine::Series => "\"series\"".to_owned(),
+        Combine::Parallel => "\"parallel\"".to_owned(),
+        Combine::AtLeast(n) => format!("{{ at_least = {n} }}"),
+    };
+    let _ = writeln!(
+        out,
+        "\n[component.{id}]\ntitle = {}\ncombine = {combine}",
+        quoted(&component.title)
+    );
+    if let Some(from) = component.in_service_from {
+        let _ = writeln!(out, "in_service_from = \"{}\"", format_utc(from));
+    }
+}
+
+fn print_witnesses(out: &mut String, witness: &Witness) {
+    if let Some(quorum) = witness.quorum {
+        let _ = writeln!(out, "\n[witness]\nquorum = {quorum}");
+    }
+    for w in &witness.endpoints {
+        let _ = writeln!(
+            out,
+            "\n[[witness.endpoint]]\nname = {}\ntimeout = \"{}\"",
+            quoted(w.name.as_str()),
+            show_duration(w.rules.cadence.timeout)
+        );
+        print_dial(out, w);
+        w.probe.print(out);
+    }
+}
+
+fn print_history(out: &mut String, history: &HistoryPlan) {
+    if history.key.is_some() {
+        let _ = writeln!(out, "\n[history]\nkey = \"{MASK}\"");
+    }
+    if let Some(b) = &history.backup {
+        let (every, dir) = (show_duration(b.every), quoted(&b.dir.display().to_string()));
+        let _ = writeln!(
+            out,
+            "\n[history.backup]\nevery = \"{every}\"\ndir = {dir}\nkeep = {}",
+            b.keep
+        );
+    }
+}
+
+fn print_receiver(out: &mut String, receiver: &Notify) {
+    let _ = writeln!(
+        out,
+        "\n[[notify]]\nname = {}\nwebhook.url = \"{MASK}\"\nafter = \"{}\"",
+        quoted(receiver.name.as_str()),
+        show_duration(receiver.after)
+    );
+    let _ = writeln!(
+        out,
+        "on = [{}]",
+        quoted_list(receiver.on.words().into_iter())
+    );
+    for (name, _) in &receiver.headers {
+        let _ = writeln!(out, "webhook.headers.{} = \"{MASK}\"", quoted(name));
+    }
+}
+
+fn print_window(out: &mut String, window: &Window) {
+    let start = window
+        .start_instant
+        .map_or_else(|| window.start.to_string(), format_utc);
+    let _ = writeln!(
+        out,
+        "\n[[maintenance]]\nid = {}\nstart = {}\ntime_zone = {}",
+        quoted(window.id.as_str()),
+        quoted(&start),
+        quoted(window.zone.iana_name().unwrap_or("UTC"))
+    );
+    for (key, list) in [
+        (
+            "components",
+            quoted_list(window.components.iter().map(Name::as_str)),
+        ),
+        (
+            "endpoints",
+            quoted_list(window.endpoints.iter().map(Name::as_str)),
+        ),
+        ("every", quoted_list(window.days())),
+    ] {
         if !list.is_empty() {
-            let _ = writeln!(out, "{key} = [{}]", list.join(", "));
+            let _ = writeln!(out, "{key} = [{list}]");
         }
     }
     let _ = writeln!(
@@ -186,6 +204,10 @@ fn print_window(out: &mut String, window: &Window) {
     if let Some(at) = window.announced_at {
         let _ = writeln!(out, "announced_at = \"{}\"", format_utc(at));
     }
+}
+
+fn quoted_list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    texts.map(quoted).collect::<Vec<_>>().join(", ")
 }
 
 fn print_endpoint(out: &mut String, e: &Endpoint, plan: &Plan) {
@@ -228,8 +250,8 @@ fn print_dial(out: &mut String, e: &Endpoint) {
         .find(|(_, a)| *a == e.dial.addresses)
         .map_or("any", |(w, _)| w);
     let resolver = match e.dial.resolver {
-        Resolver::System => "system".to_owned(),
-        Resolver::Server(server) => server.to_string(),
+        ResolverChoice::System => "system".to_owned(),
+        ResolverChoice::Server(server) => server.to_string(),
     };
     let _ = writeln!(
         out,

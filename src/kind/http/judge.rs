@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::spec::{Compression, Http};
-use crate::config::plan::probe::Reading;
+use crate::config::plan::probe::Strictness;
 use crate::kind::run::coding;
 use crate::kind::run::cost::{self, apart};
 use crate::kind::run::expect::{self, DecodedBody, Quoting, Verdicts};
@@ -60,7 +60,7 @@ pub async fn judge(
             limit of probe.http.limits.body: reading stopped there"
         )));
     }
-    if spec.reading == Reading::Strict && verdicts.first_unmet.is_none() {
+    if spec.reading == Strictness::Strict && verdicts.first_unmet.is_none() {
         verdicts.first_unmet = beyond_limit(spec, &response).or_else(|| coding::unknown(&response));
     }
     let mut undecodable = None;
@@ -118,7 +118,7 @@ async fn judge_body(
 
 /// What a strict config holds against a body that goes on where reading stopped.
 pub fn beyond_limit(spec: &Http, response: &Response) -> Option<Halt> {
-    let is_down = spec.reading == Reading::Strict && response.is_cut;
+    let is_down = spec.reading == Strictness::Strict && response.is_cut;
     is_down.then(|| {
         Halt::down(
             Cause::BodyLimit,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::spec::*;
 use crate::config::document::secret::MASK;
 use crate::config::document::value::show_size;
-use crate::config::plan::probe::Reading;
+use crate::config::plan::probe::Strictness;
 use crate::config::print::probe::{print_tls, print_within, quoted};
 
 pub fn print(out: &mut String, url: &str, spec: &Http) {
@@ -47,7 +47,7 @@ fn print_manners(out: &mut String, spec: &Http) {
         out,
         "probe.http.compression = {}\nprobe.http.strict = {}",
         spec.compression == Compression::Ask,
-        spec.reading == Reading::Strict
+        spec.reading == Strictness::Strict
     );
 }
 

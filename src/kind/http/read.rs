@@ -11,7 +11,7 @@ use crate::config::document::secret::{MaybeSecret, Secret, is_secret_name, maybe
 use crate::config::document::source::Surroundings;
 use crate::config::document::tree::{Item, Layers};
 use crate::config::document::value::whole;
-use crate::config::plan::probe::{DEFAULT_DECODED_LIMIT, Limits, Reading, Sent};
+use crate::config::plan::probe::{DEFAULT_DECODED_LIMIT, Limits, Sent, Strictness};
 
 /// Headers that follow from the body and the connection.
 const OWN_HEADERS: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
@@ -68,8 +68,8 @@ pub fn spec(layers: &Layers, surroundings: &dyn Surroundings) -> Http {
             Some(false) | None => Compression::Plain,
         },
         reading: match layers.item("strict").and_then(|i| i.flag()) {
-            Some(true) => Reading::Strict,
-            Some(false) | None => Reading::Lenient,
+            Some(true) => Strictness::Strict,
+            Some(false) | None => Strictness::Lenient,
         },
         limits: built_limits,
         tls: tls(&layers.layers("tls"), tls_expect, surroundings),

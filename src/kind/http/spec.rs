@@ -2,7 +2,7 @@
 
 use crate::config::document::secret::mask::Mask;
 use crate::config::document::secret::{MaybeSecret, Secret};
-use crate::config::plan::probe::{Cel, Limits, Pattern, Reading, Sent, Tls};
+use crate::config::plan::probe::{Cel, Limits, Pattern, Sent, Strictness, Tls};
 use crate::words::Ms;
 
 /// Default of `limits.body`: bytes read of a body.
@@ -29,7 +29,7 @@ pub struct Http {
     pub cross_origin: CrossOrigin,
     /// Ask for gzip, deflate, br and zstd.
     pub compression: Compression,
-    pub reading: Reading,
+    pub reading: Strictness,
     pub limits: Limits,
     pub tls: Tls,
     pub expect: HttpExpect,

@@ -10,7 +10,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use super::expect::shown;
 use super::work::{Ended, Work};
-use crate::config::plan::probe::{Limits, Reading};
+use crate::config::plan::probe::{Limits, Strictness};
 use crate::net::halt::Halt;
 use crate::net::http_response::Response;
 use crate::words::{Cause, Reason};
@@ -37,7 +37,7 @@ pub struct Plain<'r> {
 pub fn decoded<'r>(
     response: &'r Response,
     limits: &Limits,
-    reading: Reading,
+    reading: Strictness,
     work: &Work,
 ) -> Result<Plain<'r>, Halt> {
     let as_it_is = |odd| Plain {
@@ -66,7 +66,7 @@ pub fn decoded<'r>(
 pub fn decodable(
     response: &Response,
     limits: &Limits,
-    reading: Reading,
+    reading: Strictness,
     work: &Work,
 ) -> Result<Option<String>, Halt> {
     let codings = codings(response, reading)?;
@@ -121,7 +121,7 @@ fn named(response: &Response) -> Vec<String> {
 }
 
 /// An answer without a body has nothing to undo, whatever its header says (HEAD, 204).
-fn codings(response: &Response, reading: Reading) -> Result<Codings, Halt> {
+fn codings(response: &Response, reading: Strictness) -> Result<Codings, Halt> {
     let mut found = Codings {
         known: Vec::new(),
         odd: None,
@@ -145,7 +145,7 @@ fn codings(response: &Response, reading: Reading) -> Result<Codings, Halt> {
         ));
     }
     if let Some(first) = unknown.first() {
-        if reading == Reading::Strict {
+        if reading == Strictness::Strict {
             return Err(unknown_strictly(first));
         }
         found.odd = Some(format!(
@@ -520,7 +520,7 @@ mod tests {
                 ),
             ];
             for coded in all.iter().take(codings) {
-                let body = decoded(coded, &limits, Reading::Lenient, &ample())
+                let body = decoded(coded, &limits, Strictness::Lenient, &ample())
                     .expect("within the limit")
                     .bytes;
                 assert!(
@@ -529,7 +529,7 @@ mod tests {
                     plain.len(),
                     String::from_utf8_lossy(&coded.headers[0].1)
                 );
-                assert!(decodable(coded, &limits, Reading::Lenient, &ample()).is_ok());
+                assert!(decodable(coded, &limits, Strictness::Lenient, &ample()).is_ok());
             }
         }
     }
@@ -572,8 +572,8 @@ mod tests {
             ),
         ] {
             for result in [
-                decoded(&coded, &LIMITS, Reading::Strict, &ample()).map(|_| ()),
-                decodable(&coded, &LIMITS, Reading::Strict, &ample()).map(|_| ()),
+                decoded(&coded, &LIMITS, Strictness::Strict, &ample()).map(|_| ()),
+                decodable(&coded, &LIMITS, Strictness::Strict, &ample()).map(|_| ()),
             ] {
                 assert!(
                     matches!(&result, Err(Halt::Down(found, _)) if *found == cause),
@@ -595,7 +595,7 @@ mod tests {
             "x-nothing",
         ] {
             let coded = response(coding, b"hello".to_vec());
-            let plain = decoded(&coded, &LIMITS, Reading::Lenient, &ample()).expect("as it is");
+            let plain = decoded(&coded, &LIMITS, Strictness::Lenient, &ample()).expect("as it is");
             assert_eq!(
                 (&*plain.bytes, plain.odd.is_some()),
                 (&b"hello"[..], true),
@@ -603,14 +603,14 @@ mod tests {
             );
             assert!(
                 matches!(
-                    decodable(&coded, &LIMITS, Reading::Lenient, &ample()),
+                    decodable(&coded, &LIMITS, Strictness::Lenient, &ample()),
                     Ok(Some(_))
                 ),
                 "{coding}"
             );
             assert!(
                 matches!(
-                    decoded(&coded, &LIMITS, Reading::Strict, &ample()),
+                    decoded(&coded, &LIMITS, Strictness::Strict, &ample()),
                     Err(Halt::Down(Cause::DecodeError, _))
                 ),
                 "{coding}"
@@ -621,7 +621,7 @@ mod tests {
                 &*decoded(
                     &response(coding, gzip(b"hello")),
                     &LIMITS,
-                    Reading::Lenient,
+                    Strictness::Lenient,
                     &ample()
                 )
                 .expect("undone")
@@ -632,7 +632,7 @@ mod tests {
         }
         let hidden = response("gzip, x-nothing", b"neither".to_vec());
         assert_eq!(
-            &*decoded(&hidden, &LIMITS, Reading::Lenient, &ample())
+            &*decoded(&hidden, &LIMITS, Strictness::Lenient, &ample())
                 .expect("as it is")
                 .bytes,
             b"neither"
@@ -655,7 +655,7 @@ mod tests {
                 is_cut: true,
                 ..response(coding, coded[..half].to_vec())
             };
-            let seen = decoded(&cut, &LIMITS, Reading::Lenient, &ample())
+            let seen = decoded(&cut, &LIMITS, Strictness::Lenient, &ample())
                 .expect("as far as it goes")
                 .bytes;
             assert!(
@@ -666,7 +666,7 @@ mod tests {
             let whole = response(coding, coded[..half].to_vec());
             assert!(
                 matches!(
-                    decoded(&whole, &LIMITS, Reading::Lenient, &ample()),
+                    decoded(&whole, &LIMITS, Strictness::Lenient, &ample()),
                     Err(Halt::Down(Cause::DecodeError, _))
                 ),
                 "{coding}"
@@ -697,7 +697,7 @@ mod tests {
     fn an_answer_that_costs_more_work_than_may_be_is_down_in_whichever_layer_it_does() {
         let few = response("zstd", many_tables(50));
         assert_eq!(
-            decoded(&few, &LIMITS, Reading::Lenient, &ample())
+            decoded(&few, &LIMITS, Strictness::Lenient, &ample())
                 .expect("little work")
                 .bytes
                 .len(),
@@ -714,8 +714,8 @@ mod tests {
             response("gzip, br", many_empty_blocks(200_000)),
         ] {
             let little = Work::of(Duration::from_micros(500), Arc::default());
-            let body =
-                decoded(&coded, &LIMITS, Reading::Lenient, &little).map(|plain| plain.bytes.len());
+            let body = decoded(&coded, &LIMITS, Strictness::Lenient, &little)
+                .map(|plain| plain.bytes.len());
             assert!(
                 matches!(
                     &body,

@@ -3,7 +3,7 @@
 //! A connection is used for one answer, so that a head which could be read in two ways cannot be
 //! used against the answer after it. What is read beyond the grammar of RFC 9112 is noted as odd.
 
-use crate::config::plan::probe::{HEADER_COUNT_LIMIT, Reading};
+use crate::config::plan::probe::{HEADER_COUNT_LIMIT, Strictness};
 use crate::net::halt::Halt;
 use crate::net::http_response::Response;
 use crate::net::peer;
@@ -33,15 +33,15 @@ fn malformed(what: String) -> Halt {
 }
 
 /// Refuses what cannot become an HTTP/1 head, as soon as it is seen.
-pub fn begins_well(unread: &[u8], reading: Reading) -> Result<(), Halt> {
+pub fn begins_well(unread: &[u8], reading: Strictness) -> Result<(), Halt> {
     let line = match reading {
-        Reading::Lenient => &unread[slop(unread)..],
-        Reading::Strict => unread,
+        Strictness::Lenient => &unread[slop(unread)..],
+        Strictness::Strict => unread,
     };
     let begin = line.len().min(START.len());
     let is_fine = match reading {
-        Reading::Lenient => line[..begin].eq_ignore_ascii_case(&START[..begin]),
-        Reading::Strict => line[..begin] == START[..begin],
+        Strictness::Lenient => line[..begin].eq_ignore_ascii_case(&START[..begin]),
+        Strictness::Strict => line[..begin] == START[..begin],
     };
     if is_fine {
         return Ok(());
@@ -87,10 +87,10 @@ pub fn end(bytes: &[u8], searched: usize) -> Option<usize> {
 }
 
 /// A whole head. What httparse refuses is read as others read it, unless the config asks for more.
-pub fn parse(bytes: &[u8], reading: Reading) -> Result<Response, Halt> {
+pub fn parse(bytes: &[u8], reading: Strictness) -> Result<Response, Halt> {
     let strictly = parse_strictly(bytes);
     match (&strictly, reading) {
-        (Err(Halt::Down(Cause::HttpMalformed, _)), Reading::Lenient) => parse_leniently(bytes),
+        (Err(Halt::Down(Cause::HttpMalformed, _)), Strictness::Lenient) => parse_leniently(bytes),
         _ => strictly,
     }
 }
@@ -344,7 +344,11 @@ pub fn begin_of(bytes: &[u8], most: usize) -> String {
 /// How the body ends (RFC 9112 section 6.3). What could be read in two ways is malformed where the
 /// config asks for it; else the transfer coding goes before a length, and lengths that are equal
 /// are one.
-pub fn framing(response: &mut Response, method: &str, reading: Reading) -> Result<Framing, Halt> {
+pub fn framing(
+    response: &mut Response,
+    method: &str,
+    reading: Strictness,
+) -> Result<Framing, Halt> {
     let codings = transfer_codings(response, reading)?;
     let is_chunked = codings.last().is_some_and(|c| c == "chunked");
     let length = if is_chunked || !codings.is_empty() {
@@ -365,9 +369,9 @@ pub fn framing(response: &mut Response, method: &str, reading: Reading) -> Resul
 }
 
 /// Beside a transfer coding a length says nothing.
-fn lengths_beside(response: &mut Response, reading: Reading) -> Result<Option<u64>, Halt> {
+fn lengths_beside(response: &mut Response, reading: Strictness) -> Result<Option<u64>, Halt> {
     if response.values("content-length").next().is_some() {
-        if reading == Reading::Strict {
+        if reading == Strictness::Strict {
             return Err(malformed(
                 "the response has both Content-Length and Transfer-Encoding".into(),
             ));
@@ -379,9 +383,9 @@ fn lengths_beside(response: &mut Response, reading: Reading) -> Result<Option<u6
     Ok(None)
 }
 
-fn one_length(response: &mut Response, reading: Reading) -> Result<Option<u64>, Halt> {
+fn one_length(response: &mut Response, reading: Strictness) -> Result<Option<u64>, Halt> {
     let lines = response.values("content-length").count();
-    if lines > 1 && reading == Reading::Strict {
+    if lines > 1 && reading == Strictness::Strict {
         return Err(malformed(
             "the response has more than one Content-Length".into(),
         ));
@@ -390,7 +394,7 @@ fn one_length(response: &mut Response, reading: Reading) -> Result<Option<u64>, 
     let mut count = 0;
     for line in response.values("content-length") {
         let each = line
-            .split(|b| *b == b',' && reading == Reading::Lenient)
+            .split(|b| *b == b',' && reading == Strictness::Lenient)
             .map(<[u8]>::trim_ascii);
         for text in each {
             let length = number(text)
@@ -431,7 +435,7 @@ fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// In lower case, in the order in which they were applied; `chunked` only as the last.
-fn transfer_codings(response: &mut Response, reading: Reading) -> Result<Vec<String>, Halt> {
+fn transfer_codings(response: &mut Response, reading: Strictness) -> Result<Vec<String>, Halt> {
     let Some(first) = response.values("transfer-encoding").next() else {
         return Ok(Vec::new());
     };
@@ -445,7 +449,7 @@ fn transfer_codings(response: &mut Response, reading: Reading) -> Result<Vec<Str
         .collect::<Vec<_>>()
         .join(&b',');
     let refused = || malformed(format!("unknown Transfer-Encoding \"{}\"", shown(&header)));
-    if reading == Reading::Strict {
+    if reading == Strictness::Strict {
         return Err(refused());
     }
     let all = String::from_utf8_lossy(&header).to_ascii_lowercase();

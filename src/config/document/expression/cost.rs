@@ -6,9 +6,10 @@
 //! counts. `benches/judging.rs` measures the factors.
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, EntryExpr, Expr, operators};
+use cel::common::ast::{CallExpr, Expr, operators};
 
 use super::numbers::MATCHES;
+use super::parts::parts;
 
 /// To read JSON into values, for each byte.
 const READ_NS: u64 = 60;
@@ -34,7 +35,7 @@ impl Cost {
             once_for_each_byte: READ_NS,
             ..Self::default()
         };
-        cost.add(tree, At::Once);
+        cost.add(tree, Repetition::Once);
         cost
     }
 
@@ -62,64 +63,37 @@ impl Cost {
         once.saturating_add(each.saturating_mul(elements))
     }
 
-    fn add(&mut self, node: &IdedExpr, at: At) {
-        let (fixed, for_each_byte) = match &node.expr {
-            Expr::Call(call) => {
-                // Compiled once, however many elements it is held against.
-                self.once = self.once.saturating_add(fixed(call));
-                (NODE_NS, if goes_through(call) { THROUGH_NS } else { 0 })
-            }
-            Expr::Unspecified
-            | Expr::Ident(_)
-            | Expr::Literal(_)
-            | Expr::List(_)
-            | Expr::Select(_)
-            | Expr::Map(_)
-            | Expr::Struct(_)
-            | Expr::Comprehension(_) => (NODE_NS, 0),
+    fn add(&mut self, node: &IdedExpr, times: Repetition) {
+        let for_each_byte = if let Expr::Call(call) = &node.expr {
+            // Compiled once, however many elements it is held against.
+            self.once = self.once.saturating_add(fixed(call));
+            if goes_through(call) { THROUGH_NS } else { 0 }
+        } else {
+            0
         };
-        let (own, of_bytes) = match at {
-            At::Once => (&mut self.once, &mut self.once_for_each_byte),
-            At::Each => (&mut self.each, &mut self.each_for_each_byte),
+        let (own, of_bytes) = match times {
+            Repetition::Once => (&mut self.once, &mut self.once_for_each_byte),
+            Repetition::ForEachElement => (&mut self.each, &mut self.each_for_each_byte),
         };
-        *own = own.saturating_add(fixed);
+        *own = own.saturating_add(NODE_NS);
         *of_bytes = of_bytes.saturating_add(for_each_byte);
-        match &node.expr {
-            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-            Expr::Call(call) => call
-                .args
-                .iter()
-                .chain(call.target.as_deref())
-                .for_each(|n| self.add(n, at)),
-            Expr::List(list) => list.elements.iter().for_each(|n| self.add(n, at)),
-            Expr::Select(select) => self.add(&select.operand, at),
-            Expr::Map(map) => map.entries.iter().for_each(|e| self.add_entry(&e.expr, at)),
-            Expr::Struct(one) => one.entries.iter().for_each(|e| self.add_entry(&e.expr, at)),
-            Expr::Comprehension(walk) => {
-                [&walk.iter_range, &walk.accu_init, &walk.result]
-                    .into_iter()
-                    .for_each(|n| self.add(n, at));
-                [&walk.loop_cond, &walk.loop_step]
-                    .into_iter()
-                    .for_each(|n| self.add(n, At::Each));
-            }
-        }
-    }
-
-    fn add_entry(&mut self, entry: &EntryExpr, at: At) {
-        match entry {
-            EntryExpr::StructField(field) => self.add(&field.value, at),
-            EntryExpr::MapEntry(pair) => [&pair.key, &pair.value]
-                .into_iter()
-                .for_each(|n| self.add(n, at)),
-        }
+        let Expr::Comprehension(walk) = &node.expr else {
+            return parts(node).into_iter().for_each(|n| self.add(n, times));
+        };
+        [&walk.iter_range, &walk.accu_init, &walk.result]
+            .into_iter()
+            .for_each(|n| self.add(n, times));
+        [&walk.loop_cond, &walk.loop_step]
+            .into_iter()
+            .for_each(|n| self.add(n, Repetition::ForEachElement));
     }
 }
 
+/// How often a node is evaluated.
 #[derive(Clone, Copy)]
-enum At {
+enum Repetition {
     Once,
-    Each,
+    ForEachElement,
 }
 
 fn fixed(call: &CallExpr) -> u64 {

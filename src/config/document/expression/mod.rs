@@ -2,18 +2,23 @@
 //! (docs/decisions/007-bounded-cel.md).
 
 pub mod cost;
+mod kinds;
 mod names;
 pub mod needs;
 pub mod numbers;
+mod operations;
+mod parts;
 pub mod walks;
 pub mod watched;
 pub mod words;
 
 use cel::IdedExpr;
-use cel::common::ast::{EntryExpr, Expr};
+use cel::common::ast::Expr;
 
-use self::names::{Kind, Refusal, kind};
+use self::kinds::{CelKind, Refusal};
+use self::names::kind;
 use self::numbers::{environment, rewritten};
+use self::parts::parts;
 use self::walks::{MADE_LIMIT, made, repeated};
 use self::words::written;
 use super::tree::Item;
@@ -44,24 +49,24 @@ pub fn expression(item: &Item) -> Option<Cel> {
 }
 
 /// The tree of an expression that can be true or false.
-fn deciding((tree, kind): (IdedExpr, Kind)) -> Result<IdedExpr, Refusal> {
+fn deciding((tree, kind): (IdedExpr, CelKind)) -> Result<IdedExpr, Refusal> {
     match kind {
-        Kind::Any | Kind::Bool => Ok(tree),
-        Kind::Number
-        | Kind::Text
-        | Kind::Bytes
-        | Kind::List
-        | Kind::Object
-        | Kind::Null
-        | Kind::Type
-        | Kind::Optional => Err((
+        CelKind::Any | CelKind::Bool => Ok(tree),
+        CelKind::Number
+        | CelKind::Text
+        | CelKind::Bytes
+        | CelKind::List
+        | CelKind::Object
+        | CelKind::Null
+        | CelKind::Type
+        | CelKind::Optional => Err((
             format!("gives {}, never true or false", kind.noun()),
             ADVICE.into(),
         )),
     }
 }
 
-fn compiled(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
+fn compiled(text: &str) -> Result<(IdedExpr, CelKind), Refusal> {
     if text.len() > LENGTH_LIMIT {
         return Err((
             format!("is longer than {LENGTH_LIMIT} bytes"),
@@ -90,7 +95,7 @@ fn compiled(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
     })
 }
 
-fn parsed(text: &str) -> Result<(IdedExpr, Kind), Refusal> {
+fn parsed(text: &str) -> Result<(IdedExpr, CelKind), Refusal> {
     let program = environment().compile(text).map_err(|error| {
         let first = error
             .to_string()
@@ -181,24 +186,6 @@ fn measured(node: &IdedExpr) -> Size {
             .fold(Size::default(), |size, n| size.or(measured(n)))
     };
     let below = match &node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Size::default(),
-        Expr::Call(call) => all(&call
-            .args
-            .iter()
-            .chain(call.target.as_deref())
-            .collect::<Vec<_>>()),
-        Expr::List(list) => all(&list.elements.iter().collect::<Vec<_>>()),
-        Expr::Select(select) => measured(&select.operand),
-        Expr::Map(map) => all(&map
-            .entries
-            .iter()
-            .flat_map(|e| entry(&e.expr))
-            .collect::<Vec<_>>()),
-        Expr::Struct(one) => all(&one
-            .entries
-            .iter()
-            .flat_map(|e| entry(&e.expr))
-            .collect::<Vec<_>>()),
         Expr::Comprehension(walk) => {
             let each = all(&[&walk.loop_cond, &walk.loop_step]);
             let once = all(&[&walk.iter_range, &walk.accu_init, &walk.result]);
@@ -208,17 +195,18 @@ fn measured(node: &IdedExpr) -> Size {
             }
             .or(once)
         }
+        Expr::Unspecified
+        | Expr::Ident(_)
+        | Expr::Literal(_)
+        | Expr::Call(_)
+        | Expr::List(_)
+        | Expr::Select(_)
+        | Expr::Map(_)
+        | Expr::Struct(_) => all(&parts(node)),
     };
     Size {
         depth: below.depth + 1,
         ..below
-    }
-}
-
-fn entry(entry: &EntryExpr) -> Vec<&IdedExpr> {
-    match entry {
-        EntryExpr::StructField(field) => vec![&field.value],
-        EntryExpr::MapEntry(pair) => vec![&pair.key, &pair.value],
     }
 }
 

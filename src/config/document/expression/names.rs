@@ -6,94 +6,64 @@
 //! time.
 
 use cel::IdedExpr;
-use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators,
-};
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr};
 
+use super::kinds::{CelKind, Refusal};
+use super::operations::operated;
 use super::words::written;
 use crate::config::document::tree::nearest;
 
-/// What is wrong with an expression, and what to do.
-pub(in crate::config) type Refusal = (String, String);
-
-/// What is known of a value before there is any JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::config) enum Kind {
-    /// It depends on the answer.
-    Any,
-    Bool,
-    Number,
-    Text,
-    Bytes,
-    List,
-    Object,
-    Null,
-    Type,
-    Optional,
-}
-
-impl Kind {
-    pub(in crate::config) fn noun(self) -> &'static str {
-        match self {
-            Kind::Any => "any value",
-            Kind::Bool => "true or false",
-            Kind::Number => "a number",
-            Kind::Text => "a string",
-            Kind::Bytes => "bytes",
-            Kind::List => "a list",
-            Kind::Object => "an object",
-            Kind::Null => "null",
-            Kind::Type => "a type",
-            Kind::Optional => "an optional value",
-        }
-    }
-
-    fn may_be(self, other: Kind) -> bool {
-        self == Kind::Any || other == Kind::Any || self == other
-    }
-}
-
 /// A function: its name, how many arguments it takes, what it takes and what it gives.
-struct Function(&'static str, usize, &'static [Kind], Kind);
+struct Function(&'static str, usize, &'static [CelKind], CelKind);
 
-const SIZED: &[Kind] = &[Kind::Text, Kind::Bytes, Kind::List, Kind::Object];
-const NUMERIC: &[Kind] = &[Kind::Number, Kind::Text];
-const TEXT: &[Kind] = &[Kind::Text];
+const SIZED: &[CelKind] = &[
+    CelKind::Text,
+    CelKind::Bytes,
+    CelKind::List,
+    CelKind::Object,
+];
+const NUMERIC: &[CelKind] = &[CelKind::Number, CelKind::Text];
+const TEXT: &[CelKind] = &[CelKind::Text];
 /// Of anything.
-const ALL: &[Kind] = &[];
+const ALL: &[CelKind] = &[];
 
 /// `f(x)`. A test holds them against the interpreter.
 const GLOBAL: &[Function] = &[
-    Function("size", 1, SIZED, Kind::Number),
+    Function("size", 1, SIZED, CelKind::Number),
     Function(
         "string",
         1,
-        &[Kind::Bool, Kind::Number, Kind::Text, Kind::Bytes],
-        Kind::Text,
+        &[
+            CelKind::Bool,
+            CelKind::Number,
+            CelKind::Text,
+            CelKind::Bytes,
+        ],
+        CelKind::Text,
     ),
-    Function("int", 1, NUMERIC, Kind::Number),
-    Function("uint", 1, NUMERIC, Kind::Number),
-    Function("double", 1, NUMERIC, Kind::Number),
-    Function("bool", 1, &[Kind::Bool, Kind::Text], Kind::Bool),
-    Function("bytes", 1, &[Kind::Bytes, Kind::Text], Kind::Bytes),
-    Function("dyn", 1, ALL, Kind::Any),
-    Function("type", 1, ALL, Kind::Type),
-    Function("matches", 2, TEXT, Kind::Bool),
-    Function("optional.of", 1, ALL, Kind::Optional),
-    Function("optional.ofNonZeroValue", 1, ALL, Kind::Optional),
-    Function("optional.none", 0, ALL, Kind::Optional),
+    Function("int", 1, NUMERIC, CelKind::Number),
+    Function("uint", 1, NUMERIC, CelKind::Number),
+    Function("double", 1, NUMERIC, CelKind::Number),
+    Function("bool", 1, &[CelKind::Bool, CelKind::Text], CelKind::Bool),
+    Function("bytes", 1, &[CelKind::Bytes, CelKind::Text], CelKind::Bytes),
+    Function("dyn", 1, ALL, CelKind::Any),
+    Function("type", 1, ALL, CelKind::Type),
+    Function("matches", 2, TEXT, CelKind::Bool),
+    Function("optional.of", 1, ALL, CelKind::Optional),
+    Function("optional.ofNonZeroValue", 1, ALL, CelKind::Optional),
+    Function("optional.none", 0, ALL, CelKind::Optional),
 ];
 /// `x.f()`: the number of arguments is that behind the target.
 const MEMBER: &[Function] = &[
-    Function("size", 0, SIZED, Kind::Number),
-    Function("contains", 1, TEXT, Kind::Bool),
-    Function("startsWith", 1, TEXT, Kind::Bool),
-    Function("endsWith", 1, TEXT, Kind::Bool),
-    Function("matches", 1, TEXT, Kind::Bool),
-    Function("value", 0, &[Kind::Optional], Kind::Any),
-    Function("hasValue", 0, &[Kind::Optional], Kind::Bool),
-    Function("or", 1, &[Kind::Optional], Kind::Optional),
-    Function("orValue", 1, &[Kind::Optional], Kind::Any),
+    Function("size", 0, SIZED, CelKind::Number),
+    Function("contains", 1, TEXT, CelKind::Bool),
+    Function("startsWith", 1, TEXT, CelKind::Bool),
+    Function("endsWith", 1, TEXT, CelKind::Bool),
+    Function("matches", 1, TEXT, CelKind::Bool),
+    Function("value", 0, &[CelKind::Optional], CelKind::Any),
+    Function("hasValue", 0, &[CelKind::Optional], CelKind::Bool),
+    Function("or", 1, &[CelKind::Optional], CelKind::Optional),
+    Function("orValue", 1, &[CelKind::Optional], CelKind::Any),
 ];
 /// Macros with their form: the parser has taken the well-formed ones away.
 const MACROS: &[(&str, &str)] = &[
@@ -187,16 +157,16 @@ const FOREIGN: &[(&str, &str)] = &[
 ];
 
 /// Names that macros declare, with what is known of them.
-type Scope<'s> = Vec<(&'s str, Kind)>;
+type Scope<'s> = Vec<(&'s str, CelKind)>;
 
 /// What an expression gives, or why it never can.
-pub(in crate::config) fn kind(root: &IdedExpr) -> Result<Kind, Refusal> {
-    of(root, &mut vec![("body", Kind::Any)])
+pub(in crate::config) fn kind(root: &IdedExpr) -> Result<CelKind, Refusal> {
+    of(root, &mut vec![("body", CelKind::Any)])
 }
 
-fn of<'e>(node: &'e IdedExpr, scope: &mut Scope<'e>) -> Result<Kind, Refusal> {
+fn of<'e>(node: &'e IdedExpr, scope: &mut Scope<'e>) -> Result<CelKind, Refusal> {
     match &node.expr {
-        Expr::Unspecified => Ok(Kind::Any),
+        Expr::Unspecified => Ok(CelKind::Any),
         Expr::Literal(literal) => Ok(of_literal(literal)),
         Expr::Ident(name) => of_name(name, scope),
         Expr::Select(select) => member(node, select, scope),
@@ -206,32 +176,32 @@ fn of<'e>(node: &'e IdedExpr, scope: &mut Scope<'e>) -> Result<Kind, Refusal> {
             .elements
             .iter()
             .try_for_each(|e| of(e, scope).map(|_| ()))
-            .map(|()| Kind::List),
+            .map(|()| CelKind::List),
         Expr::Map(map) => map
             .entries
             .iter()
             .try_for_each(|e| pair(&e.expr, scope))
-            .map(|()| Kind::Object),
+            .map(|()| CelKind::Object),
         Expr::Struct(one) => Err(unknown("type", &one.type_name, &TYPES, "")),
     }
 }
 
-fn of_literal(literal: &LiteralValue) -> Kind {
+fn of_literal(literal: &LiteralValue) -> CelKind {
     match literal {
-        LiteralValue::Boolean(_) => Kind::Bool,
-        LiteralValue::Bytes(_) => Kind::Bytes,
-        LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => Kind::Number,
-        LiteralValue::Null => Kind::Null,
-        LiteralValue::String(_) => Kind::Text,
+        LiteralValue::Boolean(_) => CelKind::Bool,
+        LiteralValue::Bytes(_) => CelKind::Bytes,
+        LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => CelKind::Number,
+        LiteralValue::Null => CelKind::Null,
+        LiteralValue::String(_) => CelKind::Text,
     }
 }
 
-fn of_name(name: &str, scope: &Scope) -> Result<Kind, Refusal> {
+fn of_name(name: &str, scope: &Scope) -> Result<CelKind, Refusal> {
     if let Some((_, kind)) = scope.iter().rev().find(|(n, _)| *n == name) {
         return Ok(*kind);
     }
     if TYPES.contains(&name) || name == "optional_type" {
-        return Ok(Kind::Type);
+        return Ok(CelKind::Type);
     }
     let known: Vec<&str> = scope
         .iter()
@@ -274,28 +244,30 @@ fn member<'e>(
     node: &'e IdedExpr,
     select: &'e SelectExpr,
     scope: &mut Scope<'e>,
-) -> Result<Kind, Refusal> {
+) -> Result<CelKind, Refusal> {
     let kind = of(&select.operand, scope)?;
     let operand = written(&select.operand);
     match kind {
         // What JavaScript writes for a size would be looked up as a member of the JSON.
-        Kind::Any if select.field == "length" && !select.test => Err((
+        CelKind::Any if select.field == "length" && !select.test => Err((
             format!("asks for a member `length` in `{}`", written(node)),
             format!(
                 "The number of elements or characters is size({operand}). A member of that name \
                     is {operand}['length']."
             ),
         )),
-        Kind::Any | Kind::Object | Kind::Optional => {
-            Ok(if select.test { Kind::Bool } else { Kind::Any })
-        }
-        Kind::Bool
-        | Kind::Number
-        | Kind::Text
-        | Kind::Bytes
-        | Kind::List
-        | Kind::Null
-        | Kind::Type => {
+        CelKind::Any | CelKind::Object | CelKind::Optional => Ok(if select.test {
+            CelKind::Bool
+        } else {
+            CelKind::Any
+        }),
+        CelKind::Bool
+        | CelKind::Number
+        | CelKind::Text
+        | CelKind::Bytes
+        | CelKind::List
+        | CelKind::Null
+        | CelKind::Type => {
             let advice = FOREIGN
                 .iter()
                 .find(|(n, _)| *n == select.field)
@@ -322,9 +294,9 @@ fn pair<'e>(entry: &'e EntryExpr, scope: &mut Scope<'e>) -> Result<(), Refusal> 
     }
 }
 
-fn macro_of<'e>(walk: &'e ComprehensionExpr, scope: &mut Scope<'e>) -> Result<Kind, Refusal> {
+fn macro_of<'e>(walk: &'e ComprehensionExpr, scope: &mut Scope<'e>) -> Result<CelKind, Refusal> {
     let range = of(&walk.iter_range, scope)?;
-    if !matches!(range, Kind::Any | Kind::List | Kind::Object) {
+    if !matches!(range, CelKind::Any | CelKind::List | CelKind::Object) {
         return Err((
             format!(
                 "walks over `{}`, which is {}",
@@ -337,10 +309,10 @@ fn macro_of<'e>(walk: &'e ComprehensionExpr, scope: &mut Scope<'e>) -> Result<Ki
     let gathered = of(&walk.accu_init, scope)?;
     let before = scope.len();
     scope.extend([
-        (walk.iter_var.as_str(), Kind::Any),
+        (walk.iter_var.as_str(), CelKind::Any),
         (walk.accu_var.as_str(), gathered),
     ]);
-    scope.extend(walk.iter_var2.as_deref().map(|name| (name, Kind::Any)));
+    scope.extend(walk.iter_var2.as_deref().map(|name| (name, CelKind::Any)));
     let found = of(&walk.loop_cond, scope)
         .and_then(|_| of(&walk.loop_step, scope))
         .and_then(|_| of(&walk.result, scope));
@@ -352,7 +324,7 @@ fn called<'e>(
     node: &'e IdedExpr,
     call: &'e CallExpr,
     scope: &mut Scope<'e>,
-) -> Result<Kind, Refusal> {
+) -> Result<CelKind, Refusal> {
     let name = call.func_name.as_str();
     // A name is looked for before its arguments: those of an unknown macro name things that it
     // would have declared.
@@ -379,7 +351,9 @@ fn called<'e>(
         .map(|part| of(part, scope))
         .collect::<Result<Vec<_>, _>>()?;
     match function {
-        None => operated(node, call, &kinds),
+        None => {
+            operated(node, name, &kinds).unwrap_or_else(|| Err(no_function(name, name, GLOBAL)))
+        }
         Some(function) => {
             check_regex(name, pattern)?;
             taken(node, function, &kinds, call.args.len())
@@ -420,9 +394,9 @@ fn no_function(name: &str, shown: &str, known: &[Function]) -> Refusal {
 fn taken(
     node: &IdedExpr,
     function: &Function,
-    kinds: &[Kind],
+    kinds: &[CelKind],
     given: usize,
-) -> Result<Kind, Refusal> {
+) -> Result<CelKind, Refusal> {
     let Function(name, wanted, takes, gives) = function;
     if given != *wanted {
         let count = |n: usize| {
@@ -438,14 +412,14 @@ fn taken(
         ));
     }
     // Arguments behind an optional value may be anything.
-    let held = if takes.contains(&Kind::Optional) {
+    let held = if takes.contains(&CelKind::Optional) {
         &kinds[..1]
     } else {
         kinds
     };
     if let Some(kind) = held
         .iter()
-        .find(|k| !takes.is_empty() && **k != Kind::Any && !takes.contains(k))
+        .find(|k| !takes.is_empty() && **k != CelKind::Any && !takes.contains(k))
     {
         let list = takes
             .iter()
@@ -495,108 +469,13 @@ fn check_regex(name: &str, pattern: Option<&IdedExpr>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What an operator gives.
-fn operated(node: &IdedExpr, call: &CallExpr, kinds: &[Kind]) -> Result<Kind, Refusal> {
-    let refused = |why: String, advice: &str| {
-        Err((format!("{why} in `{}`", written(node)), advice.to_owned()))
-    };
-    let fits = |takes: &[Kind]| {
-        kinds
-            .iter()
-            .find(|k| **k != Kind::Any && !takes.contains(k))
-    };
-    let (a, b) = (
-        kinds.first().copied().unwrap_or(Kind::Any),
-        kinds.get(1).copied().unwrap_or(Kind::Any),
-    );
-    let compared = format!("compares {} with {}", a.noun(), b.noun());
-    match call.func_name.as_str() {
-        operators::LOGICAL_AND
-        | operators::LOGICAL_OR
-        | operators::LOGICAL_NOT
-        | operators::NOT_STRICTLY_FALSE => match fits(&[Kind::Bool]) {
-            Some(kind) => refused(
-                format!("takes {} for true or false", kind.noun()),
-                "Compare it: size(body.items) > 0.",
-            ),
-            None => Ok(Kind::Bool),
-        },
-        operators::CONDITIONAL if !a.may_be(Kind::Bool) => refused(
-            format!("takes {} for true or false", a.noun()),
-            "Compare it: size(body.items) > 0.",
-        ),
-        operators::CONDITIONAL => Ok(if kinds.get(1) == kinds.get(2) {
-            b
-        } else {
-            Kind::Any
-        }),
-        operators::EQUALS | operators::NOT_EQUALS
-            if a.may_be(b) || a == Kind::Null || b == Kind::Null =>
-        {
-            Ok(Kind::Bool)
-        }
-        operators::EQUALS | operators::NOT_EQUALS => refused(
-            compared,
-            "They are never equal: compare values of one kind.",
-        ),
-        operators::LESS
-        | operators::LESS_EQUALS
-        | operators::GREATER
-        | operators::GREATER_EQUALS => {
-            let is_ordered = fits(&[Kind::Bool, Kind::Number, Kind::Text, Kind::Bytes]).is_none();
-            if a.may_be(b) && is_ordered {
-                Ok(Kind::Bool)
-            } else {
-                refused(
-                    compared,
-                    "Compare numbers with numbers and strings with strings.",
-                )
-            }
-        }
-        operators::ADD => match fits(&[Kind::Number, Kind::Text, Kind::Bytes, Kind::List]) {
-            None if a.may_be(b) => Ok(if a == Kind::Any { b } else { a }),
-            None | Some(_) => refused(
-                format!("adds {} and {}", a.noun(), b.noun()),
-                "Add numbers to numbers; string(x) makes a string of a number.",
-            ),
-        },
-        operators::SUBSTRACT
-        | operators::MULTIPLY
-        | operators::DIVIDE
-        | operators::MODULO
-        | operators::NEGATE => match fits(&[Kind::Number]) {
-            Some(kind) => refused(
-                format!("calculates with {}", kind.noun()),
-                "double(x) makes a number of a string.",
-            ),
-            None => Ok(Kind::Number),
-        },
-        operators::INDEX | operators::OPT_INDEX
-            if !matches!(a, Kind::Any | Kind::List | Kind::Object | Kind::Optional) =>
-        {
-            refused(
-                format!("asks {} for an element", a.noun()),
-                "Only lists and objects have elements.",
-            )
-        }
-        operators::INDEX => Ok(Kind::Any),
-        operators::OPT_INDEX | operators::OPT_SELECT => Ok(Kind::Optional),
-        operators::IN if matches!(b, Kind::Any | Kind::List | Kind::Object) => Ok(Kind::Bool),
-        operators::IN => refused(
-            format!("looks for an element in {}", b.noun()),
-            "Write 'text'.contains('part') for strings.",
-        ),
-        name => Err(no_function(name, name, GLOBAL)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::document::expression::numbers::environment;
     use cel::{Context, Value};
 
-    fn checked(text: &str) -> Result<Kind, Refusal> {
+    fn checked(text: &str) -> Result<CelKind, Refusal> {
         kind(environment().compile(text).expect(text).expression())
     }
 
@@ -742,41 +621,44 @@ mod tests {
         for (text, expected) in [
             (
                 "body.status == 'ok' && body.queue < 100 && has(body.name)",
-                Kind::Bool,
+                CelKind::Bool,
             ),
-            ("body", Kind::Any),
-            ("body.a.b.c", Kind::Any),
-            ("body['length'] > 3 && has(body.length)", Kind::Bool),
-            ("body.items.filter(i, i.live).map(i, i.age * 2)", Kind::List),
+            ("body", CelKind::Any),
+            ("body.a.b.c", CelKind::Any),
+            ("body['length'] > 3 && has(body.length)", CelKind::Bool),
+            (
+                "body.items.filter(i, i.live).map(i, i.age * 2)",
+                CelKind::List,
+            ),
             (
                 "body.items.exists_one(i, i == 3) && body.items.existsOne(i, i == 3)",
-                Kind::Bool,
+                CelKind::Bool,
             ),
-            ("body.m.all(k, body.m[k] > 0)", Kind::Bool),
+            ("body.m.all(k, body.m[k] > 0)", CelKind::Bool),
             (
                 "body.?a.orValue(3) == 3 && optional.of(1).hasValue() && \
                     optional.none().or(optional.of(body.x)).value() == 1",
-                Kind::Bool,
+                CelKind::Bool,
             ),
-            ("body.a == null || null != 1", Kind::Bool),
+            ("body.a == null || null != 1", CelKind::Bool),
             (
                 "type(body.a) == string && type(null) == null_type && type(type(1)) == type",
-                Kind::Bool,
+                CelKind::Bool,
             ),
-            ("body.n % 2 == 0 ? 'even' : 'odd'", Kind::Text),
+            ("body.n % 2 == 0 ? 'even' : 'odd'", CelKind::Text),
             (
                 "size(body.list.map(x, x.size)) > 3 ? body.ok : !body.failed",
-                Kind::Any,
+                CelKind::Any,
             ),
-            ("body.a + ' ' + body.b == 'x y'", Kind::Bool),
-            ("body.n in [1, 2.0, 3u] && 'k' in body.m", Kind::Bool),
+            ("body.a + ' ' + body.b == 'x y'", CelKind::Bool),
+            ("body.n in [1, 2.0, 3u] && 'k' in body.m", CelKind::Bool),
             (
                 "matches(body.name, '(?i)^ok$') && bool(body.flag) && string(bytes(body.name)) == \
                     'a'",
-                Kind::Bool,
+                CelKind::Bool,
             ),
-            ("{'a': 1}.a == 1 && [1, 2][0] == 1", Kind::Bool),
-            ("1 + 1", Kind::Number),
+            ("{'a': 1}.a == 1 && [1, 2][0] == 1", CelKind::Bool),
+            ("1 + 1", CelKind::Number),
         ] {
             assert_eq!(checked(text), Ok(expected), "{text}");
         }

@@ -10,12 +10,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::ast::{EntryExpr, Expr, operators};
+use cel::common::ast::{Expr, operators};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt, DYN_TYPE};
 use cel::common::value::{CowVal, Val};
 use cel::{Env, ExecutionError, IdedExpr, Value};
 use regex::Regex;
 
+use super::parts::parts_mut;
 use super::watched::{WATCHED, pass};
 
 /// What a comprehension (a macro) gathers; no expression can name it.
@@ -77,60 +78,25 @@ pub fn rewritten(mut node: IdedExpr) -> IdedExpr {
 }
 
 fn rewrite(node: &mut IdedExpr) {
-    match &mut node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-        Expr::Call(call) => {
-            // What a macro adds to its own result stays as the interpreter knows it: it appends in
-            // place.
-            let is_gathering = call
-                .args
-                .first()
-                .is_some_and(|a| matches!(&a.expr, Expr::Ident(name) if name == RESULT));
-            if let Some((_, name)) = REPLACED
-                .iter()
-                .find(|(operator, _)| *operator == call.func_name)
-                && !is_gathering
-            {
-                // `text.matches(pattern)` and `matches(text, pattern)` are the same.
-                call.args
-                    .splice(0..0, call.target.take().map(|target| *target));
-                call.func_name = (*name).to_owned();
-            }
+    if let Expr::Call(call) = &mut node.expr {
+        // What a macro adds to its own result stays as the interpreter knows it: it appends in
+        // place.
+        let is_gathering = call
+            .args
+            .first()
+            .is_some_and(|a| matches!(&a.expr, Expr::Ident(name) if name == RESULT));
+        if let Some((_, name)) = REPLACED
+            .iter()
+            .find(|(operator, _)| *operator == call.func_name)
+            && !is_gathering
+        {
+            // `text.matches(pattern)` and `matches(text, pattern)` are the same.
             call.args
-                .iter_mut()
-                .chain(call.target.as_deref_mut())
-                .for_each(rewrite);
-        }
-        Expr::List(list) => list.elements.iter_mut().for_each(rewrite),
-        Expr::Select(select) => rewrite(&mut select.operand),
-        Expr::Map(map) => map
-            .entries
-            .iter_mut()
-            .for_each(|e| rewrite_entry(&mut e.expr)),
-        Expr::Struct(one) => one
-            .entries
-            .iter_mut()
-            .for_each(|e| rewrite_entry(&mut e.expr)),
-        Expr::Comprehension(walk) => {
-            let parts = [
-                &mut walk.iter_range,
-                &mut walk.accu_init,
-                &mut walk.loop_cond,
-                &mut walk.loop_step,
-                &mut walk.result,
-            ];
-            parts.into_iter().for_each(rewrite);
+                .splice(0..0, call.target.take().map(|target| *target));
+            call.func_name = (*name).to_owned();
         }
     }
-}
-
-fn rewrite_entry(entry: &mut EntryExpr) {
-    match entry {
-        EntryExpr::StructField(field) => rewrite(&mut field.value),
-        EntryExpr::MapEntry(pair) => [&mut pair.key, &mut pair.value]
-            .into_iter()
-            .for_each(rewrite),
-    }
+    parts_mut(node).into_iter().for_each(rewrite);
 }
 
 /// A number as CEL has it.
@@ -280,8 +246,9 @@ fn rem<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
 }
 
 fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
+    type Patterns = VecDeque<(String, Regex)>;
     thread_local! {
-        static COMPILED: RefCell<VecDeque<(String, Regex)>> = const { RefCell::new(VecDeque::new()) };
+        static COMPILED: RefCell<Patterns> = const { RefCell::new(VecDeque::new()) };
     }
     let text = |k: usize| {
         args.get(k)

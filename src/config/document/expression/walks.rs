@@ -6,9 +6,10 @@
 //! value once for each element. One macro inside another is refused elsewhere.
 
 use cel::IdedExpr;
-use cel::common::ast::{CallExpr, EntryExpr, Expr, operators};
+use cel::common::ast::{CallExpr, Expr, operators};
 
 use super::numbers::RESULT;
+use super::parts::parts;
 
 /// How many values a macro gathers for each element at most.
 pub const MADE_LIMIT: usize = 8;
@@ -16,86 +17,33 @@ pub const MADE_LIMIT: usize = 8;
 /// How many values a macro gathers for each element: the element itself, and those of lists and
 /// objects that are written out in it.
 pub fn made(tree: &IdedExpr) -> usize {
-    match &tree.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => 0,
-        Expr::Call(call) => match call.args.as_slice() {
-            [
-                IdedExpr {
-                    expr: Expr::Ident(name),
-                    ..
-                },
-                gathered,
-            ] if name == RESULT && call.func_name == operators::ADD => written_out(gathered),
-            args => call
-                .target
-                .as_deref()
-                .into_iter()
-                .chain(args)
-                .map(made)
-                .max()
-                .unwrap_or(0),
-        },
-        Expr::List(list) => list.elements.iter().map(made).max().unwrap_or(0),
-        Expr::Select(select) => made(&select.operand),
-        Expr::Map(map) => map
-            .entries
-            .iter()
-            .flat_map(|e| parts(&e.expr))
-            .map(made)
-            .max()
-            .unwrap_or(0),
-        Expr::Struct(one) => one
-            .entries
-            .iter()
-            .flat_map(|e| parts(&e.expr))
-            .map(made)
-            .max()
-            .unwrap_or(0),
-        Expr::Comprehension(walk) => [
-            &walk.iter_range,
-            &walk.accu_init,
-            &walk.loop_cond,
-            &walk.loop_step,
-            &walk.result,
-        ]
-        .into_iter()
-        .map(made)
-        .max()
-        .unwrap_or(0),
+    if let Expr::Call(call) = &tree.expr
+        && call.func_name == operators::ADD
+        && let [result, gathered] = call.args.as_slice()
+        && matches!(&result.expr, Expr::Ident(name) if name == RESULT)
+    {
+        return written_out(gathered);
     }
+    parts(tree).into_iter().map(made).max().unwrap_or(0)
 }
 
 /// The elements of all lists and objects of a node.
 fn written_out(node: &IdedExpr) -> usize {
-    let (own, below): (usize, Vec<&IdedExpr>) = match &node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Comprehension(_) => {
-            (0, Vec::new())
+    let own = match &node.expr {
+        Expr::Comprehension(_) => return 0,
+        Expr::List(list) => list.elements.len(),
+        Expr::Map(map) => 2 * map.entries.len(),
+        Expr::Struct(one) => 2 * one.entries.len(),
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Call(_) | Expr::Select(_) => {
+            0
         }
-        Expr::Call(call) => (
-            0,
-            call.target
-                .as_deref()
-                .into_iter()
-                .chain(&call.args)
-                .collect(),
-        ),
-        Expr::List(list) => (list.elements.len(), list.elements.iter().collect()),
-        Expr::Select(select) => (0, vec![&select.operand]),
-        Expr::Map(map) => (
-            2 * map.entries.len(),
-            map.entries.iter().flat_map(|e| parts(&e.expr)).collect(),
-        ),
-        Expr::Struct(one) => (
-            2 * one.entries.len(),
-            one.entries.iter().flat_map(|e| parts(&e.expr)).collect(),
-        ),
     };
-    own + below.into_iter().map(written_out).sum::<usize>()
+    own + parts(node).into_iter().map(written_out).sum::<usize>()
 }
 
 /// What the value of a node can be as large as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Extent {
+enum SizeBound {
     /// A literal, a number or a truth value.
     Scalar,
     /// The element that the macro is at.
@@ -106,86 +54,51 @@ enum Extent {
 
 /// The first call inside a macro that would go through the body for each element.
 pub fn repeated(tree: &IdedExpr) -> Option<&IdedExpr> {
-    match &tree.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => None,
-        Expr::Call(call) => call
-            .target
-            .as_deref()
+    let Expr::Comprehension(walk) = &tree.expr else {
+        return parts(tree).into_iter().find_map(repeated);
+    };
+    let own = std::iter::once(&walk.iter_var)
+        .chain(&walk.iter_var2)
+        .map(String::as_str)
+        .collect::<Vec<_>>();
+    let looked = [&walk.loop_cond, &walk.loop_step]
+        .into_iter()
+        .find_map(|node| looked(node, &own).err());
+    looked.or_else(|| {
+        [&walk.iter_range, &walk.accu_init, &walk.result]
             .into_iter()
-            .chain(&call.args)
-            .find_map(repeated),
-        Expr::List(list) => list.elements.iter().find_map(repeated),
-        Expr::Select(select) => repeated(&select.operand),
-        Expr::Map(map) => map
-            .entries
-            .iter()
-            .flat_map(|e| parts(&e.expr))
-            .find_map(repeated),
-        Expr::Struct(one) => one
-            .entries
-            .iter()
-            .flat_map(|e| parts(&e.expr))
-            .find_map(repeated),
-        Expr::Comprehension(walk) => {
-            let own = std::iter::once(&walk.iter_var)
-                .chain(&walk.iter_var2)
-                .map(String::as_str)
-                .collect::<Vec<_>>();
-            let looked = [&walk.loop_cond, &walk.loop_step]
-                .into_iter()
-                .find_map(|node| looked(node, &own).err());
-            looked.or_else(|| {
-                [&walk.iter_range, &walk.accu_init, &walk.result]
-                    .into_iter()
-                    .find_map(|node| repeated(node))
-            })
-        }
-    }
-}
-
-fn parts(entry: &EntryExpr) -> Vec<&IdedExpr> {
-    match entry {
-        EntryExpr::StructField(field) => vec![&field.value],
-        EntryExpr::MapEntry(pair) => vec![&pair.key, &pair.value],
-    }
+            .find_map(|node| repeated(node))
+    })
 }
 
 /// The extent of a node inside a macro over elements of these names; the node itself where it goes
 /// through the body.
-fn looked<'t>(node: &'t IdedExpr, own: &[&str]) -> Result<Extent, &'t IdedExpr> {
+fn looked<'t>(node: &'t IdedExpr, own: &[&str]) -> Result<SizeBound, &'t IdedExpr> {
     let widest = |nodes: Vec<&'t IdedExpr>| {
-        nodes
-            .into_iter()
-            .try_fold(Extent::Scalar, |widest, n| Ok(looked(n, own)?.max(widest)))
+        nodes.into_iter().try_fold(SizeBound::Scalar, |widest, n| {
+            Ok(looked(n, own)?.max(widest))
+        })
     };
     Ok(match &node.expr {
-        Expr::Unspecified | Expr::Literal(_) => Extent::Scalar,
-        Expr::Ident(name) if name == RESULT => Extent::Scalar,
-        Expr::Ident(name) if own.contains(&name.as_str()) => Extent::Element,
+        Expr::Unspecified | Expr::Literal(_) => SizeBound::Scalar,
+        Expr::Ident(name) if name == RESULT => SizeBound::Scalar,
+        Expr::Ident(name) if own.contains(&name.as_str()) => SizeBound::Element,
         // `body`, and the names of types.
-        Expr::Ident(_) => Extent::Body,
+        Expr::Ident(_) => SizeBound::Body,
         Expr::Select(select) if select.test => {
             looked(&select.operand, own)?;
-            Extent::Scalar
+            SizeBound::Scalar
         }
         Expr::Select(select) => looked(&select.operand, own)?,
-        Expr::List(list) => copied(node, widest(list.elements.iter().collect())?)?,
-        Expr::Map(map) => copied(
-            node,
-            widest(map.entries.iter().flat_map(|e| parts(&e.expr)).collect())?,
-        )?,
-        Expr::Struct(one) => copied(
-            node,
-            widest(one.entries.iter().flat_map(|e| parts(&e.expr)).collect())?,
-        )?,
-        Expr::Comprehension(_) => Extent::Body,
+        Expr::List(_) | Expr::Map(_) | Expr::Struct(_) => copied(node, widest(parts(node))?)?,
+        Expr::Comprehension(_) => SizeBound::Body,
         Expr::Call(call) => called(node, call, own)?,
     })
 }
 
 /// A list or an object holds copies.
-fn copied(node: &IdedExpr, extent: Extent) -> Result<Extent, &IdedExpr> {
-    if extent == Extent::Body {
+fn copied(node: &IdedExpr, extent: SizeBound) -> Result<SizeBound, &IdedExpr> {
+    if extent == SizeBound::Body {
         Err(node)
     } else {
         Ok(extent)
@@ -196,47 +109,44 @@ fn called<'t>(
     node: &'t IdedExpr,
     call: &'t CallExpr,
     own: &[&str],
-) -> Result<Extent, &'t IdedExpr> {
-    let operands = call
-        .target
-        .as_deref()
+) -> Result<SizeBound, &'t IdedExpr> {
+    let operands = parts(node)
         .into_iter()
-        .chain(&call.args)
         .map(|n| looked(n, own))
         .collect::<Result<Vec<_>, _>>()?;
     let (least, most) = (
-        operands.iter().min().copied().unwrap_or(Extent::Scalar),
-        operands.iter().max().copied().unwrap_or(Extent::Scalar),
+        operands.iter().min().copied().unwrap_or(SizeBound::Scalar),
+        operands.iter().max().copied().unwrap_or(SizeBound::Scalar),
     );
-    let bounded = |is: bool, extent: Extent| if is { Ok(extent) } else { Err(node) };
+    let bounded = |is: bool, extent: SizeBound| if is { Ok(extent) } else { Err(node) };
     match call.func_name.as_str() {
         operators::LOGICAL_AND
         | operators::LOGICAL_OR
         | operators::LOGICAL_NOT
-        | operators::NOT_STRICTLY_FALSE => Ok(Extent::Scalar),
+        | operators::NOT_STRICTLY_FALSE => Ok(SizeBound::Scalar),
         operators::CONDITIONAL => Ok(operands
             .iter()
             .skip(1)
             .max()
             .copied()
-            .unwrap_or(Extent::Scalar)),
+            .unwrap_or(SizeBound::Scalar)),
         // No longer than the shorter of the two.
         operators::EQUALS
         | operators::NOT_EQUALS
         | operators::LESS
         | operators::LESS_EQUALS
         | operators::GREATER
-        | operators::GREATER_EQUALS => bounded(least < Extent::Body, Extent::Scalar),
+        | operators::GREATER_EQUALS => bounded(least < SizeBound::Body, SizeBound::Scalar),
         operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT => {
-            Ok(operands.first().copied().unwrap_or(Extent::Scalar))
+            Ok(operands.first().copied().unwrap_or(SizeBound::Scalar))
         }
         // Of numbers; of anything else an error at once.
         operators::SUBSTRACT
         | operators::MULTIPLY
         | operators::DIVIDE
         | operators::MODULO
-        | operators::NEGATE => Ok(Extent::Scalar),
-        _ => bounded(most < Extent::Body, most),
+        | operators::NEGATE => Ok(SizeBound::Scalar),
+        _ => bounded(most < SizeBound::Body, most),
     }
 }
 

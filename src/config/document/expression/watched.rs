@@ -5,9 +5,11 @@
 
 use std::cell::Cell;
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, operators};
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, operators};
 use cel::common::value::CowVal;
 use cel::{ExecutionError, IdedExpr};
+
+use super::parts::parts_mut;
 
 /// Gives its operand back while there is time.
 pub const WATCHED: &str = "@watched";
@@ -41,37 +43,11 @@ pub fn watched(mut node: IdedExpr) -> IdedExpr {
 }
 
 fn add(node: &mut IdedExpr) {
-    match &mut node.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-        Expr::Call(call) => call
-            .args
-            .iter_mut()
-            .chain(call.target.as_deref_mut())
-            .for_each(add),
-        Expr::List(list) => list.elements.iter_mut().for_each(add),
-        Expr::Select(select) => add(&mut select.operand),
-        Expr::Map(map) => map.entries.iter_mut().for_each(|e| add_to(&mut e.expr)),
-        Expr::Struct(one) => one.entries.iter_mut().for_each(|e| add_to(&mut e.expr)),
-        Expr::Comprehension(walk) => {
-            let parts = [
-                &mut walk.iter_range,
-                &mut walk.accu_init,
-                &mut walk.loop_cond,
-                &mut walk.loop_step,
-                &mut walk.result,
-            ];
-            parts.into_iter().for_each(add);
-            if let Some(asked) = asked_first(walk) {
-                ask(asked);
-            }
-        }
-    }
-}
-
-fn add_to(entry: &mut EntryExpr) {
-    match entry {
-        EntryExpr::StructField(field) => add(&mut field.value),
-        EntryExpr::MapEntry(pair) => [&mut pair.key, &mut pair.value].into_iter().for_each(add),
+    parts_mut(node).into_iter().for_each(add);
+    if let Expr::Comprehension(walk) = &mut node.expr
+        && let Some(asked) = asked_first(walk)
+    {
+        ask(asked);
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! [`super::mask`] passes over them between two characters of a secret. Pure.
 
-use super::spelling::{ESCAPES, LAYERS, Reader, Text};
+use super::spelling::{ESCAPES, LAYERS, SpellingReader, Text};
 use crate::words::is_invisible;
 
 /// Places of HTML at which a line may be broken, and a zero byte as it is shown.
@@ -37,7 +37,7 @@ pub fn fillers(
         if c == '=' {
             // The line end may be escaped, and the sign not.
             for layer in reader.layer..=LAYERS {
-                let mut beyond = Reader {
+                let mut beyond = SpellingReader {
                     at,
                     layer,
                     ..reader
@@ -75,7 +75,7 @@ pub fn gaps(text: &Text, at: usize, mut found: impl FnMut(usize)) {
 }
 
 /// What is read at a place with each number of layers undone, where that differs.
-fn read(text: &Text, at: usize, mut each: impl FnMut(char, Reader<'_>)) {
+fn read(text: &Text, at: usize, mut each: impl FnMut(char, SpellingReader<'_>)) {
     let layers = if text.text[at..].starts_with(ESCAPES) {
         LAYERS
     } else {
@@ -90,7 +90,7 @@ fn read(text: &Text, at: usize, mut each: impl FnMut(char, Reader<'_>)) {
             last = length;
             each(
                 c,
-                Reader {
+                SpellingReader {
                     text,
                     from: at,
                     at: at + length,
@@ -105,7 +105,8 @@ fn read(text: &Text, at: usize, mut each: impl FnMut(char, Reader<'_>)) {
 /// or that was cut.
 fn is_unseen(c: char) -> bool {
     is_invisible(c)
-        || matches!(c, '?' | '\u{fffd}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}')
+        || matches!(c, '?' | '\u{fffd}' | '\u{34f}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}')
 }
 
 /// SQL, CSV, shells and templates write these twice, and a shell leaves its quotes for one of them:

@@ -286,10 +286,10 @@ impl Mask {
         } else {
             text
         };
-        let mut text = Looked::at(text);
+        let mut text = Searched::at(text);
         for form in forms {
             if let Some(masked) = text.without(form) {
-                text = Looked::at(masked);
+                text = Searched::at(masked);
             }
         }
         text.text.text
@@ -297,13 +297,13 @@ impl Mask {
 }
 
 /// A text that is looked through.
-struct Looked {
+struct Searched {
     text: Text,
     /// A URL that is parsed has slashes in place of backslashes, of those of an escape, too.
     turned: Option<Text>,
 }
 
-impl Looked {
+impl Searched {
     fn at(text: String) -> Self {
         let turned = text
             .contains("://")
@@ -480,7 +480,7 @@ fn without_in_labels(text: String, forms: &[&Form]) -> String {
             .filter(|_| label[..4].eq_ignore_ascii_case("xn--"))
             .and_then(punycode);
         decoded
-            .map(Looked::at)
+            .map(Searched::at)
             .is_some_and(|looked| forms.iter().any(|form| looked.without(form).is_some()))
     };
     let labels: Vec<&str> = text

@@ -56,7 +56,7 @@ impl Text {
 
     fn undone(&self, at: usize, inner: usize) -> Read {
         let (first, length) = self.read(at, inner)?;
-        let rest = Reader {
+        let rest = SpellingReader {
             text: self,
             from: at,
             at: at + length,
@@ -116,7 +116,7 @@ pub fn spellings(text: &Text, at: usize, c: char, mut found: impl FnMut(usize)) 
         }
         if first.is_ascii_punctuation() {
             numbered(
-                Reader {
+                SpellingReader {
                     text,
                     from: at,
                     at,
@@ -212,8 +212,8 @@ fn several(text: &Text, at: usize, layer: usize, c: char) -> [Option<usize>; 2] 
 
 /// A character as the numbers of its bytes, in UTF-8 or ISO-8859-1, each behind the same sign:
 /// `=C3=A4`, `\c3\a4`, `#e4`; behind a backslash in decimal digits, too: `\195\164`.
-fn numbered(from: Reader<'_>, sign: char, c: char, found: &mut impl FnMut(usize)) {
-    let is_next = |reader: &mut Reader<'_>, byte: u8, (count, radix)| {
+fn numbered(from: SpellingReader<'_>, sign: char, c: char, found: &mut impl FnMut(usize)) {
+    let is_next = |reader: &mut SpellingReader<'_>, byte: u8, (count, radix)| {
         if sign == '=' && reader.at > from.at {
             reader.soft_break();
         }
@@ -269,7 +269,7 @@ fn sequence<T>(
 
 /// The characters of a text from a place on, with some layers undone.
 #[derive(Clone, Copy)]
-pub(in crate::config) struct Reader<'t> {
+pub(in crate::config) struct SpellingReader<'t> {
     pub text: &'t Text,
     /// Where the character begins that is read.
     pub from: usize,
@@ -277,7 +277,7 @@ pub(in crate::config) struct Reader<'t> {
     pub layer: usize,
 }
 
-impl Iterator for Reader<'_> {
+impl Iterator for SpellingReader<'_> {
     type Item = char;
 
     fn next(&mut self) -> Option<char> {
@@ -287,7 +287,7 @@ impl Iterator for Reader<'_> {
     }
 }
 
-impl Reader<'_> {
+impl SpellingReader<'_> {
     pub fn length(&self) -> usize {
         self.at - self.from
     }
@@ -469,7 +469,7 @@ impl Reader<'_> {
 /// A character that is written as the bytes of its UTF-8, `%C3%A4`, `\xc3\xa4`, `\x{c3}\x{a4}` or
 /// `\303\244`, or as its one byte of ISO-8859-1.
 fn bytes(text: &Text, from: usize, inner: usize) -> Option<(char, usize)> {
-    let mut reader = Reader {
+    let mut reader = SpellingReader {
         text,
         from,
         at: from,
@@ -496,7 +496,7 @@ fn bytes(text: &Text, from: usize, inner: usize) -> Option<(char, usize)> {
     }
 }
 
-fn byte(reader: &mut Reader<'_>) -> Option<u8> {
+fn byte(reader: &mut SpellingReader<'_>) -> Option<u8> {
     let is_percent = match reader.next()? {
         '%' => true,
         '\\' => false,
