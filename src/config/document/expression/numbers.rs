@@ -17,7 +17,8 @@ use cel::{Env, ExecutionError, IdedExpr, Value};
 use regex::Regex;
 
 use super::parts::parts_mut;
-use super::watched::{WATCHED, pass};
+use super::watched::{self, WATCHED, pass};
+use crate::config::document::search::{self, End, Spent};
 
 /// What a comprehension (a macro) gathers; no expression can name it.
 pub const RESULT: &str = "@result";
@@ -245,6 +246,24 @@ fn rem<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     .unwrap_or_else(|| refused("%", &args))
 }
 
+/// Bytes of a text through which any pattern is led at once: the dearest takes some milliseconds.
+const SMALL: usize = 256;
+
+/// A text may be long, and made so that the search takes long: it ends when the time is over.
+fn found(regex: &Regex, text: &str) -> Result<bool, ExecutionError> {
+    if text.len() <= SMALL {
+        return Ok(regex.is_match(text));
+    }
+    search::found_in_time(
+        regex.as_str(),
+        text.as_bytes(),
+        End::Whole,
+        &watched::goes_on,
+    )
+    .unwrap_or_else(|| Ok(regex.is_match(text)))
+    .map_err(|Spent| watched::no_time_left("matches"))
+}
+
 fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     type Patterns = VecDeque<(String, Regex)>;
     thread_local! {
@@ -260,7 +279,7 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
     let pattern = pattern.inner();
     let is_match = COMPILED.with_borrow_mut(|compiled| {
         if let Some((_, regex)) = compiled.iter().find(|(known, _)| known == pattern) {
-            return Ok(regex.is_match(text.inner()));
+            return found(regex, text.inner());
         }
         let regex = Regex::new(pattern).map_err(|why| {
             ExecutionError::function_error(
@@ -268,10 +287,10 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Done<'b, 'v> {
                 format!("'{pattern}' not a valid regex:\n{why}"),
             )
         })?;
-        let is_match = regex.is_match(text.inner());
+        let is_match = found(&regex, text.inner());
         compiled.truncate(PATTERNS - 1);
         compiled.push_front((pattern.to_owned(), regex));
-        Ok(is_match)
+        is_match
     })?;
     Ok(CowVal::Owned(Box::new(CelBool::from(is_match))))
 }

@@ -32,8 +32,13 @@ pub fn goes_on() -> bool {
 pub fn pass<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     match args.pop() {
         Some(operand) if goes_on() => Ok(operand),
-        _ => Err(ExecutionError::function_error(WATCHED, "no time is left")),
+        _ => Err(no_time_left(WATCHED)),
     }
+}
+
+/// The error of a function that has no time to end.
+pub fn no_time_left(function: &str) -> ExecutionError {
+    ExecutionError::function_error(function, "no time is left")
 }
 
 /// The same tree, each of whose macros asks before each step.
