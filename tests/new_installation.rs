@@ -8,7 +8,8 @@ use probity::config::document::source::OneText;
 use probity::config::{load_contracts, timeline_file};
 use probity::judgement::sla::calendar::period;
 use probity::judgement::sla::contract::Contracts;
-use probity::judgement::sla::evaluate::{Judged, NotJudged, Verdict, evaluate_named};
+use probity::judgement::sla::evaluate::evaluate_named;
+use probity::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
 use probity::judgement::sla::record::Timeline;
 use probity::judgement::timeline::{Combine, Record, Span, Spans};
 use probity::report::sla::answer;
@@ -145,7 +146,7 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
         "2026-11",
     )
     .expect("judged");
-    assert_eq!(j.verdict, Verdict::Undetermined);
+    assert_eq!(j.verdict, ContractVerdict::Undetermined);
     let sentence = found["credit"]["sentence"].as_str().expect("a sentence");
     let expected = "No credit is decided yet: it would be 0.00 EUR at the upper bound, 1000.00 \
         EUR at the lower bound, 0.00 EUR by the point estimate. Open: 10d of the service time are \
@@ -169,7 +170,7 @@ fn an_open_verdict_says_what_would_be_paid_and_what_is_missing_and_nothing_is_du
         "2026-11",
     )
     .expect("judged");
-    assert_eq!(j.verdict, Verdict::Undetermined, "{found:#}");
+    assert_eq!(j.verdict, ContractVerdict::Undetermined, "{found:#}");
     assert_eq!(
         found["open_because"],
         json!(["downtime is between 43m10s and 43m14s"])

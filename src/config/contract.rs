@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::source::{Fault, Source, Surroundings};
 use super::document::tree::{Item, Layers, Section};
+use crate::judgement::sla::calendar::{PeriodKind, ServiceHours};
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::{Exact, decimal, plain, whole};
 use crate::judgement::zones;

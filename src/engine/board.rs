@@ -13,9 +13,9 @@ use arc_swap::ArcSwap;
 
 use super::witness::Standing;
 use crate::config::plan::{Endpoint, Plan};
+use crate::judgement::counts::{Slots, Transitions};
 use crate::judgement::latency::{Classic, LastHour};
 use crate::judgement::maintenance::Stored;
-use crate::judgement::state::{Slots, Transitions};
 use crate::words::{
     Cause, CertificateFacts, Handshake, Ms, Name, PhaseTimes, Reason, StateName, UtcMs,
 };

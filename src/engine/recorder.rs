@@ -42,10 +42,11 @@ use crate::config::document::secret::mask::Mask;
 use crate::config::plan::{Endpoint, Metrics, Notify};
 use crate::history::event::{EndpointChangedEvent, EndpointRemovedEvent, Event};
 use crate::history::{EventDraft, Registration, Service};
+use crate::judgement::counts::Slots;
 use crate::judgement::fault::attribute;
 use crate::judgement::latency::LastHour;
 use crate::judgement::rules::{Cadence, Rules};
-use crate::judgement::state::{Change, Judge, ProbeResult, Slots, Verdict};
+use crate::judgement::state::{Change, Judge, ProbeResult, Verdict};
 use crate::judgement::state_codec::encode_with;
 use crate::words::{Digest, Ms, Name, Occasion, Outcome, Reason, StateName, UtcMs};
 

@@ -1,8 +1,10 @@
 //! What becomes of a judge's figures when the record of some time is lost: that time is unknown,
 //! whatever was seen in it.
 
+use super::counts::Transitions;
 use super::ledger::{Doubt, Ledger};
-use super::state::{Change, Judge, Run, Transitions};
+use super::state::{Change, Judge};
+use super::unsettled::Run;
 use crate::words::{Ms, Reason, StateName};
 
 /// Where a judge stood before anything was lost.

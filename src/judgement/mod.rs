@@ -5,6 +5,7 @@
 //! of service, [`ledger`] adds time up, [`latency`] keeps distributions small, [`timeline`] cuts a
 //! history to a period with its bounds, and combines endpoints to components.
 
+pub mod counts;
 pub mod fault;
 pub mod latency;
 pub mod leaving;
@@ -19,4 +20,6 @@ pub mod sla;
 pub mod state;
 pub mod state_codec;
 pub mod timeline;
+mod unknown;
+pub mod unsettled;
 pub mod zones;

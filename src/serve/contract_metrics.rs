@@ -7,8 +7,8 @@ use num_traits::ToPrimitive;
 use super::contracts::{Standing, Standings};
 use super::exposition::{Format, header};
 use crate::engine::board::escaped;
-use crate::judgement::sla::evaluate::{Judged, Verdict};
 use crate::judgement::sla::exact::{Exact, whole};
+use crate::judgement::sla::judged::{ContractVerdict, Judged};
 
 /// The value of a family for one answer, where it has one.
 type Pick = fn(&Standing, &Judged) -> Option<f64>;
@@ -166,7 +166,11 @@ impl Standings {
             "1 for the present verdict on the period (met, missed or undetermined), 0 for the others.",
         )?;
         for (s, j) in self.shown() {
-            for verdict in [Verdict::Met, Verdict::Missed, Verdict::Undetermined] {
+            for verdict in [
+                ContractVerdict::Met,
+                ContractVerdict::Missed,
+                ContractVerdict::Undetermined,
+            ] {
                 writeln!(
                     out,
                     "probity_sla_verdict{{{},verdict=\"{}\"}} {}",

@@ -15,12 +15,12 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 16;
-const IN_CIRCLES: usize = 38;
+const CIRCLES: usize = 14;
+const IN_CIRCLES: usize = 34;
 const INDEXED_BY_TEXT: usize = 143;
 const TYPES_TWICE: usize = 56;
-const LONG_FUNCTIONS: usize = 46;
-const LONG_FILES: usize = 14;
+const LONG_FUNCTIONS: usize = 41;
+const LONG_FILES: usize = 12;
 const LONG_LINES: usize = 164;
 const FIXED_WAITS: usize = 49;
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::quoted;
 use crate::config::document::value::show_duration;
+use crate::judgement::sla::calendar::PeriodKind;
 use crate::judgement::sla::contract::*;
 use crate::judgement::sla::exact::plain;
 use crate::words::Name;

@@ -14,10 +14,11 @@ use crate::history::event::{
     EndpointAddedEvent, EndpointComponentEvent, EndpointRenamedEvent, ReloadedEvent,
 };
 use crate::history::tally::{tally_counts, tally_latency, tally_longest_blind};
+use crate::judgement::counts::Slots;
 use crate::judgement::latency::LastHour;
 use crate::judgement::rules::Cadence;
 use crate::judgement::schedule::first_probe_delay_ns;
-use crate::judgement::state::{Judge, Slots};
+use crate::judgement::state::Judge;
 use crate::net::apart;
 use crate::net::clock::NS_PER_MS;
 use crate::words::Ms;

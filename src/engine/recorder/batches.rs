@@ -6,7 +6,8 @@
 use super::Recorder;
 use crate::engine::board::Settled;
 use crate::history::{Batch, Stamp};
-use crate::judgement::state::{Judge, Transitions};
+use crate::judgement::counts::Transitions;
+use crate::judgement::state::Judge;
 
 impl Recorder {
     pub fn endpoints(&self) -> usize {
