@@ -11,7 +11,7 @@ use probity::judgement::sla::contract::Contracts;
 use probity::judgement::sla::evaluate::evaluate_named;
 use probity::judgement::sla::judged::{ContractVerdict, Judged, NotJudged};
 use probity::judgement::sla::record::Timeline;
-use probity::judgement::timeline::{Combine, Record, Span, Spans};
+use probity::judgement::timeline::{Combine, EndpointRecord, Span, Spans};
 use probity::report::sla::answer;
 use probity::words::{Name, Reason, parse_utc};
 use serde_json::{Value, json};
@@ -27,13 +27,13 @@ fn at(text: &str) -> i64 {
 }
 
 /// An endpoint whose first start is on 20 November, up since, settled until a day later.
-fn record() -> Record {
+fn record() -> EndpointRecord {
     let first = at("2026-11-20T00:00:00Z");
-    Record {
+    EndpointRecord {
         from: Some(first),
         settled: at("2026-11-21T00:00:00Z"),
         unknown: vec![(Span::new(first, first + 2000), Reason::Starting)],
-        ..Record::default()
+        ..EndpointRecord::default()
     }
 }
 

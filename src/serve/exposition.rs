@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use crate::config::plan::{LatencyMetrics, Plan};
-use crate::engine::board::{Entry, Picture, Seen, escaped};
+use crate::engine::board::{Entry, Picture, ScrapeView, escaped};
 use crate::judgement::latency::{Classic, Ending, HOUR_MS, Series, quantile};
 use crate::judgement::maintenance::Window;
 use crate::net::clock::Clock;
@@ -90,7 +90,7 @@ pub struct Family {
     part: Part,
     pub help: &'static str,
     /// Writes the samples of one endpoint.
-    write: fn(&mut Line<'_>, &Context<'_>, &Entry, &Seen<'_>) -> io::Result<()>,
+    write: fn(&mut Line<'_>, &Context<'_>, &Entry, &ScrapeView<'_>) -> io::Result<()>,
 }
 
 struct Context<'c> {

@@ -15,13 +15,13 @@ use tree::{Source, read, sources};
 use walls::*;
 
 // What there is today of each debt.
-const CIRCLES: usize = 14;
-const IN_CIRCLES: usize = 34;
-const INDEXED_BY_TEXT: usize = 143;
-const TYPES_TWICE: usize = 56;
+const CIRCLES: usize = 12;
+const IN_CIRCLES: usize = 30;
+const INDEXED_BY_TEXT: usize = 122;
+const TYPES_TWICE: usize = 45;
 const LONG_FUNCTIONS: usize = 41;
-const LONG_FILES: usize = 12;
-const LONG_LINES: usize = 164;
+const LONG_FILES: usize = 10;
+const LONG_LINES: usize = 159;
 const FIXED_WAITS: usize = 49;
 
 fn none(found: &[String]) {

@@ -23,12 +23,12 @@ pub struct Basis {
 pub struct Due {
     pub percent: Exact,
     pub capped: bool,
-    pub steps: Vec<CreditStep>,
+    pub steps: Vec<ArithmeticStep>,
 }
 
 /// One line of the arithmetic: what, and its exact value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreditStep {
+pub struct ArithmeticStep {
     pub what: &'static str,
     pub value: Exact,
     pub unit: &'static str,
@@ -43,11 +43,11 @@ fn counted(units: &Exact, rounding: Rounding) -> Exact {
 }
 
 /// The steps of one computation, as they are taken.
-struct Steps(Vec<CreditStep>);
+struct Steps(Vec<ArithmeticStep>);
 
 impl Steps {
     fn note(&mut self, what: &'static str, value: &Exact, unit: &'static str) {
-        self.0.push(CreditStep {
+        self.0.push(ArithmeticStep {
             what,
             value: value.clone(),
             unit,

@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Arrival, Driver, NewPlan, ReloadSummary};
+use super::Driver;
+use super::control::{Arrival, NewPlan, ReloadSummary};
 use crate::config::plan::{Endpoint, Plan};
 use crate::engine::board::{Entry, Settled};
 use crate::engine::inputs::Input;
-use crate::history::Registration;
+use crate::engine::registration::registration;
 use crate::history::event::{
     EndpointAddedEvent, EndpointComponentEvent, EndpointRenamedEvent, ReloadedEvent,
 };
@@ -33,18 +34,6 @@ struct WhatWas {
     /// The cadence that the events tell.
     cadence: Option<Cadence>,
     shown: Option<Settled>,
-}
-
-/// What the history knows of an endpoint.
-pub fn registration(e: &Endpoint) -> Registration {
-    Registration {
-        name: e.name.clone(),
-        renamed_from: e.renamed_from.clone(),
-        component: e.component.clone(),
-        kind: e.probe.kind().as_str(),
-        target: e.target(),
-        digest: e.digest,
-    }
 }
 
 impl Driver {
